@@ -1,0 +1,163 @@
+//! [`Error`]: every way reading, aligning and tokenising can fail, with file, place and remedy.
+
+use std::path::{Path, PathBuf};
+
+/// A `Result` whose error is [`Error`] unless said otherwise.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The cause of an [`Error`], of whichever library met it first.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// What is wrong with the data, where, and (see [`Error::hint`]) what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file is missing, unreadable, or not what its name or its first bytes promise.
+    #[error("cannot open `{}`", path.display())]
+    Open {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the storage library said.
+        source: Source,
+    },
+    /// The file opened, but a place in it could not be read.
+    #[error("`{}`: cannot read `{place}`", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Element path inside the file, for example `X/indptr`.
+        place: String,
+        /// What the storage library said.
+        source: Source,
+    },
+    /// The file opened, but what it holds is not valid.
+    #[error("`{}`: `{place}`: {problem}", path.display())]
+    Invalid {
+        /// The file or folder.
+        path: PathBuf,
+        /// Element path inside the file, for example `X/indices`.
+        place: String,
+        /// What was found and what was expected.
+        problem: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// The output could not be written; nothing was left behind.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: Source,
+    },
+    /// The output exists and overwriting was not asked for.
+    #[error("`{}` exists", path.display())]
+    Exists {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// The vocabulary file is not a bijection `token -> 0..n`.
+    #[error("vocabulary `{}`: {problem}", path.display())]
+    Vocabulary {
+        /// The vocabulary file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// Too few genes of the data are in the vocabulary.
+    #[error(
+        "only {matched} of {genes} genes are in the vocabulary ({:.1} %); the data has {}, the vocabulary {}",
+        100.0 * *matched as f64 / (*genes).max(1) as f64,
+        list(data_examples),
+        list(vocab_examples)
+    )]
+    Coverage {
+        /// Genes found in the vocabulary.
+        matched: usize,
+        /// Genes of the data.
+        genes: usize,
+        /// A few gene names of the data that were not found.
+        data_examples: Vec<String>,
+        /// A few tokens of the vocabulary.
+        vocab_examples: Vec<String>,
+    },
+    /// An option has a value that cannot work.
+    #[error("{0}")]
+    Option(String),
+}
+
+impl Error {
+    /// An [`Error::Open`].
+    pub fn open(path: impl AsRef<Path>, source: impl Into<Source>) -> Self {
+        Self::Open {
+            path: path.as_ref().into(),
+            source: source.into(),
+        }
+    }
+
+    /// An [`Error::Read`].
+    pub fn read(
+        path: impl AsRef<Path>,
+        place: impl Into<String>,
+        source: impl Into<Source>,
+    ) -> Self {
+        Self::Read {
+            path: path.as_ref().into(),
+            place: place.into(),
+            source: source.into(),
+        }
+    }
+
+    /// An [`Error::Invalid`] without a hint.
+    pub fn invalid(
+        path: impl AsRef<Path>,
+        place: impl Into<String>,
+        problem: impl Into<String>,
+    ) -> Self {
+        Self::Invalid {
+            path: path.as_ref().into(),
+            place: place.into(),
+            problem: problem.into(),
+            hint: None,
+        }
+    }
+
+    /// An [`Error::Write`].
+    pub fn write(path: impl AsRef<Path>, source: impl Into<Source>) -> Self {
+        Self::Write {
+            path: path.as_ref().into(),
+            source: source.into(),
+        }
+    }
+
+    /// The same error with a remedy, where its kind carries one.
+    #[must_use]
+    pub fn with_hint(mut self, remedy: impl Into<String>) -> Self {
+        if let Self::Invalid { hint, .. } = &mut self {
+            *hint = Some(remedy.into());
+        }
+        self
+    }
+
+    /// What the user can do about it, if that can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Open { .. } => Some("check the path, and that the file is complete (h5ad, AnnData-zarr, 10x .h5 or matrix.mtx folder)".into()),
+            Self::Invalid { hint, .. } => hint.clone(),
+            Self::Exists { .. } => Some("choose another output or pass --force".into()),
+            Self::Write { .. } => Some("check that the folder exists, is writable and has space".into()),
+            Self::Vocabulary { .. } => Some("the file must be a JSON object that maps every token to its own index, 0..n without gaps".into()),
+            Self::Coverage { .. } => Some("name the column of `var` that holds gene symbols with --gene-column, or check that model and data are of one species".into()),
+            _ => None,
+        }
+    }
+}
+
+/// `a`, `b`, … for messages.
+fn list(items: &[String]) -> String {
+    items
+        .iter()
+        .map(|item| format!("`{item}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

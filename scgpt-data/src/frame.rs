@@ -1,0 +1,150 @@
+//! [`Frame`]: the annotations of cells (`obs`) or genes (`var`), a named index and typed columns.
+
+/// An `obs` or `var` table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Frame {
+    /// Name of the index, as the file has it (often `_index` or `index`).
+    pub index_name: String,
+    /// The index: cell barcodes of `obs`, gene names of `var`.
+    pub index: Vec<String>,
+    /// Columns in the order of the file.
+    pub columns: Vec<(String, Column)>,
+}
+
+/// One column of a [`Frame`]. A missing value is `None` (code `None` for a categorical).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Column {
+    /// Text.
+    Text(Vec<Option<String>>),
+    /// Text with few distinct values.
+    Categorical {
+        /// Index into `categories` of each row.
+        codes: Vec<Option<u32>>,
+        /// Distinct values in the order of the file.
+        categories: Vec<String>,
+        /// Whether the order of `categories` means something.
+        ordered: bool,
+    },
+    /// Real numbers; NaN is kept as a value.
+    Float(Vec<Option<f64>>),
+    /// Whole numbers.
+    Integer(Vec<Option<i64>>),
+    /// Truth values.
+    Boolean(Vec<Option<bool>>),
+}
+
+impl Frame {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, column)| column)
+    }
+
+    /// Column names in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+impl Column {
+    /// The column as text, one label a row; missing values are `None`.
+    pub fn labels(&self) -> Vec<Option<String>> {
+        match self {
+            Self::Text(values) => values.clone(),
+            Self::Categorical {
+                codes, categories, ..
+            } => codes
+                .iter()
+                .map(|code| code.and_then(|code| categories.get(code as usize).cloned()))
+                .collect(),
+            Self::Float(values) => values
+                .iter()
+                .map(|value| value.map(|value| value.to_string()))
+                .collect(),
+            Self::Integer(values) => values
+                .iter()
+                .map(|value| value.map(|value| value.to_string()))
+                .collect(),
+            Self::Boolean(values) => values
+                .iter()
+                .map(|value| value.map(|value| value.to_string()))
+                .collect(),
+        }
+    }
+
+    /// A categorical of `labels`; categories are sorted, as pandas does.
+    pub fn categorical(labels: &[String]) -> Self {
+        let mut categories: Vec<String> = labels.to_vec();
+        categories.sort_unstable();
+        categories.dedup();
+        let codes = labels
+            .iter()
+            .map(|label| {
+                categories
+                    .binary_search(label)
+                    .ok()
+                    .and_then(|code| u32::try_from(code).ok())
+            })
+            .collect();
+        Self::Categorical {
+            codes,
+            categories,
+            ordered: false,
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(values) => values.len(),
+            Self::Categorical { codes, .. } => codes.len(),
+            Self::Float(values) => values.len(),
+            Self::Integer(values) => values.len(),
+            Self::Boolean(values) => values.len(),
+        }
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What kind of column it is, in words for `inspect`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Categorical { .. } => "categorical",
+            Self::Float(_) => "float",
+            Self::Integer(_) => "integer",
+            Self::Boolean(_) => "boolean",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn categorical_labels_round_trip() {
+        let labels = ["b", "a", "b"].map(String::from);
+        let column = Column::categorical(&labels);
+        assert_eq!(column.labels(), labels.map(Some));
+        assert!(
+            matches!(column, Column::Categorical { categories, .. } if categories == ["a", "b"])
+        );
+    }
+}
