@@ -21,11 +21,13 @@ pub(super) fn is_task_head(key: &str) -> bool {
 ///
 /// | saved as | canonical |
 /// |---|---|
-/// | `module.…` (data-parallel training) | without the prefix |
+/// | `model_state_dict.…`, `state_dict.…` (nested), `module.…` (data-parallel) | without the prefix |
 /// | `self_attn.in_proj_weight` (plain layout) | `self_attn.Wqkv.weight` |
 /// | `self_attn._impl.Wqkv.weight` (wrapped) | `self_attn.Wqkv.weight` |
 pub(super) fn canonical(key: &str) -> String {
-    let key = key.strip_prefix("module.").unwrap_or(key);
+    let key = ["model_state_dict.", "state_dict.", "module."]
+        .iter()
+        .fold(key, |key, prefix| key.strip_prefix(prefix).unwrap_or(key));
     key.replace("self_attn._impl.", "self_attn.").replace("self_attn.in_proj_", "self_attn.Wqkv.")
 }
 
@@ -73,7 +75,7 @@ mod tests {
         let expected = "transformer_encoder.layers.3.self_attn.Wqkv.bias";
         for saved in [
             "transformer_encoder.layers.3.self_attn.in_proj_bias",
-            "module.transformer_encoder.layers.3.self_attn._impl.Wqkv.bias",
+            "state_dict.module.transformer_encoder.layers.3.self_attn._impl.Wqkv.bias",
             expected,
         ] {
             assert_eq!(canonical(saved), expected);

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pytorch_reader::{DType, PytorchReader};
+use pytorch_reader::{DType, PickleValue, PytorchReader};
 use safetensors::{Dtype, tensor::Metadata};
 
 use super::keys;
@@ -148,13 +148,26 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
 }
 
 fn torch_index(path: &Path) -> Result<BTreeMap<String, Stored>> {
-    let reader =
-        PytorchReader::new(path).map_err(|error| Error::checkpoint(path, error.to_string()))?;
-    let tensors = reader.into_tensors();
-    Ok(tensors
-        .into_iter()
-        .map(|(name, tensor)| (keys::canonical(&name), Stored::Torch(tensor)))
-        .collect())
+    let bad = |problem: String| Error::checkpoint(path, problem);
+    let content =
+        PytorchReader::read_pickle_data(path, None).map_err(|error| bad(error.to_string()))?;
+    if let Some(object) = foreign_object(&content) {
+        return Err(bad(format!("it holds a Python object `{object}`, expected tensors only")));
+    }
+    let reader = PytorchReader::new(path).map_err(|error| bad(error.to_string()))?;
+    let tensors = reader.into_tensors().into_iter();
+    Ok(tensors.map(|(name, tensor)| (keys::canonical(&name), Stored::Torch(tensor))).collect())
+}
+
+/// The first object that is neither a tensor nor a plain value. A state dict has none, so one that
+/// does was not made by saving a state dict: it may be an attack, and it is not what was promised.
+fn foreign_object(value: &PickleValue) -> Option<&str> {
+    match value {
+        PickleValue::Unsupported(name) => (name != "torch.Tensor").then_some(name),
+        PickleValue::List(items) => items.iter().find_map(foreign_object),
+        PickleValue::Dict(items) => items.values().find_map(foreign_object),
+        _ => None,
+    }
 }
 
 fn safetensors_index(path: &Path, mut file: File) -> Result<BTreeMap<String, Stored>> {
