@@ -8,7 +8,6 @@ mod mask;
 use burn::{
     nn::{Linear, LinearConfig},
     prelude::*,
-    tensor::activation::softmax,
 };
 
 pub use self::mask::AttentionMask;
@@ -44,45 +43,16 @@ impl MaskedAttention {
         }
     }
 
-    /// # Shapes
-    /// - x, output: `[b, t, d]`
-    ///
-    /// # Panics
-    /// If the mask was made for another `[b, t]`.
-    pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
-        self.out.forward(attend(self.qkv.forward(x), self.n_heads, mask))
-    }
-
-    /// The output at the first token alone, which must be known: what `<cls>` pooling needs of
-    /// the last layer, at a third of the projections and none of the T × T products.
+    /// The output at the first `n` tokens, which look at all of them.
     ///
     /// # Shapes
     /// - x: `[b, t, d]`
-    /// - output: `[b, 1, d]`
+    /// - output: `[b, n, d]`
     ///
     /// # Panics
-    /// If the mask was made for another `[b, t]`.
-    pub fn forward_first(&self, x: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
-        let [b, t, d] = x.dims();
-        mask.assert_shape(b, t);
-        let (h, k) = (self.n_heads, d / self.n_heads);
-        let (weight, bias) =
-            (self.qkv.weight.val(), self.qkv.bias.as_ref().map(burn::module::Param::val));
-        let part = |x: Tensor<3>, begin: usize, width: usize| {
-            let bias = bias.clone().map(|bias| bias.narrow(0, begin, width));
-            burn::tensor::module::linear(x, weight.clone().narrow(1, begin, width), bias)
-        };
-        let query = part(x.clone().narrow(1, 0, 1), 0, d).reshape([b, 1, h, k]).swap_dims(1, 2); // [b, h, 1, k]
-        let keys_values = part(x, d, 2 * d).reshape([b, t, 2, h, k]).permute([2, 0, 3, 1, 4]);
-        let [keys, values] =
-            [0, 1].map(|index| keys_values.clone().narrow(0, index, 1).squeeze_dim::<4>(0)); // [b, h, t, k]
-        let scores = query.matmul(keys.transpose()) / (k as f64).sqrt(); // [b, h, 1, t]
-        let scores = match mask.unknown_keys(&scores.device()) {
-            Some(is_blocked) => scores.mask_fill(is_blocked, f32::NEG_INFINITY),
-            None => scores,
-        };
-        let context = softmax(scores, 3).matmul(values); // [b, h, 1, k]
-        self.out.forward(context.swap_dims(1, 2).reshape([b, 1, d]))
+    /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
+    pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
+        self.out.forward(attend(self.qkv.forward(x), self.n_heads, mask, n))
     }
 }
 
@@ -93,18 +63,19 @@ impl MaskedAttention {
 ///
 /// # Shapes
 /// - qkv: `[b, t, 3 d]`
-/// - output: `[b, t, d]`; rows of padded queries are zero
+/// - output: `[b, n, d]`, the context of the first `n` tokens; rows of padded queries are zero
 ///
 /// # Panics
-/// If the mask was made for another `[b, t]`.
-pub fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask) -> Tensor<3> {
+/// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
+pub fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: usize) -> Tensor<3> {
     let [b, t, _] = qkv.dims();
     mask.assert_shape(b, t);
+    assert!(n <= t, "{n} queries of {t} tokens");
     #[cfg(feature = "flex")]
     if flex::serves(&qkv) {
-        return flex::attend(qkv, n_heads, mask);
+        return flex::attend(qkv, n_heads, mask, n);
     }
-    composed::attend(qkv, n_heads, mask)
+    composed::attend(qkv, n_heads, mask, n)
 }
 
 #[cfg(test)]

@@ -49,27 +49,16 @@ impl Block {
         }
     }
 
-    /// # Shapes
-    /// - x, output: `[b, t, d]`
-    pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
-        let context = self.attention.forward(x.clone(), mask);
-        self.feed_forward(x, context)
-    }
-
-    /// The state of the first token alone.
+    /// The states of the first `n` tokens.
     ///
     /// # Shapes
     /// - x: `[b, t, d]`
-    /// - output: `[b, 1, d]`
-    pub fn forward_first(&self, x: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
-        let context = self.attention.forward_first(x.clone(), mask);
-        self.feed_forward(x.narrow(1, 0, 1), context)
-    }
-
-    fn feed_forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
-        let x = self.norm1.forward(x + self.dropout.forward(context));
-        let inner = self.dropout.forward(relu(self.linear1.forward(x.clone()))); // [b, t, f]
-        let update = self.dropout.forward(self.linear2.forward(inner)); // [b, t, d]
+    /// - output: `[b, n, d]`
+    pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
+        let context = self.dropout.forward(self.attention.forward(x.clone(), mask, n));
+        let x = self.norm1.forward(x.narrow(1, 0, n) + context);
+        let inner = self.dropout.forward(relu(self.linear1.forward(x.clone()))); // [b, n, f]
+        let update = self.dropout.forward(self.linear2.forward(inner)); // [b, n, d]
         self.norm2.forward(x + update)
     }
 }

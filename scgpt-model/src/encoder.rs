@@ -22,21 +22,24 @@ impl Encoder {
     /// # Shapes
     /// - x, output: `[b, t, d]`
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
-        self.blocks.iter().fold(x, |x, block| block.forward(x, mask))
+        let n = x.dims()[1];
+        self.forward_leading(x, mask, n)
     }
 
-    /// The final state of the first token alone, equal to that of [`forward`](Self::forward).
+    /// States of the first `n` tokens, equal to those of [`forward`](Self::forward): the last block
+    /// computes no others.
     ///
     /// # Shapes
     /// - x: `[b, t, d]`
-    /// - output: `[b, d]`
-    pub fn forward_first(&self, x: Tensor<3>, mask: &AttentionMask) -> Tensor<2> {
-        match self.blocks.split_last() {
-            None => x.narrow(1, 0, 1),
-            Some((last, before)) => {
-                last.forward_first(before.iter().fold(x, |x, block| block.forward(x, mask)), mask)
-            }
-        }
-        .squeeze_dim(1)
+    /// - output: `[b, n, d]`
+    ///
+    /// # Panics
+    /// If `n` is larger than `t`.
+    pub fn forward_leading(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
+        let Some((last, before)) = self.blocks.split_last() else {
+            return x.narrow(1, 0, n);
+        };
+        let t = x.dims()[1];
+        last.forward(before.iter().fold(x, |x, block| block.forward(x, mask, t)), mask, n)
     }
 }

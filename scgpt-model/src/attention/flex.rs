@@ -17,13 +17,14 @@ pub(super) fn serves(qkv: &Tensor<3>) -> bool {
 }
 
 /// See [`super::attend`].
-pub(super) fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask) -> Tensor<3> {
-    let (known, used) = (mask.known().to_vec(), mask.used().to_vec());
+pub(super) fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: usize) -> Tensor<3> {
+    let queries = mask.used().iter().map(|&used| used.min(n)).collect();
     Tensor::from_dispatch(<Dispatch as PackedAttention>::packed_attention(
         qkv.into_dispatch(),
         n_heads,
-        known,
-        used,
+        mask.known().to_vec(),
+        queries,
+        n,
     ))
 }
 
@@ -34,7 +35,8 @@ trait PackedAttention: Backend {
         qkv: FloatTensor<Self>,
         n_heads: usize,
         known: Vec<usize>,
-        used: Vec<usize>,
+        queries: Vec<usize>,
+        n: usize,
     ) -> FloatTensor<Self>;
 }
 
@@ -43,12 +45,14 @@ impl PackedAttention for Flex {
         qkv: FlexTensor,
         n_heads: usize,
         known: Vec<usize>,
-        used: Vec<usize>,
+        queries: Vec<usize>,
+        n: usize,
     ) -> FlexTensor {
         let qkv = qkv.to_contiguous();
         let [b, t, d3] = [0, 1, 2].map(|axis| qkv.layout().shape()[axis]);
-        let context = kernel::attend(qkv.storage::<f32>(), [b, t, d3 / 3], n_heads, &known, &used);
-        let shape = Shape::new([b, t, d3 / 3]);
+        let context =
+            kernel::attend(qkv.storage::<f32>(), [b, t, d3 / 3], n_heads, &known, &queries, n);
+        let shape = Shape::new([b, n, d3 / 3]);
         FlexTensor::new(
             burn::tensor::Bytes::from_elems(context),
             Layout::contiguous(shape),

@@ -43,6 +43,14 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
+/// The worst difference at the first tokens of every cell.
+fn worst_of(actual: Tensor<3>, expected: &[f32], shape: [usize; 3]) -> f32 {
+    let n = actual.dims()[1];
+    let expected =
+        Tensor::<1>::from_floats(expected, &actual.device()).reshape(shape).narrow(1, 0, n);
+    (actual - expected).abs().max().into_scalar()
+}
+
 #[test]
 fn operator_equals_the_dense_mask() {
     let device = Device::flex();
@@ -59,10 +67,18 @@ fn operator_equals_the_dense_mask() {
         let host: Vec<f32> = qkv.to_data().try_into_vec().unwrap();
         let expected = dense(&host, [b, t, d], heads, &mask);
         let composed: Vec<f32> =
-            composed::attend(qkv.clone(), heads, &mask).into_data().try_into_vec().unwrap();
-        let operator: Vec<f32> = attend(qkv, heads, &mask).into_data().try_into_vec().unwrap();
+            composed::attend(qkv.clone(), heads, &mask, t).into_data().try_into_vec().unwrap();
+        let operator: Vec<f32> =
+            attend(qkv.clone(), heads, &mask, t).into_data().try_into_vec().unwrap();
         assert!(worst(&composed, &expected) < 1e-5, "composed, t = {t}");
         assert!(worst(&operator, &expected) < 1e-5, "operator, t = {t}");
+        let leading =
+            |attended: Tensor<3>| worst_of(attended.narrow(1, 0, 6), &expected, [b, t, d]);
+        assert!(
+            leading(composed::attend(qkv.clone(), heads, &mask, 6)) < 1e-5,
+            "composed, t = {t}"
+        );
+        assert!(leading(attend(qkv, heads, &mask, 6)) < 1e-5, "operator, t = {t}");
     }
 }
 
@@ -71,9 +87,9 @@ fn a_cell_does_not_depend_on_its_batch() {
     let device = Device::flex();
     let (t, d) = (120, 32);
     let qkv = Tensor::<3>::random([3, t, 3 * d], Distribution::Default, &device);
-    let together = attend(qkv.clone(), 4, &AttentionMask::padding(vec![120, 90, 100], t));
+    let together = attend(qkv.clone(), 4, &AttentionMask::padding(vec![120, 90, 100], t), t);
     let alone =
-        attend(qkv.narrow(0, 1, 1).narrow(1, 0, 90), 4, &AttentionMask::padding(vec![90], 90));
+        attend(qkv.narrow(0, 1, 1).narrow(1, 0, 90), 4, &AttentionMask::padding(vec![90], 90), 90);
     let together = together.narrow(0, 1, 1).narrow(1, 0, 90);
     assert_eq!(together.into_data(), alone.into_data());
 }
@@ -82,5 +98,5 @@ fn a_cell_does_not_depend_on_its_batch() {
 #[should_panic(expected = "another [b, t]")]
 fn a_foreign_mask_is_refused() {
     let qkv = Tensor::<3>::zeros([1, 4, 24], &Device::flex());
-    let _ = attend(qkv, 2, &AttentionMask::padding(vec![3], 3));
+    let _ = attend(qkv, 2, &AttentionMask::padding(vec![3], 3), 4);
 }

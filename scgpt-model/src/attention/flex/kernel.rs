@@ -8,7 +8,8 @@ use rayon::prelude::*;
 /// would repack keys and values too often: of 96, 160, 256 and 400, this is the fastest.
 const TILE: usize = 256;
 
-/// Attention of every cell; `qkv` is `[b, t, 3 d]` row-major, the result `[b, t, d]`.
+/// Attention of the first `n` tokens of every cell, of which `queries[cell]` are not padding; `qkv`
+/// is `[b, t, 3 d]` row-major, the result `[b, n, d]`.
 ///
 /// A task is a tile of queries of one cell with all its heads, so a cell's result depends neither
 /// on the batch nor on the number of threads.
@@ -17,16 +18,17 @@ pub(super) fn attend(
     [b, t, d]: [usize; 3],
     n_heads: usize,
     known: &[usize],
-    used: &[usize],
+    queries: &[usize],
+    n: usize,
 ) -> Vec<f32> {
     assert_eq!(qkv.len(), b * t * 3 * d, "qkv is [b, t, 3 d]");
-    let mut context = vec![0.0; b * t * d];
+    let mut context = vec![0.0; b * n * d];
     context
-        .par_chunks_mut(t * d)
+        .par_chunks_mut(n * d)
         .enumerate()
         .flat_map(|(cell, rows)| {
-            let rows = &mut rows[..used[cell] * d];
-            let tile = used[cell].div_ceil(used[cell].div_ceil(TILE)); // tiles of equal size
+            let tile = queries[cell].div_ceil(queries[cell].div_ceil(TILE)); // tiles of equal size
+            let rows = &mut rows[..queries[cell] * d];
             rows.par_chunks_mut(tile * d)
                 .enumerate()
                 .map(move |(index, rows)| (cell, index * tile, rows))
