@@ -73,7 +73,7 @@ impl Binner {
         Ok(binner)
     }
 
-    pub(crate) fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(self) -> Result<()> {
         if self.n_bins < 2 {
             return Err(Error::Option(format!(
                 "{} value bins are too few: at least 2 are needed",
@@ -113,7 +113,8 @@ impl Binner {
             while edges.get(upto).is_some_and(|&edge| edge <= value) {
                 upto += 1;
             }
-            let position = (entry & u64::from(u32::MAX)) as usize;
+            #[allow(clippy::cast_possible_truncation, reason = "the lower half on purpose")]
+            let position = entry as u32 as usize;
             values[position] = match self.tie_mode {
                 TieMode::Upper => upto as f32,
                 TieMode::Midpoint => between(below, upto, 0.5),
@@ -183,6 +184,8 @@ fn from_ordered(entry: u64) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
     use super::*;
 
     fn bin(n_bins: u16, tie_mode: TieMode, draw: f64, values: &[f32]) -> Vec<f32> {

@@ -118,6 +118,8 @@ pub fn buckets(lengths: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
     use super::*;
 
     fn cell(genes: &[u32]) -> CellTokens {

@@ -127,6 +127,8 @@ fn share(n: usize, ratio: f64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
     use super::*;
     use crate::keyed::{Keyed, Purpose};
 
@@ -150,7 +152,7 @@ mod tests {
             pad_value: -2.0,
         };
         let key = Keyed::new(0, Purpose::Mask, 0, 0);
-        let is_masked = mask.is_masked(&[1.0; 10_001], |position| key.uniform(position as u64));
+        let is_masked = mask.is_masked(&vec![1.0; 10_001], |position| key.uniform(position as u64));
         assert!(!is_masked[0]);
         let n = is_masked.iter().filter(|&&masked| masked).count();
         // Four standard deviations of a binomial variable.

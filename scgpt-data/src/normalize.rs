@@ -77,6 +77,8 @@ fn narrow(value: f64) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
     use super::*;
 
     fn block() -> Csr {

@@ -287,6 +287,8 @@ impl Tokenizer {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
     use super::*;
     use crate::{binning::TieMode, frame::Frame};
 

@@ -342,7 +342,7 @@ fn by_dispersion(batches: &[Moments], has_batches: bool, config: &VariableConfig
     VariableGenes {
         selected,
         means: average(|gene| gene.mean),
-        dispersions: average(|gene| gene.dispersion),
+        dispersions: average(|gene| gene.raw),
         normalised,
         n_batches,
         ranks: None,

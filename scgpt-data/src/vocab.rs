@@ -237,6 +237,8 @@ fn order(entries: Vec<(Arc<str>, Value)>) -> Result<Vec<Arc<str>>, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
     use super::*;
 
     fn read(text: &str) -> Result<GeneVocab> {

@@ -1,5 +1,13 @@
 //! Parity with the reference: every golden case about host-side data.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::float_cmp,
+    reason = "a test fails by panicking, says what it compared, and compares exact numbers"
+)]
+
 mod golden {
     mod binning;
     mod tokenize;

@@ -9,7 +9,7 @@ const NORMAL_MAD: f64 = 0.674_489_750_196_081_7;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Dispersion {
     pub(super) mean: f64,
-    pub(super) dispersion: f64,
+    pub(super) raw: f64,
     /// NaN where it is not defined.
     pub(super) normalised: f64,
 }
@@ -45,16 +45,10 @@ pub(super) fn seurat(moments: &[(f64, f64)]) -> Vec<Dispersion> {
     let mut genes: Vec<Dispersion> = moments
         .iter()
         .map(|&(mean, variance)| {
-            let Dispersion {
-                mean, dispersion, ..
-            } = ratio(mean, variance);
+            let Dispersion { mean, raw, .. } = ratio(mean, variance);
             Dispersion {
                 mean: mean.ln_1p(),
-                dispersion: if dispersion == 0.0 {
-                    f64::NAN
-                } else {
-                    dispersion.ln()
-                },
+                raw: if raw == 0.0 { f64::NAN } else { raw.ln() },
                 normalised: f64::NAN,
             }
         })
@@ -87,7 +81,7 @@ fn ratio(mean: f64, variance: f64) -> Dispersion {
     let mean = if mean == 0.0 { 1e-12 } else { mean };
     Dispersion {
         mean,
-        dispersion: variance / mean,
+        raw: variance / mean,
         normalised: f64::NAN,
     }
 }
@@ -101,14 +95,14 @@ fn normalise(
 ) {
     let mut bins = vec![Vec::new(); n_bins];
     for gene in genes.iter() {
-        if !gene.dispersion.is_nan() {
-            bins[bin(gene.mean)].push(gene.dispersion);
+        if !gene.raw.is_nan() {
+            bins[bin(gene.mean)].push(gene.raw);
         }
     }
     let statistics: Vec<(f64, f64)> = bins.iter_mut().map(|bin| statistics(bin)).collect();
     for gene in genes {
         let (centre, scale) = statistics[bin(gene.mean)];
-        gene.normalised = (gene.dispersion - centre) / scale;
+        gene.normalised = (gene.raw - centre) / scale;
     }
 }
 
@@ -130,6 +124,8 @@ fn quantile(sorted: &[f64], level: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
     use super::*;
 
     #[test]

@@ -86,6 +86,8 @@ impl Moments {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
     use super::*;
 
     #[test]

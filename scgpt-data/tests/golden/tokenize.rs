@@ -285,3 +285,35 @@ fn vocabulary(case: &Case) {
         assert!(GeneVocab::from_json(file.path()).is_err(), "{kind}");
     }
 }
+
+/// The vocabularies among the broken files, each with what its message must name.
+#[test]
+fn golden_bad_vocabularies() {
+    for case in cases(|case| case.name.starts_with("checkpoint_bad")) {
+        let files = case.json["files"].as_object().unwrap().keys();
+        for file in files.filter(|file| file.starts_with("vocab_")) {
+            let path = case.path.join(file);
+            let result = GeneVocab::from_json(&path);
+            let named = match file.as_str() {
+                "vocab_no_pad.json" => {
+                    let names: Vec<String> = result.unwrap().names().map(String::from).collect();
+                    assert_eq!(names, ["A", "B", "<pad>", "<cls>", "<eoc>"]);
+                    continue;
+                }
+                "vocab_duplicate_index.json" => "`B` and `C`",
+                "vocab_gap.json" => "`<pad>` has the index 5",
+                "vocab_negative.json" => "`A` has the index -1",
+                "vocab_not_object.json" => "expected an object",
+                "vocab_truncated.json" => "EOF",
+                _ => "",
+            };
+            let error = result.expect_err(file);
+            let message = error.to_string();
+            assert!(
+                message.contains(named) && message.contains(file.as_str()),
+                "{message}"
+            );
+            assert!(error.hint().is_some());
+        }
+    }
+}
