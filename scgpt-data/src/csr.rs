@@ -125,6 +125,14 @@ impl Csr {
         }
     }
 
+    /// The values of one cell, to change in place.
+    ///
+    /// # Panics
+    /// If `cell` is not below [`n_cells`](Self::n_cells).
+    pub fn row_values_mut(&mut self, cell: usize) -> &mut [f32] {
+        &mut self.values[self.indptr[cell]..self.indptr[cell + 1]]
+    }
+
     /// All cells in order.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = CsrRow<'_>> {
         (0..self.n_cells()).map(|cell| self.row(cell))

@@ -14,7 +14,7 @@ pub struct TokenRows<'a> {
     /// Tokens per row, padding included.
     pub n_tokens: usize,
     /// Gene tokens, `<cls>` first, `[b, t]`.
-    pub genes: &'a [u32],
+    pub genes: &'a [i32],
     /// Values, `[b, t]`.
     pub values: &'a [f32],
     /// Tokens of each row that are not padding, `[b]`.
@@ -83,7 +83,7 @@ impl CellEncoder {
         );
         let vocab_size = self.genes.dims()[0];
         assert!(
-            rows.genes.iter().all(|&gene| (gene as usize) < vocab_size),
+            rows.genes.iter().all(|&gene| usize::try_from(gene).is_ok_and(|gene| gene < vocab_size)),
             "gene token out of range"
         );
         let mask = AttentionMask::padding(rows.lengths.to_vec(), t);
@@ -130,8 +130,7 @@ impl CellEncoder {
     }
 
     fn gene_ids(&self, rows: TokenRows) -> Tensor<1, Int> {
-        let ids: Vec<i32> = rows.genes.iter().map(|&gene| gene.cast_signed()).collect();
-        Tensor::from_data(TensorData::new(ids, [rows.genes.len()]), &self.device)
+        Tensor::from_data(TensorData::new(rows.genes.to_vec(), [rows.genes.len()]), &self.device)
     }
 
     fn value_tensor(&self, rows: TokenRows) -> Tensor<2> {

@@ -138,7 +138,7 @@ fn check_cell_encoder(
     expected: &Tensors,
     tolerance: [f64; 2],
 ) {
-    let to_token = |&gene: &i64| u32::try_from(gene).unwrap();
+    let to_token = |&gene: &i64| i32::try_from(gene).unwrap();
     let lengths: Vec<usize> =
         inputs.i64("lens").iter().map(|&n| usize::try_from(n).unwrap()).collect();
     let cell = CellEncoder::new(model, config).embed(TokenRows {

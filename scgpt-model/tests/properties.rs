@@ -18,8 +18,8 @@ fn config(pooling: CellPooling) -> ScgptConfig {
 }
 
 /// Cells of various lengths: genes and bins, `<cls>` first.
-fn cells(lengths: &[usize]) -> Vec<(Vec<u32>, Vec<f32>)> {
-    let token = |cell: usize, i: usize| u32::try_from((cell * 131 + i * 37) % 498).unwrap();
+fn cells(lengths: &[usize]) -> Vec<(Vec<i32>, Vec<f32>)> {
+    let token = |cell: usize, i: usize| i32::try_from((cell * 131 + i * 37) % 498).unwrap();
     #[allow(clippy::cast_precision_loss, reason = "bins are small")]
     let value =
         |cell: usize, i: usize| if i == 0 { -2.0 } else { ((cell * 17 + i * 7) % 50 + 1) as f32 };
@@ -31,7 +31,7 @@ fn cells(lengths: &[usize]) -> Vec<(Vec<u32>, Vec<f32>)> {
 }
 
 /// Embeds some cells as one padded batch.
-fn embed(encoder: &CellEncoder, cells: &[(Vec<u32>, Vec<f32>)]) -> Vec<f32> {
+fn embed(encoder: &CellEncoder, cells: &[(Vec<i32>, Vec<f32>)]) -> Vec<f32> {
     let lengths: Vec<usize> = cells.iter().map(|(genes, _)| genes.len()).collect();
     let n_tokens = lengths.iter().copied().max().unwrap();
     let (mut genes, mut values) = (Vec::new(), Vec::new());
