@@ -30,10 +30,7 @@ fn tokenize(c: &mut Criterion) {
     let mut group = c.benchmark_group("data/tokenize/cell");
     group.throughput(Throughput::Elements(256));
     for max_length in [300, 1200] {
-        let config = TokenConfig {
-            max_length,
-            ..TokenConfig::default()
-        };
+        let config = TokenConfig { max_length, ..TokenConfig::default() };
         let tokenizer = tokenizer(GENES, config);
         group.bench_function(BenchmarkId::from_parameter(max_length), |b| {
             b.iter(|| black_box(tokenizer.block(&block, 0)));

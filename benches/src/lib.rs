@@ -1,8 +1,5 @@
 //! Inputs of the benches: the same in every run, with the sparsity of real cells.
-#![allow(
-    clippy::unwrap_used,
-    reason = "inputs are made here, and a bench fails by panicking"
-)]
+#![allow(clippy::unwrap_used, reason = "inputs are made here, and a bench fails by panicking")]
 
 use burn::prelude::Device;
 use scgpt_data::{Csr, Frame, GeneVocab, Keyed, Purpose, TokenConfig, Tokenizer};
@@ -43,10 +40,7 @@ pub fn vocab(n_genes: u32) -> GeneVocab {
 /// A tokenizer of cells whose genes are all in the vocabulary.
 pub fn tokenizer(n_genes: u32, config: TokenConfig) -> Tokenizer {
     let vocab = vocab(n_genes);
-    let var = Frame {
-        index: names(n_genes),
-        ..Frame::default()
-    };
+    let var = Frame { index: names(n_genes), ..Frame::default() };
     Tokenizer::new(&vocab, &vocab.align(&var, None).unwrap(), config).unwrap()
 }
 
@@ -56,7 +50,11 @@ pub fn device() -> Device {
 }
 
 /// Gene tokens and value bins of `n_cells × n_tokens`, spread over the vocabulary.
-#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "token numbers are small")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "token numbers are small"
+)]
 pub fn tokens(n_cells: usize, n_tokens: usize, n_genes: usize) -> (Vec<i32>, Vec<f32>) {
     // 7919 is prime, so that consecutive tokens are far apart in the table.
     let genes = (0..n_cells * n_tokens).map(|i| (i * 7919 % n_genes) as i32).collect();

@@ -40,10 +40,7 @@ pub struct Binner {
 impl Default for Binner {
     /// 51 bins, as all released models.
     fn default() -> Self {
-        Self {
-            n_bins: 51,
-            tie_mode: TieMode::default(),
-        }
+        Self { n_bins: 51, tie_mode: TieMode::default() }
     }
 }
 
@@ -165,21 +162,13 @@ fn quantiles(sorted: &[u64], n: usize, edges: &mut Vec<f64>) {
 /// Bits that sort as the values do.
 fn to_ordered(value: f32) -> u32 {
     let bits = value.to_bits();
-    if bits >> 31 == 0 {
-        bits | 1 << 31
-    } else {
-        !bits
-    }
+    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
 }
 
 /// The value whose ordered bits are the upper half of `entry`.
 fn from_ordered(entry: u64) -> f32 {
     let bits = (entry >> 32) as u32;
-    f32::from_bits(if bits >> 31 == 1 {
-        bits & !(1 << 31)
-    } else {
-        !bits
-    })
+    f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits })
 }
 
 #[cfg(test)]
@@ -220,10 +209,7 @@ mod tests {
         };
         assert_eq!(of(TieMode::Upper, 0.0), [30.0, 45.0, 50.0]);
         assert_eq!(of(TieMode::Random, 0.0), [30.0, 45.0, 50.0]);
-        assert_eq!(
-            of(TieMode::Random, 1.0 - f64::EPSILON / 2.0),
-            [1.0, 31.0, 46.0]
-        );
+        assert_eq!(of(TieMode::Random, 1.0 - f64::EPSILON / 2.0), [1.0, 31.0, 46.0]);
         assert_eq!(of(TieMode::Midpoint, 0.0), of(TieMode::Random, 0.5));
     }
 
@@ -234,10 +220,7 @@ mod tests {
         assert_eq!(bin(51, TieMode::Upper, 0.0, &[0.0, 7.0]), [0.0, 50.0]);
         assert_eq!(bin(51, TieMode::Upper, 0.0, &[2.0, 2.0]), [50.0, 50.0]);
         assert_eq!(bin(51, TieMode::Random, 0.99, &[2.0, 2.0]), [1.0, 1.0]);
-        assert_eq!(
-            bin(2, TieMode::Upper, 0.0, &[1.0, 2.0, 0.0]),
-            [1.0, 1.0, 0.0]
-        );
+        assert_eq!(bin(2, TieMode::Upper, 0.0, &[1.0, 2.0, 0.0]), [1.0, 1.0, 0.0]);
     }
 
     #[test]
@@ -251,11 +234,6 @@ mod tests {
 
     #[test]
     fn one_bin_is_refused() {
-        assert!(
-            Binner::new(1, TieMode::Upper)
-                .unwrap_err()
-                .to_string()
-                .contains("at least 2")
-        );
+        assert!(Binner::new(1, TieMode::Upper).unwrap_err().to_string().contains("at least 2"));
     }
 }

@@ -84,9 +84,7 @@ impl Collator {
         };
         for (row, (_, cell)) in (1..).zip(cells) {
             let end = row * n_tokens;
-            batch
-                .genes
-                .extend(cell.genes.iter().map(|gene| index(gene.0)));
+            batch.genes.extend(cell.genes.iter().map(|gene| index(gene.0)));
             batch.genes.resize(end, index(self.pad.0));
             batch.values.extend_from_slice(&cell.values);
             batch.values.resize(end, self.pad_value);
@@ -132,20 +130,14 @@ mod tests {
 
     #[test]
     fn short_cells_are_padded_on_the_right() {
-        let collator = Collator {
-            pad: GeneToken(9),
-            pad_value: -2.0,
-            pad_condition: ConditionToken(4),
-        };
+        let collator =
+            Collator { pad: GeneToken(9), pad_value: -2.0, pad_condition: ConditionToken(4) };
         let mut cells = [cell(&[1, 2, 3]), cell(&[5])];
         let batch = collator.collate([(7, &cells[0]), (3, &cells[1])]);
         assert_eq!([batch.n_cells, batch.n_tokens], [2, 3]);
         assert_eq!(batch.genes, [1, 2, 3, 5, 9, 9]);
         assert_eq!(batch.values, [1.0, 2.0, 3.0, 5.0, -2.0, -2.0]);
-        assert_eq!(
-            (&batch.lengths[..], &batch.cells[..]),
-            (&[3, 1][..], &[7, 3][..])
-        );
+        assert_eq!((&batch.lengths[..], &batch.cells[..]), (&[3, 1][..], &[7, 3][..]));
         assert_eq!(batch.is_pad(), [false, false, false, false, true, true]);
         assert_eq!(batch.conditions, None);
 
@@ -159,10 +151,7 @@ mod tests {
 
     #[test]
     fn buckets_group_similar_lengths_and_keep_the_order_of_equals() {
-        assert_eq!(
-            buckets(&[3, 9, 3, 1, 9], 2),
-            [vec![1, 4], vec![0, 2], vec![3]]
-        );
+        assert_eq!(buckets(&[3, 9, 3, 1, 9], 2), [vec![1, 4], vec![0, 2], vec![3]]);
         assert!(buckets(&[], 4).is_empty());
     }
 }

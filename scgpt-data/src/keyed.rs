@@ -43,9 +43,7 @@ impl Keyed {
 
     /// 64 random bits.
     pub fn bits(self, index: u64) -> u64 {
-        mix(self
-            .0
-            .wrapping_add(GOLDEN.wrapping_mul(index.wrapping_add(1))))
+        mix(self.0.wrapping_add(GOLDEN.wrapping_mul(index.wrapping_add(1))))
     }
 
     /// A number uniform on `[0, 1)`, a multiple of 2⁻⁵³.

@@ -30,6 +30,8 @@ pub use crate::{
     state::{InputState, StateDetector},
     token::{CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{VariableConfig, VariableFlavour, VariableGenes, variable_genes},
-    vocab::{Alignment, AlignmentSummary, Candidate, Duplicate, GeneToken, GeneVocab, SpecialToken},
+    vocab::{
+        Alignment, AlignmentSummary, Candidate, Duplicate, GeneToken, GeneVocab, SpecialToken,
+    },
     write::{Additions, CopyReport, check_output, export, save_copy},
 };

@@ -79,32 +79,21 @@ pub fn split(
 ) -> [CellTokens; 2] {
     let keep = keep.min(cell.len());
     let n = share(cell.len() - keep, unknown);
-    let chosen = choose(cell.len() - keep, n, |index| {
-        order(cell.genes[keep + index])
-    });
+    let chosen = choose(cell.len() - keep, n, |index| order(cell.genes[keep + index]));
     let mut is_unknown = vec![false; cell.len()];
     for index in chosen {
         is_unknown[keep + index] = true;
     }
     let part = |wanted: bool| {
-        let positions: Vec<usize> = (0..cell.len())
-            .filter(|&position| is_unknown[position] == wanted)
-            .collect();
+        let positions: Vec<usize> =
+            (0..cell.len()).filter(|&position| is_unknown[position] == wanted).collect();
         CellTokens {
-            genes: positions
-                .iter()
-                .map(|&position| cell.genes[position])
-                .collect(),
-            values: positions
-                .iter()
-                .map(|&position| cell.values[position])
-                .collect(),
-            conditions: cell.conditions.as_ref().map(|conditions| {
-                positions
-                    .iter()
-                    .map(|&position| conditions[position])
-                    .collect()
-            }),
+            genes: positions.iter().map(|&position| cell.genes[position]).collect(),
+            values: positions.iter().map(|&position| cell.values[position]).collect(),
+            conditions: cell
+                .conditions
+                .as_ref()
+                .map(|conditions| positions.iter().map(|&position| conditions[position]).collect()),
             n_available: cell.n_available,
         }
     };
@@ -134,11 +123,7 @@ mod tests {
 
     #[test]
     fn a_share_of_the_eligible_values_is_hidden() {
-        let mask = Mask {
-            hide: Hide::Share(0.5),
-            keep_first: 1,
-            pad_value: -2.0,
-        };
+        let mask = Mask { hide: Hide::Share(0.5), keep_first: 1, pad_value: -2.0 };
         let values = [0.0, 3.0, 0.0, 5.0, -2.0, 7.0];
         let is_masked = mask.is_masked(&values, |position| 1.0 / (1.0 + position as f64));
         assert_eq!(is_masked, [false, false, false, true, false, true]);
@@ -146,11 +131,7 @@ mod tests {
 
     #[test]
     fn each_value_is_hidden_with_its_probability() {
-        let mask = Mask {
-            hide: Hide::Each(0.3),
-            keep_first: 1,
-            pad_value: -2.0,
-        };
+        let mask = Mask { hide: Hide::Each(0.3), keep_first: 1, pad_value: -2.0 };
         let key = Keyed::new(0, Purpose::Mask, 0, 0);
         let is_masked = mask.is_masked(&vec![1.0; 10_001], |position| key.uniform(position as u64));
         assert!(!is_masked[0]);

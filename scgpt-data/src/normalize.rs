@@ -4,9 +4,7 @@ use crate::{csr::Csr, state::StateDetector};
 
 /// Sum of every cell, over the genes of the block.
 pub fn totals(block: &Csr) -> impl Iterator<Item = f64> + '_ {
-    block
-        .rows()
-        .map(|row| row.values.iter().map(|&value| f64::from(value)).sum())
+    block.rows().map(|row| row.values.iter().map(|&value| f64::from(value)).sum())
 }
 
 /// Scales every cell to the sum `target`; cells whose sum is 0 stay as they are.
@@ -48,11 +46,7 @@ pub fn median_total(mut totals: Vec<f64>) -> f64 {
 pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
     let middle = sorted.len() / 2;
     let high = *sorted.get(middle)?;
-    Some(if sorted.len() % 2 == 1 {
-        high
-    } else {
-        f64::midpoint(sorted[middle - 1], high)
-    })
+    Some(if sorted.len() % 2 == 1 { high } else { f64::midpoint(sorted[middle - 1], high) })
 }
 
 /// Whether the reference takes the values for logged: none negative, none above 30, and the
@@ -67,10 +61,7 @@ pub fn check_logged(block: &Csr) -> bool {
     detector.check_logged()
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "computed wide, stored narrow"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
 fn narrow(value: f64) -> f32 {
     value as f32
 }

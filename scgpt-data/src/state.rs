@@ -52,12 +52,7 @@ pub struct StateDetector {
 
 impl Default for StateDetector {
     fn default() -> Self {
-        Self {
-            min: 0.0,
-            max: 0.0,
-            min_nonzero: f32::INFINITY,
-            is_whole: true,
-        }
+        Self { min: 0.0, max: 0.0, min_nonzero: f32::INFINITY, is_whole: true }
     }
 }
 
@@ -103,13 +98,8 @@ mod tests {
 
     fn state(values: &[f32]) -> InputState {
         let indices = (0..).take(values.len()).collect();
-        let block = Csr::new(
-            values.len(),
-            vec![0, values.len()],
-            indices,
-            values.to_vec(),
-        )
-        .unwrap();
+        let block =
+            Csr::new(values.len(), vec![0, values.len()], indices, values.to_vec()).unwrap();
         let mut detector = StateDetector::default();
         detector.observe(&block);
         detector.state()

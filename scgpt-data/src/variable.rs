@@ -55,12 +55,7 @@ pub struct VariableConfig {
 impl VariableConfig {
     /// The `n_top` most variable genes by that flavour, of values as they are.
     pub fn new(n_top: usize, flavour: VariableFlavour) -> Self {
-        Self {
-            n_top,
-            flavour,
-            normalise: None,
-            span: 0.3,
-        }
+        Self { n_top, flavour, normalise: None, span: 0.3 }
     }
 }
 
@@ -123,26 +118,18 @@ pub fn variable_genes(
             }
             if config.flavour == VariableFlavour::Seurat {
                 for cell in 0..block.n_cells() {
-                    block
-                        .row_values_mut(cell)
-                        .iter_mut()
-                        .for_each(|x| *x = x.exp_m1());
+                    block.row_values_mut(cell).iter_mut().for_each(|x| *x = x.exp_m1());
                 }
             }
             for cell in 0..block.n_cells() {
-                visit(
-                    &block,
-                    cell,
-                    batches.map_or(0, |batches| batches[first + cell] as usize),
-                );
+                visit(&block, cell, batches.map_or(0, |batches| batches[first + cell] as usize));
             }
         }
         Ok(())
     };
 
-    let n_batches = batches
-        .and_then(|batches| batches.iter().max())
-        .map_or(1, |&last| last as usize + 1);
+    let n_batches =
+        batches.and_then(|batches| batches.iter().max()).map_or(1, |&last| last as usize + 1);
     let mut moments: Vec<Moments> = Vec::new();
     each(&mut |block, cell, batch| {
         if moments.is_empty() {
@@ -157,10 +144,8 @@ pub fn variable_genes(
         return Ok(by_dispersion(&moments, batches.is_some(), config));
     }
 
-    let mut standards: Vec<Standard> = moments
-        .iter()
-        .map(|batch| Standard::new(batch, config.span))
-        .collect();
+    let mut standards: Vec<Standard> =
+        moments.iter().map(|batch| Standard::new(batch, config.span)).collect();
     each(&mut |block, cell, batch| standards[batch].add(block, cell))?;
     let normalised: Vec<Vec<f64>> = standards
         .iter()
@@ -191,14 +176,9 @@ impl Standard {
     fn new(moments: &Moments, span: f64) -> Self {
         let n_cells = moments.n_cells();
         let moments = moments.mean_and_variance();
-        let varies: Vec<usize> = (0..moments.len())
-            .filter(|&gene| moments[gene].1 > 0.0)
-            .collect();
+        let varies: Vec<usize> = (0..moments.len()).filter(|&gene| moments[gene].1 > 0.0).collect();
         let log = |of: fn(&(f64, f64)) -> f64| -> Vec<f64> {
-            varies
-                .iter()
-                .map(|&gene| of(&moments[gene]).log10())
-                .collect()
+            varies.iter().map(|&gene| of(&moments[gene]).log10()).collect()
         };
         let fitted = loess(&log(|moment| moment.0), &log(|moment| moment.1), span);
         let mut deviations = vec![1.0; moments.len()];
@@ -206,11 +186,7 @@ impl Standard {
             deviations[gene] = 10_f64.powf(fitted).sqrt();
         }
         let means: Vec<f64> = moments.into_iter().map(|moment| moment.0).collect();
-        let clips = means
-            .iter()
-            .zip(&deviations)
-            .map(|(m, d)| d * n_cells.sqrt() + m)
-            .collect();
+        let clips = means.iter().zip(&deviations).map(|(m, d)| d * n_cells.sqrt() + m).collect();
         Self {
             n_cells,
             clips,
@@ -263,11 +239,7 @@ fn by_rank(all: &[(f64, f64)], normalised: &[Vec<f64>], n_top: usize) -> Variabl
         .collect();
     let mut selected: Vec<usize> = (0..all.len()).collect();
     // NaN is above every number in this order, thus last.
-    selected.sort_by(|&a, &b| {
-        ranks[a]
-            .total_cmp(&ranks[b])
-            .then(n_batches[b].cmp(&n_batches[a]))
-    });
+    selected.sort_by(|&a, &b| ranks[a].total_cmp(&ranks[b]).then(n_batches[b].cmp(&n_batches[a])));
     selected.truncate(n_top);
     VariableGenes {
         selected,
@@ -288,16 +260,13 @@ fn by_dispersion(batches: &[Moments], has_batches: bool, config: &VariableConfig
         VariableFlavour::Seurat => seurat,
         _ => cell_ranger,
     };
-    let n_genes = batches
-        .first()
-        .map_or(0, |batch| batch.mean_and_variance().len());
+    let n_genes = batches.first().map_or(0, |batch| batch.mean_and_variance().len());
     let mut n_batches = vec![0; n_genes];
     let mut tables = Vec::with_capacity(batches.len());
     for batch in batches {
         let moments = batch.mean_and_variance();
-        let genes: Vec<usize> = (0..n_genes)
-            .filter(|&gene| !has_batches || batch.is_expressed(gene))
-            .collect();
+        let genes: Vec<usize> =
+            (0..n_genes).filter(|&gene| !has_batches || batch.is_expressed(gene)).collect();
         let measured = measure(&genes.iter().map(|&gene| moments[gene]).collect::<Vec<_>>());
         let mut sorted: Vec<f64> = measured
             .iter()
@@ -316,9 +285,7 @@ fn by_dispersion(batches: &[Moments], has_batches: bool, config: &VariableConfig
         tables.push(table);
     }
     let average = |of: fn(&Dispersion) -> f64| -> Vec<f64> {
-        (0..n_genes)
-            .map(|gene| mean(tables.iter().map(|table| of(&table[gene]))))
-            .collect()
+        (0..n_genes).map(|gene| mean(tables.iter().map(|table| of(&table[gene])))).collect()
     };
     let normalised = average(|gene| gene.normalised);
     let mut selected: Vec<usize> = (0..n_genes).collect();
@@ -327,17 +294,9 @@ fn by_dispersion(batches: &[Moments], has_batches: bool, config: &VariableConfig
         n_batches[b]
             .cmp(&n_batches[a])
             .then(last(a).cmp(&last(b)))
-            .then(
-                normalised[b]
-                    .partial_cmp(&normalised[a])
-                    .unwrap_or(Ordering::Equal),
-            )
+            .then(normalised[b].partial_cmp(&normalised[a]).unwrap_or(Ordering::Equal))
     });
-    let n_top = if has_batches {
-        config.n_top
-    } else {
-        n_batches.iter().sum()
-    };
+    let n_top = if has_batches { config.n_top } else { n_batches.iter().sum() };
     selected.truncate(n_top);
     VariableGenes {
         selected,

@@ -68,11 +68,8 @@ impl Additions {
 
     fn write_obs(&self, sink: &mut dyn Sink) -> Result<()> {
         let attrs = sink.attrs("obs")?;
-        let mut order: Vec<Value> = attrs
-            .get("column-order")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
+        let mut order: Vec<Value> =
+            attrs.get("column-order").and_then(Value::as_array).cloned().unwrap_or_default();
         for (name, column) in &self.obs {
             let name = anndata::member(name);
             anndata::column(sink, &format!("obs/{name}"), column)?;
@@ -91,9 +88,7 @@ fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> 
     let mut bytes = Vec::new();
     for first in (0..rows).step_by(ROWS) {
         let n = ROWS.min(rows - first);
-        spool
-            .read_bytes(first, n, &mut bytes)
-            .map_err(|error| Error::write(path, error))?;
+        spool.read_bytes(first, n, &mut bytes).map_err(|error| Error::write(path, error))?;
         sink.push(&bytes)?;
     }
     sink.end()

@@ -21,18 +21,12 @@ fn counts() -> impl Strategy<Value = Vec<f32>> {
 }
 
 fn mode() -> impl Strategy<Value = TieMode> {
-    prop_oneof![
-        Just(TieMode::Upper),
-        Just(TieMode::Random),
-        Just(TieMode::Midpoint)
-    ]
+    prop_oneof![Just(TieMode::Upper), Just(TieMode::Random), Just(TieMode::Midpoint)]
 }
 
 fn bin(n_bins: u16, mode: TieMode, values: &[f32], draw: impl Fn(usize) -> f64) -> Vec<f32> {
     let mut bins = values.to_vec();
-    Binner::new(n_bins, mode)
-        .unwrap()
-        .bin(&mut bins, draw, &mut BinScratch::default());
+    Binner::new(n_bins, mode).unwrap().bin(&mut bins, draw, &mut BinScratch::default());
     bins
 }
 
@@ -109,56 +103,36 @@ fn block() -> impl Strategy<Value = Csr> {
 }
 
 fn vocab() -> GeneVocab {
-    GeneVocab::from_names(
-        (0..120)
-            .filter(|gene| gene % 3 != 0)
-            .map(|gene| format!("g{gene}")),
-    )
-    .unwrap()
+    GeneVocab::from_names((0..120).filter(|gene| gene % 3 != 0).map(|gene| format!("g{gene}")))
+        .unwrap()
 }
 
 fn tokenizer(config: TokenConfig) -> Tokenizer {
     let vocab = vocab();
-    let var = Frame {
-        index: (0..120).map(|gene| format!("g{gene}")).collect(),
-        ..Frame::default()
-    };
+    let var =
+        Frame { index: (0..120).map(|gene| format!("g{gene}")).collect(), ..Frame::default() };
     let alignment = vocab.align(&var, None).unwrap();
     Tokenizer::new(&vocab, &alignment, config).unwrap()
 }
 
 fn config() -> impl Strategy<Value = TokenConfig> {
     let sampling = prop_oneof![Just(Sampling::Keyed), Just(Sampling::Head)];
-    (
-        mode(),
-        any::<bool>(),
-        2..100_usize,
-        sampling,
-        any::<u64>(),
-        0..3_u64,
+    (mode(), any::<bool>(), 2..100_usize, sampling, any::<u64>(), 0..3_u64).prop_map(
+        |(tie_mode, include_zero_genes, max_length, sampling, seed, epoch)| TokenConfig {
+            binner: Some(Binner { tie_mode, ..Binner::default() }),
+            include_zero_genes,
+            max_length,
+            sampling,
+            seed,
+            epoch,
+            ..TokenConfig::default()
+        },
     )
-        .prop_map(
-            |(tie_mode, include_zero_genes, max_length, sampling, seed, epoch)| TokenConfig {
-                binner: Some(Binner {
-                    tie_mode,
-                    ..Binner::default()
-                }),
-                include_zero_genes,
-                max_length,
-                sampling,
-                seed,
-                epoch,
-                ..TokenConfig::default()
-            },
-        )
 }
 
 /// Tokens of all cells, read `chunk` cells at a time on `threads` threads.
 fn tokens(tokenizer: &Tokenizer, block: &Csr, chunk: usize, threads: usize) -> Vec<CellTokens> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
         (0..block.n_cells())
             .step_by(chunk)
@@ -168,10 +142,7 @@ fn tokens(tokenizer: &Tokenizer, block: &Csr, chunk: usize, threads: usize) -> V
                 let entries = begin..block.indptr()[last];
                 let part = Csr::new(
                     block.n_genes(),
-                    block.indptr()[first..=last]
-                        .iter()
-                        .map(|offset| offset - begin)
-                        .collect(),
+                    block.indptr()[first..=last].iter().map(|offset| offset - begin).collect(),
                     block.indices()[entries.clone()].to_vec(),
                     block.values()[entries].to_vec(),
                 );

@@ -83,7 +83,9 @@ impl CellEncoder {
         );
         let vocab_size = self.genes.dims()[0];
         assert!(
-            rows.genes.iter().all(|&gene| usize::try_from(gene).is_ok_and(|gene| gene < vocab_size)),
+            rows.genes
+                .iter()
+                .all(|&gene| usize::try_from(gene).is_ok_and(|gene| gene < vocab_size)),
             "gene token out of range"
         );
         let mask = AttentionMask::padding(rows.lengths.to_vec(), t);

@@ -17,16 +17,12 @@ pub(super) struct Dispersion {
 /// Variance over mean, centred and scaled by median and absolute deviation within bins of the
 /// mean at its percentiles 10, 15, … 100.
 pub(super) fn cell_ranger(moments: &[(f64, f64)]) -> Vec<Dispersion> {
-    let mut genes: Vec<Dispersion> = moments
-        .iter()
-        .map(|&(mean, variance)| ratio(mean, variance))
-        .collect();
+    let mut genes: Vec<Dispersion> =
+        moments.iter().map(|&(mean, variance)| ratio(mean, variance)).collect();
     let mut means: Vec<f64> = genes.iter().map(|gene| gene.mean).collect();
     means.sort_unstable_by(f64::total_cmp);
     // Percentiles that coincide make an empty bin here, and an error in the reference.
-    let edges: Vec<f64> = (2..=20)
-        .map(|step| quantile(&means, f64::from(step) / 20.0))
-        .collect();
+    let edges: Vec<f64> = (2..=20).map(|step| quantile(&means, f64::from(step) / 20.0)).collect();
     let bin = |mean: f64| edges.partition_point(|&edge| edge < mean);
     normalise(&mut genes, edges.len() + 1, bin, |dispersions| {
         dispersions.sort_unstable_by(f64::total_cmp);
@@ -53,14 +49,8 @@ pub(super) fn seurat(moments: &[(f64, f64)]) -> Vec<Dispersion> {
             }
         })
         .collect();
-    let low = genes
-        .iter()
-        .map(|gene| gene.mean)
-        .fold(f64::INFINITY, f64::min);
-    let high = genes
-        .iter()
-        .map(|gene| gene.mean)
-        .fold(f64::NEG_INFINITY, f64::max);
+    let low = genes.iter().map(|gene| gene.mean).fold(f64::INFINITY, f64::min);
+    let high = genes.iter().map(|gene| gene.mean).fold(f64::NEG_INFINITY, f64::max);
     let width = (high - low) / BINS as f64;
     let edges: Vec<f64> = (1..BINS).map(|edge| low + width * edge as f64).collect();
     let bin = |mean: f64| edges.partition_point(|&edge| edge < mean);
@@ -79,11 +69,7 @@ pub(super) fn seurat(moments: &[(f64, f64)]) -> Vec<Dispersion> {
 
 fn ratio(mean: f64, variance: f64) -> Dispersion {
     let mean = if mean == 0.0 { 1e-12 } else { mean };
-    Dispersion {
-        mean,
-        raw: variance / mean,
-        normalised: f64::NAN,
-    }
+    Dispersion { mean, raw: variance / mean, normalised: f64::NAN }
 }
 
 /// Centres and scales the dispersions of each bin by what `statistics` says of the defined ones.

@@ -24,10 +24,7 @@ pub(super) struct Moments {
 
 impl Moments {
     pub(super) fn new(n_genes: usize) -> Self {
-        Self {
-            n_cells: 0.0,
-            genes: vec![NonZero::default(); n_genes],
-        }
+        Self { n_cells: 0.0, genes: vec![NonZero::default(); n_genes] }
     }
 
     pub(super) fn add(&mut self, block: &Csr, cell: usize) {

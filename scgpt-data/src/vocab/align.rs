@@ -100,10 +100,8 @@ impl GeneVocab {
                 .ok_or_else(|| no_column(var, column, &places))?;
             places = vec![places.swap_remove(chosen)];
         }
-        let mut tried: Vec<Alignment> = places
-            .into_iter()
-            .map(|(column, names)| self.match_names(column, &names))
-            .collect();
+        let mut tried: Vec<Alignment> =
+            places.into_iter().map(|(column, names)| self.match_names(column, &names)).collect();
         let candidates: Vec<Candidate> = tried
             .iter()
             .map(|alignment| Candidate {
@@ -116,10 +114,7 @@ impl GeneVocab {
             .rev()
             .max_by_key(|&place| candidates[place].matched)
             .unwrap_or_default();
-        let alignment = Alignment {
-            candidates,
-            ..tried.swap_remove(best)
-        };
+        let alignment = Alignment { candidates, ..tried.swap_remove(best) };
         let genes = var.len();
         let known = genes - alignment.unmatched.len();
         if genes == 0 {
@@ -157,22 +152,12 @@ impl GeneVocab {
                 };
                 let kept = *first.entry(token).or_insert(gene);
                 if kept != gene {
-                    duplicates.push(Duplicate {
-                        name: name.to_string(),
-                        gene,
-                        kept,
-                    });
+                    duplicates.push(Duplicate { name: name.to_string(), gene, kept });
                 }
                 (kept == gene).then_some(token)
             })
             .collect();
-        Alignment {
-            tokens,
-            column,
-            unmatched,
-            duplicates,
-            candidates: Vec::new(),
-        }
+        Alignment { tokens, column, unmatched, duplicates, candidates: Vec::new() }
     }
 
     fn gene(&self, name: &str) -> Option<GeneToken> {
@@ -181,9 +166,7 @@ impl GeneVocab {
             let is_id = id.starts_with("ENS") && version.bytes().all(|byte| byte.is_ascii_digit());
             is_id.then(|| self.token(id)).flatten()
         };
-        self.token(name)
-            .or_else(unversioned)
-            .filter(|&token| !self.is_special(token))
+        self.token(name).or_else(unversioned).filter(|&token| !self.is_special(token))
     }
 }
 
@@ -235,27 +218,15 @@ fn places(var: &Frame) -> Vec<(String, Vec<Cow<'_, str>>)> {
             Column::Text(_) | Column::Categorical { .. } => column.labels(),
             _ => return None,
         };
-        let names = names
-            .into_iter()
-            .map(|name| name.unwrap_or_default().into());
+        let names = names.into_iter().map(|name| name.unwrap_or_default().into());
         Some((name.clone(), names.collect()))
     });
-    std::iter::once((INDEX.to_owned(), index))
-        .chain(columns)
-        .collect()
+    std::iter::once((INDEX.to_owned(), index)).chain(columns).collect()
 }
 
 fn no_column(var: &Frame, column: &str, places: &[(String, Vec<Cow<'_, str>>)]) -> Error {
-    let text = places
-        .iter()
-        .map(|(name, _)| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let problem = if var.column(column).is_some() {
-        "holds no text"
-    } else {
-        "does not exist"
-    };
+    let text = places.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let problem = if var.column(column).is_some() { "holds no text" } else { "does not exist" };
     Error::Option(format!(
         "column `{column}` of `var` {problem}; gene names can be taken from {text}"
     ))
@@ -294,10 +265,7 @@ mod tests {
         );
         let alignment = vocab().align(&var, None).unwrap();
         assert_eq!(alignment.column, "symbol");
-        assert_eq!(
-            alignment.tokens,
-            [Some(GeneToken(0)), Some(GeneToken(2)), None]
-        );
+        assert_eq!(alignment.tokens, [Some(GeneToken(0)), Some(GeneToken(2)), None]);
         assert_eq!(alignment.unmatched, ["Z"]);
         let matched: Vec<usize> = alignment.candidates.iter().map(|c| c.matched).collect();
         assert_eq!(matched, [1, 1, 2, 2]);
@@ -307,22 +275,12 @@ mod tests {
     #[test]
     fn a_named_column_is_taken_or_the_columns_are_listed() {
         let var = var(&["A", "B"], &[("symbol", &["C", "Z"])]);
-        for (column, expected) in [
-            ("symbol", "symbol"),
-            ("index", "index"),
-            ("_index", "index"),
-        ] {
+        for (column, expected) in [("symbol", "symbol"), ("index", "index"), ("_index", "index")] {
             assert_eq!(vocab().align(&var, Some(column)).unwrap().column, expected);
         }
         let error = vocab().align(&var, Some("genes")).unwrap_err().to_string();
-        assert!(
-            error.contains("`genes`") && error.contains("`index`, `symbol`"),
-            "{error}"
-        );
-        let error = vocab()
-            .align(&var, Some("n_cells"))
-            .unwrap_err()
-            .to_string();
+        assert!(error.contains("`genes`") && error.contains("`index`, `symbol`"), "{error}");
+        let error = vocab().align(&var, Some("n_cells")).unwrap_err().to_string();
         assert!(error.contains("holds no text"), "{error}");
     }
 
@@ -333,11 +291,7 @@ mod tests {
         let tokens = [Some(0), Some(3), None, None, None, None].map(|t| t.map(GeneToken));
         assert_eq!(alignment.tokens, tokens);
         assert_eq!(alignment.unmatched, ["<pad>", "C.1"]);
-        let duplicates: Vec<_> = alignment
-            .duplicates
-            .iter()
-            .map(|d| (d.gene, d.kept))
-            .collect();
+        let duplicates: Vec<_> = alignment.duplicates.iter().map(|d| (d.gene, d.kept)).collect();
         assert_eq!(duplicates, [(2, 0), (4, 1)]);
     }
 
@@ -348,14 +302,8 @@ mod tests {
         names[0] = "A";
         let error = vocab().align(&var(&names, &[]), None).unwrap_err();
         let message = error.to_string();
-        assert!(
-            message.contains("1 of 11") && message.contains("`AT1`"),
-            "{message}"
-        );
-        assert!(
-            message.contains("`B`") && !message.contains("<pad>"),
-            "{message}"
-        );
+        assert!(message.contains("1 of 11") && message.contains("`AT1`"), "{message}");
+        assert!(message.contains("`B`") && !message.contains("<pad>"), "{message}");
         assert!(error.hint().unwrap().contains("--gene-column"));
         assert!(vocab().align(&var(&[], &[]), None).is_err());
     }

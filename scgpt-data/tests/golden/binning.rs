@@ -30,29 +30,15 @@ fn binning(case: &Case) {
         for (cell, values) in input.iter().enumerate() {
             let mut bin = |mode, draw: &dyn Fn(usize) -> f64| {
                 let mut bins = values.clone();
-                Binner::new(n_bins, mode)
-                    .unwrap()
-                    .bin(&mut bins, draw, &mut scratch);
+                Binner::new(n_bins, mode).unwrap().bin(&mut bins, draw, &mut scratch);
                 bins
             };
             let what = format!("{}: cell {cell}, {n_bins} bins", case.name);
             assert_eq!(bin(TieMode::Upper, &|_| 0.0), upper[cell], "{what}, upper");
-            assert_eq!(
-                bin(TieMode::Midpoint, &|_| 0.0),
-                half[cell],
-                "{what}, midpoint"
-            );
+            assert_eq!(bin(TieMode::Midpoint, &|_| 0.0), half[cell], "{what}, midpoint");
             let last = 1.0 - f64::EPSILON / 2.0;
-            assert_eq!(
-                bin(TieMode::Random, &|_| 0.0),
-                upper[cell],
-                "{what}, first draw"
-            );
-            assert_eq!(
-                bin(TieMode::Random, &|_| last),
-                lower[cell],
-                "{what}, last draw"
-            );
+            assert_eq!(bin(TieMode::Random, &|_| 0.0), upper[cell], "{what}, first draw");
+            assert_eq!(bin(TieMode::Random, &|_| last), lower[cell], "{what}, last draw");
             let expected = &edges[cell * n_edges..(cell + 1) * n_edges];
             if scratch.edges().is_empty() {
                 assert!(expected.iter().all(|&edge| edge == 0.0), "{what}, edges");
@@ -65,22 +51,10 @@ fn binning(case: &Case) {
 
 /// The counts of the case.
 fn counts(data: &Tensors) -> Csr {
-    let whole = |name| {
-        data.i64(name)
-            .into_iter()
-            .map(|index| usize::try_from(index).unwrap())
-    };
-    let indices = whole("csr_indices")
-        .map(|index| u32::try_from(index).unwrap())
-        .collect();
+    let whole = |name| data.i64(name).into_iter().map(|index| usize::try_from(index).unwrap());
+    let indices = whole("csr_indices").map(|index| u32::try_from(index).unwrap()).collect();
     let n_genes = data.shape("log1p")[1];
-    Csr::new(
-        n_genes,
-        whole("csr_indptr").collect(),
-        indices,
-        data.f32("csr_data"),
-    )
-    .unwrap()
+    Csr::new(n_genes, whole("csr_indptr").collect(), indices, data.f32("csr_data")).unwrap()
 }
 
 fn dense(block: &Csr) -> Vec<Vec<f32>> {
@@ -130,9 +104,7 @@ fn logged(case: &Case) {
     let counts = dense(&counts(&data));
     let [log1p, normed] = ["log1p", "normed"].map(|name| rows(&data, name));
     let map = |rows: &[Vec<f32>], change: fn(f32) -> f32| -> Vec<Vec<f32>> {
-        rows.iter()
-            .map(|row| row.iter().copied().map(change).collect())
-            .collect()
+        rows.iter().map(|row| row.iter().copied().map(change).collect()).collect()
     };
     for (name, input) in [
         ("raw", counts.clone()),
@@ -143,11 +115,6 @@ fn logged(case: &Case) {
         ("halves", map(&counts, |x| (0.5 * x).min(29.0))),
     ] {
         let expected = case.json["check_logged"][name].as_bool().unwrap();
-        assert_eq!(
-            check_logged(&sparse(&input)),
-            expected,
-            "{}: {name}",
-            case.name
-        );
+        assert_eq!(check_logged(&sparse(&input)), expected, "{}: {name}", case.name);
     }
 }

@@ -36,10 +36,7 @@ fn number(run: &Value, key: &str) -> usize {
     usize::try_from(run[key].as_u64().expect(key)).unwrap()
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "a small number of the case"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "a small number of the case")]
 fn float(run: &Value, key: &str) -> f32 {
     run[key].as_f64().expect(key) as f32
 }
@@ -60,11 +57,8 @@ fn index(value: i64) -> u32 {
 }
 
 fn assert_tensor(tensors: &Tensors, name: &str, actual: &[i32]) {
-    let expected: Vec<i32> = tensors
-        .i64(name)
-        .into_iter()
-        .map(|x| i32::try_from(x).unwrap())
-        .collect();
+    let expected: Vec<i32> =
+        tensors.i64(name).into_iter().map(|x| i32::try_from(x).unwrap()).collect();
     assert_eq!(actual, expected, "{name}");
 }
 
@@ -95,26 +89,14 @@ fn tokenize(case: &Case, tensors: &Tensors, vocab: &GeneVocab, run: &Value) {
     if has_conditions {
         let special =
             |name: &str| ConditionToken(index(case.json["vocab_mod"][name].as_i64().unwrap()));
-        let columns = tensors
-            .i64("mod_type")
-            .into_iter()
-            .map(|x| ConditionToken(index(x)));
-        tokenizer = tokenizer
-            .with_conditions(columns.collect(), special("<cls>"))
-            .unwrap();
+        let columns = tensors.i64("mod_type").into_iter().map(|x| ConditionToken(index(x)));
+        tokenizer = tokenizer.with_conditions(columns.collect(), special("<cls>")).unwrap();
         collator.pad_condition = special("<pad>");
     }
     let batch = collator.collate(tokenizer.block(&block, 0).iter().enumerate());
-    assert_eq!(
-        [batch.n_cells, batch.n_tokens],
-        tensors.shape(&format!("{key}.genes"))
-    );
+    assert_eq!([batch.n_cells, batch.n_tokens], tensors.shape(&format!("{key}.genes")));
     assert_tensor(tensors, &format!("{key}.genes"), &batch.genes);
-    assert_eq!(
-        batch.values,
-        tensors.f32(&format!("{key}.values")),
-        "{key}.values"
-    );
+    assert_eq!(batch.values, tensors.f32(&format!("{key}.values")), "{key}.values");
     assert_eq!(batch.conditions.is_some(), has_conditions);
     if let Some(conditions) = batch.conditions {
         assert_tensor(tensors, &format!("{key}.mod_types"), &conditions);
@@ -135,10 +117,7 @@ fn items(tensors: &Tensors, keep: usize, tie_mode: Option<TieMode>) -> Vec<CellT
                 binner.bin(&mut values[keep..], |_| 0.0, &mut BinScratch::default());
             }
             CellTokens {
-                genes: genes
-                    .into_iter()
-                    .map(|gene| GeneToken(index(gene)))
-                    .collect(),
+                genes: genes.into_iter().map(|gene| GeneToken(index(gene))).collect(),
                 values,
                 ..CellTokens::default()
             }
@@ -157,18 +136,11 @@ fn collate(tensors: &Tensors, vocab: &GeneVocab, run: &Value) {
     let collator = Collator::new(vocab, float(run, "pad_value"));
     let batch = collator.collate(items.iter().enumerate());
     assert_tensor(tensors, &format!("{key}.gene"), &batch.genes);
-    assert_eq!(
-        batch.values,
-        tensors.f32(&format!("{key}.expr")),
-        "{key}.expr"
-    );
+    assert_eq!(batch.values, tensors.f32(&format!("{key}.expr")), "{key}.expr");
 
     let probability = run["mlm_probability"].as_f64().unwrap();
-    let mask = Mask {
-        hide: Hide::Each(probability),
-        keep_first: keep,
-        pad_value: collator.pad_value,
-    };
+    let mask =
+        Mask { hide: Hide::Each(probability), keep_first: keep, pad_value: collator.pad_value };
     let width = batch.n_tokens;
     let [mut masked, mut probabilities] = [batch.values.clone(), vec![0.0; batch.values.len()]];
     for (row, values) in batch.values.chunks(width).enumerate() {
@@ -184,11 +156,7 @@ fn collate(tensors: &Tensors, vocab: &GeneVocab, run: &Value) {
             }
         }
     }
-    assert_eq!(
-        masked,
-        tensors.f32(&format!("{key}.masked_expr")),
-        "{key}.masked_expr"
-    );
+    assert_eq!(masked, tensors.f32(&format!("{key}.masked_expr")), "{key}.masked_expr");
     let expected = tensors.f32(&format!("{key}.mask_probability"));
     assert_eq!(probabilities, expected, "{key}.mask_probability");
 }
@@ -210,11 +178,7 @@ fn both(tensors: &Tensors, vocab: &GeneVocab, run: &Value) {
         let batch = collator.collate(parts.iter().map(|parts| &parts[part]).enumerate());
         assert_eq!(batch.n_tokens, number(run, length), "{key}: {length}");
         assert_tensor(tensors, &format!("{key}.{genes}"), &batch.genes);
-        assert_eq!(
-            batch.values,
-            tensors.f32(&format!("{key}.{values}")),
-            "{key}.{values}"
-        );
+        assert_eq!(batch.values, tensors.f32(&format!("{key}.{values}")), "{key}.{values}");
     }
 }
 
@@ -222,36 +186,20 @@ fn both(tensors: &Tensors, vocab: &GeneVocab, run: &Value) {
 fn masks(case: &Case, tensors: &Tensors) {
     let values = rows(tensors, "mask.values");
     let first = |rows: &[Vec<f32>], ratio, pad_value| -> Vec<f32> {
-        let mask = Mask {
-            hide: Hide::Share(ratio),
-            keep_first: 0,
-            pad_value,
-        };
+        let mask = Mask { hide: Hide::Share(ratio), keep_first: 0, pad_value };
         let hide = |row: &Vec<f32>| {
             let is_masked = mask.is_masked(row, |position| position as f64 / 1e3);
-            let hidden = row
-                .iter()
-                .zip(is_masked)
-                .map(|(&x, masked)| if masked { -1.0 } else { x });
+            let hidden =
+                row.iter().zip(is_masked).map(|(&x, masked)| if masked { -1.0 } else { x });
             hidden.collect::<Vec<f32>>()
         };
         rows.iter().flat_map(hide).collect()
     };
     for (ratio, statistics) in case.json["masking"].as_object().unwrap() {
         let hidden = first(&values, ratio.parse().unwrap(), -2.0);
-        assert_eq!(
-            hidden,
-            tensors.f32(&format!("mask.first_{ratio}")),
-            "ratio {ratio}"
-        );
-        let mask = Mask {
-            hide: Hide::Share(0.0),
-            keep_first: 0,
-            pad_value: -2.0,
-        };
-        for (row, expected) in values
-            .iter()
-            .zip(statistics["eligible_per_row"].as_array().unwrap())
+        assert_eq!(hidden, tensors.f32(&format!("mask.first_{ratio}")), "ratio {ratio}");
+        let mask = Mask { hide: Hide::Share(0.0), keep_first: 0, pad_value: -2.0 };
+        for (row, expected) in values.iter().zip(statistics["eligible_per_row"].as_array().unwrap())
         {
             let n = (0..row.len()).filter(|&position| mask.is_eligible(position, row[position]));
             assert_eq!(Some(n.count() as u64), expected.as_u64());
@@ -266,15 +214,9 @@ fn masks(case: &Case, tensors: &Tensors) {
 fn vocabulary(case: &Case) {
     let expected = &case.json["vocabulary"]["from_dict_then_append"];
     let made = vocab(&expected["input"]);
-    assert_eq!(
-        Value::from(made.names().collect::<Vec<_>>()),
-        expected["tokens"]
-    );
+    assert_eq!(Value::from(made.names().collect::<Vec<_>>()), expected["tokens"]);
     for (name, token) in expected["lookups"].as_object().unwrap() {
-        assert_eq!(
-            made.token(name).map(|token| u64::from(token.0)),
-            token.as_u64()
-        );
+        assert_eq!(made.token(name).map(|token| u64::from(token.0)), token.as_u64());
     }
     assert_eq!(made.special(SpecialToken::Eoc), GeneToken(5));
     assert_eq!(made.token("no such gene"), None);
@@ -309,10 +251,7 @@ fn golden_bad_vocabularies() {
             };
             let error = result.expect_err(file);
             let message = error.to_string();
-            assert!(
-                message.contains(named) && message.contains(file.as_str()),
-                "{message}"
-            );
+            assert!(message.contains(named) && message.contains(file.as_str()), "{message}");
             assert!(error.hint().is_some());
         }
     }
