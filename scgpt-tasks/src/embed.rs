@@ -157,10 +157,7 @@ impl Embedder {
         options: &EmbedOptions,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
-        let n_cells = source.summary().n_cells;
-        if n_cells == 0 {
-            return Err(Error::NoCells { path: source.summary().path.display().to_string() });
-        }
+        let (n_cells, _) = source.summary().shape(&options.layer)?;
         if options.batch_size == 0 {
             return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
         }

@@ -23,12 +23,6 @@ pub enum Error {
         /// Rows of the gene table.
         table: usize,
     },
-    /// There is nothing to do the task on.
-    #[error("`{path}` has no cells")]
-    NoCells {
-        /// The file or folder.
-        path: String,
-    },
     /// An option has a value that cannot work.
     #[error("{0}")]
     Option(String),

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use burn::prelude::Device;
 use clap::Args;
 use scgpt_data::{GeneVocab, check_output};
 use scgpt_model::{ModelDir, Strictness, Weights, write_model_dir};
 use serde_json::json;
 
-use crate::output::Printer;
+use crate::{device, output::Printer};
 
 /// Convert a checkpoint to a safetensors directory or file
 ///
@@ -61,7 +60,7 @@ fn directory(args: &ConvertArgs) -> Result<usize> {
     let model = ModelDir::open(&args.input)?;
     // A directory that does not load, or whose vocabulary is broken, is not worth converting.
     let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
-    model.load(&Device::default(), strictness)?;
+    model.load(&device::open("auto")?, strictness)?;
     GeneVocab::from_json(model.vocab_path())?;
     let origin = format!("Converted from `{}` (SHA-256 {}).", model.weights().path().display(), model.hash()?);
     write_model_dir(
