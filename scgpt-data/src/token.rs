@@ -46,7 +46,7 @@ impl CellTokens {
     }
 
     /// Keeps the first `keep` tokens and of the others as many as fit into `max_length`, those
-    /// with the smallest `order` of their token, in their order.
+    /// with the smallest `order` (the first of equal ones), in the order they have.
     pub fn shorten(&mut self, max_length: usize, keep: usize, order: impl Fn(GeneToken) -> u64) {
         if self.len() <= max_length {
             return;
@@ -133,6 +133,26 @@ impl Default for TokenConfig {
 /// Spec sections 1.5 and 1.7; `scgpt/tasks/cell_emb.py`, `embed_data`, and
 /// `scgpt/tokenizer/gene_tokenizer.py`, `tokenize_batch`. Differs: see [`Sampling::Keyed`]; a cell
 /// without expressed genes is `<cls>` alone instead of a failure.
+///
+/// # Example
+/// ```
+/// use scgpt_data::{Csr, Frame, GeneToken, GeneVocab, TokenConfig, Tokenizer};
+///
+/// let vocab = GeneVocab::from_names(["CD3E", "LYZ", "<pad>", "<cls>"])?;
+/// let var = Frame {
+///     index: vec!["LYZ".into(), "unknown".into(), "CD3E".into()],
+///     ..Frame::default()
+/// };
+/// let alignment = vocab.align(&var, None)?;
+/// let tokenizer = Tokenizer::new(&vocab, &alignment, TokenConfig::default())?;
+///
+/// // One cell with the counts 7, 2 and 1.
+/// let block = Csr::new(3, vec![0, 3], vec![0, 1, 2], vec![7.0, 2.0, 1.0])?;
+/// let cell = &tokenizer.block(&block, 0)[0];
+/// assert_eq!(cell.genes, [3, 1, 0].map(GeneToken));
+/// assert_eq!(cell.values, [-2.0, 50.0, 1.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     config: TokenConfig,
@@ -258,10 +278,7 @@ impl Tokenizer {
             );
         }
         match config.sampling {
-            Sampling::Head => tokens.shorten(config.max_length, keep, {
-                // Equal orders are settled by position.
-                |_| 0
-            }),
+            Sampling::Head => tokens.shorten(config.max_length, keep, |_| 0),
             Sampling::Keyed => {
                 let key = Keyed::new(config.seed, Purpose::Sample, config.epoch, cell);
                 tokens.shorten(config.max_length, keep, |gene| key.bits(u64::from(gene.0)));

@@ -98,53 +98,45 @@ fn fit(points: &[(f64, f64)], neighbours: usize, at: f64) -> Knot {
         .iter()
         .all(|&(x, _)| tricube((x - at) / width) == 0.0);
 
-    // Gram-Schmidt: each power minus its projection on the lower ones.
-    let rows: Vec<([f64; 3], f64, f64)> = window
-        .iter()
-        .map(|&(x, y)| {
-            let u = (x - at) / width;
-            ([1.0, u, u * u], y, if is_edge { 1.0 } else { tricube(u) })
-        })
-        .collect();
-    let dot = |a: &dyn Fn(&[f64; 3], f64) -> f64, b: &dyn Fn(&[f64; 3]) -> f64| -> f64 {
-        rows.iter()
-            .map(|(powers, y, weight)| weight * a(powers, *y) * b(powers))
-            .sum()
-    };
-    // basis[k] holds the coefficients of an orthogonal polynomial; result is their combination.
-    let mut basis: Vec<[f64; 3]> = Vec::with_capacity(3);
-    let mut result = [0.0; 3];
-    for degree in 0..3 {
-        let mut polynomial = [0.0; 3];
-        polynomial[degree] = 1.0;
-        let scale = dot(&|p, _| p[degree], &|p| p[degree]);
-        for lower in &basis {
-            let of = |p: &[f64; 3]| evaluate(lower, p);
-            let share = dot(&|p, _| p[degree], &of) / dot(&|p, _| of(p), &of);
-            for (coefficient, other) in polynomial.iter_mut().zip(lower) {
-                *coefficient -= share * other;
-            }
+    let [mut powers, mut targets] = [[0.0; 5], [0.0; 5]];
+    for &(x, y) in window {
+        let u = (x - at) / width;
+        let mut term = if is_edge { 1.0 } else { tricube(u) };
+        for power in 0..5 {
+            powers[power] += term;
+            targets[power] += term * y;
+            term *= u;
         }
-        let of = |p: &[f64; 3]| evaluate(&polynomial, p);
-        let norm = dot(&|p, _| of(p), &of);
-        if norm <= 1e-14 * scale {
-            break;
-        }
-        let share = dot(&|_, y| y, &of) / norm;
-        for (coefficient, other) in result.iter_mut().zip(&polynomial) {
-            *coefficient += share * other;
-        }
-        basis.push(polynomial);
     }
+    let [value, slope, _] = solve(&powers, &targets);
     Knot {
         at,
-        value: result[0],
-        slope: result[1] / width,
+        value,
+        slope: slope / width,
     }
 }
 
-fn evaluate(coefficients: &[f64; 3], powers: &[f64; 3]) -> f64 {
-    coefficients.iter().zip(powers).map(|(c, p)| c * p).sum()
+/// Coefficients of the quadratic with these weighted sums of `u^k` and `y·u^k`; of a polynomial of
+/// lower degree where the points do not determine a quadratic.
+fn solve(powers: &[f64; 5], targets: &[f64; 5]) -> [f64; 3] {
+    let mut rows = [0, 1, 2].map(|i| [powers[i], powers[i + 1], powers[i + 2], targets[i]]);
+    let mut size = 0;
+    while size < 3 && rows[size][size] > 1e-12 * powers[2 * size] {
+        let pivot = rows[size];
+        for row in &mut rows[size + 1..] {
+            let share = row[size] / pivot[size];
+            for (entry, of_pivot) in row.iter_mut().zip(pivot) {
+                *entry -= share * of_pivot;
+            }
+        }
+        size += 1;
+    }
+    let mut coefficients = [0.0; 3];
+    for i in (0..size).rev() {
+        let known: f64 = (i + 1..size).map(|j| rows[i][j] * coefficients[j]).sum();
+        coefficients[i] = (rows[i][3] - known) / rows[i][i];
+    }
+    coefficients
 }
 
 /// The first of `0..n` that `holds` rejects; `n` if none.

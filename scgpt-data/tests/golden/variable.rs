@@ -44,30 +44,8 @@ impl CellSource for Memory {
 #[test]
 fn golden_variable_genes() {
     for case in cases(|case| case.name.starts_with("preprocess_hvg")) {
-        let counts = case.tensors("counts.safetensors");
         let expected = case.tensors("hvg.safetensors");
-        let whole = |name: &str| {
-            counts
-                .i64(name)
-                .into_iter()
-                .map(|x| u32::try_from(x).unwrap())
-        };
-        let csr = Csr::new(
-            usize::try_from(counts.i64("shape")[1]).unwrap(),
-            whole("indptr").map(|offset| offset as usize).collect(),
-            whole("indices").collect(),
-            counts.f32("data"),
-        )
-        .unwrap();
-        let batches: Vec<u32> = whole("batch").collect();
-        let summary = Summary {
-            path: PathBuf::new(),
-            format: String::new(),
-            n_cells: csr.n_cells(),
-            matrices: Vec::new(),
-            elements: Vec::new(),
-        };
-        let mut source = Memory(csr, summary);
+        let (mut source, batches) = counts(&case);
         for name in case.json["results"].as_object().unwrap().keys() {
             let flavour = match name.trim_end_matches("_batch") {
                 "seurat_v3" => VariableFlavour::SeuratV3,
@@ -85,6 +63,68 @@ fn golden_variable_genes() {
             check(&case, name, flavour, &actual, &expected);
         }
     }
+}
+
+/// The counts of the case and the batch of every cell.
+fn counts(case: &Case) -> (Memory, Vec<u32>) {
+    let counts = case.tensors("counts.safetensors");
+    let whole = |name: &str| {
+        counts
+            .i64(name)
+            .into_iter()
+            .map(|x| u32::try_from(x).unwrap())
+    };
+    let csr = Csr::new(
+        usize::try_from(counts.i64("shape")[1]).unwrap(),
+        whole("indptr").map(|offset| offset as usize).collect(),
+        whole("indices").collect(),
+        counts.f32("data"),
+    )
+    .unwrap();
+    let summary = Summary {
+        path: PathBuf::new(),
+        format: String::new(),
+        n_cells: csr.n_cells(),
+        matrices: Vec::new(),
+        elements: Vec::new(),
+    };
+    (Memory(csr, summary), whole("batch").collect())
+}
+
+#[test]
+fn only_the_grouping_of_batch_numbers_matters_and_wrong_ones_are_refused() {
+    let case = cases(|case| case.name.starts_with("preprocess_hvg")).remove(0);
+    let (mut source, batches) = counts(&case);
+    let far: Vec<u32> = batches
+        .iter()
+        .map(|batch| u32::MAX - 7 * (9 - batch))
+        .collect();
+    let config = VariableConfig::new(50, VariableFlavour::SeuratV3);
+    let mut select = |batches: Option<&[u32]>, config: &VariableConfig| {
+        variable_genes(&mut source, &Layer::X, batches, config)
+    };
+    let near = select(Some(&batches), &config).unwrap();
+    assert_eq!(near.selected.len(), 50);
+    assert_eq!(near, select(Some(&far), &config).unwrap());
+
+    let error = select(Some(&batches[1..]), &config).unwrap_err();
+    assert!(
+        error.to_string().contains("399 batch labels for 400 cells"),
+        "{error}"
+    );
+    assert!(select(None, &VariableConfig { n_top: 0, ..config }).is_err());
+    let all = select(
+        None,
+        &VariableConfig {
+            n_top: 10_000,
+            ..config
+        },
+    )
+    .unwrap();
+    assert_eq!(
+        all.selected.len(),
+        case.json["genes"].as_array().unwrap().len()
+    );
 }
 
 fn check(
