@@ -105,7 +105,7 @@ fn only_the_grouping_of_batch_numbers_matters_and_wrong_ones_are_refused() {
     };
     let near = select(Some(&batches), &config).unwrap();
     assert_eq!(near.selected.len(), 50);
-    assert_eq!(near, select(Some(&far), &config).unwrap());
+    assert_eq!(near.selected, select(Some(&far), &config).unwrap().selected);
 
     let error = select(Some(&batches[1..]), &config).unwrap_err();
     assert!(
