@@ -25,11 +25,11 @@ fn load(c: &mut Criterion) {
     let mut group = c.benchmark_group("data/vocab");
     group.throughput(Throughput::Elements(GENES.into()));
     group.bench_function("load", |b| {
-        b.iter(|| black_box(GeneVocab::from_json(&path).unwrap()))
+        b.iter(|| black_box(GeneVocab::from_json(&path).unwrap()));
     });
     group.throughput(Throughput::Elements(30_000));
     group.bench_function("align", |b| {
-        b.iter(|| black_box(vocab.align(&var, None).unwrap()))
+        b.iter(|| black_box(vocab.align(&var, None).unwrap()));
     });
     group.finish();
 }

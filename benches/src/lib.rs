@@ -1,6 +1,7 @@
 //! Inputs of the benches: the same in every run, with the sparsity of real cells.
 #![allow(
     clippy::unwrap_used,
+    clippy::missing_panics_doc,
     reason = "inputs are made here, and a bench fails by panicking"
 )]
 

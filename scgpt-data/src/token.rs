@@ -30,7 +30,7 @@ pub struct CellTokens {
     /// A condition a position, if the tokenizer was given conditions.
     pub conditions: Option<Vec<ConditionToken>>,
     /// Gene tokens there would be without the maximal length, `<cls>` not counted; 0 for a cell
-    /// that expresses no gene of the vocabulary.
+    /// that expresses no gene of the vocabulary (unless genes of value zero are tokens too).
     pub n_available: usize,
 }
 
@@ -43,6 +43,14 @@ impl CellTokens {
     /// Whether there is no token at all, not even `<cls>`.
     pub fn is_empty(&self) -> bool {
         self.genes.is_empty()
+    }
+
+    fn push(&mut self, gene: GeneToken, value: f32, condition: Option<ConditionToken>) {
+        self.genes.push(gene);
+        self.values.push(value);
+        if let Some(conditions) = &mut self.conditions {
+            conditions.extend(condition);
+        }
     }
 
     /// Keeps the first `keep` tokens and of the others as many as fit into `max_length`, those
@@ -227,28 +235,23 @@ impl Tokenizer {
         } else {
             row.indices.len()
         };
-        let mut columns = Vec::with_capacity(if self.conditions.is_some() {
-            expected
-        } else {
-            0
-        });
         let mut tokens = CellTokens {
             genes: Vec::with_capacity(expected),
             values: Vec::with_capacity(expected),
-            ..CellTokens::default()
+            conditions: self
+                .conditions
+                .as_ref()
+                .map(|_| Vec::with_capacity(expected)),
+            n_available: 0,
         };
+        let conditions = self.conditions.as_ref();
         if let Some(value) = config.cls_value {
-            tokens.genes.push(self.cls);
-            tokens.values.push(value);
+            tokens.push(self.cls, value, conditions.map(|(_, cls)| *cls));
         }
         let keep = tokens.len();
         let mut push = |column: usize, value: f32| {
             if let Some(token) = self.tokens[column] {
-                tokens.genes.push(token);
-                tokens.values.push(value);
-                if self.conditions.is_some() {
-                    columns.push(column);
-                }
+                tokens.push(token, value, conditions.map(|(columns, _)| columns[column]));
             }
         };
         let mut stored = row.indices.iter().zip(row.values).peekable();
@@ -269,13 +272,6 @@ impl Tokenizer {
             let genes = &tokens.genes[keep..];
             let draw = |position: usize| key.uniform(u64::from(genes[position].0));
             binner.bin(&mut tokens.values[keep..], draw, &mut scratch.bins);
-        }
-        if let Some((of_column, of_cls)) = &self.conditions {
-            let cls = std::iter::repeat_n(*of_cls, keep);
-            tokens.conditions = Some(
-                cls.chain(columns.into_iter().map(|column| of_column[column]))
-                    .collect(),
-            );
         }
         match config.sampling {
             Sampling::Head => tokens.shorten(config.max_length, keep, |_| 0),
