@@ -17,14 +17,20 @@ fn load(c: &mut Criterion) {
     let vocab = vocab(GENES);
     vocab.write_json(&path).unwrap();
     let var = Frame {
-        index: (0..30_000).map(|gene| format!("GENE{}", gene * 3)).collect(),
+        index: (0..30_000)
+            .map(|gene| format!("GENE{}", gene * 3))
+            .collect(),
         ..Frame::default()
     };
     let mut group = c.benchmark_group("data/vocab");
     group.throughput(Throughput::Elements(GENES.into()));
-    group.bench_function("load", |b| b.iter(|| black_box(GeneVocab::from_json(&path).unwrap())));
+    group.bench_function("load", |b| {
+        b.iter(|| black_box(GeneVocab::from_json(&path).unwrap()));
+    });
     group.throughput(Throughput::Elements(30_000));
-    group.bench_function("align", |b| b.iter(|| black_box(vocab.align(&var, None).unwrap())));
+    group.bench_function("align", |b| {
+        b.iter(|| black_box(vocab.align(&var, None).unwrap()));
+    });
     group.finish();
 }
 

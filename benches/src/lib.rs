@@ -1,5 +1,9 @@
 //! Inputs of the benches: the same in every run, with the sparsity of real cells.
-#![allow(clippy::unwrap_used, reason = "inputs are made here, and a bench fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "inputs are made here, and a bench fails by panicking"
+)]
 
 use burn::prelude::Device;
 use scgpt_data::{Csr, Frame, GeneVocab, Keyed, Purpose, TokenConfig, Tokenizer};

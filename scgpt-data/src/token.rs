@@ -30,7 +30,7 @@ pub struct CellTokens {
     /// A condition a position, if the tokenizer was given conditions.
     pub conditions: Option<Vec<ConditionToken>>,
     /// Gene tokens there would be without the maximal length, `<cls>` not counted; 0 for a cell
-    /// that expresses no gene of the vocabulary.
+    /// that expresses no gene of the vocabulary (unless genes of value zero are tokens too).
     pub n_available: usize,
 }
 
@@ -45,17 +45,27 @@ impl CellTokens {
         self.genes.is_empty()
     }
 
+    fn push(&mut self, gene: GeneToken, value: f32, condition: Option<ConditionToken>) {
+        self.genes.push(gene);
+        self.values.push(value);
+        if let Some(conditions) = &mut self.conditions {
+            conditions.extend(condition);
+        }
+    }
+
     /// Keeps the first `keep` tokens and of the others as many as fit into `max_length`, those
-    /// with the smallest `order` of their token, in their order.
+    /// with the smallest `order` (the first of equal ones), in the order they have.
     pub fn shorten(&mut self, max_length: usize, keep: usize, order: impl Fn(GeneToken) -> u64) {
         if self.len() <= max_length {
             return;
         }
         let keep = keep.min(max_length);
-        let rest =
-            choose(self.len() - keep, max_length - keep, |index| order(self.genes[keep + index]));
-        let chosen: Vec<usize> =
-            (0..keep).chain(rest.into_iter().map(|index| keep + index)).collect();
+        let rest = choose(self.len() - keep, max_length - keep, |index| {
+            order(self.genes[keep + index])
+        });
+        let chosen: Vec<usize> = (0..keep)
+            .chain(rest.into_iter().map(|index| keep + index))
+            .collect();
         take(&mut self.genes, &chosen);
         take(&mut self.values, &chosen);
         if let Some(conditions) = &mut self.conditions {
@@ -131,6 +141,26 @@ impl Default for TokenConfig {
 /// Spec sections 1.5 and 1.7; `scgpt/tasks/cell_emb.py`, `embed_data`, and
 /// `scgpt/tokenizer/gene_tokenizer.py`, `tokenize_batch`. Differs: see [`Sampling::Keyed`]; a cell
 /// without expressed genes is `<cls>` alone instead of a failure.
+///
+/// # Example
+/// ```
+/// use scgpt_data::{Csr, Frame, GeneToken, GeneVocab, TokenConfig, Tokenizer};
+///
+/// let vocab = GeneVocab::from_names(["CD3E", "LYZ", "<pad>", "<cls>"])?;
+/// let var = Frame {
+///     index: vec!["LYZ".into(), "unknown".into(), "CD3E".into()],
+///     ..Frame::default()
+/// };
+/// let alignment = vocab.align(&var, None)?;
+/// let tokenizer = Tokenizer::new(&vocab, &alignment, TokenConfig::default())?;
+///
+/// // One cell with the counts 7, 2 and 1.
+/// let block = Csr::new(3, vec![0, 3], vec![0, 1, 2], vec![7.0, 2.0, 1.0])?;
+/// let cell = &tokenizer.block(&block, 0)[0];
+/// assert_eq!(cell.genes, [3, 1, 0].map(GeneToken));
+/// assert_eq!(cell.values, [-2.0, 50.0, 1.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     config: TokenConfig,
@@ -200,26 +230,28 @@ impl Tokenizer {
     /// If the row has a column that the alignment lacks.
     pub fn cell(&self, row: CsrRow<'_>, cell: u64, scratch: &mut TokenScratch) -> CellTokens {
         let config = &self.config;
-        let expected =
-            1 + if config.include_zero_genes { self.tokens.len() } else { row.indices.len() };
-        let mut columns = Vec::with_capacity(if self.conditions.is_some() { expected } else { 0 });
+        let expected = 1 + if config.include_zero_genes {
+            self.tokens.len()
+        } else {
+            row.indices.len()
+        };
         let mut tokens = CellTokens {
             genes: Vec::with_capacity(expected),
             values: Vec::with_capacity(expected),
-            ..CellTokens::default()
+            conditions: self
+                .conditions
+                .as_ref()
+                .map(|_| Vec::with_capacity(expected)),
+            n_available: 0,
         };
+        let conditions = self.conditions.as_ref();
         if let Some(value) = config.cls_value {
-            tokens.genes.push(self.cls);
-            tokens.values.push(value);
+            tokens.push(self.cls, value, conditions.map(|(_, cls)| *cls));
         }
         let keep = tokens.len();
         let mut push = |column: usize, value: f32| {
             if let Some(token) = self.tokens[column] {
-                tokens.genes.push(token);
-                tokens.values.push(value);
-                if self.conditions.is_some() {
-                    columns.push(column);
-                }
+                tokens.push(token, value, conditions.map(|(columns, _)| columns[column]));
             }
         };
         let mut stored = row.indices.iter().zip(row.values).peekable();
@@ -241,16 +273,8 @@ impl Tokenizer {
             let draw = |position: usize| key.uniform(u64::from(genes[position].0));
             binner.bin(&mut tokens.values[keep..], draw, &mut scratch.bins);
         }
-        if let Some((of_column, of_cls)) = &self.conditions {
-            let cls = std::iter::repeat_n(*of_cls, keep);
-            tokens.conditions =
-                Some(cls.chain(columns.into_iter().map(|column| of_column[column])).collect());
-        }
         match config.sampling {
-            Sampling::Head => tokens.shorten(config.max_length, keep, {
-                // Equal orders are settled by position.
-                |_| 0
-            }),
+            Sampling::Head => tokens.shorten(config.max_length, keep, |_| 0),
             Sampling::Keyed => {
                 let key = Keyed::new(config.seed, Purpose::Sample, config.epoch, cell);
                 tokens.shorten(config.max_length, keep, |gene| key.bits(u64::from(gene.0)));
@@ -283,16 +307,24 @@ mod tests {
 
     fn tokenizer(config: TokenConfig) -> Tokenizer {
         let vocab = GeneVocab::from_names(["A", "B", "C", "D"]).unwrap();
-        let var =
-            Frame { index: ["D", "?", "A", "B"].map(String::from).into(), ..Frame::default() };
+        let var = Frame {
+            index: ["D", "?", "A", "B"].map(String::from).into(),
+            ..Frame::default()
+        };
         let alignment = vocab.align(&var, None).unwrap();
         Tokenizer::new(&vocab, &alignment, config).unwrap()
     }
 
     fn cell(tokenizer: &Tokenizer, values: [f32; 4]) -> (Vec<u32>, Vec<f32>) {
-        let row = CsrRow { indices: &[0, 1, 2, 3], values: &values };
+        let row = CsrRow {
+            indices: &[0, 1, 2, 3],
+            values: &values,
+        };
         let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
-        (tokens.genes.iter().map(|gene| gene.0).collect(), tokens.values)
+        (
+            tokens.genes.iter().map(|gene| gene.0).collect(),
+            tokens.values,
+        )
     }
 
     #[test]
@@ -325,7 +357,10 @@ mod tests {
         let tokenizer = tokenizer(config);
         let (genes, values) = cell(&tokenizer, [1.0, 9.0, 2.0, 3.0]);
         assert_eq!((genes, values), (vec![5, 3], vec![-2.0, 1.0]));
-        let row = CsrRow { indices: &[0, 2, 3], values: &[1.0; 3] };
+        let row = CsrRow {
+            indices: &[0, 2, 3],
+            values: &[1.0; 3],
+        };
         let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
         assert_eq!(tokens.n_available, 3);
     }
@@ -335,8 +370,16 @@ mod tests {
         let tokenizer = tokenizer(TokenConfig::default());
         let (genes, _) = cell(&tokenizer, [0.0, 9.0, 0.0, 0.0]);
         assert_eq!(genes, [5]);
-        let empty = CsrRow { indices: &[], values: &[] };
-        assert_eq!(tokenizer.cell(empty, 0, &mut TokenScratch::default()).n_available, 0);
+        let empty = CsrRow {
+            indices: &[],
+            values: &[],
+        };
+        assert_eq!(
+            tokenizer
+                .cell(empty, 0, &mut TokenScratch::default())
+                .n_available,
+            0
+        );
     }
 
     #[test]
@@ -345,18 +388,31 @@ mod tests {
         let tokenizer = tokenizer(TokenConfig::default())
             .with_conditions(conditions, ConditionToken(1))
             .unwrap();
-        let row = CsrRow { indices: &[1, 2, 3], values: &[1.0; 3] };
+        let row = CsrRow {
+            indices: &[1, 2, 3],
+            values: &[1.0; 3],
+        };
         let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
         assert_eq!(tokens.conditions.unwrap(), [1, 9, 6].map(ConditionToken));
-        assert!(tokenizer.with_conditions(vec![], ConditionToken(1)).is_err());
+        assert!(
+            tokenizer
+                .with_conditions(vec![], ConditionToken(1))
+                .is_err()
+        );
     }
 
     #[test]
     fn no_room_is_an_error() {
         let vocab = GeneVocab::from_names(["A"]).unwrap();
-        let var = Frame { index: vec!["A".into()], ..Frame::default() };
+        let var = Frame {
+            index: vec!["A".into()],
+            ..Frame::default()
+        };
         let alignment = vocab.align(&var, None).unwrap();
-        let config = TokenConfig { max_length: 1, ..TokenConfig::default() };
+        let config = TokenConfig {
+            max_length: 1,
+            ..TokenConfig::default()
+        };
         assert!(Tokenizer::new(&vocab, &alignment, config).is_err());
     }
 }

@@ -1,5 +1,8 @@
 //! Dispersion relative to that of genes with similar mean (flavours `seurat` and `cell_ranger`).
 
+use std::cmp::Ordering;
+
+use super::{VariableGenes, mean, moments::Moments};
 use crate::normalize::median;
 
 /// Median absolute deviation of a normal distribution with standard deviation 1.
@@ -12,6 +15,73 @@ pub(super) struct Dispersion {
     pub(super) raw: f64,
     /// NaN where it is not defined.
     pub(super) normalised: f64,
+}
+
+/// Selects by number of batches in which a gene is among the `n_top`, then by
+/// normalised dispersion; genes that no cell of a batch expresses count there as 0.
+pub(super) fn select(
+    batches: &[Moments],
+    measure: fn(&[(f64, f64)]) -> Vec<Dispersion>,
+    has_batches: bool,
+    n_top: usize,
+) -> VariableGenes {
+    let n_genes = batches.first().map_or(0, Moments::n_genes);
+    let mut n_batches = vec![0; n_genes];
+    let mut tables = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let moments = batch.mean_and_variance();
+        let genes: Vec<usize> = (0..n_genes)
+            .filter(|&gene| !has_batches || batch.is_expressed(gene))
+            .collect();
+        let measured = measure(&genes.iter().map(|&gene| moments[gene]).collect::<Vec<_>>());
+        let mut sorted: Vec<f64> = measured
+            .iter()
+            .map(|gene| gene.normalised)
+            .filter(|normalised| !normalised.is_nan())
+            .collect();
+        sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+        // Genes that tie with the last one are in.
+        let least = sorted.get(n_top.min(sorted.len()).saturating_sub(1));
+        let mut table = vec![Dispersion::default(); n_genes];
+        for (gene, measured) in genes.into_iter().zip(measured) {
+            n_batches[gene] +=
+                usize::from(least.is_some_and(|&least| measured.normalised >= least));
+            table[gene] = measured;
+        }
+        tables.push(table);
+    }
+    let average = |of: fn(&Dispersion) -> f64| -> Vec<f64> {
+        (0..n_genes)
+            .map(|gene| mean(tables.iter().map(|table| of(&table[gene]))))
+            .collect()
+    };
+    let normalised = average(|gene| gene.normalised);
+    let mut selected: Vec<usize> = (0..n_genes).collect();
+    selected.sort_by(|&a, &b| {
+        let last = |gene: usize| normalised[gene].is_nan();
+        n_batches[b]
+            .cmp(&n_batches[a])
+            .then(last(a).cmp(&last(b)))
+            .then(
+                normalised[b]
+                    .partial_cmp(&normalised[a])
+                    .unwrap_or(Ordering::Equal),
+            )
+    });
+    let n_top = if has_batches {
+        n_top
+    } else {
+        n_batches.iter().sum()
+    };
+    selected.truncate(n_top);
+    VariableGenes {
+        selected,
+        means: average(|gene| gene.mean),
+        dispersions: average(|gene| gene.raw),
+        normalised,
+        n_batches,
+        ranks: None,
+    }
 }
 
 /// Variance over mean, centred and scaled by median and absolute deviation within bins of the
@@ -56,12 +126,12 @@ pub(super) fn seurat(moments: &[(f64, f64)]) -> Vec<Dispersion> {
     let bin = |mean: f64| edges.partition_point(|&edge| edge < mean);
     normalise(&mut genes, BINS, bin, |dispersions| {
         let n = dispersions.len() as f64;
-        let mean = dispersions.iter().sum::<f64>() / n;
-        let squares: f64 = dispersions.iter().map(|d| (d - mean).powi(2)).sum();
+        let centre = dispersions.iter().sum::<f64>() / n;
+        let squares: f64 = dispersions.iter().map(|d| (d - centre).powi(2)).sum();
         // A gene alone in its bin gets the normalised dispersion 1.
         match dispersions.len() {
-            1 => (0.0, mean),
-            _ => (mean, (squares / (n - 1.0)).sqrt()),
+            1 => (0.0, centre),
+            _ => (centre, (squares / (n - 1.0)).sqrt()),
         }
     });
     genes

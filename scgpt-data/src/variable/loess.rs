@@ -23,8 +23,10 @@ pub(super) fn loess(x: &[f64], y: &[f64], span: f64) -> Vec<f64> {
     )]
     let [neighbours, cell] = [n * span + 1e-5, n * span * CELL].map(|share| share as usize);
     let neighbours = neighbours.max(3).min(points.len());
-    let knots: Vec<Knot> =
-        vertices(&points, cell.max(1)).into_iter().map(|at| fit(&points, neighbours, at)).collect();
+    let knots: Vec<Knot> = vertices(&points, cell.max(1))
+        .into_iter()
+        .map(|at| fit(&points, neighbours, at))
+        .collect();
     x.iter().map(|&x| interpolate(&knots, x)).collect()
 }
 
@@ -85,54 +87,56 @@ fn fit(points: &[(f64, f64)], neighbours: usize, at: f64) -> Knot {
         at - points[begin].0 > points[begin + neighbours].0 - at
     });
     let window = &points[begin..begin + neighbours];
-    let width = (at - window[0].0).abs().max((window[neighbours - 1].0 - at).abs());
+    let width = (at - window[0].0)
+        .abs()
+        .max((window[neighbours - 1].0 - at).abs());
     // In units of the width the powers 1, u, u² are far from collinear.
     let width = if width > 0.0 { width } else { 1.0 };
     let tricube = |u: f64| (1.0 - u.abs().powi(3)).max(0.0).powi(3);
     // Points that all lie at the edge of the window have no weight: they count alike then.
-    let is_edge = window.iter().all(|&(x, _)| tricube((x - at) / width) == 0.0);
-
-    // Gram-Schmidt: each power minus its projection on the lower ones.
-    let rows: Vec<([f64; 3], f64, f64)> = window
+    let is_edge = window
         .iter()
-        .map(|&(x, y)| {
-            let u = (x - at) / width;
-            ([1.0, u, u * u], y, if is_edge { 1.0 } else { tricube(u) })
-        })
-        .collect();
-    let dot = |a: &dyn Fn(&[f64; 3], f64) -> f64, b: &dyn Fn(&[f64; 3]) -> f64| -> f64 {
-        rows.iter().map(|(powers, y, weight)| weight * a(powers, *y) * b(powers)).sum()
-    };
-    // basis[k] holds the coefficients of an orthogonal polynomial; result is their combination.
-    let mut basis: Vec<[f64; 3]> = Vec::with_capacity(3);
-    let mut result = [0.0; 3];
-    for degree in 0..3 {
-        let mut polynomial = [0.0; 3];
-        polynomial[degree] = 1.0;
-        let scale = dot(&|p, _| p[degree], &|p| p[degree]);
-        for lower in &basis {
-            let of = |p: &[f64; 3]| evaluate(lower, p);
-            let share = dot(&|p, _| p[degree], &of) / dot(&|p, _| of(p), &of);
-            for (coefficient, other) in polynomial.iter_mut().zip(lower) {
-                *coefficient -= share * other;
-            }
+        .all(|&(x, _)| tricube((x - at) / width) == 0.0);
+
+    let [mut powers, mut targets] = [[0.0; 5], [0.0; 5]];
+    for &(x, y) in window {
+        let u = (x - at) / width;
+        let mut term = if is_edge { 1.0 } else { tricube(u) };
+        for power in 0..5 {
+            powers[power] += term;
+            targets[power] += term * y;
+            term *= u;
         }
-        let of = |p: &[f64; 3]| evaluate(&polynomial, p);
-        let norm = dot(&|p, _| of(p), &of);
-        if norm <= 1e-14 * scale {
-            break;
-        }
-        let share = dot(&|_, y| y, &of) / norm;
-        for (coefficient, other) in result.iter_mut().zip(&polynomial) {
-            *coefficient += share * other;
-        }
-        basis.push(polynomial);
     }
-    Knot { at, value: result[0], slope: result[1] / width }
+    let [value, slope, _] = solve(&powers, &targets);
+    Knot {
+        at,
+        value,
+        slope: slope / width,
+    }
 }
 
-fn evaluate(coefficients: &[f64; 3], powers: &[f64; 3]) -> f64 {
-    coefficients.iter().zip(powers).map(|(c, p)| c * p).sum()
+/// Coefficients of the quadratic with these weighted sums of `u^k` and `y·u^k`; of a polynomial of
+/// lower degree where the points do not determine a quadratic.
+fn solve(powers: &[f64; 5], targets: &[f64; 5]) -> [f64; 3] {
+    let mut rows = [0, 1, 2].map(|i| [powers[i], powers[i + 1], powers[i + 2], targets[i]]);
+    let mut size = 0;
+    while size < 3 && rows[size][size] > 1e-12 * powers[2 * size] {
+        let pivot = rows[size];
+        for row in &mut rows[size + 1..] {
+            let share = row[size] / pivot[size];
+            for (entry, of_pivot) in row.iter_mut().zip(pivot) {
+                *entry -= share * of_pivot;
+            }
+        }
+        size += 1;
+    }
+    let mut coefficients = [0.0; 3];
+    for i in (0..size).rev() {
+        let known: f64 = (i + 1..size).map(|j| rows[i][j] * coefficients[j]).sum();
+        coefficients[i] = (rows[i][3] - known) / rows[i][i];
+    }
+    coefficients
 }
 
 /// The first of `0..n` that `holds` rejects; `n` if none.
@@ -151,7 +155,9 @@ fn partition(n: usize, holds: impl Fn(usize) -> bool) -> usize {
 
 /// The cubic through values and slopes of the two knots around `x`.
 fn interpolate(knots: &[Knot], x: f64) -> f64 {
-    let right = knots.partition_point(|knot| knot.at <= x).clamp(1, knots.len() - 1);
+    let right = knots
+        .partition_point(|knot| knot.at <= x)
+        .clamp(1, knots.len() - 1);
     let [a, b] = [knots[right - 1], knots[right]];
     let width = b.at - a.at;
     let t = (x - a.at) / width;
@@ -180,8 +186,11 @@ mod tests {
     fn values_of_skmisc_loess() {
         // Values that tie, so that cuts move off ties.
         let x: Vec<f64> = (0..120).map(|i| f64::from(i * i % 97) / 10.0).collect();
-        let y: Vec<f64> =
-            x.iter().zip(0..).map(|(x, i)| x.sin() + f64::from(i % 5) / 10.0).collect();
+        let y: Vec<f64> = x
+            .iter()
+            .zip(0..)
+            .map(|(x, i)| x.sin() + f64::from(i % 5) / 10.0)
+            .collect();
         let fitted = loess(&x, &y, 0.3);
         for (point, expected) in [
             (0, 0.127_485_715_582_521_34),
@@ -191,7 +200,11 @@ mod tests {
             (60, 1.099_540_635_297_157_7),
             (100, 1.008_373_975_681_63),
         ] {
-            assert!((fitted[point] - expected).abs() < 1e-12, "{point}: {}", fitted[point]);
+            assert!(
+                (fitted[point] - expected).abs() < 1e-12,
+                "{point}: {}",
+                fitted[point]
+            );
         }
     }
 
@@ -199,11 +212,19 @@ mod tests {
     fn points_that_coincide_do_not_break_the_fit() {
         for n in [1, 2, 3, 10] {
             let fitted = loess(&vec![2.0; n], &vec![5.0; n], 0.3);
-            assert!(fitted.iter().all(|y| (y - 5.0).abs() < 1e-12), "{n}: {fitted:?}");
+            assert!(
+                fitted.iter().all(|y| (y - 5.0).abs() < 1e-12),
+                "{n}: {fitted:?}"
+            );
         }
         assert!(loess(&[], &[], 0.3).is_empty());
         let x: Vec<f64> = (0..60).map(|i| f64::from(i / 20)).collect();
-        assert!(loess(&x, &x, 0.3).iter().zip(&x).all(|(y, x)| (y - x).abs() < 1e-9));
+        assert!(
+            loess(&x, &x, 0.3)
+                .iter()
+                .zip(&x)
+                .all(|(y, x)| (y - x).abs() < 1e-9)
+        );
     }
 
     #[test]

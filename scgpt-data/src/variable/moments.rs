@@ -1,6 +1,6 @@
 //! Mean and variance of every gene, gathered block by block.
 
-use crate::csr::Csr;
+use crate::csr::CsrRow;
 
 /// Number, sum, mean and sum of squared deviations of the non-zero values of a gene (Welford), from
 /// which those of all values follow without loss.
@@ -16,20 +16,16 @@ struct NonZero {
 }
 
 /// Moments of every gene over some cells.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Moments {
     n_cells: f64,
     genes: Vec<NonZero>,
 }
 
 impl Moments {
-    pub(super) fn new(n_genes: usize) -> Self {
-        Self { n_cells: 0.0, genes: vec![NonZero::default(); n_genes] }
-    }
-
-    pub(super) fn add(&mut self, block: &Csr, cell: usize) {
+    pub(super) fn add(&mut self, row: CsrRow<'_>) {
         self.n_cells += 1.0;
-        let row = block.row(cell);
+        self.resize(row.indices.last().map_or(0, |&last| last as usize + 1));
         for (&gene, &value) in row.indices.iter().zip(row.values) {
             if value != 0.0 {
                 let gene = &mut self.genes[gene as usize];
@@ -41,6 +37,17 @@ impl Moments {
                 gene.squares += difference * (value - gene.mean);
             }
         }
+    }
+
+    /// Makes room for `n_genes` genes, if there is less.
+    pub(super) fn resize(&mut self, n_genes: usize) {
+        if self.genes.len() < n_genes {
+            self.genes.resize(n_genes, NonZero::default());
+        }
+    }
+
+    pub(super) fn n_genes(&self) -> usize {
+        self.genes.len()
     }
 
     pub(super) fn n_cells(&self) -> f64 {
@@ -86,6 +93,7 @@ mod tests {
     #![allow(clippy::float_cmp, reason = "exact by construction")]
 
     use super::*;
+    use crate::csr::Csr;
 
     #[test]
     fn moments_count_the_zeros_and_merge() {
@@ -94,8 +102,8 @@ mod tests {
         let values = vec![1.0, 2.0, 2.0, 3.0, 2.0, 2.0];
         let block = Csr::new(2, indptr, vec![0, 1, 1, 0, 1, 1], values).unwrap();
         let gather = |cells: std::ops::Range<usize>| {
-            let mut moments = Moments::new(2);
-            cells.for_each(|cell| moments.add(&block, cell));
+            let mut moments = Moments::default();
+            cells.for_each(|cell| moments.add(block.row(cell)));
             moments
         };
         let mut halves = gather(0..1);
@@ -103,6 +111,8 @@ mod tests {
         for moments in [gather(0..4), halves] {
             assert_eq!(moments.mean_and_variance(), [(1.0, 2.0), (2.0, 0.0)]);
         }
-        assert!(!Moments::new(1).is_expressed(0));
+        let mut silent = Moments::default();
+        silent.resize(1);
+        assert!(!silent.is_expressed(0));
     }
 }

@@ -182,7 +182,8 @@ impl Alignment {
     }
 
     /// Leaves only the genes (rows of `var`) that `keep` accepts, for example the highly variable
-    /// ones. The others count as neither unmatched nor duplicate.
+    /// ones. The others are neither unmatched nor duplicates, but [`matched`](Self::matched) no
+    /// longer counts them: take the [`summary`](Self::summary) before.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         for (gene, token) in self.tokens.iter_mut().enumerate() {
             *token = token.filter(|_| keep(gene));

@@ -106,9 +106,9 @@ fn tokenize(case: &Case, tensors: &Tensors, vocab: &GeneVocab, run: &Value) {
 /// The items of the collator runs, values binned behind the first `keep` if asked for: the reference
 /// draws among tied bins, but its development branch, which splits, takes the upper one.
 fn items(tensors: &Tensors, keep: usize, tie_mode: Option<TieMode>) -> Vec<CellTokens> {
-    (0..)
+    (0..100)
         .map(|item| format!("collate.in{item}"))
-        .take_while(|item| tensors.has(&format!("{item}.genes")))
+        .filter(|item| tensors.has(&format!("{item}.genes")))
         .map(|item| {
             let genes = tensors.i64(&format!("{item}.genes"));
             let mut values = tensors.f32(&format!("{item}.expressions"));
@@ -145,7 +145,8 @@ fn collate(tensors: &Tensors, vocab: &GeneVocab, run: &Value) {
     let [mut masked, mut probabilities] = [batch.values.clone(), vec![0.0; batch.values.len()]];
     for (row, values) in batch.values.chunks(width).enumerate() {
         // The draws of the case select the flat positions divisible by 3.
-        let draw = |position| f64::from(u8::from((row * width + position) % 3 != 0));
+        let draw =
+            |position: usize| f64::from(u8::from(!(row * width + position).is_multiple_of(3)));
         for (position, is_masked) in mask.is_masked(values, draw).into_iter().enumerate() {
             let flat = row * width + position;
             if is_masked {
