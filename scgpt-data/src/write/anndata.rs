@@ -26,7 +26,7 @@ pub(super) fn dense() -> Attrs {
     encoding("array", "0.2.0")
 }
 
-fn text_array() -> Attrs {
+pub(super) fn text_array() -> Attrs {
     encoding("string-array", "0.2.0")
 }
 
@@ -128,22 +128,32 @@ fn categorical(
         0x80..=0x7fff => Dtype::I16,
         _ => Dtype::I32,
     };
+    // The low bytes of a number in two's complement are the narrower number.
+    let codes: Vec<u8> = codes
+        .iter()
+        .flat_map(|code| code.to_le_bytes().into_iter().take(dtype.size()))
+        .collect();
+    categories_of(sink, (path, dtype, &codes), categories, ordered)
+}
+
+/// A categorical of codes that are bytes already.
+pub(super) fn categories_of(
+    sink: &mut dyn Sink,
+    (path, dtype, codes): (&str, Dtype, &[u8]),
+    categories: &[String],
+    ordered: bool,
+) -> Result<()> {
     let mut attrs = encoding("categorical", "0.2.0");
     attrs.insert("ordered".into(), ordered.into());
     sink.remove(path)?;
     sink.group(path, &attrs)?;
-    // The low bytes of a number in two's complement are the narrower number.
-    let bytes: Vec<u8> = codes
-        .iter()
-        .flat_map(|code| code.to_le_bytes().into_iter().take(dtype.size()))
-        .collect();
-    let rows = codes.len() as u64;
+    let shape = [(codes.len() / dtype.size()) as u64];
     array(
         sink,
         &format!("{path}/codes"),
         dtype,
-        &[rows],
-        &bytes,
+        &shape,
+        codes,
         &dense(),
     )?;
     let path = format!("{path}/categories");
