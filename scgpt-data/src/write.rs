@@ -1,12 +1,19 @@
 //! Writing: copies of an input with additions, and new files.
 
 mod anndata;
+mod copy;
 mod element;
 mod export;
 mod h5;
 mod place;
+mod table;
+mod zarr;
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
+};
 
 use serde_json::{Value, json};
 
@@ -14,6 +21,7 @@ use self::{
     element::{Dtype, Sink},
     h5::H5Sink,
     place::Place,
+    zarr::{Version, ZarrSink},
 };
 pub use self::{export::export, place::check_output};
 use crate::{
@@ -46,6 +54,26 @@ pub struct CopyReport {
 const ROWS: usize = 1024;
 
 impl Additions {
+    /// Makes groups of the tables of the first AnnData versions that something is added to.
+    fn split_tables(
+        &self,
+        input: &Path,
+        sink: &mut dyn Sink,
+        report: &mut CopyReport,
+    ) -> Result<()> {
+        let file =
+            hdf5_pure::File::open_streaming(input).map_err(|error| Error::open(input, error))?;
+        for (place, wanted) in [
+            ("obs", !self.obs.is_empty()),
+            ("obsm", !self.obsm.is_empty()),
+        ] {
+            if wanted && file.dataset(place).is_ok() {
+                table::split(&file, place, sink, &mut report.skipped)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the additions into `sink`, whose groups may exist.
     fn write(&self, sink: &mut dyn Sink) -> Result<()> {
         if !self.obsm.is_empty() {
@@ -117,25 +145,77 @@ pub fn save_copy(
     let place = Place::new(output)?;
     let failed = |error: io::Error| Error::write(output, error);
     let copy = place.path();
-    fs::copy(input, &copy).map_err(failed)?;
-    writable(&copy).map_err(failed)?;
-    let mut sink = H5Sink::extend(&copy, output).map_err(failed)?;
-    additions.write(&mut sink)?;
+    let mut report = CopyReport::default();
+    let mut sink: Box<dyn Sink> = match (Container::of(input)?, Container::named(output)) {
+        (Container::Hdf5, Container::Hdf5) => {
+            copy::copy(input, &copy).map_err(failed)?;
+            let mut sink = H5Sink::extend(&copy, output).map_err(failed)?;
+            additions.split_tables(input, &mut sink, &mut report)?;
+            Box::new(sink)
+        }
+        (Container::Zarr, Container::Zarr) => {
+            copy::copy(input, &copy).map_err(failed)?;
+            Box::new(ZarrSink::extend(&copy, output)?)
+        }
+        (Container::Zip, Container::Zarr) => {
+            copy::unzip(input, &copy).map_err(failed)?;
+            Box::new(ZarrSink::extend(&copy, output)?)
+        }
+        _ => return Err(Error::Option("not yet".into())),
+    };
+    additions.write(sink.as_mut())?;
     sink.finish()?;
     drop(sink);
     place.publish()?;
-    Ok(CopyReport::default())
+    Ok(report)
 }
 
-/// A copy takes over the permissions of a write-protected file.
-fn writable(path: &Path) -> io::Result<()> {
-    let mut permissions = fs::metadata(path)?.permissions();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        permissions.set_mode(permissions.mode() | 0o200);
+/// What elements are kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Container {
+    Hdf5,
+    Zarr,
+    /// A zarr folder in a zip.
+    Zip,
+}
+
+impl Container {
+    /// By content.
+    fn of(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Ok(Self::Zarr);
+        }
+        let mut head = [0; 4];
+        File::open(path)
+            .and_then(|mut file| file.read_exact(&mut head))
+            .map_err(|error| Error::open(path, error))?;
+        Ok(if head == *b"PK\x03\x04" {
+            Self::Zip
+        } else {
+            Self::Hdf5
+        })
     }
-    #[cfg(not(unix))]
-    permissions.set_readonly(false);
-    fs::set_permissions(path, permissions)
+
+    /// By name: what ends in `.zarr` is a zarr folder.
+    fn named(path: &Path) -> Self {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "zarr")
+        {
+            Self::Zarr
+        } else {
+            Self::Hdf5
+        }
+    }
+
+    /// A new, empty container at `place`.
+    fn create(self, place: &Place, output: &Path, version: Version) -> Result<Box<dyn Sink>> {
+        Ok(if self == Self::Hdf5 {
+            let file =
+                File::create_new(place.path()).map_err(|error| Error::write(output, error))?;
+            Box::new(H5Sink::create(file, output)?)
+        } else {
+            Box::new(ZarrSink::create(&place.path(), output, version)?)
+        })
+    }
 }

@@ -9,10 +9,10 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Additions, anndata,
+    Additions, Container, anndata,
     element::{Dtype, Sink, array},
-    h5::H5Sink,
     place::{Place, check_output},
+    zarr::Version,
 };
 use crate::{
     error::{Error, Result},
@@ -43,9 +43,8 @@ pub fn export(
     let place = Place::new(output)?;
     let failed = |error| Error::write(output, error);
     let spool = tempfile::tempfile_in(place.folder()).map_err(failed)?;
-    let file = File::create_new(place.path()).map_err(failed)?;
-    let mut sink = H5Sink::create(file, output)?;
-    write(source, layer, &mut sink, spool, additions)?;
+    let mut sink = Container::named(output).create(&place, output, Version::V2)?;
+    write(source, layer, sink.as_mut(), spool, additions)?;
     sink.finish()?;
     drop(sink);
     place.publish()
@@ -88,7 +87,7 @@ fn matrix(
     let mut spool = BufWriter::with_capacity(1 << 20, spool);
     let mut ends = vec![0_i64];
     let mut stored = 0;
-    sink.begin("X/data", Dtype::F32, &[0], &anndata::dense())?;
+    sink.begin("X/data", Dtype::F32, &[u64::MAX], &anndata::dense())?;
     let mut bytes = Vec::new();
     for first in (0..n_cells).step_by(CELLS) {
         let block = source.read(layer, first..n_cells.min(first + CELLS))?;
