@@ -289,10 +289,11 @@ fn json_of(value: &AttrValue) -> Value {
         AttrValue::I64Array(items) => json!(items),
         AttrValue::U32Array(items) => json!(items),
         AttrValue::U64Array(items) => json!(items),
-        _ => None
-            .or_else(|| value.as_str().map(|text| json!(text)))
-            .or_else(|| value.as_strings().map(|texts| json!(texts)))
-            .or_else(|| value.as_i64().map(|number| json!(number)))
-            .unwrap_or(Value::Null),
+        _ => match (value.as_strings(), value.as_i64()) {
+            (Some([text]), _) => json!(text),
+            (Some(texts), _) => json!(texts),
+            (None, Some(number)) => json!(number),
+            (None, None) => Value::Null,
+        },
     }
 }

@@ -60,7 +60,14 @@ pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> 
         barcodes = Some(cells);
         if group == "matrix" && store.node("matrix/features")?.is_some() {
             table.index.extend(text("features/name", n_features)?);
-            ids.extend(text("features/id", n_features)?);
+            // Probe-level files have the probe in `id` and its gene in `gene_id`.
+            let is_probes = store.node("matrix/features/gene_id")?.is_some();
+            let id = if is_probes {
+                "features/gene_id"
+            } else {
+                "features/id"
+            };
+            ids.extend(text(id, n_features)?);
             types.extend(text("features/feature_type", n_features)?);
             if store.node("matrix/features/genome")?.is_some() {
                 genome_names.extend(text("features/genome", n_features)?);
