@@ -1,6 +1,6 @@
 //! Exit codes, and errors as people read them.
 
-use std::{error::Error as _, io, process::ExitCode};
+use std::{io, process::ExitCode};
 
 use anyhow::{Error, Result};
 
@@ -57,9 +57,10 @@ fn hint(error: &Error) -> Option<String> {
     })
 }
 
-/// A transparent error and its cause are one.
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use super::*;
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, CellSource as _, Layer, Sampling, Source, TieMode, VariableFlavour, check_output, export, save_copy};
+use scgpt_data::{Additions, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour, check_output, export, save_copy};
 use scgpt_model::{ModelDir, Strictness};
 use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, Observer as _, VariableOptions};
 use serde::Serialize;
@@ -141,7 +141,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let embedding = embedded?;
     let report = &embedding.report;
     remark_on_input(report, printer);
-    let page = (!args.no_report).then(|| super::report::embedding_page(&embedding, &source, args.color.as_deref())).transpose()?;
+    let page: Option<String> = None;
 
     bar.begin("writing", 0);
     let record = record(args, &embedder, report, &hash)?;
@@ -152,7 +152,8 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     };
     let written = match &source {
         Source::AnnData(_) => save_copy(&args.input, &args.output, &additions, args.force),
-        _ => export(&mut source, &args.layer(), &args.output, &additions, args.force),
+        _ => export(&mut source, &args.layer(), &args.output, &additions, args.force)
+            .map(|()| CopyReport::default()),
     };
     bar.finish();
     for skipped in written?.skipped {
