@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, convert, embed, inspect, man};
+use crate::commands::{completions, convert, demo, embed, inspect, man, simulate};
 
 /// Answers from single-cell data and an scGPT checkpoint.
 #[derive(Debug, Parser)]
@@ -35,12 +35,16 @@ pub(crate) struct GlobalArgs {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See it work: simulate cells, embed them, open the report
+    Demo(demo::DemoArgs),
     /// Embed cells: obsm["X_scGPT"] in a copy of the file
     Embed(embed::EmbedArgs),
     /// Say what is in a file, and which of its genes a model knows
     Inspect(inspect::InspectArgs),
     /// Convert a checkpoint to a safetensors directory or file
     Convert(convert::ConvertArgs),
+    /// Simulate cells of known types and batches
+    Simulate(simulate::SimulateArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Print the manual page

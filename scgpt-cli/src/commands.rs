@@ -2,24 +2,33 @@
 
 pub(crate) mod completions;
 pub(crate) mod convert;
+pub(crate) mod demo;
 pub(crate) mod embed;
 pub(crate) mod inspect;
 pub(crate) mod man;
+pub(crate) mod simulate;
 
 use anyhow::Result;
 
 use crate::{
     args::{Cli, Command},
+    interrupt,
     output::Printer,
 };
 
 /// Runs the command that was asked for.
 pub(crate) fn run(cli: Cli) -> Result<()> {
-    let printer = Printer::new(cli.global.json, cli.global.quiet);
-    match cli.command {
+    interrupt::listen()?;
+    dispatch(cli.command, Printer::new(cli.global.json, cli.global.quiet))
+}
+
+fn dispatch(command: Command, printer: Printer) -> Result<()> {
+    match command {
+        Command::Demo(args) => demo::run(&args, printer),
         Command::Embed(args) => embed::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args, printer),
         Command::Convert(args) => convert::run(&args, printer),
+        Command::Simulate(args) => simulate::run(&args, printer),
         Command::Completions(args) => completions::run(&args, printer),
         Command::Man(args) => man::run(&args, printer),
     }

@@ -34,8 +34,11 @@ fn complete(args: &mut Vec<OsString>) -> Result<()> {
     let matches = Cli::command().ignore_errors(true).try_get_matches_from(args.iter());
     let Ok(matches) = matches else { return Ok(()) };
     let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
-    let Some(path) = matches.try_get_one::<std::path::PathBuf>("config").ok().flatten() else { return Ok(()) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let Some(path) = matches.try_get_one::<std::path::PathBuf>("config").ok().flatten() else {
+        return Ok(());
+    };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
     let table: Table = text.parse().with_context(|| format!("`{}` is not TOML", path.display()))?;
     let cli = Cli::command();
     let command = cli.find_subcommand(name);
@@ -52,7 +55,8 @@ fn complete(args: &mut Vec<OsString>) -> Result<()> {
             insert(&mut inserted, key, value, path)?;
         }
     }
-    let position = args.iter().position(|arg| arg == name).map_or(args.len(), |position| position + 1);
+    let position =
+        args.iter().position(|arg| arg == name).map_or(args.len(), |position| position + 1);
     args.splice(position..position, inserted);
     Ok(())
 }
@@ -74,8 +78,15 @@ fn insert(args: &mut Vec<OsString>, key: &str, value: &Value, path: &Path) -> Re
 }
 
 /// Writes the options in force beside an output, so that `--config` repeats the run.
-pub(crate) fn write_effective(output: &Path, command: &str, options: &impl Serialize) -> Result<()> {
+pub(crate) fn write_effective(
+    output: &Path,
+    command: &str,
+    options: &impl Serialize,
+) -> Result<()> {
     let path = beside(output, "config.toml");
     let options = toml::to_string(options).context("options as TOML")?;
-    Ok(write_text(&path, &format!("# scgpt {command}, version {}\n{options}", env!("CARGO_PKG_VERSION")))?)
+    Ok(write_text(
+        &path,
+        &format!("# scgpt {command}, version {}\n{options}", env!("CARGO_PKG_VERSION")),
+    )?)
 }

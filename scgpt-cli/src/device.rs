@@ -66,7 +66,9 @@ fn probe(name: &str, open: impl FnOnce() -> Device + std::panic::UnwindSafe) -> 
         device
     });
     std::panic::set_hook(hook);
-    result.map_err(|_| anyhow::anyhow!("device `{name}` does not answer: is there such a GPU, and its driver?"))
+    result.map_err(|_| {
+        anyhow::anyhow!("device `{name}` does not answer: is there such a GPU, and its driver?")
+    })
 }
 
 #[cfg(test)]

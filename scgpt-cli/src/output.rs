@@ -25,7 +25,11 @@ impl Printer {
     }
 
     /// The result: as JSON, or as the rows of a small table.
-    pub(crate) fn result(self, json: &impl Serialize, rows: &[(&str, String)]) -> anyhow::Result<()> {
+    pub(crate) fn result(
+        self,
+        json: &impl Serialize,
+        rows: &[(&str, String)],
+    ) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
             serde_json::to_writer_pretty(&mut out, json)?;

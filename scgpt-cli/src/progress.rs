@@ -43,7 +43,9 @@ impl Observer for Bar {
             _ => "{msg} {bar:30} {human_pos}/{human_len} cells  {per_sec:>14}  {eta} left",
         };
         // The templates are constants; should one not parse, indicatif's own style serves.
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         bar.set_message(stage.to_owned());
         self.with(|old| {
             old.finish_and_clear();

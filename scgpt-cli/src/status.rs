@@ -16,7 +16,9 @@ pub(crate) fn exit_code(result: Result<()>) -> ExitCode {
     };
     // A reader that has seen enough (`scgpt … | head`) is no failure.
     if error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }) {
         return ExitCode::SUCCESS;
     }

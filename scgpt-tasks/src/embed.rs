@@ -1,5 +1,6 @@
 //! Cells → cell embeddings, zero-shot.
 
+mod page;
 mod report;
 mod stream;
 

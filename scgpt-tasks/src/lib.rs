@@ -1,12 +1,18 @@
 //! What scGPT is used for: one module a question.
 //!
 //! - [`Embedder`]: which vector stands for each cell?
+//! - [`Simulation`]: what would cells of known types look like?
+//!
+//! [`Page`] is the room where every task's report is made.
 //!
 //! Tasks report their progress to an [`Observer`] and print nothing.
 
 mod embed;
 mod error;
 mod observe;
+mod projection;
+mod report;
+mod simulate;
 
 pub use crate::{
     embed::{
@@ -15,4 +21,7 @@ pub use crate::{
     },
     error::{Error, Result},
     observe::{Observer, Silent},
+    projection::{principal_components, subsample},
+    report::{Bar, Group, Page},
+    simulate::{SimulateOptions, Simulation},
 };

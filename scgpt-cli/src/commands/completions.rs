@@ -8,7 +8,9 @@ use crate::{args::Cli, output::Printer};
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  scgpt completions bash > ~/.local/share/bash-completion/completions/scgpt")]
+#[command(
+    after_help = "Example:\n  scgpt completions bash > ~/.local/share/bash-completion/completions/scgpt"
+)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     shell: Shell,

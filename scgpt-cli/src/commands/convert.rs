@@ -62,7 +62,11 @@ fn directory(args: &ConvertArgs) -> Result<usize> {
     let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
     model.load(&device::open("auto")?, strictness)?;
     GeneVocab::from_json(model.vocab_path())?;
-    let origin = format!("Converted from `{}` (SHA-256 {}).", model.weights().path().display(), model.hash()?);
+    let origin = format!(
+        "Converted from `{}` (SHA-256 {}).",
+        model.weights().path().display(),
+        model.hash()?
+    );
     write_model_dir(
         &args.output,
         args.force,

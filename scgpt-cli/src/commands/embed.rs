@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour, check_output, export, save_copy};
+use scgpt_data::{
+    Additions, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour, check_output, export,
+    save_copy,
+};
 use scgpt_model::{ModelDir, Strictness};
 use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, Observer as _, VariableOptions};
 use serde::Serialize;
@@ -12,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     config::write_effective,
-    device, interrupt,
+    device,
     output::{Printer, beside, write_text},
     progress::Bar,
 };
@@ -128,7 +131,6 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     check_output(&args.output, args.force)?;
     set_threads(args.threads)?;
     let device = device::open(&args.device)?;
-    interrupt::listen()?;
     let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
     let mut source = Source::open(&args.input)?;
     let embedder = Embedder::open(&args.model, &device, strictness)?;
@@ -141,7 +143,10 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let embedding = embedded?;
     let report = &embedding.report;
     remark_on_input(report, printer);
-    let page: Option<String> = None;
+    let page = match args.no_report {
+        true => None,
+        false => Some(embedding.page(&source, args.color.as_deref())?.to_html()),
+    };
 
     bar.begin("writing", 0);
     let record = record(args, &embedder, report, &hash)?;
@@ -207,19 +212,37 @@ impl EmbedArgs {
     }
 }
 
-/// Sets the number of threads of everything that follows.
-pub(crate) fn set_threads(threads: Option<usize>) -> Result<()> {
-    rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build_global().context("cannot start threads")
+/// Sets the number of threads of everything that follows; all cores if none.
+fn set_threads(threads: Option<usize>) -> Result<()> {
+    match threads {
+        None => Ok(()),
+        Some(0) => bail!("--threads is 0, expected at least 1"),
+        Some(n) => rayon::ThreadPoolBuilder::new()
+            .num_threads(n)
+            .build_global()
+            .context("cannot start threads"),
+    }
 }
 
 fn remark_on_model(embedder: &Embedder, printer: Printer) {
     let loaded = embedder.loaded();
     if !loaded.heads.is_empty() {
-        printer.remark(&format!("note: {} tensors of task heads are not needed and left aside", loaded.heads.len()));
+        printer.remark(&format!(
+            "note: {} tensors of task heads are not needed and left aside",
+            loaded.heads.len()
+        ));
     }
-    for (what, names) in [("missing", &loaded.missing), ("of another shape", &loaded.mismatched), ("unused", &loaded.unused)] {
+    for (what, names) in [
+        ("missing", &loaded.missing),
+        ("of another shape", &loaded.mismatched),
+        ("unused", &loaded.unused),
+    ] {
         if !names.is_empty() {
-            printer.remark(&format!("warning: {} tensors {what}: {}", names.len(), names.join(", ")));
+            printer.remark(&format!(
+                "warning: {} tensors {what}: {}",
+                names.len(),
+                names.join(", ")
+            ));
         }
     }
 }
@@ -245,7 +268,12 @@ fn remark_on_input(report: &EmbedReport, printer: Printer) {
 }
 
 /// What `uns["scgpt"]` and `--json` say.
-fn record(args: &EmbedArgs, embedder: &Embedder, report: &EmbedReport, hash: &str) -> Result<Value> {
+fn record(
+    args: &EmbedArgs,
+    embedder: &Embedder,
+    report: &EmbedReport,
+    hash: &str,
+) -> Result<Value> {
     let mut record = serde_json::to_value(report)?;
     let command: Vec<String> = std::env::args().collect();
     record["command"] = command.join(" ").into();
@@ -265,21 +293,46 @@ fn summary(args: &EmbedArgs, report: &EmbedReport) -> Vec<(&'static str, String)
         ("cells", report.n_cells.to_string()),
         (
             "genes",
-            format!("{} of {} known ({:.1} %), named by `{}`", genes.matched, genes.genes, 100.0 * genes.coverage, genes.column),
+            format!(
+                "{} of {} known ({:.1} %), named by `{}`",
+                genes.matched,
+                genes.genes,
+                100.0 * genes.coverage,
+                genes.column
+            ),
         ),
         ("values", report.input_state.to_string()),
         (
             "tokens",
             format!(
                 "{:.0} per cell on average ({} to {}), {} cells sampled to {}",
-                tokens.total as f64 / report.n_cells as f64, tokens.min, tokens.max, tokens.n_shortened, report.max_length
+                tokens.total as f64 / report.n_cells as f64,
+                tokens.min,
+                tokens.max,
+                tokens.n_shortened,
+                report.max_length
             ),
         ),
-        ("speed", format!("{:.1} cells/s ({:.1} s)", report.cells_per_second, report.timings.total)),
-        ("output", format!("{}: obsm[\"{}\"], {} wide", args.output.display(), args.key, report.width)),
+        (
+            "speed",
+            format!("{:.1} cells/s ({:.1} s)", report.cells_per_second, report.timings.total),
+        ),
+        (
+            "output",
+            format!("{}: obsm[\"{}\"], {} wide", args.output.display(), args.key, report.width),
+        ),
     ];
     if let Some(variable) = &report.variable {
-        rows.insert(2, ("variable", format!("{} genes by {:?}, {} known", variable.n_selected, variable.flavour, variable.n_known)));
+        rows.insert(
+            2,
+            (
+                "variable",
+                format!(
+                    "{} genes by {:?}, {} known",
+                    variable.n_selected, variable.flavour, variable.n_known
+                ),
+            ),
+        );
     }
     rows
 }

@@ -16,7 +16,9 @@ const BATCH: usize = 16;
 
 /// Say what is in a file, and which of its genes a model knows
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  scgpt inspect pbmc.h5ad\n  scgpt inspect pbmc.h5ad --model scGPT_human --json")]
+#[command(
+    after_help = "Examples:\n  scgpt inspect pbmc.h5ad\n  scgpt inspect pbmc.h5ad --model scGPT_human --json"
+)]
 pub(crate) struct InspectArgs {
     /// File or folder of cells
     input: PathBuf,
@@ -41,10 +43,15 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
             Ok(state) => state.to_string(),
             Err(error) => format!("unusable: {error}"),
         };
-        let density = matrix.n_stored as f64 / (summary.n_cells as f64 * matrix.n_genes as f64).max(1.0);
+        let density =
+            matrix.n_stored as f64 / (summary.n_cells as f64 * matrix.n_genes as f64).max(1.0);
         lines.push(format!(
             "{}: {} genes, {} {}, {:.1} % stored, {state}",
-            matrix.layer, matrix.n_genes, matrix.encoding, matrix.dtype, 100.0 * density
+            matrix.layer,
+            matrix.n_genes,
+            matrix.encoding,
+            matrix.dtype,
+            100.0 * density
         ));
         matrices.push(json!({
             "layer": matrix.layer.to_string(), "genes": matrix.n_genes, "encoding": matrix.encoding,
@@ -70,7 +77,12 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
 }
 
 /// Which genes of `var` the model knows, and what memory embedding would take.
-fn look_up(model: &PathBuf, var: &Frame, n_cells: usize, rows: &mut Vec<(&str, String)>) -> Result<Value> {
+fn look_up(
+    model: &PathBuf,
+    var: &Frame,
+    n_cells: usize,
+    rows: &mut Vec<(&str, String)>,
+) -> Result<Value> {
     let model = ModelDir::open(model)?;
     let vocab = GeneVocab::from_json(model.vocab_path())?;
     let config = model.config();
@@ -78,7 +90,10 @@ fn look_up(model: &PathBuf, var: &Frame, n_cells: usize, rows: &mut Vec<(&str, S
         "model",
         format!(
             "{} layers, {} wide, {} parameters, {} gene tokens",
-            config.n_layers, config.d_model, model.weights().n_parameters(), config.vocab_size
+            config.n_layers,
+            config.d_model,
+            model.weights().n_parameters(),
+            config.vocab_size
         ),
     ));
     let megabytes = memory(&model) >> 20;
@@ -87,7 +102,10 @@ fn look_up(model: &PathBuf, var: &Frame, n_cells: usize, rows: &mut Vec<(&str, S
             let genes = alignment.summary();
             let lines = genes.candidates.iter().map(|candidate| {
                 let mark = if candidate.column == genes.column { " (used)" } else { "" };
-                format!("{} of {} known by `{}`{mark}", candidate.matched, genes.genes, candidate.column)
+                format!(
+                    "{} of {} known by `{}`{mark}",
+                    candidate.matched, genes.genes, candidate.column
+                )
             });
             rows.push(("genes", lines.collect::<Vec<_>>().join("\n")));
             json!(genes)
@@ -116,10 +134,16 @@ fn memory(model: &ModelDir) -> usize {
 
 fn columns(frame: &Frame) -> String {
     let names = frame.columns.iter().map(|(name, column)| format!("{name} ({})", column.kind()));
-    let first = frame.index.first().map_or_else(String::new, |name| format!("index such as {name}"));
+    let first =
+        frame.index.first().map_or_else(String::new, |name| format!("index such as {name}"));
     std::iter::once(first).chain(names).collect::<Vec<_>>().join(", ")
 }
 
 fn column_kinds(frame: &Frame) -> Value {
-    frame.columns.iter().map(|(name, column)| (name.clone(), json!(column.kind()))).collect::<serde_json::Map<_, _>>().into()
+    frame
+        .columns
+        .iter()
+        .map(|(name, column)| (name.clone(), json!(column.kind())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }

@@ -18,7 +18,10 @@ pub(crate) fn run(args: &ManArgs, printer: Printer) -> Result<()> {
     cli.build();
     let page = match &args.command {
         None => cli,
-        Some(name) => cli.find_subcommand(name).with_context(|| format!("there is no command `{name}`"))?.clone(),
+        Some(name) => cli
+            .find_subcommand(name)
+            .with_context(|| format!("there is no command `{name}`"))?
+            .clone(),
     };
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text)?;

@@ -1,0 +1,227 @@
+//! The page about an embedding.
+
+use std::collections::BTreeMap;
+
+use scgpt_data::{CellSource, Column, Frame};
+
+use super::{EmbedReport, Embedding};
+use crate::{
+    error::{Error, Result},
+    projection::{principal_components, subsample},
+    report::{Bar, Group, Page},
+};
+
+/// Cells on the map.
+const POINTS: usize = 5000;
+/// Most categories of a column that may colour the map by itself.
+const CATEGORIES: usize = 60;
+/// Parts of names of columns that probably tell what a cell is, the likeliest first.
+const LIKELY: [&str; 8] =
+    ["cell_type", "celltype", "cell type", "annotation", "label", "louvain", "leiden", "cluster"];
+
+impl Embedding {
+    /// A page for people: gene coverage, tokens per cell, timings, and a map of the cells coloured
+    /// by column `colour` of `obs`, or by one that looks like cell types.
+    ///
+    /// # Errors
+    /// If annotations or embeddings cannot be read, or there is no such column.
+    pub fn page(&self, source: &dyn CellSource, colour: Option<&str>) -> Result<Page> {
+        let report = &self.report;
+        let path = source.summary().path.display().to_string();
+        let mut page = Page::new("Cell embeddings", &path);
+        overview(&mut page, report);
+        genes(&mut page, report);
+        tokens(&mut page, report);
+        self.map(&mut page, &source.obs()?, colour)?;
+        timings(&mut page, report);
+        Ok(page)
+    }
+
+    fn map(&self, page: &mut Page, obs: &Frame, colour: Option<&str>) -> Result<()> {
+        let colour = match colour {
+            Some(name) if obs.column(name).is_none() => {
+                let names: Vec<&str> = obs.names().collect();
+                return Err(Error::Option(format!(
+                    "column `{name}` not found in `obs` (has {})",
+                    names.join(", ")
+                )));
+            }
+            Some(name) => Some(name),
+            None => likely_colour(obs),
+        };
+        let cells = subsample(self.rows.n_rows(), POINTS, self.report.options.seed);
+        let mut rows = Vec::with_capacity(cells.len() * self.rows.n_columns());
+        let mut row = Vec::new();
+        for &cell in &cells {
+            self.rows.read_rows(cell, 1, &mut row)?;
+            rows.extend_from_slice(&row);
+        }
+        let (points, shares) = principal_components(&rows, self.rows.n_columns());
+        let labels = colour.and_then(|name| obs.column(name)).map(Column::labels);
+        let mut groups: BTreeMap<String, Vec<[f32; 2]>> = BTreeMap::new();
+        for (&cell, point) in cells.iter().zip(points) {
+            let label = labels
+                .as_ref()
+                .map(|labels| labels[cell].clone().unwrap_or_else(|| "missing".into()));
+            groups.entry(label.unwrap_or_else(|| "cells".into())).or_default().push(point);
+        }
+        // The largest groups get the colours that are easiest to tell apart.
+        let mut groups: Vec<Group> =
+            groups.into_iter().map(|(name, points)| Group { name, points }).collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.points.len()));
+        let axes = [0, 1].map(|axis| {
+            format!("principal component {} ({:.0} % of variance)", axis + 1, 100.0 * shares[axis])
+        });
+        let coloured = colour.map_or_else(String::new, |name| format!(", coloured by {name}"));
+        page.section("Map").scatter(
+            &groups,
+            [&axes[0], &axes[1]],
+            &format!("{} of {} cells by the first two principal components of their embeddings{coloured}.", cells.len(), self.report.n_cells),
+        );
+        Ok(())
+    }
+}
+
+fn overview(page: &mut Page, report: &EmbedReport) {
+    let genes = &report.genes;
+    page.numbers(&[
+        ("cells", report.n_cells.to_string()),
+        ("genes known to the model", format!("{:.0} %", 100.0 * genes.coverage)),
+        ("tokens per cell", format!("{:.0}", report.tokens.total as f64 / report.n_cells as f64)),
+        ("cells per second", format!("{:.0}", report.cells_per_second)),
+        ("values", report.input_state.to_string()),
+    ]);
+}
+
+fn genes(page: &mut Page, report: &EmbedReport) {
+    let genes = &report.genes;
+    page.section("Genes");
+    let bars: Vec<Bar> = genes
+        .candidates
+        .iter()
+        .map(|candidate| Bar {
+            name: candidate.column.clone(),
+            value: candidate.matched as f64,
+            label: format!(
+                "{} of {}{}",
+                candidate.matched,
+                genes.genes,
+                if candidate.column == genes.column { ", used" } else { "" }
+            ),
+        })
+        .collect();
+    page.bars(
+        &bars,
+        "Genes of the data that the model knows, by each column of var that could name them.",
+    );
+    let mut rows = vec![("not known", with_examples(genes.unmatched, &genes.unmatched_examples))];
+    if genes.duplicates > 0 {
+        rows.push((
+            "left out as duplicates",
+            with_examples(genes.duplicates, &genes.duplicate_examples),
+        ));
+    }
+    if let Some(variable) = &report.variable {
+        rows.push((
+            "variable genes",
+            format!(
+                "{} by {:?}, of which {} are known",
+                variable.n_selected, variable.flavour, variable.n_known
+            ),
+        ));
+    }
+    page.table(&rows);
+}
+
+fn tokens(page: &mut Page, report: &EmbedReport) {
+    let tokens = &report.tokens;
+    page.section("Tokens").histogram(
+        &tokens.histogram,
+        1.0,
+        tokens.width as f64,
+        "tokens per cell, <cls> included",
+        &format!(
+            "Cells by their number of tokens: known genes they express, at most {} with <cls>.",
+            report.max_length
+        ),
+    );
+    page.table(&[
+        ("fewest and most", format!("{} and {}", tokens.min, tokens.max)),
+        (
+            "sampled",
+            format!(
+                "{} cells express more known genes than fit; some of those were chosen",
+                tokens.n_shortened
+            ),
+        ),
+        (
+            "empty",
+            format!(
+                "{} cells express no known gene: their embedding is that of <cls> alone",
+                tokens.n_empty
+            ),
+        ),
+    ]);
+}
+
+fn timings(page: &mut Page, report: &EmbedReport) {
+    let timings = &report.timings;
+    let bars = [
+        ("reading", timings.reading),
+        ("tokenising", timings.tokenising),
+        ("computing", timings.computing),
+        ("from start to end", timings.total),
+    ];
+    let bars: Vec<Bar> = bars
+        .iter()
+        .map(|&(name, value)| Bar { name: name.into(), value, label: format!("{value:.2} s") })
+        .collect();
+    page.section("Time").bars(
+        &bars,
+        "Seconds of each stage; reading and tokenising go on while the network computes.",
+    );
+    let options = &report.options;
+    page.section("Settings").table(&[
+        ("version", report.version.clone()),
+        ("embedding", format!("{} numbers per cell, unit length", report.width)),
+        ("values on a bin edge", format!("{:?}", options.tie_mode).to_lowercase()),
+        ("seed", options.seed.to_string()),
+    ]);
+}
+
+fn with_examples(n: usize, examples: &[String]) -> String {
+    match (n, examples) {
+        (0, _) | (_, []) => n.to_string(),
+        _ => format!("{n}, such as {}", examples.join(", ")),
+    }
+}
+
+/// A column that probably tells what a cell is; else any with a few categories.
+fn likely_colour(obs: &Frame) -> Option<&str> {
+    let few = |column: &Column| match column {
+        Column::Categorical { categories, .. } => (2..=CATEGORIES).contains(&categories.len()),
+        _ => false,
+    };
+    let columns =
+        || obs.columns.iter().filter(|(_, column)| few(column)).map(|(name, _)| name.as_str());
+    let likely =
+        LIKELY.iter().find_map(|part| columns().find(|name| name.to_lowercase().contains(part)));
+    likely.or_else(|| columns().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cell_types_colour_the_map() {
+        let column = || Column::categorical(&["a".into(), "b".into()]);
+        let frame = |names: &[&str]| Frame {
+            columns: names.iter().map(|&name| (name.to_owned(), column())).collect(),
+            ..Frame::default()
+        };
+        assert_eq!(likely_colour(&frame(&["batch", "my_CellType", "leiden"])), Some("my_CellType"));
+        assert_eq!(likely_colour(&frame(&["batch"])), Some("batch"));
+        assert_eq!(likely_colour(&frame(&[])), None);
+    }
+}

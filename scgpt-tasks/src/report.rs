@@ -1,0 +1,151 @@
+//! [`Page`]: one self-contained HTML page; the room of all reports.
+
+mod chart;
+
+use std::fmt::Write as _;
+
+pub use self::chart::{Bar, Group};
+
+/// Fonts, colours of paper and ink, and the palette, for light, dark and print.
+const STYLE: &str = include_str!("report/style.css");
+
+/// A page in the making. Text is escaped; charts are inline SVG; nothing is loaded from anywhere.
+#[derive(Clone, Debug)]
+pub struct Page {
+    title: String,
+    body: String,
+    n_figures: usize,
+}
+
+impl Page {
+    /// An empty page.
+    pub fn new(title: &str, subtitle: &str) -> Self {
+        let body =
+            format!("<header><h1>{}</h1><p>{}</p></header>\n", escape(title), escape(subtitle));
+        Self { title: title.into(), body, n_figures: 0 }
+    }
+
+    /// A heading.
+    pub fn section(&mut self, heading: &str) -> &mut Self {
+        self.push(&format!("<h2>{}</h2>\n", escape(heading)))
+    }
+
+    /// A paragraph.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.push(&format!("<p>{}</p>\n", escape(text)))
+    }
+
+    /// A few numbers in large type, each with what it is.
+    pub fn numbers(&mut self, numbers: &[(&str, String)]) -> &mut Self {
+        let cards = numbers.iter().map(|(name, value)| {
+            format!("<div><dd>{}</dd><dt>{}</dt></div>", escape(value), escape(name))
+        });
+        self.push(&format!("<dl class=\"numbers\">{}</dl>\n", cards.collect::<String>()))
+    }
+
+    /// A table with a name and a value in each row.
+    pub fn table(&mut self, rows: &[(&str, String)]) -> &mut Self {
+        let rows = rows.iter().map(|(name, value)| {
+            format!("<tr><th>{}</th><td>{}</td></tr>\n", escape(name), escape(value))
+        });
+        self.push(&format!("<table>\n{}</table>\n", rows.collect::<String>()))
+    }
+
+    /// Horizontal bars with their values.
+    pub fn bars(&mut self, bars: &[Bar], caption: &str) -> &mut Self {
+        self.figure(&chart::bars(bars), caption)
+    }
+
+    /// Counts of equal classes, of which the first begins at `first` and each spans `width`.
+    pub fn histogram(
+        &mut self,
+        counts: &[u64],
+        first: f64,
+        width: f64,
+        unit: &str,
+        caption: &str,
+    ) -> &mut Self {
+        self.figure(&chart::histogram(counts, first, width, unit), caption)
+    }
+
+    /// Points in groups of one colour, with a legend.
+    pub fn scatter(&mut self, groups: &[Group], axes: [&str; 2], caption: &str) -> &mut Self {
+        self.figure(&chart::scatter(groups, axes), caption)
+    }
+
+    /// The whole page.
+    pub fn to_html(&self) -> String {
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
+            escape(&self.title),
+            self.body
+        )
+    }
+
+    fn figure(&mut self, svg: &str, caption: &str) -> &mut Self {
+        self.n_figures += 1;
+        let n = self.n_figures;
+        self.push(&format!(
+            "<figure>{svg}<figcaption><b>Figure {n}.</b> {}</figcaption></figure>\n",
+            escape(caption)
+        ))
+    }
+
+    fn push(&mut self, html: &str) -> &mut Self {
+        self.body.push_str(html);
+        self
+    }
+}
+
+/// Text that HTML shows as it is.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            // Control characters are not allowed in HTML.
+            c if c.is_control() && c != '\n' => {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_and_figures_are_numbered() {
+        let mut page = Page::new("a <b> & \"c\"", "");
+        page.histogram(&[1, 2], 0.0, 1.0, "tokens", "first").bars(&[], "second <script>");
+        let html = page.to_html();
+        assert!(html.contains("a &lt;b&gt; &amp; &quot;c&quot;"));
+        assert!(!html.contains("<script>"));
+        assert!(html.contains("Figure 1.") && html.contains("Figure 2."));
+    }
+
+    #[test]
+    fn tags_are_balanced() {
+        let mut page = Page::new("t", "s");
+        let group = Group { name: "a".into(), points: vec![[0.0, 1.0], [2.0, 3.0]] };
+        page.section("x").text("y").numbers(&[("n", "1".into())]).table(&[("k", "v".into())]);
+        page.bars(&[Bar { name: "b".into(), value: 1.0, label: "1 s".into() }], "c");
+        page.scatter(&[group], ["one", "two"], "d").histogram(&[0, 5, 3], 1.0, 30.0, "tokens", "e");
+        let html = page.to_html();
+        for tag in ["figure", "svg", "g", "table", "tr", "dl", "div", "text", "main", "title", "p"]
+        {
+            let opened = html.matches(&format!("<{tag}>")).count()
+                + html.matches(&format!("<{tag} ")).count();
+            assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! [`Simulation`]: cells of known types and batches, made on demand.
+
+use std::{f64::consts::TAU, ops::Range, path::PathBuf};
+
+use rayon::prelude::*;
+use scgpt_data::{CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Summary};
+
+use crate::error::{Error, Result};
+
+/// Size parameter of the negative-binomial counts: variance is `mean + mean² / SIZE`.
+const SIZE: f64 = 2.0;
+/// Expected counts per gene of an average cell; gives about four zeros of five.
+const DEPTH: f64 = 0.4;
+/// Spread of genes' mean expression, library sizes, and batch effects, on the logarithm.
+const GENE_SPREAD: f64 = 1.5;
+const LIBRARY_SPREAD: f64 = 0.3;
+const BATCH_SPREAD: f64 = 0.25;
+/// Share of genes that mark a given type.
+const MARKERS: f64 = 0.05;
+/// Logarithm of the least factor by which a marker is raised.
+const MARKER_EFFECT: f64 = 1.2;
+
+/// What the keys of random choices are about; the fourth part of a key.
+mod about {
+    pub(super) const GENE: u64 = 0;
+    pub(super) const TYPE: u64 = 1;
+    pub(super) const BATCH: u64 = 2;
+    pub(super) const CELL: u64 = 3;
+    pub(super) const COUNTS: u64 = 4;
+}
+
+/// How much to simulate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SimulateOptions {
+    /// Number of cells.
+    pub cells: usize,
+    /// Number of genes.
+    pub genes: usize,
+    /// Number of cell types.
+    pub types: usize,
+    /// Number of batches.
+    pub batches: usize,
+    /// Seed of every random choice.
+    pub seed: u64,
+}
+
+/// Simulated cells as a [`CellSource`]: a cell is made when it is read, always the same, so any
+/// number of them streams through in bounded memory.
+///
+/// ```text
+/// count(cell, gene) ~ NegativeBinomial(mean = library(cell) · share(gene | type, batch), size 2)
+/// share(gene | type, batch) ∝ base(gene) · marker(gene, type) · effect(gene, batch)
+/// ```
+///
+/// `base`, `library` and `effect` are log-normal; each type raises a twentieth of the genes, its
+/// markers, at least threefold. The first batch has no effect.
+#[derive(Debug)]
+pub struct Simulation {
+    options: SimulateOptions,
+    symbols: Vec<String>,
+    /// Share of every gene, for each type and batch.
+    shares: Vec<Vec<f64>>,
+    summary: Summary,
+}
+
+impl Simulation {
+    /// Plans a simulation; genes are named `symbols`, or `GENE00001`… if none.
+    ///
+    /// # Errors
+    /// If a number is zero, or there are fewer symbols than genes.
+    pub fn new(options: &SimulateOptions, symbols: Option<Vec<String>>) -> Result<Self> {
+        let options = *options;
+        let SimulateOptions { cells, genes, types, batches, .. } = options;
+        for (name, number) in
+            [("cells", cells), ("genes", genes), ("types", types), ("batches", batches)]
+        {
+            if number == 0 {
+                return Err(Error::Option(format!("--{name} is 0, expected at least 1")));
+            }
+        }
+        let mut symbols =
+            symbols.unwrap_or_else(|| (1..=genes).map(|gene| format!("GENE{gene:05}")).collect());
+        if symbols.len() < genes {
+            return Err(Error::Option(format!(
+                "--genes is {genes}, but only {} gene symbols are given",
+                symbols.len()
+            )));
+        }
+        symbols.truncate(genes);
+        let shares = (0..types)
+            .flat_map(|kind| (0..batches).map(move |batch| shares(&options, kind, batch)))
+            .collect();
+        let summary = Summary {
+            path: PathBuf::from("simulation"),
+            format: "simulation".into(),
+            n_cells: cells,
+            matrices: vec![MatrixSummary {
+                layer: Layer::X,
+                n_genes: genes,
+                n_stored: (cells * genes) as u64 / 5,
+                encoding: "csr",
+                dtype: "float32".into(),
+            }],
+            elements: Vec::new(),
+        };
+        Ok(Self { options, symbols, shares, summary })
+    }
+
+    /// Type and batch of a cell.
+    pub fn truth(&self, cell: usize) -> (usize, usize) {
+        let key = self.key(about::CELL, cell);
+        (choose(key.uniform(0), self.options.types), choose(key.uniform(1), self.options.batches))
+    }
+
+    fn key(&self, about: u64, index: usize) -> Keyed {
+        Keyed::new(self.options.seed, Purpose::Simulate, about, index as u64)
+    }
+
+    /// Genes with counts, and the counts, of one cell.
+    fn cell(&self, cell: usize) -> (Vec<u32>, Vec<f32>) {
+        let (kind, batch) = self.truth(cell);
+        let library = self.options.genes as f64
+            * DEPTH
+            * (LIBRARY_SPREAD * normal(self.key(about::CELL, cell), 2)).exp();
+        let key = self.key(about::COUNTS, cell);
+        let shares = &self.shares[kind * self.options.batches + batch];
+        (0u32..)
+            .zip(shares)
+            .filter_map(|(gene, share)| {
+                let count = negative_binomial(library * share, key.uniform(gene.into()));
+                (count > 0.0).then_some((gene, count))
+            })
+            .unzip()
+    }
+}
+
+impl CellSource for Simulation {
+    fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    fn obs(&self) -> scgpt_data::Result<Frame> {
+        let (kinds, batches): (Vec<usize>, Vec<usize>) =
+            (0..self.options.cells).map(|cell| self.truth(cell)).unzip();
+        let column = |codes: Vec<usize>, n: usize, name: &str| Column::Categorical {
+            codes: codes.into_iter().map(|code| u32::try_from(code).ok()).collect(),
+            categories: (1..=n).map(|number| format!("{name}_{number}")).collect(),
+            ordered: false,
+        };
+        Ok(Frame {
+            index_name: "_index".into(),
+            index: (1..=self.options.cells).map(|cell| format!("cell_{cell}")).collect(),
+            columns: vec![
+                ("cell_type".into(), column(kinds, self.options.types, "type")),
+                ("batch".into(), column(batches, self.options.batches, "batch")),
+            ],
+        })
+    }
+
+    fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
+        self.summary.shape(layer)?;
+        Ok(Frame { index_name: "_index".into(), index: self.symbols.clone(), columns: Vec::new() })
+    }
+
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
+        let (_, n_genes) = self.summary.shape(layer)?;
+        let cells: Vec<(Vec<u32>, Vec<f32>)> =
+            rows.into_par_iter().map(|cell| self.cell(cell)).collect();
+        let mut indptr = vec![0];
+        indptr.extend(cells.iter().scan(0, |end, (genes, _)| {
+            *end += genes.len();
+            Some(*end)
+        }));
+        let (genes, counts): (Vec<Vec<u32>>, Vec<Vec<f32>>) = cells.into_iter().unzip();
+        Csr::new(n_genes, indptr, genes.concat(), counts.concat())
+            .map_err(scgpt_data::Error::Option)
+    }
+}
+
+/// Share of every gene in cells of that type and batch.
+fn shares(options: &SimulateOptions, kind: usize, batch: usize) -> Vec<f64> {
+    let key =
+        |about, index: usize| Keyed::new(options.seed, Purpose::Simulate, about, index as u64);
+    let (of_gene, of_type, of_batch) =
+        (key(about::GENE, 0), key(about::TYPE, kind), key(about::BATCH, batch));
+    let weights: Vec<f64> = (0..options.genes as u64)
+        .map(|gene| {
+            let base = GENE_SPREAD * normal(of_gene, 2 * gene);
+            let is_marker = of_type.uniform(3 * gene) < MARKERS;
+            let marker =
+                if is_marker { MARKER_EFFECT + normal(of_type, 3 * gene + 1).abs() } else { 0.0 };
+            let effect = if batch == 0 { 0.0 } else { BATCH_SPREAD * normal(of_batch, 2 * gene) };
+            (base + marker + effect).exp()
+        })
+        .collect();
+    let total: f64 = weights.iter().sum();
+    weights.into_iter().map(|weight| weight / total).collect()
+}
+
+/// One of `n`, for a draw from [0, 1).
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
+fn choose(draw: f64, n: usize) -> usize {
+    ((draw * n as f64) as usize).min(n - 1)
+}
+
+/// A standard normal draw from numbers `index` and `index + 1` of the key (Box–Muller).
+fn normal(key: Keyed, index: u64) -> f64 {
+    (-2.0 * (1.0 - key.uniform(index)).ln()).sqrt() * (TAU * key.uniform(index + 1)).cos()
+}
+
+/// A negative-binomial count by inversion: the smallest `k` whose cumulative probability exceeds
+/// the draw.
+fn negative_binomial(mean: f64, draw: f64) -> f32 {
+    let success = mean / (mean + SIZE);
+    let mut probability = (1.0 - success).powf(SIZE);
+    let (mut cumulative, mut k) = (probability, 0.0);
+    while cumulative <= draw && probability > 0.0 {
+        probability *= success * (k + SIZE) / (k + 1.0);
+        cumulative += probability;
+        k += 1.0;
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "a small count")]
+    let count = k as f32;
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: SimulateOptions =
+        SimulateOptions { cells: 300, genes: 400, types: 3, batches: 2, seed: 7 };
+
+    fn simulation() -> Simulation {
+        Simulation::new(&OPTIONS, None).unwrap()
+    }
+
+    #[test]
+    fn a_cell_is_the_same_in_any_block() {
+        let mut simulation = simulation();
+        let all = simulation.read(&Layer::X, 0..300).unwrap();
+        let some = simulation.read(&Layer::X, 120..130).unwrap();
+        for cell in 0..10 {
+            assert_eq!(all.row(120 + cell), some.row(cell));
+        }
+        let zeros = 1.0 - all.n_stored() as f64 / (300.0 * 400.0);
+        assert!((0.6..0.95).contains(&zeros), "{zeros}");
+    }
+
+    #[test]
+    fn counts_have_the_stated_mean_and_variance() {
+        let key = Keyed::new(1, Purpose::Simulate, 9, 9);
+        let counts: Vec<f64> =
+            (0..200_000).map(|i| f64::from(negative_binomial(3.0, key.uniform(i)))).collect();
+        let mean = counts.iter().sum::<f64>() / counts.len() as f64;
+        let variance = counts.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / counts.len() as f64;
+        assert!((mean - 3.0).abs() < 0.05, "{mean}");
+        assert!((variance - 7.5).abs() < 0.2, "{variance}");
+    }
+
+    #[test]
+    fn types_differ_more_than_batches() {
+        let of = |kind, batch| shares(&OPTIONS, kind, batch);
+        let distance =
+            |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>();
+        let base = of(0, 0);
+        assert!(distance(&base, &of(1, 0)) > 2.0 * distance(&base, &of(0, 1)));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let none = SimulateOptions { types: 0, ..OPTIONS };
+        assert!(Simulation::new(&none, None).unwrap_err().to_string().contains("--types"));
+        assert!(Simulation::new(&OPTIONS, Some(vec!["A".into()])).is_err());
+    }
+}
