@@ -108,7 +108,7 @@ pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> 
         features: Box::new(Genomes {
             path: store.path().into(),
             n_cells: barcodes.len(),
-            genomes,
+            members: genomes,
         }),
         barcodes,
     })
@@ -117,7 +117,7 @@ pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> 
 struct Genomes {
     path: PathBuf,
     n_cells: usize,
-    genomes: Vec<Genome>,
+    members: Vec<Genome>,
 }
 
 struct Genome {
@@ -128,13 +128,13 @@ struct Genome {
 
 impl Features for Genomes {
     fn rows(&mut self, rows: &Range<usize>) -> Result<Rows> {
-        let mut blocks = Vec::with_capacity(self.genomes.len());
+        let mut blocks = Vec::with_capacity(self.members.len());
         let mut first = 0;
         for Genome {
             group,
             sparse,
             n_features,
-        } in &mut self.genomes
+        } in &mut self.members
         {
             let mut block = sparse.rows(&self.path, group, rows, self.n_cells, *n_features)?;
             block.1.iter_mut().for_each(|feature| *feature += first);
