@@ -1,21 +1,43 @@
 //! Single-cell files to token batches.
 
 mod anndata;
+mod binning;
 mod check;
+mod collate;
 mod csr;
 mod error;
 mod frame;
 mod h5;
+mod keyed;
+mod mask;
+mod normalize;
+mod row_spool;
 mod rowsort;
 mod source;
+mod state;
 mod tenx;
+mod token;
+mod variable;
+mod vocab;
+mod write;
 mod zarr;
 
 pub use crate::{
     anndata::AnnData,
+    binning::{BinScratch, Binner, TieMode},
+    collate::{Collator, TokenBatch, buckets},
     csr::{Csr, CsrRow},
     error::{Error, Result},
     frame::{Column, Frame},
+    keyed::{Keyed, Purpose},
+    mask::{Hide, Mask, split},
+    normalize::{check_logged, log1p, median_total, normalise_total, totals},
+    row_spool::RowSpool,
     source::{CellSource, Layer, MatrixSummary, Source, Summary},
+    state::{InputState, StateDetector},
     tenx::TenX,
+    token::{CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
+    variable::{VariableConfig, VariableFlavour, VariableGenes, variable_genes},
+    vocab::{Alignment, AlignmentSummary, Candidate, Duplicate, GeneToken, GeneVocab, SpecialToken},
+    write::{Additions, CopyReport, check_output, export, save_copy},
 };

@@ -1,1 +1,48 @@
-//! x
+//! The scGPT network: from tokens to tensors.
+//!
+//! ```text
+//! genes [b, t] ─ GeneEncoder ─┐
+//!                             + ─► Encoder: n × Block(MaskedAttention, feed-forward) ─► hidden [b, t, d]
+//! values [b, t] ─ ValueEncoder┘                                                           │
+//!                                         CellPooling ─► cell [b, d] ─ GepcHead ─┐        ├─ GepHead
+//!                                                                                ▼        ▼
+//!                                                                           expression [b, t]
+//! ```
+//!
+//! The backend is a property of the [`Device`](burn::prelude::Device) that tensors live on, not a
+//! type parameter. This crate reads no files but configurations and checkpoints.
+//!
+//! Shapes in this documentation:
+//!
+//! ```text
+//! b  cells in the batch            d  model width            g  genes in the vocabulary
+//! t  tokens per cell, <cls> at 0   f  feed-forward width     c  condition tokens
+//! h  attention heads               k  width of one head      y  classes
+//! ```
+//!
+//! Feature `flex` compiles the hand-written CPU kernel of the attention operator.
+
+mod attention;
+mod block;
+mod cell_encoder;
+mod checkpoint;
+mod config;
+mod embed;
+mod encoder;
+mod error;
+mod head;
+mod pool;
+mod scgpt;
+
+pub use crate::{
+    attention::{AttentionMask, MaskedAttention, attend},
+    block::Block,
+    cell_encoder::{CellEncoder, TokenRows},
+    checkpoint::{LoadReport, ModelDir, Preprocess, Strictness, Weights, write_model_dir},
+    config::{CellPooling, PaddedStates, ScgptConfig, ValueEncoding},
+    embed::{BinnedValues, ContinuousValues, GeneEncoder, ValueEncoder},
+    encoder::Encoder,
+    error::{Error, Result},
+    head::{GepHead, GepcHead},
+    scgpt::{Encoded, ModelInput, Scgpt},
+};

@@ -1,0 +1,48 @@
+//! The whole command line at a glance.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{completions, convert, embed, inspect, man};
+
+/// Answers from single-cell data and an scGPT checkpoint.
+#[derive(Debug, Parser)]
+#[command(name = "scgpt", version, about, max_term_width = 100, args_override_self = true)]
+#[command(after_help = "Start with `scgpt demo`. Every command has an example under --help.\n\
+    Options come from flags, else SCGPT_* variables, else the file named by --config.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GlobalArgs {
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print nothing but the result and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// TOML file with options of the command, by their long names
+    #[arg(long, global = true, value_name = "FILE", env = "SCGPT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Embed cells: obsm["X_scGPT"] in a copy of the file
+    Embed(embed::EmbedArgs),
+    /// Say what is in a file, and which of its genes a model knows
+    Inspect(inspect::InspectArgs),
+    /// Convert a checkpoint to a safetensors directory or file
+    Convert(convert::ConvertArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page
+    Man(man::ManArgs),
+}

@@ -1,0 +1,285 @@
+//! `scgpt embed`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use scgpt_data::{Additions, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour, check_output, export, save_copy};
+use scgpt_model::{ModelDir, Strictness};
+use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, Observer as _, VariableOptions};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    config::write_effective,
+    device, interrupt,
+    output::{Printer, beside, write_text},
+    progress::Bar,
+};
+
+/// Embed cells: obsm["X_scGPT"] in a copy of the file
+///
+/// Reads h5ad, AnnData-zarr (folder or zip) and 10x (h5, or a matrix.mtx folder); the format is
+/// found by content. The output is a copy with the embedding, everything else untouched; a page
+/// with gene coverage and a map of the cells, and the options in force, are written beside it.
+/// Results do not depend on batch size or threads.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(after_help = "Examples:\n  \
+    scgpt embed pbmc.h5ad --model scGPT_human -o embedded.h5ad\n  \
+    scgpt embed filtered_feature_bc_matrix/ --model scGPT_human -o embedded.zarr --hvg 3000")]
+pub(crate) struct EmbedArgs {
+    /// File or folder of cells
+    #[serde(skip)]
+    input: PathBuf,
+    /// Model directory
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: PathBuf,
+    /// File to write: .h5ad, or .zarr for a folder
+    #[arg(long, short, value_name = "FILE")]
+    #[serde(skip)]
+    output: PathBuf,
+    /// Cells computed at once; affects speed and memory only
+    #[arg(long, value_name = "N", default_value_t = 16, env = "SCGPT_BATCH_SIZE")]
+    batch_size: usize,
+    /// Most tokens per cell [default: the model's]
+    #[arg(long, value_name = "N")]
+    max_length: Option<usize>,
+    /// What happens to values on a bin edge
+    #[arg(long, value_enum, default_value_t = Ties::Upper)]
+    tie_mode: Ties,
+    /// Which genes are kept when a cell has more than fit
+    #[arg(long, value_enum, default_value_t = Sample::Keyed)]
+    sampling: Sample,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
+    seed: u64,
+    /// CPU threads [default: all]
+    #[arg(long, value_name = "N", env = "SCGPT_THREADS")]
+    threads: Option<usize>,
+    /// Where to compute: cpu, cuda, cuda:N, wgpu or auto
+    #[arg(long, default_value = "auto", env = "SCGPT_DEVICE")]
+    device: String,
+    /// Column of var with gene names, or index [default: the one with most known genes]
+    #[arg(long, value_name = "NAME")]
+    gene_column: Option<String>,
+    /// Matrix to read: X, raw, or the name of a layer
+    #[arg(long, value_name = "NAME", default_value = "X")]
+    layer: String,
+    /// Use only the N most variable genes
+    #[arg(long, value_name = "N")]
+    hvg: Option<usize>,
+    /// Measure of variability [default: seurat-v3 for counts, else cell-ranger]
+    #[arg(long, value_enum, requires = "hvg")]
+    hvg_flavor: Option<Flavour>,
+    /// Column of obs: genes variable within most of its batches
+    #[arg(long, value_name = "NAME", requires = "hvg")]
+    batch_key: Option<String>,
+    /// Name of the embedding in obsm
+    #[arg(long, value_name = "NAME", default_value = "X_scGPT")]
+    key: String,
+    /// Column of obs that colours the map [default: one that looks like cell types]
+    #[arg(long, value_name = "NAME")]
+    color: Option<String>,
+    /// Write no report page
+    #[arg(long)]
+    no_report: bool,
+    /// Accept a checkpoint that does not fit its configuration
+    #[arg(long)]
+    partial: bool,
+    /// Overwrite the output
+    #[arg(long)]
+    #[serde(skip)]
+    force: bool,
+}
+
+/// [`TieMode`] by name.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Ties {
+    /// The highest bin: deterministic, as the released models were trained
+    Upper,
+    /// Any of the bins, keyed by seed and cell
+    Random,
+    /// The middle one
+    Midpoint,
+}
+
+/// [`Sampling`] by name.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Sample {
+    /// A random choice, keyed by seed and cell
+    Keyed,
+    /// The first in the order of the file
+    Head,
+}
+
+/// [`VariableFlavour`] by name.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Flavour {
+    SeuratV3,
+    CellRanger,
+    Seurat,
+}
+
+pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
+    check_output(&args.output, args.force)?;
+    set_threads(args.threads)?;
+    let device = device::open(&args.device)?;
+    interrupt::listen()?;
+    let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
+    let mut source = Source::open(&args.input)?;
+    let embedder = Embedder::open(&args.model, &device, strictness)?;
+    let hash = ModelDir::open(&args.model)?.hash()?;
+    remark_on_model(&embedder, printer);
+
+    let bar = Bar::new(printer);
+    let embedded = embedder.embed(&mut source, &args.options(), &bar);
+    bar.finish();
+    let embedding = embedded?;
+    let report = &embedding.report;
+    remark_on_input(report, printer);
+    let page: Option<String> = None;
+
+    bar.begin("writing", 0);
+    let record = record(args, &embedder, report, &hash)?;
+    let additions = Additions {
+        obsm: vec![(args.key.clone(), embedding.rows)],
+        uns: vec![("scgpt".into(), record.clone())],
+        ..Additions::default()
+    };
+    let written = match &source {
+        Source::AnnData(_) => save_copy(&args.input, &args.output, &additions, args.force),
+        _ => export(&mut source, &args.layer(), &args.output, &additions, args.force)
+            .map(|()| CopyReport::default()),
+    };
+    bar.finish();
+    for skipped in written?.skipped {
+        printer.remark(&format!("warning: not carried over: {skipped}"));
+    }
+    write_effective(&args.output, "embed", args)?;
+    let mut rows = summary(args, report);
+    if let Some(page) = page {
+        let path = beside(&args.output, "report.html");
+        write_text(&path, &page)?;
+        rows.push(("report", path.display().to_string()));
+    }
+    printer.result(&record, &rows)
+}
+
+impl EmbedArgs {
+    fn layer(&self) -> Layer {
+        match self.layer.as_str() {
+            "X" => Layer::X,
+            "raw" | "raw/X" => Layer::Raw,
+            name => Layer::Named(name.into()),
+        }
+    }
+
+    fn options(&self) -> EmbedOptions {
+        EmbedOptions {
+            batch_size: self.batch_size,
+            max_length: self.max_length,
+            tie_mode: match self.tie_mode {
+                Ties::Upper => TieMode::Upper,
+                Ties::Random => TieMode::Random,
+                Ties::Midpoint => TieMode::Midpoint,
+            },
+            sampling: match self.sampling {
+                Sample::Keyed => Sampling::Keyed,
+                Sample::Head => Sampling::Head,
+            },
+            seed: self.seed,
+            gene_column: self.gene_column.clone(),
+            layer: self.layer(),
+            variable: self.hvg.map(|n_top| VariableOptions {
+                n_top,
+                flavour: self.hvg_flavor.map(|flavour| match flavour {
+                    Flavour::SeuratV3 => VariableFlavour::SeuratV3,
+                    Flavour::CellRanger => VariableFlavour::CellRanger,
+                    Flavour::Seurat => VariableFlavour::Seurat,
+                }),
+                batch_key: self.batch_key.clone(),
+            }),
+        }
+    }
+}
+
+/// Sets the number of threads of everything that follows.
+pub(crate) fn set_threads(threads: Option<usize>) -> Result<()> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build_global().context("cannot start threads")
+}
+
+fn remark_on_model(embedder: &Embedder, printer: Printer) {
+    let loaded = embedder.loaded();
+    if !loaded.heads.is_empty() {
+        printer.remark(&format!("note: {} tensors of task heads are not needed and left aside", loaded.heads.len()));
+    }
+    for (what, names) in [("missing", &loaded.missing), ("of another shape", &loaded.mismatched), ("unused", &loaded.unused)] {
+        if !names.is_empty() {
+            printer.remark(&format!("warning: {} tensors {what}: {}", names.len(), names.join(", ")));
+        }
+    }
+}
+
+fn remark_on_input(report: &EmbedReport, printer: Printer) {
+    if report.input_state != scgpt_data::InputState::Counts {
+        printer.remark(&format!(
+            "note: the values look like {}, the model was trained on raw counts; bins depend on the order of a \
+             cell's values only, so this is usually harmless",
+            report.input_state
+        ));
+    }
+    if report.genes.duplicates > 0 {
+        printer.remark(&format!(
+            "note: {} genes share a name with an earlier one and were left out: {}",
+            report.genes.duplicates,
+            report.genes.duplicate_examples.join(", ")
+        ));
+    }
+    if report.tokens.n_empty > 0 {
+        printer.remark(&format!("warning: {} cells express no known gene", report.tokens.n_empty));
+    }
+}
+
+/// What `uns["scgpt"]` and `--json` say.
+fn record(args: &EmbedArgs, embedder: &Embedder, report: &EmbedReport, hash: &str) -> Result<Value> {
+    let mut record = serde_json::to_value(report)?;
+    let command: Vec<String> = std::env::args().collect();
+    record["command"] = command.join(" ").into();
+    record["output"] = args.output.display().to_string().into();
+    record["model"] = json!({
+        "path": args.model.display().to_string(),
+        "sha256": hash,
+        "config": embedder.config(),
+    });
+    Ok(record)
+}
+
+fn summary(args: &EmbedArgs, report: &EmbedReport) -> Vec<(&'static str, String)> {
+    let genes = &report.genes;
+    let tokens = &report.tokens;
+    let mut rows = vec![
+        ("cells", report.n_cells.to_string()),
+        (
+            "genes",
+            format!("{} of {} known ({:.1} %), named by `{}`", genes.matched, genes.genes, 100.0 * genes.coverage, genes.column),
+        ),
+        ("values", report.input_state.to_string()),
+        (
+            "tokens",
+            format!(
+                "{:.0} per cell on average ({} to {}), {} cells sampled to {}",
+                tokens.total as f64 / report.n_cells as f64, tokens.min, tokens.max, tokens.n_shortened, report.max_length
+            ),
+        ),
+        ("speed", format!("{:.1} cells/s ({:.1} s)", report.cells_per_second, report.timings.total)),
+        ("output", format!("{}: obsm[\"{}\"], {} wide", args.output.display(), args.key, report.width)),
+    ];
+    if let Some(variable) = &report.variable {
+        rows.insert(2, ("variable", format!("{} genes by {:?}, {} known", variable.n_selected, variable.flavour, variable.n_known)));
+    }
+    rows
+}

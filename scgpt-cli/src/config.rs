@@ -1,0 +1,81 @@
+//! Flags, else environment, else a TOML file, else defaults.
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{CommandFactory as _, Parser as _, parser::ValueSource};
+use serde::Serialize;
+use toml::{Table, Value};
+
+use crate::{
+    args::Cli,
+    output::{beside, write_text},
+    status,
+};
+
+/// The command line, completed from the file named by `--config`.
+///
+/// # Errors
+/// The exit code, after the message was printed.
+pub(crate) fn parse(mut args: Vec<OsString>) -> Result<Cli, ExitCode> {
+    if let Err(error) = complete(&mut args) {
+        return Err(status::exit_code(Err(error)));
+    }
+    Cli::try_parse_from(args).map_err(|error| {
+        // Help and version go to stdout with code 0, wrong usage to stderr with code 2.
+        drop(error.print());
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    })
+}
+
+/// Inserts what the file says and neither flags nor environment do.
+fn complete(args: &mut Vec<OsString>) -> Result<()> {
+    // Arguments that the file will supply are still missing here, hence `ignore_errors`.
+    let matches = Cli::command().ignore_errors(true).try_get_matches_from(args.iter());
+    let Ok(matches) = matches else { return Ok(()) };
+    let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
+    let Some(path) = matches.try_get_one::<std::path::PathBuf>("config").ok().flatten() else { return Ok(()) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let table: Table = text.parse().with_context(|| format!("`{}` is not TOML", path.display()))?;
+    let cli = Cli::command();
+    let command = cli.find_subcommand(name);
+    let mut inserted = Vec::new();
+    for (key, value) in &table {
+        let argument = command.and_then(|command| {
+            command.get_arguments().find(|argument| argument.get_long() == Some(key))
+        });
+        let Some(argument) = argument else {
+            bail!("`{}`: `scgpt {name}` has no option `{key}`", path.display());
+        };
+        let source = matches.value_source(argument.get_id().as_str());
+        if !matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
+            insert(&mut inserted, key, value, path)?;
+        }
+    }
+    let position = args.iter().position(|arg| arg == name).map_or(args.len(), |position| position + 1);
+    args.splice(position..position, inserted);
+    Ok(())
+}
+
+fn insert(args: &mut Vec<OsString>, key: &str, value: &Value, path: &Path) -> Result<()> {
+    let text = match value {
+        Value::Boolean(true) => {
+            args.push(format!("--{key}").into());
+            return Ok(());
+        }
+        Value::Boolean(false) => return Ok(()),
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        _ => bail!("`{}`: `{key}` must be a text, a number, true or false", path.display()),
+    };
+    args.push(format!("--{key}={text}").into());
+    Ok(())
+}
+
+/// Writes the options in force beside an output, so that `--config` repeats the run.
+pub(crate) fn write_effective(output: &Path, command: &str, options: &impl Serialize) -> Result<()> {
+    let path = beside(output, "config.toml");
+    let options = toml::to_string(options).context("options as TOML")?;
+    Ok(write_text(&path, &format!("# scgpt {command}, version {}\n{options}", env!("CARGO_PKG_VERSION")))?)
+}

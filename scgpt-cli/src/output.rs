@@ -1,0 +1,76 @@
+//! stdout is data, stderr is people.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+/// Where results and remarks go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer {
+    json: bool,
+    quiet: bool,
+}
+
+impl Printer {
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    /// Whether progress should be drawn: people are watching.
+    pub(crate) fn draws_progress(self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// The result: as JSON, or as the rows of a small table.
+    pub(crate) fn result(self, json: &impl Serialize, rows: &[(&str, String)]) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, json)?;
+            writeln!(out)?;
+        } else {
+            let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+            for (name, value) in rows {
+                let mut lines = value.lines();
+                writeln!(out, "{name:width$}  {}", lines.next().unwrap_or_default())?;
+                for line in lines {
+                    writeln!(out, "{:width$}  {line}", "")?;
+                }
+            }
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Text that is the result itself.
+    pub(crate) fn text(self, text: &[u8]) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text)?;
+        Ok(out.flush()?)
+    }
+
+    /// A remark for people.
+    #[allow(clippy::print_stderr, reason = "this is where remarks become text")]
+    pub(crate) fn remark(self, remark: &str) {
+        if !self.quiet {
+            eprintln!("{remark}");
+        }
+    }
+}
+
+/// `cells.h5ad` → `cells.report.html`: a file that goes beside an output.
+pub(crate) fn beside(output: &Path, suffix: &str) -> PathBuf {
+    output.with_extension(suffix)
+}
+
+/// Writes a text beside an output: to a temporary name first, then renamed.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), scgpt_data::Error> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    std::fs::write(&partial, text)
+        .and_then(|()| std::fs::rename(&partial, path))
+        .inspect_err(|_| drop(std::fs::remove_file(&partial)))
+        .map_err(|error| scgpt_data::Error::write(path, error))
+}

@@ -1,0 +1,61 @@
+//! [`Bar`]: an observer that draws progress, rate and remaining time on a terminal.
+
+use std::sync::Mutex;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use scgpt_tasks::Observer;
+
+use crate::{interrupt, output::Printer};
+
+/// Draws one bar per stage on stderr, if people are watching.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    is_drawn: bool,
+    bar: Mutex<ProgressBar>,
+}
+
+impl Bar {
+    pub(crate) fn new(printer: Printer) -> Self {
+        Self { is_drawn: printer.draws_progress(), bar: Mutex::new(ProgressBar::hidden()) }
+    }
+
+    fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
+        if let Ok(mut bar) = self.bar.lock() {
+            act(&mut bar);
+        }
+    }
+
+    /// Removes the bar.
+    pub(crate) fn finish(&self) {
+        self.with(|bar| bar.finish_and_clear());
+    }
+}
+
+impl Observer for Bar {
+    fn begin(&self, stage: &str, total: usize) {
+        let bar = if self.is_drawn {
+            ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr())
+        } else {
+            ProgressBar::hidden()
+        };
+        let template = match total {
+            0 => "{spinner} {msg} {elapsed}",
+            _ => "{msg} {bar:30} {human_pos}/{human_len} cells  {per_sec:>14}  {eta} left",
+        };
+        // The templates are constants; should one not parse, indicatif's own style serves.
+        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(stage.to_owned());
+        self.with(|old| {
+            old.finish_and_clear();
+            *old = bar;
+        });
+    }
+
+    fn advance(&self, n: usize) {
+        self.with(|bar| bar.inc(n as u64));
+    }
+
+    fn is_cancelled(&self) -> bool {
+        interrupt::is_interrupted()
+    }
+}

@@ -1,0 +1,95 @@
+//! Library-size normalisation and `log1p` of blocks, and the reference's test for logged data.
+
+use crate::{csr::Csr, state::StateDetector};
+
+/// Sum of every cell, over the genes of the block.
+pub fn totals(block: &Csr) -> impl Iterator<Item = f64> + '_ {
+    block.rows().map(|row| row.values.iter().map(|&value| f64::from(value)).sum())
+}
+
+/// Scales every cell to the sum `target`; cells whose sum is 0 stay as they are.
+///
+/// # Reference
+/// Spec section 1.2, step 3; `scanpy.pp.normalize_total`. Differs: every number is honoured as a
+/// target. In the reference a whole number silently means the median, which here is asked for by
+/// passing [`median_total`]; and the result is not shared with the logged layer.
+pub fn normalise_total(block: &mut Csr, target: f64) {
+    let totals: Vec<f64> = totals(block).collect();
+    for (cell, total) in totals.into_iter().enumerate() {
+        if total > 0.0 {
+            let divisor = total / target;
+            for value in block.row_values_mut(cell) {
+                *value = narrow(f64::from(*value) / divisor);
+            }
+        }
+    }
+}
+
+/// Replaces every value `x` by `ln(1 + x)`.
+pub fn log1p(block: &mut Csr) {
+    for cell in 0..block.n_cells() {
+        for value in block.row_values_mut(cell) {
+            *value = narrow(f64::from(*value).ln_1p());
+        }
+    }
+}
+
+/// Median of the positive `totals` of all cells, a target for [`normalise_total`]; 1 if none is
+/// positive.
+pub fn median_total(mut totals: Vec<f64>) -> f64 {
+    totals.retain(|&total| total > 0.0);
+    totals.sort_unstable_by(f64::total_cmp);
+    median(&totals).unwrap_or(1.0)
+}
+
+/// Median of ascending numbers.
+pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
+    let middle = sorted.len() / 2;
+    let high = *sorted.get(middle)?;
+    Some(if sorted.len() % 2 == 1 { high } else { f64::midpoint(sorted[middle - 1], high) })
+}
+
+/// Whether the reference takes the values for logged: none negative, none above 30, and the
+/// smallest non-zero one below 1.
+///
+/// # Reference
+/// Spec section 1.2, step 0; `scgpt/preprocess.py`, `Preprocessor._check_log`. To find out what a
+/// file holds use [`StateDetector::state`], which is not misled by shallow cells.
+pub fn check_logged(block: &Csr) -> bool {
+    let mut detector = StateDetector::default();
+    detector.observe(block);
+    detector.check_logged()
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
+    use super::*;
+
+    fn block() -> Csr {
+        Csr::new(2, vec![0, 2, 2, 3], vec![0, 1, 1], vec![1.0, 3.0, 5.0]).unwrap()
+    }
+
+    #[test]
+    fn cells_are_scaled_to_the_target_and_empty_cells_stay() {
+        let mut block = block();
+        normalise_total(&mut block, 2.0);
+        assert_eq!(block.values(), [0.5, 1.5, 2.0]);
+        assert_eq!(totals(&block).collect::<Vec<_>>(), [2.0, 0.0, 2.0]);
+        log1p(&mut block);
+        assert_eq!(block.values()[0], 1.5_f32.ln());
+    }
+
+    #[test]
+    fn the_median_is_of_positive_totals() {
+        assert_eq!(median_total(vec![4.0, 0.0, 5.0]), 4.5);
+        assert_eq!(median_total(vec![7.0, 4.0, 5.0]), 5.0);
+        assert_eq!(median_total(vec![0.0]), 1.0);
+    }
+}

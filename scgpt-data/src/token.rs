@@ -1,0 +1,418 @@
+//! [`CellTokens`]: one cell as parallel genes, values and conditions, and the [`Tokenizer`] that
+//! makes it.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    binning::{BinScratch, Binner},
+    csr::{Csr, CsrRow},
+    error::{Error, Result},
+    keyed::{Keyed, Purpose, choose},
+    vocab::{Alignment, GeneToken, GeneVocab, SpecialToken},
+};
+
+/// Index of a condition (batch, modality, perturbation flag) that a position carries.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default,
+)]
+#[serde(transparent)]
+#[repr(transparent)]
+pub struct ConditionToken(pub u32);
+
+/// What the model sees of one cell: parallel vectors, `<cls>` first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CellTokens {
+    /// Gene tokens.
+    pub genes: Vec<GeneToken>,
+    /// Value bins, or values as they are if there is no binner.
+    pub values: Vec<f32>,
+    /// A condition a position, if the tokenizer was given conditions.
+    pub conditions: Option<Vec<ConditionToken>>,
+    /// Gene tokens there would be without the maximal length, `<cls>` not counted; 0 for a cell
+    /// that expresses no gene of the vocabulary (unless genes of value zero are tokens too).
+    pub n_available: usize,
+}
+
+impl CellTokens {
+    /// Number of tokens, `<cls>` included.
+    pub fn len(&self) -> usize {
+        self.genes.len()
+    }
+
+    /// Whether there is no token at all, not even `<cls>`.
+    pub fn is_empty(&self) -> bool {
+        self.genes.is_empty()
+    }
+
+    fn push(&mut self, gene: GeneToken, value: f32, condition: Option<ConditionToken>) {
+        self.genes.push(gene);
+        self.values.push(value);
+        if let Some(conditions) = &mut self.conditions {
+            conditions.extend(condition);
+        }
+    }
+
+    /// Keeps the first `keep` tokens and of the others as many as fit into `max_length`, those
+    /// with the smallest `order` (the first of equal ones), in the order they have.
+    pub fn shorten(&mut self, max_length: usize, keep: usize, order: impl Fn(GeneToken) -> u64) {
+        if self.len() <= max_length {
+            return;
+        }
+        let keep = keep.min(max_length);
+        let rest = choose(self.len() - keep, max_length - keep, |index| {
+            order(self.genes[keep + index])
+        });
+        let chosen: Vec<usize> = (0..keep)
+            .chain(rest.into_iter().map(|index| keep + index))
+            .collect();
+        take(&mut self.genes, &chosen);
+        take(&mut self.values, &chosen);
+        if let Some(conditions) = &mut self.conditions {
+            take(conditions, &chosen);
+        }
+    }
+}
+
+/// Leaves the `chosen` items, ascending.
+fn take<T: Copy>(items: &mut Vec<T>, chosen: &[usize]) {
+    for (to, &from) in chosen.iter().enumerate() {
+        items[to] = items[from];
+    }
+    items.truncate(chosen.len());
+}
+
+/// Which genes of a cell with more than the maximal number of tokens are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampling {
+    /// A random choice keyed by (seed, epoch, cell, gene token).
+    ///
+    /// Differs from the reference: the genes stay in column order (the encoder does not see
+    /// order), and the choice depends on nothing but the key.
+    #[default]
+    Keyed,
+    /// The first in column order.
+    Head,
+}
+
+/// How cells become tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenConfig {
+    /// Bins of the values of one cell; `None` keeps the values.
+    pub binner: Option<Binner>,
+    /// Whether genes with value zero are tokens too.
+    pub include_zero_genes: bool,
+    /// Value of the `<cls>` token in front, −2 (the value of padding) in pre-training and
+    /// zero-shot use, 0 in fine-tuning; `None` for no `<cls>`.
+    pub cls_value: Option<f32>,
+    /// Most tokens a cell may have, `<cls>` included.
+    pub max_length: usize,
+    /// Which genes are kept when a cell has more.
+    pub sampling: Sampling,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Pass over the data, so that training sees other choices in every pass.
+    pub epoch: u64,
+}
+
+impl Default for TokenConfig {
+    /// Zero-shot embedding with a released model.
+    fn default() -> Self {
+        Self {
+            binner: Some(Binner::default()),
+            include_zero_genes: false,
+            cls_value: Some(-2.0),
+            max_length: 1200,
+            sampling: Sampling::default(),
+            seed: 0,
+            epoch: 0,
+        }
+    }
+}
+
+/// Turns rows of a matrix into [`CellTokens`].
+///
+/// A cell keeps its genes that have a token; the non-zero values of those, all of them, are
+/// binned; then the cell is shortened to the maximal length. What becomes of a cell depends on
+/// its row, its number and the configuration only.
+///
+/// # Reference
+/// Spec sections 1.5 and 1.7; `scgpt/tasks/cell_emb.py`, `embed_data`, and
+/// `scgpt/tokenizer/gene_tokenizer.py`, `tokenize_batch`. Differs: see [`Sampling::Keyed`]; a cell
+/// without expressed genes is `<cls>` alone instead of a failure.
+///
+/// # Example
+/// ```
+/// use scgpt_data::{Csr, Frame, GeneToken, GeneVocab, TokenConfig, Tokenizer};
+///
+/// let vocab = GeneVocab::from_names(["CD3E", "LYZ", "<pad>", "<cls>"])?;
+/// let var = Frame {
+///     index: vec!["LYZ".into(), "unknown".into(), "CD3E".into()],
+///     ..Frame::default()
+/// };
+/// let alignment = vocab.align(&var, None)?;
+/// let tokenizer = Tokenizer::new(&vocab, &alignment, TokenConfig::default())?;
+///
+/// // One cell with the counts 7, 2 and 1.
+/// let block = Csr::new(3, vec![0, 3], vec![0, 1, 2], vec![7.0, 2.0, 1.0])?;
+/// let cell = &tokenizer.block(&block, 0)[0];
+/// assert_eq!(cell.genes, [3, 1, 0].map(GeneToken));
+/// assert_eq!(cell.values, [-2.0, 50.0, 1.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    config: TokenConfig,
+    tokens: Vec<Option<GeneToken>>,
+    cls: GeneToken,
+    conditions: Option<(Vec<ConditionToken>, ConditionToken)>,
+}
+
+/// Buffers of [`Tokenizer::cell`], kept between cells.
+#[derive(Clone, Debug, Default)]
+pub struct TokenScratch {
+    bins: BinScratch,
+}
+
+impl Tokenizer {
+    /// A tokenizer of data whose columns are `alignment.tokens`.
+    ///
+    /// # Errors
+    /// If there are fewer than two bins, or no room for a token.
+    pub fn new(vocab: &GeneVocab, alignment: &Alignment, config: TokenConfig) -> Result<Self> {
+        if let Some(binner) = &config.binner {
+            binner.validate()?;
+        }
+        let least = 1 + usize::from(config.cls_value.is_some());
+        if config.max_length < least {
+            return Err(Error::Option(format!(
+                "a maximal length of {} tokens leaves no room for a gene: at least {least} are needed",
+                config.max_length
+            )));
+        }
+        Ok(Self {
+            config,
+            tokens: alignment.tokens.clone(),
+            cls: vocab.special(SpecialToken::Cls),
+            conditions: None,
+        })
+    }
+
+    /// Gives every position the condition of its column, and `<cls>` the condition `cls`.
+    ///
+    /// # Errors
+    /// If there is not one condition a column.
+    pub fn with_conditions(
+        mut self,
+        columns: Vec<ConditionToken>,
+        cls: ConditionToken,
+    ) -> Result<Self> {
+        if columns.len() != self.tokens.len() {
+            return Err(Error::Option(format!(
+                "{} conditions for {} genes: one a gene is needed",
+                columns.len(),
+                self.tokens.len()
+            )));
+        }
+        self.conditions = Some((columns, cls));
+        Ok(self)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &TokenConfig {
+        &self.config
+    }
+
+    /// The tokens of one cell; `cell` is its number in the file, the key of its random choices.
+    ///
+    /// # Panics
+    /// If the row has a column that the alignment lacks.
+    pub fn cell(&self, row: CsrRow<'_>, cell: u64, scratch: &mut TokenScratch) -> CellTokens {
+        let config = &self.config;
+        let expected = 1 + if config.include_zero_genes {
+            self.tokens.len()
+        } else {
+            row.indices.len()
+        };
+        let mut tokens = CellTokens {
+            genes: Vec::with_capacity(expected),
+            values: Vec::with_capacity(expected),
+            conditions: self
+                .conditions
+                .as_ref()
+                .map(|_| Vec::with_capacity(expected)),
+            n_available: 0,
+        };
+        let conditions = self.conditions.as_ref();
+        if let Some(value) = config.cls_value {
+            tokens.push(self.cls, value, conditions.map(|(_, cls)| *cls));
+        }
+        let keep = tokens.len();
+        let mut push = |column: usize, value: f32| {
+            if let Some(token) = self.tokens[column] {
+                tokens.push(token, value, conditions.map(|(columns, _)| columns[column]));
+            }
+        };
+        let mut stored = row.indices.iter().zip(row.values).peekable();
+        if config.include_zero_genes {
+            for column in 0..self.tokens.len() {
+                let entry = stored.next_if(|(index, _)| **index as usize == column);
+                push(column, entry.map_or(0.0, |(_, &value)| value));
+            }
+        } else {
+            for (&index, &value) in stored.filter(|&(_, &value)| value != 0.0) {
+                push(index as usize, value);
+            }
+        }
+        tokens.n_available = tokens.len() - keep;
+
+        if let Some(binner) = &config.binner {
+            let key = Keyed::new(config.seed, Purpose::BinTie, config.epoch, cell);
+            let genes = &tokens.genes[keep..];
+            let draw = |position: usize| key.uniform(u64::from(genes[position].0));
+            binner.bin(&mut tokens.values[keep..], draw, &mut scratch.bins);
+        }
+        match config.sampling {
+            Sampling::Head => tokens.shorten(config.max_length, keep, |_| 0),
+            Sampling::Keyed => {
+                let key = Keyed::new(config.seed, Purpose::Sample, config.epoch, cell);
+                tokens.shorten(config.max_length, keep, |gene| key.bits(u64::from(gene.0)));
+            }
+        }
+        tokens
+    }
+
+    /// The tokens of every cell of a block whose first cell is number `first` in the file, on all
+    /// threads of the current rayon pool.
+    ///
+    /// # Panics
+    /// As [`cell`](Self::cell).
+    pub fn block(&self, block: &Csr, first: usize) -> Vec<CellTokens> {
+        (0..block.n_cells())
+            .into_par_iter()
+            .map_init(TokenScratch::default, |scratch, cell| {
+                self.cell(block.row(cell), (first + cell) as u64, scratch)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
+    use super::*;
+    use crate::{binning::TieMode, frame::Frame};
+
+    fn tokenizer(config: TokenConfig) -> Tokenizer {
+        let vocab = GeneVocab::from_names(["A", "B", "C", "D"]).unwrap();
+        let var = Frame {
+            index: ["D", "?", "A", "B"].map(String::from).into(),
+            ..Frame::default()
+        };
+        let alignment = vocab.align(&var, None).unwrap();
+        Tokenizer::new(&vocab, &alignment, config).unwrap()
+    }
+
+    fn cell(tokenizer: &Tokenizer, values: [f32; 4]) -> (Vec<u32>, Vec<f32>) {
+        let row = CsrRow {
+            indices: &[0, 1, 2, 3],
+            values: &values,
+        };
+        let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
+        (
+            tokens.genes.iter().map(|gene| gene.0).collect(),
+            tokens.values,
+        )
+    }
+
+    #[test]
+    fn known_expressed_genes_are_binned_behind_cls() {
+        let (genes, values) = cell(&tokenizer(TokenConfig::default()), [2.0, 9.0, 0.0, 1.0]);
+        assert_eq!(genes, [5, 3, 1]);
+        assert_eq!(values, [-2.0, 50.0, 1.0]);
+    }
+
+    #[test]
+    fn zero_genes_and_plain_values_without_cls() {
+        let config = TokenConfig {
+            binner: None,
+            include_zero_genes: true,
+            cls_value: None,
+            ..TokenConfig::default()
+        };
+        let (genes, values) = cell(&tokenizer(config), [2.0, 9.0, 0.0, 1.0]);
+        assert_eq!((genes, values), (vec![3, 0, 1], vec![2.0, 0.0, 1.0]));
+    }
+
+    #[test]
+    fn binning_comes_before_shortening_and_cls_stays() {
+        let config = TokenConfig {
+            binner: Some(Binner::new(4, TieMode::Upper).unwrap()),
+            max_length: 2,
+            sampling: Sampling::Head,
+            ..TokenConfig::default()
+        };
+        let tokenizer = tokenizer(config);
+        let (genes, values) = cell(&tokenizer, [1.0, 9.0, 2.0, 3.0]);
+        assert_eq!((genes, values), (vec![5, 3], vec![-2.0, 1.0]));
+        let row = CsrRow {
+            indices: &[0, 2, 3],
+            values: &[1.0; 3],
+        };
+        let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
+        assert_eq!(tokens.n_available, 3);
+    }
+
+    #[test]
+    fn a_cell_without_known_genes_is_cls_alone() {
+        let tokenizer = tokenizer(TokenConfig::default());
+        let (genes, _) = cell(&tokenizer, [0.0, 9.0, 0.0, 0.0]);
+        assert_eq!(genes, [5]);
+        let empty = CsrRow {
+            indices: &[],
+            values: &[],
+        };
+        assert_eq!(
+            tokenizer
+                .cell(empty, 0, &mut TokenScratch::default())
+                .n_available,
+            0
+        );
+    }
+
+    #[test]
+    fn conditions_follow_their_columns() {
+        let conditions = [7, 8, 9, 6].map(ConditionToken).to_vec();
+        let tokenizer = tokenizer(TokenConfig::default())
+            .with_conditions(conditions, ConditionToken(1))
+            .unwrap();
+        let row = CsrRow {
+            indices: &[1, 2, 3],
+            values: &[1.0; 3],
+        };
+        let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
+        assert_eq!(tokens.conditions.unwrap(), [1, 9, 6].map(ConditionToken));
+        assert!(
+            tokenizer
+                .with_conditions(vec![], ConditionToken(1))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn no_room_is_an_error() {
+        let vocab = GeneVocab::from_names(["A"]).unwrap();
+        let var = Frame {
+            index: vec!["A".into()],
+            ..Frame::default()
+        };
+        let alignment = vocab.align(&var, None).unwrap();
+        let config = TokenConfig {
+            max_length: 1,
+            ..TokenConfig::default()
+        };
+        assert!(Tokenizer::new(&vocab, &alignment, config).is_err());
+    }
+}

@@ -1,0 +1,176 @@
+//! [`variable_genes`]: selects highly variable genes from a stream of cells.
+
+mod dispersion;
+mod loess;
+mod moments;
+mod standard;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use self::{moments::Moments, standard::Standard};
+use crate::{
+    csr::{Csr, CsrRow},
+    error::{Error, Result},
+    normalize::{log1p, normalise_total},
+    source::{CellSource, Layer},
+};
+
+/// Cells read at once.
+const BLOCK: usize = 4096;
+
+/// Which measure of variability is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VariableFlavour {
+    /// Variance of clipped counts, standardised by what a local regression on the mean expects.
+    /// For raw counts; reads the data twice.
+    #[default]
+    SeuratV3,
+    /// Dispersion relative to genes of similar mean, by medians. For log1p values.
+    CellRanger,
+    /// Dispersion relative to genes of similar mean, by means, of the values before `log1p`. For
+    /// log1p values.
+    Seurat,
+}
+
+/// What to select.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VariableConfig {
+    /// Number of genes.
+    pub n_top: usize,
+    /// Measure of variability.
+    pub flavour: VariableFlavour,
+    /// Sum to which every cell is normalised before `log1p`, for flavours that want logged values
+    /// of a file that holds counts; `None` takes the values as they are.
+    pub normalise: Option<f64>,
+    /// Share of the genes in each local regression of [`VariableFlavour::SeuratV3`].
+    pub span: f64,
+}
+
+impl VariableConfig {
+    /// The `n_top` most variable genes by that flavour, of values as they are.
+    pub fn new(n_top: usize, flavour: VariableFlavour) -> Self {
+        Self {
+            n_top,
+            flavour,
+            normalise: None,
+            span: 0.3,
+        }
+    }
+}
+
+/// The selected genes and why. Vectors have one entry a gene.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VariableGenes {
+    /// Columns of the selected genes, most variable first.
+    pub selected: Vec<usize>,
+    /// Means: of all cells (`seurat_v3`), or averaged over batches, as a logarithm for `seurat`.
+    pub means: Vec<f64>,
+    /// Variances of all cells (`seurat_v3`), or dispersions averaged over batches.
+    pub dispersions: Vec<f64>,
+    /// Normalised variances or dispersions, averaged over batches; NaN where not defined.
+    pub normalised: Vec<f64>,
+    /// Number of batches in which the gene is among the most variable.
+    pub n_batches: Vec<usize>,
+    /// Median of the ranks (from 0) in those batches, NaN if there are none; `seurat_v3` only.
+    pub ranks: Option<Vec<f64>>,
+}
+
+/// Selects the most variable genes of `layer`; with `batches`, the number of the batch of every
+/// cell, those most variable within most batches.
+///
+/// Memory is bounded by three numbers a gene and batch, plus one block of cells.
+///
+/// # Errors
+/// If the source cannot be read, there are no cells, no genes are asked for, or there is not one
+/// batch a cell.
+///
+/// # Reference
+/// Spec section 1.4; `scanpy.pp.highly_variable_genes`. Differs: genes that tie keep the order of
+/// the data; percentiles of the mean that coincide are no error.
+pub fn variable_genes(
+    source: &mut dyn CellSource,
+    layer: &Layer,
+    batches: Option<&[u32]>,
+    config: &VariableConfig,
+) -> Result<VariableGenes> {
+    let n_cells = source.summary().n_cells;
+    if n_cells == 0 || config.n_top == 0 {
+        return Err(Error::Option(format!(
+            "cannot select {} variable genes from {n_cells} cells",
+            config.n_top
+        )));
+    }
+    if let Some(batches) = batches
+        && batches.len() != n_cells
+    {
+        return Err(Error::Option(format!(
+            "{} batch labels for {n_cells} cells: one a cell is needed",
+            batches.len()
+        )));
+    }
+    // Batches are renumbered without gaps: 0, 1, …
+    let names: BTreeSet<u32> = batches.into_iter().flatten().copied().collect();
+    let codes: BTreeMap<u32, usize> = names.into_iter().zip(0..).collect();
+    let mut each = |visit: &mut dyn FnMut(usize, CsrRow<'_>)| -> Result<usize> {
+        let mut n_genes = 0;
+        for first in (0..n_cells).step_by(BLOCK) {
+            let mut block = source.read(layer, first..(first + BLOCK).min(n_cells))?;
+            prepare(&mut block, config);
+            for (cell, row) in (first..).zip(block.rows()) {
+                visit(batches.map_or(0, |batches| codes[&batches[cell]]), row);
+            }
+            n_genes = block.n_genes();
+        }
+        Ok(n_genes)
+    };
+
+    let mut moments = vec![Moments::default(); codes.len().max(1)];
+    let n_genes = each(&mut |batch, row| moments[batch].add(row))?;
+    for batch in &mut moments {
+        batch.resize(n_genes);
+    }
+    if config.flavour != VariableFlavour::SeuratV3 {
+        let measure = match config.flavour {
+            VariableFlavour::Seurat => dispersion::seurat,
+            _ => dispersion::cell_ranger,
+        };
+        return Ok(dispersion::select(
+            &moments,
+            measure,
+            batches.is_some(),
+            config.n_top,
+        ));
+    }
+    let mut standards: Vec<Standard> = moments
+        .iter()
+        .map(|batch| Standard::new(batch, config.span))
+        .collect();
+    each(&mut |batch, row| standards[batch].add(row))?;
+    Ok(standard::select(&moments, &standards, config.n_top))
+}
+
+/// Brings the values of a block into the form that the flavour measures.
+fn prepare(block: &mut Csr, config: &VariableConfig) {
+    if let Some(target) = config.normalise {
+        normalise_total(block, target);
+        log1p(block);
+    }
+    if config.flavour == VariableFlavour::Seurat {
+        for cell in 0..block.n_cells() {
+            for value in block.row_values_mut(cell) {
+                *value = value.exp_m1();
+            }
+        }
+    }
+}
+
+/// Mean of the numbers that are defined; NaN if none is.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (n, sum) = values
+        .filter(|value| !value.is_nan())
+        .fold((0.0, 0.0), |(n, sum), value| (n + 1.0, sum + value));
+    sum / n
+}

@@ -1,0 +1,302 @@
+//! [`GeneVocab`]: gene names ↔ [`GeneToken`]s, with the special tokens.
+
+mod align;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize, de};
+use serde_json::Value;
+
+pub use self::align::{Alignment, AlignmentSummary, Candidate, Duplicate};
+use crate::error::{Error, Result};
+
+/// Index of a gene, or of a special token, in a vocabulary: a row of the embedding table.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default,
+)]
+#[serde(transparent)]
+#[repr(transparent)]
+pub struct GeneToken(pub u32);
+
+/// A token that is no gene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SpecialToken {
+    /// Fills short cells up to the longest of their batch.
+    Pad,
+    /// Stands in front of every cell; its state becomes the cell embedding.
+    Cls,
+    /// End of cell: part of every released vocabulary, used by nothing.
+    Eoc,
+}
+
+impl SpecialToken {
+    /// All, in the order in which they are appended to a vocabulary that lacks them.
+    pub const ALL: [Self; 3] = [Self::Pad, Self::Cls, Self::Eoc];
+
+    /// Its text in a vocabulary file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pad => "<pad>",
+            Self::Cls => "<cls>",
+            Self::Eoc => "<eoc>",
+        }
+    }
+}
+
+/// A bijection between names and the tokens `0..n`, which always holds the special tokens.
+///
+/// # Reference
+/// Spec section 1.1; `scgpt/tokenizer/gene_tokenizer.py`, `GeneVocab`. Differs: two tokens that
+/// share an index are an error instead of shifting earlier tokens, an unknown name is `None`
+/// instead of the index of `<pad>`, and a vocabulary made from a list keeps its order.
+#[derive(Clone, Debug)]
+pub struct GeneVocab {
+    names: Vec<Arc<str>>,
+    tokens: HashMap<Arc<str>, GeneToken>,
+    specials: [GeneToken; 3],
+}
+
+impl GeneVocab {
+    /// Reads a JSON object `name -> index`, in any order of keys; missing special tokens are
+    /// appended as `<pad>`, `<cls>`, `<eoc>`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no JSON object, or its indices are not `0..n`, each once.
+    pub fn from_json(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = std::fs::read(path).map_err(|error| Error::open(path, error))?;
+        let wrong = |problem| Error::Vocabulary {
+            path: path.into(),
+            problem,
+        };
+        let Entries(entries) =
+            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        Self::new(order(entries).map_err(wrong)?).map_err(wrong)
+    }
+
+    /// A vocabulary of `names` in their order; missing special tokens are appended.
+    ///
+    /// # Errors
+    /// If there is no name, or a name occurs twice.
+    pub fn from_names<S: Into<Arc<str>>>(names: impl IntoIterator<Item = S>) -> Result<Self> {
+        Self::new(names.into_iter().map(Into::into).collect())
+            .map_err(|problem| Error::Option(format!("gene vocabulary: {problem}")))
+    }
+
+    fn new(mut names: Vec<Arc<str>>) -> Result<Self, String> {
+        if names.is_empty() {
+            return Err("holds no token".into());
+        }
+        let n = i32::try_from(names.len() + SpecialToken::ALL.len())
+            .map_err(|_| format!("holds {} tokens, too many", names.len()))?;
+        let mut tokens = HashMap::with_capacity(n.unsigned_abs() as usize);
+        for (index, name) in (0..).zip(&names) {
+            if tokens.insert(name.clone(), GeneToken(index)).is_some() {
+                return Err(format!("token `{name}` occurs twice"));
+            }
+        }
+        let specials = SpecialToken::ALL.map(|special| {
+            let next = GeneToken(tokens.len().try_into().unwrap_or(u32::MAX));
+            *tokens
+                .entry(special.as_str().into())
+                .or_insert_with_key(|name| {
+                    names.push(name.clone());
+                    next
+                })
+        });
+        Ok(Self {
+            names,
+            tokens,
+            specials,
+        })
+    }
+
+    /// Number of tokens, special ones included.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are no tokens; never, as the special tokens are always there.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The token of a gene name or a special token's text.
+    pub fn token(&self, name: &str) -> Option<GeneToken> {
+        self.tokens.get(name).copied()
+    }
+
+    /// A special token.
+    pub fn special(&self, token: SpecialToken) -> GeneToken {
+        self.specials[token as usize]
+    }
+
+    /// Whether the token is no gene.
+    pub fn is_special(&self, token: GeneToken) -> bool {
+        self.specials.contains(&token)
+    }
+
+    /// The name of a token.
+    pub fn name(&self, token: GeneToken) -> Option<&str> {
+        self.names.get(token.0 as usize).map(AsRef::as_ref)
+    }
+
+    /// All names in the order of their tokens.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter().map(AsRef::as_ref)
+    }
+
+    /// Writes the JSON object that [`from_json`](Self::from_json) reads, sorted by index. The file
+    /// appears whole or not at all.
+    ///
+    /// # Errors
+    /// If the folder does not exist or cannot be written.
+    pub fn write_json(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let write = || -> std::io::Result<()> {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+            self.write_object(BufWriter::new(file.as_file()))?;
+            file.persist(path)?;
+            Ok(())
+        };
+        write().map_err(|error| Error::write(path, error))
+    }
+
+    fn write_object(&self, mut to: BufWriter<&File>) -> std::io::Result<()> {
+        for (index, name) in self.names().enumerate() {
+            write!(to, "{}\n  ", if index == 0 { "{" } else { "," })?;
+            serde_json::to_writer(&mut to, name)?;
+            write!(to, ": {index}")?;
+        }
+        to.write_all(b"\n}\n")?;
+        to.flush()
+    }
+}
+
+/// The entries of a JSON object as they stand, duplicate keys included.
+struct Entries(Vec<(Arc<str>, Value)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object that maps every token to its index")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((name, index)) = map.next_entry::<String, Value>()? {
+                    entries.push((name.into(), index));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// Names in the order of their indices, which must be `0..n`.
+fn order(entries: Vec<(Arc<str>, Value)>) -> Result<Vec<Arc<str>>, String> {
+    let n = entries.len();
+    let mut names: Vec<Option<Arc<str>>> = vec![None; n];
+    for (name, index) in entries {
+        let slot = index
+            .as_u64()
+            .and_then(|index| names.get_mut(usize::try_from(index).ok()?))
+            .ok_or_else(|| {
+                format!(
+                    "token `{name}` has the index {index}, but the {n} tokens must have the indices 0 to {} without gaps",
+                    n - 1
+                )
+            })?;
+        match slot {
+            Some(other) if *other == name => return Err(format!("token `{name}` occurs twice")),
+            Some(other) => {
+                return Err(format!("tokens `{other}` and `{name}` share index {index}"));
+            }
+            None => *slot = Some(name),
+        }
+    }
+    // n tokens on n distinct places of 0..n: every place is taken.
+    Ok(names.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::float_cmp, reason = "exact by construction")]
+
+    use super::*;
+
+    fn read(text: &str) -> Result<GeneVocab> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vocab.json");
+        std::fs::write(&path, text).unwrap();
+        GeneVocab::from_json(path)
+    }
+
+    #[test]
+    fn keys_in_any_order_and_missing_specials_are_appended() {
+        let vocab = read(r#"{"B": 1, "<cls>": 2, "A": 0}"#).unwrap();
+        assert_eq!(
+            vocab.names().collect::<Vec<_>>(),
+            ["A", "B", "<cls>", "<pad>", "<eoc>"]
+        );
+        assert_eq!(vocab.token("B"), Some(GeneToken(1)));
+        assert_eq!(vocab.token("C"), None);
+        assert_eq!(vocab.special(SpecialToken::Cls), GeneToken(2));
+        assert_eq!(vocab.special(SpecialToken::Pad), GeneToken(3));
+        assert!(vocab.is_special(GeneToken(4)) && !vocab.is_special(GeneToken(1)));
+        assert_eq!(vocab.name(GeneToken(9)), None);
+    }
+
+    #[test]
+    fn what_is_no_bijection_is_refused_by_name() {
+        for (text, expected) in [
+            (r#"{"A": 0, "B": 2}"#, "token `B` has the index 2"),
+            (r#"{"A": 0, "B": -1}"#, "token `B` has the index -1"),
+            (r#"{"A": 0, "B": 0.5}"#, "token `B` has the index 0.5"),
+            (r#"{"A": "zero"}"#, "token `A` has the index \"zero\""),
+            (r#"{"A": 0, "B": 1, "C": 1}"#, "`B` and `C` share index 1"),
+            (r#"{"A": 0, "A": 0}"#, "token `A` occurs twice"),
+            (r#"{"A": 0, "A": 1}"#, "token `A` occurs twice"),
+            ("[1, 2]", "expected an object"),
+            (r#"{"A": 0, "B":"#, "EOF"),
+            ("{}", "no token"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.to_string().contains(expected), "{text}: {error}");
+            assert!(error.hint().is_some());
+        }
+        let error = GeneVocab::from_json("/nowhere/vocab.json").unwrap_err();
+        assert!(error.to_string().contains("/nowhere/vocab.json"), "{error}");
+    }
+
+    #[test]
+    fn writing_and_reading_is_the_identity() {
+        let vocab = GeneVocab::from_names(["A\"", "ü", "<pad>"]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vocab.json");
+        vocab.write_json(&path).unwrap();
+        let again = GeneVocab::from_json(&path).unwrap();
+        assert!(vocab.names().eq(again.names()));
+        assert!(
+            vocab
+                .write_json(folder.path().join("no/vocab.json"))
+                .is_err()
+        );
+        assert!(GeneVocab::from_names(["A", "A"]).is_err());
+    }
+}

@@ -1,0 +1,221 @@
+//! Writing: copies of an input with additions, and new files.
+
+mod anndata;
+mod copy;
+mod element;
+mod export;
+mod h5;
+mod place;
+mod table;
+mod zarr;
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
+};
+
+use serde_json::{Value, json};
+
+use self::{
+    element::{Dtype, Sink},
+    h5::H5Sink,
+    place::Place,
+    zarr::{Version, ZarrSink},
+};
+pub use self::{export::export, place::check_output};
+use crate::{
+    error::{Error, Result},
+    frame::Column,
+    row_spool::RowSpool,
+};
+
+/// What an output has beyond the cells it was made from. A name that exists is replaced.
+///
+/// A slash in a name becomes `_`: it separates the parts of a path.
+#[derive(Debug, Default)]
+pub struct Additions {
+    /// Matrices with one row a cell.
+    pub obsm: Vec<(String, RowSpool)>,
+    /// Columns with one entry a cell.
+    pub obs: Vec<(String, Column)>,
+    /// Unstructured values. Objects become dictionaries, lists of one kind become arrays.
+    pub uns: Vec<(String, Value)>,
+}
+
+/// What a copy could not carry over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CopyReport {
+    /// Paths of elements that the output lacks, each with the reason.
+    pub skipped: Vec<String>,
+}
+
+/// Rows of a spool that are written at a time.
+const ROWS: usize = 1024;
+
+impl Additions {
+    /// Makes groups of the tables of the first AnnData versions that something is added to.
+    fn split_tables(
+        &self,
+        input: &Path,
+        sink: &mut dyn Sink,
+        report: &mut CopyReport,
+    ) -> Result<()> {
+        let file =
+            hdf5_pure::File::open_streaming(input).map_err(|error| Error::open(input, error))?;
+        for (place, wanted) in [
+            ("obs", !self.obs.is_empty()),
+            ("obsm", !self.obsm.is_empty()),
+        ] {
+            if wanted && file.dataset(place).is_ok() {
+                table::split(&file, place, sink, &mut report.skipped)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the additions into `sink`, whose groups may exist.
+    fn write(&self, sink: &mut dyn Sink) -> Result<()> {
+        if !self.obsm.is_empty() {
+            sink.group("obsm", &anndata::dict())?;
+        }
+        for (name, spool) in &self.obsm {
+            write_spool(sink, &format!("obsm/{}", anndata::member(name)), spool)?;
+        }
+        if !self.obs.is_empty() {
+            self.write_obs(sink)?;
+        }
+        if !self.uns.is_empty() {
+            sink.group("uns", &anndata::dict())?;
+        }
+        for (name, value) in &self.uns {
+            anndata::json(sink, &format!("uns/{}", anndata::member(name)), value)?;
+        }
+        Ok(())
+    }
+
+    fn write_obs(&self, sink: &mut dyn Sink) -> Result<()> {
+        let attrs = sink.attrs("obs")?;
+        let mut order: Vec<Value> =
+            attrs.get("column-order").and_then(Value::as_array).cloned().unwrap_or_default();
+        for (name, column) in &self.obs {
+            let name = anndata::member(name);
+            anndata::column(sink, &format!("obs/{name}"), column)?;
+            if !order.contains(&json!(name)) {
+                order.push(json!(name));
+            }
+        }
+        sink.set_attr("obs", "column-order", &Value::Array(order))
+    }
+}
+
+fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> {
+    let (rows, columns) = (spool.n_rows(), spool.n_columns());
+    let shape = [rows as u64, columns as u64];
+    sink.begin(path, Dtype::F32, &shape, &anndata::dense())?;
+    let mut bytes = Vec::new();
+    for first in (0..rows).step_by(ROWS) {
+        let n = ROWS.min(rows - first);
+        spool.read_bytes(first, n, &mut bytes).map_err(|error| Error::write(path, error))?;
+        sink.push(&bytes)?;
+    }
+    sink.end()
+}
+
+/// Copies `input` to `output` with `additions`; everything else is carried over.
+///
+/// # Errors
+/// [`Error::Exists`] if `output` exists and `overwrite` is not set, [`Error::Option`] if it is the
+/// input, [`Error::Open`] if the input cannot be read, [`Error::Write`] if the output cannot be
+/// written. After an error nothing of the output is left behind; the input is never touched.
+pub fn save_copy(
+    input: &Path,
+    output: &Path,
+    additions: &Additions,
+    overwrite: bool,
+) -> Result<CopyReport> {
+    check_output(output, overwrite)?;
+    let real = fs::canonicalize(input).map_err(|error| Error::open(input, error))?;
+    if fs::canonicalize(output).is_ok_and(|output| output == real) {
+        return Err(Error::Option(format!(
+            "the output `{}` is the input; choose another output",
+            output.display()
+        )));
+    }
+    let place = Place::new(output)?;
+    let failed = |error: io::Error| Error::write(output, error);
+    let copy = place.path();
+    let mut report = CopyReport::default();
+    let mut sink: Box<dyn Sink> = match (Container::of(input)?, Container::named(output)) {
+        (Container::Hdf5, Container::Hdf5) => {
+            copy::copy(input, &copy).map_err(failed)?;
+            let mut sink = H5Sink::extend(&copy, output).map_err(failed)?;
+            additions.split_tables(input, &mut sink, &mut report)?;
+            Box::new(sink)
+        }
+        (Container::Zarr, Container::Zarr) => {
+            copy::copy(input, &copy).map_err(failed)?;
+            Box::new(ZarrSink::extend(&copy, output)?)
+        }
+        (Container::Zip, Container::Zarr) => {
+            copy::unzip(input, &copy).map_err(failed)?;
+            Box::new(ZarrSink::extend(&copy, output)?)
+        }
+        _ => return Err(Error::Option("not yet".into())),
+    };
+    additions.write(sink.as_mut())?;
+    sink.finish()?;
+    drop(sink);
+    place.publish()?;
+    Ok(report)
+}
+
+/// What elements are kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Container {
+    Hdf5,
+    Zarr,
+    /// A zarr folder in a zip.
+    Zip,
+}
+
+impl Container {
+    /// By content.
+    fn of(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Ok(Self::Zarr);
+        }
+        let mut head = [0; 4];
+        File::open(path)
+            .and_then(|mut file| file.read_exact(&mut head))
+            .map_err(|error| Error::open(path, error))?;
+        Ok(if head == *b"PK\x03\x04" {
+            Self::Zip
+        } else {
+            Self::Hdf5
+        })
+    }
+
+    /// By name: what ends in `.zarr` is a zarr folder.
+    fn named(path: &Path) -> Self {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "zarr")
+        {
+            Self::Zarr
+        } else {
+            Self::Hdf5
+        }
+    }
+
+    /// A new, empty container at `place`.
+    fn create(self, place: &Place, output: &Path, version: Version) -> Result<Box<dyn Sink>> {
+        Ok(if self == Self::Hdf5 {
+            let file =
+                File::create_new(place.path()).map_err(|error| Error::write(output, error))?;
+            Box::new(H5Sink::create(file, output)?)
+        } else {
+            Box::new(ZarrSink::create(&place.path(), output, version)?)
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! AnnData's on-disk encodings: tables, columns, dictionaries, matrices. They are the same in
+//! HDF5 and zarr. From anndata's "On disk format" page; what is written is read by anndata 0.8 and
+//! later, except that `null` in `uns` needs 0.12.
+
+use serde_json::{Map, Value, json};
+
+use super::element::{Attrs, Dtype, Sink, array};
+use crate::{
+    error::Result,
+    frame::{Column, Frame},
+};
+
+/// The attributes of an element encoded as `kind`.
+pub(super) fn encoding(kind: &str, version: &str) -> Attrs {
+    let mut attrs = Map::new();
+    attrs.insert("encoding-type".into(), kind.into());
+    attrs.insert("encoding-version".into(), version.into());
+    attrs
+}
+
+pub(super) fn dict() -> Attrs {
+    encoding("dict", "0.1.0")
+}
+
+pub(super) fn dense() -> Attrs {
+    encoding("array", "0.2.0")
+}
+
+pub(super) fn text_array() -> Attrs {
+    encoding("string-array", "0.2.0")
+}
+
+/// A whole table, with an index named `_index`.
+pub(super) fn frame(sink: &mut dyn Sink, path: &str, frame: &Frame) -> Result<()> {
+    let mut attrs = encoding("dataframe", "0.2.0");
+    let names: Vec<&str> = frame.names().collect();
+    // A column of that name would be taken for the index.
+    let index = if names.contains(&frame.index_name.as_str()) || frame.index_name.is_empty() {
+        "_index"
+    } else {
+        &frame.index_name
+    };
+    attrs.insert("_index".into(), index.into());
+    attrs.insert("column-order".into(), json!(names));
+    sink.group(path, &attrs)?;
+    let rows = frame.len() as u64;
+    sink.strings(
+        &format!("{path}/{index}"),
+        &[rows],
+        &frame.index,
+        &text_array(),
+    )?;
+    for (name, values) in &frame.columns {
+        column(sink, &format!("{path}/{name}"), values)?;
+    }
+    Ok(())
+}
+
+/// One column. Text with missing values becomes a categorical: plain text has no place for them.
+pub(super) fn column(sink: &mut dyn Sink, path: &str, column: &Column) -> Result<()> {
+    let rows = column.len() as u64;
+    match column {
+        Column::Text(values) => match values.iter().cloned().collect::<Option<Vec<String>>>() {
+            Some(values) => sink.strings(path, &[rows], &values, &text_array()),
+            None => {
+                let mut categories: Vec<String> = values.iter().flatten().cloned().collect();
+                categories.sort_unstable();
+                categories.dedup();
+                let code = |value: &Option<String>| {
+                    value.as_ref().map_or(Ok(-1), |value| {
+                        categories
+                            .binary_search(value)
+                            .map(|code| code as i64)
+                            .or(Ok(-1))
+                    })
+                };
+                let codes: Result<Vec<i64>> = values.iter().map(code).collect();
+                categorical(sink, path, &codes?, &categories, false)
+            }
+        },
+        Column::Categorical {
+            codes,
+            categories,
+            ordered,
+        } => {
+            let codes: Vec<i64> = codes
+                .iter()
+                .map(|code| code.map_or(-1, i64::from))
+                .collect();
+            categorical(sink, path, &codes, categories, *ordered)
+        }
+        Column::Float(values) => {
+            let bytes: Vec<u8> = values
+                .iter()
+                .flat_map(|value| value.unwrap_or(f64::NAN).to_le_bytes())
+                .collect();
+            array(sink, path, Dtype::F64, &[rows], &bytes, &dense())
+        }
+        Column::Integer(values) => {
+            let bytes: Vec<u8> = values
+                .iter()
+                .flat_map(|value| value.unwrap_or(0).to_le_bytes())
+                .collect();
+            let missing = values.iter().map(|value| u8::from(value.is_none()));
+            masked(sink, path, "nullable-integer", Dtype::I64, &bytes, missing)
+        }
+        Column::Boolean(values) => {
+            let bytes: Vec<u8> = values
+                .iter()
+                .map(|value| u8::from(value.unwrap_or(false)))
+                .collect();
+            let missing = values.iter().map(|value| u8::from(value.is_none()));
+            masked(sink, path, "nullable-boolean", Dtype::Bool, &bytes, missing)
+        }
+    }
+}
+
+/// Codes in the narrowest signed type, as pandas has them; -1 is missing.
+fn categorical(
+    sink: &mut dyn Sink,
+    path: &str,
+    codes: &[i64],
+    categories: &[String],
+    ordered: bool,
+) -> Result<()> {
+    let dtype = match categories.len() {
+        0..=0x7f => Dtype::I8,
+        0x80..=0x7fff => Dtype::I16,
+        _ => Dtype::I32,
+    };
+    // The low bytes of a number in two's complement are the narrower number.
+    let codes: Vec<u8> = codes
+        .iter()
+        .flat_map(|code| code.to_le_bytes().into_iter().take(dtype.size()))
+        .collect();
+    categories_of(sink, (path, dtype, &codes), categories, ordered)
+}
+
+/// A categorical of codes that are bytes already.
+pub(super) fn categories_of(
+    sink: &mut dyn Sink,
+    (path, dtype, codes): (&str, Dtype, &[u8]),
+    categories: &[String],
+    ordered: bool,
+) -> Result<()> {
+    let mut attrs = encoding("categorical", "0.2.0");
+    attrs.insert("ordered".into(), ordered.into());
+    sink.remove(path)?;
+    sink.group(path, &attrs)?;
+    let shape = [(codes.len() / dtype.size()) as u64];
+    array(
+        sink,
+        &format!("{path}/codes"),
+        dtype,
+        &shape,
+        codes,
+        &dense(),
+    )?;
+    let path = format!("{path}/categories");
+    sink.strings(&path, &[categories.len() as u64], categories, &text_array())
+}
+
+/// A plain array, or values and mask where something is missing.
+fn masked(
+    sink: &mut dyn Sink,
+    path: &str,
+    kind: &str,
+    dtype: Dtype,
+    values: &[u8],
+    missing: impl Iterator<Item = u8>,
+) -> Result<()> {
+    let mask: Vec<u8> = missing.collect();
+    let shape = [mask.len() as u64];
+    if !mask.contains(&1) {
+        return array(sink, path, dtype, &shape, values, &dense());
+    }
+    sink.remove(path)?;
+    sink.group(path, &encoding(kind, "0.1.0"))?;
+    array(
+        sink,
+        &format!("{path}/values"),
+        dtype,
+        &shape,
+        values,
+        &dense(),
+    )?;
+    array(
+        sink,
+        &format!("{path}/mask"),
+        Dtype::Bool,
+        &shape,
+        &mask,
+        &dense(),
+    )
+}
+
+/// A JSON value as an element of `uns`: object → dictionary; text, number and truth value →
+/// scalar; list of one of these kinds → array; any other list → dictionary with the keys `0`, `1`, …
+pub(super) fn json(sink: &mut dyn Sink, path: &str, value: &Value) -> Result<()> {
+    let scalar = |dtype, bytes: &[u8], sink: &mut dyn Sink| {
+        array(
+            sink,
+            path,
+            dtype,
+            &[],
+            bytes,
+            &encoding("numeric-scalar", "0.2.0"),
+        )
+    };
+    match value {
+        Value::Null => sink.null(path, &encoding("null", "0.1.0")),
+        Value::Bool(value) => scalar(Dtype::Bool, &[u8::from(*value)], sink),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => scalar(Dtype::I64, &number.to_le_bytes(), sink),
+            None => {
+                let number = number.as_f64().unwrap_or(f64::NAN);
+                scalar(Dtype::F64, &number.to_le_bytes(), sink)
+            }
+        },
+        Value::String(text) => {
+            let text = std::slice::from_ref(text);
+            sink.strings(path, &[], text, &encoding("string", "0.2.0"))
+        }
+        Value::Array(items) => json_list(sink, path, items),
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| (name.clone(), value));
+            json_dict(sink, path, members)
+        }
+    }
+}
+
+fn json_list(sink: &mut dyn Sink, path: &str, items: &[Value]) -> Result<()> {
+    let shape = [items.len() as u64];
+    if items.iter().all(Value::is_string) {
+        let texts: Vec<String> = items
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        return sink.strings(path, &shape, &texts, &text_array());
+    }
+    let (dtype, bytes): (_, Vec<u8>) = if items.iter().all(Value::is_boolean) {
+        let flags = items
+            .iter()
+            .map(|item| u8::from(item == &Value::Bool(true)));
+        (Dtype::Bool, flags.collect())
+    } else if items.iter().all(Value::is_i64) {
+        let numbers = items.iter().filter_map(Value::as_i64);
+        (Dtype::I64, numbers.flat_map(i64::to_le_bytes).collect())
+    } else if items.iter().all(Value::is_number) {
+        let numbers = items.iter().filter_map(Value::as_f64);
+        (Dtype::F64, numbers.flat_map(f64::to_le_bytes).collect())
+    } else {
+        let members = items.iter().enumerate();
+        return json_dict(sink, path, members.map(|(at, item)| (at.to_string(), item)));
+    };
+    array(sink, path, dtype, &shape, &bytes, &dense())
+}
+
+/// A slash in a name would make a path of it.
+fn json_dict<'a>(
+    sink: &mut dyn Sink,
+    path: &str,
+    members: impl Iterator<Item = (String, &'a Value)>,
+) -> Result<()> {
+    sink.remove(path)?;
+    sink.group(path, &dict())?;
+    for (name, value) in members {
+        json(sink, &format!("{path}/{}", member(&name)), value)?;
+    }
+    Ok(())
+}
+
+/// A name that is one part of a path.
+pub(super) fn member(name: &str) -> String {
+    match name {
+        "" | "." | ".." => "_".into(),
+        name => name.replace('/', "_"),
+    }
+}

@@ -1,0 +1,98 @@
+//! [`Sink`]: the few element kinds that AnnData is made of, whatever the container.
+
+use serde_json::{Map, Value};
+
+use crate::error::Result;
+
+/// Attributes of an element: text, numbers, truth values, and lists of them.
+pub(super) type Attrs = Map<String, Value>;
+
+/// Element type of an array of numbers or truth values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dtype {
+    Bool,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    F32,
+    F64,
+}
+
+impl Dtype {
+    /// Bytes of one element.
+    pub(super) fn size(self) -> usize {
+        match self {
+            Self::Bool | Self::I8 | Self::U8 => 1,
+            Self::I16 | Self::U16 => 2,
+            Self::I32 | Self::U32 | Self::F32 => 4,
+            Self::I64 | Self::U64 | Self::F64 => 8,
+        }
+    }
+}
+
+/// A container under construction.
+///
+/// Paths are relative to the root, with `/` between names; the parent of an element exists before
+/// it. An element with an existing name replaces that element.
+pub(super) trait Sink {
+    /// Makes sure that `path` is a group; a group that exists keeps its attributes and members.
+    fn group(&mut self, path: &str, attrs: &Attrs) -> Result<()>;
+
+    /// Attributes of a group.
+    fn attrs(&mut self, path: &str) -> Result<Attrs>;
+
+    /// Sets one attribute of a group.
+    fn set_attr(&mut self, path: &str, name: &str, value: &Value) -> Result<()>;
+
+    /// Takes `path` away, if it is there.
+    fn remove(&mut self, path: &str) -> Result<()>;
+
+    /// An array of text; an empty `shape` is one value.
+    fn strings(
+        &mut self,
+        path: &str,
+        shape: &[u64],
+        values: &[String],
+        attrs: &Attrs,
+    ) -> Result<()>;
+
+    /// The element that stands for "nothing".
+    fn null(&mut self, path: &str, attrs: &Attrs) -> Result<()>;
+
+    /// Begins an array whose values follow with [`push`](Self::push).
+    fn begin(&mut self, path: &str, dtype: Dtype, shape: &[u64], attrs: &Attrs) -> Result<()>;
+
+    /// The next values of the array, little-endian, row-major.
+    fn push(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Ends the array. The length of its first axis is what was pushed, whatever
+    /// [`begin`](Self::begin) was told.
+    fn end(&mut self) -> Result<()>;
+
+    /// Completes the container.
+    fn finish(&mut self) -> Result<()>;
+}
+
+/// A whole array at once.
+pub(super) fn array(
+    sink: &mut dyn Sink,
+    path: &str,
+    dtype: Dtype,
+    shape: &[u64],
+    bytes: &[u8],
+    attrs: &Attrs,
+) -> Result<()> {
+    sink.begin(path, dtype, shape, attrs)?;
+    sink.push(bytes)?;
+    sink.end()
+}
+
+/// The folder part of a path, empty for a member of the root, and the name.
+pub(super) fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}

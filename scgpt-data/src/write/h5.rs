@@ -1,0 +1,440 @@
+//! [`H5Sink`]: builds an HDF5 file, or extends a copy of one, by appending to its end.
+//!
+//! Arrays go straight to the end of the file, contiguous, and groups are held in memory as names
+//! and addresses until [`Sink::finish`] writes their headers and points the superblock at the new
+//! root. Objects of the copied file stay where they are and are linked by address, so that memory
+//! and time depend on what is added and not on the size of the file. The format is that of the
+//! "HDF5 File Format Specification" version 3.0; what is written needs HDF5 1.8 or later.
+
+mod attributes;
+mod group;
+mod heap;
+mod message;
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufWriter, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use self::{
+    group::{Bytes, Link, Node, read_at, unsupported},
+    heap::Heap,
+    message::{
+        ATTRIBUTE, DATASPACE, DATATYPE, FILL_VALUE, LARGEST, LAYOUT, LINK, UNDEFINED, attribute,
+        contiguous_layout, dataspace, datatype, fill_value, group_messages, hard_link, lookup3,
+        null_dataspace, object_header, string_datatype,
+    },
+};
+use crate::{
+    error::{Error, Result},
+    write::element::{Attrs, Dtype, Sink, split},
+};
+
+const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+
+/// An HDF5 file under construction.
+#[derive(Debug)]
+pub(super) struct H5Sink {
+    /// Where the file will be, for messages.
+    path: PathBuf,
+    out: Appender,
+    heap: Heap,
+    superblock: Superblock,
+    root: Node,
+    open: Option<OpenArray>,
+    /// The copied file, for the values of its attributes.
+    original: Option<hdf5_pure::File>,
+}
+
+/// The end of the file.
+#[derive(Debug)]
+pub(super) struct Appender {
+    file: BufWriter<File>,
+    end: u64,
+}
+
+/// Which fields of the superblock have to follow.
+#[derive(Debug)]
+enum Superblock {
+    /// Versions 0 and 1: offset of the address field of end-of-file, and of the root's entry.
+    Old { end: u64, root: u64 },
+    /// Versions 2 and 3, as stored.
+    New(Vec<u8>),
+}
+
+/// An array whose values are being written.
+#[derive(Debug)]
+struct OpenArray {
+    path: String,
+    dtype: Dtype,
+    shape: Vec<u64>,
+    attrs: Attrs,
+    address: u64,
+}
+
+impl H5Sink {
+    /// An empty file in `file`, which will be known as `path`.
+    pub(super) fn create(file: File, path: &Path) -> Result<Self> {
+        let mut bytes = SIGNATURE.to_vec();
+        bytes.extend_from_slice(&[2, 8, 8, 0]);
+        bytes.resize(48, 0);
+        bytes[20..28].copy_from_slice(&UNDEFINED.to_le_bytes());
+        let mut out = Appender { file: BufWriter::with_capacity(1 << 20, file), end: 0 };
+        out.append(&bytes).map_err(|error| Error::write(path, error))?;
+        Ok(Self {
+            path: path.into(),
+            out,
+            heap: Heap::default(),
+            superblock: Superblock::New(bytes),
+            root: Node::default(),
+            open: None,
+            original: None,
+        })
+    }
+
+    /// Extends the HDF5 file at `copy`, which will be known as `path`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] for a file that cannot be extended by appending: another
+    /// width of addresses, a block before the superblock, managed free space, or members of a
+    /// group in dense storage.
+    pub(super) fn extend(copy: &Path, path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).write(true).open(copy)?;
+        let head = read_at(&mut file, 0, 48)?;
+        if !head.starts_with(SIGNATURE) {
+            return Err(unsupported("a file that does not begin with a superblock"));
+        }
+        let (superblock, base, root) = match head[8] {
+            version @ (0 | 1) if head[13..15] == [8, 8] => {
+                let first = 24 + 4 * u64::from(version);
+                let fields = read_at(&mut file, first, 56)?;
+                let superblock = Superblock::Old { end: first + 16, root: first + 40 };
+                let root = Bytes(&fields[40..]).number(8)?;
+                (superblock, Bytes(&fields).number(8)?, root)
+            }
+            2 | 3 if head[9..11] == [8, 8] => {
+                if Bytes(&head[20..]).number(8)? != UNDEFINED {
+                    return Err(unsupported("a file with a superblock extension"));
+                }
+                let root = Bytes(&head[36..]).number(8)?;
+                let base = Bytes(&head[12..]).number(8)?;
+                (Superblock::New(head), base, root)
+            }
+            _ => return Err(unsupported("a superblock of this version")),
+        };
+        if base != 0 {
+            return Err(unsupported("a file with a user block"));
+        }
+        let root = Node::read(&mut file, root)?.ok_or_else(|| unsupported("the root"))?;
+        let end = file.seek(SeekFrom::End(0))?;
+        let mut out = Appender { file: BufWriter::with_capacity(1 << 20, file), end };
+        out.align()?;
+        Ok(Self {
+            path: path.into(),
+            out,
+            heap: Heap::default(),
+            superblock,
+            root,
+            open: None,
+            original: Some(hdf5_pure::File::open_streaming(copy).map_err(io::Error::other)?),
+        })
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        Error::write(&self.path, error)
+    }
+
+    /// The group at `path`, loaded from the file if need be.
+    fn node(&mut self, path: &str) -> io::Result<&mut Node> {
+        let mut node = &mut self.root;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let link = node
+                .links
+                .iter_mut()
+                .find_map(|(other, link)| (other == name).then_some(link))
+                .ok_or_else(|| io::Error::other(format!("`{name}` of `{path}` is missing")))?;
+            if let Link::Object(address) = *link
+                && let Some(group) = self.out.read_group(address)?
+            {
+                *link = Link::Group(group);
+            }
+            let Link::Group(group) = link else {
+                return Err(unsupported(&format!("`{name}` of `{path}`, no group,")));
+            };
+            node = group;
+        }
+        Ok(node)
+    }
+
+    /// Writes an object header and links it as `path`.
+    fn object(
+        &mut self,
+        path: &str,
+        mut messages: Vec<(u8, Vec<u8>)>,
+        attrs: &Attrs,
+    ) -> io::Result<()> {
+        for (name, value) in attrs {
+            if let Some(message) = self.attribute(name, value)? {
+                messages.push((ATTRIBUTE, message));
+            }
+        }
+        let address = self.out.header(&messages)?;
+        let (parent, name) = split(path);
+        self.node(parent)?.link(name, Link::Object(address));
+        Ok(())
+    }
+
+    /// An attribute message; `None` for a value that has none.
+    fn attribute(&mut self, name: &str, value: &Value) -> io::Result<Option<Vec<u8>>> {
+        let items = match value {
+            Value::Array(items) => items.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        let shape: &[u64] = if value.is_array() { &[items.len() as u64] } else { &[] };
+        let (kind, data) = if items.iter().all(Value::is_string) {
+            let texts = items.iter().filter_map(Value::as_str);
+            (string_datatype(), self.heap.insert_all(&mut self.out, texts)?)
+        } else if items.iter().all(Value::is_boolean) {
+            let data = items.iter().map(|item| u8::from(item == &Value::Bool(true)));
+            (datatype(Dtype::Bool), data.collect())
+        } else if items.iter().all(Value::is_i64) {
+            let data = items.iter().filter_map(Value::as_i64);
+            (datatype(Dtype::I64), data.flat_map(i64::to_le_bytes).collect())
+        } else if items.iter().all(Value::is_number) {
+            let data = items.iter().filter_map(Value::as_f64);
+            (datatype(Dtype::F64), data.flat_map(f64::to_le_bytes).collect())
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(attribute(name, &kind, &dataspace(shape), &data)))
+    }
+
+    fn write_strings(
+        &mut self,
+        path: &str,
+        shape: &[u64],
+        values: &[String],
+        attrs: &Attrs,
+    ) -> io::Result<()> {
+        let texts = values.iter().map(String::as_str);
+        let data = self.heap.insert_all(&mut self.out, texts)?;
+        let address = self.out.append(&data)?;
+        let messages = dataset(string_datatype(), shape, address, data.len() as u64);
+        self.object(path, messages, attrs)
+    }
+
+    fn write_open(&mut self) -> io::Result<()> {
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
+        let size = self.out.end - open.address;
+        let row: u64 = open.shape.iter().skip(1).product();
+        if let Some(first) = open.shape.first_mut()
+            && row > 0
+        {
+            *first = size / (row * open.dtype.size() as u64);
+        }
+        let messages = dataset(datatype(open.dtype), &open.shape, open.address, size);
+        self.object(&open.path, messages, &open.attrs)
+    }
+
+    fn write_end(&mut self) -> io::Result<()> {
+        let root = std::mem::take(&mut self.root);
+        let root = self.out.group(root)?;
+        self.heap.flush(&mut self.out)?;
+        let end = self.out.end;
+        match &mut self.superblock {
+            Superblock::Old { end: place, root: entry } => {
+                // Cache type 0: nothing about the root is repeated in its entry.
+                let mut bytes = root.to_le_bytes().to_vec();
+                bytes.resize(32, 0);
+                self.out.patch(*entry, &bytes)?;
+                self.out.patch(*place, &end.to_le_bytes())?;
+            }
+            Superblock::New(bytes) => {
+                bytes[28..36].copy_from_slice(&end.to_le_bytes());
+                bytes[36..44].copy_from_slice(&root.to_le_bytes());
+                let checksum = lookup3(&bytes[..44]);
+                bytes[44..48].copy_from_slice(&checksum.to_le_bytes());
+                self.out.patch(0, bytes)?;
+            }
+        }
+        self.out.file.flush()?;
+        self.out.file.get_ref().sync_all()
+    }
+}
+
+/// The messages of a contiguous dataset.
+fn dataset(kind: Vec<u8>, shape: &[u64], address: u64, size: u64) -> Vec<(u8, Vec<u8>)> {
+    vec![
+        (DATASPACE, dataspace(shape)),
+        (DATATYPE, kind),
+        (FILL_VALUE, fill_value()),
+        (LAYOUT, contiguous_layout(address, size)),
+    ]
+}
+
+impl Appender {
+    /// Appends `bytes`; their address.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<u64> {
+        let address = self.end;
+        self.file.write_all(bytes)?;
+        self.end += bytes.len() as u64;
+        Ok(address)
+    }
+
+    /// Overwrites bytes before the end.
+    pub(super) fn patch(&mut self, address: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(address))?;
+        self.file.write_all(bytes)?;
+        self.file.seek(SeekFrom::Start(self.end))?;
+        Ok(())
+    }
+
+    /// The group whose header is at `address`.
+    fn read_group(&mut self, address: u64) -> io::Result<Option<Node>> {
+        self.file.flush()?;
+        let node = Node::read(self.file.get_mut(), address)?;
+        self.file.seek(SeekFrom::Start(self.end))?;
+        Ok(node)
+    }
+
+    /// Appends zeros up to a multiple of eight, and makes the end the place to write at.
+    fn align(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.end))?;
+        let gap = (self.end.wrapping_neg() % 8) as usize;
+        self.append(&[0; 8][..gap])?;
+        Ok(())
+    }
+
+    fn header(&mut self, messages: &[(u8, Vec<u8>)]) -> io::Result<u64> {
+        if messages.iter().any(|(_, body)| body.len() > LARGEST) {
+            return Err(io::Error::other(
+                "an attribute is larger than the 64 KiB that HDF5 allows",
+            ));
+        }
+        self.align()?;
+        self.append(&object_header(messages))
+    }
+
+    /// Writes the headers of `node` and of the groups below it; its address.
+    fn group(&mut self, node: Node) -> io::Result<u64> {
+        let mut messages = group_messages();
+        for (name, link) in node.links {
+            let link = match link {
+                Link::Message(body) => body,
+                Link::Object(address) => hard_link(&name, address),
+                Link::Group(group) => hard_link(&name, self.group(group)?),
+            };
+            messages.push((LINK, link));
+        }
+        let attributes = node.attributes.into_iter();
+        messages.extend(attributes.map(|(_, message)| (ATTRIBUTE, message)));
+        self.header(&messages)
+    }
+}
+
+impl Sink for H5Sink {
+    fn group(&mut self, path: &str, attrs: &Attrs) -> Result<()> {
+        let (parent, name) = split(path);
+        let exists = self
+            .node(parent)
+            .map(|node| node.links.iter().any(|(other, _)| other == name))
+            .map_err(|error| self.failed(error))?;
+        if exists {
+            return match self.node(path) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(self.failed(error)),
+            };
+        }
+        self.node(parent)
+            .map(|node| node.link(name, Link::Group(Node::default())))
+            .map_err(|error| self.failed(error))?;
+        for (name, value) in attrs {
+            self.set_attr(path, name, value)?;
+        }
+        Ok(())
+    }
+
+    fn attrs(&mut self, path: &str) -> Result<Attrs> {
+        let mut attrs = match &self.original {
+            // A group that is new has no attributes there.
+            Some(original) => original
+                .group(path)
+                .and_then(|group| group.attrs())
+                .map(attributes::json)
+                .unwrap_or_default(),
+            None => Attrs::new(),
+        };
+        match self.node(path) {
+            Ok(node) => attrs.extend(node.values.clone()),
+            Err(error) => return Err(self.failed(error)),
+        }
+        Ok(attrs)
+    }
+
+    fn set_attr(&mut self, path: &str, name: &str, value: &Value) -> Result<()> {
+        match self.attribute(name, value) {
+            Ok(None) => Ok(()),
+            Ok(Some(message)) => self.node(path).map(|node| {
+                node.values.insert(name.into(), value.clone());
+                node.attribute(name, message);
+            }),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| self.failed(error))
+    }
+
+    fn remove(&mut self, path: &str) -> Result<()> {
+        let (parent, name) = split(path);
+        let removed = self.node(parent).map(|node| node.links.retain(|(other, _)| other != name));
+        removed.map_err(|error| self.failed(error))
+    }
+
+    fn strings(
+        &mut self,
+        path: &str,
+        shape: &[u64],
+        values: &[String],
+        attrs: &Attrs,
+    ) -> Result<()> {
+        self.write_strings(path, shape, values, attrs).map_err(|error| self.failed(error))
+    }
+
+    fn null(&mut self, path: &str, attrs: &Attrs) -> Result<()> {
+        let messages = vec![
+            (DATASPACE, null_dataspace()),
+            (DATATYPE, datatype(Dtype::F32)),
+            (FILL_VALUE, fill_value()),
+            (LAYOUT, contiguous_layout(UNDEFINED, 0)),
+        ];
+        self.object(path, messages, attrs).map_err(|error| self.failed(error))
+    }
+
+    fn begin(&mut self, path: &str, dtype: Dtype, shape: &[u64], attrs: &Attrs) -> Result<()> {
+        self.out.align().map_err(|error| self.failed(error))?;
+        self.open = Some(OpenArray {
+            path: path.into(),
+            dtype,
+            shape: shape.into(),
+            attrs: attrs.clone(),
+            address: self.out.end,
+        });
+        Ok(())
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.append(bytes).map(drop).map_err(|error| self.failed(error))
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.write_open().map_err(|error| self.failed(error))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.write_end().map_err(|error| self.failed(error))
+    }
+}

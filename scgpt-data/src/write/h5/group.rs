@@ -1,0 +1,273 @@
+//! [`Node`]: a group in memory, read from an existing file without interpreting its attributes.
+
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Read, Seek, SeekFrom},
+};
+
+use super::message::{
+    ATTRIBUTE, ATTRIBUTE_INFO, CONTINUATION, LINK, LINK_INFO, SYMBOL_TABLE, UNDEFINED, soft_link,
+};
+use crate::write::element::Attrs;
+
+/// A group whose header is (re)written when the file is finished.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    /// Attribute messages by name. Addresses inside them stay valid: the file only grows.
+    pub(super) attributes: Vec<(String, Vec<u8>)>,
+    /// Values of the attributes that were set here.
+    pub(super) values: Attrs,
+    /// Members in order.
+    pub(super) links: Vec<(String, Link)>,
+}
+
+/// What a name in a group leads to.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// An object whose header is in the file.
+    Object(u64),
+    /// A group that is still in memory.
+    Group(Node),
+    /// A link message as it is (symbolic and external links).
+    Message(Vec<u8>),
+}
+
+impl Node {
+    /// Links `name` to `link` instead of whatever it led to.
+    pub(super) fn link(&mut self, name: &str, link: Link) {
+        match self.links.iter_mut().find(|(other, _)| other == name) {
+            Some((_, old)) => *old = link,
+            None => self.links.push((name.to_owned(), link)),
+        }
+    }
+
+    /// Sets the attribute `name` to `message`.
+    pub(super) fn attribute(&mut self, name: &str, message: Vec<u8>) {
+        match self.attributes.iter_mut().find(|(other, _)| other == name) {
+            Some((_, old)) => *old = message,
+            None => self.attributes.push((name.to_owned(), message)),
+        }
+    }
+
+    /// Reads the group whose header is at `address`; `None` for any other kind of object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for what new headers cannot take over (links or attributes in
+    /// dense storage, shared messages), other kinds for a file that is broken.
+    pub(super) fn read(file: &mut File, address: u64) -> io::Result<Option<Self>> {
+        let messages = read_messages(file, address)?;
+        if !messages.iter().any(|message| [SYMBOL_TABLE, LINK_INFO, LINK].contains(&message.kind)) {
+            return Ok(None);
+        }
+        let mut node = Self::default();
+        for Message { kind, flags, body } in messages {
+            let mut bytes = Bytes(&body);
+            match kind {
+                ATTRIBUTE if flags & 2 != 0 => return Err(unsupported("a shared attribute")),
+                ATTRIBUTE => {
+                    let name = attribute_name(bytes)?;
+                    node.attributes.push((name, body));
+                }
+                LINK => node.links.push(read_link(bytes, &body)?),
+                LINK_INFO | ATTRIBUTE_INFO => {
+                    let flags = bytes.take(2)?[1];
+                    let counters = match (kind, flags & 1) {
+                        (_, 0) => 0,
+                        (LINK_INFO, _) => 8,
+                        _ => 2,
+                    };
+                    bytes.take(counters)?;
+                    if bytes.number(8)? != UNDEFINED {
+                        return Err(unsupported("dense storage of a group"));
+                    }
+                }
+                SYMBOL_TABLE => {
+                    let (tree, heap) = (bytes.number(8)?, bytes.number(8)?);
+                    let names = read_local_heap(file, heap)?;
+                    read_symbol_tree(file, tree, &names, &mut node.links, 32)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(Some(node))
+    }
+}
+
+struct Message {
+    kind: u8,
+    flags: u8,
+    body: Vec<u8>,
+}
+
+/// All messages of an object header, version 1 or 2, with its continuations.
+fn read_messages(file: &mut File, address: u64) -> io::Result<Vec<Message>> {
+    let mut messages = Vec::new();
+    let head = read_at(file, address, 16)?;
+    let version2 = head.starts_with(b"OHDR");
+    let mut tracked = false;
+    let mut blocks = if version2 {
+        let flags = head[5];
+        tracked = flags & 4 != 0;
+        let skip = u64::from(flags & 0x20 != 0) * 16 + u64::from(flags & 0x10 != 0) * 4;
+        let width = 1_usize << (flags & 3);
+        let size = Bytes(&read_at(file, address + 6 + skip, width as u64)?).number(width)?;
+        vec![(address + 6 + skip + width as u64, size)]
+    } else if head[0] == 1 {
+        vec![(address + 16, Bytes(&head[8..]).number(4)?)]
+    } else {
+        return Err(broken("an object header"));
+    };
+    let mut next = 0;
+    while let Some(&(at, size)) = blocks.get(next) {
+        next += 1;
+        if next > 10_000 {
+            return Err(broken("a chain of object header blocks"));
+        }
+        let block = read_at(file, at, size)?;
+        let mut bytes = Bytes(&block);
+        let prefix = if version2 { 4 + 2 * usize::from(tracked) } else { 8 };
+        while bytes.0.len() >= prefix {
+            let (kind, size, flags);
+            if version2 {
+                kind = bytes.number(1)?;
+                size = bytes.number(2)?;
+                flags = bytes.take(prefix - 3)?[0];
+            } else {
+                kind = bytes.number(2)?;
+                size = bytes.number(2)?;
+                flags = bytes.take(4)?[0];
+            }
+            let body = bytes.take(usize::try_from(size).map_err(io::Error::other)?)?;
+            let kind = u8::try_from(kind).unwrap_or(u8::MAX);
+            if kind == CONTINUATION {
+                let mut target = Bytes(body);
+                let (at, size) = (target.number(8)?, target.number(8)?);
+                // A version 2 block has a signature before and a checksum behind its messages.
+                blocks.push(if version2 { (at + 4, size.saturating_sub(8)) } else { (at, size) });
+            } else {
+                let body = body.to_vec();
+                messages.push(Message { kind, flags, body });
+            }
+        }
+    }
+    Ok(messages)
+}
+
+/// The name inside an attribute message.
+fn attribute_name(mut bytes: Bytes<'_>) -> io::Result<String> {
+    let version = bytes.take(2)?[0];
+    let length = usize::try_from(bytes.number(2)?).map_err(io::Error::other)?;
+    bytes.take(if version == 3 { 5 } else { 4 })?;
+    let name = bytes.take(length)?;
+    text(name.split(|byte| *byte == 0).next().unwrap_or(name))
+}
+
+/// A link message.
+fn read_link(mut bytes: Bytes<'_>, body: &[u8]) -> io::Result<(String, Link)> {
+    let flags = bytes.take(2)?[1];
+    let hard = flags & 8 == 0 || bytes.take(1)?[0] == 0;
+    bytes.take(usize::from(flags & 4 != 0) * 8 + usize::from(flags & 16 != 0))?;
+    let length = bytes.number(1 << (flags & 3))?;
+    let name = text(bytes.take(usize::try_from(length).map_err(io::Error::other)?)?)?;
+    let link = if hard { Link::Object(bytes.number(8)?) } else { Link::Message(body.to_vec()) };
+    Ok((name, link))
+}
+
+/// The names of a version 1 group.
+fn read_local_heap(file: &mut File, address: u64) -> io::Result<Vec<u8>> {
+    let head = read_at(file, address, 32)?;
+    if !head.starts_with(b"HEAP") {
+        return Err(broken("a local heap"));
+    }
+    let (size, data) = (Bytes(&head[8..]).number(8)?, Bytes(&head[24..]).number(8)?);
+    read_at(file, data, size)
+}
+
+/// The members of a version 1 group, below the node of its B-tree (or symbol table) at `address`.
+fn read_symbol_tree(
+    file: &mut File,
+    address: u64,
+    names: &[u8],
+    links: &mut Vec<(String, Link)>,
+    depth: usize,
+) -> io::Result<()> {
+    let head = read_at(file, address, 8)?;
+    let entries = Bytes(&head[6..]).number(2)?;
+    if head.starts_with(b"TREE") && depth > 0 {
+        // Keys and children alternate behind level, count and the two siblings.
+        let children = read_at(file, address + 24, entries * 16)?;
+        for child in children.as_chunks::<16>().0 {
+            let child = Bytes(&child[8..]).number(8)?;
+            read_symbol_tree(file, child, names, links, depth - 1)?;
+        }
+        return Ok(());
+    }
+    if !head.starts_with(b"SNOD") {
+        return Err(broken("a symbol table"));
+    }
+    for entry in read_at(file, address + 8, entries * 40)?.as_chunks::<40>().0 {
+        let mut entry = Bytes(entry);
+        let name = heap_text(names, entry.number(8)?)?;
+        let object = entry.number(8)?;
+        let cache = entry.number(4)?;
+        entry.take(4)?;
+        let link = if cache == 2 {
+            Link::Message(soft_link(&name, &heap_text(names, entry.number(4)?)?))
+        } else {
+            Link::Object(object)
+        };
+        links.push((name, link));
+    }
+    Ok(())
+}
+
+fn heap_text(heap: &[u8], offset: u64) -> io::Result<String> {
+    usize::try_from(offset)
+        .ok()
+        .and_then(|offset| heap.get(offset..)?.split(|byte| *byte == 0).next())
+        .ok_or_else(|| broken("a name"))
+        .and_then(text)
+}
+
+fn text(bytes: &[u8]) -> io::Result<String> {
+    String::from_utf8(bytes.to_vec()).map_err(io::Error::other)
+}
+
+/// Bytes that are taken from the front.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+
+impl<'a> Bytes<'a> {
+    pub(super) fn take(&mut self, length: usize) -> io::Result<&'a [u8]> {
+        let (front, rest) = self.0.split_at_checked(length).ok_or_else(|| broken("metadata"))?;
+        self.0 = rest;
+        Ok(front)
+    }
+
+    /// A little-endian number of `width` bytes, at most eight.
+    pub(super) fn number(&mut self, width: usize) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        bytes[..width].copy_from_slice(self.take(width)?);
+        Ok(u64::from_le_bytes(bytes))
+    }
+}
+
+/// `size` bytes at `address`, which must lie in the file.
+pub(super) fn read_at(file: &mut File, address: u64, size: u64) -> io::Result<Vec<u8>> {
+    let length = file.seek(SeekFrom::End(0))?;
+    if address.checked_add(size).is_none_or(|end| end > length) {
+        return Err(broken("an address"));
+    }
+    file.seek(SeekFrom::Start(address))?;
+    let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+pub(super) fn unsupported(what: &str) -> io::Error {
+    io::Error::new(ErrorKind::Unsupported, format!("{what} cannot be extended"))
+}
+
+fn broken(what: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("{what} is broken"))
+}

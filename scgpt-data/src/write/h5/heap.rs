@@ -1,0 +1,79 @@
+//! [`Heap`]: texts of variable length in global heap collections.
+
+use std::io;
+
+use super::Appender;
+
+/// Size of a collection, unless one text is larger.
+const COLLECTION: usize = 16 << 10;
+
+/// The collection that takes the next texts.
+#[derive(Debug, Default)]
+pub(super) struct Heap {
+    /// Where its place in the file begins.
+    address: u64,
+    /// Size of that place.
+    size: usize,
+    /// Objects in it so far, with the head of the collection.
+    bytes: Vec<u8>,
+    /// Number of objects.
+    objects: u16,
+}
+
+impl Heap {
+    /// Puts `texts` away; their references, sixteen bytes each.
+    pub(super) fn insert_all<'a>(
+        &mut self,
+        out: &mut Appender,
+        texts: impl Iterator<Item = &'a str>,
+    ) -> io::Result<Vec<u8>> {
+        let mut references = Vec::new();
+        for text in texts {
+            let (address, index) = self.insert(out, text.as_bytes())?;
+            let length = u32::try_from(text.len()).map_err(io::Error::other)?;
+            references.extend_from_slice(&length.to_le_bytes());
+            references.extend_from_slice(&address.to_le_bytes());
+            references.extend_from_slice(&u32::from(index).to_le_bytes());
+        }
+        Ok(references)
+    }
+
+    /// Address of the collection and index of the object in it; an empty text is nowhere.
+    fn insert(&mut self, out: &mut Appender, text: &[u8]) -> io::Result<(u64, u16)> {
+        if text.is_empty() {
+            return Ok((0, 0));
+        }
+        let padded = text.len().next_multiple_of(8);
+        // The object's own head, and that of the free space behind the last object.
+        if self.bytes.len() + 16 + padded + 16 > self.size {
+            self.flush(out)?;
+            self.size = COLLECTION.max(16 + 16 + padded + 16);
+            out.align()?;
+            self.address = out.append(&vec![0; self.size])?;
+            self.bytes = b"GCOL\x01\0\0\0".to_vec();
+            self.bytes.extend_from_slice(&(self.size as u64).to_le_bytes());
+            self.objects = 0;
+        }
+        self.objects += 1;
+        self.bytes.extend_from_slice(&self.objects.to_le_bytes());
+        self.bytes.extend_from_slice(&[1, 0, 0, 0, 0, 0]);
+        self.bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.bytes.extend_from_slice(text);
+        self.bytes.resize(self.bytes.len() + padded - text.len(), 0);
+        Ok((self.address, self.objects))
+    }
+
+    /// Writes the collection to its place.
+    pub(super) fn flush(&mut self, out: &mut Appender) -> io::Result<()> {
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        // Object 0 is the free space, its own head included.
+        let free = self.size - self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 8]);
+        self.bytes.extend_from_slice(&(free as u64).to_le_bytes());
+        out.patch(self.address, &self.bytes)?;
+        *self = Self::default();
+        Ok(())
+    }
+}

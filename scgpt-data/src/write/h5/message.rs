@@ -1,0 +1,205 @@
+//! Encoding of HDF5 metadata, from the "HDF5 File Format Specification" version 3.0, sections
+//! IV.A (object headers and their messages) and III.E (global heap). Offsets and lengths have
+//! eight bytes, everything is little-endian.
+
+use crate::write::element::Dtype;
+
+/// The "undefined address".
+pub(super) const UNDEFINED: u64 = u64::MAX;
+
+// Message types.
+pub(super) const DATASPACE: u8 = 0x01;
+pub(super) const LINK_INFO: u8 = 0x02;
+pub(super) const DATATYPE: u8 = 0x03;
+pub(super) const FILL_VALUE: u8 = 0x05;
+pub(super) const LINK: u8 = 0x06;
+pub(super) const LAYOUT: u8 = 0x08;
+pub(super) const GROUP_INFO: u8 = 0x0a;
+pub(super) const ATTRIBUTE: u8 = 0x0c;
+pub(super) const CONTINUATION: u8 = 0x10;
+pub(super) const SYMBOL_TABLE: u8 = 0x11;
+pub(super) const ATTRIBUTE_INFO: u8 = 0x15;
+
+/// Largest body of a message: its size field has 16 bits.
+pub(super) const LARGEST: usize = u16::MAX as usize;
+
+/// A version 2 object header of `messages`.
+pub(super) fn object_header(messages: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let size: usize = messages.iter().map(|(_, body)| 4 + body.len()).sum();
+    // Flags 2: the size of the one chunk is stored in four bytes.
+    let mut bytes = b"OHDR\x02\x02".to_vec();
+    bytes.extend_from_slice(&narrow(size).to_le_bytes());
+    for (kind, body) in messages {
+        bytes.push(*kind);
+        bytes.extend_from_slice(&length16(body.len()));
+        bytes.push(0);
+        bytes.extend_from_slice(body);
+    }
+    let checksum = lookup3(&bytes);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+/// The messages every compact group begins with.
+pub(super) fn group_messages() -> Vec<(u8, Vec<u8>)> {
+    let mut link_info = vec![0, 0];
+    link_info.extend_from_slice(&[0xff; 16]);
+    vec![(LINK_INFO, link_info), (GROUP_INFO, vec![0, 0])]
+}
+
+/// A hard link.
+pub(super) fn hard_link(name: &str, address: u64) -> Vec<u8> {
+    let mut body = link_head(name, None);
+    body.extend_from_slice(&address.to_le_bytes());
+    body
+}
+
+/// A symbolic link.
+pub(super) fn soft_link(name: &str, target: &str) -> Vec<u8> {
+    let mut body = link_head(name, Some(1));
+    body.extend_from_slice(&length16(target.len()));
+    body.extend_from_slice(target.as_bytes());
+    body
+}
+
+/// Version, flags, type, UTF-8 character set, length of the name in two bytes, name.
+fn link_head(name: &str, kind: Option<u8>) -> Vec<u8> {
+    let mut body = vec![1, 0b1_0001];
+    if let Some(kind) = kind {
+        body[1] |= 0b1000;
+        body.push(kind);
+    }
+    body.push(1);
+    body.extend_from_slice(&length16(name.len()));
+    body.extend_from_slice(name.as_bytes());
+    body
+}
+
+/// A dataspace; an empty `shape` is a scalar.
+pub(super) fn dataspace(shape: &[u64]) -> Vec<u8> {
+    let rank = shape.len().to_le_bytes()[0];
+    let mut body = vec![2, rank, 0, u8::from(rank > 0)];
+    body.extend(shape.iter().flat_map(|length| length.to_le_bytes()));
+    body
+}
+
+/// The dataspace of "no value".
+pub(super) fn null_dataspace() -> Vec<u8> {
+    vec![2, 0, 0, 2]
+}
+
+/// The datatype h5py gives `dtype`.
+pub(super) fn datatype(dtype: Dtype) -> Vec<u8> {
+    let size = dtype.size().to_le_bytes()[0];
+    match dtype {
+        Dtype::U8 | Dtype::U16 | Dtype::U32 | Dtype::U64 => fixed_point(size, 0),
+        Dtype::I8 | Dtype::I16 | Dtype::I32 | Dtype::I64 => fixed_point(size, 0x08),
+        Dtype::F32 => vec![0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0],
+        Dtype::F64 => {
+            vec![0x11, 0x20, 63, 0, 8, 0, 0, 0, 0, 0, 64, 0, 52, 11, 0, 52, 0xff, 3, 0, 0]
+        }
+        Dtype::Bool => {
+            // An enumeration of two members over int8.
+            let mut body = vec![0x18, 2, 0, 0, 1, 0, 0, 0];
+            body.extend_from_slice(&fixed_point(1, 0x08));
+            body.extend_from_slice(b"FALSE\0\0\0TRUE\0\0\0\0\0\x01");
+            body
+        }
+    }
+}
+
+fn fixed_point(size: u8, sign: u8) -> Vec<u8> {
+    vec![0x10, sign, 0, 0, size, 0, 0, 0, 0, 0, size * 8, 0]
+}
+
+/// Text of variable length in UTF-8.
+pub(super) fn string_datatype() -> Vec<u8> {
+    let mut body = vec![0x19, 1, 1, 0, 16, 0, 0, 0];
+    body.extend_from_slice(&fixed_point(1, 0));
+    body
+}
+
+/// "Allocate late, fill if set", with the default fill value.
+pub(super) fn fill_value() -> Vec<u8> {
+    vec![3, 0x0a]
+}
+
+/// One run of `size` bytes at `address`.
+pub(super) fn contiguous_layout(address: u64, size: u64) -> Vec<u8> {
+    let mut body = vec![3, 1];
+    let address = if size == 0 { UNDEFINED } else { address };
+    body.extend_from_slice(&address.to_le_bytes());
+    body.extend_from_slice(&size.to_le_bytes());
+    body
+}
+
+/// A version 3 attribute.
+pub(super) fn attribute(name: &str, datatype: &[u8], dataspace: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut body = vec![3, 0];
+    for length in [name.len() + 1, datatype.len(), dataspace.len()] {
+        body.extend_from_slice(&length16(length));
+    }
+    body.push(1);
+    body.extend_from_slice(name.as_bytes());
+    body.push(0);
+    body.extend_from_slice(datatype);
+    body.extend_from_slice(dataspace);
+    body.extend_from_slice(data);
+    body
+}
+
+/// Bob Jenkins' lookup3 hash (`hashlittle` with initial value 0), the checksum of HDF5 metadata.
+pub(super) fn lookup3(bytes: &[u8]) -> u32 {
+    let start = 0xdead_beef_u32.wrapping_add(narrow(bytes.len()));
+    let [mut a, mut b, mut c] = [start; 3];
+    let Some(last) = bytes.len().checked_sub(1).map(|last| last / 12) else {
+        return c;
+    };
+    for (position, block) in bytes.chunks(12).enumerate() {
+        let mut words = [0_u8; 12];
+        words[..block.len()].copy_from_slice(block);
+        let word = |at: usize| {
+            u32::from_le_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]])
+        };
+        a = a.wrapping_add(word(0));
+        b = b.wrapping_add(word(4));
+        c = c.wrapping_add(word(8));
+        if position < last {
+            for turn in [4, 6, 8, 16, 19, 4] {
+                a = a.wrapping_sub(c) ^ c.rotate_left(turn);
+                c = c.wrapping_add(b);
+                [a, b, c] = [b, c, a];
+            }
+        } else {
+            for turn in [14, 11, 25, 16, 4, 14, 24] {
+                c = (c ^ b).wrapping_sub(b.rotate_left(turn));
+                [a, b, c] = [b, c, a];
+            }
+            // Seven turns leave the hash one place further.
+            c = b;
+        }
+    }
+    c
+}
+
+/// A length that HDF5 keeps in 32 bits; metadata of 4 GiB is never built.
+fn narrow(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// A length that HDF5 keeps in 16 bits; [`LARGEST`] is checked where a body can be larger.
+fn length16(length: usize) -> [u8; 2] {
+    u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Vectors of the author's `lookup3.c` (driver 5).
+    #[test]
+    fn hash_agrees_with_its_author() {
+        assert_eq!(lookup3(b""), 0xdead_beef);
+        assert_eq!(lookup3(b"Four score and seven years ago"), 0x1777_0551);
+    }
+}

@@ -1,0 +1,393 @@
+//! [`ZarrSink`]: builds a zarr folder, or extends a copy of one.
+//!
+//! Metadata documents are written here, version 2 or 3; chunks are encoded by `zarrs`, each array
+//! in a storage rooted at its own folder, so that names that zarr reserves (`__categories`) do no
+//! harm. Chunks are compressed with zstandard, which every zarr-python reads in both versions.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
+use zarrs::{
+    array::{Array, ArrayBytes, IntoArrayBytes},
+    filesystem::FilesystemStore,
+};
+
+use crate::{
+    error::{Error, Result, Source},
+    write::element::{Attrs, Dtype, Sink},
+};
+
+/// Bytes of a chunk before compression, about.
+const CHUNK: u64 = 4 << 20;
+
+/// A first axis long enough for any array: its length is known at the end.
+const OPEN_END: u64 = 1 << 48;
+
+/// A zarr folder under construction.
+#[derive(Debug)]
+pub(super) struct ZarrSink {
+    /// The folder being written.
+    folder: PathBuf,
+    /// Where it will be, for messages.
+    path: PathBuf,
+    version: Version,
+    open: Option<OpenArray>,
+}
+
+/// Version of the zarr format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    V2,
+    V3,
+}
+
+/// An array whose values are being written.
+#[derive(Debug)]
+struct OpenArray {
+    place: String,
+    array: Array<FilesystemStore>,
+    metadata: Value,
+    attrs: Attrs,
+    /// Length of the first axis of a chunk, and bytes of one row.
+    rows: u64,
+    row: u64,
+    scalar: bool,
+    /// Bytes of all values so far; those of the chunk that is not full.
+    size: u64,
+    pending: Vec<u8>,
+}
+
+impl ZarrSink {
+    /// An empty store at `folder`, which will be known as `path`.
+    pub(super) fn create(folder: &Path, path: &Path, version: Version) -> Result<Self> {
+        let sink = Self {
+            folder: folder.into(),
+            path: path.into(),
+            version,
+            open: None,
+        };
+        sink.write_group("", &Attrs::new())?;
+        Ok(sink)
+    }
+
+    /// Extends the store at `folder`, which will be known as `path`. Consolidated metadata is
+    /// dropped: it would hide what is added.
+    pub(super) fn extend(folder: &Path, path: &Path) -> Result<Self> {
+        let mut sink = Self {
+            folder: folder.into(),
+            path: path.into(),
+            version: Version::V2,
+            open: None,
+        };
+        let stale = folder.join(".zmetadata");
+        if stale.exists() {
+            fs::remove_file(stale).map_err(|error| sink.failed(error))?;
+        }
+        if folder.join("zarr.json").exists() {
+            sink.version = Version::V3;
+            let mut metadata = sink.read_json("zarr.json")?;
+            if let Some(members) = metadata.as_object_mut() {
+                members.remove("consolidated_metadata");
+            }
+            sink.write_json("zarr.json", &metadata)?;
+        }
+        Ok(sink)
+    }
+
+    fn failed(&self, error: impl Into<Source>) -> Error {
+        Error::write(&self.path, error)
+    }
+
+    fn read_json(&self, place: &str) -> Result<Value> {
+        let bytes = match fs::read(self.folder.join(place)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(json!({})),
+            Err(error) => return Err(self.failed(error)),
+        };
+        serde_json::from_slice(&bytes).map_err(|error| self.failed(error))
+    }
+
+    fn write_json(&self, place: &str, value: &Value) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(value).map_err(|error| self.failed(error))?;
+        fs::write(self.folder.join(place), bytes).map_err(|error| self.failed(error))
+    }
+
+    fn write_group(&self, place: &str, attrs: &Attrs) -> Result<()> {
+        fs::create_dir_all(self.folder.join(place)).map_err(|error| self.failed(error))?;
+        match self.version {
+            Version::V2 => {
+                self.write_json(&join(place, ".zgroup"), &json!({"zarr_format": 2}))?;
+                self.write_json(&join(place, ".zattrs"), &json!(attrs))
+            }
+            Version::V3 => self.write_json(
+                &join(place, "zarr.json"),
+                &json!({"zarr_format": 3, "node_type": "group", "attributes": attrs}),
+            ),
+        }
+    }
+
+    /// Writes the metadata documents of an array.
+    fn write_array(&self, place: &str, metadata: &Value, attrs: &Attrs) -> Result<()> {
+        match self.version {
+            Version::V2 => {
+                self.write_json(&join(place, ".zarray"), metadata)?;
+                self.write_json(&join(place, ".zattrs"), &json!(attrs))
+            }
+            Version::V3 => {
+                let mut metadata = metadata.clone();
+                metadata["attributes"] = json!(attrs);
+                self.write_json(&join(place, "zarr.json"), &metadata)
+            }
+        }
+    }
+
+    /// Metadata of an array; `None` is text.
+    fn metadata(&self, dtype: Option<Dtype>, shape: &[u64], chunks: &[u64]) -> Value {
+        let fill = match dtype {
+            None => json!(""),
+            Some(Dtype::Bool) => json!(false),
+            Some(Dtype::F32 | Dtype::F64) => json!(0.0),
+            Some(_) => json!(0),
+        };
+        let [v2, v3] = dtype.map_or(["|O", "string"], names);
+        match self.version {
+            Version::V2 => json!({
+                "zarr_format": 2,
+                "shape": shape,
+                "chunks": chunks,
+                "dtype": v2,
+                "fill_value": fill,
+                "order": "C",
+                "filters": dtype.is_none().then(|| json!([{"id": "vlen-utf8"}])),
+                "compressor": {"id": "zstd", "level": 3},
+                "dimension_separator": ".",
+            }),
+            Version::V3 => json!({
+                "zarr_format": 3,
+                "node_type": "array",
+                "shape": shape,
+                "data_type": v3,
+                "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}},
+                "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+                "fill_value": fill,
+                "codecs": [
+                    match dtype {
+                        None => json!({"name": "vlen-utf8", "configuration": {}}),
+                        Some(dtype) if dtype.size() == 1 => json!({"name": "bytes"}),
+                        Some(_) => json!({"name": "bytes", "configuration": {"endian": "little"}}),
+                    },
+                    {"name": "zstd", "configuration": {"level": 3, "checksum": false}},
+                ],
+                "storage_transformers": [],
+            }),
+        }
+    }
+
+    /// An array for encoding chunks, with the metadata documents in its new folder.
+    fn array(
+        &self,
+        place: &str,
+        metadata: &Value,
+        attrs: &Attrs,
+    ) -> Result<Array<FilesystemStore>> {
+        let folder = self.folder.join(place);
+        remove(&folder).map_err(|error| self.failed(error))?;
+        fs::create_dir_all(&folder).map_err(|error| self.failed(error))?;
+        self.write_array(place, metadata, attrs)?;
+        let store = FilesystemStore::new(folder).map_err(|error| self.failed(error))?;
+        Array::open(Arc::new(store), "/").map_err(|error| self.failed(error))
+    }
+
+    fn store_chunk<'a>(
+        &self,
+        array: &Array<FilesystemStore>,
+        chunk: &[u64],
+        values: impl IntoArrayBytes<'a>,
+    ) -> Result<()> {
+        array
+            .store_chunk(chunk, values)
+            .map_err(|error| self.failed(error))
+    }
+
+    /// Writes the pending values as the chunk they belong to, padded to its size.
+    fn store_pending(&self, open: &mut OpenArray) -> Result<()> {
+        let full = open.rows * open.row;
+        let first = (open.size - open.pending.len() as u64) / full;
+        let mut bytes = std::mem::take(&mut open.pending);
+        let full = usize::try_from(full).map_err(|error| self.failed(error))?;
+        bytes.resize(full, 0);
+        let mut chunk = vec![0; open.array.dimensionality()];
+        if let Some(index) = chunk.first_mut() {
+            *index = first;
+        }
+        self.store_chunk(&open.array, &chunk, ArrayBytes::new_flen(bytes))
+    }
+}
+
+impl Sink for ZarrSink {
+    fn group(&mut self, path: &str, attrs: &Attrs) -> Result<()> {
+        let exists = [".zgroup", "zarr.json"]
+            .iter()
+            .any(|name| self.folder.join(path).join(name).exists());
+        if exists {
+            Ok(())
+        } else {
+            self.write_group(path, attrs)
+        }
+    }
+
+    fn attrs(&mut self, path: &str) -> Result<Attrs> {
+        let attrs = match self.version {
+            Version::V2 => self.read_json(&join(path, ".zattrs"))?,
+            Version::V3 => self.read_json(&join(path, "zarr.json"))?["attributes"].take(),
+        };
+        Ok(match attrs {
+            Value::Object(attrs) => attrs,
+            _ => Attrs::new(),
+        })
+    }
+
+    fn set_attr(&mut self, path: &str, name: &str, value: &Value) -> Result<()> {
+        let mut attrs = self.attrs(path)?;
+        attrs.insert(name.into(), value.clone());
+        self.write_group(path, &attrs)
+    }
+
+    fn remove(&mut self, path: &str) -> Result<()> {
+        remove(&self.folder.join(path)).map_err(|error| self.failed(error))
+    }
+
+    fn strings(
+        &mut self,
+        path: &str,
+        shape: &[u64],
+        values: &[String],
+        attrs: &Attrs,
+    ) -> Result<()> {
+        let chunks: Vec<u64> = shape.iter().map(|&length| length.max(1)).collect();
+        let metadata = self.metadata(None, shape, &chunks);
+        let array = self.array(path, &metadata, attrs)?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        self.store_chunk(&array, &vec![0; shape.len()], values)
+    }
+
+    fn null(&mut self, path: &str, attrs: &Attrs) -> Result<()> {
+        let metadata = self.metadata(Some(Dtype::Bool), &[], &[]);
+        self.array(path, &metadata, attrs).map(drop)
+    }
+
+    fn begin(&mut self, path: &str, dtype: Dtype, shape: &[u64], attrs: &Attrs) -> Result<()> {
+        let inner: Vec<u64> = shape.iter().skip(1).map(|&length| length.max(1)).collect();
+        let row = inner.iter().product::<u64>() * dtype.size() as u64;
+        let rows = shape
+            .first()
+            .map_or(1, |&length| length.clamp(1, (CHUNK / row).max(1)));
+        let (mut open_shape, mut chunks) = (shape.to_vec(), inner);
+        if let Some(first) = open_shape.first_mut() {
+            *first = OPEN_END;
+            chunks.insert(0, rows);
+        }
+        let mut metadata = self.metadata(Some(dtype), &open_shape, &chunks);
+        let array = self.array(path, &metadata, attrs)?;
+        metadata["shape"] = json!(shape);
+        self.open = Some(OpenArray {
+            place: path.into(),
+            array,
+            metadata,
+            attrs: attrs.clone(),
+            rows,
+            row,
+            scalar: shape.is_empty(),
+            size: 0,
+            pending: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
+        let full = usize::try_from(open.rows * open.row).map_err(|error| self.failed(error))?;
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(full - open.pending.len()));
+            open.pending.extend_from_slice(now);
+            open.size += now.len() as u64;
+            bytes = later;
+            if open.pending.len() == full {
+                self.store_pending(&mut open)?;
+            }
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
+        if !open.pending.is_empty() {
+            self.store_pending(&mut open)?;
+        }
+        if !open.scalar {
+            open.metadata["shape"][0] = json!(open.size / open.row);
+        }
+        self.write_array(&open.place, &open.metadata, &open.attrs)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        sync(&self.folder).map_err(|error| self.failed(error))
+    }
+}
+
+/// The names of `dtype` in versions 2 and 3.
+fn names(dtype: Dtype) -> [&'static str; 2] {
+    match dtype {
+        Dtype::Bool => ["|b1", "bool"],
+        Dtype::I8 => ["|i1", "int8"],
+        Dtype::I16 => ["<i2", "int16"],
+        Dtype::I32 => ["<i4", "int32"],
+        Dtype::I64 => ["<i8", "int64"],
+        Dtype::U8 => ["|u1", "uint8"],
+        Dtype::U16 => ["<u2", "uint16"],
+        Dtype::U32 => ["<u4", "uint32"],
+        Dtype::U64 => ["<u8", "uint64"],
+        Dtype::F32 => ["<f4", "float32"],
+        Dtype::F64 => ["<f8", "float64"],
+    }
+}
+
+fn join(place: &str, name: &str) -> String {
+    if place.is_empty() {
+        name.into()
+    } else {
+        format!("{place}/{name}")
+    }
+}
+
+/// Takes a folder away, if it is there.
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes every file below `folder` durable.
+fn sync(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync(&path)?;
+        } else {
+            fs::File::open(&path)?.sync_all()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! [`MaskedAttention`]: multi-head attention in which no query sees an unknown gene but itself.
+
+mod composed;
+#[cfg(feature = "flex")]
+mod flex;
+mod mask;
+
+use burn::{
+    nn::{Linear, LinearConfig},
+    prelude::*,
+};
+
+pub use self::mask::AttentionMask;
+
+/// Self-attention over one packed projection of queries, keys and values.
+///
+/// ```text
+/// y = softmax(q kᵀ / √k) v · W_out        per head, keys limited by the mask
+/// ```
+///
+/// One packed matrix, so that a reference checkpoint loads by renaming alone.
+///
+/// # Reference
+/// Methods, "masked attention"; `model.py`, `FlashTransformerEncoderLayer.self_attn` (`Wqkv`) and
+/// `torch.nn.MultiheadAttention` (`in_proj`). Differs: the mask is never a matrix, see
+/// [`AttentionMask`].
+#[derive(Module, Debug)]
+pub struct MaskedAttention {
+    /// `d → 3 d`: queries, then keys, then values, each split into heads.
+    pub qkv: Linear,
+    /// `d → d`.
+    pub out: Linear,
+    n_heads: usize,
+}
+
+impl MaskedAttention {
+    /// A freshly initialised layer.
+    pub fn new(d_model: usize, n_heads: usize, device: &Device) -> Self {
+        Self {
+            qkv: LinearConfig::new(d_model, 3 * d_model).init(device),
+            out: LinearConfig::new(d_model, d_model).init(device),
+            n_heads,
+        }
+    }
+
+    /// The output at the first `n` tokens, which look at all of them.
+    ///
+    /// # Shapes
+    /// - x: `[b, t, d]`
+    /// - output: `[b, n, d]`
+    ///
+    /// # Panics
+    /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
+    pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
+        self.out.forward(attend(self.qkv.forward(x), self.n_heads, mask, n))
+    }
+}
+
+/// The attention operator: the only place where kernels differ per backend.
+///
+/// On the CPU, outside of autodiff and in f32, a hand-written kernel reads the packed projection
+/// in place; everywhere else the same function is composed of tensor operations.
+///
+/// # Shapes
+/// - qkv: `[b, t, 3 d]`
+/// - output: `[b, n, d]`, the context of the first `n` tokens; rows of padded queries are zero
+///
+/// # Panics
+/// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
+pub fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: usize) -> Tensor<3> {
+    let [b, t, _] = qkv.dims();
+    mask.assert_shape(b, t);
+    assert!(n <= t, "{n} queries of {t} tokens");
+    #[cfg(feature = "flex")]
+    if flex::serves(&qkv) {
+        return flex::attend(qkv, n_heads, mask, n);
+    }
+    composed::attend(qkv, n_heads, mask, n)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! [`AttentionMask`]: who may attend to whom, without a matrix.
+
+use burn::prelude::*;
+
+/// Which keys a query sees, for cells whose tokens are ordered known, unknown, padding.
+///
+/// Every query sees all known tokens; an unknown token also sees itself; padding is seen by none
+/// and its own rows are zero. This is the −∞ mask "known or self" without its `t × t` entries.
+///
+/// # Reference
+/// Methods, "masked attention". Differs: none in effect; the reference builds the same rule from
+/// two attention calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttentionMask {
+    n_tokens: usize,
+    known: Vec<usize>,
+    used: Vec<usize>,
+}
+
+impl AttentionMask {
+    /// Everything but padding is known: cell `i` has `lengths[i]` tokens of `n_tokens`.
+    ///
+    /// # Panics
+    /// If a length is zero or larger than `n_tokens`.
+    pub fn padding(lengths: Vec<usize>, n_tokens: usize) -> Self {
+        Self::generative(lengths.clone(), lengths, n_tokens)
+    }
+
+    /// Cell `i` has `known[i]` known tokens first, then unknown ones up to `lengths[i]`.
+    ///
+    /// # Panics
+    /// Unless `0 < known[i] <= lengths[i] <= n_tokens` for every cell.
+    pub fn generative(known: Vec<usize>, lengths: Vec<usize>, n_tokens: usize) -> Self {
+        assert_eq!(known.len(), lengths.len(), "one count per cell");
+        for (cell, (&known, &length)) in known.iter().zip(&lengths).enumerate() {
+            assert!(
+                0 < known && known <= length && length <= n_tokens,
+                "cell {cell}: {known} known of {length} used of {n_tokens} tokens"
+            );
+        }
+        Self { n_tokens, known, used: lengths }
+    }
+
+    /// Known tokens of each cell.
+    pub fn known(&self) -> &[usize] {
+        &self.known
+    }
+
+    /// Tokens of each cell that are not padding.
+    pub fn used(&self) -> &[usize] {
+        &self.used
+    }
+
+    /// Whether some cell has padding.
+    pub fn has_padding(&self) -> bool {
+        self.used.iter().any(|&used| used < self.n_tokens)
+    }
+
+    /// 1 at tokens, 0 at padding, `[b, t, 1]`.
+    pub fn is_used(&self, device: &Device) -> Tensor<3> {
+        self.from_count(&self.used, device).bool_not().float().unsqueeze_dim(2)
+    }
+
+    /// `true` at keys that are not known, `[b, 1, 1, t]`; none if all are known.
+    pub(super) fn unknown_keys(&self, device: &Device) -> Option<Tensor<4, Bool>> {
+        let all_known = self.known.iter().all(|&known| known == self.n_tokens);
+        (!all_known).then(|| self.from_count(&self.known, device).unsqueeze_dims(&[1, 1]))
+    }
+
+    /// `true` from position `counts[i]` on, `[b, t]`.
+    fn from_count(&self, counts: &[usize], device: &Device) -> Tensor<2, Bool> {
+        let flags: Vec<bool> = counts
+            .iter()
+            .flat_map(|&count| (0..self.n_tokens).map(move |token| token >= count))
+            .collect();
+        Tensor::from_data(TensorData::new(flags, [counts.len(), self.n_tokens]), device)
+    }
+
+    pub(super) fn assert_shape(&self, b: usize, t: usize) {
+        assert_eq!([self.known.len(), self.n_tokens], [b, t], "the mask is for another [b, t]");
+    }
+}

@@ -1,0 +1,175 @@
+//! [`CellEncoder`]: cell embeddings as fast as they are exact.
+
+use burn::prelude::*;
+
+use crate::{
+    attention::AttentionMask,
+    config::{CellPooling, ScgptConfig},
+    scgpt::{ModelInput, Scgpt},
+};
+
+/// Host buffers of one batch, row-major `[b, t]`, padded on the right.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenRows<'a> {
+    /// Tokens per row, padding included.
+    pub n_tokens: usize,
+    /// Gene tokens, `<cls>` first, `[b, t]`.
+    pub genes: &'a [i32],
+    /// Values, `[b, t]`.
+    pub values: &'a [f32],
+    /// Tokens of each row that are not padding, `[b]`.
+    pub lengths: &'a [usize],
+}
+
+/// Tokens the last block computes, of which `<cls>` is the first. One would do, but products with
+/// few rows sum in another order, and a cell's embedding must not depend on the size of its batch.
+const LEADING: usize = 16;
+
+/// A network prepared for inference.
+///
+/// Three exact short cuts against [`Scgpt::encode`]: gene vectors are normalised once and looked
+/// up; so are the vectors of whole-numbered values (value bins); and with `<cls>` pooling the last
+/// block computes the leading tokens alone.
+#[derive(Debug)]
+pub struct CellEncoder {
+    model: Scgpt,
+    /// `[g, d]`.
+    genes: Tensor<2>,
+    values: Option<ValueTable>,
+    d_model: usize,
+    device: Device,
+}
+
+/// Vectors of the whole numbers `first, first + 1, …`.
+#[derive(Debug)]
+struct ValueTable {
+    first: i32,
+    /// `[n, d]`.
+    rows: Tensor<2>,
+}
+
+impl CellEncoder {
+    /// Prepares `model`, which must have been initialised from `config`.
+    pub fn new(model: Scgpt, config: &ScgptConfig) -> Self {
+        let genes = model.genes.table();
+        let device = genes.device();
+        let values = model.values.as_ref().map(|encoder| ValueTable::new(encoder, config, &device));
+        Self { model, genes, values, d_model: config.d_model, device }
+    }
+
+    /// Width of an embedding.
+    pub fn d_model(&self) -> usize {
+        self.d_model
+    }
+
+    /// The network.
+    pub fn model(&self) -> &Scgpt {
+        &self.model
+    }
+
+    /// Cell embeddings, row-major `[b, d]`, not normalised.
+    ///
+    /// # Panics
+    /// If the buffers differ in length, or a gene token is not of the vocabulary.
+    ///
+    /// # Reference
+    /// `tasks/cell_emb.py`, `get_batch_cell_embeddings`, before its final scaling. Differs: none.
+    pub fn embed(&self, rows: TokenRows) -> Vec<f32> {
+        let (b, t) = (rows.lengths.len(), rows.n_tokens);
+        assert_eq!(
+            [rows.genes.len(), rows.values.len()],
+            [b * t; 2],
+            "genes and values are [b, t]"
+        );
+        let vocab_size = self.genes.dims()[0];
+        assert!(
+            rows.genes
+                .iter()
+                .all(|&gene| usize::try_from(gene).is_ok_and(|gene| gene < vocab_size)),
+            "gene token out of range"
+        );
+        let mask = AttentionMask::padding(rows.lengths.to_vec(), t);
+        let cell = match self.model.pooling() {
+            CellPooling::Cls => {
+                let n = LEADING.min(t);
+                let leading = self.model.encoder.forward_leading(self.tokens(rows), &mask, n);
+                leading.narrow(1, 0, 1).squeeze_dim(1)
+            }
+            CellPooling::Mean | CellPooling::Weighted => {
+                self.model
+                    .encode(&ModelInput {
+                        genes: self.gene_ids(rows).reshape([b, t]),
+                        values: self.value_tensor(rows),
+                        mask,
+                    })
+                    .cell
+            }
+        };
+        // The device computes in f32, so the conversion cannot fail.
+        cell.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    }
+
+    /// The encoder's input, `[b, t, d]`.
+    fn tokens(&self, rows: TokenRows) -> Tensor<3> {
+        let (b, t) = (rows.lengths.len(), rows.n_tokens);
+        let genes = self.genes.clone().select(0, self.gene_ids(rows)); // [b t, d]
+        let tokens = match (&self.values, &self.model.values) {
+            (Some(table), Some(encoder)) => match table.indices(rows.values) {
+                Some(indices) => {
+                    let indices = Tensor::<1, Int>::from_data(
+                        TensorData::new(indices, [b * t]),
+                        &self.device,
+                    );
+                    genes + table.rows.clone().select(0, indices)
+                }
+                None => {
+                    genes + encoder.forward(self.value_tensor(rows)).reshape([b * t, self.d_model])
+                }
+            },
+            _ => genes * self.value_tensor(rows).reshape([b * t, 1]),
+        };
+        tokens.reshape([b, t, self.d_model])
+    }
+
+    fn gene_ids(&self, rows: TokenRows) -> Tensor<1, Int> {
+        Tensor::from_data(TensorData::new(rows.genes.to_vec(), [rows.genes.len()]), &self.device)
+    }
+
+    fn value_tensor(&self, rows: TokenRows) -> Tensor<2> {
+        let shape = [rows.lengths.len(), rows.n_tokens];
+        Tensor::from_data(TensorData::new(rows.values.to_vec(), shape), &self.device)
+    }
+}
+
+impl ValueTable {
+    fn new(encoder: &crate::embed::ValueEncoder, config: &ScgptConfig, device: &Device) -> Self {
+        #[allow(clippy::cast_possible_truncation, reason = "special values are small")]
+        let [first, special] = [
+            config.pad_value.min(config.mask_value).min(0.0).floor() as i32,
+            config.pad_value.max(config.mask_value).ceil() as i32,
+        ];
+        let last = special.max(i32::try_from(config.n_bins).unwrap_or(i32::MAX) - 1);
+        let first =
+            if matches!(encoder, crate::embed::ValueEncoder::Binned(_)) { 0 } else { first };
+        let grid: Vec<f32> = (first..=last).map(|value| value as f32).collect();
+        let n = grid.len();
+        let rows = encoder.forward(Tensor::from_data(TensorData::new(grid, [1, n]), device));
+        Self { first, rows: rows.squeeze_dim(0) }
+    }
+
+    /// Rows of `values`, if all of them are in the table.
+    fn indices(&self, values: &[f32]) -> Option<Vec<i32>> {
+        let n_rows = i32::try_from(self.rows.dims()[0]).ok()?;
+        values
+            .iter()
+            .map(|&value| {
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    reason = "compared with the value it came from"
+                )]
+                let row = value as i32 - self.first;
+                ((row + self.first) as f32 == value && (0..n_rows).contains(&row)).then_some(row)
+            })
+            .collect()
+    }
+}

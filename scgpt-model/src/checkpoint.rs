@@ -1,0 +1,158 @@
+//! [`ModelDir`]: a model on disk, native or as released, loaded strictly.
+
+mod keys;
+mod load;
+mod save;
+mod weights;
+
+use std::path::{Path, PathBuf};
+
+use burn::prelude::Device;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+pub use self::{
+    load::{LoadReport, Strictness},
+    save::write_model_dir,
+    weights::Weights,
+};
+use crate::{
+    config::{ScgptConfig, ValueEncoding},
+    error::{Error, Result},
+    scgpt::Scgpt,
+};
+
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const PREPROCESS: &str = "preprocess.json";
+const VOCABULARY: &str = "vocab.json";
+const ARGS: &str = "args.json";
+const RELEASED_WEIGHTS: &str = "best_model.pt";
+
+/// What a model expects of its input beside the network's own switches: `preprocess.json`.
+///
+/// The values themselves are bins of raw counts, cut per cell.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocess {
+    /// Tokens per cell the model was trained with, `<cls>` included.
+    pub max_length: usize,
+    /// Value at `<cls>`.
+    pub cls_value: f32,
+}
+
+/// A model directory: configuration, preprocessing, weights, vocabulary.
+///
+/// Either native (`config.json`, `preprocess.json`, `model.safetensors`, `vocab.json`) or as
+/// released with the reference implementation (`args.json`, `best_model.pt` or
+/// `model.safetensors`, `vocab.json`).
+#[derive(Debug)]
+pub struct ModelDir {
+    path: PathBuf,
+    config: ScgptConfig,
+    preprocess: Preprocess,
+    weights: Weights,
+}
+
+impl ModelDir {
+    /// Opens a directory: reads its configuration and the index of its weights.
+    ///
+    /// # Errors
+    /// If a file is missing, unreadable, unsafe or inconsistent.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let has = |name: &str| path.join(name).is_file();
+        if !path.is_dir() {
+            return Err(Error::read(path, "no such folder"));
+        }
+        for names in [[CONFIG, ARGS], [WEIGHTS, RELEASED_WEIGHTS], [VOCABULARY, VOCABULARY]] {
+            if !names.iter().any(|name| has(name)) {
+                return Err(Error::read(path.join(names[0]), "no such file"));
+            }
+        }
+        let is_native = has(CONFIG);
+        let weights_name =
+            if is_native || !has(RELEASED_WEIGHTS) { WEIGHTS } else { RELEASED_WEIGHTS };
+        let weights = Weights::open(&path.join(weights_name))?;
+        let (config, preprocess) = if is_native {
+            let config: ScgptConfig = read_json(&path.join(CONFIG))?;
+            config.validate()?;
+            (config, read_json(&path.join(PREPROCESS))?)
+        } else {
+            released(&path.join(ARGS), &weights)?
+        };
+        Ok(Self { path: path.into(), config, preprocess, weights })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ScgptConfig {
+        &self.config
+    }
+
+    /// What the model expects of its input.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
+    }
+
+    /// The index of the weights.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// The vocabulary file.
+    pub fn vocab_path(&self) -> PathBuf {
+        self.path.join(VOCABULARY)
+    }
+
+    /// SHA-256 of the weights file, hexadecimal.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn hash(&self) -> Result<String> {
+        let path = self.weights.path();
+        let mut file = std::fs::File::open(path).map_err(|error| Error::read(path, error))?;
+        let mut hasher = Sha256::new();
+        std::io::copy(&mut file, &mut hasher).map_err(|error| Error::read(path, error))?;
+        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The network with its weights.
+    ///
+    /// # Errors
+    /// See [`Weights::load`].
+    pub fn load(&self, device: &Device, strictness: Strictness) -> Result<(Scgpt, LoadReport)> {
+        self.weights.load(&self.config, device, strictness)
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
+    serde_json::from_str(&text).map_err(|error| Error::Config {
+        path: Some(path.into()),
+        problems: vec![error.to_string()],
+    })
+}
+
+/// Configuration and preprocessing of a released checkpoint.
+fn released(args: &Path, weights: &Weights) -> Result<(ScgptConfig, Preprocess)> {
+    let genes = weights.shape(keys::GENE_TABLE).and_then(|shape| shape.first().copied());
+    let vocab_size = genes.ok_or_else(|| {
+        Error::checkpoint(weights.path(), format!("it has no tensor `{}`", keys::GENE_TABLE))
+    })?;
+    let (mut config, preprocess) = ScgptConfig::from_reference(args, vocab_size)?;
+    // Which heads were saved, and how many value bins, are facts of the file, not of the flags of
+    // a past training run.
+    config.gepc = weights.shape(keys::GEPC_HEAD).is_some();
+    config.unknown_flag = weights.shape(keys::UNKNOWN_FLAG).is_some();
+    if let ValueEncoding::Binned { n_inputs } = &mut config.value_encoding
+        && let Some(&[rows, _]) = weights.shape(keys::VALUE_TABLE)
+    {
+        *n_inputs = rows;
+    }
+    Ok((config, preprocess))
+}

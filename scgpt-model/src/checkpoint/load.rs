@@ -1,0 +1,169 @@
+//! Tensors of a file into the parameters of a network, with nothing silent.
+
+use std::collections::BTreeSet;
+
+use burn::{
+    module::{ModuleMapper, Param, ParamId},
+    prelude::*,
+};
+use serde::Serialize;
+
+use super::{Weights, keys};
+use crate::{
+    config::ScgptConfig,
+    error::{Error, Result},
+    scgpt::Scgpt,
+};
+
+/// What to do when weights and configuration do not fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strictness {
+    /// Refuse.
+    #[default]
+    Strict,
+    /// Load what fits, keep the rest as initialised, and report it.
+    Partial,
+}
+
+/// What became of every tensor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LoadReport {
+    /// Tensors copied into the network.
+    pub loaded: Vec<String>,
+    /// Parameters of the network that the file lacks.
+    pub missing: Vec<String>,
+    /// Parameters whose tensor has another shape: `name: found [..], expected [..]`.
+    pub mismatched: Vec<String>,
+    /// Tensors of task heads, which this network does not have.
+    pub heads: Vec<String>,
+    /// Other tensors the network has no place for.
+    pub unused: Vec<String>,
+}
+
+impl LoadReport {
+    /// Whether every parameter was found and every tensor used or known to be a task head.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.mismatched.is_empty() && self.unused.is_empty()
+    }
+
+    fn problem(&self) -> String {
+        let part = |what: &str, names: &[String]| match names {
+            [] => None,
+            [only] => Some(format!("{what} `{only}`")),
+            [first, .., last] => {
+                Some(format!("{what} {} tensors (`{first}` … `{last}`)", names.len()))
+            }
+        };
+        let parts = [
+            part("missing", &self.missing),
+            part("other shape for", &self.mismatched),
+            part("no place for", &self.unused),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Weights {
+    /// A network of that configuration with these weights.
+    ///
+    /// # Errors
+    /// If the configuration is invalid, a tensor is unreadable or holds NaN or infinity, or, when
+    /// `strictness` is [`Strictness::Strict`], if any is missing, of another shape, or unused
+    /// without belonging to a task head.
+    pub fn load(
+        &self,
+        config: &ScgptConfig,
+        device: &Device,
+        strictness: Strictness,
+    ) -> Result<(Scgpt, LoadReport)> {
+        let mut loader = Loader {
+            weights: self,
+            path: Vec::new(),
+            containers: Vec::new(),
+            unused: self.names().map(String::from).collect(),
+            report: LoadReport::default(),
+            failure: None,
+        };
+        let model = config.init(device)?.map(&mut loader);
+        let Loader { unused, mut report, failure, .. } = loader;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        (report.heads, report.unused) = unused.into_iter().partition(|key| keys::is_task_head(key));
+        if strictness == Strictness::Strict && !report.is_complete() {
+            return Err(Error::Mismatch { path: self.path().into(), problem: report.problem() });
+        }
+        Ok((model, report))
+    }
+}
+
+/// Walks the network and replaces each parameter by the tensor of its name.
+struct Loader<'a> {
+    weights: &'a Weights,
+    path: Vec<String>,
+    containers: Vec<String>,
+    unused: BTreeSet<String>,
+    report: LoadReport,
+    failure: Option<Error>,
+}
+
+impl ModuleMapper for Loader<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push(name.into());
+        self.containers.push(container.into());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+        self.containers.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if self.failure.is_some() {
+            return param;
+        }
+        let key = keys::of_module(&self.path);
+        let Some(shape) = self.weights.shape(&key) else {
+            self.report.missing.push(key);
+            return param;
+        };
+        self.unused.remove(&key);
+        let ours = param.lazy_shape();
+        // PyTorch keeps a linear layer's weight as [out, in], burn as [in, out].
+        let is_transposed = D == 2 && self.path.len() > 1 && self.is_linear();
+        let mut expected: Vec<usize> = (0..D).map(|axis| ours[axis]).collect();
+        if is_transposed {
+            expected.reverse();
+        }
+        if shape != expected {
+            self.report.mismatched.push(format!("{key}: found {shape:?}, expected {expected:?}"));
+            return param;
+        }
+        match self.weights.read(&key) {
+            Ok(values) => {
+                let device = param.lazy_device();
+                let tensor = Tensor::<D>::from_data(TensorData::new(values, expected), &device);
+                let tensor = if is_transposed { contiguous(tensor.transpose()) } else { tensor };
+                self.report.loaded.push(key);
+                Param::initialized(ParamId::new(), tensor)
+            }
+            Err(error) => {
+                self.failure = Some(error);
+                param
+            }
+        }
+    }
+}
+
+impl Loader<'_> {
+    /// Whether the parameter at hand belongs to a linear layer.
+    fn is_linear(&self) -> bool {
+        self.containers.iter().rev().any(|container| container == "Struct:Linear")
+    }
+}
+
+/// A transposed view laid out anew, once, so that no product has to.
+fn contiguous<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    let device = tensor.device();
+    Tensor::from_data(tensor.into_data(), &device)
+}

@@ -1,0 +1,169 @@
+//! Writes model directories and safetensors files with the reference's key names.
+
+use std::{borrow::Cow, fs, path::Path};
+
+use burn::{module::ModuleVisitor, module::Param, prelude::*};
+use safetensors::{Dtype, View};
+
+use super::{CONFIG, PREPROCESS, Preprocess, VOCABULARY, WEIGHTS, Weights, keys};
+use crate::{
+    config::ScgptConfig,
+    error::{Error, Result},
+    scgpt::Scgpt,
+};
+
+/// A tensor on its way into a file.
+struct Tensors {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for &Tensors {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl Weights {
+    /// Writes all tensors, task heads included, as safetensors in the packed spelling; Python
+    /// reads the file with `safetensors.torch.load_file`.
+    ///
+    /// # Errors
+    /// If a tensor cannot be read or the file cannot be written; nothing is left behind.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let tensors: Vec<(String, Tensors)> = self
+            .names()
+            .map(|name| {
+                let (dtype, shape, bytes) = self.raw(name)?;
+                Ok((name.to_owned(), Tensors { dtype, shape, bytes }))
+            })
+            .collect::<Result<_>>()?;
+        write(path, &tensors)
+    }
+}
+
+impl Scgpt {
+    /// Writes the parameters as f32 safetensors with the reference's key names and axis order.
+    ///
+    /// # Errors
+    /// If the file cannot be written; nothing is left behind.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut collector = Collector::default();
+        self.visit(&mut collector);
+        write(path, &collector.tensors)
+    }
+}
+
+/// Writes a native model directory: configuration, preprocessing, weights (by `weights`, given the
+/// file to write), vocabulary, and a model card that tells its `origin`.
+///
+/// The folder appears whole, by renaming, or not at all.
+///
+/// # Errors
+/// If `folder` exists and `overwrite` is false, or a file cannot be read or written.
+pub fn write_model_dir(
+    folder: &Path,
+    overwrite: bool,
+    config: &ScgptConfig,
+    preprocess: &Preprocess,
+    vocabulary: &Path,
+    origin: &str,
+    weights: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
+    if folder.exists() && !overwrite {
+        return Err(Error::write(folder, "it exists; choose another output or pass --force"));
+    }
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = folder.with_file_name(name);
+    let failed = |error| Error::write(folder, error);
+    let fill = || {
+        fs::create_dir_all(&partial).map_err(failed)?;
+        let json = |value: Result<String, serde_json::Error>| {
+            value.map_err(|error| Error::write(folder, error))
+        };
+        write_text(&partial.join(CONFIG), &json(serde_json::to_string_pretty(config))?)?;
+        write_text(&partial.join(PREPROCESS), &json(serde_json::to_string_pretty(preprocess))?)?;
+        write_text(&partial.join("README.md"), &card(config, preprocess, origin))?;
+        fs::copy(vocabulary, partial.join(VOCABULARY))
+            .map_err(|error| Error::read(vocabulary, error))?;
+        weights(&partial.join(WEIGHTS))?;
+        if folder.exists() {
+            fs::remove_dir_all(folder).map_err(failed)?;
+        }
+        fs::rename(&partial, folder).map_err(failed)
+    };
+    fill().inspect_err(|_| drop(fs::remove_dir_all(&partial)))
+}
+
+fn card(config: &ScgptConfig, preprocess: &Preprocess, origin: &str) -> String {
+    format!(
+        "# scGPT model\n\n{origin}\n\n\
+         - network: {} gene tokens, {} layers, {} heads, {} wide (`config.json`)\n\
+         - input: raw counts, {} value bins per cell (0 is zero), at most {} tokens; `<cls>` carries {} \
+         (`preprocess.json`)\n\
+         - weights: `model.safetensors`, names as in the reference implementation\n",
+        config.vocab_size,
+        config.n_layers,
+        config.n_heads,
+        config.d_model,
+        config.n_bins,
+        preprocess.max_length,
+        preprocess.cls_value
+    )
+}
+
+fn write_text(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|error| Error::write(path, error))
+}
+
+fn write(path: &Path, tensors: &[(String, Tensors)]) -> Result<()> {
+    let views = tensors.iter().map(|(name, tensor)| (name, tensor));
+    let partial = path.with_extension("safetensors.partial");
+    safetensors::serialize_to_file(views, None, &partial)
+        .map_err(|error| Error::write(path, error))
+        .and_then(|()| fs::rename(&partial, path).map_err(|error| Error::write(path, error)))
+        .inspect_err(|_| drop(fs::remove_file(&partial)))
+}
+
+/// Gathers the parameters of a network under their reference names.
+#[derive(Default)]
+struct Collector {
+    path: Vec<String>,
+    containers: Vec<String>,
+    tensors: Vec<(String, Tensors)>,
+}
+
+impl ModuleVisitor for Collector {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push(name.into());
+        self.containers.push(container.into());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+        self.containers.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let is_linear = self.containers.iter().any(|container| container == "Struct:Linear");
+        let tensor = if D == 2 && is_linear { param.val().transpose() } else { param.val() };
+        let shape = tensor.dims().to_vec();
+        let bytes = tensor.into_data().convert::<f32>().bytes().to_vec();
+        self.tensors
+            .push((keys::of_module(&self.path), Tensors { dtype: Dtype::F32, shape, bytes }));
+    }
+}

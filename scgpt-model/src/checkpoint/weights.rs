@@ -1,0 +1,249 @@
+//! [`Weights`]: the tensors of a checkpoint file, by name, read one at a time.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use pytorch_reader::{DType, PickleValue, PytorchReader};
+use safetensors::{Dtype, tensor::Metadata};
+
+use super::keys;
+use crate::error::{Error, Result};
+
+/// The largest safetensors header that is believed.
+const LARGEST_HEADER: u64 = 100 << 20;
+
+/// An opened `.pt` or `.safetensors` file: names, shapes, and the way to each tensor's bytes.
+///
+/// A `.pt` file is a pickle, a small program; only the instructions that rebuild tensors are
+/// understood, anything else is refused, and nothing is ever executed. Names are in the packed
+/// spelling whatever layout the file has.
+#[derive(Debug)]
+pub struct Weights {
+    path: PathBuf,
+    tensors: BTreeMap<String, Stored>,
+}
+
+#[derive(Debug)]
+enum Stored {
+    Torch(pytorch_reader::Tensor),
+    Safe { dtype: Dtype, shape: Vec<usize>, begin: u64, end: u64 },
+}
+
+impl Weights {
+    /// Opens a file; its kind is found by its first bytes.
+    ///
+    /// # Errors
+    /// If it is missing, empty, truncated, corrupt, hostile, or not a checkpoint at all.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(|error| Error::read(path, error))?;
+        let mut first = [0; 16];
+        let n = read_up_to(&mut file, &mut first).map_err(|error| Error::read(path, error))?;
+        let first = &first[..n];
+        let is_safetensors = first.len() > 8 && first[8] == b'{';
+        let tensors = match first {
+            [] => return Err(Error::checkpoint(path, "the file is empty")),
+            _ if first.starts_with(b"version https://") => {
+                return Err(Error::checkpoint(
+                    path,
+                    "this is a large-file pointer, not the file it points to",
+                ));
+            }
+            _ if is_safetensors => safetensors_index(path, file)?,
+            _ => torch_index(path)?,
+        };
+        if tensors.is_empty() {
+            return Err(Error::checkpoint(path, "it holds no tensors"));
+        }
+        Ok(Self { path: path.into(), tensors })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Names in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Shape of a tensor, PyTorch's axis order.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(Stored::shape)
+    }
+
+    /// Number of elements in the file.
+    pub fn n_parameters(&self) -> usize {
+        self.tensors.values().map(|tensor| tensor.shape().iter().product::<usize>()).sum()
+    }
+
+    /// Elements of a tensor as f32, row-major.
+    ///
+    /// # Errors
+    /// If it is absent, its bytes cannot be read, or it holds NaN or infinity.
+    pub fn read(&self, name: &str) -> Result<Vec<f32>> {
+        let bad = |problem: String| Error::checkpoint(&self.path, problem);
+        let stored =
+            self.tensors.get(name).ok_or_else(|| bad(format!("it has no tensor `{name}`")))?;
+        let (dtype, bytes) =
+            self.bytes(stored).map_err(|error| bad(format!("tensor `{name}`: {error}")))?;
+        let values = numbers(dtype, bytes).ok_or_else(|| {
+            bad(format!("tensor `{name}` has element type {dtype:?}, expected a float"))
+        })?;
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(index) => {
+                Err(bad(format!("tensor `{name}` holds {} at element {index}", values[index])))
+            }
+            None => Ok(values),
+        }
+    }
+
+    /// The stored bytes of a tensor, little-endian and row-major, with type and shape.
+    pub(super) fn raw(&self, name: &str) -> Result<(Dtype, Vec<usize>, Vec<u8>)> {
+        let bad = |problem: String| Error::checkpoint(&self.path, problem);
+        let stored =
+            self.tensors.get(name).ok_or_else(|| bad(format!("it has no tensor `{name}`")))?;
+        let (dtype, bytes) =
+            self.bytes(stored).map_err(|error| bad(format!("tensor `{name}`: {error}")))?;
+        Ok((dtype, stored.shape().to_vec(), bytes))
+    }
+
+    fn bytes(&self, stored: &Stored) -> std::io::Result<(Dtype, Vec<u8>)> {
+        match stored {
+            Stored::Torch(tensor) => Ok((safe_dtype(tensor.dtype()), tensor.read()?)),
+            Stored::Safe { dtype, begin, end, .. } => {
+                let mut file = File::open(&self.path)?;
+                file.seek(SeekFrom::Start(*begin))?;
+                let length = usize::try_from(end - begin).map_err(std::io::Error::other)?;
+                let mut bytes = vec![0; length];
+                file.read_exact(&mut bytes)?;
+                Ok((*dtype, bytes))
+            }
+        }
+    }
+}
+
+impl Stored {
+    fn shape(&self) -> &[usize] {
+        match self {
+            Self::Torch(tensor) => tensor.shape(),
+            Self::Safe { shape, .. } => shape,
+        }
+    }
+}
+
+fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut n = 0;
+    while n < buffer.len() {
+        match file.read(&mut buffer[n..])? {
+            0 => break,
+            more => n += more,
+        }
+    }
+    Ok(n)
+}
+
+fn torch_index(path: &Path) -> Result<BTreeMap<String, Stored>> {
+    let bad = |problem: String| Error::checkpoint(path, problem);
+    let content =
+        PytorchReader::read_pickle_data(path, None).map_err(|error| bad(error.to_string()))?;
+    if let Some(object) = foreign_object(&content) {
+        return Err(bad(format!("it holds a Python object `{object}`, expected tensors only")));
+    }
+    let reader = PytorchReader::new(path).map_err(|error| bad(error.to_string()))?;
+    let tensors = reader.into_tensors().into_iter();
+    Ok(tensors.map(|(name, tensor)| (keys::canonical(&name), Stored::Torch(tensor))).collect())
+}
+
+/// The first object that is neither a tensor nor a plain value. A state dict has none, so one that
+/// does was not made by saving a state dict: it may be an attack, and it is not what was promised.
+fn foreign_object(value: &PickleValue) -> Option<&str> {
+    match value {
+        PickleValue::Unsupported(name) => (name != "torch.Tensor").then_some(name),
+        PickleValue::List(items) => items.iter().find_map(foreign_object),
+        PickleValue::Dict(items) => items.values().find_map(foreign_object),
+        _ => None,
+    }
+}
+
+fn safetensors_index(path: &Path, mut file: File) -> Result<BTreeMap<String, Stored>> {
+    let bad = |problem: String| Error::checkpoint(path, problem);
+    let read = |error| Error::read(path, error);
+    let length = file.metadata().map_err(read)?.len();
+    let mut size = [0; 8];
+    file.seek(SeekFrom::Start(0)).map_err(read)?;
+    file.read_exact(&mut size).map_err(read)?;
+    let size = u64::from_le_bytes(size);
+    if size > LARGEST_HEADER || size + 8 > length {
+        return Err(bad(format!("its header claims {size} bytes, but the file has {length}")));
+    }
+    let mut header = vec![0; usize::try_from(size).map_err(|error| bad(error.to_string()))?];
+    file.read_exact(&mut header).map_err(read)?;
+    let metadata: Metadata =
+        serde_json::from_slice(&header).map_err(|error| bad(error.to_string()))?;
+    let data = size + 8;
+    let index: BTreeMap<String, Stored> = metadata
+        .tensors()
+        .into_iter()
+        .map(|(name, info)| {
+            let [begin, end] =
+                [info.data_offsets.0, info.data_offsets.1].map(|offset| data + offset as u64);
+            (
+                keys::canonical(&name),
+                Stored::Safe { dtype: info.dtype, shape: info.shape.clone(), begin, end },
+            )
+        })
+        .collect();
+    let end = index
+        .values()
+        .map(|tensor| if let Stored::Safe { end, .. } = tensor { *end } else { 0 })
+        .max();
+    if end.unwrap_or(data) != length {
+        return Err(bad(format!(
+            "its tensors end at byte {}, but the file has {length}",
+            end.unwrap_or(data)
+        )));
+    }
+    Ok(index)
+}
+
+fn safe_dtype(dtype: DType) -> Dtype {
+    match dtype {
+        DType::F64 => Dtype::F64,
+        DType::F32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        DType::I64 => Dtype::I64,
+        DType::I32 => Dtype::I32,
+        DType::I16 => Dtype::I16,
+        DType::I8 => Dtype::I8,
+        DType::U64 => Dtype::U64,
+        DType::U32 => Dtype::U32,
+        DType::U16 => Dtype::U16,
+        DType::U8 => Dtype::U8,
+        DType::Bool => Dtype::BOOL,
+    }
+}
+
+/// Bytes of a float type as f32; none for other types.
+fn numbers(dtype: Dtype, bytes: Vec<u8>) -> Option<Vec<f32>> {
+    let halves = |convert: fn(u16) -> f32| {
+        bytes.as_chunks::<2>().0.iter().map(|&two| convert(u16::from_le_bytes(two))).collect()
+    };
+    Some(match dtype {
+        Dtype::F32 => {
+            bytes.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "the model computes in f32")]
+        Dtype::F64 => {
+            bytes.as_chunks::<8>().0.iter().map(|&eight| f64::from_le_bytes(eight) as f32).collect()
+        }
+        Dtype::F16 => halves(|bits| half::f16::from_bits(bits).to_f32()),
+        Dtype::BF16 => halves(|bits| half::bf16::from_bits(bits).to_f32()),
+        _ => return None,
+    })
+}

@@ -1,0 +1,46 @@
+//! Gene token → vector.
+
+use burn::{
+    nn::{Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig},
+    prelude::*,
+};
+
+use crate::config::ScgptConfig;
+
+/// One learned vector per gene token, normalised.
+///
+/// # Reference
+/// `model.py`, `GeneEncoder`. Differs: none; the row of `<pad>` is data like any other, since
+/// attention never sees padding.
+#[derive(Module, Debug)]
+pub struct GeneEncoder {
+    /// `[g, d]`.
+    pub embedding: Embedding,
+    /// Over the width.
+    pub norm: LayerNorm,
+}
+
+impl GeneEncoder {
+    /// A freshly initialised encoder: rows uniform in ±0.1, as the reference.
+    pub fn new(config: &ScgptConfig, device: &Device) -> Self {
+        let initializer = Initializer::Uniform { min: -0.1, max: 0.1 };
+        Self {
+            embedding: EmbeddingConfig::new(config.vocab_size, config.d_model)
+                .with_initializer(initializer)
+                .init(device),
+            norm: LayerNormConfig::new(config.d_model).init(device),
+        }
+    }
+
+    /// # Shapes
+    /// - genes: `[b, t]`
+    /// - output: `[b, t, d]`
+    pub fn forward(&self, genes: Tensor<2, Int>) -> Tensor<3> {
+        self.norm.forward(self.embedding.forward(genes))
+    }
+
+    /// The vectors of all gene tokens, `[g, d]`: what [`forward`](Self::forward) looks up.
+    pub fn table(&self) -> Tensor<2> {
+        self.norm.forward(self.embedding.weight.val())
+    }
+}

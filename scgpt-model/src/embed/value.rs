@@ -1,0 +1,87 @@
+//! Value → vector.
+
+use burn::{
+    nn::{
+        Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear,
+        LinearConfig,
+    },
+    prelude::*,
+    tensor::activation::relu,
+};
+
+use crate::config::{ScgptConfig, ValueEncoding};
+
+/// Larger values are fed as this one.
+const LARGEST: f32 = 512.0;
+
+/// Embeds the value beside each gene token; [`ValueEncoding::Scaling`] has no such module.
+#[derive(Module, Debug)]
+pub enum ValueEncoder {
+    /// A network on the number.
+    Continuous(ContinuousValues),
+    /// A table of bins.
+    Binned(BinnedValues),
+}
+
+/// `LN(W₂ relu(W₁ min(x, 512)))`, then dropout while training.
+///
+/// # Reference
+/// `model.py`, `ContinuousValueEncoder`. Differs: none.
+#[derive(Module, Debug)]
+pub struct ContinuousValues {
+    /// `1 → d`.
+    pub linear1: Linear,
+    /// `d → d`.
+    pub linear2: Linear,
+    /// Over the width.
+    pub norm: LayerNorm,
+    /// On the result.
+    pub dropout: Dropout,
+}
+
+/// One learned vector per bin, normalised.
+///
+/// # Reference
+/// `model.py`, `CategoryValueEncoder`. Differs: none.
+#[derive(Module, Debug)]
+pub struct BinnedValues {
+    /// `[n_inputs, d]`.
+    pub embedding: Embedding,
+    /// Over the width.
+    pub norm: LayerNorm,
+}
+
+impl ValueEncoder {
+    /// A freshly initialised encoder, or none if values scale the gene embedding.
+    pub fn new(config: &ScgptConfig, device: &Device) -> Option<Self> {
+        let d = config.d_model;
+        let norm = LayerNormConfig::new(d).init(device);
+        match config.value_encoding {
+            ValueEncoding::Continuous => Some(Self::Continuous(ContinuousValues {
+                linear1: LinearConfig::new(1, d).init(device),
+                linear2: LinearConfig::new(d, d).init(device),
+                norm,
+                dropout: DropoutConfig::new(config.dropout).init(),
+            })),
+            ValueEncoding::Binned { n_inputs } => Some(Self::Binned(BinnedValues {
+                embedding: EmbeddingConfig::new(n_inputs, d).init(device),
+                norm,
+            })),
+            ValueEncoding::Scaling => None,
+        }
+    }
+
+    /// # Shapes
+    /// - values: `[b, t]`
+    /// - output: `[b, t, d]`
+    pub fn forward(&self, values: Tensor<2>) -> Tensor<3> {
+        match self {
+            Self::Continuous(encoder) => {
+                let x = values.clamp_max(LARGEST).unsqueeze_dim::<3>(2); // [b, t, 1]
+                let x = relu(encoder.linear1.forward(x)); // [b, t, d]
+                encoder.dropout.forward(encoder.norm.forward(encoder.linear2.forward(x)))
+            }
+            Self::Binned(encoder) => encoder.norm.forward(encoder.embedding.forward(values.int())),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! [`Encoder`]: the stack of blocks.
+
+use burn::prelude::*;
+
+use crate::{attention::AttentionMask, block::Block, config::ScgptConfig};
+
+/// Blocks in order, without a final norm.
+#[derive(Module, Debug)]
+pub struct Encoder {
+    /// First to last.
+    pub blocks: Vec<Block>,
+}
+
+impl Encoder {
+    /// A freshly initialised stack.
+    pub fn new(config: &ScgptConfig, device: &Device) -> Self {
+        Self { blocks: (0..config.n_layers).map(|_| Block::new(config, device)).collect() }
+    }
+
+    /// States of all tokens.
+    ///
+    /// # Shapes
+    /// - x, output: `[b, t, d]`
+    pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
+        let n = x.dims()[1];
+        self.forward_leading(x, mask, n)
+    }
+
+    /// States of the first `n` tokens, equal to those of [`forward`](Self::forward): the last block
+    /// computes no others.
+    ///
+    /// # Shapes
+    /// - x: `[b, t, d]`
+    /// - output: `[b, n, d]`
+    ///
+    /// # Panics
+    /// If `n` is larger than `t`.
+    pub fn forward_leading(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
+        let Some((last, before)) = self.blocks.split_last() else {
+            return x.narrow(1, 0, n);
+        };
+        let t = x.dims()[1];
+        last.forward(before.iter().fold(x, |x, block| block.forward(x, mask, t)), mask, n)
+    }
+}

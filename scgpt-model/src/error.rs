@@ -1,0 +1,98 @@
+//! [`Error`]: an invalid configuration or checkpoint, with file, place and remedy.
+
+use std::path::{Path, PathBuf};
+
+/// A `Result` whose error is [`Error`] unless said otherwise.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is wrong with a model directory, and (see [`Error::hint`]) what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration contradicts itself; every mistake is listed.
+    #[error("invalid model configuration{}: {}", at(path.as_deref()), problems.join("; "))]
+    Config {
+        /// The file it came from, if any.
+        path: Option<PathBuf>,
+        /// One sentence per mistake, each naming its field.
+        problems: Vec<String>,
+    },
+    /// A file of the model directory is missing or unreadable.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The weights file is not one that can be trusted or understood.
+    #[error("`{}` is not a usable checkpoint: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// The weights do not fit the configuration and a partial load was not asked for.
+    #[error("`{}` does not fit its configuration: {problem}", path.display())]
+    Mismatch {
+        /// The weights file.
+        path: PathBuf,
+        /// Missing, mismatched and unused tensors.
+        problem: String,
+    },
+    /// The output could not be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    pub(crate) fn read(
+        path: impl AsRef<Path>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Read { path: path.as_ref().into(), source: source.into() }
+    }
+
+    pub(crate) fn write(
+        path: impl AsRef<Path>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Write { path: path.as_ref().into(), source: source.into() }
+    }
+
+    pub(crate) fn checkpoint(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Checkpoint { path: path.as_ref().into(), problem: problem.into() }
+    }
+
+    /// What the user can do about it, if that can be said.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Config { .. } => {
+                Some("correct the named fields; a released checkpoint has them in `args.json`")
+            }
+            Self::Read { .. } => Some(
+                "a model directory holds `config.json` + `model.safetensors` + `vocab.json`, or the released \
+                 `args.json` + `best_model.pt` + `vocab.json`",
+            ),
+            Self::Checkpoint { .. } => Some(
+                "download the file again and compare its size; only tensors saved by `torch.save(state_dict)` or \
+                 safetensors are read, and no code inside a file is ever run",
+            ),
+            Self::Mismatch { .. } => Some(
+                "check that weights and configuration belong together; --partial loads what fits and leaves the \
+                 rest as initialised",
+            ),
+            Self::Write { .. } => Some("check that the folder exists, is writable and has space"),
+        }
+    }
+}
+
+fn at(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| format!(" in `{}`", path.display()))
+}

@@ -1,0 +1,50 @@
+//! Token states → cell embedding.
+
+use burn::prelude::*;
+
+use crate::{
+    attention::AttentionMask,
+    config::{CellPooling, PaddedStates},
+};
+
+impl CellPooling {
+    /// One vector per cell.
+    ///
+    /// # Shapes
+    /// - hidden: `[b, t, d]`
+    /// - values: `[b, t]`
+    /// - output: `[b, d]`
+    ///
+    /// # Reference
+    /// `model.py`, `_get_cell_emb_from_layer`. Differs: padding is left out unless
+    /// [`PaddedStates`] asks for the reference's behaviour.
+    pub fn pool(
+        self,
+        hidden: Tensor<3>,
+        values: Tensor<2>,
+        mask: &AttentionMask,
+        padded: PaddedStates,
+    ) -> Tensor<2> {
+        let [b, t, _] = hidden.dims();
+        let device = hidden.device();
+        let is_used = match padded {
+            PaddedStates::Excluded => mask.is_used(&device),
+            PaddedStates::PackedLayout | PaddedStates::PlainLayout => {
+                Tensor::ones([b, t, 1], &device)
+            }
+        };
+        match self {
+            Self::Cls => hidden.narrow(1, 0, 1).squeeze_dim(1),
+            Self::Mean => {
+                let n_tokens = is_used.clone().sum_dim(1); // [b, 1, 1]
+                ((hidden * is_used).sum_dim(1) / n_tokens).squeeze_dim(1)
+            }
+            Self::Weighted => {
+                let weights = values.unsqueeze_dim::<3>(2) * is_used; // [b, t, 1]
+                let sum: Tensor<2> = (hidden * weights).sum_dim(1).squeeze_dim(1);
+                let length = sum.clone().square().sum_dim(1).sqrt().clamp_min(1e-12); // [b, 1]
+                sum / length
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What must hold for any input.
+
+use burn::prelude::*;
+use scgpt_model::{
+    AttentionMask, CellEncoder, CellPooling, ModelInput, ScgptConfig, Strictness, TokenRows,
+    Weights,
+};
+
+fn config(pooling: CellPooling) -> ScgptConfig {
+    ScgptConfig {
+        d_model: 64,
+        n_heads: 4,
+        d_ff: 96,
+        n_layers: 3,
+        cell_pooling: pooling,
+        ..ScgptConfig::new(500)
+    }
+}
+
+/// Cells of various lengths: genes and bins, `<cls>` first.
+fn cells(lengths: &[usize]) -> Vec<(Vec<i32>, Vec<f32>)> {
+    let token = |cell: usize, i: usize| i32::try_from((cell * 131 + i * 37) % 498).unwrap();
+    #[allow(clippy::cast_precision_loss, reason = "bins are small")]
+    let value =
+        |cell: usize, i: usize| if i == 0 { -2.0 } else { ((cell * 17 + i * 7) % 50 + 1) as f32 };
+    lengths
+        .iter()
+        .enumerate()
+        .map(|(cell, &length)| (0..length).map(|i| (token(cell, i), value(cell, i))).unzip())
+        .collect()
+}
+
+/// Embeds some cells as one padded batch.
+fn embed(encoder: &CellEncoder, cells: &[(Vec<i32>, Vec<f32>)]) -> Vec<f32> {
+    let lengths: Vec<usize> = cells.iter().map(|(genes, _)| genes.len()).collect();
+    let n_tokens = lengths.iter().copied().max().unwrap();
+    let (mut genes, mut values) = (Vec::new(), Vec::new());
+    for (cell_genes, cell_values) in cells {
+        genes.extend(cell_genes);
+        values.extend(cell_values);
+        genes.resize(genes.len().next_multiple_of(n_tokens), 499);
+        values.resize(genes.len(), -2.0);
+    }
+    encoder.embed(TokenRows { n_tokens, genes: &genes, values: &values, lengths: &lengths })
+}
+
+#[test]
+fn a_cell_embedding_does_not_depend_on_its_batch() {
+    for pooling in [CellPooling::Cls, CellPooling::Mean, CellPooling::Weighted] {
+        let config = config(pooling);
+        let encoder = CellEncoder::new(config.init(&Device::flex()).unwrap(), &config);
+        let cells = cells(&[700, 350, 640, 1, 2, 500, 333]);
+        let together = embed(&encoder, &cells);
+        let alone: Vec<f32> = cells.chunks(1).flat_map(|cell| embed(&encoder, cell)).collect();
+        let pairs: Vec<f32> = cells.chunks(2).flat_map(|pair| embed(&encoder, pair)).collect();
+        for other in [alone, pairs] {
+            let worst = together.iter().zip(&other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst == 0.0, "{pooling:?}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn the_order_of_genes_does_not_matter() {
+    let config = config(CellPooling::Cls);
+    let encoder = CellEncoder::new(config.init(&Device::flex()).unwrap(), &config);
+    let mut cells = cells(&[200]);
+    let before = embed(&encoder, &cells);
+    cells[0].0[1..].reverse();
+    cells[0].1[1..].reverse();
+    let after = embed(&encoder, &cells);
+    let worst = before.iter().zip(&after).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 2e-6, "{worst}");
+}
+
+#[test]
+fn an_unknown_value_leaves_known_states_untouched() {
+    let device = Device::flex();
+    let model = config(CellPooling::Cls).init(&device).unwrap();
+    let hidden = |value: f32| {
+        let mut values = vec![3.0; 40];
+        values[30] = value;
+        let genes: Vec<i32> = (0..40).collect();
+        let input = ModelInput {
+            genes: Tensor::from_data(TensorData::new(genes, [1, 40]), &device),
+            values: Tensor::from_data(TensorData::new(values, [1, 40]), &device),
+            mask: AttentionMask::generative(vec![25], vec![40], 40),
+        };
+        model.encode(&input).hidden
+    };
+    let [a, b] = [hidden(1.0), hidden(40.0)];
+    let known = |x: &Tensor<3>| x.clone().narrow(1, 0, 25).into_data();
+    assert_eq!(known(&a), known(&b));
+    assert_ne!(a.narrow(1, 30, 1).into_data(), b.narrow(1, 30, 1).into_data());
+}
+
+#[test]
+fn saving_and_loading_is_the_identity() {
+    let config = config(CellPooling::Cls);
+    let device = Device::flex();
+    let path =
+        std::env::temp_dir().join(format!("scgpt-identity-{}.safetensors", std::process::id()));
+    let model = config.init(&device).unwrap();
+    model.save(&path).unwrap();
+    let (loaded, report) =
+        Weights::open(&path).unwrap().load(&config, &device, Strictness::Strict).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(report.is_complete());
+    let cells = cells(&[50, 20]);
+    let [before, after] =
+        [model, loaded].map(|model| embed(&CellEncoder::new(model, &config), &cells));
+    assert_eq!(before, after);
+}

@@ -1,0 +1,284 @@
+//! Cells → cell embeddings, zero-shot.
+
+mod report;
+mod stream;
+
+use std::path::Path;
+
+use burn::prelude::Device;
+use scgpt_data::{
+    Alignment, Binner, CellSource, Collator, GeneVocab, InputState, Layer, RowSpool, Sampling,
+    StateDetector, TieMode, TokenConfig, Tokenizer, VariableConfig, VariableFlavour,
+    variable_genes,
+};
+use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
+use serde::{Deserialize, Serialize};
+
+pub use self::report::{EmbedReport, Timings, TokenCounts, VariableReport};
+use crate::{
+    error::{Error, Result},
+    observe::Observer,
+};
+
+/// Cells whose values tell the input state.
+const STATE_CELLS: usize = 2048;
+
+/// Sum to which counts are normalised before selecting variable genes by a logarithmic flavour.
+const NORMALISED_TOTAL: f64 = 1e4;
+
+/// How to embed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmbedOptions {
+    /// Cells computed at once: affects speed and memory, never results.
+    pub batch_size: usize,
+    /// Most tokens per cell, `<cls>` included; the model's own number if none.
+    pub max_length: Option<usize>,
+    /// What happens to values on a bin edge.
+    pub tie_mode: TieMode,
+    /// Which genes are kept when a cell has more than fit.
+    pub sampling: Sampling,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Column of `var` with the genes' names; the best one if none.
+    pub gene_column: Option<String>,
+    /// The matrix.
+    #[serde(skip)]
+    pub layer: Layer,
+    /// Use only the most variable genes.
+    pub variable: Option<VariableOptions>,
+}
+
+/// Which genes count as most variable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariableOptions {
+    /// How many.
+    pub n_top: usize,
+    /// By which measure; `seurat_v3` for counts and `cell_ranger` otherwise if none.
+    pub flavour: Option<VariableFlavour>,
+    /// Column of `obs`: genes variable within most of its categories.
+    pub batch_key: Option<String>,
+}
+
+impl Default for EmbedOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 16,
+            max_length: None,
+            tie_mode: TieMode::default(),
+            sampling: Sampling::default(),
+            seed: 0,
+            gene_column: None,
+            layer: Layer::X,
+            variable: None,
+        }
+    }
+}
+
+/// Embeddings and how they came about.
+#[derive(Debug)]
+pub struct Embedding {
+    /// One row of unit length per cell, in the order of the source.
+    pub rows: RowSpool,
+    /// What happened.
+    pub report: EmbedReport,
+}
+
+/// A model, its vocabulary and what it expects of its input, ready to embed cells.
+#[derive(Debug)]
+pub struct Embedder {
+    encoder: CellEncoder,
+    config: ScgptConfig,
+    preprocess: Preprocess,
+    vocab: GeneVocab,
+    loaded: LoadReport,
+}
+
+impl Embedder {
+    /// Opens a model directory.
+    ///
+    /// # Errors
+    /// If a file is missing, unsafe or inconsistent, or weights, configuration and vocabulary do
+    /// not belong together.
+    pub fn open(folder: &Path, device: &Device, strictness: Strictness) -> Result<Self> {
+        let folder = ModelDir::open(folder)?;
+        let vocab = GeneVocab::from_json(folder.vocab_path())?;
+        check_vocabulary(&vocab, folder.config())?;
+        let (model, loaded) = folder.load(device, strictness)?;
+        let embedder = Self::new(model, folder.config().clone(), *folder.preprocess(), vocab)?;
+        Ok(Self { loaded, ..embedder })
+    }
+
+    /// Takes a model that is already in memory.
+    ///
+    /// # Errors
+    /// If the vocabulary has another size than the model's gene table.
+    pub fn new(
+        model: Scgpt,
+        config: ScgptConfig,
+        preprocess: Preprocess,
+        vocab: GeneVocab,
+    ) -> Result<Self> {
+        check_vocabulary(&vocab, &config)?;
+        let encoder = CellEncoder::new(model, &config);
+        Ok(Self { encoder, config, preprocess, vocab, loaded: LoadReport::default() })
+    }
+
+    /// The vocabulary.
+    pub fn vocab(&self) -> &GeneVocab {
+        &self.vocab
+    }
+
+    /// The configuration of the network.
+    pub fn config(&self) -> &ScgptConfig {
+        &self.config
+    }
+
+    /// What became of every tensor of the checkpoint; empty for a model from memory.
+    pub fn loaded(&self) -> &LoadReport {
+        &self.loaded
+    }
+
+    /// Embeds all cells of `source`, streaming: memory does not grow with their number.
+    ///
+    /// A cell's embedding depends on its row, its number and the options, never on the batch,
+    /// the number of threads or the other cells. A cell that expresses no known gene is `<cls>`
+    /// alone; such cells are counted.
+    ///
+    /// # Errors
+    /// If the source cannot be read, has no cells, or too few of its genes are known; if an
+    /// option cannot work; [`Error::Cancelled`] if the observer says so.
+    ///
+    /// # Reference
+    /// `tasks/cell_emb.py`, `embed_data`. Differs: ties are settled by [`TieMode`] instead of a
+    /// global generator, sampling is keyed per cell, cells without known genes do not fail.
+    pub fn embed(
+        &self,
+        source: &mut dyn CellSource,
+        options: &EmbedOptions,
+        observer: &dyn Observer,
+    ) -> Result<Embedding> {
+        let (n_cells, _) = source.summary().shape(&options.layer)?;
+        if options.batch_size == 0 {
+            return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
+        }
+        let var = source.var(&options.layer)?;
+        let mut alignment = self.vocab.align(&var, options.gene_column.as_deref())?;
+        let genes = alignment.summary();
+        let input_state = input_state(source, &options.layer)?;
+        let variable = match &options.variable {
+            Some(variable) => {
+                observer.begin("selecting variable genes", 0);
+                Some(select_variable(
+                    source,
+                    &options.layer,
+                    variable,
+                    input_state,
+                    &mut alignment,
+                )?)
+            }
+            None => None,
+        };
+        let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
+        let tokenizer =
+            Tokenizer::new(&self.vocab, &alignment, self.token_config(options, max_length)?)?;
+        let collator = Collator::new(&self.vocab, self.config.pad_value);
+        let streamed =
+            stream::Stream { encoder: &self.encoder, tokenizer: &tokenizer, collator, options }
+                .run(source, observer)?;
+        let report = EmbedReport {
+            version: env!("CARGO_PKG_VERSION").into(),
+            n_cells,
+            n_genes: var.len(),
+            width: self.encoder.d_model(),
+            genes,
+            input_state,
+            variable,
+            tokens: streamed.tokens,
+            max_length,
+            cells_per_second: n_cells as f64 / streamed.timings.total,
+            timings: streamed.timings,
+            options: options.clone(),
+        };
+        Ok(Embedding { rows: streamed.rows, report })
+    }
+
+    fn token_config(&self, options: &EmbedOptions, max_length: usize) -> Result<TokenConfig> {
+        let n_bins = u16::try_from(self.config.n_bins).map_err(|_| {
+            Error::Option(format!("{} value bins are more than 65 535", self.config.n_bins))
+        })?;
+        Ok(TokenConfig {
+            binner: Some(Binner::new(n_bins, options.tie_mode)?),
+            include_zero_genes: false,
+            cls_value: Some(self.preprocess.cls_value),
+            max_length,
+            sampling: options.sampling,
+            seed: options.seed,
+            epoch: 0,
+        })
+    }
+}
+
+fn check_vocabulary(vocab: &GeneVocab, config: &ScgptConfig) -> Result<()> {
+    if vocab.len() == config.vocab_size {
+        return Ok(());
+    }
+    Err(Error::Vocabulary { vocabulary: vocab.len(), table: config.vocab_size })
+}
+
+/// What has been done to the values of `layer`, judged by its first cells.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn input_state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
+    let mut detector = StateDetector::default();
+    let n = source.summary().n_cells.min(STATE_CELLS);
+    detector.observe(&source.read(layer, 0..n)?);
+    Ok(detector.state())
+}
+
+/// Leaves only the most variable genes in `alignment`.
+fn select_variable(
+    source: &mut dyn CellSource,
+    layer: &Layer,
+    options: &VariableOptions,
+    state: InputState,
+    alignment: &mut Alignment,
+) -> Result<VariableReport> {
+    let is_counts = state == InputState::Counts;
+    let flavour = options.flavour.unwrap_or(match is_counts {
+        true => VariableFlavour::SeuratV3,
+        false => VariableFlavour::CellRanger,
+    });
+    let normalise = (is_counts && flavour != VariableFlavour::SeuratV3).then_some(NORMALISED_TOTAL);
+    let batches = options.batch_key.as_deref().map(|key| batch_numbers(source, key)).transpose()?;
+    let config = VariableConfig { normalise, ..VariableConfig::new(options.n_top, flavour) };
+    let selected = variable_genes(source, layer, batches.as_deref(), &config)?.selected;
+    let mut is_selected = vec![false; alignment.tokens.len()];
+    for &gene in &selected {
+        is_selected[gene] = true;
+    }
+    alignment.retain(|gene| is_selected[gene]);
+    if alignment.matched() == 0 {
+        return Err(Error::Option(format!(
+            "none of the {} variable genes is in the vocabulary",
+            selected.len()
+        )));
+    }
+    Ok(VariableReport { flavour, n_selected: selected.len(), n_known: alignment.matched() })
+}
+
+/// The number of every cell's category in column `key` of `obs`; a missing value is one of its own.
+fn batch_numbers(source: &dyn CellSource, key: &str) -> Result<Vec<u32>> {
+    let obs = source.obs()?;
+    let column = obs.column(key).ok_or_else(|| {
+        let names: Vec<&str> = obs.names().collect();
+        Error::Option(format!("column `{key}` not found in `obs` (has {})", names.join(", ")))
+    })?;
+    let labels = column.labels();
+    let mut categories: Vec<&Option<String>> = labels.iter().collect();
+    categories.sort_unstable();
+    categories.dedup();
+    let number =
+        |label| categories.binary_search(&label).ok().and_then(|number| u32::try_from(number).ok());
+    Ok(labels.iter().filter_map(number).collect())
+}

@@ -1,0 +1,52 @@
+//! [`Error`]: the layers below, and what data cannot answer.
+
+/// A `Result` whose error is [`Error`] unless said otherwise.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a task did not finish.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Reading or writing cells failed.
+    #[error(transparent)]
+    Data(#[from] scgpt_data::Error),
+    /// The model could not be read or written.
+    #[error(transparent)]
+    Model(#[from] scgpt_model::Error),
+    /// Vocabulary and weights are of different models.
+    #[error(
+        "`vocab.json` has {vocabulary} tokens, special tokens included, but the gene table of the weights has {table} rows"
+    )]
+    Vocabulary {
+        /// Tokens of the vocabulary.
+        vocabulary: usize,
+        /// Rows of the gene table.
+        table: usize,
+    },
+    /// An option has a value that cannot work.
+    #[error("{0}")]
+    Option(String),
+    /// Temporary storage failed.
+    #[error("cannot use temporary storage in `{}`", std::env::temp_dir().display())]
+    Temporary(#[from] std::io::Error),
+    /// The observer asked to stop.
+    #[error("interrupted; nothing was written")]
+    Cancelled,
+}
+
+impl Error {
+    /// What the user can do about it, if that can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Data(error) => error.hint(),
+            Self::Model(error) => error.hint().map(String::from),
+            Self::Vocabulary { .. } => {
+                Some("use the `vocab.json` that came with the weights".into())
+            }
+            Self::Temporary(_) => {
+                Some("free some space there, or set TMPDIR to a folder with more".into())
+            }
+            _ => None,
+        }
+    }
+}
