@@ -108,6 +108,8 @@ fn a_missing_matrix_lists_what_is_there() {
     let mut file = FileBuilder::new();
     let mut layers = file.create_group("layers");
     layers.create_dataset("counts").with_f32_data(&[1.0; 12]).with_shape(&[3, 4]);
+    // Not a matrix, and no obstacle.
+    layers.create_dataset("notes").with_vlen_strings(&["text"]);
     file.add_group(layers.finish());
     Toy::default().write_tables(&mut file);
     file.write(&path).unwrap();

@@ -1,7 +1,7 @@
 //! Readers of cell files: formats agree, damaged files are refused with a reason.
 
-
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod bad_input;
 mod formats;
 mod real_data;

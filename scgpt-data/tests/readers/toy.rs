@@ -1,6 +1,6 @@
 //! A small h5ad, 10x or zarr whose parts a test may spoil.
 
-use std::{fs, path::Path};
+use std::{fmt::Write, fs, path::Path};
 
 use hdf5_pure::{AttrValue, FileBuilder};
 
@@ -67,12 +67,14 @@ impl Toy {
         );
         for (cell, ends) in self.indptr.windows(2).enumerate().rev() {
             for at in (usize::try_from(ends[0]).unwrap()..usize::try_from(ends[1]).unwrap()).rev() {
-                matrix += &format!("{} {} {}\n", self.indices[at] + 1, cell + 1, self.data[at]);
+                writeln!(matrix, "{} {} {}", self.indices[at] + 1, cell + 1, self.data[at])
+                    .unwrap();
             }
         }
-        let genes = self.genes.iter().enumerate().zip(types);
-        let features: String =
-            genes.map(|((row, gene), kind)| format!("ENSG{row}\t{gene}\t{kind}\n")).collect();
+        let mut features = String::new();
+        for (row, (gene, kind)) in self.genes.iter().zip(types).enumerate() {
+            writeln!(features, "ENSG{row}\t{gene}\t{kind}").unwrap();
+        }
         fs::write(folder.join(format!("{prefix}matrix.mtx")), matrix).unwrap();
         fs::write(folder.join(format!("{prefix}features.tsv")), features).unwrap();
         fs::write(folder.join(format!("{prefix}barcodes.tsv")), self.cells.join("\n")).unwrap();
@@ -99,7 +101,6 @@ impl Toy {
     /// As a zarr folder without compression, version 2 or 3.
     pub(crate) fn write_zarr(&self, folder: &Path, version: u8) {
         let table = r#"{"encoding-type": "dataframe", "_index": "_index", "column-order": []}"#;
-        let bytes = |parts: &[&[u8]]| parts.concat();
         let text = |texts: &[&str]| -> Vec<u8> {
             let count = u32::try_from(texts.len()).unwrap().to_le_bytes().to_vec();
             texts.iter().fold(count, |mut all, text| {
@@ -114,21 +115,11 @@ impl Toy {
         for (place, attributes) in groups {
             write_node(&folder.join(place), version, "group", "", attributes);
         }
-        let le = |values: &[i64]| {
-            bytes(
-                &values
-                    .iter()
-                    .map(|v| v.to_le_bytes())
-                    .collect::<Vec<_>>()
-                    .iter()
-                    .map(|b| &b[..])
-                    .collect::<Vec<_>>(),
-            )
-        };
+        let indptr: Vec<u8> = self.indptr.iter().flat_map(|value| value.to_le_bytes()).collect();
         let indices: Vec<u8> = self.indices.iter().flat_map(|value| value.to_le_bytes()).collect();
         let data: Vec<u8> = self.data.iter().flat_map(|value| value.to_le_bytes()).collect();
         for (place, dtype, length, content) in [
-            ("X/indptr", "int64", self.indptr.len(), le(&self.indptr)),
+            ("X/indptr", "int64", self.indptr.len(), indptr),
             ("X/indices", "int32", self.indices.len(), indices),
             ("X/data", "float32", self.data.len(), data),
             ("obs/_index", "string", self.cells.len(), text(&self.cells)),
