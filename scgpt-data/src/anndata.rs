@@ -31,10 +31,7 @@ pub struct AnnData {
 
 impl std::fmt::Debug for AnnData {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_tuple("AnnData")
-            .field(&self.summary)
-            .finish()
+        formatter.debug_tuple("AnnData").field(&self.summary).finish()
     }
 }
 
@@ -56,30 +53,28 @@ impl AnnData {
         }
         // Before version 0.7 the group had a dot in its name.
         places.extend(["raw/X", "raw.X"].map(|place| (Layer::Raw, place.to_owned())));
-        let mut matrices = Vec::new();
+        let (mut matrices, mut elements) = (Vec::new(), Vec::new());
         for (layer, place) in places {
-            if let Some(matrix) = Matrix::open(store.as_ref(), &place)? {
-                matrices.push((layer, matrix));
+            match Matrix::open(store.as_ref(), &place) {
+                Ok(Some(matrix)) => matrices.push((layer, matrix)),
+                Ok(None) => {}
+                Err(cause) if layer == Layer::X => return Err(cause),
+                // No obstacle to work on the other matrices.
+                Err(_) => elements.push(format!("{place} (not a matrix that can be read)")),
             }
         }
-        let n_cells = match matrices.first() {
-            Some((_, matrix)) => matrix.n_cells,
-            None => frame::len(store.as_ref(), "obs")?.unwrap_or(0),
-        };
-        if let Some((_, other)) = matrices
-            .iter()
-            .find(|(_, matrix)| matrix.n_cells != n_cells)
+        let n_obs = frame::len(store.as_ref(), "obs")?;
+        let n_cells = matrices.first().map_or(n_obs.unwrap_or(0), |(_, matrix)| matrix.n_cells);
+        if let Some(rows) = n_obs
+            && rows != n_cells
         {
-            return Err(Error::invalid(
-                store.path(),
-                &other.place,
-                format!(
-                    "{} cells, but `{}` has {n_cells}",
-                    other.n_cells, matrices[0].1.place
-                ),
-            ));
+            let problem = format!("{rows} rows, but the matrix has {n_cells}");
+            return Err(Error::invalid(store.path(), "obs", problem));
         }
-        let mut elements = Vec::new();
+        if let Some((_, other)) = matrices.iter().find(|(_, matrix)| matrix.n_cells != n_cells) {
+            let problem = format!("{} cells, but `obs` has {n_cells}", other.n_cells);
+            return Err(Error::invalid(store.path(), &other.place, problem));
+        }
         for group in ELEMENTS {
             // What these hold is not needed; what cannot be listed is left out.
             let members = store.children(group).unwrap_or_default();
@@ -101,11 +96,7 @@ impl AnnData {
                 .collect(),
             elements,
         };
-        Ok(Self {
-            store,
-            summary,
-            matrices,
-        })
+        Ok(Self { store, summary, matrices })
     }
 
     fn table(&self, place: &str, rows: Option<usize>) -> Result<Frame> {
@@ -131,11 +122,8 @@ impl CellSource for AnnData {
     }
 
     fn var(&self, layer: &Layer) -> Result<Frame> {
-        let matrix = self
-            .matrices
-            .iter()
-            .find(|(other, _)| other == layer)
-            .map(|(_, matrix)| matrix);
+        let matrix =
+            self.matrices.iter().find(|(other, _)| other == layer).map(|(_, matrix)| matrix);
         let place = match (layer, matrix) {
             (Layer::Raw, Some(matrix)) if matrix.place == "raw.X" => "raw.var",
             (Layer::Raw, _) => "raw/var",

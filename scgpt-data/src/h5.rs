@@ -4,10 +4,10 @@
 
 use std::{
     ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
+use half::f16;
 use hdf5_pure::{
     AttrValue, ChunkCacheConfig, DType, Dataset, Datatype, DatatypeByteOrder, File,
     FileAccessProperties, FormatError,
@@ -15,8 +15,8 @@ use hdf5_pure::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    anndata::store::{Array, Dtype, Field, FieldKind, Node, Store},
-    error::{self, Error, Result},
+    anndata::store::{Array, Dtype, Field, FieldKind, Node, Store, guarded},
+    error::{Error, Result},
 };
 
 /// Decoded chunks kept for one array, so that windows which share a chunk decode it once.
@@ -38,6 +38,8 @@ struct H5Array {
     dataset: Dataset,
     shape: Vec<usize>,
     dtype: Dtype,
+    /// Little-endian 16-bit floats, which the library does not convert.
+    half: bool,
 }
 
 impl H5Store {
@@ -49,11 +51,8 @@ impl H5Store {
                 .with_max_slots(CHUNK_CACHE_SLOTS),
         );
         let file = guarded(|| File::open_streaming_with_options(path, access))
-            .map_err(|cause| Error::open(path, describe(cause)))?;
-        Ok(Self {
-            path: path.into(),
-            file,
-        })
+            .map_err(|cause| Error::open(path, cause))?;
+        Ok(Self { path: path.into(), file })
     }
 
     fn read<T>(
@@ -61,7 +60,7 @@ impl H5Store {
         place: &str,
         call: impl FnOnce() -> Result<T, hdf5_pure::Error>,
     ) -> Result<T> {
-        guarded(call).map_err(|cause| Error::read(&self.path, place, describe(cause)))
+        guarded(call).map_err(|cause| Error::read(&self.path, place, cause))
     }
 }
 
@@ -78,31 +77,33 @@ impl Store for H5Store {
         if place.is_empty() {
             return Ok(Some(Node::Group));
         }
-        match guarded(|| self.file.dataset(place)) {
-            Ok(dataset) => {
-                let (shape, datatype, dtype) = self.read(place, || {
-                    Ok((dataset.shape()?, dataset.datatype()?, dataset.dtype()?))
-                })?;
-                let shape = shape
-                    .into_iter()
-                    .map(usize::try_from)
-                    .collect::<Result<_, _>>()
-                    .map_err(|cause| Error::read(&self.path, place, cause))?;
-                Ok(Some(Node::Array(Box::new(H5Array {
-                    path: self.path.clone(),
-                    place: place.into(),
-                    dataset,
-                    shape,
-                    dtype: dtype_of(&datatype, &dtype),
-                }))))
-            }
-            Err(Fault::Library(hdf5_pure::Error::NotADataset(_))) => Ok(Some(Node::Group)),
-            Err(Fault::Library(
+        let dataset = self.read(place, || match self.file.dataset(place) {
+            Ok(dataset) => Ok(Some(Some(dataset))),
+            Err(hdf5_pure::Error::NotADataset(_)) => Ok(Some(None)),
+            Err(
                 hdf5_pure::Error::NotAGroup(_)
                 | hdf5_pure::Error::Format(FormatError::PathNotFound(_)),
-            )) => Ok(None),
-            Err(cause) => Err(Error::read(&self.path, place, describe(cause))),
-        }
+            ) => Ok(None),
+            Err(cause) => Err(cause),
+        })?;
+        let Some(Some(dataset)) = dataset else {
+            return Ok(dataset.map(|_| Node::Group));
+        };
+        let (shape, datatype, dtype) =
+            self.read(place, || Ok((dataset.shape()?, dataset.datatype()?, dataset.dtype()?)))?;
+        let shape = shape
+            .into_iter()
+            .map(usize::try_from)
+            .collect::<Result<_, _>>()
+            .map_err(|cause| Error::read(&self.path, place, cause))?;
+        Ok(Some(Node::Array(Box::new(H5Array {
+            path: self.path.clone(),
+            place: place.into(),
+            dataset,
+            shape,
+            dtype: dtype_of(&datatype, &dtype),
+            half: is_half(&datatype),
+        }))))
     }
 
     fn children(&self, place: &str) -> Result<Vec<String>> {
@@ -127,30 +128,25 @@ impl Store for H5Store {
                 Err(_) => self.file.dataset(place)?.attrs(),
             },
         })?;
-        Ok(attributes
-            .into_iter()
-            .map(|(name, value)| (name, json_of(&value)))
-            .collect())
+        Ok(attributes.into_iter().map(|(name, value)| (name, json_of(&value))).collect())
     }
 }
 
 impl H5Array {
     fn read<T>(&self, call: impl FnOnce() -> Result<T, hdf5_pure::Error>) -> Result<T> {
         guarded(call).map_err(|cause| {
-            let filters = guarded(|| Ok(self.dataset.filters())).unwrap_or_default();
+            let filters =
+                guarded(|| Ok::<_, hdf5_pure::Error>(self.dataset.filters())).unwrap_or_default();
             match filters.iter().find(|id| !KNOWN_FILTERS.contains(id)) {
                 Some(&id) => Error::invalid(
                     &self.path,
                     &self.place,
-                    format!(
-                        "compressed with {}, which is not supported",
-                        filter_name(id)
-                    ),
+                    format!("compressed with {}, which is not supported", filter_name(id)),
                 )
                 .with_hint(
                     "save the file again in Python: adata.write_h5ad(path, compression=\"gzip\")",
                 ),
-                None => Error::read(&self.path, &self.place, describe(cause)),
+                None => Error::read(&self.path, &self.place, cause),
             }
         })
     }
@@ -166,24 +162,24 @@ impl Array for H5Array {
     }
 
     fn floats(&self, rows: Range<usize>) -> Result<Vec<f32>> {
-        self.read(|| {
-            self.dataset
-                .read_f32_rows(rows.start as u64, rows.len() as u64)
-        })
+        let (start, count) = (rows.start as u64, rows.len() as u64);
+        if self.half {
+            let bytes = self.read(|| self.dataset.read_raw_rows(start, count))?;
+            let halves = bytes.chunks_exact(2).map(|half| f16::from_le_bytes([half[0], half[1]]));
+            return Ok(halves.map(f32::from).collect());
+        }
+        self.read(|| self.dataset.read_f32_rows(start, count))
     }
 
     fn doubles(&self, rows: Range<usize>) -> Result<Vec<f64>> {
-        self.read(|| {
-            self.dataset
-                .read_f64_rows(rows.start as u64, rows.len() as u64)
-        })
+        if self.half {
+            return Ok(self.floats(rows)?.into_iter().map(f64::from).collect());
+        }
+        self.read(|| self.dataset.read_f64_rows(rows.start as u64, rows.len() as u64))
     }
 
     fn integers(&self, rows: Range<usize>) -> Result<Vec<i64>> {
-        self.read(|| {
-            self.dataset
-                .read_i64_rows(rows.start as u64, rows.len() as u64)
-        })
+        self.read(|| self.dataset.read_i64_rows(rows.start as u64, rows.len() as u64))
     }
 
     fn texts(&self) -> Result<Vec<String>> {
@@ -192,27 +188,6 @@ impl Array for H5Array {
 
     fn bytes(&self) -> Result<Vec<u8>> {
         self.read(|| self.dataset.read_raw())
-    }
-}
-
-/// What a call into the library came back with other than a value.
-enum Fault {
-    Library(hdf5_pure::Error),
-    Panic,
-}
-
-/// Calls into the library. A damaged file must end in an error, so a panic inside is caught here.
-fn guarded<T>(call: impl FnOnce() -> Result<T, hdf5_pure::Error>) -> Result<T, Fault> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(outcome) => outcome.map_err(Fault::Library),
-        Err(_) => Err(Fault::Panic),
-    }
-}
-
-fn describe(fault: Fault) -> error::Source {
-    match fault {
-        Fault::Library(error) => error.into(),
-        Fault::Panic => "the file is damaged: its HDF5 structures contradict each other".into(),
     }
 }
 
@@ -262,19 +237,16 @@ fn dtype_of(datatype: &Datatype, dtype: &DType) -> Dtype {
     }
 }
 
+fn is_half(datatype: &Datatype) -> bool {
+    matches!(datatype, Datatype::FloatingPoint { size: 2, byte_order: DatatypeByteOrder::LittleEndian, layout } if layout.mantissa_size == 10)
+}
+
 fn field_kind(datatype: &Datatype) -> (FieldKind, bool) {
     let big = |order: &DatatypeByteOrder| *order == DatatypeByteOrder::BigEndian;
     match datatype {
-        Datatype::FixedPoint {
-            byte_order, layout, ..
-        } => (
-            if layout.signed {
-                FieldKind::Signed
-            } else {
-                FieldKind::Unsigned
-            },
-            big(byte_order),
-        ),
+        Datatype::FixedPoint { byte_order, layout, .. } => {
+            (if layout.signed { FieldKind::Signed } else { FieldKind::Unsigned }, big(byte_order))
+        }
         Datatype::FloatingPoint { byte_order, .. } => (FieldKind::Float, big(byte_order)),
         Datatype::String { .. } => (FieldKind::Text, false),
         Datatype::Enumeration { size: 1, .. } => (FieldKind::Boolean, false),

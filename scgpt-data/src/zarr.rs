@@ -12,6 +12,7 @@ use std::{
     sync::Arc,
 };
 
+use half::f16;
 use serde_json::{Map, Value};
 use zarrs::{
     array::{
@@ -25,7 +26,7 @@ use zarrs::{
 use crate::{
     anndata::{
         records,
-        store::{Array, Dtype, Field, Node, Store, join},
+        store::{Array, Dtype, Field, Node, Store, guarded, join},
     },
     error::{self, Error, Result},
     zarr::files::Files,
@@ -45,18 +46,11 @@ impl ZarrStore {
     /// Opens a zarr folder, or a zip of one.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let files = Files::open(path).map_err(|cause| Error::open(path, cause))?;
-        let mut store = Self {
-            path: path.into(),
-            files,
-            version: 2,
-        };
+        let mut store = Self { path: path.into(), files, version: 2 };
         if store.json("zarr.json")?.is_some() {
             store.version = 3;
         } else if store.json(".zgroup")?.is_none() {
-            return Err(Error::open(
-                path,
-                "it holds neither `zarr.json` nor `.zgroup`",
-            ));
+            return Err(Error::open(path, "it holds neither `zarr.json` nor `.zgroup`"));
         }
         Ok(store)
     }
@@ -66,9 +60,7 @@ impl ZarrStore {
         let Some(bytes) = self.files.get(place).map_err(|cause| read(cause.into()))? else {
             return Ok(None);
         };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|cause| read(cause.into()))
+        serde_json::from_slice(&bytes).map(Some).map_err(|cause| read(cause.into()))
     }
 
     fn array(&self, place: &str, mut metadata: Value) -> Result<Box<dyn Array>> {
@@ -80,12 +72,8 @@ impl ZarrStore {
             serde_json::from_value(metadata).map(ArrayMetadata::V2)
         }
         .map_err(|cause| read(cause.into()))?;
-        let storage = self
-            .files
-            .storage(place)
-            .map_err(|cause| read(cause.into()))?;
-        let array =
-            Zarr::new_with_metadata(storage, "/", metadata).map_err(|cause| read(cause.into()))?;
+        let storage = self.files.storage(place).map_err(read)?;
+        let array = guarded(|| Zarr::new_with_metadata(storage, "/", metadata)).map_err(read)?;
         let shape = array
             .shape()
             .iter()
@@ -96,10 +84,7 @@ impl ZarrStore {
         let chunks = if array.is_sharded() {
             Chunks::Shards(ArrayShardedReadableExtCache::new(&array))
         } else {
-            Chunks::Plain(ChunkCacheDecodedLruSizeLimit::new(
-                array.clone(),
-                CHUNK_CACHE_BYTES,
-            ))
+            Chunks::Plain(ChunkCacheDecodedLruSizeLimit::new(array.clone(), CHUNK_CACHE_BYTES))
         };
         Ok(Box::new(ZarrArray {
             path: self.path.clone(),
@@ -139,15 +124,12 @@ impl Store for ZarrStore {
     }
 
     fn children(&self, place: &str) -> Result<Vec<String>> {
-        self.files
-            .folders(place)
-            .map_err(|cause| Error::read(&self.path, place, cause))
+        self.files.folders(place).map_err(|cause| Error::read(&self.path, place, cause))
     }
 
     fn attributes(&self, place: &str) -> Result<Map<String, Value>> {
         let attributes = if self.version == 3 {
-            self.json(&join(place, "zarr.json"))?
-                .map(|mut metadata| metadata["attributes"].take())
+            self.json(&join(place, "zarr.json"))?.map(|mut metadata| metadata["attributes"].take())
         } else {
             self.json(&join(place, ".zattrs"))?
         };
@@ -184,12 +166,12 @@ impl ZarrArray {
         }
         let subset = ArraySubset::new_with_ranges(&ranges);
         let options = CodecOptions::default();
-        match &self.chunks {
+        guarded(|| match &self.chunks {
             Chunks::Plain(cache) => cache.retrieve_array_subset(&subset, &options),
-            Chunks::Shards(cache) => self
-                .array
-                .retrieve_array_subset_sharded_opt(cache, &subset, &options),
-        }
+            Chunks::Shards(cache) => {
+                self.array.retrieve_array_subset_sharded_opt(cache, &subset, &options)
+            }
+        })
         .map_err(|cause| Error::read(&self.path, &self.place, cause))
     }
 }
@@ -200,11 +182,7 @@ macro_rules! numbers {
         let (array, rows): (&ZarrArray, Range<usize>) = ($array, $rows);
         macro_rules! read {
             ($stored:ty) => {
-                array
-                    .get::<$stored>(rows)?
-                    .into_iter()
-                    .map(|value| value as $target)
-                    .collect()
+                array.get::<$stored>(rows)?.into_iter().map(|value| value as $target).collect()
             };
         }
         #[allow(
@@ -228,6 +206,9 @@ macro_rules! numbers {
             "uint16" => read!(u16),
             "uint32" => read!(u32),
             "uint64" => read!(u64),
+            "float16" => {
+                array.get::<f16>(rows)?.into_iter().map(|value| value.to_f32() as $target).collect()
+            }
             "float32" => read!(f32),
             "float64" => read!(f64),
             other => {
@@ -274,13 +255,11 @@ impl Array for ZarrArray {
     }
 
     fn bytes(&self) -> Result<Vec<u8>> {
-        let bytes = self
-            .array
-            .retrieve_array_subset::<ArrayBytes<'static>>(&self.array.subset_all())
-            .map_err(|cause| Error::read(&self.path, &self.place, cause))?;
-        let bytes = bytes
-            .into_fixed()
-            .map_err(|cause| Error::read(&self.path, &self.place, cause))?;
-        Ok(bytes.into_owned())
+        guarded(|| {
+            let all = self.array.subset_all();
+            let bytes = self.array.retrieve_array_subset::<ArrayBytes<'static>>(&all)?;
+            Ok::<_, error::Source>(bytes.into_fixed()?.into_owned())
+        })
+        .map_err(|cause| Error::read(&self.path, &self.place, cause))
     }
 }
