@@ -26,6 +26,9 @@ const CHUNK_CACHE_SLOTS: usize = 4096;
 /// Filters the library applies: deflate, shuffle, fletcher32, n-bit, scale-offset, lzf.
 const KNOWN_FILTERS: [u16; 6] = [1, 2, 3, 5, 6, 32000];
 
+/// No list takes more bytes than this times the file: deflate, the densest filter, reaches 1032.
+const MAX_EXPANSION: u64 = 2048;
+
 /// An open HDF5 file.
 pub(crate) struct H5Store {
     path: PathBuf,
@@ -91,6 +94,15 @@ impl Store for H5Store {
         };
         let (shape, datatype, dtype) =
             self.read(place, || Ok((dataset.shape()?, dataset.datatype()?, dataset.dtype()?)))?;
+        // A damaged length must not be taken for a request for memory.
+        if let &[length] = shape.as_slice()
+            && length.saturating_mul(datatype.type_size().into()) / MAX_EXPANSION
+                > self.file.file_size()
+        {
+            let problem = format!("claims {length} elements, more than the file can hold");
+            return Err(Error::invalid(&self.path, place, problem)
+                .with_hint("the file is damaged; copy it again"));
+        }
         let shape = shape
             .into_iter()
             .map(usize::try_from)
