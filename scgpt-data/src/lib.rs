@@ -38,6 +38,8 @@ pub use crate::{
     tenx::TenX,
     token::{CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{VariableConfig, VariableFlavour, VariableGenes, variable_genes},
-    vocab::{Alignment, AlignmentSummary, Candidate, Duplicate, GeneToken, GeneVocab, SpecialToken},
+    vocab::{
+        Alignment, AlignmentSummary, Candidate, Duplicate, GeneToken, GeneVocab, SpecialToken,
+    },
     write::{Additions, CopyReport, check_output, export, save_copy},
 };

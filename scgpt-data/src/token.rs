@@ -60,12 +60,10 @@ impl CellTokens {
             return;
         }
         let keep = keep.min(max_length);
-        let rest = choose(self.len() - keep, max_length - keep, |index| {
-            order(self.genes[keep + index])
-        });
-        let chosen: Vec<usize> = (0..keep)
-            .chain(rest.into_iter().map(|index| keep + index))
-            .collect();
+        let rest =
+            choose(self.len() - keep, max_length - keep, |index| order(self.genes[keep + index]));
+        let chosen: Vec<usize> =
+            (0..keep).chain(rest.into_iter().map(|index| keep + index)).collect();
         take(&mut self.genes, &chosen);
         take(&mut self.values, &chosen);
         if let Some(conditions) = &mut self.conditions {
@@ -230,18 +228,12 @@ impl Tokenizer {
     /// If the row has a column that the alignment lacks.
     pub fn cell(&self, row: CsrRow<'_>, cell: u64, scratch: &mut TokenScratch) -> CellTokens {
         let config = &self.config;
-        let expected = 1 + if config.include_zero_genes {
-            self.tokens.len()
-        } else {
-            row.indices.len()
-        };
+        let expected =
+            1 + if config.include_zero_genes { self.tokens.len() } else { row.indices.len() };
         let mut tokens = CellTokens {
             genes: Vec::with_capacity(expected),
             values: Vec::with_capacity(expected),
-            conditions: self
-                .conditions
-                .as_ref()
-                .map(|_| Vec::with_capacity(expected)),
+            conditions: self.conditions.as_ref().map(|_| Vec::with_capacity(expected)),
             n_available: 0,
         };
         let conditions = self.conditions.as_ref();
@@ -307,24 +299,16 @@ mod tests {
 
     fn tokenizer(config: TokenConfig) -> Tokenizer {
         let vocab = GeneVocab::from_names(["A", "B", "C", "D"]).unwrap();
-        let var = Frame {
-            index: ["D", "?", "A", "B"].map(String::from).into(),
-            ..Frame::default()
-        };
+        let var =
+            Frame { index: ["D", "?", "A", "B"].map(String::from).into(), ..Frame::default() };
         let alignment = vocab.align(&var, None).unwrap();
         Tokenizer::new(&vocab, &alignment, config).unwrap()
     }
 
     fn cell(tokenizer: &Tokenizer, values: [f32; 4]) -> (Vec<u32>, Vec<f32>) {
-        let row = CsrRow {
-            indices: &[0, 1, 2, 3],
-            values: &values,
-        };
+        let row = CsrRow { indices: &[0, 1, 2, 3], values: &values };
         let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
-        (
-            tokens.genes.iter().map(|gene| gene.0).collect(),
-            tokens.values,
-        )
+        (tokens.genes.iter().map(|gene| gene.0).collect(), tokens.values)
     }
 
     #[test]
@@ -357,10 +341,7 @@ mod tests {
         let tokenizer = tokenizer(config);
         let (genes, values) = cell(&tokenizer, [1.0, 9.0, 2.0, 3.0]);
         assert_eq!((genes, values), (vec![5, 3], vec![-2.0, 1.0]));
-        let row = CsrRow {
-            indices: &[0, 2, 3],
-            values: &[1.0; 3],
-        };
+        let row = CsrRow { indices: &[0, 2, 3], values: &[1.0; 3] };
         let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
         assert_eq!(tokens.n_available, 3);
     }
@@ -370,16 +351,8 @@ mod tests {
         let tokenizer = tokenizer(TokenConfig::default());
         let (genes, _) = cell(&tokenizer, [0.0, 9.0, 0.0, 0.0]);
         assert_eq!(genes, [5]);
-        let empty = CsrRow {
-            indices: &[],
-            values: &[],
-        };
-        assert_eq!(
-            tokenizer
-                .cell(empty, 0, &mut TokenScratch::default())
-                .n_available,
-            0
-        );
+        let empty = CsrRow { indices: &[], values: &[] };
+        assert_eq!(tokenizer.cell(empty, 0, &mut TokenScratch::default()).n_available, 0);
     }
 
     #[test]
@@ -388,31 +361,18 @@ mod tests {
         let tokenizer = tokenizer(TokenConfig::default())
             .with_conditions(conditions, ConditionToken(1))
             .unwrap();
-        let row = CsrRow {
-            indices: &[1, 2, 3],
-            values: &[1.0; 3],
-        };
+        let row = CsrRow { indices: &[1, 2, 3], values: &[1.0; 3] };
         let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
         assert_eq!(tokens.conditions.unwrap(), [1, 9, 6].map(ConditionToken));
-        assert!(
-            tokenizer
-                .with_conditions(vec![], ConditionToken(1))
-                .is_err()
-        );
+        assert!(tokenizer.with_conditions(vec![], ConditionToken(1)).is_err());
     }
 
     #[test]
     fn no_room_is_an_error() {
         let vocab = GeneVocab::from_names(["A"]).unwrap();
-        let var = Frame {
-            index: vec!["A".into()],
-            ..Frame::default()
-        };
+        let var = Frame { index: vec!["A".into()], ..Frame::default() };
         let alignment = vocab.align(&var, None).unwrap();
-        let config = TokenConfig {
-            max_length: 1,
-            ..TokenConfig::default()
-        };
+        let config = TokenConfig { max_length: 1, ..TokenConfig::default() };
         assert!(Tokenizer::new(&vocab, &alignment, config).is_err());
     }
 }

@@ -52,12 +52,7 @@ pub struct VariableConfig {
 impl VariableConfig {
     /// The `n_top` most variable genes by that flavour, of values as they are.
     pub fn new(n_top: usize, flavour: VariableFlavour) -> Self {
-        Self {
-            n_top,
-            flavour,
-            normalise: None,
-            span: 0.3,
-        }
+        Self { n_top, flavour, normalise: None, span: 0.3 }
     }
 }
 
@@ -137,17 +132,10 @@ pub fn variable_genes(
             VariableFlavour::Seurat => dispersion::seurat,
             _ => dispersion::cell_ranger,
         };
-        return Ok(dispersion::select(
-            &moments,
-            measure,
-            batches.is_some(),
-            config.n_top,
-        ));
+        return Ok(dispersion::select(&moments, measure, batches.is_some(), config.n_top));
     }
-    let mut standards: Vec<Standard> = moments
-        .iter()
-        .map(|batch| Standard::new(batch, config.span))
-        .collect();
+    let mut standards: Vec<Standard> =
+        moments.iter().map(|batch| Standard::new(batch, config.span)).collect();
     each(&mut |batch, row| standards[batch].add(row))?;
     Ok(standard::select(&moments, &standards, config.n_top))
 }

@@ -72,10 +72,7 @@ impl GeneVocab {
     pub fn from_json(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = std::fs::read(path).map_err(|error| Error::open(path, error))?;
-        let wrong = |problem| Error::Vocabulary {
-            path: path.into(),
-            problem,
-        };
+        let wrong = |problem| Error::Vocabulary { path: path.into(), problem };
         let Entries(entries) =
             serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         Self::new(order(entries).map_err(wrong)?).map_err(wrong)
@@ -104,18 +101,12 @@ impl GeneVocab {
         }
         let specials = SpecialToken::ALL.map(|special| {
             let next = GeneToken(tokens.len().try_into().unwrap_or(u32::MAX));
-            *tokens
-                .entry(special.as_str().into())
-                .or_insert_with_key(|name| {
-                    names.push(name.clone());
-                    next
-                })
+            *tokens.entry(special.as_str().into()).or_insert_with_key(|name| {
+                names.push(name.clone());
+                next
+            })
         });
-        Ok(Self {
-            names,
-            tokens,
-            specials,
-        })
+        Ok(Self { names, tokens, specials })
     }
 
     /// Number of tokens, special ones included.
@@ -161,9 +152,7 @@ impl GeneVocab {
     pub fn write_json(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let write = || -> std::io::Result<()> {
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty());
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
             self.write_object(BufWriter::new(file.as_file()))?;
             file.persist(path)?;
@@ -250,10 +239,7 @@ mod tests {
     #[test]
     fn keys_in_any_order_and_missing_specials_are_appended() {
         let vocab = read(r#"{"B": 1, "<cls>": 2, "A": 0}"#).unwrap();
-        assert_eq!(
-            vocab.names().collect::<Vec<_>>(),
-            ["A", "B", "<cls>", "<pad>", "<eoc>"]
-        );
+        assert_eq!(vocab.names().collect::<Vec<_>>(), ["A", "B", "<cls>", "<pad>", "<eoc>"]);
         assert_eq!(vocab.token("B"), Some(GeneToken(1)));
         assert_eq!(vocab.token("C"), None);
         assert_eq!(vocab.special(SpecialToken::Cls), GeneToken(2));
@@ -292,11 +278,7 @@ mod tests {
         vocab.write_json(&path).unwrap();
         let again = GeneVocab::from_json(&path).unwrap();
         assert!(vocab.names().eq(again.names()));
-        assert!(
-            vocab
-                .write_json(folder.path().join("no/vocab.json"))
-                .is_err()
-        );
+        assert!(vocab.write_json(folder.path().join("no/vocab.json")).is_err());
         assert!(GeneVocab::from_names(["A", "A"]).is_err());
     }
 }

@@ -63,10 +63,7 @@ impl Additions {
     ) -> Result<()> {
         let file =
             hdf5_pure::File::open_streaming(input).map_err(|error| Error::open(input, error))?;
-        for (place, wanted) in [
-            ("obs", !self.obs.is_empty()),
-            ("obsm", !self.obsm.is_empty()),
-        ] {
+        for (place, wanted) in [("obs", !self.obs.is_empty()), ("obsm", !self.obsm.is_empty())] {
             if wanted && file.dataset(place).is_ok() {
                 table::split(&file, place, sink, &mut report.skipped)?;
             }
@@ -189,19 +186,12 @@ impl Container {
         File::open(path)
             .and_then(|mut file| file.read_exact(&mut head))
             .map_err(|error| Error::open(path, error))?;
-        Ok(if head == *b"PK\x03\x04" {
-            Self::Zip
-        } else {
-            Self::Hdf5
-        })
+        Ok(if head == *b"PK\x03\x04" { Self::Zip } else { Self::Hdf5 })
     }
 
     /// By name: what ends in `.zarr` is a zarr folder.
     fn named(path: &Path) -> Self {
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "zarr")
-        {
+        if path.extension().is_some_and(|extension| extension == "zarr") {
             Self::Zarr
         } else {
             Self::Hdf5

@@ -30,9 +30,8 @@ pub(super) fn select(
     let mut tables = Vec::with_capacity(batches.len());
     for batch in batches {
         let moments = batch.mean_and_variance();
-        let genes: Vec<usize> = (0..n_genes)
-            .filter(|&gene| !has_batches || batch.is_expressed(gene))
-            .collect();
+        let genes: Vec<usize> =
+            (0..n_genes).filter(|&gene| !has_batches || batch.is_expressed(gene)).collect();
         let measured = measure(&genes.iter().map(|&gene| moments[gene]).collect::<Vec<_>>());
         let mut sorted: Vec<f64> = measured
             .iter()
@@ -51,9 +50,7 @@ pub(super) fn select(
         tables.push(table);
     }
     let average = |of: fn(&Dispersion) -> f64| -> Vec<f64> {
-        (0..n_genes)
-            .map(|gene| mean(tables.iter().map(|table| of(&table[gene]))))
-            .collect()
+        (0..n_genes).map(|gene| mean(tables.iter().map(|table| of(&table[gene])))).collect()
     };
     let normalised = average(|gene| gene.normalised);
     let mut selected: Vec<usize> = (0..n_genes).collect();
@@ -62,17 +59,9 @@ pub(super) fn select(
         n_batches[b]
             .cmp(&n_batches[a])
             .then(last(a).cmp(&last(b)))
-            .then(
-                normalised[b]
-                    .partial_cmp(&normalised[a])
-                    .unwrap_or(Ordering::Equal),
-            )
+            .then(normalised[b].partial_cmp(&normalised[a]).unwrap_or(Ordering::Equal))
     });
-    let n_top = if has_batches {
-        n_top
-    } else {
-        n_batches.iter().sum()
-    };
+    let n_top = if has_batches { n_top } else { n_batches.iter().sum() };
     selected.truncate(n_top);
     VariableGenes {
         selected,

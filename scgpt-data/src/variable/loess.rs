@@ -23,10 +23,8 @@ pub(super) fn loess(x: &[f64], y: &[f64], span: f64) -> Vec<f64> {
     )]
     let [neighbours, cell] = [n * span + 1e-5, n * span * CELL].map(|share| share as usize);
     let neighbours = neighbours.max(3).min(points.len());
-    let knots: Vec<Knot> = vertices(&points, cell.max(1))
-        .into_iter()
-        .map(|at| fit(&points, neighbours, at))
-        .collect();
+    let knots: Vec<Knot> =
+        vertices(&points, cell.max(1)).into_iter().map(|at| fit(&points, neighbours, at)).collect();
     x.iter().map(|&x| interpolate(&knots, x)).collect()
 }
 
@@ -87,16 +85,12 @@ fn fit(points: &[(f64, f64)], neighbours: usize, at: f64) -> Knot {
         at - points[begin].0 > points[begin + neighbours].0 - at
     });
     let window = &points[begin..begin + neighbours];
-    let width = (at - window[0].0)
-        .abs()
-        .max((window[neighbours - 1].0 - at).abs());
+    let width = (at - window[0].0).abs().max((window[neighbours - 1].0 - at).abs());
     // In units of the width the powers 1, u, u² are far from collinear.
     let width = if width > 0.0 { width } else { 1.0 };
     let tricube = |u: f64| (1.0 - u.abs().powi(3)).max(0.0).powi(3);
     // Points that all lie at the edge of the window have no weight: they count alike then.
-    let is_edge = window
-        .iter()
-        .all(|&(x, _)| tricube((x - at) / width) == 0.0);
+    let is_edge = window.iter().all(|&(x, _)| tricube((x - at) / width) == 0.0);
 
     let [mut powers, mut targets] = [[0.0; 5], [0.0; 5]];
     for &(x, y) in window {
@@ -109,11 +103,7 @@ fn fit(points: &[(f64, f64)], neighbours: usize, at: f64) -> Knot {
         }
     }
     let [value, slope, _] = solve(&powers, &targets);
-    Knot {
-        at,
-        value,
-        slope: slope / width,
-    }
+    Knot { at, value, slope: slope / width }
 }
 
 /// Coefficients of the quadratic with these weighted sums of `u^k` and `y·u^k`; of a polynomial of
@@ -155,9 +145,7 @@ fn partition(n: usize, holds: impl Fn(usize) -> bool) -> usize {
 
 /// The cubic through values and slopes of the two knots around `x`.
 fn interpolate(knots: &[Knot], x: f64) -> f64 {
-    let right = knots
-        .partition_point(|knot| knot.at <= x)
-        .clamp(1, knots.len() - 1);
+    let right = knots.partition_point(|knot| knot.at <= x).clamp(1, knots.len() - 1);
     let [a, b] = [knots[right - 1], knots[right]];
     let width = b.at - a.at;
     let t = (x - a.at) / width;
@@ -186,11 +174,8 @@ mod tests {
     fn values_of_skmisc_loess() {
         // Values that tie, so that cuts move off ties.
         let x: Vec<f64> = (0..120).map(|i| f64::from(i * i % 97) / 10.0).collect();
-        let y: Vec<f64> = x
-            .iter()
-            .zip(0..)
-            .map(|(x, i)| x.sin() + f64::from(i % 5) / 10.0)
-            .collect();
+        let y: Vec<f64> =
+            x.iter().zip(0..).map(|(x, i)| x.sin() + f64::from(i % 5) / 10.0).collect();
         let fitted = loess(&x, &y, 0.3);
         for (point, expected) in [
             (0, 0.127_485_715_582_521_34),
@@ -200,11 +185,7 @@ mod tests {
             (60, 1.099_540_635_297_157_7),
             (100, 1.008_373_975_681_63),
         ] {
-            assert!(
-                (fitted[point] - expected).abs() < 1e-12,
-                "{point}: {}",
-                fitted[point]
-            );
+            assert!((fitted[point] - expected).abs() < 1e-12, "{point}: {}", fitted[point]);
         }
     }
 
@@ -212,19 +193,11 @@ mod tests {
     fn points_that_coincide_do_not_break_the_fit() {
         for n in [1, 2, 3, 10] {
             let fitted = loess(&vec![2.0; n], &vec![5.0; n], 0.3);
-            assert!(
-                fitted.iter().all(|y| (y - 5.0).abs() < 1e-12),
-                "{n}: {fitted:?}"
-            );
+            assert!(fitted.iter().all(|y| (y - 5.0).abs() < 1e-12), "{n}: {fitted:?}");
         }
         assert!(loess(&[], &[], 0.3).is_empty());
         let x: Vec<f64> = (0..60).map(|i| f64::from(i / 20)).collect();
-        assert!(
-            loess(&x, &x, 0.3)
-                .iter()
-                .zip(&x)
-                .all(|(y, x)| (y - x).abs() < 1e-9)
-        );
+        assert!(loess(&x, &x, 0.3).iter().zip(&x).all(|(y, x)| (y - x).abs() < 1e-9));
     }
 
     #[test]

@@ -18,14 +18,9 @@ impl Standard {
     pub(super) fn new(moments: &Moments, span: f64) -> Self {
         let n_cells = moments.n_cells();
         let moments = moments.mean_and_variance();
-        let varies: Vec<usize> = (0..moments.len())
-            .filter(|&gene| moments[gene].1 > 0.0)
-            .collect();
+        let varies: Vec<usize> = (0..moments.len()).filter(|&gene| moments[gene].1 > 0.0).collect();
         let log = |of: fn(&(f64, f64)) -> f64| -> Vec<f64> {
-            varies
-                .iter()
-                .map(|&gene| of(&moments[gene]).log10())
-                .collect()
+            varies.iter().map(|&gene| of(&moments[gene]).log10()).collect()
         };
         let fitted = loess(&log(|moment| moment.0), &log(|moment| moment.1), span);
         let mut deviations = vec![1.0; moments.len()];
@@ -33,11 +28,7 @@ impl Standard {
             deviations[gene] = 10_f64.powf(fitted).sqrt();
         }
         let means: Vec<f64> = moments.into_iter().map(|moment| moment.0).collect();
-        let clips = means
-            .iter()
-            .zip(&deviations)
-            .map(|(m, d)| d * n_cells.sqrt() + m)
-            .collect();
+        let clips = means.iter().zip(&deviations).map(|(m, d)| d * n_cells.sqrt() + m).collect();
         Self {
             n_cells,
             clips,
@@ -99,11 +90,7 @@ pub(super) fn select(moments: &[Moments], standards: &[Standard], n_top: usize) 
         .collect();
     let mut selected: Vec<usize> = (0..all.len()).collect();
     // NaN is above every number in this order, thus last.
-    selected.sort_by(|&a, &b| {
-        ranks[a]
-            .total_cmp(&ranks[b])
-            .then(n_batches[b].cmp(&n_batches[a]))
-    });
+    selected.sort_by(|&a, &b| ranks[a].total_cmp(&ranks[b]).then(n_batches[b].cmp(&n_batches[a])));
     selected.truncate(n_top);
     VariableGenes {
         selected,

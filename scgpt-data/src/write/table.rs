@@ -40,16 +40,11 @@ pub(super) fn split(
     for member in &members {
         let begin = usize::try_from(member.byte_offset).unwrap_or(usize::MAX);
         let field = begin..begin.saturating_add(member.datatype.type_size() as usize);
-        let cells = records
-            .iter()
-            .filter_map(|record| record.get(field.clone()));
+        let cells = records.iter().filter_map(|record| record.get(field.clone()));
         let path = format!("{place}/{}", member.name);
         let mut shape = vec![records.len() as u64];
         let kind = match &member.datatype {
-            Datatype::Array {
-                base_type,
-                dimensions,
-            } => {
+            Datatype::Array { base_type, dimensions } => {
                 shape.extend(dimensions.iter().map(|&length| u64::from(length)));
                 base_type.as_ref()
             }
@@ -66,9 +61,7 @@ pub(super) fn split(
         };
         let values: Vec<u8> = cells.flatten().copied().collect();
         let names = format!("uns/{}_categories", member.name);
-        let categories = file
-            .dataset(&names)
-            .and_then(|dataset| dataset.read_string());
+        let categories = file.dataset(&names).and_then(|dataset| dataset.read_string());
         match categories {
             Ok(categories) if is_table && dtype == Dtype::I8 => {
                 let codes = (path.as_str(), dtype, values.as_slice());
@@ -90,39 +83,31 @@ fn text(bytes: &[u8]) -> String {
 /// The type of arrays that can be written as they are read.
 pub(super) fn dtype(datatype: &Datatype) -> Option<Dtype> {
     match datatype {
-        Datatype::Enumeration {
-            size: 1, members, ..
-        } if members
-            .iter()
-            .map(|member| member.name.as_str())
-            .eq(["FALSE", "TRUE"]) =>
+        Datatype::Enumeration { size: 1, members, .. }
+            if members.iter().map(|member| member.name.as_str()).eq(["FALSE", "TRUE"]) =>
         {
             Some(Dtype::Bool)
         }
-        Datatype::FixedPoint {
-            size,
-            byte_order: DatatypeByteOrder::LittleEndian,
-            layout,
-        } => match (size, layout.signed) {
-            (1, true) => Some(Dtype::I8),
-            (2, true) => Some(Dtype::I16),
-            (4, true) => Some(Dtype::I32),
-            (8, true) => Some(Dtype::I64),
-            (1, false) => Some(Dtype::U8),
-            (2, false) => Some(Dtype::U16),
-            (4, false) => Some(Dtype::U32),
-            (8, false) => Some(Dtype::U64),
-            _ => None,
-        },
-        Datatype::FloatingPoint {
-            size,
-            byte_order: DatatypeByteOrder::LittleEndian,
-            ..
-        } => match size {
-            4 => Some(Dtype::F32),
-            8 => Some(Dtype::F64),
-            _ => None,
-        },
+        Datatype::FixedPoint { size, byte_order: DatatypeByteOrder::LittleEndian, layout } => {
+            match (size, layout.signed) {
+                (1, true) => Some(Dtype::I8),
+                (2, true) => Some(Dtype::I16),
+                (4, true) => Some(Dtype::I32),
+                (8, true) => Some(Dtype::I64),
+                (1, false) => Some(Dtype::U8),
+                (2, false) => Some(Dtype::U16),
+                (4, false) => Some(Dtype::U32),
+                (8, false) => Some(Dtype::U64),
+                _ => None,
+            }
+        }
+        Datatype::FloatingPoint { size, byte_order: DatatypeByteOrder::LittleEndian, .. } => {
+            match size {
+                4 => Some(Dtype::F32),
+                8 => Some(Dtype::F64),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

@@ -64,12 +64,7 @@ struct OpenArray {
 impl ZarrSink {
     /// An empty store at `folder`, which will be known as `path`.
     pub(super) fn create(folder: &Path, path: &Path, version: Version) -> Result<Self> {
-        let sink = Self {
-            folder: folder.into(),
-            path: path.into(),
-            version,
-            open: None,
-        };
+        let sink = Self { folder: folder.into(), path: path.into(), version, open: None };
         sink.write_group("", &Attrs::new())?;
         Ok(sink)
     }
@@ -77,12 +72,8 @@ impl ZarrSink {
     /// Extends the store at `folder`, which will be known as `path`. Consolidated metadata is
     /// dropped: it would hide what is added.
     pub(super) fn extend(folder: &Path, path: &Path) -> Result<Self> {
-        let mut sink = Self {
-            folder: folder.into(),
-            path: path.into(),
-            version: Version::V2,
-            open: None,
-        };
+        let mut sink =
+            Self { folder: folder.into(), path: path.into(), version: Version::V2, open: None };
         let stale = folder.join(".zmetadata");
         if stale.exists() {
             fs::remove_file(stale).map_err(|error| sink.failed(error))?;
@@ -208,9 +199,7 @@ impl ZarrSink {
         chunk: &[u64],
         values: impl IntoArrayBytes<'a>,
     ) -> Result<()> {
-        array
-            .store_chunk(chunk, values)
-            .map_err(|error| self.failed(error))
+        array.store_chunk(chunk, values).map_err(|error| self.failed(error))
     }
 
     /// Writes the pending values as the chunk they belong to, padded to its size.
@@ -230,14 +219,9 @@ impl ZarrSink {
 
 impl Sink for ZarrSink {
     fn group(&mut self, path: &str, attrs: &Attrs) -> Result<()> {
-        let exists = [".zgroup", "zarr.json"]
-            .iter()
-            .any(|name| self.folder.join(path).join(name).exists());
-        if exists {
-            Ok(())
-        } else {
-            self.write_group(path, attrs)
-        }
+        let exists =
+            [".zgroup", "zarr.json"].iter().any(|name| self.folder.join(path).join(name).exists());
+        if exists { Ok(()) } else { self.write_group(path, attrs) }
     }
 
     fn attrs(&mut self, path: &str) -> Result<Attrs> {
@@ -285,9 +269,7 @@ impl Sink for ZarrSink {
     fn begin(&mut self, path: &str, dtype: Dtype, shape: &[u64], attrs: &Attrs) -> Result<()> {
         let inner: Vec<u64> = shape.iter().skip(1).map(|&length| length.max(1)).collect();
         let row = inner.iter().product::<u64>() * dtype.size() as u64;
-        let rows = shape
-            .first()
-            .map_or(1, |&length| length.clamp(1, (CHUNK / row).max(1)));
+        let rows = shape.first().map_or(1, |&length| length.clamp(1, (CHUNK / row).max(1)));
         let (mut open_shape, mut chunks) = (shape.to_vec(), inner);
         if let Some(first) = open_shape.first_mut() {
             *first = OPEN_END;
@@ -364,11 +346,7 @@ fn names(dtype: Dtype) -> [&'static str; 2] {
 }
 
 fn join(place: &str, name: &str) -> String {
-    if place.is_empty() {
-        name.into()
-    } else {
-        format!("{place}/{name}")
-    }
+    if place.is_empty() { name.into() } else { format!("{place}/{name}") }
 }
 
 /// Takes a folder away, if it is there.

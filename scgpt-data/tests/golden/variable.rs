@@ -30,10 +30,7 @@ impl CellSource for Memory {
         let entries = begin..csr.indptr()[rows.end];
         Ok(Csr::new(
             csr.n_genes(),
-            csr.indptr()[rows.start..=rows.end]
-                .iter()
-                .map(|offset| offset - begin)
-                .collect(),
+            csr.indptr()[rows.start..=rows.end].iter().map(|offset| offset - begin).collect(),
             csr.indices()[entries.clone()].to_vec(),
             csr.values()[entries].to_vec(),
         )
@@ -68,12 +65,7 @@ fn golden_variable_genes() {
 /// The counts of the case and the batch of every cell.
 fn counts(case: &Case) -> (Memory, Vec<u32>) {
     let counts = case.tensors("counts.safetensors");
-    let whole = |name: &str| {
-        counts
-            .i64(name)
-            .into_iter()
-            .map(|x| u32::try_from(x).unwrap())
-    };
+    let whole = |name: &str| counts.i64(name).into_iter().map(|x| u32::try_from(x).unwrap());
     let csr = Csr::new(
         usize::try_from(counts.i64("shape")[1]).unwrap(),
         whole("indptr").map(|offset| offset as usize).collect(),
@@ -95,10 +87,7 @@ fn counts(case: &Case) -> (Memory, Vec<u32>) {
 fn only_the_grouping_of_batch_numbers_matters_and_wrong_ones_are_refused() {
     let case = cases(|case| case.name.starts_with("preprocess_hvg")).remove(0);
     let (mut source, batches) = counts(&case);
-    let far: Vec<u32> = batches
-        .iter()
-        .map(|batch| u32::MAX - 7 * (9 - batch))
-        .collect();
+    let far: Vec<u32> = batches.iter().map(|batch| u32::MAX - 7 * (9 - batch)).collect();
     let config = VariableConfig::new(50, VariableFlavour::SeuratV3);
     let mut select = |batches: Option<&[u32]>, config: &VariableConfig| {
         variable_genes(&mut source, &Layer::X, batches, config)
@@ -108,23 +97,10 @@ fn only_the_grouping_of_batch_numbers_matters_and_wrong_ones_are_refused() {
     assert_eq!(near.selected, select(Some(&far), &config).unwrap().selected);
 
     let error = select(Some(&batches[1..]), &config).unwrap_err();
-    assert!(
-        error.to_string().contains("399 batch labels for 400 cells"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("399 batch labels for 400 cells"), "{error}");
     assert!(select(None, &VariableConfig { n_top: 0, ..config }).is_err());
-    let all = select(
-        None,
-        &VariableConfig {
-            n_top: 10_000,
-            ..config
-        },
-    )
-    .unwrap();
-    assert_eq!(
-        all.selected.len(),
-        case.json["genes"].as_array().unwrap().len()
-    );
+    let all = select(None, &VariableConfig { n_top: 10_000, ..config }).unwrap();
+    assert_eq!(all.selected.len(), case.json["genes"].as_array().unwrap().len());
 }
 
 fn check(
@@ -135,11 +111,8 @@ fn check(
     expected: &Tensors,
 ) {
     let v3 = flavour == VariableFlavour::SeuratV3;
-    let [spread, normalised] = if v3 {
-        ["variances", "variances_norm"]
-    } else {
-        ["dispersions", "dispersions_norm"]
-    };
+    let [spread, normalised] =
+        if v3 { ["variances", "variances_norm"] } else { ["dispersions", "dispersions_norm"] };
     let tolerance = |key: &str| {
         let of = |part: &str| case.json["tolerance"][key][part].as_f64().unwrap_or(0.0);
         [of("rtol"), of("atol")]
@@ -156,11 +129,7 @@ fn check(
         }
         #[allow(clippy::cast_possible_truncation, reason = "compared with a tolerance")]
         let defined = |values: &[f64]| -> Vec<f32> {
-            values
-                .iter()
-                .filter(|x| !x.is_nan())
-                .map(|&x| x as f32)
-                .collect()
+            values.iter().filter(|x| !x.is_nan()).map(|&x| x as f32).collect()
         };
         let expected: Vec<f64> = expected.iter().copied().filter(|x| !x.is_nan()).collect();
         assert_close(&key, &defined(values), &expected, tolerance);
@@ -171,10 +140,7 @@ fn check(
             // Variances tie to the bit where counts do (up to 8 genes of the small batches); the
             // reference's sort leaves such genes in any order.
             let is_same = (rank - expected).abs() <= 8.0 || rank.is_nan() && expected.is_nan();
-            assert!(
-                is_same,
-                "{name}: gene {gene} has rank {rank}, expected {expected}"
-            );
+            assert!(is_same, "{name}: gene {gene} has rank {rank}, expected {expected}");
         }
     }
     let key = format!("{name}.highly_variable_nbatches");
@@ -184,11 +150,8 @@ fn check(
     }
 
     let genes = case.json["genes"].as_array().unwrap();
-    let ours: BTreeSet<&str> = actual
-        .selected
-        .iter()
-        .map(|&gene| genes[gene].as_str().unwrap())
-        .collect();
+    let ours: BTreeSet<&str> =
+        actual.selected.iter().map(|&gene| genes[gene].as_str().unwrap()).collect();
     let theirs: BTreeSet<&str> = case.json["results"][name]["selected"]
         .as_array()
         .unwrap()
@@ -199,10 +162,7 @@ fn check(
         // Ties again: of 120 genes at most 3 may differ.
         let common = ours.intersection(&theirs).count();
         eprintln!("{name}: {common} of {} selected genes", theirs.len());
-        assert!(
-            common as f64 >= 0.97 * theirs.len() as f64,
-            "{name}: {common} in common"
-        );
+        assert!(common as f64 >= 0.97 * theirs.len() as f64, "{name}: {common} in common");
     } else {
         assert_eq!(ours, theirs, "{name}: selected genes");
     }
