@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The cause of an [`Error`], of whichever library met it first.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// What is wrong with the data, where, and (see [`Error::hint`]) what to do about it.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,21 @@
 //! [`CellSource`]: what every input format offers, and [`Source`], the formats there are.
 
 use std::{
+    fs::File,
+    io::Read,
     ops::Range,
     path::{Path, PathBuf},
 };
 
-use crate::{csr::Csr, error::Result, frame::Frame};
+use crate::{
+    anndata::{AnnData, store::Store},
+    csr::Csr,
+    error::{Error, Result},
+    frame::Frame,
+    h5::H5Store,
+    tenx::{self, TenX},
+    zarr::ZarrStore,
+};
 
 /// A matrix of expression values inside a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -74,4 +84,160 @@ pub trait CellSource: Send {
     /// # Errors
     /// If the matrix is missing, or its offsets or indices are not valid.
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr>;
+}
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::X => formatter.write_str("X"),
+            Self::Named(name) => write!(formatter, "layers/{name}"),
+            Self::Raw => formatter.write_str("raw/X"),
+        }
+    }
+}
+
+impl Summary {
+    /// Cells and genes of `layer`, a matrix that can be worked on.
+    ///
+    /// # Errors
+    /// If there is no such matrix (the message lists those there are), no cell, or no gene.
+    pub fn shape(&self, layer: &Layer) -> Result<(usize, usize)> {
+        let found = self.matrices.iter().find(|matrix| matrix.layer == *layer);
+        let n_genes = found.ok_or_else(|| self.missing(layer))?.n_genes;
+        let empty = |what: &str| {
+            Error::invalid(
+                &self.path,
+                layer.to_string(),
+                format!("no {what}: {} × {n_genes}", self.n_cells),
+            )
+            .with_hint(
+                "check the filters that made this file: at least one cell and one gene are needed",
+            )
+        };
+        match (self.n_cells, n_genes) {
+            (0, _) => Err(empty("cells")),
+            (_, 0) => Err(empty("genes")),
+            shape => Ok(shape),
+        }
+    }
+
+    /// The error for a matrix that is not there.
+    pub(crate) fn missing(&self, layer: &Layer) -> Error {
+        let there: Vec<String> = self
+            .matrices
+            .iter()
+            .map(|matrix| format!("`{}`", matrix.layer))
+            .collect();
+        let (problem, hint) = if there.is_empty() {
+            (
+                "no such matrix; the file holds no matrix at all".to_owned(),
+                "use a file with counts in X".to_owned(),
+            )
+        } else {
+            let there = there.join(", ");
+            (
+                format!("no such matrix; the file has {there}"),
+                "choose one of these with --layer (`raw` is raw/X)".to_owned(),
+            )
+        };
+        Error::invalid(&self.path, layer.to_string(), problem).with_hint(hint)
+    }
+
+    /// That `rows` are rows of `layer`.
+    pub(crate) fn check_rows(&self, layer: &Layer, rows: &Range<usize>) -> Result<()> {
+        if rows.start > rows.end || rows.end > self.n_cells {
+            return Err(Error::Option(format!(
+                "cells {}..{} of `{layer}` were asked for, there are {}",
+                rows.start, rows.end, self.n_cells
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// An input of any format.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Source {
+    /// An h5ad file or an AnnData-zarr store.
+    AnnData(AnnData),
+    /// A 10x `.h5` file or `matrix.mtx` folder.
+    TenX(TenX),
+}
+
+impl Source {
+    /// Opens a file or folder of cells. The format is found by content: h5ad, AnnData-zarr (folder
+    /// or zip), 10x `.h5`, or 10x `matrix.mtx(.gz)` (its folder, or the file itself).
+    ///
+    /// # Errors
+    /// [`Error::Open`] if the path does not exist or is of no known format; [`Error::Read`] or
+    /// [`Error::Invalid`] if the file is damaged or lacks what its format requires.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let metadata = std::fs::metadata(path).map_err(|cause| Error::open(path, cause))?;
+        if metadata.is_dir() {
+            if ["zarr.json", ".zgroup"]
+                .iter()
+                .any(|name| path.join(name).exists())
+            {
+                return AnnData::open(Box::new(ZarrStore::open(path)?)).map(Self::AnnData);
+            }
+            return TenX::open_folder(path).map(Self::TenX);
+        }
+        let mut first = [0; 14];
+        let read = File::open(path).and_then(|mut file| file.read(&mut first));
+        read.map_err(|cause| Error::open(path, cause))?;
+        match first {
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => {
+                AnnData::open(Box::new(ZarrStore::open(path)?)).map(Self::AnnData)
+            }
+            [0x1f, 0x8b, ..] => TenX::open_matrix(path).map(Self::TenX),
+            _ if first.starts_with(b"%%MatrixMarket") => TenX::open_matrix(path).map(Self::TenX),
+            _ => Self::open_h5(path),
+        }
+    }
+
+    fn open_h5(path: &Path) -> Result<Self> {
+        let store = H5Store::open(path)?;
+        let members = store.children("")?;
+        if AnnData::recognises(&members) {
+            return AnnData::open(Box::new(store)).map(Self::AnnData);
+        }
+        if let Some((format, groups)) = tenx::h5::recognise(&store, &members)? {
+            return TenX::open_h5(&store, format, &groups).map(Self::TenX);
+        }
+        Err(Error::open(
+            path,
+            format!(
+                "HDF5, but neither AnnData (`X`, `obs`, `var`) nor 10x (`matrix`); it holds {members:?}"
+            ),
+        ))
+    }
+}
+
+macro_rules! delegate {
+    ($source:expr, $inner:ident => $call:expr) => {
+        match $source {
+            Source::AnnData($inner) => $call,
+            Source::TenX($inner) => $call,
+        }
+    };
+}
+
+impl CellSource for Source {
+    fn summary(&self) -> &Summary {
+        delegate!(self, source => source.summary())
+    }
+
+    fn obs(&self) -> Result<Frame> {
+        delegate!(self, source => source.obs())
+    }
+
+    fn var(&self, layer: &Layer) -> Result<Frame> {
+        delegate!(self, source => source.var(layer))
+    }
+
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
+        delegate!(self, source => source.read(layer, rows))
+    }
 }

@@ -12,7 +12,6 @@ use super::{
     Additions, Container, anndata,
     element::{Dtype, Sink, array},
     place::{Place, check_output},
-    zarr::Version,
 };
 use crate::{
     error::{Error, Result},
@@ -43,7 +42,7 @@ pub fn export(
     let place = Place::new(output)?;
     let failed = |error| Error::write(output, error);
     let spool = tempfile::tempfile_in(place.folder()).map_err(failed)?;
-    let mut sink = Container::named(output).create(&place, output, Version::V2)?;
+    let mut sink = Container::named(output).create(&place, output)?;
     write(source, layer, sink.as_mut(), spool, additions)?;
     sink.finish()?;
     drop(sink);
@@ -58,6 +57,7 @@ fn write(
     additions: &Additions,
 ) -> Result<()> {
     let (obs, var) = (source.obs()?, source.var(layer)?);
+    additions.check(obs.len())?;
     let root = anndata::encoding("anndata", "0.1.0");
     for (name, value) in &root {
         sink.set_attr("", name, value)?;

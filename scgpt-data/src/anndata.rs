@@ -1,0 +1,159 @@
+//! [`AnnData`]: the AnnData layout, read the same way from h5ad files and from zarr.
+
+pub(crate) mod frame;
+pub(crate) mod matrix;
+pub(crate) mod records;
+pub(crate) mod store;
+
+use std::ops::Range;
+
+use crate::{
+    anndata::{
+        matrix::Matrix,
+        store::{Node, Store, join},
+    },
+    check,
+    csr::Csr,
+    error::{Error, Result},
+    frame::Frame,
+    source::{CellSource, Layer, MatrixSummary, Summary},
+};
+
+/// Groups whose members are listed in the summary.
+const ELEMENTS: [&str; 5] = ["obsm", "obsp", "varm", "varp", "uns"];
+
+/// An h5ad file or an AnnData-zarr store, current or of any earlier version.
+pub struct AnnData {
+    store: Box<dyn Store>,
+    summary: Summary,
+    matrices: Vec<(Layer, Matrix)>,
+}
+
+impl std::fmt::Debug for AnnData {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_tuple("AnnData")
+            .field(&self.summary)
+            .finish()
+    }
+}
+
+impl AnnData {
+    /// Whether the root of `store` looks like AnnData.
+    pub(crate) fn recognises(members: &[String]) -> bool {
+        let has = |name: &str| members.iter().any(|member| member == name);
+        has("obs") && has("var") || has("X") && (has("obs") || has("var"))
+    }
+
+    /// Opens the matrices; nothing but their shapes is read.
+    pub(crate) fn open(store: Box<dyn Store>) -> Result<Self> {
+        let mut places = vec![(Layer::X, "X".to_owned())];
+        if let Some(Node::Group) = store.node("layers")? {
+            for name in store.children("layers")? {
+                let place = join("layers", &name);
+                places.push((Layer::Named(name), place));
+            }
+        }
+        // Before version 0.7 the group had a dot in its name.
+        places.extend(["raw/X", "raw.X"].map(|place| (Layer::Raw, place.to_owned())));
+        let mut matrices = Vec::new();
+        for (layer, place) in places {
+            if let Some(matrix) = Matrix::open(store.as_ref(), &place)? {
+                matrices.push((layer, matrix));
+            }
+        }
+        let n_cells = match matrices.first() {
+            Some((_, matrix)) => matrix.n_cells,
+            None => frame::len(store.as_ref(), "obs")?.unwrap_or(0),
+        };
+        if let Some((_, other)) = matrices
+            .iter()
+            .find(|(_, matrix)| matrix.n_cells != n_cells)
+        {
+            return Err(Error::invalid(
+                store.path(),
+                &other.place,
+                format!(
+                    "{} cells, but `{}` has {n_cells}",
+                    other.n_cells, matrices[0].1.place
+                ),
+            ));
+        }
+        let mut elements = Vec::new();
+        for group in ELEMENTS {
+            // What these hold is not needed; what cannot be listed is left out.
+            let members = store.children(group).unwrap_or_default();
+            elements.extend(members.into_iter().map(|name| join(group, &name)));
+        }
+        let summary = Summary {
+            path: store.path().into(),
+            format: store.format(),
+            n_cells,
+            matrices: matrices
+                .iter()
+                .map(|(layer, matrix)| MatrixSummary {
+                    layer: layer.clone(),
+                    n_genes: matrix.n_genes,
+                    n_stored: matrix.n_stored(),
+                    encoding: matrix.encoding(),
+                    dtype: matrix.dtype().to_owned(),
+                })
+                .collect(),
+            elements,
+        };
+        Ok(Self {
+            store,
+            summary,
+            matrices,
+        })
+    }
+
+    fn table(&self, place: &str, rows: Option<usize>) -> Result<Frame> {
+        let frame = frame::read(self.store.as_ref(), place)?;
+        match rows {
+            Some(rows) if rows != frame.len() => Err(Error::invalid(
+                self.store.path(),
+                place,
+                format!("{} rows, but the matrix has {rows}", frame.len()),
+            )),
+            _ => Ok(frame),
+        }
+    }
+}
+
+impl CellSource for AnnData {
+    fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    fn obs(&self) -> Result<Frame> {
+        self.table("obs", Some(self.summary.n_cells))
+    }
+
+    fn var(&self, layer: &Layer) -> Result<Frame> {
+        let matrix = self
+            .matrices
+            .iter()
+            .find(|(other, _)| other == layer)
+            .map(|(_, matrix)| matrix);
+        let place = match (layer, matrix) {
+            (Layer::Raw, Some(matrix)) if matrix.place == "raw.X" => "raw.var",
+            (Layer::Raw, _) => "raw/var",
+            _ => "var",
+        };
+        self.table(place, matrix.map(|matrix| matrix.n_genes))
+    }
+
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
+        self.summary.check_rows(layer, &rows)?;
+        let path = self.store.path();
+        let Some((_, matrix)) = self.matrices.iter_mut().find(|(other, _)| other == layer) else {
+            return Err(self.summary.missing(layer));
+        };
+        let parts = matrix.read(path, &rows)?;
+        let (place, n_genes) = (matrix.place.clone(), matrix.n_genes);
+        check::block(path, &place, &rows, n_genes, parts, |gene| {
+            self.var(layer).ok()?.index.get(gene).cloned()
+        })
+    }
+}

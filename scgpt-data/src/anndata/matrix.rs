@@ -1,0 +1,343 @@
+//! [`Matrix`]: `X`, a layer or `raw/X`, sparse by rows, sparse by columns or dense, as rows.
+
+use std::{ops::Range, path::Path};
+
+use serde_json::{Map, Value};
+
+use crate::{
+    anndata::store::{Array, Node, Store, join},
+    check::Rows,
+    error::{Error, Result},
+    rowsort::RowSort,
+};
+
+/// Elements decoded at once when a matrix is dense or stored by columns.
+const WINDOW: usize = 2 << 20;
+
+/// A matrix whose arrays are open.
+pub(crate) struct Matrix {
+    pub(crate) place: String,
+    pub(crate) n_cells: usize,
+    pub(crate) n_genes: usize,
+    form: Form,
+}
+
+enum Form {
+    Dense(Box<dyn Array>),
+    Csr(Sparse),
+    Csc(Sparse, Option<RowSort>),
+}
+
+/// The three arrays of a compressed sparse matrix.
+pub(crate) struct Sparse {
+    indptr_array: Box<dyn Array>,
+    indices: Box<dyn Array>,
+    data: Box<dyn Array>,
+    /// Read and checked on first use.
+    indptr: Option<Vec<usize>>,
+}
+
+impl Matrix {
+    /// The matrix at `place`, or `None` if nothing is there.
+    pub(crate) fn open(store: &dyn Store, place: &str) -> Result<Option<Self>> {
+        let invalid = |problem: String| Error::invalid(store.path(), place, problem);
+        let (n_cells, n_genes, form) = match store.node(place)? {
+            None => return Ok(None),
+            Some(Node::Array(array)) => match array.shape() {
+                &[n_cells, n_genes] => (n_cells, n_genes, Form::Dense(array)),
+                shape => {
+                    return Err(invalid(format!("shape {shape:?}, expected cells × genes")));
+                }
+            },
+            Some(Node::Group) => {
+                let attributes = store.attributes(place)?;
+                let (n_cells, n_genes) = shape(&attributes)
+                    .ok_or_else(|| invalid("no attribute `shape` of two numbers".into()))?;
+                let encoding = ["encoding-type", "h5sparse_format"]
+                    .iter()
+                    .find_map(|name| attributes.get(*name)?.as_str());
+                let sparse = Sparse::open(store, place)?;
+                let form = match encoding {
+                    Some("csr_matrix" | "csr") => Form::Csr(sparse),
+                    Some("csc_matrix" | "csc") => Form::Csc(sparse, None),
+                    other => {
+                        return Err(invalid(format!(
+                            "encoding {}, expected csr_matrix, csc_matrix or a dense array",
+                            other.unwrap_or("missing")
+                        )));
+                    }
+                };
+                (n_cells, n_genes, form)
+            }
+        };
+        let matrix = Self {
+            place: place.into(),
+            n_cells,
+            n_genes,
+            form,
+        };
+        if !matrix.values().dtype().is_numeric() {
+            return Err(
+                invalid(format!("holds {}, expected numbers", matrix.dtype())).with_hint(
+                    "store the counts as numbers, for example adata.X.astype(\"float32\")",
+                ),
+            );
+        }
+        Ok(Some(matrix))
+    }
+
+    /// `csr`, `csc` or `dense`.
+    pub(crate) fn encoding(&self) -> &'static str {
+        match self.form {
+            Form::Dense(_) => "dense",
+            Form::Csr(_) => "csr",
+            Form::Csc(..) => "csc",
+        }
+    }
+
+    /// Name of the element type.
+    pub(crate) fn dtype(&self) -> &str {
+        self.values().dtype().name()
+    }
+
+    /// Number of stored entries.
+    pub(crate) fn n_stored(&self) -> u64 {
+        self.values()
+            .shape()
+            .iter()
+            .map(|&length| length as u64)
+            .product()
+    }
+
+    fn values(&self) -> &dyn Array {
+        match &self.form {
+            Form::Dense(array) => array.as_ref(),
+            Form::Csr(sparse) | Form::Csc(sparse, _) => sparse.data.as_ref(),
+        }
+    }
+
+    /// Cells `rows`; the values are not checked.
+    ///
+    /// A matrix stored by columns is read once from end to end on the first call and sorted by
+    /// [`RowSort`]; the later calls read what was sorted.
+    pub(crate) fn read(&mut self, path: &Path, rows: &Range<usize>) -> Result<Rows> {
+        let place = &self.place;
+        match &mut self.form {
+            Form::Dense(array) => dense(array.as_ref(), path, place, rows, self.n_genes),
+            Form::Csr(sparse) => sparse.rows(path, place, rows, self.n_cells, self.n_genes),
+            Form::Csc(sparse, sorted) => {
+                let by_row = match sorted {
+                    Some(sorted) => sorted,
+                    none => none.insert(sparse.sort(path, place, self.n_cells, self.n_genes)?),
+                };
+                by_row
+                    .read(rows.clone())
+                    .map_err(|cause| Error::read(path, place, cause))
+            }
+        }
+    }
+}
+
+impl Sparse {
+    /// The arrays `data`, `indices` and `indptr` in the group at `place`.
+    pub(crate) fn open(store: &dyn Store, place: &str) -> Result<Self> {
+        let array = |name: &str| {
+            let place = join(place, name);
+            match store.node(&place)? {
+                Some(Node::Array(array)) if array.shape().len() == 1 => Ok(array),
+                _ => Err(Error::invalid(
+                    store.path(),
+                    place,
+                    "missing, or not a list of numbers",
+                )),
+            }
+        };
+        Ok(Self {
+            indptr_array: array("indptr")?,
+            indices: array("indices")?,
+            data: array("data")?,
+            indptr: None,
+        })
+    }
+
+    /// Name of the element type and number of entries.
+    pub(crate) fn stored(&self) -> (&str, u64) {
+        (self.data.dtype().name(), self.data.len() as u64)
+    }
+
+    /// Major rows `rows` of `n_major` × `n_minor`.
+    pub(crate) fn rows(
+        &mut self,
+        path: &Path,
+        place: &str,
+        rows: &Range<usize>,
+        n_major: usize,
+        n_minor: usize,
+    ) -> Result<Rows> {
+        self.load_indptr(path, place, n_major)?;
+        let ends = self.indptr.as_deref().unwrap_or_default();
+        let ends = &ends[rows.start..=rows.end];
+        let entries = ends[0]..ends[ends.len() - 1];
+        let indptr: Vec<usize> = ends.iter().map(|end| end - entries.start).collect();
+        let (indices, values) = self.entries(path, place, entries, n_minor)?;
+        Ok((indptr, indices, values))
+    }
+
+    fn load_indptr(&mut self, path: &Path, place: &str, n_major: usize) -> Result<()> {
+        if self.indptr.is_some() {
+            return Ok(());
+        }
+        let n_entries = self.data.len();
+        let invalid = |problem: String| {
+            Err(Error::invalid(path, join(place, "indptr"), problem)
+                .with_hint("the file is damaged; save it again from its source"))
+        };
+        if n_entries != self.indices.len() {
+            return invalid(format!(
+                "{n_entries} values, but {} indices",
+                self.indices.len()
+            ));
+        }
+        if self.indptr_array.len() != n_major + 1 {
+            return invalid(format!(
+                "{} offsets, expected {} (one more than the shape says)",
+                self.indptr_array.len(),
+                n_major + 1
+            ));
+        }
+        let offsets = self.indptr_array.integers(0..n_major + 1)?;
+        if let Some(row) = offsets.windows(2).position(|pair| pair[0] > pair[1]) {
+            return invalid(format!(
+                "offsets decrease at {row} ({} > {}); they must rise from 0 to {n_entries}",
+                offsets[row],
+                offsets[row + 1]
+            ));
+        }
+        let offsets: Vec<usize> = offsets
+            .into_iter()
+            .filter_map(|end| usize::try_from(end).ok())
+            .collect();
+        if offsets.len() != n_major + 1 || offsets[0] != 0 || offsets[n_major] != n_entries {
+            return invalid(format!(
+                "offsets do not run from 0 to {n_entries}, the number of entries"
+            ));
+        }
+        self.indptr = Some(offsets);
+        Ok(())
+    }
+
+    fn entries(
+        &self,
+        path: &Path,
+        place: &str,
+        entries: Range<usize>,
+        n_minor: usize,
+    ) -> Result<(Vec<u32>, Vec<f32>)> {
+        if entries.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let raw = self.indices.integers(entries.clone())?;
+        let values = self.data.floats(entries.clone())?;
+        if raw.len() != entries.len() || values.len() != entries.len() {
+            return Err(Error::invalid(
+                path,
+                place,
+                "fewer entries could be read than its shape says",
+            ));
+        }
+        let limit = u32::try_from(n_minor).unwrap_or(u32::MAX);
+        let mut indices = Vec::with_capacity(raw.len());
+        for (at, index) in raw.into_iter().enumerate() {
+            match u32::try_from(index) {
+                Ok(index) if index < limit => indices.push(index),
+                _ => {
+                    return Err(Error::invalid(
+                        path,
+                        join(place, "indices"),
+                        format!(
+                            "entry {} is {index}, expected 0..{n_minor}",
+                            entries.start + at
+                        ),
+                    )
+                    .with_hint("the file is damaged; save it again from its source"));
+                }
+            }
+        }
+        Ok((indices, values))
+    }
+
+    /// All entries of a matrix stored by columns, by rows.
+    fn sort(
+        &mut self,
+        path: &Path,
+        place: &str,
+        n_cells: usize,
+        n_genes: usize,
+    ) -> Result<RowSort> {
+        self.load_indptr(path, place, n_genes)?;
+        let ends = self.indptr.as_deref().unwrap_or_default();
+        let n_entries = self.data.len();
+        let mut sorted = RowSort::new(n_cells, n_entries as u64);
+        let mut gene = 0;
+        for begin in (0..n_entries).step_by(WINDOW) {
+            let window = begin..n_entries.min(begin + WINDOW);
+            let (cells, values) = self.entries(path, place, window, n_cells)?;
+            for (at, (cell, value)) in cells.into_iter().zip(values).enumerate() {
+                while ends[gene + 1] <= begin + at {
+                    gene += 1;
+                }
+                let column = u32::try_from(gene).unwrap_or(u32::MAX);
+                sorted
+                    .push(cell, column, value)
+                    .map_err(|cause| Error::read(path, place, cause))?;
+            }
+        }
+        Ok(sorted)
+    }
+}
+
+fn dense(
+    array: &dyn Array,
+    path: &Path,
+    place: &str,
+    rows: &Range<usize>,
+    n_genes: usize,
+) -> Result<Rows> {
+    let (mut indptr, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
+    let step = (WINDOW / n_genes.max(1)).max(1);
+    for begin in rows.clone().step_by(step) {
+        let window = begin..rows.end.min(begin + step);
+        let block = array.floats(window.clone())?;
+        if block.len() != window.len() * n_genes {
+            return Err(Error::invalid(
+                path,
+                place,
+                "fewer rows could be read than its shape says",
+            ));
+        }
+        for row in block.chunks_exact(n_genes.max(1)) {
+            for (gene, &value) in (0..).zip(row) {
+                // NaN differs from 0 and so is kept, for the check to find.
+                if value != 0.0 {
+                    indices.push(gene);
+                    values.push(value);
+                }
+            }
+            indptr.push(values.len());
+        }
+    }
+    Ok((indptr, indices, values))
+}
+
+fn shape(attributes: &Map<String, Value>) -> Option<(usize, usize)> {
+    let shape = attributes
+        .get("shape")
+        .or_else(|| attributes.get("h5sparse_shape"))?;
+    let [cells, genes] = shape.as_array()?.as_slice() else {
+        return None;
+    };
+    Some((
+        usize::try_from(cells.as_u64()?).ok()?,
+        usize::try_from(genes.as_u64()?).ok()?,
+    ))
+}

@@ -1,0 +1,188 @@
+//! [`TenX`]: the output of 10x Genomics' Cell Ranger, as `.h5` or as a folder of `matrix.mtx`.
+//!
+//! Genes are the features of type "Gene Expression"; antibody, CRISPR and other features are left
+//! out.
+
+pub(crate) mod h5;
+mod mtx;
+mod tables;
+
+use std::{
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    check::{self, Rows},
+    csr::Csr,
+    error::Result,
+    frame::{Column, Frame},
+    h5::H5Store,
+    source::{CellSource, Layer, MatrixSummary, Summary},
+};
+
+/// The feature type that is kept.
+const GENE_EXPRESSION: &str = "Gene Expression";
+
+/// Cell Ranger output, one matrix [`Layer::X`]. `obs` has no columns; `var` is indexed by gene
+/// symbol and has, named as scanpy names them, `gene_ids` (Ensembl) and, where the file has them,
+/// `feature_types` and `genome`.
+pub struct TenX {
+    summary: Summary,
+    barcodes: Vec<String>,
+    genes: Frame,
+    /// Gene index of each feature, `None` where the feature is left out.
+    kept: Vec<Option<u32>>,
+    features: Box<dyn Features>,
+}
+
+impl fmt::Debug for TenX {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("TenX").field(&self.summary).finish()
+    }
+}
+
+/// A matrix of cells × features of any type.
+trait Features: Send {
+    /// Cells `rows`; the values are not checked.
+    fn rows(&mut self, rows: &Range<usize>) -> Result<Rows>;
+}
+
+/// What each form of Cell Ranger output opens to.
+struct Parts {
+    path: PathBuf,
+    format: &'static str,
+    /// Entries, of all features.
+    n_stored: u64,
+    dtype: String,
+    barcodes: Vec<String>,
+    table: Frame,
+    features: Box<dyn Features>,
+}
+
+impl TenX {
+    /// Opens the genome groups of an HDF5 file.
+    pub(crate) fn open_h5(
+        store: &H5Store,
+        format: &'static str,
+        groups: &[String],
+    ) -> Result<Self> {
+        h5::open(store, format, groups).map(Self::new)
+    }
+
+    /// Opens a folder that holds `matrix.mtx` or `matrix.mtx.gz`, with or without a prefix.
+    pub(crate) fn open_folder(path: &Path) -> Result<Self> {
+        Self::open_matrix(&tables::find_matrix(path)?)
+    }
+
+    /// Opens a `matrix.mtx` or `matrix.mtx.gz` whose tables are beside it.
+    pub(crate) fn open_matrix(path: &Path) -> Result<Self> {
+        mtx::open(path).map(Self::new)
+    }
+
+    fn new(parts: Parts) -> Self {
+        let (genes, kept) = select(parts.table);
+        let summary = Summary {
+            path: parts.path,
+            format: parts.format.into(),
+            n_cells: parts.barcodes.len(),
+            matrices: vec![MatrixSummary {
+                layer: Layer::X,
+                n_genes: genes.len(),
+                n_stored: parts.n_stored,
+                encoding: "csr",
+                dtype: parts.dtype,
+            }],
+            elements: Vec::new(),
+        };
+        Self {
+            summary,
+            barcodes: parts.barcodes,
+            genes,
+            kept,
+            features: parts.features,
+        }
+    }
+}
+
+/// The rows of `features` that are genes, and where each feature went.
+fn select(mut features: Frame) -> (Frame, Vec<Option<u32>>) {
+    let types = features.column("feature_types").map(Column::labels);
+    let is_gene: Vec<bool> = (0..features.len())
+        .map(|row| {
+            types
+                .as_ref()
+                .is_none_or(|types| types[row].as_deref() == Some(GENE_EXPRESSION))
+        })
+        .collect();
+    let mut next = 0..;
+    let kept = is_gene
+        .iter()
+        .map(|&gene| if gene { next.next() } else { None })
+        .collect();
+    let mut row = 0..;
+    let mut keep = || row.next().is_some_and(|row: usize| is_gene[row]);
+    features.index.retain(|_| keep());
+    for (_, column) in &mut features.columns {
+        if let Column::Text(values) = column {
+            let mut row = 0..;
+            values.retain(|_| row.next().is_some_and(|row: usize| is_gene[row]));
+        }
+    }
+    (features, kept)
+}
+
+impl CellSource for TenX {
+    fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    fn obs(&self) -> Result<Frame> {
+        Ok(Frame {
+            index_name: "_index".into(),
+            index: self.barcodes.clone(),
+            columns: Vec::new(),
+        })
+    }
+
+    fn var(&self, layer: &Layer) -> Result<Frame> {
+        match layer {
+            Layer::X => Ok(self.genes.clone()),
+            _ => Err(self.summary.missing(layer)),
+        }
+    }
+
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
+        if *layer != Layer::X {
+            return Err(self.summary.missing(layer));
+        }
+        self.summary.check_rows(layer, &rows)?;
+        let (mut indptr, mut columns, mut values) = self.features.rows(&rows)?;
+        if self.kept.len() > self.genes.len() {
+            let mut kept = 0;
+            let mut begin = 0;
+            for end in &mut indptr[1..] {
+                for entry in begin..*end {
+                    if let Some(gene) = self.kept[columns[entry] as usize] {
+                        columns[kept] = gene;
+                        values[kept] = values[entry];
+                        kept += 1;
+                    }
+                }
+                begin = std::mem::replace(end, kept);
+            }
+            columns.truncate(kept);
+            values.truncate(kept);
+        }
+        let parts = (indptr, columns, values);
+        check::block(
+            &self.summary.path,
+            "matrix",
+            &rows,
+            self.genes.len(),
+            parts,
+            |gene| self.genes.index.get(gene).cloned(),
+        )
+    }
+}

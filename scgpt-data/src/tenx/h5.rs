@@ -1,0 +1,182 @@
+//! Cell Ranger `.h5`: one group `matrix` (version 3 and later), or one group a genome (before).
+//!
+//! The stored matrix is features × cells by columns, which is cells × features by rows. Several
+//! genome groups have the same cells; their genes are put side by side.
+
+use std::{ops::Range, path::PathBuf};
+
+use crate::{
+    anndata::{
+        matrix::Sparse,
+        store::{Dtype, Node, Store, join},
+    },
+    check::Rows,
+    error::{Error, Result},
+    frame::{Column, Frame},
+    h5::H5Store,
+    tenx::{Features, Parts},
+};
+
+/// The format and the groups of a 10x file, or `None`.
+pub(crate) fn recognise(
+    store: &H5Store,
+    members: &[String],
+) -> Result<Option<(&'static str, Vec<String>)>> {
+    if store.node("matrix/features")?.is_some() {
+        return Ok(Some(("10x h5 (v3)", vec!["matrix".into()])));
+    }
+    let mut genomes = Vec::new();
+    for name in members {
+        if store.node(&join(name, "genes"))?.is_some()
+            && store.node(&join(name, "barcodes"))?.is_some()
+        {
+            genomes.push(name.clone());
+        }
+    }
+    Ok((!genomes.is_empty()).then_some(("10x h5 (v2)", genomes)))
+}
+
+/// Opens the groups found by [`recognise`].
+pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> Result<Parts> {
+    let (mut genomes, mut table, mut barcodes) = (Vec::new(), Frame::default(), None);
+    let (mut n_stored, mut dtype) = (0, String::new());
+    table.index_name = "gene_symbols".into();
+    let (mut ids, mut types, mut genome_names) = (Vec::new(), Vec::new(), Vec::new());
+    for group in groups {
+        let shape = numbers(store, &join(group, "shape"))?;
+        let &[n_features, n_cells] = shape.as_slice() else {
+            return Err(Error::invalid(
+                store.path(),
+                join(group, "shape"),
+                "expected two numbers",
+            ));
+        };
+        let text = |name: &str, length| texts(store, &join(group, name), length);
+        let cells = text("barcodes", n_cells)?;
+        if barcodes.as_ref().is_some_and(|others| *others != cells) {
+            return Err(Error::invalid(store.path(), group, "the genomes have different cells")
+                .with_hint("write one genome to a file of its own, for example with scanpy.read_10x_h5(path, genome=…)"));
+        }
+        barcodes = Some(cells);
+        if group == "matrix" && store.node("matrix/features")?.is_some() {
+            table.index.extend(text("features/name", n_features)?);
+            ids.extend(text("features/id", n_features)?);
+            types.extend(text("features/feature_type", n_features)?);
+            if store.node("matrix/features/genome")?.is_some() {
+                genome_names.extend(text("features/genome", n_features)?);
+            }
+        } else {
+            table.index.extend(text("gene_names", n_features)?);
+            ids.extend(text("genes", n_features)?);
+            genome_names.extend(std::iter::repeat_n(group.clone(), n_features));
+        }
+        let sparse = Sparse::open(store, group)?;
+        n_stored += sparse.stored().1;
+        sparse.stored().0.clone_into(&mut dtype);
+        genomes.push(Genome {
+            group: group.clone(),
+            sparse,
+            n_features,
+        });
+    }
+    for (name, values) in [
+        ("gene_ids", ids),
+        ("feature_types", types),
+        ("genome", genome_names),
+    ] {
+        if !values.is_empty() {
+            table.columns.push((
+                name.into(),
+                Column::Text(values.into_iter().map(Some).collect()),
+            ));
+        }
+    }
+    let barcodes = barcodes.unwrap_or_default();
+    Ok(Parts {
+        path: store.path().into(),
+        format,
+        n_stored,
+        dtype,
+        table,
+        features: Box::new(Genomes {
+            path: store.path().into(),
+            n_cells: barcodes.len(),
+            genomes,
+        }),
+        barcodes,
+    })
+}
+
+struct Genomes {
+    path: PathBuf,
+    n_cells: usize,
+    genomes: Vec<Genome>,
+}
+
+struct Genome {
+    group: String,
+    sparse: Sparse,
+    n_features: usize,
+}
+
+impl Features for Genomes {
+    fn rows(&mut self, rows: &Range<usize>) -> Result<Rows> {
+        let mut blocks = Vec::with_capacity(self.genomes.len());
+        let mut first = 0;
+        for Genome {
+            group,
+            sparse,
+            n_features,
+        } in &mut self.genomes
+        {
+            let mut block = sparse.rows(&self.path, group, rows, self.n_cells, *n_features)?;
+            block.1.iter_mut().for_each(|feature| *feature += first);
+            first += u32::try_from(*n_features).unwrap_or(u32::MAX);
+            blocks.push(block);
+        }
+        if blocks.len() == 1 {
+            return Ok(blocks.swap_remove(0));
+        }
+        let (mut indptr, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
+        for row in 0..rows.len() {
+            for (ends, block_columns, block_values) in &blocks {
+                columns.extend_from_slice(&block_columns[ends[row]..ends[row + 1]]);
+                values.extend_from_slice(&block_values[ends[row]..ends[row + 1]]);
+            }
+            indptr.push(values.len());
+        }
+        Ok((indptr, columns, values))
+    }
+}
+
+fn numbers(store: &H5Store, place: &str) -> Result<Vec<usize>> {
+    match store.node(place)? {
+        Some(Node::Array(array)) if matches!(array.dtype(), Dtype::Integer(_)) => {
+            let numbers = array.integers(0..array.len())?;
+            Ok(numbers
+                .into_iter()
+                .filter_map(|number| usize::try_from(number).ok())
+                .collect())
+        }
+        _ => Err(Error::invalid(
+            store.path(),
+            place,
+            "missing, or not whole numbers",
+        )),
+    }
+}
+
+fn texts(store: &H5Store, place: &str, length: usize) -> Result<Vec<String>> {
+    let texts = match store.node(place)? {
+        Some(Node::Array(array)) if *array.dtype() == Dtype::Text => array.texts()?,
+        _ => return Err(Error::invalid(store.path(), place, "missing, or not text")),
+    };
+    if texts.len() != length {
+        let problem = format!(
+            "{} entries, expected {length}, as `shape` says",
+            texts.len()
+        );
+        return Err(Error::invalid(store.path(), place, problem));
+    }
+    Ok(texts)
+}

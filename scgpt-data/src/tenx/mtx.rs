@@ -1,0 +1,227 @@
+//! `matrix.mtx(.gz)`: features × cells in the Matrix Market coordinate format, in any order.
+
+use std::{
+    io::BufRead,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    check::Rows,
+    error::{self, Error, Result},
+    rowsort::RowSort,
+    tenx::{Features, Parts, tables},
+};
+
+/// Reads the header of a matrix and the tables beside it.
+pub(super) fn open(path: &Path) -> Result<Parts> {
+    let mut lines = Lines::open(path)?;
+    let header = Header::read(&mut lines)?;
+    let (barcodes, table) = tables::read(path)?;
+    if (table.len(), barcodes.len()) != (header.n_features, header.n_cells) {
+        return Err(Error::invalid(
+            path,
+            "size line",
+            format!(
+                "{} × {}, but the tables beside it have {} features and {} barcodes",
+                header.n_features,
+                header.n_cells,
+                table.len(),
+                barcodes.len()
+            ),
+        )
+        .with_hint(
+            "10x matrices are features × barcodes; check that the three files belong together",
+        ));
+    }
+    Ok(Parts {
+        path: path.into(),
+        format: "10x mtx",
+        n_stored: header.n_entries,
+        dtype: header.field.clone(),
+        barcodes,
+        table,
+        features: Box::new(Matrix {
+            path: path.into(),
+            sorted: None,
+        }),
+    })
+}
+
+struct Matrix {
+    path: PathBuf,
+    /// Filled by one pass over the file on the first read.
+    sorted: Option<RowSort>,
+}
+
+impl Features for Matrix {
+    fn rows(&mut self, rows: &Range<usize>) -> Result<Rows> {
+        let sorted = match &mut self.sorted {
+            Some(sorted) => sorted,
+            none => none.insert(sort(&self.path)?),
+        };
+        sorted
+            .read(rows.clone())
+            .map_err(|cause| Error::read(&self.path, "entries", cause))
+    }
+}
+
+struct Header {
+    /// `integer`, `real` or `pattern`.
+    field: String,
+    n_features: usize,
+    n_cells: usize,
+    n_entries: u64,
+}
+
+impl Header {
+    fn read(lines: &mut Lines) -> Result<Self> {
+        let banner = lines
+            .next()?
+            .map(|line| String::from_utf8_lossy(line).to_ascii_lowercase());
+        let banner = banner.unwrap_or_default();
+        let words: Vec<&str> = banner.split_whitespace().collect();
+        let &[
+            "%%matrixmarket",
+            "matrix",
+            "coordinate",
+            field @ ("integer" | "real" | "pattern"),
+            "general",
+        ] = words.as_slice()
+        else {
+            return Err(lines.invalid(format!(
+                "`{banner}`, expected `%%MatrixMarket matrix coordinate integer general` (or real, pattern)"
+            )));
+        };
+        while let Some(line) = lines.next()? {
+            if line.starts_with(b"%") {
+                continue;
+            }
+            let size: Option<Vec<u64>> = words_of(line).map(whole).collect();
+            let Some(&[features, cells, n_entries]) = size.as_deref() else {
+                break;
+            };
+            let (Ok(n_features), Ok(n_cells)) = (u32::try_from(features), u32::try_from(cells))
+            else {
+                break;
+            };
+            return Ok(Self {
+                field: field.into(),
+                n_features: n_features as usize,
+                n_cells: n_cells as usize,
+                n_entries,
+            });
+        }
+        Err(lines.invalid("expected the size: features, cells, entries".into()))
+    }
+}
+
+fn sort(path: &Path) -> Result<RowSort> {
+    let mut lines = Lines::open(path)?;
+    let header = Header::read(&mut lines)?;
+    let mut sorted = RowSort::new(header.n_cells, header.n_entries);
+    let is_pattern = header.field == "pattern";
+    let mut n_entries = 0;
+    while let Some(line) = lines.next()? {
+        let Some((feature, cell, value)) = entry(line, is_pattern) else {
+            return Err(lines.invalid("expected a feature, a cell and a value".into()));
+        };
+        if feature > header.n_features as u64 || cell > header.n_cells as u64 {
+            return Err(lines.invalid(format!(
+                "entry ({feature}, {cell}) outside {} × {}",
+                header.n_features, header.n_cells
+            )));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "both are at most u32::MAX")]
+        let (row, column) = ((cell - 1) as u32, (feature - 1) as u32);
+        sorted
+            .push(row, column, value)
+            .map_err(|cause| Error::read(path, "entries", cause))?;
+        n_entries += 1;
+    }
+    if n_entries != header.n_entries {
+        return Err(lines.invalid(format!(
+            "the file ends after {n_entries} entries, its header says {}",
+            header.n_entries
+        )));
+    }
+    Ok(sorted)
+}
+
+/// Lines that are not blank, counted.
+struct Lines {
+    path: PathBuf,
+    reader: Box<dyn BufRead + Send>,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self> {
+        let reader = tables::open(path).map_err(|cause| Error::open(path, cause))?;
+        Ok(Self {
+            path: path.into(),
+            reader,
+            line: Vec::new(),
+            number: 0,
+        })
+    }
+
+    fn next(&mut self) -> Result<Option<&[u8]>> {
+        loop {
+            self.line.clear();
+            self.number += 1;
+            let read = self.reader.read_until(b'\n', &mut self.line);
+            match read.map_err(|cause| self.fault(cause.into()))? {
+                0 => return Ok(None),
+                _ if self.line.trim_ascii().is_empty() => {}
+                _ => return Ok(Some(self.line.trim_ascii())),
+            }
+        }
+    }
+
+    fn fault(&self, cause: error::Source) -> Error {
+        Error::read(&self.path, format!("line {}", self.number), cause)
+    }
+
+    fn invalid(&self, problem: String) -> Error {
+        Error::invalid(&self.path, format!("line {}", self.number), problem)
+            .with_hint("the file is damaged or incomplete; copy it again")
+    }
+}
+
+/// Feature and cell, counted from 1, and value; 1 in a pattern.
+fn entry(line: &[u8], is_pattern: bool) -> Option<(u64, u64, f32)> {
+    let mut words = words_of(line);
+    let feature = words
+        .next()
+        .and_then(whole)
+        .filter(|&feature| feature > 0)?;
+    let cell = words.next().and_then(whole).filter(|&cell| cell > 0)?;
+    let value = if is_pattern {
+        1.0
+    } else {
+        number(words.next()?)?
+    };
+    Some((feature, cell, value))
+}
+
+fn words_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| byte.is_ascii_whitespace())
+        .filter(|word| !word.is_empty())
+}
+
+/// A whole number without sign.
+fn whole(word: &[u8]) -> Option<u64> {
+    word.iter().try_fold(0_u64, |number, &byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+fn number(word: &[u8]) -> Option<f32> {
+    // Counts are by far the most frequent.
+    whole(word)
+        .map(|number| number as f32)
+        .or_else(|| std::str::from_utf8(word).ok()?.parse().ok())
+}

@@ -1,0 +1,286 @@
+//! [`ZarrStore`]: a zarr folder or zip, version 2 or 3, as a [`Store`].
+//!
+//! Every array is opened in a storage rooted at its own folder, so that names which zarr reserves
+//! (`__categories`) and arrays of records elsewhere in the tree do not matter.
+
+mod dtype;
+mod files;
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::{Map, Value};
+use zarrs::{
+    array::{
+        Array as Zarr, ArrayBytes, ArrayMetadata, ArrayShardedExt, ArrayShardedReadableExt,
+        ArrayShardedReadableExtCache, ArraySubset, CodecOptions, ElementOwned,
+        chunk_cache::{ChunkCache, ChunkCacheDecodedLruSizeLimit},
+    },
+    storage::ReadableStorageTraits,
+};
+
+use crate::{
+    anndata::{
+        records,
+        store::{Array, Dtype, Field, Node, Store, join},
+    },
+    error::{self, Error, Result},
+    zarr::files::Files,
+};
+
+/// Decoded chunks kept for one array, so that windows which share a chunk decode it once.
+const CHUNK_CACHE_BYTES: u64 = 32 << 20;
+
+/// An open zarr hierarchy.
+pub(crate) struct ZarrStore {
+    path: PathBuf,
+    files: Files,
+    version: u8,
+}
+
+impl ZarrStore {
+    /// Opens a zarr folder, or a zip of one.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let files = Files::open(path).map_err(|cause| Error::open(path, cause))?;
+        let mut store = Self {
+            path: path.into(),
+            files,
+            version: 2,
+        };
+        if store.json("zarr.json")?.is_some() {
+            store.version = 3;
+        } else if store.json(".zgroup")?.is_none() {
+            return Err(Error::open(
+                path,
+                "it holds neither `zarr.json` nor `.zgroup`",
+            ));
+        }
+        Ok(store)
+    }
+
+    fn json(&self, place: &str) -> Result<Option<Value>> {
+        let read = |cause: error::Source| Error::read(&self.path, place, cause);
+        let Some(bytes) = self.files.get(place).map_err(|cause| read(cause.into()))? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|cause| read(cause.into()))
+    }
+
+    fn array(&self, place: &str, mut metadata: Value) -> Result<Box<dyn Array>> {
+        let read = |cause: error::Source| Error::read(&self.path, place, cause);
+        let (dtype, text) = dtype::of(&mut metadata);
+        let metadata = if metadata["zarr_format"] == 3 {
+            serde_json::from_value(metadata).map(ArrayMetadata::V3)
+        } else {
+            serde_json::from_value(metadata).map(ArrayMetadata::V2)
+        }
+        .map_err(|cause| read(cause.into()))?;
+        let storage = self
+            .files
+            .storage(place)
+            .map_err(|cause| read(cause.into()))?;
+        let array =
+            Zarr::new_with_metadata(storage, "/", metadata).map_err(|cause| read(cause.into()))?;
+        let shape = array
+            .shape()
+            .iter()
+            .map(|&length| usize::try_from(length))
+            .collect::<Result<_, _>>()
+            .map_err(|cause| read(cause.into()))?;
+        let array = Arc::new(array);
+        let chunks = if array.is_sharded() {
+            Chunks::Shards(ArrayShardedReadableExtCache::new(&array))
+        } else {
+            Chunks::Plain(ChunkCacheDecodedLruSizeLimit::new(
+                array.clone(),
+                CHUNK_CACHE_BYTES,
+            ))
+        };
+        Ok(Box::new(ZarrArray {
+            path: self.path.clone(),
+            place: place.into(),
+            array,
+            chunks,
+            shape,
+            dtype,
+            text,
+        }))
+    }
+}
+
+impl Store for ZarrStore {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn format(&self) -> String {
+        format!("AnnData-zarr v{}{}", self.version, self.files.suffix())
+    }
+
+    fn node(&self, place: &str) -> Result<Option<Node>> {
+        if self.version == 3 {
+            return Ok(match self.json(&join(place, "zarr.json"))? {
+                Some(metadata) if metadata["node_type"] == "array" => {
+                    Some(Node::Array(self.array(place, metadata)?))
+                }
+                Some(_) => Some(Node::Group),
+                None => None,
+            });
+        }
+        if let Some(metadata) = self.json(&join(place, ".zarray"))? {
+            return Ok(Some(Node::Array(self.array(place, metadata)?)));
+        }
+        Ok(self.json(&join(place, ".zgroup"))?.map(|_| Node::Group))
+    }
+
+    fn children(&self, place: &str) -> Result<Vec<String>> {
+        self.files
+            .folders(place)
+            .map_err(|cause| Error::read(&self.path, place, cause))
+    }
+
+    fn attributes(&self, place: &str) -> Result<Map<String, Value>> {
+        let attributes = if self.version == 3 {
+            self.json(&join(place, "zarr.json"))?
+                .map(|mut metadata| metadata["attributes"].take())
+        } else {
+            self.json(&join(place, ".zattrs"))?
+        };
+        Ok(match attributes {
+            Some(Value::Object(attributes)) => attributes,
+            _ => Map::new(),
+        })
+    }
+}
+
+struct ZarrArray {
+    path: PathBuf,
+    place: String,
+    array: Arc<Zarr<dyn ReadableStorageTraits>>,
+    chunks: Chunks,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    /// How the bytes of fixed-width text are decoded.
+    text: Option<Field>,
+}
+
+enum Chunks {
+    Plain(ChunkCacheDecodedLruSizeLimit),
+    /// The inner chunks of a shard are read one by one, through its cached index.
+    Shards(ArrayShardedReadableExtCache),
+}
+
+impl ZarrArray {
+    fn get<T: ElementOwned>(&self, rows: Range<usize>) -> Result<Vec<T>> {
+        let mut ranges: Vec<Range<u64>> =
+            self.shape.iter().map(|&length| 0..length as u64).collect();
+        if let Some(first) = ranges.first_mut() {
+            *first = rows.start as u64..rows.end as u64;
+        }
+        let subset = ArraySubset::new_with_ranges(&ranges);
+        let options = CodecOptions::default();
+        match &self.chunks {
+            Chunks::Plain(cache) => cache.retrieve_array_subset(&subset, &options),
+            Chunks::Shards(cache) => self
+                .array
+                .retrieve_array_subset_sharded_opt(cache, &subset, &options),
+        }
+        .map_err(|cause| Error::read(&self.path, &self.place, cause))
+    }
+}
+
+/// Reads with the stored type and converts each element.
+macro_rules! numbers {
+    ($array:expr, $rows:expr, $target:ty) => {{
+        let (array, rows): (&ZarrArray, Range<usize>) = ($array, $rows);
+        macro_rules! read {
+            ($stored:ty) => {
+                array
+                    .get::<$stored>(rows)?
+                    .into_iter()
+                    .map(|value| value as $target)
+                    .collect()
+            };
+        }
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_possible_wrap,
+            clippy::cast_lossless,
+            clippy::unnecessary_cast,
+            reason = "rounding to the type asked for is the purpose"
+        )]
+        let values = match array.dtype.name() {
+            "bool" => array
+                .get::<bool>(rows)?
+                .into_iter()
+                .map(|value| u8::from(value) as $target)
+                .collect(),
+            "int8" => read!(i8),
+            "int16" => read!(i16),
+            "int32" => read!(i32),
+            "int64" => read!(i64),
+            "uint8" => read!(u8),
+            "uint16" => read!(u16),
+            "uint32" => read!(u32),
+            "uint64" => read!(u64),
+            "float32" => read!(f32),
+            "float64" => read!(f64),
+            other => {
+                let problem = format!("elements of type {other}, expected numbers");
+                return Err(Error::invalid(&array.path, &array.place, problem));
+            }
+        };
+        Ok(values)
+    }};
+}
+
+impl Array for ZarrArray {
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn dtype(&self) -> &Dtype {
+        &self.dtype
+    }
+
+    fn floats(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+        numbers!(self, rows, f32)
+    }
+
+    fn doubles(&self, rows: Range<usize>) -> Result<Vec<f64>> {
+        numbers!(self, rows, f64)
+    }
+
+    fn integers(&self, rows: Range<usize>) -> Result<Vec<i64>> {
+        numbers!(self, rows, i64)
+    }
+
+    fn texts(&self) -> Result<Vec<String>> {
+        match &self.text {
+            None => self.get(0..self.len()),
+            Some(field) => {
+                let bytes = self.bytes()?;
+                Ok(bytes
+                    .chunks_exact(field.size.max(1))
+                    .map(|cell| records::text(field, cell))
+                    .collect())
+            }
+        }
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>> {
+        let bytes = self
+            .array
+            .retrieve_array_subset::<ArrayBytes<'static>>(&self.array.subset_all())
+            .map_err(|cause| Error::read(&self.path, &self.place, cause))?;
+        let bytes = bytes
+            .into_fixed()
+            .map_err(|cause| Error::read(&self.path, &self.place, cause))?;
+        Ok(bytes.into_owned())
+    }
+}
