@@ -129,7 +129,11 @@ impl Store for H5Store {
         })?;
         Ok(attributes
             .into_iter()
-            .map(|(name, value)| (name, json_of(&value)))
+            .map(|(name, value)| match json_of(&value) {
+                // The library hands out a list of one text as the text.
+                Value::String(only) if name == "column-order" => (name, json!([only])),
+                value => (name, value),
+            })
             .collect())
     }
 }
@@ -293,7 +297,7 @@ fn field_kind(datatype: &Datatype) -> (FieldKind, bool, usize) {
     }
 }
 
-/// Attributes are text and numbers; others become `null`. A list of one text comes as the text.
+/// Attributes are text and numbers; others become `null`.
 fn json_of(value: &AttrValue) -> Value {
     match value {
         AttrValue::I32Array(items) => json!(items),

@@ -60,8 +60,14 @@ const ROWS: usize = 1024;
 impl Additions {
     /// That there is one row a cell.
     fn check(&self, n_cells: usize) -> Result<()> {
-        let obsm = self.obsm.iter().map(|(name, rows)| ("obsm", name, rows.n_rows()));
-        let obs = self.obs.iter().map(|(name, column)| ("obs", name, column.len()));
+        let obsm = self
+            .obsm
+            .iter()
+            .map(|(name, rows)| ("obsm", name, rows.n_rows()));
+        let obs = self
+            .obs
+            .iter()
+            .map(|(name, column)| ("obs", name, column.len()));
         match obsm.chain(obs).find(|(.., rows)| *rows != n_cells) {
             Some((group, name, rows)) => Err(Error::Option(format!(
                 "the new `{group}/{name}` has {rows} rows, but there are {n_cells} cells"
@@ -91,8 +97,7 @@ impl Additions {
     }
 
     fn write_obs(&self, sink: &mut dyn Sink) -> Result<()> {
-        let order = sink.attrs("obs")?.remove("column-order").map(anndata::list);
-        let mut order = match order {
+        let mut order = match sink.attrs("obs")?.remove("column-order") {
             Some(Value::Array(names)) => names,
             _ => Vec::new(),
         };
@@ -150,7 +155,11 @@ pub fn save_copy(
         _ => Box::new(ZarrStore::open(input)?),
     };
     let Some(n_cells) = frame::len(store.as_ref(), "obs")? else {
-        return Err(Error::invalid(input, "obs", "the table of cells is missing"));
+        return Err(Error::invalid(
+            input,
+            "obs",
+            "the table of cells is missing",
+        ));
     };
     additions.check(n_cells)?;
 

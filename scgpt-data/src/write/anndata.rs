@@ -257,14 +257,6 @@ fn json_list(sink: &mut dyn Sink, path: &str, items: &[Value]) -> Result<()> {
     array(sink, path, dtype, &shape, &bytes, &dense())
 }
 
-/// A list of one, where a storage hands that out as its item.
-pub(super) fn list(value: Value) -> Value {
-    match value {
-        Value::String(_) => Value::Array(vec![value]),
-        value => value,
-    }
-}
-
 /// A slash in a name would make a path of it.
 fn json_dict<'a>(
     sink: &mut dyn Sink,

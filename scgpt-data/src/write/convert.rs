@@ -1,7 +1,6 @@
 //! Copies between containers, element by element.
 
 use super::{
-    anndata,
     element::{self, Attrs, Sink},
     table,
 };
@@ -49,7 +48,11 @@ fn element(
                 element(store, &join(place, &name), sink, skipped, tables)?;
             }
         }
-        Ok(Some(Node::Array(_))) if attrs.get("encoding-type").is_some_and(|kind| kind == "null") => {
+        Ok(Some(Node::Array(_)))
+            if attrs
+                .get("encoding-type")
+                .is_some_and(|kind| kind == "null") =>
+        {
             sink.null(place, &attrs)?;
         }
         Ok(Some(Node::Array(array))) => match array.dtype() {
@@ -120,12 +123,9 @@ fn attributes(store: &dyn Store, place: &str) -> Result<Attrs> {
         attrs.insert("categories".into(), beside.into());
     }
     attrs.retain(|_, value| !value.is_null());
-    for (name, value) in &mut attrs {
-        match name.as_str() {
-            "column-order" => *value = anndata::list(value.take()),
-            "ordered" if value.is_number() => *value = (*value != 0).into(),
-            _ => {}
-        }
+    // HDF5 has truth values by way of numbers only.
+    if let Some(ordered) = attrs.get_mut("ordered").filter(|value| value.is_number()) {
+        *ordered = (*ordered != 0).into();
     }
     Ok(attrs)
 }

@@ -178,7 +178,9 @@ impl H5Sink {
                 .find_map(|(other, link)| (other == name).then_some(link))
                 .ok_or_else(|| io::Error::other(format!("`{name}` of `{path}` is missing")))?;
             let Link::Group(group) = link else {
-                return Err(io::Error::other(format!("`{name}` of `{path}` is no group")));
+                return Err(io::Error::other(format!(
+                    "`{name}` of `{path}` is no group"
+                )));
             };
             node = group;
         }
