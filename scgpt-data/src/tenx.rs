@@ -121,16 +121,18 @@ fn select(mut features: Frame) -> (Frame, Vec<Option<u32>>) {
         .iter()
         .map(|&gene| if gene { next.next() } else { None })
         .collect();
-    let mut row = 0..;
-    let mut keep = || row.next().is_some_and(|row: usize| is_gene[row]);
-    features.index.retain(|_| keep());
+    retain(&mut features.index, &is_gene);
     for (_, column) in &mut features.columns {
         if let Column::Text(values) = column {
-            let mut row = 0..;
-            values.retain(|_| row.next().is_some_and(|row: usize| is_gene[row]));
+            retain(values, &is_gene);
         }
     }
     (features, kept)
+}
+
+fn retain<T>(rows: &mut Vec<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    rows.retain(|_| keep.next() == Some(&true));
 }
 
 impl CellSource for TenX {

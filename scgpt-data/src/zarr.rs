@@ -80,10 +80,7 @@ impl ZarrStore {
             serde_json::from_value(metadata).map(ArrayMetadata::V2)
         }
         .map_err(|cause| read(cause.into()))?;
-        let storage = self
-            .files
-            .storage(place)
-            .map_err(|cause| read(cause.into()))?;
+        let storage = self.files.storage(place).map_err(read)?;
         let array =
             Zarr::new_with_metadata(storage, "/", metadata).map_err(|cause| read(cause.into()))?;
         let shape = array

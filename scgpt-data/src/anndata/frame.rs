@@ -70,6 +70,8 @@ fn group(store: &dyn Store, place: &str) -> Result<Frame> {
             .iter()
             .filter_map(|name| name.as_str().map(str::to_owned))
             .collect(),
+        // In HDF5 a list of one reads like the one.
+        Some(Value::String(name)) => vec![name.clone()],
         // An empty list may be stored as an empty list of numbers.
         Some(_) => Vec::new(),
         None => store.children(place)?,

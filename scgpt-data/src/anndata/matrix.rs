@@ -45,6 +45,10 @@ impl Matrix {
             None => return Ok(None),
             Some(Node::Array(array)) => match array.shape() {
                 &[n_cells, n_genes] => (n_cells, n_genes, Form::Dense(array)),
+                // How anndata writes `None`.
+                [] if store.attributes(place)?.get("encoding-type") == Some(&"null".into()) => {
+                    return Ok(None);
+                }
                 shape => {
                     return Err(invalid(format!("shape {shape:?}, expected cells × genes")));
                 }

@@ -60,7 +60,14 @@ pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> 
         barcodes = Some(cells);
         if group == "matrix" && store.node("matrix/features")?.is_some() {
             table.index.extend(text("features/name", n_features)?);
-            ids.extend(text("features/id", n_features)?);
+            // Probe-level files have the probe in `id` and its gene in `gene_id`.
+            let is_probes = store.node("matrix/features/gene_id")?.is_some();
+            let id = if is_probes {
+                "features/gene_id"
+            } else {
+                "features/id"
+            };
+            ids.extend(text(id, n_features)?);
             types.extend(text("features/feature_type", n_features)?);
             if store.node("matrix/features/genome")?.is_some() {
                 genome_names.extend(text("features/genome", n_features)?);
@@ -101,7 +108,7 @@ pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> 
         features: Box::new(Genomes {
             path: store.path().into(),
             n_cells: barcodes.len(),
-            genomes,
+            members: genomes,
         }),
         barcodes,
     })
@@ -110,7 +117,7 @@ pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> 
 struct Genomes {
     path: PathBuf,
     n_cells: usize,
-    genomes: Vec<Genome>,
+    members: Vec<Genome>,
 }
 
 struct Genome {
@@ -121,13 +128,13 @@ struct Genome {
 
 impl Features for Genomes {
     fn rows(&mut self, rows: &Range<usize>) -> Result<Rows> {
-        let mut blocks = Vec::with_capacity(self.genomes.len());
+        let mut blocks = Vec::with_capacity(self.members.len());
         let mut first = 0;
         for Genome {
             group,
             sparse,
             n_features,
-        } in &mut self.genomes
+        } in &mut self.members
         {
             let mut block = sparse.rows(&self.path, group, rows, self.n_cells, *n_features)?;
             block.1.iter_mut().for_each(|feature| *feature += first);

@@ -207,7 +207,7 @@ fn entry(line: &[u8], is_pattern: bool) -> Option<(u64, u64, f32)> {
 }
 
 fn words_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| byte.is_ascii_whitespace())
+    line.split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty())
 }
 

@@ -54,7 +54,7 @@ pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
 
 fn as_bytes(metadata: &mut Value, size: usize) {
     metadata["dtype"] = json!(format!("|V{size}"));
-    metadata["fill_value"] = Value::Null;
+    metadata["fill_value"] = json!(vec![0; size]);
 }
 
 /// A member `[name, dtype]` or `[name, dtype, shape]` that begins at `end`, which moves behind it.
