@@ -148,8 +148,6 @@ pub fn save_copy(
         )));
     }
     let place = Place::new(output)?;
-    let failed = |error: io::Error| Error::write(output, error);
-    let copy = place.path();
     let store: Box<dyn Store> = match Container::of(input)? {
         Container::Hdf5 => Box::new(H5Store::open(input)?),
         _ => Box::new(ZarrStore::open(input)?),
@@ -165,46 +163,46 @@ pub fn save_copy(
 
     let mut report = CopyReport::default();
     let skipped = &mut report.skipped;
-    let sink: Option<Box<dyn Sink>> = match (Container::of(input)?, Container::named(output)) {
-        (Container::Hdf5, Container::Hdf5) => {
-            copy::copy(input, &copy).map_err(failed)?;
-            match H5Sink::extend(&copy, output) {
-                Ok(sink) => Some(Box::new(sink)),
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    fs::remove_file(&copy).map_err(failed)?;
-                    None
-                }
-                Err(error) => return Err(failed(error)),
-            }
+    let mut sink = if let Some(mut sink) = extend(input, output, &place)? {
+        for table in ["obs", "obsm"] {
+            table::split(store.as_ref(), table, sink.as_mut(), skipped)?;
         }
-        (Container::Zarr, Container::Zarr) => {
-            copy::copy(input, &copy).map_err(failed)?;
-            Some(Box::new(ZarrSink::extend(&copy, output)?))
-        }
-        (Container::Zip, Container::Zarr) => {
-            copy::unzip(input, &copy).map_err(failed)?;
-            Some(Box::new(ZarrSink::extend(&copy, output)?))
-        }
-        _ => None,
-    };
-    let mut sink = match sink {
-        Some(mut sink) => {
-            for place in ["obs", "obsm"] {
-                table::split(store.as_ref(), place, sink.as_mut(), skipped)?;
-            }
-            sink
-        }
-        None => {
-            let mut sink = Container::named(output).create(&place, output)?;
-            convert::convert(store.as_ref(), sink.as_mut(), skipped)?;
-            sink
-        }
+        sink
+    } else {
+        let mut sink = Container::named(output).create(&place, output)?;
+        convert::convert(store.as_ref(), sink.as_mut(), skipped)?;
+        sink
     };
     additions.write(sink.as_mut())?;
     sink.finish()?;
     drop(sink);
     place.publish()?;
     Ok(report)
+}
+
+/// A copy of `input` at `place` that can be extended; `None` if its elements have to be written
+/// anew, into another container or because the file cannot grow.
+fn extend(input: &Path, output: &Path, place: &Place) -> Result<Option<Box<dyn Sink>>> {
+    let failed = |error: io::Error| Error::write(output, error);
+    let copy = place.path();
+    match (Container::of(input)?, Container::named(output)) {
+        (Container::Hdf5, Container::Hdf5) => {
+            copy::copy(input, &copy).map_err(failed)?;
+            match H5Sink::extend(&copy, output) {
+                Ok(sink) => return Ok(Some(Box::new(sink))),
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    fs::remove_file(&copy).map_err(failed)?;
+                    return Ok(None);
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        (Container::Zarr, Container::Zarr) => copy::copy(input, &copy),
+        (Container::Zip, Container::Zarr) => copy::unzip(input, &copy),
+        _ => return Ok(None),
+    }
+    .map_err(failed)?;
+    Ok(Some(Box::new(ZarrSink::extend(&copy, output)?)))
 }
 
 /// What elements are kept in.
