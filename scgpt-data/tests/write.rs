@@ -1,4 +1,5 @@
 //! Copies and exports are read back, and nothing is left behind when one fails.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     fs,
@@ -50,14 +51,17 @@ impl CellSource for Planted {
                 ("text".into(), Column::Text(each(|cell| format!("ü{cell}")))),
                 (
                     "count".into(),
-                    Column::Integer(each(|cell| cell as i64 - 7)),
+                    Column::Integer(each(|cell| i64::try_from(cell).unwrap() - 7)),
                 ),
                 (
                     "share".into(),
                     Column::Float(each(|cell| cell as f64 / 3.0)),
                 ),
                 ("even".into(), Column::Boolean(each(|cell| cell % 2 == 0))),
-                ("gaps".into(), Column::Integer(holes(|cell| cell as i64))),
+                (
+                    "gaps".into(),
+                    Column::Integer(holes(|cell| i64::try_from(cell).unwrap())),
+                ),
                 ("flags".into(), Column::Boolean(holes(|cell| cell % 2 == 0))),
                 ("batch".into(), batches()),
             ],
