@@ -6,6 +6,7 @@
 //! and time depend on what is added and not on the size of the file. The format is that of the
 //! "HDF5 File Format Specification" version 3.0; what is written needs HDF5 1.8 or later.
 
+mod dense;
 mod group;
 mod heap;
 mod message;
