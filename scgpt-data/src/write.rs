@@ -127,7 +127,15 @@ fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> 
     sink.end()
 }
 
-/// Copies `input` to `output` with `additions`; everything else is carried over.
+/// Copies `input` (h5ad, AnnData-zarr folder or zip) to `output` with `additions`; everything else
+/// is carried over.
+///
+/// An output that ends in `.zarr` is a zarr folder, any other an h5ad file. Within one container
+/// the copy is exact and what is new is appended, so that memory does not depend on the size of the
+/// input; tables of the first AnnData versions that get something new take today's form. Between
+/// containers (a new zarr folder has version 2), and for the few HDF5 files that cannot grow, every
+/// element is written anew in blocks: arrays of records are skipped and reported, HDF5 arrays
+/// become uncompressed.
 ///
 /// # Errors
 /// [`Error::Exists`] if `output` exists and `overwrite` is not set, [`Error::Option`] if it is the

@@ -107,8 +107,7 @@ impl H5Sink {
     ///
     /// # Errors
     /// [`io::ErrorKind::Unsupported`] for a file that cannot be extended by appending: another
-    /// width of addresses, a block before the superblock, managed free space, or members of a
-    /// group in dense storage.
+    /// width of addresses, a block before the superblock, managed free space, shared messages.
     pub(super) fn extend(copy: &Path, path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).open(copy)?;
         let head = read_at(&mut file, 0, 48)?;
