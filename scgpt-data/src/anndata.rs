@@ -31,10 +31,7 @@ pub struct AnnData {
 
 impl std::fmt::Debug for AnnData {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_tuple("AnnData")
-            .field(&self.summary)
-            .finish()
+        formatter.debug_tuple("AnnData").field(&self.summary).finish()
     }
 }
 
@@ -66,17 +63,11 @@ impl AnnData {
             Some((_, matrix)) => matrix.n_cells,
             None => frame::len(store.as_ref(), "obs")?.unwrap_or(0),
         };
-        if let Some((_, other)) = matrices
-            .iter()
-            .find(|(_, matrix)| matrix.n_cells != n_cells)
-        {
+        if let Some((_, other)) = matrices.iter().find(|(_, matrix)| matrix.n_cells != n_cells) {
             return Err(Error::invalid(
                 store.path(),
                 &other.place,
-                format!(
-                    "{} cells, but `{}` has {n_cells}",
-                    other.n_cells, matrices[0].1.place
-                ),
+                format!("{} cells, but `{}` has {n_cells}", other.n_cells, matrices[0].1.place),
             ));
         }
         let mut elements = Vec::new();
@@ -101,11 +92,7 @@ impl AnnData {
                 .collect(),
             elements,
         };
-        Ok(Self {
-            store,
-            summary,
-            matrices,
-        })
+        Ok(Self { store, summary, matrices })
     }
 
     fn table(&self, place: &str, rows: Option<usize>) -> Result<Frame> {
@@ -131,11 +118,8 @@ impl CellSource for AnnData {
     }
 
     fn var(&self, layer: &Layer) -> Result<Frame> {
-        let matrix = self
-            .matrices
-            .iter()
-            .find(|(other, _)| other == layer)
-            .map(|(_, matrix)| matrix);
+        let matrix =
+            self.matrices.iter().find(|(other, _)| other == layer).map(|(_, matrix)| matrix);
         let place = match (layer, matrix) {
             (Layer::Raw, Some(matrix)) if matrix.place == "raw.X" => "raw.var",
             (Layer::Raw, _) => "raw/var",

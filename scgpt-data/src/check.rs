@@ -26,14 +26,9 @@ pub(crate) fn block(
 ) -> Result<Csr> {
     // `!(value >= 0)` is also true for NaN.
     #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must be caught too")]
-    let bad = values
-        .iter()
-        .position(|&value| !(value >= 0.0) || value.is_infinite());
+    let bad = values.iter().position(|&value| !(value >= 0.0) || value.is_infinite());
     if let Some(at) = bad {
-        let cell = rows.start
-            + indptr
-                .partition_point(|&begin| begin <= at)
-                .saturating_sub(1);
+        let cell = rows.start + indptr.partition_point(|&begin| begin <= at).saturating_sub(1);
         let column = indices.get(at).map_or(0, |&column| column as usize);
         let name = gene(column).map_or_else(String::new, |name| format!(" (`{name}`)"));
         let value = values[at];
@@ -50,10 +45,8 @@ pub(crate) fn block(
         .with_hint(hint));
     }
     Csr::new(n_genes, indptr, indices, values).map_err(|problem| {
-        let place_in_file = format!(
-            "cells {}..{} (row 0 is cell {})",
-            rows.start, rows.end, rows.start
-        );
+        let place_in_file =
+            format!("cells {}..{} (row 0 is cell {})", rows.start, rows.end, rows.start);
         Error::invalid(path, place, format!("{place_in_file}: {problem}"))
     })
 }

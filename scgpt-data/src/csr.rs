@@ -53,11 +53,8 @@ impl Csr {
             }
             let genes = &mut indices[begin..end];
             if !genes.windows(2).all(|pair| pair[0] < pair[1]) {
-                let mut pairs: Vec<(u32, f32)> = genes
-                    .iter()
-                    .copied()
-                    .zip(values[begin..end].iter().copied())
-                    .collect();
+                let mut pairs: Vec<(u32, f32)> =
+                    genes.iter().copied().zip(values[begin..end].iter().copied()).collect();
                 pairs.sort_by_key(|pair| pair.0);
                 if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
                     return Err(format!("row {cell} holds column {} twice", twice[0].0));
@@ -75,12 +72,7 @@ impl Csr {
                 ));
             }
         }
-        Ok(Self {
-            n_genes,
-            indptr,
-            indices,
-            values,
-        })
+        Ok(Self { n_genes, indptr, indices, values })
     }
 
     /// Number of cells.
@@ -119,10 +111,7 @@ impl Csr {
     /// If `cell` is not below [`n_cells`](Self::n_cells).
     pub fn row(&self, cell: usize) -> CsrRow<'_> {
         let Range { start, end } = self.indptr[cell]..self.indptr[cell + 1];
-        CsrRow {
-            indices: &self.indices[start..end],
-            values: &self.values[start..end],
-        }
+        CsrRow { indices: &self.indices[start..end], values: &self.values[start..end] }
     }
 
     /// All cells in order.
@@ -139,13 +128,7 @@ mod tests {
     fn rows_are_views_and_unsorted_rows_are_sorted() {
         let csr = Csr::new(4, vec![0, 2, 2, 3], vec![3, 1, 0], vec![5.0, 2.0, 7.0]).unwrap();
         assert_eq!(csr.n_cells(), 3);
-        assert_eq!(
-            csr.row(0),
-            CsrRow {
-                indices: &[1, 3],
-                values: &[2.0, 5.0]
-            }
-        );
+        assert_eq!(csr.row(0), CsrRow { indices: &[1, 3], values: &[2.0, 5.0] });
         assert_eq!(csr.row(1).values, &[] as &[f32]);
     }
 

@@ -89,10 +89,7 @@ pub enum Error {
 impl Error {
     /// An [`Error::Open`].
     pub fn open(path: impl AsRef<Path>, source: impl Into<Source>) -> Self {
-        Self::Open {
-            path: path.as_ref().into(),
-            source: source.into(),
-        }
+        Self::Open { path: path.as_ref().into(), source: source.into() }
     }
 
     /// An [`Error::Read`].
@@ -101,11 +98,7 @@ impl Error {
         place: impl Into<String>,
         source: impl Into<Source>,
     ) -> Self {
-        Self::Read {
-            path: path.as_ref().into(),
-            place: place.into(),
-            source: source.into(),
-        }
+        Self::Read { path: path.as_ref().into(), place: place.into(), source: source.into() }
     }
 
     /// An [`Error::Invalid`] without a hint.
@@ -124,10 +117,7 @@ impl Error {
 
     /// An [`Error::Write`].
     pub fn write(path: impl AsRef<Path>, source: impl Into<Source>) -> Self {
-        Self::Write {
-            path: path.as_ref().into(),
-            source: source.into(),
-        }
+        Self::Write { path: path.as_ref().into(), source: source.into() }
     }
 
     /// The same error with a remedy, where its kind carries one.
@@ -155,9 +145,5 @@ impl Error {
 
 /// `a`, `b`, … for messages.
 fn list(items: &[String]) -> String {
-    items
-        .iter()
-        .map(|item| format!("`{item}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")
 }

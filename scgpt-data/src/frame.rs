@@ -47,10 +47,7 @@ impl Frame {
 
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&Column> {
-        self.columns
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, column)| column)
+        self.columns.iter().find(|(other, _)| other == name).map(|(_, column)| column)
     }
 
     /// Column names in order.
@@ -64,24 +61,19 @@ impl Column {
     pub fn labels(&self) -> Vec<Option<String>> {
         match self {
             Self::Text(values) => values.clone(),
-            Self::Categorical {
-                codes, categories, ..
-            } => codes
+            Self::Categorical { codes, categories, .. } => codes
                 .iter()
                 .map(|code| code.and_then(|code| categories.get(code as usize).cloned()))
                 .collect(),
-            Self::Float(values) => values
-                .iter()
-                .map(|value| value.map(|value| value.to_string()))
-                .collect(),
-            Self::Integer(values) => values
-                .iter()
-                .map(|value| value.map(|value| value.to_string()))
-                .collect(),
-            Self::Boolean(values) => values
-                .iter()
-                .map(|value| value.map(|value| value.to_string()))
-                .collect(),
+            Self::Float(values) => {
+                values.iter().map(|value| value.map(|value| value.to_string())).collect()
+            }
+            Self::Integer(values) => {
+                values.iter().map(|value| value.map(|value| value.to_string())).collect()
+            }
+            Self::Boolean(values) => {
+                values.iter().map(|value| value.map(|value| value.to_string())).collect()
+            }
         }
     }
 
@@ -93,17 +85,10 @@ impl Column {
         let codes = labels
             .iter()
             .map(|label| {
-                categories
-                    .binary_search(label)
-                    .ok()
-                    .and_then(|code| u32::try_from(code).ok())
+                categories.binary_search(label).ok().and_then(|code| u32::try_from(code).ok())
             })
             .collect();
-        Self::Categorical {
-            codes,
-            categories,
-            ordered: false,
-        }
+        Self::Categorical { codes, categories, ordered: false }
     }
 
     /// Number of rows.

@@ -50,10 +50,7 @@ impl H5Store {
         );
         let file = guarded(|| File::open_streaming_with_options(path, access))
             .map_err(|cause| Error::open(path, describe(cause)))?;
-        Ok(Self {
-            path: path.into(),
-            file,
-        })
+        Ok(Self { path: path.into(), file })
     }
 
     fn read<T>(
@@ -146,10 +143,7 @@ impl H5Array {
                 Some(&id) => Error::invalid(
                     &self.path,
                     &self.place,
-                    format!(
-                        "compressed with {}, which is not supported",
-                        filter_name(id)
-                    ),
+                    format!("compressed with {}, which is not supported", filter_name(id)),
                 )
                 .with_hint(
                     "save the file again in Python: adata.write_h5ad(path, compression=\"gzip\")",
@@ -170,24 +164,15 @@ impl Array for H5Array {
     }
 
     fn floats(&self, rows: Range<usize>) -> Result<Vec<f32>> {
-        self.read(|| {
-            self.dataset
-                .read_f32_rows(rows.start as u64, rows.len() as u64)
-        })
+        self.read(|| self.dataset.read_f32_rows(rows.start as u64, rows.len() as u64))
     }
 
     fn doubles(&self, rows: Range<usize>) -> Result<Vec<f64>> {
-        self.read(|| {
-            self.dataset
-                .read_f64_rows(rows.start as u64, rows.len() as u64)
-        })
+        self.read(|| self.dataset.read_f64_rows(rows.start as u64, rows.len() as u64))
     }
 
     fn integers(&self, rows: Range<usize>) -> Result<Vec<i64>> {
-        self.read(|| {
-            self.dataset
-                .read_i64_rows(rows.start as u64, rows.len() as u64)
-        })
+        self.read(|| self.dataset.read_i64_rows(rows.start as u64, rows.len() as u64))
     }
 
     fn texts(&self) -> Result<Vec<String>> {
@@ -271,24 +256,15 @@ fn dtype_of(datatype: &Datatype, dtype: &DType) -> Dtype {
 fn field_kind(datatype: &Datatype) -> (FieldKind, bool, usize) {
     let big = |order: &DatatypeByteOrder| *order == DatatypeByteOrder::BigEndian;
     match datatype {
-        Datatype::FixedPoint {
-            byte_order, layout, ..
-        } => (
-            if layout.signed {
-                FieldKind::Signed
-            } else {
-                FieldKind::Unsigned
-            },
+        Datatype::FixedPoint { byte_order, layout, .. } => (
+            if layout.signed { FieldKind::Signed } else { FieldKind::Unsigned },
             big(byte_order),
             1,
         ),
         Datatype::FloatingPoint { byte_order, .. } => (FieldKind::Float, big(byte_order), 1),
         Datatype::String { .. } => (FieldKind::Text, false, 1),
         Datatype::Enumeration { size: 1, .. } => (FieldKind::Boolean, false, 1),
-        Datatype::Array {
-            base_type,
-            dimensions,
-        } => {
+        Datatype::Array { base_type, dimensions } => {
             let (kind, big_endian, _) = field_kind(base_type);
             let length = dimensions.iter().map(|&length| length as usize).product();
             (kind, big_endian, length)

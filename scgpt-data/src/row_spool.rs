@@ -38,11 +38,7 @@ impl RowSpool {
     }
 
     fn with_file(file: File, n_columns: usize) -> Self {
-        Self {
-            file: Mutex::new(file),
-            n_columns,
-            n_rows: 0,
-        }
+        Self { file: Mutex::new(file), n_columns, n_rows: 0 }
     }
 
     /// Number of rows.
@@ -79,10 +75,7 @@ impl RowSpool {
                 ),
             ));
         }
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let offset = self.offset(first);
         let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(offset))?;
@@ -99,13 +92,7 @@ impl RowSpool {
         let mut bytes = Vec::new();
         self.read_bytes(first, n, &mut bytes)?;
         values.clear();
-        values.extend(
-            bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|bytes| f32::from_le_bytes(*bytes)),
-        );
+        values.extend(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
         Ok(())
     }
 
@@ -137,9 +124,7 @@ mod tests {
         let mut spool = RowSpool::new(3).unwrap();
         spool.push(&[0.0, 1.0, 2.0]).unwrap();
         spool.write_rows(3, &[9.0, 10.0, 11.0]).unwrap();
-        spool
-            .write_rows(1, &[3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
-            .unwrap();
+        spool.write_rows(1, &[3.0, 4.0, 5.0, 6.0, 7.0, 8.0]).unwrap();
         spool.push(&[12.0, 13.0, f32::NAN]).unwrap();
         assert_eq!((spool.n_rows(), spool.n_columns()), (5, 3));
         let mut rows = Vec::new();

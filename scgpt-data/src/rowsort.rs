@@ -54,9 +54,7 @@ impl RowSort {
 
     fn with_bucket(n_rows: usize, expected: u64, bucket_entries: u64) -> Self {
         let buckets = expected.div_ceil(bucket_entries).clamp(1, 1 << 16);
-        let rows_per_bucket = n_rows
-            .div_ceil(usize::try_from(buckets).unwrap_or(1))
-            .max(1);
+        let rows_per_bucket = n_rows.div_ceil(usize::try_from(buckets).unwrap_or(1)).max(1);
         let mut list = Vec::new();
         list.resize_with(n_rows.div_ceil(rows_per_bucket).max(1), Bucket::default);
         Self {
@@ -118,11 +116,7 @@ impl RowSort {
         };
         file.seek(SeekFrom::Start(self.spilled))?;
         let mut bytes = Vec::new();
-        for bucket in self
-            .buckets
-            .iter_mut()
-            .filter(|bucket| !bucket.held.is_empty())
-        {
+        for bucket in self.buckets.iter_mut().filter(|bucket| !bucket.held.is_empty()) {
             bytes.clear();
             for entry in bucket.held.drain(..) {
                 bytes.extend_from_slice(&entry.row.to_le_bytes());
@@ -166,11 +160,7 @@ impl RowSort {
                     let word = |at: usize| {
                         u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]])
                     };
-                    Entry {
-                        row: word(0),
-                        column: word(4),
-                        value: f32::from_bits(word(8)),
-                    }
+                    Entry { row: word(0), column: word(4), value: f32::from_bits(word(8)) }
                 }));
             }
         }
@@ -210,9 +200,7 @@ mod tests {
         for (step, sorter) in sorters.iter_mut().enumerate() {
             for column in 0..5 {
                 for row in (0..7).rev().filter(|row| (row + column) % 2 == 0) {
-                    sorter
-                        .push(row, column, (10 * row + column) as f32)
-                        .unwrap();
+                    sorter.push(row, column, (10 * row + column) as f32).unwrap();
                 }
                 if step < 2 {
                     sorter.write_out().unwrap();
@@ -225,9 +213,8 @@ mod tests {
                 assert_eq!(indptr.len(), rows.len() + 1);
                 for (at, row) in rows.enumerate() {
                     let entries = indptr[at]..indptr[at + 1];
-                    let expected: Vec<u32> = (0..5)
-                        .filter(|column| (row as u32 + column) % 2 == 0)
-                        .collect();
+                    let expected: Vec<u32> =
+                        (0..5).filter(|column| (row as u32 + column) % 2 == 0).collect();
                     assert_eq!(columns[entries.clone()], expected);
                     assert!(
                         values[entries]

@@ -123,11 +123,8 @@ impl Summary {
 
     /// The error for a matrix that is not there.
     pub(crate) fn missing(&self, layer: &Layer) -> Error {
-        let there: Vec<String> = self
-            .matrices
-            .iter()
-            .map(|matrix| format!("`{}`", matrix.layer))
-            .collect();
+        let there: Vec<String> =
+            self.matrices.iter().map(|matrix| format!("`{}`", matrix.layer)).collect();
         let (problem, hint) = if there.is_empty() {
             (
                 "no such matrix; the file holds no matrix at all".to_owned(),
@@ -176,10 +173,7 @@ impl Source {
         let path = path.as_ref();
         let metadata = std::fs::metadata(path).map_err(|cause| Error::open(path, cause))?;
         if metadata.is_dir() {
-            if ["zarr.json", ".zgroup"]
-                .iter()
-                .any(|name| path.join(name).exists())
-            {
+            if ["zarr.json", ".zgroup"].iter().any(|name| path.join(name).exists()) {
                 return AnnData::open(Box::new(ZarrStore::open(path)?)).map(Self::AnnData);
             }
             return TenX::open_folder(path).map(Self::TenX);

@@ -96,13 +96,7 @@ impl TenX {
             }],
             elements: Vec::new(),
         };
-        Self {
-            summary,
-            barcodes: parts.barcodes,
-            genes,
-            kept,
-            features: parts.features,
-        }
+        Self { summary, barcodes: parts.barcodes, genes, kept, features: parts.features }
     }
 }
 
@@ -111,16 +105,11 @@ fn select(mut features: Frame) -> (Frame, Vec<Option<u32>>) {
     let types = features.column("feature_types").map(Column::labels);
     let is_gene: Vec<bool> = (0..features.len())
         .map(|row| {
-            types
-                .as_ref()
-                .is_none_or(|types| types[row].as_deref() == Some(GENE_EXPRESSION))
+            types.as_ref().is_none_or(|types| types[row].as_deref() == Some(GENE_EXPRESSION))
         })
         .collect();
     let mut next = 0..;
-    let kept = is_gene
-        .iter()
-        .map(|&gene| if gene { next.next() } else { None })
-        .collect();
+    let kept = is_gene.iter().map(|&gene| if gene { next.next() } else { None }).collect();
     retain(&mut features.index, &is_gene);
     for (_, column) in &mut features.columns {
         if let Column::Text(values) = column {
@@ -141,11 +130,7 @@ impl CellSource for TenX {
     }
 
     fn obs(&self) -> Result<Frame> {
-        Ok(Frame {
-            index_name: "_index".into(),
-            index: self.barcodes.clone(),
-            columns: Vec::new(),
-        })
+        Ok(Frame { index_name: "_index".into(), index: self.barcodes.clone(), columns: Vec::new() })
     }
 
     fn var(&self, layer: &Layer) -> Result<Frame> {
@@ -178,13 +163,8 @@ impl CellSource for TenX {
             values.truncate(kept);
         }
         let parts = (indptr, columns, values);
-        check::block(
-            &self.summary.path,
-            "matrix",
-            &rows,
-            self.genes.len(),
-            parts,
-            |gene| self.genes.index.get(gene).cloned(),
-        )
+        check::block(&self.summary.path, "matrix", &rows, self.genes.len(), parts, |gene| {
+            self.genes.index.get(gene).cloned()
+        })
     }
 }

@@ -60,14 +60,8 @@ const ROWS: usize = 1024;
 impl Additions {
     /// That there is one row a cell.
     fn check(&self, n_cells: usize) -> Result<()> {
-        let obsm = self
-            .obsm
-            .iter()
-            .map(|(name, rows)| ("obsm", name, rows.n_rows()));
-        let obs = self
-            .obs
-            .iter()
-            .map(|(name, column)| ("obs", name, column.len()));
+        let obsm = self.obsm.iter().map(|(name, rows)| ("obsm", name, rows.n_rows()));
+        let obs = self.obs.iter().map(|(name, column)| ("obs", name, column.len()));
         match obsm.chain(obs).find(|(.., rows)| *rows != n_cells) {
             Some((group, name, rows)) => Err(Error::Option(format!(
                 "the new `{group}/{name}` has {rows} rows, but there are {n_cells} cells"
@@ -119,9 +113,7 @@ fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> 
     let mut bytes = Vec::new();
     for first in (0..rows).step_by(ROWS) {
         let n = ROWS.min(rows - first);
-        spool
-            .read_bytes(first, n, &mut bytes)
-            .map_err(|error| Error::write(path, error))?;
+        spool.read_bytes(first, n, &mut bytes).map_err(|error| Error::write(path, error))?;
         sink.push(&bytes)?;
     }
     sink.end()
@@ -161,11 +153,7 @@ pub fn save_copy(
         _ => Box::new(ZarrStore::open(input)?),
     };
     let Some(n_cells) = frame::len(store.as_ref(), "obs")? else {
-        return Err(Error::invalid(
-            input,
-            "obs",
-            "the table of cells is missing",
-        ));
+        return Err(Error::invalid(input, "obs", "the table of cells is missing"));
     };
     additions.check(n_cells)?;
 
@@ -232,19 +220,12 @@ impl Container {
         File::open(path)
             .and_then(|mut file| file.read_exact(&mut head))
             .map_err(|error| Error::open(path, error))?;
-        Ok(if head == *b"PK\x03\x04" {
-            Self::Zip
-        } else {
-            Self::Hdf5
-        })
+        Ok(if head == *b"PK\x03\x04" { Self::Zip } else { Self::Hdf5 })
     }
 
     /// By name: what ends in `.zarr` is a zarr folder.
     fn named(path: &Path) -> Self {
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "zarr")
-        {
+        if path.extension().is_some_and(|extension| extension == "zarr") {
             Self::Zarr
         } else {
             Self::Hdf5

@@ -45,18 +45,11 @@ impl ZarrStore {
     /// Opens a zarr folder, or a zip of one.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let files = Files::open(path).map_err(|cause| Error::open(path, cause))?;
-        let mut store = Self {
-            path: path.into(),
-            files,
-            version: 2,
-        };
+        let mut store = Self { path: path.into(), files, version: 2 };
         if store.json("zarr.json")?.is_some() {
             store.version = 3;
         } else if store.json(".zgroup")?.is_none() {
-            return Err(Error::open(
-                path,
-                "it holds neither `zarr.json` nor `.zgroup`",
-            ));
+            return Err(Error::open(path, "it holds neither `zarr.json` nor `.zgroup`"));
         }
         Ok(store)
     }
@@ -66,9 +59,7 @@ impl ZarrStore {
         let Some(bytes) = self.files.get(place).map_err(|cause| read(cause.into()))? else {
             return Ok(None);
         };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|cause| read(cause.into()))
+        serde_json::from_slice(&bytes).map(Some).map_err(|cause| read(cause.into()))
     }
 
     fn array(&self, place: &str, mut metadata: Value) -> Result<Box<dyn Array>> {
@@ -93,10 +84,7 @@ impl ZarrStore {
         let chunks = if array.is_sharded() {
             Chunks::Shards(ArrayShardedReadableExtCache::new(&array))
         } else {
-            Chunks::Plain(ChunkCacheDecodedLruSizeLimit::new(
-                array.clone(),
-                CHUNK_CACHE_BYTES,
-            ))
+            Chunks::Plain(ChunkCacheDecodedLruSizeLimit::new(array.clone(), CHUNK_CACHE_BYTES))
         };
         Ok(Box::new(ZarrArray {
             path: self.path.clone(),
@@ -136,15 +124,12 @@ impl Store for ZarrStore {
     }
 
     fn children(&self, place: &str) -> Result<Vec<String>> {
-        self.files
-            .folders(place)
-            .map_err(|cause| Error::read(&self.path, place, cause))
+        self.files.folders(place).map_err(|cause| Error::read(&self.path, place, cause))
     }
 
     fn attributes(&self, place: &str) -> Result<Map<String, Value>> {
         let attributes = if self.version == 3 {
-            self.json(&join(place, "zarr.json"))?
-                .map(|mut metadata| metadata["attributes"].take())
+            self.json(&join(place, "zarr.json"))?.map(|mut metadata| metadata["attributes"].take())
         } else {
             self.json(&join(place, ".zattrs"))?
         };
@@ -183,9 +168,9 @@ impl ZarrArray {
         let options = CodecOptions::default();
         match &self.chunks {
             Chunks::Plain(cache) => cache.retrieve_array_subset(&subset, &options),
-            Chunks::Shards(cache) => self
-                .array
-                .retrieve_array_subset_sharded_opt(cache, &subset, &options),
+            Chunks::Shards(cache) => {
+                self.array.retrieve_array_subset_sharded_opt(cache, &subset, &options)
+            }
         }
         .map_err(|cause| Error::read(&self.path, &self.place, cause))
     }
@@ -197,11 +182,7 @@ macro_rules! numbers {
         let (array, rows): (&ZarrArray, Range<usize>) = ($array, $rows);
         macro_rules! read {
             ($stored:ty) => {
-                array
-                    .get::<$stored>(rows)?
-                    .into_iter()
-                    .map(|value| value as $target)
-                    .collect()
+                array.get::<$stored>(rows)?.into_iter().map(|value| value as $target).collect()
             };
         }
         #[allow(
@@ -275,9 +256,8 @@ impl Array for ZarrArray {
             .array
             .retrieve_array_subset::<ArrayBytes<'static>>(&self.array.subset_all())
             .map_err(|cause| Error::read(&self.path, &self.place, cause))?;
-        let bytes = bytes
-            .into_fixed()
-            .map_err(|cause| Error::read(&self.path, &self.place, cause))?;
+        let bytes =
+            bytes.into_fixed().map_err(|cause| Error::read(&self.path, &self.place, cause))?;
         Ok(bytes.into_owned())
     }
 }

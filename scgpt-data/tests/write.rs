@@ -49,19 +49,10 @@ impl CellSource for Planted {
             index: (0..CELLS).map(|cell| format!("cell-{cell}")).collect(),
             columns: vec![
                 ("text".into(), Column::Text(each(|cell| format!("ü{cell}")))),
-                (
-                    "count".into(),
-                    Column::Integer(each(|cell| i64::try_from(cell).unwrap() - 7)),
-                ),
-                (
-                    "share".into(),
-                    Column::Float(each(|cell| cell as f64 / 3.0)),
-                ),
+                ("count".into(), Column::Integer(each(|cell| i64::try_from(cell).unwrap() - 7))),
+                ("share".into(), Column::Float(each(|cell| cell as f64 / 3.0))),
                 ("even".into(), Column::Boolean(each(|cell| cell % 2 == 0))),
-                (
-                    "gaps".into(),
-                    Column::Integer(holes(|cell| i64::try_from(cell).unwrap())),
-                ),
+                ("gaps".into(), Column::Integer(holes(|cell| i64::try_from(cell).unwrap()))),
                 ("flags".into(), Column::Boolean(holes(|cell| cell % 2 == 0))),
                 ("batch".into(), batches()),
             ],
@@ -116,16 +107,11 @@ fn additions(n_cells: usize) -> Additions {
     for cell in 0..n_cells {
         spool.push(&[cell as f32, -1.0, 0.5]).unwrap();
     }
-    let labels: Vec<String> = (0..n_cells)
-        .map(|cell| format!("type {}", cell % 4))
-        .collect();
+    let labels: Vec<String> = (0..n_cells).map(|cell| format!("type {}", cell % 4)).collect();
     Additions {
         obsm: vec![("X_scGPT".into(), spool)],
         obs: vec![("type".into(), Column::categorical(&labels))],
-        uns: vec![(
-            "scgpt".into(),
-            json!({"seed": 3, "model": {"name": "é"}, "list": ["a", "b"]}),
-        )],
+        uns: vec![("scgpt".into(), json!({"seed": 3, "model": {"name": "é"}, "list": ["a", "b"]}))],
     }
 }
 
@@ -142,9 +128,8 @@ fn setting() -> (tempfile::TempDir, PathBuf, usize) {
 
 fn entries(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = names
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -166,10 +151,7 @@ fn assert_copy(input: &Path, copy: &Path) {
     assert_eq!((name.as_str(), column.kind()), ("type", "categorical"));
     assert_eq!(column.labels()[1].as_deref(), Some("type 1"));
     let elements = &copy.summary().elements;
-    assert!(
-        elements.contains(&"obsm/X_scGPT".to_owned()),
-        "{elements:?}"
-    );
+    assert!(elements.contains(&"obsm/X_scGPT".to_owned()), "{elements:?}");
     assert!(elements.contains(&"uns/scgpt".to_owned()), "{elements:?}");
 }
 
@@ -188,17 +170,11 @@ fn a_copy_is_the_input_and_the_additions() {
     let embedding = file.dataset("obsm/X_scGPT").unwrap();
     assert_eq!(embedding.shape().unwrap(), [n_cells as u64, 3]);
     assert_eq!(embedding.read_f32().unwrap()[3..6], [1.0, -1.0, 0.5]);
-    assert_eq!(
-        embedding.attrs().unwrap()["encoding-type"].as_str(),
-        Some("array")
-    );
+    assert_eq!(embedding.attrs().unwrap()["encoding-type"].as_str(), Some("array"));
     let name = file.dataset("uns/scgpt/model/name").unwrap();
     assert_eq!(name.read_string().unwrap(), ["é"]);
     let order = &file.group("obs").unwrap().attrs().unwrap()["column-order"];
-    assert_eq!(
-        order.as_strings().and_then(<[_]>::last).map(String::as_str),
-        Some("type")
-    );
+    assert_eq!(order.as_strings().and_then(<[_]>::last).map(String::as_str), Some("type"));
 }
 
 #[test]
@@ -247,10 +223,7 @@ fn a_file_of_the_newer_format_is_extended() {
     let (folder, ..) = setting();
     let input = folder.path().join("new.h5ad");
     let mut builder = FileBuilder::new();
-    builder
-        .create_dataset("X")
-        .with_f32_data(&[1.0, 2.0])
-        .with_shape(&[2, 1]);
+    builder.create_dataset("X").with_f32_data(&[1.0, 2.0]).with_shape(&[2, 1]);
     for (name, index) in [("obs", &["a", "b"][..]), ("var", &["G"][..])] {
         let mut group = builder.create_group(name);
         group.set_attr("_index", AttrValue::VarLenString("_index".into()));
@@ -275,13 +248,7 @@ fn outputs_are_not_overwritten_unasked() {
     fs::write(&output, "precious").unwrap();
     let error = save_copy(&input, &output, &additions(n_cells), false).unwrap_err();
     assert!(matches!(error, Error::Exists { .. }), "{error}");
-    let error = export(
-        &mut Planted::new(),
-        &Layer::X,
-        &output,
-        &additions(CELLS),
-        false,
-    );
+    let error = export(&mut Planted::new(), &Layer::X, &output, &additions(CELLS), false);
     assert!(matches!(error.unwrap_err(), Error::Exists { .. }));
     assert_eq!(fs::read(&output).unwrap(), b"precious");
     save_copy(&input, &output, &additions(n_cells), true).unwrap();

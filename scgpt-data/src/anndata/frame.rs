@@ -54,22 +54,13 @@ fn group(store: &dyn Store, place: &str) -> Result<Frame> {
     let index_name = index_name(store, place)?;
     let index_place = join(place, &index_name);
     let Some(index) = column(store, place, &index_name)? else {
-        return Err(Error::invalid(
-            store.path(),
-            index_place,
-            "the index of the table is missing",
-        ));
+        return Err(Error::invalid(store.path(), index_place, "the index of the table is missing"));
     };
-    let index: Vec<String> = index
-        .labels()
-        .into_iter()
-        .map(Option::unwrap_or_default)
-        .collect();
+    let index: Vec<String> = index.labels().into_iter().map(Option::unwrap_or_default).collect();
     let names = match store.attributes(place)?.get("column-order") {
-        Some(Value::Array(names)) => names
-            .iter()
-            .filter_map(|name| name.as_str().map(str::to_owned))
-            .collect(),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+        }
         // In HDF5 a list of one reads like the one.
         Some(Value::String(name)) => vec![name.clone()],
         // An empty list may be stored as an empty list of numbers.
@@ -93,11 +84,7 @@ fn group(store: &dyn Store, place: &str) -> Result<Frame> {
         }
         columns.push((name, column));
     }
-    Ok(Frame {
-        index_name,
-        index,
-        columns,
-    })
+    Ok(Frame { index_name, index, columns })
 }
 
 /// One column, or `None` if it is absent or of a kind that is no column of labels or numbers.
@@ -132,11 +119,7 @@ fn plain(array: &dyn Array) -> Result<Option<Column>> {
     Ok(Some(match array.dtype() {
         Dtype::Text => Column::Text(array.texts()?.into_iter().map(Some).collect()),
         Dtype::Boolean => Column::Boolean(
-            array
-                .integers(rows)?
-                .into_iter()
-                .map(|value| Some(value != 0))
-                .collect(),
+            array.integers(rows)?.into_iter().map(|value| Some(value != 0)).collect(),
         ),
         Dtype::Integer(_) => Column::Integer(array.integers(rows)?.into_iter().map(Some).collect()),
         Dtype::Float(_) => Column::Float(array.doubles(rows)?.into_iter().map(Some).collect()),
@@ -155,22 +138,15 @@ fn categorical(
     let Some(labels) = column(store, table, name)? else {
         return Ok(None);
     };
-    let categories: Vec<String> = labels
-        .labels()
-        .into_iter()
-        .map(Option::unwrap_or_default)
-        .collect();
+    let categories: Vec<String> =
+        labels.labels().into_iter().map(Option::unwrap_or_default).collect();
     let codes = codes
         .integers(0..codes.len())?
         .into_iter()
         // Missing values have the code -1.
         .map(|code| u32::try_from(code).ok())
         .collect::<Vec<_>>();
-    if let Some(code) = codes
-        .iter()
-        .flatten()
-        .find(|&&code| code as usize >= categories.len())
-    {
+    if let Some(code) = codes.iter().flatten().find(|&&code| code as usize >= categories.len()) {
         return Err(Error::invalid(
             store.path(),
             owner,
@@ -183,11 +159,7 @@ fn categorical(
         Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
         _ => false,
     };
-    Ok(Some(Column::Categorical {
-        codes,
-        categories,
-        ordered,
-    }))
+    Ok(Some(Column::Categorical { codes, categories, ordered }))
 }
 
 /// A group of `values` and `mask` (true where a value is missing).
@@ -200,11 +172,8 @@ fn nullable(store: &dyn Store, place: &str) -> Result<Option<Column>> {
     };
     if let Some(Node::Array(mask)) = store.node(&join(place, "mask"))? {
         let mask = mask.integers(0..mask.len())?;
-        let missing = mask
-            .iter()
-            .enumerate()
-            .filter(|&(_, &masked)| masked != 0)
-            .map(|(row, _)| row);
+        let missing =
+            mask.iter().enumerate().filter(|&(_, &masked)| masked != 0).map(|(row, _)| row);
         match &mut column {
             Column::Text(values) => clear(values, missing),
             Column::Float(values) => clear(values, missing),

@@ -74,18 +74,11 @@ impl Matrix {
                 (n_cells, n_genes, form)
             }
         };
-        let matrix = Self {
-            place: place.into(),
-            n_cells,
-            n_genes,
-            form,
-        };
+        let matrix = Self { place: place.into(), n_cells, n_genes, form };
         if !matrix.values().dtype().is_numeric() {
-            return Err(
-                invalid(format!("holds {}, expected numbers", matrix.dtype())).with_hint(
-                    "store the counts as numbers, for example adata.X.astype(\"float32\")",
-                ),
-            );
+            return Err(invalid(format!("holds {}, expected numbers", matrix.dtype())).with_hint(
+                "store the counts as numbers, for example adata.X.astype(\"float32\")",
+            ));
         }
         Ok(Some(matrix))
     }
@@ -106,11 +99,7 @@ impl Matrix {
 
     /// Number of stored entries.
     pub(crate) fn n_stored(&self) -> u64 {
-        self.values()
-            .shape()
-            .iter()
-            .map(|&length| length as u64)
-            .product()
+        self.values().shape().iter().map(|&length| length as u64).product()
     }
 
     fn values(&self) -> &dyn Array {
@@ -134,9 +123,7 @@ impl Matrix {
                     Some(sorted) => sorted,
                     none => none.insert(sparse.sort(path, place, self.n_cells, self.n_genes)?),
                 };
-                by_row
-                    .read(rows.clone())
-                    .map_err(|cause| Error::read(path, place, cause))
+                by_row.read(rows.clone()).map_err(|cause| Error::read(path, place, cause))
             }
         }
     }
@@ -149,11 +136,7 @@ impl Sparse {
             let place = join(place, name);
             match store.node(&place)? {
                 Some(Node::Array(array)) if array.shape().len() == 1 => Ok(array),
-                _ => Err(Error::invalid(
-                    store.path(),
-                    place,
-                    "missing, or not a list of numbers",
-                )),
+                _ => Err(Error::invalid(store.path(), place, "missing, or not a list of numbers")),
             }
         };
         Ok(Self {
@@ -197,10 +180,7 @@ impl Sparse {
                 .with_hint("the file is damaged; save it again from its source"))
         };
         if n_entries != self.indices.len() {
-            return invalid(format!(
-                "{n_entries} values, but {} indices",
-                self.indices.len()
-            ));
+            return invalid(format!("{n_entries} values, but {} indices", self.indices.len()));
         }
         if self.indptr_array.len() != n_major + 1 {
             return invalid(format!(
@@ -217,10 +197,8 @@ impl Sparse {
                 offsets[row + 1]
             ));
         }
-        let offsets: Vec<usize> = offsets
-            .into_iter()
-            .filter_map(|end| usize::try_from(end).ok())
-            .collect();
+        let offsets: Vec<usize> =
+            offsets.into_iter().filter_map(|end| usize::try_from(end).ok()).collect();
         if offsets.len() != n_major + 1 || offsets[0] != 0 || offsets[n_major] != n_entries {
             return invalid(format!(
                 "offsets do not run from 0 to {n_entries}, the number of entries"
@@ -258,10 +236,7 @@ impl Sparse {
                     return Err(Error::invalid(
                         path,
                         join(place, "indices"),
-                        format!(
-                            "entry {} is {index}, expected 0..{n_minor}",
-                            entries.start + at
-                        ),
+                        format!("entry {} is {index}, expected 0..{n_minor}", entries.start + at),
                     )
                     .with_hint("the file is damaged; save it again from its source"));
                 }
@@ -334,14 +309,9 @@ fn dense(
 }
 
 fn shape(attributes: &Map<String, Value>) -> Option<(usize, usize)> {
-    let shape = attributes
-        .get("shape")
-        .or_else(|| attributes.get("h5sparse_shape"))?;
+    let shape = attributes.get("shape").or_else(|| attributes.get("h5sparse_shape"))?;
     let [cells, genes] = shape.as_array()?.as_slice() else {
         return None;
     };
-    Some((
-        usize::try_from(cells.as_u64()?).ok()?,
-        usize::try_from(genes.as_u64()?).ok()?,
-    ))
+    Some((usize::try_from(cells.as_u64()?).ok()?, usize::try_from(genes.as_u64()?).ok()?))
 }

@@ -12,10 +12,7 @@ use crate::{
 pub(super) fn frame(store: &dyn Store, place: &str, array: &dyn Array) -> Result<Frame> {
     let invalid = |problem: String| Error::invalid(store.path(), place, problem);
     let Dtype::Records(fields) = array.dtype() else {
-        return Err(invalid(format!(
-            "a table was expected, found {}",
-            array.dtype().name()
-        )));
+        return Err(invalid(format!("a table was expected, found {}", array.dtype().name())));
     };
     let bytes = array.bytes()?;
     let size = bytes.len().checked_div(array.len()).unwrap_or(0);
@@ -42,11 +39,7 @@ pub(super) fn frame(store: &dyn Store, place: &str, array: &dyn Array) -> Result
         };
         if position == index {
             frame.index_name.clone_from(&field.name);
-            frame.index = column
-                .labels()
-                .into_iter()
-                .map(Option::unwrap_or_default)
-                .collect();
+            frame.index = column.labels().into_iter().map(Option::unwrap_or_default).collect();
         } else {
             let column = with_categories(store, &field.name, column)?;
             frame.columns.push((field.name.clone(), column));
@@ -64,24 +57,18 @@ fn decode<'a>(field: &Field, cells: impl Iterator<Item = &'a [u8]>) -> Option<Co
         return None;
     }
     Some(match field.kind {
-        FieldKind::Boolean => Column::Boolean(
-            cells
-                .map(|cell| Some(cell.iter().any(|&byte| byte != 0)))
-                .collect(),
-        ),
+        FieldKind::Boolean => {
+            Column::Boolean(cells.map(|cell| Some(cell.iter().any(|&byte| byte != 0))).collect())
+        }
         FieldKind::Text | FieldKind::WideText => {
             Column::Text(cells.map(|cell| Some(text(field, cell))).collect())
         }
         FieldKind::Unsigned => Column::Integer(
-            cells
-                .map(|cell| i64::try_from(number(cell, field.big_endian)).ok())
-                .collect(),
+            cells.map(|cell| i64::try_from(number(cell, field.big_endian)).ok()).collect(),
         ),
         FieldKind::Signed => {
-            let unused = 64
-                - 8 * u32::try_from(field.size)
-                    .ok()
-                    .filter(|size| (1..=8).contains(size))?;
+            let unused =
+                64 - 8 * u32::try_from(field.size).ok().filter(|size| (1..=8).contains(size))?;
             Column::Integer(
                 cells
                     .map(|cell| {
@@ -99,9 +86,7 @@ fn decode<'a>(field: &Field, cells: impl Iterator<Item = &'a [u8]>) -> Option<Co
                 .collect(),
         ),
         FieldKind::Float if field.size == 8 => Column::Float(
-            cells
-                .map(|cell| Some(f64::from_bits(number(cell, field.big_endian))))
-                .collect(),
+            cells.map(|cell| Some(f64::from_bits(number(cell, field.big_endian)))).collect(),
         ),
         FieldKind::Float | FieldKind::Other => return None,
     })
@@ -110,28 +95,19 @@ fn decode<'a>(field: &Field, cells: impl Iterator<Item = &'a [u8]>) -> Option<Co
 /// Up to eight bytes as an unsigned number.
 fn number(bytes: &[u8], big_endian: bool) -> u64 {
     let push = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
-    if big_endian {
-        bytes.iter().fold(0, push)
-    } else {
-        bytes.iter().rev().fold(0, push)
-    }
+    if big_endian { bytes.iter().fold(0, push) } else { bytes.iter().rev().fold(0, push) }
 }
 
 /// The text in the bytes of one [`FieldKind::Text`] or [`FieldKind::WideText`] field.
 pub(crate) fn text(field: &Field, cell: &[u8]) -> String {
     if field.kind == FieldKind::WideText {
-        let units = cell
-            .chunks_exact(4)
-            .map(|unit| number(unit, field.big_endian));
+        let units = cell.chunks_exact(4).map(|unit| number(unit, field.big_endian));
         return units
             .take_while(|&unit| unit != 0)
             .filter_map(|unit| char::from_u32(u32::try_from(unit).ok()?))
             .collect();
     }
-    let end = cell
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(0, |last| last + 1);
+    let end = cell.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     String::from_utf8_lossy(&cell[..end]).into_owned()
 }
 

@@ -130,9 +130,5 @@ impl Dtype {
 
 /// `place` of a child: `join("obs", "index")` is `obs/index`.
 pub(crate) fn join(place: &str, name: &str) -> String {
-    if place.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{place}/{name}")
-    }
+    if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") }
 }

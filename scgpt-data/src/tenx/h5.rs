@@ -45,11 +45,7 @@ pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> 
     for group in groups {
         let shape = numbers(store, &join(group, "shape"))?;
         let &[n_features, n_cells] = shape.as_slice() else {
-            return Err(Error::invalid(
-                store.path(),
-                join(group, "shape"),
-                "expected two numbers",
-            ));
+            return Err(Error::invalid(store.path(), join(group, "shape"), "expected two numbers"));
         };
         let text = |name: &str, length| texts(store, &join(group, name), length);
         let cells = text("barcodes", n_cells)?;
@@ -62,11 +58,7 @@ pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> 
             table.index.extend(text("features/name", n_features)?);
             // Probe-level files have the probe in `id` and its gene in `gene_id`.
             let is_probes = store.node("matrix/features/gene_id")?.is_some();
-            let id = if is_probes {
-                "features/gene_id"
-            } else {
-                "features/id"
-            };
+            let id = if is_probes { "features/gene_id" } else { "features/id" };
             ids.extend(text(id, n_features)?);
             types.extend(text("features/feature_type", n_features)?);
             if store.node("matrix/features/genome")?.is_some() {
@@ -80,22 +72,11 @@ pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> 
         let sparse = Sparse::open(store, group)?;
         n_stored += sparse.stored().1;
         sparse.stored().0.clone_into(&mut dtype);
-        genomes.push(Genome {
-            group: group.clone(),
-            sparse,
-            n_features,
-        });
+        genomes.push(Genome { group: group.clone(), sparse, n_features });
     }
-    for (name, values) in [
-        ("gene_ids", ids),
-        ("feature_types", types),
-        ("genome", genome_names),
-    ] {
+    for (name, values) in [("gene_ids", ids), ("feature_types", types), ("genome", genome_names)] {
         if !values.is_empty() {
-            table.columns.push((
-                name.into(),
-                Column::Text(values.into_iter().map(Some).collect()),
-            ));
+            table.columns.push((name.into(), Column::Text(values.into_iter().map(Some).collect())));
         }
     }
     let barcodes = barcodes.unwrap_or_default();
@@ -130,12 +111,7 @@ impl Features for Genomes {
     fn rows(&mut self, rows: &Range<usize>) -> Result<Rows> {
         let mut blocks = Vec::with_capacity(self.members.len());
         let mut first = 0;
-        for Genome {
-            group,
-            sparse,
-            n_features,
-        } in &mut self.members
-        {
+        for Genome { group, sparse, n_features } in &mut self.members {
             let mut block = sparse.rows(&self.path, group, rows, self.n_cells, *n_features)?;
             block.1.iter_mut().for_each(|feature| *feature += first);
             first += u32::try_from(*n_features).unwrap_or(u32::MAX);
@@ -160,16 +136,9 @@ fn numbers(store: &H5Store, place: &str) -> Result<Vec<usize>> {
     match store.node(place)? {
         Some(Node::Array(array)) if matches!(array.dtype(), Dtype::Integer(_)) => {
             let numbers = array.integers(0..array.len())?;
-            Ok(numbers
-                .into_iter()
-                .filter_map(|number| usize::try_from(number).ok())
-                .collect())
+            Ok(numbers.into_iter().filter_map(|number| usize::try_from(number).ok()).collect())
         }
-        _ => Err(Error::invalid(
-            store.path(),
-            place,
-            "missing, or not whole numbers",
-        )),
+        _ => Err(Error::invalid(store.path(), place, "missing, or not whole numbers")),
     }
 }
 
@@ -179,10 +148,7 @@ fn texts(store: &H5Store, place: &str, length: usize) -> Result<Vec<String>> {
         _ => return Err(Error::invalid(store.path(), place, "missing, or not text")),
     };
     if texts.len() != length {
-        let problem = format!(
-            "{} entries, expected {length}, as `shape` says",
-            texts.len()
-        );
+        let problem = format!("{} entries, expected {length}, as `shape` says", texts.len());
         return Err(Error::invalid(store.path(), place, problem));
     }
     Ok(texts)

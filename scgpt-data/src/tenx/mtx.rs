@@ -41,10 +41,7 @@ pub(super) fn open(path: &Path) -> Result<Parts> {
         dtype: header.field.clone(),
         barcodes,
         table,
-        features: Box::new(Matrix {
-            path: path.into(),
-            sorted: None,
-        }),
+        features: Box::new(Matrix { path: path.into(), sorted: None }),
     })
 }
 
@@ -60,9 +57,7 @@ impl Features for Matrix {
             Some(sorted) => sorted,
             none => none.insert(sort(&self.path)?),
         };
-        sorted
-            .read(rows.clone())
-            .map_err(|cause| Error::read(&self.path, "entries", cause))
+        sorted.read(rows.clone()).map_err(|cause| Error::read(&self.path, "entries", cause))
     }
 }
 
@@ -76,9 +71,7 @@ struct Header {
 
 impl Header {
     fn read(lines: &mut Lines) -> Result<Self> {
-        let banner = lines
-            .next()?
-            .map(|line| String::from_utf8_lossy(line).to_ascii_lowercase());
+        let banner = lines.next()?.map(|line| String::from_utf8_lossy(line).to_ascii_lowercase());
         let banner = banner.unwrap_or_default();
         let words: Vec<&str> = banner.split_whitespace().collect();
         let &[
@@ -134,9 +127,7 @@ fn sort(path: &Path) -> Result<RowSort> {
         }
         #[expect(clippy::cast_possible_truncation, reason = "both are at most u32::MAX")]
         let (row, column) = ((cell - 1) as u32, (feature - 1) as u32);
-        sorted
-            .push(row, column, value)
-            .map_err(|cause| Error::read(path, "entries", cause))?;
+        sorted.push(row, column, value).map_err(|cause| Error::read(path, "entries", cause))?;
         n_entries += 1;
     }
     if n_entries != header.n_entries {
@@ -159,12 +150,7 @@ struct Lines {
 impl Lines {
     fn open(path: &Path) -> Result<Self> {
         let reader = tables::open(path).map_err(|cause| Error::open(path, cause))?;
-        Ok(Self {
-            path: path.into(),
-            reader,
-            line: Vec::new(),
-            number: 0,
-        })
+        Ok(Self { path: path.into(), reader, line: Vec::new(), number: 0 })
     }
 
     fn next(&mut self) -> Result<Option<&[u8]>> {
@@ -193,22 +179,14 @@ impl Lines {
 /// Feature and cell, counted from 1, and value; 1 in a pattern.
 fn entry(line: &[u8], is_pattern: bool) -> Option<(u64, u64, f32)> {
     let mut words = words_of(line);
-    let feature = words
-        .next()
-        .and_then(whole)
-        .filter(|&feature| feature > 0)?;
+    let feature = words.next().and_then(whole).filter(|&feature| feature > 0)?;
     let cell = words.next().and_then(whole).filter(|&cell| cell > 0)?;
-    let value = if is_pattern {
-        1.0
-    } else {
-        number(words.next()?)?
-    };
+    let value = if is_pattern { 1.0 } else { number(words.next()?)? };
     Some((feature, cell, value))
 }
 
 fn words_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty())
+    line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
 /// A whole number without sign.
@@ -221,7 +199,5 @@ fn whole(word: &[u8]) -> Option<u64> {
 
 fn number(word: &[u8]) -> Option<f32> {
     // Counts are by far the most frequent.
-    whole(word)
-        .map(|number| number as f32)
-        .or_else(|| std::str::from_utf8(word).ok()?.parse().ok())
+    whole(word).map(|number| number as f32).or_else(|| std::str::from_utf8(word).ok()?.parse().ok())
 }

@@ -20,17 +20,9 @@ const MATRIX: [&str; 2] = ["matrix.mtx", "matrix.mtx.gz"];
 /// The one matrix in a folder.
 pub(super) fn find_matrix(folder: &Path) -> Result<PathBuf> {
     let mut found = Vec::new();
-    for entry in folder
-        .read_dir()
-        .map_err(|cause| Error::open(folder, cause))?
-    {
-        let name = entry
-            .map_err(|cause| Error::open(folder, cause))?
-            .file_name();
-        if MATRIX
-            .iter()
-            .any(|end| name.to_string_lossy().ends_with(end))
-        {
+    for entry in folder.read_dir().map_err(|cause| Error::open(folder, cause))? {
+        let name = entry.map_err(|cause| Error::open(folder, cause))?.file_name();
+        if MATRIX.iter().any(|end| name.to_string_lossy().ends_with(end)) {
             found.push(name);
         }
     }
@@ -52,10 +44,7 @@ pub(super) fn find_matrix(folder: &Path) -> Result<PathBuf> {
 pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead + Send>> {
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
     if reader.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Box::new(BufReader::with_capacity(
-            1 << 18,
-            MultiGzDecoder::new(reader),
-        )));
+        return Ok(Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(reader))));
     }
     Ok(Box::new(reader))
 }
@@ -79,9 +68,7 @@ pub(super) fn read(matrix: &Path) -> Result<(Vec<String>, Frame)> {
         columns: vec![("gene_ids".into(), Column::Text(ids))],
     };
     if types.iter().any(Option::is_some) {
-        table
-            .columns
-            .push(("feature_types".into(), Column::Text(types)));
+        table.columns.push(("feature_types".into(), Column::Text(types)));
     }
     let barcodes = barcodes.into_iter().flatten().flatten().collect();
     Ok((barcodes, table))
@@ -94,16 +81,10 @@ fn columns(
     count: usize,
 ) -> Result<(PathBuf, Vec<Vec<Option<String>>>)> {
     let file = matrix.file_name().unwrap_or_default().to_string_lossy();
-    let prefix = MATRIX
-        .iter()
-        .find_map(|end| file.strip_suffix(end))
-        .unwrap_or("");
-    let candidates = names
-        .iter()
-        .flat_map(|name| [format!("{prefix}{name}"), format!("{prefix}{name}.gz")]);
-    let Some(path) = candidates
-        .map(|name| matrix.with_file_name(name))
-        .find(|path| path.exists())
+    let prefix = MATRIX.iter().find_map(|end| file.strip_suffix(end)).unwrap_or("");
+    let candidates =
+        names.iter().flat_map(|name| [format!("{prefix}{name}"), format!("{prefix}{name}.gz")]);
+    let Some(path) = candidates.map(|name| matrix.with_file_name(name)).find(|path| path.exists())
     else {
         return Err(Error::invalid(
             matrix,
@@ -120,12 +101,7 @@ fn columns(
     for line in text.lines() {
         let mut fields = line.split('\t');
         for column in &mut columns {
-            column.push(
-                fields
-                    .next()
-                    .filter(|field| !field.is_empty())
-                    .map(str::to_owned),
-            );
+            column.push(fields.next().filter(|field| !field.is_empty()).map(str::to_owned));
         }
     }
     Ok((path, columns))

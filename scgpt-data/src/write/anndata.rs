@@ -44,12 +44,7 @@ pub(super) fn frame(sink: &mut dyn Sink, path: &str, frame: &Frame) -> Result<()
     attrs.insert("column-order".into(), json!(names));
     sink.group(path, &attrs)?;
     let rows = frame.len() as u64;
-    sink.strings(
-        &format!("{path}/{index}"),
-        &[rows],
-        &frame.index,
-        &text_array(),
-    )?;
+    sink.strings(&format!("{path}/{index}"), &[rows], &frame.index, &text_array())?;
     for (name, values) in &frame.columns {
         column(sink, &format!("{path}/{name}"), values)?;
     }
@@ -67,37 +62,24 @@ pub(super) fn column(sink: &mut dyn Sink, path: &str, column: &Column) -> Result
             let values: Vec<String> = values.iter().flatten().cloned().collect();
             sink.strings(path, &[rows], &values, &text_array())
         }
-        Column::Categorical {
-            codes,
-            categories,
-            ordered,
-        } => {
-            let codes: Vec<i64> = codes
-                .iter()
-                .map(|code| code.map_or(-1, i64::from))
-                .collect();
+        Column::Categorical { codes, categories, ordered } => {
+            let codes: Vec<i64> = codes.iter().map(|code| code.map_or(-1, i64::from)).collect();
             categorical(sink, path, &codes, categories, *ordered)
         }
         Column::Float(values) => {
-            let bytes: Vec<u8> = values
-                .iter()
-                .flat_map(|value| value.unwrap_or(f64::NAN).to_le_bytes())
-                .collect();
+            let bytes: Vec<u8> =
+                values.iter().flat_map(|value| value.unwrap_or(f64::NAN).to_le_bytes()).collect();
             array(sink, path, Dtype::F64, &[rows], &bytes, &dense())
         }
         Column::Integer(values) => {
-            let bytes: Vec<u8> = values
-                .iter()
-                .flat_map(|value| value.unwrap_or(0).to_le_bytes())
-                .collect();
+            let bytes: Vec<u8> =
+                values.iter().flat_map(|value| value.unwrap_or(0).to_le_bytes()).collect();
             let missing = values.iter().map(|value| u8::from(value.is_none()));
             masked(sink, path, "nullable-integer", Dtype::I64, &bytes, missing)
         }
         Column::Boolean(values) => {
-            let bytes: Vec<u8> = values
-                .iter()
-                .map(|value| u8::from(value.unwrap_or(false)))
-                .collect();
+            let bytes: Vec<u8> =
+                values.iter().map(|value| u8::from(value.unwrap_or(false))).collect();
             let missing = values.iter().map(|value| u8::from(value.is_none()));
             masked(sink, path, "nullable-boolean", Dtype::Bool, &bytes, missing)
         }
@@ -111,11 +93,7 @@ fn with_gaps(values: &[Option<String>]) -> Column {
     categories.dedup();
     let code = |value: &String| u32::try_from(categories.binary_search(value).ok()?).ok();
     let codes = values.iter().map(|value| code(value.as_ref()?)).collect();
-    Column::Categorical {
-        codes,
-        categories,
-        ordered: false,
-    }
+    Column::Categorical { codes, categories, ordered: false }
 }
 
 /// Codes in the narrowest signed type, as pandas has them; -1 is missing.
@@ -132,10 +110,8 @@ fn categorical(
         _ => Dtype::I32,
     };
     // The low bytes of a number in two's complement are the narrower number.
-    let codes: Vec<u8> = codes
-        .iter()
-        .flat_map(|code| code.to_le_bytes().into_iter().take(dtype.size()))
-        .collect();
+    let codes: Vec<u8> =
+        codes.iter().flat_map(|code| code.to_le_bytes().into_iter().take(dtype.size())).collect();
     categories_of(sink, (path, dtype, &codes), categories, ordered)
 }
 
@@ -151,14 +127,7 @@ pub(super) fn categories_of(
     sink.remove(path)?;
     sink.group(path, &attrs)?;
     let shape = [(codes.len() / dtype.size()) as u64];
-    array(
-        sink,
-        &format!("{path}/codes"),
-        dtype,
-        &shape,
-        codes,
-        &dense(),
-    )?;
+    array(sink, &format!("{path}/codes"), dtype, &shape, codes, &dense())?;
     let path = format!("{path}/categories");
     sink.strings(&path, &[categories.len() as u64], categories, &text_array())
 }
@@ -179,36 +148,15 @@ fn masked(
     }
     sink.remove(path)?;
     sink.group(path, &encoding(kind, "0.1.0"))?;
-    array(
-        sink,
-        &format!("{path}/values"),
-        dtype,
-        &shape,
-        values,
-        &dense(),
-    )?;
-    array(
-        sink,
-        &format!("{path}/mask"),
-        Dtype::Bool,
-        &shape,
-        &mask,
-        &dense(),
-    )
+    array(sink, &format!("{path}/values"), dtype, &shape, values, &dense())?;
+    array(sink, &format!("{path}/mask"), Dtype::Bool, &shape, &mask, &dense())
 }
 
 /// A JSON value as an element of `uns`: object → dictionary; text, number and truth value →
 /// scalar; list of one of these kinds → array; any other list → dictionary with the keys `0`, `1`, …
 pub(super) fn json(sink: &mut dyn Sink, path: &str, value: &Value) -> Result<()> {
     let scalar = |dtype, bytes: &[u8], sink: &mut dyn Sink| {
-        array(
-            sink,
-            path,
-            dtype,
-            &[],
-            bytes,
-            &encoding("numeric-scalar", "0.2.0"),
-        )
+        array(sink, path, dtype, &[], bytes, &encoding("numeric-scalar", "0.2.0"))
     };
     match value {
         Value::Null => sink.null(path, &encoding("null", "0.1.0")),
@@ -235,17 +183,12 @@ pub(super) fn json(sink: &mut dyn Sink, path: &str, value: &Value) -> Result<()>
 fn json_list(sink: &mut dyn Sink, path: &str, items: &[Value]) -> Result<()> {
     let shape = [items.len() as u64];
     if items.iter().all(Value::is_string) {
-        let texts: Vec<String> = items
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect();
+        let texts: Vec<String> =
+            items.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         return sink.strings(path, &shape, &texts, &text_array());
     }
     let (dtype, bytes): (_, Vec<u8>) = if items.iter().all(Value::is_boolean) {
-        let flags = items
-            .iter()
-            .map(|item| u8::from(item == &Value::Bool(true)));
+        let flags = items.iter().map(|item| u8::from(item == &Value::Bool(true)));
         (Dtype::Bool, flags.collect())
     } else if items.iter().all(Value::is_i64) {
         let numbers = items.iter().filter_map(Value::as_i64);

@@ -49,9 +49,7 @@ fn element(
             }
         }
         Ok(Some(Node::Array(_)))
-            if attrs
-                .get("encoding-type")
-                .is_some_and(|kind| kind == "null") =>
+            if attrs.get("encoding-type").is_some_and(|kind| kind == "null") =>
         {
             sink.null(place, &attrs)?;
         }
@@ -92,16 +90,12 @@ fn numbers(
     for first in (0..array.len()).step_by(rows) {
         let rows = first..array.len().min(first + rows);
         let bytes: Vec<u8> = match dtype {
-            element::Dtype::F32 => array
-                .floats(rows)?
-                .into_iter()
-                .flat_map(f32::to_le_bytes)
-                .collect(),
-            element::Dtype::F64 => array
-                .doubles(rows)?
-                .into_iter()
-                .flat_map(f64::to_le_bytes)
-                .collect(),
+            element::Dtype::F32 => {
+                array.floats(rows)?.into_iter().flat_map(f32::to_le_bytes).collect()
+            }
+            element::Dtype::F64 => {
+                array.doubles(rows)?.into_iter().flat_map(f64::to_le_bytes).collect()
+            }
             _ => array
                 .integers(rows)?
                 .into_iter()

@@ -115,12 +115,5 @@ fn matrix(
     sink.end()?;
     let bytes: Vec<u8> = ends.iter().flat_map(|end| end.to_le_bytes()).collect();
     let shape = [ends.len() as u64];
-    array(
-        sink,
-        "X/indptr",
-        Dtype::I64,
-        &shape,
-        &bytes,
-        &anndata::dense(),
-    )
+    array(sink, "X/indptr", Dtype::I64, &shape, &bytes, &anndata::dense())
 }

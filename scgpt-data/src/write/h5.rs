@@ -86,12 +86,8 @@ impl H5Sink {
         bytes.extend_from_slice(&[2, 8, 8, 0]);
         bytes.resize(48, 0);
         bytes[20..28].copy_from_slice(&UNDEFINED.to_le_bytes());
-        let mut out = Appender {
-            file: BufWriter::with_capacity(1 << 20, file),
-            end: 0,
-        };
-        out.append(&bytes)
-            .map_err(|error| Error::write(path, error))?;
+        let mut out = Appender { file: BufWriter::with_capacity(1 << 20, file), end: 0 };
+        out.append(&bytes).map_err(|error| Error::write(path, error))?;
         Ok(Self {
             path: path.into(),
             out,
@@ -118,10 +114,7 @@ impl H5Sink {
             version @ (0 | 1) if head[13..15] == [8, 8] => {
                 let first = 24 + 4 * u64::from(version);
                 let fields = read_at(&mut file, first, 56)?;
-                let superblock = Superblock::Old {
-                    end: first + 16,
-                    root: first + 40,
-                };
+                let superblock = Superblock::Old { end: first + 16, root: first + 40 };
                 let root = Bytes(&fields[40..]).number(8)?;
                 (superblock, Bytes(&fields).number(8)?, root)
             }
@@ -148,10 +141,7 @@ impl H5Sink {
             }
         }
         let end = file.seek(SeekFrom::End(0))?;
-        let mut out = Appender {
-            file: BufWriter::with_capacity(1 << 20, file),
-            end,
-        };
+        let mut out = Appender { file: BufWriter::with_capacity(1 << 20, file), end };
         out.align()?;
         Ok(Self {
             path: path.into(),
@@ -178,9 +168,7 @@ impl H5Sink {
                 .find_map(|(other, link)| (other == name).then_some(link))
                 .ok_or_else(|| io::Error::other(format!("`{name}` of `{path}` is missing")))?;
             let Link::Group(group) = link else {
-                return Err(io::Error::other(format!(
-                    "`{name}` of `{path}` is no group"
-                )));
+                return Err(io::Error::other(format!("`{name}` of `{path}` is no group")));
             };
             node = group;
         }
@@ -211,34 +199,19 @@ impl H5Sink {
             Value::Array(items) => items.as_slice(),
             value => std::slice::from_ref(value),
         };
-        let shape: &[u64] = if value.is_array() {
-            &[items.len() as u64]
-        } else {
-            &[]
-        };
+        let shape: &[u64] = if value.is_array() { &[items.len() as u64] } else { &[] };
         let (kind, data) = if items.iter().all(Value::is_string) {
             let texts = items.iter().filter_map(Value::as_str);
-            (
-                string_datatype(),
-                self.heap.insert_all(&mut self.out, texts)?,
-            )
+            (string_datatype(), self.heap.insert_all(&mut self.out, texts)?)
         } else if items.iter().all(Value::is_boolean) {
-            let data = items
-                .iter()
-                .map(|item| u8::from(item == &Value::Bool(true)));
+            let data = items.iter().map(|item| u8::from(item == &Value::Bool(true)));
             (datatype(Dtype::Bool), data.collect())
         } else if items.iter().all(Value::is_i64) {
             let data = items.iter().filter_map(Value::as_i64);
-            (
-                datatype(Dtype::I64),
-                data.flat_map(i64::to_le_bytes).collect(),
-            )
+            (datatype(Dtype::I64), data.flat_map(i64::to_le_bytes).collect())
         } else if items.iter().all(Value::is_number) {
             let data = items.iter().filter_map(Value::as_f64);
-            (
-                datatype(Dtype::F64),
-                data.flat_map(f64::to_le_bytes).collect(),
-            )
+            (datatype(Dtype::F64), data.flat_map(f64::to_le_bytes).collect())
         } else {
             return Ok(None);
         };
@@ -280,10 +253,7 @@ impl H5Sink {
         self.heap.flush(&mut self.out)?;
         let end = self.out.end;
         match &mut self.superblock {
-            Superblock::Old {
-                end: place,
-                root: entry,
-            } => {
+            Superblock::Old { end: place, root: entry } => {
                 // Cache type 0: nothing about the root is repeated in its entry.
                 let mut bytes = root.to_le_bytes().to_vec();
                 bytes.resize(32, 0);
@@ -414,9 +384,7 @@ impl Sink for H5Sink {
 
     fn remove(&mut self, path: &str) -> Result<()> {
         let (parent, name) = split(path);
-        let removed = self
-            .node(parent)
-            .map(|node| node.links.retain(|(other, _)| other != name));
+        let removed = self.node(parent).map(|node| node.links.retain(|(other, _)| other != name));
         removed.map_err(|error| self.failed(error))
     }
 
@@ -427,8 +395,7 @@ impl Sink for H5Sink {
         values: &[String],
         attrs: &Attrs,
     ) -> Result<()> {
-        self.write_strings(path, shape, values, attrs)
-            .map_err(|error| self.failed(error))
+        self.write_strings(path, shape, values, attrs).map_err(|error| self.failed(error))
     }
 
     fn null(&mut self, path: &str, attrs: &Attrs) -> Result<()> {
@@ -438,8 +405,7 @@ impl Sink for H5Sink {
             (FILL_VALUE, fill_value()),
             (LAYOUT, contiguous_layout(UNDEFINED, 0)),
         ];
-        self.object(path, messages, attrs)
-            .map_err(|error| self.failed(error))
+        self.object(path, messages, attrs).map_err(|error| self.failed(error))
     }
 
     fn begin(&mut self, path: &str, dtype: Dtype, shape: &[u64], attrs: &Attrs) -> Result<()> {
@@ -455,10 +421,7 @@ impl Sink for H5Sink {
     }
 
     fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out
-            .append(bytes)
-            .map(drop)
-            .map_err(|error| self.failed(error))
+        self.out.append(bytes).map(drop).map_err(|error| self.failed(error))
     }
 
     fn end(&mut self) -> Result<()> {

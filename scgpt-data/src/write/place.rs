@@ -46,19 +46,12 @@ impl Place {
             .prefix(".scgpt-")
             .tempdir_in(folder(output))
             .map_err(|error| Error::write(output, error))?;
-        Ok(Self {
-            output: output.into(),
-            scratch,
-        })
+        Ok(Self { output: output.into(), scratch })
     }
 
     /// Where to build the output. It does not exist yet.
     pub(super) fn path(&self) -> PathBuf {
-        self.scratch.path().join(
-            self.output
-                .file_name()
-                .map_or(OsString::new(), OsString::from),
-        )
+        self.scratch.path().join(self.output.file_name().map_or(OsString::new(), OsString::from))
     }
 
     /// Where unnamed files may lie meanwhile.
@@ -68,8 +61,7 @@ impl Place {
 
     /// Renames what was built to the output, in place of what is there.
     pub(super) fn publish(self) -> Result<()> {
-        self.exchange()
-            .map_err(|error| Error::write(&self.output, error))
+        self.exchange().map_err(|error| Error::write(&self.output, error))
     }
 
     fn exchange(&self) -> io::Result<()> {

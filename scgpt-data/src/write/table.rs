@@ -70,10 +70,7 @@ fn column(
         shape.push(field.length as u64);
     }
     if matches!(field.kind, FieldKind::Text | FieldKind::WideText) {
-        let texts: Vec<String> = cells
-            .iter()
-            .map(|cell| records::text(field, cell))
-            .collect();
+        let texts: Vec<String> = cells.iter().map(|cell| records::text(field, cell)).collect();
         return sink.strings(&path, &shape, &texts, &anndata::text_array());
     }
     let width = field.size / field.length.max(1);

@@ -65,12 +65,8 @@ impl ZarrSink {
     /// An empty store at `folder`, which will be known as `path`: version 2 of the format, which
     /// old and new releases of zarr-python and anndata read.
     pub(super) fn create(folder: &Path, path: &Path) -> Result<Self> {
-        let sink = Self {
-            folder: folder.into(),
-            path: path.into(),
-            version: Version::V2,
-            open: None,
-        };
+        let sink =
+            Self { folder: folder.into(), path: path.into(), version: Version::V2, open: None };
         sink.write_group("", &Attrs::new())?;
         Ok(sink)
     }
@@ -78,12 +74,8 @@ impl ZarrSink {
     /// Extends the store at `folder`, which will be known as `path`. Consolidated metadata is
     /// dropped: it would hide what is added.
     pub(super) fn extend(folder: &Path, path: &Path) -> Result<Self> {
-        let mut sink = Self {
-            folder: folder.into(),
-            path: path.into(),
-            version: Version::V2,
-            open: None,
-        };
+        let mut sink =
+            Self { folder: folder.into(), path: path.into(), version: Version::V2, open: None };
         let stale = folder.join(".zmetadata");
         if stale.exists() {
             fs::remove_file(stale).map_err(|error| sink.failed(error))?;
@@ -209,9 +201,7 @@ impl ZarrSink {
         chunk: &[u64],
         values: impl IntoArrayBytes<'a>,
     ) -> Result<()> {
-        array
-            .store_chunk(chunk, values)
-            .map_err(|error| self.failed(error))
+        array.store_chunk(chunk, values).map_err(|error| self.failed(error))
     }
 
     /// Writes the pending values as the chunk they belong to, padded to its size.
@@ -231,14 +221,9 @@ impl ZarrSink {
 
 impl Sink for ZarrSink {
     fn group(&mut self, path: &str, attrs: &Attrs) -> Result<()> {
-        let exists = [".zgroup", "zarr.json"]
-            .iter()
-            .any(|name| self.folder.join(path).join(name).exists());
-        if exists {
-            Ok(())
-        } else {
-            self.write_group(path, attrs)
-        }
+        let exists =
+            [".zgroup", "zarr.json"].iter().any(|name| self.folder.join(path).join(name).exists());
+        if exists { Ok(()) } else { self.write_group(path, attrs) }
     }
 
     fn attrs(&mut self, path: &str) -> Result<Attrs> {
@@ -286,9 +271,7 @@ impl Sink for ZarrSink {
     fn begin(&mut self, path: &str, dtype: Dtype, shape: &[u64], attrs: &Attrs) -> Result<()> {
         let inner: Vec<u64> = shape.iter().skip(1).map(|&length| length.max(1)).collect();
         let row = inner.iter().product::<u64>() * dtype.size() as u64;
-        let rows = shape
-            .first()
-            .map_or(1, |&length| length.clamp(1, (CHUNK / row).max(1)));
+        let rows = shape.first().map_or(1, |&length| length.clamp(1, (CHUNK / row).max(1)));
         let (mut open_shape, mut chunks) = (shape.to_vec(), inner);
         if let Some(first) = open_shape.first_mut() {
             *first = OPEN_END;
@@ -365,11 +348,7 @@ fn names(dtype: Dtype) -> [&'static str; 2] {
 }
 
 fn join(place: &str, name: &str) -> String {
-    if place.is_empty() {
-        name.into()
-    } else {
-        format!("{place}/{name}")
-    }
+    if place.is_empty() { name.into() } else { format!("{place}/{name}") }
 }
 
 /// Takes a folder away, if it is there.

@@ -10,9 +10,8 @@ use crate::anndata::store::{Dtype, Field, FieldKind};
 /// `metadata` is replaced.
 pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
     if metadata["zarr_format"] == 3 {
-        let name = metadata["data_type"]
-            .as_str()
-            .or_else(|| metadata["data_type"]["name"].as_str());
+        let name =
+            metadata["data_type"].as_str().or_else(|| metadata["data_type"]["name"].as_str());
         return (
             match name {
                 Some("string") => Dtype::Text,
@@ -24,10 +23,7 @@ pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
     match metadata["dtype"].clone() {
         Value::Array(members) => {
             let mut size = 0;
-            let fields = members
-                .iter()
-                .map(|member| field(member, &mut size))
-                .collect();
+            let fields = members.iter().map(|member| field(member, &mut size)).collect();
             as_bytes(metadata, size);
             (Dtype::Records(fields), None)
         }
@@ -60,14 +56,9 @@ fn as_bytes(metadata: &mut Value, size: usize) {
 /// A member `[name, dtype]` or `[name, dtype, shape]` that begins at `end`, which moves behind it.
 fn field(member: &Value, end: &mut usize) -> Field {
     let mut field = plain_field(member[1].as_str().unwrap_or_default());
-    member[0]
-        .as_str()
-        .unwrap_or_default()
-        .clone_into(&mut field.name);
+    member[0].as_str().unwrap_or_default().clone_into(&mut field.name);
     if let Some(shape) = member[2].as_array() {
-        let lengths = shape
-            .iter()
-            .filter_map(|length| usize::try_from(length.as_u64()?).ok());
+        let lengths = shape.iter().filter_map(|length| usize::try_from(length.as_u64()?).ok());
         field.length = lengths.product();
         field.size *= field.length;
     }
@@ -91,12 +82,5 @@ fn plain_field(dtype: &str) -> Field {
         'U' => (FieldKind::WideText, 4 * count),
         _ => (FieldKind::Other, count),
     };
-    Field {
-        name: String::new(),
-        offset: 0,
-        size,
-        length: 1,
-        big_endian: order == '>',
-        kind,
-    }
+    Field { name: String::new(), offset: 0, size, length: 1, big_endian: order == '>', kind }
 }

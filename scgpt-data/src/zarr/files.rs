@@ -45,9 +45,8 @@ impl Files {
         let root = names
             .iter()
             .filter_map(|name| {
-                let root = ["zarr.json", ".zgroup"]
-                    .iter()
-                    .find_map(|end| name.strip_suffix(end))?;
+                let root =
+                    ["zarr.json", ".zgroup"].iter().find_map(|end| name.strip_suffix(end))?;
                 (root.is_empty() || root.ends_with('/')).then_some(root)
             })
             .min_by_key(|root| root.len())
@@ -57,11 +56,7 @@ impl Files {
             .iter()
             .filter_map(|name| name.strip_prefix(root.as_str()).map(str::to_owned))
             .collect();
-        Ok(Self::Zip(Arc::new(Zip {
-            archive: Mutex::new(archive),
-            names,
-            root,
-        })))
+        Ok(Self::Zip(Arc::new(Zip { archive: Mutex::new(archive), names, root })))
     }
 
     /// For the name of the format.
@@ -104,10 +99,7 @@ impl Files {
             }
             Self::Zip(zip) => {
                 let prefix = join(place, "");
-                let below = zip
-                    .names
-                    .iter()
-                    .filter_map(|name| name.strip_prefix(prefix.as_str()));
+                let below = zip.names.iter().filter_map(|name| name.strip_prefix(prefix.as_str()));
                 names.extend(below.filter_map(|name| Some(name.split_once('/')?.0.to_owned())));
             }
         }
@@ -123,10 +115,7 @@ impl Files {
     ) -> Result<Arc<dyn ReadableStorageTraits>, error::Source> {
         Ok(match self {
             Self::Folder(root) => Arc::new(FilesystemStore::new(root.join(place))?),
-            Self::Zip(zip) => Arc::new(ZipFolder {
-                zip: zip.clone(),
-                place: place.to_owned(),
-            }),
+            Self::Zip(zip) => Arc::new(ZipFolder { zip: zip.clone(), place: place.to_owned() }),
         })
     }
 }
@@ -172,9 +161,7 @@ impl ReadableStorageTraits for ZipFolder {
         Ok(Some(Box::new(byte_ranges.map(move |range| {
             let (start, end) = (range.start(length), range.end(length));
             if start > end || end > length {
-                return Err(StorageError::Other(
-                    "a range beyond the end of a zip entry".into(),
-                ));
+                return Err(StorageError::Other("a range beyond the end of a zip entry".into()));
             }
             let index = |at: u64| {
                 usize::try_from(at).map_err(|cause| StorageError::Other(cause.to_string()))

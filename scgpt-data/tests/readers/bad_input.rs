@@ -13,16 +13,10 @@ fn refusal(path: &Path) -> String {
     let read = Source::open(path).and_then(|mut source| read_all(&mut source, &Layer::X, 2));
     let error = read.expect_err("the file must be refused");
     let cause = std::error::Error::source(&error).map(ToString::to_string);
-    let text = format!(
-        "{error}: {} ({})",
-        cause.unwrap_or_default(),
-        error.hint().unwrap_or_default()
-    );
+    let text =
+        format!("{error}: {} ({})", cause.unwrap_or_default(), error.hint().unwrap_or_default());
     let name = path.file_name().unwrap().to_string_lossy();
-    assert!(
-        text.contains(name.as_ref()),
-        "the file is not named: {text}"
-    );
+    assert!(text.contains(name.as_ref()), "the file is not named: {text}");
     text
 }
 
@@ -46,10 +40,7 @@ fn spoiled(spoil: impl FnOnce(&mut Toy), parts: &[&str]) {
 fn missing_or_foreign_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    assert_refused(
-        &path("absent.h5ad"),
-        &["cannot open", "No such file", "check the path"],
-    );
+    assert_refused(&path("absent.h5ad"), &["cannot open", "No such file", "check the path"]);
     fs::write(path("text.h5ad"), "gene,cell\n").unwrap();
     assert_refused(&path("text.h5ad"), &["cannot open"]);
     fs::write(path("empty.h5ad"), "").unwrap();
@@ -66,42 +57,19 @@ fn missing_or_foreign_files() {
 fn values_that_are_no_expression() {
     spoiled(
         |toy| toy.data[3] = -0.5,
-        &[
-            "`X`",
-            "negative value -0.5",
-            "cell 2, gene 1 (`MS4A1`)",
-            "--layer raw",
-        ],
+        &["`X`", "negative value -0.5", "cell 2, gene 1 (`MS4A1`)", "--layer raw"],
     );
-    spoiled(
-        |toy| toy.data[1] = f32::NAN,
-        &["value NaN", "cell 0, gene 3 (`LYZ`)"],
-    );
-    spoiled(
-        |toy| toy.data[2] = f32::INFINITY,
-        &["value inf", "cell 2, gene 0 (`CD3E`)"],
-    );
+    spoiled(|toy| toy.data[1] = f32::NAN, &["value NaN", "cell 0, gene 3 (`LYZ`)"]);
+    spoiled(|toy| toy.data[2] = f32::INFINITY, &["value inf", "cell 2, gene 0 (`CD3E`)"]);
 }
 
 #[test]
 fn structures_that_contradict_themselves() {
-    spoiled(
-        |toy| toy.indices[4] = 4,
-        &["`X/indices`", "entry 4 is 4", "0..4"],
-    );
+    spoiled(|toy| toy.indices[4] = 4, &["`X/indices`", "entry 4 is 4", "0..4"]);
     spoiled(|toy| toy.indices[0] = -1, &["`X/indices`", "entry 0 is -1"]);
-    spoiled(
-        |toy| toy.indptr = vec![0, 4, 2, 5],
-        &["`X/indptr`", "decrease at 1 (4 > 2)"],
-    );
-    spoiled(
-        |toy| toy.indptr = vec![0, 2, 2, 4],
-        &["`X/indptr`", "from 0 to 5"],
-    );
-    spoiled(
-        |toy| toy.indptr = vec![0, 2, 5],
-        &["`X/indptr`", "3 offsets, expected 4"],
-    );
+    spoiled(|toy| toy.indptr = vec![0, 4, 2, 5], &["`X/indptr`", "decrease at 1 (4 > 2)"]);
+    spoiled(|toy| toy.indptr = vec![0, 2, 2, 4], &["`X/indptr`", "from 0 to 5"]);
+    spoiled(|toy| toy.indptr = vec![0, 2, 5], &["`X/indptr`", "3 offsets, expected 4"]);
     spoiled(|toy| toy.indices[3] = 0, &["holds column 0 twice"]);
     spoiled(|toy| toy.data.truncate(4), &["4 values, but 5 indices"]);
     spoiled(|toy| toy.cells.truncate(2), &["`obs`", "2 rows", "has 3"]);
@@ -139,10 +107,7 @@ fn a_missing_matrix_lists_what_is_there() {
     let path = folder.path().join("layered.h5ad");
     let mut file = FileBuilder::new();
     let mut layers = file.create_group("layers");
-    layers
-        .create_dataset("counts")
-        .with_f32_data(&[1.0; 12])
-        .with_shape(&[3, 4]);
+    layers.create_dataset("counts").with_f32_data(&[1.0; 12]).with_shape(&[3, 4]);
     file.add_group(layers.finish());
     Toy::default().write_tables(&mut file);
     file.write(&path).unwrap();
@@ -177,26 +142,14 @@ fn broken_10x_folders() {
     let write = || Toy::default().write_mtx(folder.path(), "", ["Gene Expression"; 4]);
     let edit = |from: &str, to: &str, parts: &[&str]| {
         write();
-        fs::write(
-            &matrix,
-            fs::read_to_string(&matrix).unwrap().replace(from, to),
-        )
-        .unwrap();
+        fs::write(&matrix, fs::read_to_string(&matrix).unwrap().replace(from, to)).unwrap();
         assert_refused(&matrix, parts);
     };
-    edit(
-        "coordinate",
-        "array",
-        &["line 1", "%%MatrixMarket matrix coordinate"],
-    );
+    edit("coordinate", "array", &["line 1", "%%MatrixMarket matrix coordinate"]);
     edit("4 3 5", "4 3 6", &["after 5 entries", "says 6"]);
     edit("4 3 5", "3 4 5", &["3 × 4", "4 features and 3 barcodes"]);
     edit("2 1 2\n", "5 1 2\n", &["line 8", "(5, 1) outside 4 × 3"]);
-    edit(
-        "2 1 2\n",
-        "2 1 two\n",
-        &["line 8", "a feature, a cell and a value"],
-    );
+    edit("2 1 2\n", "2 1 two\n", &["line 8", "a feature, a cell and a value"]);
     write();
     fs::remove_file(folder.path().join("barcodes.tsv")).unwrap();
     assert_refused(&matrix, &["barcodes.tsv", "no such table"]);
@@ -205,12 +158,8 @@ fn broken_10x_folders() {
 /// Reads all there is; whether it is an error does not matter, that it ends does.
 fn exercise(path: &Path) {
     if let Ok(mut source) = Source::open(path) {
-        let layers: Vec<Layer> = source
-            .summary()
-            .matrices
-            .iter()
-            .map(|matrix| matrix.layer.clone())
-            .collect();
+        let layers: Vec<Layer> =
+            source.summary().matrices.iter().map(|matrix| matrix.layer.clone()).collect();
         for layer in layers {
             let _ = read_all(&mut source, &layer, 50);
         }

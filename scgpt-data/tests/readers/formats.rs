@@ -55,13 +55,8 @@ fn zip_folder(folder: &Path, zip: &Path) {
             waiting.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
             continue;
         }
-        let name = path
-            .strip_prefix(folder.parent().unwrap())
-            .unwrap()
-            .to_string_lossy();
-        writer
-            .start_file(name, zip::write::SimpleFileOptions::default())
-            .unwrap();
+        let name = path.strip_prefix(folder.parent().unwrap()).unwrap().to_string_lossy();
+        writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
         writer.write_all(&fs::read(path).unwrap()).unwrap();
     }
     writer.finish().unwrap();
@@ -70,12 +65,7 @@ fn zip_folder(folder: &Path, zip: &Path) {
 #[test]
 fn gzipped_10x_keeps_gene_expression_only() {
     let folder = tempfile::tempdir().unwrap();
-    let types = [
-        "Gene Expression",
-        "Antibody Capture",
-        "Gene Expression",
-        "Gene Expression",
-    ];
+    let types = ["Gene Expression", "Antibody Capture", "Gene Expression", "Gene Expression"];
     Toy::default().write_mtx(folder.path(), "", types);
     for name in ["matrix.mtx", "features.tsv", "barcodes.tsv"] {
         let path = folder.path().join(name);
@@ -95,9 +85,7 @@ fn gzipped_10x_keeps_gene_expression_only() {
     let (blocks, _, var) = read_all(&mut source, &Layer::X, 2).unwrap();
     assert_eq!(entries(&blocks), [(0, 2, 5.0), (2, 0, 1.0), (2, 1, 3.0)]);
     assert_eq!(var.index, ["CD3E", "NKG7", "LYZ"]);
-    let ids = ["ENSG0", "ENSG2", "ENSG3"]
-        .map(|id| Some(id.to_owned()))
-        .to_vec();
+    let ids = ["ENSG0", "ENSG2", "ENSG3"].map(|id| Some(id.to_owned())).to_vec();
     assert_eq!(var.column("gene_ids"), Some(&Column::Text(ids)));
 }
 
@@ -108,15 +96,9 @@ fn rows_columns_and_dense_of_one_file_agree() {
     assert_eq!(csr.summary().matrices[0].encoding, "csr");
     let (blocks, obs, var) = read_all(&mut csr, &Layer::X, 64).unwrap();
     assert_eq!(entries(&blocks).len(), 16_024);
-    assert!(matches!(
-        obs.column("cell_type"),
-        Some(Column::Categorical { .. })
-    ));
+    assert!(matches!(obs.column("cell_type"), Some(Column::Categorical { .. })));
     assert!(matches!(obs.column("n_genes"), Some(Column::Integer(_))));
-    for (name, encoding) in [
-        ("cells_csc_gzip.h5ad", "csc"),
-        ("cells_dense_gzip.h5ad", "dense"),
-    ] {
+    for (name, encoding) in [("cells_csc_gzip.h5ad", "csc"), ("cells_dense_gzip.h5ad", "dense")] {
         let mut source = open(name);
         assert_eq!(source.summary().matrices[0].encoding, encoding);
         for step in [64, 7] {

@@ -15,13 +15,8 @@ pub(crate) struct Toy {
     pub(crate) genes: Vec<&'static str>,
 }
 
-pub(crate) const ENTRIES: [(usize, u32, f32); 5] = [
-    (0, 1, 2.0),
-    (0, 3, 5.0),
-    (2, 0, 1.0),
-    (2, 1, 7.0),
-    (2, 2, 3.0),
-];
+pub(crate) const ENTRIES: [(usize, u32, f32); 5] =
+    [(0, 1, 2.0), (0, 3, 5.0), (2, 0, 1.0), (2, 1, 7.0), (2, 2, 3.0)];
 
 impl Default for Toy {
     fn default() -> Self {
@@ -44,9 +39,7 @@ impl Toy {
         matrix.set_attr("encoding-type", AttrValue::String("csr_matrix".into()));
         matrix.set_attr("shape", AttrValue::I64Array(self.shape.to_vec()));
         matrix.create_dataset("indptr").with_i64_data(&self.indptr);
-        matrix
-            .create_dataset("indices")
-            .with_i32_data(&self.indices);
+        matrix.create_dataset("indices").with_i32_data(&self.indices);
         matrix.create_dataset("data").with_f32_data(&self.data);
         file.add_group(matrix.finish());
         self.write_tables(&mut file);
@@ -78,16 +71,11 @@ impl Toy {
             }
         }
         let genes = self.genes.iter().enumerate().zip(types);
-        let features: String = genes
-            .map(|((row, gene), kind)| format!("ENSG{row}\t{gene}\t{kind}\n"))
-            .collect();
+        let features: String =
+            genes.map(|((row, gene), kind)| format!("ENSG{row}\t{gene}\t{kind}\n")).collect();
         fs::write(folder.join(format!("{prefix}matrix.mtx")), matrix).unwrap();
         fs::write(folder.join(format!("{prefix}features.tsv")), features).unwrap();
-        fs::write(
-            folder.join(format!("{prefix}barcodes.tsv")),
-            self.cells.join("\n"),
-        )
-        .unwrap();
+        fs::write(folder.join(format!("{prefix}barcodes.tsv")), self.cells.join("\n")).unwrap();
     }
 
     /// As a Cell Ranger 3 `.h5`.
@@ -96,23 +84,13 @@ impl Toy {
         let mut matrix = file.create_group("matrix");
         matrix.create_dataset("shape").with_i32_data(&[4, 3]);
         matrix.create_dataset("indptr").with_i64_data(&self.indptr);
-        matrix
-            .create_dataset("indices")
-            .with_i32_data(&self.indices);
+        matrix.create_dataset("indices").with_i32_data(&self.indices);
         matrix.create_dataset("data").with_f32_data(&self.data);
-        matrix
-            .create_dataset("barcodes")
-            .with_vlen_strings(&self.cells);
+        matrix.create_dataset("barcodes").with_vlen_strings(&self.cells);
         let mut features = matrix.create_group("features");
-        features
-            .create_dataset("name")
-            .with_vlen_strings(&self.genes);
-        features
-            .create_dataset("id")
-            .with_vlen_strings(&["ENSG0", "ENSG1", "ENSG2", "ENSG3"]);
-        features
-            .create_dataset("feature_type")
-            .with_vlen_strings(&["Gene Expression"; 4]);
+        features.create_dataset("name").with_vlen_strings(&self.genes);
+        features.create_dataset("id").with_vlen_strings(&["ENSG0", "ENSG1", "ENSG2", "ENSG3"]);
+        features.create_dataset("feature_type").with_vlen_strings(&["Gene Expression"; 4]);
         matrix.add_group(features.finish());
         file.add_group(matrix.finish());
         file.write(path).unwrap();
@@ -147,16 +125,8 @@ impl Toy {
                     .collect::<Vec<_>>(),
             )
         };
-        let indices: Vec<u8> = self
-            .indices
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        let data: Vec<u8> = self
-            .data
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let indices: Vec<u8> = self.indices.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let data: Vec<u8> = self.data.iter().flat_map(|value| value.to_le_bytes()).collect();
         for (place, dtype, length, content) in [
             ("X/indptr", "int64", self.indptr.len(), le(&self.indptr)),
             ("X/indices", "int32", self.indices.len(), indices),
@@ -165,18 +135,8 @@ impl Toy {
             ("var/_index", "string", self.genes.len(), text(&self.genes)),
         ] {
             let array = folder.join(place);
-            write_node(
-                &array,
-                version,
-                "array",
-                &array_metadata(version, dtype, length),
-                "{}",
-            );
-            let chunk = if version == 3 {
-                array.join("c/0")
-            } else {
-                array.join("0")
-            };
+            write_node(&array, version, "array", &array_metadata(version, dtype, length), "{}");
+            let chunk = if version == 3 { array.join("c/0") } else { array.join("0") };
             fs::create_dir_all(chunk.parent().unwrap()).unwrap();
             fs::write(chunk, content).unwrap();
         }
@@ -204,11 +164,7 @@ fn array_metadata(version: u8, dtype: &str, length: usize) -> String {
         "float32" => ("<f4", "0.0", "bytes", "null"),
         _ => ("|O", "\"\"", "vlen-utf8", r#"[{"id": "vlen-utf8"}]"#),
     };
-    let endian = if codec == "bytes" {
-        r#", "configuration": {"endian": "little"}"#
-    } else {
-        ""
-    };
+    let endian = if codec == "bytes" { r#", "configuration": {"endian": "little"}"# } else { "" };
     if version == 3 {
         format!(
             r#", "shape": [{length}], "data_type": "{dtype}", "fill_value": {fill},

@@ -59,10 +59,7 @@ impl Node {
     /// [`ErrorKind::Unsupported`] for what new headers cannot take over (shared messages), other kinds for a file that is broken.
     pub(super) fn read(file: &mut File, address: u64) -> io::Result<Option<Self>> {
         let messages = read_messages(file, address)?;
-        if !messages
-            .iter()
-            .any(|message| [SYMBOL_TABLE, LINK_INFO, LINK].contains(&message.kind))
-        {
+        if !messages.iter().any(|message| [SYMBOL_TABLE, LINK_INFO, LINK].contains(&message.kind)) {
             return Ok(None);
         }
         let mut node = Self::default();
@@ -140,11 +137,7 @@ fn read_messages(file: &mut File, address: u64) -> io::Result<Vec<Message>> {
         }
         let block = read_at(file, at, size)?;
         let mut bytes = Bytes(&block);
-        let prefix = if version2 {
-            4 + 2 * usize::from(tracked)
-        } else {
-            8
-        };
+        let prefix = if version2 { 4 + 2 * usize::from(tracked) } else { 8 };
         while bytes.0.len() >= prefix {
             let (kind, size, flags);
             if version2 {
@@ -162,11 +155,7 @@ fn read_messages(file: &mut File, address: u64) -> io::Result<Vec<Message>> {
                 let mut target = Bytes(body);
                 let (at, size) = (target.number(8)?, target.number(8)?);
                 // A version 2 block has a signature before and a checksum behind its messages.
-                blocks.push(if version2 {
-                    (at + 4, size.saturating_sub(8))
-                } else {
-                    (at, size)
-                });
+                blocks.push(if version2 { (at + 4, size.saturating_sub(8)) } else { (at, size) });
             } else {
                 let body = body.to_vec();
                 messages.push(Message { kind, flags, body });
@@ -192,11 +181,7 @@ fn read_link(mut bytes: Bytes<'_>, body: &[u8]) -> io::Result<(String, Link)> {
     bytes.take(usize::from(flags & 4 != 0) * 8 + usize::from(flags & 16 != 0))?;
     let length = bytes.number(1 << (flags & 3))?;
     let name = text(bytes.take(usize::try_from(length).map_err(io::Error::other)?)?)?;
-    let link = if hard {
-        Link::Object(bytes.number(8)?)
-    } else {
-        Link::Message(body.to_vec())
-    };
+    let link = if hard { Link::Object(bytes.number(8)?) } else { Link::Message(body.to_vec()) };
     Ok((name, link))
 }
 
@@ -232,10 +217,7 @@ fn read_symbol_tree(
     if !head.starts_with(b"SNOD") {
         return Err(broken("a symbol table"));
     }
-    for entry in read_at(file, address + 8, entries * 40)?
-        .as_chunks::<40>()
-        .0
-    {
+    for entry in read_at(file, address + 8, entries * 40)?.as_chunks::<40>().0 {
         let mut entry = Bytes(entry);
         let name = heap_text(names, entry.number(8)?)?;
         let object = entry.number(8)?;
@@ -269,10 +251,7 @@ pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Bytes<'a> {
     pub(super) fn take(&mut self, length: usize) -> io::Result<&'a [u8]> {
-        let (front, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or_else(|| broken("metadata"))?;
+        let (front, rest) = self.0.split_at_checked(length).ok_or_else(|| broken("metadata"))?;
         self.0 = rest;
         Ok(front)
     }

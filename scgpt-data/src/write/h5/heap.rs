@@ -51,15 +51,13 @@ impl Heap {
             out.align()?;
             self.address = out.append(&vec![0; self.size])?;
             self.bytes = b"GCOL\x01\0\0\0".to_vec();
-            self.bytes
-                .extend_from_slice(&(self.size as u64).to_le_bytes());
+            self.bytes.extend_from_slice(&(self.size as u64).to_le_bytes());
             self.objects = 0;
         }
         self.objects += 1;
         self.bytes.extend_from_slice(&self.objects.to_le_bytes());
         self.bytes.extend_from_slice(&[1, 0, 0, 0, 0, 0]);
-        self.bytes
-            .extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
         self.bytes.extend_from_slice(text);
         self.bytes.resize(self.bytes.len() + padded - text.len(), 0);
         Ok((self.address, self.objects))

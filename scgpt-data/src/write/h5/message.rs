@@ -94,12 +94,10 @@ pub(super) fn datatype(dtype: Dtype) -> Vec<u8> {
     match dtype {
         Dtype::U8 | Dtype::U16 | Dtype::U32 | Dtype::U64 => fixed_point(size, 0),
         Dtype::I8 | Dtype::I16 | Dtype::I32 | Dtype::I64 => fixed_point(size, 0x08),
-        Dtype::F32 => vec![
-            0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0,
-        ],
-        Dtype::F64 => vec![
-            0x11, 0x20, 63, 0, 8, 0, 0, 0, 0, 0, 64, 0, 52, 11, 0, 52, 0xff, 3, 0, 0,
-        ],
+        Dtype::F32 => vec![0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0],
+        Dtype::F64 => {
+            vec![0x11, 0x20, 63, 0, 8, 0, 0, 0, 0, 0, 64, 0, 52, 11, 0, 52, 0xff, 3, 0, 0]
+        }
         Dtype::Bool => {
             // An enumeration of two members over int8.
             let mut body = vec![0x18, 2, 0, 0, 1, 0, 0, 0];
