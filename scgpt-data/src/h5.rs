@@ -140,7 +140,14 @@ impl Store for H5Store {
                 Err(_) => self.file.dataset(place)?.attrs(),
             },
         })?;
-        Ok(attributes.into_iter().map(|(name, value)| (name, json_of(&value))).collect())
+        Ok(attributes
+            .into_iter()
+            .map(|(name, value)| match json_of(&value) {
+                // The library hands out a list of one text as the text.
+                Value::String(only) if name == "column-order" => (name, json!([only])),
+                value => (name, value),
+            })
+            .collect())
     }
 }
 
@@ -222,11 +229,12 @@ fn dtype_of(datatype: &Datatype, dtype: &DType) -> Dtype {
             members
                 .iter()
                 .map(|member| {
-                    let (kind, big_endian) = field_kind(&member.datatype);
+                    let (kind, big_endian, length) = field_kind(&member.datatype);
                     Field {
                         name: member.name.clone(),
                         offset: usize::try_from(member.byte_offset).unwrap_or(usize::MAX),
                         size: member.datatype.type_size() as usize,
+                        length,
                         big_endian,
                         kind,
                     }
@@ -253,31 +261,40 @@ fn is_half(datatype: &Datatype) -> bool {
     matches!(datatype, Datatype::FloatingPoint { size: 2, byte_order: DatatypeByteOrder::LittleEndian, layout } if layout.mantissa_size == 10)
 }
 
-fn field_kind(datatype: &Datatype) -> (FieldKind, bool) {
+/// Kind of the values of a field, whether they are big-endian, and how many there are.
+fn field_kind(datatype: &Datatype) -> (FieldKind, bool, usize) {
     let big = |order: &DatatypeByteOrder| *order == DatatypeByteOrder::BigEndian;
     match datatype {
-        Datatype::FixedPoint { byte_order, layout, .. } => {
-            (if layout.signed { FieldKind::Signed } else { FieldKind::Unsigned }, big(byte_order))
+        Datatype::FixedPoint { byte_order, layout, .. } => (
+            if layout.signed { FieldKind::Signed } else { FieldKind::Unsigned },
+            big(byte_order),
+            1,
+        ),
+        Datatype::FloatingPoint { byte_order, .. } => (FieldKind::Float, big(byte_order), 1),
+        Datatype::String { .. } => (FieldKind::Text, false, 1),
+        Datatype::Enumeration { size: 1, .. } => (FieldKind::Boolean, false, 1),
+        Datatype::Array { base_type, dimensions } => {
+            let (kind, big_endian, _) = field_kind(base_type);
+            let length = dimensions.iter().map(|&length| length as usize).product();
+            (kind, big_endian, length)
         }
-        Datatype::FloatingPoint { byte_order, .. } => (FieldKind::Float, big(byte_order)),
-        Datatype::String { .. } => (FieldKind::Text, false),
-        Datatype::Enumeration { size: 1, .. } => (FieldKind::Boolean, false),
-        _ => (FieldKind::Other, false),
+        _ => (FieldKind::Other, false, 1),
     }
 }
 
-/// Attributes of interest are text, truth values and whole numbers; others become `null`.
+/// Attributes are text and numbers; others become `null`.
 fn json_of(value: &AttrValue) -> Value {
     match value {
         AttrValue::I32Array(items) => json!(items),
         AttrValue::I64Array(items) => json!(items),
         AttrValue::U32Array(items) => json!(items),
         AttrValue::U64Array(items) => json!(items),
-        _ => match (value.as_strings(), value.as_i64()) {
-            (Some([text]), _) => json!(text),
-            (Some(texts), _) => json!(texts),
-            (None, Some(number)) => json!(number),
-            (None, None) => Value::Null,
-        },
+        _ => None
+            .or_else(|| value.as_str().map(|text| json!(text)))
+            .or_else(|| value.as_strings().map(|texts| json!(texts)))
+            .or_else(|| value.as_i64().map(|number| json!(number)))
+            .or_else(|| value.as_f64().map(|number| json!(number)))
+            .or_else(|| value.to_f64s().map(|numbers| json!(numbers)))
+            .unwrap_or(Value::Null),
     }
 }

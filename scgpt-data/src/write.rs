@@ -1,6 +1,7 @@
 //! Writing: copies of an input with additions, and new files.
 
 mod anndata;
+mod convert;
 mod copy;
 mod element;
 mod export;
@@ -21,13 +22,16 @@ use self::{
     element::{Dtype, Sink},
     h5::H5Sink,
     place::Place,
-    zarr::{Version, ZarrSink},
+    zarr::ZarrSink,
 };
 pub use self::{export::export, place::check_output};
 use crate::{
+    anndata::{frame, store::Store},
     error::{Error, Result},
     frame::Column,
+    h5::H5Store,
     row_spool::RowSpool,
+    zarr::ZarrStore,
 };
 
 /// What an output has beyond the cells it was made from. A name that exists is replaced.
@@ -54,21 +58,16 @@ pub struct CopyReport {
 const ROWS: usize = 1024;
 
 impl Additions {
-    /// Makes groups of the tables of the first AnnData versions that something is added to.
-    fn split_tables(
-        &self,
-        input: &Path,
-        sink: &mut dyn Sink,
-        report: &mut CopyReport,
-    ) -> Result<()> {
-        let file =
-            hdf5_pure::File::open_streaming(input).map_err(|error| Error::open(input, error))?;
-        for (place, wanted) in [("obs", !self.obs.is_empty()), ("obsm", !self.obsm.is_empty())] {
-            if wanted && file.dataset(place).is_ok() {
-                table::split(&file, place, sink, &mut report.skipped)?;
-            }
+    /// That there is one row a cell.
+    fn check(&self, n_cells: usize) -> Result<()> {
+        let obsm = self.obsm.iter().map(|(name, rows)| ("obsm", name, rows.n_rows()));
+        let obs = self.obs.iter().map(|(name, column)| ("obs", name, column.len()));
+        match obsm.chain(obs).find(|(.., rows)| *rows != n_cells) {
+            Some((group, name, rows)) => Err(Error::Option(format!(
+                "the new `{group}/{name}` has {rows} rows, but there are {n_cells} cells"
+            ))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes the additions into `sink`, whose groups may exist.
@@ -92,9 +91,10 @@ impl Additions {
     }
 
     fn write_obs(&self, sink: &mut dyn Sink) -> Result<()> {
-        let attrs = sink.attrs("obs")?;
-        let mut order: Vec<Value> =
-            attrs.get("column-order").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut order = match sink.attrs("obs")?.remove("column-order") {
+            Some(Value::Array(names)) => names,
+            _ => Vec::new(),
+        };
         for (name, column) in &self.obs {
             let name = anndata::member(name);
             anndata::column(sink, &format!("obs/{name}"), column)?;
@@ -119,7 +119,15 @@ fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> 
     sink.end()
 }
 
-/// Copies `input` to `output` with `additions`; everything else is carried over.
+/// Copies `input` (h5ad, AnnData-zarr folder or zip) to `output` with `additions`; everything else
+/// is carried over.
+///
+/// An output that ends in `.zarr` is a zarr folder, any other an h5ad file. Within one container
+/// the copy is exact and what is new is appended, so that memory does not depend on the size of the
+/// input; tables of the first AnnData versions that get something new take today's form. Between
+/// containers (a new zarr folder has version 2), and for the few HDF5 files that cannot grow, every
+/// element is written anew in blocks: arrays of records are skipped and reported, HDF5 arrays
+/// become uncompressed.
 ///
 /// # Errors
 /// [`Error::Exists`] if `output` exists and `overwrite` is not set, [`Error::Option`] if it is the
@@ -140,31 +148,57 @@ pub fn save_copy(
         )));
     }
     let place = Place::new(output)?;
-    let failed = |error: io::Error| Error::write(output, error);
-    let copy = place.path();
+    let store: Box<dyn Store> = match Container::of(input)? {
+        Container::Hdf5 => Box::new(H5Store::open(input)?),
+        _ => Box::new(ZarrStore::open(input)?),
+    };
+    let Some(n_cells) = frame::len(store.as_ref(), "obs")? else {
+        return Err(Error::invalid(input, "obs", "the table of cells is missing"));
+    };
+    additions.check(n_cells)?;
+
     let mut report = CopyReport::default();
-    let mut sink: Box<dyn Sink> = match (Container::of(input)?, Container::named(output)) {
-        (Container::Hdf5, Container::Hdf5) => {
-            copy::copy(input, &copy).map_err(failed)?;
-            let mut sink = H5Sink::extend(&copy, output).map_err(failed)?;
-            additions.split_tables(input, &mut sink, &mut report)?;
-            Box::new(sink)
+    let skipped = &mut report.skipped;
+    let mut sink = if let Some(mut sink) = extend(input, output, &place)? {
+        for table in ["obs", "obsm"] {
+            table::split(store.as_ref(), table, sink.as_mut(), skipped)?;
         }
-        (Container::Zarr, Container::Zarr) => {
-            copy::copy(input, &copy).map_err(failed)?;
-            Box::new(ZarrSink::extend(&copy, output)?)
-        }
-        (Container::Zip, Container::Zarr) => {
-            copy::unzip(input, &copy).map_err(failed)?;
-            Box::new(ZarrSink::extend(&copy, output)?)
-        }
-        _ => return Err(Error::Option("not yet".into())),
+        sink
+    } else {
+        let mut sink = Container::named(output).create(&place, output)?;
+        convert::convert(store.as_ref(), sink.as_mut(), skipped)?;
+        sink
     };
     additions.write(sink.as_mut())?;
     sink.finish()?;
     drop(sink);
     place.publish()?;
     Ok(report)
+}
+
+/// A copy of `input` at `place` that can be extended; `None` if its elements have to be written
+/// anew, into another container or because the file cannot grow.
+fn extend(input: &Path, output: &Path, place: &Place) -> Result<Option<Box<dyn Sink>>> {
+    let failed = |error: io::Error| Error::write(output, error);
+    let copy = place.path();
+    match (Container::of(input)?, Container::named(output)) {
+        (Container::Hdf5, Container::Hdf5) => {
+            copy::copy(input, &copy).map_err(failed)?;
+            match H5Sink::extend(&copy, output) {
+                Ok(sink) => return Ok(Some(Box::new(sink))),
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    fs::remove_file(&copy).map_err(failed)?;
+                    return Ok(None);
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        (Container::Zarr, Container::Zarr) => copy::copy(input, &copy),
+        (Container::Zip, Container::Zarr) => copy::unzip(input, &copy),
+        _ => return Ok(None),
+    }
+    .map_err(failed)?;
+    Ok(Some(Box::new(ZarrSink::extend(&copy, output)?)))
 }
 
 /// What elements are kept in.
@@ -199,13 +233,13 @@ impl Container {
     }
 
     /// A new, empty container at `place`.
-    fn create(self, place: &Place, output: &Path, version: Version) -> Result<Box<dyn Sink>> {
+    fn create(self, place: &Place, output: &Path) -> Result<Box<dyn Sink>> {
         Ok(if self == Self::Hdf5 {
             let file =
                 File::create_new(place.path()).map_err(|error| Error::write(output, error))?;
             Box::new(H5Sink::create(file, output)?)
         } else {
-            Box::new(ZarrSink::create(&place.path(), output, version)?)
+            Box::new(ZarrSink::create(&place.path(), output)?)
         })
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn read(store: &dyn Store, place: &str) -> Result<Frame> {
 }
 
 /// Number of rows of the table at `place`, found without reading it.
-pub(super) fn len(store: &dyn Store, place: &str) -> Result<Option<usize>> {
+pub(crate) fn len(store: &dyn Store, place: &str) -> Result<Option<usize>> {
     let index = match store.node(place)? {
         Some(Node::Array(array)) => return Ok(Some(array.len())),
         Some(Node::Group) => join(place, &index_name(store, place)?),

@@ -53,6 +53,9 @@ pub(super) fn frame(store: &dyn Store, place: &str, array: &dyn Array) -> Result
 }
 
 fn decode<'a>(field: &Field, cells: impl Iterator<Item = &'a [u8]>) -> Option<Column> {
+    if field.length != 1 {
+        return None;
+    }
     Some(match field.kind {
         FieldKind::Boolean => {
             Column::Boolean(cells.map(|cell| Some(cell.iter().any(|&byte| byte != 0))).collect())

@@ -83,6 +83,8 @@ pub(crate) struct Field {
     pub(crate) offset: usize,
     /// In bytes.
     pub(crate) size: usize,
+    /// Number of values: more than one for a field that is an array.
+    pub(crate) length: usize,
     pub(crate) big_endian: bool,
     pub(crate) kind: FieldKind,
 }

@@ -55,21 +55,13 @@ pub(super) fn frame(sink: &mut dyn Sink, path: &str, frame: &Frame) -> Result<()
 pub(super) fn column(sink: &mut dyn Sink, path: &str, column: &Column) -> Result<()> {
     let rows = column.len() as u64;
     match column {
-        Column::Text(values) => match values.iter().cloned().collect::<Option<Vec<String>>>() {
-            Some(values) => sink.strings(path, &[rows], &values, &text_array()),
-            None => {
-                let mut categories: Vec<String> = values.iter().flatten().cloned().collect();
-                categories.sort_unstable();
-                categories.dedup();
-                let code = |value: &Option<String>| {
-                    value.as_ref().map_or(Ok(-1), |value| {
-                        categories.binary_search(value).map(|code| code as i64).or(Ok(-1))
-                    })
-                };
-                let codes: Result<Vec<i64>> = values.iter().map(code).collect();
-                categorical(sink, path, &codes?, &categories, false)
-            }
-        },
+        Column::Text(values) if values.contains(&None) => {
+            self::column(sink, path, &with_gaps(values))
+        }
+        Column::Text(values) => {
+            let values: Vec<String> = values.iter().flatten().cloned().collect();
+            sink.strings(path, &[rows], &values, &text_array())
+        }
         Column::Categorical { codes, categories, ordered } => {
             let codes: Vec<i64> = codes.iter().map(|code| code.map_or(-1, i64::from)).collect();
             categorical(sink, path, &codes, categories, *ordered)
@@ -92,6 +84,16 @@ pub(super) fn column(sink: &mut dyn Sink, path: &str, column: &Column) -> Result
             masked(sink, path, "nullable-boolean", Dtype::Bool, &bytes, missing)
         }
     }
+}
+
+/// Text with missing values as a categorical.
+fn with_gaps(values: &[Option<String>]) -> Column {
+    let mut categories: Vec<String> = values.iter().flatten().cloned().collect();
+    categories.sort_unstable();
+    categories.dedup();
+    let code = |value: &String| u32::try_from(categories.binary_search(value).ok()?).ok();
+    let codes = values.iter().map(|value| code(value.as_ref()?)).collect();
+    Column::Categorical { codes, categories, ordered: false }
 }
 
 /// Codes in the narrowest signed type, as pandas has them; -1 is missing.
@@ -159,13 +161,13 @@ pub(super) fn json(sink: &mut dyn Sink, path: &str, value: &Value) -> Result<()>
     match value {
         Value::Null => sink.null(path, &encoding("null", "0.1.0")),
         Value::Bool(value) => scalar(Dtype::Bool, &[u8::from(*value)], sink),
-        Value::Number(number) => match number.as_i64() {
-            Some(number) => scalar(Dtype::I64, &number.to_le_bytes(), sink),
-            None => {
-                let number = number.as_f64().unwrap_or(f64::NAN);
-                scalar(Dtype::F64, &number.to_le_bytes(), sink)
+        Value::Number(number) => {
+            if let Some(number) = number.as_i64() {
+                return scalar(Dtype::I64, &number.to_le_bytes(), sink);
             }
-        },
+            let number = number.as_f64().unwrap_or(f64::NAN);
+            scalar(Dtype::F64, &number.to_le_bytes(), sink)
+        }
         Value::String(text) => {
             let text = std::slice::from_ref(text);
             sink.strings(path, &[], text, &encoding("string", "0.2.0"))

@@ -24,6 +24,24 @@ pub(super) enum Dtype {
 }
 
 impl Dtype {
+    /// The type with NumPy's name, `uint16`; numbers of half precision are widened.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "bool" => Self::Bool,
+            "int8" => Self::I8,
+            "int16" => Self::I16,
+            "int32" => Self::I32,
+            "int64" => Self::I64,
+            "uint8" => Self::U8,
+            "uint16" => Self::U16,
+            "uint32" => Self::U32,
+            "uint64" => Self::U64,
+            "float16" | "float32" => Self::F32,
+            "float64" => Self::F64,
+            _ => return None,
+        })
+    }
+
     /// Bytes of one element.
     pub(super) fn size(self) -> usize {
         match self {

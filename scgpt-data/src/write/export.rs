@@ -12,7 +12,6 @@ use super::{
     Additions, Container, anndata,
     element::{Dtype, Sink, array},
     place::{Place, check_output},
-    zarr::Version,
 };
 use crate::{
     error::{Error, Result},
@@ -43,7 +42,7 @@ pub fn export(
     let place = Place::new(output)?;
     let failed = |error| Error::write(output, error);
     let spool = tempfile::tempfile_in(place.folder()).map_err(failed)?;
-    let mut sink = Container::named(output).create(&place, output, Version::V2)?;
+    let mut sink = Container::named(output).create(&place, output)?;
     write(source, layer, sink.as_mut(), spool, additions)?;
     sink.finish()?;
     drop(sink);
@@ -58,6 +57,7 @@ fn write(
     additions: &Additions,
 ) -> Result<()> {
     let (obs, var) = (source.obs()?, source.var(layer)?);
+    additions.check(obs.len())?;
     let root = anndata::encoding("anndata", "0.1.0");
     for (name, value) in &root {
         sink.set_attr("", name, value)?;
@@ -85,8 +85,8 @@ fn matrix(
 
     let failed = |error| Error::write("X/indices", error);
     let mut spool = BufWriter::with_capacity(1 << 20, spool);
-    let mut ends = vec![0_i64];
-    let mut stored = 0;
+    let mut ends = vec![0_u64];
+    let mut stored = 0_u64;
     sink.begin("X/data", Dtype::F32, &[u64::MAX], &anndata::dense())?;
     let mut bytes = Vec::new();
     for first in (0..n_cells).step_by(CELLS) {
@@ -97,14 +97,14 @@ fn matrix(
         bytes.clear();
         bytes.extend(block.indices().iter().flat_map(|index| index.to_le_bytes()));
         spool.write_all(&bytes).map_err(failed)?;
-        ends.extend(block.indptr()[1..].iter().map(|end| stored + *end as i64));
-        stored += block.n_stored() as i64;
+        ends.extend(block.indptr()[1..].iter().map(|end| stored + *end as u64));
+        stored += block.n_stored() as u64;
     }
     sink.end()?;
 
     let mut spool = spool.into_inner().map_err(|error| failed(error.into()))?;
     spool.rewind().map_err(failed)?;
-    sink.begin("X/indices", Dtype::I32, &[stored as u64], &anndata::dense())?;
+    sink.begin("X/indices", Dtype::I32, &[stored], &anndata::dense())?;
     bytes.resize(1 << 20, 0);
     loop {
         match spool.read(&mut bytes).map_err(failed)? {

@@ -6,7 +6,7 @@
 //! and time depend on what is added and not on the size of the file. The format is that of the
 //! "HDF5 File Format Specification" version 3.0; what is written needs HDF5 1.8 or later.
 
-mod attributes;
+mod dense;
 mod group;
 mod heap;
 mod message;
@@ -29,14 +29,18 @@ use self::{
     },
 };
 use crate::{
+    anndata::store::Store as _,
     error::{Error, Result},
+    h5::H5Store,
     write::element::{Attrs, Dtype, Sink, split},
 };
+
+/// Groups of an existing file that get new members.
+const GROWING: [&str; 3] = ["obs", "obsm", "uns"];
 
 const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// An HDF5 file under construction.
-#[derive(Debug)]
 pub(super) struct H5Sink {
     /// Where the file will be, for messages.
     path: PathBuf,
@@ -46,7 +50,7 @@ pub(super) struct H5Sink {
     root: Node,
     open: Option<OpenArray>,
     /// The copied file, for the values of its attributes.
-    original: Option<hdf5_pure::File>,
+    original: Option<H5Store>,
 }
 
 /// The end of the file.
@@ -99,8 +103,7 @@ impl H5Sink {
     ///
     /// # Errors
     /// [`io::ErrorKind::Unsupported`] for a file that cannot be extended by appending: another
-    /// width of addresses, a block before the superblock, managed free space, or members of a
-    /// group in dense storage.
+    /// width of addresses, a block before the superblock, managed free space, shared messages.
     pub(super) fn extend(copy: &Path, path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).open(copy)?;
         let head = read_at(&mut file, 0, 48)?;
@@ -128,7 +131,15 @@ impl H5Sink {
         if base != 0 {
             return Err(unsupported("a file with a user block"));
         }
-        let root = Node::read(&mut file, root)?.ok_or_else(|| unsupported("the root"))?;
+        let mut root = Node::read(&mut file, root)?.ok_or_else(|| unsupported("the root"))?;
+        for (name, link) in &mut root.links {
+            if GROWING.contains(&name.as_str())
+                && let Link::Object(address) = *link
+                && let Some(group) = Node::read(&mut file, address)?
+            {
+                *link = Link::Group(group);
+            }
+        }
         let end = file.seek(SeekFrom::End(0))?;
         let mut out = Appender { file: BufWriter::with_capacity(1 << 20, file), end };
         out.align()?;
@@ -139,7 +150,7 @@ impl H5Sink {
             superblock,
             root,
             open: None,
-            original: Some(hdf5_pure::File::open_streaming(copy).map_err(io::Error::other)?),
+            original: Some(H5Store::open(copy).map_err(io::Error::other)?),
         })
     }
 
@@ -147,7 +158,7 @@ impl H5Sink {
         Error::write(&self.path, error)
     }
 
-    /// The group at `path`, loaded from the file if need be.
+    /// The group at `path`.
     fn node(&mut self, path: &str) -> io::Result<&mut Node> {
         let mut node = &mut self.root;
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -156,13 +167,8 @@ impl H5Sink {
                 .iter_mut()
                 .find_map(|(other, link)| (other == name).then_some(link))
                 .ok_or_else(|| io::Error::other(format!("`{name}` of `{path}` is missing")))?;
-            if let Link::Object(address) = *link
-                && let Some(group) = self.out.read_group(address)?
-            {
-                *link = Link::Group(group);
-            }
             let Link::Group(group) = link else {
-                return Err(unsupported(&format!("`{name}` of `{path}`, no group,")));
+                return Err(io::Error::other(format!("`{name}` of `{path}` is no group")));
             };
             node = group;
         }
@@ -294,14 +300,6 @@ impl Appender {
         Ok(())
     }
 
-    /// The group whose header is at `address`.
-    fn read_group(&mut self, address: u64) -> io::Result<Option<Node>> {
-        self.file.flush()?;
-        let node = Node::read(self.file.get_mut(), address)?;
-        self.file.seek(SeekFrom::Start(self.end))?;
-        Ok(node)
-    }
-
     /// Appends zeros up to a multiple of eight, and makes the end the place to write at.
     fn align(&mut self) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.end))?;
@@ -360,13 +358,9 @@ impl Sink for H5Sink {
     }
 
     fn attrs(&mut self, path: &str) -> Result<Attrs> {
+        // A group that is new has no attributes in the original.
         let mut attrs = match &self.original {
-            // A group that is new has no attributes there.
-            Some(original) => original
-                .group(path)
-                .and_then(|group| group.attrs())
-                .map(attributes::json)
-                .unwrap_or_default(),
+            Some(original) => original.attributes(path).unwrap_or_default(),
             None => Attrs::new(),
         };
         match self.node(path) {

@@ -40,7 +40,7 @@ pub(super) struct ZarrSink {
 
 /// Version of the zarr format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+enum Version {
     V2,
     V3,
 }
@@ -62,9 +62,11 @@ struct OpenArray {
 }
 
 impl ZarrSink {
-    /// An empty store at `folder`, which will be known as `path`.
-    pub(super) fn create(folder: &Path, path: &Path, version: Version) -> Result<Self> {
-        let sink = Self { folder: folder.into(), path: path.into(), version, open: None };
+    /// An empty store at `folder`, which will be known as `path`: version 2 of the format, which
+    /// old and new releases of zarr-python and anndata read.
+    pub(super) fn create(folder: &Path, path: &Path) -> Result<Self> {
+        let sink =
+            Self { folder: folder.into(), path: path.into(), version: Version::V2, open: None };
         sink.write_group("", &Attrs::new())?;
         Ok(sink)
     }

@@ -59,8 +59,8 @@ fn field(member: &Value, end: &mut usize) -> Field {
     member[0].as_str().unwrap_or_default().clone_into(&mut field.name);
     if let Some(shape) = member[2].as_array() {
         let lengths = shape.iter().filter_map(|length| usize::try_from(length.as_u64()?).ok());
-        field.size *= lengths.product::<usize>();
-        field.kind = FieldKind::Other;
+        field.length = lengths.product();
+        field.size *= field.length;
     }
     field.offset = *end;
     *end += field.size;
@@ -82,5 +82,5 @@ fn plain_field(dtype: &str) -> Field {
         'U' => (FieldKind::WideText, 4 * count),
         _ => (FieldKind::Other, count),
     };
-    Field { name: String::new(), offset: 0, size, big_endian: order == '>', kind }
+    Field { name: String::new(), offset: 0, size, length: 1, big_endian: order == '>', kind }
 }

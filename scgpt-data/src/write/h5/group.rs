@@ -5,8 +5,12 @@ use std::{
     io::{self, ErrorKind, Read, Seek, SeekFrom},
 };
 
-use super::message::{
-    ATTRIBUTE, ATTRIBUTE_INFO, CONTINUATION, LINK, LINK_INFO, SYMBOL_TABLE, UNDEFINED, soft_link,
+use super::{
+    dense,
+    message::{
+        ATTRIBUTE, ATTRIBUTE_INFO, CONTINUATION, LINK, LINK_INFO, SYMBOL_TABLE, UNDEFINED,
+        soft_link,
+    },
 };
 use crate::write::element::Attrs;
 
@@ -52,8 +56,7 @@ impl Node {
     /// Reads the group whose header is at `address`; `None` for any other kind of object.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for what new headers cannot take over (links or attributes in
-    /// dense storage, shared messages), other kinds for a file that is broken.
+    /// [`ErrorKind::Unsupported`] for what new headers cannot take over (shared messages), other kinds for a file that is broken.
     pub(super) fn read(file: &mut File, address: u64) -> io::Result<Option<Self>> {
         let messages = read_messages(file, address)?;
         if !messages.iter().any(|message| [SYMBOL_TABLE, LINK_INFO, LINK].contains(&message.kind)) {
@@ -77,8 +80,17 @@ impl Node {
                         _ => 2,
                     };
                     bytes.take(counters)?;
-                    if bytes.number(8)? != UNDEFINED {
-                        return Err(unsupported("dense storage of a group"));
+                    let (heap, tree) = (bytes.number(8)?, bytes.number(8)?);
+                    if heap == UNDEFINED {
+                        continue;
+                    }
+                    for body in dense::read(file, heap, tree)? {
+                        let bytes = Bytes(&body);
+                        if kind == LINK_INFO {
+                            node.links.push(read_link(bytes, &body)?);
+                        } else {
+                            node.attributes.push((attribute_name(bytes)?, body));
+                        }
                     }
                 }
                 SYMBOL_TABLE => {
@@ -268,6 +280,6 @@ pub(super) fn unsupported(what: &str) -> io::Error {
     io::Error::new(ErrorKind::Unsupported, format!("{what} cannot be extended"))
 }
 
-fn broken(what: &str) -> io::Error {
+pub(super) fn broken(what: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, format!("{what} is broken"))
 }

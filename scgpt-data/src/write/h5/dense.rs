@@ -1,0 +1,171 @@
+//! Dense storage: the many links or attributes of a group of the newer format, kept in a fractal
+//! heap and found by a version 2 B-tree (sections III.A.2 and III.G of the specification).
+
+use std::{fs::File, io};
+
+use super::group::{Bytes, broken, read_at, unsupported};
+
+/// The messages in the heap at `heap` that the tree at `tree` lists, in the order of the tree.
+pub(super) fn read(file: &mut File, heap: u64, tree: u64) -> io::Result<Vec<Vec<u8>>> {
+    let heap = Heap::read(file, heap)?;
+    let mut messages = Vec::new();
+    for record in read_tree(file, tree)? {
+        // Links: hash, identifier. Attributes: identifier, flags, order, hash.
+        let (id, flags) = match (record.len(), heap.id) {
+            (length, id) if length == 4 + id => (&record[4..], 0),
+            (length, id) if length == id + 9 => (&record[..id], record[id]),
+            _ => return Err(unsupported("an index of an unknown kind")),
+        };
+        if flags & 2 != 0 || id[0] & 0x30 != 0 {
+            return Err(unsupported("a shared or very large message"));
+        }
+        messages.push(heap.object(file, &id[1..])?);
+    }
+    Ok(messages)
+}
+
+/// What is needed of the header of a fractal heap to find its objects.
+struct Heap {
+    /// Bytes of an identifier, and of the offset and the length inside it.
+    id: usize,
+    offset: usize,
+    length: usize,
+    /// Blocks a row, size of the first row's blocks, and the largest that holds objects itself.
+    width: u64,
+    first: u64,
+    direct: u64,
+    root: u64,
+    rows: u64,
+}
+
+impl Heap {
+    fn read(file: &mut File, address: u64) -> io::Result<Self> {
+        let head = read_at(file, address, 142)?;
+        let number = |at: usize, width: usize| Bytes(&head[at..]).number(width);
+        if !head.starts_with(b"FRHP") {
+            return Err(broken("a fractal heap"));
+        }
+        if number(7, 2)? != 0 {
+            return Err(unsupported("a compressed heap"));
+        }
+        let heap = Self {
+            id: head[5].into(),
+            offset: usize::from(head[128]).div_ceil(8),
+            length: bytes_of(number(120, 8)?.min(number(10, 4)?)),
+            width: number(110, 2)?,
+            first: number(112, 8)?,
+            direct: number(120, 8)?,
+            root: number(132, 8)?,
+            rows: number(140, 2)?,
+        };
+        let sound = (1..=1 << 16).contains(&heap.width)
+            && (1..=1 << 30).contains(&heap.first)
+            && heap.rows <= 32
+            && heap.offset <= 8
+            && heap.id > 0;
+        if !sound {
+            return Err(broken("a fractal heap"));
+        }
+        Ok(heap)
+    }
+
+    fn object(&self, file: &mut File, id: &[u8]) -> io::Result<Vec<u8>> {
+        let mut id = Bytes(id);
+        let (mut offset, length) = (id.number(self.offset)?, id.number(self.length)?);
+        let (mut block, mut rows) = (self.root, self.rows);
+        // Blocks double in size from the second row on; large ones are tables of blocks again.
+        while rows > 0 {
+            let (mut entry, mut size, mut row) = (0, self.first, 0);
+            while offset / size >= self.width {
+                offset -= size * self.width;
+                entry += self.width;
+                row += 1;
+                if row >= rows {
+                    return Err(broken("an offset in a fractal heap"));
+                }
+                size = self.first << (row - 1);
+            }
+            entry += offset / size;
+            offset %= size;
+            let entry = block + 13 + self.offset as u64 + 8 * entry;
+            block = Bytes(&read_at(file, entry, 8)?).number(8)?;
+            rows = if size > self.direct {
+                u64::from((size / (self.first * self.width)).max(1).ilog2()) + 1
+            } else {
+                0
+            };
+        }
+        read_at(file, block.saturating_add(offset), length)
+    }
+}
+
+/// All records of a version 2 B-tree.
+fn read_tree(file: &mut File, address: u64) -> io::Result<Vec<Vec<u8>>> {
+    let head = read_at(file, address, 38)?;
+    let number = |at: usize, width: usize| Bytes(&head[at..]).number(width);
+    let (node, record, depth) = (number(6, 4)?, number(10, 2)?, number(12, 2)?);
+    if !head.starts_with(b"BTHD") || record == 0 || node < 32 + record || depth > 16 {
+        return Err(broken("a B-tree"));
+    }
+    // Width of a count of records below a node, by the depth of that node; none for leaves.
+    let leaf = (node - 10) / record;
+    let (mut widths, mut below) = (vec![0], leaf);
+    for _ in 0..depth {
+        let pointer = 8 + bytes_of(leaf) as u64 + widths.last().copied().unwrap_or(0) as u64;
+        let most = node.saturating_sub(10 + pointer) / (record + pointer);
+        below = below.saturating_mul(most + 1).saturating_add(most);
+        widths.push(bytes_of(below));
+    }
+    let tree = Tree {
+        record: usize::try_from(record).map_err(io::Error::other)?,
+        count: bytes_of(leaf),
+        widths,
+        node,
+    };
+    let mut records = Vec::new();
+    let depth = usize::try_from(depth).map_err(io::Error::other)?;
+    tree.collect(file, number(16, 8)?, number(24, 2)?, depth, &mut records)?;
+    Ok(records)
+}
+
+struct Tree {
+    record: usize,
+    count: usize,
+    widths: Vec<usize>,
+    node: u64,
+}
+
+impl Tree {
+    fn collect(
+        &self,
+        file: &mut File,
+        address: u64,
+        count: u64,
+        depth: usize,
+        records: &mut Vec<Vec<u8>>,
+    ) -> io::Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        let node = read_at(file, address, self.node)?;
+        let mut bytes = Bytes(&node);
+        let expected: &[u8] = if depth == 0 { b"BTLF" } else { b"BTIN" };
+        if &bytes.take(6)?[..4] != expected {
+            return Err(broken("a B-tree"));
+        }
+        for _ in 0..count {
+            records.push(bytes.take(self.record)?.to_vec());
+        }
+        for _ in 0..if depth == 0 { 0 } else { count + 1 } {
+            let (child, count) = (bytes.number(8)?, bytes.number(self.count)?);
+            bytes.take(self.widths[depth - 1])?;
+            self.collect(file, child, count, depth - 1, records)?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that hold any number up to `most`.
+fn bytes_of(most: u64) -> usize {
+    most.max(1).ilog2() as usize / 8 + 1
+}
