@@ -8,6 +8,7 @@ use scgpt_model::{CellEncoder, ScgptConfig, TokenRows};
 const CELLS: usize = 2;
 const GENES: usize = 5_000;
 
+#[allow(clippy::expect_used, reason = "a bench fails by panicking")]
 fn embed(c: &mut Criterion) {
     let device = scgpt_benches::device();
     let config = ScgptConfig::new(GENES);

@@ -159,17 +159,12 @@ impl ValueTable {
 
     /// Rows of `values`, if all of them are in the table.
     fn indices(&self, values: &[f32]) -> Option<Vec<i32>> {
-        let n_rows = i32::try_from(self.rows.dims()[0]).ok()?;
-        values
-            .iter()
-            .map(|&value| {
-                #[allow(
-                    clippy::cast_possible_truncation,
-                    reason = "compared with the value it came from"
-                )]
-                let row = value as i32 - self.first;
-                ((row + self.first) as f32 == value && (0..n_rows).contains(&row)).then_some(row)
-            })
-            .collect()
+        let n_rows = self.rows.dims()[0] as f32;
+        let row = |&value: &f32| {
+            let row = value - self.first as f32;
+            #[allow(clippy::cast_possible_truncation, reason = "a whole number of the table")]
+            (row.fract() == 0.0 && (0.0..n_rows).contains(&row)).then_some(row as i32)
+        };
+        values.iter().map(row).collect()
     }
 }

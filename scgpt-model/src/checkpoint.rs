@@ -118,7 +118,7 @@ impl ModelDir {
         let mut file = std::fs::File::open(path).map_err(|error| Error::read(path, error))?;
         let mut hasher = Sha256::new();
         std::io::copy(&mut file, &mut hasher).map_err(|error| Error::read(path, error))?;
-        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(format!("{:x}", hasher.finalize()))
     }
 
     /// The network with its weights.

@@ -156,8 +156,7 @@ impl ScgptConfig {
         }
         if let ValueEncoding::Binned { n_inputs } = self.value_encoding {
             let highest = self.pad_value.max(self.mask_value);
-            if n_inputs < 2
-                || n_inputs > 1 << 16
+            if !(2..=1 << 16).contains(&n_inputs)
                 || highest >= n_inputs as f32
                 || self.pad_value < 0.0
             {

@@ -246,9 +246,10 @@ fn select_variable(
     alignment: &mut Alignment,
 ) -> Result<VariableReport> {
     let is_counts = state == InputState::Counts;
-    let flavour = options.flavour.unwrap_or(match is_counts {
-        true => VariableFlavour::SeuratV3,
-        false => VariableFlavour::CellRanger,
+    let flavour = options.flavour.unwrap_or(if is_counts {
+        VariableFlavour::SeuratV3
+    } else {
+        VariableFlavour::CellRanger
     });
     let normalise = (is_counts && flavour != VariableFlavour::SeuratV3).then_some(NORMALISED_TOTAL);
     let batches = options.batch_key.as_deref().map(|key| batch_numbers(source, key)).transpose()?;

@@ -56,7 +56,7 @@ pub fn principal_components(rows: &[f32], d: usize) -> (Vec<[f32; 2]>, [f64; 2])
         orthonormalise(&mut axis, &axes);
         let largest =
             axis.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
-        axis.iter_mut().for_each(|a| *a *= largest.signum());
+        scale(&mut axis, largest.signum());
         axes.push(axis);
     }
     let [x, y] = [project(&axes[0]), project(&axes[1])];
@@ -75,8 +75,13 @@ fn orthonormalise(axis: &mut [f64], others: &[Vec<f64>]) {
         axis.iter_mut().zip(other).for_each(|(a, b)| *a -= dot * b);
     }
     let length = axis.iter().map(|a| a * a).sum::<f64>().sqrt();
-    let scale = if length > 1e-12 { 1.0 / length } else { 0.0 };
-    axis.iter_mut().for_each(|a| *a *= scale);
+    scale(axis, if length > 1e-12 { 1.0 / length } else { 0.0 });
+}
+
+fn scale(axis: &mut [f64], factor: f64) {
+    for a in axis {
+        *a *= factor;
+    }
 }
 
 #[cfg(test)]

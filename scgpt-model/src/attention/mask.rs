@@ -58,17 +58,17 @@ impl AttentionMask {
 
     /// 1 at tokens, 0 at padding, `[b, t, 1]`.
     pub fn is_used(&self, device: &Device) -> Tensor<3> {
-        self.from_count(&self.used, device).bool_not().float().unsqueeze_dim(2)
+        self.flags_from(&self.used, device).bool_not().float().unsqueeze_dim(2)
     }
 
     /// `true` at keys that are not known, `[b, 1, 1, t]`; none if all are known.
     pub(super) fn unknown_keys(&self, device: &Device) -> Option<Tensor<4, Bool>> {
         let all_known = self.known.iter().all(|&known| known == self.n_tokens);
-        (!all_known).then(|| self.from_count(&self.known, device).unsqueeze_dims(&[1, 1]))
+        (!all_known).then(|| self.flags_from(&self.known, device).unsqueeze_dims(&[1, 1]))
     }
 
     /// `true` from position `counts[i]` on, `[b, t]`.
-    fn from_count(&self, counts: &[usize], device: &Device) -> Tensor<2, Bool> {
+    fn flags_from(&self, counts: &[usize], device: &Device) -> Tensor<2, Bool> {
         let flags: Vec<bool> = counts
             .iter()
             .flat_map(|&count| (0..self.n_tokens).map(move |token| token >= count))

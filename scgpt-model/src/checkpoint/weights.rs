@@ -91,7 +91,7 @@ impl Weights {
             self.tensors.get(name).ok_or_else(|| bad(format!("it has no tensor `{name}`")))?;
         let (dtype, bytes) =
             self.bytes(stored).map_err(|error| bad(format!("tensor `{name}`: {error}")))?;
-        let values = numbers(dtype, bytes).ok_or_else(|| {
+        let values = numbers(dtype, &bytes).ok_or_else(|| {
             bad(format!("tensor `{name}` has element type {dtype:?}, expected a float"))
         })?;
         match values.iter().position(|value| !value.is_finite()) {
@@ -230,7 +230,7 @@ fn safe_dtype(dtype: DType) -> Dtype {
 }
 
 /// Bytes of a float type as f32; none for other types.
-fn numbers(dtype: Dtype, bytes: Vec<u8>) -> Option<Vec<f32>> {
+fn numbers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     let halves = |convert: fn(u16) -> f32| {
         bytes.as_chunks::<2>().0.iter().map(|&two| convert(u16::from_le_bytes(two))).collect()
     };

@@ -16,6 +16,7 @@ const LARGEST: f32 = 512.0;
 
 /// Embeds the value beside each gene token; [`ValueEncoding::Scaling`] has no such module.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a network has one")]
 pub enum ValueEncoder {
     /// A network on the number.
     Continuous(ContinuousValues),

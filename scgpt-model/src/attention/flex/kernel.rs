@@ -79,14 +79,15 @@ impl Tile<'_> {
             );
             for (query, &(sum, own)) in sums[..n].iter().enumerate() {
                 let out = &mut out[query * d + head * k..query * d + (head + 1) * k];
-                let scale = 1.0 / sum;
                 if own > 0.0 {
                     let own_value = &qkv[(first + query) * row + value..];
-                    out.iter_mut()
-                        .zip(own_value)
-                        .for_each(|(out, v)| *out = (*out + own * v) * scale);
-                } else {
-                    out.iter_mut().for_each(|out| *out *= scale);
+                    for (out, v) in out.iter_mut().zip(own_value) {
+                        *out += own * v;
+                    }
+                }
+                let scale = 1.0 / sum;
+                for out in out {
+                    *out *= scale;
                 }
             }
         }
@@ -106,6 +107,7 @@ impl WithSimd for Softmax<'_> {
     type Output = ();
 
     #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled anew for each instruction set")]
     fn with_simd<S: Simd>(self, _: S) {
         let Tile { qkv, d, n_heads, known, first } = *self.tile;
         let (k, row) = (d / n_heads, 3 * d);
