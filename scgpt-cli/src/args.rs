@@ -37,7 +37,7 @@ pub(crate) struct GlobalArgs {
 pub(crate) enum Command {
     /// See it work: simulate cells, embed them, open the report
     Demo(demo::DemoArgs),
-    /// Embed cells: obsm["X_scGPT"] in a copy of the file
+    /// Embed cells: obsm/X_scGPT in a copy of the file
     Embed(embed::EmbedArgs),
     /// Say what is in a file, and which of its genes a model knows
     Inspect(inspect::InspectArgs),

@@ -29,7 +29,7 @@ fn dispatch(command: Command, printer: Printer) -> Result<()> {
         Command::Inspect(args) => inspect::run(&args, printer),
         Command::Convert(args) => convert::run(&args, printer),
         Command::Simulate(args) => simulate::run(&args, printer),
-        Command::Completions(args) => completions::run(&args, printer),
-        Command::Man(args) => man::run(&args, printer),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }

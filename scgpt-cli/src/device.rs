@@ -18,41 +18,38 @@ const AVAILABLE: &[&str] = &[
 
 /// The device of that name: `cpu`, `cuda`, `cuda:1`, `wgpu` or `auto` (the fastest there is).
 pub(crate) fn open(name: &str) -> Result<Device> {
-    match name {
-        #[cfg(feature = "flex")]
-        "cpu" => return Ok(Device::flex()),
-        #[cfg(feature = "cuda")]
-        "auto" => return probe(name, || Device::cuda(0)).or_else(|_| fallback()),
-        #[cfg(all(feature = "wgpu", not(feature = "cuda")))]
-        "auto" => return probe(name, || Device::wgpu(Default::default())).or_else(|_| fallback()),
-        #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
-        "auto" => return fallback(),
-        #[cfg(feature = "wgpu")]
-        "wgpu" => return probe(name, || Device::wgpu(Default::default())),
-        _ => {}
-    }
-    #[cfg(feature = "cuda")]
-    if let Some(index) = name.strip_prefix("cuda") {
-        let index = index.strip_prefix(':').unwrap_or("0").parse::<usize>();
-        if let Ok(index) = index {
-            return probe(name, || Device::cuda(index));
+    let kind = name.split_once(':').map_or(name, |(kind, _)| kind);
+    match kind {
+        "auto" => {
+            #[cfg(feature = "cuda")]
+            if let Ok(device) = probe(name, || Device::cuda(0)) {
+                return Ok(device);
+            }
+            #[cfg(feature = "wgpu")]
+            if let Ok(device) = probe(name, || Device::wgpu(burn::tensor::DeviceKind::default())) {
+                return Ok(device);
+            }
+            #[cfg(feature = "flex")]
+            return Ok(Device::flex());
+            #[cfg(not(feature = "flex"))]
+            bail!("no device answers, and this binary was built without the CPU backend");
         }
-    }
-    let known = AVAILABLE.join(", ");
-    match name.split(':').next() {
-        Some("cuda" | "wgpu") => bail!(
-            "device `{name}` is not compiled in (this binary has {known}); build with `--features {}`",
-            name.split(':').next().unwrap_or(name)
+        #[cfg(feature = "flex")]
+        "cpu" => Ok(Device::flex()),
+        #[cfg(feature = "cuda")]
+        "cuda" => match name.split_once(':').map_or(Ok(0), |(_, index)| index.parse::<usize>()) {
+            Ok(index) => probe(name, move || Device::cuda(index)),
+            Err(error) => bail!("device `{name}`: {error}, expected such as cuda:1"),
+        },
+        #[cfg(feature = "wgpu")]
+        "wgpu" => probe(name, || Device::wgpu(burn::tensor::DeviceKind::default())),
+        _ if ["cpu", "cuda", "wgpu"].contains(&kind) => bail!(
+            "device `{name}` is not compiled in (this binary has {}); build with `--features {}`",
+            AVAILABLE.join(", "),
+            if kind == "cpu" { "flex" } else { kind }
         ),
-        _ => bail!("unknown device `{name}`, expected one of {known}"),
+        _ => bail!("unknown device `{name}`, expected one of {}", AVAILABLE.join(", ")),
     }
-}
-
-fn fallback() -> Result<Device> {
-    #[cfg(feature = "flex")]
-    return Ok(Device::flex());
-    #[cfg(not(feature = "flex"))]
-    bail!("no device found; name one with --device")
 }
 
 /// Opens a device and does a first computation on it: drivers fail by panicking.

@@ -47,13 +47,6 @@ impl Printer {
         Ok(out.flush()?)
     }
 
-    /// Text that is the result itself.
-    pub(crate) fn text(self, text: &[u8]) -> anyhow::Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(text)?;
-        Ok(out.flush()?)
-    }
-
     /// A remark for people.
     #[allow(clippy::print_stderr, reason = "this is where remarks become text")]
     pub(crate) fn remark(self, remark: &str) {
@@ -61,6 +54,13 @@ impl Printer {
             eprintln!("{remark}");
         }
     }
+}
+
+/// Prints text that is the result itself.
+pub(crate) fn print_text(text: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text)?;
+    Ok(out.flush()?)
 }
 
 /// `cells.h5ad` → `cells.report.html`: a file that goes beside an output.

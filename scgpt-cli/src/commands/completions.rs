@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use crate::{args::Cli, output::Printer};
+use crate::{args::Cli, output::print_text};
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -16,8 +16,8 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &CompletionsArgs, printer: Printer) -> Result<()> {
+pub(crate) fn run(args: &CompletionsArgs) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "scgpt", &mut script);
-    printer.text(&script)
+    print_text(&script)
 }

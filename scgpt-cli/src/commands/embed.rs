@@ -20,7 +20,7 @@ use crate::{
     progress::Bar,
 };
 
-/// Embed cells: obsm["X_scGPT"] in a copy of the file
+/// Embed cells: obsm/X_scGPT in a copy of the file
 ///
 /// Reads h5ad, AnnData-zarr (folder or zip) and 10x (h5, or a matrix.mtx folder); the format is
 /// found by content. The output is a copy with the embedding, everything else untouched; a page
@@ -143,9 +143,10 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let embedding = embedded?;
     let report = &embedding.report;
     remark_on_input(report, printer);
-    let page = match args.no_report {
-        true => None,
-        false => Some(embedding.page(&source, args.color.as_deref())?.to_html()),
+    let page = if args.no_report {
+        None
+    } else {
+        Some(embedding.page(&source, args.color.as_deref())?.to_html())
     };
 
     bar.begin("writing", 0);

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use clap::{Args, CommandFactory as _};
 
-use crate::{args::Cli, output::Printer};
+use crate::{args::Cli, output::print_text};
 
 /// Print the manual page
 #[derive(Debug, Args)]
@@ -13,7 +13,7 @@ pub(crate) struct ManArgs {
     command: Option<String>,
 }
 
-pub(crate) fn run(args: &ManArgs, printer: Printer) -> Result<()> {
+pub(crate) fn run(args: &ManArgs) -> Result<()> {
     let mut cli = Cli::command();
     cli.build();
     let page = match &args.command {
@@ -25,5 +25,5 @@ pub(crate) fn run(args: &ManArgs, printer: Printer) -> Result<()> {
     };
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text)?;
-    printer.text(&text)
+    print_text(&text)
 }

@@ -13,7 +13,7 @@ use crate::{output::Printer, progress::Bar};
 /// Simulate cells of known types and batches
 ///
 /// Counts are negative-binomial, with a marker programme per cell type and multiplicative batch
-/// effects, so the truth is known: obs["cell_type"] and obs["batch"].
+/// effects, so the truth is known: obs/cell_type and obs/batch.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  scgpt simulate -o cells.h5ad --cells 5000 --types 6 --batches 3\n  \
