@@ -1,4 +1,11 @@
 //! Parity of the network and of checkpoint loading with the reference implementation.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::Path;
 

@@ -1,4 +1,11 @@
 //! What must hold for any input.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 use burn::prelude::*;
 use scgpt_model::{
