@@ -25,3 +25,8 @@ pub use crate::{
     report::{Bar, Group, Page},
     simulate::{SimulateOptions, Simulation},
 };
+
+/// The example of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
