@@ -11,6 +11,11 @@ mod status;
 
 use std::process::ExitCode;
 
+/// Every tensor operation allocates its result; this allocator keeps large blocks instead of
+/// returning them to the system each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match config::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,

@@ -63,7 +63,7 @@ pub struct VariableOptions {
 impl Default for EmbedOptions {
     fn default() -> Self {
         Self {
-            batch_size: 16,
+            batch_size: 8,
             max_length: None,
             tie_mode: TieMode::default(),
             sampling: Sampling::default(),

@@ -16,9 +16,9 @@ const GENE_SPREAD: f64 = 1.5;
 const LIBRARY_SPREAD: f64 = 0.3;
 const BATCH_SPREAD: f64 = 0.25;
 /// Share of genes that mark a given type.
-const MARKERS: f64 = 0.05;
+const MARKERS: f64 = 0.08;
 /// Logarithm of the least factor by which a marker is raised.
-const MARKER_EFFECT: f64 = 1.2;
+const MARKER_EFFECT: f64 = 2.0;
 
 /// What the keys of random choices are about; the fourth part of a key.
 mod about {
@@ -52,8 +52,8 @@ pub struct SimulateOptions {
 /// share(gene | type, batch) ∝ base(gene) · marker(gene, type) · effect(gene, batch)
 /// ```
 ///
-/// `base`, `library` and `effect` are log-normal; each type raises a twentieth of the genes, its
-/// markers, at least threefold. The first batch has no effect.
+/// `base`, `library` and `effect` are log-normal; each type raises a twelfth of the genes, its
+/// markers, at least sevenfold. The first batch has no effect.
 #[derive(Debug)]
 pub struct Simulation {
     options: SimulateOptions,

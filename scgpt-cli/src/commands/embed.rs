@@ -43,7 +43,7 @@ pub(crate) struct EmbedArgs {
     #[serde(skip)]
     output: PathBuf,
     /// Cells computed at once; affects speed and memory only
-    #[arg(long, value_name = "N", default_value_t = 16, env = "SCGPT_BATCH_SIZE")]
+    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
     batch_size: usize,
     /// Most tokens per cell [default: the model's]
     #[arg(long, value_name = "N")]

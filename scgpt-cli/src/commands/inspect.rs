@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::output::Printer;
 
 /// Cells per batch that the memory estimate assumes, the default of `embed`.
-const BATCH: usize = 16;
+const BATCH: usize = 8;
 
 /// Say what is in a file, and which of its genes a model knows
 #[derive(Debug, Args)]
