@@ -31,8 +31,37 @@ pub(super) fn canonical(key: &str) -> String {
     key.replace("self_attn._impl.", "self_attn.").replace("self_attn.in_proj_", "self_attn.Wqkv.")
 }
 
-/// The reference's name of the parameter at a path of our module tree.
-pub(super) fn of_module(path: &[String]) -> String {
+/// Where a walk through our module tree is.
+#[derive(Default)]
+pub(super) struct ModulePath {
+    names: Vec<String>,
+    kinds: Vec<String>,
+}
+
+impl ModulePath {
+    pub(super) fn enter(&mut self, name: &str, kind: &str) {
+        self.names.push(name.into());
+        self.kinds.push(kind.into());
+    }
+
+    pub(super) fn exit(&mut self) {
+        self.names.pop();
+        self.kinds.pop();
+    }
+
+    /// The reference's name of the parameter here.
+    pub(super) fn key(&self) -> String {
+        of_module(&self.names)
+    }
+
+    /// Whether the matrix here is the weight of a linear layer, which PyTorch keeps as [out, in]
+    /// and burn as [in, out].
+    pub(super) fn is_transposed(&self) -> bool {
+        self.kinds.iter().any(|kind| kind == "Struct:Linear")
+    }
+}
+
+fn of_module(path: &[String]) -> String {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let parameter = |name| match name {
         "gamma" => "weight",

@@ -8,7 +8,10 @@ use burn::{
 };
 use serde::Serialize;
 
-use super::{Weights, keys};
+use super::{
+    Weights,
+    keys::{self, ModulePath},
+};
 use crate::{
     config::ScgptConfig,
     error::{Error, Result},
@@ -78,8 +81,7 @@ impl Weights {
     ) -> Result<(Scgpt, LoadReport)> {
         let mut loader = Loader {
             weights: self,
-            path: Vec::new(),
-            containers: Vec::new(),
+            path: ModulePath::default(),
             unused: self.names().map(String::from).collect(),
             report: LoadReport::default(),
             failure: None,
@@ -100,8 +102,7 @@ impl Weights {
 /// Walks the network and replaces each parameter by the tensor of its name.
 struct Loader<'a> {
     weights: &'a Weights,
-    path: Vec<String>,
-    containers: Vec<String>,
+    path: ModulePath,
     unused: BTreeSet<String>,
     report: LoadReport,
     failure: Option<Error>,
@@ -109,28 +110,25 @@ struct Loader<'a> {
 
 impl ModuleMapper for Loader<'_> {
     fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.push(name.into());
-        self.containers.push(container.into());
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-        self.containers.pop();
+        self.path.exit();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         if self.failure.is_some() {
             return param;
         }
-        let key = keys::of_module(&self.path);
+        let key = self.path.key();
         let Some(shape) = self.weights.shape(&key) else {
             self.report.missing.push(key);
             return param;
         };
         self.unused.remove(&key);
         let ours = param.lazy_shape();
-        // PyTorch keeps a linear layer's weight as [out, in], burn as [in, out].
-        let is_transposed = D == 2 && self.path.len() > 1 && self.is_linear();
+        let is_transposed = D == 2 && self.path.is_transposed();
         let mut expected: Vec<usize> = (0..D).map(|axis| ours[axis]).collect();
         if is_transposed {
             expected.reverse();
@@ -152,13 +150,6 @@ impl ModuleMapper for Loader<'_> {
                 param
             }
         }
-    }
-}
-
-impl Loader<'_> {
-    /// Whether the parameter at hand belongs to a linear layer.
-    fn is_linear(&self) -> bool {
-        self.containers.iter().rev().any(|container| container == "Struct:Linear")
     }
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fs, path::Path};
 use burn::{module::ModuleVisitor, module::Param, prelude::*};
 use safetensors::{Dtype, View};
 
-use super::{CONFIG, PREPROCESS, Preprocess, VOCABULARY, WEIGHTS, Weights, keys};
+use super::{CONFIG, PREPROCESS, Preprocess, VOCABULARY, WEIGHTS, Weights, keys::ModulePath};
 use crate::{
     config::ScgptConfig,
     error::{Error, Result},
@@ -142,28 +142,24 @@ fn write(path: &Path, tensors: &[(String, Tensors)]) -> Result<()> {
 /// Gathers the parameters of a network under their reference names.
 #[derive(Default)]
 struct Collector {
-    path: Vec<String>,
-    containers: Vec<String>,
+    path: ModulePath,
     tensors: Vec<(String, Tensors)>,
 }
 
 impl ModuleVisitor for Collector {
     fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.push(name.into());
-        self.containers.push(container.into());
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-        self.containers.pop();
+        self.path.exit();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let is_linear = self.containers.iter().any(|container| container == "Struct:Linear");
-        let tensor = if D == 2 && is_linear { param.val().transpose() } else { param.val() };
+        let tensor =
+            if D == 2 && self.path.is_transposed() { param.val().transpose() } else { param.val() };
         let shape = tensor.dims().to_vec();
         let bytes = tensor.into_data().convert::<f32>().bytes().to_vec();
-        self.tensors
-            .push((keys::of_module(&self.path), Tensors { dtype: Dtype::F32, shape, bytes }));
+        self.tensors.push((self.path.key(), Tensors { dtype: Dtype::F32, shape, bytes }));
     }
 }
