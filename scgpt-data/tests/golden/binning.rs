@@ -9,7 +9,7 @@ use crate::rows;
 
 #[test]
 fn golden_binning() {
-    for case in cases(|case| case.name.starts_with("preprocess_binning")) {
+    for case in cases(|case| case.is("preprocess_binning")) {
         binning(&case);
         normalisation(&case);
         logged(&case);

@@ -11,7 +11,7 @@ use crate::rows;
 
 #[test]
 fn golden_tokenize() {
-    for case in cases(|case| case.name.starts_with("tokenize")) {
+    for case in cases(|case| case.is("tokenize")) {
         let tensors = case.tensors("tensors.safetensors");
         let vocab = vocab(&case.json["vocab"]);
         for run in runs(&case, "runs") {
@@ -232,7 +232,7 @@ fn vocabulary(case: &Case) {
 /// The vocabularies among the broken files, each with what its message must name.
 #[test]
 fn golden_bad_vocabularies() {
-    for case in cases(|case| case.name.starts_with("checkpoint_bad")) {
+    for case in cases(|case| case.is("checkpoint_bad")) {
         let files = case.json["files"].as_object().unwrap().keys();
         for file in files.filter(|file| file.starts_with("vocab_")) {
             let path = case.path.join(file);

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use hdf5_pure::{AttrValue, FileBuilder};
 use scgpt_data::{CellSource, Error, Layer, Source};
-use scgpt_fixtures::folder;
+use scgpt_fixtures::repository;
 
 use crate::{read_all, toy::Toy};
 
@@ -173,7 +173,7 @@ fn truncated_h5ad_is_refused() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("cut.h5ad");
     for name in ["cells.h5ad", "cells_csc_gzip.h5ad"] {
-        let whole = fs::read(folder().join("embed_end_to_end").join(name)).unwrap();
+        let whole = fs::read(repository().join("embed_end_to_end").join(name)).unwrap();
         for part in 1..16 {
             fs::write(&path, &whole[..whole.len() * part / 16]).unwrap();
             refusal(&path);
@@ -185,7 +185,7 @@ fn truncated_h5ad_is_refused() {
 fn flipped_bytes_never_panic() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("flipped.h5ad");
-    let whole = fs::read(folder().join("embed_end_to_end/cells_csc_gzip.h5ad")).unwrap();
+    let whole = fs::read(repository().join("embed_end_to_end/cells_csc_gzip.h5ad")).unwrap();
     // Structures are dense at the beginning, then rare: every byte there, some of the others.
     let early = (0..2048).step_by(5);
     for at in early.chain((2048..whole.len()).step_by(whole.len() / 150)) {

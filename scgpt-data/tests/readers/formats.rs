@@ -3,7 +3,7 @@
 use std::{fs, io::Write, path::Path};
 
 use scgpt_data::{CellSource, Column, Layer, Source};
-use scgpt_fixtures::folder;
+use scgpt_fixtures::repository;
 
 use crate::{
     entries, read_all,
@@ -91,7 +91,7 @@ fn gzipped_10x_keeps_gene_expression_only() {
 
 #[test]
 fn rows_columns_and_dense_of_one_file_agree() {
-    let open = |name: &str| Source::open(folder().join("embed_end_to_end").join(name)).unwrap();
+    let open = |name: &str| Source::open(repository().join("embed_end_to_end").join(name)).unwrap();
     let mut csr = open("cells.h5ad");
     assert_eq!(csr.summary().matrices[0].encoding, "csr");
     let (blocks, obs, var) = read_all(&mut csr, &Layer::X, 64).unwrap();
