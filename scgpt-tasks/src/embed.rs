@@ -4,7 +4,7 @@ mod page;
 mod report;
 mod stream;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
@@ -47,6 +47,9 @@ pub struct EmbedOptions {
     pub layer: Layer,
     /// Use only the most variable genes.
     pub variable: Option<VariableOptions>,
+    /// Folder of the temporary file that collects the embeddings; the system's if none.
+    #[serde(skip)]
+    pub temporary: Option<PathBuf>,
 }
 
 /// Which genes count as most variable.
@@ -71,6 +74,7 @@ impl Default for EmbedOptions {
             gene_column: None,
             layer: Layer::X,
             variable: None,
+            temporary: None,
         }
     }
 }

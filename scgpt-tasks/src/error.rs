@@ -27,7 +27,7 @@ pub enum Error {
     #[error("{0}")]
     Option(String),
     /// Temporary storage failed.
-    #[error("cannot use temporary storage in `{}`", std::env::temp_dir().display())]
+    #[error("cannot write the temporary file of embeddings")]
     Temporary(#[from] std::io::Error),
     /// The observer asked to stop.
     #[error("interrupted; nothing was written")]
@@ -43,9 +43,7 @@ impl Error {
             Self::Vocabulary { .. } => {
                 Some("use the `vocab.json` that came with the weights".into())
             }
-            Self::Temporary(_) => {
-                Some("free some space there, or set TMPDIR to a folder with more".into())
-            }
+            Self::Temporary(_) => Some("free some space beside the output".into()),
             _ => None,
         }
     }

@@ -209,6 +209,8 @@ impl EmbedArgs {
                 }),
                 batch_key: self.batch_key.clone(),
             }),
+            // Beside the output there must be room for the embedding anyway.
+            temporary: self.output.parent().filter(|folder| folder.is_dir()).map(PathBuf::from),
         }
     }
 }

@@ -87,7 +87,10 @@ impl Stream<'_> {
         observer: &dyn Observer,
     ) -> Result<Streamed> {
         let d = self.encoder.d_model();
-        let mut rows = RowSpool::new(d)?;
+        let mut rows = match &self.options.temporary {
+            Some(folder) => RowSpool::new_in(folder, d)?,
+            None => RowSpool::new(d)?,
+        };
         let mut tokens = TokenCounts::new(self.tokenizer.config().max_length);
         let mut timings = Timings::default();
         let mut embedded = Vec::new();
