@@ -17,9 +17,7 @@ fn load(c: &mut Criterion) {
     let vocab = vocab(GENES);
     vocab.write_json(&path).unwrap();
     let var = Frame {
-        index: (0..30_000)
-            .map(|gene| format!("GENE{}", gene * 3))
-            .collect(),
+        index: (0..30_000).map(|gene| format!("GENE{}", gene * 3)).collect(),
         ..Frame::default()
     };
     let mut group = c.benchmark_group("data/vocab");
