@@ -1,0 +1,20 @@
+//! The program as its users meet it: the built binary, real files, what it prints and leaves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "cli/bad_input.rs"]
+mod bad_input;
+#[path = "cli/bad_model.rs"]
+mod bad_model;
+#[path = "cli/behaviour.rs"]
+mod behaviour;
+#[path = "cli/golden.rs"]
+mod golden;
+#[path = "cli/run.rs"]
+mod run;
+#[path = "cli/toy.rs"]
+mod toy;

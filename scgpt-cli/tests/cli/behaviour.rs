@@ -1,0 +1,209 @@
+//! What the commands do when all is well, and when interrupted.
+
+use std::{fs, process::Stdio, thread::sleep, time::Duration};
+
+use serde_json::Value;
+
+use crate::run::{Place, cells, embedding, model};
+
+#[test]
+fn embeddings_depend_on_neither_batches_nor_threads() {
+    let place = Place::new();
+    let (cells, model) = (cells(), model());
+    let embed = |output: &str, options: &[&str]| {
+        let common = ["embed", &cells, "-m", &model, "-o", output, "--no-report"];
+        // Short enough that genes are sampled, and with ties that are drawn.
+        let random = ["--max-length", "100", "--tie-mode", "random"];
+        place.done(&[&common[..], &random, options].concat());
+        embedding(&place.path(output))
+    };
+    let one = embed("one.h5ad", &["--batch-size", "1", "--threads", "1", "--seed", "3"]);
+    for (name, batch, threads) in
+        [("a.h5ad", "7", "2"), ("b.h5ad", "64", "1"), ("c.h5ad", "8", "2")]
+    {
+        let options = ["--batch-size", batch, "--threads", threads, "--seed", "3"];
+        assert!(one == embed(name, &options), "batch size {batch}, {threads} threads");
+    }
+    assert!(one != embed("other.h5ad", &["--seed", "4"]), "another seed draws others");
+    for row in one.chunks_exact(32) {
+        let length: f32 = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        assert!((length - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn converted_models_give_the_same_embeddings() {
+    let place = Place::new();
+    let (cells, released) = (cells(), model());
+    place.done(&["convert", &released, "-o", "native"]);
+    for name in ["config.json", "model.safetensors", "vocab.json", "preprocess.json", "README.md"] {
+        assert!(place.path("native").join(name).is_file(), "{name}");
+    }
+    place.done(&["convert", "native", "-o", "weights.safetensors"]);
+    place.refused(&["convert", &released, "-o", "native"], &["`native` exists"]);
+    place.done(&["embed", &cells, "-m", &released, "-o", "a.h5ad", "--no-report"]);
+    place.done(&["embed", &cells, "-m", "native", "-o", "b.h5ad", "--no-report"]);
+    assert!(embedding(&place.path("a.h5ad")) == embedding(&place.path("b.h5ad")));
+}
+
+#[test]
+fn zarr_out_and_in_again() {
+    let place = Place::new();
+    let model = model();
+    place.done(&["embed", &cells(), "-m", &model, "-o", "a.zarr"]);
+    place.done(&["embed", "a.zarr", "-m", &model, "-o", "b.h5ad", "--json"]);
+    place.done(&["embed", &cells(), "-m", &model, "-o", "c.h5ad"]);
+    assert!(embedding(&place.path("b.h5ad")) == embedding(&place.path("c.h5ad")));
+}
+
+#[test]
+fn simulated_cells_are_inspected() {
+    let place = Place::new();
+    place.done(&[
+        "simulate",
+        "-o",
+        "cells.h5ad",
+        "--cells",
+        "150",
+        "--genes",
+        "300",
+        "--types",
+        "3",
+    ]);
+    let json = place.done(&["inspect", "cells.h5ad", "--json"]).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["cells"], 150);
+    assert_eq!(json["matrices"][0]["genes"], 300);
+    assert_eq!(json["matrices"][0]["state"], "counts");
+    assert_eq!(json["obs"]["cell_type"], "categorical");
+    let text = place.done(&["inspect", &cells(), "--model", &model()]).stdout;
+    assert!(text.contains("536 of 752 known by `feature_name` (used)"), "{text}");
+    place.done(&[
+        "simulate",
+        "-o",
+        "again.h5ad",
+        "--cells",
+        "150",
+        "--genes",
+        "300",
+        "--types",
+        "3",
+    ]);
+    let [a, b] = ["cells.h5ad", "again.h5ad"].map(|name| fs::read(place.path(name)).unwrap());
+    assert!(a == b, "the same seed gives the same file");
+}
+
+#[test]
+fn the_demo_says_that_its_model_is_untrained() {
+    let place = Place::new();
+    let ended = place.done(&["demo", "--cells", "60"]);
+    assert!(ended.stderr.contains("not trained"), "{}", ended.stderr);
+    for name in ["cells.h5ad", "embedded.h5ad", "embedded.report.html", "model/config.json"] {
+        assert!(place.path("scgpt-demo").join(name).is_file(), "{name}");
+    }
+    let page = fs::read_to_string(place.path("scgpt-demo/embedded.report.html")).unwrap();
+    assert!(page.contains("coloured by cell_type") && !page.contains("http"), "self-contained");
+    place.refused(&["demo"], &["`scgpt-demo` exists", "--force"]);
+    place.done(&["demo", "--cells", "60", "--force"]);
+}
+
+#[test]
+fn flags_go_before_environment_before_file() {
+    let place = Place::new();
+    let (cells, model) = (cells(), model());
+    fs::write(place.path("options.toml"), "seed = 1\nmax-length = 90\nno-report = true\n").unwrap();
+    let seed = |output: &str, environment: Option<&str>, flags: &[&str]| {
+        let common =
+            ["embed", &cells, "-m", &model, "-o", output, "--json", "--config", "options.toml"];
+        let mut command = place.command(&[&common[..], flags].concat());
+        if let Some(seed) = environment {
+            command.env("SCGPT_SEED", seed);
+        }
+        let ended = crate::run::ended(&mut command);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(json["max_length"], 90);
+        json["options"]["seed"].as_u64().unwrap()
+    };
+    assert_eq!(seed("a.h5ad", None, &[]), 1);
+    assert_eq!(seed("b.h5ad", Some("2"), &[]), 2);
+    assert_eq!(seed("c.h5ad", Some("2"), &["--seed", "3"]), 3);
+    // What was in force is written beside the result, and repeats it.
+    place.done(&["embed", &cells, "-o", "d.h5ad", "--config", "c.config.toml"]);
+    assert!(embedding(&place.path("c.h5ad")) == embedding(&place.path("d.h5ad")));
+}
+
+#[test]
+fn help_completions_and_manual() {
+    let place = Place::new();
+    for command in ["embed", "inspect", "convert", "simulate", "demo", "completions", "man"] {
+        let help = place.done(&[command, "--help"]).stdout;
+        assert!(help.contains("Example"), "{command}: {help}");
+        assert!(help.contains(&format!("scgpt {command}")), "{command}: {help}");
+    }
+    assert!(place.done(&["completions", "bash"]).stdout.contains("_scgpt"));
+    assert!(place.done(&["man", "embed"]).stdout.contains(".TH"));
+    assert!(place.done(&["--version"]).stdout.starts_with("scgpt "));
+    let wrong = place.run(&["embed", "--colour"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+    assert!(wrong.stdout.is_empty() && wrong.stderr.contains("--colour"), "{}", wrong.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_nothing() {
+    let place = Place::new();
+    place.done(&["demo", "--cells", "50"]);
+    place.done(&[
+        "simulate",
+        "-o",
+        "many.h5ad",
+        "--cells",
+        "40000",
+        "--vocab",
+        "scgpt-demo/model/vocab.json",
+    ]);
+    let before = place.content();
+    let mut child = place
+        .command(&["embed", "many.h5ad", "-m", "scgpt-demo/model", "-o", "out.h5ad"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    sleep(Duration::from_millis(1500));
+    assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be interrupted");
+    let interrupt =
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupt.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{message}");
+    assert!(message.contains("interrupted"), "{message}");
+    assert_eq!(before, place.content());
+}
+
+#[test]
+fn variable_genes_are_selected() {
+    let place = Place::new();
+    for flavour in ["seurat-v3", "cell-ranger", "seurat"] {
+        let output = format!("{flavour}.h5ad");
+        let ended = place.done(&[
+            "embed",
+            &cells(),
+            "-m",
+            &model(),
+            "-o",
+            &output,
+            "--json",
+            "--hvg",
+            "200",
+            "--hvg-flavor",
+            flavour,
+            "--batch-key",
+            "batch",
+        ]);
+        let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(json["variable"]["n_selected"], 200, "{flavour}");
+        assert!(json["tokens"]["max"].as_u64().unwrap() <= 201);
+    }
+}
