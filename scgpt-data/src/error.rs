@@ -92,13 +92,17 @@ impl Error {
         Self::Open { path: path.as_ref().into(), source: source.into() }
     }
 
-    /// An [`Error::Read`].
+    /// An [`Error::Read`]; of the file as a whole, an [`Error::Open`].
     pub fn read(
         path: impl AsRef<Path>,
         place: impl Into<String>,
         source: impl Into<Source>,
     ) -> Self {
-        Self::Read { path: path.as_ref().into(), place: place.into(), source: source.into() }
+        let (path, place, source) = (path.as_ref().into(), place.into(), source.into());
+        if place.is_empty() {
+            return Self::Open { path, source };
+        }
+        Self::Read { path, place, source }
     }
 
     /// An [`Error::Invalid`] without a hint.
@@ -133,6 +137,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Open { .. } => Some("check the path, and that the file is complete (h5ad, AnnData-zarr, 10x .h5 or matrix.mtx folder)".into()),
+            Self::Read { .. } => {
+                Some("the file may be damaged or incomplete; save or copy it again from its source".into())
+            }
             Self::Invalid { hint, .. } => hint.clone(),
             Self::Exists { .. } => Some("choose another output or pass --force".into()),
             Self::Write { .. } => Some("check that the folder exists, is writable and has space".into()),

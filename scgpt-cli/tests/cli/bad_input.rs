@@ -42,10 +42,10 @@ fn matrices_that_are_broken() {
     spoiled(|toy| toy.data[3] = -1.5, &["negative value -1.5", "cell 2", "--layer raw"]);
     spoiled(|toy| toy.data[0] = f32::NAN, &["spoiled.h5ad", "NaN", "cell 0"]);
     spoiled(|toy| toy.data[0] = f32::INFINITY, &["spoiled.h5ad", "inf", "cell 0"]);
-    spoiled(|toy| toy.indices[1] = 9, &["spoiled.h5ad", "9", "4 columns"]);
+    spoiled(|toy| toy.indices[1] = 9, &["spoiled.h5ad", "X/indices", "9", "0..4"]);
     spoiled(|toy| toy.indptr[1] = 4, &["spoiled.h5ad", "indptr"]);
     spoiled(|toy| toy.indptr[3] = 8, &["spoiled.h5ad", "indptr"]);
-    spoiled(|toy| toy.text = Some(vec!["a"; 5]), &["spoiled.h5ad", "X/data"]);
+    spoiled(|toy| toy.text = Some(vec!["a"; 5]), &["spoiled.h5ad", "`X`: holds text"]);
 }
 
 #[test]
