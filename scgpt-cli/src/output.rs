@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::bail;
 use serde::Serialize;
 
 /// Where results and remarks go.
@@ -61,6 +62,18 @@ pub(crate) fn print_text(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text)?;
     Ok(out.flush()?)
+}
+
+/// Checks that a file of cells can be written, before any work is done for it.
+pub(crate) fn check_cells_output(path: &Path, overwrite: bool) -> anyhow::Result<()> {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    if !matches!(extension, Some("h5ad" | "zarr")) {
+        bail!(
+            "`{}`: the format of the output is not known, expected a name in .h5ad or .zarr",
+            path.display()
+        );
+    }
+    Ok(scgpt_data::check_output(path, overwrite)?)
 }
 
 /// `cells.h5ad` → `cells.report.html`: a file that goes beside an output.

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use scgpt_tasks::Observer;
 
 use crate::{interrupt, output::Printer};
@@ -40,12 +40,16 @@ impl Observer for Bar {
         };
         let template = match total {
             0 => "{spinner} {msg} {elapsed}",
-            _ => "{msg} {bar:30} {human_pos}/{human_len} cells  {per_sec:>14}  {eta} left",
+            _ => "{msg} {bar:30} {human_pos}/{human_len} cells  {rate}  {eta} left",
         };
         // The templates are constants; should one not parse, indicatif's own style serves.
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
+        let style = ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("rate", |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+                // A bar that cannot be drawn is no reason to stop.
+                let _ = write!(text, "{:.1} cells/s", state.per_sec());
+            });
+        bar.set_style(style);
         bar.set_message(stage.to_owned());
         self.with(|old| {
             old.finish_and_clear();

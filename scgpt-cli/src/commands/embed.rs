@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::{
-    Additions, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour, check_output, export,
-    save_copy,
+    Additions, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour, export, save_copy,
 };
 use scgpt_model::{ModelDir, Strictness};
 use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, Observer as _, VariableOptions};
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     config::write_effective,
     device,
-    output::{Printer, beside, write_text},
+    output::{Printer, beside, check_cells_output, write_text},
     progress::Bar,
 };
 
@@ -128,7 +127,7 @@ enum Flavour {
 }
 
 pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
-    check_output(&args.output, args.force)?;
+    check_cells_output(&args.output, args.force)?;
     set_threads(args.threads)?;
     let device = device::open(&args.device)?;
     let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
@@ -308,12 +307,14 @@ fn summary(args: &EmbedArgs, report: &EmbedReport) -> Vec<(&'static str, String)
         (
             "tokens",
             format!(
-                "{:.0} per cell on average ({} to {}), {} cells sampled to {}",
+                "{:.0} per cell on average ({} to {}){}",
                 tokens.total as f64 / report.n_cells as f64,
                 tokens.min,
                 tokens.max,
-                tokens.n_shortened,
-                report.max_length
+                match tokens.n_shortened {
+                    0 => String::new(),
+                    n => format!(", {n} cells sampled to {}", report.max_length),
+                }
             ),
         ),
         (

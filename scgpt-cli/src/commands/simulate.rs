@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, GeneVocab, Layer, check_output, export};
+use scgpt_data::{Additions, GeneVocab, Layer, export};
 use scgpt_tasks::{Observer as _, SimulateOptions, Simulation};
 use serde_json::json;
 
-use crate::{output::Printer, progress::Bar};
+use crate::{
+    output::{Printer, check_cells_output},
+    progress::Bar,
+};
 
 /// Simulate cells of known types and batches
 ///
@@ -47,7 +50,7 @@ pub(crate) struct SimulateArgs {
 }
 
 pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
-    check_output(&args.output, args.force)?;
+    check_cells_output(&args.output, args.force)?;
     let symbols = args
         .vocab
         .as_ref()

@@ -98,6 +98,7 @@ fn outputs_that_cannot_be() {
     };
     embed("there.h5ad", &["`there.h5ad` exists", "--force"]);
     assert_eq!(fs::read_to_string(place.path("there.h5ad")).unwrap(), "precious");
+    embed("out.csv", &["`out.csv`", ".h5ad or .zarr"]);
     embed("no/such/folder/out.h5ad", &["no/such/folder"]);
     embed("there.h5ad/out.h5ad", &["there.h5ad"]);
     let before = fs::read(place.path("cells.h5ad")).unwrap();
