@@ -15,7 +15,7 @@ use scgpt_data::{
 use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
 use serde::{Deserialize, Serialize};
 
-pub use self::report::{EmbedReport, Timings, TokenCounts, VariableReport};
+pub use self::report::{EmbedReport, ModelReport, Timings, TokenCounts, VariableReport};
 use crate::{
     error::{Error, Result},
     observe::Observer,
@@ -96,6 +96,8 @@ pub struct Embedder {
     preprocess: Preprocess,
     vocab: GeneVocab,
     loaded: LoadReport,
+    /// SHA-256 of the weights file, if there is one.
+    sha256: Option<String>,
 }
 
 impl Embedder {
@@ -110,7 +112,8 @@ impl Embedder {
         check_vocabulary(&vocab, folder.config())?;
         let (model, loaded) = folder.load(device, strictness)?;
         let embedder = Self::new(model, folder.config().clone(), *folder.preprocess(), vocab)?;
-        Ok(Self { loaded, ..embedder })
+        let sha256 = Some(folder.hash()?);
+        Ok(Self { loaded, sha256, ..embedder })
     }
 
     /// Takes a model that is already in memory.
@@ -125,7 +128,7 @@ impl Embedder {
     ) -> Result<Self> {
         check_vocabulary(&vocab, &config)?;
         let encoder = CellEncoder::new(model, &config);
-        Ok(Self { encoder, config, preprocess, vocab, loaded: LoadReport::default() })
+        Ok(Self { encoder, config, preprocess, vocab, loaded: LoadReport::default(), sha256: None })
     }
 
     /// The vocabulary.
@@ -203,6 +206,7 @@ impl Embedder {
             cells_per_second: n_cells as f64 / streamed.timings.total,
             timings: streamed.timings,
             options: options.clone(),
+            model: ModelReport { sha256: self.sha256.clone(), config: self.config.clone() },
         };
         Ok(Embedding { rows: streamed.rows, report })
     }

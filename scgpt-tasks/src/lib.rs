@@ -16,8 +16,8 @@ mod simulate;
 
 pub use crate::{
     embed::{
-        EmbedOptions, EmbedReport, Embedder, Embedding, Timings, TokenCounts, VariableOptions,
-        VariableReport, input_state,
+        EmbedOptions, EmbedReport, Embedder, Embedding, ModelReport, Timings, TokenCounts,
+        VariableOptions, VariableReport, input_state,
     },
     error::{Error, Result},
     observe::{Observer, Silent},

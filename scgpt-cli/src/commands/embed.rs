@@ -7,10 +7,10 @@ use clap::{Args, ValueEnum};
 use scgpt_data::{
     Additions, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour, export, save_copy,
 };
-use scgpt_model::{ModelDir, Strictness};
+use scgpt_model::Strictness;
 use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, Observer as _, VariableOptions};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     config::write_effective,
@@ -133,7 +133,6 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
     let mut source = Source::open(&args.input)?;
     let embedder = Embedder::open(&args.model, &device, strictness)?;
-    let hash = ModelDir::open(&args.model)?.hash()?;
     remark_on_model(&embedder, printer);
 
     let bar = Bar::new(printer);
@@ -149,7 +148,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     };
 
     bar.begin("writing", 0);
-    let record = record(args, &embedder, report, &hash)?;
+    let record = record(args, report)?;
     let additions = Additions {
         obsm: vec![(args.key.clone(), embedding.rows)],
         uns: vec![("scgpt".into(), record.clone())],
@@ -270,21 +269,12 @@ fn remark_on_input(report: &EmbedReport, printer: Printer) {
 }
 
 /// What `uns["scgpt"]` and `--json` say.
-fn record(
-    args: &EmbedArgs,
-    embedder: &Embedder,
-    report: &EmbedReport,
-    hash: &str,
-) -> Result<Value> {
+fn record(args: &EmbedArgs, report: &EmbedReport) -> Result<Value> {
     let mut record = serde_json::to_value(report)?;
     let command: Vec<String> = std::env::args().collect();
     record["command"] = command.join(" ").into();
     record["output"] = args.output.display().to_string().into();
-    record["model"] = json!({
-        "path": args.model.display().to_string(),
-        "sha256": hash,
-        "config": embedder.config(),
-    });
+    record["model"]["path"] = args.model.display().to_string().into();
     Ok(record)
 }
 

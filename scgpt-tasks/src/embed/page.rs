@@ -186,6 +186,7 @@ fn timings(page: &mut Page, report: &EmbedReport) {
         ("embedding", format!("{} numbers per cell, unit length", report.width)),
         ("values on a bin edge", format!("{:?}", options.tie_mode).to_lowercase()),
         ("seed", options.seed.to_string()),
+        ("weights", report.model.sha256.clone().unwrap_or_else(|| "from memory".into())),
     ]);
 }
 

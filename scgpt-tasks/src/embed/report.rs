@@ -1,6 +1,7 @@
 //! [`EmbedReport`]: what happened, for people (the page) and programs (JSON, `uns["scgpt"]`).
 
 use scgpt_data::{AlignmentSummary, InputState, VariableFlavour};
+use scgpt_model::ScgptConfig;
 use serde::Serialize;
 
 use super::EmbedOptions;
@@ -32,6 +33,17 @@ pub struct EmbedReport {
     pub timings: Timings,
     /// The options of the run.
     pub options: EmbedOptions,
+    /// The model.
+    pub model: ModelReport,
+}
+
+/// Which model it was.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelReport {
+    /// SHA-256 of the weights file, hexadecimal; none for a model from memory.
+    pub sha256: Option<String>,
+    /// The network.
+    pub config: ScgptConfig,
 }
 
 /// A selection of variable genes.
