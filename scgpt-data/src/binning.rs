@@ -26,7 +26,7 @@ pub enum TieMode {
 /// ranks within its cell and do not change when the cell is scaled.
 ///
 /// # Reference
-/// Spec section 1.3; `scgpt/preprocess.py`, `binning`, bit for bit: the difference of neighbours is
+/// `scgpt/preprocess.py`, `binning`, bit for bit: the difference of neighbours is
 /// taken in f32, the edges are f64. Differs: random draws are keyed by the caller instead of taken
 /// from a global generator, and cells without values are fine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,7 +37,7 @@ impl TokenBatch {
 /// Pads cells of different lengths to one.
 ///
 /// # Reference
-/// Spec section 1.7; `scgpt/data_collator.py`, `DataCollator`, and `pad_batch`. Differs: binning,
+/// `scgpt/data_collator.py`, `DataCollator`, and `pad_batch`. Differs: binning,
 /// shortening and masking are not done here but for each cell alone, by
 /// [`Tokenizer`](crate::Tokenizer) and [`Mask`](crate::Mask), so that no result depends on the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -17,7 +17,7 @@ pub enum Hide {
 /// Chooses the values of a cell that the model must predict.
 ///
 /// # Reference
-/// Spec sections 1.6 and 1.7; `scgpt/data_collator.py`, `_mask`, with `Each` and `keep_first` 1;
+/// `scgpt/data_collator.py`, `_mask`, with `Each` and `keep_first` 1;
 /// `scgpt/tokenizer/gene_tokenizer.py`, `random_mask_value`, with `Share` and `keep_first` 0, where
 /// `<cls>` and genes of value 0 can be hidden too. Differs: the choice is made for each cell alone
 /// and keyed by the caller.
@@ -68,7 +68,7 @@ impl Mask {
 /// `max_length`.
 ///
 /// # Reference
-/// Spec section 1.7, style "both"; `scgpt/data_collator.py`, `_call_both`, on the development
+/// `scgpt/data_collator.py`, `_call_both`, on the development
 /// branch. Differs: tokens stay in their order, and the choice is made for each cell alone.
 pub fn split(
     cell: &CellTokens,

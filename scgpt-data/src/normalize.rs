@@ -10,7 +10,7 @@ pub fn totals(block: &Csr) -> impl Iterator<Item = f64> + '_ {
 /// Scales every cell to the sum `target`; cells whose sum is 0 stay as they are.
 ///
 /// # Reference
-/// Spec section 1.2, step 3; `scanpy.pp.normalize_total`. Differs: every number is honoured as a
+/// `scanpy.pp.normalize_total`. Differs: every number is honoured as a
 /// target. In the reference a whole number silently means the median, which here is asked for by
 /// passing [`median_total`]; and the result is not shared with the logged layer.
 pub fn normalise_total(block: &mut Csr, target: f64) {
@@ -53,7 +53,7 @@ pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
 /// smallest non-zero one below 1.
 ///
 /// # Reference
-/// Spec section 1.2, step 0; `scgpt/preprocess.py`, `Preprocessor._check_log`. To find out what a
+/// `scgpt/preprocess.py`, `Preprocessor._check_log`. To find out what a
 /// file holds use [`StateDetector::state`], which is not misled by shallow cells.
 pub fn check_logged(block: &Csr) -> bool {
     let mut detector = StateDetector::default();

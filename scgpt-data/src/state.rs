@@ -72,9 +72,9 @@ impl StateDetector {
     /// What the values seen so far are; nothing but zeros are counts.
     ///
     /// # Reference
-    /// Spec section 1.2, step 0. Differs: whole numbers are counts however small, and fractions
-    /// need not go below 1 to be logged, as those of cells with fewer than some 6 000 counts do
-    /// not.
+    /// `scgpt/preprocess.py`, `Preprocessor._check_log`. Differs: whole numbers are counts however
+    /// small, and fractions need not go below 1 to be logged, as those of cells with fewer than
+    /// some 6 000 counts do not.
     pub fn state(&self) -> InputState {
         if self.min < 0.0 {
             InputState::Scaled

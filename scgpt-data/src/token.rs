@@ -136,7 +136,7 @@ impl Default for TokenConfig {
 /// its row, its number and the configuration only.
 ///
 /// # Reference
-/// Spec sections 1.5 and 1.7; `scgpt/tasks/cell_emb.py`, `embed_data`, and
+/// `scgpt/tasks/cell_emb.py`, `embed_data`, and
 /// `scgpt/tokenizer/gene_tokenizer.py`, `tokenize_batch`. Differs: see [`Sampling::Keyed`]; a cell
 /// without expressed genes is `<cls>` alone instead of a failure.
 ///

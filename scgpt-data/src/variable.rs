@@ -83,7 +83,7 @@ pub struct VariableGenes {
 /// batch a cell.
 ///
 /// # Reference
-/// Spec section 1.4; `scanpy.pp.highly_variable_genes`. Differs: genes that tie keep the order of
+/// `scanpy.pp.highly_variable_genes`. Differs: genes that tie keep the order of
 /// the data; percentiles of the mean that coincide are no error.
 pub fn variable_genes(
     source: &mut dyn CellSource,

@@ -53,7 +53,7 @@ impl SpecialToken {
 /// A bijection between names and the tokens `0..n`, which always holds the special tokens.
 ///
 /// # Reference
-/// Spec section 1.1; `scgpt/tokenizer/gene_tokenizer.py`, `GeneVocab`. Differs: two tokens that
+/// `scgpt/tokenizer/gene_tokenizer.py`, `GeneVocab`. Differs: two tokens that
 /// share an index are an error instead of shifting earlier tokens, an unknown name is `None`
 /// instead of the index of `<pad>`, and a vocabulary made from a list keeps its order.
 #[derive(Clone, Debug)]
