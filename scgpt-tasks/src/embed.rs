@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Alignment, Binner, CellSource, Collator, GeneVocab, InputState, Layer, RowSpool, Sampling,
-    StateDetector, TieMode, TokenConfig, Tokenizer, VariableConfig, VariableFlavour,
+    Alignment, Binner, CellSource, Collator, Column, Frame, GeneVocab, InputState, Layer, RowSpool,
+    Sampling, StateDetector, TieMode, TokenConfig, Tokenizer, VariableConfig, VariableFlavour,
     variable_genes,
 };
 use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
@@ -277,13 +277,21 @@ fn select_variable(
     Ok(VariableReport { flavour, n_selected: selected.len(), n_known: alignment.matched() })
 }
 
+/// Column `name` of `obs`.
+///
+/// # Errors
+/// If there is none; the message lists those there are.
+pub fn obs_column<'a>(obs: &'a Frame, name: &str) -> Result<&'a Column> {
+    obs.column(name).ok_or_else(|| {
+        let names: Vec<&str> = obs.names().collect();
+        Error::Option(format!("column `{name}` not found in `obs` (has {})", names.join(", ")))
+    })
+}
+
 /// The number of every cell's category in column `key` of `obs`; a missing value is one of its own.
 fn batch_numbers(source: &dyn CellSource, key: &str) -> Result<Vec<u32>> {
     let obs = source.obs()?;
-    let column = obs.column(key).ok_or_else(|| {
-        let names: Vec<&str> = obs.names().collect();
-        Error::Option(format!("column `{key}` not found in `obs` (has {})", names.join(", ")))
-    })?;
+    let column = obs_column(&obs, key)?;
     let labels = column.labels();
     let mut categories: Vec<&Option<String>> = labels.iter().collect();
     categories.sort_unstable();

@@ -17,7 +17,7 @@ mod simulate;
 pub use crate::{
     embed::{
         EmbedOptions, EmbedReport, Embedder, Embedding, ModelReport, Timings, TokenCounts,
-        VariableOptions, VariableReport, input_state,
+        VariableOptions, VariableReport, input_state, obs_column,
     },
     error::{Error, Result},
     observe::{Observer, Silent},

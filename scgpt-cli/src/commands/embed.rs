@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::{
-    Additions, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour, export, save_copy,
+    Additions, CellSource as _, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour,
+    export, save_copy,
 };
 use scgpt_model::Strictness;
-use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, Observer as _, VariableOptions};
+use scgpt_tasks::{
+    EmbedOptions, EmbedReport, Embedder, Observer as _, VariableOptions, obs_column,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -132,6 +135,10 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let device = device::open(&args.device)?;
     let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
     let mut source = Source::open(&args.input)?;
+    if let Some(name) = &args.color {
+        // Better now than after hours of computing.
+        obs_column(&source.obs()?, name)?;
+    }
     let embedder = Embedder::open(&args.model, &device, strictness)?;
     remark_on_model(&embedder, printer);
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use scgpt_data::{CellSource, Column, Frame};
 
-use super::{EmbedReport, Embedding};
+use super::{EmbedReport, Embedding, obs_column};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     projection::{principal_components, subsample},
     report::{Bar, Group, Page},
 };
@@ -38,17 +38,8 @@ impl Embedding {
     }
 
     fn map(&self, page: &mut Page, obs: &Frame, colour: Option<&str>) -> Result<()> {
-        let colour = match colour {
-            Some(name) if obs.column(name).is_none() => {
-                let names: Vec<&str> = obs.names().collect();
-                return Err(Error::Option(format!(
-                    "column `{name}` not found in `obs` (has {})",
-                    names.join(", ")
-                )));
-            }
-            Some(name) => Some(name),
-            None => likely_colour(obs),
-        };
+        let colour = colour.or_else(|| likely_colour(obs));
+        let labels = colour.map(|name| obs_column(obs, name)).transpose()?.map(Column::labels);
         let cells = subsample(self.rows.n_rows(), POINTS, self.report.options.seed);
         let mut rows = Vec::with_capacity(cells.len() * self.rows.n_columns());
         let mut row = Vec::new();
@@ -57,7 +48,6 @@ impl Embedding {
             rows.extend_from_slice(&row);
         }
         let (points, shares) = principal_components(&rows, self.rows.n_columns());
-        let labels = colour.and_then(|name| obs.column(name)).map(Column::labels);
         let mut groups: BTreeMap<String, Vec<[f32; 2]>> = BTreeMap::new();
         for (&cell, point) in cells.iter().zip(points) {
             let label = labels
