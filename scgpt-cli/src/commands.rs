@@ -18,7 +18,10 @@ use crate::{
 
 /// Runs the command that was asked for.
 pub(crate) fn run(cli: Cli) -> Result<()> {
-    interrupt::listen()?;
+    // What writes nothing has nothing to clean up, and may end at once.
+    if !matches!(cli.command, Command::Inspect(_) | Command::Completions(_) | Command::Man(_)) {
+        interrupt::listen()?;
+    }
     dispatch(cli.command, Printer::new(cli.global.json, cli.global.quiet))
 }
 

@@ -55,8 +55,11 @@ fn complete(args: &mut Vec<OsString>) -> Result<()> {
             insert(&mut inserted, key, value, path)?;
         }
     }
-    let position =
-        args.iter().position(|arg| arg == name).map_or(args.len(), |position| position + 1);
+    // The command, not the value of `--config` before it.
+    let position = args
+        .windows(2)
+        .position(|pair| pair[1] == name && pair[0] != "--config")
+        .map_or(args.len(), |position| position + 2);
     args.splice(position..position, inserted);
     Ok(())
 }
@@ -77,13 +80,16 @@ fn insert(args: &mut Vec<OsString>, key: &str, value: &Value, path: &Path) -> Re
     Ok(())
 }
 
+/// What the file with the options in force is called, after the name of the output.
+pub(crate) const EFFECTIVE: &str = "config.toml";
+
 /// Writes the options in force beside an output, so that `--config` repeats the run.
 pub(crate) fn write_effective(
     output: &Path,
     command: &str,
     options: &impl Serialize,
 ) -> Result<()> {
-    let path = beside(output, "config.toml");
+    let path = beside(output, EFFECTIVE);
     let options = toml::to_string(options).context("options as TOML")?;
     Ok(write_text(
         &path,

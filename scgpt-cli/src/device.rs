@@ -19,7 +19,7 @@ const AVAILABLE: &[&str] = &[
 /// The device of that name: `cpu`, `cuda`, `cuda:1`, `wgpu` or `auto` (the fastest there is).
 pub(crate) fn open(name: &str) -> Result<Device> {
     let kind = name.split_once(':').map_or(name, |(kind, _)| kind);
-    match kind {
+    match name {
         "auto" => {
             #[cfg(feature = "cuda")]
             if let Ok(device) = probe(name, || Device::cuda(0)) {
@@ -37,13 +37,15 @@ pub(crate) fn open(name: &str) -> Result<Device> {
         #[cfg(feature = "flex")]
         "cpu" => Ok(Device::flex()),
         #[cfg(feature = "cuda")]
-        "cuda" => match name.split_once(':').map_or(Ok(0), |(_, index)| index.parse::<usize>()) {
-            Ok(index) => probe(name, move || Device::cuda(index)),
-            Err(error) => bail!("device `{name}`: {error}, expected such as cuda:1"),
-        },
+        _ if kind == "cuda" => {
+            match name.split_once(':').map_or(Ok(0), |(_, index)| index.parse::<usize>()) {
+                Ok(index) => probe(name, move || Device::cuda(index)),
+                Err(error) => bail!("device `{name}`: {error}, expected such as cuda:1"),
+            }
+        }
         #[cfg(feature = "wgpu")]
         "wgpu" => probe(name, || Device::wgpu(burn::tensor::DeviceKind::default())),
-        _ if ["cpu", "cuda", "wgpu"].contains(&kind) => bail!(
+        _ if ["cpu", "cuda", "wgpu"].contains(&kind) && !AVAILABLE.contains(&kind) => bail!(
             "device `{name}` is not compiled in (this binary has {}); build with `--features {}`",
             AVAILABLE.join(", "),
             if kind == "cpu" { "flex" } else { kind }
@@ -74,7 +76,10 @@ mod tests {
 
     #[test]
     fn unknown_devices_are_named() {
-        let message = open("tpu").unwrap_err().to_string();
-        assert!(message.contains("`tpu`") && message.contains("auto"), "{message}");
+        for name in ["tpu", "cpu:3", "auto:1", ""] {
+            let message = open(name).unwrap_err().to_string();
+            assert!(message.contains(&format!("`{name}`")), "{message}");
+            assert!(message.contains("auto"), "{message}");
+        }
     }
 }

@@ -13,11 +13,17 @@ use serde::Serialize;
 pub(crate) struct Printer {
     json: bool,
     quiet: bool,
+    is_step: bool,
 }
 
 impl Printer {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+        Self { json, quiet, is_step: false }
+    }
+
+    /// For a step before the last: JSON on stdout is one document, that of the last step.
+    pub(crate) fn step(self) -> Self {
+        Self { is_step: true, ..self }
     }
 
     /// Whether progress should be drawn: people are watching.
@@ -31,6 +37,9 @@ impl Printer {
         json: &impl Serialize,
         rows: &[(&str, String)],
     ) -> anyhow::Result<()> {
+        if self.json && self.is_step {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         if self.json {
             serde_json::to_writer_pretty(&mut out, json)?;

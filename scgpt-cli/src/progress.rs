@@ -1,6 +1,6 @@
 //! [`Bar`]: an observer that draws progress, rate and remaining time on a terminal.
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use scgpt_tasks::Observer;
@@ -51,6 +51,9 @@ impl Observer for Bar {
             });
         bar.set_style(style);
         bar.set_message(stage.to_owned());
+        if self.is_drawn && total == 0 {
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
         self.with(|old| {
             old.finish_and_clear();
             *old = bar;

@@ -84,6 +84,9 @@ pub enum Error {
     /// An option has a value that cannot work.
     #[error("{0}")]
     Option(String),
+    /// A [`CellSource`](crate::CellSource) was told to stop.
+    #[error("interrupted; nothing was written")]
+    Cancelled,
 }
 
 impl Error {

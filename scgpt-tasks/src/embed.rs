@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::report::{EmbedReport, ModelReport, Timings, TokenCounts, VariableReport};
 use crate::{
     error::{Error, Result},
-    observe::Observer,
+    observe::{Observer, Watched},
 };
 
 /// Cells whose values tell the input state.
@@ -177,7 +177,7 @@ impl Embedder {
             Some(variable) => {
                 observer.begin("selecting variable genes", 0);
                 Some(select_variable(
-                    source,
+                    &mut Watched { source: &mut *source, observer },
                     &options.layer,
                     variable,
                     input_state,

@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// Reading or writing cells failed.
     #[error(transparent)]
-    Data(#[from] scgpt_data::Error),
+    Data(scgpt_data::Error),
     /// The model could not be read or written.
     #[error(transparent)]
     Model(#[from] scgpt_model::Error),
@@ -32,6 +32,15 @@ pub enum Error {
     /// The observer asked to stop.
     #[error("interrupted; nothing was written")]
     Cancelled,
+}
+
+impl From<scgpt_data::Error> for Error {
+    fn from(error: scgpt_data::Error) -> Self {
+        match error {
+            scgpt_data::Error::Cancelled => Self::Cancelled,
+            error => Self::Data(error),
+        }
+    }
 }
 
 impl Error {

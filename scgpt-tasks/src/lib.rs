@@ -20,7 +20,7 @@ pub use crate::{
         VariableOptions, VariableReport, input_state, obs_column,
     },
     error::{Error, Result},
-    observe::{Observer, Silent},
+    observe::{Observer, Silent, Watched},
     projection::{principal_components, subsample},
     report::{Bar, Group, Page},
     simulate::{SimulateOptions, Simulation},

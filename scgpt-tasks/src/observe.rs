@@ -1,5 +1,9 @@
 //! [`Observer`]: how far a task is, reported as values, never as text on a terminal.
 
+use std::ops::Range;
+
+use scgpt_data::{CellSource, Csr, Frame, Layer, Summary};
+
 /// Watches a task. All methods have a default that does nothing, and may be called from any thread.
 pub trait Observer: Sync {
     /// A stage begins, of `total` cells.
@@ -23,3 +27,37 @@ pub trait Observer: Sync {
 pub struct Silent;
 
 impl Observer for Silent {}
+
+/// A source whose reads are watched: work that knows no observer, such as
+/// [`export`](scgpt_data::export), advances one and can be cancelled by it.
+#[allow(missing_debug_implementations, reason = "neither part can be printed")]
+pub struct Watched<'a> {
+    /// Where cells come from.
+    pub source: &'a mut dyn CellSource,
+    /// Who is told, and asked.
+    pub observer: &'a dyn Observer,
+}
+
+impl CellSource for Watched<'_> {
+    fn summary(&self) -> &Summary {
+        self.source.summary()
+    }
+
+    fn obs(&self) -> scgpt_data::Result<Frame> {
+        self.source.obs()
+    }
+
+    fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
+        self.source.var(layer)
+    }
+
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
+        if self.observer.is_cancelled() {
+            return Err(scgpt_data::Error::Cancelled);
+        }
+        let n = rows.len();
+        let block = self.source.read(layer, rows)?;
+        self.observer.advance(n);
+        Ok(block)
+    }
+}

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &DemoArgs, printer: Printer) -> Result<()> {
     let genes = GENES.to_string();
     step(
         args,
-        printer,
+        printer.step(),
         &[
             "simulate", "-o", &data, "--cells", &cells, "--genes", &genes, "--seed", &seed,
             "--vocab", &vocab,

@@ -1,22 +1,22 @@
 //! `scgpt embed`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::{
     Additions, CellSource as _, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour,
-    export, save_copy,
+    check_output, export, save_copy,
 };
 use scgpt_model::Strictness;
 use scgpt_tasks::{
-    EmbedOptions, EmbedReport, Embedder, Observer as _, VariableOptions, obs_column,
+    EmbedOptions, EmbedReport, Embedder, Error, Observer as _, VariableOptions, Watched, obs_column,
 };
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    config::write_effective,
+    config::{EFFECTIVE, write_effective},
     device,
     output::{Printer, beside, check_cells_output, write_text},
     progress::Bar,
@@ -48,13 +48,13 @@ pub(crate) struct EmbedArgs {
     #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
     batch_size: usize,
     /// Most tokens per cell [default: the model's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
     max_length: Option<usize>,
     /// What happens to values on a bin edge
-    #[arg(long, value_enum, default_value_t = Ties::Upper)]
+    #[arg(long, value_enum, default_value_t = Ties::Upper, env = "SCGPT_TIE_MODE")]
     tie_mode: Ties,
     /// Which genes are kept when a cell has more than fit
-    #[arg(long, value_enum, default_value_t = Sample::Keyed)]
+    #[arg(long, value_enum, default_value_t = Sample::Keyed, env = "SCGPT_SAMPLING")]
     sampling: Sample,
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
@@ -66,25 +66,25 @@ pub(crate) struct EmbedArgs {
     #[arg(long, default_value = "auto", env = "SCGPT_DEVICE")]
     device: String,
     /// Column of var with gene names, or index [default: the one with most known genes]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "SCGPT_GENE_COLUMN")]
     gene_column: Option<String>,
     /// Matrix to read: X, raw, or the name of a layer
-    #[arg(long, value_name = "NAME", default_value = "X")]
+    #[arg(long, value_name = "NAME", default_value = "X", env = "SCGPT_LAYER")]
     layer: String,
     /// Use only the N most variable genes
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
     /// Measure of variability [default: seurat-v3 for counts, else cell-ranger]
-    #[arg(long, value_enum, requires = "hvg")]
+    #[arg(long, value_enum, requires = "hvg", env = "SCGPT_HVG_FLAVOR")]
     hvg_flavor: Option<Flavour>,
     /// Column of obs: genes variable within most of its batches
-    #[arg(long, value_name = "NAME", requires = "hvg")]
+    #[arg(long, value_name = "NAME", requires = "hvg", env = "SCGPT_BATCH_KEY")]
     batch_key: Option<String>,
     /// Name of the embedding in obsm
-    #[arg(long, value_name = "NAME", default_value = "X_scGPT")]
+    #[arg(long, value_name = "NAME", default_value = "X_scGPT", value_parser = key, env = "SCGPT_KEY")]
     key: String,
     /// Column of obs that colours the map [default: one that looks like cell types]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "SCGPT_COLOR")]
     color: Option<String>,
     /// Write no report page
     #[arg(long)]
@@ -131,6 +131,11 @@ enum Flavour {
 
 pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     check_cells_output(&args.output, args.force)?;
+    let page_path = beside(&args.output, "report.html");
+    check_output(&beside(&args.output, EFFECTIVE), args.force)?;
+    if !args.no_report {
+        check_output(&page_path, args.force)?;
+    }
     set_threads(args.threads)?;
     let device = device::open(&args.device)?;
     let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
@@ -154,28 +159,33 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         Some(embedding.page(&source, args.color.as_deref())?.to_html())
     };
 
-    bar.begin("writing", 0);
+    if bar.is_cancelled() {
+        return Err(Error::Cancelled.into());
+    }
     let record = record(args, report)?;
     let additions = Additions {
         obsm: vec![(args.key.clone(), embedding.rows)],
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let written = match &source {
-        Source::AnnData(_) => save_copy(&args.input, &args.output, &additions, args.force),
-        _ => export(&mut source, &args.layer(), &args.output, &additions, args.force)
-            .map(|()| CopyReport::default()),
+    let written = if let Source::AnnData(_) = &source {
+        bar.begin("writing", 0);
+        save_copy(&args.input, &args.output, &additions, args.force)
+    } else {
+        bar.begin("writing", report.n_cells);
+        let mut source = Watched { source: &mut source, observer: &bar };
+        export(&mut source, &args.layer(), &args.output, &additions, args.force)
+            .map(|()| CopyReport::default())
     };
     bar.finish();
-    for skipped in written?.skipped {
+    for skipped in written.map_err(Error::from)?.skipped {
         printer.remark(&format!("warning: not carried over: {skipped}"));
     }
     write_effective(&args.output, "embed", args)?;
     let mut rows = summary(args, report);
     if let Some(page) = page {
-        let path = beside(&args.output, "report.html");
-        write_text(&path, &page)?;
-        rows.push(("report", path.display().to_string()));
+        write_text(&page_path, &page)?;
+        rows.push(("report", page_path.display().to_string()));
     }
     printer.result(&record, &rows)
 }
@@ -215,8 +225,17 @@ impl EmbedArgs {
                 batch_key: self.batch_key.clone(),
             }),
             // Beside the output there must be room for the embedding anyway.
-            temporary: self.output.parent().filter(|folder| folder.is_dir()).map(PathBuf::from),
+            temporary: self.output.parent().map(|folder| Path::new(".").join(folder)),
         }
+    }
+}
+
+/// A name that can be a key of obsm.
+fn key(name: &str) -> Result<String, &'static str> {
+    match name {
+        "" => Err("expected a name"),
+        name if name.contains('/') => Err("`/` separates elements, expected a plain name"),
+        name => Ok(name.to_owned()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{Additions, GeneVocab, Layer, export};
-use scgpt_tasks::{Observer as _, SimulateOptions, Simulation};
+use scgpt_tasks::{Error, Observer as _, SimulateOptions, Simulation, Watched};
 use serde_json::json;
 
 use crate::{
@@ -66,11 +66,11 @@ pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
     };
     let mut simulation = Simulation::new(&options, symbols)?;
     let bar = Bar::new(printer);
-    bar.begin("simulating", 0);
-    let written =
-        export(&mut simulation, &Layer::X, &args.output, &Additions::default(), args.force);
+    bar.begin("simulating", args.cells);
+    let mut source = Watched { source: &mut simulation, observer: &bar };
+    let written = export(&mut source, &Layer::X, &args.output, &Additions::default(), args.force);
     bar.finish();
-    written?;
+    written.map_err(Error::from)?;
     let output = args.output.display().to_string();
     printer.result(
         &json!({ "cells": args.cells, "genes": args.genes, "types": args.types, "batches": args.batches, "output": output }),

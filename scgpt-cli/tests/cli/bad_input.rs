@@ -99,6 +99,11 @@ fn outputs_that_cannot_be() {
     embed("there.h5ad", &["`there.h5ad` exists", "--force"]);
     assert_eq!(fs::read_to_string(place.path("there.h5ad")).unwrap(), "precious");
     embed("out.csv", &["`out.csv`", ".h5ad or .zarr"]);
+    for beside in ["out.report.html", "out.config.toml"] {
+        fs::write(place.path(beside), "precious").unwrap();
+        embed("out.h5ad", &[&format!("`{beside}` exists"), "--force"]);
+        fs::remove_file(place.path(beside)).unwrap();
+    }
     embed("no/such/folder/out.h5ad", &["no/such/folder"]);
     embed("there.h5ad/out.h5ad", &["there.h5ad"]);
     let before = fs::read(place.path("cells.h5ad")).unwrap();
@@ -118,6 +123,7 @@ fn options_that_cannot_work() {
         place.refused(&[&common, option].concat(), parts);
     };
     embed(&["--device", "tpu"], &["unknown device `tpu`", "cpu"]);
+    embed(&["--device", "cpu:3"], &["unknown device `cpu:3`"]);
     embed(&["--batch-size", "0"], &["--batch-size is 0"]);
     embed(&["--threads", "0"], &["--threads is 0"]);
     embed(&["--max-length", "1"], &["no room for a gene"]);

@@ -104,7 +104,9 @@ fn the_demo_says_that_its_model_is_untrained() {
     let page = fs::read_to_string(place.path("scgpt-demo/embedded.report.html")).unwrap();
     assert!(page.contains("coloured by cell_type") && !page.contains("http"), "self-contained");
     place.refused(&["demo"], &["`scgpt-demo` exists", "--force"]);
-    place.done(&["demo", "--cells", "60", "--force"]);
+    let json = place.done(&["demo", "--cells", "60", "--force", "--json"]).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["n_cells"], 60);
 }
 
 #[test]
@@ -128,6 +130,13 @@ fn flags_go_before_environment_before_file() {
     assert_eq!(seed("a.h5ad", None, &[]), 1);
     assert_eq!(seed("b.h5ad", Some("2"), &[]), 2);
     assert_eq!(seed("c.h5ad", Some("2"), &["--seed", "3"]), 3);
+    // A file may be called like the command.
+    fs::copy(place.path("options.toml"), place.path("embed")).unwrap();
+    let named = ["--config", "embed", "embed", &cells, "-m", &model, "-o", "e.h5ad"];
+    let ended =
+        crate::run::ended(place.command(&named).env("SCGPT_MAX_LENGTH", "70").arg("--json"));
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&json["options"]["seed"], &json["max_length"]), (&1.into(), &70.into()));
     // What was in force is written beside the result, and repeats it.
     place.done(&["embed", &cells, "-o", "d.h5ad", "--config", "c.config.toml"]);
     assert!(embedding(&place.path("c.h5ad")) == embedding(&place.path("d.h5ad")));
@@ -163,23 +172,31 @@ fn an_interrupted_run_leaves_nothing() {
         "--vocab",
         "scgpt-demo/model/vocab.json",
     ]);
+    let embed = ["embed", "many.h5ad", "-m", "scgpt-demo/model", "-o", "out.h5ad"];
+    interrupted(&place, "-INT", &embed);
+    // The pass that selects genes comes first.
+    interrupted(&place, "-INT", &[&embed[..], &["--hvg", "500"]].concat());
+    let simulate = ["simulate", "-o", "more.h5ad", "--cells", "2000000"];
+    interrupted(&place, "-INT", &simulate);
+    // As a job scheduler does it.
+    interrupted(&place, "-TERM", &simulate);
+}
+
+/// Starts a run and ends it by a signal, which must leave nothing behind.
+#[cfg(unix)]
+fn interrupted(place: &Place, signal: &str, args: &[&str]) {
     let before = place.content();
-    let mut child = place
-        .command(&["embed", "many.h5ad", "-m", "scgpt-demo/model", "-o", "out.h5ad"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    sleep(Duration::from_millis(1500));
-    assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be interrupted");
-    let interrupt =
-        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(interrupt.unwrap().success());
+    let mut child =
+        place.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    sleep(Duration::from_millis(800));
+    assert!(child.try_wait().unwrap().is_none(), "{args:?} ended before it could be interrupted");
+    let kill = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{message}");
+    assert_eq!(output.status.code(), Some(130), "{args:?}: {message}");
     assert!(message.contains("interrupted"), "{message}");
-    assert_eq!(before, place.content());
+    assert_eq!(before, place.content(), "{args:?}");
 }
 
 #[test]
