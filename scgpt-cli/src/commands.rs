@@ -19,6 +19,7 @@ use crate::{
 /// Runs the command that was asked for.
 pub(crate) fn run(cli: Cli) -> Result<()> {
     interrupt::listen()?;
+    scgpt_data::silence_guarded_panics();
     dispatch(cli.command, Printer::new(cli.global.json, cli.global.quiet))
 }
 
