@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// Size parameter of the negative-binomial counts: variance is `mean + mean² / SIZE`.
 const SIZE: f64 = 2.0;
-/// Expected counts per gene of an average cell; gives about four zeros of five.
+/// Expected counts per gene of an average cell; gives about seven zeros of eight.
 const DEPTH: f64 = 0.4;
 /// Spread of genes' mean expression, library sizes, and batch effects, on the logarithm.
 const GENE_SPREAD: f64 = 1.5;
@@ -106,7 +106,8 @@ impl Simulation {
             matrices: vec![MatrixSummary {
                 layer: Layer::X,
                 n_genes: genes,
-                n_stored: (cells * genes) as u64 / 5,
+                // About; the cells are not made yet.
+                n_stored: (cells * genes) as u64 / 8,
                 encoding: "csr",
                 dtype: "float32".into(),
             }],

@@ -11,8 +11,8 @@ use super::escape;
 const WIDTH: f64 = 860.0;
 /// Colours of the style sheet.
 const COLOURS: usize = 10;
-/// Groups drawn apart: every colour once as discs and once as squares, so that neighbours in hue
-/// differ in shape too. Further groups are drawn as one.
+/// Groups drawn apart: every colour once as discs and once as crosses. Further groups are drawn
+/// as one.
 const GROUPS: usize = 2 * COLOURS;
 /// Letters of a name in a legend or beside a bar.
 const NAME: usize = 26;
@@ -129,7 +129,7 @@ pub(super) fn scatter(groups: &[Group], axes: [&str; 2]) -> String {
     const LEFT: f64 = 56.0;
     const TOP: f64 = 2.0;
     const PADDING: f64 = 12.0;
-    let points = || groups.iter().flat_map(|group| &group.points).filter(|point| is_place(point));
+    let points = || groups.iter().flat_map(|group| &group.points).filter(|point| is_place(**point));
     let range = |axis: usize| {
         let all = points().map(|point| f64::from(point[axis]));
         let (low, high) = all
@@ -189,45 +189,68 @@ pub(super) fn scatter(groups: &[Group], axes: [&str; 2]) -> String {
         name: format!("{} others", rest.len()),
         points: rest.iter().flat_map(|group| &group.points).copied().collect(),
     };
-    let mut drawn: Vec<(&Group, String, &str)> = apart
-        .iter()
-        .enumerate()
-        .map(|(index, group)| {
-            let cap = if index < COLOURS { "round" } else { "square" };
-            (group, format!("var(--c{})", index % COLOURS), cap)
-        })
-        .collect();
-    if !rest.is_empty() {
-        drawn.push((&others, "var(--other)".into(), "round"));
-    }
-    // The last group lies lowest, for it may be the grey of all the others.
-    for (index, (group, colour, cap)) in drawn.iter().enumerate().rev() {
-        // A point is a line of no length with broad ends: the shortest thing SVG can draw.
+    // The grey of the others lies lowest, and every group before the next: callers give the largest
+    // first, so that the rare are not hidden.
+    let others = (!rest.is_empty()).then_some((apart.len(), &others));
+    for (index, group) in others.into_iter().chain(apart.iter().enumerate()) {
+        let (colour, mark) = if index < apart.len() {
+            let mark = if index < COLOURS { Mark::Disc } else { Mark::Cross };
+            (format!("--c{}", index % COLOURS), mark)
+        } else {
+            ("--other".into(), Mark::Disc)
+        };
         let path: String = group
             .points
             .iter()
-            .filter(|point| is_place(point))
-            .map(|&[x, y]| format!("M{:.1} {:.1}h0", x_of(x.into()), y_of(y.into())))
+            .filter(|point| is_place(**point))
+            .map(|&[x, y]| mark.at(x_of(x.into()), y_of(y.into()), size))
             .collect();
         let y = 16.0 + index as f64 * 22.0;
-        let stroke = format!("stroke=\"{colour}\" stroke-linecap=\"{cap}\" fill=\"none\"");
         body += &format!(
-            "<g><title>{}: {}</title><path d=\"{path}\" {stroke} stroke-width=\"{size}\" stroke-opacity=\".75\"/>\
-             <path d=\"M{} {}h0\" {stroke} stroke-width=\"11\"/><text x=\"{}\" y=\"{y}\">{} <tspan class=\"soft\">{}</tspan></text></g>",
+            "<g stroke=\"var({colour})\" stroke-linecap=\"round\" fill=\"none\"><title>{}: {n}</title>\
+             <path d=\"{path}\" stroke-width=\"{:.1}\" stroke-opacity=\".75\"/><path d=\"{}\" stroke-width=\"{:.1}\"/>\
+             <text stroke=\"none\" x=\"{}\" y=\"{y}\">{} <tspan class=\"soft\">{n}</tspan></text></g>",
             escape(&group.name),
-            group.points.len(),
-            LEFT + PLOT + 22.0,
-            y - 4.0,
+            mark.stroke(size),
+            mark.at(LEFT + PLOT + 22.0, y - 4.0, 11.0),
+            mark.stroke(11.0),
             LEFT + PLOT + 36.0,
             escape(&shortened(&group.name)),
-            group.points.len()
+            n = group.points.len(),
         );
     }
     svg(bottom + 44.0, &body)
 }
 
+/// The shape of points.
+#[derive(Clone, Copy, Debug)]
+enum Mark {
+    Disc,
+    Cross,
+}
+
+impl Mark {
+    /// The path of one point. A disc is a line of no length with round ends: the shortest thing
+    /// SVG can draw.
+    fn at(self, x: f64, y: f64, size: f64) -> String {
+        match self {
+            Self::Disc => format!("M{x:.1} {y:.1}h0"),
+            Self::Cross => {
+                format!("M{:.1} {y:.1}h{size}M{x:.1} {:.1}v{size}", x - size / 2.0, y - size / 2.0)
+            }
+        }
+    }
+
+    fn stroke(self, size: f64) -> f64 {
+        match self {
+            Self::Disc => size,
+            Self::Cross => size / 3.0,
+        }
+    }
+}
+
 /// Whether a point can be drawn; one that is not finite would end its path.
-fn is_place(point: &[f32; 2]) -> bool {
+fn is_place(point: [f32; 2]) -> bool {
     point.iter().all(|x| x.is_finite())
 }
 
@@ -291,9 +314,11 @@ mod tests {
             })
             .collect();
         let drawn = scatter(&groups, ["x", "y"]);
-        assert_eq!(drawn.matches("<g>").count(), GROUPS);
+        assert_eq!(drawn.matches("<g ").count(), GROUPS);
         assert!(drawn.contains("7 others: 14"));
-        assert_eq!(drawn.matches("h0").count(), 52 + GROUPS);
+        // Discs and crosses of 26 groups of two points, and one of each group in the legend.
+        assert_eq!(drawn.matches("h0").count(), 2 * (10 + 7) + 11);
+        assert_eq!(drawn.matches("v8").count() + drawn.matches("v11").count(), 2 * 9 + 9);
         assert!(drawn.contains("&lt;3&gt; long") && drawn.contains('…') && !drawn.contains("<3>"));
         assert_eq!(scatter(&groups[..GROUPS], ["x", "y"]).matches("others").count(), 0);
     }
