@@ -59,7 +59,7 @@ pub struct SimulateOptions {
 /// markers, at least sevenfold. A batch changes the median of `library` too; the first has no
 /// effect at all. Genes of a cell are independent given its type, batch and library.
 ///
-/// `obs` has `cell_type`, `batch` and `n_counts`; `var` repeats the gene symbols in `feature_name`.
+/// `obs` has `cell_type` and `batch`; `var` repeats the gene symbols in `feature_name`.
 #[derive(Debug)]
 pub struct Simulation {
     options: SimulateOptions,
@@ -162,17 +162,12 @@ impl CellSource for Simulation {
             categories: (1..=n).map(|number| format!("{name}_{number}")).collect(),
             ordered: false,
         };
-        let totals = (0..self.options.cells)
-            .into_par_iter()
-            .map(|cell| Some(self.cell(cell).1.into_iter().map(whole).sum()))
-            .collect();
         Ok(Frame {
             index_name: "_index".into(),
             index: (1..=self.options.cells).map(|cell| format!("cell_{cell:06}")).collect(),
             columns: vec![
                 ("cell_type".into(), column(kinds, self.options.types, "type")),
                 ("batch".into(), column(batches, self.options.batches, "batch")),
-                ("n_counts".into(), Column::Integer(totals)),
             ],
         })
     }
@@ -226,12 +221,6 @@ fn shares(options: &SimulateOptions, kind: usize, batch: usize) -> Vec<f64> {
 fn depth(options: &SimulateOptions, batch: usize) -> f64 {
     let key = Keyed::new(options.seed, Purpose::Simulate, about::DEPTH, batch as u64);
     if batch == 0 { 0.0 } else { DEPTH_SPREAD * normal(key, 0) }
-}
-
-/// A count as a whole number.
-#[allow(clippy::cast_possible_truncation, reason = "counts are far below 2²⁴")]
-fn whole(count: f32) -> i64 {
-    count as i64
 }
 
 /// One of `n`, for a draw from [0, 1).
@@ -339,13 +328,10 @@ mod tests {
 
     #[test]
     fn annotations_tell_the_truth() {
-        let mut simulation = simulation();
+        let simulation = simulation();
         let (obs, var) = (simulation.obs().unwrap(), simulation.var(&Layer::X).unwrap());
-        let cells = simulation.read(&Layer::X, 0..300).unwrap();
         assert_eq!((obs.index[6].as_str(), var.index[6].as_str()), ("cell_000007", "GENE00007"));
         assert_eq!(var.column("feature_name").unwrap().labels()[6].as_deref(), Some("GENE00007"));
-        let total = cells.row(6).values.iter().sum::<f32>().to_string();
-        assert_eq!(obs.column("n_counts").unwrap().labels()[6], Some(total));
         let (kind, batch) = simulation.truth(6);
         let label = |column: &str| obs.column(column).unwrap().labels()[6].clone().unwrap();
         assert_eq!(label("cell_type"), format!("type_{}", kind + 1));
