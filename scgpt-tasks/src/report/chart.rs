@@ -283,11 +283,16 @@ fn ticks(low: f64, high: f64, n: usize) -> Vec<f64> {
 /// A number without needless digits.
 fn short(value: f64) -> String {
     if value.abs() >= 1e6 {
-        format!("{:.1}M", value / 1e6)
-    } else if value.fract() == 0.0 {
-        format!("{value:.0}")
+        return format!("{:.1}M", value / 1e6);
+    }
+    // Two digits beyond the first that is not zero.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 9")]
+    let digits = (1.0 - value.abs().max(1e-8).log10().floor()).clamp(0.0, 9.0) as usize;
+    let text = format!("{value:.digits$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
     } else {
-        format!("{value:.1}")
+        text
     }
 }
 
@@ -300,8 +305,8 @@ mod tests {
         assert_eq!(ticks(0.0, 97.0, 4), [0.0, 50.0]);
         assert_eq!(ticks(1.0, 1201.0, 8), [200.0, 400.0, 600.0, 800.0, 1000.0, 1200.0]);
         assert_eq!(
-            (short(1_500_000.0), short(12.0), short(0.25)),
-            ("1.5M".into(), "12".into(), "0.2".into())
+            (short(1_500_000.0), short(12.0), short(0.25), short(-0.02)),
+            ("1.5M".into(), "12".into(), "0.25".into(), "-0.02".into())
         );
     }
 
