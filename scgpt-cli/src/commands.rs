@@ -22,6 +22,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     if !matches!(cli.command, Command::Inspect(_) | Command::Completions(_) | Command::Man(_)) {
         interrupt::listen()?;
     }
+    scgpt_data::silence_guarded_panics();
     dispatch(cli.command, Printer::new(cli.global.json, cli.global.quiet))
 }
 

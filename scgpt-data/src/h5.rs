@@ -15,8 +15,9 @@ use hdf5_pure::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    anndata::store::{Array, Dtype, Field, FieldKind, Node, Store, guarded},
+    anndata::store::{Array, Dtype, Field, FieldKind, Node, Store},
     error::{Error, Result},
+    guard::guarded,
 };
 
 /// Decoded chunks kept for one array, so that windows which share a chunk decode it once.

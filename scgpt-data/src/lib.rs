@@ -7,6 +7,7 @@ mod collate;
 mod csr;
 mod error;
 mod frame;
+mod guard;
 mod h5;
 mod keyed;
 mod mask;
@@ -29,6 +30,7 @@ pub use crate::{
     csr::{Csr, CsrRow},
     error::{Error, Result},
     frame::{Column, Frame},
+    guard::silence_guarded_panics,
     keyed::{Keyed, Purpose},
     mask::{Hide, Mask, split},
     normalize::{check_logged, log1p, median_total, normalise_total, totals},

@@ -26,9 +26,10 @@ use zarrs::{
 use crate::{
     anndata::{
         records,
-        store::{Array, Dtype, Field, Node, Store, guarded, join},
+        store::{Array, Dtype, Field, Node, Store, join},
     },
     error::{self, Error, Result},
+    guard::guarded,
     zarr::files::Files,
 };
 

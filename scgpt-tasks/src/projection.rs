@@ -107,6 +107,25 @@ mod tests {
     }
 
     #[test]
+    fn planted_clusters_stay_apart() {
+        let key = Keyed::new(2, Purpose::Simulate, 0, 0);
+        // Cluster k lies 5 along axis k of 8; noise of width 1 on every axis.
+        #[allow(clippy::cast_possible_truncation, reason = "test data")]
+        let rows: Vec<f32> = (0..300 * 8_u64)
+            .map(|i| {
+                let centre = if i % 8 == i / 8 % 3 { 5.0 } else { 0.0 };
+                centre + key.uniform(i) as f32 - 0.5
+            })
+            .collect();
+        let (points, _) = principal_components(&rows, 8);
+        let distance =
+            |a: usize, b: usize| (points[a][0] - points[b][0]).hypot(points[a][1] - points[b][1]);
+        for (a, b) in (0..300).flat_map(|a| (0..a).map(move |b| (a, b))) {
+            assert_eq!(distance(a, b) < 3.0, a % 3 == b % 3, "cells {a} and {b}");
+        }
+    }
+
+    #[test]
     fn constant_rows_are_a_point() {
         let (points, shares) = principal_components(&[1.0; 12], 3);
         assert!(points.iter().all(|p| p.iter().all(|x| x.abs() < 1e-5)));

@@ -9,12 +9,14 @@ use crate::error::{Error, Result};
 
 /// Size parameter of the negative-binomial counts: variance is `mean + mean² / SIZE`.
 const SIZE: f64 = 2.0;
-/// Expected counts per gene of an average cell; gives about four zeros of five.
+/// Expected counts per gene of an average cell; gives about seven zeros of eight.
 const DEPTH: f64 = 0.4;
 /// Spread of genes' mean expression, library sizes, and batch effects, on the logarithm.
 const GENE_SPREAD: f64 = 1.5;
 const LIBRARY_SPREAD: f64 = 0.3;
 const BATCH_SPREAD: f64 = 0.25;
+/// Spread of batches' sequencing depth, on the logarithm.
+const DEPTH_SPREAD: f64 = 0.2;
 /// Share of genes that mark a given type.
 const MARKERS: f64 = 0.08;
 /// Logarithm of the least factor by which a marker is raised.
@@ -27,6 +29,7 @@ mod about {
     pub(super) const BATCH: u64 = 2;
     pub(super) const CELL: u64 = 3;
     pub(super) const COUNTS: u64 = 4;
+    pub(super) const DEPTH: u64 = 5;
 }
 
 /// How much to simulate.
@@ -53,13 +56,18 @@ pub struct SimulateOptions {
 /// ```
 ///
 /// `base`, `library` and `effect` are log-normal; each type raises a twelfth of the genes, its
-/// markers, at least sevenfold. The first batch has no effect.
+/// markers, at least sevenfold. A batch changes the median of `library` too; the first has no
+/// effect at all. Genes of a cell are independent given its type, batch and library.
+///
+/// `obs` has `cell_type` and `batch`; `var` repeats the gene symbols in `feature_name`.
 #[derive(Debug)]
 pub struct Simulation {
     options: SimulateOptions,
     symbols: Vec<String>,
     /// Share of every gene, for each type and batch.
     shares: Vec<Vec<f64>>,
+    /// Logarithm of the depth of each batch.
+    depths: Vec<f64>,
     summary: Summary,
 }
 
@@ -90,6 +98,7 @@ impl Simulation {
         let shares = (0..types)
             .flat_map(|kind| (0..batches).map(move |batch| shares(&options, kind, batch)))
             .collect();
+        let depths = (0..batches).map(|batch| depth(&options, batch)).collect();
         let summary = Summary {
             path: PathBuf::from("simulation"),
             format: "simulation".into(),
@@ -97,13 +106,14 @@ impl Simulation {
             matrices: vec![MatrixSummary {
                 layer: Layer::X,
                 n_genes: genes,
-                n_stored: (cells * genes) as u64 / 5,
+                // About; the cells are not made yet.
+                n_stored: (cells * genes) as u64 / 8,
                 encoding: "csr",
                 dtype: "float32".into(),
             }],
             elements: Vec::new(),
         };
-        Ok(Self { options, symbols, shares, summary })
+        Ok(Self { options, symbols, shares, depths, summary })
     }
 
     /// Type and batch of a cell.
@@ -121,13 +131,18 @@ impl Simulation {
         let (kind, batch) = self.truth(cell);
         let library = self.options.genes as f64
             * DEPTH
-            * (LIBRARY_SPREAD * normal(self.key(about::CELL, cell), 2)).exp();
+            * (LIBRARY_SPREAD * normal(self.key(about::CELL, cell), 2) + self.depths[batch]).exp();
         let key = self.key(about::COUNTS, cell);
         let shares = &self.shares[kind * self.options.batches + batch];
         (0u32..)
             .zip(shares)
             .filter_map(|(gene, share)| {
-                let count = negative_binomial(library * share, key.uniform(gene.into()));
+                let (mean, draw) = (library * share, key.uniform(gene.into()));
+                // The probability of zero is at least 1 - mean: most genes need no more than this.
+                if draw < 1.0 - mean {
+                    return None;
+                }
+                let count = negative_binomial(mean, draw);
                 (count > 0.0).then_some((gene, count))
             })
             .unzip()
@@ -149,7 +164,7 @@ impl CellSource for Simulation {
         };
         Ok(Frame {
             index_name: "_index".into(),
-            index: (1..=self.options.cells).map(|cell| format!("cell_{cell}")).collect(),
+            index: (1..=self.options.cells).map(|cell| format!("cell_{cell:06}")).collect(),
             columns: vec![
                 ("cell_type".into(), column(kinds, self.options.types, "type")),
                 ("batch".into(), column(batches, self.options.batches, "batch")),
@@ -159,7 +174,12 @@ impl CellSource for Simulation {
 
     fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
         self.summary.shape(layer)?;
-        Ok(Frame { index_name: "_index".into(), index: self.symbols.clone(), columns: Vec::new() })
+        let names = self.symbols.iter().cloned().map(Some).collect();
+        Ok(Frame {
+            index_name: "_index".into(),
+            index: self.symbols.clone(),
+            columns: vec![("feature_name".into(), Column::Text(names))],
+        })
     }
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
@@ -195,6 +215,12 @@ fn shares(options: &SimulateOptions, kind: usize, batch: usize) -> Vec<f64> {
         .collect();
     let total: f64 = weights.iter().sum();
     weights.into_iter().map(|weight| weight / total).collect()
+}
+
+/// Logarithm of the factor by which cells of that batch are sequenced deeper.
+fn depth(options: &SimulateOptions, batch: usize) -> f64 {
+    let key = Keyed::new(options.seed, Purpose::Simulate, about::DEPTH, batch as u64);
+    if batch == 0 { 0.0 } else { DEPTH_SPREAD * normal(key, 0) }
 }
 
 /// One of `n`, for a draw from [0, 1).
@@ -265,6 +291,51 @@ mod tests {
             |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>();
         let base = of(0, 0);
         assert!(distance(&base, &of(1, 0)) > 2.0 * distance(&base, &of(0, 1)));
+    }
+
+    #[test]
+    fn planted_types_are_found_again() {
+        let mut simulation = simulation();
+        let cells = simulation.read(&Layer::X, 0..300).unwrap();
+        let profile = |cell: usize| {
+            let row = cells.row(cell);
+            let total: f32 = row.values.iter().sum();
+            let mut profile = vec![0.0_f32; OPTIONS.genes];
+            for (&gene, value) in row.indices.iter().zip(row.values) {
+                profile[gene as usize] = (1e4 * value / total).ln_1p();
+            }
+            profile
+        };
+        // Centroids of one half classify the other.
+        let mut centroids = vec![(vec![0.0_f32; OPTIONS.genes], 0.0_f32); OPTIONS.types];
+        for cell in 0..150 {
+            let (sum, n) = &mut centroids[simulation.truth(cell).0];
+            sum.iter_mut().zip(profile(cell)).for_each(|(sum, x)| *sum += x);
+            *n += 1.0;
+        }
+        let right = (150..300).filter(|&cell| {
+            let profile = profile(cell);
+            let distance = |kind: usize| {
+                let (sum, n) = &centroids[kind];
+                sum.iter().zip(&profile).map(|(sum, x)| (sum / n - x).powi(2)).sum::<f32>()
+            };
+            let nearest = (0..OPTIONS.types).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+            nearest == Some(simulation.truth(cell).0)
+        });
+        let right = right.count();
+        assert!(right > 145, "{right} of 150");
+    }
+
+    #[test]
+    fn annotations_tell_the_truth() {
+        let simulation = simulation();
+        let (obs, var) = (simulation.obs().unwrap(), simulation.var(&Layer::X).unwrap());
+        assert_eq!((obs.index[6].as_str(), var.index[6].as_str()), ("cell_000007", "GENE00007"));
+        assert_eq!(var.column("feature_name").unwrap().labels()[6].as_deref(), Some("GENE00007"));
+        let (kind, batch) = simulation.truth(6);
+        let label = |column: &str| obs.column(column).unwrap().labels()[6].clone().unwrap();
+        assert_eq!(label("cell_type"), format!("type_{}", kind + 1));
+        assert_eq!(label("batch"), format!("batch_{}", batch + 1));
     }
 
     #[test]

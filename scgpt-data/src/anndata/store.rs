@@ -1,14 +1,10 @@
 //! [`Store`]: the groups, arrays and attributes that h5ad, zarr and 10x files are made of.
 
-use std::{
-    ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-};
+use std::{ops::Range, path::Path};
 
 use serde_json::{Map, Value};
 
-use crate::error::{self, Result};
+use crate::error::Result;
 
 /// A tree of groups and arrays with attributes; places are paths such as `obs/cell_type/codes`.
 pub(crate) trait Store: Send {
@@ -135,14 +131,4 @@ impl Dtype {
 /// `place` of a child: `join("obs", "index")` is `obs/index`.
 pub(crate) fn join(place: &str, name: &str) -> String {
     if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") }
-}
-
-/// Calls into a storage library. Damaged files can make one panic; here that becomes an error.
-pub(crate) fn guarded<T, E: Into<error::Source>>(
-    call: impl FnOnce() -> Result<T, E>,
-) -> Result<T, error::Source> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(outcome) => outcome.map_err(Into::into),
-        Err(_) => Err("the file is damaged: its structures contradict each other".into()),
-    }
 }

@@ -1,0 +1,49 @@
+//! Calls into storage libraries, some of which panic on damaged files.
+
+use std::{
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
+};
+
+use crate::error;
+
+thread_local! {
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls into a storage library; a panic there becomes an error.
+pub(crate) fn guarded<T, E: Into<error::Source>>(
+    call: impl FnOnce() -> Result<T, E>,
+) -> Result<T, error::Source> {
+    let was_guarded = IS_GUARDED.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(call));
+    IS_GUARDED.set(was_guarded);
+    match outcome {
+        Ok(outcome) => outcome.map_err(Into::into),
+        Err(_) => Err("the file is damaged: its structures contradict each other".into()),
+    }
+}
+
+/// Keeps panics that this crate turns into errors from being printed; all others are, as before.
+///
+/// For programs: it replaces the process-wide panic hook by one that asks the present one.
+pub fn silence_guarded_panics() {
+    let hook = take_hook();
+    set_hook(Box::new(move |panic| {
+        if !IS_GUARDED.get() {
+            hook(panic);
+        }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_become_errors() {
+        let outcome = guarded(|| -> Result<(), String> { panic!("contradiction") });
+        assert!(outcome.unwrap_err().to_string().contains("damaged"));
+        assert!(guarded(|| Ok::<_, String>(1)).is_ok_and(|one| one == 1));
+    }
+}
