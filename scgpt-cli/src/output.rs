@@ -42,7 +42,8 @@ impl Printer {
         }
         let mut out = io::stdout().lock();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, json)?;
+            // As an I/O error, so that a reader that has gone away is recognised.
+            serde_json::to_writer_pretty(&mut out, json).map_err(io::Error::from)?;
             writeln!(out)?;
         } else {
             let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);

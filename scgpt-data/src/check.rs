@@ -7,8 +7,7 @@ use crate::{
     error::{Error, Result},
 };
 
-const NEGATIVE: &str =
-    "the matrix looks scaled; use raw counts: --layer raw, or a layer that holds counts";
+const NEGATIVE: &str = "the matrix looks scaled; use raw counts, such as --layer raw or --layer counts: `scgpt inspect` lists what the file has";
 const NOT_FINITE: &str = "remove or repair these cells before reading, for example with numpy.nan_to_num, or use another layer";
 
 /// Cells `rows` of the matrix at `place`, once their values are known to be finite and not

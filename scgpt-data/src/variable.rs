@@ -5,7 +5,10 @@ mod loess;
 mod moments;
 mod standard;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +36,16 @@ pub enum VariableFlavour {
     /// Dispersion relative to genes of similar mean, by means, of the values before `log1p`. For
     /// log1p values.
     Seurat,
+}
+
+impl fmt::Display for VariableFlavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SeuratV3 => "seurat-v3",
+            Self::CellRanger => "cell-ranger",
+            Self::Seurat => "seurat",
+        })
+    }
 }
 
 /// What to select.

@@ -162,7 +162,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     if bar.is_cancelled() {
         return Err(Error::Cancelled.into());
     }
-    let record = record(args, report)?;
+    let mut record = record(args, report)?;
     let additions = Additions {
         obsm: vec![(args.key.clone(), embedding.rows)],
         uns: vec![("scgpt".into(), record.clone())],
@@ -178,9 +178,11 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
             .map(|()| CopyReport::default())
     };
     bar.finish();
-    for skipped in written.map_err(Error::from)?.skipped {
-        printer.remark(&format!("warning: not carried over: {skipped}"));
+    let skipped = written.map_err(Error::from)?.skipped;
+    for element in &skipped {
+        printer.remark(&format!("warning: not carried over: {element}"));
     }
+    record["not_carried_over"] = skipped.into();
     write_effective(&args.output, "embed", args)?;
     let mut rows = summary(args, report);
     if let Some(page) = page {
@@ -348,7 +350,7 @@ fn summary(args: &EmbedArgs, report: &EmbedReport) -> Vec<(&'static str, String)
             (
                 "variable",
                 format!(
-                    "{} genes by {:?}, {} known",
+                    "{} genes by {}, {} known",
                     variable.n_selected, variable.flavour, variable.n_known
                 ),
             ),

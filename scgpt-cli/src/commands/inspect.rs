@@ -58,6 +58,9 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
             "dtype": matrix.dtype, "stored": matrix.n_stored, "density": density, "state": state,
         }));
     }
+    if lines.is_empty() {
+        lines.push("none: there is nothing to embed".into());
+    }
     rows.push(("matrices", lines.join("\n")));
     rows.push(("obs", columns(&obs)));
     let layer = summary.matrices.first().map_or(Layer::X, |matrix| matrix.layer.clone());

@@ -115,7 +115,7 @@ fn genes(page: &mut Page, report: &EmbedReport) {
         rows.push((
             "variable genes",
             format!(
-                "{} by {:?}, of which {} are known",
+                "{} by {}, of which {} are known",
                 variable.n_selected, variable.flavour, variable.n_known
             ),
         ));
