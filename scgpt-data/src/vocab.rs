@@ -151,14 +151,15 @@ impl GeneVocab {
     /// If the folder does not exist or cannot be written.
     pub fn write_json(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
+        // Not a `NamedTempFile`: that would be readable by its owner alone.
+        let partial = path.with_extension("json.partial");
         let write = || -> std::io::Result<()> {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-            self.write_object(BufWriter::new(file.as_file()))?;
-            file.persist(path)?;
-            Ok(())
+            self.write_object(BufWriter::new(&File::create(&partial)?))?;
+            std::fs::rename(&partial, path)
         };
-        write().map_err(|error| Error::write(path, error))
+        write()
+            .inspect_err(|_| drop(std::fs::remove_file(&partial)))
+            .map_err(|error| Error::write(path, error))
     }
 
     fn write_object(&self, mut to: BufWriter<&File>) -> std::io::Result<()> {

@@ -195,8 +195,10 @@ fn likely_colour(obs: &Frame) -> Option<&str> {
     };
     let columns =
         || obs.columns.iter().filter(|(_, column)| few(column)).map(|(name, _)| name.as_str());
-    let likely =
-        LIKELY.iter().find_map(|part| columns().find(|name| name.to_lowercase().contains(part)));
+    // The shortest: `cell_type`, not `cell_type_ontology_term_id`.
+    let likely = LIKELY.iter().find_map(|part| {
+        columns().filter(|name| name.to_lowercase().contains(part)).min_by_key(|name| name.len())
+    });
     likely.or_else(|| columns().next())
 }
 
@@ -212,6 +214,10 @@ mod tests {
             ..Frame::default()
         };
         assert_eq!(likely_colour(&frame(&["batch", "my_CellType", "leiden"])), Some("my_CellType"));
+        assert_eq!(
+            likely_colour(&frame(&["cell_type_ontology_term_id", "cell_type"])),
+            Some("cell_type")
+        );
         assert_eq!(likely_colour(&frame(&["batch"])), Some("batch"));
         assert_eq!(likely_colour(&frame(&[])), None);
     }

@@ -126,7 +126,7 @@ pub(super) fn histogram(counts: &[u64], first: f64, width: f64, unit: &str) -> S
 
 pub(super) fn scatter(groups: &[Group], axes: [&str; 2]) -> String {
     const PLOT: f64 = 540.0;
-    const LEFT: f64 = 56.0;
+    const LEFT: f64 = 70.0;
     const TOP: f64 = 2.0;
     const PADDING: f64 = 12.0;
     let points = || groups.iter().flat_map(|group| &group.points).filter(|point| is_place(**point));
