@@ -1,0 +1,1 @@
+//! Training scGPT: named objectives, one backward pass, exact resume.
