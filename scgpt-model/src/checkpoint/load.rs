@@ -82,7 +82,7 @@ impl Weights {
         let mut loader = Loader {
             weights: self,
             path: ModulePath::default(),
-            unused: self.names().map(String::from).collect(),
+            unused: self.names().filter(|key| !keys::is_idle(key)).map(String::from).collect(),
             report: LoadReport::default(),
             failure: None,
         };
