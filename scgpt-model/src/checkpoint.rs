@@ -2,6 +2,7 @@
 
 mod keys;
 mod load;
+mod named;
 mod save;
 mod weights;
 
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::{
     load::{LoadReport, Strictness},
+    named::{MapNamed, ParameterName, VisitNamed},
     save::write_model_dir,
     weights::Weights,
 };

@@ -40,7 +40,10 @@ pub use crate::{
     attention::{AttentionMask, MaskedAttention, attend},
     block::Block,
     cell_encoder::{CellEncoder, TokenRows},
-    checkpoint::{LoadReport, ModelDir, Preprocess, Strictness, Weights, write_model_dir},
+    checkpoint::{
+        LoadReport, MapNamed, ModelDir, ParameterName, Preprocess, Strictness, VisitNamed, Weights,
+        write_model_dir,
+    },
     config::{
         Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
         ScgptConfig, ValueEncoding,

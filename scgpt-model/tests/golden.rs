@@ -12,7 +12,7 @@ mod reference;
 use std::path::Path;
 
 use burn::prelude::*;
-use reference::{at_used, config, generative_input, host, ints, order, side_by_side};
+use reference::{at_used, generative_input, host, ints, order, side_by_side};
 use scgpt_fixtures::{Case, Tensors, assert_close, cases};
 use scgpt_model::{
     CellEncoder, CellPooling, Conditions, Encoded, Error, ModelDir, ModelInput, PaddedStates,

@@ -13,7 +13,8 @@ use super::AttentionMask;
 
 /// Whether the kernel computes this tensor's attention.
 pub(super) fn serves(qkv: &Tensor<3>) -> bool {
-    qkv.device() == Device::flex() && qkv.dtype() == DType::F32
+    let device = qkv.device();
+    device == Device::flex() && !device.is_autodiff() && qkv.dtype() == DType::F32
 }
 
 /// See [`super::attend`].

@@ -1,5 +1,7 @@
 //! Names of tensors: the reference's, their older spellings, and the paths of our modules.
 
+use super::named::ParameterName;
+
 /// The gene table of the reference.
 pub(super) const GENE_TABLE: &str = "encoder.embedding.weight";
 /// The value table, with binned values.
@@ -55,15 +57,10 @@ impl ModulePath {
         self.kinds.pop();
     }
 
-    /// The reference's name of the parameter here.
-    pub(super) fn key(&self) -> String {
-        of_module(&self.names)
-    }
-
-    /// Whether the matrix here is the weight of a linear layer, which PyTorch keeps as [out, in]
-    /// and burn as [in, out].
-    pub(super) fn is_transposed(&self) -> bool {
-        self.kinds.iter().any(|kind| kind == "Struct:Linear")
+    /// The name of the parameter of that rank here.
+    pub(super) fn name(&self, rank: usize) -> ParameterName {
+        let is_linear = self.kinds.iter().any(|kind| kind == "Struct:Linear");
+        ParameterName { key: of_module(&self.names), is_transposed: rank == 2 && is_linear }
     }
 }
 

@@ -3,6 +3,8 @@
     clippy::unwrap_used,
     clippy::panic,
     dead_code,
+    unreachable_pub,
+    missing_docs,
     reason = "a test fails by panicking; not every test uses every function"
 )]
 
@@ -13,10 +15,6 @@ use scgpt_model::{
     ModelInput, NormScheme, PaddedStates, Scgpt, ScgptConfig, Strictness, ValueEncoding, Weights,
 };
 use serde_json::Value;
-
-/// Kinds of cases that are one forward pass of the network.
-pub const KINDS: [&str; 4] =
-    ["transformer_model", "multiomic_model", "perturbation_generator", "generative_model"];
 
 /// The configuration of a case whose tensors are in `weights`.
 pub fn config(case: &Case, weights: &Weights) -> ScgptConfig {
