@@ -15,6 +15,8 @@ pub enum Purpose {
     Split = 4,
     /// Simulated data.
     Simulate = 5,
+    /// Which states are dropped in a training step.
+    Dropout = 6,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 pub use self::{
     load::{LoadReport, Strictness},
     named::{MapNamed, ParameterName, VisitNamed},
-    save::write_model_dir,
+    save::{save_tensors, write_model_dir},
     weights::Weights,
 };
 use crate::{

@@ -3,6 +3,7 @@
 use burn::{
     module::{Param, RunningState},
     prelude::*,
+    tensor::DType,
 };
 
 use crate::config::{InputNorm, ScgptConfig};
@@ -59,6 +60,13 @@ impl DomainNorm {
     /// # Panics
     /// If the network has no such domain.
     pub fn forward(&self, x: Tensor<3>, parts: &[Tensor<3>], domain: usize) -> Tensor<3> {
+        let dtype = x.dtype();
+        let y = self.forward_f32(x.cast(DType::F32), parts, domain);
+        y.cast(dtype)
+    }
+
+    /// Statistics need all their digits.
+    fn forward_f32(&self, x: Tensor<3>, parts: &[Tensor<3>], domain: usize) -> Tensor<3> {
         let norm = match self {
             Self::Batch(norm) => norm,
             Self::Domains(domains) => &domains[domain],

@@ -42,7 +42,7 @@ pub use crate::{
     cell_encoder::{CellEncoder, TokenRows},
     checkpoint::{
         LoadReport, MapNamed, ModelDir, ParameterName, Preprocess, Strictness, VisitNamed, Weights,
-        write_model_dir,
+        save_tensors, write_model_dir,
     },
     config::{
         Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,

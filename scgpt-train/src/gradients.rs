@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use burn::{module::Param, prelude::*, tensor::Gradients};
+use burn::{
+    module::Param,
+    prelude::*,
+    tensor::{DType, Gradients},
+};
 use scgpt_model::{ParameterName, Scgpt, VisitNamed};
 
 /// Gradients by parameter name, flat, outside of autodiff. Names in order make every sum over them
@@ -77,6 +81,13 @@ impl NamedGradients {
         self.scale(&factor);
     }
 
+    /// Divides all gradients by the factor that was on the loss.
+    pub(crate) fn unscale(&mut self, loss_scale: f64) {
+        for gradient in self.0.values_mut() {
+            *gradient = gradient.clone() / loss_scale;
+        }
+    }
+
     /// Multiplies all gradients by a number on the device, `[1]`.
     pub fn scale(&mut self, factor: &Tensor<1>) {
         for gradient in self.0.values_mut() {
@@ -94,7 +105,8 @@ impl VisitNamed for Collector {
     fn visit<const D: usize>(&mut self, name: ParameterName, parameter: &Param<Tensor<D>>) {
         if let Some(gradient) = parameter.val().grad_remove(&mut self.gradients) {
             let n = gradient.shape().num_elements();
-            self.found.insert(name.key, gradient.reshape([n]));
+            // Gradients of a pass in 16 bits meet weights and moments in 32.
+            self.found.insert(name.key, gradient.reshape([n]).cast(DType::F32));
         }
     }
 }

@@ -10,23 +10,38 @@
 //!     now and then: validate, write a checkpoint from which the run goes on bit for bit
 //! ```
 
+mod checkpoint;
+mod config;
 mod error;
+mod fit;
+mod freeze;
 mod gradients;
 mod loss;
 mod objective;
+mod observe;
 mod optimizer;
+mod precision;
 mod schedule;
+mod step;
+mod task;
 mod terms;
 
 pub use crate::{
+    checkpoint::{Best, Checkpoints, State},
+    config::TrainConfig,
     error::{Error, Result},
+    fit::{Outcome, RunOptions, fit},
+    freeze::{Part, freeze},
     gradients::{NamedGradients, Reduce, SingleDevice},
     loss::{
         contrastive, cross_entropy, elastic_cell_similarity, masked_relative_error,
         masked_squared_error, negative_log_bernoulli,
     },
     objective::{Objectives, Targets},
+    observe::{Event, StepRecord, Unwatched, ValidationRecord, Watch},
     optimizer::{Optimizer, OptimizerConfig},
+    precision::{LossScale, Precision},
     schedule::{Progress, Schedule},
+    task::{Metric, Task},
     terms::{LossTerms, Term},
 };

@@ -133,12 +133,33 @@ fn write_text(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(|error| Error::write(path, error))
 }
 
+/// Writes f32 tensors (name, shape, elements) as safetensors.
+///
+/// # Errors
+/// If the file cannot be written; nothing is left behind.
+pub fn save_tensors(path: &Path, tensors: Vec<(String, Vec<usize>, Vec<f32>)>) -> Result<()> {
+    let tensors: Vec<(String, Tensors)> = tensors
+        .into_iter()
+        .map(|(name, shape, values)| {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            (name, Tensors { dtype: Dtype::F32, shape, bytes })
+        })
+        .collect();
+    write(path, &tensors)
+}
+
 fn write(path: &Path, tensors: &[(String, Tensors)]) -> Result<()> {
     let views = tensors.iter().map(|(name, tensor)| (name, tensor));
     let partial = path.with_extension("safetensors.partial");
-    safetensors::serialize_to_file(views, None, &partial)
+    let fill = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        // The library's file is private to its writer; this one is as readable as any other.
+        let permissions = fs::File::create(&partial)?.metadata()?.permissions();
+        safetensors::serialize_to_file(views, None, &partial)?;
+        fs::set_permissions(&partial, permissions)?;
+        Ok(fs::rename(&partial, path)?)
+    };
+    fill()
         .map_err(|error| Error::write(path, error))
-        .and_then(|()| fs::rename(&partial, path).map_err(|error| Error::write(path, error)))
         .inspect_err(|_| drop(fs::remove_file(&partial)))
 }
 

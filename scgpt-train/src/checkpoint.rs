@@ -1,0 +1,252 @@
+//! [`Checkpoints`]: from which a run goes on bit for bit.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use burn::{prelude::*, tensor::TensorData};
+use scgpt_model::{Scgpt, ScgptConfig, Strictness, Weights, save_tensors};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    error::{Error, Result},
+    observe::{Event, Watch},
+    optimizer::Optimizer,
+    precision::LossScale,
+    task::Metric,
+};
+
+const MODEL: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+
+/// Everything beside weights and moments that the next step depends on. Random choices are
+/// functions of seed, epoch, cell and step, so there is no generator to save.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Optimiser steps done.
+    pub step: u64,
+    /// Epochs done.
+    pub epoch: u64,
+    /// Batches of the current epoch done.
+    pub index: u64,
+    /// The best validation so far.
+    pub best: Option<Best>,
+    /// Validations since.
+    pub stale: u64,
+    /// The factor on the loss.
+    pub loss_scale: LossScale,
+}
+
+/// The best validation of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Steps done by then.
+    pub step: u64,
+    /// The selecting metric.
+    pub metric: Metric,
+}
+
+/// The contents of `state.json`.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    state: State,
+    /// Steps of the optimiser by parameter.
+    times: BTreeMap<String, usize>,
+    /// The settings of the run.
+    settings: Value,
+    /// SHA-256 of the other files.
+    files: BTreeMap<String, String>,
+}
+
+/// The folder of a run's checkpoints.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    settings: Value,
+    keep: usize,
+}
+
+impl Checkpoints {
+    /// Checkpoints in `run`, of which the newest `keep` and the best stay; `settings` is what must
+    /// be equal to go on from them.
+    pub fn new(run: &Path, settings: Value, keep: usize) -> Self {
+        Self { folder: run.join("checkpoints"), settings, keep: keep.max(1) }
+    }
+
+    /// The folder of the checkpoint after that many steps.
+    pub fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:09}"))
+    }
+
+    /// Writes a checkpoint, whole or not at all, and removes old ones.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn save(&self, state: &State, model: &Scgpt, optimizer: &Optimizer) -> Result<PathBuf> {
+        let path = self.path(state.step);
+        let partial = path.with_extension("partial");
+        let failed = |error| Error::file("write", &path, error);
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(failed)?;
+        }
+        fs::create_dir_all(&partial).map_err(failed)?;
+        model.save(&partial.join(MODEL))?;
+        let mut tensors = Vec::new();
+        let mut times = BTreeMap::new();
+        for (name, time, moments) in optimizer.moments() {
+            times.insert(name.to_owned(), time);
+            for (order, moment) in (1..).zip(moments) {
+                let values = floats(moment);
+                tensors.push((format!("{order}:{name}"), vec![values.len()], values));
+            }
+        }
+        save_tensors(&partial.join(OPTIMIZER), tensors)?;
+        let mut files = BTreeMap::new();
+        for name in [MODEL, OPTIMIZER] {
+            files.insert(name.to_owned(), hash(&partial.join(name))?);
+        }
+        let saved = Saved { state: state.clone(), times, settings: self.settings.clone(), files };
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::File::create(partial.join(STATE))?;
+            file.write_all(serde_json::to_string_pretty(&saved)?.as_bytes())?;
+            file.sync_all()?;
+            if path.exists() {
+                fs::remove_dir_all(&path)?;
+            }
+            fs::rename(&partial, &path)
+        };
+        write().map_err(failed)?;
+        self.prune(state);
+        Ok(path)
+    }
+
+    /// Steps of the checkpoints there are, ascending.
+    pub fn steps(&self) -> Vec<u64> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut steps: Vec<u64> = entries
+            .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok())
+            .collect();
+        steps.sort_unstable();
+        steps
+    }
+
+    /// An old checkpoint that cannot be removed does no harm.
+    fn prune(&self, state: &State) {
+        let steps = self.steps();
+        let best = state.best.as_ref().map(|best| best.step);
+        for &step in steps.iter().rev().skip(self.keep).filter(|step| Some(**step) != best) {
+            drop(fs::remove_dir_all(self.path(step)));
+        }
+    }
+
+    /// The newest usable checkpoint; the watcher is told of those that are not.
+    ///
+    /// # Errors
+    /// [`Error::OtherConfig`] if the settings differ, [`Error::NoCheckpoint`] if there is no usable
+    /// one.
+    pub fn latest(
+        &self,
+        network: &ScgptConfig,
+        optimizer: Optimizer,
+        device: &Device,
+        watch: &dyn Watch,
+    ) -> Result<(State, Scgpt, Optimizer)> {
+        let mut problems = Vec::new();
+        for step in self.steps().into_iter().rev() {
+            let path = self.path(step);
+            match verified(&path) {
+                Ok(saved) => return self.read(&path, saved, network, optimizer, device),
+                Err(problem) => {
+                    watch.event(&Event::Damaged { path: &path, problem: &problem });
+                    problems.push(format!("`{}`: {problem}", path.display()));
+                }
+            }
+        }
+        let run = self.folder.parent().unwrap_or(&self.folder).into();
+        Err(Error::NoCheckpoint { run, problems })
+    }
+
+    fn read(
+        &self,
+        path: &Path,
+        saved: Saved,
+        network: &ScgptConfig,
+        mut optimizer: Optimizer,
+        device: &Device,
+    ) -> Result<(State, Scgpt, Optimizer)> {
+        let mut differences = Vec::new();
+        compare("", &saved.settings, &self.settings, &mut differences);
+        if !differences.is_empty() {
+            let run = self.folder.parent().unwrap_or(&self.folder).into();
+            return Err(Error::OtherConfig { run, differences });
+        }
+        let weights = Weights::open(&path.join(MODEL))?;
+        let (model, _) = weights.load(network, &device.clone().autodiff(), Strictness::Strict)?;
+        let moments = Weights::open(&path.join(OPTIMIZER))?;
+        for (name, time) in saved.times {
+            let read = |order: usize| -> Result<Tensor<1>> {
+                let values = moments.read(&format!("{order}:{name}"))?;
+                let n = values.len();
+                Ok(Tensor::from_data(TensorData::new(values, [n]), device))
+            };
+            let both = [read(1)?, read(2)?];
+            optimizer.restore(name, time, both);
+        }
+        Ok((saved.state, model, optimizer))
+    }
+
+    /// The weights after that many steps, outside of autodiff.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn model(&self, step: u64, network: &ScgptConfig, device: &Device) -> Result<Scgpt> {
+        let weights = Weights::open(&self.path(step).join(MODEL))?;
+        Ok(weights.load(network, device, Strictness::Strict)?.0)
+    }
+}
+
+/// The state of a checkpoint whose files are those that were written.
+fn verified(path: &Path) -> Result<Saved, String> {
+    let text = fs::read_to_string(path.join(STATE)).map_err(|error| error.to_string())?;
+    let saved: Saved =
+        serde_json::from_str(&text).map_err(|error| format!("`{STATE}` is damaged: {error}"))?;
+    for (name, expected) in &saved.files {
+        let found = hash(&path.join(name)).map_err(|_| format!("`{name}` is missing"))?;
+        if found != *expected {
+            return Err(format!("`{name}` is damaged: its SHA-256 is not the recorded one"));
+        }
+    }
+    Ok(saved)
+}
+
+fn hash(path: &Path) -> Result<String> {
+    let mut file = fs::File::open(path).map_err(|error| Error::file("read", path, error))?;
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut file, &mut hasher).map_err(|error| Error::file("read", path, error))?;
+    Ok(format!("{:x}", hasher.finalize()))
+}
+
+fn floats(tensor: Tensor<1>) -> Vec<f32> {
+    // The device computes in f32, so the conversion cannot fail.
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+}
+
+/// Names every field that differs.
+fn compare(field: &str, was: &Value, is: &Value, differences: &mut Vec<String>) {
+    if let (Value::Object(was), Value::Object(is)) = (was, is) {
+        let names: std::collections::BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+        for name in names {
+            let at = if field.is_empty() { name.clone() } else { format!("{field}.{name}") };
+            let [was, is] = [was, is].map(|map| map.get(name).unwrap_or(&Value::Null));
+            compare(&at, was, is, differences);
+        }
+    } else if was != is {
+        differences.push(format!("`{field}` was {was}, is {is}"));
+    }
+}

@@ -1,0 +1,317 @@
+//! [`fit`]: the training loop.
+
+use std::{
+    path::Path,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+    time::Instant,
+};
+
+use burn::prelude::*;
+use scgpt_data::{Keyed, Purpose};
+use scgpt_model::{Scgpt, ScgptConfig};
+use serde_json::Value;
+
+use crate::{
+    checkpoint::{Best, Checkpoints, State},
+    config::TrainConfig,
+    error::{Error, Result},
+    freeze::freeze,
+    gradients::{Reduce, SingleDevice},
+    observe::{Event, StepRecord, ValidationRecord, Watch},
+    optimizer::Optimizer,
+    precision::LossScale,
+    schedule::Progress,
+    step,
+    task::Task,
+};
+
+/// Batches that may wait for the device.
+const WAITING: usize = 2;
+
+/// Where a run lives and how often it is saved; nothing here changes what is learned.
+#[derive(Clone, Debug)]
+pub struct RunOptions<'a> {
+    /// The folder of the run.
+    pub folder: &'a Path,
+    /// Everything that must be equal to resume: configurations of network, data and training.
+    pub settings: Value,
+    /// Whether to go on from the newest checkpoint.
+    pub resume: bool,
+    /// Optimiser steps between checkpoints, beside those at validations; none if none.
+    pub checkpoint_every: Option<u64>,
+    /// Checkpoints kept, beside the best.
+    pub keep: usize,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The best network by validation, outside of autodiff.
+    pub model: Scgpt,
+    /// Optimiser steps done.
+    pub steps: u64,
+    /// The best validation.
+    pub best: Option<Best>,
+    /// Whether training stopped because nothing improved any more.
+    pub stopped_early: bool,
+}
+
+/// Trains `model` on `task`.
+///
+/// Interrupted by `watch`, it saves its state and returns [`Error::Interrupted`]; killed, it
+/// continues from its last checkpoint when resumed. Either way the weights are those of a run
+/// without interruption, bit for bit on the CPU.
+///
+/// # Errors
+/// If the configuration is invalid, cells cannot be read, a file cannot be written, or a loss is
+/// not a number.
+pub fn fit<T: Task>(
+    task: &T,
+    model: Scgpt,
+    network: &ScgptConfig,
+    config: &TrainConfig,
+    run: &RunOptions<'_>,
+    device: &Device,
+    watch: &dyn Watch,
+) -> Result<Outcome> {
+    config.validate(network)?;
+    if task.batches_per_epoch() == 0 {
+        return Err(Error::Data("there are no cells to train on".into()));
+    }
+    if !device.supports_dtype(config.precision.of_device()) {
+        let problem = format!("`precision` {:?} is not supported by the device", config.precision);
+        return Err(Error::Config(vec![problem]));
+    }
+    let checkpoints = Checkpoints::new(run.folder, run.settings.clone(), run.keep);
+    let optimizer = Optimizer::new(&config.optimizer);
+    let (state, model, optimizer) = if run.resume {
+        checkpoints.latest(network, optimizer, device, watch)?
+    } else {
+        let state = State {
+            step: 0,
+            epoch: 0,
+            index: 0,
+            best: None,
+            stale: 0,
+            loss_scale: LossScale::new(config.precision),
+        };
+        (state, model.train(), optimizer)
+    };
+    let model = freeze(model, &config.freeze);
+    let steps_per_epoch = task.batches_per_epoch().div_ceil(config.accumulate);
+    let total_steps = (steps_per_epoch * config.epochs).min(config.max_steps.unwrap_or(u64::MAX));
+    let mut session = Session {
+        task,
+        network,
+        config,
+        run,
+        checkpoints,
+        device,
+        watch,
+        reduce: &SingleDevice,
+        total_steps,
+        state,
+        model: Some(model),
+        optimizer,
+        saved_step: None,
+    };
+    session.run()
+}
+
+/// A run in progress.
+struct Session<'a, T> {
+    task: &'a T,
+    network: &'a ScgptConfig,
+    config: &'a TrainConfig,
+    run: &'a RunOptions<'a>,
+    checkpoints: Checkpoints,
+    device: &'a Device,
+    watch: &'a dyn Watch,
+    reduce: &'a dyn Reduce,
+    total_steps: u64,
+    state: State,
+    /// Absent only inside the optimiser's step, which takes it and gives it back.
+    model: Option<Scgpt>,
+    optimizer: Optimizer,
+    saved_step: Option<u64>,
+}
+
+impl<T: Task> Session<'_, T> {
+    fn run(&mut self) -> Result<Outcome> {
+        let cells_per_step = 0.0;
+        let total_steps = self.total_steps;
+        self.watch.event(&Event::Begin { step: self.state.step, total_steps, cells_per_step });
+        let mut stopped_early = self.is_stale();
+        if self.state.step < self.total_steps && !stopped_early {
+            let (sender, receiver) = sync_channel(WAITING);
+            let (task, first) = (self.task, (self.state.epoch, self.state.index));
+            let epochs = self.config.epochs;
+            // When the loop ends it drops the receiver, and the reader stops at its next batch.
+            stopped_early = thread::scope(|scope| {
+                scope.spawn(move || read(task, first, epochs, &sender));
+                self.steps(receiver)
+            })?;
+        }
+        self.finish(stopped_early)
+    }
+
+    /// Steps until the end; whether training stopped early.
+    fn steps(&mut self, batches: Receiver<Result<T::Batch>>) -> Result<bool> {
+        let per_epoch = self.task.batches_per_epoch();
+        let mut group = Vec::new();
+        for batch in batches {
+            group.push(batch?);
+            self.state.index += 1;
+            let ends_epoch = self.state.index == per_epoch;
+            if (group.len() as u64) < self.config.accumulate && !ends_epoch {
+                continue;
+            }
+            self.step(&std::mem::take(&mut group))?;
+            if ends_epoch {
+                (self.state.epoch, self.state.index) = (self.state.epoch + 1, 0);
+            }
+            let is_last = self.state.step == self.total_steps;
+            let validates = match self.config.validate_every {
+                Some(every) => self.state.step.is_multiple_of(every) || is_last,
+                None => ends_epoch || is_last,
+            };
+            if validates {
+                self.validate()?;
+            }
+            let is_due = self
+                .run
+                .checkpoint_every
+                .is_some_and(|every| self.state.step.is_multiple_of(every));
+            let is_cancelled = self.watch.is_cancelled();
+            if validates || is_due || is_cancelled {
+                self.save()?;
+            }
+            if is_cancelled && !is_last {
+                return Err(Error::Interrupted(self.run.folder.into()));
+            }
+            if is_last || self.is_stale() {
+                return Ok(!is_last);
+            }
+        }
+        Ok(false)
+    }
+
+    /// One optimiser step on a group of batches.
+    fn step(&mut self, group: &[T::Batch]) -> Result<()> {
+        let begin = Instant::now();
+        let progress = Progress {
+            step: self.state.step,
+            epoch: self.state.epoch,
+            total_steps: self.total_steps,
+        };
+        let Some(model) = self.model.take() else { return Ok(()) };
+        let key = Keyed::new(self.config.seed, Purpose::Dropout, progress.step, 0);
+        let mut computed = step::compute(
+            self.task,
+            &model,
+            group,
+            progress,
+            (self.config.precision, self.state.loss_scale.scale),
+            &|index| self.device.seed(key.bits(index)),
+            self.device,
+        );
+        self.reduce.reduce(&mut computed.gradients);
+        let numbers = computed.read(self.config.clip_norm);
+        let is_finite = numbers.problems().is_empty();
+        let is_usable = self.state.loss_scale.update(self.config.precision, is_finite);
+        if !is_finite && is_usable {
+            return Err(Error::Diverged {
+                step: self.state.step + 1,
+                terms: numbers.problems(),
+                last_good: self.checkpoints.steps().last().map(|&step| self.checkpoints.path(step)),
+            });
+        }
+        let lr = self.config.optimizer.lr * self.config.schedule.factor(progress);
+        let model =
+            if is_usable { self.optimizer.step(lr, model, &computed.gradients) } else { model };
+        self.model = Some(model);
+        self.state.step += 1;
+        let cells = group.iter().map(|batch| self.task.n_cells(batch)).sum();
+        self.watch.event(&Event::Step(&StepRecord {
+            step: self.state.step,
+            epoch: self.state.epoch,
+            loss: numbers.loss,
+            terms: numbers.terms,
+            gradient_norm: numbers.norm,
+            lr,
+            cells,
+            cells_per_second: cells as f64 / begin.elapsed().as_secs_f64(),
+        }));
+        Ok(())
+    }
+
+    fn validate(&mut self) -> Result<()> {
+        let Some(model) = &self.model else { return Ok(()) };
+        let metrics = self.task.validate(&model.valid(), self.device)?;
+        let mut is_best = false;
+        if let Some(selecting) = metrics.first() {
+            let best = self.state.best.as_ref();
+            is_best = best.is_none_or(|best| selecting.is_better_than(best.metric.value))
+                && selecting.value.is_finite();
+            if is_best {
+                let best = Best { step: self.state.step, metric: selecting.clone() };
+                (self.state.best, self.state.stale) = (Some(best), 0);
+            } else {
+                self.state.stale += 1;
+            }
+        }
+        self.watch.event(&Event::Validation(&ValidationRecord {
+            step: self.state.step,
+            epoch: self.state.epoch,
+            metrics,
+            is_best,
+        }));
+        Ok(())
+    }
+
+    fn is_stale(&self) -> bool {
+        self.config.patience.is_some_and(|patience| self.state.stale >= patience)
+    }
+
+    fn save(&mut self) -> Result<()> {
+        if let Some(model) = &self.model {
+            // `valid` gathers running statistics first.
+            let path = self.checkpoints.save(&self.state, &model.valid(), &self.optimizer)?;
+            self.saved_step = Some(self.state.step);
+            self.watch.event(&Event::Checkpoint { path: &path });
+        }
+        Ok(())
+    }
+
+    /// The best network, else the last.
+    fn finish(&mut self, stopped_early: bool) -> Result<Outcome> {
+        let last = self.model.take().map(|model| model.valid());
+        let best = self.state.best.clone();
+        let best_step = best.as_ref().map_or(self.state.step, |best| best.step);
+        let model = match last {
+            Some(model) if best_step == self.state.step => model,
+            _ => self.checkpoints.model(best_step, self.network, self.device)?,
+        };
+        Ok(Outcome { model, steps: self.state.step, best, stopped_early })
+    }
+}
+
+/// Makes batches ahead of the device.
+fn read<T: Task>(
+    task: &T,
+    (first_epoch, first_index): (u64, u64),
+    epochs: u64,
+    sender: &SyncSender<Result<T::Batch>>,
+) {
+    for epoch in first_epoch..epochs {
+        let first = if epoch == first_epoch { first_index } else { 0 };
+        for index in first..task.batches_per_epoch() {
+            let batch = task.batch(epoch, index);
+            let is_last = batch.is_err();
+            if sender.send(batch).is_err() || is_last {
+                return;
+            }
+        }
+    }
+}

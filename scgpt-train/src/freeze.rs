@@ -1,0 +1,79 @@
+//! [`Part`]: the parts of a network that can be kept from learning.
+
+use burn::{module::Param, prelude::*};
+use scgpt_model::{MapNamed, ParameterName, Scgpt, ScgptConfig};
+use serde::{Deserialize, Serialize};
+
+/// A part of the network.
+///
+/// The reference's `freeze` option of annotation is
+/// `[genes, values, conditions]`: everything called an encoder but the transformer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Gene vectors and their norm.
+    Genes,
+    /// The value encoder.
+    Values,
+    /// Vectors of batches, modalities, perturbations and unknown genes.
+    Conditions,
+    /// The first blocks of the transformer.
+    Blocks(usize),
+    /// All blocks.
+    Transformer,
+    /// The expression heads.
+    ExpressionHeads,
+}
+
+impl Part {
+    fn holds(self, key: &str) -> bool {
+        let block = || {
+            let rest = key.strip_prefix("transformer_encoder.layers.")?;
+            rest.split('.').next()?.parse::<usize>().ok()
+        };
+        let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
+        match self {
+            Self::Genes => starts(&["encoder."]),
+            Self::Values => starts(&["value_encoder."]),
+            Self::Conditions => {
+                starts(&["batch_encoder.", "mod_encoder.", "pert_encoder.", "flag_encoder."])
+            }
+            Self::Blocks(n) => block().is_some_and(|block| block < n),
+            Self::Transformer => block().is_some(),
+            Self::ExpressionHeads => starts(&["decoder.", "mvc_decoder."]),
+        }
+    }
+
+    pub(crate) fn problem(self, network: &ScgptConfig) -> Option<String> {
+        match self {
+            Self::Blocks(n) if n > network.n_layers => {
+                Some(format!("`freeze` names {n} blocks, but the network has {}", network.n_layers))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `model` with the parameters of `parts` excluded from gradients.
+#[must_use]
+pub fn freeze(model: Scgpt, parts: &[Part]) -> Scgpt {
+    if parts.is_empty() { model } else { model.map_named(&mut Freeze { parts }) }
+}
+
+struct Freeze<'a> {
+    parts: &'a [Part],
+}
+
+impl MapNamed for Freeze<'_> {
+    fn map<const D: usize>(
+        &mut self,
+        name: ParameterName,
+        parameter: Param<Tensor<D>>,
+    ) -> Param<Tensor<D>> {
+        if self.parts.iter().any(|part| part.holds(&name.key)) {
+            parameter.set_require_grad(false)
+        } else {
+            parameter
+        }
+    }
+}

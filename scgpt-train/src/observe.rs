@@ -1,0 +1,90 @@
+//! [`Watch`]: what training tells, as values.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::{task::Metric, terms::Term};
+
+/// Watches a training run; also asked whether to stop.
+pub trait Watch: Sync {
+    /// Something happened.
+    fn event(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+
+    /// Whether to save and stop.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// Training begins at a step.
+    Begin {
+        /// Steps done in former sessions.
+        step: u64,
+        /// Steps of the whole run.
+        total_steps: u64,
+        /// Cells of one epoch, about.
+        cells_per_step: f64,
+    },
+    /// A checkpoint could not be used, so an older one is.
+    Damaged {
+        /// The checkpoint.
+        path: &'a Path,
+        /// What is wrong with it.
+        problem: &'a str,
+    },
+    /// An optimiser step is done.
+    Step(&'a StepRecord),
+    /// A validation is done.
+    Validation(&'a ValidationRecord),
+    /// A checkpoint is written.
+    Checkpoint {
+        /// Its folder.
+        path: &'a Path,
+    },
+}
+
+/// The numbers of one optimiser step.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepRecord {
+    /// Steps done, this one included.
+    pub step: u64,
+    /// Epoch, from 0.
+    pub epoch: u64,
+    /// Sum of weighted losses.
+    pub loss: f64,
+    /// Losses without their weights.
+    pub terms: Vec<(Term, f64)>,
+    /// Global norm of the gradients before clipping.
+    pub gradient_norm: f64,
+    /// Learning rate.
+    pub lr: f64,
+    /// Cells of this step.
+    pub cells: usize,
+    /// Cells per second, of this step.
+    pub cells_per_second: f64,
+}
+
+/// The numbers of one validation.
+#[derive(Clone, Debug, Serialize)]
+pub struct ValidationRecord {
+    /// Steps done.
+    pub step: u64,
+    /// Epochs done.
+    pub epoch: u64,
+    /// The metrics, the selecting one first.
+    pub metrics: Vec<Metric>,
+    /// Whether this is the best so far.
+    pub is_best: bool,
+}

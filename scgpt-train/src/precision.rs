@@ -1,0 +1,124 @@
+//! [`Precision`]: the number format of the passes, and [`LossScale`], which f16 needs.
+
+use burn::{
+    module::Param,
+    prelude::*,
+    tensor::{DType, FloatDType},
+};
+use scgpt_model::{MapNamed, ParameterName, Scgpt};
+use serde::{Deserialize, Serialize};
+
+/// Number format of forward and backward pass. Weights and optimiser are always f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits with the range of f32.
+    Bf16,
+    /// 16 bits with more digits and little range: losses are scaled up to keep small gradients.
+    F16,
+}
+
+impl Precision {
+    /// The format of tensors; none for f32, which needs no conversion.
+    pub fn dtype(self) -> Option<FloatDType> {
+        match self {
+            Self::F32 => None,
+            Self::Bf16 => Some(FloatDType::BF16),
+            Self::F16 => Some(FloatDType::F16),
+        }
+    }
+
+    pub(crate) fn of_device(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+            Self::F16 => DType::F16,
+        }
+    }
+}
+
+/// `model` with parameters in `dtype`, whose gradients are found under the same names. Running
+/// statistics stay f32 and are shared.
+pub(crate) fn working_copy(model: &Scgpt, dtype: FloatDType) -> Scgpt {
+    model.clone().map_named(&mut Cast { dtype })
+}
+
+struct Cast {
+    dtype: FloatDType,
+}
+
+impl MapNamed for Cast {
+    fn map<const D: usize>(
+        &mut self,
+        name: ParameterName,
+        parameter: Param<Tensor<D>>,
+    ) -> Param<Tensor<D>> {
+        if name.key.contains(".running_") {
+            return parameter;
+        }
+        let is_learning = parameter.is_require_grad();
+        let value = Tensor::from_inner(parameter.val().inner().cast(self.dtype));
+        Param::initialized(parameter.id, value.set_require_grad(is_learning))
+    }
+}
+
+/// Steps without overflow after which the scale is doubled.
+const PATIENCE: u32 = 2000;
+
+/// The factor on the loss in f16: halved when a gradient overflows (and the step skipped), doubled
+/// after a while without.
+///
+/// # Reference
+/// `torch.cuda.amp.GradScaler`. Differs: none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LossScale {
+    /// The factor; 1 unless in f16.
+    pub scale: f64,
+    good_steps: u32,
+}
+
+impl LossScale {
+    pub(crate) fn new(precision: Precision) -> Self {
+        let scale = if precision == Precision::F16 { 65_536.0 } else { 1.0 };
+        Self { scale, good_steps: 0 }
+    }
+
+    /// Takes note of a step; whether its gradients can be used. In formats that need no scale they
+    /// always can, and what is not finite is a divergence.
+    pub(crate) fn update(&mut self, precision: Precision, is_finite: bool) -> bool {
+        if precision != Precision::F16 {
+            return true;
+        }
+        if is_finite {
+            self.good_steps += 1;
+            if self.good_steps == PATIENCE {
+                (self.scale, self.good_steps) = (self.scale * 2.0, 0);
+            }
+        } else {
+            (self.scale, self.good_steps) = (self.scale / 2.0, 0);
+        }
+        is_finite
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::float_cmp, reason = "powers of two")]
+
+    use super::*;
+
+    #[test]
+    fn the_scale_follows_overflows() {
+        let mut scale = LossScale::new(Precision::F16);
+        assert!(!scale.update(Precision::F16, false));
+        assert_eq!(scale.scale, 32_768.0);
+        for _ in 0..PATIENCE {
+            assert!(scale.update(Precision::F16, true));
+        }
+        assert_eq!(scale.scale, 65_536.0);
+        assert!(LossScale::new(Precision::Bf16).update(Precision::Bf16, false));
+    }
+}

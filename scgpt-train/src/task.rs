@@ -1,0 +1,96 @@
+//! [`Task`]: what the loop asks of whatever is trained.
+
+use burn::prelude::Device;
+use scgpt_model::Scgpt;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Result,
+    schedule::Progress,
+    terms::{LossTerms, Term},
+};
+
+/// Cells to learn from, and what to learn of them.
+///
+/// A batch is a function of its epoch and index alone, so a run can go on anywhere.
+pub trait Task: Sync {
+    /// Cells on the host, made by another thread while the device computes.
+    type Batch: Send;
+
+    /// Batches of one epoch, the same in every epoch.
+    fn batches_per_epoch(&self) -> u64;
+
+    /// One batch.
+    ///
+    /// # Errors
+    /// If the cells cannot be read.
+    fn batch(&self, epoch: u64, index: u64) -> Result<Self::Batch>;
+
+    /// Cells of a batch.
+    fn n_cells(&self, batch: &Self::Batch) -> usize;
+
+    /// Values of a batch that are to be predicted.
+    fn n_targets(&self, batch: &Self::Batch) -> usize;
+
+    /// The losses of a batch.
+    fn losses(
+        &self,
+        model: &Scgpt,
+        batch: &Self::Batch,
+        progress: Progress,
+        device: &Device,
+    ) -> LossTerms;
+
+    /// How good the network, outside of autodiff, is on cells it does not learn from; the first
+    /// metric selects the best checkpoint.
+    ///
+    /// # Errors
+    /// If the cells cannot be read.
+    fn validate(&self, model: &Scgpt, device: &Device) -> Result<Vec<Metric>>;
+}
+
+/// A named number of a validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// As it is logged.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+    /// Whether less is better.
+    pub lower_is_better: bool,
+}
+
+impl Metric {
+    /// A metric of which less is better.
+    pub fn loss(name: impl Into<String>, value: f64) -> Self {
+        Self { name: name.into(), value, lower_is_better: true }
+    }
+
+    /// A metric of which more is better.
+    pub fn score(name: impl Into<String>, value: f64) -> Self {
+        Self { name: name.into(), value, lower_is_better: false }
+    }
+
+    /// Whether this value is better than `other`; never if it is NaN.
+    pub fn is_better_than(&self, other: f64) -> bool {
+        if self.lower_is_better { self.value < other } else { self.value > other }
+    }
+}
+
+/// What terms of several batches are averaged by: the values or the cells they are means over.
+pub(crate) struct Shares {
+    values: f64,
+    cells: f64,
+}
+
+impl Shares {
+    /// The shares of `(targets, cells)` in `(all targets, all cells)`.
+    pub(crate) fn new(part: (usize, usize), all: (usize, usize)) -> Self {
+        let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
+        Self { values: share(part.0, all.0), cells: share(part.1, all.1) }
+    }
+
+    pub(crate) fn of(&self, term: Term) -> f64 {
+        if term.is_by_value() { self.values } else { self.cells }
+    }
+}
