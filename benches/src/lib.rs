@@ -5,8 +5,12 @@
     reason = "inputs are made here, and a bench fails by panicking"
 )]
 
+mod train;
+
 use burn::prelude::Device;
 use scgpt_data::{Csr, Frame, GeneVocab, Keyed, Purpose, TokenConfig, Tokenizer};
+
+pub use self::train::TrainStep;
 
 /// `n_cells` cells of counts over `n_genes` genes, of which a cell expresses a tenth: few genes
 /// often and highly, most rarely.

@@ -69,8 +69,9 @@ impl MaskedAttention {
 
 /// The attention operator: the only place where kernels differ per backend.
 ///
-/// On the CPU, outside of autodiff and in f32, a hand-written kernel reads the packed projection
-/// in place; everywhere else the same function is composed of tensor operations.
+/// On the CPU and in f32, hand-written kernels read the packed projection in place and, for
+/// training, compute its gradient without keeping scores; everywhere else the same function is
+/// composed of tensor operations.
 ///
 /// # Shapes
 /// - qkv: `[b, t, 3 d]`

@@ -1,97 +1,206 @@
-//! The operator against the dense −∞ mask.
+//! The operator and its gradient against the dense −∞ mask and against composed operations.
+
+mod dense;
 
 use burn::{prelude::*, tensor::Distribution};
+use proptest::prelude::*;
 
 use super::{AttentionMask, attend, composed};
 
-/// The definition, with every mask entry spelled out, in f64 on the host.
-fn dense(qkv: &[f32], [b, t, d]: [usize; 3], heads: usize, mask: &AttentionMask) -> Vec<f32> {
-    let k = d / heads;
-    let at = |cell: usize, token: usize, part: usize, column: usize| {
-        f64::from(qkv[(cell * t + token) * 3 * d + part * d + column])
-    };
-    let mut out = vec![0.0; b * t * d];
-    for cell in 0..b {
-        for query in 0..mask.used()[cell] {
-            for head in 0..heads {
-                let sees = |key: usize| key < mask.known()[cell] || key == query;
-                let score = |key: usize| {
-                    let dot: f64 = (head * k..(head + 1) * k)
-                        .map(|column| at(cell, query, 0, column) * at(cell, key, 1, column))
-                        .sum();
-                    if sees(key) { dot / (k as f64).sqrt() } else { f64::NEG_INFINITY }
-                };
-                let scores: Vec<f64> = (0..t).map(score).collect();
-                let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let weights: Vec<f64> =
-                    scores.iter().map(|score| (score - largest).exp()).collect();
-                let total: f64 = weights.iter().sum();
-                for column in head * k..(head + 1) * k {
-                    let sum: f64 = (0..t).map(|key| weights[key] * at(cell, key, 2, column)).sum();
-                    #[allow(clippy::cast_possible_truncation, reason = "compared in f32")]
-                    let value = (sum / total) as f32;
-                    out[(cell * t + query) * d + column] = value;
-                }
-            }
+/// An attention operator.
+type Operator = fn(Tensor<3>, usize, &AttentionMask, usize) -> Tensor<3>;
+
+/// One question to an operator.
+#[derive(Clone, Debug)]
+struct Case {
+    n_heads: usize,
+    mask: AttentionMask,
+    n: usize,
+    qkv: TensorData,
+    /// Of the context.
+    gradient: TensorData,
+}
+
+impl Case {
+    /// Cells of `t` tokens with `n_heads` heads `k` wide, asked at the first `n`.
+    fn new([t, n_heads, k, n]: [usize; 4], known: Vec<usize>, used: Vec<usize>) -> Self {
+        let (b, d) = (known.len(), n_heads * k);
+        let mask = AttentionMask::generative(known, used, t);
+        let random = |shape: [usize; 3], deviation| {
+            let distribution = Distribution::Normal(0.0, deviation);
+            Tensor::<3>::random(shape, distribution, &Device::flex()).into_data()
+        };
+        Self { n_heads, mask, n, qkv: random([b, t, 3 * d], 1.5), gradient: random([b, n, d], 1.0) }
+    }
+
+    /// The context and the gradient of the packed projection.
+    fn answer(&self, operator: Operator, device: &Device) -> [Vec<f32>; 2] {
+        let qkv = Tensor::<3>::from_data(self.qkv.clone(), device).require_grad();
+        let context = operator(qkv.clone(), self.n_heads, &self.mask, self.n);
+        let gradient = Tensor::<3>::from_data(self.gradient.clone(), device);
+        let gradients = (context.clone() * gradient).sum().backward();
+        [context.inner(), qkv.grad(&gradients).unwrap()]
+            .map(|tensor| tensor.into_data().try_into_vec().unwrap())
+    }
+
+    /// The same by the dense mask.
+    fn expected(&self) -> [Vec<f64>; 2] {
+        let [qkv, gradient] =
+            [&self.qkv, &self.gradient].map(|data| data.clone().try_into_vec::<f32>().unwrap());
+        let (t, d) = (self.qkv.shape()[1], self.qkv.shape()[2] / 3);
+        let shape = [t, d, self.n_heads, self.n];
+        let (context, gradient) = dense::attend(&qkv, &gradient, shape, &self.mask);
+        [context, gradient]
+    }
+}
+
+fn recording() -> Device {
+    Device::flex().autodiff()
+}
+
+/// The worst difference relative to the largest entry, or to 1 if all are smaller.
+fn worst(actual: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(actual.len(), expected.len());
+    let largest = expected.iter().fold(1.0_f64, |largest, x| largest.max(x.abs()));
+    let differences = actual.iter().zip(expected).map(|(a, e)| (f64::from(*a) - e).abs());
+    differences.map(|x| if x.is_nan() { f64::INFINITY } else { x }).fold(0.0, f64::max) / largest
+}
+
+fn check(case: &Case) -> Result<(), TestCaseError> {
+    let expected = case.expected();
+    for (name, operator) in [("composed", composed::attend as Operator), ("operator", attend)] {
+        let actual = case.answer(operator, &recording());
+        for (what, actual, expected) in
+            [("context", &actual[0], &expected[0]), ("gradient", &actual[1], &expected[1])]
+        {
+            let difference = worst(actual, expected);
+            prop_assert!(difference < 1e-5, "{name}: {what} differs by {difference}");
         }
     }
-    out
-}
-
-fn worst(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
-/// The worst difference at the first tokens of every cell.
-fn worst_of(actual: Tensor<3>, expected: &[f32], shape: [usize; 3]) -> f32 {
-    let n = actual.dims()[1];
-    let expected =
-        Tensor::<1>::from_floats(expected, &actual.device()).reshape(shape).narrow(1, 0, n);
-    (actual - expected).abs().max().into_scalar()
+    Ok(())
 }
 
 #[test]
-fn operator_equals_the_dense_mask() {
-    let device = Device::flex();
-    let heads = 4;
-    for (t, d, known, used) in [
-        (7, 8, vec![7, 7], vec![7, 7]),
-        (37, 16, vec![37, 5, 1], vec![37, 30, 1]),
-        (230, 64, vec![100, 230, 1], vec![230, 230, 117]),
-        (300, 32, vec![299, 97, 96], vec![300, 200, 96]),
+fn operator_and_gradient_equal_the_dense_mask() {
+    for (shape, known, used) in [
+        ([7, 4, 2, 7], vec![7, 7], vec![7, 7]),
+        ([7, 4, 2, 1], vec![7, 7], vec![7, 7]),
+        ([37, 4, 4, 37], vec![37, 5, 1], vec![37, 30, 1]),
+        ([230, 4, 16, 230], vec![100, 230, 1], vec![230, 230, 117]),
+        ([230, 2, 16, 150], vec![100, 230, 1], vec![230, 230, 117]),
+        // Several tiles of queries and of keys, of unequal sizes.
+        ([300, 4, 8, 300], vec![299, 97, 96], vec![300, 200, 96]),
+        ([601, 1, 8, 590], vec![577, 601, 2], vec![580, 601, 601]),
     ] {
-        let b = known.len();
-        let mask = AttentionMask::generative(known, used, t);
-        let qkv = Tensor::<3>::random([b, t, 3 * d], Distribution::Normal(0.0, 1.5), &device);
-        let host: Vec<f32> = qkv.to_data().try_into_vec().unwrap();
-        let expected = dense(&host, [b, t, d], heads, &mask);
-        let composed: Vec<f32> =
-            composed::attend(qkv.clone(), heads, &mask, t).into_data().try_into_vec().unwrap();
-        let operator: Vec<f32> =
-            attend(qkv.clone(), heads, &mask, t).into_data().try_into_vec().unwrap();
-        assert!(worst(&composed, &expected) < 1e-5, "composed, t = {t}");
-        assert!(worst(&operator, &expected) < 1e-5, "operator, t = {t}");
-        let leading =
-            |attended: Tensor<3>| worst_of(attended.narrow(1, 0, 6), &expected, [b, t, d]);
-        assert!(
-            leading(composed::attend(qkv.clone(), heads, &mask, 6)) < 1e-5,
-            "composed, t = {t}"
-        );
-        assert!(leading(attend(qkv, heads, &mask, 6)) < 1e-5, "operator, t = {t}");
+        check(&Case::new(shape, known, used)).unwrap();
     }
+}
+
+/// Any shape, with ragged counts.
+fn cases() -> impl Strategy<Value = Case> {
+    (1..70_usize, 1..4_usize, 1..20_usize)
+        .prop_flat_map(|(t, n_heads, k)| {
+            let cells = prop::collection::vec((1..=t, 1..=t), 1..4);
+            (Just([t, n_heads, k]), 1..=t, cells)
+        })
+        .prop_map(|([t, n_heads, k], n, cells)| {
+            let (known, used) = cells.iter().map(|&(a, b)| (a.min(b), a.max(b))).unzip();
+            Case::new([t, n_heads, k, n], known, used)
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn operator_and_gradient_equal_the_dense_mask_for_any_shape(case in cases()) {
+        check(&case)?;
+    }
+}
+
+#[test]
+fn gradient_equals_finite_differences() {
+    const STEP: f32 = 1e-2;
+    let case = Case::new([5, 2, 3, 4], vec![3, 1], vec![5, 4]);
+    let [_, gradient] = case.answer(attend, &recording());
+    let qkv: Vec<f32> = case.qkv.clone().try_into_vec().unwrap();
+    let loss = |index: usize, step: f32| -> f32 {
+        let mut moved = qkv.clone();
+        moved[index] += step;
+        let moved = Tensor::<3>::from_data(
+            TensorData::new(moved, case.qkv.shape().clone()),
+            &Device::flex(),
+        );
+        let weights = Tensor::<3>::from_data(case.gradient.clone(), &Device::flex());
+        (attend(moved, case.n_heads, &case.mask, case.n) * weights).sum().into_scalar()
+    };
+    for (index, gradient) in gradient.into_iter().enumerate() {
+        let slope = (loss(index, STEP) - loss(index, -STEP)) / (2.0 * STEP);
+        assert!((slope - gradient).abs() < 2e-3, "entry {index}: {slope} against {gradient}");
+    }
+}
+
+#[test]
+#[cfg(feature = "flex")]
+fn recording_changes_nothing() {
+    let case = Case::new([300, 2, 8, 270], vec![200, 300], vec![280, 300]);
+    let plain = Tensor::<3>::from_data(case.qkv.clone(), &Device::flex());
+    let plain: Vec<f32> =
+        attend(plain, case.n_heads, &case.mask, case.n).into_data().try_into_vec().unwrap();
+    assert_eq!(plain, case.answer(attend, &recording())[0]);
+}
+
+#[test]
+fn padding_has_no_gradient() {
+    let case = Case::new([9, 2, 4, 9], vec![4, 6], vec![7, 6]);
+    let [context, gradient] = case.answer(attend, &recording());
+    for (cell, &used) in case.mask.used().iter().enumerate() {
+        let rows = |values: &[f32], width: usize| {
+            values[(cell * 9 + used) * width..(cell + 1) * 9 * width].to_vec()
+        };
+        assert!(rows(&context, 8).into_iter().chain(rows(&gradient, 24)).all(|x| x == 0.0));
+    }
+}
+
+#[test]
+fn gradient_checkpointing_changes_nothing() {
+    let case = Case::new([40, 2, 8, 33], vec![20, 40], vec![35, 40]);
+    let checkpointing = recording().gradient_checkpointing();
+    assert_eq!(case.answer(attend, &recording()), case.answer(attend, &checkpointing));
 }
 
 #[test]
 fn a_cell_does_not_depend_on_its_batch() {
-    let device = Device::flex();
-    let (t, d) = (120, 32);
-    let qkv = Tensor::<3>::random([3, t, 3 * d], Distribution::Default, &device);
-    let together = attend(qkv.clone(), 4, &AttentionMask::padding(vec![120, 90, 100], t), t);
-    let alone =
-        attend(qkv.narrow(0, 1, 1).narrow(1, 0, 90), 4, &AttentionMask::padding(vec![90], 90), 90);
-    let together = together.narrow(0, 1, 1).narrow(1, 0, 90);
-    assert_eq!(together.into_data(), alone.into_data());
+    let (t, n_heads, k) = (320, 2, 8);
+    let together = Case::new([t, n_heads, k, t], vec![320, 150, 80], vec![320, 290, 100]);
+    let alone = {
+        let first = |data: &TensorData| {
+            let tensor = Tensor::<3>::from_data(data.clone(), &Device::flex());
+            tensor.narrow(0, 1, 1).narrow(1, 0, 290).into_data()
+        };
+        Case {
+            n_heads,
+            mask: AttentionMask::generative(vec![150], vec![290], 290),
+            n: 290,
+            qkv: first(&together.qkv),
+            gradient: first(&together.gradient),
+        }
+    };
+    let [together, alone] = [&together, &alone].map(|case| case.answer(attend, &recording()));
+    for ((together, alone), width) in together.iter().zip(&alone).zip([16, 48]) {
+        assert_eq!(&together[t * width..][..290 * width], alone);
+    }
+}
+
+#[test]
+#[cfg(feature = "flex")]
+fn the_number_of_threads_changes_nothing() {
+    let case = Case::new([600, 4, 8, 600], vec![600, 330], vec![600, 590]);
+    let [one, three] = [1, 3].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| case.answer(attend, &recording()))
+    });
+    assert_eq!(one, three);
 }
 
 #[test]

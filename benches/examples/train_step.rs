@@ -1,0 +1,49 @@
+//! CPU seconds a training step, and its peak memory: `train_step [cells] [tokens] [steps] [dropout]`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a program for measuring: it prints, and fails by panicking"
+)]
+
+use std::time::Instant;
+
+use scgpt_benches::{TrainStep, device};
+use scgpt_model::ScgptConfig;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// User and system seconds of this process.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    [11, 12].map(|field: usize| fields[field].parse::<f64>().unwrap()).iter().sum::<f64>() / 100.0
+}
+
+fn peak_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}
+
+fn main() {
+    let arguments: Vec<f64> =
+        std::env::args().skip(1).map(|argument| argument.parse().unwrap()).collect();
+    let argument = |index: usize, default: f64| arguments.get(index).copied().unwrap_or(default);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
+    let count = |index: usize, default: f64| argument(index, default) as usize;
+    let (cells, tokens, steps) = (count(0, 8.0), count(1, 512.0), count(2, 2.0));
+    let config = ScgptConfig { dropout: argument(3, 0.2), ..ScgptConfig::new(60_697) };
+    let mut train = TrainStep::new(&config, [cells, tokens], &device().autodiff());
+    for step in 0..=steps {
+        let (cpu, wall) = (cpu_seconds(), Instant::now());
+        let loss = train.step();
+        println!(
+            "{} {:.2} CPU s, {:.2} s, loss {loss:.4}, peak {:.0} MB",
+            if step == 0 { "warm-up" } else { "step" },
+            cpu_seconds() - cpu,
+            wall.elapsed().as_secs_f64(),
+            peak_mb()
+        );
+    }
+}
