@@ -17,6 +17,8 @@ pub enum Purpose {
     Simulate = 5,
     /// Which states are dropped in a training step.
     Dropout = 6,
+    /// The weights of a new network.
+    Initial = 7,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.

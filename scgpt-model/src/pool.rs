@@ -28,9 +28,9 @@ impl CellPooling {
         let [b, t, _] = hidden.dims();
         let device = hidden.device();
         let is_used = match padded {
-            PaddedStates::Excluded => mask.is_used(&device),
+            PaddedStates::Excluded => mask.is_used(&hidden),
             PaddedStates::PackedLayout | PaddedStates::PlainLayout => {
-                Tensor::ones([b, t, 1], &device)
+                Tensor::<3>::ones([b, t, 1], &device).cast(hidden.dtype())
             }
         };
         match self {
@@ -41,6 +41,7 @@ impl CellPooling {
             }
             Self::Weighted => {
                 let values = values.unwrap_or_else(|| Tensor::zeros([b, t], &device));
+                let values = values.cast(hidden.dtype());
                 let weights = values.unsqueeze_dim::<3>(2) * is_used; // [b, t, 1]
                 let sum: Tensor<2> = (hidden * weights).sum_dim(1).squeeze_dim(1);
                 let length = sum.clone().square().sum_dim(1).sqrt().clamp_min(1e-12); // [b, 1]

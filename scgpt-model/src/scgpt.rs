@@ -152,7 +152,8 @@ impl Scgpt {
             self.encoder.forward(tokens, &input.mask)
         };
         if is_plain && !device.is_autodiff() {
-            hidden = hidden * input.mask.is_used(&device);
+            let is_used = input.mask.is_used(&hidden);
+            hidden = hidden * is_used;
         }
         let cell = self.pool(hidden.clone(), input);
         Encoded { genes, hidden, cell, context: self.context(input), values: input.values.clone() }
@@ -210,7 +211,10 @@ impl Scgpt {
             (Some(encoder), Some(values)) => {
                 self.with_values(genes, encoder.forward(values.clone()), &input.mask)
             }
-            (None, Some(values)) => genes * values.clone().unsqueeze_dim(2),
+            (None, Some(values)) => {
+                let values = values.clone().cast(genes.dtype());
+                genes * values.unsqueeze_dim(2)
+            }
             (_, None) => genes,
         };
         if let Some(encoder) = &self.perturbations {
@@ -221,7 +225,8 @@ impl Scgpt {
         }
         if let Some(prompt) = prompt {
             let rest = tokens.narrow(1, 1, t - 1);
-            tokens = Tensor::cat(vec![prompt.clone().unsqueeze_dim(1), rest], 1);
+            let prompt = prompt.clone().cast(rest.dtype()).unsqueeze_dim(1);
+            tokens = Tensor::cat(vec![prompt, rest], 1);
         }
         tokens
     }
@@ -241,7 +246,7 @@ impl Scgpt {
     /// Tokens that are normalised together.
     fn parts(&self, mask: &AttentionMask, device: &Device) -> Vec<Tensor<3>> {
         let is_used = match self.padded_states {
-            PaddedStates::Excluded => Some(mask.is_used(device)),
+            PaddedStates::Excluded => Some(mask.is_used(&Tensor::zeros([1, 1, 1], device))),
             PaddedStates::PackedLayout | PaddedStates::PlainLayout => None,
         };
         if !mask.is_generative() {

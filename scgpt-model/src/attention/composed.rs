@@ -38,5 +38,10 @@ pub(super) fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: us
     };
     let context = context.swap_dims(1, 2).reshape([b, n, d]);
     let is_silent = mask.has_padding() && !mask.padding_attends();
-    if is_silent { context * mask.is_used(&device).narrow(1, 0, n) } else { context }
+    if is_silent {
+        let is_used = mask.is_used(&context).narrow(1, 0, n);
+        context * is_used
+    } else {
+        context
+    }
 }

@@ -93,9 +93,10 @@ impl AttentionMask {
         self.padding_attends
     }
 
-    /// 1 at tokens, 0 at padding, `[b, t, 1]`.
-    pub fn is_used(&self, device: &Device) -> Tensor<3> {
-        self.flags_from(&self.used, device).bool_not().float().unsqueeze_dim(2)
+    /// 1 at tokens, 0 at padding, `[b, t, 1]`, on the device and in the format of `like`.
+    pub fn is_used(&self, like: &Tensor<3>) -> Tensor<3> {
+        let flags = self.flags_from(&self.used, &like.device()).bool_not().float();
+        flags.cast(like.dtype()).unsqueeze_dim(2)
     }
 
     /// `true` at keys that are not known, `[b, 1, 1, t]`; none if all are known.

@@ -78,6 +78,7 @@ impl ValueEncoder {
     pub fn forward(&self, values: Tensor<2>) -> Tensor<3> {
         match self {
             Self::Continuous(encoder) => {
+                let values = values.cast(encoder.linear1.weight.val().dtype());
                 let x = values.clamp_max(LARGEST).unsqueeze_dim::<3>(2); // [b, t, 1]
                 let x = relu(encoder.linear1.forward(x)); // [b, t, d]
                 encoder.dropout.forward(encoder.norm.forward(encoder.linear2.forward(x)))

@@ -3,7 +3,10 @@
 use burn::{
     nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig},
     prelude::*,
-    tensor::activation::{leaky_relu, relu},
+    tensor::{
+        DType,
+        activation::{leaky_relu, relu},
+    },
 };
 
 /// Scores the classes (cell types, batches) of a cell.
@@ -54,6 +57,6 @@ impl ClassHead {
             .layers
             .iter()
             .fold(cell, |x, layer| layer.norm.forward(activate(layer.linear.forward(x))));
-        self.out.forward(x)
+        self.out.forward(x).cast(DType::F32)
     }
 }

@@ -3,7 +3,10 @@
 use burn::{
     nn::{Linear, LinearConfig},
     prelude::*,
-    tensor::activation::{leaky_relu, sigmoid},
+    tensor::{
+        DType,
+        activation::{leaky_relu, sigmoid},
+    },
 };
 
 use super::Expression;
@@ -63,6 +66,7 @@ impl Decoder {
     fn forward(&self, hidden: Tensor<3>) -> Tensor<2> {
         let x = leaky_relu(self.linear1.forward(hidden), SLOPE);
         let x = leaky_relu(self.linear2.forward(x), SLOPE);
-        self.linear3.forward(x).squeeze_dim(2)
+        // Losses need all digits, whatever the format of the states.
+        self.linear3.forward(x).squeeze_dim(2).cast(DType::F32)
     }
 }

@@ -3,7 +3,7 @@
 use burn::{
     nn::{Linear, LinearConfig, PRelu, PReluConfig},
     prelude::*,
-    tensor::activation::sigmoid,
+    tensor::{DType, activation::sigmoid},
 };
 
 use super::Expression;
@@ -101,7 +101,7 @@ impl InnerProduct {
         let query = sigmoid(self.gene_to_query.forward(genes)); // [b, t, d_gene]
         let cell = cell.unsqueeze_dim::<3>(2); // [b, d_cell, 1]
         let product = |weight: &Linear| -> Tensor<2> {
-            weight.forward(query.clone()).matmul(cell.clone()).squeeze_dim(2)
+            weight.forward(query.clone()).matmul(cell.clone()).squeeze_dim(2).cast(DType::F32)
         };
         Expression {
             value: product(&self.weight),
@@ -118,6 +118,7 @@ impl QueryNetwork {
         let cell = cell.unsqueeze_dim::<3>(1).expand([b, t, d_cell]);
         let x = if self.is_sum { cell + query } else { Tensor::cat(vec![cell, query], 2) };
         let x = self.activation.forward(self.linear1.forward(x));
-        Expression { value: self.linear2.forward(x).squeeze_dim(2), nonzero: None }
+        let value = self.linear2.forward(x).squeeze_dim(2).cast(DType::F32);
+        Expression { value, nonzero: None }
     }
 }

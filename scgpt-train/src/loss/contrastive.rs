@@ -1,6 +1,6 @@
 //! The contrastive objective between two passes of the same cells (CCE).
 
-use burn::prelude::*;
+use burn::{prelude::*, tensor::DType};
 
 use super::cross_entropy;
 
@@ -17,6 +17,7 @@ const SHORTEST: f64 = 1e-8;
 /// `model.py`, `Similarity` with temperature 0.5 and `forward` with `CCE`. Differs: none.
 pub fn contrastive(first: Tensor<2>, second: Tensor<2>) -> Tensor<1> {
     let unit = |x: Tensor<2>| {
+        let x = x.cast(DType::F32);
         let length = x.clone().square().sum_dim(1).sqrt().clamp_min(SHORTEST);
         x / length
     };

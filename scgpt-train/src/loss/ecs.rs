@@ -1,6 +1,6 @@
 //! Elastic cell similarity (ECS).
 
-use burn::prelude::*;
+use burn::{prelude::*, tensor::DType};
 
 const SHORTEST: f64 = 1e-12;
 
@@ -15,6 +15,7 @@ const SHORTEST: f64 = 1e-12;
 /// # Reference
 /// Methods, "elastic cell similarity"; `model.py`, `forward` with `ECS`. Differs: none.
 pub fn elastic_cell_similarity(cell: Tensor<2>, threshold: f64) -> Tensor<1> {
+    let cell = cell.cast(DType::F32);
     let n = cell.dims()[0];
     let device = cell.device();
     // The root is not differentiable at zero, so the floor comes before it.

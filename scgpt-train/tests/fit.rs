@@ -1,0 +1,390 @@
+//! The loop on a small task: what it promises about resuming, accumulating, freezing and stopping.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{
+    path::Path,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use burn::{prelude::*, tensor::TensorData};
+use scgpt_data::{Keyed, Purpose};
+use scgpt_model::{AttentionMask, ModelInput, Scgpt, ScgptConfig};
+use scgpt_train::{
+    Error, Event, LossTerms, Metric, Objectives, Outcome, Part, Precision, Progress, Result,
+    RunOptions, Schedule, Targets, Task, TrainConfig, Unwatched, Watch, fit,
+};
+use serde_json::json;
+
+const GENES: usize = 24;
+const TOKENS: usize = 10;
+
+/// Dropout draws from the generator of the whole process: one run at a time.
+static ONE_RUN: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_RUN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Cells whose value at a gene is the gene's number, hidden at every third token.
+struct Numbers {
+    n_cells: usize,
+    batch_size: usize,
+    poison: Option<u64>,
+}
+
+impl Numbers {
+    fn new(n_cells: usize, batch_size: usize) -> Self {
+        Self { n_cells, batch_size, poison: None }
+    }
+}
+
+/// Genes of each cell.
+type Cells = Vec<Vec<i32>>;
+
+impl Task for Numbers {
+    type Batch = Cells;
+
+    fn batches_per_epoch(&self) -> u64 {
+        self.n_cells.div_ceil(self.batch_size) as u64
+    }
+
+    fn batch(&self, epoch: u64, index: u64) -> Result<Cells> {
+        let first = usize::try_from(index).unwrap() * self.batch_size;
+        let cell = |cell: usize| {
+            let key = Keyed::new(0, Purpose::Sample, epoch, cell as u64);
+            let gene = |token: u64| i32::try_from(key.bits(token) % GENES as u64).unwrap();
+            (0..TOKENS as u64).map(gene).collect()
+        };
+        Ok((first..self.n_cells.min(first + self.batch_size)).map(cell).collect())
+    }
+
+    fn n_cells(&self, batch: &Cells) -> usize {
+        batch.len()
+    }
+
+    fn n_targets(&self, batch: &Cells) -> usize {
+        batch.len() * hidden().count()
+    }
+
+    fn losses(
+        &self,
+        model: &Scgpt,
+        batch: &Cells,
+        progress: Progress,
+        device: &Device,
+    ) -> LossTerms {
+        let poison = self.poison == Some(progress.step);
+        let (input, targets) = tensors(batch, if poison { f32::NAN } else { 1.0 }, device);
+        Objectives { gep: 1.0, gepc: 0.5, ..Objectives::default() }.terms(model, &input, &targets)
+    }
+
+    fn validate(&self, model: &Scgpt, device: &Device) -> Result<Vec<Metric>> {
+        let (input, targets) = tensors(&self.batch(1000, 0)?, 1.0, device);
+        let objectives = Objectives { gep: 1.0, ..Objectives::default() };
+        let losses = objectives.terms(model, &input, &targets).total().unwrap();
+        Ok(vec![Metric::loss("gep", f64::from(losses.into_scalar::<f32>()))])
+    }
+}
+
+fn hidden() -> impl Iterator<Item = usize> {
+    (1..TOKENS).filter(|token| token % 3 == 0)
+}
+
+fn tensors(batch: &Cells, scale: f32, device: &Device) -> (ModelInput, Targets) {
+    let b = batch.len();
+    let genes: Vec<i32> = batch.iter().flatten().copied().collect();
+    let is_target: Vec<f32> = (0..b * TOKENS)
+        .map(|row| f32::from(u8::from(hidden().any(|t| t == row % TOKENS))))
+        .collect();
+    #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+    let truth: Vec<f32> = genes.iter().map(|&gene| gene as f32 * scale).collect();
+    let values =
+        std::iter::zip(&truth, &is_target).map(|(&v, &h)| if h > 0.0 { -1.0 } else { v }).collect();
+    let floats =
+        |data: Vec<f32>| Tensor::<2>::from_data(TensorData::new(data, [b, TOKENS]), device);
+    let input = ModelInput::new(
+        Tensor::from_data(TensorData::new(genes, [b, TOKENS]), device),
+        floats(values),
+        AttentionMask::padding(vec![TOKENS; b], TOKENS),
+    );
+    let targets = Targets {
+        values: floats(truth),
+        is_target: floats(is_target),
+        classes: None,
+        domains: None,
+    };
+    (input, targets)
+}
+
+fn network() -> ScgptConfig {
+    ScgptConfig {
+        d_model: 16,
+        n_heads: 2,
+        d_ff: 16,
+        n_layers: 2,
+        dropout: 0.2,
+        ..ScgptConfig::new(GENES)
+    }
+}
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        epochs: 3,
+        schedule: Schedule::WarmupCosine { warmup: 0.2 },
+        optimizer: scgpt_train::OptimizerConfig { lr: 1e-2, ..Default::default() },
+        ..TrainConfig::default()
+    }
+}
+
+/// Losses of every step, and a step after which to stop.
+struct Recorder {
+    losses: Mutex<Vec<(u64, u64)>>,
+    stop_after: u64,
+    step: AtomicU64,
+    damaged: Mutex<Vec<String>>,
+}
+
+impl Recorder {
+    fn new(stop_after: u64) -> Self {
+        Self {
+            losses: Mutex::default(),
+            stop_after,
+            step: AtomicU64::new(0),
+            damaged: Mutex::default(),
+        }
+    }
+
+    fn losses(&self) -> Vec<(u64, u64)> {
+        self.losses.lock().unwrap().clone()
+    }
+}
+
+impl Watch for Recorder {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Step(record) => {
+                self.losses.lock().unwrap().push((record.step, record.loss.to_bits()));
+                self.step.store(record.step, Ordering::Relaxed);
+            }
+            Event::Damaged { path, problem } => {
+                self.damaged.lock().unwrap().push(format!("{} {problem}", path.display()));
+            }
+            _ => {}
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.step.load(Ordering::Relaxed) >= self.stop_after
+    }
+}
+
+fn train(
+    task: &Numbers,
+    config: &TrainConfig,
+    folder: &Path,
+    resume: bool,
+    watch: &dyn Watch,
+) -> Result<Outcome> {
+    let device = Device::flex();
+    let network = network();
+    let model = initial(&network);
+    let run = RunOptions {
+        folder,
+        settings: json!({ "train": config, "network": network }),
+        resume,
+        checkpoint_every: Some(2),
+        keep: 2,
+    };
+    fit(task, model, &network, config, &run, &device, watch)
+}
+
+fn initial(network: &ScgptConfig) -> Scgpt {
+    let device = Device::flex();
+    device.seed(3);
+    network.init(&device).unwrap().materialize()
+}
+
+fn weights(model: &Scgpt, folder: &Path) -> Vec<u8> {
+    let path = folder.join("weights.safetensors");
+    model.save(&path).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+#[test]
+fn interrupted_anywhere_a_run_goes_on_bit_for_bit() {
+    let _alone = alone();
+    let task = Numbers::new(22, 4); // 6 batches, the last one smaller
+    let config = TrainConfig { accumulate: 2, ..config() };
+    let whole = tempfile::tempdir().unwrap();
+    let watch = Recorder::new(u64::MAX);
+    let expected = train(&task, &config, whole.path(), false, &watch).unwrap();
+    let expected_losses = watch.losses();
+    assert_eq!(expected_losses.len(), 9);
+    let first = f64::from_bits(expected_losses[0].1);
+    let last = f64::from_bits(expected_losses[8].1);
+    assert!(last < first, "it learns: {first} to {last}");
+
+    for stop in [1, 4, 6, 8] {
+        let folder = tempfile::tempdir().unwrap();
+        let before = Recorder::new(stop);
+        let error = train(&task, &config, folder.path(), false, &before).unwrap_err();
+        assert!(matches!(error, Error::Interrupted(_)), "{error}");
+        let after = Recorder::new(u64::MAX);
+        let resumed = train(&task, &config, folder.path(), true, &after).unwrap();
+        let losses = [before.losses(), after.losses()].concat();
+        assert_eq!(losses, expected_losses, "stopped after {stop}");
+        assert!(
+            weights(&resumed.model, folder.path()) == weights(&expected.model, whole.path()),
+            "stopped after {stop}"
+        );
+    }
+}
+
+#[test]
+fn accumulated_gradients_are_those_of_the_large_batch() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let mut losses = Vec::new();
+    for (batch_size, accumulate) in [(9, 1), (3, 3), (4, 3)] {
+        let watch = Recorder::new(u64::MAX);
+        let config = TrainConfig { accumulate, ..config() };
+        let device = Device::flex();
+        let network = ScgptConfig { dropout: 0.0, ..network() };
+        let run = RunOptions {
+            folder: folder.path(),
+            settings: json!(accumulate),
+            resume: false,
+            checkpoint_every: None,
+            keep: 1,
+        };
+        let model = initial(&network);
+        let task = Numbers::new(9, batch_size);
+        fit(&task, model, &network, &config, &run, &device, &watch).unwrap();
+        losses.push(watch.losses());
+    }
+    for other in &losses[1..] {
+        for (a, b) in losses[0].iter().zip(other) {
+            let [a, b] = [a.1, b.1].map(f64::from_bits);
+            assert!((a - b).abs() < 2e-4 * a.abs(), "{a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn frozen_parts_stay() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let frozen = TrainConfig { freeze: vec![Part::Genes, Part::Blocks(1)], ..config() };
+    let trained =
+        train(&Numbers::new(8, 4), &frozen, folder.path(), false, &Unwatched).unwrap().model;
+    let initial = initial(&network());
+    let table = |model: &Scgpt| model.genes.embedding.weight.val().into_data();
+    let block = |model: &Scgpt, i: usize| model.encoder.blocks[i].linear1.weight.val().into_data();
+    assert_eq!(table(&trained), table(&initial));
+    assert_eq!(block(&trained, 0), block(&initial, 0));
+    assert_ne!(block(&trained, 1), block(&initial, 1));
+    let too_many = TrainConfig { freeze: vec![Part::Blocks(3)], ..config() };
+    let error = train(&Numbers::new(8, 4), &too_many, folder.path(), false, &Unwatched);
+    assert!(error.unwrap_err().to_string().contains("3 blocks, but the network has 2"));
+}
+
+#[test]
+fn training_stops_when_nothing_improves() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    // A learning rate that moves nothing but noise: the first validation stays the best.
+    let config = TrainConfig {
+        epochs: 50,
+        patience: Some(2),
+        optimizer: scgpt_train::OptimizerConfig { lr: 1.0, ..Default::default() },
+        schedule: Schedule::Constant,
+        ..config()
+    };
+    let outcome = train(&Numbers::new(8, 4), &config, folder.path(), false, &Unwatched).unwrap();
+    assert!(outcome.stopped_early);
+    assert!(outcome.steps < 100, "{}", outcome.steps);
+    assert!(outcome.best.unwrap().step < outcome.steps);
+}
+
+#[test]
+fn a_divergence_names_step_term_and_last_good_checkpoint() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let task = Numbers { poison: Some(5), ..Numbers::new(8, 4) };
+    let error = train(&task, &config(), folder.path(), false, &Unwatched).unwrap_err();
+    let message = error.to_string();
+    for part in ["step 6", "`gep` (NaN)", "step-000000004"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(error.hint().is_some());
+}
+
+#[test]
+fn damaged_checkpoints_are_passed_over_and_said_so() {
+    let _alone = alone();
+    let task = Numbers::new(8, 4);
+    let folder = tempfile::tempdir().unwrap();
+    let interrupted = train(&task, &config(), folder.path(), false, &Recorder::new(4));
+    assert!(interrupted.is_err());
+    let newest = folder.path().join("checkpoints/step-000000004/model.safetensors");
+    let mut bytes = std::fs::read(&newest).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&newest, bytes).unwrap();
+    let watch = Recorder::new(u64::MAX);
+    train(&task, &config(), folder.path(), true, &watch).unwrap();
+    assert_eq!(watch.losses()[0].0, 3, "goes on from step 2");
+    let damaged = watch.damaged.lock().unwrap().join(" ");
+    assert!(damaged.contains("step-000000004") && damaged.contains("SHA-256"), "{damaged}");
+
+    for step in ["step-000000004", "step-000000006"] {
+        drop(std::fs::write(folder.path().join("checkpoints").join(step).join("state.json"), "{"));
+    }
+    let error = train(&task, &config(), folder.path(), true, &Unwatched).unwrap_err();
+    assert!(matches!(error, Error::NoCheckpoint { .. }), "{error}");
+}
+
+#[test]
+fn another_configuration_does_not_resume() {
+    let _alone = alone();
+    let task = Numbers::new(8, 4);
+    let folder = tempfile::tempdir().unwrap();
+    assert!(train(&task, &config(), folder.path(), false, &Recorder::new(2)).is_err());
+    let mut other = config();
+    other.optimizer.lr = 0.5;
+    let error = train(&task, &other, folder.path(), true, &Unwatched).unwrap_err();
+    assert!(error.to_string().contains("`train.optimizer.lr` was 0.01, is 0.5"), "{error}");
+}
+
+#[test]
+fn nothing_to_train_on_is_an_error() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let error = train(&Numbers::new(0, 4), &config(), folder.path(), false, &Unwatched);
+    assert!(error.unwrap_err().to_string().contains("no cells"));
+    let bad = TrainConfig { epochs: 0, accumulate: 0, clip_norm: Some(-1.0), ..config() };
+    let error = train(&Numbers::new(4, 4), &bad, folder.path(), false, &Unwatched).unwrap_err();
+    for field in ["`epochs`", "`accumulate`", "`clip_norm`"] {
+        assert!(error.to_string().contains(field), "{error}");
+    }
+}
+
+#[test]
+fn sixteen_bits_learn_like_thirty_two() {
+    let _alone = alone();
+    let last = |precision: Precision| {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = Recorder::new(u64::MAX);
+        // In f16 the first steps only find the scale of the loss.
+        let config = TrainConfig { precision, epochs: 10, ..config() };
+        train(&Numbers::new(16, 4), &config, folder.path(), false, &watch).unwrap();
+        f64::from_bits(watch.losses().last().unwrap().1)
+    };
+    let expected = last(Precision::F32);
+    for precision in [Precision::Bf16, Precision::F16] {
+        let found = last(precision);
+        assert!((found - expected).abs() < 0.1 * expected, "{precision:?}: {found}, {expected}");
+    }
+}
