@@ -98,7 +98,8 @@ pub fn fit<T: Task>(
         };
         // Parameters not yet drawn are drawn now, from the seed of the run.
         device.seed(Keyed::new(config.seed, Purpose::Initial, 0, 0).bits(0));
-        (state, model.materialize().train(), optimizer)
+        model.draw();
+        (state, model.train(), optimizer)
     };
     let model = freeze(model, &config.freeze);
     let steps_per_epoch = task.batches_per_epoch().div_ceil(config.accumulate);

@@ -204,7 +204,9 @@ fn train(
 fn initial(network: &ScgptConfig) -> Scgpt {
     let device = Device::flex();
     device.seed(3);
-    network.init(&device).unwrap().materialize()
+    let model = network.init(&device).unwrap();
+    model.draw();
+    model
 }
 
 fn weights(model: &Scgpt, folder: &Path) -> Vec<u8> {

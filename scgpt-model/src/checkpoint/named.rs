@@ -34,6 +34,12 @@ pub trait MapNamed {
 }
 
 impl Scgpt {
+    /// Draws the initial values that were not needed so far, in the order of the network, from the
+    /// generator of the device: until then it is unsettled which numbers a parameter gets.
+    pub fn draw(&self) {
+        self.visit_named(&mut Draw);
+    }
+
     /// Visits all parameters with their names.
     pub fn visit_named(&self, visitor: &mut impl VisitNamed) {
         self.visit(&mut Walk { path: ModulePath::default(), inner: visitor });
@@ -43,6 +49,14 @@ impl Scgpt {
     #[must_use]
     pub fn map_named(self, mapper: &mut impl MapNamed) -> Self {
         self.map(&mut Walk { path: ModulePath::default(), inner: mapper })
+    }
+}
+
+struct Draw;
+
+impl VisitNamed for Draw {
+    fn visit<const D: usize>(&mut self, _: ParameterName, parameter: &Param<Tensor<D>>) {
+        drop(parameter.val());
     }
 }
 
