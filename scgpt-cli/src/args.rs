@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, convert, demo, embed, inspect, man, simulate};
+use crate::commands::{completions, convert, demo, embed, inspect, man, pretrain, simulate};
 
 /// Answers from single-cell data and an scGPT checkpoint.
 #[derive(Debug, Parser)]
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
     /// Convert a checkpoint to a safetensors directory or file
     Convert(convert::ConvertArgs),
+    /// Pre-train a model on token shards: known genes, unknown genes, cell prompts
+    Pretrain(pretrain::PretrainArgs),
     /// Simulate cells of known types and batches
     Simulate(simulate::SimulateArgs),
     /// Print a completion script for a shell

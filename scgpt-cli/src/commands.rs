@@ -6,7 +6,10 @@ pub(crate) mod demo;
 pub(crate) mod embed;
 pub(crate) mod inspect;
 pub(crate) mod man;
+pub(crate) mod pretrain;
 pub(crate) mod simulate;
+
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -23,15 +26,17 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         interrupt::listen()?;
     }
     scgpt_data::silence_guarded_panics();
-    dispatch(cli.command, Printer::new(cli.global.json, cli.global.quiet))
+    let printer = Printer::new(cli.global.json, cli.global.quiet);
+    dispatch(cli.command, cli.global.config.as_deref(), printer)
 }
 
-fn dispatch(command: Command, printer: Printer) -> Result<()> {
+fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args, printer),
         Command::Embed(args) => embed::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args, printer),
         Command::Convert(args) => convert::run(&args, printer),
+        Command::Pretrain(args) => pretrain::run(&args, config, printer),
         Command::Simulate(args) => simulate::run(&args, printer),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

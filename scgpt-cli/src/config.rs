@@ -28,12 +28,18 @@ pub(crate) fn parse(mut args: Vec<OsString>) -> Result<Cli, ExitCode> {
     })
 }
 
+/// Commands whose settings are more than flags, and that read the file themselves.
+const NESTED: [&str; 1] = ["pretrain"];
+
 /// Inserts what the file says and neither flags nor environment do.
 fn complete(args: &mut Vec<OsString>) -> Result<()> {
     // Arguments that the file will supply are still missing here, hence `ignore_errors`.
     let matches = Cli::command().ignore_errors(true).try_get_matches_from(args.iter());
     let Ok(matches) = matches else { return Ok(()) };
     let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
+    if NESTED.contains(&name) {
+        return Ok(());
+    }
     let Some(path) = matches.try_get_one::<std::path::PathBuf>("config").ok().flatten() else {
         return Ok(());
     };

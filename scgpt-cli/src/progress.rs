@@ -4,6 +4,7 @@ use std::{sync::Mutex, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use scgpt_tasks::Observer;
+use scgpt_train::{Event, Watch};
 
 use crate::{interrupt, output::Printer};
 
@@ -62,6 +63,86 @@ impl Observer for Bar {
 
     fn advance(&self, n: usize) {
         self.with(|bar| bar.inc(n as u64));
+    }
+
+    fn is_cancelled(&self) -> bool {
+        interrupt::is_interrupted()
+    }
+}
+
+/// Draws optimiser steps with their losses, and tells what else happens.
+#[derive(Debug)]
+pub(crate) struct TrainBar {
+    printer: Printer,
+    bar: ProgressBar,
+}
+
+impl TrainBar {
+    pub(crate) fn new(printer: Printer) -> Self {
+        let bar = if printer.draws_progress() {
+            ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr())
+        } else {
+            ProgressBar::hidden()
+        };
+        let style = ProgressStyle::with_template(
+            "training {bar:30} {human_pos}/{human_len} steps  {msg}  {eta} left",
+        );
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { printer, bar }
+    }
+
+    /// Removes the bar.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn remark(&self, remark: &str) {
+        self.bar.suspend(|| self.printer.remark(remark));
+    }
+}
+
+impl Watch for TrainBar {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Begin { step, total_steps, .. } => {
+                if *step > 0 {
+                    self.remark(&format!("going on after step {step} of {total_steps}"));
+                }
+                self.bar.set_length(*total_steps);
+                self.bar.set_position(*step);
+                self.bar.reset_eta();
+            }
+            Event::Damaged { path, problem } => {
+                self.remark(&format!(
+                    "warning: `{}` cannot be used ({problem}); trying the one before",
+                    path.display()
+                ));
+            }
+            Event::Step(record) => {
+                let terms: Vec<String> = record
+                    .terms
+                    .iter()
+                    .map(|(term, loss)| format!("{} {loss:.2}", term.name()))
+                    .collect();
+                self.bar.set_message(format!(
+                    "{}  {:.0} cells/s",
+                    terms.join("  "),
+                    record.cells_per_second
+                ));
+                self.bar.set_position(record.step);
+            }
+            Event::Validation(record) => {
+                let metrics: Vec<String> = record
+                    .metrics
+                    .iter()
+                    .take(3)
+                    .map(|metric| format!("{} {:.2}", metric.name, metric.value))
+                    .collect();
+                let best = if record.is_best { "  (best so far)" } else { "" };
+                self.remark(&format!("step {}: {}{best}", record.step, metrics.join("  ")));
+            }
+            Event::Checkpoint { .. } => {}
+        }
     }
 
     fn is_cancelled(&self) -> bool {

@@ -23,7 +23,7 @@ pub(crate) fn exit_code(result: Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     report(&error);
-    let is_cancelled = matches!(error.downcast_ref(), Some(scgpt_tasks::Error::Cancelled));
+    let is_cancelled = error.downcast_ref().is_some_and(scgpt_tasks::Error::is_cancelled);
     ExitCode::from(if is_cancelled { INTERRUPTED } else { FAILURE })
 }
 

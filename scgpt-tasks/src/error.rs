@@ -13,6 +13,9 @@ pub enum Error {
     /// The model could not be read or written.
     #[error(transparent)]
     Model(#[from] scgpt_model::Error),
+    /// Training stopped.
+    #[error(transparent)]
+    Train(scgpt_train::Error),
     /// Vocabulary and weights are of different models.
     #[error(
         "`vocab.json` has {vocabulary} tokens, special tokens included, but the gene table of the weights has {table} rows"
@@ -43,12 +46,28 @@ impl From<scgpt_data::Error> for Error {
     }
 }
 
+impl From<scgpt_train::Error> for Error {
+    fn from(error: scgpt_train::Error) -> Self {
+        match error {
+            scgpt_train::Error::Cells(error) => error.into(),
+            scgpt_train::Error::Model(error) => error.into(),
+            error => Self::Train(error),
+        }
+    }
+}
+
 impl Error {
+    /// Whether the observer asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled | Self::Train(scgpt_train::Error::Interrupted(_)))
+    }
+
     /// What the user can do about it, if that can be said.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),
             Self::Model(error) => error.hint().map(String::from),
+            Self::Train(error) => error.hint(),
             Self::Vocabulary { .. } => {
                 Some("use the `vocab.json` that came with the weights".into())
             }

@@ -1,6 +1,7 @@
 //! What scGPT is used for: one module a question.
 //!
 //! - [`Embedder`]: which vector stands for each cell?
+//! - [`Pretraining`]: what can be learned from cells alone?
 //! - [`Simulation`]: what would cells of known types look like?
 //!
 //! [`Page`] is the room where every task's report is made.
@@ -10,6 +11,7 @@
 mod embed;
 mod error;
 mod observe;
+mod pretrain;
 mod projection;
 mod report;
 mod simulate;
@@ -21,6 +23,10 @@ pub use crate::{
     },
     error::{Error, Result},
     observe::{Observer, Silent, Watched},
+    pretrain::{
+        MeanExpression, NetworkConfig, Preset, PretrainConfig, PretrainOptions, PretrainReport,
+        Pretraining,
+    },
     projection::{principal_components, subsample},
     report::{Bar, Group, Page},
     simulate::{SimulateOptions, Simulation},

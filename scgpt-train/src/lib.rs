@@ -10,6 +10,7 @@
 //!     now and then: validate, write a checkpoint from which the run goes on bit for bit
 //! ```
 
+mod batch;
 mod checkpoint;
 mod config;
 mod error;
@@ -21,12 +22,14 @@ mod objective;
 mod observe;
 mod optimizer;
 mod precision;
+mod run_log;
 mod schedule;
 mod step;
 mod task;
 mod terms;
 
 pub use crate::{
+    batch::{TrainBatch, TrainCell},
     checkpoint::{Best, Checkpoints, State},
     config::TrainConfig,
     error::{Error, Result},
@@ -41,6 +44,7 @@ pub use crate::{
     observe::{Event, StepRecord, Unwatched, ValidationRecord, Watch},
     optimizer::{Optimizer, OptimizerConfig},
     precision::{LossScale, Precision},
+    run_log::RunLog,
     schedule::{Progress, Schedule},
     task::{Metric, Task},
     terms::{LossTerms, Term},

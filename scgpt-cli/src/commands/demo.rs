@@ -93,7 +93,7 @@ fn step(demo: &DemoArgs, printer: Printer, args: &[&str]) -> Result<()> {
     let force = demo.force.then_some("--force");
     let cli =
         Cli::try_parse_from(std::iter::once("scgpt").chain(args.iter().copied()).chain(force))?;
-    super::dispatch(cli.command, printer)
+    super::dispatch(cli.command, None, printer)
 }
 
 /// Writes a model of a tenth of a million parameters that knows the simulated genes.

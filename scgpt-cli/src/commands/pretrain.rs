@@ -1,0 +1,257 @@
+//! `scgpt pretrain`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+use scgpt_tasks::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining};
+use toml::{Table, Value};
+
+use crate::{
+    commands::embed::set_threads,
+    device,
+    output::{Printer, print_text, write_text},
+    progress::TrainBar,
+};
+
+/// What the settings in force are called in the folder of the run.
+const SETTINGS: &str = "config.toml";
+
+/// Pre-train a model on token shards: known genes, unknown genes, cell prompts
+///
+/// Writes a folder: `model/` (the best network by validation, with its card), `checkpoints/`,
+/// `config.toml` (the settings in force), `log.jsonl` and TensorBoard event files, and a page with
+/// the loss curves. Stopped by Ctrl-C or killed, the run goes on with --resume as if nothing had
+/// happened.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    scgpt convert cells.h5ad -o shards/\n  \
+    scgpt pretrain --data shards/ -o run/\n  \
+    scgpt pretrain --data shards/ -o run/ --resume\n  \
+    scgpt pretrain --preset paper --print-config > pretrain.toml\n  \
+    scgpt pretrain --data shards/ --config pretrain.toml -o run/")]
+pub(crate) struct PretrainArgs {
+    /// Folder of token shards, made by `scgpt convert`
+    #[arg(long, value_name = "DIR", required_unless_present = "print_config", env = "SCGPT_DATA")]
+    data: Option<PathBuf>,
+    /// Folder of the run
+    #[arg(long, short, value_name = "DIR", required_unless_present = "print_config")]
+    output: Option<PathBuf>,
+    /// Go on from the newest usable checkpoint, with the settings of the run
+    #[arg(long)]
+    resume: bool,
+    /// Settings to start from; --config and flags change them
+    #[arg(long, value_enum, default_value_t = Presets::Laptop, env = "SCGPT_PRESET")]
+    preset: Presets,
+    /// Model directory to continue from
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: Option<PathBuf>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", env = "SCGPT_SEED")]
+    seed: Option<u64>,
+    /// Passes over the cells
+    #[arg(long, value_name = "N", env = "SCGPT_EPOCHS")]
+    epochs: Option<u64>,
+    /// Stop after that many optimiser steps
+    #[arg(long, value_name = "N", env = "SCGPT_MAX_STEPS")]
+    max_steps: Option<u64>,
+    /// Cells per batch
+    #[arg(long, value_name = "N", env = "SCGPT_BATCH_SIZE")]
+    batch_size: Option<usize>,
+    /// Most tokens per cell
+    #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
+    max_length: Option<usize>,
+    /// Learning rate
+    #[arg(long, value_name = "RATE", env = "SCGPT_LR")]
+    lr: Option<f64>,
+    /// Learn the classes of this label column of the shards, too
+    #[arg(long, value_name = "NAME", env = "SCGPT_CLASS_COLUMN")]
+    class_column: Option<String>,
+    /// Number format of the passes: f32, bf16 or f16
+    #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
+    precision: Option<String>,
+    /// Optimiser steps between checkpoints, beside those at validations
+    #[arg(long, value_name = "N", default_value_t = 200, env = "SCGPT_CHECKPOINT_EVERY")]
+    checkpoint_every: u64,
+    /// Checkpoints kept, beside the best
+    #[arg(long, value_name = "N", default_value_t = 2, env = "SCGPT_KEEP")]
+    keep: usize,
+    /// CPU threads [default: all]
+    #[arg(long, value_name = "N", env = "SCGPT_THREADS")]
+    threads: Option<usize>,
+    /// Where to compute: cpu, cuda, cuda:N, wgpu or auto
+    #[arg(long, default_value = "auto", env = "SCGPT_DEVICE")]
+    device: String,
+    /// Print the settings in force as TOML, and do nothing
+    #[arg(long)]
+    print_config: bool,
+    /// Begin anew in a folder that has a run
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
+}
+
+/// [`Preset`] by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Presets {
+    /// A small network that learns on a laptop
+    Laptop,
+    /// The recipe of the whole-human model
+    Paper,
+}
+
+pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
+    let saved = args.output.as_deref().map(|folder| folder.join(SETTINGS));
+    let settings = settings(args, config, saved.as_deref().filter(|_| args.resume))?;
+    if args.print_config {
+        return print_text(toml::to_string(&settings)?.as_bytes());
+    }
+    let (Some(data), Some(output)) = (&args.data, &args.output) else {
+        bail!("--data and --output are needed");
+    };
+    begin(args, output)?;
+    set_threads(args.threads)?;
+    let device = device::open(&args.device)?;
+    let options = PretrainOptions {
+        shards: data,
+        run: output,
+        resume: args.resume,
+        checkpoint_every: Some(args.checkpoint_every.max(1)),
+        keep: args.keep,
+    };
+    let header = format!("# scgpt pretrain, version {}\n", env!("CARGO_PKG_VERSION"));
+    let write = || -> Result<()> {
+        let text = header.clone() + &toml::to_string(&settings)?;
+        Ok(write_text(&output.join(SETTINGS), &text)?)
+    };
+    let bar = TrainBar::new(printer);
+    // The settings are those of a run that has begun: a resumed one has them already.
+    let prepared = Pretraining::prepare(&settings, &options, &device)?;
+    if !args.resume {
+        write()?;
+    }
+    let report = prepared.run(&bar);
+    bar.finish();
+    let report = report?;
+    write_text(&output.join("report.html"), &report.page().to_html())?;
+    print(&report, output, printer)
+}
+
+/// Makes room for a new run, or checks that there is one to go on with.
+fn begin(args: &PretrainArgs, output: &Path) -> Result<()> {
+    let has_run = output.join("checkpoints").exists();
+    if args.resume {
+        if !has_run {
+            bail!("`{}` has no run to resume: leave --resume out to begin one", output.display());
+        }
+    } else if output.exists() && fs::read_dir(output).is_ok_and(|mut files| files.next().is_some())
+    {
+        if !args.force {
+            bail!(
+                "`{}` exists; pass --resume to go on with its run, --force to begin anew, or choose another -o",
+                output.display()
+            );
+        }
+        if has_run {
+            let checkpoints = output.join("checkpoints");
+            fs::remove_dir_all(&checkpoints)
+                .with_context(|| format!("cannot remove `{}`", checkpoints.display()))?;
+        }
+    }
+    fs::create_dir_all(output).with_context(|| format!("cannot create `{}`", output.display()))
+}
+
+/// Flags, else the file, else the settings of the run to resume, else the preset.
+fn settings(
+    args: &PretrainArgs,
+    config: Option<&Path>,
+    saved: Option<&Path>,
+) -> Result<PretrainConfig> {
+    let preset = match args.preset {
+        Presets::Laptop => Preset::Laptop,
+        Presets::Paper => Preset::Paper,
+    };
+    let mut table = Table::try_from(preset.config())?;
+    let mut last = None;
+    for path in saved.filter(|path| path.exists()).into_iter().chain(config) {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("cannot read `{}`", path.display()))?;
+        let file: Table =
+            text.parse().with_context(|| format!("`{}` is not TOML", path.display()))?;
+        overlay(&mut table, file);
+        last = Some(path);
+    }
+    let mut settings: PretrainConfig =
+        Value::Table(table).try_into().with_context(|| match last {
+            Some(path) => {
+                format!("`{}` has a setting that is not one of pretrain's", path.display())
+            }
+            None => "settings".into(),
+        })?;
+    let set = |value: Option<usize>, to: &mut usize| *to = value.unwrap_or(*to);
+    set(args.batch_size, &mut settings.batch_size);
+    set(args.max_length, &mut settings.max_length);
+    let training = &mut settings.training;
+    training.seed = args.seed.unwrap_or(training.seed);
+    training.epochs = args.epochs.unwrap_or(training.epochs);
+    training.max_steps = args.max_steps.or(training.max_steps);
+    training.optimizer.lr = args.lr.unwrap_or(training.optimizer.lr);
+    if let Some(precision) = &args.precision {
+        training.precision = serde_json::from_value(precision.as_str().into())
+            .with_context(|| format!("--precision {precision}: expected f32, bf16 or f16"))?;
+    }
+    if let Some(model) = &args.model {
+        settings.model = Some(model.clone());
+    }
+    if let Some(column) = &args.class_column {
+        settings.class_column = Some(column.clone());
+        if settings.objectives.class == 0.0 {
+            settings.objectives.class = 1.0;
+        }
+    }
+    Ok(settings)
+}
+
+/// Replaces what `file` has; a schedule as a whole, since its kinds have different fields.
+fn overlay(table: &mut Table, file: Table) {
+    for (key, value) in file {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(value)) if key != "schedule" => {
+                overlay(inner, value);
+            }
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+fn print(report: &PretrainReport, output: &Path, printer: Printer) -> Result<()> {
+    let mut rows = vec![
+        (
+            "cells",
+            format!(
+                "{} trained on, {} held out",
+                report.data.training_cells, report.data.validation_cells
+            ),
+        ),
+        ("steps", report.steps.to_string()),
+    ];
+    let number = |name: &str| report.metric(name).map(|value| format!("{value:.2}"));
+    if let (Some(network), Some(mean)) = (number("gep"), number("mean_expression")) {
+        rows.push((
+            "validation error",
+            format!("{network} (squared value bins; gene means: {mean})"),
+        ));
+    }
+    for source in &report.data.not_counts {
+        printer.remark(&format!(
+            "warning: `{source}` does not look like raw counts, which pre-training expects"
+        ));
+    }
+    rows.push(("model", output.join("model").display().to_string()));
+    rows.push(("report", output.join("report.html").display().to_string()));
+    printer.result(report, &rows)
+}

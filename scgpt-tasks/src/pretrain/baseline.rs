@@ -1,0 +1,38 @@
+//! [`MeanExpression`]: what one would guess of a gene without looking at the cell.
+
+use scgpt_data::{CellTokens, GeneToken};
+
+/// The mean value bin of every gene over the cells that express it.
+#[derive(Clone, Debug)]
+pub struct MeanExpression {
+    sums: Vec<f64>,
+    counts: Vec<u32>,
+    total: f64,
+    n: f64,
+}
+
+impl MeanExpression {
+    /// Of a vocabulary of that size, without cells.
+    pub fn new(vocab_size: usize) -> Self {
+        Self { sums: vec![0.0; vocab_size], counts: vec![0; vocab_size], total: 0.0, n: 0.0 }
+    }
+
+    /// Takes note of a cell's genes; its first `skip` tokens are none.
+    pub fn add(&mut self, cell: &CellTokens, skip: usize) {
+        for (gene, &value) in cell.genes.iter().zip(&cell.values).skip(skip) {
+            self.sums[gene.0 as usize] += f64::from(value);
+            self.counts[gene.0 as usize] += 1;
+            self.total += f64::from(value);
+            self.n += 1.0;
+        }
+    }
+
+    /// The mean of a gene; of a gene never seen, that of all genes.
+    pub fn of(&self, gene: GeneToken) -> f64 {
+        let gene = gene.0 as usize;
+        match self.counts[gene] {
+            0 => self.total / self.n.max(1.0),
+            n => self.sums[gene] / f64::from(n),
+        }
+    }
+}

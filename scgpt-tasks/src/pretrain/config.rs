@@ -1,0 +1,197 @@
+//! [`PretrainConfig`]: everything that decides what pre-training learns.
+
+use std::path::PathBuf;
+
+use scgpt_data::{Binner, TieMode};
+use scgpt_model::{GepcStyle, ScgptConfig};
+use scgpt_train::{Objectives, OptimizerConfig, Precision, Schedule, TrainConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The settings of a pre-training run; absent fields have the values of a [`Preset`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainConfig {
+    /// Model directory to continue from; its network replaces `network`, all but the dropout.
+    #[serde(default)]
+    pub model: Option<PathBuf>,
+    /// Cells per batch.
+    pub batch_size: usize,
+    /// Most tokens per cell, `<cls>` included; more are sampled anew in every epoch.
+    pub max_length: usize,
+    /// Shares of a cell's genes that are unknown; each cell draws one in every epoch.
+    pub unknown_shares: Vec<f64>,
+    /// Optimiser steps after which the second pass, from the cell embedding, joins in.
+    pub cell_prompt_after: u64,
+    /// Share of the cells kept for validation.
+    pub validation_share: f64,
+    /// Most cells used for validation.
+    pub validation_cells: usize,
+    /// What happens to values on a bin edge.
+    pub tie_mode: TieMode,
+    /// Label column of the shards to learn classes from (continual pre-training).
+    #[serde(default)]
+    pub class_column: Option<String>,
+    /// The network, unless it is continued from a model.
+    pub network: NetworkConfig,
+    /// Weights of the objectives.
+    pub objectives: Objectives,
+    /// How it is trained.
+    pub training: TrainConfig,
+}
+
+/// The shape of a new network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Transformer blocks.
+    pub n_layers: usize,
+    /// Attention heads.
+    pub n_heads: usize,
+    /// Width of the token states.
+    pub d_model: usize,
+    /// Width of the feed-forward layer.
+    pub d_ff: usize,
+    /// Dropout probability.
+    pub dropout: f64,
+    /// Value bins of one cell, zero included.
+    pub n_bins: usize,
+}
+
+/// Settings to start from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// A small network that learns on a laptop.
+    #[default]
+    Laptop,
+    /// The recipe of the whole-human model.
+    Paper,
+}
+
+impl Preset {
+    /// Its settings.
+    ///
+    /// # Reference
+    /// `Paper`: Methods, "pre-training", and `args.json` of the whole-human checkpoint (12 × 512,
+    /// 1200 tokens, Adam at 10⁻⁴ after 10 000 steps of warm-up, 6 epochs, 512 cells per step).
+    /// Differs: the batch is one device's share, 16 accumulated times; each cell draws its share
+    /// of unknown genes, not each batch; unknown genes pass through the output projection.
+    pub fn config(self) -> PretrainConfig {
+        let objectives = Objectives { gep: 1.0, gepc: 1.0, cell_prompt: 1.0, ..Objectives::default() };
+        let paper = PretrainConfig {
+            model: None,
+            batch_size: 32,
+            max_length: 1200,
+            unknown_shares: vec![0.25, 0.5, 0.75],
+            cell_prompt_after: 1000,
+            validation_share: 0.003,
+            validation_cells: 10_000,
+            tie_mode: TieMode::default(),
+            class_column: None,
+            network: NetworkConfig {
+                n_layers: 12,
+                n_heads: 8,
+                d_model: 512,
+                d_ff: 512,
+                dropout: 0.2,
+                n_bins: 51,
+            },
+            objectives,
+            training: TrainConfig {
+                epochs: 6,
+                accumulate: 16,
+                precision: Precision::F32,
+                optimizer: OptimizerConfig::default(),
+                schedule: Schedule::WarmupCosine { warmup: 10_000.0 },
+                validate_every: Some(5000),
+                ..TrainConfig::default()
+            },
+        };
+        match self {
+            Self::Paper => paper,
+            Self::Laptop => PretrainConfig {
+                batch_size: 16,
+                max_length: 300,
+                cell_prompt_after: 200,
+                validation_share: 0.05,
+                validation_cells: 500,
+                network: NetworkConfig {
+                    n_layers: 4,
+                    n_heads: 4,
+                    d_model: 128,
+                    d_ff: 128,
+                    dropout: 0.1,
+                    n_bins: 51,
+                },
+                training: TrainConfig {
+                    epochs: 5,
+                    optimizer: OptimizerConfig { lr: 1e-3, ..OptimizerConfig::default() },
+                    schedule: Schedule::WarmupCosine { warmup: 0.05 },
+                    ..TrainConfig::default()
+                },
+                ..paper
+            },
+        }
+    }
+}
+
+impl PretrainConfig {
+    /// Checks what the network and the training configuration do not check themselves.
+    ///
+    /// # Errors
+    /// [`Error::Option`] with all mistakes at once.
+    pub fn validate(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        if self.batch_size == 0 {
+            problems.push("`batch_size` is 0, expected at least 1".to_owned());
+        }
+        if self.max_length < 3 {
+            problems.push(format!(
+                "`max_length` is {}: <cls>, a known and an unknown gene need 3",
+                self.max_length
+            ));
+        }
+        let is_share = |share: &f64| *share > 0.0 && *share < 1.0;
+        if self.unknown_shares.is_empty() || !self.unknown_shares.iter().all(is_share) {
+            problems.push(format!(
+                "`unknown_shares` is {:?}, expected numbers between 0 and 1",
+                self.unknown_shares
+            ));
+        }
+        if !(0.0..1.0).contains(&self.validation_share) {
+            problems.push(format!(
+                "`validation_share` is {}, expected 0 up to below 1",
+                self.validation_share
+            ));
+        }
+        if self.objectives.class > 0.0 && self.class_column.is_none() {
+            problems.push("`objectives.class` needs a `class_column`".into());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Option(problems.join("; "))) }
+    }
+
+    /// The value bins.
+    pub(super) fn binner(&self, n_bins: usize) -> Binner {
+        Binner { n_bins: u16::try_from(n_bins).unwrap_or(u16::MAX), tie_mode: self.tie_mode }
+    }
+
+    /// The network for a vocabulary with `pad_token`.
+    pub(super) fn new_network(&self, vocab_size: usize, pad_token: usize) -> ScgptConfig {
+        let NetworkConfig { n_layers, n_heads, d_model, d_ff, dropout, n_bins } = self.network;
+        ScgptConfig {
+            d_model,
+            n_heads,
+            d_ff,
+            n_layers,
+            dropout,
+            n_bins,
+            gepc: Some(GepcStyle::InnerProduct),
+            unknown_flag: true,
+            project_unknown: true,
+            pad_token: Some(pad_token),
+            ..ScgptConfig::new(vocab_size)
+        }
+    }
+}
