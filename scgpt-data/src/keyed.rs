@@ -15,6 +15,10 @@ pub enum Purpose {
     Split = 4,
     /// Simulated data.
     Simulate = 5,
+    /// In which order the cells of an epoch come.
+    Order = 6,
+    /// Which cells are held out from training.
+    HoldOut = 7,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.
