@@ -16,9 +16,13 @@ pub enum Purpose {
     /// Simulated data.
     Simulate = 5,
     /// Which states are dropped in a training step.
-    Dropout = 6,
+    Dropout = 8,
     /// The weights of a new network.
-    Initial = 7,
+    Initial = 9,
+    /// In which order the cells of an epoch come.
+    Order = 6,
+    /// Which cells are held out from training.
+    HoldOut = 7,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.

@@ -14,6 +14,7 @@ mod mask;
 mod normalize;
 mod row_spool;
 mod rowsort;
+mod shard;
 mod source;
 mod state;
 mod tenx;
@@ -35,6 +36,10 @@ pub use crate::{
     mask::{Hide, Mask, split},
     normalize::{check_logged, log1p, median_total, normalise_total, totals},
     row_spool::RowSpool,
+    shard::{
+        CellSplit, EpochOrder, LabelColumn, Manifest, ShardEntry, ShardFolder, ShardLabels,
+        ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
+    },
     source::{CellSource, Layer, MatrixSummary, Source, Summary},
     state::{InputState, StateDetector},
     tenx::TenX,

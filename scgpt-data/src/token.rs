@@ -197,6 +197,15 @@ impl Tokenizer {
         })
     }
 
+    /// A tokenizer of rows whose columns are the tokens of `vocab` themselves, such as those of a
+    /// [`ShardFolder`](crate::ShardFolder).
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_tokens(vocab: &GeneVocab, config: TokenConfig) -> Result<Self> {
+        Self::new(vocab, &vocab.identity(), config)
+    }
+
     /// Gives every position the condition of its column, and `<cls>` the condition `cls`.
     ///
     /// # Errors

@@ -71,10 +71,14 @@ impl GeneVocab {
     /// If the file cannot be read, is no JSON object, or its indices are not `0..n`, each once.
     pub fn from_json(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read(path).map_err(|error| Error::open(path, error))?;
+        Self::from_bytes(path, &std::fs::read(path).map_err(|error| Error::open(path, error))?)
+    }
+
+    /// [`from_json`](Self::from_json) of a file whose content is at hand.
+    pub(crate) fn from_bytes(path: &Path, text: &[u8]) -> Result<Self> {
         let wrong = |problem| Error::Vocabulary { path: path.into(), problem };
         let Entries(entries) =
-            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+            serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?;
         Self::new(order(entries).map_err(wrong)?).map_err(wrong)
     }
 

@@ -18,10 +18,10 @@ use std::{
 
 use serde_json::{Value, json};
 
+pub(crate) use self::place::Place;
 use self::{
     element::{Dtype, Sink},
     h5::H5Sink,
-    place::Place,
     zarr::ZarrSink,
 };
 pub use self::{export::export, place::check_output};

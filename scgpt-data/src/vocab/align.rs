@@ -138,6 +138,21 @@ impl GeneVocab {
         Ok(alignment)
     }
 
+    /// The alignment of data whose columns are the tokens of this vocabulary, in order; special
+    /// tokens, being no genes, are left out.
+    pub(crate) fn identity(&self) -> Alignment {
+        let genes = (0..).map(GeneToken).take(self.len());
+        Alignment {
+            tokens: genes
+                .map(|token| Some(token).filter(|&token| !self.is_special(token)))
+                .collect(),
+            column: INDEX.to_owned(),
+            unmatched: Vec::new(),
+            duplicates: Vec::new(),
+            candidates: Vec::new(),
+        }
+    }
+
     fn match_names(&self, column: String, names: &[Cow<'_, str>]) -> Alignment {
         let mut first: HashMap<GeneToken, usize> = HashMap::with_capacity(names.len());
         let mut unmatched = Vec::new();

@@ -25,7 +25,7 @@ pub fn check_output(path: &Path, overwrite: bool) -> Result<()> {
 }
 
 /// The folder an output lies in.
-pub(super) fn folder(path: &Path) -> &Path {
+pub(crate) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -34,14 +34,14 @@ pub(super) fn folder(path: &Path) -> &Path {
 
 /// A temporary file or folder beside an output; removed when dropped before [`Place::publish`].
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     output: PathBuf,
     /// A folder that holds the file or folder under construction, and what it replaces.
     scratch: tempfile::TempDir,
 }
 
 impl Place {
-    pub(super) fn new(output: &Path) -> Result<Self> {
+    pub(crate) fn new(output: &Path) -> Result<Self> {
         let scratch = tempfile::Builder::new()
             .prefix(".scgpt-")
             .tempdir_in(folder(output))
@@ -50,17 +50,17 @@ impl Place {
     }
 
     /// Where to build the output. It does not exist yet.
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.scratch.path().join(self.output.file_name().map_or(OsString::new(), OsString::from))
     }
 
     /// Where unnamed files may lie meanwhile.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.scratch.path()
     }
 
     /// Renames what was built to the output, in place of what is there.
-    pub(super) fn publish(self) -> Result<()> {
+    pub(crate) fn publish(self) -> Result<()> {
         self.exchange().map_err(|error| Error::write(&self.output, error))
     }
 

@@ -1,0 +1,34 @@
+//! Token shards: cells as gene tokens and values in memory-mapped Arrow files, for training.
+//!
+//! ```text
+//! shards/
+//!   manifest.json         what there is: shards with their hashes, sources, labels
+//!   vocab.json            the vocabulary of the gene tokens
+//!   shard-00000.arrow     Arrow IPC file, uncompressed
+//!     id           int64            number of the cell among all cells of all sources
+//!     genes        list<uint32>     gene tokens, ascending
+//!     expressions  list<float32>    values as in the source, none zero
+//!     <column>     int32            code of a label of `obs`, −1 if missing
+//! ```
+//!
+//! Values are neither binned nor masked, nor are genes sampled: all that is decided anew in every
+//! epoch.
+
+mod file;
+mod folder;
+mod manifest;
+mod order;
+mod pack;
+mod schema;
+mod sink;
+mod writer;
+
+pub use self::{
+    folder::{ShardFolder, ShardLabels},
+    manifest::{LabelColumn, Manifest, ShardEntry, SourceEntry, VocabEntry},
+    order::{CellSplit, EpochOrder},
+    writer::{ShardOptions, ShardWriter, write_shards},
+};
+
+#[cfg(test)]
+mod tests;

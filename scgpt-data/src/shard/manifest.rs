@@ -1,0 +1,182 @@
+//! [`Manifest`]: what a folder of shards holds, and where it came from.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    state::InputState,
+};
+
+/// Names of files in a folder of shards.
+pub(super) const MANIFEST: &str = "manifest.json";
+pub(super) const VOCABULARY: &str = "vocab.json";
+
+/// The word by which a manifest is known.
+const FORMAT: &str = "scgpt-shards";
+/// The version this program writes, and the only one it reads.
+const VERSION: u32 = 1;
+
+const REMEDY: &str = "make the shards again with `scgpt convert`";
+
+/// What a folder of shards holds: `manifest.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// `scgpt-shards`.
+    pub format: String,
+    /// Version of the format.
+    pub version: u32,
+    /// Program that wrote it, with its version.
+    pub program: String,
+    /// Number of cells.
+    pub n_cells: u64,
+    /// Number of gene tokens of all cells.
+    pub n_tokens: u64,
+    /// The vocabulary.
+    pub vocab: VocabEntry,
+    /// The files, in the order of their cells.
+    pub shards: Vec<ShardEntry>,
+    /// The kept columns of `obs`.
+    pub labels: Vec<LabelColumn>,
+    /// Where the cells come from, in order.
+    pub sources: Vec<SourceEntry>,
+}
+
+/// The vocabulary of a folder of shards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VocabEntry {
+    /// Name of the file in the folder.
+    pub file: String,
+    /// Number of tokens, special ones included.
+    pub n_tokens: usize,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// One shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardEntry {
+    /// Name of the file in the folder.
+    pub file: String,
+    /// Number of cells.
+    pub cells: u64,
+    /// Number of gene tokens.
+    pub tokens: u64,
+    /// Length of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// A kept column of `obs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelColumn {
+    /// Its name.
+    pub column: String,
+    /// Distinct labels; a code is an index into them.
+    pub categories: Vec<String>,
+}
+
+/// One source of cells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceEntry {
+    /// The file or folder.
+    pub path: String,
+    /// Its format in words.
+    pub format: String,
+    /// The matrix.
+    pub layer: String,
+    /// What its values are, judged by its first cells.
+    pub input_state: InputState,
+    /// `id` of its first cell.
+    pub first_id: u64,
+    /// Its cells, all of them.
+    pub cells: u64,
+    /// Those that express no known gene, and are left out.
+    pub skipped_cells: u64,
+    /// Its genes.
+    pub genes: usize,
+    /// Those that are in the vocabulary.
+    pub known_genes: usize,
+    /// Where the names of its genes were found.
+    pub gene_column: String,
+}
+
+impl Manifest {
+    pub(super) fn new(vocab: VocabEntry, labels: Vec<LabelColumn>) -> Self {
+        Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            program: concat!("scgpt ", env!("CARGO_PKG_VERSION")).into(),
+            n_cells: 0,
+            n_tokens: 0,
+            vocab,
+            shards: Vec::new(),
+            labels,
+            sources: Vec::new(),
+        }
+    }
+
+    /// Reads the manifest of a folder and checks that its numbers agree.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(MANIFEST);
+        let text = std::fs::read(&path).map_err(|error| Error::open(&path, error))?;
+        let broken = |problem: String| Error::invalid(&path, "manifest", problem).with_hint(REMEDY);
+        // The word and the version first: another version may have other members.
+        let head: Head = serde_json::from_slice(&text)
+            .map_err(|error| broken(format!("no manifest of token shards: {error}")))?;
+        if head.format != FORMAT {
+            return Err(broken(format!("format is `{}`, expected `{FORMAT}`", head.format)));
+        }
+        if head.version != VERSION {
+            return Err(broken(format!(
+                "format version {}, this program reads version {VERSION}",
+                head.version
+            )));
+        }
+        let manifest: Self =
+            serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))?;
+        let sum = |of: fn(&ShardEntry) -> u64| {
+            manifest.shards.iter().try_fold(0_u64, |sum, shard| sum.checked_add(of(shard)))
+        };
+        for (what, said, counted) in [
+            ("n_cells", manifest.n_cells, sum(|shard| shard.cells)),
+            ("n_tokens", manifest.n_tokens, sum(|shard| shard.tokens)),
+        ] {
+            if counted != Some(said) {
+                return Err(broken(format!(
+                    "{what} is {said}, but the shards add up to another number"
+                )));
+            }
+        }
+        // A name is joined to the folder, and must not lead out of it.
+        let files = manifest.shards.iter().map(|shard| &shard.file);
+        for file in files.chain([&manifest.vocab.file]) {
+            if Path::new(file).file_name() != Some(file.as_ref()) {
+                return Err(broken(format!("`{file}` is no plain file name")));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Whether a folder says that it holds token shards, of any version.
+    pub(super) fn is_in(folder: &Path) -> bool {
+        std::fs::read(folder.join(MANIFEST))
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Head>(&text).ok())
+            .is_some_and(|head| head.format == FORMAT)
+    }
+
+    pub(super) fn write(&self, folder: &Path) -> std::io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        std::fs::write(folder.join(MANIFEST), text)
+    }
+}
+
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+}

@@ -1,0 +1,193 @@
+//! [`CellSplit`] and [`EpochOrder`]: which cells are trained on, and in which order.
+
+use std::sync::Arc;
+
+use crate::{
+    error::{Error, Result},
+    keyed::{Keyed, Purpose},
+};
+
+/// Cells to train on and cells held out, the same in every epoch and run: whether a cell is held
+/// out depends on the seed and its number only.
+///
+/// Memory: 4 bytes a cell.
+#[derive(Clone, Debug)]
+pub struct CellSplit {
+    seed: u64,
+    share: f64,
+    training: Arc<[u32]>,
+    held_out: Arc<[u32]>,
+}
+
+impl CellSplit {
+    /// Holds out each of the cells `0..n_cells` with probability `share`.
+    ///
+    /// # Errors
+    /// If `share` is not in `[0, 1)`, or there are more than 2³² cells.
+    pub fn new(n_cells: usize, share: f64, seed: u64) -> Result<Self> {
+        if !(0.0..1.0).contains(&share) {
+            return Err(Error::Option(format!(
+                "a share of {share} of the cells to hold out, expected at least 0 and below 1"
+            )));
+        }
+        let n = u32::try_from(n_cells).map_err(|_| {
+            Error::Option(format!("{n_cells} cells, at most {} can be ordered", u32::MAX))
+        })?;
+        let (held_out, training): (Vec<u32>, Vec<u32>) =
+            (0..n).partition(|&cell| is_held_out(seed, share, cell.into()));
+        Ok(Self { seed, share, training: training.into(), held_out: held_out.into() })
+    }
+
+    /// Whether a cell is held out.
+    pub fn is_held_out(&self, cell: usize) -> bool {
+        is_held_out(self.seed, self.share, cell as u64)
+    }
+
+    /// Cells to train on, ascending.
+    pub fn training(&self) -> &[u32] {
+        &self.training
+    }
+
+    /// Cells held out, ascending.
+    pub fn held_out(&self) -> &[u32] {
+        &self.held_out
+    }
+
+    /// The order of the cells to train on in an epoch.
+    pub fn order(&self, epoch: u64) -> EpochOrder {
+        EpochOrder::new(self.training.clone(), self.seed, epoch)
+    }
+}
+
+fn is_held_out(seed: u64, share: f64, cell: u64) -> bool {
+    Keyed::new(seed, Purpose::HoldOut, 0, cell).uniform(0) < share
+}
+
+/// The order of the cells in one epoch: a permutation keyed by (seed, epoch).
+///
+/// Any position can be asked for, so that training resumes in the middle of an epoch. Nothing is
+/// stored but the cells themselves, which the epochs share: a position is sent to a place by a
+/// Feistel network over the least power of four that holds all places, and on through it until it
+/// falls among them (Black and Rogaway 2002).
+#[derive(Clone, Debug)]
+pub struct EpochOrder {
+    cells: Arc<[u32]>,
+    key: Keyed,
+    /// Bits of one half of the network.
+    half: u32,
+}
+
+/// Four are a pseudorandom permutation of large domains; small ones take a few more.
+const ROUNDS: u64 = 8;
+
+impl EpochOrder {
+    /// An order of `cells`, for example of [`CellSplit::training`].
+    pub fn new(cells: impl Into<Arc<[u32]>>, seed: u64, epoch: u64) -> Self {
+        let cells = cells.into();
+        let bits = usize::BITS - cells.len().saturating_sub(1).leading_zeros();
+        Self {
+            half: bits.div_ceil(2).max(1),
+            key: Keyed::new(seed, Purpose::Order, epoch, 0),
+            cells,
+        }
+    }
+
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether there are no cells.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// The cell at a position; `None` at the end of the epoch.
+    pub fn cell(&self, position: usize) -> Option<usize> {
+        if position >= self.len() {
+            return None;
+        }
+        let mut place = self.permute(position as u64);
+        // A walk along a cycle of the larger permutation that begins among the places ends there.
+        while place >= self.len() as u64 {
+            place = self.permute(place);
+        }
+        let place = usize::try_from(place).ok()?;
+        self.cells.get(place).map(|&cell| cell as usize)
+    }
+
+    /// The cells from a position to the end of the epoch.
+    pub fn cells_from(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
+        (position..self.len()).filter_map(|position| self.cell(position))
+    }
+
+    /// A permutation of `0..4^half`.
+    fn permute(&self, number: u64) -> u64 {
+        let mask = (1_u64 << self.half) - 1;
+        let (mut left, mut right) = (number >> self.half, number & mask);
+        for round in 0..ROUNDS {
+            let index = (round << 32) | right;
+            (left, right) = (right, left ^ (self.key.bits(index) & mask));
+        }
+        (left << self.half) | right
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_cell_comes_once(n in 0..700_u32, seed: u64, epoch in 0..5_u64) {
+            let order = EpochOrder::new((0..n).collect::<Vec<_>>(), seed, epoch);
+            let mut cells: Vec<usize> = order.cells_from(0).collect();
+            cells.sort_unstable();
+            prop_assert!(cells.into_iter().eq(0..n as usize));
+            prop_assert_eq!(order.cell(n as usize), None);
+        }
+    }
+
+    #[test]
+    fn orders_resume_anywhere_and_differ_between_epochs() {
+        let split = CellSplit::new(1000, 0.1, 5).unwrap();
+        let order = split.order(2);
+        let whole: Vec<usize> = order.cells_from(0).collect();
+        assert!(order.cells_from(300).eq(whole[300..].iter().copied()));
+        assert!(split.order(2).cells_from(0).eq(whole.iter().copied()));
+        assert!(!split.order(3).cells_from(0).eq(whole.iter().copied()));
+        // Neighbours of an order are far apart: 300 cells on average, of 900.
+        let distance: usize = whole.windows(2).map(|pair| pair[0].abs_diff(pair[1])).sum();
+        assert!((270..390).contains(&(distance / 899)), "{}", distance / 899);
+    }
+
+    #[test]
+    fn places_are_uniform() {
+        let n = 37_u32;
+        let mut hits = [0_u32; 37];
+        for epoch in 0..3700 {
+            let order = EpochOrder::new((0..n).collect::<Vec<_>>(), 0, epoch);
+            hits[order.cell(0).unwrap()] += 1;
+        }
+        // Five standard deviations about 100.
+        assert!(hits.iter().all(|hits| (50..150).contains(hits)), "{hits:?}");
+    }
+
+    #[test]
+    fn held_out_cells_are_a_share_that_never_changes() {
+        let split = CellSplit::new(10_000, 0.05, 1).unwrap();
+        assert_eq!(split.training().len() + split.held_out().len(), 10_000);
+        // Five standard deviations about 500.
+        assert!((391..609).contains(&split.held_out().len()), "{}", split.held_out().len());
+        assert!(split.held_out().iter().all(|&cell| split.is_held_out(cell as usize)));
+        assert!(split.order(7).cells_from(0).all(|cell| !split.is_held_out(cell)));
+        let more = CellSplit::new(20_000, 0.05, 1).unwrap();
+        assert!(more.held_out().starts_with(split.held_out()), "more cells change no decision");
+        assert!(CellSplit::new(10, 0.0, 1).unwrap().held_out().is_empty());
+        for share in [-0.1, 1.0, f64::NAN] {
+            assert!(CellSplit::new(10, share, 1).is_err());
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! [`ShardWriter`]: cells of any sources to a folder of token shards.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::mpsc::{SyncSender, sync_channel},
+    thread,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    manifest::{LabelColumn, MANIFEST, Manifest, SourceEntry, VOCABULARY, VocabEntry},
+    pack,
+    schema::{self, FIXED},
+    sink::{Sink, hex},
+};
+use crate::{
+    csr::Csr,
+    error::{Error, Result},
+    frame::Frame,
+    source::{CellSource, Layer},
+    state::InputState,
+    vocab::{Alignment, GeneVocab},
+    write::{Place, check_output},
+};
+
+/// Cells read at once.
+const BLOCK: usize = 1024;
+
+/// How token shards are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardOptions {
+    /// Most cells of a file.
+    pub shard_cells: usize,
+    /// The matrix of every source.
+    pub layer: Layer,
+    /// Column of `var` with the genes' names; the best one if none.
+    pub gene_column: Option<String>,
+    /// Columns of `obs` to keep, as codes.
+    pub labels: Vec<String>,
+    /// Whether a folder of token shards that exists is replaced.
+    pub overwrite: bool,
+}
+
+impl Default for ShardOptions {
+    fn default() -> Self {
+        Self {
+            shard_cells: 50_000,
+            layer: Layer::X,
+            gene_column: None,
+            labels: Vec::new(),
+            overwrite: false,
+        }
+    }
+}
+
+/// Writes a folder of token shards, which appears whole by [`finish`](Self::finish), or not at all.
+///
+/// Memory: a block of 1024 cells of the source, and a batch of at most 2048 cells.
+#[allow(missing_debug_implementations, reason = "the writer of Arrow files cannot be printed")]
+pub struct ShardWriter {
+    folder: PathBuf,
+    place: Place,
+    vocab: GeneVocab,
+    options: ShardOptions,
+    manifest: Manifest,
+    /// The code of every label, by column.
+    codes: Vec<HashMap<String, i32>>,
+    /// The shard under construction, and the state of its values.
+    sink: Option<(Sink, InputState)>,
+    /// `id` of the next cell.
+    next_id: u64,
+}
+
+impl ShardWriter {
+    /// Begins a folder of cells as tokens of `vocab`.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if the folder exists and overwriting was not asked for; [`Error::Option`]
+    /// if what exists is something else than token shards, which is never replaced, or an option
+    /// cannot work; [`Error::Write`] if nothing can be written there.
+    pub fn create(
+        folder: impl AsRef<Path>,
+        vocab: &GeneVocab,
+        options: ShardOptions,
+    ) -> Result<Self> {
+        let folder = folder.as_ref();
+        options.check(folder)?;
+        let place = Place::new(folder)?;
+        let built = place.path();
+        let failed = |error| Error::write(folder, error);
+        std::fs::create_dir(&built).map_err(failed)?;
+        vocab.write_json(built.join(VOCABULARY))?;
+        let text = std::fs::read(built.join(VOCABULARY)).map_err(failed)?;
+        let entry = VocabEntry {
+            file: VOCABULARY.into(),
+            n_tokens: vocab.len(),
+            sha256: hex(&Sha256::digest(&text)),
+        };
+        let columns = options.labels.iter().cloned();
+        let labels = columns.map(|column| LabelColumn { column, ..LabelColumn::default() });
+        Ok(Self {
+            folder: folder.into(),
+            place,
+            vocab: vocab.clone(),
+            manifest: Manifest::new(entry, labels.collect()),
+            codes: vec![HashMap::new(); options.labels.len()],
+            options,
+            sink: None,
+            next_id: 0,
+        })
+    }
+
+    /// Appends all cells of a source, streaming. Genes that are not in the vocabulary are dropped,
+    /// and so are cells that express none that is; both are counted.
+    ///
+    /// Rows hold gene tokens in ascending order, so tokens made from them are those made from the
+    /// source, up to order and [`Sampling::Head`](crate::Sampling::Head).
+    ///
+    /// # Errors
+    /// If the source cannot be read, has no cells or lacks a column, if too few of its genes are
+    /// known, or if a file cannot be written. The writer is of no use then.
+    pub fn add_source(&mut self, source: &mut dyn CellSource) -> Result<SourceEntry> {
+        let layer = self.options.layer.clone();
+        let (n_cells, n_genes) = source.summary().shape(&layer)?;
+        let path = source.summary().path.clone();
+        let var = source.var(&layer)?;
+        let alignment = self.vocab.align(&var, self.options.gene_column.as_deref())?;
+        let codes = self.label_codes(&path, source.obs()?, n_cells)?;
+        let input_state = InputState::of(source, &layer)?;
+        let mut entry = SourceEntry {
+            path: path.display().to_string(),
+            format: source.summary().format.clone(),
+            layer: layer.to_string(),
+            input_state,
+            first_id: self.next_id,
+            cells: n_cells as u64,
+            skipped_cells: 0,
+            genes: n_genes,
+            known_genes: alignment.matched(),
+            gene_column: alignment.column.clone(),
+        };
+        // The file is read while the cells before are written.
+        let (sender, receiver) = sync_channel(1);
+        thread::scope(|scope| {
+            scope.spawn(move || read(source, &layer, &sender));
+            // An error drops the receiver, and the reader stops at its next block.
+            for block in receiver {
+                let (first, block) = block?;
+                let of = Block { cells: &block, first, alignment: &alignment, codes: &codes };
+                entry.skipped_cells += self.append(&of, input_state)?;
+            }
+            Ok::<_, Error>(())
+        })?;
+        self.next_id += n_cells as u64;
+        self.manifest.sources.push(entry.clone());
+        Ok(entry)
+    }
+
+    /// Completes the folder and puts it in its place.
+    ///
+    /// # Errors
+    /// If no cell was written, or the folder cannot be; nothing is left behind then.
+    pub fn finish(mut self) -> Result<Manifest> {
+        if let Some((sink, _)) = self.sink.take() {
+            self.close(sink)?;
+        }
+        let sum = |of: fn(&super::ShardEntry) -> u64| self.manifest.shards.iter().map(of).sum();
+        self.manifest.n_cells = sum(|shard| shard.cells);
+        self.manifest.n_tokens = sum(|shard| shard.tokens);
+        if self.manifest.n_cells == 0 {
+            return Err(Error::Option(format!(
+                "`{}` would hold no cells: none expresses a gene of the vocabulary",
+                self.folder.display()
+            )));
+        }
+        let built = self.place.path();
+        self.manifest
+            .write(&built)
+            .map_err(|error| Error::write(self.folder.join(MANIFEST), error))?;
+        self.place.publish()?;
+        Ok(self.manifest)
+    }
+
+    /// Appends a block; returns how many of its cells were skipped.
+    fn append(&mut self, block: &Block<'_>, state: InputState) -> Result<u64> {
+        let mut skipped = 0;
+        for (row, cell) in pack::cells(block.cells, block.alignment).iter().enumerate() {
+            if cell.is_empty() {
+                skipped += 1;
+                continue;
+            }
+            let number = block.first + row;
+            let id = self.next_id + number as u64;
+            let mut sink = self.sink(state)?;
+            sink.push(id, cell, |column| block.codes[column][number])
+                .map_err(|error| Error::write(&self.folder, error))?;
+            if sink.cells() < self.options.shard_cells as u64 {
+                self.sink = Some((sink, state));
+            } else {
+                self.close(sink)?;
+            }
+        }
+        Ok(skipped)
+    }
+
+    /// The shard under construction, or a new one. All cells of a file are in the state that its
+    /// metadata names.
+    fn sink(&mut self, state: InputState) -> Result<Sink> {
+        match self.sink.take() {
+            Some((sink, of)) if of == state => return Ok(sink),
+            Some((sink, _)) => self.close(sink)?,
+            None => {}
+        }
+        let schema = schema::schema(&self.manifest.labels, &self.manifest.vocab.sha256, state);
+        Sink::create(&self.place.path(), self.manifest.shards.len(), schema)
+            .map_err(|error| Error::write(&self.folder, error))
+    }
+
+    /// Completes a shard.
+    fn close(&mut self, sink: Sink) -> Result<()> {
+        let entry = sink.finish().map_err(|error| Error::write(&self.folder, error))?;
+        self.manifest.shards.push(entry);
+        Ok(())
+    }
+
+    /// The code of every cell in every label column; new labels become categories.
+    fn label_codes(&mut self, path: &Path, obs: Frame, n_cells: usize) -> Result<Vec<Vec<i32>>> {
+        let columns = self.manifest.labels.iter_mut().zip(&mut self.codes);
+        columns
+            .map(|(label, known)| {
+                let column = obs.column(&label.column).ok_or_else(|| {
+                    let names: Vec<&str> = obs.names().collect();
+                    let problem = format!("no such column (there are: {})", names.join(", "));
+                    Error::invalid(path, format!("obs/{}", label.column), problem)
+                        .with_hint("name columns with --obs that every input has")
+                })?;
+                let labels = column.labels();
+                if labels.len() != n_cells {
+                    return Err(Error::invalid(
+                        path,
+                        format!("obs/{}", label.column),
+                        format!("{} rows for {n_cells} cells", labels.len()),
+                    ));
+                }
+                Ok(labels
+                    .into_iter()
+                    .map(|name| {
+                        let Some(name) = name else { return -1 };
+                        // There are fewer labels than cells, and fewer than 2³¹ of those at once.
+                        let next = i32::try_from(known.len()).unwrap_or(-1);
+                        *known.entry(name).or_insert_with_key(|name| {
+                            label.categories.push(name.clone());
+                            next
+                        })
+                    })
+                    .collect())
+            })
+            .collect()
+    }
+}
+
+/// Writes all cells of `sources`, one after the other, as token shards of `vocab`.
+///
+/// # Errors
+/// As [`ShardWriter`]; nothing is left behind then.
+pub fn write_shards<'a>(
+    sources: impl IntoIterator<Item = &'a mut dyn CellSource>,
+    vocab: &GeneVocab,
+    folder: impl AsRef<Path>,
+    options: ShardOptions,
+) -> Result<Manifest> {
+    let mut writer = ShardWriter::create(folder, vocab, options)?;
+    for source in sources {
+        writer.add_source(source)?;
+    }
+    writer.finish()
+}
+
+/// A block of a source, whose first cell is number `first` in it.
+struct Block<'a> {
+    cells: &'a Csr,
+    first: usize,
+    alignment: &'a Alignment,
+    codes: &'a [Vec<i32>],
+}
+
+type Read = Result<(usize, Csr)>;
+
+fn read(source: &mut dyn CellSource, layer: &Layer, sender: &SyncSender<Read>) {
+    let n_cells = source.summary().n_cells;
+    for first in (0..n_cells).step_by(BLOCK) {
+        let block = source.read(layer, first..n_cells.min(first + BLOCK));
+        let is_last = block.is_err();
+        if sender.send(block.map(|block| (first, block))).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+impl ShardOptions {
+    fn check(&self, folder: &Path) -> Result<()> {
+        if self.shard_cells == 0 {
+            return Err(Error::Option("0 cells a shard, expected at least 1".into()));
+        }
+        let mut seen = HashSet::from(FIXED);
+        if let Some(twice) = self.labels.iter().find(|label| !seen.insert(label)) {
+            return Err(Error::Option(format!(
+                "label column `{twice}` is asked for twice, or is a column of every shard ({})",
+                FIXED.join(", ")
+            )));
+        }
+        check_output(folder, self.overwrite)?;
+        let is_replaceable = || {
+            let is_empty =
+                std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+            is_empty || Manifest::is_in(folder)
+        };
+        if folder.symlink_metadata().is_ok() && !is_replaceable() {
+            return Err(Error::Option(format!(
+                "`{}` exists and is no folder of token shards, so it is not replaced; choose another output",
+                folder.display()
+            )));
+        }
+        Ok(())
+    }
+}
