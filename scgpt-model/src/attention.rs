@@ -11,6 +11,7 @@ use burn::{
 };
 
 pub use self::mask::AttentionMask;
+use crate::config::ScgptConfig;
 
 /// Self-attention over one packed projection of queries, keys and values.
 ///
@@ -23,7 +24,7 @@ pub use self::mask::AttentionMask;
 /// # Reference
 /// Methods, "masked attention"; `model.py`, `FlashTransformerEncoderLayer.self_attn` (`Wqkv`) and
 /// `torch.nn.MultiheadAttention` (`in_proj`). Differs: the mask is never a matrix, see
-/// [`AttentionMask`].
+/// [`AttentionMask`]; whether unknown genes skip the output projection, as there, is a choice.
 #[derive(Module, Debug)]
 pub struct MaskedAttention {
     /// `d → 3 d`: queries, then keys, then values, each split into heads.
@@ -31,15 +32,19 @@ pub struct MaskedAttention {
     /// `d → d`.
     pub out: Linear,
     n_heads: usize,
+    #[module(skip)]
+    project_unknown: bool,
 }
 
 impl MaskedAttention {
     /// A freshly initialised layer.
-    pub fn new(d_model: usize, n_heads: usize, device: &Device) -> Self {
+    pub fn new(config: &ScgptConfig, device: &Device) -> Self {
+        let d = config.d_model;
         Self {
-            qkv: LinearConfig::new(d_model, 3 * d_model).init(device),
-            out: LinearConfig::new(d_model, d_model).init(device),
-            n_heads,
+            qkv: LinearConfig::new(d, 3 * d).init(device),
+            out: LinearConfig::new(d, d).init(device),
+            n_heads: config.n_heads,
+            project_unknown: config.project_unknown,
         }
     }
 
@@ -52,7 +57,13 @@ impl MaskedAttention {
     /// # Panics
     /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
-        self.out.forward(attend(self.qkv.forward(x), self.n_heads, mask, n))
+        let context = attend(self.qkv.forward(x), self.n_heads, mask, n);
+        let projected = self.out.forward(context.clone());
+        if self.project_unknown || !mask.is_generative() {
+            return projected;
+        }
+        let is_unknown = mask.is_unknown(&context.device()).narrow(1, 0, n);
+        projected.mask_where(is_unknown.expand(context.dims()), context)
     }
 }
 

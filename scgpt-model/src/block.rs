@@ -8,7 +8,7 @@ use burn::{
 
 use crate::{
     attention::{AttentionMask, MaskedAttention},
-    config::ScgptConfig,
+    config::{NormScheme, ScgptConfig},
 };
 
 /// ```text
@@ -16,9 +16,11 @@ use crate::{
 /// x ← LN₂(x + W₂ relu(W₁ x))
 /// ```
 ///
+/// With [`NormScheme::Normed`] the norms stand before the sums.
+///
 /// # Reference
-/// `model.py`, `FlashTransformerEncoderLayer` with `norm_scheme="post"`, and
-/// `torch.nn.TransformerEncoderLayer`. Differs: none.
+/// `model.py`, `FlashTransformerEncoderLayer`, and `torch.nn.TransformerEncoderLayer`. Differs:
+/// attention probabilities are not dropped out.
 #[derive(Module, Debug)]
 pub struct Block {
     /// Tokens look at each other.
@@ -33,6 +35,8 @@ pub struct Block {
     pub norm2: LayerNorm,
     /// On both branches and inside the feed-forward layer, while training.
     pub dropout: Dropout,
+    #[module(skip)]
+    norm_scheme: NormScheme,
 }
 
 impl Block {
@@ -40,12 +44,13 @@ impl Block {
     pub fn new(config: &ScgptConfig, device: &Device) -> Self {
         let (d, f) = (config.d_model, config.d_ff);
         Self {
-            attention: MaskedAttention::new(d, config.n_heads, device),
+            attention: MaskedAttention::new(config, device),
             norm1: LayerNormConfig::new(d).init(device),
             linear1: LinearConfig::new(d, f).init(device),
             linear2: LinearConfig::new(f, d).init(device),
             norm2: LayerNormConfig::new(d).init(device),
             dropout: DropoutConfig::new(config.dropout).init(),
+            norm_scheme: config.norm_scheme,
         }
     }
 
@@ -55,10 +60,20 @@ impl Block {
     /// - x: `[b, t, d]`
     /// - output: `[b, n, d]`
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
+        let x = self.before(&self.norm1, x);
         let context = self.dropout.forward(self.attention.forward(x.clone(), mask, n));
-        let x = self.norm1.forward(x.narrow(1, 0, n) + context);
+        let x = self.after(&self.norm1, x.narrow(1, 0, n) + context);
+        let x = self.before(&self.norm2, x);
         let inner = self.dropout.forward(relu(self.linear1.forward(x.clone()))); // [b, n, f]
         let update = self.dropout.forward(self.linear2.forward(inner)); // [b, n, d]
-        self.norm2.forward(x + update)
+        self.after(&self.norm2, x + update)
+    }
+
+    fn before(&self, norm: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
+        if self.norm_scheme == NormScheme::Normed { norm.forward(x) } else { x }
+    }
+
+    fn after(&self, norm: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
+        if self.norm_scheme == NormScheme::Post { norm.forward(x) } else { x }
     }
 }

@@ -5,7 +5,8 @@ use burn::prelude::*;
 use crate::{
     attention::AttentionMask,
     config::{CellPooling, ScgptConfig},
-    scgpt::{ModelInput, Scgpt},
+    input::ModelInput,
+    scgpt::Scgpt,
 };
 
 /// Host buffers of one batch, row-major `[b, t]`, padded on the right.
@@ -96,13 +97,8 @@ impl CellEncoder {
                 leading.narrow(1, 0, 1).squeeze_dim(1)
             }
             CellPooling::Mean | CellPooling::Weighted => {
-                self.model
-                    .encode(&ModelInput {
-                        genes: self.gene_ids(rows).reshape([b, t]),
-                        values: self.value_tensor(rows),
-                        mask,
-                    })
-                    .cell
+                let genes = self.gene_ids(rows).reshape([b, t]);
+                self.model.encode(&ModelInput::new(genes, self.value_tensor(rows), mask)).cell
             }
         };
         // The device computes in f32, so the conversion cannot fail.

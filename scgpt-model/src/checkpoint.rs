@@ -2,6 +2,7 @@
 
 mod keys;
 mod load;
+mod named;
 mod save;
 mod weights;
 
@@ -13,11 +14,12 @@ use sha2::{Digest, Sha256};
 
 pub use self::{
     load::{LoadReport, Strictness},
+    named::{MapNamed, ParameterName, VisitNamed},
     save::write_model_dir,
     weights::Weights,
 };
 use crate::{
-    config::{ScgptConfig, ValueEncoding},
+    config::{GepcStyle, ScgptConfig, ValueEncoding},
     error::{Error, Result},
     scgpt::Scgpt,
 };
@@ -147,7 +149,7 @@ fn released(args: &Path, weights: &Weights) -> Result<(ScgptConfig, Preprocess)>
     let (mut config, preprocess) = ScgptConfig::from_reference(args, vocab_size)?;
     // Which heads were saved, and how many value bins, are facts of the file, not of the flags of
     // a past training run.
-    config.gepc = weights.shape(keys::GEPC_HEAD).is_some();
+    config.gepc = weights.shape(keys::GEPC_HEAD).is_some().then(GepcStyle::default);
     config.unknown_flag = weights.shape(keys::UNKNOWN_FLAG).is_some();
     if let ValueEncoding::Binned { n_inputs } = &mut config.value_encoding
         && let Some(&[rows, _]) = weights.shape(keys::VALUE_TABLE)

@@ -1,61 +1,22 @@
 //! [`ScgptConfig`]: the switches of the network, validated once.
 
+mod choices;
 mod reference;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::choices::{
+    Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
+    ValueEncoding,
+};
 use crate::error::{Error, Result};
-
-/// How a value becomes part of a token's embedding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ValueEncoding {
-    /// A small network on the value: `LN(W₂ relu(W₁ min(x, 512)))`.
-    #[default]
-    Continuous,
-    /// A table with one row per value bin.
-    Binned {
-        /// Rows of the table: bins plus one for padding and one for hidden values.
-        n_inputs: usize,
-    },
-    /// The value scales the gene embedding.
-    Scaling,
-}
-
-/// How token states become one cell embedding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CellPooling {
-    /// The state of the `<cls>` token.
-    #[default]
-    Cls,
-    /// The mean over tokens.
-    Mean,
-    /// The sum over tokens weighted by their values, scaled to unit length.
-    Weighted,
-}
-
-/// What padded positions contribute to [`CellPooling::Mean`] and [`CellPooling::Weighted`].
-///
-/// The reference lets padding into both, with states that depend on the attention library it
-/// ran on; the two variants that reproduce it exist for parity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PaddedStates {
-    /// Nothing: a cell embedding does not depend on the batch it was in.
-    #[default]
-    Excluded,
-    /// Reference, packed layout: the attention context of a padded query is zero.
-    PackedLayout,
-    /// Reference, plain layout in evaluation mode: the final state of a padded token is zero.
-    PlainLayout,
-}
 
 /// The shape and the switches of one network.
 ///
 /// # Reference
-/// `TransformerModel.__init__` and the keys of a released `args.json`. Differs: one type instead
-/// of twenty positional knobs; what a switch needs is part of its variant.
+/// `TransformerModel`, `MultiOmicTransformerModel`, `TransformerGenerator` and the keys of a
+/// released `args.json`. Differs: one type instead of three classes with twenty positional knobs;
+/// what a switch needs is part of its variant; combinations that fail there work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScgptConfig {
@@ -90,12 +51,61 @@ pub struct ScgptConfig {
     /// What padding contributes to pooling.
     #[serde(default)]
     pub padded_states: PaddedStates,
-    /// Whether the network predicts expression from the cell embedding (GEPC, inner product).
+    /// Where the norms of a block stand.
     #[serde(default)]
-    pub gepc: bool,
+    pub norm_scheme: NormScheme,
+    /// How the network predicts expression from token states (GEP).
+    #[serde(default)]
+    pub gep: GepStyle,
+    /// How it predicts expression from the cell embedding (GEPC), if it does.
+    #[serde(default)]
+    pub gepc: Option<GepcStyle>,
+    /// Whether both also predict the probability that a gene is expressed at all.
+    #[serde(default)]
+    pub zero_probability: bool,
     /// Whether the network has the embedding that marks unknown genes.
     #[serde(default)]
     pub unknown_flag: bool,
+    /// Whether unknown genes pass through the output projection of attention. Released models
+    /// were most likely trained without (their other tokens do).
+    #[serde(default = "ScgptConfig::default_project_unknown")]
+    pub project_unknown: bool,
+    /// Batch labels the expression heads are told of; 0 for none.
+    #[serde(default)]
+    pub n_batches: usize,
+    /// Modality tokens (padding and `<cls>` included) the expression heads are told of; 0 for none.
+    #[serde(default)]
+    pub n_modalities: usize,
+    /// The modality token of padding, whose vector does not learn.
+    #[serde(default)]
+    pub pad_modality: Option<usize>,
+    /// Whether the gene queries of the GEPC head see batch and modality too.
+    #[serde(default)]
+    pub context_in_query: bool,
+    /// Perturbation flags that are added to the tokens; 0 for none.
+    #[serde(default)]
+    pub n_perturbation_flags: usize,
+    /// The flag whose vector does not learn.
+    #[serde(default)]
+    pub pad_perturbation_flag: Option<usize>,
+    /// Batch normalisation of the token embeddings.
+    #[serde(default)]
+    pub input_norm: InputNorm,
+    /// Batch labels that the input norm and the adversarial head (DAR) tell apart.
+    #[serde(default)]
+    pub n_domains: usize,
+    /// Whether the network has the head that tells batches apart behind a reversed gradient (DAR).
+    #[serde(default)]
+    pub dar: bool,
+    /// Classes of the class head; 0 for none.
+    #[serde(default)]
+    pub n_classes: usize,
+    /// Linear layers of the class head.
+    #[serde(default = "ScgptConfig::default_class_layers")]
+    pub n_class_layers: usize,
+    /// The gene token of padding, whose vector does not learn.
+    #[serde(default)]
+    pub pad_token: Option<usize>,
 }
 
 impl ScgptConfig {
@@ -114,8 +124,24 @@ impl ScgptConfig {
             value_encoding: ValueEncoding::default(),
             cell_pooling: CellPooling::default(),
             padded_states: PaddedStates::default(),
-            gepc: true,
+            norm_scheme: NormScheme::default(),
+            gep: GepStyle::default(),
+            gepc: Some(GepcStyle::default()),
+            zero_probability: false,
             unknown_flag: true,
+            project_unknown: Self::default_project_unknown(),
+            n_batches: 0,
+            n_modalities: 0,
+            pad_modality: None,
+            context_in_query: false,
+            n_perturbation_flags: 0,
+            pad_perturbation_flag: None,
+            input_norm: InputNorm::default(),
+            n_domains: 0,
+            dar: false,
+            n_classes: 0,
+            n_class_layers: Self::default_class_layers(),
+            pad_token: None,
         }
     }
 
@@ -167,12 +193,71 @@ impl ScgptConfig {
                 ));
             }
         }
+        self.validate_conditions(&mut problems);
         if problems.is_empty() { Ok(()) } else { Err(Error::Config { path: None, problems }) }
+    }
+
+    /// Checks the switches of condition tokens and heads.
+    fn validate_conditions(&self, problems: &mut Vec<String>) {
+        const MOST: usize = 1 << 20;
+        for (field, value) in [
+            ("n_batches", self.n_batches),
+            ("n_modalities", self.n_modalities),
+            ("n_perturbation_flags", self.n_perturbation_flags),
+            ("n_domains", self.n_domains),
+            ("n_classes", self.n_classes),
+            ("n_class_layers", self.n_class_layers),
+        ] {
+            if value > MOST {
+                problems.push(format!("`{field}` is {value}, expected at most {MOST}"));
+            }
+        }
+        for (field, row, rows_field, rows) in [
+            ("pad_token", self.pad_token, "vocab_size", self.vocab_size),
+            ("pad_modality", self.pad_modality, "n_modalities", self.n_modalities),
+            (
+                "pad_perturbation_flag",
+                self.pad_perturbation_flag,
+                "n_perturbation_flags",
+                self.n_perturbation_flags,
+            ),
+        ] {
+            if let Some(row) = row.filter(|&row| row >= rows) {
+                problems.push(format!(
+                    "`{field}` is {row}, expected less than `{rows_field}` ({rows})"
+                ));
+            }
+        }
+        if self.n_classes > 0 && self.n_class_layers == 0 {
+            problems.push("`n_class_layers` is 0, but `n_classes` asks for a class head".into());
+        }
+        if self.n_domains == 0 && (self.dar || self.input_norm == InputNorm::DomainSpecific) {
+            problems.push("`n_domains` is 0, but `dar` or `input_norm` needs batch labels".into());
+        }
+        if self.zero_probability && matches!(self.gepc, Some(GepcStyle::Concat | GepcStyle::Sum)) {
+            problems.push(
+                "`gepc` is concat or sum, which have no `zero_probability`: choose inner_product"
+                    .into(),
+            );
+        }
+    }
+
+    /// Whether the expression heads are told of batches or modalities.
+    pub fn has_context(&self) -> bool {
+        self.n_batches > 0 || self.n_modalities > 0
     }
 
     /// Width of one attention head.
     pub fn head_width(&self) -> usize {
         self.d_model / self.n_heads
+    }
+
+    fn default_project_unknown() -> bool {
+        true
+    }
+
+    fn default_class_layers() -> usize {
+        3
     }
 
     fn default_n_bins() -> usize {

@@ -1,7 +1,30 @@
-//! The two expression heads. They live here, not with the tasks, because pre-training,
-//! generation and every released checkpoint have them.
+//! Token states and cell embeddings → what tasks ask for.
 
+mod affine;
+mod class;
+mod dar;
 mod gep;
 mod gepc;
 
-pub use self::{gep::GepHead, gepc::GepcHead};
+use burn::prelude::*;
+
+pub use self::{
+    affine::AffineHead,
+    class::{ClassHead, ClassLayer},
+    dar::DarHead,
+    gep::{Decoder, GepHead},
+    gepc::{GepcHead, InnerProduct, QueryNetwork},
+};
+
+/// Predicted expression.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    /// `[b, t]`, in the unit of the training values.
+    pub value: Tensor<2>,
+    /// Probability that the gene is expressed at all, `[b, t]`, if the head predicts it.
+    ///
+    /// # Reference
+    /// `mlm_zero_probs`, `mvc_zero_probs`. Differs: the name; there, too, it is the probability
+    /// of a value that is *not* zero.
+    pub nonzero: Option<Tensor<2>>,
+}

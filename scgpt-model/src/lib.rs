@@ -27,10 +27,12 @@ mod block;
 mod cell_encoder;
 mod checkpoint;
 mod config;
+mod domain_norm;
 mod embed;
 mod encoder;
 mod error;
 mod head;
+mod input;
 mod pool;
 mod scgpt;
 
@@ -38,11 +40,25 @@ pub use crate::{
     attention::{AttentionMask, MaskedAttention, attend},
     block::Block,
     cell_encoder::{CellEncoder, TokenRows},
-    checkpoint::{LoadReport, ModelDir, Preprocess, Strictness, Weights, write_model_dir},
-    config::{CellPooling, PaddedStates, ScgptConfig, ValueEncoding},
-    embed::{BinnedValues, ContinuousValues, GeneEncoder, ValueEncoder},
+    checkpoint::{
+        LoadReport, MapNamed, ModelDir, ParameterName, Preprocess, Strictness, VisitNamed, Weights,
+        write_model_dir,
+    },
+    config::{
+        Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
+        ScgptConfig, ValueEncoding,
+    },
+    domain_norm::{ChannelNorm, DomainNorm},
+    embed::{
+        BinnedValues, ConditionEncoder, ContinuousValues, GeneEncoder, PerturbationEncoder,
+        ValueEncoder,
+    },
     encoder::Encoder,
     error::{Error, Result},
-    head::{GepHead, GepcHead},
-    scgpt::{Encoded, ModelInput, Scgpt},
+    head::{
+        AffineHead, ClassHead, ClassLayer, DarHead, Decoder, Expression, GepHead, GepcHead,
+        InnerProduct, QueryNetwork,
+    },
+    input::{Conditions, ModelInput},
+    scgpt::{Context, Encoded, Gep, Scgpt},
 };

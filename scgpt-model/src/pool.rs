@@ -12,7 +12,7 @@ impl CellPooling {
     ///
     /// # Shapes
     /// - hidden: `[b, t, d]`
-    /// - values: `[b, t]`
+    /// - values: `[b, t]`; only the weighted sum needs them
     /// - output: `[b, d]`
     ///
     /// # Reference
@@ -21,7 +21,7 @@ impl CellPooling {
     pub fn pool(
         self,
         hidden: Tensor<3>,
-        values: Tensor<2>,
+        values: Option<Tensor<2>>,
         mask: &AttentionMask,
         padded: PaddedStates,
     ) -> Tensor<2> {
@@ -40,6 +40,7 @@ impl CellPooling {
                 ((hidden * is_used).sum_dim(1) / n_tokens).squeeze_dim(1)
             }
             Self::Weighted => {
+                let values = values.unwrap_or_else(|| Tensor::zeros([b, t], &device));
                 let weights = values.unsqueeze_dim::<3>(2) * is_used; // [b, t, 1]
                 let sum: Tensor<2> = (hidden * weights).sum_dim(1).squeeze_dim(1);
                 let length = sum.clone().square().sum_dim(1).sqrt().clamp_min(1e-12); // [b, 1]

@@ -7,23 +7,14 @@ use burn::{
 
 use crate::{
     attention::AttentionMask,
-    config::{CellPooling, PaddedStates, ScgptConfig},
-    embed::{GeneEncoder, ValueEncoder},
+    config::{CellPooling, GepStyle, PaddedStates, ScgptConfig},
+    domain_norm::DomainNorm,
+    embed::{ConditionEncoder, GeneEncoder, PerturbationEncoder, ValueEncoder},
     encoder::Encoder,
     error::Result,
-    head::{GepHead, GepcHead},
+    head::{AffineHead, ClassHead, DarHead, Expression, GepHead, GepcHead},
+    input::{Conditions, ModelInput},
 };
-
-/// The tensors of one forward pass.
-#[derive(Clone, Debug)]
-pub struct ModelInput {
-    /// Gene tokens, `<cls>` first, `[b, t]`.
-    pub genes: Tensor<2, Int>,
-    /// Values, `[b, t]`.
-    pub values: Tensor<2>,
-    /// Who sees whom.
-    pub mask: AttentionMask,
-}
 
 /// What the encoder makes of the tokens.
 #[derive(Clone, Debug)]
@@ -34,31 +25,69 @@ pub struct Encoded {
     pub hidden: Tensor<3>,
     /// Cell embeddings, `[b, d]`.
     pub cell: Tensor<2>,
+    /// Batch and modality vectors, if the network has any.
+    pub context: Option<Context>,
+    /// The input values, `[b, t]`.
+    pub values: Option<Tensor<2>>,
 }
 
-/// The network.
+/// Vectors of batch and modality, which join after the transformer.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// `[b, t, d]`.
+    pub tokens: Tensor<3>,
+    /// `[b, d]`.
+    pub cell: Tensor<2>,
+}
+
+/// How tokens become expression.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a network has one")]
+pub enum Gep {
+    /// A number.
+    Direct(GepHead),
+    /// A change of the input value.
+    Affine(AffineHead),
+}
+
+/// The network. Parts that its configuration leaves out are `None`.
 ///
 /// # Reference
-/// Cui et al., *scGPT*, Nature Methods 2024; `model.py`, `TransformerModel`. Differs: task heads
-/// live with their tasks.
+/// Cui et al., *scGPT*, Nature Methods 2024; `model.py`, `TransformerModel`;
+/// `multiomic_model.py`, `MultiOmicTransformerModel`; `generation_model.py`,
+/// `TransformerGenerator`. Differs: one network; attention probabilities are not dropped out.
 #[derive(Module, Debug)]
 pub struct Scgpt {
     /// Gene token → vector.
     pub genes: GeneEncoder,
     /// Value → vector; none if values scale the gene vector.
     pub values: Option<ValueEncoder>,
-    /// The transformer.
-    pub encoder: Encoder,
-    /// Expression from token states.
-    pub gep: GepHead,
-    /// Expression from the cell embedding.
-    pub gepc: Option<GepcHead>,
+    /// Perturbation flag → vector.
+    pub perturbations: Option<PerturbationEncoder>,
     /// Added to unknown genes in place of a value; row 1 is used, row 0 never.
     pub unknown_flag: Option<Embedding>,
+    /// Batch normalisation of the tokens.
+    pub input_norm: Option<DomainNorm>,
+    /// The transformer.
+    pub encoder: Encoder,
+    /// Batch label → vector.
+    pub batches: Option<ConditionEncoder>,
+    /// Modality → vector.
+    pub modalities: Option<ConditionEncoder>,
+    /// Expression from token states.
+    pub gep: Gep,
+    /// Expression from the cell embedding.
+    pub gepc: Option<GepcHead>,
+    /// Classes of cells.
+    pub class: Option<ClassHead>,
+    /// Batches of cells, adversarially.
+    pub dar: Option<DarHead>,
     #[module(skip)]
     pooling: CellPooling,
     #[module(skip)]
     padded_states: PaddedStates,
+    #[module(skip)]
+    context_in_query: bool,
 }
 
 impl ScgptConfig {
@@ -68,17 +97,39 @@ impl ScgptConfig {
     /// What [`validate`](Self::validate) reports.
     pub fn init(&self, device: &Device) -> Result<Scgpt> {
         self.validate()?;
+        let d = self.d_model;
+        let d_in = if self.has_context() { 2 * d } else { d };
+        let gep = match self.gep {
+            GepStyle::Direct => Gep::Direct(GepHead::new(d_in, d, self.zero_probability, device)),
+            GepStyle::Affine { activation, adaptive_bias } => Gep::Affine(AffineHead::new(
+                d_in,
+                d,
+                self.zero_probability,
+                (activation, adaptive_bias),
+                device,
+            )),
+        };
+        let conditions =
+            |n: usize, held| (n > 0).then(|| ConditionEncoder::new(n, d, held, device));
+        let flags = self.n_perturbation_flags;
         Ok(Scgpt {
             genes: GeneEncoder::new(self, device),
             values: ValueEncoder::new(self, device),
+            perturbations: (flags > 0)
+                .then(|| PerturbationEncoder::new(flags, d, self.pad_perturbation_flag, device)),
+            unknown_flag: self.unknown_flag.then(|| EmbeddingConfig::new(2, d).init(device)),
+            input_norm: DomainNorm::new(self, device),
             encoder: Encoder::new(self, device),
-            gep: GepHead::new(self.d_model, device),
-            gepc: self.gepc.then(|| GepcHead::new(self.d_model, device)),
-            unknown_flag: self
-                .unknown_flag
-                .then(|| EmbeddingConfig::new(2, self.d_model).init(device)),
+            batches: conditions(self.n_batches, None),
+            modalities: conditions(self.n_modalities, self.pad_modality),
+            gep,
+            gepc: GepcHead::new(self, device),
+            class: (self.n_classes > 0)
+                .then(|| ClassHead::new(d, self.n_classes, self.n_class_layers, device)),
+            dar: self.dar.then(|| DarHead::new(d, self.n_domains, device)),
             pooling: self.cell_pooling,
             padded_states: self.padded_states,
+            context_in_query: self.context_in_query,
         })
     }
 }
@@ -87,40 +138,157 @@ impl Scgpt {
     /// Token states and cell embeddings.
     ///
     /// # Panics
-    /// If the tensors and the mask of `input` differ in `[b, t]`.
+    /// If the tensors and the mask of `input` differ in `[b, t]`, if a gene is unknown and the
+    /// network has no flag for that, or if a condition of the network is missing.
     pub fn encode(&self, input: &ModelInput) -> Encoded {
         let genes = self.genes.forward(input.genes.clone());
-        let tokens = match &self.values {
-            Some(encoder) => genes.clone() + encoder.forward(input.values.clone()),
-            None => genes.clone() * input.values.clone().unsqueeze_dim(2),
+        let device = genes.device();
+        let tokens = self.tokens(genes.clone(), input);
+        // In training mode, the reference's plain layout lets padded queries attend.
+        let is_plain = self.padded_states == PaddedStates::PlainLayout;
+        let mut hidden = if is_plain && device.is_autodiff() {
+            self.encoder.forward(tokens, &input.mask.clone().with_attending_padding())
+        } else {
+            self.encoder.forward(tokens, &input.mask)
         };
-        let mut hidden = self.encoder.forward(tokens, &input.mask);
-        if self.padded_states == PaddedStates::PlainLayout {
-            let is_used = input.mask.is_used(&hidden.device());
-            hidden = hidden * is_used;
+        if is_plain && !device.is_autodiff() {
+            hidden = hidden * input.mask.is_used(&device);
         }
-        let cell = self.pooling.pool(
-            hidden.clone(),
-            input.values.clone(),
-            &input.mask,
-            self.padded_states,
-        );
-        Encoded { genes, hidden, cell }
+        let cell = self.pool(hidden.clone(), input);
+        Encoded { genes, hidden, cell, context: self.context(input), values: input.values.clone() }
     }
 
-    /// Expression from token states (GEP), `[b, t]`.
-    pub fn predict(&self, encoded: &Encoded) -> Tensor<2> {
-        self.gep.forward(encoded.hidden.clone())
+    /// Expression from token states (GEP).
+    ///
+    /// # Panics
+    /// If the head is affine and the input had no values.
+    pub fn predict(&self, encoded: &Encoded) -> Expression {
+        let hidden = match &encoded.context {
+            Some(context) => Tensor::cat(vec![encoded.hidden.clone(), context.tokens.clone()], 2),
+            None => encoded.hidden.clone(),
+        };
+        match &self.gep {
+            Gep::Direct(head) => head.forward(hidden),
+            Gep::Affine(head) => head.forward(hidden, required(&encoded.values, "values")),
+        }
     }
 
-    /// Expression from the cell embedding (GEPC), `[b, t]`; none without that head.
-    pub fn predict_from_cell(&self, encoded: &Encoded) -> Option<Tensor<2>> {
+    /// Expression from the cell embedding (GEPC); none without that head.
+    pub fn predict_from_cell(&self, encoded: &Encoded) -> Option<Expression> {
         let head = self.gepc.as_ref()?;
-        Some(head.forward(encoded.cell.clone(), encoded.genes.clone()))
+        let (mut cell, mut genes) = (encoded.cell.clone(), encoded.genes.clone());
+        if let Some(context) = &encoded.context {
+            cell = Tensor::cat(vec![cell, context.cell.clone()], 1);
+            if self.context_in_query {
+                genes = Tensor::cat(vec![genes, context.tokens.clone()], 2);
+            }
+        }
+        Some(head.forward(cell, genes))
+    }
+
+    /// Logits of the classes, `[b, y]`; none without that head.
+    pub fn classify(&self, encoded: &Encoded) -> Option<Tensor<2>> {
+        Some(self.class.as_ref()?.forward(encoded.cell.clone()))
+    }
+
+    /// Logits of the batches, `[b, domains]`, whose gradient reaches the encoder reversed (DAR);
+    /// none without that head.
+    pub fn tell_batches(&self, encoded: &Encoded) -> Option<Tensor<2>> {
+        Some(self.dar.as_ref()?.forward(encoded.cell.clone()))
     }
 
     /// How this network pools.
     pub fn pooling(&self) -> CellPooling {
         self.pooling
     }
+
+    /// The encoder's input, `[b, t, d]`.
+    fn tokens(&self, genes: Tensor<3>, input: &ModelInput) -> Tensor<3> {
+        let Conditions { perturbations, domain, prompt, .. } = &input.conditions;
+        let ([_, t, _], device) = (genes.dims(), genes.device());
+        let mut tokens = match (&self.values, &input.values) {
+            (Some(encoder), Some(values)) => {
+                self.with_values(genes, encoder.forward(values.clone()), &input.mask)
+            }
+            (None, Some(values)) => genes * values.clone().unsqueeze_dim(2),
+            (_, None) => genes,
+        };
+        if let Some(encoder) = &self.perturbations {
+            tokens = tokens + encoder.forward(required(perturbations, "perturbation flags"));
+        }
+        if let Some(norm) = &self.input_norm {
+            tokens = norm.forward(tokens, &self.parts(&input.mask, &device), *domain);
+        }
+        if let Some(prompt) = prompt {
+            let rest = tokens.narrow(1, 1, t - 1);
+            tokens = Tensor::cat(vec![prompt.clone().unsqueeze_dim(1), rest], 1);
+        }
+        tokens
+    }
+
+    /// Adds value vectors to known genes and the flag to unknown ones.
+    fn with_values(&self, genes: Tensor<3>, values: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
+        if !mask.is_generative() {
+            return genes + values;
+        }
+        let device = genes.device();
+        let shape = genes.dims();
+        let flag = required(&self.unknown_flag, "an embedding of unknown genes");
+        let flag = flag.weight.val().narrow(0, 1, 1).unsqueeze_dim::<3>(0).expand(shape);
+        genes + values.mask_where(mask.is_unknown(&device).expand(shape), flag)
+    }
+
+    /// Tokens that are normalised together.
+    fn parts(&self, mask: &AttentionMask, device: &Device) -> Vec<Tensor<3>> {
+        let is_used = match self.padded_states {
+            PaddedStates::Excluded => Some(mask.is_used(device)),
+            PaddedStates::PackedLayout | PaddedStates::PlainLayout => None,
+        };
+        if !mask.is_generative() {
+            return is_used.into_iter().collect();
+        }
+        let unknown = mask.is_unknown(device);
+        [unknown.clone().bool_not().float(), unknown.float()]
+            .map(|part| match &is_used {
+                Some(is_used) => part * is_used.clone(),
+                None => part,
+            })
+            .into()
+    }
+
+    fn pool(&self, tokens: Tensor<3>, input: &ModelInput) -> Tensor<2> {
+        self.pooling.pool(tokens, input.values.clone(), &input.mask, self.padded_states)
+    }
+
+    fn context(&self, input: &ModelInput) -> Option<Context> {
+        let batches = self.batches.as_ref().map(|encoder| {
+            let labels = required(&input.conditions.batches, "batch labels");
+            encoder.forward(labels.unsqueeze_dim(1)) // [b, 1, d]
+        });
+        let modalities = self.modalities.as_ref().map(|encoder| {
+            encoder.forward(required(&input.conditions.modalities, "modality tokens"))
+        });
+        let [b, t] = input.genes.dims();
+        Some(match (batches, modalities) {
+            (None, None) => return None,
+            (Some(batches), None) => {
+                let d = batches.dims()[2];
+                let cell = batches.clone().squeeze_dim(1);
+                Context { tokens: batches.expand([b, t, d]), cell }
+            }
+            (None, Some(modalities)) => {
+                Context { cell: self.pool(modalities.clone(), input), tokens: modalities }
+            }
+            (Some(batches), Some(modalities)) => {
+                let cell = self.pool(modalities.clone(), input) + batches.clone().squeeze_dim(1);
+                Context { tokens: modalities + batches, cell }
+            }
+        })
+    }
+}
+
+/// A part of the input that the network was made for.
+#[allow(clippy::panic, reason = "documented: a caller's mistake, like a wrong shape")]
+fn required<T: Clone>(part: &Option<T>, what: &str) -> T {
+    part.clone().unwrap_or_else(|| panic!("this network needs {what}"))
 }

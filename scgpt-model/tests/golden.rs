@@ -7,130 +7,232 @@
     reason = "a test fails by panicking"
 )]
 
+mod reference;
+
 use std::path::Path;
 
 use burn::prelude::*;
+use reference::{at_used, generative_input, host, ints, order, side_by_side};
 use scgpt_fixtures::{Case, Tensors, assert_close, cases};
 use scgpt_model::{
-    AttentionMask, CellEncoder, CellPooling, Encoded, Error, ModelDir, ModelInput, PaddedStates,
-    Scgpt, ScgptConfig, Strictness, TokenRows, ValueEncoding, Weights,
+    CellEncoder, CellPooling, Conditions, Encoded, Error, ModelDir, ModelInput, PaddedStates,
+    Scgpt, ScgptConfig, Strictness, TokenRows, Weights,
 };
 
 fn input(tensors: &Tensors) -> ModelInput {
-    let device = Device::flex();
-    let shape: [usize; 2] = tensors.shape("gene_ids").try_into().unwrap();
-    let lengths =
-        tensors.i64("lens").iter().map(|&length| usize::try_from(length).unwrap()).collect();
-    ModelInput {
-        genes: Tensor::from_data(TensorData::new(tensors.i64("gene_ids"), shape), &device),
-        values: Tensor::from_data(TensorData::new(tensors.f32("values"), shape), &device),
-        mask: AttentionMask::padding(lengths, shape[1]),
-    }
-}
-
-fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().unwrap()
-}
-
-/// The configuration of a `forward_*` case, or none if it needs switches of later tasks.
-fn config(case: &Case) -> Option<ScgptConfig> {
-    let config = &case.json["config"];
-    let on = |key: &str| config[key].as_bool().unwrap_or(!config[key].is_null());
-    let needs_more =
-        ["do_dab", "use_batch_labels", "domain_spec_batchnorm", "explicit_zero_prob", "pre_norm"];
-    if case.json["kind"] != "transformer_model" || needs_more.iter().any(|key| on(key)) {
-        return None;
-    }
-    let count = |key: &str| usize::try_from(config[key].as_u64().unwrap()).unwrap();
-    let is_inner_product =
-        config["mvc_decoder_style"].as_str().unwrap().starts_with("inner product");
-    #[allow(clippy::cast_possible_truncation, reason = "the model computes in f32")]
-    let number = |value: &serde_json::Value| value.as_f64().unwrap() as f32;
-    Some(ScgptConfig {
-        d_model: count("d_model"),
-        n_heads: count("nhead"),
-        d_ff: count("d_hid"),
-        n_layers: count("nlayers"),
-        n_bins: count("n_input_bins"),
-        pad_value: number(&config["pad_value"]),
-        mask_value: number(&case.json["mask_value"]),
-        value_encoding: match config["input_emb_style"].as_str().unwrap() {
-            "continuous" => ValueEncoding::Continuous,
-            "category" => ValueEncoding::Binned { n_inputs: count("n_input_bins") },
-            "scaling" => ValueEncoding::Scaling,
-            other => panic!("{}: input_emb_style {other}", case.name),
-        },
-        cell_pooling: match config["cell_emb_style"].as_str().unwrap() {
-            "cls" => CellPooling::Cls,
-            "avg-pool" => CellPooling::Mean,
-            "w-pool" => CellPooling::Weighted,
-            other => panic!("{}: cell_emb_style {other}", case.name),
-        },
-        padded_states: match case.json["backend"].as_str().unwrap() {
-            "flash" => PaddedStates::PackedLayout,
-            "plain" => PaddedStates::PlainLayout,
-            other => panic!("{}: backend {other}", case.name),
-        },
-        gepc: is_inner_product && config["do_mvc"] == true,
-        unknown_flag: false,
-        ..ScgptConfig::new(count("ntoken"))
-    })
+    let shape = tensors.shape("gene_ids");
+    let lengths = reference::counts(&tensors.i64("lens"));
+    ModelInput::new(
+        ints(tensors, "gene_ids", &Device::flex()),
+        reference::floats(tensors, "values", &Device::flex()),
+        scgpt_model::AttentionMask::padding(lengths, shape[1]),
+    )
 }
 
 fn check(name: &str, model: &Scgpt, encoded: &Encoded, expected: &Tensors, tolerance: [f64; 2]) {
-    assert_close(
-        &format!("{name} transformer_output"),
-        &host(encoded.hidden.clone()),
-        expected.f64("transformer_output"),
-        tolerance,
-    );
-    assert_close(
-        &format!("{name} cell_emb"),
-        &host(encoded.cell.clone()),
-        expected.f64("cell_emb"),
-        tolerance,
-    );
-    assert_close(
-        &format!("{name} mlm_output"),
-        &host(model.predict(encoded)),
-        expected.f64("mlm_output"),
-        tolerance,
-    );
-    if let Some(prediction) = model.predict_from_cell(encoded) {
-        assert_close(
-            &format!("{name} mvc_output"),
-            &host(prediction),
-            expected.f64("mvc_output"),
-            tolerance,
-        );
+    let close = |key: &str, actual: Vec<f32>| {
+        assert_close(&format!("{name} {key}"), &actual, expected.f64(key), tolerance);
+    };
+    if expected.has("transformer_output") {
+        close("transformer_output", host(encoded.hidden.clone()));
+        close("cell_emb", host(encoded.cell.clone()));
+    }
+    let by_token = model.predict(encoded);
+    close("mlm_output", host(by_token.value));
+    assert_eq!(by_token.nonzero.is_some(), expected.has("mlm_zero_probs"), "{name}");
+    if let Some(probability) = by_token.nonzero {
+        close("mlm_zero_probs", host(probability));
+    }
+    let by_cell = model.predict_from_cell(encoded);
+    if let Some(by_cell) = by_cell {
+        close("mvc_output", host(by_cell.value));
+        if let Some(probability) = by_cell.nonzero {
+            close("mvc_zero_probs", host(probability));
+        }
+    }
+    if let Some(classes) = model.classify(encoded)
+        && expected.has("cls_output")
+    {
+        close("cls_output", host(classes));
+    }
+    if let Some(batches) = model.tell_batches(encoded) {
+        close("dab_output", host(batches));
     }
 }
 
 #[test]
 fn golden_forward() {
-    for case in cases(|case| config(case).is_some()) {
-        let config = config(&case).unwrap();
-        // The class head and other expression decoders of the file belong to later tasks.
-        let weights = Weights::open(&case.path.join("params.safetensors")).unwrap();
-        let (model, report) = weights.load(&config, &Device::flex(), Strictness::Partial).unwrap();
-        assert!(
-            report.missing.is_empty() && report.mismatched.is_empty(),
-            "{}: {report:?}",
-            case.name
-        );
-        assert!(
-            report.unused.iter().all(|key| key.starts_with("mvc_decoder.")),
-            "{}: {report:?}",
-            case.name
-        );
+    let kinds = ["transformer_model", "multiomic_model", "perturbation_generator"];
+    let is_forward = |case: &Case| kinds.iter().any(|&kind| case.json["kind"] == kind);
+    for case in cases(|case| is_forward(case) && case.path.join("eval.safetensors").exists()) {
+        let device = Device::flex();
+        let (model, config) = reference::model(&case, "params.safetensors", &device);
         let (inputs, expected) =
             (case.tensors("inputs.safetensors"), case.tensors("eval.safetensors"));
-        let encoded = model.encode(&input(&inputs));
+        let encoded = model.encode(&reference::input(&case, &inputs, &device));
         check(&case.name, &model, &encoded, &expected, case.tolerance());
-        if config.cell_pooling == CellPooling::Cls {
+        let is_plain = !config.has_context()
+            && model.input_norm.is_none()
+            && model.perturbations.is_none()
+            && config.cell_pooling == CellPooling::Cls;
+        if is_plain {
             check_cell_encoder(&case.name, model, &config, &inputs, &expected, case.tolerance());
         }
     }
+}
+
+/// Expression of every gene of a data set, or of those that some cell expresses.
+#[test]
+fn golden_perturbation_of_all_genes() {
+    for case in cases(|case| case.json["kind"] == "perturbation_generator") {
+        if !case.path.join("eval.safetensors").exists() {
+            continue;
+        }
+        let device = Device::flex();
+        let (model, _) = reference::model(&case, "params.safetensors", &device);
+        let inputs = case.tensors("inputs.safetensors");
+        let expected = case.tensors("eval.safetensors");
+        let [b, g]: [usize; 2] = inputs.shape("dataset_values").try_into().unwrap();
+        let values = inputs.f32("dataset_values");
+        let flags = inputs.i64("dataset_pert_flags");
+        let tokens = inputs.i64("dataset_gene_ids");
+        let expressed: Vec<usize> =
+            (0..g).filter(|&gene| (0..b).any(|cell| values[cell * g + gene] != 0.0)).collect();
+        for (key, genes) in [
+            ("pred_perturb_all", (0..g).collect::<Vec<_>>()),
+            ("pred_perturb_batch_wise", expressed),
+        ] {
+            let n = genes.len();
+            let rows = |at: &dyn Fn(usize, usize) -> i64| -> Tensor<2, Int> {
+                let data: Vec<i64> =
+                    (0..b).flat_map(|cell| genes.iter().map(move |&gene| at(cell, gene))).collect();
+                Tensor::from_data(TensorData::new(data, [b, n]), &device)
+            };
+            let chosen: Vec<f32> = (0..b)
+                .flat_map(|cell| {
+                    genes.iter().map(|&gene| values[cell * g + gene]).collect::<Vec<_>>()
+                })
+                .collect();
+            let input = ModelInput {
+                conditions: Conditions {
+                    perturbations: Some(rows(&|cell, gene| flags[cell * g + gene])),
+                    ..Conditions::default()
+                },
+                ..ModelInput::new(
+                    rows(&|_, gene| tokens[gene]),
+                    Tensor::from_data(TensorData::new(chosen, [b, n]), &device),
+                    scgpt_model::AttentionMask::padding(vec![n; b], n),
+                )
+            };
+            let predicted = host(model.predict(&model.encode(&input)).value);
+            let mut all = vec![0.0; b * g];
+            for cell in 0..b {
+                for (index, &gene) in genes.iter().enumerate() {
+                    all[cell * g + gene] = predicted[cell * n + index];
+                }
+            }
+            assert_close(
+                &format!("{} {key}", case.name),
+                &all,
+                expected.f64(key),
+                case.tolerance(),
+            );
+        }
+    }
+}
+
+/// Expression from a cell embedding in the place of `<cls>`.
+#[test]
+fn golden_cell_prompt() {
+    for case in cases(|case| case.path.join("generate.safetensors").exists()) {
+        let device = Device::flex();
+        let (mut model, _) = reference::model(&case, "params.safetensors", &device);
+        let inputs = case.tensors("inputs.safetensors");
+        let expected = case.tensors("generate.safetensors");
+        // This part was computed after a training step had moved the running statistics.
+        if case.path.join("buffers_after_train_step.safetensors").exists() {
+            reference::set_statistics(&mut model, &case);
+        }
+        let mut input = reference::input(&case, &inputs, &device);
+        input.conditions.prompt = Some(reference::floats(&expected, "cell_emb", &device));
+        let no_mask = {
+            let [b, t] = input.genes.dims();
+            scgpt_model::AttentionMask::padding(vec![t; b], t)
+        };
+        let without = ModelInput { values: None, ..input.clone() };
+        let without_mask = ModelInput { mask: no_mask, ..without.clone() };
+        for (key, input) in [
+            ("with_values", &input),
+            ("without_values", &without),
+            ("without_values_no_mask", &without_mask),
+        ] {
+            let predicted = host(model.predict(&model.encode(input)).value);
+            let what = format!("{} {key}", case.name);
+            assert_close(&what, &predicted, expected.f64(key), case.tolerance());
+        }
+    }
+}
+
+#[test]
+fn golden_generative() {
+    for case in cases(|case| case.json["kind"] == "generative_model") {
+        check_generative(&case);
+    }
+}
+
+fn check_generative(case: &Case) {
+    let device = Device::flex();
+    let (model, config) = reference::model(case, "params.safetensors", &device);
+    let inputs = case.tensors("inputs.safetensors");
+    let expected = case.tensors("eval.safetensors");
+    let input = generative_input(case, &inputs, &device, true);
+    let (order, _, used) = order(&inputs, true);
+    let (b, d) = (used.len(), config.d_model);
+    let ours: Vec<usize> = (0..b).flat_map(|_| 0..order.len() / b).collect();
+    let at_tokens = |what: &str, actual: Vec<f32>, parts: &[&str], width: usize| {
+        assert_close(
+            &format!("{} {what}", case.name),
+            &at_used(&actual, width, &ours, &used),
+            &at_used(&side_by_side(&expected, parts, b), width, &order, &used),
+            case.tolerance(),
+        );
+    };
+    let of_cells = |what: &str, actual: Vec<f32>| {
+        let what_case = format!("{} {what}", case.name);
+        assert_close(&what_case, &actual, expected.f64(what), case.tolerance());
+    };
+    let encoded = model.encode(&input);
+    at_tokens("hidden", host(encoded.hidden.clone()), &["pcpt_hidden", "gen_hidden"], d);
+    of_cells("cell_emb", host(encoded.cell.clone()));
+    of_cells("cls_output", host(model.classify(&encoded).unwrap()));
+    let predicted = model.predict(&encoded);
+    at_tokens("preds", host(predicted.value), &["pcpt_preds", "gen_preds"], 1);
+    if let Some(probability) = predicted.nonzero {
+        at_tokens("zero_probs", host(probability), &["zero_probs"], 1);
+    }
+    if let Some(by_cell) = model.predict_from_cell(&encoded) {
+        at_tokens("mvc_output", host(by_cell.value), &["mvc_output"], 1);
+        if let Some(probability) = by_cell.nonzero {
+            at_tokens("mvc_zero_probs", host(probability), &["mvc_zero_probs"], 1);
+        }
+    }
+
+    // All rows projected.
+    let weights = Weights::open(&case.path.join("params.safetensors")).unwrap();
+    let uniform = ScgptConfig { project_unknown: true, ..config };
+    let (uniform, _) = weights.load(&uniform, &device, Strictness::Strict).unwrap();
+    at_tokens("uniform_hidden", host(uniform.encode(&input).hidden), &["uniform_hidden"], d);
+
+    // The known tokens alone.
+    let known = model.encode(&generative_input(case, &inputs, &device, false));
+    of_cells("pcpt_only_cell_emb", host(known.cell.clone()));
+
+    // A cell prompt.
+    let prompt = reference::floats(&expected, "prompt_cell_emb", &device);
+    let conditions = Conditions { prompt: Some(prompt), ..input.conditions.clone() };
+    let prompted = model.encode(&ModelInput { conditions, ..input.clone() });
+    let predicted = host(model.predict(&prompted).value);
+    at_tokens("prompt preds", predicted, &["prompt_pcpt_preds", "prompt_gen_preds"], 1);
 }
 
 /// The short cuts of inference give the same embeddings.
@@ -194,7 +296,7 @@ fn check_variants(case: &Case) {
             ScgptConfig::from_reference(&case.path.join("args.json"), vocab_size).unwrap();
         let has = |key: &str| weights.shape(key).is_some();
         let config = ScgptConfig {
-            gepc: has("mvc_decoder.W.weight"),
+            gepc: has("mvc_decoder.W.weight").then(Default::default),
             unknown_flag: has("flag_encoder.weight"),
             // The expected states come from the packed layout.
             padded_states: PaddedStates::PackedLayout,

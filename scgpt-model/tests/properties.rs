@@ -88,11 +88,11 @@ fn an_unknown_value_leaves_known_states_untouched() {
         let mut values = vec![3.0; 40];
         values[30] = value;
         let genes: Vec<i32> = (0..40).collect();
-        let input = ModelInput {
-            genes: Tensor::from_data(TensorData::new(genes, [1, 40]), &device),
-            values: Tensor::from_data(TensorData::new(values, [1, 40]), &device),
-            mask: AttentionMask::generative(vec![25], vec![40], 40),
-        };
+        let input = ModelInput::new(
+            Tensor::from_data(TensorData::new(genes, [1, 40]), &device),
+            Tensor::from_data(TensorData::new(values, [1, 40]), &device),
+            AttentionMask::generative(vec![25], vec![40], 40),
+        );
         model.encode(&input).hidden
     };
     let [a, b] = [hidden(1.0), hidden(40.0)];

@@ -21,8 +21,7 @@ pub(super) fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: us
     if let Some(is_blocked) = mask.unknown_keys(&device) {
         scores = scores.mask_fill(is_blocked.narrow(3, 0, most_known), f32::NEG_INFINITY);
     }
-    let is_generative = mask.known() != mask.used();
-    let context = if is_generative {
+    let context = if mask.is_generative() {
         let own = (q * keys.narrow(2, 0, n)).sum_dim(3); // [b, h, n, 1]
         let hides_self: Vec<bool> = (0..b)
             .flat_map(|cell| (0..n).map(move |token| (cell, token)))
@@ -38,5 +37,6 @@ pub(super) fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: us
         burn::tensor::activation::softmax(scores, 3).matmul(known_values)
     };
     let context = context.swap_dims(1, 2).reshape([b, n, d]);
-    if mask.has_padding() { context * mask.is_used(&device).narrow(1, 0, n) } else { context }
+    let is_silent = mask.has_padding() && !mask.padding_attends();
+    if is_silent { context * mask.is_used(&device).narrow(1, 0, n) } else { context }
 }

@@ -15,6 +15,7 @@ pub struct AttentionMask {
     n_tokens: usize,
     known: Vec<usize>,
     used: Vec<usize>,
+    padding_attends: bool,
 }
 
 impl AttentionMask {
@@ -38,7 +39,15 @@ impl AttentionMask {
                 "cell {cell}: {known} known of {length} used of {n_tokens} tokens"
             );
         }
-        Self { n_tokens, known, used: lengths }
+        Self { n_tokens, known, used: lengths, padding_attends: false }
+    }
+
+    /// The same with padded queries that look at the known tokens, as in the reference's plain
+    /// layout while training.
+    #[must_use]
+    pub fn with_attending_padding(mut self) -> Self {
+        self.padding_attends = true;
+        self
     }
 
     /// Known tokens of each cell.
@@ -51,9 +60,37 @@ impl AttentionMask {
         &self.used
     }
 
+    /// Whether some gene is unknown.
+    pub fn is_generative(&self) -> bool {
+        self.known != self.used
+    }
+
     /// Whether some cell has padding.
     pub fn has_padding(&self) -> bool {
         self.used.iter().any(|&used| used < self.n_tokens)
+    }
+
+    /// `true` at unknown genes, `[b, t, 1]`. Padding counts as if known and unknown tokens had been
+    /// padded apart: a cell with fewer known tokens than others has known padding first.
+    pub fn is_unknown(&self, device: &Device) -> Tensor<3, Bool> {
+        let most = self.known.iter().copied().max().unwrap_or(0);
+        let flags: Vec<bool> = std::iter::zip(&self.known, &self.used)
+            .flat_map(|(&known, &used)| {
+                let end_of_known_padding = used + (most - known);
+                (0..self.n_tokens).map(move |token| {
+                    (known..used).contains(&token) || token >= end_of_known_padding
+                })
+            })
+            .collect();
+        Tensor::<1, Bool>::from_data(
+            TensorData::new(flags, [self.known.len() * self.n_tokens]),
+            device,
+        )
+        .reshape([self.known.len(), self.n_tokens, 1])
+    }
+
+    pub(super) fn padding_attends(&self) -> bool {
+        self.padding_attends
     }
 
     /// 1 at tokens, 0 at padding, `[b, t, 1]`.

@@ -1,5 +1,7 @@
 //! Names of tensors: the reference's, their older spellings, and the paths of our modules.
 
+use super::named::ParameterName;
+
 /// The gene table of the reference.
 pub(super) const GENE_TABLE: &str = "encoder.embedding.weight";
 /// The value table, with binned values.
@@ -12,7 +14,13 @@ pub(super) const UNKNOWN_FLAG: &str = "flag_encoder.weight";
 /// Task heads that the cell embedding does not depend on: left unused without complaint.
 const TASK_HEADS: [&str; 2] = ["cls_decoder.", "grad_reverse_discriminator."];
 
-/// Whether `key` belongs to a head that lives with its task.
+/// Tensors without an effect on anything: a counter of batch norm, and a copy of the probability
+/// decoder of which the reference uses one.
+pub(super) fn is_idle(key: &str) -> bool {
+    key.ends_with(".num_batches_tracked") || key.starts_with("decoder.bias_decoder.zero_logit.")
+}
+
+/// Whether `key` belongs to a head that the cell embedding does not depend on.
 pub(super) fn is_task_head(key: &str) -> bool {
     TASK_HEADS.iter().any(|prefix| key.starts_with(prefix))
 }
@@ -49,25 +57,15 @@ impl ModulePath {
         self.kinds.pop();
     }
 
-    /// The reference's name of the parameter here.
-    pub(super) fn key(&self) -> String {
-        of_module(&self.names)
-    }
-
-    /// Whether the matrix here is the weight of a linear layer, which PyTorch keeps as [out, in]
-    /// and burn as [in, out].
-    pub(super) fn is_transposed(&self) -> bool {
-        self.kinds.iter().any(|kind| kind == "Struct:Linear")
+    /// The name of the parameter of that rank here.
+    pub(super) fn name(&self, rank: usize) -> ParameterName {
+        let is_linear = self.kinds.iter().any(|kind| kind == "Struct:Linear");
+        ParameterName { key: of_module(&self.names), is_transposed: rank == 2 && is_linear }
     }
 }
 
 fn of_module(path: &[String]) -> String {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let parameter = |name| match name {
-        "gamma" => "weight",
-        "beta" => "bias",
-        other => other,
-    };
     match path.as_slice() {
         ["genes", "embedding", name] => format!("encoder.embedding.{name}"),
         ["genes", "norm", name] => format!("encoder.enc_norm.{}", parameter(name)),
@@ -80,18 +78,74 @@ fn of_module(path: &[String]) -> String {
         ["encoder", "blocks", layer, part, name] => {
             format!("transformer_encoder.layers.{layer}.{part}.{}", parameter(name))
         }
-        ["gep", part, name] => {
-            let index = match *part {
+        ["gep", "Direct", rest @ ..] => format!("decoder.{}", of_decoder(rest)),
+        ["gep", _, "coefficient", rest @ ..] => {
+            format!("decoder.coeff_decoder.{}", of_decoder(rest))
+        }
+        ["gep", _, _, rest @ ..] => format!("decoder.bias_decoder.{}", of_decoder(rest)),
+        ["gepc", _, part, name] => {
+            let part = match *part {
+                "gene_to_query" => "gene2query",
+                "weight" => "W",
+                "nonzero" => "W_zero_logit",
+                "linear1" => "fc1",
+                "linear2" => "fc2",
+                _ => "hidden_activation",
+            };
+            let name = if *name == "alpha" { "weight" } else { *name };
+            format!("mvc_decoder.{part}.{name}")
+        }
+        ["class", rest @ ..] => format!("cls_decoder.{}", of_classifier(rest)),
+        ["dar", _, rest @ ..] => format!("grad_reverse_discriminator.{}", of_classifier(rest)),
+        ["batches", part, name] => format!("batch_encoder.{}", of_condition(part, name)),
+        ["modalities", part, name] => format!("mod_encoder.{}", of_condition(part, name)),
+        ["perturbations", _, name] => format!("pert_encoder.{name}"),
+        ["input_norm", "Domains", domain, name] => format!("dsbn.bns.{domain}.{name}"),
+        ["input_norm", _, name] => format!("bn.{}", parameter(name)),
+        ["unknown_flag", name] => format!("flag_encoder.{name}"),
+        other => other.join("."),
+    }
+}
+
+/// A decoder of expression, or of its probability.
+fn of_decoder(path: &[&str]) -> String {
+    match path {
+        [part, layer, name] => {
+            let part = if *part == "value" { "fc" } else { "zero_logit" };
+            let index = match *layer {
                 "linear1" => 0,
                 "linear2" => 2,
                 _ => 4,
             };
-            format!("decoder.fc.{index}.{name}")
+            format!("{part}.{index}.{name}")
         }
-        ["gepc", "gene_to_query", name] => format!("mvc_decoder.gene2query.{name}"),
-        ["gepc", _, name] => format!("mvc_decoder.W.{name}"),
-        ["unknown_flag", name] => format!("flag_encoder.{name}"),
         other => other.join("."),
+    }
+}
+
+/// A head that scores classes: a linear layer, an activation and a norm are three numbers.
+fn of_classifier(path: &[&str]) -> String {
+    match path {
+        ["layers", layer, part, name] => {
+            let first = 3 * layer.parse::<usize>().unwrap_or_default();
+            let index = if *part == "linear" { first } else { first + 2 };
+            format!("_decoder.{index}.{}", parameter(name))
+        }
+        ["out", name] => format!("out_layer.{name}"),
+        other => other.join("."),
+    }
+}
+
+fn of_condition(part: &str, name: &str) -> String {
+    let part = if part == "norm" { "enc_norm" } else { part };
+    format!("{part}.{}", parameter(name))
+}
+
+fn parameter(name: &str) -> &str {
+    match name {
+        "gamma" => "weight",
+        "beta" => "bias",
+        other => other,
     }
 }
 

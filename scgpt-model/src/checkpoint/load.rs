@@ -2,15 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use burn::{
-    module::{ModuleMapper, Param, ParamId},
-    prelude::*,
-};
+use burn::{module::Param, prelude::*};
 use serde::Serialize;
 
 use super::{
-    Weights,
-    keys::{self, ModulePath},
+    Weights, keys,
+    named::{MapNamed, ParameterName},
 };
 use crate::{
     config::ScgptConfig,
@@ -81,12 +78,11 @@ impl Weights {
     ) -> Result<(Scgpt, LoadReport)> {
         let mut loader = Loader {
             weights: self,
-            path: ModulePath::default(),
-            unused: self.names().map(String::from).collect(),
+            unused: self.names().filter(|key| !keys::is_idle(key)).map(String::from).collect(),
             report: LoadReport::default(),
             failure: None,
         };
-        let model = config.init(device)?.map(&mut loader);
+        let model = config.init(device)?.map_named(&mut loader);
         let Loader { unused, mut report, failure, .. } = loader;
         if let Some(error) = failure {
             return Err(error);
@@ -102,33 +98,26 @@ impl Weights {
 /// Walks the network and replaces each parameter by the tensor of its name.
 struct Loader<'a> {
     weights: &'a Weights,
-    path: ModulePath,
     unused: BTreeSet<String>,
     report: LoadReport,
     failure: Option<Error>,
 }
 
-impl ModuleMapper for Loader<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+impl MapNamed for Loader<'_> {
+    fn map<const D: usize>(
+        &mut self,
+        ParameterName { key, is_transposed }: ParameterName,
+        param: Param<Tensor<D>>,
+    ) -> Param<Tensor<D>> {
         if self.failure.is_some() {
             return param;
         }
-        let key = self.path.key();
         let Some(shape) = self.weights.shape(&key) else {
             self.report.missing.push(key);
             return param;
         };
         self.unused.remove(&key);
         let ours = param.lazy_shape();
-        let is_transposed = D == 2 && self.path.is_transposed();
         let mut expected: Vec<usize> = (0..D).map(|axis| ours[axis]).collect();
         if is_transposed {
             expected.reverse();
@@ -143,7 +132,7 @@ impl ModuleMapper for Loader<'_> {
                 let tensor = Tensor::<D>::from_data(TensorData::new(values, expected), &device);
                 let tensor = if is_transposed { contiguous(tensor.transpose()) } else { tensor };
                 self.report.loaded.push(key);
-                Param::initialized(ParamId::new(), tensor)
+                Param::from_tensor(tensor)
             }
             Err(error) => {
                 self.failure = Some(error);

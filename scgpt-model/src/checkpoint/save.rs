@@ -2,10 +2,13 @@
 
 use std::{borrow::Cow, fs, path::Path};
 
-use burn::{module::ModuleVisitor, module::Param, prelude::*};
+use burn::{module::Param, prelude::*};
 use safetensors::{Dtype, View};
 
-use super::{CONFIG, PREPROCESS, Preprocess, VOCABULARY, WEIGHTS, Weights, keys::ModulePath};
+use super::{
+    CONFIG, PREPROCESS, Preprocess, VOCABULARY, WEIGHTS, Weights,
+    named::{ParameterName, VisitNamed},
+};
 use crate::{
     config::ScgptConfig,
     error::{Error, Result},
@@ -62,7 +65,7 @@ impl Scgpt {
     /// If the file cannot be written; nothing is left behind.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut collector = Collector::default();
-        self.visit(&mut collector);
+        self.visit_named(&mut collector);
         write(path, &collector.tensors)
     }
 }
@@ -142,24 +145,15 @@ fn write(path: &Path, tensors: &[(String, Tensors)]) -> Result<()> {
 /// Gathers the parameters of a network under their reference names.
 #[derive(Default)]
 struct Collector {
-    path: ModulePath,
     tensors: Vec<(String, Tensors)>,
 }
 
-impl ModuleVisitor for Collector {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let tensor =
-            if D == 2 && self.path.is_transposed() { param.val().transpose() } else { param.val() };
+impl VisitNamed for Collector {
+    fn visit<const D: usize>(&mut self, name: ParameterName, parameter: &Param<Tensor<D>>) {
+        let tensor = parameter.val();
+        let tensor = if name.is_transposed { tensor.transpose() } else { tensor };
         let shape = tensor.dims().to_vec();
         let bytes = tensor.into_data().convert::<f32>().bytes().to_vec();
-        self.tensors.push((self.path.key(), Tensors { dtype: Dtype::F32, shape, bytes }));
+        self.tensors.push((name.key, Tensors { dtype: Dtype::F32, shape, bytes }));
     }
 }

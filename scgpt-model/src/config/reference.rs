@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{CellPooling, ScgptConfig, ValueEncoding};
+use super::{CellPooling, GepcStyle, ScgptConfig, ValueEncoding};
 use crate::{
     checkpoint::Preprocess,
     error::{Error, Result},
@@ -59,8 +59,9 @@ impl ScgptConfig {
                 "w-pool" => CellPooling::Weighted,
                 other => args.unknown_word("cell_emb_style", other, "cls, avg-pool or w-pool"),
             },
-            gepc: args.switch("MVC"),
+            gepc: args.switch("MVC").then(GepcStyle::default),
             unknown_flag: args.switch("USE_GENERATIVE_TRAINING"),
+            project_unknown: false,
             ..base
         };
         if !args.problems.is_empty() {

@@ -5,19 +5,21 @@ use burn::{
     prelude::*,
 };
 
+use super::hold_row;
 use crate::config::ScgptConfig;
 
 /// One learned vector per gene token, normalised.
 ///
 /// # Reference
-/// `model.py`, `GeneEncoder`. Differs: none; the row of `<pad>` is data like any other, since
-/// attention never sees padding.
+/// `model.py`, `GeneEncoder`. Differs: none.
 #[derive(Module, Debug)]
 pub struct GeneEncoder {
     /// `[g, d]`.
     pub embedding: Embedding,
     /// Over the width.
     pub norm: LayerNorm,
+    #[module(skip)]
+    held: Option<usize>,
 }
 
 impl GeneEncoder {
@@ -29,6 +31,7 @@ impl GeneEncoder {
                 .with_initializer(initializer)
                 .init(device),
             norm: LayerNormConfig::new(config.d_model).init(device),
+            held: config.pad_token,
         }
     }
 
@@ -36,7 +39,8 @@ impl GeneEncoder {
     /// - genes: `[b, t]`
     /// - output: `[b, t, d]`
     pub fn forward(&self, genes: Tensor<2, Int>) -> Tensor<3> {
-        self.norm.forward(self.embedding.forward(genes))
+        let vectors = self.embedding.forward(genes.clone());
+        self.norm.forward(hold_row(vectors, genes, self.held))
     }
 
     /// The vectors of all gene tokens, `[g, d]`: what [`forward`](Self::forward) looks up.

@@ -1,42 +1,123 @@
 //! Cell embedding × gene query → expression.
 
 use burn::{
-    nn::{Linear, LinearConfig},
+    nn::{Linear, LinearConfig, PRelu, PReluConfig},
     prelude::*,
     tensor::activation::sigmoid,
 };
 
+use super::Expression;
+use crate::config::{GepcStyle, ScgptConfig};
+
+/// Width of the small networks of [`GepcStyle::Concat`] and [`GepcStyle::Sum`].
+const D_QUERY: usize = 64;
+
 /// Predicts the value of each gene from the cell embedding and the gene's own vector (GEPC).
 ///
-/// ```text
-/// ŷ = ⟨W σ(Q g + b), cell⟩
-/// ```
-///
 /// # Reference
-/// `model.py`, `MVCDecoder` with `arch_style="inner product"`. Differs: none.
+/// `model.py`, `MVCDecoder`. Differs: the two query styles work inside the network (there they
+/// fail), also with batch labels.
 #[derive(Module, Debug)]
-pub struct GepcHead {
-    /// `d → d`.
+#[allow(clippy::large_enum_variant, reason = "a network has one")]
+pub enum GepcHead {
+    /// `⟨W σ(Q g + b), cell⟩`.
+    InnerProduct(InnerProduct),
+    /// A small network.
+    Query(QueryNetwork),
+}
+
+/// `⟨W σ(Q g + b), cell⟩`, and the same with other weights for the probability.
+#[derive(Module, Debug)]
+pub struct InnerProduct {
+    /// `d_gene → d_gene`.
     pub gene_to_query: Linear,
-    /// `d → d`, without bias.
+    /// `d_gene → d_cell`, without bias.
     pub weight: Linear,
+    /// `d_gene → d_cell`, of the logit of the probability that the value is not zero.
+    pub nonzero: Option<Linear>,
+    #[module(skip)]
+    is_detached: bool,
+}
+
+/// `W₂ prelu(W₁ join(cell, σ(Q g + b)))`.
+#[derive(Module, Debug)]
+pub struct QueryNetwork {
+    /// `d_gene → 64` to be put beside the cell, or `d_gene → d_cell` to be added to it.
+    pub gene_to_query: Linear,
+    /// `→ 64`.
+    pub linear1: Linear,
+    /// Between the two.
+    pub activation: PRelu,
+    /// `64 → 1`.
+    pub linear2: Linear,
+    #[module(skip)]
+    is_sum: bool,
 }
 
 impl GepcHead {
-    /// A freshly initialised head.
-    pub fn new(d_model: usize, device: &Device) -> Self {
-        Self {
-            gene_to_query: LinearConfig::new(d_model, d_model).init(device),
-            weight: LinearConfig::new(d_model, d_model).with_bias(false).init(device),
-        }
+    /// A freshly initialised head, or none if the configuration has none.
+    pub fn new(config: &ScgptConfig, device: &Device) -> Option<Self> {
+        let d = config.d_model;
+        let d_cell = if config.has_context() { 2 * d } else { d };
+        let d_gene = if config.has_context() && config.context_in_query { 2 * d } else { d };
+        let linear = |from, to| LinearConfig::new(from, to).init(device);
+        Some(match config.gepc? {
+            style @ (GepcStyle::InnerProduct | GepcStyle::InnerProductDetached) => {
+                Self::InnerProduct(InnerProduct {
+                    gene_to_query: linear(d_gene, d_gene),
+                    weight: LinearConfig::new(d_gene, d_cell).with_bias(false).init(device),
+                    nonzero: config.zero_probability.then(|| linear(d_gene, d_cell)),
+                    is_detached: style == GepcStyle::InnerProductDetached,
+                })
+            }
+            style @ (GepcStyle::Concat | GepcStyle::Sum) => {
+                let is_sum = style == GepcStyle::Sum;
+                Self::Query(QueryNetwork {
+                    gene_to_query: linear(d_gene, if is_sum { d_cell } else { D_QUERY }),
+                    linear1: linear(if is_sum { d_cell } else { d_cell + D_QUERY }, D_QUERY),
+                    activation: PReluConfig::new().init(device),
+                    linear2: linear(D_QUERY, 1),
+                    is_sum,
+                })
+            }
+        })
     }
 
     /// # Shapes
-    /// - cell: `[b, d]`
-    /// - genes: `[b, t, d]`, the normalised gene vectors of the same tokens
-    /// - output: `[b, t]`, in the unit of the training values
-    pub fn forward(&self, cell: Tensor<2>, genes: Tensor<3>) -> Tensor<2> {
-        let query = sigmoid(self.gene_to_query.forward(genes)); // [b, t, d]
-        self.weight.forward(query).matmul(cell.unsqueeze_dim(2)).squeeze_dim(2)
+    /// - cell: `[b, d_cell]`
+    /// - genes: `[b, t, d_gene]`, the normalised gene vectors of the same tokens
+    /// - output: `[b, t]`
+    pub fn forward(&self, cell: Tensor<2>, genes: Tensor<3>) -> Expression {
+        match self {
+            Self::InnerProduct(head) => head.forward(cell, genes),
+            Self::Query(head) => head.forward(cell, genes),
+        }
+    }
+}
+
+impl InnerProduct {
+    fn forward(&self, cell: Tensor<2>, genes: Tensor<3>) -> Expression {
+        let genes = if self.is_detached { genes.detach() } else { genes };
+        let query = sigmoid(self.gene_to_query.forward(genes)); // [b, t, d_gene]
+        let cell = cell.unsqueeze_dim::<3>(2); // [b, d_cell, 1]
+        let product = |weight: &Linear| -> Tensor<2> {
+            weight.forward(query.clone()).matmul(cell.clone()).squeeze_dim(2)
+        };
+        Expression {
+            value: product(&self.weight),
+            nonzero: self.nonzero.as_ref().map(|weight| sigmoid(product(weight))),
+        }
+    }
+}
+
+impl QueryNetwork {
+    fn forward(&self, cell: Tensor<2>, genes: Tensor<3>) -> Expression {
+        let [b, t, _] = genes.dims();
+        let d_cell = cell.dims()[1];
+        let query = sigmoid(self.gene_to_query.forward(genes));
+        let cell = cell.unsqueeze_dim::<3>(1).expand([b, t, d_cell]);
+        let x = if self.is_sum { cell + query } else { Tensor::cat(vec![cell, query], 2) };
+        let x = self.activation.forward(self.linear1.forward(x));
+        Expression { value: self.linear2.forward(x).squeeze_dim(2), nonzero: None }
     }
 }

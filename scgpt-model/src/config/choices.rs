@@ -1,0 +1,121 @@
+//! What the fields of a configuration choose between.
+
+use serde::{Deserialize, Serialize};
+
+/// How a value becomes part of a token's embedding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueEncoding {
+    /// A small network on the value: `LN(W₂ relu(W₁ min(x, 512)))`.
+    #[default]
+    Continuous,
+    /// A table with one row per value bin.
+    Binned {
+        /// Rows of the table: bins plus one for padding and one for hidden values.
+        n_inputs: usize,
+    },
+    /// The value scales the gene embedding.
+    Scaling,
+}
+
+/// How token states become one cell embedding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CellPooling {
+    /// The state of the `<cls>` token.
+    #[default]
+    Cls,
+    /// The mean over tokens.
+    Mean,
+    /// The sum over tokens weighted by their values, scaled to unit length.
+    Weighted,
+}
+
+/// What padded positions contribute to [`CellPooling::Mean`] and [`CellPooling::Weighted`].
+///
+/// The reference lets padding into both, with states that depend on the attention library it
+/// ran on; the two variants that reproduce it exist for parity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaddedStates {
+    /// Nothing: a cell embedding does not depend on the batch it was in.
+    #[default]
+    Excluded,
+    /// Reference, packed layout: the attention context of a padded query is zero.
+    PackedLayout,
+    /// Reference, plain layout in evaluation mode: the final state of a padded token is zero.
+    PlainLayout,
+}
+
+/// Where the norms of a block stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormScheme {
+    /// After each residual sum: `x ← LN(x + f(x))`. Every released model.
+    #[default]
+    Post,
+    /// Before it, with the residual taken from the normalised state: `x ← LN(x); x ← x + f(x)`.
+    /// The reference calls it "pre"; it is not the usual pre-norm.
+    Normed,
+}
+
+/// Batch normalisation of the token embeddings, before the transformer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputNorm {
+    /// None.
+    #[default]
+    None,
+    /// One, with learned scale and shift (first-generation models).
+    Batch,
+    /// One a batch label, without learned parameters (DSBN).
+    DomainSpecific,
+}
+
+/// How the GEPC head makes a query of a gene and joins it with the cell embedding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GepcStyle {
+    /// `⟨W σ(Q g + b), cell⟩`.
+    #[default]
+    InnerProduct,
+    /// The same; gene vectors learn nothing from it.
+    InnerProductDetached,
+    /// A small network on query and cell side by side.
+    Concat,
+    /// A small network on their sum.
+    Sum,
+}
+
+/// What both parts of the affine head pass through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// Nothing.
+    #[default]
+    Identity,
+    /// `max(x, 0)`.
+    Relu,
+    /// `1 / (1 + e⁻ˣ)`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `ln(1 + eˣ)`.
+    Softplus,
+}
+
+/// How token states become expression (GEP).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GepStyle {
+    /// A number.
+    #[default]
+    Direct,
+    /// `a · value + b` of the token's own input value, for perturbations.
+    Affine {
+        /// Of `a` and `b`.
+        activation: Activation,
+        /// Whether `b` is scaled by the mean of the cell's non-zero input values.
+        adaptive_bias: bool,
+    },
+}

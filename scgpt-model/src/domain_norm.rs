@@ -1,0 +1,117 @@
+//! [`DomainNorm`]: batch normalisation of the token embeddings, once or once a domain (DSBN).
+
+use burn::{
+    module::{Param, RunningState},
+    prelude::*,
+};
+
+use crate::config::{InputNorm, ScgptConfig};
+
+const EPSILON: f64 = 6.1e-5;
+const MOMENTUM: f64 = 0.1;
+
+/// Normalises every channel over cells and tokens, with statistics of the batch while training
+/// and running statistics otherwise.
+///
+/// # Reference
+/// `dsbn.py`, `DomainSpecificBatchNorm1d`, and `model.py`, `bn`. Differs: the domain is named by
+/// the caller instead of read off the first cell, so a batch of several domains is an error there,
+/// not a silent mistake here.
+#[derive(Module, Debug)]
+pub enum DomainNorm {
+    /// One for all cells.
+    Batch(ChannelNorm),
+    /// One a domain.
+    Domains(Vec<ChannelNorm>),
+}
+
+/// Statistics of one domain, and the learned scale and shift, if any.
+#[derive(Module, Debug)]
+pub struct ChannelNorm {
+    /// `[d]`.
+    pub gamma: Option<Param<Tensor<1>>>,
+    /// `[d]`.
+    pub beta: Option<Param<Tensor<1>>>,
+    /// `[d]`.
+    pub running_mean: RunningState<Tensor<1>>,
+    /// `[d]`, unbiased.
+    pub running_var: RunningState<Tensor<1>>,
+}
+
+impl DomainNorm {
+    /// Freshly initialised, or none if the configuration has no such norm.
+    pub fn new(config: &ScgptConfig, device: &Device) -> Option<Self> {
+        let d = config.d_model;
+        match config.input_norm {
+            InputNorm::None => None,
+            InputNorm::Batch => Some(Self::Batch(ChannelNorm::new(d, true, device))),
+            InputNorm::DomainSpecific => {
+                let domain = |_| ChannelNorm::new(d, false, device);
+                Some(Self::Domains((0..config.n_domains).map(domain).collect()))
+            }
+        }
+    }
+
+    /// # Shapes
+    /// - x, output: `[b, t, d]`
+    /// - parts: for each part of the tokens with statistics of its own, 1 at its tokens, `[b, t, 1]`
+    ///
+    /// # Panics
+    /// If the network has no such domain.
+    pub fn forward(&self, x: Tensor<3>, parts: &[Tensor<3>], domain: usize) -> Tensor<3> {
+        let norm = match self {
+            Self::Batch(norm) => norm,
+            Self::Domains(domains) => &domains[domain],
+        };
+        if !x.device().is_autodiff() {
+            return norm.normalise(x, norm.running_mean.value(), norm.running_var.value());
+        }
+        match parts {
+            [] => norm.train(x.clone(), &x.ones_like().narrow(2, 0, 1)),
+            [part] => norm.train(x, part),
+            parts => parts
+                .iter()
+                .map(|part| norm.train(x.clone(), part) * part.clone())
+                .reduce(|sum, part| sum + part)
+                .unwrap_or(x),
+        }
+    }
+}
+
+impl ChannelNorm {
+    fn new(d: usize, is_affine: bool, device: &Device) -> Self {
+        let parameter =
+            |value: f32| is_affine.then(|| Param::from_tensor(Tensor::full([d], value, device)));
+        Self {
+            gamma: parameter(1.0),
+            beta: parameter(0.0),
+            running_mean: RunningState::new(Tensor::zeros([d], device)),
+            running_var: RunningState::new(Tensor::ones([d], device)),
+        }
+    }
+
+    /// Normalises by the statistics of the tokens where `part` is 1, and updates the running ones.
+    fn train(&self, x: Tensor<3>, part: &Tensor<3>) -> Tensor<3> {
+        let n = part.clone().sum_dim(0).sum_dim(1); // [1, 1, 1]
+        let mean = (x.clone() * part.clone()).sum_dim(0).sum_dim(1) / n.clone(); // [1, 1, d]
+        let deviation = (x.clone() - mean.clone()) * part.clone();
+        let var = deviation.square().sum_dim(0).sum_dim(1) / n.clone();
+        let d = x.dims()[2];
+        let unbiased = var.clone().detach() * n.clone() / (n - 1.0).clamp_min(1.0);
+        for (running, new) in
+            [(&self.running_mean, mean.clone().detach()), (&self.running_var, unbiased)]
+        {
+            let old = running.value_sync();
+            running.update((old * (1.0 - MOMENTUM) + new.reshape([d]) * MOMENTUM).detach());
+        }
+        self.normalise(x, mean.reshape([d]), var.reshape([d]))
+    }
+
+    fn normalise(&self, x: Tensor<3>, mean: Tensor<1>, var: Tensor<1>) -> Tensor<3> {
+        let y = (x - mean.unsqueeze()) / (var + EPSILON).sqrt().unsqueeze();
+        match (&self.gamma, &self.beta) {
+            (Some(gamma), Some(beta)) => y * gamma.val().unsqueeze() + beta.val().unsqueeze(),
+            _ => y,
+        }
+    }
+}

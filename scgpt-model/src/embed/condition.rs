@@ -1,0 +1,73 @@
+//! Condition token → vector.
+
+use burn::{
+    nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig},
+    prelude::*,
+};
+
+use super::hold_row;
+
+/// One learned vector per batch label or modality, normalised.
+///
+/// # Reference
+/// `model.py`, `BatchLabelEncoder` (batches and modalities). Differs: none.
+#[derive(Module, Debug)]
+pub struct ConditionEncoder {
+    /// `[c, d]`.
+    pub embedding: Embedding,
+    /// Over the width.
+    pub norm: LayerNorm,
+    #[module(skip)]
+    held: Option<usize>,
+}
+
+impl ConditionEncoder {
+    /// A freshly initialised encoder of `n` tokens; the vector of `held` does not learn.
+    pub fn new(n: usize, d_model: usize, held: Option<usize>, device: &Device) -> Self {
+        Self {
+            embedding: EmbeddingConfig::new(n, d_model).init(device),
+            norm: LayerNormConfig::new(d_model).init(device),
+            held,
+        }
+    }
+
+    /// # Shapes
+    /// - conditions: `[b, t]`
+    /// - output: `[b, t, d]`
+    pub fn forward(&self, conditions: Tensor<2, Int>) -> Tensor<3> {
+        let vectors = self.embedding.forward(conditions.clone());
+        self.norm.forward(hold_row(vectors, conditions, self.held))
+    }
+}
+
+/// One learned vector per perturbation flag, as it is.
+///
+/// # Reference
+/// `generation_model.py`, `TransformerGenerator.pert_encoder`. Differs: none.
+#[derive(Module, Debug)]
+pub struct PerturbationEncoder {
+    /// `[flags, d]`.
+    pub embedding: Embedding,
+    #[module(skip)]
+    held: Option<usize>,
+}
+
+impl PerturbationEncoder {
+    /// A freshly initialised encoder of `n` flags; the vector of `held` is zero and does not learn.
+    pub fn new(n: usize, d_model: usize, held: Option<usize>, device: &Device) -> Self {
+        let mut embedding = EmbeddingConfig::new(n, d_model).init(device);
+        if let Some(row) = held {
+            let zero = Tensor::zeros([1, d_model], device);
+            embedding.weight =
+                embedding.weight.map(|table| table.slice_assign([row..row + 1, 0..d_model], zero));
+        }
+        Self { embedding, held }
+    }
+
+    /// # Shapes
+    /// - flags: `[b, t]`
+    /// - output: `[b, t, d]`
+    pub fn forward(&self, flags: Tensor<2, Int>) -> Tensor<3> {
+        hold_row(self.embedding.forward(flags.clone()), flags, self.held)
+    }
+}

@@ -1,0 +1,59 @@
+//! Cell embedding → class scores.
+
+use burn::{
+    nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig},
+    prelude::*,
+    tensor::activation::{leaky_relu, relu},
+};
+
+/// Scores the classes (cell types, batches) of a cell.
+///
+/// # Reference
+/// `model.py`, `ClsDecoder`. Differs: none.
+#[derive(Module, Debug)]
+pub struct ClassHead {
+    /// `d → d` each.
+    pub layers: Vec<ClassLayer>,
+    /// `d → y`.
+    pub out: Linear,
+}
+
+/// `LN(relu(W x))`: the norm comes after the activation.
+#[derive(Module, Debug)]
+pub struct ClassLayer {
+    /// `d → d`.
+    pub linear: Linear,
+    /// Over the width.
+    pub norm: LayerNorm,
+}
+
+impl ClassHead {
+    /// A freshly initialised head of `n_layers` linear layers, the last to `n_classes`.
+    pub fn new(d_model: usize, n_classes: usize, n_layers: usize, device: &Device) -> Self {
+        let layer = |_| ClassLayer {
+            linear: LinearConfig::new(d_model, d_model).init(device),
+            norm: LayerNormConfig::new(d_model).init(device),
+        };
+        Self {
+            layers: (1..n_layers).map(layer).collect(),
+            out: LinearConfig::new(d_model, n_classes).init(device),
+        }
+    }
+
+    /// # Shapes
+    /// - cell: `[b, d]`
+    /// - output: `[b, y]`, logits
+    pub fn forward(&self, cell: Tensor<2>) -> Tensor<2> {
+        self.with_slope(cell, 0.0)
+    }
+
+    /// The same with a leaky ReLU.
+    pub(super) fn with_slope(&self, cell: Tensor<2>, slope: f64) -> Tensor<2> {
+        let activate = |x| if slope == 0.0 { relu(x) } else { leaky_relu(x, slope) };
+        let x = self
+            .layers
+            .iter()
+            .fold(cell, |x, layer| layer.norm.forward(activate(layer.linear.forward(x))));
+        self.out.forward(x)
+    }
+}

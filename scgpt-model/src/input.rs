@@ -1,0 +1,40 @@
+//! [`ModelInput`]: the tensors of one forward pass.
+
+use burn::prelude::*;
+
+use crate::attention::AttentionMask;
+
+/// What the network is told of some cells.
+#[derive(Clone, Debug)]
+pub struct ModelInput {
+    /// Gene tokens, `[b, t]`: known ones first (`<cls>` at 0), then unknown ones, then padding.
+    pub genes: Tensor<2, Int>,
+    /// Values, `[b, t]`, not looked at where a gene is unknown; none if no token has a value.
+    pub values: Option<Tensor<2>>,
+    /// Who sees whom.
+    pub mask: AttentionMask,
+    /// What else is known.
+    pub conditions: Conditions,
+}
+
+/// Condition tokens: those a network was not made for are ignored.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    /// Batch labels, `[b]`.
+    pub batches: Option<Tensor<1, Int>>,
+    /// Modality tokens, `[b, t]`.
+    pub modalities: Option<Tensor<2, Int>>,
+    /// Perturbation flags, `[b, t]`.
+    pub perturbations: Option<Tensor<2, Int>>,
+    /// The batch label that all cells share, for domain-specific batch norm.
+    pub domain: usize,
+    /// Cell embeddings to put in the place of `<cls>` (cell prompt), `[b, d]`.
+    pub prompt: Option<Tensor<2>>,
+}
+
+impl ModelInput {
+    /// Genes with values and nothing else.
+    pub fn new(genes: Tensor<2, Int>, values: Tensor<2>, mask: AttentionMask) -> Self {
+        Self { genes, values: Some(values), mask, conditions: Conditions::default() }
+    }
+}

@@ -1,0 +1,103 @@
+//! [`Error`]: why training stopped, with the place and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// A `Result` whose error is [`Error`] unless said otherwise.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, and (see [`Error::hint`]) what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration contradicts itself or the network; every mistake is listed.
+    #[error("invalid training configuration: {}", .0.join("; "))]
+    Config(Vec<String>),
+    /// The run in the folder was made with another configuration.
+    #[error("`{}` was made with another configuration: {}", run.display(), differences.join("; "))]
+    OtherConfig {
+        /// The run.
+        run: PathBuf,
+        /// One sentence per field that differs.
+        differences: Vec<String>,
+    },
+    /// There is nothing to train on.
+    #[error("{0}")]
+    Data(String),
+    /// A loss is not a number.
+    #[error(
+        "training diverged at step {step}: {} not finite{}",
+        name_terms(terms),
+        last_good.as_deref().map_or_else(String::new, |path| format!("; the last good checkpoint is `{}`", path.display()))
+    )]
+    Diverged {
+        /// The optimiser step.
+        step: u64,
+        /// The loss terms that are NaN or infinite, or the gradient.
+        terms: Vec<String>,
+        /// Where to start again.
+        last_good: Option<PathBuf>,
+    },
+    /// No checkpoint of a run can be used.
+    #[error("`{}` has no usable checkpoint{}", run.display(), problems.iter().map(|problem| format!("; {problem}")).collect::<String>())]
+    NoCheckpoint {
+        /// The run.
+        run: PathBuf,
+        /// What is wrong with those there are.
+        problems: Vec<String>,
+    },
+    /// A file of the run could not be read or written.
+    #[error("cannot {action} `{}`", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The model could not be read or written.
+    #[error(transparent)]
+    Model(#[from] scgpt_model::Error),
+    /// Reading cells failed.
+    #[error(transparent)]
+    Cells(#[from] scgpt_data::Error),
+    /// The observer asked to stop; the state was saved.
+    #[error("interrupted; the state is in `{}`", .0.display())]
+    Interrupted(PathBuf),
+}
+
+impl Error {
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl AsRef<Path>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::File { action, path: path.as_ref().into(), source: source.into() }
+    }
+
+    /// What the user can do about it, if that can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(_) => Some("correct the named fields of the training configuration".into()),
+            Self::OtherConfig { .. } => Some(
+                "continue with the configuration of the run (leave the options out), or choose another output".into(),
+            ),
+            Self::Data(_) => None,
+            Self::Diverged { .. } => Some(
+                "lower the learning rate, lengthen the warm-up or strengthen gradient clipping, then --resume".into(),
+            ),
+            Self::NoCheckpoint { .. } => {
+                Some("start again without --resume, with --force to replace the run".into())
+            }
+            Self::File { .. } => Some("check that the folder exists, is writable and has space".into()),
+            Self::Model(error) => error.hint().map(String::from),
+            Self::Cells(error) => error.hint(),
+            Self::Interrupted(_) => Some("continue with --resume".into()),
+        }
+    }
+}
+
+fn name_terms(terms: &[String]) -> String {
+    let verb = if terms.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", terms.join(", "))
+}

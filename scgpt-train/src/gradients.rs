@@ -1,0 +1,100 @@
+//! [`NamedGradients`]: what one backward pass found, under the names of the parameters.
+
+use std::collections::BTreeMap;
+
+use burn::{module::Param, prelude::*, tensor::Gradients};
+use scgpt_model::{ParameterName, Scgpt, VisitNamed};
+
+/// Gradients by parameter name, flat, outside of autodiff. Names in order make every sum over them
+/// the same in every run.
+#[derive(Clone, Debug, Default)]
+pub struct NamedGradients(BTreeMap<String, Tensor<1>>);
+
+/// Where the gradients of several devices or machines become one: the only place that knows of
+/// data parallelism.
+pub trait Reduce: Sync {
+    /// Replaces `gradients` by their mean over all workers.
+    fn reduce(&self, gradients: &mut NamedGradients);
+}
+
+/// One worker: nothing to reduce.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SingleDevice;
+
+impl Reduce for SingleDevice {
+    fn reduce(&self, _: &mut NamedGradients) {}
+}
+
+impl NamedGradients {
+    /// The gradients of `model`'s parameters; those without one are absent.
+    pub fn take(gradients: Gradients, model: &Scgpt) -> Self {
+        let mut collector = Collector { gradients, found: BTreeMap::new() };
+        model.visit_named(&mut collector);
+        Self(collector.found)
+    }
+
+    /// One gradient, flat, in burn's axis order (`[in, out]` for linear layers).
+    pub fn get(&self, name: &str) -> Option<&Tensor<1>> {
+        self.0.get(name)
+    }
+
+    /// Names in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// All gradients, for [`Reduce`].
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Tensor<1>)> {
+        self.0.iter_mut().map(|(name, gradient)| (name.as_str(), gradient))
+    }
+
+    /// Adds other gradients, those of another part of the same batch.
+    pub fn add(&mut self, other: Self) {
+        for (name, gradient) in other.0 {
+            let sum = match self.0.remove(&name) {
+                Some(mine) => mine + gradient,
+                None => gradient,
+            };
+            self.0.insert(name, sum);
+        }
+    }
+
+    /// The Euclidean length of all gradients together, `[1]`; none without gradients.
+    pub fn norm(&self) -> Option<Tensor<1>> {
+        self.0
+            .values()
+            .map(|gradient| gradient.clone().square().sum())
+            .reduce(|a, b| a + b)
+            .map(Tensor::sqrt)
+    }
+
+    /// Scales all gradients by `min(1, largest / (norm + 10⁻⁶))`, on the device.
+    ///
+    /// # Reference
+    /// `torch.nn.utils.clip_grad_norm_`. Differs: none.
+    pub fn clip(&mut self, norm: &Tensor<1>, largest: f64) {
+        let factor = (norm.clone() + 1e-6).recip().mul_scalar(largest).clamp_max(1.0);
+        self.scale(&factor);
+    }
+
+    /// Multiplies all gradients by a number on the device, `[1]`.
+    pub fn scale(&mut self, factor: &Tensor<1>) {
+        for gradient in self.0.values_mut() {
+            *gradient = gradient.clone() * factor.clone();
+        }
+    }
+}
+
+struct Collector {
+    gradients: Gradients,
+    found: BTreeMap<String, Tensor<1>>,
+}
+
+impl VisitNamed for Collector {
+    fn visit<const D: usize>(&mut self, name: ParameterName, parameter: &Param<Tensor<D>>) {
+        if let Some(gradient) = parameter.val().grad_remove(&mut self.gradients) {
+            let n = gradient.shape().num_elements();
+            self.found.insert(name.key, gradient.reshape([n]));
+        }
+    }
+}

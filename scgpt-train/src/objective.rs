@@ -1,0 +1,207 @@
+//! [`Objectives`]: which losses are minimised, and with which weights.
+
+use burn::prelude::*;
+use scgpt_model::{Conditions, Encoded, Expression, GepStyle, ModelInput, Scgpt, ScgptConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    loss::{
+        contrastive, cross_entropy, elastic_cell_similarity, masked_squared_error,
+        negative_log_bernoulli,
+    },
+    terms::{LossTerms, Term},
+};
+
+/// Weights of the objectives; 0 leaves one out and computes nothing for it.
+///
+/// # Reference
+/// Methods, "fine-tuning objectives" and "generative pre-training"; weights of the tutorials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Objectives {
+    /// Values from token states (GEP).
+    pub gep: f64,
+    /// Probabilities of zero from token states.
+    pub gep_zero: f64,
+    /// Values from the cell embedding (GEPC).
+    pub gepc: f64,
+    /// Probabilities of zero from the cell embedding.
+    pub gepc_zero: f64,
+    /// Values in a second pass that starts from the cell embedding of the first (pre-training).
+    pub cell_prompt: f64,
+    /// Elastic cell similarity (ECS); 10 in the reference.
+    pub ecs: f64,
+    /// β of ECS.
+    pub ecs_threshold: f64,
+    /// Batches, adversarially (DAR).
+    pub dar: f64,
+    /// Classes.
+    pub class: f64,
+    /// Contrastive, between two passes (CCE); 10 in the reference.
+    pub contrastive: f64,
+}
+
+/// What the network should have said.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    /// True values, `[b, t]`.
+    pub values: Tensor<2>,
+    /// 1 where a value is to be predicted, `[b, t]`.
+    pub is_target: Tensor<2>,
+    /// Class of each cell, `[b]`.
+    pub classes: Option<Tensor<1, Int>>,
+    /// Batch of each cell, `[b]`.
+    pub domains: Option<Tensor<1, Int>>,
+}
+
+impl Objectives {
+    /// Checks that the network has the heads that the objectives need.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with all mistakes at once.
+    pub fn check(&self, config: &ScgptConfig) -> Result<()> {
+        let mut problems = Vec::new();
+        let zero = config.zero_probability;
+        for (field, weight, is_possible, needed) in [
+            ("gep", self.gep, true, ""),
+            ("gep_zero", self.gep_zero, zero, "`zero_probability`"),
+            ("gepc", self.gepc, config.gepc.is_some(), "a `gepc` head"),
+            ("gepc_zero", self.gepc_zero, zero && config.gepc.is_some(), "`zero_probability`"),
+            (
+                "cell_prompt",
+                self.cell_prompt,
+                config.gep == GepStyle::Direct,
+                "a direct `gep` head",
+            ),
+            ("ecs", self.ecs, true, ""),
+            ("dar", self.dar, config.dar, "a `dar` head"),
+            ("class", self.class, config.n_classes > 0, "`n_classes`"),
+            ("contrastive", self.contrastive, true, ""),
+        ] {
+            if !(weight >= 0.0 && weight.is_finite()) {
+                problems.push(format!("`objectives.{field}` is {weight}, expected 0 or more"));
+            } else if weight > 0.0 && !is_possible {
+                problems.push(format!(
+                    "`objectives.{field}` is {weight}, but the network has no {needed}"
+                ));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.ecs_threshold) {
+            problems.push(format!(
+                "`objectives.ecs_threshold` is {}, expected 0 to 1",
+                self.ecs_threshold
+            ));
+        }
+        if self.total_weight() == 0.0 {
+            problems.push("`objectives` are all 0: there is nothing to learn".into());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
+    }
+
+    fn total_weight(&self) -> f64 {
+        self.gep
+            + self.gep_zero
+            + self.gepc
+            + self.gepc_zero
+            + self.cell_prompt
+            + self.ecs
+            + self.dar
+            + self.class
+            + self.contrastive
+    }
+
+    /// The terms of one batch: one or (for the cell prompt and the contrastive objective) more
+    /// passes, nothing read from the device.
+    ///
+    /// # Panics
+    /// If the network lacks a head, or the targets a part, that an objective with a weight needs.
+    pub fn terms(&self, model: &Scgpt, input: &ModelInput, targets: &Targets) -> LossTerms {
+        let encoded = model.encode(input);
+        let mut terms = LossTerms::default();
+        if self.gep > 0.0 || self.gep_zero > 0.0 {
+            let by_token = model.predict(&encoded);
+            expression(
+                &mut terms,
+                by_token,
+                targets,
+                [Term::Gep, Term::GepZero],
+                [self.gep, self.gep_zero],
+            );
+        }
+        if self.gepc > 0.0 || self.gepc_zero > 0.0 {
+            let by_cell = needed(model.predict_from_cell(&encoded), "a GEPC head");
+            expression(
+                &mut terms,
+                by_cell,
+                targets,
+                [Term::Gepc, Term::GepcZero],
+                [self.gepc, self.gepc_zero],
+            );
+        }
+        if self.cell_prompt > 0.0 {
+            let error = cell_prompt(model, input, &encoded, targets);
+            terms.push(Term::CellPrompt, self.cell_prompt, error);
+        }
+        if self.ecs > 0.0 {
+            let loss = elastic_cell_similarity(encoded.cell.clone(), self.ecs_threshold);
+            terms.push(Term::Ecs, self.ecs, loss);
+        }
+        if self.class > 0.0 {
+            let logits = needed(model.classify(&encoded), "a class head");
+            let classes = needed(targets.classes.clone(), "classes");
+            terms.push(Term::Class, self.class, cross_entropy(logits, classes));
+        }
+        if self.dar > 0.0 {
+            let logits = needed(model.tell_batches(&encoded), "a DAR head");
+            let domains = needed(targets.domains.clone(), "batches");
+            terms.push(Term::Dar, self.dar, cross_entropy(logits, domains));
+        }
+        if self.contrastive > 0.0 {
+            let again = model.encode(input).cell;
+            terms.push(Term::Contrastive, self.contrastive, contrastive(encoded.cell, again));
+        }
+        terms
+    }
+}
+
+/// Value and zero terms of one prediction.
+fn expression(
+    terms: &mut LossTerms,
+    predicted: Expression,
+    targets: &Targets,
+    names: [Term; 2],
+    weights: [f64; 2],
+) {
+    let of = |x: &Tensor<2>| x.clone();
+    if weights[0] > 0.0 {
+        let error =
+            masked_squared_error(predicted.value, of(&targets.values), of(&targets.is_target));
+        terms.push(names[0], weights[0], error);
+    }
+    if weights[1] > 0.0 {
+        let probability = needed(predicted.nonzero, "probabilities of zero");
+        let loss = negative_log_bernoulli(probability, of(&targets.values), of(&targets.is_target));
+        terms.push(names[1], weights[1], loss);
+    }
+}
+
+/// The same cells once more, with their cell embedding, as a constant, in the place of `<cls>`.
+fn cell_prompt(
+    model: &Scgpt,
+    input: &ModelInput,
+    encoded: &Encoded,
+    targets: &Targets,
+) -> Tensor<1> {
+    let conditions =
+        Conditions { prompt: Some(encoded.cell.clone().detach()), ..input.conditions.clone() };
+    let prompted = model.encode(&ModelInput { conditions, ..input.clone() });
+    let predicted = model.predict(&prompted).value;
+    masked_squared_error(predicted, targets.values.clone(), targets.is_target.clone())
+}
+
+/// A part of the network or of the targets that [`Objectives::check`] or the task vouched for.
+#[allow(clippy::panic, reason = "documented: a caller's mistake")]
+fn needed<T>(part: Option<T>, what: &str) -> T {
+    part.unwrap_or_else(|| panic!("an objective needs {what}"))
+}

@@ -1,0 +1,83 @@
+//! [`Schedule`]: the learning rate as a function of the step.
+
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate changes. A pure function of step and epoch, so resuming needs no state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Schedule {
+    /// It does not.
+    #[default]
+    Constant,
+    /// Multiplied by `gamma` after every `every` epochs.
+    EpochStep {
+        /// The factor.
+        gamma: f64,
+        /// Epochs between.
+        #[serde(default = "one")]
+        every: u64,
+    },
+    /// Linear from 0 over the warm-up, then half a cosine down to 0 at the last step.
+    WarmupCosine {
+        /// Steps if at least 1, else a share of all steps.
+        warmup: f64,
+    },
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// Where training is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Optimiser steps done.
+    pub step: u64,
+    /// Epochs done.
+    pub epoch: u64,
+    /// Steps of the whole run.
+    pub total_steps: u64,
+}
+
+impl Schedule {
+    /// The factor on the base learning rate for the next step.
+    ///
+    /// # Reference
+    /// `torch.optim.lr_scheduler.StepLR` stepped once an epoch, and `pretrain.py`,
+    /// `get_cosine_schedule_with_warmup`. Differs: none.
+    pub fn factor(self, progress: Progress) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::EpochStep { gamma, every } => {
+                gamma.powi(i32::try_from(progress.epoch / every.max(1)).unwrap_or(i32::MAX))
+            }
+            Self::WarmupCosine { warmup } => {
+                let total = progress.total_steps as f64;
+                let warmup = if warmup < 1.0 { (total * warmup).floor() } else { warmup.floor() };
+                let step = progress.step as f64;
+                if step < warmup {
+                    return step / warmup.max(1.0);
+                }
+                let done = (step - warmup) / (total - warmup).max(1.0);
+                (1.0 + (std::f64::consts::PI * done).cos()) / 2.0
+            }
+        }
+    }
+
+    /// What is wrong with it, if anything.
+    pub(crate) fn problem(self) -> Option<String> {
+        match self {
+            Self::EpochStep { gamma, every } if !(gamma > 0.0 && gamma <= 1.0) || every == 0 => {
+                Some(format!(
+                    "`schedule` has gamma {gamma} every {every} epochs: expected 0 < gamma <= 1 and at least 1"
+                ))
+            }
+            Self::WarmupCosine { warmup } if !(warmup >= 0.0 && warmup.is_finite()) => {
+                Some(format!(
+                    "`schedule` has a warm-up of {warmup}: expected a share or a number of steps"
+                ))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! [`LossTerms`]: the named losses of one step, summed for one backward pass, read back at once.
+
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// The name of a loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Term {
+    /// Values from token states.
+    Gep,
+    /// Zeros from token states.
+    GepZero,
+    /// Values from the cell embedding.
+    Gepc,
+    /// Zeros from the cell embedding.
+    GepcZero,
+    /// Values in the pass from the cell embedding.
+    CellPrompt,
+    /// Elastic cell similarity.
+    Ecs,
+    /// Classes.
+    Class,
+    /// Batches, adversarially.
+    Dar,
+    /// Contrastive.
+    Contrastive,
+}
+
+impl Term {
+    /// As it is logged.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gep => "gep",
+            Self::GepZero => "gep_zero",
+            Self::Gepc => "gepc",
+            Self::GepcZero => "gepc_zero",
+            Self::CellPrompt => "cell_prompt",
+            Self::Ecs => "ecs",
+            Self::Class => "class",
+            Self::Dar => "dar",
+            Self::Contrastive => "contrastive",
+        }
+    }
+
+    /// Whether the loss is a mean over predicted values, not over cells.
+    pub(crate) fn is_by_value(self) -> bool {
+        matches!(self, Self::Gep | Self::GepZero | Self::Gepc | Self::GepcZero | Self::CellPrompt)
+    }
+}
+
+/// Losses on the device, each with its weight.
+#[derive(Debug, Default)]
+pub struct LossTerms(Vec<(Term, f64, Tensor<1>)>);
+
+impl LossTerms {
+    /// Adds a term.
+    pub fn push(&mut self, term: Term, weight: f64, loss: Tensor<1>) {
+        self.0.push((term, weight, loss));
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = Term> {
+        self.0.iter().map(|(term, ..)| *term)
+    }
+
+    /// Multiplies every term by the share that this part has of a batch computed in several.
+    pub fn scale(&mut self, share: impl Fn(Term) -> f64) {
+        for (term, _, loss) in &mut self.0 {
+            let share = share(*term);
+            // Exact for a batch computed at once.
+            if share < 1.0 {
+                *loss = loss.clone() * share;
+            }
+        }
+    }
+
+    /// `Σ weight · loss`, `[1]`; none without terms.
+    pub fn total(&self) -> Option<Tensor<1>> {
+        self.0.iter().map(|(_, weight, loss)| loss.clone() * *weight).reduce(|a, b| a + b)
+    }
+
+    /// The unweighted losses side by side, outside of autodiff, `[terms]`; none without terms.
+    pub fn stacked(&self) -> Option<Tensor<1>> {
+        let losses: Vec<_> = self.0.iter().map(|(_, _, loss)| loss.clone().detach()).collect();
+        (!losses.is_empty()).then(|| Tensor::cat(losses, 0))
+    }
+}
