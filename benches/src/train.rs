@@ -4,7 +4,7 @@ use burn::{
     optim::{AdamConfig, GradientsParams, ModuleOptimizer},
     prelude::*,
 };
-use scgpt_model::{AttentionMask, ModelInput, Scgpt, ScgptConfig};
+use scgpt_model::{AttentionMask, Expression, ModelInput, Scgpt, ScgptConfig};
 
 /// A network, its optimiser and one batch.
 #[allow(missing_debug_implementations, reason = "the optimiser has none")]
@@ -21,11 +21,9 @@ impl TrainStep {
         let (genes, values) = crate::tokens(n_cells, n_tokens, config.vocab_size);
         let shape = [n_cells, n_tokens];
         let values = Tensor::<2>::from_data(TensorData::new(values, shape), device);
-        let input = ModelInput {
-            genes: Tensor::from_data(TensorData::new(genes, shape), device),
-            values: values.clone(),
-            mask: AttentionMask::padding(vec![n_tokens; n_cells], n_tokens),
-        };
+        let genes = Tensor::from_data(TensorData::new(genes, shape), device);
+        let mask = AttentionMask::padding(vec![n_tokens; n_cells], n_tokens);
+        let input = ModelInput::new(genes, values.clone(), mask);
         Self {
             model: Some(config.init(device).unwrap()),
             optimizer: AdamConfig::new().with_epsilon(1e-4).init(),
@@ -38,7 +36,7 @@ impl TrainStep {
     pub fn step(&mut self) -> f32 {
         let model = self.model.take().unwrap();
         let encoded = model.encode(&self.input);
-        let error = |predicted: Tensor<2>| (predicted - self.target.clone()).square().mean();
+        let error = |predicted: Expression| (predicted.value - self.target.clone()).square().mean();
         let mut loss = error(model.predict(&encoded));
         if let Some(predicted) = model.predict_from_cell(&encoded) {
             loss = loss + error(predicted);

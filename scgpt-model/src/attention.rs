@@ -84,7 +84,7 @@ pub fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: usize) ->
     mask.assert_shape(b, t);
     assert!(n <= t, "{n} queries of {t} tokens");
     #[cfg(feature = "flex")]
-    if flex::serves(&qkv) && !mask.padding_attends() {
+    if flex::serves(&qkv) {
         return flex::attend(qkv, n_heads, mask, n);
     }
     composed::attend(qkv, n_heads, mask, n)

@@ -3,12 +3,12 @@
 use burn::{
     nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig},
     prelude::*,
-    tensor::activation::relu,
 };
 
 use crate::{
     attention::{AttentionMask, MaskedAttention},
     config::{NormScheme, ScgptConfig},
+    fused::{add_norm, relu_drop},
 };
 
 /// ```text
@@ -61,19 +61,25 @@ impl Block {
     /// - output: `[b, n, d]`
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
         let x = self.before(&self.norm1, x);
-        let context = self.dropout.forward(self.attention.forward(x.clone(), mask, n));
-        let x = self.after(&self.norm1, x.narrow(1, 0, n) + context);
+        let context = self.attention.forward(x.clone(), mask, n);
+        let x =
+            self.add(&self.norm1, if n == x.dims()[1] { x } else { x.narrow(1, 0, n) }, context);
         let x = self.before(&self.norm2, x);
-        let inner = self.dropout.forward(relu(self.linear1.forward(x.clone()))); // [b, n, f]
-        let update = self.dropout.forward(self.linear2.forward(inner)); // [b, n, d]
-        self.after(&self.norm2, x + update)
+        let inner = relu_drop(self.linear1.forward(x.clone()), &self.dropout); // [b, n, f]
+        let update = self.linear2.forward(inner); // [b, n, d]
+        self.add(&self.norm2, x, update)
     }
 
     fn before(&self, norm: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
         if self.norm_scheme == NormScheme::Normed { norm.forward(x) } else { x }
     }
 
-    fn after(&self, norm: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
-        if self.norm_scheme == NormScheme::Post { norm.forward(x) } else { x }
+    /// `x + dropout(update)`, normalised if the norm stands there.
+    fn add(&self, norm: &LayerNorm, x: Tensor<3>, update: Tensor<3>) -> Tensor<3> {
+        if self.norm_scheme == NormScheme::Post {
+            add_norm(x, update, norm, &self.dropout)
+        } else {
+            x + self.dropout.forward(update)
+        }
     }
 }

@@ -31,6 +31,7 @@ mod domain_norm;
 mod embed;
 mod encoder;
 mod error;
+mod fused;
 mod head;
 mod input;
 mod pool;

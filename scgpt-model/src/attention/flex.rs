@@ -22,8 +22,14 @@ pub(super) fn serves(qkv: &Tensor<3>) -> bool {
 
 /// See [`super::attend`].
 pub(super) fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: usize) -> Tensor<3> {
-    let queries = mask.used().iter().map(|&used| used.min(n)).collect();
-    let plan = Plan { n_heads, n, known: mask.known().to_vec(), queries };
+    let queries = |used: &usize| if mask.padding_attends() { n } else { n.min(*used) };
+    let plan = Plan {
+        n_heads,
+        n,
+        known: mask.known().to_vec(),
+        used: mask.used().to_vec(),
+        queries: mask.used().iter().map(queries).collect(),
+    };
     let (context, _) = <Dispatch as PackedAttention>::packed_attention(qkv.into_dispatch(), plan);
     Tensor::from_dispatch(context)
 }
@@ -36,7 +42,9 @@ struct Plan {
     n: usize,
     /// Keys of each cell that all its queries see.
     known: Vec<usize>,
-    /// Queries of each cell that are not padding, at most `n`.
+    /// Tokens of each cell that are not padding: from `known` on they also see themselves.
+    used: Vec<usize>,
+    /// Queries of each cell that attend, at most `n`.
     queries: Vec<usize>,
 }
 

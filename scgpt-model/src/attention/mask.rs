@@ -43,7 +43,7 @@ impl AttentionMask {
     }
 
     /// The same with padded queries that look at the known tokens, as in the reference's plain
-    /// layout while training; computed by the composed operator.
+    /// layout while training.
     #[must_use]
     pub fn with_attending_padding(mut self) -> Self {
         self.padding_attends = true;

@@ -101,11 +101,16 @@ fn cases() -> impl Strategy<Value = Case> {
     (1..70_usize, 1..4_usize, 1..20_usize)
         .prop_flat_map(|(t, n_heads, k)| {
             let cells = prop::collection::vec((1..=t, 1..=t), 1..4);
-            (Just([t, n_heads, k]), 1..=t, cells)
+            (Just([t, n_heads, k]), 1..=t, cells, any::<bool>())
         })
-        .prop_map(|([t, n_heads, k], n, cells)| {
+        .prop_map(|([t, n_heads, k], n, cells, padding_attends)| {
             let (known, used) = cells.iter().map(|&(a, b)| (a.min(b), a.max(b))).unzip();
-            Case::new([t, n_heads, k, n], known, used)
+            let case = Case::new([t, n_heads, k, n], known, used);
+            if padding_attends {
+                Case { mask: case.mask.with_attending_padding(), ..case }
+            } else {
+                case
+            }
         })
 }
 

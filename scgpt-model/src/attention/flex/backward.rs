@@ -45,6 +45,7 @@ pub(super) fn gradient(saved: &Saved, [b, t, d]: [usize; 3], plan: &Plan) -> Vec
             d,
             n_heads,
             known: plan.known[cell],
+            used: plan.used[cell],
             queries: plan.queries[cell],
         };
         let heads: Vec<HeadGradient> = (0..n_heads)
@@ -89,6 +90,7 @@ struct Cell<'a> {
     d: usize,
     n_heads: usize,
     known: usize,
+    used: usize,
     queries: usize,
 }
 
@@ -179,7 +181,7 @@ impl Cell<'_> {
     fn add_own(&self, head: usize, deltas: &[f32], out: &mut HeadGradient) {
         let (d, k) = (self.d, self.d / self.n_heads);
         let scale = 1.0 / (k as f32).sqrt();
-        for (token, &delta) in deltas.iter().enumerate().skip(self.known) {
+        for (token, &delta) in deltas.iter().enumerate().take(self.used).skip(self.known) {
             let at = token * 3 * d + head * k;
             let [query, key, value] = [at, at + d, at + 2 * d].map(|at| &self.qkv[at..at + k]);
             let gradient = &self.gradient[token * d + head * k..token * d + (head + 1) * k];

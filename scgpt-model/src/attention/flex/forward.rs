@@ -34,8 +34,8 @@ pub(super) fn attend(qkv: &[f32], [b, t, d]: [usize; 3], plan: &Plan) -> (Vec<f3
         })
         .for_each_init(Vec::new, |scores, (cell, first, (context, log_sums))| {
             let qkv = &qkv[cell * t * 3 * d..(cell + 1) * t * 3 * d];
-            let known = plan.known[cell];
-            Tile { qkv, d, n_heads, known, first }.attend(context, log_sums, scores);
+            let (known, used) = (plan.known[cell], plan.used[cell]);
+            Tile { qkv, d, n_heads, known, used, first }.attend(context, log_sums, scores);
         });
     (context, log_sums)
 }
@@ -47,6 +47,7 @@ struct Tile<'a> {
     d: usize,
     n_heads: usize,
     known: usize,
+    used: usize,
     /// Position of the first query.
     first: usize,
 }
@@ -55,7 +56,7 @@ impl Tile<'_> {
     /// Writes the context of the tile's queries, `[n, d]`, and the logarithms of their sums of
     /// exponentials, `[n, h]`.
     fn attend(&self, out: &mut [f32], log_sums: &mut [f32], scores: &mut Vec<f32>) {
-        let Self { qkv, d, n_heads, known, first } = *self;
+        let Self { qkv, d, n_heads, known, first, .. } = *self;
         let (n, k, row) = (out.len() / d, d / n_heads, 3 * d);
         let scale = 1.0 / (k as f32).sqrt();
         scores.resize(n * known, 0.0);
@@ -119,17 +120,17 @@ impl WithSimd for Softmax<'_> {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled anew for each instruction set")]
     fn with_simd<S: Simd>(self, _: S) {
-        let Tile { qkv, d, n_heads, known, first } = *self.tile;
+        let Tile { qkv, d, n_heads, known, used, first } = *self.tile;
         let (k, row) = (d / n_heads, 3 * d);
         let scale = 1.0 / (k as f32).sqrt();
         let rows = self.scores.chunks_exact_mut(known).zip(self.sums).enumerate();
         for (query, (scores, sum)) in rows {
             let at = (first + query) * row + self.head * k;
-            let own = if first + query < known {
-                f32::NEG_INFINITY
-            } else {
+            let own = if (known..used).contains(&(first + query)) {
                 let (q, key) = (&qkv[at..at + k], &qkv[at + d..at + d + k]);
                 q.iter().zip(key).map(|(a, b)| a * b).sum::<f32>() * scale
+            } else {
+                f32::NEG_INFINITY
             };
             *sum = exponentials(scores, own);
         }

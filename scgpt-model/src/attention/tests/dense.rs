@@ -21,7 +21,8 @@ pub(super) fn attend(
     let packed = |cell, token, part, column: usize| f64::from(qkv[at(cell, token, part, column)]);
     let (mut context, mut packed_gradient) = (vec![0.0; b * n * d], vec![0.0; b * t * 3 * d]);
     for cell in 0..b {
-        for query in 0..mask.used()[cell].min(n) {
+        let queries = if mask.padding_attends() { n } else { mask.used()[cell].min(n) };
+        for query in 0..queries {
             for head in 0..heads {
                 let columns = head * k..(head + 1) * k;
                 let row = (cell * n + query) * d;
@@ -29,7 +30,9 @@ pub(super) fn attend(
                     let product = |c| packed(cell, query, 0, c) * packed(cell, key, 1, c);
                     columns.clone().map(product).sum()
                 };
-                let sees = |key: usize| key < mask.known()[cell] || key == query;
+                let sees = |key: usize| {
+                    key < mask.known()[cell] || (key == query && key < mask.used()[cell])
+                };
                 let scores: Values = (0..t)
                     .map(|key| if sees(key) { dot(key) * scale } else { f64::NEG_INFINITY })
                     .collect();

@@ -1,0 +1,47 @@
+//! Operators between the products of a block: one pass over memory each on the CPU.
+//!
+//! Elsewhere, and in other precisions than f32, they are what their documentation spells out in
+//! burn's operations.
+
+#[cfg(feature = "flex")]
+mod flex;
+
+use burn::{
+    nn::{Dropout, LayerNorm},
+    prelude::*,
+    tensor::activation::relu,
+};
+
+/// `norm(x + dropout(update))`.
+///
+/// # Shapes
+/// - x, update, output: `[b, t, d]`
+pub(crate) fn add_norm(
+    x: Tensor<3>,
+    update: Tensor<3>,
+    norm: &LayerNorm,
+    dropout: &Dropout,
+) -> Tensor<3> {
+    #[cfg(feature = "flex")]
+    if let Some(beta) = norm.beta.as_ref().filter(|_| flex::serves(&x)) {
+        let drop = flex::Drop::new(dropout, &x.device());
+        return flex::add_norm(x, update, norm.gamma.val(), beta.val(), drop);
+    }
+    norm.forward(x + dropout.forward(update))
+}
+
+/// `dropout(relu(x))`.
+///
+/// # Shapes
+/// - x, output: `[b, t, f]`
+pub(crate) fn relu_drop(x: Tensor<3>, dropout: &Dropout) -> Tensor<3> {
+    #[cfg(feature = "flex")]
+    if flex::serves(&x) {
+        let drop = flex::Drop::new(dropout, &x.device());
+        return flex::relu_drop(x, drop);
+    }
+    dropout.forward(relu(x))
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests;

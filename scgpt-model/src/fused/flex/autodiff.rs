@@ -1,0 +1,114 @@
+//! The operators on a device that records gradients.
+
+use burn::backend::{
+    AutodiffBackend,
+    autodiff::{
+        Autodiff,
+        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+        grads::Gradients,
+        ops::{Backward, Ops, OpsKind},
+    },
+    tensor::FloatTensor,
+};
+
+use super::{Drop, Fused};
+
+#[derive(Debug)]
+struct AddNormStep;
+
+impl<B: Fused> Backward<B, 4> for AddNormStep {
+    /// The normalised sum, the inverse deviations and gamma.
+    type State = ([FloatTensor<B>; 3], Option<Drop>);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 4>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let ([normed, inverse, gamma], drop) = ops.state;
+        let (x, update, gamma, beta) =
+            B::fused_add_norm_backward(normed, inverse, gamma, gradient, drop);
+        for (parent, gradient) in ops.parents.into_iter().zip([x, update, gamma, beta]) {
+            if let Some(parent) = parent {
+                gradients.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ReluDropStep;
+
+impl<B: Fused> Backward<B, 1> for ReluDropStep {
+    type State = (FloatTensor<B>, Option<Drop>);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [parent] = ops.parents;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let (out, drop) = ops.state;
+        if let Some(parent) = parent {
+            let gradient = B::fused_relu_drop_backward(out, gradient, drop);
+            gradients.register::<B>(parent.id, gradient);
+        }
+    }
+}
+
+impl<B: Fused, C: CheckpointStrategy> Fused for Autodiff<B, C> {
+    fn fused_add_norm(
+        x: FloatTensor<Self>,
+        update: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        drop: Option<Drop>,
+        keeps: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [x_value, update_value, gamma_value, beta_value] =
+            [&x, &update, &gamma, &beta].map(|tensor| tensor.primitive().clone());
+        let (out, normed, inverse) =
+            B::fused_add_norm(x_value, update_value, gamma_value.clone(), beta_value, drop, keeps);
+        let nodes = [x.node(), update.node(), gamma.node(), beta.node()];
+        // Dropout cannot run again with the same result unless it is part of what is kept: no
+        // recomputation by gradient checkpointing.
+        let out = match AddNormStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                step.finish(([normed.clone(), inverse.clone(), gamma_value], drop), out)
+            }
+            OpsKind::UnTracked(step) => step.finish(out),
+        };
+        let [normed, inverse] = [normed, inverse].map(<Self as AutodiffBackend>::from_inner);
+        (out, normed, inverse)
+    }
+
+    fn fused_add_norm_backward(
+        _normed: FloatTensor<Self>,
+        _inverse: FloatTensor<Self>,
+        _gamma: FloatTensor<Self>,
+        _gradient: FloatTensor<Self>,
+        _drop: Option<Drop>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("burn differentiates once, below this backend")
+    }
+
+    fn fused_relu_drop(x: FloatTensor<Self>, drop: Option<Drop>) -> FloatTensor<Self> {
+        let out = B::fused_relu_drop(x.primitive().clone(), drop);
+        match ReluDropStep.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((out.clone(), drop), out),
+            OpsKind::UnTracked(step) => step.finish(out),
+        }
+    }
+
+    fn fused_relu_drop_backward(
+        _out: FloatTensor<Self>,
+        _gradient: FloatTensor<Self>,
+        _drop: Option<Drop>,
+    ) -> FloatTensor<Self> {
+        unreachable!("burn differentiates once, below this backend")
+    }
+}

@@ -1,0 +1,81 @@
+//! ReLU and dropout in one pass.
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::Drop;
+
+/// Rows of a task.
+const ROWS: usize = 64;
+
+/// `dropout(relu(x))` of rows of some width.
+pub(super) fn forward(x: &[f32], width: usize, drop: Option<Drop>) -> Vec<f32> {
+    let mut out = vec![0.0; x.len()];
+    let tasks = out.par_chunks_mut(ROWS * width).zip(x.par_chunks(ROWS * width)).enumerate();
+    tasks.for_each(|(task, (out, x))| {
+        Arch::new().dispatch(Forward { out, x, width, first: task * ROWS, drop });
+    });
+    out
+}
+
+/// The gradient of x given the result and its gradient.
+pub(super) fn backward(result: &[f32], gradient: &[f32], drop: Option<Drop>) -> Vec<f32> {
+    let scale = drop.map_or(1.0, Drop::scale);
+    let mut out = vec![0.0; result.len()];
+    let tasks = out.par_chunks_mut(1 << 15).zip(result.par_chunks(1 << 15));
+    tasks.zip(gradient.par_chunks(1 << 15)).for_each(|((out, result), gradient)| {
+        Arch::new().dispatch(Backward { out, result, gradient, scale });
+    });
+    out
+}
+
+struct Forward<'a> {
+    out: &'a mut [f32],
+    x: &'a [f32],
+    width: usize,
+    first: usize,
+    drop: Option<Drop>,
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled anew for each instruction set")]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { out, x, width, first, drop } = self;
+        let rows = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
+        for (row, (out, x)) in rows.enumerate() {
+            if let Some(drop) = drop {
+                let drop = drop.row(first + row);
+                for ((out, x), column) in out.iter_mut().zip(x).zip(0_u32..) {
+                    *out = if *x > 0.0 { *x * drop.factor(column) } else { 0.0 };
+                }
+            } else {
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out = if *x > 0.0 { *x } else { 0.0 };
+                }
+            }
+        }
+    }
+}
+
+struct Backward<'a> {
+    out: &'a mut [f32],
+    result: &'a [f32],
+    gradient: &'a [f32],
+    scale: f32,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled anew for each instruction set")]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { out, result, gradient, scale } = self;
+        for ((out, result), gradient) in out.iter_mut().zip(result).zip(gradient) {
+            *out = if *result > 0.0 { *gradient * scale } else { 0.0 };
+        }
+    }
+}
