@@ -1,6 +1,6 @@
 //! `--device` → a burn device: the only place that knows which backends are compiled in.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use burn::prelude::Device;
 
 /// The devices this binary can use.
@@ -15,6 +15,18 @@ const AVAILABLE: &[&str] = &[
     "wgpu",
     "auto",
 ];
+
+/// Sets the number of threads of everything that follows; all cores if none.
+pub(crate) fn set_threads(threads: Option<usize>) -> Result<()> {
+    match threads {
+        None => Ok(()),
+        Some(0) => bail!("--threads is 0, expected at least 1"),
+        Some(n) => rayon::ThreadPoolBuilder::new()
+            .num_threads(n)
+            .build_global()
+            .context("cannot start threads"),
+    }
+}
 
 /// The device of that name: `cpu`, `cuda`, `cuda:1`, `wgpu` or `auto` (the fastest there is).
 pub(crate) fn open(name: &str) -> Result<Device> {

@@ -123,7 +123,8 @@ impl<'a> Pretraining<'a> {
             keep: options.keep,
         };
         let history = History::default();
-        let log = RunLog::new(options.run, &[&history, watch]);
+        let watchers: [&dyn Watch; 2] = [&history, watch];
+        let log = RunLog::new(options.run, &watchers);
         let network = &start.network;
         let outcome = fit(&task, start.model, network, &config.training, &run, device, &log)?;
         let report = PretrainReport::new(config, Data::of(&task, &options), &outcome, history);
@@ -132,7 +133,7 @@ impl<'a> Pretraining<'a> {
             true,
             network,
             &start.preprocess,
-            &shards.vocab_path(),
+            &options.shards.join(&shards.manifest().vocab.file),
             &card::text(&report),
             |path| outcome.model.save(path),
         )?;
@@ -150,11 +151,7 @@ struct Start {
 }
 
 impl Start {
-    fn new(
-        config: &PretrainConfig,
-        shards: &ShardFolder,
-        device: &Device,
-    ) -> Result<Self> {
+    fn new(config: &PretrainConfig, shards: &ShardFolder, device: &Device) -> Result<Self> {
         let vocab = shards.vocab();
         let (classes, n_classes) = match &config.class_column {
             Some(column) => labels(shards, column)?,
@@ -162,8 +159,7 @@ impl Start {
         };
         let pad = vocab.special(SpecialToken::Pad).0 as usize;
         let Some(from) = &config.model else {
-            let network =
-                ScgptConfig { n_classes, ..config.new_network(vocab.len(), pad) };
+            let network = ScgptConfig { n_classes, ..config.new_network(vocab.len(), pad) };
             let preprocess =
                 Preprocess { max_length: config.max_length, cls_value: network.pad_value };
             let model = network.init(device)?;
@@ -189,8 +185,7 @@ impl Start {
             // Says what does not fit.
             folder.load(device, Strictness::Strict)?;
         }
-        let preprocess =
-            Preprocess { max_length: config.max_length, ..*folder.preprocess() };
+        let preprocess = Preprocess { max_length: config.max_length, ..*folder.preprocess() };
         Ok(Self { network, preprocess, model, classes })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scgpt_data::{
     Additions, CellSource as _, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour,
@@ -136,7 +136,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     if !args.no_report {
         check_output(&page_path, args.force)?;
     }
-    set_threads(args.threads)?;
+    device::set_threads(args.threads)?;
     let device = device::open(&args.device)?;
     let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
     let mut source = Source::open(&args.input)?;
@@ -238,18 +238,6 @@ fn key(name: &str) -> Result<String, &'static str> {
         "" => Err("expected a name"),
         name if name.contains('/') => Err("`/` separates elements, expected a plain name"),
         name => Ok(name.to_owned()),
-    }
-}
-
-/// Sets the number of threads of everything that follows; all cores if none.
-fn set_threads(threads: Option<usize>) -> Result<()> {
-    match threads {
-        None => Ok(()),
-        Some(0) => bail!("--threads is 0, expected at least 1"),
-        Some(n) => rayon::ThreadPoolBuilder::new()
-            .num_threads(n)
-            .build_global()
-            .context("cannot start threads"),
     }
 }
 

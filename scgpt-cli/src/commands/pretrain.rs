@@ -11,7 +11,6 @@ use scgpt_tasks::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretr
 use toml::{Table, Value};
 
 use crate::{
-    commands::embed::set_threads,
     device,
     output::{Printer, print_text, write_text},
     progress::TrainBar,
@@ -112,7 +111,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
         bail!("--data and --output are needed");
     };
     begin(args, output)?;
-    set_threads(args.threads)?;
+    device::set_threads(args.threads)?;
     let device = device::open(&args.device)?;
     let options = PretrainOptions {
         shards: data,

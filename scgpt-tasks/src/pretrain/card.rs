@@ -30,8 +30,8 @@ pub(super) fn text(report: &PretrainReport) -> String {
         .iter()
         .filter_map(|share| {
             let percent = (share * 100.0).round();
-            let [network, mean] = ["gep", "mean_expression"]
-                .map(|name| report.metric(&format!("{name}_{percent}")));
+            let [network, mean] =
+                ["gep", "mean_expression"].map(|name| report.metric(&format!("{name}_{percent}")));
             Some(format!("| {percent} % | {:.2} | {:.2} |\n", network?, mean?))
         })
         .collect();

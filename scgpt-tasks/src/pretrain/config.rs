@@ -79,7 +79,8 @@ impl Preset {
     /// Differs: the batch is one device's share, 16 accumulated times; each cell draws its share
     /// of unknown genes, not each batch; unknown genes pass through the output projection.
     pub fn config(self) -> PretrainConfig {
-        let objectives = Objectives { gep: 1.0, gepc: 1.0, cell_prompt: 1.0, ..Objectives::default() };
+        let objectives =
+            Objectives { gep: 1.0, gepc: 1.0, cell_prompt: 1.0, ..Objectives::default() };
         let paper = PretrainConfig {
             model: None,
             batch_size: 32,

@@ -49,7 +49,8 @@ impl Errors {
 /// metric), and for each beside the error of the genes' means.
 pub(super) fn metrics(errors: &[(f64, Errors)]) -> Vec<Metric> {
     let n = errors.iter().map(|(_, errors)| errors.n).sum::<f64>().max(1.0);
-    let mean = |of: fn(&Errors) -> f64| errors.iter().map(|(_, errors)| of(errors)).sum::<f64>() / n;
+    let mean =
+        |of: fn(&Errors) -> f64| errors.iter().map(|(_, errors)| of(errors)).sum::<f64>() / n;
     let mut metrics = vec![
         Metric::loss("gep", mean(|errors| errors.gep)),
         Metric::loss("gepc", mean(|errors| errors.gepc)),

@@ -76,15 +76,14 @@ impl PretrainReport {
         history: History,
     ) -> Self {
         let History { training, validation } = history;
-        let unlocked = PoisonError::into_inner;
         Self {
             data,
             config: config.clone(),
             steps: outcome.steps,
             best: outcome.best.clone(),
             stopped_early: outcome.stopped_early,
-            training: training.into_inner().unwrap_or_else(unlocked).records,
-            validation: validation.into_inner().unwrap_or_else(unlocked),
+            training: training.into_inner().unwrap_or_else(PoisonError::into_inner).records,
+            validation: validation.into_inner().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
@@ -139,8 +138,7 @@ impl Watch for History {
                 self.training.lock().unwrap_or_else(PoisonError::into_inner).push(record);
             }
             Event::Validation(record) => {
-                let mut records =
-                    self.validation.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut records = self.validation.lock().unwrap_or_else(PoisonError::into_inner);
                 records.push((*record).clone());
             }
             _ => {}

@@ -6,9 +6,7 @@ use scgpt_data::{
     Tokenizer, split,
 };
 use scgpt_model::{Scgpt, ScgptConfig};
-use scgpt_train::{
-    LossTerms, Metric, Progress, Result, Task, TrainBatch, TrainCell,
-};
+use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch, TrainCell};
 
 use super::{baseline::MeanExpression, config::PretrainConfig, imputation};
 
@@ -45,8 +43,7 @@ impl PretrainTask<'_> {
             let key = Keyed::new(self.config.training.seed, Purpose::Split, epoch, number);
             let shares = &self.config.unknown_shares;
             // The last index is no gene's, so the share and the genes are drawn apart.
-            let share =
-                share.unwrap_or_else(|| shares[index(key.uniform(u64::MAX), shares.len())]);
+            let share = share.unwrap_or_else(|| shares[index(key.uniform(u64::MAX), shares.len())]);
             let order = |gene: GeneToken| key.bits(u64::from(gene.0));
             let [known, unknown] = split(&tokens, share, 1, self.config.max_length, order);
             made.push(TrainCell { known, hidden: Vec::new(), unknown });
@@ -85,8 +82,7 @@ impl PretrainTask<'_> {
         }
         cells.sort_unstable();
         // Windows are numbered apart from the epoch's own order.
-        let key =
-            Keyed::new(self.config.training.seed, Purpose::Order, epoch, 1 + window as u64);
+        let key = Keyed::new(self.config.training.seed, Purpose::Order, epoch, 1 + window as u64);
         let mut shuffled: Vec<usize> = (0..cells.len().div_ceil(size)).collect();
         shuffled.sort_by_key(|&batch| key.bits(batch as u64));
         let first = shuffled[position % BATCHES_PER_WINDOW] * size;
@@ -144,11 +140,7 @@ impl Task for PretrainTask<'_> {
 }
 
 /// `0..n` from a number in `[0, 1)`.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a number in 0..n"
-)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number in 0..n")]
 fn index(uniform: f64, n: usize) -> usize {
     ((uniform * n as f64) as usize).min(n - 1)
 }
