@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod device;
 mod interrupt;
+mod matrix;
 mod output;
 mod progress;
 mod status;

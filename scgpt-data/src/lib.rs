@@ -14,6 +14,7 @@ mod mask;
 mod normalize;
 mod row_spool;
 mod rowsort;
+mod scbank;
 mod shard;
 mod source;
 mod state;
@@ -36,6 +37,7 @@ pub use crate::{
     mask::{Hide, Mask, split},
     normalize::{check_logged, log1p, median_total, normalise_total, totals},
     row_spool::RowSpool,
+    scbank::ScBank,
     shard::{
         CellSplit, EpochOrder, LabelColumn, Manifest, ShardEntry, ShardFolder, ShardLabels,
         ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,

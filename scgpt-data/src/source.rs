@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     frame::Frame,
     h5::H5Store,
+    scbank::ScBank,
     tenx::{self, TenX},
     zarr::ZarrStore,
 };
@@ -160,11 +161,14 @@ pub enum Source {
     AnnData(AnnData),
     /// A 10x `.h5` file or `matrix.mtx` folder.
     TenX(TenX),
+    /// A scBank folder of the reference implementation.
+    ScBank(ScBank),
 }
 
 impl Source {
     /// Opens a file or folder of cells. The format is found by content: h5ad, AnnData-zarr (folder
-    /// or zip), 10x `.h5`, or 10x `matrix.mtx(.gz)` (its folder, or the file itself).
+    /// or zip), 10x `.h5`, 10x `matrix.mtx(.gz)` (its folder, or the file itself), or a scBank
+    /// folder.
     ///
     /// # Errors
     /// [`Error::Open`] if the path does not exist or is of no known format; [`Error::Read`] or
@@ -175,6 +179,9 @@ impl Source {
         if metadata.is_dir() {
             if ["zarr.json", ".zgroup"].iter().any(|name| path.join(name).exists()) {
                 return AnnData::open(Box::new(ZarrStore::open(path)?)).map(Self::AnnData);
+            }
+            if ScBank::recognises(path) {
+                return ScBank::open(path).map(Self::ScBank);
             }
             return TenX::open_folder(path).map(Self::TenX);
         }
@@ -188,6 +195,32 @@ impl Source {
             [0x1f, 0x8b, ..] => TenX::open_matrix(path).map(Self::TenX),
             _ if first.starts_with(b"%%MatrixMarket") => TenX::open_matrix(path).map(Self::TenX),
             _ => Self::open_h5(path),
+        }
+    }
+
+    /// Whether a file or folder looks like cells of one of the formats, by its first bytes or the
+    /// names in it; [`open`](Self::open) says whether it is.
+    pub fn recognises(path: impl AsRef<Path>) -> bool {
+        let path = path.as_ref();
+        if path.is_dir() {
+            let is_zarr = ["zarr.json", ".zgroup"].iter().any(|name| path.join(name).exists());
+            return is_zarr || ScBank::recognises(path) || TenX::recognises(path);
+        }
+        let mut first = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(14).read_to_end(&mut first));
+        match first.as_slice() {
+            _ if read.is_err() => false,
+            // A checkpoint is a zip, too.
+            [b'P', b'K', ..] => File::open(path).is_ok_and(|file| {
+                let archive = zip::ZipArchive::new(file);
+                archive.is_ok_and(|archive| {
+                    let is_member =
+                        |name: &str| name.ends_with("zarr.json") || name.ends_with(".zgroup");
+                    archive.file_names().flatten().any(|name| is_member(&name))
+                })
+            }),
+            [0x1f, 0x8b, ..] | [0x89, b'H', b'D', b'F', ..] => true,
+            first => first.starts_with(b"%%MatrixMarket"),
         }
     }
 
@@ -214,6 +247,7 @@ macro_rules! delegate {
         match $source {
             Source::AnnData($inner) => $call,
             Source::TenX($inner) => $call,
+            Source::ScBank($inner) => $call,
         }
     };
 }

@@ -4,14 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    csr::Csr,
-    error::Result,
-    source::{CellSource, Layer},
-};
-
-/// Cells whose values tell the input state.
-const CELLS: usize = 2048;
+use crate::csr::Csr;
 
 /// What the values of a matrix are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,17 +21,6 @@ pub enum InputState {
 }
 
 impl InputState {
-    /// What has been done to the values of `layer`, judged by its first cells.
-    ///
-    /// # Errors
-    /// If they cannot be read.
-    pub fn of(source: &mut dyn CellSource, layer: &Layer) -> Result<Self> {
-        let mut detector = StateDetector::default();
-        let n = source.summary().n_cells.min(CELLS);
-        detector.observe(&source.read(layer, 0..n)?);
-        Ok(detector.state())
-    }
-
     /// Its name in reports.
     pub const fn as_str(self) -> &'static str {
         match self {

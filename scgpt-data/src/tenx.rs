@@ -76,6 +76,11 @@ impl TenX {
         Self::open_matrix(&tables::find_matrix(path)?)
     }
 
+    /// Whether a folder holds a `matrix.mtx` or `matrix.mtx.gz`.
+    pub(crate) fn recognises(folder: &Path) -> bool {
+        tables::find_matrix(folder).is_ok()
+    }
+
     /// Opens a `matrix.mtx` or `matrix.mtx.gz` whose tables are beside it.
     pub(crate) fn open_matrix(path: &Path) -> Result<Self> {
         mtx::open(path).map(Self::new)

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use burn::prelude::Device;
 use scgpt_data::{
     Alignment, Binner, CellSource, Collator, Column, Frame, GeneVocab, InputState, Layer, RowSpool,
-    Sampling, TieMode, TokenConfig, Tokenizer, VariableConfig, VariableFlavour, variable_genes,
+    Sampling, StateDetector, TieMode, TokenConfig, Tokenizer, VariableConfig, VariableFlavour,
+    variable_genes,
 };
 use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ use crate::{
     error::{Error, Result},
     observe::{Observer, Watched},
 };
+
+/// Cells whose values tell the input state.
+const STATE_CELLS: usize = 2048;
 
 /// Sum to which counts are normalised before selecting variable genes by a logarithmic flavour.
 const NORMALISED_TOTAL: f64 = 1e4;
@@ -235,7 +239,10 @@ fn check_vocabulary(vocab: &GeneVocab, config: &ScgptConfig) -> Result<()> {
 /// # Errors
 /// If they cannot be read.
 pub fn input_state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
-    Ok(InputState::of(source, layer)?)
+    let mut detector = StateDetector::default();
+    let n = source.summary().n_cells.min(STATE_CELLS);
+    detector.observe(&source.read(layer, 0..n)?);
+    Ok(detector.state())
 }
 
 /// Leaves only the most variable genes in `alignment`.

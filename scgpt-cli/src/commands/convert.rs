@@ -1,30 +1,51 @@
 //! `scgpt convert`.
 
+mod checkpoint;
+mod shards;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{GeneVocab, check_output};
-use scgpt_model::{ModelDir, Strictness, Weights, write_model_dir};
-use serde_json::json;
+use scgpt_data::{Layer, Source};
 
-use crate::{device, output::Printer};
+use crate::{matrix::MatrixArgs, output::Printer};
 
-/// Convert a checkpoint to a safetensors directory or file
+/// Convert cells to token shards for training, or a checkpoint to safetensors
 ///
-/// All tensors are kept, those of task heads too, under the reference's names. A directory is
-/// checked against its configuration first; nothing inside a `.pt` file is executed.
+/// Cells (h5ad, AnnData-zarr, 10x, scBank) become a folder of memory-mapped Arrow files with the
+/// gene tokens and values of every cell, its vocabulary and a manifest. Of a checkpoint all tensors
+/// are kept, those of task heads too, under the reference's names; a directory is checked against
+/// its configuration first; nothing inside a `.pt` file is executed. What an input is, is found by
+/// content.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
+    scgpt convert a.h5ad b.h5ad --model scGPT_human -o shards/ --obs cell_type,batch\n  \
+    scgpt convert bank.scb -o shards/                    the reference's scBank, its own vocabulary\n  \
     scgpt convert scGPT_human -o model/                  a directory that loads faster\n  \
     scgpt convert scGPT_human -o weights.safetensors     for Python: safetensors.torch.load_file")]
 pub(crate) struct ConvertArgs {
-    /// Model directory, or a `.pt` or `.safetensors` file
-    input: PathBuf,
+    /// Files or folders of cells; or one model directory, `.pt` or `.safetensors` file
+    #[arg(required = true)]
+    input: Vec<PathBuf>,
     /// Directory to write, or a `.safetensors` file
     #[arg(long, short, value_name = "PATH")]
     output: PathBuf,
-    /// Accept weights that do not fit the configuration
+    /// Cells: vocabulary of the gene tokens [default: the model's, else all genes of the data]
+    #[arg(long, value_name = "FILE")]
+    vocab: Option<PathBuf>,
+    /// Cells: model directory whose vocabulary is used
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: Option<PathBuf>,
+    /// Cells: columns of obs to keep as labels, for example cell_type,batch
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "SCGPT_OBS")]
+    obs: Vec<String>,
+    /// Cells: most cells per file
+    #[arg(long, value_name = "N", default_value_t = SHARD_CELLS, env = "SCGPT_SHARD_CELLS")]
+    shard_cells: usize,
+    #[command(flatten)]
+    matrix: MatrixArgs,
+    /// Checkpoint: accept weights that do not fit the configuration
     #[arg(long)]
     partial: bool,
     /// Overwrite the output
@@ -32,49 +53,47 @@ pub(crate) struct ConvertArgs {
     force: bool,
 }
 
+/// Large enough that there are few files, small enough to be copied again after a failure.
+const SHARD_CELLS: usize = 50_000;
+
 pub(crate) fn run(args: &ConvertArgs, printer: Printer) -> Result<()> {
-    check_output(&args.output, args.force)?;
-    let is_file = args.output.extension().is_some_and(|extension| extension == "safetensors");
-    let n_tensors = match (args.input.is_dir(), is_file) {
-        (true, false) => directory(args)?,
-        (true, true) => file(ModelDir::open(&args.input)?.weights(), &args.output)?,
-        (false, true) => file(&Weights::open(&args.input)?, &args.output)?,
-        (false, false) => bail!(
-            "`{}` is a file without configuration and vocabulary: name a `.safetensors` output, or convert its folder",
-            args.input.display()
-        ),
-    };
-    let output = args.output.display().to_string();
-    printer.result(
-        &json!({ "tensors": n_tensors, "output": output }),
-        &[("tensors", n_tensors.to_string()), ("output", output.clone())],
-    )
+    match args.input.as_slice() {
+        [input] if !holds_cells(input) => {
+            if let Some(option) = args.option_of_cells() {
+                bail!(
+                    "{option} is an option for cells, but `{}` looks like none (h5ad, AnnData-zarr, 10x, scBank)",
+                    input.display()
+                );
+            }
+            checkpoint::run(args, input, printer)
+        }
+        inputs if args.partial => {
+            bail!(
+                "--partial is an option for checkpoints, but `{}` is converted as cells",
+                inputs[0].display()
+            )
+        }
+        inputs => shards::run(args, inputs, printer),
+    }
 }
 
-fn file(weights: &Weights, output: &Path) -> Result<usize> {
-    weights.save(output)?;
-    Ok(weights.names().count())
+/// By content; by name what is damaged, so that the error is about cells.
+fn holds_cells(input: &Path) -> bool {
+    let extension = input.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("h5ad" | "h5" | "zarr" | "mtx" | "scb")) || Source::recognises(input)
 }
 
-fn directory(args: &ConvertArgs) -> Result<usize> {
-    let model = ModelDir::open(&args.input)?;
-    // A directory that does not load, or whose vocabulary is broken, is not worth converting.
-    let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
-    model.load(&device::open("auto")?, strictness)?;
-    GeneVocab::from_json(model.vocab_path())?;
-    let origin = format!(
-        "Converted from `{}` (SHA-256 {}).",
-        model.weights().path().display(),
-        model.hash()?
-    );
-    write_model_dir(
-        &args.output,
-        args.force,
-        model.config(),
-        model.preprocess(),
-        &model.vocab_path(),
-        &origin,
-        |path| model.weights().save(path),
-    )?;
-    Ok(model.weights().names().count())
+impl ConvertArgs {
+    /// An option that was given and means nothing for a checkpoint.
+    fn option_of_cells(&self) -> Option<&'static str> {
+        [
+            ("--vocab", self.vocab.is_some()),
+            ("--obs", !self.obs.is_empty()),
+            ("--shard-cells", self.shard_cells != SHARD_CELLS),
+            ("--gene-column", self.matrix.gene_column.is_some()),
+            ("--layer", self.matrix.layer() != Layer::X),
+        ]
+        .into_iter()
+        .find_map(|(option, is_given)| is_given.then_some(option))
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scgpt_data::{
-    Additions, CellSource as _, CopyReport, Layer, Sampling, Source, TieMode, VariableFlavour,
+    Additions, CellSource as _, CopyReport, Sampling, Source, TieMode, VariableFlavour,
     check_output, export, save_copy,
 };
 use scgpt_model::Strictness;
@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::{
     config::{EFFECTIVE, write_effective},
     device,
+    matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output, write_text},
     progress::Bar,
 };
@@ -65,12 +66,9 @@ pub(crate) struct EmbedArgs {
     /// Where to compute: cpu, cuda, cuda:N, wgpu or auto
     #[arg(long, default_value = "auto", env = "SCGPT_DEVICE")]
     device: String,
-    /// Column of var with gene names, or index [default: the one with most known genes]
-    #[arg(long, value_name = "NAME", env = "SCGPT_GENE_COLUMN")]
-    gene_column: Option<String>,
-    /// Matrix to read: X, raw, or the name of a layer
-    #[arg(long, value_name = "NAME", default_value = "X", env = "SCGPT_LAYER")]
-    layer: String,
+    #[command(flatten)]
+    #[serde(flatten)]
+    matrix: MatrixArgs,
     /// Use only the N most variable genes
     #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
@@ -174,7 +172,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     } else {
         bar.begin("writing", report.n_cells);
         let mut source = Watched { source: &mut source, observer: &bar };
-        export(&mut source, &args.layer(), &args.output, &additions, args.force)
+        export(&mut source, &args.matrix.layer(), &args.output, &additions, args.force)
             .map(|()| CopyReport::default())
     };
     bar.finish();
@@ -193,14 +191,6 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
 }
 
 impl EmbedArgs {
-    fn layer(&self) -> Layer {
-        match self.layer.as_str() {
-            "X" => Layer::X,
-            "raw" | "raw/X" => Layer::Raw,
-            name => Layer::Named(name.into()),
-        }
-    }
-
     fn options(&self) -> EmbedOptions {
         EmbedOptions {
             batch_size: self.batch_size,
@@ -215,8 +205,8 @@ impl EmbedArgs {
                 Sample::Head => Sampling::Head,
             },
             seed: self.seed,
-            gene_column: self.gene_column.clone(),
-            layer: self.layer(),
+            gene_column: self.matrix.gene_column.clone(),
+            layer: self.matrix.layer(),
             variable: self.hvg.map(|n_top| VariableOptions {
                 n_top,
                 flavour: self.hvg_flavor.map(|flavour| match flavour {

@@ -20,13 +20,15 @@ use crate::{
     error::{Error, Result},
     frame::Frame,
     source::{CellSource, Layer},
-    state::InputState,
+    state::{InputState, StateDetector},
     vocab::{Alignment, GeneVocab},
     write::{Place, check_output},
 };
 
 /// Cells read at once.
 const BLOCK: usize = 1024;
+/// Blocks whose values tell the input state.
+const STATE_BLOCKS: usize = 2;
 
 /// How token shards are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,12 +130,11 @@ impl ShardWriter {
         let var = source.var(&layer)?;
         let alignment = self.vocab.align(&var, self.options.gene_column.as_deref())?;
         let codes = self.label_codes(&path, source.obs()?, n_cells)?;
-        let input_state = InputState::of(source, &layer)?;
         let mut entry = SourceEntry {
             path: path.display().to_string(),
             format: source.summary().format.clone(),
             layer: layer.to_string(),
-            input_state,
+            input_state: InputState::Counts,
             first_id: self.next_id,
             cells: n_cells as u64,
             skipped_cells: 0,
@@ -146,10 +147,15 @@ impl ShardWriter {
         thread::scope(|scope| {
             scope.spawn(move || read(source, &layer, &sender));
             // An error drops the receiver, and the reader stops at its next block.
-            for block in receiver {
+            let mut blocks = receiver.into_iter();
+            let head: Vec<_> = blocks.by_ref().take(STATE_BLOCKS).collect::<Result<_>>()?;
+            let mut detector = StateDetector::default();
+            head.iter().for_each(|(_, block)| detector.observe(block));
+            entry.input_state = detector.state();
+            for block in head.into_iter().map(Ok).chain(blocks) {
                 let (first, block) = block?;
                 let of = Block { cells: &block, first, alignment: &alignment, codes: &codes };
-                entry.skipped_cells += self.append(&of, input_state)?;
+                entry.skipped_cells += self.append(&of, entry.input_state)?;
             }
             Ok::<_, Error>(())
         })?;

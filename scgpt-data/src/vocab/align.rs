@@ -1,6 +1,9 @@
 //! [`Alignment`]: which genes of the data are which tokens.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use serde::Serialize;
 
@@ -91,15 +94,10 @@ impl GeneVocab {
     /// # Errors
     /// If the column does not exist, there are no genes, or fewer than 10 % of them are known.
     pub fn align(&self, var: &Frame, gene_column: Option<&str>) -> Result<Alignment> {
-        let mut places = places(var);
-        if let Some(column) = gene_column {
-            let chosen = places
-                .iter()
-                .rposition(|(name, _)| name == column)
-                .or_else(|| (column == var.index_name).then_some(0))
-                .ok_or_else(|| no_column(var, column, &places))?;
-            places = vec![places.swap_remove(chosen)];
-        }
+        let places = match gene_column {
+            Some(column) => vec![place(var, column)?],
+            None => places(var),
+        };
         let mut tried: Vec<Alignment> =
             places.into_iter().map(|(column, names)| self.match_names(column, &names)).collect();
         let candidates: Vec<Candidate> = tried
@@ -136,6 +134,28 @@ impl GeneVocab {
             });
         }
         Ok(alignment)
+    }
+
+    /// A vocabulary of all genes of the `var` tables of some data, in their order, and the special
+    /// tokens after them. Names are taken from `gene_column`, the index if none.
+    ///
+    /// # Errors
+    /// If the column does not exist, or there are no genes.
+    pub fn from_genes<'a>(
+        tables: impl IntoIterator<Item = &'a Frame>,
+        gene_column: Option<&str>,
+    ) -> Result<Self> {
+        let mut seen: HashSet<String> = HashSet::new();
+        let mut genes: Vec<String> = Vec::new();
+        for var in tables {
+            let (_, names) = place(var, gene_column.unwrap_or(INDEX))?;
+            for name in names {
+                if !name.is_empty() && seen.insert(name.to_string()) {
+                    genes.push(name.into_owned());
+                }
+            }
+        }
+        Self::from_names(genes)
     }
 
     /// The alignment of data whose columns are the tokens of this vocabulary, in order; special
@@ -226,8 +246,22 @@ impl Alignment {
     }
 }
 
-/// The index and every column of text, with one name a gene; a missing name is empty.
-fn places(var: &Frame) -> Vec<(String, Vec<Cow<'_, str>>)> {
+/// A column of `var`, or its index, and the names of the genes there; a missing name is empty.
+type Place<'a> = (String, Vec<Cow<'a, str>>);
+
+/// The place that is called `column`.
+fn place<'a>(var: &'a Frame, column: &str) -> Result<Place<'a>> {
+    let mut places = places(var);
+    let chosen = places
+        .iter()
+        .rposition(|(name, _)| name == column)
+        .or_else(|| (column == var.index_name).then_some(0))
+        .ok_or_else(|| no_column(var, column, &places))?;
+    Ok(places.swap_remove(chosen))
+}
+
+/// The index and every column of text.
+fn places(var: &Frame) -> Vec<Place<'_>> {
     let index = var.index.iter().map(|name| name.as_str().into()).collect();
     let columns = var.columns.iter().filter_map(|(name, column)| {
         let names = match column {

@@ -1,0 +1,58 @@
+//! A checkpoint to safetensors.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use scgpt_data::{GeneVocab, check_output};
+use scgpt_model::{ModelDir, Strictness, Weights, write_model_dir};
+use serde_json::json;
+
+use super::ConvertArgs;
+use crate::{device, output::Printer};
+
+pub(super) fn run(args: &ConvertArgs, input: &Path, printer: Printer) -> Result<()> {
+    check_output(&args.output, args.force)?;
+    let is_file = args.output.extension().is_some_and(|extension| extension == "safetensors");
+    let n_tensors = match (input.is_dir(), is_file) {
+        (true, false) => directory(args, input)?,
+        (true, true) => file(ModelDir::open(input)?.weights(), &args.output)?,
+        (false, true) => file(&Weights::open(input)?, &args.output)?,
+        (false, false) => bail!(
+            "`{}` is a file without configuration and vocabulary: name a `.safetensors` output, or convert its folder",
+            input.display()
+        ),
+    };
+    let output = args.output.display().to_string();
+    printer.result(
+        &json!({ "tensors": n_tensors, "output": output }),
+        &[("tensors", n_tensors.to_string()), ("output", output.clone())],
+    )
+}
+
+fn file(weights: &Weights, output: &Path) -> Result<usize> {
+    weights.save(output)?;
+    Ok(weights.names().count())
+}
+
+fn directory(args: &ConvertArgs, input: &Path) -> Result<usize> {
+    let model = ModelDir::open(input)?;
+    // A directory that does not load, or whose vocabulary is broken, is not worth converting.
+    let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
+    model.load(&device::open("auto")?, strictness)?;
+    GeneVocab::from_json(model.vocab_path())?;
+    let origin = format!(
+        "Converted from `{}` (SHA-256 {}).",
+        model.weights().path().display(),
+        model.hash()?
+    );
+    write_model_dir(
+        &args.output,
+        args.force,
+        model.config(),
+        model.preprocess(),
+        &model.vocab_path(),
+        &origin,
+        |path| model.weights().save(path),
+    )?;
+    Ok(model.weights().names().count())
+}

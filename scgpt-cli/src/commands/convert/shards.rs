@@ -1,0 +1,143 @@
+//! Cells to token shards.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use scgpt_data::{
+    CellSource as _, Frame, GeneVocab, InputState, Manifest, ShardOptions, ShardWriter, Source,
+    SourceEntry, check_output,
+};
+use scgpt_model::ModelDir;
+use scgpt_tasks::{Error, Observer as _, Watched, obs_column};
+
+use super::ConvertArgs;
+use crate::{output::Printer, progress::Bar};
+
+pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> Result<()> {
+    check_output(&args.output, args.force)?;
+    let (vocab, n_cells) = prepare(args, inputs)?;
+    let options = ShardOptions {
+        shard_cells: args.shard_cells,
+        layer: args.matrix.layer(),
+        gene_column: args.matrix.gene_column.clone(),
+        labels: args.obs.clone(),
+        overwrite: args.force,
+    };
+    let writer = ShardWriter::create(&args.output, &vocab, options)?;
+    let bar = Bar::new(printer);
+    bar.begin("converting", n_cells);
+    let written = write(inputs, writer, &bar);
+    bar.finish();
+    let manifest = written?;
+    for source in &manifest.sources {
+        remark_on(source, printer);
+    }
+    let mut record = serde_json::to_value(&manifest)?;
+    record["output"] = args.output.display().to_string().into();
+    printer.result(&record, &summary(args, &manifest))
+}
+
+/// The vocabulary and the number of cells. What can be refused is refused here: better now than
+/// after hours of writing.
+fn prepare(args: &ConvertArgs, inputs: &[PathBuf]) -> Result<(GeneVocab, usize)> {
+    let path = match (&args.vocab, &args.model) {
+        (Some(path), _) => Some(path.clone()),
+        (None, Some(model)) => Some(ModelDir::open(model)?.vocab_path()),
+        (None, None) => None,
+    };
+    let given = path.map(GeneVocab::from_json).transpose()?;
+    let column = args.matrix.gene_column.as_deref();
+    let layer = args.matrix.layer();
+    let mut tables: Vec<Frame> = Vec::new();
+    let mut n_cells = 0;
+    for input in inputs {
+        let source = Source::open(input)?;
+        n_cells += source.summary().shape(&layer)?.0;
+        if !args.obs.is_empty() {
+            let obs = source.obs()?;
+            for name in &args.obs {
+                obs_column(&obs, name)?;
+            }
+        }
+        let mut var = source.var(&layer)?;
+        if let Some(vocab) = &given {
+            vocab.align(&var, column)?;
+        } else {
+            // Of many files, only the names are held.
+            var.columns.retain(|(name, _)| Some(name.as_str()) == column);
+            tables.push(var);
+        }
+    }
+    let vocab = match given {
+        Some(vocab) => vocab,
+        None => GeneVocab::from_genes(&tables, column)?,
+    };
+    Ok((vocab, n_cells))
+}
+
+fn write(inputs: &[PathBuf], mut writer: ShardWriter, bar: &Bar) -> Result<Manifest, Error> {
+    for input in inputs {
+        let mut source = Source::open(input)?;
+        writer.add_source(&mut Watched { source: &mut source, observer: bar })?;
+    }
+    if bar.is_cancelled() {
+        return Err(Error::Cancelled);
+    }
+    Ok(writer.finish()?)
+}
+
+fn remark_on(source: &SourceEntry, printer: Printer) {
+    if source.input_state != InputState::Counts {
+        printer.remark(&format!(
+            "warning: `{}`: the values look like {}, not raw counts; name the layer with counts by --layer if there is one",
+            source.path, source.input_state
+        ));
+    }
+    if source.skipped_cells > 0 {
+        printer.remark(&format!(
+            "note: `{}`: {} cells express no known gene and were left out",
+            source.path, source.skipped_cells
+        ));
+    }
+}
+
+fn summary(args: &ConvertArgs, manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let genes = |source: &SourceEntry| {
+        format!(
+            "{} of {} known, named by `{}`",
+            source.known_genes, source.genes, source.gene_column
+        )
+    };
+    let genes = match manifest.sources.as_slice() {
+        [source] => genes(source),
+        sources => {
+            let lines = sources.iter().map(|source| format!("{}: {}", source.path, genes(source)));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+    };
+    let labels = manifest
+        .labels
+        .iter()
+        .map(|label| format!("{} ({})", label.column, label.categories.len()))
+        .collect::<Vec<_>>();
+    let bytes: u64 = manifest.shards.iter().map(|shard| shard.bytes).sum();
+    let mut rows = vec![
+        ("cells", manifest.n_cells.to_string()),
+        (
+            "tokens",
+            format!(
+                "{} ({:.0} per cell on average)",
+                manifest.n_tokens,
+                manifest.n_tokens as f64 / manifest.n_cells.max(1) as f64
+            ),
+        ),
+        ("genes", genes),
+        ("vocabulary", format!("{} tokens", manifest.vocab.n_tokens)),
+        ("shards", format!("{} of {:.1} MB in all", manifest.shards.len(), bytes as f64 / 1e6)),
+    ];
+    if !labels.is_empty() {
+        rows.push(("labels", labels.join(", ")));
+    }
+    rows.push(("output", args.output.display().to_string()));
+    rows
+}
