@@ -15,6 +15,8 @@ pub enum Purpose {
     Split = 4,
     /// Simulated data.
     Simulate = 5,
+    /// The order in which cells are visited when they are clustered, and other arbitrary starts.
+    Cluster = 16,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.
