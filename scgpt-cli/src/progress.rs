@@ -104,7 +104,7 @@ impl TrainBar {
 impl Watch for TrainBar {
     fn event(&self, event: &Event<'_>) {
         match event {
-            Event::Begin { step, total_steps, .. } => {
+            Event::Begin { step, total_steps } => {
                 if *step > 0 {
                     self.remark(&format!("going on after step {step} of {total_steps}"));
                 }

@@ -23,6 +23,8 @@ pub enum Purpose {
     Order = 6,
     /// Which cells are held out from training.
     HoldOut = 7,
+    /// The order in which cells are visited when they are clustered, and other arbitrary starts.
+    Cluster = 16,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.

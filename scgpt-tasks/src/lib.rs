@@ -2,33 +2,42 @@
 //!
 //! - [`Embedder`]: which vector stands for each cell?
 //! - [`Pretraining`]: what can be learned from cells alone?
+//! - [`cluster_scores`]: do cells of one type lie together?
+//! - [`hvg_pca`]: what is there to see without a model?
 //! - [`Simulation`]: what would cells of known types look like?
 //!
 //! [`Page`] is the room where every task's report is made.
 //!
 //! Tasks report their progress to an [`Observer`] and print nothing.
 
+mod baseline;
+mod cluster;
 mod embed;
 mod error;
+mod metrics;
 mod observe;
+mod pca;
 mod pretrain;
 mod projection;
 mod report;
 mod simulate;
 
 pub use crate::{
+    baseline::{Baseline, BaselineOptions, hvg_pca},
+    cluster::{ClusterOptions, ClusterScores, Graph, Neighbours, cluster_scores, leiden},
     embed::{
         EmbedOptions, EmbedReport, Embedder, Embedding, ModelReport, Timings, TokenCounts,
         VariableOptions, VariableReport, input_state, obs_column,
     },
     error::{Error, Result},
+    metrics::{adjusted_rand_index, label_codes, normalised_mutual_information},
     observe::{Observer, Silent, Watched},
     pretrain::{
         MeanExpression, NetworkConfig, Preset, PretrainConfig, PretrainOptions, PretrainReport,
         Pretraining,
     },
     projection::{principal_components, subsample},
-    report::{Bar, Group, Page},
+    report::{Bar, Group, Page, Scale, Series},
     simulate::{SimulateOptions, Simulation},
 };
 

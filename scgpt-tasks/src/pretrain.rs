@@ -13,7 +13,7 @@ use std::path::Path;
 use burn::prelude::Device;
 use scgpt_data::{CellSplit, EpochOrder, GeneVocab, ShardFolder, SpecialToken, TokenScratch};
 use scgpt_model::{ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness, write_model_dir};
-use scgpt_train::{RunLog, RunOptions, Watch, fit};
+use scgpt_train::{RunOptions, Watch, fit};
 use serde_json::json;
 
 pub use self::{
@@ -122,11 +122,9 @@ impl<'a> Pretraining<'a> {
             checkpoint_every: options.checkpoint_every,
             keep: options.keep,
         };
-        let history = History::default();
-        let watchers: [&dyn Watch; 2] = [&history, watch];
-        let log = RunLog::new(options.run, &watchers);
+        let history = History::new(watch);
         let network = &start.network;
-        let outcome = fit(&task, start.model, network, &config.training, &run, device, &log)?;
+        let outcome = fit(&task, start.model, network, &config.training, &run, device, &history)?;
         let report = PretrainReport::new(config, Data::of(&task, &options), &outcome, history);
         write_model_dir(
             &options.run.join("model"),

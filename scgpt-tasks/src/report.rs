@@ -4,7 +4,7 @@ mod chart;
 
 use std::fmt::Write as _;
 
-pub use self::chart::{Bar, Group};
+pub use self::chart::{Bar, Group, Scale, Series};
 
 /// Fonts, colours of paper and ink, and the palette, for light, dark and print.
 const STYLE: &str = include_str!("report/style.css");
@@ -71,6 +71,18 @@ impl Page {
     /// Points in groups of one colour, with a legend.
     pub fn scatter(&mut self, groups: &[Group], axes: [&str; 2], caption: &str) -> &mut Self {
         self.figure(&chart::scatter(groups, axes), caption)
+    }
+
+    /// Curves over a common axis, with a legend that tells their last values; for losses and
+    /// learning rates over steps.
+    pub fn lines(
+        &mut self,
+        series: &[Series],
+        axes: [&str; 2],
+        scale: Scale,
+        caption: &str,
+    ) -> &mut Self {
+        self.figure(&chart::lines(series, axes, scale), caption)
     }
 
     /// The whole page.
@@ -140,6 +152,8 @@ mod tests {
         page.section("x").text("y").numbers(&[("n", "1".into())]).table(&[("k", "v".into())]);
         page.bars(&[Bar { name: "b".into(), value: 1.0, label: "1 s".into() }], "c");
         page.scatter(&[group], ["one", "two"], "d").histogram(&[0, 5, 3], 1.0, 30.0, "tokens", "e");
+        let series = Series { name: "s".into(), points: vec![[0.0, 1.0], [1.0, 2.0]] };
+        page.lines(&[series], ["step", "loss"], Scale::Linear, "f");
         let html = page.to_html();
         for tag in ["figure", "svg", "g", "table", "tr", "dl", "div", "text", "main", "title", "p"]
         {

@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     freeze::freeze,
     gradients::{Reduce, SingleDevice},
+    log::RunLog,
     observe::{Event, StepRecord, ValidationRecord, Watch},
     optimizer::Optimizer,
     precision::LossScale,
@@ -104,7 +105,14 @@ pub fn fit<T: Task>(
     let model = freeze(model, &config.freeze);
     let steps_per_epoch = task.batches_per_epoch().div_ceil(config.accumulate);
     let total_steps = (steps_per_epoch * config.epochs).min(config.max_steps.unwrap_or(u64::MAX));
+    if !run.resume {
+        // What another run logged here is not this one's past.
+        drop(std::fs::remove_file(run.folder.join("log.jsonl")));
+    }
+    let log = RunLog::open(run.folder, state.step)
+        .map_err(|error| Error::file("write", run.folder, error))?;
     let mut session = Session {
+        log,
         task,
         network,
         config,
@@ -131,6 +139,7 @@ struct Session<'a, T> {
     checkpoints: Checkpoints,
     device: &'a Device,
     watch: &'a dyn Watch,
+    log: RunLog,
     reduce: &'a dyn Reduce,
     total_steps: u64,
     state: State,
@@ -142,9 +151,8 @@ struct Session<'a, T> {
 
 impl<T: Task> Session<'_, T> {
     fn run(&mut self) -> Result<Outcome> {
-        let cells_per_step = 0.0;
         let total_steps = self.total_steps;
-        self.watch.event(&Event::Begin { step: self.state.step, total_steps, cells_per_step });
+        self.watch.event(&Event::Begin { step: self.state.step, total_steps });
         let mut stopped_early = self.is_stale();
         if self.state.step < self.total_steps && !stopped_early {
             let (sender, receiver) = sync_channel(WAITING);
@@ -236,7 +244,7 @@ impl<T: Task> Session<'_, T> {
         self.model = Some(model);
         self.state.step += 1;
         let cells = group.iter().map(|batch| self.task.n_cells(batch)).sum();
-        self.watch.event(&Event::Step(&StepRecord {
+        let record = StepRecord {
             step: self.state.step,
             epoch: self.state.epoch,
             loss: numbers.loss,
@@ -245,7 +253,9 @@ impl<T: Task> Session<'_, T> {
             lr,
             cells,
             cells_per_second: cells as f64 / begin.elapsed().as_secs_f64(),
-        }));
+        };
+        self.log.step(&record).map_err(|error| Error::file("write", self.run.folder, error))?;
+        self.watch.event(&Event::Step(&record));
         Ok(())
     }
 
@@ -264,12 +274,12 @@ impl<T: Task> Session<'_, T> {
                 self.state.stale += 1;
             }
         }
-        self.watch.event(&Event::Validation(&ValidationRecord {
-            step: self.state.step,
-            epoch: self.state.epoch,
-            metrics,
-            is_best,
-        }));
+        let record =
+            ValidationRecord { step: self.state.step, epoch: self.state.epoch, metrics, is_best };
+        self.log
+            .validation(&record)
+            .map_err(|error| Error::file("write", self.run.folder, error))?;
+        self.watch.event(&Event::Validation(&record));
         Ok(())
     }
 

@@ -17,12 +17,12 @@ mod error;
 mod fit;
 mod freeze;
 mod gradients;
+mod log;
 mod loss;
 mod objective;
 mod observe;
 mod optimizer;
 mod precision;
-mod run_log;
 mod schedule;
 mod step;
 mod task;
@@ -36,6 +36,7 @@ pub use crate::{
     fit::{Outcome, RunOptions, fit},
     freeze::{Part, freeze},
     gradients::{NamedGradients, Reduce, SingleDevice},
+    log::{EventFile, JsonLines},
     loss::{
         contrastive, cross_entropy, elastic_cell_similarity, masked_relative_error,
         masked_squared_error, negative_log_bernoulli,
@@ -44,7 +45,6 @@ pub use crate::{
     observe::{Event, StepRecord, Unwatched, ValidationRecord, Watch},
     optimizer::{Optimizer, OptimizerConfig},
     precision::{LossScale, Precision},
-    run_log::RunLog,
     schedule::{Progress, Schedule},
     task::{Metric, Task},
     terms::{LossTerms, Term},

@@ -34,8 +34,6 @@ pub enum Event<'a> {
         step: u64,
         /// Steps of the whole run.
         total_steps: u64,
-        /// Cells of one epoch, about.
-        cells_per_step: f64,
     },
     /// A checkpoint could not be used, so an older one is.
     Damaged {

@@ -1,7 +1,11 @@
 //! The page about a pre-training run.
 
+use std::collections::BTreeMap;
+
+use scgpt_train::Term;
+
 use super::PretrainReport;
-use crate::report::Page;
+use crate::report::{Bar, Page, Scale, Series};
 
 /// Loss curves, imputation error beside the genes' means, settings.
 pub(super) fn page(report: &PretrainReport) -> Page {
@@ -15,5 +19,122 @@ pub(super) fn page(report: &PretrainReport) -> Page {
         ("error of hidden genes", number("gep")),
         ("error of gene means", number("mean_expression")),
     ]);
+    page.text(
+        "Errors are mean squares in squared value bins, on held-out cells whose genes were hidden; \
+         the mean of each gene over other cells is what one could guess without a network.",
+    );
+    curves(&mut page, report);
+    imputation(&mut page, report);
+    settings(&mut page, report);
     page
+}
+
+fn curves(page: &mut Page, report: &PretrainReport) {
+    let mut losses: BTreeMap<Term, Vec<[f64; 2]>> = BTreeMap::new();
+    for record in &report.training {
+        for (term, loss) in &record.terms {
+            losses.entry(*term).or_default().push([record.step as f64, *loss]);
+        }
+    }
+    let series: Vec<Series> = losses
+        .into_iter()
+        .map(|(term, points)| Series { name: term.name().into(), points: smooth(&points) })
+        .collect();
+    page.section("Learning").lines(
+        &series,
+        ["optimiser step", "loss"],
+        Scale::Logarithmic,
+        "Training losses, as running means.",
+    );
+    let of = |name: &str| -> Vec<[f64; 2]> {
+        report
+            .validation
+            .iter()
+            .filter_map(|record| {
+                let metric = record.metrics.iter().find(|metric| metric.name == name)?;
+                Some([record.step as f64, metric.value])
+            })
+            .collect()
+    };
+    let series = [
+        ("gep", "from token states"),
+        ("gepc", "from the cell embedding"),
+        ("mean_expression", "gene means"),
+    ]
+    .map(|(metric, name)| Series { name: name.into(), points: of(metric) });
+    page.lines(
+        &series,
+        ["optimiser step", "squared error"],
+        Scale::Linear,
+        "Error of hidden genes on held-out cells.",
+    );
+}
+
+/// Means over a fortieth of the curve, so that a trend can be seen.
+fn smooth(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let width = (points.len() / 40).max(1);
+    points
+        .chunks(width)
+        .map(|chunk| {
+            let n = chunk.len() as f64;
+            [0, 1].map(|axis| chunk.iter().map(|point| point[axis]).sum::<f64>() / n)
+        })
+        .collect()
+}
+
+fn imputation(page: &mut Page, report: &PretrainReport) {
+    let mut bars = Vec::new();
+    for share in &report.config.unknown_shares {
+        let percent = (share * 100.0).round();
+        for (metric, name) in [("gep", "network"), ("mean_expression", "gene means")] {
+            if let Some(value) = report.metric(&format!("{metric}_{percent}")) {
+                let name = format!("{percent} % hidden, {name}");
+                bars.push(Bar { name, value, label: format!("{value:.1}") });
+            }
+        }
+    }
+    if !bars.is_empty() {
+        page.section("Hidden genes").bars(&bars, "Squared error by share of hidden genes.");
+    }
+}
+
+fn settings(page: &mut Page, report: &PretrainReport) {
+    let config = &report.config;
+    let network = &config.network;
+    let mut rows = vec![
+        ("shards", report.data.shards.clone()),
+        ("cells held out", report.data.validation_cells.to_string()),
+        ("vocabulary", format!("{} tokens", report.data.vocabulary)),
+        (
+            "batch",
+            format!(
+                "{} cells, accumulated {} times",
+                config.batch_size, config.training.accumulate
+            ),
+        ),
+        ("tokens per cell", format!("at most {}", config.max_length)),
+        ("epochs", config.training.epochs.to_string()),
+        (
+            "learning rate",
+            format!("{} ({:?})", config.training.optimizer.lr, config.training.schedule),
+        ),
+        ("seed", config.training.seed.to_string()),
+    ];
+    match &report.data.from {
+        Some(from) => rows.push(("continued from", from.clone())),
+        None => rows.push((
+            "network",
+            format!(
+                "{} layers, {} heads, {} wide",
+                network.n_layers, network.n_heads, network.d_model
+            ),
+        )),
+    }
+    if let Some(best) = &report.best {
+        rows.push((
+            "kept",
+            format!("step {} ({} {:.2})", best.step, best.metric.name, best.metric.value),
+        ));
+    }
+    page.section("Settings").table(&rows);
 }

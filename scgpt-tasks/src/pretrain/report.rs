@@ -73,9 +73,9 @@ impl PretrainReport {
         config: &PretrainConfig,
         data: Data,
         outcome: &Outcome,
-        history: History,
+        history: History<'_>,
     ) -> Self {
-        let History { training, validation } = history;
+        let History { training, validation, .. } = history;
         Self {
             data,
             config: config.clone(),
@@ -100,10 +100,17 @@ impl PretrainReport {
 }
 
 /// Keeps what a run tells, the loss curve thinned out when it grows long.
-#[derive(Debug, Default)]
-pub(super) struct History {
+pub(super) struct History<'a> {
+    watch: &'a dyn Watch,
     training: Mutex<Thinned>,
     validation: Mutex<Vec<ValidationRecord>>,
+}
+
+impl<'a> History<'a> {
+    /// Also passes everything on.
+    pub(super) fn new(watch: &'a dyn Watch) -> Self {
+        Self { watch, training: Mutex::default(), validation: Mutex::default() }
+    }
 }
 
 /// Every `2^halvings`-th record.
@@ -131,7 +138,7 @@ impl Thinned {
     }
 }
 
-impl Watch for History {
+impl Watch for History<'_> {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Step(record) => {
@@ -143,5 +150,10 @@ impl Watch for History {
             }
             _ => {}
         }
+        self.watch.event(event);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.watch.is_cancelled()
     }
 }

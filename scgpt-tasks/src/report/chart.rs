@@ -5,6 +5,10 @@
     reason = "a drawing is a few kilobytes, and reads best in the order it is drawn"
 )]
 
+mod lines;
+
+pub(super) use self::lines::lines;
+pub use self::lines::{Scale, Series};
 use super::escape;
 
 /// Width of every drawing; the page scales it.

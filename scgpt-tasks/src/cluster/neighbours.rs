@@ -1,0 +1,239 @@
+//! [`Neighbours`]: the nearest cells of every cell, by comparing all of them.
+#![allow(
+    clippy::inline_always,
+    reason = "only what is inlined is compiled for the instructions that the processor has"
+)]
+
+use rayon::prelude::*;
+
+/// Numbers added side by side; the same on every machine, so that sums are too.
+const LANES: usize = 16;
+/// Cells whose distances are computed together, so that each number read is used several times.
+const TOGETHER: usize = 4;
+/// Cells of one thread's turn.
+const QUERIES: usize = 64;
+/// Cells that stay in a core's cache meanwhile.
+const TILE: usize = 128;
+/// Further candidates whose exact distance is looked at: more than rounding can misplace.
+const SPARE: usize = 8;
+
+/// The nearest cells of every cell, itself left out, by Euclidean distance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbours {
+    n: usize,
+    k: usize,
+    nearest: Vec<(f64, usize)>,
+}
+
+impl Neighbours {
+    /// Finds the `k` nearest of each of the `rows`, `[n, d]` row-major, exactly; all others if
+    /// there are fewer.
+    ///
+    /// Among cells at the same distance those of lower number come first. The result depends on
+    /// neither threads nor processor. It takes `n² · d` multiplications and `n · (d + k)` numbers.
+    ///
+    /// # Panics
+    /// If `d` does not divide the number of values.
+    pub fn new(rows: &[f32], d: usize, k: usize) -> Self {
+        let rows = Rows::new(rows, d);
+        let k = k.min(rows.n.saturating_sub(1));
+        if k == 0 {
+            return Self { n: rows.n, k, nearest: Vec::new() };
+        }
+        let firsts: Vec<usize> = (0..rows.n).step_by(QUERIES).collect();
+        let nearest = firsts
+            .into_par_iter()
+            .flat_map_iter(|first| rows.nearest(first..rows.n.min(first + QUERIES), k))
+            .collect();
+        Self { n: rows.n, k, nearest }
+    }
+
+    /// Neighbours of each cell.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Distance and number of the neighbours of each cell in turn, nearest first.
+    pub fn cells(&self) -> impl ExactSizeIterator<Item = &[(f64, usize)]> {
+        (0..self.n).map(|cell| &self.nearest[cell * self.k..(cell + 1) * self.k])
+    }
+}
+
+/// Centred rows, filled up with zeros to whole groups of lanes.
+struct Rows {
+    n: usize,
+    width: usize,
+    values: Vec<f32>,
+    squares: Vec<f32>,
+}
+
+impl Rows {
+    fn new(rows: &[f32], d: usize) -> Self {
+        let n = rows.len() / d.max(1);
+        assert_eq!(n * d, rows.len(), "rows must be whole");
+        let mut mean = vec![0.0; d];
+        for row in rows.chunks_exact(d.max(1)) {
+            mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n as f64);
+        }
+        let width = d.div_ceil(LANES) * LANES;
+        let mut values = vec![0.0; n * width];
+        // Distances do not change, but the products they are computed from get smaller.
+        for (row, out) in rows.chunks_exact(d.max(1)).zip(values.chunks_exact_mut(width.max(1))) {
+            for ((out, &x), mean) in out.iter_mut().zip(row).zip(&mean) {
+                #[allow(clippy::cast_possible_truncation, reason = "as narrow as the rows")]
+                let centred = (f64::from(x) - mean) as f32;
+                *out = centred;
+            }
+        }
+        let mut rows = Self { n, width, values, squares: Vec::new() };
+        rows.squares = (0..n).map(|cell| products([rows.row(cell)], rows.row(cell))[0]).collect();
+        rows
+    }
+
+    fn row(&self, cell: usize) -> &[f32] {
+        &self.values[cell * self.width..(cell + 1) * self.width]
+    }
+
+    /// The `k` nearest of each of these cells, one after the other.
+    fn nearest(&self, queries: std::ops::Range<usize>, k: usize) -> Vec<(f64, usize)> {
+        let mut lists: Vec<Nearest> =
+            queries.clone().map(|_| Nearest::new((k + SPARE).min(self.n - 1))).collect();
+        let arch = pulp::Arch::new();
+        for tile in (0..self.n).step_by(TILE) {
+            let tile = tile..self.n.min(tile + TILE);
+            for (first, lists) in queries.clone().step_by(TOGETHER).zip(lists.chunks_mut(TOGETHER))
+            {
+                arch.dispatch(|| self.compare(first, lists, tile.clone()));
+            }
+        }
+        let mut nearest = Vec::with_capacity(queries.len() * k);
+        for (cell, list) in queries.zip(lists) {
+            let mut exact: Vec<(f64, usize)> =
+                list.found.iter().map(|&(_, other)| (self.distance(cell, other), other)).collect();
+            exact.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            nearest.extend_from_slice(&exact[..k]);
+        }
+        nearest
+    }
+
+    /// Offers the cells of a tile to the lists of `first` and those after it.
+    #[inline(always)]
+    fn compare(&self, first: usize, lists: &mut [Nearest], tile: std::ops::Range<usize>) {
+        // The last group may be short; its last cell fills the places.
+        let rows: [&[f32]; TOGETHER] =
+            std::array::from_fn(|i| self.row(first + i.min(lists.len() - 1)));
+        for other in tile {
+            let dots = products(rows, self.row(other));
+            for (i, list) in lists.iter_mut().enumerate() {
+                if other != first + i {
+                    list.offer(
+                        self.squares[first + i] + self.squares[other] - 2.0 * dots[i],
+                        other,
+                    );
+                }
+            }
+        }
+    }
+
+    fn distance(&self, a: usize, b: usize) -> f64 {
+        let squares = self
+            .row(a)
+            .iter()
+            .zip(self.row(b))
+            .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
+        squares.sum::<f64>().sqrt()
+    }
+}
+
+/// Scalar products of several rows with one, in lanes whose sums are added at the end.
+#[inline(always)]
+fn products<const N: usize>(rows: [&[f32]; N], other: &[f32]) -> [f32; N] {
+    let mut sums = [[0.0_f32; LANES]; N];
+    let (other, _) = other.as_chunks::<LANES>();
+    let rows = rows.map(|row| &row.as_chunks::<LANES>().0[..other.len()]);
+    for (chunk, other) in other.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(&rows) {
+            let row = &row[chunk];
+            for lane in 0..LANES {
+                sums[lane] += row[lane] * other[lane];
+            }
+        }
+    }
+    sums.map(|lanes| lanes.iter().sum())
+}
+
+/// The nearest cells so far, nearest first.
+struct Nearest {
+    limit: usize,
+    found: Vec<(f32, usize)>,
+}
+
+impl Nearest {
+    fn new(limit: usize) -> Self {
+        Self { limit, found: Vec::with_capacity(limit + 1) }
+    }
+
+    #[inline(always)]
+    fn offer(&mut self, distance: f32, cell: usize) {
+        if self.found.len() == self.limit
+            && self.found.last().is_some_and(|last| distance.total_cmp(&last.0).is_ge())
+        {
+            return;
+        }
+        let place = self.found.partition_point(|other| other.0.total_cmp(&distance).is_le());
+        self.found.insert(place, (distance, cell));
+        self.found.truncate(self.limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scgpt_data::{Keyed, Purpose};
+
+    #[allow(clippy::cast_possible_truncation, reason = "test data")]
+    fn random(n: u64, d: u64) -> Vec<f32> {
+        let key = Keyed::new(3, Purpose::Simulate, 0, 0);
+        (0..n * d).map(|i| key.uniform(i) as f32 + 100.0).collect()
+    }
+
+    #[test]
+    fn all_neighbours_are_the_nearest() {
+        for (n, d, k) in [(333, 21, 7), (130, 3, 129), (5, 40, 14), (64, 16, 1)] {
+            let rows = random(n, d);
+            let (n, d) = (rows.len() / d as usize, d as usize);
+            let neighbours = Neighbours::new(&rows, d, k);
+            assert_eq!((neighbours.k(), neighbours.cells().count()), (k.min(n - 1), n));
+            for (cell, found) in neighbours.cells().enumerate() {
+                let distance = |other: usize| {
+                    (0..d)
+                        .map(|i| f64::from(rows[cell * d + i]) - f64::from(rows[other * d + i]))
+                        .map(|x| x * x)
+                        .sum::<f64>()
+                        .sqrt()
+                };
+                let mut others: Vec<usize> = (0..n).filter(|&other| other != cell).collect();
+                others.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+                let numbers: Vec<usize> = found.iter().map(|&(_, other)| other).collect();
+                assert_eq!(numbers, others[..k.min(n - 1)], "cell {cell} of {n}");
+                assert!(found.iter().all(|&(x, other)| (x - distance(other)).abs() < 1e-5));
+            }
+        }
+    }
+
+    #[test]
+    fn copies_are_found_in_order_but_never_the_cell_itself() {
+        let neighbours = Neighbours::new(&[1.0; 12], 3, 2);
+        let numbers: Vec<Vec<usize>> =
+            neighbours.cells().map(|cell| cell.iter().map(|&(_, other)| other).collect()).collect();
+        assert_eq!(numbers, [[1, 2], [0, 2], [0, 1], [0, 1]]);
+    }
+
+    #[test]
+    fn few_cells_and_nonsense_do_no_harm() {
+        assert_eq!(Neighbours::new(&[], 3, 2).cells().count(), 0);
+        let alone = Neighbours::new(&[1.0, 2.0, 3.0], 3, 2);
+        assert_eq!((alone.k(), alone.cells().count()), (0, 1));
+        assert_eq!(Neighbours::new(&[f32::NAN, 1.0, 2.0, 3.0], 1, 2).k(), 2);
+    }
+}

@@ -1,0 +1,7 @@
+//! Parity with the reference: every golden case about tasks.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod golden {
+    mod metrics;
+}

@@ -1,0 +1,15 @@
+//! What a run writes down while it goes on: for tools that draw curves, and for programs.
+
+mod event_file;
+mod json_lines;
+mod run_log;
+
+use std::{io, path::Path};
+
+pub(crate) use self::run_log::RunLog;
+pub use self::{event_file::EventFile, json_lines::JsonLines};
+
+/// Adds to an error the file it is about.
+fn about(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
+    |error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
+}
