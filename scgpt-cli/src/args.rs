@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, convert, demo, embed, inspect, man, pretrain, simulate};
+use crate::commands::{
+    completions, convert, demo, embed, generate, inspect, man, pretrain, simulate,
+};
 
 /// Answers from single-cell data and an scGPT checkpoint.
 #[derive(Debug, Parser)]
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Convert(convert::ConvertArgs),
     /// Pre-train a model on token shards: known genes, unknown genes, cell prompts
     Pretrain(pretrain::PretrainArgs),
+    /// Generate expression: hidden genes, missing genes, or cells from embeddings
+    Generate(generate::GenerateArgs),
     /// Simulate cells of known types and batches
     Simulate(simulate::SimulateArgs),
     /// Print a completion script for a shell

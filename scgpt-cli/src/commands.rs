@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod demo;
 pub(crate) mod embed;
+pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod pretrain;
@@ -34,6 +35,7 @@ fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result
     match command {
         Command::Demo(args) => demo::run(&args, printer),
         Command::Embed(args) => embed::run(&args, printer),
+        Command::Generate(args) => generate::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args, printer),
         Command::Convert(args) => convert::run(&args, printer),
         Command::Pretrain(args) => pretrain::run(&args, config, printer),

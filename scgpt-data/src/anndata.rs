@@ -112,6 +112,19 @@ impl AnnData {
     }
 }
 
+/// Rows with a value in every column.
+fn dense((indptr, indices, values): check::Rows, width: usize) -> Vec<f32> {
+    let mut rows = vec![0.0; indptr.len().saturating_sub(1) * width];
+    for (row, ends) in rows.chunks_mut(width.max(1)).zip(indptr.windows(2)) {
+        for at in ends[0]..ends[1] {
+            if let Some(value) = row.get_mut(indices[at] as usize) {
+                *value = values[at];
+            }
+        }
+    }
+    rows
+}
+
 impl CellSource for AnnData {
     fn summary(&self) -> &Summary {
         &self.summary
@@ -143,5 +156,25 @@ impl CellSource for AnnData {
         check::block(path, &place, &rows, n_genes, parts, |gene| {
             self.var(layer).ok()?.index.get(gene).cloned()
         })
+    }
+
+    fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
+        let place = join("obsm", name);
+        let Some(mut matrix) = Matrix::open(self.store.as_ref(), &place)? else {
+            return Err(self.summary.missing_obsm(name));
+        };
+        let path = self.store.path();
+        if rows.end > matrix.n_cells {
+            let problem = format!("{} rows, {} were asked for", matrix.n_cells, rows.end);
+            return Err(Error::invalid(path, &place, problem));
+        }
+        let width = matrix.n_genes;
+        let values = dense(matrix.read(path, &rows)?, width);
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let cell = rows.start + at / width.max(1);
+            let problem = format!("value {} of cell {cell}", values[at]);
+            return Err(Error::invalid(path, &place, problem));
+        }
+        Ok((values, width))
     }
 }

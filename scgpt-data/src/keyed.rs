@@ -19,6 +19,8 @@ pub enum Purpose {
     Dropout = 8,
     /// The weights of a new network.
     Initial = 9,
+    /// What the network drops, or draws, while it generates.
+    Generate = 10,
     /// In which order the cells of an epoch come.
     Order = 6,
     /// Which cells are held out from training.

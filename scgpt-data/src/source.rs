@@ -85,6 +85,15 @@ pub trait CellSource: Send {
     /// # Errors
     /// If the matrix is missing, or its offsets or indices are not valid.
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr>;
+
+    /// Cells `rows` of `obsm[name]`, row-major, and its width.
+    ///
+    /// # Errors
+    /// If there is no such matrix, or it is broken or not finite.
+    fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
+        let _ = rows;
+        Err(self.summary().missing_obsm(name))
+    }
 }
 
 impl std::fmt::Display for Layer {
@@ -120,6 +129,15 @@ impl Summary {
             (_, 0) => Err(empty("genes")),
             shape => Ok(shape),
         }
+    }
+
+    /// The error for an embedding that is not there.
+    pub(crate) fn missing_obsm(&self, name: &str) -> Error {
+        let there: Vec<&str> =
+            self.elements.iter().filter_map(|element| element.strip_prefix("obsm/")).collect();
+        let has = if there.is_empty() { "nothing".into() } else { there.join(", ") };
+        Error::invalid(&self.path, format!("obsm/{name}"), format!("not found (obsm has {has})"))
+            .with_hint("name one of those there are, or embed the cells first: scgpt embed")
     }
 
     /// The error for a matrix that is not there.
@@ -267,5 +285,9 @@ impl CellSource for Source {
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
         delegate!(self, source => source.read(layer, rows))
+    }
+
+    fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
+        delegate!(self, source => source.read_obsm(name, rows))
     }
 }

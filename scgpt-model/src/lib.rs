@@ -32,6 +32,7 @@ mod embed;
 mod encoder;
 mod error;
 mod fused;
+mod generate;
 mod head;
 mod input;
 mod pool;
@@ -56,6 +57,7 @@ pub use crate::{
     },
     encoder::Encoder,
     error::{Error, Result},
+    generate::{Confidence, Generated, Generation, Noise, Promoted, Prompt, Round},
     head::{
         AffineHead, ClassHead, ClassLayer, DarHead, Decoder, Expression, GepHead, GepcHead,
         InnerProduct, QueryNetwork,

@@ -141,9 +141,22 @@ impl Scgpt {
     /// If the tensors and the mask of `input` differ in `[b, t]`, if a gene is unknown and the
     /// network has no flag for that, or if a condition of the network is missing.
     pub fn encode(&self, input: &ModelInput) -> Encoded {
+        self.encode_with(input, |tokens| tokens)
+    }
+
+    /// The same with the encoder's input multiplied by `noise`, `[b, t, d]`.
+    pub(crate) fn encode_noisy(&self, input: &ModelInput, noise: Tensor<3>) -> Encoded {
+        self.encode_with(input, |tokens| tokens * noise)
+    }
+
+    fn encode_with(
+        &self,
+        input: &ModelInput,
+        change: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    ) -> Encoded {
         let genes = self.genes.forward(input.genes.clone());
         let device = genes.device();
-        let tokens = self.tokens(genes.clone(), input);
+        let tokens = change(self.tokens(genes.clone(), input));
         // In training mode, the reference's plain layout lets padded queries attend.
         let is_plain = self.padded_states == PaddedStates::PlainLayout;
         let mut hidden = if is_plain && device.is_autodiff() {

@@ -1,6 +1,7 @@
 //! What scGPT is used for: one module a question.
 //!
 //! - [`Embedder`]: which vector stands for each cell?
+//! - [`Generator`]: which values do unknown genes have?
 //! - [`Pretraining`]: what can be learned from cells alone?
 //! - [`cluster_scores`]: do cells of one type lie together?
 //! - [`hvg_pca`]: what is there to see without a model?
@@ -14,6 +15,7 @@ mod baseline;
 mod cluster;
 mod embed;
 mod error;
+mod generate;
 mod metrics;
 mod observe;
 mod pca;
@@ -30,6 +32,9 @@ pub use crate::{
         VariableOptions, VariableReport, input_state, obs_column,
     },
     error::{Error, Result},
+    generate::{
+        Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
+    },
     metrics::{adjusted_rand_index, label_codes, normalised_mutual_information},
     observe::{Observer, Silent, Watched},
     pretrain::{

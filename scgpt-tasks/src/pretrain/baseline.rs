@@ -27,6 +27,18 @@ impl MeanExpression {
         }
     }
 
+    /// The mean of a gene without one cell, whose value is `own` if it was counted.
+    pub fn without(&self, gene: GeneToken, own: Option<f32>) -> f64 {
+        let index = gene.0 as usize;
+        match own.map(f64::from) {
+            Some(own) if self.counts[index] > 1 => {
+                (self.sums[index] - own) / f64::from(self.counts[index] - 1)
+            }
+            Some(own) => (self.total - own) / (self.n - 1.0).max(1.0),
+            None => self.of(gene),
+        }
+    }
+
     /// The mean of a gene; of a gene never seen, that of all genes.
     pub fn of(&self, gene: GeneToken) -> f64 {
         let gene = gene.0 as usize;

@@ -1,0 +1,240 @@
+//! `scgpt generate`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use scgpt_data::{Additions, CellSource as _, CopyReport, Source, check_output, export, save_copy};
+use scgpt_model::{Confidence, Generation, Promoted, Strictness};
+use scgpt_tasks::{
+    Ask, Error, GenerateOptions, GenerateReport, GeneratedCells, Generator, Observer as _, Scores,
+    Watched,
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    config::{EFFECTIVE, write_effective},
+    device,
+    matrix::MatrixArgs,
+    output::{Printer, beside, check_cells_output, write_text},
+    progress::Bar,
+};
+
+/// Generate expression: hidden genes, missing genes, or cells from embeddings
+///
+/// Without --genes, a share of each cell's expressed genes is hidden and generated from the others,
+/// beside simple guesses: a test of the model. With --genes, these are generated for every cell from
+/// its other genes, or with --from-embedding from its embedding alone, as value bins in
+/// obsm/X_scgpt_generated; uns/scgpt_generated/genes names the columns.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(after_help = "Examples:\n  \
+    scgpt generate pbmc.h5ad --model run/model -o tested.h5ad --hide 0.25 --rounds 4\n  \
+    scgpt generate pbmc.h5ad --model run/model -o filled.h5ad --genes panel.txt\n  \
+    scgpt generate embedded.h5ad --model run/model -o cells.h5ad --genes panel.txt --from-embedding X_scGPT")]
+pub(crate) struct GenerateArgs {
+    /// File or folder of cells
+    #[serde(skip)]
+    input: PathBuf,
+    /// Model directory, of a generatively pre-trained model
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: PathBuf,
+    /// File to write: .h5ad, or .zarr for a folder
+    #[arg(long, short, value_name = "FILE")]
+    #[serde(skip)]
+    output: PathBuf,
+    /// Share of each cell's expressed genes to hide
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, env = "SCGPT_HIDE")]
+    hide: f64,
+    /// Text file with one gene per line: generate these
+    #[arg(long, value_name = "FILE")]
+    genes: Option<PathBuf>,
+    /// Start from cell embeddings: a name in obsm, or `own` for those the model makes
+    #[arg(long, value_name = "NAME", requires = "genes")]
+    from_embedding: Option<String>,
+    /// Rounds; in each, an equal part of the genes becomes known
+    #[arg(long, value_name = "N", default_value_t = 4, env = "SCGPT_ROUNDS")]
+    rounds: usize,
+    /// Which genes become known first
+    #[arg(long, value_enum, default_value_t = Rule::Dropout, env = "SCGPT_CONFIDENCE")]
+    confidence: Rule,
+    /// Passes of --confidence dropout
+    #[arg(long, value_name = "N", default_value_t = 4, env = "SCGPT_SAMPLES")]
+    samples: usize,
+    /// Cells computed at once; affects speed and memory only
+    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
+    batch_size: usize,
+    /// Most tokens per cell [default: the model's]
+    #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
+    max_length: Option<usize>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
+    seed: u64,
+    /// CPU threads [default: all]
+    #[arg(long, value_name = "N", env = "SCGPT_THREADS")]
+    threads: Option<usize>,
+    /// Where to compute: cpu, cuda, cuda:N, wgpu or auto
+    #[arg(long, default_value = "auto", env = "SCGPT_DEVICE")]
+    device: String,
+    #[command(flatten)]
+    #[serde(flatten)]
+    matrix: MatrixArgs,
+    /// Write no report page
+    #[arg(long)]
+    no_report: bool,
+    /// Overwrite the output
+    #[arg(long)]
+    #[serde(skip)]
+    force: bool,
+}
+
+/// [`Confidence`] by name.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Rule {
+    /// Those whose prediction varies least when parts of the input are dropped
+    Dropout,
+    /// Those whose predictions from tokens and from the cell embedding agree best
+    Agreement,
+    /// By lot, as a control
+    Random,
+    /// Those with the largest predicted value
+    Largest,
+}
+
+pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
+    check_cells_output(&args.output, args.force)?;
+    let page_path = beside(&args.output, "report.html");
+    check_output(&beside(&args.output, EFFECTIVE), args.force)?;
+    if !args.no_report {
+        check_output(&page_path, args.force)?;
+    }
+    let options = args.options()?;
+    device::set_threads(args.threads)?;
+    let device = device::open(&args.device)?;
+    let mut source = Source::open(&args.input)?;
+    let generator = Generator::open(&args.model, &device, Strictness::Strict)?;
+    let bar = Bar::new(printer);
+    let generated = generator.generate(&mut source, &options, &device, &bar);
+    bar.finish();
+    let GeneratedCells { genes, rows, errors, report } = generated?;
+    if !report.missing.is_empty() {
+        printer.remark(&format!(
+            "warning: {} genes are not in the model's vocabulary and left out: {}",
+            report.missing.len(),
+            shortened(&report.missing)
+        ));
+    }
+    let record = json!({ "genes": genes, "report": report });
+    let additions = Additions {
+        obsm: rows.map(|rows| ("X_scgpt_generated".to_owned(), rows)).into_iter().collect(),
+        obs: vec![("scgpt_generation_error".into(), errors)],
+        uns: vec![("scgpt_generated".into(), record)],
+    };
+    if bar.is_cancelled() {
+        return Err(Error::Cancelled.into());
+    }
+    bar.begin("writing", 0);
+    let written = if let Source::AnnData(_) = &source {
+        save_copy(&args.input, &args.output, &additions, args.force)
+    } else {
+        let mut source = Watched { source: &mut source, observer: &bar };
+        export(&mut source, &options.layer, &args.output, &additions, args.force)
+            .map(|()| CopyReport::default())
+    };
+    bar.finish();
+    for element in &written.map_err(Error::from)?.skipped {
+        printer.remark(&format!("warning: not carried over: {element}"));
+    }
+    write_effective(&args.output, "generate", args)?;
+    let mut rows = summary(args, &report);
+    if !args.no_report {
+        let source = source.summary().path.display().to_string();
+        write_text(&page_path, &report.page(&source).to_html())?;
+        rows.push(("report", page_path.display().to_string()));
+    }
+    printer.result(&report, &rows)
+}
+
+impl GenerateArgs {
+    fn options(&self) -> Result<GenerateOptions> {
+        if !(self.hide > 0.0 && self.hide < 1.0) {
+            anyhow::bail!("--hide is {}, expected a share between 0 and 1", self.hide);
+        }
+        let ask = match (&self.genes, &self.from_embedding) {
+            (None, _) => Ask::Hidden(self.hide),
+            (Some(path), None) => Ask::Genes(gene_list(path)?),
+            (Some(path), Some(name)) => Ask::Cells {
+                genes: gene_list(path)?,
+                embedding: (name != "own").then(|| name.clone()),
+            },
+        };
+        Ok(GenerateOptions {
+            ask,
+            generation: Generation {
+                rounds: self.rounds,
+                confidence: match self.confidence {
+                    Rule::Dropout => Confidence::DropoutVariance { samples: self.samples },
+                    Rule::Agreement => Confidence::Agreement,
+                    Rule::Random => Confidence::Random,
+                    Rule::Largest => Confidence::LargestValue,
+                },
+                promoted: Promoted::default(),
+            },
+            batch_size: self.batch_size,
+            max_length: self.max_length,
+            seed: self.seed,
+            gene_column: self.matrix.gene_column.clone(),
+            layer: self.matrix.layer(),
+            // Beside the output there must be room for the result anyway.
+            temporary: self.output.parent().map(|folder| Path::new(".").join(folder)),
+        })
+    }
+}
+
+/// One gene a line.
+fn gene_list(path: &Path) -> Result<Vec<String>> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let genes: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+    if genes.is_empty() {
+        anyhow::bail!("`{}` names no gene: expected one per line", path.display());
+    }
+    Ok(genes)
+}
+
+fn shortened(names: &[String]) -> String {
+    let shown = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > 5 { format!("{shown}, …") } else { shown }
+}
+
+fn summary(args: &GenerateArgs, report: &GenerateReport) -> Vec<(&'static str, String)> {
+    let mut rows = vec![
+        ("cells", report.n_cells.to_string()),
+        ("predicted values", report.n_predicted.to_string()),
+    ];
+    for (name, scores) in [
+        ("error of the network", report.network),
+        ("error of gene means", report.gene_mean),
+        ("error of cell means", report.cell_mean),
+    ] {
+        if let Some(Scores { squared_error, correlation, .. }) = scores {
+            let correlation =
+                correlation.map_or_else(String::new, |value| format!(", correlation {value:.3}"));
+            rows.push((name, format!("{squared_error:.2} squared bins{correlation}")));
+        }
+    }
+    for (round, of) in report.rounds.iter().enumerate() {
+        let error =
+            of.squared_error_of_moved.map_or_else(String::new, |x| format!(", error {x:.2}"));
+        let name = if round == 0 { "rounds" } else { "" };
+        rows.push((name, format!("{} of {} became known{error}", of.moved, of.asked)));
+    }
+    rows.push(("output", args.output.display().to_string()));
+    rows
+}

@@ -1,0 +1,378 @@
+//! Known genes, or a cell embedding → the other genes of a cell, in rounds.
+
+mod page;
+mod prompts;
+mod report;
+mod score;
+
+use std::path::{Path, PathBuf};
+
+use burn::prelude::Device;
+use scgpt_data::{
+    Alignment, Binner, CellSource, CellTokens, Column, GeneToken, GeneVocab, Keyed, Layer, Purpose,
+    RowSpool, TieMode, TokenConfig, Tokenizer, buckets,
+};
+use scgpt_model::{
+    Generated, Generation, LoadReport, ModelDir, Preprocess, Prompt, Scgpt, ScgptConfig, Strictness,
+};
+use serde::{Deserialize, Serialize};
+
+pub use self::report::{GenerateReport, RoundReport, Scores};
+use self::{
+    prompts::Prompts,
+    score::{RoundSums, Score},
+};
+use crate::{
+    error::{Error, Result},
+    observe::Observer,
+    pretrain::MeanExpression,
+};
+
+/// Cells read at once, among which batches of similar length are formed.
+const WINDOW: usize = 512;
+
+/// What is asked of each cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// That share of its expressed genes, which are hidden: a test with known answers.
+    Hidden(f64),
+    /// These genes, given all others that it expresses (gene prompt).
+    Genes(Vec<String>),
+    /// These genes, given its embedding alone (cell prompt).
+    Cells {
+        /// The genes.
+        genes: Vec<String>,
+        /// The embedding in `obsm`; the network's own if none.
+        embedding: Option<String>,
+    },
+}
+
+/// How to generate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GenerateOptions {
+    /// What.
+    pub ask: Ask,
+    /// By which rounds.
+    pub generation: Generation,
+    /// Cells computed at once: affects speed and memory, never results.
+    pub batch_size: usize,
+    /// Most tokens per cell, `<cls>` included; the model's own number if none.
+    pub max_length: Option<usize>,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Column of `var` with the genes' names; the best one if none.
+    pub gene_column: Option<String>,
+    /// The matrix.
+    #[serde(skip)]
+    pub layer: Layer,
+    /// Folder of the temporary file that collects the results; the system's if none.
+    #[serde(skip)]
+    pub temporary: Option<PathBuf>,
+}
+
+/// What was generated.
+#[derive(Debug)]
+pub struct GeneratedCells {
+    /// The genes of [`Ask::Genes`] or [`Ask::Cells`] that the model knows, in order.
+    pub genes: Vec<String>,
+    /// Their predicted value bins, one row per cell; none for [`Ask::Hidden`].
+    pub rows: Option<RowSpool>,
+    /// Mean squared error of each cell, in squared value bins; NaN where no answer is known.
+    pub errors: Column,
+    /// What happened.
+    pub report: GenerateReport,
+}
+
+/// A generatively pre-trained model.
+#[derive(Debug)]
+pub struct Generator {
+    model: Scgpt,
+    config: ScgptConfig,
+    preprocess: Preprocess,
+    vocab: GeneVocab,
+    loaded: LoadReport,
+}
+
+impl Generator {
+    /// Opens a model directory.
+    ///
+    /// # Errors
+    /// If a file is missing, unsafe or inconsistent, or the model was not trained to generate.
+    pub fn open(folder: &Path, device: &Device, strictness: Strictness) -> Result<Self> {
+        let path = folder.display();
+        let folder = ModelDir::open(folder)?;
+        let vocab = GeneVocab::from_json(folder.vocab_path())?;
+        let config = folder.config().clone();
+        if vocab.len() != config.vocab_size {
+            return Err(Error::Vocabulary { vocabulary: vocab.len(), table: config.vocab_size });
+        }
+        if !config.unknown_flag {
+            return Err(Error::Option(format!(
+                "the model in `{path}` was not trained to generate: it has no embedding of unknown genes \
+                 (`flag_encoder`); use a generatively pre-trained one, such as `scgpt pretrain` makes"
+            )));
+        }
+        let (model, loaded) = folder.load(device, strictness)?;
+        Ok(Self { model, config, preprocess: *folder.preprocess(), vocab, loaded })
+    }
+
+    /// What became of every tensor of the checkpoint.
+    pub fn loaded(&self) -> &LoadReport {
+        &self.loaded
+    }
+
+    /// Generates what is asked of every cell of `source`, streaming.
+    ///
+    /// A cell's result depends on its row, its number and the options, not on the batch.
+    ///
+    /// # Errors
+    /// If the source cannot be read, too few of its genes are known, none of the genes asked for
+    /// is, or an option cannot work; [`Error::Cancelled`] if the observer says so.
+    pub fn generate(
+        &self,
+        source: &mut dyn CellSource,
+        options: &GenerateOptions,
+        device: &Device,
+        observer: &dyn Observer,
+    ) -> Result<GeneratedCells> {
+        let (n_cells, _) = source.summary().shape(&options.layer)?;
+        if options.batch_size == 0 {
+            return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
+        }
+        let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
+        let var = source.var(&options.layer)?;
+        let alignment = self.vocab.align(&var, options.gene_column.as_deref())?;
+        let (genes, missing) = self.genes(&options.ask, max_length)?;
+        let job = Job {
+            generator: self,
+            options,
+            device,
+            observer,
+            tokenizer: self.tokenizer(&alignment, options, max_length)?,
+            prompts: Prompts::new(&options.ask, &genes, options.seed, max_length),
+            n_cells,
+        };
+        let mean = job.means(source)?;
+        let mut results = Results::new(&options.ask, genes.len(), options)?;
+        job.run(source, &mean, &mut results)?;
+        let report = results.score.report(options, n_cells, missing, &results.rounds);
+        let names = genes.iter().filter_map(|&gene| self.vocab.name(gene)).map(String::from);
+        Ok(GeneratedCells {
+            genes: names.collect(),
+            rows: results.rows,
+            errors: Column::Float(results.errors.into_iter().map(Some).collect()),
+            report,
+        })
+    }
+
+    /// The tokens of the genes asked for, and the names that have none.
+    fn genes(&self, ask: &Ask, max_length: usize) -> Result<(Vec<GeneToken>, Vec<String>)> {
+        let (Ask::Genes(names) | Ask::Cells { genes: names, .. }) = ask else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let (mut genes, mut missing) = (Vec::new(), Vec::new());
+        for name in names {
+            match self.vocab.token(name) {
+                Some(gene) if !genes.contains(&gene) => genes.push(gene),
+                Some(_) => {}
+                None => missing.push(name.clone()),
+            }
+        }
+        if genes.is_empty() {
+            return Err(Error::Option(format!(
+                "none of the {} genes to generate is in the model's vocabulary",
+                names.len()
+            )));
+        }
+        if genes.len() >= max_length {
+            return Err(Error::Option(format!(
+                "{} genes to generate do not fit into {max_length} tokens with `<cls>`: name fewer, or raise --max-length",
+                genes.len()
+            )));
+        }
+        Ok((genes, missing))
+    }
+
+    fn tokenizer(
+        &self,
+        alignment: &Alignment,
+        options: &GenerateOptions,
+        max_length: usize,
+    ) -> Result<Tokenizer> {
+        let n_bins = u16::try_from(self.config.n_bins).unwrap_or(u16::MAX);
+        // Genes to generate take their room from the known ones only when they are hidden; else the
+        // prompts make room themselves.
+        let config = TokenConfig {
+            binner: Some(Binner::new(n_bins, TieMode::Upper)?),
+            cls_value: Some(self.preprocess.cls_value),
+            max_length: if matches!(options.ask, Ask::Hidden(_)) { max_length } else { usize::MAX },
+            seed: options.seed,
+            ..TokenConfig::default()
+        };
+        Ok(Tokenizer::new(&self.vocab, alignment, config)?)
+    }
+}
+
+/// Everything that is fixed for all cells.
+struct Job<'a> {
+    generator: &'a Generator,
+    options: &'a GenerateOptions,
+    device: &'a Device,
+    observer: &'a dyn Observer,
+    tokenizer: Tokenizer,
+    prompts: Prompts<'a>,
+    n_cells: usize,
+}
+
+/// What is collected of all cells.
+struct Results {
+    rows: Option<RowSpool>,
+    errors: Vec<f64>,
+    score: Score,
+    rounds: Vec<RoundSums>,
+}
+
+impl Results {
+    fn new(ask: &Ask, n_genes: usize, options: &GenerateOptions) -> Result<Self> {
+        let rows = match (ask, &options.temporary) {
+            (Ask::Hidden(_), _) => None,
+            (_, Some(folder)) => Some(RowSpool::new_in(folder, n_genes)?),
+            (_, None) => Some(RowSpool::new(n_genes)?),
+        };
+        Ok(Self {
+            rows,
+            errors: Vec::new(),
+            score: Score::default(),
+            rounds: vec![RoundSums::default(); options.generation.rounds],
+        })
+    }
+}
+
+impl Job<'_> {
+    /// Cells of a window.
+    fn window(&self, source: &mut dyn CellSource, first: usize) -> Result<Vec<CellTokens>> {
+        if self.observer.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let end = self.n_cells.min(first + WINDOW);
+        Ok(self.tokenizer.block(&source.read(&self.options.layer, first..end)?, first))
+    }
+
+    /// The mean of every gene where it is known.
+    fn means(&self, source: &mut dyn CellSource) -> Result<MeanExpression> {
+        self.observer.begin("averaging", self.n_cells);
+        let mut mean = MeanExpression::new(self.generator.vocab.len());
+        for first in (0..self.n_cells).step_by(WINDOW) {
+            let cells = self.window(source, first)?;
+            for (number, cell) in (first..).zip(&cells) {
+                mean.add(&self.prompts.known_to_baseline(cell, number as u64), 1);
+            }
+            self.observer.advance(cells.len());
+        }
+        Ok(mean)
+    }
+
+    fn run(
+        &self,
+        source: &mut dyn CellSource,
+        mean: &MeanExpression,
+        results: &mut Results,
+    ) -> Result<()> {
+        self.observer.begin("generating", self.n_cells);
+        for first in (0..self.n_cells).step_by(WINDOW) {
+            let cells = self.window(source, first)?;
+            let embeddings = self.embeddings(source, &cells, first)?;
+            let asked: Vec<(Prompt, Vec<Option<f32>>)> = (first..)
+                .zip(&cells)
+                .enumerate()
+                .map(|(index, (number, cell))| {
+                    let embedding = embeddings.as_ref().map(|rows| rows[index].clone());
+                    self.prompts.make(cell, number as u64, embedding)
+                })
+                .collect();
+            let lengths: Vec<usize> =
+                asked.iter().map(|(prompt, _)| prompt.genes.len() + prompt.unknown.len()).collect();
+            let mut generated = vec![Generated::default(); cells.len()];
+            for bucket in buckets(&lengths, self.options.batch_size) {
+                if self.observer.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                self.bucket(&bucket, &asked, &mut generated, &mut results.rounds)?;
+                self.observer.advance(bucket.len());
+            }
+            self.collect(first, &asked, &generated, mean, results)?;
+        }
+        Ok(())
+    }
+
+    fn bucket(
+        &self,
+        bucket: &[usize],
+        asked: &[(Prompt, Vec<Option<f32>>)],
+        generated: &mut [Generated],
+        rounds: &mut [RoundSums],
+    ) -> Result<()> {
+        let prompts: Vec<Prompt> = bucket.iter().map(|&cell| asked[cell].0.clone()).collect();
+        let seed = self.options.seed;
+        let noise =
+            |cell: u64, index: u64| Keyed::new(seed, Purpose::Generate, 0, cell).bits(index);
+        let Generator { model, config, .. } = self.generator;
+        let options = &self.options.generation;
+        let found =
+            model.generate(&prompts, options, config, &noise, self.device, &mut |round| {
+                rounds[round.round].add(&round, &asked[bucket[round.cell]].1);
+            })?;
+        for (&cell, found) in bucket.iter().zip(found) {
+            generated[cell] = found;
+        }
+        Ok(())
+    }
+
+    /// The cell embeddings of a window, for cell prompts.
+    fn embeddings(
+        &self,
+        source: &mut dyn CellSource,
+        cells: &[CellTokens],
+        first: usize,
+    ) -> Result<Option<Vec<Vec<f32>>>> {
+        let Ask::Cells { embedding, .. } = &self.options.ask else { return Ok(None) };
+        let Generator { model, config, vocab, .. } = self.generator;
+        let rows = match embedding {
+            Some(name) => {
+                let (rows, width) = source.read_obsm(name, first..first + cells.len())?;
+                if width != config.d_model {
+                    return Err(Error::Option(format!(
+                        "`obsm[\"{name}\"]` is {width} wide, but the model's embeddings are {}",
+                        config.d_model
+                    )));
+                }
+                prompts::scaled(rows, width, model)
+            }
+            None => {
+                prompts::encode(model, config, vocab, cells, self.options.batch_size, self.device)
+            }
+        };
+        Ok(Some(rows.chunks(config.d_model).map(<[f32]>::to_vec).collect()))
+    }
+
+    fn collect(
+        &self,
+        first: usize,
+        asked: &[(Prompt, Vec<Option<f32>>)],
+        generated: &[Generated],
+        mean: &MeanExpression,
+        results: &mut Results,
+    ) -> Result<()> {
+        let is_listed = results.rows.is_some();
+        let mut table = Vec::new();
+        for ((prompt, truth), generated) in asked.iter().zip(generated) {
+            results.errors.push(results.score.add(prompt, truth, generated, mean, is_listed));
+            table.extend(generated.values.iter().map(|value| value.max(0.0)));
+        }
+        if let Some(rows) = &mut results.rows {
+            rows.write_rows(first, &table)?;
+        }
+        Ok(())
+    }
+}

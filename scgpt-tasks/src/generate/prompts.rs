@@ -1,0 +1,151 @@
+//! [`Prompts`]: which genes of a cell are known and which are asked.
+
+use std::collections::HashSet;
+
+use burn::{
+    prelude::Device,
+    tensor::{Int, Tensor, TensorData},
+};
+use scgpt_data::{CellTokens, Collator, GeneToken, GeneVocab, Keyed, Purpose, buckets, split};
+use scgpt_model::{AttentionMask, ModelInput, Prompt, Scgpt, ScgptConfig};
+
+use super::Ask;
+
+/// Makes prompts of cells.
+pub(super) struct Prompts<'a> {
+    ask: &'a Ask,
+    genes: &'a [GeneToken],
+    listed: HashSet<GeneToken>,
+    seed: u64,
+    max_length: usize,
+}
+
+impl<'a> Prompts<'a> {
+    pub(super) fn new(ask: &'a Ask, genes: &'a [GeneToken], seed: u64, max_length: usize) -> Self {
+        Self { ask, genes, listed: genes.iter().copied().collect(), seed, max_length }
+    }
+
+    /// What the mean of a gene may know of a cell: everything but what is hidden from the network.
+    pub(super) fn known_to_baseline(&self, cell: &CellTokens, number: u64) -> CellTokens {
+        match self.ask {
+            Ask::Hidden(share) => self.split(cell, *share, number)[0].clone(),
+            Ask::Genes(_) | Ask::Cells { .. } => cell.clone(),
+        }
+    }
+
+    /// The prompt of a cell, and the true values of what it asks where they are known: of a listed
+    /// gene that the cell does not express, there is none.
+    pub(super) fn make(
+        &self,
+        cell: &CellTokens,
+        number: u64,
+        embedding: Option<Vec<f32>>,
+    ) -> (Prompt, Vec<Option<f32>>) {
+        let (known, unknown, truth) = match self.ask {
+            Ask::Hidden(share) => {
+                let [known, unknown] = self.split(cell, *share, number);
+                let truth = unknown.values.iter().copied().map(Some).collect();
+                (known, unknown.genes, truth)
+            }
+            Ask::Genes(_) => {
+                let mut known = without(cell, |gene| self.listed.contains(&gene));
+                let key = self.key(number);
+                let room = self.max_length - self.genes.len();
+                known.shorten(room, 1, |gene| key.bits(u64::from(gene.0)));
+                (known, self.genes.to_vec(), self.truth(cell))
+            }
+            Ask::Cells { .. } => {
+                let mut only_cls = cell.clone();
+                only_cls.shorten(1, 1, |_| 0);
+                (only_cls, self.genes.to_vec(), self.truth(cell))
+            }
+        };
+        let index = |gene: &GeneToken| gene.0.cast_signed();
+        let prompt = Prompt {
+            genes: known.genes.iter().map(index).collect(),
+            values: known.values,
+            cell: embedding,
+            unknown: unknown.iter().map(index).collect(),
+            key: number,
+        };
+        (prompt, truth)
+    }
+
+    fn truth(&self, cell: &CellTokens) -> Vec<Option<f32>> {
+        let value = |gene| {
+            let position = cell.genes.iter().position(|&other| other == gene)?;
+            Some(cell.values[position])
+        };
+        self.genes.iter().map(|&gene| value(gene)).collect()
+    }
+
+    fn split(&self, cell: &CellTokens, share: f64, number: u64) -> [CellTokens; 2] {
+        let key = self.key(number);
+        split(cell, share, 1, self.max_length, |gene| key.bits(u64::from(gene.0)))
+    }
+
+    fn key(&self, number: u64) -> Keyed {
+        Keyed::new(self.seed, Purpose::Split, 0, number)
+    }
+}
+
+/// A cell without some of its genes.
+fn without(cell: &CellTokens, leaves: impl Fn(GeneToken) -> bool) -> CellTokens {
+    let kept = || std::iter::zip(&cell.genes, &cell.values).filter(|(gene, _)| !leaves(**gene));
+    CellTokens {
+        genes: kept().map(|(&gene, _)| gene).collect(),
+        values: kept().map(|(_, &value)| value).collect(),
+        ..CellTokens::default()
+    }
+}
+
+/// Cell embeddings as the network makes them, `[n, d]`, not scaled to unit length.
+pub(super) fn encode(
+    model: &Scgpt,
+    config: &ScgptConfig,
+    vocab: &GeneVocab,
+    cells: &[CellTokens],
+    batch_size: usize,
+    device: &Device,
+) -> Vec<f32> {
+    let d = config.d_model;
+    let collator = Collator::new(vocab, config.pad_value);
+    let lengths: Vec<usize> = cells.iter().map(CellTokens::len).collect();
+    let mut embeddings = vec![0.0; cells.len() * d];
+    for bucket in buckets(&lengths, batch_size) {
+        let batch = collator.collate(bucket.iter().map(|&cell| (cell, &cells[cell])));
+        let shape = [batch.n_cells, batch.n_tokens];
+        let genes = Tensor::<2, Int>::from_data(TensorData::new(batch.genes, shape), device);
+        let values = Tensor::<2>::from_data(TensorData::new(batch.values, shape), device);
+        let mask = AttentionMask::padding(batch.lengths, batch.n_tokens);
+        let found = model.encode(&ModelInput::new(genes, values, mask)).cell;
+        // The device computes in f32, so the conversion cannot fail.
+        let found: Vec<f32> = found.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
+        for (&cell, row) in bucket.iter().zip(found.chunks(d)) {
+            embeddings[cell * d..(cell + 1) * d].copy_from_slice(row);
+        }
+    }
+    embeddings
+}
+
+/// Embeddings of a file, which are scaled to unit length, at the length that the network's own have
+/// on average: that of a vector with the scale and shift of its last norm.
+pub(super) fn scaled(mut rows: Vec<f32>, width: usize, model: &Scgpt) -> Vec<f32> {
+    let length = typical_length(model);
+    for row in rows.chunks_mut(width) {
+        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let scale = if norm > 0.0 { length / norm } else { 0.0 };
+        for value in row {
+            *value *= scale;
+        }
+    }
+    rows
+}
+
+/// The length of a cell embedding, on average: the last operation of the network is a norm.
+fn typical_length(model: &Scgpt) -> f32 {
+    let Some(block) = model.encoder.blocks.last() else { return 1.0 };
+    let squares = |parameter: Tensor<1>| parameter.square().sum().into_scalar::<f32>();
+    let shift = block.norm2.beta.as_ref().map_or(0.0, |beta| squares(beta.val()));
+    (squares(block.norm2.gamma.val()) + shift).sqrt()
+}

@@ -1,0 +1,63 @@
+//! [`GenerateReport`]: what was generated and how well, as values.
+
+use serde::Serialize;
+
+use super::{GenerateOptions, page};
+use crate::Page;
+
+/// The result of generating.
+#[derive(Clone, Debug, Serialize)]
+pub struct GenerateReport {
+    /// Version of this program.
+    pub version: String,
+    /// Number of cells.
+    pub n_cells: usize,
+    /// Number of predicted values.
+    pub n_predicted: u64,
+    /// The network, where the truth is known.
+    pub network: Option<Scores>,
+    /// Beside it, each gene's mean over the other cells that express it.
+    pub gene_mean: Option<Scores>,
+    /// And the mean of what is known of the cell.
+    pub cell_mean: Option<Scores>,
+    /// Round by round.
+    pub rounds: Vec<RoundReport>,
+    /// Genes asked for that the model does not know.
+    pub missing: Vec<String>,
+    /// Some pairs of truth and prediction.
+    #[serde(skip)]
+    pub pairs: Vec<[f32; 2]>,
+    /// What was asked.
+    pub options: GenerateOptions,
+}
+
+/// How good predictions of value bins are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Scores {
+    /// Mean squared error, in squared value bins.
+    pub squared_error: f64,
+    /// Mean absolute error, in value bins.
+    pub absolute_error: f64,
+    /// Pearson correlation with the truth; none if one of them does not vary.
+    pub correlation: Option<f64>,
+}
+
+/// One round over all cells.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RoundReport {
+    /// Genes that were unknown.
+    pub asked: u64,
+    /// Those of them that became known.
+    pub moved: u64,
+    /// Mean squared error of all that were unknown.
+    pub squared_error: Option<f64>,
+    /// Mean squared error of those that became known.
+    pub squared_error_of_moved: Option<f64>,
+}
+
+impl GenerateReport {
+    /// The report as a page about the cells of `source`.
+    pub fn page(&self, source: &str) -> Page {
+        page::page(self, source)
+    }
+}
