@@ -173,16 +173,18 @@ fn the_control_is_by_lot_and_the_others_are_not() {
 fn networks_that_cannot_generate_say_so() {
     let (model, config) = small();
     let device = Device::flex();
-    let mut fail = |model: &Scgpt, options: Generation| {
+    let fail = |model: &Scgpt, options: Generation| {
         let prompts = [prompt(3, 3, 0)];
         let error = model.generate(&prompts, &options, &config, &noise, &device, &mut |_| {});
         error.unwrap_err().to_string()
     };
     let options = Generation::default();
     assert!(fail(&model, Generation { rounds: 0, ..options }).contains("`rounds`"));
-    let no_flag = Scgpt { unknown_flag: None, ..model.clone() };
+    let mut no_flag = model.clone();
+    no_flag.unknown_flag = None;
     assert!(fail(&no_flag, options).contains("embedding of unknown genes"));
-    let no_gepc = Scgpt { gepc: None, ..model };
+    let mut no_gepc = model;
+    no_gepc.gepc = None;
     let agreement = Generation { confidence: Confidence::Agreement, ..options };
     assert!(fail(&no_gepc, agreement).contains("GEPC"));
 }
