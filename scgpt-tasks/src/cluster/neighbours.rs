@@ -10,6 +10,8 @@ use rayon::prelude::*;
 const LANES: usize = 16;
 /// Cells whose distances are computed together, so that each number read is used several times.
 const TOGETHER: usize = 4;
+/// Cells that they are compared with at once.
+const AGAINST: usize = 2;
 /// Cells of one thread's turn.
 const QUERIES: usize = 64;
 /// Cells that stay in a core's cache meanwhile.
@@ -86,7 +88,8 @@ impl Rows {
             }
         }
         let mut rows = Self { n, width, values, squares: Vec::new() };
-        rows.squares = (0..n).map(|cell| products([rows.row(cell)], rows.row(cell))[0]).collect();
+        rows.squares =
+            (0..n).map(|cell| products([rows.row(cell)], [rows.row(cell)])[0][0]).collect();
         rows
     }
 
@@ -122,14 +125,17 @@ impl Rows {
         // The last group may be short; its last cell fills the places.
         let rows: [&[f32]; TOGETHER] =
             std::array::from_fn(|i| self.row(first + i.min(lists.len() - 1)));
-        for other in tile {
-            let dots = products(rows, self.row(other));
+        for other in tile.clone().step_by(AGAINST) {
+            let others = std::array::from_fn(|j| self.row((other + j).min(tile.end - 1)));
+            let dots: [[f32; AGAINST]; TOGETHER] = products(rows, others);
             for (i, list) in lists.iter_mut().enumerate() {
-                if other != first + i {
-                    list.offer(
-                        self.squares[first + i] + self.squares[other] - 2.0 * dots[i],
-                        other,
-                    );
+                for (other, dot) in (other..tile.end).zip(dots[i]) {
+                    if other != first + i {
+                        list.offer(
+                            self.squares[first + i] + self.squares[other] - 2.0 * dot,
+                            other,
+                        );
+                    }
                 }
             }
         }
@@ -145,21 +151,26 @@ impl Rows {
     }
 }
 
-/// Scalar products of several rows with one, in lanes whose sums are added at the end.
+/// Scalar products of rows with others, in lanes whose sums are added at the end.
 #[inline(always)]
-fn products<const N: usize>(rows: [&[f32]; N], other: &[f32]) -> [f32; N] {
-    let mut sums = [[0.0_f32; LANES]; N];
-    let (other, _) = other.as_chunks::<LANES>();
-    let rows = rows.map(|row| &row.as_chunks::<LANES>().0[..other.len()]);
-    for (chunk, other) in other.iter().enumerate() {
-        for (sums, row) in sums.iter_mut().zip(&rows) {
-            let row = &row[chunk];
-            for lane in 0..LANES {
-                sums[lane] += row[lane] * other[lane];
+fn products<const N: usize, const M: usize>(
+    rows: [&[f32]; N],
+    others: [&[f32]; M],
+) -> [[f32; M]; N] {
+    let mut sums = [[[0.0_f32; LANES]; M]; N];
+    let chunks = rows[0].len() / LANES;
+    let rows = rows.map(|row| &row.as_chunks::<LANES>().0[..chunks]);
+    let others = others.map(|row| &row.as_chunks::<LANES>().0[..chunks]);
+    for chunk in 0..chunks {
+        for i in 0..N {
+            for j in 0..M {
+                for lane in 0..LANES {
+                    sums[i][j][lane] += rows[i][chunk][lane] * others[j][chunk][lane];
+                }
             }
         }
     }
-    sums.map(|lanes| lanes.iter().sum())
+    sums.map(|sums| sums.map(|lanes| lanes.iter().sum()))
 }
 
 /// The nearest cells so far, nearest first.
