@@ -106,7 +106,7 @@ impl Rows {
             let tile = tile..self.n.min(tile + TILE);
             for (first, lists) in queries.clone().step_by(TOGETHER).zip(lists.chunks_mut(TOGETHER))
             {
-                arch.dispatch(|| self.compare(first, lists, tile.clone()));
+                arch.dispatch(Compare { rows: self, first, lists, tile: tile.clone() });
             }
         }
         let mut nearest = Vec::with_capacity(queries.len() * k);
@@ -119,28 +119,6 @@ impl Rows {
         nearest
     }
 
-    /// Offers the cells of a tile to the lists of `first` and those after it.
-    #[inline(always)]
-    fn compare(&self, first: usize, lists: &mut [Nearest], tile: std::ops::Range<usize>) {
-        // The last group may be short; its last cell fills the places.
-        let rows: [&[f32]; TOGETHER] =
-            std::array::from_fn(|i| self.row(first + i.min(lists.len() - 1)));
-        for other in tile.clone().step_by(AGAINST) {
-            let others = std::array::from_fn(|j| self.row((other + j).min(tile.end - 1)));
-            let dots: [[f32; AGAINST]; TOGETHER] = products(rows, others);
-            for (i, list) in lists.iter_mut().enumerate() {
-                for (other, dot) in (other..tile.end).zip(dots[i]) {
-                    if other != first + i {
-                        list.offer(
-                            self.squares[first + i] + self.squares[other] - 2.0 * dot,
-                            other,
-                        );
-                    }
-                }
-            }
-        }
-    }
-
     fn distance(&self, a: usize, b: usize) -> f64 {
         let squares = self
             .row(a)
@@ -148,6 +126,39 @@ impl Rows {
             .zip(self.row(b))
             .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
         squares.sum::<f64>().sqrt()
+    }
+}
+
+/// Offers the cells of a tile to the lists of `first` and those after it. Not a closure: those
+/// are not compiled for the instructions that the processor has.
+struct Compare<'a> {
+    rows: &'a Rows,
+    first: usize,
+    lists: &'a mut [Nearest],
+    tile: std::ops::Range<usize>,
+}
+
+impl pulp::WithSimd for Compare<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self { rows, first, lists, tile } = self;
+        // The last group may be short; its last cell fills the places.
+        let queries: [&[f32]; TOGETHER] =
+            std::array::from_fn(|i| rows.row(first + i.min(lists.len() - 1)));
+        for other in tile.clone().step_by(AGAINST) {
+            let others = std::array::from_fn(|j| rows.row((other + j).min(tile.end - 1)));
+            let dots: [[f32; AGAINST]; TOGETHER] = products(queries, others);
+            for (i, list) in lists.iter_mut().enumerate() {
+                for (other, dot) in (other..tile.end).zip(dots[i]) {
+                    if other != first + i {
+                        let squares = rows.squares[first + i] + rows.squares[other];
+                        list.offer(squares - 2.0 * dot, other);
+                    }
+                }
+            }
+        }
     }
 }
 
