@@ -214,16 +214,15 @@ mod tests {
     use scgpt_data::{Keyed, Purpose};
 
     #[allow(clippy::cast_possible_truncation, reason = "test data")]
-    fn random(n: u64, d: u64) -> Vec<f32> {
+    fn random(n: usize, d: usize) -> Vec<f32> {
         let key = Keyed::new(3, Purpose::Simulate, 0, 0);
-        (0..n * d).map(|i| key.uniform(i) as f32 + 100.0).collect()
+        (0..n * d).map(|i| key.uniform(i as u64) as f32 + 100.0).collect()
     }
 
     #[test]
     fn all_neighbours_are_the_nearest() {
         for (n, d, k) in [(333, 21, 7), (130, 3, 129), (5, 40, 14), (64, 16, 1)] {
             let rows = random(n, d);
-            let (n, d) = (rows.len() / d as usize, d as usize);
             let neighbours = Neighbours::new(&rows, d, k);
             assert_eq!((neighbours.k(), neighbours.cells().count()), (k.min(n - 1), n));
             for (cell, found) in neighbours.cells().enumerate() {

@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn long_curves_stay_small_and_keep_their_peaks() {
-        let points = (0..100_000).map(|i| f64::from(i)).map(|i| [i, (i * 0.7).sin()]).collect();
+        let points = (0..100_000).map(f64::from).map(|i| [i, (i * 0.7).sin()]).collect();
         let mut long = series("long", points);
         long.points[50_000][1] = 9.0;
         let drawn = lines(&[long], ["", ""], Scale::Linear);
