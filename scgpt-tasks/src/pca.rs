@@ -122,7 +122,7 @@ mod tests {
         let d = spreads.len() as u64;
         let cell = |cell: u64| {
             let value = |i: u64| key.uniform(cell * d + i) as f32 * spreads[i as usize];
-            (0..d).filter(|i| (cell + i) % 7 != 0).map(|i| (i as u32, value(i))).unzip()
+            (0..d).filter(|i| !(cell + i).is_multiple_of(7)).map(|i| (i as u32, value(i))).unzip()
         };
         (0..n).map(cell).collect()
     }

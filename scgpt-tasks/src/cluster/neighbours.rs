@@ -10,6 +10,8 @@ use rayon::prelude::*;
 const LANES: usize = 16;
 /// Cells whose distances are computed together, so that each number read is used several times.
 const TOGETHER: usize = 4;
+/// Cells that they are compared with at once.
+const AGAINST: usize = 2;
 /// Cells of one thread's turn.
 const QUERIES: usize = 64;
 /// Cells that stay in a core's cache meanwhile.
@@ -86,7 +88,8 @@ impl Rows {
             }
         }
         let mut rows = Self { n, width, values, squares: Vec::new() };
-        rows.squares = (0..n).map(|cell| products([rows.row(cell)], rows.row(cell))[0]).collect();
+        rows.squares =
+            (0..n).map(|cell| products([rows.row(cell)], [rows.row(cell)])[0][0]).collect();
         rows
     }
 
@@ -103,7 +106,7 @@ impl Rows {
             let tile = tile..self.n.min(tile + TILE);
             for (first, lists) in queries.clone().step_by(TOGETHER).zip(lists.chunks_mut(TOGETHER))
             {
-                arch.dispatch(|| self.compare(first, lists, tile.clone()));
+                arch.dispatch(Compare { rows: self, first, lists, tile: tile.clone() });
             }
         }
         let mut nearest = Vec::with_capacity(queries.len() * k);
@@ -116,25 +119,6 @@ impl Rows {
         nearest
     }
 
-    /// Offers the cells of a tile to the lists of `first` and those after it.
-    #[inline(always)]
-    fn compare(&self, first: usize, lists: &mut [Nearest], tile: std::ops::Range<usize>) {
-        // The last group may be short; its last cell fills the places.
-        let rows: [&[f32]; TOGETHER] =
-            std::array::from_fn(|i| self.row(first + i.min(lists.len() - 1)));
-        for other in tile {
-            let dots = products(rows, self.row(other));
-            for (i, list) in lists.iter_mut().enumerate() {
-                if other != first + i {
-                    list.offer(
-                        self.squares[first + i] + self.squares[other] - 2.0 * dots[i],
-                        other,
-                    );
-                }
-            }
-        }
-    }
-
     fn distance(&self, a: usize, b: usize) -> f64 {
         let squares = self
             .row(a)
@@ -145,21 +129,59 @@ impl Rows {
     }
 }
 
-/// Scalar products of several rows with one, in lanes whose sums are added at the end.
-#[inline(always)]
-fn products<const N: usize>(rows: [&[f32]; N], other: &[f32]) -> [f32; N] {
-    let mut sums = [[0.0_f32; LANES]; N];
-    let (other, _) = other.as_chunks::<LANES>();
-    let rows = rows.map(|row| &row.as_chunks::<LANES>().0[..other.len()]);
-    for (chunk, other) in other.iter().enumerate() {
-        for (sums, row) in sums.iter_mut().zip(&rows) {
-            let row = &row[chunk];
-            for lane in 0..LANES {
-                sums[lane] += row[lane] * other[lane];
+/// Offers the cells of a tile to the lists of `first` and those after it. Not a closure: those
+/// are not compiled for the instructions that the processor has.
+struct Compare<'a> {
+    rows: &'a Rows,
+    first: usize,
+    lists: &'a mut [Nearest],
+    tile: std::ops::Range<usize>,
+}
+
+impl pulp::WithSimd for Compare<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self { rows, first, lists, tile } = self;
+        // The last group may be short; its last cell fills the places.
+        let queries: [&[f32]; TOGETHER] =
+            std::array::from_fn(|i| rows.row(first + i.min(lists.len() - 1)));
+        for other in tile.clone().step_by(AGAINST) {
+            let others = std::array::from_fn(|j| rows.row((other + j).min(tile.end - 1)));
+            let dots: [[f32; AGAINST]; TOGETHER] = products(queries, others);
+            for (i, list) in lists.iter_mut().enumerate() {
+                for (other, dot) in (other..tile.end).zip(dots[i]) {
+                    if other != first + i {
+                        let squares = rows.squares[first + i] + rows.squares[other];
+                        list.offer(squares - 2.0 * dot, other);
+                    }
+                }
             }
         }
     }
-    sums.map(|lanes| lanes.iter().sum())
+}
+
+/// Scalar products of rows with others, in lanes whose sums are added at the end.
+#[inline(always)]
+fn products<const N: usize, const M: usize>(
+    rows: [&[f32]; N],
+    others: [&[f32]; M],
+) -> [[f32; M]; N] {
+    let mut sums = [[[0.0_f32; LANES]; M]; N];
+    let chunks = rows[0].len() / LANES;
+    let rows = rows.map(|row| &row.as_chunks::<LANES>().0[..chunks]);
+    let others = others.map(|row| &row.as_chunks::<LANES>().0[..chunks]);
+    for chunk in 0..chunks {
+        for i in 0..N {
+            for j in 0..M {
+                for lane in 0..LANES {
+                    sums[i][j][lane] += rows[i][chunk][lane] * others[j][chunk][lane];
+                }
+            }
+        }
+    }
+    sums.map(|sums| sums.map(|lanes| lanes.iter().sum()))
 }
 
 /// The nearest cells so far, nearest first.
@@ -192,16 +214,15 @@ mod tests {
     use scgpt_data::{Keyed, Purpose};
 
     #[allow(clippy::cast_possible_truncation, reason = "test data")]
-    fn random(n: u64, d: u64) -> Vec<f32> {
+    fn random(n: usize, d: usize) -> Vec<f32> {
         let key = Keyed::new(3, Purpose::Simulate, 0, 0);
-        (0..n * d).map(|i| key.uniform(i) as f32 + 100.0).collect()
+        (0..n * d).map(|i| key.uniform(i as u64) as f32 + 100.0).collect()
     }
 
     #[test]
     fn all_neighbours_are_the_nearest() {
         for (n, d, k) in [(333, 21, 7), (130, 3, 129), (5, 40, 14), (64, 16, 1)] {
             let rows = random(n, d);
-            let (n, d) = (rows.len() / d as usize, d as usize);
             let neighbours = Neighbours::new(&rows, d, k);
             assert_eq!((neighbours.k(), neighbours.cells().count()), (k.min(n - 1), n));
             for (cell, found) in neighbours.cells().enumerate() {

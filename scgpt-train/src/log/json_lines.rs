@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::about;
 
@@ -74,24 +75,16 @@ impl JsonLines {
     }
 }
 
-/// All that is looked at of a record.
-#[derive(Deserialize)]
-struct Record {
-    step: Option<u64>,
-    /// Makes sure that it is a map: a struct may be read from a list as well.
-    #[serde(flatten)]
-    _others: std::collections::BTreeMap<String, IgnoredAny>,
-}
-
 /// The whole lines whose step is at most `last_step`.
 fn kept(bytes: &[u8], last_step: u64) -> io::Result<Vec<u8>> {
     let mut kept = Vec::with_capacity(bytes.len());
     let mut lines = (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n')).peekable();
     while let Some((number, line)) = lines.next() {
         let is_last = lines.peek().is_none();
-        match serde_json::from_slice::<Record>(line) {
+        match serde_json::from_slice::<Map<String, Value>>(line) {
             Ok(record) if line.ends_with(b"\n") => {
-                if record.step.is_none_or(|step| step <= last_step) {
+                let step = record.get("step").and_then(Value::as_u64);
+                if step.is_none_or(|step| step <= last_step) {
                     kept.extend_from_slice(line);
                 }
             }

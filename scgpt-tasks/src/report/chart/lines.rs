@@ -12,7 +12,7 @@ const PLOT: [f64; 2] = [520.0, 300.0];
 /// Share of the height that stays free above and below the curves.
 const FREE: f64 = 0.04;
 /// Points of a long curve.
-const MANY: usize = 1000;
+const MANY: usize = 1500;
 /// Dashes of the first, second and third round of colours.
 const DASHES: [&str; 3] = ["none", "7 5", "2 5"];
 
@@ -120,12 +120,12 @@ pub(in super::super) fn lines(series: &[Series], axes: [&str; 2], scale: Scale) 
             escape(&series.name),
             path(places, &x_of, &y_of),
             // The noise of a long curve fills an area; thin lines leave the others visible.
-            if places.len() > MANY { 1.0 } else { 1.8 },
+            if places.len() > MANY { 1.3 } else { 1.8 },
             LEFT + PLOT[0] + 20.0,
             y - 4.0,
             LEFT + PLOT[0] + 48.0,
             escape(&shortened(&series.name)),
-            last.map_or_else(String::new, |last| brief(last[1])),
+            last.map_or_else(String::new, |last| last_value(last[1])),
             dash = DASHES[index / COLOURS % DASHES.len()],
         );
     }
@@ -201,6 +201,18 @@ fn linear_ticks(low: f64, high: f64, n: usize) -> Vec<(f64, String)> {
     ticks(low, high, n).into_iter().map(|value| (value, label(value))).collect()
 }
 
+/// A number with three digits, as losses are compared.
+fn last_value(value: f64) -> String {
+    match value.abs() {
+        1e-3..1e3 => {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 5")]
+            let digits = (2.0 - value.abs().log10().floor()).clamp(0.0, 5.0) as usize;
+            format!("{value:.digits$}")
+        }
+        _ => brief(value),
+    }
+}
+
 /// A number without needless digits, small ones with an exponent.
 fn brief(value: f64) -> String {
     if value == 0.0 {
@@ -228,7 +240,7 @@ mod tests {
         assert!(!drawn.contains("NaN") && !drawn.contains("inf") && drawn.contains("a &lt;b&gt;"));
         assert_eq!(drawn.matches("a2.5").count(), 2);
         // The last value is in the legend.
-        assert!(drawn.contains("<tspan class=\"soft\">1</tspan>"));
+        assert!(drawn.contains("<tspan class=\"soft\">1.00</tspan>"));
     }
 
     #[test]
@@ -243,12 +255,12 @@ mod tests {
             ticks.into_iter().map(|tick| tick.1).collect()
         };
         assert_eq!(labels(0.9, 30.0), ["1", "2", "5", "10", "20"]);
-        assert_eq!(labels(0.61, 0.69).len(), 5);
+        assert_eq!(labels(0.605, 0.695), ["0.62", "0.64", "0.66", "0.68"]);
     }
 
     #[test]
     fn long_curves_stay_small_and_keep_their_peaks() {
-        let points = (0..100_000).map(|i| f64::from(i)).map(|i| [i, (i * 0.7).sin()]).collect();
+        let points = (0..100_000).map(f64::from).map(|i| [i, (i * 0.7).sin()]).collect();
         let mut long = series("long", points);
         long.points[50_000][1] = 9.0;
         let drawn = lines(&[long], ["", ""], Scale::Linear);
