@@ -90,7 +90,7 @@ fn read(c: &mut Criterion) {
     eprintln!("peak memory {} MB", peak_memory() >> 20);
     // Opening, all checks included.
     c.bench_function("data/shards/open", |b| {
-        b.iter(|| ShardFolder::open(&path).unwrap().n_cells())
+        b.iter(|| ShardFolder::open(&path).unwrap().n_cells());
     });
     drop(place);
 }

@@ -142,10 +142,9 @@ impl ShardFolder {
         let (chunk, row) = self.locate(cell)?;
         let found = self.chunks[chunk].row(row);
         self.account(found.indices.len());
-        let is_ascending = found.indices.windows(2).fold(true, |ok, pair| ok & (pair[0] < pair[1]));
+        let is_ascending = found.indices.is_sorted_by(|a, b| a < b);
         let is_known = found.indices.last().is_none_or(|&last| (last as usize) < self.vocab.len());
-        let is_valid =
-            found.values.iter().fold(true, |ok, value| ok & (0.0..f32::INFINITY).contains(value));
+        let is_valid = found.values.iter().all(|value| (0.0..f32::INFINITY).contains(value));
         if is_ascending && is_known && is_valid {
             return Ok(found);
         }
