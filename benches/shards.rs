@@ -10,7 +10,7 @@ use std::{hint::black_box, path::PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
-use scgpt_benches::peak_memory;
+use scgpt_benches::{cpu_seconds, peak_memory};
 use scgpt_data::{
     CellSource, CellSplit, CellTokens, Collator, GeneVocab, Layer, ShardFolder, ShardOptions,
     TokenConfig, TokenScratch, Tokenizer, write_shards,
@@ -53,6 +53,7 @@ fn read(c: &mut Criterion) {
     group.throughput(Throughput::Elements(CELLS as u64));
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let (mut n_read, cpu) = (0, cpu_seconds());
         let mut epoch = 0;
         let mut position = 0;
         group.bench_function(BenchmarkId::new("epoch", threads), |b| {
@@ -60,6 +61,7 @@ fn read(c: &mut Criterion) {
                 let order = split.order(epoch);
                 let cells: Vec<usize> = order.cells_from(position).take(CELLS).collect();
                 position += CELLS;
+                n_read += CELLS;
                 if position + CELLS > order.len() {
                     (epoch, position) = (epoch + 1, 0);
                 }
@@ -81,12 +83,14 @@ fn read(c: &mut Criterion) {
                 });
             });
         });
+        let cpu = 1e6 * (cpu_seconds() - cpu) / n_read.max(1) as f64;
+        eprintln!("{threads} threads: {cpu:.1} µs of CPU a cell");
     }
     group.finish();
     eprintln!("peak memory {} MB", peak_memory() >> 20);
     // Opening, all checks included.
     c.bench_function("data/shards/open", |b| {
-        b.iter(|| ShardFolder::open(&path).unwrap().n_cells())
+        b.iter(|| ShardFolder::open(&path).unwrap().n_cells());
     });
     drop(place);
 }

@@ -70,6 +70,20 @@ pub fn tokens(n_cells: usize, n_tokens: usize, n_genes: usize) -> (Vec<i32>, Vec
     (genes, values)
 }
 
+/// Seconds of all cores that this process has used so far; 0 where that is not told. On a busy
+/// machine it says more than the wall clock.
+pub fn cpu_seconds() -> f64 {
+    std::fs::read_to_string("/proc/self/stat")
+        .ok()
+        .and_then(|text| {
+            // After the name, which may hold spaces: state, … user and system time in 1/100 s.
+            let fields = text.rsplit_once(')')?.1.split_whitespace().skip(11).take(2);
+            let ticks: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();
+            Some(ticks.iter().sum::<f64>() / 100.0)
+        })
+        .unwrap_or(0.0)
+}
+
 /// Most bytes of memory this process ever held, mapped files included; 0 where that is not told.
 pub fn peak_memory() -> usize {
     std::fs::read_to_string("/proc/self/status")

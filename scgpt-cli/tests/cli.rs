@@ -16,5 +16,7 @@ mod behaviour;
 mod golden;
 #[path = "cli/run.rs"]
 mod run;
+#[path = "cli/shards.rs"]
+mod shards;
 #[path = "cli/toy.rs"]
 mod toy;

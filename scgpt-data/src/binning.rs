@@ -87,16 +87,14 @@ impl Binner {
         let BinScratch { sorted, edges } = scratch;
         sorted.clear();
         edges.clear();
-        sorted.extend(
-            (0_u64..)
-                .zip(values.iter())
-                .filter(|&(_, &value)| value != 0.0)
-                .map(|(position, &value)| u64::from(to_ordered(value)) << 32 | position),
-        );
+        if !sort_counts(values, sorted) {
+            sorted.clear();
+            sorted.extend((0..).zip(values.iter()).filter(|&(_, &value)| value != 0.0).map(entry));
+            sorted.sort_unstable();
+        }
         if sorted.is_empty() {
             return;
         }
-        sorted.sort_unstable();
         quantiles(sorted, usize::from(self.n_bins) - 1, edges);
 
         let [mut below, mut upto] = [0, 0];
@@ -120,6 +118,51 @@ impl Binner {
             };
         }
     }
+}
+
+/// A value and its position, such that entries sort by value, then position.
+fn entry((position, &value): (u64, &f32)) -> u64 {
+    u64::from(to_ordered(value)) << 32 | position
+}
+
+/// Counts below this are sorted by counting; few of a cell are larger.
+const SMALL: usize = 256;
+
+/// Fills `sorted` with the entries of all values but zeros, in order, if these are whole numbers:
+/// raw counts repeat so much that counting them is several times faster than sorting.
+fn sort_counts(values: &[f32], sorted: &mut Vec<u64>) -> bool {
+    let mut places = [0_usize; SMALL + 1];
+    for &value in values {
+        let Some(place) = place(value) else { return false };
+        places[place] += 1;
+    }
+    // From the number of entries to the place of the first one; zeros have none.
+    let mut begin = 0;
+    for place in &mut places[1..] {
+        begin += std::mem::replace(place, begin);
+    }
+    let large = places[SMALL];
+    sorted.resize(begin, 0);
+    for item in (0..).zip(values) {
+        if let Some(place @ 1..) = place(*item.1) {
+            sorted[places[place]] = entry(item);
+            places[place] += 1;
+        }
+    }
+    sorted[large..].sort_unstable();
+    true
+}
+
+/// A whole number, at most [`SMALL`]; `None` if it is none.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "whether the cast loses anything is the question"
+)]
+fn place(value: f32) -> Option<usize> {
+    let whole = value as u32;
+    (whole as f32 == value).then_some((whole as usize).min(SMALL))
 }
 
 /// `ceil(upto + u * (below - upto))`, kept above `below` where rounding could reach it.
@@ -185,6 +228,20 @@ mod tests {
             &mut BinScratch::default(),
         );
         values
+    }
+
+    #[test]
+    fn counting_is_sorting() {
+        let counts = [3.0, 0.0, 300.0, 1.0, -0.0, 255.0, 256.0, 1.0, 5e8, 3.0, 299.0];
+        let mut sorted = Vec::new();
+        assert!(sort_counts(&counts, &mut sorted));
+        let mut expected: Vec<u64> =
+            (0..).zip(&counts).filter(|&(_, &value)| value != 0.0).map(entry).collect();
+        expected.sort_unstable();
+        assert_eq!(sorted, expected);
+        for other in [0.5, -1.0, f32::NAN, f32::INFINITY] {
+            assert!(!sort_counts(&[1.0, other], &mut Vec::new()), "{other}");
+        }
     }
 
     #[test]

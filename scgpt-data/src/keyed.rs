@@ -76,14 +76,21 @@ fn mix(mut z: u64) -> u64 {
 /// With `order` random this is a uniform choice without replacement; with `order` the identity it
 /// is the first `k`.
 pub(crate) fn choose(n: usize, k: usize, order: impl Fn(usize) -> u64) -> Vec<usize> {
-    let mut ranked: Vec<(u64, usize)> = (0..n).map(|index| (order(index), index)).collect();
-    if k < n {
-        ranked.select_nth_unstable(k);
-        ranked.truncate(k);
+    if k >= n {
+        return (0..n).collect();
     }
-    let mut chosen: Vec<usize> = ranked.into_iter().map(|(_, index)| index).collect();
-    chosen.sort_unstable();
-    chosen
+    let keys: Vec<u64> = (0..n).map(order).collect();
+    let mut ranked = keys.clone();
+    let (_, &mut bound, _) = ranked.select_nth_unstable(k);
+    // Of those that equal the bound, the first ones fill what room is left. The chosen are met in
+    // ascending order, and need not be sorted.
+    let mut room = k - keys.iter().filter(|&&key| key < bound).count();
+    let mut is_chosen = |key: u64| {
+        let fits = key == bound && room > 0;
+        room -= usize::from(fits);
+        fits || key < bound
+    };
+    (0..n).filter(|&index| is_chosen(keys[index])).collect()
 }
 
 #[cfg(test)]
@@ -119,6 +126,8 @@ mod tests {
     fn choosing_without_replacement() {
         assert_eq!(choose(5, 3, |index| index as u64), [0, 1, 2]);
         assert_eq!(choose(2, 3, |index| index as u64), [0, 1]);
+        assert_eq!(choose(6, 3, |index| [1, 0, 1, 2, 1, 1][index]), [0, 1, 2], "first of equals");
+        assert_eq!(choose(4, 0, |_| 7), [0; 0]);
         let mut hits = [0_u32; 10];
         for cell in 0..3000 {
             let key = Keyed::new(0, Purpose::Sample, 0, cell);

@@ -178,6 +178,9 @@ fn an_interrupted_run_leaves_nothing() {
     interrupted(&place, "-INT", &[&embed[..], &["--hvg", "500"]].concat());
     let simulate = ["simulate", "-o", "more.h5ad", "--cells", "2000000"];
     interrupted(&place, "-INT", &simulate);
+    // More cells than are written before the signal comes.
+    let many = ["many.h5ad"; 100];
+    interrupted(&place, "-INT", &[&["convert", "-o", "shards"], &many[..]].concat());
     // As a job scheduler does it.
     interrupted(&place, "-TERM", &simulate);
 }

@@ -25,8 +25,8 @@ use crate::{
     vocab::{GeneToken, GeneVocab},
 };
 
-/// Bytes of the files that may stay mapped in memory.
-const RESIDENT: usize = 400 << 20;
+/// Bytes of the files that may stay mapped in memory, about.
+const RESIDENT: usize = 160 << 20;
 /// Bytes that one access may map: the system maps the neighbours of a page with it.
 const AROUND: usize = 64 << 10;
 
@@ -38,8 +38,8 @@ const DAMAGED: &str =
 /// A folder of token shards, open for reading: cells come straight out of memory-mapped files, in
 /// any order, from any thread.
 ///
-/// Memory: a few bytes a cell group, and at most some 400 MB of mapped file, which the system may
-/// take back at any time.
+/// Memory: a few hundred bytes a thousand cells, and some hundred megabytes of mapped file, which
+/// the system may take back at any time.
 ///
 /// # Example
 /// ```no_run
@@ -142,10 +142,9 @@ impl ShardFolder {
         let (chunk, row) = self.locate(cell)?;
         let found = self.chunks[chunk].row(row);
         self.account(found.indices.len());
-        let is_ascending = found.indices.windows(2).fold(true, |ok, pair| ok & (pair[0] < pair[1]));
+        let is_ascending = found.indices.is_sorted_by(|a, b| a < b);
         let is_known = found.indices.last().is_none_or(|&last| (last as usize) < self.vocab.len());
-        let is_valid =
-            found.values.iter().fold(true, |ok, value| ok & (0.0..f32::INFINITY).contains(value));
+        let is_valid = found.values.iter().all(|value| (0.0..f32::INFINITY).contains(value));
         if is_ascending && is_known && is_valid {
             return Ok(found);
         }

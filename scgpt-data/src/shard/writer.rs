@@ -129,7 +129,7 @@ impl ShardWriter {
         let path = source.summary().path.clone();
         let var = source.var(&layer)?;
         let alignment = self.vocab.align(&var, self.options.gene_column.as_deref())?;
-        let codes = self.label_codes(&path, source.obs()?, n_cells)?;
+        let codes = self.label_codes(&path, &source.obs()?, n_cells)?;
         let mut entry = SourceEntry {
             path: path.display().to_string(),
             format: source.summary().format.clone(),
@@ -150,7 +150,9 @@ impl ShardWriter {
             let mut blocks = receiver.into_iter();
             let head: Vec<_> = blocks.by_ref().take(STATE_BLOCKS).collect::<Result<_>>()?;
             let mut detector = StateDetector::default();
-            head.iter().for_each(|(_, block)| detector.observe(block));
+            for (_, block) in &head {
+                detector.observe(block);
+            }
             entry.input_state = detector.state();
             for block in head.into_iter().map(Ok).chain(blocks) {
                 let (first, block) = block?;
@@ -232,7 +234,7 @@ impl ShardWriter {
     }
 
     /// The code of every cell in every label column; new labels become categories.
-    fn label_codes(&mut self, path: &Path, obs: Frame, n_cells: usize) -> Result<Vec<Vec<i32>>> {
+    fn label_codes(&mut self, path: &Path, obs: &Frame, n_cells: usize) -> Result<Vec<Vec<i32>>> {
         let columns = self.manifest.labels.iter_mut().zip(&mut self.codes);
         columns
             .map(|(label, known)| {
