@@ -23,8 +23,8 @@ pub(crate) fn add_norm(
     dropout: &Dropout,
 ) -> Tensor<3> {
     #[cfg(feature = "flex")]
-    if let Some(beta) = norm.beta.as_ref().filter(|_| flex::serves(&x)) {
-        let drop = flex::Drop::new(dropout, &x.device());
+    if let Some(beta) = norm.beta.as_ref().filter(|_| flex::serves(&x) && flex::serves(&update)) {
+        let drop = flex::Drop::new(dropout, &update.device());
         return flex::add_norm(x, update, norm.gamma.val(), beta.val(), drop);
     }
     norm.forward(x + dropout.forward(update))
@@ -43,5 +43,6 @@ pub(crate) fn relu_drop(x: Tensor<3>, dropout: &Dropout) -> Tensor<3> {
     dropout.forward(relu(x))
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
+#[cfg(feature = "flex")]
 mod tests;

@@ -32,14 +32,13 @@ pub(super) fn add_norm(
 ) -> Tensor<3> {
     assert_eq!(x.dims(), update.dims(), "a sum of two shapes");
     assert_eq!([x.dims()[2]; 2], [gamma.dims()[0], beta.dims()[0]], "a norm of another width");
-    let keeps = x.device().is_autodiff();
     let (out, _, _) = <Dispatch as Fused>::fused_add_norm(
         x.into_dispatch(),
         update.into_dispatch(),
         gamma.into_dispatch(),
         beta.into_dispatch(),
         drop,
-        keeps,
+        false, // recording backends keep on their own account
     );
     Tensor::from_dispatch(out)
 }
@@ -94,7 +93,7 @@ impl Fused for Flex {
         let [x, update, gamma, beta] = [x, update, gamma, beta].map(|x| x.to_contiguous());
         let parameters = [gamma.storage::<f32>(), beta.storage::<f32>()];
         let sum = norm::AddNorm { x: x.storage(), update: update.storage(), parameters, drop };
-        let norm::Normed { out, normed, inverse } = sum.forward(keeps);
+        let norm::Added { out, normed, inverse } = sum.forward(keeps);
         let shape = x.layout().shape();
         let kept = if keeps { shape.clone() } else { Shape::new([0]) };
         let rows = Shape::new([inverse.len()]);

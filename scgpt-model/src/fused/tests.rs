@@ -112,6 +112,21 @@ proptest! {
 }
 
 #[test]
+fn a_constant_beside_a_recorded_update_is_no_obstacle() {
+    let norm = norm(16);
+    let x = random([1, 5, 16]).inner();
+    let update = random([1, 5, 16]).require_grad();
+    let add = |add: &dyn Fn() -> Tensor<3>| {
+        let gradients = add().square().sum().backward();
+        update.grad(&gradients).unwrap()
+    };
+    let fused = add(&|| add_norm(x.clone(), update.clone(), &norm, &no_dropout()));
+    let burn = add(&|| norm.forward(x.clone() + update.clone()));
+    let worst: f32 = (fused - burn).abs().max().into_scalar();
+    assert!(worst < 1e-4, "{worst}");
+}
+
+#[test]
 fn dropout_drops_its_share_and_keeps_the_mean() {
     let shape = [2, 500, 300];
     let factors = factors(shape, Drop::with_seed(0.2, 3));

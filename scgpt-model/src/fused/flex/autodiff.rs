@@ -67,12 +67,12 @@ impl<B: Fused, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         drop: Option<Drop>,
-        keeps: bool,
+        _keeps: bool, // what is recorded needs it
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [x_value, update_value, gamma_value, beta_value] =
             [&x, &update, &gamma, &beta].map(|tensor| tensor.primitive().clone());
         let (out, normed, inverse) =
-            B::fused_add_norm(x_value, update_value, gamma_value.clone(), beta_value, drop, keeps);
+            B::fused_add_norm(x_value, update_value, gamma_value.clone(), beta_value, drop, true);
         let nodes = [x.node(), update.node(), gamma.node(), beta.node()];
         // Dropout cannot run again with the same result unless it is part of what is kept: no
         // recomputation by gradient checkpointing.

@@ -20,7 +20,7 @@ pub(super) struct AddNorm<'a> {
 }
 
 /// Results of the forward.
-pub(super) struct Normed {
+pub(super) struct Added {
     pub(super) out: Vec<f32>,
     /// Before gamma and beta; empty unless asked for.
     pub(super) normed: Vec<f32>,
@@ -29,7 +29,7 @@ pub(super) struct Normed {
 }
 
 impl AddNorm<'_> {
-    pub(super) fn forward(&self, keeps: bool) -> Normed {
+    pub(super) fn forward(&self, keeps: bool) -> Added {
         let d = self.parameters[0].len();
         let mut out = vec![0.0; self.x.len()];
         let mut normed = vec![0.0; if keeps { self.x.len() } else { 0 }];
@@ -44,7 +44,7 @@ impl AddNorm<'_> {
             let first = task * ROWS;
             Arch::new().dispatch(Forward { arguments: self, first, out, normed, inverse });
         });
-        Normed { out, normed, inverse }
+        Added { out, normed, inverse }
     }
 }
 
