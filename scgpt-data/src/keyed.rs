@@ -85,12 +85,18 @@ pub(crate) fn choose(n: usize, k: usize, order: impl Fn(usize) -> u64) -> Vec<us
     // Of those that equal the bound, the first ones fill what room is left. The chosen are met in
     // ascending order, and need not be sorted.
     let mut room = k - keys.iter().filter(|&&key| key < bound).count();
-    let mut is_chosen = |key: u64| {
+    // One place more than needed, so that every index can be written before it is decided on: a
+    // branch on random keys would be guessed wrong.
+    let mut chosen = vec![0; k + 1];
+    let mut n_chosen = 0;
+    for (index, &key) in keys.iter().enumerate() {
+        chosen[n_chosen] = index;
         let fits = key == bound && room > 0;
         room -= usize::from(fits);
-        fits || key < bound
-    };
-    (0..n).filter(|&index| is_chosen(keys[index])).collect()
+        n_chosen += usize::from(fits || key < bound);
+    }
+    chosen.truncate(k);
+    chosen
 }
 
 #[cfg(test)]

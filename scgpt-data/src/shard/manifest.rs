@@ -29,6 +29,8 @@ pub struct Manifest {
     pub version: u32,
     /// Program that wrote it, with its version.
     pub program: String,
+    /// Most cells of a file that were asked for.
+    pub shard_cells: u64,
     /// Number of cells.
     pub n_cells: u64,
     /// Number of gene tokens of all cells.
@@ -104,11 +106,12 @@ pub struct SourceEntry {
 }
 
 impl Manifest {
-    pub(super) fn new(vocab: VocabEntry, labels: Vec<LabelColumn>) -> Self {
+    pub(super) fn new(vocab: VocabEntry, labels: Vec<LabelColumn>, shard_cells: u64) -> Self {
         Self {
             format: FORMAT.into(),
             version: VERSION,
             program: concat!("scgpt ", env!("CARGO_PKG_VERSION")).into(),
+            shard_cells,
             n_cells: 0,
             n_tokens: 0,
             vocab,

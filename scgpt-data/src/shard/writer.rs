@@ -106,7 +106,7 @@ impl ShardWriter {
             folder: folder.into(),
             place,
             vocab: vocab.clone(),
-            manifest: Manifest::new(entry, labels.collect()),
+            manifest: Manifest::new(entry, labels.collect(), options.shard_cells as u64),
             codes: vec![HashMap::new(); options.labels.len()],
             options,
             sink: None,

@@ -36,7 +36,8 @@ fn refused(folder: &Path) -> String {
     let mut text = error.to_string();
     let mut cause: &dyn std::error::Error = &error;
     while let Some(next) = cause.source() {
-        text += &format!(": {next}");
+        text.push_str(": ");
+        text.push_str(&next.to_string());
         cause = next;
     }
     text
