@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 /// what a switch needs is part of its variant; combinations that fail there work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "switches of one network, each on its own")]
 pub struct ScgptConfig {
     /// Gene tokens, special tokens included.
     pub vocab_size: usize,

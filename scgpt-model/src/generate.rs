@@ -354,13 +354,13 @@ impl Pass<'_> {
     /// `[b, t, d]`: keyed by cell, gene, channel and pass.
     fn kept(&self, cells: &[Cell<'_>], t: usize, sample: usize) -> Tensor<3> {
         let d = self.config.d_model;
-        let kept = (1.0 / (1.0 - DROPPED)) as f32;
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a share of the range of u16"
+            reason = "a factor near one, and a share of the range of u16"
         )]
-        let limit = (DROPPED * f64::from(u16::MAX)) as u16;
+        let (kept, limit) =
+            ((1.0 / (1.0 - DROPPED)) as f32, (DROPPED * f64::from(u16::MAX)) as u16);
         let mut mask = vec![kept; cells.len() * t * d];
         for (row, cell) in cells.iter().enumerate() {
             let unknown = cell.open.iter().map(|&position| cell.prompt.unknown[position]);

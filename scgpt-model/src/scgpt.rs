@@ -183,7 +183,7 @@ impl Scgpt {
         };
         match &self.gep {
             Gep::Direct(head) => head.forward(hidden),
-            Gep::Affine(head) => head.forward(hidden, required(&encoded.values, "values")),
+            Gep::Affine(head) => head.forward(hidden, required(encoded.values.as_ref(), "values")),
         }
     }
 
@@ -231,7 +231,8 @@ impl Scgpt {
             (_, None) => genes,
         };
         if let Some(encoder) = &self.perturbations {
-            tokens = tokens + encoder.forward(required(perturbations, "perturbation flags"));
+            tokens =
+                tokens + encoder.forward(required(perturbations.as_ref(), "perturbation flags"));
         }
         if let Some(norm) = &self.input_norm {
             tokens = norm.forward(tokens, &self.parts(&input.mask, &device), *domain);
@@ -251,7 +252,7 @@ impl Scgpt {
         }
         let device = genes.device();
         let shape = genes.dims();
-        let flag = required(&self.unknown_flag, "an embedding of unknown genes");
+        let flag = required(self.unknown_flag.as_ref(), "an embedding of unknown genes");
         let flag = flag.weight.val().narrow(0, 1, 1).unsqueeze_dim::<3>(0).expand(shape);
         genes + values.mask_where(mask.is_unknown(&device).expand(shape), flag)
     }
@@ -280,11 +281,11 @@ impl Scgpt {
 
     fn context(&self, input: &ModelInput) -> Option<Context> {
         let batches = self.batches.as_ref().map(|encoder| {
-            let labels = required(&input.conditions.batches, "batch labels");
+            let labels = required(input.conditions.batches.as_ref(), "batch labels");
             encoder.forward(labels.unsqueeze_dim(1)) // [b, 1, d]
         });
         let modalities = self.modalities.as_ref().map(|encoder| {
-            encoder.forward(required(&input.conditions.modalities, "modality tokens"))
+            encoder.forward(required(input.conditions.modalities.as_ref(), "modality tokens"))
         });
         let [b, t] = input.genes.dims();
         Some(match (batches, modalities) {
@@ -307,6 +308,6 @@ impl Scgpt {
 
 /// A part of the input that the network was made for.
 #[allow(clippy::panic, reason = "documented: a caller's mistake, like a wrong shape")]
-fn required<T: Clone>(part: &Option<T>, what: &str) -> T {
-    part.clone().unwrap_or_else(|| panic!("this network needs {what}"))
+fn required<T: Clone>(part: Option<&T>, what: &str) -> T {
+    part.cloned().unwrap_or_else(|| panic!("this network needs {what}"))
 }

@@ -301,7 +301,7 @@ impl Job<'_> {
                 self.bucket(&bucket, &asked, &mut generated, &mut results.rounds)?;
                 self.observer.advance(bucket.len());
             }
-            self.collect(first, &asked, &generated, mean, results)?;
+            collect(first, &asked, &generated, mean, results)?;
         }
         Ok(())
     }
@@ -355,24 +355,24 @@ impl Job<'_> {
         };
         Ok(Some(rows.chunks(config.d_model).map(<[f32]>::to_vec).collect()))
     }
+}
 
-    fn collect(
-        &self,
-        first: usize,
-        asked: &[(Prompt, Vec<Option<f32>>)],
-        generated: &[Generated],
-        mean: &MeanExpression,
-        results: &mut Results,
-    ) -> Result<()> {
-        let is_listed = results.rows.is_some();
-        let mut table = Vec::new();
-        for ((prompt, truth), generated) in asked.iter().zip(generated) {
-            results.errors.push(results.score.add(prompt, truth, generated, mean, is_listed));
-            table.extend(generated.values.iter().map(|value| value.max(0.0)));
-        }
-        if let Some(rows) = &mut results.rows {
-            rows.write_rows(first, &table)?;
-        }
-        Ok(())
+/// Scores a window of cells, and stores their rows.
+fn collect(
+    first: usize,
+    asked: &[(Prompt, Vec<Option<f32>>)],
+    generated: &[Generated],
+    mean: &MeanExpression,
+    results: &mut Results,
+) -> Result<()> {
+    let is_listed = results.rows.is_some();
+    let mut table = Vec::new();
+    for ((prompt, truth), generated) in asked.iter().zip(generated) {
+        results.errors.push(results.score.add(prompt, truth, generated, mean, is_listed));
+        table.extend(generated.values.iter().map(|value| value.max(0.0)));
     }
+    if let Some(rows) = &mut results.rows {
+        rows.write_rows(first, &table)?;
+    }
+    Ok(())
 }

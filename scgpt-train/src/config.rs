@@ -76,7 +76,7 @@ impl TrainConfig {
                 problems.push(format!("`{field}` is 0, expected at least 1"));
             }
         }
-        if let Some(norm) = self.clip_norm.filter(|norm| !(*norm > 0.0)) {
+        if let Some(norm) = self.clip_norm.filter(|norm| *norm <= 0.0 || norm.is_nan()) {
             problems.push(format!("`clip_norm` is {norm}, expected a positive number"));
         }
         self.optimizer.problems(&mut problems);

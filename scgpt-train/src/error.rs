@@ -38,7 +38,7 @@ pub enum Error {
         last_good: Option<PathBuf>,
     },
     /// No checkpoint of a run can be used.
-    #[error("`{}` has no usable checkpoint{}", run.display(), problems.iter().map(|problem| format!("; {problem}")).collect::<String>())]
+    #[error("`{}` has no usable checkpoint: {}", run.display(), if problems.is_empty() { "there is none".into() } else { problems.join("; ") })]
     NoCheckpoint {
         /// The run.
         run: PathBuf,

@@ -59,7 +59,7 @@ impl Schedule {
                     return step / warmup.max(1.0);
                 }
                 let done = (step - warmup) / (total - warmup).max(1.0);
-                (1.0 + (std::f64::consts::PI * done).cos()) / 2.0
+                f64::midpoint(1.0, (std::f64::consts::PI * done).cos())
             }
         }
     }

@@ -67,9 +67,10 @@ impl Computed {
             Some(sum) => sum + losses,
             None => losses,
         });
-        let scaled = if loss_scale == 1.0 { total } else { total * loss_scale };
+        let is_scaled = loss_scale > 1.0;
+        let scaled = if is_scaled { total * loss_scale } else { total };
         let mut gradients = NamedGradients::take(scaled.backward(), model);
-        if loss_scale != 1.0 {
+        if is_scaled {
             gradients.unscale(loss_scale);
         }
         self.gradients.add(gradients);
@@ -82,13 +83,14 @@ impl Computed {
             self.gradients.clip(norm, largest);
         }
         let parts: Vec<Tensor<1>> = self.losses.take().into_iter().chain(norm).collect();
-        let numbers: Vec<f32> = match parts.is_empty() {
-            true => Vec::new(),
+        let numbers: Vec<f32> = if parts.is_empty() {
+            Vec::new()
+        } else {
             // The device computes in f32, so the conversion cannot fail.
-            false => Tensor::cat(parts.into_iter().map(|part| part.cast(DType::F32)).collect(), 0)
+            Tensor::cat(parts.into_iter().map(|part| part.cast(DType::F32)).collect(), 0)
                 .into_data()
                 .try_into_vec()
-                .unwrap_or_default(),
+                .unwrap_or_default()
         };
         let at = |index: usize| numbers.get(index).copied().map_or(0.0, f64::from);
         let n = self.terms.len();

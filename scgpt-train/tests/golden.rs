@@ -86,6 +86,7 @@ fn targets(case: &Case, tensors: &Tensors, input: &ModelInput, device: &Device) 
         };
     }
     let mask_value = case.json["mask_value"].as_f64();
+    #[allow(clippy::float_cmp, reason = "a marker, not a measurement")]
     let is_masked = |&value: &f32| mask_value.is_none_or(|mask| f64::from(value) == mask);
     let values = tensors.f32("values");
     Targets {
