@@ -22,6 +22,7 @@ mod pca;
 mod pretrain;
 mod projection;
 mod report;
+mod separation;
 mod simulate;
 
 pub use crate::{
@@ -43,6 +44,7 @@ pub use crate::{
     },
     projection::{principal_components, subsample},
     report::{Bar, Group, Page, Scale, Series},
+    separation::Separation,
     simulate::{SimulateOptions, Simulation},
 };
 

@@ -11,7 +11,9 @@ mod task;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{CellSplit, EpochOrder, GeneVocab, ShardFolder, SpecialToken, TokenScratch};
+use scgpt_data::{
+    CellSplit, EpochOrder, GeneVocab, Keyed, Purpose, ShardFolder, SpecialToken, TokenScratch,
+};
 use scgpt_model::{ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness, write_model_dir};
 use scgpt_train::{RunOptions, Watch, fit};
 use serde_json::json;
@@ -25,7 +27,10 @@ use self::{
     report::{Data, History},
     task::{PretrainTask, VALIDATION_EPOCH},
 };
-use crate::error::{Error, Result};
+use crate::{
+    embed::Embedder,
+    error::{Error, Result},
+};
 
 /// Cells whose values tell the genes' means.
 const BASELINE_CELLS: usize = 20_000;
@@ -87,6 +92,15 @@ impl<'a> Pretraining<'a> {
             )));
         }
         Ok(Self { config, options: *options, device, shards, start, split })
+    }
+
+    /// The network before its first step, as a model that embeds.
+    ///
+    /// # Errors
+    /// None that [`prepare`](Self::prepare) did not find.
+    pub fn untrained(&self) -> Result<Embedder> {
+        let Start { network, preprocess, model, .. } = &self.start;
+        Embedder::new(model.clone(), network.clone(), *preprocess, self.shards.vocab().clone())
     }
 
     /// Trains; the network is then in `model` in the folder of the run.
@@ -160,7 +174,10 @@ impl Start {
             let network = ScgptConfig { n_classes, ..config.new_network(vocab.len(), pad) };
             let preprocess =
                 Preprocess { max_length: config.max_length, cls_value: network.pad_value };
+            let seed = config.training.seed;
+            device.seed(Keyed::new(seed, Purpose::Initial, 0, 0).bits(0));
             let model = network.init(device)?;
+            model.draw();
             return Ok(Self { network, preprocess, model, classes });
         };
         let folder = ModelDir::open(from)?;

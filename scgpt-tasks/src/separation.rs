@@ -1,0 +1,85 @@
+//! [`Separation`]: whether cells of one type lie together, in several embeddings of the same cells.
+
+use scgpt_data::RowSpool;
+use serde::Serialize;
+
+use crate::{
+    cluster::{ClusterOptions, ClusterScores, cluster_scores},
+    error::Result,
+    metrics::label_codes,
+    projection::{principal_components, subsample},
+    report::{Bar, Group, Page},
+};
+
+/// Cells on a map.
+const POINTS: usize = 2000;
+
+/// An embedding and how well its clusters agree with labels.
+#[derive(Clone, Debug, Serialize)]
+pub struct Separation {
+    /// What it is an embedding by.
+    pub name: String,
+    /// Clusters against labels.
+    pub scores: ClusterScores,
+    /// Some cells by their first two principal components.
+    #[serde(skip)]
+    map: Vec<Group>,
+}
+
+impl Separation {
+    /// Clusters `rows`, `[n, d]` row-major, and compares with `labels`, `[n]`.
+    ///
+    /// # Errors
+    /// See [`cluster_scores`].
+    pub fn new(name: &str, rows: &[f32], d: usize, labels: &[String], seed: u64) -> Result<Self> {
+        let options = ClusterOptions { seed, ..ClusterOptions::default() };
+        let scores = cluster_scores(rows, d, &label_codes(labels), &options)?;
+        let cells = subsample(labels.len(), POINTS, seed);
+        let chosen: Vec<f32> =
+            cells.iter().flat_map(|&cell| &rows[cell * d..(cell + 1) * d]).copied().collect();
+        let (points, _) = principal_components(&chosen, d);
+        let mut map: Vec<Group> = Vec::new();
+        for (&cell, point) in cells.iter().zip(points) {
+            match map.iter_mut().find(|group| group.name == labels[cell]) {
+                Some(group) => group.points.push(point),
+                None => map.push(Group { name: labels[cell].clone(), points: vec![point] }),
+            }
+        }
+        map.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self { name: name.into(), scores, map })
+    }
+
+    /// The same of the rows of a spool.
+    ///
+    /// # Errors
+    /// If they cannot be read, and see [`cluster_scores`].
+    pub fn of_spool(name: &str, rows: &RowSpool, labels: &[String], seed: u64) -> Result<Self> {
+        let mut all = Vec::new();
+        rows.read_rows(0, rows.n_rows(), &mut all)?;
+        Self::new(name, &all, rows.n_columns(), labels, seed)
+    }
+
+    /// Scores as bars, then a map of each embedding.
+    pub fn describe(all: &[Self], label: &str, page: &mut Page) {
+        let bars = |of: fn(&ClusterScores) -> f64| -> Vec<Bar> {
+            let bar = |one: &Self| {
+                let value = of(&one.scores);
+                Bar { name: one.name.clone(), value: value.max(0.0), label: format!("{value:.2}") }
+            };
+            all.iter().map(bar).collect()
+        };
+        page.section("Separation");
+        page.bars(
+            &bars(|scores| scores.ari),
+            &format!("Adjusted Rand index of clusters against {label}: 1 is perfect, 0 is chance."),
+        );
+        page.bars(
+            &bars(|scores| scores.nmi),
+            &format!("Normalised mutual information of clusters and {label}."),
+        );
+        for one in all {
+            let caption = format!("{}, coloured by {label}.", one.name);
+            page.scatter(&one.map, ["principal component 1", "principal component 2"], &caption);
+        }
+    }
+}
