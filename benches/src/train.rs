@@ -1,49 +1,50 @@
-//! [`TrainStep`]: forward, backward and Adam, as fine-tuning runs them.
+//! [`TrainStep`]: losses, backward pass, clipping and Adam, as the training loop runs them.
 
-use burn::{
-    optim::{AdamConfig, GradientsParams, ModuleOptimizer},
-    prelude::*,
-};
-use scgpt_model::{AttentionMask, Expression, ModelInput, Scgpt, ScgptConfig};
+use burn::prelude::*;
+use scgpt_model::{AttentionMask, ModelInput, Scgpt, ScgptConfig};
+use scgpt_train::{NamedGradients, Objectives, Optimizer, OptimizerConfig, Targets};
 
 /// A network, its optimiser and one batch.
 #[allow(missing_debug_implementations, reason = "the optimiser has none")]
 pub struct TrainStep {
     model: Option<Scgpt>,
-    optimizer: ModuleOptimizer,
+    optimizer: Optimizer,
+    objectives: Objectives,
     input: ModelInput,
-    target: Tensor<2>,
+    targets: Targets,
 }
 
 impl TrainStep {
-    /// `n_cells × n_tokens` tokens of which none is unknown, on a device that records gradients.
+    /// `n_cells × n_tokens` tokens of which none is unknown, on a device that records gradients:
+    /// fine-tuning by GEP and GEPC.
     pub fn new(config: &ScgptConfig, [n_cells, n_tokens]: [usize; 2], device: &Device) -> Self {
         let (genes, values) = crate::tokens(n_cells, n_tokens, config.vocab_size);
         let shape = [n_cells, n_tokens];
         let values = Tensor::<2>::from_data(TensorData::new(values, shape), device);
         let genes = Tensor::from_data(TensorData::new(genes, shape), device);
         let mask = AttentionMask::padding(vec![n_tokens; n_cells], n_tokens);
-        let input = ModelInput::new(genes, values.clone(), mask);
         Self {
             model: Some(config.init(device).unwrap()),
-            optimizer: AdamConfig::new().with_epsilon(1e-4).init(),
-            input,
-            target: values / 50.0,
+            optimizer: Optimizer::new(&OptimizerConfig { epsilon: 1e-4, ..Default::default() }),
+            objectives: Objectives { gep: 1.0, gepc: 1.0, ..Objectives::default() },
+            targets: Targets {
+                values: values.clone() / 50.0,
+                is_target: values.ones_like(),
+                classes: None,
+                domains: None,
+            },
+            input: ModelInput::new(genes, values, mask),
         }
     }
 
     /// One step on the batch; the loss before it.
     pub fn step(&mut self) -> f32 {
         let model = self.model.take().unwrap();
-        let encoded = model.encode(&self.input);
-        let error = |predicted: Expression| (predicted.value - self.target.clone()).square().mean();
-        let mut loss = error(model.predict(&encoded));
-        if let Some(predicted) = model.predict_from_cell(&encoded) {
-            loss = loss + error(predicted);
-        }
-        drop(encoded);
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        self.model = Some(self.optimizer.step(1e-4, model, gradients));
+        let loss = self.objectives.terms(&model, &self.input, &self.targets).total().unwrap();
+        let mut gradients = NamedGradients::take(loss.backward(), &model);
+        let norm = gradients.norm().unwrap();
+        gradients.clip(&norm, 1.0);
+        self.model = Some(self.optimizer.step(1e-4, model, &gradients));
         loss.into_scalar()
     }
 }

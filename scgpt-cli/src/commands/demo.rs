@@ -144,7 +144,7 @@ fn separations(args: &DemoArgs, printer: Printer) -> Result<Vec<Separation>> {
     let trained = Embedder::open(&run.join("model"), &device, scgpt_model::Strictness::Strict)?;
     let mut separations = Vec::new();
     for (name, embedder) in
-        [("model before training", untrained), ("model after training", trained)]
+        [("Model before training", untrained), ("Model after training", trained)]
     {
         let embedding = embedder.embed(&mut source, &options, &bar)?;
         separations.push(Separation::of_spool(name, &embedding.rows, &labels, args.seed)?);
@@ -152,7 +152,7 @@ fn separations(args: &DemoArgs, printer: Printer) -> Result<Vec<Separation>> {
     let baseline = hvg_pca(&mut source, &BaselineOptions::default(), &bar)?;
     bar.finish();
     separations.push(Separation::new(
-        "principal components of variable genes",
+        "Variable genes and PCA",
         &baseline.rows,
         baseline.n_components,
         &labels,
@@ -207,7 +207,7 @@ fn page(args: &DemoArgs, separations: &[Separation]) -> Result<Page> {
         }],
         ["optimiser step", "loss"],
         Scale::Logarithmic,
-        "The training loss.",
+        "The training loss; it jumps where the second pass, from the cell embedding, joins in.",
     );
     page.lines(
         &series,
