@@ -34,6 +34,8 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// Optimiser steps between validations; at every epoch's end if none.
     pub validate_every: Option<u64>,
+    /// The metric of the validations that selects the best network; their first if none.
+    pub select_by: Option<String>,
     /// Validations without a better value of the selecting metric after which training stops.
     pub patience: Option<u64>,
     /// Seed of every random choice.
@@ -52,6 +54,7 @@ impl Default for TrainConfig {
             optimizer: OptimizerConfig::default(),
             schedule: Schedule::default(),
             validate_every: None,
+            select_by: None,
             patience: None,
             seed: 0,
         }

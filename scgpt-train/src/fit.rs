@@ -24,7 +24,7 @@ use crate::{
     precision::LossScale,
     schedule::Progress,
     step,
-    task::Task,
+    task::{Metric, Task},
 };
 
 /// Batches that may wait for the device.
@@ -263,7 +263,7 @@ impl<T: Task> Session<'_, T> {
         let Some(model) = &self.model else { return Ok(()) };
         let metrics = self.task.validate(&model.valid(), self.device)?;
         let mut is_best = false;
-        if let Some(selecting) = metrics.first() {
+        if let Some(selecting) = self.selecting(&metrics)? {
             let best = self.state.best.as_ref();
             is_best = best.is_none_or(|best| selecting.is_better_than(best.metric.value))
                 && selecting.value.is_finite();
@@ -281,6 +281,19 @@ impl<T: Task> Session<'_, T> {
             .map_err(|error| Error::file("write", self.run.folder, error))?;
         self.watch.event(&Event::Validation(&record));
         Ok(())
+    }
+
+    /// The metric that selects the best network; none if the task validates nothing.
+    fn selecting<'m>(&self, metrics: &'m [Metric]) -> Result<Option<&'m Metric>> {
+        let Some(name) = &self.config.select_by else { return Ok(metrics.first()) };
+        let found = metrics.iter().find(|metric| metric.name == *name);
+        if found.is_none() && !metrics.is_empty() {
+            let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+            let problem =
+                format!("`select_by` is `{name}`, but the metrics are {}", names.join(", "));
+            return Err(Error::Config(vec![problem]));
+        }
+        Ok(found)
     }
 
     fn is_stale(&self) -> bool {

@@ -349,6 +349,18 @@ fn damaged_checkpoints_are_passed_over_and_said_so() {
 }
 
 #[test]
+fn the_best_network_is_chosen_by_a_named_metric() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let by = |name: &str| TrainConfig { select_by: Some(name.into()), ..config() };
+    let task = Numbers::new(8, 4);
+    let best = train(&task, &by("gep"), folder.path(), false, &Unwatched).unwrap().best;
+    assert_eq!(best.unwrap().metric.name, "gep");
+    let error = train(&task, &by("accuracy"), folder.path(), false, &Unwatched).unwrap_err();
+    assert!(error.to_string().contains("the metrics are gep"), "{error}");
+}
+
+#[test]
 fn another_configuration_does_not_resume() {
     let _alone = alone();
     let task = Numbers::new(8, 4);
