@@ -14,7 +14,7 @@ use burn::prelude::Device;
 use scgpt_data::{
     CellSplit, EpochOrder, GeneVocab, Keyed, Purpose, ShardFolder, SpecialToken, TokenScratch,
 };
-use scgpt_model::{ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness, write_model_dir};
+use scgpt_model::{Gep, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness, write_model_dir};
 use scgpt_train::{RunOptions, Watch, fit};
 use serde_json::json;
 
@@ -54,7 +54,8 @@ pub struct PretrainOptions<'a> {
 ///
 /// # Reference
 /// `pretrain.py` on the development branch. Differs: see [`Preset::config`]; a run resumes; the
-/// second pass begins at a step, not at an iteration counted from a wrong start.
+/// second pass begins at a step, not at an iteration counted from a wrong start; a new network's
+/// first guess is the middle bin, not zero.
 #[derive(Debug)]
 pub struct Pretraining<'a> {
     config: &'a PretrainConfig,
@@ -176,7 +177,7 @@ impl Start {
                 Preprocess { max_length: config.max_length, cls_value: network.pad_value };
             let seed = config.training.seed;
             device.seed(Keyed::new(seed, Purpose::Initial, 0, 0).bits(0));
-            let model = network.init(device)?;
+            let model = begin_at_the_middle_bin(network.init(device)?, &network);
             model.draw();
             return Ok(Self { network, preprocess, model, classes });
         };
@@ -203,6 +204,18 @@ impl Start {
         let preprocess = Preprocess { max_length: config.max_length, ..*folder.preprocess() };
         Ok(Self { network, preprocess, model, classes })
     }
+}
+
+/// A new network whose first guess is the middle bin, the mean of all values, instead of zero: it
+/// need not spend its first hundreds of steps on moving there.
+fn begin_at_the_middle_bin(mut model: Scgpt, network: &ScgptConfig) -> Scgpt {
+    if let Gep::Direct(head) = &mut model.gep
+        && let Some(bias) = head.value.linear3.bias.take()
+    {
+        let middle = (network.n_bins / 2) as f32;
+        head.value.linear3.bias = Some(bias.map(|bias| bias.zeros_like() + middle));
+    }
+    model
 }
 
 /// The class of every cell, and how many there are.
