@@ -94,17 +94,24 @@ fn simulated_cells_are_inspected() {
 }
 
 #[test]
-fn the_demo_says_that_its_model_is_untrained() {
+fn the_demo_trains_a_model_and_tells_what_it_learned() {
     let place = Place::new();
-    let ended = place.done(&["demo", "--cells", "60"]);
-    assert!(ended.stderr.contains("not trained"), "{}", ended.stderr);
-    for name in ["cells.h5ad", "embedded.h5ad", "embedded.report.html", "model/config.json"] {
+    let short = ["demo", "--cells", "60", "--genes", "80", "--max-steps", "4"];
+    let ended = place.done(&short);
+    for part in ["Model before training", "Model after training", "Variable genes and PCA"] {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+    let page = fs::read_to_string(place.path("scgpt-demo/report.html")).unwrap();
+    for part in ["The training loss", "Adjusted Rand index", "before training"] {
+        assert!(page.contains(part), "{part}");
+    }
+    for name in ["cells.h5ad", "embedded.h5ad", "embedded.report.html", "run/model/config.json"] {
         assert!(place.path("scgpt-demo").join(name).is_file(), "{name}");
     }
     let page = fs::read_to_string(place.path("scgpt-demo/embedded.report.html")).unwrap();
     assert!(page.contains("coloured by cell_type") && !page.contains("http"), "self-contained");
     place.refused(&["demo"], &["`scgpt-demo` exists", "--force"]);
-    let json = place.done(&["demo", "--cells", "60", "--force", "--json"]).stdout;
+    let json = place.done(&[&short[..], &["--force", "--json"]].concat()).stdout;
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["n_cells"], 60);
 }
@@ -145,7 +152,17 @@ fn flags_go_before_environment_before_file() {
 #[test]
 fn help_completions_and_manual() {
     let place = Place::new();
-    for command in ["embed", "inspect", "convert", "simulate", "demo", "completions", "man"] {
+    for command in [
+        "embed",
+        "inspect",
+        "convert",
+        "pretrain",
+        "generate",
+        "simulate",
+        "demo",
+        "completions",
+        "man",
+    ] {
         let help = place.done(&[command, "--help"]).stdout;
         assert!(help.contains("Example"), "{command}: {help}");
         assert!(help.contains(&format!("scgpt {command}")), "{command}: {help}");
@@ -162,20 +179,22 @@ fn help_completions_and_manual() {
 #[test]
 fn an_interrupted_run_leaves_nothing() {
     let place = Place::new();
-    place.done(&["demo", "--cells", "50"]);
+    place.done(&["demo", "--cells", "50", "--genes", "400", "--max-steps", "2"]);
     place.done(&[
         "simulate",
         "-o",
         "many.h5ad",
         "--cells",
         "40000",
+        "--genes",
+        "400",
         "--vocab",
-        "scgpt-demo/model/vocab.json",
+        "scgpt-demo/run/model/vocab.json",
     ]);
-    let embed = ["embed", "many.h5ad", "-m", "scgpt-demo/model", "-o", "out.h5ad"];
+    let embed = ["embed", "many.h5ad", "-m", "scgpt-demo/run/model", "-o", "out.h5ad"];
     interrupted(&place, "-INT", &embed);
     // The pass that selects genes comes first.
-    interrupted(&place, "-INT", &[&embed[..], &["--hvg", "500"]].concat());
+    interrupted(&place, "-INT", &[&embed[..], &["--hvg", "200"]].concat());
     let simulate = ["simulate", "-o", "more.h5ad", "--cells", "2000000"];
     interrupted(&place, "-INT", &simulate);
     // More cells than are written before the signal comes.
