@@ -1,6 +1,7 @@
 //! `scgpt`: answers from single-cell data and an scGPT checkpoint.
 
 mod args;
+mod cells_output;
 mod commands;
 mod config;
 mod device;

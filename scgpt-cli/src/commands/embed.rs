@@ -5,17 +5,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scgpt_data::{
-    Additions, CellSource as _, CopyReport, Sampling, Source, TieMode, VariableFlavour,
-    check_output, export, save_copy,
+    Additions, CellSource as _, Sampling, Source, TieMode, VariableFlavour, check_output,
 };
 use scgpt_model::Strictness;
-use scgpt_tasks::{
-    EmbedOptions, EmbedReport, Embedder, Error, Observer as _, VariableOptions, Watched, obs_column,
-};
+use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, VariableOptions, obs_column};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    cells_output::CellsOutput,
     config::{EFFECTIVE, write_effective},
     device,
     matrix::MatrixArgs,
@@ -157,29 +155,19 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         Some(embedding.page(&source, args.color.as_deref())?.to_html())
     };
 
-    if bar.is_cancelled() {
-        return Err(Error::Cancelled.into());
-    }
     let mut record = record(args, report)?;
     let additions = Additions {
         obsm: vec![(args.key.clone(), embedding.rows)],
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let written = if let Source::AnnData(_) = &source {
-        bar.begin("writing", 0);
-        save_copy(&args.input, &args.output, &additions, args.force)
-    } else {
-        bar.begin("writing", report.n_cells);
-        let mut source = Watched { source: &mut source, observer: &bar };
-        export(&mut source, &args.matrix.layer(), &args.output, &additions, args.force)
-            .map(|()| CopyReport::default())
+    let place = CellsOutput {
+        input: &args.input,
+        output: &args.output,
+        layer: &args.matrix.layer(),
+        force: args.force,
     };
-    bar.finish();
-    let skipped = written.map_err(Error::from)?.skipped;
-    for element in &skipped {
-        printer.remark(&format!("warning: not carried over: {element}"));
-    }
+    let skipped = place.write(&mut source, &additions, &bar, printer)?;
     record["not_carried_over"] = skipped.into();
     write_effective(&args.output, "embed", args)?;
     let mut rows = summary(args, report);

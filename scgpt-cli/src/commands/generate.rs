@@ -7,16 +7,14 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, CellSource as _, CopyReport, Source, check_output, export, save_copy};
+use scgpt_data::{Additions, CellSource as _, Source, check_output};
 use scgpt_model::{Confidence, Generation, Promoted, Strictness};
-use scgpt_tasks::{
-    Ask, Error, GenerateOptions, GenerateReport, GeneratedCells, Generator, Observer as _, Scores,
-    Watched,
-};
+use scgpt_tasks::{Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, Scores};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    cells_output::CellsOutput,
     config::{EFFECTIVE, write_effective},
     device,
     matrix::MatrixArgs,
@@ -135,21 +133,13 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
         obs: vec![("scgpt_generation_error".into(), errors)],
         uns: vec![("scgpt_generated".into(), record)],
     };
-    if bar.is_cancelled() {
-        return Err(Error::Cancelled.into());
-    }
-    bar.begin("writing", 0);
-    let written = if let Source::AnnData(_) = &source {
-        save_copy(&args.input, &args.output, &additions, args.force)
-    } else {
-        let mut source = Watched { source: &mut source, observer: &bar };
-        export(&mut source, &options.layer, &args.output, &additions, args.force)
-            .map(|()| CopyReport::default())
+    let place = CellsOutput {
+        input: &args.input,
+        output: &args.output,
+        layer: &options.layer,
+        force: args.force,
     };
-    bar.finish();
-    for element in &written.map_err(Error::from)?.skipped {
-        printer.remark(&format!("warning: not carried over: {element}"));
-    }
+    place.write(&mut source, &additions, &bar, printer)?;
     write_effective(&args.output, "generate", args)?;
     let mut rows = summary(args, &report);
     if !args.no_report {
