@@ -10,6 +10,12 @@ test:
 deny:
     cargo deny check
 
+# The golden tests on wgpu; without a GPU, on software Vulkan (Debian: mesa-vulkan-drivers).
+golden-wgpu:
+    SCGPT_TEST_DEVICE=wgpu XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/tmp} CARGO_TARGET_DIR=target/wgpu \
+        cargo test --release -p scgpt-model -p scgpt-train --features scgpt-model/wgpu,scgpt-train/wgpu \
+        --test golden --test golden_generation golden_
+
 # Record the expected output of command-line tests anew.
 bless:
     BLESS=1 cargo test --workspace --release --test cli

@@ -23,8 +23,8 @@ fn input(tensors: &Tensors) -> ModelInput {
     let shape = tensors.shape("gene_ids");
     let lengths = reference::counts(&tensors.i64("lens"));
     ModelInput::new(
-        ints(tensors, "gene_ids", &Device::flex()),
-        reference::floats(tensors, "values", &Device::flex()),
+        ints(tensors, "gene_ids", &reference::device()),
+        reference::floats(tensors, "values", &reference::device()),
         scgpt_model::AttentionMask::padding(lengths, shape[1]),
     )
 }
@@ -65,7 +65,7 @@ fn golden_forward() {
     let kinds = ["transformer_model", "multiomic_model", "perturbation_generator"];
     let is_forward = |case: &Case| kinds.iter().any(|&kind| case.json["kind"] == kind);
     for case in cases(|case| is_forward(case) && case.path.join("eval.safetensors").exists()) {
-        let device = Device::flex();
+        let device = reference::device();
         let (model, config) = reference::model(&case, "params.safetensors", &device);
         let (inputs, expected) =
             (case.tensors("inputs.safetensors"), case.tensors("eval.safetensors"));
@@ -88,7 +88,7 @@ fn golden_perturbation_of_all_genes() {
         if !case.path.join("eval.safetensors").exists() {
             continue;
         }
-        let device = Device::flex();
+        let device = reference::device();
         let (model, _) = reference::model(&case, "params.safetensors", &device);
         let inputs = case.tensors("inputs.safetensors");
         let expected = case.tensors("eval.safetensors");
@@ -145,7 +145,7 @@ fn golden_perturbation_of_all_genes() {
 #[test]
 fn golden_cell_prompt() {
     for case in cases(|case| case.path.join("generate.safetensors").exists()) {
-        let device = Device::flex();
+        let device = reference::device();
         let (mut model, _) = reference::model(&case, "params.safetensors", &device);
         let inputs = case.tensors("inputs.safetensors");
         let expected = case.tensors("generate.safetensors");
@@ -181,7 +181,7 @@ fn golden_generative() {
 }
 
 fn check_generative(case: &Case) {
-    let device = Device::flex();
+    let device = reference::device();
     let (model, config) = reference::model(case, "params.safetensors", &device);
     let inputs = case.tensors("inputs.safetensors");
     let expected = case.tensors("eval.safetensors");
@@ -260,14 +260,14 @@ fn check_cell_encoder(
 fn golden_checkpoint_directories() {
     for case in cases(|case| case.is("checkpoint") && case.path.join("best_model.pt").exists()) {
         let folder = ModelDir::open(&case.path).unwrap();
-        folder.load(&Device::flex(), Strictness::Strict).unwrap();
+        folder.load(&reference::device(), Strictness::Strict).unwrap();
         let padded_states = match case.json["layout"].as_str().unwrap() {
             "Wqkv" => PaddedStates::PackedLayout,
             _ => PaddedStates::PlainLayout,
         };
         let config = ScgptConfig { padded_states, ..folder.config().clone() };
         let (model, _) =
-            folder.weights().load(&config, &Device::flex(), Strictness::Strict).unwrap();
+            folder.weights().load(&config, &reference::device(), Strictness::Strict).unwrap();
         let encoded = model.encode(&input(&case.tensors("inputs.safetensors")));
         let expected = case.tensors("expected.safetensors");
         check(&case.name, &model, &encoded, &expected, case.tolerance());
@@ -304,7 +304,7 @@ fn check_variants(case: &Case) {
         };
         let strictness =
             if file.contains("extra") { Strictness::Partial } else { Strictness::Strict };
-        let (model, report) = weights.load(&config, &Device::flex(), strictness).unwrap();
+        let (model, report) = weights.load(&config, &reference::device(), strictness).unwrap();
         assert_eq!(report.is_complete(), strictness == Strictness::Strict, "{file}: {report:?}");
         let expected = match () {
             () if file.contains("bf16") => "expected_bf16.safetensors",
@@ -354,7 +354,10 @@ fn refuse(path: &Path, file: &str) -> Error {
         Ok(weights) => {
             let vocab_size = weights.shape("encoder.embedding.weight").map_or(60, |shape| shape[0]);
             let (config, _) = ScgptConfig::from_reference(&good, vocab_size).unwrap();
-            weights.load(&config, &Device::flex(), Strictness::Strict).map(|_| ()).expect_err(file)
+            weights
+                .load(&config, &reference::device(), Strictness::Strict)
+                .map(|_| ())
+                .expect_err(file)
         }
     }
 }

@@ -32,7 +32,7 @@ fn golden_generation_rounds() {
 }
 
 fn check(case: &Case) {
-    let device = Device::flex();
+    let device = reference::device();
     let (model, config) = reference::model(case, "params.safetensors", &device);
     let inputs = case.tensors("inputs.safetensors");
     let expected = case.tensors("expected.safetensors");

@@ -178,7 +178,7 @@ fn golden_gradients() {
 }
 
 fn check_gradients(case: &Case) {
-    let device = Device::flex().autodiff();
+    let device = reference::device().autodiff();
     let (model, config) = reference::model(case, "params.safetensors", &device);
     let tensors = case.tensors("inputs.safetensors");
     let input = reference::input(case, &tensors, &device);
@@ -265,7 +265,7 @@ fn check_statistics(case: &Case) {
     if !path.exists() {
         return;
     }
-    let device = Device::flex().autodiff();
+    let device = reference::device().autodiff();
     let (model, _) = reference::model(case, "params.safetensors", &device);
     let _ = model.encode(&reference::input(case, &case.tensors("inputs.safetensors"), &device));
     let model = model.valid();
@@ -286,7 +286,7 @@ fn golden_training() {
 
 fn check_training(case: &Case) {
     let json = &case.json;
-    let device = Device::flex().autodiff();
+    let device = reference::device().autodiff();
     let (mut model, _) = reference::model(case, "init.safetensors", &device);
     let recipe = &json["optimizer"];
     let config = OptimizerConfig {

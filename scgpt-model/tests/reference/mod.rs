@@ -16,6 +16,16 @@ use scgpt_model::{
 };
 use serde_json::Value;
 
+/// Where golden tests compute: `SCGPT_TEST_DEVICE` is `cpu`, or `wgpu` if that feature is on.
+pub fn device() -> Device {
+    match std::env::var("SCGPT_TEST_DEVICE").as_deref() {
+        Err(_) | Ok("cpu") => Device::flex(),
+        #[cfg(feature = "wgpu")]
+        Ok("wgpu") => Device::wgpu(burn::tensor::DeviceKind::default()),
+        Ok(other) => panic!("SCGPT_TEST_DEVICE is {other}, which is not compiled in"),
+    }
+}
+
 /// The configuration of a case whose tensors are in `weights`.
 pub fn config(case: &Case, weights: &Weights) -> ScgptConfig {
     let config = &case.json["config"];
@@ -210,7 +220,7 @@ pub fn set_statistics(model: &mut Scgpt, case: &Case) {
     for (index, domain) in domains.iter_mut().enumerate() {
         let read = |name: &str| {
             let values = buffers.f32(&format!("dsbn.bns.{index}.{name}"));
-            Tensor::<1>::from_floats(values.as_slice(), &Device::flex())
+            Tensor::<1>::from_floats(values.as_slice(), &device())
         };
         domain.running_mean = RunningState::new(read("running_mean"));
         domain.running_var = RunningState::new(read("running_var"));
@@ -238,7 +248,7 @@ pub fn labels(tensors: &Tensors, name: &str, device: &Device) -> Tensor<1, Int> 
 }
 
 pub fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().unwrap()
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap()
 }
 
 /// Elements at the used tokens of every cell, of `[b, t, width]` with `t` positions a cell given by

@@ -46,7 +46,7 @@ fn leaf<const D: usize>(tensors: &Tensors, name: &str, device: &Device) -> Tenso
 
 /// The discriminator's loss, and its gradient behind the reversal and without it.
 pub(crate) fn check_discriminator(case: &Case, entry: &Value, tensors: &Tensors) {
-    let device = Device::flex().autodiff();
+    let device = crate::reference::device().autodiff();
     let name = entry["name"].as_str().unwrap();
     let cell = leaf::<2>(tensors, &format!("{name}.emb"), &device);
     let n_domains = tensors.shape("dab.params.out_layer.bias")[0];
@@ -69,7 +69,7 @@ pub(crate) fn check_discriminator(case: &Case, entry: &Value, tensors: &Tensors)
 
 /// The four styles of the cell decoder.
 pub(crate) fn check_gepc(case: &Case, entry: &Value, tensors: &Tensors) {
-    let device = Device::flex().autodiff();
+    let device = crate::reference::device().autodiff();
     let name = entry["name"].as_str().unwrap();
     let cell = leaf::<2>(tensors, &format!("{name}.cell_emb"), &device);
     let genes = leaf::<3>(tensors, &format!("{name}.gene_embs"), &device);

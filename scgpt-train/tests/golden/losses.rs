@@ -24,7 +24,7 @@ fn golden_losses() {
 }
 
 fn check(case: &Case, entry: &Value, tensors: &Tensors) {
-    let device = Device::flex().autodiff();
+    let device = crate::reference::device().autodiff();
     let of = |role: &str| entry["inputs"][role].as_str().unwrap();
     let shaped = |role: &str| -> Tensor<2> {
         let values = tensors.f32(of(role));
