@@ -20,3 +20,5 @@ mod run;
 mod shards;
 #[path = "cli/toy.rs"]
 mod toy;
+#[path = "cli/training.rs"]
+mod training;

@@ -18,6 +18,8 @@ use crate::{
 
 /// What the settings in force are called in the folder of the run.
 const SETTINGS: &str = "config.toml";
+/// The folder by which a run is recognised.
+const CHECKPOINTS: &str = "checkpoints";
 
 /// Pre-train a model on token shards: known genes, unknown genes, cell prompts
 ///
@@ -110,7 +112,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let (Some(data), Some(output)) = (&args.data, &args.output) else {
         bail!("--data and --output are needed");
     };
-    begin(args, output)?;
+    check_folder(args, output)?;
     device::set_threads(args.threads)?;
     let device = device::open(&args.device)?;
     let options = PretrainOptions {
@@ -120,17 +122,12 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
         checkpoint_every: Some(args.checkpoint_every.max(1)),
         keep: args.keep,
     };
-    let header = format!("# scgpt pretrain, version {}\n", env!("CARGO_PKG_VERSION"));
-    let write = || -> Result<()> {
-        let text = header.clone() + &toml::to_string(&settings)?;
-        Ok(write_text(&output.join(SETTINGS), &text)?)
-    };
-    let bar = TrainBar::new(printer);
-    // The settings are those of a run that has begun: a resumed one has them already.
     let prepared = Pretraining::prepare(&settings, &options, &device)?;
+    // Nothing is written, or removed, before everything is known to be sound.
     if !args.resume {
-        write()?;
+        begin(output, &settings)?;
     }
+    let bar = TrainBar::new(printer);
     let report = prepared.run(&bar);
     bar.finish();
     let report = report?;
@@ -138,28 +135,32 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     print(&report, output, printer)
 }
 
-/// Makes room for a new run, or checks that there is one to go on with.
-fn begin(args: &PretrainArgs, output: &Path) -> Result<()> {
-    let has_run = output.join("checkpoints").exists();
-    if args.resume {
-        if !has_run {
-            bail!("`{}` has no run to resume: leave --resume out to begin one", output.display());
+/// Checks that there is room for a new run, or a run to go on with.
+fn check_folder(args: &PretrainArgs, output: &Path) -> Result<()> {
+    let has_run = output.join(CHECKPOINTS).exists();
+    let is_used = fs::read_dir(output).is_ok_and(|mut files| files.next().is_some());
+    match (args.resume, has_run, is_used) {
+        (true, false, _) => {
+            bail!("`{}` has no run to resume: leave --resume out to begin one", output.display())
         }
-    } else if output.exists() && fs::read_dir(output).is_ok_and(|mut files| files.next().is_some())
-    {
-        if !args.force {
-            bail!(
-                "`{}` exists; pass --resume to go on with its run, --force to begin anew, or choose another -o",
-                output.display()
-            );
-        }
-        if has_run {
-            let checkpoints = output.join("checkpoints");
-            fs::remove_dir_all(&checkpoints)
-                .with_context(|| format!("cannot remove `{}`", checkpoints.display()))?;
-        }
+        (false, _, true) if !args.force => bail!(
+            "`{}` exists; pass --resume to go on with its run, --force to begin anew, or choose another -o",
+            output.display()
+        ),
+        _ => Ok(()),
     }
-    fs::create_dir_all(output).with_context(|| format!("cannot create `{}`", output.display()))
+}
+
+/// Begins a run: its checkpoints are its own, and its settings can be seen.
+fn begin(output: &Path, settings: &PretrainConfig) -> Result<()> {
+    let checkpoints = output.join(CHECKPOINTS);
+    if checkpoints.exists() {
+        fs::remove_dir_all(&checkpoints)
+            .with_context(|| format!("cannot remove `{}`", checkpoints.display()))?;
+    }
+    fs::create_dir_all(output).with_context(|| format!("cannot create `{}`", output.display()))?;
+    let header = format!("# scgpt pretrain, version {}\n", env!("CARGO_PKG_VERSION"));
+    Ok(write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
 }
 
 /// Flags, else the file, else the settings of the run to resume, else the preset.
