@@ -15,7 +15,7 @@ use scgpt_data::{
     CellSplit, EpochOrder, GeneVocab, Keyed, Purpose, ShardFolder, SpecialToken, TokenScratch,
 };
 use scgpt_model::{Gep, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness, write_model_dir};
-use scgpt_train::{RunOptions, Watch, fit};
+use scgpt_train::{RunHistory, RunOptions, Watch, fit};
 use serde_json::json;
 
 pub use self::{
@@ -24,7 +24,7 @@ pub use self::{
     report::PretrainReport,
 };
 use self::{
-    report::{Data, History},
+    report::Data,
     task::{PretrainTask, VALIDATION_EPOCH},
 };
 use crate::{
@@ -137,9 +137,9 @@ impl<'a> Pretraining<'a> {
             checkpoint_every: options.checkpoint_every,
             keep: options.keep,
         };
-        let history = History::new(watch);
         let network = &start.network;
-        let outcome = fit(&task, start.model, network, &config.training, &run, device, &history)?;
+        let outcome = fit(&task, start.model, network, &config.training, &run, device, watch)?;
+        let history = RunHistory::read(options.run)?;
         let report = PretrainReport::new(config, Data::of(&task, &options), &outcome, history);
         write_model_dir(
             &options.run.join("model"),

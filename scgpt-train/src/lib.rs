@@ -36,7 +36,7 @@ pub use crate::{
     fit::{Outcome, RunOptions, fit},
     freeze::{Part, freeze},
     gradients::{NamedGradients, Reduce, SingleDevice},
-    log::{EventFile, JsonLines},
+    log::{EventFile, JsonLines, RunHistory},
     loss::{
         contrastive, cross_entropy, elastic_cell_similarity, masked_relative_error,
         masked_squared_error, negative_log_bernoulli,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{task::Metric, terms::Term};
 
@@ -54,7 +54,7 @@ pub enum Event<'a> {
 }
 
 /// The numbers of one optimiser step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Steps done, this one included.
     pub step: u64,
@@ -75,7 +75,7 @@ pub struct StepRecord {
 }
 
 /// The numbers of one validation.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ValidationRecord {
     /// Steps done.
     pub step: u64,

@@ -12,7 +12,7 @@ use scgpt_tasks::{
     BaselineOptions, EmbedOptions, Embedder, Page, PretrainConfig, PretrainOptions, Pretraining,
     Scale, Separation, Series, hvg_pca, obs_column,
 };
-use serde_json::Value;
+use scgpt_train::{RunHistory, ValidationRecord};
 
 use crate::{
     args::Cli,
@@ -177,34 +177,19 @@ fn page(args: &DemoArgs, separations: &[Separation]) -> Result<Page> {
         ("genes", args.genes.to_string()),
         ("planted types", separations.first().map_or(0, |one| one.scores.n_labels).to_string()),
     ]);
-    let log = args.output.join("run/log.jsonl");
-    let text =
-        fs::read_to_string(&log).with_context(|| format!("cannot read `{}`", log.display()))?;
-    let records: Vec<Value> =
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let points = |kind: &str, value: &dyn Fn(&Value) -> Option<f64>| -> Vec<[f64; 2]> {
-        records
-            .iter()
-            .filter(|record| record["kind"] == kind)
-            .filter_map(|record| Some([record["step"].as_f64()?, value(record)?]))
-            .collect()
+    let history = RunHistory::read(&args.output.join("run"))?;
+    let losses = history.steps.iter().map(|record| [record.step as f64, record.loss]).collect();
+    let metric = |name: &str| -> Vec<[f64; 2]> {
+        let of = |record: &ValidationRecord| {
+            let metric = record.metrics.iter().find(|metric| metric.name == name)?;
+            Some([record.step as f64, metric.value])
+        };
+        history.validations.iter().filter_map(of).collect()
     };
-    let metric = |name: &'static str| {
-        move |record: &Value| {
-            let metrics = record["metrics"].as_array()?;
-            metrics.iter().find(|metric| metric["name"] == name)?["value"].as_f64()
-        }
-    };
-    let series = [
-        ("model", points("validation", &metric("gep"))),
-        ("means of genes", points("validation", &metric("mean_expression"))),
-    ]
-    .map(|(name, points)| Series { name: name.into(), points });
+    let series = [("model", metric("gep")), ("means of genes", metric("mean_expression"))]
+        .map(|(name, points)| Series { name: name.into(), points });
     page.section("Learning").lines(
-        &[Series {
-            name: "sum of losses".into(),
-            points: points("step", &|record| record["loss"].as_f64()),
-        }],
+        &[Series { name: "sum of losses".into(), points: losses }],
         ["optimiser step", "loss"],
         Scale::Logarithmic,
         "The training loss; it jumps where the second pass, from the cell embedding, joins in.",

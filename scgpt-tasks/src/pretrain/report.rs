@@ -1,14 +1,9 @@
 //! [`PretrainReport`]: what a run learned, as values.
 
-use std::sync::{Mutex, PoisonError};
-
-use scgpt_train::{Best, Event, Outcome, StepRecord, ValidationRecord, Watch};
+use scgpt_train::{Best, Outcome, RunHistory, StepRecord, ValidationRecord};
 use serde::Serialize;
 
 use super::{PretrainConfig, PretrainOptions, page, task::PretrainTask};
-
-/// Most steps kept of the loss curve.
-const POINTS: usize = 2000;
 
 /// The result of pre-training.
 #[derive(Debug, Serialize)]
@@ -23,9 +18,9 @@ pub struct PretrainReport {
     pub best: Option<Best>,
     /// Whether training stopped because nothing improved any more.
     pub stopped_early: bool,
-    /// Training losses of this session.
+    /// Training losses; of many steps, every second, fourth, … is kept.
     pub training: Vec<StepRecord>,
-    /// Validations of this session.
+    /// Validations.
     pub validation: Vec<ValidationRecord>,
 }
 
@@ -73,21 +68,20 @@ impl PretrainReport {
         config: &PretrainConfig,
         data: Data,
         outcome: &Outcome,
-        history: History<'_>,
+        history: RunHistory,
     ) -> Self {
-        let History { training, validation, .. } = history;
         Self {
             data,
             config: config.clone(),
             steps: outcome.steps,
             best: outcome.best.clone(),
             stopped_early: outcome.stopped_early,
-            training: training.into_inner().unwrap_or_else(PoisonError::into_inner).records,
-            validation: validation.into_inner().unwrap_or_else(PoisonError::into_inner),
+            training: history.steps,
+            validation: history.validations,
         }
     }
 
-    /// The value of a metric in the best validation of this session.
+    /// The value of a metric in the best validation.
     pub fn metric(&self, name: &str) -> Option<f64> {
         let record = self.validation.iter().rev().find(|record| record.is_best)?;
         Some(record.metrics.iter().find(|metric| metric.name == name)?.value)
@@ -96,64 +90,5 @@ impl PretrainReport {
     /// The report as a page.
     pub fn page(&self) -> crate::Page {
         page::page(self)
-    }
-}
-
-/// Keeps what a run tells, the loss curve thinned out when it grows long.
-pub(super) struct History<'a> {
-    watch: &'a dyn Watch,
-    training: Mutex<Thinned>,
-    validation: Mutex<Vec<ValidationRecord>>,
-}
-
-impl<'a> History<'a> {
-    /// Also passes everything on.
-    pub(super) fn new(watch: &'a dyn Watch) -> Self {
-        Self { watch, training: Mutex::default(), validation: Mutex::default() }
-    }
-}
-
-/// Every `2^halvings`-th record.
-#[derive(Debug, Default)]
-struct Thinned {
-    records: Vec<StepRecord>,
-    halvings: u32,
-    seen: u64,
-}
-
-impl Thinned {
-    fn push(&mut self, record: &StepRecord) {
-        if self.seen.is_multiple_of(1 << self.halvings) {
-            self.records.push(record.clone());
-        }
-        self.seen += 1;
-        if self.records.len() == POINTS {
-            self.halvings += 1;
-            let mut keep = false;
-            self.records.retain(|_| {
-                keep = !keep;
-                keep
-            });
-        }
-    }
-}
-
-impl Watch for History<'_> {
-    fn event(&self, event: &Event<'_>) {
-        match event {
-            Event::Step(record) => {
-                self.training.lock().unwrap_or_else(PoisonError::into_inner).push(record);
-            }
-            Event::Validation(record) => {
-                let mut records = self.validation.lock().unwrap_or_else(PoisonError::into_inner);
-                records.push((*record).clone());
-            }
-            _ => {}
-        }
-        self.watch.event(event);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.watch.is_cancelled()
     }
 }

@@ -1,11 +1,19 @@
-//! [`RunLog`]: the numbers of a run, as JSON lines and for TensorBoard.
+//! [`RunLog`]: the numbers of a run, as JSON lines and for TensorBoard; and [`RunHistory`], which
+//! reads the lines back.
 
-use std::{io, path::Path};
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader},
+    path::Path,
+};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EventFile, JsonLines};
-use crate::observe::{StepRecord, ValidationRecord};
+use crate::{
+    error::{Error, Result},
+    observe::{StepRecord, ValidationRecord},
+};
 
 const LINES: &str = "log.jsonl";
 
@@ -21,6 +29,63 @@ struct Line<'a, T> {
     kind: &'a str,
     #[serde(flatten)]
     record: &'a T,
+}
+
+/// What a run has logged in all its sessions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunHistory {
+    /// Optimiser steps; of many, every second, fourth, … is kept.
+    pub steps: Vec<StepRecord>,
+    /// Validations.
+    pub validations: Vec<ValidationRecord>,
+}
+
+/// A line that is read back.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Read {
+    Step(StepRecord),
+    Validation(ValidationRecord),
+}
+
+impl RunHistory {
+    /// Most steps kept.
+    const MOST: usize = 2000;
+
+    /// Reads the log in the folder of a run.
+    ///
+    /// # Errors
+    /// If it cannot be read, or a line is not one of its records.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(LINES);
+        Self::read_lines(&path).map_err(|error| Error::file("read", &path, error))
+    }
+
+    fn read_lines(path: &Path) -> io::Result<Self> {
+        let mut history = Self::default();
+        let (mut stride, mut seen) = (1, 0_usize);
+        let file = File::open(path)?;
+        for line in BufReader::new(file).lines() {
+            match serde_json::from_str(&line?)? {
+                Read::Validation(record) => history.validations.push(record),
+                Read::Step(record) => {
+                    if seen.is_multiple_of(stride) {
+                        history.steps.push(record);
+                    }
+                    seen += 1;
+                    if history.steps.len() == Self::MOST {
+                        stride *= 2;
+                        let mut keep = false;
+                        history.steps.retain(|_| {
+                            keep = !keep;
+                            keep
+                        });
+                    }
+                }
+            }
+        }
+        Ok(history)
+    }
 }
 
 impl RunLog {
@@ -60,5 +125,46 @@ impl RunLog {
         let values: Vec<(&str, f64)> =
             metrics.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
         self.events.scalars(record.step, &values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::{task::Metric, terms::Term};
+
+    #[test]
+    fn a_long_run_is_read_back_thinned_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = RunLog::open(folder.path(), 0).unwrap();
+        let n = 4500;
+        for step in 1..=n {
+            log.step(&StepRecord {
+                step,
+                epoch: 0,
+                loss: 2.0,
+                terms: vec![(Term::Gep, 2.0)],
+                gradient_norm: 1.0,
+                lr: 0.1,
+                cells: 8,
+                cells_per_second: 10.0,
+            })
+            .unwrap();
+        }
+        let validation = ValidationRecord {
+            step: n,
+            epoch: 1,
+            metrics: vec![Metric::loss("gep", 3.0)],
+            is_best: true,
+        };
+        log.validation(&validation).unwrap();
+        let history = RunHistory::read(folder.path()).unwrap();
+        assert_eq!(history.validations, [validation]);
+        let steps: Vec<u64> = history.steps.iter().map(|record| record.step).collect();
+        assert!((1000..2000).contains(&steps.len()), "{}", steps.len());
+        assert!(steps.windows(2).all(|pair| pair[1] - pair[0] == 4), "evenly");
+        assert_eq!(history.steps[0].terms, [(Term::Gep, 2.0)]);
     }
 }
