@@ -2,6 +2,8 @@
 
 use anyhow::{Context as _, Result, bail};
 use burn::prelude::Device;
+use clap::Args;
+use serde::Serialize;
 
 /// The devices this binary can use.
 const AVAILABLE: &[&str] = &[
@@ -16,8 +18,28 @@ const AVAILABLE: &[&str] = &[
     "auto",
 ];
 
+/// Options of every command that computes with a model.
+#[derive(Clone, Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct ComputeArgs {
+    /// CPU threads [default: all]
+    #[arg(long, value_name = "N", env = "SCGPT_THREADS")]
+    threads: Option<usize>,
+    /// Where to compute: cpu, cuda, cuda:N, wgpu or auto
+    #[arg(long, default_value = "auto", env = "SCGPT_DEVICE")]
+    device: String,
+}
+
+impl ComputeArgs {
+    /// Sets the threads, and opens the device.
+    pub(crate) fn open(&self) -> Result<Device> {
+        set_threads(self.threads)?;
+        open(&self.device)
+    }
+}
+
 /// Sets the number of threads of everything that follows; all cores if none.
-pub(crate) fn set_threads(threads: Option<usize>) -> Result<()> {
+fn set_threads(threads: Option<usize>) -> Result<()> {
     match threads {
         None => Ok(()),
         Some(0) => bail!("--threads is 0, expected at least 1"),

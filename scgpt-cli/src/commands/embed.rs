@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::{
     cells_output::CellsOutput,
     config::{EFFECTIVE, write_effective},
-    device,
+    device::ComputeArgs,
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output, write_text},
     progress::Bar,
@@ -58,12 +58,9 @@ pub(crate) struct EmbedArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
-    /// CPU threads [default: all]
-    #[arg(long, value_name = "N", env = "SCGPT_THREADS")]
-    threads: Option<usize>,
-    /// Where to compute: cpu, cuda, cuda:N, wgpu or auto
-    #[arg(long, default_value = "auto", env = "SCGPT_DEVICE")]
-    device: String,
+    #[command(flatten)]
+    #[serde(flatten)]
+    compute: ComputeArgs,
     #[command(flatten)]
     #[serde(flatten)]
     matrix: MatrixArgs,
@@ -132,8 +129,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     if !args.no_report {
         check_output(&page_path, args.force)?;
     }
-    device::set_threads(args.threads)?;
-    let device = device::open(&args.device)?;
+    let device = args.compute.open()?;
     let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
     let mut source = Source::open(&args.input)?;
     if let Some(name) = &args.color {

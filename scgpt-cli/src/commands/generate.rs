@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     cells_output::CellsOutput,
     config::{EFFECTIVE, write_effective},
-    device,
+    device::ComputeArgs,
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output, write_text},
     progress::Bar,
@@ -72,12 +72,9 @@ pub(crate) struct GenerateArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
-    /// CPU threads [default: all]
-    #[arg(long, value_name = "N", env = "SCGPT_THREADS")]
-    threads: Option<usize>,
-    /// Where to compute: cpu, cuda, cuda:N, wgpu or auto
-    #[arg(long, default_value = "auto", env = "SCGPT_DEVICE")]
-    device: String,
+    #[command(flatten)]
+    #[serde(flatten)]
+    compute: ComputeArgs,
     #[command(flatten)]
     #[serde(flatten)]
     matrix: MatrixArgs,
@@ -112,8 +109,7 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
         check_output(&page_path, args.force)?;
     }
     let options = args.options()?;
-    device::set_threads(args.threads)?;
-    let device = device::open(&args.device)?;
+    let device = args.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let generator = Generator::open(&args.model, &device, Strictness::Strict)?;
     let bar = Bar::new(printer);

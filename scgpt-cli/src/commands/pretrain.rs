@@ -11,7 +11,7 @@ use scgpt_tasks::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretr
 use toml::{Table, Value};
 
 use crate::{
-    device,
+    device::ComputeArgs,
     output::{Printer, print_text, write_text},
     progress::TrainBar,
 };
@@ -80,12 +80,8 @@ pub(crate) struct PretrainArgs {
     /// Checkpoints kept, beside the best
     #[arg(long, value_name = "N", default_value_t = 2, env = "SCGPT_KEEP")]
     keep: usize,
-    /// CPU threads [default: all]
-    #[arg(long, value_name = "N", env = "SCGPT_THREADS")]
-    threads: Option<usize>,
-    /// Where to compute: cpu, cuda, cuda:N, wgpu or auto
-    #[arg(long, default_value = "auto", env = "SCGPT_DEVICE")]
-    device: String,
+    #[command(flatten)]
+    compute: ComputeArgs,
     /// Print the settings in force as TOML, and do nothing
     #[arg(long)]
     print_config: bool,
@@ -113,8 +109,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
         bail!("--data and --output are needed");
     };
     check_folder(args, output)?;
-    device::set_threads(args.threads)?;
-    let device = device::open(&args.device)?;
+    let device = args.compute.open()?;
     let options = PretrainOptions {
         shards: data,
         run: output,
