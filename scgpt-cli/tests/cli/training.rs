@@ -84,6 +84,14 @@ fn a_run_leaves_a_model_that_embeds_and_generates() {
     let last = losses(&place, "run").iter().rfind(|one| one["kind"] == "step").unwrap().clone();
     assert_eq!(last["terms"][2][0], "cell_prompt", "the second pass has joined in: {last}");
 
+    // From there on, with and without the class head.
+    for (run, classes) in [("plain", &[][..]), ("classes", &["--class-column", "cell_type"])] {
+        let more = [&["--model", "run/model", "--max-steps", "2"], classes].concat();
+        place.done(&pretrain(run, &more));
+        let card = fs::read_to_string(place.path(run).join("model/README.md")).unwrap();
+        assert!(card.contains("continued from: `run/model`"), "{card}");
+    }
+
     place.done(&["embed", "cells.h5ad", "-m", "run/model", "-o", "embedded.h5ad"]);
     let hidden = ["generate", "cells.h5ad", "-m", "run/model", "-o", "hidden.h5ad", "--json"];
     let report: Value = serde_json::from_str(&place.done(&hidden).stdout).unwrap();
