@@ -119,7 +119,8 @@ impl Scgpt {
     ///
     /// # Errors
     /// [`Error::Config`] if the network has no embedding of unknown genes, or no GEPC head and
-    /// [`Confidence::Agreement`] is asked for, or there are no rounds or passes.
+    /// [`Confidence::Agreement`] is asked for, or there are no rounds or passes, or a prompt lacks
+    /// its first token or a value, or only some have a cell embedding.
     ///
     /// # Panics
     /// If a token is not of the vocabulary, or a prompt's cell embedding has another width.
@@ -136,7 +137,10 @@ impl Scgpt {
         device: &Device,
         watch: &mut dyn FnMut(Round<'_>),
     ) -> Result<Vec<Generated>> {
-        options.check(self)?;
+        options.check(self, prompts)?;
+        if prompts.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut cells: Vec<Cell> = prompts.iter().map(Cell::new).collect();
         for round in 0..options.rounds {
             let is_last = round + 1 == options.rounds;
@@ -168,8 +172,22 @@ impl Scgpt {
 }
 
 impl Generation {
-    fn check(&self, model: &Scgpt) -> Result<()> {
+    fn check(&self, model: &Scgpt, prompts: &[Prompt]) -> Result<()> {
         let mut problems = Vec::new();
+        for (index, Prompt { genes, values, cell, .. }) in prompts.iter().enumerate() {
+            if genes.is_empty() {
+                problems.push(format!("prompt {index} is empty, expected `<cls>` first"));
+            }
+            if genes.len() != values.len() {
+                let (genes, values) = (genes.len(), values.len());
+                problems.push(format!("prompt {index}: {genes} gene tokens but {values} values"));
+            }
+            if cell.is_some() != prompts[0].cell.is_some() {
+                problems.push(format!(
+                    "prompts 0 and {index}: one has a cell embedding, the other has none"
+                ));
+            }
+        }
         if self.rounds == 0 {
             problems.push("`rounds` is 0, expected at least 1".to_owned());
         }

@@ -188,3 +188,21 @@ fn networks_that_cannot_generate_say_so() {
     let agreement = Generation { confidence: Confidence::Agreement, ..options };
     assert!(fail(&no_gepc, agreement).contains("GEPC"));
 }
+
+#[test]
+fn odd_prompts_are_named_and_none_are_no_cells() {
+    let (model, config) = small();
+    let options = Generation::default();
+    assert_eq!(generate(&model, &config, &[], &options), []);
+    let fail = |odd: Prompt| {
+        let prompts = [prompt(3, 3, 0), odd];
+        let device = Device::flex();
+        let error = model.generate(&prompts, &options, &config, &noise, &device, &mut |_| {});
+        error.unwrap_err().to_string()
+    };
+    assert!(fail(Prompt::default()).contains("prompt 1 is empty"));
+    let too_long = Prompt { values: vec![0.0; 5], ..prompt(3, 3, 0) };
+    assert!(fail(too_long).contains("4 gene tokens but 5 values"));
+    let with_cell = Prompt { cell: Some(vec![0.0; 32]), ..prompt(3, 3, 0) };
+    assert!(fail(with_cell).contains("prompts 0 and 1"));
+}
