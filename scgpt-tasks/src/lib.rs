@@ -24,6 +24,7 @@ mod projection;
 mod report;
 mod separation;
 mod simulate;
+mod training;
 
 pub use crate::{
     baseline::{Baseline, BaselineOptions, hvg_pca},
@@ -39,13 +40,13 @@ pub use crate::{
     metrics::{adjusted_rand_index, label_codes, normalised_mutual_information},
     observe::{Observer, Silent, Watched},
     pretrain::{
-        MeanExpression, NetworkConfig, Preset, PretrainConfig, PretrainOptions, PretrainReport,
-        Pretraining,
+        MeanExpression, Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining,
     },
     projection::{principal_components, subsample},
     report::{Bar, Group, Page, Scale, Series},
     separation::Separation,
     simulate::{SimulateOptions, Simulation},
+    training::NetworkConfig,
 };
 
 /// The example of the README, compiled.

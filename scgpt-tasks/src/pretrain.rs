@@ -11,25 +11,21 @@ mod task;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{
-    CellSplit, EpochOrder, GeneVocab, Keyed, Purpose, ShardFolder, SpecialToken, TokenScratch,
-};
-use scgpt_model::{Gep, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness, write_model_dir};
+use scgpt_data::{CellSplit, EpochOrder, ShardFolder, SpecialToken};
+use scgpt_model::{Preprocess, ScgptConfig, write_model_dir};
 use scgpt_train::{RunHistory, RunOptions, Watch, fit};
 use serde_json::json;
 
 pub use self::{
     baseline::MeanExpression,
-    config::{NetworkConfig, Preset, PretrainConfig},
+    config::{Preset, PretrainConfig},
     report::PretrainReport,
 };
-use self::{
-    report::Data,
-    task::{PretrainTask, VALIDATION_EPOCH},
-};
+use self::{report::Data, task::PretrainTask};
 use crate::{
     embed::Embedder,
     error::{Error, Result},
+    training::{StartingNetwork, TrainingCells, VALIDATION_EPOCH},
 };
 
 /// Cells whose values tell the genes' means.
@@ -80,8 +76,8 @@ impl<'a> Pretraining<'a> {
         config.validate()?;
         let shards = ShardFolder::open(options.shards)?;
         let start = Start::new(config, &shards, device)?;
-        config.objectives.check(&start.network)?;
-        config.training.validate(&start.network)?;
+        config.objectives.check(&start.network.config)?;
+        config.training.validate(&start.network.config)?;
         let split =
             CellSplit::new(shards.n_cells(), config.validation_share, config.training.seed)?;
         if split.training().is_empty() {
@@ -100,8 +96,8 @@ impl<'a> Pretraining<'a> {
     /// # Errors
     /// None that [`prepare`](Self::prepare) did not find.
     pub fn untrained(&self) -> Result<Embedder> {
-        let Start { network, preprocess, model, .. } = &self.start;
-        Embedder::new(model.clone(), network.clone(), *preprocess, self.shards.vocab().clone())
+        let StartingNetwork { config, preprocess, model } = &self.start.network;
+        Embedder::new(model.clone(), config.clone(), *preprocess, self.shards.vocab().clone())
     }
 
     /// Trains; the network is then in `model` in the folder of the run.
@@ -110,18 +106,25 @@ impl<'a> Pretraining<'a> {
     /// Everything that stops [`fit`].
     pub fn run(self, watch: &dyn Watch) -> Result<PretrainReport> {
         let Self { config, options, device, shards, start, split } = self;
+        let StartingNetwork { config: network, preprocess, model } = start.network;
         let validation = EpochOrder::new(split.held_out(), config.training.seed, VALIDATION_EPOCH)
             .cells_from(0)
             .take(config.validation_cells)
             .collect();
         let mut task = PretrainTask {
-            shards: &shards,
+            cells: TrainingCells {
+                shards: &shards,
+                network: &network,
+                cls_value: preprocess.cls_value,
+                tie_mode: config.tie_mode,
+                max_length: config.max_length,
+                batch_size: config.batch_size,
+                seed: config.training.seed,
+            },
             config,
-            network: &start.network,
-            cls_value: start.preprocess.cls_value,
             classes: start.classes,
             validation,
-            mean: MeanExpression::new(start.network.vocab_size),
+            mean: MeanExpression::new(network.vocab_size),
             split,
         };
         task.mean = mean_expression(&task)?;
@@ -129,7 +132,7 @@ impl<'a> Pretraining<'a> {
             folder: options.run,
             settings: json!({
                 "config": config,
-                "network": start.network,
+                "network": network,
                 "data": shards.manifest().vocab,
                 "cells": shards.manifest().shards,
             }),
@@ -137,15 +140,14 @@ impl<'a> Pretraining<'a> {
             checkpoint_every: options.checkpoint_every,
             keep: options.keep,
         };
-        let network = &start.network;
-        let outcome = fit(&task, start.model, network, &config.training, &run, device, watch)?;
+        let outcome = fit(&task, model, &network, &config.training, &run, device, watch)?;
         let history = RunHistory::read(options.run)?;
         let report = PretrainReport::new(config, Data::of(&task, &options), &outcome, history);
         write_model_dir(
             &options.run.join("model"),
             true,
-            network,
-            &start.preprocess,
+            &network,
+            &preprocess,
             &options.shards.join(&shards.manifest().vocab.file),
             &card::text(&report),
             |path| outcome.model.save(path),
@@ -154,12 +156,10 @@ impl<'a> Pretraining<'a> {
     }
 }
 
-/// The network before its first step, and what belongs to it.
+/// The network before its first step, and the class of every cell if classes are learned.
 #[derive(Debug)]
 struct Start {
-    network: ScgptConfig,
-    preprocess: Preprocess,
-    model: Scgpt,
+    network: StartingNetwork,
     classes: Option<Vec<i32>>,
 }
 
@@ -170,52 +170,31 @@ impl Start {
             Some(column) => labels(shards, column)?,
             None => (None, 0),
         };
+        let seed = config.training.seed;
         let pad = vocab.special(SpecialToken::Pad).0 as usize;
         let Some(from) = &config.model else {
             let network = ScgptConfig { n_classes, ..config.new_network(vocab.len(), pad) };
             let preprocess =
                 Preprocess { max_length: config.max_length, cls_value: network.pad_value };
-            let seed = config.training.seed;
-            device.seed(Keyed::new(seed, Purpose::Initial, 0, 0).bits(0));
-            let model = begin_at_the_middle_bin(network.init(device)?, &network);
-            model.draw();
-            return Ok(Self { network, preprocess, model, classes });
+            let network = StartingNetwork::new(network, preprocess, seed, device)?;
+            return Ok(Self { network, classes });
         };
-        let folder = ModelDir::open(from)?;
-        shards.check_vocab(&GeneVocab::from_json(folder.vocab_path())?)?;
-        let network = ScgptConfig {
-            n_classes,
-            dropout: config.network.dropout,
-            pad_token: Some(pad),
-            ..folder.config().clone()
+        let adapt = |network: ScgptConfig| {
+            if !network.unknown_flag {
+                return Err(Error::Option(format!(
+                    "`{}` has no embedding of unknown genes, so it cannot be pre-trained further",
+                    from.display()
+                )));
+            }
+            let dropout = config.network.dropout;
+            Ok(ScgptConfig { n_classes, dropout, pad_token: Some(pad), ..network })
         };
-        if !network.unknown_flag {
-            return Err(Error::Option(format!(
-                "`{}` has no embedding of unknown genes, so it cannot be pre-trained further",
-                from.display()
-            )));
-        }
-        let (model, loaded) = folder.weights().load(&network, device, Strictness::Partial)?;
-        let is_class_head = |key: &String| key.starts_with("cls_decoder.");
-        if !loaded.mismatched.is_empty() || !loaded.missing.iter().all(is_class_head) {
-            // Says what does not fit.
-            folder.load(device, Strictness::Strict)?;
-        }
-        let preprocess = Preprocess { max_length: config.max_length, ..*folder.preprocess() };
-        Ok(Self { network, preprocess, model, classes })
+        let (mut network, known) =
+            StartingNetwork::open(from, adapt, &["cls_decoder."], seed, device)?;
+        shards.check_vocab(&known)?;
+        network.preprocess.max_length = config.max_length;
+        Ok(Self { network, classes })
     }
-}
-
-/// A new network whose first guess is the middle bin, the mean of all values, instead of zero: it
-/// need not spend its first hundreds of steps on moving there.
-fn begin_at_the_middle_bin(mut model: Scgpt, network: &ScgptConfig) -> Scgpt {
-    if let Gep::Direct(head) = &mut model.gep
-        && let Some(bias) = head.value.linear3.bias.take()
-    {
-        let middle = (network.n_bins / 2) as f32;
-        head.value.linear3.bias = Some(bias.map(|bias| bias.zeros_like() + middle));
-    }
-    model
 }
 
 /// The class of every cell, and how many there are.
@@ -238,11 +217,13 @@ fn labels(shards: &ShardFolder, column: &str) -> Result<(Option<Vec<i32>>, usize
 }
 
 fn mean_expression(task: &PretrainTask<'_>) -> Result<MeanExpression> {
-    let mut mean = MeanExpression::new(task.network.vocab_size);
-    let tokenizer = task.tokenizer(VALIDATION_EPOCH)?;
-    let mut scratch = TokenScratch::default();
-    for cell in task.split.order(VALIDATION_EPOCH).cells_from(0).take(BASELINE_CELLS) {
-        mean.add(&tokenizer.cell(task.shards.cell(cell)?, cell as u64, &mut scratch), 1);
+    let mut mean = MeanExpression::new(task.cells.network.vocab_size);
+    let order = task.split.order(VALIDATION_EPOCH);
+    let cells: Vec<usize> = order.cells_from(0).take(BASELINE_CELLS).collect();
+    for cells in cells.chunks(1024) {
+        for cell in task.cells.tokens(cells, VALIDATION_EPOCH)? {
+            mean.add(&cell, 1);
+        }
     }
     Ok(mean)
 }

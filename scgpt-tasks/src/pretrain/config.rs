@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::{Binner, TieMode};
+use scgpt_data::TieMode;
 use scgpt_model::{GepcStyle, ScgptConfig};
 use scgpt_train::{Objectives, OptimizerConfig, Precision, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    training::NetworkConfig,
+};
 
 /// The settings of a pre-training run; absent fields have the values of a [`Preset`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,24 +42,6 @@ pub struct PretrainConfig {
     pub objectives: Objectives,
     /// How it is trained.
     pub training: TrainConfig,
-}
-
-/// The shape of a new network.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkConfig {
-    /// Transformer blocks.
-    pub n_layers: usize,
-    /// Attention heads.
-    pub n_heads: usize,
-    /// Width of the token states.
-    pub d_model: usize,
-    /// Width of the feed-forward layer.
-    pub d_ff: usize,
-    /// Dropout probability.
-    pub dropout: f64,
-    /// Value bins of one cell, zero included.
-    pub n_bins: usize,
 }
 
 /// Settings to start from.
@@ -91,14 +76,7 @@ impl Preset {
             validation_cells: 10_000,
             tie_mode: TieMode::default(),
             class_column: None,
-            network: NetworkConfig {
-                n_layers: 12,
-                n_heads: 8,
-                d_model: 512,
-                d_ff: 512,
-                dropout: 0.2,
-                n_bins: 51,
-            },
+            network: NetworkConfig::RELEASED,
             objectives,
             training: TrainConfig {
                 epochs: 6,
@@ -118,14 +96,7 @@ impl Preset {
                 cell_prompt_after: 200,
                 validation_share: 0.05,
                 validation_cells: 500,
-                network: NetworkConfig {
-                    n_layers: 4,
-                    n_heads: 4,
-                    d_model: 128,
-                    d_ff: 128,
-                    dropout: 0.1,
-                    n_bins: 51,
-                },
+                network: NetworkConfig::SMALL,
                 training: TrainConfig {
                     epochs: 5,
                     optimizer: OptimizerConfig { lr: 1e-3, ..OptimizerConfig::default() },
@@ -173,26 +144,12 @@ impl PretrainConfig {
         if problems.is_empty() { Ok(()) } else { Err(Error::Option(problems.join("; "))) }
     }
 
-    /// The value bins.
-    pub(super) fn binner(&self, n_bins: usize) -> Binner {
-        Binner { n_bins: u16::try_from(n_bins).unwrap_or(u16::MAX), tie_mode: self.tie_mode }
-    }
-
     /// The network for a vocabulary with `pad_token`.
     pub(super) fn new_network(&self, vocab_size: usize, pad_token: usize) -> ScgptConfig {
-        let NetworkConfig { n_layers, n_heads, d_model, d_ff, dropout, n_bins } = self.network;
         ScgptConfig {
-            d_model,
-            n_heads,
-            d_ff,
-            n_layers,
-            dropout,
-            n_bins,
             gepc: Some(GepcStyle::InnerProduct),
             unknown_flag: true,
-            project_unknown: true,
-            pad_token: Some(pad_token),
-            ..ScgptConfig::new(vocab_size)
+            ..self.network.network(vocab_size, pad_token)
         }
     }
 }

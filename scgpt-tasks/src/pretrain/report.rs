@@ -45,14 +45,14 @@ pub struct Data {
 
 impl Data {
     pub(super) fn of(task: &PretrainTask<'_>, options: &PretrainOptions<'_>) -> Self {
-        let sources = &task.shards.manifest().sources;
+        let sources = &task.cells.shards.manifest().sources;
         let is_counts = |state: scgpt_data::InputState| state == scgpt_data::InputState::Counts;
         Self {
             shards: options.shards.display().to_string(),
             sources: sources.iter().map(|source| source.path.clone()).collect(),
             training_cells: task.split.training().len(),
             validation_cells: task.validation.len(),
-            vocabulary: task.network.vocab_size,
+            vocabulary: task.cells.network.vocab_size,
             from: task.config.model.as_ref().map(|path| path.display().to_string()),
             not_counts: sources
                 .iter()

@@ -1,0 +1,10 @@
+//! What every training task begins with: a network, and cells on their way into batches.
+
+mod cells;
+mod network;
+
+pub use self::network::NetworkConfig;
+pub(crate) use self::{
+    cells::{TrainingCells, VALIDATION_EPOCH},
+    network::StartingNetwork,
+};

@@ -1,0 +1,79 @@
+//! [`TrainingCells`]: cells of shards on their way into batches.
+
+use scgpt_data::{
+    Binner, CellTokens, EpochOrder, GeneToken, Keyed, Purpose, ShardFolder, SpecialToken, TieMode,
+    TokenConfig, TokenScratch, Tokenizer,
+};
+use scgpt_model::ScgptConfig;
+use scgpt_train::Result;
+
+/// Batches whose cells are sorted by length together, so that little is padded.
+const BATCHES_PER_WINDOW: usize = 32;
+
+/// Epoch of the choices made for validation: the same in every run.
+pub(crate) const VALIDATION_EPOCH: u64 = u64::MAX;
+
+/// Cells of shards, and how they become tokens and batches.
+pub(crate) struct TrainingCells<'a> {
+    pub(crate) shards: &'a ShardFolder,
+    pub(crate) network: &'a ScgptConfig,
+    pub(crate) cls_value: f32,
+    pub(crate) tie_mode: TieMode,
+    /// Most tokens per cell, `<cls>` included.
+    pub(crate) max_length: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) seed: u64,
+}
+
+impl TrainingCells<'_> {
+    /// The tokens of some cells, with the choices of an epoch.
+    pub(crate) fn tokens(&self, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {
+        let config = TokenConfig {
+            binner: Some(Binner {
+                n_bins: u16::try_from(self.network.n_bins).unwrap_or(u16::MAX),
+                tie_mode: self.tie_mode,
+            }),
+            cls_value: Some(self.cls_value),
+            max_length: self.max_length,
+            seed: self.seed,
+            epoch,
+            ..TokenConfig::default()
+        };
+        let tokenizer = Tokenizer::of_tokens(self.shards.vocab(), config)?;
+        let mut scratch = TokenScratch::default();
+        let tokens =
+            |&cell: &usize| Ok(tokenizer.cell(self.shards.cell(cell)?, cell as u64, &mut scratch));
+        cells.iter().map(tokens).collect()
+    }
+
+    /// The token of padding.
+    pub(crate) fn pad(&self) -> GeneToken {
+        self.shards.vocab().special(SpecialToken::Pad)
+    }
+
+    /// The cells of a batch: the window it lies in is cut out of the shuffled epoch, sorted by
+    /// length, cut into batches, and these are shuffled.
+    pub(crate) fn batch(&self, order: &EpochOrder, epoch: u64, index: u64) -> Result<Vec<usize>> {
+        let size = self.batch_size;
+        let per_window = BATCHES_PER_WINDOW * size;
+        let position = usize::try_from(index).unwrap_or(usize::MAX);
+        let window = position / BATCHES_PER_WINDOW;
+        let mut cells = Vec::with_capacity(per_window);
+        for cell in order.cells_from(window * per_window).take(per_window) {
+            cells.push((self.shards.cell(cell)?.indices.len(), cell));
+        }
+        cells.sort_unstable();
+        // Windows are numbered apart from the epoch's own order.
+        let key = Keyed::new(self.seed, Purpose::Order, epoch, 1 + window as u64);
+        let mut shuffled: Vec<usize> = (0..cells.len().div_ceil(size)).collect();
+        shuffled.sort_by_key(|&batch| key.bits(batch as u64));
+        let first = shuffled[position % BATCHES_PER_WINDOW] * size;
+        let end = cells.len().min(first + size);
+        Ok(cells[first..end].iter().map(|&(_, cell)| cell).collect())
+    }
+
+    /// Batches of an epoch of `n` cells.
+    pub(crate) fn n_batches(&self, n: usize) -> u64 {
+        n.div_ceil(self.batch_size) as u64
+    }
+}

@@ -1,0 +1,113 @@
+//! [`StartingNetwork`]: the network before its first step.
+
+use std::path::Path;
+
+use burn::prelude::Device;
+use scgpt_data::{GeneVocab, Keyed, Purpose};
+use scgpt_model::{Gep, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+/// The shape of a new network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Transformer blocks.
+    pub n_layers: usize,
+    /// Attention heads.
+    pub n_heads: usize,
+    /// Width of the token states.
+    pub d_model: usize,
+    /// Width of the feed-forward layer.
+    pub d_ff: usize,
+    /// Dropout probability; that of a network that is trained further, too.
+    pub dropout: f64,
+    /// Value bins of one cell, zero included.
+    pub n_bins: usize,
+}
+
+impl NetworkConfig {
+    /// What learns on a laptop.
+    pub(crate) const SMALL: Self =
+        Self { n_layers: 4, n_heads: 4, d_model: 128, d_ff: 128, dropout: 0.1, n_bins: 51 };
+    /// The whole-human model.
+    pub(crate) const RELEASED: Self =
+        Self { n_layers: 12, n_heads: 8, d_model: 512, d_ff: 512, dropout: 0.2, n_bins: 51 };
+
+    /// That network over a vocabulary with `pad_token`, without task heads.
+    pub(crate) fn network(&self, vocab_size: usize, pad_token: usize) -> ScgptConfig {
+        let Self { n_layers, n_heads, d_model, d_ff, dropout, n_bins } = *self;
+        ScgptConfig {
+            d_model,
+            n_heads,
+            d_ff,
+            n_layers,
+            dropout,
+            n_bins,
+            gepc: None,
+            unknown_flag: false,
+            project_unknown: true,
+            pad_token: Some(pad_token),
+            ..ScgptConfig::new(vocab_size)
+        }
+    }
+}
+
+/// A network and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct StartingNetwork {
+    pub(crate) config: ScgptConfig,
+    pub(crate) preprocess: Preprocess,
+    pub(crate) model: Scgpt,
+}
+
+impl StartingNetwork {
+    /// A network drawn from `seed`.
+    pub(crate) fn new(
+        config: ScgptConfig,
+        preprocess: Preprocess,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        device.seed(Keyed::new(seed, Purpose::Initial, 0, 0).bits(0));
+        let model = begin_at_the_middle_bin(config.init(device)?, &config);
+        model.draw();
+        Ok(Self { config, preprocess, model })
+    }
+
+    /// The network of a model directory, its configuration changed by `adapt`. Parameters whose
+    /// names begin with one of `heads` need not be in the checkpoint, and are drawn from `seed`.
+    pub(crate) fn open(
+        path: &Path,
+        adapt: impl FnOnce(ScgptConfig) -> Result<ScgptConfig>,
+        heads: &[&str],
+        seed: u64,
+        device: &Device,
+    ) -> Result<(Self, GeneVocab)> {
+        let folder = ModelDir::open(path)?;
+        let vocab = GeneVocab::from_json(folder.vocab_path())?;
+        let config = adapt(folder.config().clone())?;
+        device.seed(Keyed::new(seed, Purpose::Initial, 0, 0).bits(0));
+        let (model, loaded) = folder.weights().load(&config, device, Strictness::Partial)?;
+        model.draw();
+        let is_head = |key: &String| heads.iter().any(|head| key.starts_with(head));
+        if !loaded.mismatched.iter().chain(&loaded.missing).all(is_head) {
+            // Says what does not fit.
+            folder.load(device, Strictness::Strict)?;
+        }
+        Ok((Self { config, preprocess: *folder.preprocess(), model }, vocab))
+    }
+}
+
+/// A new network whose first guess is the middle bin, the mean of all values, instead of zero: it
+/// need not spend its first hundreds of steps on moving there.
+fn begin_at_the_middle_bin(mut model: Scgpt, network: &ScgptConfig) -> Scgpt {
+    if let Gep::Direct(head) = &mut model.gep
+        && let Some(bias) = head.value.linear3.bias.take()
+    {
+        let middle = (network.n_bins / 2) as f32;
+        head.value.linear3.bias = Some(bias.map(|bias| bias.zeros_like() + middle));
+    }
+    model
+}
