@@ -50,7 +50,9 @@ fn losses(c: &mut Criterion) {
         bench.iter(|| black_box(contrastive(leaf(cell.clone()), other.clone()).backward()));
     });
     group.bench_function("class", |bench| {
-        bench.iter(|| black_box(cross_entropy(leaf(logits.clone()), classes.clone()).backward()));
+        bench.iter(|| {
+            black_box(cross_entropy(leaf(logits.clone()), classes.clone(), None).backward())
+        });
     });
     group.finish();
 }

@@ -30,6 +30,7 @@ impl TrainStep {
             targets: Targets {
                 values: values.clone() / 50.0,
                 is_target: values.ones_like(),
+                class_weights: None,
                 classes: None,
                 domains: None,
             },

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    completions, convert, demo, embed, generate, inspect, man, pretrain, simulate,
+    annotate, completions, convert, demo, embed, generate, inspect, man, pretrain, simulate,
 };
 
 /// Answers from single-cell data and an scGPT checkpoint.
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     /// Embed cells: obsm/X_scGPT in a copy of the file
     Embed(embed::EmbedArgs),
+    /// Annotate cell types: learn from labelled cells, tell the types of others
+    Annotate(annotate::AnnotateArgs),
     /// Say what is in a file, and which of its genes a model knows
     Inspect(inspect::InspectArgs),
     /// Convert a checkpoint to a safetensors directory or file

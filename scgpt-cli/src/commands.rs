@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and one function that runs it.
 
+pub(crate) mod annotate;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod demo;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
 
 fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result<()> {
     match command {
+        Command::Annotate(args) => annotate::run(args, config, printer),
         Command::Demo(args) => demo::run(&args, printer),
         Command::Embed(args) => embed::run(&args, printer),
         Command::Generate(args) => generate::run(&args, printer),

@@ -29,15 +29,23 @@ pub(crate) fn parse(mut args: Vec<OsString>) -> Result<Cli, ExitCode> {
 }
 
 /// Commands whose settings are more than flags, and that read the file themselves.
-const NESTED: [&str; 1] = ["pretrain"];
+const NESTED: [&[&str]; 2] = [&["pretrain"], &["annotate", "train"]];
 
 /// Inserts what the file says and neither flags nor environment do.
 fn complete(args: &mut Vec<OsString>) -> Result<()> {
     // Arguments that the file will supply are still missing here, hence `ignore_errors`.
     let matches = Cli::command().ignore_errors(true).try_get_matches_from(args.iter());
     let Ok(matches) = matches else { return Ok(()) };
-    let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
-    if NESTED.contains(&name) {
+    let mut names = Vec::new();
+    let (mut matches, cli) = (&matches, Cli::command());
+    let mut command = &cli;
+    while let Some((name, inner)) = matches.subcommand() {
+        let Some(found) = command.find_subcommand(name) else { return Ok(()) };
+        (matches, command) = (inner, found);
+        names.push(name);
+    }
+    let Some(&last) = names.last() else { return Ok(()) };
+    if NESTED.contains(&names.as_slice()) {
         return Ok(());
     }
     let Some(path) = matches.try_get_one::<std::path::PathBuf>("config").ok().flatten() else {
@@ -46,15 +54,12 @@ fn complete(args: &mut Vec<OsString>) -> Result<()> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read `{}`", path.display()))?;
     let table: Table = text.parse().with_context(|| format!("`{}` is not TOML", path.display()))?;
-    let cli = Cli::command();
-    let command = cli.find_subcommand(name);
     let mut inserted = Vec::new();
     for (key, value) in &table {
-        let argument = command.and_then(|command| {
-            command.get_arguments().find(|argument| argument.get_long() == Some(key))
-        });
+        let argument = command.get_arguments().find(|argument| argument.get_long() == Some(key));
         let Some(argument) = argument else {
-            bail!("`{}`: `scgpt {name}` has no option `{key}`", path.display());
+            let names = names.join(" ");
+            bail!("`{}`: `scgpt {names}` has no option `{key}`", path.display());
         };
         let source = matches.value_source(argument.get_id().as_str());
         if !matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
@@ -64,7 +69,7 @@ fn complete(args: &mut Vec<OsString>) -> Result<()> {
     // The command, not the value of `--config` before it.
     let position = args
         .windows(2)
-        .position(|pair| pair[1] == name && pair[0] != "--config")
+        .rposition(|pair| pair[1] == last && pair[0] != "--config")
         .map_or(args.len(), |position| position + 2);
     args.splice(position..position, inserted);
     Ok(())

@@ -9,6 +9,7 @@ mod interrupt;
 mod matrix;
 mod output;
 mod progress;
+mod settings;
 mod status;
 
 use std::process::ExitCode;

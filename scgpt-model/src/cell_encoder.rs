@@ -91,18 +91,37 @@ impl CellEncoder {
         );
         let mask = AttentionMask::padding(rows.lengths.to_vec(), t);
         let cell = match self.model.pooling() {
-            CellPooling::Cls => {
+            CellPooling::Cls if self.model.input_norm.is_none() => {
                 let n = LEADING.min(t);
                 let leading = self.model.encoder.forward_leading(self.tokens(rows), &mask, n);
                 leading.narrow(1, 0, 1).squeeze_dim(1)
             }
-            CellPooling::Mean | CellPooling::Weighted => {
+            _ => {
                 let genes = self.gene_ids(rows).reshape([b, t]);
                 self.model.encode(&ModelInput::new(genes, self.value_tensor(rows), mask)).cell
             }
         };
         // The device computes in f32, so the conversion cannot fail.
         cell.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    }
+
+    /// Class logits of cell embeddings, `[b, d]` → `[b, y]`, row-major; none without a class head.
+    ///
+    /// # Panics
+    /// If the embeddings are not rows of the network's width.
+    pub fn classify(&self, cells: &[f32]) -> Option<Vec<f32>> {
+        let head = self.model.class.as_ref()?;
+        assert!(cells.len().is_multiple_of(self.d_model), "cells are [b, d]");
+        let n = cells.len() / self.d_model;
+        let mut padded = cells.to_vec();
+        padded.resize(n.max(LEADING) * self.d_model, 0.0);
+        let shape = [n.max(LEADING), self.d_model];
+        let logits = head.forward(Tensor::from_data(TensorData::new(padded, shape), &self.device));
+        let width = logits.dims()[1];
+        // The head computes in f32, so the conversion cannot fail.
+        let mut logits: Vec<f32> = logits.into_data().try_into_vec().unwrap_or_default();
+        logits.truncate(n * width);
+        Some(logits)
     }
 
     /// The encoder's input, `[b, t, d]`.

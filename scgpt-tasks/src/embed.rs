@@ -2,7 +2,6 @@
 
 mod page;
 mod report;
-mod stream;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +18,7 @@ pub use self::report::{EmbedReport, ModelReport, Timings, TokenCounts, VariableR
 use crate::{
     error::{Error, Result},
     observe::{Observer, Watched},
+    stream::{Finish, Rows, Stream, unit_rows},
 };
 
 /// Cells whose values tell the input state.
@@ -165,6 +165,19 @@ impl Embedder {
         options: &EmbedOptions,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
+        let d = self.encoder.d_model();
+        let finish = Finish { width: d, each: &|rows| unit_rows(rows, d) };
+        self.stream(source, options, finish, observer)
+    }
+
+    /// The same with rows that are finished otherwise.
+    pub(crate) fn stream(
+        &self,
+        source: &mut dyn CellSource,
+        options: &EmbedOptions,
+        finish: Finish<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Embedding> {
         let (n_cells, _) = source.summary().shape(&options.layer)?;
         if options.batch_size == 0 {
             return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
@@ -189,10 +202,14 @@ impl Embedder {
         let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
         let tokenizer =
             Tokenizer::new(&self.vocab, &alignment, self.token_config(options, max_length)?)?;
-        let collator = Collator::new(&self.vocab, self.config.pad_value);
-        let streamed =
-            stream::Stream { encoder: &self.encoder, tokenizer: &tokenizer, collator, options }
-                .run(source, observer)?;
+        let stream = Stream {
+            rows: self.rows(options.batch_size),
+            tokenizer: &tokenizer,
+            layer: &options.layer,
+            temporary: options.temporary.as_deref(),
+            finish,
+        };
+        let streamed = stream.run(source, observer)?;
         let report = EmbedReport {
             version: env!("CARGO_PKG_VERSION").into(),
             n_cells,
@@ -209,6 +226,17 @@ impl Embedder {
             model: ModelReport { sha256: self.sha256.clone(), config: self.config.clone() },
         };
         Ok(Embedding { rows: streamed.rows, report })
+    }
+
+    /// The network prepared for inference.
+    pub(crate) fn encoder(&self) -> &CellEncoder {
+        &self.encoder
+    }
+
+    /// The network, for cells that are tokens already.
+    pub(crate) fn rows(&self, batch_size: usize) -> Rows<'_> {
+        let collator = Collator::new(&self.vocab, self.config.pad_value);
+        Rows { encoder: &self.encoder, collator, batch_size }
     }
 
     fn token_config(&self, options: &EmbedOptions, max_length: usize) -> Result<TokenConfig> {

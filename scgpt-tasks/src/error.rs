@@ -29,6 +29,14 @@ pub enum Error {
     /// An option has a value that cannot work.
     #[error("{0}")]
     Option(String),
+    /// A file of a trained artefact is missing, damaged or of another version.
+    #[error("`{}`: {problem}", path.display())]
+    Artefact {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Temporary storage failed.
     #[error("cannot write the temporary file of embeddings")]
     Temporary(#[from] std::io::Error),
@@ -71,6 +79,10 @@ impl Error {
             Self::Vocabulary { .. } => {
                 Some("use the `vocab.json` that came with the weights".into())
             }
+            Self::Artefact { .. } => Some(
+                "an artefact is one directory: copy it as a whole, and leave its files as they are"
+                    .into(),
+            ),
             Self::Temporary(_) => Some("free some space beside the output".into()),
             _ => None,
         }

@@ -11,11 +11,15 @@
 //!
 //! Tasks report their progress to an [`Observer`] and print nothing.
 
+mod annotate;
 mod baseline;
 mod cluster;
 mod embed;
 mod error;
+mod evaluation;
 mod generate;
+mod holdout;
+mod labels;
 mod metrics;
 mod observe;
 mod pca;
@@ -24,9 +28,15 @@ mod projection;
 mod report;
 mod separation;
 mod simulate;
+mod stream;
 mod training;
 
 pub use crate::{
+    annotate::{
+        AnnotateConfig, AnnotateData, AnnotateOptions, AnnotateReport, Annotated, AnnotatedCell,
+        Annotation, Artefact, ArtefactRecord, Calibration, ClassSize, ClassWeights, Judgement,
+        Limits, PredictOptions, Recipe, UnknownScore,
+    },
     baseline::{Baseline, BaselineOptions, hvg_pca},
     cluster::{ClusterOptions, ClusterScores, Graph, Neighbours, cluster_scores, leiden},
     embed::{
@@ -34,16 +44,23 @@ pub use crate::{
         VariableOptions, VariableReport, input_state, obs_column,
     },
     error::{Error, Result},
+    evaluation::{CalibrationScores, LabelEvaluation, PredictedLabels, UnknownScores},
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
     },
-    metrics::{adjusted_rand_index, label_codes, normalised_mutual_information},
+    holdout::stratified,
+    labels::Labels,
+    metrics::{
+        ClassScore, ClassScores, Coverage, Interval, ReliabilityBin, adjusted_rand_index,
+        area_under_roc, expected_calibration_error, label_codes, normalised_mutual_information,
+        reliability,
+    },
     observe::{Observer, Silent, Watched},
     pretrain::{
         MeanExpression, Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining,
     },
     projection::{principal_components, subsample},
-    report::{Bar, Group, Page, Scale, Series},
+    report::{Bar, Group, HeatMap, Page, Scale, Series},
     separation::Separation,
     simulate::{SimulateOptions, Simulation},
     training::NetworkConfig,

@@ -1,5 +1,15 @@
-//! How well two labellings of the same cells agree: plain codes in, numbers out.
+//! Scores on plain slices: how well labels, confidences and sets agree with the truth.
 
 mod agreement;
+mod classes;
+mod confidence;
+mod interval;
 
-pub use self::agreement::{adjusted_rand_index, label_codes, normalised_mutual_information};
+pub use self::{
+    agreement::{adjusted_rand_index, label_codes, normalised_mutual_information},
+    classes::{ClassScore, ClassScores},
+    confidence::{
+        Coverage, ReliabilityBin, area_under_roc, expected_calibration_error, reliability,
+    },
+    interval::Interval,
+};

@@ -4,7 +4,8 @@ mod chart;
 
 use std::fmt::Write as _;
 
-pub use self::chart::{Bar, Group, Scale, Series};
+pub use self::chart::{Bar, Group, HeatMap, Scale, Series};
+use crate::metrics::ReliabilityBin;
 
 /// Fonts, colours of paper and ink, and the palette, for light, dark and print.
 const STYLE: &str = include_str!("report/style.css");
@@ -49,6 +50,29 @@ impl Page {
             format!("<tr><th>{}</th><td>{}</td></tr>\n", escape(name), escape(value))
         });
         self.push(&format!("<table>\n{}</table>\n", rows.collect::<String>()))
+    }
+
+    /// A table with a heading of columns; the first column names the rows.
+    pub fn columns(&mut self, heading: &[&str], rows: &[Vec<String>]) -> &mut Self {
+        let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| -> String {
+            cells.map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect()
+        };
+        let heading = cells("th", &mut heading.iter().copied());
+        let rows: String = rows
+            .iter()
+            .map(|row| format!("<tr>{}</tr>\n", cells("td", &mut row.iter().map(String::as_str))))
+            .collect();
+        self.push(&format!("<table class=\"columns\">\n<tr>{heading}</tr>\n{rows}</table>\n"))
+    }
+
+    /// A matrix as coloured cells.
+    pub fn heat_map(&mut self, map: &HeatMap<'_>, caption: &str) -> &mut Self {
+        self.figure(&chart::heat_map(map), caption)
+    }
+
+    /// Confidence against accuracy.
+    pub fn reliability(&mut self, bins: &[ReliabilityBin], caption: &str) -> &mut Self {
+        self.figure(&chart::reliability(bins), caption)
     }
 
     /// Horizontal bars with their values.
@@ -154,6 +178,12 @@ mod tests {
         page.scatter(&[group], ["one", "two"], "d").histogram(&[0, 5, 3], 1.0, 30.0, "tokens", "e");
         let series = Series { name: "s".into(), points: vec![[0.0, 1.0], [1.0, 2.0]] };
         page.lines(&[series], ["step", "loss"], Scale::Linear, "f");
+        page.columns(&["a", "b"], &[vec!["1".into(), "2".into()]]);
+        let names = ["x".to_owned()];
+        let labels = vec!["3".into()];
+        let map =
+            HeatMap { rows: &names, columns: &names, shades: vec![1.0], labels, axes: ["", ""] };
+        page.heat_map(&map, "g").reliability(&[ReliabilityBin::default()], "h");
         let html = page.to_html();
         for tag in ["figure", "svg", "g", "table", "tr", "dl", "div", "text", "main", "title", "p"]
         {

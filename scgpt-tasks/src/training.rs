@@ -1,10 +1,12 @@
 //! What every training task begins with: a network, and cells on their way into batches.
 
 mod cells;
+mod curves;
 mod network;
 
 pub use self::network::NetworkConfig;
 pub(crate) use self::{
     cells::{TrainingCells, VALIDATION_EPOCH},
+    curves::learning_curves,
     network::StartingNetwork,
 };

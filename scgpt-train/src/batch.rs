@@ -20,6 +20,8 @@ pub struct TrainBatch {
     used: Vec<usize>,
     /// Class of each cell.
     pub classes: Option<Vec<i32>>,
+    /// How much the class of each cell counts; equally if none.
+    pub class_weights: Option<Vec<f32>>,
     /// Batch label of each cell, for condition tokens and DAR.
     pub batches: Option<Vec<i32>>,
     /// The batch label of all cells, for domain-specific batch norm.
@@ -124,6 +126,10 @@ impl TrainBatch {
             values: floats(&self.truth),
             is_target: floats(&self.is_target),
             classes: labels(&self.classes),
+            class_weights: self.class_weights.as_ref().map(|weights| {
+                let n = weights.len();
+                Tensor::from_data(TensorData::new(weights.clone(), [n]), device)
+            }),
             domains: batches,
         };
         (input, targets)

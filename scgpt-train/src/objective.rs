@@ -51,6 +51,8 @@ pub struct Targets {
     pub is_target: Tensor<2>,
     /// Class of each cell, `[b]`.
     pub classes: Option<Tensor<1, Int>>,
+    /// How much the class of each cell counts, `[b]`; equally if none.
+    pub class_weights: Option<Tensor<1>>,
     /// Batch of each cell, `[b]`.
     pub domains: Option<Tensor<1, Int>>,
 }
@@ -150,12 +152,13 @@ impl Objectives {
         if self.class > 0.0 {
             let logits = needed(model.classify(&encoded), "a class head");
             let classes = needed(targets.classes.clone(), "classes");
-            terms.push(Term::Class, self.class, cross_entropy(logits, classes));
+            let loss = cross_entropy(logits, classes, targets.class_weights.clone());
+            terms.push(Term::Class, self.class, loss);
         }
         if self.dar > 0.0 {
             let logits = needed(model.tell_batches(&encoded), "a DAR head");
             let domains = needed(targets.domains.clone(), "batches");
-            terms.push(Term::Dar, self.dar, cross_entropy(logits, domains));
+            terms.push(Term::Dar, self.dar, cross_entropy(logits, domains, None));
         }
         if self.contrastive > 0.0 {
             let again = model.encode(input).cell;

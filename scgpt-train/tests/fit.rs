@@ -113,6 +113,7 @@ fn tensors(batch: &Cells, scale: f32, device: &Device) -> (ModelInput, Targets) 
     let targets = Targets {
         values: floats(truth),
         is_target: floats(is_target),
+        class_weights: None,
         classes: None,
         domains: None,
     };

@@ -85,6 +85,7 @@ fn targets(case: &Case, tensors: &Tensors, input: &ModelInput, device: &Device) 
             values: floats((0..b * t).map(value).collect()),
             is_target: floats((0..b * t).map(is_target).collect()),
             classes,
+            class_weights: None,
             domains,
         };
     }
@@ -96,6 +97,7 @@ fn targets(case: &Case, tensors: &Tensors, input: &ModelInput, device: &Device) 
         values: reference::floats(tensors, "target_values", device),
         is_target: floats(values.iter().map(|v| f32::from(u8::from(is_masked(v)))).collect()),
         classes,
+        class_weights: None,
         domains,
     }
 }

@@ -8,12 +8,12 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_tasks::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining};
-use toml::{Table, Value};
 
 use crate::{
     device::ComputeArgs,
     output::{Printer, print_text, write_text},
     progress::TrainBar,
+    settings::{self, layered},
 };
 
 /// What the settings in force are called in the folder of the run.
@@ -168,23 +168,8 @@ fn settings(
         Presets::Laptop => Preset::Laptop,
         Presets::Paper => Preset::Paper,
     };
-    let mut table = Table::try_from(preset.config())?;
-    let mut last = None;
-    for path in saved.filter(|path| path.exists()).into_iter().chain(config) {
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("cannot read `{}`", path.display()))?;
-        let file: Table =
-            text.parse().with_context(|| format!("`{}` is not TOML", path.display()))?;
-        overlay(&mut table, file);
-        last = Some(path);
-    }
-    let mut settings: PretrainConfig =
-        Value::Table(table).try_into().with_context(|| match last {
-            Some(path) => {
-                format!("`{}` has a setting that is not one of pretrain's", path.display())
-            }
-            None => "settings".into(),
-        })?;
+    let files = saved.filter(|path| path.exists()).into_iter().chain(config);
+    let mut settings = layered(&preset.config(), files, "pretrain")?;
     let set = |value: Option<usize>, to: &mut usize| *to = value.unwrap_or(*to);
     set(args.batch_size, &mut settings.batch_size);
     set(args.max_length, &mut settings.max_length);
@@ -194,8 +179,7 @@ fn settings(
     training.max_steps = args.max_steps.or(training.max_steps);
     training.optimizer.lr = args.lr.unwrap_or(training.optimizer.lr);
     if let Some(precision) = &args.precision {
-        training.precision = serde_json::from_value(precision.as_str().into())
-            .with_context(|| format!("--precision {precision}: expected f32, bf16 or f16"))?;
+        training.precision = settings::precision(precision)?;
     }
     if let Some(model) = &args.model {
         settings.model = Some(model.clone());
@@ -207,20 +191,6 @@ fn settings(
         }
     }
     Ok(settings)
-}
-
-/// Replaces what `file` has; a schedule as a whole, since its kinds have different fields.
-fn overlay(table: &mut Table, file: Table) {
-    for (key, value) in file {
-        match (table.get_mut(&key), value) {
-            (Some(Value::Table(inner)), Value::Table(value)) if key != "schedule" => {
-                overlay(inner, value);
-            }
-            (_, value) => {
-                table.insert(key, value);
-            }
-        }
-    }
 }
 
 fn print(report: &PretrainReport, output: &Path, printer: Printer) -> Result<()> {

@@ -1,7 +1,5 @@
 //! The page about an embedding.
 
-use std::collections::BTreeMap;
-
 use scgpt_data::{CellSource, Column, Frame};
 
 use super::{EmbedReport, Embedding, obs_column};
@@ -48,17 +46,11 @@ impl Embedding {
             rows.extend_from_slice(&row);
         }
         let (points, shares) = principal_components(&rows, self.rows.n_columns());
-        let mut groups: BTreeMap<String, Vec<[f32; 2]>> = BTreeMap::new();
-        for (&cell, point) in cells.iter().zip(points) {
-            let label = labels
-                .as_ref()
-                .map(|labels| labels[cell].clone().unwrap_or_else(|| "missing".into()));
-            groups.entry(label.unwrap_or_else(|| "cells".into())).or_default().push(point);
-        }
-        // The largest groups get the colours that are easiest to tell apart.
-        let mut groups: Vec<Group> =
-            groups.into_iter().map(|(name, points)| Group { name, points }).collect();
-        groups.sort_by_key(|group| std::cmp::Reverse(group.points.len()));
+        let label = |cell: usize| match &labels {
+            Some(labels) => labels[cell].clone().unwrap_or_else(|| "missing".into()),
+            None => "cells".into(),
+        };
+        let groups = Group::of(cells.iter().map(|&cell| label(cell)).zip(points));
         let axes = [0, 1].map(|axis| {
             format!("principal component {} ({:.0} % of variance)", axis + 1, 100.0 * shares[axis])
         });

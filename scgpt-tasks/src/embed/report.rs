@@ -91,7 +91,7 @@ pub struct TokenCounts {
 
 impl TokenCounts {
     /// No cells yet, at most `max_length` tokens each.
-    pub(super) fn new(max_length: usize) -> Self {
+    pub(crate) fn new(max_length: usize) -> Self {
         let width = max_length.div_ceil(40).max(1);
         Self {
             histogram: vec![0; max_length.div_ceil(width)],
@@ -105,7 +105,7 @@ impl TokenCounts {
     }
 
     /// One more cell of `n_tokens` tokens that expresses `n_available` known genes.
-    pub(super) fn add(&mut self, n_tokens: usize, n_available: usize) {
+    pub(crate) fn add(&mut self, n_tokens: usize, n_available: usize) {
         if let Some(count) = self.histogram.get_mut(n_tokens.saturating_sub(1) / self.width) {
             *count += 1;
         }

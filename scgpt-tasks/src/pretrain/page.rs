@@ -1,11 +1,10 @@
 //! The page about a pre-training run.
 
-use std::collections::BTreeMap;
-
-use scgpt_train::Term;
-
 use super::PretrainReport;
-use crate::report::{Bar, Page, Scale, Series};
+use crate::{
+    report::{Bar, Page},
+    training::learning_curves,
+};
 
 /// Loss curves, imputation error beside the genes' means, settings.
 pub(super) fn page(report: &PretrainReport) -> Page {
@@ -23,63 +22,20 @@ pub(super) fn page(report: &PretrainReport) -> Page {
         "Errors are mean squares in squared value bins, on held-out cells whose genes were hidden; \
          the mean of each gene over other cells is what one could guess without a network.",
     );
-    curves(&mut page, report);
+    learning_curves(
+        &mut page,
+        &report.training,
+        &report.validation,
+        &[
+            ("gep", "from token states"),
+            ("gepc", "from the cell embedding"),
+            ("mean_expression", "gene means"),
+        ],
+        ("squared error", "Error of hidden genes on held-out cells."),
+    );
     imputation(&mut page, report);
     settings(&mut page, report);
     page
-}
-
-fn curves(page: &mut Page, report: &PretrainReport) {
-    let mut losses: BTreeMap<Term, Vec<[f64; 2]>> = BTreeMap::new();
-    for record in &report.training {
-        for (term, loss) in &record.terms {
-            losses.entry(*term).or_default().push([record.step as f64, *loss]);
-        }
-    }
-    let series: Vec<Series> = losses
-        .into_iter()
-        .map(|(term, points)| Series { name: term.name().into(), points: smooth(&points) })
-        .collect();
-    page.section("Learning").lines(
-        &series,
-        ["optimiser step", "loss"],
-        Scale::Logarithmic,
-        "Training losses, as running means.",
-    );
-    let of = |name: &str| -> Vec<[f64; 2]> {
-        report
-            .validation
-            .iter()
-            .filter_map(|record| {
-                let metric = record.metrics.iter().find(|metric| metric.name == name)?;
-                Some([record.step as f64, metric.value])
-            })
-            .collect()
-    };
-    let series = [
-        ("gep", "from token states"),
-        ("gepc", "from the cell embedding"),
-        ("mean_expression", "gene means"),
-    ]
-    .map(|(metric, name)| Series { name: name.into(), points: of(metric) });
-    page.lines(
-        &series,
-        ["optimiser step", "squared error"],
-        Scale::Linear,
-        "Error of hidden genes on held-out cells.",
-    );
-}
-
-/// Means over a fortieth of the curve, so that a trend can be seen.
-fn smooth(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
-    let width = (points.len() / 40).max(1);
-    points
-        .chunks(width)
-        .map(|chunk| {
-            let n = chunk.len() as f64;
-            [0, 1].map(|axis| chunk.iter().map(|point| point[axis]).sum::<f64>() / n)
-        })
-        .collect()
 }
 
 fn imputation(page: &mut Page, report: &PretrainReport) {

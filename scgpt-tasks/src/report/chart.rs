@@ -5,10 +5,17 @@
     reason = "a drawing is a few kilobytes, and reads best in the order it is drawn"
 )]
 
+mod heat;
 mod lines;
+mod reliability;
 
-pub(super) use self::lines::lines;
-pub use self::lines::{Scale, Series};
+use std::collections::BTreeMap;
+
+pub use self::{
+    heat::HeatMap,
+    lines::{Scale, Series},
+};
+pub(super) use self::{heat::heat_map, lines::lines, reliability::reliability};
 use super::escape;
 
 /// Width of every drawing; the page scales it.
@@ -39,6 +46,20 @@ pub struct Group {
     pub name: String,
     /// Where they are.
     pub points: Vec<[f32; 2]>,
+}
+
+impl Group {
+    /// Points by name, the largest group first: it gets the colour that is easiest to tell apart.
+    pub fn of(points: impl IntoIterator<Item = (String, [f32; 2])>) -> Vec<Self> {
+        let mut groups: BTreeMap<String, Vec<[f32; 2]>> = BTreeMap::new();
+        for (name, point) in points {
+            groups.entry(name).or_default().push(point);
+        }
+        let mut groups: Vec<Self> =
+            groups.into_iter().map(|(name, points)| Self { name, points }).collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.points.len()));
+        groups
+    }
 }
 
 fn svg(height: f64, body: &str) -> String {

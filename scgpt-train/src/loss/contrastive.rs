@@ -24,5 +24,5 @@ pub fn contrastive(first: Tensor<2>, second: Tensor<2>) -> Tensor<1> {
     let device = first.device();
     let n = i64::try_from(first.dims()[0]).unwrap_or(i64::MAX);
     let logits = unit(first).matmul(unit(second).transpose()) / TEMPERATURE;
-    cross_entropy(logits, Tensor::arange(0..n, &device))
+    cross_entropy(logits, Tensor::arange(0..n, &device), None)
 }

@@ -57,7 +57,7 @@ fn check(case: &Case, entry: &Value, tensors: &Tensors) {
             elastic_cell_similarity(input(0), threshold)
         }
         "cce" => contrastive(input(0), input(1)),
-        "cross_entropy" => cross_entropy(input(0), labels("labels")),
+        "cross_entropy" => cross_entropy(input(0), labels("labels"), None),
         "dab" => return heads::check_discriminator(case, entry, tensors),
         "mvc_decoder" => return heads::check_gepc(case, entry, tensors),
         other => panic!("{}: no check of {other}", case.name),

@@ -1,0 +1,33 @@
+//! `scgpt annotate`: one file per subcommand.
+
+mod predict;
+mod train;
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::output::Printer;
+
+/// Annotate cell types: learn from labelled cells, tell the types of others
+#[derive(Debug, Args)]
+pub(crate) struct AnnotateArgs {
+    #[command(subcommand)]
+    command: AnnotateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AnnotateCommand {
+    /// Learn cell types from labelled cells
+    Train(train::TrainArgs),
+    /// Tell the types of cells, and how sure that is
+    Predict(predict::PredictArgs),
+}
+
+pub(crate) fn run(args: AnnotateArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
+    match args.command {
+        AnnotateCommand::Train(args) => train::run(&args, config, printer),
+        AnnotateCommand::Predict(args) => predict::run(&args, printer),
+    }
+}

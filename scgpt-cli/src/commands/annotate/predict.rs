@@ -1,0 +1,179 @@
+//! `scgpt annotate predict`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use scgpt_data::{Additions, Column, Source, check_output};
+use scgpt_tasks::{Annotated, Artefact, PredictOptions};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    cells_output::CellsOutput,
+    config::{EFFECTIVE, write_effective},
+    device::ComputeArgs,
+    matrix::MatrixArgs,
+    output::{Printer, beside, check_cells_output},
+    progress::Bar,
+};
+
+/// Tell the types of cells, and how sure that is
+///
+/// The output is a copy of the file with four columns in obs: scgpt_prediction; scgpt_confidence,
+/// its calibrated probability; scgpt_prediction_set, the plausible types, which hold the true one
+/// in the share --coverage of the cells of each known type; scgpt_unknown, whether the cell is
+/// unlike all known types. obsm/X_scGPT has the embedding by which types are told apart.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(after_help = "Example:\n  \
+    scgpt annotate predict query.h5ad --model pbmc-types/ -o annotated.h5ad")]
+pub(crate) struct PredictArgs {
+    /// File or folder of cells
+    #[serde(skip)]
+    input: PathBuf,
+    /// Artefact of `scgpt annotate train`
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: PathBuf,
+    /// File to write: .h5ad, or .zarr for a folder
+    #[arg(long, short, value_name = "FILE")]
+    #[serde(skip)]
+    output: PathBuf,
+    /// How often the plausible types shall hold the true one
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9, env = "SCGPT_COVERAGE")]
+    coverage: f64,
+    /// Share of cells of known types that shall not be called unknown
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, env = "SCGPT_KNOWN_SHARE")]
+    known_share: f64,
+    /// Write the probabilities of all types, too: obsm/scgpt_probabilities
+    #[arg(long)]
+    probabilities: bool,
+    /// Cells computed at once; affects speed and memory only
+    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
+    batch_size: usize,
+    #[command(flatten)]
+    #[serde(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    matrix: MatrixArgs,
+    /// Overwrite the output
+    #[arg(long)]
+    #[serde(skip)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
+    check_cells_output(&args.output, args.force)?;
+    check_output(&beside(&args.output, EFFECTIVE), args.force)?;
+    let device = args.compute.open()?;
+    let mut source = Source::open(&args.input)?;
+    let artefact = Artefact::open(&args.model, &device)?;
+    let options = PredictOptions {
+        batch_size: args.batch_size,
+        gene_column: args.matrix.gene_column.clone(),
+        layer: args.matrix.layer(),
+        coverage: args.coverage,
+        known_share: args.known_share,
+        probabilities: args.probabilities,
+        // Beside the output there must be room for the result anyway.
+        temporary: args.output.parent().map(|folder| Path::new(".").join(folder)),
+    };
+    let bar = Bar::new(printer);
+    let annotated = artefact.annotate(&mut source, &options, &bar);
+    bar.finish();
+    let annotated = annotated?;
+    let rows = summary(args, &artefact, &annotated);
+    let record = record(args, &artefact, &annotated);
+    let place = CellsOutput {
+        input: &args.input,
+        output: &args.output,
+        layer: &options.layer,
+        force: args.force,
+    };
+    place.write(&mut source, &additions(annotated, record.clone()), &bar, printer)?;
+    write_effective(&args.output, "annotate predict", args)?;
+    printer.result(&record, &rows)
+}
+
+fn additions(annotated: Annotated, record: Value) -> Additions {
+    let cells = 0..annotated.cells.len();
+    let predictions: Vec<String> =
+        cells.clone().map(|cell| annotated.prediction(cell).to_owned()).collect();
+    let sets: Vec<String> = cells.map(|cell| annotated.set(cell)).collect();
+    let confidence = annotated.cells.iter().map(|cell| Some(f64::from(cell.confidence)));
+    let unknown = annotated.cells.iter().map(|cell| Some(cell.is_unknown));
+    let obs = vec![
+        ("scgpt_prediction".into(), Column::categorical(&predictions)),
+        ("scgpt_confidence".into(), Column::Float(confidence.collect())),
+        ("scgpt_prediction_set".into(), Column::categorical(&sets)),
+        ("scgpt_unknown".into(), Column::Boolean(unknown.collect())),
+    ];
+    let mut obsm = vec![("X_scGPT".to_owned(), annotated.embeddings)];
+    obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
+    Additions { obsm, obs, uns: vec![("scgpt_annotation".into(), record)] }
+}
+
+/// What `uns["scgpt_annotation"]` and `--json` say.
+fn record(args: &PredictArgs, artefact: &Artefact, annotated: &Annotated) -> Value {
+    let known = artefact.record();
+    let mut counts: Vec<u64> = vec![0; known.classes.len()];
+    for cell in &annotated.cells {
+        counts[cell.class as usize] += 1;
+    }
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "artefact": args.model.display().to_string(),
+        "label": known.label,
+        "classes": known.classes,
+        "cells": counts,
+        "unknown_share": annotated.unknown_share(),
+        "coverage": args.coverage,
+        "known_share": args.known_share,
+        "input": annotated.report,
+        "output": args.output.display().to_string(),
+    })
+}
+
+fn summary(
+    args: &PredictArgs,
+    artefact: &Artefact,
+    annotated: &Annotated,
+) -> Vec<(&'static str, String)> {
+    let classes = &artefact.record().classes;
+    let mut counts: Vec<(usize, &str)> = classes.iter().map(|name| (0, name.as_str())).collect();
+    for cell in &annotated.cells {
+        counts[cell.class as usize].0 += 1;
+    }
+    counts.sort_by_key(|&(n, _)| std::cmp::Reverse(n));
+    let n = annotated.cells.len().max(1) as f64;
+    let types: Vec<String> = counts
+        .iter()
+        .filter(|(cells, _)| *cells > 0)
+        .take(12)
+        .map(|(cells, name)| format!("{name}: {cells}"))
+        .collect();
+    let mean = |of: fn(&scgpt_tasks::AnnotatedCell) -> f64| {
+        annotated.cells.iter().map(of).sum::<f64>() / n
+    };
+    let genes = &annotated.report.genes;
+    vec![
+        ("cells", annotated.cells.len().to_string()),
+        (
+            "genes",
+            format!("{} of {} known, named by `{}`", genes.matched, genes.genes, genes.column),
+        ),
+        ("types", types.join("\n")),
+        ("confidence", format!("{:.2} on average", mean(|cell| f64::from(cell.confidence)))),
+        ("plausible types", format!("{:.2} on average", mean(|cell| cell.set.len() as f64))),
+        ("unknown", format!("{:.1} % of the cells", 100.0 * annotated.unknown_share())),
+        (
+            "speed",
+            format!(
+                "{:.1} cells/s ({:.1} s)",
+                annotated.report.cells_per_second, annotated.report.timings.total
+            ),
+        ),
+        ("output", args.output.display().to_string()),
+    ]
+}

@@ -1,0 +1,282 @@
+//! [`Calibration`]: what held-out cells tell about confidence, plausible classes and unknown cells.
+
+mod temperature;
+
+use serde::{Deserialize, Serialize};
+
+use self::temperature::fit_temperature;
+use super::scored::Scored;
+
+/// How unlike all classes a cell is; larger is stranger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownScore {
+    /// One minus the largest probability.
+    Confidence,
+    /// Minus the logarithm of the summed exponentials of the logits (Liu et al. 2020).
+    Energy,
+    /// One minus the cosine of the cell embedding with the nearest mean of a class.
+    #[default]
+    Distance,
+}
+
+/// Made from held-out cells of known classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// What logits are divided by.
+    pub temperature: f64,
+    /// Held-out cells it was made from; with none, nothing is calibrated.
+    pub n_cells: usize,
+    /// Of the held-out cells of each class, one minus the probability of that class, ascending.
+    nonconformity: Vec<Vec<f32>>,
+    /// The score by which cells are unknown.
+    pub unknown_score: UnknownScore,
+    /// That score of the held-out cells, ascending.
+    strangeness: Vec<f32>,
+    /// Mean embedding of each class, of unit length.
+    centroids: Vec<Vec<f32>>,
+}
+
+/// What [`Calibration::limits`] makes of the two shares a user asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Largest nonconformity of a plausible class, by class.
+    sets: Vec<f32>,
+    /// Largest strangeness of a known cell.
+    unknown: f32,
+}
+
+/// What is said of one cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// The likeliest class.
+    pub class: u32,
+    /// Probability of each class.
+    pub probabilities: Vec<f32>,
+    /// Plausible classes, ascending; never empty.
+    pub set: Vec<u32>,
+    /// How unlike all classes the cell is.
+    pub strangeness: f32,
+    /// Whether it is stranger than known cells are.
+    pub is_unknown: bool,
+}
+
+impl Judgement {
+    /// The probability of the likeliest class.
+    pub fn confidence(&self) -> f32 {
+        self.probabilities[self.class as usize]
+    }
+}
+
+impl Calibration {
+    /// From the `held_out` cells of classes `truth` and mean embeddings of the classes.
+    ///
+    /// # Reference
+    /// Temperature: Guo et al. 2017. Prediction sets: split-conformal by class (Sadinle, Lei and
+    /// Wasserman 2019).
+    pub(super) fn new(
+        held_out: &Scored,
+        truth: &[u32],
+        centroids: Vec<Vec<f32>>,
+        unknown_score: UnknownScore,
+    ) -> Self {
+        let logits: Vec<&[f32]> = held_out.cells().map(|(logits, _)| logits).collect();
+        let mut calibration = Self {
+            temperature: fit_temperature(&logits, truth),
+            n_cells: truth.len(),
+            nonconformity: vec![Vec::new(); centroids.len()],
+            unknown_score,
+            strangeness: Vec::new(),
+            centroids,
+        };
+        for ((logits, embedding), &class) in held_out.cells().zip(truth) {
+            let probabilities = calibration.probabilities(logits);
+            calibration.nonconformity[class as usize].push(1.0 - probabilities[class as usize]);
+            let strangeness = calibration.strangeness(logits, &probabilities, embedding);
+            calibration.strangeness.push(strangeness);
+        }
+        for scores in &mut calibration.nonconformity {
+            scores.sort_by(f32::total_cmp);
+        }
+        calibration.strangeness.sort_by(f32::total_cmp);
+        calibration
+    }
+
+    /// Limits such that a share `coverage` of the cells of each class has that class in its set,
+    /// and a share `known` of the cells of known classes is not called unknown.
+    ///
+    /// A class with too few held-out cells for its own limit has that of all cells together.
+    pub fn limits(&self, coverage: f64, known: f64) -> Limits {
+        let mut all: Vec<f32> = self.nonconformity.iter().flatten().copied().collect();
+        all.sort_by(f32::total_cmp);
+        let of_all = conformal(&all, coverage).unwrap_or(f32::INFINITY);
+        let sets = self.nonconformity.iter();
+        Limits {
+            sets: sets.map(|scores| conformal(scores, coverage).unwrap_or(of_all)).collect(),
+            unknown: conformal(&self.strangeness, known).unwrap_or(f32::INFINITY),
+        }
+    }
+
+    /// What is said of a cell.
+    pub(super) fn judge(&self, limits: &Limits, logits: &[f32], embedding: &[f32]) -> Judgement {
+        let probabilities = self.probabilities(logits);
+        let strangeness = self.strangeness(logits, &probabilities, embedding);
+        let class = largest(&probabilities);
+        let is_plausible = |&(class_of, probability): &(u32, &f32)| {
+            class_of == class || 1.0 - probability <= limits.sets[class_of as usize]
+        };
+        let set = (0..).zip(&probabilities).filter(is_plausible).map(|(class, _)| class).collect();
+        Judgement {
+            class,
+            set,
+            strangeness,
+            is_unknown: strangeness > limits.unknown,
+            probabilities,
+        }
+    }
+
+    fn probabilities(&self, logits: &[f32]) -> Vec<f32> {
+        softmax(logits, self.temperature)
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "scores are f32")]
+    fn strangeness(&self, logits: &[f32], probabilities: &[f32], embedding: &[f32]) -> f32 {
+        match self.unknown_score {
+            UnknownScore::Confidence => 1.0 - probabilities.iter().copied().fold(0.0, f32::max),
+            UnknownScore::Energy => {
+                let t = self.temperature;
+                let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let sum: f64 = logits.iter().map(|&x| (f64::from(x - most) / t).exp()).sum();
+                -(f64::from(most) + t * sum.ln()) as f32
+            }
+            UnknownScore::Distance => {
+                let cosine = |mean: &Vec<f32>| {
+                    mean.iter().zip(embedding).map(|(a, b)| f64::from(a * b)).sum::<f64>()
+                };
+                let nearest = self.centroids.iter().map(cosine).fold(-1.0, f64::max);
+                (1.0 - nearest) as f32
+            }
+        }
+    }
+}
+
+/// The limit under which a new score lies with probability `share`, from `n` ascending ones: the
+/// `⌈(n + 1) · share⌉`-th; none if there are too few.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
+fn conformal(ascending: &[f32], share: f64) -> Option<f32> {
+    let rank = ((ascending.len() + 1) as f64 * share).ceil() as usize;
+    ascending.get(rank.max(1) - 1).copied()
+}
+
+/// The first of the largest.
+pub(super) fn largest(probabilities: &[f32]) -> u32 {
+    let mut best = 0;
+    for (class, &probability) in (0..).zip(probabilities) {
+        if probability > probabilities[best as usize] {
+            best = class;
+        }
+    }
+    best
+}
+
+/// Probabilities of logits divided by a temperature.
+#[allow(clippy::cast_possible_truncation, reason = "probabilities are f32")]
+pub(super) fn softmax(logits: &[f32], temperature: f64) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weights: Vec<f64> =
+        logits.iter().map(|&x| (f64::from(x - most) / temperature).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.iter().map(|weight| (weight / sum) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scgpt_data::{Keyed, Purpose};
+
+    /// Cells of `k` classes whose logits are right as often as their softmax at temperature 2 says.
+    fn held_out(n: usize, k: usize, epoch: u64) -> (Scored, Vec<u32>) {
+        let mut scored = Scored { n_classes: k, width: 2, rows: Vec::new() };
+        let mut truth = Vec::new();
+        for cell in 0..n {
+            let key = Keyed::new(5, Purpose::Simulate, epoch, cell as u64);
+            #[allow(clippy::cast_possible_truncation, reason = "test data")]
+            let logits: Vec<f32> = (0..k as u64).map(|i| 8.0 * key.uniform(i) as f32).collect();
+            let draw = key.uniform(99);
+            let mut sum = 0.0;
+            let class = softmax(&logits, 2.0).iter().position(|&p| {
+                sum += f64::from(p);
+                draw < sum
+            });
+            truth.push(u32::try_from(class.unwrap_or(k - 1)).unwrap());
+            scored.rows.extend(logits);
+            let angle = cell as f32 / n as f32;
+            scored.rows.extend([angle.cos(), angle.sin()]);
+        }
+        (scored, truth)
+    }
+
+    fn centroids(k: usize) -> Vec<Vec<f32>> {
+        vec![vec![1.0, 0.0]; k]
+    }
+
+    #[test]
+    fn the_temperature_is_found() {
+        let (cells, truth) = held_out(4000, 5, 0);
+        let calibration = Calibration::new(&cells, &truth, centroids(5), UnknownScore::Energy);
+        assert!((calibration.temperature - 2.0).abs() < 0.15, "{}", calibration.temperature);
+        assert_eq!(calibration.n_cells, 4000);
+    }
+
+    #[test]
+    fn sets_cover_and_known_cells_are_known() {
+        let (cells, truth) = held_out(3000, 4, 1);
+        let (others, others_truth) = held_out(3000, 4, 2);
+        for score in [UnknownScore::Confidence, UnknownScore::Energy, UnknownScore::Distance] {
+            let calibration = Calibration::new(&cells, &truth, centroids(4), score);
+            let limits = calibration.limits(0.9, 0.95);
+            let judged: Vec<Judgement> = others
+                .cells()
+                .map(|(logits, embedding)| calibration.judge(&limits, logits, embedding))
+                .collect();
+            for class in 0..4 {
+                let of_class: Vec<&Judgement> = judged
+                    .iter()
+                    .zip(&others_truth)
+                    .filter(|(_, truth)| **truth == class)
+                    .map(|(judged, _)| judged)
+                    .collect();
+                let covered = of_class.iter().filter(|cell| cell.set.contains(&class)).count();
+                let share = covered as f64 / of_class.len() as f64;
+                assert!((share - 0.9).abs() < 0.05, "{share}");
+            }
+            let unknown = judged.iter().filter(|cell| cell.is_unknown).count();
+            assert!((unknown as f64 / 3000.0 - 0.05).abs() < 0.02, "{score:?} {unknown}");
+            assert!(judged.iter().all(|cell| cell.set.contains(&cell.class)));
+        }
+    }
+
+    #[test]
+    fn without_cells_nothing_is_left_out() {
+        let none = Scored { n_classes: 3, width: 2, rows: Vec::new() };
+        let calibration = Calibration::new(&none, &[], centroids(3), UnknownScore::Distance);
+        assert!((calibration.temperature - 1.0).abs() < 1e-12);
+        let judged =
+            calibration.judge(&calibration.limits(0.9, 0.95), &[0.0, 1.0, 0.5], &[0.0, 1.0]);
+        assert_eq!((judged.class, judged.set, judged.is_unknown), (1, vec![0, 1, 2], false));
+    }
+
+    #[test]
+    fn few_cells_of_a_class_borrow_the_limit_of_all() {
+        assert_eq!(conformal(&[0.1, 0.2, 0.3], 0.5), Some(0.2));
+        assert_eq!(conformal(&[0.1, 0.2, 0.3], 0.9), None);
+        let (cells, mut truth) = held_out(200, 3, 3);
+        for (cell, class) in truth.iter_mut().enumerate() {
+            *class = if cell < 3 { 2 } else { *class % 2 };
+        }
+        let calibration = Calibration::new(&cells, &truth, centroids(3), UnknownScore::Energy);
+        let limits = calibration.limits(0.9, 0.95);
+        assert!(limits.sets.iter().all(|limit| limit.is_finite()));
+    }
+}

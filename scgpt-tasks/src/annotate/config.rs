@@ -1,0 +1,217 @@
+//! [`AnnotateConfig`]: everything that decides what annotation learns.
+
+use std::path::PathBuf;
+
+use scgpt_data::TieMode;
+use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
+use serde::{Deserialize, Serialize};
+
+use super::calibration::UnknownScore;
+use crate::{
+    error::{Error, Result},
+    training::NetworkConfig,
+};
+
+/// The settings of a fine-tuning run; absent fields have the values of [`Recipe`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnnotateConfig {
+    /// Model directory to fine-tune; a new `network` if none.
+    #[serde(default)]
+    pub model: Option<PathBuf>,
+    /// Cells per batch.
+    pub batch_size: usize,
+    /// Most tokens per cell, `<cls>` included; more are sampled anew in every epoch.
+    pub max_length: usize,
+    /// What happens to values on a bin edge.
+    pub tie_mode: TieMode,
+    /// Whether every epoch has an order of its own; if not, cells come as in the file.
+    pub shuffle: bool,
+    /// Share of the values that are hidden; more than 0 if expression is an objective.
+    pub hidden_share: f64,
+    /// How much the cells of a class count.
+    pub class_weights: ClassWeights,
+    /// Classes with fewer cells are left out.
+    pub min_cells: usize,
+    /// Share of the cells that select the best network and calibrate its confidence.
+    pub validation_share: f64,
+    /// Share of the cells that judge the result, and nothing else.
+    pub test_share: f64,
+    /// The score by which cells are unlike all classes.
+    pub unknown_score: UnknownScore,
+    /// Shape of a new network; its dropout also that of a fine-tuned one.
+    pub network: NetworkConfig,
+    /// Weights of the objectives.
+    pub objectives: Objectives,
+    /// How it is trained.
+    pub training: TrainConfig,
+}
+
+/// How much the cells of a class count in the class objective, so that large classes do not drown
+/// small ones. The mean over all training cells is 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeights {
+    /// All cells equally, as in the reference.
+    #[default]
+    Equal,
+    /// By the inverse square root of the number of cells of their class.
+    SquareRoot,
+    /// By the inverse number, so that all classes count equally.
+    Balanced,
+}
+
+impl ClassWeights {
+    /// The weight of a cell of each class with `counts` training cells.
+    pub(super) fn of(self, counts: &[usize]) -> Vec<f32> {
+        let raw = |&n: &usize| match self {
+            Self::Equal => 1.0,
+            Self::SquareRoot => 1.0 / (n.max(1) as f64).sqrt(),
+            Self::Balanced => 1.0 / n.max(1) as f64,
+        };
+        let cells: usize = counts.iter().sum();
+        let total: f64 = counts.iter().map(|n| raw(n) * *n as f64).sum();
+        #[allow(clippy::cast_possible_truncation, reason = "weights are near 1")]
+        let weight = |n| (raw(n) * cells as f64 / total.max(f64::MIN_POSITIVE)) as f32;
+        counts.iter().map(weight).collect()
+    }
+}
+
+/// Settings to start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// A checkpoint is fine-tuned.
+    FineTune,
+    /// A small network learns from the labelled cells alone.
+    Scratch,
+}
+
+impl Recipe {
+    /// Its settings.
+    ///
+    /// # Reference
+    /// `FineTune`: the annotation tutorial (class objective alone, Adam at 10⁻⁴ times 0.9 an epoch,
+    /// 10 epochs of 32 cells, 3001 tokens, a tenth of the cells for validation). Differs: cells are
+    /// shuffled; another tenth is kept to judge the result.
+    pub fn config(self) -> AnnotateConfig {
+        let fine_tune = AnnotateConfig {
+            model: None,
+            batch_size: 32,
+            max_length: 3001,
+            tie_mode: TieMode::default(),
+            shuffle: true,
+            hidden_share: 0.0,
+            class_weights: ClassWeights::default(),
+            min_cells: 2,
+            validation_share: 0.1,
+            test_share: 0.1,
+            unknown_score: UnknownScore::default(),
+            network: NetworkConfig::RELEASED,
+            objectives: Objectives { class: 1.0, ecs_threshold: 0.8, ..Objectives::default() },
+            training: TrainConfig {
+                epochs: 10,
+                optimizer: OptimizerConfig { lr: 1e-4, ..OptimizerConfig::default() },
+                schedule: Schedule::EpochStep { gamma: 0.9, every: 1 },
+                ..TrainConfig::default()
+            },
+        };
+        match self {
+            Self::FineTune => fine_tune,
+            Self::Scratch => AnnotateConfig {
+                max_length: 1200,
+                network: NetworkConfig::SMALL,
+                training: TrainConfig {
+                    epochs: 30,
+                    patience: Some(8),
+                    optimizer: OptimizerConfig { lr: 1e-3, ..OptimizerConfig::default() },
+                    schedule: Schedule::WarmupCosine { warmup: 0.1 },
+                    ..TrainConfig::default()
+                },
+                ..fine_tune
+            },
+        }
+    }
+}
+
+impl AnnotateConfig {
+    /// Checks what the network and the training configuration do not check themselves.
+    ///
+    /// # Errors
+    /// [`Error::Option`] with all mistakes at once.
+    pub fn validate(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        for (field, value, least) in [
+            ("batch_size", self.batch_size, 1),
+            ("max_length", self.max_length, 2),
+            ("min_cells", self.min_cells, 1),
+        ] {
+            if value < least {
+                problems.push(format!("`{field}` is {value}, expected at least {least}"));
+            }
+        }
+        for (field, share) in [
+            ("hidden_share", self.hidden_share),
+            ("validation_share", self.validation_share),
+            ("test_share", self.test_share),
+        ] {
+            if !(0.0..1.0).contains(&share) {
+                problems.push(format!("`{field}` is {share}, expected 0 up to below 1"));
+            }
+        }
+        if self.validation_share + self.test_share >= 1.0 {
+            problems.push(format!(
+                "`validation_share` and `test_share` are {} together: no cell is left to train on",
+                self.validation_share + self.test_share
+            ));
+        }
+        let Objectives { gep, gepc, class, cell_prompt, .. } = self.objectives;
+        if class <= 0.0 {
+            problems.push("`objectives.class` is 0, so no class would be learned".into());
+        }
+        if cell_prompt > 0.0 {
+            problems.push("`objectives.cell_prompt` is an objective of pre-training".into());
+        }
+        if gep + gepc > 0.0 && self.hidden_share == 0.0 {
+            problems.push(
+                "`objectives.gep` and `gepc` learn hidden values: set `hidden_share`, such as 0.4"
+                    .into(),
+            );
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Option(problems.join("; "))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_balance_and_average_to_one() {
+        let counts = [90, 10];
+        assert_eq!(ClassWeights::Equal.of(&counts), [1.0, 1.0]);
+        let balanced = ClassWeights::Balanced.of(&counts);
+        assert!((balanced[0] * 90.0 - balanced[1] * 10.0).abs() < 1e-4);
+        let root = ClassWeights::SquareRoot.of(&counts);
+        assert!((root[1] / root[0] - 3.0).abs() < 1e-5);
+        for weights in [balanced, root] {
+            assert!((weights[0] * 90.0 + weights[1] * 10.0 - 100.0).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn recipes_are_valid_and_mistakes_are_all_told() {
+        for recipe in [Recipe::FineTune, Recipe::Scratch] {
+            recipe.config().validate().unwrap();
+        }
+        let config = AnnotateConfig {
+            batch_size: 0,
+            test_share: 0.95,
+            objectives: Objectives { gep: 1.0, ..Objectives::default() },
+            ..Recipe::FineTune.config()
+        };
+        let message = config.validate().unwrap_err().to_string();
+        for part in ["batch_size", "no cell is left", "objectives.class", "hidden_share"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

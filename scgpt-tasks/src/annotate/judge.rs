@@ -1,0 +1,133 @@
+//! [`Judge`]: what held-out cells say about a trained network.
+
+use super::{
+    calibration::{Calibration, Judgement, UnknownScore, largest, softmax},
+    scored::Scored,
+    task::AnnotateTask,
+};
+use crate::{
+    error::Result,
+    evaluation::{CalibrationScores, LabelEvaluation, PredictedLabels},
+    observe::Observer,
+    projection::subsample,
+    stream::Rows,
+};
+
+/// Cells whose mean is the centre of a class, at most.
+const CENTROID_CELLS: usize = 500;
+
+/// A trained network and the cells it was trained and is judged on.
+pub(super) struct Judge<'a> {
+    pub(super) task: &'a AnnotateTask<'a>,
+    pub(super) rows: Rows<'a>,
+    pub(super) observer: &'a dyn Observer,
+}
+
+/// Cells that were kept to judge the result, and what was said of them.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) truth: Vec<u32>,
+    pub(super) cells: Vec<Judgement>,
+    /// `[n, d]`.
+    pub(super) embeddings: Vec<f32>,
+    pub(super) evaluation: LabelEvaluation,
+    /// Calibration error before the temperature.
+    pub(super) uncalibrated: CalibrationScores,
+}
+
+impl Judge<'_> {
+    /// Confidence, plausible classes and unknown cells, from the validation cells and the means of
+    /// the classes' training cells.
+    pub(super) fn calibrate(
+        &self,
+        training: &[usize],
+        unknown_score: UnknownScore,
+    ) -> Result<Calibration> {
+        let validation = &self.task.validation;
+        self.observer.begin("calibrating", validation.len());
+        let held_out = self.scored(validation)?;
+        let centroids = self.centroids(training)?;
+        Ok(Calibration::new(&held_out, &self.truth(validation), centroids, unknown_score))
+    }
+
+    /// What is said of `cells`, and how right it is; none without cells.
+    pub(super) fn judge(
+        &self,
+        calibration: &Calibration,
+        cells: &[usize],
+        names: &[String],
+    ) -> Result<Option<Judged>> {
+        if cells.is_empty() {
+            return Ok(None);
+        }
+        self.observer.begin("judging", cells.len());
+        let scored = self.scored(cells)?;
+        let truth = self.truth(cells);
+        let limits = calibration.limits(super::COVERAGE, super::KNOWN_SHARE);
+        let judged: Vec<Judgement> = scored
+            .cells()
+            .map(|(logits, embedding)| calibration.judge(&limits, logits, embedding))
+            .collect();
+        let predicted: Vec<u32> = judged.iter().map(|cell| cell.class).collect();
+        let confidence: Vec<f32> = judged.iter().map(Judgement::confidence).collect();
+        let sets: Vec<Vec<u32>> = judged.iter().map(|cell| cell.set.clone()).collect();
+        let is_unknown: Vec<bool> = judged.iter().map(|cell| cell.is_unknown).collect();
+        let of = PredictedLabels {
+            names,
+            truth: &truth,
+            predicted: &predicted,
+            confidence: Some(&confidence),
+            sets: Some(&sets),
+            is_unknown: Some(&is_unknown),
+            is_known_class: None,
+        };
+        let is_right: Vec<bool> = truth.iter().zip(&predicted).map(|(a, b)| a == b).collect();
+        let raw = scored.cells().map(|(logits, _)| {
+            let probabilities = softmax(logits, 1.0);
+            probabilities[largest(&probabilities) as usize]
+        });
+        Ok(Some(Judged {
+            evaluation: LabelEvaluation::new(&of, self.task.cells.seed),
+            uncalibrated: CalibrationScores::new(&raw.collect::<Vec<_>>(), &is_right),
+            embeddings: scored.cells().flat_map(|(_, embedding)| embedding).copied().collect(),
+            truth,
+            cells: judged,
+        }))
+    }
+
+    fn scored(&self, cells: &[usize]) -> Result<Scored> {
+        self.task.scored(self.rows, cells, self.observer)
+    }
+
+    fn truth(&self, cells: &[usize]) -> Vec<u32> {
+        cells.iter().map(|&cell| self.task.classes[cell]).collect()
+    }
+
+    /// Mean embedding of each class, of unit length.
+    fn centroids(&self, training: &[usize]) -> Result<Vec<Vec<f32>>> {
+        let d = self.rows.encoder.d_model();
+        let mut of_class = vec![Vec::new(); self.task.names.len()];
+        for &cell in training {
+            of_class[self.task.classes[cell] as usize].push(cell);
+        }
+        let sample = |cells: &Vec<usize>| -> Vec<usize> {
+            let chosen = subsample(cells.len(), CENTROID_CELLS, self.task.cells.seed);
+            chosen.into_iter().map(|position| cells[position]).collect()
+        };
+        let samples: Vec<Vec<usize>> = of_class.iter().map(sample).collect();
+        self.observer.begin("finding centres of classes", samples.iter().map(Vec::len).sum());
+        samples
+            .iter()
+            .map(|cells| {
+                let mut sum = vec![0.0_f64; d];
+                for (_, embedding) in self.scored(cells)?.cells() {
+                    sum.iter_mut().zip(embedding).for_each(|(sum, &x)| *sum += f64::from(x));
+                }
+                let length = sum.iter().map(|x| x * x).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+                #[allow(clippy::cast_possible_truncation, reason = "embeddings are f32")]
+                let mean = sum.iter().map(|x| (x / length) as f32).collect();
+                Ok(mean)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,146 @@
+//! The page about a trained artefact.
+
+use super::{AnnotateReport, judge::Judged};
+use crate::{
+    projection::{principal_components, subsample},
+    report::{Group, Page},
+    training::learning_curves,
+};
+
+/// Cells on a map.
+const POINTS: usize = 3000;
+
+impl AnnotateReport {
+    /// The report as a page.
+    pub fn page(&self) -> Page {
+        let data = &self.data;
+        let mut page = Page::new("Cell type annotation", &data.path);
+        let [training, _, test] = data.totals();
+        let mut numbers = vec![
+            ("types", data.classes.len().to_string()),
+            ("cells trained on", training.to_string()),
+            ("cells to judge", test.to_string()),
+        ];
+        if let Some(evaluation) = &self.evaluation {
+            numbers.push(("accuracy", format!("{:.3}", evaluation.accuracy.mean)));
+            numbers.push(("macro F1", format!("{:.3}", evaluation.macro_f1.mean)));
+        }
+        page.numbers(&numbers);
+        match &self.evaluation {
+            Some(evaluation) => {
+                page.text(
+                    "All scores are of cells that the network neither learned from nor was selected or calibrated by.",
+                );
+                evaluation.describe(&mut page);
+            }
+            None => {
+                page.text("No cells were kept to judge the network.");
+            }
+        }
+        if let Some(judged) = &self.judged {
+            maps(&mut page, judged, self);
+        }
+        learning_curves(
+            &mut page,
+            &self.training,
+            &self.validation,
+            &[("class", "cross-entropy"), ("accuracy", "accuracy"), ("macro_f1", "macro F1")],
+            ("score", "Scores of the validation cells."),
+        );
+        self.cells(&mut page);
+        self.settings(&mut page);
+        page
+    }
+
+    fn cells(&self, page: &mut Page) {
+        let rows: Vec<Vec<String>> = self
+            .data
+            .classes
+            .iter()
+            .map(|class| {
+                let numbers = [class.training, class.validation, class.test];
+                [class.name.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect()
+            })
+            .collect();
+        page.section("Cells").columns(&["type", "trained on", "to calibrate", "to judge"], &rows);
+        let data = &self.data;
+        let mut left_out = Vec::new();
+        if data.unlabelled > 0 {
+            left_out.push(("without label", data.unlabelled.to_string()));
+        }
+        if data.without_genes > 0 {
+            left_out.push(("without known gene", data.without_genes.to_string()));
+        }
+        if !data.dropped.is_empty() {
+            left_out.push(("types with too few cells", data.dropped.join(", ")));
+        }
+        if !left_out.is_empty() {
+            page.text("Left out:").table(&left_out);
+        }
+    }
+
+    fn settings(&self, page: &mut Page) {
+        let config = &self.config;
+        let network = &self.network;
+        let from = config.model.as_ref();
+        let mut rows = vec![
+            (
+                "began as",
+                from.map_or_else(|| "a new network".into(), |path| path.display().to_string()),
+            ),
+            (
+                "network",
+                format!(
+                    "{} layers, {} heads, {} wide",
+                    network.n_layers, network.n_heads, network.d_model
+                ),
+            ),
+            ("batch", format!("{} cells", config.batch_size)),
+            ("tokens per cell", format!("at most {}", config.max_length)),
+            (
+                "learning rate",
+                format!("{} ({:?})", config.training.optimizer.lr, config.training.schedule),
+            ),
+            ("steps", self.steps.to_string()),
+            ("seed", config.training.seed.to_string()),
+            ("temperature", format!("{:.2}", self.calibration.temperature)),
+        ];
+        if let Some(best) = &self.best {
+            let metric = &best.metric;
+            rows.push((
+                "kept",
+                format!("step {} ({} {:.3})", best.step, metric.name, metric.value),
+            ));
+        }
+        page.section("Settings").table(&rows);
+    }
+}
+
+/// The judged cells by their embeddings: by true type, by prediction, and which are unknown.
+fn maps(page: &mut Page, judged: &Judged, report: &AnnotateReport) {
+    let n = judged.truth.len();
+    let d = judged.embeddings.len() / n.max(1);
+    let cells = subsample(n, POINTS, report.config.training.seed);
+    let rows: Vec<f32> = cells
+        .iter()
+        .flat_map(|&cell| &judged.embeddings[cell * d..(cell + 1) * d])
+        .copied()
+        .collect();
+    let (points, _) = principal_components(&rows, d);
+    let name = |class: u32| report.data.classes[class as usize].name.clone();
+    page.section("Map");
+    for (what, of) in [
+        ("true type", &(|cell: usize| name(judged.truth[cell])) as &dyn Fn(usize) -> String),
+        ("predicted type", &|cell| name(judged.cells[cell].class)),
+        ("whether they are unknown", &|cell| {
+            if judged.cells[cell].is_unknown { "unknown".into() } else { "known".into() }
+        }),
+    ] {
+        let groups = Group::of(cells.iter().map(|&cell| of(cell)).zip(points.iter().copied()));
+        page.scatter(
+            &groups,
+            ["principal component 1", "principal component 2"],
+            &format!("Judged cells by their embeddings, coloured by {what}."),
+        );
+    }
+}

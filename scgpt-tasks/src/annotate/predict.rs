@@ -1,0 +1,178 @@
+//! [`Artefact::annotate`]: cells → classes, with what is known of their certainty.
+
+use std::path::PathBuf;
+
+use scgpt_data::{CellSource, Layer, RowSpool};
+use serde::Serialize;
+
+use super::{artefact::Artefact, calibration::Judgement, scored::score};
+use crate::{
+    embed::{EmbedOptions, EmbedReport},
+    error::{Error, Result},
+    observe::Observer,
+    stream::Finish,
+};
+
+/// Rows of a spool that are read at a time.
+const ROWS: usize = 1024;
+
+/// How cells are annotated.
+#[derive(Clone, Debug, Serialize)]
+pub struct PredictOptions {
+    /// Cells computed at once: affects speed and memory, never results.
+    pub batch_size: usize,
+    /// Column of `var` with the genes' names; the best one if none.
+    pub gene_column: Option<String>,
+    /// The matrix.
+    #[serde(skip)]
+    pub layer: Layer,
+    /// Share of the cells of each class whose set of plausible classes shall hold it.
+    pub coverage: f64,
+    /// Share of the cells of known classes that shall not be called unknown.
+    pub known_share: f64,
+    /// Whether the probabilities of all classes are kept.
+    pub probabilities: bool,
+    /// Folder of temporary files; the system's if none.
+    #[serde(skip)]
+    pub temporary: Option<PathBuf>,
+}
+
+impl Default for PredictOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 8,
+            gene_column: None,
+            layer: Layer::X,
+            coverage: 0.9,
+            known_share: 0.95,
+            probabilities: false,
+            temporary: None,
+        }
+    }
+}
+
+/// Annotated cells, in the order of the source.
+#[derive(Debug)]
+pub struct Annotated {
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// What is said of each cell; probabilities are empty.
+    pub cells: Vec<AnnotatedCell>,
+    /// Cell embeddings of unit length, `[n, d]`.
+    pub embeddings: RowSpool,
+    /// Probabilities of the classes, `[n, y]`, if asked for.
+    pub probabilities: Option<RowSpool>,
+    /// How the cells were read.
+    pub report: EmbedReport,
+}
+
+/// What is said of one cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnnotatedCell {
+    /// The likeliest class.
+    pub class: u32,
+    /// Its probability.
+    pub confidence: f32,
+    /// Plausible classes, ascending.
+    pub set: Vec<u32>,
+    /// Whether the cell is unlike all classes.
+    pub is_unknown: bool,
+}
+
+impl From<&Judgement> for AnnotatedCell {
+    fn from(judged: &Judgement) -> Self {
+        Self {
+            class: judged.class,
+            confidence: judged.confidence(),
+            set: judged.set.clone(),
+            is_unknown: judged.is_unknown,
+        }
+    }
+}
+
+impl Annotated {
+    /// The name of a cell's class.
+    pub fn prediction(&self, cell: usize) -> &str {
+        &self.classes[self.cells[cell].class as usize]
+    }
+
+    /// Names of a cell's plausible classes, joined by `;`.
+    pub fn set(&self, cell: usize) -> String {
+        let names = self.cells[cell].set.iter().map(|&class| self.classes[class as usize].as_str());
+        names.collect::<Vec<_>>().join(";")
+    }
+
+    /// Share of the cells that are unlike all classes.
+    pub fn unknown_share(&self) -> f64 {
+        let unknown = self.cells.iter().filter(|cell| cell.is_unknown).count();
+        unknown as f64 / self.cells.len().max(1) as f64
+    }
+}
+
+impl Artefact {
+    /// Annotates all cells of `source`, streaming. A result depends on the cell and the artefact
+    /// alone.
+    ///
+    /// # Errors
+    /// If the source cannot be read or too few of its genes are known; if an option cannot work;
+    /// [`Error::Cancelled`] if the observer says so.
+    pub fn annotate(
+        &self,
+        source: &mut dyn CellSource,
+        options: &PredictOptions,
+        observer: &dyn Observer,
+    ) -> Result<Annotated> {
+        for (name, share) in [("coverage", options.coverage), ("known-share", options.known_share)]
+        {
+            if !(share > 0.0 && share < 1.0) {
+                return Err(Error::Option(format!(
+                    "--{name} is {share}, expected a number between 0 and 1"
+                )));
+            }
+        }
+        let record = &self.record;
+        let embed = EmbedOptions {
+            batch_size: options.batch_size,
+            max_length: Some(record.max_length),
+            tie_mode: record.tie_mode,
+            seed: record.seed,
+            gene_column: options.gene_column.clone(),
+            layer: options.layer.clone(),
+            temporary: options.temporary.clone(),
+            ..EmbedOptions::default()
+        };
+        let encoder = self.embedder.encoder();
+        let (k, d) = (record.classes.len(), encoder.d_model());
+        let finish = Finish { width: k + d, each: &|rows| score(encoder, rows) };
+        let scored = self.embedder.stream(source, &embed, finish, observer)?;
+
+        let spool = |width| match &options.temporary {
+            Some(folder) => RowSpool::new_in(folder, width),
+            None => RowSpool::new(width),
+        };
+        let limits = record.calibration.limits(options.coverage, options.known_share);
+        let mut embeddings = spool(d)?;
+        let mut probabilities = if options.probabilities { Some(spool(k)?) } else { None };
+        let mut cells = Vec::with_capacity(scored.rows.n_rows());
+        let (n, mut rows) = (scored.rows.n_rows(), Vec::new());
+        for first in (0..n).step_by(ROWS) {
+            scored.rows.read_rows(first, ROWS.min(n - first), &mut rows)?;
+            for (cell, row) in rows.chunks_exact(k + d).enumerate() {
+                let (logits, embedding) = row.split_at(k);
+                let judged = record.calibration.judge(&limits, logits, embedding);
+                cells.push(AnnotatedCell::from(&judged));
+                embeddings.write_rows(first + cell, embedding)?;
+                if let Some(spool) = &mut probabilities {
+                    spool.write_rows(first + cell, &judged.probabilities)?;
+                }
+            }
+        }
+        Ok(Annotated {
+            classes: record.classes.clone(),
+            cells,
+            embeddings,
+            probabilities,
+            report: scored.report,
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! [`Scored`]: class scores and embeddings of cells.
+
+use scgpt_data::CellTokens;
+use scgpt_model::CellEncoder;
+
+use crate::{
+    error::Result,
+    observe::Observer,
+    stream::{Rows, unit_rows},
+};
+
+/// One row a cell: a logit for each class, then the cell embedding of unit length.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scored {
+    pub(super) n_classes: usize,
+    pub(super) width: usize,
+    pub(super) rows: Vec<f32>,
+}
+
+impl Scored {
+    /// Of cells that are tokens.
+    pub(super) fn of(
+        rows: Rows<'_>,
+        cells: &[CellTokens],
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let computed = rows.of(cells, observer)?;
+        let width = rows.encoder.d_model();
+        let rows = score(rows.encoder, &computed);
+        let n_classes = rows.len().checked_div(cells.len()).unwrap_or(width) - width;
+        Ok(Self { n_classes, width, rows })
+    }
+
+    /// Adds the cells of another.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        (self.n_classes, self.width) = (other.n_classes, other.width);
+    }
+
+    /// Logits and embedding of each cell.
+    pub(super) fn cells(&self) -> impl ExactSizeIterator<Item = (&[f32], &[f32])> {
+        let cells = self.rows.chunks_exact((self.n_classes + self.width).max(1));
+        cells.map(|row| row.split_at(self.n_classes))
+    }
+}
+
+/// Rows of [`Scored`] from cell embeddings `[n, d]` as the network gives them.
+///
+/// # Panics
+/// If the network has no class head, which opening an artefact has checked.
+pub(super) fn score(encoder: &CellEncoder, cells: &[f32]) -> Vec<f32> {
+    let d = encoder.d_model();
+    let Some(logits) = encoder.classify(cells) else {
+        panic!("the network has no class head");
+    };
+    let k = logits.len().checked_div(cells.len() / d).unwrap_or(1).max(1);
+    let unit = unit_rows(cells, d);
+    let both = logits.chunks_exact(k).zip(unit.chunks_exact(d));
+    both.flat_map(|(logits, unit)| logits.iter().chain(unit)).copied().collect()
+}

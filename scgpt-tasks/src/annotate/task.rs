@@ -1,0 +1,151 @@
+//! [`AnnotateTask`]: labelled cells as batches.
+
+use burn::prelude::Device;
+use scgpt_data::{CellTokens, Collator, EpochOrder, Hide, Keyed, Mask, Purpose};
+use scgpt_model::{CellEncoder, Scgpt};
+use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch, TrainCell};
+
+use super::{
+    calibration::{largest, softmax},
+    config::AnnotateConfig,
+    scored::Scored,
+};
+use crate::{
+    metrics::ClassScores,
+    observe::{Observer, Silent},
+    stream::Rows,
+    training::{TrainingCells, VALIDATION_EPOCH},
+};
+
+/// Cells whose tokens are made at once.
+const WINDOW: usize = 1024;
+
+/// Cells to learn from, and cells to validate on; all by their numbers in the shards.
+pub(super) struct AnnotateTask<'a> {
+    pub(super) cells: TrainingCells<'a>,
+    pub(super) config: &'a AnnotateConfig,
+    /// Class of each cell of the shards; of cells without label 0, which no part holds.
+    pub(super) classes: Vec<u32>,
+    pub(super) class_weights: Vec<f32>,
+    /// Batch of each cell, if batches are told apart.
+    pub(super) batches: Option<Vec<u32>>,
+    pub(super) training: Vec<u32>,
+    pub(super) validation: Vec<usize>,
+    /// Names of the classes.
+    pub(super) names: Vec<String>,
+    /// Cells computed at once when nothing is learned.
+    pub(super) predict_batch: usize,
+}
+
+impl AnnotateTask<'_> {
+    fn make(&self, cells: &[usize], epoch: u64) -> Result<TrainBatch> {
+        let network = self.cells.network;
+        let mask = Mask {
+            hide: Hide::Share(self.config.hidden_share),
+            keep_first: 1,
+            pad_value: network.pad_value,
+        };
+        let mut made = Vec::with_capacity(cells.len());
+        for (&cell, mut tokens) in cells.iter().zip(self.cells.tokens(cells, epoch)?) {
+            let key = Keyed::new(self.cells.seed, Purpose::Mask, epoch, cell as u64);
+            let draw = |position: usize| key.uniform(u64::from(tokens.genes[position].0));
+            let mut hidden = Vec::new();
+            for (position, is_masked) in mask.is_masked(&tokens.values, draw).iter().enumerate() {
+                if *is_masked {
+                    hidden.push((position, tokens.values[position]));
+                    tokens.values[position] = network.mask_value;
+                }
+            }
+            made.push(TrainCell { known: tokens, hidden, unknown: CellTokens::default() });
+        }
+        let mut batch = TrainBatch::new(&made, self.cells.pad(), network.pad_value);
+        let code = |codes: &[u32], cell: usize| codes[cell].cast_signed();
+        let classes = cells.iter().map(|&cell| code(&self.classes, cell));
+        batch.classes = Some(classes.collect());
+        let weight = |&cell: &usize| self.class_weights[self.classes[cell] as usize];
+        batch.class_weights = Some(cells.iter().map(weight).collect());
+        batch.batches = self
+            .batches
+            .as_ref()
+            .map(|batches| cells.iter().map(|&cell| code(batches, cell)).collect());
+        Ok(batch)
+    }
+
+    /// Scores of some cells, nothing of them hidden.
+    pub(super) fn scored(
+        &self,
+        rows: Rows<'_>,
+        cells: &[usize],
+        observer: &dyn Observer,
+    ) -> crate::Result<Scored> {
+        let mut scored = Scored { n_classes: self.cells.network.n_classes, ..Scored::default() };
+        for cells in cells.chunks(WINDOW) {
+            let tokens = self.cells.tokens(cells, VALIDATION_EPOCH)?;
+            scored.extend(Scored::of(rows, &tokens, observer)?);
+        }
+        Ok(scored)
+    }
+}
+
+impl Task for AnnotateTask<'_> {
+    type Batch = TrainBatch;
+
+    fn batches_per_epoch(&self) -> u64 {
+        self.cells.n_batches(self.training.len())
+    }
+
+    fn batch(&self, epoch: u64, index: u64) -> Result<TrainBatch> {
+        if self.config.shuffle {
+            let order = EpochOrder::new(&*self.training, self.cells.seed, epoch);
+            return self.make(&self.cells.batch(&order, epoch, index)?, epoch);
+        }
+        let size = self.cells.batch_size;
+        let first = usize::try_from(index).unwrap_or(usize::MAX).saturating_mul(size);
+        let cells = self.training.iter().skip(first).take(size).map(|&cell| cell as usize);
+        self.make(&cells.collect::<Vec<_>>(), epoch)
+    }
+
+    fn n_cells(&self, batch: &TrainBatch) -> usize {
+        batch.n_cells()
+    }
+
+    fn n_targets(&self, batch: &TrainBatch) -> usize {
+        batch.n_targets()
+    }
+
+    fn losses(&self, model: &Scgpt, batch: &TrainBatch, _: Progress, device: &Device) -> LossTerms {
+        let (input, targets) = batch.to_device(device);
+        self.config.objectives.terms(model, &input, &targets)
+    }
+
+    fn validate(&self, model: &Scgpt, _: &Device) -> Result<Vec<Metric>> {
+        if self.validation.is_empty() {
+            return Ok(Vec::new());
+        }
+        let encoder = CellEncoder::new(model.clone(), self.cells.network);
+        let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
+        let rows = Rows { encoder: &encoder, collator, batch_size: self.predict_batch };
+        let scored = self
+            .scored(rows, &self.validation, &Silent)
+            .map_err(|error| scgpt_train::Error::Data(error.to_string()))?;
+        let truth: Vec<u32> = self.validation.iter().map(|&cell| self.classes[cell]).collect();
+        Ok(metrics(&scored, &truth, &self.names))
+    }
+}
+
+/// Cross-entropy (the selecting metric), accuracy and macro F1.
+fn metrics(scored: &Scored, truth: &[u32], names: &[String]) -> Vec<Metric> {
+    let mut loss = 0.0;
+    let mut predicted = Vec::with_capacity(truth.len());
+    for ((logits, _), &class) in scored.cells().zip(truth) {
+        let probabilities = softmax(logits, 1.0);
+        loss -= f64::from(probabilities[class as usize].max(f32::MIN_POSITIVE)).ln();
+        predicted.push(largest(&probabilities));
+    }
+    let scores = ClassScores::new(truth, &predicted, names);
+    vec![
+        Metric::loss("class", loss / truth.len() as f64),
+        Metric::score("accuracy", scores.accuracy),
+        Metric::score("macro_f1", scores.macro_f1),
+    ]
+}

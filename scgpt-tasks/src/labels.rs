@@ -1,0 +1,133 @@
+//! [`Labels`]: a column of `obs` that says what each cell is.
+
+use std::collections::BTreeMap;
+
+use scgpt_data::{Column, Frame};
+
+use crate::{
+    embed::obs_column,
+    error::{Error, Result},
+};
+
+/// Classes of cells, in alphabetical order, and the class of each cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// Names of the classes that have cells.
+    pub classes: Vec<String>,
+    /// The class of each cell; none for cells without a label.
+    pub codes: Vec<Option<u32>>,
+}
+
+impl Labels {
+    /// Reads column `name` of `obs`. Categories without cells are left out.
+    ///
+    /// # Errors
+    /// If there is no such column, it holds numbers, or no cell has a label.
+    pub fn read(obs: &Frame, name: &str) -> Result<Self> {
+        let column = obs_column(obs, name)?;
+        if let Column::Float(_) | Column::Integer(_) = column {
+            return Err(Error::Option(format!(
+                "column `{name}` of `obs` holds numbers, expected labels; if they are labels, make them text first: \
+                 adata.obs[\"{name}\"] = adata.obs[\"{name}\"].astype(str)"
+            )));
+        }
+        let labels = Self::new(column.labels());
+        if labels.classes.is_empty() {
+            return Err(Error::Option(format!("no cell has a label in column `{name}` of `obs`")));
+        }
+        Ok(labels)
+    }
+
+    /// Of one label a cell; empty ones count as missing.
+    pub fn new(labels: Vec<Option<String>>) -> Self {
+        let labels: Vec<Option<String>> =
+            labels.into_iter().map(|label| label.filter(|label| !label.is_empty())).collect();
+        let mut codes: BTreeMap<&str, u32> =
+            labels.iter().flatten().map(|label| (label.as_str(), 0)).collect();
+        for (number, code) in (0..).zip(codes.values_mut()) {
+            *code = number;
+        }
+        Self {
+            classes: codes.keys().map(|&label| label.to_owned()).collect(),
+            codes: labels
+                .iter()
+                .map(|label| label.as_deref().and_then(|label| codes.get(label).copied()))
+                .collect(),
+        }
+    }
+
+    /// Cells of each class.
+    pub fn counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        for code in self.codes.iter().flatten() {
+            counts[*code as usize] += 1;
+        }
+        counts
+    }
+
+    /// Cells without a label.
+    pub fn n_missing(&self) -> usize {
+        self.codes.iter().filter(|code| code.is_none()).count()
+    }
+
+    /// The name of a cell's class.
+    pub fn name(&self, cell: usize) -> Option<&str> {
+        self.codes[cell].map(|code| self.classes[code as usize].as_str())
+    }
+
+    /// Takes the labels off all cells of classes with fewer than `min_cells`; their names.
+    pub fn drop_small(&mut self, min_cells: usize) -> Vec<String> {
+        let counts = self.counts();
+        let is_small = |code: u32| counts[code as usize] < min_cells;
+        let small = (0..).zip(&self.classes).filter(|&(code, _)| is_small(code));
+        let dropped: Vec<String> = small.map(|(_, name)| name.clone()).collect();
+        let kept = (0..self.codes.len()).map(|cell| {
+            let code = self.codes[cell]?;
+            (!is_small(code)).then(|| self.classes[code as usize].clone())
+        });
+        *self = Self::new(kept.collect());
+        dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(column: Column) -> Frame {
+        Frame { columns: vec![("type".into(), column)], ..Frame::default() }
+    }
+
+    #[test]
+    fn classes_are_sorted_and_have_cells() {
+        let column = Column::Categorical {
+            codes: vec![Some(2), None, Some(0), Some(2)],
+            categories: vec!["T".into(), "never".into(), "B".into()],
+            ordered: false,
+        };
+        let labels = Labels::read(&frame(column), "type").unwrap();
+        assert_eq!(labels.classes, ["B", "T"]);
+        assert_eq!(labels.codes, [Some(0), None, Some(1), Some(0)]);
+        assert_eq!((labels.counts(), labels.n_missing()), (vec![2, 1], 1));
+        assert_eq!([labels.name(1), labels.name(2)], [None, Some("T")]);
+    }
+
+    #[test]
+    fn what_are_no_labels_is_refused() {
+        let message = |column| Labels::read(&frame(column), "type").unwrap_err().to_string();
+        assert!(message(Column::Integer(vec![Some(1)])).contains("holds numbers"));
+        assert!(message(Column::Float(vec![None])).contains("astype(str)"));
+        assert!(message(Column::Text(vec![None, Some(String::new())])).contains("no cell"));
+        let error = Labels::read(&frame(Column::Text(vec![])), "tpye").unwrap_err();
+        assert!(error.to_string().contains("`tpye` not found"));
+    }
+
+    #[test]
+    fn small_classes_lose_their_labels() {
+        let texts = ["a", "b", "b", "c"].map(|label| Some(label.to_owned()));
+        let mut labels = Labels::new(texts.to_vec());
+        assert_eq!(labels.drop_small(2), ["a", "c"]);
+        assert_eq!(labels.classes, ["b"]);
+        assert_eq!(labels.codes, [None, Some(0), Some(0), None]);
+    }
+}

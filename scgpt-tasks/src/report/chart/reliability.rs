@@ -1,0 +1,80 @@
+//! Confidence against accuracy.
+
+use super::{svg, ticks};
+use crate::metrics::ReliabilityBin;
+
+/// Bins as discs against the diagonal, as large as they have cells.
+pub(crate) fn reliability(bins: &[ReliabilityBin]) -> String {
+    const LEFT: f64 = 250.0;
+    const TOP: f64 = 6.0;
+    const SIDE: f64 = 340.0;
+    const BOTTOM: f64 = TOP + SIDE;
+    let x_of = |value: f64| LEFT + SIDE * value;
+    let y_of = |value: f64| BOTTOM - SIDE * value;
+    let mut body = format!(
+        "<rect class=\"axis\" x=\"{LEFT}\" y=\"{TOP}\" width=\"{SIDE}\" height=\"{SIDE}\"/>"
+    );
+    for value in ticks(0.0, 1.0, 5) {
+        body += &format!(
+            "<path class=\"axis\" d=\"M{x:.1} {BOTTOM}v5M{LEFT} {y:.1}h-5\"/>\
+             <text class=\"soft\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{value:.1}</text>\
+             <text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{value:.1}</text>",
+            BOTTOM + 18.0,
+            LEFT - 8.0,
+            y_of(value) + 4.0,
+            x = x_of(value),
+            y = y_of(value),
+        );
+    }
+    body += &format!(
+        "<path class=\"axis\" stroke-dasharray=\"4 4\" d=\"M{LEFT} {BOTTOM}L{} {TOP}\"/>",
+        LEFT + SIDE
+    );
+    let most = bins.iter().map(|bin| bin.n).max().unwrap_or(0).max(1) as f64;
+    let used: Vec<&ReliabilityBin> = bins.iter().filter(|bin| bin.n > 0).collect();
+    let line: Vec<String> = used
+        .iter()
+        .map(|bin| format!("{:.1} {:.1}", x_of(bin.confidence), y_of(bin.accuracy)))
+        .collect();
+    if line.len() > 1 {
+        body += &format!(
+            "<path fill=\"none\" stroke=\"var(--c0)\" stroke-opacity=\".5\" d=\"M{}\"/>",
+            line.join("L")
+        );
+    }
+    for bin in used {
+        body += &format!(
+            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{:.1}\" fill=\"var(--c0)\" fill-opacity=\".85\">\
+             <title>{} cells: confidence {:.2}, accuracy {:.2}</title></circle>",
+            x_of(bin.confidence),
+            y_of(bin.accuracy),
+            3.0 + 7.0 * (bin.n as f64 / most).sqrt(),
+            bin.n,
+            bin.confidence,
+            bin.accuracy,
+        );
+    }
+    body += &format!(
+        "<text class=\"soft\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">confidence</text>\
+         <text class=\"soft\" transform=\"translate({} {}) rotate(-90)\" text-anchor=\"middle\">accuracy</text>",
+        LEFT + SIDE / 2.0,
+        BOTTOM + 38.0,
+        LEFT - 44.0,
+        TOP + SIDE / 2.0,
+    );
+    svg(BOTTOM + 44.0, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_bins_with_cells_are_drawn() {
+        let bin = |n, confidence, accuracy| ReliabilityBin { n, confidence, accuracy };
+        let drawn = reliability(&[bin(0, 0.0, 0.0), bin(4, 0.55, 0.5), bin(9, 0.95, 0.9)]);
+        assert_eq!(drawn.matches("<circle").count(), 2);
+        assert!(drawn.contains("9 cells: confidence 0.95, accuracy 0.90"));
+        assert!(!reliability(&[]).contains("NaN"));
+    }
+}

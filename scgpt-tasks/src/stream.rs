@@ -1,0 +1,178 @@
+//! The way of the cells: read and tokenise on one side of a bounded channel, compute on the other.
+
+use std::{
+    path::Path,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+    time::Instant,
+};
+
+use scgpt_data::{CellSource, CellTokens, Collator, Layer, RowSpool, Tokenizer, buckets};
+use scgpt_model::{CellEncoder, TokenRows};
+
+use crate::{
+    embed::{Timings, TokenCounts},
+    error::{Error, Result},
+    observe::Observer,
+};
+
+/// Cells read at once, among which batches of similar length are formed.
+const WINDOW: usize = 1024;
+
+/// Windows that may wait for the network.
+const WAITING: usize = 2;
+
+/// A network, and how cells are given to it.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) encoder: &'a CellEncoder,
+    pub(crate) collator: Collator,
+    pub(crate) batch_size: usize,
+}
+
+impl Rows<'_> {
+    /// Cell embeddings `[n, d]`, as the network gives them. A row does not depend on the batch.
+    pub(crate) fn of(&self, cells: &[CellTokens], observer: &dyn Observer) -> Result<Vec<f32>> {
+        let d = self.encoder.d_model();
+        let mut rows = vec![0.0; cells.len() * d];
+        let lengths: Vec<usize> = cells.iter().map(CellTokens::len).collect();
+        for bucket in buckets(&lengths, self.batch_size) {
+            if observer.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let batch = self.collator.collate(bucket.iter().map(|&cell| (cell, &cells[cell])));
+            let computed = self.encoder.embed(TokenRows {
+                n_tokens: batch.n_tokens,
+                genes: &batch.genes,
+                values: &batch.values,
+                lengths: &batch.lengths,
+            });
+            for (&cell, row) in bucket.iter().zip(computed.chunks_exact(d)) {
+                rows[cell * d..(cell + 1) * d].copy_from_slice(row);
+            }
+            observer.advance(bucket.len());
+        }
+        Ok(rows)
+    }
+}
+
+/// What becomes of the rows of a window, `[n, d]` → `[n, width]`.
+pub(crate) struct Finish<'a> {
+    pub(crate) width: usize,
+    pub(crate) each: &'a dyn Fn(&[f32]) -> Vec<f32>,
+}
+
+/// What is fixed for all cells.
+pub(crate) struct Stream<'a> {
+    pub(crate) rows: Rows<'a>,
+    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) layer: &'a Layer,
+    /// Folder of the temporary file that collects the rows; the system's if none.
+    pub(crate) temporary: Option<&'a Path>,
+    pub(crate) finish: Finish<'a>,
+}
+
+/// What is known once all cells went through.
+pub(crate) struct Streamed {
+    pub(crate) rows: RowSpool,
+    pub(crate) tokens: TokenCounts,
+    pub(crate) timings: Timings,
+}
+
+/// Consecutive cells on their way to the network.
+struct Window {
+    first: usize,
+    cells: Vec<CellTokens>,
+    reading: f64,
+    tokenising: f64,
+}
+
+impl Stream<'_> {
+    pub(crate) fn run(
+        &self,
+        source: &mut dyn CellSource,
+        observer: &dyn Observer,
+    ) -> Result<Streamed> {
+        let begin = Instant::now();
+        observer.begin("embedding", source.summary().n_cells);
+        let (sender, receiver) = sync_channel(WAITING);
+        let (layer, tokenizer) = (self.layer, self.tokenizer);
+        // If computing fails, it drops the receiver, and the reader stops at its next window.
+        let mut streamed = thread::scope(|scope| {
+            scope.spawn(move || read(source, layer, tokenizer, &sender));
+            self.compute(receiver, observer)
+        })?;
+        streamed.timings.total = begin.elapsed().as_secs_f64();
+        Ok(streamed)
+    }
+
+    fn compute(
+        &self,
+        windows: Receiver<Result<Window>>,
+        observer: &dyn Observer,
+    ) -> Result<Streamed> {
+        let mut rows = match self.temporary {
+            Some(folder) => RowSpool::new_in(folder, self.finish.width)?,
+            None => RowSpool::new(self.finish.width)?,
+        };
+        let mut tokens = TokenCounts::new(self.tokenizer.config().max_length);
+        let mut timings = Timings::default();
+        for window in windows {
+            let window = window?;
+            timings.reading += window.reading;
+            timings.tokenising += window.tokenising;
+            let begin = Instant::now();
+            let computed = self.rows.of(&window.cells, observer)?;
+            rows.write_rows(window.first, &(self.finish.each)(&computed))?;
+            timings.computing += begin.elapsed().as_secs_f64();
+            for cell in &window.cells {
+                tokens.add(cell.len(), cell.n_available);
+            }
+        }
+        Ok(Streamed { rows, tokens, timings })
+    }
+}
+
+type Read = Result<Window>;
+
+fn read(
+    source: &mut dyn CellSource,
+    layer: &Layer,
+    tokenizer: &Tokenizer,
+    sender: &SyncSender<Read>,
+) {
+    let n_cells = source.summary().n_cells;
+    for first in (0..n_cells).step_by(WINDOW) {
+        let window = window(source, layer, tokenizer, first, n_cells.min(first + WINDOW));
+        let is_last = window.is_err();
+        if sender.send(window).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+fn window(
+    source: &mut dyn CellSource,
+    layer: &Layer,
+    tokenizer: &Tokenizer,
+    first: usize,
+    end: usize,
+) -> Read {
+    let begin = Instant::now();
+    let block = source.read(layer, first..end)?;
+    let reading = begin.elapsed().as_secs_f64();
+    let cells = tokenizer.block(&block, first);
+    Ok(Window { first, cells, reading, tokenising: begin.elapsed().as_secs_f64() - reading })
+}
+
+/// Rows `[n, d]` scaled to length 1.
+pub(crate) fn unit_rows(rows: &[f32], d: usize) -> Vec<f32> {
+    let mut unit = Vec::with_capacity(rows.len());
+    for row in rows.chunks_exact(d) {
+        let squares: f64 = row.iter().map(|&x| f64::from(x).powi(2)).sum();
+        let length = squares.sqrt().max(f64::MIN_POSITIVE);
+        #[allow(clippy::cast_possible_truncation, reason = "embeddings are f32")]
+        unit.extend(row.iter().map(|&x| (f64::from(x) / length) as f32));
+    }
+    unit
+}

@@ -1,0 +1,57 @@
+//! Learning curves on a page.
+
+use std::collections::BTreeMap;
+
+use scgpt_train::{StepRecord, Term, ValidationRecord};
+
+use crate::report::{Page, Scale, Series};
+
+/// Training losses, then the named metrics of the validations on an axis with a caption.
+pub(crate) fn learning_curves(
+    page: &mut Page,
+    training: &[StepRecord],
+    validation: &[ValidationRecord],
+    metrics: &[(&str, &str)],
+    (axis, caption): (&str, &str),
+) {
+    let mut losses: BTreeMap<Term, Vec<[f64; 2]>> = BTreeMap::new();
+    for record in training {
+        for (term, loss) in &record.terms {
+            losses.entry(*term).or_default().push([record.step as f64, *loss]);
+        }
+    }
+    let series: Vec<Series> = losses
+        .into_iter()
+        .map(|(term, points)| Series { name: term.name().into(), points: smooth(&points) })
+        .collect();
+    page.section("Learning").lines(
+        &series,
+        ["optimiser step", "loss"],
+        Scale::Logarithmic,
+        "Training losses, as running means.",
+    );
+    let of = |name: &str| -> Vec<[f64; 2]> {
+        let point = |record: &ValidationRecord| {
+            let metric = record.metrics.iter().find(|metric| metric.name == name)?;
+            Some([record.step as f64, metric.value])
+        };
+        validation.iter().filter_map(point).collect()
+    };
+    let series: Vec<Series> = metrics
+        .iter()
+        .map(|(metric, name)| Series { name: (*name).into(), points: of(metric) })
+        .collect();
+    page.lines(&series, ["optimiser step", axis], Scale::Linear, caption);
+}
+
+/// Means over a fortieth of the curve, so that a trend can be seen.
+fn smooth(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let width = (points.len() / 40).max(1);
+    points
+        .chunks(width)
+        .map(|chunk| {
+            let n = chunk.len() as f64;
+            [0, 1].map(|axis| chunk.iter().map(|point| point[axis]).sum::<f64>() / n)
+        })
+        .collect()
+}
