@@ -18,6 +18,7 @@ mod scbank;
 mod shard;
 mod source;
 mod state;
+mod subset;
 mod tenx;
 mod token;
 mod variable;
@@ -44,6 +45,7 @@ pub use crate::{
     },
     source::{CellSource, Layer, MatrixSummary, Source, Summary},
     state::{InputState, StateDetector},
+    subset::CellSubset,
     tenx::TenX,
     token::{CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{VariableConfig, VariableFlavour, VariableGenes, variable_genes},

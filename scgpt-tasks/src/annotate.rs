@@ -10,6 +10,7 @@ mod predict;
 mod report;
 mod scored;
 mod task;
+mod trial;
 
 use std::{
     collections::BTreeMap,
@@ -17,28 +18,23 @@ use std::{
 };
 
 use burn::prelude::Device;
-use scgpt_data::{
-    CellSource, GeneVocab, Layer, ShardFolder, ShardOptions, SpecialToken, write_shards,
-};
-use scgpt_model::{Preprocess, ScgptConfig, write_model_dir};
-use scgpt_train::{RunHistory, RunOptions, Watch, fit};
-use serde_json::json;
+use scgpt_data::{CellSource, GeneVocab, Layer, ShardFolder, ShardOptions, write_shards};
+use scgpt_model::{ModelDir, write_model_dir};
+use scgpt_train::Watch;
 
 pub use self::{
     artefact::{Artefact, ArtefactRecord},
     calibration::{Calibration, Judgement, Limits, UnknownScore},
     config::{AnnotateConfig, ClassWeights, Recipe},
     predict::{Annotated, AnnotatedCell, PredictOptions},
-    report::{AnnotateData, AnnotateReport, ClassSize},
+    report::{AnnotateData, AnnotateReport, ClassSize, MethodScores},
 };
-use self::{judge::Judge, report::class_sizes, task::AnnotateTask};
+use self::trial::{Trial, Trials};
 use crate::{
-    embed::Embedder,
+    baseline::BaselineOptions,
     error::{Error, Result},
-    holdout::stratified,
     labels::Labels,
     observe::{Observer, Watched},
-    training::{StartingNetwork, TrainingCells},
 };
 
 /// Coverage and share of known cells at which an artefact is judged.
@@ -64,6 +60,11 @@ pub struct AnnotateOptions<'a> {
     pub checkpoint_every: Option<u64>,
     /// Cells computed at once when nothing is learned.
     pub predict_batch: usize,
+    /// Simple methods to compare with, on the same cells; none to leave them out.
+    pub baselines: Option<&'a BaselineOptions>,
+    /// How often all is done anew with other seeds and other parts of the cells, at least once; the
+    /// artefact is that of the first.
+    pub repeats: u64,
 }
 
 impl AnnotateOptions<'_> {
@@ -72,15 +73,16 @@ impl AnnotateOptions<'_> {
     }
 }
 
-/// Labelled cells and a network that can begin to learn from them.
+/// Labelled cells and settings that belong together.
 #[derive(Debug)]
 pub struct Annotation<'a> {
     config: &'a AnnotateConfig,
     options: AnnotateOptions<'a>,
     device: &'a Device,
-    start: StartingNetwork,
     vocab: GeneVocab,
     labels: Labels,
+    /// Cells without a label.
+    unlabelled: usize,
     /// Classes left out because they have too few cells.
     dropped: Vec<String>,
     batches: Option<Labels>,
@@ -102,6 +104,7 @@ impl<'a> Annotation<'a> {
         config.validate()?;
         let obs = source.obs()?;
         let mut labels = Labels::read(&obs, options.label)?;
+        let unlabelled = labels.n_missing();
         let dropped = labels.drop_small(config.min_cells);
         if labels.classes.len() < 2 {
             return Err(Error::Option(format!(
@@ -115,166 +118,47 @@ impl<'a> Annotation<'a> {
             )));
         }
         let batches = options.batch_key.map(|key| Labels::read(&obs, key)).transpose()?;
-        let n_batches = batches.as_ref().map_or(0, |batches| batches.classes.len());
         if let Some(batches) = &batches {
             check_batches(batches, options.batch_key.unwrap_or_default(), config)?;
         }
         let var = source.var(options.layer)?;
-        let adapt = |network: ScgptConfig| ScgptConfig {
-            n_classes: labels.classes.len(),
-            dropout: config.network.dropout,
-            dar: n_batches > 0,
-            n_domains: n_batches,
-            ..network
+        let vocab = match &config.model {
+            Some(path) => GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?,
+            None => GeneVocab::from_genes([&var], options.gene_column)?,
         };
-        let seed = config.training.seed;
-        let (mut start, vocab) = match &config.model {
-            Some(path) => {
-                let heads = ["cls_decoder.", "grad_reverse_discriminator."];
-                let (start, vocab) = StartingNetwork::open(
-                    path,
-                    |network| Ok(adapt(network)),
-                    &heads,
-                    seed,
-                    device,
-                )?;
-                vocab.align(&var, options.gene_column)?;
-                (start, vocab)
-            }
-            None => {
-                let vocab = GeneVocab::from_genes([&var], options.gene_column)?;
-                let pad = vocab.special(SpecialToken::Pad).0 as usize;
-                let network = adapt(config.network.network(vocab.len(), pad));
-                let preprocess = Preprocess { max_length: config.max_length, cls_value: 0.0 };
-                (StartingNetwork::new(network, preprocess, seed, device)?, vocab)
-            }
-        };
-        start.preprocess = Preprocess { max_length: config.max_length, cls_value: 0.0 };
-        config.objectives.check(&start.config)?;
-        config.training.validate(&start.config)?;
-        Ok(Self { config, options, device, start, vocab, labels, dropped, batches })
+        vocab.align(&var, options.gene_column)?;
+        let annotation = Self { config, options, device, vocab, labels, unlabelled, dropped, batches };
+        let network = annotation.start(config.training.seed)?.config;
+        config.objectives.check(&network)?;
+        config.training.validate(&network)?;
+        Ok(annotation)
     }
 
     /// Trains, calibrates, judges, and writes the artefact.
     ///
     /// # Errors
-    /// If cells cannot be read or a file cannot be written, and everything that stops [`fit`].
+    /// If cells cannot be read or a file cannot be written, and everything that stops
+    /// [`fit`](scgpt_train::fit).
     pub fn run(
         self,
         source: &mut dyn CellSource,
         watch: &dyn Watch,
         observer: &dyn Observer,
     ) -> Result<AnnotateReport> {
+        let run = self.options.run();
         let shards = self.shards(source, observer)?;
-        let Self { config, options, device, start, vocab, labels, dropped, batches } = self;
-        let StartingNetwork { config: network, preprocess, model } = start;
-
-        // From here on a cell is its number in the shards, which lack cells without known genes.
-        let ids: Vec<usize> = (0..shards.n_cells())
-            .map(|cell| Ok(usize::try_from(shards.id(cell)?).unwrap_or(usize::MAX)))
-            .collect::<Result<_>>()?;
-        let codes: Vec<Option<u32>> = ids.iter().map(|&id| labels.codes[id]).collect();
-        let seed = config.training.seed;
-        let parts = stratified(&codes, &[config.validation_share, config.test_share], seed);
-        let [training, validation, test]: [Vec<usize>; 3] = parts.try_into().unwrap_or_default();
-        let mut counts = vec![0; labels.classes.len()];
-        for &cell in &training {
-            counts[codes[cell].unwrap_or_default() as usize] += 1;
+        let trials = Trials::new(&self, &shards, watch, observer)?;
+        let first = trials.trial(source, 0, &run)?;
+        let mut methods = first.methods(&self.labels.classes);
+        for repeat in 1..self.options.repeats {
+            let trial = trials.trial(source, repeat, &run.join(format!("repeat-{repeat}")))?;
+            MethodScores::add(&mut methods, trial.methods(&self.labels.classes));
         }
-        let task = AnnotateTask {
-            cells: TrainingCells {
-                shards: &shards,
-                network: &network,
-                cls_value: preprocess.cls_value,
-                tie_mode: config.tie_mode,
-                max_length: config.max_length,
-                batch_size: config.batch_size,
-                seed,
-            },
-            config,
-            classes: codes.iter().map(|code| code.unwrap_or_default()).collect(),
-            class_weights: config.class_weights.of(&counts),
-            batches: batches.map(|batches| {
-                ids.iter().map(|&id| batches.codes[id].unwrap_or_default()).collect()
-            }),
-            training: training.iter().filter_map(|&cell| u32::try_from(cell).ok()).collect(),
-            validation,
-            names: labels.classes.clone(),
-            predict_batch: options.predict_batch,
-        };
-        let run = RunOptions {
-            folder: &options.run(),
-            settings: json!({
-                "config": config,
-                "network": network,
-                "label": options.label,
-                "classes": labels.classes,
-                "cells": shards.manifest().shards,
-            }),
-            resume: options.resume,
-            checkpoint_every: options.checkpoint_every,
-            keep: 1,
-        };
-        let outcome = fit(&task, model, &network, &config.training, &run, device, watch)?;
-        let history = RunHistory::read(run.folder)?;
-        let embedder = Embedder::new(outcome.model.clone(), network.clone(), preprocess, vocab)?;
-        let judge = Judge { task: &task, rows: embedder.rows(options.predict_batch), observer };
-        let calibration = judge.calibrate(&training, config.unknown_score)?;
-        let judged = judge.judge(&calibration, &test, &labels.classes)?;
-        let report = AnnotateReport {
-            data: AnnotateData {
-                path: source.summary().path.display().to_string(),
-                label: options.label.into(),
-                classes: class_sizes(
-                    &labels.classes,
-                    &task.classes,
-                    [&training, &task.validation, &test],
-                ),
-                dropped,
-                unlabelled: labels.n_missing(),
-                without_genes: source.summary().n_cells - shards.n_cells(),
-                input_state: shards.manifest().sources.first().map(|source| source.input_state),
-            },
-            config: config.clone(),
-            network: network.clone(),
-            steps: outcome.steps,
-            best: outcome.best.clone(),
-            stopped_early: outcome.stopped_early,
-            calibration: calibration.clone(),
-            evaluation: judged.as_ref().map(|judged| judged.evaluation.clone()),
-            uncalibrated: judged.as_ref().map(|judged| judged.uncalibrated.clone()),
-            training: history.steps,
-            validation: history.validations,
-            judged,
-        };
-        let record = ArtefactRecord {
-            format: 0,
-            version: String::new(),
-            label: options.label.into(),
-            classes: labels.classes.clone(),
-            counts,
-            max_length: config.max_length,
-            tie_mode: config.tie_mode,
-            seed,
-            calibration,
-            files: BTreeMap::new(),
-        };
-        let built = run.folder.join("artefact");
-        write_model_dir(
-            &built,
-            true,
-            &network,
-            &preprocess,
-            &run.folder.join("cells").join(&shards.manifest().vocab.file),
-            &card::text(&report),
-            |path| outcome.model.save(path),
-        )?;
-        record.publish(&built, options.output)?;
-        // What is left are the logs: checkpoints and cells are large, and of no further use.
-        for folder in ["checkpoints", "cells"] {
-            drop(std::fs::remove_dir_all(run.folder.join(folder)));
-        }
-        Ok(report)
+        let n_cells = source.summary().n_cells;
+        let path = source.summary().path.display().to_string();
+        let report = AnnotateReport::new(&self, &shards, (path, n_cells), &first, methods);
+        self.publish(&shards, &first, &report)?;
+        Ok(AnnotateReport { judged: first.judged, ..report })
     }
 
     /// The cells as tokens, in the folder of the run; of a run that goes on, they are there.
@@ -293,6 +177,40 @@ impl<'a> Annotation<'a> {
             write_shards(sources, &self.vocab, &folder, options)?;
         }
         Ok(ShardFolder::open(&folder)?)
+    }
+
+    /// Writes the artefact, and removes what is of no further use.
+    fn publish(&self, shards: &ShardFolder, first: &Trial, report: &AnnotateReport) -> Result<()> {
+        let run = self.options.run();
+        let built = run.join("artefact");
+        write_model_dir(
+            &built,
+            true,
+            &first.network,
+            &first.preprocess,
+            &run.join("cells").join(&shards.manifest().vocab.file),
+            &card::text(report),
+            |path| first.outcome.model.save(path),
+        )?;
+        let record = ArtefactRecord {
+            format: 0,
+            version: String::new(),
+            label: self.options.label.into(),
+            classes: self.labels.classes.clone(),
+            counts: report.data.classes.iter().map(|class| class.training).collect(),
+            max_length: self.config.max_length,
+            tie_mode: self.config.tie_mode,
+            seed: self.config.training.seed,
+            calibration: first.calibration.clone(),
+            files: BTreeMap::new(),
+        };
+        record.publish(&built, self.options.output)?;
+        // What is left are the logs: checkpoints and cells are large.
+        let repeats = (1..self.options.repeats).map(|repeat| run.join(format!("repeat-{repeat}")));
+        for folder in repeats.chain([run.join("checkpoints"), run.join("cells")]) {
+            drop(std::fs::remove_dir_all(folder));
+        }
+        Ok(())
     }
 }
 

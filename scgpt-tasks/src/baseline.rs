@@ -1,22 +1,19 @@
-//! [`hvg_pca`]: variable genes and principal components, what every embedding is compared with.
+//! What every model has to beat: variable genes and principal components, and simple classifiers.
 
-use scgpt_data::{
-    CellSource, Csr, InputState, Layer, VariableConfig, VariableFlavour, log1p, normalise_total,
-    variable_genes,
-};
+mod classify;
+mod logistic;
+mod variable_expression;
+
+use scgpt_data::{CellSource, InputState, Layer, VariableFlavour};
 use serde::{Deserialize, Serialize};
 
+pub use self::classify::{ClassBaseline, LabelledCells, class_baselines};
+use self::variable_expression::VariableExpression;
 use crate::{
-    embed::input_state,
     error::{Error, Result},
-    observe::{Observer, Watched},
-    pca::{Products, SparseCell},
+    observe::Observer,
+    pca::Products,
 };
-
-/// Cells read at once.
-const BLOCK: usize = 4096;
-/// Sum to which counts are normalised.
-const TOTAL: f64 = 1e4;
 
 /// How the baseline is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,55 +68,17 @@ pub fn hvg_pca(
     options: &BaselineOptions,
     observer: &dyn Observer,
 ) -> Result<Baseline> {
-    let (n_cells, n_all) = source.summary().shape(&options.layer)?;
-    for (name, number) in [("n_genes", options.n_genes), ("n_components", options.n_components)] {
-        if number == 0 {
-            return Err(Error::Option(format!("{name} is 0, expected at least 1")));
-        }
+    if options.n_components == 0 {
+        return Err(Error::Option("n_components is 0, expected at least 1".into()));
     }
-    let state = input_state(source, &options.layer)?;
-    if state == InputState::Scaled {
-        return Err(Error::Option(
-            "some values are negative, so variable genes cannot be found; choose a layer with counts"
-                .into(),
-        ));
-    }
-    let is_counts = state == InputState::Counts;
-    let flavour = options.flavour.unwrap_or(if is_counts {
-        VariableFlavour::SeuratV3
-    } else {
-        VariableFlavour::CellRanger
-    });
-    let normalise =
-        (state != InputState::Log1p && flavour != VariableFlavour::SeuratV3).then_some(TOTAL);
-    let config = VariableConfig { normalise, ..VariableConfig::new(options.n_genes, flavour) };
-    observer.begin("selecting variable genes", 0);
-    let watched = &mut Watched { source: &mut *source, observer };
-    let mut genes = variable_genes(watched, &options.layer, None, &config)?.selected;
-    genes.sort_unstable();
-
-    let mut columns = vec![None; n_all];
-    for (number, &gene) in (0..).zip(&genes) {
-        columns[gene] = Some(number);
-    }
-    let mut each = |stage: &str, visit: &mut dyn FnMut(Vec<SparseCell>)| -> Result<()> {
-        observer.begin(stage, n_cells);
-        let watched = &mut Watched { source: &mut *source, observer };
-        for first in (0..n_cells).step_by(BLOCK) {
-            let mut block = watched.read(&options.layer, first..n_cells.min(first + BLOCK))?;
-            if state != InputState::Log1p {
-                normalise_total(&mut block, TOTAL);
-                log1p(&mut block);
-            }
-            visit(chosen(&block, &columns));
-        }
-        Ok(())
-    };
-    let mut products = Products::new(genes.len());
-    each("finding principal components", &mut |cells| products.add(&cells))?;
+    let expression = VariableExpression::choose(source, options, observer)?;
+    let mut products = Products::new(expression.genes().len());
+    expression.each(source, "finding principal components", observer, &mut |cells| {
+        products.add(&cells);
+    })?;
     let principal = products.principal(options.n_components);
-    let mut rows = Vec::with_capacity(n_cells * principal.n());
-    each("projecting cells", &mut |cells| {
+    let mut rows = Vec::with_capacity(source.summary().n_cells * principal.n());
+    expression.each(source, "projecting cells", observer, &mut |cells| {
         for (genes, values) in &cells {
             rows.extend(principal.project(genes, values));
         }
@@ -128,18 +87,9 @@ pub fn hvg_pca(
         rows,
         n_components: principal.n(),
         shares: principal.shares().to_vec(),
-        genes,
-        input_state: state,
+        genes: expression.genes().to_vec(),
+        input_state: expression.input_state(),
     })
-}
-
-/// Of every cell the chosen genes, by their number among the chosen.
-fn chosen(block: &Csr, columns: &[Option<u32>]) -> Vec<SparseCell> {
-    let cell = |row: scgpt_data::CsrRow<'_>| {
-        let pairs = row.indices.iter().zip(row.values);
-        pairs.filter_map(|(&gene, &x)| columns[gene as usize].map(|number| (number, x))).unzip()
-    };
-    block.rows().map(cell).collect()
 }
 
 #[cfg(test)]

@@ -2,16 +2,16 @@
 
 mod graph;
 mod leiden;
-mod neighbours;
 mod weights;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-pub use self::{graph::Graph, leiden::leiden, neighbours::Neighbours};
+pub use self::{graph::Graph, leiden::leiden};
 use crate::{
     error::{Error, Result},
     metrics::{adjusted_rand_index, normalised_mutual_information},
+    neighbours::Neighbours,
     projection::subsample,
 };
 

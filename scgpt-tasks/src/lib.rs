@@ -21,6 +21,7 @@ mod generate;
 mod holdout;
 mod labels;
 mod metrics;
+mod neighbours;
 mod observe;
 mod pca;
 mod pretrain;
@@ -35,10 +36,12 @@ pub use crate::{
     annotate::{
         AnnotateConfig, AnnotateData, AnnotateOptions, AnnotateReport, Annotated, AnnotatedCell,
         Annotation, Artefact, ArtefactRecord, Calibration, ClassSize, ClassWeights, Judgement,
-        Limits, PredictOptions, Recipe, UnknownScore,
+        Limits, MethodScores, PredictOptions, Recipe, UnknownScore,
     },
-    baseline::{Baseline, BaselineOptions, hvg_pca},
-    cluster::{ClusterOptions, ClusterScores, Graph, Neighbours, cluster_scores, leiden},
+    baseline::{
+        Baseline, BaselineOptions, ClassBaseline, LabelledCells, class_baselines, hvg_pca,
+    },
+    cluster::{ClusterOptions, ClusterScores, Graph, cluster_scores, leiden},
     embed::{
         EmbedOptions, EmbedReport, Embedder, Embedding, ModelReport, Timings, TokenCounts,
         VariableOptions, VariableReport, input_state, obs_column,
@@ -55,6 +58,7 @@ pub use crate::{
         area_under_roc, expected_calibration_error, label_codes, normalised_mutual_information,
         reliability,
     },
+    neighbours::Neighbours,
     observe::{Observer, Silent, Watched},
     pretrain::{
         MeanExpression, Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining,

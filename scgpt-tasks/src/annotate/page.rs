@@ -31,6 +31,7 @@ impl AnnotateReport {
                 page.text(
                     "All scores are of cells that the network neither learned from nor was selected or calibrated by.",
                 );
+                self.compare(&mut page);
                 evaluation.describe(&mut page);
             }
             None => {
@@ -50,6 +51,24 @@ impl AnnotateReport {
         self.cells(&mut page);
         self.settings(&mut page);
         page
+    }
+
+    fn compare(&self, page: &mut Page) {
+        let rows: Vec<Vec<String>> = self
+            .methods
+            .iter()
+            .map(|method| {
+                vec![method.name.clone(), method.accuracy.to_string(), method.macro_f1.to_string()]
+            })
+            .collect();
+        page.section("Against simple methods").columns(&["method", "accuracy", "macro F1"], &rows);
+        if let Some(verdict) = self.verdict() {
+            page.text(&verdict);
+        }
+        page.text(match self.methods.first().map_or(0, |method| method.repeats.len()) {
+            1 => "In brackets, 95 % intervals by a bootstrap over the judged cells.".to_owned(),
+            n => format!("Means of {n} repeats with other cells to learn from; in brackets, 95 % intervals by Student's t."),
+        }.as_str());
     }
 
     fn cells(&self, page: &mut Page) {

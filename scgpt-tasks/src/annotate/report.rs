@@ -1,12 +1,15 @@
 //! [`AnnotateReport`]: what was learned, from what, and how good it is.
 
-use scgpt_data::InputState;
+use scgpt_data::{InputState, ShardFolder};
 use scgpt_model::ScgptConfig;
 use scgpt_train::{Best, StepRecord, ValidationRecord};
 use serde::Serialize;
 
-use super::{AnnotateConfig, Calibration, judge::Judged};
-use crate::evaluation::{CalibrationScores, LabelEvaluation};
+use super::{AnnotateConfig, Annotation, Calibration, judge::Judged, trial::Trial};
+use crate::{
+    evaluation::{CalibrationScores, LabelEvaluation},
+    metrics::Interval,
+};
 
 /// The result of training an artefact.
 #[derive(Debug, Serialize)]
@@ -25,6 +28,8 @@ pub struct AnnotateReport {
     pub stopped_early: bool,
     /// What the validation cells told.
     pub calibration: Calibration,
+    /// The network and simple methods on the same cells, if any were kept to judge them.
+    pub methods: Vec<MethodScores>,
     /// Of the test cells, if any were kept.
     pub evaluation: Option<LabelEvaluation>,
     /// Calibration error of the test cells before the temperature.
@@ -67,6 +72,99 @@ pub struct ClassSize {
     pub validation: usize,
     /// Cells that judged it.
     pub test: usize,
+}
+
+/// How well a method does.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MethodScores {
+    /// The method.
+    pub name: String,
+    /// Share of the cells that are right: over the repeats, else by a bootstrap over cells.
+    pub accuracy: Interval,
+    /// Mean F1 of the classes, likewise.
+    pub macro_f1: Interval,
+    /// Accuracy and macro F1 of each repeat.
+    pub repeats: Vec<[f64; 2]>,
+}
+
+impl MethodScores {
+    pub(super) fn new(name: &str, evaluation: &LabelEvaluation) -> Self {
+        let LabelEvaluation { accuracy, macro_f1, .. } = *evaluation;
+        let repeats = vec![[accuracy.mean, macro_f1.mean]];
+        Self { name: name.into(), accuracy, macro_f1, repeats }
+    }
+
+    /// Adds another repeat of the same methods.
+    pub(super) fn add(methods: &mut [Self], others: Vec<Self>) {
+        for (method, other) in methods.iter_mut().zip(others) {
+            method.repeats.extend(other.repeats);
+            let of = |score: usize| {
+                let scores: Vec<f64> = method.repeats.iter().map(|scores| scores[score]).collect();
+                Interval::of_repetitions(&scores)
+            };
+            (method.accuracy, method.macro_f1) = (of(0), of(1));
+        }
+    }
+}
+
+impl AnnotateReport {
+    pub(super) fn new(
+        annotation: &Annotation<'_>,
+        shards: &ShardFolder,
+        (path, n_cells): (String, usize),
+        trial: &Trial,
+        methods: Vec<MethodScores>,
+    ) -> Self {
+        let judged = trial.judged.as_ref();
+        Self {
+            data: AnnotateData {
+                path,
+                label: annotation.options.label.into(),
+                classes: trial.classes.clone(),
+                dropped: annotation.dropped.clone(),
+                unlabelled: annotation.unlabelled,
+                without_genes: n_cells - shards.n_cells(),
+                input_state: shards.manifest().sources.first().map(|source| source.input_state),
+            },
+            config: annotation.config.clone(),
+            network: trial.network.clone(),
+            steps: trial.outcome.steps,
+            best: trial.outcome.best.clone(),
+            stopped_early: trial.outcome.stopped_early,
+            calibration: trial.calibration.clone(),
+            methods,
+            evaluation: judged.map(|judged| judged.evaluation.clone()),
+            uncalibrated: judged.map(|judged| judged.uncalibrated.clone()),
+            training: trial.history.steps.clone(),
+            validation: trial.history.validations.clone(),
+            judged: None,
+        }
+    }
+
+    /// A sentence on whether the network is worth its while, if there is something to compare with.
+    pub fn verdict(&self) -> Option<String> {
+        let (network, baselines) = self.methods.split_first()?;
+        let best = baselines.iter().max_by(|a, b| a.accuracy.mean.total_cmp(&b.accuracy.mean))?;
+        let [ours, theirs] = [network.accuracy.mean, best.accuracy.mean];
+        Some(if network.accuracy.low > theirs {
+            format!("The network is better than {} ({ours:.3} against {theirs:.3}).", best.name)
+        } else if best.accuracy.low > ours {
+            format!(
+                "{} is better than the network ({theirs:.3} against {ours:.3}): on these cells the simple method is the one to use.",
+                capitalised(&best.name)
+            )
+        } else {
+            format!(
+                "On these cells the network ({ours:.3}) and {} ({theirs:.3}) are about equally accurate.",
+                best.name
+            )
+        })
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 impl AnnotateData {

@@ -1,6 +1,6 @@
 //! [`Graph`]: cells and how strongly they are connected.
 
-use super::neighbours::Neighbours;
+use crate::neighbours::Neighbours;
 
 /// Rounds in which the scale of a neighbourhood is halved or doubled, and how close is enough.
 const SEARCH_ROUNDS: usize = 64;

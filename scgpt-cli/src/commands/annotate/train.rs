@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::Source;
 use scgpt_tasks::{
-    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, ClassWeights, Recipe,
+    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, BaselineOptions, ClassWeights,
+    MethodScores, Recipe,
 };
 use scgpt_train::Part;
 
@@ -89,6 +90,12 @@ pub(crate) struct TrainArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "N", env = "SCGPT_SEED")]
     seed: Option<u64>,
+    /// Train and judge that often, with other seeds and other cells to judge, for intervals
+    #[arg(long, value_name = "N", default_value_t = 1, env = "SCGPT_REPEATS")]
+    repeats: u64,
+    /// Do not compare with simple methods
+    #[arg(long)]
+    no_baselines: bool,
     #[command(flatten)]
     matrix: MatrixArgs,
     #[command(flatten)]
@@ -136,6 +143,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let device = args.compute.open()?;
     let mut source = Source::open(input)?;
     let layer = args.matrix.layer();
+    let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
     let options = AnnotateOptions {
         label,
         batch_key: args.batch_key.as_deref(),
@@ -145,6 +153,8 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
         resume: args.resume,
         checkpoint_every: Some(args.checkpoint_every.max(1)),
         predict_batch: settings.batch_size.min(32),
+        baselines: (!args.no_baselines).then_some(&baselines),
+        repeats: args.repeats.max(1),
     };
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
@@ -279,9 +289,14 @@ fn summary(report: &AnnotateReport, output: &Path) -> Vec<(&'static str, String)
         ("cells", format!("{training} trained on, {validation} to calibrate, {test} to judge")),
         ("steps", report.steps.to_string()),
     ];
+    let of = |score: fn(&MethodScores) -> String| {
+        let line = |method: &MethodScores| format!("{}: {}", method.name, score(method));
+        report.methods.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
     if let Some(evaluation) = &report.evaluation {
-        rows.push(("accuracy", evaluation.accuracy.to_string()));
-        rows.push(("macro F1", evaluation.macro_f1.to_string()));
+        rows.push(("accuracy", of(|method| method.accuracy.to_string())));
+        rows.push(("macro F1", of(|method| method.macro_f1.to_string())));
+        rows.extend(report.verdict().map(|verdict| ("verdict", verdict)));
         if let Some(calibration) = &evaluation.calibration {
             rows.push(("calibration error", format!("{:.3}", calibration.error)));
         }

@@ -1,8 +1,10 @@
-//! [`Neighbours`]: the nearest cells of every cell, by comparing all of them.
+//! [`Neighbours`]: the nearest cells of a cell, by comparing it with all.
 #![allow(
     clippy::inline_always,
     reason = "only what is inlined is compiled for the instructions that the processor has"
 )]
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -19,7 +21,7 @@ const TILE: usize = 128;
 /// Further candidates whose exact distance is looked at: more than rounding can misplace.
 const SPARE: usize = 8;
 
-/// The nearest cells of every cell, itself left out, by Euclidean distance.
+/// The nearest cells of each cell by Euclidean distance; no cell is its own neighbour.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbours {
     n: usize,
@@ -42,12 +44,22 @@ impl Neighbours {
         if k == 0 {
             return Self { n: rows.n, k, nearest: Vec::new() };
         }
-        let firsts: Vec<usize> = (0..rows.n).step_by(QUERIES).collect();
-        let nearest = firsts
-            .into_par_iter()
-            .flat_map_iter(|first| rows.nearest(first..rows.n.min(first + QUERIES), k))
-            .collect();
-        Self { n: rows.n, k, nearest }
+        Self { n: rows.n, k, nearest: rows.all_nearest(0..rows.n, 0..rows.n, k) }
+    }
+
+    /// Finds the `k` nearest of each of the `queries`, `[m, d]`, among `others`, `[n, d]`, exactly;
+    /// all of them if there are fewer.
+    ///
+    /// # Panics
+    /// If `d` does not divide the numbers of values.
+    pub fn among(queries: &[f32], others: &[f32], d: usize, k: usize) -> Self {
+        let (m, n) = (queries.len() / d.max(1), others.len() / d.max(1));
+        let k = k.min(n);
+        if k == 0 {
+            return Self { n: m, k, nearest: Vec::new() };
+        }
+        let both: Vec<f32> = others.iter().chain(queries).copied().collect();
+        Self { n: m, k, nearest: Rows::new(&both, d).all_nearest(n..n + m, 0..n, k) }
     }
 
     /// Neighbours of each cell.
@@ -97,13 +109,26 @@ impl Rows {
         &self.values[cell * self.width..(cell + 1) * self.width]
     }
 
-    /// The `k` nearest of each of these cells, one after the other.
-    fn nearest(&self, queries: std::ops::Range<usize>, k: usize) -> Vec<(f64, usize)> {
+    /// The `k` nearest of each of the `queries` among the `others`, one after the other.
+    fn all_nearest(
+        &self,
+        queries: Range<usize>,
+        others: Range<usize>,
+        k: usize,
+    ) -> Vec<(f64, usize)> {
+        let firsts: Vec<usize> = queries.clone().step_by(QUERIES).collect();
+        let of = |first: usize| {
+            self.nearest(first..queries.end.min(first + QUERIES), others.clone(), k)
+        };
+        firsts.into_par_iter().flat_map_iter(of).collect()
+    }
+
+    fn nearest(&self, queries: Range<usize>, others: Range<usize>, k: usize) -> Vec<(f64, usize)> {
         let mut lists: Vec<Nearest> =
-            queries.clone().map(|_| Nearest::new((k + SPARE).min(self.n - 1))).collect();
+            queries.clone().map(|_| Nearest::new((k + SPARE).min(others.len()))).collect();
         let arch = pulp::Arch::new();
-        for tile in (0..self.n).step_by(TILE) {
-            let tile = tile..self.n.min(tile + TILE);
+        for first in others.clone().step_by(TILE) {
+            let tile = first..others.end.min(first + TILE);
             for (first, lists) in queries.clone().step_by(TOGETHER).zip(lists.chunks_mut(TOGETHER))
             {
                 arch.dispatch(Compare { rows: self, first, lists, tile: tile.clone() });
@@ -135,7 +160,7 @@ struct Compare<'a> {
     rows: &'a Rows,
     first: usize,
     lists: &'a mut [Nearest],
-    tile: std::ops::Range<usize>,
+    tile: Range<usize>,
 }
 
 impl pulp::WithSimd for Compare<'_> {
@@ -240,6 +265,25 @@ mod tests {
                 assert!(found.iter().all(|&(x, other)| (x - distance(other)).abs() < 1e-5));
             }
         }
+    }
+
+    #[test]
+    fn neighbours_among_others_are_the_nearest() {
+        let (rows, d) = (random(400, 21), 21);
+        let (others, queries) = rows.split_at(300 * d);
+        let among = Neighbours::among(queries, others, d, 6);
+        let distance = |a: usize, b: usize| {
+            let of = |cell: usize| rows[cell * d..(cell + 1) * d].iter().map(|&x| f64::from(x));
+            of(a).zip(of(b)).map(|(x, y)| (x - y).powi(2)).sum::<f64>()
+        };
+        assert_eq!((among.k(), among.cells().count()), (6, 100));
+        for (query, found) in (300..).zip(among.cells()) {
+            let mut all: Vec<usize> = (0..300).collect();
+            all.sort_by(|&a, &b| distance(query, a).total_cmp(&distance(query, b)));
+            assert_eq!(found.iter().map(|&(_, other)| other).collect::<Vec<_>>(), all[..6]);
+        }
+        assert_eq!(Neighbours::among(queries, &others[..2 * d], d, 6).k(), 2);
+        assert_eq!(Neighbours::among(queries, &[], d, 6).k(), 0);
     }
 
     #[test]

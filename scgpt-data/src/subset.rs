@@ -1,0 +1,199 @@
+//! [`CellSubset`]: some cells of a source, as a source.
+
+use std::ops::Range;
+
+use crate::{
+    csr::Csr,
+    error::{Error, Result},
+    frame::{Column, Frame},
+    source::{CellSource, Layer, Summary},
+};
+
+/// Rows of the whole source that are read at once, of which the chosen are kept.
+const BLOCK: usize = 4096;
+
+/// Chosen cells of another source, in its order. Memory: the cells asked for, and one block.
+#[allow(missing_debug_implementations, reason = "the source cannot be printed")]
+pub struct CellSubset<'a> {
+    source: &'a mut dyn CellSource,
+    cells: Vec<usize>,
+    summary: Summary,
+}
+
+impl<'a> CellSubset<'a> {
+    /// The `cells` of `source`, which ascend.
+    ///
+    /// # Panics
+    /// If they do not, or there is no such cell.
+    pub fn new(source: &'a mut dyn CellSource, cells: Vec<usize>) -> Self {
+        assert!(cells.is_sorted_by(|a, b| a < b), "cells ascend");
+        let n = source.summary().n_cells;
+        assert!(cells.last().is_none_or(|&last| last < n), "one of {n} cells");
+        let summary = Summary { n_cells: cells.len(), ..source.summary().clone() };
+        Self { source, cells, summary }
+    }
+
+    /// Calls `keep` with each block that has chosen cells, and their places in it.
+    fn blocks(&self, rows: Range<usize>) -> impl Iterator<Item = (Range<usize>, Vec<usize>)> {
+        let chosen = &self.cells[rows];
+        chosen.chunk_by(|a, b| a / BLOCK == b / BLOCK).map(|cells| {
+            let (first, last) = (cells[0], cells[cells.len() - 1]);
+            (first..last + 1, cells.iter().map(|cell| cell - first).collect())
+        })
+    }
+}
+
+impl CellSource for CellSubset<'_> {
+    fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    fn obs(&self) -> Result<Frame> {
+        let all = self.source.obs()?;
+        let columns = all.columns.into_iter().map(|(name, column)| (name, pick(&column, &self.cells)));
+        Ok(Frame {
+            index_name: all.index_name,
+            index: self.cells.iter().map(|&cell| all.index[cell].clone()).collect(),
+            columns: columns.collect(),
+        })
+    }
+
+    fn var(&self, layer: &Layer) -> Result<Frame> {
+        self.source.var(layer)
+    }
+
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
+        let (_, n_genes) = self.summary.shape(layer)?;
+        let blocks: Vec<_> = self.blocks(rows).collect();
+        let (mut indptr, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
+        for (range, places) in blocks {
+            let block = self.source.read(layer, range)?;
+            for place in places {
+                let row = block.row(place);
+                indices.extend_from_slice(row.indices);
+                values.extend_from_slice(row.values);
+                indptr.push(indices.len());
+            }
+        }
+        Csr::new(n_genes, indptr, indices, values)
+            .map_err(|problem| Error::invalid(&self.summary.path, layer.to_string(), problem))
+    }
+
+    fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
+        let blocks: Vec<_> = self.blocks(rows).collect();
+        let (mut values, mut width) = (Vec::new(), 0);
+        for (range, places) in blocks {
+            let (block, columns) = self.source.read_obsm(name, range)?;
+            width = columns;
+            for place in places {
+                values.extend_from_slice(&block[place * columns..(place + 1) * columns]);
+            }
+        }
+        Ok((values, width))
+    }
+}
+
+/// The chosen rows of a column.
+fn pick(column: &Column, rows: &[usize]) -> Column {
+    fn of<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {
+        rows.iter().map(|&row| values[row].clone()).collect()
+    }
+    match column {
+        Column::Text(values) => Column::Text(of(values, rows)),
+        Column::Categorical { codes, categories, ordered } => Column::Categorical {
+            codes: of(codes, rows),
+            categories: categories.clone(),
+            ordered: *ordered,
+        },
+        Column::Float(values) => Column::Float(of(values, rows)),
+        Column::Integer(values) => Column::Integer(of(values, rows)),
+        Column::Boolean(values) => Column::Boolean(of(values, rows)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::MatrixSummary;
+
+    /// Cell `i` expresses gene `i % 7` by `i + 1`.
+    struct Cells {
+        summary: Summary,
+    }
+
+    impl Cells {
+        fn new(n_cells: usize) -> Self {
+            let matrix = MatrixSummary {
+                layer: Layer::X,
+                n_genes: 7,
+                n_stored: n_cells as u64,
+                encoding: "csr",
+                dtype: "float32".into(),
+            };
+            let summary = Summary {
+                path: "cells".into(),
+                format: "test".into(),
+                n_cells,
+                matrices: vec![matrix],
+                elements: vec!["obsm/X_a".into()],
+            };
+            Self { summary }
+        }
+    }
+
+    impl CellSource for Cells {
+        fn summary(&self) -> &Summary {
+            &self.summary
+        }
+
+        fn obs(&self) -> Result<Frame> {
+            let cells = 0..self.summary.n_cells;
+            let codes = cells.clone().map(|cell| u32::try_from(cell % 2).ok()).collect();
+            let categories = vec!["even".into(), "odd".into()];
+            Ok(Frame {
+                index_name: "index".into(),
+                index: cells.map(|cell| format!("c{cell}")).collect(),
+                columns: vec![(
+                    "kind".into(),
+                    Column::Categorical { codes, categories, ordered: false },
+                )],
+            })
+        }
+
+        fn var(&self, _: &Layer) -> Result<Frame> {
+            Ok(Frame::default())
+        }
+
+        fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
+            self.summary.check_rows(layer, &rows)?;
+            assert!(rows.len() <= BLOCK, "blocks are small");
+            let n = rows.len();
+            let genes = rows.clone().map(|cell| u32::try_from(cell % 7).unwrap()).collect();
+            #[allow(clippy::cast_precision_loss, reason = "test data")]
+            let values = rows.map(|cell| cell as f32 + 1.0).collect();
+            Ok(Csr::new(7, (0..=n).collect(), genes, values).unwrap())
+        }
+
+        fn read_obsm(&mut self, _: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
+            #[allow(clippy::cast_precision_loss, reason = "test data")]
+            let values = rows.flat_map(|cell| [cell as f32, 0.5]).collect();
+            Ok((values, 2))
+        }
+    }
+
+    #[test]
+    fn chosen_cells_are_a_source() {
+        let mut all = Cells::new(10_000);
+        let mut subset = CellSubset::new(&mut all, vec![3, 5, 4095, 4096, 9000, 9999]);
+        assert_eq!(subset.summary().n_cells, 6);
+        let read = subset.read(&Layer::X, 1..6).unwrap();
+        assert_eq!(read.values(), [6.0, 4096.0, 4097.0, 9001.0, 10_000.0]);
+        assert_eq!(read.indices()[0], 5);
+        assert_eq!(subset.read_obsm("X_a", 4..5).unwrap(), (vec![9000.0, 0.5], 2));
+        let obs = subset.obs().unwrap();
+        assert_eq!(obs.index, ["c3", "c5", "c4095", "c4096", "c9000", "c9999"]);
+        let kinds: Vec<_> = obs.columns[0].1.labels().into_iter().flatten().collect();
+        assert_eq!(kinds, ["odd", "odd", "odd", "even", "even", "odd"]);
+        assert_eq!(subset.read(&Layer::X, 2..2).unwrap().n_cells(), 0);
+    }
+}

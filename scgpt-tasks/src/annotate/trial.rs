@@ -1,0 +1,195 @@
+//! [`Trial`]: one seed's parts of the cells, network and scores.
+
+use std::path::Path;
+
+use scgpt_data::{CellSource, ShardFolder, SpecialToken};
+use scgpt_model::{Preprocess, ScgptConfig};
+use scgpt_train::{Outcome, RunHistory, RunOptions, Watch, fit};
+use serde_json::json;
+
+use super::{
+    AnnotateConfig, Annotation, Calibration, MethodScores,
+    judge::{Judge, Judged},
+    report::{ClassSize, class_sizes},
+    task::AnnotateTask,
+};
+use crate::{
+    baseline::{ClassBaseline, LabelledCells, class_baselines},
+    embed::Embedder,
+    error::Result,
+    evaluation::{LabelEvaluation, PredictedLabels},
+    holdout::stratified,
+    observe::Observer,
+    training::{StartingNetwork, TrainingCells},
+};
+
+/// What all trials share.
+pub(super) struct Trials<'a> {
+    annotation: &'a Annotation<'a>,
+    shards: &'a ShardFolder,
+    /// The cell of the source that each cell of the shards is.
+    ids: Vec<usize>,
+    watch: &'a dyn Watch,
+    observer: &'a dyn Observer,
+}
+
+/// A trained and judged network.
+pub(super) struct Trial {
+    seed: u64,
+    pub(super) network: ScgptConfig,
+    pub(super) preprocess: Preprocess,
+    pub(super) outcome: Outcome,
+    pub(super) history: RunHistory,
+    pub(super) classes: Vec<ClassSize>,
+    pub(super) calibration: Calibration,
+    pub(super) judged: Option<Judged>,
+    baselines: Vec<ClassBaseline>,
+}
+
+impl Annotation<'_> {
+    /// The network before its first step.
+    pub(super) fn start(&self, seed: u64) -> Result<StartingNetwork> {
+        let n_batches = self.batches.as_ref().map_or(0, |batches| batches.classes.len());
+        let adapt = |network: ScgptConfig| ScgptConfig {
+            n_classes: self.labels.classes.len(),
+            dropout: self.config.network.dropout,
+            dar: n_batches > 0,
+            n_domains: n_batches,
+            ..network
+        };
+        let preprocess = Preprocess { max_length: self.config.max_length, cls_value: 0.0 };
+        match &self.config.model {
+            Some(path) => {
+                let heads = ["cls_decoder.", "grad_reverse_discriminator."];
+                let adapt = |network| Ok(adapt(network));
+                let (start, _) = StartingNetwork::open(path, adapt, &heads, seed, self.device)?;
+                Ok(StartingNetwork { preprocess, ..start })
+            }
+            None => {
+                let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
+                let network = adapt(self.config.network.network(self.vocab.len(), pad));
+                StartingNetwork::new(network, preprocess, seed, self.device)
+            }
+        }
+    }
+}
+
+impl<'a> Trials<'a> {
+    pub(super) fn new(
+        annotation: &'a Annotation<'a>,
+        shards: &'a ShardFolder,
+        watch: &'a dyn Watch,
+        observer: &'a dyn Observer,
+    ) -> Result<Self> {
+        // The shards lack cells without known genes.
+        let id = |cell| Ok(usize::try_from(shards.id(cell)?).unwrap_or(usize::MAX));
+        let ids = (0..shards.n_cells()).map(id).collect::<Result<_>>()?;
+        Ok(Self { annotation, shards, ids, watch, observer })
+    }
+
+    /// Splits the cells, trains, calibrates and judges, all from the seed of that repeat.
+    pub(super) fn trial(
+        &self,
+        source: &mut dyn CellSource,
+        repeat: u64,
+        folder: &Path,
+    ) -> Result<Trial> {
+        let Annotation { config, options, device, labels, batches, vocab, .. } = self.annotation;
+        let seed = config.training.seed.wrapping_add(repeat);
+        let mut config = AnnotateConfig::clone(config);
+        config.training.seed = seed;
+        let StartingNetwork { config: network, preprocess, model } = self.annotation.start(seed)?;
+        let codes: Vec<Option<u32>> = self.ids.iter().map(|&id| labels.codes[id]).collect();
+        let parts = stratified(&codes, &[config.validation_share, config.test_share], seed);
+        let [training, validation, test]: [Vec<usize>; 3] = parts.try_into().unwrap_or_default();
+        let classes: Vec<u32> = codes.iter().map(|code| code.unwrap_or_default()).collect();
+        let sizes = class_sizes(&labels.classes, &classes, [&training, &validation, &test]);
+        let counts: Vec<usize> = sizes.iter().map(|class| class.training).collect();
+        let batch = |id: &usize| batches.as_ref()?.codes[*id];
+        let task = AnnotateTask {
+            cells: TrainingCells {
+                shards: self.shards,
+                network: &network,
+                cls_value: preprocess.cls_value,
+                tie_mode: config.tie_mode,
+                max_length: config.max_length,
+                batch_size: config.batch_size,
+                seed,
+            },
+            config: &config,
+            classes,
+            class_weights: config.class_weights.of(&counts),
+            batches: batches.as_ref().and_then(|_| self.ids.iter().map(batch).collect()),
+            training: training.iter().filter_map(|&cell| u32::try_from(cell).ok()).collect(),
+            validation,
+            names: labels.classes.clone(),
+            predict_batch: options.predict_batch,
+        };
+        let run = RunOptions {
+            folder,
+            settings: json!({
+                "config": config,
+                "network": network,
+                "label": options.label,
+                "classes": labels.classes,
+                "cells": self.shards.manifest().shards,
+            }),
+            resume: options.resume && folder.join("checkpoints").exists(),
+            checkpoint_every: options.checkpoint_every,
+            keep: 1,
+        };
+        let outcome = fit(&task, model, &network, &config.training, &run, device, self.watch)?;
+        let history = RunHistory::read(folder)?;
+        let model = outcome.model.clone();
+        let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
+        let rows = embedder.rows(options.predict_batch);
+        let judge = Judge { task: &task, rows, observer: self.observer };
+        let calibration = judge.calibrate(&training, config.unknown_score)?;
+        let judged = judge.judge(&calibration, &test, &labels.classes)?;
+        let baselines = match options.baselines.filter(|_| !test.is_empty()) {
+            Some(options) => {
+                let of_source = |part: &[usize]| -> Vec<usize> {
+                    part.iter().map(|&cell| self.ids[cell]).collect()
+                };
+                let cells = LabelledCells {
+                    classes: &labels.codes.iter().map(|c| c.unwrap_or_default()).collect::<Vec<_>>(),
+                    n_classes: labels.classes.len(),
+                    training: &of_source(&training),
+                    tuning: &of_source(&task.validation),
+                    test: &of_source(&test),
+                };
+                class_baselines(source, &cells, options, seed, self.observer)?
+            }
+            None => Vec::new(),
+        };
+        Ok(Trial {
+            seed,
+            network,
+            preprocess,
+            outcome,
+            history,
+            classes: sizes,
+            calibration,
+            judged,
+            baselines,
+        })
+    }
+}
+
+impl Trial {
+    /// Scores of the network, then of the baselines, on the same cells.
+    pub(super) fn methods(&self, names: &[String]) -> Vec<MethodScores> {
+        let Some(judged) = &self.judged else { return Vec::new() };
+        let baseline = |baseline: &ClassBaseline| {
+            let of = PredictedLabels {
+                names,
+                truth: &judged.truth,
+                predicted: &baseline.classes,
+                ..PredictedLabels::default()
+            };
+            MethodScores::new(&baseline.name, &LabelEvaluation::new(&of, self.seed))
+        };
+        let network = MethodScores::new("scGPT", &judged.evaluation);
+        std::iter::once(network).chain(self.baselines.iter().map(baseline)).collect()
+    }
+}

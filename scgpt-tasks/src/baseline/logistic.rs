@@ -1,0 +1,76 @@
+//! Logistic regression on sparse cells.
+
+use linfa::{
+    Dataset,
+    prelude::{Fit as _, Predict as _},
+};
+use linfa_logistic::{MultiFittedLogisticRegression, MultiLogisticRegression};
+use ndarray::{Array1, Array2};
+
+use crate::{
+    error::{Error, Result},
+    pca::SparseCell,
+};
+
+/// Most iterations of the optimiser.
+const ITERATIONS: u64 = 100;
+/// Gradient at which it stops.
+const TOLERANCE: f64 = 1e-3;
+/// Strengths of the regularisation that are tried: the reciprocal of `C`.
+const STRENGTHS: [f64; 4] = [0.1, 1.0, 10.0, 100.0];
+
+/// Multinomial logistic regression with an L2 penalty, by limited-memory BFGS.
+pub(super) struct LogisticRegression {
+    model: MultiFittedLogisticRegression<f64, usize>,
+    n_genes: usize,
+}
+
+impl LogisticRegression {
+    /// Fits the penalty strength that is most often right on `tuning`; the first of equals.
+    pub(super) fn fit(
+        training: (&[SparseCell], &[u32]),
+        tuning: (&[SparseCell], &[u32]),
+        n_genes: usize,
+    ) -> Result<Self> {
+        let targets: Array1<usize> = training.1.iter().map(|&class| class as usize).collect();
+        let dataset = Dataset::new(dense(training.0, n_genes), targets);
+        let mut best: Option<(usize, Self)> = None;
+        for strength in STRENGTHS {
+            let model = MultiLogisticRegression::default()
+                .alpha(strength)
+                .max_iterations(ITERATIONS)
+                .gradient_tolerance(TOLERANCE)
+                .fit(&dataset)
+                .map_err(|error| Error::Option(format!("logistic regression failed: {error}")))?;
+            let fitted = Self { model, n_genes };
+            let right = fitted
+                .predict(tuning.0)
+                .iter()
+                .zip(tuning.1)
+                .filter(|(said, truth)| said == truth)
+                .count();
+            if best.as_ref().is_none_or(|(most, _)| right > *most) {
+                best = Some((right, fitted));
+            }
+        }
+        let Some((_, fitted)) = best else { unreachable!("there are strengths to try") };
+        Ok(fitted)
+    }
+
+    /// The likeliest class of each cell.
+    pub(super) fn predict(&self, cells: &[SparseCell]) -> Vec<u32> {
+        let classes = self.model.predict(&dense(cells, self.n_genes));
+        classes.iter().map(|&class| u32::try_from(class).unwrap_or(u32::MAX)).collect()
+    }
+}
+
+/// `[n, d]`.
+fn dense(cells: &[SparseCell], n_genes: usize) -> Array2<f64> {
+    let mut rows = Array2::zeros((cells.len(), n_genes));
+    for (cell, (genes, values)) in cells.iter().enumerate() {
+        for (&gene, &value) in genes.iter().zip(values) {
+            rows[[cell, gene as usize]] = f64::from(value);
+        }
+    }
+    rows
+}
