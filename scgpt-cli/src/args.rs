@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    annotate, completions, convert, demo, embed, generate, inspect, man, pretrain, simulate,
+    annotate, completions, convert, demo, embed, evaluate, generate, inspect, man, map, pretrain,
+    simulate,
 };
 
 /// Answers from single-cell data and an scGPT checkpoint.
@@ -43,6 +44,10 @@ pub(crate) enum Command {
     Embed(embed::EmbedArgs),
     /// Annotate cell types: learn from labelled cells, tell the types of others
     Annotate(annotate::AnnotateArgs),
+    /// Map cells to a labelled reference: each cell takes the label of its neighbours
+    Map(map::MapArgs),
+    /// Judge results whose truth is known, ours or another tool's
+    Evaluate(evaluate::EvaluateArgs),
     /// Say what is in a file, and which of its genes a model knows
     Inspect(inspect::InspectArgs),
     /// Convert a checkpoint to a safetensors directory or file

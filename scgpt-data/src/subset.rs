@@ -50,7 +50,8 @@ impl CellSource for CellSubset<'_> {
 
     fn obs(&self) -> Result<Frame> {
         let all = self.source.obs()?;
-        let columns = all.columns.into_iter().map(|(name, column)| (name, pick(&column, &self.cells)));
+        let columns =
+            all.columns.into_iter().map(|(name, column)| (name, pick(&column, &self.cells)));
         Ok(Frame {
             index_name: all.index_name,
             index: self.cells.iter().map(|&cell| all.index[cell].clone()).collect(),

@@ -22,6 +22,7 @@ use scgpt_data::{CellSource, GeneVocab, Layer, ShardFolder, ShardOptions, write_
 use scgpt_model::{ModelDir, write_model_dir};
 use scgpt_train::Watch;
 
+use self::trial::{Trial, Trials};
 pub use self::{
     artefact::{Artefact, ArtefactRecord},
     calibration::{Calibration, Judgement, Limits, UnknownScore},
@@ -29,7 +30,6 @@ pub use self::{
     predict::{Annotated, AnnotatedCell, PredictOptions},
     report::{AnnotateData, AnnotateReport, ClassSize, MethodScores},
 };
-use self::trial::{Trial, Trials};
 use crate::{
     baseline::BaselineOptions,
     error::{Error, Result},
@@ -127,7 +127,8 @@ impl<'a> Annotation<'a> {
             None => GeneVocab::from_genes([&var], options.gene_column)?,
         };
         vocab.align(&var, options.gene_column)?;
-        let annotation = Self { config, options, device, vocab, labels, unlabelled, dropped, batches };
+        let annotation =
+            Self { config, options, device, vocab, labels, unlabelled, dropped, batches };
         let network = annotation.start(config.training.seed)?.config;
         config.objectives.check(&network)?;
         config.training.validate(&network)?;

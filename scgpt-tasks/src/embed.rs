@@ -136,6 +136,11 @@ impl Embedder {
         &self.vocab
     }
 
+    /// SHA-256 of the weights file, hexadecimal; none for a model from memory.
+    pub fn hash(&self) -> Option<&str> {
+        self.sha256.as_deref()
+    }
+
     /// The configuration of the network.
     pub fn config(&self) -> &ScgptConfig {
         &self.config

@@ -20,6 +20,7 @@ mod evaluation;
 mod generate;
 mod holdout;
 mod labels;
+mod mapping;
 mod metrics;
 mod neighbours;
 mod observe;
@@ -38,9 +39,7 @@ pub use crate::{
         Annotation, Artefact, ArtefactRecord, Calibration, ClassSize, ClassWeights, Judgement,
         Limits, MethodScores, PredictOptions, Recipe, UnknownScore,
     },
-    baseline::{
-        Baseline, BaselineOptions, ClassBaseline, LabelledCells, class_baselines, hvg_pca,
-    },
+    baseline::{Baseline, BaselineOptions, ClassBaseline, LabelledCells, class_baselines, hvg_pca},
     cluster::{ClusterOptions, ClusterScores, Graph, cluster_scores, leiden},
     embed::{
         EmbedOptions, EmbedReport, Embedder, Embedding, ModelReport, Timings, TokenCounts,
@@ -53,6 +52,10 @@ pub use crate::{
     },
     holdout::stratified,
     labels::Labels,
+    mapping::{
+        Ballot, Found, IndexLabels, IndexManifest, MadeBy, MapOptions, MappedCells, MappedLabels,
+        ReferenceCells, ReferenceIndex, Search, Voting, confidence, majority, proportional,
+    },
     metrics::{
         ClassScore, ClassScores, Coverage, Interval, ReliabilityBin, adjusted_rand_index,
         area_under_roc, expected_calibration_error, label_codes, normalised_mutual_information,
@@ -67,6 +70,7 @@ pub use crate::{
     report::{Bar, Group, HeatMap, Page, Scale, Series},
     separation::Separation,
     simulate::{SimulateOptions, Simulation},
+    stream::unit_rows,
     training::NetworkConfig,
 };
 

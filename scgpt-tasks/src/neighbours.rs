@@ -117,9 +117,8 @@ impl Rows {
         k: usize,
     ) -> Vec<(f64, usize)> {
         let firsts: Vec<usize> = queries.clone().step_by(QUERIES).collect();
-        let of = |first: usize| {
-            self.nearest(first..queries.end.min(first + QUERIES), others.clone(), k)
-        };
+        let of =
+            |first: usize| self.nearest(first..queries.end.min(first + QUERIES), others.clone(), k);
         firsts.into_par_iter().flat_map_iter(of).collect()
     }
 

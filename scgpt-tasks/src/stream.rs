@@ -165,8 +165,8 @@ fn window(
     Ok(Window { first, cells, reading, tokenising: begin.elapsed().as_secs_f64() - reading })
 }
 
-/// Rows `[n, d]` scaled to length 1.
-pub(crate) fn unit_rows(rows: &[f32], d: usize) -> Vec<f32> {
+/// Rows `[n, d]` scaled to length 1; rows of zeros stay as they are.
+pub fn unit_rows(rows: &[f32], d: usize) -> Vec<f32> {
     let mut unit = Vec::with_capacity(rows.len());
     for row in rows.chunks_exact(d) {
         let squares: f64 = row.iter().map(|&x| f64::from(x).powi(2)).sum();

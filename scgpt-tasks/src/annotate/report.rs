@@ -100,7 +100,7 @@ impl MethodScores {
             method.repeats.extend(other.repeats);
             let of = |score: usize| {
                 let scores: Vec<f64> = method.repeats.iter().map(|scores| scores[score]).collect();
-                Interval::of_repetitions(&scores)
+                Interval::of_repetitions(&scores).within(0.0, 1.0)
             };
             (method.accuracy, method.macro_f1) = (of(0), of(1));
         }

@@ -152,7 +152,11 @@ impl<'a> Trials<'a> {
                     part.iter().map(|&cell| self.ids[cell]).collect()
                 };
                 let cells = LabelledCells {
-                    classes: &labels.codes.iter().map(|c| c.unwrap_or_default()).collect::<Vec<_>>(),
+                    classes: &labels
+                        .codes
+                        .iter()
+                        .map(|c| c.unwrap_or_default())
+                        .collect::<Vec<_>>(),
                     n_classes: labels.classes.len(),
                     training: &of_source(&training),
                     tuning: &of_source(&task.validation),

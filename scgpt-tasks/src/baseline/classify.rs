@@ -3,7 +3,9 @@
 use scgpt_data::{CellSource, CellSubset};
 use serde::{Deserialize, Serialize};
 
-use super::{BaselineOptions, logistic::LogisticRegression, variable_expression::VariableExpression};
+use super::{
+    BaselineOptions, logistic::LogisticRegression, variable_expression::VariableExpression,
+};
 use crate::{
     error::Result,
     neighbours::Neighbours,
@@ -61,9 +63,8 @@ pub fn class_baselines(
 ) -> Result<Vec<ClassBaseline>> {
     let chosen = subsample(cells.training.len(), TRAINING, seed);
     let training: Vec<usize> = chosen.into_iter().map(|place| cells.training[place]).collect();
-    let truth = |part: &[usize]| -> Vec<u32> {
-        part.iter().map(|&cell| cells.classes[cell]).collect()
-    };
+    let truth =
+        |part: &[usize]| -> Vec<u32> { part.iter().map(|&cell| cells.classes[cell]).collect() };
     let mut subset = CellSubset::new(&mut *source, training.clone());
     let expression = VariableExpression::choose(&mut subset, options, observer)?;
     let mut read = |part: &[usize]| -> Result<Vec<SparseCell>> {
@@ -73,11 +74,8 @@ pub fn class_baselines(
         expression.each(&mut subset, "reading cells for baselines", observer, keep)?;
         Ok(read)
     };
-    let learned = Learned {
-        n_classes: cells.n_classes,
-        cells: read(&training)?,
-        classes: truth(&training),
-    };
+    let learned =
+        Learned { n_classes: cells.n_classes, cells: read(&training)?, classes: truth(&training) };
     let (tuning, test) = (read(cells.tuning)?, read(cells.test)?);
     observer.begin("fitting baselines", 0);
     let positions = Positions::new(&learned.cells, &test, expression.genes().len(), options);
@@ -159,7 +157,8 @@ impl Positions {
         let nearest = |row: &[f32]| {
             let mut best = (f64::INFINITY, 0);
             for (class, (sum, &n)) in (0..).zip(sums.chunks_exact(d).zip(&counts)) {
-                let squares = sum.iter().zip(row).map(|(s, &x)| (s / n as f64 - f64::from(x)).powi(2));
+                let squares =
+                    sum.iter().zip(row).map(|(s, &x)| (s / n as f64 - f64::from(x)).powi(2));
                 let distance: f64 = squares.sum();
                 if distance < best.0 {
                     best = (distance, class);

@@ -43,6 +43,13 @@ impl Interval {
         Self { mean, low: mean - half, high: mean + half }
     }
 
+    /// The part of it between two bounds, for scores that cannot lie beyond.
+    #[must_use]
+    pub fn within(self, least: f64, most: f64) -> Self {
+        let Self { mean, low, high } = self;
+        Self { mean, low: low.max(least), high: high.min(most) }
+    }
+
     /// Of a score of `n` cells, by the percentiles of 1000 samples with replacement; `score` is
     /// given the cells of a sample. The samples are functions of the seed.
     pub fn of_cells(n: usize, seed: u64, score: impl Fn(&[usize]) -> f64 + Sync) -> Self {

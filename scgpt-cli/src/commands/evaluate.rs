@@ -1,0 +1,27 @@
+//! `scgpt evaluate`: one file per kind of result.
+
+mod labels;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::output::Printer;
+
+/// Judge results whose truth is known, ours or another tool's
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArgs {
+    #[command(subcommand)]
+    command: EvaluateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum EvaluateCommand {
+    /// Predicted labels against true ones
+    Labels(labels::LabelsArgs),
+}
+
+pub(crate) fn run(args: EvaluateArgs, printer: Printer) -> Result<()> {
+    match args.command {
+        EvaluateCommand::Labels(args) => labels::run(&args, printer),
+    }
+}

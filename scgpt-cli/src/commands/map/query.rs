@@ -1,0 +1,243 @@
+//! `scgpt map query`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use burn::prelude::Device;
+use clap::{Args, ValueEnum};
+use scgpt_data::{Additions, Column, RowSpool, Source, check_output};
+use scgpt_tasks::{IndexManifest, MadeBy, MapOptions, MappedCells, ReferenceIndex, Voting};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Embedded, Reading, by_model, from_obsm};
+use crate::{
+    cells_output::CellsOutput,
+    config::{EFFECTIVE, write_effective},
+    device::ComputeArgs,
+    matrix::MatrixArgs,
+    output::{Printer, beside, check_cells_output},
+    progress::Bar,
+};
+
+/// Find the labels of cells by their neighbours in an index
+///
+/// The output is a copy of the file with, for each label column of the index, scgpt_map_COLUMN and
+/// scgpt_map_COLUMN_confidence in obs, scgpt_map_unknown (whether a cell is farther from the
+/// reference than its own cells are from each other), and the embedding in obsm/X_scGPT.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(after_help = "Example:\n  \
+    scgpt map query query.h5ad --index atlas/ -o mapped.h5ad -k 10")]
+pub(crate) struct QueryArgs {
+    /// File or folder of cells
+    #[serde(skip)]
+    input: PathBuf,
+    /// Folder of the index
+    #[arg(long, value_name = "DIR", env = "SCGPT_INDEX")]
+    index: PathBuf,
+    /// Model directory [default: where it was when the index was made]
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: Option<PathBuf>,
+    /// File to write: .h5ad, or .zarr for a folder
+    #[arg(long, short, value_name = "FILE")]
+    #[serde(skip)]
+    output: PathBuf,
+    /// Neighbours that vote
+    #[arg(short, value_name = "N", default_value_t = 10, env = "SCGPT_K")]
+    k: usize,
+    /// How votes are counted
+    #[arg(long, value_enum, default_value_t = Votes::Majority, env = "SCGPT_VOTING")]
+    voting: Votes,
+    /// Share of cells as near as the reference's own that shall not be called unknown
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, env = "SCGPT_KNOWN_SHARE")]
+    known_share: f64,
+    /// Write distances and numbers of the neighbours, too: obsm/scgpt_map_distances, _neighbours
+    #[arg(long)]
+    neighbours: bool,
+    /// Cells computed at once; affects speed and memory only
+    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
+    batch_size: usize,
+    #[command(flatten)]
+    #[serde(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    matrix: MatrixArgs,
+    /// Overwrite the output
+    #[arg(long)]
+    #[serde(skip)]
+    force: bool,
+}
+
+/// [`Voting`] by name.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Votes {
+    /// Each neighbour has one vote
+    Majority,
+    /// Votes for labels that are rare in the reference count more
+    Proportional,
+}
+
+pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
+    check_cells_output(&args.output, args.force)?;
+    check_output(&beside(&args.output, EFFECTIVE), args.force)?;
+    let index = ReferenceIndex::open(&args.index)?;
+    if args.k == 0 || args.k > index.manifest().n_cells {
+        bail!(
+            "-k is {}, expected 1 up to the {} cells of the index",
+            args.k,
+            index.manifest().n_cells
+        );
+    }
+    let device = args.compute.open()?;
+    let mut source = Source::open(&args.input)?;
+    let temporary = args.output.parent().map(|folder| Path::new(".").join(folder));
+    let layer = args.matrix.layer();
+    let reading = Reading {
+        layer: &layer,
+        gene_column: args.matrix.gene_column.as_deref(),
+        batch_size: args.batch_size,
+        temporary: temporary.as_deref(),
+    };
+    let options = MapOptions {
+        k: args.k,
+        voting: match args.voting {
+            Votes::Majority => Voting::Majority,
+            Votes::Proportional => Voting::Proportional,
+        },
+        known_share: args.known_share,
+    };
+    let bar = Bar::new(printer);
+    let model = args.model.as_deref();
+    let mapped = as_index(index.manifest(), model, &mut source, &reading, &device, &bar)
+        .and_then(|embedded| Ok((index.map(&embedded.rows, &options, &bar)?, embedded.rows)));
+    bar.finish();
+    let (mapped, rows) = mapped?;
+    let record = record(args, &index, &mapped);
+    let summary = summary(args, &mapped);
+    let place =
+        CellsOutput { input: &args.input, output: &args.output, layer: &layer, force: args.force };
+    let additions = additions(args, mapped, rows, record.clone())?;
+    place.write(&mut source, &additions, &bar, printer)?;
+    write_effective(&args.output, "map query", args)?;
+    printer.result(&record, &summary)
+}
+
+/// Embeds cells as those of an index were.
+pub(super) fn as_index(
+    index: &IndexManifest,
+    model: Option<&Path>,
+    source: &mut Source,
+    reading: &Reading<'_>,
+    device: &Device,
+    bar: &Bar,
+) -> Result<Embedded> {
+    match &index.made_by {
+        MadeBy::Obsm(name) => from_obsm(source, name, reading.temporary),
+        MadeBy::Model { path, sha256, max_length, tie_mode, seed } => {
+            let folder = model.unwrap_or(path);
+            if model.is_none() && !folder.is_dir() {
+                bail!(
+                    "the model of the index is not at `{}` any more: name its folder with --model",
+                    path.display()
+                );
+            }
+            let found = scgpt_model::ModelDir::open(folder)?.hash()?;
+            if found != *sha256 {
+                bail!(
+                    "`{}` is not the model of the index: its weights have SHA-256 {}…, those of the index {}…",
+                    folder.display(),
+                    &found[..12],
+                    &sha256[..sha256.len().min(12)]
+                );
+            }
+            let choices = (Some(*max_length), *tie_mode, *seed);
+            by_model(source, folder, choices, reading, device, bar)
+        }
+    }
+}
+
+fn additions(
+    args: &QueryArgs,
+    mapped: MappedCells,
+    rows: RowSpool,
+    record: Value,
+) -> Result<Additions> {
+    let mut obs = Vec::new();
+    for labels in mapped.labels {
+        let name = format!("scgpt_map_{}", labels.column);
+        let categories = labels.names;
+        let codes = labels.codes;
+        obs.push((name.clone(), Column::Categorical { codes, categories, ordered: false }));
+        let confidence = labels.confidence.iter().map(|&share| Some(f64::from(share)));
+        obs.push((format!("{name}_confidence"), Column::Float(confidence.collect())));
+    }
+    let unknown = mapped.is_unknown.iter().map(|&is_unknown| Some(is_unknown));
+    obs.push(("scgpt_map_unknown".into(), Column::Boolean(unknown.collect())));
+    let distance = mapped.strangeness.iter().map(|&distance| Some(f64::from(distance)));
+    obs.push(("scgpt_map_distance".into(), Column::Float(distance.collect())));
+    let mut obsm = vec![("X_scGPT".to_owned(), rows)];
+    if args.neighbours {
+        let mut distances = RowSpool::new(args.k)?;
+        let mut numbers = RowSpool::new(args.k)?;
+        for found in &mapped.neighbours {
+            #[allow(clippy::cast_possible_truncation, reason = "distances up to 2")]
+            let row: Vec<f32> = found.iter().map(|one| one.distance as f32).collect();
+            distances.push(&row)?;
+            #[allow(clippy::cast_precision_loss, reason = "numbers of cells, for people")]
+            let row: Vec<f32> = found.iter().map(|one| one.cell as f32).collect();
+            numbers.push(&row)?;
+        }
+        obsm.push(("scgpt_map_distances".into(), distances));
+        obsm.push(("scgpt_map_neighbours".into(), numbers));
+    }
+    Ok(Additions { obsm, obs, uns: vec![("scgpt_map".into(), record)] })
+}
+
+/// What `uns["scgpt_map"]` and `--json` say.
+fn record(args: &QueryArgs, index: &ReferenceIndex, mapped: &MappedCells) -> Value {
+    let manifest = index.manifest();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "index": args.index.display().to_string(),
+        "reference_cells": manifest.n_cells,
+        "search": manifest.search,
+        "made_by": manifest.made_by,
+        "k": args.k,
+        "cells": mapped.is_unknown.len(),
+        "unknown": mapped.is_unknown.iter().filter(|&&is_unknown| is_unknown).count(),
+        "output": args.output.display().to_string(),
+    })
+}
+
+fn summary(args: &QueryArgs, mapped: &MappedCells) -> Vec<(&'static str, String)> {
+    let n = mapped.is_unknown.len();
+    let unknown = mapped.is_unknown.iter().filter(|&&is_unknown| is_unknown).count();
+    let mut rows = vec![("cells", n.to_string())];
+    for labels in &mapped.labels {
+        let mut counts: Vec<(usize, &str)> =
+            labels.names.iter().map(|name| (0, name.as_str())).collect();
+        for code in labels.codes.iter().flatten() {
+            counts[*code as usize].0 += 1;
+        }
+        counts.sort_by_key(|&(cells, _)| std::cmp::Reverse(cells));
+        let lines = counts.iter().filter(|(cells, _)| *cells > 0).take(10);
+        let mut text = format!(
+            "{}, confidence {:.2} on average",
+            labels.column,
+            labels.confidence.iter().map(|&x| f64::from(x)).sum::<f64>() / n.max(1) as f64
+        );
+        for (cells, name) in lines {
+            text += &format!("\n{name}: {cells}");
+        }
+        rows.push(("labels", text));
+    }
+    rows.push((
+        "unknown",
+        format!("{:.1} % of the cells", 100.0 * unknown as f64 / n.max(1) as f64),
+    ));
+    rows.push(("output", args.output.display().to_string()));
+    rows
+}

@@ -1,0 +1,422 @@
+//! [`ReferenceIndex`]: labelled cells to find neighbours among.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{BufWriter, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+};
+
+use scgpt_data::RowSpool;
+
+use super::{
+    Found,
+    graph::Graph,
+    manifest::{IndexLabels, IndexManifest, MadeBy, Search, invalid},
+    mapped::MappedFile,
+};
+use crate::{
+    error::{Error, Result},
+    labels::Labels,
+    neighbours::Neighbours,
+    observe::Observer,
+    projection::subsample,
+};
+
+/// Reference cells compared with at once.
+const BLOCK: usize = 32_768;
+/// Rows of a spool that are read at a time.
+const ROWS: usize = 16_384;
+/// Reference cells whose neighbours tell how near known cells are.
+const SAMPLE: usize = 1000;
+/// Neighbours of which the mean distance is the strangeness of a cell.
+pub(super) const STRANGENESS_NEIGHBOURS: usize = 10;
+/// The code of a cell without label.
+const MISSING: u32 = u32::MAX;
+/// The files beside the manifest.
+const LABELS: &str = "labels.u32";
+const VECTORS: &str = "vectors.f32";
+
+/// Reference cells on their way into an index.
+#[derive(Debug)]
+pub struct ReferenceCells<'a> {
+    /// Embeddings of unit length, `[n, d]`.
+    pub rows: &'a RowSpool,
+    /// Columns of `obs`, by name.
+    pub labels: &'a [(String, Labels)],
+    /// Where the cells came from.
+    pub source: String,
+    /// What made the embeddings.
+    pub made_by: MadeBy,
+}
+
+/// An index on disk, opened as memory: it takes milliseconds, whatever its size.
+///
+/// Memory of 33 million cells: an exact index of width 512 has 2 kB a cell (68 GB), an approximate
+/// one 0.7 kB (24 GB). To stay below 1 GB, 30 bytes are left for each: reduce the embeddings to 24
+/// principal components (`obsm`), one byte each, and 2 bytes for the label's code: 33 · 10⁶ · 26 =
+/// 0.86 GB. There is no room for a graph then, so that every query is compared with all: 33 · 10⁶ ·
+/// 24 = 0.8 · 10⁹ products, some 30 ms on one core.
+#[derive(Debug)]
+pub struct ReferenceIndex {
+    folder: PathBuf,
+    manifest: IndexManifest,
+    /// `[n, columns]`, little-endian.
+    labels: MappedFile,
+    vectors: Vectors,
+}
+
+#[derive(Debug)]
+enum Vectors {
+    /// `[n, d]`, little-endian.
+    Flat(MappedFile),
+    Graph(Graph),
+}
+
+impl ReferenceIndex {
+    /// Opens an index.
+    ///
+    /// # Errors
+    /// If a file is missing, cut short, of another version or of another index.
+    pub fn open(folder: &Path) -> Result<Self> {
+        Self::with(folder, IndexManifest::read(folder)?)
+    }
+
+    fn with(folder: &Path, manifest: IndexManifest) -> Result<Self> {
+        let n_labels = (manifest.n_cells * manifest.labels.len() * size_of::<u32>()) as u64;
+        let labels = MappedFile::open(&folder.join(LABELS), n_labels)?;
+        let path = folder.join(&manifest.vectors);
+        let vectors = match manifest.search {
+            Search::Exact => Vectors::Flat(MappedFile::open(&path, manifest.vector_bytes)?),
+            Search::Approximate => {
+                // A graph that was cut short is not always noticed by whoever reads it.
+                MappedFile::open(&path, manifest.vector_bytes)?;
+                Vectors::Graph(Graph::view(&path, manifest.width, manifest.n_cells)?)
+            }
+        };
+        Ok(Self { folder: folder.into(), manifest, labels, vectors })
+    }
+
+    /// Makes an index of the `cells`, whole or not at all.
+    ///
+    /// # Errors
+    /// If the folder exists and is not to be replaced, there are no cells, an embedding is not
+    /// finite, or a file cannot be written; [`Error::Cancelled`] if the observer says so.
+    pub fn create(
+        folder: &Path,
+        cells: &ReferenceCells<'_>,
+        search: Search,
+        overwrite: bool,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        if folder.exists() && !(overwrite && folder.join("index.json").exists()) {
+            let problem = if folder.join("index.json").exists() {
+                "it exists; pass --append to add to it, --force to replace it, or choose another output"
+            } else {
+                "it exists and is no index, so it is not replaced; choose another output"
+            };
+            return Err(invalid(folder, problem.into()));
+        }
+        let mut name = folder.file_name().unwrap_or_default().to_owned();
+        name.push(".partial");
+        let partial = folder.with_file_name(name);
+        let failed = |error: std::io::Error| invalid(folder, error.to_string());
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(failed)?;
+        }
+        fs::create_dir_all(&partial).map_err(failed)?;
+        let mut manifest =
+            IndexManifest::new(cells.rows.n_columns(), search, cells.made_by.clone());
+        manifest.labels = cells
+            .labels
+            .iter()
+            .map(|(column, _)| IndexLabels {
+                column: column.clone(),
+                names: Vec::new(),
+                counts: Vec::new(),
+            })
+            .collect();
+        let filled = extend(&partial, manifest, cells, observer).and_then(|()| {
+            if folder.exists() {
+                fs::remove_dir_all(folder).map_err(failed)?;
+            }
+            fs::rename(&partial, folder).map_err(failed)
+        });
+        filled.inspect_err(|_| drop(fs::remove_dir_all(&partial)))?;
+        Self::open(folder)
+    }
+
+    /// Adds cells to an index. Interrupted or killed, it leaves the index as it was.
+    ///
+    /// # Errors
+    /// If the cells were embedded otherwise or have other label columns, and as
+    /// [`create`](Self::create).
+    pub fn append(
+        folder: &Path,
+        cells: &ReferenceCells<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let old = Self::open(folder)?.manifest;
+        old.check_made_by(&cells.made_by, folder)?;
+        let [there, new]: [Vec<&str>; 2] = [
+            old.labels.iter().map(|labels| labels.column.as_str()).collect(),
+            cells.labels.iter().map(|(column, _)| column.as_str()).collect(),
+        ];
+        if there != new {
+            return Err(invalid(
+                folder,
+                format!(
+                    "it has the label columns {}, so cells with {} cannot be added; name the same columns in --labels",
+                    there.join(", "),
+                    new.join(", ")
+                ),
+            ));
+        }
+        let former = old.vectors.clone();
+        extend(folder, old, cells, observer)?;
+        let index = Self::open(folder)?;
+        if index.manifest.vectors != former {
+            drop(fs::remove_file(folder.join(former)));
+        }
+        Ok(index)
+    }
+
+    /// What it says about itself.
+    pub fn manifest(&self) -> &IndexManifest {
+        &self.manifest
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Bytes of its files, as far as they count.
+    pub fn n_bytes(&self) -> u64 {
+        self.manifest.vector_bytes + self.labels.bytes().len() as u64
+    }
+
+    /// The label of a cell in a column; none if it has none.
+    ///
+    /// # Panics
+    /// If there is no such cell or column.
+    pub fn label(&self, cell: usize, column: usize) -> Option<u32> {
+        let place = cell * self.manifest.labels.len() + column;
+        let codes = self.labels.bytes().as_chunks::<4>().0;
+        Some(u32::from_le_bytes(codes[place])).filter(|&code| code != MISSING)
+    }
+
+    /// The `k` nearest reference cells of each query, `[m, width]` of unit length, nearest first; of
+    /// equally near ones those that were added first.
+    ///
+    /// # Errors
+    /// If `k` is 0 or larger than the index, the width differs, or a query is not finite.
+    pub fn search(&self, queries: &[f32], k: usize) -> Result<Vec<Vec<Found>>> {
+        let IndexManifest { width, n_cells, .. } = self.manifest;
+        if k == 0 || k > n_cells {
+            return Err(Error::Option(format!(
+                "{k} neighbours were asked for, expected 1 up to the {n_cells} cells of `{}`",
+                self.folder.display()
+            )));
+        }
+        check_rows(queries, width, 0)?;
+        let Vectors::Flat(vectors) = &self.vectors else {
+            let Vectors::Graph(graph) = &self.vectors else { return Ok(Vec::new()) };
+            return graph.search(queries, k);
+        };
+        let mut found = vec![Vec::new(); queries.len() / width];
+        let numbers = vectors.bytes().as_chunks::<4>().0;
+        let mut block = Vec::new();
+        for first in (0..n_cells).step_by(BLOCK) {
+            let end = n_cells.min(first + BLOCK);
+            block.clear();
+            block
+                .extend(numbers[first * width..end * width].iter().map(|x| f32::from_le_bytes(*x)));
+            let nearest = Neighbours::among(queries, &block, width, k);
+            for (found, nearest) in found.iter_mut().zip(nearest.cells()) {
+                let nearest = nearest.iter();
+                found.extend(
+                    nearest.map(|&(distance, cell)| Found { cell: first + cell, distance }),
+                );
+                found.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+                found.truncate(k);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Mean distances to the neighbours of a sample of the cells, ascending.
+    fn sampled_strangeness(&self) -> Result<Vec<f32>> {
+        let n_cells = self.manifest.n_cells;
+        let k = (STRANGENESS_NEIGHBOURS + 1).min(n_cells);
+        let sample = subsample(n_cells, SAMPLE, 0);
+        let queries = self.rows(&sample)?;
+        let mut distances = Vec::with_capacity(sample.len());
+        for (cell, found) in sample.iter().zip(self.search(&queries, k)?) {
+            let others: Vec<Found> = found.into_iter().filter(|one| one.cell != *cell).collect();
+            distances.push(strangeness(&others));
+        }
+        distances.sort_by(f32::total_cmp);
+        Ok(distances)
+    }
+
+    /// Embeddings of some reference cells, as the index holds them.
+    fn rows(&self, cells: &[usize]) -> Result<Vec<f32>> {
+        let width = self.manifest.width;
+        match &self.vectors {
+            Vectors::Flat(vectors) => {
+                let numbers = vectors.bytes().as_chunks::<4>().0;
+                let row = |&cell: &usize| &numbers[cell * width..(cell + 1) * width];
+                Ok(cells.iter().flat_map(row).map(|x| f32::from_le_bytes(*x)).collect())
+            }
+            Vectors::Graph(graph) => graph.rows(cells),
+        }
+    }
+
+    /// How far known cells are from their neighbours: the mean distance below which a share `known`
+    /// of the reference cells lies.
+    pub fn known_distance(&self, known: f64) -> f64 {
+        let sample = &self.manifest.strangeness;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
+        let rank = ((sample.len() + 1) as f64 * known).ceil() as usize;
+        sample.get(rank.max(1) - 1).map_or(f64::INFINITY, |&distance| f64::from(distance))
+    }
+}
+
+/// Mean distance to the nearest cells, as far as there are any.
+#[allow(clippy::cast_possible_truncation, reason = "stored as f32")]
+pub(super) fn strangeness(found: &[Found]) -> f32 {
+    let n = found.len().min(STRANGENESS_NEIGHBOURS);
+    (found[..n].iter().map(|one| one.distance).sum::<f64>() / n.max(1) as f64) as f32
+}
+
+/// Adds `cells` to the files of an index, the manifest last.
+fn extend(
+    folder: &Path,
+    mut manifest: IndexManifest,
+    cells: &ReferenceCells<'_>,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let n = cells.rows.n_rows();
+    if n == 0 {
+        return Err(Error::Option("there are no cells to index".into()));
+    }
+    write_labels(folder, &mut manifest, cells)?;
+    observer.begin("indexing", n);
+    let first = manifest.n_cells;
+    manifest.n_cells += n;
+    manifest.sources.push((cells.source.clone(), n));
+    match manifest.search {
+        Search::Exact => {
+            manifest.vectors = VECTORS.into();
+            let path = folder.join(VECTORS);
+            let mut file = writer(&path, manifest.vector_bytes)?;
+            each_block(cells, observer, |_, rows| {
+                let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
+                observer.advance(rows.len() / manifest.width);
+                file.write_all(&bytes).map_err(|error| invalid(&path, error.to_string()))
+            })?;
+            finish(file, &path)?;
+            manifest.vector_bytes = (manifest.n_cells * manifest.width * size_of::<f32>()) as u64;
+        }
+        Search::Approximate => {
+            let graph = match first {
+                0 => Graph::new(manifest.width)?,
+                n => Graph::load(&folder.join(&manifest.vectors), manifest.width, n)?,
+            };
+            each_block(cells, observer, |at, rows| graph.add(first + at, rows, observer))?;
+            manifest.vectors = format!("graph-{}.usearch", manifest.sources.len());
+            let path = folder.join(&manifest.vectors);
+            graph.save(&path)?;
+            let written = fs::metadata(&path).map_err(|error| invalid(&path, error.to_string()))?;
+            manifest.vector_bytes = written.len();
+        }
+    }
+    let mut index = ReferenceIndex::with(folder, manifest)?;
+    index.manifest.strangeness = index.sampled_strangeness()?;
+    index.manifest.write(folder)
+}
+
+/// Appends the codes of the labels, and new labels to the manifest.
+fn write_labels(
+    folder: &Path,
+    manifest: &mut IndexManifest,
+    cells: &ReferenceCells<'_>,
+) -> Result<()> {
+    let mut codes = Vec::with_capacity(cells.labels.len());
+    for (known, (_, labels)) in manifest.labels.iter_mut().zip(cells.labels) {
+        let mut of_class = Vec::with_capacity(labels.classes.len());
+        for (class, count) in labels.classes.iter().zip(labels.counts()) {
+            let place = known.names.iter().position(|name| name == class).unwrap_or_else(|| {
+                known.names.push(class.clone());
+                known.counts.push(0);
+                known.names.len() - 1
+            });
+            known.counts[place] += count as u64;
+            of_class.push(u32::try_from(place).unwrap_or(MISSING));
+        }
+        let code = |code: &Option<u32>| code.map_or(MISSING, |code| of_class[code as usize]);
+        codes.push(labels.codes.iter().map(code).collect::<Vec<_>>());
+    }
+    let path = folder.join(LABELS);
+    let mut file = writer(&path, (manifest.n_cells * codes.len() * size_of::<u32>()) as u64)?;
+    for cell in 0..cells.rows.n_rows() {
+        for column in &codes {
+            file.write_all(&column[cell].to_le_bytes())
+                .map_err(|error| invalid(&path, error.to_string()))?;
+        }
+    }
+    finish(file, &path)
+}
+
+/// A file that is written from `offset` on; what is beyond is of an append that did not finish.
+fn writer(path: &Path, offset: u64) -> Result<BufWriter<File>> {
+    let open = || -> std::io::Result<File> {
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        file.set_len(offset)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(file)
+    };
+    Ok(BufWriter::new(open().map_err(|error| invalid(path, error.to_string()))?))
+}
+
+fn finish(file: BufWriter<File>, path: &Path) -> Result<()> {
+    let file = file.into_inner().map_err(|error| invalid(path, error.to_string()))?;
+    file.sync_all().map_err(|error| invalid(path, error.to_string()))
+}
+
+/// Visits the embeddings in blocks, each with the number of its first row.
+fn each_block(
+    cells: &ReferenceCells<'_>,
+    observer: &dyn Observer,
+    mut visit: impl FnMut(usize, &[f32]) -> Result<()>,
+) -> Result<()> {
+    let (n, width) = (cells.rows.n_rows(), cells.rows.n_columns());
+    let mut rows = Vec::new();
+    for first in (0..n).step_by(ROWS) {
+        if observer.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        cells.rows.read_rows(first, ROWS.min(n - first), &mut rows)?;
+        check_rows(&rows, width, first)?;
+        visit(first, &rows)?;
+    }
+    Ok(())
+}
+
+/// That embeddings have a direction.
+fn check_rows(rows: &[f32], width: usize, first: usize) -> Result<()> {
+    if !rows.len().is_multiple_of(width) {
+        return Err(Error::Option(format!(
+            "{} values are no rows of {width}, the width of the index",
+            rows.len()
+        )));
+    }
+    match rows.iter().position(|x| !x.is_finite()) {
+        Some(place) => Err(Error::Option(format!(
+            "the embedding of cell {} has {}, so it has no neighbours",
+            first + place / width,
+            rows[place]
+        ))),
+        None => Ok(()),
+    }
+}

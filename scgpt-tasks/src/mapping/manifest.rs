@@ -1,0 +1,176 @@
+//! [`IndexManifest`]: what an index says about itself.
+
+use std::path::{Path, PathBuf};
+
+use scgpt_data::TieMode;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Its file.
+const MANIFEST: &str = "index.json";
+/// What this version writes and reads.
+const FORMAT: u32 = 1;
+
+/// The parts of an index, and where its cells came from. Written last, and replaced by renaming:
+/// what the other files hold beyond it does not count.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexManifest {
+    /// Version of the format.
+    pub format: u32,
+    /// Version of the program that wrote it.
+    pub version: String,
+    /// Width of the embeddings.
+    pub width: usize,
+    /// Reference cells.
+    pub n_cells: usize,
+    /// How neighbours are found.
+    pub search: Search,
+    /// What made the embeddings.
+    pub made_by: MadeBy,
+    /// Columns of labels.
+    pub labels: Vec<IndexLabels>,
+    /// Files the cells came from, and how many of each.
+    pub sources: Vec<(String, usize)>,
+    /// Mean distance of reference cells to their neighbours, of a sample, ascending.
+    pub strangeness: Vec<f32>,
+    /// The file of vectors or of the graph.
+    pub vectors: String,
+    /// Its length in bytes, as far as it counts.
+    pub vector_bytes: u64,
+}
+
+/// How neighbours are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Search {
+    /// By comparing with all cells: right, and fast enough for a few hundred thousand.
+    #[default]
+    Exact,
+    /// On a graph of neighbours, with vectors of one byte a number: for atlases.
+    Approximate,
+}
+
+/// What made embeddings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MadeBy {
+    /// A model.
+    Model {
+        /// Its folder when the index was made.
+        path: PathBuf,
+        /// SHA-256 of its weights.
+        sha256: String,
+        /// Most tokens per cell.
+        max_length: usize,
+        /// What happens to values on a bin edge.
+        tie_mode: TieMode,
+        /// Seed of the choice of genes.
+        seed: u64,
+    },
+    /// Something else, that wrote them into `obsm`.
+    Obsm(String),
+}
+
+/// A column of labels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexLabels {
+    /// Its name in `obs`.
+    pub column: String,
+    /// The labels; cells hold positions in this list.
+    pub names: Vec<String>,
+    /// Cells of each label.
+    pub counts: Vec<u64>,
+}
+
+impl IndexManifest {
+    /// A manifest of this version.
+    pub(super) fn new(width: usize, search: Search, made_by: MadeBy) -> Self {
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            width,
+            n_cells: 0,
+            search,
+            made_by,
+            labels: Vec::new(),
+            sources: Vec::new(),
+            strangeness: Vec::new(),
+            vectors: String::new(),
+            vector_bytes: 0,
+        }
+    }
+
+    /// Reads that of an index.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        /// Read first: a manifest of another format need not have the same fields.
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+            version: String,
+        }
+        let path = folder.join(MANIFEST);
+        let text = std::fs::read(&path).map_err(|error| {
+            let no_index = folder.is_dir() && !path.exists();
+            let problem = if no_index {
+                "no such file: the folder is no index of `scgpt map index`".into()
+            } else {
+                error.to_string()
+            };
+            invalid(&path, problem)
+        })?;
+        let broken = |error: serde_json::Error| invalid(&path, error.to_string());
+        let head: Head = serde_json::from_slice(&text).map_err(broken)?;
+        if head.format != FORMAT {
+            return Err(invalid(
+                &path,
+                format!(
+                    "format {} (written by scgpt {}), but this version reads format {FORMAT}: make the index anew",
+                    head.format, head.version
+                ),
+            ));
+        }
+        serde_json::from_slice(&text).map_err(broken)
+    }
+
+    /// That other embeddings are of the same making.
+    pub(super) fn check_made_by(&self, other: &MadeBy, folder: &Path) -> Result<()> {
+        let problem = match (&self.made_by, other) {
+            (MadeBy::Model { sha256: ours, path, .. }, MadeBy::Model { sha256, .. }) => {
+                if ours == sha256 {
+                    return Ok(());
+                }
+                format!(
+                    "its cells were embedded by another model (weights {}…, `{}`); neighbours of cells embedded by weights {}… would mean nothing",
+                    &ours[..ours.len().min(12)],
+                    path.display(),
+                    &sha256[..sha256.len().min(12)]
+                )
+            }
+            (MadeBy::Obsm(ours), MadeBy::Obsm(other)) if ours == other => return Ok(()),
+            (MadeBy::Obsm(ours), _) => {
+                format!("its embeddings are those of obsm/{ours}: pass --embedding {ours}")
+            }
+            (MadeBy::Model { path, .. }, MadeBy::Obsm(_)) => format!(
+                "its cells were embedded by the model `{}`: leave --embedding out",
+                path.display()
+            ),
+        };
+        Err(invalid(folder, problem))
+    }
+
+    /// Writes it, by renaming.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(MANIFEST);
+        let partial = folder.join("index.json.partial");
+        let failed = |error: &dyn std::fmt::Display| invalid(&path, error.to_string());
+        let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
+        std::fs::write(&partial, text)
+            .and_then(|()| std::fs::rename(&partial, &path))
+            .map_err(|error| failed(&error))
+    }
+}
+
+pub(super) fn invalid(path: &Path, problem: String) -> Error {
+    Error::Artefact { path: path.into(), problem }
+}

@@ -1,0 +1,41 @@
+//! [`MappedFile`]: a file as memory.
+
+use std::{fs::File, path::Path};
+
+use memmap2::Mmap;
+
+use super::manifest::invalid;
+use crate::error::Result;
+
+/// The first bytes of a file, read when they are looked at.
+#[derive(Debug)]
+pub(super) struct MappedFile {
+    map: Mmap,
+    length: usize,
+}
+
+impl MappedFile {
+    /// Maps a file that has at least `length` bytes, of which no more count.
+    pub(super) fn open(path: &Path, length: u64) -> Result<Self> {
+        let map = File::open(path).and_then(|file| map(&file));
+        let map = map.map_err(|error| invalid(path, error.to_string()))?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if map.len() < length {
+            let problem = format!("{} bytes, expected {length}: it was cut short", map.len());
+            return Err(invalid(path, problem));
+        }
+        Ok(Self { map, length })
+    }
+
+    /// What counts.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.map[..self.length]
+    }
+}
+
+#[allow(unsafe_code, reason = "mapping a file is unsafe by nature")]
+fn map(file: &File) -> std::io::Result<Mmap> {
+    // SAFETY: the map is only read. As with every map, another process that shortens the file
+    // meanwhile ends this one; an index only ever grows.
+    unsafe { Mmap::map(file) }
+}
