@@ -54,15 +54,15 @@ impl Page {
 
     /// A table with a heading of columns; the first column names the rows.
     pub fn columns(&mut self, heading: &[&str], rows: &[Vec<String>]) -> &mut Self {
-        let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| -> String {
-            cells.map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect()
+        let row = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
+            let cells = cells
+                .map(|cell| [&format!("<{tag}>"), &*escape(cell), &format!("</{tag}>")].concat());
+            ["<tr>", &cells.collect::<String>(), "</tr>\n"].concat()
         };
-        let heading = cells("th", &mut heading.iter().copied());
-        let rows: String = rows
-            .iter()
-            .map(|row| format!("<tr>{}</tr>\n", cells("td", &mut row.iter().map(String::as_str))))
-            .collect();
-        self.push(&format!("<table class=\"columns\">\n<tr>{heading}</tr>\n{rows}</table>\n"))
+        let heading = row("th", &mut heading.iter().copied());
+        let rows = rows.iter().map(|cells| row("td", &mut cells.iter().map(String::as_str)));
+        let rows: String = rows.collect();
+        self.push(&format!("<table class=\"columns\">\n{heading}{rows}</table>\n"))
     }
 
     /// A matrix as coloured cells.

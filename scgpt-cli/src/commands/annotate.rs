@@ -20,7 +20,7 @@ pub(crate) struct AnnotateArgs {
 #[derive(Debug, Subcommand)]
 enum AnnotateCommand {
     /// Learn cell types from labelled cells
-    Train(train::TrainArgs),
+    Train(Box<train::TrainArgs>),
     /// Tell the types of cells, and how sure that is
     Predict(predict::PredictArgs),
 }

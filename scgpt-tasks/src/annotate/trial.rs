@@ -58,19 +58,15 @@ impl Annotation<'_> {
             ..network
         };
         let preprocess = Preprocess { max_length: self.config.max_length, cls_value: 0.0 };
-        match &self.config.model {
-            Some(path) => {
-                let heads = ["cls_decoder.", "grad_reverse_discriminator."];
-                let adapt = |network| Ok(adapt(network));
-                let (start, _) = StartingNetwork::open(path, adapt, &heads, seed, self.device)?;
-                Ok(StartingNetwork { preprocess, ..start })
-            }
-            None => {
-                let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
-                let network = adapt(self.config.network.network(self.vocab.len(), pad));
-                StartingNetwork::new(network, preprocess, seed, self.device)
-            }
-        }
+        let Some(path) = &self.config.model else {
+            let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
+            let network = adapt(self.config.network.network(self.vocab.len(), pad));
+            return StartingNetwork::new(network, preprocess, seed, self.device);
+        };
+        let heads = ["cls_decoder.", "grad_reverse_discriminator."];
+        let adapt = |network| Ok(adapt(network));
+        let (start, _) = StartingNetwork::open(path, adapt, &heads, seed, self.device)?;
+        Ok(StartingNetwork { preprocess, ..start })
     }
 }
 

@@ -26,19 +26,18 @@ impl LabelEvaluation {
             ));
         }
         if let Some(unknown) = &self.unknown {
-            let mut text = format!(
+            page.text(&format!(
                 "{:.1} % of the cells of known types are called unknown; {:.1} % of the others are right.",
                 100.0 * unknown.known_rejected,
                 100.0 * unknown.accuracy_kept
-            );
+            ));
             if unknown.n_other > 0 {
-                text += &format!(
-                    " Of {} cells of types that could not be predicted, {:.1} % are called unknown.",
+                page.text(&format!(
+                    "Of {} cells of types that could not be predicted, {:.1} % are called unknown.",
                     unknown.n_other,
                     100.0 * unknown.other_rejected
-                );
+                ));
             }
-            page.text(&text);
         }
     }
 

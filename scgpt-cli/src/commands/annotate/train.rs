@@ -33,6 +33,7 @@ use crate::{
     scgpt annotate train reference.h5ad --label cell_type --model scGPT_human -o pbmc-types/\n  \
     scgpt annotate train reference.h5ad --label cell_type -o pbmc-types/\n  \
     scgpt annotate predict query.h5ad --model pbmc-types/ -o annotated.h5ad")]
+#[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 pub(crate) struct TrainArgs {
     /// File or folder of labelled cells
     #[arg(required_unless_present = "print_config")]

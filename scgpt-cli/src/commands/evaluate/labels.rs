@@ -222,19 +222,16 @@ fn summary(evaluation: &LabelEvaluation) -> Vec<(&'static str, String)> {
         ));
     }
     if let Some(unknown) = &evaluation.unknown {
-        let mut text = format!(
+        let known = format!(
             "{:.1} % of the cells of known labels; {:.1} % of the others are right",
             100.0 * unknown.known_rejected,
             100.0 * unknown.accuracy_kept
         );
+        rows.push(("unknown", known));
         if unknown.n_other > 0 {
-            text += &format!(
-                "\n{:.1} % of {} cells of other labels",
-                100.0 * unknown.other_rejected,
-                unknown.n_other
-            );
+            let share = 100.0 * unknown.other_rejected;
+            rows.push(("", format!("{share:.1} % of {} cells of other labels", unknown.n_other)));
         }
-        rows.push(("unknown", text));
     }
     let mut classes: Vec<_> = scores.classes.iter().collect();
     classes.sort_by_key(|class| std::cmp::Reverse(class.support));

@@ -223,15 +223,12 @@ fn summary(args: &QueryArgs, mapped: &MappedCells) -> Vec<(&'static str, String)
             counts[*code as usize].0 += 1;
         }
         counts.sort_by_key(|&(cells, _)| std::cmp::Reverse(cells));
-        let lines = counts.iter().filter(|(cells, _)| *cells > 0).take(10);
-        let mut text = format!(
-            "{}, confidence {:.2} on average",
-            labels.column,
-            labels.confidence.iter().map(|&x| f64::from(x)).sum::<f64>() / n.max(1) as f64
-        );
-        for (cells, name) in lines {
-            text += &format!("\n{name}: {cells}");
-        }
+        let sure: f64 = labels.confidence.iter().map(|&share| f64::from(share)).sum();
+        let first =
+            format!("{}, confidence {:.2} on average", labels.column, sure / n.max(1) as f64);
+        let most = counts.iter().filter(|(cells, _)| *cells > 0).take(10);
+        let lines = most.map(|(cells, name)| format!("{name}: {cells}"));
+        let text = std::iter::once(first).chain(lines).collect::<Vec<_>>().join("\n");
         rows.push(("labels", text));
     }
     rows.push((
