@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "cli/annotation.rs"]
+mod annotation;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/bad_model.rs"]

@@ -54,7 +54,8 @@ pub use crate::{
     labels::Labels,
     mapping::{
         Ballot, Found, IndexLabels, IndexManifest, MadeBy, MapOptions, MappedCells, MappedLabels,
-        ReferenceCells, ReferenceIndex, Search, Voting, confidence, majority, proportional,
+        ReferenceCells, ReferenceIndex, Search, Segment, Voting, confidence, majority,
+        proportional,
     },
     metrics::{
         ClassScore, ClassScores, Coverage, Interval, ReliabilityBin, adjusted_rand_index,

@@ -1,7 +1,7 @@
 //! Labels of cells from their neighbours in a reference.
 
-mod graph;
 mod index;
+mod lists;
 mod manifest;
 mod mapped;
 mod query;
@@ -9,7 +9,7 @@ mod vote;
 
 pub use self::{
     index::{ReferenceCells, ReferenceIndex},
-    manifest::{IndexLabels, IndexManifest, MadeBy, Search},
+    manifest::{IndexLabels, IndexManifest, MadeBy, Search, Segment},
     query::{MapOptions, MappedCells, MappedLabels},
     vote::{Ballot, Voting, confidence, majority, proportional},
 };

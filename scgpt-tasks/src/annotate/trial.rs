@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use scgpt_data::{CellSource, ShardFolder, SpecialToken};
-use scgpt_model::{Preprocess, ScgptConfig};
+use scgpt_model::{GepcStyle, Preprocess, ScgptConfig};
 use scgpt_train::{Outcome, RunHistory, RunOptions, Watch, fit};
 use serde_json::json;
 
@@ -22,6 +22,10 @@ use crate::{
     observe::Observer,
     training::{StartingNetwork, TrainingCells},
 };
+
+/// Parameters that a checkpoint need not have: those of the heads that are new.
+const HEADS: [&str; 4] =
+    ["cls_decoder.", "grad_reverse_discriminator.", "mvc_decoder.", "decoder.zero_logit."];
 
 /// What all trials share.
 pub(super) struct Trials<'a> {
@@ -50,11 +54,15 @@ impl Annotation<'_> {
     /// The network before its first step.
     pub(super) fn start(&self, seed: u64) -> Result<StartingNetwork> {
         let n_batches = self.batches.as_ref().map_or(0, |batches| batches.classes.len());
+        let objectives = &self.config.objectives;
         let adapt = |network: ScgptConfig| ScgptConfig {
             n_classes: self.labels.classes.len(),
             dropout: self.config.network.dropout,
             dar: n_batches > 0,
             n_domains: n_batches,
+            gepc: network.gepc.or((objectives.gepc > 0.0).then_some(GepcStyle::InnerProduct)),
+            zero_probability: network.zero_probability
+                || objectives.gep_zero + objectives.gepc_zero > 0.0,
             ..network
         };
         let preprocess = Preprocess { max_length: self.config.max_length, cls_value: 0.0 };
@@ -63,9 +71,8 @@ impl Annotation<'_> {
             let network = adapt(self.config.network.network(self.vocab.len(), pad));
             return StartingNetwork::new(network, preprocess, seed, self.device);
         };
-        let heads = ["cls_decoder.", "grad_reverse_discriminator."];
         let adapt = |network| Ok(adapt(network));
-        let (start, _) = StartingNetwork::open(path, adapt, &heads, seed, self.device)?;
+        let (start, _) = StartingNetwork::open(path, adapt, &HEADS, seed, self.device)?;
         Ok(StartingNetwork { preprocess, ..start })
     }
 }

@@ -10,8 +10,8 @@ use scgpt_data::RowSpool;
 
 use super::{
     Found,
-    graph::Graph,
-    manifest::{IndexLabels, IndexManifest, MadeBy, Search, invalid},
+    lists::{Lists, write_centres, write_segment},
+    manifest::{IndexLabels, IndexManifest, MadeBy, Search, Segment, invalid},
     mapped::MappedFile,
 };
 use crate::{
@@ -34,7 +34,7 @@ pub(super) const STRANGENESS_NEIGHBOURS: usize = 10;
 const MISSING: u32 = u32::MAX;
 /// The files beside the manifest.
 const LABELS: &str = "labels.u32";
-const VECTORS: &str = "vectors.f32";
+const CENTRES: &str = "centres.f32";
 
 /// Reference cells on their way into an index.
 #[derive(Debug)]
@@ -52,10 +52,10 @@ pub struct ReferenceCells<'a> {
 /// An index on disk, opened as memory: it takes milliseconds, whatever its size.
 ///
 /// Memory of 33 million cells: an exact index of width 512 has 2 kB a cell (68 GB), an approximate
-/// one 0.7 kB (24 GB). To stay below 1 GB, 30 bytes are left for each: reduce the embeddings to 24
+/// one 0.5 kB (17 GB). To stay below 1 GB, 30 bytes are left for each: reduce the embeddings to 24
 /// principal components (`obsm`), one byte each, and 2 bytes for the label's code: 33 · 10⁶ · 26 =
-/// 0.86 GB. There is no room for a graph then, so that every query is compared with all: 33 · 10⁶ ·
-/// 24 = 0.8 · 10⁹ products, some 30 ms on one core.
+/// 0.86 GB and 4 for the number of the cell, 0.99 GB. A query looks into 16 of 4096 lists, 130 000
+/// cells of 24 numbers: 3 · 10⁶ products, a fraction of a millisecond.
 #[derive(Debug)]
 pub struct ReferenceIndex {
     folder: PathBuf,
@@ -67,9 +67,9 @@ pub struct ReferenceIndex {
 
 #[derive(Debug)]
 enum Vectors {
-    /// `[n, d]`, little-endian.
-    Flat(MappedFile),
-    Graph(Graph),
+    /// `[n, d]` each, little-endian.
+    Flat(Vec<MappedFile>),
+    Lists(Lists),
 }
 
 impl ReferenceIndex {
@@ -84,13 +84,14 @@ impl ReferenceIndex {
     fn with(folder: &Path, manifest: IndexManifest) -> Result<Self> {
         let n_labels = (manifest.n_cells * manifest.labels.len() * size_of::<u32>()) as u64;
         let labels = MappedFile::open(&folder.join(LABELS), n_labels)?;
-        let path = folder.join(&manifest.vectors);
+        let IndexManifest { width, n_lists, ref segments, .. } = manifest;
         let vectors = match manifest.search {
-            Search::Exact => Vectors::Flat(MappedFile::open(&path, manifest.vector_bytes)?),
+            Search::Exact => {
+                let map = |part: &Segment| MappedFile::open(&folder.join(&part.file), part.n_bytes);
+                Vectors::Flat(segments.iter().map(map).collect::<Result<_>>()?)
+            }
             Search::Approximate => {
-                // A graph that was cut short is not always noticed by whoever reads it.
-                MappedFile::open(&path, manifest.vector_bytes)?;
-                Vectors::Graph(Graph::view(&path, manifest.width, manifest.n_cells)?)
+                Vectors::Lists(Lists::open(folder, CENTRES, width, n_lists, segments)?)
             }
         };
         Ok(Self { folder: folder.into(), manifest, labels, vectors })
@@ -171,13 +172,8 @@ impl ReferenceIndex {
                 ),
             ));
         }
-        let former = old.vectors.clone();
         extend(folder, old, cells, observer)?;
-        let index = Self::open(folder)?;
-        if index.manifest.vectors != former {
-            drop(fs::remove_file(folder.join(former)));
-        }
-        Ok(index)
+        Self::open(folder)
     }
 
     /// What it says about itself.
@@ -192,7 +188,8 @@ impl ReferenceIndex {
 
     /// Bytes of its files, as far as they count.
     pub fn n_bytes(&self) -> u64 {
-        self.manifest.vector_bytes + self.labels.bytes().len() as u64
+        let segments = self.manifest.segments.iter().map(|segment| segment.n_bytes);
+        segments.sum::<u64>() + self.labels.bytes().len() as u64
     }
 
     /// The label of a cell in a column; none if it has none.
@@ -219,26 +216,25 @@ impl ReferenceIndex {
             )));
         }
         check_rows(queries, width, 0)?;
-        let Vectors::Flat(vectors) = &self.vectors else {
-            let Vectors::Graph(graph) = &self.vectors else { return Ok(Vec::new()) };
-            return graph.search(queries, k);
+        let parts = match &self.vectors {
+            Vectors::Lists(lists) => return Ok(lists.search(queries, k)),
+            Vectors::Flat(parts) => parts,
         };
         let mut found = vec![Vec::new(); queries.len() / width];
-        let numbers = vectors.bytes().as_chunks::<4>().0;
+        let mut first = 0;
         let mut block = Vec::new();
-        for first in (0..n_cells).step_by(BLOCK) {
-            let end = n_cells.min(first + BLOCK);
-            block.clear();
-            block
-                .extend(numbers[first * width..end * width].iter().map(|x| f32::from_le_bytes(*x)));
-            let nearest = Neighbours::among(queries, &block, width, k);
-            for (found, nearest) in found.iter_mut().zip(nearest.cells()) {
-                let nearest = nearest.iter();
-                found.extend(
-                    nearest.map(|&(distance, cell)| Found { cell: first + cell, distance }),
-                );
-                found.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-                found.truncate(k);
+        for part in parts {
+            for numbers in part.bytes().as_chunks::<4>().0.chunks(BLOCK * width) {
+                block.clear();
+                block.extend(numbers.iter().map(|x| f32::from_le_bytes(*x)));
+                let nearest = Neighbours::among(queries, &block, width, k);
+                for (found, nearest) in found.iter_mut().zip(nearest.cells()) {
+                    let here =
+                        |&(distance, cell): &(f64, usize)| Found { cell: first + cell, distance };
+                    found.extend(nearest.iter().map(here));
+                    nearest_first(found, k);
+                }
+                first += numbers.len() / width;
             }
         }
         Ok(found)
@@ -248,10 +244,9 @@ impl ReferenceIndex {
     fn sampled_strangeness(&self) -> Result<Vec<f32>> {
         let n_cells = self.manifest.n_cells;
         let k = (STRANGENESS_NEIGHBOURS + 1).min(n_cells);
-        let sample = subsample(n_cells, SAMPLE, 0);
-        let queries = self.rows(&sample)?;
-        let mut distances = Vec::with_capacity(sample.len());
-        for (cell, found) in sample.iter().zip(self.search(&queries, k)?) {
+        let (cells, queries) = self.at(&subsample(n_cells, SAMPLE, 0));
+        let mut distances = Vec::with_capacity(cells.len());
+        for (cell, found) in cells.iter().zip(self.search(&queries, k)?) {
             let others: Vec<Found> = found.into_iter().filter(|one| one.cell != *cell).collect();
             distances.push(strangeness(&others));
         }
@@ -259,17 +254,27 @@ impl ReferenceIndex {
         Ok(distances)
     }
 
-    /// Embeddings of some reference cells, as the index holds them.
-    fn rows(&self, cells: &[usize]) -> Result<Vec<f32>> {
+    /// Numbers and embeddings of the cells at some places.
+    fn at(&self, places: &[usize]) -> (Vec<usize>, Vec<f32>) {
+        let parts = match &self.vectors {
+            Vectors::Lists(lists) => return lists.at(places),
+            Vectors::Flat(parts) => parts,
+        };
         let width = self.manifest.width;
-        match &self.vectors {
-            Vectors::Flat(vectors) => {
-                let numbers = vectors.bytes().as_chunks::<4>().0;
-                let row = |&cell: &usize| &numbers[cell * width..(cell + 1) * width];
-                Ok(cells.iter().flat_map(row).map(|x| f32::from_le_bytes(*x)).collect())
+        let mut rows = Vec::with_capacity(places.len() * width);
+        for &place in places {
+            let mut place = place;
+            for (part, segment) in parts.iter().zip(&self.manifest.segments) {
+                if place < segment.n_cells {
+                    let numbers = part.bytes().as_chunks::<4>().0;
+                    let row = &numbers[place * width..(place + 1) * width];
+                    rows.extend(row.iter().map(|x| f32::from_le_bytes(*x)));
+                    break;
+                }
+                place -= segment.n_cells;
             }
-            Vectors::Graph(graph) => graph.rows(cells),
         }
+        (places.to_vec(), rows)
     }
 
     /// How far known cells are from their neighbours: the mean distance below which a share `known`
@@ -305,32 +310,35 @@ fn extend(
     let first = manifest.n_cells;
     manifest.n_cells += n;
     manifest.sources.push((cells.source.clone(), n));
+    let number = manifest.segments.len();
+    let (file, path) = {
+        let file = match manifest.search {
+            Search::Exact => format!("vectors-{number}.f32"),
+            Search::Approximate => format!("lists-{number}.i8"),
+        };
+        (file.clone(), folder.join(file))
+    };
     match manifest.search {
         Search::Exact => {
-            manifest.vectors = VECTORS.into();
-            let path = folder.join(VECTORS);
-            let mut file = writer(&path, manifest.vector_bytes)?;
-            each_block(cells, observer, |_, rows| {
+            let mut file = writer(&path, 0)?;
+            each_block(cells.rows, observer, |_, rows| {
                 let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
                 observer.advance(rows.len() / manifest.width);
                 file.write_all(&bytes).map_err(|error| invalid(&path, error.to_string()))
             })?;
             finish(file, &path)?;
-            manifest.vector_bytes = (manifest.n_cells * manifest.width * size_of::<f32>()) as u64;
         }
         Search::Approximate => {
-            let graph = match first {
-                0 => Graph::new(manifest.width)?,
-                n => Graph::load(&folder.join(&manifest.vectors), manifest.width, n)?,
-            };
-            each_block(cells, observer, |at, rows| graph.add(first + at, rows, observer))?;
-            manifest.vectors = format!("graph-{}.usearch", manifest.sources.len());
-            let path = folder.join(&manifest.vectors);
-            graph.save(&path)?;
-            let written = fs::metadata(&path).map_err(|error| invalid(&path, error.to_string()))?;
-            manifest.vector_bytes = written.len();
+            let centres = folder.join(CENTRES);
+            if first == 0 {
+                manifest.n_lists = write_centres(&centres, cells.rows, observer)?;
+                observer.begin("indexing", n);
+            }
+            write_segment(&path, &centres, cells.rows, first, observer)?;
         }
     }
+    let written = fs::metadata(&path).map_err(|error| invalid(&path, error.to_string()))?;
+    manifest.segments.push(Segment { file, n_cells: n, n_bytes: written.len() });
     let mut index = ReferenceIndex::with(folder, manifest)?;
     index.manifest.strangeness = index.sampled_strangeness()?;
     index.manifest.write(folder)
@@ -384,23 +392,29 @@ fn finish(file: BufWriter<File>, path: &Path) -> Result<()> {
     file.sync_all().map_err(|error| invalid(path, error.to_string()))
 }
 
-/// Visits the embeddings in blocks, each with the number of its first row.
-fn each_block(
-    cells: &ReferenceCells<'_>,
+/// Visits embeddings in blocks, each with the number of its first row.
+pub(super) fn each_block(
+    spool: &RowSpool,
     observer: &dyn Observer,
     mut visit: impl FnMut(usize, &[f32]) -> Result<()>,
 ) -> Result<()> {
-    let (n, width) = (cells.rows.n_rows(), cells.rows.n_columns());
+    let (n, width) = (spool.n_rows(), spool.n_columns());
     let mut rows = Vec::new();
     for first in (0..n).step_by(ROWS) {
         if observer.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        cells.rows.read_rows(first, ROWS.min(n - first), &mut rows)?;
+        spool.read_rows(first, ROWS.min(n - first), &mut rows)?;
         check_rows(&rows, width, first)?;
         visit(first, &rows)?;
     }
     Ok(())
+}
+
+/// Leaves the `k` nearest, nearest first; of equally near ones those of lower number.
+pub(super) fn nearest_first(found: &mut Vec<Found>, k: usize) {
+    found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.cell.cmp(&b.cell)));
+    found.truncate(k);
 }
 
 /// That embeddings have a direction.

@@ -34,10 +34,21 @@ pub struct IndexManifest {
     pub sources: Vec<(String, usize)>,
     /// Mean distance of reference cells to their neighbours, of a sample, ascending.
     pub strangeness: Vec<f32>,
-    /// The file of vectors or of the graph.
-    pub vectors: String,
-    /// Its length in bytes, as far as it counts.
-    pub vector_bytes: u64,
+    /// Files of embeddings, one for each time that cells were added.
+    pub segments: Vec<Segment>,
+    /// Lists of an approximate index; 0 of an exact one.
+    pub n_lists: usize,
+}
+
+/// A file of embeddings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Its name.
+    pub file: String,
+    /// Cells in it.
+    pub n_cells: usize,
+    /// Its length.
+    pub n_bytes: u64,
 }
 
 /// How neighbours are found.
@@ -47,7 +58,7 @@ pub enum Search {
     /// By comparing with all cells: right, and fast enough for a few hundred thousand.
     #[default]
     Exact,
-    /// On a graph of neighbours, with vectors of one byte a number: for atlases.
+    /// In the nearest lists only, with vectors of one byte a number: for atlases.
     Approximate,
 }
 
@@ -96,8 +107,8 @@ impl IndexManifest {
             labels: Vec::new(),
             sources: Vec::new(),
             strangeness: Vec::new(),
-            vectors: String::new(),
-            vector_bytes: 0,
+            segments: Vec::new(),
+            n_lists: 0,
         }
     }
 

@@ -1,0 +1,277 @@
+//! `scgpt annotate`, `scgpt map` and `scgpt evaluate labels`: whole runs, and what is refused.
+
+use std::{fs, path::Path, process::Stdio, thread::sleep, time::Duration};
+
+use hdf5_pure::File;
+use serde_json::Value;
+
+use crate::run::{Place, model};
+
+/// Settings of a network that is made in no time.
+const SETTINGS: &str = "\
+batch_size = 16
+max_length = 100
+[network]
+n_layers = 2
+n_heads = 2
+d_model = 16
+d_ff = 16
+dropout = 0.1
+[training]
+epochs = 4
+";
+
+/// A folder with 240 simulated cells of three types, others of the same types, and settings.
+fn place() -> Place {
+    let place = Place::new();
+    for (name, seed) in [("cells.h5ad", "0"), ("query.h5ad", "0")] {
+        place.done(&[
+            "simulate", "-o", name, "--cells", "240", "--genes", "150", "--types", "3", "--seed",
+            seed,
+        ]);
+    }
+    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    place
+}
+
+const TRAIN: [&str; 8] =
+    ["annotate", "train", "cells.h5ad", "--label", "cell_type", "--config", "tiny.toml", "-o"];
+
+fn train<'a>(output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&TRAIN[..], &[output], more].concat()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn texts(path: &Path, column: &str) -> Vec<String> {
+    let file = File::open_streaming(path).unwrap();
+    let names = file.dataset(&format!("obs/{column}/categories")).unwrap().read_string().unwrap();
+    let codes = file.dataset(&format!("obs/{column}/codes")).unwrap().read_i8().unwrap();
+    codes.iter().map(|&code| names[usize::try_from(code).unwrap()].clone()).collect()
+}
+
+#[test]
+fn an_artefact_annotates_and_is_judged() {
+    let place = place();
+    let more = ["--json", "--class-weights", "square-root"];
+    let report = json(&place.done(&train("types", &more)).stdout);
+    assert_eq!(report["data"]["classes"].as_array().unwrap().len(), 3);
+    let methods: Vec<&str> = report["methods"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|method| method["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(methods[..2], ["scGPT", "logistic regression"]);
+    assert_eq!(methods.len(), 5);
+    for name in ["README.md", "annotation.json", "report.html", "report.json", "vocab.json"] {
+        assert!(place.path("types").join(name).is_file(), "{name}");
+    }
+    assert!(!place.path("types/training/cells").exists(), "what is of no use is removed");
+
+    let predict =
+        ["annotate", "predict", "query.h5ad", "-m", "types", "-o", "out.h5ad", "--probabilities"];
+    place.done(&predict);
+    let file = File::open_streaming(place.path("out.h5ad")).unwrap();
+    let confidence = file.dataset("obs/scgpt_confidence").unwrap().read_f64().unwrap();
+    assert!(confidence.len() == 240 && confidence.iter().all(|x| (0.0..=1.0).contains(x)));
+    let probabilities = file.dataset("obsm/scgpt_probabilities").unwrap().read_f32().unwrap();
+    assert!(probabilities.chunks(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+    let (predicted, sets) = (
+        texts(&place.path("out.h5ad"), "scgpt_prediction"),
+        texts(&place.path("out.h5ad"), "scgpt_prediction_set"),
+    );
+    assert!(predicted.iter().zip(&sets).all(|(one, set)| set.split(';').any(|name| name == one)));
+
+    // Nothing depends on the batch.
+    let again = [&predict[..5], &["-o", "again.h5ad", "--batch-size", "3"]].concat();
+    place.done(&again);
+    let other = File::open_streaming(place.path("again.h5ad")).unwrap();
+    assert_eq!(other.dataset("obs/scgpt_confidence").unwrap().read_f64().unwrap(), confidence);
+
+    let evaluate = [
+        "evaluate",
+        "labels",
+        "out.h5ad",
+        "--truth",
+        "cell_type",
+        "--prediction",
+        "scgpt_prediction",
+        "--confidence",
+        "scgpt_confidence",
+        "--sets",
+        "scgpt_prediction_set",
+        "--unknown",
+        "scgpt_unknown",
+        "-o",
+        "judged.html",
+        "--json",
+    ];
+    let scores = json(&place.done(&evaluate).stdout);
+    let truth = texts(&place.path("out.h5ad"), "cell_type");
+    let right = truth.iter().zip(&predicted).filter(|(a, b)| a == b).count() as f64 / 240.0;
+    assert!((scores["accuracy"]["mean"].as_f64().unwrap() - right).abs() < 1e-12);
+    assert!(scores["coverage"]["overall"].as_f64().unwrap() >= right);
+    assert!(fs::read_to_string(place.path("judged.html")).unwrap().contains("Confusion"));
+
+    // A damaged, a foreign and an incomplete artefact.
+    let refuse = |parts: &[&str]| {
+        place.refused(&["annotate", "predict", "query.h5ad", "-m", "types", "-o", "x.h5ad"], parts)
+    };
+    let record = place.path("types/annotation.json");
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(&record, text.replacen("\"format\": 1", "\"format\": 9", 1)).unwrap();
+    refuse(&["annotation.json", "format 9", "reads format 1"]);
+    fs::write(&record, &text).unwrap();
+    let config = place.path("types/preprocess.json");
+    let preprocess = fs::read_to_string(&config).unwrap();
+    fs::write(&config, preprocess.replace("100", "90")).unwrap();
+    refuse(&["preprocess.json", "changed", "hint: "]);
+    fs::remove_file(&config).unwrap();
+    refuse(&["preprocess.json"]);
+    let none = ["annotate", "predict", "query.h5ad", "-m", &model(), "-o", "x.h5ad"];
+    place.refused(&none, &["annotation.json", "no artefact"]);
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_artefact() {
+    let place = place();
+    place.done(&train("whole", &["--no-baselines"]));
+    let args = train("killed", &["--no-baselines", "--checkpoint-every", "2"]);
+    let mut child =
+        place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let log = place.path("killed/training/log.jsonl");
+    let lines = || fs::read_to_string(&log).unwrap_or_default().lines().count();
+    while lines() < 9 && child.try_wait().unwrap().is_none() {
+        sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if !place.path("killed/annotation.json").exists() {
+        let resume = ["annotate", "train", "cells.h5ad", "--label", "cell_type", "-o", "killed"];
+        place.done(&[&resume[..], &["--resume", "--no-baselines"]].concat());
+    }
+    for name in ["model.safetensors", "annotation.json"] {
+        let [whole, killed] =
+            ["whole", "killed"].map(|run| fs::read(place.path(run).join(name)).unwrap());
+        assert!(whole == killed, "{name}");
+    }
+}
+
+#[test]
+fn labels_that_cannot_be_learned_are_refused() {
+    let place = place();
+    let refuse = |label: &str, parts: &[&str]| {
+        let args = [
+            "annotate",
+            "train",
+            "cells.h5ad",
+            "--label",
+            label,
+            "--config",
+            "tiny.toml",
+            "-o",
+            "x",
+        ];
+        place.refused(&args, parts);
+    };
+    refuse("cell_typ", &["`cell_typ` not found", "cell_type"]);
+    let refuse = |more: &[&str], parts: &[&str]| {
+        place.refused(&train("x", more), parts);
+    };
+    refuse(&["--batch-size", "0"], &["batch_size"]);
+    refuse(&["--validation", "0.6", "--test", "0.5"], &["no cell is left"]);
+    refuse(&["--freeze", "heads"], &["--freeze heads", "transformer"]);
+    refuse(&["--batch-key", "cell"], &["`cell` not found"]);
+    place.done(&["simulate", "-o", "one.h5ad", "--cells", "60", "--genes", "60", "--batches", "1"]);
+    place.refused(
+        &["annotate", "train", "one.h5ad", "--label", "batch", "-o", "x"],
+        &["one class", "two classes"],
+    );
+    // Other genes than the model's.
+    let other = ["annotate", "train", "cells.h5ad", "--label", "cell_type", "-o", "x", "-m"];
+    place.refused(&[&other[..], &[&model()]].concat(), &["gene"]);
+}
+
+#[test]
+fn cells_are_mapped_to_a_reference() {
+    let place = place();
+    place.done(&train("types", &["--no-baselines"]));
+    let index = ["map", "index", "cells.h5ad", "-m", "types", "--labels", "cell_type,batch", "-o"];
+    for (name, more) in [("exact", &[][..]), ("lists", &["--approximate"])] {
+        place.done(&[&index[..], &[name], more].concat());
+        let output = format!("{name}.h5ad");
+        let query = ["map", "query", "query.h5ad", "--index", name, "-o", &output, "--json"];
+        let record = json(&place.done(&query).stdout);
+        assert_eq!((&record["cells"], &record["reference_cells"]), (&240.into(), &240.into()));
+        let path = place.path(&output);
+        let [truth, mapped] = ["cell_type", "scgpt_map_cell_type"].map(|name| texts(&path, name));
+        let right = truth.iter().zip(&mapped).filter(|(a, b)| a == b).count();
+        assert!(right > 160, "{name}: {right} of 240");
+        assert_eq!(texts(&path, "scgpt_map_batch").len(), 240);
+    }
+    place.done(&[
+        "map",
+        "index",
+        "query.h5ad",
+        "--labels",
+        "cell_type,batch",
+        "-o",
+        "exact",
+        "--append",
+    ]);
+    place.done(&[
+        "map",
+        "index",
+        "query.h5ad",
+        "--labels",
+        "cell_type,batch",
+        "-o",
+        "lists",
+        "--append",
+    ]);
+    for name in ["exact", "lists"] {
+        let query =
+            ["map", "query", "query.h5ad", "--index", name, "-o", "x.h5ad", "--json", "--force"];
+        let record = json(&place.done(&query).stdout);
+        assert_eq!(record["reference_cells"], 480, "{name}");
+    }
+
+    let query = |more: &[&str], parts: &[&str]| {
+        let args = ["map", "query", "query.h5ad", "-o", "y.h5ad", "--index"];
+        place.refused(&[&args[..], more].concat(), parts);
+    };
+    query(&["exact", "-k", "481"], &["480 cells"]);
+    query(&["exact", "-m", &model()], &["not the model of the index", "SHA-256"]);
+    query(&["types"], &["index.json", "no index"]);
+    place.refused(&[&index[..], &["exact"]].concat(), &["--append", "--force"]);
+    let columns = ["map", "index", "query.h5ad", "--labels", "batch", "-o", "exact", "--append"];
+    place.refused(&columns, &["cell_type, batch"]);
+    let vectors = fs::read(place.path("exact/vectors-0.f32")).unwrap();
+    fs::write(place.path("exact/vectors-0.f32"), &vectors[..1000]).unwrap();
+    query(&["exact"], &["vectors-0.f32", "cut short"]);
+    let manifest = place.path("lists/index.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replacen("\"format\": 1", "\"format\": 7", 1)).unwrap();
+    query(&["lists"], &["format 7"]);
+    fs::remove_file(place.path("exact/labels.u32")).unwrap();
+    query(&["exact"], &["labels.u32"]);
+}
+
+#[test]
+fn columns_that_say_nothing_are_refused() {
+    let place = place();
+    let refuse = |more: &[&str], parts: &[&str]| {
+        let args = ["evaluate", "labels", "cells.h5ad", "--truth", "cell_type", "--prediction"];
+        place.refused(&[&args[..], more].concat(), parts);
+    };
+    refuse(&["nothing"], &["`nothing` not found"]);
+    refuse(&["cell_type", "--confidence", "batch"], &["`batch`", "real numbers"]);
+    refuse(&["cell_type", "--unknown", "batch"], &["`batch`", "true and false"]);
+    let perfect = ["evaluate", "labels", "cells.h5ad", "--truth", "cell_type", "--json"];
+    let same = json(&place.done(&[&perfect[..], &["--prediction", "cell_type"]].concat()).stdout);
+    assert_eq!(same["accuracy"]["mean"], 1.0);
+    assert_eq!(same["scores"]["macro_f1"], 1.0);
+}

@@ -1,0 +1,119 @@
+//! Annotation, from simulated cells to an artefact that knows what it does not know.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use burn::prelude::Device;
+use scgpt_data::{CellSubset, Layer};
+use scgpt_tasks::{
+    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, Error, PredictOptions,
+    Recipe, Silent, SimulateOptions, Simulation, UnknownScore,
+};
+use scgpt_train::{Objectives, TrainConfig, Unwatched};
+
+const CELLS: SimulateOptions =
+    SimulateOptions { cells: 600, genes: 200, types: 4, batches: 2, seed: 3 };
+
+fn config() -> AnnotateConfig {
+    let scratch = Recipe::Scratch.config();
+    AnnotateConfig {
+        batch_size: 16,
+        max_length: 120,
+        network: scgpt_tasks::NetworkConfig {
+            n_layers: 2,
+            n_heads: 2,
+            d_model: 32,
+            d_ff: 32,
+            ..scratch.network
+        },
+        training: TrainConfig { epochs: 12, patience: None, ..scratch.training },
+        ..scratch
+    }
+}
+
+/// Cells of a simulation, of all types or all but the last.
+fn cells(source: &Simulation, with_last: bool) -> Vec<usize> {
+    (0..CELLS.cells).filter(|&cell| with_last || source.truth(cell).0 != 3).collect()
+}
+
+fn train(config: &AnnotateConfig, output: &std::path::Path) -> Result<AnnotateReport, Error> {
+    let mut source = Simulation::new(&CELLS, None).unwrap();
+    let known = cells(&source, false);
+    let mut subset = CellSubset::new(&mut source, known);
+    let options = AnnotateOptions {
+        label: "cell_type",
+        batch_key: (config.objectives.dar > 0.0).then_some("batch"),
+        layer: &Layer::X,
+        gene_column: None,
+        output,
+        resume: false,
+        checkpoint_every: None,
+        predict_batch: 16,
+        baselines: None,
+        repeats: 1,
+    };
+    std::fs::create_dir_all(output.join("training")).unwrap();
+    let device = Device::flex();
+    let prepared = Annotation::prepare(&subset, config, options, &device)?;
+    prepared.run(&mut subset, &Unwatched, &Silent)
+}
+
+#[test]
+fn cells_of_a_type_that_was_never_seen_are_unknown() {
+    let place = tempfile::tempdir().unwrap();
+    let report = train(&config(), place.path()).unwrap();
+    let evaluation = report.evaluation.unwrap();
+    assert!(evaluation.accuracy.mean > 0.9, "{}", evaluation.accuracy);
+
+    let artefact = Artefact::open(place.path(), &Device::flex()).unwrap();
+    assert_eq!(artefact.record().classes.len(), 3);
+    let mut source = Simulation::new(&CELLS, None).unwrap();
+    let annotated = artefact.annotate(&mut source, &PredictOptions::default(), &Silent).unwrap();
+    let is_other: Vec<bool> = (0..CELLS.cells).map(|cell| source.truth(cell).0 == 3).collect();
+    let rejected = |wanted: bool| {
+        let cells = || annotated.cells.iter().zip(&is_other).filter(|(_, other)| **other == wanted);
+        cells().filter(|(cell, _)| cell.is_unknown).count() as f64 / cells().count() as f64
+    };
+    assert!(rejected(true) > 0.5, "{}", rejected(true));
+    assert!(rejected(false) < 0.15, "{}", rejected(false));
+}
+
+#[test]
+fn every_objective_and_score_can_be_asked_for() {
+    for (unknown_score, dar) in [
+        (UnknownScore::Confidence, 0.0),
+        (UnknownScore::Energy, 1.0),
+        (UnknownScore::Distance, 0.0),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let config = AnnotateConfig {
+            unknown_score,
+            hidden_share: 0.4,
+            shuffle: dar > 0.0,
+            objectives: Objectives { gep: 1.0, gepc: 1.0, ecs: 10.0, dar, ..config().objectives },
+            training: TrainConfig { epochs: 1, ..config().training },
+            ..config()
+        };
+        let report = train(&config, place.path()).unwrap();
+        assert!(report.training.iter().all(|record| record.loss.is_finite()));
+        assert_eq!(report.training[0].terms.len(), if dar > 0.0 { 5 } else { 4 });
+        let artefact = Artefact::open(place.path(), &Device::flex()).unwrap();
+        assert_eq!(artefact.record().calibration.unknown_score, unknown_score);
+        let mut source = Simulation::new(&CELLS, None).unwrap();
+        let mut few = CellSubset::new(&mut source, vec![1, 5, 9]);
+        let annotated = artefact.annotate(&mut few, &PredictOptions::default(), &Silent).unwrap();
+        assert_eq!(annotated.cells.len(), 3);
+    }
+}
+
+#[test]
+fn settings_that_contradict_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let fail = |config: AnnotateConfig| train(&config, place.path()).unwrap_err().to_string();
+    let many = AnnotateConfig { min_cells: 10_000, ..config() };
+    assert!(fail(many).contains("no class with at least 10000 cells"));
+    let no_class = AnnotateConfig { objectives: Objectives::default(), ..config() };
+    assert!(fail(no_class).contains("objectives.class"));
+    let dar = Objectives { dar: 1.0, ..config().objectives };
+    let cell_prompt = Objectives { cell_prompt: 1.0, ..dar };
+    let pretraining = AnnotateConfig { objectives: cell_prompt, ..config() };
+    assert!(fail(pretraining).contains("objective of pre-training"));
+}
