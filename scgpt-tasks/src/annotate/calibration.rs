@@ -2,13 +2,15 @@
 
 mod temperature;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use self::temperature::fit_temperature;
 use super::scored::Scored;
 
 /// How unlike all classes a cell is; larger is stranger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownScore {
     /// One minus the largest probability.
@@ -30,10 +32,8 @@ pub struct Calibration {
     pub n_cells: usize,
     /// Of the held-out cells of each class, one minus the probability of that class, ascending.
     nonconformity: Vec<Vec<f32>>,
-    /// The score by which cells are unknown.
-    pub unknown_score: UnknownScore,
-    /// That score of the held-out cells, ascending.
-    strangeness: Vec<f32>,
+    /// Scores of strangeness of the held-out cells, ascending.
+    strangeness: BTreeMap<UnknownScore, Vec<f32>>,
     /// Mean embedding of each class, of unit length.
     centroids: Vec<Vec<f32>>,
 }
@@ -43,8 +43,15 @@ pub struct Calibration {
 pub struct Limits {
     /// Largest nonconformity of a plausible class, by class.
     sets: Vec<f32>,
-    /// Largest strangeness of a known cell.
+    /// The score by which cells are unknown.
+    score: UnknownScore,
+    /// Its largest value of a known cell.
     unknown: f32,
+}
+
+impl UnknownScore {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Confidence, Self::Energy, Self::Distance];
 }
 
 /// What is said of one cell.
@@ -75,53 +82,56 @@ impl Calibration {
     /// # Reference
     /// Temperature: Guo et al. 2017. Prediction sets: split-conformal by class (Sadinle, Lei and
     /// Wasserman 2019).
-    pub(super) fn new(
-        held_out: &Scored,
-        truth: &[u32],
-        centroids: Vec<Vec<f32>>,
-        unknown_score: UnknownScore,
-    ) -> Self {
+    pub(super) fn new(held_out: &Scored, truth: &[u32], centroids: Vec<Vec<f32>>) -> Self {
         let logits: Vec<&[f32]> = held_out.cells().map(|(logits, _)| logits).collect();
         let mut calibration = Self {
             temperature: fit_temperature(&logits, truth),
             n_cells: truth.len(),
             nonconformity: vec![Vec::new(); centroids.len()],
-            unknown_score,
-            strangeness: Vec::new(),
+            strangeness: BTreeMap::new(),
             centroids,
         };
         for ((logits, embedding), &class) in held_out.cells().zip(truth) {
             let probabilities = calibration.probabilities(logits);
             calibration.nonconformity[class as usize].push(1.0 - probabilities[class as usize]);
-            let strangeness = calibration.strangeness(logits, &probabilities, embedding);
-            calibration.strangeness.push(strangeness);
+            for score in UnknownScore::ALL {
+                let value = calibration.strangeness(score, logits, &probabilities, embedding);
+                calibration.strangeness.entry(score).or_default().push(value);
+            }
         }
         for scores in &mut calibration.nonconformity {
             scores.sort_by(f32::total_cmp);
         }
-        calibration.strangeness.sort_by(f32::total_cmp);
+        for scores in calibration.strangeness.values_mut() {
+            scores.sort_by(f32::total_cmp);
+        }
         calibration
     }
 
     /// Limits such that a share `coverage` of the cells of each class has that class in its set,
-    /// and a share `known` of the cells of known classes is not called unknown.
+    /// and a share `known` of the cells of known classes is not called unknown by `score`.
     ///
     /// A class with too few held-out cells for its own limit has that of all cells together.
-    pub fn limits(&self, coverage: f64, known: f64) -> Limits {
+    pub fn limits(&self, coverage: f64, known: f64, score: UnknownScore) -> Limits {
         let mut all: Vec<f32> = self.nonconformity.iter().flatten().copied().collect();
         all.sort_by(f32::total_cmp);
         let of_all = conformal(&all, coverage).unwrap_or(f32::INFINITY);
         let sets = self.nonconformity.iter();
         Limits {
             sets: sets.map(|scores| conformal(scores, coverage).unwrap_or(of_all)).collect(),
-            unknown: conformal(&self.strangeness, known).unwrap_or(f32::INFINITY),
+            score,
+            unknown: self
+                .strangeness
+                .get(&score)
+                .and_then(|scores| conformal(scores, known))
+                .unwrap_or(f32::INFINITY),
         }
     }
 
     /// What is said of a cell.
     pub(super) fn judge(&self, limits: &Limits, logits: &[f32], embedding: &[f32]) -> Judgement {
         let probabilities = self.probabilities(logits);
-        let strangeness = self.strangeness(logits, &probabilities, embedding);
+        let strangeness = self.strangeness(limits.score, logits, &probabilities, embedding);
         let class = largest(&probabilities);
         let is_plausible = |&(class_of, probability): &(u32, &f32)| {
             class_of == class || 1.0 - probability <= limits.sets[class_of as usize]
@@ -141,8 +151,14 @@ impl Calibration {
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "scores are f32")]
-    fn strangeness(&self, logits: &[f32], probabilities: &[f32], embedding: &[f32]) -> f32 {
-        match self.unknown_score {
+    fn strangeness(
+        &self,
+        score: UnknownScore,
+        logits: &[f32],
+        probabilities: &[f32],
+        embedding: &[f32],
+    ) -> f32 {
+        match score {
             UnknownScore::Confidence => 1.0 - probabilities.iter().copied().fold(0.0, f32::max),
             UnknownScore::Energy => {
                 let t = self.temperature;
@@ -224,7 +240,7 @@ mod tests {
     #[test]
     fn the_temperature_is_found() {
         let (cells, truth) = held_out(4000, 5, 0);
-        let calibration = Calibration::new(&cells, &truth, centroids(5), UnknownScore::Energy);
+        let calibration = Calibration::new(&cells, &truth, centroids(5));
         assert!((calibration.temperature - 2.0).abs() < 0.15, "{}", calibration.temperature);
         assert_eq!(calibration.n_cells, 4000);
     }
@@ -233,9 +249,9 @@ mod tests {
     fn sets_cover_and_known_cells_are_known() {
         let (cells, truth) = held_out(3000, 4, 1);
         let (others, others_truth) = held_out(3000, 4, 2);
-        for score in [UnknownScore::Confidence, UnknownScore::Energy, UnknownScore::Distance] {
-            let calibration = Calibration::new(&cells, &truth, centroids(4), score);
-            let limits = calibration.limits(0.9, 0.95);
+        let calibration = Calibration::new(&cells, &truth, centroids(4));
+        for score in UnknownScore::ALL {
+            let limits = calibration.limits(0.9, 0.95, score);
             let judged: Vec<Judgement> = others
                 .cells()
                 .map(|(logits, embedding)| calibration.judge(&limits, logits, embedding))
@@ -260,10 +276,10 @@ mod tests {
     #[test]
     fn without_cells_nothing_is_left_out() {
         let none = Scored { n_classes: 3, width: 2, rows: Vec::new() };
-        let calibration = Calibration::new(&none, &[], centroids(3), UnknownScore::Distance);
+        let calibration = Calibration::new(&none, &[], centroids(3));
         assert!((calibration.temperature - 1.0).abs() < 1e-12);
-        let judged =
-            calibration.judge(&calibration.limits(0.9, 0.95), &[0.0, 1.0, 0.5], &[0.0, 1.0]);
+        let limits = calibration.limits(0.9, 0.95, UnknownScore::default());
+        let judged = calibration.judge(&limits, &[0.0, 1.0, 0.5], &[0.0, 1.0]);
         assert_eq!((judged.class, judged.set, judged.is_unknown), (1, vec![0, 1, 2], false));
     }
 
@@ -275,8 +291,8 @@ mod tests {
         for (cell, class) in truth.iter_mut().enumerate() {
             *class = if cell < 3 { 2 } else { *class % 2 };
         }
-        let calibration = Calibration::new(&cells, &truth, centroids(3), UnknownScore::Energy);
-        let limits = calibration.limits(0.9, 0.95);
+        let calibration = Calibration::new(&cells, &truth, centroids(3));
+        let limits = calibration.limits(0.9, 0.95, UnknownScore::Energy);
         assert!(limits.sets.iter().all(|limit| limit.is_finite()));
     }
 }

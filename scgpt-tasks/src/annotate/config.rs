@@ -6,7 +6,6 @@ use scgpt_data::TieMode;
 use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use super::calibration::UnknownScore;
 use crate::{
     error::{Error, Result},
     training::NetworkConfig,
@@ -37,8 +36,6 @@ pub struct AnnotateConfig {
     pub validation_share: f64,
     /// Share of the cells that judge the result, and nothing else.
     pub test_share: f64,
-    /// The score by which cells are unlike all classes.
-    pub unknown_score: UnknownScore,
     /// Shape of a new network; its dropout also that of a fine-tuned one.
     pub network: NetworkConfig,
     /// Weights of the objectives.
@@ -105,7 +102,6 @@ impl Recipe {
             min_cells: 2,
             validation_share: 0.1,
             test_share: 0.1,
-            unknown_score: UnknownScore::default(),
             network: NetworkConfig::RELEASED,
             objectives: Objectives { class: 1.0, ecs_threshold: 0.8, ..Objectives::default() },
             training: TrainConfig {

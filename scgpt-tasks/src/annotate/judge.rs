@@ -38,16 +38,12 @@ pub(super) struct Judged {
 impl Judge<'_> {
     /// Confidence, plausible classes and unknown cells, from the validation cells and the means of
     /// the classes' training cells.
-    pub(super) fn calibrate(
-        &self,
-        training: &[usize],
-        unknown_score: UnknownScore,
-    ) -> Result<Calibration> {
+    pub(super) fn calibrate(&self, training: &[usize]) -> Result<Calibration> {
         let validation = &self.task.validation;
         self.observer.begin("calibrating", validation.len());
         let held_out = self.scored(validation)?;
         let centroids = self.centroids(training)?;
-        Ok(Calibration::new(&held_out, &self.truth(validation), centroids, unknown_score))
+        Ok(Calibration::new(&held_out, &self.truth(validation), centroids))
     }
 
     /// What is said of `cells`, and how right it is; none without cells.
@@ -63,7 +59,8 @@ impl Judge<'_> {
         self.observer.begin("judging", cells.len());
         let scored = self.scored(cells)?;
         let truth = self.truth(cells);
-        let limits = calibration.limits(super::COVERAGE, super::KNOWN_SHARE);
+        let limits =
+            calibration.limits(super::COVERAGE, super::KNOWN_SHARE, UnknownScore::default());
         let judged: Vec<Judgement> = scored
             .cells()
             .map(|(logits, embedding)| calibration.judge(&limits, logits, embedding))

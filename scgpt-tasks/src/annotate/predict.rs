@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use scgpt_data::{CellSource, Layer, RowSpool};
 use serde::Serialize;
 
-use super::{artefact::Artefact, calibration::Judgement, scored::score};
+use super::{
+    artefact::Artefact,
+    calibration::{Judgement, UnknownScore},
+    scored::score,
+};
 use crate::{
     embed::{EmbedOptions, EmbedReport},
     error::{Error, Result},
@@ -30,6 +34,8 @@ pub struct PredictOptions {
     pub coverage: f64,
     /// Share of the cells of known classes that shall not be called unknown.
     pub known_share: f64,
+    /// The score by which cells are unlike all classes.
+    pub unknown_score: UnknownScore,
     /// Whether the probabilities of all classes are kept.
     pub probabilities: bool,
     /// Folder of temporary files; the system's if none.
@@ -45,6 +51,7 @@ impl Default for PredictOptions {
             layer: Layer::X,
             coverage: 0.9,
             known_share: 0.95,
+            unknown_score: UnknownScore::default(),
             probabilities: false,
             temporary: None,
         }
@@ -75,7 +82,9 @@ pub struct AnnotatedCell {
     pub confidence: f32,
     /// Plausible classes, ascending.
     pub set: Vec<u32>,
-    /// Whether the cell is unlike all classes.
+    /// How unlike all classes the cell is.
+    pub strangeness: f32,
+    /// Whether that is more than known cells are.
     pub is_unknown: bool,
 }
 
@@ -85,6 +94,7 @@ impl From<&Judgement> for AnnotatedCell {
             class: judged.class,
             confidence: judged.confidence(),
             set: judged.set.clone(),
+            strangeness: judged.strangeness,
             is_unknown: judged.is_unknown,
         }
     }
@@ -150,7 +160,8 @@ impl Artefact {
             Some(folder) => RowSpool::new_in(folder, width),
             None => RowSpool::new(width),
         };
-        let limits = record.calibration.limits(options.coverage, options.known_share);
+        let limits =
+            record.calibration.limits(options.coverage, options.known_share, options.unknown_score);
         let mut embeddings = spool(d)?;
         let mut probabilities = if options.probabilities { Some(spool(k)?) } else { None };
         let mut cells = Vec::with_capacity(scored.rows.n_rows());

@@ -147,7 +147,7 @@ impl<'a> Trials<'a> {
         let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
         let rows = embedder.rows(options.predict_batch);
         let judge = Judge { task: &task, rows, observer: self.observer };
-        let calibration = judge.calibrate(&training, config.unknown_score)?;
+        let calibration = judge.calibrate(&training)?;
         let judged = judge.judge(&calibration, &test, &labels.classes)?;
         let baselines = match options.baselines.filter(|_| !test.is_empty()) {
             Some(options) => {

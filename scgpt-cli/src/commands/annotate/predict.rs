@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, Column, Source, check_output};
-use scgpt_tasks::{Annotated, Artefact, PredictOptions};
+use scgpt_tasks::{Annotated, Artefact, PredictOptions, UnknownScore};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -20,10 +20,10 @@ use crate::{
 
 /// Tell the types of cells, and how sure that is
 ///
-/// The output is a copy of the file with four columns in obs: scgpt_prediction; scgpt_confidence,
+/// The output is a copy of the file with columns in obs: scgpt_prediction; scgpt_confidence,
 /// its calibrated probability; scgpt_prediction_set, the plausible types, which hold the true one
 /// in the share --coverage of the cells of each known type; scgpt_unknown, whether the cell is
-/// unlike all known types. obsm/X_scGPT has the embedding by which types are told apart.
+/// unlike all known types, by scgpt_strangeness. obsm/X_scGPT has the embedding by which types are told apart.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[command(after_help = "Example:\n  \
@@ -45,6 +45,9 @@ pub(crate) struct PredictArgs {
     /// Share of cells of known types that shall not be called unknown
     #[arg(long, value_name = "SHARE", default_value_t = 0.95, env = "SCGPT_KNOWN_SHARE")]
     known_share: f64,
+    /// How unlike all known types a cell is
+    #[arg(long, value_enum, default_value_t = Score::Distance, env = "SCGPT_UNKNOWN_SCORE")]
+    unknown_score: Score,
     /// Write the probabilities of all types, too: obsm/scgpt_probabilities
     #[arg(long)]
     probabilities: bool,
@@ -63,6 +66,18 @@ pub(crate) struct PredictArgs {
     force: bool,
 }
 
+/// [`UnknownScore`] by name.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Score {
+    /// By the largest probability
+    Confidence,
+    /// By all class scores together
+    Energy,
+    /// By the distance to the nearest mean of a type
+    Distance,
+}
+
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     check_cells_output(&args.output, args.force)?;
     check_output(&beside(&args.output, EFFECTIVE), args.force)?;
@@ -75,6 +90,11 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
         layer: args.matrix.layer(),
         coverage: args.coverage,
         known_share: args.known_share,
+        unknown_score: match args.unknown_score {
+            Score::Confidence => UnknownScore::Confidence,
+            Score::Energy => UnknownScore::Energy,
+            Score::Distance => UnknownScore::Distance,
+        },
         probabilities: args.probabilities,
         // Beside the output there must be room for the result anyway.
         temporary: args.output.parent().map(|folder| Path::new(".").join(folder)),
@@ -103,11 +123,13 @@ fn additions(annotated: Annotated, record: Value) -> Additions {
     let sets: Vec<String> = cells.map(|cell| annotated.set(cell)).collect();
     let confidence = annotated.cells.iter().map(|cell| Some(f64::from(cell.confidence)));
     let unknown = annotated.cells.iter().map(|cell| Some(cell.is_unknown));
+    let strangeness = annotated.cells.iter().map(|cell| Some(f64::from(cell.strangeness)));
     let obs = vec![
         ("scgpt_prediction".into(), Column::categorical(&predictions)),
         ("scgpt_confidence".into(), Column::Float(confidence.collect())),
         ("scgpt_prediction_set".into(), Column::categorical(&sets)),
         ("scgpt_unknown".into(), Column::Boolean(unknown.collect())),
+        ("scgpt_strangeness".into(), Column::Float(strangeness.collect())),
     ];
     let mut obsm = vec![("X_scGPT".to_owned(), annotated.embeddings)];
     obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
