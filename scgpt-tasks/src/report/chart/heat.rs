@@ -21,7 +21,7 @@ pub struct HeatMap<'a> {
 const LABELLED: usize = 16;
 
 pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
-    const LEFT: f64 = 210.0;
+    const LEFT: f64 = 240.0;
     const TOP: f64 = 4.0;
     let n = map.columns.len().max(1);
     let side = ((WIDTH - LEFT - 10.0) / n as f64).min(44.0);
