@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    annotate, completions, convert, demo, embed, evaluate, generate, inspect, man, map, pretrain,
-    simulate,
+    annotate, completions, convert, demo, embed, evaluate, generate, inspect, man, map, perturb,
+    pretrain, simulate,
 };
 
 /// Answers from single-cell data and an scGPT checkpoint.
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Annotate(annotate::AnnotateArgs),
     /// Map cells to a labelled reference: each cell takes the label of its neighbours
     Map(map::MapArgs),
+    /// Predict responses to gene perturbations, and find which perturbation explains a state
+    Perturb(perturb::PerturbArgs),
     /// Judge results whose truth is known, ours or another tool's
     Evaluate(evaluate::EvaluateArgs),
     /// Say what is in a file, and which of its genes a model knows
@@ -56,7 +58,7 @@ pub(crate) enum Command {
     Pretrain(pretrain::PretrainArgs),
     /// Generate expression: hidden genes, missing genes, or cells from embeddings
     Generate(generate::GenerateArgs),
-    /// Simulate cells of known types and batches
+    /// Simulate cells of known types and batches, or with perturbed genes
     Simulate(simulate::SimulateArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),

@@ -10,6 +10,7 @@ pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod map;
+pub(crate) mod perturb;
 pub(crate) mod pretrain;
 pub(crate) mod simulate;
 
@@ -46,6 +47,7 @@ fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result
         Command::Generate(args) => generate::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args, printer),
         Command::Convert(args) => convert::run(&args, printer),
+        Command::Perturb(args) => perturb::run(args, config, printer),
         Command::Pretrain(args) => pretrain::run(&args, config, printer),
         Command::Simulate(args) => simulate::run(&args, printer),
         Command::Completions(args) => completions::run(&args),

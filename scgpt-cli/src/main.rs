@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod device;
 mod interrupt;
+mod learn;
 mod matrix;
 mod output;
 mod progress;

@@ -5,12 +5,12 @@ pub(crate) mod matrix;
 pub(crate) mod records;
 pub(crate) mod store;
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use crate::{
     anndata::{
         matrix::Matrix,
-        store::{Node, Store, join},
+        store::{Dtype, Node, Store, join},
     },
     check,
     csr::Csr,
@@ -176,5 +176,21 @@ impl CellSource for AnnData {
             return Err(Error::invalid(path, &place, problem));
         }
         Ok((values, width))
+    }
+
+    fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
+        let place = join("uns", name);
+        let mut lists = BTreeMap::new();
+        if !matches!(self.store.node(&place)?, Some(Node::Group)) {
+            return Ok(lists);
+        }
+        for key in self.store.children(&place)? {
+            if let Some(Node::Array(array)) = self.store.node(&join(&place, &key))?
+                && *array.dtype() == Dtype::Text
+            {
+                lists.insert(key, array.texts()?);
+            }
+        }
+        Ok(lists)
     }
 }

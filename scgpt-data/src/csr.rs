@@ -75,6 +75,23 @@ impl Csr {
         Ok(Self { n_genes, indptr, indices, values })
     }
 
+    /// The matrix of those rows: indices, which ascend, and values of each.
+    ///
+    /// # Errors
+    /// What [`new`](Self::new) reports.
+    pub fn of_rows(
+        n_genes: usize,
+        rows: impl IntoIterator<Item = (Vec<u32>, Vec<f32>)>,
+    ) -> std::result::Result<Self, String> {
+        let (mut indptr, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
+        for (genes, of_row) in rows {
+            indices.extend(genes);
+            values.extend(of_row);
+            indptr.push(indices.len());
+        }
+        Self::new(n_genes, indptr, indices, values)
+    }
+
     /// Number of cells.
     pub fn n_cells(&self) -> usize {
         self.indptr.len().saturating_sub(1)

@@ -102,6 +102,28 @@ impl Column {
         }
     }
 
+    /// Its `rows`, in that order.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn pick(&self, rows: &[usize]) -> Self {
+        fn of<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {
+            rows.iter().map(|&row| values[row].clone()).collect()
+        }
+        match self {
+            Self::Text(values) => Self::Text(of(values, rows)),
+            Self::Categorical { codes, categories, ordered } => Self::Categorical {
+                codes: of(codes, rows),
+                categories: categories.clone(),
+                ordered: *ordered,
+            },
+            Self::Float(values) => Self::Float(of(values, rows)),
+            Self::Integer(values) => Self::Integer(of(values, rows)),
+            Self::Boolean(values) => Self::Boolean(of(values, rows)),
+        }
+    }
+
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -27,6 +27,8 @@ pub enum Purpose {
     HoldOut = 7,
     /// The order in which cells are visited when they are clustered, and other arbitrary starts.
     Cluster = 16,
+    /// Which control cells a perturbed cell is compared with.
+    Pair = 17,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.

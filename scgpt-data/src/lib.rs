@@ -17,6 +17,7 @@ mod rowsort;
 mod scbank;
 mod shard;
 mod source;
+mod spooled;
 mod state;
 mod subset;
 mod tenx;
@@ -44,6 +45,7 @@ pub use crate::{
         ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
     },
     source::{CellSource, Layer, MatrixSummary, Source, Summary},
+    spooled::SpooledCells,
     state::{InputState, StateDetector},
     subset::CellSubset,
     tenx::TenX,

@@ -1,6 +1,7 @@
 //! [`CellSource`]: what every input format offers, and [`Source`], the formats there are.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::Read,
     ops::Range,
@@ -93,6 +94,16 @@ pub trait CellSource: Send {
     fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
         let _ = rows;
         Err(self.summary().missing_obsm(name))
+    }
+
+    /// The lists of names of the dictionary `uns[name]`, by key; none if there is no such dictionary.
+    /// Members that are no lists of names are left out.
+    ///
+    /// # Errors
+    /// If it is broken.
+    fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
+        let _ = name;
+        Ok(BTreeMap::new())
     }
 }
 
@@ -289,5 +300,9 @@ impl CellSource for Source {
 
     fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
         delegate!(self, source => source.read_obsm(name, rows))
+    }
+
+    fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
+        delegate!(self, source => source.read_lists(name))
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{
     csr::Csr,
     error::{Error, Result},
-    frame::{Column, Frame},
+    frame::Frame,
     source::{CellSource, Layer, Summary},
 };
 
@@ -51,7 +51,7 @@ impl CellSource for CellSubset<'_> {
     fn obs(&self) -> Result<Frame> {
         let all = self.source.obs()?;
         let columns =
-            all.columns.into_iter().map(|(name, column)| (name, pick(&column, &self.cells)));
+            all.columns.into_iter().map(|(name, column)| (name, column.pick(&self.cells)));
         Ok(Frame {
             index_name: all.index_name,
             index: self.cells.iter().map(|&cell| all.index[cell].clone()).collect(),
@@ -94,27 +94,10 @@ impl CellSource for CellSubset<'_> {
     }
 }
 
-/// The chosen rows of a column.
-fn pick(column: &Column, rows: &[usize]) -> Column {
-    fn of<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {
-        rows.iter().map(|&row| values[row].clone()).collect()
-    }
-    match column {
-        Column::Text(values) => Column::Text(of(values, rows)),
-        Column::Categorical { codes, categories, ordered } => Column::Categorical {
-            codes: of(codes, rows),
-            categories: categories.clone(),
-            ordered: *ordered,
-        },
-        Column::Float(values) => Column::Float(of(values, rows)),
-        Column::Integer(values) => Column::Integer(of(values, rows)),
-        Column::Boolean(values) => Column::Boolean(of(values, rows)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Column;
     use crate::source::MatrixSummary;
 
     /// Cell `i` expresses gene `i % 7` by `i + 1`.

@@ -12,10 +12,7 @@ mod scored;
 mod task;
 mod trial;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{CellSource, GeneVocab, Layer, ShardFolder, ShardOptions, write_shards};
@@ -26,7 +23,7 @@ use self::trial::{Trial, Trials};
 pub use self::{
     artefact::{Artefact, ArtefactRecord},
     calibration::{Calibration, Judgement, Limits, UnknownScore},
-    config::{AnnotateConfig, ClassWeights, Recipe},
+    config::{AnnotateConfig, ClassWeights},
     predict::{Annotated, AnnotatedCell, PredictOptions},
     report::{AnnotateData, AnnotateReport, ClassSize, MethodScores},
 };
@@ -194,8 +191,6 @@ impl<'a> Annotation<'a> {
             |path| first.outcome.model.save(path),
         )?;
         let record = ArtefactRecord {
-            format: 0,
-            version: String::new(),
             label: self.options.label.into(),
             classes: self.labels.classes.clone(),
             counts: report.data.classes.iter().map(|class| class.training).collect(),
@@ -203,9 +198,8 @@ impl<'a> Annotation<'a> {
             tie_mode: self.config.tie_mode,
             seed: self.config.training.seed,
             calibration: first.calibration.clone(),
-            files: BTreeMap::new(),
         };
-        record.publish(&built, self.options.output)?;
+        artefact::KIND.publish(record, &built, self.options.output, &[])?;
         // What is left are the logs: checkpoints and cells are large.
         let repeats = (1..self.options.repeats).map(|repeat| run.join(format!("repeat-{repeat}")));
         for folder in repeats.chain([run.join("checkpoints"), run.join("cells")]) {

@@ -2,13 +2,18 @@
 
 mod classify;
 mod logistic;
+mod responses;
 mod variable_expression;
 
 use scgpt_data::{CellSource, InputState, Layer, VariableFlavour};
 use serde::{Deserialize, Serialize};
 
-pub use self::classify::{ClassBaseline, LabelledCells, class_baselines};
+pub(crate) use self::responses::mean;
 use self::variable_expression::VariableExpression;
+pub use self::{
+    classify::{ClassBaseline, LabelledCells, class_baselines},
+    responses::{KnownResponses, ResponseBaseline, response_baselines},
+};
 use crate::{
     error::{Error, Result},
     observe::Observer,

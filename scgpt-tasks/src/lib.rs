@@ -3,6 +3,7 @@
 //! - [`Embedder`]: which vector stands for each cell?
 //! - [`Generator`]: which values do unknown genes have?
 //! - [`Pretraining`]: what can be learned from cells alone?
+//! - [`Perturbation`]: how do cells respond to the perturbation of genes, and which one explains a state?
 //! - [`cluster_scores`]: do cells of one type lie together?
 //! - [`hvg_pca`]: what is there to see without a model?
 //! - [`Simulation`]: what would cells of known types look like?
@@ -12,6 +13,7 @@
 //! Tasks report their progress to an [`Observer`] and print nothing.
 
 mod annotate;
+mod artefact;
 mod baseline;
 mod cluster;
 mod embed;
@@ -25,6 +27,7 @@ mod metrics;
 mod neighbours;
 mod observe;
 mod pca;
+mod perturb;
 mod pretrain;
 mod projection;
 mod report;
@@ -37,9 +40,12 @@ pub use crate::{
     annotate::{
         AnnotateConfig, AnnotateData, AnnotateOptions, AnnotateReport, Annotated, AnnotatedCell,
         Annotation, Artefact, ArtefactRecord, Calibration, ClassSize, ClassWeights, Judgement,
-        Limits, MethodScores, PredictOptions, Recipe, UnknownScore,
+        Limits, MethodScores, PredictOptions, UnknownScore,
     },
-    baseline::{Baseline, BaselineOptions, ClassBaseline, LabelledCells, class_baselines, hvg_pca},
+    baseline::{
+        Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells, ResponseBaseline,
+        class_baselines, hvg_pca, response_baselines,
+    },
     cluster::{ClusterOptions, ClusterScores, Graph, cluster_scores, leiden},
     embed::{
         EmbedOptions, EmbedReport, Embedder, Embedding, ModelReport, Timings, TokenCounts,
@@ -58,21 +64,32 @@ pub use crate::{
         proportional,
     },
     metrics::{
-        ClassScore, ClassScores, Coverage, Interval, ReliabilityBin, adjusted_rand_index,
-        area_under_roc, expected_calibration_error, label_codes, normalised_mutual_information,
+        ClassScore, ClassScores, Coverage, Interval, ReliabilityBin, ResponseScores,
+        adjusted_rand_index, area_under_roc, centroid_accuracy, difference, discrimination,
+        expected_calibration_error, label_codes, normalised_mutual_information, pearson,
         reliability,
     },
     neighbours::Neighbours,
     observe::{Observer, Silent, Watched},
+    perturb::{
+        Condition, ConditionScores, DeGenes, Design, DesignOptions, Group as DesignGroup,
+        JudgedResponse, MethodResponses, Moments, PerturbArtefact, PerturbConfig,
+        PerturbEvaluation, PerturbOptions, PerturbRecord, PerturbReport, Perturbation,
+        PrepareOptions, Prepared, RESPONSE_SCORES, RespondOptions, Response, Responses, Retrieval,
+        Reversal, ReverseOptions, ReversedGroup, Split, SplitChoice, SplitMode, TrainingProfile,
+        candidates, evaluate_responses, prepare,
+    },
     pretrain::{
         MeanExpression, Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining,
     },
     projection::{principal_components, subsample},
-    report::{Bar, Group, HeatMap, Page, Scale, Series},
+    report::{Bar, Group, HeatMap, Page, Pair, Scale, Series},
     separation::Separation,
-    simulate::{SimulateOptions, Simulation},
+    simulate::{
+        Direction, Edge, PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation,
+    },
     stream::unit_rows,
-    training::NetworkConfig,
+    training::{NetworkConfig, Recipe},
 };
 
 /// The example of the README, compiled.

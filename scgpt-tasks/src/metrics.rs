@@ -1,9 +1,10 @@
-//! Scores on plain slices: how well labels, confidences and sets agree with the truth.
+//! Scores on plain slices: how well labels, confidences, sets and responses agree with the truth.
 
 mod agreement;
 mod classes;
 mod confidence;
 mod interval;
+mod responses;
 
 pub use self::{
     agreement::{adjusted_rand_index, label_codes, normalised_mutual_information},
@@ -12,4 +13,5 @@ pub use self::{
         Coverage, ReliabilityBin, area_under_roc, expected_calibration_error, reliability,
     },
     interval::Interval,
+    responses::{ResponseScores, centroid_accuracy, difference, discrimination, pearson},
 };

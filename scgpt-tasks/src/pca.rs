@@ -4,7 +4,7 @@ mod eigen;
 
 use rayon::prelude::*;
 
-use self::eigen::largest_eigenpairs;
+pub(crate) use self::eigen::largest_eigenpairs;
 
 /// Numbers, ascending, and values of what is not zero in a cell.
 pub(crate) type SparseCell = (Vec<u32>, Vec<f32>);

@@ -4,7 +4,7 @@ mod chart;
 
 use std::fmt::Write as _;
 
-pub use self::chart::{Bar, Group, HeatMap, Scale, Series};
+pub use self::chart::{Bar, Group, HeatMap, Pair, Scale, Series};
 use crate::metrics::ReliabilityBin;
 
 /// Fonts, colours of paper and ink, and the palette, for light, dark and print.
@@ -68,6 +68,11 @@ impl Page {
     /// A matrix as coloured cells.
     pub fn heat_map(&mut self, map: &HeatMap<'_>, caption: &str) -> &mut Self {
         self.figure(&chart::heat_map(map), caption)
+    }
+
+    /// Numbers as discs and their predictions as rings, a row each.
+    pub fn pairs(&mut self, pairs: &[Pair], axis: &str, caption: &str) -> &mut Self {
+        self.figure(&chart::pairs(pairs, axis), caption)
     }
 
     /// Confidence against accuracy.
@@ -183,6 +188,7 @@ mod tests {
         let labels = vec!["3".into()];
         let map =
             HeatMap { rows: &names, columns: &names, shades: vec![1.0], labels, axes: ["", ""] };
+        page.pairs(&[Pair { name: "<p>".into(), truth: 1.0, predicted: -0.5 }], "x", "q");
         page.heat_map(&map, "g").reliability(&[ReliabilityBin::default()], "h");
         let html = page.to_html();
         for tag in ["figure", "svg", "g", "table", "tr", "dl", "div", "text", "main", "title", "p"]

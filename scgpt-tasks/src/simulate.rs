@@ -1,10 +1,13 @@
 //! [`Simulation`]: cells of known types and batches, made on demand.
 
+mod perturbed;
+
 use std::{f64::consts::TAU, ops::Range, path::PathBuf};
 
 use rayon::prelude::*;
 use scgpt_data::{CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Summary};
 
+pub use self::perturbed::{Direction, Edge, PerturbSimulateOptions, PerturbSimulation};
 use crate::error::{Error, Result};
 
 /// Size parameter of the negative-binomial counts: variance is `mean + mean² / SIZE`.
@@ -186,14 +189,7 @@ impl CellSource for Simulation {
         let (_, n_genes) = self.summary.shape(layer)?;
         let cells: Vec<(Vec<u32>, Vec<f32>)> =
             rows.into_par_iter().map(|cell| self.cell(cell)).collect();
-        let mut indptr = vec![0];
-        indptr.extend(cells.iter().scan(0, |end, (genes, _)| {
-            *end += genes.len();
-            Some(*end)
-        }));
-        let (genes, counts): (Vec<Vec<u32>>, Vec<Vec<f32>>) = cells.into_iter().unzip();
-        Csr::new(n_genes, indptr, genes.concat(), counts.concat())
-            .map_err(scgpt_data::Error::Option)
+        Csr::of_rows(n_genes, cells).map_err(scgpt_data::Error::Option)
     }
 }
 

@@ -4,7 +4,7 @@ mod cells;
 mod curves;
 mod network;
 
-pub use self::network::NetworkConfig;
+pub use self::network::{NetworkConfig, Recipe};
 pub(crate) use self::{
     cells::{TrainingCells, VALIDATION_EPOCH},
     curves::learning_curves,

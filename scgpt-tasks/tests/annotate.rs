@@ -15,7 +15,7 @@ const CELLS: SimulateOptions =
     SimulateOptions { cells: 600, genes: 200, types: 4, batches: 2, seed: 3 };
 
 fn config() -> AnnotateConfig {
-    let scratch = Recipe::Scratch.config();
+    let scratch = AnnotateConfig::of(Recipe::Scratch);
     AnnotateConfig {
         batch_size: 16,
         max_length: 120,

@@ -18,6 +18,8 @@ pub struct TrainBatch {
     is_target: Vec<f32>,
     known: Vec<usize>,
     used: Vec<usize>,
+    /// Perturbation flag of each token, if known tokens have conditions; 0 for all others.
+    perturbations: Option<Vec<i32>>,
     /// Class of each cell.
     pub classes: Option<Vec<i32>>,
     /// How much the class of each cell counts; equally if none.
@@ -53,6 +55,10 @@ impl TrainBatch {
             truth: vec![0.0; size],
             is_target: vec![0.0; size],
             known: cells.iter().map(|cell| cell.known.len()).collect(),
+            perturbations: cells
+                .iter()
+                .any(|cell| cell.known.conditions.is_some())
+                .then(|| vec![0; size]),
             used: cells.iter().map(length).collect(),
             ..Self::default()
         };
@@ -64,6 +70,12 @@ impl TrainBatch {
             batch.genes.resize(end, pad.0.cast_signed());
             batch.values.extend(&cell.known.values);
             batch.values.resize(end, pad_value);
+            if let Some(flags) = &mut batch.perturbations {
+                let of_cell = cell.known.conditions.iter().flatten();
+                for (flag, condition) in flags[first..end].iter_mut().zip(of_cell) {
+                    *flag = condition.0.cast_signed();
+                }
+            }
             for &(position, value) in &cell.hidden {
                 batch.truth[first + position] = value;
                 batch.is_target[first + position] = 1.0;
@@ -118,6 +130,10 @@ impl TrainBatch {
             mask: AttentionMask::generative(self.known.clone(), self.used.clone(), self.n_tokens),
             conditions: Conditions {
                 batches: batches.clone(),
+                perturbations: self
+                    .perturbations
+                    .as_ref()
+                    .map(|flags| Tensor::from_data(TensorData::new(flags.clone(), shape), device)),
                 domain: self.domain,
                 ..Conditions::default()
             },
@@ -141,6 +157,7 @@ mod tests {
     #![allow(clippy::float_cmp, reason = "exact by construction")]
 
     use super::*;
+    use scgpt_data::ConditionToken;
 
     fn tokens(genes: &[u32]) -> CellTokens {
         CellTokens {
@@ -148,6 +165,20 @@ mod tests {
             values: genes.iter().map(|&gene| gene as f32).collect(),
             ..CellTokens::default()
         }
+    }
+
+    #[test]
+    fn flags_of_known_tokens() {
+        let conditions = Some(vec![ConditionToken(0), ConditionToken(1)]);
+        let known = CellTokens { conditions, ..tokens(&[4, 1]) };
+        let one = TrainCell { known, hidden: Vec::new(), unknown: CellTokens::default() };
+        let other = TrainCell {
+            known: tokens(&[4, 1, 2]),
+            hidden: Vec::new(),
+            unknown: CellTokens::default(),
+        };
+        let batch = TrainBatch::new(&[one, other], GeneToken(7), -2.0);
+        assert_eq!(batch.perturbations, Some(vec![0, 1, 0, 0, 0, 0]));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `scgpt evaluate`: one file per kind of result.
 
 mod labels;
+pub(crate) mod perturb;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -18,10 +19,13 @@ pub(crate) struct EvaluateArgs {
 enum EvaluateCommand {
     /// Predicted labels against true ones
     Labels(labels::LabelsArgs),
+    /// Predicted responses to perturbations against true ones
+    Perturb(perturb::PerturbArgs),
 }
 
 pub(crate) fn run(args: EvaluateArgs, printer: Printer) -> Result<()> {
     match args.command {
         EvaluateCommand::Labels(args) => labels::run(&args, printer),
+        EvaluateCommand::Perturb(args) => perturb::run(&args, printer),
     }
 }

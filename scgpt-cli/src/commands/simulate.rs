@@ -4,23 +4,29 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, GeneVocab, Layer, export};
-use scgpt_tasks::{Error, Observer as _, SimulateOptions, Simulation, Watched};
+use scgpt_data::{Additions, CellSource, GeneVocab, Layer, check_output, export};
+use scgpt_tasks::{
+    Direction, Edge, Error, Observer as _, PerturbSimulateOptions, PerturbSimulation,
+    SimulateOptions, Simulation, Watched,
+};
 use serde_json::json;
 
 use crate::{
-    output::{Printer, check_cells_output},
+    output::{Printer, beside, check_cells_output, write_text},
     progress::Bar,
 };
 
-/// Simulate cells of known types and batches
+/// Simulate cells of known types and batches, or with perturbed genes
 ///
 /// Counts are negative-binomial, with a marker programme per cell type and multiplicative batch
-/// effects, so the truth is known: obs/cell_type and obs/batch.
+/// effects, so the truth is known: obs/cell_type and obs/batch. With --perturb, cells of a sparse signed
+/// gene network in its steady state (power-law kinetics), in which genes are knocked down: obs/condition,
+/// and the network as a table beside the output.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  scgpt simulate -o cells.h5ad --cells 5000 --types 6 --batches 3\n  \
-    scgpt simulate -o cells.h5ad --vocab scGPT_human/vocab.json     with gene symbols a model knows"
+    scgpt simulate -o cells.h5ad --vocab scGPT_human/vocab.json     with gene symbols a model knows\n  \
+    scgpt simulate -o screen.h5ad --cells 20000 --perturb 80 --doubles 60 --synergy 0.5"
 )]
 pub(crate) struct SimulateArgs {
     /// File to write: .h5ad, or .zarr for a folder
@@ -38,6 +44,18 @@ pub(crate) struct SimulateArgs {
     /// Number of batches
     #[arg(long, value_name = "N", default_value_t = 2)]
     batches: usize,
+    /// Instead of types, perturb that many genes of a known network, each in cells of its own
+    #[arg(long, value_name = "N", conflicts_with_all = ["types", "batches"])]
+    perturb: Option<usize>,
+    /// Also perturb that many pairs of these genes
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "perturb")]
+    doubles: usize,
+    /// Share of the pairs of gene modules that, perturbed together, do more than the sum
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, requires = "perturb")]
+    synergy: f64,
+    /// Raise the genes instead of lowering them
+    #[arg(long, requires = "perturb")]
+    over_express: bool,
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
@@ -57,6 +75,14 @@ pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
         .map(GeneVocab::from_json)
         .transpose()?
         .map(|vocab| symbols(&vocab, args.genes));
+    match args.perturb {
+        Some(singles) => perturbed(args, singles, symbols, printer),
+        None => typed(args, symbols, printer),
+    }
+}
+
+/// Cells of types and batches.
+fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) -> Result<()> {
     let options = SimulateOptions {
         cells: args.cells,
         genes: args.genes,
@@ -64,13 +90,7 @@ pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
         batches: args.batches,
         seed: args.seed,
     };
-    let mut simulation = Simulation::new(&options, symbols)?;
-    let bar = Bar::new(printer);
-    bar.begin("simulating", args.cells);
-    let mut source = Watched { source: &mut simulation, observer: &bar };
-    let written = export(&mut source, &Layer::X, &args.output, &Additions::default(), args.force);
-    bar.finish();
-    written.map_err(Error::from)?;
+    write(&mut Simulation::new(&options, symbols)?, args, printer)?;
     let output = args.output.display().to_string();
     printer.result(
         &json!({ "cells": args.cells, "genes": args.genes, "types": args.types, "batches": args.batches, "output": output }),
@@ -80,6 +100,60 @@ pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
             ("output", output.clone()),
         ],
     )
+}
+
+/// Cells with perturbed genes, and the network beside them.
+fn perturbed(
+    args: &SimulateArgs,
+    singles: usize,
+    symbols: Option<Vec<String>>,
+    printer: Printer,
+) -> Result<()> {
+    let network = beside(&args.output, "network.csv");
+    check_output(&network, args.force)?;
+    let options = PerturbSimulateOptions {
+        cells: args.cells,
+        genes: args.genes,
+        singles,
+        doubles: args.doubles,
+        synergy: args.synergy,
+        direction: if args.over_express { Direction::OverExpression } else { Direction::KnockDown },
+        seed: args.seed,
+    };
+    let mut simulation = PerturbSimulation::new(&options, symbols)?;
+    write(&mut simulation, args, printer)?;
+    let edges = simulation.edges();
+    let line = |edge: &Edge| format!("{},{},{}\n", edge.regulator, edge.target, edge.strength);
+    let lines: String = edges.iter().map(line).collect();
+    write_text(&network, &format!("regulator,target,strength\n{lines}"))?;
+    let (output, network) = (args.output.display().to_string(), network.display().to_string());
+    printer.result(
+        &json!({
+            "cells": args.cells, "genes": args.genes, "singles": singles, "doubles": args.doubles,
+            "edges": edges.len(), "output": output, "network": network,
+        }),
+        &[
+            (
+                "cells",
+                format!(
+                    "{} of {singles} single and {} double perturbations",
+                    args.cells, args.doubles
+                ),
+            ),
+            ("genes", args.genes.to_string()),
+            ("output", output.clone()),
+            ("network", format!("{network}, {} regulations", edges.len())),
+        ],
+    )
+}
+
+fn write(source: &mut dyn CellSource, args: &SimulateArgs, printer: Printer) -> Result<()> {
+    let bar = Bar::new(printer);
+    bar.begin("simulating", args.cells);
+    let mut source = Watched { source, observer: &bar };
+    let written = export(&mut source, &Layer::X, &args.output, &Additions::default(), args.force);
+    bar.finish();
+    Ok(written.map_err(Error::from)?)
 }
 
 /// Gene names of the vocabulary, spread over it; special tokens and Ensembl ids are left out.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
-    training::NetworkConfig,
+    training::{NetworkConfig, Recipe},
 };
 
 /// The settings of a fine-tuning run; absent fields have the values of [`Recipe`].
@@ -74,24 +74,15 @@ impl ClassWeights {
     }
 }
 
-/// Settings to start from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recipe {
-    /// A checkpoint is fine-tuned.
-    FineTune,
-    /// A small network learns from the labelled cells alone.
-    Scratch,
-}
-
-impl Recipe {
-    /// Its settings.
+impl AnnotateConfig {
+    /// The settings of a recipe.
     ///
     /// # Reference
     /// `FineTune`: the annotation tutorial (class objective alone, Adam at 10⁻⁴ times 0.9 an epoch,
     /// 10 epochs of 32 cells, 3001 tokens, a tenth of the cells for validation). Differs: cells are
     /// shuffled; another tenth is kept to judge the result.
-    pub fn config(self) -> AnnotateConfig {
-        let fine_tune = AnnotateConfig {
+    pub fn of(recipe: Recipe) -> Self {
+        let fine_tune = Self {
             model: None,
             batch_size: 32,
             max_length: 3001,
@@ -111,9 +102,9 @@ impl Recipe {
                 ..TrainConfig::default()
             },
         };
-        match self {
-            Self::FineTune => fine_tune,
-            Self::Scratch => AnnotateConfig {
+        match recipe {
+            Recipe::FineTune => fine_tune,
+            Recipe::Scratch => Self {
                 max_length: 1200,
                 network: NetworkConfig::SMALL,
                 training: TrainConfig {
@@ -127,9 +118,7 @@ impl Recipe {
             },
         }
     }
-}
 
-impl AnnotateConfig {
     /// Checks what the network and the training configuration do not check themselves.
     ///
     /// # Errors
@@ -197,13 +186,13 @@ mod tests {
     #[test]
     fn recipes_are_valid_and_mistakes_are_all_told() {
         for recipe in [Recipe::FineTune, Recipe::Scratch] {
-            recipe.config().validate().unwrap();
+            AnnotateConfig::of(recipe).validate().unwrap();
         }
         let config = AnnotateConfig {
             batch_size: 0,
             test_share: 0.95,
             objectives: Objectives { gep: 1.0, ..Objectives::default() },
-            ..Recipe::FineTune.config()
+            ..AnnotateConfig::of(Recipe::FineTune)
         };
         let message = config.validate().unwrap_err().to_string();
         for part in ["batch_size", "no cell is left", "objectives.class", "hidden_share"] {

@@ -19,7 +19,7 @@ const ROUNDS: usize = 60;
 ///
 /// By Lanczos' method with complete reorthogonalisation (Golub and Van Loan, 10.3): the matrix is
 /// looked at through ever more directions, in which it is tridiagonal.
-pub(super) fn largest_eigenpairs(matrix: &[f64], d: usize, n: usize) -> Vec<(f64, Vec<f64>)> {
+pub(crate) fn largest_eigenpairs(matrix: &[f64], d: usize, n: usize) -> Vec<(f64, Vec<f64>)> {
     let n = n.min(d);
     let steps = (TRIED * n + FURTHER).min(d);
     let size = matrix.iter().fold(f64::MIN_POSITIVE, |most, x| x.abs().max(most));

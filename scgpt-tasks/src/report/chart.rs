@@ -7,6 +7,7 @@
 
 mod heat;
 mod lines;
+mod pairs;
 mod reliability;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,9 @@ use std::collections::BTreeMap;
 pub use self::{
     heat::HeatMap,
     lines::{Scale, Series},
+    pairs::Pair,
 };
-pub(super) use self::{heat::heat_map, lines::lines, reliability::reliability};
+pub(super) use self::{heat::heat_map, lines::lines, pairs::pairs, reliability::reliability};
 use super::escape;
 
 /// Width of every drawing; the page scales it.

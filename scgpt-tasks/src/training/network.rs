@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
+/// Settings to start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// A checkpoint is fine-tuned.
+    FineTune,
+    /// A small network learns from the cells of the task alone.
+    Scratch,
+}
+
 /// The shape of a new network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

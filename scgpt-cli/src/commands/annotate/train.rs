@@ -1,25 +1,22 @@
 //! `scgpt annotate train`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::Source;
 use scgpt_tasks::{
     AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, BaselineOptions, ClassWeights,
     MethodScores, Recipe,
 };
-use scgpt_train::Part;
 
 use crate::{
     device::ComputeArgs,
+    learn::LearnArgs,
     matrix::MatrixArgs,
     output::{Printer, print_text, write_text},
     progress::{Bar, TrainBar},
-    settings::{self, layered},
+    settings::layered,
 };
 
 /// Learn cell types from labelled cells
@@ -33,7 +30,6 @@ use crate::{
     scgpt annotate train reference.h5ad --label cell_type --model scGPT_human -o pbmc-types/\n  \
     scgpt annotate train reference.h5ad --label cell_type -o pbmc-types/\n  \
     scgpt annotate predict query.h5ad --model pbmc-types/ -o annotated.h5ad")]
-#[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 pub(crate) struct TrainArgs {
     /// File or folder of labelled cells
     #[arg(required_unless_present = "print_config")]
@@ -61,58 +57,21 @@ pub(crate) struct TrainArgs {
     /// Share of the cells that judges it [default: 0.1]
     #[arg(long, value_name = "SHARE", env = "SCGPT_TEST")]
     test: Option<f64>,
-    /// Parts that do not learn: genes, values, conditions, transformer, blocks:N
-    #[arg(long, value_name = "PARTS", value_delimiter = ',', env = "SCGPT_FREEZE")]
-    freeze: Vec<String>,
     /// How much cells of large and small classes count [default: equal]
     #[arg(long, value_enum, env = "SCGPT_CLASS_WEIGHTS")]
     class_weights: Option<Weights>,
     /// Keep the cells in the order of the file in every epoch, as the reference does
     #[arg(long)]
     keep_order: bool,
-    /// Passes over the cells
-    #[arg(long, value_name = "N", env = "SCGPT_EPOCHS")]
-    epochs: Option<u64>,
-    /// Stop after that many optimiser steps
-    #[arg(long, value_name = "N", env = "SCGPT_MAX_STEPS")]
-    max_steps: Option<u64>,
-    /// Cells per batch
-    #[arg(long, value_name = "N", env = "SCGPT_BATCH_SIZE")]
-    batch_size: Option<usize>,
     /// Most tokens per cell
     #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
     max_length: Option<usize>,
-    /// Learning rate
-    #[arg(long, value_name = "RATE", env = "SCGPT_LR")]
-    lr: Option<f64>,
-    /// Number format of the passes: f32, bf16 or f16
-    #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
-    precision: Option<String>,
-    /// Seed of every random choice
-    #[arg(long, value_name = "N", env = "SCGPT_SEED")]
-    seed: Option<u64>,
-    /// Train and judge that often, with other seeds and other cells to judge, for intervals
-    #[arg(long, value_name = "N", default_value_t = 1, env = "SCGPT_REPEATS")]
-    repeats: u64,
-    /// Do not compare with simple methods
-    #[arg(long)]
-    no_baselines: bool,
     #[command(flatten)]
     matrix: MatrixArgs,
     #[command(flatten)]
     compute: ComputeArgs,
-    /// Optimiser steps between checkpoints, beside those at validations
-    #[arg(long, value_name = "N", default_value_t = 200, env = "SCGPT_CHECKPOINT_EVERY")]
-    checkpoint_every: u64,
-    /// Go on from the newest checkpoint, with the settings of the run
-    #[arg(long)]
-    resume: bool,
-    /// Print the settings in force as TOML, and do nothing
-    #[arg(long)]
-    print_config: bool,
-    /// Begin anew in a folder that is in use
-    #[arg(long, conflicts_with = "resume")]
-    force: bool,
+    #[command(flatten)]
+    learn: LearnArgs,
 }
 
 /// [`ClassWeights`] by name.
@@ -126,21 +85,16 @@ enum Weights {
     Balanced,
 }
 
-/// What the settings in force are called in the folder of the run.
-const SETTINGS: &str = "training/config.toml";
-/// The folder by which a run that can go on is recognised.
-const CHECKPOINTS: &str = "training/checkpoints";
-
 pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
-    let saved = args.output.as_deref().map(|folder| folder.join(SETTINGS));
-    let settings = args.settings(config, saved.as_deref().filter(|_| args.resume))?;
-    if args.print_config {
+    let files = args.learn.files(args.output.as_deref(), config);
+    let settings = args.settings(&files)?;
+    if args.learn.print_config {
         return print_text(toml::to_string(&settings)?.as_bytes());
     }
     let (Some(input), Some(label), Some(output)) = (&args.input, &args.label, &args.output) else {
         bail!("the cells, --label and --output are needed");
     };
-    args.check_folder(output)?;
+    args.learn.check_folder(output)?;
     let device = args.compute.open()?;
     let mut source = Source::open(input)?;
     let layer = args.matrix.layer();
@@ -151,17 +105,15 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
         layer: &layer,
         gene_column: args.matrix.gene_column.as_deref(),
         output,
-        resume: args.resume,
-        checkpoint_every: Some(args.checkpoint_every.max(1)),
+        resume: args.learn.resume,
+        checkpoint_every: Some(args.learn.checkpoint_every.max(1)),
         predict_batch: settings.batch_size.min(32),
-        baselines: (!args.no_baselines).then_some(&baselines),
-        repeats: args.repeats.max(1),
+        baselines: (!args.learn.no_baselines).then_some(&baselines),
+        repeats: args.learn.repeats.max(1),
     };
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
-    if !args.resume {
-        begin(output, &settings)?;
-    }
+    args.learn.begin(output, &settings, "annotate train")?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
     let report = prepared.run(&mut source, &train_bar, &bar);
     train_bar.finish();
@@ -174,32 +126,16 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
 }
 
 impl TrainArgs {
-    /// Checks that there is room for a new run, or a run to go on with.
-    fn check_folder(&self, output: &Path) -> Result<()> {
-        let has_run = output.join(CHECKPOINTS).exists();
-        let is_ours = |entry: fs::DirEntry| entry.file_name() == "training";
-        let is_used =
-            has_run || fs::read_dir(output).is_ok_and(|files| !files.flatten().all(is_ours));
-        match (self.resume, has_run, is_used) {
-            (true, false, _) => bail!(
-                "`{}` has no unfinished run to resume: leave --resume out to begin one",
-                output.display()
-            ),
-            (false, _, true) if !self.force => bail!(
-                "`{}` exists; pass --resume to go on with an unfinished run, --force to begin anew, or choose another -o",
-                output.display()
-            ),
-            _ => Ok(()),
-        }
-    }
-
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
-    fn settings(&self, config: Option<&Path>, saved: Option<&Path>) -> Result<AnnotateConfig> {
+    fn settings(&self, files: &[PathBuf]) -> Result<AnnotateConfig> {
         let recipe = if self.model.is_some() { Recipe::FineTune } else { Recipe::Scratch };
-        let files = saved.filter(|path| path.exists()).into_iter().chain(config);
-        let mut settings = layered(&recipe.config(), files, "annotate train")?;
+        let mut settings = layered(
+            &AnnotateConfig::of(recipe),
+            files.iter().map(PathBuf::as_path),
+            "annotate train",
+        )?;
         settings.shuffle &= !self.keep_order;
-        settings.batch_size = self.batch_size.unwrap_or(settings.batch_size);
+        settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
         settings.validation_share = self.validation.unwrap_or(settings.validation_share);
         settings.test_share = self.test.unwrap_or(settings.test_share);
@@ -215,46 +151,9 @@ impl TrainArgs {
         if self.batch_key.is_some() && settings.objectives.dar == 0.0 {
             settings.objectives.dar = 1.0;
         }
-        let training = &mut settings.training;
-        training.seed = self.seed.unwrap_or(training.seed);
-        training.epochs = self.epochs.unwrap_or(training.epochs);
-        training.max_steps = self.max_steps.or(training.max_steps);
-        training.optimizer.lr = self.lr.unwrap_or(training.optimizer.lr);
-        if let Some(precision) = &self.precision {
-            training.precision = settings::precision(precision)?;
-        }
-        if !self.freeze.is_empty() {
-            training.freeze = self.freeze.iter().map(|name| part(name)).collect::<Result<_>>()?;
-        }
+        self.learn.apply(&mut settings.training)?;
         Ok(settings)
     }
-}
-
-/// A part of the network by its name.
-fn part(name: &str) -> Result<Part> {
-    Ok(match name.split_once(':') {
-        Some(("blocks", n)) => Part::Blocks(
-            n.parse().with_context(|| format!("--freeze {name}: expected such as blocks:6"))?,
-        ),
-        None if name == "genes" => Part::Genes,
-        None if name == "values" => Part::Values,
-        None if name == "conditions" => Part::Conditions,
-        None if name == "transformer" => Part::Transformer,
-        _ => bail!("--freeze {name}: expected genes, values, conditions, transformer or blocks:N"),
-    })
-}
-
-/// Begins a run: its checkpoints are its own, and its settings can be seen.
-fn begin(output: &Path, settings: &AnnotateConfig) -> Result<()> {
-    let training = output.join("training");
-    if training.exists() {
-        fs::remove_dir_all(&training)
-            .with_context(|| format!("cannot remove `{}`", training.display()))?;
-    }
-    fs::create_dir_all(&training)
-        .with_context(|| format!("cannot create `{}`", training.display()))?;
-    let header = format!("# scgpt annotate train, version {}\n", env!("CARGO_PKG_VERSION"));
-    Ok(write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
 }
 
 fn remark_on(report: &AnnotateReport, printer: Printer) {

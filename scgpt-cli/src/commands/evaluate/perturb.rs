@@ -1,0 +1,101 @@
+//! `scgpt evaluate perturb`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use scgpt_data::{Source, check_output};
+use scgpt_tasks::{MethodResponses, PerturbEvaluation, Split, evaluate_responses};
+
+use crate::{
+    commands::perturb::DesignArgs,
+    matrix::MatrixArgs,
+    output::{Printer, write_text},
+    progress::Bar,
+};
+
+/// Predicted responses to perturbations against true ones
+///
+/// Compares the mean predicted cell of every condition with the mean true one, over the genes that
+/// both files have, beside simple methods. Conditions that are not predicted count as known in
+/// training, unless --split-file says which are.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    scgpt evaluate perturb predicted.h5ad --truth prepared.h5ad -o report.html\n  \
+    scgpt evaluate perturb gears.h5ad --truth prepared.h5ad --split-file screen/split.json")]
+pub(crate) struct PerturbArgs {
+    /// File of predicted cells, log1p values
+    input: PathBuf,
+    /// File of true cells, log1p values, controls among them
+    #[arg(long, value_name = "FILE", env = "SCGPT_TRUTH")]
+    truth: PathBuf,
+    /// Saved split whose training conditions simple methods learn from
+    #[arg(long, value_name = "FILE")]
+    split_file: Option<PathBuf>,
+    /// Do not compare with simple methods
+    #[arg(long)]
+    no_baselines: bool,
+    /// Page to write
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Seed of the intervals
+    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
+    seed: u64,
+    #[command(flatten)]
+    design: DesignArgs,
+    #[command(flatten)]
+    matrix: MatrixArgs,
+    /// Overwrite the page
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
+    if let Some(path) = &args.output {
+        check_output(path, args.force)?;
+    }
+    let split = args.split_file.as_deref().map(Split::read).transpose()?;
+    let (mut truth, mut predicted) = (Source::open(&args.truth)?, Source::open(&args.input)?);
+    let bar = Bar::new(printer);
+    let evaluation = evaluate_responses(
+        &mut truth,
+        &mut predicted,
+        &args.design.options(),
+        &args.matrix.layer(),
+        split.as_ref(),
+        (!args.no_baselines, args.seed),
+        &bar,
+    );
+    bar.finish();
+    let evaluation = evaluation?;
+    if let Some(collapse) = evaluation.collapse() {
+        printer.remark(&format!("warning: {collapse}"));
+    }
+    let mut rows = vec![
+        ("conditions", evaluation.conditions.len().to_string()),
+        ("genes", evaluation.genes.to_string()),
+    ];
+    rows.extend(scores(&evaluation));
+    if let Some(path) = &args.output {
+        write_text(path, &evaluation.page(&args.input.display().to_string()).to_html())?;
+        rows.push(("report", path.display().to_string()));
+    }
+    printer.result(&evaluation, &rows)
+}
+
+/// The scores of all methods in a summary.
+pub(crate) fn scores(evaluation: &PerturbEvaluation) -> Vec<(&'static str, String)> {
+    let of = |score: &str| {
+        let line = |method: &MethodResponses| format!("{}: {}", method.name, method.scores[score]);
+        let methods = evaluation.methods.iter().chain(&evaluation.ceiling);
+        methods.map(line).collect::<Vec<_>>().join("\n")
+    };
+    let mut rows = vec![
+        ("Pearson Δ", of("pearson_delta")),
+        ("Pearson Δ, top 20", of("pearson_delta_non_dropout")),
+        ("centroid accuracy", of("centroid_accuracy")),
+        ("MSE, top 20", of("mse_non_dropout")),
+    ];
+    rows.extend(evaluation.verdict().map(|verdict| ("verdict", verdict)));
+    rows
+}

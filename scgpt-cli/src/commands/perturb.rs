@@ -1,0 +1,121 @@
+//! `scgpt perturb`: one file per subcommand.
+
+mod predict;
+mod prepare;
+mod reverse;
+mod train;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use scgpt_tasks::{Condition, DesignOptions, PerturbArtefact, candidates};
+use serde::Serialize;
+
+use crate::output::Printer;
+
+/// Predict responses to gene perturbations, and find which perturbation explains a state
+#[derive(Debug, Args)]
+pub(crate) struct PerturbArgs {
+    #[command(subcommand)]
+    command: PerturbCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PerturbCommand {
+    /// Bring perturbed cells into the layout that training reads
+    Prepare(prepare::PrepareArgs),
+    /// Learn responses from perturbed cells
+    Train(Box<train::TrainArgs>),
+    /// Predict cells in which genes are perturbed
+    Predict(predict::PredictArgs),
+    /// Find the perturbation that explains cells
+    Reverse(reverse::ReverseArgs),
+}
+
+pub(crate) fn run(args: PerturbArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
+    match args.command {
+        PerturbCommand::Prepare(args) => prepare::run(&args, printer),
+        PerturbCommand::Train(args) => train::run(&args, config, printer),
+        PerturbCommand::Predict(args) => predict::run(&args, printer),
+        PerturbCommand::Reverse(args) => reverse::run(&args, printer),
+    }
+}
+
+/// Where conditions are, and how they are written.
+#[derive(Clone, Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct DesignArgs {
+    /// Column of obs with the conditions
+    #[arg(long, value_name = "NAME", default_value = "condition", env = "SCGPT_CONDITION_KEY")]
+    condition_key: String,
+    /// Name of the control, besides ctrl
+    #[arg(long, value_name = "NAME", default_value = "ctrl", env = "SCGPT_CONTROL")]
+    control: String,
+    /// What stands between the genes of a condition
+    #[arg(long, value_name = "TEXT", default_value = "+", env = "SCGPT_SEPARATOR")]
+    separator: String,
+    /// Column of obs with cell types, each compared with controls of its own
+    #[arg(long, value_name = "NAME", env = "SCGPT_CELL_TYPE_KEY")]
+    cell_type_key: Option<String>,
+}
+
+impl DesignArgs {
+    pub(crate) fn options(&self) -> DesignOptions<'_> {
+        DesignOptions {
+            condition_key: &self.condition_key,
+            control: &self.control,
+            separator: &self.separator,
+            cell_type_key: self.cell_type_key.as_deref(),
+        }
+    }
+}
+
+/// Conditions to try.
+#[derive(Clone, Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct CandidateArgs {
+    /// File of candidate genes, one a line, or `all`: those perturbed in training
+    #[arg(long, value_name = "FILE", env = "SCGPT_CANDIDATES")]
+    candidates: Option<PathBuf>,
+    /// Also every pair of the candidate genes
+    #[arg(long, requires = "candidates")]
+    pairs: bool,
+}
+
+impl CandidateArgs {
+    /// The candidates; none if there is no such option.
+    fn conditions(&self, artefact: &PerturbArtefact) -> Result<Option<Vec<Condition>>> {
+        let Some(path) = &self.candidates else { return Ok(None) };
+        let genes = if path.as_os_str() == "all" {
+            trained_genes(artefact)?
+        } else {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("cannot read `{}`", path.display()))?;
+            let genes = text.lines().map(str::trim).filter(|gene| !gene.is_empty());
+            genes.map(str::to_owned).collect()
+        };
+        let conditions = candidates(&genes, self.pairs)
+            .with_context(|| format!("--candidates {}", path.display()))?;
+        Ok(Some(conditions))
+    }
+}
+
+/// Genes of the conditions that an artefact was made from.
+fn trained_genes(artefact: &PerturbArtefact) -> Result<Vec<String>> {
+    let split = &artefact.record().split;
+    let mut genes = Vec::new();
+    for name in split.train.iter().chain(&split.validation).chain(&split.test) {
+        let condition = Condition::parse(name, "+", "ctrl")?;
+        genes.extend(condition.genes().iter().cloned());
+    }
+    genes.sort();
+    genes.dedup();
+    if genes.is_empty() {
+        bail!("the artefact names no perturbed gene: name candidates in a file");
+    }
+    Ok(genes)
+}

@@ -1,0 +1,127 @@
+//! `scgpt perturb predict`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use scgpt_tasks::{Condition, PerturbArtefact, RespondOptions, Response};
+use serde_json::json;
+
+use super::CandidateArgs;
+use crate::{
+    device::ComputeArgs,
+    output::{Printer, check_cells_output},
+    progress::Bar,
+};
+
+/// Responses that the summary shows.
+const SHOWN: usize = 10;
+
+/// Predict cells in which genes are perturbed
+///
+/// Writes predicted cells: X the predicted log1p values of all genes of the artefact, obs the
+/// condition. They start from control cells, those of training unless --controls names others. Genes
+/// that were not perturbed, and not even measured, in training can be asked for if they are in the
+/// vocabulary; the report of training says how far that can be trusted.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    scgpt perturb predict --model screen/ --genes KLF1 -o predicted.h5ad\n  \
+    scgpt perturb predict --model screen/ --genes KLF1,FOSB --genes CEBPA -o predicted.h5ad\n  \
+    scgpt perturb predict --model screen/ --candidates all --pairs --cells 30 -o candidates.h5ad")]
+pub(crate) struct PredictArgs {
+    /// Artefact of `perturb train`
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: PathBuf,
+    /// Genes perturbed together, joined by commas; again for another condition
+    #[arg(long, value_name = "GENES", required_unless_present = "candidates")]
+    genes: Vec<String>,
+    #[command(flatten)]
+    candidates: CandidateArgs,
+    /// File of cells to start from, log1p values of the genes of the artefact
+    #[arg(long, value_name = "FILE", env = "SCGPT_CONTROLS")]
+    controls: Option<PathBuf>,
+    /// Column of obs in that file which says which cells are controls [default: all are]
+    #[arg(long, value_name = "NAME", requires = "controls", env = "SCGPT_CONDITION_KEY")]
+    condition_key: Option<String>,
+    /// Cell type whose controls are started from, if the artefact tells several apart
+    #[arg(long, value_name = "NAME", env = "SCGPT_CELL_TYPE")]
+    cell_type: Option<String>,
+    /// Predicted cells of each condition
+    #[arg(long, value_name = "N", default_value_t = 30, env = "SCGPT_CELLS")]
+    cells: usize,
+    /// Genes predicted together; 0 for all, fewer for speed
+    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_GENES_PER_PASS")]
+    genes_per_pass: usize,
+    /// File to write: .h5ad, or .zarr for a folder
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Overwrite the output
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
+    check_cells_output(&args.output, args.force)?;
+    if args.cells == 0 {
+        bail!("--cells is 0, expected at least 1");
+    }
+    let device = args.compute.open()?;
+    let mut artefact = PerturbArtefact::open(&args.model, &device)?;
+    if let Some(path) = &args.controls {
+        artefact.set_controls(path, args.condition_key.as_deref())?;
+    }
+    let mut conditions = args.candidates.conditions(&artefact)?.unwrap_or_default();
+    for genes in &args.genes {
+        let names = genes.split(',').map(str::trim).filter(|gene| !gene.is_empty());
+        let condition = Condition::new(names);
+        if condition.is_control() {
+            bail!("--genes `{genes}` names no gene");
+        }
+        if !conditions.contains(&condition) {
+            conditions.push(condition);
+        }
+    }
+    let options = RespondOptions {
+        cell_type: artefact.cell_type(args.cell_type.as_deref())?,
+        cells: args.cells,
+        genes_per_pass: args.genes_per_pass,
+    };
+    let bar = Bar::new(printer);
+    let responses = artefact.respond(&conditions, &options, &device, &bar);
+    bar.finish();
+    let responses = responses?;
+    let found = responses.conditions.clone();
+    responses.write(&args.output, args.force, &bar)?;
+    bar.finish();
+    let trained = &artefact.record().split.train;
+    for response in found.iter().filter(|response| !response.unmeasured.is_empty()) {
+        printer.remark(&format!(
+            "note: {} is not measured; the network is told of it without a value",
+            response.unmeasured.join(", ")
+        ));
+    }
+    let mut rows: Vec<(&str, String)> = found
+        .iter()
+        .take(SHOWN)
+        .map(|response| ("", line(response, trained.contains(&response.condition))))
+        .collect();
+    if found.len() > SHOWN {
+        rows.push(("", format!("… and {} more", found.len() - SHOWN)));
+    }
+    if let Some(first) = rows.first_mut() {
+        first.0 = "conditions";
+    }
+    rows.push(("cells", format!("{} of each", args.cells)));
+    rows.push(("output", args.output.display().to_string()));
+    let output = args.output.display().to_string();
+    printer.result(&json!({ "responses": found, "cells": args.cells, "output": output }), &rows)
+}
+
+fn line(response: &Response, is_trained: bool) -> String {
+    let change = |(gene, change): &(String, f64)| format!("{gene} {change:+.2}");
+    let changes: Vec<String> = response.most_changed.iter().take(5).map(change).collect();
+    let seen = if is_trained { " (seen in training)" } else { "" };
+    format!("{}{seen}: {}", response.condition, changes.join(", "))
+}

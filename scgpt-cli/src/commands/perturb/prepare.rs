@@ -1,0 +1,98 @@
+//! `scgpt perturb prepare`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use scgpt_data::Source;
+use scgpt_tasks::{PrepareOptions, Prepared, prepare};
+
+use super::DesignArgs;
+use crate::{
+    matrix::MatrixArgs,
+    output::{Printer, check_cells_output},
+    progress::Bar,
+};
+
+/// Bring perturbed cells into the layout that training reads
+///
+/// Writes perturb_processed.h5ad of GEARS: log1p of values normalised to 10 000, conditions such as
+/// ctrl, A+ctrl and A+B in obs, gene names in var, and the genes that differ most from the controls of
+/// the cell type (Welch's t-test) in uns. Values that are normalised or logged already are not so again.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    scgpt perturb prepare screen.h5ad --condition-key guide --control non-targeting --separator _ -o prepared.h5ad\n  \
+    scgpt perturb prepare screen.h5ad --condition-key perturbation --cell-type-key cell_line --hvg 5000 -o prepared.h5ad")]
+pub(crate) struct PrepareArgs {
+    /// File or folder of perturbed cells
+    input: PathBuf,
+    /// File to write: .h5ad, or .zarr for a folder
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    design: DesignArgs,
+    #[command(flatten)]
+    matrix: MatrixArgs,
+    /// Conditions with fewer cells are left out
+    #[arg(long, value_name = "N", default_value_t = 2, env = "SCGPT_MIN_CELLS")]
+    min_cells: usize,
+    /// Keep that many of the most variable genes, and those perturbed [default: all genes]
+    #[arg(long, value_name = "N", env = "SCGPT_HVG")]
+    hvg: Option<usize>,
+    /// Overwrite the output
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
+    check_cells_output(&args.output, args.force)?;
+    let mut source = Source::open(&args.input)?;
+    let (design, layer) = (args.design.options(), args.matrix.layer());
+    let options = PrepareOptions {
+        design: &design,
+        layer: &layer,
+        gene_column: args.matrix.gene_column.as_deref(),
+        min_cells: args.min_cells,
+        variable_genes: args.hvg,
+    };
+    let bar = Bar::new(printer);
+    let prepared = prepare(&mut source, &options, (&args.output, args.force), &bar);
+    bar.finish();
+    let prepared = prepared?;
+    remark_on(&prepared, printer);
+    printer.result(
+        &prepared,
+        &[
+            (
+                "cells",
+                format!(
+                    "{} written, {} of them controls; {} left out",
+                    prepared.cells, prepared.controls, prepared.cells_left_out
+                ),
+            ),
+            ("genes", format!("{} by `{}`", prepared.genes, prepared.gene_column)),
+            (
+                "conditions",
+                format!("{} singles, {} combinations", prepared.singles, prepared.combinations),
+            ),
+            ("values", format!("were {}", prepared.input_state)),
+            ("output", args.output.display().to_string()),
+        ],
+    )
+}
+
+fn remark_on(prepared: &Prepared, printer: Printer) {
+    if !prepared.dropped.is_empty() {
+        printer.remark(&format!(
+            "warning: left out, as they have too few cells or no controls: {}",
+            prepared.dropped.join(", ")
+        ));
+    }
+    if !prepared.unmeasured.is_empty() {
+        printer.remark(&format!(
+            "note: {} perturbed genes are not among the genes measured: {}",
+            prepared.unmeasured.len(),
+            prepared.unmeasured.join(", ")
+        ));
+    }
+}

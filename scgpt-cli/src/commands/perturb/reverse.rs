@@ -1,0 +1,161 @@
+//! `scgpt perturb reverse`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use scgpt_data::{Source, check_output};
+use scgpt_tasks::{
+    PerturbArtefact, RespondOptions, Retrieval, Reversal, ReverseOptions, candidates,
+};
+
+use super::{CandidateArgs, DesignArgs, trained_genes};
+use crate::{
+    device::ComputeArgs,
+    matrix::MatrixArgs,
+    output::{Printer, beside, write_text},
+    progress::Bar,
+};
+
+/// Groups that the summary shows.
+const SHOWN: usize = 12;
+
+/// Find the perturbation that explains cells
+///
+/// Predicts the state of every candidate, and searches the cells' states among them: each cell votes
+/// for its nearest predicted profiles. So that a candidate is not found by the expression of its own
+/// gene alone, that gene is held at the control's in the candidate's profile (--see-targets leaves it).
+/// If the groups are conditions of known genes, the report tells how often the truth is found, beside
+/// random candidates, one answer for all, and the nearest profile seen in training.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    scgpt perturb reverse cells.h5ad --model screen/ --candidates genes.txt --pairs -o found.json\n  \
+    scgpt perturb reverse held-out.h5ad --model screen/ --candidates all --group-key condition -o found.json\n  \
+    scgpt perturb reverse disease.h5ad --model screen/ --group-key leiden -o found.json")]
+pub(crate) struct ReverseArgs {
+    /// File or folder of cells to explain, log1p values
+    input: PathBuf,
+    /// Artefact of `perturb train`
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: PathBuf,
+    #[command(flatten)]
+    candidates: CandidateArgs,
+    /// Column of obs that groups the cells: conditions, clusters… [default: the condition column if
+    /// there is one, else all cells are one group]
+    #[arg(long, value_name = "NAME", env = "SCGPT_GROUP_KEY")]
+    group_key: Option<String>,
+    /// Most nearest profiles of a cell that vote, and most candidates named
+    #[arg(short, long, value_name = "N", default_value_t = 8, env = "SCGPT_K")]
+    k: usize,
+    /// Let a candidate be found by the expression of its own genes
+    #[arg(long)]
+    see_targets: bool,
+    /// Cell type whose controls candidates start from, if the artefact tells several apart
+    #[arg(long, value_name = "NAME", env = "SCGPT_CELL_TYPE")]
+    cell_type: Option<String>,
+    /// Predicted profiles of each candidate
+    #[arg(long, value_name = "N", default_value_t = 30, env = "SCGPT_CELLS")]
+    cells: usize,
+    /// Genes predicted together; 0 for all, fewer for speed
+    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_GENES_PER_PASS")]
+    genes_per_pass: usize,
+    /// File to write: JSON, and a page beside it
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    design: DesignArgs,
+    #[command(flatten)]
+    matrix: MatrixArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Overwrite the output
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
+    let report = beside(&args.output, "html");
+    check_output(&args.output, args.force)?;
+    check_output(&report, args.force)?;
+    for (name, number) in [("-k", args.k), ("--cells", args.cells)] {
+        if number == 0 {
+            bail!("{name} is 0, expected at least 1");
+        }
+    }
+    let device = args.compute.open()?;
+    let artefact = PerturbArtefact::open(&args.model, &device)?;
+    let mut source = Source::open(&args.input)?;
+    let (design, layer) = (args.design.options(), args.matrix.layer());
+    let has_conditions = {
+        use scgpt_data::CellSource as _;
+        source.obs()?.column(design.condition_key).is_some()
+    };
+    let group_key =
+        args.group_key.as_deref().or_else(|| has_conditions.then_some(design.condition_key));
+    let conditions = match args.candidates.conditions(&artefact)? {
+        Some(conditions) => conditions,
+        None => candidates(&trained_genes(&artefact)?, false)?,
+    };
+    let cell_type = artefact.cell_type(args.cell_type.as_deref())?;
+    let bar = Bar::new(printer);
+    let respond =
+        RespondOptions { cell_type, cells: args.cells, genes_per_pass: args.genes_per_pass };
+    let options = ReverseOptions {
+        group_key,
+        design: &design,
+        layer: &layer,
+        cell_type,
+        k: args.k,
+        see_targets: args.see_targets,
+    };
+    let found = artefact.respond(&conditions, &respond, &device, &bar).and_then(|predicted| {
+        artefact.reverse(&mut source, &conditions, &predicted, &options, &bar)
+    });
+    bar.finish();
+    let found = found?;
+    if !found.not_candidates.is_empty() {
+        printer.remark(&format!(
+            "note: not scored, as the truth is not among the candidates: {}",
+            found.not_candidates.join(", ")
+        ));
+    }
+    write_text(&args.output, &serde_json::to_string_pretty(&found)?)?;
+    write_text(&report, &found.page(&args.input.display().to_string()).to_html())?;
+    let mut rows = summary(&found);
+    rows.push(("output", args.output.display().to_string()));
+    rows.push(("report", report.display().to_string()));
+    printer.result(&found, &rows)
+}
+
+fn summary(found: &Reversal) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("candidates", found.candidates.to_string())];
+    let lines: Vec<String> = found
+        .groups
+        .iter()
+        .take(SHOWN)
+        .map(|group| {
+            let vote = |(name, share): &(String, f64)| format!("{name} ({:.0} %)", 100.0 * share);
+            let votes: Vec<String> = group.votes.iter().take(3).map(vote).collect();
+            let rank = group
+                .rank
+                .map_or_else(String::new, |[votes, _]| format!("; the truth is number {votes}"));
+            format!("{}: {}{rank}", group.group, votes.join(", "))
+        })
+        .collect();
+    rows.push(("found", lines.join("\n")));
+    if !found.methods.is_empty() {
+        let line = |method: &Retrieval| {
+            let k = method.hits.len();
+            format!(
+                "{}: {:.0} % in the first, {:.0} % in the first {k} ({:.0} % with one gene right), mean rank {:.0} %",
+                method.name,
+                100.0 * method.hits[0],
+                100.0 * method.hits[k - 1],
+                100.0 * method.partial_hits[k - 1],
+                100.0 * method.mean_rank
+            )
+        };
+        rows.push(("right", found.methods.iter().map(line).collect::<Vec<_>>().join("\n")));
+    }
+    rows
+}

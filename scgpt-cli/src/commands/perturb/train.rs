@@ -1,0 +1,227 @@
+//! `scgpt perturb train`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use scgpt_data::Source;
+use scgpt_tasks::{
+    PerturbConfig, PerturbOptions, PerturbReport, Perturbation, Recipe, Split, SplitChoice,
+    SplitMode,
+};
+
+use super::DesignArgs;
+use crate::{
+    device::ComputeArgs,
+    learn::LearnArgs,
+    matrix::MatrixArgs,
+    output::{Printer, print_text, write_text},
+    progress::{Bar, TrainBar},
+    settings::layered,
+};
+
+/// Learn responses from perturbed cells
+///
+/// Reads what `perturb prepare` writes, or any file of log1p values with conditions in obs. With
+/// --model a checkpoint is fine-tuned; without, a small network learns from these cells alone. Some
+/// conditions are held out, by --split, and judge the result beside simple methods. The artefact is one
+/// folder with all that `perturb predict` and `reverse` need. Stopped by Ctrl-C or killed, --resume
+/// goes on.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    scgpt perturb train prepared.h5ad --model scGPT_human -o screen/\n  \
+    scgpt perturb train prepared.h5ad --split no-test -o screen/       all conditions, for a new question\n  \
+    scgpt perturb predict --model screen/ --genes KLF1,FOSB -o predicted.h5ad")]
+pub(crate) struct TrainArgs {
+    /// File or folder of perturbed cells
+    #[arg(required_unless_present = "print_config")]
+    input: Option<PathBuf>,
+    /// Model directory to fine-tune [default: a small network learns from scratch]
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: Option<PathBuf>,
+    /// Folder of the artefact
+    #[arg(long, short, value_name = "DIR", required_unless_present = "print_config")]
+    output: Option<PathBuf>,
+    /// How conditions are held out
+    #[arg(long, value_enum, default_value = "simulation", env = "SCGPT_SPLIT")]
+    split: Mode,
+    /// Hold out the conditions of a saved split (JSON with train, val and test)
+    #[arg(long, value_name = "FILE", conflicts_with = "split")]
+    split_file: Option<PathBuf>,
+    /// Cells averaged on either side of a pair of control and perturbed cells [default: 32 from
+    /// scratch, 1 with --model]
+    #[arg(long, value_name = "N", env = "SCGPT_POOL")]
+    pool: Option<usize>,
+    /// Genes that a step sees; 0 for all [default: 512 from scratch, 1536 with --model]
+    #[arg(long, value_name = "N", env = "SCGPT_GENES_PER_STEP")]
+    genes_per_step: Option<usize>,
+    /// Sample genes without regard to which are perturbed, pair cells once, and begin at random, as the
+    /// reference does
+    #[arg(long)]
+    parity: bool,
+    #[command(flatten)]
+    design: DesignArgs,
+    #[command(flatten)]
+    matrix: MatrixArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    learn: LearnArgs,
+}
+
+/// [`SplitMode`] by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Mode {
+    /// Unseen genes, and doubles by how many of their genes are seen
+    Simulation,
+    /// The same, with singles alone
+    SimulationSingle,
+    /// Singles of unseen genes
+    Single,
+    /// Doubles of two unseen genes
+    ComboSeen0,
+    /// Doubles with one unseen gene
+    ComboSeen1,
+    /// Doubles of seen genes
+    ComboSeen2,
+    /// None: a tenth selects the network
+    NoTest,
+    /// None at all
+    NoSplit,
+}
+
+impl From<Mode> for SplitMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Simulation => Self::Simulation,
+            Mode::SimulationSingle => Self::SimulationSingle,
+            Mode::Single => Self::Single,
+            Mode::ComboSeen0 => Self::ComboSeen0,
+            Mode::ComboSeen1 => Self::ComboSeen1,
+            Mode::ComboSeen2 => Self::ComboSeen2,
+            Mode::NoTest => Self::NoTest,
+            Mode::NoSplit => Self::NoSplit,
+        }
+    }
+}
+
+pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
+    let files = args.learn.files(args.output.as_deref(), config);
+    let settings = args.settings(&files)?;
+    if args.learn.print_config {
+        return print_text(toml::to_string(&settings)?.as_bytes());
+    }
+    let (Some(input), Some(output)) = (&args.input, &args.output) else {
+        bail!("the cells and --output are needed");
+    };
+    args.learn.check_folder(output)?;
+    let split = match &args.split_file {
+        Some(path) => SplitChoice::Saved(Split::read(path)?),
+        None => SplitChoice::Mode(args.split.into()),
+    };
+    let device = args.compute.open()?;
+    let mut source = Source::open(input)?;
+    let (design, layer) = (args.design.options(), args.matrix.layer());
+    let options = PerturbOptions {
+        design: &design,
+        layer: &layer,
+        gene_column: args.matrix.gene_column.as_deref(),
+        split: &split,
+        output,
+        resume: args.learn.resume,
+        checkpoint_every: Some(args.learn.checkpoint_every.max(1)),
+        baselines: !args.learn.no_baselines,
+        repeats: args.learn.repeats.max(1),
+    };
+    let prepared = Perturbation::prepare(&mut source, &settings, options, &device)?;
+    // Nothing is written, or removed, before everything is known to be sound.
+    args.learn.begin(output, &settings, "perturb train")?;
+    let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
+    let report = prepared.run(&mut source, &train_bar, &bar);
+    train_bar.finish();
+    bar.finish();
+    let report = report?;
+    remark_on(&report, printer);
+    write_text(&output.join("split.json"), &serde_json::to_string_pretty(&report.split)?)?;
+    write_text(&output.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
+    write_text(&output.join("report.html"), &report.page().to_html())?;
+    printer.result(&report, &summary(&report, output))
+}
+
+impl TrainArgs {
+    /// Flags, else the file, else the settings of the run to resume, else the recipe.
+    fn settings(&self, files: &[PathBuf]) -> Result<PerturbConfig> {
+        let recipe = if self.model.is_some() { Recipe::FineTune } else { Recipe::Scratch };
+        let files = files.iter().map(PathBuf::as_path);
+        let mut settings = layered(&PerturbConfig::of(recipe), files, "perturb train")?;
+        settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
+        settings.pool = self.pool.unwrap_or(settings.pool);
+        settings.genes_per_step = self.genes_per_step.unwrap_or(settings.genes_per_step);
+        if self.parity {
+            settings.keep_perturbed = false;
+            settings.fresh_pairs = false;
+            settings.start_at_control = false;
+        }
+        if let Some(model) = &self.model {
+            settings.model = Some(model.clone());
+        }
+        self.learn.apply(&mut settings.training)?;
+        Ok(settings)
+    }
+}
+
+fn remark_on(report: &PerturbReport, printer: Printer) {
+    if !report.dropped.is_empty() {
+        printer.remark(&format!(
+            "warning: left out, as they have too few cells, no controls or a gene that the model does not know: {}",
+            report.dropped.join(", ")
+        ));
+    }
+    if report.genes.unmatched > 0 {
+        printer.remark(&format!(
+            "note: {} of {} genes are not in the vocabulary of the model and are not predicted",
+            report.genes.unmatched, report.genes.genes
+        ));
+    }
+    if report.genes.duplicates > 0 {
+        printer.remark(&format!(
+            "warning: {} genes have the name of an earlier one and are not predicted: {}",
+            report.genes.duplicates,
+            report.genes.duplicate_examples.join(", ")
+        ));
+    }
+    if !report.unmeasured.is_empty() {
+        printer.remark(&format!(
+            "note: {} perturbed genes are not measured; the network is told of them without a value: {}",
+            report.unmeasured.len(),
+            report.unmeasured.join(", ")
+        ));
+    }
+    if let Some(collapse) = report.evaluation.as_ref().and_then(|of| of.collapse()) {
+        printer.remark(&format!("warning: {collapse}"));
+    }
+}
+
+fn summary(report: &PerturbReport, output: &Path) -> Vec<(&'static str, String)> {
+    let split = &report.split;
+    let mut rows = vec![
+        ("cells", format!("{}, {} of them controls", report.cells, report.controls)),
+        (
+            "conditions",
+            format!(
+                "{} trained on, {} to select, {} to judge",
+                split.train.len(),
+                split.validation.len(),
+                split.test.len()
+            ),
+        ),
+        ("genes", report.genes.matched.to_string()),
+        ("steps", report.steps.to_string()),
+    ];
+    if let Some(evaluation) = &report.evaluation {
+        rows.extend(super::super::evaluate::perturb::scores(evaluation));
+    }
+    rows.push(("artefact", output.display().to_string()));
+    rows.push(("report", output.join("report.html").display().to_string()));
+    rows
+}

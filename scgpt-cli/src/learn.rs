@@ -1,0 +1,145 @@
+//! What commands that train an artefact have in common: the options of training, and the folder.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use scgpt_train::{Part, TrainConfig};
+use serde::Serialize;
+
+use crate::{output::write_text, settings};
+
+/// Options of every training of an artefact.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
+pub(crate) struct LearnArgs {
+    /// Parts that do not learn: genes, values, conditions, transformer, blocks:N
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', env = "SCGPT_FREEZE")]
+    freeze: Vec<String>,
+    /// Passes over the cells
+    #[arg(long, value_name = "N", env = "SCGPT_EPOCHS")]
+    epochs: Option<u64>,
+    /// Stop after that many optimiser steps
+    #[arg(long, value_name = "N", env = "SCGPT_MAX_STEPS")]
+    max_steps: Option<u64>,
+    /// Cells per batch
+    #[arg(long, value_name = "N", env = "SCGPT_BATCH_SIZE")]
+    pub(crate) batch_size: Option<usize>,
+    /// Learning rate
+    #[arg(long, value_name = "RATE", env = "SCGPT_LR")]
+    lr: Option<f64>,
+    /// Number format of the passes: f32, bf16 or f16
+    #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
+    precision: Option<String>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", env = "SCGPT_SEED")]
+    seed: Option<u64>,
+    /// Train and judge that often, with other seeds and another part to judge by, for intervals
+    #[arg(long, value_name = "N", default_value_t = 1, env = "SCGPT_REPEATS")]
+    pub(crate) repeats: u64,
+    /// Do not compare with simple methods
+    #[arg(long)]
+    pub(crate) no_baselines: bool,
+    /// Optimiser steps between checkpoints, beside those at validations
+    #[arg(long, value_name = "N", default_value_t = 200, env = "SCGPT_CHECKPOINT_EVERY")]
+    pub(crate) checkpoint_every: u64,
+    /// Go on from the newest checkpoint, with the settings of the run
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Print the settings in force as TOML, and do nothing
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// Begin anew in a folder that is in use
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
+}
+
+/// What the settings in force are called in the folder of the artefact.
+const SETTINGS: &str = "training/config.toml";
+/// The folder by which a run that can go on is recognised.
+const CHECKPOINTS: &str = "training/checkpoints";
+
+impl LearnArgs {
+    /// Files with settings, the first overlaid by the next: those of the run to resume, and that
+    /// named by --config.
+    pub(crate) fn files(&self, output: Option<&Path>, config: Option<&Path>) -> Vec<PathBuf> {
+        let saved = output.filter(|_| self.resume).map(|folder| folder.join(SETTINGS));
+        saved
+            .filter(|path| path.exists())
+            .into_iter()
+            .chain(config.map(Path::to_path_buf))
+            .collect()
+    }
+
+    /// Changes settings as the flags say.
+    pub(crate) fn apply(&self, training: &mut TrainConfig) -> Result<()> {
+        training.seed = self.seed.unwrap_or(training.seed);
+        training.epochs = self.epochs.unwrap_or(training.epochs);
+        training.max_steps = self.max_steps.or(training.max_steps);
+        training.optimizer.lr = self.lr.unwrap_or(training.optimizer.lr);
+        if let Some(precision) = &self.precision {
+            training.precision = settings::precision(precision)?;
+        }
+        if !self.freeze.is_empty() {
+            training.freeze = self.freeze.iter().map(|name| part(name)).collect::<Result<_>>()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that there is room for a new run, or a run to go on with.
+    pub(crate) fn check_folder(&self, output: &Path) -> Result<()> {
+        let has_run = output.join(CHECKPOINTS).exists();
+        let is_ours = |entry: fs::DirEntry| entry.file_name() == "training";
+        let is_used =
+            has_run || fs::read_dir(output).is_ok_and(|files| !files.flatten().all(is_ours));
+        match (self.resume, has_run, is_used) {
+            (true, false, _) => bail!(
+                "`{}` has no unfinished run to resume: leave --resume out to begin one",
+                output.display()
+            ),
+            (false, _, true) if !self.force => bail!(
+                "`{}` exists; pass --resume to go on with an unfinished run, --force to begin anew, or choose another -o",
+                output.display()
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins a run, unless one goes on: its checkpoints are its own, and its settings can be seen.
+    pub(crate) fn begin(
+        &self,
+        output: &Path,
+        settings: &impl Serialize,
+        command: &str,
+    ) -> Result<()> {
+        if self.resume {
+            return Ok(());
+        }
+        let training = output.join("training");
+        if training.exists() {
+            fs::remove_dir_all(&training)
+                .with_context(|| format!("cannot remove `{}`", training.display()))?;
+        }
+        fs::create_dir_all(&training)
+            .with_context(|| format!("cannot create `{}`", training.display()))?;
+        let header = format!("# scgpt {command}, version {}\n", env!("CARGO_PKG_VERSION"));
+        Ok(write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
+    }
+}
+
+/// A part of the network by its name.
+fn part(name: &str) -> Result<Part> {
+    Ok(match name.split_once(':') {
+        Some(("blocks", n)) => Part::Blocks(
+            n.parse().with_context(|| format!("--freeze {name}: expected such as blocks:6"))?,
+        ),
+        None if name == "genes" => Part::Genes,
+        None if name == "values" => Part::Values,
+        None if name == "conditions" => Part::Conditions,
+        None if name == "transformer" => Part::Transformer,
+        _ => bail!("--freeze {name}: expected genes, values, conditions, transformer or blocks:N"),
+    })
+}

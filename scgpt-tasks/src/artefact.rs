@@ -1,0 +1,129 @@
+//! [`ArtefactKind`]: directories that hold all that one task's answers need.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Result};
+
+/// The files of a model directory that have to belong together.
+pub(crate) const MODEL_FILES: [&str; 4] =
+    ["config.json", "model.safetensors", "preprocess.json", "vocab.json"];
+
+/// A kind of artefact: a model directory with a record of what the model alone does not know, and
+/// files of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ArtefactKind {
+    /// The file with the record, which makes a folder such an artefact.
+    pub(crate) record: &'static str,
+    /// What writes and reads it.
+    pub(crate) format: u32,
+    /// The command that makes it.
+    pub(crate) made_by: &'static str,
+}
+
+/// A record and what tells that the files beside it are those it was made with.
+#[derive(Serialize, Deserialize)]
+struct Sealed<R> {
+    /// Version of the format.
+    format: u32,
+    /// Version of the program that wrote it.
+    version: String,
+    /// SHA-256 of the other files, by name.
+    files: BTreeMap<String, String>,
+    #[serde(flatten)]
+    record: R,
+}
+
+impl ArtefactKind {
+    /// Moves the model directory `built` into `folder`, with `more` files of it, and the record last:
+    /// a folder whose files do not belong together is never taken for an artefact.
+    pub(crate) fn publish<R: Serialize>(
+        &self,
+        record: R,
+        built: &Path,
+        folder: &Path,
+        more: &[&str],
+    ) -> Result<()> {
+        let mut files = BTreeMap::new();
+        for name in MODEL_FILES.iter().chain(more) {
+            files.insert((*name).to_owned(), hash(&built.join(name))?);
+        }
+        let version = env!("CARGO_PKG_VERSION").into();
+        let sealed = Sealed { format: self.format, version, files, record };
+        let failed = |error: &dyn std::fmt::Display| invalid(folder.into(), error.to_string());
+        let text = serde_json::to_string_pretty(&sealed).map_err(|error| failed(&error))?;
+        std::fs::write(built.join(self.record), text).map_err(|error| failed(&error))?;
+        for name in MODEL_FILES.iter().chain(more).chain(&["README.md", self.record]) {
+            std::fs::rename(built.join(name), folder.join(name)).map_err(|error| failed(&error))?;
+        }
+        drop(std::fs::remove_dir(built));
+        Ok(())
+    }
+
+    /// The record of an artefact whose files are those it was made with.
+    ///
+    /// # Errors
+    /// If a file is missing or was changed, or the format is of another version.
+    pub(crate) fn read<R: DeserializeOwned>(&self, folder: &Path) -> Result<R> {
+        /// Read first: a record of another format need not have the same fields.
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+            version: String,
+        }
+        let path = folder.join(self.record);
+        let text = std::fs::read(&path).map_err(|error| {
+            let what = if folder.is_dir() {
+                format!("no such file: the folder is no artefact of `{}`", self.made_by)
+            } else {
+                error.to_string()
+            };
+            invalid(path.clone(), what)
+        })?;
+        let broken = |error: serde_json::Error| invalid(path.clone(), error.to_string());
+        let head: Head = serde_json::from_slice(&text).map_err(broken)?;
+        if head.format != self.format {
+            return Err(invalid(
+                path.clone(),
+                format!(
+                    "format {} (written by scgpt {}), but this version reads format {}: train anew, or use that version",
+                    head.format, head.version, self.format
+                ),
+            ));
+        }
+        let sealed: Sealed<R> = serde_json::from_slice(&text).map_err(broken)?;
+        for (name, expected) in &sealed.files {
+            let path = folder.join(name);
+            if hash(&path)? != *expected {
+                return Err(invalid(
+                    path,
+                    "it was changed since the artefact was made (its SHA-256 differs)".into(),
+                ));
+            }
+        }
+        Ok(sealed.record)
+    }
+
+    /// The error for a record that does not fit the model beside it.
+    pub(crate) fn mismatch(&self, folder: &Path, problem: String) -> Error {
+        invalid(folder.join(self.record), problem)
+    }
+}
+
+fn hash(path: &Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
+    copied.map_err(|error| invalid(path.into(), error.to_string()))?;
+    Ok(format!("{:x}", hasher.finalize()))
+}
+
+fn invalid(path: PathBuf, problem: String) -> Error {
+    Error::Artefact { path, problem }
+}

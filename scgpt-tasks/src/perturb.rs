@@ -1,0 +1,303 @@
+//! Perturbed cells → an artefact that predicts what else would happen, and what did.
+
+mod artefact;
+mod condition;
+mod config;
+mod de;
+mod design;
+mod judge;
+mod moments;
+mod page;
+mod pairs;
+mod panel;
+mod predict;
+mod prepare;
+mod report;
+mod respond;
+mod reverse;
+mod scores;
+mod split;
+mod trial;
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use burn::prelude::Device;
+use scgpt_data::{
+    AlignmentSummary, CellSource, GeneVocab, InputState, Layer, ShardFolder, ShardOptions, export,
+    write_shards,
+};
+use scgpt_model::{ModelDir, write_model_dir};
+use scgpt_train::Watch;
+
+pub(crate) use self::condition::CONTROL;
+pub use self::{
+    artefact::{PerturbArtefact, PerturbRecord, TrainingProfile},
+    condition::Condition,
+    config::PerturbConfig,
+    de::DeGenes,
+    design::{Design, DesignOptions, Group},
+    judge::{PerturbEvaluation, evaluate_responses},
+    moments::Moments,
+    prepare::{PrepareOptions, Prepared, prepare},
+    report::PerturbReport,
+    respond::{RespondOptions, Response, Responses, candidates},
+    reverse::{Retrieval, Reversal, ReverseOptions, ReversedGroup},
+    scores::{ConditionScores, JudgedResponse, MethodResponses, RESPONSE_SCORES},
+    split::{Split, SplitMode},
+};
+use self::{panel::Panel, trial::Trial};
+use crate::{
+    embed::input_state,
+    error::{Error, Result},
+    observe::{Observer, Watched},
+};
+
+/// What is trained on, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct PerturbOptions<'a> {
+    /// Where the conditions are.
+    pub design: &'a DesignOptions<'a>,
+    /// The matrix.
+    pub layer: &'a Layer,
+    /// Column of `var` with the genes' names; the one that names most perturbed genes if none.
+    pub gene_column: Option<&'a str>,
+    /// How conditions are divided.
+    pub split: &'a SplitChoice,
+    /// The folder of the artefact; training happens in `training` in it.
+    pub output: &'a Path,
+    /// Whether to go on from the newest checkpoint.
+    pub resume: bool,
+    /// Optimiser steps between checkpoints, beside those at validations.
+    pub checkpoint_every: Option<u64>,
+    /// Whether simple methods are judged on the same conditions.
+    pub baselines: bool,
+    /// How often all is done anew with other seeds and other splits, at least once; the artefact is
+    /// that of the first.
+    pub repeats: u64,
+}
+
+/// Where a split comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SplitChoice {
+    /// Drawn from the seed.
+    Mode(SplitMode),
+    /// Saved before.
+    Saved(Split),
+}
+
+impl PerturbOptions<'_> {
+    fn run(&self) -> PathBuf {
+        self.output.join("training")
+    }
+}
+
+/// Perturbed cells and settings that belong together.
+#[derive(Debug)]
+pub struct Perturbation<'a> {
+    config: &'a PerturbConfig,
+    options: PerturbOptions<'a>,
+    device: &'a Device,
+    vocab: GeneVocab,
+    design: Design,
+    panel: Panel,
+    genes: AlignmentSummary,
+    /// Conditions left out because the model cannot be told of one of their genes.
+    untold: Vec<String>,
+}
+
+impl<'a> Perturbation<'a> {
+    /// Checks that conditions, settings and network are sound and belong together; writes nothing.
+    ///
+    /// # Errors
+    /// If the condition column is missing or has no control, the values are not logarithms, the
+    /// settings contradict themselves or the network, or the model knows too few of the genes.
+    pub fn prepare(
+        source: &mut dyn CellSource,
+        config: &'a PerturbConfig,
+        options: PerturbOptions<'a>,
+        device: &'a Device,
+    ) -> Result<Self> {
+        config.validate()?;
+        let mut design = Design::read(&source.obs()?, options.design, config.min_cells)?;
+        check_values(source, options.layer)?;
+        let var = source.var(options.layer)?;
+        let perturbed: Vec<Condition> = design.perturbed_conditions();
+        let names: BTreeSet<&str> =
+            perturbed.iter().flat_map(Condition::genes).map(String::as_str).collect();
+        let column = match options.gene_column {
+            Some(column) => column.to_owned(),
+            None => panel::gene_column(&var, &names),
+        };
+        let vocab = match &config.model {
+            Some(path) => GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?,
+            None => {
+                // A perturbed gene that is not measured is a token all the same.
+                let measured = GeneVocab::from_genes([&var], Some(&column))?;
+                let others = names.iter().filter(|name| measured.token(name).is_none()).copied();
+                let genes = measured.names().filter(|name| !name.starts_with('<')).chain(others);
+                GeneVocab::from_names(genes)?
+            }
+        };
+        let (panel, genes) = Panel::new(&vocab, &var, &column)?;
+        let untold = drop_untold(&mut design, &panel, &vocab)?;
+        let perturbation = Self { config, options, device, vocab, design, panel, genes, untold };
+        let network = perturbation.start(config.training.seed)?.config;
+        config.training.validate(&network)?;
+        perturbation.split(config.training.seed)?;
+        Ok(perturbation)
+    }
+
+    /// Trains, judges, and writes the artefact.
+    ///
+    /// # Errors
+    /// If cells cannot be read or a file cannot be written, and everything that stops
+    /// [`fit`](scgpt_train::fit).
+    pub fn run(
+        self,
+        source: &mut dyn CellSource,
+        watch: &dyn Watch,
+        observer: &dyn Observer,
+    ) -> Result<PerturbReport> {
+        let run = self.options.run();
+        let (codes, n) = (&self.design.codes, self.design.groups.len());
+        let moments = Moments::of(source, self.options.layer, codes, n, observer)?;
+        let shards = self.shards(source, observer)?;
+        let first = self.trial(&shards, &moments, 0, &run, watch, observer)?;
+        let mut evaluation = first.evaluation.clone();
+        for repeat in 1..self.options.repeats {
+            let folder = run.join(format!("repeat-{repeat}"));
+            let trial = self.trial(&shards, &moments, repeat, &folder, watch, observer)?;
+            if let (Some(all), Some(one)) = (&mut evaluation, trial.evaluation) {
+                MethodResponses::add(&mut all.methods, one.methods);
+            }
+        }
+        let path = source.summary().path.display().to_string();
+        let report = PerturbReport::new(&self, path, &moments, &first, evaluation);
+        self.publish(&moments, &first, &report)?;
+        Ok(report)
+    }
+
+    /// The conditions of one repeat's parts.
+    fn split(&self, seed: u64) -> Result<Split> {
+        match self.options.split {
+            SplitChoice::Mode(mode) => Split::new(&self.design.perturbed_conditions(), *mode, seed),
+            SplitChoice::Saved(split) => {
+                let known: BTreeSet<String> =
+                    self.design.perturbed_conditions().iter().map(ToString::to_string).collect();
+                if !split.train.iter().any(|name| known.contains(name)) {
+                    return Err(Error::Option(
+                        "the split trains on no condition of the data".into(),
+                    ));
+                }
+                Ok(split.clone())
+            }
+        }
+    }
+
+    /// The cells as tokens, in the folder of the run; of a run that goes on, they are there.
+    fn shards(&self, source: &mut dyn CellSource, observer: &dyn Observer) -> Result<ShardFolder> {
+        let folder = self.options.run().join("cells");
+        if !(self.options.resume && folder.exists()) {
+            let options = ShardOptions {
+                layer: self.options.layer.clone(),
+                gene_column: Some(self.genes.column.clone()),
+                overwrite: true,
+                ..ShardOptions::default()
+            };
+            observer.begin("reading cells", source.summary().n_cells);
+            let mut watched = Watched { source, observer };
+            let sources: [&mut dyn CellSource; 1] = [&mut watched];
+            write_shards(sources, &self.vocab, &folder, options)?;
+        }
+        Ok(ShardFolder::open(&folder)?)
+    }
+
+    /// Writes the artefact, and removes what is of no further use.
+    fn publish(&self, moments: &Moments, first: &Trial, report: &PerturbReport) -> Result<()> {
+        let run = self.options.run();
+        let built = run.join("artefact");
+        write_model_dir(
+            &built,
+            true,
+            &first.network,
+            &first.preprocess,
+            &run.join("cells").join("vocab.json"),
+            &report.card(),
+            |path| first.outcome.model.save(path),
+        )?;
+        let (genes, types) = (&self.panel.names, &self.design.cell_types);
+        let mut controls = artefact::controls_source(genes, types, &first.controls())?;
+        let known = self.training_profiles(moments, &first.split);
+        let mut profiles = artefact::profiles_source(genes, types, &known)?;
+        for (source, name) in
+            [(&mut controls, artefact::CONTROLS), (&mut profiles, artefact::PROFILES)]
+        {
+            export(source, &Layer::X, &built.join(name), &scgpt_data::Additions::default(), true)?;
+        }
+        let record = PerturbRecord {
+            genes: genes.clone(),
+            cell_types: types.clone(),
+            pool: self.config.pool,
+            seed: self.config.training.seed,
+            split: first.split.clone(),
+        };
+        let more = [artefact::CONTROLS, artefact::PROFILES];
+        artefact::KIND.publish(record, &built, self.options.output, &more)?;
+        // What is left are the logs: checkpoints and cells are large.
+        let repeats = (1..self.options.repeats).map(|repeat| run.join(format!("repeat-{repeat}")));
+        for folder in repeats.chain([run.join("checkpoints"), run.join("cells")]) {
+            drop(std::fs::remove_dir_all(folder));
+        }
+        Ok(())
+    }
+
+    /// Mean expression of the controls and of what is trained on or validates.
+    fn training_profiles(&self, moments: &Moments, split: &Split) -> Vec<TrainingProfile> {
+        let tested: BTreeSet<&str> = split.test.iter().map(String::as_str).collect();
+        (0..self.design.groups.len())
+            .filter(|&group| !tested.contains(self.design.condition(group).to_string().as_str()))
+            .map(|group| TrainingProfile {
+                cell_type: self.design.groups[group].cell_type as usize,
+                condition: self.design.condition(group).clone(),
+                cells: self.design.counts[group],
+                mean: self.panel.part(&moments.mean(group)),
+            })
+            .collect()
+    }
+}
+
+/// That values are logarithms, as the responses are differences of them.
+fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<()> {
+    let state = input_state(source, layer)?;
+    match state {
+        InputState::Log1p => Ok(()),
+        InputState::Counts | InputState::Normalised => Err(Error::Option(format!(
+            "`{layer}` of `{}` holds {state}, expected normalised values after log1p: make such a file with `scgpt perturb prepare`",
+            source.summary().path.display()
+        ))),
+        InputState::Scaled => Err(Error::Option(format!(
+            "`{layer}` of `{}` has negative values, expected normalised values after log1p: choose the matrix before scaling with --layer",
+            source.summary().path.display()
+        ))),
+    }
+}
+
+/// Leaves out the conditions with a gene that the model cannot be told of, and names them.
+fn drop_untold(design: &mut Design, panel: &Panel, vocab: &GeneVocab) -> Result<Vec<String>> {
+    let is_told = |group: usize| panel.targets(design.condition(group), vocab).is_ok();
+    let told: Vec<bool> = (0..design.groups.len()).map(is_told).collect();
+    let untold: Vec<String> = (0..told.len())
+        .filter(|&group| !told[group])
+        .map(|group| design.group_name(group))
+        .collect();
+    if design.perturbed().all(|group| !told[group]) {
+        return Err(Error::Option(
+            "no perturbed gene is in the vocabulary of the model: is it of another species, or are the conditions named by other ids?".into(),
+        ));
+    }
+    design.retain(&told);
+    Ok(untold)
+}

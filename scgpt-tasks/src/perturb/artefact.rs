@@ -1,0 +1,363 @@
+//! [`PerturbArtefact`]: everything that predicting responses needs, in one directory.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use burn::prelude::Device;
+use scgpt_data::{
+    CellSource, CellSubset, Column, Frame, GeneVocab, Layer, RowSpool, Source, SpecialToken,
+    SpooledCells,
+};
+use scgpt_model::{GepStyle, ModelDir, Scgpt, ScgptConfig, Strictness};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    condition::Condition,
+    panel::{Panel, Targets},
+    predict::{Controls, Predictor},
+    split::Split,
+};
+use crate::{
+    artefact::ArtefactKind,
+    error::{Error, Result},
+    projection::subsample,
+};
+
+/// How it is written.
+pub(super) const KIND: ArtefactKind =
+    ArtefactKind { record: "perturbation.json", format: 1, made_by: "scgpt perturb train" };
+/// Control cells that predictions start from.
+pub(super) const CONTROLS: &str = "controls.h5ad";
+/// Control cells of each cell type that an artefact keeps, at most.
+pub(super) const CONTROL_CELLS: usize = 500;
+/// Mean expression of the conditions trained on.
+pub(super) const PROFILES: &str = "profiles.h5ad";
+/// Columns of their `obs`.
+const CELL_TYPE: &str = "cell_type";
+const CONDITION: &str = "condition";
+const N_CELLS: &str = "n_cells";
+
+/// What an artefact knows beyond its model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PerturbRecord {
+    /// The genes whose response it predicts, in order.
+    pub genes: Vec<String>,
+    /// Cell types that are told apart; a single one without a name if none are.
+    pub cell_types: Vec<String>,
+    /// Controls whose mean a predicted cell starts from.
+    pub pool: usize,
+    /// Seed of the choice of controls.
+    pub seed: u64,
+    /// Conditions it was trained on, validated by, and judged by.
+    pub split: Split,
+}
+
+/// A condition trained on, and its mean expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingProfile {
+    /// The cell type.
+    pub cell_type: usize,
+    /// The condition.
+    pub condition: Condition,
+    /// Cells it is the mean of.
+    pub cells: usize,
+    /// `[g]`.
+    pub mean: Vec<f64>,
+}
+
+/// An artefact, ready to predict.
+#[derive(Debug)]
+pub struct PerturbArtefact {
+    pub(super) record: PerturbRecord,
+    pub(super) vocab: GeneVocab,
+    pub(super) panel: Panel,
+    model: Scgpt,
+    network: ScgptConfig,
+    controls: Vec<Controls>,
+    profiles: Vec<TrainingProfile>,
+}
+
+impl PerturbArtefact {
+    /// Opens a directory made by [`Perturbation`](super::Perturbation).
+    ///
+    /// # Errors
+    /// If a file is missing or was changed, the format is of another version, or the parts do not
+    /// belong together.
+    pub fn open(folder: &Path, device: &Device) -> Result<Self> {
+        let record: PerturbRecord = KIND.read(folder)?;
+        let directory = ModelDir::open(folder)?;
+        let network = directory.config().clone();
+        if network.n_perturbation_flags < 2 || network.gep == GepStyle::Direct {
+            let problem = "the network beside it has no perturbation flags".into();
+            return Err(KIND.mismatch(folder, problem));
+        }
+        let vocab = GeneVocab::from_json(directory.vocab_path())?;
+        let panel = Panel::of_names(&vocab, &record.genes)?;
+        let (model, _) = directory.load(device, Strictness::Strict)?;
+        let controls = read_controls(&folder.join(CONTROLS), &record, None)?;
+        let profiles = read_profiles(&folder.join(PROFILES), &record)?;
+        Ok(Self { record, vocab, panel, model, network, controls, profiles })
+    }
+
+    /// What it knows beyond its model.
+    pub fn record(&self) -> &PerturbRecord {
+        &self.record
+    }
+
+    /// The conditions it was trained on, and the controls, of a cell type.
+    pub fn profiles(&self, cell_type: usize) -> Vec<&TrainingProfile> {
+        self.profiles.iter().filter(|profile| profile.cell_type == cell_type).collect()
+    }
+
+    /// Mean expression of the controls of a cell type, `[g]`.
+    pub fn control(&self, cell_type: usize) -> Vec<f64> {
+        let of = |profile: &&TrainingProfile| {
+            profile.cell_type == cell_type && profile.condition.is_control()
+        };
+        self.profiles.iter().find(of).map(|profile| profile.mean.clone()).unwrap_or_default()
+    }
+
+    /// The number of a cell type; the only one if there is no name.
+    ///
+    /// # Errors
+    /// If there is no such cell type, or several to choose from.
+    pub fn cell_type(&self, name: Option<&str>) -> Result<usize> {
+        let types = &self.record.cell_types;
+        let choose = || Error::Option(format!("--cell-type is one of: {}", types.join(", ")));
+        match name {
+            None if types.len() == 1 => Ok(0),
+            None => Err(choose()),
+            Some(name) => types.iter().position(|other| other == name).ok_or_else(choose),
+        }
+    }
+
+    /// Starts predictions from the control cells of `source` instead of those of training.
+    ///
+    /// # Errors
+    /// If it has no control cell, or lacks genes that the artefact predicts.
+    pub fn set_controls(&mut self, path: &Path, condition_key: Option<&str>) -> Result<()> {
+        let record = PerturbRecord { cell_types: vec![String::new()], ..self.record.clone() };
+        let controls = read_controls(path, &record, Some(condition_key))?;
+        self.controls = vec![controls.into_iter().next().unwrap_or_default(); self.controls.len()];
+        Ok(())
+    }
+
+    /// What the network is told of a condition.
+    ///
+    /// # Errors
+    /// If a gene is not in the vocabulary; similar names are suggested.
+    pub(super) fn targets(&self, condition: &Condition) -> Result<Targets> {
+        self.panel.targets(condition, &self.vocab)
+    }
+
+    pub(super) fn predictor(&self, genes_per_pass: usize) -> Predictor<'_> {
+        Predictor {
+            model: &self.model,
+            network: &self.network,
+            panel: &self.panel,
+            pad: self.vocab.special(SpecialToken::Pad),
+            pool: self.record.pool,
+            genes_per_pass,
+            seed: self.record.seed,
+        }
+    }
+
+    pub(super) fn controls(&self, cell_type: usize) -> &Controls {
+        &self.controls[cell_type]
+    }
+}
+
+/// Control cells of every cell type as a file.
+pub(super) fn controls_source(
+    genes: &[String],
+    cell_types: &[String],
+    controls: &[&Controls],
+) -> Result<SpooledCells> {
+    let mut rows = RowSpool::new(genes.len())?;
+    let mut of_cell = Vec::new();
+    for (name, controls) in cell_types.iter().zip(controls) {
+        rows.push(&controls.values)?;
+        of_cell.extend(std::iter::repeat_n(name.clone(), controls.len()));
+    }
+    let columns = vec![
+        (CONDITION.into(), Column::categorical(&vec![super::CONTROL.into(); of_cell.len()])),
+        (CELL_TYPE.into(), Column::categorical(&of_cell)),
+    ];
+    Ok(SpooledCells::new(numbered("control", of_cell.len(), columns), names(genes), rows))
+}
+
+/// Mean expression of conditions as a file.
+pub(super) fn profiles_source(
+    genes: &[String],
+    cell_types: &[String],
+    profiles: &[TrainingProfile],
+) -> Result<SpooledCells> {
+    let mut rows = RowSpool::new(genes.len())?;
+    for profile in profiles {
+        #[allow(clippy::cast_possible_truncation, reason = "stored as narrow as expression is")]
+        rows.push(&profile.mean.iter().map(|&x| x as f32).collect::<Vec<f32>>())?;
+    }
+    let of = |text: &dyn Fn(&TrainingProfile) -> String| {
+        Column::categorical(&profiles.iter().map(text).collect::<Vec<_>>())
+    };
+    let cells = profiles.iter().map(|profile| i64::try_from(profile.cells).ok()).collect();
+    let columns = vec![
+        (CONDITION.into(), of(&|profile| profile.condition.to_string())),
+        (CELL_TYPE.into(), of(&|profile| cell_types[profile.cell_type].clone())),
+        (N_CELLS.into(), Column::Integer(cells)),
+    ];
+    Ok(SpooledCells::new(numbered("profile", profiles.len(), columns), names(genes), rows))
+}
+
+/// A table of `n` rows without names of their own.
+pub(super) fn numbered(name: &str, n: usize, columns: Vec<(String, Column)>) -> Frame {
+    let index = (1..=n).map(|number| format!("{name}_{number}")).collect();
+    Frame { index_name: "_index".into(), index, columns }
+}
+
+/// A table of genes.
+pub(super) fn names(genes: &[String]) -> Frame {
+    Frame { index_name: "_index".into(), index: genes.to_vec(), columns: Vec::new() }
+}
+
+/// The control cells of a file; with `chosen` of a user's file, where genes may be in any order and
+/// other cells beside the controls, told by a column if there is one.
+fn read_controls(
+    path: &Path,
+    record: &PerturbRecord,
+    chosen: Option<Option<&str>>,
+) -> Result<Vec<Controls>> {
+    let mut source = Source::open(path)?;
+    let obs = source.obs()?;
+    let n_cells = source.summary().n_cells;
+    let place = places(&mut source, &record.genes, &Layer::X, path)?;
+    let types = obs.column(CELL_TYPE).map(Column::labels).unwrap_or_default();
+    let is_control: Vec<bool> = match chosen.flatten() {
+        Some(key) => {
+            let of = |name: Option<String>| {
+                Condition::parse(&name.unwrap_or_default(), "+", super::CONTROL)
+                    .is_ok_and(|condition| condition.is_control())
+            };
+            crate::embed::obs_column(&obs, key)?.labels().into_iter().map(of).collect()
+        }
+        None => vec![true; n_cells],
+    };
+    let g = record.genes.len();
+    let mut controls = vec![Controls { values: Vec::new(), n_genes: g }; record.cell_types.len()];
+    let mut cells: Vec<usize> = (0..n_cells).filter(|&cell| is_control[cell]).collect();
+    if chosen.is_some() {
+        cells = subsample(cells.len(), CONTROL_CELLS, 0)
+            .into_iter()
+            .map(|place| cells[place])
+            .collect();
+    }
+    let n = cells.len();
+    let block = CellSubset::new(&mut source, cells.clone()).read(&Layer::X, 0..n)?;
+    for (cell, row) in cells.into_iter().zip(block.rows()) {
+        let mut values = vec![0.0; g];
+        for (&gene, &value) in row.indices.iter().zip(row.values) {
+            if let Some(place) = place[gene as usize] {
+                values[place] = value;
+            }
+        }
+        let name = types.get(cell).and_then(Option::as_deref).unwrap_or_default();
+        let of_type = match chosen {
+            Some(_) => Some(0),
+            None => record.cell_types.iter().position(|other| other == name),
+        };
+        if let Some(cell_type) = of_type {
+            controls[cell_type].values.extend(values);
+        }
+    }
+    if controls.iter().any(|controls| controls.len() == 0) {
+        return Err(invalid(path, "it has no control cells to start from".into()));
+    }
+    Ok(controls)
+}
+
+fn read_profiles(path: &Path, record: &PerturbRecord) -> Result<Vec<TrainingProfile>> {
+    let mut source = Source::open(path)?;
+    let obs = source.obs()?;
+    let n = source.summary().n_cells;
+    let place = places(&mut source, &record.genes, &Layer::X, path)?;
+    let labels = |name: &str| obs.column(name).map(Column::labels).unwrap_or_default();
+    let (conditions, types) = (labels(CONDITION), labels(CELL_TYPE));
+    let cells = match obs.column(N_CELLS) {
+        Some(Column::Integer(cells)) => cells.clone(),
+        _ => vec![None; n],
+    };
+    let block = source.read(&Layer::X, 0..n)?;
+    let mut profiles = Vec::with_capacity(n);
+    for (number, row) in block.rows().enumerate() {
+        let mut mean = vec![0.0; record.genes.len()];
+        for (&gene, &value) in row.indices.iter().zip(row.values) {
+            if let Some(place) = place[gene as usize] {
+                mean[place] = f64::from(value);
+            }
+        }
+        let name = |labels: &[Option<String>]| labels.get(number).cloned().flatten();
+        let cell_type = name(&types).unwrap_or_default();
+        let known = record.cell_types.iter().position(|other| *other == cell_type);
+        profiles.push(TrainingProfile {
+            cell_type: known.ok_or_else(|| {
+                invalid(path, format!("cell type `{cell_type}` is not one of the artefact's"))
+            })?,
+            condition: Condition::parse(
+                &name(&conditions).unwrap_or_default(),
+                "+",
+                super::CONTROL,
+            )?,
+            cells: cells[number].and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+            mean,
+        });
+    }
+    Ok(profiles)
+}
+
+/// The place in `genes` of every column of a file that has them all.
+pub(super) fn places(
+    source: &mut dyn CellSource,
+    genes: &[String],
+    layer: &Layer,
+    path: &Path,
+) -> Result<Vec<Option<usize>>> {
+    let var = source.var(layer)?;
+    let wanted: BTreeMap<&str, usize> = genes.iter().map(String::as_str).zip(0..).collect();
+    let column = super::panel::gene_column(&var, &wanted.keys().copied().collect());
+    let names = match column.as_str() {
+        "index" => var.index.iter().cloned().map(Some).collect(),
+        name => var.column(name).map(Column::labels).unwrap_or_default(),
+    };
+    let mut found = vec![false; genes.len()];
+    let place = |name: &Option<String>| {
+        let place = *wanted.get(name.as_deref()?)?;
+        // Of genes with the same name the first is taken.
+        (!std::mem::replace(&mut found[place], true)).then_some(place)
+    };
+    let places: Vec<Option<usize>> = names.iter().map(place).collect();
+    let missing: Vec<&str> = genes
+        .iter()
+        .zip(&found)
+        .filter(|(_, found)| !**found)
+        .map(|(gene, _)| gene.as_str())
+        .collect();
+    if !missing.is_empty() {
+        let examples: Vec<&str> = missing.iter().take(5).copied().collect();
+        return Err(invalid(
+            path,
+            format!(
+                "it lacks {} of the {} genes that the artefact was trained on, such as {}: the panels differ",
+                missing.len(),
+                genes.len(),
+                examples.join(", ")
+            ),
+        ));
+    }
+    Ok(places)
+}
+
+fn invalid(path: &Path, problem: String) -> Error {
+    Error::Artefact { path: PathBuf::from(path), problem }
+}

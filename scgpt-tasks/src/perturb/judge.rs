@@ -1,0 +1,287 @@
+//! [`PerturbEvaluation`]: predicted responses beside simple methods and what the data itself allows.
+
+use std::collections::BTreeMap;
+
+use scgpt_data::{CellSource, Column, Layer};
+use serde::Serialize;
+
+use super::{
+    condition::Condition,
+    de::DeGenes,
+    design::{Design, DesignOptions},
+    moments::Moments,
+    panel::gene_column,
+    scores::{JudgedResponse, MethodResponses, similarity},
+    split::Split,
+};
+use crate::{
+    baseline::{KnownResponses, mean, response_baselines},
+    error::{Error, Result},
+    observe::Observer,
+};
+
+/// How good predicted responses are.
+#[derive(Clone, Debug, Serialize)]
+pub struct PerturbEvaluation {
+    /// Conditions that judge.
+    pub conditions: Vec<String>,
+    /// Genes they are judged over.
+    pub genes: usize,
+    /// The predictions, then simple methods on the same conditions.
+    pub methods: Vec<MethodResponses>,
+    /// What half of the cells of a condition say of the other half: more cannot be predicted.
+    pub ceiling: Option<MethodResponses>,
+    /// Mean correlation between the true changes of different conditions.
+    pub truth_similarity: f64,
+    /// What judged.
+    #[serde(skip)]
+    pub judged: Vec<JudgedResponse>,
+    /// Predicted profile of each.
+    #[serde(skip)]
+    pub predicted: Vec<Vec<f64>>,
+    /// Names of the genes.
+    #[serde(skip)]
+    pub names: Vec<String>,
+}
+
+/// What is judged by, and against.
+pub(super) struct Judge<'a> {
+    pub(super) design: &'a Design,
+    pub(super) moments: &'a Moments,
+    /// Names and columns of the genes that are judged.
+    pub(super) names: &'a [String],
+    pub(super) columns: &'a [usize],
+    pub(super) split: &'a Split,
+    pub(super) seed: u64,
+}
+
+impl Judge<'_> {
+    /// Scores what `said` predicts for some groups.
+    pub(super) fn judge(
+        &self,
+        tested: &[usize],
+        baselines: bool,
+        name: &str,
+        said: impl FnMut(usize) -> Result<Vec<f64>>,
+    ) -> Result<PerturbEvaluation> {
+        let predicted: Vec<Vec<f64>> = tested.iter().copied().map(said).collect::<Result<_>>()?;
+        let judged: Vec<JudgedResponse> = tested.iter().map(|&group| self.judged(group)).collect();
+        let known = self.known();
+        let profiles: Vec<&[f64]> = known.iter().map(|(_, profile)| profile.as_slice()).collect();
+        let centroid = if profiles.is_empty() {
+            mean(&judged.iter().map(|judged| judged.truth.as_slice()).collect::<Vec<_>>())
+        } else {
+            mean(&profiles)
+        };
+        let score = |name: &str, judged: &[JudgedResponse], predicted: &[Vec<f64>]| {
+            MethodResponses::new(name, judged, predicted, &centroid, self.seed)
+        };
+        let mut methods = vec![score(name, &judged, &predicted)];
+        if baselines && !known.is_empty() {
+            for (name, profiles) in self.baselines(tested, &known) {
+                methods.push(score(name, &judged, &profiles));
+            }
+        }
+        let truth: Vec<Vec<f64>> = judged.iter().map(|judged| judged.truth.clone()).collect();
+        Ok(PerturbEvaluation {
+            conditions: judged.iter().map(|judged| judged.name.clone()).collect(),
+            genes: self.columns.len(),
+            methods,
+            ceiling: self
+                .halves(tested, &judged)
+                .map(|(judged, predicted)| score("half of the cells", &judged, &predicted)),
+            truth_similarity: similarity(&judged, &truth),
+            judged,
+            predicted,
+            names: self.names.to_vec(),
+        })
+    }
+
+    fn part(&self, profile: &[f64]) -> Vec<f64> {
+        self.columns.iter().map(|&column| profile[column]).collect()
+    }
+
+    fn mean(&self, group: usize) -> Vec<f64> {
+        self.part(&self.moments.mean(group))
+    }
+
+    fn judged(&self, group: usize) -> JudgedResponse {
+        let design = self.design;
+        let control = design.control(group);
+        let (truth, of_control) = (self.mean(group), self.mean(control));
+        let mut place = vec![None; self.moments.n_genes()];
+        for (number, &column) in (0..).zip(self.columns) {
+            place[column] = Some(number);
+        }
+        let ranked = self.moments.ranked(group, control);
+        let ranked: Vec<u32> =
+            ranked.into_iter().filter_map(|column| place[column as usize]).collect();
+        let condition = design.condition(group);
+        let is_perturbed = |name: &String| condition.genes().contains(name);
+        let names = self.names.iter().enumerate();
+        JudgedResponse {
+            name: design.group_name(group),
+            subgroup: self.split.subgroup(&condition.to_string()).map(str::to_owned),
+            de: DeGenes::new(&ranked, &truth, &of_control),
+            perturbed: names
+                .filter(|(_, name)| is_perturbed(name))
+                .map(|(place, _)| place)
+                .collect(),
+            truth,
+            control: of_control,
+        }
+    }
+
+    /// Groups that are trained on, and their profiles.
+    fn known(&self) -> Vec<(usize, Vec<f64>)> {
+        let is_known =
+            |group: &usize| self.split.train.contains(&self.design.condition(*group).to_string());
+        self.design.perturbed().filter(is_known).map(|group| (group, self.mean(group))).collect()
+    }
+
+    /// What simple methods predict for the tested groups, each from what is known of its cell type,
+    /// or of all if nothing is.
+    fn baselines(
+        &self,
+        tested: &[usize],
+        known: &[(usize, Vec<f64>)],
+    ) -> Vec<(&'static str, Vec<Vec<f64>>)> {
+        let columns: BTreeMap<String, usize> = self.names.iter().cloned().zip(0..).collect();
+        let type_of = |group: usize| self.design.groups[group].cell_type;
+        let mut by_method: BTreeMap<usize, (&'static str, Vec<Vec<f64>>)> = BTreeMap::new();
+        for &group in tested {
+            let control = self.mean(self.design.control(group));
+            let of_type = |(other, _): &&(usize, Vec<f64>)| type_of(*other) == type_of(group);
+            let mut responses: Vec<&(usize, Vec<f64>)> = known.iter().filter(of_type).collect();
+            if responses.is_empty() {
+                responses = known.iter().collect();
+            }
+            let responses = responses
+                .into_iter()
+                .map(|(other, profile)| (self.design.condition(*other), profile.as_slice()))
+                .collect();
+            let known = KnownResponses { control: &control, responses, columns: &columns };
+            let said = response_baselines(&known, &[self.design.condition(group)]);
+            for (number, mut baseline) in said.into_iter().enumerate() {
+                let method = by_method.entry(number).or_insert((baseline.name, Vec::new()));
+                method.1.append(&mut baseline.profiles);
+            }
+        }
+        by_method.into_values().collect()
+    }
+
+    /// One half of the cells of each tested group as truth, the other as prediction.
+    fn halves(
+        &self,
+        tested: &[usize],
+        judged: &[JudgedResponse],
+    ) -> Option<(Vec<JudgedResponse>, Vec<Vec<f64>>)> {
+        tested
+            .iter()
+            .zip(judged)
+            .map(|(&group, judged)| {
+                let [one, other] = self.moments.halves(group)?;
+                let judged = JudgedResponse { truth: self.part(&other), ..judged.clone() };
+                Some((judged, self.part(&one)))
+            })
+            .collect::<Option<Vec<_>>>()
+            .map(|pairs| pairs.into_iter().unzip())
+    }
+}
+
+/// Judges the profiles of a file of predicted cells, ours or another tool's, by the cells of another
+/// file, over the genes that both have. Without a split, all conditions that are not predicted
+/// count as known in training.
+///
+/// # Errors
+/// If a file cannot be read, has no conditions, or the files share no gene or no condition.
+pub fn evaluate_responses(
+    truth: &mut dyn CellSource,
+    predicted: &mut dyn CellSource,
+    options: &DesignOptions<'_>,
+    layer: &Layer,
+    split: Option<&Split>,
+    (baselines, seed): (bool, u64),
+    observer: &dyn Observer,
+) -> Result<PerturbEvaluation> {
+    let design = Design::read(&truth.obs()?, options, 1)?;
+    let said = Design::read_predicted(&predicted.obs()?, options, &design)?;
+    let moments = Moments::of(truth, layer, &design.codes, design.groups.len(), observer)?;
+    let profiles = Moments::of(predicted, &Layer::X, &said, design.groups.len(), observer)?;
+    let is_said = |group: &usize| said.iter().any(|code| *code == u32::try_from(*group).ok());
+    let tested: Vec<usize> = design.perturbed().filter(is_said).collect();
+    if tested.is_empty() {
+        return Err(Error::Option(format!(
+            "column `{}` of the two files has no perturbed condition in common",
+            options.condition_key
+        )));
+    }
+    let (names, columns, places) = shared_genes(truth, predicted, layer, &design)?;
+    let split = match split {
+        Some(split) => split.clone(),
+        None => {
+            let test: Vec<String> =
+                tested.iter().map(|&group| design.condition(group).to_string()).collect();
+            let all = design.perturbed_conditions();
+            let train =
+                all.iter().map(Condition::to_string).filter(|name| !test.contains(name)).collect();
+            Split { train, test, ..Split::default() }
+        }
+    };
+    let judge = Judge {
+        design: &design,
+        moments: &moments,
+        names: &names,
+        columns: &columns,
+        split: &split,
+        seed,
+    };
+    judge.judge(&tested, baselines, "prediction", |group| {
+        let profile = profiles.mean(group);
+        Ok(places.iter().map(|&place| profile[place]).collect())
+    })
+}
+
+/// Names of the genes of both files, and their columns in each.
+#[allow(clippy::type_complexity, reason = "three parallel lists")]
+fn shared_genes(
+    truth: &dyn CellSource,
+    predicted: &dyn CellSource,
+    layer: &Layer,
+    design: &Design,
+) -> Result<(Vec<String>, Vec<usize>, Vec<usize>)> {
+    let perturbed = design.perturbed_conditions();
+    let genes = perturbed.iter().flat_map(Condition::genes).map(String::as_str).collect();
+    let names = |source: &dyn CellSource, layer: &Layer| -> Result<Vec<Option<String>>> {
+        let var = source.var(layer)?;
+        let column = gene_column(&var, &genes);
+        Ok(match column.as_str() {
+            "index" => var.index.into_iter().map(Some).collect(),
+            column => var.column(column).map(Column::labels).unwrap_or_default(),
+        })
+    };
+    let (ours, theirs) = (names(truth, layer)?, names(predicted, &Layer::X)?);
+    let mut of_name: BTreeMap<&str, usize> = BTreeMap::new();
+    for (place, name) in theirs.iter().enumerate().rev() {
+        of_name.extend(name.as_deref().map(|name| (name, place)));
+    }
+    let mut shared = (Vec::new(), Vec::new(), Vec::new());
+    for (column, name) in ours.iter().enumerate() {
+        let Some(name) = name.as_deref() else { continue };
+        // Of genes with the same name the first counts.
+        if let Some(place) = of_name.remove(name) {
+            shared.0.push(name.to_owned());
+            shared.1.push(column);
+            shared.2.push(place);
+        }
+    }
+    if shared.0.is_empty() {
+        let example = |names: &[Option<String>]| names.iter().flatten().next().cloned();
+        return Err(Error::Option(format!(
+            "the two files have no gene in common: one has such as `{}`, the other `{}`",
+            example(&ours).unwrap_or_default(),
+            example(&theirs).unwrap_or_default()
+        )));
+    }
+    Ok(shared)
+}

@@ -1,0 +1,256 @@
+//! The pages about a trained artefact, an evaluation, and a search.
+
+use super::{PerturbReport, Reversal, judge::PerturbEvaluation, scores::JudgedResponse};
+use crate::{
+    report::{HeatMap, Page, Pair},
+    training::learning_curves,
+};
+
+/// Conditions whose genes are drawn.
+const DRAWN: usize = 6;
+
+impl PerturbReport {
+    /// The report as a page.
+    pub fn page(&self) -> Page {
+        let mut page = Page::new("Responses to perturbations", &self.path);
+        page.numbers(&[
+            ("cells", self.cells.to_string()),
+            ("controls", self.controls.to_string()),
+            ("genes", self.genes.matched.to_string()),
+            ("conditions trained on", self.split.train.len().to_string()),
+            ("conditions judged", self.split.test.len().to_string()),
+        ]);
+        match &self.evaluation {
+            Some(evaluation) => {
+                page.text("All scores are of conditions that the network neither learned from nor was selected by.");
+                evaluation.describe(&mut page);
+            }
+            None => {
+                page.text("No conditions were kept to judge the network.");
+            }
+        }
+        learning_curves(
+            &mut page,
+            &self.training,
+            &self.validation,
+            &[("pearson_delta", "Pearson Δ"), ("pearson", "Pearson")],
+            ("score", "Scores of the validation conditions."),
+        );
+        self.data(&mut page);
+        page
+    }
+
+    fn data(&self, page: &mut Page) {
+        let some = |names: &[String]| match names.len() {
+            0 => "none".to_owned(),
+            n if n > 12 => format!("{n}, such as {}", names[..12].join(", ")),
+            _ => names.join(", "),
+        };
+        let config = &self.config;
+        let from = config.model.as_ref();
+        let mut rows = vec![
+            ("genes unknown to the model", self.genes.unmatched.to_string()),
+            ("perturbed genes not measured", some(&self.unmeasured)),
+            ("conditions left out", some(&self.dropped)),
+            (
+                "began as",
+                from.map_or_else(|| "a new network".into(), |path| path.display().to_string()),
+            ),
+            (
+                "network",
+                format!(
+                    "{} layers, {} heads, {} wide",
+                    self.network.n_layers, self.network.n_heads, self.network.d_model
+                ),
+            ),
+            ("cells on either side of a pair", config.pool.to_string()),
+            ("genes a step", config.genes_per_step.to_string()),
+            ("learning rate", config.training.optimizer.lr.to_string()),
+            ("steps", self.steps.to_string()),
+            ("seed", config.training.seed.to_string()),
+        ];
+        if let Some(best) = &self.best {
+            let metric = &best.metric;
+            rows.push((
+                "kept",
+                format!("step {} ({} {:.3})", best.step, metric.name, metric.value),
+            ));
+        }
+        page.section("Data and settings").table(&rows);
+    }
+}
+
+impl PerturbEvaluation {
+    /// The evaluation as a page of its own.
+    pub fn page(&self, file: &str) -> Page {
+        let mut page = Page::new("Predicted responses", file);
+        page.numbers(&[
+            ("conditions", self.conditions.len().to_string()),
+            ("genes", self.genes.to_string()),
+        ]);
+        self.describe(&mut page);
+        page
+    }
+
+    fn describe(&self, page: &mut Page) {
+        let mut heading = vec!["method"];
+        heading.extend(Self::SHOWN.iter().map(|(_, name)| *name));
+        page.section("Against simple methods").columns(&heading, &self.rows());
+        for sentence in
+            [self.verdict(), self.collapse().map(|warning| format!("Warning: {warning}."))]
+        {
+            if let Some(sentence) = sentence {
+                page.text(&sentence);
+            }
+        }
+        page.text(
+            "Δ is the change against the controls; top 20: the genes that differ most in the truth, dropouts aside; \
+             centroid: changes against the mean of the training conditions instead, so that what all perturbations \
+             have in common earns nothing. Centroid accuracy and discrimination: the share of the other conditions \
+             that are farther from the prediction than its own (0.5 is chance). The last row is what half of the \
+             cells say of the other half: more cannot be predicted. In brackets, 95 % intervals.",
+        );
+        self.subgroups(page);
+        self.genes(page);
+    }
+
+    fn subgroups(&self, page: &mut Page) {
+        let Some(first) = self.methods.first().filter(|first| !first.subgroups.is_empty()) else {
+            return;
+        };
+        let names: Vec<&str> = first.subgroups.keys().map(String::as_str).collect();
+        let heading: Vec<&str> = std::iter::once("method").chain(names.iter().copied()).collect();
+        let row = |method: &super::MethodResponses| {
+            let score = |name: &&str| {
+                let scores = &method.subgroups[*name];
+                format!("{:.3}", scores["pearson_delta_non_dropout"])
+            };
+            std::iter::once(method.name.clone()).chain(names.iter().map(score)).collect()
+        };
+        let rows: Vec<Vec<String>> = self.methods.iter().chain(&self.ceiling).map(row).collect();
+        page.section("By how much was seen").columns(&heading, &rows);
+        page.text("Pearson Δ of the top 20, by what of a condition was in training.");
+    }
+
+    /// True and predicted changes of the top genes of some conditions.
+    fn genes(&self, page: &mut Page) {
+        page.section("Genes that respond most");
+        let step = self.judged.len().div_ceil(DRAWN).max(1);
+        for (judged, predicted) in self.judged.iter().zip(&self.predicted).step_by(step) {
+            let pairs = self.pairs(judged, predicted);
+            let caption = format!(
+                "{}: true change of the mean logarithm (disc) and predicted one (ring) of the 20 genes that differ most.",
+                judged.name
+            );
+            page.pairs(&pairs, "change against control", &caption);
+        }
+    }
+
+    fn pairs(&self, judged: &JudgedResponse, predicted: &[f64]) -> Vec<Pair> {
+        let of = |&gene: &usize| Pair {
+            name: self.names[gene].clone(),
+            truth: judged.truth[gene] - judged.control[gene],
+            predicted: predicted[gene] - judged.control[gene],
+        };
+        judged.de.non_dropout.iter().map(of).collect()
+    }
+}
+
+impl Reversal {
+    /// The search as a page.
+    pub fn page(&self, file: &str) -> Page {
+        let mut page = Page::new("Which perturbation explains these cells", file);
+        page.numbers(&[
+            ("groups of cells", self.groups.len().to_string()),
+            ("candidates", self.candidates.to_string()),
+        ]);
+        if !self.methods.is_empty() {
+            let k = self.methods[0].hits.len();
+            let at = [1, k.div_ceil(2), k];
+            let titles: Vec<String> = at
+                .iter()
+                .map(|k| format!("right in first {k}"))
+                .chain(at.iter().map(|k| format!("one gene right in first {k}")))
+                .collect();
+            let mut heading = vec!["method"];
+            heading.extend(titles.iter().map(String::as_str));
+            heading.push("mean rank");
+            let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+            let rows: Vec<Vec<String>> = self
+                .methods
+                .iter()
+                .map(|method| {
+                    let mut row = vec![method.name.clone()];
+                    row.extend(at.iter().map(|k| percent(method.hits[k - 1])));
+                    row.extend(at.iter().map(|k| percent(method.partial_hits[k - 1])));
+                    row.push(percent(method.mean_rank));
+                    row
+                })
+                .collect();
+            page.section("How often the truth is found").columns(&heading, &rows);
+            page.text("Mean rank: how far down the list of candidates the truth is; 0 % is the first, 50 % chance.");
+        }
+        self.retrieval(&mut page);
+        let rows: Vec<Vec<String>> = self
+            .groups
+            .iter()
+            .map(|group| {
+                let name = |(name, _): &(String, f64)| name.clone();
+                let votes: Vec<String> = group
+                    .votes
+                    .iter()
+                    .take(5)
+                    .map(|(name, share)| format!("{name} ({:.0} %)", 100.0 * share))
+                    .collect();
+                let near: Vec<String> = group.ranked.iter().take(5).map(name).collect();
+                let rank = group
+                    .rank
+                    .map_or_else(String::new, |[votes, near]| format!("{votes} / {near}"));
+                vec![
+                    group.group.clone(),
+                    group.cells.to_string(),
+                    votes.join(", "),
+                    near.join(", "),
+                    rank,
+                ]
+            })
+            .collect();
+        page.section("What was found").columns(
+            &["cells", "number", "by votes", "by mean profile", "rank of the truth"],
+            &rows,
+        );
+        page
+    }
+
+    /// Groups against the candidates that any of them found.
+    fn retrieval(&self, page: &mut Page) {
+        const MOST: usize = 40;
+        let rows: Vec<String> =
+            self.groups.iter().take(MOST).map(|group| group.group.clone()).collect();
+        let mut columns: Vec<String> = Vec::new();
+        for group in self.groups.iter().take(MOST) {
+            for (name, _) in group.votes.iter().take(3) {
+                if !columns.contains(name) && columns.len() < MOST {
+                    columns.push(name.clone());
+                }
+            }
+        }
+        let share = |row: usize, name: &String| {
+            let votes = &self.groups[row].votes;
+            votes.iter().find(|(other, _)| other == name).map_or(0.0, |(_, share)| *share)
+        };
+        let cells: Vec<f64> = (0..rows.len())
+            .flat_map(|row| columns.iter().map(move |name| share(row, name)).collect::<Vec<_>>())
+            .collect();
+        let most = cells.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let map = HeatMap {
+            rows: &rows,
+            columns: &columns,
+            shades: cells.iter().map(|share| share / most).collect(),
+            labels: cells.iter().map(|share| format!("{:.0} %", 100.0 * share)).collect(),
+            axes: ["cells", "candidate"],
+        };
+        page.section("Retrieval")
+            .heat_map(&map, "Share of the cells' votes that each candidate gets.");
+    }
+}

@@ -1,0 +1,126 @@
+//! [`Predictor`]: what the network says of a condition.
+
+use burn::prelude::Device;
+use scgpt_data::{CellTokens, GeneToken, Keyed, Purpose};
+use scgpt_model::{Scgpt, ScgptConfig};
+use scgpt_train::{TrainBatch, TrainCell};
+
+use super::panel::{Panel, Targets};
+
+/// Tokens that are computed at once, about: bounds the memory of a prediction over all genes.
+const TOKENS: usize = 16_384;
+
+/// Control cells that predictions start from, row-major `[n, g]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Controls {
+    pub(super) values: Vec<f32>,
+    pub(super) n_genes: usize,
+}
+
+impl Controls {
+    pub(super) fn len(&self) -> usize {
+        self.values.len() / self.n_genes.max(1)
+    }
+
+    /// The mean of `pool` cells drawn for the predicted cell `index`; the same for every condition,
+    /// so that predictions differ by the condition alone.
+    pub(super) fn start(&self, index: usize, pool: usize, seed: u64) -> Vec<f32> {
+        let key = Keyed::new(seed, Purpose::Pair, u64::MAX, index as u64);
+        let mut sum = vec![0.0; self.n_genes];
+        for member in 0..pool {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..n")]
+            let cell = (key.uniform(member as u64) * self.len() as f64) as usize;
+            let row = &self.values[cell * self.n_genes..(cell + 1) * self.n_genes];
+            sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        }
+        sum.iter_mut().for_each(|x| *x /= pool as f32);
+        sum
+    }
+}
+
+/// A trained network, asked for whole profiles.
+#[derive(Clone, Copy)]
+pub(super) struct Predictor<'a> {
+    pub(super) model: &'a Scgpt,
+    pub(super) network: &'a ScgptConfig,
+    pub(super) panel: &'a Panel,
+    pub(super) pad: GeneToken,
+    /// Controls whose mean a predicted cell starts from.
+    pub(super) pool: usize,
+    /// Genes that are predicted together; 0 for all.
+    pub(super) genes_per_pass: usize,
+    pub(super) seed: u64,
+}
+
+impl Predictor<'_> {
+    /// Predicted cells `first..first + n` of a condition, row-major `[n, g]`. A cell depends on
+    /// nothing but its number.
+    pub(super) fn cells(
+        &self,
+        targets: &Targets,
+        controls: &Controls,
+        (first, n): (usize, usize),
+        device: &Device,
+    ) -> Vec<f32> {
+        let g = self.panel.len();
+        let starts: Vec<Vec<f32>> =
+            (first..first + n).map(|cell| controls.start(cell, self.pool, self.seed)).collect();
+        let mut predicted = vec![0.0; n * g];
+        let passes = match self.genes_per_pass {
+            0 => 1,
+            most => g.div_ceil(most),
+        };
+        for pass in 0..passes {
+            // Every pass sees genes from all over the panel, and the perturbed ones.
+            let asked: Vec<usize> = (pass..g).step_by(passes).collect();
+            let mut places = asked.clone();
+            places.extend(targets.measured.iter().filter(|&&place| place % passes != pass));
+            let together = (TOKENS / places.len().max(1)).max(1);
+            for (block, starts) in starts.chunks(together).enumerate() {
+                let said = self.forward(targets, &places, starts, device);
+                let width = said.len() / starts.len();
+                for (cell, row) in said.chunks(width).enumerate() {
+                    let out = &mut predicted[(block * together + cell) * g..][..g];
+                    asked.iter().zip(row).for_each(|(&place, &value)| out[place] = value);
+                }
+            }
+        }
+        predicted
+    }
+
+    /// The mean of `n` predicted cells, `[g]`.
+    pub(super) fn mean(
+        &self,
+        targets: &Targets,
+        controls: &Controls,
+        n: usize,
+        device: &Device,
+    ) -> Vec<f64> {
+        let cells = self.cells(targets, controls, (0, n), device);
+        let mut sum = vec![0.0; self.panel.len()];
+        for row in cells.chunks(self.panel.len()) {
+            sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x) / n as f64);
+        }
+        sum
+    }
+
+    /// Predicted values of the genes at `places`, and of perturbed genes not measured, of each cell.
+    fn forward(
+        &self,
+        targets: &Targets,
+        places: &[usize],
+        starts: &[Vec<f32>],
+        device: &Device,
+    ) -> Vec<f32> {
+        let cell = |start: &Vec<f32>| TrainCell {
+            known: self.panel.tokens(places, start, targets),
+            hidden: Vec::new(),
+            unknown: CellTokens::default(),
+        };
+        let cells: Vec<TrainCell> = starts.iter().map(cell).collect();
+        let batch = TrainBatch::new(&cells, self.pad, self.network.pad_value);
+        let (input, _) = batch.to_device(device);
+        let predicted = self.model.predict(&self.model.encode(&input)).value;
+        predicted.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    }
+}

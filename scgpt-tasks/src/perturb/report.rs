@@ -1,0 +1,186 @@
+//! [`PerturbReport`]: what was learned of perturbations, and how good it is.
+
+use scgpt_data::AlignmentSummary;
+use scgpt_model::ScgptConfig;
+use scgpt_train::{Best, StepRecord, ValidationRecord};
+use serde::Serialize;
+
+use super::{
+    PerturbConfig, Perturbation, judge::PerturbEvaluation, moments::Moments, split::Split,
+    trial::Trial,
+};
+
+/// The result of training an artefact.
+#[derive(Debug, Serialize)]
+pub struct PerturbReport {
+    /// The file.
+    pub path: String,
+    /// Cells with a condition.
+    pub cells: usize,
+    /// Of these, controls.
+    pub controls: usize,
+    /// Genes of the data, and which the model knows.
+    pub genes: AlignmentSummary,
+    /// Perturbed genes that are not measured: the network is told of them without a value.
+    pub unmeasured: Vec<String>,
+    /// Conditions left out: too few cells, no controls of their cell type, or an unknown gene.
+    pub dropped: Vec<String>,
+    /// Conditions trained on, validated by and judged by.
+    pub split: Split,
+    /// The settings.
+    pub config: PerturbConfig,
+    /// The network.
+    pub network: ScgptConfig,
+    /// Optimiser steps done.
+    pub steps: u64,
+    /// The best validation, whose network was kept.
+    pub best: Option<Best>,
+    /// Whether training stopped because nothing improved any more.
+    pub stopped_early: bool,
+    /// Scores of the tested conditions, if any were kept.
+    pub evaluation: Option<PerturbEvaluation>,
+    /// Training losses; of many steps, every second, fourth, … is kept.
+    pub training: Vec<StepRecord>,
+    /// Validations.
+    pub validation: Vec<ValidationRecord>,
+}
+
+impl PerturbReport {
+    pub(super) fn new(
+        of: &Perturbation<'_>,
+        path: String,
+        moments: &Moments,
+        trial: &Trial,
+        evaluation: Option<PerturbEvaluation>,
+    ) -> Self {
+        debug_assert_eq!(moments.n_genes(), of.genes.genes);
+        let design = &of.design;
+        let is_control = |group: &usize| design.control(*group) == *group;
+        let count =
+            |groups: &mut dyn Iterator<Item = usize>| groups.map(|g| design.counts[g]).sum();
+        let perturbed = design.perturbed_conditions();
+        let mut unmeasured: Vec<String> = perturbed
+            .iter()
+            .flat_map(super::Condition::genes)
+            .filter(|gene| !of.panel.places.contains_key(*gene))
+            .cloned()
+            .collect();
+        unmeasured.sort();
+        unmeasured.dedup();
+        Self {
+            path,
+            cells: count(&mut (0..design.groups.len())),
+            controls: count(&mut (0..design.groups.len()).filter(is_control)),
+            genes: of.genes.clone(),
+            unmeasured,
+            dropped: design.dropped.iter().chain(&of.untold).cloned().collect(),
+            split: trial.split.clone(),
+            config: of.config.clone(),
+            network: trial.network.clone(),
+            steps: trial.outcome.steps,
+            best: trial.outcome.best.clone(),
+            stopped_early: trial.outcome.stopped_early,
+            evaluation,
+            training: trial.history.steps.clone(),
+            validation: trial.history.validations.clone(),
+        }
+    }
+
+    /// The model card: what the artefact predicts, and how well, in Markdown.
+    pub(super) fn card(&self) -> String {
+        let mut text = format!(
+            "Predicts how cells respond to the perturbation of genes: {} genes, from {} control cells. Trained by \
+             `scgpt perturb train` (version {}) on {} conditions of `{}`; {} others selected the network.\n\n\
+             Use: `scgpt perturb predict --model THIS_FOLDER --genes A,B -o predicted.h5ad`\n\n\
+             It has seen perturbed cells of this one experiment. It says nothing of causes in cells of another kind.\n",
+            self.genes.matched,
+            self.controls,
+            env!("CARGO_PKG_VERSION"),
+            self.split.train.len(),
+            self.path,
+            self.split.validation.len(),
+        );
+        match &self.evaluation {
+            Some(evaluation) => {
+                text += &format!(
+                    "\nOn {} conditions it did not see (95 % intervals):\n\n{}",
+                    evaluation.conditions.len(),
+                    evaluation.table()
+                );
+                if let Some(verdict) = evaluation.verdict() {
+                    text += &format!("\n{verdict}\n");
+                }
+            }
+            None => text += "\nNo conditions were kept to judge it.\n",
+        }
+        text
+    }
+}
+
+impl PerturbEvaluation {
+    /// Scores that tables show.
+    pub(super) const SHOWN: [(&'static str, &'static str); 6] = [
+        ("pearson_delta", "Pearson Δ"),
+        ("pearson_delta_non_dropout", "Pearson Δ, top 20"),
+        ("pearson_delta_centroid", "Pearson Δ, centroid"),
+        ("centroid_accuracy", "centroid accuracy"),
+        ("discrimination", "discrimination"),
+        ("mse_non_dropout", "MSE, top 20"),
+    ];
+
+    /// All methods, and the ceiling.
+    pub fn rows(&self) -> Vec<Vec<String>> {
+        self.methods
+            .iter()
+            .chain(&self.ceiling)
+            .map(|method| {
+                let score = |(score, _): &(&str, &str)| method.scores[score].to_string();
+                std::iter::once(method.name.clone()).chain(Self::SHOWN.iter().map(score)).collect()
+            })
+            .collect()
+    }
+
+    fn table(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let mut heading = vec!["method".to_owned()];
+        heading.extend(Self::SHOWN.iter().map(|(_, name)| (*name).to_owned()));
+        let rule = vec!["---".to_owned(); heading.len()];
+        let rows: String = self.rows().iter().map(|row| line(row)).collect();
+        line(&heading) + &line(&rule) + &rows
+    }
+
+    /// A sentence on whether the predictions are worth their while, if there is something to compare
+    /// them with.
+    pub fn verdict(&self) -> Option<String> {
+        const SCORE: &str = "pearson_delta_non_dropout";
+        let (first, baselines) = self.methods.split_first()?;
+        let best = baselines.iter().max_by(|a, b| a.mean(SCORE).total_cmp(&b.mean(SCORE)))?;
+        let [ours, theirs] = [first.mean(SCORE), best.mean(SCORE)];
+        Some(if first.scores[SCORE].low > theirs {
+            format!(
+                "{} is better than `{}` ({ours:.3} against {theirs:.3}, Pearson Δ of the top 20).",
+                first.name, best.name
+            )
+        } else if best.scores[SCORE].low > ours {
+            format!(
+                "`{}` is better than {} ({theirs:.3} against {ours:.3}, Pearson Δ of the top 20): for these conditions the simple method is the one to use.",
+                best.name, first.name
+            )
+        } else {
+            format!(
+                "{} ({ours:.3}) and `{}` ({theirs:.3}, Pearson Δ of the top 20) are about equally good here.",
+                first.name, best.name
+            )
+        })
+    }
+
+    /// A warning if different conditions are predicted to be nearly the same.
+    pub fn collapse(&self) -> Option<String> {
+        let first =
+            self.methods.first().filter(|first| first.has_collapsed(self.truth_similarity))?;
+        Some(format!(
+            "the predicted changes of different conditions are nearly the same (mean correlation {:.2}; of the true ones {:.2}): the predictions tell that something was perturbed, not what",
+            first.similarity, self.truth_similarity
+        ))
+    }
+}

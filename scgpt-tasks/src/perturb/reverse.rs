@@ -1,0 +1,440 @@
+//! [`Reversal`]: which perturbation explains a state.
+
+use std::collections::BTreeMap;
+
+use scgpt_data::{CellSource, CellSubset, Layer};
+use serde::Serialize;
+
+use super::{
+    artefact::{PerturbArtefact, places},
+    condition::Condition,
+    design::DesignOptions,
+    respond::Responses,
+};
+use crate::{
+    error::{Error, Result},
+    neighbours::Neighbours,
+    observe::Observer,
+};
+
+/// Query cells of one group that are looked at, at most.
+const CELLS: usize = 500;
+/// Ranked candidates of a group in reports.
+const RANKED: usize = 20;
+
+/// How a state is searched.
+#[derive(Clone, Copy, Debug)]
+pub struct ReverseOptions<'a> {
+    /// Column of `obs` that groups the query cells: conditions, if they are known, or any grouping; all
+    /// are one group if none.
+    pub group_key: Option<&'a str>,
+    /// How conditions are written, if the groups are such.
+    pub design: &'a DesignOptions<'a>,
+    /// The matrix of the query, logarithms as in training.
+    pub layer: &'a Layer,
+    /// The cell type of the candidates, by its number.
+    pub cell_type: usize,
+    /// Most nearest profiles of each cell that vote, and most candidates named.
+    pub k: usize,
+    /// Whether a candidate may be found by the expression of its own perturbed genes. If not, they are
+    /// held at the control's in its predicted profile: it gains nothing by them, and all candidates
+    /// are searched over the same genes.
+    pub see_targets: bool,
+}
+
+/// What was found for every group of query cells.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reversal {
+    /// Candidates searched.
+    pub candidates: usize,
+    /// Groups of query cells.
+    pub groups: Vec<ReversedGroup>,
+    /// How often the truth was found, by method; empty if the groups are not known conditions.
+    pub methods: Vec<Retrieval>,
+    /// Known conditions of the query that are not among the candidates, and are not scored.
+    pub not_candidates: Vec<String>,
+}
+
+/// What was found for the cells of one group.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReversedGroup {
+    /// Its name.
+    pub group: String,
+    /// Its cells that voted.
+    pub cells: usize,
+    /// Candidates by the votes of the cells' nearest profiles, and their share of the votes.
+    pub votes: Vec<(String, f64)>,
+    /// Candidates by the distance of their mean profile from that of the cells, nearest first.
+    pub ranked: Vec<(String, f64)>,
+    /// The place of the truth by votes and by distance, 1 being the first; none if it is not known.
+    pub rank: Option<[usize; 2]>,
+}
+
+/// How often a method finds the truth.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Retrieval {
+    /// The method.
+    pub name: String,
+    /// Share of the groups whose truth is among the first 1, 2, … `k` candidates.
+    pub hits: Vec<f64>,
+    /// Share of which at least one perturbed gene is right.
+    pub partial_hits: Vec<f64>,
+    /// Mean place of the truth, as a share of the candidates: 0 is the first, 0.5 chance.
+    pub mean_rank: f64,
+}
+
+/// A ranking of candidates, best first, for each group.
+type Rankings = Vec<Vec<usize>>;
+
+impl PerturbArtefact {
+    /// Searches the states of `query` among predicted ones: for each group of cells which candidates
+    /// explain it best. Distances are Euclidean, over all genes, without normalisation.
+    ///
+    /// Beside it stand three answers that need no network: *random*, *same for all* (the candidates
+    /// by their mean distance from all groups), and *nearest trained profile*.
+    ///
+    /// # Errors
+    /// If the query cannot be read, lacks genes of the panel, or has no cells to search for.
+    pub fn reverse(
+        &self,
+        query: &mut dyn CellSource,
+        candidates: &[Condition],
+        predicted: &Responses,
+        options: &ReverseOptions<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Reversal> {
+        let control = self.control(options.cell_type);
+        let mask = |condition: &Condition, row: &mut [f32]| {
+            if !options.see_targets {
+                for place in condition.genes().iter().filter_map(|gene| self.panel.places.get(gene))
+                {
+                    #[allow(clippy::cast_possible_truncation, reason = "expression is narrow")]
+                    let value = control[*place] as f32;
+                    row[*place] = value;
+                }
+            }
+        };
+        let (names, cells) = self.query(query, options, observer)?;
+        let g = self.panel.len();
+        let mut profiles = Vec::new();
+        predicted.cells.read_rows(0, predicted.cells.n_rows(), &mut profiles)?;
+        let each = predicted.cells_each();
+        for (number, row) in profiles.chunks_mut(g).enumerate() {
+            mask(&candidates[number / each], row);
+        }
+        let means: Vec<Vec<f32>> = profiles.chunks(g * each).map(|rows| mean(rows, g)).collect();
+        observer.begin("searching", cells.iter().map(|cells| cells.len() / g).sum());
+        let mut groups = Vec::with_capacity(names.len());
+        let (mut by_votes, mut by_distance) = (Rankings::new(), Rankings::new());
+        for (name, cells) in names.iter().zip(&cells) {
+            if observer.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let centre = mean(cells, g);
+            let ranked = nearest(&centre, &means);
+            let found = Neighbours::among(cells, &profiles, g, options.k);
+            let votes = votes(&found, each, options.k, candidates.len());
+            by_votes.push(order_of(&votes, &ranked));
+            by_distance.push(ranked.iter().map(|&(candidate, _)| candidate).collect());
+            observer.advance(cells.len() / g);
+            groups.push(ReversedGroup {
+                group: name.clone(),
+                cells: cells.len() / g,
+                votes: by_votes[by_votes.len() - 1]
+                    .iter()
+                    .take(options.k)
+                    .filter(|&&candidate| votes[candidate] > 0.0)
+                    .map(|&candidate| (candidates[candidate].to_string(), votes[candidate]))
+                    .collect(),
+                ranked: ranked
+                    .iter()
+                    .take(RANKED)
+                    .map(|&(candidate, distance)| (candidates[candidate].to_string(), distance))
+                    .collect(),
+                rank: None,
+            });
+        }
+        let truth: Vec<Option<Condition>> = match options.group_key {
+            Some(_) => names.iter().map(|name| known(name, options.design, candidates)).collect(),
+            None => vec![None; names.len()],
+        };
+        let mut not_candidates = Vec::new();
+        let mut scored = Vec::new();
+        for (number, condition) in truth.iter().enumerate() {
+            let place = condition.as_ref().map(|condition| candidates.binary_search(condition));
+            match place {
+                Some(Ok(place)) => {
+                    let rank =
+                        |order: &[usize]| 1 + order.iter().position(|&c| c == place).unwrap_or(0);
+                    groups[number].rank =
+                        Some([rank(&by_votes[number]), rank(&by_distance[number])]);
+                    scored.push((number, place));
+                }
+                Some(Err(_)) => not_candidates.push(names[number].clone()),
+                None => {}
+            }
+        }
+        let methods = if scored.is_empty() {
+            Vec::new()
+        } else {
+            let centres: Vec<Vec<f32>> = cells.iter().map(|cells| mean(cells, g)).collect();
+            let same = same_for_all(&centres, &means);
+            let trained = self.nearest_trained(&centres, candidates, options, &mask);
+            let of = |name: &str, rankings: &Rankings| {
+                Retrieval::new(name, rankings, &scored, candidates, options.k)
+            };
+            vec![
+                of("scGPT, votes", &by_votes),
+                of("scGPT, mean profile", &by_distance),
+                of("nearest trained profile", &trained),
+                of("same for all", &vec![same; names.len()]),
+                Retrieval::random(&scored, candidates, options.k),
+            ]
+        };
+        Ok(Reversal { candidates: candidates.len(), groups, methods, not_candidates })
+    }
+
+    /// Names of the groups of query cells, and the values of their cells, `[n, g]` each; controls are
+    /// left out.
+    #[allow(clippy::type_complexity, reason = "two parallel lists")]
+    fn query(
+        &self,
+        source: &mut dyn CellSource,
+        options: &ReverseOptions<'_>,
+        observer: &dyn Observer,
+    ) -> Result<(Vec<String>, Vec<Vec<f32>>)> {
+        let path = source.summary().path.clone();
+        let (n_cells, _) = source.summary().shape(options.layer)?;
+        let place = places(source, &self.record.genes, options.layer, &path)?;
+        let labels = match options.group_key {
+            Some(key) => crate::embed::obs_column(&source.obs()?, key)?.labels(),
+            None => vec![Some("all cells".to_owned()); n_cells],
+        };
+        let is_control = |name: &str| {
+            options.group_key.is_some()
+                && Condition::parse(name, options.design.separator, options.design.control)
+                    .is_ok_and(|condition| condition.is_control())
+        };
+        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (cell, name) in labels.into_iter().enumerate() {
+            if let Some(name) = name.filter(|name| !name.is_empty() && !is_control(name)) {
+                groups.entry(name).or_default().push(cell);
+            }
+        }
+        if groups.is_empty() {
+            return Err(Error::Option(format!(
+                "`{}` has no perturbed cell to search for",
+                path.display()
+            )));
+        }
+        observer.begin("reading the query", n_cells);
+        let g = self.panel.len();
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for (name, cells) in groups {
+            let chosen = crate::projection::subsample(cells.len(), CELLS, 0);
+            let cells: Vec<usize> = chosen.into_iter().map(|place| cells[place]).collect();
+            let n = cells.len();
+            let block = CellSubset::new(&mut *source, cells).read(options.layer, 0..n)?;
+            let mut rows = vec![0.0; n * g];
+            for (row, out) in block.rows().zip(rows.chunks_mut(g)) {
+                for (&gene, &value) in row.indices.iter().zip(row.values) {
+                    if let Some(place) = place[gene as usize] {
+                        out[place] = value;
+                    }
+                }
+            }
+            observer.advance(n);
+            names.push(name);
+            values.push(rows);
+        }
+        Ok((names, values))
+    }
+
+    /// Candidates by the profile of the same condition in training, nearest first; those not trained on
+    /// come last, in their order.
+    fn nearest_trained(
+        &self,
+        centres: &[Vec<f32>],
+        candidates: &[Condition],
+        options: &ReverseOptions<'_>,
+        mask: &dyn Fn(&Condition, &mut [f32]),
+    ) -> Rankings {
+        let profiles = self.profiles(options.cell_type);
+        let mut trained = Vec::new();
+        for profile in profiles {
+            if let Ok(place) = candidates.binary_search(&profile.condition) {
+                #[allow(clippy::cast_possible_truncation, reason = "expression is narrow")]
+                let mut row: Vec<f32> = profile.mean.iter().map(|&x| x as f32).collect();
+                mask(&profile.condition, &mut row);
+                trained.push((place, row));
+            }
+        }
+        let (places, rows): (Vec<usize>, Vec<Vec<f32>>) = trained.into_iter().unzip();
+        let order = |centre: &Vec<f32>| {
+            let mut order: Vec<usize> =
+                nearest(centre, &rows).into_iter().map(|(number, _)| places[number]).collect();
+            order.extend((0..candidates.len()).filter(|candidate| !places.contains(candidate)));
+            order
+        };
+        centres.iter().map(order).collect()
+    }
+}
+
+impl Retrieval {
+    fn new(
+        name: &str,
+        rankings: &Rankings,
+        scored: &[(usize, usize)],
+        candidates: &[Condition],
+        k: usize,
+    ) -> Self {
+        let n = scored.len() as f64;
+        let share = |is_hit: &dyn Fn(&[usize], usize) -> bool, first: usize| {
+            let is_in = |(group, truth): &&(usize, usize)| {
+                let order = &rankings[*group];
+                is_hit(&order[..first.min(order.len())], *truth)
+            };
+            scored.iter().filter(is_in).count() as f64 / n
+        };
+        let exact = |first: &[usize], truth: usize| first.contains(&truth);
+        let partial = |first: &[usize], truth: usize| {
+            let genes = candidates[truth].genes();
+            first.iter().any(|&c| candidates[c].genes().iter().any(|gene| genes.contains(gene)))
+        };
+        let rank = |(group, truth): &(usize, usize)| {
+            let place = rankings[*group].iter().position(|candidate| candidate == truth);
+            place.unwrap_or(0) as f64 / (candidates.len() - 1).max(1) as f64
+        };
+        Self {
+            name: name.into(),
+            hits: (1..=k).map(|first| share(&exact, first)).collect(),
+            partial_hits: (1..=k).map(|first| share(&partial, first)).collect(),
+            mean_rank: scored.iter().map(rank).sum::<f64>() / n,
+        }
+    }
+
+    /// What a random order of the candidates is expected to find.
+    fn random(scored: &[(usize, usize)], candidates: &[Condition], k: usize) -> Self {
+        let n = candidates.len();
+        let related = |truth: usize| {
+            let genes = candidates[truth].genes();
+            let is = |c: &&Condition| c.genes().iter().any(|gene| genes.contains(gene));
+            candidates.iter().filter(is).count()
+        };
+        // The chance that none of the first k is one of m among n.
+        let missed = |m: usize, first: usize| -> f64 {
+            (0..first.min(n)).map(|i| (n - m).saturating_sub(i) as f64 / (n - i) as f64).product()
+        };
+        let partial = |first: usize| {
+            let of = |(_, truth): &(usize, usize)| 1.0 - missed(related(*truth), first);
+            scored.iter().map(of).sum::<f64>() / scored.len() as f64
+        };
+        Self {
+            name: "random".into(),
+            hits: (1..=k).map(|first| first.min(n) as f64 / n as f64).collect(),
+            partial_hits: (1..=k).map(partial).collect(),
+            mean_rank: 0.5,
+        }
+    }
+}
+
+/// The condition that a group is, if it is one.
+fn known(name: &str, design: &DesignOptions<'_>, candidates: &[Condition]) -> Option<Condition> {
+    let condition = Condition::parse(name, design.separator, design.control).ok()?;
+    // A group by another name, such as a cluster, names no gene of the candidates.
+    let is_gene = |gene: &String| candidates.iter().any(|c| c.genes().contains(gene));
+    condition.genes().iter().any(is_gene).then_some(condition)
+}
+
+/// Candidates and their distance, nearest first.
+fn nearest(centre: &[f32], profiles: &[Vec<f32>]) -> Vec<(usize, f64)> {
+    let mut ranked: Vec<(usize, f64)> =
+        profiles.iter().map(|profile| distance(centre, profile)).enumerate().collect();
+    ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
+    ranked
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
+    a.iter().zip(b).map(square).sum::<f64>().sqrt()
+}
+
+/// The share of the votes of each candidate: every cell votes with its `k` nearest profiles.
+fn votes(found: &Neighbours, each: usize, k: usize, n_candidates: usize) -> Vec<f64> {
+    let mut counts = vec![0_usize; n_candidates];
+    let mut total = 0_usize;
+    for cell in found.cells() {
+        for &(_, profile) in cell.iter().take(k) {
+            counts[profile / each] += 1;
+            total += 1;
+        }
+    }
+    counts.into_iter().map(|count| count as f64 / total.max(1) as f64).collect()
+}
+
+/// Candidates by their votes; of equal ones the nearer first.
+fn order_of(votes: &[f64], ranked: &[(usize, f64)]) -> Vec<usize> {
+    let mut order: Vec<usize> = ranked.iter().map(|&(candidate, _)| candidate).collect();
+    order.sort_by(|&a, &b| votes[b].total_cmp(&votes[a]));
+    order
+}
+
+/// Candidates by their mean distance from all groups.
+fn same_for_all(centres: &[Vec<f32>], means: &[Vec<f32>]) -> Vec<usize> {
+    let mean_distance = |profile: &Vec<f32>| -> f64 {
+        centres.iter().map(|centre| distance(centre, profile)).sum()
+    };
+    let distances: Vec<f64> = means.iter().map(mean_distance).collect();
+    let mut order: Vec<usize> = (0..means.len()).collect();
+    order.sort_by(|&a, &b| distances[a].total_cmp(&distances[b]));
+    order
+}
+
+/// The mean of rows.
+fn mean(rows: &[f32], g: usize) -> Vec<f32> {
+    let mut sum = vec![0.0_f64; g];
+    for row in rows.chunks(g) {
+        sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
+    }
+    let n = (rows.len() / g).max(1) as f64;
+    #[allow(clippy::cast_possible_truncation, reason = "as narrow as the rows")]
+    sum.into_iter().map(|sum| (sum / n) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::perturb::respond::candidates;
+
+    #[test]
+    fn random_hits_are_what_draws_would_find() {
+        let genes: Vec<String> = ["A", "B", "C"].map(String::from).to_vec();
+        let all = candidates(&genes, true).unwrap();
+        // A, AB, AC, B, BC, C: three of six have gene A.
+        let random = Retrieval::random(&[(0, 0)], &all, 2);
+        assert!((random.hits[0] - 1.0 / 6.0).abs() < 1e-12);
+        assert!((random.partial_hits[0] - 0.5).abs() < 1e-12);
+        assert!((random.partial_hits[1] - (1.0 - 0.5 * 2.0 / 5.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn hits_and_ranks() {
+        let genes: Vec<String> = ["A", "B", "C"].map(String::from).to_vec();
+        let all = candidates(&genes, true).unwrap();
+        // The truth AB (number 1) is second, after AC, which shares a gene.
+        let rankings = vec![vec![2, 1, 0, 3, 4, 5]];
+        let scored = Retrieval::new("x", &rankings, &[(0, 1)], &all, 3);
+        assert_eq!((scored.hits, scored.partial_hits), (vec![0.0, 1.0, 1.0], vec![1.0; 3]));
+        assert!((scored.mean_rank - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn votes_count_profiles_of_a_candidate() {
+        // Two candidates with two profiles each.
+        let profiles = [0.0, 0.1, 5.0, 5.1];
+        let found = Neighbours::among(&[0.2, 0.3, 4.9], &profiles, 1, 4);
+        let shares = votes(&found, 2, 2, 2);
+        assert!((shares[0] - 4.0 / 6.0).abs() < 1e-12, "{shares:?}");
+        assert_eq!(order_of(&shares, &[(1, 0.1), (0, 0.5)]), [0, 1]);
+    }
+}
