@@ -241,6 +241,7 @@ impl<'a> Perturbation<'a> {
             genes: genes.clone(),
             cell_types: types.clone(),
             pool: self.config.pool,
+            genes_per_pass: self.config.genes_per_pass,
             seed: self.config.training.seed,
             split: first.split.clone(),
         };

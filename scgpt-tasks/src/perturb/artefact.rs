@@ -48,6 +48,8 @@ pub struct PerturbRecord {
     pub cell_types: Vec<String>,
     /// Controls whose mean a predicted cell starts from.
     pub pool: usize,
+    /// Genes that are predicted together; 0 for all.
+    pub genes_per_pass: usize,
     /// Seed of the choice of controls.
     pub seed: u64,
     /// Conditions it was trained on, validated by, and judged by.
@@ -152,14 +154,14 @@ impl PerturbArtefact {
         self.panel.targets(condition, &self.vocab)
     }
 
-    pub(super) fn predictor(&self, genes_per_pass: usize) -> Predictor<'_> {
+    pub(super) fn predictor(&self, genes_per_pass: Option<usize>) -> Predictor<'_> {
         Predictor {
             model: &self.model,
             network: &self.network,
             panel: &self.panel,
             pad: self.vocab.special(SpecialToken::Pad),
             pool: self.record.pool,
-            genes_per_pass,
+            genes_per_pass: genes_per_pass.unwrap_or(self.record.genes_per_pass),
             seed: self.record.seed,
         }
     }

@@ -21,6 +21,9 @@ pub struct PerturbConfig {
     pub batch_size: usize,
     /// Genes a training step sees, drawn anew for every batch; 0 for all.
     pub genes_per_step: usize,
+    /// Genes that are predicted together, the perturbed ones always among them; 0 for all. With more
+    /// genes than it was trained on, the network attends less to those that are perturbed.
+    pub genes_per_pass: usize,
     /// Whether the perturbed genes of a batch are always among them.
     pub keep_perturbed: bool,
     /// Cells averaged on either side of a pair. With 1, as in the reference, a pair is two single
@@ -48,12 +51,13 @@ impl PerturbConfig {
     /// # Reference
     /// `FineTune`: the perturbation tutorial (64 cells, 1536 genes, Adam at 10⁻⁴ times 0.9 an epoch,
     /// 15 epochs, stops after 10 without a better one, no dropout). Differs: perturbed genes are always
-    /// among the sampled; pairs are drawn anew in every epoch; prediction starts at "no change".
+    /// among the sampled; as many genes are predicted together as in training; pairs are drawn anew in every epoch; prediction starts at "no change".
     pub fn of(recipe: Recipe) -> Self {
         let fine_tune = Self {
             model: None,
             batch_size: 64,
             genes_per_step: 1536,
+            genes_per_pass: 1536,
             keep_perturbed: true,
             pool: 1,
             pairs: None,
@@ -74,7 +78,8 @@ impl PerturbConfig {
             Recipe::FineTune => fine_tune,
             Recipe::Scratch => Self {
                 batch_size: 16,
-                genes_per_step: 512,
+                genes_per_step: 256,
+                genes_per_pass: 256,
                 pool: 32,
                 pairs: Some(8),
                 predicted_cells: 4,

@@ -125,7 +125,7 @@ impl Pairs<'_> {
             panel: self.panel,
             pad: self.vocab.special(SpecialToken::Pad),
             pool: self.config.pool,
-            genes_per_pass: 0,
+            genes_per_pass: self.config.genes_per_pass,
             seed: self.config.training.seed,
         }
     }

@@ -28,8 +28,8 @@ pub struct RespondOptions {
     pub cell_type: usize,
     /// Predicted cells of each condition.
     pub cells: usize,
-    /// Genes that are predicted together; 0 for all.
-    pub genes_per_pass: usize,
+    /// Genes that are predicted together; 0 for all, and as many as in training if none.
+    pub genes_per_pass: Option<usize>,
 }
 
 /// What conditions would look like.

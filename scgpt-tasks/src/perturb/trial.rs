@@ -143,7 +143,7 @@ impl Perturbation<'_> {
             panel,
             pad: vocab.special(SpecialToken::Pad),
             pool: config.pool,
-            genes_per_pass: 0,
+            genes_per_pass: config.genes_per_pass,
             seed,
         };
         let tested = part(&split.test);

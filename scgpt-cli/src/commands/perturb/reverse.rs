@@ -56,9 +56,9 @@ pub(crate) struct ReverseArgs {
     /// Predicted profiles of each candidate
     #[arg(long, value_name = "N", default_value_t = 30, env = "SCGPT_CELLS")]
     cells: usize,
-    /// Genes predicted together; 0 for all, fewer for speed
-    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_GENES_PER_PASS")]
-    genes_per_pass: usize,
+    /// Genes predicted together; 0 for all [default: as many as in training]
+    #[arg(long, value_name = "N", env = "SCGPT_GENES_PER_PASS")]
+    genes_per_pass: Option<usize>,
     /// File to write: JSON, and a page beside it
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,

@@ -52,11 +52,11 @@ pub(crate) struct TrainArgs {
     /// scratch, 1 with --model]
     #[arg(long, value_name = "N", env = "SCGPT_POOL")]
     pool: Option<usize>,
-    /// Genes that a step sees; 0 for all [default: 512 from scratch, 1536 with --model]
+    /// Genes that a step, and a prediction, sees at once; 0 for all [default: 256 from scratch, 1536 with --model]
     #[arg(long, value_name = "N", env = "SCGPT_GENES_PER_STEP")]
     genes_per_step: Option<usize>,
-    /// Sample genes without regard to which are perturbed, pair cells once, and begin at random, as the
-    /// reference does
+    /// Sample genes without regard to which are perturbed, pair cells once, begin at random and predict all
+    /// genes at once, as the reference does
     #[arg(long)]
     parity: bool,
     #[command(flatten)]
@@ -156,11 +156,15 @@ impl TrainArgs {
         let mut settings = layered(&PerturbConfig::of(recipe), files, "perturb train")?;
         settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
         settings.pool = self.pool.unwrap_or(settings.pool);
-        settings.genes_per_step = self.genes_per_step.unwrap_or(settings.genes_per_step);
+        if let Some(genes) = self.genes_per_step {
+            settings.genes_per_step = genes;
+            settings.genes_per_pass = genes;
+        }
         if self.parity {
             settings.keep_perturbed = false;
             settings.fresh_pairs = false;
             settings.start_at_control = false;
+            settings.genes_per_pass = 0;
         }
         if let Some(model) = &self.model {
             settings.model = Some(model.clone());
