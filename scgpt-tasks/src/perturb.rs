@@ -131,15 +131,14 @@ impl<'a> Perturbation<'a> {
             Some(column) => column.to_owned(),
             None => panel::gene_column(&var, &names),
         };
-        let vocab = match &config.model {
-            Some(path) => GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?,
-            None => {
-                // A perturbed gene that is not measured is a token all the same.
-                let measured = GeneVocab::from_genes([&var], Some(&column))?;
-                let others = names.iter().filter(|name| measured.token(name).is_none()).copied();
-                let genes = measured.names().filter(|name| !name.starts_with('<')).chain(others);
-                GeneVocab::from_names(genes)?
-            }
+        let vocab = if let Some(path) = &config.model {
+            GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?
+        } else {
+            // A perturbed gene that is not measured is a token all the same.
+            let measured = GeneVocab::from_genes([&var], Some(&column))?;
+            let others = names.iter().filter(|name| measured.token(name).is_none()).copied();
+            let genes = measured.names().filter(|name| !name.starts_with('<')).chain(others);
+            GeneVocab::from_names(genes)?
         };
         let (panel, genes) = Panel::new(&vocab, &var, &column)?;
         let untold = drop_untold(&mut design, &panel, &vocab)?;

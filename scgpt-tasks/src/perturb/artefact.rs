@@ -98,7 +98,7 @@ impl PerturbArtefact {
         let vocab = GeneVocab::from_json(directory.vocab_path())?;
         let panel = Panel::of_names(&vocab, &record.genes)?;
         let (model, _) = directory.load(device, Strictness::Strict)?;
-        let controls = read_controls(&folder.join(CONTROLS), &record, None)?;
+        let controls = read_controls(&folder.join(CONTROLS), &record)?;
         let profiles = read_profiles(&folder.join(PROFILES), &record)?;
         Ok(Self { record, vocab, panel, model, network, controls, profiles })
     }
@@ -135,14 +135,27 @@ impl PerturbArtefact {
         }
     }
 
-    /// Starts predictions from the control cells of `source` instead of those of training.
+    /// Starts predictions from control cells of another file instead of those of training: all its
+    /// cells, or those that column `condition_key` calls controls; of many, some are drawn.
     ///
     /// # Errors
-    /// If it has no control cell, or lacks genes that the artefact predicts.
+    /// If it has no control cell, holds anything but logarithms, or lacks genes that the artefact
+    /// predicts.
     pub fn set_controls(&mut self, path: &Path, condition_key: Option<&str>) -> Result<()> {
-        let record = PerturbRecord { cell_types: vec![String::new()], ..self.record.clone() };
-        let controls = read_controls(path, &record, Some(condition_key))?;
-        self.controls = vec![controls.into_iter().next().unwrap_or_default(); self.controls.len()];
+        let mut source = Source::open(path)?;
+        super::check_values(&mut source, &Layer::X)?;
+        let mut cells: Vec<usize> = (0..source.summary().n_cells).collect();
+        if let Some(key) = condition_key {
+            let labels = crate::embed::obs_column(&source.obs()?, key)?.labels();
+            cells.retain(|&cell| {
+                let name = labels[cell].as_deref().unwrap_or_default();
+                Condition::parse(name, "+", super::CONTROL).is_ok_and(|name| name.is_control())
+            });
+        }
+        let drawn = subsample(cells.len(), CONTROL_CELLS, 0);
+        let cells = drawn.into_iter().map(|place| cells[place]).collect();
+        let controls = read_cells(&mut source, path, &self.record.genes, cells)?;
+        self.controls = vec![controls; self.controls.len()];
         Ok(())
     }
 
@@ -224,59 +237,39 @@ pub(super) fn names(genes: &[String]) -> Frame {
     Frame { index_name: "_index".into(), index: genes.to_vec(), columns: Vec::new() }
 }
 
-/// The control cells of a file; with `chosen` of a user's file, where genes may be in any order and
-/// other cells beside the controls, told by a column if there is one.
-fn read_controls(
-    path: &Path,
-    record: &PerturbRecord,
-    chosen: Option<Option<&str>>,
-) -> Result<Vec<Controls>> {
+/// The control cells that an artefact keeps, of each of its cell types.
+fn read_controls(path: &Path, record: &PerturbRecord) -> Result<Vec<Controls>> {
     let mut source = Source::open(path)?;
-    let obs = source.obs()?;
-    let n_cells = source.summary().n_cells;
-    let place = places(&mut source, &record.genes, &Layer::X, path)?;
-    let types = obs.column(CELL_TYPE).map(Column::labels).unwrap_or_default();
-    let is_control: Vec<bool> = match chosen.flatten() {
-        Some(key) => {
-            let of = |name: Option<String>| {
-                Condition::parse(&name.unwrap_or_default(), "+", super::CONTROL)
-                    .is_ok_and(|condition| condition.is_control())
-            };
-            crate::embed::obs_column(&obs, key)?.labels().into_iter().map(of).collect()
-        }
-        None => vec![true; n_cells],
-    };
-    let g = record.genes.len();
-    let mut controls = vec![Controls { values: Vec::new(), n_genes: g }; record.cell_types.len()];
-    let mut cells: Vec<usize> = (0..n_cells).filter(|&cell| is_control[cell]).collect();
-    if chosen.is_some() {
-        cells = subsample(cells.len(), CONTROL_CELLS, 0)
-            .into_iter()
-            .map(|place| cells[place])
-            .collect();
-    }
-    let n = cells.len();
-    let block = CellSubset::new(&mut source, cells.clone()).read(&Layer::X, 0..n)?;
-    for (cell, row) in cells.into_iter().zip(block.rows()) {
-        let mut values = vec![0.0; g];
-        for (&gene, &value) in row.indices.iter().zip(row.values) {
-            if let Some(place) = place[gene as usize] {
-                values[place] = value;
-            }
-        }
-        let name = types.get(cell).and_then(Option::as_deref).unwrap_or_default();
-        let of_type = match chosen {
-            Some(_) => Some(0),
-            None => record.cell_types.iter().position(|other| other == name),
-        };
-        if let Some(cell_type) = of_type {
-            controls[cell_type].values.extend(values);
-        }
-    }
-    if controls.iter().any(|controls| controls.len() == 0) {
+    let names = source.obs()?.column(CELL_TYPE).map(Column::labels).unwrap_or_default();
+    let groups = record.cell_types.iter().map(|cell_type| {
+        let is_of = |cell: &usize| names[*cell].as_ref().is_none_or(|name| name == cell_type);
+        (0..names.len()).filter(is_of).collect()
+    });
+    groups.map(|cells| read_cells(&mut source, path, &record.genes, cells)).collect()
+}
+
+/// Some cells of a file that has all `genes`, in any order.
+fn read_cells(
+    source: &mut Source,
+    path: &Path,
+    genes: &[String],
+    cells: Vec<usize>,
+) -> Result<Controls> {
+    if cells.is_empty() {
         return Err(invalid(path, "it has no control cells to start from".into()));
     }
-    Ok(controls)
+    let place = places(source, genes, &Layer::X, path)?;
+    let (n, g) = (cells.len(), genes.len());
+    let mut values = vec![0.0; n * g];
+    let block = CellSubset::new(source, cells).read(&Layer::X, 0..n)?;
+    for (cell, row) in values.chunks_mut(g).zip(block.rows()) {
+        for (&gene, &value) in row.indices.iter().zip(row.values) {
+            if let Some(place) = place[gene as usize] {
+                cell[place] = value;
+            }
+        }
+    }
+    Ok(Controls { values, n_genes: g })
 }
 
 fn read_profiles(path: &Path, record: &PerturbRecord) -> Result<Vec<TrainingProfile>> {

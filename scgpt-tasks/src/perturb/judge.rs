@@ -217,16 +217,15 @@ pub fn evaluate_responses(
         )));
     }
     let (names, columns, places) = shared_genes(truth, predicted, layer, &design)?;
-    let split = match split {
-        Some(split) => split.clone(),
-        None => {
-            let test: Vec<String> =
-                tested.iter().map(|&group| design.condition(group).to_string()).collect();
-            let all = design.perturbed_conditions();
-            let train =
-                all.iter().map(Condition::to_string).filter(|name| !test.contains(name)).collect();
-            Split { train, test, ..Split::default() }
-        }
+    let split = if let Some(split) = split {
+        split.clone()
+    } else {
+        let test: Vec<String> =
+            tested.iter().map(|&group| design.condition(group).to_string()).collect();
+        let all = design.perturbed_conditions();
+        let train =
+            all.iter().map(Condition::to_string).filter(|name| !test.contains(name)).collect();
+        Split { train, test, ..Split::default() }
     };
     let judge = Judge {
         design: &design,

@@ -98,10 +98,10 @@ impl PerturbEvaluation {
         page.section("Against simple methods").columns(&heading, &self.rows());
         for sentence in
             [self.verdict(), self.collapse().map(|warning| format!("Warning: {warning}."))]
+                .into_iter()
+                .flatten()
         {
-            if let Some(sentence) = sentence {
-                page.text(&sentence);
-            }
+            page.text(&sentence);
         }
         page.text(
             "Δ is the change against the controls; top 20: the genes that differ most in the truth, dropouts aside; \

@@ -92,7 +92,9 @@ impl Pairs<'_> {
             }
         }
         for values in [&mut control, &mut perturbed] {
-            values.iter_mut().for_each(|value| *value /= pool as f32);
+            for value in values.iter_mut() {
+                *value /= pool as f32;
+            }
         }
         Ok([control, perturbed])
     }

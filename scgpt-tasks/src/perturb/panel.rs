@@ -118,9 +118,8 @@ impl Panel {
     /// The tokens of one cell: the genes at `places`, then perturbed genes that are not measured,
     /// with value 0.
     pub(super) fn tokens(&self, places: &[usize], values: &[f32], targets: &Targets) -> CellTokens {
-        let flag = |place: &usize| match targets.measured.contains(place) {
-            true => PERTURBED,
-            false => NOT_PERTURBED,
+        let flag = |place: &usize| {
+            if targets.measured.contains(place) { PERTURBED } else { NOT_PERTURBED }
         };
         let extra = targets.unmeasured.len();
         let genes = places.iter().map(|&place| self.tokens[place]);

@@ -33,7 +33,9 @@ impl Controls {
             let row = &self.values[cell * self.n_genes..(cell + 1) * self.n_genes];
             sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
         }
-        sum.iter_mut().for_each(|x| *x /= pool as f32);
+        for value in &mut sum {
+            *value /= pool as f32;
+        }
         sum
     }
 }

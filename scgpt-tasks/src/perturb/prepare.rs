@@ -193,7 +193,7 @@ fn lists(design: &Design, moments: &Moments, cells: &PreparedCells<'_>) -> Vec<(
             json!(non_zero.collect::<Vec<_>>()),
         ];
         for (dictionary, value) in dictionaries.iter_mut().zip(values) {
-            dictionary.insert(cells.condition_name(design, group), value);
+            dictionary.insert(condition_name(design, group), value);
         }
     }
     let names = [
@@ -280,15 +280,15 @@ impl<'a> PreparedCells<'a> {
             ("cell_type".into(), column(&|group| cell_type(design, group))),
             ("dose_val".into(), column(&|group| dose(design.condition(group)))),
             ("control".into(), Column::Integer(control.collect())),
-            ("condition_name".into(), column(&|group| self.condition_name(design, group))),
+            ("condition_name".into(), column(&|group| condition_name(design, group))),
         ]
     }
+}
 
-    /// `type_condition_dose`, always of three parts.
-    fn condition_name(&self, design: &Design, group: usize) -> String {
-        let condition = design.condition(group);
-        format!("{}_{condition}_{}", cell_type(design, group).replace('_', "-"), dose(condition))
-    }
+/// `type_condition_dose`, always of three parts.
+fn condition_name(design: &Design, group: usize) -> String {
+    let condition = design.condition(group);
+    format!("{}_{condition}_{}", cell_type(design, group).replace('_', "-"), dose(condition))
 }
 
 fn cell_type(design: &Design, group: usize) -> String {

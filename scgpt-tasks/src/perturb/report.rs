@@ -100,19 +100,16 @@ impl PerturbReport {
             self.path,
             self.split.validation.len(),
         );
-        match &self.evaluation {
-            Some(evaluation) => {
-                text += &format!(
-                    "\nOn {} conditions it did not see (95 % intervals):\n\n{}",
-                    evaluation.conditions.len(),
-                    evaluation.table()
-                );
-                if let Some(verdict) = evaluation.verdict() {
-                    text += &format!("\n{verdict}\n");
-                }
-            }
-            None => text += "\nNo conditions were kept to judge it.\n",
-        }
+        let judged = match &self.evaluation {
+            Some(evaluation) => format!(
+                "\nOn {} conditions it did not see (95 % intervals):\n\n{}{}",
+                evaluation.conditions.len(),
+                evaluation.table(),
+                evaluation.verdict().map(|said| format!("\n{said}\n")).unwrap_or_default()
+            ),
+            None => "\nNo conditions were kept to judge it.\n".into(),
+        };
+        text.push_str(&judged);
         text
     }
 }

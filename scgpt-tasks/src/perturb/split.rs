@@ -87,18 +87,16 @@ impl Split {
                 train.len()
             )));
         }
-        let (train, validation) = match mode {
-            SplitMode::NoSplit => (train, Vec::new()),
-            _ => {
-                // Where doubles of seen genes are asked for, all singles stay in training.
-                let is_double =
-                    |c: &&&Condition| c.genes().len() > 1 || mode != SplitMode::ComboSeen2;
-                let names: Vec<String> =
-                    train.iter().filter(is_double).map(ToString::to_string).collect();
-                let n = least_one((1.0 - TRAINED) * names.len() as f64, names.len());
-                let chosen = choose(&names, n, seed, OF_VALIDATION);
-                train.into_iter().partition(|condition| !chosen.contains(&condition.to_string()))
-            }
+        let (train, validation) = if mode == SplitMode::NoSplit {
+            (train, Vec::new())
+        } else {
+            // Where doubles of seen genes are asked for, all singles stay in training.
+            let is_double = |c: &&&Condition| c.genes().len() > 1 || mode != SplitMode::ComboSeen2;
+            let names: Vec<String> =
+                train.iter().filter(is_double).map(ToString::to_string).collect();
+            let n = least_one((1.0 - TRAINED) * names.len() as f64, names.len());
+            let chosen = choose(&names, n, seed, OF_VALIDATION);
+            train.into_iter().partition(|condition| !chosen.contains(&condition.to_string()))
         };
         if train.is_empty() {
             return Err(Error::Option(

@@ -201,7 +201,9 @@ fn remark_on(report: &PerturbReport, printer: Printer) {
             report.unmeasured.join(", ")
         ));
     }
-    if let Some(collapse) = report.evaluation.as_ref().and_then(|of| of.collapse()) {
+    if let Some(collapse) =
+        report.evaluation.as_ref().and_then(scgpt_tasks::PerturbEvaluation::collapse)
+    {
         printer.remark(&format!("warning: {collapse}"));
     }
 }
