@@ -27,6 +27,8 @@ pub struct AnnData {
     store: Box<dyn Store>,
     summary: Summary,
     matrices: Vec<(Layer, Matrix)>,
+    /// Smallest value a matrix may hold.
+    least: f32,
 }
 
 impl std::fmt::Debug for AnnData {
@@ -96,7 +98,12 @@ impl AnnData {
                 .collect(),
             elements,
         };
-        Ok(Self { store, summary, matrices })
+        Ok(Self { store, summary, matrices, least: 0.0 })
+    }
+
+    /// Lets matrices hold negative numbers.
+    pub(crate) fn allow_negative(&mut self) {
+        self.least = f32::MIN;
     }
 
     fn table(&self, place: &str, rows: Option<usize>) -> Result<Frame> {
@@ -153,7 +160,7 @@ impl CellSource for AnnData {
         };
         let parts = matrix.read(path, &rows)?;
         let (place, n_genes) = (matrix.place.clone(), matrix.n_genes);
-        check::block(path, &place, &rows, n_genes, parts, |gene| {
+        check::block(path, &place, &rows, (n_genes, self.least), parts, |gene| {
             self.var(layer).ok()?.index.get(gene).cloned()
         })
     }

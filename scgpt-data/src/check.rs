@@ -10,8 +10,8 @@ use crate::{
 const NEGATIVE: &str = "the matrix looks scaled; use raw counts, such as --layer raw or --layer counts: `scgpt inspect` lists what the file has";
 const NOT_FINITE: &str = "remove or repair these cells before reading, for example with numpy.nan_to_num, or use another layer";
 
-/// Cells `rows` of the matrix at `place`, once their values are known to be finite and not
-/// negative; `gene` names a column for the message.
+/// Cells `rows` of the matrix at `place`, once their values are known to be finite and not below
+/// `least`; `gene` names a column for the message.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming the first bad value with its cell and gene, or what [`Csr::new`] found.
@@ -19,13 +19,13 @@ pub(crate) fn block(
     path: &Path,
     place: &str,
     rows: &Range<usize>,
-    n_genes: usize,
+    (n_genes, least): (usize, f32),
     (indptr, indices, values): Rows,
     gene: impl FnOnce(usize) -> Option<String>,
 ) -> Result<Csr> {
-    // `!(value >= 0)` is also true for NaN.
+    // `!(value >= least)` is also true for NaN.
     #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must be caught too")]
-    let bad = values.iter().position(|&value| !(value >= 0.0) || value.is_infinite());
+    let bad = values.iter().position(|&value| !(value >= least) || value.is_infinite());
     if let Some(at) = bad {
         let cell = rows.start + indptr.partition_point(|&begin| begin <= at).saturating_sub(1);
         let column = indices.get(at).map_or(0, |&column| column as usize);

@@ -188,7 +188,7 @@ impl CellSource for ScBank {
         self.summary.check_rows(layer, &rows)?;
         let lists = self.rows.read(&rows)?;
         let parts = self.columns(lists, &rows)?;
-        check::block(&self.table, "expressions", &rows, self.vocab.len(), parts, |gene| {
+        check::block(&self.table, "expressions", &rows, (self.vocab.len(), 0.0), parts, |gene| {
             let token = u32::try_from(gene).ok().map(GeneToken)?;
             self.vocab.name(token).map(String::from)
         })

@@ -227,6 +227,19 @@ impl Source {
         }
     }
 
+    /// Opens a file of predicted expression: like [`open`](Self::open), but the matrices of AnnData
+    /// may hold negative numbers, as models without an activation predict them.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_predicted(path: impl AsRef<Path>) -> Result<Self> {
+        let mut source = Self::open(path)?;
+        if let Self::AnnData(cells) = &mut source {
+            cells.allow_negative();
+        }
+        Ok(source)
+    }
+
     /// Whether a file or folder looks like cells of one of the formats, by its first bytes or the
     /// names in it; [`open`](Self::open) says whether it is.
     pub fn recognises(path: impl AsRef<Path>) -> bool {

@@ -168,7 +168,7 @@ impl CellSource for TenX {
             values.truncate(kept);
         }
         let parts = (indptr, columns, values);
-        check::block(&self.summary.path, "matrix", &rows, self.genes.len(), parts, |gene| {
+        check::block(&self.summary.path, "matrix", &rows, (self.genes.len(), 0.0), parts, |gene| {
             self.genes.index.get(gene).cloned()
         })
     }

@@ -162,7 +162,8 @@ impl<'a> Perturbation<'a> {
     ) -> Result<PerturbReport> {
         let run = self.options.run();
         let (codes, n) = (&self.design.codes, self.design.groups.len());
-        let moments = Moments::of(source, self.options.layer, codes, n, observer)?;
+        let mut moments = Moments::of(source, self.options.layer, codes, n, observer)?;
+        moments.read_rankings(source, self.options.layer, codes)?;
         let shards = self.shards(source, observer)?;
         let first = self.trial(&shards, &moments, 0, &run, watch, observer)?;
         let mut evaluation = first.evaluation.clone();
@@ -280,6 +281,17 @@ fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<()> {
         ))),
         InputState::Scaled => Err(Error::Option(format!(
             "`{layer}` of `{}` has negative values, expected normalised values after log1p: choose the matrix before scaling with --layer",
+            source.summary().path.display()
+        ))),
+    }
+}
+
+/// That predicted values are not counts; some may be below zero.
+fn check_predicted(source: &mut dyn CellSource) -> Result<()> {
+    match input_state(source, &Layer::X)? {
+        InputState::Log1p | InputState::Scaled => Ok(()),
+        state => Err(Error::Option(format!(
+            "the predictions in `{}` are {state}, expected logarithms: of normalised values after log1p, as the true ones are",
             source.summary().path.display()
         ))),
     }

@@ -26,6 +26,9 @@ pub struct PerturbConfig {
     pub genes_per_pass: usize,
     /// Whether the perturbed genes of a batch are always among them.
     pub keep_perturbed: bool,
+    /// Share of a step's genes that are drawn from those that respond most to the batch's conditions, as
+    /// far as there are such. Few genes respond to a perturbation; without this the rest outweigh them.
+    pub responding: f64,
     /// Cells averaged on either side of a pair. With 1, as in the reference, a pair is two single
     /// cells, and the response is small beside what differs between cells; the mean of several shows it.
     pub pool: usize,
@@ -59,6 +62,7 @@ impl PerturbConfig {
             genes_per_step: 1536,
             genes_per_pass: 1536,
             keep_perturbed: true,
+            responding: 0.0,
             pool: 1,
             pairs: None,
             fresh_pairs: true,
@@ -80,11 +84,12 @@ impl PerturbConfig {
                 batch_size: 16,
                 genes_per_step: 256,
                 genes_per_pass: 256,
+                responding: 0.75,
                 pool: 32,
                 pairs: Some(8),
                 predicted_cells: 4,
                 network: NetworkConfig {
-                    n_layers: 3,
+                    n_layers: 2,
                     n_heads: 4,
                     d_model: 64,
                     d_ff: 128,
@@ -94,7 +99,7 @@ impl PerturbConfig {
                 training: TrainConfig {
                     epochs: 40,
                     patience: Some(15),
-                    optimizer: OptimizerConfig { lr: 1e-3, ..OptimizerConfig::default() },
+                    optimizer: OptimizerConfig { lr: 3e-3, ..OptimizerConfig::default() },
                     schedule: Schedule::WarmupCosine { warmup: 0.05 },
                     ..TrainConfig::default()
                 },
@@ -119,6 +124,9 @@ impl PerturbConfig {
         .filter(|(_, value)| *value == 0)
         .map(|(field, _)| format!("`{field}` is 0, expected at least 1"))
         .collect();
+        let share = (!(0.0..=1.0).contains(&self.responding))
+            .then(|| format!("`responding` is {}, expected a share of 0 to 1", self.responding));
+        let problems: Vec<String> = problems.into_iter().chain(share).collect();
         if problems.is_empty() { Ok(()) } else { Err(Error::Option(problems.join("; "))) }
     }
 }

@@ -194,7 +194,8 @@ impl Judge<'_> {
 /// count as known in training.
 ///
 /// # Errors
-/// If a file cannot be read, has no conditions, or the files share no gene or no condition.
+/// If a file cannot be read, has no conditions or anything but logarithms, or the files share no gene
+/// or no condition.
 pub fn evaluate_responses(
     truth: &mut dyn CellSource,
     predicted: &mut dyn CellSource,
@@ -205,8 +206,11 @@ pub fn evaluate_responses(
     observer: &dyn Observer,
 ) -> Result<PerturbEvaluation> {
     let design = Design::read(&truth.obs()?, options, 1)?;
+    super::check_values(truth, layer)?;
+    super::check_predicted(predicted)?;
     let said = Design::read_predicted(&predicted.obs()?, options, &design)?;
-    let moments = Moments::of(truth, layer, &design.codes, design.groups.len(), observer)?;
+    let mut moments = Moments::of(truth, layer, &design.codes, design.groups.len(), observer)?;
+    moments.read_rankings(truth, layer, &design.codes)?;
     let profiles = Moments::of(predicted, &Layer::X, &said, design.groups.len(), observer)?;
     let is_said = |group: &usize| said.iter().any(|code| *code == u32::try_from(*group).ok());
     let tested: Vec<usize> = design.perturbed().filter(is_said).collect();

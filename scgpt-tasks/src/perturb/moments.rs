@@ -1,11 +1,18 @@
 //! [`Moments`]: means and variances of genes by group, from one pass over the cells.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use scgpt_data::{CellSource, Keyed, Layer, Purpose};
 
 use crate::{
     error::{Error, Result},
     observe::Observer,
 };
+
+/// Where GEARS keeps genes by their difference.
+pub(super) const RANKINGS: &str = "rank_genes_groups_cov_all";
+/// Column of `obs` by which.
+pub(super) const CONDITION_NAME: &str = "condition_name";
 
 /// Cells read at once.
 const BLOCK: usize = 1024;
@@ -26,6 +33,8 @@ struct Sums {
 pub struct Moments {
     groups: Vec<Sums>,
     n_genes: usize,
+    /// Genes by their difference from the controls, of groups for which the file says it.
+    rankings: BTreeMap<u32, Vec<u32>>,
 }
 
 impl Moments {
@@ -68,7 +77,45 @@ impl Moments {
             }
             observer.advance(block.n_cells());
         }
-        Ok(Self { groups, n_genes })
+        Ok(Self { groups, n_genes, rankings: BTreeMap::new() })
+    }
+
+    /// Takes the genes by their difference from the controls as the file has them, where it does and
+    /// all cells of a group have the same name.
+    ///
+    /// # Reference
+    /// GEARS: `uns["rank_genes_groups_cov_all"]`, names of the index of `var` by
+    /// `obs["condition_name"]`.
+    ///
+    /// # Errors
+    /// If a table is broken.
+    pub fn read_rankings(
+        &mut self,
+        source: &dyn CellSource,
+        layer: &Layer,
+        codes: &[Option<u32>],
+    ) -> Result<()> {
+        let lists = source.read_lists(RANKINGS)?;
+        let obs = source.obs()?;
+        let Some(names) = obs.column(CONDITION_NAME).filter(|_| !lists.is_empty()) else {
+            return Ok(());
+        };
+        let mut names_of: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+        for (group, name) in codes.iter().zip(names.labels()) {
+            if let (Some(group), Some(name)) = (group, name) {
+                names_of.entry(*group).or_default().insert(name);
+            }
+        }
+        let var = source.var(layer)?;
+        let columns: BTreeMap<&str, u32> = var.index.iter().map(String::as_str).zip(0..).collect();
+        for (group, names) in names_of {
+            let mut lists = names.iter().map(|name| lists.get(name));
+            if let (Some(Some(list)), None) = (lists.next(), lists.next()) {
+                let column = |gene: &String| columns.get(gene.as_str()).copied();
+                self.rankings.insert(group, list.iter().filter_map(column).collect());
+            }
+        }
+        Ok(())
     }
 
     /// Genes of every group.
@@ -95,7 +142,7 @@ impl Moments {
     }
 
     /// Genes by their difference between two groups: numbers, the greatest |t| first, the earlier of
-    /// equals first; all genes.
+    /// equals first; all genes. What [`read_rankings`](Self::read_rankings) found goes before.
     ///
     /// # Reference
     /// GEARS `rank_genes_groups_by_cov` (scanpy `rank_genes_groups`, Welch's t-test, `rankby_abs`):
@@ -110,6 +157,13 @@ impl Moments {
         let scores: Vec<f64> = (0..self.n_genes).map(statistic).collect();
         let mut order: Vec<u32> = (0..u32::try_from(self.n_genes).unwrap_or(u32::MAX)).collect();
         order.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]));
+        // A list that the file has comes first; it may be short.
+        let saved = u32::try_from(group).ok().and_then(|group| self.rankings.get(&group));
+        if let Some(saved) = saved {
+            let first: BTreeSet<u32> = saved.iter().copied().collect();
+            order.retain(|gene| !first.contains(gene));
+            order.splice(..0, saved.iter().copied());
+        }
         order
     }
 }

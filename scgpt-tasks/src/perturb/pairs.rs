@@ -1,5 +1,7 @@
 //! [`Pairs`]: control and perturbed cells side by side, as batches.
 
+use std::collections::BTreeSet;
+
 use burn::prelude::Device;
 use scgpt_data::{CellTokens, EpochOrder, GeneVocab, Keyed, Purpose, ShardFolder, SpecialToken};
 use scgpt_model::{Scgpt, ScgptConfig};
@@ -37,6 +39,8 @@ pub(super) struct Pairs<'a> {
     pub(super) panel: &'a Panel,
     pub(super) config: &'a PerturbConfig,
     pub(super) groups: &'a [PairedGroup],
+    /// Places in the panel of the genes that respond most, of each group that is trained on.
+    pub(super) responding: Vec<Vec<usize>>,
     /// What an epoch goes through; see [`Self::items_of`].
     pub(super) items: Vec<u32>,
     /// The group of each item.
@@ -99,25 +103,32 @@ impl Pairs<'_> {
         Ok([control, perturbed])
     }
 
-    /// The genes that a batch sees: those perturbed in it, unless parity is asked for, and others.
+    /// The genes that a batch sees: those perturbed in it, unless parity is asked for, some that respond,
+    /// and others.
     fn places(&self, items: &[usize], epoch: u64, index: u64) -> Vec<usize> {
         let n = self.panel.len();
         if self.config.genes_per_step == 0 || self.config.genes_per_step >= n {
             return (0..n).collect();
         }
-        let mut is_perturbed = vec![false; n];
-        if self.config.keep_perturbed {
-            for &item in items {
-                let group = &self.groups[self.group_of_item[item] as usize];
-                group.targets.measured.iter().for_each(|&place| is_perturbed[place] = true);
-            }
-        }
         let key = Keyed::new(self.config.training.seed, Purpose::Sample, epoch, index);
         let mut order: Vec<usize> = (0..n).collect();
-        order.sort_by_key(|&place| (!is_perturbed[place], key.bits(place as u64)));
-        order.truncate(self.config.genes_per_step.max(is_perturbed.iter().filter(|x| **x).count()));
-        order.sort_unstable();
-        order
+        order.sort_by_key(|&place| key.bits(place as u64));
+        let groups = || items.iter().map(|&item| self.group_of_item[item] as usize);
+        let mut chosen: BTreeSet<usize> = BTreeSet::new();
+        if self.config.keep_perturbed {
+            chosen.extend(groups().flat_map(|group| &self.groups[group].targets.measured));
+        }
+        let responding: BTreeSet<usize> =
+            groups().flat_map(|group| &self.responding[group]).copied().collect();
+        let step = self.config.genes_per_step;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=1")]
+        let share = (self.config.responding * step as f64) as usize;
+        let is_responding = order.iter().filter(|place| responding.contains(place)).take(share);
+        chosen.extend(is_responding.copied());
+        let rest = order.iter().filter(|place| !chosen.contains(place));
+        let rest: Vec<usize> = rest.take(step.saturating_sub(chosen.len())).copied().collect();
+        chosen.extend(rest);
+        chosen.into_iter().collect()
     }
 
     fn predictor<'m>(&'m self, model: &'m Scgpt) -> Predictor<'m> {

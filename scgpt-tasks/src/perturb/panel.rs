@@ -81,6 +81,11 @@ impl Panel {
         self.names.len()
     }
 
+    /// The place in the panel of a column of the data.
+    pub(super) fn place(&self, column: usize) -> Option<usize> {
+        self.columns.binary_search(&column).ok()
+    }
+
     /// Adds the values of a cell of token shards to `sum`, `[g]`.
     pub(super) fn add(&self, cell: CsrRow<'_>, sum: &mut [f32]) {
         for (&token, &value) in cell.indices.iter().zip(cell.values) {

@@ -17,7 +17,7 @@ use super::{
     condition::Condition,
     de::DeGenes,
     design::{Design, DesignOptions},
-    moments::Moments,
+    moments::{CONDITION_NAME, Moments, RANKINGS},
     panel::gene_column,
 };
 use crate::{
@@ -197,7 +197,7 @@ fn lists(design: &Design, moments: &Moments, cells: &PreparedCells<'_>) -> Vec<(
         }
     }
     let names = [
-        "rank_genes_groups_cov_all",
+        RANKINGS,
         "top_non_dropout_de_20",
         "top_non_zero_de_20",
         "non_dropout_gene_idx",
@@ -280,7 +280,7 @@ impl<'a> PreparedCells<'a> {
             ("cell_type".into(), column(&|group| cell_type(design, group))),
             ("dose_val".into(), column(&|group| dose(design.condition(group)))),
             ("control".into(), Column::Integer(control.collect())),
-            ("condition_name".into(), column(&|group| condition_name(design, group))),
+            (CONDITION_NAME.into(), column(&|group| condition_name(design, group))),
         ]
     }
 }

@@ -94,7 +94,8 @@ impl PerturbArtefact {
     /// by their mean distance from all groups), and *nearest trained profile*.
     ///
     /// # Errors
-    /// If the query cannot be read, lacks genes of the panel, or has no cells to search for.
+    /// If the query cannot be read, lacks genes of the panel, holds anything but logarithms, or has no
+    /// cells to search for.
     pub fn reverse(
         &self,
         query: &mut dyn CellSource,
@@ -206,6 +207,7 @@ impl PerturbArtefact {
         let path = source.summary().path.clone();
         let (n_cells, _) = source.summary().shape(options.layer)?;
         let place = places(source, &self.record.genes, options.layer, &path)?;
+        super::check_values(source, options.layer)?;
         let labels = match options.group_key {
             Some(key) => crate::embed::obs_column(&source.obs()?, key)?.labels(),
             None => vec![Some("all cells".to_owned()); n_cells],

@@ -28,6 +28,9 @@ const HEADS: [&str; 2] = ["decoder.", "pert_encoder."];
 /// Flags of the reference: not perturbed, perturbed, padding.
 const FLAGS: usize = 3;
 
+/// Genes of a condition that count as responding.
+const RESPONDING: usize = 20;
+
 /// A trained and judged network.
 pub(super) struct Trial {
     pub(super) network: ScgptConfig,
@@ -105,6 +108,12 @@ impl Perturbation<'_> {
         let mut training = part(&split.train);
         training.extend((0..groups.len()).filter(|&group| design.control(group) == group));
         training.sort_unstable();
+        let mut responding = vec![Vec::new(); groups.len()];
+        for &group in training.iter().filter(|&&group| groups[group].control != group) {
+            let ranked = moments.ranked(group, groups[group].control);
+            let measured = ranked.into_iter().filter_map(|column| panel.place(column as usize));
+            responding[group] = measured.take(RESPONDING).collect();
+        }
         let held = part(&split.validation).into_iter().map(|group| Held {
             group,
             truth: panel.part(&moments.mean(group)),
@@ -118,6 +127,7 @@ impl Perturbation<'_> {
             panel,
             config: &config,
             groups: &groups,
+            responding,
             items,
             group_of_item,
             held: held.collect(),

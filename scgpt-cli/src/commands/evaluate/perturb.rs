@@ -55,7 +55,8 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
         check_output(path, args.force)?;
     }
     let split = args.split_file.as_deref().map(Split::read).transpose()?;
-    let (mut truth, mut predicted) = (Source::open(&args.truth)?, Source::open(&args.input)?);
+    let (mut truth, mut predicted) =
+        (Source::open(&args.truth)?, Source::open_predicted(&args.input)?);
     let bar = Bar::new(printer);
     let evaluation = evaluate_responses(
         &mut truth,

@@ -162,6 +162,7 @@ impl TrainArgs {
         }
         if self.parity {
             settings.keep_perturbed = false;
+            settings.responding = 0.0;
             settings.fresh_pairs = false;
             settings.start_at_control = false;
             settings.genes_per_pass = 0;
