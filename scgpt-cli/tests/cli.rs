@@ -16,6 +16,8 @@ mod bad_model;
 mod behaviour;
 #[path = "cli/golden.rs"]
 mod golden;
+#[path = "cli/perturbation.rs"]
+mod perturbation;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/shards.rs"]

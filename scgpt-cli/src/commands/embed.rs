@@ -68,10 +68,10 @@ pub(crate) struct EmbedArgs {
     #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
     /// Measure of variability [default: seurat-v3 for counts, else cell-ranger]
-    #[arg(long, value_enum, requires = "hvg", env = "SCGPT_HVG_FLAVOR")]
+    #[arg(long, value_enum, env = "SCGPT_HVG_FLAVOR")]
     hvg_flavor: Option<Flavour>,
     /// Column of obs: genes variable within most of its batches
-    #[arg(long, value_name = "NAME", requires = "hvg", env = "SCGPT_BATCH_KEY")]
+    #[arg(long, value_name = "NAME", env = "SCGPT_BATCH_KEY")]
     batch_key: Option<String>,
     /// Name of the embedding in obsm
     #[arg(long, value_name = "NAME", default_value = "X_scGPT", value_parser = key, env = "SCGPT_KEY")]

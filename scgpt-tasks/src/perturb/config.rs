@@ -97,8 +97,8 @@ impl PerturbConfig {
                     n_bins: 51,
                 },
                 training: TrainConfig {
-                    epochs: 40,
-                    patience: Some(15),
+                    epochs: 100,
+                    patience: Some(30),
                     optimizer: OptimizerConfig { lr: 3e-3, ..OptimizerConfig::default() },
                     schedule: Schedule::WarmupCosine { warmup: 0.05 },
                     ..TrainConfig::default()

@@ -144,7 +144,9 @@ impl Design {
         let is_kept = |(group, n): &(&Group, &usize)| **n >= min_cells && has_control(group);
         let groups: Vec<Group> = counts.iter().filter(is_kept).map(|(group, _)| *group).collect();
         if groups.iter().all(|group| group.condition == 0) {
-            return Err(format!("has no perturbed condition with at least {min_cells} cells"));
+            return Err(format!(
+                "has no perturbed condition with at least {min_cells} cells: is it the right column (--condition-key)?"
+            ));
         }
         let mut design = Self {
             codes: of_cell

@@ -181,3 +181,77 @@ impl Sums {
         self.values.iter().zip(&self.squares).map(of).unzip()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use scgpt_data::{Column, Csr, Frame, RowSpool, SpooledCells, Summary};
+
+    use super::*;
+    use crate::observe::Silent;
+
+    /// Cells of a file that says which genes differ.
+    struct Listed(SpooledCells, BTreeMap<String, Vec<String>>);
+
+    impl CellSource for Listed {
+        fn summary(&self) -> &Summary {
+            self.0.summary()
+        }
+
+        fn obs(&self) -> scgpt_data::Result<Frame> {
+            self.0.obs()
+        }
+
+        fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
+            self.0.var(layer)
+        }
+
+        fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
+            self.0.read(layer, rows)
+        }
+
+        fn read_lists(&self, name: &str) -> scgpt_data::Result<BTreeMap<String, Vec<String>>> {
+            Ok(if name == RANKINGS { self.1.clone() } else { BTreeMap::new() })
+        }
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    /// Three controls, and three cells each of two conditions in which gene a, and gene b, fall.
+    fn cells(lists: BTreeMap<String, Vec<String>>) -> Listed {
+        let mut rows = RowSpool::new(3).unwrap();
+        for cell in 0_u8..9 {
+            let noise = f32::from(cell % 3) * 0.01;
+            let fallen = usize::from(cell / 3).checked_sub(1);
+            let value = |gene| if Some(gene) == fallen { noise } else { 2.0 + noise };
+            rows.push(&[value(0), value(1), value(2)]).unwrap();
+        }
+        let of_cell = ["ctrl", "A", "B"].iter().flat_map(|name| vec![(*name).to_owned(); 3]);
+        let of_cell: Vec<String> = of_cell.collect();
+        let columns = vec![(CONDITION_NAME.to_owned(), Column::categorical(&of_cell))];
+        let frame = |index, columns| Frame { index_name: "_index".into(), index, columns };
+        let index = (0..9).map(|cell| cell.to_string()).collect();
+        let genes = frame(names(&["a", "b", "c"]), Vec::new());
+        Listed(SpooledCells::new(frame(index, columns), genes, rows), lists)
+    }
+
+    #[test]
+    fn genes_are_ranked_by_what_differs_or_by_what_the_file_says() {
+        let lists = BTreeMap::from([("B".to_owned(), names(&["c", "unknown", "a"]))]);
+        let mut source = cells(lists);
+        let codes: Vec<Option<u32>> = (0..9).map(|cell| Some(cell / 3)).collect();
+        let mut moments = Moments::of(&mut source, &Layer::X, &codes, 3, &Silent).unwrap();
+        assert_eq!([1, 2].map(|group| moments.ranked(group, 0)[0]), [0, 1]);
+        moments.read_rankings(&source, &Layer::X, &codes).unwrap();
+        assert_eq!(moments.ranked(1, 0)[0], 0, "the file says nothing of it");
+        assert_eq!(moments.ranked(2, 0), [2, 0, 1], "what is not in the list comes last");
+        // A group of cells with two names has no list of its own.
+        let codes: Vec<Option<u32>> = (0..9).map(|cell| Some(u32::from(cell > 2))).collect();
+        let mut moments = Moments::of(&mut source, &Layer::X, &codes, 2, &Silent).unwrap();
+        moments.read_rankings(&source, &Layer::X, &codes).unwrap();
+        assert!(moments.rankings.is_empty());
+    }
+}

@@ -41,7 +41,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "FILE", env = "SCGPT_CONTROLS")]
     controls: Option<PathBuf>,
     /// Column of obs in that file which says which cells are controls [default: all are]
-    #[arg(long, value_name = "NAME", requires = "controls", env = "SCGPT_CONDITION_KEY")]
+    #[arg(long, value_name = "NAME", env = "SCGPT_CONDITION_KEY")]
     condition_key: Option<String>,
     /// Cell type whose controls are started from, if the artefact tells several apart
     #[arg(long, value_name = "NAME", env = "SCGPT_CELL_TYPE")]
