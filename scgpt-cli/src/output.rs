@@ -74,6 +74,16 @@ pub(crate) fn print_text(text: &[u8]) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+/// The first names of a list for a message, and how many there are more.
+pub(crate) fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let first = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// Checks that a file of cells can be written, before any work is done for it.
 pub(crate) fn check_cells_output(path: &Path, overwrite: bool) -> anyhow::Result<()> {
     let extension = path.extension().and_then(|extension| extension.to_str());

@@ -72,7 +72,7 @@ struct Screen<'a> {
     values: Vec<f32>,
 }
 
-impl<'a> Screen<'a> {
+impl Screen<'_> {
     /// Logarithms of four genes in three controls and three cells of each of two conditions.
     fn logs() -> Self {
         let conditions = ["ctrl", "A+ctrl", "B+ctrl"];

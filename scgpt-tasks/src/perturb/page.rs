@@ -1,6 +1,6 @@
 //! The pages about a trained artefact, an evaluation, and a search.
 
-use super::{PerturbReport, Reversal, judge::PerturbEvaluation, scores::JudgedResponse};
+use super::{PerturbReport, Retrieval, Reversal, judge::PerturbEvaluation, scores::JudgedResponse};
 use crate::{
     report::{HeatMap, Page, Pair},
     training::learning_curves,
@@ -164,32 +164,8 @@ impl Reversal {
             ("groups of cells", self.groups.len().to_string()),
             ("candidates", self.candidates.to_string()),
         ]);
-        if !self.methods.is_empty() {
-            let k = self.methods[0].hits.len();
-            let at = [1, k.div_ceil(2), k];
-            let titles: Vec<String> = at
-                .iter()
-                .map(|k| format!("right in first {k}"))
-                .chain(at.iter().map(|k| format!("one gene right in first {k}")))
-                .collect();
-            let mut heading = vec!["method"];
-            heading.extend(titles.iter().map(String::as_str));
-            heading.push("mean rank");
-            let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-            let rows: Vec<Vec<String>> = self
-                .methods
-                .iter()
-                .map(|method| {
-                    let mut row = vec![method.name.clone()];
-                    row.extend(at.iter().map(|k| percent(method.hits[k - 1])));
-                    row.extend(at.iter().map(|k| percent(method.partial_hits[k - 1])));
-                    row.push(percent(method.mean_rank));
-                    row
-                })
-                .collect();
-            page.section("How often the truth is found").columns(&heading, &rows);
-            page.text("Mean rank: how far down the list of candidates the truth is; 0 % is the first, 50 % chance.");
-        }
+        found(&mut page, "How often the truth is found", &self.methods);
+        found(&mut page, "Conditions that were not trained on", &self.held_out);
         self.retrieval(&mut page);
         let rows: Vec<Vec<String>> = self
             .groups
@@ -253,4 +229,30 @@ impl Reversal {
         page.section("Retrieval")
             .heat_map(&map, "Share of the cells' votes that each candidate gets.");
     }
+}
+
+/// How often each method finds the truth, if it is known.
+fn found(page: &mut Page, title: &str, methods: &[Retrieval]) {
+    let Some(first) = methods.first() else { return };
+    let k = first.hits.len();
+    let at = [1, k.div_ceil(2), k];
+    let exact = at.iter().map(|k| format!("right in first {k}"));
+    let partial = at.iter().map(|k| format!("one gene right in first {k}"));
+    let titles: Vec<String> = exact.chain(partial).collect();
+    let mut heading = vec!["method"];
+    heading.extend(titles.iter().map(String::as_str));
+    heading.push("mean rank");
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let row = |method: &Retrieval| {
+        let mut row = vec![method.name.clone()];
+        row.extend(at.iter().map(|k| percent(method.hits[k - 1])));
+        row.extend(at.iter().map(|k| percent(method.partial_hits[k - 1])));
+        row.push(percent(method.mean_rank));
+        row
+    };
+    page.section(title).columns(&heading, &methods.iter().map(row).collect::<Vec<_>>());
+    page.text(&format!(
+        "Of {} conditions. Mean rank: how far down the list of candidates the truth is; 0 % is the first, 50 % chance.",
+        first.groups
+    ));
 }

@@ -51,6 +51,8 @@ pub struct Reversal {
     pub groups: Vec<ReversedGroup>,
     /// How often the truth was found, by method; empty if the groups are not known conditions.
     pub methods: Vec<Retrieval>,
+    /// The same of the conditions that the artefact was not trained on, nor selected by.
+    pub held_out: Vec<Retrieval>,
     /// Known conditions of the query that are not among the candidates, and are not scored.
     pub not_candidates: Vec<String>,
 }
@@ -75,6 +77,8 @@ pub struct ReversedGroup {
 pub struct Retrieval {
     /// The method.
     pub name: String,
+    /// Groups whose truth was looked for.
+    pub groups: usize,
     /// Share of the groups whose truth is among the first 1, 2, … `k` candidates.
     pub hits: Vec<f64>,
     /// Share of which at least one perturbed gene is right.
@@ -175,24 +179,37 @@ impl PerturbArtefact {
                 None => {}
             }
         }
-        let methods = if scored.is_empty() {
-            Vec::new()
-        } else {
-            let centres: Vec<Vec<f32>> = cells.iter().map(|cells| mean(cells, g)).collect();
-            let same = same_for_all(&centres, &means);
-            let trained = self.nearest_trained(&centres, candidates, options, &mask);
+        let centres: Vec<Vec<f32>> = cells.iter().map(|cells| mean(cells, g)).collect();
+        let same = vec![same_for_all(&centres, &means); names.len()];
+        let trained = self.nearest_trained(&centres, candidates, options, &mask);
+        let methods = |scored: &[(usize, usize)]| {
+            if scored.is_empty() {
+                return Vec::new();
+            }
             let of = |name: &str, rankings: &Rankings| {
-                Retrieval::new(name, rankings, &scored, candidates, options.k)
+                Retrieval::new(name, rankings, scored, candidates, options.k)
             };
             vec![
                 of("scGPT, votes", &by_votes),
                 of("scGPT, mean profile", &by_distance),
                 of("nearest trained profile", &trained),
-                of("same for all", &vec![same; names.len()]),
-                Retrieval::random(&scored, candidates, options.k),
+                of("same for all", &same),
+                Retrieval::random(scored, candidates, options.k),
             ]
         };
-        Ok(Reversal { candidates: candidates.len(), groups, methods, not_candidates })
+        let split = &self.record.split;
+        let is_held_out = |(_, truth): &(usize, usize)| {
+            let name = candidates[*truth].to_string();
+            !split.train.contains(&name) && !split.validation.contains(&name)
+        };
+        let held_out: Vec<(usize, usize)> = scored.iter().copied().filter(is_held_out).collect();
+        Ok(Reversal {
+            candidates: candidates.len(),
+            groups,
+            methods: methods(&scored),
+            held_out: methods(&held_out),
+            not_candidates,
+        })
     }
 
     /// Names of the groups of query cells, and the values of their cells, `[n, g]` each; controls are
@@ -309,6 +326,7 @@ impl Retrieval {
         };
         Self {
             name: name.into(),
+            groups: scored.len(),
             hits: (1..=k).map(|first| share(&exact, first)).collect(),
             partial_hits: (1..=k).map(|first| share(&partial, first)).collect(),
             mean_rank: scored.iter().map(rank).sum::<f64>() / n,
@@ -333,6 +351,7 @@ impl Retrieval {
         };
         Self {
             name: "random".into(),
+            groups: scored.len(),
             hits: (1..=k).map(|first| first.min(n) as f64 / n as f64).collect(),
             partial_hits: (1..=k).map(partial).collect(),
             mean_rank: 0.5,

@@ -10,7 +10,7 @@ use scgpt_tasks::{PrepareOptions, Prepared, prepare};
 use super::DesignArgs;
 use crate::{
     matrix::MatrixArgs,
-    output::{Printer, check_cells_output},
+    output::{Printer, check_cells_output, some_of},
     progress::Bar,
 };
 
@@ -85,14 +85,14 @@ fn remark_on(prepared: &Prepared, printer: Printer) {
     if !prepared.dropped.is_empty() {
         printer.remark(&format!(
             "warning: left out, as they have too few cells or no controls: {}",
-            prepared.dropped.join(", ")
+            some_of(&prepared.dropped)
         ));
     }
     if !prepared.unmeasured.is_empty() {
         printer.remark(&format!(
             "note: {} perturbed genes are not among the genes measured: {}",
             prepared.unmeasured.len(),
-            prepared.unmeasured.join(", ")
+            some_of(&prepared.unmeasured)
         ));
     }
 }

@@ -13,7 +13,7 @@ use super::{CandidateArgs, DesignArgs, trained_genes};
 use crate::{
     device::ComputeArgs,
     matrix::MatrixArgs,
-    output::{Printer, beside, write_text},
+    output::{Printer, beside, some_of, write_text},
     progress::Bar,
 };
 
@@ -116,7 +116,7 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     if !found.not_candidates.is_empty() {
         printer.remark(&format!(
             "note: not scored, as the truth is not among the candidates: {}",
-            found.not_candidates.join(", ")
+            some_of(&found.not_candidates)
         ));
     }
     write_text(&args.output, &serde_json::to_string_pretty(&found)?)?;
@@ -143,7 +143,7 @@ fn summary(found: &Reversal) -> Vec<(&'static str, String)> {
         })
         .collect();
     rows.push(("found", lines.join("\n")));
-    if !found.methods.is_empty() {
+    for (title, methods) in [("right", &found.methods), ("right, held out", &found.held_out)] {
         let line = |method: &Retrieval| {
             let k = method.hits.len();
             format!(
@@ -155,7 +155,9 @@ fn summary(found: &Reversal) -> Vec<(&'static str, String)> {
                 100.0 * method.mean_rank
             )
         };
-        rows.push(("right", found.methods.iter().map(line).collect::<Vec<_>>().join("\n")));
+        if !methods.is_empty() {
+            rows.push((title, methods.iter().map(line).collect::<Vec<_>>().join("\n")));
+        }
     }
     rows
 }

@@ -15,7 +15,7 @@ use crate::{
     device::ComputeArgs,
     learn::LearnArgs,
     matrix::MatrixArgs,
-    output::{Printer, print_text, write_text},
+    output::{Printer, print_text, some_of, write_text},
     progress::{Bar, TrainBar},
     settings::layered,
 };
@@ -179,7 +179,7 @@ fn remark_on(report: &PerturbReport, printer: Printer) {
     if !report.dropped.is_empty() {
         printer.remark(&format!(
             "warning: left out, as they have too few cells, no controls or a gene that the model does not know: {}",
-            report.dropped.join(", ")
+            some_of(&report.dropped)
         ));
     }
     if report.genes.unmatched > 0 {
@@ -199,7 +199,7 @@ fn remark_on(report: &PerturbReport, printer: Printer) {
         printer.remark(&format!(
             "note: {} perturbed genes are not measured; the network is told of them without a value: {}",
             report.unmeasured.len(),
-            report.unmeasured.join(", ")
+            some_of(&report.unmeasured)
         ));
     }
     if let Some(collapse) =
