@@ -41,7 +41,7 @@ impl NetworkConfig {
     pub(crate) const SMALL: Self =
         Self { n_layers: 4, n_heads: 4, d_model: 128, d_ff: 128, dropout: 0.1, n_bins: 51 };
     /// The whole-human model.
-    pub(crate) const RELEASED: Self =
+    pub const RELEASED: Self =
         Self { n_layers: 12, n_heads: 8, d_model: 512, d_ff: 512, dropout: 0.2, n_bins: 51 };
 
     /// That network over a vocabulary with `pad_token`, without task heads.
