@@ -159,25 +159,10 @@ impl PerturbArtefact {
                 rank: None,
             });
         }
-        let truth: Vec<Option<Condition>> = match options.group_key {
-            Some(_) => names.iter().map(|name| known(name, options.design, candidates)).collect(),
-            None => vec![None; names.len()],
-        };
-        let mut not_candidates = Vec::new();
-        let mut scored = Vec::new();
-        for (number, condition) in truth.iter().enumerate() {
-            let place = condition.as_ref().map(|condition| candidates.binary_search(condition));
-            match place {
-                Some(Ok(place)) => {
-                    let rank =
-                        |order: &[usize]| 1 + order.iter().position(|&c| c == place).unwrap_or(0);
-                    groups[number].rank =
-                        Some([rank(&by_votes[number]), rank(&by_distance[number])]);
-                    scored.push((number, place));
-                }
-                Some(Err(_)) => not_candidates.push(names[number].clone()),
-                None => {}
-            }
+        let (scored, not_candidates) = truths(&names, options, candidates);
+        for &(group, truth) in &scored {
+            let rank = |order: &[usize]| 1 + order.iter().position(|&c| c == truth).unwrap_or(0);
+            groups[group].rank = Some([rank(&by_votes[group]), rank(&by_distance[group])]);
         }
         let centres: Vec<Vec<f32>> = cells.iter().map(|cells| mean(cells, g)).collect();
         let same = vec![same_for_all(&centres, &means); names.len()];
@@ -357,6 +342,24 @@ impl Retrieval {
             mean_rank: 0.5,
         }
     }
+}
+
+/// The groups whose condition is among the candidates, and that candidate; and the names of those
+/// whose is not.
+fn truths(
+    names: &[String],
+    options: &ReverseOptions<'_>,
+    candidates: &[Condition],
+) -> (Vec<(usize, usize)>, Vec<String>) {
+    let (mut scored, mut not_candidates) = (Vec::new(), Vec::new());
+    for (group, name) in names.iter().enumerate().filter(|_| options.group_key.is_some()) {
+        let Some(condition) = known(name, options.design, candidates) else { continue };
+        match candidates.binary_search(&condition) {
+            Ok(place) => scored.push((group, place)),
+            Err(_) => not_candidates.push(name.clone()),
+        }
+    }
+    (scored, not_candidates)
 }
 
 /// The condition that a group is, if it is one.
