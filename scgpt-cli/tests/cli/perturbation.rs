@@ -189,6 +189,12 @@ fn a_screen_is_learned_predicted_searched_and_judged() {
         assert!(hits.iter().zip(&partial).all(|(hit, partial)| hit <= partial));
     }
     assert!(place.path("found.html").is_file());
+    // Candidates that were predicted before are searched as they are.
+    let all = ["--candidates", "all", "--pairs", "--cells", "4", "-o", "all.h5ad"];
+    place.done(&[&["perturb", "predict", "-m", "net"], &all[..]].concat());
+    let again = [&reverse[..5], &["--predicted", "all.h5ad", "-k", "3"]].concat();
+    let again = place.done(&[&again[..], &["-o", "again.json", "--json"]].concat());
+    assert_eq!(found, json(&again.stdout));
 
     // Controls of another file: as of training if they are all its controls.
     let with = |controls: &[&str], output| {

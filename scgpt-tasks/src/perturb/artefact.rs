@@ -259,9 +259,20 @@ fn read_cells(
         return Err(invalid(path, "it has no control cells to start from".into()));
     }
     let place = places(source, genes, &Layer::X, path)?;
-    let (n, g) = (cells.len(), genes.len());
+    let values = read_placed(source, &Layer::X, cells, (&place, genes.len()))?;
+    Ok(Controls { values, n_genes: genes.len() })
+}
+
+/// Some cells, `[n, g]`: each column goes where `place` says.
+pub(super) fn read_placed(
+    source: &mut dyn CellSource,
+    layer: &Layer,
+    cells: Vec<usize>,
+    (place, g): (&[Option<usize>], usize),
+) -> Result<Vec<f32>> {
+    let n = cells.len();
+    let block = CellSubset::new(source, cells).read(layer, 0..n)?;
     let mut values = vec![0.0; n * g];
-    let block = CellSubset::new(source, cells).read(&Layer::X, 0..n)?;
     for (cell, row) in values.chunks_mut(g).zip(block.rows()) {
         for (&gene, &value) in row.indices.iter().zip(row.values) {
             if let Some(place) = place[gene as usize] {
@@ -269,7 +280,7 @@ fn read_cells(
             }
         }
     }
-    Ok(Controls { values, n_genes: g })
+    Ok(values)
 }
 
 fn read_profiles(path: &Path, record: &PerturbRecord) -> Result<Vec<TrainingProfile>> {
@@ -283,15 +294,11 @@ fn read_profiles(path: &Path, record: &PerturbRecord) -> Result<Vec<TrainingProf
         Some(Column::Integer(cells)) => cells.clone(),
         _ => vec![None; n],
     };
-    let block = source.read(&Layer::X, 0..n)?;
+    let g = record.genes.len();
+    let rows = read_placed(&mut source, &Layer::X, (0..n).collect(), (&place, g))?;
     let mut profiles = Vec::with_capacity(n);
-    for (number, row) in block.rows().enumerate() {
-        let mut mean = vec![0.0; record.genes.len()];
-        for (&gene, &value) in row.indices.iter().zip(row.values) {
-            if let Some(place) = place[gene as usize] {
-                mean[place] = f64::from(value);
-            }
-        }
+    for (number, row) in rows.chunks(g).enumerate() {
+        let mean = row.iter().copied().map(f64::from).collect();
         let name = |labels: &[Option<String>]| labels.get(number).cloned().flatten();
         let cell_type = name(&types).unwrap_or_default();
         let known = record.cell_types.iter().position(|other| *other == cell_type);
@@ -353,6 +360,6 @@ pub(super) fn places(
     Ok(places)
 }
 
-fn invalid(path: &Path, problem: String) -> Error {
+pub(super) fn invalid(path: &Path, problem: String) -> Error {
     Error::Artefact { path: PathBuf::from(path), problem }
 }

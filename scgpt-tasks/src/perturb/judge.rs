@@ -29,7 +29,7 @@ pub struct PerturbEvaluation {
     pub genes: usize,
     /// The predictions, then simple methods on the same conditions.
     pub methods: Vec<MethodResponses>,
-    /// What half of the cells of a condition say of the other half: more cannot be predicted.
+    /// What half of the cells of a condition say of the other half: a measure of the noise, which a method that learns from more cells can pass.
     pub ceiling: Option<MethodResponses>,
     /// Mean correlation between the true changes of different conditions.
     pub truth_similarity: f64,

@@ -1,6 +1,9 @@
 //! The pages about a trained artefact, an evaluation, and a search.
 
-use super::{PerturbReport, Retrieval, Reversal, judge::PerturbEvaluation, scores::JudgedResponse};
+use super::{
+    PerturbReport, Retrieval, Reversal, ReversedGroup, judge::PerturbEvaluation,
+    scores::JudgedResponse,
+};
 use crate::{
     report::{HeatMap, Page, Pair},
     training::learning_curves,
@@ -108,7 +111,8 @@ impl PerturbEvaluation {
              centroid: changes against the mean of the training conditions instead, so that what all perturbations \
              have in common earns nothing. Centroid accuracy and discrimination: the share of the other conditions \
              that are farther from the prediction than its own (0.5 is chance). The last row is what half of the \
-             cells say of the other half: more cannot be predicted. In brackets, 95 % intervals.",
+             cells say of the other half: a measure of the noise, which a method that learns from more cells can \
+             pass. In brackets, 95 % intervals.",
         );
         self.subgroups(page);
         self.genes(page);
@@ -198,13 +202,16 @@ impl Reversal {
         page
     }
 
-    /// Groups against the candidates that any of them found.
+    /// Groups, those whose truth is a candidate if there are such, against the candidates that any of
+    /// them found.
     fn retrieval(&self, page: &mut Page) {
         const MOST: usize = 40;
-        let rows: Vec<String> =
-            self.groups.iter().take(MOST).map(|group| group.group.clone()).collect();
+        let is_known = self.groups.iter().any(|group| group.rank.is_some());
+        let shown = self.groups.iter().filter(|group| group.rank.is_some() || !is_known);
+        let groups: Vec<&ReversedGroup> = shown.take(MOST).collect();
+        let rows: Vec<String> = groups.iter().map(|group| group.group.clone()).collect();
         let mut columns: Vec<String> = Vec::new();
-        for group in self.groups.iter().take(MOST) {
+        for group in &groups {
             for (name, _) in group.votes.iter().take(3) {
                 if !columns.contains(name) && columns.len() < MOST {
                     columns.push(name.clone());
@@ -212,7 +219,7 @@ impl Reversal {
             }
         }
         let share = |row: usize, name: &String| {
-            let votes = &self.groups[row].votes;
+            let votes = &groups[row].votes;
             votes.iter().find(|(other, _)| other == name).map_or(0.0, |(_, share)| *share)
         };
         let cells: Vec<f64> = (0..rows.len())

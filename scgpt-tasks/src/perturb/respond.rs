@@ -1,18 +1,21 @@
 //! [`Responses`]: predicted cells of any conditions.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use burn::prelude::Device;
-use scgpt_data::{Additions, Column, Layer, RowSpool, SpooledCells, export};
+use scgpt_data::{
+    Additions, CellSource as _, Column, Layer, RowSpool, Source, SpooledCells, export,
+};
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    artefact::{PerturbArtefact, names, numbered},
+    artefact::{PerturbArtefact, invalid, names, numbered, places, read_placed},
     condition::Condition,
     panel::Targets,
 };
 use crate::{
+    embed::obs_column,
     error::{Error, Result},
     metrics::difference,
     observe::Observer,
@@ -85,12 +88,8 @@ impl PerturbArtefact {
                 return Err(Error::Cancelled);
             }
             let rows = predictor.cells(targets, self.controls(cell_type), (0, n), device);
-            let mut mean = vec![0.0; g];
-            for row in rows.chunks(g) {
-                mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n as f64);
-            }
             cells.push(&rows)?;
-            responses.push(self.response(condition, mean, &control));
+            responses.push(self.response(condition, mean(&rows, g), &control));
             observer.advance(n);
         }
         Ok(Responses {
@@ -99,6 +98,46 @@ impl PerturbArtefact {
             genes: self.record.genes.clone(),
             cell_type: self.record.cell_types[cell_type].clone(),
         })
+    }
+
+    /// Predicted cells that [`Responses::write`] wrote, by condition in order, so that they are not
+    /// computed again.
+    ///
+    /// # Errors
+    /// If the file cannot be read, lacks genes of the artefact, or has different numbers of cells of
+    /// its conditions.
+    pub fn read_responses(
+        &self,
+        path: &Path,
+        cell_type: usize,
+    ) -> Result<(Vec<Condition>, Responses)> {
+        let mut source = Source::open_predicted(path)?;
+        let g = self.panel.len();
+        let place = places(&mut source, &self.record.genes, &Layer::X, path)?;
+        let names = obs_column(&source.obs()?, "condition")?.labels();
+        let mut by_condition: BTreeMap<Condition, Vec<usize>> = BTreeMap::new();
+        for (cell, name) in names.into_iter().enumerate() {
+            let condition = Condition::parse(&name.unwrap_or_default(), "+", super::CONTROL)?;
+            by_condition.entry(condition).or_default().push(cell);
+        }
+        let n = by_condition.values().next().map_or(0, Vec::len);
+        if n == 0 || by_condition.values().any(|cells| cells.len() != n) {
+            let problem = "expected as many predicted cells of each condition, as `scgpt perturb predict` writes them";
+            return Err(invalid(path, problem.into()));
+        }
+        let control = self.control(cell_type);
+        let mut cells = RowSpool::new(g)?;
+        let mut conditions = Vec::with_capacity(by_condition.len());
+        let mut responses = Vec::with_capacity(by_condition.len());
+        for (condition, numbers) in by_condition {
+            let rows = read_placed(&mut source, &Layer::X, numbers, (&place, g))?;
+            cells.push(&rows)?;
+            responses.push(self.response(&condition, mean(&rows, g), &control));
+            conditions.push(condition);
+        }
+        let cell_type = self.record.cell_types[cell_type].clone();
+        let genes = self.record.genes.clone();
+        Ok((conditions, Responses { conditions: responses, cells, genes, cell_type }))
     }
 
     fn response(&self, condition: &Condition, mean: Vec<f64>, control: &[f64]) -> Response {
@@ -147,6 +186,16 @@ impl Responses {
         let mut watched = crate::observe::Watched { source: &mut source, observer };
         Ok(export(&mut watched, &Layer::X, output, &additions, overwrite)?)
     }
+}
+
+/// The mean of rows, `[g]`.
+fn mean(rows: &[f32], g: usize) -> Vec<f64> {
+    let n = (rows.len() / g) as f64;
+    let mut mean = vec![0.0; g];
+    for row in rows.chunks(g) {
+        mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n);
+    }
+    mean
 }
 
 /// Every single perturbation of `genes`, and with `pairs` every pair of them.

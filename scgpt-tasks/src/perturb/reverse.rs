@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use scgpt_data::{CellSource, CellSubset, Layer};
+use scgpt_data::{CellSource, Layer};
 use serde::Serialize;
 
 use super::{
-    artefact::{PerturbArtefact, places},
+    artefact::{PerturbArtefact, places, read_placed},
     condition::Condition,
     design::DesignOptions,
     respond::Responses,
@@ -15,10 +15,13 @@ use crate::{
     error::{Error, Result},
     neighbours::Neighbours,
     observe::Observer,
+    projection::subsample,
 };
 
 /// Query cells of one group that are looked at, at most.
 const CELLS: usize = 500;
+/// Numbers of predicted profiles that are held in memory at once, about.
+const PROFILES: usize = 1 << 26;
 /// Ranked candidates of a group in reports.
 const RANKED: usize = 20;
 
@@ -94,6 +97,8 @@ impl PerturbArtefact {
     /// Searches the states of `query` among predicted ones: for each group of cells which candidates
     /// explain it best. Distances are Euclidean, over all genes, without normalisation.
     ///
+    /// Memory: the profiles of a block of candidates and the cells of one group.
+    ///
     /// Beside it stand three answers that need no network: *random*, *same for all* (the candidates
     /// by their mean distance from all groups), and *nearest trained profile*.
     ///
@@ -110,61 +115,74 @@ impl PerturbArtefact {
     ) -> Result<Reversal> {
         let control = self.control(options.cell_type);
         let mask = |condition: &Condition, row: &mut [f32]| {
-            if !options.see_targets {
-                for place in condition.genes().iter().filter_map(|gene| self.panel.places.get(gene))
-                {
-                    #[allow(clippy::cast_possible_truncation, reason = "expression is narrow")]
-                    let value = control[*place] as f32;
-                    row[*place] = value;
-                }
+            let genes = condition.genes().iter().filter(|_| !options.see_targets);
+            for &place in genes.filter_map(|gene| self.panel.places.get(gene)) {
+                #[allow(clippy::cast_possible_truncation, reason = "expression is narrow")]
+                let value = control[place] as f32;
+                row[place] = value;
             }
         };
-        let (names, cells) = self.query(query, options, observer)?;
-        let g = self.panel.len();
+        let mut query = Query::new(query, &self.record.genes, options)?;
+        let (g, each) = (self.panel.len(), predicted.cells_each());
+        let (mut means, mut centres) = (Vec::new(), Vec::new());
+        let mut nearest = vec![Nearest::new(); query.groups.len()];
+        // Profiles of as many candidates at once as there is room for.
+        let together = (PROFILES / (each * g)).max(1);
+        let passes = candidates.len().div_ceil(together);
+        observer.begin("searching", passes * query.n_cells());
         let mut profiles = Vec::new();
-        predicted.cells.read_rows(0, predicted.cells.n_rows(), &mut profiles)?;
-        let each = predicted.cells_each();
-        for (number, row) in profiles.chunks_mut(g).enumerate() {
-            mask(&candidates[number / each], row);
+        for (pass, block) in candidates.chunks(together).enumerate() {
+            let first = pass * together * each;
+            predicted.cells.read_rows(first, block.len() * each, &mut profiles)?;
+            for (condition, rows) in block.iter().zip(profiles.chunks_mut(g * each)) {
+                rows.chunks_mut(g).for_each(|row| mask(condition, row));
+                means.push(mean(rows, g));
+            }
+            for (group, nearest) in nearest.iter_mut().enumerate() {
+                if observer.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                let cells = query.read(group)?;
+                if pass == 0 {
+                    centres.push(mean(&cells, g));
+                }
+                let found = Neighbours::among(&cells, &profiles, g, options.k);
+                merge(nearest, &found, first, options.k);
+                observer.advance(cells.len() / g);
+            }
         }
-        let means: Vec<Vec<f32>> = profiles.chunks(g * each).map(|rows| mean(rows, g)).collect();
-        observer.begin("searching", cells.iter().map(|cells| cells.len() / g).sum());
+        let names: Vec<String> = query.groups.iter().map(|(name, _)| name.clone()).collect();
         let mut groups = Vec::with_capacity(names.len());
         let (mut by_votes, mut by_distance) = (Rankings::new(), Rankings::new());
-        for (name, cells) in names.iter().zip(&cells) {
-            if observer.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let centre = mean(cells, g);
-            let ranked = nearest(&centre, &means);
-            let found = Neighbours::among(cells, &profiles, g, options.k);
-            let votes = votes(&found, each, options.k, candidates.len());
-            by_votes.push(order_of(&votes, &ranked));
-            by_distance.push(ranked.iter().map(|&(candidate, _)| candidate).collect());
-            observer.advance(cells.len() / g);
+        for ((name, nearest_profiles), centre) in names.iter().zip(&nearest).zip(&centres) {
+            let ranked = nearest_means(centre, &means);
+            let votes = votes(nearest_profiles, each, candidates.len());
+            let order = order_of(&votes, &ranked);
+            let named = |&candidate: &usize| candidates[candidate].to_string();
             groups.push(ReversedGroup {
                 group: name.clone(),
-                cells: cells.len() / g,
-                votes: by_votes[by_votes.len() - 1]
+                cells: nearest_profiles.len(),
+                votes: order
                     .iter()
                     .take(options.k)
                     .filter(|&&candidate| votes[candidate] > 0.0)
-                    .map(|&candidate| (candidates[candidate].to_string(), votes[candidate]))
+                    .map(|candidate| (named(candidate), votes[*candidate]))
                     .collect(),
                 ranked: ranked
                     .iter()
                     .take(RANKED)
-                    .map(|&(candidate, distance)| (candidates[candidate].to_string(), distance))
+                    .map(|(candidate, distance)| (named(candidate), *distance))
                     .collect(),
                 rank: None,
             });
+            by_votes.push(order);
+            by_distance.push(ranked.iter().map(|&(candidate, _)| candidate).collect());
         }
         let (scored, not_candidates) = truths(&names, options, candidates);
         for &(group, truth) in &scored {
             let rank = |order: &[usize]| 1 + order.iter().position(|&c| c == truth).unwrap_or(0);
             groups[group].rank = Some([rank(&by_votes[group]), rank(&by_distance[group])]);
         }
-        let centres: Vec<Vec<f32>> = cells.iter().map(|cells| mean(cells, g)).collect();
         let same = vec![same_for_all(&centres, &means); names.len()];
         let trained = self.nearest_trained(&centres, candidates, options, &mask);
         let methods = |scored: &[(usize, usize)]| {
@@ -197,18 +215,58 @@ impl PerturbArtefact {
         })
     }
 
-    /// Names of the groups of query cells, and the values of their cells, `[n, g]` each; controls are
-    /// left out.
-    #[allow(clippy::type_complexity, reason = "two parallel lists")]
-    fn query(
+    /// Candidates by the profile of the same condition in training, nearest first; those not trained on
+    /// come last, in their order.
+    fn nearest_trained(
         &self,
-        source: &mut dyn CellSource,
+        centres: &[Vec<f32>],
+        candidates: &[Condition],
         options: &ReverseOptions<'_>,
-        observer: &dyn Observer,
-    ) -> Result<(Vec<String>, Vec<Vec<f32>>)> {
+        mask: &dyn Fn(&Condition, &mut [f32]),
+    ) -> Rankings {
+        let profiles = self.profiles(options.cell_type);
+        let mut trained = Vec::new();
+        for profile in profiles {
+            if let Ok(place) = candidates.binary_search(&profile.condition) {
+                #[allow(clippy::cast_possible_truncation, reason = "expression is narrow")]
+                let mut row: Vec<f32> = profile.mean.iter().map(|&x| x as f32).collect();
+                mask(&profile.condition, &mut row);
+                trained.push((place, row));
+            }
+        }
+        let (places, rows): (Vec<usize>, Vec<Vec<f32>>) = trained.into_iter().unzip();
+        let order = |centre: &Vec<f32>| {
+            let mut order: Vec<usize> = nearest_means(centre, &rows)
+                .into_iter()
+                .map(|(number, _)| places[number])
+                .collect();
+            order.extend((0..candidates.len()).filter(|candidate| !places.contains(candidate)));
+            order
+        };
+        centres.iter().map(order).collect()
+    }
+}
+
+/// Cells to explain, by group; controls are left out.
+struct Query<'a> {
+    source: &'a mut dyn CellSource,
+    layer: &'a Layer,
+    /// Their columns' places in the panel.
+    place: Vec<Option<usize>>,
+    n_genes: usize,
+    /// Names of the groups, and their cells.
+    groups: Vec<(String, Vec<usize>)>,
+}
+
+impl<'a> Query<'a> {
+    fn new(
+        source: &'a mut dyn CellSource,
+        genes: &[String],
+        options: &ReverseOptions<'a>,
+    ) -> Result<Self> {
         let path = source.summary().path.clone();
         let (n_cells, _) = source.summary().shape(options.layer)?;
-        let place = places(source, &self.record.genes, options.layer, &path)?;
+        let place = places(source, genes, options.layer, &path)?;
         super::check_values(source, options.layer)?;
         let labels = match options.group_key {
             Some(key) => crate::embed::obs_column(&source.obs()?, key)?.labels(),
@@ -231,56 +289,36 @@ impl PerturbArtefact {
                 path.display()
             )));
         }
-        observer.begin("reading the query", n_cells);
-        let g = self.panel.len();
-        let (mut names, mut values) = (Vec::new(), Vec::new());
-        for (name, cells) in groups {
-            let chosen = crate::projection::subsample(cells.len(), CELLS, 0);
-            let cells: Vec<usize> = chosen.into_iter().map(|place| cells[place]).collect();
-            let n = cells.len();
-            let block = CellSubset::new(&mut *source, cells).read(options.layer, 0..n)?;
-            let mut rows = vec![0.0; n * g];
-            for (row, out) in block.rows().zip(rows.chunks_mut(g)) {
-                for (&gene, &value) in row.indices.iter().zip(row.values) {
-                    if let Some(place) = place[gene as usize] {
-                        out[place] = value;
-                    }
-                }
-            }
-            observer.advance(n);
-            names.push(name);
-            values.push(rows);
-        }
-        Ok((names, values))
+        let some = |(name, cells): (String, Vec<usize>)| {
+            let chosen = subsample(cells.len(), CELLS, 0);
+            (name, chosen.into_iter().map(|place| cells[place]).collect())
+        };
+        let groups = groups.into_iter().map(some).collect();
+        Ok(Self { source, layer: options.layer, place, n_genes: genes.len(), groups })
     }
 
-    /// Candidates by the profile of the same condition in training, nearest first; those not trained on
-    /// come last, in their order.
-    fn nearest_trained(
-        &self,
-        centres: &[Vec<f32>],
-        candidates: &[Condition],
-        options: &ReverseOptions<'_>,
-        mask: &dyn Fn(&Condition, &mut [f32]),
-    ) -> Rankings {
-        let profiles = self.profiles(options.cell_type);
-        let mut trained = Vec::new();
-        for profile in profiles {
-            if let Ok(place) = candidates.binary_search(&profile.condition) {
-                #[allow(clippy::cast_possible_truncation, reason = "expression is narrow")]
-                let mut row: Vec<f32> = profile.mean.iter().map(|&x| x as f32).collect();
-                mask(&profile.condition, &mut row);
-                trained.push((place, row));
-            }
-        }
-        let (places, rows): (Vec<usize>, Vec<Vec<f32>>) = trained.into_iter().unzip();
-        let order = |centre: &Vec<f32>| {
-            let mut order: Vec<usize> =
-                nearest(centre, &rows).into_iter().map(|(number, _)| places[number]).collect();
-            order.extend((0..candidates.len()).filter(|candidate| !places.contains(candidate)));
-            order
-        };
-        centres.iter().map(order).collect()
+    fn n_cells(&self) -> usize {
+        self.groups.iter().map(|(_, cells)| cells.len()).sum()
+    }
+
+    /// The cells of a group, `[n, g]`.
+    fn read(&mut self, group: usize) -> Result<Vec<f32>> {
+        let cells = self.groups[group].1.clone();
+        read_placed(self.source, self.layer, cells, (&self.place, self.n_genes))
+    }
+}
+
+/// The nearest profiles of every cell of a group, nearest first, and their distance.
+type Nearest = Vec<Vec<(f64, usize)>>;
+
+/// Takes up what was found among the profiles from number `first` on.
+fn merge(nearest: &mut Nearest, found: &Neighbours, first: usize, k: usize) {
+    nearest.resize(found.cells().len(), Vec::new());
+    for (list, found) in nearest.iter_mut().zip(found.cells()) {
+        list.extend(found.iter().map(|&(distance, profile)| (distance, first + profile)));
+        // Stable: of equal distances the profile of lower number stays first.
+        list.sort_by(|a, b| a.0.total_cmp(&b.0));
+        list.truncate(k);
     }
 }
 
@@ -371,7 +409,7 @@ fn known(name: &str, design: &DesignOptions<'_>, candidates: &[Condition]) -> Op
 }
 
 /// Candidates and their distance, nearest first.
-fn nearest(centre: &[f32], profiles: &[Vec<f32>]) -> Vec<(usize, f64)> {
+fn nearest_means(centre: &[f32], profiles: &[Vec<f32>]) -> Vec<(usize, f64)> {
     let mut ranked: Vec<(usize, f64)> =
         profiles.iter().map(|profile| distance(centre, profile)).enumerate().collect();
     ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -383,15 +421,13 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(square).sum::<f64>().sqrt()
 }
 
-/// The share of the votes of each candidate: every cell votes with its `k` nearest profiles.
-fn votes(found: &Neighbours, each: usize, k: usize, n_candidates: usize) -> Vec<f64> {
+/// The share of the votes of each candidate: every cell votes with its nearest profiles.
+fn votes(nearest: &Nearest, each: usize, n_candidates: usize) -> Vec<f64> {
     let mut counts = vec![0_usize; n_candidates];
     let mut total = 0_usize;
-    for cell in found.cells() {
-        for &(_, profile) in cell.iter().take(k) {
-            counts[profile / each] += 1;
-            total += 1;
-        }
+    for &(_, profile) in nearest.iter().flatten() {
+        counts[profile / each] += 1;
+        total += 1;
     }
     counts.into_iter().map(|count| count as f64 / total.max(1) as f64).collect()
 }
@@ -456,9 +492,21 @@ mod tests {
     fn votes_count_profiles_of_a_candidate() {
         // Two candidates with two profiles each.
         let profiles = [0.0, 0.1, 5.0, 5.1];
-        let found = Neighbours::among(&[0.2, 0.3, 4.9], &profiles, 1, 4);
-        let shares = votes(&found, 2, 2, 2);
+        let cells = [0.2, 0.3, 4.9];
+        let mut nearest = Nearest::new();
+        merge(&mut nearest, &Neighbours::among(&cells, &profiles, 1, 2), 0, 2);
+        let shares = votes(&nearest, 2, 2);
         assert!((shares[0] - 4.0 / 6.0).abs() < 1e-12, "{shares:?}");
         assert_eq!(order_of(&shares, &[(1, 0.1), (0, 0.5)]), [0, 1]);
+        // In two passes the same is found.
+        let mut in_two = Nearest::new();
+        for first in [0, 2] {
+            let found = Neighbours::among(&cells, &profiles[first..first + 2], 1, 2);
+            merge(&mut in_two, &found, first, 2);
+        }
+        let near = |nearest: &Nearest| -> Vec<Vec<usize>> {
+            nearest.iter().map(|list| list.iter().map(|(_, profile)| *profile).collect()).collect()
+        };
+        assert_eq!(near(&in_two), near(&nearest));
     }
 }

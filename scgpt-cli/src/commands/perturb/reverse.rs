@@ -31,6 +31,7 @@ const SHOWN: usize = 12;
 #[command(after_help = "Examples:\n  \
     scgpt perturb reverse cells.h5ad --model screen/ --candidates genes.txt --pairs -o found.json\n  \
     scgpt perturb reverse held-out.h5ad --model screen/ --candidates all --group-key condition -o found.json\n  \
+    scgpt perturb reverse cells.h5ad --model screen/ --predicted candidates.h5ad -o found.json\n  \
     scgpt perturb reverse disease.h5ad --model screen/ --group-key leiden -o found.json")]
 pub(crate) struct ReverseArgs {
     /// File or folder of cells to explain, log1p values
@@ -40,6 +41,9 @@ pub(crate) struct ReverseArgs {
     model: PathBuf,
     #[command(flatten)]
     candidates: CandidateArgs,
+    /// Search among these cells, written by `perturb predict`, instead of predicting the candidates
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["candidates", "cells"])]
+    predicted: Option<PathBuf>,
     /// Column of obs that groups the cells: conditions, clusters… [default: the condition column if
     /// there is one, else all cells are one group]
     #[arg(long, value_name = "NAME", env = "SCGPT_GROUP_KEY")]
@@ -92,10 +96,6 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     };
     let group_key =
         args.group_key.as_deref().or_else(|| has_conditions.then_some(design.condition_key));
-    let conditions = match args.candidates.conditions(&artefact)? {
-        Some(conditions) => conditions,
-        None => candidates(&trained_genes(&artefact)?, false)?,
-    };
     let cell_type = artefact.cell_type(args.cell_type.as_deref())?;
     let bar = Bar::new(printer);
     let respond =
@@ -108,9 +108,20 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
         k: args.k,
         see_targets: args.see_targets,
     };
-    let found = artefact.respond(&conditions, &respond, &device, &bar).and_then(|predicted| {
-        artefact.reverse(&mut source, &conditions, &predicted, &options, &bar)
-    });
+    let mut search = || -> Result<Reversal> {
+        let (conditions, predicted) = if let Some(path) = &args.predicted {
+            artefact.read_responses(path, cell_type)?
+        } else {
+            let conditions = match args.candidates.conditions(&artefact)? {
+                Some(conditions) => conditions,
+                None => candidates(&trained_genes(&artefact)?, false)?,
+            };
+            let predicted = artefact.respond(&conditions, &respond, &device, &bar)?;
+            (conditions, predicted)
+        };
+        Ok(artefact.reverse(&mut source, &conditions, &predicted, &options, &bar)?)
+    };
+    let found = search();
     bar.finish();
     let found = found?;
     if !found.not_candidates.is_empty() {
