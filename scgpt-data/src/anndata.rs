@@ -179,8 +179,9 @@ impl CellSource for AnnData {
         let values = dense(matrix.read(path, &rows)?, width);
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let cell = rows.start + at / width.max(1);
-            let problem = format!("value {} of cell {cell}", values[at]);
-            return Err(Error::invalid(path, &place, problem));
+            let problem = format!("value {} of cell {cell}, expected numbers", values[at]);
+            let hint = "remove the cell, or make the embedding anew";
+            return Err(Error::invalid(path, &place, problem).with_hint(hint));
         }
         Ok((values, width))
     }
