@@ -16,6 +16,7 @@ mod annotate;
 mod artefact;
 mod baseline;
 mod cluster;
+mod distances;
 mod embed;
 mod error;
 mod evaluation;
@@ -65,9 +66,9 @@ pub use crate::{
     },
     metrics::{
         ClassScore, ClassScores, Coverage, Interval, ReliabilityBin, ResponseScores,
-        adjusted_rand_index, area_under_roc, centroid_accuracy, difference, discrimination,
-        expected_calibration_error, label_codes, normalised_mutual_information, pearson,
-        reliability,
+        adjusted_rand_index, area_under_roc, batch_mixing, batch_variance, centroid_accuracy,
+        difference, discrimination, expected_calibration_error, graph_connectivity, label_codes,
+        label_separation, normalised_mutual_information, pearson, reliability, silhouettes,
     },
     neighbours::Neighbours,
     observe::{Observer, Silent, Watched},

@@ -3,6 +3,7 @@
 mod agreement;
 mod classes;
 mod confidence;
+mod integration;
 mod interval;
 mod responses;
 
@@ -11,6 +12,9 @@ pub use self::{
     classes::{ClassScore, ClassScores},
     confidence::{
         Coverage, ReliabilityBin, area_under_roc, expected_calibration_error, reliability,
+    },
+    integration::{
+        batch_mixing, batch_variance, graph_connectivity, label_separation, silhouettes,
     },
     interval::Interval,
     responses::{ResponseScores, centroid_accuracy, difference, discrimination, pearson},

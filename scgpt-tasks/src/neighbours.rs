@@ -8,16 +8,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-/// Numbers added side by side; the same on every machine, so that sums are too.
-const LANES: usize = 16;
-/// Cells whose distances are computed together, so that each number read is used several times.
-const TOGETHER: usize = 4;
-/// Cells that they are compared with at once.
-const AGAINST: usize = 2;
-/// Cells of one thread's turn.
-const QUERIES: usize = 64;
-/// Cells that stay in a core's cache meanwhile.
-const TILE: usize = 128;
+use crate::distances::{AGAINST, QUERIES, Rows, TILE, TOGETHER, products};
+
 /// Further candidates whose exact distance is looked at: more than rounding can misplace.
 const SPARE: usize = 8;
 
@@ -73,42 +65,7 @@ impl Neighbours {
     }
 }
 
-/// Centred rows, filled up with zeros to whole groups of lanes.
-struct Rows {
-    n: usize,
-    width: usize,
-    values: Vec<f32>,
-    squares: Vec<f32>,
-}
-
 impl Rows {
-    fn new(rows: &[f32], d: usize) -> Self {
-        let n = rows.len() / d.max(1);
-        assert_eq!(n * d, rows.len(), "rows must be whole");
-        let mut mean = vec![0.0; d];
-        for row in rows.chunks_exact(d.max(1)) {
-            mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n as f64);
-        }
-        let width = d.div_ceil(LANES) * LANES;
-        let mut values = vec![0.0; n * width];
-        // Distances do not change, but the products they are computed from get smaller.
-        for (row, out) in rows.chunks_exact(d.max(1)).zip(values.chunks_exact_mut(width.max(1))) {
-            for ((out, &x), mean) in out.iter_mut().zip(row).zip(&mean) {
-                #[allow(clippy::cast_possible_truncation, reason = "as narrow as the rows")]
-                let centred = (f64::from(x) - mean) as f32;
-                *out = centred;
-            }
-        }
-        let mut rows = Self { n, width, values, squares: Vec::new() };
-        rows.squares =
-            (0..n).map(|cell| products([rows.row(cell)], [rows.row(cell)])[0][0]).collect();
-        rows
-    }
-
-    fn row(&self, cell: usize) -> &[f32] {
-        &self.values[cell * self.width..(cell + 1) * self.width]
-    }
-
     /// The `k` nearest of each of the `queries` among the `others`, one after the other.
     fn all_nearest(
         &self,
@@ -141,15 +98,6 @@ impl Rows {
             nearest.extend_from_slice(&exact[..k]);
         }
         nearest
-    }
-
-    fn distance(&self, a: usize, b: usize) -> f64 {
-        let squares = self
-            .row(a)
-            .iter()
-            .zip(self.row(b))
-            .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
-        squares.sum::<f64>().sqrt()
     }
 }
 
@@ -184,28 +132,6 @@ impl pulp::WithSimd for Compare<'_> {
             }
         }
     }
-}
-
-/// Scalar products of rows with others, in lanes whose sums are added at the end.
-#[inline(always)]
-fn products<const N: usize, const M: usize>(
-    rows: [&[f32]; N],
-    others: [&[f32]; M],
-) -> [[f32; M]; N] {
-    let mut sums = [[[0.0_f32; LANES]; M]; N];
-    let chunks = rows[0].len() / LANES;
-    let rows = rows.map(|row| &row.as_chunks::<LANES>().0[..chunks]);
-    let others = others.map(|row| &row.as_chunks::<LANES>().0[..chunks]);
-    for chunk in 0..chunks {
-        for i in 0..N {
-            for j in 0..M {
-                for lane in 0..LANES {
-                    sums[i][j][lane] += rows[i][chunk][lane] * others[j][chunk][lane];
-                }
-            }
-        }
-    }
-    sums.map(|sums| sums.map(|lanes| lanes.iter().sum()))
 }
 
 /// The nearest cells so far, nearest first.

@@ -95,6 +95,11 @@ impl Graph {
         self.loops.is_empty()
     }
 
+    /// Nodes that a node has an edge with.
+    pub fn neighbours(&self, node: usize) -> impl Iterator<Item = usize> {
+        self.edges(node).iter().filter(|edge| edge.1 > 0.0).map(|edge| edge.0)
+    }
+
     /// How much denser the edges inside communities are than chance would have it: the sum over
     /// communities of `inside / total - resolution · (degree / total)²`, at most 1.
     ///

@@ -1,7 +1,10 @@
 //! Case `metrics`: agreement of labellings.
 
 use scgpt_fixtures::{Case, cases};
-use scgpt_tasks::{adjusted_rand_index, normalised_mutual_information};
+use scgpt_tasks::{
+    Graph, adjusted_rand_index, batch_mixing, graph_connectivity, label_separation,
+    normalised_mutual_information, silhouettes,
+};
 
 #[test]
 fn golden_agreement_of_clusters_and_labels() {
@@ -27,6 +30,32 @@ fn golden_agreement_of_degenerate_labellings() {
             check(&case, &format!("edge_cases/nmi_{name}"), normalised_mutual_information(a, b));
             check(&case, &format!("edge_cases/ari_{name}"), adjusted_rand_index(a, b));
         }
+    }
+}
+
+#[test]
+fn golden_separation_and_mixing() {
+    for case in cases(|case| case.is("metrics")) {
+        let tensors = case.tensors("tensors.safetensors");
+        let rows = tensors.f32("embedding");
+        let d = tensors.shape("embedding")[1];
+        let [labels, batches, clusters] =
+            ["labels", "batches", "clusters"].map(|name| codes(&case, name));
+        let found = silhouettes(&rows, d, &labels);
+        for (found, expected) in found.iter().zip(tensors.f64("silhouette_samples")) {
+            assert!((found - expected).abs() < 1e-5, "{found}, expected {expected}");
+        }
+        let near = |name: &str, found: f64| {
+            let expected = case.json["integration"][name].as_f64().unwrap();
+            assert!((found - expected).abs() < 1e-5, "{name}: {found}, expected {expected}");
+        };
+        near("asw_label", label_separation(&rows, d, &labels));
+        near("asw_batch", batch_mixing(&rows, d, &labels, &batches).unwrap());
+        let edges = codes(&case, "graph_edges");
+        let edges = edges.chunks(2).map(|edge| (edge[0], edge[1], 1.0));
+        let graph = Graph::from_edges(labels.len(), edges);
+        near("graph_connectivity", graph_connectivity(&graph, &labels));
+        near("graph_connectivity_of_clusters", graph_connectivity(&graph, &clusters));
     }
 }
 
