@@ -1,6 +1,7 @@
 //! What every model has to beat: variable genes and principal components, and simple classifiers.
 
 mod classify;
+mod harmony;
 mod logistic;
 mod responses;
 mod variable_expression;
@@ -12,6 +13,7 @@ pub(crate) use self::responses::mean;
 use self::variable_expression::VariableExpression;
 pub use self::{
     classify::{ClassBaseline, LabelledCells, class_baselines},
+    harmony::harmony,
     responses::{KnownResponses, ResponseBaseline, response_baselines},
 };
 use crate::{

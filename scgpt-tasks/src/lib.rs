@@ -22,6 +22,7 @@ mod error;
 mod evaluation;
 mod generate;
 mod holdout;
+mod k_means;
 mod labels;
 mod mapping;
 mod metrics;
@@ -45,7 +46,7 @@ pub use crate::{
     },
     baseline::{
         Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells, ResponseBaseline,
-        class_baselines, hvg_pca, response_baselines,
+        class_baselines, harmony, hvg_pca, response_baselines,
     },
     cluster::{ClusterOptions, ClusterScores, Graph, cluster_scores, leiden},
     embed::{

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    k_means::k_means,
     neighbours::Neighbours,
     observe::Observer,
     projection::subsample,
@@ -210,32 +211,10 @@ pub(super) fn write_centres(
         rows.read_rows(cell, 1, &mut row)?;
         sample.extend_from_slice(&row);
     }
-    let first = subsample(sample.len() / width, n_lists, 2);
-    let row = |&cell: &usize| &sample[cell * width..(cell + 1) * width];
-    let mut centres: Vec<f32> = first.iter().flat_map(row).copied().collect();
     observer.begin("finding centres", 0);
-    for _ in 0..ROUNDS {
-        if observer.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let nearest = Neighbours::among(&sample, &centres, width, 1);
-        let mut sums = vec![0.0_f64; centres.len()];
-        let mut counts = vec![0_usize; n_lists];
-        for (row, near) in sample.chunks_exact(width).zip(nearest.cells()) {
-            let list = near[0].1;
-            counts[list] += 1;
-            let sum = &mut sums[list * width..(list + 1) * width];
-            sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
-        }
-        for (list, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let place = list * width..(list + 1) * width;
-            for (centre, sum) in centres[place.clone()].iter_mut().zip(&sums[place]) {
-                #[allow(clippy::cast_possible_truncation, reason = "stored as f32")]
-                let mean = (sum / count as f64) as f32;
-                *centre = mean;
-            }
-        }
-    }
+    let is_cancelled = || observer.is_cancelled();
+    let centres = k_means(&sample, width, n_lists, (ROUNDS, 2), &is_cancelled);
+    let centres = centres.ok_or(Error::Cancelled)?;
     let bytes: Vec<u8> = centres.iter().flat_map(|x| x.to_le_bytes()).collect();
     std::fs::write(path, bytes).map_err(|error| invalid(path, error.to_string()))?;
     Ok(n_lists)
