@@ -12,11 +12,11 @@ mod scored;
 mod task;
 mod trial;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{CellSource, GeneVocab, Layer, ShardFolder, ShardOptions, write_shards};
-use scgpt_model::{ModelDir, write_model_dir};
+use scgpt_data::{CellSource, GeneVocab, Layer, ShardFolder};
+use scgpt_model::ModelDir;
 use scgpt_train::Watch;
 
 use self::trial::{Trial, Trials};
@@ -31,7 +31,8 @@ use crate::{
     baseline::BaselineOptions,
     error::{Error, Result},
     labels::Labels,
-    observe::{Observer, Watched},
+    observe::Observer,
+    training::RunFolder,
 };
 
 /// Coverage and share of known cells at which an artefact is judged.
@@ -62,12 +63,6 @@ pub struct AnnotateOptions<'a> {
     /// How often all is done anew with other seeds and other parts of the cells, at least once; the
     /// artefact is that of the first.
     pub repeats: u64,
-}
-
-impl AnnotateOptions<'_> {
-    fn run(&self) -> PathBuf {
-        self.output.join("training")
-    }
 }
 
 /// Labelled cells and settings that belong together.
@@ -143,53 +138,33 @@ impl<'a> Annotation<'a> {
         watch: &dyn Watch,
         observer: &dyn Observer,
     ) -> Result<AnnotateReport> {
-        let run = self.options.run();
-        let shards = self.shards(source, observer)?;
+        let run = RunFolder::of(self.options.output);
+        let AnnotateOptions { layer, gene_column, resume, .. } = self.options;
+        let shards = run.cells(source, &self.vocab, (layer, gene_column), resume, observer)?;
         let trials = Trials::new(&self, &shards, watch, observer)?;
-        let first = trials.trial(source, 0, &run)?;
+        let first = trials.trial(source, 0, &run.repeat(0))?;
         let mut methods = first.methods(&self.labels.classes);
         for repeat in 1..self.options.repeats {
-            let trial = trials.trial(source, repeat, &run.join(format!("repeat-{repeat}")))?;
+            let trial = trials.trial(source, repeat, &run.repeat(repeat))?;
             MethodScores::add(&mut methods, trial.methods(&self.labels.classes));
         }
         let n_cells = source.summary().n_cells;
         let path = source.summary().path.display().to_string();
         let report = AnnotateReport::new(&self, &shards, (path, n_cells), &first, methods);
-        self.publish(&shards, &first, &report)?;
+        self.publish(&run, &shards, &first, &report)?;
         Ok(AnnotateReport { judged: first.judged, ..report })
     }
 
-    /// The cells as tokens, in the folder of the run; of a run that goes on, they are there.
-    fn shards(&self, source: &mut dyn CellSource, observer: &dyn Observer) -> Result<ShardFolder> {
-        let folder = self.options.run().join("cells");
-        if !(self.options.resume && folder.exists()) {
-            let options = ShardOptions {
-                layer: self.options.layer.clone(),
-                gene_column: self.options.gene_column.map(str::to_owned),
-                overwrite: true,
-                ..ShardOptions::default()
-            };
-            observer.begin("reading cells", source.summary().n_cells);
-            let mut watched = Watched { source, observer };
-            let sources: [&mut dyn CellSource; 1] = [&mut watched];
-            write_shards(sources, &self.vocab, &folder, options)?;
-        }
-        Ok(ShardFolder::open(&folder)?)
-    }
-
     /// Writes the artefact, and removes what is of no further use.
-    fn publish(&self, shards: &ShardFolder, first: &Trial, report: &AnnotateReport) -> Result<()> {
-        let run = self.options.run();
-        let built = run.join("artefact");
-        write_model_dir(
-            &built,
-            true,
-            &first.network,
-            &first.preprocess,
-            &run.join("cells").join(&shards.manifest().vocab.file),
-            &card::text(report),
-            |path| first.outcome.model.save(path),
-        )?;
+    fn publish(
+        &self,
+        run: &RunFolder,
+        shards: &ShardFolder,
+        first: &Trial,
+        report: &AnnotateReport,
+    ) -> Result<()> {
+        let network = (&first.network, &first.preprocess);
+        let built = run.build(shards, &first.outcome.model, network, &card::text(report))?;
         let record = ArtefactRecord {
             label: self.options.label.into(),
             classes: self.labels.classes.clone(),
@@ -200,11 +175,7 @@ impl<'a> Annotation<'a> {
             calibration: first.calibration.clone(),
         };
         artefact::KIND.publish(record, &built, self.options.output, &[])?;
-        // What is left are the logs: checkpoints and cells are large.
-        let repeats = (1..self.options.repeats).map(|repeat| run.join(format!("repeat-{repeat}")));
-        for folder in repeats.chain([run.join("checkpoints"), run.join("cells")]) {
-            drop(std::fs::remove_dir_all(folder));
-        }
+        run.clear(self.options.repeats);
         Ok(())
     }
 }

@@ -19,17 +19,11 @@ mod scores;
 mod split;
 mod trial;
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::Path};
 
 use burn::prelude::Device;
-use scgpt_data::{
-    AlignmentSummary, CellSource, GeneVocab, InputState, Layer, ShardFolder, ShardOptions, export,
-    write_shards,
-};
-use scgpt_model::{ModelDir, write_model_dir};
+use scgpt_data::{AlignmentSummary, CellSource, GeneVocab, InputState, Layer, ShardFolder, export};
+use scgpt_model::ModelDir;
 use scgpt_train::Watch;
 
 pub(crate) use self::condition::CONTROL;
@@ -52,7 +46,8 @@ use self::{panel::Panel, trial::Trial};
 use crate::{
     embed::input_state,
     error::{Error, Result},
-    observe::{Observer, Watched},
+    observe::Observer,
+    training::RunFolder,
 };
 
 /// What is trained on, and where.
@@ -86,12 +81,6 @@ pub enum SplitChoice {
     Mode(SplitMode),
     /// Saved before.
     Saved(Split),
-}
-
-impl PerturbOptions<'_> {
-    fn run(&self) -> PathBuf {
-        self.output.join("training")
-    }
 }
 
 /// Perturbed cells and settings that belong together.
@@ -160,15 +149,16 @@ impl<'a> Perturbation<'a> {
         watch: &dyn Watch,
         observer: &dyn Observer,
     ) -> Result<PerturbReport> {
-        let run = self.options.run();
+        let run = RunFolder::of(self.options.output);
         let (codes, n) = (&self.design.codes, self.design.groups.len());
         let mut moments = Moments::of(source, self.options.layer, codes, n, observer)?;
         moments.read_rankings(source, self.options.layer, codes)?;
-        let shards = self.shards(source, observer)?;
-        let first = self.trial(&shards, &moments, 0, &run, watch, observer)?;
+        let matrix = (self.options.layer, Some(self.genes.column.as_str()));
+        let shards = run.cells(source, &self.vocab, matrix, self.options.resume, observer)?;
+        let first = self.trial(&shards, &moments, 0, &run.repeat(0), watch, observer)?;
         let mut evaluation = first.evaluation.clone();
         for repeat in 1..self.options.repeats {
-            let folder = run.join(format!("repeat-{repeat}"));
+            let folder = run.repeat(repeat);
             let trial = self.trial(&shards, &moments, repeat, &folder, watch, observer)?;
             if let (Some(all), Some(one)) = (&mut evaluation, trial.evaluation) {
                 MethodResponses::add(&mut all.methods, one.methods);
@@ -176,7 +166,7 @@ impl<'a> Perturbation<'a> {
         }
         let path = source.summary().path.display().to_string();
         let report = PerturbReport::new(&self, path, &moments, &first, evaluation);
-        self.publish(&moments, &first, &report)?;
+        self.publish(&run, &shards, &moments, &first, &report)?;
         Ok(report)
     }
 
@@ -197,37 +187,17 @@ impl<'a> Perturbation<'a> {
         }
     }
 
-    /// The cells as tokens, in the folder of the run; of a run that goes on, they are there.
-    fn shards(&self, source: &mut dyn CellSource, observer: &dyn Observer) -> Result<ShardFolder> {
-        let folder = self.options.run().join("cells");
-        if !(self.options.resume && folder.exists()) {
-            let options = ShardOptions {
-                layer: self.options.layer.clone(),
-                gene_column: Some(self.genes.column.clone()),
-                overwrite: true,
-                ..ShardOptions::default()
-            };
-            observer.begin("reading cells", source.summary().n_cells);
-            let mut watched = Watched { source, observer };
-            let sources: [&mut dyn CellSource; 1] = [&mut watched];
-            write_shards(sources, &self.vocab, &folder, options)?;
-        }
-        Ok(ShardFolder::open(&folder)?)
-    }
-
     /// Writes the artefact, and removes what is of no further use.
-    fn publish(&self, moments: &Moments, first: &Trial, report: &PerturbReport) -> Result<()> {
-        let run = self.options.run();
-        let built = run.join("artefact");
-        write_model_dir(
-            &built,
-            true,
-            &first.network,
-            &first.preprocess,
-            &run.join("cells").join("vocab.json"),
-            &report.card(),
-            |path| first.outcome.model.save(path),
-        )?;
+    fn publish(
+        &self,
+        run: &RunFolder,
+        shards: &ShardFolder,
+        moments: &Moments,
+        first: &Trial,
+        report: &PerturbReport,
+    ) -> Result<()> {
+        let network = (&first.network, &first.preprocess);
+        let built = run.build(shards, &first.outcome.model, network, &report.card())?;
         let (genes, types) = (&self.panel.names, &self.design.cell_types);
         let mut controls = artefact::controls_source(genes, types, &first.controls())?;
         let known = self.training_profiles(moments, &first.split);
@@ -247,11 +217,7 @@ impl<'a> Perturbation<'a> {
         };
         let more = [artefact::CONTROLS, artefact::PROFILES];
         artefact::KIND.publish(record, &built, self.options.output, &more)?;
-        // What is left are the logs: checkpoints and cells are large.
-        let repeats = (1..self.options.repeats).map(|repeat| run.join(format!("repeat-{repeat}")));
-        for folder in repeats.chain([run.join("checkpoints"), run.join("cells")]) {
-            drop(std::fs::remove_dir_all(folder));
-        }
+        run.clear(self.options.repeats);
         Ok(())
     }
 

@@ -2,11 +2,13 @@
 
 mod cells;
 mod curves;
+mod folder;
 mod network;
 
 pub use self::network::{NetworkConfig, Recipe};
 pub(crate) use self::{
     cells::{TrainingCells, VALIDATION_EPOCH},
     curves::learning_curves,
+    folder::RunFolder,
     network::StartingNetwork,
 };

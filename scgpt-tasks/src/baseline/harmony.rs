@@ -73,7 +73,9 @@ impl<'a> Clusters<'a> {
     fn new(unit: &[f32], d: usize, batches: &'a [usize], seed: u64) -> Self {
         let n = batches.len();
         let mut shares = vec![0.0; batches.iter().max().map_or(0, |last| last + 1)];
-        batches.iter().for_each(|&batch| shares[batch] += 1.0 / n as f64);
+        for &batch in batches {
+            shares[batch] += 1.0 / n as f64;
+        }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 100")]
         let k = (n as f64 / CELLS_OF_CLUSTER).round().clamp(1.0, MOST_CLUSTERS) as usize;
         let centres = k_means(unit, d, k, (STARTS, seed), &|| false).unwrap_or_default();
@@ -118,7 +120,9 @@ impl<'a> Clusters<'a> {
             let mut order: Vec<usize> = (0..n).collect();
             order.sort_by_key(|&cell| key.bits(cell as u64));
             for cells in order.chunks(block) {
-                cells.iter().for_each(|&cell| self.count(cell, -1.0));
+                for &cell in cells {
+                    self.count(cell, -1.0);
+                }
                 let penalties = self.penalties();
                 let k = self.k;
                 let assigned: Vec<Vec<f64>> = cells
@@ -265,7 +269,9 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 
 fn normalise(shares: &mut [f64]) {
     let sum: f64 = shares.iter().sum();
-    shares.iter_mut().for_each(|share| *share /= sum.max(f64::MIN_POSITIVE));
+    for share in shares.iter_mut() {
+        *share /= sum.max(f64::MIN_POSITIVE);
+    }
 }
 
 #[cfg(test)]

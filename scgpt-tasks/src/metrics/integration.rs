@@ -18,7 +18,9 @@ pub fn silhouettes(rows: &[f32], d: usize, codes: &[usize]) -> Vec<f64> {
     assert_eq!(rows.len(), codes.len() * d, "{d} values a cell");
     let classes = codes.iter().max().map_or(0, |last| last + 1);
     let mut sizes = vec![0_usize; classes];
-    codes.iter().for_each(|&code| sizes[code] += 1);
+    for &code in codes {
+        sizes[code] += 1;
+    }
     let sums = distance_sums(rows, d, codes, classes);
     let of = |(&own, sums): (&usize, &[f64])| {
         let others = (0..classes).filter(|&class| class != own && sizes[class] > 0);
@@ -40,7 +42,7 @@ pub fn silhouettes(rows: &[f32], d: usize, codes: &[usize]) -> Vec<f64> {
 /// `scib.metrics.silhouette` (Luecken et al. 2022).
 pub fn label_separation(rows: &[f32], d: usize, labels: &[usize]) -> f64 {
     let all = silhouettes(rows, d, labels);
-    (all.iter().sum::<f64>() / all.len().max(1) as f64 + 1.0) / 2.0
+    f64::midpoint(all.iter().sum::<f64>() / all.len().max(1) as f64, 1.0)
 }
 
 /// How well batches are mixed within every label, 0 to 1: one less the absolute silhouette by batch,
@@ -84,7 +86,9 @@ pub fn graph_connectivity(graph: &Graph, labels: &[usize]) -> f64 {
     assert_eq!(labels.len(), graph.len(), "one label a node");
     let n_labels = labels.iter().max().map_or(0, |last| last + 1);
     let (mut sizes, mut largest) = (vec![0_usize; n_labels], vec![0_usize; n_labels]);
-    labels.iter().for_each(|&label| sizes[label] += 1);
+    for &label in labels {
+        sizes[label] += 1;
+    }
     let mut is_seen = vec![false; labels.len()];
     for first in 0..labels.len() {
         if is_seen[first] {
