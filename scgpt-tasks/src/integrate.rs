@@ -32,7 +32,7 @@ use self::{
     trial::{Trial, Trials},
 };
 use crate::{
-    baseline::BaselineOptions,
+    baseline::{BaselineOptions, Place, Rival, integration_rivals},
     cluster::ClusterOptions,
     embed::{Embedder, Embedding},
     error::{Error, Result},
@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// What the cells without any integration are called among the methods.
-const UNINTEGRATED: &str = "unintegrated";
+const UNINTEGRATED: &str = "Unintegrated";
 
 /// What is trained on, and where.
 #[derive(Clone, Copy, Debug)]
@@ -217,16 +217,14 @@ impl<'a> Integration<'a> {
         observer: &dyn Observer,
     ) -> Result<Vec<IntegrationMethod>> {
         let Some(options) = self.options.baselines else { return Ok(Vec::new()) };
-        let baseline = crate::baseline::hvg_pca(source, options, observer)?;
         let seed = self.config.training.seed;
-        let width = baseline.n_components;
-        let corrected = crate::baseline::harmony(&baseline.rows, width, &self.domains(), seed);
-        [("HVG + PCA", baseline.rows), ("Harmony", corrected)]
+        integration_rivals(source, &self.domains(), options, seed, observer)?
             .into_iter()
-            .map(|(name, rows)| {
-                let scores = vec![judge.judge(&rows, width)?];
-                Ok(IntegrationMethod { name: name.into(), scores })
+            .map(|Rival { name, place }| {
+                let Place::Rows { rows, width } = place else { return Ok(None) };
+                Ok(Some(IntegrationMethod { name, scores: vec![judge.judge(&rows, width)?] }))
             })
+            .filter_map(Result::transpose)
             .collect()
     }
 
