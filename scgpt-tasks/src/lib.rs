@@ -3,6 +3,7 @@
 //! - [`Embedder`]: which vector stands for each cell?
 //! - [`Generator`]: which values do unknown genes have?
 //! - [`Pretraining`]: what can be learned from cells alone?
+//! - [`Integration`]: where do cells of many batches lie, whatever their batch?
 //! - [`Perturbation`]: how do cells respond to the perturbation of genes, and which one explains a state?
 //! - [`cluster_scores`]: do cells of one type lie together?
 //! - [`hvg_pca`]: what is there to see without a model?
@@ -22,6 +23,7 @@ mod error;
 mod evaluation;
 mod generate;
 mod holdout;
+mod integrate;
 mod k_means;
 mod labels;
 mod mapping;
@@ -45,20 +47,32 @@ pub use crate::{
         Limits, MethodScores, PredictOptions, UnknownScore,
     },
     baseline::{
-        Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells, ResponseBaseline,
-        class_baselines, harmony, hvg_pca, response_baselines,
+        Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells, Place,
+        ResponseBaseline, Rival, class_baselines, harmony, hvg_pca, integration_rivals,
+        response_baselines,
     },
-    cluster::{ClusterOptions, ClusterScores, Graph, cluster_scores, leiden},
+    cluster::{
+        ClusterOptions, ClusterScores, Clustering, Graph, cluster_scores, graph_cluster_scores,
+        leiden, louvain,
+    },
     embed::{
         EmbedOptions, EmbedReport, Embedder, Embedding, ModelReport, Timings, TokenCounts,
         VariableOptions, VariableReport, input_state, obs_column,
     },
     error::{Error, Result},
-    evaluation::{CalibrationScores, LabelEvaluation, PredictedLabels, UnknownScores},
+    evaluation::{
+        CalibrationScores, CellSpace, IntegrationScores, LabelEvaluation, PredictedLabels,
+        UnknownScores,
+    },
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
     },
     holdout::stratified,
+    integrate::{
+        Ablated, BatchSize, IntegrateArtefact, IntegrateConfig, IntegrateData, IntegrateOptions,
+        IntegrateRecord, IntegrateReport, Integrated, IntegratedOptions, Integration,
+        IntegrationMethod,
+    },
     labels::Labels,
     mapping::{
         Ballot, Found, IndexLabels, IndexManifest, MadeBy, MapOptions, MappedCells, MappedLabels,
