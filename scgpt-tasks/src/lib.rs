@@ -54,7 +54,9 @@ pub use crate::{
         VariableOptions, VariableReport, input_state, obs_column,
     },
     error::{Error, Result},
-    evaluation::{CalibrationScores, LabelEvaluation, PredictedLabels, UnknownScores},
+    evaluation::{
+        CalibrationScores, LabelEvaluation, LabelMap, MapCell, PredictedLabels, UnknownScores,
+    },
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
     },
