@@ -59,8 +59,8 @@ pub use crate::{
     },
     error::{Error, Result},
     evaluation::{
-        CalibrationScores, CellSpace, IntegrationScores, LabelEvaluation, PredictedLabels,
-        UnknownScores,
+        CalibrationScores, CellSpace, IntegrationScores, LabelEvaluation, LabelMap, MapCell,
+        PredictedLabels, UnknownScores,
     },
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
