@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    annotate, completions, convert, demo, embed, evaluate, generate, grn, inspect, man, map, perturb,
-    pretrain, simulate,
+    annotate, completions, convert, demo, embed, evaluate, generate, grn, inspect, man, map,
+    perturb, pretrain, simulate,
 };
 
 /// Answers from single-cell data and an scGPT checkpoint.
