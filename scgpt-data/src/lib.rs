@@ -21,6 +21,7 @@ mod source;
 mod spooled;
 mod state;
 mod subset;
+mod table;
 mod tenx;
 mod token;
 mod variable;
@@ -50,6 +51,7 @@ pub use crate::{
     spooled::SpooledCells,
     state::{InputState, StateDetector},
     subset::CellSubset,
+    table::Table,
     tenx::TenX,
     token::{CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{VariableConfig, VariableFlavour, VariableGenes, variable_genes},

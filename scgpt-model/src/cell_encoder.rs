@@ -114,6 +114,42 @@ impl CellEncoder {
         cell.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
     }
 
+    /// Vectors of gene tokens before they meet a value, row-major `[n, d]`.
+    ///
+    /// # Panics
+    /// If a gene token is not of the vocabulary.
+    ///
+    /// # Reference
+    /// `model.encoder(ids)`: the embedding after its layer norm. Differs: none.
+    pub fn gene_vectors(&self, genes: &[i32]) -> Vec<f32> {
+        let ids = Tensor::from_data(TensorData::new(genes.to_vec(), [genes.len()]), &self.device);
+        let vectors = self.genes.clone().select(0, ids);
+        // The device computes in f32, so the conversion cannot fail.
+        vectors.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    }
+
+    /// States of all tokens after the last block, row-major `[b, t, d]`; those of padding mean
+    /// nothing.
+    ///
+    /// # Panics
+    /// As [`embed`](Self::embed).
+    pub fn states(&self, rows: TokenRows) -> Vec<f32> {
+        let (b, t) = (rows.lengths.len(), rows.n_tokens);
+        assert_eq!(
+            [rows.genes.len(), rows.values.len()],
+            [b * t; 2],
+            "genes and values are [b, t]"
+        );
+        let mask = AttentionMask::padding(rows.lengths.to_vec(), t);
+        let hidden = if self.model.input_norm.is_none() {
+            self.model.encoder.forward(self.tokens(rows), &mask)
+        } else {
+            let genes = self.gene_ids(rows).reshape([b, t]);
+            self.model.encode(&ModelInput::new(genes, self.value_tensor(rows), mask)).hidden
+        };
+        hidden.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    }
+
     /// Class logits of cell embeddings, `[b, d]` → `[b, y]`, row-major; none without a class head.
     ///
     /// # Panics

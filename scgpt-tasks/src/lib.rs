@@ -22,12 +22,15 @@ mod embed;
 mod error;
 mod evaluation;
 mod generate;
+mod grn;
 mod holdout;
 mod integrate;
 mod k_means;
 mod labels;
+mod logged;
 mod mapping;
 mod metrics;
+mod names;
 mod neighbours;
 mod observe;
 mod pca;
@@ -67,6 +70,12 @@ pub use crate::{
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
     },
+    grn::{
+        Background, CoExpression, Consistency, Edge, EmbeddingNetworkOptions, EmbeddingNetworks,
+        EmbeddingReport, Enriched, GeneNetwork, GeneSet, GeneSets, NetworkPathways, Pairs,
+        Programme, ProgrammeOptions, ProgrammeScores, ReplicateScores, Significance, Universe,
+        benjamini_hochberg, enrich, p_values, programmes, strongest_graph,
+    },
     holdout::stratified,
     integrate::{
         Ablated, BatchSize, IntegrateArtefact, IntegrateConfig, IntegrateData, IntegrateOptions,
@@ -99,11 +108,9 @@ pub use crate::{
         MeanExpression, Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining,
     },
     projection::{principal_components, subsample},
-    report::{Bar, Group, HeatMap, Page, Pair, Scale, Series},
+    report::{Bar, Cluster, Group, HeatMap, Page, Pair, Scale, Series},
     separation::Separation,
-    simulate::{
-        Direction, Edge, PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation,
-    },
+    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation},
     stream::unit_rows,
     training::{NetworkConfig, Recipe},
 };
