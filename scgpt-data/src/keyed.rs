@@ -29,6 +29,10 @@ pub enum Purpose {
     Cluster = 16,
     /// Which control cells a perturbed cell is compared with.
     Pair = 17,
+    /// Which labels, or values, go where under a null hypothesis.
+    Permute = 20,
+    /// Which cuts the trees of an ensemble try.
+    Forest = 21,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.

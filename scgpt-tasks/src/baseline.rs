@@ -3,6 +3,7 @@
 mod classify;
 mod harmony;
 mod logistic;
+mod networks;
 mod responses;
 mod variable_expression;
 
@@ -14,6 +15,7 @@ use self::variable_expression::VariableExpression;
 pub use self::{
     classify::{ClassBaseline, LabelledCells, class_baselines},
     harmony::harmony,
+    networks::{Association, Profiles},
     responses::{KnownResponses, ResponseBaseline, response_baselines},
 };
 use crate::{

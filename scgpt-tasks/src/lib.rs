@@ -34,6 +34,7 @@ mod pretrain;
 mod projection;
 mod report;
 mod separation;
+mod similar;
 mod simulate;
 mod stream;
 mod training;

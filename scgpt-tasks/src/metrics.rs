@@ -5,8 +5,10 @@ mod classes;
 mod confidence;
 mod integration;
 mod interval;
+mod networks;
 mod responses;
 
+pub(crate) use self::networks::largest;
 pub use self::{
     agreement::{adjusted_rand_index, label_codes, normalised_mutual_information},
     classes::{ClassScore, ClassScores},
@@ -17,5 +19,6 @@ pub use self::{
         batch_mixing, batch_variance, graph_connectivity, label_separation, silhouettes,
     },
     interval::Interval,
+    networks::{EdgeScores, jaccard_of_largest, mean_ranks, sign_accuracy, spearman},
     responses::{ResponseScores, centroid_accuracy, difference, discrimination, pearson},
 };
