@@ -244,7 +244,11 @@ impl Embedder {
         Rows { encoder: &self.encoder, collator, batch_size }
     }
 
-    pub(crate) fn token_config(&self, options: &EmbedOptions, max_length: usize) -> Result<TokenConfig> {
+    pub(crate) fn token_config(
+        &self,
+        options: &EmbedOptions,
+        max_length: usize,
+    ) -> Result<TokenConfig> {
         let n_bins = u16::try_from(self.config.n_bins).map_err(|_| {
             Error::Option(format!("{} value bins are more than 65 535", self.config.n_bins))
         })?;
@@ -286,7 +290,16 @@ fn select_variable(
     state: InputState,
     alignment: &mut Alignment,
 ) -> Result<VariableReport> {
-    let (flavour, selected) = variable_columns(source, layer, options, state)?;
+    let is_counts = state == InputState::Counts;
+    let flavour = options.flavour.unwrap_or(if is_counts {
+        VariableFlavour::SeuratV3
+    } else {
+        VariableFlavour::CellRanger
+    });
+    let normalise = (is_counts && flavour != VariableFlavour::SeuratV3).then_some(NORMALISED_TOTAL);
+    let batches = options.batch_key.as_deref().map(|key| batch_numbers(source, key)).transpose()?;
+    let config = VariableConfig { normalise, ..VariableConfig::new(options.n_top, flavour) };
+    let selected = variable_genes(source, layer, batches.as_deref(), &config)?.selected;
     let mut is_selected = vec![false; alignment.tokens.len()];
     for &gene in &selected {
         is_selected[gene] = true;
@@ -299,25 +312,6 @@ fn select_variable(
         )));
     }
     Ok(VariableReport { flavour, n_selected: selected.len(), n_known: alignment.matched() })
-}
-
-/// Columns of the most variable genes, the most variable first, and by which measure.
-pub(crate) fn variable_columns(
-    source: &mut dyn CellSource,
-    layer: &Layer,
-    options: &VariableOptions,
-    state: InputState,
-) -> Result<(VariableFlavour, Vec<usize>)> {
-    let is_counts = state == InputState::Counts;
-    let flavour = options.flavour.unwrap_or(if is_counts {
-        VariableFlavour::SeuratV3
-    } else {
-        VariableFlavour::CellRanger
-    });
-    let normalise = (is_counts && flavour != VariableFlavour::SeuratV3).then_some(NORMALISED_TOTAL);
-    let batches = options.batch_key.as_deref().map(|key| batch_numbers(source, key)).transpose()?;
-    let config = VariableConfig { normalise, ..VariableConfig::new(options.n_top, flavour) };
-    Ok((flavour, variable_genes(source, layer, batches.as_deref(), &config)?.selected))
 }
 
 /// Column `name` of `obs`.

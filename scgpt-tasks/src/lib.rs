@@ -34,7 +34,6 @@ mod pretrain;
 mod projection;
 mod report;
 mod separation;
-mod similar;
 mod simulate;
 mod stream;
 mod training;
@@ -46,8 +45,8 @@ pub use crate::{
         Limits, MethodScores, PredictOptions, UnknownScore,
     },
     baseline::{
-        Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells, ResponseBaseline,
-        class_baselines, harmony, hvg_pca, response_baselines,
+        Association, Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells,
+        Profiles, ResponseBaseline, class_baselines, harmony, hvg_pca, response_baselines,
     },
     cluster::{ClusterOptions, ClusterScores, Graph, cluster_scores, leiden},
     embed::{
@@ -67,10 +66,11 @@ pub use crate::{
         proportional,
     },
     metrics::{
-        ClassScore, ClassScores, Coverage, Interval, ReliabilityBin, ResponseScores,
+        ClassScore, ClassScores, Coverage, EdgeScores, Interval, ReliabilityBin, ResponseScores,
         adjusted_rand_index, area_under_roc, batch_mixing, batch_variance, centroid_accuracy,
-        difference, discrimination, expected_calibration_error, graph_connectivity, label_codes,
-        label_separation, normalised_mutual_information, pearson, reliability, silhouettes,
+        difference, discrimination, expected_calibration_error, graph_connectivity,
+        jaccard_of_largest, label_codes, label_separation, mean_ranks,
+        normalised_mutual_information, pearson, reliability, sign_accuracy, silhouettes, spearman,
     },
     neighbours::Neighbours,
     observe::{Observer, Silent, Watched},

@@ -77,9 +77,8 @@ impl EdgeScores {
 pub fn sign_accuracy(a: &[f64], b: &[f64]) -> Option<f64> {
     assert_eq!(a.len(), b.len(), "pairs");
     let signed = a.iter().zip(b).filter(|(a, b)| **a != 0.0 && **b != 0.0);
-    let (n, same) = signed.fold((0, 0), |(n, same), (a, b)| {
-        (n + 1, same + usize::from((*a > 0.0) == (*b > 0.0)))
-    });
+    let (n, same) = signed
+        .fold((0, 0), |(n, same), (a, b)| (n + 1, same + usize::from((*a > 0.0) == (*b > 0.0))));
     (n > 0).then(|| same as f64 / f64::from(n))
 }
 

@@ -7,10 +7,7 @@ use scgpt_data::{
 };
 
 use super::condition::Condition;
-use crate::{
-    error::{Error, Result},
-    similar::similar_names,
-};
+use crate::error::{Error, Result};
 
 /// Flags of tokens; the network's third, of padding, is not used.
 const NOT_PERTURBED: ConditionToken = ConditionToken(0);
@@ -162,7 +159,21 @@ pub(super) fn gene_column(var: &Frame, perturbed: &BTreeSet<&str>) -> String {
 
 /// The error for a gene the model cannot be told of, with names that look like it.
 pub(super) fn unknown_gene(gene: &str, vocab: &GeneVocab) -> Error {
-    let hint = similar_names(gene, vocab.names());
+    let upper = gene.to_uppercase();
+    let is_like = |name: &&str| {
+        let name = name.to_uppercase();
+        name == upper || (gene.len() > 2 && (name.starts_with(&upper) || upper.starts_with(&name)))
+    };
+    let mut like: Vec<&str> = vocab
+        .names()
+        .filter(|name| name.len() > 2 && !name.starts_with('<') && is_like(name))
+        .collect();
+    like.sort_by_key(|name| (name.len().abs_diff(gene.len()), *name));
+    like.truncate(3);
+    let hint = match like.as_slice() {
+        [] => String::new(),
+        like => format!("; similar names: {}", like.join(", ")),
+    };
     Error::Option(format!("gene `{gene}` is not in the vocabulary of the model{hint}"))
 }
 

@@ -1,6 +1,7 @@
 //! [`Sums`]: all that is kept of the attention of cells.
 
 use rayon::prelude::*;
+use scgpt_data::{Keyed, Purpose};
 
 /// Sums over cells of ranks: whole numbers, so that neither batches nor threads can change a digit.
 /// Memory does not grow with the number of cells.
@@ -30,6 +31,24 @@ pub(super) struct Place<'a> {
     pub(super) is_first_half: bool,
     /// Whether each permutation calls it the first group.
     pub(super) permuted: &'a [bool],
+}
+
+/// For each of `permutations` which of `n` cells it calls the first group, `n_first` of them:
+/// `[cells][permutations]`.
+pub(super) fn shuffled_labels(
+    n: usize,
+    n_first: usize,
+    permutations: usize,
+    seed: u64,
+) -> Vec<Vec<bool>> {
+    let mut labels = vec![vec![false; permutations]; n];
+    for permutation in 0..permutations {
+        let key = Keyed::new(seed, Purpose::Permute, 0, permutation as u64);
+        let mut order: Vec<usize> = (0..n).collect();
+        order.sort_by_key(|&cell| key.bits(cell as u64));
+        order[..n_first].iter().for_each(|&cell| labels[cell][permutation] = true);
+    }
+    labels
 }
 
 impl Sum {
@@ -143,21 +162,19 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scgpt_data::{Keyed, Purpose};
 
     /// 60 cells of 200 numbers, the first of which differs between groups by `shift`.
     fn sums(shift: u32) -> Sums {
         let mut sums = Sums::new(200, 10);
-        for cell in 0..60 {
+        let labels = shuffled_labels(60, 40, 10, 2);
+        for (cell, permuted) in labels.iter().enumerate() {
             let group = usize::from(cell % 3 == 0);
-            let key = Keyed::new(1, Purpose::Simulate, 0, cell);
+            let key = Keyed::new(1, Purpose::Simulate, 0, cell as u64);
             let mut values: Vec<u32> =
                 (0..200).map(|i| u32::try_from(key.bits(i) % 100).unwrap()).collect();
             values[0] += shift * u32::try_from(group).unwrap();
-            let order = |p: u64| (Keyed::new(2, Purpose::Permute, p, cell).bits(0) % 3) != 0;
-            let permuted: Vec<bool> = (0..10).map(order).collect();
             let is_first_half = key.bits(999) & 1 == 0;
-            sums.add(&values, Place { group, is_first_half, permuted: &permuted });
+            sums.add(&values, Place { group, is_first_half, permuted });
         }
         sums
     }
