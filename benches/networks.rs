@@ -58,7 +58,8 @@ fn attention(c: &mut Criterion) {
             BenchmarkId::from_parameter(permutations),
             &options,
             |bench, options| {
-                bench.iter(|| black_box(embedder.attention_networks(&mut source, options, &Silent)));
+                bench
+                    .iter(|| black_box(embedder.attention_networks(&mut source, options, &Silent)));
             },
         );
     }

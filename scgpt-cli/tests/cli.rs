@@ -16,6 +16,8 @@ mod bad_model;
 mod behaviour;
 #[path = "cli/golden.rs"]
 mod golden;
+#[path = "cli/grn_attention.rs"]
+mod grn_attention;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/run.rs"]

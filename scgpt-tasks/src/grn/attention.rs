@@ -368,12 +368,7 @@ impl Looking<'_> {
     }
 
     /// Looks at a batch.
-    fn add(
-        &self,
-        batch: &[Waiting<'_>],
-        sums: &mut Sums,
-        observer: &dyn Observer,
-    ) -> Result<()> {
+    fn add(&self, batch: &[Waiting<'_>], sums: &mut Sums, observer: &dyn Observer) -> Result<()> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -411,8 +406,7 @@ impl Looking<'_> {
             let fdr = benjamini_hochberg(&p, p.len());
             [p, fdr]
         });
-        let weights =
-            [0, 1].map(|group| without_cls(&seen.sums.mean(group, seen.scale), self.m()));
+        let weights = [0, 1].map(|group| without_cls(&seen.sums.mean(group, seen.scale), self.m()));
         let mut networks = AttentionNetworks {
             report: AttentionReport::new(self, groups),
             genes: self.panel.names.clone(),
@@ -425,7 +419,8 @@ impl Looking<'_> {
             .map(|[_, fdr]| fdr.iter().filter(|&&fdr| fdr < report::SIGNIFICANT).count());
         let targets = self.options.genes.iter().filter_map(|gene| self.panel.place(gene));
         networks.report.targets = targets.map(|gene| networks.targets(gene)).collect();
-        let (_, lists): (Vec<String>, Vec<Vec<String>>) = networks.report.lists().into_iter().unzip();
+        let (_, lists): (Vec<String>, Vec<Vec<String>>) =
+            networks.report.lists().into_iter().unzip();
         let background = Background::Genes(self.panel.names.iter().cloned().collect());
         for library in self.options.gene_sets {
             networks.report.enriched.extend(enrich(&lists, library, &background)?);

@@ -261,8 +261,9 @@ pub(super) const SCORES: [&str; 7] =
     ["edges", "AUPRC", "AUPRC ratio", "early precision", "EPR", "AUROC", "F1"];
 
 pub(super) fn scores_row(name: &str, scores: &EdgeScores) -> Vec<String> {
-    let EdgeScores { auprc, auprc_ratio, early_precision, early_precision_ratio, auroc, f1, .. } =
-        scores;
+    let EdgeScores {
+        auprc, auprc_ratio, early_precision, early_precision_ratio, auroc, f1, ..
+    } = scores;
     vec![
         name.to_owned(),
         format!("{auprc:.4}"),

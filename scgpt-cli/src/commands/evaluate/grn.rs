@@ -69,10 +69,7 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
                 known.edges, known.regulators, known.genes
             ),
         ),
-        (
-            "candidates",
-            format!("{}, {} of them listed", known.candidates, evaluation.listed),
-        ),
+        ("candidates", format!("{}, {} of them listed", known.candidates, evaluation.listed)),
         ("scores", scores(&evaluation.scores)),
     ];
     rows.extend(evaluation.reversed.as_ref().map(|turned| ("turned round", scores(turned))));

@@ -130,11 +130,8 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
         check_output(path, args.force)?;
     }
     let truth = args.truth.as_deref().map(|path| GeneNetwork::read(path, true)).transpose()?;
-    let gene_sets = args
-        .gmt
-        .iter()
-        .map(|path| GeneSets::read(path))
-        .collect::<Result<Vec<_>, _>>()?;
+    let gene_sets =
+        args.gmt.iter().map(|path| GeneSets::read(path)).collect::<Result<Vec<_>, _>>()?;
     if !gene_sets.is_empty() && args.gene.is_empty() {
         bail!("--gmt tests lists of targets: say of which gene, by --gene");
     }
@@ -320,6 +317,9 @@ fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
     };
     rows.push(("halves agree", report.rows.iter().map(line).collect::<Vec<_>>().join("\n")));
     rows.push(("trust", report.verdict()));
-    rows.push(("time", format!("{:.1} s, {:.1} s of it for attention", report.seconds, report.seconds_looking)));
+    rows.push((
+        "time",
+        format!("{:.1} s, {:.1} s of it for attention", report.seconds, report.seconds_looking),
+    ));
     rows
 }

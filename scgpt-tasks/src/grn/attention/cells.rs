@@ -173,8 +173,7 @@ impl Panel {
             };
             is_chosen[*column] = true;
         }
-        let chosen =
-            known.iter().enumerate().filter(|(_, (column, _))| is_chosen[*column]);
+        let chosen = known.iter().enumerate().filter(|(_, (column, _))| is_chosen[*column]);
         let mut panel =
             Self { names: Vec::new(), tokens: Vec::new(), columns: Vec::new(), places: Vec::new() };
         for (place, &(column, token)) in chosen {
@@ -334,7 +333,7 @@ mod tests {
     fn shuffling_moves_values_of_genes_alone() {
         let values: Vec<f32> = (0..50_u8).map(f32::from).collect();
         let mut shuffled = shuffled(&values, 3, 7);
-        assert_eq!(shuffled[0], 0.0);
+        assert!(shuffled[0] == 0.0);
         assert_ne!(shuffled, values);
         shuffled.sort_by(f32::total_cmp);
         assert_eq!(shuffled, values);

@@ -103,10 +103,7 @@ impl AttentionNetworks {
             ]
         };
         let rows: Vec<Vec<String>> = report.rows.iter().map(row).collect();
-        page.columns(
-            &["network", "of", "Spearman of halves", "Jaccard of strongest edges"],
-            &rows,
-        );
+        page.columns(&["network", "of", "Spearman of halves", "Jaccard of strongest edges"], &rows);
         page.text(
             "The cells of each group were divided in two at random, and each half gave a network. A network of gene \
              embeddings is the same whatever the cells. Attention that hardly depends on expression agrees with \
@@ -180,7 +177,8 @@ impl AttentionNetworks {
             .map(|(query, key)| if query == key { f32::NAN } else { weights[key * n + query] })
             .collect();
         let of_pairs = || cells.iter().copied().filter(|x| !x.is_nan());
-        let (least, most) = (of_pairs().fold(0.0, f32::min), of_pairs().fold(0.0, f32::max));
+        let least = of_pairs().fold(f32::INFINITY, f32::min);
+        let most = of_pairs().fold(f32::NEG_INFINITY, f32::max);
         let shade = |&x: &f32| {
             if x.is_nan() { 0.0 } else { f64::from((x - least) / (most - least).max(1e-12)) }
         };
@@ -221,14 +219,14 @@ impl AttentionNetworks {
         let mut rows = vec![
             ("layer", format!("{} (from 0 to {})", report.layer, config.n_layers - 1)),
             ("heads", config.n_heads.to_string()),
-            (
-                "genes",
-                format!("{} of {} that the model knows", report.genes, report.genes_known),
-            ),
+            ("genes", format!("{} of {} that the model knows", report.genes, report.genes_known)),
             ("cells of the first group", format!("{} of {}", first.cells, first.available)),
         ];
         if !report.is_single {
-            rows.push(("cells of the control", format!("{} of {}", second.cells, second.available)));
+            rows.push((
+                "cells of the control",
+                format!("{} of {}", second.cells, second.available),
+            ));
         }
         rows.extend([
             ("permutations", report.permutations.to_string()),

@@ -16,7 +16,7 @@ pub(super) const SIGNIFICANT: f64 = 0.05;
 const LISTS: [usize; 2] = [20, 100];
 
 /// What happened, and what it is worth.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct AttentionReport {
     /// Version of this software.
     pub version: String,

@@ -153,8 +153,8 @@ impl Judge<'_> {
         )]
         let n = TOP.min((TOP_SHARE * places.len() as f64) as usize).max(1);
         let agreement = halves.map(|halves| {
-            let [a, b] = halves
-                .map(|half| places.iter().map(|&place| half[place]).collect::<Vec<f32>>());
+            let [a, b] =
+                halves.map(|half| places.iter().map(|&place| half[place]).collect::<Vec<f32>>());
             let size = |side: &[f32]| side.iter().map(|weight| weight.abs()).collect::<Vec<f32>>();
             (spearman(&a, &b), jaccard_of_largest(&size(&a), &size(&b), n))
         });

@@ -49,12 +49,22 @@ fn golden_ranks_means_and_targets() {
             .map(|(name, condition)| {
                 let cells = of_condition(&cells, &conditions, condition);
                 let ours = mean(&cells, h, m);
-                assert_close(name, &ours, expected.f64(&format!("mean_all_cells.{name}")), [0.0, 1e-6]);
+                assert_close(
+                    name,
+                    &ours,
+                    expected.f64(&format!("mean_all_cells.{name}")),
+                    [0.0, 1e-6],
+                );
                 // What differs: the reference leaves the first cell out of the sum.
                 let n = cells.len() as f32;
                 let without: Vec<f32> =
                     mean(&cells[1..], h, m).iter().map(|x| x * (n - 1.0) / n).collect();
-                assert_close(name, &without, expected.f64(&format!("mean_upstream.{name}")), [0.0, 1e-6]);
+                assert_close(
+                    name,
+                    &without,
+                    expected.f64(&format!("mean_upstream.{name}")),
+                    [0.0, 1e-6],
+                );
                 ours
             })
             .collect();
@@ -237,8 +247,7 @@ fn edges_go_from_keys_to_queries() {
     assert!(network.edges().is_sorted_by(|a, b| a.weight.abs() >= b.weight.abs()));
     let list = &networks.report.targets[0];
     for edge in network.edges().iter().filter(|edge| network.genes()[edge.source] == genes[0]) {
-        let target =
-            list.targets.iter().find(|t| t.gene == network.genes()[edge.target]).unwrap();
+        let target = list.targets.iter().find(|t| t.gene == network.genes()[edge.target]).unwrap();
         assert!((target.weights[Setting::Difference as usize] - edge.weight).abs() < 1e-7);
     }
     assert_eq!(networks.network(Setting::Control, 10).edges().len(), 10);
