@@ -29,7 +29,7 @@ pub enum Purpose {
     Cluster = 16,
     /// Which control cells a perturbed cell is compared with.
     Pair = 17,
-    /// Which labels, or values, go where under a null hypothesis.
+    /// What is exchanged with what in a null distribution.
     Permute = 20,
     /// Which cuts the trees of an ensemble try.
     Forest = 21,

@@ -126,6 +126,21 @@ impl CellEncoder {
         vectors.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
     }
 
+    /// States of all tokens after the last block, row-major `[b, t, d]`; those of padding mean
+    /// nothing.
+    ///
+    /// # Panics
+    /// As [`embed`](Self::embed).
+    pub fn states(&self, rows: TokenRows) -> Vec<f32> {
+        let mask = self.mask(rows);
+        let hidden = if self.model.input_norm.is_none() {
+            self.model.encoder.forward(self.tokens(rows), &mask)
+        } else {
+            self.model.encode(&self.input(rows, mask)).hidden
+        };
+        hidden.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    }
+
     /// Class logits of cell embeddings, `[b, d]` → `[b, y]`, row-major; none without a class head.
     ///
     /// # Panics

@@ -183,30 +183,18 @@ impl Embedder {
         finish: Finish<'_>,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
-        let (n_cells, _) = source.summary().shape(&options.layer)?;
-        if options.batch_size == 0 {
-            return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
-        }
-        let var = source.var(&options.layer)?;
-        let mut alignment = self.vocab.align(&var, options.gene_column.as_deref())?;
+        let (n_cells, n_genes) = source.summary().shape(&options.layer)?;
+        let mut alignment = self.align(source, options)?;
         let genes = alignment.summary();
         let input_state = input_state(source, &options.layer)?;
-        let variable = match &options.variable {
-            Some(variable) => {
-                observer.begin("selecting variable genes", 0);
-                Some(select_variable(
-                    &mut Watched { source: &mut *source, observer },
-                    &options.layer,
-                    variable,
-                    input_state,
-                    &mut alignment,
-                )?)
-            }
-            None => None,
-        };
-        let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
-        let tokenizer =
-            Tokenizer::new(&self.vocab, &alignment, self.token_config(options, max_length)?)?;
+        let variable = options.variable.as_ref().map(|variable| {
+            observer.begin("selecting variable genes", 0);
+            let source = &mut Watched { source: &mut *source, observer };
+            select_variable(source, &options.layer, variable, input_state, &mut alignment)
+        });
+        let variable = variable.transpose()?;
+        let tokenizer = self.tokenizer(&alignment, options)?;
+        let max_length = tokenizer.config().max_length;
         let stream = Stream {
             rows: self.rows(options.batch_size),
             tokenizer: &tokenizer,
@@ -218,7 +206,7 @@ impl Embedder {
         let report = EmbedReport {
             version: env!("CARGO_PKG_VERSION").into(),
             n_cells,
-            n_genes: var.len(),
+            n_genes,
             width: self.encoder.d_model(),
             genes,
             input_state,
@@ -242,6 +230,29 @@ impl Embedder {
     pub(crate) fn rows(&self, batch_size: usize) -> Rows<'_> {
         let collator = Collator::new(&self.vocab, self.config.pad_value);
         Rows { encoder: &self.encoder, collator, batch_size }
+    }
+
+    /// Which genes of a source the model knows.
+    pub(crate) fn align(
+        &self,
+        source: &dyn CellSource,
+        options: &EmbedOptions,
+    ) -> Result<Alignment> {
+        let var = source.var(&options.layer)?;
+        Ok(self.vocab.align(&var, options.gene_column.as_deref())?)
+    }
+
+    /// What turns cells into tokens of these genes.
+    pub(crate) fn tokenizer(
+        &self,
+        alignment: &Alignment,
+        options: &EmbedOptions,
+    ) -> Result<Tokenizer> {
+        if options.batch_size == 0 {
+            return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
+        }
+        let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
+        Ok(Tokenizer::new(&self.vocab, alignment, self.token_config(options, max_length)?)?)
     }
 
     pub(crate) fn token_config(
@@ -283,7 +294,7 @@ pub fn input_state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputSt
 }
 
 /// Leaves only the most variable genes in `alignment`.
-fn select_variable(
+pub(crate) fn select_variable(
     source: &mut dyn CellSource,
     layer: &Layer,
     options: &VariableOptions,

@@ -21,11 +21,14 @@ mod embed;
 mod error;
 mod evaluation;
 mod generate;
+mod grn;
 mod holdout;
 mod k_means;
 mod labels;
+mod logged;
 mod mapping;
 mod metrics;
+mod names;
 mod neighbours;
 mod observe;
 mod pca;
@@ -58,6 +61,10 @@ pub use crate::{
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
     },
+    grn::{
+        Background, Edge, Enriched, GeneNetwork, GeneSet, GeneSets, Pairs, benjamini_hochberg,
+        enrich, p_values,
+    },
     holdout::stratified,
     labels::Labels,
     mapping::{
@@ -86,11 +93,9 @@ pub use crate::{
         MeanExpression, Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining,
     },
     projection::{principal_components, subsample},
-    report::{Bar, Group, HeatMap, Page, Pair, Scale, Series},
+    report::{Bar, Cluster, Group, HeatMap, Page, Pair, Scale, Series},
     separation::Separation,
-    simulate::{
-        Direction, Edge, PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation,
-    },
+    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation},
     stream::unit_rows,
     training::{NetworkConfig, Recipe},
 };

@@ -7,7 +7,7 @@ use std::{f64::consts::TAU, ops::Range, path::PathBuf};
 use rayon::prelude::*;
 use scgpt_data::{CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Summary};
 
-pub use self::perturbed::{Direction, Edge, PerturbSimulateOptions, PerturbSimulation};
+pub use self::perturbed::{Direction, PerturbSimulateOptions, PerturbSimulation};
 use crate::error::{Error, Result};
 
 /// Size parameter of the negative-binomial counts: variance is `mean + mean² / SIZE`.

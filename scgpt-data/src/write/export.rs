@@ -57,7 +57,7 @@ fn write(
     additions: &Additions,
 ) -> Result<()> {
     let (obs, var) = (source.obs()?, source.var(layer)?);
-    additions.check(obs.len())?;
+    additions.check(obs.len(), var.len())?;
     let root = anndata::encoding("anndata", "0.1.0");
     for (name, value) in &root {
         sink.set_attr("", name, value)?;

@@ -7,6 +7,7 @@
 
 mod heat;
 mod lines;
+mod network;
 mod pairs;
 mod reliability;
 
@@ -15,9 +16,10 @@ use std::collections::BTreeMap;
 pub use self::{
     heat::HeatMap,
     lines::{Scale, Series},
+    network::Cluster,
     pairs::Pair,
 };
-pub(super) use self::{heat::heat_map, lines::lines, pairs::pairs, reliability::reliability};
+pub(super) use self::{heat::heat_map, lines::lines, network::network, pairs::pairs, reliability::reliability};
 use super::escape;
 
 /// Width of every drawing; the page scales it.

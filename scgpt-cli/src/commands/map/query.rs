@@ -193,7 +193,7 @@ fn additions(
         obsm.push(("scgpt_map_distances".into(), distances));
         obsm.push(("scgpt_map_neighbours".into(), numbers));
     }
-    Ok(Additions { obsm, obs, uns: vec![("scgpt_map".into(), record)] })
+    Ok(Additions { obsm, obs, uns: vec![("scgpt_map".into(), record)], ..Additions::default() })
 }
 
 /// What `uns["scgpt_map"]` and `--json` say.
