@@ -1,5 +1,6 @@
 //! Cells → cell embeddings, zero-shot.
 
+mod genes;
 mod page;
 mod report;
 
@@ -15,6 +16,7 @@ use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptCon
 use serde::{Deserialize, Serialize};
 
 pub use self::report::{EmbedReport, ModelReport, Timings, TokenCounts, VariableReport};
+pub(crate) use self::{genes::GeneStates, page::likely_types};
 use crate::{
     error::{Error, Result},
     observe::{Observer, Watched},

@@ -8,7 +8,6 @@ mod interval;
 mod networks;
 mod responses;
 
-pub(crate) use self::networks::largest;
 pub use self::{
     agreement::{adjusted_rand_index, label_codes, normalised_mutual_information},
     classes::{ClassScore, ClassScores},
@@ -19,6 +18,7 @@ pub use self::{
         batch_mixing, batch_variance, graph_connectivity, label_separation, silhouettes,
     },
     interval::Interval,
-    networks::{EdgeScores, jaccard_of_largest, mean_ranks, sign_accuracy, spearman},
+    networks::{EdgeScores, mean_ranks, sign_accuracy},
     responses::{ResponseScores, centroid_accuracy, difference, discrimination, pearson},
 };
+pub(crate) use self::{integration::silhouette, networks::largest};

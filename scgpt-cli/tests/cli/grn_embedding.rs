@@ -52,7 +52,10 @@ fn networks_programmes_sets_and_scores_are_written() {
     assert_eq!(report["genes"], 80);
     let edges = read(&place, "out/edges.csv");
     assert!(edges.starts_with("source,target,weight,p,q\n"), "{edges}");
-    assert_eq!(edges.lines().count() - 1, usize::try_from(report["edges"].as_u64().unwrap()).unwrap());
+    assert_eq!(
+        edges.lines().count() - 1,
+        usize::try_from(report["edges"].as_u64().unwrap()).unwrap()
+    );
     assert!(read(&place, "out/network.graphml").contains("edgedefault=\"undirected\""));
     assert_eq!(read(&place, "out/similar.csv").lines().count(), 5);
     let enriched = read(&place, "out/enrichment.csv");
@@ -86,11 +89,19 @@ fn networks_programmes_sets_and_scores_are_written() {
 fn context_depends_on_cells_but_not_on_batches() {
     let (place, model) = (place(), model());
     let context = ["--contextual", "--per", "cell_type", "--no-cells"];
-    place.done(&network("one", &model, &[&context[..], &["--batch-size", "1", "--threads", "1"]].concat()));
+    place.done(&network(
+        "one",
+        &model,
+        &[&context[..], &["--batch-size", "1", "--threads", "1"]].concat(),
+    ));
     place.done(&network("many", &model, &[&context[..], &["--batch-size", "16"]].concat()));
     place.done(&network("table", &model, &["--no-cells"]));
     for name in ["edges.csv", "programmes.csv", "edges_by_type.csv"] {
-        assert_eq!(read(&place, &format!("one/{name}")), read(&place, &format!("many/{name}")), "{name}");
+        assert_eq!(
+            read(&place, &format!("one/{name}")),
+            read(&place, &format!("many/{name}")),
+            "{name}"
+        );
     }
     assert_ne!(read(&place, "one/edges.csv"), read(&place, "table/edges.csv"));
     let types = read(&place, "one/edges_by_type.csv");

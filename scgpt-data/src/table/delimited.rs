@@ -24,7 +24,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Table> {
     }
     let head = text.lines().next().unwrap_or_default();
     if head.trim().is_empty() {
-        return Err(Error::open(path, "the table is empty"));
+        return Err(Error::invalid(path, "line 1", "the table is empty"));
     }
     let separator = SEPARATORS.into_iter().find(|&c| head.contains(c)).unwrap_or(',');
     let mut records = Records { rest: text, separator, line };

@@ -36,7 +36,10 @@ impl GeneStates {
         self.cells[place] += 1;
         let sums = &mut self.sums[place * self.d..(place + 1) * self.d];
         for (sum, &x) in sums.iter_mut().zip(state) {
-            #[allow(clippy::cast_possible_truncation, reason = "a state is normalised: a few units")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "a state is normalised: a few units"
+            )]
             let parts = (f64::from(x) * PARTS).round() as i64;
             *sum = sum.saturating_add(parts);
         }

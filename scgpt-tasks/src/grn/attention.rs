@@ -10,8 +10,8 @@ mod sums;
 use std::time::Instant;
 
 use scgpt_data::{
-    CellSource, CellSubset, Column, Keyed, Layer, Purpose, SpecialToken, TokenConfig, TokenScratch,
-    Tokenizer, log1p, normalise_total,
+    CellSource, CellSubset, Column, Layer, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
+    log1p, normalise_total,
 };
 use scgpt_model::TokenRows;
 
@@ -21,11 +21,12 @@ use self::{
     sums::{Place, Sums, shuffled_labels},
 };
 pub use self::{
-    report::{AttentionReport, GroupReport, Target, TargetList},
+    report::{AttentionGroup, AttentionReport, Target, TargetList},
     rivals::NetworkRow,
 };
 use super::{
-    Background, Edge, GeneNetwork, GeneSets, benjamini_hochberg, enrich, truth::TrueEdges,
+    Background, Edge, GeneNetwork, GeneSets, benjamini_hochberg, consistency::halves, enrich,
+    truth::TrueEdges,
 };
 use crate::{
     baseline::Profiles,
@@ -225,6 +226,7 @@ impl Embedder {
             }
         }
         let groups = Groups::choose(&source.obs()?, options)?;
+        let is_second = halves(source.summary().n_cells, options.seed);
         let mut cells: Vec<(usize, usize)> = (0..2)
             .flat_map(|group| groups.cells[group].iter().map(move |&cell| (cell, group)))
             .collect();
@@ -244,7 +246,8 @@ impl Embedder {
         };
         let tokenizer = Tokenizer::new(self.vocab(), &alignment, config)?;
         let expression = options.rivals.then(|| Expression::new(&panel, n_columns));
-        let looking = Looking { embedder: self, panel: &panel, layer, options };
+        let is_second = &is_second;
+        let looking = Looking { embedder: self, panel: &panel, layer, is_second, options };
         let (seen, profiles) =
             looking.at(&mut chosen, &cells, &groups, &tokenizer, expression, observer)?;
         let looked = begin.elapsed().as_secs_f64();
@@ -257,7 +260,7 @@ impl Embedder {
             groups: &groups,
             cells: &cells,
             truth: truth.as_ref(),
-            is_first_half: &|cell| is_first_half(options.seed, cell),
+            is_second,
             seed: options.seed,
         };
         networks.report.rows = judged.rows(&seen.sums, seen.scale, profiles.as_ref(), observer)?;
@@ -267,16 +270,13 @@ impl Embedder {
     }
 }
 
-/// Which half of the cells one belongs to, when results of halves are compared.
-fn is_first_half(seed: u64, cell: usize) -> bool {
-    Keyed::new(seed, Purpose::HoldOut, u64::MAX, cell as u64).bits(0) & 1 == 0
-}
-
 /// What is looked at the cells by.
 struct Looking<'a> {
     embedder: &'a Embedder,
     panel: &'a Panel,
     layer: usize,
+    /// The half of every cell of the source.
+    is_second: &'a [bool],
     options: &'a AttentionOptions<'a>,
 }
 
@@ -342,7 +342,7 @@ impl Looking<'_> {
                 let (cell, group) = cells[index];
                 let tokens = tokenizer.cell(row, cell as u64, &mut scratch);
                 let values = self.panel.values(&tokens);
-                let is_first_half = is_first_half(options.seed, cell);
+                let is_first_half = !self.is_second[cell];
                 if groups.is_single() {
                     let values = shuffled(&values, options.seed, cell);
                     let permuted = &swapped[index];

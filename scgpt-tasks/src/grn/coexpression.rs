@@ -103,7 +103,8 @@ mod tests {
             let expected = crate::metrics::pearson(&dense[columns[a]], &dense[columns[b]]);
             assert!((f64::from(r) - expected).abs() < 1e-5, "{a} {b}: {r} {expected}");
         }
-        let of_half = |gene: usize| -> Vec<f64> { dense[gene].iter().copied().step_by(3).collect() };
+        let of_half =
+            |gene: usize| -> Vec<f64> { dense[gene].iter().copied().step_by(3).collect() };
         let expected = crate::metrics::pearson(&of_half(3), &of_half(12));
         assert!((f64::from(found.halves[1].get(1, 3)) - expected).abs() < 1e-5);
         let mean = dense[30].iter().sum::<f64>() / 90.0;

@@ -8,11 +8,11 @@ mod varm;
 
 use scgpt_data::{CellSource, GeneToken, Table};
 
+use self::cells::OfCells;
 pub use self::{
     pathways::{NetworkPathways, Universe},
     report::{EmbeddingReport, ReplicateScores},
 };
-use self::cells::OfCells;
 use super::{
     consistency::Consistency,
     enrichment::Enriched,
@@ -153,7 +153,10 @@ impl EmbeddingNetworks {
             let pairs = Pairs::cosines(vectors, d);
             // A type in which no pair is that similar has an empty network; the file says so.
             let network = network(&genes, &pairs, options.threshold, None);
-            (name.clone(), network.unwrap_or_else(|_| GeneNetwork::new(genes.clone(), Vec::new(), false)))
+            (
+                name.clone(),
+                network.unwrap_or_else(|_| GeneNetwork::new(genes.clone(), Vec::new(), false)),
+            )
         };
         let type_networks = of_types.iter().map(type_network).collect();
 
@@ -201,8 +204,14 @@ impl EmbeddingNetworks {
         };
         let own = if options.contextual { "gene vectors in context" } else { "gene vectors" };
         let ours = lists(&self.programmes);
-        let (row, enriched) =
-            NetworkPathways::new(own, &ours, &self.similarities, &self.genes, libraries, &background)?;
+        let (row, enriched) = NetworkPathways::new(
+            own,
+            &ours,
+            &self.similarities,
+            &self.genes,
+            libraries,
+            &background,
+        )?;
         self.report.pathways.push(row);
         let context = of_cells.and_then(|it| it.context.as_ref());
         if let Some(context) = context {
@@ -285,7 +294,9 @@ impl EmbeddingNetworks {
 fn check(options: &EmbeddingNetworkOptions, has_cells: bool) -> Result<()> {
     let refuse = |problem: String| Err(Error::Option(problem));
     if !has_cells && (options.contextual || options.per.is_some()) {
-        return refuse("vectors in context and cell types need cells: name a file by --data".into());
+        return refuse(
+            "vectors in context and cell types need cells: name a file by --data".into(),
+        );
     }
     if !(-1.0..=1.0).contains(&options.threshold) {
         return refuse(format!("--threshold is {}, expected -1 to 1", options.threshold));
@@ -409,8 +420,10 @@ fn neighbour_network(genes: &[String], pairs: &Pairs, found: &Neighbours) -> Gen
         .collect();
     ends.sort_unstable();
     ends.dedup();
-    let edge = |(source, target): (usize, usize)| {
-        Edge { source, target, weight: f64::from(pairs.get(source, target)) }
+    let edge = |(source, target): (usize, usize)| Edge {
+        source,
+        target,
+        weight: f64::from(pairs.get(source, target)),
     };
     GeneNetwork::new(genes.to_vec(), ends.into_iter().map(edge).collect(), false)
 }

@@ -4,12 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use scgpt_data::{CellSource, Keyed, Purpose, RowSpool};
 
-use crate::{
-    error::Result,
-    labels::Labels,
-    logged::LoggedCells,
-    observe::Observer,
-};
+use crate::{error::Result, labels::Labels, logged::LoggedCells, observe::Observer};
 
 /// Groups of genes of similar mean expression, as scanpy has them.
 const BINS: usize = 25;

@@ -1,10 +1,10 @@
-//! How well weighted edges agree with true ones, and with those of another half of the cells.
+//! How well weighted edges agree with true ones.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::{area_under_roc, pearson};
+use super::area_under_roc;
 
 /// How well edges, ranked by score, find the true ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -82,14 +82,6 @@ pub fn sign_accuracy(a: &[f64], b: &[f64]) -> Option<f64> {
     (n > 0).then(|| same as f64 / f64::from(n))
 }
 
-/// Spearman's rank correlation, ties sharing their mean rank; 0 if a side is constant.
-///
-/// # Panics
-/// If the sides differ in length.
-pub fn spearman(a: &[f32], b: &[f32]) -> f64 {
-    pearson(&mean_ranks(a), &mean_ranks(b))
-}
-
 /// Ranks from 0, ties sharing their mean.
 pub fn mean_ranks(values: &[f32]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
@@ -103,21 +95,6 @@ pub fn mean_ranks(values: &[f32]) -> Vec<f64> {
         first += ties.len();
     }
     ranks
-}
-
-/// Jaccard index of the `n` largest values of both sides, by place; of equal ones the first count.
-///
-/// # Panics
-/// If the sides differ in length.
-pub fn jaccard_of_largest(a: &[f32], b: &[f32], n: usize) -> f64 {
-    assert_eq!(a.len(), b.len(), "pairs");
-    let [a, b] = [a, b].map(|side| {
-        let mut places = largest(side, n);
-        places.sort_unstable();
-        places
-    });
-    let both = a.iter().filter(|place| b.binary_search(place).is_ok()).count();
-    both as f64 / (a.len() + b.len() - both).max(1) as f64
 }
 
 /// Places of the `n` largest values, the largest first, of equal ones the first.
@@ -164,17 +141,15 @@ mod tests {
     }
 
     #[test]
-    fn ranks_with_ties_are_those_of_scipy() {
+    fn ties_share_their_mean_rank() {
+        assert_eq!(mean_ranks(&[3.0, 1.0, 3.0, 3.5]), [1.5, 0.0, 1.5, 3.0]);
         // scipy.stats.spearmanr.
-        let rho = spearman(&[1.0, 2.0, 2.0, 4.0, 5.0], &[2.0, 1.0, 4.0, 3.0, 5.0]);
-        assert!((rho - 0.666_885_9).abs() < 1e-6, "{rho}");
-        assert_eq!(mean_ranks(&[3.0, 1.0, 3.0]), [1.5, 0.0, 1.5]);
+        let [a, b] = [[1.0, 2.0, 2.0, 4.0, 5.0], [2.0, 1.0, 4.0, 3.0, 5.0]].map(|x| mean_ranks(&x));
+        assert!((crate::metrics::pearson(&a, &b) - 0.666_885_9).abs() < 1e-6);
     }
 
     #[test]
-    fn largest_values_are_compared_by_place() {
-        let (a, b) = ([5.0, 1.0, 4.0, 0.0], [0.0, 9.0, 8.0, 7.0]);
-        assert!((jaccard_of_largest(&a, &b, 2) - 1.0 / 3.0).abs() < 1e-12);
+    fn the_largest_come_first() {
         assert_eq!(largest(&[1.0, 3.0, 3.0, 2.0], 3), [1, 2, 3]);
         assert_eq!(largest(&[1.0], 3), [0]);
     }

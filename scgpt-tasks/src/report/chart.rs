@@ -19,7 +19,9 @@ pub use self::{
     network::Cluster,
     pairs::Pair,
 };
-pub(super) use self::{heat::heat_map, lines::lines, network::network, pairs::pairs, reliability::reliability};
+pub(super) use self::{
+    heat::heat_map, lines::lines, network::network, pairs::pairs, reliability::reliability,
+};
 use super::escape;
 
 /// Width of every drawing; the page scales it.

@@ -311,8 +311,8 @@ fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
         format!(
             "{:24} {of:15} Spearman {}, Jaccard {}{truth}",
             row.method,
-            number(row.spearman),
-            number(row.jaccard)
+            number(row.consistency.map(|halves| halves.spearman)),
+            number(row.consistency.map(|halves| halves.jaccard))
         )
     };
     rows.push(("halves agree", report.rows.iter().map(line).collect::<Vec<_>>().join("\n")));

@@ -84,7 +84,13 @@ pub(crate) struct EmbeddingArgs {
     #[arg(long, value_name = "NAME", requires = "data", env = "SCGPT_BATCH_KEY")]
     batch_key: Option<String>,
     /// Least cosine similarity of an edge
-    #[arg(long, value_name = "COSINE", default_value_t = 0.4, allow_negative_numbers = true, env = "SCGPT_THRESHOLD")]
+    #[arg(
+        long,
+        value_name = "COSINE",
+        default_value_t = 0.4,
+        allow_negative_numbers = true,
+        env = "SCGPT_THRESHOLD"
+    )]
     threshold: f64,
     /// Genes of a neighbourhood, the gene itself included
     #[arg(long, value_name = "N", default_value_t = 15, env = "SCGPT_NEIGHBOURS")]
@@ -295,14 +301,19 @@ impl EmbeddingArgs {
             "report": found.report,
             "programmes": numbered.collect::<serde_json::Map<_, _>>(),
         });
-        let mut varm = vec![("scGPT_gene_emb".to_owned(), found.by_gene(embedder, source, options)?)];
+        let mut varm =
+            vec![("scGPT_gene_emb".to_owned(), found.by_gene(embedder, source, options)?)];
         for (name, vectors) in &found.of_types {
             varm.push((format!("scGPT_gene_emb_{name}"), found.spread(vectors, source, options)?));
         }
         let report = found.report.clone();
         let additions = Additions {
             varm,
-            obsm: found.scores.map(|it| ("scGPT_programmes".to_owned(), it.cells)).into_iter().collect(),
+            obsm: found
+                .scores
+                .map(|it| ("scGPT_programmes".to_owned(), it.cells))
+                .into_iter()
+                .collect(),
             uns: vec![("scgpt_grn".into(), record)],
             ..Additions::default()
         };
@@ -335,7 +346,10 @@ impl EmbeddingArgs {
         let lines: Vec<String> = pathways
             .map(|it| {
                 let area = it.pairs.unwrap_or(0.5);
-                format!("{:24} {} pathways, pairs within a pathway AUC {area:.3}", it.method, it.sets)
+                format!(
+                    "{:24} {} pathways, pairs within a pathway AUC {area:.3}",
+                    it.method, it.sets
+                )
             })
             .collect();
         if !lines.is_empty() {
@@ -367,9 +381,8 @@ fn numbers(values: impl Iterator<Item = f64>) -> Column {
 }
 
 fn similar(found: &EmbeddingNetworks) -> Table {
-    let rows = || {
-        found.similar.iter().flat_map(|(gene, others)| others.iter().map(move |it| (gene, it)))
-    };
+    let rows =
+        || found.similar.iter().flat_map(|(gene, others)| others.iter().map(move |it| (gene, it)));
     Table {
         columns: vec![
             ("gene".into(), text(rows().map(|(gene, _)| gene.clone()))),

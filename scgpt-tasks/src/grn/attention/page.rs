@@ -98,12 +98,16 @@ impl AttentionNetworks {
             vec![
                 row.method.clone(),
                 row.setting.map_or("–", |setting| setting.name(report.is_single)).to_owned(),
-                share(row.spearman),
-                share(row.jaccard),
+                share(row.consistency.map(|halves| halves.spearman)),
+                share(row.consistency.map(|halves| halves.jaccard)),
+                share(row.consistency.map(|halves| halves.chance)),
             ]
         };
         let rows: Vec<Vec<String>> = report.rows.iter().map(row).collect();
-        page.columns(&["network", "of", "Spearman of halves", "Jaccard of strongest edges"], &rows);
+        page.columns(
+            &["network", "of", "Spearman of halves", "Jaccard of strongest edges", "by chance"],
+            &rows,
+        );
         page.text(
             "The cells of each group were divided in two at random, and each half gave a network. A network of gene \
              embeddings is the same whatever the cells. Attention that hardly depends on expression agrees with \

@@ -21,7 +21,7 @@ pub struct AttentionReport {
     /// Version of this software.
     pub version: String,
     /// The two groups: the first is compared with the second.
-    pub groups: [GroupReport; 2],
+    pub groups: [AttentionGroup; 2],
     /// Whether the second group are copies of the first with shuffled values.
     pub is_single: bool,
     /// Genes of the panel.
@@ -54,7 +54,7 @@ pub struct AttentionReport {
 
 /// One of the groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupReport {
+pub struct AttentionGroup {
     /// Its name.
     pub name: String,
     /// Cells looked at.
@@ -124,7 +124,7 @@ impl AttentionNetworks {
 
 impl AttentionReport {
     pub(super) fn new(looking: &Looking<'_>, groups: &Groups) -> Self {
-        let group = |group: usize| GroupReport {
+        let group = |group: usize| AttentionGroup {
             name: groups.names[group].clone(),
             cells: groups.cells[group].len(),
             available: groups.available[group],
@@ -200,8 +200,9 @@ impl AttentionReport {
                  of chance{}.",
                 self.called(best),
                 ratio(best),
-                best.spearman.map_or_else(String::new, |rho| format!(
-                    ", and whose halves agree with a Spearman correlation of {rho:.2}"
+                best.consistency.map_or_else(String::new, |halves| format!(
+                    ", and whose halves agree with a Spearman correlation of {:.2}",
+                    halves.spearman
                 ))
             )
         };
@@ -223,9 +224,9 @@ impl AttentionReport {
 
     fn verdict_by_halves(&self) -> String {
         let question = self.question();
-        let agreement = |row: &&NetworkRow| row.jaccard.unwrap_or(0.0);
+        let jaccard = |row: &NetworkRow| row.consistency.map_or(0.0, |halves| halves.jaccard);
         let rows = || self.rows.iter().filter(|row| row.setting == Some(question));
-        let best = rows().max_by(|a, b| agreement(a).total_cmp(&agreement(b)));
+        let best = rows().max_by(|a, b| jaccard(a).total_cmp(&jaccard(b)));
         let attention = rows().find(|row| row.method == ATTENTION);
         let (Some(best), Some(attention)) = (best, attention) else {
             return "No network could be judged.".into();
@@ -233,8 +234,8 @@ impl AttentionReport {
         let halves = |row: &NetworkRow| {
             format!(
                 "halves of the cells share {:.0} % of their strongest edges (Jaccard), Spearman {:.2}",
-                100.0 * row.jaccard.unwrap_or(0.0),
-                row.spearman.unwrap_or(0.0)
+                100.0 * jaccard(row),
+                row.consistency.map_or(0.0, |halves| halves.spearman)
             )
         };
         let caveat = "Agreeing with itself is needed to be right, but not enough: known regulations (--truth) would \

@@ -14,8 +14,8 @@ use crate::{
     baseline::{Association, Profiles},
     embed::Embedder,
     error::{Error, Result},
-    grn::truth::TrueEdges,
-    metrics::{EdgeScores, jaccard_of_largest, spearman},
+    grn::{Consistency, truth::TrueEdges},
+    metrics::EdgeScores,
     observe::Observer,
 };
 
@@ -31,10 +31,8 @@ pub struct NetworkRow {
     pub method: String,
     /// Of which cells it is; none if of no cells at all.
     pub setting: Option<Setting>,
-    /// Spearman correlation of the weights that two halves of the cells give.
-    pub spearman: Option<f64>,
-    /// Jaccard index of their strongest edges.
-    pub jaccard: Option<f64>,
+    /// How well two halves of the cells agree: Spearman by weight, the strongest by its size.
+    pub consistency: Option<Consistency>,
     /// How well it finds known regulations.
     pub truth: Option<EdgeScores>,
     /// Share of known regulations whose sign is right, if it has signs.
@@ -49,7 +47,8 @@ pub(super) struct Judge<'a> {
     /// Cells and their groups, in the order of the profiles.
     pub(super) cells: &'a [(usize, usize)],
     pub(super) truth: Option<&'a TrueEdges>,
-    pub(super) is_first_half: &'a dyn Fn(usize) -> bool,
+    /// The half of every cell of the source.
+    pub(super) is_second: &'a [bool],
     pub(super) seed: u64,
 }
 
@@ -98,7 +97,7 @@ impl Judge<'_> {
         };
         Thrice {
             whole: places(&|_| true),
-            halves: [places(self.is_first_half), places(&|cell| !(self.is_first_half)(cell))],
+            halves: [places(&|cell| !self.is_second[cell]), places(&|cell| self.is_second[cell])],
         }
     }
 
@@ -152,17 +151,20 @@ impl Judge<'_> {
             reason = "a share of the places"
         )]
         let n = TOP.min((TOP_SHARE * places.len() as f64) as usize).max(1);
-        let agreement = halves.map(|halves| {
+        let consistency = halves.and_then(|halves| {
             let [a, b] =
                 halves.map(|half| places.iter().map(|&place| half[place]).collect::<Vec<f32>>());
             let size = |side: &[f32]| side.iter().map(|weight| weight.abs()).collect::<Vec<f32>>();
-            (spearman(&a, &b), jaccard_of_largest(&size(&a), &size(&b), n))
+            let signed = Consistency::of(&a, &b, n)?;
+            Some(Consistency {
+                spearman: signed.spearman,
+                ..Consistency::of(&size(&a), &size(&b), n)?
+            })
         });
         NetworkRow {
             method: method.to_owned(),
             setting,
-            spearman: agreement.map(|(spearman, _)| spearman),
-            jaccard: agreement.map(|(_, jaccard)| jaccard),
+            consistency,
             truth: self.truth.and_then(|truth| truth.scores(whole)),
             sign_accuracy: self.truth.and_then(|truth| truth.sign_accuracy(whole)),
         }

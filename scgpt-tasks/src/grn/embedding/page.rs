@@ -92,7 +92,13 @@ impl EmbeddingNetworks {
         if !self.report.replicates.is_empty() {
             let rows: Vec<Vec<String>> = self.report.replicates.iter().map(replicate).collect();
             page.text("Two halves of the cells, drawn at random, as replicates:").columns(
-                &["network", "rank correlation", "strongest edges in common", "by chance", "compared"],
+                &[
+                    "network",
+                    "rank correlation",
+                    "strongest edges in common",
+                    "by chance",
+                    "compared",
+                ],
                 &rows,
             );
         }
@@ -101,7 +107,9 @@ impl EmbeddingNetworks {
     fn drawing(&self, page: &mut Page) {
         page.section("The strongest programmes");
         if self.programmes.is_empty() {
-            page.text("No community has enough genes; a lower --resolution makes fewer and larger ones.");
+            page.text(
+                "No community has enough genes; a lower --resolution makes fewer and larger ones.",
+            );
             return;
         }
         let mut drawn: Vec<usize> = (0..self.programmes.len()).collect();
@@ -171,8 +179,9 @@ impl EmbeddingNetworks {
             (0..shown).map(|number| self.name(number, &self.programmes[number])).collect();
         let (mut shades, mut labels) = (Vec::new(), Vec::new());
         for programme in 0..shown {
-            let of_types: Vec<f64> =
-                (0..scores.types.len()).map(|of_type| scores.means[of_type * n + programme]).collect();
+            let of_types: Vec<f64> = (0..scores.types.len())
+                .map(|of_type| scores.means[of_type * n + programme])
+                .collect();
             let [low, high] = [f64::min, f64::max].map(|f| of_types.iter().copied().reduce(f));
             let (low, high) = (low.unwrap_or(0.0), high.unwrap_or(1.0));
             shades.extend(of_types.iter().map(|x| (x - low) / (high - low).max(1e-9)));
@@ -218,12 +227,17 @@ impl EmbeddingNetworks {
                     break;
                 }
                 let programme = &self.programmes[number];
-                let name = if met.insert(number) { self.name(number, programme) } else { String::new() };
+                let name =
+                    if met.insert(number) { self.name(number, programme) } else { String::new() };
                 rows.push(vec![
                     name,
                     readable(&it.set),
                     format!("{} of {}", it.genes.len(), it.size),
-                    if it.odds_ratio.is_finite() { format!("{:.0}", it.odds_ratio) } else { "∞".into() },
+                    if it.odds_ratio.is_finite() {
+                        format!("{:.0}", it.odds_ratio)
+                    } else {
+                        "∞".into()
+                    },
                     format!("{:.1e}", it.p),
                     format!("{:.1e}", it.q),
                 ]);

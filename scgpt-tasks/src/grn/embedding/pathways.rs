@@ -139,7 +139,10 @@ mod tests {
     #[test]
     fn weights_that_follow_sets_are_told_from_others() {
         let genes: Vec<String> = (0..12).map(|gene| format!("G{gene}")).collect();
-        let set = |first: usize| GeneSet { name: format!("{first}"), genes: genes[first..first + 4].to_vec() };
+        let set = |first: usize| GeneSet {
+            name: format!("{first}"),
+            genes: genes[first..first + 4].to_vec(),
+        };
         let library = GeneSets { library: "l".into(), sets: vec![set(0), set(4)] };
         let libraries = [library];
         let of = |weight: &(dyn Fn(usize, usize) -> f32 + Sync)| {

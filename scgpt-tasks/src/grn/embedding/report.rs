@@ -127,11 +127,14 @@ impl EmbeddingReport {
                 .into();
         };
         let by_sets = match (own.pairs, rival.pairs) {
-            (Some(a), Some(b)) => Some((compared(a, b, SAME_AREA), format!(
-                "tells genes that share a pathway from others with an area under the curve of {a:.2}, {} with {b:.2}, and has \
+            (Some(a), Some(b)) => Some((
+                compared(a, b, SAME_AREA),
+                format!(
+                    "tells genes that share a pathway from others with an area under the curve of {a:.2}, {} with {b:.2}, and has \
                  {} against {} pathways",
-                rival.method, own.sets, rival.sets
-            ))),
+                    rival.method, own.sets, rival.sets
+                ),
+            )),
             _ => None,
         };
         let jaccard = |method: &str| {
@@ -139,10 +142,15 @@ impl EmbeddingReport {
             found.and_then(|it| it.consistency).map(|it| it.jaccard)
         };
         let by_halves = match (jaccard(&own.method), jaccard(&rival.method)) {
-            (Some(a), Some(b)) => Some((compared(a, b, SAME_JACCARD), format!(
-                "has {:.0} % of its strongest edges in common between two halves of the cells, {} {:.0} %",
-                100.0 * a, rival.method, 100.0 * b
-            ))),
+            (Some(a), Some(b)) => Some((
+                compared(a, b, SAME_JACCARD),
+                format!(
+                    "has {:.0} % of its strongest edges in common between two halves of the cells, {} {:.0} %",
+                    100.0 * a,
+                    rival.method,
+                    100.0 * b
+                ),
+            )),
             _ => None,
         };
         let evidence = [by_sets, by_halves].into_iter().flatten().collect::<Vec<_>>();
@@ -168,7 +176,9 @@ impl EmbeddingReport {
                 "On this data {} is the more trustworthy network: {because}{fixed}",
                 rival.method
             ),
-            (false, false) => format!("Neither network is clearly the more trustworthy: {because}{fixed}"),
+            (false, false) => {
+                format!("Neither network is clearly the more trustworthy: {because}{fixed}")
+            }
             (true, true) => format!("The evidence is divided: {because}{fixed}"),
         }
     }
@@ -201,7 +211,10 @@ fn counts(values: impl Iterator<Item = usize>) -> Column {
 pub(super) fn programme_table(genes: &[String], programmes: &[Programme]) -> Table {
     let rows = || {
         programmes.iter().enumerate().flat_map(|(number, it)| {
-            it.genes.iter().zip(&it.centrality).map(move |(&gene, &central)| (number, gene, central))
+            it.genes
+                .iter()
+                .zip(&it.centrality)
+                .map(move |(&gene, &central)| (number, gene, central))
         })
     };
     Table {

@@ -161,10 +161,7 @@ fn move_apart(places: &mut [[f64; 2]], a: usize, b: usize) {
 }
 
 fn within(place: [f64; 2]) -> [f64; 2] {
-    [
-        place[0].clamp(SIDE, FIELD[0] - SIDE),
-        place[1].clamp(TOP, FIELD[1] - SIDE),
-    ]
+    [place[0].clamp(SIDE, FIELD[0] - SIDE), place[1].clamp(TOP, FIELD[1] - SIDE)]
 }
 
 #[cfg(test)]
