@@ -18,6 +18,8 @@ mod behaviour;
 mod golden;
 #[path = "cli/integration.rs"]
 mod integration;
+#[path = "cli/grn_attention.rs"]
+mod grn_attention;
 #[path = "cli/grn_embedding.rs"]
 mod grn_embedding;
 #[path = "cli/perturbation.rs"]

@@ -276,7 +276,11 @@ impl Embedder {
         })
     }
 
-    fn token_config(&self, options: &EmbedOptions, max_length: usize) -> Result<TokenConfig> {
+    pub(crate) fn token_config(
+        &self,
+        options: &EmbedOptions,
+        max_length: usize,
+    ) -> Result<TokenConfig> {
         let n_bins = u16::try_from(self.config.n_bins).map_err(|_| {
             Error::Option(format!("{} value bins are more than 65 535", self.config.n_bins))
         })?;
