@@ -88,7 +88,8 @@ pub use crate::{
     report::{Bar, Group, HeatMap, Page, Pair, Scale, Series},
     separation::Separation,
     simulate::{
-        Direction, Edge, PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation,
+        Direction, Edge, MultimodalSimulateOptions, MultimodalSimulation, PerturbSimulateOptions,
+        PerturbSimulation, SimulateOptions, Simulation,
     },
     stream::unit_rows,
     training::{NetworkConfig, Recipe},
