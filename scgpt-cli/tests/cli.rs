@@ -16,6 +16,8 @@ mod bad_model;
 mod behaviour;
 #[path = "cli/golden.rs"]
 mod golden;
+#[path = "cli/integration.rs"]
+mod integration;
 #[path = "cli/modalities.rs"]
 mod modalities;
 #[path = "cli/perturbation.rs"]

@@ -252,6 +252,7 @@ fn check_cell_encoder(
         genes: &inputs.i64("gene_ids").iter().map(to_token).collect::<Vec<_>>(),
         values: &inputs.f32("values"),
         lengths: &lengths,
+        domain: 0,
     });
     assert_close(&format!("{name} CellEncoder"), &cell, expected.f64("cell_emb"), tolerance);
 }
