@@ -22,6 +22,8 @@ mod integration;
 mod grn_attention;
 #[path = "cli/grn_embedding.rs"]
 mod grn_embedding;
+#[path = "cli/modalities.rs"]
+mod modalities;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/run.rs"]

@@ -113,7 +113,10 @@ pub use crate::{
     projection::{principal_components, subsample},
     report::{Bar, Cluster, Group, HeatMap, Page, Pair, Scale, Series},
     separation::Separation,
-    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation},
+    simulate::{
+        Direction, MultimodalSimulateOptions, MultimodalSimulation, PerturbSimulateOptions,
+        PerturbSimulation, SimulateOptions, Simulation,
+    },
     stream::unit_rows,
     training::{NetworkConfig, Recipe},
 };
