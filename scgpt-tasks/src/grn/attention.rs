@@ -385,6 +385,7 @@ impl Looking<'_> {
             genes: &tokens.repeat(batch.len()),
             values: &batch.iter().flat_map(|cell| cell.values.iter().copied()).collect::<Vec<_>>(),
             lengths: &vec![m; batch.len()],
+            domain: 0,
         };
         let scores = self.embedder.encoder().attention_scores(rows, self.layer)?;
         for (cell, scores) in batch.iter().zip(scores.chunks_exact(scores.len() / batch.len())) {
