@@ -1,9 +1,11 @@
 //! What every model has to beat: variable genes and principal components, and simple classifiers.
 
 mod classify;
+mod combat;
 mod harmony;
 mod logistic;
 mod responses;
+mod rivals;
 mod variable_expression;
 
 use scgpt_data::{CellSource, InputState, Layer, VariableFlavour};
@@ -15,6 +17,7 @@ pub use self::{
     classify::{ClassBaseline, LabelledCells, class_baselines},
     harmony::harmony,
     responses::{KnownResponses, ResponseBaseline, response_baselines},
+    rivals::{Place, Rival, integration_rivals},
 };
 use crate::{
     error::{Error, Result},
@@ -78,7 +81,7 @@ pub fn hvg_pca(
     if options.n_components == 0 {
         return Err(Error::Option("n_components is 0, expected at least 1".into()));
     }
-    let expression = VariableExpression::choose(source, options, observer)?;
+    let expression = VariableExpression::choose(source, options, None, observer)?;
     let mut products = Products::new(expression.genes().len());
     expression.each(source, "finding principal components", observer, &mut |cells| {
         products.add(&cells);

@@ -4,10 +4,15 @@ mod graph;
 mod leiden;
 mod weights;
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-pub use self::{graph::Graph, leiden::leiden};
+pub use self::{
+    graph::Graph,
+    leiden::{leiden, louvain},
+};
 use crate::{
     error::{Error, Result},
     metrics::{adjusted_rand_index, normalised_mutual_information},
@@ -15,15 +20,53 @@ use crate::{
     projection::subsample,
 };
 
-/// Steps of 0.2 at which resolutions are tried: 0.2, 0.4, … 2.0.
-const RESOLUTIONS: std::ops::RangeInclusive<u8> = 1..=10;
+/// How communities of a graph are found, and at which resolutions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clustering {
+    /// [`leiden`] at ten resolutions 0.2, 0.4, … 2: `scib` from 1.1.6 on.
+    #[default]
+    Leiden,
+    /// [`louvain`] on edges that all weigh the same, at twenty resolutions 0.1, 0.2, … 2: `scib` up
+    /// to 1.1.5, by which the published scores were made.
+    Louvain,
+}
+
+impl Clustering {
+    /// The resolutions tried, ascending.
+    pub fn resolutions(self) -> Vec<f64> {
+        let (n, steps) = match self {
+            Self::Leiden => (10_u8, 5.0),
+            Self::Louvain => (20, 10.0),
+        };
+        (1..=n).map(|step| f64::from(step) / steps).collect()
+    }
+
+    /// What a report calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leiden => "Leiden, best of 10 resolutions",
+            Self::Louvain => "Louvain, best of 20 resolutions",
+        }
+    }
+
+    fn communities(self, graph: &Graph, resolution: f64, seed: u64) -> Vec<usize> {
+        match self {
+            Self::Leiden => leiden(graph, resolution, seed),
+            Self::Louvain => louvain(graph, resolution, seed),
+        }
+    }
+}
 
 /// How cells are clustered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterOptions {
+    /// By which method.
+    #[serde(default)]
+    pub clustering: Clustering,
     /// Cells of a neighbourhood, the cell itself included, as scanpy counts.
     pub n_neighbours: usize,
-    /// Most cells; of more a sample is clustered, since comparing all takes their number squared.
+    /// Most cells; of more a sample is taken, since comparing all takes their number squared.
     pub max_cells: usize,
     /// Seed of the sample and of the order in which cells are visited.
     pub seed: u64,
@@ -31,13 +74,16 @@ pub struct ClusterOptions {
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { n_neighbours: 15, max_cells: 20_000, seed: 0 }
+        Self { clustering: Clustering::Leiden, n_neighbours: 15, max_cells: 100_000, seed: 0 }
     }
 }
 
 /// How well clusters agree with labels, at the resolution where they do best.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusterScores {
+    /// How clusters were found.
+    #[serde(default)]
+    pub clustering: Clustering,
     /// Normalised mutual information, arithmetic, 0 to 1.
     pub nmi: f64,
     /// Adjusted Rand index, at most 1.
@@ -64,8 +110,8 @@ impl ClusterScores {
 }
 
 /// Clusters `rows`, `[n, d]` row-major, and compares with `labels`, `[n]`: a nearest-neighbour
-/// graph ([`Graph::fuzzy`]), communities at ten resolutions ([`leiden`]), and of these the first
-/// with the highest mutual information.
+/// graph ([`Graph::fuzzy`]), communities at several resolutions, and of these the first with the
+/// highest mutual information.
 ///
 /// # Errors
 /// If there are no cells, a neighbourhood has no neighbours, or a value is not finite.
@@ -74,8 +120,8 @@ impl ClusterScores {
 /// If there are not `d` values per label.
 ///
 /// # Reference
-/// `scib.metrics.cluster_optimal_resolution`, `nmi` and `ari` of scib 1.1.6 and later (Luecken et
-/// al. 2022). Differs: neighbours are exact; more than
+/// `scib.metrics.cluster_optimal_resolution`, `nmi` and `ari` (Luecken et al. 2022), of the version
+/// that [`Clustering`] says. Differs: neighbours are exact; more than
 /// [`max_cells`](ClusterOptions::max_cells) cells are sampled.
 pub fn cluster_scores(
     rows: &[f32],
@@ -84,58 +130,85 @@ pub fn cluster_scores(
     options: &ClusterOptions,
 ) -> Result<ClusterScores> {
     assert_eq!(rows.len(), labels.len() * d, "{d} values per label");
-    if labels.is_empty() || d == 0 {
-        return Err(Error::Option("there are no cells to cluster".into()));
-    }
-    if options.n_neighbours < 2 || options.max_cells == 0 {
-        return Err(Error::Option(format!(
-            "cannot cluster {} cells by neighbourhoods of {}, expected at least 1 and 2",
-            options.max_cells, options.n_neighbours
-        )));
-    }
-    if let Some(position) = rows.iter().position(|x| !x.is_finite()) {
-        return Err(Error::Option(format!(
-            "the embedding of cell {} has {}, which has no neighbours",
-            position / d,
-            rows[position]
-        )));
-    }
+    options.check(rows, d)?;
     let cells = subsample(labels.len(), options.max_cells, options.seed);
-    let labels_of_cells: Vec<usize> = cells.iter().map(|&cell| labels[cell]).collect();
-    let graph = if cells.len() < labels.len() {
-        let chosen: Vec<f32> =
-            cells.iter().flat_map(|&cell| &rows[cell * d..(cell + 1) * d]).copied().collect();
-        Graph::fuzzy(&Neighbours::new(&chosen, d, options.n_neighbours - 1))
-    } else {
-        Graph::fuzzy(&Neighbours::new(rows, d, options.n_neighbours - 1))
+    let chosen: Vec<usize> = cells.iter().map(|&cell| labels[cell]).collect();
+    let neighbours = Neighbours::new(&chosen_rows(rows, d, &cells), d, options.n_neighbours - 1);
+    let scores = graph_cluster_scores(&Graph::fuzzy(&neighbours), &chosen, options);
+    Ok(ClusterScores { n_available: labels.len(), ..scores })
+}
+
+/// The same of a graph that there is already, one node a cell.
+///
+/// # Panics
+/// If there is not one label a node.
+pub fn graph_cluster_scores(
+    graph: &Graph,
+    labels: &[usize],
+    options: &ClusterOptions,
+) -> ClusterScores {
+    assert_eq!(labels.len(), graph.len(), "one label a node");
+    let graph = match options.clustering {
+        Clustering::Leiden => Cow::Borrowed(graph),
+        Clustering::Louvain => Cow::Owned(graph.unweighted()),
     };
-    let found: Vec<(f64, f64, Vec<usize>)> = RESOLUTIONS
-        .into_par_iter()
-        .map(|step| {
-            let resolution = f64::from(2 * step) / 10.0;
-            let clusters = leiden(&graph, resolution, options.seed);
-            (resolution, normalised_mutual_information(&labels_of_cells, &clusters), clusters)
-        })
-        .collect();
+    let of = |resolution: f64| {
+        let clusters = options.clustering.communities(&graph, resolution, options.seed);
+        (resolution, normalised_mutual_information(labels, &clusters), clusters)
+    };
+    let found: Vec<(f64, f64, Vec<usize>)> =
+        options.clustering.resolutions().into_par_iter().map(of).collect();
     let mut best = &found[0];
     for next in &found[1..] {
         if next.1 > best.1 {
             best = next;
         }
     }
-    Ok(ClusterScores {
+    ClusterScores {
+        clustering: options.clustering,
         nmi: best.1,
-        ari: adjusted_rand_index(&labels_of_cells, &best.2),
+        ari: adjusted_rand_index(labels, &best.2),
         resolution: best.0,
         n_clusters: distinct(&best.2),
-        n_labels: distinct(&labels_of_cells),
-        n_cells: cells.len(),
+        n_labels: distinct(labels),
+        n_cells: labels.len(),
         n_available: labels.len(),
         tried: found.iter().map(|(resolution, nmi, _)| (*resolution, *nmi)).collect(),
-    })
+    }
 }
 
-fn distinct(labels: &[usize]) -> usize {
+impl ClusterOptions {
+    /// Whether `rows`, `[n, d]`, can be clustered.
+    pub(crate) fn check(&self, rows: &[f32], d: usize) -> Result<()> {
+        if rows.is_empty() || d == 0 {
+            return Err(Error::Option("there are no cells to cluster".into()));
+        }
+        if self.n_neighbours < 2 || self.max_cells == 0 {
+            return Err(Error::Option(format!(
+                "cannot cluster {} cells by neighbourhoods of {}, expected at least 1 and 2",
+                self.max_cells, self.n_neighbours
+            )));
+        }
+        match rows.iter().position(|x| !x.is_finite()) {
+            Some(position) => Err(Error::Option(format!(
+                "the embedding of cell {} has {}, which has no neighbours",
+                position / d,
+                rows[position]
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The rows of those cells, ascending, without a copy if they are all.
+pub(crate) fn chosen_rows<'a>(rows: &'a [f32], d: usize, cells: &[usize]) -> Cow<'a, [f32]> {
+    if cells.len() * d == rows.len() {
+        return Cow::Borrowed(rows);
+    }
+    cells.iter().flat_map(|&cell| &rows[cell * d..(cell + 1) * d]).copied().collect()
+}
+
+pub(crate) fn distinct(labels: &[usize]) -> usize {
     labels.iter().collect::<std::collections::BTreeSet<_>>().len()
 }
 

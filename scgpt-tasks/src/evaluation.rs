@@ -1,9 +1,11 @@
 //! [`LabelEvaluation`]: everything that is worth knowing about predicted labels whose truth is known.
 
+mod integration;
 mod page;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::integration::{CellSpace, IntegrationScores};
 use crate::metrics::{
     ClassScores, Coverage, Interval, ReliabilityBin, expected_calibration_error, reliability,
 };

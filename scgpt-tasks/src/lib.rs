@@ -45,16 +45,23 @@ pub use crate::{
         Limits, MethodScores, PredictOptions, UnknownScore,
     },
     baseline::{
-        Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells, ResponseBaseline,
-        class_baselines, harmony, hvg_pca, response_baselines,
+        Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells, Place,
+        ResponseBaseline, Rival, class_baselines, harmony, hvg_pca, integration_rivals,
+        response_baselines,
     },
-    cluster::{ClusterOptions, ClusterScores, Graph, cluster_scores, leiden},
+    cluster::{
+        ClusterOptions, ClusterScores, Clustering, Graph, cluster_scores, graph_cluster_scores,
+        leiden, louvain,
+    },
     embed::{
         EmbedOptions, EmbedReport, Embedder, Embedding, ModelReport, Timings, TokenCounts,
         VariableOptions, VariableReport, input_state, obs_column,
     },
     error::{Error, Result},
-    evaluation::{CalibrationScores, LabelEvaluation, PredictedLabels, UnknownScores},
+    evaluation::{
+        CalibrationScores, CellSpace, IntegrationScores, LabelEvaluation, PredictedLabels,
+        UnknownScores,
+    },
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
     },

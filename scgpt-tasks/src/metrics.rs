@@ -7,6 +7,7 @@ mod integration;
 mod interval;
 mod responses;
 
+pub(crate) use self::integration::silhouette;
 pub use self::{
     agreement::{adjusted_rand_index, label_codes, normalised_mutual_information},
     classes::{ClassScore, ClassScores},

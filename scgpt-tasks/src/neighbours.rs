@@ -39,6 +39,37 @@ impl Neighbours {
         Self { n: rows.n, k, nearest: rows.all_nearest(0..rows.n, 0..rows.n, k) }
     }
 
+    /// [`new`](Self::new), and of each cell what `finish` makes of the sums of its distances to the
+    /// cells of every group. `groups` are numbers below `n_groups`, one a cell.
+    ///
+    /// All cells are compared with all once, for both.
+    ///
+    /// # Panics
+    /// If `d` does not divide the number of values.
+    pub(crate) fn with_sums<T: Send>(
+        rows: &[f32],
+        d: usize,
+        k: usize,
+        groups: &[usize],
+        n_groups: usize,
+        finish: &(dyn Fn(usize, &[f64]) -> T + Sync),
+    ) -> (Self, Vec<T>) {
+        let rows = Rows::new(rows, d);
+        let k = k.min(rows.n.saturating_sub(1));
+        let firsts: Vec<usize> = (0..rows.n).step_by(QUERIES).collect();
+        let of = |first: usize| {
+            let queries = first..rows.n.min(first + QUERIES);
+            let mut sums = vec![0.0; queries.len() * n_groups];
+            let nearest = rows.nearest(queries.clone(), 0..rows.n, k, Some((groups, &mut sums)));
+            let finished: Vec<T> =
+                queries.zip(sums.chunks(n_groups)).map(|(cell, sums)| finish(cell, sums)).collect();
+            (nearest, finished)
+        };
+        let (nearest, finished): (Vec<_>, Vec<_>) = firsts.into_par_iter().map(of).unzip();
+        let finished = finished.into_iter().flatten().collect();
+        (Self { n: rows.n, k, nearest: nearest.concat() }, finished)
+    }
+
     /// Finds the `k` nearest of each of the `queries`, `[m, d]`, among `others`, `[n, d]`, exactly;
     /// all of them if there are fewer.
     ///
@@ -74,12 +105,22 @@ impl Rows {
         k: usize,
     ) -> Vec<(f64, usize)> {
         let firsts: Vec<usize> = queries.clone().step_by(QUERIES).collect();
-        let of =
-            |first: usize| self.nearest(first..queries.end.min(first + QUERIES), others.clone(), k);
+        let of = |first: usize| {
+            self.nearest(first..queries.end.min(first + QUERIES), others.clone(), k, None)
+        };
         firsts.into_par_iter().flat_map_iter(of).collect()
     }
 
-    fn nearest(&self, queries: Range<usize>, others: Range<usize>, k: usize) -> Vec<(f64, usize)> {
+    /// With `sums`, the group of every cell, and the sums of the distances of every query to each
+    /// group that this adds to.
+    fn nearest(
+        &self,
+        queries: Range<usize>,
+        others: Range<usize>,
+        k: usize,
+        mut sums: Option<(&[usize], &mut [f64])>,
+    ) -> Vec<(f64, usize)> {
+        let n_groups = sums.as_ref().map_or(0, |(_, sums)| sums.len() / queries.len());
         let mut lists: Vec<Nearest> =
             queries.clone().map(|_| Nearest::new((k + SPARE).min(others.len()))).collect();
         let arch = pulp::Arch::new();
@@ -87,7 +128,10 @@ impl Rows {
             let tile = first..others.end.min(first + TILE);
             for (first, lists) in queries.clone().step_by(TOGETHER).zip(lists.chunks_mut(TOGETHER))
             {
-                arch.dispatch(Compare { rows: self, first, lists, tile: tile.clone() });
+                let place = (first - queries.start) * n_groups;
+                let sums = sums.as_mut().map(|(groups, sums)| (*groups, &mut sums[place..]));
+                let tile = tile.clone();
+                arch.dispatch(Compare { rows: self, first, lists, tile, sums, n_groups });
             }
         }
         let mut nearest = Vec::with_capacity(queries.len() * k);
@@ -108,6 +152,9 @@ struct Compare<'a> {
     first: usize,
     lists: &'a mut [Nearest],
     tile: Range<usize>,
+    /// The group of every cell, and sums of distances by query and group.
+    sums: Option<(&'a [usize], &'a mut [f64])>,
+    n_groups: usize,
 }
 
 impl pulp::WithSimd for Compare<'_> {
@@ -115,7 +162,7 @@ impl pulp::WithSimd for Compare<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { rows, first, lists, tile } = self;
+        let Self { rows, first, lists, tile, mut sums, n_groups } = self;
         // The last group may be short; its last cell fills the places.
         let queries: [&[f32]; TOGETHER] =
             std::array::from_fn(|i| rows.row(first + i.min(lists.len() - 1)));
@@ -126,7 +173,11 @@ impl pulp::WithSimd for Compare<'_> {
                 for (other, dot) in (other..tile.end).zip(dots[i]) {
                     if other != first + i {
                         let squares = rows.squares[first + i] + rows.squares[other];
-                        list.offer(squares - 2.0 * dot, other);
+                        let square = squares - 2.0 * dot;
+                        list.offer(square, other);
+                        if let Some((groups, sums)) = &mut sums {
+                            sums[i * n_groups + groups[other]] += f64::from(square.max(0.0).sqrt());
+                        }
                     }
                 }
             }
@@ -209,6 +260,20 @@ mod tests {
         }
         assert_eq!(Neighbours::among(queries, &others[..2 * d], d, 6).k(), 2);
         assert_eq!(Neighbours::among(queries, &[], d, 6).k(), 0);
+    }
+
+    #[test]
+    fn sums_of_groups_are_those_of_single_distances() {
+        let (n, d, k) = (131, 19, 5);
+        let rows = random(n, d);
+        let groups: Vec<usize> = (0..n).map(|cell| cell * cell % 3).collect();
+        let (neighbours, sums) =
+            Neighbours::with_sums(&rows, d, k, &groups, 3, &|_, sums| sums.to_vec());
+        assert_eq!(neighbours, Neighbours::new(&rows, d, k));
+        let expected = crate::distances::distance_sums(&rows, d, &groups, 3);
+        let pairs = sums.concat().into_iter().zip(expected);
+        assert!(pairs.clone().count() == 3 * n);
+        assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() <= 1e-3 * b));
     }
 
     #[test]

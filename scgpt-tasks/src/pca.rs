@@ -1,13 +1,17 @@
 //! [`Principal`]: principal components from sums that a stream of cells can be added to.
 
 mod eigen;
+mod subspace;
 
 use rayon::prelude::*;
 
-pub(crate) use self::eigen::largest_eigenpairs;
+pub(crate) use self::{eigen::largest_eigenpairs, subspace::Subspace};
 
 /// Numbers, ascending, and values of what is not zero in a cell.
 pub(crate) type SparseCell = (Vec<u32>, Vec<f32>);
+
+/// Rows that stay in a core's cache while products are summed.
+const ROWS: usize = 128;
 
 /// Sums over cells of values and of products of two values: all that principal components need,
 /// `d² + d` numbers whatever the number of cells.
@@ -50,6 +54,35 @@ impl Products {
         });
     }
 
+    /// Adds whole rows, `[n, d]`; the same as their values one by one.
+    pub(crate) fn add_rows(&mut self, rows: &[f32]) {
+        let d = self.sums.len();
+        self.n += rows.len() / d.max(1);
+        for block in rows.chunks(d.max(1) * ROWS) {
+            for row in block.chunks_exact(d) {
+                self.sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
+            }
+            self.of_pairs.par_chunks_mut(d).enumerate().for_each(|(i, products)| {
+                for row in block.chunks_exact(d) {
+                    let x = f64::from(row[i]);
+                    let pairs = products[i..].iter_mut().zip(&row[i..]);
+                    pairs.for_each(|(product, &y)| *product += x * f64::from(y));
+                }
+            });
+        }
+    }
+
+    /// Adds `shift` to those `n` of the cells whose values sum to `sums`.
+    pub(crate) fn shift(&mut self, n: f64, sums: &[f64], shift: &[f64]) {
+        let d = self.sums.len();
+        self.of_pairs.par_chunks_mut(d.max(1)).enumerate().for_each(|(i, products)| {
+            for j in i..d {
+                products[j] += sums[i] * shift[j] + shift[i] * (sums[j] + n * shift[j]);
+            }
+        });
+        self.sums.iter_mut().zip(shift).for_each(|(sum, shift)| *sum += n * shift);
+    }
+
     /// The `n` directions of most variance; fewer if the cells have fewer values.
     pub(crate) fn principal(mut self, n: usize) -> Principal {
         let d = self.sums.len();
@@ -63,13 +96,7 @@ impl Products {
             }
         }
         let total: f64 = (0..d).map(|i| self.of_pairs[i * d + i]).sum();
-        let pairs = largest_eigenpairs(&self.of_pairs, d, n);
-        let shares = pairs.iter().map(|(value, _)| value / total.max(f64::MIN_POSITIVE)).collect();
-        let axes: Vec<Vec<f64>> = pairs.into_iter().map(|(_, axis)| axis).collect();
-        let offsets = axes.iter().map(|axis| dot(&mean, axis)).collect();
-        let n = axes.len();
-        let loadings = (0..d).flat_map(|i| axes.iter().map(move |axis| axis[i])).collect();
-        Principal { n, loadings, offsets, shares }
+        Principal::new(largest_eigenpairs(&self.of_pairs, d, n), &mean, total)
     }
 }
 
@@ -84,6 +111,16 @@ pub(crate) struct Principal {
 }
 
 impl Principal {
+    /// Of the variance along each axis, the means of the values and the whole variance.
+    fn new(pairs: Vec<(f64, Vec<f64>)>, mean: &[f64], total: f64) -> Self {
+        let shares = pairs.iter().map(|(value, _)| value / total.max(f64::MIN_POSITIVE)).collect();
+        let axes: Vec<Vec<f64>> = pairs.into_iter().map(|(_, axis)| axis).collect();
+        let offsets = axes.iter().map(|axis| dot(mean, axis)).collect();
+        let n = axes.len();
+        let loadings = (0..mean.len()).flat_map(|i| axes.iter().map(move |axis| axis[i])).collect();
+        Self { n, loadings, offsets, shares }
+    }
+
     /// Number of components.
     pub(crate) fn n(&self) -> usize {
         self.n
@@ -95,9 +132,27 @@ impl Principal {
     }
 
     /// The position of a cell, given by the numbers and values of what is not zero.
-    #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
     pub(crate) fn project(&self, indices: &[u32], values: &[f32]) -> Vec<f32> {
+        self.project_from(self.offsets.iter().map(|offset| -offset).collect(), indices, values)
+    }
+
+    /// The position of a cell without a value, if all its values are shifted.
+    pub(crate) fn shifted(&self, shift: &[f64]) -> Vec<f64> {
         let mut position: Vec<f64> = self.offsets.iter().map(|offset| -offset).collect();
+        for (shift, loadings) in shift.iter().zip(self.loadings.chunks(self.n.max(1))) {
+            position.iter_mut().zip(loadings).for_each(|(p, l)| *p += shift * l);
+        }
+        position
+    }
+
+    /// The position of a cell whose values begin at `position`.
+    #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
+    pub(crate) fn project_from(
+        &self,
+        mut position: Vec<f64>,
+        indices: &[u32],
+        values: &[f32],
+    ) -> Vec<f32> {
         for (&i, &x) in indices.iter().zip(values) {
             let loadings = &self.loadings[i as usize * self.n..(i as usize + 1) * self.n];
             position.iter_mut().zip(loadings).for_each(|(p, l)| *p += f64::from(x) * l);
@@ -155,6 +210,29 @@ mod tests {
         one.add(&cells);
         cells.chunks(33).for_each(|block| two.add(block));
         assert_eq!((one.n, &one.of_pairs, &one.sums), (two.n, &two.of_pairs, &two.sums));
+    }
+
+    #[test]
+    fn rows_and_shifts_are_as_cells_with_those_values() {
+        let cells = cells(100, &[1.0, 2.0, 3.0]);
+        let shift = [0.5, 0.0, -2.0];
+        let (mut plain, mut rows) = (Products::new(3), Products::new(3));
+        plain.add(&cells);
+        plain.shift(100.0, &plain.sums.clone(), &shift);
+        for (indices, values) in &cells {
+            let mut row = [0.5, 0.0, -2.0];
+            indices.iter().zip(values).for_each(|(&i, x)| row[i as usize] += x);
+            rows.add_rows(&row);
+        }
+        let pairs = plain.of_pairs.iter().zip(&rows.of_pairs);
+        assert!(pairs.chain(plain.sums.iter().zip(&rows.sums)).all(|(a, b)| (a - b).abs() < 1e-4));
+        let principal = rows.principal(2);
+        let (indices, values) = &cells[7];
+        let mut row = [0.5, 0.0, -2.0];
+        indices.iter().zip(values).for_each(|(&i, x)| row[i as usize] += x);
+        let shifted = principal.project_from(principal.shifted(&shift), indices, values);
+        let whole = principal.project(&[0, 1, 2], &row);
+        assert!(shifted.iter().zip(whole).all(|(a, b)| (a - b).abs() < 1e-5));
     }
 
     #[test]

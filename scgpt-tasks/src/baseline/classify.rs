@@ -66,7 +66,7 @@ pub fn class_baselines(
     let truth =
         |part: &[usize]| -> Vec<u32> { part.iter().map(|&cell| cells.classes[cell]).collect() };
     let mut subset = CellSubset::new(&mut *source, training.clone());
-    let expression = VariableExpression::choose(&mut subset, options, observer)?;
+    let expression = VariableExpression::choose(&mut subset, options, None, observer)?;
     let mut read = |part: &[usize]| -> Result<Vec<SparseCell>> {
         let mut read = Vec::with_capacity(part.len());
         let mut subset = CellSubset::new(&mut *source, part.to_vec());

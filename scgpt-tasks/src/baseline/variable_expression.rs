@@ -30,23 +30,25 @@ pub(super) struct VariableExpression {
 }
 
 impl VariableExpression {
-    /// The most variable genes of the cells of `source`.
+    /// All genes of the cells of `source`.
+    pub(super) fn all(source: &mut dyn CellSource, layer: &Layer) -> Result<Self> {
+        let (_, n_genes) = source.summary().shape(layer)?;
+        let state = unscaled(source, layer)?;
+        Ok(Self::of((0..n_genes).collect(), n_genes, layer, state))
+    }
+
+    /// The most variable genes of the cells of `source`; with `batches`, within most of them.
     pub(super) fn choose(
         source: &mut dyn CellSource,
         options: &BaselineOptions,
+        batches: Option<&[usize]>,
         observer: &dyn Observer,
     ) -> Result<Self> {
         let (_, n_genes) = source.summary().shape(&options.layer)?;
         if options.n_genes == 0 {
             return Err(Error::Option("n_genes is 0, expected at least 1".into()));
         }
-        let state = input_state(source, &options.layer)?;
-        if state == InputState::Scaled {
-            return Err(Error::Option(
-                "some values are negative, so variable genes cannot be found; choose a layer with counts"
-                    .into(),
-            ));
-        }
+        let state = unscaled(source, &options.layer)?;
         let flavour = options.flavour.unwrap_or(if state == InputState::Counts {
             VariableFlavour::SeuratV3
         } else {
@@ -57,13 +59,21 @@ impl VariableExpression {
         let config = VariableConfig { normalise, ..VariableConfig::new(options.n_genes, flavour) };
         observer.begin("selecting variable genes", 0);
         let watched = &mut Watched { source, observer };
-        let mut genes = variable_genes(watched, &options.layer, None, &config)?.selected;
+        #[allow(clippy::cast_possible_truncation, reason = "no more batches than cells")]
+        let batches: Option<Vec<u32>> =
+            batches.map(|batches| batches.iter().map(|&batch| batch as u32).collect());
+        let found = variable_genes(watched, &options.layer, batches.as_deref(), &config)?;
+        let mut genes = found.selected;
         genes.sort_unstable();
+        Ok(Self::of(genes, n_genes, &options.layer, state))
+    }
+
+    fn of(genes: Vec<usize>, n_genes: usize, layer: &Layer, state: InputState) -> Self {
         let mut numbers = vec![None; n_genes];
         for (number, &gene) in (0..).zip(&genes) {
             numbers[gene] = Some(number);
         }
-        Ok(Self { layer: options.layer.clone(), state, genes, numbers })
+        Self { layer: layer.clone(), state, genes, numbers }
     }
 
     /// Columns of the genes, ascending.
@@ -106,5 +116,16 @@ impl VariableExpression {
             pairs.filter_map(chosen).unzip()
         };
         block.rows().map(cell).collect()
+    }
+}
+
+/// What the values are; an error if some are negative.
+fn unscaled(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
+    match input_state(source, layer)? {
+        InputState::Scaled => Err(Error::Option(
+            "some values are negative, so variable genes cannot be found; choose a layer with counts"
+                .into(),
+        )),
+        state => Ok(state),
     }
 }

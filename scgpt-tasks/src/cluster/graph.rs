@@ -85,6 +85,13 @@ impl Graph {
         Self::from_edges(n, chances)
     }
 
+    /// The same edges, all of weight 1.
+    #[must_use]
+    pub fn unweighted(&self) -> Self {
+        let edges = self.edges.iter().map(|&(other, weight)| (other, weight.signum())).collect();
+        Self::new(self.offsets.clone(), edges, vec![0.0; self.len()])
+    }
+
     /// Number of nodes.
     pub fn len(&self) -> usize {
         self.loops.len()

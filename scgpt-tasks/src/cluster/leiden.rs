@@ -1,4 +1,4 @@
-//! [`leiden`]: communities of a graph.
+//! [`leiden`] and [`louvain`]: communities of a graph.
 
 use std::collections::VecDeque;
 
@@ -28,7 +28,7 @@ pub fn leiden(graph: &Graph, resolution: f64, seed: u64) -> Vec<usize> {
     let mut quality = f64::NEG_INFINITY;
     for pass in 0..PASSES {
         let mut next = communities.clone();
-        improve(graph, resolution, seed, pass, &mut next);
+        improve(graph, resolution, (seed, pass), true, &mut next);
         let reached = graph.modularity(&next, resolution);
         if reached <= quality + LEAST_GAIN {
             break;
@@ -38,8 +38,27 @@ pub fn leiden(graph: &Graph, resolution: f64, seed: u64) -> Vec<usize> {
     by_size(&communities)
 }
 
-/// One pass: moves nodes, then groups of them, then groups of groups.
-fn improve(graph: &Graph, resolution: f64, seed: u64, pass: u64, communities: &mut [usize]) {
+/// The same by the older method, which merges communities as they are: in one pass, and not every
+/// community need be connected.
+///
+/// # Reference
+/// Blondel et al. 2008; `scanpy.tl.louvain`, that is `louvain` with `RBConfigurationVertexPartition`.
+/// Differs: nodes are visited in an order of their own.
+pub fn louvain(graph: &Graph, resolution: f64, seed: u64) -> Vec<usize> {
+    let mut communities: Vec<usize> = (0..graph.len()).collect();
+    improve(graph, resolution, (seed, 0), false, &mut communities);
+    by_size(&communities)
+}
+
+/// One pass: moves nodes, then groups of them, then groups of groups. Groups are communities, or
+/// what they are refined to.
+fn improve(
+    graph: &Graph,
+    resolution: f64,
+    (seed, pass): (u64, u64),
+    refines: bool,
+    communities: &mut [usize],
+) {
     let mut groups: Vec<usize> = (0..graph.len()).collect();
     let mut coarse = None;
     let mut partition = communities.to_vec();
@@ -56,7 +75,7 @@ fn improve(graph: &Graph, resolution: f64, seed: u64, pass: u64, communities: &m
         if n == graph.len() {
             return;
         }
-        let mut refined = search.refine(&partition, n);
+        let mut refined = if refines { search.refine(&partition, n) } else { partition.clone() };
         let n = renumber(&mut refined);
         if n == graph.len() {
             return;
@@ -335,6 +354,13 @@ mod tests {
                 assert_eq!(reached.len(), found.iter().filter(|&&c| c == community).count());
             }
         }
+    }
+
+    #[test]
+    fn louvain_finds_planted_groups_too() {
+        let (graph, truth) = planted(8, 60, 0.3, 0.01);
+        assert_eq!(louvain(&graph, 1.0, 0), by_size(&truth));
+        assert!(louvain(&Graph::from_edges(0, []), 1.0, 0).is_empty());
     }
 
     #[test]

@@ -1,7 +1,14 @@
 //! [`silhouettes`], [`batch_mixing`], [`graph_connectivity`], [`batch_variance`]: whether batches are
 //! mixed and biology is kept.
 
-use crate::{cluster::Graph, distances::distance_sums};
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use crate::{cluster::Graph, distances::distance_sums, pca::Products};
+
+/// Principal components whose variance is explained.
+const COMPONENTS: usize = 50;
 
 /// The silhouette of every cell: by how much nearer it lies to its own class than to the nearest
 /// other one, -1 to 1. A cell that is alone in its class has 0; so have all if there is one class.
@@ -23,14 +30,20 @@ pub fn silhouettes(rows: &[f32], d: usize, codes: &[usize]) -> Vec<f64> {
     }
     let sums = distance_sums(rows, d, codes, classes);
     let of = |(&own, sums): (&usize, &[f64])| {
-        let others = (0..classes).filter(|&class| class != own && sizes[class] > 0);
-        let other = others.map(|class| sums[class] / sizes[class] as f64).reduce(f64::min);
-        let (Some(other), true) = (other, sizes[own] > 1) else { return 0.0 };
-        let own = sums[own] / (sizes[own] - 1) as f64;
-        let larger = own.max(other);
-        if larger > 0.0 { (other - own) / larger } else { 0.0 }
+        let others = (0..classes).filter(|&class| class != own);
+        silhouette((sums[own], sizes[own]), others.map(|class| (sums[class], sizes[class])))
     };
     codes.iter().zip(sums.chunks(classes.max(1))).map(of).collect()
+}
+
+/// The silhouette of a cell by the sum of its distances to its own class and the size of that, itself
+/// included, and by those of the others.
+pub(crate) fn silhouette(own: (f64, usize), others: impl Iterator<Item = (f64, usize)>) -> f64 {
+    let others = others.filter(|other| other.1 > 0).map(|(sum, size)| sum / size as f64);
+    let (Some(other), true) = (others.reduce(f64::min), own.1 > 1) else { return 0.0 };
+    let own = own.0 / (own.1 - 1) as f64;
+    let larger = own.max(other);
+    if larger > 0.0 { (other - own) / larger } else { 0.0 }
 }
 
 /// How well labels are told apart, 0 to 1: the mean silhouette, moved to that range; "ASW label".
@@ -112,17 +125,20 @@ pub fn graph_connectivity(graph: &Graph, labels: &[usize]) -> f64 {
     shares.iter().sum::<f64>() / shares.len().max(1) as f64
 }
 
-/// The share of an embedding's variance that batches explain, 0 to 1; "PCR batch".
+/// The share of an embedding's variance that batches explain, 0 to 1; "PCR batch". Of more than 50
+/// dimensions it is the variance of the first 50 principal components.
 ///
 /// # Panics
 /// If there are not `d` values a cell.
 ///
 /// # Reference
 /// `scib.metrics.pcr` (Luecken et al. 2022): the variance of each principal component times what a
-/// regression on the batches explains of it. Differs: over all components instead of the first 50,
-/// which is the variance between batches.
+/// regression on the batches explains of it. Since components are uncorrelated, that is their
+/// variance between batches.
 pub fn batch_variance(rows: &[f32], d: usize, batches: &[usize]) -> f64 {
     assert_eq!(rows.len(), batches.len() * d, "{d} values a cell");
+    let rows = components(rows, d);
+    let d = d.min(COMPONENTS);
     let n_batches = batches.iter().max().map_or(0, |last| last + 1);
     let mut sizes = vec![0.0; n_batches];
     let mut sums = vec![0.0; n_batches * d];
@@ -146,6 +162,18 @@ pub fn batch_variance(rows: &[f32], d: usize, batches: &[usize]) -> f64 {
     if total > 0.0 { between / total } else { 0.0 }
 }
 
+/// The rows by their first principal components, if they are wider.
+fn components(rows: &[f32], d: usize) -> Cow<'_, [f32]> {
+    if d <= COMPONENTS {
+        return Cow::Borrowed(rows);
+    }
+    let mut products = Products::new(d);
+    products.add_rows(rows);
+    let principal = products.principal(COMPONENTS);
+    let all: Vec<u32> = (0..).take(d).collect();
+    rows.par_chunks(d).flat_map_iter(|row| principal.project(&all, row)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,7 +189,7 @@ mod tests {
         assert!((mixed - 0.5).abs() < 1e-9, "{mixed}");
         assert!(batch_variance(&rows, 1, &batches) < 1e-12);
         assert!(batch_variance(&rows, 1, &labels) > 0.999);
-        assert_eq!(silhouettes(&[0.0, 5.0, 6.0], 1, &[0, 1, 1])[0], 0.0);
+        assert!(silhouettes(&[0.0, 5.0, 6.0], 1, &[0, 1, 1])[0].abs() < 1e-12);
         assert_eq!(silhouettes(&[0.0, 5.0], 1, &[0, 0]), [0.0, 0.0]);
         assert_eq!(batch_mixing(&rows, 1, &labels, &[0; 8]), None);
     }
@@ -171,7 +199,8 @@ mod tests {
         let graph = Graph::from_edges(5, [(0, 1, 1.0), (1, 2, 1.0), (3, 4, 1.0)]);
         // 0 and 2 of one label hang together only through 1 of the other.
         assert!(
-            (graph_connectivity(&graph, &[0, 1, 0, 1, 1]) - (0.5 + 2.0 / 3.0) / 2.0).abs() < 1e-12
+            (graph_connectivity(&graph, &[0, 1, 0, 1, 1]) - f64::midpoint(0.5, 2.0 / 3.0)).abs()
+                < 1e-12
         );
         assert!((graph_connectivity(&graph, &[0, 0, 0, 1, 1]) - 1.0).abs() < 1e-12);
     }

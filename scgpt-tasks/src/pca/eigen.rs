@@ -64,7 +64,7 @@ pub(crate) fn largest_eigenpairs(matrix: &[f64], d: usize, n: usize) -> Vec<(f64
 }
 
 /// Removes from `vector` what lies in the `basis`; the length of the rest.
-fn orthogonalise(vector: &mut [f64], basis: &[Vec<f64>]) -> f64 {
+pub(super) fn orthogonalise(vector: &mut [f64], basis: &[Vec<f64>]) -> f64 {
     // Twice is enough: the second time removes what rounding left.
     for _ in 0..2 {
         for direction in basis {
