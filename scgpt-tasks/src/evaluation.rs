@@ -5,7 +5,9 @@ mod page;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::integration::{CellSpace, IntegrationScores};
+pub use self::integration::{
+    CellColumn, CellSpace, IntegrationComparison, IntegrationScores, ScoredEmbedding,
+};
 use crate::metrics::{
     ClassScores, Coverage, Interval, ReliabilityBin, expected_calibration_error, reliability,
 };

@@ -45,9 +45,9 @@ pub use crate::{
         Limits, MethodScores, PredictOptions, UnknownScore,
     },
     baseline::{
-        Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells, Place,
-        ResponseBaseline, Rival, class_baselines, harmony, hvg_pca, integration_rivals,
-        response_baselines,
+        Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells, ModalitySpace,
+        Place, ResponseBaseline, Rival, class_baselines, harmony, hvg_pca, integration_rivals,
+        multiomic_rivals, response_baselines,
     },
     cluster::{
         ClusterOptions, ClusterScores, Clustering, Graph, cluster_scores, graph_cluster_scores,
@@ -59,8 +59,8 @@ pub use crate::{
     },
     error::{Error, Result},
     evaluation::{
-        CalibrationScores, CellSpace, IntegrationScores, LabelEvaluation, PredictedLabels,
-        UnknownScores,
+        CalibrationScores, CellColumn, CellSpace, IntegrationComparison, IntegrationScores,
+        LabelEvaluation, PredictedLabels, ScoredEmbedding, UnknownScores,
     },
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
@@ -91,7 +91,7 @@ pub use crate::{
     pretrain::{
         MeanExpression, Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining,
     },
-    projection::{principal_components, subsample},
+    projection::{CellMap, subsample},
     report::{Bar, Group, HeatMap, Page, Pair, Scale, Series},
     separation::Separation,
     simulate::{

@@ -1,14 +1,7 @@
 //! The page about a trained artefact.
 
 use super::{AnnotateReport, judge::Judged};
-use crate::{
-    projection::{principal_components, subsample},
-    report::{Group, Page},
-    training::learning_curves,
-};
-
-/// Cells on a map.
-const POINTS: usize = 3000;
+use crate::{projection::CellMap, report::Page, training::learning_curves};
 
 impl AnnotateReport {
     /// The report as a page.
@@ -139,13 +132,7 @@ impl AnnotateReport {
 fn maps(page: &mut Page, judged: &Judged, report: &AnnotateReport) {
     let n = judged.truth.len();
     let d = judged.embeddings.len() / n.max(1);
-    let cells = subsample(n, POINTS, report.config.training.seed);
-    let rows: Vec<f32> = cells
-        .iter()
-        .flat_map(|&cell| &judged.embeddings[cell * d..(cell + 1) * d])
-        .copied()
-        .collect();
-    let (points, _) = principal_components(&rows, d);
+    let map = CellMap::new(&judged.embeddings, d, report.config.training.seed);
     let name = |class: u32| report.data.classes[class as usize].name.clone();
     page.section("Map");
     for (what, of) in [
@@ -155,11 +142,7 @@ fn maps(page: &mut Page, judged: &Judged, report: &AnnotateReport) {
             if judged.cells[cell].is_unknown { "unknown".into() } else { "known".into() }
         }),
     ] {
-        let groups = Group::of(cells.iter().map(|&cell| of(cell)).zip(points.iter().copied()));
-        page.scatter(
-            &groups,
-            ["principal component 1", "principal component 2"],
-            &format!("Judged cells by their embeddings, coloured by {what}."),
-        );
+        let caption = format!("Judged cells by their embeddings, coloured by {what}");
+        map.draw(page, &caption, of);
     }
 }
