@@ -8,6 +8,7 @@ pub(crate) mod embed;
 pub(crate) mod evaluate;
 pub(crate) mod generate;
 pub(crate) mod inspect;
+pub(crate) mod integrate;
 pub(crate) mod man;
 pub(crate) mod map;
 pub(crate) mod perturb;
@@ -46,6 +47,7 @@ fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result
         Command::Evaluate(args) => evaluate::run(args, printer),
         Command::Generate(args) => generate::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args, printer),
+        Command::Integrate(args) => integrate::run(&args, config, printer),
         Command::Convert(args) => convert::run(&args, printer),
         Command::Perturb(args) => perturb::run(args, config, printer),
         Command::Pretrain(args) => pretrain::run(&args, config, printer),

@@ -18,6 +18,8 @@ mod behaviour;
 mod evaluate_integration;
 #[path = "cli/golden.rs"]
 mod golden;
+#[path = "cli/integration.rs"]
+mod integration;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/run.rs"]

@@ -18,7 +18,7 @@ pub use self::report::{EmbedReport, ModelReport, Timings, TokenCounts, VariableR
 use crate::{
     error::{Error, Result},
     observe::{Observer, Watched},
-    stream::{Finish, Rows, Stream, unit_rows},
+    stream::{Finish, Rows, Stream, Way, unit_rows},
 };
 
 /// Cells whose values tell the input state.
@@ -86,6 +86,15 @@ pub struct Embedding {
     pub rows: RowSpool,
     /// What happened.
     pub report: EmbedReport,
+}
+
+impl Embedding {
+    /// All rows in memory, `[n, d]`.
+    pub(crate) fn all_rows(&self) -> Result<Vec<f32>> {
+        let mut rows = Vec::new();
+        self.rows.read_rows(0, self.rows.n_rows(), &mut rows)?;
+        Ok(rows)
+    }
 }
 
 /// A model, its vocabulary and what it expects of its input, ready to embed cells.
@@ -172,15 +181,15 @@ impl Embedder {
     ) -> Result<Embedding> {
         let d = self.encoder.d_model();
         let finish = Finish { width: d, each: &|rows| unit_rows(rows, d) };
-        self.stream(source, options, finish, observer)
+        self.stream(source, options, Way::of(finish), observer)
     }
 
-    /// The same with rows that are finished otherwise.
+    /// The same in another way.
     pub(crate) fn stream(
         &self,
         source: &mut dyn CellSource,
         options: &EmbedOptions,
-        finish: Finish<'_>,
+        Way { finish, panel, domains }: Way<'_>,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
         let (n_cells, _) = source.summary().shape(&options.layer)?;
@@ -205,12 +214,19 @@ impl Embedder {
             None => None,
         };
         let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
-        let tokenizer =
-            Tokenizer::new(&self.vocab, &alignment, self.token_config(options, max_length)?)?;
+        let config = TokenConfig {
+            include_zero_genes: panel.is_some_and(|panel| panel.with_zeros),
+            ..self.token_config(options, max_length)?
+        };
+        let mut tokenizer = Tokenizer::new(&self.vocab, &alignment, config)?;
+        if let Some(panel) = panel {
+            tokenizer = tokenizer.retain(|gene| panel.is_in[gene.0 as usize]);
+        }
         let stream = Stream {
             rows: self.rows(options.batch_size),
             tokenizer: &tokenizer,
             layer: &options.layer,
+            domains,
             temporary: options.temporary.as_deref(),
             finish,
         };
@@ -286,16 +302,10 @@ fn select_variable(
     state: InputState,
     alignment: &mut Alignment,
 ) -> Result<VariableReport> {
-    let is_counts = state == InputState::Counts;
-    let flavour = options.flavour.unwrap_or(if is_counts {
-        VariableFlavour::SeuratV3
-    } else {
-        VariableFlavour::CellRanger
-    });
-    let normalise = (is_counts && flavour != VariableFlavour::SeuratV3).then_some(NORMALISED_TOTAL);
     let batches = options.batch_key.as_deref().map(|key| batch_numbers(source, key)).transpose()?;
-    let config = VariableConfig { normalise, ..VariableConfig::new(options.n_top, flavour) };
-    let selected = variable_genes(source, layer, batches.as_deref(), &config)?.selected;
+    let (n_top, flavour) = (options.n_top, options.flavour);
+    let (flavour, selected) =
+        variable_columns(source, layer, (n_top, flavour), batches.as_deref(), state)?;
     let mut is_selected = vec![false; alignment.tokens.len()];
     for &gene in &selected {
         is_selected[gene] = true;
@@ -308,6 +318,26 @@ fn select_variable(
         )));
     }
     Ok(VariableReport { flavour, n_selected: selected.len(), n_known: alignment.matched() })
+}
+
+/// Columns of the `n_top` most variable genes, most variable first, and by which measure, which is
+/// chosen by the state of the values if none is named.
+pub(crate) fn variable_columns(
+    source: &mut dyn CellSource,
+    layer: &Layer,
+    (n_top, flavour): (usize, Option<VariableFlavour>),
+    batches: Option<&[u32]>,
+    state: InputState,
+) -> Result<(VariableFlavour, Vec<usize>)> {
+    let is_counts = state == InputState::Counts;
+    let flavour = flavour.unwrap_or(if is_counts {
+        VariableFlavour::SeuratV3
+    } else {
+        VariableFlavour::CellRanger
+    });
+    let normalise = (is_counts && flavour != VariableFlavour::SeuratV3).then_some(NORMALISED_TOTAL);
+    let config = VariableConfig { normalise, ..VariableConfig::new(n_top, flavour) };
+    Ok((flavour, variable_genes(source, layer, batches, &config)?.selected))
 }
 
 /// Column `name` of `obs`.
