@@ -78,7 +78,7 @@ impl IntegrateReport {
     fn maps(&self, page: &mut Page) {
         let map = &self.map;
         page.section("Maps");
-        let axes = ["principal component 1", "principal component 2"];
+        let axes = ["UMAP 1", "UMAP 2"];
         let shown = (map.points.len(), map.n_available);
         let mut draw = |what: &str, names: &[String]| {
             let groups = Group::of(names.iter().cloned().zip(map.points.iter().copied()));
