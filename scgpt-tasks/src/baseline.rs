@@ -5,6 +5,7 @@ mod combat;
 mod harmony;
 mod logistic;
 mod modalities;
+mod networks;
 mod responses;
 mod rivals;
 mod variable_expression;
@@ -18,6 +19,7 @@ pub use self::{
     classify::{ClassBaseline, LabelledCells, class_baselines},
     harmony::harmony,
     modalities::{ModalitySpace, multiomic_rivals},
+    networks::{Association, Profiles},
     responses::{KnownResponses, ResponseBaseline, response_baselines},
     rivals::{Place, Rival, integration_rivals},
 };

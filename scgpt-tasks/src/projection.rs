@@ -6,7 +6,7 @@ mod map;
 use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
 
-pub use self::map::CellMap;
+pub use self::map::{AXES, CellMap};
 
 /// Rounds of subspace iteration; more than enough for a picture.
 const ROUNDS: usize = 30;

@@ -1,5 +1,6 @@
 //! `scgpt evaluate`: one file per kind of result.
 
+mod grn;
 mod integration;
 mod labels;
 pub(crate) mod perturb;
@@ -20,6 +21,8 @@ pub(crate) struct EvaluateArgs {
 enum EvaluateCommand {
     /// Embeddings of several batches, by scores of integration
     Integration(integration::IntegrationArgs),
+    /// A gene network against known regulations
+    Grn(grn::GrnArgs),
     /// Predicted labels against true ones
     Labels(labels::LabelsArgs),
     /// Predicted responses to perturbations against true ones
@@ -29,6 +32,7 @@ enum EvaluateCommand {
 pub(crate) fn run(args: EvaluateArgs, printer: Printer) -> Result<()> {
     match args.command {
         EvaluateCommand::Integration(args) => integration::run(&args, printer),
+        EvaluateCommand::Grn(args) => grn::run(&args, printer),
         EvaluateCommand::Labels(args) => labels::run(&args, printer),
         EvaluateCommand::Perturb(args) => perturb::run(&args, printer),
     }

@@ -12,6 +12,9 @@ const POINTS: usize = 3000;
 /// Neighbours of each.
 const NEIGHBOURS: usize = 14;
 
+/// What the axes of a map are called.
+pub const AXES: [&str; 2] = ["UMAP 1", "UMAP 2"];
+
 /// Cells on a plane such that those that are neighbours in the embedding are near each other.
 /// Distances between groups mean little.
 ///
@@ -58,7 +61,7 @@ impl CellMap {
         } else {
             String::new()
         };
-        page.scatter(&groups, ["UMAP 1", "UMAP 2"], &format!("{caption}{sampled}."));
+        page.scatter(&groups, AXES, &format!("{caption}{sampled}."));
     }
 }
 
