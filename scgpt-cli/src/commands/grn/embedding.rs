@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use scgpt_data::{Additions, CellSource as _, Column, RowSpool, Source, Table, check_output};
+use scgpt_data::{Additions, Column, Source, Table, check_output};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     EmbedOptions, Embedder, EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, GeneSets,
