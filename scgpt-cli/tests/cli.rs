@@ -18,6 +18,8 @@ mod behaviour;
 mod golden;
 #[path = "cli/grn_embedding.rs"]
 mod grn_embedding;
+#[path = "cli/integration.rs"]
+mod integration;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/run.rs"]

@@ -20,6 +20,8 @@ pub struct TokenRows<'a> {
     pub values: &'a [f32],
     /// Tokens of each row that are not padding, `[b]`.
     pub lengths: &'a [usize],
+    /// The batch label of all rows, for domain-specific batch norm.
+    pub domain: usize,
 }
 
 /// Tokens the last block computes, of which `<cls>` is the first. One would do, but products with
@@ -71,7 +73,8 @@ impl CellEncoder {
     /// Cell embeddings, row-major `[b, d]`, not normalised.
     ///
     /// # Panics
-    /// If the buffers differ in length, or a gene token is not of the vocabulary.
+    /// If the buffers differ in length, a gene token is not of the vocabulary, or the network has no
+    /// such domain.
     ///
     /// # Reference
     /// `tasks/cell_emb.py`, `get_batch_cell_embeddings`, before its final scaling. Differs: none.
@@ -91,14 +94,20 @@ impl CellEncoder {
         );
         let mask = AttentionMask::padding(rows.lengths.to_vec(), t);
         let cell = match self.model.pooling() {
-            CellPooling::Cls if self.model.input_norm.is_none() => {
+            CellPooling::Cls => {
                 let n = LEADING.min(t);
-                let leading = self.model.encoder.forward_leading(self.tokens(rows), &mask, n);
+                let mut tokens = self.tokens(rows);
+                if let Some(norm) = &self.model.input_norm {
+                    tokens = norm.forward(tokens, &[], rows.domain);
+                }
+                let leading = self.model.encoder.forward_leading(tokens, &mask, n);
                 leading.narrow(1, 0, 1).squeeze_dim(1)
             }
             _ => {
                 let genes = self.gene_ids(rows).reshape([b, t]);
-                self.model.encode(&ModelInput::new(genes, self.value_tensor(rows), mask)).cell
+                let mut input = ModelInput::new(genes, self.value_tensor(rows), mask);
+                input.conditions.domain = rows.domain;
+                self.model.encode(&input).cell
             }
         };
         // The device computes in f32, so the conversion cannot fail.
@@ -132,12 +141,11 @@ impl CellEncoder {
             "genes and values are [b, t]"
         );
         let mask = AttentionMask::padding(rows.lengths.to_vec(), t);
-        let hidden = if self.model.input_norm.is_none() {
-            self.model.encoder.forward(self.tokens(rows), &mask)
-        } else {
-            let genes = self.gene_ids(rows).reshape([b, t]);
-            self.model.encode(&ModelInput::new(genes, self.value_tensor(rows), mask)).hidden
-        };
+        let mut tokens = self.tokens(rows);
+        if let Some(norm) = &self.model.input_norm {
+            tokens = norm.forward(tokens, &[], rows.domain);
+        }
+        let hidden = self.model.encoder.forward(tokens, &mask);
         hidden.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
     }
 
