@@ -101,9 +101,7 @@ impl CellEncoder {
     /// As [`embed`](Self::embed).
     pub fn attention_scores(&self, rows: TokenRows, layer: usize) -> Result<Vec<f32>> {
         let mask = self.mask(rows);
-        // The short cuts of `tokens` leave out what only some networks add.
-        let is_plain = self.model.input_norm.is_none() && self.model.perturbations.is_none();
-        let scores = if is_plain {
+        let scores = if self.model.input_norm.is_none() {
             self.model.attention_scores_of(self.tokens(rows), &mask, layer)
         } else {
             self.model.attention_scores(&self.input(rows, mask), layer)
@@ -178,13 +176,11 @@ impl CellEncoder {
         AttentionMask::padding(rows.lengths.to_vec(), t)
     }
 
-    /// The input of the network without short cuts; no gene is perturbed.
+    /// The input of the network without short cuts.
     fn input(&self, rows: TokenRows, mask: AttentionMask) -> ModelInput {
         let shape = [rows.lengths.len(), rows.n_tokens];
         let genes = self.gene_ids(rows).reshape(shape);
-        let mut input = ModelInput::new(genes, self.value_tensor(rows), mask);
-        input.conditions.perturbations = Some(Tensor::zeros(shape, &self.device));
-        input
+        ModelInput::new(genes, self.value_tensor(rows), mask)
     }
 
     /// The encoder's input, `[b, t, d]`.

@@ -1,7 +1,7 @@
 //! [`VariableExpression`]: cells by the logarithms of their most variable genes.
 
 use scgpt_data::{
-    CellSource, Csr, CsrRow, InputState, VariableConfig, VariableFlavour, variable_genes,
+    CellSource, Csr, CsrRow, InputState, Layer, VariableConfig, VariableFlavour, variable_genes,
 };
 
 use super::BaselineOptions;

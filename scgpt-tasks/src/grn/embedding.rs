@@ -142,7 +142,7 @@ impl EmbeddingNetworks {
         let seed = options.embed.seed;
         let significance =
             Significance::new(&similarities, |round| cloud.shuffled(seed, round), &strata);
-        let network = network(&genes, &similarities, options.threshold, Some(&significance))?;
+        let network = at_threshold(&genes, &similarities, options.threshold, Some(&significance))?;
         let found = Neighbours::new(&vectors, d, options.programmes.neighbours - 1);
         let neighbours = neighbour_network(&genes, &similarities, &found);
         let programmes = programmes(&Graph::fuzzy(&found), &similarities, &options.programmes);
@@ -152,7 +152,7 @@ impl EmbeddingNetworks {
         let type_network = |(name, vectors): &(String, Vec<f32>)| {
             let pairs = Pairs::cosines(vectors, d);
             // A type in which no pair is that similar has an empty network; the file says so.
-            let network = network(&genes, &pairs, options.threshold, None);
+            let network = at_threshold(&genes, &pairs, options.threshold, None);
             (
                 name.clone(),
                 network.unwrap_or_else(|_| GeneNetwork::new(genes.clone(), Vec::new(), false)),
@@ -359,7 +359,7 @@ fn numbers(queries: &[String], genes: &[String]) -> Result<Vec<usize>> {
 }
 
 /// Edges that reach the threshold, the strongest first.
-fn network(
+fn at_threshold(
     genes: &[String],
     pairs: &Pairs,
     threshold: f64,
