@@ -189,7 +189,7 @@ impl Embedder {
         &self,
         source: &mut dyn CellSource,
         options: &EmbedOptions,
-        Way { finish, panel, domains }: Way<'_>,
+        Way { finish, panel, domains, modalities }: Way<'_>,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
         let (n_cells, _) = source.summary().shape(&options.layer)?;
@@ -221,6 +221,11 @@ impl Embedder {
         let mut tokenizer = Tokenizer::new(&self.vocab, &alignment, config)?;
         if let Some(panel) = panel {
             tokenizer = tokenizer.retain(|gene| panel.is_in[gene.0 as usize]);
+        }
+        if let Some(modalities) = modalities {
+            let tokens = alignment.tokens.iter();
+            let of_columns = modalities.pick(tokens.map(|token| Some((*token)?.0 as usize)));
+            tokenizer = tokenizer.with_modalities(&of_columns)?;
         }
         let stream = Stream {
             rows: self.rows(options.batch_size),
