@@ -48,7 +48,7 @@ use crate::{
 };
 
 /// What the cells without any integration are called among the methods.
-const UNINTEGRATED: &str = "unintegrated";
+const UNINTEGRATED: &str = "Unintegrated";
 
 /// What is trained on, and where.
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +143,8 @@ impl<'a> Integration<'a> {
         if let Some(cells) = options.modalities {
             cells.check(&batches)?;
         }
-        let integration = Self { config, options, device, vocab, batches, labels, multimodal: None };
+        let integration =
+            Self { config, options, device, vocab, batches, labels, multimodal: None };
         let network = integration.start(config, config.hvg)?.config;
         config.objectives.check(&network)?;
         config.training.validate(&network)?;
@@ -216,7 +217,8 @@ impl<'a> Integration<'a> {
         IntegrationMethod::compare(&mut methods);
         let (completed, generated) = match &self.multimodal {
             Some(cells) if self.options.complete => {
-                let (rows, report) = self.complete(source, cells, (panel, &first), truth, observer)?;
+                let (rows, report) =
+                    self.complete(source, cells, (panel, &first), truth, observer)?;
                 let features = source.var(self.options.layer)?;
                 (Some(Completed { features, rows }), report)
             }

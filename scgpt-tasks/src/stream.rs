@@ -8,7 +8,9 @@ use std::{
     time::Instant,
 };
 
-use scgpt_data::{CellSource, CellTokens, Collator, Layer, Modalities, RowSpool, Tokenizer, buckets};
+use scgpt_data::{
+    CellSource, CellTokens, Collator, Layer, Modalities, RowSpool, Tokenizer, buckets,
+};
 use scgpt_model::{CellEncoder, TokenRows};
 
 use crate::{

@@ -74,7 +74,8 @@ impl TrainBatch {
             batch.values.resize(end, pad_value);
             if let Some(flags) = &mut batch.perturbations {
                 let of_cell = [&cell.known, &cell.unknown];
-                let of_cell = of_cell.into_iter().flat_map(|tokens| tokens.conditions.iter().flatten());
+                let of_cell =
+                    of_cell.into_iter().flat_map(|tokens| tokens.conditions.iter().flatten());
                 for (flag, condition) in flags[first..end].iter_mut().zip(of_cell) {
                     *flag = condition.0.cast_signed();
                 }

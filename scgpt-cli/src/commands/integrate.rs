@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, MultimodalCells};
+use scgpt_data::{Additions, CellSource};
 use scgpt_model::InputNorm;
 use scgpt_tasks::{
     BaselineOptions, IntegrateArtefact, IntegrateConfig, IntegrateOptions, IntegrateReport,
@@ -164,7 +164,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     // Nothing is written, or removed, before everything is known to be sound.
     args.learn.begin(&artefact, &settings, "integrate")?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
-    let truth = truth.as_mut().map(MultimodalCells::as_source);
+    let truth = truth.as_mut().map(|truth| truth as &mut dyn CellSource);
     let integrated = prepared.run(source.as_mut(), truth, &train_bar, &bar);
     train_bar.finish();
     bar.finish();

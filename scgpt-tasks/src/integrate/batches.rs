@@ -21,9 +21,9 @@ pub(super) fn of(obs: &Frame, options: &IntegrateOptions<'_>) -> Result<Labels> 
             check(&batches, key).map(|()| batches)
         }
         None if options.modalities.is_some() => Ok(one(obs.len())),
-        None => Err(Error::Option(
-            "--batch-key is needed: the column of `obs` with the batches".into(),
-        )),
+        None => {
+            Err(Error::Option("--batch-key is needed: the column of `obs` with the batches".into()))
+        }
     }
 }
 

@@ -12,10 +12,7 @@ use scgpt_train::{TrainBatch, TrainCell};
 use serde::Serialize;
 
 use super::{
-    CellModalities, IntegrateOptions, Integration,
-    modality::Multimodal,
-    panel::Panel,
-    task::host,
+    CellModalities, IntegrateOptions, Integration, modality::Multimodal, panel::Panel, task::host,
     trial::Trial,
 };
 use crate::{
@@ -235,7 +232,8 @@ impl Completion<'_> {
             .filter(|&cell| !self.measured[first + cell].contains(modality))
             .collect();
         lacking.sort_by_key(|&cell| self.domains[first + cell]);
-        let of_domain = lacking.chunk_by(|&a, &b| self.domains[first + a] == self.domains[first + b]);
+        let of_domain =
+            lacking.chunk_by(|&a, &b| self.domains[first + a] == self.domains[first + b]);
         for some in of_domain.flat_map(|of_domain| of_domain.chunks(self.batch_size.max(1))) {
             for asked in columns.chunks(ASKED) {
                 let unknown = CellTokens {
@@ -253,8 +251,8 @@ impl Completion<'_> {
                     })
                     .collect();
                 let (pad, pad_value) = self.pad;
-                let mut batch = TrainBatch::new(&made, pad, pad_value)
-                    .with_modalities(self.modalities.pad());
+                let mut batch =
+                    TrainBatch::new(&made, pad, pad_value).with_modalities(self.modalities.pad());
                 let domain = |&cell: &usize| self.domains[first + cell];
                 let label = |cell| i32::try_from(domain(cell)).unwrap_or(i32::MAX);
                 batch.batches = Some(some.iter().map(label).collect());
@@ -302,11 +300,7 @@ impl<'a> Truth<'a> {
     ///
     /// # Errors
     /// If it has none of them.
-    fn new(
-        source: &'a mut dyn CellSource,
-        cells: &[String],
-        features: &[String],
-    ) -> Result<Self> {
+    fn new(source: &'a mut dyn CellSource, cells: &[String], features: &[String]) -> Result<Self> {
         let places: HashMap<&str, u32> = features.iter().map(String::as_str).zip(0..).collect();
         let names = source.var(&Layer::X)?.index;
         let columns: Vec<Option<u32>> =
@@ -315,9 +309,10 @@ impl<'a> Truth<'a> {
         let rows: HashMap<&str, usize> = obs.iter().map(String::as_str).zip(0..).collect();
         let rows: Vec<Option<usize>> =
             cells.iter().map(|cell| rows.get(cell.as_str()).copied()).collect();
-        for (what, n) in
-            [("cells", rows.iter().flatten().count()), ("features", columns.iter().flatten().count())]
-        {
+        for (what, n) in [
+            ("cells", rows.iter().flatten().count()),
+            ("features", columns.iter().flatten().count()),
+        ] {
             if n == 0 {
                 let path = source.summary().path.display();
                 return Err(Error::Option(format!(

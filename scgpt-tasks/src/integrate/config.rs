@@ -157,7 +157,10 @@ impl IntegrateConfig {
             max_length: if is_small { 601 } else { 4001 },
             input_norm: InputNorm::None,
             hidden_modality: 0.25,
-            network: NetworkConfig { n_layers: if is_small { 4 } else { 12 }, ..of_batches.network },
+            network: NetworkConfig {
+                n_layers: if is_small { 4 } else { 12 },
+                ..of_batches.network
+            },
             objectives: Objectives { gep: 1.0, gepc: 1.0, dar: 1.0, ..Objectives::default() },
             training: TrainConfig {
                 epochs: if is_small { of_batches.training.epochs } else { 25 },

@@ -148,7 +148,10 @@ impl IntegrateReport {
             .iter()
             .map(|modality| {
                 let cells = modality.cells.iter().map(ToString::to_string);
-                [modality.name.clone(), modality.features.to_string()].into_iter().chain(cells).collect()
+                [modality.name.clone(), modality.features.to_string()]
+                    .into_iter()
+                    .chain(cells)
+                    .collect()
             })
             .collect();
         page.section("Modalities").columns(&heading, &rows);

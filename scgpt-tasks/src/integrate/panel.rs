@@ -1,7 +1,8 @@
 //! [`Panel`]: the genes by which cells of all batches are compared.
 
 use scgpt_data::{
-    Alignment, CellSource, Frame, GeneSubset, GeneToken, GeneVocab, InputState, Layer, RNA, VariableFlavour,
+    Alignment, CellSource, Frame, GeneSubset, GeneToken, GeneVocab, InputState, Layer, RNA,
+    VariableFlavour,
 };
 
 use super::{IntegrateConfig, IntegrateOptions};

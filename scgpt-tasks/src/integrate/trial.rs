@@ -175,13 +175,8 @@ impl<'a> Trials<'a> {
         let model = outcome.model.clone();
         let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
         let embed = EmbedOptions { tie_mode: config.tie_mode, seed, ..self.embed_options() };
-        let embedding = embed_in_batches(
-            &embedder,
-            source,
-            &embed,
-            (panel, &all, modalities),
-            self.observer,
-        )?;
+        let embedding =
+            embed_in_batches(&embedder, source, &embed, (panel, &all, modalities), self.observer)?;
         Ok(Trial { network, preprocess, outcome, history, batches: sizes, embedding })
     }
 

@@ -1,8 +1,8 @@
 //! [`TrainingCells`]: cells of shards on their way into batches.
 
 use scgpt_data::{
-    Binner, CellTokens, EpochOrder, GeneToken, Keyed, Mask, Modalities, Purpose, ShardFolder, SpecialToken,
-    TieMode, TokenConfig, TokenScratch, Tokenizer,
+    Binner, CellTokens, EpochOrder, GeneToken, Keyed, Mask, Modalities, Purpose, ShardFolder,
+    SpecialToken, TieMode, TokenConfig, TokenScratch, Tokenizer,
 };
 use scgpt_model::ScgptConfig;
 use scgpt_train::{Result, TrainCell};
@@ -75,15 +75,15 @@ impl TrainingCells<'_> {
         mask: Mask,
     ) -> TrainCell {
         let key = Keyed::new(self.seed, Purpose::Mask, epoch, cell as u64);
-            let draw = |position: usize| key.uniform(u64::from(tokens.genes[position].0));
-            let mut hidden = Vec::new();
-            for (position, is_masked) in mask.is_masked(&tokens.values, draw).iter().enumerate() {
-                if *is_masked {
-                    hidden.push((position, tokens.values[position]));
-                    tokens.values[position] = self.network.mask_value;
-                }
+        let draw = |position: usize| key.uniform(u64::from(tokens.genes[position].0));
+        let mut hidden = Vec::new();
+        for (position, is_masked) in mask.is_masked(&tokens.values, draw).iter().enumerate() {
+            if *is_masked {
+                hidden.push((position, tokens.values[position]));
+                tokens.values[position] = self.network.mask_value;
             }
-            TrainCell { known: tokens, hidden, unknown: CellTokens::default() }
+        }
+        TrainCell { known: tokens, hidden, unknown: CellTokens::default() }
     }
 
     /// The token of padding.

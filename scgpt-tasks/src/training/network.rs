@@ -132,7 +132,8 @@ impl StartingNetwork {
         if only_genes {
             let scale = weights.read(GENE_SCALE)?;
             let norm = &mut model.genes.norm;
-            norm.gamma = norm.gamma.clone().map(|old| Tensor::from_data(scale.as_slice(), &old.device()));
+            norm.gamma =
+                norm.gamma.clone().map(|old| Tensor::from_data(scale.as_slice(), &old.device()));
         }
         Ok(Self { config, preprocess: *folder.preprocess(), model })
     }

@@ -134,7 +134,9 @@ impl ModalityArgs {
     ) -> Result<(Option<&Path>, Option<MultimodalCells>)> {
         let Some(path) = self.complete.as_deref() else { return Ok((None, None)) };
         if matches!(cells, InputCells::One(..)) {
-            bail!("--complete: the cells were measured in one modality, there is nothing to complete");
+            bail!(
+                "--complete: the cells were measured in one modality, there is nothing to complete"
+            );
         }
         check_cells_output(path, force)?;
         let input = |path: &PathBuf| MultimodalInput { path: path.clone(), modality: None };
@@ -212,7 +214,8 @@ impl InputCells {
                     _ => {
                         bar.begin("writing", cells.summary().n_cells);
                         let mut source = Watched { source: cells.as_mut(), observer: bar };
-                        export(&mut source, layer, output, additions, force).map_err(Error::from)?;
+                        export(&mut source, layer, output, additions, force)
+                            .map_err(Error::from)?;
                     }
                 }
                 bar.finish();
