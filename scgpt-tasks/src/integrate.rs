@@ -141,7 +141,7 @@ impl<'a> Integration<'a> {
         };
         align(&vocab, &var, &options)?;
         if let Some(cells) = options.modalities {
-            cells.check(&batches)?;
+            cells.check(options.batch_key.map(|_| &batches))?;
         }
         let integration =
             Self { config, options, device, vocab, batches, labels, multimodal: None };

@@ -160,12 +160,12 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         // Beside the output there must be room for the embedding anyway.
         temporary: Some(&temporary),
     };
-    let prepared = Integration::prepare(source.as_ref(), &settings, options, &device)?;
+    let prepared = Integration::prepare(source.source(), &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
     args.learn.begin(&artefact, &settings, "integrate")?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
     let truth = truth.as_mut().map(|truth| truth as &mut dyn CellSource);
-    let integrated = prepared.run(source.as_mut(), truth, &train_bar, &bar);
+    let integrated = prepared.run(source.source_mut(), truth, &train_bar, &bar);
     train_bar.finish();
     bar.finish();
     let Integrated { report, embedding, completed } = integrated?;
@@ -178,7 +178,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         ..Additions::default()
     };
     if let (Some(path), Some(completed)) = (complete, completed) {
-        modalities::write_completed(completed, source.as_ref(), path, args.learn.force)?;
+        modalities::write_completed(completed, source.source(), path, args.learn.force)?;
     }
     source.write((output, &layer, args.learn.force), &additions, &bar, printer)?;
     write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&report)?)?;

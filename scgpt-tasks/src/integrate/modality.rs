@@ -29,10 +29,11 @@ pub struct CellModalities {
 
 impl CellModalities {
     /// That something links all modalities.
-    pub(super) fn check(&self, batches: &Labels) -> Result<()> {
-        let codes: Vec<u32> = batches.codes.iter().flatten().copied().collect();
+    pub(super) fn check(&self, batches: Option<&Labels>) -> Result<()> {
+        let codes = batches.map(|batches| batches.codes.iter().flatten().copied().collect());
+        let codes: Option<Vec<u32>> = codes;
         let names = self.modalities.names();
-        let Some(alone) = unlinked(names.len(), &self.measured, Some(&codes)) else {
+        let Some(alone) = unlinked(names.len(), &self.measured, codes.as_deref()) else {
             return Ok(());
         };
         let others: Vec<&str> =

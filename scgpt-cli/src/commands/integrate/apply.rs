@@ -28,7 +28,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         temporary: output.parent().map(|folder| Path::new(".").join(folder)),
     };
     let bar = Bar::new(printer);
-    let embedding = artefact.embed(source.as_mut(), &options, &bar);
+    let embedding = artefact.embed(source.source_mut(), &options, &bar);
     bar.finish();
     let embedding = embedding?;
     let known = artefact.record();

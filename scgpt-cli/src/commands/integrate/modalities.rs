@@ -154,14 +154,14 @@ fn modality_of(input: &str) -> Option<(&str, &str)> {
 }
 
 impl InputCells {
-    pub(super) fn as_ref(&self) -> &dyn CellSource {
+    pub(super) fn source(&self) -> &dyn CellSource {
         match self {
             Self::One(source, _) => source,
             Self::Several(cells, _) => cells.as_ref(),
         }
     }
 
-    pub(super) fn as_mut(&mut self) -> &mut dyn CellSource {
+    pub(super) fn source_mut(&mut self) -> &mut dyn CellSource {
         match self {
             Self::One(source, _) => source,
             Self::Several(cells, _) => cells.as_mut(),
