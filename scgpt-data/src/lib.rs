@@ -23,6 +23,7 @@ mod source;
 mod spooled;
 mod state;
 mod subset;
+mod table;
 mod tenx;
 mod token;
 mod variable;
@@ -54,6 +55,7 @@ pub use crate::{
     spooled::SpooledCells,
     state::{InputState, StateDetector},
     subset::CellSubset,
+    table::Table,
     tenx::TenX,
     token::{CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{VariableConfig, VariableFlavour, VariableGenes, variable_genes},

@@ -10,7 +10,7 @@ use scgpt_data::{CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Pu
 
 pub use self::{
     multimodal::{MultimodalSimulateOptions, MultimodalSimulation},
-    perturbed::{Direction, Edge, PerturbSimulateOptions, PerturbSimulation},
+    perturbed::{Direction, PerturbSimulateOptions, PerturbSimulation},
 };
 use crate::error::{Error, Result};
 

@@ -9,13 +9,13 @@ use scgpt_data::{
     export_mudata,
 };
 use scgpt_tasks::{
-    Direction, Edge, Error, MultimodalSimulateOptions, MultimodalSimulation, Observer as _,
+    Direction, Error, MultimodalSimulateOptions, MultimodalSimulation, Observer as _,
     PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation, Watched,
 };
 use serde_json::json;
 
 use crate::{
-    output::{Printer, beside, check_cells_output, write_text},
+    output::{Printer, beside, check_cells_output},
     progress::Bar,
 };
 
@@ -239,15 +239,13 @@ fn perturbed(
     };
     let mut simulation = PerturbSimulation::new(&options, symbols)?;
     write(&mut simulation, &args.output, args, printer)?;
-    let edges = simulation.edges();
-    let line = |edge: &Edge| format!("{},{},{}\n", edge.regulator, edge.target, edge.strength);
-    let lines: String = edges.iter().map(line).collect();
-    write_text(&network, &format!("regulator,target,strength\n{lines}"))?;
+    let edges = simulation.network();
+    edges.write(&network, args.force)?;
     let (output, network) = (args.output.display().to_string(), network.display().to_string());
     printer.result(
         &json!({
             "cells": args.cells, "genes": args.genes, "singles": singles, "doubles": args.doubles,
-            "edges": edges.len(), "output": output, "network": network,
+            "edges": edges.edges().len(), "output": output, "network": network,
         }),
         &[
             (
@@ -259,7 +257,7 @@ fn perturbed(
             ),
             ("genes", args.genes.to_string()),
             ("output", output.clone()),
-            ("network", format!("{network}, {} regulations", edges.len())),
+            ("network", format!("{network}, {} regulations", edges.edges().len())),
         ],
     )
 }

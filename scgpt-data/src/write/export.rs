@@ -137,7 +137,7 @@ fn write(
     (group, additions): (&str, &Additions),
 ) -> Result<()> {
     let (obs, var) = (source.obs()?, source.var(layer)?);
-    additions.check(obs.len())?;
+    additions.check(obs.len(), var.len())?;
     let root = anndata::encoding("anndata", "0.1.0");
     if group.is_empty() {
         for (name, value) in &root {
