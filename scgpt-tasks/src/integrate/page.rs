@@ -3,6 +3,7 @@
 use super::IntegrateReport;
 use crate::{
     evaluation::IntegrationScores,
+    projection::AXES,
     report::{Group, Page},
     training::{learning_curves, validation_curves},
 };
@@ -79,7 +80,6 @@ impl IntegrateReport {
     fn maps(&self, page: &mut Page) {
         let map = &self.map;
         page.section("Maps");
-        let axes = ["principal component 1", "principal component 2"];
         let shown = (map.points.len(), map.n_available);
         let mut draw = |what: &str, names: &[String]| {
             let groups = Group::of(names.iter().cloned().zip(map.points.iter().copied()));
@@ -87,7 +87,7 @@ impl IntegrateReport {
                 "{} of {} cells by their embeddings, coloured by {what}.",
                 shown.0, shown.1
             );
-            page.scatter(&groups, axes, &caption);
+            page.scatter(&groups, AXES, &caption);
         };
         draw("batch", &map.batches);
         if let Some(labels) = &map.labels {

@@ -9,13 +9,7 @@ use super::{
     Ablated, GeneratedModality, IntegrateConfig,
     trial::{Trial, Trials},
 };
-use crate::{
-    evaluation::IntegrationScores,
-    projection::{principal_components, subsample},
-};
-
-/// Cells on a map.
-const POINTS: usize = 5000;
+use crate::{evaluation::IntegrationScores, projection::CellMap};
 
 /// The result of an integration.
 #[derive(Debug, Serialize)]
@@ -216,17 +210,15 @@ impl IntegrateReport {
 
 fn map(trials: &Trials<'_>, rows: &[f32], d: usize) -> Map {
     let integration = trials.integration;
-    let n = rows.len() / d.max(1);
-    let cells = subsample(n, POINTS, integration.config.training.seed);
-    let row = |&cell: &usize| &rows[cell * d..(cell + 1) * d];
-    let chosen: Vec<f32> = cells.iter().flat_map(row).copied().collect();
+    let map = CellMap::new(rows, d, integration.config.training.seed);
+    let (cells, points): (Vec<usize>, Vec<[f32; 2]>) = map.points().unzip();
     let names = |labels: &crate::labels::Labels| -> Vec<String> {
         cells.iter().map(|&cell| labels.name(cell).unwrap_or("missing").to_owned()).collect()
     };
     Map {
-        points: principal_components(&chosen, d).0,
+        points,
         batches: names(&integration.batches),
         labels: integration.labels.as_ref().map(names),
-        n_available: n,
+        n_available: rows.len() / d.max(1),
     }
 }
