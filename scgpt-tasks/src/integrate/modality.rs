@@ -10,7 +10,7 @@ use super::{
     panel::{Panel, align, state},
 };
 use crate::{
-    baseline::{BaselineOptions, Place, Rival, harmony, hvg_pca},
+    baseline::{BaselineOptions, ModalitySpace, Place, Rival, harmony, hvg_pca, multiomic_rivals},
     embed::variable_columns,
     error::{Error, Result},
     labels::Labels,
@@ -191,8 +191,11 @@ impl Multimodal {
             rows.push((all, width, is_measured));
         }
         observer.begin("joining modalities", 0);
-        let mut rivals: Vec<Rival> = Vec::new(); // STUB
-        drop(rows);
+        let spaces: Vec<ModalitySpace<'_>> = rows
+            .iter()
+            .map(|(rows, width, is_measured)| ModalitySpace { rows, width: *width, is_measured })
+            .collect();
+        let mut rivals = multiomic_rivals(&spaces, options.n_components)?;
         if let Some(Rival { name, place: Place::Rows { rows, width } }) = rivals.first() {
             let (name, width) = (format!("{name} + Harmony"), *width);
             let rows = harmony(rows, width, domains, seed);
