@@ -4,6 +4,7 @@ use burn::prelude::Device;
 use scgpt_data::{
     CellSource, CellSubset, GeneSubset, GeneToken, GeneVocab, Measured, Modalities, RNA, unlinked,
 };
+use scgpt_model::ScgptConfig;
 
 use super::{
     IntegrateConfig, IntegrateOptions, ModalitySize,
