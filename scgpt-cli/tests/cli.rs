@@ -14,10 +14,18 @@ mod bad_input;
 mod bad_model;
 #[path = "cli/behaviour.rs"]
 mod behaviour;
+#[path = "cli/evaluate_integration.rs"]
+mod evaluate_integration;
 #[path = "cli/golden.rs"]
 mod golden;
+#[path = "cli/grn_attention.rs"]
+mod grn_attention;
+#[path = "cli/grn_embedding.rs"]
+mod grn_embedding;
 #[path = "cli/integration.rs"]
 mod integration;
+#[path = "cli/modalities.rs"]
+mod modalities;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/run.rs"]

@@ -1,5 +1,7 @@
 //! `scgpt evaluate`: one file per kind of result.
 
+mod grn;
+mod integration;
 mod labels;
 pub(crate) mod perturb;
 
@@ -17,6 +19,10 @@ pub(crate) struct EvaluateArgs {
 
 #[derive(Debug, Subcommand)]
 enum EvaluateCommand {
+    /// Embeddings of several batches, by scores of integration
+    Integration(integration::IntegrationArgs),
+    /// A gene network against known regulations
+    Grn(grn::GrnArgs),
     /// Predicted labels against true ones
     Labels(labels::LabelsArgs),
     /// Predicted responses to perturbations against true ones
@@ -25,6 +31,8 @@ enum EvaluateCommand {
 
 pub(crate) fn run(args: EvaluateArgs, printer: Printer) -> Result<()> {
     match args.command {
+        EvaluateCommand::Integration(args) => integration::run(&args, printer),
+        EvaluateCommand::Grn(args) => grn::run(&args, printer),
         EvaluateCommand::Labels(args) => labels::run(&args, printer),
         EvaluateCommand::Perturb(args) => perturb::run(&args, printer),
     }

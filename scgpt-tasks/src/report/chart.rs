@@ -7,17 +7,22 @@
 
 mod heat;
 mod lines;
+mod network;
 mod pairs;
 mod reliability;
 
 use std::collections::BTreeMap;
 
+use self::lines::linear_ticks;
 pub use self::{
     heat::HeatMap,
     lines::{Scale, Series},
+    network::Cluster,
     pairs::Pair,
 };
-pub(super) use self::{heat::heat_map, lines::lines, pairs::pairs, reliability::reliability};
+pub(super) use self::{
+    heat::heat_map, lines::lines, network::network, pairs::pairs, reliability::reliability,
+};
 use super::escape;
 
 /// Width of every drawing; the page scales it.
@@ -174,20 +179,18 @@ pub(super) fn scatter(groups: &[Group], axes: [&str; 2]) -> String {
     let mut body = format!(
         "<rect class=\"axis\" x=\"{LEFT}\" y=\"{TOP}\" width=\"{PLOT}\" height=\"{PLOT}\"/>"
     );
-    for value in ticks(x_range.0, x_range.1, 5) {
+    for (value, label) in linear_ticks(x_range.0, x_range.1, 5) {
         body += &format!(
-            "<path class=\"axis\" d=\"M{x:.1} {bottom}v5\"/><text class=\"soft\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            "<path class=\"axis\" d=\"M{x:.1} {bottom}v5\"/><text class=\"soft\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
             bottom + 18.0,
-            short(value),
             x = x_of(value),
         );
     }
-    for value in ticks(y_range.0, y_range.1, 5) {
+    for (value, label) in linear_ticks(y_range.0, y_range.1, 5) {
         body += &format!(
-            "<path class=\"axis\" d=\"M{LEFT} {y:.1}h-5\"/><text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            "<path class=\"axis\" d=\"M{LEFT} {y:.1}h-5\"/><text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
             LEFT - 8.0,
             y_of(value) + 4.0,
-            short(value),
             y = y_of(value),
         );
     }
@@ -283,10 +286,15 @@ fn is_place(point: [f32; 2]) -> bool {
 
 /// The first letters of a long name.
 fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME {
+    cut(name, NAME)
+}
+
+/// At most `letters` of a name.
+fn cut(name: &str, letters: usize) -> String {
+    if name.chars().count() <= letters {
         return name.into();
     }
-    name.chars().take(NAME - 1).chain(['…']).collect()
+    name.chars().take(letters - 1).chain(['…']).collect()
 }
 
 /// About `n` round values between `low` and `high`.
@@ -298,13 +306,8 @@ fn ticks(low: f64, high: f64, n: usize) -> Vec<f64> {
         .map(|factor| factor * power)
         .find(|&step| step >= rough)
         .unwrap_or(rough);
-    let mut ticks = Vec::new();
-    let mut value = (low / step).ceil() * step;
-    while value <= high && ticks.len() < 4 * n {
-        ticks.push(value);
-        value += step;
-    }
-    ticks
+    let first = (low / step).ceil();
+    (0..4 * n).map(|i| (first + i as f64) * step).take_while(|&value| value <= high).collect()
 }
 
 /// A number without needless digits.
