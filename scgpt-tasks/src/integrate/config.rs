@@ -192,14 +192,14 @@ impl IntegrateConfig {
     }
 
     /// The network with what it needs to tell modalities apart.
-    pub(super) fn adapt_to(&self, network: ScgptConfig, modalities: &Modalities) -> ScgptConfig {
+    pub(super) fn adapt_to(&self, network: &ScgptConfig, modalities: &Modalities) -> ScgptConfig {
         ScgptConfig {
             n_modalities: modalities.n_tokens(),
             pad_modality: Some(modalities.pad().0 as usize),
             context_in_query: true,
             unknown_flag: network.unknown_flag || self.hidden_modality > 0.0,
             n_layers: if self.only_genes { self.network.n_layers } else { network.n_layers },
-            ..network
+            ..network.clone()
         }
     }
 
