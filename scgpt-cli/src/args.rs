@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    annotate, completions, convert, demo, embed, evaluate, generate, inspect, integrate, man, map,
-    perturb, pretrain, simulate,
+    annotate, completions, convert, demo, embed, evaluate, generate, grn, inspect, integrate, man,
+    map, perturb, pretrain, simulate,
 };
 
 /// Answers from single-cell data and an scGPT checkpoint.
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Map(map::MapArgs),
     /// Predict responses to gene perturbations, and find which perturbation explains a state
     Perturb(perturb::PerturbArgs),
+    /// Gene networks: from gene embeddings, and from attention
+    Grn(grn::GrnArgs),
     /// Judge results whose truth is known, ours or another tool's
     Evaluate(evaluate::EvaluateArgs),
     /// Integrate batches: an embedding in which they are mixed, in a copy of the file

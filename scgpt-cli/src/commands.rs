@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod embed;
 pub(crate) mod evaluate;
 pub(crate) mod generate;
+pub(crate) mod grn;
 pub(crate) mod inspect;
 pub(crate) mod integrate;
 pub(crate) mod man;
@@ -46,6 +47,7 @@ fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result
         Command::Embed(args) => embed::run(&args, printer),
         Command::Evaluate(args) => evaluate::run(args, printer),
         Command::Generate(args) => generate::run(&args, printer),
+        Command::Grn(args) => grn::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args, printer),
         Command::Integrate(args) => integrate::run(&args, config, printer),
         Command::Convert(args) => convert::run(&args, printer),

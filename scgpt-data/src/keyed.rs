@@ -29,6 +29,10 @@ pub enum Purpose {
     Cluster = 16,
     /// Which control cells a perturbed cell is compared with.
     Pair = 17,
+    /// What is exchanged with what in a null distribution.
+    Permute = 20,
+    /// Which cuts the trees of an ensemble try.
+    Forest = 21,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.

@@ -24,7 +24,10 @@ use self::{
     h5::H5Sink,
     zarr::ZarrSink,
 };
-pub use self::{export::export, place::check_output};
+pub use self::{
+    export::{export, export_mudata},
+    place::check_output,
+};
 use crate::{
     anndata::{frame, store::Store},
     error::{Error, Result},
@@ -43,6 +46,8 @@ pub struct Additions {
     pub obsm: Vec<(String, RowSpool)>,
     /// Columns with one entry a cell.
     pub obs: Vec<(String, Column)>,
+    /// Matrices with one row a gene of `X`.
+    pub varm: Vec<(String, RowSpool)>,
     /// Unstructured values. Objects become dictionaries, lists of one kind become arrays.
     pub uns: Vec<(String, Value)>,
 }
@@ -58,13 +63,17 @@ pub struct CopyReport {
 const ROWS: usize = 1024;
 
 impl Additions {
-    /// That there is one row a cell.
-    fn check(&self, n_cells: usize) -> Result<()> {
+    /// That there is one row a cell, or a gene.
+    fn check(&self, n_cells: usize, n_genes: usize) -> Result<()> {
         let obsm = self.obsm.iter().map(|(name, rows)| ("obsm", name, rows.n_rows()));
         let obs = self.obs.iter().map(|(name, column)| ("obs", name, column.len()));
-        match obsm.chain(obs).find(|(.., rows)| *rows != n_cells) {
-            Some((group, name, rows)) => Err(Error::Option(format!(
-                "the new `{group}/{name}` has {rows} rows, but there are {n_cells} cells"
+        let varm = self.varm.iter().map(|(name, rows)| ("varm", name, rows.n_rows()));
+        let wrong = |n: usize| move |&(.., rows): &(&str, &String, usize)| rows != n;
+        let of_cells = obsm.chain(obs).find(wrong(n_cells)).map(|it| (it, n_cells, "cells"));
+        let of_genes = varm.into_iter().find(wrong(n_genes)).map(|it| (it, n_genes, "genes"));
+        match of_cells.or(of_genes) {
+            Some(((group, name, rows), n, things)) => Err(Error::Option(format!(
+                "the new `{group}/{name}` has {rows} rows, but there are {n} {things}"
             ))),
             None => Ok(()),
         }
@@ -80,6 +89,12 @@ impl Additions {
         }
         if !self.obs.is_empty() {
             self.write_obs(sink)?;
+        }
+        if !self.varm.is_empty() {
+            sink.group("varm", &anndata::dict())?;
+        }
+        for (name, spool) in &self.varm {
+            write_spool(sink, &format!("varm/{}", anndata::member(name)), spool)?;
         }
         if !self.uns.is_empty() {
             sink.group("uns", &anndata::dict())?;
@@ -155,12 +170,13 @@ pub fn save_copy(
     let Some(n_cells) = frame::len(store.as_ref(), "obs")? else {
         return Err(Error::invalid(input, "obs", "the table of cells is missing"));
     };
-    additions.check(n_cells)?;
+    additions.check(n_cells, frame::len(store.as_ref(), "var")?.unwrap_or(0))?;
 
     let mut report = CopyReport::default();
     let skipped = &mut report.skipped;
     let mut sink = if let Some(mut sink) = extend(input, output, &place)? {
-        for table in ["obs", "obsm"] {
+        let of_genes = (!additions.varm.is_empty()).then_some("varm");
+        for table in ["obs", "obsm"].into_iter().chain(of_genes) {
             table::split(store.as_ref(), table, sink.as_mut(), skipped)?;
         }
         sink

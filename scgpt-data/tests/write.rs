@@ -112,6 +112,7 @@ fn additions(n_cells: usize) -> Additions {
         obsm: vec![("X_scGPT".into(), spool)],
         obs: vec![("type".into(), Column::categorical(&labels))],
         uns: vec![("scgpt".into(), json!({"seed": 3, "model": {"name": "é"}, "list": ["a", "b"]}))],
+        ..Additions::default()
     }
 }
 
@@ -175,6 +176,29 @@ fn a_copy_is_the_input_and_the_additions() {
     assert_eq!(name.read_string().unwrap(), ["é"]);
     let order = &file.group("obs").unwrap().attrs().unwrap()["column-order"];
     assert_eq!(order.as_strings().and_then(<[_]>::last).map(String::as_str), Some("type"));
+}
+
+#[test]
+fn vectors_of_genes_go_to_varm() {
+    let (folder, input, _) = setting();
+    let n_genes = Source::open(&input).unwrap().var(&Layer::X).unwrap().len();
+    let genes = |n: usize| {
+        let mut rows = RowSpool::new(2).unwrap();
+        (0..n).for_each(|gene| rows.push(&[gene as f32, f32::NAN]).unwrap());
+        Additions { varm: vec![("scGPT_gene_emb".into(), rows)], ..Additions::default() }
+    };
+    for name in ["out.h5ad", "out.zarr"] {
+        let output = folder.path().join(name);
+        save_copy(&input, &output, &genes(n_genes), false).unwrap();
+        let elements = &Source::open(&output).unwrap().summary().elements.clone();
+        assert!(elements.contains(&"varm/scGPT_gene_emb".to_owned()), "{elements:?}");
+        let error = save_copy(&input, &output, &genes(n_genes + 1), true).unwrap_err();
+        assert!(error.to_string().contains("genes"), "{error}");
+    }
+    let file = File::open(folder.path().join("out.h5ad")).unwrap();
+    let vectors = file.dataset("varm/scGPT_gene_emb").unwrap();
+    assert_eq!(vectors.shape().unwrap(), [n_genes as u64, 2]);
+    assert!((vectors.read_f32().unwrap()[4] - 2.0).abs() < 1e-6);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Cells → cell embeddings, zero-shot.
 
+mod genes;
 mod page;
 mod report;
 
@@ -15,10 +16,11 @@ use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptCon
 use serde::{Deserialize, Serialize};
 
 pub use self::report::{EmbedReport, ModelReport, Timings, TokenCounts, VariableReport};
+pub(crate) use self::{genes::GeneStates, page::likely_types};
 use crate::{
     error::{Error, Result},
     observe::{Observer, Watched},
-    stream::{Finish, Rows, Stream, Way, unit_rows},
+    stream::{Finish, Rows, Stream, TokenPanel, Way, unit_rows},
 };
 
 /// Cells whose values tell the input state.
@@ -192,36 +194,18 @@ impl Embedder {
         Way { finish, panel, domains }: Way<'_>,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
-        let (n_cells, _) = source.summary().shape(&options.layer)?;
-        if options.batch_size == 0 {
-            return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
-        }
-        let var = source.var(&options.layer)?;
-        let mut alignment = self.vocab.align(&var, options.gene_column.as_deref())?;
+        let (n_cells, n_genes) = source.summary().shape(&options.layer)?;
+        let mut alignment = self.align(source, options)?;
         let genes = alignment.summary();
         let input_state = input_state(source, &options.layer)?;
-        let variable = match &options.variable {
-            Some(variable) => {
-                observer.begin("selecting variable genes", 0);
-                Some(select_variable(
-                    &mut Watched { source: &mut *source, observer },
-                    &options.layer,
-                    variable,
-                    input_state,
-                    &mut alignment,
-                )?)
-            }
-            None => None,
-        };
-        let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
-        let config = TokenConfig {
-            include_zero_genes: panel.is_some_and(|panel| panel.with_zeros),
-            ..self.token_config(options, max_length)?
-        };
-        let mut tokenizer = Tokenizer::new(&self.vocab, &alignment, config)?;
-        if let Some(panel) = panel {
-            tokenizer = tokenizer.retain(|gene| panel.is_in[gene.0 as usize]);
-        }
+        let variable = options.variable.as_ref().map(|variable| {
+            observer.begin("selecting variable genes", 0);
+            let source = &mut Watched { source: &mut *source, observer };
+            select_variable(source, &options.layer, variable, input_state, &mut alignment)
+        });
+        let variable = variable.transpose()?;
+        let tokenizer = self.tokenizer(&alignment, options, panel)?;
+        let max_length = tokenizer.config().max_length;
         let stream = Stream {
             rows: self.rows(options.batch_size),
             tokenizer: &tokenizer,
@@ -234,7 +218,7 @@ impl Embedder {
         let report = EmbedReport {
             version: env!("CARGO_PKG_VERSION").into(),
             n_cells,
-            n_genes: var.len(),
+            n_genes,
             width: self.encoder.d_model(),
             genes,
             input_state,
@@ -260,7 +244,43 @@ impl Embedder {
         Rows { encoder: &self.encoder, collator, batch_size }
     }
 
-    fn token_config(&self, options: &EmbedOptions, max_length: usize) -> Result<TokenConfig> {
+    /// Which genes of a source the model knows.
+    pub(crate) fn align(
+        &self,
+        source: &dyn CellSource,
+        options: &EmbedOptions,
+    ) -> Result<Alignment> {
+        let var = source.var(&options.layer)?;
+        Ok(self.vocab.align(&var, options.gene_column.as_deref())?)
+    }
+
+    /// What turns cells into tokens of these genes, or of those of a panel among them.
+    pub(crate) fn tokenizer(
+        &self,
+        alignment: &Alignment,
+        options: &EmbedOptions,
+        panel: Option<TokenPanel<'_>>,
+    ) -> Result<Tokenizer> {
+        if options.batch_size == 0 {
+            return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
+        }
+        let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
+        let config = TokenConfig {
+            include_zero_genes: panel.is_some_and(|panel| panel.with_zeros),
+            ..self.token_config(options, max_length)?
+        };
+        let tokenizer = Tokenizer::new(&self.vocab, alignment, config)?;
+        Ok(match panel {
+            Some(panel) => tokenizer.retain(|gene| panel.is_in[gene.0 as usize]),
+            None => tokenizer,
+        })
+    }
+
+    pub(crate) fn token_config(
+        &self,
+        options: &EmbedOptions,
+        max_length: usize,
+    ) -> Result<TokenConfig> {
         let n_bins = u16::try_from(self.config.n_bins).map_err(|_| {
             Error::Option(format!("{} value bins are more than 65 535", self.config.n_bins))
         })?;
@@ -295,7 +315,7 @@ pub fn input_state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputSt
 }
 
 /// Leaves only the most variable genes in `alignment`.
-fn select_variable(
+pub(crate) fn select_variable(
     source: &mut dyn CellSource,
     layer: &Layer,
     options: &VariableOptions,

@@ -4,7 +4,7 @@ mod chart;
 
 use std::fmt::Write as _;
 
-pub use self::chart::{Bar, Group, HeatMap, Pair, Scale, Series};
+pub use self::chart::{Bar, Cluster, Group, HeatMap, Pair, Scale, Series};
 use crate::metrics::ReliabilityBin;
 
 /// Fonts, colours of paper and ink, and the palette, for light, dark and print.
@@ -78,6 +78,16 @@ impl Page {
     /// Confidence against accuracy.
     pub fn reliability(&mut self, bins: &[ReliabilityBin], caption: &str) -> &mut Self {
         self.figure(&chart::reliability(bins), caption)
+    }
+
+    /// Groups of nodes with their edges, and links between groups, each end given by group and node.
+    pub fn network(
+        &mut self,
+        clusters: &[Cluster],
+        links: &[[(usize, usize); 2]],
+        caption: &str,
+    ) -> &mut Self {
+        self.figure(&chart::network(clusters, links), caption)
     }
 
     /// Horizontal bars with their values.

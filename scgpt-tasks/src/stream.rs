@@ -136,9 +136,9 @@ pub(crate) struct Streamed {
 }
 
 /// Consecutive cells on their way to the network.
-struct Window {
-    first: usize,
-    cells: Vec<CellTokens>,
+pub(crate) struct Window {
+    pub(crate) first: usize,
+    pub(crate) cells: Vec<CellTokens>,
     reading: f64,
     tokenising: f64,
 }
@@ -151,13 +151,8 @@ impl Stream<'_> {
     ) -> Result<Streamed> {
         let begin = Instant::now();
         observer.begin("embedding", source.summary().n_cells);
-        let (sender, receiver) = sync_channel(WAITING);
-        let (layer, tokenizer) = (self.layer, self.tokenizer);
-        // If computing fails, it drops the receiver, and the reader stops at its next window.
-        let mut streamed = thread::scope(|scope| {
-            scope.spawn(move || read(source, layer, tokenizer, &sender));
-            self.compute(receiver, observer)
-        })?;
+        let mut streamed =
+            windows(source, self.layer, self.tokenizer, |windows| self.compute(windows, observer))?;
         streamed.timings.total = begin.elapsed().as_secs_f64();
         Ok(streamed)
     }
@@ -191,7 +186,22 @@ impl Stream<'_> {
     }
 }
 
-type Read = Result<Window>;
+pub(crate) type Read = Result<Window>;
+
+/// Reads and tokenises all cells on a thread of their own, while `compute` receives them.
+pub(crate) fn windows<T>(
+    source: &mut dyn CellSource,
+    layer: &Layer,
+    tokenizer: &Tokenizer,
+    compute: impl FnOnce(Receiver<Read>) -> Result<T>,
+) -> Result<T> {
+    let (sender, receiver) = sync_channel(WAITING);
+    // If computing fails, it drops the receiver, and the reader stops at its next window.
+    thread::scope(|scope| {
+        scope.spawn(move || read(source, layer, tokenizer, &sender));
+        compute(receiver)
+    })
+}
 
 fn read(
     source: &mut dyn CellSource,

@@ -128,6 +128,7 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
         obsm: rows.map(|rows| ("X_scgpt_generated".to_owned(), rows)).into_iter().collect(),
         obs: vec![("scgpt_generation_error".into(), errors)],
         uns: vec![("scgpt_generated".into(), record)],
+        ..Additions::default()
     };
     let place = CellsOutput {
         input: &args.input,

@@ -1,28 +1,25 @@
 //! [`VariableExpression`]: cells by the logarithms of their most variable genes.
 
 use scgpt_data::{
-    CellSource, Csr, CsrRow, InputState, Layer, VariableConfig, VariableFlavour, log1p,
-    normalise_total, variable_genes,
+    CellSource, Csr, CsrRow, InputState, Layer, VariableConfig, VariableFlavour, variable_genes,
 };
 
 use super::BaselineOptions;
 use crate::{
     embed::input_state,
     error::{Error, Result},
+    logged::LoggedCells,
     observe::{Observer, Watched},
     pca::SparseCell,
 };
 
-/// Cells read at once.
-const BLOCK: usize = 4096;
-/// Sum to which counts are normalised.
+/// Sum to which counts are normalised before genes are selected.
 const TOTAL: f64 = 1e4;
 
 /// The most variable genes of some cells; gives these and other cells of the same genes by them.
 #[derive(Clone, Debug)]
 pub(super) struct VariableExpression {
-    layer: Layer,
-    state: InputState,
+    cells: LoggedCells,
     /// Columns, ascending.
     genes: Vec<usize>,
     /// The number of each column among `genes`.
@@ -73,7 +70,7 @@ impl VariableExpression {
         for (number, &gene) in (0..).zip(&genes) {
             numbers[gene] = Some(number);
         }
-        Self { layer: layer.clone(), state, genes, numbers }
+        Self { cells: LoggedCells { layer: layer.clone(), state }, genes, numbers }
     }
 
     /// Columns of the genes, ascending.
@@ -83,7 +80,7 @@ impl VariableExpression {
 
     /// What the values were before.
     pub(super) fn input_state(&self) -> InputState {
-        self.state
+        self.cells.state
     }
 
     /// Visits all cells of `source` in blocks: normalised to 10 000 and logged, unless they were.
@@ -94,18 +91,7 @@ impl VariableExpression {
         observer: &dyn Observer,
         visit: &mut dyn FnMut(Vec<SparseCell>),
     ) -> Result<()> {
-        let n_cells = source.summary().n_cells;
-        observer.begin(stage, n_cells);
-        let mut watched = Watched { source, observer };
-        for first in (0..n_cells).step_by(BLOCK) {
-            let mut block = watched.read(&self.layer, first..n_cells.min(first + BLOCK))?;
-            if self.state != InputState::Log1p {
-                normalise_total(&mut block, TOTAL);
-                log1p(&mut block);
-            }
-            visit(self.chosen(&block));
-        }
-        Ok(())
+        self.cells.each(source, stage, observer, &mut |_, block| visit(self.chosen(block)))
     }
 
     /// Of every cell the chosen genes, by their number among the chosen.

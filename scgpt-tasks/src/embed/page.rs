@@ -181,17 +181,24 @@ fn with_examples(n: usize, examples: &[String]) -> String {
 
 /// A column that probably tells what a cell is; else any with a few categories.
 fn likely_colour(obs: &Frame) -> Option<&str> {
+    likely_types(obs).or_else(|| few_categories(obs).next())
+}
+
+/// The column that most probably tells cell types, if one looks like it.
+pub(crate) fn likely_types(obs: &Frame) -> Option<&str> {
+    // The shortest: `cell_type`, not `cell_type_ontology_term_id`.
+    LIKELY.iter().find_map(|part| {
+        let named = few_categories(obs).filter(|name| name.to_lowercase().contains(part));
+        named.min_by_key(|name| name.len())
+    })
+}
+
+fn few_categories(obs: &Frame) -> impl Iterator<Item = &str> {
     let few = |column: &Column| match column {
         Column::Categorical { categories, .. } => (2..=CATEGORIES).contains(&categories.len()),
         _ => false,
     };
-    let columns =
-        || obs.columns.iter().filter(|(_, column)| few(column)).map(|(name, _)| name.as_str());
-    // The shortest: `cell_type`, not `cell_type_ontology_term_id`.
-    let likely = LIKELY.iter().find_map(|part| {
-        columns().filter(|name| name.to_lowercase().contains(part)).min_by_key(|name| name.len())
-    });
-    likely.or_else(|| columns().next())
+    obs.columns.iter().filter(move |(_, column)| few(column)).map(|(name, _)| name.as_str())
 }
 
 #[cfg(test)]

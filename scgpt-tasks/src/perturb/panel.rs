@@ -7,7 +7,10 @@ use scgpt_data::{
 };
 
 use super::condition::Condition;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    names::unknown_gene,
+};
 
 /// Flags of tokens; the network's third, of padding, is not used.
 const NOT_PERTURBED: ConditionToken = ConditionToken(0);
@@ -157,26 +160,6 @@ pub(super) fn gene_column(var: &Frame, perturbed: &BTreeSet<&str>) -> String {
     best.0
 }
 
-/// The error for a gene the model cannot be told of, with names that look like it.
-pub(super) fn unknown_gene(gene: &str, vocab: &GeneVocab) -> Error {
-    let upper = gene.to_uppercase();
-    let is_like = |name: &&str| {
-        let name = name.to_uppercase();
-        name == upper || (gene.len() > 2 && (name.starts_with(&upper) || upper.starts_with(&name)))
-    };
-    let mut like: Vec<&str> = vocab
-        .names()
-        .filter(|name| name.len() > 2 && !name.starts_with('<') && is_like(name))
-        .collect();
-    like.sort_by_key(|name| (name.len().abs_diff(gene.len()), *name));
-    like.truncate(3);
-    let hint = match like.as_slice() {
-        [] => String::new(),
-        like => format!("; similar names: {}", like.join(", ")),
-    };
-    Error::Option(format!("gene `{gene}` is not in the vocabulary of the model{hint}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,13 +192,5 @@ mod tests {
         let mut sum = vec![1.0, 1.0];
         panel.add(CsrRow { indices: &[1, 3], values: &[2.0, 9.0] }, &mut sum);
         assert_eq!(sum, [1.0, 3.0]);
-    }
-
-    #[test]
-    fn unknown_genes_come_with_suggestions() {
-        let vocab = GeneVocab::from_names(["KLF1", "KLF10", "FOS"]).unwrap();
-        let message = unknown_gene("klf1", &vocab).to_string();
-        assert!(message.contains("similar names: KLF1, KLF10"), "{message}");
-        assert!(!unknown_gene("ZZZ", &vocab).to_string().contains("similar"));
     }
 }

@@ -7,6 +7,7 @@
 
 mod heat;
 mod lines;
+mod network;
 mod pairs;
 mod reliability;
 
@@ -15,9 +16,12 @@ use std::collections::BTreeMap;
 pub use self::{
     heat::HeatMap,
     lines::{Scale, Series},
+    network::Cluster,
     pairs::Pair,
 };
-pub(super) use self::{heat::heat_map, lines::lines, pairs::pairs, reliability::reliability};
+pub(super) use self::{
+    heat::heat_map, lines::lines, network::network, pairs::pairs, reliability::reliability,
+};
 use super::escape;
 
 /// Width of every drawing; the page scales it.
@@ -283,10 +287,15 @@ fn is_place(point: [f32; 2]) -> bool {
 
 /// The first letters of a long name.
 fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME {
+    cut(name, NAME)
+}
+
+/// At most `letters` of a name.
+fn cut(name: &str, letters: usize) -> String {
+    if name.chars().count() <= letters {
         return name.into();
     }
-    name.chars().take(NAME - 1).chain(['…']).collect()
+    name.chars().take(letters - 1).chain(['…']).collect()
 }
 
 /// About `n` round values between `low` and `high`.

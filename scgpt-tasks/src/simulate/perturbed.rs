@@ -8,6 +8,7 @@ use scgpt_data::{CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Pu
 use super::{choose, negative_binomial, normal};
 use crate::{
     error::{Error, Result},
+    grn::{Edge, GeneNetwork},
     perturb::Condition,
 };
 
@@ -75,17 +76,6 @@ pub struct PerturbSimulateOptions {
     pub direction: Direction,
     /// Seed of every random choice.
     pub seed: u64,
-}
-
-/// A regulation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Edge {
-    /// The gene that regulates.
-    pub regulator: String,
-    /// The gene that is regulated.
-    pub target: String,
-    /// Its strength: the exponent of the regulator; negative if it represses.
-    pub strength: f64,
 }
 
 /// Perturbed cells whose causes are known, as a [`CellSource`]: a cell is made when it is read, always
@@ -180,17 +170,13 @@ impl PerturbSimulation {
         Ok(Self { options, symbols, regulators, rates, conditions, interactions, summary })
     }
 
-    /// All regulations: the truth for gene networks.
-    pub fn edges(&self) -> Vec<Edge> {
-        let mut edges = Vec::new();
-        for (target, regulators) in self.regulators.iter().enumerate() {
-            edges.extend(regulators.iter().map(|&(regulator, strength)| Edge {
-                regulator: self.symbols[regulator].clone(),
-                target: self.symbols[target].clone(),
-                strength,
-            }));
-        }
-        edges
+    /// The network: from regulators to what they regulate, weighted by the exponent of the
+    /// regulator, which is negative if it represses.
+    pub fn network(&self) -> GeneNetwork {
+        let edges = self.regulators.iter().enumerate().flat_map(|(target, regulators)| {
+            regulators.iter().map(move |&(source, weight)| Edge { source, target, weight })
+        });
+        GeneNetwork::new(self.symbols.clone(), edges.collect(), true)
     }
 
     /// The number of the condition of a cell.
@@ -434,9 +420,9 @@ mod tests {
         // Responses are the other way round.
         assert!((lowered[target] + raised[target] - 2.0 * control[target]).abs() < 1e-9);
         assert!((lowered[target] - control[target]).abs() > 0.05);
-        for edge in simulation.edges() {
-            assert!((STRENGTH[0]..=STRENGTH[1]).contains(&edge.strength.abs()));
-            assert_ne!(edge.regulator, edge.target);
+        for edge in simulation.network().edges() {
+            assert!((STRENGTH[0]..=STRENGTH[1]).contains(&edge.weight.abs()));
+            assert_ne!(edge.source, edge.target);
         }
     }
 

@@ -133,7 +133,7 @@ fn additions(annotated: Annotated, record: Value) -> Additions {
     ];
     let mut obsm = vec![("X_scGPT".to_owned(), annotated.embeddings)];
     obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
-    Additions { obsm, obs, uns: vec![("scgpt_annotation".into(), record)] }
+    Additions { obsm, obs, uns: vec![("scgpt_annotation".into(), record)], ..Additions::default() }
 }
 
 /// What `uns["scgpt_annotation"]` and `--json` say.

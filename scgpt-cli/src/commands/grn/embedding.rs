@@ -1,0 +1,421 @@
+//! `scgpt grn embedding`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use scgpt_data::{Additions, Column, Source, Table, check_output};
+use scgpt_model::Strictness;
+use scgpt_tasks::{
+    EmbedOptions, Embedder, EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, GeneSets,
+    ProgrammeOptions, Universe, VariableOptions,
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    cells_output::CellsOutput,
+    config::write_effective,
+    device::ComputeArgs,
+    matrix::MatrixArgs,
+    output::{Printer, write_text},
+    progress::Bar,
+};
+
+/// Files of every run.
+const FILES: [&str; 9] = [
+    "edges.csv",
+    "edges.parquet",
+    "network.graphml",
+    "neighbours.csv",
+    "programmes.csv",
+    "gene_embeddings.parquet",
+    "report.json",
+    "report.html",
+    "report.config.toml",
+];
+const ENRICHMENT: &str = "enrichment.csv";
+const SCORES: &str = "programme_scores.csv";
+const SIMILAR: &str = "similar.csv";
+const TYPES: &str = "edges_by_type.csv";
+const CELLS: &str = "cells.h5ad";
+
+/// Networks from gene embeddings: which genes are alike, and which form programmes?
+///
+/// Compares the vectors of genes: those of the model's table, or (--contextual) the mean state of a gene
+/// over the cells that express it. Writes a network of similar genes with p and q values of a null, one
+/// of nearest neighbours, programmes (Leiden communities), their gene sets, and their scores in cells and
+/// cell types; the report compares them with co-expression of the same genes. For vectors that are
+/// fine-tuned on the cells, give the artefact of `scgpt integrate` as --model.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(after_help = "Examples:\n  \
+    scgpt grn embedding --model scGPT_human --data pbmc.h5ad --gmt reactome.gmt -o network/\n  \
+    scgpt grn embedding --model scGPT_human --data pbmc.h5ad --contextual --per cell_type -o network/\n  \
+    scgpt grn embedding --model scGPT_human --genes tfs.txt --gene STAT1 --threshold 0.3 -o network/\n  \
+    scgpt integrate pbmc.h5ad --model scGPT_human --batch-key batch -o tuned/ && \
+    scgpt grn embedding --model tuned/ --data pbmc.h5ad -o network/")]
+pub(crate) struct EmbeddingArgs {
+    /// Model directory, or an artefact that is one
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: PathBuf,
+    /// File or folder of cells
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    data: Option<PathBuf>,
+    /// Take the mean state of a gene over the cells that express it, instead of its vector in the table
+    #[arg(long, requires = "data")]
+    contextual: bool,
+    /// Column of obs with cell types: scores, and with --contextual vectors and networks, of each
+    /// [default: for scores, one that looks like cell types]
+    #[arg(long, value_name = "NAME", requires = "data", env = "SCGPT_PER")]
+    per: Option<String>,
+    /// Genes of the network: names joined by commas, or a file with one a line [default: the most
+    /// variable ones, or all of the vocabulary without --data]
+    #[arg(long, value_name = "GENES", conflicts_with = "hvg")]
+    genes: Option<String>,
+    /// The N most variable genes are those of the network [default: 1200]
+    #[arg(long, value_name = "N", requires = "data", env = "SCGPT_HVG")]
+    hvg: Option<usize>,
+    /// Column of obs: genes variable within most of its batches
+    #[arg(long, value_name = "NAME", requires = "data", env = "SCGPT_BATCH_KEY")]
+    batch_key: Option<String>,
+    /// Least cosine similarity of an edge
+    #[arg(
+        long,
+        value_name = "COSINE",
+        default_value_t = 0.4,
+        allow_negative_numbers = true,
+        env = "SCGPT_THRESHOLD"
+    )]
+    threshold: f64,
+    /// Genes of a neighbourhood, the gene itself included
+    #[arg(long, value_name = "N", default_value_t = 15, env = "SCGPT_NEIGHBOURS")]
+    neighbours: usize,
+    /// Resolution of programmes: the higher, the more and the smaller
+    #[arg(long, value_name = "R", default_value_t = 40.0, env = "SCGPT_RESOLUTION")]
+    resolution: f64,
+    /// Genes that a programme has at least
+    #[arg(long, value_name = "N", default_value_t = 5, env = "SCGPT_LEAST_GENES")]
+    least_genes: usize,
+    /// File of gene sets (GMT) that programmes are tested for; again for another
+    #[arg(long, value_name = "FILE")]
+    gmt: Vec<PathBuf>,
+    /// What they are compared with: data (all its genes that the model knows), network (its genes), or
+    /// a number of genes
+    #[arg(long, value_name = "WHAT", default_value = "data", value_parser = background, env = "SCGPT_BACKGROUND")]
+    background: String,
+    /// Gene whose most similar ones are listed; again for another
+    #[arg(long, value_name = "GENE")]
+    gene: Vec<String>,
+    /// How many similar genes are listed
+    #[arg(long, value_name = "N", default_value_t = 20, env = "SCGPT_SIMILAR")]
+    similar: usize,
+    /// Cells computed at once; affects speed and memory only
+    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
+    batch_size: usize,
+    /// Most tokens per cell [default: the model's]
+    #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
+    max_length: Option<usize>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
+    seed: u64,
+    /// Folder to write: edge lists, programmes, report, and a copy of the cells with vectors and scores
+    #[arg(long, short, value_name = "DIR")]
+    #[serde(skip)]
+    output: PathBuf,
+    /// Write no copy of the cells
+    #[arg(long)]
+    no_cells: bool,
+    #[command(flatten)]
+    #[serde(flatten)]
+    matrix: MatrixArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    compute: ComputeArgs,
+    /// Overwrite files in the folder
+    #[arg(long)]
+    #[serde(skip)]
+    force: bool,
+}
+
+fn background(text: &str) -> Result<String, &'static str> {
+    universe(text).map(|_| text.to_owned()).ok_or("expected data, network or a number of genes")
+}
+
+fn universe(text: &str) -> Option<Universe> {
+    match text {
+        "data" => Some(Universe::Data),
+        "network" => Some(Universe::Network),
+        number => number.parse().ok().map(Universe::Number),
+    }
+}
+
+pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
+    for name in args.files() {
+        let path = args.output.join(name);
+        if path.exists() {
+            check_output(&path, args.force)?;
+        }
+    }
+    let libraries = args.gmt.iter().map(|path| GeneSets::read(path));
+    let libraries = libraries.collect::<Result<Vec<_>, _>>()?;
+    let genes = args.genes.as_deref().map(names).transpose()?;
+    let device = args.compute.open()?;
+    let mut source = args.data.as_ref().map(Source::open).transpose()?;
+    let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?;
+    let bar = Bar::new(printer);
+    let options = args.options(genes);
+    let found = EmbeddingNetworks::new(
+        &embedder,
+        source.as_mut().map(|source| source as &mut dyn scgpt_data::CellSource),
+        &libraries,
+        &options,
+        &bar,
+    );
+    bar.finish();
+    let found = found?;
+    args.write(&found)?;
+    if let Some(source) = source.as_mut().filter(|_| !args.no_cells) {
+        args.write_cells(&embedder, found, source, &options, &bar, printer)
+    } else {
+        args.print(&found.report, printer)
+    }
+}
+
+/// Genes of a list: joined by commas, or one a line of a file.
+fn names(list: &str) -> Result<Vec<String>> {
+    let text = if Path::new(list).is_file() {
+        fs::read_to_string(list).with_context(|| format!("cannot read `{list}`"))?
+    } else {
+        list.to_owned()
+    };
+    let mut names: Vec<String> = Vec::new();
+    for name in text.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty()) {
+        if !names.iter().any(|other| other == name) {
+            names.push(name.to_owned());
+        }
+    }
+    if names.is_empty() {
+        bail!("--genes {list}: there is no gene");
+    }
+    Ok(names)
+}
+
+impl EmbeddingArgs {
+    fn options(&self, genes: Option<Vec<String>>) -> EmbeddingNetworkOptions {
+        EmbeddingNetworkOptions {
+            embed: EmbedOptions {
+                batch_size: self.batch_size,
+                max_length: self.max_length,
+                seed: self.seed,
+                gene_column: self.matrix.gene_column.clone(),
+                layer: self.matrix.layer(),
+                variable: Some(VariableOptions {
+                    n_top: self.hvg.unwrap_or(1200),
+                    flavour: None,
+                    batch_key: self.batch_key.clone(),
+                }),
+                temporary: self.output.parent().map(|folder| Path::new(".").join(folder)),
+                ..EmbedOptions::default()
+            },
+            genes,
+            contextual: self.contextual,
+            per: self.per.clone(),
+            threshold: self.threshold,
+            programmes: ProgrammeOptions {
+                neighbours: self.neighbours,
+                resolution: self.resolution,
+                least_genes: self.least_genes,
+                seed: self.seed,
+            },
+            universe: universe(&self.background).unwrap_or_default(),
+            queries: self.gene.clone(),
+            n_similar: self.similar,
+        }
+    }
+
+    /// Everything that will be written.
+    fn files(&self) -> Vec<&'static str> {
+        let has_data = self.data.is_some();
+        let further = [
+            (ENRICHMENT, !self.gmt.is_empty()),
+            (SCORES, has_data),
+            (SIMILAR, !self.gene.is_empty()),
+            (TYPES, self.contextual && self.per.is_some()),
+            (CELLS, has_data && !self.no_cells),
+        ];
+        let further = further.into_iter().filter(|(_, is_written)| *is_written);
+        FILES.into_iter().chain(further.map(|(name, _)| name)).collect()
+    }
+
+    fn write(&self, found: &EmbeddingNetworks) -> Result<()> {
+        let folder = &self.output;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+        let path = |name: &str| folder.join(name);
+        for name in &FILES[..3] {
+            found.network.write(&path(name), self.force)?;
+        }
+        found.neighbours.write(&path(FILES[3]), self.force)?;
+        found.programme_table().write(&path(FILES[4]), self.force)?;
+        found.vector_table().write(&path(FILES[5]), self.force)?;
+        if !self.gmt.is_empty() {
+            found.enrichment_table().write(&path(ENRICHMENT), self.force)?;
+        }
+        if !found.similar.is_empty() {
+            similar(found).write(&path(SIMILAR), self.force)?;
+        }
+        if !found.type_networks.is_empty() {
+            of_types(found).write(&path(TYPES), self.force)?;
+        }
+        if let Some(scores) = found.scores.as_ref().filter(|scores| !scores.types.is_empty()) {
+            means(&scores.types, &scores.means).write(&path(SCORES), self.force)?;
+        }
+        write_text(&path("report.json"), &serde_json::to_string_pretty(&found.report)?)?;
+        let subtitle = self.data.as_ref().unwrap_or(&self.model).display().to_string();
+        write_text(&path("report.html"), &found.page(&subtitle).to_html())?;
+        write_effective(&path("report.json"), "grn embedding", self)
+    }
+
+    /// A copy of the cells: vectors in `varm`, scores in `obsm`, programmes in `uns`.
+    fn write_cells(
+        &self,
+        embedder: &Embedder,
+        found: EmbeddingNetworks,
+        source: &mut Source,
+        options: &EmbeddingNetworkOptions,
+        bar: &Bar,
+        printer: Printer,
+    ) -> Result<()> {
+        let programmes: Vec<Vec<&String>> = found
+            .programmes
+            .iter()
+            .map(|programme| programme.genes.iter().map(|&gene| &found.genes[gene]).collect())
+            .collect();
+        let numbered = (1..).zip(&programmes).map(|(n, genes)| (format!("{n}"), json!(genes)));
+        let record = json!({
+            "report": found.report,
+            "programmes": numbered.collect::<serde_json::Map<_, _>>(),
+        });
+        let mut varm =
+            vec![("scGPT_gene_emb".to_owned(), found.by_gene(embedder, source, options)?)];
+        for (name, vectors) in &found.of_types {
+            varm.push((format!("scGPT_gene_emb_{name}"), found.spread(vectors, source, options)?));
+        }
+        let report = found.report.clone();
+        let additions = Additions {
+            varm,
+            obsm: found
+                .scores
+                .map(|it| ("scGPT_programmes".to_owned(), it.cells))
+                .into_iter()
+                .collect(),
+            uns: vec![("scgpt_grn".into(), record)],
+            ..Additions::default()
+        };
+        let place = CellsOutput {
+            input: self.data.as_deref().unwrap_or(&self.model),
+            output: &self.output.join(CELLS),
+            layer: &self.matrix.layer(),
+            force: self.force,
+        };
+        place.write(source, &additions, bar, printer)?;
+        self.print(&report, printer)
+    }
+
+    fn print(&self, report: &EmbeddingReport, printer: Printer) -> Result<()> {
+        let mut rows = vec![
+            ("genes", report.genes.to_string()),
+            (
+                "edges",
+                format!(
+                    "{} of similarity {} or more, {} beyond chance",
+                    report.edges, report.threshold, report.edges_beyond_chance
+                ),
+            ),
+            (
+                "programmes",
+                format!("{} with {} genes", report.programmes, report.genes_in_programmes),
+            ),
+        ];
+        let pathways = report.pathways.iter().filter(|it| it.pairs.is_some());
+        let lines: Vec<String> = pathways
+            .map(|it| {
+                let area = it.pairs.unwrap_or(0.5);
+                format!(
+                    "{:24} {} pathways, pairs within a pathway AUC {area:.3}",
+                    it.method, it.sets
+                )
+            })
+            .collect();
+        if !lines.is_empty() {
+            rows.push(("pathways", lines.join("\n")));
+        }
+        let halves = report.replicates.iter().filter_map(|it| {
+            let found = it.consistency?;
+            Some(format!(
+                "{:24} Spearman {:.2}, Jaccard {:.2}",
+                it.method, found.spearman, found.jaccard
+            ))
+        });
+        let halves: Vec<String> = halves.collect();
+        if !halves.is_empty() {
+            rows.push(("halves agree", halves.join("\n")));
+        }
+        rows.push(("trust", report.verdict.clone()));
+        rows.push(("output", self.output.display().to_string()));
+        printer.result(report, &rows)
+    }
+}
+
+fn text(values: impl Iterator<Item = String>) -> Column {
+    Column::Text(values.map(Some).collect())
+}
+
+fn numbers(values: impl Iterator<Item = f64>) -> Column {
+    Column::Float(values.map(Some).collect())
+}
+
+fn similar(found: &EmbeddingNetworks) -> Table {
+    let rows =
+        || found.similar.iter().flat_map(|(gene, others)| others.iter().map(move |it| (gene, it)));
+    Table {
+        columns: vec![
+            ("gene".into(), text(rows().map(|(gene, _)| gene.clone()))),
+            ("similar".into(), text(rows().map(|(_, (name, _))| name.clone()))),
+            ("cosine".into(), numbers(rows().map(|(_, (_, cosine))| f64::from(*cosine)))),
+        ],
+    }
+}
+
+/// The networks of all cell types below each other.
+fn of_types(found: &EmbeddingNetworks) -> Table {
+    let rows = || {
+        found.type_networks.iter().flat_map(|(name, network)| {
+            network.edges().iter().map(move |edge| (name, network.genes(), edge))
+        })
+    };
+    Table {
+        columns: vec![
+            ("type".into(), text(rows().map(|(name, ..)| name.clone()))),
+            ("source".into(), text(rows().map(|(_, genes, it)| genes[it.source].clone()))),
+            ("target".into(), text(rows().map(|(_, genes, it)| genes[it.target].clone()))),
+            ("weight".into(), numbers(rows().map(|(.., it)| it.weight))),
+        ],
+    }
+}
+
+/// Mean scores: a row a cell type, a column a programme.
+fn means(types: &[String], means: &[f64]) -> Table {
+    let n = means.len() / types.len().max(1);
+    let column = |programme: usize| {
+        let values = means.iter().skip(programme).step_by(n.max(1)).copied();
+        (format!("programme_{}", programme + 1), numbers(values))
+    };
+    let names = ("cell_type".to_owned(), text(types.iter().cloned()));
+    Table { columns: std::iter::once(names).chain((0..n).map(column)).collect() }
+}

@@ -1,0 +1,155 @@
+//! `scgpt grn embedding`: whole runs, and what is refused.
+
+use std::fs;
+
+use hdf5_pure::File;
+use serde_json::Value;
+
+use crate::run::{Place, model};
+
+/// A folder with simulated cells of three types whose genes the model knows.
+fn place() -> Place {
+    let place = Place::new();
+    let vocab = format!("{}/vocab.json", model());
+    let simulate = ["simulate", "-o", "cells.h5ad", "--cells", "90", "--genes", "200"];
+    place.done(&[&simulate[..], &["--types", "3", "--vocab", &vocab]].concat());
+    place
+}
+
+/// Arguments of a run on those cells, and further ones.
+fn network<'a>(output: &'a str, model: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let args = ["grn", "embedding", "--model", model, "--data", "cells.h5ad", "-o", output];
+    let args = [&args[..], &["--hvg", "80", "--threshold", "0.1", "--resolution", "3"]].concat();
+    [&args[..], more].concat()
+}
+
+fn read(place: &Place, name: &str) -> String {
+    fs::read_to_string(place.path(name)).unwrap()
+}
+
+fn genes(place: &Place, programmes: &str, number: &str) -> Vec<String> {
+    let text = read(place, programmes);
+    let rows = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    rows.filter(|row| row[0] == number).map(|row| row[1].to_owned()).collect()
+}
+
+#[test]
+fn networks_programmes_sets_and_scores_are_written() {
+    let (place, model) = (place(), model());
+    place.done(&network("first", &model, &["--no-cells"]));
+    let planted = genes(&place, "first/programmes.csv", "1");
+    assert!(planted.len() >= 5, "{planted:?}");
+    let others = genes(&place, "first/programmes.csv", "2");
+    let sets = format!(
+        "PLANTED_SET\thttp://x\t{}\nother\t\t{}\n",
+        planted.join("\t"),
+        [&others[..2], &["NOWHERE".to_owned()]].concat().join("\t")
+    );
+    fs::write(place.path("sets.gmt"), sets).unwrap();
+    let more = ["--gmt", "sets.gmt", "--gene", &planted[0], "--similar", "4", "--json"];
+    let ended = place.done(&network("out", &model, &more));
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["genes"], 80);
+    let edges = read(&place, "out/edges.csv");
+    assert!(edges.starts_with("source,target,weight,p,q\n"), "{edges}");
+    assert_eq!(
+        edges.lines().count() - 1,
+        usize::try_from(report["edges"].as_u64().unwrap()).unwrap()
+    );
+    assert!(read(&place, "out/network.graphml").contains("edgedefault=\"undirected\""));
+    assert_eq!(read(&place, "out/similar.csv").lines().count(), 5);
+    let enriched = read(&place, "out/enrichment.csv");
+    let planted_row = enriched.lines().find(|line| line.starts_with("1,sets,PLANTED_SET")).unwrap();
+    assert!(planted_row.contains("inf"), "all genes of the set: {planted_row}");
+    let scores = read(&place, "out/programme_scores.csv");
+    assert!(scores.starts_with("cell_type,programme_1,"), "{scores}");
+    assert_eq!(scores.lines().count(), 4);
+    let page = read(&place, "out/report.html");
+    assert!(page.contains("planted set") && page.contains("co-expression"), "{page}");
+    assert_eq!(report["pathways"][1]["method"], "co-expression");
+    assert!(report["replicates"][0]["consistency"]["spearman"].is_number());
+
+    let file = File::open(place.path("out/cells.h5ad")).unwrap();
+    let vectors = file.dataset("varm/scGPT_gene_emb").unwrap();
+    assert_eq!(vectors.shape().unwrap()[0], 200);
+    assert!(vectors.read_f32().unwrap().iter().all(|x| x.is_finite()));
+    let active = file.dataset("obsm/scGPT_programmes").unwrap();
+    assert_eq!(active.shape().unwrap()[0], 90);
+    let active = active.read_f32().unwrap();
+    assert!(active.iter().all(|x| (0.0..=1.0).contains(x)));
+
+    // The options in force repeat the run, and nothing is overwritten.
+    let again = ["grn", "embedding", "--model", &model, "--data", "cells.h5ad", "-o", "again"];
+    place.done(&[&again[..], &["--config", "out/report.config.toml", "--no-cells"]].concat());
+    assert_eq!(read(&place, "again/edges.csv"), edges);
+    place.refused(&network("out", &model, &more), &["exists", "--force"]);
+}
+
+#[test]
+fn context_depends_on_cells_but_not_on_batches() {
+    let (place, model) = (place(), model());
+    let context = ["--contextual", "--per", "cell_type", "--no-cells"];
+    place.done(&network(
+        "one",
+        &model,
+        &[&context[..], &["--batch-size", "1", "--threads", "1"]].concat(),
+    ));
+    place.done(&network("many", &model, &[&context[..], &["--batch-size", "16"]].concat()));
+    place.done(&network("table", &model, &["--no-cells"]));
+    for name in ["edges.csv", "programmes.csv", "edges_by_type.csv"] {
+        assert_eq!(
+            read(&place, &format!("one/{name}")),
+            read(&place, &format!("many/{name}")),
+            "{name}"
+        );
+    }
+    assert_ne!(read(&place, "one/edges.csv"), read(&place, "table/edges.csv"));
+    let types = read(&place, "one/edges_by_type.csv");
+    assert!(types.starts_with("type,source,target,weight\n") && types.lines().count() > 3);
+    let report: Value = serde_json::from_str(&read(&place, "one/report.json")).unwrap();
+    assert_eq!(report["replicates"][0]["method"], "gene vectors in context");
+    assert!(report["replicates"][0]["consistency"]["jaccard"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_model_alone_has_a_network() {
+    let (place, model) = (place(), model());
+    place.done(&network("out", &model, &["--no-cells"]));
+    let names = genes(&place, "out/programmes.csv", "1").join("\n");
+    fs::write(place.path("genes.txt"), &names).unwrap();
+    let alone = ["grn", "embedding", "--model", &model, "--genes", "genes.txt", "-o", "alone"];
+    place.done(&[&alone[..], &["--threshold", "-1"]].concat());
+    let n = names.lines().count();
+    assert_eq!(read(&place, "alone/edges.csv").lines().count(), 1 + n * (n - 1) / 2);
+    assert!(!place.path("alone/cells.h5ad").exists());
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let (place, model) = (place(), model());
+    place.done(&network("out", &model, &["--no-cells"]));
+    let gene = &genes(&place, "out/programmes.csv", "1")[0].clone();
+    let misspelt = format!("{gene}Z");
+    let refused = |more: &[&str], parts: &[&str]| {
+        let args = ["grn", "embedding", "--model", &model, "--data", "cells.h5ad", "-o", "no"];
+        place.refused(&[&args[..], more].concat(), parts)
+    };
+    refused(&["--genes", &misspelt], &[&misspelt, "not in the vocabulary", "similar names:", gene]);
+    refused(&["--hvg", "50", "--threshold", "0", "--gene", &misspelt], &[&misspelt, "50 genes"]);
+    let message = refused(&["--threshold", "0.999"], &["the largest is", "--threshold"]);
+    let threshold = message.split("--threshold ").nth(1).unwrap().split(' ').next().unwrap();
+    let promised = message.split(" gives ").nth(1).unwrap().split(' ').next().unwrap();
+    place.done(&network("yes", &model, &["--no-cells"]));
+    let args = ["grn", "embedding", "--model", &model, "--data", "cells.h5ad", "-o", "kept"];
+    place.done(&[&args[..], &["--no-cells", "--threshold", threshold]].concat());
+    assert_eq!((read(&place, "kept/edges.csv").lines().count() - 1).to_string(), promised);
+
+    fs::write(place.path("bad.gmt"), "set\tno genes\n").unwrap();
+    refused(&["--gmt", "bad.gmt"], &["bad.gmt", "line 1", "tabs"]);
+    fs::write(place.path("mouse.gmt"), "set\t\tCd3d\tCd3e\n").unwrap();
+    refused(&["--gmt", "mouse.gmt", "--threshold", "0"], &["no gene in common", "`Cd3d`"]);
+    refused(&["--contextual", "--per", "cell_kind"], &["cell_kind", "cell_type"]);
+    refused(&["--genes", "A B"], &["not in the vocabulary"]);
+    refused(&["--threshold", "7"], &["--threshold is 7"]);
+    refused(&["--neighbours", "1"], &["--neighbours"]);
+}

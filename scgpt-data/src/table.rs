@@ -1,0 +1,164 @@
+//! [`Table`]: named columns without an index, as comma- or tab-separated text or parquet.
+
+mod columnar;
+mod delimited;
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read as _},
+    path::Path,
+};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::{
+    error::{Error, Result},
+    frame::Column,
+    write::{Place, check_output},
+};
+
+/// Columns of equal length, each with its name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// In the order of the file.
+    pub columns: Vec<(String, Column)>,
+}
+
+impl Table {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.columns.first().map_or(0, |(_, column)| column.len())
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|(other, _)| other == name).map(|(_, column)| column)
+    }
+
+    /// Column names in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Reads a table; parquet and gzip are found by content, the separator (tab, comma, semicolon
+    /// or space) in the first line, which names the columns. Lines before it that begin with `#`
+    /// are comments.
+    ///
+    /// In text a column of whole numbers becomes integers, one of numbers floats, and an empty
+    /// field a missing value; of parquet only flat columns are read.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a row has more or fewer fields than the first.
+    pub fn read(path: &Path) -> Result<Self> {
+        let open = || File::open(path).map_err(|error| Error::open(path, error));
+        let mut reader = BufReader::new(open()?);
+        let head = reader.fill_buf().map_err(|error| Error::open(path, error))?;
+        if head.starts_with(b"PAR1") {
+            return columnar::read(path, open()?);
+        }
+        let mut text = String::new();
+        if head.starts_with(&[0x1f, 0x8b]) {
+            MultiGzDecoder::new(reader).read_to_string(&mut text)
+        } else {
+            reader.read_to_string(&mut text)
+        }
+        .map_err(|error| Error::open(path, error))?;
+        delimited::read(path, &text)
+    }
+
+    /// Writes the table: a name in `.parquet` makes it parquet, one in `.tsv` or `.txt`
+    /// tab-separated, any other comma-separated text. The file appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if it exists and `overwrite` is not set, [`Error::Write`] if it cannot be
+    /// written, [`Error::Option`] if columns differ in length.
+    pub fn write(&self, path: &Path, overwrite: bool) -> Result<()> {
+        if let Some((name, column)) = self.columns.iter().find(|(_, c)| c.len() != self.len()) {
+            return Err(Error::Option(format!(
+                "column `{name}` has {} rows, but the first one {}",
+                column.len(),
+                self.len()
+            )));
+        }
+        check_output(path, overwrite)?;
+        let place = Place::new(path)?;
+        let file = File::create_new(place.path()).map_err(|error| Error::write(path, error))?;
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("parquet") => columnar::write(self, file),
+            Some("tsv" | "txt") => delimited::write(self, '\t', file).map_err(Into::into),
+            _ => delimited::write(self, ',', file).map_err(Into::into),
+        }
+        .map_err(|error| Error::write(path, error))?;
+        place.publish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let text = |values: &[&str]| {
+            let some = |value: &&str| Some((*value).to_owned()).filter(|value| !value.is_empty());
+            Column::Text(values.iter().map(some).collect())
+        };
+        Table {
+            columns: vec![
+                ("gene".into(), text(&["A", "B,\"C\"", ""])),
+                ("weight".into(), Column::Float(vec![Some(0.1), None, Some(-2e-300)])),
+                ("n".into(), Column::Integer(vec![Some(3), Some(-1), None])),
+            ],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.csv", "a.tsv", "a.parquet"] {
+            let path = folder.path().join(name);
+            table().write(&path, false).unwrap();
+            assert_eq!(Table::read(&path).unwrap(), table(), "{name}");
+            assert!(matches!(table().write(&path, false), Err(Error::Exists { .. })));
+            table().write(&path, true).unwrap();
+        }
+        let empty = Table { columns: vec![("x".into(), Column::Text(Vec::new()))] };
+        let path = folder.path().join("empty.parquet");
+        empty.write(&path, false).unwrap();
+        assert_eq!(Table::read(&path).unwrap(), empty);
+    }
+
+    #[test]
+    fn separators_are_found_and_uneven_rows_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.txt");
+        for (text, first) in [
+            ("# by some tool\nTF\ttarget\nA B\tC\n", "A B"),
+            ("TF;target\r\n\"A;B\";C\r\n\r\n", "A;B"),
+            ("TF target\nA C", "A"),
+            ("TF,target\n\"A\n\"\"B\"\"\",C\n", "A\n\"B\""),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let table = Table::read(&path).unwrap();
+            assert_eq!(table.names().collect::<Vec<_>>(), ["TF", "target"], "{text}");
+            let labels = [first, "C"].map(|label| vec![Some(label.to_owned())]);
+            assert_eq!([0, 1].map(|i| table.columns[i].1.labels()), labels, "{text}");
+        }
+        for (text, expected) in [
+            ("a,b\n1,2\n3\n", "line 3"),
+            ("a,b\n1,2,3\n", "3 fields"),
+            ("", "empty"),
+            ("a,b\n\"1,2\n", "quote"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Table::read(&path).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        std::fs::write(&path, b"PAR1 and no more").unwrap();
+        assert!(Table::read(&path).is_err());
+    }
+}

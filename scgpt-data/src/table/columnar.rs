@@ -1,0 +1,175 @@
+//! Parquet.
+
+use std::{fs::File, path::Path, sync::Arc};
+
+use parquet::{
+    basic::{Compression, LogicalType, Repetition, Type as Physical},
+    column::reader::{ColumnReader, ColumnReaderImpl},
+    data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type},
+    file::{
+        properties::WriterProperties,
+        reader::{FileReader, SerializedFileReader},
+        writer::{SerializedColumnWriter, SerializedFileWriter},
+    },
+    schema::types::Type,
+};
+
+use super::Table;
+use crate::{
+    error::{self, Error, Result},
+    frame::Column,
+    guard::guarded,
+};
+
+pub(super) fn read(path: &Path, file: File) -> Result<Table> {
+    let reader =
+        guarded(|| SerializedFileReader::new(file)).map_err(|error| Error::open(path, error))?;
+    let schema = reader.metadata().file_metadata().schema_descr_ptr();
+    let mut columns = Vec::new();
+    for (index, column) in schema.columns().iter().enumerate() {
+        let is_flat = column.max_rep_level() == 0 && column.path().parts().len() == 1;
+        // A fixed-length array or a timestamp of 96 bits is no text, number or truth value.
+        let is_plain =
+            !matches!(column.physical_type(), Physical::INT96 | Physical::FIXED_LEN_BYTE_ARRAY);
+        if is_flat && is_plain {
+            let name = column.path().string();
+            let values = guarded(|| column_of(&reader, index, column.max_def_level()))
+                .map_err(|error| Error::read(path, &name, error))?;
+            columns.push((name, values));
+        }
+    }
+    if columns.is_empty() {
+        return Err(Error::open(path, "the table has no flat column"));
+    }
+    Ok(Table { columns })
+}
+
+fn column_of(
+    reader: &SerializedFileReader<File>,
+    index: usize,
+    max_definition: i16,
+) -> Result<Column, error::Source> {
+    let mut parts = Parts::default();
+    for group in 0..reader.num_row_groups() {
+        let group = reader.get_row_group(group)?;
+        let n = usize::try_from(group.metadata().num_rows())?;
+        parts.add(group.get_column_reader(index)?, n, max_definition)?;
+    }
+    let physical = reader.metadata().file_metadata().schema_descr().column(index).physical_type();
+    Ok(match physical {
+        Physical::BOOLEAN => Column::Boolean(parts.truths),
+        Physical::INT32 | Physical::INT64 => Column::Integer(parts.whole),
+        Physical::FLOAT | Physical::DOUBLE => Column::Float(parts.real),
+        _ => Column::Text(parts.text),
+    })
+}
+
+/// The values of a column so far; one of the lists is filled.
+#[derive(Default)]
+struct Parts {
+    text: Vec<Option<String>>,
+    real: Vec<Option<f64>>,
+    whole: Vec<Option<i64>>,
+    truths: Vec<Option<bool>>,
+}
+
+impl Parts {
+    fn add(&mut self, reader: ColumnReader, n: usize, max: i16) -> Result<(), error::Source> {
+        match reader {
+            ColumnReader::ByteArrayColumnReader(reader) => {
+                for value in values(reader, n, max)? {
+                    let text = value.map(|value| value.as_utf8().map(String::from)).transpose()?;
+                    self.text.push(text);
+                }
+            }
+            ColumnReader::DoubleColumnReader(reader) => {
+                self.real.extend(values(reader, n, max)?);
+            }
+            ColumnReader::FloatColumnReader(reader) => {
+                self.real.extend(values(reader, n, max)?.into_iter().map(|x| x.map(f64::from)));
+            }
+            ColumnReader::Int64ColumnReader(reader) => {
+                self.whole.extend(values(reader, n, max)?);
+            }
+            ColumnReader::Int32ColumnReader(reader) => {
+                self.whole.extend(values(reader, n, max)?.into_iter().map(|x| x.map(i64::from)));
+            }
+            ColumnReader::BoolColumnReader(reader) => {
+                self.truths.extend(values(reader, n, max)?);
+            }
+            _ => return Err("a column of another type".into()),
+        }
+        Ok(())
+    }
+}
+
+/// The next `n` values, missing ones included.
+fn values<T: DataType>(
+    mut reader: ColumnReaderImpl<T>,
+    n: usize,
+    max_definition: i16,
+) -> Result<Vec<Option<T::T>>, error::Source> {
+    let (mut definitions, mut values) = (Vec::new(), Vec::new());
+    let mut read = 0;
+    while read < n {
+        let (more, ..) =
+            reader.read_records(n - read, Some(&mut definitions), None, &mut values)?;
+        if more == 0 {
+            return Err(format!("the row group ends after {read} of {n} rows").into());
+        }
+        read += more;
+    }
+    if max_definition == 0 {
+        return Ok(values.into_iter().map(Some).collect());
+    }
+    let mut values = values.into_iter();
+    let value = |&level: &i16| if level == max_definition { values.next() } else { None };
+    Ok(definitions.iter().map(value).collect())
+}
+
+pub(super) fn write(table: &Table, file: File) -> Result<(), error::Source> {
+    let fields = table.columns.iter().map(|(name, column)| {
+        let (physical, logical) = match column {
+            Column::Float(_) => (Physical::DOUBLE, None),
+            Column::Integer(_) => (Physical::INT64, None),
+            Column::Boolean(_) => (Physical::BOOLEAN, None),
+            _ => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+        };
+        let field = Type::primitive_type_builder(name, physical)
+            .with_repetition(Repetition::OPTIONAL)
+            .with_logical_type(logical);
+        field.build().map(Arc::new)
+    });
+    let fields = fields.collect::<Result<Vec<_>, _>>()?;
+    let schema = Arc::new(Type::group_type_builder("table").with_fields(fields).build()?);
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
+    let mut group = writer.next_row_group()?;
+    for (_, column) in &table.columns {
+        let mut to = group.next_column()?.ok_or("a column more than the schema has")?;
+        match column {
+            Column::Float(values) => put::<DoubleType>(&mut to, values)?,
+            Column::Integer(values) => put::<Int64Type>(&mut to, values)?,
+            Column::Boolean(values) => put::<BoolType>(&mut to, values)?,
+            text => {
+                let bytes = |label: Option<String>| label.map(|l| ByteArray::from(l.into_bytes()));
+                let values: Vec<_> = text.labels().into_iter().map(bytes).collect();
+                put::<ByteArrayType>(&mut to, &values)?;
+            }
+        }
+        to.close()?;
+    }
+    group.close()?;
+    writer.close()?;
+    Ok(())
+}
+
+fn put<T: DataType>(
+    to: &mut SerializedColumnWriter<'_>,
+    values: &[Option<T::T>],
+) -> Result<(), error::Source> {
+    let definitions: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
+    let present: Vec<T::T> = values.iter().flatten().cloned().collect();
+    to.typed::<T>().write_batch(&present, Some(&definitions), None)?;
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Vectors of genes: as the table has them, and as the cells make them.
+
+use scgpt_data::{CellSource, GeneToken, Tokenizer, buckets};
+use scgpt_model::TokenRows;
+
+use super::{EmbedOptions, Embedder};
+use crate::{
+    error::{Error, Result},
+    observe::Observer,
+    stream::{Window, windows},
+};
+
+/// Parts of 1 in which states are counted. Sums of whole numbers are the same in any order, so that
+/// a mean depends on neither batches nor threads.
+const PARTS: f64 = (1_u64 << 28) as f64;
+
+/// Sums of the states that genes have in the cells of some groups.
+#[derive(Clone, Debug)]
+pub(crate) struct GeneStates {
+    n_genes: usize,
+    d: usize,
+    /// Cells in which the gene is a token, `[groups, genes]`.
+    cells: Vec<u64>,
+    /// States in [`PARTS`], `[groups, genes, d]`.
+    sums: Vec<i64>,
+}
+
+impl GeneStates {
+    fn new(n_groups: usize, n_genes: usize, d: usize) -> Self {
+        let cells = vec![0; n_groups * n_genes];
+        Self { n_genes, d, cells, sums: vec![0; n_groups * n_genes * d] }
+    }
+
+    fn add(&mut self, group: usize, gene: usize, state: &[f32]) {
+        let place = group * self.n_genes + gene;
+        self.cells[place] += 1;
+        let sums = &mut self.sums[place * self.d..(place + 1) * self.d];
+        for (sum, &x) in sums.iter_mut().zip(state) {
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "a state is normalised: a few units"
+            )]
+            let parts = (f64::from(x) * PARTS).round() as i64;
+            *sum = sum.saturating_add(parts);
+        }
+    }
+
+    /// Cells of these groups in which each gene is a token.
+    pub(crate) fn cells(&self, groups: &[usize]) -> Vec<u64> {
+        let of = |gene| groups.iter().map(|group| self.cells[group * self.n_genes + gene]).sum();
+        (0..self.n_genes).map(of).collect()
+    }
+
+    /// The mean state of each gene over the cells of these groups, `[genes, d]`; NaN for a gene that
+    /// none of them has.
+    pub(crate) fn means(&self, groups: &[usize]) -> Vec<f32> {
+        let cells = self.cells(groups);
+        let mean = |i: usize| {
+            let sum = |group: &usize| self.sums[group * self.n_genes * self.d + i];
+            let sum: i64 = groups.iter().map(sum).sum();
+            #[allow(clippy::cast_possible_truncation, reason = "vectors are f32")]
+            let mean = (sum as f64 / PARTS / cells[i / self.d] as f64) as f32;
+            mean
+        };
+        (0..self.n_genes * self.d).map(mean).collect()
+    }
+}
+
+impl Embedder {
+    /// Vectors of genes before they meet a cell, `[n, d]`: their embedding after its layer norm.
+    ///
+    /// # Panics
+    /// If a token is not of the vocabulary.
+    pub fn gene_vectors(&self, genes: &[GeneToken]) -> Vec<f32> {
+        let ids: Vec<i32> =
+            genes.iter().map(|gene| i32::try_from(gene.0).unwrap_or(i32::MAX)).collect();
+        self.encoder().gene_vectors(&ids)
+    }
+
+    /// States of `genes` after the last block, summed over the cells of each group in which they
+    /// are tokens; cells without a group are passed over. All genes that `tokenizer` knows are seen
+    /// by the model, as when cells are embedded.
+    ///
+    /// Memory: `groups · genes · d` numbers, whatever the number of cells.
+    ///
+    /// # Reference
+    /// None; asked for in issues of the reference, and what Geneformer and others give.
+    pub(crate) fn gene_states(
+        &self,
+        source: &mut dyn CellSource,
+        tokenizer: &Tokenizer,
+        (genes, options): (&[GeneToken], &EmbedOptions),
+        (groups, n_groups): (&[Option<u32>], usize),
+        observer: &dyn Observer,
+    ) -> Result<GeneStates> {
+        let mut places = vec![None; self.vocab().len()];
+        for (place, gene) in genes.iter().enumerate() {
+            places[gene.0 as usize] = Some(place);
+        }
+        let mut states = GeneStates::new(n_groups, genes.len(), self.encoder().d_model());
+        observer.begin("reading states of genes", source.summary().n_cells);
+        windows(source, &options.layer, tokenizer, |windows| {
+            for window in windows {
+                self.add_states(&mut states, &window?, (&places, groups), options, observer)?;
+            }
+            Ok(states)
+        })
+    }
+
+    fn add_states(
+        &self,
+        states: &mut GeneStates,
+        window: &Window,
+        (places, groups): (&[Option<usize>], &[Option<u32>]),
+        options: &EmbedOptions,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        let rows = self.rows(options.batch_size);
+        let d = states.d;
+        let chosen: Vec<usize> =
+            (0..window.cells.len()).filter(|cell| groups[window.first + cell].is_some()).collect();
+        observer.advance(window.cells.len() - chosen.len());
+        let lengths: Vec<usize> = chosen.iter().map(|&cell| window.cells[cell].len()).collect();
+        for bucket in buckets(&lengths, options.batch_size) {
+            if observer.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let cells: Vec<usize> = bucket.iter().map(|&place| chosen[place]).collect();
+            let batch = rows.collator.collate(cells.iter().map(|&c| (c, &window.cells[c])));
+            let hidden = rows.encoder.states(TokenRows {
+                n_tokens: batch.n_tokens,
+                genes: &batch.genes,
+                values: &batch.values,
+                lengths: &batch.lengths,
+                domain: 0,
+            });
+            for (row, &cell) in cells.iter().enumerate() {
+                let Some(group) = groups[window.first + cell] else { continue };
+                for position in 0..batch.lengths[row] {
+                    let token = row * batch.n_tokens + position;
+                    let gene = usize::try_from(batch.genes[token]).unwrap_or(usize::MAX);
+                    // Of the special tokens none has a place.
+                    if let Some(&Some(place)) = places.get(gene) {
+                        let state = &hidden[token * d..(token + 1) * d];
+                        states.add(group as usize, place, state);
+                    }
+                }
+            }
+            observer.advance(bucket.len());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! [`Consistency`]: do two replicates tell the same network?
+
+use rayon::prelude::*;
+use scgpt_data::{Keyed, Purpose};
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::pearson;
+
+/// How well two lists of edge weights agree.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Consistency {
+    /// Rank correlation of all weights.
+    pub spearman: f64,
+    /// Common edges among the `top` strongest of each, over edges that are among those of either.
+    pub jaccard: f64,
+    /// What that is for two random choices.
+    pub chance: f64,
+    /// Strongest edges compared.
+    pub top: usize,
+    /// Edges of which both know the weight.
+    pub n: usize,
+}
+
+impl Consistency {
+    /// Of the weights of the same edges in two replicates; edges of which one is NaN are left out.
+    /// None if fewer than three are left.
+    ///
+    /// # Panics
+    /// If one has more edges than the other.
+    pub fn of(a: &[f32], b: &[f32], top: usize) -> Option<Self> {
+        assert_eq!(a.len(), b.len(), "the same edges");
+        let known = a.iter().zip(b).filter(|(a, b)| !a.is_nan() && !b.is_nan());
+        let (a, b): (Vec<f32>, Vec<f32>) = known.map(|(&a, &b)| (a, b)).unzip();
+        let n = a.len();
+        if n < 3 {
+            return None;
+        }
+        let top = top.clamp(1, n);
+        let (order_a, order_b) = (descending(&a), descending(&b));
+        let mut is_top = vec![false; n];
+        order_a[..top].iter().for_each(|&edge| is_top[edge] = true);
+        let common = order_b[..top].iter().filter(|&&edge| is_top[edge]).count();
+        let share = |common: f64| common / (2.0 * top as f64 - common);
+        Some(Self {
+            spearman: pearson(&ranks(&a, &order_a), &ranks(&b, &order_b)),
+            jaccard: share(common as f64),
+            chance: share(top as f64 * top as f64 / n as f64),
+            top,
+            n,
+        })
+    }
+}
+
+/// Two random halves of `n` cells: to which of them each belongs.
+pub(crate) fn halves(n: usize, seed: u64) -> Vec<bool> {
+    let key = Keyed::new(seed, Purpose::HoldOut, 2, 0);
+    (0..n as u64).map(|cell| key.bits(cell) & 1 == 1).collect()
+}
+
+/// Numbers of the weights, the largest first; of equal ones the earlier.
+fn descending(weights: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.par_sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
+    order
+}
+
+/// The rank of each, equal ones sharing the mean of theirs.
+fn ranks(weights: &[f32], order: &[usize]) -> Vec<f64> {
+    let mut ranks = vec![0.0; weights.len()];
+    let mut first = 0;
+    #[allow(clippy::float_cmp, reason = "ties are exact")]
+    for group in order.chunk_by(|&a, &b| weights[a] == weights[b]) {
+        let shared = first as f64 + (group.len() - 1) as f64 / 2.0;
+        for &edge in group {
+            ranks[edge] = shared;
+        }
+        first += group.len();
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_values() {
+        // scipy.stats.spearmanr([1, 2, 2, 4], [1, 3, 2, 4]) = 0.948683
+        let it = Consistency::of(&[1.0, 2.0, 2.0, 4.0, f32::NAN], &[1.0, 3.0, 2.0, 4.0, 9.0], 2);
+        let it = it.unwrap();
+        assert!((it.spearman - 0.948_683_298).abs() < 1e-8, "{}", it.spearman);
+        // Both have edges 3 and 1, the earlier of two equal ones.
+        assert_eq!((it.jaccard, it.top, it.n), (1.0, 2, 4));
+        assert!((it.chance - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(Consistency::of(&[1.0, f32::NAN, 2.0], &[1.0; 3], 1), None);
+        let reversed = Consistency::of(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0], 1).unwrap();
+        assert!((reversed.spearman + 1.0).abs() < 1e-12 && reversed.jaccard == 0.0);
+    }
+
+    #[test]
+    fn halves_are_halves() {
+        let n = halves(10_000, 3).into_iter().filter(|&is_second| is_second).count();
+        assert!((4800..5200).contains(&n), "{n}");
+        assert_ne!(halves(100, 3), halves(100, 4));
+    }
+}

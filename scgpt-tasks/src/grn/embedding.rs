@@ -1,0 +1,446 @@
+//! [`EmbeddingNetworks`]: networks and programmes of genes from their vectors.
+
+mod cells;
+mod page;
+mod pathways;
+mod report;
+mod varm;
+
+use scgpt_data::{CellSource, GeneToken, Table};
+
+use self::cells::OfCells;
+pub use self::{
+    pathways::{NetworkPathways, Universe},
+    report::{EmbeddingReport, ReplicateScores},
+};
+use super::{
+    consistency::Consistency,
+    enrichment::Enriched,
+    gene_sets::GeneSets,
+    network::{Edge, GeneNetwork},
+    null::{Cloud, Significance},
+    pairs::Pairs,
+    programmes::{Programme, ProgrammeOptions, programmes, strongest_graph},
+    scores::ProgrammeScores,
+};
+use crate::{
+    cluster::Graph,
+    embed::{EmbedOptions, Embedder},
+    error::{Error, Result},
+    names::{similar_names, unknown_gene},
+    neighbours::Neighbours,
+    observe::Observer,
+};
+
+/// Genes that are compared with each other, at most: their number squared is held in memory.
+const MOST_GENES: usize = 10_000;
+/// Edges of a network, at most.
+const MOST_EDGES: usize = 5_000_000;
+/// Edges that a suggested threshold would give.
+const SUGGESTED_EDGES: usize = 1000;
+/// What the rival is called.
+const RIVAL: &str = "co-expression";
+/// Strongest edges that replicates are compared by.
+const TOP: usize = 1000;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct EmbeddingNetworkOptions {
+    /// How cells become tokens; its most variable genes are those of the network.
+    pub embed: EmbedOptions,
+    /// These genes instead.
+    pub genes: Option<Vec<String>>,
+    /// Vectors that genes have in the cells, instead of those of the model's table.
+    pub contextual: bool,
+    /// Column of `obs` with cell types.
+    pub per: Option<String>,
+    /// Least cosine similarity of an edge.
+    pub threshold: f64,
+    /// How programmes are found; its neighbours are also those of the neighbour network.
+    pub programmes: ProgrammeOptions,
+    /// What enrichment is compared with.
+    pub universe: Universe,
+    /// Genes whose most similar ones are listed.
+    pub queries: Vec<String>,
+    /// How many of them.
+    pub n_similar: usize,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct EmbeddingNetworks {
+    /// The genes.
+    pub genes: Vec<String>,
+    /// Width of a vector.
+    pub d: usize,
+    /// Their vectors, `[genes, d]`.
+    pub vectors: Vec<f32>,
+    /// Vectors per cell type; NaN for a gene that no cell of it has.
+    pub of_types: Vec<(String, Vec<f32>)>,
+    /// Genes whose similarity reaches the threshold, with `p` and `q` of the null.
+    pub network: GeneNetwork,
+    /// The same of each cell type.
+    pub type_networks: Vec<(String, GeneNetwork)>,
+    /// Every gene and its nearest.
+    pub neighbours: GeneNetwork,
+    /// Communities of the nearest.
+    pub programmes: Vec<Programme>,
+    /// Scores of programmes in cells.
+    pub scores: Option<ProgrammeScores>,
+    /// Gene sets of programmes, by library.
+    pub enriched: Vec<Enriched>,
+    /// The genes asked for, each with the most similar ones.
+    pub similar: Vec<(String, Vec<(String, f32)>)>,
+    /// Column of the matrix of every gene.
+    pub columns: Option<Vec<usize>>,
+    /// Numbers for people and files.
+    pub report: EmbeddingReport,
+    similarities: Pairs,
+}
+
+impl EmbeddingNetworks {
+    /// Compares the vectors of genes: a network at a threshold, one of neighbours, programmes and
+    /// their gene sets. With cells also: which genes vary, vectors in context, scores of programmes,
+    /// replicates, and co-expression as the rival.
+    ///
+    /// # Errors
+    /// If a gene is unknown (similar names are suggested), no edge reaches the threshold (one that
+    /// gives edges is named), a gene set file has no gene in common with the data, or cells cannot
+    /// be read.
+    ///
+    /// # Reference
+    /// `Tutorial_GRN.ipynb` and `scgpt/tasks/grn.py`, `GeneEmbedding`. Differs: enrichment is
+    /// offline; similarities have a null; replicates and co-expression are compared with.
+    pub fn new(
+        embedder: &Embedder,
+        mut source: Option<&mut dyn CellSource>,
+        libraries: &[GeneSets],
+        options: &EmbeddingNetworkOptions,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        check(options, source.is_some())?;
+        let of_cells = match &mut source {
+            Some(source) => Some(OfCells::new(embedder, *source, options, observer)?),
+            None => None,
+        };
+        let (tokens, genes) = match &of_cells {
+            Some(of_cells) => (of_cells.tokens.clone(), of_cells.genes.clone()),
+            None => of_vocabulary(embedder, options)?,
+        };
+        let queries = numbers(&options.queries, &genes)?;
+        let d = embedder.encoder().d_model();
+        let table = embedder.gene_vectors(&tokens);
+        let vectors = match of_cells.as_ref().and_then(|it| it.context.as_ref()) {
+            Some(context) => context.vectors.clone(),
+            None => table,
+        };
+
+        observer.begin("comparing genes", 0);
+        let similarities = Pairs::cosines(&vectors, d);
+        let strata = of_cells.as_ref().map_or_else(|| vec![0; genes.len()], |it| it.strata.clone());
+        let cloud = Cloud::new(&vectors, d, &strata);
+        let seed = options.embed.seed;
+        let significance =
+            Significance::new(&similarities, |round| cloud.shuffled(seed, round), &strata);
+        let network = at_threshold(&genes, &similarities, options.threshold, Some(&significance))?;
+        let found = Neighbours::new(&vectors, d, options.programmes.neighbours - 1);
+        let neighbours = neighbour_network(&genes, &similarities, &found);
+        let programmes = programmes(&Graph::fuzzy(&found), &similarities, &options.programmes);
+
+        let of_types = of_cells.as_ref().and_then(|it| it.context.as_ref());
+        let of_types = of_types.map(|context| context.of_types.clone()).unwrap_or_default();
+        let type_network = |(name, vectors): &(String, Vec<f32>)| {
+            let pairs = Pairs::cosines(vectors, d);
+            // A type in which no pair is that similar has an empty network; the file says so.
+            let network = at_threshold(&genes, &pairs, options.threshold, None);
+            (
+                name.clone(),
+                network.unwrap_or_else(|_| GeneNetwork::new(genes.clone(), Vec::new(), false)),
+            )
+        };
+        let type_networks = of_types.iter().map(type_network).collect();
+
+        let mut judged = Self {
+            d,
+            of_types,
+            network,
+            type_networks,
+            neighbours,
+            similar: similar((&queries, options.n_similar), &genes, &similarities),
+            columns: of_cells.as_ref().map(|it| it.columns.clone()),
+            report: EmbeddingReport::new(embedder, options, &similarities, &significance),
+            scores: None,
+            enriched: Vec::new(),
+            genes,
+            vectors,
+            programmes,
+            similarities,
+        };
+        judged.judge(embedder, of_cells.as_ref(), libraries, options, observer)?;
+        if let (Some(source), Some(of_cells)) = (source, &of_cells) {
+            judged.score(source, of_cells, options, observer)?;
+        }
+        Ok(judged)
+    }
+
+    /// Pathways and replicates of this network and of its rivals.
+    fn judge(
+        &mut self,
+        embedder: &Embedder,
+        of_cells: Option<&OfCells>,
+        libraries: &[GeneSets],
+        options: &EmbeddingNetworkOptions,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        observer.begin("looking up gene sets", 0);
+        let background = options.universe.background(embedder, of_cells, &self.genes);
+        self.report.background = background.len();
+        let lists = |programmes: &[Programme]| -> Vec<Vec<String>> {
+            let name = |&gene: &usize| self.genes[gene].clone();
+            programmes.iter().map(|it| it.genes.iter().map(name).collect()).collect()
+        };
+        let replicate = |halves: [&Pairs; 2]| {
+            Consistency::of(halves[0].values(), halves[1].values(), top(self.genes.len()))
+        };
+        let own = if options.contextual { "gene vectors in context" } else { "gene vectors" };
+        let ours = lists(&self.programmes);
+        let (row, enriched) = NetworkPathways::new(
+            own,
+            &ours,
+            &self.similarities,
+            &self.genes,
+            libraries,
+            &background,
+        )?;
+        self.report.pathways.push(row);
+        let context = of_cells.and_then(|it| it.context.as_ref());
+        if let Some(context) = context {
+            let halves = context.halves.each_ref().map(|rows| Pairs::cosines(rows, self.d));
+            self.report.replicates.push(ReplicateScores {
+                method: own.into(),
+                consistency: replicate([&halves[0], &halves[1]]),
+            });
+        }
+        if let Some(rival) = of_cells.map(|it| &it.coexpression) {
+            let strength = Pairs::new(self.genes.len(), |i, j| rival.all.get(i, j).abs());
+            let graph = strongest_graph(&strength, options.programmes.neighbours);
+            let found = programmes(&graph, &strength, &options.programmes);
+            let (row, _) = NetworkPathways::new(
+                RIVAL,
+                &lists(&found),
+                &strength,
+                &self.genes,
+                libraries,
+                &background,
+            )?;
+            self.report.pathways.push(row);
+            self.report.replicates.push(ReplicateScores {
+                method: RIVAL.into(),
+                consistency: replicate([&rival.halves[0], &rival.halves[1]]),
+            });
+        }
+        let shuffled = pathways::shuffled(&ours, &self.genes, options.embed.seed);
+        let chance = Pairs::new(self.genes.len(), |_, _| 0.0);
+        let (row, _) = NetworkPathways::new(
+            "random programmes",
+            &shuffled,
+            &chance,
+            &self.genes,
+            libraries,
+            &background,
+        )?;
+        self.report.pathways.push(row);
+        self.enriched = enriched;
+        self.report.finish(&self.network, &self.programmes);
+        Ok(())
+    }
+
+    fn score(
+        &mut self,
+        source: &mut dyn CellSource,
+        of_cells: &OfCells,
+        options: &EmbeddingNetworkOptions,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        if self.programmes.is_empty() {
+            return Ok(());
+        }
+        let column = |&gene: &usize| of_cells.columns[gene];
+        let programmes: Vec<Vec<usize>> =
+            self.programmes.iter().map(|it| it.genes.iter().map(column).collect()).collect();
+        let (labels, folder) = (of_cells.labels.as_ref(), options.embed.temporary.as_deref());
+        let how = (labels, folder, options.embed.seed);
+        let scores = ProgrammeScores::new(source, &of_cells.logged, &programmes, how, observer)?;
+        self.scores = Some(scores);
+        Ok(())
+    }
+
+    /// The programmes as a table: `programme`, `gene`, `centrality`.
+    pub fn programme_table(&self) -> Table {
+        report::programme_table(&self.genes, &self.programmes)
+    }
+
+    /// The enriched gene sets as a table.
+    pub fn enrichment_table(&self) -> Table {
+        report::enrichment_table(&self.enriched)
+    }
+
+    /// The vectors as a table: `gene`, then a column a dimension.
+    pub fn vector_table(&self) -> Table {
+        report::vector_table(&self.genes, &self.vectors, self.d)
+    }
+}
+
+fn check(options: &EmbeddingNetworkOptions, has_cells: bool) -> Result<()> {
+    let refuse = |problem: String| Err(Error::Option(problem));
+    if !has_cells && (options.contextual || options.per.is_some()) {
+        return refuse(
+            "vectors in context and cell types need cells: name a file by --data".into(),
+        );
+    }
+    if !(-1.0..=1.0).contains(&options.threshold) {
+        return refuse(format!("--threshold is {}, expected -1 to 1", options.threshold));
+    }
+    if options.programmes.neighbours < 2 {
+        let n = options.programmes.neighbours;
+        return refuse(format!("--neighbours is {n}, expected at least 2: the gene itself counts"));
+    }
+    let resolution = options.programmes.resolution;
+    if !(resolution > 0.0 && resolution.is_finite()) {
+        return refuse(format!("--resolution is {resolution}, expected a number above 0"));
+    }
+    Ok(())
+}
+
+/// Genes of a model alone.
+fn of_vocabulary(
+    embedder: &Embedder,
+    options: &EmbeddingNetworkOptions,
+) -> Result<(Vec<GeneToken>, Vec<String>)> {
+    let vocab = embedder.vocab();
+    let genes: Vec<String> = if let Some(genes) = &options.genes {
+        genes.clone()
+    } else {
+        let is_gene = |name: &&str| vocab.token(name).is_some_and(|it| !vocab.is_special(it));
+        vocab.names().filter(is_gene).map(String::from).collect()
+    };
+    let token = |gene: &String| {
+        let token = vocab.token(gene).filter(|&token| !vocab.is_special(token));
+        token.ok_or_else(|| unknown_gene(gene, vocab))
+    };
+    let tokens = genes.iter().map(token).collect::<Result<Vec<GeneToken>>>()?;
+    enough(genes.len())?;
+    Ok((tokens, genes))
+}
+
+/// That genes are neither too few nor too many to compare.
+fn enough(n: usize) -> Result<()> {
+    match n {
+        0..3 => Err(Error::Option(format!("{n} genes are no network, expected at least 3"))),
+        n if n > MOST_GENES => Err(Error::Option(format!(
+            "{n} genes are too many to compare with each other (at most {MOST_GENES}); choose some by --genes, \
+             or give cells (--data) and --hvg"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The numbers of genes by name.
+fn numbers(queries: &[String], genes: &[String]) -> Result<Vec<usize>> {
+    let number = |query: &String| {
+        genes.iter().position(|gene| gene == query).ok_or_else(|| {
+            let hint = similar_names(query, genes.iter().map(String::as_str)).hint();
+            let n = genes.len();
+            Error::Option(format!("gene `{query}` is not among the {n} genes of the network{hint}"))
+        })
+    };
+    queries.iter().map(number).collect()
+}
+
+/// Edges that reach the threshold, the strongest first.
+fn at_threshold(
+    genes: &[String],
+    pairs: &Pairs,
+    threshold: f64,
+    significance: Option<&Significance>,
+) -> Result<GeneNetwork> {
+    let reach = |value: f32| f64::from(value) >= threshold;
+    let mut found: Vec<(usize, Edge)> = pairs
+        .iter()
+        .enumerate()
+        .filter(|(_, (.., value))| reach(*value))
+        .map(|(pair, (source, target, value))| {
+            (pair, Edge { source, target, weight: f64::from(value) })
+        })
+        .collect();
+    if found.is_empty() {
+        let mut values: Vec<f32> =
+            pairs.values().iter().copied().filter(|value| !value.is_nan()).collect();
+        values.sort_by(|a, b| b.total_cmp(a));
+        let (Some(largest), Some(lower)) =
+            (values.first(), values.get(SUGGESTED_EDGES.min(values.len()).saturating_sub(1)))
+        else {
+            return Err(Error::Option("no gene has a vector".into()));
+        };
+        // Rounded down, so that what is promised is there.
+        let lower = (f64::from(*lower) * 1000.0).floor() / 1000.0;
+        let n = values.iter().filter(|&&value| f64::from(value) >= lower).count();
+        return Err(Error::Option(format!(
+            "no two genes have a similarity of {threshold} or more, the largest is {largest:.3}; --threshold {lower:.3} \
+             gives {n} edges"
+        )));
+    }
+    if found.len() > MOST_EDGES {
+        return Err(Error::Option(format!(
+            "{} pairs of genes have a similarity of {threshold} or more, at most {MOST_EDGES} edges are kept; choose a \
+             higher --threshold",
+            found.len()
+        )));
+    }
+    found.sort_by(|a, b| b.1.weight.total_cmp(&a.1.weight).then(a.0.cmp(&b.0)));
+    let (places, edges): (Vec<usize>, Vec<Edge>) = found.into_iter().unzip();
+    let network = GeneNetwork::new(genes.to_vec(), edges, false);
+    Ok(match significance {
+        None => network,
+        Some(it) => network
+            .with_column("p", report::floats(places.iter().map(|&pair| it.p[pair])))
+            .with_column("q", report::floats(places.iter().map(|&pair| it.q[pair]))),
+    })
+}
+
+/// Every gene and its nearest, each pair once.
+fn neighbour_network(genes: &[String], pairs: &Pairs, found: &Neighbours) -> GeneNetwork {
+    let mut ends: Vec<(usize, usize)> = found
+        .cells()
+        .enumerate()
+        .flat_map(|(gene, nearest)| {
+            nearest.iter().map(move |&(_, other)| (gene.min(other), gene.max(other)))
+        })
+        .collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let edge = |(source, target): (usize, usize)| Edge {
+        source,
+        target,
+        weight: f64::from(pairs.get(source, target)),
+    };
+    GeneNetwork::new(genes.to_vec(), ends.into_iter().map(edge).collect(), false)
+}
+
+fn similar(
+    (queries, n): (&[usize], usize),
+    genes: &[String],
+    pairs: &Pairs,
+) -> Vec<(String, Vec<(String, f32)>)> {
+    let name = |(gene, value): (usize, f32)| (genes[gene].clone(), value);
+    let list = |&query: &usize| {
+        let found = pairs.strongest(query, n).into_iter().map(name).collect();
+        (genes[query].clone(), found)
+    };
+    queries.iter().map(list).collect()
+}
+
+/// Strongest edges to compare among `n` genes: of few genes a tenth of their pairs.
+fn top(n: usize) -> usize {
+    TOP.min((n * n.saturating_sub(1) / 20).max(1))
+}

@@ -1,0 +1,225 @@
+//! What cells say of genes: which vary, how much there is of them, and what the model makes of them.
+
+use std::collections::HashMap;
+
+use scgpt_data::{CellSource, GeneToken};
+
+use super::{EmbeddingNetworkOptions, enough};
+use crate::{
+    embed::{
+        EmbedOptions, Embedder, GeneStates, VariableOptions, input_state, likely_types,
+        select_variable,
+    },
+    error::{Error, Result},
+    grn::{coexpression::CoExpression, consistency::halves},
+    labels::Labels,
+    logged::LoggedCells,
+    names::{similar_names, unknown_gene},
+    observe::{Observer, Watched},
+};
+
+/// Most variable genes, if no number is given.
+const VARIABLE: usize = 1200;
+/// Groups of genes by mean expression, within which a null exchanges them.
+const STRATA: usize = 5;
+
+/// Genes of the network, as the cells have them.
+pub(super) struct OfCells {
+    pub(super) tokens: Vec<GeneToken>,
+    pub(super) genes: Vec<String>,
+    /// The column of each.
+    pub(super) columns: Vec<usize>,
+    /// All genes of the data that the model knows.
+    pub(super) known: Vec<String>,
+    /// The group of each by mean expression.
+    pub(super) strata: Vec<usize>,
+    pub(super) logged: LoggedCells,
+    pub(super) labels: Option<Labels>,
+    pub(super) coexpression: CoExpression,
+    pub(super) context: Option<Context>,
+}
+
+/// Vectors of the genes in cells, `[genes, d]`.
+pub(super) struct Context {
+    pub(super) vectors: Vec<f32>,
+    pub(super) halves: [Vec<f32>; 2],
+    pub(super) of_types: Vec<(String, Vec<f32>)>,
+}
+
+impl OfCells {
+    pub(super) fn new(
+        embedder: &Embedder,
+        source: &mut dyn CellSource,
+        options: &EmbeddingNetworkOptions,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let embed = &options.embed;
+        let n_cells = source.summary().n_cells;
+        let obs = source.obs()?;
+        let column = options.per.as_deref().or_else(|| likely_types(&obs));
+        let labels = column.map(|name| Labels::read(&obs, name)).transpose()?;
+        let state = input_state(source, &embed.layer)?;
+        let mut chosen = embedder.align(source, embed)?;
+        let whole = chosen.clone();
+        if options.genes.is_none() {
+            let variable = VariableOptions { n_top: VARIABLE, flavour: None, batch_key: None };
+            let variable = embed.variable.as_ref().unwrap_or(&variable);
+            observer.begin("selecting variable genes", 0);
+            let source = &mut Watched { source: &mut *source, observer };
+            select_variable(source, &embed.layer, variable, state, &mut chosen)?;
+        }
+        let name = |token: GeneToken| embedder.vocab().name(token).unwrap_or_default().to_owned();
+        let known: Vec<String> = whole.tokens.iter().flatten().map(|&token| name(token)).collect();
+        let mut found: Vec<(usize, GeneToken)> = chosen
+            .tokens
+            .iter()
+            .enumerate()
+            .filter_map(|(column, token)| Some((column, (*token)?)))
+            .collect();
+        if let Some(genes) = &options.genes {
+            found = asked_for(genes, &found, embedder)?;
+        }
+        let context = if options.contextual {
+            // All genes of a cell are its context, not the chosen ones alone.
+            let embed = EmbedOptions { variable: None, ..embed.clone() };
+            let types = options.per.as_ref().and(labels.as_ref());
+            let tokens: Vec<GeneToken> = found.iter().map(|&(_, token)| token).collect();
+            let tokenizer = embedder.tokenizer(&whole, &embed, None)?;
+            let (groups, n_groups) = groups(types, &halves(n_cells, embed.seed));
+            let states = embedder.gene_states(
+                source,
+                &tokenizer,
+                (&tokens, &embed),
+                (&groups, n_groups),
+                observer,
+            )?;
+            let seen = states.cells(&(0..n_groups).collect::<Vec<_>>());
+            if let Some(place) = seen.iter().position(|&cells| cells == 0)
+                && options.genes.is_some()
+            {
+                let gene = name(found[place].1);
+                return Err(Error::Option(format!(
+                    "gene `{gene}` is expressed in no cell, so it has no vector in context"
+                )));
+            }
+            let mut seen = seen.into_iter();
+            found.retain(|_| seen.next().is_some_and(|cells| cells > 0));
+            Some(Context::new(&states, n_groups, types))
+        } else {
+            None
+        };
+        enough(found.len())?;
+        let (columns, tokens): (Vec<usize>, Vec<GeneToken>) = found.into_iter().unzip();
+        let logged = LoggedCells { layer: embed.layer.clone(), state };
+        let is_second = halves(n_cells, embed.seed);
+        let coexpression = CoExpression::new(source, &logged, &columns, &is_second, observer)?;
+        Ok(Self {
+            genes: tokens.iter().map(|&token| name(token)).collect(),
+            strata: strata(&coexpression.means),
+            tokens,
+            columns,
+            known,
+            logged,
+            labels,
+            coexpression,
+            context,
+        })
+    }
+}
+
+impl Context {
+    /// Of the genes that some cell has.
+    fn new(states: &GeneStates, n_groups: usize, types: Option<&Labels>) -> Self {
+        let of = |keep: &dyn Fn(usize) -> bool| -> Vec<usize> {
+            (0..n_groups).filter(|&group| keep(group)).collect()
+        };
+        let all = of(&|_| true);
+        let is_seen: Vec<bool> = states.cells(&all).into_iter().map(|cells| cells > 0).collect();
+        let means = |groups: &[usize]| -> Vec<f32> {
+            let rows = states.means(groups);
+            let d = rows.len() / is_seen.len().max(1);
+            let seen = rows.chunks_exact(d.max(1)).zip(&is_seen).filter(|(_, is_seen)| **is_seen);
+            seen.flat_map(|(row, _)| row).copied().collect()
+        };
+        let of_types = types.map(|types| {
+            let of_type = |(code, name): (usize, &String)| {
+                (name.clone(), means(&of(&|group| group / 2 == code)))
+            };
+            types.classes.iter().enumerate().map(of_type).collect()
+        });
+        Self {
+            vectors: means(&all),
+            halves: [0, 1].map(|half| means(&of(&|group| group % 2 == half))),
+            of_types: of_types.unwrap_or_default(),
+        }
+    }
+}
+
+/// The group of every cell, by type and half: `2 · type + half`, those without a type last.
+fn groups(types: Option<&Labels>, is_second: &[bool]) -> (Vec<Option<u32>>, usize) {
+    let n_types = types.map_or(0, |types| types.classes.len());
+    let without = u32::try_from(n_types).unwrap_or(u32::MAX);
+    let code = |cell: usize| types.and_then(|types| types.codes[cell]).unwrap_or(without);
+    let group = |(cell, &is_second): (usize, &bool)| Some(2 * code(cell) + u32::from(is_second));
+    (is_second.iter().enumerate().map(group).collect(), 2 * (n_types + 1))
+}
+
+/// Genes by name, each with its column and token.
+fn asked_for(
+    genes: &[String],
+    known: &[(usize, GeneToken)],
+    embedder: &Embedder,
+) -> Result<Vec<(usize, GeneToken)>> {
+    let vocab = embedder.vocab();
+    let places: HashMap<&str, (usize, GeneToken)> = known
+        .iter()
+        .filter_map(|&(column, token)| Some((vocab.name(token)?, (column, token))))
+        .collect();
+    let mut found: Vec<(usize, GeneToken)> = Vec::with_capacity(genes.len());
+    for gene in genes {
+        let Some(&place) = places.get(gene.as_str()) else {
+            if vocab.token(gene).is_none_or(|token| vocab.is_special(token)) {
+                return Err(unknown_gene(gene, vocab));
+            }
+            let hint = similar_names(gene, places.keys().copied()).hint();
+            return Err(Error::Option(format!(
+                "the model knows gene `{gene}`, but the data does not have it{hint}"
+            )));
+        };
+        if !found.contains(&place) {
+            found.push(place);
+        }
+    }
+    Ok(found)
+}
+
+/// Groups of equal size by mean expression.
+fn strata(means: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..means.len()).collect();
+    order.sort_by(|&a, &b| means[a].total_cmp(&means[b]).then(a.cmp(&b)));
+    let mut strata = vec![0; means.len()];
+    for (rank, gene) in order.into_iter().enumerate() {
+        strata[gene] = rank * STRATA / means.len();
+    }
+    strata
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_grouped_by_type_and_half() {
+        let names = [Some("B"), None, Some("A")].map(|name| name.map(String::from));
+        let labels = Labels::new(names.to_vec());
+        let (of_cells, n) = groups(Some(&labels), &[false, true, true]);
+        assert_eq!((of_cells, n), (vec![Some(2), Some(5), Some(1)], 6));
+        assert_eq!(groups(None, &[false, true]), (vec![Some(0), Some(1)], 2));
+    }
+
+    #[test]
+    fn strata_are_of_equal_size() {
+        assert_eq!(strata(&[0.5, 9.0, 0.1, 3.0, 0.7]), [1, 4, 0, 3, 2]);
+        assert_eq!(strata(&[0.0; 10]), [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
+    }
+}

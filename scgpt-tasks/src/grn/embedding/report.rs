@@ -1,0 +1,255 @@
+//! [`EmbeddingReport`]: the numbers of a network of gene vectors, and tables of it.
+
+use scgpt_data::{Column, Table};
+use serde::{Deserialize, Serialize};
+
+use super::{EmbeddingNetworkOptions, NetworkPathways};
+use crate::{
+    embed::Embedder,
+    grn::{
+        consistency::Consistency,
+        enrichment::Enriched,
+        network::GeneNetwork,
+        null::Significance,
+        pairs::Pairs,
+        programmes::{Programme, ProgrammeOptions},
+    },
+};
+
+/// False-discovery rate up to which a similarity counts as more than chance.
+const FOUND: f64 = 0.05;
+/// Differences that do not make a network better: of the agreement of halves, and of the area under
+/// the curve.
+const SAME_JACCARD: f64 = 0.02;
+const SAME_AREA: f64 = 0.01;
+
+/// Numbers for people and files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddingReport {
+    /// Version of this program.
+    pub version: String,
+    /// SHA-256 of the weights.
+    pub model: Option<String>,
+    /// Whether vectors are those that genes have in cells.
+    pub contextual: bool,
+    /// Genes compared.
+    pub genes: usize,
+    /// Width of a vector.
+    pub width: usize,
+    /// Least similarity of an edge.
+    pub threshold: f64,
+    /// Edges.
+    pub edges: usize,
+    /// Pairs of genes.
+    pub pairs: usize,
+    /// Pairs at a false-discovery rate of 5 % under the null.
+    pub pairs_beyond_chance: usize,
+    /// Of the edges.
+    pub edges_beyond_chance: usize,
+    /// Quantiles of all similarities: least, 5 %, median, 95 %, largest.
+    pub similarities: [f64; 5],
+    /// How programmes were found.
+    pub options: ProgrammeOptions,
+    /// Programmes.
+    pub programmes: usize,
+    /// Genes in programmes.
+    pub genes_in_programmes: usize,
+    /// Genes that enrichment is compared with.
+    pub background: usize,
+    /// Pathways of this network, of its rival, and of random programmes.
+    pub pathways: Vec<NetworkPathways>,
+    /// What two halves of the cells say.
+    pub replicates: Vec<ReplicateScores>,
+    /// Which network is the more trustworthy on this data, and why.
+    pub verdict: String,
+}
+
+/// How much halves of the cells agree on a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReplicateScores {
+    /// What made the network.
+    pub method: String,
+    /// The agreement; none if halves have no edges in common.
+    pub consistency: Option<Consistency>,
+}
+
+impl EmbeddingReport {
+    pub(super) fn new(
+        embedder: &Embedder,
+        options: &EmbeddingNetworkOptions,
+        pairs: &Pairs,
+        significance: &Significance,
+    ) -> Self {
+        let mut sorted: Vec<f32> = pairs.values().iter().copied().filter(|x| !x.is_nan()).collect();
+        sorted.sort_by(f32::total_cmp);
+        let quantile = |share: usize| {
+            let place = (sorted.len().saturating_sub(1)) * share / 100;
+            sorted.get(place).map_or(f64::NAN, |&x| f64::from(x))
+        };
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            model: embedder.hash().map(String::from),
+            contextual: options.contextual,
+            genes: pairs.n(),
+            width: embedder.encoder().d_model(),
+            threshold: options.threshold,
+            edges: 0,
+            pairs: pairs.values().len(),
+            pairs_beyond_chance: significance.q.iter().filter(|&&q| q < FOUND).count(),
+            edges_beyond_chance: 0,
+            similarities: [0, 5, 50, 95, 100].map(quantile),
+            options: options.programmes,
+            programmes: 0,
+            genes_in_programmes: 0,
+            background: 0,
+            pathways: Vec::new(),
+            replicates: Vec::new(),
+            verdict: String::new(),
+        }
+    }
+
+    pub(super) fn finish(&mut self, network: &GeneNetwork, programmes: &[Programme]) {
+        self.edges = network.edges().len();
+        if let Some(Column::Float(q)) = network.column("q") {
+            self.edges_beyond_chance = q.iter().flatten().filter(|&&q| q < FOUND).count();
+        }
+        self.programmes = programmes.len();
+        self.genes_in_programmes = programmes.iter().map(|it| it.genes.len()).sum();
+        self.verdict = self.judged();
+    }
+
+    /// Which network to trust: by known pathways, and by whether halves of the cells agree.
+    fn judged(&self) -> String {
+        let (own, rival) = (self.pathways.first(), self.pathways.iter().find(|it| it.is_rival()));
+        let (Some(own), Some(rival)) = (own, rival) else {
+            return "Without cells there is nothing to compare this network with: give cells (--data) for the \
+                    co-expression rival."
+                .into();
+        };
+        let by_sets = match (own.pairs, rival.pairs) {
+            (Some(a), Some(b)) => Some((
+                compared(a, b, SAME_AREA),
+                format!(
+                    "tells genes that share a pathway from others with an area under the curve of {a:.2}, {} with {b:.2}, and has \
+                 {} against {} pathways",
+                    rival.method, own.sets, rival.sets
+                ),
+            )),
+            _ => None,
+        };
+        let jaccard = |method: &str| {
+            let found = self.replicates.iter().find(|it| it.method == method);
+            found.and_then(|it| it.consistency).map(|it| it.jaccard)
+        };
+        let by_halves = match (jaccard(&own.method), jaccard(&rival.method)) {
+            (Some(a), Some(b)) => Some((
+                compared(a, b, SAME_JACCARD),
+                format!(
+                    "has {:.0} % of its strongest edges in common between two halves of the cells, {} {:.0} %",
+                    100.0 * a,
+                    rival.method,
+                    100.0 * b
+                ),
+            )),
+            _ => None,
+        };
+        let evidence = [by_sets, by_halves].into_iter().flatten().collect::<Vec<_>>();
+        let texts: Vec<&str> = evidence.iter().map(|(_, text)| text.as_str()).collect();
+        let because = format!("the network of {} {}.", own.method, texts.join("; it "));
+        let better = evidence.iter().any(|(sign, _)| *sign > 0);
+        let worse = evidence.iter().any(|(sign, _)| *sign < 0);
+        let fixed = if self.contextual {
+            ""
+        } else {
+            " These vectors come from the checkpoint alone, so halves of the cells say nothing about them."
+        };
+        match (better, worse) {
+            _ if evidence.is_empty() => format!(
+                "Nothing here tells the networks of {} and {} apart: give gene sets (--gmt).{fixed}",
+                own.method, rival.method
+            ),
+            (true, false) => format!(
+                "On this data the network of {} is the more trustworthy: {because}{fixed}",
+                own.method
+            ),
+            (false, true) => format!(
+                "On this data {} is the more trustworthy network: {because}{fixed}",
+                rival.method
+            ),
+            (false, false) => {
+                format!("Neither network is clearly the more trustworthy: {because}{fixed}")
+            }
+            (true, true) => format!("The evidence is divided: {because}{fixed}"),
+        }
+    }
+}
+
+impl NetworkPathways {
+    fn is_rival(&self) -> bool {
+        self.method == super::RIVAL
+    }
+}
+
+/// 1, 0 or -1: larger, about the same, smaller.
+fn compared(a: f64, b: f64, same: f64) -> i8 {
+    i8::from(a > b + same) - i8::from(b > a + same)
+}
+
+/// A column of numbers.
+pub(super) fn floats(values: impl Iterator<Item = f64>) -> Column {
+    Column::Float(values.map(Some).collect())
+}
+
+fn texts(values: impl Iterator<Item = String>) -> Column {
+    Column::Text(values.map(Some).collect())
+}
+
+fn counts(values: impl Iterator<Item = usize>) -> Column {
+    Column::Integer(values.map(|n| i64::try_from(n).ok()).collect())
+}
+
+pub(super) fn programme_table(genes: &[String], programmes: &[Programme]) -> Table {
+    let rows = || {
+        programmes.iter().enumerate().flat_map(|(number, it)| {
+            it.genes
+                .iter()
+                .zip(&it.centrality)
+                .map(move |(&gene, &central)| (number, gene, central))
+        })
+    };
+    Table {
+        columns: vec![
+            ("programme".into(), counts(rows().map(|(number, ..)| number + 1))),
+            ("gene".into(), texts(rows().map(|(_, gene, _)| genes[gene].clone()))),
+            ("centrality".into(), floats(rows().map(|(.., central)| central))),
+        ],
+    }
+}
+
+pub(super) fn enrichment_table(enriched: &[Enriched]) -> Table {
+    let number = |of: fn(&Enriched) -> f64| floats(enriched.iter().map(of));
+    Table {
+        columns: vec![
+            ("programme".into(), counts(enriched.iter().map(|it| it.list + 1))),
+            ("library".into(), texts(enriched.iter().map(|it| it.library.clone()))),
+            ("set".into(), texts(enriched.iter().map(|it| it.set.clone()))),
+            ("overlap".into(), counts(enriched.iter().map(|it| it.genes.len()))),
+            ("size".into(), counts(enriched.iter().map(|it| it.size))),
+            ("p".into(), number(|it| it.p)),
+            ("q".into(), number(|it| it.q)),
+            ("bonferroni".into(), number(|it| it.bonferroni)),
+            ("odds_ratio".into(), number(|it| it.odds_ratio)),
+            ("combined_score".into(), number(|it| it.combined)),
+            ("genes".into(), texts(enriched.iter().map(|it| it.genes.join(";")))),
+        ],
+    }
+}
+
+pub(super) fn vector_table(genes: &[String], vectors: &[f32], d: usize) -> Table {
+    let column = |i: usize| {
+        let values = vectors.iter().skip(i).step_by(d).map(|&x| f64::from(x));
+        (format!("e{i}"), floats(values))
+    };
+    let names = ("gene".into(), texts(genes.iter().cloned()));
+    Table { columns: std::iter::once(names).chain((0..d).map(column)).collect() }
+}

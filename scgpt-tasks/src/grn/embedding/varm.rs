@@ -1,0 +1,76 @@
+//! Vectors of genes as rows of `varm`.
+
+use std::collections::HashMap;
+
+use scgpt_data::{CellSource, GeneToken, Layer, RowSpool};
+
+use super::{EmbeddingNetworkOptions, EmbeddingNetworks};
+use crate::{embed::Embedder, error::Result};
+
+impl EmbeddingNetworks {
+    /// A row for every gene of the data's `X`: its vector in the model's table, or, of vectors in
+    /// context, in the cells; NaN for a gene that the model does not know, or that is none of the
+    /// network.
+    ///
+    /// # Errors
+    /// If the data cannot be read, or a temporary file not be written.
+    pub fn by_gene(
+        &self,
+        embedder: &Embedder,
+        source: &dyn CellSource,
+        options: &EmbeddingNetworkOptions,
+    ) -> Result<RowSpool> {
+        if options.contextual {
+            return self.spread(&self.vectors, source, options);
+        }
+        let known: Vec<(usize, GeneToken)> = embedder
+            .align(source, &options.embed)?
+            .tokens
+            .into_iter()
+            .enumerate()
+            .filter_map(|(column, token)| Some((column, token?)))
+            .collect();
+        let (columns, tokens): (Vec<usize>, Vec<GeneToken>) = known.into_iter().unzip();
+        rows(&columns, &embedder.gene_vectors(&tokens), self.d, source, options)
+    }
+
+    /// A row for every gene of the data's `X`: that of `vectors`, `[genes, d]`, of the network; NaN
+    /// for others.
+    ///
+    /// # Errors
+    /// If the data cannot be read, or a temporary file not be written.
+    pub fn spread(
+        &self,
+        vectors: &[f32],
+        source: &dyn CellSource,
+        options: &EmbeddingNetworkOptions,
+    ) -> Result<RowSpool> {
+        rows(self.columns.as_deref().unwrap_or_default(), vectors, self.d, source, options)
+    }
+}
+
+fn rows(
+    columns: &[usize],
+    vectors: &[f32],
+    d: usize,
+    source: &dyn CellSource,
+    options: &EmbeddingNetworkOptions,
+) -> Result<RowSpool> {
+    let layer = &options.embed.layer;
+    let of_layer = source.var(layer)?;
+    // `raw` has genes of its own, in another order: those of `X` are found by name.
+    let of_x = if *layer == Layer::Raw { source.var(&Layer::X).ok() } else { None };
+    let of_x = of_x.unwrap_or_else(|| of_layer.clone());
+    let number: HashMap<&str, usize> =
+        columns.iter().enumerate().map(|(i, &c)| (of_layer.index[c].as_str(), i)).collect();
+    let mut spool = match options.embed.temporary.as_deref() {
+        Some(folder) => RowSpool::new_in(folder, d)?,
+        None => RowSpool::new(d)?,
+    };
+    let unknown = vec![f32::NAN; d];
+    for gene in &of_x.index {
+        let found = number.get(gene.as_str()).map(|i| &vectors[i * d..(i + 1) * d]);
+        spool.push(found.unwrap_or(&unknown))?;
+    }
+    Ok(spool)
+}

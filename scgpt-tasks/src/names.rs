@@ -1,0 +1,98 @@
+//! [`similar_names`]: what was probably meant by a name that there is not.
+
+use scgpt_data::GeneVocab;
+
+use crate::error::Error;
+
+/// Most names suggested.
+const SUGGESTED: usize = 3;
+
+/// Names that look like another, the likeliest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Similar<'n>(Vec<&'n str>);
+
+impl Similar<'_> {
+    /// The end of a message: `; similar names: …`, or nothing.
+    pub(crate) fn hint(&self) -> String {
+        match self.0.as_slice() {
+            [] => String::new(),
+            names => format!("; similar names: {}", names.join(", ")),
+        }
+    }
+}
+
+/// Those of `names` that differ from `name` by few letters or go on where it ends, whatever their
+/// case; special tokens never.
+pub(crate) fn similar_names<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Similar<'n> {
+    let wanted: Vec<char> = name.to_uppercase().chars().collect();
+    let few = (wanted.len() / 3).max(1);
+    let rank = |other: &'n str| {
+        let letters: Vec<char> = other.to_uppercase().chars().collect();
+        let shorter = wanted.len().min(letters.len());
+        let goes_on = shorter > 2 && wanted[..shorter] == letters[..shorter];
+        let apart = wanted.len().abs_diff(letters.len());
+        let distance = if goes_on {
+            apart
+        } else if apart > few {
+            return None;
+        } else {
+            edits(&wanted, &letters)
+        };
+        (goes_on || distance <= few).then_some((distance, !goes_on, other))
+    };
+    let mut ranked: Vec<_> = names.filter(|name| !name.starts_with('<')).filter_map(rank).collect();
+    ranked.sort_unstable();
+    Similar(ranked.into_iter().take(SUGGESTED).map(|(.., name)| name).collect())
+}
+
+/// The error for a gene that the model cannot be told of.
+pub(crate) fn unknown_gene(gene: &str, vocab: &GeneVocab) -> Error {
+    let hint = similar_names(gene, vocab.names()).hint();
+    Error::Option(format!("gene `{gene}` is not in the vocabulary of the model{hint}"))
+}
+
+/// Letters to be changed, added or left out (Levenshtein 1966).
+fn edits(a: &[char], b: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut before = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let changed = before + usize::from(x != y);
+            before = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(before + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_letters_apart() {
+        let letters = |text: &str| text.chars().collect::<Vec<_>>();
+        assert_eq!(edits(&letters("kitten"), &letters("sitting")), 3);
+        assert_eq!(edits(&letters(""), &letters("abc")), 3);
+    }
+
+    #[test]
+    fn the_likeliest_comes_first() {
+        let names = ["CD3G", "CD3D", "CD4", "<cls>", "FOXP3", "CD3", "CD3E", "X"];
+        let similar = |name| similar_names(name, names.into_iter()).0;
+        assert_eq!(similar("cd3"), ["CD3", "CD3D", "CD3E"]);
+        assert_eq!(similar("FOXP2"), ["FOXP3"]);
+        assert!(
+            similar("ZZZZ").is_empty() && similar_names("<cl>", names.into_iter()).0.is_empty()
+        );
+        assert_eq!(similar_names("FOXP", names.into_iter()).hint(), "; similar names: FOXP3");
+    }
+
+    #[test]
+    fn unknown_genes_come_with_suggestions() {
+        let vocab = GeneVocab::from_names(["KLF1", "KLF10", "FOS"]).unwrap();
+        let message = unknown_gene("klf1", &vocab).to_string();
+        assert!(message.contains("similar names: KLF1, KLF10"), "{message}");
+        assert!(!unknown_gene("ZZZ", &vocab).to_string().contains("similar"));
+    }
+}
