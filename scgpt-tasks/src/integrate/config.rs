@@ -130,8 +130,8 @@ impl IntegrateConfig {
                     ..NetworkConfig::SMALL
                 },
                 training: TrainConfig {
-                    epochs: 30,
-                    optimizer: OptimizerConfig { lr: 1e-3, ..OptimizerConfig::default() },
+                    epochs: 40,
+                    optimizer: OptimizerConfig { lr: 3e-3, ..OptimizerConfig::default() },
                     schedule: Schedule::WarmupCosine { warmup: 0.1 },
                     ..TrainConfig::default()
                 },
