@@ -6,7 +6,8 @@ mod map;
 use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
 
-pub use self::map::{AXES, CellMap};
+pub(crate) use self::map::AXES;
+pub use self::map::CellMap;
 
 /// Rounds of subspace iteration; more than enough for a picture.
 const ROUNDS: usize = 30;

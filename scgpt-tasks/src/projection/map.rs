@@ -13,7 +13,7 @@ const POINTS: usize = 3000;
 const NEIGHBOURS: usize = 14;
 
 /// What the axes of a map are called.
-pub const AXES: [&str; 2] = ["UMAP 1", "UMAP 2"];
+pub(crate) const AXES: [&str; 2] = ["UMAP 1", "UMAP 2"];
 
 /// Cells on a plane such that those that are neighbours in the embedding are near each other.
 /// Distances between groups mean little.
