@@ -80,9 +80,10 @@ pub use crate::{
     },
     holdout::stratified,
     integrate::{
-        Ablated, BatchSize, IntegrateArtefact, IntegrateConfig, IntegrateData, IntegrateOptions,
-        IntegrateRecord, IntegrateReport, Integrated, IntegratedOptions, Integration,
-        IntegrationMethod,
+        Ablated, BatchSize, CellModalities, Completed, GeneratedModality, GeneratedScores,
+        IntegrateArtefact, IntegrateConfig, IntegrateData, IntegrateOptions, IntegrateRecord,
+        IntegrateReport, Integrated, IntegratedOptions, Integration, IntegrationMethod,
+        ModalitySize,
     },
     labels::Labels,
     mapping::{

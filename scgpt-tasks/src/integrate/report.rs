@@ -6,7 +6,7 @@ use scgpt_train::{Best, StepRecord, ValidationRecord};
 use serde::Serialize;
 
 use super::{
-    Ablated, IntegrateConfig,
+    Ablated, GeneratedModality, IntegrateConfig,
     trial::{Trial, Trials},
 };
 use crate::{evaluation::IntegrationScores, projection::CellMap};
@@ -30,6 +30,8 @@ pub struct IntegrateReport {
     pub methods: Vec<IntegrationMethod>,
     /// The network without its parts, if that was asked for.
     pub ablated: Vec<Ablated>,
+    /// The modalities that cells were not measured in, if they were generated.
+    pub generated: Vec<GeneratedModality>,
     /// Training losses; of many steps, every second, fourth, … is kept.
     pub training: Vec<StepRecord>,
     /// Validations.
@@ -49,7 +51,9 @@ pub struct IntegrateData {
     pub label: Option<String>,
     /// The batches.
     pub batches: Vec<BatchSize>,
-    /// Genes that cells are compared by.
+    /// The modalities, if there are several.
+    pub modalities: Vec<ModalitySize>,
+    /// Genes, or features, that cells are compared by.
     pub genes: usize,
     /// Genes of the data that the model knows.
     pub known_genes: usize,
@@ -59,6 +63,17 @@ pub struct IntegrateData {
     pub without_genes: usize,
     /// What the values look like.
     pub input_state: InputState,
+}
+
+/// One of several modalities.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModalitySize {
+    /// Its name.
+    pub name: String,
+    /// Its features that cells are compared by.
+    pub features: usize,
+    /// Cells measured in it, of each batch.
+    pub cells: Vec<usize>,
 }
 
 /// Cells of one batch.
@@ -137,16 +152,21 @@ impl IntegrateReport {
         trials: &Trials<'_>,
         trial: &Trial,
         source: &Summary,
-        (methods, ablated): (Vec<IntegrationMethod>, Vec<Ablated>),
+        (methods, ablated, generated): (
+            Vec<IntegrationMethod>,
+            Vec<Ablated>,
+            Vec<GeneratedModality>,
+        ),
         rows: &[f32],
     ) -> Self {
         let (integration, panel) = (trials.integration, trials.panel);
         Self {
             data: IntegrateData {
                 path: source.path.display().to_string(),
-                batch_key: integration.options.batch_key.into(),
+                batch_key: integration.options.batch_key.unwrap_or_default().into(),
                 label: integration.options.label.map(str::to_owned),
                 batches: trial.batches.clone(),
+                modalities: integration.modality_sizes(),
                 genes: panel.columns.len(),
                 known_genes: panel.n_known,
                 flavour: panel.flavour,
@@ -160,6 +180,7 @@ impl IntegrateReport {
             stopped_early: trial.outcome.stopped_early,
             methods,
             ablated,
+            generated,
             training: trial.history.steps.clone(),
             validation: trial.history.validations.clone(),
             map: map(trials, rows, trial.network.d_model),
