@@ -48,7 +48,7 @@ pub(crate) enum Command {
     Map(map::MapArgs),
     /// Predict responses to gene perturbations, and find which perturbation explains a state
     Perturb(perturb::PerturbArgs),
-    /// Gene networks: from gene embeddings
+    /// Gene networks: from gene embeddings, and from attention
     Grn(grn::GrnArgs),
     /// Judge results whose truth is known, ours or another tool's
     Evaluate(evaluate::EvaluateArgs),

@@ -16,10 +16,14 @@ mod bad_model;
 mod behaviour;
 #[path = "cli/golden.rs"]
 mod golden;
+#[path = "cli/grn_attention.rs"]
+mod grn_attention;
 #[path = "cli/grn_embedding.rs"]
 mod grn_embedding;
 #[path = "cli/integration.rs"]
 mod integration;
+#[path = "cli/modalities.rs"]
+mod modalities;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/run.rs"]

@@ -31,6 +31,8 @@ pub enum Purpose {
     Pair = 17,
     /// What is exchanged with what in a null distribution.
     Permute = 20,
+    /// Which cuts the trees of an ensemble try.
+    Forest = 21,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.

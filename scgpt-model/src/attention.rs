@@ -65,6 +65,45 @@ impl MaskedAttention {
         let is_unknown = mask.is_unknown(&context.device()).narrow(1, 0, n);
         projected.mask_where(is_unknown.expand(context.dims()), context)
     }
+
+    /// `q kᵀ` of every head, neither scaled nor masked: how much query token `i` asks for key token
+    /// `j`. For looking at a network; [`forward`](Self::forward) never makes this matrix.
+    ///
+    /// # Shapes
+    /// - x: `[b, t, d]`
+    /// - output: `[b, h, t, t]`, rows are queries, columns are keys
+    pub fn scores(&self, x: Tensor<3>) -> Tensor<4> {
+        let [b, t, d] = x.dims();
+        let (h, k) = (self.n_heads, d / self.n_heads);
+        let qkv = self.qkv.forward(x);
+        let heads = |index: usize| {
+            qkv.clone().narrow(2, index * d, d).reshape([b, t, h, k]).swap_dims(1, 2) // [b, h, t, k]
+        };
+        heads(0).matmul(heads(1).transpose())
+    }
+
+    /// The shares in which values are mixed: rows of `softmax(q kᵀ / √k)` under the mask. Those of
+    /// padded queries mean nothing.
+    ///
+    /// # Shapes
+    /// - x: `[b, t, d]`
+    /// - output: `[b, h, t, t]`
+    ///
+    /// # Panics
+    /// If the mask was made for another `[b, t]`.
+    pub fn weights(&self, x: Tensor<3>, mask: &AttentionMask) -> Tensor<4> {
+        let ([b, t, d], device) = (x.dims(), x.device());
+        mask.assert_shape(b, t);
+        let mut scores = self.scores(x) / ((d / self.n_heads) as f64).sqrt();
+        if let Some(is_unknown) = mask.unknown_keys(&device) {
+            // An unknown gene sees itself; so does padding, whose rows are never looked at.
+            let is_other = Tensor::<2, Bool>::diag_mask([t, t], 0, &device).unsqueeze::<4>();
+            let shape = scores.dims();
+            let is_blocked = is_unknown.expand(shape).bool_and(is_other.expand(shape));
+            scores = scores.mask_fill(is_blocked, f32::NEG_INFINITY);
+        }
+        burn::tensor::activation::softmax(scores, 3)
+    }
 }
 
 /// The attention operator: the only place where kernels differ per backend.

@@ -60,7 +60,7 @@ impl Block {
     /// - x: `[b, t, d]`
     /// - output: `[b, n, d]`
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
-        let x = self.before(&self.norm1, x);
+        let x = self.attended(x);
         let context = self.attention.forward(x.clone(), mask, n);
         let x =
             self.add(&self.norm1, if n == x.dims()[1] { x } else { x.narrow(1, 0, n) }, context);
@@ -68,6 +68,11 @@ impl Block {
         let inner = relu_drop(self.linear1.forward(x.clone()), &self.dropout); // [b, n, f]
         let update = self.linear2.forward(inner); // [b, n, d]
         self.add(&self.norm2, x, update)
+    }
+
+    /// What attention sees of the states that come into the block, `[b, t, d]`.
+    pub(crate) fn attended(&self, x: Tensor<3>) -> Tensor<3> {
+        self.before(&self.norm1, x)
     }
 
     fn before(&self, norm: &LayerNorm, x: Tensor<3>) -> Tensor<3> {

@@ -5,6 +5,7 @@ use burn::prelude::*;
 use crate::{
     attention::AttentionMask,
     config::{CellPooling, ScgptConfig},
+    error::Result,
     input::ModelInput,
     scgpt::Scgpt,
 };
@@ -79,39 +80,38 @@ impl CellEncoder {
     /// # Reference
     /// `tasks/cell_emb.py`, `get_batch_cell_embeddings`, before its final scaling. Differs: none.
     pub fn embed(&self, rows: TokenRows) -> Vec<f32> {
-        let (b, t) = (rows.lengths.len(), rows.n_tokens);
-        assert_eq!(
-            [rows.genes.len(), rows.values.len()],
-            [b * t; 2],
-            "genes and values are [b, t]"
-        );
-        let vocab_size = self.genes.dims()[0];
-        assert!(
-            rows.genes
-                .iter()
-                .all(|&gene| usize::try_from(gene).is_ok_and(|gene| gene < vocab_size)),
-            "gene token out of range"
-        );
-        let mask = AttentionMask::padding(rows.lengths.to_vec(), t);
+        let t = rows.n_tokens;
+        let mask = self.mask(rows);
         let cell = match self.model.pooling() {
             CellPooling::Cls => {
                 let n = LEADING.min(t);
-                let mut tokens = self.tokens(rows);
-                if let Some(norm) = &self.model.input_norm {
-                    tokens = norm.forward(tokens, &[], rows.domain);
-                }
-                let leading = self.model.encoder.forward_leading(tokens, &mask, n);
+                let leading = self.model.encoder.forward_leading(self.tokens(rows), &mask, n);
                 leading.narrow(1, 0, 1).squeeze_dim(1)
             }
-            _ => {
-                let genes = self.gene_ids(rows).reshape([b, t]);
-                let mut input = ModelInput::new(genes, self.value_tensor(rows), mask);
-                input.conditions.domain = rows.domain;
-                self.model.encode(&input).cell
-            }
+            _ => self.model.encode(&self.input(rows, mask)).cell,
         };
         // The device computes in f32, so the conversion cannot fail.
         cell.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    }
+
+    /// `q kᵀ` of every head of layer `layer` (counted from 0), row-major `[b, h, t, t]`: rows are
+    /// queries, columns are keys. Memory is that of the result and one layer.
+    ///
+    /// # Errors
+    /// If there is no such layer.
+    ///
+    /// # Panics
+    /// As [`embed`](Self::embed).
+    pub fn attention_scores(&self, rows: TokenRows, layer: usize) -> Result<Vec<f32>> {
+        let mask = self.mask(rows);
+        // The short cuts of `tokens` leave out the flags of perturbation models.
+        let scores = if self.model.perturbations.is_none() {
+            self.model.attention_scores_of(self.tokens(rows), &mask, layer)
+        } else {
+            self.model.attention_scores(&self.input(rows, mask), layer)
+        }?;
+        // The device computes in f32, so the conversion cannot fail.
+        Ok(scores.into_data().convert::<f32>().try_into_vec().unwrap_or_default())
     }
 
     /// Vectors of gene tokens before they meet a value, row-major `[n, d]`.
@@ -134,18 +134,9 @@ impl CellEncoder {
     /// # Panics
     /// As [`embed`](Self::embed).
     pub fn states(&self, rows: TokenRows) -> Vec<f32> {
-        let (b, t) = (rows.lengths.len(), rows.n_tokens);
-        assert_eq!(
-            [rows.genes.len(), rows.values.len()],
-            [b * t; 2],
-            "genes and values are [b, t]"
-        );
-        let mask = AttentionMask::padding(rows.lengths.to_vec(), t);
-        let mut tokens = self.tokens(rows);
-        if let Some(norm) = &self.model.input_norm {
-            tokens = norm.forward(tokens, &[], rows.domain);
-        }
-        let hidden = self.model.encoder.forward(tokens, &mask);
+        let mask = self.mask(rows);
+        let hidden = self.model.encoder.forward(self.tokens(rows), &mask);
+        // The device computes in f32, so the conversion cannot fail.
         hidden.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
     }
 
@@ -168,6 +159,34 @@ impl CellEncoder {
         Some(logits)
     }
 
+    /// Who sees whom in `rows`, once they are known to be sound.
+    fn mask(&self, rows: TokenRows) -> AttentionMask {
+        let (b, t) = (rows.lengths.len(), rows.n_tokens);
+        assert_eq!(
+            [rows.genes.len(), rows.values.len()],
+            [b * t; 2],
+            "genes and values are [b, t]"
+        );
+        let vocab_size = self.genes.dims()[0];
+        assert!(
+            rows.genes
+                .iter()
+                .all(|&gene| usize::try_from(gene).is_ok_and(|gene| gene < vocab_size)),
+            "gene token out of range"
+        );
+        AttentionMask::padding(rows.lengths.to_vec(), t)
+    }
+
+    /// The input of the network without short cuts; no gene is perturbed.
+    fn input(&self, rows: TokenRows, mask: AttentionMask) -> ModelInput {
+        let shape = [rows.lengths.len(), rows.n_tokens];
+        let genes = self.gene_ids(rows).reshape(shape);
+        let mut input = ModelInput::new(genes, self.value_tensor(rows), mask);
+        input.conditions.domain = rows.domain;
+        input.conditions.perturbations = Some(Tensor::zeros(shape, &self.device));
+        input
+    }
+
     /// The encoder's input, `[b, t, d]`.
     fn tokens(&self, rows: TokenRows) -> Tensor<3> {
         let (b, t) = (rows.lengths.len(), rows.n_tokens);
@@ -187,7 +206,11 @@ impl CellEncoder {
             },
             _ => genes * self.value_tensor(rows).reshape([b * t, 1]),
         };
-        tokens.reshape([b, t, self.d_model])
+        let tokens = tokens.reshape([b, t, self.d_model]);
+        match &self.model.input_norm {
+            Some(norm) => norm.forward(tokens, &[], rows.domain),
+            None => tokens,
+        }
     }
 
     fn gene_ids(&self, rows: TokenRows) -> Tensor<1, Int> {

@@ -2,7 +2,12 @@
 
 use burn::prelude::*;
 
-use crate::{attention::AttentionMask, block::Block, config::ScgptConfig};
+use crate::{
+    attention::{AttentionMask, MaskedAttention},
+    block::Block,
+    config::ScgptConfig,
+    error::{Error, Result},
+};
 
 /// Blocks in order, without a final norm.
 #[derive(Module, Debug)]
@@ -41,5 +46,23 @@ impl Encoder {
         };
         let t = x.dims()[1];
         last.forward(before.iter().fold(x, |x, block| block.forward(x, mask, t)), mask, n)
+    }
+
+    /// What attention of block `layer` sees, and that block's attention; blocks from `layer` on are
+    /// not computed.
+    ///
+    /// # Errors
+    /// If there is no such block.
+    pub(crate) fn before_attention(
+        &self,
+        x: Tensor<3>,
+        mask: &AttentionMask,
+        layer: usize,
+    ) -> Result<(Tensor<3>, &MaskedAttention)> {
+        let n_layers = self.blocks.len();
+        let block = self.blocks.get(layer).ok_or(Error::Layer { layer, n_layers })?;
+        let t = x.dims()[1];
+        let x = self.blocks[..layer].iter().fold(x, |x, block| block.forward(x, mask, t));
+        Ok((block.attended(x), &block.attention))
     }
 }

@@ -41,6 +41,14 @@ pub enum Error {
         /// Missing, mismatched and unused tensors.
         problem: String,
     },
+    /// A layer was asked for that the network does not have.
+    #[error("the network has {n_layers} layers, numbered from 0 to {}, but none {layer}", n_layers.saturating_sub(1))]
+    Layer {
+        /// The one asked for.
+        layer: usize,
+        /// Those there are.
+        n_layers: usize,
+    },
     /// The output could not be written.
     #[error("cannot write `{}`", path.display())]
     Write {
@@ -88,6 +96,7 @@ impl Error {
                 "check that weights and configuration belong together; --partial loads what fits and leaves the \
                  rest as initialised",
             ),
+            Self::Layer { .. } => Some("choose one of them; the last is the usual choice"),
             Self::Write { .. } => Some("check that the folder exists, is writable and has space"),
         }
     }

@@ -211,6 +211,53 @@ impl Scgpt {
         Some(self.dar.as_ref()?.forward(encoded.cell.clone()))
     }
 
+    /// `q kᵀ` of every head of layer `layer`, counted from 0: attention before scaling, mask and
+    /// softmax. Later layers are not computed.
+    ///
+    /// # Shapes
+    /// - output: `[b, h, t, t]`, rows are queries, columns are keys
+    ///
+    /// # Errors
+    /// If there is no such layer.
+    ///
+    /// # Panics
+    /// As [`encode`](Self::encode).
+    ///
+    /// # Reference
+    /// `Tutorial_Attention_GRN.ipynb`: the scores it ranks. Differs: any layer.
+    pub fn attention_scores(&self, input: &ModelInput, layer: usize) -> Result<Tensor<4>> {
+        self.attention_scores_of(self.input_tokens(input), &input.mask, layer)
+    }
+
+    /// The same after scaling, mask and softmax: the shares in which layer `layer` mixes values.
+    ///
+    /// # Errors
+    /// If there is no such layer.
+    ///
+    /// # Panics
+    /// As [`encode`](Self::encode).
+    pub fn attention_weights(&self, input: &ModelInput, layer: usize) -> Result<Tensor<4>> {
+        let tokens = self.input_tokens(input);
+        let (x, attention) = self.encoder.before_attention(tokens, &input.mask, layer)?;
+        Ok(attention.weights(x, &input.mask))
+    }
+
+    /// The scores for the encoder's input, `[b, t, d]`.
+    pub(crate) fn attention_scores_of(
+        &self,
+        tokens: Tensor<3>,
+        mask: &AttentionMask,
+        layer: usize,
+    ) -> Result<Tensor<4>> {
+        let (x, attention) = self.encoder.before_attention(tokens, mask, layer)?;
+        Ok(attention.scores(x))
+    }
+
+    /// The encoder's input, `[b, t, d]`.
+    pub(crate) fn input_tokens(&self, input: &ModelInput) -> Tensor<3> {
+        self.tokens(self.genes.forward(input.genes.clone()), input)
+    }
+
     /// How this network pools.
     pub fn pooling(&self) -> CellPooling {
         self.pooling

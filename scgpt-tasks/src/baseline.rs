@@ -4,6 +4,7 @@ mod classify;
 mod combat;
 mod harmony;
 mod logistic;
+mod networks;
 mod responses;
 mod rivals;
 mod variable_expression;
@@ -16,6 +17,7 @@ use self::variable_expression::VariableExpression;
 pub use self::{
     classify::{ClassBaseline, LabelledCells, class_baselines},
     harmony::harmony,
+    networks::{Association, Profiles},
     responses::{KnownResponses, ResponseBaseline, response_baselines},
     rivals::{Place, Rival, integration_rivals},
 };

@@ -254,7 +254,7 @@ impl Embedder {
         Ok(self.vocab.align(&var, options.gene_column.as_deref())?)
     }
 
-    /// What turns cells into tokens of these genes, or of those of them that are in `panel`.
+    /// What turns cells into tokens of these genes, or of those of a panel among them.
     pub(crate) fn tokenizer(
         &self,
         alignment: &Alignment,
@@ -276,7 +276,11 @@ impl Embedder {
         })
     }
 
-    fn token_config(&self, options: &EmbedOptions, max_length: usize) -> Result<TokenConfig> {
+    pub(crate) fn token_config(
+        &self,
+        options: &EmbedOptions,
+        max_length: usize,
+    ) -> Result<TokenConfig> {
         let n_bins = u16::try_from(self.config.n_bins).map_err(|_| {
             Error::Option(format!("{} value bins are more than 65 535", self.config.n_bins))
         })?;

@@ -1,5 +1,6 @@
 //! Gene networks: which genes belong together, and which regulate which?
 
+mod attention;
 mod coexpression;
 mod consistency;
 mod discovery;
@@ -11,8 +12,13 @@ mod null;
 mod pairs;
 mod programmes;
 mod scores;
+mod truth;
 
 pub use self::{
+    attention::{
+        AttentionGroup, AttentionNetworks, AttentionOptions, AttentionReport, NetworkRow, Setting,
+        Target, TargetList,
+    },
     coexpression::CoExpression,
     consistency::Consistency,
     discovery::{benjamini_hochberg, p_values},
@@ -27,4 +33,5 @@ pub use self::{
     pairs::Pairs,
     programmes::{Programme, ProgrammeOptions, programmes, strongest_graph},
     scores::ProgrammeScores,
+    truth::{NetworkEvaluation, TrueEdges, TruthReport},
 };

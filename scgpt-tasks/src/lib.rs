@@ -50,9 +50,9 @@ pub use crate::{
         Limits, MethodScores, PredictOptions, UnknownScore,
     },
     baseline::{
-        Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells, Place,
-        ResponseBaseline, Rival, class_baselines, harmony, hvg_pca, integration_rivals,
-        response_baselines,
+        Association, Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells,
+        Place, Profiles, ResponseBaseline, Rival, class_baselines, harmony, hvg_pca,
+        integration_rivals, response_baselines,
     },
     cluster::{
         ClusterOptions, ClusterScores, Clustering, Graph, cluster_scores, graph_cluster_scores,
@@ -64,17 +64,19 @@ pub use crate::{
     },
     error::{Error, Result},
     evaluation::{
-        CalibrationScores, CellSpace, IntegrationScores, LabelEvaluation, PredictedLabels,
-        UnknownScores,
+        CalibrationScores, CellSpace, IntegrationScores, LabelEvaluation, LabelMap, MapCell,
+        PredictedLabels, UnknownScores,
     },
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
     },
     grn::{
-        Background, CoExpression, Consistency, Edge, EmbeddingNetworkOptions, EmbeddingNetworks,
-        EmbeddingReport, Enriched, GeneNetwork, GeneSet, GeneSets, NetworkPathways, Pairs,
-        Programme, ProgrammeOptions, ProgrammeScores, ReplicateScores, Significance, Universe,
-        benjamini_hochberg, enrich, p_values, programmes, strongest_graph,
+        AttentionGroup, AttentionNetworks, AttentionOptions, AttentionReport, Background,
+        CoExpression, Consistency, Edge, EmbeddingNetworkOptions, EmbeddingNetworks,
+        EmbeddingReport, Enriched, GeneNetwork, GeneSet, GeneSets, NetworkEvaluation,
+        NetworkPathways, NetworkRow, Pairs, Programme, ProgrammeOptions, ProgrammeScores,
+        ReplicateScores, Setting, Significance, Target, TargetList, TrueEdges, TruthReport,
+        Universe, benjamini_hochberg, enrich, p_values, programmes, strongest_graph,
     },
     holdout::stratified,
     integrate::{
@@ -89,10 +91,11 @@ pub use crate::{
         proportional,
     },
     metrics::{
-        ClassScore, ClassScores, Coverage, Interval, ReliabilityBin, ResponseScores,
+        ClassScore, ClassScores, Coverage, EdgeScores, Interval, ReliabilityBin, ResponseScores,
         adjusted_rand_index, area_under_roc, batch_mixing, batch_variance, centroid_accuracy,
         difference, discrimination, expected_calibration_error, graph_connectivity, label_codes,
-        label_separation, normalised_mutual_information, pearson, reliability, silhouettes,
+        label_separation, mean_ranks, normalised_mutual_information, pearson, reliability,
+        sign_accuracy, silhouettes,
     },
     neighbours::Neighbours,
     observe::{Observer, Silent, Watched},
@@ -110,7 +113,10 @@ pub use crate::{
     projection::{principal_components, subsample},
     report::{Bar, Cluster, Group, HeatMap, Page, Pair, Scale, Series},
     separation::Separation,
-    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation},
+    simulate::{
+        Direction, MultimodalSimulateOptions, MultimodalSimulation, PerturbSimulateOptions,
+        PerturbSimulation, SimulateOptions, Simulation,
+    },
     stream::unit_rows,
     training::{NetworkConfig, Recipe},
 };

@@ -5,9 +5,9 @@ mod classes;
 mod confidence;
 mod integration;
 mod interval;
+mod networks;
 mod responses;
 
-pub(crate) use self::integration::silhouette;
 pub use self::{
     agreement::{adjusted_rand_index, label_codes, normalised_mutual_information},
     classes::{ClassScore, ClassScores},
@@ -18,5 +18,7 @@ pub use self::{
         batch_mixing, batch_variance, graph_connectivity, label_separation, silhouettes,
     },
     interval::Interval,
+    networks::{EdgeScores, mean_ranks, sign_accuracy},
     responses::{ResponseScores, centroid_accuracy, difference, discrimination, pearson},
 };
+pub(crate) use self::{integration::silhouette, networks::largest};

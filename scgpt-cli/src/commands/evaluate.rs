@@ -1,5 +1,6 @@
 //! `scgpt evaluate`: one file per kind of result.
 
+mod grn;
 mod labels;
 pub(crate) mod perturb;
 
@@ -17,6 +18,8 @@ pub(crate) struct EvaluateArgs {
 
 #[derive(Debug, Subcommand)]
 enum EvaluateCommand {
+    /// A gene network against known regulations
+    Grn(grn::GrnArgs),
     /// Predicted labels against true ones
     Labels(labels::LabelsArgs),
     /// Predicted responses to perturbations against true ones
@@ -25,6 +28,7 @@ enum EvaluateCommand {
 
 pub(crate) fn run(args: EvaluateArgs, printer: Printer) -> Result<()> {
     match args.command {
+        EvaluateCommand::Grn(args) => grn::run(&args, printer),
         EvaluateCommand::Labels(args) => labels::run(&args, printer),
         EvaluateCommand::Perturb(args) => perturb::run(&args, printer),
     }

@@ -1,5 +1,6 @@
 //! `scgpt grn`: one file per subcommand.
 
+mod attention;
 mod embedding;
 
 use anyhow::Result;
@@ -16,12 +17,15 @@ pub(crate) struct GrnArgs {
 
 #[derive(Debug, Subcommand)]
 enum GrnCommand {
+    /// Networks from attention: which genes does a gene look at, and does that change?
+    Attention(Box<attention::AttentionArgs>),
     /// Networks from gene embeddings: which genes are alike, and which form programmes?
     Embedding(Box<embedding::EmbeddingArgs>),
 }
 
 pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
     match &args.command {
+        GrnCommand::Attention(args) => attention::run(args, printer),
         GrnCommand::Embedding(args) => embedding::run(args, printer),
     }
 }

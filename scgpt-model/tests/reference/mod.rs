@@ -29,7 +29,8 @@ pub fn device() -> Device {
 /// The configuration of a case whose tensors are in `weights`.
 pub fn config(case: &Case, weights: &Weights) -> ScgptConfig {
     let config = &case.json["config"];
-    let kind = case.json["kind"].as_str().or(case.json["model"].as_str()).unwrap();
+    let kind = case.json["kind"].as_str().or(case.json["model"].as_str());
+    let kind = kind.unwrap_or("transformer_model");
     let is_generator = kind == "perturbation_generator";
     let rows = |key: &str| weights.shape(key).map_or(0, |shape| shape[0]);
     let count = |key: &str| usize::try_from(config[key].as_u64().unwrap()).unwrap();

@@ -52,7 +52,7 @@ impl Consistency {
 }
 
 /// Two random halves of `n` cells: to which of them each belongs.
-pub(super) fn halves(n: usize, seed: u64) -> Vec<bool> {
+pub(crate) fn halves(n: usize, seed: u64) -> Vec<bool> {
     let key = Keyed::new(seed, Purpose::HoldOut, 2, 0);
     (0..n as u64).map(|cell| key.bits(cell) & 1 == 1).collect()
 }
@@ -71,7 +71,9 @@ fn ranks(weights: &[f32], order: &[usize]) -> Vec<f64> {
     #[allow(clippy::float_cmp, reason = "ties are exact")]
     for group in order.chunk_by(|&a, &b| weights[a] == weights[b]) {
         let shared = first as f64 + (group.len() - 1) as f64 / 2.0;
-        group.iter().for_each(|&edge| ranks[edge] = shared);
+        for &edge in group {
+            ranks[edge] = shared;
+        }
         first += group.len();
     }
     ranks

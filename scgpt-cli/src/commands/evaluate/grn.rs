@@ -1,0 +1,98 @@
+//! `scgpt evaluate grn`.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use scgpt_data::check_output;
+use scgpt_tasks::{EdgeScores, GeneNetwork, NetworkEvaluation};
+
+use crate::output::{Printer, write_text};
+
+/// A gene network against known regulations
+///
+/// Edge lists of any tool are read (csv, tsv, parquet): source, target and weight by their usual names.
+/// Candidates are the pairs of a regulator of the truth and another of its genes, among the genes that
+/// both have; edges are ranked by the size of their weight, and those that are not listed come last.
+/// The table that `scgpt simulate --perturb` writes is a truth with direction and sign.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    scgpt evaluate grn network/difference.csv --truth screen.network.csv -o report.html\n  \
+    scgpt evaluate grn grnboost2.tsv --truth dorothea.csv --genes measured.txt\n  \
+    scgpt evaluate grn similarity.parquet --undirected --truth known.csv --json")]
+pub(crate) struct GrnArgs {
+    /// Edge list to judge
+    input: PathBuf,
+    /// Edge list of known regulations, from regulators to targets
+    #[arg(long, value_name = "FILE", env = "SCGPT_TRUTH")]
+    truth: PathBuf,
+    /// File with a gene a line: those that edges could have been between [default: those listed]
+    #[arg(long, value_name = "FILE")]
+    genes: Option<PathBuf>,
+    /// Edges count in both directions
+    #[arg(long)]
+    undirected: bool,
+    /// Page to write
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Overwrite the page
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
+    if let Some(path) = &args.output {
+        check_output(path, args.force)?;
+    }
+    let network = GeneNetwork::read(&args.input, !args.undirected)?;
+    let truth = GeneNetwork::read(&args.truth, true)?;
+    let genes = args.genes.as_ref().map(read_genes).transpose()?;
+    let evaluation = NetworkEvaluation::new(&network, &truth, genes.as_deref())
+        .with_context(|| format!("`{}` with `{}`", args.input.display(), args.truth.display()))?;
+    let scores = |scores: &EdgeScores| {
+        format!(
+            "AUPRC {:.4} ({:.2} × random), early precision {:.4} ({:.2} × random), AUROC {:.3}, F1 {:.3}",
+            scores.auprc,
+            scores.auprc_ratio,
+            scores.early_precision,
+            scores.early_precision_ratio,
+            scores.auroc,
+            scores.f1
+        )
+    };
+    let known = &evaluation.truth;
+    let mut rows = vec![
+        (
+            "truth",
+            format!(
+                "{} edges of {} regulators among {} genes",
+                known.edges, known.regulators, known.genes
+            ),
+        ),
+        ("candidates", format!("{}, {} of them listed", known.candidates, evaluation.listed)),
+        ("scores", scores(&evaluation.scores)),
+    ];
+    rows.extend(evaluation.reversed.as_ref().map(|turned| ("turned round", scores(turned))));
+    let right = evaluation.sign_accuracy.map(|share| format!("{:.1} % right", 100.0 * share));
+    rows.extend(right.map(|right| ("signs", right)));
+    rows.push(("verdict", evaluation.verdict()));
+    if let Some(path) = &args.output {
+        write_text(path, &evaluation.page(&args.input.display().to_string()).to_html())?;
+        rows.push(("report", path.display().to_string()));
+    }
+    printer.result(&evaluation, &rows)
+}
+
+/// The genes of a file, one a line.
+fn read_genes(path: &PathBuf) -> Result<Vec<String>> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let mut genes: Vec<String> =
+        text.lines().map(str::trim).filter(|gene| !gene.is_empty()).map(str::to_owned).collect();
+    genes.sort_unstable();
+    genes.dedup();
+    if genes.is_empty() {
+        bail!("`{}` names no gene, expected one a line", path.display());
+    }
+    Ok(genes)
+}

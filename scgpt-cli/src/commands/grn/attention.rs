@@ -1,0 +1,325 @@
+//! `scgpt grn attention`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+use scgpt_data::{Column, Source, Table, check_output};
+use scgpt_model::Strictness;
+use scgpt_tasks::{
+    AttentionNetworks, AttentionOptions, AttentionReport, Embedder, GeneNetwork, GeneSets,
+    NetworkRow, Setting, TargetList,
+};
+
+use crate::{
+    device::ComputeArgs,
+    matrix::MatrixArgs,
+    output::{Printer, write_text},
+    progress::Bar,
+};
+
+/// Targets that the summary shows.
+const SHOWN: usize = 10;
+
+/// Networks from attention: which genes does a gene look at, and does that change?
+///
+/// Scores of attention (rows are queries, the genes that look; columns are keys, the genes that are
+/// looked at) become ranks in each row, then in each column, averaged over heads and cells. An edge goes
+/// from the key to the query: the targets of a gene are its column. Two groups give three networks:
+/// control, perturbed, and their difference with p values from permuted labels; a single group is
+/// compared with copies of its cells whose values are shuffled. Simpler networks of the same genes and
+/// cells are made beside them, and the report says which is to be trusted more.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    scgpt grn attention screen.h5ad --model scGPT_human --condition condition --control ctrl --gene KLF1 -o klf1/\n  \
+    scgpt grn attention pbmc.h5ad --model scGPT_human --condition disease --control healthy --group lupus -o lupus/\n  \
+    scgpt grn attention pbmc.h5ad --model scGPT_human --gmt reactome.gmt --gene STAT1 -o network/\n  \
+    scgpt evaluate grn klf1/difference.csv --truth known.csv")]
+pub(crate) struct AttentionArgs {
+    /// File or folder of cells
+    input: PathBuf,
+    /// Model directory
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: PathBuf,
+    /// Column of obs with groups of cells: conditions, cell types, disease… [default: one group]
+    #[arg(long, value_name = "NAME", env = "SCGPT_CONDITION_KEY")]
+    condition: Option<String>,
+    /// The group that others are compared with
+    #[arg(long, value_name = "NAME", requires = "condition", env = "SCGPT_CONTROL")]
+    control: Option<String>,
+    /// The other group [default: that in which --gene is perturbed alone, else all others]
+    #[arg(long, value_name = "NAME", requires = "condition")]
+    group: Option<String>,
+    /// Gene whose targets are asked for; again for another
+    #[arg(long, value_name = "GENE")]
+    gene: Vec<String>,
+    /// Layer of the network, counted from 0: a number, or last
+    #[arg(long, value_name = "N", default_value = "last", value_parser = layer, env = "SCGPT_ATTENTION_LAYER")]
+    layer: Layer,
+    /// Look at the N most variable genes, and those asked for; all cells are looked at by the same
+    #[arg(long, value_name = "N", default_value_t = 1200, env = "SCGPT_HVG")]
+    hvg: usize,
+    /// Look at that many cells of a group at most, chosen at random
+    #[arg(long, value_name = "N", default_value_t = 500, env = "SCGPT_MAX_CELLS")]
+    max_cells: usize,
+    /// Permutations for p values; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 20, env = "SCGPT_PERMUTATIONS")]
+    permutations: usize,
+    /// Known regulations to judge all networks by: an edge list from regulators to targets
+    #[arg(long, value_name = "FILE", env = "SCGPT_TRUTH")]
+    truth: Option<PathBuf>,
+    /// File of gene sets that lists of targets are tested for; again for another
+    #[arg(long, value_name = "FILE")]
+    gmt: Vec<PathBuf>,
+    /// Strongest edges written of each network; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 100_000, env = "SCGPT_EDGES")]
+    edges: usize,
+    /// Format of the edge lists
+    #[arg(long, value_enum, default_value = "csv", env = "SCGPT_FORMAT")]
+    format: Format,
+    /// Make no simpler networks to compare with
+    #[arg(long)]
+    no_baselines: bool,
+    /// Cells computed at once; affects speed and memory only
+    #[arg(long, value_name = "N", default_value_t = 2, env = "SCGPT_BATCH_SIZE")]
+    batch_size: usize,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
+    seed: u64,
+    /// Folder to write: edge lists, targets, enrichment, report
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+    #[command(flatten)]
+    matrix: MatrixArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Overwrite files in the folder
+    #[arg(long)]
+    force: bool,
+}
+
+/// A layer by its number.
+#[derive(Clone, Copy, Debug)]
+struct Layer(Option<usize>);
+
+/// Formats of edge lists.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// Comma-separated text
+    Csv,
+    /// Parquet
+    Parquet,
+}
+
+fn layer(text: &str) -> Result<Layer, String> {
+    match text {
+        "last" => Ok(Layer(None)),
+        number => number
+            .parse()
+            .map(|number| Layer(Some(number)))
+            .map_err(|_| "expected a number from 0, or last".into()),
+    }
+}
+
+pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
+    let files = args.files();
+    for path in &files {
+        check_output(path, args.force)?;
+    }
+    let truth = args.truth.as_deref().map(|path| GeneNetwork::read(path, true)).transpose()?;
+    let gene_sets =
+        args.gmt.iter().map(|path| GeneSets::read(path)).collect::<Result<Vec<_>, _>>()?;
+    if !gene_sets.is_empty() && args.gene.is_empty() {
+        bail!("--gmt tests lists of targets: say of which gene, by --gene");
+    }
+    let device = args.compute.open()?;
+    let mut source = Source::open(&args.input)?;
+    let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?;
+    let matrix = args.matrix.layer();
+    let options = AttentionOptions {
+        condition_key: args.condition.as_deref(),
+        control: args.control.as_deref(),
+        group: args.group.as_deref(),
+        genes: &args.gene,
+        layer: args.layer.0,
+        n_variable: args.hvg,
+        max_cells: args.max_cells,
+        permutations: args.permutations,
+        rivals: !args.no_baselines,
+        truth: truth.as_ref(),
+        gene_sets: &gene_sets,
+        matrix: &matrix,
+        gene_column: args.matrix.gene_column.as_deref(),
+        batch_size: args.batch_size,
+        seed: args.seed,
+    };
+    let bar = Bar::new(printer);
+    let networks = embedder.attention_networks(&mut source, &options, &bar);
+    bar.finish();
+    let networks = networks?;
+    let report = &networks.report;
+    for group in report.groups.iter().filter(|group| group.cells < group.available) {
+        printer.remark(&format!(
+            "note: {} of {} cells of `{}` were looked at (--max-cells)",
+            group.cells, group.available, group.name
+        ));
+    }
+    args.write(&networks)?;
+    let mut rows = summary(report);
+    rows.push(("output", args.output.display().to_string()));
+    printer.result(report, &rows)
+}
+
+impl AttentionArgs {
+    fn is_single(&self) -> bool {
+        self.control.is_none()
+    }
+
+    fn edge_list(&self, setting: Setting) -> PathBuf {
+        let extension = match self.format {
+            Format::Csv => "csv",
+            Format::Parquet => "parquet",
+        };
+        self.output.join(setting.name(self.is_single())).with_extension(extension)
+    }
+
+    /// Everything that will be written.
+    fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = Setting::ALL.map(|setting| self.edge_list(setting)).into();
+        let mut add = |name: &str| files.push(self.output.join(name));
+        add("report.json");
+        add("report.html");
+        if !self.gene.is_empty() {
+            add("targets.csv");
+        }
+        if !self.gmt.is_empty() {
+            add("enrichment.csv");
+        }
+        files
+    }
+
+    fn write(&self, networks: &AttentionNetworks) -> Result<()> {
+        let (folder, report) = (&self.output, &networks.report);
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+        for setting in Setting::ALL {
+            networks.network(setting, self.edges).write(&self.edge_list(setting), self.force)?;
+        }
+        if !self.gene.is_empty() {
+            targets(report).write(&folder.join("targets.csv"), self.force)?;
+        }
+        if !self.gmt.is_empty() {
+            enrichment(report).write(&folder.join("enrichment.csv"), self.force)?;
+        }
+        write_text(&folder.join("report.json"), &serde_json::to_string_pretty(report)?)?;
+        let page = networks.page(&file_name(&self.input)).to_html();
+        Ok(write_text(&folder.join("report.html"), &page)?)
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn text(values: impl Iterator<Item = String>) -> Column {
+    Column::Text(values.map(Some).collect())
+}
+
+fn numbers(values: impl Iterator<Item = Option<f64>>) -> Column {
+    Column::Float(values.collect())
+}
+
+/// All targets of all genes asked for, those of each gene by the difference.
+fn targets(report: &AttentionReport) -> Table {
+    let all = |list: &TargetList| {
+        let ranked = list.strongest(Setting::Difference, list.targets.len());
+        ranked.into_iter().cloned().map(|target| (list.gene.clone(), target)).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = report.targets.iter().flat_map(all).collect();
+    let mut columns = vec![
+        ("gene".to_owned(), text(rows.iter().map(|(gene, _)| gene.clone()))),
+        ("target".to_owned(), text(rows.iter().map(|(_, target)| target.gene.clone()))),
+    ];
+    for setting in Setting::ALL {
+        let weights = rows.iter().map(|(_, target)| Some(target.weights[setting as usize]));
+        columns.push((setting.name(report.is_single).to_owned(), numbers(weights)));
+    }
+    columns.push(("p".to_owned(), numbers(rows.iter().map(|(_, target)| target.p))));
+    columns.push(("fdr".to_owned(), numbers(rows.iter().map(|(_, target)| target.fdr))));
+    Table { columns }
+}
+
+fn enrichment(report: &AttentionReport) -> Table {
+    let lists = report.lists();
+    let found = || report.enriched.iter();
+    let columns = vec![
+        ("list".to_owned(), text(found().map(|set| lists[set.list].0.clone()))),
+        ("library".to_owned(), text(found().map(|set| set.library.clone()))),
+        ("set".to_owned(), text(found().map(|set| set.set.clone()))),
+        ("overlap".to_owned(), numbers(found().map(|set| Some(set.genes.len() as f64)))),
+        ("size".to_owned(), numbers(found().map(|set| Some(set.size as f64)))),
+        ("p".to_owned(), numbers(found().map(|set| Some(set.p)))),
+        ("fdr".to_owned(), numbers(found().map(|set| Some(set.q)))),
+        ("odds_ratio".to_owned(), numbers(found().map(|set| Some(set.odds_ratio)))),
+        ("combined".to_owned(), numbers(found().map(|set| Some(set.combined)))),
+        ("genes".to_owned(), text(found().map(|set| set.genes.join(";")))),
+    ];
+    Table { columns }
+}
+
+fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
+    let [first, second] = &report.groups;
+    let cells = if report.is_single {
+        format!("{} of {}, and copies with shuffled values", first.cells, first.name)
+    } else {
+        format!("{} of {}, {} of {}", first.cells, first.name, second.cells, second.name)
+    };
+    let mut rows = vec![
+        ("cells", cells),
+        ("genes", format!("{} of {} known", report.genes, report.genes_known)),
+        ("layer", format!("{} (from 0)", report.layer)),
+    ];
+    if let Some(n) = report.significant {
+        let all = report.genes * (report.genes - 1);
+        rows.push(("differences", format!("{n} of {all} edges at FDR 5 %")));
+    }
+    let question = if report.is_single { Setting::Perturbed } else { Setting::Difference };
+    let lists: Vec<String> = report
+        .targets
+        .iter()
+        .map(|list| {
+            let names = list.strongest(question, SHOWN).into_iter();
+            let names: Vec<&str> = names.map(|target| target.gene.as_str()).collect();
+            format!("{}: {}", list.gene, names.join(", "))
+        })
+        .collect();
+    if !lists.is_empty() {
+        rows.push(("targets", lists.join("\n")));
+    }
+    let line = |row: &NetworkRow| {
+        let of = row.setting.map_or("", |setting| setting.name(report.is_single));
+        let number = |x: Option<f64>| x.map_or_else(|| "   –".into(), |x| format!("{x:4.2}"));
+        let truth = row.truth.map_or_else(String::new, |scores| {
+            format!(
+                ", AUPRC ratio {:.2}, EPR {:.2}, AUROC {:.2}",
+                scores.auprc_ratio, scores.early_precision_ratio, scores.auroc
+            )
+        });
+        format!(
+            "{:24} {of:15} Spearman {}, Jaccard {}{truth}",
+            row.method,
+            number(row.consistency.map(|halves| halves.spearman)),
+            number(row.consistency.map(|halves| halves.jaccard))
+        )
+    };
+    rows.push(("halves agree", report.rows.iter().map(line).collect::<Vec<_>>().join("\n")));
+    rows.push(("trust", report.verdict()));
+    rows.push((
+        "time",
+        format!("{:.1} s, {:.1} s of it for attention", report.seconds, report.seconds_looking),
+    ));
+    rows
+}

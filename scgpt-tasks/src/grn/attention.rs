@@ -1,0 +1,439 @@
+//! Gene networks from attention: which genes does a gene look at, and does that change?
+
+mod cells;
+mod page;
+mod ranks;
+mod report;
+mod rivals;
+mod sums;
+
+use std::time::Instant;
+
+use scgpt_data::{
+    CellSource, CellSubset, Column, Layer, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
+    log1p, normalise_total,
+};
+use scgpt_model::TokenRows;
+
+use self::{
+    cells::{Expression, Groups, Panel, shuffled, wants_log},
+    ranks::rank_sums,
+    sums::{Place, Sums, shuffled_labels},
+};
+pub use self::{
+    report::{AttentionGroup, AttentionReport, Target, TargetList},
+    rivals::NetworkRow,
+};
+use super::{
+    Background, Edge, GeneNetwork, GeneSets, benjamini_hochberg, consistency::halves, enrich,
+    truth::TrueEdges,
+};
+use crate::{
+    baseline::Profiles,
+    embed::{EmbedOptions, Embedder},
+    error::{Error, Result},
+    metrics::largest,
+    observe::Observer,
+};
+
+/// Cells read at once.
+const BLOCK: usize = 64;
+/// Sum to which counts are normalised for networks of expression.
+const TOTAL: f64 = 1e4;
+
+/// What is looked at, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionOptions<'a> {
+    /// Column of `obs` with groups of cells; all cells are one group if none.
+    pub condition_key: Option<&'a str>,
+    /// The group that others are compared with; if none, a single network is made.
+    pub control: Option<&'a str>,
+    /// The other group; if none, that in which the only one of `genes` is perturbed alone, or else
+    /// all cells but the controls.
+    pub group: Option<&'a str>,
+    /// Genes whose targets are asked for; in the panel even if they vary little.
+    pub genes: &'a [String],
+    /// Layer of the network, from 0; the last if none.
+    pub layer: Option<usize>,
+    /// Most variable genes in the panel.
+    pub n_variable: usize,
+    /// Most cells of a group.
+    pub max_cells: usize,
+    /// Permutations of the null hypothesis; 0 for no p values.
+    pub permutations: usize,
+    /// Whether networks from expression alone are made of the same genes and cells.
+    pub rivals: bool,
+    /// Known regulations to judge all networks by.
+    pub truth: Option<&'a GeneNetwork>,
+    /// Sets that lists of targets are tested for.
+    pub gene_sets: &'a [GeneSets],
+    /// The matrix.
+    pub matrix: &'a Layer,
+    /// Column of `var` with the genes' names; the best one if none.
+    pub gene_column: Option<&'a str>,
+    /// Cells computed at once: affects speed and memory, never results.
+    pub batch_size: usize,
+    /// Seed of every random choice.
+    pub seed: u64,
+}
+
+impl Default for AttentionOptions<'_> {
+    fn default() -> Self {
+        Self {
+            condition_key: None,
+            control: None,
+            group: None,
+            genes: &[],
+            layer: None,
+            n_variable: 1200,
+            max_cells: 500,
+            permutations: 20,
+            rivals: true,
+            truth: None,
+            gene_sets: &[],
+            matrix: &Layer::X,
+            gene_column: None,
+            batch_size: 2,
+            seed: 0,
+        }
+    }
+}
+
+/// Which weights of the attention network are meant. Two groups have all three; a single group and
+/// its copies with shuffled values too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// Of the group that others are compared with, or of the copies with shuffled values.
+    Control,
+    /// Of the other group.
+    Perturbed,
+    /// What the other group has more than the control.
+    Difference,
+}
+
+impl Setting {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Control, Self::Perturbed, Self::Difference];
+
+    /// What it is called in files and tables, of two groups or of a single one.
+    pub fn name(self, is_single: bool) -> &'static str {
+        match (self, is_single) {
+            (Self::Control, false) => "control",
+            (Self::Perturbed, false) => "perturbed",
+            (Self::Difference, false) => "difference",
+            (Self::Control, true) => "shuffled",
+            (Self::Perturbed, true) => "network",
+            (Self::Difference, true) => "beyond_shuffled",
+        }
+    }
+
+    /// The weights, given those of both groups.
+    fn of(self, perturbed: &[f32], control: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Control => control.to_vec(),
+            Self::Perturbed => perturbed.to_vec(),
+            Self::Difference => perturbed.iter().zip(control).map(|(a, b)| a - b).collect(),
+        }
+    }
+}
+
+/// Networks from attention, and what speaks for and against them.
+#[derive(Debug)]
+pub struct AttentionNetworks {
+    /// What happened, and scores.
+    pub report: AttentionReport,
+    genes: Vec<String>,
+    /// Weights of the perturbed group and of the control, `[sources, targets]`, row-major.
+    weights: [Vec<f32>; 2],
+    /// p values and false-discovery rates of the difference, in the order of [`off_diagonal`].
+    null: Option<[Vec<f64>; 2]>,
+}
+
+impl AttentionNetworks {
+    /// Names of the panel.
+    pub fn genes(&self) -> &[String] {
+        &self.genes
+    }
+
+    /// The `n` strongest edges of a setting, all if 0; of a difference, those that differ most.
+    /// A difference has columns `p` and `fdr` besides.
+    ///
+    /// The source is the *key*, the gene that is looked at; the target the *query*, the gene that
+    /// looks.
+    pub fn network(&self, setting: Setting, n: usize) -> GeneNetwork {
+        let weights = setting.of(&self.weights[0], &self.weights[1]);
+        let places = off_diagonal(self.genes.len());
+        let size: Vec<f32> = places.iter().map(|&place| weights[place].abs()).collect();
+        let chosen = largest(&size, if n == 0 { size.len() } else { n });
+        let edge = |&index: &usize| {
+            let place = places[index];
+            let (source, target) = (place / self.genes.len(), place % self.genes.len());
+            Edge { source, target, weight: f64::from(weights[place]) }
+        };
+        let edges = chosen.iter().map(edge).collect();
+        let mut network = GeneNetwork::new(self.genes.clone(), edges, true);
+        if let (Setting::Difference, Some(null)) = (setting, &self.null) {
+            for (name, values) in ["p", "fdr"].into_iter().zip(null) {
+                let values = chosen.iter().map(|&index| Some(values[index])).collect();
+                network = network.with_column(name, Column::Float(values));
+            }
+        }
+        network
+    }
+}
+
+/// Places of a `[n, n]` matrix but those of a gene and itself.
+fn off_diagonal(n: usize) -> Vec<usize> {
+    (0..n * n).filter(|place| place % (n + 1) != 0).collect()
+}
+
+impl Embedder {
+    /// Networks from the attention of one layer, of two groups of cells or of a single one.
+    ///
+    /// All cells are looked at by the same genes, expressed or not; values are binned among all
+    /// known genes of a cell before the panel is chosen. Streaming: memory holds a few matrices of
+    /// the panel, whatever the number of cells.
+    ///
+    /// A single group is compared with copies of its cells in which values are shuffled among the
+    /// genes of the panel: what differs is due to expression, not to the genes' identity alone. Its
+    /// permutations swap a cell and its copy.
+    ///
+    /// # Errors
+    /// If the source cannot be read; a gene, condition or layer is absent; an option cannot work;
+    /// [`Error::Cancelled`] if the observer says so.
+    ///
+    /// # Reference
+    /// `Tutorial_Attention_GRN.ipynb`. Differs: all cells of a group count (there the first is left
+    /// out of the sum but not of the divisor); equal ranks are ordered by position.
+    pub fn attention_networks(
+        &self,
+        source: &mut dyn CellSource,
+        options: &AttentionOptions<'_>,
+        observer: &dyn Observer,
+    ) -> Result<AttentionNetworks> {
+        let begin = Instant::now();
+        let n_layers = self.config().n_layers;
+        let layer = options.layer.unwrap_or(n_layers.saturating_sub(1));
+        if layer >= n_layers {
+            return Err(scgpt_model::Error::Layer { layer, n_layers }.into());
+        }
+        for (name, number) in
+            [("--batch-size", options.batch_size), ("--max-cells", options.max_cells)]
+        {
+            if number == 0 {
+                return Err(Error::Option(format!("{name} is 0, expected at least 1")));
+            }
+        }
+        let groups = Groups::choose(&source.obs()?, options)?;
+        let is_second = halves(source.summary().n_cells, options.seed);
+        let mut cells: Vec<(usize, usize)> = (0..2)
+            .flat_map(|group| groups.cells[group].iter().map(move |&cell| (cell, group)))
+            .collect();
+        cells.sort_unstable();
+        let (_, n_columns) = source.summary().shape(options.matrix)?;
+        let var = source.var(options.matrix)?;
+        let alignment = self.vocab().align(&var, options.gene_column)?;
+        let numbers: Vec<usize> = cells.iter().map(|(cell, _)| *cell).collect();
+        let mut chosen = CellSubset::new(source, numbers);
+        observer.begin("choosing genes", 0);
+        let panel = Panel::choose(&mut chosen, self.vocab(), &alignment, options)?;
+        let truth = options.truth.map(|truth| TrueEdges::among(truth, &panel.names)).transpose()?;
+
+        let config = TokenConfig {
+            include_zero_genes: true,
+            ..self.token_config(&EmbedOptions::default(), usize::MAX)?
+        };
+        let tokenizer = Tokenizer::new(self.vocab(), &alignment, config)?;
+        let expression = options.rivals.then(|| Expression::new(&panel, n_columns));
+        let is_second = &is_second;
+        let looking = Looking { embedder: self, panel: &panel, layer, is_second, options };
+        let (seen, profiles) =
+            looking.at(&mut chosen, &cells, &groups, &tokenizer, expression, observer)?;
+        let looked = begin.elapsed().as_secs_f64();
+        let mut networks = looking.networks(&seen, &groups)?;
+        networks.report.genes_known = alignment.matched();
+        networks.report.seconds_looking = looked;
+        let judged = rivals::Judge {
+            genes: &panel,
+            embedder: self,
+            groups: &groups,
+            cells: &cells,
+            truth: truth.as_ref(),
+            is_second,
+            seed: options.seed,
+        };
+        networks.report.rows = judged.rows(&seen.sums, seen.scale, profiles.as_ref(), observer)?;
+        networks.report.truth = truth.map(|truth| truth.summary());
+        networks.report.seconds = begin.elapsed().as_secs_f64();
+        Ok(networks)
+    }
+}
+
+/// What is looked at the cells by.
+struct Looking<'a> {
+    embedder: &'a Embedder,
+    panel: &'a Panel,
+    layer: usize,
+    /// The half of every cell of the source.
+    is_second: &'a [bool],
+    options: &'a AttentionOptions<'a>,
+}
+
+/// What was seen.
+struct Seen {
+    sums: Sums,
+    /// From ranks to shares of the largest, in the mean over heads.
+    scale: f64,
+}
+
+/// A cell, or its copy with shuffled values, that waits for the network.
+struct Waiting<'a> {
+    values: Vec<f32>,
+    group: usize,
+    is_first_half: bool,
+    permuted: &'a [bool],
+}
+
+impl Looking<'_> {
+    /// Tokens of a cell.
+    fn m(&self) -> usize {
+        1 + self.panel.len()
+    }
+
+    /// Reads the cells once and adds up what the network makes of them; their expression too, if
+    /// it is asked for.
+    fn at(
+        &self,
+        source: &mut dyn CellSource,
+        cells: &[(usize, usize)],
+        groups: &Groups,
+        tokenizer: &Tokenizer,
+        mut expression: Option<Expression>,
+        observer: &dyn Observer,
+    ) -> Result<(Seen, Option<Profiles>)> {
+        let (options, m) = (self.options, self.m());
+        let h = self.embedder.config().n_heads;
+        let n = cells.len();
+        if n as u64 * h as u64 * m as u64 > u64::from(u32::MAX) {
+            return Err(Error::Option(format!(
+                "--max-cells is {}, but ranks of so many cells cannot be added up exactly",
+                options.max_cells
+            )));
+        }
+        let n_first = groups.cells[0].len();
+        // A single group: whether a permutation swaps a cell and its copy.
+        let labels = if groups.is_single() {
+            shuffled_labels(n, n / 2, options.permutations, options.seed)
+        } else {
+            shuffled_labels(n, n_first, options.permutations, options.seed)
+        };
+        let swapped: Vec<Vec<bool>> =
+            labels.iter().map(|labels| labels.iter().map(|is_first| !is_first).collect()).collect();
+        let log = expression.is_some() && wants_log(source, options.matrix)?;
+        let mut sums = Sums::new(m * m, options.permutations);
+        let copies = 1 + usize::from(groups.is_single());
+        observer.begin("looking at attention", n * copies);
+        let mut waiting: Vec<Waiting<'_>> = Vec::new();
+        let mut scratch = TokenScratch::default();
+        for first in (0..n).step_by(BLOCK) {
+            let mut block = source.read(options.matrix, first..n.min(first + BLOCK))?;
+            for (index, row) in (first..).zip(block.rows()) {
+                let (cell, group) = cells[index];
+                let tokens = tokenizer.cell(row, cell as u64, &mut scratch);
+                let values = self.panel.values(&tokens);
+                let is_first_half = !self.is_second[cell];
+                if groups.is_single() {
+                    let values = shuffled(&values, options.seed, cell);
+                    let permuted = &swapped[index];
+                    waiting.push(Waiting { values, group: 1, is_first_half, permuted });
+                }
+                waiting.push(Waiting { values, group, is_first_half, permuted: &labels[index] });
+                while waiting.len() >= options.batch_size {
+                    let rest = waiting.split_off(options.batch_size);
+                    self.add(&std::mem::replace(&mut waiting, rest), &mut sums, observer)?;
+                }
+            }
+            if let Some(expression) = &mut expression {
+                if log {
+                    normalise_total(&mut block, TOTAL);
+                    log1p(&mut block);
+                }
+                block.rows().for_each(|row| expression.push(row));
+            }
+        }
+        self.add(&waiting, &mut sums, observer)?;
+        let scale = 1.0 / (h * m) as f64;
+        Ok((Seen { sums, scale }, expression.map(Expression::into_profiles)))
+    }
+
+    /// Looks at a batch.
+    fn add(&self, batch: &[Waiting<'_>], sums: &mut Sums, observer: &dyn Observer) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if observer.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let m = self.m();
+        let cls = self.embedder.vocab().special(SpecialToken::Cls);
+        let tokens = std::iter::once(cls).chain(self.panel.tokens.iter().copied());
+        #[allow(clippy::cast_possible_wrap, reason = "a vocabulary is small")]
+        let tokens: Vec<i32> = tokens.map(|token| token.0 as i32).collect();
+        let rows = TokenRows {
+            n_tokens: m,
+            genes: &tokens.repeat(batch.len()),
+            values: &batch.iter().flat_map(|cell| cell.values.iter().copied()).collect::<Vec<_>>(),
+            lengths: &vec![m; batch.len()],
+            domain: 0,
+        };
+        let scores = self.embedder.encoder().attention_scores(rows, self.layer)?;
+        for (cell, scores) in batch.iter().zip(scores.chunks_exact(scores.len() / batch.len())) {
+            let &Waiting { group, is_first_half, permuted, .. } = cell;
+            sums.add(&rank_sums(scores, m), Place { group, is_first_half, permuted });
+        }
+        observer.advance(batch.len());
+        Ok(())
+    }
+
+    /// The networks, and all that follows from them.
+    fn networks(&self, seen: &Seen, groups: &Groups) -> Result<AttentionNetworks> {
+        let n = self.panel.len();
+        let places = off_diagonal(n);
+        // The same places with `<cls>`, in front, among the tokens.
+        let among_tokens: Vec<usize> =
+            places.iter().map(|place| (place / n + 1) * (n + 1) + place % n + 1).collect();
+        let null = seen.sums.p_values(&among_tokens).map(|p| {
+            let fdr = benjamini_hochberg(&p, p.len());
+            [p, fdr]
+        });
+        let weights = [0, 1].map(|group| without_cls(&seen.sums.mean(group, seen.scale), self.m()));
+        let mut networks = AttentionNetworks {
+            report: AttentionReport::new(self, groups),
+            genes: self.panel.names.clone(),
+            weights,
+            null,
+        };
+        networks.report.significant = networks
+            .null
+            .as_ref()
+            .map(|[_, fdr]| fdr.iter().filter(|&&fdr| fdr < report::SIGNIFICANT).count());
+        let targets = self.options.genes.iter().filter_map(|gene| self.panel.place(gene));
+        networks.report.targets = targets.map(|gene| networks.targets(gene)).collect();
+        let (_, lists): (Vec<String>, Vec<Vec<String>>) =
+            networks.report.lists().into_iter().unzip();
+        let background = Background::Genes(self.panel.names.iter().cloned().collect());
+        for library in self.options.gene_sets {
+            networks.report.enriched.extend(enrich(&lists, library, &background)?);
+        }
+        Ok(networks)
+    }
+}
+
+/// A `[m, m]` matrix without the first row and column.
+fn without_cls(matrix: &[f32], m: usize) -> Vec<f32> {
+    matrix.chunks_exact(m).skip(1).flat_map(|row| row[1..].iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests;

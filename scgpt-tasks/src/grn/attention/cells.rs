@@ -1,0 +1,341 @@
+//! Which cells are looked at, and which of their genes.
+
+use scgpt_data::{
+    Alignment, CellSource, CellTokens, Frame, GeneToken, GeneVocab, Keyed, Layer, Purpose,
+};
+
+use super::AttentionOptions;
+use crate::{
+    embed::{VariableOptions, input_state, select_variable},
+    error::{Error, Result},
+    labels::Labels,
+    names::similar_names,
+};
+
+/// Two groups of cells, or one and its copies with shuffled values.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Groups {
+    /// Names of the groups: the first is compared with the second.
+    pub(super) names: [String; 2],
+    /// Cells of each, ascending; none in the second if it is made of copies of the first.
+    pub(super) cells: [Vec<usize>; 2],
+    /// Cells there would be without the maximum.
+    pub(super) available: [usize; 2],
+}
+
+impl Groups {
+    /// Whether the second group are copies of the first, in which values are shuffled among genes.
+    pub(super) fn is_single(&self) -> bool {
+        self.cells[1].is_empty()
+    }
+
+    /// Chooses them by `obs`.
+    pub(super) fn choose(obs: &Frame, options: &AttentionOptions<'_>) -> Result<Self> {
+        let Some(key) = options.condition_key else {
+            let all = (0..obs.len()).collect();
+            return Self::of(["cells", "shuffled values"], [all, Vec::new()], options);
+        };
+        let labels = Labels::read(obs, key)?;
+        let having = |name: &str| -> Result<Vec<usize>> {
+            let cells: Vec<usize> =
+                (0..obs.len()).filter(|&cell| labels.name(cell) == Some(name)).collect();
+            if cells.is_empty() {
+                let similar = similar_names(name, labels.classes.iter().map(String::as_str)).hint();
+                return Err(Error::Option(format!(
+                    "no cell has `{name}` in column `{key}` of `obs`, which has {}{similar}",
+                    some_of(&labels.classes)
+                )));
+            }
+            Ok(cells)
+        };
+        match (options.control, options.group) {
+            (None, None) => Err(Error::Option(format!(
+                "--condition {key} needs --control for a comparison, or --group for a single network"
+            ))),
+            (None, Some(group)) => {
+                Self::of([group, "shuffled values"], [having(group)?, Vec::new()], options)
+            }
+            (Some(control), Some(group)) if control == group => {
+                Err(Error::Option(format!("`{group}` cannot be compared with itself")))
+            }
+            (Some(control), Some(group)) => {
+                Self::of([group, control], [having(group)?, having(control)?], options)
+            }
+            (Some(control), None) => {
+                let controls = having(control)?;
+                if let Some(group) = condition_of(&labels, options.genes, control) {
+                    return Self::of([&group, control], [having(&group)?, controls], options);
+                }
+                let others: Vec<usize> = (0..obs.len())
+                    .filter(|&cell| labels.name(cell).is_some_and(|name| name != control))
+                    .collect();
+                if others.is_empty() {
+                    return Err(Error::Option(format!(
+                        "all cells have `{control}` in column `{key}` of `obs`: there is nothing to compare with"
+                    )));
+                }
+                let mut classes = labels.classes.clone();
+                classes.retain(|name| name != control);
+                let name = if classes.len() == 1 {
+                    classes.swap_remove(0)
+                } else {
+                    format!("not {control}")
+                };
+                Self::of([&name, control], [others, controls], options)
+            }
+        }
+    }
+
+    fn of(
+        names: [&str; 2],
+        cells: [Vec<usize>; 2],
+        options: &AttentionOptions<'_>,
+    ) -> Result<Self> {
+        let available = [cells[0].len(), cells[1].len()];
+        let cells = cells.map(|mut cells| {
+            let key = Keyed::new(options.seed, Purpose::Sample, u64::MAX, 0);
+            cells.sort_by_key(|&cell| key.bits(cell as u64));
+            cells.truncate(options.max_cells);
+            cells.sort_unstable();
+            cells
+        });
+        if cells[0].len() < 2 || cells[1].len() == 1 {
+            return Err(Error::Option(format!(
+                "a network needs at least two cells, but `{}` has {}",
+                names[usize::from(cells[0].len() >= 2)],
+                available[usize::from(cells[0].len() >= 2)]
+            )));
+        }
+        Ok(Self { names: names.map(str::to_owned), cells, available })
+    }
+}
+
+/// The condition in which the only gene asked for is perturbed alone, if there is one.
+fn condition_of(labels: &Labels, genes: &[String], control: &str) -> Option<String> {
+    let [gene] = genes else { return None };
+    let is_alone = |name: &&String| {
+        let mut parts: Vec<&str> = name.split(['+', '_']).collect();
+        parts.retain(|part| *part != control && *part != "ctrl");
+        parts == [gene.as_str()] || *name == gene
+    };
+    labels.classes.iter().find(is_alone).cloned()
+}
+
+/// The first names of a list for a message.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let first: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
+}
+
+/// Genes that all cells are looked at by, those without expression too.
+#[derive(Clone, Debug)]
+pub(super) struct Panel {
+    pub(super) names: Vec<String>,
+    pub(super) tokens: Vec<GeneToken>,
+    /// The column of each in the data, ascending.
+    pub(super) columns: Vec<usize>,
+    /// Where each is among the tokens of a cell that has one for every known gene.
+    places: Vec<usize>,
+}
+
+impl Panel {
+    /// The most variable genes of `source` that the model knows, and the genes asked for.
+    ///
+    /// # Errors
+    /// If a gene asked for is not measured, or not known to the model.
+    pub(super) fn choose(
+        source: &mut dyn CellSource,
+        vocab: &GeneVocab,
+        alignment: &Alignment,
+        options: &AttentionOptions<'_>,
+    ) -> Result<Self> {
+        let known: Vec<(usize, GeneToken)> = alignment
+            .tokens
+            .iter()
+            .enumerate()
+            .filter_map(|(column, token)| Some((column, (*token)?)))
+            .collect();
+        let name = |token: GeneToken| vocab.name(token).unwrap_or_default();
+        let mut is_chosen = vec![true; alignment.tokens.len()];
+        if known.len() > options.n_variable {
+            let state = input_state(source, options.matrix)?;
+            let variable =
+                VariableOptions { n_top: options.n_variable, flavour: None, batch_key: None };
+            let mut variable_genes = alignment.clone();
+            select_variable(source, options.matrix, &variable, state, &mut variable_genes)?;
+            is_chosen = variable_genes.tokens.iter().map(Option::is_some).collect();
+        }
+        for gene in options.genes {
+            let Some((column, _)) = known.iter().find(|(_, token)| name(*token) == gene) else {
+                return Err(absent(gene, vocab, &known));
+            };
+            is_chosen[*column] = true;
+        }
+        let chosen = known.iter().enumerate().filter(|(_, (column, _))| is_chosen[*column]);
+        let mut panel =
+            Self { names: Vec::new(), tokens: Vec::new(), columns: Vec::new(), places: Vec::new() };
+        for (place, &(column, token)) in chosen {
+            panel.names.push(name(token).to_owned());
+            panel.tokens.push(token);
+            panel.columns.push(column);
+            // `<cls>` is before them.
+            panel.places.push(1 + place);
+        }
+        if panel.names.len() < 3 {
+            return Err(Error::Option(format!(
+                "{} genes are too few for a network: choose more by --hvg",
+                panel.names.len()
+            )));
+        }
+        Ok(panel)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The place of a gene.
+    pub(super) fn place(&self, gene: &str) -> Option<usize> {
+        self.names.iter().position(|name| name == gene)
+    }
+
+    /// The values of `<cls>` and of the panel in a cell that has a token for every known gene.
+    pub(super) fn values(&self, cell: &CellTokens) -> Vec<f32> {
+        let genes = self.places.iter().map(|&place| cell.values[place]);
+        cell.values.first().copied().into_iter().chain(genes).collect()
+    }
+}
+
+/// Why there is no such gene.
+fn absent(gene: &str, vocab: &GeneVocab, known: &[(usize, GeneToken)]) -> Error {
+    let measured = known.iter().filter_map(|(_, token)| vocab.name(*token));
+    let similar = similar_names(gene, measured).hint();
+    let problem = if vocab.token(gene).is_some() {
+        format!("the model knows gene `{gene}`, but the data do not have it{similar}")
+    } else {
+        format!("gene `{gene}` is not in the vocabulary of the model{similar}")
+    };
+    Error::Option(problem)
+}
+
+/// The values of genes, shuffled among them: `<cls>` in front stays.
+pub(super) fn shuffled(values: &[f32], seed: u64, cell: usize) -> Vec<f32> {
+    let key = Keyed::new(seed, Purpose::Permute, 1, cell as u64);
+    let mut order: Vec<usize> = (1..values.len()).collect();
+    order.sort_by_key(|&place| key.bits(place as u64));
+    std::iter::once(0).chain(order).map(|place| values[place]).collect()
+}
+
+/// Log1p values of the panel in cells that are read, `[genes, cells]` in the end.
+pub(super) struct Expression {
+    /// `[cells, genes]`.
+    values: Vec<f32>,
+    /// The place of each column in the panel.
+    of_column: Vec<Option<u32>>,
+    n_genes: usize,
+}
+
+impl Expression {
+    pub(super) fn new(panel: &Panel, n_columns: usize) -> Self {
+        let mut of_column = vec![None; n_columns];
+        for (place, &column) in (0..).zip(&panel.columns) {
+            of_column[column] = Some(place);
+        }
+        Self { values: Vec::new(), of_column, n_genes: panel.len() }
+    }
+
+    pub(super) fn push(&mut self, row: scgpt_data::CsrRow<'_>) {
+        let begin = self.values.len();
+        self.values.resize(begin + self.n_genes, 0.0);
+        for (&column, &value) in row.indices.iter().zip(row.values) {
+            if let Some(place) = self.of_column[column as usize] {
+                self.values[begin + place as usize] = value;
+            }
+        }
+    }
+
+    pub(super) fn into_profiles(self) -> crate::Profiles {
+        let n_cells = self.values.len() / self.n_genes;
+        let genes = 0..self.n_genes;
+        let values =
+            genes.flat_map(|gene| self.values.iter().skip(gene).step_by(self.n_genes).copied());
+        let values = values.collect();
+        crate::Profiles::new(self.n_genes, n_cells, values)
+    }
+}
+
+/// Whether cells of that matrix still have to be normalised and logged.
+pub(super) fn wants_log(source: &mut dyn CellSource, matrix: &Layer) -> Result<bool> {
+    Ok(input_state(source, matrix)? != scgpt_data::InputState::Log1p)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scgpt_data::Column;
+
+    fn obs(labels: &[&str]) -> Frame {
+        let text = labels.iter().map(|&label| Some(label.to_owned())).collect();
+        Frame {
+            index_name: "_index".into(),
+            index: (0..labels.len()).map(|cell| cell.to_string()).collect(),
+            columns: vec![("condition".into(), Column::Text(text))],
+        }
+    }
+
+    const LABELS: [&str; 8] =
+        ["ctrl", "A+ctrl", "ctrl", "B+A", "A+ctrl", "ctrl", "B+ctrl", "B+ctrl"];
+
+    fn choose(options: AttentionOptions<'_>) -> Result<Groups> {
+        Groups::choose(&obs(&LABELS), &options)
+    }
+
+    #[test]
+    fn groups_are_those_asked_for() {
+        let genes = ["A".to_owned()];
+        let base = AttentionOptions {
+            condition_key: Some("condition"),
+            control: Some("ctrl"),
+            ..AttentionOptions::default()
+        };
+        let groups = choose(base).unwrap();
+        assert_eq!(groups.names, ["not ctrl", "ctrl"]);
+        assert_eq!(groups.cells, [vec![1, 3, 4, 6, 7], vec![0, 2, 5]]);
+        let groups = choose(AttentionOptions { genes: &genes, ..base }).unwrap();
+        assert_eq!((groups.names[0].as_str(), &*groups.cells[0]), ("A+ctrl", &[1, 4][..]));
+        let groups = choose(AttentionOptions { group: Some("B+ctrl"), max_cells: 2, ..base });
+        let groups = groups.unwrap();
+        assert_eq!((groups.cells[1].len(), groups.available), (2, [2, 3]));
+        let single = AttentionOptions { control: None, group: Some("ctrl"), ..base };
+        assert!(choose(single).unwrap().is_single());
+        let all = choose(AttentionOptions::default()).unwrap();
+        assert_eq!(all.cells[0].len(), 8);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let base = AttentionOptions {
+            condition_key: Some("condition"),
+            control: Some("ctrl"),
+            ..AttentionOptions::default()
+        };
+        let refused = |options| choose(options).unwrap_err().to_string();
+        let message = refused(AttentionOptions { control: Some("CTRL"), ..base });
+        assert!(message.contains("`B+A`") && message.contains("similar names: ctrl"), "{message}");
+        assert!(refused(AttentionOptions { group: Some("B+A"), ..base }).contains("two cells"));
+        assert!(refused(AttentionOptions { group: Some("ctrl"), ..base }).contains("itself"));
+        assert!(refused(AttentionOptions { control: None, ..base }).contains("--control"));
+    }
+
+    #[test]
+    fn shuffling_moves_values_of_genes_alone() {
+        let values: Vec<f32> = (0..50_u8).map(f32::from).collect();
+        let mut shuffled = shuffled(&values, 3, 7);
+        assert!(shuffled[0] == 0.0);
+        assert_ne!(shuffled, values);
+        shuffled.sort_by(f32::total_cmp);
+        assert_eq!(shuffled, values);
+    }
+}

@@ -1,0 +1,248 @@
+//! The page about networks from attention.
+
+use super::{AttentionNetworks, NetworkRow, Setting, TargetList};
+use crate::{
+    grn::truth::{SCORES, scores_row},
+    report::{HeatMap, Page},
+};
+
+/// Targets in a table, and genes beside the one asked for in a heat map.
+const SHOWN: usize = 20;
+
+impl AttentionNetworks {
+    /// The report as a page; `file` says what the cells are.
+    pub fn page(&self, file: &str) -> Page {
+        let report = &self.report;
+        let [first, second] = &report.groups;
+        let mut page = Page::new("Gene networks from attention", file);
+        page.text(&report.verdict());
+        let mut numbers = vec![(first.name.as_str(), format!("{} cells", first.cells))];
+        if !report.is_single {
+            numbers.push((second.name.as_str(), format!("{} cells", second.cells)));
+        }
+        numbers.push(("genes", report.genes.to_string()));
+        numbers.push(("edges", (report.genes * (report.genes - 1)).to_string()));
+        if let Some(significant) = report.significant {
+            numbers.push(("edges that differ at FDR 5 %", significant.to_string()));
+        }
+        page.numbers(&numbers);
+        self.trust(&mut page);
+        for list in &report.targets {
+            self.targets_of(list, &mut page);
+        }
+        if report.targets.is_empty() {
+            let setting = report.question();
+            let network = self.network(setting, 2 * SHOWN);
+            let mut genes: Vec<usize> = Vec::new();
+            for edge in network.edges() {
+                for gene in [edge.source, edge.target] {
+                    if !genes.contains(&gene) && genes.len() <= SHOWN {
+                        genes.push(gene);
+                    }
+                }
+            }
+            page.section("Strongest edges");
+            self.sub_matrix(&genes, setting, &mut page);
+            let rows: Vec<Vec<String>> = network.edges()[..network.edges().len().min(SHOWN)]
+                .iter()
+                .map(|edge| {
+                    let name = |gene: usize| self.genes[gene].clone();
+                    vec![name(edge.source), name(edge.target), format!("{:+.4}", edge.weight)]
+                })
+                .collect();
+            page.columns(&["source (key)", "target (query)", "weight"], &rows);
+        }
+        self.enrichment(&mut page);
+        self.method(&mut page);
+        page
+    }
+
+    /// Gene sets of the lists of targets.
+    fn enrichment(&self, page: &mut Page) {
+        let report = &self.report;
+        if report.enriched.is_empty() {
+            return;
+        }
+        let lists = report.lists();
+        let mut best: Vec<_> = report.enriched.iter().collect();
+        best.sort_by(|a, b| a.p.total_cmp(&b.p));
+        let rows: Vec<Vec<String>> = best
+            .into_iter()
+            .take(SHOWN)
+            .map(|found| {
+                vec![
+                    lists[found.list].0.clone(),
+                    found.set.clone(),
+                    format!("{} of {}", found.genes.len(), found.size),
+                    format!("{:.1e}", found.p),
+                    format!("{:.1e}", found.q),
+                    format!("{:.1}", found.odds_ratio),
+                    found.genes.join(", "),
+                ]
+            })
+            .collect();
+        page.section("Gene sets among the targets")
+            .columns(&["list", "set", "genes", "p", "FDR", "odds ratio", "which"], &rows)
+            .text(
+                "One-sided hypergeometric tests against the genes of the panel, which lists were drawn from; FDR \
+                 over all lists and all sets of a file.",
+            );
+    }
+
+    /// Consistency and accuracy of all networks.
+    fn trust(&self, page: &mut Page) {
+        let report = &self.report;
+        page.section("How far to trust it");
+        let share = |value: Option<f64>| value.map_or_else(|| "–".into(), |x| format!("{x:.3}"));
+        let row = |row: &NetworkRow| {
+            vec![
+                row.method.clone(),
+                row.setting.map_or("–", |setting| setting.name(report.is_single)).to_owned(),
+                share(row.consistency.map(|halves| halves.spearman)),
+                share(row.consistency.map(|halves| halves.jaccard)),
+                share(row.consistency.map(|halves| halves.chance)),
+            ]
+        };
+        let rows: Vec<Vec<String>> = report.rows.iter().map(row).collect();
+        page.columns(
+            &["network", "of", "Spearman of halves", "Jaccard of strongest edges", "by chance"],
+            &rows,
+        );
+        page.text(
+            "The cells of each group were divided in two at random, and each half gave a network. A network of gene \
+             embeddings is the same whatever the cells. Attention that hardly depends on expression agrees with \
+             itself without telling anything of these cells: look at the difference.",
+        );
+        if let Some(truth) = &report.truth {
+            page.section("Against known regulations");
+            let mut heading = SCORES.to_vec();
+            heading.push("signs right");
+            let rows: Vec<Vec<String>> = report
+                .rows
+                .iter()
+                .filter_map(|row| {
+                    let mut cells = scores_row(&report.called(row), row.truth.as_ref()?);
+                    cells.push(share(row.sign_accuracy));
+                    Some(cells)
+                })
+                .collect();
+            page.columns(&heading, &rows).text(&format!(
+                "{} true edges from {} regulators among {} pairs; edges are ranked by the size of their weight. A \
+                 random order has an AUPRC ratio and an early precision ratio (EPR) of 1.",
+                truth.edges, truth.regulators, truth.candidates
+            ));
+        }
+    }
+
+    fn targets_of(&self, list: &TargetList, page: &mut Page) {
+        let report = &self.report;
+        page.section(&format!("Targets of {}", list.gene));
+        let number = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.2e}"));
+        for setting in Setting::ALL {
+            let strongest = list.strongest(setting, SHOWN);
+            page.text(&format!(
+                "Strongest by {}: {}.",
+                setting.name(report.is_single),
+                strongest.iter().map(|target| target.gene.as_str()).collect::<Vec<_>>().join(", ")
+            ));
+        }
+        let question = report.question();
+        let rows: Vec<Vec<String>> = list
+            .strongest(question, SHOWN)
+            .into_iter()
+            .map(|target| {
+                let mut row = vec![target.gene.clone()];
+                row.extend(target.weights.iter().map(|weight| format!("{weight:.4}")));
+                row.extend([number(target.p), number(target.fdr)]);
+                row
+            })
+            .collect();
+        let mut heading = vec!["target"];
+        heading.extend(Setting::ALL.map(|setting| setting.name(report.is_single)));
+        heading.extend(["p", "FDR"]);
+        page.columns(&heading, &rows);
+        let place = |name: &str| self.genes.iter().position(|gene| gene == name);
+        let mut genes: Vec<usize> = place(&list.gene).into_iter().collect();
+        genes.extend(
+            list.strongest(question, SHOWN).iter().filter_map(|target| place(&target.gene)),
+        );
+        self.sub_matrix(&genes, question, page);
+    }
+
+    /// The weights among some genes.
+    fn sub_matrix(&self, genes: &[usize], setting: Setting, page: &mut Page) {
+        let n = self.genes.len();
+        let weights = setting.of(&self.weights[0], &self.weights[1]);
+        let names: Vec<String> = genes.iter().map(|&gene| self.genes[gene].clone()).collect();
+        // A row a query, a column a key.
+        let cells: Vec<f32> = genes
+            .iter()
+            .flat_map(|&query| genes.iter().map(move |&key| (query, key)))
+            .map(|(query, key)| if query == key { f32::NAN } else { weights[key * n + query] })
+            .collect();
+        let of_pairs = || cells.iter().copied().filter(|x| !x.is_nan());
+        let least = of_pairs().fold(f32::INFINITY, f32::min);
+        let most = of_pairs().fold(f32::NEG_INFINITY, f32::max);
+        let shade = |&x: &f32| {
+            if x.is_nan() { 0.0 } else { f64::from((x - least) / (most - least).max(1e-12)) }
+        };
+        let label = |&x: &f32| if x.is_nan() { String::new() } else { format!("{x:+.3}") };
+        let map = HeatMap {
+            rows: &names,
+            columns: &names,
+            shades: cells.iter().map(shade).collect(),
+            labels: cells.iter().map(label).collect(),
+            axes: ["query: the gene that looks", "key: the gene that is looked at"],
+        };
+        let caption = format!(
+            "Weights ({}) among these genes, the darkest {most:+.3}, the lightest {least:+.3}; those of a gene and \
+             itself are left out. The influence of a gene is its column.",
+            setting.name(self.report.is_single)
+        );
+        page.heat_map(&map, &caption);
+    }
+
+    fn method(&self, page: &mut Page) {
+        let report = &self.report;
+        let [first, second] = &report.groups;
+        let null = if report.is_single {
+            "The control are copies of the same cells whose values are shuffled among the genes of the panel: what \
+             differs is due to expression, not to the identity of genes alone. Permutations swap a cell and its copy."
+        } else {
+            "Permutations give the labels of the groups to cells at random."
+        };
+        page.section("What was done").text(&format!(
+            "Scores of attention before scaling and softmax (rows queries, columns keys) were replaced by ranks in \
+             each row, then by ranks in each column, and averaged over heads and cells; a weight is between 0 and \
+             1, and 0.5 is no preference. An edge goes from the key, the gene that is looked at, to the query, the \
+             gene that looks: the targets of a gene are its column. {null} p values compare a difference, in \
+             standard deviations over cells, with those of all edges under all permutations; FDR is by Benjamini \
+             and Hochberg, in the edge lists among all edges, in a table of targets among these."
+        ));
+        let config = &report.model.config;
+        let mut rows = vec![
+            ("layer", format!("{} (from 0 to {})", report.layer, config.n_layers - 1)),
+            ("heads", config.n_heads.to_string()),
+            ("genes", format!("{} of {} that the model knows", report.genes, report.genes_known)),
+            ("cells of the first group", format!("{} of {}", first.cells, first.available)),
+        ];
+        if !report.is_single {
+            rows.push((
+                "cells of the control",
+                format!("{} of {}", second.cells, second.available),
+            ));
+        }
+        rows.extend([
+            ("permutations", report.permutations.to_string()),
+            ("seed", report.seed.to_string()),
+            (
+                "time",
+                format!(
+                    "{:.0} s, {:.0} s of it for attention",
+                    report.seconds, report.seconds_looking
+                ),
+            ),
+        ]);
+        page.table(&rows);
+    }
+}

@@ -1,0 +1,272 @@
+//! [`AttentionReport`]: what was looked at, what was found, and how far to trust it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AttentionNetworks, Looking, Setting, cells::Groups, rivals::NetworkRow};
+use crate::{
+    embed::ModelReport,
+    grn::{Enriched, benjamini_hochberg, truth::TruthReport},
+    metrics::largest,
+};
+
+/// False-discovery rate below which a difference counts.
+pub(super) const SIGNIFICANT: f64 = 0.05;
+
+/// Targets of the two lists that are looked at by other means, as in the article.
+const LISTS: [usize; 2] = [20, 100];
+
+/// What happened, and what it is worth.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttentionReport {
+    /// Version of this software.
+    pub version: String,
+    /// The two groups: the first is compared with the second.
+    pub groups: [AttentionGroup; 2],
+    /// Whether the second group are copies of the first with shuffled values.
+    pub is_single: bool,
+    /// Genes of the panel.
+    pub genes: usize,
+    /// Genes of the data that the model knows.
+    pub genes_known: usize,
+    /// Layer of the network, from 0.
+    pub layer: usize,
+    /// Permutations of the null hypothesis.
+    pub permutations: usize,
+    /// Edges whose difference has a false-discovery rate below 5 %; none without permutations.
+    pub significant: Option<usize>,
+    /// Targets of the genes asked for.
+    pub targets: Vec<TargetList>,
+    /// Gene sets in [`lists`](Self::lists) of targets, among the genes of the panel.
+    pub enriched: Vec<Enriched>,
+    /// How much truth there is, if it was given.
+    pub truth: Option<TruthReport>,
+    /// Attention beside other networks.
+    pub rows: Vec<NetworkRow>,
+    /// Seconds of reading and of the network, and of everything.
+    pub seconds_looking: f64,
+    /// See above.
+    pub seconds: f64,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// The model.
+    pub model: ModelReport,
+}
+
+/// One of the groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttentionGroup {
+    /// Its name.
+    pub name: String,
+    /// Cells looked at.
+    pub cells: usize,
+    /// Cells there are.
+    pub available: usize,
+}
+
+/// All genes by how much they look at one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetList {
+    /// The gene that is looked at.
+    pub gene: String,
+    /// The others, in the order of the panel.
+    pub targets: Vec<Target>,
+}
+
+/// A gene that looks at another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// Its name.
+    pub gene: String,
+    /// Weights of [`Setting::ALL`].
+    pub weights: [f64; 3],
+    /// The probability of such a difference if labels mean nothing.
+    pub p: Option<f64>,
+    /// The false-discovery rate among the targets.
+    pub fdr: Option<f64>,
+}
+
+impl TargetList {
+    /// The `n` strongest targets of a setting, the strongest first; neither `<cls>` nor the gene
+    /// itself is among them.
+    pub fn strongest(&self, setting: Setting, n: usize) -> Vec<&Target> {
+        #[allow(clippy::cast_possible_truncation, reason = "they were f32")]
+        let weights: Vec<f32> =
+            self.targets.iter().map(|target| target.weights[setting as usize] as f32).collect();
+        largest(&weights, n).into_iter().map(|place| &self.targets[place]).collect()
+    }
+}
+
+impl AttentionNetworks {
+    /// The column of a gene: who looks at it.
+    pub(super) fn targets(&self, gene: usize) -> TargetList {
+        let n = self.genes.len();
+        let others: Vec<usize> = (0..n).filter(|&other| other != gene).collect();
+        // Places without the diagonal: a gene's row is one shorter.
+        let begin = gene * (n - 1);
+        let p = self.null.as_ref().map(|[p, _]| p[begin..begin + n - 1].to_vec());
+        let fdr = p.as_deref().map(|p| benjamini_hochberg(p, p.len()));
+        let target = |(index, &other): (usize, &usize)| {
+            let [perturbed, control] =
+                [0, 1].map(|group| f64::from(self.weights[group][gene * n + other]));
+            Target {
+                gene: self.genes[other].clone(),
+                weights: [control, perturbed, perturbed - control],
+                p: p.as_ref().map(|p| p[index]),
+                fdr: fdr.as_ref().map(|fdr| fdr[index]),
+            }
+        };
+        TargetList {
+            gene: self.genes[gene].clone(),
+            targets: others.iter().enumerate().map(target).collect(),
+        }
+    }
+}
+
+impl AttentionReport {
+    pub(super) fn new(looking: &Looking<'_>, groups: &Groups) -> Self {
+        let group = |group: usize| AttentionGroup {
+            name: groups.names[group].clone(),
+            cells: groups.cells[group].len(),
+            available: groups.available[group],
+        };
+        let embedder = looking.embedder;
+        let model = ModelReport {
+            sha256: embedder.hash().map(str::to_owned),
+            config: embedder.config().clone(),
+        };
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            groups: [group(0), group(1)],
+            is_single: groups.is_single(),
+            genes: looking.panel.len(),
+            genes_known: 0,
+            layer: looking.layer,
+            permutations: looking.options.permutations,
+            significant: None,
+            targets: Vec::new(),
+            enriched: Vec::new(),
+            truth: None,
+            rows: Vec::new(),
+            seconds_looking: 0.0,
+            seconds: 0.0,
+            seed: looking.options.seed,
+            model,
+        }
+    }
+
+    /// Lists of target names, for enrichment: of each gene asked for the 20 and the 100 strongest of
+    /// each setting, each with what it is.
+    pub fn lists(&self) -> Vec<(String, Vec<String>)> {
+        let mut lists = Vec::new();
+        for list in &self.targets {
+            for setting in Setting::ALL {
+                for n in LISTS.into_iter().filter(|&n| n < list.targets.len()) {
+                    let targets = list.strongest(setting, n).into_iter();
+                    let names = targets.map(|target| target.gene.clone()).collect();
+                    let what = setting.name(self.is_single);
+                    lists.push((format!("{}, {what}, top {n}", list.gene), names));
+                }
+            }
+        }
+        lists
+    }
+
+    /// The setting that the question is about.
+    pub(super) fn question(&self) -> Setting {
+        if self.is_single { Setting::Perturbed } else { Setting::Difference }
+    }
+
+    /// Which network is the most trustworthy on these data, and why.
+    pub fn verdict(&self) -> String {
+        match &self.truth {
+            Some(_) => self.verdict_by_truth(),
+            None => self.verdict_by_halves(),
+        }
+    }
+
+    fn verdict_by_truth(&self) -> String {
+        let ratio = |row: &NetworkRow| row.truth.map_or(0.0, |scores| scores.auprc_ratio);
+        let by_ratio = |a: &&NetworkRow, b: &&NetworkRow| ratio(a).total_cmp(&ratio(b));
+        let attention = self.rows.iter().filter(|row| row.method == ATTENTION).max_by(by_ratio);
+        let (Some(best), Some(attention)) = (self.rows.iter().max_by(by_ratio), attention) else {
+            return "No network could be judged.".into();
+        };
+        let sentence = if ratio(best) < CHANCE {
+            "No network finds the known regulations much better than chance on these data: trust none of them."
+                .to_owned()
+        } else {
+            format!(
+                "Most trustworthy on these data: {}, which finds the known regulations with {:.2} times the precision \
+                 of chance{}.",
+                self.called(best),
+                ratio(best),
+                best.consistency.map_or_else(String::new, |halves| format!(
+                    ", and whose halves agree with a Spearman correlation of {:.2}",
+                    halves.spearman
+                ))
+            )
+        };
+        if best.method == ATTENTION {
+            return sentence;
+        }
+        let advice = if ratio(attention) < CHANCE {
+            "no better than chance: do not read it as regulation"
+        } else {
+            "a weaker source of the same"
+        };
+        let (reached, called) = (ratio(attention), self.called(attention));
+        format!("{sentence} Attention reaches {reached:.2} at best ({called}), {advice}.")
+    }
+
+    fn verdict_by_halves(&self) -> String {
+        let question = self.question();
+        let jaccard = |row: &NetworkRow| row.consistency.map_or(0.0, |halves| halves.jaccard);
+        let rows = || self.rows.iter().filter(|row| row.setting == Some(question));
+        let best = rows().max_by(|a, b| jaccard(a).total_cmp(&jaccard(b)));
+        let attention = rows().find(|row| row.method == ATTENTION);
+        let (Some(best), Some(attention)) = (best, attention) else {
+            return "No network could be judged.".into();
+        };
+        let halves = |row: &NetworkRow| {
+            format!(
+                "halves of the cells share {:.0} % of their strongest edges (Jaccard), Spearman {:.2}",
+                100.0 * jaccard(row),
+                row.consistency.map_or(0.0, |halves| halves.spearman)
+            )
+        };
+        let caveat = "Agreeing with itself is needed to be right, but not enough: known regulations (--truth) would \
+             tell, and where they were known, independent benchmarks found attention behind correlation and trees.";
+        if self.rows.iter().all(|row| row.method == ATTENTION) {
+            return format!(
+                "Attention was not compared with simpler networks; its {}. {caveat}",
+                halves(attention)
+            );
+        }
+        if best.method == ATTENTION {
+            return format!(
+                "Most reproducible on these data: {}; its {}. {caveat}",
+                self.called(best),
+                halves(best)
+            );
+        }
+        format!(
+            "Most reproducible on these data: {}; its {}. Of attention, {}. {caveat}",
+            self.called(best),
+            halves(best),
+            halves(attention)
+        )
+    }
+
+    /// The name of a network in a sentence.
+    pub(super) fn called(&self, row: &NetworkRow) -> String {
+        match row.setting {
+            Some(setting) => format!("{}, {}", row.method, setting.name(self.is_single)),
+            None => row.method.clone(),
+        }
+    }
+}
+
+/// What attention is called among methods.
+pub(super) const ATTENTION: &str = "attention";
+/// Multiples of random precision below which a network is not much better than chance.
+const CHANCE: f64 = 1.2;

@@ -1,0 +1,172 @@
+//! [`Judge`]: attention beside simpler networks of the same genes and cells.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Setting,
+    cells::{Groups, Panel},
+    off_diagonal,
+    report::ATTENTION,
+    sums::Sums,
+    without_cls,
+};
+use crate::{
+    baseline::{Association, Profiles},
+    embed::Embedder,
+    error::{Error, Result},
+    grn::{Consistency, truth::TrueEdges},
+    metrics::EdgeScores,
+    observe::Observer,
+};
+
+/// Strongest edges whose agreement between halves is measured, at most, and of a small panel this
+/// share.
+const TOP: usize = 1000;
+const TOP_SHARE: f64 = 0.1;
+
+/// What one network is worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkRow {
+    /// What made it.
+    pub method: String,
+    /// Of which cells it is; none if of no cells at all.
+    pub setting: Option<Setting>,
+    /// How well two halves of the cells agree: Spearman by weight, the strongest by its size.
+    pub consistency: Option<Consistency>,
+    /// How well it finds known regulations.
+    pub truth: Option<EdgeScores>,
+    /// Share of known regulations whose sign is right, if it has signs.
+    pub sign_accuracy: Option<f64>,
+}
+
+/// What networks are compared by.
+pub(super) struct Judge<'a> {
+    pub(super) genes: &'a Panel,
+    pub(super) embedder: &'a Embedder,
+    pub(super) groups: &'a Groups,
+    /// Cells and their groups, in the order of the profiles.
+    pub(super) cells: &'a [(usize, usize)],
+    pub(super) truth: Option<&'a TrueEdges>,
+    /// The half of every cell of the source.
+    pub(super) is_second: &'a [bool],
+    pub(super) seed: u64,
+}
+
+/// The weights of a group: of all its cells, and of two halves of them.
+struct Thrice {
+    whole: Vec<f32>,
+    halves: [Vec<f32>; 2],
+}
+
+impl Judge<'_> {
+    /// A row for each method and setting.
+    pub(super) fn rows(
+        &self,
+        sums: &Sums,
+        scale: f64,
+        profiles: Option<&Profiles>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<NetworkRow>> {
+        observer.begin("comparing networks", 0);
+        let m = self.genes.len() + 1;
+        let of_group = |group: usize| Thrice {
+            whole: without_cls(&sums.mean(group, scale), m),
+            halves: sums.halves(group, scale).map(|half| without_cls(&half, m)),
+        };
+        let mut rows = self.settings(ATTENTION, &of_group(0), Some(&of_group(1)));
+        let Some(profiles) = profiles else { return Ok(rows) };
+        rows.push(self.row("gene embeddings (cosine)", None, &self.similarities(), None));
+        for rule in Association::ALL {
+            let mut groups = Vec::new();
+            for group in 0..if self.groups.is_single() { 1 } else { 2 } {
+                if observer.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                groups.push(self.of_expression(rule, profiles, group));
+            }
+            rows.extend(self.settings(&rule.to_string(), &groups[0], groups.get(1)));
+        }
+        Ok(rows)
+    }
+
+    fn of_expression(&self, rule: Association, profiles: &Profiles, group: usize) -> Thrice {
+        let places = |keep: &dyn Fn(usize) -> bool| -> Vec<f32> {
+            let of_group = self.cells.iter().enumerate().filter(|(_, cell)| cell.1 == group);
+            let kept = of_group.filter(|(_, cell)| keep(cell.0)).map(|(place, _)| place);
+            rule.network(&profiles.of_cells(&kept.collect::<Vec<_>>()), self.seed)
+        };
+        Thrice {
+            whole: places(&|_| true),
+            halves: [places(&|cell| !self.is_second[cell]), places(&|cell| self.is_second[cell])],
+        }
+    }
+
+    /// Cosine similarities of the genes' vectors, as the network has them.
+    fn similarities(&self) -> Vec<f32> {
+        #[allow(clippy::cast_possible_wrap, reason = "a vocabulary is small")]
+        let tokens: Vec<i32> = self.genes.tokens.iter().map(|token| token.0 as i32).collect();
+        let vectors = self.embedder.encoder().gene_vectors(&tokens);
+        let d = vectors.len() / tokens.len();
+        let unit = crate::stream::unit_rows(&vectors, d);
+        let similarity = |place: usize| {
+            let (a, b) = (place / tokens.len(), place % tokens.len());
+            let pairs = unit[a * d..(a + 1) * d].iter().zip(&unit[b * d..(b + 1) * d]);
+            // Opposite vectors do not make an edge.
+            if a == b { 0.0 } else { pairs.map(|(x, y)| x * y).sum::<f32>().max(0.0) }
+        };
+        (0..tokens.len() * tokens.len()).map(similarity).collect()
+    }
+
+    /// Rows of all settings that the groups allow.
+    fn settings(
+        &self,
+        method: &str,
+        perturbed: &Thrice,
+        control: Option<&Thrice>,
+    ) -> Vec<NetworkRow> {
+        let Some(control) = control else {
+            let [first, second] = &perturbed.halves;
+            let halves = Some([first.as_slice(), second]);
+            return vec![self.row(method, Some(Setting::Perturbed), &perturbed.whole, halves)];
+        };
+        let row = |setting: Setting| {
+            let whole = setting.of(&perturbed.whole, &control.whole);
+            let halves = [0, 1].map(|i| setting.of(&perturbed.halves[i], &control.halves[i]));
+            self.row(method, Some(setting), &whole, Some([&halves[0], &halves[1]]))
+        };
+        Setting::ALL.map(row).into()
+    }
+
+    fn row(
+        &self,
+        method: &str,
+        setting: Option<Setting>,
+        whole: &[f32],
+        halves: Option<[&[f32]; 2]>,
+    ) -> NetworkRow {
+        let places = off_diagonal(self.genes.len());
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of the places"
+        )]
+        let n = TOP.min((TOP_SHARE * places.len() as f64) as usize).max(1);
+        let consistency = halves.and_then(|halves| {
+            let [a, b] =
+                halves.map(|half| places.iter().map(|&place| half[place]).collect::<Vec<f32>>());
+            let size = |side: &[f32]| side.iter().map(|weight| weight.abs()).collect::<Vec<f32>>();
+            let signed = Consistency::of(&a, &b, n)?;
+            Some(Consistency {
+                spearman: signed.spearman,
+                ..Consistency::of(&size(&a), &size(&b), n)?
+            })
+        });
+        NetworkRow {
+            method: method.to_owned(),
+            setting,
+            consistency,
+            truth: self.truth.and_then(|truth| truth.scores(whole)),
+            sign_accuracy: self.truth.and_then(|truth| truth.sign_accuracy(whole)),
+        }
+    }
+}
