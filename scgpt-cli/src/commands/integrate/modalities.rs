@@ -157,14 +157,14 @@ fn modality_of(input: &str) -> Option<(&str, &str)> {
 impl InputCells {
     pub(super) fn source(&self) -> &dyn CellSource {
         match self {
-            Self::One(source, _) => source,
+            Self::One(source, _) => source.as_ref(),
             Self::Several(cells, _) => cells.as_ref(),
         }
     }
 
     pub(super) fn source_mut(&mut self) -> &mut dyn CellSource {
         match self {
-            Self::One(source, _) => source,
+            Self::One(source, _) => source.as_mut(),
             Self::Several(cells, _) => cells.as_mut(),
         }
     }
