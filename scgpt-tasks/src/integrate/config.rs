@@ -130,8 +130,8 @@ impl IntegrateConfig {
                     ..NetworkConfig::SMALL
                 },
                 training: TrainConfig {
-                    epochs: 30,
-                    optimizer: OptimizerConfig { lr: 1e-3, ..OptimizerConfig::default() },
+                    epochs: 40,
+                    optimizer: OptimizerConfig { lr: 3e-3, ..OptimizerConfig::default() },
                     schedule: Schedule::WarmupCosine { warmup: 0.1 },
                     ..TrainConfig::default()
                 },
@@ -192,14 +192,14 @@ impl IntegrateConfig {
     }
 
     /// The network with what it needs to tell modalities apart.
-    pub(super) fn adapt_to(&self, network: ScgptConfig, modalities: &Modalities) -> ScgptConfig {
+    pub(super) fn adapt_to(&self, network: &ScgptConfig, modalities: &Modalities) -> ScgptConfig {
         ScgptConfig {
             n_modalities: modalities.n_tokens(),
             pad_modality: Some(modalities.pad().0 as usize),
             context_in_query: true,
             unknown_flag: network.unknown_flag || self.hidden_modality > 0.0,
             n_layers: if self.only_genes { self.network.n_layers } else { network.n_layers },
-            ..network
+            ..network.clone()
         }
     }
 

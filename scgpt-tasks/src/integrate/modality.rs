@@ -162,7 +162,7 @@ impl Multimodal {
         device: &Device,
     ) -> Result<StartingNetwork> {
         let adapt = |network: ScgptConfig| {
-            config.adapt_to(config.adapt(&network, n_batches), &self.of_tokens)
+            config.adapt_to(&config.adapt(&network, n_batches), &self.of_tokens)
         };
         let how = (config.only_genes, config.training.seed);
         StartingNetwork::extended(path, adapt, &self.rows, how, device)

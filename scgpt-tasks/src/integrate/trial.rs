@@ -67,7 +67,7 @@ impl Integration<'_> {
             let network = config.network.network(self.vocab.len(), pad);
             let mut network = config.adapt(&network, n_batches);
             if let Some(multimodal) = multimodal {
-                network = config.adapt_to(network, &multimodal.of_tokens);
+                network = config.adapt_to(&network, &multimodal.of_tokens);
             }
             let start = StartingNetwork::new(network, preprocess, seed, self.device)?;
             if !config.include_zeros {

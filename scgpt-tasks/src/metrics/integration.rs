@@ -198,7 +198,7 @@ mod tests {
     fn variance_of_batches_is_that_of_scib() {
         #[allow(clippy::cast_possible_truncation, reason = "test data")]
         let value = |cell: u8, i: u8| {
-            let batch = if cell % 3 == 1 && i % 4 == 0 { 0.5 } else { 0.0 };
+            let batch = if cell % 3 == 1 && i.is_multiple_of(4) { 0.5 } else { 0.0 };
             let (cell, i) = (f64::from(cell), f64::from(i));
             ((1.7 * cell + 0.9 * i + 0.013 * cell * i).sin() * (1.0 - i / 70.0) + batch) as f32
         };

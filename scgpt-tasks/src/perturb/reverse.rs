@@ -99,12 +99,11 @@ impl PerturbArtefact {
         observer: &dyn Observer,
     ) -> Result<Reversal> {
         let control = self.control(options.cell_type);
+        #[allow(clippy::cast_possible_truncation, reason = "expression is narrow")]
         let mask = |condition: &Condition, row: &mut [f32]| {
             let genes = condition.genes().iter().filter(|_| !options.see_targets);
             for &place in genes.filter_map(|gene| self.panel.places.get(gene)) {
-                #[allow(clippy::cast_possible_truncation, reason = "expression is narrow")]
-                let value = control[place] as f32;
-                row[place] = value;
+                row[place] = control[place] as f32;
             }
         };
         let mut query = Query::new(query, &self.record.genes, options)?;

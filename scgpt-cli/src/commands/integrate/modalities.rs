@@ -51,14 +51,15 @@ pub(super) struct ModalityArgs {
 
 /// Cells of one modality or several.
 pub(super) enum InputCells {
-    One(Source, PathBuf),
+    One(Box<Source>, PathBuf),
     Several(Box<MultimodalCells>, Vec<MultimodalInput>),
 }
 
 impl ModalityArgs {
     /// Whether options or inputs name modalities.
     pub(super) fn are_named(&self, inputs: &[String]) -> bool {
-        let is_mudata = |input: &String| input.ends_with(".h5mu");
+        let is_mudata =
+            |input: &String| Path::new(input).extension().is_some_and(|name| name == "h5mu");
         inputs.len() > 1
             || inputs.iter().any(|input| is_mudata(input) || modality_of(input).is_some())
             || self.modality_key.is_some()
@@ -85,7 +86,7 @@ impl ModalityArgs {
             let source = Source::open(&only.path)?;
             // Of 10x files other features are left out unless they are asked for.
             if !matches!(source, Source::AnnData(_)) {
-                return Ok(InputCells::One(source, only.path.clone()));
+                return Ok(InputCells::One(Box::new(source), only.path.clone()));
             }
             let cells = MultimodalCells::open(&inputs, &self.options()?);
             return match cells {
@@ -93,7 +94,7 @@ impl ModalityArgs {
                     Ok(InputCells::Several(Box::new(cells), inputs))
                 }
                 Err(error) if self.is_about_modalities(&error) => Err(error.into()),
-                _ => Ok(InputCells::One(source, only.path.clone())),
+                _ => Ok(InputCells::One(Box::new(source), only.path.clone())),
             };
         }
         if inputs.is_empty() {
@@ -156,14 +157,14 @@ fn modality_of(input: &str) -> Option<(&str, &str)> {
 impl InputCells {
     pub(super) fn source(&self) -> &dyn CellSource {
         match self {
-            Self::One(source, _) => source,
+            Self::One(source, _) => source.as_ref(),
             Self::Several(cells, _) => cells.as_ref(),
         }
     }
 
     pub(super) fn source_mut(&mut self) -> &mut dyn CellSource {
         match self {
-            Self::One(source, _) => source,
+            Self::One(source, _) => source.as_mut(),
             Self::Several(cells, _) => cells.as_mut(),
         }
     }
