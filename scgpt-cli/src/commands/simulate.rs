@@ -22,11 +22,12 @@ use crate::{
 /// Simulate cells of known types and batches, or with perturbed genes
 ///
 /// Counts are negative-binomial, with a marker programme per cell type and multiplicative batch
-/// effects, so the truth is known: obs/cell_type and obs/batch. With --modalities, the same cells also as
-/// proteins and open chromatin, in one .h5mu file or, told apart by var/feature_types, in .h5ad; with --mosaic,
-/// each batch has some of the modalities, and what was not measured is kept beside the output as truth. With --perturb, cells of a sparse signed
-/// gene network in its steady state (power-law kinetics), in which genes are knocked down: obs/condition,
-/// and the network as a table beside the output.
+/// effects, so the truth is known: obs/cell_type and obs/batch. With --modalities, the same cells also
+/// as proteins and open chromatin, in one .h5mu file or, told apart by var/feature_types, in .h5ad;
+/// with --mosaic, each batch has some of the modalities, and what was not measured is kept beside the
+/// output as truth. With --perturb, cells of a sparse signed gene network in its steady state (the
+/// S-systems of Savageau 1969), in which genes are knocked down or over-expressed: obs/condition,
+/// obs/interacts for pairs that do more than the sum, and the network as a table beside the output.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  scgpt simulate -o cells.h5ad --cells 5000 --types 6 --batches 3\n  \

@@ -86,7 +86,8 @@ fn two_groups_become_networks_with_all_that_speaks_for_them() {
 #[test]
 fn a_single_group_needs_no_control() {
     let (place, model) = (place(), model());
-    let more = ["--no-baselines", "--permutations", "3", "--format", "parquet", "--layer", "0"];
+    let more =
+        ["--no-baselines", "--permutations", "3", "--format", "parquet", "--attention-layer", "0"];
     let ended = place.done(&attention(&model, &more));
     assert!(ended.stdout.contains("copies with shuffled values"), "{}", ended.stdout);
     assert!(ended.stdout.contains("not compared with simpler networks"), "{}", ended.stdout);
@@ -118,7 +119,7 @@ fn what_is_not_there_is_said() {
     );
     refused(&["--condition", "group", "--control", "ctrl"], &["`group`", "condition"]);
     refused(&["--condition", "condition"], &["--control", "--group"]);
-    refused(&["--layer", "9"], &["numbered from 0 to", "9"]);
+    refused(&["--attention-layer", "9"], &["numbered from 0 to", "9"]);
     fs::write(place.path("other.csv"), "TF,target\nnot_a_gene,another\n").unwrap();
     refused(&["--truth", "other.csv"], &["no gene in common", "not_a_gene"]);
     fs::write(place.path("sets.gmt"), "a set\twithout genes\n").unwrap();
@@ -126,8 +127,17 @@ fn what_is_not_there_is_said() {
     refused(&["--gmt", "sets.gmt"], &["line 1"]);
     let judged = ["evaluate", "grn", "other.csv", "--truth", "screen.network.csv"];
     place.refused(&judged, &["no gene in common", "not_a_gene", "other.csv"]);
-    let ended =
-        place.run(&["grn", "attention", "x.h5ad", "-m", "m", "-o", "o", "--layer", "first"]);
+    let ended = place.run(&[
+        "grn",
+        "attention",
+        "x.h5ad",
+        "-m",
+        "m",
+        "-o",
+        "o",
+        "--attention-layer",
+        "first",
+    ]);
     assert!(ended.code == 2 && ended.stderr.contains("or last"), "{}", ended.stderr);
 }
 

@@ -218,6 +218,13 @@ impl Embedder {
         if layer >= n_layers {
             return Err(scgpt_model::Error::Layer { layer, n_layers }.into());
         }
+        if self.config().n_perturbation_flags > 0 {
+            return Err(Error::Option(
+                "the model was made by `perturb train` and reads no value bins: take the one it began as, or one made \
+                 by `pretrain` or `annotate`"
+                    .into(),
+            ));
+        }
         for (name, number) in
             [("--batch-size", options.batch_size), ("--max-cells", options.max_cells)]
         {

@@ -58,7 +58,7 @@ pub(crate) struct AttentionArgs {
     gene: Vec<String>,
     /// Layer of the network, counted from 0: a number, or last
     #[arg(long, value_name = "N", default_value = "last", value_parser = layer, env = "SCGPT_ATTENTION_LAYER")]
-    layer: Layer,
+    attention_layer: Layer,
     /// Look at the N most variable genes, and those asked for; all cells are looked at by the same
     #[arg(long, value_name = "N", default_value_t = 1200, env = "SCGPT_HVG")]
     hvg: usize,
@@ -144,7 +144,7 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
         control: args.control.as_deref(),
         group: args.group.as_deref(),
         genes: &args.gene,
-        layer: args.layer.0,
+        layer: args.attention_layer.0,
         n_variable: args.hvg,
         max_cells: args.max_cells,
         permutations: args.permutations,
