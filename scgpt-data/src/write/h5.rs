@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// Groups of an existing file that get new members.
-const GROWING: [&str; 3] = ["obs", "obsm", "uns"];
+const GROWING: [&str; 4] = ["obs", "obsm", "varm", "uns"];
 
 /// What MuData files begin with, before the HDF5 image.
 const MUDATA: &str = concat!(

@@ -10,7 +10,8 @@ use crate::cluster::{Graph, leiden};
 pub struct ProgrammeOptions {
     /// Genes of a neighbourhood, the gene itself included, as scanpy counts.
     pub neighbours: usize,
-    /// Resolution of the communities: the higher, the more and the smaller.
+    /// Resolution of the communities: the higher, the more and the smaller. The reference's 40 leaves
+    /// programmes of a handful of genes, in which no pathway can be recognised.
     pub resolution: f64,
     /// Genes that a community must have to be a programme.
     pub least_genes: usize,
@@ -20,7 +21,7 @@ pub struct ProgrammeOptions {
 
 impl Default for ProgrammeOptions {
     fn default() -> Self {
-        Self { neighbours: 15, resolution: 40.0, least_genes: 5, seed: 0 }
+        Self { neighbours: 15, resolution: 2.0, least_genes: 5, seed: 0 }
     }
 }
 

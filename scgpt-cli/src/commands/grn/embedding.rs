@@ -96,7 +96,7 @@ pub(crate) struct EmbeddingArgs {
     #[arg(long, value_name = "N", default_value_t = 15, env = "SCGPT_NEIGHBOURS")]
     neighbours: usize,
     /// Resolution of programmes: the higher, the more and the smaller
-    #[arg(long, value_name = "R", default_value_t = 40.0, env = "SCGPT_RESOLUTION")]
+    #[arg(long, value_name = "R", default_value_t = 2.0, env = "SCGPT_RESOLUTION")]
     resolution: f64,
     /// Genes that a programme has at least
     #[arg(long, value_name = "N", default_value_t = 5, env = "SCGPT_LEAST_GENES")]
@@ -104,9 +104,9 @@ pub(crate) struct EmbeddingArgs {
     /// File of gene sets (GMT) that programmes are tested for; again for another
     #[arg(long, value_name = "FILE")]
     gmt: Vec<PathBuf>,
-    /// What they are compared with: data (all its genes that the model knows), network (its genes), or
+    /// What they are compared with: the genes of the network, all of the data that the model knows, or
     /// a number of genes
-    #[arg(long, value_name = "WHAT", default_value = "data", value_parser = background, env = "SCGPT_BACKGROUND")]
+    #[arg(long, value_name = "WHAT", default_value = "network", value_parser = background, env = "SCGPT_BACKGROUND")]
     background: String,
     /// Gene whose most similar ones are listed; again for another
     #[arg(long, value_name = "GENE")]

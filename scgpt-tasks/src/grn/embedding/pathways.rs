@@ -25,10 +25,11 @@ const LARGEST: usize = 200;
 /// Genes that programmes are compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Universe {
-    /// All of the data that the model knows, or all of its vocabulary.
-    #[default]
+    /// All of the data that the model knows, or all of its vocabulary. Where the network is of variable
+    /// genes, even random programmes find sets then: those that variable genes are rich in.
     Data,
-    /// Those of the network alone.
+    /// Those of the network: the genes that a programme could have had.
+    #[default]
     Network,
     /// So many.
     Number(usize),
