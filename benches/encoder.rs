@@ -17,8 +17,13 @@ fn embed(c: &mut Criterion) {
     group.sample_size(10);
     for n_tokens in [512, 1200] {
         let (genes, values) = scgpt_benches::tokens(CELLS, n_tokens, GENES);
-        let rows =
-            TokenRows { n_tokens, genes: &genes, values: &values, lengths: &[n_tokens; CELLS] };
+        let rows = TokenRows {
+            n_tokens,
+            genes: &genes,
+            values: &values,
+            lengths: &[n_tokens; CELLS],
+            domain: 0,
+        };
         group.throughput(Throughput::Elements(CELLS as u64));
         group.bench_with_input(BenchmarkId::from_parameter(n_tokens), &rows, |bench, rows| {
             bench.iter(|| black_box(encoder.embed(*rows)));

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    annotate, completions, convert, demo, embed, evaluate, generate, grn, inspect, man, map,
-    perturb, pretrain, simulate,
+    annotate, completions, convert, demo, embed, evaluate, generate, grn, inspect, integrate, man,
+    map, perturb, pretrain, simulate,
 };
 
 /// Answers from single-cell data and an scGPT checkpoint.
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Grn(grn::GrnArgs),
     /// Judge results whose truth is known, ours or another tool's
     Evaluate(evaluate::EvaluateArgs),
+    /// Integrate batches: an embedding in which they are mixed, in a copy of the file
+    Integrate(Box<integrate::IntegrateArgs>),
     /// Say what is in a file, and which of its genes a model knows
     Inspect(inspect::InspectArgs),
     /// Convert a checkpoint to a safetensors directory or file

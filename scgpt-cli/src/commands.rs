@@ -9,6 +9,7 @@ pub(crate) mod evaluate;
 pub(crate) mod generate;
 pub(crate) mod grn;
 pub(crate) mod inspect;
+pub(crate) mod integrate;
 pub(crate) mod man;
 pub(crate) mod map;
 pub(crate) mod perturb;
@@ -48,6 +49,7 @@ fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result
         Command::Generate(args) => generate::run(&args, printer),
         Command::Grn(args) => grn::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args, printer),
+        Command::Integrate(args) => integrate::run(&args, config, printer),
         Command::Convert(args) => convert::run(&args, printer),
         Command::Perturb(args) => perturb::run(args, config, printer),
         Command::Pretrain(args) => pretrain::run(&args, config, printer),

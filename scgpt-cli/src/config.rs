@@ -29,7 +29,8 @@ pub(crate) fn parse(mut args: Vec<OsString>) -> Result<Cli, ExitCode> {
 }
 
 /// Commands whose settings are more than flags, and that read the file themselves.
-const NESTED: [&[&str]; 3] = [&["pretrain"], &["annotate", "train"], &["perturb", "train"]];
+const NESTED: [&[&str]; 4] =
+    [&["pretrain"], &["annotate", "train"], &["integrate"], &["perturb", "train"]];
 
 /// Inserts what the file says and neither flags nor environment do.
 fn complete(args: &mut Vec<OsString>) -> Result<()> {

@@ -54,7 +54,7 @@ pub(crate) struct LearnArgs {
     pub(crate) print_config: bool,
     /// Begin anew in a folder that is in use
     #[arg(long, conflicts_with = "resume")]
-    force: bool,
+    pub(crate) force: bool,
 }
 
 /// What the settings in force are called in the folder of the artefact.

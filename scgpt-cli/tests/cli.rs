@@ -20,6 +20,8 @@ mod golden;
 mod grn_attention;
 #[path = "cli/grn_embedding.rs"]
 mod grn_embedding;
+#[path = "cli/integration.rs"]
+mod integration;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/run.rs"]

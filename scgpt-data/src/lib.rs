@@ -7,6 +7,7 @@ mod collate;
 mod csr;
 mod error;
 mod frame;
+mod gene_subset;
 mod guard;
 mod h5;
 mod keyed;
@@ -35,6 +36,7 @@ pub use crate::{
     csr::{Csr, CsrRow},
     error::{Error, Result},
     frame::{Column, Frame},
+    gene_subset::GeneSubset,
     guard::silence_guarded_panics,
     keyed::{Keyed, Purpose},
     mask::{Hide, Mask, split},
@@ -42,8 +44,8 @@ pub use crate::{
     row_spool::RowSpool,
     scbank::ScBank,
     shard::{
-        CellSplit, EpochOrder, LabelColumn, Manifest, ShardEntry, ShardFolder, ShardLabels,
-        ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
+        CellSplit, DomainBatches, EpochOrder, LabelColumn, Manifest, ShardEntry, ShardFolder,
+        ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
     },
     source::{CellSource, Layer, MatrixSummary, Source, Summary},
     spooled::SpooledCells,

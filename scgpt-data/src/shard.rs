@@ -14,6 +14,7 @@
 //! Values are neither binned nor masked, nor are genes sampled: all that is decided anew in every
 //! epoch.
 
+mod domains;
 mod file;
 mod folder;
 mod manifest;
@@ -24,6 +25,7 @@ mod sink;
 mod writer;
 
 pub use self::{
+    domains::DomainBatches,
     folder::{ShardFolder, ShardLabels},
     manifest::{LabelColumn, Manifest, ShardEntry, SourceEntry, VocabEntry},
     order::{CellSplit, EpochOrder},

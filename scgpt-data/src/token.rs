@@ -226,6 +226,15 @@ impl Tokenizer {
         Ok(self)
     }
 
+    /// Leaves out the genes whose token `keep` does not accept, as if they had none.
+    #[must_use]
+    pub fn retain(mut self, keep: impl Fn(GeneToken) -> bool) -> Self {
+        for token in &mut self.tokens {
+            *token = token.filter(|&token| keep(token));
+        }
+        self
+    }
+
     /// The configuration.
     pub fn config(&self) -> &TokenConfig {
         &self.config
@@ -337,6 +346,13 @@ mod tests {
         };
         let (genes, values) = cell(&tokenizer(config), [2.0, 9.0, 0.0, 1.0]);
         assert_eq!((genes, values), (vec![3, 0, 1], vec![2.0, 0.0, 1.0]));
+    }
+
+    #[test]
+    fn genes_that_are_left_out_do_not_change_the_bins_of_others() {
+        let tokenizer = tokenizer(TokenConfig::default()).retain(|gene| gene.0 != 3);
+        let (genes, values) = cell(&tokenizer, [2.0, 0.0, 5.0, 1.0]);
+        assert_eq!((genes, values), (vec![5, 0, 1], vec![-2.0, 50.0, 1.0]));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct TokenRows<'a> {
     pub values: &'a [f32],
     /// Tokens of each row that are not padding, `[b]`.
     pub lengths: &'a [usize],
+    /// The batch label of all rows, for domain-specific batch norm.
+    pub domain: usize,
 }
 
 /// Tokens the last block computes, of which `<cls>` is the first. One would do, but products with
@@ -72,7 +74,8 @@ impl CellEncoder {
     /// Cell embeddings, row-major `[b, d]`, not normalised.
     ///
     /// # Panics
-    /// If the buffers differ in length, or a gene token is not of the vocabulary.
+    /// If the buffers differ in length, a gene token is not of the vocabulary, or the network has no
+    /// such domain.
     ///
     /// # Reference
     /// `tasks/cell_emb.py`, `get_batch_cell_embeddings`, before its final scaling. Differs: none.
@@ -80,9 +83,9 @@ impl CellEncoder {
         let t = rows.n_tokens;
         let mask = self.mask(rows);
         let cell = match self.model.pooling() {
-            CellPooling::Cls if self.model.input_norm.is_none() => {
+            CellPooling::Cls => {
                 let n = LEADING.min(t);
-                let leading = self.model.encoder.forward_leading(self.tokens(rows), &mask, n);
+                let leading = self.model.encoder.forward_leading(self.normed(rows), &mask, n);
                 leading.narrow(1, 0, 1).squeeze_dim(1)
             }
             _ => self.model.encode(&self.input(rows, mask)).cell,
@@ -101,11 +104,7 @@ impl CellEncoder {
     /// As [`embed`](Self::embed).
     pub fn attention_scores(&self, rows: TokenRows, layer: usize) -> Result<Vec<f32>> {
         let mask = self.mask(rows);
-        let scores = if self.model.input_norm.is_none() {
-            self.model.attention_scores_of(self.tokens(rows), &mask, layer)
-        } else {
-            self.model.attention_scores(&self.input(rows, mask), layer)
-        }?;
+        let scores = self.model.attention_scores_of(self.normed(rows), &mask, layer)?;
         // The device computes in f32, so the conversion cannot fail.
         Ok(scores.into_data().convert::<f32>().try_into_vec().unwrap_or_default())
     }
@@ -131,11 +130,7 @@ impl CellEncoder {
     /// As [`embed`](Self::embed).
     pub fn states(&self, rows: TokenRows) -> Vec<f32> {
         let mask = self.mask(rows);
-        let hidden = if self.model.input_norm.is_none() {
-            self.model.encoder.forward(self.tokens(rows), &mask)
-        } else {
-            self.model.encode(&self.input(rows, mask)).hidden
-        };
+        let hidden = self.model.encoder.forward(self.normed(rows), &mask);
         hidden.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
     }
 
@@ -178,12 +173,22 @@ impl CellEncoder {
 
     /// The input of the network without short cuts.
     fn input(&self, rows: TokenRows, mask: AttentionMask) -> ModelInput {
-        let shape = [rows.lengths.len(), rows.n_tokens];
-        let genes = self.gene_ids(rows).reshape(shape);
-        ModelInput::new(genes, self.value_tensor(rows), mask)
+        let genes = self.gene_ids(rows).reshape([rows.lengths.len(), rows.n_tokens]);
+        let mut input = ModelInput::new(genes, self.value_tensor(rows), mask);
+        input.conditions.domain = rows.domain;
+        input
     }
 
     /// The encoder's input, `[b, t, d]`.
+    fn normed(&self, rows: TokenRows) -> Tensor<3> {
+        let tokens = self.tokens(rows);
+        match &self.model.input_norm {
+            Some(norm) => norm.forward(tokens, &[], rows.domain),
+            None => tokens,
+        }
+    }
+
+    /// The same before it is normalised.
     fn tokens(&self, rows: TokenRows) -> Tensor<3> {
         let (b, t) = (rows.lengths.len(), rows.n_tokens);
         let genes = self.genes.clone().select(0, self.gene_ids(rows)); // [b t, d]

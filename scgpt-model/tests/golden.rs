@@ -69,14 +69,13 @@ fn golden_forward() {
         let (model, config) = reference::model(&case, "params.safetensors", &device);
         let (inputs, expected) =
             (case.tensors("inputs.safetensors"), case.tensors("eval.safetensors"));
-        let encoded = model.encode(&reference::input(&case, &inputs, &device));
+        let input = reference::input(&case, &inputs, &device);
+        let encoded = model.encode(&input);
         check(&case.name, &model, &encoded, &expected, case.tolerance());
-        let is_plain = !config.has_context()
-            && model.input_norm.is_none()
-            && model.perturbations.is_none()
-            && config.cell_pooling == CellPooling::Cls;
-        if is_plain {
-            check_cell_encoder(&case.name, model, &config, &inputs, &expected, case.tolerance());
+        let is_cls = config.cell_pooling == CellPooling::Cls;
+        if is_cls && model.perturbations.is_none() && inputs.has("lens") {
+            let network = (model, &config, input.conditions.domain);
+            check_cell_encoder(&case.name, network, &inputs, &expected, case.tolerance());
         }
     }
 }
@@ -238,8 +237,7 @@ fn check_generative(case: &Case) {
 /// The short cuts of inference give the same embeddings.
 fn check_cell_encoder(
     name: &str,
-    model: Scgpt,
-    config: &ScgptConfig,
+    (model, config, domain): (Scgpt, &ScgptConfig, usize),
     inputs: &Tensors,
     expected: &Tensors,
     tolerance: [f64; 2],
@@ -252,6 +250,7 @@ fn check_cell_encoder(
         genes: &inputs.i64("gene_ids").iter().map(to_token).collect::<Vec<_>>(),
         values: &inputs.f32("values"),
         lengths: &lengths,
+        domain,
     });
     assert_close(&format!("{name} CellEncoder"), &cell, expected.f64("cell_emb"), tolerance);
 }

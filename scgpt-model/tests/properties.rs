@@ -48,7 +48,13 @@ fn embed(encoder: &CellEncoder, cells: &[(Vec<i32>, Vec<f32>)]) -> Vec<f32> {
         genes.resize(genes.len().next_multiple_of(n_tokens), 499);
         values.resize(genes.len(), -2.0);
     }
-    encoder.embed(TokenRows { n_tokens, genes: &genes, values: &values, lengths: &lengths })
+    encoder.embed(TokenRows {
+        n_tokens,
+        genes: &genes,
+        values: &values,
+        lengths: &lengths,
+        domain: 0,
+    })
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) use self::{genes::GeneStates, page::likely_types};
 use crate::{
     error::{Error, Result},
     observe::{Observer, Watched},
-    stream::{Finish, Rows, Stream, unit_rows},
+    stream::{Finish, Rows, Stream, TokenPanel, Way, unit_rows},
 };
 
 /// Cells whose values tell the input state.
@@ -88,6 +88,15 @@ pub struct Embedding {
     pub rows: RowSpool,
     /// What happened.
     pub report: EmbedReport,
+}
+
+impl Embedding {
+    /// All rows in memory, `[n, d]`.
+    pub(crate) fn all_rows(&self) -> Result<Vec<f32>> {
+        let mut rows = Vec::new();
+        self.rows.read_rows(0, self.rows.n_rows(), &mut rows)?;
+        Ok(rows)
+    }
 }
 
 /// A model, its vocabulary and what it expects of its input, ready to embed cells.
@@ -174,15 +183,15 @@ impl Embedder {
     ) -> Result<Embedding> {
         let d = self.encoder.d_model();
         let finish = Finish { width: d, each: &|rows| unit_rows(rows, d) };
-        self.stream(source, options, finish, observer)
+        self.stream(source, options, Way::of(finish), observer)
     }
 
-    /// The same with rows that are finished otherwise.
+    /// The same in another way.
     pub(crate) fn stream(
         &self,
         source: &mut dyn CellSource,
         options: &EmbedOptions,
-        finish: Finish<'_>,
+        Way { finish, panel, domains }: Way<'_>,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
         let (n_cells, n_genes) = source.summary().shape(&options.layer)?;
@@ -195,12 +204,13 @@ impl Embedder {
             select_variable(source, &options.layer, variable, input_state, &mut alignment)
         });
         let variable = variable.transpose()?;
-        let tokenizer = self.tokenizer(&alignment, options)?;
+        let tokenizer = self.tokenizer(&alignment, options, panel)?;
         let max_length = tokenizer.config().max_length;
         let stream = Stream {
             rows: self.rows(options.batch_size),
             tokenizer: &tokenizer,
             layer: &options.layer,
+            domains,
             temporary: options.temporary.as_deref(),
             finish,
         };
@@ -244,17 +254,26 @@ impl Embedder {
         Ok(self.vocab.align(&var, options.gene_column.as_deref())?)
     }
 
-    /// What turns cells into tokens of these genes.
+    /// What turns cells into tokens of these genes, or of those of them that are in `panel`.
     pub(crate) fn tokenizer(
         &self,
         alignment: &Alignment,
         options: &EmbedOptions,
+        panel: Option<TokenPanel<'_>>,
     ) -> Result<Tokenizer> {
         if options.batch_size == 0 {
             return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
         }
         let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
-        Ok(Tokenizer::new(&self.vocab, alignment, self.token_config(options, max_length)?)?)
+        let config = TokenConfig {
+            include_zero_genes: panel.is_some_and(|panel| panel.with_zeros),
+            ..self.token_config(options, max_length)?
+        };
+        let tokenizer = Tokenizer::new(&self.vocab, alignment, config)?;
+        Ok(match panel {
+            Some(panel) => tokenizer.retain(|gene| panel.is_in[gene.0 as usize]),
+            None => tokenizer,
+        })
     }
 
     pub(crate) fn token_config(
@@ -303,16 +322,10 @@ pub(crate) fn select_variable(
     state: InputState,
     alignment: &mut Alignment,
 ) -> Result<VariableReport> {
-    let is_counts = state == InputState::Counts;
-    let flavour = options.flavour.unwrap_or(if is_counts {
-        VariableFlavour::SeuratV3
-    } else {
-        VariableFlavour::CellRanger
-    });
-    let normalise = (is_counts && flavour != VariableFlavour::SeuratV3).then_some(NORMALISED_TOTAL);
     let batches = options.batch_key.as_deref().map(|key| batch_numbers(source, key)).transpose()?;
-    let config = VariableConfig { normalise, ..VariableConfig::new(options.n_top, flavour) };
-    let selected = variable_genes(source, layer, batches.as_deref(), &config)?.selected;
+    let (n_top, flavour) = (options.n_top, options.flavour);
+    let (flavour, selected) =
+        variable_columns(source, layer, (n_top, flavour), batches.as_deref(), state)?;
     let mut is_selected = vec![false; alignment.tokens.len()];
     for &gene in &selected {
         is_selected[gene] = true;
@@ -325,6 +338,26 @@ pub(crate) fn select_variable(
         )));
     }
     Ok(VariableReport { flavour, n_selected: selected.len(), n_known: alignment.matched() })
+}
+
+/// Columns of the `n_top` most variable genes, most variable first, and by which measure, which is
+/// chosen by the state of the values if none is named.
+pub(crate) fn variable_columns(
+    source: &mut dyn CellSource,
+    layer: &Layer,
+    (n_top, flavour): (usize, Option<VariableFlavour>),
+    batches: Option<&[u32]>,
+    state: InputState,
+) -> Result<(VariableFlavour, Vec<usize>)> {
+    let is_counts = state == InputState::Counts;
+    let flavour = flavour.unwrap_or(if is_counts {
+        VariableFlavour::SeuratV3
+    } else {
+        VariableFlavour::CellRanger
+    });
+    let normalise = (is_counts && flavour != VariableFlavour::SeuratV3).then_some(NORMALISED_TOTAL);
+    let config = VariableConfig { normalise, ..VariableConfig::new(n_top, flavour) };
+    Ok((flavour, variable_genes(source, layer, batches, &config)?.selected))
 }
 
 /// Column `name` of `obs`.

@@ -3,6 +3,7 @@
 //! - [`Embedder`]: which vector stands for each cell?
 //! - [`Generator`]: which values do unknown genes have?
 //! - [`Pretraining`]: what can be learned from cells alone?
+//! - [`Integration`]: where do cells of many batches lie, whatever their batch?
 //! - [`Perturbation`]: how do cells respond to the perturbation of genes, and which one explains a state?
 //! - [`cluster_scores`]: do cells of one type lie together?
 //! - [`hvg_pca`]: what is there to see without a model?
@@ -23,6 +24,7 @@ mod evaluation;
 mod generate;
 mod grn;
 mod holdout;
+mod integrate;
 mod k_means;
 mod labels;
 mod logged;
@@ -77,6 +79,11 @@ pub use crate::{
         Universe, benjamini_hochberg, enrich, p_values, programmes, strongest_graph,
     },
     holdout::stratified,
+    integrate::{
+        Ablated, BatchSize, IntegrateArtefact, IntegrateConfig, IntegrateData, IntegrateOptions,
+        IntegrateRecord, IntegrateReport, Integrated, IntegratedOptions, Integration,
+        IntegrationMethod,
+    },
     labels::Labels,
     mapping::{
         Ballot, Found, IndexLabels, IndexManifest, MadeBy, MapOptions, MappedCells, MappedLabels,

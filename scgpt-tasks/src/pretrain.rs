@@ -120,6 +120,7 @@ impl<'a> Pretraining<'a> {
                 max_length: config.max_length,
                 batch_size: config.batch_size,
                 seed: config.training.seed,
+                panel: None,
             },
             config,
             classes: start.classes,

@@ -1,6 +1,7 @@
 //! The way of the cells: read and tokenise on one side of a bounded channel, compute on the other.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
@@ -31,12 +32,18 @@ pub(crate) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Cell embeddings `[n, d]`, as the network gives them. A row does not depend on the batch.
-    pub(crate) fn of(&self, cells: &[CellTokens], observer: &dyn Observer) -> Result<Vec<f32>> {
+    /// Cell embeddings `[n, d]`, as the network gives them, each cell in its domain, if there are
+    /// several. A row does not depend on the batch.
+    pub(crate) fn of(
+        &self,
+        cells: &[CellTokens],
+        domains: Option<&[usize]>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<f32>> {
         let d = self.encoder.d_model();
         let mut rows = vec![0.0; cells.len() * d];
         let lengths: Vec<usize> = cells.iter().map(CellTokens::len).collect();
-        for bucket in buckets(&lengths, self.batch_size) {
+        for (domain, bucket) in in_domains(&lengths, domains, self.batch_size) {
             if observer.is_cancelled() {
                 return Err(Error::Cancelled);
             }
@@ -46,6 +53,7 @@ impl Rows<'_> {
                 genes: &batch.genes,
                 values: &batch.values,
                 lengths: &batch.lengths,
+                domain,
             });
             for (&cell, row) in bucket.iter().zip(computed.chunks_exact(d)) {
                 rows[cell * d..(cell + 1) * d].copy_from_slice(row);
@@ -56,10 +64,56 @@ impl Rows<'_> {
     }
 }
 
+/// Cells that are computed together, of one domain and of similar length, and their domain.
+fn in_domains(
+    lengths: &[usize],
+    domains: Option<&[usize]>,
+    size: usize,
+) -> Vec<(usize, Vec<usize>)> {
+    let mut cells_of: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for cell in 0..lengths.len() {
+        cells_of.entry(domains.map_or(0, |domains| domains[cell])).or_default().push(cell);
+    }
+    let batches = |(domain, cells): (usize, Vec<usize>)| {
+        let lengths: Vec<usize> = cells.iter().map(|&cell| lengths[cell]).collect();
+        let batch = |places: Vec<usize>| places.into_iter().map(|place| cells[place]).collect();
+        buckets(&lengths, size)
+            .into_iter()
+            .map(|bucket| (domain, batch(bucket)))
+            .collect::<Vec<_>>()
+    };
+    cells_of.into_iter().flat_map(batches).collect()
+}
+
 /// What becomes of the rows of a window, `[n, d]` → `[n, width]`.
 pub(crate) struct Finish<'a> {
     pub(crate) width: usize,
     pub(crate) each: &'a dyn Fn(&[f32]) -> Vec<f32>,
+}
+
+/// The genes of a vocabulary that become tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenPanel<'a> {
+    /// Of each token, whether it is one of them.
+    pub(crate) is_in: &'a [bool],
+    /// Whether genes of value zero are tokens too.
+    pub(crate) with_zeros: bool,
+}
+
+/// How cells become rows.
+pub(crate) struct Way<'a> {
+    pub(crate) finish: Finish<'a>,
+    /// The genes that become tokens; all that a cell expresses if none.
+    pub(crate) panel: Option<TokenPanel<'a>>,
+    /// The domain of every cell of the source, if the network tells them apart.
+    pub(crate) domains: Option<&'a [usize]>,
+}
+
+impl<'a> Way<'a> {
+    /// Cells by the genes they express, all of one domain.
+    pub(crate) fn of(finish: Finish<'a>) -> Self {
+        Self { finish, panel: None, domains: None }
+    }
 }
 
 /// What is fixed for all cells.
@@ -67,6 +121,8 @@ pub(crate) struct Stream<'a> {
     pub(crate) rows: Rows<'a>,
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) layer: &'a Layer,
+    /// The domain of every cell of the source, if the network tells them apart.
+    pub(crate) domains: Option<&'a [usize]>,
     /// Folder of the temporary file that collects the rows; the system's if none.
     pub(crate) temporary: Option<&'a Path>,
     pub(crate) finish: Finish<'a>,
@@ -117,7 +173,9 @@ impl Stream<'_> {
             timings.reading += window.reading;
             timings.tokenising += window.tokenising;
             let begin = Instant::now();
-            let computed = self.rows.of(&window.cells, observer)?;
+            let end = window.first + window.cells.len();
+            let domains = self.domains.map(|domains| &domains[window.first..end]);
+            let computed = self.rows.of(&window.cells, domains, observer)?;
             rows.write_rows(window.first, &(self.finish.each)(&computed))?;
             timings.computing += begin.elapsed().as_secs_f64();
             for cell in &window.cells {

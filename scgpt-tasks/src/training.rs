@@ -8,7 +8,7 @@ mod network;
 pub use self::network::{NetworkConfig, Recipe};
 pub(crate) use self::{
     cells::{TrainingCells, VALIDATION_EPOCH},
-    curves::learning_curves,
+    curves::{learning_curves, validation_curves},
     folder::RunFolder,
-    network::StartingNetwork,
+    network::{StartingNetwork, begin_at},
 };

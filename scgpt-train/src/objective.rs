@@ -101,6 +101,11 @@ impl Objectives {
         if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
     }
 
+    /// Whether any has a weight.
+    pub fn has_any(&self) -> bool {
+        self.total_weight() > 0.0
+    }
+
     fn total_weight(&self) -> f64 {
         self.gep
             + self.gep_zero

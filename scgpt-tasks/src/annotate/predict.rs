@@ -14,7 +14,7 @@ use crate::{
     embed::{EmbedOptions, EmbedReport},
     error::{Error, Result},
     observe::Observer,
-    stream::Finish,
+    stream::{Finish, Way},
 };
 
 /// Rows of a spool that are read at a time.
@@ -154,7 +154,7 @@ impl Artefact {
         let encoder = self.embedder.encoder();
         let (k, d) = (record.classes.len(), encoder.d_model());
         let finish = Finish { width: k + d, each: &|rows| score(encoder, rows) };
-        let scored = self.embedder.stream(source, &embed, finish, observer)?;
+        let scored = self.embedder.stream(source, &embed, Way::of(finish), observer)?;
 
         let spool = |width| match &options.temporary {
             Some(folder) => RowSpool::new_in(folder, width),

@@ -24,7 +24,7 @@ impl Scored {
         cells: &[CellTokens],
         observer: &dyn Observer,
     ) -> Result<Self> {
-        let computed = rows.of(cells, observer)?;
+        let computed = rows.of(cells, None, observer)?;
         let width = rows.encoder.d_model();
         let rows = score(rows.encoder, &computed);
         let n_classes = rows.len().checked_div(cells.len()).unwrap_or(width) - width;

@@ -1,9 +1,9 @@
 //! [`AnnotateTask`]: labelled cells as batches.
 
 use burn::prelude::Device;
-use scgpt_data::{CellTokens, Collator, EpochOrder, Hide, Keyed, Mask, Purpose};
+use scgpt_data::{Collator, EpochOrder, Hide, Mask};
 use scgpt_model::{CellEncoder, Scgpt};
-use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch, TrainCell};
+use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch};
 
 use super::{
     calibration::{largest, softmax},
@@ -45,19 +45,7 @@ impl AnnotateTask<'_> {
             keep_first: 1,
             pad_value: network.pad_value,
         };
-        let mut made = Vec::with_capacity(cells.len());
-        for (&cell, mut tokens) in cells.iter().zip(self.cells.tokens(cells, epoch)?) {
-            let key = Keyed::new(self.cells.seed, Purpose::Mask, epoch, cell as u64);
-            let draw = |position: usize| key.uniform(u64::from(tokens.genes[position].0));
-            let mut hidden = Vec::new();
-            for (position, is_masked) in mask.is_masked(&tokens.values, draw).iter().enumerate() {
-                if *is_masked {
-                    hidden.push((position, tokens.values[position]));
-                    tokens.values[position] = network.mask_value;
-                }
-            }
-            made.push(TrainCell { known: tokens, hidden, unknown: CellTokens::default() });
-        }
+        let made = self.cells.hidden(cells, epoch, mask)?;
         let mut batch = TrainBatch::new(&made, self.cells.pad(), network.pad_value);
         let code = |codes: &[u32], cell: usize| codes[cell].cast_signed();
         let classes = cells.iter().map(|&cell| code(&self.classes, cell));

@@ -118,6 +118,7 @@ impl<'a> Trials<'a> {
                 max_length: config.max_length,
                 batch_size: config.batch_size,
                 seed,
+                panel: None,
             },
             config: &config,
             classes,

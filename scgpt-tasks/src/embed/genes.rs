@@ -132,6 +132,7 @@ impl Embedder {
                 genes: &batch.genes,
                 values: &batch.values,
                 lengths: &batch.lengths,
+                domain: 0,
             });
             for (row, &cell) in cells.iter().enumerate() {
                 let Some(group) = groups[window.first + cell] else { continue };

@@ -1,11 +1,13 @@
 //! [`TrainingCells`]: cells of shards on their way into batches.
 
 use scgpt_data::{
-    Binner, CellTokens, EpochOrder, GeneToken, Keyed, Purpose, ShardFolder, SpecialToken, TieMode,
-    TokenConfig, TokenScratch, Tokenizer,
+    Binner, CellTokens, EpochOrder, GeneToken, Keyed, Mask, Purpose, ShardFolder, SpecialToken,
+    TieMode, TokenConfig, TokenScratch, Tokenizer,
 };
 use scgpt_model::ScgptConfig;
-use scgpt_train::Result;
+use scgpt_train::{Result, TrainCell};
+
+use crate::stream::TokenPanel;
 
 /// Batches whose cells are sorted by length together, so that little is padded.
 const BATCHES_PER_WINDOW: usize = 32;
@@ -23,6 +25,8 @@ pub(crate) struct TrainingCells<'a> {
     pub(crate) max_length: usize,
     pub(crate) batch_size: usize,
     pub(crate) seed: u64,
+    /// The genes that become tokens; all that a cell expresses if none.
+    pub(crate) panel: Option<TokenPanel<'a>>,
 }
 
 impl TrainingCells<'_> {
@@ -34,16 +38,37 @@ impl TrainingCells<'_> {
                 tie_mode: self.tie_mode,
             }),
             cls_value: Some(self.cls_value),
+            include_zero_genes: self.panel.is_some_and(|panel| panel.with_zeros),
             max_length: self.max_length,
             seed: self.seed,
             epoch,
             ..TokenConfig::default()
         };
-        let tokenizer = Tokenizer::of_tokens(self.shards.vocab(), config)?;
+        let mut tokenizer = Tokenizer::of_tokens(self.shards.vocab(), config)?;
+        if let Some(panel) = self.panel {
+            tokenizer = tokenizer.retain(|gene| panel.is_in[gene.0 as usize]);
+        }
         let mut scratch = TokenScratch::default();
         let tokens =
             |&cell: &usize| Ok(tokenizer.cell(self.shards.cell(cell)?, cell as u64, &mut scratch));
         cells.iter().map(tokens).collect()
+    }
+
+    /// The same with some values hidden, which are to be predicted.
+    pub(crate) fn hidden(&self, cells: &[usize], epoch: u64, mask: Mask) -> Result<Vec<TrainCell>> {
+        let made = cells.iter().zip(self.tokens(cells, epoch)?).map(|(&cell, mut tokens)| {
+            let key = Keyed::new(self.seed, Purpose::Mask, epoch, cell as u64);
+            let draw = |position: usize| key.uniform(u64::from(tokens.genes[position].0));
+            let mut hidden = Vec::new();
+            for (position, is_masked) in mask.is_masked(&tokens.values, draw).iter().enumerate() {
+                if *is_masked {
+                    hidden.push((position, tokens.values[position]));
+                    tokens.values[position] = self.network.mask_value;
+                }
+            }
+            TrainCell { known: tokens, hidden, unknown: CellTokens::default() }
+        });
+        Ok(made.collect())
     }
 
     /// The token of padding.

@@ -30,6 +30,16 @@ pub(crate) fn learning_curves(
         Scale::Logarithmic,
         "Training losses, as running means.",
     );
+    validation_curves(page, validation, metrics, (axis, caption));
+}
+
+/// The named metrics of the validations, those that there are, on an axis with a caption.
+pub(crate) fn validation_curves(
+    page: &mut Page,
+    validation: &[ValidationRecord],
+    metrics: &[(&str, &str)],
+    (axis, caption): (&str, &str),
+) {
     let of = |name: &str| -> Vec<[f64; 2]> {
         let point = |record: &ValidationRecord| {
             let metric = record.metrics.iter().find(|metric| metric.name == name)?;
@@ -40,8 +50,11 @@ pub(crate) fn learning_curves(
     let series: Vec<Series> = metrics
         .iter()
         .map(|(metric, name)| Series { name: (*name).into(), points: of(metric) })
+        .filter(|series| !series.points.is_empty())
         .collect();
-    page.lines(&series, ["optimiser step", axis], Scale::Linear, caption);
+    if !series.is_empty() {
+        page.lines(&series, ["optimiser step", axis], Scale::Linear, caption);
+    }
 }
 
 /// Means over a fortieth of the curve, so that a trend can be seen.

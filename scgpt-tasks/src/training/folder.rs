@@ -29,6 +29,11 @@ impl RunFolder {
         }
     }
 
+    /// The folder of a training on the side.
+    pub(crate) fn part(&self, name: &str) -> PathBuf {
+        self.0.join(format!("without-{name}"))
+    }
+
     /// The cells as tokens; of a run that goes on, they are there.
     pub(crate) fn cells(
         &self,

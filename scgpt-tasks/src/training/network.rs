@@ -80,7 +80,9 @@ impl StartingNetwork {
         device: &Device,
     ) -> Result<Self> {
         device.seed(Keyed::new(seed, Purpose::Initial, 0, 0).bits(0));
-        let model = begin_at_the_middle_bin(config.init(device)?, &config);
+        // The middle bin, the mean of all values: a new network need not spend its first hundreds
+        // of steps on moving there from zero.
+        let model = begin_at(config.init(device)?, (config.n_bins / 2) as f32);
         model.draw();
         Ok(Self { config, preprocess, model })
     }
@@ -109,14 +111,12 @@ impl StartingNetwork {
     }
 }
 
-/// A new network whose first guess is the middle bin, the mean of all values, instead of zero: it
-/// need not spend its first hundreds of steps on moving there.
-fn begin_at_the_middle_bin(mut model: Scgpt, network: &ScgptConfig) -> Scgpt {
+/// A network whose first guess of every value is `value`.
+pub(crate) fn begin_at(mut model: Scgpt, value: f32) -> Scgpt {
     if let Gep::Direct(head) = &mut model.gep
         && let Some(bias) = head.value.linear3.bias.take()
     {
-        let middle = (network.n_bins / 2) as f32;
-        head.value.linear3.bias = Some(bias.map(|bias| bias.zeros_like() + middle));
+        head.value.linear3.bias = Some(bias.map(|bias| bias.zeros_like() + value));
     }
     model
 }

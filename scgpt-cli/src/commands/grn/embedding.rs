@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use scgpt_data::{Additions, CellSource as _, Column, RowSpool, Source, Table, check_output};
+use scgpt_data::{Additions, Column, Source, Table, check_output};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     EmbedOptions, Embedder, EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, GeneSets,
@@ -56,8 +56,8 @@ const CELLS: &str = "cells.h5ad";
     scgpt grn embedding --model scGPT_human --data pbmc.h5ad --gmt reactome.gmt -o network/\n  \
     scgpt grn embedding --model scGPT_human --data pbmc.h5ad --contextual --per cell_type -o network/\n  \
     scgpt grn embedding --model scGPT_human --genes tfs.txt --gene STAT1 --threshold 0.3 -o network/\n  \
-    scgpt integrate pbmc.h5ad --model scGPT_human --batch-key batch -o tuned/ && \
-    scgpt grn embedding --model tuned/ --data pbmc.h5ad -o network/")]
+    scgpt integrate pbmc.h5ad --model scGPT_human --batch-key batch -o tuned.h5ad && \
+    scgpt grn embedding --model tuned.model --data pbmc.h5ad -o network/")]
 pub(crate) struct EmbeddingArgs {
     /// Model directory, or an artefact that is one
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]

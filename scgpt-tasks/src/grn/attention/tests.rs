@@ -157,6 +157,7 @@ fn scores(embedder: &Embedder, inputs: &Tensors, b: usize, m: usize) -> Vec<f32>
         genes: &genes,
         values: &inputs.f32("values"),
         lengths: &vec![m; b],
+        domain: 0,
     };
     let last = embedder.config().n_layers - 1;
     embedder.encoder().attention_scores(rows, last).unwrap()

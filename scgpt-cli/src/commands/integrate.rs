@@ -1,0 +1,272 @@
+//! `scgpt integrate`.
+
+mod apply;
+mod objectives;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use scgpt_data::{Additions, Source};
+use scgpt_model::InputNorm;
+use scgpt_tasks::{
+    BaselineOptions, IntegrateArtefact, IntegrateConfig, IntegrateOptions, IntegrateReport,
+    Integrated, Integration, IntegrationMethod, IntegrationScores, Recipe,
+};
+use serde_json::Value;
+
+use crate::{
+    cells_output::CellsOutput,
+    device::ComputeArgs,
+    learn::LearnArgs,
+    matrix::MatrixArgs,
+    output::{Printer, beside, check_cells_output, print_text, write_text},
+    progress::{Bar, TrainBar},
+    settings::layered,
+};
+
+/// Integrate batches: an embedding in which they are mixed, in a copy of the file
+///
+/// With --model a checkpoint is fine-tuned; without, a small network learns from these cells alone.
+/// The output is a copy of the file with obsm/X_scGPT; scores by the labels, which are not learned
+/// from, stand beside those of other methods in a report. The folder --artefact embeds further
+/// cells of the same batches: pass it as --model, and nothing is trained. Stopped by Ctrl-C or
+/// killed, --resume goes on.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    scgpt integrate pbmc.h5ad --batch-key batch --label cell_type --model scGPT_human -o integrated.h5ad\n  \
+    scgpt integrate pbmc.h5ad --batch-key batch -o integrated.h5ad\n  \
+    scgpt integrate pbmc.h5ad --batch-key batch --label cell_type --objectives ecs=0,dar=2 --ablate -o integrated.h5ad\n  \
+    scgpt integrate more.h5ad --model integrated.model -o more-integrated.h5ad")]
+pub(crate) struct IntegrateArgs {
+    /// File or folder of cells
+    #[arg(required_unless_present = "print_config")]
+    input: Option<PathBuf>,
+    /// Column of obs with the batches
+    #[arg(long, value_name = "NAME", env = "SCGPT_BATCH_KEY")]
+    batch_key: Option<String>,
+    /// Column of obs with labels to score by; nothing is learned from them
+    #[arg(long, value_name = "NAME", env = "SCGPT_LABEL")]
+    label: Option<String>,
+    /// Model directory to fine-tune, or the artefact of an integration to embed further cells
+    /// [default: a small network learns from scratch]
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: Option<PathBuf>,
+    /// File to write: .h5ad, or .zarr for a folder
+    #[arg(long, short, value_name = "FILE", required_unless_present = "print_config")]
+    output: Option<PathBuf>,
+    /// Folder of the artefact and the report [default: the output's name with .model]
+    #[arg(long, value_name = "DIR")]
+    artefact: Option<PathBuf>,
+    /// Genes that vary most within the batches, which cells are compared by [default: 1200]
+    #[arg(long, value_name = "N", env = "SCGPT_HVG")]
+    hvg: Option<usize>,
+    /// Most tokens per cell while training
+    #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
+    max_length: Option<usize>,
+    /// Weights of objectives: gep, gep_zero, gepc, gepc_zero, ecs, dar; 0 leaves one out
+    #[arg(long, value_name = "NAME=WEIGHT", value_delimiter = ',', env = "SCGPT_OBJECTIVES")]
+    objectives: Vec<String>,
+    /// Batch normalisation of the tokens [default: domain-specific]
+    #[arg(long, value_enum, env = "SCGPT_INPUT_NORM")]
+    input_norm: Option<Norm>,
+    /// Do not tell the expression heads which batch a cell is of
+    #[arg(long)]
+    no_batch_labels: bool,
+    /// Metric of the validation that selects the network: gep, gepc, dar_accuracy, …; with --label
+    /// also avg_bio, avg_batch, overall [default: gep]
+    #[arg(long, value_name = "METRIC", env = "SCGPT_SELECT_BY")]
+    select_by: Option<String>,
+    /// Share of the cells that selects the network [default: 0.1]
+    #[arg(long, value_name = "SHARE", env = "SCGPT_VALIDATION")]
+    validation: Option<f64>,
+    /// Train once more without each part, for a table of what it contributes
+    #[arg(long)]
+    ablate: bool,
+    /// One batch after the other in every epoch, and <cls> hidden too, as the reference does
+    #[arg(long)]
+    parity: bool,
+    #[command(flatten)]
+    matrix: MatrixArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    learn: LearnArgs,
+}
+
+/// [`InputNorm`] by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Norm {
+    /// By the statistics of the cell's batch
+    DomainSpecific,
+    /// By those of all cells
+    Batch,
+    /// None
+    None,
+}
+
+pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
+    if let (Some(model), false) = (&args.model, args.learn.print_config)
+        && IntegrateArtefact::is_at(model)
+    {
+        return apply::run(args, model, printer);
+    }
+    let artefact = args.artefact();
+    let files = args.learn.files(artefact.as_deref(), config);
+    let settings = args.settings(&files)?;
+    if args.learn.print_config {
+        return print_text(toml::to_string(&settings)?.as_bytes());
+    }
+    let (Some(input), Some(output), Some(artefact)) = (&args.input, &args.output, artefact) else {
+        bail!("the cells and --output are needed");
+    };
+    let Some(batch_key) = &args.batch_key else {
+        bail!("--batch-key is needed: the column of obs with the batches");
+    };
+    check_cells_output(output, args.learn.force)?;
+    args.learn.check_folder(&artefact)?;
+    let device = args.compute.open()?;
+    let mut source = Source::open(input)?;
+    let layer = args.matrix.layer();
+    let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
+    let temporary = Path::new(".").join(output.parent().unwrap_or(Path::new("")));
+    let options = IntegrateOptions {
+        batch_key,
+        label: args.label.as_deref(),
+        layer: &layer,
+        gene_column: args.matrix.gene_column.as_deref(),
+        output: &artefact,
+        resume: args.learn.resume,
+        checkpoint_every: Some(args.learn.checkpoint_every.max(1)),
+        predict_batch: settings.batch_size.min(8),
+        baselines: (!args.learn.no_baselines).then_some(&baselines),
+        repeats: args.learn.repeats.max(1),
+        ablate: args.ablate,
+        // Beside the output there must be room for the embedding anyway.
+        temporary: Some(&temporary),
+    };
+    let prepared = Integration::prepare(&source, &settings, options, &device)?;
+    // Nothing is written, or removed, before everything is known to be sound.
+    args.learn.begin(&artefact, &settings, "integrate")?;
+    let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
+    let integrated = prepared.run(&mut source, &train_bar, &bar);
+    train_bar.finish();
+    bar.finish();
+    let Integrated { report, embedding } = integrated?;
+    remark_on(&report, printer);
+    let mut record = serde_json::to_value(&embedding.report)?;
+    record["integration"] = record_of(&report, &artefact)?;
+    let additions = Additions {
+        obsm: vec![("X_scGPT".into(), embedding.rows)],
+        uns: vec![("scgpt".into(), record)],
+        ..Additions::default()
+    };
+    let place = CellsOutput { input, output, layer: &layer, force: args.learn.force };
+    place.write(&mut source, &additions, &bar, printer)?;
+    write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
+    write_text(&artefact.join("report.html"), &report.page().to_html())?;
+    printer.result(&report, &summary(&report, output, &artefact))
+}
+
+impl IntegrateArgs {
+    fn artefact(&self) -> Option<PathBuf> {
+        let beside_output = || self.output.as_deref().map(|output| beside(output, "model"));
+        self.artefact.clone().or_else(beside_output)
+    }
+
+    /// Flags, else the file, else the settings of the run to resume, else the recipe.
+    fn settings(&self, files: &[PathBuf]) -> Result<IntegrateConfig> {
+        let recipe = if self.model.is_some() { Recipe::FineTune } else { Recipe::Scratch };
+        let files = files.iter().map(PathBuf::as_path);
+        let mut settings = layered(&IntegrateConfig::of(recipe), files, "integrate")?;
+        settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
+        settings.hvg = self.hvg.unwrap_or(settings.hvg);
+        settings.max_length = self.max_length.unwrap_or(settings.max_length);
+        settings.validation_share = self.validation.unwrap_or(settings.validation_share);
+        settings.input_norm = match self.input_norm {
+            Some(Norm::DomainSpecific) => InputNorm::DomainSpecific,
+            Some(Norm::Batch) => InputNorm::Batch,
+            Some(Norm::None) => InputNorm::None,
+            None => settings.input_norm,
+        };
+        settings.batch_labels &= !self.no_batch_labels;
+        if self.parity {
+            settings.interleave = false;
+            settings.hide_cls = true;
+        }
+        objectives::weigh(&mut settings.objectives, &self.objectives)?;
+        if let Some(model) = &self.model {
+            settings.model = Some(model.clone());
+        }
+        if self.select_by.is_some() {
+            settings.training.select_by.clone_from(&self.select_by);
+        }
+        self.learn.apply(&mut settings.training)?;
+        Ok(settings)
+    }
+}
+
+/// What `uns["scgpt"]` says of the training.
+fn record_of(report: &IntegrateReport, artefact: &Path) -> Result<Value> {
+    Ok(serde_json::json!({
+        "artefact": artefact.display().to_string(),
+        "data": report.data,
+        "objectives": report.config.objectives,
+        "steps": report.steps,
+        "seed": report.config.training.seed,
+        "methods": serde_json::to_value(&report.methods)?,
+    }))
+}
+
+fn remark_on(report: &IntegrateReport, printer: Printer) {
+    let data = &report.data;
+    if data.without_genes > 0 {
+        printer.remark(&format!(
+            "note: {} cells express none of the genes; they are embedded, but were not learned from",
+            data.without_genes
+        ));
+    }
+    if data.label.is_none() {
+        printer.remark("note: without --label it cannot be told how well biology is kept and batches are mixed");
+    }
+}
+
+fn summary(
+    report: &IntegrateReport,
+    output: &Path,
+    artefact: &Path,
+) -> Vec<(&'static str, String)> {
+    let data = &report.data;
+    let [training, validation] = data.totals();
+    let mut rows = vec![
+        ("batches", format!("{} of `{}`", data.batches.len(), data.batch_key)),
+        ("cells", format!("{training} trained on, {validation} to select")),
+        ("genes", format!("{} by {}, of {} known", data.genes, data.flavour, data.known_genes)),
+        ("steps", report.steps.to_string()),
+    ];
+    let of = |score: fn(&IntegrationScores) -> Option<f64>| {
+        let line = |method: &IntegrationMethod| {
+            Some(format!("{}: {:.3}", method.name, method.mean(score)?))
+        };
+        report.methods.iter().filter_map(line).collect::<Vec<_>>().join("\n")
+    };
+    let scores = [
+        ("AvgBIO", of(|scores| scores.avg_bio)),
+        ("AvgBATCH", of(|scores| scores.avg_batch)),
+        ("overall", of(|scores| scores.overall)),
+    ];
+    rows.extend(scores.into_iter().filter(|(_, lines)| !lines.is_empty()));
+    rows.extend(report.verdict().map(|verdict| ("verdict", verdict)));
+    let without = report
+        .ablated
+        .iter()
+        .filter_map(|ablated| Some(format!("{}: {:.3}", ablated.without, ablated.scores.overall?)));
+    let without: Vec<String> = without.collect();
+    if !without.is_empty() {
+        rows.push(("overall without", without.join("\n")));
+    }
+    rows.push(("output", format!("{}: obsm[\"X_scGPT\"]", output.display())));
+    rows.push(("artefact", artefact.display().to_string()));
+    rows.push(("report", artefact.join("report.html").display().to_string()));
+    rows
+}

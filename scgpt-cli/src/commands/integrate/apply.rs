@@ -1,0 +1,66 @@
+//! Embeds further cells of known batches by an artefact; nothing is trained.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use scgpt_data::{Additions, Source};
+use scgpt_tasks::{IntegrateArtefact, IntegratedOptions};
+use serde_json::json;
+
+use super::IntegrateArgs;
+use crate::{
+    cells_output::CellsOutput,
+    output::{Printer, check_cells_output},
+    progress::Bar,
+};
+
+pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Result<()> {
+    let (Some(input), Some(output)) = (&args.input, &args.output) else {
+        bail!("the cells and --output are needed");
+    };
+    check_cells_output(output, args.learn.force)?;
+    let device = args.compute.open()?;
+    let mut source = Source::open(input)?;
+    let artefact = IntegrateArtefact::open(model, &device)?;
+    let options = IntegratedOptions {
+        batch_key: args.batch_key.clone(),
+        batch_size: args.learn.batch_size.unwrap_or(8),
+        gene_column: args.matrix.gene_column.clone(),
+        layer: args.matrix.layer(),
+        // Beside the output there must be room for the embedding anyway.
+        temporary: output.parent().map(|folder| Path::new(".").join(folder)),
+    };
+    let bar = Bar::new(printer);
+    let embedding = artefact.embed(&mut source, &options, &bar);
+    bar.finish();
+    let embedding = embedding?;
+    let known = artefact.record();
+    let mut record = serde_json::to_value(&embedding.report)?;
+    record["integration"] = json!({
+        "artefact": model.display().to_string(),
+        "batch_key": options.batch_key.as_ref().unwrap_or(&known.batch_key),
+        "batches": known.batches,
+        "genes": known.genes.len(),
+    });
+    let additions = Additions {
+        obsm: vec![("X_scGPT".into(), embedding.rows)],
+        uns: vec![("scgpt".into(), record.clone())],
+        ..Additions::default()
+    };
+    let place = CellsOutput { input, output, layer: &options.layer, force: args.learn.force };
+    place.write(&mut source, &additions, &bar, printer)?;
+    let report = &embedding.report;
+    printer.result(
+        &record,
+        &[
+            ("cells", report.n_cells.to_string()),
+            ("batches", format!("known: {}", known.batches.join(", "))),
+            ("genes", format!("{} compared by", known.genes.len())),
+            (
+                "speed",
+                format!("{:.1} cells/s ({:.1} s)", report.cells_per_second, report.timings.total),
+            ),
+            ("output", format!("{}: obsm[\"X_scGPT\"]", output.display())),
+        ],
+    )
+}

@@ -1,0 +1,138 @@
+//! [`GeneSubset`]: some genes of a source, as a source.
+
+use std::ops::Range;
+
+use crate::{
+    csr::{Csr, CsrRow},
+    error::{Error, Result},
+    frame::Frame,
+    source::{CellSource, Layer, Summary},
+};
+
+/// Chosen genes of one matrix of another source, in its order.
+#[allow(missing_debug_implementations, reason = "the source cannot be printed")]
+pub struct GeneSubset<'a> {
+    source: &'a mut dyn CellSource,
+    genes: Vec<usize>,
+    /// The number of each column among the chosen.
+    numbers: Vec<Option<u32>>,
+    summary: Summary,
+}
+
+impl<'a> GeneSubset<'a> {
+    /// The `genes` (columns) of `layer` of `source`, which ascend; the only matrix there is then.
+    ///
+    /// # Errors
+    /// If there is no such matrix.
+    ///
+    /// # Panics
+    /// If they do not ascend, or there is no such gene.
+    pub fn new(source: &'a mut dyn CellSource, layer: &Layer, genes: Vec<usize>) -> Result<Self> {
+        let (_, n_genes) = source.summary().shape(layer)?;
+        assert!(genes.is_sorted_by(|a, b| a < b), "genes ascend");
+        assert!(genes.last().is_none_or(|&last| last < n_genes), "one of {n_genes} genes");
+        let mut numbers = vec![None; n_genes];
+        for (number, &gene) in (0..).zip(&genes) {
+            numbers[gene] = Some(number);
+        }
+        let mut summary = source.summary().clone();
+        summary.matrices.retain(|matrix| matrix.layer == *layer);
+        for matrix in &mut summary.matrices {
+            matrix.n_genes = genes.len();
+        }
+        Ok(Self { source, genes, numbers, summary })
+    }
+}
+
+impl CellSource for GeneSubset<'_> {
+    fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    fn obs(&self) -> Result<Frame> {
+        self.source.obs()
+    }
+
+    fn var(&self, layer: &Layer) -> Result<Frame> {
+        self.summary.shape(layer)?;
+        let all = self.source.var(layer)?;
+        let columns =
+            all.columns.into_iter().map(|(name, column)| (name, column.pick(&self.genes)));
+        Ok(Frame {
+            index_name: all.index_name,
+            index: self.genes.iter().map(|&gene| all.index[gene].clone()).collect(),
+            columns: columns.collect(),
+        })
+    }
+
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
+        self.summary.shape(layer)?;
+        let block = self.source.read(layer, rows)?;
+        let chosen = |row: CsrRow<'_>| {
+            let pairs = row.indices.iter().zip(row.values);
+            pairs.filter_map(|(&gene, &x)| Some((self.numbers[gene as usize]?, x))).unzip()
+        };
+        Csr::of_rows(self.genes.len(), block.rows().map(chosen))
+            .map_err(|problem| Error::invalid(&self.summary.path, layer.to_string(), problem))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::float_cmp, reason = "copied")]
+
+    use super::*;
+    use crate::{Column, MatrixSummary};
+
+    struct Two(Summary);
+
+    impl CellSource for Two {
+        fn summary(&self) -> &Summary {
+            &self.0
+        }
+
+        fn obs(&self) -> Result<Frame> {
+            Ok(Frame::default())
+        }
+
+        fn var(&self, _: &Layer) -> Result<Frame> {
+            let column = Column::Integer(vec![Some(1), Some(2), Some(3)]);
+            let index = ["A", "B", "C"].map(String::from).into();
+            Ok(Frame { index, columns: vec![("n".into(), column)], ..Frame::default() })
+        }
+
+        fn read(&mut self, _: &Layer, _: Range<usize>) -> Result<Csr> {
+            let rows = [(vec![0, 1], vec![1.0, 2.0]), (vec![1, 2], vec![3.0, 4.0])];
+            Csr::of_rows(3, rows).map_err(Error::Option)
+        }
+    }
+
+    #[test]
+    fn genes_keep_their_names_and_values() {
+        let matrix = |layer| MatrixSummary {
+            layer,
+            n_genes: 3,
+            n_stored: 4,
+            encoding: "csr",
+            dtype: "float32".into(),
+        };
+        let mut two = Two(Summary {
+            path: "two".into(),
+            format: "test".into(),
+            n_cells: 2,
+            matrices: vec![matrix(Layer::X), matrix(Layer::Raw)],
+            elements: Vec::new(),
+        });
+        let mut subset = GeneSubset::new(&mut two, &Layer::X, vec![0, 2]).unwrap();
+        let var = subset.var(&Layer::X).unwrap();
+        assert_eq!(var.index, ["A", "C"]);
+        assert_eq!(var.column("n"), Some(&Column::Integer(vec![Some(1), Some(3)])));
+        let block = subset.read(&Layer::X, 0..2).unwrap();
+        assert_eq!(
+            (block.n_genes(), block.indices(), block.values()),
+            (2, &[0, 1][..], &[1.0, 4.0][..])
+        );
+        assert!(subset.read(&Layer::Raw, 0..2).is_err());
+        assert!(GeneSubset::new(&mut two, &Layer::Named("counts".into()), vec![0]).is_err());
+    }
+}

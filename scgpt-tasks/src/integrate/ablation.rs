@@ -1,0 +1,71 @@
+//! [`Ablated`]: what each objective contributes, by training without it.
+
+use scgpt_data::CellSource;
+use scgpt_model::InputNorm;
+use scgpt_train::Objectives;
+use serde::Serialize;
+
+use super::{IntegrateConfig, score::Judge, trial::Trials};
+use crate::{error::Result, evaluation::IntegrationScores, training::RunFolder};
+
+/// The integration without one of its parts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ablated {
+    /// What was left out.
+    pub without: String,
+    /// The scores then.
+    pub scores: IntegrationScores,
+}
+
+/// A part: its name, that of its folder, and how settings lose it.
+type Part = (&'static str, &'static str, fn(&mut IntegrateConfig));
+
+const PARTS: [Part; 7] = [
+    ("GEP", "gep", |config| {
+        config.objectives = Objectives { gep: 0.0, gep_zero: 0.0, ..config.objectives };
+    }),
+    ("GEPC", "gepc", |config| {
+        config.objectives = Objectives { gepc: 0.0, gepc_zero: 0.0, ..config.objectives };
+    }),
+    ("zero probabilities", "zeros", |config| {
+        config.objectives = Objectives { gep_zero: 0.0, gepc_zero: 0.0, ..config.objectives };
+    }),
+    ("ECS", "ecs", |config| config.objectives.ecs = 0.0),
+    ("DAR", "dar", |config| config.objectives.dar = 0.0),
+    ("domain-specific batch norm", "norm", |config| config.input_norm = InputNorm::None),
+    ("batch labels", "labels", |config| config.batch_labels = false),
+];
+
+impl Trials<'_> {
+    /// Trains without each part that the settings have, and of which something is left then.
+    pub(super) fn ablate(
+        &self,
+        source: &mut dyn CellSource,
+        run: &RunFolder,
+        judge: &Judge,
+    ) -> Result<Vec<Ablated>> {
+        let whole = self.integration.config;
+        let mut ablated = Vec::new();
+        for (without, folder, leave_out) in PARTS {
+            let mut config = whole.clone();
+            leave_out(&mut config);
+            if config == *whole || !config.objectives.has_any() {
+                continue;
+            }
+            // A metric of a part that is gone selects nothing.
+            config.training.select_by = None;
+            let trial = self.trial(source, &config, &run.part(folder))?;
+            let rows = trial.embedding.all_rows()?;
+            let scores = judge.judge(&rows, trial.network.d_model)?;
+            ablated.push(Ablated { without: without.into(), scores });
+        }
+        Ok(ablated)
+    }
+}
+
+/// Removes what trainings without a part left.
+pub(super) fn clear(run: &RunFolder) {
+    for (_, folder, _) in PARTS {
+        drop(std::fs::remove_dir_all(run.part(folder)));
+    }
+}

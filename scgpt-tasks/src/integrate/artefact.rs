@@ -1,0 +1,167 @@
+//! [`IntegrateArtefact`]: everything that embedding new cells of known batches needs.
+
+use std::path::{Path, PathBuf};
+
+use burn::prelude::Device;
+use scgpt_data::{CellSource, GeneToken, Layer, TieMode};
+use scgpt_model::Strictness;
+use serde::{Deserialize, Serialize};
+
+use super::{batches, panel::is_in};
+use crate::{
+    artefact::ArtefactKind,
+    embed::{EmbedOptions, Embedder, Embedding},
+    error::{Error, Result},
+    observe::Observer,
+    stream::{Finish, TokenPanel, Way, unit_rows},
+};
+
+/// How it is written.
+pub(super) const KIND: ArtefactKind =
+    ArtefactKind { record: "integration.json", format: 1, made_by: "scgpt integrate" };
+
+/// Share of the panel's genes that new cells must have.
+const LEAST_SHARE: f64 = 0.5;
+
+/// What an artefact knows beyond its model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntegrateRecord {
+    /// The column of `obs` with the batches.
+    pub batch_key: String,
+    /// Names of the batches, in the order of the network.
+    pub batches: Vec<String>,
+    /// Cells of each batch that it was trained on.
+    pub counts: Vec<usize>,
+    /// The genes that cells are compared by.
+    pub genes: Vec<String>,
+    /// Whether genes of value zero are tokens too.
+    pub include_zeros: bool,
+    /// What happens to values on a bin edge.
+    pub tie_mode: TieMode,
+    /// Seed of the choice among bins.
+    pub seed: u64,
+}
+
+/// An artefact, ready to embed.
+#[derive(Debug)]
+pub struct IntegrateArtefact {
+    embedder: Embedder,
+    record: IntegrateRecord,
+    panel: Vec<GeneToken>,
+}
+
+/// How new cells are embedded.
+#[derive(Clone, Debug)]
+pub struct IntegratedOptions {
+    /// Column of `obs` with the batches; that of the training if none.
+    pub batch_key: Option<String>,
+    /// Cells computed at once: affects speed and memory, never results.
+    pub batch_size: usize,
+    /// Column of `var` with the genes' names; the best one if none.
+    pub gene_column: Option<String>,
+    /// The matrix.
+    pub layer: Layer,
+    /// Folder of temporary files; the system's if none.
+    pub temporary: Option<PathBuf>,
+}
+
+impl IntegrateArtefact {
+    /// Whether `folder` is one.
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join(KIND.record).exists()
+    }
+
+    /// Opens a directory made by [`Integration`](super::Integration).
+    ///
+    /// # Errors
+    /// If a file is missing or was changed, the format is of another version, or the parts do not
+    /// belong together.
+    pub fn open(folder: &Path, device: &Device) -> Result<Self> {
+        let record: IntegrateRecord = KIND.read(folder)?;
+        let embedder = Embedder::open(folder, device, Strictness::Strict)?;
+        let n_domains = embedder.config().n_domains;
+        if n_domains != 0 && n_domains != record.batches.len() {
+            let named = record.batches.len();
+            return Err(KIND.mismatch(
+                folder,
+                format!("it names {named} batches, but the network has {n_domains}"),
+            ));
+        }
+        let vocab = embedder.vocab();
+        let token = |name: &String| {
+            let missing = || format!("gene `{name}` is not in `vocab.json`");
+            vocab.token(name).ok_or_else(|| KIND.mismatch(folder, missing()))
+        };
+        let panel = record.genes.iter().map(token).collect::<Result<_>>()?;
+        Ok(Self { embedder, record, panel })
+    }
+
+    /// What it knows beyond its model.
+    pub fn record(&self) -> &IntegrateRecord {
+        &self.record
+    }
+
+    /// Embeds all cells of `source`, streaming, each in its batch. A row depends on the cell and
+    /// the artefact alone.
+    ///
+    /// # Errors
+    /// If the source cannot be read or has too few of the genes; if a cell has no batch, or one
+    /// that is not known; [`Error::Cancelled`] if the observer says so.
+    pub fn embed(
+        &self,
+        source: &mut dyn CellSource,
+        options: &IntegratedOptions,
+        observer: &dyn Observer,
+    ) -> Result<Embedding> {
+        let record = &self.record;
+        let key = options.batch_key.as_deref().unwrap_or(&record.batch_key);
+        let found = batches::read(&source.obs()?, key)?;
+        let domains = batches::numbers(&found, &record.batches, key)?;
+        let embed = EmbedOptions {
+            batch_size: options.batch_size,
+            tie_mode: record.tie_mode,
+            seed: record.seed,
+            gene_column: options.gene_column.clone(),
+            layer: options.layer.clone(),
+            temporary: options.temporary.clone(),
+            ..EmbedOptions::default()
+        };
+        let is_in = is_in(self.embedder.vocab(), &self.panel);
+        self.check_genes(source, options, &is_in)?;
+        let panel = TokenPanel { is_in: &is_in, with_zeros: record.include_zeros };
+        embed_in_batches(&self.embedder, source, &embed, (panel, &domains), observer)
+    }
+
+    fn check_genes(
+        &self,
+        source: &dyn CellSource,
+        options: &IntegratedOptions,
+        is_in: &[bool],
+    ) -> Result<()> {
+        let var = source.var(&options.layer)?;
+        let alignment = self.embedder.vocab().align(&var, options.gene_column.as_deref())?;
+        let found = alignment.tokens.iter().flatten().filter(|token| is_in[token.0 as usize]);
+        let (n, all) = (found.count(), self.panel.len());
+        if (n as f64) < LEAST_SHARE * all as f64 {
+            return Err(Error::Option(format!(
+                "the data has {n} of the {all} genes that the cells were integrated by, too few to compare them: train \
+                 with these cells, too"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Embeddings of unit length of all cells, each in its domain, by the genes of a panel.
+pub(super) fn embed_in_batches(
+    embedder: &Embedder,
+    source: &mut dyn CellSource,
+    options: &EmbedOptions,
+    (panel, domains): (TokenPanel<'_>, &[usize]),
+    observer: &dyn Observer,
+) -> Result<Embedding> {
+    let d = embedder.encoder().d_model();
+    let finish = Finish { width: d, each: &|rows| unit_rows(rows, d) };
+    let way = Way { finish, panel: Some(panel), domains: Some(domains) };
+    embedder.stream(source, options, way, observer)
+}

@@ -1,0 +1,123 @@
+//! Which batch every cell belongs to.
+
+use scgpt_data::{Column, Frame};
+
+use crate::{
+    embed::obs_column,
+    error::{Error, Result},
+    labels::Labels,
+};
+
+/// The batches in column `key` of `obs`; whole numbers are names, too.
+///
+/// # Errors
+/// If there is no such column, it holds real numbers, or a cell has no batch.
+pub(super) fn read(obs: &Frame, key: &str) -> Result<Labels> {
+    let batches = match obs_column(obs, key)? {
+        column @ Column::Integer(_) => Labels::new(column.labels()),
+        _ => Labels::read(obs, key)?,
+    };
+    match batches.n_missing() {
+        0 => Ok(batches),
+        n => Err(Error::Option(format!(
+            "{n} of {} cells have no batch in column `{key}` of `obs`: fill it in, or leave these cells out",
+            batches.codes.len()
+        ))),
+    }
+}
+
+/// That there is something to integrate, and something to learn of every batch.
+pub(super) fn check(batches: &Labels, key: &str) -> Result<()> {
+    if let [only] = batches.classes.as_slice() {
+        return Err(Error::Option(format!(
+            "column `{key}` of `obs` has one batch (`{only}`), so there is nothing to integrate: name another column \
+             with --batch-key, or embed the cells with `scgpt embed`"
+        )));
+    }
+    let counts = batches.counts();
+    let alone: Vec<&str> = batches
+        .classes
+        .iter()
+        .zip(counts)
+        .filter(|(_, n)| *n < 2)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if !alone.is_empty() {
+        return Err(Error::Option(format!(
+            "a single cell has no statistics of its batch, and is all there is of {}: leave these cells out, or join \
+             them with another batch in column `{key}` of `obs`",
+            names(&alone)
+        )));
+    }
+    Ok(())
+}
+
+/// The number of each cell's batch among those `known`.
+///
+/// # Errors
+/// If a batch is not known; the message lists those that are.
+pub(super) fn numbers(batches: &Labels, known: &[String], key: &str) -> Result<Vec<usize>> {
+    let place = |name: &String| known.iter().position(|other| other == name);
+    let unknown: Vec<&str> =
+        batches.classes.iter().filter(|name| place(name).is_none()).map(String::as_str).collect();
+    if !unknown.is_empty() {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        return Err(Error::Option(format!(
+            "column `{key}` of `obs` has {}, which the model was not trained on (it knows {}): train with these cells, \
+             too, or leave them out",
+            names(&unknown),
+            names(&known)
+        )));
+    }
+    let places: Vec<usize> = batches.classes.iter().filter_map(place).collect();
+    Ok(batches.codes.iter().flatten().map(|&code| places[code as usize]).collect())
+}
+
+/// Names for a message, of many only the first.
+fn names(names: &[&str]) -> String {
+    const SHOWN: usize = 10;
+    let first: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(column: Column) -> Frame {
+        Frame { columns: vec![("batch".into(), column)], ..Frame::default() }
+    }
+
+    fn labels(names: &[&str]) -> Labels {
+        Labels::new(names.iter().map(|&name| Some(name.to_owned())).collect())
+    }
+
+    #[test]
+    fn whole_numbers_are_names_and_gaps_are_refused() {
+        let numbers = Column::Integer(vec![Some(3), Some(1), Some(3)]);
+        assert_eq!(read(&frame(numbers), "batch").unwrap().codes, [Some(1), Some(0), Some(1)]);
+        let gap = Column::Text(vec![Some("a".into()), None]);
+        let message = read(&frame(gap), "batch").unwrap_err().to_string();
+        assert!(message.contains("1 of 2 cells"), "{message}");
+        assert!(read(&frame(Column::Float(vec![Some(0.5)])), "batch").is_err());
+    }
+
+    #[test]
+    fn one_batch_and_lone_cells_are_refused() {
+        let message = |of: &[&str]| check(&labels(of), "batch").unwrap_err().to_string();
+        assert!(message(&["a", "a"]).contains("one batch (`a`)"));
+        assert!(message(&["a", "a", "b", "c", "c"]).contains("all there is of `b`"));
+        check(&labels(&["a", "a", "b", "b"]), "batch").unwrap();
+    }
+
+    #[test]
+    fn known_batches_keep_their_numbers() {
+        let known = ["a", "b", "c"].map(String::from);
+        assert_eq!(numbers(&labels(&["c", "a", "c"]), &known, "batch").unwrap(), [2, 0, 2]);
+        let message = numbers(&labels(&["d", "a"]), &known, "batch").unwrap_err().to_string();
+        assert!(message.contains("has `d`") && message.contains("knows `a`, `b`, `c`"));
+    }
+}

@@ -1,0 +1,34 @@
+//! The model card of an artefact.
+
+use std::fmt::Write as _;
+
+use super::IntegrateReport;
+
+/// What the artefact embeds, and how well, in Markdown.
+pub(super) fn text(report: &IntegrateReport) -> String {
+    let data = &report.data;
+    let [training, validation] = data.totals();
+    let mut text = format!(
+        "Embeds cells of {} batches of `{}` so that batches are mixed, by {} genes. Trained by `scgpt integrate` \
+         (version {}) on {training} cells of `{}`; {validation} others selected the network.\n\n\
+         Use: `scgpt integrate cells.h5ad --model THIS_FOLDER -o embedded.h5ad`, for cells of these batches\n\n\
+         | batch | training | validation |\n|---|---|---|\n",
+        data.batches.len(),
+        data.batch_key,
+        data.genes,
+        env!("CARGO_PKG_VERSION"),
+        data.path,
+    );
+    for batch in &data.batches {
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "| {} | {} | {} |", batch.name, batch.training, batch.validation);
+    }
+    let Some(label) = &data.label else { return text };
+    let _ = writeln!(text, "\nScores by the labels in `{label}`, which were not learned from:\n");
+    for method in &report.methods {
+        let of = |score: Option<f64>| score.map_or("–".into(), |score| format!("{score:.3}"));
+        let [bio, batch] = [method.mean(|s| s.avg_bio), method.mean(|s| s.avg_batch)].map(of);
+        let _ = writeln!(text, "- {}: AvgBIO {bio}, AvgBATCH {batch}", method.name);
+    }
+    text
+}

@@ -1,0 +1,238 @@
+//! [`IntegrateConfig`]: everything that decides what integration learns.
+
+use std::path::PathBuf;
+
+use scgpt_data::{TieMode, VariableFlavour};
+use scgpt_model::{GepcStyle, InputNorm, ScgptConfig};
+use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    training::{NetworkConfig, Recipe},
+};
+
+/// The settings of an integration; absent fields have the values of [`Recipe`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "settings, each on its own")]
+pub struct IntegrateConfig {
+    /// Model directory to fine-tune; a new `network` if none.
+    #[serde(default)]
+    pub model: Option<PathBuf>,
+    /// Cells per batch.
+    pub batch_size: usize,
+    /// Genes that vary most within the batches, which cells are compared by.
+    pub hvg: usize,
+    /// Measure of variability; `seurat_v3` for counts and `cell_ranger` otherwise if none.
+    #[serde(default)]
+    pub flavour: Option<VariableFlavour>,
+    /// Whether genes of value zero are tokens too.
+    pub include_zeros: bool,
+    /// Most tokens per cell while training, `<cls>` included; more are sampled anew in every epoch.
+    pub max_length: usize,
+    /// What happens to values on a bin edge.
+    pub tie_mode: TieMode,
+    /// Share of the values that are hidden.
+    pub hidden_share: f64,
+    /// Whether the value of `<cls>` may be hidden too, as in the reference.
+    pub hide_cls: bool,
+    /// Whether steps alternate between batches; if not, one batch comes after the other.
+    pub interleave: bool,
+    /// Batch normalisation of the tokens: by batch, of all together, or none.
+    pub input_norm: InputNorm,
+    /// Whether the expression heads are told which batch a cell is of.
+    pub batch_labels: bool,
+    /// Share of the cells that select the best network.
+    pub validation_share: f64,
+    /// Shape of a new network; its dropout also that of a fine-tuned one.
+    pub network: NetworkConfig,
+    /// Weights of the objectives.
+    pub objectives: Objectives,
+    /// How it is trained.
+    pub training: TrainConfig,
+}
+
+/// Names of the validation's metrics that need no labels, and of those that do.
+const METRICS: [&str; 5] = ["gep", "gep_zero", "gepc", "gepc_zero", "dar_accuracy"];
+pub(super) const LABEL_METRICS: [&str; 3] = ["avg_bio", "avg_batch", "overall"];
+
+impl IntegrateConfig {
+    /// The settings of a recipe.
+    ///
+    /// # Reference
+    /// `FineTune`: the integration tutorial. Differs: the batches alternate from step to step, and
+    /// the value of `<cls>` is never hidden.
+    pub fn of(recipe: Recipe) -> Self {
+        let fine_tune = Self {
+            model: None,
+            batch_size: 64,
+            hvg: 1200,
+            flavour: None,
+            include_zeros: true,
+            max_length: 1201,
+            tie_mode: TieMode::default(),
+            hidden_share: 0.4,
+            hide_cls: false,
+            interleave: true,
+            input_norm: InputNorm::DomainSpecific,
+            batch_labels: true,
+            validation_share: 0.1,
+            network: NetworkConfig::RELEASED,
+            objectives: Objectives {
+                gep: 1.0,
+                gep_zero: 1.0,
+                gepc: 1.0,
+                gepc_zero: 1.0,
+                ecs: 10.0,
+                ecs_threshold: 0.8,
+                dar: 1.0,
+                ..Objectives::default()
+            },
+            training: TrainConfig {
+                epochs: 15,
+                optimizer: OptimizerConfig {
+                    lr: 1e-4,
+                    epsilon: 1e-4,
+                    ..OptimizerConfig::default()
+                },
+                schedule: Schedule::EpochStep { gamma: 0.9, every: 1 },
+                ..TrainConfig::default()
+            },
+        };
+        match recipe {
+            Recipe::FineTune => fine_tune,
+            Recipe::Scratch => Self {
+                batch_size: 32,
+                max_length: 301,
+                network: NetworkConfig {
+                    n_layers: 2,
+                    d_model: 64,
+                    d_ff: 64,
+                    ..NetworkConfig::SMALL
+                },
+                training: TrainConfig {
+                    epochs: 30,
+                    optimizer: OptimizerConfig { lr: 1e-3, ..OptimizerConfig::default() },
+                    schedule: Schedule::WarmupCosine { warmup: 0.1 },
+                    ..TrainConfig::default()
+                },
+                ..fine_tune
+            },
+        }
+    }
+
+    /// Batches, switches and heads of the network.
+    pub(super) fn adapt(&self, network: ScgptConfig, n_batches: usize) -> ScgptConfig {
+        let Objectives { gep_zero, gepc, gepc_zero, dar, .. } = self.objectives;
+        let is_told_apart = dar > 0.0 || self.input_norm == InputNorm::DomainSpecific;
+        let style = network.gepc.unwrap_or(GepcStyle::InnerProduct);
+        ScgptConfig {
+            dropout: self.network.dropout,
+            gepc: (gepc + gepc_zero > 0.0).then_some(style),
+            zero_probability: gep_zero + gepc_zero > 0.0,
+            n_batches: if self.batch_labels { n_batches } else { 0 },
+            input_norm: self.input_norm,
+            n_domains: if is_told_apart { n_batches } else { 0 },
+            dar: dar > 0.0,
+            n_classes: 0,
+            ..network
+        }
+    }
+
+    /// Checks what the network and the training configuration do not check themselves.
+    ///
+    /// # Errors
+    /// [`Error::Option`] with all mistakes at once.
+    pub fn validate(&self, has_labels: bool) -> Result<()> {
+        let mut problems = Vec::new();
+        for (field, value, least) in [
+            ("batch_size", self.batch_size, 1),
+            ("hvg", self.hvg, 1),
+            ("max_length", self.max_length, 2),
+        ] {
+            if value < least {
+                problems.push(format!("`{field}` is {value}, expected at least {least}"));
+            }
+        }
+        for (field, share) in
+            [("hidden_share", self.hidden_share), ("validation_share", self.validation_share)]
+        {
+            if !(0.0..1.0).contains(&share) {
+                problems.push(format!("`{field}` is {share}, expected 0 up to below 1"));
+            }
+        }
+        let Objectives { gep, gep_zero, gepc, gepc_zero, cell_prompt, class, .. } = self.objectives;
+        if class > 0.0 {
+            problems.push("`objectives.class` is an objective of `scgpt annotate`".into());
+        }
+        if cell_prompt > 0.0 {
+            problems.push("`objectives.cell_prompt` is an objective of pre-training".into());
+        }
+        if gep + gep_zero + gepc + gepc_zero > 0.0 && self.hidden_share == 0.0 {
+            problems.push(
+                "`objectives.gep` and `gepc` learn hidden values: set `hidden_share`, such as 0.4"
+                    .into(),
+            );
+        }
+        problems.extend(self.selecting_problem(has_labels));
+        if problems.is_empty() { Ok(()) } else { Err(Error::Option(problems.join("; "))) }
+    }
+
+    fn selecting_problem(&self, has_labels: bool) -> Option<String> {
+        let name = self.training.select_by.as_deref()?;
+        if METRICS.contains(&name) || has_labels && LABEL_METRICS.contains(&name) {
+            return None;
+        }
+        Some(format!(
+            "`training.select_by` is `{name}`, expected one of {}, or with labels {}",
+            METRICS.join(", "),
+            LABEL_METRICS.join(", ")
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipes_are_valid_and_mistakes_are_all_told() {
+        for recipe in [Recipe::FineTune, Recipe::Scratch] {
+            IntegrateConfig::of(recipe).validate(false).unwrap();
+        }
+        let fine = IntegrateConfig::of(Recipe::FineTune);
+        let select_by = Some("avg_bio".into());
+        let config = IntegrateConfig {
+            hvg: 0,
+            hidden_share: 0.0,
+            training: TrainConfig { select_by, ..fine.training.clone() },
+            ..fine
+        };
+        let message = config.validate(false).unwrap_err().to_string();
+        for part in ["`hvg` is 0", "set `hidden_share`", "`avg_bio`", "dar_accuracy"] {
+            assert!(message.contains(part), "{message}");
+        }
+        let message = config.validate(true).unwrap_err().to_string();
+        assert!(!message.contains("select_by"), "{message}");
+    }
+
+    #[test]
+    fn the_network_has_what_the_objectives_need() {
+        let config = IntegrateConfig::of(Recipe::FineTune);
+        let network = config.adapt(ScgptConfig::new(100), 3);
+        config.objectives.check(&network).unwrap();
+        assert_eq!([network.n_batches, network.n_domains], [3, 3]);
+        let objectives = Objectives { gep: 1.0, ..Objectives::default() };
+        let few = IntegrateConfig {
+            objectives,
+            input_norm: InputNorm::None,
+            batch_labels: false,
+            ..config
+        };
+        let network = few.adapt(ScgptConfig::new(100), 3);
+        few.objectives.check(&network).unwrap();
+        assert_eq!([network.n_batches, network.n_domains], [0, 0]);
+        assert!(network.gepc.is_none() && !network.zero_probability && !network.dar);
+    }
+}

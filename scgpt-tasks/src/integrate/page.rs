@@ -1,0 +1,216 @@
+//! The page about an integration.
+
+use super::IntegrateReport;
+use crate::{
+    evaluation::IntegrationScores,
+    report::{Group, Page},
+    training::{learning_curves, validation_curves},
+};
+
+/// Scores of a table: heading and value.
+type Score = (&'static str, fn(&IntegrationScores) -> Option<f64>);
+
+const SCORES: [Score; 9] = [
+    ("overall", |scores| scores.overall),
+    ("AvgBIO", |scores| scores.avg_bio),
+    ("AvgBATCH", |scores| scores.avg_batch),
+    ("NMI", |scores| scores.nmi),
+    ("ARI", |scores| scores.ari),
+    ("ASW label", |scores| scores.asw_label),
+    ("ASW batch", |scores| scores.asw_batch),
+    ("graph connectivity", |scores| scores.graph_connectivity),
+    ("PCR", |scores| scores.pcr),
+];
+
+impl IntegrateReport {
+    /// The report as a page.
+    pub fn page(&self) -> Page {
+        let data = &self.data;
+        let mut page = Page::new("Integration of batches", &data.path);
+        let [training, validation] = data.totals();
+        let mut numbers = vec![
+            ("batches", data.batches.len().to_string()),
+            ("cells", (training + validation + data.without_genes).to_string()),
+            ("genes", data.genes.to_string()),
+        ];
+        if let Some(ours) = self.methods.first() {
+            for (name, of) in &SCORES[1..3] {
+                numbers.extend(ours.mean(of).map(|score| (*name, format!("{score:.3}"))));
+            }
+        }
+        page.numbers(&numbers);
+        self.maps(&mut page);
+        self.compare(&mut page);
+        self.ablation(&mut page);
+        let metrics = [
+            ("gep", "GEP error"),
+            ("gepc", "GEPC error"),
+            ("dar_accuracy", "batches told (DAR)"),
+            ("avg_bio", "AvgBIO"),
+            ("avg_batch", "AvgBATCH"),
+        ];
+        let is_share = |name: &str| !matches!(name, "gep" | "gepc");
+        let of = |wanted: bool| -> Vec<(&str, &str)> {
+            metrics.into_iter().filter(|(name, _)| is_share(name) == wanted).collect()
+        };
+        learning_curves(
+            &mut page,
+            &self.training,
+            &self.validation,
+            &of(false),
+            ("squared bins", "Errors of hidden values of the validation cells."),
+        );
+        let shares = of(true);
+        validation_curves(
+            &mut page,
+            &self.validation,
+            &shares,
+            (
+                "share",
+                "How often the adversarial head tells the batch of a validation cell, and scores by labels.",
+            ),
+        );
+        self.cells(&mut page);
+        self.settings(&mut page);
+        page
+    }
+
+    fn maps(&self, page: &mut Page) {
+        let map = &self.map;
+        page.section("Maps");
+        let axes = ["principal component 1", "principal component 2"];
+        let shown = (map.points.len(), map.n_available);
+        let mut draw = |what: &str, names: &[String]| {
+            let groups = Group::of(names.iter().cloned().zip(map.points.iter().copied()));
+            let caption = format!(
+                "{} of {} cells by their embeddings, coloured by {what}.",
+                shown.0, shown.1
+            );
+            page.scatter(&groups, axes, &caption);
+        };
+        draw("batch", &map.batches);
+        if let Some(labels) = &map.labels {
+            draw(self.data.label.as_deref().unwrap_or("label"), labels);
+        }
+    }
+
+    fn compare(&self, page: &mut Page) {
+        let rows: Vec<Vec<String>> = self
+            .methods
+            .iter()
+            .map(|method| line(&method.name, |of| method.mean(of)))
+            .filter(|row| row[1..].iter().any(|cell| cell != NONE))
+            .collect();
+        if rows.is_empty() {
+            return;
+        }
+        page.section("Against other methods").columns(&heading("method"), &rows);
+        match &self.data.label {
+            Some(label) => {
+                page.text(&format!(
+                    "AvgBIO says how well the labels in {label} are kept apart, AvgBATCH how well batches are mixed within \
+                     them; overall is 0.6 of the one and 0.4 of the other. Nothing was learned from the labels."
+                ));
+            }
+            None => {
+                page.text("Without --label, only the variance that batches explain can be told.");
+            }
+        }
+        if let Some(verdict) = self.verdict() {
+            page.text(&verdict);
+        }
+    }
+
+    fn ablation(&self, page: &mut Page) {
+        let Some(ours) = self.methods.first().filter(|_| !self.ablated.is_empty()) else { return };
+        let without = self
+            .ablated
+            .iter()
+            .map(|ablated| line(&format!("without {}", ablated.without), |of| of(&ablated.scores)));
+        let whole = line("all", |of| ours.scores.first().and_then(of));
+        let rows: Vec<Vec<String>> = std::iter::once(whole).chain(without).collect();
+        page.section("Without each part").columns(&heading("trained"), &rows);
+        page.text("Each row is one training with the same seed.");
+    }
+
+    fn cells(&self, page: &mut Page) {
+        let rows: Vec<Vec<String>> = self
+            .data
+            .batches
+            .iter()
+            .map(|batch| {
+                vec![batch.name.clone(), batch.training.to_string(), batch.validation.to_string()]
+            })
+            .collect();
+        page.section("Cells").columns(&["batch", "trained on", "to select"], &rows);
+        if self.data.without_genes > 0 {
+            page.text(&format!(
+                "{} cells express none of the genes; they were embedded, but not learned from.",
+                self.data.without_genes
+            ));
+        }
+    }
+
+    fn settings(&self, page: &mut Page) {
+        let (config, network, data) = (&self.config, &self.network, &self.data);
+        let objectives = config.objectives;
+        let weights = [
+            ("GEP", objectives.gep),
+            ("GEP zeros", objectives.gep_zero),
+            ("GEPC", objectives.gepc),
+            ("GEPC zeros", objectives.gepc_zero),
+            ("ECS", objectives.ecs),
+            ("DAR", objectives.dar),
+        ];
+        let used = weights.iter().filter(|(_, weight)| *weight > 0.0);
+        let used: Vec<String> = used.map(|(name, weight)| format!("{weight} {name}")).collect();
+        let from = config.model.as_ref();
+        let mut rows = vec![
+            (
+                "began as",
+                from.map_or_else(|| "a new network".into(), |path| path.display().to_string()),
+            ),
+            (
+                "network",
+                format!(
+                    "{} layers, {} heads, {} wide",
+                    network.n_layers, network.n_heads, network.d_model
+                ),
+            ),
+            ("genes", format!("{} of {} known by {}", data.genes, data.known_genes, data.flavour)),
+            ("objectives", used.join(" + ")),
+            ("input norm", format!("{:?}", config.input_norm)),
+            ("batch", format!("{} cells", config.batch_size)),
+            (
+                "learning rate",
+                format!("{} ({:?})", config.training.optimizer.lr, config.training.schedule),
+            ),
+            ("steps", self.steps.to_string()),
+            ("seed", config.training.seed.to_string()),
+        ];
+        if let Some(best) = &self.best {
+            let metric = &best.metric;
+            rows.push((
+                "kept",
+                format!("step {} ({} {:.3})", best.step, metric.name, metric.value),
+            ));
+        }
+        page.section("Settings").table(&rows);
+    }
+}
+
+const NONE: &str = "–";
+
+fn heading(first: &str) -> Vec<&str> {
+    std::iter::once(first).chain(SCORES.iter().map(|(name, _)| *name)).collect()
+}
+
+fn line(
+    name: &str,
+    of: impl Fn(fn(&IntegrationScores) -> Option<f64>) -> Option<f64>,
+) -> Vec<String> {
+    let scores = SCORES
+        .iter()
+        .map(|(_, score)| of(*score).map_or_else(|| NONE.into(), |score| format!("{score:.3}")));
+    std::iter::once(name.to_owned()).chain(scores).collect()
+}

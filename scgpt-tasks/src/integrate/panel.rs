@@ -1,0 +1,81 @@
+//! [`Panel`]: the genes by which cells of all batches are compared.
+
+use scgpt_data::{CellSource, GeneSubset, GeneToken, GeneVocab, InputState, VariableFlavour};
+
+use super::{IntegrateConfig, IntegrateOptions};
+use crate::{
+    embed::{input_state, variable_columns},
+    error::{Error, Result},
+    observe::{Observer, Watched},
+};
+
+/// Known genes that vary within most batches.
+#[derive(Clone, Debug)]
+pub(super) struct Panel {
+    /// Columns of the data, ascending.
+    pub(super) columns: Vec<usize>,
+    /// Their tokens.
+    pub(super) tokens: Vec<GeneToken>,
+    /// By which measure.
+    pub(super) flavour: VariableFlavour,
+    /// What the values looked like.
+    pub(super) input_state: InputState,
+    /// Where the genes' names were found.
+    pub(super) gene_column: String,
+    /// Genes of the data that the vocabulary has.
+    pub(super) n_known: usize,
+}
+
+impl Panel {
+    /// Chooses among the genes of `source` that the vocabulary has, as the reference does.
+    pub(super) fn choose(
+        source: &mut dyn CellSource,
+        vocab: &GeneVocab,
+        (config, options): (&IntegrateConfig, &IntegrateOptions<'_>),
+        batches: &[u32],
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let layer = options.layer;
+        let alignment = vocab.align(&source.var(layer)?, options.gene_column)?;
+        let input_state = input_state(source, layer)?;
+        if input_state == InputState::Scaled {
+            return Err(Error::Option(format!(
+                "`{layer}` has negative values, expected counts or log1p: choose the matrix before scaling with --layer"
+            )));
+        }
+        let of_column = |(column, token): (usize, &Option<GeneToken>)| Some((column, (*token)?));
+        let known: Vec<(usize, GeneToken)> =
+            alignment.tokens.iter().enumerate().filter_map(of_column).collect();
+        observer.begin("selecting variable genes", 0);
+        let mut watched = Watched { source, observer };
+        let columns = known.iter().map(|&(column, _)| column).collect();
+        let mut subset = GeneSubset::new(&mut watched, layer, columns)?;
+        let wanted = (config.hvg.min(known.len()), config.flavour);
+        let (flavour, mut chosen) =
+            variable_columns(&mut subset, layer, wanted, Some(batches), input_state)?;
+        chosen.sort_unstable();
+        Ok(Self {
+            columns: chosen.iter().map(|&place| known[place].0).collect(),
+            tokens: chosen.iter().map(|&place| known[place].1).collect(),
+            flavour,
+            input_state,
+            gene_column: alignment.column,
+            n_known: known.len(),
+        })
+    }
+
+    /// Names of the genes.
+    pub(super) fn names(&self, vocab: &GeneVocab) -> Vec<String> {
+        let name = |token: &GeneToken| vocab.name(*token).unwrap_or_default().to_owned();
+        self.tokens.iter().map(name).collect()
+    }
+}
+
+/// Of each token of the vocabulary, whether it is one of `tokens`.
+pub(super) fn is_in(vocab: &GeneVocab, tokens: &[GeneToken]) -> Vec<bool> {
+    let mut is_in = vec![false; vocab.len()];
+    for token in tokens {
+        is_in[token.0 as usize] = true;
+    }
+    is_in
+}

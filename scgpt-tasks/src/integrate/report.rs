@@ -1,0 +1,211 @@
+//! [`IntegrateReport`]: what was learned, from what, and how good it is.
+
+use scgpt_data::{InputState, Summary, VariableFlavour};
+use scgpt_model::ScgptConfig;
+use scgpt_train::{Best, StepRecord, ValidationRecord};
+use serde::Serialize;
+
+use super::{
+    Ablated, IntegrateConfig,
+    trial::{Trial, Trials},
+};
+use crate::{
+    evaluation::IntegrationScores,
+    projection::{principal_components, subsample},
+};
+
+/// Cells on a map.
+const POINTS: usize = 5000;
+
+/// The result of an integration.
+#[derive(Debug, Serialize)]
+pub struct IntegrateReport {
+    /// The cells.
+    pub data: IntegrateData,
+    /// The settings.
+    pub config: IntegrateConfig,
+    /// The network.
+    pub network: ScgptConfig,
+    /// Optimiser steps done.
+    pub steps: u64,
+    /// The best validation, whose network was kept.
+    pub best: Option<Best>,
+    /// Whether training stopped because nothing improved any more.
+    pub stopped_early: bool,
+    /// The network and other methods on the same cells.
+    pub methods: Vec<IntegrationMethod>,
+    /// The network without its parts, if that was asked for.
+    pub ablated: Vec<Ablated>,
+    /// Training losses; of many steps, every second, fourth, … is kept.
+    pub training: Vec<StepRecord>,
+    /// Validations.
+    pub validation: Vec<ValidationRecord>,
+    #[serde(skip)]
+    pub(super) map: Map,
+}
+
+/// The cells of the batches.
+#[derive(Debug, Serialize)]
+pub struct IntegrateData {
+    /// The file.
+    pub path: String,
+    /// Column of `obs` with the batches.
+    pub batch_key: String,
+    /// Column of `obs` with the labels, if any.
+    pub label: Option<String>,
+    /// The batches.
+    pub batches: Vec<BatchSize>,
+    /// Genes that cells are compared by.
+    pub genes: usize,
+    /// Genes of the data that the model knows.
+    pub known_genes: usize,
+    /// By which measure the genes were chosen.
+    pub flavour: VariableFlavour,
+    /// Cells that express none of the genes: embedded, but not learned from.
+    pub without_genes: usize,
+    /// What the values look like.
+    pub input_state: InputState,
+}
+
+/// Cells of one batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BatchSize {
+    /// Its name.
+    pub name: String,
+    /// Cells trained on.
+    pub training: usize,
+    /// Cells that selected the network.
+    pub validation: usize,
+}
+
+/// How well a method integrates.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IntegrationMethod {
+    /// The method.
+    pub name: String,
+    /// Its scores, one for each repeat.
+    pub scores: Vec<IntegrationScores>,
+}
+
+/// Positions of some cells, for the eye.
+#[derive(Debug, Default)]
+pub(super) struct Map {
+    pub(super) points: Vec<[f32; 2]>,
+    pub(super) batches: Vec<String>,
+    pub(super) labels: Option<Vec<String>>,
+    pub(super) n_available: usize,
+}
+
+impl BatchSize {
+    /// How many cells of each batch, by number, are in the two parts.
+    pub(super) fn of(names: &[String], domains: &[usize], parts: [&[usize]; 2]) -> Vec<Self> {
+        let count = |part: &[usize], batch: usize| {
+            part.iter().filter(|&&cell| domains[cell] == batch).count()
+        };
+        let size = |(batch, name): (usize, &String)| Self {
+            name: name.clone(),
+            training: count(parts[0], batch),
+            validation: count(parts[1], batch),
+        };
+        names.iter().enumerate().map(size).collect()
+    }
+}
+
+impl IntegrationMethod {
+    /// The mean of a score over the repeats; none if it could not be computed.
+    pub fn mean(&self, of: impl Fn(&IntegrationScores) -> Option<f64>) -> Option<f64> {
+        let sum: Option<f64> = self.scores.iter().map(of).sum();
+        sum.map(|sum| sum / self.scores.len().max(1) as f64)
+    }
+
+    /// What all `methods` explain of the variance by batches, against the unintegrated cells.
+    pub(super) fn compare(methods: &mut [Self]) {
+        let unintegrated = methods.iter().find(|method| method.name == super::UNINTEGRATED);
+        let Some(before) = unintegrated.and_then(|method| method.scores.first()).cloned() else {
+            return;
+        };
+        for scores in methods.iter_mut().flat_map(|method| &mut method.scores) {
+            scores.against(&before);
+        }
+    }
+}
+
+impl IntegrateData {
+    /// Cells of all batches: trained on, validated on.
+    pub fn totals(&self) -> [usize; 2] {
+        let sum = |of: fn(&BatchSize) -> usize| self.batches.iter().map(of).sum();
+        [sum(|batch| batch.training), sum(|batch| batch.validation)]
+    }
+}
+
+impl IntegrateReport {
+    pub(super) fn new(
+        trials: &Trials<'_>,
+        trial: &Trial,
+        source: &Summary,
+        (methods, ablated): (Vec<IntegrationMethod>, Vec<Ablated>),
+        rows: &[f32],
+    ) -> Self {
+        let (integration, panel) = (trials.integration, trials.panel);
+        Self {
+            data: IntegrateData {
+                path: source.path.display().to_string(),
+                batch_key: integration.options.batch_key.into(),
+                label: integration.options.label.map(str::to_owned),
+                batches: trial.batches.clone(),
+                genes: panel.columns.len(),
+                known_genes: panel.n_known,
+                flavour: panel.flavour,
+                without_genes: trials.n_without_genes(),
+                input_state: panel.input_state,
+            },
+            config: integration.config.clone(),
+            network: trial.network.clone(),
+            steps: trial.outcome.steps,
+            best: trial.outcome.best.clone(),
+            stopped_early: trial.outcome.stopped_early,
+            methods,
+            ablated,
+            training: trial.history.steps.clone(),
+            validation: trial.history.validations.clone(),
+            map: map(trials, rows, trial.network.d_model),
+        }
+    }
+
+    /// A sentence on whether the network is worth its while, if there is something to compare with.
+    pub fn verdict(&self) -> Option<String> {
+        let (network, others) = self.methods.split_first()?;
+        let scored = |method: &'_ IntegrationMethod| -> Option<(f64, String)> {
+            Some((method.mean(|scores| scores.overall)?, method.name.clone()))
+        };
+        let (ours, _) = scored(network)?;
+        let best = others.iter().filter_map(scored).max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let (theirs, name) = best;
+        Some(if ours > theirs {
+            format!(
+                "The network integrates these cells better than {name} (overall {ours:.3} against {theirs:.3})."
+            )
+        } else {
+            format!(
+                "{name} integrates these cells better than the network (overall {theirs:.3} against {ours:.3}): on such cells it is the one to use."
+            )
+        })
+    }
+}
+
+fn map(trials: &Trials<'_>, rows: &[f32], d: usize) -> Map {
+    let integration = trials.integration;
+    let n = rows.len() / d.max(1);
+    let cells = subsample(n, POINTS, integration.config.training.seed);
+    let row = |&cell: &usize| &rows[cell * d..(cell + 1) * d];
+    let chosen: Vec<f32> = cells.iter().flat_map(row).copied().collect();
+    let names = |labels: &crate::labels::Labels| -> Vec<String> {
+        cells.iter().map(|&cell| labels.name(cell).unwrap_or("missing").to_owned()).collect()
+    };
+    Map {
+        points: principal_components(&chosen, d).0,
+        batches: names(&integration.batches),
+        labels: integration.labels.as_ref().map(names),
+        n_available: n,
+    }
+}

@@ -1,0 +1,76 @@
+//! [`Judge`]: cells whose labels and batches are known, by which embeddings are scored.
+
+use crate::{
+    cluster::ClusterOptions,
+    error::Result,
+    evaluation::{CellSpace, IntegrationScores},
+    labels::Labels,
+};
+
+/// Labels and batches of some cells.
+#[derive(Clone, Debug)]
+pub(super) struct Judge {
+    /// Those that have a label, by their places; all if there are no labels.
+    cells: Vec<usize>,
+    labels: Option<Vec<usize>>,
+    batches: Vec<usize>,
+    options: ClusterOptions,
+}
+
+impl Judge {
+    /// Of `cells`, which are numbers of `labels` and `domains`.
+    pub(super) fn new(
+        cells: &[usize],
+        labels: Option<&Labels>,
+        domains: &[usize],
+        options: ClusterOptions,
+    ) -> Self {
+        let label = |place: usize| labels.map_or(Some(0), |labels| labels.codes[cells[place]]);
+        let places: Vec<usize> = (0..cells.len()).filter(|&place| label(place).is_some()).collect();
+        let codes = places.iter().filter_map(|&place| label(place)).map(|code| code as usize);
+        Self {
+            labels: labels.map(|_| codes.collect()),
+            batches: places.iter().map(|&place| domains[cells[place]]).collect(),
+            cells: places,
+            options,
+        }
+    }
+
+    /// Scores of embeddings `[n, width]` of the cells.
+    pub(super) fn judge(&self, rows: &[f32], width: usize) -> Result<IntegrationScores> {
+        let all = rows.len() / width.max(1);
+        let chosen: Vec<f32>;
+        let rows = if self.cells.len() == all {
+            rows
+        } else {
+            let row = |&cell: &usize| &rows[cell * width..(cell + 1) * width];
+            chosen = self.cells.iter().flat_map(row).copied().collect();
+            &chosen
+        };
+        let space = CellSpace::Rows { rows, width };
+        IntegrationScores::new(space, self.labels.as_deref(), &self.batches, &self.options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_without_a_label_do_not_count() {
+        let label = |cell: usize| (cell > 0).then(|| ["a", "b"][cell % 2].to_owned());
+        let labels = Labels::new((0..41).map(label).collect());
+        let domains: Vec<usize> = (0..41).map(|cell| cell / 2 % 2).collect();
+        let rows: Vec<f32> =
+            (0..41_u8).flat_map(|cell| [f32::from(cell % 2), f32::from(cell) / 400.0]).collect();
+        let cells: Vec<usize> = (0..41).collect();
+        let scores = Judge::new(&cells, Some(&labels), &domains, ClusterOptions::default())
+            .judge(&rows, 2)
+            .unwrap();
+        assert_eq!(scores.n_cells, 40);
+        assert!(scores.asw_label > Some(0.9), "{scores:?}");
+        let without = Judge::new(&cells, None, &domains, ClusterOptions::default());
+        let scores = without.judge(&rows, 2).unwrap();
+        assert_eq!((scores.n_cells, scores.avg_bio), (41, None));
+    }
+}

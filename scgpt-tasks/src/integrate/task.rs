@@ -1,0 +1,151 @@
+//! [`IntegrateTask`]: cells of many batches as training batches of one batch each.
+
+use std::collections::BTreeMap;
+
+use burn::prelude::*;
+use scgpt_data::{Collator, DomainBatches, Hide, Mask};
+use scgpt_model::{CellEncoder, Scgpt};
+use scgpt_train::{LossTerms, Metric, Progress, Result, Task, Term, TrainBatch};
+
+use super::{config::IntegrateConfig, config::LABEL_METRICS, score::Judge};
+use crate::{
+    observe::Silent,
+    stream::{Rows, unit_rows},
+    training::{TrainingCells, VALIDATION_EPOCH},
+};
+
+/// Cells to learn from, and cells to validate on; all by their numbers in the shards.
+pub(super) struct IntegrateTask<'a> {
+    pub(super) cells: TrainingCells<'a>,
+    pub(super) config: &'a IntegrateConfig,
+    /// The batch of each cell.
+    pub(super) domains: Vec<usize>,
+    pub(super) order: DomainBatches,
+    pub(super) validation: Vec<usize>,
+    /// Scores of the validation cells, if labels are known.
+    pub(super) judge: Option<Judge>,
+    /// Cells computed at once when nothing is learned.
+    pub(super) predict_batch: usize,
+}
+
+impl IntegrateTask<'_> {
+    /// Cells of one domain with some values hidden.
+    fn make(&self, domain: usize, cells: &[usize], epoch: u64) -> Result<TrainBatch> {
+        let pad_value = self.cells.network.pad_value;
+        let mask = Mask {
+            hide: Hide::Share(self.config.hidden_share),
+            keep_first: usize::from(!self.config.hide_cls),
+            pad_value,
+        };
+        let made = self.cells.hidden(cells, epoch, mask)?;
+        let mut batch = TrainBatch::new(&made, self.cells.pad(), pad_value);
+        batch.batches = Some(vec![i32::try_from(domain).unwrap_or(i32::MAX); cells.len()]);
+        batch.domain = domain;
+        Ok(batch)
+    }
+
+    /// Mean losses of the expression heads on the validation cells.
+    fn errors(&self, model: &Scgpt, device: &Device) -> Result<Vec<Metric>> {
+        let objectives = scgpt_train::Objectives { ecs: 0.0, dar: 0.0, ..self.config.objectives };
+        let mut sums: BTreeMap<Term, f64> = BTreeMap::new();
+        let mut n_targets = 0;
+        let mut of_domain: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for &cell in &self.validation {
+            of_domain.entry(self.domains[cell]).or_default().push(cell);
+        }
+        for (domain, cells) in of_domain {
+            for cells in cells.chunks(self.predict_batch) {
+                let batch = self.make(domain, cells, VALIDATION_EPOCH)?;
+                let (input, targets) = batch.to_device(device);
+                let terms = objectives.terms(model, &input, &targets);
+                let Some(losses) = terms.stacked() else { return Ok(Vec::new()) };
+                n_targets += batch.n_targets();
+                for (term, loss) in terms.names().zip(host(losses)) {
+                    *sums.entry(term).or_default() += f64::from(loss) * batch.n_targets() as f64;
+                }
+            }
+        }
+        let mean =
+            |(term, sum): (Term, f64)| Metric::loss(term.name(), sum / n_targets.max(1) as f64);
+        Ok(sums.into_iter().map(mean).collect())
+    }
+
+    /// Embeddings `[n, d]` of the validation cells, nothing hidden.
+    fn embeddings(&self, encoder: &CellEncoder) -> crate::Result<Vec<f32>> {
+        let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
+        let rows = Rows { encoder, collator, batch_size: self.predict_batch };
+        let domains: Vec<usize> = self.validation.iter().map(|&cell| self.domains[cell]).collect();
+        let tokens = self.cells.tokens(&self.validation, VALIDATION_EPOCH)?;
+        rows.of(&tokens, Some(&domains), &Silent)
+    }
+
+    /// The share of the validation cells whose batch the adversarial head tells.
+    fn told(&self, model: &Scgpt, embeddings: &[f32], device: &Device) -> Option<f64> {
+        let head = model.dar.as_ref()?;
+        let n = self.validation.len();
+        let shape = [n, embeddings.len() / n.max(1)];
+        let cells = Tensor::<2>::from_data(TensorData::new(embeddings.to_vec(), shape), device);
+        let logits = host(head.forward(cells));
+        let largest = |logits: &[f32]| {
+            (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0)
+        };
+        let told = logits.chunks(logits.len() / n.max(1)).map(largest);
+        let right = told.zip(&self.validation).filter(|(told, cell)| *told == self.domains[**cell]);
+        Some(right.count() as f64 / n as f64)
+    }
+}
+
+impl Task for IntegrateTask<'_> {
+    type Batch = TrainBatch;
+
+    fn batches_per_epoch(&self) -> u64 {
+        self.order.len() as u64
+    }
+
+    fn batch(&self, epoch: u64, index: u64) -> Result<TrainBatch> {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let (domain, cells) = self.order.batch(epoch, index).unwrap_or_default();
+        self.make(domain, &cells, epoch)
+    }
+
+    fn n_cells(&self, batch: &TrainBatch) -> usize {
+        batch.n_cells()
+    }
+
+    fn n_targets(&self, batch: &TrainBatch) -> usize {
+        batch.n_targets()
+    }
+
+    fn losses(&self, model: &Scgpt, batch: &TrainBatch, _: Progress, device: &Device) -> LossTerms {
+        let (input, targets) = batch.to_device(device);
+        self.config.objectives.terms(model, &input, &targets)
+    }
+
+    fn validate(&self, model: &Scgpt, device: &Device) -> Result<Vec<Metric>> {
+        if self.validation.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut metrics = self.errors(model, device)?;
+        if self.judge.is_none() && model.dar.is_none() {
+            return Ok(metrics);
+        }
+        let encoder = CellEncoder::new(model.clone(), self.cells.network);
+        let failed = |error: crate::Error| scgpt_train::Error::Data(error.to_string());
+        let embeddings = self.embeddings(&encoder).map_err(failed)?;
+        let told = self.told(model, &embeddings, device);
+        metrics.extend(told.map(|share| Metric::loss("dar_accuracy", share)));
+        if let Some(judge) = &self.judge {
+            let unit = unit_rows(&embeddings, encoder.d_model());
+            let scores = judge.judge(&unit, encoder.d_model()).map_err(failed)?;
+            let scores = [scores.avg_bio, scores.avg_batch, scores.overall];
+            let named = LABEL_METRICS.into_iter().zip(scores);
+            metrics.extend(named.filter_map(|(name, score)| Some(Metric::score(name, score?))));
+        }
+        Ok(metrics)
+    }
+}
+
+/// The numbers of a tensor; the network computes in f32, so the conversion cannot fail.
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+}

@@ -1,0 +1,175 @@
+//! [`Trial`]: one seed's parts of the cells, network and embedding.
+
+use std::path::{Path, PathBuf};
+
+use scgpt_data::{CellSource, DomainBatches, ShardFolder, SpecialToken};
+use scgpt_model::{Preprocess, ScgptConfig};
+use scgpt_train::{Outcome, RunHistory, RunOptions, Watch, fit};
+use serde_json::json;
+
+use super::{
+    IntegrateConfig, Integration,
+    artefact::embed_in_batches,
+    panel::{Panel, is_in},
+    report::BatchSize,
+    score::Judge,
+    task::IntegrateTask,
+};
+use crate::{
+    cluster::ClusterOptions,
+    embed::{EmbedOptions, Embedder, Embedding},
+    error::Result,
+    holdout::stratified,
+    observe::Observer,
+    stream::TokenPanel,
+    training::{StartingNetwork, TrainingCells, begin_at},
+};
+
+/// Parameters that a checkpoint need not have: those of the heads, and of batches.
+const HEADS: [&str; 6] =
+    ["decoder.", "mvc_decoder.", "grad_reverse_discriminator.", "batch_encoder.", "dsbn.", "bn."];
+
+/// What all trials share.
+pub(super) struct Trials<'a> {
+    pub(super) integration: &'a Integration<'a>,
+    pub(super) panel: &'a Panel,
+    pub(super) shards: &'a ShardFolder,
+    pub(super) watch: &'a dyn Watch,
+    pub(super) observer: &'a dyn Observer,
+    /// The cell of the source that each cell of the shards is.
+    ids: Vec<usize>,
+    is_in: Vec<bool>,
+}
+
+/// A trained network and what it makes of the cells.
+pub(super) struct Trial {
+    pub(super) network: ScgptConfig,
+    pub(super) preprocess: Preprocess,
+    pub(super) outcome: Outcome,
+    pub(super) history: RunHistory,
+    pub(super) batches: Vec<BatchSize>,
+    pub(super) embedding: Embedding,
+}
+
+impl Integration<'_> {
+    /// The network before its first step.
+    pub(super) fn start(
+        &self,
+        config: &IntegrateConfig,
+        n_genes: usize,
+    ) -> Result<StartingNetwork> {
+        let (n_batches, seed) = (self.batches.classes.len(), config.training.seed);
+        let preprocess = Preprocess { max_length: n_genes + 1, cls_value: 0.0 };
+        let Some(path) = &config.model else {
+            let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
+            let network = config.network.network(self.vocab.len(), pad);
+            let network = config.adapt(network, n_batches);
+            let start = StartingNetwork::new(network, preprocess, seed, self.device)?;
+            // Most values are zero.
+            return Ok(StartingNetwork { model: begin_at(start.model, 0.0), ..start });
+        };
+        let adapt = |network| Ok(config.adapt(network, n_batches));
+        let (start, _) = StartingNetwork::open(path, adapt, &HEADS, seed, self.device)?;
+        Ok(StartingNetwork { preprocess, ..start })
+    }
+}
+
+impl<'a> Trials<'a> {
+    pub(super) fn new(
+        integration: &'a Integration<'a>,
+        panel: &'a Panel,
+        shards: &'a ShardFolder,
+        watch: &'a dyn Watch,
+        observer: &'a dyn Observer,
+    ) -> Result<Self> {
+        // The shards lack cells that express none of the genes.
+        let id = |cell| Ok(usize::try_from(shards.id(cell)?).unwrap_or(usize::MAX));
+        let ids = (0..shards.n_cells()).map(id).collect::<Result<_>>()?;
+        let is_in = is_in(&integration.vocab, &panel.tokens);
+        Ok(Self { integration, panel, shards, watch, observer, ids, is_in })
+    }
+
+    /// Splits the cells, trains and embeds all of them, all from the seed of `config`.
+    pub(super) fn trial(
+        &self,
+        source: &mut dyn CellSource,
+        config: &IntegrateConfig,
+        folder: &Path,
+    ) -> Result<Trial> {
+        let Integration { options, device, batches, labels, vocab, .. } = self.integration;
+        let seed = config.training.seed;
+        let StartingNetwork { config: network, preprocess, model } =
+            self.integration.start(config, self.panel.columns.len())?;
+        let codes: Vec<Option<u32>> = self.ids.iter().map(|&id| batches.codes[id]).collect();
+        let parts = stratified(&codes, &[config.validation_share], seed);
+        let [training, validation]: [Vec<usize>; 2] = parts.try_into().unwrap_or_default();
+        let all = self.integration.domains();
+        let domains: Vec<usize> = self.ids.iter().map(|&id| all[id]).collect();
+        let sizes = BatchSize::of(&batches.classes, &domains, [&training, &validation]);
+        let mut cells_of = vec![Vec::new(); batches.classes.len()];
+        for &cell in &training {
+            cells_of[domains[cell]].push(u32::try_from(cell).unwrap_or(u32::MAX));
+        }
+        let panel = TokenPanel { is_in: &self.is_in, with_zeros: config.include_zeros };
+        let held_out: Vec<usize> = validation.iter().map(|&cell| self.ids[cell]).collect();
+        let task = IntegrateTask {
+            cells: TrainingCells {
+                shards: self.shards,
+                network: &network,
+                cls_value: preprocess.cls_value,
+                tie_mode: config.tie_mode,
+                max_length: config.max_length,
+                batch_size: config.batch_size,
+                seed,
+                panel: Some(panel),
+            },
+            config,
+            domains,
+            order: DomainBatches::new(cells_of, config.batch_size, seed, config.interleave),
+            judge: labels
+                .as_ref()
+                .filter(|_| !validation.is_empty())
+                .map(|labels| Judge::new(&held_out, Some(labels), &all, ClusterOptions::default())),
+            validation,
+            predict_batch: options.predict_batch,
+        };
+        let run = RunOptions {
+            folder,
+            settings: json!({
+                "config": config,
+                "network": network,
+                "batch_key": options.batch_key,
+                "batches": batches.classes,
+                "genes": self.panel.tokens,
+                "cells": self.shards.manifest().shards,
+            }),
+            resume: options.resume && folder.join("checkpoints").exists(),
+            checkpoint_every: options.checkpoint_every,
+            keep: 1,
+        };
+        let outcome = fit(&task, model, &network, &config.training, &run, device, self.watch)?;
+        let history = RunHistory::read(folder)?;
+        let model = outcome.model.clone();
+        let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
+        let embed = EmbedOptions { tie_mode: config.tie_mode, seed, ..self.embed_options() };
+        let embedding = embed_in_batches(&embedder, source, &embed, (panel, &all), self.observer)?;
+        Ok(Trial { network, preprocess, outcome, history, batches: sizes, embedding })
+    }
+
+    /// How cells are read and computed.
+    pub(super) fn embed_options(&self) -> EmbedOptions {
+        let options = &self.integration.options;
+        EmbedOptions {
+            batch_size: options.predict_batch,
+            gene_column: Some(self.panel.gene_column.clone()),
+            layer: options.layer.clone(),
+            temporary: options.temporary.map(PathBuf::from),
+            ..EmbedOptions::default()
+        }
+    }
+
+    /// Cells of the source that express none of the genes.
+    pub(super) fn n_without_genes(&self) -> usize {
+        self.integration.batches.codes.len() - self.ids.len()
+    }
+}

@@ -1,0 +1,157 @@
+//! Integration, from simulated batches to an artefact that embeds cells of the same batches.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use burn::prelude::Device;
+use scgpt_data::{CellSubset, InputState, Layer};
+use scgpt_model::InputNorm;
+use scgpt_tasks::{
+    Error, IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integrated, IntegratedOptions,
+    Integration, NetworkConfig, Recipe, Silent, SimulateOptions, Simulation,
+};
+use scgpt_train::{Objectives, TrainConfig, Unwatched};
+
+const CELLS: SimulateOptions =
+    SimulateOptions { cells: 240, genes: 200, types: 3, batches: 3, seed: 3 };
+
+fn config() -> IntegrateConfig {
+    let scratch = IntegrateConfig::of(Recipe::Scratch);
+    IntegrateConfig {
+        batch_size: 16,
+        hvg: 100,
+        max_length: 61,
+        network: NetworkConfig {
+            n_layers: 2,
+            n_heads: 2,
+            d_model: 32,
+            d_ff: 32,
+            ..scratch.network
+        },
+        training: TrainConfig { epochs: 6, ..scratch.training },
+        ..scratch
+    }
+}
+
+/// One training at a time: a device has one generator for all of them.
+static TRAINING: Mutex<()> = Mutex::new(());
+
+fn train(
+    config: &IntegrateConfig,
+    output: &Path,
+    change: impl FnOnce(&mut IntegrateOptions<'_>),
+) -> Result<Integrated, Error> {
+    let _alone = TRAINING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut source = Simulation::new(&CELLS, None).unwrap();
+    let mut options = IntegrateOptions {
+        batch_key: "batch",
+        label: Some("cell_type"),
+        layer: &Layer::X,
+        gene_column: None,
+        output,
+        resume: false,
+        checkpoint_every: None,
+        predict_batch: 8,
+        baselines: None,
+        repeats: 1,
+        ablate: false,
+        temporary: None,
+    };
+    change(&mut options);
+    std::fs::create_dir_all(output.join("training")).unwrap();
+    let device = Device::flex();
+    let prepared = Integration::prepare(&source, config, options, &device)?;
+    prepared.run(&mut source, &Unwatched, &Silent)
+}
+
+fn rows(embedding: &scgpt_tasks::Embedding) -> Vec<f32> {
+    let mut rows = Vec::new();
+    embedding.rows.read_rows(0, embedding.rows.n_rows(), &mut rows).unwrap();
+    rows
+}
+
+#[test]
+fn an_artefact_embeds_each_cell_in_its_batch_as_the_training_did() {
+    let place = tempfile::tempdir().unwrap();
+    let trained = train(&config(), place.path(), |_| ()).unwrap();
+    let data = &trained.report.data;
+    assert_eq!((data.genes, data.batches.len(), data.input_state), (100, 3, InputState::Counts));
+    assert_eq!(data.totals().iter().sum::<usize>(), CELLS.cells);
+    let metrics = &trained.report.validation[0].metrics;
+    let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(names[..5], ["gep", "gep_zero", "gepc", "gepc_zero", "dar_accuracy"]);
+    let all = rows(&trained.embedding);
+    assert!(all.chunks(32).all(|row| (row.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5));
+
+    let artefact = IntegrateArtefact::open(place.path(), &Device::flex()).unwrap();
+    assert_eq!(artefact.record().batches.len(), 3);
+    let mut source = Simulation::new(&CELLS, None).unwrap();
+    let some: Vec<usize> = (0..CELLS.cells).filter(|cell| cell % 7 == 3).collect();
+    for batch_size in [1, 5] {
+        let mut few = CellSubset::new(&mut source, some.clone());
+        let options = IntegratedOptions {
+            batch_key: None,
+            batch_size,
+            gene_column: None,
+            layer: Layer::X,
+            temporary: None,
+        };
+        let embedded = rows(&artefact.embed(&mut few, &options, &Silent).unwrap());
+        for (row, &cell) in embedded.chunks(32).zip(&some) {
+            assert_eq!(row, &all[cell * 32..(cell + 1) * 32], "cell {cell}");
+        }
+    }
+}
+
+#[test]
+fn batches_are_mixed_and_types_stay_apart() {
+    let place = tempfile::tempdir().unwrap();
+    let training = TrainConfig { epochs: 20, ..config().training };
+    let config = IntegrateConfig { training, ..config() };
+    let report = train(&config, place.path(), |_| ()).unwrap().report;
+    let scores = &report.methods[0].scores[0];
+    assert!(scores.avg_bio > Some(0.7) && scores.asw_batch > Some(0.85), "{scores:?}");
+}
+
+#[test]
+fn parts_can_be_left_out_and_each_tells_what_it_contributes() {
+    let place = tempfile::tempdir().unwrap();
+    let training =
+        TrainConfig { epochs: 1, select_by: Some("overall".into()), ..config().training };
+    let objectives = Objectives { gepc: 0.0, gepc_zero: 0.0, ..config().objectives };
+    let config = IntegrateConfig { objectives, training, include_zeros: false, ..config() };
+    let report = train(&config, place.path(), |options| options.ablate = true).unwrap().report;
+    let without: Vec<&str> = report.ablated.iter().map(|part| part.without.as_str()).collect();
+    let expected =
+        ["GEP", "zero probabilities", "ECS", "DAR", "domain-specific batch norm", "batch labels"];
+    assert_eq!(without, expected);
+    assert_eq!(report.best.unwrap().metric.name, "overall");
+    let left: Vec<_> = std::fs::read_dir(place.path().join("training"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_string_lossy().starts_with("without"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn settings_and_cells_that_cannot_work_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let fail = |config: IntegrateConfig, change: fn(&mut IntegrateOptions<'_>)| {
+        train(&config, place.path(), change).unwrap_err().to_string()
+    };
+    let message = fail(config(), |options| options.batch_key = "donor");
+    assert!(message.contains("`donor` not found"), "{message}");
+    let class = Objectives { class: 1.0, ..config().objectives };
+    let message = fail(IntegrateConfig { objectives: class, ..config() }, |_| ());
+    assert!(message.contains("scgpt annotate"), "{message}");
+    let nothing = IntegrateConfig {
+        objectives: Objectives::default(),
+        input_norm: InputNorm::None,
+        ..config()
+    };
+    assert!(fail(nothing, |_| ()).contains("nothing to learn"));
+}
