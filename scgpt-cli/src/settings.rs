@@ -24,7 +24,7 @@ pub(crate) fn layered<'p, T: Serialize + DeserializeOwned>(
     }
     Value::Table(table).try_into().with_context(|| match last {
         Some(path) => {
-            format!("`{}` has a setting that is not one of {command}'s", path.display())
+            format!("`{}` has a setting that {command} does not take", path.display())
         }
         None => "settings".into(),
     })

@@ -22,6 +22,8 @@ mod grn_attention;
 mod grn_embedding;
 #[path = "cli/integration.rs"]
 mod integration;
+#[path = "cli/modalities.rs"]
+mod modalities;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/run.rs"]

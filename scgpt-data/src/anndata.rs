@@ -106,6 +106,34 @@ impl AnnData {
         self.least = f32::MIN;
     }
 
+    /// Names of the columns of `obsm[name]`, which has `width` of them: those of a table, or the list
+    /// in `uns` that fits, best one named after the matrix.
+    pub(crate) fn obsm_names(&self, name: &str, width: usize) -> Result<Option<Vec<String>>> {
+        let place = join("obsm", name);
+        if self.is_table(&place)? {
+            let table = frame::read(self.store.as_ref(), &place)?;
+            return Ok(Some(table.names().map(String::from).collect()));
+        }
+        let mut lists = self.store.children("uns").unwrap_or_default();
+        let word = name.split('_').next().unwrap_or(name);
+        lists.sort_by_key(|list| (!list.starts_with(name), !list.starts_with(word)));
+        for list in lists {
+            if let Some(Node::Array(array)) = self.store.node(&join("uns", &list))?
+                && *array.dtype() == Dtype::Text
+                && array.shape() == [width]
+            {
+                return Ok(Some(array.texts()?));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the group at `place` is a table.
+    fn is_table(&self, place: &str) -> Result<bool> {
+        Ok(matches!(self.store.node(place)?, Some(Node::Group))
+            && self.store.attributes(place)?.get("encoding-type") == Some(&"dataframe".into()))
+    }
+
     fn table(&self, place: &str, rows: Option<usize>) -> Result<Frame> {
         let frame = frame::read(self.store.as_ref(), place)?;
         match rows {
@@ -167,6 +195,14 @@ impl CellSource for AnnData {
 
     fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
         let place = join("obsm", name);
+        if self.is_table(&place)? {
+            return self.table(&place, Some(self.summary.n_cells))?.numbers(rows).map_err(
+                |problem| {
+                    Error::invalid(self.store.path(), &place, problem)
+                        .with_hint("store the matrix as an array, or remove the columns of text")
+                },
+            );
+        }
         let Some(mut matrix) = Matrix::open(self.store.as_ref(), &place)? else {
             return Err(self.summary.missing_obsm(name));
         };

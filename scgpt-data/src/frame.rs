@@ -1,5 +1,7 @@
 //! [`Frame`]: the annotations of cells (`obs`) or genes (`var`), a named index and typed columns.
 
+use std::ops::Range;
+
 /// An `obs` or `var` table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Frame {
@@ -50,6 +52,28 @@ impl Frame {
         self.columns.iter().find(|(other, _)| other == name).map(|(_, column)| column)
     }
 
+    /// Some rows of a table of numbers, row-major, and its width; a missing value is NaN.
+    ///
+    /// # Errors
+    /// A sentence that names the column that holds no numbers.
+    pub(crate) fn numbers(&self, rows: Range<usize>) -> Result<(Vec<f32>, usize), String> {
+        let width = self.columns.len();
+        let mut numbers = vec![f32::NAN; rows.len() * width];
+        #[allow(clippy::cast_possible_truncation, reason = "the model computes in f32")]
+        for (at, (name, column)) in self.columns.iter().enumerate() {
+            for (row, place) in rows.clone().zip(numbers.chunks_mut(width)) {
+                place[at] = match column {
+                    Column::Float(values) => values[row].map_or(f32::NAN, |value| value as f32),
+                    Column::Integer(values) => values[row].map_or(f32::NAN, |value| value as f32),
+                    other => {
+                        return Err(format!("column `{name}` is {}, not numbers", other.kind()));
+                    }
+                };
+            }
+        }
+        Ok((numbers, width))
+    }
+
     /// Column names in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|(name, _)| name.as_str())
@@ -88,6 +112,16 @@ impl Column {
                 categories.binary_search(label).ok().and_then(|code| u32::try_from(code).ok())
             })
             .collect();
+        Self::Categorical { codes, categories, ordered: false }
+    }
+
+    /// A categorical of `labels` of which some are missing.
+    pub fn with_gaps(labels: &[Option<String>]) -> Self {
+        let mut categories: Vec<String> = labels.iter().flatten().cloned().collect();
+        categories.sort_unstable();
+        categories.dedup();
+        let code = |label: &String| u32::try_from(categories.binary_search(label).ok()?).ok();
+        let codes = labels.iter().map(|label| code(label.as_ref()?)).collect();
         Self::Categorical { codes, categories, ordered: false }
     }
 

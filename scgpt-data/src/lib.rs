@@ -12,6 +12,8 @@ mod guard;
 mod h5;
 mod keyed;
 mod mask;
+mod modality;
+mod multimodal;
 mod normalize;
 mod row_spool;
 mod rowsort;
@@ -40,6 +42,8 @@ pub use crate::{
     guard::silence_guarded_panics,
     keyed::{Keyed, Purpose},
     mask::{Hide, Mask, split},
+    modality::{ATAC, Measured, Modalities, PROTEIN, RNA, modality_name, unlinked},
+    multimodal::{ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions},
     normalize::{check_logged, log1p, median_total, normalise_total, totals},
     row_spool::RowSpool,
     scbank::ScBank,
@@ -56,7 +60,8 @@ pub use crate::{
     token::{CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{VariableConfig, VariableFlavour, VariableGenes, variable_genes},
     vocab::{
-        Alignment, AlignmentSummary, Candidate, Duplicate, GeneToken, GeneVocab, SpecialToken,
+        Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneToken, GeneVocab,
+        SpecialToken,
     },
-    write::{Additions, CopyReport, check_output, export, save_copy},
+    write::{Additions, CopyReport, check_output, export, export_mudata, save_copy},
 };

@@ -240,6 +240,13 @@ impl Source {
         Ok(source)
     }
 
+    /// Takes features of all types of a 10x file, which are genes alone otherwise.
+    pub fn keep_all_features(&mut self) {
+        if let Self::TenX(cells) = self {
+            cells.keep_all();
+        }
+    }
+
     /// Whether a file or folder looks like cells of one of the formats, by its first bytes or the
     /// names in it; [`open`](Self::open) says whether it is.
     pub fn recognises(path: impl AsRef<Path>) -> bool {
@@ -269,6 +276,13 @@ impl Source {
     fn open_h5(path: &Path) -> Result<Self> {
         let store = H5Store::open(path)?;
         let members = store.children("")?;
+        if members.iter().any(|member| member == "mod") {
+            let mods = store.children("mod")?.join(", ");
+            let problem = format!("MuData of several modalities ({mods}), one was expected");
+            return Err(Error::invalid(path, "mod", problem).with_hint(
+                "`scgpt integrate` takes the whole file; for one modality, in Python mdata.mod[\"rna\"].write_h5ad(path)",
+            ));
+        }
         if AnnData::recognises(&members) {
             return AnnData::open(Box::new(store)).map(Self::AnnData);
         }

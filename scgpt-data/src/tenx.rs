@@ -1,7 +1,7 @@
 //! [`TenX`]: the output of 10x Genomics' Cell Ranger, as `.h5` or as a folder of `matrix.mtx`.
 //!
 //! Genes are the features of type "Gene Expression"; antibody, CRISPR and other features are left
-//! out.
+//! out unless [`TenX::keep_all`] is asked for.
 
 pub(crate) mod h5;
 mod mtx;
@@ -32,6 +32,8 @@ pub struct TenX {
     summary: Summary,
     barcodes: Vec<String>,
     genes: Frame,
+    /// All features.
+    table: Frame,
     /// Gene index of each feature, `None` where the feature is left out.
     kept: Vec<Option<u32>>,
     features: Box<dyn Features>,
@@ -87,7 +89,7 @@ impl TenX {
     }
 
     fn new(parts: Parts) -> Self {
-        let (genes, kept) = select(parts.table);
+        let (genes, kept) = select(parts.table.clone());
         let summary = Summary {
             path: parts.path,
             format: parts.format.into(),
@@ -101,7 +103,21 @@ impl TenX {
             }],
             elements: Vec::new(),
         };
-        Self { summary, barcodes: parts.barcodes, genes, kept, features: parts.features }
+        Self {
+            summary,
+            barcodes: parts.barcodes,
+            genes,
+            table: parts.table,
+            kept,
+            features: parts.features,
+        }
+    }
+
+    /// Takes features of all types, not genes alone.
+    pub(crate) fn keep_all(&mut self) {
+        self.genes = self.table.clone();
+        self.kept = (0..).take(self.genes.len()).map(Some).collect();
+        self.summary.matrices[0].n_genes = self.genes.len();
     }
 }
 

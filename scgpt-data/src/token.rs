@@ -1,6 +1,8 @@
 //! [`CellTokens`]: one cell as parallel genes, values and conditions, and the [`Tokenizer`] that
 //! makes it.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,7 @@ use crate::{
     csr::{Csr, CsrRow},
     error::{Error, Result},
     keyed::{Keyed, Purpose, choose},
+    modality::Modalities,
     vocab::{Alignment, GeneToken, GeneVocab, SpecialToken},
 };
 
@@ -53,6 +56,30 @@ impl CellTokens {
         }
     }
 
+    /// Like [`shorten`](Self::shorten), but every condition gets an equal share of the room; what
+    /// one does not need goes to the others. So a hundred proteins are not crowded out by ten
+    /// thousand open peaks.
+    pub fn shorten_fairly(
+        &mut self,
+        max_length: usize,
+        keep: usize,
+        order: impl Fn(GeneToken) -> u64,
+    ) {
+        let Some(conditions) = self.conditions.as_ref().filter(|_| self.len() > max_length) else {
+            return;
+        };
+        let keep = keep.min(max_length);
+        let groups = by_condition(&conditions[keep..]);
+        let available: Vec<usize> = groups.iter().map(Vec::len).collect();
+        let mut chosen: Vec<usize> = (0..keep).collect();
+        for (group, room) in groups.iter().zip(fair(&available, max_length - keep)) {
+            let of = choose(group.len(), room, |index| order(self.genes[keep + group[index]]));
+            chosen.extend(of.into_iter().map(|index| keep + group[index]));
+        }
+        chosen.sort_unstable();
+        self.take(&chosen);
+    }
+
     /// Keeps the first `keep` tokens and of the others as many as fit into `max_length`, those
     /// with the smallest `order` (the first of equal ones), in the order they have.
     pub fn shorten(&mut self, max_length: usize, keep: usize, order: impl Fn(GeneToken) -> u64) {
@@ -64,12 +91,38 @@ impl CellTokens {
             choose(self.len() - keep, max_length - keep, |index| order(self.genes[keep + index]));
         let chosen: Vec<usize> =
             (0..keep).chain(rest.into_iter().map(|index| keep + index)).collect();
-        take(&mut self.genes, &chosen);
-        take(&mut self.values, &chosen);
+        self.take(&chosen);
+    }
+
+    /// Leaves the `chosen` tokens, ascending.
+    fn take(&mut self, chosen: &[usize]) {
+        take(&mut self.genes, chosen);
+        take(&mut self.values, chosen);
         if let Some(conditions) = &mut self.conditions {
-            take(conditions, &chosen);
+            take(conditions, chosen);
         }
     }
+}
+
+/// Positions of each condition, by condition.
+fn by_condition(conditions: &[ConditionToken]) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<ConditionToken, Vec<usize>> = BTreeMap::new();
+    for (position, &condition) in conditions.iter().enumerate() {
+        groups.entry(condition).or_default().push(position);
+    }
+    groups.into_values().collect()
+}
+
+/// `room` in equal shares, none larger than what is available, as much as there is.
+fn fair(available: &[usize], mut room: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..available.len()).collect();
+    order.sort_by_key(|&group| available[group]);
+    let mut shares = vec![0; available.len()];
+    for (place, group) in order.into_iter().enumerate() {
+        shares[group] = available[group].min(room / (available.len() - place));
+        room -= shares[group];
+    }
+    shares
 }
 
 /// Leaves the `chosen` items, ascending.
@@ -165,12 +218,15 @@ pub struct Tokenizer {
     tokens: Vec<Option<GeneToken>>,
     cls: GeneToken,
     conditions: Option<(Vec<ConditionToken>, ConditionToken)>,
+    /// Whether the conditions are modalities, each with bins and a share of the length of its own.
+    is_multimodal: bool,
 }
 
 /// Buffers of [`Tokenizer::cell`], kept between cells.
 #[derive(Clone, Debug, Default)]
 pub struct TokenScratch {
     bins: BinScratch,
+    values: Vec<f32>,
 }
 
 impl Tokenizer {
@@ -194,6 +250,7 @@ impl Tokenizer {
             tokens: alignment.tokens.clone(),
             cls: vocab.special(SpecialToken::Cls),
             conditions: None,
+            is_multimodal: false,
         })
     }
 
@@ -224,6 +281,18 @@ impl Tokenizer {
         }
         self.conditions = Some((columns, cls));
         Ok(self)
+    }
+
+    /// Gives every position the modality of its column. The values of each modality are binned
+    /// apart, as what is many counts of a protein is few of a gene; and where a cell has more
+    /// tokens than it may, every modality keeps an equal share
+    /// ([`CellTokens::shorten_fairly`]).
+    ///
+    /// # Errors
+    /// If `modalities` has not one feature a column.
+    pub fn with_modalities(self, modalities: &Modalities) -> Result<Self> {
+        let tokenizer = self.with_conditions(modalities.tokens(), modalities.cls())?;
+        Ok(Self { is_multimodal: true, ..tokenizer })
     }
 
     /// Leaves out the genes whose token `keep` does not accept, as if they had none.
@@ -281,14 +350,23 @@ impl Tokenizer {
             let key = Keyed::new(config.seed, Purpose::BinTie, config.epoch, cell);
             let genes = &tokens.genes[keep..];
             let draw = |position: usize| key.uniform(u64::from(genes[position].0));
-            binner.bin(&mut tokens.values[keep..], draw, &mut scratch.bins);
-        }
-        match config.sampling {
-            Sampling::Head => tokens.shorten(config.max_length, keep, |_| 0),
-            Sampling::Keyed => {
-                let key = Keyed::new(config.seed, Purpose::Sample, config.epoch, cell);
-                tokens.shorten(config.max_length, keep, |gene| key.bits(u64::from(gene.0)));
+            let values = &mut tokens.values[keep..];
+            match &tokens.conditions {
+                Some(conditions) if self.is_multimodal => {
+                    bin_apart(*binner, values, &conditions[keep..], draw, scratch);
+                }
+                _ => binner.bin(values, draw, &mut scratch.bins),
             }
+        }
+        let key = Keyed::new(config.seed, Purpose::Sample, config.epoch, cell);
+        let order = |gene: GeneToken| match config.sampling {
+            Sampling::Head => 0,
+            Sampling::Keyed => key.bits(u64::from(gene.0)),
+        };
+        if self.is_multimodal {
+            tokens.shorten_fairly(config.max_length, keep, order);
+        } else {
+            tokens.shorten(config.max_length, keep, order);
         }
         tokens
     }
@@ -305,6 +383,24 @@ impl Tokenizer {
                 self.cell(block.row(cell), (first + cell) as u64, scratch)
             })
             .collect()
+    }
+}
+
+/// Bins the values of each condition by themselves.
+fn bin_apart(
+    binner: Binner,
+    values: &mut [f32],
+    conditions: &[ConditionToken],
+    draw: impl Fn(usize) -> f64,
+    scratch: &mut TokenScratch,
+) {
+    for group in by_condition(conditions) {
+        scratch.values.clear();
+        scratch.values.extend(group.iter().map(|&position| values[position]));
+        binner.bin(&mut scratch.values, |index| draw(group[index]), &mut scratch.bins);
+        for (&position, &bin) in group.iter().zip(&scratch.values) {
+            values[position] = bin;
+        }
     }
 }
 
@@ -390,6 +486,34 @@ mod tests {
         let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
         assert_eq!(tokens.conditions.unwrap(), [1, 9, 6].map(ConditionToken));
         assert!(tokenizer.with_conditions(vec![], ConditionToken(1)).is_err());
+    }
+
+    #[test]
+    fn modalities_have_bins_and_room_of_their_own() {
+        let of = ["Protein", "RNA", "RNA", "Protein"].map(Some);
+        let modalities = Modalities::new(&of).unwrap();
+        let all = |max_length| {
+            let config = TokenConfig {
+                binner: Some(Binner::new(4, TieMode::Upper).unwrap()),
+                max_length,
+                ..TokenConfig::default()
+            };
+            let vocab = GeneVocab::from_names(["A", "B", "C", "D"]).unwrap();
+            let alignment = vocab.identity();
+            let alignment = Alignment { tokens: alignment.tokens[..4].to_vec(), ..alignment };
+            Tokenizer::new(&vocab, &alignment, config).unwrap().with_modalities(&modalities)
+        };
+        let row = CsrRow { indices: &[0, 1, 2, 3], values: &[900.0, 1.0, 2.0, 700.0] };
+        let tokens = all(10).unwrap().cell(row, 0, &mut TokenScratch::default());
+        // The larger of two proteins and the larger of two genes are in the same, highest, bin.
+        assert_eq!(tokens.values, [-2.0, 3.0, 1.0, 3.0, 1.0]);
+        assert_eq!(tokens.conditions.unwrap(), [3, 0, 1, 1, 0].map(ConditionToken));
+        let tokens = all(3).unwrap().cell(row, 0, &mut TokenScratch::default());
+        let mut of: Vec<u32> = tokens.conditions.unwrap().iter().map(|token| token.0).collect();
+        of.sort_unstable();
+        assert_eq!(of, [0, 1, 3]);
+        assert_eq!(fair(&[100, 3, 50], 60), [29, 3, 28]);
+        assert_eq!(fair(&[1, 2], 60), [1, 2]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! [`GeneVocab`]: gene names ↔ [`GeneToken`]s, with the special tokens.
 
 mod align;
+mod extend;
 
 use std::{
     collections::HashMap,
@@ -14,7 +15,10 @@ use std::{
 use serde::{Deserialize, Serialize, de};
 use serde_json::Value;
 
-pub use self::align::{Alignment, AlignmentSummary, Candidate, Duplicate};
+pub use self::{
+    align::{Alignment, AlignmentSummary, Candidate, Duplicate},
+    extend::ExtendedVocab,
+};
 use crate::error::{Error, Result};
 
 /// Index of a gene, or of a special token, in a vocabulary: a row of the embedding table.

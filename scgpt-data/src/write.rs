@@ -24,7 +24,10 @@ use self::{
     h5::H5Sink,
     zarr::ZarrSink,
 };
-pub use self::{export::export, place::check_output};
+pub use self::{
+    export::{export, export_mudata},
+    place::check_output,
+};
 use crate::{
     anndata::{frame, store::Store},
     error::{Error, Result},

@@ -85,7 +85,7 @@ impl CellEncoder {
         let cell = match self.model.pooling() {
             CellPooling::Cls => {
                 let n = LEADING.min(t);
-                let leading = self.model.encoder.forward_leading(self.normed(rows), &mask, n);
+                let leading = self.model.encoder.forward_leading(self.tokens(rows), &mask, n);
                 leading.narrow(1, 0, 1).squeeze_dim(1)
             }
             _ => self.model.encode(&self.input(rows, mask)).cell,
@@ -104,7 +104,12 @@ impl CellEncoder {
     /// As [`embed`](Self::embed).
     pub fn attention_scores(&self, rows: TokenRows, layer: usize) -> Result<Vec<f32>> {
         let mask = self.mask(rows);
-        let scores = self.model.attention_scores_of(self.normed(rows), &mask, layer)?;
+        // The short cuts of `tokens` leave out the flags of perturbation models.
+        let scores = if self.model.perturbations.is_none() {
+            self.model.attention_scores_of(self.tokens(rows), &mask, layer)
+        } else {
+            self.model.attention_scores(&self.input(rows, mask), layer)
+        }?;
         // The device computes in f32, so the conversion cannot fail.
         Ok(scores.into_data().convert::<f32>().try_into_vec().unwrap_or_default())
     }
@@ -130,7 +135,8 @@ impl CellEncoder {
     /// As [`embed`](Self::embed).
     pub fn states(&self, rows: TokenRows) -> Vec<f32> {
         let mask = self.mask(rows);
-        let hidden = self.model.encoder.forward(self.normed(rows), &mask);
+        let hidden = self.model.encoder.forward(self.tokens(rows), &mask);
+        // The device computes in f32, so the conversion cannot fail.
         hidden.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
     }
 
@@ -171,24 +177,17 @@ impl CellEncoder {
         AttentionMask::padding(rows.lengths.to_vec(), t)
     }
 
-    /// The input of the network without short cuts.
+    /// The input of the network without short cuts; no gene is perturbed.
     fn input(&self, rows: TokenRows, mask: AttentionMask) -> ModelInput {
-        let genes = self.gene_ids(rows).reshape([rows.lengths.len(), rows.n_tokens]);
+        let shape = [rows.lengths.len(), rows.n_tokens];
+        let genes = self.gene_ids(rows).reshape(shape);
         let mut input = ModelInput::new(genes, self.value_tensor(rows), mask);
         input.conditions.domain = rows.domain;
+        input.conditions.perturbations = Some(Tensor::zeros(shape, &self.device));
         input
     }
 
     /// The encoder's input, `[b, t, d]`.
-    fn normed(&self, rows: TokenRows) -> Tensor<3> {
-        let tokens = self.tokens(rows);
-        match &self.model.input_norm {
-            Some(norm) => norm.forward(tokens, &[], rows.domain),
-            None => tokens,
-        }
-    }
-
-    /// The same before it is normalised.
     fn tokens(&self, rows: TokenRows) -> Tensor<3> {
         let (b, t) = (rows.lengths.len(), rows.n_tokens);
         let genes = self.genes.clone().select(0, self.gene_ids(rows)); // [b t, d]
@@ -207,7 +206,11 @@ impl CellEncoder {
             },
             _ => genes * self.value_tensor(rows).reshape([b * t, 1]),
         };
-        tokens.reshape([b, t, self.d_model])
+        let tokens = tokens.reshape([b, t, self.d_model]);
+        match &self.model.input_norm {
+            Some(norm) => norm.forward(tokens, &[], rows.domain),
+            None => tokens,
+        }
     }
 
     fn gene_ids(&self, rows: TokenRows) -> Tensor<1, Int> {

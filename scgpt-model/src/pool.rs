@@ -44,7 +44,8 @@ impl CellPooling {
                 let values = values.cast(hidden.dtype());
                 let weights = values.unsqueeze_dim::<3>(2) * is_used; // [b, t, 1]
                 let sum: Tensor<2> = (hidden * weights).sum_dim(1).squeeze_dim(1);
-                let length = sum.clone().square().sum_dim(1).sqrt().clamp_min(1e-12); // [b, 1]
+                // The root is not differentiable at zero, so the floor comes before it.
+                let length = sum.clone().square().sum_dim(1).clamp_min(1e-24).sqrt(); // [b, 1]
                 sum / length
             }
         }

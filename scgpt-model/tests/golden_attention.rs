@@ -85,9 +85,13 @@ fn prepared_networks_have_the_same_scores() {
         let genes: Vec<i32> =
             inputs.i64("gene_ids").iter().map(|&gene| gene.try_into().unwrap()).collect();
         let values = inputs.f32("values");
-        let lengths = vec![t; b];
-        let rows =
-            TokenRows { n_tokens: t, genes: &genes, values: &values, lengths: &lengths, domain: 0 };
+        let rows = TokenRows {
+            n_tokens: t,
+            genes: &genes,
+            values: &values,
+            lengths: &vec![t; b],
+            domain: 0,
+        };
         let encoder = CellEncoder::new(model, &config);
         let scores = encoder.attention_scores(rows, 1).unwrap();
         assert_close("prepared", &scores, &expected, [1e-5, 1e-5]);

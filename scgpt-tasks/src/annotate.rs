@@ -152,7 +152,7 @@ impl<'a> Annotation<'a> {
         let path = source.summary().path.display().to_string();
         let report = AnnotateReport::new(&self, &shards, (path, n_cells), &first, methods);
         self.publish(&run, &shards, &first, &report)?;
-        Ok(AnnotateReport { judged: first.judged, ..report })
+        Ok(report)
     }
 
     /// Writes the artefact, and removes what is of no further use.

@@ -254,7 +254,7 @@ impl Embedder {
         Ok(self.vocab.align(&var, options.gene_column.as_deref())?)
     }
 
-    /// What turns cells into tokens of these genes, or of those of them that are in `panel`.
+    /// What turns cells into tokens of these genes, or of those of a panel among them.
     pub(crate) fn tokenizer(
         &self,
         alignment: &Alignment,

@@ -1,13 +1,16 @@
 //! [`LabelEvaluation`]: everything that is worth knowing about predicted labels whose truth is known.
 
 mod integration;
+mod map;
 mod page;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::integration::{CellSpace, IntegrationScores};
+pub use self::map::{LabelMap, MapCell};
 use crate::metrics::{
-    ClassScores, Coverage, Interval, ReliabilityBin, expected_calibration_error, reliability,
+    ClassScores, Coverage, Interval, ReliabilityBin, area_under_roc, expected_calibration_error,
+    reliability,
 };
 
 /// Bins of a reliability diagram.
@@ -28,6 +31,8 @@ pub struct PredictedLabels<'a> {
     pub sets: Option<&'a [Vec<u32>]>,
     /// Whether the cell was said to be unlike all classes.
     pub is_unknown: Option<&'a [bool]>,
+    /// How unlike all classes the cell was said to be; larger is stranger.
+    pub strangeness: Option<&'a [f32]>,
     /// Whether a class, by its position in `names`, could be predicted at all.
     pub is_known_class: Option<&'a [bool]>,
 }
@@ -71,6 +76,9 @@ pub struct UnknownScores {
     pub other_rejected: f64,
     /// Accuracy of cells of known classes that were not called unknown.
     pub accuracy_kept: f64,
+    /// How often a cell of another class is stranger than one of a known class, whatever the limit
+    /// from which cells are called unknown (area under the ROC curve); none without either.
+    pub area: Option<f64>,
 }
 
 impl CalibrationScores {
@@ -134,6 +142,10 @@ impl UnknownScores {
             n_other,
             other_rejected: share(count(&|truth, _, unknown| !is_known(truth) && unknown), n_other),
             accuracy_kept: share(right, kept),
+            area: of.strangeness.and_then(|scores| {
+                let is_other: Vec<bool> = of.truth.iter().map(|&truth| !is_known(truth)).collect();
+                area_under_roc(scores, &is_other)
+            }),
         }
     }
 }

@@ -64,8 +64,8 @@ pub use crate::{
     },
     error::{Error, Result},
     evaluation::{
-        CalibrationScores, CellSpace, IntegrationScores, LabelEvaluation, PredictedLabels,
-        UnknownScores,
+        CalibrationScores, CellSpace, IntegrationScores, LabelEvaluation, LabelMap, MapCell,
+        PredictedLabels, UnknownScores,
     },
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
@@ -113,7 +113,10 @@ pub use crate::{
     projection::{principal_components, subsample},
     report::{Bar, Cluster, Group, HeatMap, Page, Pair, Scale, Series},
     separation::Separation,
-    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation},
+    simulate::{
+        Direction, MultimodalSimulateOptions, MultimodalSimulation, PerturbSimulateOptions,
+        PerturbSimulation, SimulateOptions, Simulation,
+    },
     stream::unit_rows,
     training::{NetworkConfig, Recipe},
 };

@@ -1,5 +1,6 @@
 //! [`Simulation`]: cells of known types and batches, made on demand.
 
+mod multimodal;
 mod perturbed;
 
 use std::{f64::consts::TAU, ops::Range, path::PathBuf};
@@ -7,23 +8,43 @@ use std::{f64::consts::TAU, ops::Range, path::PathBuf};
 use rayon::prelude::*;
 use scgpt_data::{CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Summary};
 
-pub use self::perturbed::{Direction, PerturbSimulateOptions, PerturbSimulation};
+pub use self::{
+    multimodal::{MultimodalSimulateOptions, MultimodalSimulation},
+    perturbed::{Direction, PerturbSimulateOptions, PerturbSimulation},
+};
 use crate::error::{Error, Result};
 
 /// Size parameter of the negative-binomial counts: variance is `mean + mean² / SIZE`.
 const SIZE: f64 = 2.0;
-/// Expected counts per gene of an average cell; gives about seven zeros of eight.
-const DEPTH: f64 = 0.4;
-/// Spread of genes' mean expression, library sizes, and batch effects, on the logarithm.
-const GENE_SPREAD: f64 = 1.5;
+/// Spread of library sizes, and of batches' sequencing depth, on the logarithm.
 const LIBRARY_SPREAD: f64 = 0.3;
-const BATCH_SPREAD: f64 = 0.25;
-/// Spread of batches' sequencing depth, on the logarithm.
 const DEPTH_SPREAD: f64 = 0.2;
-/// Share of genes that mark a given type.
-const MARKERS: f64 = 0.08;
-/// Logarithm of the least factor by which a marker is raised.
-const MARKER_EFFECT: f64 = 2.0;
+
+/// What the counts of one modality look like.
+#[derive(Clone, Copy, Debug)]
+struct Profile {
+    /// Expected counts per feature of an average cell.
+    depth: f64,
+    /// Spread of features' mean counts, and of batch effects, on the logarithm.
+    feature_spread: f64,
+    batch_spread: f64,
+    /// Share of features that mark a given type.
+    markers: f64,
+    /// Logarithm of the least factor by which a marker is raised.
+    marker_effect: f64,
+    /// Sets the random choices of modalities apart.
+    stream: u64,
+}
+
+/// Gene expression: about seven zeros of eight.
+const GENES: Profile = Profile {
+    depth: 0.4,
+    feature_spread: 1.5,
+    batch_spread: 0.25,
+    markers: 0.08,
+    marker_effect: 2.0,
+    stream: 0,
+};
 
 /// What the keys of random choices are about; the fourth part of a key.
 mod about {
@@ -33,6 +54,8 @@ mod about {
     pub(super) const CELL: u64 = 3;
     pub(super) const COUNTS: u64 = 4;
     pub(super) const DEPTH: u64 = 5;
+    /// What the choices of one modality are counted up to.
+    pub(super) const ALL: u64 = 8;
 }
 
 /// How much to simulate.
@@ -66,6 +89,7 @@ pub struct SimulateOptions {
 #[derive(Debug)]
 pub struct Simulation {
     options: SimulateOptions,
+    profile: Profile,
     symbols: Vec<String>,
     /// Share of every gene, for each type and batch.
     shares: Vec<Vec<f64>>,
@@ -80,6 +104,14 @@ impl Simulation {
     /// # Errors
     /// If a number is zero, or there are fewer symbols than genes.
     pub fn new(options: &SimulateOptions, symbols: Option<Vec<String>>) -> Result<Self> {
+        Self::of(GENES, options, symbols)
+    }
+
+    fn of(
+        profile: Profile,
+        options: &SimulateOptions,
+        symbols: Option<Vec<String>>,
+    ) -> Result<Self> {
         let options = *options;
         let SimulateOptions { cells, genes, types, batches, .. } = options;
         for (name, number) in
@@ -99,9 +131,9 @@ impl Simulation {
         }
         symbols.truncate(genes);
         let shares = (0..types)
-            .flat_map(|kind| (0..batches).map(move |batch| shares(&options, kind, batch)))
+            .flat_map(|kind| (0..batches).map(move |batch| shares(&options, profile, kind, batch)))
             .collect();
-        let depths = (0..batches).map(|batch| depth(&options, batch)).collect();
+        let depths = (0..batches).map(|batch| depth(&options, profile, batch)).collect();
         let summary = Summary {
             path: PathBuf::from("simulation"),
             format: "simulation".into(),
@@ -116,24 +148,25 @@ impl Simulation {
             }],
             elements: Vec::new(),
         };
-        Ok(Self { options, symbols, shares, depths, summary })
+        Ok(Self { options, profile, symbols, shares, depths, summary })
     }
 
     /// Type and batch of a cell.
     pub fn truth(&self, cell: usize) -> (usize, usize) {
-        let key = self.key(about::CELL, cell);
+        // The same in all modalities.
+        let key = Keyed::new(self.options.seed, Purpose::Simulate, about::CELL, cell as u64);
         (choose(key.uniform(0), self.options.types), choose(key.uniform(1), self.options.batches))
     }
 
     fn key(&self, about: u64, index: usize) -> Keyed {
-        Keyed::new(self.options.seed, Purpose::Simulate, about, index as u64)
+        key(&self.options, self.profile, about, index)
     }
 
     /// Genes with counts, and the counts, of one cell.
     fn cell(&self, cell: usize) -> (Vec<u32>, Vec<f32>) {
         let (kind, batch) = self.truth(cell);
         let library = self.options.genes as f64
-            * DEPTH
+            * self.profile.depth
             * (LIBRARY_SPREAD * normal(self.key(about::CELL, cell), 2) + self.depths[batch]).exp();
         let key = self.key(about::COUNTS, cell);
         let shares = &self.shares[kind * self.options.batches + batch];
@@ -193,19 +226,25 @@ impl CellSource for Simulation {
     }
 }
 
+/// The random choices about one thing in one modality.
+fn key(options: &SimulateOptions, profile: Profile, about: u64, index: usize) -> Keyed {
+    let about = about::ALL * profile.stream + about;
+    Keyed::new(options.seed, Purpose::Simulate, about, index as u64)
+}
+
 /// Share of every gene in cells of that type and batch.
-fn shares(options: &SimulateOptions, kind: usize, batch: usize) -> Vec<f64> {
-    let key =
-        |about, index: usize| Keyed::new(options.seed, Purpose::Simulate, about, index as u64);
+fn shares(options: &SimulateOptions, profile: Profile, kind: usize, batch: usize) -> Vec<f64> {
+    let key = |about, index: usize| key(options, profile, about, index);
     let (of_gene, of_type, of_batch) =
         (key(about::GENE, 0), key(about::TYPE, kind), key(about::BATCH, batch));
     let weights: Vec<f64> = (0..options.genes as u64)
         .map(|gene| {
-            let base = GENE_SPREAD * normal(of_gene, 2 * gene);
-            let is_marker = of_type.uniform(3 * gene) < MARKERS;
-            let marker =
-                if is_marker { MARKER_EFFECT + normal(of_type, 3 * gene + 1).abs() } else { 0.0 };
-            let effect = if batch == 0 { 0.0 } else { BATCH_SPREAD * normal(of_batch, 2 * gene) };
+            let base = profile.feature_spread * normal(of_gene, 2 * gene);
+            let is_marker = of_type.uniform(3 * gene) < profile.markers;
+            let raised = || profile.marker_effect + normal(of_type, 3 * gene + 1).abs();
+            let marker = if is_marker { raised() } else { 0.0 };
+            let effect =
+                if batch == 0 { 0.0 } else { profile.batch_spread * normal(of_batch, 2 * gene) };
             (base + marker + effect).exp()
         })
         .collect();
@@ -214,8 +253,8 @@ fn shares(options: &SimulateOptions, kind: usize, batch: usize) -> Vec<f64> {
 }
 
 /// Logarithm of the factor by which cells of that batch are sequenced deeper.
-fn depth(options: &SimulateOptions, batch: usize) -> f64 {
-    let key = Keyed::new(options.seed, Purpose::Simulate, about::DEPTH, batch as u64);
+fn depth(options: &SimulateOptions, profile: Profile, batch: usize) -> f64 {
+    let key = key(options, profile, about::DEPTH, batch);
     if batch == 0 { 0.0 } else { DEPTH_SPREAD * normal(key, 0) }
 }
 
@@ -282,7 +321,7 @@ mod tests {
 
     #[test]
     fn types_differ_more_than_batches() {
-        let of = |kind, batch| shares(&OPTIONS, kind, batch);
+        let of = |kind, batch| shares(&OPTIONS, GENES, kind, batch);
         let distance =
             |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>();
         let base = of(0, 0);

@@ -84,7 +84,7 @@ impl Error {
             ),
             Self::Data(_) => None,
             Self::Diverged { .. } => Some(
-                "lower the learning rate, lengthen the warm-up or strengthen gradient clipping, then --resume".into(),
+                "lower the learning rate, lengthen the warm-up or strengthen gradient clipping, and begin anew with --force".into(),
             ),
             Self::NoCheckpoint { .. } => {
                 Some("start again without --resume, with --force to replace the run".into())

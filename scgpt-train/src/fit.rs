@@ -153,6 +153,10 @@ impl<T: Task> Session<'_, T> {
     fn run(&mut self) -> Result<Outcome> {
         let total_steps = self.total_steps;
         self.watch.event(&Event::Begin { step: self.state.step, total_steps });
+        if let (0, Some(model), Some(_)) = (self.state.step, &self.model, &self.config.select_by) {
+            // A metric that does not exist is found now, not after hours.
+            self.selecting(&self.task.validate(&model.valid(), self.device)?)?;
+        }
         let mut stopped_early = self.is_stale();
         if self.state.step < self.total_steps && !stopped_early {
             let (sender, receiver) = sync_channel(WAITING);

@@ -68,16 +68,11 @@ impl Objectives {
         for (field, weight, is_possible, needed) in [
             ("gep", self.gep, true, ""),
             ("gep_zero", self.gep_zero, zero, "`zero_probability`"),
-            ("gepc", self.gepc, config.gepc.is_some(), "a `gepc` head"),
+            ("gepc", self.gepc, config.gepc.is_some(), "`gepc` head"),
             ("gepc_zero", self.gepc_zero, zero && config.gepc.is_some(), "`zero_probability`"),
-            (
-                "cell_prompt",
-                self.cell_prompt,
-                config.gep == GepStyle::Direct,
-                "a direct `gep` head",
-            ),
+            ("cell_prompt", self.cell_prompt, config.gep == GepStyle::Direct, "direct `gep` head"),
             ("ecs", self.ecs, true, ""),
-            ("dar", self.dar, config.dar, "a `dar` head"),
+            ("dar", self.dar, config.dar, "`dar` head"),
             ("class", self.class, config.n_classes > 0, "`n_classes`"),
             ("contrastive", self.contrastive, true, ""),
         ] {

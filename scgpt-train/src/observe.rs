@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{task::Metric, terms::Term};
 
@@ -60,11 +60,14 @@ pub struct StepRecord {
     pub step: u64,
     /// Epoch, from 0.
     pub epoch: u64,
-    /// Sum of weighted losses.
+    /// Sum of weighted losses; not finite, like the gradients, in a step of f16 that overflowed.
+    #[serde(deserialize_with = "or_nan")]
     pub loss: f64,
     /// Losses without their weights.
+    #[serde(deserialize_with = "terms_or_nan")]
     pub terms: Vec<(Term, f64)>,
     /// Global norm of the gradients before clipping.
+    #[serde(deserialize_with = "or_nan")]
     pub gradient_norm: f64,
     /// Learning rate.
     pub lr: f64,
@@ -85,4 +88,14 @@ pub struct ValidationRecord {
     pub metrics: Vec<Metric>,
     /// Whether this is the best so far.
     pub is_best: bool,
+}
+
+/// JSON writes numbers that are not finite as null.
+pub(crate) fn or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+fn terms_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Term, f64)>, D::Error> {
+    let terms: Vec<(Term, Option<f64>)> = Vec::deserialize(from)?;
+    Ok(terms.into_iter().map(|(term, loss)| (term, loss.unwrap_or(f64::NAN))).collect())
 }

@@ -72,7 +72,7 @@ const PATIENCE: u32 = 2000;
 /// after a while without.
 ///
 /// # Reference
-/// `torch.cuda.amp.GradScaler`. Differs: none.
+/// `torch.cuda.amp.GradScaler`. Differs: an overflow without a factor is none, so it is not skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossScale {
     /// The factor; 1 unless in f16.
@@ -86,10 +86,10 @@ impl LossScale {
         Self { scale, good_steps: 0 }
     }
 
-    /// Takes note of a step; whether its gradients can be used. In formats that need no scale they
-    /// always can, and what is not finite is a divergence.
+    /// Takes note of a step; whether its gradients can be used. Without a factor, in formats that
+    /// need none or when halving was in vain, they always can: what is not finite is a divergence.
     pub(crate) fn update(&mut self, precision: Precision, is_finite: bool) -> bool {
-        if precision != Precision::F16 {
+        if precision != Precision::F16 || (self.scale <= 1.0 && !is_finite) {
             return true;
         }
         if is_finite {
@@ -120,5 +120,7 @@ mod tests {
         }
         assert_eq!(scale.scale, 65_536.0);
         assert!(LossScale::new(Precision::Bf16).update(Precision::Bf16, false));
+        let skipped = (0..100).take_while(|_| !scale.update(Precision::F16, false)).count();
+        assert_eq!(skipped, 16, "then it is a divergence");
     }
 }

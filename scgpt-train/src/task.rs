@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
+    observe::or_nan,
     schedule::Progress,
     terms::{LossTerms, Term},
 };
@@ -55,6 +56,7 @@ pub struct Metric {
     /// As it is logged.
     pub name: String,
     /// Its value.
+    #[serde(deserialize_with = "or_nan")]
     pub value: f64,
     /// Whether less is better.
     pub lower_is_better: bool,

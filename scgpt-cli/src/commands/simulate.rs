@@ -1,13 +1,16 @@
 //! `scgpt simulate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::Args;
-use scgpt_data::{Additions, CellSource, GeneVocab, Layer, check_output, export};
+use clap::{Args, ValueEnum};
+use scgpt_data::{
+    ATAC, Additions, CellSource, CellSubset, GeneVocab, Layer, PROTEIN, RNA, check_output, export,
+    export_mudata,
+};
 use scgpt_tasks::{
-    Direction, Error, Observer as _, PerturbSimulateOptions, PerturbSimulation, SimulateOptions,
-    Simulation, Watched,
+    Direction, Error, MultimodalSimulateOptions, MultimodalSimulation, Observer as _,
+    PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation, Watched,
 };
 use serde_json::json;
 
@@ -19,17 +22,20 @@ use crate::{
 /// Simulate cells of known types and batches, or with perturbed genes
 ///
 /// Counts are negative-binomial, with a marker programme per cell type and multiplicative batch
-/// effects, so the truth is known: obs/cell_type and obs/batch. With --perturb, cells of a sparse signed
+/// effects, so the truth is known: obs/cell_type and obs/batch. With --modalities, the same cells also as
+/// proteins and open chromatin, in one .h5mu file or, told apart by var/feature_types, in .h5ad; with --mosaic,
+/// each batch has some of the modalities, and what was not measured is kept beside the output as truth. With --perturb, cells of a sparse signed
 /// gene network in its steady state (power-law kinetics), in which genes are knocked down: obs/condition,
 /// and the network as a table beside the output.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  scgpt simulate -o cells.h5ad --cells 5000 --types 6 --batches 3\n  \
     scgpt simulate -o cells.h5ad --vocab scGPT_human/vocab.json     with gene symbols a model knows\n  \
+    scgpt simulate -o mosaic.h5mu --batches 4 --modalities rna,protein,atac --mosaic\n  \
     scgpt simulate -o screen.h5ad --cells 20000 --perturb 80 --doubles 60 --synergy 0.5"
 )]
 pub(crate) struct SimulateArgs {
-    /// File to write: .h5ad, or .zarr for a folder
+    /// File to write: .h5ad, .h5mu for modalities, or .zarr for a folder
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     /// Number of cells
@@ -44,6 +50,18 @@ pub(crate) struct SimulateArgs {
     /// Number of batches
     #[arg(long, value_name = "N", default_value_t = 2)]
     batches: usize,
+    /// Modalities to measure: rna, protein, atac
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "perturb")]
+    modalities: Vec<Modality>,
+    /// Measure all modalities in the first batch only, and all but one in each further batch
+    #[arg(long, requires = "modalities")]
+    mosaic: bool,
+    /// Number of proteins
+    #[arg(long, value_name = "N", default_value_t = 50, requires = "modalities")]
+    proteins: usize,
+    /// Number of peaks of open chromatin
+    #[arg(long, value_name = "N", default_value_t = 5000, requires = "modalities")]
+    peaks: usize,
     /// Instead of types, perturb that many genes of a known network, each in cells of its own
     #[arg(long, value_name = "N", conflicts_with_all = ["types", "batches"])]
     perturb: Option<usize>,
@@ -67,8 +85,19 @@ pub(crate) struct SimulateArgs {
     force: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Modality {
+    Rna,
+    Protein,
+    Atac,
+}
+
 pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
-    check_cells_output(&args.output, args.force)?;
+    if is_mudata(&args.output) && !args.modalities.is_empty() {
+        check_output(&args.output, args.force)?;
+    } else {
+        check_cells_output(&args.output, args.force)?;
+    }
     let symbols = args
         .vocab
         .as_ref()
@@ -77,20 +106,24 @@ pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
         .map(|vocab| symbols(&vocab, args.genes));
     match args.perturb {
         Some(singles) => perturbed(args, singles, symbols, printer),
+        None if !args.modalities.is_empty() => multimodal(args, symbols, printer),
         None => typed(args, symbols, printer),
     }
 }
 
-/// Cells of types and batches.
-fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) -> Result<()> {
-    let options = SimulateOptions {
+fn options(args: &SimulateArgs) -> SimulateOptions {
+    SimulateOptions {
         cells: args.cells,
         genes: args.genes,
         types: args.types,
         batches: args.batches,
         seed: args.seed,
-    };
-    write(&mut Simulation::new(&options, symbols)?, args, printer)?;
+    }
+}
+
+/// Cells of types and batches.
+fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) -> Result<()> {
+    write(&mut Simulation::new(&options(args), symbols)?, &args.output, args, printer)?;
     let output = args.output.display().to_string();
     printer.result(
         &json!({ "cells": args.cells, "genes": args.genes, "types": args.types, "batches": args.batches, "output": output }),
@@ -100,6 +133,90 @@ fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) ->
             ("output", output.clone()),
         ],
     )
+}
+
+/// The same cells in several modalities, and what was not measured beside them.
+fn multimodal(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) -> Result<()> {
+    let has = |modality| args.modalities.contains(&modality);
+    let options = MultimodalSimulateOptions {
+        cells: options(args),
+        proteins: if has(Modality::Protein) { args.proteins } else { 0 },
+        peaks: if has(Modality::Atac) { args.peaks } else { 0 },
+        rna: has(Modality::Rna),
+        mosaic: args.mosaic,
+    };
+    let truth = args.mosaic.then(|| beside(&args.output, "truth.h5ad"));
+    if let Some(truth) = &truth {
+        check_output(truth, args.force)?;
+    }
+    let simulation = MultimodalSimulation::new(&options, symbols)?;
+    if is_mudata(&args.output) {
+        write_mudata(&simulation, args, printer)?;
+    } else {
+        write(&mut simulation.cells(false)?, &args.output, args, printer)?;
+    }
+    if let Some(truth) = &truth {
+        write(&mut simulation.cells(true)?, truth, args, printer)?;
+    }
+    let name = |path: &PathBuf| path.display().to_string();
+    let (output, truth) = (name(&args.output), truth.as_ref().map(name));
+    let mut rows = vec![
+        ("cells", format!("{} of {} types in {} batches", args.cells, args.types, args.batches)),
+        ("modalities", simulation.modalities().join(", ")),
+        ("output", output.clone()),
+    ];
+    rows.extend(
+        truth.clone().map(|truth| ("truth", format!("{truth}, all modalities of all cells"))),
+    );
+    printer.result(
+        &json!({
+            "cells": args.cells, "types": args.types, "batches": args.batches,
+            "modalities": simulation.modalities(), "mosaic": args.mosaic, "output": output, "truth": truth,
+        }),
+        &rows,
+    )
+}
+
+fn write_mudata(
+    simulation: &MultimodalSimulation,
+    args: &SimulateArgs,
+    printer: Printer,
+) -> Result<()> {
+    let names = simulation.modalities();
+    let mut sources = (0..names.len())
+        .map(|number| simulation.modality(number))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut cells = sources
+        .iter_mut()
+        .enumerate()
+        .map(|(number, source)| Ok(CellSubset::new(source, simulation.measured(number)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let bar = Bar::new(printer);
+    bar.begin("simulating", cells.iter().map(|cells| cells.summary().n_cells).sum());
+    let mut watched: Vec<Watched<'_>> =
+        cells.iter_mut().map(|source| Watched { source, observer: &bar }).collect();
+    let keys: Vec<&str> = names.iter().map(|name| mudata_key(name)).collect();
+    let mut modalities: Vec<(&str, &mut dyn CellSource)> = keys
+        .into_iter()
+        .zip(watched.iter_mut().map(|source| source as &mut dyn CellSource))
+        .collect();
+    let written = export_mudata(&simulation.obs()?, &mut modalities, &args.output, args.force);
+    bar.finish();
+    Ok(written.map_err(Error::from)?)
+}
+
+fn is_mudata(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "h5mu")
+}
+
+/// What muon calls a modality.
+fn mudata_key(modality: &str) -> &str {
+    match modality {
+        RNA => "rna",
+        PROTEIN => "prot",
+        ATAC => "atac",
+        other => other,
+    }
 }
 
 /// Cells with perturbed genes, and the network beside them.
@@ -121,7 +238,7 @@ fn perturbed(
         seed: args.seed,
     };
     let mut simulation = PerturbSimulation::new(&options, symbols)?;
-    write(&mut simulation, args, printer)?;
+    write(&mut simulation, &args.output, args, printer)?;
     let edges = simulation.network();
     edges.write(&network, args.force)?;
     let (output, network) = (args.output.display().to_string(), network.display().to_string());
@@ -145,11 +262,16 @@ fn perturbed(
     )
 }
 
-fn write(source: &mut dyn CellSource, args: &SimulateArgs, printer: Printer) -> Result<()> {
+fn write(
+    source: &mut dyn CellSource,
+    output: &Path,
+    args: &SimulateArgs,
+    printer: Printer,
+) -> Result<()> {
     let bar = Bar::new(printer);
     bar.begin("simulating", args.cells);
     let mut source = Watched { source, observer: &bar };
-    let written = export(&mut source, &Layer::X, &args.output, &Additions::default(), args.force);
+    let written = export(&mut source, &Layer::X, output, &Additions::default(), args.force);
     bar.finish();
     Ok(written.map_err(Error::from)?)
 }

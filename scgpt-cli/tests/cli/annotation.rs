@@ -116,6 +116,17 @@ fn an_artefact_annotates_and_is_judged() {
     assert!(scores["coverage"]["overall"].as_f64().unwrap() >= right);
     assert!(fs::read_to_string(place.path("judged.html")).unwrap().contains("Confusion"));
 
+    // A type that was absent from the reference is judged by whether its cells are strange.
+    let unseen = ["--unknown", "scgpt_unknown", "--strangeness", "scgpt_strangeness", "--unseen"];
+    let unseen = |label| [&evaluate[..7], &unseen, &[label, "--json"]].concat();
+    let scores = json(&place.done(&unseen(&truth[0])).stdout);
+    let n_other = truth.iter().filter(|&name| *name == truth[0]).count();
+    assert_eq!(scores["unknown"]["n_other"], n_other);
+    assert!(scores["unknown"]["area"].is_number());
+    assert_eq!(scores["scores"]["n_cells"], 240 - n_other);
+    assert_eq!(scores["map"]["cells"].as_array().unwrap().len(), 240);
+    place.refused(&unseen("nobody"), &["--unseen nobody", "`cell_type`", &truth[0]]);
+
     // A damaged, a foreign and an incomplete artefact.
     let refuse = |parts: &[&str]| {
         place.refused(&["annotate", "predict", "query.h5ad", "-m", "types", "-o", "x.h5ad"], parts)
@@ -212,6 +223,13 @@ fn cells_are_mapped_to_a_reference() {
         assert!(right > 160, "{name}: {right} of 240");
         assert_eq!(texts(&path, "scgpt_map_batch").len(), 240);
     }
+    // How strange a cell is does not depend on how many neighbours vote.
+    place.done(&["map", "query", "query.h5ad", "--index", "exact", "-o", "one.h5ad", "-k", "1"]);
+    let [few, many] = ["one.h5ad", "exact.h5ad"].map(|name| {
+        let file = File::open_streaming(place.path(name)).unwrap();
+        file.dataset("obs/scgpt_map_distance").unwrap().read_f64().unwrap()
+    });
+    assert_eq!(few, many);
     place.done(&[
         "map",
         "index",

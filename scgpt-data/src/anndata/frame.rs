@@ -16,7 +16,7 @@ use crate::{
 const OLD_CATEGORIES: &str = "__categories";
 
 /// The table at `place`.
-pub(super) fn read(store: &dyn Store, place: &str) -> Result<Frame> {
+pub(crate) fn read(store: &dyn Store, place: &str) -> Result<Frame> {
     match store.node(place)? {
         Some(Node::Array(array)) => records::frame(store, place, array.as_ref()),
         Some(Node::Group) => group(store, place),

@@ -1,6 +1,9 @@
 //! [`Store`]: the groups, arrays and attributes that h5ad, zarr and 10x files are made of.
 
-use std::{ops::Range, path::Path};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Map, Value};
 
@@ -125,6 +128,47 @@ impl Dtype {
             _ if name.starts_with("float") || name == "bfloat16" => Self::Float(name.to_owned()),
             _ => Self::Other(name.to_owned()),
         }
+    }
+}
+
+/// A group of a store as a store of its own.
+pub(crate) struct Within {
+    store: Box<dyn Store>,
+    prefix: String,
+    /// That of the store and the group, for messages.
+    path: PathBuf,
+}
+
+impl Within {
+    pub(crate) fn new(store: Box<dyn Store>, group: &str) -> Self {
+        let path = store.path().join(group);
+        Self { store, prefix: group.to_owned(), path }
+    }
+
+    fn place(&self, place: &str) -> String {
+        if place.is_empty() { self.prefix.clone() } else { join(&self.prefix, place) }
+    }
+}
+
+impl Store for Within {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn format(&self) -> String {
+        self.store.format()
+    }
+
+    fn node(&self, place: &str) -> Result<Option<Node>> {
+        self.store.node(&self.place(place))
+    }
+
+    fn children(&self, place: &str) -> Result<Vec<String>> {
+        self.store.children(&self.place(place))
+    }
+
+    fn attributes(&self, place: &str) -> Result<Map<String, Value>> {
+        self.store.attributes(&self.place(place))
     }
 }
 

@@ -78,7 +78,7 @@ impl ShardFolder {
     /// [`Error::Open`] or [`Error::Invalid`] naming the file and what does not fit the manifest.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        if path.is_dir() && !path.join(MANIFEST).exists() {
+        if !path.join(MANIFEST).exists() {
             return Err(Error::invalid(path, MANIFEST, "not there: no folder of token shards")
                 .with_hint("make token shards with `scgpt convert cells.h5ad -o shards/`"));
         }

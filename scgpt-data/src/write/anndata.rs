@@ -56,7 +56,7 @@ pub(super) fn column(sink: &mut dyn Sink, path: &str, column: &Column) -> Result
     let rows = column.len() as u64;
     match column {
         Column::Text(values) if values.contains(&None) => {
-            self::column(sink, path, &with_gaps(values))
+            self::column(sink, path, &Column::with_gaps(values))
         }
         Column::Text(values) => {
             let values: Vec<String> = values.iter().flatten().cloned().collect();
@@ -84,16 +84,6 @@ pub(super) fn column(sink: &mut dyn Sink, path: &str, column: &Column) -> Result
             masked(sink, path, "nullable-boolean", Dtype::Bool, &bytes, missing)
         }
     }
-}
-
-/// Text with missing values as a categorical.
-fn with_gaps(values: &[Option<String>]) -> Column {
-    let mut categories: Vec<String> = values.iter().flatten().cloned().collect();
-    categories.sort_unstable();
-    categories.dedup();
-    let code = |value: &String| u32::try_from(categories.binary_search(value).ok()?).ok();
-    let codes = values.iter().map(|value| code(value.as_ref()?)).collect();
-    Column::Categorical { codes, categories, ordered: false }
 }
 
 /// Codes in the narrowest signed type, as pandas has them; -1 is missing.

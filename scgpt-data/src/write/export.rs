@@ -1,6 +1,7 @@
-//! [`export`]: any [`CellSource`] as a new AnnData file.
+//! [`export`]: any [`CellSource`] as a new AnnData file, and [`export_mudata`]: several as MuData.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{BufWriter, Read, Seek, Write},
     path::Path,
@@ -14,7 +15,9 @@ use super::{
     place::{Place, check_output},
 };
 use crate::{
+    anndata::store::join,
     error::{Error, Result},
+    frame::Frame,
     source::{CellSource, Layer},
 };
 
@@ -43,31 +46,112 @@ pub fn export(
     let failed = |error| Error::write(output, error);
     let spool = tempfile::tempfile_in(place.folder()).map_err(failed)?;
     let mut sink = Container::named(output).create(&place, output)?;
-    write(source, layer, sink.as_mut(), spool, additions)?;
+    write(source, layer, sink.as_mut(), spool, ("", additions))?;
     sink.finish()?;
     drop(sink);
     place.publish()
 }
 
+/// Writes cells measured in several modalities as MuData: the `X` of each of `modalities`, a name
+/// and the cells that were measured in it, and `obs` of all cells, which are known by their names.
+///
+/// # Errors
+/// As [`export`]; also if a cell of a modality is not in `obs`.
+pub fn export_mudata(
+    obs: &Frame,
+    modalities: &mut [(&str, &mut dyn CellSource)],
+    output: &Path,
+    overwrite: bool,
+) -> Result<()> {
+    check_output(output, overwrite)?;
+    let place = Place::new(output)?;
+    let mut sink = Container::named(output).create(&place, output)?;
+    write_mudata(obs, modalities, sink.as_mut(), (&place, output))?;
+    sink.finish()?;
+    drop(sink);
+    place.publish()
+}
+
+fn write_mudata(
+    obs: &Frame,
+    modalities: &mut [(&str, &mut dyn CellSource)],
+    sink: &mut dyn Sink,
+    (place, output): (&Place, &Path),
+) -> Result<()> {
+    for (name, value) in &anndata::encoding("MuData", "0.1.0") {
+        sink.set_attr("", name, value)?;
+    }
+    sink.set_attr("", "axis", &json!(0))?;
+    for name in ["obsm", "obsp", "uns", "varm", "varp", "obsmap", "varmap", "mod"] {
+        sink.group(name, &anndata::dict())?;
+    }
+    let names: Vec<&str> = modalities.iter().map(|(name, _)| *name).collect();
+    sink.set_attr("mod", "mod-order", &json!(names))?;
+    anndata::frame(sink, "obs", obs)?;
+    let cells: HashMap<&str, usize> = obs.index.iter().map(String::as_str).zip(0..).collect();
+    let mut features: Vec<String> = Vec::new();
+    let mut counts = Vec::new();
+    for (name, source) in modalities.iter_mut() {
+        let spool = tempfile::tempfile_in(place.folder());
+        let spool = spool.map_err(|error| Error::write(output, error))?;
+        let group = format!("mod/{name}");
+        write(*source, &Layer::X, sink, spool, (&group, &Additions::default()))?;
+        let mut rows = vec![0_i64; obs.len()];
+        for (row, cell) in (1..).zip(source.obs()?.index) {
+            let place = cells.get(cell.as_str()).ok_or_else(|| {
+                Error::invalid(output, format!("{group}/obs"), format!("`{cell}` is not in obs"))
+            })?;
+            rows[*place] = row;
+        }
+        integers(sink, &format!("obsmap/{name}"), &rows)?;
+        let var = source.var(&Layer::X)?;
+        counts.push(var.len());
+        features.extend(var.index);
+    }
+    let mut first = 0;
+    for (name, count) in names.iter().zip(counts) {
+        let places: Vec<i64> = (0..features.len())
+            .map(|feature| {
+                let here = (first..first + count).contains(&feature);
+                i64::try_from(if here { feature - first + 1 } else { 0 }).unwrap_or(0)
+            })
+            .collect();
+        integers(sink, &format!("varmap/{name}"), &places)?;
+        first += count;
+    }
+    let var = Frame { index_name: "_index".into(), index: features, columns: Vec::new() };
+    anndata::frame(sink, "var", &var)
+}
+
+fn integers(sink: &mut dyn Sink, path: &str, values: &[i64]) -> Result<()> {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    array(sink, path, Dtype::I64, &[values.len() as u64], &bytes, &anndata::dense())
+}
+
+/// Writes AnnData into `group`, the root if empty.
 fn write(
     source: &mut dyn CellSource,
     layer: &Layer,
     sink: &mut dyn Sink,
     spool: File,
-    additions: &Additions,
+    (group, additions): (&str, &Additions),
 ) -> Result<()> {
     let (obs, var) = (source.obs()?, source.var(layer)?);
     additions.check(obs.len(), var.len())?;
     let root = anndata::encoding("anndata", "0.1.0");
-    for (name, value) in &root {
-        sink.set_attr("", name, value)?;
+    if group.is_empty() {
+        for (name, value) in &root {
+            sink.set_attr("", name, value)?;
+        }
+    } else {
+        sink.group(group, &root)?;
     }
     for name in ["layers", "obsm", "obsp", "uns", "varm", "varp"] {
-        sink.group(name, &anndata::dict())?;
+        sink.group(&join(group, name), &anndata::dict())?;
     }
-    anndata::frame(sink, "obs", &obs)?;
-    anndata::frame(sink, "var", &var)?;
-    matrix(source, layer, sink, spool, var.len())?;
+    anndata::frame(sink, &join(group, "obs"), &obs)?;
+    anndata::frame(sink, &join(group, "var"), &var)?;
+    matrix(source, layer, sink, spool, (&join(group, "X"), var.len()))?;
     additions.write(sink)
 }
 
@@ -76,18 +160,18 @@ fn matrix(
     layer: &Layer,
     sink: &mut dyn Sink,
     spool: File,
-    n_genes: usize,
+    (place, n_genes): (&str, usize),
 ) -> Result<()> {
     let n_cells = source.summary().n_cells;
     let mut attrs = anndata::encoding("csr_matrix", "0.1.0");
     attrs.insert("shape".into(), json!([n_cells, n_genes]));
-    sink.group("X", &attrs)?;
+    sink.group(place, &attrs)?;
 
-    let failed = |error| Error::write("X/indices", error);
+    let failed = |error| Error::write(join(place, "indices"), error);
     let mut spool = BufWriter::with_capacity(1 << 20, spool);
     let mut ends = vec![0_u64];
     let mut stored = 0_u64;
-    sink.begin("X/data", Dtype::F32, &[u64::MAX], &anndata::dense())?;
+    sink.begin(&join(place, "data"), Dtype::F32, &[u64::MAX], &anndata::dense())?;
     let mut bytes = Vec::new();
     for first in (0..n_cells).step_by(CELLS) {
         let block = source.read(layer, first..n_cells.min(first + CELLS))?;
@@ -104,7 +188,7 @@ fn matrix(
 
     let mut spool = spool.into_inner().map_err(|error| failed(error.into()))?;
     spool.rewind().map_err(failed)?;
-    sink.begin("X/indices", Dtype::I32, &[stored], &anndata::dense())?;
+    sink.begin(&join(place, "indices"), Dtype::I32, &[stored], &anndata::dense())?;
     bytes.resize(1 << 20, 0);
     loop {
         match spool.read(&mut bytes).map_err(failed)? {
@@ -115,5 +199,5 @@ fn matrix(
     sink.end()?;
     let bytes: Vec<u8> = ends.iter().flat_map(|end| end.to_le_bytes()).collect();
     let shape = [ends.len() as u64];
-    array(sink, "X/indptr", Dtype::I64, &shape, &bytes, &anndata::dense())
+    array(sink, &join(place, "indptr"), Dtype::I64, &shape, &bytes, &anndata::dense())
 }

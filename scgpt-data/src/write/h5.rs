@@ -9,6 +9,7 @@
 mod dense;
 mod group;
 mod heap;
+mod image;
 mod message;
 
 use std::{
@@ -22,6 +23,7 @@ use serde_json::Value;
 use self::{
     group::{Bytes, Link, Node, read_at, unsupported},
     heap::Heap,
+    image::Image,
     message::{
         ATTRIBUTE, DATASPACE, DATATYPE, FILL_VALUE, LARGEST, LAYOUT, LINK, UNDEFINED, attribute,
         contiguous_layout, dataspace, datatype, fill_value, group_messages, hard_link, lookup3,
@@ -38,7 +40,14 @@ use crate::{
 /// Groups of an existing file that get new members.
 const GROWING: [&str; 3] = ["obs", "obsm", "uns"];
 
-const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+/// What MuData files begin with, before the HDF5 image.
+const MUDATA: &str = concat!(
+    "MuData (format-version=0.1.0;creator=scgpt;creator-version=",
+    env!("CARGO_PKG_VERSION"),
+    ")"
+);
+/// Bytes before the image of a MuData file.
+const USER_BLOCK: u64 = 512;
 
 /// An HDF5 file under construction.
 pub(super) struct H5Sink {
@@ -56,7 +65,7 @@ pub(super) struct H5Sink {
 /// The end of the file.
 #[derive(Debug)]
 pub(super) struct Appender {
-    file: BufWriter<File>,
+    file: BufWriter<Image>,
     end: u64,
 }
 
@@ -80,14 +89,29 @@ struct OpenArray {
 }
 
 impl H5Sink {
-    /// An empty file in `file`, which will be known as `path`.
+    /// An empty file in `file`, which will be known as `path`; one that ends in `.h5mu` gets the
+    /// head by which MuData is known.
     pub(super) fn create(file: File, path: &Path) -> Result<Self> {
-        let mut bytes = SIGNATURE.to_vec();
+        let is_mudata = path.extension().is_some_and(|extension| extension == "h5mu");
+        Self::create_image(file, path, is_mudata).map_err(|error| Error::write(path, error))
+    }
+
+    fn create_image(mut file: File, path: &Path, is_mudata: bool) -> io::Result<Self> {
+        let mut base = 0;
+        if is_mudata {
+            base = USER_BLOCK;
+            let mut head = MUDATA.as_bytes().to_vec();
+            head.resize(512, 0);
+            file.write_all(&head)?;
+        }
+        let mut bytes = image::SIGNATURE.to_vec();
         bytes.extend_from_slice(&[2, 8, 8, 0]);
         bytes.resize(48, 0);
+        bytes[12..20].copy_from_slice(&base.to_le_bytes());
         bytes[20..28].copy_from_slice(&UNDEFINED.to_le_bytes());
-        let mut out = Appender { file: BufWriter::with_capacity(1 << 20, file), end: 0 };
-        out.append(&bytes).map_err(|error| Error::write(path, error))?;
+        let file = BufWriter::with_capacity(1 << 20, Image::new(file, base));
+        let mut out = Appender { file, end: 0 };
+        out.append(&bytes)?;
         Ok(Self {
             path: path.into(),
             out,
@@ -103,13 +127,12 @@ impl H5Sink {
     ///
     /// # Errors
     /// [`io::ErrorKind::Unsupported`] for a file that cannot be extended by appending: another
-    /// width of addresses, a block before the superblock, managed free space, shared messages.
+    /// width of addresses, managed free space, shared messages.
     pub(super) fn extend(copy: &Path, path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).write(true).open(copy)?;
+        let file = OpenOptions::new().read(true).write(true).open(copy)?;
+        let mut file =
+            Image::find(file)?.ok_or_else(|| unsupported("a file without superblock"))?;
         let head = read_at(&mut file, 0, 48)?;
-        if !head.starts_with(SIGNATURE) {
-            return Err(unsupported("a file that does not begin with a superblock"));
-        }
         let (superblock, base, root) = match head[8] {
             version @ (0 | 1) if head[13..15] == [8, 8] => {
                 let first = 24 + 4 * u64::from(version);
@@ -128,8 +151,8 @@ impl H5Sink {
             }
             _ => return Err(unsupported("a superblock of this version")),
         };
-        if base != 0 {
-            return Err(unsupported("a file with a user block"));
+        if base != file.base() {
+            return Err(unsupported("a file that was moved"));
         }
         let mut root = Node::read(&mut file, root)?.ok_or_else(|| unsupported("the root"))?;
         for (name, link) in &mut root.links {
@@ -251,7 +274,8 @@ impl H5Sink {
         let root = std::mem::take(&mut self.root);
         let root = self.out.group(root)?;
         self.heap.flush(&mut self.out)?;
-        let end = self.out.end;
+        // The one address that counts from the beginning of the file.
+        let end = self.out.end + self.out.file.get_ref().base();
         match &mut self.superblock {
             Superblock::Old { end: place, root: entry } => {
                 // Cache type 0: nothing about the root is repeated in its entry.
@@ -269,7 +293,7 @@ impl H5Sink {
             }
         }
         self.out.file.flush()?;
-        self.out.file.get_ref().sync_all()
+        self.out.file.get_ref().sync()
     }
 }
 

@@ -50,5 +50,12 @@ pub(super) fn text(report: &AnnotateReport) -> String {
             coverage.mean_size
         );
     }
+    text.push_str("\n| method, on the test cells | accuracy | macro F1 |\n|---|---|---|\n");
+    for method in &report.methods {
+        let _ = writeln!(text, "| {} | {} | {} |", method.name, method.accuracy, method.macro_f1);
+    }
+    if let Some(verdict) = report.verdict() {
+        let _ = writeln!(text, "\n{verdict}");
+    }
     text
 }

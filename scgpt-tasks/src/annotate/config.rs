@@ -24,7 +24,8 @@ pub struct AnnotateConfig {
     pub max_length: usize,
     /// What happens to values on a bin edge.
     pub tie_mode: TieMode,
-    /// Whether every epoch has an order of its own; if not, cells come as in the file.
+    /// Whether every epoch has an order of its own; if not, all have one random order, and batches
+    /// are cut out of it as it is, as in the reference.
     pub shuffle: bool,
     /// Share of the values that are hidden; more than 0 if expression is an objective.
     pub hidden_share: f64,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    evaluation::{CalibrationScores, LabelEvaluation, PredictedLabels},
+    evaluation::{CalibrationScores, LabelEvaluation, LabelMap, PredictedLabels},
     observe::Observer,
     projection::subsample,
     stream::Rows,
@@ -27,12 +27,10 @@ pub(super) struct Judge<'a> {
 #[derive(Debug)]
 pub(super) struct Judged {
     pub(super) truth: Vec<u32>,
-    pub(super) cells: Vec<Judgement>,
-    /// `[n, d]`.
-    pub(super) embeddings: Vec<f32>,
     pub(super) evaluation: LabelEvaluation,
     /// Calibration error before the temperature.
     pub(super) uncalibrated: CalibrationScores,
+    pub(super) map: LabelMap,
 }
 
 impl Judge<'_> {
@@ -69,6 +67,7 @@ impl Judge<'_> {
         let confidence: Vec<f32> = judged.iter().map(Judgement::confidence).collect();
         let sets: Vec<Vec<u32>> = judged.iter().map(|cell| cell.set.clone()).collect();
         let is_unknown: Vec<bool> = judged.iter().map(|cell| cell.is_unknown).collect();
+        let strangeness: Vec<f32> = judged.iter().map(|cell| cell.strangeness).collect();
         let of = PredictedLabels {
             names,
             truth: &truth,
@@ -76,19 +75,23 @@ impl Judge<'_> {
             confidence: Some(&confidence),
             sets: Some(&sets),
             is_unknown: Some(&is_unknown),
+            strangeness: Some(&strangeness),
             is_known_class: None,
         };
+        let seed = self.task.cells.seed;
+        let embeddings: Vec<&[f32]> = scored.cells().map(|(_, embedding)| embedding).collect();
+        let drawn = LabelMap::sample(cells.len(), seed);
+        let rows: Vec<f32> = drawn.iter().flat_map(|&cell| embeddings[cell]).copied().collect();
         let is_right: Vec<bool> = truth.iter().zip(&predicted).map(|(a, b)| a == b).collect();
         let raw = scored.cells().map(|(logits, _)| {
             let probabilities = softmax(logits, 1.0);
             probabilities[largest(&probabilities) as usize]
         });
         Ok(Some(Judged {
-            evaluation: LabelEvaluation::new(&of, self.task.cells.seed),
+            evaluation: LabelEvaluation::new(&of, seed),
             uncalibrated: CalibrationScores::new(&raw.collect::<Vec<_>>(), &is_right),
-            embeddings: scored.cells().flat_map(|(_, embedding)| embedding).copied().collect(),
+            map: LabelMap::new(&of, &drawn, &rows),
             truth,
-            cells: judged,
         }))
     }
 

@@ -1,14 +1,7 @@
 //! The page about a trained artefact.
 
-use super::{AnnotateReport, judge::Judged};
-use crate::{
-    projection::{principal_components, subsample},
-    report::{Group, Page},
-    training::learning_curves,
-};
-
-/// Cells on a map.
-const POINTS: usize = 3000;
+use super::AnnotateReport;
+use crate::{report::Page, training::learning_curves};
 
 impl AnnotateReport {
     /// The report as a page.
@@ -21,9 +14,9 @@ impl AnnotateReport {
             ("cells trained on", training.to_string()),
             ("cells to judge", test.to_string()),
         ];
-        if let Some(evaluation) = &self.evaluation {
-            numbers.push(("accuracy", format!("{:.3}", evaluation.accuracy.mean)));
-            numbers.push(("macro F1", format!("{:.3}", evaluation.macro_f1.mean)));
+        if let Some(network) = self.methods.first() {
+            numbers.push(("accuracy", format!("{:.3}", network.accuracy.mean)));
+            numbers.push(("macro F1", format!("{:.3}", network.macro_f1.mean)));
         }
         page.numbers(&numbers);
         match &self.evaluation {
@@ -33,13 +26,19 @@ impl AnnotateReport {
                 );
                 self.compare(&mut page);
                 evaluation.describe(&mut page);
+                if let Some(raw) = &self.uncalibrated {
+                    page.text(&format!(
+                        "Without its temperature of {:.2}, the network would have a calibration error of {:.3}.",
+                        self.calibration.temperature, raw.error
+                    ));
+                }
             }
             None => {
                 page.text("No cells were kept to judge the network.");
             }
         }
-        if let Some(judged) = &self.judged {
-            maps(&mut page, judged, self);
+        if let Some(map) = &self.map {
+            map.describe(page.section("Map"));
         }
         learning_curves(
             &mut page,
@@ -67,7 +66,10 @@ impl AnnotateReport {
         }
         page.text(match self.methods.first().map_or(0, |method| method.repeats.len()) {
             1 => "In brackets, 95 % intervals by a bootstrap over the judged cells.".to_owned(),
-            n => format!("Means of {n} repeats with other cells to learn from; in brackets, 95 % intervals by Student's t."),
+            n => format!(
+                "Means of {n} repeats with other cells to learn from; in brackets, 95 % intervals by Student's t. \
+                 All that follows is of the first repeat, whose network is the artefact."
+            ),
         }.as_str());
     }
 
@@ -132,34 +134,5 @@ impl AnnotateReport {
             ));
         }
         page.section("Settings").table(&rows);
-    }
-}
-
-/// The judged cells by their embeddings: by true type, by prediction, and which are unknown.
-fn maps(page: &mut Page, judged: &Judged, report: &AnnotateReport) {
-    let n = judged.truth.len();
-    let d = judged.embeddings.len() / n.max(1);
-    let cells = subsample(n, POINTS, report.config.training.seed);
-    let rows: Vec<f32> = cells
-        .iter()
-        .flat_map(|&cell| &judged.embeddings[cell * d..(cell + 1) * d])
-        .copied()
-        .collect();
-    let (points, _) = principal_components(&rows, d);
-    let name = |class: u32| report.data.classes[class as usize].name.clone();
-    page.section("Map");
-    for (what, of) in [
-        ("true type", &(|cell: usize| name(judged.truth[cell])) as &dyn Fn(usize) -> String),
-        ("predicted type", &|cell| name(judged.cells[cell].class)),
-        ("whether they are unknown", &|cell| {
-            if judged.cells[cell].is_unknown { "unknown".into() } else { "known".into() }
-        }),
-    ] {
-        let groups = Group::of(cells.iter().map(|&cell| of(cell)).zip(points.iter().copied()));
-        page.scatter(
-            &groups,
-            ["principal component 1", "principal component 2"],
-            &format!("Judged cells by their embeddings, coloured by {what}."),
-        );
     }
 }

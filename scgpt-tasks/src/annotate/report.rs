@@ -5,9 +5,9 @@ use scgpt_model::ScgptConfig;
 use scgpt_train::{Best, StepRecord, ValidationRecord};
 use serde::Serialize;
 
-use super::{AnnotateConfig, Annotation, Calibration, judge::Judged, trial::Trial};
+use super::{AnnotateConfig, Annotation, Calibration, trial::Trial};
 use crate::{
-    evaluation::{CalibrationScores, LabelEvaluation},
+    evaluation::{CalibrationScores, LabelEvaluation, LabelMap},
     metrics::Interval,
 };
 
@@ -38,8 +38,8 @@ pub struct AnnotateReport {
     pub training: Vec<StepRecord>,
     /// Validations.
     pub validation: Vec<ValidationRecord>,
-    #[serde(skip)]
-    pub(super) judged: Option<Judged>,
+    /// The test cells, or some of them, by their embeddings.
+    pub map: Option<LabelMap>,
 }
 
 /// The labelled cells.
@@ -137,7 +137,7 @@ impl AnnotateReport {
             uncalibrated: judged.map(|judged| judged.uncalibrated.clone()),
             training: trial.history.steps.clone(),
             validation: trial.history.validations.clone(),
-            judged: None,
+            map: judged.map(|judged| judged.map.clone()),
         }
     }
 

@@ -83,14 +83,13 @@ impl Task for AnnotateTask<'_> {
     }
 
     fn batch(&self, epoch: u64, index: u64) -> Result<TrainBatch> {
+        let order = |epoch| EpochOrder::new(&*self.training, self.cells.seed, epoch);
         if self.config.shuffle {
-            let order = EpochOrder::new(&*self.training, self.cells.seed, epoch);
-            return self.make(&self.cells.batch(&order, epoch, index)?, epoch);
+            return self.make(&self.cells.batch(&order(epoch), epoch, index)?, epoch);
         }
         let size = self.cells.batch_size;
         let first = usize::try_from(index).unwrap_or(usize::MAX).saturating_mul(size);
-        let cells = self.training.iter().skip(first).take(size).map(|&cell| cell as usize);
-        self.make(&cells.collect::<Vec<_>>(), epoch)
+        self.make(&order(0).cells_from(first).take(size).collect::<Vec<_>>(), epoch)
     }
 
     fn n_cells(&self, batch: &TrainBatch) -> usize {

@@ -13,7 +13,7 @@ impl LabelEvaluation {
                 &calibration.bins,
                 &format!(
                     "Cells by confidence: on the diagonal, cells of confidence 0.8 are right in 80 % of the cases. \
-                     Expected calibration error {:.3}.",
+                     Discs are as large as they have cells; lines are 95 % intervals. Expected calibration error {:.3}.",
                     calibration.error
                 ),
             );
@@ -32,8 +32,11 @@ impl LabelEvaluation {
                 100.0 * unknown.accuracy_kept
             ));
             if unknown.n_other > 0 {
+                let area = unknown.area.map_or_else(String::new, |area| {
+                    format!(" They are told from known types with an area under the ROC curve of {area:.3}.")
+                });
                 page.text(&format!(
-                    "Of {} cells of types that could not be predicted, {:.1} % are called unknown.",
+                    "Of {} cells of types that could not be predicted, {:.1} % are called unknown.{area}",
                     unknown.n_other,
                     100.0 * unknown.other_rejected
                 ));

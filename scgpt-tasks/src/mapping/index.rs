@@ -51,11 +51,15 @@ pub struct ReferenceCells<'a> {
 
 /// An index on disk, opened as memory: it takes milliseconds, whatever its size.
 ///
-/// Memory of 33 million cells: an exact index of width 512 has 2 kB a cell (68 GB), an approximate
-/// one 0.5 kB (17 GB). To stay below 1 GB, 30 bytes are left for each: reduce the embeddings to 24
-/// principal components (`obsm`), one byte each, and 2 bytes for the label's code: 33 · 10⁶ · 26 =
-/// 0.86 GB and 4 for the number of the cell, 0.99 GB. A query looks into 16 of 4096 lists, 130 000
-/// cells of 24 numbers: 3 · 10⁶ products, a fraction of a millisecond.
+/// 33 million cells: of width 512 an exact index has 2052 bytes a cell (68 GB), an approximate one
+/// 520 (17 GB): 512 numbers of one byte, 4 for the number of the cell, 4 for the code of its label.
+/// That is room on disk. In memory are the 4096 centres (8 MB) and what queries touch, 16 lists or
+/// 67 MB each, which the system may drop again. For an index below 1 GB, 30 bytes are left for a
+/// cell: 22 numbers beside the same 8, 33 · 10⁶ · 30 = 0.99 GB, from embeddings reduced to 22
+/// principal components (`obsm`). It is a bargain for labels, not for neighbours: among simulated
+/// cells that differ in 24 directions and a little in all 512, 22 components find 0.40 of the ten
+/// nearest, 64 (2.4 GB) 0.88 and 128 (4.5 GB) 0.96. (The index of the reference, of 16 bytes for
+/// each of its 41 million cells, makes the same bargain.)
 #[derive(Debug)]
 pub struct ReferenceIndex {
     folder: PathBuf,
@@ -202,19 +206,29 @@ impl ReferenceIndex {
         Some(u32::from_le_bytes(codes[place])).filter(|&code| code != MISSING)
     }
 
+    /// That a cell can have `k` neighbours.
+    ///
+    /// # Errors
+    /// If `k` is 0 or larger than the index.
+    pub fn check_k(&self, k: usize) -> Result<()> {
+        let n_cells = self.manifest.n_cells;
+        if (1..=n_cells).contains(&k) {
+            return Ok(());
+        }
+        Err(Error::Option(format!(
+            "{k} neighbours were asked for (-k), expected 1 up to the {n_cells} cells of `{}`",
+            self.folder.display()
+        )))
+    }
+
     /// The `k` nearest reference cells of each query, `[m, width]` of unit length, nearest first; of
     /// equally near ones those that were added first.
     ///
     /// # Errors
     /// If `k` is 0 or larger than the index, the width differs, or a query is not finite.
     pub fn search(&self, queries: &[f32], k: usize) -> Result<Vec<Vec<Found>>> {
-        let IndexManifest { width, n_cells, .. } = self.manifest;
-        if k == 0 || k > n_cells {
-            return Err(Error::Option(format!(
-                "{k} neighbours were asked for, expected 1 up to the {n_cells} cells of `{}`",
-                self.folder.display()
-            )));
-        }
+        let width = self.manifest.width;
+        self.check_k(k)?;
         check_rows(queries, width, 0)?;
         let parts = match &self.vectors {
             Vectors::Lists(lists) => return Ok(lists.search(queries, k)),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Found, ReferenceIndex,
-    index::strangeness,
+    index::{STRANGENESS_NEIGHBOURS, strangeness},
     vote::{Ballot, Voting, confidence, majority, proportional},
 };
 use crate::{
@@ -90,7 +90,10 @@ impl ReferenceIndex {
                 options.known_share
             )));
         }
+        self.check_k(options.k)?;
         let n = rows.n_rows();
+        // How far a cell is does not depend on how many neighbours vote.
+        let k = options.k.max(STRANGENESS_NEIGHBOURS.min(self.manifest().n_cells));
         observer.begin("searching neighbours", n);
         let mut mapped = MappedCells::default();
         let mut window = Vec::new();
@@ -100,11 +103,14 @@ impl ReferenceIndex {
             }
             let m = WINDOW.min(n - first);
             rows.read_rows(first, m, &mut window)?;
-            mapped.neighbours.extend(self.search(&window, options.k)?);
+            for mut found in self.search(&window, k)? {
+                mapped.strangeness.push(strangeness(&found));
+                found.truncate(options.k);
+                mapped.neighbours.push(found);
+            }
             observer.advance(m);
         }
         let limit = self.known_distance(options.known_share);
-        mapped.strangeness = mapped.neighbours.iter().map(|found| strangeness(found)).collect();
         mapped.is_unknown = mapped.strangeness.iter().map(|&x| f64::from(x) > limit).collect();
         mapped.labels = (0..self.manifest().labels.len())
             .map(|column| self.vote(column, &mapped.neighbours, options.voting))

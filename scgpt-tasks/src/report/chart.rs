@@ -287,10 +287,15 @@ fn is_place(point: [f32; 2]) -> bool {
 
 /// The first letters of a long name.
 fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME {
+    cut(name, NAME)
+}
+
+/// At most `letters` of a name.
+fn cut(name: &str, letters: usize) -> String {
+    if name.chars().count() <= letters {
         return name.into();
     }
-    name.chars().take(NAME - 1).chain(['…']).collect()
+    name.chars().take(letters - 1).chain(['…']).collect()
 }
 
 /// About `n` round values between `low` and `high`.

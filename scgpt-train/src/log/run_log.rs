@@ -144,9 +144,9 @@ mod tests {
             log.step(&StepRecord {
                 step,
                 epoch: 0,
-                loss: 2.0,
-                terms: vec![(Term::Gep, 2.0)],
-                gradient_norm: 1.0,
+                loss: f64::INFINITY,
+                terms: vec![(Term::Gep, 2.0), (Term::Gepc, f64::INFINITY)],
+                gradient_norm: f64::NAN,
                 lr: 0.1,
                 cells: 8,
                 cells_per_second: 10.0,
@@ -165,6 +165,8 @@ mod tests {
         let steps: Vec<u64> = history.steps.iter().map(|record| record.step).collect();
         assert!((1000..2000).contains(&steps.len()), "{}", steps.len());
         assert!(steps.windows(2).all(|pair| pair[1] - pair[0] == 4), "evenly");
-        assert_eq!(history.steps[0].terms, [(Term::Gep, 2.0)]);
+        let StepRecord { loss, terms, gradient_norm, .. } = &history.steps[0];
+        assert_eq!(terms[0], (Term::Gep, 2.0));
+        assert!([*loss, terms[1].1, *gradient_norm].iter().all(|number| number.is_nan()));
     }
 }

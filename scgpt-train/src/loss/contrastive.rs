@@ -18,7 +18,8 @@ const SHORTEST: f64 = 1e-8;
 pub fn contrastive(first: Tensor<2>, second: Tensor<2>) -> Tensor<1> {
     let unit = |x: Tensor<2>| {
         let x = x.cast(DType::F32);
-        let length = x.clone().square().sum_dim(1).sqrt().clamp_min(SHORTEST);
+        // The root is not differentiable at zero, so the floor comes before it.
+        let length = x.clone().square().sum_dim(1).clamp_min(SHORTEST * SHORTEST).sqrt();
         x / length
     };
     let device = first.device();

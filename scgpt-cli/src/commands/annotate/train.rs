@@ -60,7 +60,7 @@ pub(crate) struct TrainArgs {
     /// How much cells of large and small classes count [default: equal]
     #[arg(long, value_enum, env = "SCGPT_CLASS_WEIGHTS")]
     class_weights: Option<Weights>,
-    /// Keep the cells in the order of the file in every epoch, as the reference does
+    /// The same batches in every epoch, as in the reference, instead of newly shuffled ones
     #[arg(long)]
     keep_order: bool,
     /// Most tokens per cell

@@ -1,24 +1,26 @@
 //! `scgpt evaluate labels`.
 
-use std::path::PathBuf;
+use std::{ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, Column, Frame, Source, check_output};
-use scgpt_tasks::{LabelEvaluation, Labels, Page, PredictedLabels, obs_column};
-use serde_json::{Value, json};
+use scgpt_data::{CellSource as _, CellSubset, Column, Frame, Source, check_output};
+use scgpt_tasks::{LabelEvaluation, LabelMap, Labels, Page, PredictedLabels, obs_column};
+use serde_json::json;
 
 use crate::output::{Printer, write_text};
 
 /// Predicted labels against true ones
 ///
-/// Reads columns of obs; cells without a true label are left out. Of cells whose true label is
-/// never predicted, the score is that they are wrong, unless --known names the labels that could
-/// be.
+/// Reads columns of obs; cells without a true label are left out. Cells of labels that were absent
+/// from the reference count as wrong, unless --unseen names these labels: their cells can only be
+/// found unknown, and are judged by that alone.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt evaluate labels annotated.h5ad --truth cell_type --prediction scgpt_prediction \\\n    \
     --confidence scgpt_confidence --sets scgpt_prediction_set --unknown scgpt_unknown -o report.html\n  \
+    scgpt evaluate labels annotated.h5ad --truth cell_type --prediction scgpt_prediction \\\n    \
+    --unknown scgpt_unknown --strangeness scgpt_strangeness --unseen \"B cell\"\n  \
     scgpt evaluate labels celltypist.h5ad --truth cell_type --prediction predicted_labels")]
 pub(crate) struct LabelsArgs {
     /// File or folder of cells
@@ -38,9 +40,15 @@ pub(crate) struct LabelsArgs {
     /// Column of obs that says which cells were called unknown
     #[arg(long, value_name = "NAME")]
     unknown: Option<String>,
-    /// Labels that could be predicted; cells of others can only be found unknown
-    #[arg(long, value_name = "LABELS", value_delimiter = ',')]
-    known: Vec<String>,
+    /// Column of obs that says how unlike all labels cells are, larger for stranger ones
+    #[arg(long, value_name = "NAME", requires = "unknown")]
+    strangeness: Option<String>,
+    /// Label that could not be predicted; may be given several times
+    #[arg(long, value_name = "LABEL")]
+    unseen: Vec<String>,
+    /// Name in obsm by which cells are drawn on the page [default: X_scGPT, if it is there]
+    #[arg(long, value_name = "NAME", env = "SCGPT_EMBEDDING")]
+    embedding: Option<String>,
     /// Page to write
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -56,16 +64,16 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     if let Some(path) = &args.output {
         check_output(path, args.force)?;
     }
-    let source = Source::open(&args.input)?;
+    let mut source = Source::open(&args.input)?;
     let obs = source.obs()?;
     let columns = Columns::read(args, &obs)?;
-    let evaluation = columns.evaluate(args.seed);
-    if columns.left_out > 0 {
-        printer.remark(&format!(
-            "note: {} cells have no true label and were left out",
-            columns.left_out
-        ));
+    let of = columns.labels();
+    let evaluation = LabelEvaluation::new(&of, args.seed);
+    let left_out = source.summary().n_cells - columns.cells.len();
+    if left_out > 0 {
+        printer.remark(&format!("note: {left_out} cells have no true label and were left out"));
     }
+    let map = draw(args, &mut source, &columns.cells, &of)?;
     let mut rows = summary(&evaluation);
     if let Some(path) = &args.output {
         let title = format!("{}: {} against {}", args.input.display(), args.prediction, args.truth);
@@ -76,22 +84,50 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
             ("macro F1", format!("{:.3}", evaluation.macro_f1.mean)),
         ]);
         evaluation.describe(&mut page);
+        if let Some(map) = &map {
+            map.describe(page.section("Map"));
+        }
         write_text(path, &page.to_html())?;
         rows.push(("report", path.display().to_string()));
     }
-    printer.result(&record(args, &columns, &evaluation)?, &rows)
+    let mut record = serde_json::to_value(&evaluation)?;
+    record["input"] = json!(args.input.display().to_string());
+    record["truth"] = json!(args.truth);
+    record["prediction"] = json!(args.prediction);
+    record["cells_without_truth"] = json!(left_out);
+    record["map"] = json!(map);
+    printer.result(&record, &rows)
+}
+
+/// The cells by an embedding, if there is one.
+fn draw(
+    args: &LabelsArgs,
+    source: &mut Source,
+    cells: &[usize],
+    of: &PredictedLabels<'_>,
+) -> Result<Option<LabelMap>> {
+    const USUAL: &str = "X_scGPT";
+    let has_usual = source.summary().elements.iter().any(|name| *name == format!("obsm/{USUAL}"));
+    let Some(name) = args.embedding.as_deref().or(has_usual.then_some(USUAL)) else {
+        return Ok(None);
+    };
+    let drawn = LabelMap::sample(cells.len(), args.seed);
+    let chosen: Vec<usize> = drawn.iter().map(|&place| cells[place]).collect();
+    let (rows, _) = CellSubset::new(source, chosen).read_obsm(name, 0..drawn.len())?;
+    Ok(Some(LabelMap::new(of, &drawn, &rows)))
 }
 
 /// The cells with a true label, in columns.
 struct Columns {
+    cells: Vec<usize>,
     names: Vec<String>,
     truth: Vec<u32>,
     predicted: Vec<u32>,
     confidence: Option<Vec<f32>>,
     sets: Option<Vec<Vec<u32>>>,
     is_unknown: Option<Vec<bool>>,
-    is_known_class: Option<Vec<bool>>,
-    left_out: usize,
+    strangeness: Option<Vec<f32>>,
+    is_known_class: Vec<bool>,
 }
 
 impl Columns {
@@ -125,13 +161,21 @@ impl Columns {
         let codes = |labels: &Labels| -> Vec<u32> {
             cells.iter().map(|&cell| code(labels.name(cell).unwrap_or(nothing))).collect()
         };
+        if let Some(label) = args.unseen.iter().find(|label| !truth.classes.contains(label)) {
+            bail!(
+                "--unseen {label}: no cell has that label in column `{}` of `obs`, which has {}",
+                args.truth,
+                truth.classes.join(", ")
+            );
+        }
+        let real = |name: &Option<String>, what: &str, range: RangeInclusive<f64>| {
+            name.as_ref().map(|name| numbers(obs, name, &cells, what, &range)).transpose()
+        };
         Ok(Self {
             truth: codes(&truth),
             predicted: codes(&predicted),
-            confidence: match &args.confidence {
-                Some(name) => Some(confidences(obs, name, &cells)?),
-                None => None,
-            },
+            confidence: real(&args.confidence, "a confidence from 0 to 1", 0.0..=1.0)?,
+            strangeness: real(&args.strangeness, "a number", f64::MIN..=f64::MAX)?,
             sets: sets.map(|sets| {
                 let codes = |set| split(set).iter().map(|label| code(label)).collect();
                 sets.iter().map(codes).collect()
@@ -140,24 +184,23 @@ impl Columns {
                 Some(name) => Some(flags(obs, name, &cells)?),
                 None => None,
             },
-            is_known_class: (!args.known.is_empty())
-                .then(|| names.iter().map(|name| args.known.contains(name)).collect()),
-            left_out: truth.codes.len() - cells.len(),
+            is_known_class: names.iter().map(|name| !args.unseen.contains(name)).collect(),
             names,
+            cells,
         })
     }
 
-    fn evaluate(&self, seed: u64) -> LabelEvaluation {
-        let of = PredictedLabels {
+    fn labels(&self) -> PredictedLabels<'_> {
+        PredictedLabels {
             names: &self.names,
             truth: &self.truth,
             predicted: &self.predicted,
             confidence: self.confidence.as_deref(),
             sets: self.sets.as_deref(),
             is_unknown: self.is_unknown.as_deref(),
-            is_known_class: self.is_known_class.as_deref(),
-        };
-        LabelEvaluation::new(&of, seed)
+            strangeness: self.strangeness.as_deref(),
+            is_known_class: Some(&self.is_known_class),
+        }
     }
 }
 
@@ -165,22 +208,26 @@ fn of_cells<T: Clone>(values: &[T], cells: &[usize]) -> Vec<T> {
     cells.iter().map(|&cell| values[cell].clone()).collect()
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "a share")]
-fn confidences(obs: &Frame, name: &str, cells: &[usize]) -> Result<Vec<f32>> {
+/// Numbers of cells in a range; `what` they are is said if they are not.
+#[allow(clippy::cast_possible_truncation, reason = "scores are f32")]
+fn numbers(
+    obs: &Frame,
+    name: &str,
+    cells: &[usize],
+    what: &str,
+    range: &RangeInclusive<f64>,
+) -> Result<Vec<f32>> {
     let Column::Float(values) = obs_column(obs, name)? else {
-        bail!("column `{name}` of `obs` holds no real numbers, expected confidences from 0 to 1");
+        bail!("column `{name}` of `obs` holds no real numbers, expected {what} for each cell");
     };
-    of_cells(values, cells)
-        .into_iter()
-        .zip(cells)
-        .map(|(value, cell)| match value {
-            Some(value) if (0.0..=1.0).contains(&value) => Ok(value as f32),
-            _ => bail!(
-                "column `{name}` of `obs` has {} in cell {cell}, expected a confidence from 0 to 1",
-                value.map_or_else(|| "nothing".into(), |value| value.to_string())
-            ),
-        })
-        .collect()
+    let number = |&cell: &usize| match values[cell] {
+        Some(value) if range.contains(&value) => Ok(value as f32),
+        value => bail!(
+            "column `{name}` of `obs` has {} in cell {cell}, expected {what}",
+            value.map_or_else(|| "nothing".into(), |value| value.to_string())
+        ),
+    };
+    cells.iter().map(number).collect()
 }
 
 fn flags(obs: &Frame, name: &str, cells: &[usize]) -> Result<Vec<bool>> {
@@ -188,15 +235,6 @@ fn flags(obs: &Frame, name: &str, cells: &[usize]) -> Result<Vec<bool>> {
         bail!("column `{name}` of `obs` is not of true and false");
     };
     Ok(of_cells(values, cells).into_iter().map(|value| value == Some(true)).collect())
-}
-
-fn record(args: &LabelsArgs, columns: &Columns, evaluation: &LabelEvaluation) -> Result<Value> {
-    let mut record = serde_json::to_value(evaluation)?;
-    record["input"] = json!(args.input.display().to_string());
-    record["truth"] = json!(args.truth);
-    record["prediction"] = json!(args.prediction);
-    record["cells_without_truth"] = json!(columns.left_out);
-    Ok(record)
 }
 
 fn summary(evaluation: &LabelEvaluation) -> Vec<(&'static str, String)> {
@@ -230,7 +268,9 @@ fn summary(evaluation: &LabelEvaluation) -> Vec<(&'static str, String)> {
         rows.push(("unknown", known));
         if unknown.n_other > 0 {
             let share = 100.0 * unknown.other_rejected;
-            rows.push(("", format!("{share:.1} % of {} cells of other labels", unknown.n_other)));
+            let area = unknown.area.map_or_else(String::new, |area| format!(", AUC {area:.3}"));
+            let n = unknown.n_other;
+            rows.push(("", format!("{share:.1} % of {n} cells of unseen labels{area}")));
         }
     }
     let mut classes: Vec<_> = scores.classes.iter().collect();

@@ -14,8 +14,9 @@ use crate::{device::ComputeArgs, matrix::MatrixArgs, output::Printer, progress::
 /// Make an index of labelled reference cells, or add to one
 ///
 /// The index is one folder: embeddings of the cells, their labels, and which model made them. It is
-/// opened as memory, so that size does not matter. With --approximate, cells are found on a graph
-/// of neighbours, in a quarter of the room and a fraction of the time: for atlases.
+/// opened as memory, so that size does not matter. With --approximate, only the lists of cells that
+/// are nearest to a query are looked into, in a quarter of the room and a fraction of the time: for
+/// atlases.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt map index reference.h5ad --model scGPT_human --labels cell_type,tissue -o atlas/\n  \

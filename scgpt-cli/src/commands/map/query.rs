@@ -84,13 +84,7 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     check_cells_output(&args.output, args.force)?;
     check_output(&beside(&args.output, EFFECTIVE), args.force)?;
     let index = ReferenceIndex::open(&args.index)?;
-    if args.k == 0 || args.k > index.manifest().n_cells {
-        bail!(
-            "-k is {}, expected 1 up to the {} cells of the index",
-            args.k,
-            index.manifest().n_cells
-        );
-    }
+    index.check_k(args.k)?;
     let device = args.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let temporary = args.output.parent().map(|folder| Path::new(".").join(folder));

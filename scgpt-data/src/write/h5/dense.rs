@@ -1,12 +1,15 @@
 //! Dense storage: the many links or attributes of a group of the newer format, kept in a fractal
 //! heap and found by a version 2 B-tree (sections III.A.2 and III.G of the specification).
 
-use std::{fs::File, io};
+use std::io;
 
-use super::group::{Bytes, broken, read_at, unsupported};
+use super::{
+    group::{Bytes, broken, read_at, unsupported},
+    image::Image,
+};
 
 /// The messages in the heap at `heap` that the tree at `tree` lists, in the order of the tree.
-pub(super) fn read(file: &mut File, heap: u64, tree: u64) -> io::Result<Vec<Vec<u8>>> {
+pub(super) fn read(file: &mut Image, heap: u64, tree: u64) -> io::Result<Vec<Vec<u8>>> {
     let heap = Heap::read(file, heap)?;
     let mut messages = Vec::new();
     for record in read_tree(file, tree)? {
@@ -39,7 +42,7 @@ struct Heap {
 }
 
 impl Heap {
-    fn read(file: &mut File, address: u64) -> io::Result<Self> {
+    fn read(file: &mut Image, address: u64) -> io::Result<Self> {
         let head = read_at(file, address, 142)?;
         let number = |at: usize, width: usize| Bytes(&head[at..]).number(width);
         if !head.starts_with(b"FRHP") {
@@ -69,7 +72,7 @@ impl Heap {
         Ok(heap)
     }
 
-    fn object(&self, file: &mut File, id: &[u8]) -> io::Result<Vec<u8>> {
+    fn object(&self, file: &mut Image, id: &[u8]) -> io::Result<Vec<u8>> {
         let mut id = Bytes(id);
         let (mut offset, length) = (id.number(self.offset)?, id.number(self.length)?);
         let (mut block, mut rows) = (self.root, self.rows);
@@ -100,7 +103,7 @@ impl Heap {
 }
 
 /// All records of a version 2 B-tree.
-fn read_tree(file: &mut File, address: u64) -> io::Result<Vec<Vec<u8>>> {
+fn read_tree(file: &mut Image, address: u64) -> io::Result<Vec<Vec<u8>>> {
     let head = read_at(file, address, 38)?;
     let number = |at: usize, width: usize| Bytes(&head[at..]).number(width);
     let (node, record, depth) = (number(6, 4)?, number(10, 2)?, number(12, 2)?);
@@ -138,7 +141,7 @@ struct Tree {
 impl Tree {
     fn collect(
         &self,
-        file: &mut File,
+        file: &mut Image,
         address: u64,
         count: u64,
         depth: usize,

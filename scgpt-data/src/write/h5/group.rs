@@ -1,12 +1,10 @@
 //! [`Node`]: a group in memory, read from an existing file without interpreting its attributes.
 
-use std::{
-    fs::File,
-    io::{self, ErrorKind, Read, Seek, SeekFrom},
-};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
 use super::{
     dense,
+    image::Image,
     message::{
         ATTRIBUTE, ATTRIBUTE_INFO, CONTINUATION, LINK, LINK_INFO, SYMBOL_TABLE, UNDEFINED,
         soft_link,
@@ -57,7 +55,7 @@ impl Node {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for what new headers cannot take over (shared messages), other kinds for a file that is broken.
-    pub(super) fn read(file: &mut File, address: u64) -> io::Result<Option<Self>> {
+    pub(super) fn read(file: &mut Image, address: u64) -> io::Result<Option<Self>> {
         let messages = read_messages(file, address)?;
         if !messages.iter().any(|message| [SYMBOL_TABLE, LINK_INFO, LINK].contains(&message.kind)) {
             return Ok(None);
@@ -112,7 +110,7 @@ struct Message {
 }
 
 /// All messages of an object header, version 1 or 2, with its continuations.
-fn read_messages(file: &mut File, address: u64) -> io::Result<Vec<Message>> {
+fn read_messages(file: &mut Image, address: u64) -> io::Result<Vec<Message>> {
     let mut messages = Vec::new();
     let head = read_at(file, address, 16)?;
     let version2 = head.starts_with(b"OHDR");
@@ -186,7 +184,7 @@ fn read_link(mut bytes: Bytes<'_>, body: &[u8]) -> io::Result<(String, Link)> {
 }
 
 /// The names of a version 1 group.
-fn read_local_heap(file: &mut File, address: u64) -> io::Result<Vec<u8>> {
+fn read_local_heap(file: &mut Image, address: u64) -> io::Result<Vec<u8>> {
     let head = read_at(file, address, 32)?;
     if !head.starts_with(b"HEAP") {
         return Err(broken("a local heap"));
@@ -197,7 +195,7 @@ fn read_local_heap(file: &mut File, address: u64) -> io::Result<Vec<u8>> {
 
 /// The members of a version 1 group, below the node of its B-tree (or symbol table) at `address`.
 fn read_symbol_tree(
-    file: &mut File,
+    file: &mut Image,
     address: u64,
     names: &[u8],
     links: &mut Vec<(String, Link)>,
@@ -265,7 +263,7 @@ impl<'a> Bytes<'a> {
 }
 
 /// `size` bytes at `address`, which must lie in the file.
-pub(super) fn read_at(file: &mut File, address: u64, size: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_at(file: &mut Image, address: u64, size: u64) -> io::Result<Vec<u8>> {
     let length = file.seek(SeekFrom::End(0))?;
     if address.checked_add(size).is_none_or(|end| end > length) {
         return Err(broken("an address"));

@@ -1,6 +1,6 @@
 //! Matrices as coloured cells.
 
-use super::{WIDTH, escape, shortened, svg};
+use super::{WIDTH, cut, escape, svg};
 
 /// A matrix with names.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct HeatMap<'a> {
     pub axes: [&'a str; 2],
 }
 
+/// Letters of a name.
+const NAME: usize = 34;
 /// Most columns whose cells have room for a label.
 const LABELLED: usize = 16;
 
@@ -35,7 +37,7 @@ pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
             LEFT - 8.0,
             y + side / 2.0 + font / 3.0,
             escape(name),
-            escape(&shortened(name)),
+            escape(&cut(name, NAME)),
         );
         for (column, other) in map.columns.iter().enumerate() {
             let at = row * map.columns.len() + column;
@@ -59,14 +61,14 @@ pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
             }
         }
     }
-    let longest = map.columns.iter().map(|name| shortened(name).chars().count()).max();
+    let longest = map.columns.iter().map(|name| cut(name, NAME).chars().count()).max();
     for (column, name) in map.columns.iter().enumerate() {
         body += &format!(
             "<text style=\"font-size:{font:.1}px\" transform=\"translate({:.1} {:.1}) rotate(-55)\" text-anchor=\"end\"><title>{}</title>{}</text>",
             LEFT + side * (column as f64 + 0.5) + font / 3.0,
             bottom + 12.0,
             escape(name),
-            escape(&shortened(name)),
+            escape(&cut(name, NAME)),
         );
     }
     let below = bottom + 22.0 + longest.unwrap_or(0) as f64 * font * 0.5;

@@ -3,10 +3,14 @@
 use super::{svg, ticks};
 use crate::metrics::ReliabilityBin;
 
-/// Bins as discs against the diagonal, as large as they have cells.
+/// Standard deviations of a 95 % interval.
+const Z: f64 = 1.96;
+
+/// Bins as discs against the diagonal, as large as they have cells, each with the 95 % interval of
+/// its accuracy.
 pub(crate) fn reliability(bins: &[ReliabilityBin]) -> String {
     const LEFT: f64 = 250.0;
-    const TOP: f64 = 6.0;
+    const TOP: f64 = 12.0;
     const SIDE: f64 = 340.0;
     const BOTTOM: f64 = TOP + SIDE;
     let x_of = |value: f64| LEFT + SIDE * value;
@@ -31,21 +35,15 @@ pub(crate) fn reliability(bins: &[ReliabilityBin]) -> String {
         LEFT + SIDE
     );
     let most = bins.iter().map(|bin| bin.n).max().unwrap_or(0).max(1) as f64;
-    let used: Vec<&ReliabilityBin> = bins.iter().filter(|bin| bin.n > 0).collect();
-    let line: Vec<String> = used
-        .iter()
-        .map(|bin| format!("{:.1} {:.1}", x_of(bin.confidence), y_of(bin.accuracy)))
-        .collect();
-    if line.len() > 1 {
+    for bin in bins.iter().filter(|bin| bin.n > 0) {
+        let [low, high] = wilson(bin);
         body += &format!(
-            "<path fill=\"none\" stroke=\"var(--c0)\" stroke-opacity=\".5\" d=\"M{}\"/>",
-            line.join("L")
-        );
-    }
-    for bin in used {
-        body += &format!(
-            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{:.1}\" fill=\"var(--c0)\" fill-opacity=\".85\">\
+            "<path stroke=\"var(--c0)\" d=\"M{:.1} {:.1}V{:.1}\"/>\
+             <circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{:.1}\" fill=\"var(--c0)\" fill-opacity=\".85\">\
              <title>{} cells: confidence {:.2}, accuracy {:.2}</title></circle>",
+            x_of(bin.confidence),
+            y_of(low),
+            y_of(high),
             x_of(bin.confidence),
             y_of(bin.accuracy),
             3.0 + 7.0 * (bin.n as f64 / most).sqrt(),
@@ -65,9 +63,24 @@ pub(crate) fn reliability(bins: &[ReliabilityBin]) -> String {
     svg(BOTTOM + 44.0, &body)
 }
 
+/// The interval of Wilson 1927 of a bin's accuracy.
+fn wilson(bin: &ReliabilityBin) -> [f64; 2] {
+    let (n, p) = (bin.n as f64, bin.accuracy);
+    let middle = p + Z * Z / (2.0 * n);
+    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    [-half, half].map(|half| (middle + half) / (1.0 + Z * Z / n))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn intervals_are_those_of_wilson() {
+        // statsmodels.stats.proportion.proportion_confint(9, 10, method="wilson").
+        let [low, high] = wilson(&ReliabilityBin { n: 10, confidence: 0.9, accuracy: 0.9 });
+        assert!((low - 0.5958).abs() < 1e-3 && (high - 0.9821).abs() < 1e-3, "{low} {high}");
+    }
 
     #[test]
     fn only_bins_with_cells_are_drawn() {

@@ -1,0 +1,362 @@
+//! [`MultimodalCells`]: cells measured in several modalities, and perhaps in several files, as one
+//! source.
+
+mod features;
+mod mudata;
+mod obs;
+mod obsm;
+mod part;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+pub(crate) use self::mudata::is_mudata;
+use self::part::Part;
+use crate::{
+    csr::Csr,
+    error::{Error, Result},
+    frame::{Column, Frame},
+    modality::{Measured, Modalities, RNA, modality_name},
+    source::{CellSource, Layer, MatrixSummary, Source, Summary},
+};
+
+/// Column of `var` with the modality of every feature.
+const FEATURE_TYPES: &str = "feature_types";
+/// Column of `obs` with the input of every cell, where there are several.
+const INPUT: &str = "input";
+/// Cells read at once to see what they were measured in.
+const BLOCK: usize = 1024;
+/// How many names an error shows.
+const EXAMPLES: usize = 5;
+
+/// One file or folder of [`MultimodalCells`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MultimodalInput {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The modality of all of its features; if none, what the file says, or else gene expression.
+    pub modality: Option<String>,
+}
+
+/// How [`MultimodalCells`] are put together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MultimodalOptions {
+    /// Column of `var` that tells modalities; if none, `feature_types`, `feature_type` or
+    /// `modality`, whichever a file has.
+    pub modality_key: Option<String>,
+    /// A modality whose features are in `obsm`, and its name there.
+    pub obsm: Option<(String, String)>,
+    /// What is put before the names of a modality's features.
+    pub prefixes: BTreeMap<String, String>,
+    /// The modalities to keep; all, if empty.
+    pub keep: Vec<String>,
+}
+
+/// A source that measures one modality, for [`MultimodalCells::of`].
+#[allow(missing_debug_implementations, reason = "the source cannot be printed")]
+pub struct ModalitySource {
+    /// What it measures.
+    pub modality: String,
+    /// The cells.
+    pub source: Box<dyn CellSource>,
+    /// Which of them were measured; all, if none.
+    pub cells: Option<Vec<usize>>,
+}
+
+/// The cells of one or several inputs with the features of all modalities side by side.
+///
+/// Inputs are joined by the names of their cells, so each may bring a modality of the same cells,
+/// or cells of its own (a batch), or both; a feature that several inputs name is the same. Where a
+/// cell was not measured it has no values. `var` has a column `feature_types`, and `obs` the
+/// columns of all inputs: of several that say something of a cell, the first is believed.
+///
+/// Memory: names and annotations, one number a cell and input, and the block that is read.
+#[allow(missing_debug_implementations, reason = "the sources cannot be printed")]
+pub struct MultimodalCells {
+    parts: Vec<Part>,
+    obs: Frame,
+    var: Frame,
+    modalities: Modalities,
+    summary: Summary,
+}
+
+/// A source on its way to be a [`Part`].
+struct Opened {
+    source: Box<dyn CellSource>,
+    obs: Frame,
+    var: Frame,
+    /// One modality a feature.
+    modalities: Vec<String>,
+    /// Its row of every cell of the whole, where that is known; else names tell.
+    rows: Option<Vec<Option<u32>>>,
+}
+
+impl MultimodalCells {
+    /// Opens inputs: MuData (`.h5mu`), or any format of [`Source`], of one or several modalities.
+    ///
+    /// # Errors
+    /// If an input cannot be read or lacks a column that is asked for; if a feature is named in two
+    /// modalities; if a cell has a feature in two inputs; if the cells of a MuData file and those
+    /// of its modalities do not match.
+    pub fn open(inputs: &[MultimodalInput], options: &MultimodalOptions) -> Result<Self> {
+        let mut opened = Vec::new();
+        let mut tables = Vec::new();
+        for input in inputs {
+            if is_mudata(&input.path)? {
+                let (table, members) = mudata::open(&input.path, options)?;
+                // What the file says of all its cells comes before what its members say.
+                tables.push((opened.len(), table));
+                opened.extend(members);
+            } else {
+                opened.extend(open(input, options)?);
+            }
+        }
+        let is_several = inputs.len() > 1;
+        if is_several && !tables.is_empty() {
+            return Err(Error::Option(
+                "a MuData file stands for itself: give it alone, or its modalities as files".into(),
+            ));
+        }
+        let root = tables.pop().map(|(_, table)| table);
+        let format = if root.is_some() { "MuData" } else { "multimodal" };
+        let path = inputs.first().map_or_else(PathBuf::new, |input| input.path.clone());
+        Self::join(opened, root, options, (&path, format, is_several))
+    }
+
+    /// Sources that each measure one modality of the same cells, known by their names; with the
+    /// annotations of `all`, in their order.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of(sources: Vec<ModalitySource>, all: Option<Frame>) -> Result<Self> {
+        let path = sources.first().map(|first| first.source.summary().path.clone());
+        let mut opened = Vec::new();
+        for ModalitySource { modality, source, cells } in sources {
+            let (mut obs, var) = (source.obs()?, source.var(&Layer::X)?);
+            let modalities = vec![modality; var.len()];
+            let Some(cells) = cells else {
+                opened.push(Opened { source, obs, var, modalities, rows: None });
+                continue;
+            };
+            // Names nobody else has, where a cell was not measured.
+            let measured: HashSet<usize> = cells.into_iter().collect();
+            for (cell, name) in obs.index.iter_mut().enumerate() {
+                if !measured.contains(&cell) {
+                    name.clear();
+                }
+            }
+            opened.push(Opened { source, obs, var, modalities, rows: None });
+        }
+        let path = path.unwrap_or_default();
+        Self::join(opened, all, &MultimodalOptions::default(), (&path, "multimodal", false))
+    }
+
+    /// What the features measure.
+    pub fn modalities(&self) -> &Modalities {
+        &self.modalities
+    }
+
+    /// What each cell was measured in. Inputs of one modality tell by the cells they have; of those
+    /// with several, all cells of `layer` are read: a cell was measured in what it has values of.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn measured(&mut self, layer: &Layer) -> Result<Vec<Measured>> {
+        let n_cells = self.summary.n_cells;
+        let mut measured = vec![Measured::default(); n_cells];
+        let mut to_read = Vec::new();
+        for (number, part) in self.parts.iter().enumerate() {
+            match part.only_modality(&self.modalities) {
+                Some(modality) => {
+                    for (cell, measured) in measured.iter_mut().enumerate() {
+                        if part.has(cell) {
+                            measured.insert(modality);
+                        }
+                    }
+                }
+                None => to_read.push(number),
+            }
+        }
+        for number in to_read {
+            for first in (0..n_cells).step_by(BLOCK) {
+                let cells = first..n_cells.min(first + BLOCK);
+                let mut rows = vec![Vec::new(); cells.len()];
+                self.parts[number].read(layer, cells, &mut rows)?;
+                for (measured, row) in measured[first..].iter_mut().zip(rows) {
+                    for (feature, value) in row {
+                        if let (true, Some(modality)) =
+                            (value != 0.0, self.modalities.of(feature as usize))
+                        {
+                            measured.insert(modality);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(measured)
+    }
+
+    fn join(
+        opened: Vec<Opened>,
+        root: Option<Frame>,
+        options: &MultimodalOptions,
+        (path, format, is_several): (&Path, &str, bool),
+    ) -> Result<Self> {
+        let features = features::join(&opened, options)?;
+        let cells = cells(&opened, root.as_ref())?;
+        let (mut parts, mut tables, mut layers) = (Vec::new(), Vec::new(), Vec::new());
+        if let Some(root) = root {
+            let rows = (0..).take(root.len()).map(Some).collect();
+            tables.push((root, rows));
+        }
+        let members = opened.into_iter().zip(features.columns).zip(cells.rows);
+        for ((opened, columns), rows) in members {
+            let mut obs = opened.obs;
+            if is_several {
+                let name = opened.source.summary().path.file_stem();
+                let name = name.unwrap_or_default().to_string_lossy().into_owned();
+                obs.columns.push((INPUT.into(), Column::categorical(&vec![name; obs.len()])));
+            }
+            layers.extend(opened.source.summary().matrices.clone());
+            tables.push((obs, rows.clone()));
+            let is_rna = opened.modalities.iter().all(|modality| modality == RNA);
+            parts.push(Part::new(opened.source, columns, rows, is_rna));
+        }
+        part::check_overlap(&parts, &cells.names, &features.var.index)?;
+        let obs = obs::join(&tables, cells.names);
+        let summary = Summary {
+            path: path.into(),
+            format: format.into(),
+            n_cells: obs.len(),
+            matrices: matrices(&layers, features.var.len()),
+            elements: Vec::new(),
+        };
+        let modalities = features::modalities(&features.var, FEATURE_TYPES)?;
+        Ok(Self { parts, obs, var: features.var, modalities, summary })
+    }
+}
+
+/// An input that is no MuData file: the source, and the modality in its `obsm`.
+fn open(input: &MultimodalInput, options: &MultimodalOptions) -> Result<Vec<Opened>> {
+    let mut source = Source::open(&input.path)?;
+    source.keep_all_features();
+    let (obs, var) = (source.obs()?, source.var(&Layer::X)?);
+    let given = input.modality.as_deref();
+    let modalities = features::of(&input.path, &var, given, options.modality_key.as_deref())?;
+    let mut opened = Vec::new();
+    if let (None, Some((modality, name))) = (given, &options.obsm) {
+        let cells = obsm::ObsmCells::open(&input.path, name)?;
+        let var = cells.var(&Layer::X)?;
+        let modalities = vec![modality_name(modality); var.len()];
+        let index_only = Frame { columns: Vec::new(), ..obs.clone() };
+        opened.push(Opened {
+            source: Box::new(cells),
+            obs: index_only,
+            var,
+            modalities,
+            rows: None,
+        });
+    }
+    opened.insert(0, Opened { source: Box::new(source), obs, var, modalities, rows: None });
+    Ok(opened)
+}
+
+/// The cells of the whole.
+struct Cells {
+    names: Vec<String>,
+    /// For each source its row of every cell.
+    rows: Vec<Vec<Option<u32>>>,
+}
+
+fn cells(opened: &[Opened], root: Option<&Frame>) -> Result<Cells> {
+    let mut names: Vec<String> = root.map_or_else(Vec::new, |root| root.index.clone());
+    if root.is_none()
+        && opened.len() == 1
+        && opened[0].obs.index.iter().all(|name| !name.is_empty())
+    {
+        // Nothing is joined, so names may repeat.
+        let rows = (0..).take(opened[0].obs.len()).map(Some).collect();
+        return Ok(Cells { names: opened[0].obs.index.clone(), rows: vec![rows] });
+    }
+    let mut places: HashMap<String, usize> = names.iter().cloned().zip(0..).collect();
+    let mut rows: Vec<Vec<Option<u32>>> = Vec::new();
+    for member in opened {
+        if let Some(known) = &member.rows {
+            rows.push(known.clone());
+            continue;
+        }
+        let mut of_member = vec![None; names.len()];
+        for (row, name) in (0..).zip(&member.obs.index) {
+            if name.is_empty() {
+                continue;
+            }
+            let next = names.len();
+            let place = *places.entry(name.clone()).or_insert(next);
+            if place == next {
+                names.push(name.clone());
+                of_member.push(None);
+            }
+            if of_member[place].replace(row).is_some() {
+                let path = &member.source.summary().path;
+                return Err(Error::invalid(path, "obs", format!("the cell `{name}` occurs twice"))
+                    .with_hint("inputs are joined by the names of cells: make them unique, in Python adata.obs_names_make_unique()"));
+            }
+        }
+        rows.push(of_member);
+    }
+    for of_member in &mut rows {
+        of_member.resize(names.len(), None);
+    }
+    Ok(Cells { names, rows })
+}
+
+/// `X`, and the layers that any of the sources has.
+fn matrices(layers: &[MatrixSummary], n_genes: usize) -> Vec<MatrixSummary> {
+    let mut matrices: Vec<MatrixSummary> = Vec::new();
+    for matrix in layers.iter().filter(|matrix| matrix.layer != Layer::Raw) {
+        match matrices.iter_mut().find(|other| other.layer == matrix.layer) {
+            Some(other) => other.n_stored += matrix.n_stored,
+            None => matrices.push(MatrixSummary { n_genes, encoding: "csr", ..matrix.clone() }),
+        }
+    }
+    matrices
+}
+
+impl CellSource for MultimodalCells {
+    fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    fn obs(&self) -> Result<Frame> {
+        Ok(self.obs.clone())
+    }
+
+    fn var(&self, layer: &Layer) -> Result<Frame> {
+        match self.summary.matrices.iter().find(|matrix| matrix.layer == *layer) {
+            Some(_) => Ok(self.var.clone()),
+            None => Err(self.summary.missing(layer)),
+        }
+    }
+
+    /// Of a source that lacks `layer`, its `X`.
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
+        self.summary.check_rows(layer, &rows)?;
+        let mut cells = vec![Vec::new(); rows.len()];
+        for part in &mut self.parts {
+            part.read(layer, rows.clone(), &mut cells)?;
+        }
+        Csr::of_rows(self.var.len(), cells.into_iter().map(|cell| cell.into_iter().unzip()))
+            .map_err(|problem| Error::invalid(&self.summary.path, layer.to_string(), problem))
+    }
+}
+
+/// A few names, for messages.
+fn examples<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let n = names.len();
+    let some: Vec<String> = names.take(EXAMPLES).map(|name| format!("`{name}`")).collect();
+    let more = if n > EXAMPLES { format!(" and {} more", n - EXAMPLES) } else { String::new() };
+    some.join(", ") + &more
+}

@@ -1,0 +1,172 @@
+//! The features of all sources, side by side.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
+
+use super::{EXAMPLES, FEATURE_TYPES, MultimodalOptions, Opened, examples};
+use crate::{
+    error::{Error, Result},
+    frame::{Column, Frame},
+    modality::{Modalities, RNA, known, modality_name},
+};
+
+/// Columns of `var` that tell modalities, and whether they always do: others also name the biotype
+/// of a gene so.
+const COLUMNS: [(&str, bool); 3] =
+    [(FEATURE_TYPES, true), ("modality", true), ("feature_type", false)];
+
+/// The features of the whole.
+pub(super) struct Features {
+    pub(super) var: Frame,
+    /// For each source the column of each of its features; `None` for one that is left out.
+    pub(super) columns: Vec<Vec<Option<u32>>>,
+}
+
+/// The modality of every feature of one source: `given`, or what the column `key` says.
+pub(super) fn of(
+    path: &Path,
+    var: &Frame,
+    given: Option<&str>,
+    key: Option<&str>,
+) -> Result<Vec<String>> {
+    let column = match (given, key) {
+        (Some(given), _) => return Ok(vec![modality_name(given); var.len()]),
+        (None, Some(key)) => Some((
+            key,
+            var.column(key).ok_or_else(|| {
+                let names: Vec<&str> = var.names().collect();
+                let problem = format!("no such column (there are: {})", names.join(", "));
+                Error::invalid(path, format!("var/{key}"), problem)
+                    .with_hint("name the column of var that tells modalities with --modality-key, or the modality of the input as RNA=FILE, Protein=FILE, ATAC=FILE")
+            })?,
+        )),
+        (None, None) => COLUMNS.into_iter().find_map(|(name, always)| {
+            let column = var.column(name)?;
+            let is_modality = |label: Option<String>| label.is_some_and(|l| known(&l).is_some());
+            (always || column.labels().into_iter().all(is_modality)).then_some((name, column))
+        }),
+    };
+    let Some((name, column)) = column else { return Ok(vec![RNA.into(); var.len()]) };
+    let labels = column.labels().into_iter().enumerate();
+    labels
+        .map(|(feature, label)| {
+            label.map(|label| modality_name(&label)).ok_or_else(|| {
+                let problem = format!("feature `{}` has no modality", var.index[feature]);
+                Error::invalid(path, format!("var/{name}"), problem)
+                    .with_hint("fill the column, or remove the feature")
+            })
+        })
+        .collect()
+}
+
+/// Modalities that a column of `var` names.
+pub(super) fn modalities(var: &Frame, column: &str) -> Result<Modalities> {
+    Modalities::new(&var.column(column).map_or_else(Vec::new, Column::labels))
+}
+
+/// All features: one that several sources name is the same if its modality is.
+pub(super) fn join(opened: &[Opened], options: &MultimodalOptions) -> Result<Features> {
+    let keep: Vec<String> = options.keep.iter().map(|name| modality_name(name)).collect();
+    let found = opened.iter().flat_map(|source| &source.modalities);
+    if let Some(lost) = keep.iter().find(|name| !found.clone().any(|found| found == *name)) {
+        let mut found: Vec<&str> = found.map(String::as_str).collect();
+        found.sort_unstable();
+        found.dedup();
+        let found = found.join(", ");
+        return Err(Error::Option(format!(
+            "no feature is of the modality `{lost}`: the input has {found}"
+        )));
+    }
+    let prefix = |modality: &str| {
+        let of = options.prefixes.iter().find(|(name, _)| modality_name(name) == modality);
+        of.map_or("", |(_, prefix)| prefix.as_str())
+    };
+    let mut names: Vec<String> = Vec::new();
+    let mut types: Vec<String> = Vec::new();
+    let mut places: HashMap<String, u32> = HashMap::new();
+    let mut columns = Vec::with_capacity(opened.len());
+    // Where each feature is described: a source, and its row there.
+    let mut described: Vec<(usize, usize)> = Vec::new();
+    let mut conflicts: Vec<(String, String)> = Vec::new();
+    for (number, source) in opened.iter().enumerate() {
+        let mut here = HashSet::new();
+        let mut of_source = Vec::with_capacity(source.var.len());
+        for (row, (name, modality)) in source.var.index.iter().zip(&source.modalities).enumerate() {
+            if !keep.is_empty() && !keep.contains(modality) {
+                of_source.push(None);
+                continue;
+            }
+            let name = format!("{}{name}", prefix(modality));
+            let next = u32::try_from(names.len()).unwrap_or(u32::MAX);
+            let place = *places.entry(name.clone()).or_insert(next);
+            if place != next && types[place as usize] != *modality {
+                conflicts.push((name, modality.clone()));
+                of_source.push(None);
+                continue;
+            }
+            // A name that a source has twice is two features, as it was there.
+            let place = if here.insert(place) { place } else { next };
+            if place == next {
+                names.push(name);
+                types.push(modality.clone());
+                described.push((number, row));
+            }
+            of_source.push(Some(place));
+        }
+        columns.push(of_source);
+    }
+    if let Some((name, modality)) = conflicts.first() {
+        let first = places.get(name).map_or("", |&place| types[place as usize].as_str());
+        let apart = if modality == RNA { first } else { modality };
+        let all: Vec<&str> = conflicts.iter().map(|(name, _)| name.as_str()).collect();
+        let path = &opened[0].source.summary().path;
+        let problem = format!(
+            "{} named in two modalities, {first} and {modality}",
+            match all.len() {
+                1 => format!("the feature `{name}` is"),
+                n if n > EXAMPLES => format!("{n} features ({}) are", examples(all.into_iter())),
+                _ => format!("the features {} are", examples(all.into_iter())),
+            }
+        );
+        return Err(Error::invalid(path, "var", problem).with_hint(format!(
+            "a name is one token of the model: set the modalities apart with --prefix {apart}=p_"
+        )));
+    }
+    let mut var = describe(opened, &described);
+    var.columns.insert(0, (FEATURE_TYPES.into(), Column::categorical(&types)));
+    var.index = names;
+    Ok(Features { var, columns })
+}
+
+/// The columns of text that any source has; of a feature without, its name.
+fn describe(opened: &[Opened], described: &[(usize, usize)]) -> Frame {
+    let is_text = |column: &Column| matches!(column, Column::Text(_) | Column::Categorical { .. });
+    let mut names: Vec<&str> = Vec::new();
+    for source in opened {
+        let texts = source.var.columns.iter().filter(|(_, column)| is_text(column));
+        for (name, _) in texts {
+            if !names.contains(&name.as_str()) && COLUMNS.iter().all(|(other, _)| other != name) {
+                names.push(name);
+            }
+        }
+    }
+    let column = |name: &str| {
+        let texts: Vec<Option<Vec<Option<String>>>> = opened
+            .iter()
+            .map(|source| source.var.column(name).filter(|column| is_text(column)))
+            .map(|column| column.map(Column::labels))
+            .collect();
+        let of = described.iter().map(|&(source, row)| {
+            let text = texts[source].as_ref().and_then(|texts| texts[row].clone());
+            Some(text.unwrap_or_else(|| opened[source].var.index[row].clone()))
+        });
+        Column::Text(of.collect())
+    };
+    Frame {
+        index_name: "_index".into(),
+        index: Vec::new(),
+        columns: names.into_iter().map(|name| (name.to_owned(), column(name))).collect(),
+    }
+}

@@ -1,0 +1,122 @@
+//! MuData files: one group `mod/<name>` a modality, each of them AnnData, and `obsmap/<name>`, the
+//! place of every cell in it.
+
+use std::path::Path;
+
+use super::{MultimodalOptions, Opened, examples, features};
+use crate::{
+    anndata::{
+        AnnData, frame,
+        store::{Dtype, Node, Store, Within, join},
+    },
+    error::{Error, Result},
+    frame::Frame,
+    h5::H5Store,
+    modality::modality_name,
+    source::{CellSource as _, Layer},
+    zarr::ZarrStore,
+};
+
+const MODALITIES: &str = "mod";
+const AXIS: &str = "save it again in Python with mudata.MuData({\"rna\": …, \"prot\": …}), whose modalities share cells";
+const DAMAGED: &str =
+    "let mdata.update() match cells and modalities, and save the file again in Python";
+
+/// Whether there is a MuData file or zarr store at `path`.
+pub(crate) fn is_mudata(path: &Path) -> Result<bool> {
+    let is_store = path.is_dir()
+        && ["zarr.json", ".zgroup"].iter().any(|name| path.join(name).exists())
+        || path.is_file() && has_signature(path);
+    Ok(is_store && matches!(store(path)?.node(MODALITIES)?, Some(Node::Group)))
+}
+
+/// Whether a file begins like HDF5, or like MuData, which puts 512 bytes before it.
+fn has_signature(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut first = [0; 6];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    read.is_ok() && (first.starts_with(b"\x89HDF") || first == *b"MuData")
+}
+
+fn store(path: &Path) -> Result<Box<dyn Store>> {
+    Ok(if path.is_dir() {
+        Box::new(ZarrStore::open(path)?)
+    } else {
+        Box::new(H5Store::open(path)?)
+    })
+}
+
+/// The annotations of all cells, and the modalities with their rows of every cell.
+pub(super) fn open(path: &Path, options: &MultimodalOptions) -> Result<(Frame, Vec<Opened>)> {
+    let root = store(path)?;
+    if root.attributes("")?.get("axis").and_then(serde_json::Value::as_i64).unwrap_or(0) != 0 {
+        let problem = "its modalities share features, not cells";
+        return Err(Error::invalid(path, "axis", problem).with_hint(AXIS));
+    }
+    let cells = frame::read(root.as_ref(), "obs")?;
+    let mut opened = Vec::new();
+    for name in root.children(MODALITIES)? {
+        let group = join(MODALITIES, &name);
+        let source = AnnData::open(Box::new(Within::new(store(path)?, &group)))?;
+        let (obs, var) = (source.obs()?, source.var(&Layer::X)?);
+        let key = options.modality_key.as_deref().filter(|key| var.column(key).is_some());
+        let modality = modality_name(&name);
+        let given = key.is_none().then_some(modality.as_str());
+        let modalities = features::of(path, &var, given, key)?;
+        let rows = match root.node(&join("obsmap", &name))? {
+            Some(Node::Array(array)) if matches!(array.dtype(), Dtype::Integer(_)) => {
+                let places = array.integers(0..array.len())?;
+                Some(rows(path, &name, &places, &cells.index, &obs.index)?)
+            }
+            _ => None,
+        };
+        opened.push(Opened { source: Box::new(source), obs, var, modalities, rows });
+    }
+    if opened.is_empty() {
+        return Err(Error::invalid(path, MODALITIES, "holds no modality").with_hint(DAMAGED));
+    }
+    Ok((cells, opened))
+}
+
+/// Rows from places that are counted from 1, 0 being none.
+fn rows(
+    path: &Path,
+    name: &str,
+    places: &[i64],
+    cells: &[String],
+    members: &[String],
+) -> Result<Vec<Option<u32>>> {
+    let wrong = |problem: String| {
+        Err(Error::invalid(path, join("obsmap", name), problem).with_hint(DAMAGED))
+    };
+    if places.len() != cells.len() {
+        return wrong(format!("{} places for {} cells", places.len(), cells.len()));
+    }
+    let mut is_taken = vec![false; members.len()];
+    let mut rows = Vec::with_capacity(places.len());
+    let mut others = Vec::new();
+    for (&place, cell) in places.iter().zip(cells) {
+        if place == 0 {
+            rows.push(None);
+            continue;
+        }
+        let row = usize::try_from(place - 1).ok().filter(|&row| row < members.len());
+        let Some(row) = row else {
+            return wrong(format!(
+                "place {place} of cell `{cell}`, expected 0 to {}",
+                members.len()
+            ));
+        };
+        if std::mem::replace(&mut is_taken[row], true) {
+            return wrong(format!("place {place} is that of two cells, of which one is `{cell}`"));
+        }
+        if members[row] != *cell {
+            others.push(cell.as_str());
+        }
+        rows.push(u32::try_from(row).ok());
+    }
+    if !others.is_empty() {
+        return wrong(format!("leads to cells of other names: {}", examples(others.into_iter())));
+    }
+    Ok(rows)
+}

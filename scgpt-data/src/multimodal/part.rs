@@ -1,0 +1,127 @@
+//! [`Part`]: one source among those of multimodal cells.
+
+use std::ops::Range;
+
+use super::examples;
+use crate::{
+    error::{Error, Result},
+    modality::Modalities,
+    source::{CellSource, Layer},
+};
+
+/// Rows that are read to save another access.
+const GAP: usize = 64;
+
+/// A source with the places of its features and cells in the whole.
+pub(super) struct Part {
+    source: Box<dyn CellSource>,
+    /// Column of each feature; `None` for one that is left out.
+    columns: Vec<Option<u32>>,
+    /// Its row of each cell of the whole.
+    rows: Vec<Option<u32>>,
+    /// Whether all features are genes.
+    is_rna: bool,
+}
+
+/// What is to be done about values that are no counts.
+pub(super) const COUNTS: &str = "use raw counts: values centred or normalised by CLR or DSB are negative, and the model bins the values of every cell itself";
+
+/// Columns and values of a cell.
+pub(super) type Row = Vec<(u32, f32)>;
+
+impl Part {
+    pub(super) fn new(
+        source: Box<dyn CellSource>,
+        columns: Vec<Option<u32>>,
+        rows: Vec<Option<u32>>,
+        is_rna: bool,
+    ) -> Self {
+        Self { source, columns, rows, is_rna }
+    }
+
+    /// Whether the cell is here.
+    pub(super) fn has(&self, cell: usize) -> bool {
+        self.rows[cell].is_some()
+    }
+
+    /// The modality of all features that are kept, if it is one.
+    pub(super) fn only_modality(&self, modalities: &Modalities) -> Option<usize> {
+        let mut of = self.columns.iter().flatten().map(|&column| modalities.of(column as usize));
+        let first = of.next()??;
+        of.all(|modality| modality == Some(first)).then_some(first)
+    }
+
+    /// Appends what is here of `cells` to their `rows`.
+    pub(super) fn read(
+        &mut self,
+        layer: &Layer,
+        cells: Range<usize>,
+        rows: &mut [Row],
+    ) -> Result<()> {
+        let layer = if self.source.summary().matrices.iter().any(|matrix| matrix.layer == *layer) {
+            layer
+        } else {
+            &Layer::X
+        };
+        let of = self.rows[cells].iter().enumerate();
+        let mut wanted: Vec<(usize, usize)> =
+            of.filter_map(|(place, row)| Some(((*row)? as usize, place))).collect();
+        wanted.sort_unstable();
+        for run in wanted.chunk_by(|a, b| b.0 - a.0 <= GAP) {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+            let block =
+                self.source.read(layer, first.0..last.0 + 1).map_err(|error| self.remedy(error))?;
+            for &(row, place) in run {
+                let cell = block.row(row - first.0);
+                rows[place].extend(cell.indices.iter().zip(cell.values).filter_map(
+                    |(&feature, &value)| Some((self.columns[feature as usize]?, value)),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be done about negative values depends on what is measured.
+    fn remedy(&self, error: Error) -> Error {
+        match &error {
+            Error::Invalid { problem, .. } if !self.is_rna && problem.starts_with("negative") => {
+                error.with_hint(COUNTS)
+            }
+            _ => error,
+        }
+    }
+}
+
+/// That no cell has a feature in two of the parts.
+pub(super) fn check_overlap(parts: &[Part], cells: &[String], features: &[String]) -> Result<()> {
+    for (number, part) in parts.iter().enumerate() {
+        let mut is_here = vec![false; features.len()];
+        for &column in part.columns.iter().flatten() {
+            is_here[column as usize] = true;
+        }
+        for other in &parts[number + 1..] {
+            let of = other.columns.iter().flatten();
+            let Some(feature) = of.copied().find(|&column| is_here[column as usize]) else {
+                continue;
+            };
+            let twice: Vec<&str> = (0..cells.len())
+                .filter(|&cell| part.has(cell) && other.has(cell))
+                .map(|cell| cells[cell].as_str())
+                .collect();
+            if twice.is_empty() {
+                continue;
+            }
+            let [path, before] = [other, part].map(|part| part.source.summary().path.clone());
+            let problem = format!(
+                "the cells {} are in `{}`, too, and so is the feature `{}`: it would be measured twice",
+                examples(twice.into_iter()),
+                before.display(),
+                features[feature as usize]
+            );
+            return Err(Error::invalid(path, "obs", problem).with_hint(
+                "inputs are joined by the names of cells; if these are other cells, make the names unique, in Python adata.obs_names = \"batch2_\" + adata.obs_names",
+            ));
+        }
+    }
+    Ok(())
+}

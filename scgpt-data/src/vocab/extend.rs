@@ -1,0 +1,81 @@
+//! [`ExtendedVocab`]: the features of some data, those that a vocabulary knows before those that are
+//! new.
+
+use std::collections::HashSet;
+
+use super::{GeneToken, GeneVocab, SpecialToken};
+use crate::error::Result;
+
+/// A vocabulary of the features of some data, and which of them an older one knew.
+#[derive(Clone, Debug)]
+pub struct ExtendedVocab {
+    /// Known features in the order of the data, the special tokens, new features in the order of
+    /// the data.
+    pub vocab: GeneVocab,
+    /// For every token the token it had before: the row of an embedding to start from.
+    pub rows: Vec<Option<GeneToken>>,
+}
+
+impl ExtendedVocab {
+    /// Features whose row is known, special tokens not counted.
+    pub fn n_known(&self) -> usize {
+        self.rows.iter().flatten().count() - SpecialToken::ALL.len()
+    }
+}
+
+impl GeneVocab {
+    /// The vocabulary of `features`, each a name and the token it has here, if it has one. Known
+    /// ones keep the name they have here; of several features with one token there is one.
+    ///
+    /// # Errors
+    /// If there is no feature, or two of them have one name.
+    ///
+    /// # Reference
+    /// The vocabulary of the multi-omic tutorial. Differs: special tokens keep their rows, too.
+    pub fn extended<'a>(
+        &self,
+        features: impl IntoIterator<Item = (&'a str, Option<GeneToken>)>,
+    ) -> Result<ExtendedVocab> {
+        let (mut known, mut new) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
+        for (name, token) in features {
+            match token.and_then(|token| Some((self.name(token)?, token))) {
+                Some((_, token)) if !seen.insert(token) => {}
+                Some(entry) => known.push(entry),
+                None => new.push(name),
+            }
+        }
+        known.extend(SpecialToken::ALL.map(|special| (special.as_str(), self.special(special))));
+        let mut rows: Vec<Option<GeneToken>> =
+            known.iter().map(|&(_, token)| Some(token)).collect();
+        rows.resize(known.len() + new.len(), None);
+        let names = known.into_iter().map(|(name, _)| name).chain(new);
+        Ok(ExtendedVocab { vocab: Self::from_names(names)?, rows })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_features_then_specials_then_new_ones() {
+        let old = GeneVocab::from_names(["A", "B", "C", "<cls>"]).unwrap();
+        let token = |name: &str| old.token(name);
+        let features =
+            [("p_CD4", None), ("C", token("C")), ("ensg1", token("A")), ("A.1", token("A"))];
+        let extended = old.extended(features).unwrap();
+        let names: Vec<&str> = extended.vocab.names().collect();
+        assert_eq!(names, ["C", "A", "<pad>", "<cls>", "<eoc>", "p_CD4"]);
+        assert_eq!(
+            extended.rows,
+            [2, 0, 4, 3, 5]
+                .map(|row| Some(GeneToken(row)))
+                .into_iter()
+                .chain([None])
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(extended.n_known(), 2);
+        assert!(old.extended([("x", None), ("x", None)]).is_err());
+    }
+}
