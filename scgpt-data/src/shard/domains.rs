@@ -107,7 +107,9 @@ mod tests {
                 prop_assert!((1..=size).contains(&cells.len()));
                 seen[domain].extend(cells.iter().map(|&cell| u32::try_from(cell).unwrap()));
             }
-            seen.iter_mut().for_each(|cells| cells.sort_unstable());
+            for cells in &mut seen {
+                cells.sort_unstable();
+            }
             prop_assert_eq!(seen, all);
             prop_assert_eq!(batches.batch(epoch, batches.len()), None);
         }

@@ -100,7 +100,7 @@ impl<'a> Records<'a> {
     fn plain(&mut self) -> (String, Option<char>) {
         let separator = self.separator;
         let text = self.rest;
-        let end = text.find(|c| c == separator || c == '\n').unwrap_or(text.len());
+        let end = text.find([separator, '\n']).unwrap_or(text.len());
         let field = text[..end].trim_end_matches('\r').to_owned();
         let ended = text[end..].chars().next();
         self.rest = &text[end + ended.map_or(0, char::len_utf8)..];

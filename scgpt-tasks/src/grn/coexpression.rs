@@ -89,7 +89,9 @@ mod tests {
         cells
             .each(&mut source, "", &Silent, &mut |_, block| {
                 for row in block.rows() {
-                    dense.iter_mut().for_each(|gene| gene.push(0.0));
+                    for gene in &mut dense {
+                        gene.push(0.0);
+                    }
                     for (&gene, &x) in row.indices.iter().zip(row.values) {
                         *dense[gene as usize].last_mut().unwrap() = f64::from(x);
                     }

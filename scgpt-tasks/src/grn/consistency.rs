@@ -71,7 +71,9 @@ fn ranks(weights: &[f32], order: &[usize]) -> Vec<f64> {
     #[allow(clippy::float_cmp, reason = "ties are exact")]
     for group in order.chunk_by(|&a, &b| weights[a] == weights[b]) {
         let shared = first as f64 + (group.len() - 1) as f64 / 2.0;
-        group.iter().for_each(|&edge| ranks[edge] = shared);
+        for &edge in group {
+            ranks[edge] = shared;
+        }
         first += group.len();
     }
     ranks

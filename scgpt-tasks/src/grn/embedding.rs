@@ -325,12 +325,11 @@ fn of_vocabulary(
     options: &EmbeddingNetworkOptions,
 ) -> Result<(Vec<GeneToken>, Vec<String>)> {
     let vocab = embedder.vocab();
-    let genes: Vec<String> = match &options.genes {
-        Some(genes) => genes.clone(),
-        None => {
-            let is_gene = |name: &&str| vocab.token(name).is_some_and(|it| !vocab.is_special(it));
-            vocab.names().filter(is_gene).map(String::from).collect()
-        }
+    let genes: Vec<String> = if let Some(genes) = &options.genes {
+        genes.clone()
+    } else {
+        let is_gene = |name: &&str| vocab.token(name).is_some_and(|it| !vocab.is_special(it));
+        vocab.names().filter(is_gene).map(String::from).collect()
     };
     let token = |gene: &String| {
         let token = vocab.token(gene).filter(|&token| !vocab.is_special(token));

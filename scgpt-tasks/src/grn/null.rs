@@ -158,7 +158,7 @@ mod tests {
         let cloud = Cloud::new(&rows, d, &vec![0; n]);
         let observed = Pairs::cosines(&rows, d);
         let found = Significance::new(&observed, |round| cloud.shuffled(1, round), &vec![0; n]);
-        let is_twin = |i: usize, j: usize| j == i + 1 && i % 2 == 0 && j < 20;
+        let is_twin = |i: usize, j: usize| j == i + 1 && i.is_multiple_of(2) && j < 20;
         let mut others = 0;
         for ((i, j, _), q) in observed.iter().zip(&found.q) {
             if is_twin(i, j) {

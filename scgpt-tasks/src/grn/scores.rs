@@ -130,7 +130,9 @@ fn bins(means: &[f64]) -> Vec<usize> {
     let mut rank = 1;
     #[allow(clippy::float_cmp, reason = "ties are exact")]
     for group in order.chunk_by(|&a, &b| means[a] == means[b]) {
-        group.iter().for_each(|&gene| bins[gene] = rank / size);
+        for &gene in group {
+            bins[gene] = rank / size;
+        }
         rank += group.len();
     }
     bins

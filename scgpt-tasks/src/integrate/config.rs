@@ -123,7 +123,7 @@ impl IntegrateConfig {
     }
 
     /// Batches, switches and heads of the network.
-    pub(super) fn adapt(&self, network: ScgptConfig, n_batches: usize) -> ScgptConfig {
+    pub(super) fn adapt(&self, network: &ScgptConfig, n_batches: usize) -> ScgptConfig {
         let Objectives { gep_zero, gepc, gepc_zero, dar, .. } = self.objectives;
         let is_told_apart = dar > 0.0 || self.input_norm == InputNorm::DomainSpecific;
         let style = network.gepc.unwrap_or(GepcStyle::InnerProduct);
@@ -136,7 +136,7 @@ impl IntegrateConfig {
             n_domains: if is_told_apart { n_batches } else { 0 },
             dar: dar > 0.0,
             n_classes: 0,
-            ..network
+            ..network.clone()
         }
     }
 
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn the_network_has_what_the_objectives_need() {
         let config = IntegrateConfig::of(Recipe::FineTune);
-        let network = config.adapt(ScgptConfig::new(100), 3);
+        let network = config.adapt(&ScgptConfig::new(100), 3);
         config.objectives.check(&network).unwrap();
         assert_eq!([network.n_batches, network.n_domains], [3, 3]);
         let objectives = Objectives { gep: 1.0, ..Objectives::default() };
@@ -230,7 +230,7 @@ mod tests {
             batch_labels: false,
             ..config
         };
-        let network = few.adapt(ScgptConfig::new(100), 3);
+        let network = few.adapt(&ScgptConfig::new(100), 3);
         few.objectives.check(&network).unwrap();
         assert_eq!([network.n_batches, network.n_domains], [0, 0]);
         assert!(network.gepc.is_none() && !network.zero_probability && !network.dar);

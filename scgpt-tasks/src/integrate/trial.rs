@@ -63,12 +63,12 @@ impl Integration<'_> {
         let Some(path) = &config.model else {
             let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
             let network = config.network.network(self.vocab.len(), pad);
-            let network = config.adapt(network, n_batches);
+            let network = config.adapt(&network, n_batches);
             let start = StartingNetwork::new(network, preprocess, seed, self.device)?;
             // Most values are zero.
             return Ok(StartingNetwork { model: begin_at(start.model, 0.0), ..start });
         };
-        let adapt = |network| Ok(config.adapt(network, n_batches));
+        let adapt = |network: ScgptConfig| Ok(config.adapt(&network, n_batches));
         let (start, _) = StartingNetwork::open(path, adapt, &HEADS, seed, self.device)?;
         Ok(StartingNetwork { preprocess, ..start })
     }

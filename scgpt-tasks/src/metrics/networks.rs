@@ -91,7 +91,9 @@ pub fn mean_ranks(values: &[f32]) -> Vec<f64> {
     for ties in order.chunk_by(|&a, &b| values[a].partial_cmp(&values[b]) == Some(Ordering::Equal))
     {
         let rank = first as f64 + (ties.len() - 1) as f64 / 2.0;
-        ties.iter().for_each(|&place| ranks[place] = rank);
+        for &place in ties {
+            ranks[place] = rank;
+        }
         first += ties.len();
     }
     ranks

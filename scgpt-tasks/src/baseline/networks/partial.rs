@@ -35,7 +35,9 @@ fn invert(matrix: &mut [f64], p: usize) {
     for k in 0..p {
         let mut row = matrix[k * p..(k + 1) * p].to_vec();
         let pivot = std::mem::replace(&mut row[k], 1.0);
-        row.iter_mut().for_each(|x| *x /= pivot);
+        for x in &mut row {
+            *x /= pivot;
+        }
         matrix.par_chunks_exact_mut(p).enumerate().for_each(|(i, other)| {
             if i != k {
                 let factor = std::mem::take(&mut other[k]);

@@ -53,7 +53,9 @@ fn column_ranks(ranks: &[u16], m: usize) -> Vec<u16> {
     let mut ranked = vec![0; m * m];
     for (from, to) in ranks.chunks_exact(m).zip(ranked.chunks_exact_mut(m)) {
         places.fill(0);
-        from.iter().for_each(|&rank| places[usize::from(rank) + 1] += 1);
+        for &rank in from {
+            places[usize::from(rank) + 1] += 1;
+        }
         for rank in 1..=m {
             places[rank] += places[rank - 1];
         }

@@ -191,7 +191,7 @@ impl AttentionReport {
         let (Some(best), Some(attention)) = (self.rows.iter().max_by(by_ratio), attention) else {
             return "No network could be judged.".into();
         };
-        let mut sentence = if ratio(best) < CHANCE {
+        let sentence = if ratio(best) < CHANCE {
             "No network finds the known regulations much better than chance on these data: trust none of them."
                 .to_owned()
         } else {
@@ -214,12 +214,8 @@ impl AttentionReport {
         } else {
             "a weaker source of the same"
         };
-        sentence += &format!(
-            " Attention reaches {:.2} at best ({}), {advice}.",
-            ratio(attention),
-            self.called(attention)
-        );
-        sentence
+        let (reached, called) = (ratio(attention), self.called(attention));
+        format!("{sentence} Attention reaches {reached:.2} at best ({called}), {advice}.")
     }
 
     fn verdict_by_halves(&self) -> String {

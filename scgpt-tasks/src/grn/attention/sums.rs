@@ -41,12 +41,14 @@ pub(super) fn shuffled_labels(
     permutations: usize,
     seed: u64,
 ) -> Vec<Vec<bool>> {
-    let mut labels = vec![vec![false; permutations]; n];
+    let mut labels = vec![Vec::with_capacity(permutations); n];
     for permutation in 0..permutations {
         let key = Keyed::new(seed, Purpose::Permute, 0, permutation as u64);
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by_key(|&cell| key.bits(cell as u64));
-        order[..n_first].iter().for_each(|&cell| labels[cell][permutation] = true);
+        for (place, &cell) in order.iter().enumerate() {
+            labels[cell].push(place < n_first);
+        }
     }
     labels
 }
