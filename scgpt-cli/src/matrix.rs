@@ -19,10 +19,15 @@ pub(crate) struct MatrixArgs {
 impl MatrixArgs {
     /// The matrix.
     pub(crate) fn layer(&self) -> Layer {
-        match self.layer.as_str() {
-            "X" => Layer::X,
-            "raw" | "raw/X" => Layer::Raw,
-            name => Layer::Named(name.into()),
-        }
+        layer(&self.layer)
+    }
+}
+
+/// The matrix of that name.
+pub(crate) fn layer(name: &str) -> Layer {
+    match name {
+        "X" => Layer::X,
+        "raw" | "raw/X" => Layer::Raw,
+        name => Layer::Named(name.into()),
     }
 }

@@ -112,11 +112,8 @@ impl Watch for TrainBar {
                 self.bar.set_position(*step);
                 self.bar.reset_eta();
             }
-            Event::Damaged { path, problem } => {
-                self.remark(&format!(
-                    "warning: `{}` cannot be used ({problem}); trying the one before",
-                    path.display()
-                ));
+            Event::Damaged { problem, .. } => {
+                self.remark(&format!("warning: {problem}; trying the checkpoint before"));
             }
             Event::Step(record) => {
                 let terms: Vec<String> = record

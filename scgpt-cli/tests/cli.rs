@@ -14,6 +14,8 @@ mod bad_input;
 mod bad_model;
 #[path = "cli/behaviour.rs"]
 mod behaviour;
+#[path = "cli/evaluate_integration.rs"]
+mod evaluate_integration;
 #[path = "cli/golden.rs"]
 mod golden;
 #[path = "cli/grn_attention.rs"]

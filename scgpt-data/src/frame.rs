@@ -52,6 +52,20 @@ impl Frame {
         self.columns.iter().find(|(other, _)| other == name).map(|(_, column)| column)
     }
 
+    /// Its `rows`, in that order.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn pick(&self, rows: &[usize]) -> Self {
+        let columns = self.columns.iter();
+        Self {
+            index_name: self.index_name.clone(),
+            index: rows.iter().map(|&row| self.index[row].clone()).collect(),
+            columns: columns.map(|(name, column)| (name.clone(), column.pick(rows))).collect(),
+        }
+    }
+
     /// Some rows of a table of numbers, row-major, and its width; a missing value is NaN.
     ///
     /// # Errors

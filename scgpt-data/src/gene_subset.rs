@@ -55,14 +55,7 @@ impl CellSource for GeneSubset<'_> {
 
     fn var(&self, layer: &Layer) -> Result<Frame> {
         self.summary.shape(layer)?;
-        let all = self.source.var(layer)?;
-        let columns =
-            all.columns.into_iter().map(|(name, column)| (name, column.pick(&self.genes)));
-        Ok(Frame {
-            index_name: all.index_name,
-            index: self.genes.iter().map(|&gene| all.index[gene].clone()).collect(),
-            columns: columns.collect(),
-        })
+        Ok(self.source.var(layer)?.pick(&self.genes))
     }
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {

@@ -49,14 +49,7 @@ impl CellSource for CellSubset<'_> {
     }
 
     fn obs(&self) -> Result<Frame> {
-        let all = self.source.obs()?;
-        let columns =
-            all.columns.into_iter().map(|(name, column)| (name, column.pick(&self.cells)));
-        Ok(Frame {
-            index_name: all.index_name,
-            index: self.cells.iter().map(|&cell| all.index[cell].clone()).collect(),
-            columns: columns.collect(),
-        })
+        Ok(self.source.obs()?.pick(&self.cells))
     }
 
     fn var(&self, layer: &Layer) -> Result<Frame> {

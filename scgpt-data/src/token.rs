@@ -1,7 +1,7 @@
 //! [`CellTokens`]: one cell as parallel genes, values and conditions, and the [`Tokenizer`] that
 //! makes it.
 
-use std::collections::BTreeMap;
+mod shorten;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::{
     binning::{BinScratch, Binner},
     csr::{Csr, CsrRow},
     error::{Error, Result},
-    keyed::{Keyed, Purpose, choose},
+    keyed::{Keyed, Purpose},
     modality::Modalities,
     vocab::{Alignment, GeneToken, GeneVocab, SpecialToken},
 };
@@ -55,82 +55,6 @@ impl CellTokens {
             conditions.extend(condition);
         }
     }
-
-    /// Like [`shorten`](Self::shorten), but every condition gets an equal share of the room; what
-    /// one does not need goes to the others. So a hundred proteins are not crowded out by ten
-    /// thousand open peaks.
-    pub fn shorten_fairly(
-        &mut self,
-        max_length: usize,
-        keep: usize,
-        order: impl Fn(GeneToken) -> u64,
-    ) {
-        let Some(conditions) = self.conditions.as_ref().filter(|_| self.len() > max_length) else {
-            return;
-        };
-        let keep = keep.min(max_length);
-        let groups = by_condition(&conditions[keep..]);
-        let available: Vec<usize> = groups.iter().map(Vec::len).collect();
-        let mut chosen: Vec<usize> = (0..keep).collect();
-        for (group, room) in groups.iter().zip(fair(&available, max_length - keep)) {
-            let of = choose(group.len(), room, |index| order(self.genes[keep + group[index]]));
-            chosen.extend(of.into_iter().map(|index| keep + group[index]));
-        }
-        chosen.sort_unstable();
-        self.take(&chosen);
-    }
-
-    /// Keeps the first `keep` tokens and of the others as many as fit into `max_length`, those
-    /// with the smallest `order` (the first of equal ones), in the order they have.
-    pub fn shorten(&mut self, max_length: usize, keep: usize, order: impl Fn(GeneToken) -> u64) {
-        if self.len() <= max_length {
-            return;
-        }
-        let keep = keep.min(max_length);
-        let rest =
-            choose(self.len() - keep, max_length - keep, |index| order(self.genes[keep + index]));
-        let chosen: Vec<usize> =
-            (0..keep).chain(rest.into_iter().map(|index| keep + index)).collect();
-        self.take(&chosen);
-    }
-
-    /// Leaves the `chosen` tokens, ascending.
-    fn take(&mut self, chosen: &[usize]) {
-        take(&mut self.genes, chosen);
-        take(&mut self.values, chosen);
-        if let Some(conditions) = &mut self.conditions {
-            take(conditions, chosen);
-        }
-    }
-}
-
-/// Positions of each condition, by condition.
-fn by_condition(conditions: &[ConditionToken]) -> Vec<Vec<usize>> {
-    let mut groups: BTreeMap<ConditionToken, Vec<usize>> = BTreeMap::new();
-    for (position, &condition) in conditions.iter().enumerate() {
-        groups.entry(condition).or_default().push(position);
-    }
-    groups.into_values().collect()
-}
-
-/// `room` in equal shares, none larger than what is available, as much as there is.
-fn fair(available: &[usize], mut room: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..available.len()).collect();
-    order.sort_by_key(|&group| available[group]);
-    let mut shares = vec![0; available.len()];
-    for (place, group) in order.into_iter().enumerate() {
-        shares[group] = available[group].min(room / (available.len() - place));
-        room -= shares[group];
-    }
-    shares
-}
-
-/// Leaves the `chosen` items, ascending.
-fn take<T: Copy>(items: &mut Vec<T>, chosen: &[usize]) {
-    for (to, &from) in chosen.iter().enumerate() {
-        items[to] = items[from];
-    }
-    items.truncate(chosen.len());
 }
 
 /// Which genes of a cell with more than the maximal number of tokens are kept.
@@ -394,7 +318,7 @@ fn bin_apart(
     draw: impl Fn(usize) -> f64,
     scratch: &mut TokenScratch,
 ) {
-    for group in by_condition(conditions) {
+    for group in shorten::by_condition(conditions) {
         scratch.values.clear();
         scratch.values.extend(group.iter().map(|&position| values[position]));
         binner.bin(&mut scratch.values, |index| draw(group[index]), &mut scratch.bins);
@@ -512,8 +436,6 @@ mod tests {
         let mut of: Vec<u32> = tokens.conditions.unwrap().iter().map(|token| token.0).collect();
         of.sort_unstable();
         assert_eq!(of, [0, 1, 3]);
-        assert_eq!(fair(&[100, 3, 50], 60), [29, 3, 28]);
-        assert_eq!(fair(&[1, 2], 60), [1, 2]);
     }
 
     #[test]

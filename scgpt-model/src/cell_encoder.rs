@@ -104,12 +104,7 @@ impl CellEncoder {
     /// As [`embed`](Self::embed).
     pub fn attention_scores(&self, rows: TokenRows, layer: usize) -> Result<Vec<f32>> {
         let mask = self.mask(rows);
-        // The short cuts of `tokens` leave out the flags of perturbation models.
-        let scores = if self.model.perturbations.is_none() {
-            self.model.attention_scores_of(self.tokens(rows), &mask, layer)
-        } else {
-            self.model.attention_scores(&self.input(rows, mask), layer)
-        }?;
+        let scores = self.model.attention_scores_of(self.tokens(rows), &mask, layer)?;
         // The device computes in f32, so the conversion cannot fail.
         Ok(scores.into_data().convert::<f32>().try_into_vec().unwrap_or_default())
     }
@@ -177,13 +172,12 @@ impl CellEncoder {
         AttentionMask::padding(rows.lengths.to_vec(), t)
     }
 
-    /// The input of the network without short cuts; no gene is perturbed.
+    /// The input of the network without short cuts.
     fn input(&self, rows: TokenRows, mask: AttentionMask) -> ModelInput {
         let shape = [rows.lengths.len(), rows.n_tokens];
         let genes = self.gene_ids(rows).reshape(shape);
         let mut input = ModelInput::new(genes, self.value_tensor(rows), mask);
         input.conditions.domain = rows.domain;
-        input.conditions.perturbations = Some(Tensor::zeros(shape, &self.device));
         input
     }
 

@@ -4,6 +4,7 @@ mod classify;
 mod combat;
 mod harmony;
 mod logistic;
+mod modalities;
 mod networks;
 mod responses;
 mod rivals;
@@ -17,6 +18,7 @@ use self::variable_expression::VariableExpression;
 pub use self::{
     classify::{ClassBaseline, LabelledCells, class_baselines},
     harmony::harmony,
+    modalities::{ModalitySpace, multiomic_rivals},
     networks::{Association, Profiles},
     responses::{KnownResponses, ResponseBaseline, response_baselines},
     rivals::{Place, Rival, integration_rivals},

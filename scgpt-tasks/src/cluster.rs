@@ -259,6 +259,38 @@ mod tests {
         assert!((scores.nmi - 1.0).abs() < 1e-12);
     }
 
+    /// `[400, 3]`: a cloud with some structure, the same in any language.
+    fn cloud() -> Vec<f32> {
+        #[allow(clippy::cast_possible_truncation, reason = "test data")]
+        let value = |cell: f64, i: f64| {
+            let fast = (cell * cell * 0.37 + i * 1.1).sin();
+            (2.0 + (cell * 1.7 + i * 2.3).sin() + 0.5 * fast) as f32
+        };
+        (0..400)
+            .flat_map(|cell| (0..3).map(move |i| value(f64::from(cell), f64::from(i))))
+            .collect()
+    }
+
+    #[test]
+    fn communities_are_as_good_as_those_of_the_references() {
+        let graph = Graph::fuzzy(&Neighbours::new(&cloud(), 3, 14));
+        let equal = graph.unweighted();
+        // The worst of five runs of leidenalg 0.12.0 (`n_iterations=-1`), and of igraph 1.0.0's
+        // `community_multilevel`, on the graphs of scanpy 1.11.5.
+        for (resolution, by_leiden, by_louvain) in
+            [(0.4, 0.84398, 0.8077), (1.0, 0.78808, 0.7074), (2.0, 0.72004, 0.62667)]
+        {
+            for seed in 0..3 {
+                let found = leiden(&graph, resolution, seed);
+                let quality = graph.modularity(&found, resolution);
+                assert!(quality > by_leiden - 0.003, "leiden {resolution} {seed}: {quality}");
+                let found = louvain(&equal, resolution, seed);
+                let quality = equal.modularity(&found, resolution);
+                assert!(quality > by_louvain - 0.005, "louvain {resolution} {seed}: {quality}");
+            }
+        }
+    }
+
     #[test]
     fn nonsense_is_refused_and_few_cells_are_not() {
         let options = ClusterOptions::default();

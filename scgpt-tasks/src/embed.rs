@@ -191,7 +191,7 @@ impl Embedder {
         &self,
         source: &mut dyn CellSource,
         options: &EmbedOptions,
-        Way { finish, panel, domains }: Way<'_>,
+        Way { finish, panel, domains, modalities }: Way<'_>,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
         let (n_cells, n_genes) = source.summary().shape(&options.layer)?;
@@ -204,7 +204,12 @@ impl Embedder {
             select_variable(source, &options.layer, variable, input_state, &mut alignment)
         });
         let variable = variable.transpose()?;
-        let tokenizer = self.tokenizer(&alignment, options, panel)?;
+        let mut tokenizer = self.tokenizer(&alignment, options, panel)?;
+        if let Some(modalities) = modalities {
+            let tokens = alignment.tokens.iter();
+            let of_columns = modalities.pick(tokens.map(|token| Some((*token)?.0 as usize)));
+            tokenizer = tokenizer.with_modalities(&of_columns)?;
+        }
         let max_length = tokenizer.config().max_length;
         let stream = Stream {
             rows: self.rows(options.batch_size),

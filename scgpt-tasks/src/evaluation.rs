@@ -6,8 +6,12 @@ mod page;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::integration::{CellSpace, IntegrationScores};
-pub use self::map::{LabelMap, MapCell};
+pub use self::{
+    integration::{
+        CellColumn, CellSpace, IntegrationComparison, IntegrationScores, ScoredEmbedding,
+    },
+    map::{LabelMap, MapCell},
+};
 use crate::metrics::{
     ClassScores, Coverage, Interval, ReliabilityBin, area_under_roc, expected_calibration_error,
     reliability,

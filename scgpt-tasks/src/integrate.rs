@@ -5,7 +5,10 @@ mod ablation;
 mod artefact;
 mod batches;
 mod card;
+mod complete;
 mod config;
+mod cross_modal;
+mod modality;
 mod page;
 mod panel;
 mod report;
@@ -23,16 +26,19 @@ use scgpt_train::Watch;
 pub use self::{
     ablation::Ablated,
     artefact::{IntegrateArtefact, IntegrateRecord, IntegratedOptions},
+    complete::{Completed, GeneratedModality, GeneratedScores},
     config::IntegrateConfig,
-    report::{BatchSize, IntegrateData, IntegrateReport, IntegrationMethod},
+    modality::CellModalities,
+    report::{BatchSize, IntegrateData, IntegrateReport, IntegrationMethod, ModalitySize},
 };
 use self::{
-    panel::Panel,
+    modality::Multimodal,
+    panel::{Panel, align},
     score::Judge,
     trial::{Trial, Trials},
 };
 use crate::{
-    baseline::{BaselineOptions, Place, Rival, integration_rivals},
+    baseline::{BaselineOptions, Rival, integration_rivals},
     cluster::ClusterOptions,
     embed::{Embedder, Embedding},
     error::{Error, Result},
@@ -47,8 +53,8 @@ const UNINTEGRATED: &str = "Unintegrated";
 /// What is trained on, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct IntegrateOptions<'a> {
-    /// Column of `obs` with the batches.
-    pub batch_key: &'a str,
+    /// Column of `obs` with the batches; none for cells of several modalities that are one batch.
+    pub batch_key: Option<&'a str>,
     /// Column of `obs` with labels to score by; nothing is learned from them.
     pub label: Option<&'a str>,
     /// The matrix.
@@ -70,6 +76,10 @@ pub struct IntegrateOptions<'a> {
     pub repeats: u64,
     /// Whether to train once more without each objective.
     pub ablate: bool,
+    /// What the features measure, if not all of them gene expression.
+    pub modalities: Option<&'a CellModalities>,
+    /// Whether to generate the modalities that cells were not measured in.
+    pub complete: bool,
     /// Folder of temporary files; the system's if none.
     pub temporary: Option<&'a Path>,
 }
@@ -83,6 +93,8 @@ pub struct Integration<'a> {
     vocab: GeneVocab,
     batches: Labels,
     labels: Option<Labels>,
+    /// The features of several modalities, once they are chosen.
+    multimodal: Option<Multimodal>,
 }
 
 /// An integration.
@@ -92,6 +104,8 @@ pub struct Integrated {
     pub report: IntegrateReport,
     /// One row of unit length per cell, in the order of the source.
     pub embedding: Embedding,
+    /// The cells in all modalities, if that was asked for.
+    pub completed: Option<Completed>,
 }
 
 impl<'a> Integration<'a> {
@@ -110,8 +124,7 @@ impl<'a> Integration<'a> {
     ) -> Result<Self> {
         config.validate(options.label.is_some())?;
         let obs = source.obs()?;
-        let batches = batches::read(&obs, options.batch_key)?;
-        batches::check(&batches, options.batch_key)?;
+        let batches = batches::of(&obs, &options)?;
         let labels = options.label.map(|name| Labels::read(&obs, name)).transpose()?;
         if let (Some(name), Some(Labels { classes, .. })) = (options.label, &labels)
             && let [only] = classes.as_slice()
@@ -126,22 +139,28 @@ impl<'a> Integration<'a> {
             Some(path) => GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?,
             None => GeneVocab::from_genes([&var], options.gene_column)?,
         };
-        vocab.align(&var, options.gene_column)?;
-        let integration = Self { config, options, device, vocab, batches, labels };
+        align(&vocab, &var, &options)?;
+        if let Some(cells) = options.modalities {
+            cells.check(options.batch_key.map(|_| &batches))?;
+        }
+        let integration =
+            Self { config, options, device, vocab, batches, labels, multimodal: None };
         let network = integration.start(config, config.hvg)?.config;
         config.objectives.check(&network)?;
         config.training.validate(&network)?;
         Ok(integration)
     }
 
-    /// Trains, embeds, scores, and writes the artefact.
+    /// Trains, embeds, scores, and writes the artefact. What is generated of modalities that were
+    /// not measured is compared with `truth`, which has the same cells and features.
     ///
     /// # Errors
     /// If cells cannot be read or a file cannot be written, and everything that stops
     /// [`fit`](scgpt_train::fit).
     pub fn run(
-        self,
+        mut self,
         source: &mut dyn CellSource,
+        truth: Option<&mut dyn CellSource>,
         watch: &dyn Watch,
         observer: &dyn Observer,
     ) -> Result<Integrated> {
@@ -149,13 +168,36 @@ impl<'a> Integration<'a> {
         let IntegrateOptions { layer, resume, .. } = self.options;
         let codes: Vec<u32> = self.batches.codes.iter().flatten().copied().collect();
         let settings = (self.config, &self.options);
-        let panel = Panel::choose(source, &self.vocab, settings, &codes, observer)?;
-        let shards = {
-            let mut genes = GeneSubset::new(source, layer, panel.columns.clone())?;
-            let column = Some(panel.gene_column.as_str());
-            run.cells(&mut genes, &self.vocab, (layer, column), resume, observer)?
+        let panel = match self.options.modalities {
+            None => Panel::choose(source, &self.vocab, settings, &codes, observer)?,
+            Some(cells) => {
+                let settings = (settings.0, settings.1, cells);
+                let (panel, vocab, chosen) =
+                    Multimodal::choose(source, &self.vocab, settings, &codes, observer)?;
+                (self.vocab, self.multimodal) = (vocab, Some(chosen));
+                panel
+            }
         };
-        let trials = Trials::new(&self, &panel, &shards, watch, observer)?;
+        let mut features = GeneSubset::new(&mut *source, layer, panel.columns.clone())?;
+        let column = Some(panel.gene_column.as_str());
+        let shards = run.cells(&mut features, &self.vocab, (layer, column), resume, observer)?;
+        let made = (&run, &panel, &shards);
+        if self.multimodal.is_some() {
+            // Of a hundred thousand peaks, those that were not chosen are of no use from here on.
+            return self.learn(&mut features, truth, made, (watch, observer));
+        }
+        self.learn(source, truth, made, (watch, observer))
+    }
+
+    /// Trains on cells that are tokens already, and what follows.
+    fn learn(
+        &self,
+        source: &mut dyn CellSource,
+        truth: Option<&mut dyn CellSource>,
+        (run, panel, shards): (&RunFolder, &Panel, &ShardFolder),
+        (watch, observer): (&dyn Watch, &dyn Observer),
+    ) -> Result<Integrated> {
+        let trials = Trials::new(self, panel, shards, watch, observer)?;
         let judge = self.judge();
         let first = trials.trial(source, self.config, &run.repeat(0))?;
         let rows = first.embedding.all_rows()?;
@@ -168,20 +210,37 @@ impl<'a> Integration<'a> {
             scores.push(judge.judge(&trial.embedding.all_rows()?, trial.network.d_model)?);
         }
         let ablated =
-            if self.options.ablate { trials.ablate(source, &run, &judge)? } else { Vec::new() };
+            if self.options.ablate { trials.ablate(source, run, &judge)? } else { Vec::new() };
         let mut methods = vec![IntegrationMethod { name: "scGPT".into(), scores }];
         methods.extend(self.zero_shot(&trials, source, &judge, observer)?);
         methods.extend(self.rivals(source, &judge, observer)?);
         IntegrationMethod::compare(&mut methods);
-        let report =
-            IntegrateReport::new(&trials, &first, source.summary(), (methods, ablated), &rows);
-        self.publish(&run, (&shards, &panel), &first, &report)?;
-        Ok(Integrated { report, embedding: first.embedding })
+        let (completed, generated) = match &self.multimodal {
+            Some(cells) if self.options.complete => {
+                let (rows, report) =
+                    self.complete(source, cells, (panel, &first), truth, observer)?;
+                let features = source.var(self.options.layer)?;
+                (Some(Completed { features, rows }), report)
+            }
+            _ => (None, Vec::new()),
+        };
+        let methods = (methods, ablated, generated);
+        let report = IntegrateReport::new(&trials, &first, source.summary(), methods, &rows);
+        self.publish(run, (shards, panel), &first, &report)?;
+        Ok(Integrated { report, embedding: first.embedding, completed })
     }
 
     /// The number of the batch of every cell.
     fn domains(&self) -> Vec<usize> {
         self.batches.codes.iter().flatten().map(|&code| code as usize).collect()
+    }
+
+    /// The modalities, if there are several.
+    fn modality_sizes(&self) -> Vec<ModalitySize> {
+        match (&self.multimodal, self.options.modalities) {
+            (Some(chosen), Some(cells)) => chosen.sizes(cells, &self.domains()),
+            _ => Vec::new(),
+        }
     }
 
     /// Scores of embeddings of all cells.
@@ -204,7 +263,17 @@ impl<'a> Integration<'a> {
             return Ok(None);
         };
         let embedder = Embedder::open(path, self.device, Strictness::Partial)?;
-        let rows = embedder.embed(source, &trials.embed_options(), observer)?.all_rows()?;
+        let options = trials.embed_options();
+        let embedding = match &self.multimodal {
+            None => embedder.embed(source, &options, observer)?,
+            Some(cells) => {
+                // It knows genes only.
+                let Some(columns) = cells.genes() else { return Ok(None) };
+                let mut genes = GeneSubset::new(source, self.options.layer, columns)?;
+                embedder.embed(&mut genes, &options, observer)?
+            }
+        };
+        let rows = embedding.all_rows()?;
         let scores = vec![judge.judge(&rows, embedder.encoder().d_model())?];
         Ok(Some(IntegrationMethod { name: "scGPT, not fine-tuned".into(), scores }))
     }
@@ -218,14 +287,18 @@ impl<'a> Integration<'a> {
     ) -> Result<Vec<IntegrationMethod>> {
         let Some(options) = self.options.baselines else { return Ok(Vec::new()) };
         let seed = self.config.training.seed;
-        integration_rivals(source, &self.domains(), options, seed, observer)?
-            .into_iter()
-            .map(|Rival { name, place }| {
-                let Place::Rows { rows, width } = place else { return Ok(None) };
-                Ok(Some(IntegrationMethod { name, scores: vec![judge.judge(&rows, width)?] }))
-            })
-            .filter_map(Result::transpose)
-            .collect()
+        let rivals = match (&self.multimodal, self.options.modalities) {
+            (Some(chosen), Some(cells)) => {
+                let domains = self.domains();
+                chosen.rivals(source, (cells, options), (&domains, seed), observer)?
+            }
+            _ => integration_rivals(source, &self.domains(), options, seed, observer)?,
+        };
+        let scored = rivals.into_iter().map(|Rival { name, place }| {
+            let scores = judge.place(&place)?;
+            Ok(scores.map(|scores| IntegrationMethod { name, scores: vec![scores] }))
+        });
+        scored.filter_map(Result::transpose).collect()
     }
 
     /// Writes the artefact, and removes what is of no further use.
@@ -239,13 +312,14 @@ impl<'a> Integration<'a> {
         let network = (&first.network, &first.preprocess);
         let built = run.build(shards, &first.outcome.model, network, &card::text(report))?;
         let record = IntegrateRecord {
-            batch_key: self.options.batch_key.into(),
+            batch_key: self.options.batch_key.unwrap_or_default().into(),
             batches: self.batches.classes.clone(),
             counts: first.batches.iter().map(|batch| batch.training).collect(),
             genes: panel.names(&self.vocab),
             include_zeros: self.config.include_zeros,
             tie_mode: self.config.tie_mode,
             seed: self.config.training.seed,
+            modalities: self.multimodal.as_ref().map(|cells| cells.of_tokens.clone()),
         };
         artefact::KIND.publish(record, &built, self.options.output, &[])?;
         run.clear(self.options.repeats);

@@ -51,8 +51,8 @@ pub use crate::{
     },
     baseline::{
         Association, Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells,
-        Place, Profiles, ResponseBaseline, Rival, class_baselines, harmony, hvg_pca,
-        integration_rivals, response_baselines,
+        ModalitySpace, Place, Profiles, ResponseBaseline, Rival, class_baselines, harmony, hvg_pca,
+        integration_rivals, multiomic_rivals, response_baselines,
     },
     cluster::{
         ClusterOptions, ClusterScores, Clustering, Graph, cluster_scores, graph_cluster_scores,
@@ -64,8 +64,8 @@ pub use crate::{
     },
     error::{Error, Result},
     evaluation::{
-        CalibrationScores, CellSpace, IntegrationScores, LabelEvaluation, LabelMap, MapCell,
-        PredictedLabels, UnknownScores,
+        CalibrationScores, CellColumn, CellSpace, IntegrationComparison, IntegrationScores,
+        LabelEvaluation, LabelMap, MapCell, PredictedLabels, ScoredEmbedding, UnknownScores,
     },
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
@@ -80,9 +80,10 @@ pub use crate::{
     },
     holdout::stratified,
     integrate::{
-        Ablated, BatchSize, IntegrateArtefact, IntegrateConfig, IntegrateData, IntegrateOptions,
-        IntegrateRecord, IntegrateReport, Integrated, IntegratedOptions, Integration,
-        IntegrationMethod,
+        Ablated, BatchSize, CellModalities, Completed, GeneratedModality, GeneratedScores,
+        IntegrateArtefact, IntegrateConfig, IntegrateData, IntegrateOptions, IntegrateRecord,
+        IntegrateReport, Integrated, IntegratedOptions, Integration, IntegrationMethod,
+        ModalitySize,
     },
     labels::Labels,
     mapping::{
@@ -110,7 +111,7 @@ pub use crate::{
     pretrain::{
         MeanExpression, Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining,
     },
-    projection::{principal_components, subsample},
+    projection::{CellMap, subsample},
     report::{Bar, Cluster, Group, HeatMap, Page, Pair, Scale, Series},
     separation::Separation,
     simulate::{

@@ -14,6 +14,7 @@ mod predict;
 mod prepare;
 mod report;
 mod respond;
+mod retrieval;
 mod reverse;
 mod scores;
 mod split;
@@ -38,7 +39,8 @@ pub use self::{
     prepare::{PrepareOptions, Prepared, prepare},
     report::PerturbReport,
     respond::{RespondOptions, Response, Responses, candidates},
-    reverse::{Retrieval, Reversal, ReverseOptions, ReversedGroup},
+    retrieval::Retrieval,
+    reverse::{Reversal, ReverseOptions, ReversedGroup},
     scores::{ConditionScores, JudgedResponse, MethodResponses, RESPONSE_SCORES},
     split::{Split, SplitMode},
 };
@@ -110,7 +112,7 @@ impl<'a> Perturbation<'a> {
         device: &'a Device,
     ) -> Result<Self> {
         config.validate()?;
-        let mut design = Design::read(&source.obs()?, options.design, config.min_cells)?;
+        let mut design = Design::of(source, options.design, config.min_cells)?;
         check_values(source, options.layer)?;
         let var = source.var(options.layer)?;
         let perturbed: Vec<Condition> = design.perturbed_conditions();
@@ -161,7 +163,7 @@ impl<'a> Perturbation<'a> {
             let folder = run.repeat(repeat);
             let trial = self.trial(&shards, &moments, repeat, &folder, watch, observer)?;
             if let (Some(all), Some(one)) = (&mut evaluation, trial.evaluation) {
-                MethodResponses::add(&mut all.methods, one.methods);
+                all.add(one);
             }
         }
         let path = source.summary().path.display().to_string();
@@ -172,18 +174,10 @@ impl<'a> Perturbation<'a> {
 
     /// The conditions of one repeat's parts.
     fn split(&self, seed: u64) -> Result<Split> {
+        let conditions = self.design.perturbed_conditions();
         match self.options.split {
-            SplitChoice::Mode(mode) => Split::new(&self.design.perturbed_conditions(), *mode, seed),
-            SplitChoice::Saved(split) => {
-                let known: BTreeSet<String> =
-                    self.design.perturbed_conditions().iter().map(ToString::to_string).collect();
-                if !split.train.iter().any(|name| known.contains(name)) {
-                    return Err(Error::Option(
-                        "the split trains on no condition of the data".into(),
-                    ));
-                }
-                Ok(split.clone())
-            }
+            SplitChoice::Mode(mode) => Split::new(&conditions, *mode, seed),
+            SplitChoice::Saved(split) => split.among(&conditions),
         }
     }
 
@@ -223,9 +217,15 @@ impl<'a> Perturbation<'a> {
 
     /// Mean expression of the controls and of what is trained on or validates.
     fn training_profiles(&self, moments: &Moments, split: &Split) -> Vec<TrainingProfile> {
-        let tested: BTreeSet<&str> = split.test.iter().map(String::as_str).collect();
+        let is_known = |group: &usize| {
+            let condition = self.design.condition(*group);
+            let name = condition.to_string();
+            condition.is_control()
+                || split.train.contains(&name)
+                || split.validation.contains(&name)
+        };
         (0..self.design.groups.len())
-            .filter(|&group| !tested.contains(self.design.condition(group).to_string().as_str()))
+            .filter(is_known)
             .map(|group| TrainingProfile {
                 cell_type: self.design.groups[group].cell_type as usize,
                 condition: self.design.condition(group).clone(),
@@ -238,18 +238,18 @@ impl<'a> Perturbation<'a> {
 
 /// That values are logarithms, as the responses are differences of them.
 fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<()> {
-    let state = input_state(source, layer)?;
-    match state {
-        InputState::Log1p => Ok(()),
-        InputState::Counts | InputState::Normalised => Err(Error::Option(format!(
-            "`{layer}` of `{}` holds {state}, expected normalised values after log1p: make such a file with `scgpt perturb prepare`",
-            source.summary().path.display()
-        ))),
-        InputState::Scaled => Err(Error::Option(format!(
-            "`{layer}` of `{}` has negative values, expected normalised values after log1p: choose the matrix before scaling with --layer",
-            source.summary().path.display()
-        ))),
-    }
+    let (values, remedy) = match input_state(source, layer)? {
+        InputState::Log1p => return Ok(()),
+        InputState::Counts => ("counts", "make such a file with `scgpt perturb prepare`"),
+        InputState::Normalised => {
+            ("values without logarithm", "make such a file with `scgpt perturb prepare`")
+        }
+        InputState::Scaled => ("negative values", "choose the matrix before scaling with --layer"),
+    };
+    Err(Error::Option(format!(
+        "`{layer}` of `{}` holds {values}, expected normalised values after log1p: {remedy}",
+        source.summary().path.display()
+    )))
 }
 
 /// That predicted values are not counts; some may be below zero.

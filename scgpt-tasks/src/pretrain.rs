@@ -121,6 +121,7 @@ impl<'a> Pretraining<'a> {
                 batch_size: config.batch_size,
                 seed: config.training.seed,
                 panel: None,
+                modalities: None,
             },
             config,
             classes: start.classes,

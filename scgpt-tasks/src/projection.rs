@@ -1,7 +1,13 @@
 //! A two-dimensional map of embeddings, for the eye.
 
+mod layout;
+mod map;
+
 use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
+
+pub(crate) use self::map::AXES;
+pub use self::map::CellMap;
 
 /// Rounds of subspace iteration; more than enough for a picture.
 const ROUNDS: usize = 30;
@@ -21,7 +27,7 @@ pub fn subsample(n: usize, limit: usize, seed: u64) -> Vec<usize> {
 ///
 /// By subspace iteration on the centred rows; the sign of an axis is such that its largest loading
 /// is positive, so the same rows always give the same map.
-pub fn principal_components(rows: &[f32], d: usize) -> (Vec<[f32; 2]>, [f64; 2]) {
+fn principal_components(rows: &[f32], d: usize) -> (Vec<[f32; 2]>, [f64; 2]) {
     let n = rows.len() / d.max(1);
     if n == 0 {
         return (Vec::new(), [0.0; 2]);

@@ -7,12 +7,9 @@ use crate::{
     cluster::{ClusterOptions, ClusterScores, cluster_scores},
     error::Result,
     metrics::label_codes,
-    projection::{principal_components, subsample},
-    report::{Bar, Group, Page},
+    projection::CellMap,
+    report::{Bar, Page},
 };
-
-/// Cells on a map.
-const POINTS: usize = 2000;
 
 /// An embedding and how well its clusters agree with labels.
 #[derive(Clone, Debug, Serialize)]
@@ -21,9 +18,10 @@ pub struct Separation {
     pub name: String,
     /// Clusters against labels.
     pub scores: ClusterScores,
-    /// Some cells by their first two principal components.
     #[serde(skip)]
-    map: Vec<Group>,
+    map: CellMap,
+    #[serde(skip)]
+    labels: Vec<String>,
 }
 
 impl Separation {
@@ -34,19 +32,8 @@ impl Separation {
     pub fn new(name: &str, rows: &[f32], d: usize, labels: &[String], seed: u64) -> Result<Self> {
         let options = ClusterOptions { seed, ..ClusterOptions::default() };
         let scores = cluster_scores(rows, d, &label_codes(labels), &options)?;
-        let cells = subsample(labels.len(), POINTS, seed);
-        let chosen: Vec<f32> =
-            cells.iter().flat_map(|&cell| &rows[cell * d..(cell + 1) * d]).copied().collect();
-        let (points, _) = principal_components(&chosen, d);
-        let mut map: Vec<Group> = Vec::new();
-        for (&cell, point) in cells.iter().zip(points) {
-            match map.iter_mut().find(|group| group.name == labels[cell]) {
-                Some(group) => group.points.push(point),
-                None => map.push(Group { name: labels[cell].clone(), points: vec![point] }),
-            }
-        }
-        map.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { name: name.into(), scores, map })
+        let map = CellMap::new(rows, d, seed);
+        Ok(Self { name: name.into(), scores, map, labels: labels.to_vec() })
     }
 
     /// The same of the rows of a spool.
@@ -78,8 +65,8 @@ impl Separation {
             &format!("Normalised mutual information of clusters and {label}."),
         );
         for one in all {
-            let caption = format!("{}, coloured by {label}.", one.name);
-            page.scatter(&one.map, ["principal component 1", "principal component 2"], &caption);
+            let caption = format!("{}, coloured by {label}", one.name);
+            one.map.draw(page, &caption, |cell| one.labels[cell].clone());
         }
     }
 }

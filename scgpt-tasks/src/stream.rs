@@ -8,7 +8,9 @@ use std::{
     time::Instant,
 };
 
-use scgpt_data::{CellSource, CellTokens, Collator, Layer, RowSpool, Tokenizer, buckets};
+use scgpt_data::{
+    CellSource, CellTokens, Collator, Layer, Modalities, RowSpool, Tokenizer, buckets,
+};
 use scgpt_model::{CellEncoder, TokenRows};
 
 use crate::{
@@ -107,12 +109,14 @@ pub(crate) struct Way<'a> {
     pub(crate) panel: Option<TokenPanel<'a>>,
     /// The domain of every cell of the source, if the network tells them apart.
     pub(crate) domains: Option<&'a [usize]>,
+    /// Modalities of the tokens, if there are several.
+    pub(crate) modalities: Option<&'a Modalities>,
 }
 
 impl<'a> Way<'a> {
     /// Cells by the genes they express, all of one domain.
     pub(crate) fn of(finish: Finish<'a>) -> Self {
-        Self { finish, panel: None, domains: None }
+        Self { finish, panel: None, domains: None, modalities: None }
     }
 }
 

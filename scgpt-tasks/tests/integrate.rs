@@ -47,7 +47,7 @@ fn train(
     let _alone = TRAINING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut source = Simulation::new(&CELLS, None).unwrap();
     let mut options = IntegrateOptions {
-        batch_key: "batch",
+        batch_key: Some("batch"),
         label: Some("cell_type"),
         layer: &Layer::X,
         gene_column: None,
@@ -58,13 +58,15 @@ fn train(
         baselines: None,
         repeats: 1,
         ablate: false,
+        modalities: None,
+        complete: false,
         temporary: None,
     };
     change(&mut options);
     std::fs::create_dir_all(output.join("training")).unwrap();
     let device = Device::flex();
     let prepared = Integration::prepare(&source, config, options, &device)?;
-    prepared.run(&mut source, &Unwatched, &Silent)
+    prepared.run(&mut source, None, &Unwatched, &Silent)
 }
 
 fn rows(embedding: &scgpt_tasks::Embedding) -> Vec<f32> {
@@ -96,6 +98,7 @@ fn an_artefact_embeds_each_cell_in_its_batch_as_the_training_did() {
             batch_key: None,
             batch_size,
             gene_column: None,
+            modalities: None,
             layer: Layer::X,
             temporary: None,
         };
@@ -143,7 +146,7 @@ fn settings_and_cells_that_cannot_work_are_refused() {
     let fail = |config: IntegrateConfig, change: fn(&mut IntegrateOptions<'_>)| {
         train(&config, place.path(), change).unwrap_err().to_string()
     };
-    let message = fail(config(), |options| options.batch_key = "donor");
+    let message = fail(config(), |options| options.batch_key = Some("donor"));
     assert!(message.contains("`donor` not found"), "{message}");
     let class = Objectives { class: 1.0, ..config().objectives };
     let message = fail(IntegrateConfig { objectives: class, ..config() }, |_| ());

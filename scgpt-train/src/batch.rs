@@ -1,7 +1,7 @@
 //! [`TrainBatch`]: where host tokens become tensors to learn from.
 
 use burn::{prelude::*, tensor::TensorData};
-use scgpt_data::{CellTokens, GeneToken};
+use scgpt_data::{CellTokens, ConditionToken, GeneToken};
 use scgpt_model::{AttentionMask, Conditions, ModelInput};
 
 use crate::objective::Targets;
@@ -20,6 +20,8 @@ pub struct TrainBatch {
     used: Vec<usize>,
     /// Perturbation flag of each token, if known tokens have conditions; 0 for all others.
     perturbations: Option<Vec<i32>>,
+    /// Modality token of each token.
+    modalities: Option<Vec<i32>>,
     /// Class of each cell.
     pub classes: Option<Vec<i32>>,
     /// How much the class of each cell counts; equally if none.
@@ -71,7 +73,9 @@ impl TrainBatch {
             batch.values.extend(&cell.known.values);
             batch.values.resize(end, pad_value);
             if let Some(flags) = &mut batch.perturbations {
-                let of_cell = cell.known.conditions.iter().flatten();
+                let of_cell = [&cell.known, &cell.unknown];
+                let of_cell =
+                    of_cell.into_iter().flat_map(|tokens| tokens.conditions.iter().flatten());
                 for (flag, condition) in flags[first..end].iter_mut().zip(of_cell) {
                     *flag = condition.0.cast_signed();
                 }
@@ -87,6 +91,19 @@ impl TrainBatch {
             }
         }
         batch
+    }
+
+    /// Takes the conditions of the tokens for modalities, not for perturbation flags; that of
+    /// padding is `pad`.
+    #[must_use]
+    pub fn with_modalities(mut self, pad: ConditionToken) -> Self {
+        let mut modalities = self.perturbations.take();
+        if let Some(modalities) = &mut modalities {
+            for (row, &used) in modalities.chunks_mut(self.n_tokens.max(1)).zip(&self.used) {
+                row[used..].fill(pad.0.cast_signed());
+            }
+        }
+        Self { modalities, ..self }
     }
 
     /// Number of cells.
@@ -124,16 +141,17 @@ impl TrainBatch {
             Some(Tensor::from_data(TensorData::new(labels.clone(), [n]), device))
         };
         let batches = labels(&self.batches);
+        let conditions = |of: &Option<Vec<i32>>| -> Option<Tensor<2, Int>> {
+            Some(Tensor::from_data(TensorData::new(of.as_ref()?.clone(), shape), device))
+        };
         let input = ModelInput {
             genes: Tensor::from_data(TensorData::new(self.genes.clone(), shape), device),
             values: Some(floats(&self.values)),
             mask: AttentionMask::generative(self.known.clone(), self.used.clone(), self.n_tokens),
             conditions: Conditions {
                 batches: batches.clone(),
-                perturbations: self
-                    .perturbations
-                    .as_ref()
-                    .map(|flags| Tensor::from_data(TensorData::new(flags.clone(), shape), device)),
+                perturbations: conditions(&self.perturbations),
+                modalities: conditions(&self.modalities),
                 domain: self.domain,
                 ..Conditions::default()
             },
@@ -157,7 +175,6 @@ mod tests {
     #![allow(clippy::float_cmp, reason = "exact by construction")]
 
     use super::*;
-    use scgpt_data::ConditionToken;
 
     fn tokens(genes: &[u32]) -> CellTokens {
         CellTokens {
@@ -179,6 +196,9 @@ mod tests {
         };
         let batch = TrainBatch::new(&[one, other], GeneToken(7), -2.0);
         assert_eq!(batch.perturbations, Some(vec![0, 1, 0, 0, 0, 0]));
+        let batch = batch.with_modalities(ConditionToken(5));
+        assert_eq!(batch.modalities, Some(vec![0, 1, 5, 0, 0, 0]));
+        assert_eq!(batch.perturbations, None);
     }
 
     #[test]

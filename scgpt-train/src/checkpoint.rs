@@ -164,12 +164,15 @@ impl Checkpoints {
                 Ok(saved) => return self.read(&path, saved, network, optimizer, device),
                 Err(problem) => {
                     watch.event(&Event::Damaged { path: &path, problem: &problem });
-                    problems.push(format!("`{}`: {problem}", path.display()));
+                    problems.push(problem);
                 }
             }
         }
-        let run = self.folder.parent().unwrap_or(&self.folder).into();
-        Err(Error::NoCheckpoint { run, problems })
+        Err(self.no_checkpoint(problems))
+    }
+
+    fn no_checkpoint(&self, problems: Vec<String>) -> Error {
+        Error::NoCheckpoint { run: self.folder.parent().unwrap_or(&self.folder).into(), problems }
     }
 
     fn read(
@@ -204,22 +207,26 @@ impl Checkpoints {
     /// The weights after that many steps, outside of autodiff.
     ///
     /// # Errors
-    /// If they cannot be read.
+    /// If they cannot be read or are damaged.
     pub fn model(&self, step: u64, network: &ScgptConfig, device: &Device) -> Result<Scgpt> {
-        let weights = Weights::open(&self.path(step).join(MODEL))?;
+        let path = self.path(step);
+        verified(&path).map_err(|problem| self.no_checkpoint(vec![problem]))?;
+        let weights = Weights::open(&path.join(MODEL))?;
         Ok(weights.load(network, device, Strictness::Strict)?.0)
     }
 }
 
 /// The state of a checkpoint whose files are those that were written.
 fn verified(path: &Path) -> Result<Saved, String> {
-    let text = fs::read_to_string(path.join(STATE)).map_err(|error| error.to_string())?;
-    let saved: Saved =
-        serde_json::from_str(&text).map_err(|error| format!("`{STATE}` is damaged: {error}"))?;
+    let damaged = |name: &str, problem: &dyn std::fmt::Display| {
+        format!("`{}` is damaged: {problem}", path.join(name).display())
+    };
+    let text = fs::read_to_string(path.join(STATE)).map_err(|error| damaged(STATE, &error))?;
+    let saved: Saved = serde_json::from_str(&text).map_err(|error| damaged(STATE, &error))?;
     for (name, expected) in &saved.files {
-        let found = hash(&path.join(name)).map_err(|_| format!("`{name}` is missing"))?;
+        let found = hash(&path.join(name)).map_err(|_| damaged(name, &"it cannot be read"))?;
         if found != *expected {
-            return Err(format!("`{name}` is damaged: its SHA-256 is not the recorded one"));
+            return Err(damaged(name, &"its SHA-256 is not the recorded one"));
         }
     }
     Ok(saved)

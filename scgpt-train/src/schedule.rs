@@ -1,5 +1,7 @@
 //! [`Schedule`]: the learning rate as a function of the step.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate changes. A pure function of step and epoch, so resuming needs no state.
@@ -22,6 +24,25 @@ pub enum Schedule {
         /// Steps if at least 1, else a share of all steps.
         warmup: f64,
     },
+}
+
+/// As people are told.
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Constant => write!(f, "constant"),
+            Self::EpochStep { gamma, every: 1 } => write!(f, "times {gamma} after every epoch"),
+            Self::EpochStep { gamma, every } => {
+                write!(f, "times {gamma} after every {every} epochs")
+            }
+            Self::WarmupCosine { warmup } if warmup < 1.0 => {
+                write!(f, "half a cosine after a warm-up of {} % of the steps", 100.0 * warmup)
+            }
+            Self::WarmupCosine { warmup } => {
+                write!(f, "half a cosine after a warm-up of {warmup} steps")
+            }
+        }
+    }
 }
 
 fn one() -> u64 {

@@ -1,6 +1,7 @@
 //! `scgpt evaluate`: one file per kind of result.
 
 mod grn;
+mod integration;
 mod labels;
 pub(crate) mod perturb;
 
@@ -18,6 +19,8 @@ pub(crate) struct EvaluateArgs {
 
 #[derive(Debug, Subcommand)]
 enum EvaluateCommand {
+    /// Embeddings of several batches, by scores of integration
+    Integration(integration::IntegrationArgs),
     /// A gene network against known regulations
     Grn(grn::GrnArgs),
     /// Predicted labels against true ones
@@ -28,6 +31,7 @@ enum EvaluateCommand {
 
 pub(crate) fn run(args: EvaluateArgs, printer: Printer) -> Result<()> {
     match args.command {
+        EvaluateCommand::Integration(args) => integration::run(&args, printer),
         EvaluateCommand::Grn(args) => grn::run(&args, printer),
         EvaluateCommand::Labels(args) => labels::run(&args, printer),
         EvaluateCommand::Perturb(args) => perturb::run(&args, printer),

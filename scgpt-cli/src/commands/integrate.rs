@@ -1,13 +1,14 @@
 //! `scgpt integrate`.
 
 mod apply;
+mod modalities;
 mod objectives;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, Source};
+use scgpt_data::{Additions, CellSource};
 use scgpt_model::InputNorm;
 use scgpt_tasks::{
     BaselineOptions, IntegrateArtefact, IntegrateConfig, IntegrateOptions, IntegrateReport,
@@ -15,17 +16,22 @@ use scgpt_tasks::{
 };
 use serde_json::Value;
 
+use self::modalities::ModalityArgs;
 use crate::{
-    cells_output::CellsOutput,
     device::ComputeArgs,
     learn::LearnArgs,
     matrix::MatrixArgs,
-    output::{Printer, beside, check_cells_output, print_text, write_text},
+    output::{Printer, beside, print_text, write_text},
     progress::{Bar, TrainBar},
     settings::layered,
 };
 
-/// Integrate batches: an embedding in which they are mixed, in a copy of the file
+/// Integrate batches, and modalities: an embedding in which they are mixed, in a copy of the file
+///
+/// Several modalities (genes, proteins, open chromatin) come as MuData (.h5mu), as one file with
+/// var/feature_types, or as files that are joined by the names of cells; cells may lack some of them.
+/// A feature expressed in a cell is a token; values are binned by cell and modality. A copy of .h5mu
+/// has the embedding of all cells at its root; several files become one .h5ad.
 ///
 /// With --model a checkpoint is fine-tuned; without, a small network learns from these cells alone.
 /// The output is a copy of the file with obsm/X_scGPT; scores by the labels, which are not learned
@@ -37,12 +43,16 @@ use crate::{
     scgpt integrate pbmc.h5ad --batch-key batch --label cell_type --model scGPT_human -o integrated.h5ad\n  \
     scgpt integrate pbmc.h5ad --batch-key batch -o integrated.h5ad\n  \
     scgpt integrate pbmc.h5ad --batch-key batch --label cell_type --objectives ecs=0,dar=2 --ablate -o integrated.h5ad\n  \
-    scgpt integrate more.h5ad --model integrated.model -o more-integrated.h5ad")]
+    scgpt integrate more.h5ad --model integrated.model -o more-integrated.h5ad\n  \
+    scgpt integrate cite.h5mu --batch-key donor --label cell_type -o integrated.h5mu\n  \
+    scgpt integrate RNA=rna.h5ad Protein=adt.h5ad --prefix Protein=p_ -o integrated.h5ad\n  \
+    scgpt integrate mosaic.h5mu --batch-key batch --complete completed.h5ad -o integrated.h5mu")]
 pub(crate) struct IntegrateArgs {
-    /// File or folder of cells
-    #[arg(required_unless_present = "print_config")]
-    input: Option<PathBuf>,
-    /// Column of obs with the batches
+    /// File or folder of cells; several are joined by the names of cells. MODALITY=FILE names what it
+    /// measures: RNA, Protein, ATAC
+    #[arg(required_unless_present = "print_config", value_name = "INPUT")]
+    inputs: Vec<String>,
+    /// Column of obs with the batches; of several files, `input` has their names
     #[arg(long, value_name = "NAME", env = "SCGPT_BATCH_KEY")]
     batch_key: Option<String>,
     /// Column of obs with labels to score by; nothing is learned from them
@@ -52,7 +62,7 @@ pub(crate) struct IntegrateArgs {
     /// [default: a small network learns from scratch]
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
     model: Option<PathBuf>,
-    /// File to write: .h5ad, or .zarr for a folder
+    /// File to write: .h5ad, .h5mu of the same, or .zarr for a folder
     #[arg(long, short, value_name = "FILE", required_unless_present = "print_config")]
     output: Option<PathBuf>,
     /// Folder of the artefact and the report [default: the output's name with .model]
@@ -83,9 +93,12 @@ pub(crate) struct IntegrateArgs {
     /// Train once more without each part, for a table of what it contributes
     #[arg(long)]
     ablate: bool,
-    /// One batch after the other in every epoch, and <cls> hidden too, as the reference does
+    /// As the reference does: one batch after the other in every epoch, <cls> hidden too; of several
+    /// modalities, gene vectors alone are kept of --model, and no modality is hidden as a whole
     #[arg(long)]
     parity: bool,
+    #[command(flatten)]
+    modalities: ModalityArgs,
     #[command(flatten)]
     matrix: MatrixArgs,
     #[command(flatten)]
@@ -113,25 +126,25 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     }
     let artefact = args.artefact();
     let files = args.learn.files(artefact.as_deref(), config);
-    let settings = args.settings(&files)?;
     if args.learn.print_config {
+        let settings = args.settings(&files, args.modalities.are_named(&args.inputs))?;
         return print_text(toml::to_string(&settings)?.as_bytes());
     }
-    let (Some(input), Some(output), Some(artefact)) = (&args.input, &args.output, artefact) else {
+    let (Some(output), Some(artefact)) = (&args.output, artefact) else {
         bail!("the cells and --output are needed");
     };
-    let Some(batch_key) = &args.batch_key else {
-        bail!("--batch-key is needed: the column of obs with the batches");
-    };
-    check_cells_output(output, args.learn.force)?;
+    let layer = args.matrix.layer();
+    let mut source = args.modalities.open(&args.inputs)?;
+    source.check_output(output, args.learn.force)?;
+    let (complete, mut truth) = args.modalities.completion(&source, args.learn.force)?;
+    let modalities = source.modalities(&layer)?;
+    let settings = args.settings(&files, modalities.is_some())?;
     args.learn.check_folder(&artefact)?;
     let device = args.compute.open()?;
-    let mut source = Source::open(input)?;
-    let layer = args.matrix.layer();
     let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
     let temporary = Path::new(".").join(output.parent().unwrap_or(Path::new("")));
     let options = IntegrateOptions {
-        batch_key,
+        batch_key: args.batch_key.as_deref(),
         label: args.label.as_deref(),
         layer: &layer,
         gene_column: args.matrix.gene_column.as_deref(),
@@ -142,17 +155,20 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         baselines: (!args.learn.no_baselines).then_some(&baselines),
         repeats: args.learn.repeats.max(1),
         ablate: args.ablate,
+        modalities: modalities.as_ref(),
+        complete: complete.is_some(),
         // Beside the output there must be room for the embedding anyway.
         temporary: Some(&temporary),
     };
-    let prepared = Integration::prepare(&source, &settings, options, &device)?;
+    let prepared = Integration::prepare(source.source(), &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
     args.learn.begin(&artefact, &settings, "integrate")?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
-    let integrated = prepared.run(&mut source, &train_bar, &bar);
+    let truth = truth.as_mut().map(|truth| truth as &mut dyn CellSource);
+    let integrated = prepared.run(source.source_mut(), truth, &train_bar, &bar);
     train_bar.finish();
     bar.finish();
-    let Integrated { report, embedding } = integrated?;
+    let Integrated { report, embedding, completed } = integrated?;
     remark_on(&report, printer);
     let mut record = serde_json::to_value(&embedding.report)?;
     record["integration"] = record_of(&report, &artefact)?;
@@ -161,8 +177,10 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         uns: vec![("scgpt".into(), record)],
         ..Additions::default()
     };
-    let place = CellsOutput { input, output, layer: &layer, force: args.learn.force };
-    place.write(&mut source, &additions, &bar, printer)?;
+    if let (Some(path), Some(completed)) = (complete, completed) {
+        modalities::write_completed(completed, source.source(), path, args.learn.force)?;
+    }
+    source.write((output, &layer, args.learn.force), &additions, &bar, printer)?;
     write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
     write_text(&artefact.join("report.html"), &report.page().to_html())?;
     printer.result(&report, &summary(&report, output, &artefact))
@@ -175,10 +193,18 @@ impl IntegrateArgs {
     }
 
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
-    fn settings(&self, files: &[PathBuf]) -> Result<IntegrateConfig> {
+    fn settings(&self, files: &[PathBuf], is_multimodal: bool) -> Result<IntegrateConfig> {
         let recipe = if self.model.is_some() { Recipe::FineTune } else { Recipe::Scratch };
+        let mut defaults = if is_multimodal {
+            IntegrateConfig::of_modalities(recipe)
+        } else {
+            IntegrateConfig::of(recipe)
+        };
+        if self.parity {
+            defaults.like_the_reference(is_multimodal);
+        }
         let files = files.iter().map(PathBuf::as_path);
-        let mut settings = layered(&IntegrateConfig::of(recipe), files, "integrate")?;
+        let mut settings = layered(&defaults, files, "integrate")?;
         settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
         settings.hvg = self.hvg.unwrap_or(settings.hvg);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
@@ -190,9 +216,11 @@ impl IntegrateArgs {
             None => settings.input_norm,
         };
         settings.batch_labels &= !self.no_batch_labels;
-        if self.parity {
-            settings.interleave = false;
-            settings.hide_cls = true;
+        settings.other_features = self.modalities.other_features.unwrap_or(settings.other_features);
+        if is_multimodal && self.batch_key.is_none() {
+            // One batch is not told from another.
+            settings.batch_labels = false;
+            settings.objectives.dar = 0.0;
         }
         objectives::weigh(&mut settings.objectives, &self.objectives)?;
         if let Some(model) = &self.model {
@@ -244,6 +272,7 @@ fn summary(
         ("genes", format!("{} by {}, of {} known", data.genes, data.flavour, data.known_genes)),
         ("steps", report.steps.to_string()),
     ];
+    rows.extend(modalities::summary(report));
     let of = |score: fn(&IntegrationScores) -> Option<f64>| {
         let line = |method: &IntegrationMethod| {
             Some(format!("{}: {:.3}", method.name, method.mean(score)?))

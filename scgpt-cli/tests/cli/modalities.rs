@@ -1,8 +1,31 @@
 //! Cells in several modalities.
 
-use hdf5_pure::File;
+use std::fs;
 
-use crate::run::Place;
+use hdf5_pure::File;
+use serde_json::Value;
+
+use crate::{
+    run::{Place, embedding, model},
+    toy::Toy,
+};
+
+/// Settings of a network that is made in no time.
+const SETTINGS: &str = "\
+batch_size = 16
+hvg = 30
+other_features = 60
+max_length = 61
+hidden_modality = 0.5
+[network]
+n_layers = 1
+n_heads = 2
+d_model = 16
+d_ff = 16
+dropout = 0.1
+[training]
+epochs = 2
+";
 
 #[test]
 fn a_mosaic_is_simulated_with_its_truth() {
@@ -44,4 +67,113 @@ fn one_modality_is_asked_of_commands_for_one() {
     let args = ["simulate", "-o", "one.h5mu", "--modalities", "rna", "--mosaic"];
     place.refused(&args, &["1 modalities", "--modalities"]);
     place.refused(&["simulate", "-o", "plain.h5mu"], &[".h5ad or .zarr"]);
+}
+
+fn place() -> Place {
+    let place = Place::new();
+    let common = ["--cells", "96", "--genes", "40", "--types", "2", "--batches", "4"];
+    let simulate = |output: &str, modalities: &str, more: &[&str]| {
+        let vocab = format!("{}/vocab.json", model());
+        let args = ["simulate", "-o", output, "--modalities", modalities, "--vocab", &vocab];
+        place.done(&[&args[..], &["--proteins", "8", "--peaks", "90"], &common, more].concat());
+    };
+    simulate("mosaic.h5mu", "rna,protein,atac", &["--mosaic"]);
+    simulate("rna.h5ad", "rna", &[]);
+    simulate("adt.h5ad", "protein", &[]);
+    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    place
+}
+
+#[test]
+fn a_mosaic_becomes_an_embedding_and_complete_cells() {
+    let place = place();
+    let args = ["integrate", "mosaic.h5mu", "--batch-key", "batch", "--label", "cell_type"];
+    let complete =
+        ["--complete", "all.h5ad", "--truth", "mosaic.truth.h5ad", "--config", "tiny.toml"];
+    let report = place.done(&[&args[..], &complete, &["-o", "out.h5mu", "--json"]].concat());
+    let report: Value = serde_json::from_str(&report.stdout).unwrap();
+    let sizes = report["data"]["modalities"].as_array().unwrap();
+    let features: Vec<u64> = sizes.iter().map(|of| of["features"].as_u64().unwrap()).collect();
+    // Peaks and genes that vary most, all proteins, in alphabetical order.
+    assert_eq!(features, [60, 8, 30]);
+    assert_eq!(sizes[1]["name"], "Protein");
+    assert!(sizes[1]["cells"].as_array().unwrap().contains(&Value::from(0)), "{sizes:?}");
+    let names: Vec<&str> = report["methods"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|method| method["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["scGPT", "Concatenated PCA", "WNN", "Concatenated PCA + Harmony"]);
+    for generated in report["generated"].as_array().unwrap() {
+        let scores = &generated["scores"];
+        assert_eq!(scores["cells"], generated["cells"]);
+        let [error, of_mean] = ["error", "mean_error"].map(|name| scores[name].as_f64().unwrap());
+        assert!(error.is_finite() && of_mean > 0.0, "{generated}");
+    }
+    assert!(fs::read(place.path("out.h5mu")).unwrap().starts_with(b"MuData"));
+    let rows = embedding(&place.path("out.h5mu"));
+    assert_eq!(rows.len(), 96 * 16);
+    let all = File::open_streaming(place.path("all.h5ad")).unwrap();
+    let ends = all.dataset("X/indptr").unwrap().read_i64().unwrap();
+    assert_eq!((ends.len(), all.dataset("var/_index").unwrap().shape().unwrap()[0]), (97, 98));
+    let page = fs::read_to_string(place.path("out.model/report.html")).unwrap();
+    assert!(page.contains("error of the mean"));
+
+    // By the artefact alone, and of cells that were measured in less.
+    let apply = ["integrate", "mosaic.h5mu", "--model", "out.model", "-o", "again.h5ad"];
+    place.done(&apply);
+    assert_eq!(embedding(&place.path("again.h5ad")), rows);
+    place.done(&["integrate", "rna.h5ad", "--model", "out.model", "-o", "rna-out.h5ad"]);
+    assert_eq!(embedding(&place.path("rna-out.h5ad")).len(), 96 * 16);
+}
+
+#[test]
+fn files_of_modalities_are_integrated_as_one_batch_and_a_checkpoint_is_extended() {
+    let place = place();
+    let inputs = ["integrate", "RNA=rna.h5ad", "Protein=adt.h5ad", "--config", "tiny.toml"];
+    let run = |more: &[&str]| place.done(&[&inputs[..], more].concat());
+    run(&["--label", "cell_type", "-o", "paired.h5ad"]);
+    let file = File::open_streaming(place.path("paired.h5ad")).unwrap();
+    assert_eq!(file.dataset("var/_index").unwrap().shape().unwrap(), [48]);
+    assert!(file.dataset("var/feature_types/codes").is_ok());
+    assert_eq!(embedding(&place.path("paired.h5ad")).len(), 96 * 16);
+    // The file that was written has two modalities itself.
+    place.done(&["integrate", "paired.h5ad", "--model", "paired.model", "-o", "again.h5ad"]);
+    assert_eq!(embedding(&place.path("again.h5ad")), embedding(&place.path("paired.h5ad")));
+    // Genes keep the vectors of another model, proteins are new to it.
+    let model = model();
+    let fine = ["--batch-key", "batch", "--model", &model, "--json", "--no-baselines"];
+    for (more, output) in [(&[][..], "fine.h5ad"), (&["--parity"][..], "parity.h5ad")] {
+        let ended = run(&[&fine[..], &["-o", output], more].concat());
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(report["data"]["known_genes"], 30);
+        assert_eq!(report["network"]["n_modalities"], 5);
+    }
+}
+
+#[test]
+fn modalities_that_do_not_fit_are_refused() {
+    let place = Place::new();
+    let genes = vec!["TNFRSF4", "SSU72", "PARK7", "RBP7"];
+    let data = vec![2.0, 5.0, -1.0, 7.0, 3.0];
+    let write = |toy: Toy, name: &str| toy.write(&place.path(name));
+    write(Toy::default(), "rna.h5ad");
+    write(
+        Toy { cells: vec!["x", "y", "z"], genes: vec!["a", "b", "c", "d"], ..Toy::default() },
+        "other.h5ad",
+    );
+    write(Toy { genes, ..Toy::default() }, "same.h5ad");
+    write(Toy { genes: vec!["a", "b", "c", "d"], data, ..Toy::default() }, "clr.h5ad");
+    let refuse = |protein: &str, parts: &[&str]| {
+        place.refused(&["integrate", "RNA=rna.h5ad", protein, "-o", "out.h5ad"], parts)
+    };
+    refuse("Protein=other.h5ad", &["no cell and no batch was measured in RNA", "Protein"]);
+    refuse("Protein=same.h5ad", &["`TNFRSF4`", "RNA and Protein", "--prefix Protein=p_"]);
+    refuse("Protein=clr.h5ad", &["negative value -1", "CLR"]);
+    refuse("other.h5ad", &["--batch-key"]);
+    let key = ["integrate", "rna.h5ad", "--modality-key", "kind", "-o", "out.h5ad"];
+    place.refused(&key, &["var/kind", "no such column"]);
+    let complete = ["integrate", "rna.h5ad", "--complete", "all.h5ad", "-o", "out.h5ad"];
+    place.refused(&complete, &["one modality", "complete"]);
 }

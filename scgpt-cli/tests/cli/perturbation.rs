@@ -190,8 +190,8 @@ fn a_screen_is_learned_predicted_searched_and_judged() {
     }
     assert!(place.path("found.html").is_file());
     // Candidates that were predicted before are searched as they are.
-    let all = ["--candidates", "all", "--pairs", "--cells", "4", "-o", "all.h5ad"];
-    place.done(&[&["perturb", "predict", "-m", "net"], &all[..]].concat());
+    let every = ["--candidates", "all", "--pairs", "--cells", "4", "-o", "all.h5ad"];
+    place.done(&[&["perturb", "predict", "-m", "net"], &every[..]].concat());
     let again = [&reverse[..5], &["--predicted", "all.h5ad", "-k", "3"]].concat();
     let again = place.done(&[&again[..], &["-o", "again.json", "--json"]].concat());
     assert_eq!(found, json(&again.stdout));
@@ -206,7 +206,15 @@ fn a_screen_is_learned_predicted_searched_and_judged() {
     let same = with(&["--controls", "net/controls.h5ad"], "same.h5ad");
     assert!(own == same);
     let chosen = ["--controls", "screen.h5ad", "--condition-key", "condition"];
-    assert!(with(&chosen, "chosen.h5ad").iter().all(|x| x.is_finite()));
+    let chosen = with(&chosen, "chosen.h5ad");
+    assert!(chosen.iter().all(|x| x.is_finite()));
+    assert!(chosen == with(&["--controls", "screen.h5ad"], "default.h5ad"), "controls alone");
+
+    // Of all candidates those that were not trained on are judged.
+    let evaluate = ["evaluate", "perturb", "all.h5ad", "--truth", "screen.h5ad"];
+    let split = ["--split-file", "net/split.json", "--json"];
+    let judged = json(&place.done(&[&evaluate[..], &split[..]].concat()).stdout);
+    assert_eq!(names(&judged["conditions"]), all[2]);
 
     refuse_wrong_questions(&place, &tested[0]);
 }

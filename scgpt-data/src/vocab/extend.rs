@@ -25,10 +25,11 @@ impl ExtendedVocab {
 
 impl GeneVocab {
     /// The vocabulary of `features`, each a name and the token it has here, if it has one. Known
-    /// ones keep the name they have here; of several features with one token there is one.
+    /// ones keep the name they have here; of several features with one token, or of one name, there is
+    /// one.
     ///
     /// # Errors
-    /// If there is no feature, or two of them have one name.
+    /// If a new feature has the name of a known one.
     ///
     /// # Reference
     /// The vocabulary of the multi-omic tutorial. Differs: special tokens keep their rows, too.
@@ -37,11 +38,12 @@ impl GeneVocab {
         features: impl IntoIterator<Item = (&'a str, Option<GeneToken>)>,
     ) -> Result<ExtendedVocab> {
         let (mut known, mut new) = (Vec::new(), Vec::new());
-        let mut seen = HashSet::new();
+        let (mut seen, mut named) = (HashSet::new(), HashSet::new());
         for (name, token) in features {
             match token.and_then(|token| Some((self.name(token)?, token))) {
                 Some((_, token)) if !seen.insert(token) => {}
                 Some(entry) => known.push(entry),
+                None if !named.insert(name) => {}
                 None => new.push(name),
             }
         }
@@ -76,6 +78,7 @@ mod tests {
                 .collect::<Vec<_>>()
         );
         assert_eq!(extended.n_known(), 2);
-        assert!(old.extended([("x", None), ("x", None)]).is_err());
+        assert_eq!(old.extended([("x", None), ("x", None)]).unwrap().vocab.len(), 4);
+        assert!(old.extended([("A", token("A")), ("A", None)]).is_err());
     }
 }

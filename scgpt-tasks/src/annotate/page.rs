@@ -120,7 +120,7 @@ impl AnnotateReport {
             ("tokens per cell", format!("at most {}", config.max_length)),
             (
                 "learning rate",
-                format!("{} ({:?})", config.training.optimizer.lr, config.training.schedule),
+                format!("{}, {}", config.training.optimizer.lr, config.training.schedule),
             ),
             ("steps", self.steps.to_string()),
             ("seed", config.training.seed.to_string()),

@@ -119,6 +119,7 @@ impl<'a> Trials<'a> {
                 batch_size: config.batch_size,
                 seed,
                 panel: None,
+                modalities: None,
             },
             config: &config,
             classes,

@@ -39,8 +39,8 @@ pub struct ResponseBaseline {
 /// - *training mean*: the mean of the known perturbed profiles;
 /// - *matching mean* (Viñas Torné et al. 2025): the mean, over the perturbed genes, of the profile of
 ///   the gene alone, or else of the known profiles with that gene, or else of all;
-/// - *additive*: the controls plus the changes that each gene makes alone; a gene that is not known
-///   alone makes the mean change of those that are;
+/// - *additive*: the controls plus the changes that each gene makes alone; of a gene that is not known
+///   alone, what known pairs change beyond their other gene; else the mean change of those that are;
 /// - *linear* (Ahlmann-Eltze, Huber and Anders 2025): `Y ≈ G W Pᵀ + b`, where `b` is the mean
 ///   profile, `G` the genes' first ten principal components in the known profiles, and `P` those of
 ///   the perturbed genes (their sum, if several), by ridge regression with penalty 0.1. For genes
@@ -85,10 +85,7 @@ pub fn response_baselines(
             profiles: each(&|condition| {
                 let mut sum = known.control.to_vec();
                 for gene in condition.genes() {
-                    let change = match known.alone(gene) {
-                        Some(profile) => difference(profile, known.control),
-                        None => typical.clone(),
-                    };
+                    let change = known.change(gene).unwrap_or_else(|| typical.clone());
                     sum.iter_mut().zip(change).for_each(|(sum, change)| *sum += change);
                 }
                 sum
@@ -105,6 +102,22 @@ impl KnownResponses<'_> {
             condition.genes() == std::slice::from_ref(gene)
         };
         self.responses.iter().find(is_alone).map(|(_, profile)| *profile)
+    }
+
+    /// The change that a gene makes alone, or else the mean of what it adds to others in pairs.
+    fn change(&self, gene: &String) -> Option<Vec<f64>> {
+        if let Some(profile) = self.alone(gene) {
+            return Some(difference(profile, self.control));
+        }
+        let added = |(condition, profile): &(&Condition, &[f64])| match condition.genes() {
+            [one, other] | [other, one] if one == gene => {
+                Some(difference(profile, self.alone(other)?))
+            }
+            _ => None,
+        };
+        let added: Vec<Vec<f64>> = self.responses.iter().filter_map(added).collect();
+        let changes: Vec<&[f64]> = added.iter().map(Vec::as_slice).collect();
+        (!changes.is_empty()).then(|| mean(&changes))
     }
 
     /// The profile of a gene alone, or else the mean of those it is part of.
@@ -291,6 +304,10 @@ mod tests {
         // C as the mean of A and B.
         close(&unseen["additive"], &[-0.5, 0.5, 4.0, 1.5]);
         close(&unseen["matching mean"], &[0.25, 0.75, 2.5, 1.25]);
+        // C as what it adds to A.
+        let pair = [0.0, 1.0, 3.0, 0.0];
+        let with_pair: [(&[&str], [f64; 4]); 3] = [known[0], known[1], (&["C", "A"], pair)];
+        close(&predict(&with_pair, &["B", "C"])["additive"], &[1.0, 0.0, 1.0, 1.0]);
         let not_measured = predict(&known, &["X"]);
         close(&not_measured["linear"], &[0.5, 0.5, 2.0, 1.5]);
     }

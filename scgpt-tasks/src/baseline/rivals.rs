@@ -43,7 +43,7 @@ pub enum Place {
 }
 
 impl Rival {
-    pub(super) fn of_rows(name: &str, rows: Vec<f32>, width: usize) -> Self {
+    pub(crate) fn of_rows(name: &str, rows: Vec<f32>, width: usize) -> Self {
         Self { name: name.into(), place: Place::Rows { rows, width } }
     }
 

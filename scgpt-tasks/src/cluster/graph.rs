@@ -58,12 +58,16 @@ impl Graph {
     /// `scanpy.pp.neighbors(n_neighbors=k + 1)`, which counts the cell itself, that is
     /// `umap.umap_.fuzzy_simplicial_set`; McInnes, Healy and Melville 2018.
     pub fn fuzzy(neighbours: &Neighbours) -> Self {
-        let with_self = (neighbours.k() + 1) as f64;
-        let sums = neighbours.cells().map(|cell| cell.iter().map(|&(x, _)| x).sum::<f64>());
-        let n = neighbours.cells().len();
+        Self::of_nearest(&neighbours.cells().collect::<Vec<_>>(), neighbours.k())
+    }
+
+    /// The same of the `k` nearest of each cell, or as many as it has, by distance and number.
+    pub(crate) fn of_nearest(cells: &[&[(f64, usize)]], k: usize) -> Self {
+        let (with_self, n) = ((k + 1) as f64, cells.len());
+        let sums = cells.iter().map(|cell| cell.iter().map(|&(x, _)| x).sum::<f64>());
         let overall = sums.sum::<f64>() / (with_self * n.max(1) as f64);
-        let mut chances: Vec<(usize, usize, f64)> = Vec::with_capacity(n * neighbours.k());
-        for (cell, nearest) in neighbours.cells().enumerate() {
+        let mut chances: Vec<(usize, usize, f64)> = Vec::with_capacity(n * k);
+        for (cell, &nearest) in cells.iter().enumerate() {
             let first = nearest.iter().map(|&(x, _)| x).find(|&x| x > 0.0).unwrap_or(0.0);
             let mean = nearest.iter().map(|&(x, _)| x).sum::<f64>() / with_self;
             let least = LEAST_SCALE * if first > 0.0 { mean } else { overall };
@@ -134,7 +138,8 @@ impl Graph {
         terms.sum()
     }
 
-    pub(super) fn edges(&self, node: usize) -> &[(usize, f64)] {
+    /// Nodes that a node has edges with, and their weights.
+    pub fn edges(&self, node: usize) -> &[(usize, f64)] {
         &self.edges[self.offsets[node]..self.offsets[node + 1]]
     }
 

@@ -5,12 +5,10 @@ use scgpt_data::{CellSource, Column, Frame};
 use super::{EmbedReport, Embedding, obs_column};
 use crate::{
     error::Result,
-    projection::{principal_components, subsample},
-    report::{Bar, Group, Page},
+    projection::CellMap,
+    report::{Bar, Page},
 };
 
-/// Cells on the map.
-const POINTS: usize = 5000;
 /// Most categories of a column that may colour the map by itself.
 const CATEGORIES: usize = 60;
 /// Parts of names of columns that probably tell what a cell is, the likeliest first.
@@ -38,28 +36,23 @@ impl Embedding {
     fn map(&self, page: &mut Page, obs: &Frame, colour: Option<&str>) -> Result<()> {
         let colour = colour.or_else(|| likely_colour(obs));
         let labels = colour.map(|name| obs_column(obs, name)).transpose()?.map(Column::labels);
-        let cells = subsample(self.rows.n_rows(), POINTS, self.report.options.seed);
-        let mut rows = Vec::with_capacity(cells.len() * self.rows.n_columns());
+        let (n, width, seed) =
+            (self.rows.n_rows(), self.rows.n_columns(), self.report.options.seed);
+        let cells = CellMap::sample(n, seed);
+        let mut rows = Vec::with_capacity(cells.len() * width);
         let mut row = Vec::new();
         for &cell in &cells {
             self.rows.read_rows(cell, 1, &mut row)?;
             rows.extend_from_slice(&row);
         }
-        let (points, shares) = principal_components(&rows, self.rows.n_columns());
+        let map = CellMap::of_cells(cells, n, &rows, width, seed);
         let label = |cell: usize| match &labels {
             Some(labels) => labels[cell].clone().unwrap_or_else(|| "missing".into()),
             None => "cells".into(),
         };
-        let groups = Group::of(cells.iter().map(|&cell| label(cell)).zip(points));
-        let axes = [0, 1].map(|axis| {
-            format!("principal component {} ({:.0} % of variance)", axis + 1, 100.0 * shares[axis])
-        });
         let coloured = colour.map_or_else(String::new, |name| format!(", coloured by {name}"));
-        page.section("Map").scatter(
-            &groups,
-            [&axes[0], &axes[1]],
-            &format!("{} of {} cells by the first two principal components of their embeddings{coloured}.", cells.len(), self.report.n_cells),
-        );
+        page.section("Map");
+        map.draw(page, &format!("Cells by their embeddings{coloured}"), label);
         Ok(())
     }
 }

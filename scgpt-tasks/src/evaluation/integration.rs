@@ -1,11 +1,14 @@
 //! [`IntegrationScores`]: is biology kept and are batches mixed?
 
+mod comparison;
 mod groups;
+mod page;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::comparison::{CellColumn, IntegrationComparison, ScoredEmbedding};
 use self::groups::Groups;
 use crate::{
     cluster::{ClusterOptions, Clustering, Graph, chosen_rows, graph_cluster_scores},

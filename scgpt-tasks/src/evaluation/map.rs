@@ -4,18 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::PredictedLabels;
 use crate::{
-    projection::{principal_components, subsample},
+    projection::{AXES, CellMap},
     report::{Group, Page},
 };
 
-/// Cells on a map.
-const POINTS: usize = 3000;
-
-/// Some cells by the first two principal components of their embeddings.
+/// Some cells such that those whose embeddings are neighbours are near each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelMap {
-    /// Share of the variance that each component explains.
-    pub shares: [f64; 2],
     /// The cells.
     pub cells: Vec<MapCell>,
 }
@@ -38,7 +33,7 @@ pub struct MapCell {
 impl LabelMap {
     /// Cells of a map of `n` cells, ascending.
     pub fn sample(n: usize, seed: u64) -> Vec<usize> {
-        subsample(n, POINTS, seed)
+        CellMap::sample(n, seed)
     }
 
     /// A map of some `cells` of a prediction with embeddings `rows`, `[cells, d]`.
@@ -46,8 +41,9 @@ impl LabelMap {
     /// # Panics
     /// If there is no such cell, or a class has no name.
     pub fn new(of: &PredictedLabels<'_>, cells: &[usize], rows: &[f32]) -> Self {
-        let (points, shares) = principal_components(rows, rows.len() / cells.len().max(1));
-        let cell = |(&cell, at): (&usize, [f32; 2])| {
+        let (n, d) = (cells.len(), rows.len() / cells.len().max(1));
+        let map = CellMap::of_cells(cells.to_vec(), n, rows, d, 0);
+        let cell = |(cell, at): (usize, [f32; 2])| {
             let class = of.truth[cell] as usize;
             MapCell {
                 at,
@@ -57,19 +53,15 @@ impl LabelMap {
                 is_unknown: of.is_unknown.map(|unknown| unknown[cell]),
             }
         };
-        Self { shares, cells: cells.iter().zip(points).map(cell).collect() }
+        Self { cells: map.points().map(cell).collect() }
     }
 
     /// The map three times: by true type, by prediction, and by what was found unknown. A type has
     /// one colour in all of them.
     pub fn describe(&self, page: &mut Page) {
-        let axes = [0, 1].map(|axis| {
-            let percent = 100.0 * self.shares[axis];
-            format!("principal component {} ({percent:.0} % of variance)", axis + 1)
-        });
         let mut scatter = |what: &str, groups: &[Group]| {
             let caption = format!("Cells by their embeddings, coloured by {what}.");
-            page.scatter(groups, [&axes[0], &axes[1]], &caption);
+            page.scatter(groups, AXES, &caption);
         };
         let by = |name: fn(&MapCell) -> &str| {
             Group::of(self.cells.iter().map(|cell| (name(cell).to_owned(), cell.at)))

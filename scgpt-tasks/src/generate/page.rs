@@ -18,15 +18,15 @@ pub(super) fn page(report: &GenerateReport, source: &str) -> Page {
     });
     let guesses = [
         ("network", report.network),
-        ("mean of the gene in other cells", report.gene_mean),
-        ("mean of the cell's known genes", report.cell_mean),
+        ("mean of the gene", report.gene_mean),
+        ("mean of the cell", report.cell_mean),
     ];
     let bars: Vec<Bar> = guesses
         .iter()
         .filter_map(|(name, scores)| {
             let Scores { squared_error, correlation, .. } = (*scores)?;
             let correlation =
-                correlation.map_or_else(String::new, |value| format!(", correlation {value:.2}"));
+                correlation.map_or_else(String::new, |value| format!(", r = {value:.2}"));
             Some(Bar {
                 name: (*name).into(),
                 value: squared_error,
@@ -36,7 +36,8 @@ pub(super) fn page(report: &GenerateReport, source: &str) -> Page {
         .collect();
     if !bars.is_empty() {
         page.section("Errors")
-            .bars(&bars, "Mean squared error in squared value bins; shorter is better.");
+            .bars(&bars, "Mean squared error in squared value bins, shorter is better, and correlation with the truth. \
+                 Simple guesses are the mean of the gene over other cells, and that of the cell's known genes.");
         let points = report.pairs.clone();
         page.scatter(
             &[Group { name: "values".into(), points }],

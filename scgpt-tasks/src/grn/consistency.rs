@@ -52,7 +52,7 @@ impl Consistency {
 }
 
 /// Two random halves of `n` cells: to which of them each belongs.
-pub(crate) fn halves(n: usize, seed: u64) -> Vec<bool> {
+pub(super) fn halves(n: usize, seed: u64) -> Vec<bool> {
     let key = Keyed::new(seed, Purpose::HoldOut, 2, 0);
     (0..n as u64).map(|cell| key.bits(cell) & 1 == 1).collect()
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
-use scgpt_data::{CellSource, GeneToken, Layer, TieMode};
+use scgpt_data::{CellSource, GeneSubset, GeneToken, Layer, Modalities, RNA, TieMode};
 use scgpt_model::Strictness;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ const LEAST_SHARE: f64 = 0.5;
 /// What an artefact knows beyond its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IntegrateRecord {
-    /// The column of `obs` with the batches.
+    /// The column of `obs` with the batches; empty if the cells were one batch.
     pub batch_key: String,
     /// Names of the batches, in the order of the network.
     pub batches: Vec<String>,
@@ -40,6 +40,9 @@ pub struct IntegrateRecord {
     pub tie_mode: TieMode,
     /// Seed of the choice among bins.
     pub seed: u64,
+    /// Modalities of the tokens, if there are several.
+    #[serde(default)]
+    pub modalities: Option<Modalities>,
 }
 
 /// An artefact, ready to embed.
@@ -59,6 +62,8 @@ pub struct IntegratedOptions {
     pub batch_size: usize,
     /// Column of `var` with the genes' names; the best one if none.
     pub gene_column: Option<String>,
+    /// Modalities of the columns, for an artefact of several.
+    pub modalities: Option<Modalities>,
     /// The matrix.
     pub layer: Layer,
     /// Folder of temporary files; the system's if none.
@@ -115,7 +120,9 @@ impl IntegrateArtefact {
     ) -> Result<Embedding> {
         let record = &self.record;
         let key = options.batch_key.as_deref().unwrap_or(&record.batch_key);
-        let found = batches::read(&source.obs()?, key)?;
+        let obs = source.obs()?;
+        let found =
+            if key.is_empty() { batches::one(obs.len()) } else { batches::read(&obs, key)? };
         let domains = batches::numbers(&found, &record.batches, key)?;
         let embed = EmbedOptions {
             batch_size: options.batch_size,
@@ -127,9 +134,60 @@ impl IntegrateArtefact {
             ..EmbedOptions::default()
         };
         let is_in = is_in(self.embedder.vocab(), &self.panel);
-        self.check_genes(source, options, &is_in)?;
         let panel = TokenPanel { is_in: &is_in, with_zeros: record.include_zeros };
-        embed_in_batches(&self.embedder, source, &embed, (panel, &domains), observer)
+        let way = (panel, domains.as_slice(), record.modalities.as_ref());
+        if let Some(known) = &record.modalities {
+            let columns = self.features(source, known, options)?;
+            let mut features = GeneSubset::new(source, &options.layer, columns)?;
+            return embed_in_batches(&self.embedder, &mut features, &embed, way, observer);
+        }
+        self.check_genes(source, options, &is_in)?;
+        embed_in_batches(&self.embedder, source, &embed, way, observer)
+    }
+
+    /// Columns with the features of the artefact, of which every modality that the data has must
+    /// have enough.
+    fn features(
+        &self,
+        source: &dyn CellSource,
+        known: &Modalities,
+        options: &IntegratedOptions,
+    ) -> Result<Vec<usize>> {
+        let var = source.var(&options.layer)?;
+        let column = options.gene_column.as_deref().and_then(|name| var.column(name));
+        let names = match column {
+            Some(column) => column.labels().into_iter().map(Option::unwrap_or_default).collect(),
+            None => var.index,
+        };
+        // Without word of modalities, all are genes.
+        let modality = |column: usize| match &options.modalities {
+            Some(modalities) => Some(modalities.names()[modalities.of(column)?].as_str()),
+            None => Some(RNA),
+        };
+        let token = |column: usize| {
+            let token = self.embedder.vocab().token(&names[column])?.0 as usize;
+            let name = known.names()[known.of(token)?].as_str();
+            (modality(column) == Some(name)).then_some(name)
+        };
+        let columns: Vec<usize> = (0..names.len()).filter(|&at| token(at).is_some()).collect();
+        for (number, name) in known.names().iter().enumerate() {
+            let all = known.features(number).count();
+            let found = columns.iter().filter(|&&at| token(at) == Some(name)).count();
+            let is_measured = (0..names.len()).any(|at| modality(at) == Some(name));
+            if is_measured && (found as f64) < LEAST_SHARE * all as f64 {
+                return Err(Error::Option(format!(
+                    "the data has {found} of the {all} features of {name} that the cells were integrated by, too few to \
+                     compare them: train with these cells, too"
+                )));
+            }
+        }
+        if columns.is_empty() {
+            return Err(Error::Option(format!(
+                "the data has none of the modalities {}: name them with --modality-key or as MODALITY=FILE",
+                known.names().join(", ")
+            )));
+        }
+        Ok(columns)
     }
 
     fn check_genes(
@@ -157,11 +215,11 @@ pub(super) fn embed_in_batches(
     embedder: &Embedder,
     source: &mut dyn CellSource,
     options: &EmbedOptions,
-    (panel, domains): (TokenPanel<'_>, &[usize]),
+    (panel, domains, modalities): (TokenPanel<'_>, &[usize], Option<&Modalities>),
     observer: &dyn Observer,
 ) -> Result<Embedding> {
     let d = embedder.encoder().d_model();
     let finish = Finish { width: d, each: &|rows| unit_rows(rows, d) };
-    let way = Way { finish, panel: Some(panel), domains: Some(domains) };
+    let way = Way { finish, panel: Some(panel), domains: Some(domains), modalities };
     embedder.stream(source, options, way, observer)
 }

@@ -2,11 +2,35 @@
 
 use scgpt_data::{Column, Frame};
 
+use super::IntegrateOptions;
 use crate::{
     embed::obs_column,
     error::{Error, Result},
     labels::Labels,
 };
+
+/// The batches of the cells, at least two of two cells; one of all cells if modalities are all there
+/// is to integrate.
+///
+/// # Errors
+/// As [`read`] and [`check`].
+pub(super) fn of(obs: &Frame, options: &IntegrateOptions<'_>) -> Result<Labels> {
+    match options.batch_key {
+        Some(key) => {
+            let batches = read(obs, key)?;
+            check(&batches, key).map(|()| batches)
+        }
+        None if options.modalities.is_some() => Ok(one(obs.len())),
+        None => {
+            Err(Error::Option("--batch-key is needed: the column of `obs` with the batches".into()))
+        }
+    }
+}
+
+/// All of `n` cells in one batch.
+pub(super) fn one(n: usize) -> Labels {
+    Labels::new(vec![Some("all".to_owned()); n])
+}
 
 /// The batches in column `key` of `obs`; whole numbers are names, too.
 ///

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::{TieMode, VariableFlavour};
+use scgpt_data::{Modalities, TieMode, VariableFlavour};
 use scgpt_model::{GepcStyle, InputNorm, ScgptConfig};
 use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ pub struct IntegrateConfig {
     pub batch_size: usize,
     /// Genes that vary most within the batches, which cells are compared by.
     pub hvg: usize,
+    /// Features of every other modality that vary most; 0 for all.
+    #[serde(default)]
+    pub other_features: usize,
     /// Measure of variability; `seurat_v3` for counts and `cell_ranger` otherwise if none.
     #[serde(default)]
     pub flavour: Option<VariableFlavour>,
@@ -43,6 +46,17 @@ pub struct IntegrateConfig {
     pub input_norm: InputNorm,
     /// Whether the expression heads are told which batch a cell is of.
     pub batch_labels: bool,
+    /// How often a cell of several modalities has one of them hidden as a whole, which is generated
+    /// from the others: this is what predicts a modality that was not measured.
+    #[serde(default)]
+    pub hidden_modality: f64,
+    /// Features of a hidden modality that are asked for at once.
+    #[serde(default = "IntegrateConfig::default_asked_features")]
+    pub asked_features: usize,
+    /// Whether of a fine-tuned network only the gene vectors are kept, as in the reference, when
+    /// there are several modalities.
+    #[serde(default)]
+    pub only_genes: bool,
     /// Share of the cells that select the best network.
     pub validation_share: f64,
     /// Shape of a new network; its dropout also that of a fine-tuned one.
@@ -68,6 +82,7 @@ impl IntegrateConfig {
             model: None,
             batch_size: 64,
             hvg: 1200,
+            other_features: 0,
             flavour: None,
             include_zeros: true,
             max_length: 1201,
@@ -77,6 +92,9 @@ impl IntegrateConfig {
             interleave: true,
             input_norm: InputNorm::DomainSpecific,
             batch_labels: true,
+            hidden_modality: 0.0,
+            asked_features: Self::default_asked_features(),
+            only_genes: false,
             validation_share: 0.1,
             network: NetworkConfig::RELEASED,
             objectives: Objectives {
@@ -122,6 +140,69 @@ impl IntegrateConfig {
         }
     }
 
+    /// The settings of a recipe for cells of several modalities: expressed features alone, batches
+    /// mixed within a step.
+    ///
+    /// # Reference
+    /// `FineTune`: the multi-omic tutorial. Differs: all that fits of a checkpoint is kept, so the
+    /// learning rate is that of fine-tuning; a modality is hidden as a whole now and then; features
+    /// that vary most are chosen of every modality.
+    pub fn of_modalities(recipe: Recipe) -> Self {
+        let of_batches = Self::of(recipe);
+        let is_small = recipe == Recipe::Scratch;
+        Self {
+            batch_size: if is_small { 32 } else { 16 },
+            other_features: 4000,
+            include_zeros: false,
+            max_length: if is_small { 601 } else { 4001 },
+            input_norm: InputNorm::None,
+            hidden_modality: 0.25,
+            network: NetworkConfig {
+                n_layers: if is_small { 4 } else { 12 },
+                ..of_batches.network
+            },
+            objectives: Objectives { gep: 1.0, gepc: 1.0, dar: 1.0, ..Objectives::default() },
+            training: TrainConfig {
+                epochs: if is_small { of_batches.training.epochs } else { 25 },
+                schedule: if is_small {
+                    of_batches.training.schedule
+                } else {
+                    Schedule::EpochStep { gamma: 0.95, every: 1 }
+                },
+                ..of_batches.training
+            },
+            ..of_batches
+        }
+    }
+
+    /// Makes the settings those of the reference where they differ.
+    pub fn like_the_reference(&mut self, is_multimodal: bool) {
+        self.interleave = false;
+        self.hide_cls = true;
+        if is_multimodal {
+            self.hidden_modality = 0.0;
+            self.only_genes = true;
+            self.network.n_layers = 4;
+            self.training.optimizer.lr = 1e-3;
+        }
+    }
+
+    fn default_asked_features() -> usize {
+        256
+    }
+
+    /// The network with what it needs to tell modalities apart.
+    pub(super) fn adapt_to(&self, network: ScgptConfig, modalities: &Modalities) -> ScgptConfig {
+        ScgptConfig {
+            n_modalities: modalities.n_tokens(),
+            pad_modality: Some(modalities.pad().0 as usize),
+            context_in_query: true,
+            unknown_flag: network.unknown_flag || self.hidden_modality > 0.0,
+            n_layers: if self.only_genes { self.network.n_layers } else { network.n_layers },
+            ..network
+        }
+    }
+
     /// Batches, switches and heads of the network.
     pub(super) fn adapt(&self, network: &ScgptConfig, n_batches: usize) -> ScgptConfig {
         let Objectives { gep_zero, gepc, gepc_zero, dar, .. } = self.objectives;
@@ -150,14 +231,17 @@ impl IntegrateConfig {
             ("batch_size", self.batch_size, 1),
             ("hvg", self.hvg, 1),
             ("max_length", self.max_length, 2),
+            ("asked_features", self.asked_features, 1),
         ] {
             if value < least {
                 problems.push(format!("`{field}` is {value}, expected at least {least}"));
             }
         }
-        for (field, share) in
-            [("hidden_share", self.hidden_share), ("validation_share", self.validation_share)]
-        {
+        for (field, share) in [
+            ("hidden_share", self.hidden_share),
+            ("hidden_modality", self.hidden_modality),
+            ("validation_share", self.validation_share),
+        ] {
             if !(0.0..1.0).contains(&share) {
                 problems.push(format!("`{field}` is {share}, expected 0 up to below 1"));
             }
@@ -200,6 +284,7 @@ mod tests {
     fn recipes_are_valid_and_mistakes_are_all_told() {
         for recipe in [Recipe::FineTune, Recipe::Scratch] {
             IntegrateConfig::of(recipe).validate(false).unwrap();
+            IntegrateConfig::of_modalities(recipe).validate(false).unwrap();
         }
         let fine = IntegrateConfig::of(Recipe::FineTune);
         let select_by = Some("avg_bio".into());

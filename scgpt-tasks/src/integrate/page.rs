@@ -3,6 +3,7 @@
 use super::IntegrateReport;
 use crate::{
     evaluation::IntegrationScores,
+    projection::AXES,
     report::{Group, Page},
     training::{learning_curves, validation_curves},
 };
@@ -42,6 +43,7 @@ impl IntegrateReport {
         self.maps(&mut page);
         self.compare(&mut page);
         self.ablation(&mut page);
+        self.modalities(&mut page);
         let metrics = [
             ("gep", "GEP error"),
             ("gepc", "GEPC error"),
@@ -78,7 +80,6 @@ impl IntegrateReport {
     fn maps(&self, page: &mut Page) {
         let map = &self.map;
         page.section("Maps");
-        let axes = ["principal component 1", "principal component 2"];
         let shown = (map.points.len(), map.n_available);
         let mut draw = |what: &str, names: &[String]| {
             let groups = Group::of(names.iter().cloned().zip(map.points.iter().copied()));
@@ -86,7 +87,7 @@ impl IntegrateReport {
                 "{} of {} cells by their embeddings, coloured by {what}.",
                 shown.0, shown.1
             );
-            page.scatter(&groups, axes, &caption);
+            page.scatter(&groups, AXES, &caption);
         };
         draw("batch", &map.batches);
         if let Some(labels) = &map.labels {
@@ -131,6 +132,51 @@ impl IntegrateReport {
         let rows: Vec<Vec<String>> = std::iter::once(whole).chain(without).collect();
         page.section("Without each part").columns(&heading("trained"), &rows);
         page.text("Each row is one training with the same seed.");
+    }
+
+    fn modalities(&self, page: &mut Page) {
+        let data = &self.data;
+        if data.modalities.is_empty() {
+            return;
+        }
+        let batches = data.batches.iter().map(|batch| format!("cells of {}", batch.name));
+        let heading: Vec<String> =
+            ["modality", "features"].map(String::from).into_iter().chain(batches).collect();
+        let heading: Vec<&str> = heading.iter().map(String::as_str).collect();
+        let rows: Vec<Vec<String>> = data
+            .modalities
+            .iter()
+            .map(|modality| {
+                let cells = modality.cells.iter().map(ToString::to_string);
+                [modality.name.clone(), modality.features.to_string()]
+                    .into_iter()
+                    .chain(cells)
+                    .collect()
+            })
+            .collect();
+        page.section("Modalities").columns(&heading, &rows);
+        let rows: Vec<Vec<String>> = self
+            .generated
+            .iter()
+            .filter_map(|modality| {
+                let scores = modality.scores?;
+                let mut row = vec![modality.modality.clone(), scores.cells.to_string()];
+                let of = [scores.error, scores.mean_error, scores.correlation];
+                row.extend(of.map(|score| format!("{score:.3}")));
+                Some(row)
+            })
+            .collect();
+        if !rows.is_empty() {
+            page.columns(
+                &["generated", "cells", "squared error", "error of the mean", "correlation"],
+                &rows,
+            );
+            page.text(
+                "Value bins of modalities that cells were not measured in, generated from the others, against the truth. \
+                 The mean is that of each feature over the cells that were measured; the correlation is over cells, \
+                 averaged over features.",
+            );
+        }
     }
 
     fn cells(&self, page: &mut Page) {

@@ -1,6 +1,9 @@
 //! [`Panel`]: the genes by which cells of all batches are compared.
 
-use scgpt_data::{CellSource, GeneSubset, GeneToken, GeneVocab, InputState, VariableFlavour};
+use scgpt_data::{
+    Alignment, CellSource, Frame, GeneSubset, GeneToken, GeneVocab, InputState, Layer, RNA,
+    VariableFlavour,
+};
 
 use super::{IntegrateConfig, IntegrateOptions};
 use crate::{
@@ -37,12 +40,7 @@ impl Panel {
     ) -> Result<Self> {
         let layer = options.layer;
         let alignment = vocab.align(&source.var(layer)?, options.gene_column)?;
-        let input_state = input_state(source, layer)?;
-        if input_state == InputState::Scaled {
-            return Err(Error::Option(format!(
-                "`{layer}` has negative values, expected counts or log1p: choose the matrix before scaling with --layer"
-            )));
-        }
+        let input_state = state(source, layer)?;
         let of_column = |(column, token): (usize, &Option<GeneToken>)| Some((column, (*token)?));
         let known: Vec<(usize, GeneToken)> =
             alignment.tokens.iter().enumerate().filter_map(of_column).collect();
@@ -69,6 +67,42 @@ impl Panel {
         let name = |token: &GeneToken| vocab.name(*token).unwrap_or_default().to_owned();
         self.tokens.iter().map(name).collect()
     }
+}
+
+/// What the values look like, which must not be scaled.
+pub(super) fn state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
+    match input_state(source, layer)? {
+        InputState::Scaled => Err(Error::Option(format!(
+            "`{layer}` has negative values, expected counts or log1p: choose the matrix before scaling with --layer"
+        ))),
+        state => Ok(state),
+    }
+}
+
+/// Which features of the data the vocabulary has; of several modalities, genes alone are looked for.
+pub(super) fn align(
+    vocab: &GeneVocab,
+    var: &Frame,
+    options: &IntegrateOptions<'_>,
+) -> Result<Alignment> {
+    let Some(cells) = options.modalities else {
+        return Ok(vocab.align(var, options.gene_column)?);
+    };
+    let genes = cells.modalities.position(RNA);
+    let genes: Vec<usize> =
+        genes.map_or_else(Vec::new, |rna| cells.modalities.features(rna).collect());
+    let mut tokens = vec![None; var.len()];
+    if genes.is_empty() {
+        let column = options.gene_column.unwrap_or("index").to_owned();
+        let none = Vec::new;
+        let (duplicates, candidates) = (Vec::new(), Vec::new());
+        return Ok(Alignment { tokens, column, unmatched: none(), duplicates, candidates });
+    }
+    let found = vocab.align(&var.pick(&genes), options.gene_column)?;
+    for (gene, token) in genes.into_iter().zip(&found.tokens) {
+        tokens[gene] = *token;
+    }
+    Ok(Alignment { tokens, ..found })
 }
 
 /// Of each token of the vocabulary, whether it is one of `tokens`.

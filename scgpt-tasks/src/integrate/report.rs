@@ -6,16 +6,10 @@ use scgpt_train::{Best, StepRecord, ValidationRecord};
 use serde::Serialize;
 
 use super::{
-    Ablated, IntegrateConfig,
+    Ablated, GeneratedModality, IntegrateConfig,
     trial::{Trial, Trials},
 };
-use crate::{
-    evaluation::IntegrationScores,
-    projection::{principal_components, subsample},
-};
-
-/// Cells on a map.
-const POINTS: usize = 5000;
+use crate::{evaluation::IntegrationScores, projection::CellMap};
 
 /// The result of an integration.
 #[derive(Debug, Serialize)]
@@ -36,6 +30,8 @@ pub struct IntegrateReport {
     pub methods: Vec<IntegrationMethod>,
     /// The network without its parts, if that was asked for.
     pub ablated: Vec<Ablated>,
+    /// The modalities that cells were not measured in, if they were generated.
+    pub generated: Vec<GeneratedModality>,
     /// Training losses; of many steps, every second, fourth, … is kept.
     pub training: Vec<StepRecord>,
     /// Validations.
@@ -55,7 +51,9 @@ pub struct IntegrateData {
     pub label: Option<String>,
     /// The batches.
     pub batches: Vec<BatchSize>,
-    /// Genes that cells are compared by.
+    /// The modalities, if there are several.
+    pub modalities: Vec<ModalitySize>,
+    /// Genes, or features, that cells are compared by.
     pub genes: usize,
     /// Genes of the data that the model knows.
     pub known_genes: usize,
@@ -65,6 +63,17 @@ pub struct IntegrateData {
     pub without_genes: usize,
     /// What the values look like.
     pub input_state: InputState,
+}
+
+/// One of several modalities.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModalitySize {
+    /// Its name.
+    pub name: String,
+    /// Its features that cells are compared by.
+    pub features: usize,
+    /// Cells measured in it, of each batch.
+    pub cells: Vec<usize>,
 }
 
 /// Cells of one batch.
@@ -143,16 +152,21 @@ impl IntegrateReport {
         trials: &Trials<'_>,
         trial: &Trial,
         source: &Summary,
-        (methods, ablated): (Vec<IntegrationMethod>, Vec<Ablated>),
+        (methods, ablated, generated): (
+            Vec<IntegrationMethod>,
+            Vec<Ablated>,
+            Vec<GeneratedModality>,
+        ),
         rows: &[f32],
     ) -> Self {
         let (integration, panel) = (trials.integration, trials.panel);
         Self {
             data: IntegrateData {
                 path: source.path.display().to_string(),
-                batch_key: integration.options.batch_key.into(),
+                batch_key: integration.options.batch_key.unwrap_or_default().into(),
                 label: integration.options.label.map(str::to_owned),
                 batches: trial.batches.clone(),
+                modalities: integration.modality_sizes(),
                 genes: panel.columns.len(),
                 known_genes: panel.n_known,
                 flavour: panel.flavour,
@@ -166,6 +180,7 @@ impl IntegrateReport {
             stopped_early: trial.outcome.stopped_early,
             methods,
             ablated,
+            generated,
             training: trial.history.steps.clone(),
             validation: trial.history.validations.clone(),
             map: map(trials, rows, trial.network.d_model),
@@ -195,17 +210,15 @@ impl IntegrateReport {
 
 fn map(trials: &Trials<'_>, rows: &[f32], d: usize) -> Map {
     let integration = trials.integration;
-    let n = rows.len() / d.max(1);
-    let cells = subsample(n, POINTS, integration.config.training.seed);
-    let row = |&cell: &usize| &rows[cell * d..(cell + 1) * d];
-    let chosen: Vec<f32> = cells.iter().flat_map(row).copied().collect();
+    let map = CellMap::new(rows, d, integration.config.training.seed);
+    let (cells, points): (Vec<usize>, Vec<[f32; 2]>) = map.points().unzip();
     let names = |labels: &crate::labels::Labels| -> Vec<String> {
         cells.iter().map(|&cell| labels.name(cell).unwrap_or("missing").to_owned()).collect()
     };
     Map {
-        points: principal_components(&chosen, d).0,
+        points,
         batches: names(&integration.batches),
         labels: integration.labels.as_ref().map(names),
-        n_available: n,
+        n_available: rows.len() / d.max(1),
     }
 }

@@ -1,6 +1,7 @@
 //! [`Judge`]: cells whose labels and batches are known, by which embeddings are scored.
 
 use crate::{
+    baseline::Place,
     cluster::ClusterOptions,
     error::Result,
     evaluation::{CellSpace, IntegrationScores},
@@ -33,6 +34,19 @@ impl Judge {
             batches: places.iter().map(|&place| domains[cells[place]]).collect(),
             cells: places,
             options,
+        }
+    }
+
+    /// Scores of where a method puts the cells; none of a graph if some cells do not count.
+    pub(super) fn place(&self, place: &Place) -> Result<Option<IntegrationScores>> {
+        match place {
+            Place::Rows { rows, width } => self.judge(rows, *width).map(Some),
+            Place::Graph(graph) if self.cells.len() == graph.len() => {
+                let space = CellSpace::Graph(graph);
+                let labels = self.labels.as_deref();
+                IntegrationScores::new(space, labels, &self.batches, &self.options).map(Some)
+            }
+            Place::Graph(_) => Ok(None),
         }
     }
 

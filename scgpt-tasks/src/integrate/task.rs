@@ -1,13 +1,18 @@
-//! [`IntegrateTask`]: cells of many batches as training batches of one batch each.
+//! [`IntegrateTask`]: cells of many batches as training batches, each of one of them if they are
+//! normalised apart.
 
 use std::collections::BTreeMap;
 
 use burn::prelude::*;
 use scgpt_data::{Collator, DomainBatches, Hide, Mask};
 use scgpt_model::{CellEncoder, Scgpt};
-use scgpt_train::{LossTerms, Metric, Progress, Result, Task, Term, TrainBatch};
+use scgpt_train::{LossTerms, Metric, Progress, Result, Task, Term, TrainBatch, TrainCell};
 
-use super::{config::IntegrateConfig, config::LABEL_METRICS, score::Judge};
+use super::{
+    config::{IntegrateConfig, LABEL_METRICS},
+    cross_modal::HiddenModality,
+    score::Judge,
+};
 use crate::{
     observe::Silent,
     stream::{Rows, unit_rows},
@@ -24,23 +29,37 @@ pub(super) struct IntegrateTask<'a> {
     pub(super) validation: Vec<usize>,
     /// Scores of the validation cells, if labels are known.
     pub(super) judge: Option<Judge>,
+    /// Modalities that are hidden as a whole, if there are several.
+    pub(super) hidden_modality: Option<HiddenModality<'a>>,
     /// Cells computed at once when nothing is learned.
     pub(super) predict_batch: usize,
 }
 
 impl IntegrateTask<'_> {
-    /// Cells of one domain with some values hidden.
-    fn make(&self, domain: usize, cells: &[usize], epoch: u64) -> Result<TrainBatch> {
+    /// Cells with some values, or a modality, hidden; of one domain, if domains are normalised apart.
+    fn make(&self, cells: &[usize], epoch: u64) -> Result<TrainBatch> {
         let pad_value = self.cells.network.pad_value;
         let mask = Mask {
             hide: Hide::Share(self.config.hidden_share),
             keep_first: usize::from(!self.config.hide_cls),
             pad_value,
         };
-        let made = self.cells.hidden(cells, epoch, mask)?;
+        let tokens = cells.iter().zip(self.cells.tokens(cells, epoch)?);
+        let made: Vec<TrainCell> = tokens
+            .map(|(&cell, tokens)| {
+                let hidden = self.hidden_modality.as_ref();
+                hidden
+                    .and_then(|hidden| hidden.hide(cell, &tokens, epoch))
+                    .unwrap_or_else(|| self.cells.mask(cell, tokens, epoch, mask))
+            })
+            .collect();
         let mut batch = TrainBatch::new(&made, self.cells.pad(), pad_value);
-        batch.batches = Some(vec![i32::try_from(domain).unwrap_or(i32::MAX); cells.len()]);
-        batch.domain = domain;
+        if let Some(modalities) = self.cells.modalities {
+            batch = batch.with_modalities(modalities.pad());
+        }
+        let label = |&cell: &usize| i32::try_from(self.domains[cell]).unwrap_or(i32::MAX);
+        batch.batches = Some(cells.iter().map(label).collect());
+        batch.domain = cells.first().map_or(0, |&cell| self.domains[cell]);
         Ok(batch)
     }
 
@@ -53,9 +72,9 @@ impl IntegrateTask<'_> {
         for &cell in &self.validation {
             of_domain.entry(self.domains[cell]).or_default().push(cell);
         }
-        for (domain, cells) in of_domain {
+        for cells in of_domain.into_values() {
             for cells in cells.chunks(self.predict_batch) {
-                let batch = self.make(domain, cells, VALIDATION_EPOCH)?;
+                let batch = self.make(cells, VALIDATION_EPOCH)?;
                 let (input, targets) = batch.to_device(device);
                 let terms = objectives.terms(model, &input, &targets);
                 let Some(losses) = terms.stacked() else { return Ok(Vec::new()) };
@@ -104,8 +123,8 @@ impl Task for IntegrateTask<'_> {
 
     fn batch(&self, epoch: u64, index: u64) -> Result<TrainBatch> {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let (domain, cells) = self.order.batch(epoch, index).unwrap_or_default();
-        self.make(domain, &cells, epoch)
+        let (_, cells) = self.order.batch(epoch, index).unwrap_or_default();
+        self.make(&cells, epoch)
     }
 
     fn n_cells(&self, batch: &TrainBatch) -> usize {
@@ -146,6 +165,6 @@ impl Task for IntegrateTask<'_> {
 }
 
 /// The numbers of a tensor; the network computes in f32, so the conversion cannot fail.
-fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(super) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
 }

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use scgpt_data::{CellSource, DomainBatches, ShardFolder, SpecialToken};
-use scgpt_model::{Preprocess, ScgptConfig};
+use scgpt_model::{InputNorm, Preprocess, ScgptConfig};
 use scgpt_train::{Outcome, RunHistory, RunOptions, Watch, fit};
 use serde_json::json;
 
 use super::{
     IntegrateConfig, Integration,
     artefact::embed_in_batches,
+    cross_modal::HiddenModality,
     panel::{Panel, is_in},
     report::BatchSize,
     score::Judge,
@@ -60,14 +61,25 @@ impl Integration<'_> {
     ) -> Result<StartingNetwork> {
         let (n_batches, seed) = (self.batches.classes.len(), config.training.seed);
         let preprocess = Preprocess { max_length: n_genes + 1, cls_value: 0.0 };
+        let multimodal = self.multimodal.as_ref();
         let Some(path) = &config.model else {
             let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
             let network = config.network.network(self.vocab.len(), pad);
-            let network = config.adapt(&network, n_batches);
+            let mut network = config.adapt(&network, n_batches);
+            if let Some(multimodal) = multimodal {
+                network = config.adapt_to(network, &multimodal.of_tokens);
+            }
             let start = StartingNetwork::new(network, preprocess, seed, self.device)?;
+            if !config.include_zeros {
+                return Ok(start);
+            }
             // Most values are zero.
             return Ok(StartingNetwork { model: begin_at(start.model, 0.0), ..start });
         };
+        if let Some(multimodal) = multimodal {
+            let start = multimodal.extend(config, path, n_batches, self.device)?;
+            return Ok(StartingNetwork { preprocess, ..start });
+        }
         let adapt = |network: ScgptConfig| Ok(config.adapt(&network, n_batches));
         let (start, _) = StartingNetwork::open(path, adapt, &HEADS, seed, self.device)?;
         Ok(StartingNetwork { preprocess, ..start })
@@ -106,10 +118,14 @@ impl<'a> Trials<'a> {
         let all = self.integration.domains();
         let domains: Vec<usize> = self.ids.iter().map(|&id| all[id]).collect();
         let sizes = BatchSize::of(&batches.classes, &domains, [&training, &validation]);
-        let mut cells_of = vec![Vec::new(); batches.classes.len()];
+        // Batches that are not normalised apart are mixed within a step.
+        let is_apart = config.input_norm == InputNorm::DomainSpecific;
+        let mut cells_of = vec![Vec::new(); if is_apart { batches.classes.len() } else { 1 }];
         for &cell in &training {
-            cells_of[domains[cell]].push(u32::try_from(cell).unwrap_or(u32::MAX));
+            let place = if is_apart { domains[cell] } else { 0 };
+            cells_of[place].push(u32::try_from(cell).unwrap_or(u32::MAX));
         }
+        let modalities = self.integration.multimodal.as_ref().map(|cells| &cells.of_tokens);
         let panel = TokenPanel { is_in: &self.is_in, with_zeros: config.include_zeros };
         let held_out: Vec<usize> = validation.iter().map(|&cell| self.ids[cell]).collect();
         let task = IntegrateTask {
@@ -122,7 +138,14 @@ impl<'a> Trials<'a> {
                 batch_size: config.batch_size,
                 seed,
                 panel: Some(panel),
+                modalities,
             },
+            hidden_modality: modalities.map(|modalities| HiddenModality {
+                modalities,
+                share: config.hidden_modality,
+                n_asked: config.asked_features,
+                seed,
+            }),
             config,
             domains,
             order: DomainBatches::new(cells_of, config.batch_size, seed, config.interleave),
@@ -152,7 +175,8 @@ impl<'a> Trials<'a> {
         let model = outcome.model.clone();
         let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
         let embed = EmbedOptions { tie_mode: config.tie_mode, seed, ..self.embed_options() };
-        let embedding = embed_in_batches(&embedder, source, &embed, (panel, &all), self.observer)?;
+        let embedding =
+            embed_in_batches(&embedder, source, &embed, (panel, &all, modalities), self.observer)?;
         Ok(Trial { network, preprocess, outcome, history, batches: sizes, embedding })
     }
 

@@ -195,6 +195,22 @@ mod tests {
     }
 
     #[test]
+    fn variance_of_batches_is_that_of_scib() {
+        #[allow(clippy::cast_possible_truncation, reason = "test data")]
+        let value = |cell: u8, i: u8| {
+            let batch = if cell % 3 == 1 && i % 4 == 0 { 0.5 } else { 0.0 };
+            let (cell, i) = (f64::from(cell), f64::from(i));
+            ((1.7 * cell + 0.9 * i + 0.013 * cell * i).sin() * (1.0 - i / 70.0) + batch) as f32
+        };
+        let rows: Vec<f32> =
+            (0..120).flat_map(|cell| (0..60).map(move |i| value(cell, i))).collect();
+        let batches: Vec<usize> = (0..120).map(|cell| cell % 3).collect();
+        // scib.metrics.pcr of scib 1.1.7, of 50 components.
+        let found = batch_variance(&rows, 60, &batches);
+        assert!((found - 0.123_680_708).abs() < 1e-5, "{found}");
+    }
+
+    #[test]
     fn parts_of_a_label() {
         let graph = Graph::from_edges(5, [(0, 1, 1.0), (1, 2, 1.0), (3, 4, 1.0)]);
         // 0 and 2 of one label hang together only through 1 of the other.

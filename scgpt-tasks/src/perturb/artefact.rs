@@ -135,8 +135,9 @@ impl PerturbArtefact {
         }
     }
 
-    /// Starts predictions from control cells of another file instead of those of training: all its
-    /// cells, or those that column `condition_key` calls controls; of many, some are drawn.
+    /// Starts predictions from control cells of another file instead of those of training: those that
+    /// column `condition_key` calls controls, or all if it has no such column and none is named; of many,
+    /// some are drawn.
     ///
     /// # Errors
     /// If it has no control cell, holds anything but logarithms, or lacks genes that the artefact
@@ -145,8 +146,10 @@ impl PerturbArtefact {
         let mut source = Source::open(path)?;
         super::check_values(&mut source, &Layer::X)?;
         let mut cells: Vec<usize> = (0..source.summary().n_cells).collect();
-        if let Some(key) = condition_key {
-            let labels = crate::embed::obs_column(&source.obs()?, key)?.labels();
+        let obs = source.obs()?;
+        let is_there = obs.column(CONDITION).is_some();
+        if let Some(key) = condition_key.or(is_there.then_some(CONDITION)) {
+            let labels = crate::embed::obs_column(&obs, key)?.labels();
             cells.retain(|&cell| {
                 let name = labels[cell].as_deref().unwrap_or_default();
                 Condition::parse(name, "+", super::CONTROL).is_ok_and(|name| name.is_control())
@@ -256,7 +259,11 @@ fn read_cells(
     cells: Vec<usize>,
 ) -> Result<Controls> {
     if cells.is_empty() {
-        return Err(invalid(path, "it has no control cells to start from".into()));
+        return Err(Error::Option(format!(
+            "`{}` has no control cell to start from, expected `{}` among its conditions",
+            path.display(),
+            super::CONTROL
+        )));
     }
     let place = places(source, genes, &Layer::X, path)?;
     let values = read_placed(source, &Layer::X, cells, (&place, genes.len()))?;
@@ -347,15 +354,13 @@ pub(super) fn places(
         .collect();
     if !missing.is_empty() {
         let examples: Vec<&str> = missing.iter().take(5).copied().collect();
-        return Err(invalid(
-            path,
-            format!(
-                "it lacks {} of the {} genes that the artefact was trained on, such as {}: the panels differ",
-                missing.len(),
-                genes.len(),
-                examples.join(", ")
-            ),
-        ));
+        return Err(Error::Option(format!(
+            "`{}` lacks {} of the {} genes that the artefact was trained on, such as {}: the panels differ; expected cells with all of them, by the same names",
+            path.display(),
+            missing.len(),
+            genes.len(),
+            examples.join(", ")
+        )));
     }
     Ok(places)
 }

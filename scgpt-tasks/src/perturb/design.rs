@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scgpt_data::Frame;
+use scgpt_data::{CellSource, Column, Frame};
 
 use super::condition::{CONTROL, Condition};
 use crate::{
@@ -28,6 +28,24 @@ impl Default for DesignOptions<'_> {
     /// The layout of GEARS, cell types not told apart.
     fn default() -> Self {
         Self { condition_key: "condition", control: CONTROL, separator: "+", cell_type_key: None }
+    }
+}
+
+impl DesignOptions<'_> {
+    /// Reads a condition.
+    fn parse(&self, name: &str) -> Result<Condition> {
+        Condition::parse(name, self.separator, self.control).map_err(|error| {
+            Error::Option(format!("column `{}` of `obs`: {error}", self.condition_key))
+        })
+    }
+}
+
+/// Puts the name of the file before an error about its annotations.
+fn in_file(source: &dyn CellSource) -> impl Fn(Error) -> Error {
+    let path = source.summary().path.display().to_string();
+    move |error| match error {
+        Error::Option(problem) => Error::Option(format!("`{path}`: {problem}")),
+        other => other,
     }
 }
 
@@ -58,6 +76,18 @@ pub struct Design {
 }
 
 impl Design {
+    /// Reads it from the `obs` of a source; see [`Self::read`].
+    ///
+    /// # Errors
+    /// The same, with the name of the file.
+    pub fn of(
+        source: &dyn CellSource,
+        options: &DesignOptions<'_>,
+        min_cells: usize,
+    ) -> Result<Self> {
+        Self::read(&source.obs()?, options, min_cells).map_err(in_file(source))
+    }
+
     /// Reads it from `obs`, leaving out groups of fewer than `min_cells` cells.
     ///
     /// # Errors
@@ -71,7 +101,7 @@ impl Design {
         let mut parsed: BTreeMap<&str, Condition> = BTreeMap::new();
         for name in names.iter().flatten().filter(|name| !name.is_empty()) {
             if !parsed.contains_key(name.as_str()) {
-                let condition = Condition::parse(name, options.separator, options.control)?;
+                let condition = options.parse(name)?;
                 parsed.insert(name, condition);
             }
         }
@@ -98,13 +128,15 @@ impl Design {
     /// The group in `truth` of each predicted cell; none for controls and for what it does not have.
     /// Predictions need no cell types where the truth has one.
     pub(super) fn read_predicted(
-        obs: &Frame,
+        source: &dyn CellSource,
         options: &DesignOptions<'_>,
         truth: &Self,
     ) -> Result<Vec<Option<u32>>> {
-        let names = obs_column(obs, options.condition_key)?.labels();
+        let obs = source.obs()?;
+        let labels = |key| obs_column(&obs, key).map(Column::labels).map_err(in_file(source));
+        let names = labels(options.condition_key)?;
         let types = match options.cell_type_key {
-            Some(key) => obs_column(obs, key)?.labels(),
+            Some(key) => labels(key)?,
             None => vec![Some(String::new()); names.len()],
         };
         let mut groups: BTreeMap<(String, String), u32> = BTreeMap::new();
@@ -115,7 +147,7 @@ impl Design {
         let mut codes = Vec::with_capacity(names.len());
         for (name, cell_type) in names.into_iter().zip(types) {
             let name = name.unwrap_or_default();
-            let condition = Condition::parse(&name, options.separator, options.control)?;
+            let condition = options.parse(&name).map_err(in_file(source))?;
             let group = groups.get(&(cell_type.unwrap_or_default(), condition.to_string()));
             codes.push(group.copied().filter(|_| !condition.is_control()));
         }
@@ -136,9 +168,12 @@ impl Design {
         if !counts.keys().any(|group| group.condition == 0) {
             let examples: Vec<String> =
                 conditions.iter().skip(1).take(3).map(ToString::to_string).collect();
+            let has = match examples.as_slice() {
+                [] => String::new(),
+                some => format!(" (it has {}…)", some.join(", ")),
+            };
             return Err(format!(
-                "has no control cell, which every response is measured against; expected `{CONTROL}`, or the name given by --control (it has {}…)",
-                examples.join(", ")
+                "has no control cell, which every response is measured against; expected `{CONTROL}`, or the name given by --control{has}"
             ));
         }
         let is_kept = |(group, n): &(&Group, &usize)| **n >= min_cells && has_control(group);
@@ -225,7 +260,6 @@ impl Design {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scgpt_data::Column;
 
     fn obs(conditions: &[&str], types: &[&str]) -> Frame {
         let text = |values: &[&str]| {

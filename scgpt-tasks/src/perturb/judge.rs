@@ -44,6 +44,16 @@ pub struct PerturbEvaluation {
     pub names: Vec<String>,
 }
 
+impl PerturbEvaluation {
+    /// Adds another repeat.
+    pub(super) fn add(&mut self, other: Self) {
+        MethodResponses::add(&mut self.methods, other.methods);
+        if let (Some(ceiling), Some(other)) = (&mut self.ceiling, other.ceiling) {
+            MethodResponses::add(std::slice::from_mut(ceiling), vec![other]);
+        }
+    }
+}
+
 /// What is judged by, and against.
 pub(super) struct Judge<'a> {
     pub(super) design: &'a Design,
@@ -147,11 +157,12 @@ impl Judge<'_> {
         known: &[(usize, Vec<f64>)],
     ) -> Vec<(&'static str, Vec<Vec<f64>>)> {
         let columns: BTreeMap<String, usize> = self.names.iter().cloned().zip(0..).collect();
-        let type_of = |group: usize| self.design.groups[group].cell_type;
-        let mut by_method: BTreeMap<usize, (&'static str, Vec<Vec<f64>>)> = BTreeMap::new();
-        for &group in tested {
-            let control = self.mean(self.design.control(group));
-            let of_type = |(other, _): &&(usize, Vec<f64>)| type_of(*other) == type_of(group);
+        let mut by_method: Vec<(&'static str, Vec<Vec<f64>>)> = Vec::new();
+        // Groups come by cell type; what is learned of one is learned once.
+        let type_of = |group: &usize| self.design.groups[*group].cell_type;
+        for tested in tested.chunk_by(|one, other| type_of(one) == type_of(other)) {
+            let control = self.mean(self.design.control(tested[0]));
+            let of_type = |(other, _): &&(usize, Vec<f64>)| type_of(other) == type_of(&tested[0]);
             let mut responses: Vec<&(usize, Vec<f64>)> = known.iter().filter(of_type).collect();
             if responses.is_empty() {
                 responses = known.iter().collect();
@@ -161,41 +172,45 @@ impl Judge<'_> {
                 .map(|(other, profile)| (self.design.condition(*other), profile.as_slice()))
                 .collect();
             let known = KnownResponses { control: &control, responses, columns: &columns };
-            let said = response_baselines(&known, &[self.design.condition(group)]);
-            for (number, mut baseline) in said.into_iter().enumerate() {
-                let method = by_method.entry(number).or_insert((baseline.name, Vec::new()));
-                method.1.append(&mut baseline.profiles);
+            let asked: Vec<&Condition> =
+                tested.iter().map(|&group| self.design.condition(group)).collect();
+            for (number, baseline) in response_baselines(&known, &asked).into_iter().enumerate() {
+                match by_method.get_mut(number) {
+                    Some(method) => method.1.extend(baseline.profiles),
+                    None => by_method.push((baseline.name, baseline.profiles)),
+                }
             }
         }
-        by_method.into_values().collect()
+        by_method
     }
 
-    /// One half of the cells of each tested group as truth, the other as prediction.
+    /// One half of the cells of each tested group as truth, the other as prediction; of groups of one
+    /// cell neither.
     fn halves(
         &self,
         tested: &[usize],
         judged: &[JudgedResponse],
     ) -> Option<(Vec<JudgedResponse>, Vec<Vec<f64>>)> {
-        tested
+        let pairs: Vec<(JudgedResponse, Vec<f64>)> = tested
             .iter()
             .zip(judged)
-            .map(|(&group, judged)| {
+            .filter_map(|(&group, judged)| {
                 let [one, other] = self.moments.halves(group)?;
                 let judged = JudgedResponse { truth: self.part(&other), ..judged.clone() };
                 Some((judged, self.part(&one)))
             })
-            .collect::<Option<Vec<_>>>()
-            .map(|pairs| pairs.into_iter().unzip())
+            .collect();
+        (!pairs.is_empty()).then(|| pairs.into_iter().unzip())
     }
 }
 
 /// Judges the profiles of a file of predicted cells, ours or another tool's, by the cells of another
-/// file, over the genes that both have. Without a split, all conditions that are not predicted
-/// count as known in training.
+/// file, over the genes that both have. Conditions that the split trains on are not judged; without
+/// one, all conditions that are not predicted count as known in training.
 ///
 /// # Errors
 /// If a file cannot be read, has no conditions or anything but logarithms, or the files share no gene
-/// or no condition.
+/// or no condition to judge.
 pub fn evaluate_responses(
     truth: &mut dyn CellSource,
     predicted: &mut dyn CellSource,
@@ -205,15 +220,15 @@ pub fn evaluate_responses(
     (baselines, seed): (bool, u64),
     observer: &dyn Observer,
 ) -> Result<PerturbEvaluation> {
-    let design = Design::read(&truth.obs()?, options, 1)?;
+    let design = Design::of(truth, options, 1)?;
     super::check_values(truth, layer)?;
     super::check_predicted(predicted)?;
-    let said = Design::read_predicted(&predicted.obs()?, options, &design)?;
+    let said = Design::read_predicted(predicted, options, &design)?;
     let mut moments = Moments::of(truth, layer, &design.codes, design.groups.len(), observer)?;
     moments.read_rankings(truth, layer, &design.codes)?;
     let profiles = Moments::of(predicted, &Layer::X, &said, design.groups.len(), observer)?;
     let is_said = |group: &usize| said.iter().any(|code| *code == u32::try_from(*group).ok());
-    let tested: Vec<usize> = design.perturbed().filter(is_said).collect();
+    let mut tested: Vec<usize> = design.perturbed().filter(is_said).collect();
     if tested.is_empty() {
         return Err(Error::Option(format!(
             "column `{}` of the two files has no perturbed condition in common",
@@ -222,14 +237,23 @@ pub fn evaluate_responses(
     }
     let (names, columns, places) = shared_genes(truth, predicted, layer, &design)?;
     let split = if let Some(split) = split {
+        let is_known = |condition: &String| {
+            split.train.contains(condition) || split.validation.contains(condition)
+        };
+        tested.retain(|&group| !is_known(&design.condition(group).to_string()));
+        if tested.is_empty() {
+            return Err(Error::Option(
+                "all predicted conditions are trained on in the split, expected some of its test conditions".into(),
+            ));
+        }
         split.clone()
     } else {
-        let test: Vec<String> =
-            tested.iter().map(|&group| design.condition(group).to_string()).collect();
+        let is_tested = |condition: &&Condition| {
+            tested.iter().any(|&group| design.condition(group) == *condition)
+        };
         let all = design.perturbed_conditions();
-        let train =
-            all.iter().map(Condition::to_string).filter(|name| !test.contains(name)).collect();
-        Split { train, test, ..Split::default() }
+        let (test, train) = all.iter().partition(is_tested);
+        Split::of([train, Vec::new(), test])
     };
     let judge = Judge {
         design: &design,

@@ -63,7 +63,12 @@ impl Moments {
             for (cell, row) in (first..).zip(block.rows()) {
                 let Some(group) = codes[cell] else { continue };
                 let sums = &mut groups[group as usize];
-                let is_half = Keyed::new(0, Purpose::HoldOut, 1, cell as u64).bits(0) & 1 == 1;
+                // Of every two cells one, so that two cells have halves.
+                let is_half = if sums.cells.is_multiple_of(2) {
+                    Keyed::new(0, Purpose::HoldOut, 1, cell as u64).bits(0) & 1 == 1
+                } else {
+                    2 * sums.half_cells < sums.cells
+                };
                 sums.cells += 1;
                 sums.half_cells += usize::from(is_half);
                 for (&gene, &value) in row.indices.iter().zip(row.values) {
@@ -129,7 +134,7 @@ impl Moments {
         values.iter().map(|sum| sum / (*cells).max(1) as f64).collect()
     }
 
-    /// Means of two random halves of a group's cells; none if one is empty.
+    /// Means of two random halves of a group's cells; none if it has less than two.
     pub fn halves(&self, group: usize) -> Option<[Vec<f64>; 2]> {
         let Sums { cells, values, half_cells, half_values, .. } = &self.groups[group];
         let rest = cells - half_cells;
@@ -253,5 +258,13 @@ mod tests {
         let mut moments = Moments::of(&mut source, &Layer::X, &codes, 2, &Silent).unwrap();
         moments.read_rankings(&source, &Layer::X, &codes).unwrap();
         assert!(moments.rankings.is_empty());
+    }
+    #[test]
+    fn two_cells_have_halves() {
+        let codes: Vec<Option<u32>> = (0..9).map(|cell| Some(cell / 2)).collect();
+        let mut source = cells(BTreeMap::new());
+        let moments = Moments::of(&mut source, &Layer::X, &codes, 5, &Silent).unwrap();
+        let have = [0, 1, 2, 3, 4].map(|group| moments.halves(group).is_some());
+        assert_eq!(have, [true, true, true, true, false]);
     }
 }

@@ -1,8 +1,9 @@
 //! The pages about a trained artefact, an evaluation, and a search.
 
 use super::{
-    PerturbReport, Retrieval, Reversal, ReversedGroup, judge::PerturbEvaluation,
-    scores::JudgedResponse,
+    PerturbReport, Retrieval, Reversal, ReversedGroup,
+    judge::PerturbEvaluation,
+    scores::{JudgedResponse, RESPONSE_SCORES},
 };
 use crate::{
     report::{HeatMap, Page, Pair},
@@ -104,7 +105,7 @@ impl PerturbEvaluation {
                 .into_iter()
                 .flatten()
         {
-            page.text(&sentence);
+            page.text(&sentence.replace('`', ""));
         }
         page.text(
             "Δ is the change against the controls; top 20: the genes that differ most in the truth, dropouts aside; \
@@ -116,6 +117,22 @@ impl PerturbEvaluation {
         );
         self.subgroups(page);
         self.genes(page);
+        self.all_scores(page);
+    }
+
+    fn all_scores(&self, page: &mut Page) {
+        let methods: Vec<_> = self.methods.iter().chain(&self.ceiling).collect();
+        let names = methods.iter().map(|method| method.name.as_str());
+        let heading: Vec<&str> = std::iter::once("score").chain(names).collect();
+        let row = |(score, less_is_better): &(&str, bool)| {
+            let name =
+                score.replace('_', " ") + if *less_is_better { " (less is better)" } else { "" };
+            let means = methods.iter().map(|method| format!("{:.3}", method.mean(score)));
+            std::iter::once(name).chain(means).collect()
+        };
+        let rows: Vec<Vec<String>> = RESPONSE_SCORES.iter().map(row).collect();
+        page.section("All scores").columns(&heading, &rows);
+        page.text("Delta: changes against the controls. de: the 20 genes that differ most; non dropout: those that are expressed in the condition, or in neither it nor the controls.");
     }
 
     fn subgroups(&self, page: &mut Page) {
@@ -210,12 +227,13 @@ impl Reversal {
         let shown = self.groups.iter().filter(|group| group.rank.is_some() || !is_known);
         let groups: Vec<&ReversedGroup> = shown.take(MOST).collect();
         let rows: Vec<String> = groups.iter().map(|group| group.group.clone()).collect();
-        let mut columns: Vec<String> = Vec::new();
-        for group in &groups {
-            for (name, _) in group.votes.iter().take(3) {
-                if !columns.contains(name) && columns.len() < MOST {
-                    columns.push(name.clone());
-                }
+        // The truth of each row first: what is right lies on a line.
+        let truths = groups.iter().filter_map(|group| group.truth.clone());
+        let mut columns: Vec<String> = truths.collect();
+        let found = groups.iter().flat_map(|group| group.votes.iter().take(3));
+        for (name, _) in found {
+            if !columns.contains(name) && columns.len() < MOST {
+                columns.push(name.clone());
             }
         }
         let share = |row: usize, name: &String| {
@@ -234,7 +252,7 @@ impl Reversal {
             axes: ["cells", "candidate"],
         };
         page.section("Retrieval")
-            .heat_map(&map, "Share of the cells' votes that each candidate gets.");
+            .heat_map(&map, "Share of the cells' votes that each candidate gets; if the truth is known, it is on the diagonal.");
     }
 }
 

@@ -85,7 +85,7 @@ pub fn prepare(
     (output, overwrite): (&Path, bool),
     observer: &dyn Observer,
 ) -> Result<Prepared> {
-    let design = Design::read(&source.obs()?, options.design, options.min_cells)?;
+    let design = Design::of(source, options.design, options.min_cells)?;
     let state = input_state(source, options.layer)?;
     if state == InputState::Scaled {
         return Err(Error::Option(format!(

@@ -27,6 +27,8 @@ pub struct PerturbReport {
     pub dropped: Vec<String>,
     /// Conditions trained on, validated by and judged by.
     pub split: Split,
+    /// Conditions in no part of it.
+    pub not_split: Vec<String>,
     /// The settings.
     pub config: PerturbConfig,
     /// The network.
@@ -74,6 +76,11 @@ impl PerturbReport {
             genes: of.genes.clone(),
             unmeasured,
             dropped: design.dropped.iter().chain(&of.untold).cloned().collect(),
+            not_split: perturbed
+                .iter()
+                .map(ToString::to_string)
+                .filter(|condition| !trial.split.has(condition))
+                .collect(),
             split: trial.split.clone(),
             config: of.config.clone(),
             network: trial.network.clone(),

@@ -53,16 +53,14 @@ pub struct Response {
     pub condition: String,
     /// Perturbed genes that are not measured.
     pub unmeasured: Vec<String>,
-    /// The genes that change most, and their change of the mean logarithm.
+    /// The genes that change most against the controls predictions start from, and the change of their
+    /// mean logarithm.
     pub most_changed: Vec<(String, f64)>,
-    /// Mean expression, `[g]`.
-    #[serde(skip)]
-    pub mean: Vec<f64>,
 }
 
 impl PerturbArtefact {
-    /// Predicts cells of each condition, one condition after the other. Memory: one number a
-    /// condition and gene, and the tensors of a few cells.
+    /// Predicts cells of each condition, one condition after the other, into a temporary file. Memory:
+    /// the cells of one condition, and the tensors of a few.
     ///
     /// # Errors
     /// If a gene is not in the vocabulary, before anything is computed; if the temporary file cannot be
@@ -79,7 +77,7 @@ impl PerturbArtefact {
         let RespondOptions { cell_type, cells: n, genes_per_pass } = *options;
         let predictor = self.predictor(genes_per_pass);
         let g = self.panel.len();
-        let control = self.control(cell_type);
+        let control = mean(&self.controls(cell_type).values, g);
         let mut cells = RowSpool::new(g)?;
         let mut responses = Vec::with_capacity(conditions.len());
         observer.begin("predicting", conditions.len() * n);
@@ -89,7 +87,7 @@ impl PerturbArtefact {
             }
             let rows = predictor.cells(targets, self.controls(cell_type), (0, n), device);
             cells.push(&rows)?;
-            responses.push(self.response(condition, mean(&rows, g), &control));
+            responses.push(self.response(condition, &mean(&rows, g), &control));
             observer.advance(n);
         }
         Ok(Responses {
@@ -125,14 +123,14 @@ impl PerturbArtefact {
             let problem = "expected as many predicted cells of each condition, as `scgpt perturb predict` writes them";
             return Err(invalid(path, problem.into()));
         }
-        let control = self.control(cell_type);
+        let control = mean(&self.controls(cell_type).values, g);
         let mut cells = RowSpool::new(g)?;
         let mut conditions = Vec::with_capacity(by_condition.len());
         let mut responses = Vec::with_capacity(by_condition.len());
         for (condition, numbers) in by_condition {
             let rows = read_placed(&mut source, &Layer::X, numbers, (&place, g))?;
             cells.push(&rows)?;
-            responses.push(self.response(&condition, mean(&rows, g), &control));
+            responses.push(self.response(&condition, &mean(&rows, g), &control));
             conditions.push(condition);
         }
         let cell_type = self.record.cell_types[cell_type].clone();
@@ -140,8 +138,8 @@ impl PerturbArtefact {
         Ok((conditions, Responses { conditions: responses, cells, genes, cell_type }))
     }
 
-    fn response(&self, condition: &Condition, mean: Vec<f64>, control: &[f64]) -> Response {
-        let change = difference(&mean, control);
+    fn response(&self, condition: &Condition, mean: &[f64], control: &[f64]) -> Response {
+        let change = difference(mean, control);
         let mut order: Vec<usize> = (0..change.len()).collect();
         order.sort_by(|&a, &b| change[b].abs().total_cmp(&change[a].abs()));
         let is_unmeasured = |gene: &&String| !self.panel.places.contains_key(*gene);
@@ -153,7 +151,6 @@ impl PerturbArtefact {
                 .take(MOST_CHANGED)
                 .map(|gene| (self.record.genes[gene].clone(), change[gene]))
                 .collect(),
-            mean,
         }
     }
 }

@@ -10,19 +10,22 @@ use crate::metrics::{
 };
 
 /// Names of the scores of a condition, and whether less is better.
-pub const RESPONSE_SCORES: [(&str, bool); 12] = [
+pub const RESPONSE_SCORES: [(&str, bool); 15] = [
     ("pearson_delta", false),
     ("pearson_delta_de", false),
     ("pearson_delta_non_dropout", false),
     ("pearson_delta_centroid", false),
     ("centroid_accuracy", false),
     ("discrimination", false),
+    ("direction", false),
+    ("direction_de", false),
     ("direction_non_dropout", false),
     ("mse", true),
     ("mse_de", true),
     ("mse_non_dropout", true),
     ("pearson", false),
     ("pearson_de", false),
+    ("pearson_non_dropout", false),
 ];
 
 /// A condition that judges predictions; profiles over the genes judged.
@@ -195,12 +198,15 @@ fn condition_scores(
                 pearson(&dt, &dp),
                 accuracy[condition],
                 told_apart[condition],
+                whole.direction,
+                top.direction,
                 sure.direction,
                 whole.mse,
                 top.mse,
                 sure.mse,
                 whole.pearson,
                 top.pearson,
+                sure.pearson,
             ]
         })
         .collect()

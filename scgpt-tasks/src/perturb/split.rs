@@ -8,7 +8,7 @@ use std::{
 use scgpt_data::{Keyed, Purpose};
 use serde::{Deserialize, Serialize};
 
-use super::condition::Condition;
+use super::condition::{CONTROL, Condition};
 use crate::error::{Error, Result};
 
 /// How conditions are divided.
@@ -103,18 +103,46 @@ impl Split {
                 "no perturbed condition is left to train on: choose another split".into(),
             ));
         }
-        let names = |of: &[&Condition]| of.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let seen = genes_of(train.iter().chain(&validation).copied());
+        Ok(Self::of([train, validation, test]))
+    }
+
+    /// The split in these parts: trained on, validating, tested.
+    pub(super) fn of(parts: [Vec<&Condition>; 3]) -> Self {
+        let [train, validation, test] = &parts;
+        let seen = genes_of(train.iter().chain(validation).copied());
         let mut test_subgroup: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for condition in &test {
+        for condition in test {
             let group = subgroup(condition, &seen);
             test_subgroup.entry(group).or_default().push(condition.to_string());
         }
-        let [train, validation, test] = [names(&train), names(&validation), names(&test)];
-        Ok(Self { train, validation, test, test_subgroup })
+        let names = |of: Vec<&Condition>| of.into_iter().map(ToString::to_string).collect();
+        let [train, validation, test] = parts.map(names);
+        Self { train, validation, test, test_subgroup }
     }
 
-    /// Reads a split that was saved; also one of GEARS saved as JSON.
+    /// The part of it that is about some conditions.
+    ///
+    /// # Errors
+    /// If none of them is trained on.
+    pub(super) fn among(&self, conditions: &[Condition]) -> Result<Self> {
+        let among = |names: &[String]| {
+            conditions.iter().filter(|condition| names.contains(&condition.to_string())).collect()
+        };
+        let split = Self::of([&self.train, &self.validation, &self.test].map(|part| among(part)));
+        if split.train.is_empty() {
+            return Err(Error::Option("the split trains on no condition of the data".into()));
+        }
+        Ok(split)
+    }
+
+    /// Whether a condition is in any part.
+    pub(super) fn has(&self, condition: &str) -> bool {
+        [&self.train, &self.validation, &self.test]
+            .iter()
+            .any(|part| part.iter().any(|name| name == condition))
+    }
+
+    /// Reads a split that was saved; also one of GEARS saved as JSON, whose subgroups need not be in it.
     ///
     /// # Errors
     /// If the file is no split, or a condition is in two parts of it.
@@ -125,22 +153,15 @@ impl Split {
         let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
         let split: Self =
             serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
-        let canonical = |names: &[String]| -> Result<Vec<String>> {
-            let conditions = names.iter().map(|name| Condition::parse(name, "+", "ctrl"));
-            let conditions: Vec<Condition> = conditions.collect::<Result<_>>()?;
-            let perturbed = conditions.iter().filter(|condition| !condition.is_control());
-            Ok(perturbed.map(ToString::to_string).collect())
+        let conditions = |names: &Vec<String>| -> Result<Vec<Condition>> {
+            let conditions = names.iter().map(|name| Condition::parse(name, "+", CONTROL));
+            let mut conditions: Vec<Condition> = conditions.collect::<Result<_>>()?;
+            conditions.retain(|condition| !condition.is_control());
+            Ok(conditions)
         };
-        let split = Self {
-            train: canonical(&split.train)?,
-            validation: canonical(&split.validation)?,
-            test: canonical(&split.test)?,
-            test_subgroup: split
-                .test_subgroup
-                .iter()
-                .map(|(name, of)| Ok((name.clone(), canonical(of)?)))
-                .collect::<Result<_>>()?,
-        };
+        let parts =
+            [conditions(&split.train)?, conditions(&split.validation)?, conditions(&split.test)?];
+        let split = Self::of(parts.each_ref().map(|part| part.iter().collect()));
         let mut met = BTreeSet::new();
         for name in split.train.iter().chain(&split.validation).chain(&split.test) {
             if !met.insert(name) {
@@ -241,6 +262,8 @@ fn choose(names: &[String], n: usize, seed: u64, about: u64) -> BTreeSet<String>
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     /// Twelve singles and all pairs of the first eight genes.
@@ -318,6 +341,9 @@ mod tests {
         let path = folder.path().join("split.json");
         std::fs::write(&path, serde_json::to_vec(&split).unwrap()).unwrap();
         assert_eq!(Split::read(&path).unwrap(), split);
+        let parts = json!({ "train": split.train, "val": split.validation, "test": split.test });
+        std::fs::write(&path, parts.to_string()).unwrap();
+        assert_eq!(Split::read(&path).unwrap(), split, "the subgroups follow from the parts");
         std::fs::write(&path, r#"{"train":["A+ctrl","ctrl"],"val":["ctrl+A"],"test":[]}"#).unwrap();
         assert!(Split::read(&path).unwrap_err().to_string().contains("`A+ctrl` is in it twice"));
     }

@@ -63,16 +63,16 @@ fn settings(page: &mut Page, report: &PretrainReport) {
         ("vocabulary", format!("{} tokens", report.data.vocabulary)),
         (
             "batch",
-            format!(
-                "{} cells, accumulated {} times",
-                config.batch_size, config.training.accumulate
-            ),
+            match config.training.accumulate {
+                1 => format!("{} cells", config.batch_size),
+                n => format!("{n} times {} cells", config.batch_size),
+            },
         ),
         ("tokens per cell", format!("at most {}", config.max_length)),
         ("epochs", config.training.epochs.to_string()),
         (
             "learning rate",
-            format!("{} ({:?})", config.training.optimizer.lr, config.training.schedule),
+            format!("{}, {}", config.training.optimizer.lr, config.training.schedule),
         ),
         ("seed", config.training.seed.to_string()),
     ];

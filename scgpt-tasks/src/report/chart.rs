@@ -13,6 +13,7 @@ mod reliability;
 
 use std::collections::BTreeMap;
 
+use self::lines::linear_ticks;
 pub use self::{
     heat::HeatMap,
     lines::{Scale, Series},
@@ -178,20 +179,18 @@ pub(super) fn scatter(groups: &[Group], axes: [&str; 2]) -> String {
     let mut body = format!(
         "<rect class=\"axis\" x=\"{LEFT}\" y=\"{TOP}\" width=\"{PLOT}\" height=\"{PLOT}\"/>"
     );
-    for value in ticks(x_range.0, x_range.1, 5) {
+    for (value, label) in linear_ticks(x_range.0, x_range.1, 5) {
         body += &format!(
-            "<path class=\"axis\" d=\"M{x:.1} {bottom}v5\"/><text class=\"soft\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            "<path class=\"axis\" d=\"M{x:.1} {bottom}v5\"/><text class=\"soft\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
             bottom + 18.0,
-            short(value),
             x = x_of(value),
         );
     }
-    for value in ticks(y_range.0, y_range.1, 5) {
+    for (value, label) in linear_ticks(y_range.0, y_range.1, 5) {
         body += &format!(
-            "<path class=\"axis\" d=\"M{LEFT} {y:.1}h-5\"/><text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            "<path class=\"axis\" d=\"M{LEFT} {y:.1}h-5\"/><text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
             LEFT - 8.0,
             y_of(value) + 4.0,
-            short(value),
             y = y_of(value),
         );
     }
@@ -307,13 +306,8 @@ fn ticks(low: f64, high: f64, n: usize) -> Vec<f64> {
         .map(|factor| factor * power)
         .find(|&step| step >= rough)
         .unwrap_or(rough);
-    let mut ticks = Vec::new();
-    let mut value = (low / step).ceil() * step;
-    while value <= high && ticks.len() < 4 * n {
-        ticks.push(value);
-        value += step;
-    }
-    ticks
+    let first = (low / step).ceil();
+    (0..4 * n).map(|i| (first + i as f64) * step).take_while(|&value| value <= high).collect()
 }
 
 /// A number without needless digits.

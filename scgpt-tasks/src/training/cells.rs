@@ -1,8 +1,8 @@
 //! [`TrainingCells`]: cells of shards on their way into batches.
 
 use scgpt_data::{
-    Binner, CellTokens, EpochOrder, GeneToken, Keyed, Mask, Purpose, ShardFolder, SpecialToken,
-    TieMode, TokenConfig, TokenScratch, Tokenizer,
+    Binner, CellTokens, EpochOrder, GeneToken, Keyed, Mask, Modalities, Purpose, ShardFolder,
+    SpecialToken, TieMode, TokenConfig, TokenScratch, Tokenizer,
 };
 use scgpt_model::ScgptConfig;
 use scgpt_train::{Result, TrainCell};
@@ -27,6 +27,8 @@ pub(crate) struct TrainingCells<'a> {
     pub(crate) seed: u64,
     /// The genes that become tokens; all that a cell expresses if none.
     pub(crate) panel: Option<TokenPanel<'a>>,
+    /// Modalities of the tokens, if there are several.
+    pub(crate) modalities: Option<&'a Modalities>,
 }
 
 impl TrainingCells<'_> {
@@ -48,6 +50,9 @@ impl TrainingCells<'_> {
         if let Some(panel) = self.panel {
             tokenizer = tokenizer.retain(|gene| panel.is_in[gene.0 as usize]);
         }
+        if let Some(modalities) = self.modalities {
+            tokenizer = tokenizer.with_modalities(modalities)?;
+        }
         let mut scratch = TokenScratch::default();
         let tokens =
             |&cell: &usize| Ok(tokenizer.cell(self.shards.cell(cell)?, cell as u64, &mut scratch));
@@ -56,19 +61,29 @@ impl TrainingCells<'_> {
 
     /// The same with some values hidden, which are to be predicted.
     pub(crate) fn hidden(&self, cells: &[usize], epoch: u64, mask: Mask) -> Result<Vec<TrainCell>> {
-        let made = cells.iter().zip(self.tokens(cells, epoch)?).map(|(&cell, mut tokens)| {
-            let key = Keyed::new(self.seed, Purpose::Mask, epoch, cell as u64);
-            let draw = |position: usize| key.uniform(u64::from(tokens.genes[position].0));
-            let mut hidden = Vec::new();
-            for (position, is_masked) in mask.is_masked(&tokens.values, draw).iter().enumerate() {
-                if *is_masked {
-                    hidden.push((position, tokens.values[position]));
-                    tokens.values[position] = self.network.mask_value;
-                }
+        let tokens = self.tokens(cells, epoch)?;
+        let made = cells.iter().zip(tokens);
+        Ok(made.map(|(&cell, tokens)| self.mask(cell, tokens, epoch, mask)).collect())
+    }
+
+    /// A cell with some values hidden.
+    pub(crate) fn mask(
+        &self,
+        cell: usize,
+        mut tokens: CellTokens,
+        epoch: u64,
+        mask: Mask,
+    ) -> TrainCell {
+        let key = Keyed::new(self.seed, Purpose::Mask, epoch, cell as u64);
+        let draw = |position: usize| key.uniform(u64::from(tokens.genes[position].0));
+        let mut hidden = Vec::new();
+        for (position, is_masked) in mask.is_masked(&tokens.values, draw).iter().enumerate() {
+            if *is_masked {
+                hidden.push((position, tokens.values[position]));
+                tokens.values[position] = self.network.mask_value;
             }
-            TrainCell { known: tokens, hidden, unknown: CellTokens::default() }
-        });
-        Ok(made.collect())
+        }
+        TrainCell { known: tokens, hidden, unknown: CellTokens::default() }
     }
 
     /// The token of padding.

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
-use burn::prelude::Device;
-use scgpt_data::{GeneVocab, Keyed, Purpose};
+use burn::prelude::{Device, Tensor, TensorData};
+use scgpt_data::{GeneToken, GeneVocab, Keyed, Purpose};
 use scgpt_model::{Gep, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+
+/// Names of the vectors of genes in a checkpoint, and of the scale of their norm.
+const GENE_TABLE: &str = "encoder.embedding.weight";
+const GENE_SCALE: &str = "encoder.enc_norm.weight";
 
 /// Settings to start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +89,53 @@ impl StartingNetwork {
         let model = begin_at(config.init(device)?, (config.n_bins / 2) as f32);
         model.draw();
         Ok(Self { config, preprocess, model })
+    }
+
+    /// The network of a model directory over another vocabulary, its configuration changed by
+    /// `adapt`: gene vectors of the tokens that have one of `rows` there are kept, others are drawn,
+    /// and so is all that does not fit. With `only_genes`, all but the gene vectors and the scale of
+    /// their norm is drawn.
+    ///
+    /// # Reference
+    /// The loading of the multi-omic tutorial is `only_genes`. Differs: special tokens keep their
+    /// vectors, too.
+    pub(crate) fn extended(
+        path: &Path,
+        adapt: impl FnOnce(ScgptConfig) -> ScgptConfig,
+        rows: &[Option<GeneToken>],
+        (only_genes, seed): (bool, u64),
+        device: &Device,
+    ) -> Result<Self> {
+        let folder = ModelDir::open(path)?;
+        let config = ScgptConfig { vocab_size: rows.len(), ..adapt(folder.config().clone()) };
+        device.seed(Keyed::new(seed, Purpose::Initial, 0, 0).bits(0));
+        let weights = folder.weights();
+        let mut model = if only_genes {
+            config.init(device)?
+        } else {
+            weights.load(&config, device, Strictness::Partial)?.0
+        };
+        model.draw();
+        let old = weights.read(GENE_TABLE)?;
+        let d = config.d_model;
+        let weight = model.genes.embedding.weight;
+        let mut table: Vec<f32> =
+            weight.val().into_data().convert::<f32>().try_into_vec().unwrap_or_default();
+        for (row, token) in table.chunks_mut(d).zip(rows) {
+            if let Some(kept) = token.and_then(|token| old.chunks(d).nth(token.0 as usize)) {
+                row.copy_from_slice(kept);
+            }
+        }
+        let shape = [rows.len(), d];
+        model.genes.embedding.weight =
+            weight.map(|old| Tensor::from_data(TensorData::new(table, shape), &old.device()));
+        if only_genes {
+            let scale = weights.read(GENE_SCALE)?;
+            let norm = &mut model.genes.norm;
+            norm.gamma =
+                norm.gamma.clone().map(|old| Tensor::from_data(scale.as_slice(), &old.device()));
+        }
+        Ok(Self { config, preprocess: *folder.preprocess(), model })
     }
 
     /// The network of a model directory, its configuration changed by `adapt`. Parameters whose

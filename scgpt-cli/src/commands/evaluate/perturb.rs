@@ -18,7 +18,7 @@ use crate::{
 ///
 /// Compares the mean predicted cell of every condition with the mean true one, over the genes that
 /// both files have, beside simple methods. Conditions that are not predicted count as known in
-/// training, unless --split-file says which are.
+/// training, unless --split-file says which are; those are not judged.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt evaluate perturb predicted.h5ad --truth prepared.h5ad -o report.html\n  \

@@ -3,35 +3,32 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use scgpt_data::{Additions, Source};
+use scgpt_data::Additions;
 use scgpt_tasks::{IntegrateArtefact, IntegratedOptions};
 use serde_json::json;
 
 use super::IntegrateArgs;
-use crate::{
-    cells_output::CellsOutput,
-    output::{Printer, check_cells_output},
-    progress::Bar,
-};
+use crate::{output::Printer, progress::Bar};
 
 pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Result<()> {
-    let (Some(input), Some(output)) = (&args.input, &args.output) else {
+    let Some(output) = &args.output else {
         bail!("the cells and --output are needed");
     };
-    check_cells_output(output, args.learn.force)?;
+    let mut source = args.modalities.open(&args.inputs)?;
+    source.check_output(output, args.learn.force)?;
     let device = args.compute.open()?;
-    let mut source = Source::open(input)?;
     let artefact = IntegrateArtefact::open(model, &device)?;
     let options = IntegratedOptions {
         batch_key: args.batch_key.clone(),
         batch_size: args.learn.batch_size.unwrap_or(8),
         gene_column: args.matrix.gene_column.clone(),
+        modalities: source.modalities(&args.matrix.layer())?.map(|cells| cells.modalities),
         layer: args.matrix.layer(),
         // Beside the output there must be room for the embedding anyway.
         temporary: output.parent().map(|folder| Path::new(".").join(folder)),
     };
     let bar = Bar::new(printer);
-    let embedding = artefact.embed(&mut source, &options, &bar);
+    let embedding = artefact.embed(source.source_mut(), &options, &bar);
     bar.finish();
     let embedding = embedding?;
     let known = artefact.record();
@@ -47,8 +44,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let place = CellsOutput { input, output, layer: &options.layer, force: args.learn.force };
-    place.write(&mut source, &additions, &bar, printer)?;
+    source.write((output, &options.layer, args.learn.force), &additions, &bar, printer)?;
     let report = &embedding.report;
     printer.result(
         &record,

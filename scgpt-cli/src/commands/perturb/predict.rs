@@ -40,7 +40,8 @@ pub(crate) struct PredictArgs {
     /// File of cells to start from, log1p values of the genes of the artefact
     #[arg(long, value_name = "FILE", env = "SCGPT_CONTROLS")]
     controls: Option<PathBuf>,
-    /// Column of obs in that file which says which cells are controls [default: all are]
+    /// Column of obs in that file which says which cells are controls [default: condition if there is
+    /// such a column, else all are]
     #[arg(long, value_name = "NAME", env = "SCGPT_CONDITION_KEY")]
     condition_key: Option<String>,
     /// Cell type whose controls are started from, if the artefact tells several apart

@@ -182,6 +182,13 @@ fn remark_on(report: &PerturbReport, printer: Printer) {
             some_of(&report.dropped)
         ));
     }
+    if !report.not_split.is_empty() {
+        printer.remark(&format!(
+            "note: {} conditions are in no part of the split and are not used: {}",
+            report.not_split.len(),
+            some_of(&report.not_split)
+        ));
+    }
     if report.genes.unmatched > 0 {
         printer.remark(&format!(
             "note: {} of {} genes are not in the vocabulary of the model and are not predicted",

@@ -186,19 +186,25 @@ fn is_place(place: [f64; 2]) -> bool {
     place.iter().all(|x| x.is_finite())
 }
 
-/// Round values and their labels, all of large ones in thousands or millions.
-fn linear_ticks(low: f64, high: f64, n: usize) -> Vec<(f64, String)> {
+/// Round values and their labels, all of large ones in thousands or millions, with the digits that
+/// tell them apart.
+pub(super) fn linear_ticks(low: f64, high: f64, n: usize) -> Vec<(f64, String)> {
     let most = low.abs().max(high.abs());
     let (unit, letter) = match most {
         1e6.. => (1e6, "M"),
         1e5.. => (1e3, "k"),
         _ => (1.0, ""),
     };
+    let ticks = ticks(low, high, n);
+    let step = ticks.get(1).map_or(1.0, |second| (second - ticks[0]) / unit);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 3")]
+    let digits = (-(1.001 * step).log10().floor()).clamp(0.0, 3.0) as usize;
     let label = |value: f64| match brief(value / unit) {
         zero if zero == "0" => zero,
-        number => number + letter,
+        number if ticks.len() < 2 || step < 1e-3 => number + letter,
+        _ => format!("{:.digits$}{letter}", value / unit),
     };
-    ticks(low, high, n).into_iter().map(|value| (value, label(value))).collect()
+    ticks.iter().map(|&value| (value, label(value))).collect()
 }
 
 /// A number with three digits, as losses are compared.
@@ -267,6 +273,17 @@ mod tests {
         assert!(drawn.len() < 60_000, "{}", drawn.len());
         // The peak is the highest place of the drawing: 4 % of 300 · 1.08 below the top.
         assert!(drawn.contains(&format!(" {:.1}", TOP + 300.0 * FREE / (1.0 + 2.0 * FREE))));
+    }
+
+    #[test]
+    fn neighbouring_ticks_differ() {
+        let labels = |low, high| -> Vec<String> {
+            linear_ticks(low, high, 5).into_iter().map(|tick| tick.1).collect()
+        };
+        assert_eq!(labels(24.9, 25.17), ["24.90", "25.00", "25.10"]);
+        assert_eq!(labels(-0.1, 1.0), ["0", "0.5", "1.0"]);
+        assert_eq!(labels(0.0, 250_000.0), ["0", "50k", "100k", "150k", "200k", "250k"]);
+        assert_eq!(labels(0.0, 3e-4), ["0", "1e\u{2212}4", "2e\u{2212}4", "3e\u{2212}4"]);
     }
 
     #[test]

@@ -1,0 +1,232 @@
+//! `scgpt evaluate integration`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use scgpt_data::{CellSource, CellSubset, Source, check_output};
+use scgpt_tasks::{
+    BaselineOptions, CellColumn, CellSpace, ClusterOptions, Clustering, IntegrationComparison,
+    Labels, Page, integration_rivals, obs_column,
+};
+use serde_json::json;
+
+use crate::{
+    matrix::layer,
+    output::{Printer, some_of, write_text},
+    progress::Bar,
+};
+
+/// Embeddings of several batches: are labels kept, and batches mixed?
+///
+/// Reads embeddings from obsm, of any tool, and scores them as scib does, beside the unintegrated
+/// cells, variable genes, Harmony and ComBat. Cells without a label or batch are left out.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    scgpt evaluate integration integrated.h5ad --embedding X_scGPT,X_scVI --batch-key batch \\\n    \
+    --label cell_type -o report.html\n  \
+    scgpt evaluate integration integrated.h5ad --embedding X_scGPT --batch-key donor_id \\\n    \
+    --label cell_type --clustering louvain --layer counts")]
+pub(crate) struct IntegrationArgs {
+    /// File or folder of cells
+    input: PathBuf,
+    /// Names in obsm
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
+    embedding: Vec<String>,
+    /// Column of obs with experimental batches
+    #[arg(long, value_name = "NAME", env = "SCGPT_BATCH_KEY")]
+    batch_key: String,
+    /// Column of obs with cell types or other labels to be kept
+    #[arg(long, value_name = "NAME", env = "SCGPT_LABEL")]
+    label: String,
+    /// How cells are clustered: leiden as scib does now, louvain as for the published scores
+    #[arg(long, value_enum, default_value_t = Method::Leiden, env = "SCGPT_CLUSTERING")]
+    clustering: Method,
+    /// Most cells that are scored; of more a sample is
+    #[arg(long, value_name = "N", default_value_t = ClusterOptions::default().max_cells)]
+    max_cells: usize,
+    /// Do not compare with simple methods
+    #[arg(long)]
+    no_baselines: bool,
+    /// Matrix that simple methods read: X, raw, or the name of a layer
+    #[arg(long, value_name = "NAME", default_value = "X", env = "SCGPT_LAYER")]
+    layer: String,
+    /// Variable genes of simple methods
+    #[arg(long, value_name = "N", default_value_t = BaselineOptions::default().n_genes, env = "SCGPT_HVG")]
+    hvg: usize,
+    /// Page to write
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
+    seed: u64,
+    /// Overwrite the page
+    #[arg(long)]
+    force: bool,
+}
+
+/// [`Clustering`] by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Method {
+    Leiden,
+    Louvain,
+}
+
+pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
+    if let Some(path) = &args.output {
+        check_output(path, args.force)?;
+    }
+    let mut source = Source::open(&args.input)?;
+    let (cells, [label, batch]) = columns(args, &source, printer)?;
+    let n_left_out = source.summary().n_cells - cells.len();
+    let mut cells = CellSubset::new(&mut source, cells);
+    let options = ClusterOptions {
+        clustering: match args.clustering {
+            Method::Leiden => Clustering::Leiden,
+            Method::Louvain => Clustering::Louvain,
+        },
+        max_cells: args.max_cells,
+        seed: args.seed,
+        ..ClusterOptions::default()
+    };
+    // All are read before any is scored: better now than after minutes of computing.
+    let embeddings = embeddings(args, &mut cells)?;
+    let bar = Bar::new(printer);
+    let mut comparison = IntegrationComparison::new(Some(label), batch, options);
+    for (name, (rows, width)) in args.embedding.iter().zip(&embeddings) {
+        let space = CellSpace::Rows { rows, width: *width };
+        comparison.add(&format!("obsm/{name}"), space, false, &bar)?;
+    }
+    if !args.no_baselines {
+        let baseline = BaselineOptions {
+            layer: layer(&args.layer),
+            n_genes: args.hvg,
+            ..BaselineOptions::default()
+        };
+        let codes = comparison.batch.codes().to_vec();
+        let rivals = integration_rivals(&mut cells, &codes, &baseline, args.seed, &bar)?;
+        comparison.add_rivals(&rivals, &bar)?;
+    }
+    bar.finish();
+
+    let mut rows = summary(&comparison);
+    if let Some(path) = &args.output {
+        write_text(path, &page(args, &comparison).to_html())?;
+        rows.push(("report", path.display().to_string()));
+    }
+    let mut record = serde_json::to_value(&comparison)?;
+    record["input"] = json!(args.input.display().to_string());
+    record["cells_left_out"] = json!(n_left_out);
+    printer.result(&record, &rows)
+}
+
+/// The cells that have a label and a batch, and these.
+fn columns(
+    args: &IntegrationArgs,
+    source: &Source,
+    printer: Printer,
+) -> Result<(Vec<usize>, [CellColumn; 2])> {
+    let obs = source.obs()?;
+    let labels = Labels::read(&obs, &args.label)?;
+    // Batches are often numbered.
+    let batches = Labels::new(obs_column(&obs, &args.batch_key)?.labels());
+    let is_known = |cell: &usize| labels.codes[*cell].is_some() && batches.codes[*cell].is_some();
+    let cells: Vec<usize> = (0..labels.codes.len()).filter(is_known).collect();
+    if cells.len() < labels.codes.len() {
+        printer.remark(&format!(
+            "note: {} cells have no label or no batch and were left out",
+            labels.codes.len() - cells.len()
+        ));
+    }
+    let of_cells = |labels: &Labels| {
+        Labels::new(cells.iter().map(|&cell| labels.name(cell).map(str::to_owned)).collect())
+    };
+    let batches = of_cells(&batches);
+    if batches.classes.len() < 2 {
+        bail!(
+            "column `{}` of `obs` has {} for all {} cells with a label, and one batch cannot be integrated; \
+             choose another column with --batch-key",
+            args.batch_key,
+            batches.classes.first().map_or_else(|| "nothing".into(), |name| format!("`{name}`")),
+            cells.len()
+        );
+    }
+    let single = batches.classes.iter().zip(batches.counts()).filter(|(_, n)| *n == 1);
+    let single: Vec<String> = single.map(|(name, _)| name.clone()).collect();
+    if !single.is_empty() {
+        printer.remark(&format!(
+            "warning: batches of a single cell, whose mixing cannot be told: {}",
+            some_of(&single)
+        ));
+    }
+    let label = CellColumn::new(&args.label, &of_cells(&labels))?;
+    let batch = CellColumn::new(&args.batch_key, &batches)?;
+    Ok((cells, [label, batch]))
+}
+
+fn embeddings(
+    args: &IntegrationArgs,
+    cells: &mut CellSubset<'_>,
+) -> Result<Vec<(Vec<f32>, usize)>> {
+    let n = cells.summary().n_cells;
+    let mut all = Vec::new();
+    for name in &args.embedding {
+        let (rows, width) = cells.read_obsm(name, 0..n)?;
+        if let Some(place) = rows.iter().position(|x| !x.is_finite()) {
+            bail!(
+                "`{}`: obsm/{name} has {} in column {} of cell `{}`, expected finite numbers; leave such cells out",
+                args.input.display(),
+                rows[place],
+                place % width,
+                cells.obs()?.index[place / width]
+            );
+        }
+        all.push((rows, width));
+    }
+    Ok(all)
+}
+
+fn page(args: &IntegrationArgs, comparison: &IntegrationComparison) -> Page {
+    let input = args.input.display().to_string();
+    let mut page = Page::new("Evaluation of an integration", &input);
+    let label = comparison.label.as_ref().map_or(0, |label| label.classes.len());
+    page.numbers(&[
+        ("cells", comparison.batch.codes().len().to_string()),
+        ("batches", comparison.batch.classes.len().to_string()),
+        ("labels", label.to_string()),
+    ]);
+    comparison.describe(&mut page);
+    page
+}
+
+/// The scores of all embeddings in a summary: the columns of a table, and what is missing.
+fn summary(comparison: &IntegrationComparison) -> Vec<(&'static str, String)> {
+    let (heading, rows) = comparison.table();
+    let heading: Vec<String> = heading.into_iter().map(str::to_owned).collect();
+    let all: Vec<&Vec<String>> = std::iter::once(&heading).chain(&rows).collect();
+    let width =
+        |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    let line = |row: &&Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(column, (cell, &width))| match column {
+            0 => format!("{cell:width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    let scored = comparison.embeddings.first().map_or(0, |embedding| embedding.scores.n_cells);
+    let n = comparison.batch.codes().len();
+    let sampled = if scored < n { format!(", {scored} of them scored") } else { String::new() };
+    let mut summary = vec![
+        ("cells", format!("{n} in {} batches{sampled}", comparison.batch.classes.len())),
+        ("clusters", comparison.options.clustering.name().to_owned()),
+        ("scores", all.iter().map(line).collect::<Vec<_>>().join("\n")),
+    ];
+    let missing = comparison.missing();
+    if !missing.is_empty() {
+        summary.push(("not computed", missing.join("\n")));
+    }
+    summary.extend(comparison.verdict().map(|verdict| ("verdict", verdict)));
+    summary
+}

@@ -1,0 +1,262 @@
+//! [`ModalityArgs`]: which files bring which modalities, and [`InputCells`], what they open to.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use scgpt_data::{
+    Additions, CellSource, Layer, MultimodalCells, MultimodalInput, MultimodalOptions, Source,
+    SpooledCells, check_output, export, save_copy,
+};
+use scgpt_tasks::{
+    CellModalities, Completed, Error, GeneratedModality, IntegrateReport, Observer as _, Watched,
+};
+
+use crate::{
+    cells_output::CellsOutput,
+    output::{Printer, check_cells_output},
+    progress::Bar,
+};
+
+/// Options of cells that were measured in several modalities.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Modalities")]
+pub(super) struct ModalityArgs {
+    /// Column of var that tells modalities [default: feature_types, where a file has several]
+    #[arg(long, value_name = "NAME", env = "SCGPT_MODALITY_KEY")]
+    modality_key: Option<String>,
+    /// Modalities to use [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    modalities: Vec<String>,
+    /// Matrix in obsm with the features of a modality, such as Protein=protein_expression
+    #[arg(long, value_name = "MODALITY=NAME")]
+    obsm: Option<String>,
+    /// What is put before the names of a modality's features, such as Protein=p_
+    #[arg(long, value_name = "MODALITY=PREFIX", value_delimiter = ',')]
+    prefix: Vec<String>,
+    /// Features of every modality but genes that vary most; 0 for all [default: 4000]
+    #[arg(long, value_name = "N")]
+    pub(super) other_features: Option<usize>,
+    /// Also write a .h5ad of value bins in all modalities, those that cells were not measured in
+    /// generated from the others
+    #[arg(long, value_name = "FILE")]
+    complete: Option<PathBuf>,
+    /// The same cells measured in everything: how far from it is what was generated?
+    #[arg(long, value_name = "FILE", requires = "complete")]
+    truth: Option<PathBuf>,
+}
+
+/// Cells of one modality or several.
+pub(super) enum InputCells {
+    One(Source, PathBuf),
+    Several(Box<MultimodalCells>, Vec<MultimodalInput>),
+}
+
+impl ModalityArgs {
+    /// Whether options or inputs name modalities.
+    pub(super) fn are_named(&self, inputs: &[String]) -> bool {
+        let is_mudata = |input: &String| input.ends_with(".h5mu");
+        inputs.len() > 1
+            || inputs.iter().any(|input| is_mudata(input) || modality_of(input).is_some())
+            || self.modality_key.is_some()
+            || self.obsm.is_some()
+            || !self.modalities.is_empty()
+            || !self.prefix.is_empty()
+    }
+
+    /// Opens the inputs; one file without word of modalities has several if it says so itself.
+    pub(super) fn open(&self, inputs: &[String]) -> Result<InputCells> {
+        let inputs: Vec<MultimodalInput> = inputs
+            .iter()
+            .map(|input| match modality_of(input) {
+                Some((modality, path)) => {
+                    MultimodalInput { path: path.into(), modality: Some(modality.into()) }
+                }
+                None => MultimodalInput { path: input.into(), modality: None },
+            })
+            .collect();
+        if let [only] = inputs.as_slice()
+            && only.modality.is_none()
+            && !self.are_named(std::slice::from_ref(&only.path.display().to_string()))
+        {
+            let source = Source::open(&only.path)?;
+            // Of 10x files other features are left out unless they are asked for.
+            if !matches!(source, Source::AnnData(_)) {
+                return Ok(InputCells::One(source, only.path.clone()));
+            }
+            let cells = MultimodalCells::open(&inputs, &self.options()?);
+            return match cells {
+                Ok(cells) if cells.modalities().names().len() > 1 => {
+                    Ok(InputCells::Several(Box::new(cells), inputs))
+                }
+                Err(error) if self.is_about_modalities(&error) => Err(error.into()),
+                _ => Ok(InputCells::One(source, only.path.clone())),
+            };
+        }
+        if inputs.is_empty() {
+            bail!("the cells are needed: name a file");
+        }
+        let cells = MultimodalCells::open(&inputs, &self.options()?)?;
+        Ok(InputCells::Several(Box::new(cells), inputs))
+    }
+
+    /// Whether a file that could be of one modality is one of several that do not fit.
+    #[expect(clippy::unused_self, reason = "reads as a sentence")]
+    fn is_about_modalities(&self, error: &scgpt_data::Error) -> bool {
+        error.to_string().contains("two modalities")
+    }
+
+    fn options(&self) -> Result<MultimodalOptions> {
+        let pair = |text: &str, what: &str| -> Result<(String, String)> {
+            let (modality, value) = text
+                .split_once('=')
+                .with_context(|| format!("--{what} {text}: expected MODALITY=…"))?;
+            Ok((modality.to_owned(), value.to_owned()))
+        };
+        let prefixes: Result<BTreeMap<_, _>> =
+            self.prefix.iter().map(|text| pair(text, "prefix")).collect();
+        Ok(MultimodalOptions {
+            modality_key: self.modality_key.clone(),
+            obsm: self.obsm.as_deref().map(|text| pair(text, "obsm")).transpose()?,
+            prefixes: prefixes?,
+            keep: self.modalities.clone(),
+        })
+    }
+
+    /// Where completed cells go, and what they are compared with.
+    pub(super) fn completion(
+        &self,
+        cells: &InputCells,
+        force: bool,
+    ) -> Result<(Option<&Path>, Option<MultimodalCells>)> {
+        let Some(path) = self.complete.as_deref() else { return Ok((None, None)) };
+        if matches!(cells, InputCells::One(..)) {
+            bail!(
+                "--complete: the cells were measured in one modality, there is nothing to complete"
+            );
+        }
+        check_cells_output(path, force)?;
+        let input = |path: &PathBuf| MultimodalInput { path: path.clone(), modality: None };
+        let truth = self.truth.as_ref().map(|path| -> Result<MultimodalCells> {
+            Ok(MultimodalCells::open(&[input(path)], &self.options()?)?)
+        });
+        Ok((Some(path), truth.transpose()?))
+    }
+}
+
+/// `RNA=cells.h5ad` → `RNA` and the file. A path may have an equals sign behind a slash.
+fn modality_of(input: &str) -> Option<(&str, &str)> {
+    let (modality, path) = input.split_once('=')?;
+    (!modality.contains(['/', '.']) && !modality.is_empty()).then_some((modality, path))
+}
+
+impl InputCells {
+    pub(super) fn source(&self) -> &dyn CellSource {
+        match self {
+            Self::One(source, _) => source,
+            Self::Several(cells, _) => cells.as_ref(),
+        }
+    }
+
+    pub(super) fn source_mut(&mut self) -> &mut dyn CellSource {
+        match self {
+            Self::One(source, _) => source,
+            Self::Several(cells, _) => cells.as_mut(),
+        }
+    }
+
+    /// What was measured, if it is several modalities.
+    pub(super) fn modalities(&mut self, layer: &Layer) -> Result<Option<CellModalities>> {
+        let Self::Several(cells, _) = self else { return Ok(None) };
+        let measured = cells.measured(layer)?;
+        Ok(Some(CellModalities { modalities: cells.modalities().clone(), measured }))
+    }
+
+    fn is_mudata(&self) -> bool {
+        matches!(self, Self::Several(cells, _) if cells.summary().format == "MuData")
+    }
+
+    /// Whether the output can be written: MuData for MuData alone.
+    pub(super) fn check_output(&self, output: &Path, force: bool) -> Result<()> {
+        if self.is_mudata() && output.extension().is_some_and(|extension| extension == "h5mu") {
+            return Ok(check_output(output, force)?);
+        }
+        check_cells_output(output, force)
+    }
+
+    /// Writes a copy of the one input, or the joined cells of several, with what was found.
+    pub(super) fn write(
+        &mut self,
+        (output, layer, force): (&Path, &Layer, bool),
+        additions: &Additions,
+        bar: &Bar,
+        printer: Printer,
+    ) -> Result<()> {
+        let is_mudata = self.is_mudata();
+        match self {
+            Self::One(source, input) => {
+                let place = CellsOutput { input, output, layer, force };
+                place.write(source, additions, bar, printer)?;
+            }
+            Self::Several(cells, inputs) => {
+                let to_mudata = output.extension().is_some_and(|extension| extension == "h5mu");
+                match inputs.as_slice() {
+                    [only] if is_mudata == to_mudata => {
+                        bar.begin("writing", 0);
+                        let skipped = save_copy(&only.path, output, additions, force)?.skipped;
+                        for element in skipped {
+                            printer.remark(&format!("warning: not carried over: {element}"));
+                        }
+                    }
+                    _ => {
+                        bar.begin("writing", cells.summary().n_cells);
+                        let mut source = Watched { source: cells.as_mut(), observer: bar };
+                        export(&mut source, layer, output, additions, force)
+                            .map_err(Error::from)?;
+                    }
+                }
+                bar.finish();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes value bins of all modalities.
+pub(super) fn write_completed(
+    completed: Completed,
+    source: &dyn CellSource,
+    path: &Path,
+    force: bool,
+) -> Result<()> {
+    let mut cells = SpooledCells::new(source.obs()?, completed.features, completed.rows);
+    Ok(export(&mut cells, &Layer::X, path, &Additions::default(), force)?)
+}
+
+/// Lines about modalities.
+pub(super) fn summary(report: &IntegrateReport) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let sizes = report.data.modalities.iter().map(|modality| {
+        let cells: usize = modality.cells.iter().sum();
+        format!("{}: {} features, {cells} cells", modality.name, modality.features)
+    });
+    let sizes: Vec<String> = sizes.collect();
+    if !sizes.is_empty() {
+        lines.push(("modalities", sizes.join("\n")));
+    }
+    let line = |modality: &GeneratedModality| {
+        let scores = modality.scores?;
+        Some(format!(
+            "{} of {} cells: error {:.2}, of the mean {:.2}, correlation {:.3}",
+            modality.modality, scores.cells, scores.error, scores.mean_error, scores.correlation
+        ))
+    };
+    let generated: Vec<String> = report.generated.iter().filter_map(line).collect();
+    if !generated.is_empty() {
+        lines.push(("generated", generated.join("\n")));
+    }
+    lines
+}

@@ -1,0 +1,411 @@
+//! [`Completion`]: the modalities that cells were not measured in, generated from those they were.
+
+use std::{collections::HashMap, ops::Range};
+
+use burn::prelude::Device;
+use scgpt_data::{
+    Binner, CellSource, CellTokens, ConditionToken, CsrRow, Frame, GeneToken, Layer, Measured,
+    Modalities, RowSpool, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
+};
+use scgpt_model::Scgpt;
+use scgpt_train::{TrainBatch, TrainCell};
+use serde::Serialize;
+
+use super::{
+    CellModalities, IntegrateOptions, Integration, modality::Multimodal, panel::Panel, task::host,
+    trial::Trial,
+};
+use crate::{
+    error::{Error, Result},
+    observe::Observer,
+};
+
+/// Cells read at once.
+const WINDOW: usize = 256;
+/// Features asked for at once. They do not see each other, so the number changes nothing.
+const ASKED: usize = 1024;
+
+/// Cells with values of all modalities.
+#[derive(Debug)]
+pub struct Completed {
+    /// Annotations of the features that cells were integrated by.
+    pub features: Frame,
+    /// Value bins, measured or generated, one row a cell.
+    pub rows: RowSpool,
+}
+
+/// One modality of the cells that were not measured in it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GeneratedModality {
+    /// Its name.
+    pub modality: String,
+    /// Its features.
+    pub features: usize,
+    /// Cells that were not measured in it.
+    pub cells: usize,
+    /// Against the truth, if it is known.
+    pub scores: Option<GeneratedScores>,
+}
+
+/// How far from the truth generated values are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct GeneratedScores {
+    /// Cells with a truth.
+    pub cells: usize,
+    /// Mean squared error, in squared value bins.
+    pub error: f64,
+    /// That of the mean of each feature over the cells that were measured.
+    pub mean_error: f64,
+    /// Pearson correlation over cells, averaged over the features that vary; the mean has none.
+    pub correlation: f64,
+}
+
+impl Integration<'_> {
+    /// Value bins of cells in all modalities, those they were not measured in generated.
+    pub(super) fn complete(
+        &self,
+        source: &mut dyn CellSource,
+        cells: &Multimodal,
+        (panel, trial): (&Panel, &Trial),
+        truth: Option<&mut dyn CellSource>,
+        observer: &dyn Observer,
+    ) -> Result<(RowSpool, Vec<GeneratedModality>)> {
+        let IntegrateOptions { layer, temporary, predict_batch, .. } = self.options;
+        let Some(CellModalities { measured, .. }) = self.options.modalities else {
+            return Err(Error::Option("cells of one modality have nothing to complete".into()));
+        };
+        if !trial.network.unknown_flag {
+            return Err(Error::Option(
+                "`hidden_modality` is 0, so that generating modalities was not learned: set it to 0.25 to complete \
+                 cells"
+                    .into(),
+            ));
+        }
+        let truth = match truth {
+            None => None,
+            Some(truth) => {
+                Some(Truth::new(truth, &source.obs()?.index, &source.var(layer)?.index)?)
+            }
+        };
+        let n_bins = u16::try_from(trial.network.n_bins).unwrap_or(u16::MAX);
+        let config = TokenConfig {
+            binner: Some(Binner { n_bins, tie_mode: self.config.tie_mode }),
+            cls_value: Some(trial.preprocess.cls_value),
+            max_length: panel.tokens.len() + 1,
+            seed: self.config.training.seed,
+            ..TokenConfig::default()
+        };
+        let column = Some(panel.gene_column.as_str());
+        let alignment = self.vocab.align(&source.var(layer)?, column)?;
+        let tokenizer =
+            Tokenizer::new(&self.vocab, &alignment, config)?.with_modalities(&cells.of_columns)?;
+        let completion = Completion {
+            model: &trial.outcome.model,
+            device: self.device,
+            tokenizer: &tokenizer,
+            tokens: &panel.tokens,
+            modalities: &cells.of_columns,
+            measured,
+            domains: &self.domains(),
+            pad: (self.vocab.special(SpecialToken::Pad), trial.network.pad_value),
+            batch_size: predict_batch,
+            layer,
+        };
+        let width = panel.tokens.len();
+        let mut rows = match temporary {
+            Some(folder) => RowSpool::new_in(folder, width)?,
+            None => RowSpool::new(width)?,
+        };
+        let report = completion.run(source, truth, &mut rows, observer)?;
+        Ok((rows, report))
+    }
+}
+
+/// A network and what it needs to complete cells.
+struct Completion<'a> {
+    model: &'a Scgpt,
+    device: &'a Device,
+    /// Of the columns.
+    tokenizer: &'a Tokenizer,
+    /// The token of every column.
+    tokens: &'a [GeneToken],
+    /// Of the columns.
+    modalities: &'a Modalities,
+    measured: &'a [Measured],
+    /// The batch of each cell.
+    domains: &'a [usize],
+    /// Token and value of padding.
+    pad: (GeneToken, f32),
+    batch_size: usize,
+    layer: &'a Layer,
+}
+
+impl Completion<'_> {
+    /// Fills `rows`, whose columns are those of `source`, for all cells, and compares with `truth`.
+    fn run(
+        &self,
+        source: &mut dyn CellSource,
+        mut truth: Option<Truth<'_>>,
+        rows: &mut RowSpool,
+        observer: &dyn Observer,
+    ) -> Result<Vec<GeneratedModality>> {
+        let places: HashMap<GeneToken, usize> = self.tokens.iter().copied().zip(0..).collect();
+        let means = self.means(source, &places)?;
+        let n_modalities = self.modalities.names().len();
+        let mut scores = vec![Sums::new(self.tokens.len()); n_modalities];
+        observer.begin("generating modalities", self.measured.len());
+        for window in windows(self.measured.len()) {
+            if observer.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let cells = self.read(source, window.clone())?;
+            let mut values = vec![0.0; cells.len() * self.tokens.len()];
+            for (row, cell) in values.chunks_mut(self.tokens.len()).zip(&cells) {
+                fill(row, cell, &places);
+            }
+            for modality in 0..n_modalities {
+                self.generate(&cells, window.start, modality, &mut values);
+            }
+            if let Some(truth) = &mut truth {
+                for (cell, row) in window.clone().zip(values.chunks(self.tokens.len())) {
+                    let Some(expected) = truth.cell(cell, self.tokenizer)? else { continue };
+                    let mut of_truth = vec![0.0; self.tokens.len()];
+                    fill(&mut of_truth, &expected, &places);
+                    for (modality, sums) in scores.iter_mut().enumerate() {
+                        if !self.measured[cell].contains(modality) {
+                            let columns = self.modalities.features(modality);
+                            sums.add(columns, row, &of_truth, &means);
+                        }
+                    }
+                }
+            }
+            rows.write_rows(window.start, &values)?;
+            observer.advance(window.len());
+        }
+        let report = scores.into_iter().zip(self.modalities.names()).enumerate();
+        Ok(report
+            .map(|(modality, (sums, name))| GeneratedModality {
+                modality: name.clone(),
+                features: self.modalities.features(modality).count(),
+                cells: self.measured.iter().filter(|cell| !cell.contains(modality)).count(),
+                scores: sums.scores(),
+            })
+            .collect())
+    }
+
+    fn read(&self, source: &mut dyn CellSource, cells: Range<usize>) -> Result<Vec<CellTokens>> {
+        let first = cells.start;
+        Ok(self.tokenizer.block(&source.read(self.layer, cells)?, first))
+    }
+
+    /// The mean bin of every feature, zeros included, over the cells that were measured in it.
+    fn means(
+        &self,
+        source: &mut dyn CellSource,
+        places: &HashMap<GeneToken, usize>,
+    ) -> Result<Vec<f64>> {
+        let mut sums = vec![0.0; self.tokens.len()];
+        for window in windows(self.measured.len()) {
+            for cell in self.read(source, window)? {
+                for (gene, value) in cell.genes.iter().zip(&cell.values) {
+                    if let Some(&place) = places.get(gene) {
+                        sums[place] += f64::from(*value);
+                    }
+                }
+            }
+        }
+        for modality in 0..self.modalities.names().len() {
+            let n = self.measured.iter().filter(|cell| cell.contains(modality)).count().max(1);
+            for column in self.modalities.features(modality) {
+                sums[column] /= n as f64;
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Puts the values of a modality into the rows of the cells that lack it.
+    fn generate(&self, cells: &[CellTokens], first: usize, modality: usize, values: &mut [f32]) {
+        let width = self.tokens.len();
+        let columns: Vec<usize> = self.modalities.features(modality).collect();
+        let token = ConditionToken(u32::try_from(modality).unwrap_or(u32::MAX));
+        let mut lacking: Vec<usize> = (0..cells.len())
+            .filter(|&cell| !self.measured[first + cell].contains(modality))
+            .collect();
+        lacking.sort_by_key(|&cell| self.domains[first + cell]);
+        let of_domain =
+            lacking.chunk_by(|&a, &b| self.domains[first + a] == self.domains[first + b]);
+        for some in of_domain.flat_map(|of_domain| of_domain.chunks(self.batch_size.max(1))) {
+            for asked in columns.chunks(ASKED) {
+                let unknown = CellTokens {
+                    genes: asked.iter().map(|&column| self.tokens[column]).collect(),
+                    values: vec![0.0; asked.len()],
+                    conditions: Some(vec![token; asked.len()]),
+                    n_available: asked.len(),
+                };
+                let made: Vec<TrainCell> = some
+                    .iter()
+                    .map(|&cell| TrainCell {
+                        known: cells[cell].clone(),
+                        hidden: Vec::new(),
+                        unknown: unknown.clone(),
+                    })
+                    .collect();
+                let (pad, pad_value) = self.pad;
+                let mut batch =
+                    TrainBatch::new(&made, pad, pad_value).with_modalities(self.modalities.pad());
+                let domain = |&cell: &usize| self.domains[first + cell];
+                let label = |cell| i32::try_from(domain(cell)).unwrap_or(i32::MAX);
+                batch.batches = Some(some.iter().map(label).collect());
+                batch.domain = some.first().map_or(0, domain);
+                let (input, _) = batch.to_device(self.device);
+                let found = host(self.model.predict(&self.model.encode(&input)).value);
+                for ((&cell, made), found) in
+                    some.iter().zip(&made).zip(found.chunks(batch.n_tokens()))
+                {
+                    let row = &mut values[cell * width..(cell + 1) * width];
+                    for (&column, &value) in asked.iter().zip(&found[made.known.len()..]) {
+                        row[column] = value.max(0.0);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn windows(n: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..n).step_by(WINDOW).map(move |first| first..n.min(first + WINDOW))
+}
+
+/// Puts the bins of a cell into its row.
+fn fill(row: &mut [f32], cell: &CellTokens, places: &HashMap<GeneToken, usize>) {
+    for (gene, &value) in cell.genes.iter().zip(&cell.values) {
+        if let Some(&place) = places.get(gene) {
+            row[place] = value;
+        }
+    }
+}
+
+/// The same cells, measured in everything.
+struct Truth<'a> {
+    source: &'a mut dyn CellSource,
+    /// Its row of each cell.
+    rows: Vec<Option<usize>>,
+    /// The place of each of its columns among the features.
+    columns: Vec<Option<u32>>,
+    scratch: TokenScratch,
+}
+
+impl<'a> Truth<'a> {
+    /// Finds cells and features by their names.
+    ///
+    /// # Errors
+    /// If it has none of them.
+    fn new(source: &'a mut dyn CellSource, cells: &[String], features: &[String]) -> Result<Self> {
+        let places: HashMap<&str, u32> = features.iter().map(String::as_str).zip(0..).collect();
+        let names = source.var(&Layer::X)?.index;
+        let columns: Vec<Option<u32>> =
+            names.iter().map(|name| places.get(name.as_str()).copied()).collect();
+        let obs = source.obs()?.index;
+        let rows: HashMap<&str, usize> = obs.iter().map(String::as_str).zip(0..).collect();
+        let rows: Vec<Option<usize>> =
+            cells.iter().map(|cell| rows.get(cell.as_str()).copied()).collect();
+        for (what, n) in [
+            ("cells", rows.iter().flatten().count()),
+            ("features", columns.iter().flatten().count()),
+        ] {
+            if n == 0 {
+                let path = source.summary().path.display();
+                return Err(Error::Option(format!(
+                    "`{path}` has none of the {what}, expected the same with what was not measured: their names must \
+                     be those of the input"
+                )));
+            }
+        }
+        Ok(Self { source, rows, columns, scratch: TokenScratch::default() })
+    }
+
+    fn cell(&mut self, cell: usize, tokenizer: &Tokenizer) -> Result<Option<CellTokens>> {
+        let Some(row) = self.rows[cell] else { return Ok(None) };
+        let block = self.source.read(&Layer::X, row..row + 1)?;
+        let found = block.row(0);
+        let entries = found.indices.iter().zip(found.values);
+        let mut entries: Vec<(u32, f32)> = entries
+            .filter_map(|(&column, &value)| Some((self.columns[column as usize]?, value)))
+            .collect();
+        entries.sort_unstable_by_key(|entry| entry.0);
+        let (indices, values): (Vec<u32>, Vec<f32>) = entries.into_iter().unzip();
+        let row = CsrRow { indices: &indices, values: &values };
+        Ok(Some(tokenizer.cell(row, cell as u64, &mut self.scratch)))
+    }
+}
+
+/// What scores are made of.
+#[derive(Clone, Debug)]
+struct Sums {
+    cells: usize,
+    n: f64,
+    error: f64,
+    mean_error: f64,
+    /// Of each column: sums of x, y, x², y², xy.
+    moments: Vec<[f64; 5]>,
+}
+
+impl Sums {
+    fn new(n_columns: usize) -> Self {
+        Self { cells: 0, n: 0.0, error: 0.0, mean_error: 0.0, moments: vec![[0.0; 5]; n_columns] }
+    }
+
+    fn add(
+        &mut self,
+        columns: impl Iterator<Item = usize>,
+        found: &[f32],
+        truth: &[f32],
+        means: &[f64],
+    ) {
+        self.cells += 1;
+        for column in columns {
+            let [x, y] = [found[column], truth[column]].map(f64::from);
+            self.n += 1.0;
+            self.error += (x - y).powi(2);
+            self.mean_error += (means[column] - y).powi(2);
+            for (sum, term) in self.moments[column].iter_mut().zip([x, y, x * x, y * y, x * y]) {
+                *sum += term;
+            }
+        }
+    }
+
+    fn scores(&self) -> Option<GeneratedScores> {
+        let n = self.cells as f64;
+        let correlation = |[x, y, xx, yy, xy]: &[f64; 5]| {
+            let [vx, vy] = [xx - x * x / n, yy - y * y / n];
+            (vx > 1e-9 && vy > 1e-9).then(|| (xy - x * y / n) / (vx * vy).sqrt())
+        };
+        let of: Vec<f64> = self.moments.iter().filter_map(correlation).collect();
+        (self.cells > 0).then(|| GeneratedScores {
+            cells: self.cells,
+            error: self.error / self.n,
+            mean_error: self.mean_error / self.n,
+            correlation: of.iter().sum::<f64>() / of.len().max(1) as f64,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_means_and_correlations_over_cells() {
+        let mut sums = Sums::new(3);
+        let means = [0.0, 2.0, 1.0];
+        sums.add([1, 2].into_iter(), &[9.0, 1.0, 3.0], &[0.0, 2.0, 1.0], &means);
+        sums.add([1, 2].into_iter(), &[9.0, 2.0, 5.0], &[0.0, 4.0, 1.0], &means);
+        let scores = sums.scores().unwrap();
+        assert_eq!(scores.cells, 2);
+        assert!((scores.error - (1.0 + 4.0 + 4.0 + 16.0) / 4.0).abs() < 1e-12);
+        assert!((scores.mean_error - 1.0).abs() < 1e-12);
+        // Column 2 does not vary in truth, column 1 rises with it.
+        assert!((scores.correlation - 1.0).abs() < 1e-12);
+        assert!(Sums::new(3).scores().is_none());
+    }
+}

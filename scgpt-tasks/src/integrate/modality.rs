@@ -1,0 +1,214 @@
+//! [`Multimodal`]: the features of several modalities, and the vocabulary they make.
+
+use burn::prelude::Device;
+use scgpt_data::{
+    CellSource, CellSubset, GeneSubset, GeneToken, GeneVocab, Measured, Modalities, RNA, unlinked,
+};
+use scgpt_model::ScgptConfig;
+
+use super::{
+    IntegrateConfig, IntegrateOptions, ModalitySize,
+    panel::{Panel, align, state},
+};
+use crate::{
+    baseline::{BaselineOptions, ModalitySpace, Place, Rival, harmony, hvg_pca, multiomic_rivals},
+    embed::variable_columns,
+    error::{Error, Result},
+    labels::Labels,
+    observe::{Observer, Watched},
+    training::StartingNetwork,
+};
+
+/// What the columns of a source measure, and what each of its cells was measured in.
+#[derive(Clone, Debug)]
+pub struct CellModalities {
+    /// One modality a column.
+    pub modalities: Modalities,
+    /// One entry a cell.
+    pub measured: Vec<Measured>,
+}
+
+impl CellModalities {
+    /// That something links all modalities.
+    pub(super) fn check(&self, batches: Option<&Labels>) -> Result<()> {
+        let codes = batches.map(|batches| batches.codes.iter().flatten().copied().collect());
+        let codes: Option<Vec<u32>> = codes;
+        let names = self.modalities.names();
+        let Some(alone) = unlinked(names.len(), &self.measured, codes.as_deref()) else {
+            return Ok(());
+        };
+        let others: Vec<&str> =
+            names.iter().enumerate().filter(|of| of.0 != alone).map(|of| of.1.as_str()).collect();
+        Err(Error::Option(format!(
+            "no cell and no batch was measured in {} and in any of {}: nothing tells how they belong \
+             together. Add cells that were measured in both, check that the inputs name the same cells alike, or name \
+             another column with --batch-key",
+            names[alone],
+            others.join(", ")
+        )))
+    }
+
+    /// Cells that were measured in a modality, ascending.
+    fn cells(&self, modality: usize) -> Vec<usize> {
+        let of = self.measured.iter().enumerate();
+        of.filter(|(_, measured)| measured.contains(modality)).map(|(cell, _)| cell).collect()
+    }
+}
+
+/// Modalities of the features that cells are compared by.
+#[derive(Clone, Debug)]
+pub(super) struct Multimodal {
+    /// Of the tokens of the vocabulary.
+    pub(super) of_tokens: Modalities,
+    /// Of the columns of the panel.
+    pub(super) of_columns: Modalities,
+    /// What tokens had a vector before, and which.
+    rows: Vec<Option<GeneToken>>,
+}
+
+impl Multimodal {
+    /// Chooses the features that vary most in each modality, among the cells measured in it, and
+    /// makes a vocabulary of them in which the genes that `vocab` has keep their vectors.
+    pub(super) fn choose(
+        source: &mut dyn CellSource,
+        vocab: &GeneVocab,
+        (config, options, cells): (&IntegrateConfig, &IntegrateOptions<'_>, &CellModalities),
+        batches: &[u32],
+        observer: &dyn Observer,
+    ) -> Result<(Panel, GeneVocab, Self)> {
+        let layer = options.layer;
+        let var = source.var(layer)?;
+        let alignment = align(vocab, &var, options)?;
+        let input_state = state(source, layer)?;
+        let mut columns = Vec::new();
+        let mut by = None;
+        for (number, name) in cells.modalities.names().iter().enumerate() {
+            let all: Vec<usize> = cells.modalities.features(number).collect();
+            let n_top = if name == RNA { config.hvg } else { config.other_features };
+            if n_top == 0 || all.len() <= n_top {
+                columns.extend(all);
+                continue;
+            }
+            observer.begin(&format!("selecting variable features of {name}"), 0);
+            let of_modality = cells.cells(number);
+            let of_batch: Vec<u32> = of_modality.iter().map(|&cell| batches[cell]).collect();
+            let mut watched = Watched { source: &mut *source, observer };
+            let mut features = GeneSubset::new(&mut watched, layer, all.clone())?;
+            let mut measured = CellSubset::new(&mut features, of_modality);
+            let state = state(&mut measured, layer)?;
+            let wanted = (n_top, config.flavour);
+            let (flavour, chosen) =
+                variable_columns(&mut measured, layer, wanted, Some(&of_batch), state)?;
+            by = by.or(Some(flavour));
+            columns.extend(chosen.into_iter().map(|place| all[place]));
+        }
+        columns.sort_unstable();
+        let names = match var.column(&alignment.column) {
+            Some(column) => column.labels(),
+            None => var.index.iter().cloned().map(Some).collect(),
+        };
+        let is_new = config.model.is_none();
+        let features = columns.iter().filter_map(|&column| {
+            let token = if is_new { None } else { alignment.tokens[column] };
+            Some((names[column].as_deref()?, token))
+        });
+        let extended = vocab.extended(features)?;
+        let found = extended.vocab.align(&var.pick(&columns), Some(&alignment.column))?;
+        let kept = columns.iter().zip(&found.tokens);
+        let kept: Vec<(usize, GeneToken)> =
+            kept.filter_map(|(&column, token)| Some((column, (*token)?))).collect();
+        let mut column_of = vec![None; extended.vocab.len()];
+        for &(column, token) in &kept {
+            column_of[token.0 as usize] = Some(column);
+        }
+        let multimodal = Self {
+            of_tokens: cells.modalities.pick(column_of),
+            of_columns: cells.modalities.pick(kept.iter().map(|&(column, _)| Some(column))),
+            rows: extended.rows.clone(),
+        };
+        let panel = Panel {
+            columns: kept.iter().map(|&(column, _)| column).collect(),
+            tokens: kept.iter().map(|&(_, token)| token).collect(),
+            flavour: by.or(config.flavour).unwrap_or_default(),
+            input_state,
+            gene_column: alignment.column,
+            n_known: if is_new { kept.len() } else { extended.n_known() },
+        };
+        Ok((panel, extended.vocab, multimodal))
+    }
+
+    /// Features and cells of each modality.
+    pub(super) fn sizes(&self, cells: &CellModalities, domains: &[usize]) -> Vec<ModalitySize> {
+        let n_batches = domains.iter().max().map_or(0, |last| last + 1);
+        let names = self.of_columns.names().iter().enumerate();
+        names
+            .map(|(number, name)| {
+                let mut counts = vec![0; n_batches];
+                for cell in cells.cells(number) {
+                    counts[domains[cell]] += 1;
+                }
+                let features = self.of_columns.features(number).count();
+                ModalitySize { name: name.clone(), features, cells: counts }
+            })
+            .collect()
+    }
+
+    /// The network to fine-tune, over the vocabulary of the features.
+    pub(super) fn extend(
+        &self,
+        config: &IntegrateConfig,
+        path: &std::path::Path,
+        n_batches: usize,
+        device: &Device,
+    ) -> Result<StartingNetwork> {
+        let adapt = |network: ScgptConfig| {
+            config.adapt_to(config.adapt(&network, n_batches), &self.of_tokens)
+        };
+        let how = (config.only_genes, config.training.seed);
+        StartingNetwork::extended(path, adapt, &self.rows, how, device)
+    }
+
+    /// Simple ways to join the modalities, on the features of the panel alone.
+    pub(super) fn rivals(
+        &self,
+        source: &mut dyn CellSource,
+        (cells, options): (&CellModalities, &BaselineOptions),
+        (domains, seed): (&[usize], u64),
+        observer: &dyn Observer,
+    ) -> Result<Vec<Rival>> {
+        let n = cells.measured.len();
+        let mut rows = Vec::new();
+        for number in 0..self.of_columns.names().len() {
+            let columns: Vec<usize> = self.of_columns.features(number).collect();
+            let of_modality = cells.cells(number);
+            let mut features = GeneSubset::new(source, &options.layer, columns)?;
+            let mut measured = CellSubset::new(&mut features, of_modality.clone());
+            let found = hvg_pca(&mut measured, options, observer)?;
+            let width = found.n_components;
+            let mut all = vec![0.0; n * width];
+            let mut is_measured = vec![false; n];
+            for (&cell, row) in of_modality.iter().zip(found.rows.chunks(width)) {
+                all[cell * width..(cell + 1) * width].copy_from_slice(row);
+                is_measured[cell] = true;
+            }
+            rows.push((all, width, is_measured));
+        }
+        observer.begin("joining modalities", 0);
+        let spaces: Vec<ModalitySpace<'_>> = rows
+            .iter()
+            .map(|(rows, width, is_measured)| ModalitySpace { rows, width: *width, is_measured })
+            .collect();
+        let mut rivals = multiomic_rivals(&spaces, options.n_components)?;
+        if let Some(Rival { name, place: Place::Rows { rows, width } }) = rivals.first() {
+            let (name, width) = (format!("{name} + Harmony"), *width);
+            let rows = harmony(rows, width, domains, seed);
+            rivals.push(Rival { name, place: Place::Rows { rows, width } });
+        }
+        Ok(rivals)
+    }
+
+    /// Columns of the genes, if there are any.
+    pub(super) fn genes(&self) -> Option<Vec<usize>> {
+        Some(self.of_columns.features(self.of_columns.position(RNA)?).collect())
+    }
+}
