@@ -83,10 +83,17 @@ fn insert(args: &mut Vec<OsString>, key: &str, value: &Value, path: &Path) -> Re
             return Ok(());
         }
         Value::Boolean(false) => return Ok(()),
+        // As if the option were given several times.
+        Value::Array(values) => {
+            return values.iter().try_for_each(|value| insert(args, key, value, path));
+        }
         Value::String(text) => text.clone(),
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
-        _ => bail!("`{}`: `{key}` must be a text, a number, true or false", path.display()),
+        _ => bail!(
+            "`{}`: `{key}` must be a text, a number, true, false or a list of these",
+            path.display()
+        ),
     };
     args.push(format!("--{key}={text}").into());
     Ok(())

@@ -307,7 +307,9 @@ fn ticks(low: f64, high: f64, n: usize) -> Vec<f64> {
         .find(|&step| step >= rough)
         .unwrap_or(rough);
     let first = (low / step).ceil();
-    (0..4 * n).map(|i| (first + i as f64) * step).take_while(|&value| value <= high).collect()
+    // Three tenths are a little more than 0.3.
+    let end = high + 1e-9 * step;
+    (0..4 * n).map(|i| (first + i as f64) * step).take_while(|&value| value <= end).collect()
 }
 
 /// A number without needless digits.
