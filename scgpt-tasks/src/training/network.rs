@@ -107,7 +107,11 @@ impl StartingNetwork {
         device: &Device,
     ) -> Result<Self> {
         let folder = ModelDir::open(path)?;
-        let config = ScgptConfig { vocab_size: rows.len(), ..adapt(folder.config().clone()) };
+        let config = adapt(folder.config().clone());
+        let new_token =
+            |old: usize| rows.iter().position(|row| row.is_some_and(|row| row.0 as usize == old));
+        let pad_token = config.pad_token.and_then(new_token);
+        let config = ScgptConfig { vocab_size: rows.len(), pad_token, ..config };
         device.seed(Keyed::new(seed, Purpose::Initial, 0, 0).bits(0));
         let weights = folder.weights();
         let mut model = if only_genes {
