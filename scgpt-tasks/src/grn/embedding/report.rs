@@ -141,7 +141,7 @@ impl EmbeddingReport {
             let found = self.replicates.iter().find(|it| it.method == method);
             found.and_then(|it| it.consistency).map(|it| it.jaccard)
         };
-        // Vectors in context start from the same table in both halves: agreement is no merit of theirs.
+        // Vectors in context start from the same table in both halves: no merit of theirs.
         let best = i8::from(!self.contextual);
         let by_halves = match (jaccard(&own.method), jaccard(&rival.method)) {
             (Some(a), Some(b)) => Some((
