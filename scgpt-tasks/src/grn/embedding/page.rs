@@ -23,6 +23,7 @@ impl EmbeddingNetworks {
         let mut page = Page::new("Gene networks from gene embeddings", subtitle);
         self.overview(&mut page);
         self.trust(&mut page);
+        self.caution(&mut page);
         self.drawing(&mut page);
         self.types(&mut page);
         self.sets(&mut page);
@@ -37,7 +38,7 @@ impl EmbeddingNetworks {
             ("genes", report.genes.to_string()),
             ("edges", report.edges.to_string()),
             ("programmes", report.programmes.to_string()),
-            ("pairs beyond chance", percent(report.pairs_beyond_chance, report.pairs)),
+            ("pairs beyond chance", report.pairs_beyond_chance.to_string()),
         ];
         if let Some(own) = report.pathways.first().filter(|it| it.pairs.is_some()) {
             numbers.push(("pathways found", own.sets.to_string()));
@@ -267,6 +268,17 @@ impl EmbeddingNetworks {
         let rows: Vec<Vec<String>> =
             self.similar.iter().map(|(gene, found)| vec![gene.clone(), line(found)]).collect();
         page.section("Similar genes").columns(&["gene", "most similar, with cosine"], &rows);
+    }
+
+    /// What agreement of halves and a threshold mean for vectors in context.
+    fn caution(&self, page: &mut Page) {
+        if self.report.contextual {
+            page.text(
+                "Agreement between halves is easily had by vectors in context, since both halves start from the same table: \
+                 it says that few cells suffice, not that an edge is true. They also share a common direction, so most \
+                 similarities are high: go by q rather than by the threshold.",
+            );
+        }
     }
 
     fn method(&self, page: &mut Page) {

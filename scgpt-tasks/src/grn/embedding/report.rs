@@ -141,9 +141,11 @@ impl EmbeddingReport {
             let found = self.replicates.iter().find(|it| it.method == method);
             found.and_then(|it| it.consistency).map(|it| it.jaccard)
         };
+        // Vectors in context start from the same table in both halves: no merit of theirs.
+        let best = i8::from(!self.contextual);
         let by_halves = match (jaccard(&own.method), jaccard(&rival.method)) {
             (Some(a), Some(b)) => Some((
-                compared(a, b, SAME_JACCARD),
+                compared(a, b, SAME_JACCARD).min(best),
                 format!(
                     "has {:.0} % of its strongest edges in common between two halves of the cells, {} {:.0} %",
                     100.0 * a,

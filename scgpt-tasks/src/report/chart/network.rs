@@ -71,8 +71,8 @@ fn drawn(cluster: &Cluster, places: &[[f64; 2]], number: usize) -> String {
         let ([x1, y1], [x2, y2]) = (places[a], places[b]);
         body += &format!(
             "<path style=\"stroke:var(--c{colour})\" stroke-opacity=\"{:.2}\" stroke-width=\"{:.1}\" d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\"/>",
-            0.15 + 0.5 * strength,
-            0.6 + 2.4 * strength,
+            0.1 + 0.4 * strength,
+            0.5 + 2.0 * strength,
         );
     }
     for (place, (name, [x, y])) in cluster.nodes.iter().zip(places).enumerate() {
@@ -101,6 +101,8 @@ fn layout(cluster: &Cluster) -> Vec<[f64; 2]> {
     let mut places: Vec<[f64; 2]> = (0..n).map(start).collect();
     // The distance at which forces are even, wider than high as names are.
     let even = (0.6 * (FIELD[0] - 2.0 * SIDE) * (FIELD[1] - TOP - SIDE) / n.max(1) as f64).sqrt();
+    // Where every node has many edges, each pulls less.
+    let slack = 1.0 + cluster.edges.len() as f64 / n.max(1) as f64;
     for round in 0..ROUNDS {
         let mut forces = vec![[0.0; 2]; n];
         for a in 0..n {
@@ -109,7 +111,7 @@ fn layout(cluster: &Cluster) -> Vec<[f64; 2]> {
             }
         }
         for &(a, b, strength) in &cluster.edges {
-            let pull = |distance: f64| -(0.3 + strength) * distance * distance / even;
+            let pull = |distance: f64| -(0.3 + strength) * distance * distance / (even * slack);
             push(&mut forces, &places, (a, b), pull);
         }
         let most = 12.0 * (1.0 - round as f64 / ROUNDS as f64) + 0.05;
