@@ -25,6 +25,16 @@ fn step(c: &mut Criterion) {
             bench.iter(|| black_box(train.step()));
         });
     }
+    // All objectives of integration, genes of value zero included: a value each of 1201 tokens.
+    let small =
+        ScgptConfig { d_model: 64, n_heads: 4, d_ff: 64, n_layers: 2, ..ScgptConfig::new(5_000) };
+    for tokens in [301, 1201] {
+        let mut train = TrainStep::integration(&small, [4, tokens], &device);
+        group.throughput(Throughput::Elements(4 * tokens as u64));
+        group.bench_function(BenchmarkId::new("integration", tokens), |bench| {
+            bench.iter(|| black_box(train.step()));
+        });
+    }
     group.finish();
 }
 

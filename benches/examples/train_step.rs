@@ -1,4 +1,5 @@
-//! CPU seconds a training step, and its peak memory: `train_step [cells] [tokens] [steps] [dropout]`.
+//! CPU seconds a training step, and its peak memory:
+//! `train_step [cells] [tokens] [steps] [dropout] [integration: 0 or 1] [layers] [width]`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -33,8 +34,20 @@ fn main() {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
     let count = |index: usize, default: f64| argument(index, default) as usize;
     let (cells, tokens, steps) = (count(0, 8.0), count(1, 512.0), count(2, 2.0));
-    let config = ScgptConfig { dropout: argument(3, 0.2), ..ScgptConfig::new(60_697) };
-    let mut train = TrainStep::new(&config, [cells, tokens], &device().autodiff());
+    let (n_layers, width) = (count(5, 12.0), count(6, 512.0));
+    let config = ScgptConfig {
+        dropout: argument(3, 0.2),
+        n_layers,
+        d_model: width,
+        d_ff: width,
+        ..ScgptConfig::new(60_697)
+    };
+    let device = device().autodiff();
+    let mut train = if count(4, 0.0) == 1 {
+        TrainStep::integration(&config, [cells, tokens], &device)
+    } else {
+        TrainStep::new(&config, [cells, tokens], &device)
+    };
     for step in 0..=steps {
         let (cpu, wall) = (cpu_seconds(), Instant::now());
         let loss = train.step();

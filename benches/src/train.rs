@@ -1,7 +1,7 @@
 //! [`TrainStep`]: losses, backward pass, clipping and Adam, as the training loop runs them.
 
 use burn::prelude::*;
-use scgpt_model::{AttentionMask, ModelInput, Scgpt, ScgptConfig};
+use scgpt_model::{AttentionMask, InputNorm, ModelInput, Scgpt, ScgptConfig};
 use scgpt_train::{NamedGradients, Objectives, Optimizer, OptimizerConfig, Targets};
 
 /// A network, its optimiser and one batch.
@@ -38,6 +38,26 @@ impl TrainStep {
         }
     }
 
+    /// Cells of one batch, by all objectives of integration at once; the network gets the heads they
+    /// need, and two batches.
+    pub fn integration(config: &ScgptConfig, shape: [usize; 2], device: &Device) -> Self {
+        let mut step = Self::new(&integrating(config), shape, device);
+        step.objectives = Objectives {
+            gep: 1.0,
+            gep_zero: 1.0,
+            gepc: 1.0,
+            gepc_zero: 1.0,
+            ecs: 10.0,
+            ecs_threshold: 0.8,
+            dar: 1.0,
+            ..Objectives::default()
+        };
+        let batches = Tensor::<1, Int>::zeros([shape[0]], device);
+        step.input.conditions.batches = Some(batches.clone());
+        step.targets.domains = Some(batches);
+        step
+    }
+
     /// One step on the batch; the loss before it.
     pub fn step(&mut self) -> f32 {
         let model = self.model.take().unwrap();
@@ -47,5 +67,17 @@ impl TrainStep {
         gradients.clip(&norm, 1.0);
         self.model = Some(self.optimizer.step(1e-4, model, &gradients));
         loss.into_scalar()
+    }
+}
+
+/// That network with what the reference's integration adds to it.
+fn integrating(config: &ScgptConfig) -> ScgptConfig {
+    ScgptConfig {
+        zero_probability: true,
+        n_batches: 2,
+        n_domains: 2,
+        input_norm: InputNorm::DomainSpecific,
+        dar: true,
+        ..config.clone()
     }
 }

@@ -128,6 +128,16 @@ impl LearnArgs {
         let header = format!("# scgpt {command}, version {}\n", env!("CARGO_PKG_VERSION"));
         Ok(write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
     }
+
+    /// Removes what [`begin`](Self::begin) made of a run that ended before there was anything to go
+    /// on from.
+    pub(crate) fn give_up(&self, output: &Path) {
+        if !output.join(CHECKPOINTS).exists() {
+            drop(fs::remove_dir_all(output.join("training")));
+            // Refused, and rightly, if there is anything else in it.
+            drop(fs::remove_dir(output));
+        }
+    }
 }
 
 /// A part of the network by its name.

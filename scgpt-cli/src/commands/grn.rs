@@ -17,7 +17,7 @@ pub(crate) struct GrnArgs {
 
 #[derive(Debug, Subcommand)]
 enum GrnCommand {
-    /// Networks from attention: which genes does a gene look at, and does that change?
+    // What it says of itself, rows and columns too, is with its arguments.
     Attention(Box<attention::AttentionArgs>),
     /// Networks from gene embeddings: which genes are alike, and which form programmes?
     Embedding(Box<embedding::EmbeddingArgs>),

@@ -168,6 +168,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let integrated = prepared.run(source.source_mut(), truth, &train_bar, &bar);
     train_bar.finish();
     bar.finish();
+    let integrated = integrated.inspect_err(|_| args.learn.give_up(&artefact));
     let Integrated { report, embedding, completed } = integrated?;
     remark_on(&report, printer);
     let mut record = serde_json::to_value(&embedding.report)?;

@@ -49,7 +49,10 @@ fn embeddings_are_scored_beside_rivals() {
     let again = place.done(&evaluate("X_scGPT", "batch", &louvain));
     assert_eq!(table.stdout, again.stdout);
 
-    place.refused(&evaluate("X_pca", "batch", &[]), &["obsm/X_pca: not found", "X_scGPT"]);
+    place.refused(
+        &evaluate("X_pca", "batch", &[]),
+        &["`obsm/X_pca`: not found", "obsm has X_scGPT"],
+    );
     place.refused(&evaluate("X_scGPT", "donor", &[]), &["`donor` not found", "batch"]);
 }
 

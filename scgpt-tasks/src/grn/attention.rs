@@ -392,6 +392,7 @@ impl Looking<'_> {
             genes: &tokens.repeat(batch.len()),
             values: &batch.iter().flat_map(|cell| cell.values.iter().copied()).collect::<Vec<_>>(),
             lengths: &vec![m; batch.len()],
+            // Networks that tell batches apart see the cells as those of the first.
             domain: 0,
         };
         let scores = self.embedder.encoder().attention_scores(rows, self.layer)?;

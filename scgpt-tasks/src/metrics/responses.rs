@@ -92,9 +92,13 @@ fn distances(
 }
 
 /// For each prediction the share of the other true profiles that are farther from it than its own;
-/// those at the same distance count half. 0.5 is chance, also for predictions that are all the same.
+/// those at the same distance count half. 0.5 is chance, also for predictions that are all the same and
+/// for a single one.
 fn shares_farther(distances: &[Vec<f64>]) -> Vec<f64> {
     let n = distances.len();
+    if n == 1 {
+        return vec![0.5];
+    }
     let share = |(own, row): (usize, &Vec<f64>)| {
         let points = |(other, d): (usize, &f64)| match d.total_cmp(&row[own]) {
             _ if other == own => 0.0,
@@ -102,7 +106,7 @@ fn shares_farther(distances: &[Vec<f64>]) -> Vec<f64> {
             std::cmp::Ordering::Equal => 0.5,
             std::cmp::Ordering::Less => 0.0,
         };
-        row.iter().enumerate().map(points).sum::<f64>() / (n - 1).max(1) as f64
+        row.iter().enumerate().map(points).sum::<f64>() / (n - 1) as f64
     };
     distances.iter().enumerate().map(share).collect()
 }

@@ -75,16 +75,14 @@ impl Judge<'_> {
         said: impl FnMut(usize) -> Result<Vec<f64>>,
     ) -> Result<PerturbEvaluation> {
         let predicted: Vec<Vec<f64>> = tested.iter().copied().map(said).collect::<Result<_>>()?;
-        let judged: Vec<JudgedResponse> = tested.iter().map(|&group| self.judged(group)).collect();
         let known = self.known();
-        let profiles: Vec<&[f64]> = known.iter().map(|(_, profile)| profile.as_slice()).collect();
-        let centroid = if profiles.is_empty() {
-            mean(&judged.iter().map(|judged| judged.truth.as_slice()).collect::<Vec<_>>())
-        } else {
-            mean(&profiles)
-        };
+        let mut judged: Vec<JudgedResponse> = Vec::with_capacity(tested.len());
+        for of_type in self.by_type(tested) {
+            let centroid = self.centroid(of_type, &known);
+            judged.extend(of_type.iter().map(|&group| self.judged(group, &centroid)));
+        }
         let score = |name: &str, judged: &[JudgedResponse], predicted: &[Vec<f64>]| {
-            MethodResponses::new(name, judged, predicted, &centroid, self.seed)
+            MethodResponses::new(name, judged, predicted, self.seed)
         };
         let mut methods = vec![score(name, &judged, &predicted)];
         if baselines && !known.is_empty() {
@@ -115,7 +113,30 @@ impl Judge<'_> {
         self.part(&self.moments.mean(group))
     }
 
-    fn judged(&self, group: usize) -> JudgedResponse {
+    fn cell_type(&self, group: usize) -> u32 {
+        self.design.groups[group].cell_type
+    }
+
+    /// Tested groups of one cell type after the other; groups come by cell type.
+    fn by_type<'t>(&self, tested: &'t [usize]) -> impl Iterator<Item = &'t [usize]> {
+        tested.chunk_by(|&one, &other| self.cell_type(one) == self.cell_type(other))
+    }
+
+    /// The mean profile known of the cell type of some tested groups; that of the groups themselves if
+    /// nothing is known.
+    fn centroid(&self, tested: &[usize], known: &[(usize, Vec<f64>)]) -> Vec<f64> {
+        let is_of_type =
+            |(group, _): &&(usize, Vec<f64>)| self.cell_type(*group) == self.cell_type(tested[0]);
+        let known: Vec<&[f64]> =
+            known.iter().filter(is_of_type).map(|(_, profile)| profile.as_slice()).collect();
+        if known.is_empty() {
+            let tested: Vec<Vec<f64>> = tested.iter().map(|&group| self.mean(group)).collect();
+            return mean(&tested.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        }
+        mean(&known)
+    }
+
+    fn judged(&self, group: usize, centroid: &[f64]) -> JudgedResponse {
         let design = self.design;
         let control = design.control(group);
         let (truth, of_control) = (self.mean(group), self.mean(control));
@@ -139,6 +160,8 @@ impl Judge<'_> {
                 .collect(),
             truth,
             control: of_control,
+            centroid: centroid.to_vec(),
+            cell_type: self.cell_type(group),
         }
     }
 
@@ -158,11 +181,10 @@ impl Judge<'_> {
     ) -> Vec<(&'static str, Vec<Vec<f64>>)> {
         let columns: BTreeMap<String, usize> = self.names.iter().cloned().zip(0..).collect();
         let mut by_method: Vec<(&'static str, Vec<Vec<f64>>)> = Vec::new();
-        // Groups come by cell type; what is learned of one is learned once.
-        let type_of = |group: &usize| self.design.groups[*group].cell_type;
-        for tested in tested.chunk_by(|one, other| type_of(one) == type_of(other)) {
+        for tested in self.by_type(tested) {
             let control = self.mean(self.design.control(tested[0]));
-            let of_type = |(other, _): &&(usize, Vec<f64>)| type_of(other) == type_of(&tested[0]);
+            let cell_type = self.cell_type(tested[0]);
+            let of_type = |(other, _): &&(usize, Vec<f64>)| self.cell_type(*other) == cell_type;
             let mut responses: Vec<&(usize, Vec<f64>)> = known.iter().filter(of_type).collect();
             if responses.is_empty() {
                 responses = known.iter().collect();

@@ -39,6 +39,10 @@ pub struct JudgedResponse {
     pub truth: Vec<f64>,
     /// Mean expression of its controls, `[g]`.
     pub control: Vec<f64>,
+    /// Mean perturbed profile known in training, of its cell type if one is known, `[g]`.
+    pub centroid: Vec<f64>,
+    /// Its cell type: conditions are told from others of the same.
+    pub cell_type: u32,
     /// Its most differentially expressed genes.
     pub de: DeGenes,
     /// Its perturbed genes, as far as they are judged.
@@ -53,7 +57,8 @@ pub type ConditionScores = [f64; RESPONSE_SCORES.len()];
 /// # Reference
 /// Scores of profiles are those of [`ResponseScores`]. `pearson_delta_centroid` takes changes against
 /// the mean of the perturbed profiles known in training instead of the controls, so that what all
-/// perturbations have in common earns nothing (Viñas Torné et al. 2025).
+/// perturbations have in common earns nothing (Viñas Torné et al. 2025); of the same cell type, so that
+/// the type earns nothing either.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MethodResponses {
     /// The method.
@@ -75,20 +80,17 @@ pub struct MethodResponses {
 const COLLAPSE: f64 = 0.2;
 
 impl MethodResponses {
-    /// Scores `predicted` profiles of the `judged` conditions; `centroid` is the mean perturbed
-    /// profile known in training.
+    /// Scores `predicted` profiles of the `judged` conditions, which come by cell type.
     ///
     /// # Panics
     /// If there are no conditions, or not one prediction for each.
-    pub fn new(
-        name: &str,
-        judged: &[JudgedResponse],
-        predicted: &[Vec<f64>],
-        centroid: &[f64],
-        seed: u64,
-    ) -> Self {
+    pub fn new(name: &str, judged: &[JudgedResponse], predicted: &[Vec<f64>], seed: u64) -> Self {
         assert_eq!(judged.len(), predicted.len(), "one prediction a condition");
-        let rows = condition_scores(judged, predicted, centroid);
+        let mut rows = Vec::with_capacity(judged.len());
+        for of_type in judged.chunk_by(|one, other| one.cell_type == other.cell_type) {
+            let said = &predicted[rows.len()..rows.len() + of_type.len()];
+            rows.extend(condition_scores(of_type, said));
+        }
         let named = |scores: &ConditionScores| -> BTreeMap<&'static str, f64> {
             RESPONSE_SCORES.iter().map(|(name, _)| *name).zip(*scores).collect()
         };
@@ -171,22 +173,18 @@ pub(super) fn similarity(judged: &[JudgedResponse], profiles: &[Vec<f64>]) -> f6
     }
 }
 
-/// Scores of every condition.
-fn condition_scores(
-    judged: &[JudgedResponse],
-    predicted: &[Vec<f64>],
-    centroid: &[f64],
-) -> Vec<ConditionScores> {
+/// Scores of every condition of one cell type.
+fn condition_scores(judged: &[JudgedResponse], predicted: &[Vec<f64>]) -> Vec<ConditionScores> {
     let truth: Vec<&[f64]> = judged.iter().map(|judged| judged.truth.as_slice()).collect();
     let said: Vec<&[f64]> = predicted.iter().map(Vec::as_slice).collect();
     let perturbed: Vec<&[usize]> =
         judged.iter().map(|judged| judged.perturbed.as_slice()).collect();
     let accuracy = centroid_accuracy(&said, &truth);
     let told_apart = discrimination(&said, &truth, &perturbed);
-    let all: Vec<usize> = (0..centroid.len()).collect();
+    let all: Vec<usize> = (0..truth.first().map_or(0, |truth| truth.len())).collect();
     (0..judged.len())
         .map(|condition| {
-            let JudgedResponse { truth, control, de, .. } = &judged[condition];
+            let JudgedResponse { truth, control, centroid, de, .. } = &judged[condition];
             let predicted = &predicted[condition];
             let of = |genes: &[usize]| ResponseScores::new(truth, predicted, control, genes);
             let [whole, top, sure] = [&all, &de.top, &de.non_dropout].map(|genes| of(genes));
@@ -223,7 +221,6 @@ fn means(rows: &[ConditionScores]) -> ConditionScores {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::baseline::mean;
 
     fn judged() -> Vec<JudgedResponse> {
         let of = |name: &str, truth: [f64; 4]| JudgedResponse {
@@ -231,6 +228,8 @@ mod tests {
             subgroup: Some("unseen_single".into()),
             truth: truth.to_vec(),
             control: vec![1.0, 1.0, 1.0, 1.0],
+            centroid: vec![3.5 / 3.0, 2.5 / 3.0, 5.5 / 3.0, 1.0],
+            cell_type: 0,
             de: DeGenes { top: vec![0, 1], non_dropout: vec![0, 1, 2], non_zero: vec![0] },
             perturbed: vec![3],
         };
@@ -245,21 +244,41 @@ mod tests {
     fn truth_is_perfect_and_one_answer_for_all_has_collapsed() {
         let judged = judged();
         let truth: Vec<Vec<f64>> = judged.iter().map(|judged| judged.truth.clone()).collect();
-        let centroid =
-            mean(&judged.iter().map(|judged| judged.truth.as_slice()).collect::<Vec<_>>());
-        let perfect = MethodResponses::new("truth", &judged, &truth, &centroid, 0);
+        let perfect = MethodResponses::new("truth", &judged, &truth, 0);
         for (name, less_is_better) in RESPONSE_SCORES {
             let best = if less_is_better { 0.0 } else { 1.0 };
             assert!((perfect.mean(name) - best).abs() < 1e-9, "{name} {}", perfect.mean(name));
         }
         assert!(!perfect.has_collapsed(perfect.similarity));
-        let same = vec![centroid.clone(); 3];
-        let same = MethodResponses::new("mean", &judged, &same, &centroid, 0);
+        let same = vec![judged[0].centroid.clone(); 3];
+        let same = MethodResponses::new("mean", &judged, &same, 0);
         assert!(same.has_collapsed(perfect.similarity), "{}", same.similarity);
         assert!((same.mean("centroid_accuracy") - 0.5).abs() < 1e-9);
         assert!(same.mean("pearson_delta_centroid").abs() < 1e-9);
         assert_eq!(same.subgroups["unseen_single"].len(), RESPONSE_SCORES.len());
         let still = vec![judged[0].control.clone(); 3];
         assert!((similarity(&judged, &still) - 1.0).abs() < 1e-9);
+    }
+    #[test]
+    fn the_cell_type_alone_earns_nothing() {
+        // The same responses in another type of cell, whose genes all differ.
+        let one = judged();
+        let mut both = one.clone();
+        both.extend(one.iter().map(|judged| {
+            let far = |profile: &[f64]| profile.iter().map(|x| x + 9.0).collect();
+            JudgedResponse {
+                truth: far(&judged.truth),
+                control: far(&judged.control),
+                centroid: far(&judged.centroid),
+                cell_type: 1,
+                ..judged.clone()
+            }
+        }));
+        let still: Vec<Vec<f64>> = both.iter().map(|judged| judged.control.clone()).collect();
+        let alone = MethodResponses::new("no change", &one, &still[..3], 0);
+        let still = MethodResponses::new("no change", &both, &still, 0);
+        for score in ["centroid_accuracy", "discrimination", "pearson_delta_centroid"] {
+            assert!((still.mean(score) - alone.mean(score)).abs() < 1e-9, "{score}");
+        }
     }
 }

@@ -126,7 +126,8 @@ fn layer(text: &str) -> Result<Layer, String> {
 
 pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     let files = args.files();
-    for path in &files {
+    // A folder that is not there yet is made once there is something to write.
+    for path in files.iter().filter(|path| path.exists()) {
         check_output(path, args.force)?;
     }
     let truth = args.truth.as_deref().map(|path| GeneNetwork::read(path, true)).transpose()?;

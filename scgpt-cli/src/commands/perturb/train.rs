@@ -140,7 +140,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let report = prepared.run(&mut source, &train_bar, &bar);
     train_bar.finish();
     bar.finish();
-    let report = report?;
+    let report = report.inspect_err(|_| args.learn.give_up(output))?;
     remark_on(&report, printer);
     write_text(&output.join("split.json"), &serde_json::to_string_pretty(&report.split)?)?;
     write_text(&output.join("report.json"), &serde_json::to_string_pretty(&report)?)?;

@@ -130,6 +130,7 @@ fn embedder(case: &Case) -> Embedder {
         n_layers: number("nlayers"),
         dropout: 0.0,
         gepc: None,
+        unknown_flag: false,
         n_classes: number("n_cls"),
         n_class_layers: number("nlayers_cls"),
         pad_token: pad,

@@ -280,7 +280,7 @@ mod tests {
         let labels = |low, high| -> Vec<String> {
             linear_ticks(low, high, 5).into_iter().map(|tick| tick.1).collect()
         };
-        assert_eq!(labels(24.9, 25.17), ["24.90", "25.00", "25.10"]);
+        assert_eq!(labels(24.9, 25.17), ["24.9", "25.0", "25.1"]);
         assert_eq!(labels(-0.1, 1.0), ["0", "0.5", "1.0"]);
         assert_eq!(labels(0.0, 250_000.0), ["0", "50k", "100k", "150k", "200k", "250k"]);
         assert_eq!(labels(0.0, 3e-4), ["0", "1e\u{2212}4", "2e\u{2212}4", "3e\u{2212}4"]);
