@@ -20,10 +20,13 @@ pub(super) fn of(obs: &Frame, options: &IntegrateOptions<'_>) -> Result<Labels> 
             let batches = read(obs, key)?;
             check(&batches, key).map(|()| batches)
         }
-        None if options.modalities.is_some() => Ok(one(obs.len())),
-        None => {
-            Err(Error::Option("--batch-key is needed: the column of `obs` with the batches".into()))
+        None if options.modalities.is_some_and(|cells| cells.modalities.names().len() > 1) => {
+            Ok(one(obs.len()))
         }
+        None => Err(Error::Option(
+            "--batch-key is needed: the column of `obs` with the batches (of several files, `input` has their names)"
+                .into(),
+        )),
     }
 }
 
