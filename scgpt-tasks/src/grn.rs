@@ -14,6 +14,8 @@ mod programmes;
 mod scores;
 mod truth;
 
+use scgpt_model::{InputNorm, ScgptConfig};
+
 pub use self::{
     attention::{
         AttentionGroup, AttentionNetworks, AttentionOptions, AttentionReport, NetworkRow, Setting,
@@ -35,3 +37,17 @@ pub use self::{
     scores::ProgrammeScores,
     truth::{NetworkEvaluation, TrueEdges, TruthReport},
 };
+use crate::error::{Error, Result};
+
+/// That a gene means the same to the network in every cell.
+fn check_one_domain(network: &ScgptConfig) -> Result<()> {
+    if network.input_norm == InputNorm::DomainSpecific && network.n_domains > 1 {
+        return Err(Error::Option(format!(
+            "the model normalises the tokens of each of its {} batches apart, so cells of different batches cannot be \
+             compared by their tokens; take the model it began as, gene vectors of the table (grn embedding without \
+             --contextual), or integrate with --input-norm none",
+            network.n_domains
+        )));
+    }
+    Ok(())
+}

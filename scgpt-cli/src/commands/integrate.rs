@@ -93,7 +93,7 @@ pub(crate) struct IntegrateArgs {
     /// Train once more without each part, for a table of what it contributes
     #[arg(long)]
     ablate: bool,
-    /// As the reference does: one batch after the other in every epoch, <cls> hidden too; of several
+    /// As the reference does: one batch after the other in every epoch, `<cls>` hidden too; of several
     /// modalities, gene vectors alone are kept of --model, and no modality is hidden as a whole
     #[arg(long)]
     parity: bool,

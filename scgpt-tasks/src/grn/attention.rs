@@ -225,6 +225,7 @@ impl Embedder {
                     .into(),
             ));
         }
+        super::check_one_domain(self.config())?;
         for (name, number) in
             [("--batch-size", options.batch_size), ("--max-cells", options.max_cells)]
         {

@@ -119,12 +119,8 @@ impl EmbeddingNetworks {
         observer: &dyn Observer,
     ) -> Result<Self> {
         check(options, source.is_some())?;
-        let n_domains = embedder.config().n_domains;
-        if options.contextual && n_domains > 1 {
-            return Err(Error::Option(format!(
-                "the model normalises the tokens of each of its {n_domains} batches apart, so a gene has no one vector in \
-                 context; take those of its table (without --contextual), or integrate with --input-norm none"
-            )));
+        if options.contextual {
+            super::check_one_domain(embedder.config())?;
         }
         let of_cells = match &mut source {
             Some(source) => Some(OfCells::new(embedder, *source, options, observer)?),
