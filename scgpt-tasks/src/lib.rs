@@ -3,9 +3,12 @@
 //! - [`Embedder`]: which vector stands for each cell?
 //! - [`Generator`]: which values do unknown genes have?
 //! - [`Pretraining`]: what can be learned from cells alone?
-//! - [`Integration`]: where do cells of many batches lie, whatever their batch?
+//! - [`Annotation`] and [`Artefact`]: which type is each cell?
+//! - [`ReferenceIndex`]: what do its neighbours in a reference say?
+//! - [`Integration`]: where do cells lie, whatever their batch and modality?
+//! - [`EmbeddingNetworks`] and [`AttentionNetworks`]: which genes belong together?
 //! - [`Perturbation`]: how do cells respond to the perturbation of genes, and which one explains a state?
-//! - [`cluster_scores`]: do cells of one type lie together?
+//! - [`cluster_scores`] and [`IntegrationScores`]: do cells of one type lie together, and batches mix?
 //! - [`hvg_pca`]: what is there to see without a model?
 //! - [`Simulation`]: what would cells of known types look like?
 //!
