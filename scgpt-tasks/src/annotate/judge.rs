@@ -26,11 +26,29 @@ pub(super) struct Judge<'a> {
 /// Cells that were kept to judge the result, and what was said of them.
 #[derive(Debug)]
 pub(super) struct Judged {
-    pub(super) truth: Vec<u32>,
+    names: Vec<String>,
+    truth: Vec<u32>,
+    predicted: Vec<u32>,
+    strangeness: Vec<f32>,
+    is_known_class: Vec<bool>,
     pub(super) evaluation: LabelEvaluation,
     /// Calibration error before the temperature.
     pub(super) uncalibrated: CalibrationScores,
     pub(super) map: LabelMap,
+}
+
+impl Judged {
+    /// What is compared with other methods.
+    pub(super) fn labels(&self) -> PredictedLabels<'_> {
+        PredictedLabels {
+            names: &self.names,
+            truth: &self.truth,
+            predicted: &self.predicted,
+            strangeness: Some(&self.strangeness),
+            is_known_class: Some(&self.is_known_class),
+            ..PredictedLabels::default()
+        }
+    }
 }
 
 impl Judge<'_> {
@@ -44,12 +62,13 @@ impl Judge<'_> {
         Ok(Calibration::new(&held_out, &self.truth(validation), centroids))
     }
 
-    /// What is said of `cells`, and how right it is; none without cells.
+    /// What is said of `cells`, and how right it is; none without cells. `names` are of the classes
+    /// that were learned, then of those whose cells can only be found unknown.
     pub(super) fn judge(
         &self,
         calibration: &Calibration,
         cells: &[usize],
-        names: &[String],
+        names: Vec<String>,
     ) -> Result<Option<Judged>> {
         if cells.is_empty() {
             return Ok(None);
@@ -68,30 +87,39 @@ impl Judge<'_> {
         let sets: Vec<Vec<u32>> = judged.iter().map(|cell| cell.set.clone()).collect();
         let is_unknown: Vec<bool> = judged.iter().map(|cell| cell.is_unknown).collect();
         let strangeness: Vec<f32> = judged.iter().map(|cell| cell.strangeness).collect();
+        let n_known = self.task.names.len();
+        let is_known_class: Vec<bool> = (0..names.len()).map(|class| class < n_known).collect();
         let of = PredictedLabels {
-            names,
+            names: &names,
             truth: &truth,
             predicted: &predicted,
             confidence: Some(&confidence),
             sets: Some(&sets),
             is_unknown: Some(&is_unknown),
             strangeness: Some(&strangeness),
-            is_known_class: None,
+            is_known_class: Some(&is_known_class),
         };
         let seed = self.task.cells.seed;
         let embeddings: Vec<&[f32]> = scored.cells().map(|(_, embedding)| embedding).collect();
         let drawn = LabelMap::sample(cells.len(), seed);
         let rows: Vec<f32> = drawn.iter().flat_map(|&cell| embeddings[cell]).copied().collect();
-        let is_right: Vec<bool> = truth.iter().zip(&predicted).map(|(a, b)| a == b).collect();
-        let raw = scored.cells().map(|(logits, _)| {
-            let probabilities = softmax(logits, 1.0);
-            probabilities[largest(&probabilities) as usize]
-        });
+        let raw = scored.cells().zip(truth.iter().zip(&predicted));
+        let (raw, is_right): (Vec<f32>, Vec<bool>) = raw
+            .filter(|(_, (truth, _))| is_known_class[**truth as usize])
+            .map(|((logits, _), (truth, predicted))| {
+                let probabilities = softmax(logits, 1.0);
+                (probabilities[largest(&probabilities) as usize], truth == predicted)
+            })
+            .unzip();
         Ok(Some(Judged {
             evaluation: LabelEvaluation::new(&of, seed),
-            uncalibrated: CalibrationScores::new(&raw.collect::<Vec<_>>(), &is_right),
+            uncalibrated: CalibrationScores::new(&raw, &is_right),
             map: LabelMap::new(&of, &drawn, &rows),
+            names,
             truth,
+            predicted,
+            strangeness,
+            is_known_class,
         }))
     }
 
