@@ -143,8 +143,8 @@ fn an_artefact_annotates_and_is_judged() {
     };
     let record = place.path("types/annotation.json");
     let text = fs::read_to_string(&record).unwrap();
-    fs::write(&record, text.replacen("\"format\": 1", "\"format\": 9", 1)).unwrap();
-    refuse(&["annotation.json", "format 9", "reads format 1"]);
+    fs::write(&record, text.replacen("\"format\": 2", "\"format\": 9", 1)).unwrap();
+    refuse(&["annotation.json", "format 9", "reads format 2", "hint: make it anew"]);
     fs::write(&record, &text).unwrap();
     let config = place.path("types/preprocess.json");
     let preprocess = fs::read_to_string(&config).unwrap();

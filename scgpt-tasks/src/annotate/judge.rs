@@ -1,7 +1,7 @@
 //! [`Judge`]: what held-out cells say about a trained network.
 
 use super::{
-    calibration::{Calibration, Judgement, UnknownScore, largest, softmax},
+    calibration::{Calibration, Centre, Judgement, UnknownScore, largest, softmax},
     scored::Scored,
     task::AnnotateTask,
 };
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Cells whose mean is the centre of a class, at most.
-const CENTROID_CELLS: usize = 500;
+const CENTRE_CELLS: usize = 500;
 
 /// A trained network and the cells it was trained and is judged on.
 pub(super) struct Judge<'a> {
@@ -58,8 +58,8 @@ impl Judge<'_> {
         let validation = &self.task.validation;
         self.observer.begin("calibrating", validation.len());
         let held_out = self.scored(validation)?;
-        let centroids = self.centroids(training)?;
-        Ok(Calibration::new(&held_out, &self.truth(validation), centroids))
+        let centres = self.centres(training)?;
+        Ok(Calibration::new(&held_out, &self.truth(validation), centres))
     }
 
     /// What is said of `cells`, and how right it is; none without cells. `names` are of the classes
@@ -131,31 +131,23 @@ impl Judge<'_> {
         cells.iter().map(|&cell| self.task.classes[cell]).collect()
     }
 
-    /// Mean embedding of each class, of unit length.
-    fn centroids(&self, training: &[usize]) -> Result<Vec<Vec<f32>>> {
-        let d = self.rows.encoder.d_model();
+    /// Where the training cells of each class are.
+    fn centres(&self, training: &[usize]) -> Result<Vec<Centre>> {
         let mut of_class = vec![Vec::new(); self.task.names.len()];
         for &cell in training {
             of_class[self.task.classes[cell] as usize].push(cell);
         }
         let sample = |cells: &Vec<usize>| -> Vec<usize> {
-            let chosen = subsample(cells.len(), CENTROID_CELLS, self.task.cells.seed);
+            let chosen = subsample(cells.len(), CENTRE_CELLS, self.task.cells.seed);
             chosen.into_iter().map(|position| cells[position]).collect()
         };
         let samples: Vec<Vec<usize>> = of_class.iter().map(sample).collect();
         self.observer.begin("finding centres of classes", samples.iter().map(Vec::len).sum());
-        samples
-            .iter()
-            .map(|cells| {
-                let mut sum = vec![0.0_f64; d];
-                for (_, embedding) in self.scored(cells)?.cells() {
-                    sum.iter_mut().zip(embedding).for_each(|(sum, &x)| *sum += f64::from(x));
-                }
-                let length = sum.iter().map(|x| x * x).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-                #[allow(clippy::cast_possible_truncation, reason = "embeddings are f32")]
-                let mean = sum.iter().map(|x| (x / length) as f32).collect();
-                Ok(mean)
-            })
-            .collect()
+        let centre = |cells: &Vec<usize>| {
+            let scored = self.scored(cells)?;
+            let rows: Vec<f32> = scored.cells().flat_map(|(_, row)| row).copied().collect();
+            Ok(Centre::around(self.rows.encoder.d_model(), &rows))
+        };
+        Ok(Centre::of_classes(samples.iter().map(centre).collect::<Result<_>>()?))
     }
 }
