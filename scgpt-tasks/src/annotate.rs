@@ -3,10 +3,12 @@
 mod artefact;
 mod calibration;
 mod card;
+mod centre;
 mod config;
 mod judge;
 mod page;
 mod predict;
+mod profiles;
 mod report;
 mod scored;
 mod task;
@@ -17,7 +19,6 @@ use scgpt_data::{CellSource, GeneVocab, ShardFolder};
 use scgpt_model::ModelDir;
 use scgpt_train::Watch;
 
-use self::trial::{Trial, Trials};
 pub use self::{
     artefact::{Artefact, ArtefactRecord},
     calibration::{Calibration, Judgement, Limits, UnknownScore},
@@ -25,7 +26,12 @@ pub use self::{
     predict::{Annotated, AnnotatedCell, PredictOptions},
     report::{AnnotateData, AnnotateReport, ClassSize, MethodScores, RepeatScores},
 };
+use self::{
+    profiles::PROFILES,
+    trial::{Trial, Trials},
+};
 use crate::{
+    artefact::write_part,
     baseline::BaselineOptions,
     error::{Error, Result},
     labels::Labels,
@@ -175,7 +181,8 @@ impl<'a> Annotation<'a> {
             seed: self.config.training.seed,
             calibration: first.calibration.clone(),
         };
-        artefact::KIND.publish(record, &built, self.options.learn.output, &[])?;
+        write_part(&built.join(PROFILES), &first.profiles)?;
+        artefact::KIND.publish(record, &built, self.options.learn.output, &[PROFILES])?;
         run.clear(self.options.learn.repeats);
         Ok(())
     }

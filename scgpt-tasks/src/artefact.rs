@@ -119,6 +119,20 @@ impl ArtefactKind {
     }
 }
 
+/// Writes a file of an artefact that is JSON, too large for its record.
+pub(crate) fn write_part<P: Serialize>(path: &Path, part: &P) -> Result<()> {
+    let failed = |error: &dyn std::fmt::Display| invalid(path.into(), error.to_string());
+    let text = serde_json::to_string(part).map_err(|error| failed(&error))?;
+    std::fs::write(path, text).map_err(|error| failed(&error))
+}
+
+/// Reads what [`write_part`] wrote.
+pub(crate) fn read_part<P: DeserializeOwned>(path: &Path) -> Result<P> {
+    let failed = |error: &dyn std::fmt::Display| invalid(path.into(), error.to_string());
+    let text = std::fs::read(path).map_err(|error| failed(&error))?;
+    serde_json::from_slice(&text).map_err(|error| failed(&error))
+}
+
 fn hash(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));

@@ -7,8 +7,15 @@ use scgpt_data::TieMode;
 use scgpt_model::Strictness;
 use serde::{Deserialize, Serialize};
 
-use super::calibration::Calibration;
-use crate::{artefact::ArtefactKind, embed::Embedder, error::Result};
+use super::{
+    calibration::Calibration,
+    profiles::{PROFILES, Profiles},
+};
+use crate::{
+    artefact::{ArtefactKind, read_part},
+    embed::Embedder,
+    error::Result,
+};
 
 /// How it is written.
 pub(super) const KIND: ArtefactKind =
@@ -38,6 +45,7 @@ pub struct ArtefactRecord {
 pub struct Artefact {
     pub(super) embedder: Embedder,
     pub(super) record: ArtefactRecord,
+    pub(super) profiles: Profiles,
 }
 
 impl Artefact {
@@ -57,7 +65,8 @@ impl Artefact {
                 format!("it names {named} classes, but the network has {n_classes}"),
             ));
         }
-        Ok(Self { embedder, record })
+        let profiles = read_part(&folder.join(PROFILES))?;
+        Ok(Self { embedder, record, profiles })
     }
 
     /// What it knows beyond its model.

@@ -1,15 +1,13 @@
 //! [`Calibration`]: what held-out cells tell about confidence, plausible classes and unknown cells.
 
-mod centre;
 mod temperature;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::centre::Centre;
 use self::temperature::fit_temperature;
-use super::scored::Scored;
+use super::centre::{Centre, UnitRow, nearest};
 
 /// How unlike all classes a cell is; larger is stranger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,8 +20,10 @@ pub enum UnknownScore {
     /// One minus the cosine of the cell embedding with the mean of a class, in units of its mean
     /// over the training cells of that class, so that cells beside a dense class are strange; of the
     /// class for which it is smallest.
-    #[default]
     Distance,
+    /// The same of what the cell expresses, its value bins, instead of the embedding.
+    #[default]
+    Expression,
 }
 
 /// Made from held-out cells of known classes.
@@ -55,7 +55,18 @@ pub struct Limits {
 
 impl UnknownScore {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Confidence, Self::Energy, Self::Distance];
+    pub const ALL: [Self; 4] = [Self::Confidence, Self::Energy, Self::Distance, Self::Expression];
+}
+
+/// What is known of one cell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Evidence<'a> {
+    /// Score of each class.
+    pub(super) logits: &'a [f32],
+    /// The cell embedding.
+    pub(super) embedding: &'a [f32],
+    /// How unlike the cells of all classes it is in what it expresses.
+    pub(super) expression: f32,
 }
 
 /// What is said of one cell.
@@ -89,8 +100,8 @@ impl Calibration {
     /// # Reference
     /// Temperature: Guo et al. 2017. Prediction sets: split-conformal by class (Sadinle, Lei and
     /// Wasserman 2019).
-    pub(super) fn new(held_out: &Scored, truth: &[u32], centres: Vec<Centre>) -> Self {
-        let logits: Vec<&[f32]> = held_out.cells().map(|(logits, _)| logits).collect();
+    pub(super) fn new(held_out: &[Evidence<'_>], truth: &[u32], centres: Vec<Centre>) -> Self {
+        let logits: Vec<&[f32]> = held_out.iter().map(|cell| cell.logits).collect();
         let mut calibration = Self {
             temperature: fit_temperature(&logits, truth),
             n_cells: truth.len(),
@@ -98,11 +109,11 @@ impl Calibration {
             strangeness: BTreeMap::new(),
             centres,
         };
-        for ((logits, embedding), &class) in held_out.cells().zip(truth) {
-            let probabilities = calibration.probabilities(logits);
+        for (cell, &class) in held_out.iter().zip(truth) {
+            let probabilities = calibration.probabilities(cell.logits);
             calibration.nonconformity[class as usize].push(1.0 - probabilities[class as usize]);
             for score in UnknownScore::ALL {
-                let value = calibration.strangeness(score, logits, &probabilities, embedding);
+                let value = calibration.strangeness(score, cell, &probabilities);
                 calibration.strangeness.entry(score).or_default().push(value);
             }
         }
@@ -136,9 +147,9 @@ impl Calibration {
     }
 
     /// What is said of a cell.
-    pub(super) fn judge(&self, limits: &Limits, logits: &[f32], embedding: &[f32]) -> Judgement {
-        let probabilities = self.probabilities(logits);
-        let strangeness = self.strangeness(limits.score, logits, &probabilities, embedding);
+    pub(super) fn judge(&self, limits: &Limits, cell: &Evidence<'_>) -> Judgement {
+        let probabilities = self.probabilities(cell.logits);
+        let strangeness = self.strangeness(limits.score, cell, &probabilities);
         let class = largest(&probabilities);
         let is_plausible = |&(class_of, probability): &(u32, &f32)| {
             class_of == class || 1.0 - probability <= limits.sets[class_of as usize]
@@ -158,25 +169,18 @@ impl Calibration {
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "scores are f32")]
-    fn strangeness(
-        &self,
-        score: UnknownScore,
-        logits: &[f32],
-        probabilities: &[f32],
-        embedding: &[f32],
-    ) -> f32 {
+    fn strangeness(&self, score: UnknownScore, cell: &Evidence<'_>, probabilities: &[f32]) -> f32 {
         match score {
             UnknownScore::Confidence => 1.0 - probabilities.iter().copied().fold(0.0, f32::max),
             UnknownScore::Energy => {
                 let t = self.temperature;
+                let logits = cell.logits;
                 let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 let sum: f64 = logits.iter().map(|&x| (f64::from(x - most) / t).exp()).sum();
                 -(f64::from(most) + t * sum.ln()) as f32
             }
-            UnknownScore::Distance => {
-                let distances = self.centres.iter().map(|centre| centre.distance(embedding));
-                distances.fold(f64::INFINITY, f64::min) as f32
-            }
+            UnknownScore::Distance => nearest(&self.centres, &UnitRow::of(cell.embedding)),
+            UnknownScore::Expression => cell.expression,
         }
     }
 }
@@ -213,7 +217,14 @@ pub(super) fn softmax(logits: &[f32], temperature: f64) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::annotate::scored::Scored;
     use scgpt_data::{Keyed, Purpose};
+
+    /// What is known of cells; how strange their expression is does not matter here.
+    fn evidence(cells: &Scored) -> Vec<Evidence<'_>> {
+        let of = |(logits, embedding)| Evidence { logits, embedding, expression: logits[0] };
+        cells.cells().map(of).collect()
+    }
 
     /// Cells of `k` classes whose logits are right as often as their softmax at temperature 2 says.
     fn held_out(n: usize, k: usize, epoch: u64) -> (Scored, Vec<u32>) {
@@ -238,14 +249,14 @@ mod tests {
     }
 
     fn centres(k: usize) -> Vec<Centre> {
-        let cells = [1.0, 0.1, 1.0, -0.1];
+        let cells = [[1.0, 0.1], [1.0, -0.1]].map(|row| UnitRow::of(&row));
         Centre::of_classes(vec![Centre::around(2, &cells); k])
     }
 
     #[test]
     fn the_temperature_is_found() {
         let (cells, truth) = held_out(4000, 5, 0);
-        let calibration = Calibration::new(&cells, &truth, centres(5));
+        let calibration = Calibration::new(&evidence(&cells), &truth, centres(5));
         assert!((calibration.temperature - 2.0).abs() < 0.15, "{}", calibration.temperature);
         assert_eq!(calibration.n_cells, 4000);
     }
@@ -254,13 +265,11 @@ mod tests {
     fn sets_cover_and_known_cells_are_known() {
         let (cells, truth) = held_out(3000, 4, 1);
         let (others, others_truth) = held_out(3000, 4, 2);
-        let calibration = Calibration::new(&cells, &truth, centres(4));
+        let calibration = Calibration::new(&evidence(&cells), &truth, centres(4));
         for score in UnknownScore::ALL {
             let limits = calibration.limits(0.9, 0.95, score);
-            let judged: Vec<Judgement> = others
-                .cells()
-                .map(|(logits, embedding)| calibration.judge(&limits, logits, embedding))
-                .collect();
+            let judged: Vec<Judgement> =
+                evidence(&others).iter().map(|cell| calibration.judge(&limits, cell)).collect();
             for class in 0..4 {
                 let of_class: Vec<&Judgement> = judged
                     .iter()
@@ -280,11 +289,11 @@ mod tests {
 
     #[test]
     fn without_cells_nothing_is_left_out() {
-        let none = Scored { n_classes: 3, width: 2, rows: Vec::new() };
-        let calibration = Calibration::new(&none, &[], centres(3));
+        let calibration = Calibration::new(&[], &[], centres(3));
         assert!((calibration.temperature - 1.0).abs() < 1e-12);
         let limits = calibration.limits(0.9, 0.95, UnknownScore::default());
-        let judged = calibration.judge(&limits, &[0.0, 1.0, 0.5], &[0.0, 1.0]);
+        let cell = Evidence { logits: &[0.0, 1.0, 0.5], embedding: &[0.0, 1.0], expression: 9.0 };
+        let judged = calibration.judge(&limits, &cell);
         assert_eq!((judged.class, judged.set, judged.is_unknown), (1, vec![0, 1, 2], false));
     }
 
@@ -296,7 +305,7 @@ mod tests {
         for (cell, class) in truth.iter_mut().enumerate() {
             *class = if cell < 3 { 2 } else { *class % 2 };
         }
-        let calibration = Calibration::new(&cells, &truth, centres(3));
+        let calibration = Calibration::new(&evidence(&cells), &truth, centres(3));
         let limits = calibration.limits(0.9, 0.95, UnknownScore::Energy);
         assert!(limits.sets.iter().all(|limit| limit.is_finite()));
     }

@@ -1,7 +1,9 @@
 //! [`Judge`]: what held-out cells say about a trained network.
 
 use super::{
-    calibration::{Calibration, Centre, Judgement, UnknownScore, largest, softmax},
+    calibration::{Calibration, Evidence, Judgement, UnknownScore, largest, softmax},
+    centre::{Centre, UnitRow},
+    profiles::{Profiles, SourceProfiles},
     scored::Scored,
     task::AnnotateTask,
 };
@@ -52,21 +54,24 @@ impl Judged {
 }
 
 impl Judge<'_> {
-    /// Confidence, plausible classes and unknown cells, from the validation cells and the means of
+    /// Confidence, plausible classes and unknown cells, from the validation cells and the middles of
     /// the classes' training cells.
-    pub(super) fn calibrate(&self, training: &[usize]) -> Result<Calibration> {
+    pub(super) fn calibrate(&self, training: &[usize]) -> Result<(Calibration, Profiles)> {
         let validation = &self.task.validation;
+        let (centres, profiles) = self.centres(training)?;
         self.observer.begin("calibrating", validation.len());
-        let held_out = self.scored(validation)?;
-        let centres = self.centres(training)?;
-        Ok(Calibration::new(&held_out, &self.truth(validation), centres))
+        let scored = self.scored(validation)?;
+        let unlike = self.unlike(validation, &profiles.whole())?;
+        let calibration =
+            Calibration::new(&evidence(&scored, &unlike), &self.truth(validation), centres);
+        Ok((calibration, profiles))
     }
 
     /// What is said of `cells`, and how right it is; none without cells. `names` are of the classes
     /// that were learned, then of those whose cells can only be found unknown.
     pub(super) fn judge(
         &self,
-        calibration: &Calibration,
+        (calibration, profiles): (&Calibration, &Profiles),
         cells: &[usize],
         names: Vec<String>,
     ) -> Result<Option<Judged>> {
@@ -78,9 +83,10 @@ impl Judge<'_> {
         let truth = self.truth(cells);
         let limits =
             calibration.limits(super::COVERAGE, super::KNOWN_SHARE, UnknownScore::default());
-        let judged: Vec<Judgement> = scored
-            .cells()
-            .map(|(logits, embedding)| calibration.judge(&limits, logits, embedding))
+        let unlike = self.unlike(cells, &profiles.whole())?;
+        let judged: Vec<Judgement> = evidence(&scored, &unlike)
+            .iter()
+            .map(|cell| calibration.judge(&limits, cell))
             .collect();
         let predicted: Vec<u32> = judged.iter().map(|cell| cell.class).collect();
         let confidence: Vec<f32> = judged.iter().map(Judgement::confidence).collect();
@@ -131,8 +137,17 @@ impl Judge<'_> {
         cells.iter().map(|&cell| self.task.classes[cell]).collect()
     }
 
-    /// Where the training cells of each class are.
-    fn centres(&self, training: &[usize]) -> Result<Vec<Centre>> {
+    /// How unlike the cells of all classes cells are in what they express.
+    fn unlike(&self, cells: &[usize], profiles: &SourceProfiles) -> Result<Vec<f32>> {
+        let mut unlike = Vec::with_capacity(cells.len());
+        for cells in cells.chunks(CENTRE_CELLS) {
+            unlike.extend(self.task.whole(cells)?.iter().map(|cell| profiles.strangeness(cell)));
+        }
+        Ok(unlike)
+    }
+
+    /// Where the training cells of each class are, by their embeddings and by what they express.
+    fn centres(&self, training: &[usize]) -> Result<(Vec<Centre>, Profiles)> {
         let mut of_class = vec![Vec::new(); self.task.names.len()];
         for &cell in training {
             of_class[self.task.classes[cell] as usize].push(cell);
@@ -143,11 +158,20 @@ impl Judge<'_> {
         };
         let samples: Vec<Vec<usize>> = of_class.iter().map(sample).collect();
         self.observer.begin("finding centres of classes", samples.iter().map(Vec::len).sum());
-        let centre = |cells: &Vec<usize>| {
+        let (d, n_tokens) = (self.rows.encoder.d_model(), self.task.cells.shards.vocab().len());
+        let (mut embedded, mut expressed) = (Vec::new(), Vec::new());
+        for cells in &samples {
             let scored = self.scored(cells)?;
-            let rows: Vec<f32> = scored.cells().flat_map(|(_, row)| row).copied().collect();
-            Ok(Centre::around(self.rows.encoder.d_model(), &rows))
-        };
-        Ok(Centre::of_classes(samples.iter().map(centre).collect::<Result<_>>()?))
+            let rows: Vec<UnitRow> = scored.cells().map(|(_, row)| UnitRow::of(row)).collect();
+            embedded.push(Centre::around(d, &rows));
+            let rows: Vec<UnitRow> = self.task.whole(cells)?.iter().map(Profiles::bins).collect();
+            expressed.push(Centre::around(n_tokens, &rows));
+        }
+        Ok((Centre::of_classes(embedded), Profiles::new(expressed)))
     }
+}
+
+fn evidence<'a>(scored: &'a Scored, unlike: &[f32]) -> Vec<Evidence<'a>> {
+    let of = |((logits, embedding), &expression)| Evidence { logits, embedding, expression };
+    scored.cells().zip(unlike).map(of).collect()
 }

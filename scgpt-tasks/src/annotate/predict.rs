@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::{
     artefact::Artefact,
-    calibration::{Judgement, UnknownScore},
+    calibration::{Evidence, Judgement, UnknownScore},
     scored::score,
 };
 use crate::{
     embed::{EmbedOptions, EmbedReport},
     error::{Error, Result},
     observe::Observer,
-    stream::{Finish, Way},
+    stream::{Finish, Way, windows},
 };
 
 /// Rows of a spool that are read at a time.
@@ -151,6 +151,10 @@ impl Artefact {
             temporary: options.temporary.clone(),
             ..EmbedOptions::default()
         };
+        let unlike = match options.unknown_score {
+            UnknownScore::Expression => self.unlike(source, &embed, observer)?,
+            _ => vec![0.0; source.summary().n_cells],
+        };
         let encoder = self.embedder.encoder();
         let (k, d) = (record.classes.len(), encoder.d_model());
         let finish = Finish { width: k + d, each: &|rows| score(encoder, rows) };
@@ -170,7 +174,9 @@ impl Artefact {
             scored.rows.read_rows(first, ROWS.min(n - first), &mut rows)?;
             for (cell, row) in rows.chunks_exact(k + d).enumerate() {
                 let (logits, embedding) = row.split_at(k);
-                let judged = record.calibration.judge(&limits, logits, embedding);
+                let expression = unlike[first + cell];
+                let seen = Evidence { logits, embedding, expression };
+                let judged = record.calibration.judge(&limits, &seen);
                 cells.push(AnnotatedCell::from(&judged));
                 embeddings.write_rows(first + cell, embedding)?;
                 if let Some(spool) = &mut probabilities {
@@ -184,6 +190,31 @@ impl Artefact {
             embeddings,
             probabilities,
             report: scored.report,
+        })
+    }
+    /// How unlike the cells of all classes the cells are in all that they express.
+    fn unlike(
+        &self,
+        source: &mut dyn CellSource,
+        options: &EmbedOptions,
+        observer: &dyn Observer,
+    ) -> Result<Vec<f32>> {
+        let whole = EmbedOptions { max_length: Some(usize::MAX), ..options.clone() };
+        let genes = self.embedder.align(source, &whole)?;
+        let profiles = self.profiles.within(&genes);
+        let tokenizer = self.embedder.tokenizer(&genes, &whole, None)?;
+        observer.begin("comparing with known types", source.summary().n_cells);
+        windows(source, &whole.layer, &tokenizer, |windows| {
+            let mut unlike = Vec::new();
+            for window in windows {
+                let cells = window?.cells;
+                if observer.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                unlike.extend(cells.iter().map(|cell| profiles.strangeness(cell)));
+                observer.advance(cells.len());
+            }
+            Ok(unlike)
         })
     }
 }

@@ -1,7 +1,7 @@
 //! [`AnnotateTask`]: labelled cells as batches.
 
 use burn::prelude::Device;
-use scgpt_data::{Collator, EpochOrder, Hide, Mask};
+use scgpt_data::{CellTokens, Collator, EpochOrder, Hide, Mask};
 use scgpt_model::{CellEncoder, Scgpt};
 use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch};
 
@@ -57,6 +57,12 @@ impl AnnotateTask<'_> {
             .as_ref()
             .map(|batches| cells.iter().map(|&cell| code(batches, cell)).collect());
         Ok(batch)
+    }
+
+    /// All that some cells express, however many tokens that is.
+    pub(super) fn whole(&self, cells: &[usize]) -> crate::Result<Vec<CellTokens>> {
+        let cells_of = TrainingCells { max_length: usize::MAX, ..self.cells };
+        Ok(cells_of.tokens(cells, VALIDATION_EPOCH)?)
     }
 
     /// Scores of some cells, nothing of them hidden.

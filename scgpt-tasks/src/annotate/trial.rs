@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{
     AnnotateConfig, Annotation, Calibration, MethodScores,
     judge::{Judge, Judged},
+    profiles::Profiles,
     report::{ClassSize, class_sizes},
     task::AnnotateTask,
 };
@@ -47,6 +48,7 @@ pub(super) struct Trial {
     pub(super) classes: Vec<ClassSize>,
     pub(super) unseen: Vec<ClassSize>,
     pub(super) calibration: Calibration,
+    pub(super) profiles: Profiles,
     pub(super) judged: Option<Judged>,
     baselines: Vec<ClassBaseline>,
 }
@@ -156,8 +158,8 @@ impl<'a> Trials<'a> {
         let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
         let rows = embedder.rows(options.predict_batch);
         let judge = Judge { task: &task, rows, observer: self.observer };
-        let calibration = judge.calibrate(&training)?;
-        let judged = judge.judge(&calibration, &test, names)?;
+        let (calibration, profiles) = judge.calibrate(&training)?;
+        let judged = judge.judge((&calibration, &profiles), &test, names)?;
         let baselines = match options.baselines.filter(|_| !test.is_empty()) {
             Some(options) => {
                 let of_source = |part: &[usize]| -> Vec<usize> {
@@ -184,6 +186,7 @@ impl<'a> Trials<'a> {
             classes: sizes,
             unseen,
             calibration,
+            profiles,
             judged,
             baselines,
         })

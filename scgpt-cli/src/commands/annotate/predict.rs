@@ -46,7 +46,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.95, env = "SCGPT_KNOWN_SHARE")]
     known_share: f64,
     /// How unlike all known types a cell is
-    #[arg(long, value_enum, default_value_t = Score::Distance, env = "SCGPT_UNKNOWN_SCORE")]
+    #[arg(long, value_enum, default_value_t = Score::Expression, env = "SCGPT_UNKNOWN_SCORE")]
     unknown_score: Score,
     /// Write the probabilities of all types, too: obsm/scgpt_probabilities
     #[arg(long)]
@@ -74,8 +74,10 @@ enum Score {
     Confidence,
     /// By all class scores together
     Energy,
-    /// By the distance to the mean of a type, for a cell of that type
+    /// By the distance of its embedding to the mean of a type, for a cell of that type
     Distance,
+    /// By that of the genes that it expresses
+    Expression,
 }
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
@@ -94,6 +96,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
             Score::Confidence => UnknownScore::Confidence,
             Score::Energy => UnknownScore::Energy,
             Score::Distance => UnknownScore::Distance,
+            Score::Expression => UnknownScore::Expression,
         },
         probabilities: args.probabilities,
         // Beside the output there must be room for the result anyway.
