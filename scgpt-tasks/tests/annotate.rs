@@ -46,6 +46,7 @@ fn train(config: &AnnotateConfig, output: &std::path::Path) -> Result<AnnotateRe
     let mut subset = CellSubset::new(&mut source, known);
     let options = AnnotateOptions {
         label: "cell_type",
+        unseen: &[],
         batch_key: (config.objectives.dar > 0.0).then_some("batch"),
         layer: &Layer::X,
         gene_column: None,

@@ -1,6 +1,6 @@
 //! The page about a trained artefact.
 
-use super::AnnotateReport;
+use super::{AnnotateReport, ClassSize, MethodScores};
 use crate::{report::Page, training::learning_curves};
 
 impl AnnotateReport {
@@ -53,14 +53,17 @@ impl AnnotateReport {
     }
 
     fn compare(&self, page: &mut Page) {
-        let rows: Vec<Vec<String>> = self
-            .methods
-            .iter()
-            .map(|method| {
-                vec![method.name.clone(), method.accuracy.to_string(), method.macro_f1.to_string()]
-            })
-            .collect();
-        page.section("Against simple methods").columns(&["method", "accuracy", "macro F1"], &rows);
+        let mut columns = vec!["method", "accuracy", "macro F1"];
+        if !self.data.unseen.is_empty() {
+            columns.push("unseen types (AUC)");
+        }
+        let row = |method: &MethodScores| {
+            let unseen = method.unseen.map_or_else(String::new, |area| area.to_string());
+            let [accuracy, f1] = [method.accuracy, method.macro_f1].map(|score| score.to_string());
+            [method.name.clone(), accuracy, f1, unseen].into_iter().take(columns.len()).collect()
+        };
+        let rows: Vec<Vec<String>> = self.methods.iter().map(row).collect();
+        page.section("Against simple methods").columns(&columns, &rows);
         if let Some(verdict) = self.verdict() {
             page.text(&verdict);
         }
@@ -74,17 +77,13 @@ impl AnnotateReport {
     }
 
     fn cells(&self, page: &mut Page) {
-        let rows: Vec<Vec<String>> = self
-            .data
-            .classes
-            .iter()
-            .map(|class| {
-                let numbers = [class.training, class.validation, class.test];
-                [class.name.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect()
-            })
-            .collect();
-        page.section("Cells").columns(&["type", "trained on", "to calibrate", "to judge"], &rows);
         let data = &self.data;
+        let row = |class: &ClassSize| {
+            let numbers = [class.training, class.validation, class.test];
+            [class.name.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect()
+        };
+        let rows: Vec<Vec<String>> = data.classes.iter().chain(&data.unseen).map(row).collect();
+        page.section("Cells").columns(&["type", "trained on", "to calibrate", "to judge"], &rows);
         let mut left_out = Vec::new();
         if data.unlabelled > 0 {
             left_out.push(("without label", data.unlabelled.to_string()));
