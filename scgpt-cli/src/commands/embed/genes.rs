@@ -1,6 +1,6 @@
 //! `scgpt embed --genes`: vectors of genes as a table.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use scgpt_data::{CellSource, Source, check_output};
 use scgpt_tasks::Embedder;
 use serde_json::json;
@@ -9,6 +9,13 @@ use super::EmbedArgs;
 use crate::{output::Printer, progress::Bar};
 
 pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
+    let extension = args.output.extension().and_then(|extension| extension.to_str());
+    if !matches!(extension, Some("csv" | "tsv" | "parquet")) {
+        bail!(
+            "`{}`: the format of the output is not known, expected a name in .csv, .tsv or .parquet",
+            args.output.display()
+        );
+    }
     check_output(&args.output, args.force)?;
     let device = args.compute.open()?;
     let mut source = args.input.as_ref().map(Source::open).transpose()?;

@@ -61,6 +61,8 @@ pub(super) fn run(
         fs::remove_dir_all(&training)
             .with_context(|| format!("cannot remove `{}`", training.display()))?;
     }
+    fs::create_dir_all(&training)
+        .with_context(|| format!("cannot make the folder `{}`", training.display()))?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
     let integrated = prepared.run(source, None, &train_bar, &bar);
     train_bar.finish();
