@@ -12,10 +12,8 @@ mod scored;
 mod task;
 mod trial;
 
-use std::path::Path;
-
 use burn::prelude::Device;
-use scgpt_data::{CellSource, GeneVocab, Layer, ShardFolder};
+use scgpt_data::{CellSource, GeneVocab, ShardFolder};
 use scgpt_model::ModelDir;
 use scgpt_train::Watch;
 
@@ -32,7 +30,7 @@ use crate::{
     error::{Error, Result},
     labels::Labels,
     observe::Observer,
-    training::RunFolder,
+    training::{LearnOptions, RunFolder},
 };
 
 /// Coverage and share of known cells at which an artefact is judged.
@@ -48,23 +46,12 @@ pub struct AnnotateOptions<'a> {
     pub batch_key: Option<&'a str>,
     /// Classes to leave out of training, whose cells then tell how well unknown cells are noticed.
     pub unseen: &'a [String],
-    /// The matrix.
-    pub layer: &'a Layer,
-    /// Column of `var` with the genes' names; the best one if none.
-    pub gene_column: Option<&'a str>,
-    /// The folder of the artefact; training happens in `training` in it.
-    pub output: &'a Path,
-    /// Whether to go on from the newest checkpoint.
-    pub resume: bool,
-    /// Optimiser steps between checkpoints, beside those at validations.
-    pub checkpoint_every: Option<u64>,
+    /// Matrix, folder, repeats.
+    pub learn: LearnOptions<'a>,
     /// Cells computed at once when nothing is learned.
     pub predict_batch: usize,
     /// Simple methods to compare with, on the same cells; none to leave them out.
     pub baselines: Option<&'a BaselineOptions>,
-    /// How often all is done anew with other seeds and other parts of the cells, at least once; the
-    /// artefact is that of the first.
-    pub repeats: u64,
 }
 
 /// Labelled cells and settings that belong together.
@@ -127,12 +114,12 @@ impl<'a> Annotation<'a> {
             check_batches(batches, options.batch_key.unwrap_or_default(), config)
                 .map_err(&in_file)?;
         }
-        let var = source.var(options.layer)?;
+        let var = source.var(options.learn.layer)?;
         let vocab = match &config.model {
             Some(path) => GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?,
-            None => GeneVocab::from_genes([&var], options.gene_column)?,
+            None => GeneVocab::from_genes([&var], options.learn.gene_column)?,
         };
-        vocab.align(&var, options.gene_column)?;
+        vocab.align(&var, options.learn.gene_column)?;
         let annotation =
             Self { config, options, device, vocab, labels, unlabelled, dropped, unseen, batches };
         let network = annotation.start(config.training.seed)?.config;
@@ -152,13 +139,13 @@ impl<'a> Annotation<'a> {
         watch: &dyn Watch,
         observer: &dyn Observer,
     ) -> Result<AnnotateReport> {
-        let run = RunFolder::of(self.options.output);
-        let AnnotateOptions { layer, gene_column, resume, .. } = self.options;
+        let run = RunFolder::of(self.options.learn.output);
+        let LearnOptions { layer, gene_column, resume, .. } = self.options.learn;
         let shards = run.cells(source, &self.vocab, (layer, gene_column), resume, observer)?;
         let trials = Trials::new(&self, &shards, watch, observer)?;
         let first = trials.trial(source, 0, &run.repeat(0))?;
         let mut methods = first.methods();
-        for repeat in 1..self.options.repeats {
+        for repeat in 1..self.options.learn.repeats {
             let trial = trials.trial(source, repeat, &run.repeat(repeat))?;
             MethodScores::add(&mut methods, trial.methods());
         }
@@ -188,8 +175,8 @@ impl<'a> Annotation<'a> {
             seed: self.config.training.seed,
             calibration: first.calibration.clone(),
         };
-        artefact::KIND.publish(record, &built, self.options.output, &[])?;
-        run.clear(self.options.repeats);
+        artefact::KIND.publish(record, &built, self.options.learn.output, &[])?;
+        run.clear(self.options.learn.repeats);
         Ok(())
     }
 }

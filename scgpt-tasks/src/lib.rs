@@ -122,7 +122,7 @@ pub use crate::{
         PerturbSimulation, SimulateOptions, Simulation,
     },
     stream::unit_rows,
-    training::{NetworkConfig, Recipe},
+    training::{LearnOptions, NetworkConfig, Recipe},
 };
 
 /// The example of the README, compiled.

@@ -1,7 +1,10 @@
 //! The page about a trained artefact.
 
 use super::{AnnotateReport, ClassSize, MethodScores};
-use crate::{report::Page, training::learning_curves};
+use crate::{
+    report::Page,
+    training::{learning_curves, network_rows, training_rows},
+};
 
 impl AnnotateReport {
     /// The report as a page.
@@ -101,37 +104,13 @@ impl AnnotateReport {
 
     fn settings(&self, page: &mut Page) {
         let config = &self.config;
-        let network = &self.network;
-        let from = config.model.as_ref();
-        let mut rows = vec![
-            (
-                "began as",
-                from.map_or_else(|| "a new network".into(), |path| path.display().to_string()),
-            ),
-            (
-                "network",
-                format!(
-                    "{} layers, {} heads, {} wide",
-                    network.n_layers, network.n_heads, network.d_model
-                ),
-            ),
+        let mut rows = network_rows(config.model.as_deref(), &self.network).to_vec();
+        rows.extend([
             ("batch", format!("{} cells", config.batch_size)),
             ("tokens per cell", format!("at most {}", config.max_length)),
-            (
-                "learning rate",
-                format!("{}, {}", config.training.optimizer.lr, config.training.schedule),
-            ),
-            ("steps", self.steps.to_string()),
-            ("seed", config.training.seed.to_string()),
             ("temperature", format!("{:.2}", self.calibration.temperature)),
-        ];
-        if let Some(best) = &self.best {
-            let metric = &best.metric;
-            rows.push((
-                "kept",
-                format!("step {} ({} {:.3})", best.step, metric.name, metric.value),
-            ));
-        }
+        ]);
+        rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
         page.section("Settings").table(&rows);
     }
 }

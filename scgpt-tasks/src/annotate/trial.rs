@@ -4,7 +4,7 @@ use std::path::Path;
 
 use scgpt_data::{CellSource, ShardFolder, SpecialToken};
 use scgpt_model::{GepcStyle, Preprocess, ScgptConfig};
-use scgpt_train::{Outcome, RunHistory, RunOptions, Watch, fit};
+use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
     evaluation::{LabelEvaluation, PredictedLabels},
     holdout::stratified,
     observe::Observer,
-    training::{StartingNetwork, TrainingCells},
+    training::{Run, StartingNetwork, TrainingCells, source_cells},
 };
 
 /// Parameters that a checkpoint need not have: those of the heads that are new.
@@ -85,10 +85,7 @@ impl<'a> Trials<'a> {
         watch: &'a dyn Watch,
         observer: &'a dyn Observer,
     ) -> Result<Self> {
-        // The shards lack cells without known genes.
-        let id = |cell| Ok(usize::try_from(shards.id(cell)?).unwrap_or(usize::MAX));
-        let ids = (0..shards.n_cells()).map(id).collect::<Result<_>>()?;
-        Ok(Self { annotation, shards, ids, watch, observer })
+        Ok(Self { annotation, shards, ids: source_cells(shards)?, watch, observer })
     }
 
     /// Splits the cells, trains, calibrates and judges, all from the seed of that repeat.
@@ -140,8 +137,10 @@ impl<'a> Trials<'a> {
             names: labels.classes.clone(),
             predict_batch: options.predict_batch,
         };
-        let run = RunOptions {
+        let run = Run {
             folder,
+            network: &network,
+            training: &config.training,
             settings: json!({
                 "config": config,
                 "network": network,
@@ -149,12 +148,10 @@ impl<'a> Trials<'a> {
                 "classes": labels.classes,
                 "cells": self.shards.manifest().shards,
             }),
-            resume: options.resume && folder.join("checkpoints").exists(),
-            checkpoint_every: options.checkpoint_every,
-            keep: 1,
+            device,
+            watch: self.watch,
         };
-        let outcome = fit(&task, model, &network, &config.training, &run, device, self.watch)?;
-        let history = RunHistory::read(folder)?;
+        let (outcome, history) = options.learn.train(&task, model, run)?;
         let model = outcome.model.clone();
         let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
         let rows = embedder.rows(options.predict_batch);

@@ -107,14 +107,9 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
         label,
         batch_key: args.batch_key.as_deref(),
         unseen: &args.unseen,
-        layer: &layer,
-        gene_column: args.matrix.gene_column.as_deref(),
-        output,
-        resume: args.learn.resume,
-        checkpoint_every: Some(args.learn.checkpoint_every.max(1)),
+        learn: args.learn.options(output, &layer, &args.matrix),
         predict_batch: settings.batch_size.min(32),
         baselines: (!args.learn.no_baselines).then_some(&baselines),
-        repeats: args.learn.repeats.max(1),
     };
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
