@@ -32,6 +32,7 @@ use crate::{
 /// genes: without cells those of the model's vocabulary, with cells their mean states in these.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 #[command(after_help = "Examples:\n  \
     scgpt embed pbmc.h5ad --model scGPT_human -o embedded.h5ad\n  \
     scgpt embed filtered_feature_bc_matrix/ --model scGPT_human -o embedded.zarr --hvg 3000\n  \

@@ -186,7 +186,16 @@ fn nonsense_is_refused() {
         place.refused(&[&args[..], more].concat(), parts)
     };
     refused(&["--genes", &misspelt], &[&misspelt, "not in the vocabulary", "similar names:", gene]);
-    refused(&["--hvg", "50", "--threshold", "0", "--gene", &misspelt], &[&misspelt, "50 genes"]);
+    refused(&["--gene", &misspelt], &[&misspelt, "not in the vocabulary", gene]);
+    let list = genes(&place, "out/programmes.csv", "1")[1..].join(",");
+    let other = ["--genes", &list, "--threshold", "0", "--gene", gene];
+    refused(&other, &[gene, "is not among the"]);
+    place.done(&network(
+        "few",
+        &model,
+        &["--no-cells", "--hvg", "10", "--threshold", "-1", "--gene", gene],
+    ));
+    assert!(read(&place, "few/similar.csv").contains(gene.as_str()));
     let message = refused(&["--threshold", "0.999"], &["the largest is", "--threshold"]);
     let threshold = message.split("--threshold ").nth(1).unwrap().split(' ').next().unwrap();
     let promised = message.split(" gives ").nth(1).unwrap().split(' ').next().unwrap();

@@ -61,7 +61,8 @@ pub struct EmbeddingNetworkOptions {
     pub programmes: ProgrammeOptions,
     /// What enrichment is compared with.
     pub universe: Universe,
-    /// Genes whose most similar ones are listed.
+    /// Genes whose most similar ones are listed; among the genes of the network even if they vary
+    /// little.
     pub queries: Vec<String>,
     /// How many of them.
     pub n_similar: usize,

@@ -124,7 +124,8 @@ pub(crate) struct EmbeddingArgs {
     /// a number of genes
     #[arg(long, value_name = "WHAT", default_value = "network", value_parser = background, env = "SCGPT_BACKGROUND")]
     background: String,
-    /// Gene whose most similar ones are listed; again for another
+    /// Gene whose most similar ones are listed, in the network however little it varies; again for
+    /// another
     #[arg(long, value_name = "GENE")]
     gene: Vec<String>,
     /// How many similar genes are listed

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     grn::rivals::sampled,
     labels::Labels,
-    names::{similar_names, some_of},
+    names::{absent_gene, similar_names, some_of},
 };
 
 /// Two groups of cells, or one and its copies with shuffled values.
@@ -156,7 +156,8 @@ impl Panel {
         }
         for gene in options.genes {
             let Some((column, _)) = known.iter().find(|(_, token)| name(*token) == gene) else {
-                return Err(absent(gene, vocab, &known));
+                let measured = known.iter().filter_map(|(_, token)| vocab.name(*token));
+                return Err(absent_gene(gene, vocab, measured));
             };
             is_chosen[*column] = true;
         }
@@ -193,18 +194,6 @@ impl Panel {
         let genes = self.places.iter().map(|&place| cell.values[place]);
         cell.values.first().copied().into_iter().chain(genes).collect()
     }
-}
-
-/// Why there is no such gene.
-fn absent(gene: &str, vocab: &GeneVocab, known: &[(usize, GeneToken)]) -> Error {
-    let measured = known.iter().filter_map(|(_, token)| vocab.name(*token));
-    let similar = similar_names(gene, measured).hint();
-    let problem = if vocab.token(gene).is_some() {
-        format!("the model knows gene `{gene}`, but the data do not have it{similar}")
-    } else {
-        format!("gene `{gene}` is not in the vocabulary of the model{similar}")
-    };
-    Error::Option(problem)
 }
 
 /// The values of genes, shuffled among them: `<cls>` in front stays.

@@ -183,8 +183,12 @@ impl AttentionNetworks {
         let of_pairs = || cells.iter().copied().filter(|x| !x.is_nan());
         let least = of_pairs().fold(f32::INFINITY, f32::min);
         let most = of_pairs().fold(f32::NEG_INFINITY, f32::max);
+        let (from, scale, colours) = match setting {
+            Setting::Difference => (0.0, most.max(-least), "blue more, orange less; "),
+            _ => (least, most - least, ""),
+        };
         let shade = |&x: &f32| {
-            if x.is_nan() { 0.0 } else { f64::from((x - least) / (most - least).max(1e-12)) }
+            if x.is_nan() { 0.0 } else { f64::from((x - from) / scale.max(1e-12)) }
         };
         let label = |&x: &f32| if x.is_nan() { String::new() } else { format!("{x:+.3}") };
         let map = HeatMap {
@@ -195,8 +199,8 @@ impl AttentionNetworks {
             axes: ["query: the gene that looks", "key: the gene that is looked at"],
         };
         let caption = format!(
-            "Weights ({}) among these genes, the darkest {most:+.3}, the lightest {least:+.3}; those of a gene and \
-             itself are left out. The influence of a gene is its column.",
+            "Weights ({}) among these genes, {colours}from {least:+.3} to {most:+.3}; those of a gene and itself are left \
+             out. The influence of a gene is its column.",
             setting.name(self.report.is_single)
         );
         page.heat_map(&map, &caption);

@@ -18,7 +18,7 @@ use crate::{
     },
     labels::Labels,
     logged::LoggedCells,
-    names::{similar_names, unknown_gene},
+    names::absent_gene,
     observe::{Observer, Watched},
 };
 
@@ -85,6 +85,13 @@ impl OfCells {
             .collect();
         if let Some(genes) = &options.genes {
             found = asked_for(genes, &found, embedder)?;
+        } else {
+            // Those whose neighbours are asked for take part, however little they vary.
+            let all = whole.tokens.iter().enumerate();
+            let all: Vec<_> = all.filter_map(|(column, token)| Some((column, (*token)?))).collect();
+            found.extend(asked_for(&options.queries, &all, embedder)?);
+            found.sort_unstable();
+            found.dedup();
         }
         let context = if options.contextual {
             // All genes of a cell are its context, not the chosen ones alone.
@@ -193,13 +200,7 @@ fn asked_for(
     let mut found: Vec<(usize, GeneToken)> = Vec::with_capacity(genes.len());
     for gene in genes {
         let Some(&place) = places.get(gene.as_str()) else {
-            if vocab.token(gene).is_none_or(|token| vocab.is_special(token)) {
-                return Err(unknown_gene(gene, vocab));
-            }
-            let hint = similar_names(gene, places.keys().copied()).hint();
-            return Err(Error::Option(format!(
-                "the model knows gene `{gene}`, but the data does not have it{hint}"
-            )));
+            return Err(absent_gene(gene, vocab, places.keys().copied()));
         };
         if !found.contains(&place) {
             found.push(place);

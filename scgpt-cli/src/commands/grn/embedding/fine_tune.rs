@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use burn::prelude::Device;
 use scgpt_data::Source;
 use scgpt_model::InputNorm;
-use scgpt_tasks::{IntegrateConfig, IntegrateOptions, Integration, Recipe};
+use scgpt_tasks::{IntegrateConfig, IntegrateOptions, Integration, LearnOptions, Recipe};
 
 use super::EmbeddingArgs;
 use crate::{
@@ -40,16 +40,18 @@ pub(super) fn run(
     let layer = args.matrix.layer();
     let temporary = Path::new(".").join(args.output.parent().unwrap_or(Path::new("")));
     let options = IntegrateOptions {
+        learn: LearnOptions {
+            layer: &layer,
+            gene_column: args.matrix.gene_column.as_deref(),
+            output: &artefact,
+            resume: false,
+            checkpoint_every: None,
+            repeats: 1,
+        },
         batch_key: args.batch_key.as_deref(),
         label: None,
-        layer: &layer,
-        gene_column: args.matrix.gene_column.as_deref(),
-        output: &artefact,
-        resume: false,
-        checkpoint_every: None,
         predict_batch: args.batch_size,
         baselines: None,
-        repeats: 1,
         ablate: false,
         modalities: None,
         complete: false,
