@@ -11,9 +11,9 @@ use burn::prelude::Device;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use scgpt_data::{Layer, Source};
 use scgpt_tasks::{
-    DesignOptions, Direction, NetworkConfig, PerturbArtefact, PerturbConfig, PerturbOptions,
-    PerturbSimulateOptions, PerturbSimulation, Perturbation, PrepareOptions, Recipe,
-    RespondOptions, Silent, SplitChoice, SplitMode, candidates, prepare,
+    DesignOptions, Direction, LearnOptions, NetworkConfig, PerturbArtefact, PerturbConfig,
+    PerturbOptions, PerturbSimulateOptions, PerturbSimulation, Perturbation, PrepareOptions,
+    Recipe, RespondOptions, Silent, SplitChoice, SplitMode, candidates, prepare,
 };
 use scgpt_train::{TrainConfig, Unwatched};
 
@@ -47,22 +47,18 @@ fn artefact(place: &Path, network: NetworkConfig, device: &Device) -> PerturbArt
         training: TrainConfig { max_steps: Some(1), ..scratch.training.clone() },
         ..scratch
     };
+    let output = place.join("artefact");
     let options = PerturbOptions {
         design: &design,
-        layer: &Layer::X,
-        gene_column: None,
+        learn: LearnOptions::new(&output, &Layer::X),
         split: &SplitChoice::Mode(SplitMode::NoSplit),
-        output: &place.join("artefact"),
-        resume: false,
-        checkpoint_every: None,
         baselines: false,
-        repeats: 1,
     };
-    std::fs::create_dir_all(options.output.join("training")).unwrap();
+    std::fs::create_dir_all(output.join("training")).unwrap();
     let mut source = Source::open(&prepared).unwrap();
     let perturbation = Perturbation::prepare(&mut source, &config, options, device).unwrap();
     perturbation.run(&mut source, &Unwatched, &Silent).unwrap();
-    PerturbArtefact::open(options.output, device).unwrap()
+    PerturbArtefact::open(&output, device).unwrap()
 }
 
 fn predict(c: &mut Criterion) {

@@ -7,10 +7,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use scgpt_data::Layer;
+use scgpt_tasks::LearnOptions;
 use scgpt_train::{Part, TrainConfig};
 use serde::Serialize;
 
-use crate::{output::write_text, settings};
+use crate::{matrix::MatrixArgs, output::write_text, settings};
 
 /// Options of every training of an artefact.
 #[derive(Debug, Args)]
@@ -72,6 +74,23 @@ impl LearnArgs {
             .into_iter()
             .chain(config.map(Path::to_path_buf))
             .collect()
+    }
+
+    /// Where and how often an artefact is trained.
+    pub(crate) fn options<'a>(
+        &self,
+        output: &'a Path,
+        layer: &'a Layer,
+        matrix: &'a MatrixArgs,
+    ) -> LearnOptions<'a> {
+        LearnOptions {
+            layer,
+            gene_column: matrix.gene_column.as_deref(),
+            output,
+            resume: self.resume,
+            checkpoint_every: Some(self.checkpoint_every.max(1)),
+            repeats: self.repeats.max(1),
+        }
     }
 
     /// Changes settings as the flags say.

@@ -12,10 +12,8 @@ mod scored;
 mod task;
 mod trial;
 
-use std::path::Path;
-
 use burn::prelude::Device;
-use scgpt_data::{CellSource, GeneVocab, Layer, ShardFolder};
+use scgpt_data::{CellSource, GeneVocab, ShardFolder};
 use scgpt_model::ModelDir;
 use scgpt_train::Watch;
 
@@ -25,14 +23,14 @@ pub use self::{
     calibration::{Calibration, Judgement, Limits, UnknownScore},
     config::{AnnotateConfig, ClassWeights},
     predict::{Annotated, AnnotatedCell, PredictOptions},
-    report::{AnnotateData, AnnotateReport, ClassSize, MethodScores},
+    report::{AnnotateData, AnnotateReport, ClassSize, MethodScores, RepeatScores},
 };
 use crate::{
     baseline::BaselineOptions,
     error::{Error, Result},
     labels::Labels,
     observe::Observer,
-    training::RunFolder,
+    training::{LearnOptions, RunFolder},
 };
 
 /// Coverage and share of known cells at which an artefact is judged.
@@ -46,23 +44,14 @@ pub struct AnnotateOptions<'a> {
     pub label: &'a str,
     /// Column of `obs` with batches, for the objective that confuses them (DAR).
     pub batch_key: Option<&'a str>,
-    /// The matrix.
-    pub layer: &'a Layer,
-    /// Column of `var` with the genes' names; the best one if none.
-    pub gene_column: Option<&'a str>,
-    /// The folder of the artefact; training happens in `training` in it.
-    pub output: &'a Path,
-    /// Whether to go on from the newest checkpoint.
-    pub resume: bool,
-    /// Optimiser steps between checkpoints, beside those at validations.
-    pub checkpoint_every: Option<u64>,
+    /// Classes to leave out of training, whose cells then tell how well unknown cells are noticed.
+    pub unseen: &'a [String],
+    /// Matrix, folder, repeats.
+    pub learn: LearnOptions<'a>,
     /// Cells computed at once when nothing is learned.
     pub predict_batch: usize,
     /// Simple methods to compare with, on the same cells; none to leave them out.
     pub baselines: Option<&'a BaselineOptions>,
-    /// How often all is done anew with other seeds and other parts of the cells, at least once; the
-    /// artefact is that of the first.
-    pub repeats: u64,
 }
 
 /// Labelled cells and settings that belong together.
@@ -77,6 +66,8 @@ pub struct Annotation<'a> {
     unlabelled: usize,
     /// Classes left out because they have too few cells.
     dropped: Vec<String>,
+    /// The labels that are left out of training.
+    unseen: Labels,
     batches: Option<Labels>,
 }
 
@@ -84,8 +75,8 @@ impl<'a> Annotation<'a> {
     /// Checks that labels, settings and network are sound and belong together; writes nothing.
     ///
     /// # Errors
-    /// If the label column is missing, numeric or has fewer than two classes with enough cells; if
-    /// the settings contradict themselves or the network; if the model cannot be opened or knows
+    /// If the label column is missing, numeric or has fewer than two classes with enough cells, or
+    /// not those to leave out; if the settings contradict themselves or the network; if the model cannot be opened or knows
     /// too few of the genes.
     pub fn prepare(
         source: &dyn CellSource,
@@ -95,11 +86,19 @@ impl<'a> Annotation<'a> {
     ) -> Result<Self> {
         config.validate()?;
         let obs = source.obs()?;
-        let mut labels = Labels::read(&obs, options.label)?;
+        let in_file = Error::in_file(source);
+        let mut labels = Labels::read(&obs, options.label).map_err(&in_file)?;
         let unlabelled = labels.n_missing();
+        let unseen = labels.take(options.unseen).map_err(&in_file)?;
+        if config.test_share == 0.0 && !options.unseen.is_empty() {
+            return Err(Error::Option(
+                "unseen types are judged beside cells of known types: keep some by a `test_share` above 0"
+                    .into(),
+            ));
+        }
         let dropped = labels.drop_small(config.min_cells);
         if labels.classes.len() < 2 {
-            return Err(Error::Option(format!(
+            return Err(in_file(Error::Option(format!(
                 "column `{}` of `obs` has {} with at least {} cells, expected two classes or more to tell apart",
                 options.label,
                 match labels.classes.as_slice() {
@@ -107,20 +106,22 @@ impl<'a> Annotation<'a> {
                     [only, ..] => format!("one class (`{only}`)"),
                 },
                 config.min_cells,
-            )));
+            ))));
         }
-        let batches = options.batch_key.map(|key| Labels::read(&obs, key)).transpose()?;
+        let batches = options.batch_key.map(|key| Labels::read(&obs, key)).transpose();
+        let batches = batches.map_err(&in_file)?;
         if let Some(batches) = &batches {
-            check_batches(batches, options.batch_key.unwrap_or_default(), config)?;
+            check_batches(batches, options.batch_key.unwrap_or_default(), config)
+                .map_err(&in_file)?;
         }
-        let var = source.var(options.layer)?;
+        let var = source.var(options.learn.layer)?;
         let vocab = match &config.model {
             Some(path) => GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?,
-            None => GeneVocab::from_genes([&var], options.gene_column)?,
+            None => GeneVocab::from_genes([&var], options.learn.gene_column)?,
         };
-        vocab.align(&var, options.gene_column)?;
+        vocab.align(&var, options.learn.gene_column)?;
         let annotation =
-            Self { config, options, device, vocab, labels, unlabelled, dropped, batches };
+            Self { config, options, device, vocab, labels, unlabelled, dropped, unseen, batches };
         let network = annotation.start(config.training.seed)?.config;
         config.objectives.check(&network)?;
         config.training.validate(&network)?;
@@ -138,15 +139,15 @@ impl<'a> Annotation<'a> {
         watch: &dyn Watch,
         observer: &dyn Observer,
     ) -> Result<AnnotateReport> {
-        let run = RunFolder::of(self.options.output);
-        let AnnotateOptions { layer, gene_column, resume, .. } = self.options;
+        let run = RunFolder::of(self.options.learn.output);
+        let LearnOptions { layer, gene_column, resume, .. } = self.options.learn;
         let shards = run.cells(source, &self.vocab, (layer, gene_column), resume, observer)?;
         let trials = Trials::new(&self, &shards, watch, observer)?;
         let first = trials.trial(source, 0, &run.repeat(0))?;
-        let mut methods = first.methods(&self.labels.classes);
-        for repeat in 1..self.options.repeats {
+        let mut methods = first.methods();
+        for repeat in 1..self.options.learn.repeats {
             let trial = trials.trial(source, repeat, &run.repeat(repeat))?;
-            MethodScores::add(&mut methods, trial.methods(&self.labels.classes));
+            MethodScores::add(&mut methods, trial.methods());
         }
         let n_cells = source.summary().n_cells;
         let path = source.summary().path.display().to_string();
@@ -174,8 +175,8 @@ impl<'a> Annotation<'a> {
             seed: self.config.training.seed,
             calibration: first.calibration.clone(),
         };
-        artefact::KIND.publish(record, &built, self.options.output, &[])?;
-        run.clear(self.options.repeats);
+        artefact::KIND.publish(record, &built, self.options.learn.output, &[])?;
+        run.clear(self.options.learn.repeats);
         Ok(())
     }
 }

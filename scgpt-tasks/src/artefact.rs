@@ -90,13 +90,15 @@ impl ArtefactKind {
         let broken = |error: serde_json::Error| invalid(path.clone(), error.to_string());
         let head: Head = serde_json::from_slice(&text).map_err(broken)?;
         if head.format != self.format {
-            return Err(invalid(
-                path.clone(),
-                format!(
-                    "format {} (written by scgpt {}), but this version reads format {}: train anew, or use that version",
-                    head.format, head.version, self.format
+            let Head { format, version } = head;
+            return Err(Error::Incompatible {
+                path,
+                problem: format!(
+                    "format {format} (written by scgpt {version}), but this version reads format {}",
+                    self.format
                 ),
-            ));
+                remedy: format!("make it anew with `{}`, or use scgpt {version}", self.made_by),
+            });
         }
         let sealed: Sealed<R> = serde_json::from_slice(&text).map_err(broken)?;
         for (name, expected) in &sealed.files {

@@ -1,5 +1,7 @@
 //! [`Error`]: the layers below, and what data cannot answer.
 
+use scgpt_data::CellSource;
+
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -29,13 +31,23 @@ pub enum Error {
     /// An option has a value that cannot work.
     #[error("{0}")]
     Option(String),
-    /// A file of a trained artefact is missing, damaged or of another version.
+    /// A file of a trained artefact is missing or damaged.
     #[error("`{}`: {problem}", path.display())]
     Artefact {
         /// The file.
         path: std::path::PathBuf,
         /// What is wrong with it.
         problem: String,
+    },
+    /// A trained artefact is sound, but not for this use.
+    #[error("`{}`: {problem}", path.display())]
+    Incompatible {
+        /// The artefact.
+        path: std::path::PathBuf,
+        /// What does not fit.
+        problem: String,
+        /// What fits.
+        remedy: String,
     },
     /// Temporary storage failed.
     #[error("cannot write the temporary file of embeddings")]
@@ -70,6 +82,15 @@ impl Error {
         matches!(self, Self::Cancelled | Self::Train(scgpt_train::Error::Interrupted(_)))
     }
 
+    /// Puts the name of the file before a problem with an option.
+    pub fn in_file(source: &dyn CellSource) -> impl Fn(Self) -> Self {
+        let path = source.summary().path.display().to_string();
+        move |error| match error {
+            Self::Option(problem) => Self::Option(format!("`{path}`: {problem}")),
+            other => other,
+        }
+    }
+
     /// What the user can do about it, if that can be said.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -83,6 +104,7 @@ impl Error {
                 "an artefact is one directory: copy it as a whole, and leave its files as they are"
                     .into(),
             ),
+            Self::Incompatible { remedy, .. } => Some(remedy.clone()),
             Self::Temporary(_) => Some("free some space beside the output".into()),
             _ => None,
         }

@@ -80,8 +80,7 @@ pub struct UnknownScores {
     pub other_rejected: f64,
     /// Accuracy of cells of known classes that were not called unknown.
     pub accuracy_kept: f64,
-    /// How often a cell of another class is stranger than one of a known class, whatever the limit
-    /// from which cells are called unknown (area under the ROC curve); none without either.
+    /// [`PredictedLabels::unseen_area`], whatever the limit from which cells are called unknown.
     pub area: Option<f64>,
 }
 
@@ -93,15 +92,42 @@ impl CalibrationScores {
     }
 }
 
+impl PredictedLabels<'_> {
+    /// By how much its accuracy is above that of another prediction of the same cells, with a
+    /// bootstrap interval over the cells with that seed.
+    pub fn lead_over(&self, other: &Self, seed: u64) -> Interval {
+        let cells = self.truth.iter().zip(self.predicted.iter().zip(other.predicted));
+        let leads: Vec<f64> = cells
+            .filter(|(class, _)| self.is_known(**class))
+            .map(|(truth, (ours, theirs))| {
+                f64::from(u8::from(ours == truth)) - f64::from(u8::from(theirs == truth))
+            })
+            .collect();
+        Interval::of_cells(leads.len(), seed, |cells| {
+            cells.iter().map(|&cell| leads[cell]).sum::<f64>() / cells.len().max(1) as f64
+        })
+    }
+
+    fn is_known(&self, class: u32) -> bool {
+        self.is_known_class.is_none_or(|known| known[class as usize])
+    }
+
+    /// How often a cell of a class that could not be predicted is stranger than one of a class that
+    /// could (area under the ROC curve); none without strangeness or without either.
+    pub fn unseen_area(&self) -> Option<f64> {
+        let is_other: Vec<bool> = self.truth.iter().map(|&class| !self.is_known(class)).collect();
+        area_under_roc(self.strangeness?, &is_other)
+    }
+}
+
 impl LabelEvaluation {
     /// Scores some cells; intervals by a bootstrap with that seed.
     ///
     /// # Panics
     /// If the parts differ in length, or a class has no name.
     pub fn new(of: &PredictedLabels<'_>, seed: u64) -> Self {
-        let is_known = |class: u32| of.is_known_class.is_none_or(|known| known[class as usize]);
         let known: Vec<usize> =
-            (0..of.truth.len()).filter(|&cell| is_known(of.truth[cell])).collect();
+            (0..of.truth.len()).filter(|&cell| of.is_known(of.truth[cell])).collect();
         let pick = |codes: &[u32], cells: &[usize]| -> Vec<u32> {
             cells.iter().map(|&cell| codes[cell]).collect()
         };
@@ -124,13 +150,14 @@ impl LabelEvaluation {
                 let sets: Vec<&[u32]> = known.iter().map(|&cell| &*sets[cell]).collect();
                 Coverage::new(&truth, &sets, of.names.len())
             }),
-            unknown: of.is_unknown.map(|is_unknown| UnknownScores::new(of, is_unknown, is_known)),
+            unknown: of.is_unknown.map(|is_unknown| UnknownScores::new(of, is_unknown)),
         }
     }
 }
 
 impl UnknownScores {
-    fn new(of: &PredictedLabels<'_>, is_unknown: &[bool], is_known: impl Fn(u32) -> bool) -> Self {
+    fn new(of: &PredictedLabels<'_>, is_unknown: &[bool]) -> Self {
+        let is_known = |class| of.is_known(class);
         let cells = || of.truth.iter().zip(of.predicted).zip(is_unknown);
         let count = |wanted: &dyn Fn(u32, u32, bool) -> bool| {
             cells().filter(|&((&truth, &said), &unknown)| wanted(truth, said, unknown)).count()
@@ -146,10 +173,48 @@ impl UnknownScores {
             n_other,
             other_rejected: share(count(&|truth, _, unknown| !is_known(truth) && unknown), n_other),
             accuracy_kept: share(right, kept),
-            area: of.strangeness.and_then(|scores| {
-                let is_other: Vec<bool> = of.truth.iter().map(|&truth| !is_known(truth)).collect();
-                area_under_roc(scores, &is_other)
-            }),
+            area: of.unseen_area(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lead_on_the_same_cells_is_surer_than_both_scores() {
+        let names = ["a", "b", "new"].map(str::to_owned);
+        let truth: Vec<u32> = (0..220).map(|cell| if cell < 200 { 0 } else { 2 }).collect();
+        let right_until = |n: usize| (0..220).map(|cell| u32::from(cell >= n)).collect::<Vec<_>>();
+        let [ours, theirs] = [160, 150].map(right_until);
+        let of = PredictedLabels {
+            names: &names,
+            truth: &truth,
+            predicted: &ours,
+            is_known_class: Some(&[true, true, false]),
+            ..PredictedLabels::default()
+        };
+        let other = PredictedLabels { predicted: &theirs, ..of };
+        let [a, b] = [&of, &other].map(|of| LabelEvaluation::new(of, 0).accuracy);
+        assert!(a.low < b.high, "{a} {b}");
+        let lead = of.lead_over(&other, 0);
+        assert!((lead.mean - 0.05).abs() < 1e-12 && lead.low > 0.0, "{lead}");
+        assert!(other.lead_over(&of, 0).high < 0.0);
+        let same = of.lead_over(&of, 0);
+        assert!(same.low.abs() + same.high.abs() < 1e-12, "{same}");
+    }
+
+    #[test]
+    fn unseen_cells_are_told_by_strangeness() {
+        let of = PredictedLabels {
+            truth: &[0, 1, 1, 0],
+            strangeness: Some(&[0.1, 0.9, 0.3, 0.3]),
+            is_known_class: Some(&[true, false]),
+            ..PredictedLabels::default()
+        };
+        assert_eq!(of.unseen_area(), Some(0.875));
+        assert_eq!(PredictedLabels { strangeness: None, ..of }.unseen_area(), None);
+        assert_eq!(PredictedLabels { is_known_class: None, ..of }.unseen_area(), None);
     }
 }

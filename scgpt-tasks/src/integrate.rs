@@ -19,7 +19,7 @@ mod trial;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{CellSource, GeneSubset, GeneVocab, Layer, ShardFolder};
+use scgpt_data::{CellSource, GeneSubset, GeneVocab, ShardFolder};
 use scgpt_model::{ModelDir, Strictness};
 use scgpt_train::Watch;
 
@@ -44,7 +44,7 @@ use crate::{
     error::{Error, Result},
     labels::Labels,
     observe::Observer,
-    training::RunFolder,
+    training::{LearnOptions, RunFolder},
 };
 
 /// What the cells without any integration are called among the methods.
@@ -57,23 +57,12 @@ pub struct IntegrateOptions<'a> {
     pub batch_key: Option<&'a str>,
     /// Column of `obs` with labels to score by; nothing is learned from them.
     pub label: Option<&'a str>,
-    /// The matrix.
-    pub layer: &'a Layer,
-    /// Column of `var` with the genes' names; the best one if none.
-    pub gene_column: Option<&'a str>,
-    /// The folder of the artefact; training happens in `training` in it.
-    pub output: &'a Path,
-    /// Whether to go on from the newest checkpoint.
-    pub resume: bool,
-    /// Optimiser steps between checkpoints, beside those at validations.
-    pub checkpoint_every: Option<u64>,
+    /// Matrix, folder, repeats.
+    pub learn: LearnOptions<'a>,
     /// Cells computed at once when nothing is learned.
     pub predict_batch: usize,
     /// Other methods to compare with, on the same cells; none to leave them out.
     pub baselines: Option<&'a BaselineOptions>,
-    /// How often all is done anew with other seeds, at least once; embedding and artefact are those
-    /// of the first.
-    pub repeats: u64,
     /// Whether to train once more without each objective.
     pub ablate: bool,
     /// What the features measure, if not all of them gene expression.
@@ -134,10 +123,10 @@ impl<'a> Integration<'a> {
                  told apart by it: name another column with --label, or none"
             )));
         }
-        let var = source.var(options.layer)?;
+        let var = source.var(options.learn.layer)?;
         let vocab = match &config.model {
             Some(path) => GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?,
-            None => GeneVocab::from_genes([&var], options.gene_column)?,
+            None => GeneVocab::from_genes([&var], options.learn.gene_column)?,
         };
         align(&vocab, &var, &options)?;
         if let Some(cells) = options.modalities {
@@ -164,8 +153,8 @@ impl<'a> Integration<'a> {
         watch: &dyn Watch,
         observer: &dyn Observer,
     ) -> Result<Integrated> {
-        let run = RunFolder::of(self.options.output);
-        let IntegrateOptions { layer, resume, .. } = self.options;
+        let run = RunFolder::of(self.options.learn.output);
+        let LearnOptions { layer, resume, .. } = self.options.learn;
         let codes: Vec<u32> = self.batches.codes.iter().flatten().copied().collect();
         let settings = (self.config, &self.options);
         let panel = match self.options.modalities {
@@ -203,7 +192,7 @@ impl<'a> Integration<'a> {
         let rows = first.embedding.all_rows()?;
         observer.begin("scoring", 0);
         let mut scores = vec![judge.judge(&rows, first.network.d_model)?];
-        for repeat in 1..self.options.repeats {
+        for repeat in 1..self.options.learn.repeats {
             let mut config = self.config.clone();
             config.training.seed = config.training.seed.wrapping_add(repeat);
             let trial = trials.trial(source, &config, &run.repeat(repeat))?;
@@ -219,7 +208,7 @@ impl<'a> Integration<'a> {
             Some(cells) if self.options.complete => {
                 let (rows, report) =
                     self.complete(source, cells, (panel, &first), truth, observer)?;
-                let features = source.var(self.options.layer)?;
+                let features = source.var(self.options.learn.layer)?;
                 (Some(Completed { features, rows }), report)
             }
             _ => (None, Vec::new()),
@@ -269,7 +258,7 @@ impl<'a> Integration<'a> {
             Some(cells) => {
                 // It knows genes only.
                 let Some(columns) = cells.genes() else { return Ok(None) };
-                let mut genes = GeneSubset::new(source, self.options.layer, columns)?;
+                let mut genes = GeneSubset::new(source, self.options.learn.layer, columns)?;
                 embedder.embed(&mut genes, &options, observer)?
             }
         };
@@ -321,8 +310,8 @@ impl<'a> Integration<'a> {
             seed: self.config.training.seed,
             modalities: self.multimodal.as_ref().map(|cells| cells.of_tokens.clone()),
         };
-        artefact::KIND.publish(record, &built, self.options.output, &[])?;
-        run.clear(self.options.repeats);
+        artefact::KIND.publish(record, &built, self.options.learn.output, &[])?;
+        run.clear(self.options.learn.repeats);
         ablation::clear(run);
         Ok(())
     }

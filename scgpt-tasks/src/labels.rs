@@ -7,6 +7,7 @@ use scgpt_data::{Column, Frame};
 use crate::{
     embed::obs_column,
     error::{Error, Result},
+    names::{similar_names, some_of},
 };
 
 /// Classes of cells, in alphabetical order, and the class of each cell.
@@ -79,14 +80,38 @@ impl Labels {
     pub fn drop_small(&mut self, min_cells: usize) -> Vec<String> {
         let counts = self.counts();
         let is_small = |code: u32| counts[code as usize] < min_cells;
-        let small = (0..).zip(&self.classes).filter(|&(code, _)| is_small(code));
-        let dropped: Vec<String> = small.map(|(_, name)| name.clone()).collect();
-        let kept = (0..self.codes.len()).map(|cell| {
-            let code = self.codes[cell]?;
-            (!is_small(code)).then(|| self.classes[code as usize].clone())
-        });
-        *self = Self::new(kept.collect());
-        dropped
+        let (small, rest) = self.split(is_small);
+        *self = rest;
+        small.classes
+    }
+
+    /// Takes the labels off all cells of the classes `names`; those labels alone.
+    ///
+    /// # Errors
+    /// If there is no such class.
+    pub fn take(&mut self, names: &[String]) -> Result<Self> {
+        if let Some(name) = names.iter().find(|name| !self.classes.contains(name)) {
+            let similar = similar_names(name, self.classes.iter().map(String::as_str)).hint();
+            return Err(Error::Option(format!(
+                "no cell is labelled `{name}`, but {}{similar}",
+                some_of(&self.classes)
+            )));
+        }
+        let (taken, rest) = self.split(|code| names.contains(&self.classes[code as usize]));
+        *self = rest;
+        Ok(taken)
+    }
+
+    /// The classes that are wanted, and the others.
+    fn split(&self, is_wanted: impl Fn(u32) -> bool) -> (Self, Self) {
+        let of = |wanted: bool| {
+            let label = |code: &Option<u32>| {
+                let code = code.filter(|&code| is_wanted(code) == wanted)?;
+                Some(self.classes[code as usize].clone())
+            };
+            Self::new(self.codes.iter().map(label).collect())
+        };
+        (of(true), of(false))
     }
 }
 
@@ -129,5 +154,10 @@ mod tests {
         assert_eq!(labels.drop_small(2), ["a", "c"]);
         assert_eq!(labels.classes, ["b"]);
         assert_eq!(labels.codes, [None, Some(0), Some(0), None]);
+        let error = labels.take(&["B".into()]).unwrap_err().to_string();
+        assert!(error.contains("similar names: b"), "{error}");
+        let taken = labels.take(&["b".into()]).unwrap();
+        assert_eq!((taken.codes[1], labels.codes[1]), (Some(0), None));
+        assert!(labels.classes.is_empty());
     }
 }

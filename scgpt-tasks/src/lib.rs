@@ -50,7 +50,7 @@ pub use crate::{
     annotate::{
         AnnotateConfig, AnnotateData, AnnotateOptions, AnnotateReport, Annotated, AnnotatedCell,
         Annotation, Artefact, ArtefactRecord, Calibration, ClassSize, ClassWeights, Judgement,
-        Limits, MethodScores, PredictOptions, UnknownScore,
+        Limits, MethodScores, PredictOptions, RepeatScores, UnknownScore,
     },
     baseline::{
         Association, Baseline, BaselineOptions, ClassBaseline, KnownResponses, LabelledCells,
@@ -122,7 +122,7 @@ pub use crate::{
         PerturbSimulation, SimulateOptions, Simulation,
     },
     stream::unit_rows,
-    training::{NetworkConfig, Recipe},
+    training::{LearnOptions, NetworkConfig, Recipe},
 };
 
 /// The example of the README, compiled.

@@ -45,6 +45,14 @@ pub(crate) fn similar_names<'n>(name: &str, names: impl Iterator<Item = &'n str>
     Similar(ranked.into_iter().take(SUGGESTED).map(|(.., name)| name).collect())
 }
 
+/// The first names of a list for a message.
+pub(crate) fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let first: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
+}
+
 /// The error for a gene that the model cannot be told of.
 pub(crate) fn unknown_gene(gene: &str, vocab: &GeneVocab) -> Error {
     let hint = similar_names(gene, vocab.names()).hint();

@@ -20,7 +20,7 @@ mod scores;
 mod split;
 mod trial;
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use burn::prelude::Device;
 use scgpt_data::{AlignmentSummary, CellSource, GeneVocab, InputState, Layer, ShardFolder, export};
@@ -49,7 +49,7 @@ use crate::{
     embed::input_state,
     error::{Error, Result},
     observe::Observer,
-    training::RunFolder,
+    training::{LearnOptions, RunFolder},
 };
 
 /// What is trained on, and where.
@@ -57,23 +57,13 @@ use crate::{
 pub struct PerturbOptions<'a> {
     /// Where the conditions are.
     pub design: &'a DesignOptions<'a>,
-    /// The matrix.
-    pub layer: &'a Layer,
-    /// Column of `var` with the genes' names; the one that names most perturbed genes if none.
-    pub gene_column: Option<&'a str>,
+    /// Matrix, folder, repeats; without a column of genes, that which names most perturbed ones is
+    /// taken.
+    pub learn: LearnOptions<'a>,
     /// How conditions are divided.
     pub split: &'a SplitChoice,
-    /// The folder of the artefact; training happens in `training` in it.
-    pub output: &'a Path,
-    /// Whether to go on from the newest checkpoint.
-    pub resume: bool,
-    /// Optimiser steps between checkpoints, beside those at validations.
-    pub checkpoint_every: Option<u64>,
     /// Whether simple methods are judged on the same conditions.
     pub baselines: bool,
-    /// How often all is done anew with other seeds and other splits, at least once; the artefact is
-    /// that of the first.
-    pub repeats: u64,
 }
 
 /// Where a split comes from.
@@ -113,12 +103,12 @@ impl<'a> Perturbation<'a> {
     ) -> Result<Self> {
         config.validate()?;
         let mut design = Design::of(source, options.design, config.min_cells)?;
-        check_values(source, options.layer)?;
-        let var = source.var(options.layer)?;
+        check_values(source, options.learn.layer)?;
+        let var = source.var(options.learn.layer)?;
         let perturbed: Vec<Condition> = design.perturbed_conditions();
         let names: BTreeSet<&str> =
             perturbed.iter().flat_map(Condition::genes).map(String::as_str).collect();
-        let column = match options.gene_column {
+        let column = match options.learn.gene_column {
             Some(column) => column.to_owned(),
             None => panel::gene_column(&var, &names),
         };
@@ -151,15 +141,15 @@ impl<'a> Perturbation<'a> {
         watch: &dyn Watch,
         observer: &dyn Observer,
     ) -> Result<PerturbReport> {
-        let run = RunFolder::of(self.options.output);
+        let run = RunFolder::of(self.options.learn.output);
         let (codes, n) = (&self.design.codes, self.design.groups.len());
-        let mut moments = Moments::of(source, self.options.layer, codes, n, observer)?;
-        moments.read_rankings(source, self.options.layer, codes)?;
-        let matrix = (self.options.layer, Some(self.genes.column.as_str()));
-        let shards = run.cells(source, &self.vocab, matrix, self.options.resume, observer)?;
+        let mut moments = Moments::of(source, self.options.learn.layer, codes, n, observer)?;
+        moments.read_rankings(source, self.options.learn.layer, codes)?;
+        let matrix = (self.options.learn.layer, Some(self.genes.column.as_str()));
+        let shards = run.cells(source, &self.vocab, matrix, self.options.learn.resume, observer)?;
         let first = self.trial(&shards, &moments, 0, &run.repeat(0), watch, observer)?;
         let mut evaluation = first.evaluation.clone();
-        for repeat in 1..self.options.repeats {
+        for repeat in 1..self.options.learn.repeats {
             let folder = run.repeat(repeat);
             let trial = self.trial(&shards, &moments, repeat, &folder, watch, observer)?;
             if let (Some(all), Some(one)) = (&mut evaluation, trial.evaluation) {
@@ -210,8 +200,8 @@ impl<'a> Perturbation<'a> {
             split: first.split.clone(),
         };
         let more = [artefact::CONTROLS, artefact::PROFILES];
-        artefact::KIND.publish(record, &built, self.options.output, &more)?;
-        run.clear(self.options.repeats);
+        artefact::KIND.publish(record, &built, self.options.learn.output, &more)?;
+        run.clear(self.options.learn.repeats);
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use burn::prelude::Device;
 use scgpt_data::{CellSubset, Layer};
 use scgpt_tasks::{
-    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, Error, PredictOptions,
-    Recipe, Silent, SimulateOptions, Simulation, UnknownScore, area_under_roc,
+    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, Error, LearnOptions,
+    PredictOptions, Recipe, Silent, SimulateOptions, Simulation, UnknownScore, area_under_roc,
 };
 use scgpt_train::{Objectives, TrainConfig, Unwatched};
 
@@ -46,15 +46,11 @@ fn train(config: &AnnotateConfig, output: &std::path::Path) -> Result<AnnotateRe
     let mut subset = CellSubset::new(&mut source, known);
     let options = AnnotateOptions {
         label: "cell_type",
+        unseen: &[],
         batch_key: (config.objectives.dar > 0.0).then_some("batch"),
-        layer: &Layer::X,
-        gene_column: None,
-        output,
-        resume: false,
-        checkpoint_every: None,
+        learn: LearnOptions::new(output, &Layer::X),
         predict_batch: 16,
         baselines: None,
-        repeats: 1,
     };
     std::fs::create_dir_all(output.join("training")).unwrap();
     let device = Device::flex();

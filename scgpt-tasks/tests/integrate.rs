@@ -11,7 +11,7 @@ use scgpt_data::{CellSubset, InputState, Layer};
 use scgpt_model::InputNorm;
 use scgpt_tasks::{
     Error, IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integrated, IntegratedOptions,
-    Integration, NetworkConfig, Recipe, Silent, SimulateOptions, Simulation,
+    Integration, LearnOptions, NetworkConfig, Recipe, Silent, SimulateOptions, Simulation,
 };
 use scgpt_train::{Objectives, TrainConfig, Unwatched};
 
@@ -49,14 +49,9 @@ fn train(
     let mut options = IntegrateOptions {
         batch_key: Some("batch"),
         label: Some("cell_type"),
-        layer: &Layer::X,
-        gene_column: None,
-        output,
-        resume: false,
-        checkpoint_every: None,
+        learn: LearnOptions::new(output, &Layer::X),
         predict_batch: 8,
         baselines: None,
-        repeats: 1,
         ablate: false,
         modalities: None,
         complete: false,

@@ -127,14 +127,24 @@ fn an_artefact_annotates_and_is_judged() {
     assert_eq!(scores["map"]["cells"].as_array().unwrap().len(), 240);
     place.refused(&unseen("nobody"), &["--unseen nobody", "`cell_type`", &truth[0]]);
 
+    // The same can be asked of training, for simple methods too.
+    let held_out = json(&place.done(&train("few", &["--unseen", &truth[0], "--json"])).stdout);
+    assert_eq!(held_out["data"]["classes"].as_array().unwrap().len(), 2);
+    assert_eq!(held_out["evaluation"]["unknown"]["n_other"], n_other);
+    for method in &held_out["methods"].as_array().unwrap()[..4] {
+        let area = method["unseen"]["mean"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&area), "{method}");
+    }
+    assert!(held_out["methods"][1]["unseen"]["mean"].as_f64().unwrap() > 0.6);
+
     // A damaged, a foreign and an incomplete artefact.
     let refuse = |parts: &[&str]| {
         place.refused(&["annotate", "predict", "query.h5ad", "-m", "types", "-o", "x.h5ad"], parts)
     };
     let record = place.path("types/annotation.json");
     let text = fs::read_to_string(&record).unwrap();
-    fs::write(&record, text.replacen("\"format\": 1", "\"format\": 9", 1)).unwrap();
-    refuse(&["annotation.json", "format 9", "reads format 1"]);
+    fs::write(&record, text.replacen("\"format\": 2", "\"format\": 9", 1)).unwrap();
+    refuse(&["annotation.json", "format 9", "reads format 2", "hint: make it anew"]);
     fs::write(&record, &text).unwrap();
     let config = place.path("types/preprocess.json");
     let preprocess = fs::read_to_string(&config).unwrap();
@@ -188,12 +198,13 @@ fn labels_that_cannot_be_learned_are_refused() {
         ];
         place.refused(&args, parts);
     };
-    refuse("cell_typ", &["`cell_typ` not found", "cell_type"]);
+    refuse("cell_typ", &["cells.h5ad", "`cell_typ` not found", "cell_type"]);
     let refuse = |more: &[&str], parts: &[&str]| {
         place.refused(&train("x", more), parts);
     };
     refuse(&["--batch-size", "0"], &["batch_size"]);
     refuse(&["--validation", "0.6", "--test", "0.5"], &["no cell is left"]);
+    refuse(&["--unseen", "nobody"], &["cells.h5ad", "no cell is labelled `nobody`"]);
     refuse(&["--freeze", "heads"], &["--freeze heads", "transformer"]);
     refuse(&["--batch-key", "cell"], &["`cell` not found"]);
     place.done(&["simulate", "-o", "one.h5ad", "--cells", "60", "--genes", "60", "--batches", "1"]);

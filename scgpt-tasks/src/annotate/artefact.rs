@@ -12,7 +12,7 @@ use crate::{artefact::ArtefactKind, embed::Embedder, error::Result};
 
 /// How it is written.
 pub(super) const KIND: ArtefactKind =
-    ArtefactKind { record: "annotation.json", format: 1, made_by: "scgpt annotate train" };
+    ArtefactKind { record: "annotation.json", format: 2, made_by: "scgpt annotate train" };
 
 /// What an artefact knows beyond its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,13 @@
 //! [`Calibration`]: what held-out cells tell about confidence, plausible classes and unknown cells.
 
+mod centre;
 mod temperature;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::centre::Centre;
 use self::temperature::fit_temperature;
 use super::scored::Scored;
 
@@ -17,7 +19,9 @@ pub enum UnknownScore {
     Confidence,
     /// Minus the logarithm of the summed exponentials of the logits (Liu et al. 2020).
     Energy,
-    /// One minus the cosine of the cell embedding with the nearest mean of a class.
+    /// One minus the cosine of the cell embedding with the mean of a class, in units of its mean
+    /// over the training cells of that class, so that cells beside a dense class are strange; of the
+    /// class for which it is smallest.
     #[default]
     Distance,
 }
@@ -34,8 +38,8 @@ pub struct Calibration {
     nonconformity: Vec<Vec<f32>>,
     /// Scores of strangeness of the held-out cells, ascending.
     strangeness: BTreeMap<UnknownScore, Vec<f32>>,
-    /// Mean embedding of each class, of unit length.
-    centroids: Vec<Vec<f32>>,
+    /// Where the training cells of each class are.
+    centres: Vec<Centre>,
 }
 
 /// What [`Calibration::limits`] makes of the two shares a user asks for.
@@ -77,19 +81,22 @@ impl Judgement {
 }
 
 impl Calibration {
-    /// From the `held_out` cells of classes `truth` and mean embeddings of the classes.
+    /// From the `held_out` cells of classes `truth` and the centres of the classes.
+    ///
+    /// The held-out cells are those that selected the network, which makes it look a little surer
+    /// than it is of other cells; what a report says of test cells is free of that.
     ///
     /// # Reference
     /// Temperature: Guo et al. 2017. Prediction sets: split-conformal by class (Sadinle, Lei and
     /// Wasserman 2019).
-    pub(super) fn new(held_out: &Scored, truth: &[u32], centroids: Vec<Vec<f32>>) -> Self {
+    pub(super) fn new(held_out: &Scored, truth: &[u32], centres: Vec<Centre>) -> Self {
         let logits: Vec<&[f32]> = held_out.cells().map(|(logits, _)| logits).collect();
         let mut calibration = Self {
             temperature: fit_temperature(&logits, truth),
             n_cells: truth.len(),
-            nonconformity: vec![Vec::new(); centroids.len()],
+            nonconformity: vec![Vec::new(); centres.len()],
             strangeness: BTreeMap::new(),
-            centroids,
+            centres,
         };
         for ((logits, embedding), &class) in held_out.cells().zip(truth) {
             let probabilities = calibration.probabilities(logits);
@@ -167,11 +174,8 @@ impl Calibration {
                 -(f64::from(most) + t * sum.ln()) as f32
             }
             UnknownScore::Distance => {
-                let cosine = |mean: &Vec<f32>| {
-                    mean.iter().zip(embedding).map(|(a, b)| f64::from(a * b)).sum::<f64>()
-                };
-                let nearest = self.centroids.iter().map(cosine).fold(-1.0, f64::max);
-                (1.0 - nearest) as f32
+                let distances = self.centres.iter().map(|centre| centre.distance(embedding));
+                distances.fold(f64::INFINITY, f64::min) as f32
             }
         }
     }
@@ -233,14 +237,15 @@ mod tests {
         (scored, truth)
     }
 
-    fn centroids(k: usize) -> Vec<Vec<f32>> {
-        vec![vec![1.0, 0.0]; k]
+    fn centres(k: usize) -> Vec<Centre> {
+        let cells = [1.0, 0.1, 1.0, -0.1];
+        Centre::of_classes(vec![Centre::around(2, &cells); k])
     }
 
     #[test]
     fn the_temperature_is_found() {
         let (cells, truth) = held_out(4000, 5, 0);
-        let calibration = Calibration::new(&cells, &truth, centroids(5));
+        let calibration = Calibration::new(&cells, &truth, centres(5));
         assert!((calibration.temperature - 2.0).abs() < 0.15, "{}", calibration.temperature);
         assert_eq!(calibration.n_cells, 4000);
     }
@@ -249,7 +254,7 @@ mod tests {
     fn sets_cover_and_known_cells_are_known() {
         let (cells, truth) = held_out(3000, 4, 1);
         let (others, others_truth) = held_out(3000, 4, 2);
-        let calibration = Calibration::new(&cells, &truth, centroids(4));
+        let calibration = Calibration::new(&cells, &truth, centres(4));
         for score in UnknownScore::ALL {
             let limits = calibration.limits(0.9, 0.95, score);
             let judged: Vec<Judgement> = others
@@ -276,7 +281,7 @@ mod tests {
     #[test]
     fn without_cells_nothing_is_left_out() {
         let none = Scored { n_classes: 3, width: 2, rows: Vec::new() };
-        let calibration = Calibration::new(&none, &[], centroids(3));
+        let calibration = Calibration::new(&none, &[], centres(3));
         assert!((calibration.temperature - 1.0).abs() < 1e-12);
         let limits = calibration.limits(0.9, 0.95, UnknownScore::default());
         let judged = calibration.judge(&limits, &[0.0, 1.0, 0.5], &[0.0, 1.0]);
@@ -291,7 +296,7 @@ mod tests {
         for (cell, class) in truth.iter_mut().enumerate() {
             *class = if cell < 3 { 2 } else { *class % 2 };
         }
-        let calibration = Calibration::new(&cells, &truth, centroids(3));
+        let calibration = Calibration::new(&cells, &truth, centres(3));
         let limits = calibration.limits(0.9, 0.95, UnknownScore::Energy);
         assert!(limits.sets.iter().all(|limit| limit.is_finite()));
     }

@@ -50,6 +50,17 @@ pub(super) fn text(report: &AnnotateReport) -> String {
             coverage.mean_size
         );
     }
+    if let Some(unknown) = evaluation.unknown.filter(|unknown| unknown.n_other > 0) {
+        let names: Vec<&str> = data.unseen.iter().map(|class| class.name.as_str()).collect();
+        let _ = writeln!(
+            text,
+            "- of {} cells of types left out of training ({}), {:.1} % are called unknown, of the others {:.1} %",
+            unknown.n_other,
+            names.join(", "),
+            100.0 * unknown.other_rejected,
+            100.0 * unknown.known_rejected
+        );
+    }
     text.push_str("\n| method, on the test cells | accuracy | macro F1 |\n|---|---|---|\n");
     for method in &report.methods {
         let _ = writeln!(text, "| {} | {} | {} |", method.name, method.accuracy, method.macro_f1);

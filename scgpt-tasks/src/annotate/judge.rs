@@ -1,7 +1,7 @@
 //! [`Judge`]: what held-out cells say about a trained network.
 
 use super::{
-    calibration::{Calibration, Judgement, UnknownScore, largest, softmax},
+    calibration::{Calibration, Centre, Judgement, UnknownScore, largest, softmax},
     scored::Scored,
     task::AnnotateTask,
 };
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Cells whose mean is the centre of a class, at most.
-const CENTROID_CELLS: usize = 500;
+const CENTRE_CELLS: usize = 500;
 
 /// A trained network and the cells it was trained and is judged on.
 pub(super) struct Judge<'a> {
@@ -26,11 +26,29 @@ pub(super) struct Judge<'a> {
 /// Cells that were kept to judge the result, and what was said of them.
 #[derive(Debug)]
 pub(super) struct Judged {
-    pub(super) truth: Vec<u32>,
+    names: Vec<String>,
+    truth: Vec<u32>,
+    predicted: Vec<u32>,
+    strangeness: Vec<f32>,
+    is_known_class: Vec<bool>,
     pub(super) evaluation: LabelEvaluation,
     /// Calibration error before the temperature.
     pub(super) uncalibrated: CalibrationScores,
     pub(super) map: LabelMap,
+}
+
+impl Judged {
+    /// What is compared with other methods.
+    pub(super) fn labels(&self) -> PredictedLabels<'_> {
+        PredictedLabels {
+            names: &self.names,
+            truth: &self.truth,
+            predicted: &self.predicted,
+            strangeness: Some(&self.strangeness),
+            is_known_class: Some(&self.is_known_class),
+            ..PredictedLabels::default()
+        }
+    }
 }
 
 impl Judge<'_> {
@@ -40,16 +58,17 @@ impl Judge<'_> {
         let validation = &self.task.validation;
         self.observer.begin("calibrating", validation.len());
         let held_out = self.scored(validation)?;
-        let centroids = self.centroids(training)?;
-        Ok(Calibration::new(&held_out, &self.truth(validation), centroids))
+        let centres = self.centres(training)?;
+        Ok(Calibration::new(&held_out, &self.truth(validation), centres))
     }
 
-    /// What is said of `cells`, and how right it is; none without cells.
+    /// What is said of `cells`, and how right it is; none without cells. `names` are of the classes
+    /// that were learned, then of those whose cells can only be found unknown.
     pub(super) fn judge(
         &self,
         calibration: &Calibration,
         cells: &[usize],
-        names: &[String],
+        names: Vec<String>,
     ) -> Result<Option<Judged>> {
         if cells.is_empty() {
             return Ok(None);
@@ -68,30 +87,39 @@ impl Judge<'_> {
         let sets: Vec<Vec<u32>> = judged.iter().map(|cell| cell.set.clone()).collect();
         let is_unknown: Vec<bool> = judged.iter().map(|cell| cell.is_unknown).collect();
         let strangeness: Vec<f32> = judged.iter().map(|cell| cell.strangeness).collect();
+        let n_known = self.task.names.len();
+        let is_known_class: Vec<bool> = (0..names.len()).map(|class| class < n_known).collect();
         let of = PredictedLabels {
-            names,
+            names: &names,
             truth: &truth,
             predicted: &predicted,
             confidence: Some(&confidence),
             sets: Some(&sets),
             is_unknown: Some(&is_unknown),
             strangeness: Some(&strangeness),
-            is_known_class: None,
+            is_known_class: Some(&is_known_class),
         };
         let seed = self.task.cells.seed;
         let embeddings: Vec<&[f32]> = scored.cells().map(|(_, embedding)| embedding).collect();
         let drawn = LabelMap::sample(cells.len(), seed);
         let rows: Vec<f32> = drawn.iter().flat_map(|&cell| embeddings[cell]).copied().collect();
-        let is_right: Vec<bool> = truth.iter().zip(&predicted).map(|(a, b)| a == b).collect();
-        let raw = scored.cells().map(|(logits, _)| {
-            let probabilities = softmax(logits, 1.0);
-            probabilities[largest(&probabilities) as usize]
-        });
+        let raw = scored.cells().zip(truth.iter().zip(&predicted));
+        let (raw, is_right): (Vec<f32>, Vec<bool>) = raw
+            .filter(|(_, (truth, _))| is_known_class[**truth as usize])
+            .map(|((logits, _), (truth, predicted))| {
+                let probabilities = softmax(logits, 1.0);
+                (probabilities[largest(&probabilities) as usize], truth == predicted)
+            })
+            .unzip();
         Ok(Some(Judged {
             evaluation: LabelEvaluation::new(&of, seed),
-            uncalibrated: CalibrationScores::new(&raw.collect::<Vec<_>>(), &is_right),
+            uncalibrated: CalibrationScores::new(&raw, &is_right),
             map: LabelMap::new(&of, &drawn, &rows),
+            names,
             truth,
+            predicted,
+            strangeness,
+            is_known_class,
         }))
     }
 
@@ -103,31 +131,23 @@ impl Judge<'_> {
         cells.iter().map(|&cell| self.task.classes[cell]).collect()
     }
 
-    /// Mean embedding of each class, of unit length.
-    fn centroids(&self, training: &[usize]) -> Result<Vec<Vec<f32>>> {
-        let d = self.rows.encoder.d_model();
+    /// Where the training cells of each class are.
+    fn centres(&self, training: &[usize]) -> Result<Vec<Centre>> {
         let mut of_class = vec![Vec::new(); self.task.names.len()];
         for &cell in training {
             of_class[self.task.classes[cell] as usize].push(cell);
         }
         let sample = |cells: &Vec<usize>| -> Vec<usize> {
-            let chosen = subsample(cells.len(), CENTROID_CELLS, self.task.cells.seed);
+            let chosen = subsample(cells.len(), CENTRE_CELLS, self.task.cells.seed);
             chosen.into_iter().map(|position| cells[position]).collect()
         };
         let samples: Vec<Vec<usize>> = of_class.iter().map(sample).collect();
         self.observer.begin("finding centres of classes", samples.iter().map(Vec::len).sum());
-        samples
-            .iter()
-            .map(|cells| {
-                let mut sum = vec![0.0_f64; d];
-                for (_, embedding) in self.scored(cells)?.cells() {
-                    sum.iter_mut().zip(embedding).for_each(|(sum, &x)| *sum += f64::from(x));
-                }
-                let length = sum.iter().map(|x| x * x).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-                #[allow(clippy::cast_possible_truncation, reason = "embeddings are f32")]
-                let mean = sum.iter().map(|x| (x / length) as f32).collect();
-                Ok(mean)
-            })
-            .collect()
+        let centre = |cells: &Vec<usize>| {
+            let scored = self.scored(cells)?;
+            let rows: Vec<f32> = scored.cells().flat_map(|(_, row)| row).copied().collect();
+            Ok(Centre::around(self.rows.encoder.d_model(), &rows))
+        };
+        Ok(Centre::of_classes(samples.iter().map(centre).collect::<Result<_>>()?))
     }
 }

@@ -1,7 +1,10 @@
 //! The page about a trained artefact.
 
-use super::AnnotateReport;
-use crate::{report::Page, training::learning_curves};
+use super::{AnnotateReport, ClassSize, MethodScores};
+use crate::{
+    report::Page,
+    training::{learning_curves, network_rows, training_rows},
+};
 
 impl AnnotateReport {
     /// The report as a page.
@@ -53,14 +56,17 @@ impl AnnotateReport {
     }
 
     fn compare(&self, page: &mut Page) {
-        let rows: Vec<Vec<String>> = self
-            .methods
-            .iter()
-            .map(|method| {
-                vec![method.name.clone(), method.accuracy.to_string(), method.macro_f1.to_string()]
-            })
-            .collect();
-        page.section("Against simple methods").columns(&["method", "accuracy", "macro F1"], &rows);
+        let mut columns = vec!["method", "accuracy", "macro F1"];
+        if !self.data.unseen.is_empty() {
+            columns.push("unseen types (AUC)");
+        }
+        let row = |method: &MethodScores| {
+            let unseen = method.unseen.map_or_else(String::new, |area| area.to_string());
+            let [accuracy, f1] = [method.accuracy, method.macro_f1].map(|score| score.to_string());
+            [method.name.clone(), accuracy, f1, unseen].into_iter().take(columns.len()).collect()
+        };
+        let rows: Vec<Vec<String>> = self.methods.iter().map(row).collect();
+        page.section("Against simple methods").columns(&columns, &rows);
         if let Some(verdict) = self.verdict() {
             page.text(&verdict);
         }
@@ -74,17 +80,13 @@ impl AnnotateReport {
     }
 
     fn cells(&self, page: &mut Page) {
-        let rows: Vec<Vec<String>> = self
-            .data
-            .classes
-            .iter()
-            .map(|class| {
-                let numbers = [class.training, class.validation, class.test];
-                [class.name.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect()
-            })
-            .collect();
-        page.section("Cells").columns(&["type", "trained on", "to calibrate", "to judge"], &rows);
         let data = &self.data;
+        let row = |class: &ClassSize| {
+            let numbers = [class.training, class.validation, class.test];
+            [class.name.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect()
+        };
+        let rows: Vec<Vec<String>> = data.classes.iter().chain(&data.unseen).map(row).collect();
+        page.section("Cells").columns(&["type", "trained on", "to calibrate", "to judge"], &rows);
         let mut left_out = Vec::new();
         if data.unlabelled > 0 {
             left_out.push(("without label", data.unlabelled.to_string()));
@@ -102,37 +104,13 @@ impl AnnotateReport {
 
     fn settings(&self, page: &mut Page) {
         let config = &self.config;
-        let network = &self.network;
-        let from = config.model.as_ref();
-        let mut rows = vec![
-            (
-                "began as",
-                from.map_or_else(|| "a new network".into(), |path| path.display().to_string()),
-            ),
-            (
-                "network",
-                format!(
-                    "{} layers, {} heads, {} wide",
-                    network.n_layers, network.n_heads, network.d_model
-                ),
-            ),
+        let mut rows = network_rows(config.model.as_deref(), &self.network).to_vec();
+        rows.extend([
             ("batch", format!("{} cells", config.batch_size)),
             ("tokens per cell", format!("at most {}", config.max_length)),
-            (
-                "learning rate",
-                format!("{}, {}", config.training.optimizer.lr, config.training.schedule),
-            ),
-            ("steps", self.steps.to_string()),
-            ("seed", config.training.seed.to_string()),
             ("temperature", format!("{:.2}", self.calibration.temperature)),
-        ];
-        if let Some(best) = &self.best {
-            let metric = &best.metric;
-            rows.push((
-                "kept",
-                format!("step {} ({} {:.3})", best.step, metric.name, metric.value),
-            ));
-        }
+        ]);
+        rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
         page.section("Settings").table(&rows);
     }
 }

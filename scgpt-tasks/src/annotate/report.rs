@@ -53,6 +53,8 @@ pub struct AnnotateData {
     pub classes: Vec<ClassSize>,
     /// Classes left out because they have too few cells.
     pub dropped: Vec<String>,
+    /// Classes left out to see how well their cells are noticed.
+    pub unseen: Vec<ClassSize>,
     /// Cells without a class.
     pub unlabelled: usize,
     /// Cells that express no gene the model knows.
@@ -83,26 +85,56 @@ pub struct MethodScores {
     pub accuracy: Interval,
     /// Mean F1 of the classes, likewise.
     pub macro_f1: Interval,
-    /// Accuracy and macro F1 of each repeat.
-    pub repeats: Vec<[f64; 2]>,
+    /// By how much the accuracy is above that of the network: repeat by repeat, else cell by cell.
+    pub lead: Interval,
+    /// How well cells of unseen classes are told from those of known ones (area under the ROC
+    /// curve), over the repeats.
+    pub unseen: Option<Interval>,
+    /// The scores of each repeat.
+    pub repeats: Vec<RepeatScores>,
+}
+
+/// How well a method does in one repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RepeatScores {
+    /// Share of the cells that are right.
+    pub accuracy: f64,
+    /// Mean F1 of the classes.
+    pub macro_f1: f64,
+    /// By how much the accuracy is above that of the network.
+    pub lead: f64,
+    /// Area under the ROC curve of unseen classes.
+    pub unseen: Option<f64>,
 }
 
 impl MethodScores {
-    pub(super) fn new(name: &str, evaluation: &LabelEvaluation) -> Self {
+    pub(super) fn new(
+        name: &str,
+        evaluation: &LabelEvaluation,
+        lead: Interval,
+        unseen: Option<f64>,
+    ) -> Self {
         let LabelEvaluation { accuracy, macro_f1, .. } = *evaluation;
-        let repeats = vec![[accuracy.mean, macro_f1.mean]];
-        Self { name: name.into(), accuracy, macro_f1, repeats }
+        let [one, f1, ahead] = [accuracy, macro_f1, lead].map(|interval| interval.mean);
+        let repeats = vec![RepeatScores { accuracy: one, macro_f1: f1, lead: ahead, unseen }];
+        let unseen = unseen.map(|area| Interval::of_repetitions(&[area]));
+        Self { name: name.into(), accuracy, macro_f1, lead, unseen, repeats }
     }
 
     /// Adds another repeat of the same methods.
     pub(super) fn add(methods: &mut [Self], others: Vec<Self>) {
         for (method, other) in methods.iter_mut().zip(others) {
             method.repeats.extend(other.repeats);
-            let of = |score: usize| {
-                let scores: Vec<f64> = method.repeats.iter().map(|scores| scores[score]).collect();
-                Interval::of_repetitions(&scores).within(0.0, 1.0)
+            let of = |score: fn(&RepeatScores) -> Option<f64>| {
+                let scores: Vec<f64> = method.repeats.iter().filter_map(score).collect();
+                (!scores.is_empty()).then(|| Interval::of_repetitions(&scores))
             };
-            (method.accuracy, method.macro_f1) = (of(0), of(1));
+            let share = |interval: Interval| interval.within(0.0, 1.0);
+            let accuracy = of(|repeat| Some(repeat.accuracy)).map_or(method.accuracy, share);
+            let macro_f1 = of(|repeat| Some(repeat.macro_f1)).map_or(method.macro_f1, share);
+            let lead = of(|repeat| Some(repeat.lead)).unwrap_or(method.lead);
+            let unseen = of(|repeat| repeat.unseen).map(share);
+            *method = Self { accuracy, macro_f1, lead, unseen, ..method.clone() };
         }
     }
 }
@@ -122,6 +154,7 @@ impl AnnotateReport {
                 label: annotation.options.label.into(),
                 classes: trial.classes.clone(),
                 dropped: annotation.dropped.clone(),
+                unseen: trial.unseen.clone(),
                 unlabelled: annotation.unlabelled,
                 without_genes: n_cells - shards.n_cells(),
                 input_state: shards.manifest().sources.first().map(|source| source.input_state),
@@ -141,14 +174,18 @@ impl AnnotateReport {
         }
     }
 
-    /// A sentence on whether the network is worth its while, if there is something to compare with.
+    /// A sentence on whether the network is worth its while, if there is something to compare with:
+    /// by the difference on the same cells, whose interval is narrower than those of both.
     pub fn verdict(&self) -> Option<String> {
         let (network, baselines) = self.methods.split_first()?;
-        let best = baselines.iter().max_by(|a, b| a.accuracy.mean.total_cmp(&b.accuracy.mean))?;
+        // The last of equals is the first in the list.
+        let by_accuracy =
+            |a: &&MethodScores, b: &&MethodScores| a.accuracy.mean.total_cmp(&b.accuracy.mean);
+        let best = baselines.iter().rev().max_by(by_accuracy)?;
         let [ours, theirs] = [network.accuracy.mean, best.accuracy.mean];
-        Some(if network.accuracy.low > theirs {
+        Some(if best.lead.high < 0.0 {
             format!("The network is better than {} ({ours:.3} against {theirs:.3}).", best.name)
-        } else if best.accuracy.low > ours {
+        } else if best.lead.low > 0.0 {
             format!(
                 "{} is better than the network ({theirs:.3} against {ours:.3}): on these cells the simple method is the one to use.",
                 capitalised(&best.name)

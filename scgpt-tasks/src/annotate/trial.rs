@@ -4,7 +4,7 @@ use std::path::Path;
 
 use scgpt_data::{CellSource, ShardFolder, SpecialToken};
 use scgpt_model::{GepcStyle, Preprocess, ScgptConfig};
-use scgpt_train::{Outcome, RunHistory, RunOptions, Watch, fit};
+use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
     evaluation::{LabelEvaluation, PredictedLabels},
     holdout::stratified,
     observe::Observer,
-    training::{StartingNetwork, TrainingCells},
+    training::{Run, StartingNetwork, TrainingCells, source_cells},
 };
 
 /// Parameters that a checkpoint need not have: those of the heads that are new.
@@ -45,6 +45,7 @@ pub(super) struct Trial {
     pub(super) outcome: Outcome,
     pub(super) history: RunHistory,
     pub(super) classes: Vec<ClassSize>,
+    pub(super) unseen: Vec<ClassSize>,
     pub(super) calibration: Calibration,
     pub(super) judged: Option<Judged>,
     baselines: Vec<ClassBaseline>,
@@ -84,10 +85,7 @@ impl<'a> Trials<'a> {
         watch: &'a dyn Watch,
         observer: &'a dyn Observer,
     ) -> Result<Self> {
-        // The shards lack cells without known genes.
-        let id = |cell| Ok(usize::try_from(shards.id(cell)?).unwrap_or(usize::MAX));
-        let ids = (0..shards.n_cells()).map(id).collect::<Result<_>>()?;
-        Ok(Self { annotation, shards, ids, watch, observer })
+        Ok(Self { annotation, shards, ids: source_cells(shards)?, watch, observer })
     }
 
     /// Splits the cells, trains, calibrates and judges, all from the seed of that repeat.
@@ -97,16 +95,25 @@ impl<'a> Trials<'a> {
         repeat: u64,
         folder: &Path,
     ) -> Result<Trial> {
-        let Annotation { config, options, device, labels, batches, vocab, .. } = self.annotation;
+        let Annotation { config, options, device, labels, unseen, batches, vocab, .. } =
+            self.annotation;
         let seed = config.training.seed.wrapping_add(repeat);
         let mut config = AnnotateConfig::clone(config);
         config.training.seed = seed;
         let StartingNetwork { config: network, preprocess, model } = self.annotation.start(seed)?;
         let codes: Vec<Option<u32>> = self.ids.iter().map(|&id| labels.codes[id]).collect();
         let parts = stratified(&codes, &[config.validation_share, config.test_share], seed);
-        let [training, validation, test]: [Vec<usize>; 3] = parts.try_into().unwrap_or_default();
-        let classes: Vec<u32> = codes.iter().map(|code| code.unwrap_or_default()).collect();
-        let sizes = class_sizes(&labels.classes, &classes, [&training, &validation, &test]);
+        let [training, validation, mut test]: [Vec<usize>; 3] =
+            parts.try_into().unwrap_or_default();
+        // Unseen classes come after those that are learned, and all their cells are judged.
+        let names: Vec<String> = labels.classes.iter().chain(&unseen.classes).cloned().collect();
+        let n_known = u32::try_from(labels.classes.len()).unwrap_or(u32::MAX);
+        let code = |id: &usize| labels.codes[*id].or_else(|| Some(n_known + unseen.codes[*id]?));
+        let classes: Vec<u32> = self.ids.iter().map(|id| code(id).unwrap_or_default()).collect();
+        test.extend((0..classes.len()).filter(|&cell| classes[cell] >= n_known));
+        test.sort_unstable();
+        let mut sizes = class_sizes(&names, &classes, [&training, &validation, &test]);
+        let unseen = sizes.split_off(labels.classes.len());
         let counts: Vec<usize> = sizes.iter().map(|class| class.training).collect();
         let batch = |id: &usize| batches.as_ref()?.codes[*id];
         let task = AnnotateTask {
@@ -130,8 +137,10 @@ impl<'a> Trials<'a> {
             names: labels.classes.clone(),
             predict_batch: options.predict_batch,
         };
-        let run = RunOptions {
+        let run = Run {
             folder,
+            network: &network,
+            training: &config.training,
             settings: json!({
                 "config": config,
                 "network": network,
@@ -139,29 +148,24 @@ impl<'a> Trials<'a> {
                 "classes": labels.classes,
                 "cells": self.shards.manifest().shards,
             }),
-            resume: options.resume && folder.join("checkpoints").exists(),
-            checkpoint_every: options.checkpoint_every,
-            keep: 1,
+            device,
+            watch: self.watch,
         };
-        let outcome = fit(&task, model, &network, &config.training, &run, device, self.watch)?;
-        let history = RunHistory::read(folder)?;
+        let (outcome, history) = options.learn.train(&task, model, run)?;
         let model = outcome.model.clone();
         let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
         let rows = embedder.rows(options.predict_batch);
         let judge = Judge { task: &task, rows, observer: self.observer };
         let calibration = judge.calibrate(&training)?;
-        let judged = judge.judge(&calibration, &test, &labels.classes)?;
+        let judged = judge.judge(&calibration, &test, names)?;
         let baselines = match options.baselines.filter(|_| !test.is_empty()) {
             Some(options) => {
                 let of_source = |part: &[usize]| -> Vec<usize> {
                     part.iter().map(|&cell| self.ids[cell]).collect()
                 };
+                let known = labels.codes.iter().map(|code| code.unwrap_or_default());
                 let cells = LabelledCells {
-                    classes: &labels
-                        .codes
-                        .iter()
-                        .map(|c| c.unwrap_or_default())
-                        .collect::<Vec<_>>(),
+                    classes: &known.collect::<Vec<_>>(),
                     n_classes: labels.classes.len(),
                     training: &of_source(&training),
                     tuning: &of_source(&task.validation),
@@ -178,6 +182,7 @@ impl<'a> Trials<'a> {
             outcome,
             history,
             classes: sizes,
+            unseen,
             calibration,
             judged,
             baselines,
@@ -187,18 +192,22 @@ impl<'a> Trials<'a> {
 
 impl Trial {
     /// Scores of the network, then of the baselines, on the same cells.
-    pub(super) fn methods(&self, names: &[String]) -> Vec<MethodScores> {
+    pub(super) fn methods(&self) -> Vec<MethodScores> {
         let Some(judged) = &self.judged else { return Vec::new() };
+        let network = judged.labels();
+        let scores = |name: &str, of: &PredictedLabels<'_>, evaluation: &LabelEvaluation| {
+            MethodScores::new(name, evaluation, of.lead_over(&network, self.seed), of.unseen_area())
+        };
         let baseline = |baseline: &ClassBaseline| {
             let of = PredictedLabels {
-                names,
-                truth: &judged.truth,
                 predicted: &baseline.classes,
-                ..PredictedLabels::default()
+                strangeness: baseline.strangeness.as_deref(),
+                ..network
             };
-            MethodScores::new(&baseline.name, &LabelEvaluation::new(&of, self.seed))
+            scores(&baseline.name, &of, &LabelEvaluation::new(&of, self.seed))
         };
-        let network = MethodScores::new("scGPT", &judged.evaluation);
-        std::iter::once(network).chain(self.baselines.iter().map(baseline)).collect()
+        std::iter::once(scores("scGPT", &network, &judged.evaluation))
+            .chain(self.baselines.iter().map(baseline))
+            .collect()
     }
 }

@@ -35,12 +35,16 @@ pub struct LabelledCells<'a> {
 }
 
 /// What a simple method says of the cells to predict.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassBaseline {
     /// The method.
     pub name: String,
     /// The class of each cell.
     pub classes: Vec<u32>,
+    /// How unlike all classes each cell is, larger for stranger ones, if the method can tell: one
+    /// minus the largest probability, the mean distance of the neighbours, or the distance to the
+    /// nearest mean.
+    pub strangeness: Option<Vec<f32>>,
 }
 
 /// Predicts classes by the largest class, the nearest class mean and the 15 nearest neighbours
@@ -89,12 +93,16 @@ pub fn class_baselines(
         (tuned_by.0, &tuned_by.1),
         expression.genes().len(),
     )?;
-    let baseline = |name: &str, classes| ClassBaseline { name: name.into(), classes };
+    let baseline = |name: &str, said: Vec<(u32, f32)>| {
+        let (classes, strangeness) = said.into_iter().unzip();
+        ClassBaseline { name: name.into(), classes, strangeness: Some(strangeness) }
+    };
+    let largest = vec![learned.largest(); test.len()];
     Ok(vec![
-        baseline("logistic regression", logistic.predict(&test)),
+        baseline("logistic regression", logistic.predict_with_doubt(&test)),
         baseline("15 nearest neighbours", positions.by_neighbours(&learned)),
         baseline("nearest class mean", positions.by_means(&learned)),
-        baseline("largest class", vec![learned.largest(); test.len()]),
+        ClassBaseline { name: "largest class".into(), classes: largest, strangeness: None },
     ])
 }
 
@@ -135,17 +143,23 @@ impl Positions {
         Self { d: principal.n(), training: project(training), test: project(test) }
     }
 
-    /// The class of most of the nearest cells; of equals that whose first cell is nearest.
-    fn by_neighbours(&self, learned: &Learned) -> Vec<u32> {
+    /// The class of most of the nearest cells, of equals that whose first cell is nearest; and
+    /// their mean distance.
+    #[allow(clippy::cast_possible_truncation, reason = "distances are f32")]
+    fn by_neighbours(&self, learned: &Learned) -> Vec<(u32, f32)> {
         let found = Neighbours::among(&self.test, &self.training, self.d, NEIGHBOURS);
         let vote = |cells: &[(f64, usize)]| {
             let classes: Vec<u32> = cells.iter().map(|&(_, cell)| learned.classes[cell]).collect();
-            most(&classes, learned.n_classes, &classes)
+            let sum: f64 = cells.iter().map(|&(distance, _)| distance).sum();
+            let mean = sum / cells.len().max(1) as f64;
+            (most(&classes, learned.n_classes, &classes), mean as f32)
         };
         found.cells().map(vote).collect()
     }
 
-    fn by_means(&self, learned: &Learned) -> Vec<u32> {
+    /// The class whose mean is nearest, and its distance.
+    #[allow(clippy::cast_possible_truncation, reason = "distances are f32")]
+    fn by_means(&self, learned: &Learned) -> Vec<(u32, f32)> {
         let d = self.d;
         let mut sums = vec![0.0_f64; learned.n_classes * d];
         let mut counts = vec![0_usize; learned.n_classes];
@@ -164,7 +178,7 @@ impl Positions {
                     best = (distance, class);
                 }
             }
-            best.1
+            (best.1, best.0.sqrt() as f32)
         };
         self.test.chunks_exact(d).map(nearest).collect()
     }

@@ -58,9 +58,18 @@ impl LogisticRegression {
     }
 
     /// The likeliest class of each cell.
-    pub(super) fn predict(&self, cells: &[SparseCell]) -> Vec<u32> {
+    fn predict(&self, cells: &[SparseCell]) -> Vec<u32> {
         let classes = self.model.predict(&dense(cells, self.n_genes));
         classes.iter().map(|&class| u32::try_from(class).unwrap_or(u32::MAX)).collect()
+    }
+
+    /// The likeliest class of each cell, and the probability that it is another.
+    #[allow(clippy::cast_possible_truncation, reason = "probabilities are f32")]
+    pub(super) fn predict_with_doubt(&self, cells: &[SparseCell]) -> Vec<(u32, f32)> {
+        let probabilities = self.model.predict_probabilities(&dense(cells, self.n_genes));
+        let most = probabilities.rows().into_iter().map(|row| row.fold(0.0, |a: f64, &b| a.max(b)));
+        let doubt = most.map(|most| (1.0 - most) as f32);
+        self.predict(cells).into_iter().zip(doubt).collect()
     }
 }
 

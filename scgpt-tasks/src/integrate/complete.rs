@@ -73,7 +73,8 @@ impl Integration<'_> {
         truth: Option<&mut dyn CellSource>,
         observer: &dyn Observer,
     ) -> Result<(RowSpool, Vec<GeneratedModality>)> {
-        let IntegrateOptions { layer, temporary, predict_batch, .. } = self.options;
+        let IntegrateOptions { learn, temporary, predict_batch, .. } = self.options;
+        let layer = learn.layer;
         let Some(CellModalities { measured, .. }) = self.options.modalities else {
             return Err(Error::Option("cells of one modality have nothing to complete".into()));
         };

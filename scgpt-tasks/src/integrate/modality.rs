@@ -84,7 +84,7 @@ impl Multimodal {
         batches: &[u32],
         observer: &dyn Observer,
     ) -> Result<(Panel, GeneVocab, Self)> {
-        let layer = options.layer;
+        let layer = options.learn.layer;
         let var = source.var(layer)?;
         let alignment = align(vocab, &var, options)?;
         let input_state = state(source, layer)?;

@@ -5,7 +5,7 @@ use crate::{
     evaluation::IntegrationScores,
     projection::AXES,
     report::{Group, Page},
-    training::{learning_curves, validation_curves},
+    training::{learning_curves, network_rows, training_rows, validation_curves},
 };
 
 /// Scores of a table: heading and value.
@@ -210,37 +210,14 @@ impl IntegrateReport {
         ];
         let used = weights.iter().filter(|(_, weight)| *weight > 0.0);
         let used: Vec<String> = used.map(|(name, weight)| format!("{weight} {name}")).collect();
-        let from = config.model.as_ref();
-        let mut rows = vec![
-            (
-                "began as",
-                from.map_or_else(|| "a new network".into(), |path| path.display().to_string()),
-            ),
-            (
-                "network",
-                format!(
-                    "{} layers, {} heads, {} wide",
-                    network.n_layers, network.n_heads, network.d_model
-                ),
-            ),
+        let mut rows = network_rows(config.model.as_deref(), network).to_vec();
+        rows.extend([
             ("genes", format!("{} of {} known by {}", data.genes, data.known_genes, data.flavour)),
             ("objectives", used.join(" + ")),
             ("input norm", format!("{:?}", config.input_norm)),
             ("batch", format!("{} cells", config.batch_size)),
-            (
-                "learning rate",
-                format!("{} ({:?})", config.training.optimizer.lr, config.training.schedule),
-            ),
-            ("steps", self.steps.to_string()),
-            ("seed", config.training.seed.to_string()),
-        ];
-        if let Some(best) = &self.best {
-            let metric = &best.metric;
-            rows.push((
-                "kept",
-                format!("step {} ({} {:.3})", best.step, metric.name, metric.value),
-            ));
-        }
+        ]);
+        rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
         page.section("Settings").table(&rows);
     }
 }

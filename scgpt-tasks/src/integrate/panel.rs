@@ -38,8 +38,8 @@ impl Panel {
         batches: &[u32],
         observer: &dyn Observer,
     ) -> Result<Self> {
-        let layer = options.layer;
-        let alignment = vocab.align(&source.var(layer)?, options.gene_column)?;
+        let layer = options.learn.layer;
+        let alignment = vocab.align(&source.var(layer)?, options.learn.gene_column)?;
         let input_state = state(source, layer)?;
         let of_column = |(column, token): (usize, &Option<GeneToken>)| Some((column, (*token)?));
         let known: Vec<(usize, GeneToken)> =
@@ -86,19 +86,19 @@ pub(super) fn align(
     options: &IntegrateOptions<'_>,
 ) -> Result<Alignment> {
     let Some(cells) = options.modalities else {
-        return Ok(vocab.align(var, options.gene_column)?);
+        return Ok(vocab.align(var, options.learn.gene_column)?);
     };
     let genes = cells.modalities.position(RNA);
     let genes: Vec<usize> =
         genes.map_or_else(Vec::new, |rna| cells.modalities.features(rna).collect());
     let mut tokens = vec![None; var.len()];
     if genes.is_empty() {
-        let column = options.gene_column.unwrap_or("index").to_owned();
+        let column = options.learn.gene_column.unwrap_or("index").to_owned();
         let none = Vec::new;
         let (duplicates, candidates) = (Vec::new(), Vec::new());
         return Ok(Alignment { tokens, column, unmatched: none(), duplicates, candidates });
     }
-    let found = vocab.align(&var.pick(&genes), options.gene_column)?;
+    let found = vocab.align(&var.pick(&genes), options.learn.gene_column)?;
     for (gene, token) in genes.into_iter().zip(&found.tokens) {
         tokens[gene] = *token;
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use scgpt_data::{CellSource, DomainBatches, ShardFolder, SpecialToken};
 use scgpt_model::{InputNorm, Preprocess, ScgptConfig};
-use scgpt_train::{Outcome, RunHistory, RunOptions, Watch, fit};
+use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
 
 use super::{
@@ -23,7 +23,7 @@ use crate::{
     holdout::stratified,
     observe::Observer,
     stream::TokenPanel,
-    training::{StartingNetwork, TrainingCells, begin_at},
+    training::{Run, StartingNetwork, TrainingCells, begin_at, source_cells},
 };
 
 /// Parameters that a checkpoint need not have: those of the heads, and of batches.
@@ -94,9 +94,7 @@ impl<'a> Trials<'a> {
         watch: &'a dyn Watch,
         observer: &'a dyn Observer,
     ) -> Result<Self> {
-        // The shards lack cells that express none of the genes.
-        let id = |cell| Ok(usize::try_from(shards.id(cell)?).unwrap_or(usize::MAX));
-        let ids = (0..shards.n_cells()).map(id).collect::<Result<_>>()?;
+        let ids = source_cells(shards)?;
         let is_in = is_in(&integration.vocab, &panel.tokens);
         Ok(Self { integration, panel, shards, watch, observer, ids, is_in })
     }
@@ -156,8 +154,10 @@ impl<'a> Trials<'a> {
             validation,
             predict_batch: options.predict_batch,
         };
-        let run = RunOptions {
+        let run = Run {
             folder,
+            network: &network,
+            training: &config.training,
             settings: json!({
                 "config": config,
                 "network": network,
@@ -166,12 +166,10 @@ impl<'a> Trials<'a> {
                 "genes": self.panel.tokens,
                 "cells": self.shards.manifest().shards,
             }),
-            resume: options.resume && folder.join("checkpoints").exists(),
-            checkpoint_every: options.checkpoint_every,
-            keep: 1,
+            device,
+            watch: self.watch,
         };
-        let outcome = fit(&task, model, &network, &config.training, &run, device, self.watch)?;
-        let history = RunHistory::read(folder)?;
+        let (outcome, history) = options.learn.train(&task, model, run)?;
         let model = outcome.model.clone();
         let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
         let embed = EmbedOptions { tie_mode: config.tie_mode, seed, ..self.embed_options() };
@@ -186,7 +184,7 @@ impl<'a> Trials<'a> {
         EmbedOptions {
             batch_size: options.predict_batch,
             gene_column: Some(self.panel.gene_column.clone()),
-            layer: options.layer.clone(),
+            layer: options.learn.layer.clone(),
             temporary: options.temporary.map(PathBuf::from),
             ..EmbedOptions::default()
         }

@@ -167,14 +167,15 @@ impl ReferenceIndex {
             cells.labels.iter().map(|(column, _)| column.as_str()).collect(),
         ];
         if there != new {
-            return Err(invalid(
-                folder,
-                format!(
-                    "it has the label columns {}, so cells with {} cannot be added; name the same columns in --labels",
+            return Err(Error::Incompatible {
+                path: folder.into(),
+                problem: format!(
+                    "it has the label columns {}, so cells with {} cannot be added",
                     there.join(", "),
                     new.join(", ")
                 ),
-            ));
+                remedy: format!("pass --labels {}", there.join(",")),
+            });
         }
         extend(folder, old, cells, observer)?;
         Self::open(folder)

@@ -133,41 +133,47 @@ impl IndexManifest {
         let broken = |error: serde_json::Error| invalid(&path, error.to_string());
         let head: Head = serde_json::from_slice(&text).map_err(broken)?;
         if head.format != FORMAT {
-            return Err(invalid(
-                &path,
-                format!(
-                    "format {} (written by scgpt {}), but this version reads format {FORMAT}: make the index anew",
-                    head.format, head.version
+            let Head { format, version } = head;
+            return Err(Error::Incompatible {
+                path,
+                problem: format!(
+                    "format {format} (written by scgpt {version}), but this version reads format {FORMAT}"
                 ),
-            ));
+                remedy: format!("make the index anew, or use scgpt {version}"),
+            });
         }
         serde_json::from_slice(&text).map_err(broken)
     }
 
     /// That other embeddings are of the same making.
     pub(super) fn check_made_by(&self, other: &MadeBy, folder: &Path) -> Result<()> {
-        let problem = match (&self.made_by, other) {
+        let (problem, remedy) = match (&self.made_by, other) {
             (MadeBy::Model { sha256: ours, path, .. }, MadeBy::Model { sha256, .. }) => {
                 if ours == sha256 {
                     return Ok(());
                 }
-                format!(
-                    "its cells were embedded by another model (weights {}…, `{}`); neighbours of cells embedded by weights {}… would mean nothing",
+                let problem = format!(
+                    "its cells were embedded by another model (weights {}…); neighbours of cells embedded by weights {}… would mean nothing",
                     &ours[..ours.len().min(12)],
-                    path.display(),
                     &sha256[..sha256.len().min(12)]
-                )
+                );
+                let remedy = format!(
+                    "name the model of the index, once at `{}`, or make an index with this one",
+                    path.display()
+                );
+                (problem, remedy)
             }
             (MadeBy::Obsm(ours), MadeBy::Obsm(other)) if ours == other => return Ok(()),
-            (MadeBy::Obsm(ours), _) => {
-                format!("its embeddings are those of obsm/{ours}: pass --embedding {ours}")
-            }
-            (MadeBy::Model { path, .. }, MadeBy::Obsm(_)) => format!(
-                "its cells were embedded by the model `{}`: leave --embedding out",
-                path.display()
+            (MadeBy::Obsm(ours), _) => (
+                format!("its embeddings are those of obsm/{ours}"),
+                format!("pass --embedding {ours}"),
+            ),
+            (MadeBy::Model { path, .. }, MadeBy::Obsm(_)) => (
+                format!("its cells were embedded by the model `{}`", path.display()),
+                "leave --embedding out".into(),
             ),
         };
-        Err(invalid(folder, problem))
+        Err(Error::Incompatible { path: folder.into(), problem, remedy })
     }
 
     /// Writes it, by renaming.

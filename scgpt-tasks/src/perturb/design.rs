@@ -40,15 +40,6 @@ impl DesignOptions<'_> {
     }
 }
 
-/// Puts the name of the file before an error about its annotations.
-fn in_file(source: &dyn CellSource) -> impl Fn(Error) -> Error {
-    let path = source.summary().path.display().to_string();
-    move |error| match error {
-        Error::Option(problem) => Error::Option(format!("`{path}`: {problem}")),
-        other => other,
-    }
-}
-
 /// Cells of one type in one condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
@@ -85,7 +76,7 @@ impl Design {
         options: &DesignOptions<'_>,
         min_cells: usize,
     ) -> Result<Self> {
-        Self::read(&source.obs()?, options, min_cells).map_err(in_file(source))
+        Self::read(&source.obs()?, options, min_cells).map_err(Error::in_file(source))
     }
 
     /// Reads it from `obs`, leaving out groups of fewer than `min_cells` cells.
@@ -133,7 +124,8 @@ impl Design {
         truth: &Self,
     ) -> Result<Vec<Option<u32>>> {
         let obs = source.obs()?;
-        let labels = |key| obs_column(&obs, key).map(Column::labels).map_err(in_file(source));
+        let labels =
+            |key| obs_column(&obs, key).map(Column::labels).map_err(Error::in_file(source));
         let names = labels(options.condition_key)?;
         let types = match options.cell_type_key {
             Some(key) => labels(key)?,
@@ -147,7 +139,7 @@ impl Design {
         let mut codes = Vec::with_capacity(names.len());
         for (name, cell_type) in names.into_iter().zip(types) {
             let name = name.unwrap_or_default();
-            let condition = options.parse(&name).map_err(in_file(source))?;
+            let condition = options.parse(&name).map_err(Error::in_file(source))?;
             let group = groups.get(&(cell_type.unwrap_or_default(), condition.to_string()));
             codes.push(group.copied().filter(|_| !condition.is_control()));
         }

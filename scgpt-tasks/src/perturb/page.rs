@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     report::{HeatMap, Page, Pair},
-    training::learning_curves,
+    training::{learning_curves, network_rows, training_rows},
 };
 
 /// Conditions whose genes are drawn.
@@ -51,35 +51,15 @@ impl PerturbReport {
             _ => names.join(", "),
         };
         let config = &self.config;
-        let from = config.model.as_ref();
         let mut rows = vec![
             ("genes unknown to the model", self.genes.unmatched.to_string()),
             ("perturbed genes not measured", some(&self.unmeasured)),
             ("conditions left out", some(&self.dropped)),
-            (
-                "began as",
-                from.map_or_else(|| "a new network".into(), |path| path.display().to_string()),
-            ),
-            (
-                "network",
-                format!(
-                    "{} layers, {} heads, {} wide",
-                    self.network.n_layers, self.network.n_heads, self.network.d_model
-                ),
-            ),
             ("cells on either side of a pair", config.pool.to_string()),
             ("genes a step", config.genes_per_step.to_string()),
-            ("learning rate", config.training.optimizer.lr.to_string()),
-            ("steps", self.steps.to_string()),
-            ("seed", config.training.seed.to_string()),
         ];
-        if let Some(best) = &self.best {
-            let metric = &best.metric;
-            rows.push((
-                "kept",
-                format!("step {} ({} {:.3})", best.step, metric.name, metric.value),
-            ));
-        }
+        rows.extend(network_rows(config.model.as_deref(), &self.network));
+        rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
         page.section("Data and settings").table(&rows);
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use scgpt_data::{ShardFolder, SpecialToken};
 use scgpt_model::{Activation, Gep, GepStyle, Preprocess, Scgpt, ScgptConfig};
-use scgpt_train::{Outcome, RunHistory, RunOptions, Watch, fit};
+use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Result},
     observe::Observer,
     projection::subsample,
-    training::StartingNetwork,
+    training::{Run, StartingNetwork, source_cells},
 };
 
 /// Parameters that a checkpoint need not have: those of the heads that are new.
@@ -133,20 +133,20 @@ impl Perturbation<'_> {
             held: held.collect(),
             controls: &controls,
         };
-        let run = RunOptions {
+        let run = Run {
             folder,
+            network: &network,
+            training: &config.training,
             settings: json!({
                 "config": config,
                 "network": network,
                 "split": split,
                 "cells": shards.manifest().shards,
             }),
-            resume: options.resume && folder.join("checkpoints").exists(),
-            checkpoint_every: options.checkpoint_every,
-            keep: 1,
+            device,
+            watch,
         };
-        let outcome = fit(&task, model, &network, &config.training, &run, device, watch)?;
-        let history = RunHistory::read(folder)?;
+        let (outcome, history) = options.learn.train(&task, model, run)?;
         let predictor = Predictor {
             model: &outcome.model,
             network: &network,
@@ -188,9 +188,7 @@ impl Perturbation<'_> {
                 control: design.control(group),
             });
         }
-        // The shards lack cells without known genes.
-        for cell in 0..shards.n_cells() {
-            let id = usize::try_from(shards.id(cell)?).unwrap_or(usize::MAX);
+        for (cell, id) in source_cells(shards)?.into_iter().enumerate() {
             if let Some(group) = design.codes.get(id).copied().flatten() {
                 groups[group as usize].cells.push(u32::try_from(cell).unwrap_or(u32::MAX));
             }

@@ -15,6 +15,12 @@ const BATCHES_PER_WINDOW: usize = 32;
 /// Epoch of the choices made for validation: the same in every run.
 pub(crate) const VALIDATION_EPOCH: u64 = u64::MAX;
 
+/// The cell of the source that each cell of the shards is: they lack cells without known genes.
+pub(crate) fn source_cells(shards: &ShardFolder) -> Result<Vec<usize>> {
+    let id = |cell| Ok(usize::try_from(shards.id(cell)?).unwrap_or(usize::MAX));
+    (0..shards.n_cells()).map(id).collect()
+}
+
 /// Cells of shards, and how they become tokens and batches.
 pub(crate) struct TrainingCells<'a> {
     pub(crate) shards: &'a ShardFolder,

@@ -74,7 +74,7 @@ enum Score {
     Confidence,
     /// By all class scores together
     Energy,
-    /// By the distance to the nearest mean of a type
+    /// By the distance to the mean of a type, for a cell of that type
     Distance,
 }
 

@@ -51,6 +51,10 @@ pub(crate) struct TrainArgs {
     /// Column of obs with batches that the network shall not tell apart (sets objectives.dar to 1)
     #[arg(long, value_name = "NAME", env = "SCGPT_BATCH_KEY")]
     batch_key: Option<String>,
+    /// Type to leave out of training, to see how well its cells are noticed as unknown; may be given
+    /// several times
+    #[arg(long, value_name = "TYPE")]
+    unseen: Vec<String>,
     /// Share of the cells that selects and calibrates the network [default: 0.1]
     #[arg(long, value_name = "SHARE", env = "SCGPT_VALIDATION")]
     validation: Option<f64>,
@@ -102,14 +106,10 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let options = AnnotateOptions {
         label,
         batch_key: args.batch_key.as_deref(),
-        layer: &layer,
-        gene_column: args.matrix.gene_column.as_deref(),
-        output,
-        resume: args.learn.resume,
-        checkpoint_every: Some(args.learn.checkpoint_every.max(1)),
+        unseen: &args.unseen,
+        learn: args.learn.options(output, &layer, &args.matrix),
         predict_batch: settings.batch_size.min(32),
         baselines: (!args.learn.no_baselines).then_some(&baselines),
-        repeats: args.learn.repeats.max(1),
     };
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
@@ -197,6 +197,21 @@ fn summary(report: &AnnotateReport, output: &Path) -> Vec<(&'static str, String)
         rows.push(("accuracy", of(|method| method.accuracy.to_string())));
         rows.push(("macro F1", of(|method| method.macro_f1.to_string())));
         rows.extend(report.verdict().map(|verdict| ("verdict", verdict)));
+        if let Some(unknown) = evaluation.unknown.filter(|unknown| unknown.n_other > 0) {
+            rows.push((
+                "unseen types",
+                of(|method| method.unseen.map_or_else(|| "—".into(), |area| format!("AUC {area}"))),
+            ));
+            rows.push((
+                "called unknown",
+                format!(
+                    "{:.1} % of {} cells of unseen types, {:.1} % of those of known types",
+                    100.0 * unknown.other_rejected,
+                    unknown.n_other,
+                    100.0 * unknown.known_rejected
+                ),
+            ));
+        }
         if let Some(calibration) = &evaluation.calibration {
             rows.push(("calibration error", format!("{:.3}", calibration.error)));
         }

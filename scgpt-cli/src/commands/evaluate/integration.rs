@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::{CellSource, CellSubset, Source, check_output};
 use scgpt_tasks::{
-    BaselineOptions, CellColumn, CellSpace, ClusterOptions, Clustering, IntegrationComparison,
-    Labels, Page, integration_rivals, obs_column,
+    BaselineOptions, CellColumn, CellSpace, ClusterOptions, Clustering, Error,
+    IntegrationComparison, Labels, Page, integration_rivals, obs_column,
 };
 use serde_json::json;
 
@@ -127,9 +127,11 @@ fn columns(
     printer: Printer,
 ) -> Result<(Vec<usize>, [CellColumn; 2])> {
     let obs = source.obs()?;
-    let labels = Labels::read(&obs, &args.label)?;
+    let in_file = Error::in_file(source);
+    let labels = Labels::read(&obs, &args.label).map_err(&in_file)?;
     // Batches are often numbered.
-    let batches = Labels::new(obs_column(&obs, &args.batch_key)?.labels());
+    let batches = obs_column(&obs, &args.batch_key).map_err(&in_file)?;
+    let batches = Labels::new(batches.labels());
     let is_known = |cell: &usize| labels.codes[*cell].is_some() && batches.codes[*cell].is_some();
     let cells: Vec<usize> = (0..labels.codes.len()).filter(is_known).collect();
     if cells.len() < labels.codes.len() {

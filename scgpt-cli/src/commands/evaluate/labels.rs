@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, path::PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{CellSource as _, CellSubset, Column, Frame, Source, check_output};
-use scgpt_tasks::{LabelEvaluation, LabelMap, Labels, Page, PredictedLabels, obs_column};
+use scgpt_tasks::{Error, LabelEvaluation, LabelMap, Labels, Page, PredictedLabels, obs_column};
 use serde_json::json;
 
 use crate::output::{Printer, write_text};
@@ -65,8 +65,7 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
         check_output(path, args.force)?;
     }
     let mut source = Source::open(&args.input)?;
-    let obs = source.obs()?;
-    let columns = Columns::read(args, &obs)?;
+    let columns = Columns::read(args, &source)?;
     let of = columns.labels();
     let evaluation = LabelEvaluation::new(&of, args.seed);
     let left_out = source.summary().n_cells - columns.cells.len();
@@ -131,9 +130,10 @@ struct Columns {
 }
 
 impl Columns {
-    fn read(args: &LabelsArgs, obs: &Frame) -> Result<Self> {
-        let truth = Labels::read(obs, &args.truth)?;
-        let predicted = Labels::read(obs, &args.prediction)?;
+    fn read(args: &LabelsArgs, source: &Source) -> Result<Self> {
+        let obs = &source.obs()?;
+        let read = |name| Labels::read(obs, name).map_err(Error::in_file(source));
+        let (truth, predicted) = (read(&args.truth)?, read(&args.prediction)?);
         let cells: Vec<usize> =
             (0..truth.codes.len()).filter(|&cell| truth.codes[cell].is_some()).collect();
         let sets = match &args.sets {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{CellSource as _, Source, TieMode};
-use scgpt_tasks::{IndexManifest, Labels, ReferenceCells, ReferenceIndex, Search};
+use scgpt_tasks::{Error, IndexManifest, Labels, ReferenceCells, ReferenceIndex, Search};
 use serde_json::json;
 
 use super::{Reading, by_model, from_obsm};
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     let labels = args
         .labels
         .iter()
-        .map(|name| Ok((name.clone(), Labels::read(&obs, name)?)))
+        .map(|name| Ok((name.clone(), Labels::read(&obs, name).map_err(Error::in_file(&source))?)))
         .collect::<Result<Vec<_>>>()?;
     let temporary = args.output.parent().map(|folder| Path::new(".").join(folder));
     let bar = Bar::new(printer);

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use burn::prelude::Device;
 use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, Column, RowSpool, Source, check_output};
-use scgpt_tasks::{IndexManifest, MadeBy, MapOptions, MappedCells, ReferenceIndex, Voting};
+use scgpt_tasks::{Error, IndexManifest, MadeBy, MapOptions, MappedCells, ReferenceIndex, Voting};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -140,12 +140,19 @@ pub(super) fn as_index(
             }
             let found = scgpt_model::ModelDir::open(folder)?.hash()?;
             if found != *sha256 {
-                bail!(
-                    "`{}` is not the model of the index: its weights have SHA-256 {}…, those of the index {}…",
-                    folder.display(),
-                    &found[..12],
-                    &sha256[..sha256.len().min(12)]
-                );
+                return Err(Error::Incompatible {
+                    path: folder.into(),
+                    problem: format!(
+                        "not the model of the index: its weights have SHA-256 {}…, those of the index {}…",
+                        &found[..12],
+                        &sha256[..sha256.len().min(12)]
+                    ),
+                    remedy: format!(
+                        "leave --model out if the model of the index is still at `{}`, or make an index with this one",
+                        path.display()
+                    ),
+                }
+                .into());
             }
             let choices = (Some(*max_length), *tie_mode, *seed);
             by_model(source, folder, choices, reading, device, bar)

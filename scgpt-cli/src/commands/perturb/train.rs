@@ -124,14 +124,9 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let (design, layer) = (args.design.options(), args.matrix.layer());
     let options = PerturbOptions {
         design: &design,
-        layer: &layer,
-        gene_column: args.matrix.gene_column.as_deref(),
+        learn: args.learn.options(output, &layer, &args.matrix),
         split: &split,
-        output,
-        resume: args.learn.resume,
-        checkpoint_every: Some(args.learn.checkpoint_every.max(1)),
         baselines: !args.learn.no_baselines,
-        repeats: args.learn.repeats.max(1),
     };
     let prepared = Perturbation::prepare(&mut source, &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.

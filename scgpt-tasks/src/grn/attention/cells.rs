@@ -9,7 +9,7 @@ use crate::{
     embed::{VariableOptions, input_state, select_variable},
     error::{Error, Result},
     labels::Labels,
-    names::similar_names,
+    names::{similar_names, some_of},
 };
 
 /// Two groups of cells, or one and its copies with shuffled values.
@@ -119,14 +119,6 @@ fn condition_of(labels: &Labels, genes: &[String], control: &str) -> Option<Stri
         parts == [gene.as_str()] || *name == gene
     };
     labels.classes.iter().find(is_alone).cloned()
-}
-
-/// The first names of a list for a message.
-fn some_of(names: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let first: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    let more = names.len().saturating_sub(SHOWN);
-    if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
 }
 
 /// Genes that all cells are looked at by, those without expression too.

@@ -1,0 +1,70 @@
+//! [`LearnOptions`]: what every training of an artefact is told beside its settings.
+
+use std::path::Path;
+
+use burn::prelude::Device;
+use scgpt_data::Layer;
+use scgpt_model::{Scgpt, ScgptConfig};
+use scgpt_train::{Outcome, RunHistory, RunOptions, Task, TrainConfig, Watch, fit};
+use serde_json::Value;
+
+use crate::error::Result;
+
+/// Which matrix an artefact is trained on, and where and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct LearnOptions<'a> {
+    /// The matrix.
+    pub layer: &'a Layer,
+    /// Column of `var` with the genes' names; the best one if none.
+    pub gene_column: Option<&'a str>,
+    /// The folder of the artefact; training happens in `training` in it.
+    pub output: &'a Path,
+    /// Whether to go on from the newest checkpoint.
+    pub resume: bool,
+    /// Optimiser steps between checkpoints, beside those at validations.
+    pub checkpoint_every: Option<u64>,
+    /// How often all is done anew with other seeds and other cells held out, at least once; the
+    /// artefact is that of the first.
+    pub repeats: u64,
+}
+
+/// A network on its way, and all that decides what it learns.
+pub(crate) struct Run<'a> {
+    /// Where checkpoints and logs are.
+    pub(crate) folder: &'a Path,
+    pub(crate) network: &'a ScgptConfig,
+    pub(crate) training: &'a TrainConfig,
+    /// What has to be the same if the run is to go on.
+    pub(crate) settings: Value,
+    pub(crate) device: &'a Device,
+    pub(crate) watch: &'a dyn Watch,
+}
+
+impl<'a> LearnOptions<'a> {
+    /// Once, from the beginning.
+    pub fn new(output: &'a Path, layer: &'a Layer) -> Self {
+        Self { layer, gene_column: None, output, resume: false, checkpoint_every: None, repeats: 1 }
+    }
+}
+
+impl LearnOptions<'_> {
+    /// Trains one network, or goes on with it; its history too.
+    pub(crate) fn train<T: Task>(
+        &self,
+        task: &T,
+        model: Scgpt,
+        run: Run<'_>,
+    ) -> Result<(Outcome, RunHistory)> {
+        let Run { folder, network, training, settings, device, watch } = run;
+        let options = RunOptions {
+            folder,
+            settings,
+            // Of several repeats the later ones may not have begun.
+            resume: self.resume && folder.join("checkpoints").exists(),
+            checkpoint_every: self.checkpoint_every,
+            keep: 1,
+        };
+        let outcome = fit(task, model, network, training, &options, device, watch)?;
+        Ok((outcome, RunHistory::read(folder)?))
+    }
+}
