@@ -37,7 +37,8 @@ pub(super) struct ModalityArgs {
     /// What is put before the names of a modality's features, such as Protein=p_
     #[arg(long, value_name = "MODALITY=PREFIX", value_delimiter = ',')]
     prefix: Vec<String>,
-    /// Features of every modality but genes that vary most; 0 for all [default: 4000]
+    /// Features of every modality but genes that vary most; 0 for all [default: 4000 with --model, else
+    /// 300]
     #[arg(long, value_name = "N")]
     pub(super) other_features: Option<usize>,
     /// Also write a .h5ad of value bins in all modalities, those that cells were not measured in
@@ -93,7 +94,7 @@ impl ModalityArgs {
                 Ok(cells) if cells.modalities().names().len() > 1 => {
                     Ok(InputCells::Several(Box::new(cells), inputs))
                 }
-                Err(error) if self.is_about_modalities(&error) => Err(error.into()),
+                Err(error @ scgpt_data::Error::Modalities { .. }) => Err(error.into()),
                 _ => Ok(InputCells::One(Box::new(source), only.path.clone())),
             };
         }
@@ -102,12 +103,6 @@ impl ModalityArgs {
         }
         let cells = MultimodalCells::open(&inputs, &self.options()?)?;
         Ok(InputCells::Several(Box::new(cells), inputs))
-    }
-
-    /// Whether a file that could be of one modality is one of several that do not fit.
-    #[expect(clippy::unused_self, reason = "reads as a sentence")]
-    fn is_about_modalities(&self, error: &scgpt_data::Error) -> bool {
-        error.to_string().contains("two modalities")
     }
 
     fn options(&self) -> Result<MultimodalOptions> {
