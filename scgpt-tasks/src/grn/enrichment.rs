@@ -67,6 +67,15 @@ pub struct Enriched {
 }
 
 impl Enriched {
+    /// The set for people: `HALLMARK_TNFA_SIGNALING` → `hallmark tnfa signaling`; other names as they
+    /// are.
+    pub(super) fn readable_set(&self) -> String {
+        if self.set.contains('_') && !self.set.contains(' ') {
+            return self.set.replace('_', " ").to_lowercase();
+        }
+        self.set.clone()
+    }
+
     /// What was found as a table; `lists` has what each list is called, under that `heading`.
     pub fn table(found: &[Self], heading: &str, lists: &[String]) -> Table {
         let texts = |of: &dyn Fn(&Self) -> String| {

@@ -1,6 +1,6 @@
 //! The page about networks from attention.
 
-use super::{AttentionNetworks, NetworkRow, Setting, TargetList};
+use super::{AttentionNetworks, NetworkRow, Setting, TargetList, report::SIGNIFICANT};
 use crate::{
     grn::truth::{SCORES, scores_row},
     report::{HeatMap, Page},
@@ -64,7 +64,13 @@ impl AttentionNetworks {
             return;
         }
         let lists = report.lists();
-        let mut best: Vec<_> = report.enriched.iter().collect();
+        page.section("Gene sets among the targets");
+        let found = report.enriched.iter().filter(|found| found.q < SIGNIFICANT);
+        let mut best: Vec<_> = found.collect();
+        if best.is_empty() {
+            page.text("No list has more genes of a set than chance would give it.");
+            return;
+        }
         best.sort_by(|a, b| a.p.total_cmp(&b.p));
         let rows: Vec<Vec<String>> = best
             .into_iter()
@@ -72,7 +78,7 @@ impl AttentionNetworks {
             .map(|found| {
                 vec![
                     lists[found.list].0.clone(),
-                    found.set.clone(),
+                    found.readable_set(),
                     format!("{} of {}", found.genes.len(), found.size),
                     format!("{:.1e}", found.p),
                     format!("{:.1e}", found.q),
@@ -81,8 +87,7 @@ impl AttentionNetworks {
                 ]
             })
             .collect();
-        page.section("Gene sets among the targets")
-            .columns(&["list", "set", "genes", "p", "FDR", "odds ratio", "which"], &rows)
+        page.columns(&["list", "set", "genes", "p", "FDR", "odds ratio", "which"], &rows)
             .text(
                 "One-sided hypergeometric tests against the genes of the panel, which lists were drawn from; FDR \
                  over all lists and all sets of a file.",

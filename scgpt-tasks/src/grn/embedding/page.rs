@@ -169,7 +169,7 @@ impl EmbeddingNetworks {
             }
         }
         let best = self.enriched.iter().find(|it| it.list == number && it.q < 0.05);
-        let set = best.map(|it| format!(" · {}", readable(&it.set))).unwrap_or_default();
+        let set = best.map(|it| format!(" · {}", it.readable_set())).unwrap_or_default();
         Cluster {
             title: format!("{}{set}", number + 1),
             nodes: shown.iter().map(|&gene| self.genes[gene].clone()).collect(),
@@ -237,7 +237,7 @@ impl EmbeddingNetworks {
                     if met.insert(number) { self.name(number, programme) } else { String::new() };
                 rows.push(vec![
                     name,
-                    readable(&it.set),
+                    it.readable_set(),
                     format!("{} of {}", it.genes.len(), it.size),
                     if it.odds_ratio.is_finite() {
                         format!("{:.0}", it.odds_ratio)
@@ -330,12 +330,4 @@ fn replicate(it: &ReplicateScores) -> Vec<String> {
 
 fn percent(part: usize, all: usize) -> String {
     format!("{:.0} %", 100.0 * part as f64 / all.max(1) as f64)
-}
-
-/// `HALLMARK_TNFA_SIGNALING` → `hallmark tnfa signaling`; other names as they are.
-fn readable(set: &str) -> String {
-    if set.contains('_') && !set.contains(' ') {
-        return set.replace('_', " ").to_lowercase();
-    }
-    set.into()
 }
