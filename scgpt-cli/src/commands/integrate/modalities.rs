@@ -199,8 +199,10 @@ impl InputCells {
             }
             Self::Several(cells, inputs) => {
                 let to_mudata = output.extension().is_some_and(|extension| extension == "h5mu");
+                // Other formats, those of 10x, have no room for an embedding.
+                let can_copy = |path| matches!(Source::open(path), Ok(Source::AnnData(_)));
                 match inputs.as_slice() {
-                    [only] if is_mudata == to_mudata => {
+                    [only] if is_mudata == to_mudata && (is_mudata || can_copy(&only.path)) => {
                         bar.begin("writing", 0);
                         let skipped = save_copy(&only.path, output, additions, force)?.skipped;
                         for element in skipped {
