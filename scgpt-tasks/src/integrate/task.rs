@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use burn::prelude::*;
 use scgpt_data::{Collator, DomainBatches, Hide, Mask};
 use scgpt_model::{CellEncoder, Scgpt};
-use scgpt_train::{LossTerms, Metric, Progress, Result, Task, Term, TrainBatch};
+use scgpt_train::{Batch as _, LossTerms, Metric, Progress, Result, Task, Term, TrainBatch};
 
 use super::{
     config::{IntegrateConfig, LABEL_METRICS},
@@ -132,14 +132,6 @@ impl Task for IntegrateTask<'_> {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         let (_, cells) = self.order.batch(epoch, index).unwrap_or_default();
         self.make(&cells, epoch)
-    }
-
-    fn n_cells(&self, batch: &TrainBatch) -> usize {
-        batch.n_cells()
-    }
-
-    fn n_targets(&self, batch: &TrainBatch) -> usize {
-        batch.n_targets()
     }
 
     fn losses(&self, model: &Scgpt, batch: &TrainBatch, _: Progress, device: &Device) -> LossTerms {
