@@ -21,51 +21,46 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// Above the options of every command.
+const GLOBAL: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct GlobalArgs {
     /// Print the result as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) json: bool,
     /// Print nothing but the result and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub(crate) quiet: bool,
     /// TOML file with options of the command, by their long names
-    #[arg(long, global = true, value_name = "FILE", env = "SCGPT_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "SCGPT_CONFIG",
+        help_heading = GLOBAL
+    )]
     pub(crate) config: Option<PathBuf>,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// See it work: simulate cells, embed them, open the report
+    // What a command says of itself is with its arguments.
     Demo(demo::DemoArgs),
-    /// Embed cells: obsm/X_scGPT in a copy of the file
     Embed(embed::EmbedArgs),
-    /// Annotate cell types: learn from labelled cells, tell the types of others
     Annotate(annotate::AnnotateArgs),
-    /// Map cells to a labelled reference: each cell takes the label of its neighbours
     Map(map::MapArgs),
-    /// Predict responses to gene perturbations, and find which perturbation explains a state
     Perturb(perturb::PerturbArgs),
-    /// Gene networks: from gene embeddings, and from attention
     Grn(grn::GrnArgs),
-    /// Judge results whose truth is known, ours or another tool's
     Evaluate(evaluate::EvaluateArgs),
-    /// Integrate batches: an embedding in which they are mixed, in a copy of the file
     Integrate(Box<integrate::IntegrateArgs>),
-    /// Say what is in a file, and which of its genes a model knows
     Inspect(inspect::InspectArgs),
-    /// Convert a checkpoint to a safetensors directory or file
     Convert(convert::ConvertArgs),
-    /// Pre-train a model on token shards: known genes, unknown genes, cell prompts
     Pretrain(pretrain::PretrainArgs),
-    /// Generate expression: hidden genes, missing genes, or cells from embeddings
     Generate(generate::GenerateArgs),
-    /// Simulate cells of known types and batches, or with perturbed genes
     Simulate(simulate::SimulateArgs),
-    /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
-    /// Print the manual page
     Man(man::ManArgs),
 }

@@ -42,6 +42,16 @@ pub enum Error {
         /// What to do about it.
         hint: Option<String>,
     },
+    /// A name stands for features of two modalities.
+    #[error("`{}`: `var`: {problem}", path.display())]
+    Modalities {
+        /// The file or folder.
+        path: PathBuf,
+        /// Which features, and which modalities.
+        problem: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// The output could not be written; nothing was left behind.
     #[error("cannot write `{}`", path.display())]
     Write {
@@ -144,6 +154,7 @@ impl Error {
                 Some("the file may be damaged or incomplete; save or copy it again from its source".into())
             }
             Self::Invalid { hint, .. } => hint.clone(),
+            Self::Modalities { hint, .. } => Some(hint.clone()),
             Self::Exists { .. } => Some("choose another output or pass --force".into()),
             Self::Write { .. } => Some("check that the folder exists, is writable and has space".into()),
             Self::Vocabulary { .. } => Some("the file must be a JSON object that maps every token to its own index, 0..n without gaps".into()),

@@ -1,4 +1,18 @@
 //! Single-cell files to token batches.
+//!
+//! ```text
+//! Source ─► Csr blocks [cells, genes] ─► Tokenizer ─► CellTokens ─► Collator ─► TokenBatch [b, t]
+//!   │                                       │
+//!   └ var ─► GeneVocab::align ──────────────┴ Binner
+//! ```
+//!
+//! [`Source`] opens h5ad, AnnData-zarr, 10x, MuData and scBank by content; [`CellSource`] is the one
+//! trait of them all, and of whatever else gives cells in blocks. Nothing holds a whole matrix.
+//! [`save_copy`] and [`export`] write results into a copy of the input, [`ShardWriter`] makes files
+//! that training reads in any order, [`Table`] reads and writes CSV, TSV and parquet.
+//!
+//! Random choices are functions of [`Keyed`]: of a seed, a [`Purpose`], an epoch and a cell. This crate
+//! knows no tensor library.
 
 mod anndata;
 mod binning;

@@ -76,7 +76,8 @@ pub enum Sampling {
 pub struct TokenConfig {
     /// Bins of the values of one cell; `None` keeps the values.
     pub binner: Option<Binner>,
-    /// Whether genes with value zero are tokens too.
+    /// Whether genes with value zero are tokens too; of several modalities, those of a modality that
+    /// the cell has a value of: it was not measured in others.
     pub include_zero_genes: bool,
     /// Value of the `<cls>` token in front, −2 (the value of padding) in pre-training and
     /// zero-shot use, 0 in fine-tuning; `None` for no `<cls>`.
@@ -259,9 +260,12 @@ impl Tokenizer {
         };
         let mut stored = row.indices.iter().zip(row.values).peekable();
         if config.include_zero_genes {
+            let measured = self.measured(row);
             for column in 0..self.tokens.len() {
                 let entry = stored.next_if(|(index, _)| **index as usize == column);
-                push(column, entry.map_or(0.0, |(_, &value)| value));
+                if measured.is_none_or(|measured| measured >> self.condition(column) & 1 == 1) {
+                    push(column, entry.map_or(0.0, |(_, &value)| value));
+                }
             }
         } else {
             for (&index, &value) in stored.filter(|&(_, &value)| value != 0.0) {
@@ -293,6 +297,20 @@ impl Tokenizer {
             tokens.shorten(config.max_length, keep, order);
         }
         tokens
+    }
+
+    /// Modalities of the cell's values, as bits, if modalities matter.
+    fn measured(&self, row: CsrRow<'_>) -> Option<u64> {
+        let stored = row.indices.iter().zip(row.values).filter(|&(_, &value)| value != 0.0);
+        let columns = stored.map(|(&index, _)| index as usize);
+        let known = columns.filter(|&column| self.tokens[column].is_some());
+        self.is_multimodal
+            .then(|| known.fold(0, |measured, column| measured | 1 << self.condition(column)))
+    }
+
+    /// The number of a column's modality.
+    fn condition(&self, column: usize) -> u32 {
+        self.conditions.as_ref().map_or(0, |(columns, _)| columns[column].0)
     }
 
     /// The tokens of every cell of a block whose first cell is number `first` in the file, on all
@@ -436,6 +454,14 @@ mod tests {
         let mut of: Vec<u32> = tokens.conditions.unwrap().iter().map(|token| token.0).collect();
         of.sort_unstable();
         assert_eq!(of, [0, 1, 3]);
+        // Of a modality without a value, zeros are not known to be zeros.
+        let with_zeros = |tokenizer: Tokenizer| Tokenizer {
+            config: TokenConfig { include_zero_genes: true, ..tokenizer.config },
+            ..tokenizer
+        };
+        let row = CsrRow { indices: &[0, 1], values: &[5.0, 0.0] };
+        let tokens = with_zeros(all(10).unwrap()).cell(row, 0, &mut TokenScratch::default());
+        assert_eq!(tokens.genes[1..], [0, 3].map(GeneToken));
     }
 
     #[test]

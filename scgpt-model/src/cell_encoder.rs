@@ -88,7 +88,7 @@ impl CellEncoder {
                 let leading = self.model.encoder.forward_leading(self.tokens(rows), &mask, n);
                 leading.narrow(1, 0, 1).squeeze_dim(1)
             }
-            _ => self.model.encode(&self.input(rows, mask)).cell,
+            _ => self.model.cell(&self.input(rows, mask)),
         };
         // The device computes in f32, so the conversion cannot fail.
         cell.into_data().convert::<f32>().try_into_vec().unwrap_or_default()

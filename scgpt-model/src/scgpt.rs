@@ -155,8 +155,19 @@ impl Scgpt {
         change: impl FnOnce(Tensor<3>) -> Tensor<3>,
     ) -> Encoded {
         let genes = self.genes.forward(input.genes.clone());
-        let device = genes.device();
-        let tokens = change(self.tokens(genes.clone(), input));
+        let hidden = self.states(change(self.tokens(genes.clone(), input)), input);
+        let cell = self.pool(hidden.clone(), input);
+        Encoded { genes, hidden, cell, context: self.context(input), values: input.values.clone() }
+    }
+
+    /// Cell embeddings, `[b, d]`, for which batch and modality need not be known.
+    pub(crate) fn cell(&self, input: &ModelInput) -> Tensor<2> {
+        self.pool(self.states(self.input_tokens(input), input), input)
+    }
+
+    /// Final states of `tokens`, `[b, t, d]`.
+    fn states(&self, tokens: Tensor<3>, input: &ModelInput) -> Tensor<3> {
+        let device = tokens.device();
         // In training mode, the reference's plain layout lets padded queries attend.
         let is_plain = self.padded_states == PaddedStates::PlainLayout;
         let mut hidden = if is_plain && device.is_autodiff() {
@@ -168,8 +179,7 @@ impl Scgpt {
             let is_used = input.mask.is_used(&hidden);
             hidden = hidden * is_used;
         }
-        let cell = self.pool(hidden.clone(), input);
-        Encoded { genes, hidden, cell, context: self.context(input), values: input.values.clone() }
+        hidden
     }
 
     /// Expression from token states (GEP).

@@ -59,7 +59,8 @@ fn embed(encoder: &CellEncoder, cells: &[(Vec<i32>, Vec<f32>)]) -> Vec<f32> {
 
 #[test]
 fn a_cell_embedding_does_not_depend_on_its_batch() {
-    for pooling in [CellPooling::Cls, CellPooling::Mean, CellPooling::Weighted] {
+    use CellPooling::{Cls, Mean, ValueMean, Weighted};
+    for pooling in [Cls, Mean, Weighted, ValueMean] {
         let config = config(pooling);
         let encoder = CellEncoder::new(config.init(&Device::flex()).unwrap(), &config);
         let cells = cells(&[700, 350, 640, 1, 2, 500, 333]);

@@ -15,8 +15,14 @@ use scgpt_data::{
 use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
 use serde::{Deserialize, Serialize};
 
-pub use self::report::{EmbedReport, ModelReport, Timings, TokenCounts, VariableReport};
-pub(crate) use self::{genes::GeneStates, page::likely_types};
+pub use self::{
+    genes::GeneEmbedding,
+    report::{EmbedReport, ModelReport, Timings, TokenCounts, VariableReport},
+};
+pub(crate) use self::{
+    genes::{GeneStates, vector_table},
+    page::likely_types,
+};
 use crate::{
     error::{Error, Result},
     observe::{Observer, Watched},

@@ -1,7 +1,6 @@
 //! Gene networks: which genes belong together, and which regulate which?
 
 mod attention;
-mod coexpression;
 mod consistency;
 mod discovery;
 mod embedding;
@@ -11,6 +10,7 @@ mod network;
 mod null;
 mod pairs;
 mod programmes;
+mod rivals;
 mod scores;
 mod truth;
 
@@ -21,7 +21,6 @@ pub use self::{
         AttentionGroup, AttentionNetworks, AttentionOptions, AttentionReport, NetworkRow, Setting,
         Target, TargetList,
     },
-    coexpression::CoExpression,
     consistency::Consistency,
     discovery::{benjamini_hochberg, p_values},
     embedding::{
@@ -40,12 +39,12 @@ pub use self::{
 use crate::error::{Error, Result};
 
 /// That a gene means the same to the network in every cell.
-fn check_one_domain(network: &ScgptConfig) -> Result<()> {
+pub(crate) fn check_one_domain(network: &ScgptConfig) -> Result<()> {
     if network.input_norm == InputNorm::DomainSpecific && network.n_domains > 1 {
         return Err(Error::Option(format!(
             "the model normalises the tokens of each of its {} batches apart, so cells of different batches cannot be \
-             compared by their tokens; take the model it began as, gene vectors of the table (grn embedding without \
-             --contextual), or integrate with --input-norm none",
+             compared by their tokens; take the model it began as, gene vectors of the table (without --contextual, \
+             or without cells), or integrate with --input-norm none",
             network.n_domains
         )));
     }

@@ -62,8 +62,8 @@ pub use crate::{
         leiden, louvain,
     },
     embed::{
-        EmbedOptions, EmbedReport, Embedder, Embedding, ModelReport, Timings, TokenCounts,
-        VariableOptions, VariableReport, input_state, obs_column,
+        EmbedOptions, EmbedReport, Embedder, Embedding, GeneEmbedding, ModelReport, Timings,
+        TokenCounts, VariableOptions, VariableReport, input_state, obs_column,
     },
     error::{Error, Result},
     evaluation::{
@@ -75,11 +75,11 @@ pub use crate::{
     },
     grn::{
         AttentionGroup, AttentionNetworks, AttentionOptions, AttentionReport, Background,
-        CoExpression, Consistency, Edge, EmbeddingNetworkOptions, EmbeddingNetworks,
-        EmbeddingReport, Enriched, GeneNetwork, GeneSet, GeneSets, NetworkEvaluation,
-        NetworkPathways, NetworkRow, Pairs, Programme, ProgrammeOptions, ProgrammeScores,
-        ReplicateScores, Setting, Significance, Target, TargetList, TrueEdges, TruthReport,
-        Universe, benjamini_hochberg, enrich, p_values, programmes, strongest_graph,
+        Consistency, Edge, EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, Enriched,
+        GeneNetwork, GeneSet, GeneSets, NetworkEvaluation, NetworkPathways, NetworkRow, Pairs,
+        Programme, ProgrammeOptions, ProgrammeScores, ReplicateScores, Setting, Significance,
+        Target, TargetList, TrueEdges, TruthReport, Universe, benjamini_hochberg, enrich, p_values,
+        programmes, strongest_graph,
     },
     holdout::stratified,
     integrate::{

@@ -21,4 +21,7 @@ pub use self::{
     networks::{EdgeScores, mean_ranks, sign_accuracy},
     responses::{ResponseScores, centroid_accuracy, difference, discrimination, pearson},
 };
-pub(crate) use self::{integration::silhouette, networks::largest};
+pub(crate) use self::{
+    integration::silhouette,
+    networks::{largest, ranks_in},
+};

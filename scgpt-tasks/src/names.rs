@@ -59,16 +59,34 @@ pub(crate) fn unknown_gene(gene: &str, vocab: &GeneVocab) -> Error {
     Error::Option(format!("gene `{gene}` is not in the vocabulary of the model{hint}"))
 }
 
-/// Letters to be changed, added or left out (Levenshtein 1966).
+/// The error for a gene that is none of those measured, or that the model does not know.
+pub(crate) fn absent_gene<'n>(
+    gene: &str,
+    vocab: &GeneVocab,
+    measured: impl Iterator<Item = &'n str>,
+) -> Error {
+    let hint = similar_names(gene, measured).hint();
+    Error::Option(if vocab.token(gene).is_some_and(|token| !vocab.is_special(token)) {
+        format!("the model knows gene `{gene}`, but the data does not have it{hint}")
+    } else {
+        format!("gene `{gene}` is not in the vocabulary of the model{hint}")
+    })
+}
+
+/// Letters to be changed, added, left out, or swapped with the next one (Damerau 1964).
 fn edits(a: &[char], b: &[char]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut before = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let changed = before + usize::from(x != y);
-            before = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(before + 1);
+    for i in 1..=a.len() {
+        let mut next = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let changed = row[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            next[j] = changed.min(row[j] + 1).min(next[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                next[j] = next[j].min(before[j - 2] + 1);
+            }
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[b.len()]
 }
@@ -82,6 +100,7 @@ mod tests {
         let letters = |text: &str| text.chars().collect::<Vec<_>>();
         assert_eq!(edits(&letters("kitten"), &letters("sitting")), 3);
         assert_eq!(edits(&letters(""), &letters("abc")), 3);
+        assert_eq!(edits(&letters("ISG51"), &letters("ISG15")), 1);
     }
 
     #[test]

@@ -54,31 +54,6 @@ impl Products {
         });
     }
 
-    /// These cells and those.
-    ///
-    /// # Panics
-    /// If they have other values.
-    pub(crate) fn and(&self, others: &Self) -> Self {
-        assert_eq!(self.sums.len(), others.sums.len(), "the same values");
-        let add = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a + b).collect();
-        Self {
-            n: self.n + others.n,
-            sums: add(&self.sums, &others.sums),
-            of_pairs: add(&self.of_pairs, &others.of_pairs),
-        }
-    }
-
-    /// The mean of a value.
-    pub(crate) fn mean(&self, i: usize) -> f64 {
-        self.sums[i] / self.n.max(1) as f64
-    }
-
-    /// The covariance of two values over the cells, `i <= j`.
-    pub(crate) fn covariance(&self, i: usize, j: usize) -> f64 {
-        let product = self.of_pairs[i * self.sums.len() + j] / self.n.max(1) as f64;
-        product - self.mean(i) * self.mean(j)
-    }
-
     /// Adds whole rows, `[n, d]`; the same as their values one by one.
     pub(crate) fn add_rows(&mut self, rows: &[f32]) {
         let d = self.sums.len();

@@ -55,8 +55,11 @@ impl Page {
     /// A table with a heading of columns; the first column names the rows.
     pub fn columns(&mut self, heading: &[&str], rows: &[Vec<String>]) -> &mut Self {
         let row = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
-            let cells = cells
-                .map(|cell| [&format!("<{tag}>"), &*escape(cell), &format!("</{tag}>")].concat());
+            let cells = cells.map(|cell| {
+                // 1e-5 is not to be broken.
+                let class = if cell.parse::<f64>().is_ok() { " class=\"number\"" } else { "" };
+                format!("<{tag}{class}>{}</{tag}>", escape(cell))
+            });
             ["<tr>", &cells.collect::<String>(), "</tr>\n"].concat()
         };
         let heading = row("th", &mut heading.iter().copied());

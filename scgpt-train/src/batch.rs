@@ -4,7 +4,7 @@ use burn::{prelude::*, tensor::TensorData};
 use scgpt_data::{CellTokens, ConditionToken, GeneToken};
 use scgpt_model::{AttentionMask, Conditions, ModelInput};
 
-use crate::objective::Targets;
+use crate::{objective::Targets, task::Batch};
 
 /// Cells side by side, row-major `[b, t]`: known tokens, then unknown ones, then padding.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -106,16 +106,6 @@ impl TrainBatch {
         Self { modalities, ..self }
     }
 
-    /// Number of cells.
-    pub fn n_cells(&self) -> usize {
-        self.used.len()
-    }
-
-    /// Number of values to predict.
-    pub fn n_targets(&self) -> usize {
-        self.is_target.iter().filter(|&&is_target| is_target > 0.0).count()
-    }
-
     /// The gene, the true value, and the cell of every value to predict, with its position in the
     /// row-major `[b, t]`.
     pub fn targets(&self) -> impl Iterator<Item = (usize, i32, f32)> {
@@ -167,6 +157,16 @@ impl TrainBatch {
             domains: batches,
         };
         (input, targets)
+    }
+}
+
+impl Batch for TrainBatch {
+    fn n_cells(&self) -> usize {
+        self.used.len()
+    }
+
+    fn n_targets(&self) -> usize {
+        self.is_target.iter().filter(|&&is_target| is_target > 0.0).count()
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     precision::LossScale,
     schedule::Progress,
     step,
-    task::{Metric, Task},
+    task::{Batch, Metric, Task},
 };
 
 /// Batches that may wait for the device.
@@ -247,7 +247,7 @@ impl<T: Task> Session<'_, T> {
             if is_usable { self.optimizer.step(lr, model, &computed.gradients) } else { model };
         self.model = Some(model);
         self.state.step += 1;
-        let cells = group.iter().map(|batch| self.task.n_cells(batch)).sum();
+        let cells = group.iter().map(Batch::n_cells).sum();
         let record = StepRecord {
             step: self.state.step,
             epoch: self.state.epoch,

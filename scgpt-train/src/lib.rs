@@ -46,6 +46,6 @@ pub use crate::{
     optimizer::{Optimizer, OptimizerConfig},
     precision::{LossScale, Precision},
     schedule::{Progress, Schedule},
-    task::{Metric, Task},
+    task::{Batch, Metric, Task},
     terms::{LossTerms, Term},
 };

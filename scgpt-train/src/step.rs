@@ -7,7 +7,7 @@ use crate::{
     gradients::NamedGradients,
     precision::{Precision, working_copy},
     schedule::Progress,
-    task::{Shares, Task},
+    task::{Batch as _, Shares, Task},
     terms::{LossTerms, Term},
 };
 
@@ -41,7 +41,7 @@ pub(crate) fn compute<T: Task>(
     device: &Device,
 ) -> Computed {
     let sizes: Vec<(usize, usize)> =
-        group.iter().map(|batch| (task.n_targets(batch), task.n_cells(batch))).collect();
+        group.iter().map(|batch| (batch.n_targets(), batch.n_cells())).collect();
     let all = sizes.iter().fold((0, 0), |all, size| (all.0 + size.0, all.1 + size.1));
     let mut computed =
         Computed { gradients: NamedGradients::default(), terms: Vec::new(), losses: None };

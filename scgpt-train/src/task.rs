@@ -11,12 +11,21 @@ use crate::{
     terms::{LossTerms, Term},
 };
 
+/// Cells that are learned from together, on the host.
+pub trait Batch: Send {
+    /// Cells.
+    fn n_cells(&self) -> usize;
+
+    /// Values that are to be predicted.
+    fn n_targets(&self) -> usize;
+}
+
 /// Cells to learn from, and what to learn of them.
 ///
 /// A batch is a function of its epoch and index alone, so a run can go on anywhere.
 pub trait Task: Sync {
     /// Cells on the host, made by another thread while the device computes.
-    type Batch: Send;
+    type Batch: Batch;
 
     /// Batches of one epoch, the same in every epoch.
     fn batches_per_epoch(&self) -> u64;
@@ -26,12 +35,6 @@ pub trait Task: Sync {
     /// # Errors
     /// If the cells cannot be read.
     fn batch(&self, epoch: u64, index: u64) -> Result<Self::Batch>;
-
-    /// Cells of a batch.
-    fn n_cells(&self, batch: &Self::Batch) -> usize;
-
-    /// Values of a batch that are to be predicted.
-    fn n_targets(&self, batch: &Self::Batch) -> usize;
 
     /// The losses of a batch.
     fn losses(

@@ -13,7 +13,7 @@ use burn::{prelude::*, tensor::TensorData};
 use scgpt_data::{Keyed, Purpose};
 use scgpt_model::{AttentionMask, ModelInput, Scgpt, ScgptConfig};
 use scgpt_train::{
-    Error, Event, LossTerms, Metric, Objectives, Outcome, Part, Precision, Progress, Result,
+    Batch, Error, Event, LossTerms, Metric, Objectives, Outcome, Part, Precision, Progress, Result,
     RunOptions, Schedule, Targets, Task, TrainConfig, Unwatched, Watch, fit,
 };
 use serde_json::json;
@@ -42,7 +42,17 @@ impl Numbers {
 }
 
 /// Genes of each cell.
-type Cells = Vec<Vec<i32>>;
+struct Cells(Vec<Vec<i32>>);
+
+impl Batch for Cells {
+    fn n_cells(&self) -> usize {
+        self.0.len()
+    }
+
+    fn n_targets(&self) -> usize {
+        self.0.len() * hidden().count()
+    }
+}
 
 impl Task for Numbers {
     type Batch = Cells;
@@ -58,15 +68,7 @@ impl Task for Numbers {
             let gene = |token: u64| i32::try_from(key.bits(token) % GENES as u64).unwrap();
             (0..TOKENS as u64).map(gene).collect()
         };
-        Ok((first..self.n_cells.min(first + self.batch_size)).map(cell).collect())
-    }
-
-    fn n_cells(&self, batch: &Cells) -> usize {
-        batch.len()
-    }
-
-    fn n_targets(&self, batch: &Cells) -> usize {
-        batch.len() * hidden().count()
+        Ok(Cells((first..self.n_cells.min(first + self.batch_size)).map(cell).collect()))
     }
 
     fn losses(
@@ -94,8 +96,8 @@ fn hidden() -> impl Iterator<Item = usize> {
 }
 
 fn tensors(batch: &Cells, scale: f32, device: &Device) -> (ModelInput, Targets) {
-    let b = batch.len();
-    let genes: Vec<i32> = batch.iter().flatten().copied().collect();
+    let b = batch.n_cells();
+    let genes: Vec<i32> = batch.0.iter().flatten().copied().collect();
     let is_target: Vec<f32> = (0..b * TOKENS)
         .map(|row| f32::from(u8::from(hidden().any(|t| t == row % TOKENS))))
         .collect();

@@ -19,9 +19,8 @@ pub(crate) struct AnnotateArgs {
 
 #[derive(Debug, Subcommand)]
 enum AnnotateCommand {
-    /// Learn cell types from labelled cells
+    // What a command says of itself is with its arguments.
     Train(Box<train::TrainArgs>),
-    /// Tell the types of cells, and how sure that is
     Predict(predict::PredictArgs),
 }
 

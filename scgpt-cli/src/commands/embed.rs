@@ -1,5 +1,7 @@
 //! `scgpt embed`.
 
+mod genes;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -26,20 +28,28 @@ use crate::{
 /// Reads h5ad, AnnData-zarr (folder or zip) and 10x (h5, or a matrix.mtx folder); the format is
 /// found by content. The output is a copy with the embedding, everything else untouched; a page
 /// with gene coverage and a map of the cells, and the options in force, are written beside it.
-/// Results do not depend on batch size or threads.
+/// Results do not depend on batch size or threads. With --genes the output is a table of vectors of
+/// genes: without cells those of the model's vocabulary, with cells their mean states in these.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 #[command(after_help = "Examples:\n  \
     scgpt embed pbmc.h5ad --model scGPT_human -o embedded.h5ad\n  \
-    scgpt embed filtered_feature_bc_matrix/ --model scGPT_human -o embedded.zarr --hvg 3000")]
+    scgpt embed filtered_feature_bc_matrix/ --model scGPT_human -o embedded.zarr --hvg 3000\n  \
+    scgpt embed --genes --model scGPT_human -o genes.parquet")]
 pub(crate) struct EmbedArgs {
     /// File or folder of cells
     #[serde(skip)]
-    input: PathBuf,
+    #[arg(required_unless_present = "genes")]
+    input: Option<PathBuf>,
+    /// Write vectors of genes, not of cells
+    #[arg(long)]
+    #[serde(skip)]
+    genes: bool,
     /// Model directory
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
     model: PathBuf,
-    /// File to write: .h5ad, or .zarr for a folder
+    /// File to write: .h5ad, or .zarr for a folder; of genes .csv, .tsv or .parquet
     #[arg(long, short, value_name = "FILE")]
     #[serde(skip)]
     output: PathBuf,
@@ -123,6 +133,9 @@ enum Flavour {
 }
 
 pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
+    let Some(input) = args.input.as_deref().filter(|_| !args.genes) else {
+        return genes::run(args, printer);
+    };
     check_cells_output(&args.output, args.force)?;
     let page_path = beside(&args.output, "report.html");
     check_output(&beside(&args.output, EFFECTIVE), args.force)?;
@@ -130,13 +143,12 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         check_output(&page_path, args.force)?;
     }
     let device = args.compute.open()?;
-    let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
-    let mut source = Source::open(&args.input)?;
+    let mut source = Source::open(input)?;
     if let Some(name) = &args.color {
         // Better now than after hours of computing.
         obs_column(&source.obs()?, name)?;
     }
-    let embedder = Embedder::open(&args.model, &device, strictness)?;
+    let embedder = Embedder::open(&args.model, &device, args.strictness())?;
     remark_on_model(&embedder, printer);
 
     let bar = Bar::new(printer);
@@ -157,12 +169,8 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let place = CellsOutput {
-        input: &args.input,
-        output: &args.output,
-        layer: &args.matrix.layer(),
-        force: args.force,
-    };
+    let place =
+        CellsOutput { input, output: &args.output, layer: &args.matrix.layer(), force: args.force };
     let skipped = place.write(&mut source, &additions, &bar, printer)?;
     record["not_carried_over"] = skipped.into();
     write_effective(&args.output, "embed", args)?;
@@ -175,6 +183,10 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
 }
 
 impl EmbedArgs {
+    fn strictness(&self) -> Strictness {
+        if self.partial { Strictness::Partial } else { Strictness::Strict }
+    }
+
     fn options(&self) -> EmbedOptions {
         EmbedOptions {
             batch_size: self.batch_size,

@@ -19,13 +19,10 @@ pub(crate) struct EvaluateArgs {
 
 #[derive(Debug, Subcommand)]
 enum EvaluateCommand {
-    /// Embeddings of several batches, by scores of integration
+    // What a command says of itself is with its arguments.
     Integration(integration::IntegrationArgs),
-    /// A gene network against known regulations
     Grn(grn::GrnArgs),
-    /// Predicted labels against true ones
     Labels(labels::LabelsArgs),
-    /// Predicted responses to perturbations against true ones
     Perturb(perturb::PerturbArgs),
 }
 

@@ -3,8 +3,12 @@
 mod attention;
 mod embedding;
 
-use anyhow::Result;
-use clap::{Args, Subcommand};
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand, ValueEnum};
+use scgpt_tasks::GeneNetwork;
+use serde::Serialize;
 
 use crate::output::Printer;
 
@@ -17,10 +21,48 @@ pub(crate) struct GrnArgs {
 
 #[derive(Debug, Subcommand)]
 enum GrnCommand {
-    // What it says of itself, rows and columns too, is with its arguments.
+    // What a command says of itself is with its arguments.
     Attention(Box<attention::AttentionArgs>),
-    /// Networks from gene embeddings: which genes are alike, and which form programmes?
     Embedding(Box<embedding::EmbeddingArgs>),
+}
+
+/// Formats of edge lists.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Format {
+    /// Comma-separated text
+    Csv,
+    /// Parquet
+    Parquet,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+/// The folder of simpler networks in that of the results.
+const RIVALS: &str = "rivals";
+
+/// Writes an edge list of every simpler network.
+fn write_rivals(
+    folder: &Path,
+    rivals: impl Iterator<Item = (impl AsRef<Path>, GeneNetwork)>,
+    format: Format,
+    force: bool,
+) -> Result<()> {
+    let folder = folder.join(RIVALS);
+    for (name, network) in rivals {
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+        let path = folder.join(name).with_extension(format.extension());
+        network.write(&path, force)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {

@@ -11,8 +11,8 @@ use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, CellSource};
 use scgpt_model::InputNorm;
 use scgpt_tasks::{
-    BaselineOptions, IntegrateArtefact, IntegrateConfig, IntegrateOptions, IntegrateReport,
-    Integrated, Integration, IntegrationMethod, IntegrationScores, Recipe,
+    BaselineOptions, CellModalities, IntegrateArtefact, IntegrateConfig, IntegrateOptions,
+    IntegrateReport, Integrated, Integration, IntegrationMethod, IntegrationScores, Recipe,
 };
 use serde_json::Value;
 
@@ -68,7 +68,8 @@ pub(crate) struct IntegrateArgs {
     /// Folder of the artefact and the report [default: the output's name with .model]
     #[arg(long, value_name = "DIR")]
     artefact: Option<PathBuf>,
-    /// Genes that vary most within the batches, which cells are compared by [default: 1200]
+    /// Genes that vary most within the batches, which cells are compared by [default: 1200; 300 for a
+    /// new network of several modalities]
     #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
     /// Most tokens per cell while training
@@ -127,7 +128,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let artefact = args.artefact();
     let files = args.learn.files(artefact.as_deref(), config);
     if args.learn.print_config {
-        let settings = args.settings(&files, args.modalities.are_named(&args.inputs))?;
+        let is_mosaic = args.modalities.are_named(&args.inputs).then_some(false);
+        let settings = args.settings(&files, is_mosaic)?;
         return print_text(toml::to_string(&settings)?.as_bytes());
     }
     let (Some(output), Some(artefact)) = (&args.output, artefact) else {
@@ -138,7 +140,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     source.check_output(output, args.learn.force)?;
     let (complete, mut truth) = args.modalities.completion(&source, args.learn.force)?;
     let modalities = source.modalities(&layer)?;
-    let settings = args.settings(&files, modalities.is_some())?;
+    let settings = args.settings(&files, modalities.as_ref().map(CellModalities::is_mosaic))?;
     args.learn.check_folder(&artefact)?;
     let device = args.compute.open()?;
     let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
@@ -189,12 +191,13 @@ impl IntegrateArgs {
     }
 
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
-    fn settings(&self, files: &[PathBuf], is_multimodal: bool) -> Result<IntegrateConfig> {
+    /// Of several modalities, it matters whether cells are a mosaic of them.
+    fn settings(&self, files: &[PathBuf], is_mosaic: Option<bool>) -> Result<IntegrateConfig> {
         let recipe = if self.model.is_some() { Recipe::FineTune } else { Recipe::Scratch };
-        let mut defaults = if is_multimodal {
-            IntegrateConfig::of_modalities(recipe)
-        } else {
-            IntegrateConfig::of(recipe)
+        let is_multimodal = is_mosaic.is_some();
+        let mut defaults = match is_mosaic {
+            Some(is_mosaic) => IntegrateConfig::of_modalities(recipe, is_mosaic),
+            None => IntegrateConfig::of(recipe),
         };
         if self.parity {
             defaults.like_the_reference(is_multimodal);
@@ -263,7 +266,7 @@ fn summary(
     let data = &report.data;
     let [training, validation] = data.totals();
     let mut rows = vec![
-        ("batches", format!("{} of `{}`", data.batches.len(), data.batch_key)),
+        ("batches", data.batches_of()),
         ("cells", format!("{training} trained on, {validation} to select")),
         ("genes", format!("{} by {}, of {} known", data.genes, data.flavour, data.known_genes)),
         ("steps", report.steps.to_string()),

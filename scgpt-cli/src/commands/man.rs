@@ -7,23 +7,23 @@ use crate::{args::Cli, output::print_text};
 
 /// Print the manual page
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  scgpt man | man -l -\n  scgpt man embed | man -l -")]
+#[command(after_help = "Example:\n  scgpt man | man -l -\n  scgpt man embed | man -l -\n  \
+    scgpt man grn attention | man -l -")]
 pub(crate) struct ManArgs {
-    /// A command; the program itself if none
-    command: Option<String>,
+    /// A command, and one of its own; the program itself if none
+    command: Vec<String>,
 }
 
 pub(crate) fn run(args: &ManArgs) -> Result<()> {
     let mut cli = Cli::command();
     cli.build();
-    let page = match &args.command {
-        None => cli,
-        Some(name) => cli
+    let mut page = &cli;
+    for name in &args.command {
+        page = page
             .find_subcommand(name)
-            .with_context(|| format!("there is no command `{name}`"))?
-            .clone(),
-    };
+            .with_context(|| format!("`{}` has no command `{name}`", page.get_name()))?;
+    }
     let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text)?;
+    clap_mangen::Man::new(page.clone()).render(&mut text)?;
     print_text(&text)
 }

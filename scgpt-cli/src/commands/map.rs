@@ -23,9 +23,8 @@ pub(crate) struct MapArgs {
 
 #[derive(Debug, Subcommand)]
 enum MapCommand {
-    /// Make an index of labelled reference cells, or add to one
+    // What a command says of itself is with its arguments.
     Index(index::IndexArgs),
-    /// Find the labels of cells by their neighbours in an index
     Query(query::QueryArgs),
 }
 

@@ -26,13 +26,10 @@ pub(crate) struct PerturbArgs {
 
 #[derive(Debug, Subcommand)]
 enum PerturbCommand {
-    /// Bring perturbed cells into the layout that training reads
+    // What a command says of itself is with its arguments.
     Prepare(prepare::PrepareArgs),
-    /// Learn responses from perturbed cells
     Train(Box<train::TrainArgs>),
-    /// Predict cells in which genes are perturbed
     Predict(predict::PredictArgs),
-    /// Find the perturbation that explains cells
     Reverse(reverse::ReverseArgs),
 }
 

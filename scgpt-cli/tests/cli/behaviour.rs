@@ -152,23 +152,41 @@ fn flags_go_before_environment_before_file() {
 #[test]
 fn help_completions_and_manual() {
     let place = Place::new();
-    for command in [
-        "embed",
-        "inspect",
-        "convert",
-        "pretrain",
-        "generate",
-        "simulate",
-        "demo",
-        "completions",
-        "man",
+    for (command, part) in [
+        ("embed", "found by content"),
+        ("inspect", "which of its genes"),
+        ("convert", "memory-mapped"),
+        ("pretrain", "Writes a folder"),
+        ("generate", "a test of the model"),
+        ("simulate", "negative-binomial"),
+        ("demo", "two minutes"),
+        ("integrate", "a checkpoint is fine-tuned"),
+        ("annotate train", "another tenth"),
+        ("annotate predict", "columns in obs"),
+        ("map index", "opened as memory"),
+        ("map query", "scgpt_map_COLUMN"),
+        ("perturb prepare", "of GEARS"),
+        ("perturb train", "by --split"),
+        ("perturb predict", "start from control cells"),
+        ("perturb reverse", "each cell votes"),
+        ("grn attention", "its column"),
+        ("grn embedding", "Leiden communities"),
+        ("evaluate labels", "--unseen names"),
+        ("evaluate perturb", "mean predicted cell"),
+        ("evaluate integration", "as scib does"),
+        ("evaluate grn", "Edge lists of any tool"),
+        ("completions", ""),
+        ("man", ""),
     ] {
-        let help = place.done(&[command, "--help"]).stdout;
+        let words: Vec<&str> = command.split(' ').collect();
+        let help = place.done(&[&words[..], &["--help"]].concat()).stdout;
         assert!(help.contains("Example"), "{command}: {help}");
         assert!(help.contains(&format!("scgpt {command}")), "{command}: {help}");
+        let unbroken = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(unbroken.contains(part), "{command} says more than one line: {help}");
+        assert!(place.done(&[&["man"], &words[..]].concat()).stdout.contains(".TH"), "{command}");
     }
     assert!(place.done(&["completions", "bash"]).stdout.contains("_scgpt"));
-    assert!(place.done(&["man", "embed"]).stdout.contains(".TH"));
     assert!(place.done(&["--version"]).stdout.starts_with("scgpt "));
     let wrong = place.run(&["embed", "--colour"]);
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);

@@ -51,7 +51,7 @@ fn networks_programmes_sets_and_scores_are_written() {
     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(report["genes"], 80);
     let edges = read(&place, "out/edges.csv");
-    assert!(edges.starts_with("source,target,weight,p,q\n"), "{edges}");
+    assert!(edges.starts_with("source,target,weight,p,fdr\n"), "{edges}");
     assert_eq!(
         edges.lines().count() - 1,
         usize::try_from(report["edges"].as_u64().unwrap()).unwrap()
@@ -65,8 +65,16 @@ fn networks_programmes_sets_and_scores_are_written() {
     assert!(scores.starts_with("cell_type,programme_1,"), "{scores}");
     assert_eq!(scores.lines().count(), 4);
     let page = read(&place, "out/report.html");
-    assert!(page.contains("planted set") && page.contains("co-expression"), "{page}");
-    assert_eq!(report["pathways"][1]["method"], "co-expression");
+    assert!(page.contains("planted set") && page.contains("partial correlation"), "{page}");
+    let methods = report["pathways"].as_array().unwrap().iter();
+    let methods: Vec<&str> = methods.map(|it| it["method"].as_str().unwrap()).collect();
+    assert_eq!((methods.len(), methods[1]), (6, "Pearson correlation"));
+    for rival in ["pearson", "spearman", "partial", "trees"] {
+        let edges = read(&place, &format!("out/rivals/{rival}.csv"));
+        assert!(edges.starts_with("source,target,weight\n"), "{rival}");
+        let n = edges.lines().count() - 1;
+        assert!(n > 80 && n <= 80 * 79, "{rival}: {n}");
+    }
     assert!(report["replicates"][0]["consistency"]["spearman"].is_number());
 
     let file = File::open(place.path("out/cells.h5ad")).unwrap();
@@ -104,6 +112,16 @@ fn context_depends_on_cells_but_not_on_batches() {
         );
     }
     assert_ne!(read(&place, "one/edges.csv"), read(&place, "table/edges.csv"));
+    // Without what they share, vectors in context are no longer all alike.
+    place.done(&network("raw", &model, &[&context[..], &["--cosine", "raw"]].concat()));
+    let edges = |run: &str| {
+        let report = read(&place, &format!("{run}/report.json"));
+        let report: Value = serde_json::from_str(&report).unwrap();
+        (report["centred"].as_bool().unwrap(), report["similarities"][2].as_f64().unwrap())
+    };
+    let ((is_centred, median), (is_raw, common)) = (edges("one"), edges("raw"));
+    assert!(is_centred && !is_raw && median.abs() < 0.2 && median < common, "{median} {common}");
+    assert!(!edges("table").0);
     let types = read(&place, "one/edges_by_type.csv");
     assert!(types.starts_with("type,source,target,weight\n") && types.lines().count() > 3);
     let report: Value = serde_json::from_str(&read(&place, "one/report.json")).unwrap();
@@ -125,6 +143,39 @@ fn a_model_alone_has_a_network() {
 }
 
 #[test]
+fn vectors_of_genes_are_a_table() {
+    let (place, model) = (place(), model());
+    place.done(&["embed", "--genes", "--model", &model, "-o", "table.csv"]);
+    let table = read(&place, "table.csv");
+    assert!(table.starts_with("gene,e0,e1,") && !table.contains("<cls>"), "{table}");
+    place.done(&network("net", &model, &["--no-cells", "--no-baselines"]));
+    let vectors = ["embed", "cells.h5ad", "--genes", "--model", &model, "-o"];
+    place.done(&[&vectors[..], &["one.csv", "--batch-size", "1"]].concat());
+    place.done(&[&vectors[..], &["many.csv", "--batch-size", "16"]].concat());
+    let context = read(&place, "one.csv");
+    assert_eq!(context, read(&place, "many.csv"));
+    assert!(context.starts_with("gene,cells,e0,e1,"), "{context}");
+    assert!(context.lines().count() > 100 && context.lines().count() <= 201);
+    place.refused(&[&vectors[..], &["one.csv"]].concat(), &["exists", "--force"]);
+    place.refused(&[&vectors[..], &["one.h5ad"]].concat(), &[".csv"]);
+    assert_eq!(place.run(&["embed", "--model", &model, "-o", "x.h5ad"]).code, 2, "no cells");
+}
+
+#[test]
+fn vectors_are_fine_tuned_first() {
+    let (place, model) = (place(), model());
+    let more = ["--fine-tune", "--batch-key", "batch", "--epochs", "1", "--no-baselines"];
+    place.done(&network("out", &model, &[&more[..], &["--contextual", "--no-cells"]].concat()));
+    place.done(&network("zero", &model, &["--no-cells", "--no-baselines"]));
+    assert!(place.path("out/tuned.model/report.html").exists());
+    assert!(!place.path("out/rivals").exists());
+    // The artefact is a model like any other: no longer the one it began as.
+    place.done(&network("again", "out/tuned.model", &["--no-cells", "--no-baselines"]));
+    assert_ne!(read(&place, "again/edges.csv"), read(&place, "zero/edges.csv"));
+    place.refused(&network("out", &model, &more), &["exists", "--force"]);
+}
+
+#[test]
 fn nonsense_is_refused() {
     let (place, model) = (place(), model());
     place.done(&network("out", &model, &["--no-cells"]));
@@ -135,7 +186,16 @@ fn nonsense_is_refused() {
         place.refused(&[&args[..], more].concat(), parts)
     };
     refused(&["--genes", &misspelt], &[&misspelt, "not in the vocabulary", "similar names:", gene]);
-    refused(&["--hvg", "50", "--threshold", "0", "--gene", &misspelt], &[&misspelt, "50 genes"]);
+    refused(&["--gene", &misspelt], &[&misspelt, "not in the vocabulary", gene]);
+    let list = genes(&place, "out/programmes.csv", "1")[1..].join(",");
+    let other = ["--genes", &list, "--threshold", "0", "--gene", gene];
+    refused(&other, &[gene, "is not among the"]);
+    place.done(&network(
+        "few",
+        &model,
+        &["--no-cells", "--hvg", "10", "--threshold", "-1", "--gene", gene],
+    ));
+    assert!(read(&place, "few/similar.csv").contains(gene.as_str()));
     let message = refused(&["--threshold", "0.999"], &["the largest is", "--threshold"]);
     let threshold = message.split("--threshold ").nth(1).unwrap().split(' ').next().unwrap();
     let promised = message.split(" gives ").nth(1).unwrap().split(' ').next().unwrap();

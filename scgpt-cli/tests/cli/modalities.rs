@@ -153,6 +153,35 @@ fn files_of_modalities_are_integrated_as_one_batch_and_a_checkpoint_is_extended(
 }
 
 #[test]
+fn a_10x_folder_of_two_modalities_becomes_an_h5ad() {
+    let place = Place::new();
+    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::create_dir(place.path("tenx")).unwrap();
+    let write = |name: &str, lines: Vec<String>| {
+        fs::write(place.path("tenx").join(name), lines.join("\n") + "\n").unwrap();
+    };
+    let (n_cells, n_features) = (24, 12);
+    write("barcodes.tsv", (0..n_cells).map(|cell| format!("cell{cell}")).collect());
+    let kind = |feature| if feature < 9 { "Gene Expression" } else { "Antibody Capture" };
+    let feature = |feature| format!("ID{feature}\tNAME{feature}\t{}", kind(feature));
+    write("features.tsv", (0..n_features).map(feature).collect());
+    let entry = |at: usize| {
+        let (cell, feature) = (at / n_features, at % n_features);
+        format!("{} {} {}", feature + 1, cell + 1, 1 + (cell * 5 + feature * feature) % 7)
+    };
+    let size = format!("{n_features} {n_cells} {}", n_features * n_cells);
+    let header = ["%%MatrixMarket matrix coordinate integer general".to_owned(), size];
+    write("matrix.mtx", header.into_iter().chain((0..n_features * n_cells).map(entry)).collect());
+    let args = ["integrate", "tenx", "--modalities", "RNA,Protein", "--config", "tiny.toml"];
+    place.done(&[&args[..], &["--no-baselines", "-o", "out.h5ad"]].concat());
+    let rows = embedding(&place.path("out.h5ad"));
+    assert_eq!(rows.len(), n_cells * 16);
+    assert!(rows.iter().all(|value| value.is_finite()));
+    let card = fs::read_to_string(place.path("out.model/README.md")).unwrap();
+    assert!(card.contains("Embeds cells of several modalities, by 12 features"), "{card}");
+}
+
+#[test]
 fn modalities_that_do_not_fit_are_refused() {
     let place = Place::new();
     let genes = vec!["TNFRSF4", "SSU72", "PARK7", "RBP7"];

@@ -130,9 +130,10 @@ pub(super) fn join(opened: &[Opened], options: &MultimodalOptions) -> Result<Fea
                 _ => format!("the features {} are", examples(all.into_iter())),
             }
         );
-        return Err(Error::invalid(path, "var", problem).with_hint(format!(
+        let hint = format!(
             "a name is one token of the model: set the modalities apart with --prefix {apart}=p_"
-        )));
+        );
+        return Err(Error::Modalities { path: path.clone(), problem, hint });
     }
     let mut var = describe(opened, &described);
     var.columns.insert(0, (FEATURE_TYPES.into(), Column::categorical(&types)));

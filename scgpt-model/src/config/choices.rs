@@ -29,6 +29,9 @@ pub enum CellPooling {
     Mean,
     /// The sum over tokens weighted by their values, scaled to unit length.
     Weighted,
+    /// The mean over tokens weighted by their values, to which tokens with a hidden, unknown or zero
+    /// value add nothing. A new network need not learn first which tokens matter.
+    ValueMean,
 }
 
 /// What padded positions contribute to [`CellPooling::Mean`] and [`CellPooling::Weighted`].

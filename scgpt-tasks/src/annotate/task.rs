@@ -98,14 +98,6 @@ impl Task for AnnotateTask<'_> {
         self.make(&order(0).cells_from(first).take(size).collect::<Vec<_>>(), epoch)
     }
 
-    fn n_cells(&self, batch: &TrainBatch) -> usize {
-        batch.n_cells()
-    }
-
-    fn n_targets(&self, batch: &TrainBatch) -> usize {
-        batch.n_targets()
-    }
-
     fn losses(&self, model: &Scgpt, batch: &TrainBatch, _: Progress, device: &Device) -> LossTerms {
         let (input, targets) = batch.to_device(device);
         self.config.objectives.terms(model, &input, &targets)

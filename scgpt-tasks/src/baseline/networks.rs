@@ -37,6 +37,16 @@ impl Association {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Pearson, Self::Spearman, Self::Partial, Self::Trees];
 
+    /// A short name, for files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pearson => "pearson",
+            Self::Spearman => "spearman",
+            Self::Partial => "partial",
+            Self::Trees => "trees",
+        }
+    }
+
     /// The weights of all pairs, `[sources, targets]`, row-major; 0 for a gene and itself, and for
     /// genes that do not vary. Only trees tell the two directions apart, and have no signs.
     ///
@@ -74,6 +84,14 @@ impl Profiles {
     pub fn new(n_genes: usize, n_cells: usize, values: Vec<f32>) -> Self {
         assert_eq!(values.len(), n_genes * n_cells, "values are [genes, cells]");
         Self { n_genes, n_cells, values }
+    }
+
+    /// The mean of every gene; 0 without cells.
+    pub fn means(&self) -> Vec<f64> {
+        let n = self.n_cells.max(1);
+        let mean =
+            |gene: usize| self.row(gene).iter().map(|&x| f64::from(x)).sum::<f64>() / n as f64;
+        (0..self.n_genes).map(mean).collect()
     }
 
     /// Some of the cells.

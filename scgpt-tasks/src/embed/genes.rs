@@ -1,18 +1,54 @@
-//! Vectors of genes: as the table has them, and as the cells make them.
+//! [`GeneEmbedding`]: vectors of genes, as the table has them, and as the cells make them.
 
-use scgpt_data::{CellSource, GeneToken, Tokenizer, buckets};
+use scgpt_data::{CellSource, Column, GeneToken, Table, Tokenizer, buckets};
 use scgpt_model::TokenRows;
 
-use super::{EmbedOptions, Embedder};
+use super::{EmbedOptions, Embedder, input_state, select_variable};
 use crate::{
     error::{Error, Result},
-    observe::Observer,
+    grn::check_one_domain,
+    observe::{Observer, Watched},
     stream::{Window, windows},
 };
 
 /// Parts of 1 in which states are counted. Sums of whole numbers are the same in any order, so that
 /// a mean depends on neither batches nor threads.
 const PARTS: f64 = (1_u64 << 28) as f64;
+
+/// Vectors of genes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GeneEmbedding {
+    /// The genes.
+    pub genes: Vec<String>,
+    /// Width of a vector.
+    pub d: usize,
+    /// Their vectors, `[genes, d]`.
+    pub vectors: Vec<f32>,
+    /// Of vectors in context, the cells whose mean each of them is.
+    pub cells: Option<Vec<u64>>,
+}
+
+impl GeneEmbedding {
+    /// A table: `gene`, of vectors in context `cells`, then a column a dimension, `e0`, `e1`, …
+    pub fn table(&self) -> Table {
+        let mut table = vector_table(&self.genes, &self.vectors, self.d);
+        if let Some(cells) = &self.cells {
+            let counts = cells.iter().map(|&n| i64::try_from(n).ok()).collect();
+            table.columns.insert(1, ("cells".into(), Column::Integer(counts)));
+        }
+        table
+    }
+}
+
+/// `gene`, then a column a dimension.
+pub(crate) fn vector_table(genes: &[String], vectors: &[f32], d: usize) -> Table {
+    let column = |i: usize| {
+        let values = vectors.iter().skip(i).step_by(d).map(|&x| Some(f64::from(x)));
+        (format!("e{i}"), Column::Float(values.collect()))
+    };
+    let names = ("gene".into(), Column::Text(genes.iter().cloned().map(Some).collect()));
+    Table { columns: std::iter::once(names).chain((0..d).map(column)).collect() }
+}
 
 /// Sums of the states that genes have in the cells of some groups.
 #[derive(Clone, Debug)]
@@ -75,6 +111,56 @@ impl Embedder {
         let ids: Vec<i32> =
             genes.iter().map(|gene| i32::try_from(gene.0).unwrap_or(i32::MAX)).collect();
         self.encoder().gene_vectors(&ids)
+    }
+
+    /// Vectors of all genes of the vocabulary, or, of cells, the mean state after the last block of
+    /// every gene over the cells in which it is a token; genes that are in none are left out.
+    ///
+    /// # Errors
+    /// If the cells cannot be read, or an option cannot work; [`Error::Cancelled`] if the observer
+    /// says so.
+    ///
+    /// # Reference
+    /// `Tutorial_GRN.ipynb`: `model.encoder` of the vocabulary. In context: none.
+    pub fn gene_embedding(
+        &self,
+        source: Option<&mut dyn CellSource>,
+        options: &EmbedOptions,
+        observer: &dyn Observer,
+    ) -> Result<GeneEmbedding> {
+        let d = self.encoder().d_model();
+        let name = |token: GeneToken| self.vocab().name(token).unwrap_or_default().to_owned();
+        let Some(source) = source else {
+            let tokens = self.vocab().names().filter_map(|name| self.vocab().token(name));
+            let tokens: Vec<GeneToken> =
+                tokens.filter(|&token| !self.vocab().is_special(token)).collect();
+            return Ok(GeneEmbedding {
+                genes: tokens.iter().map(|&token| name(token)).collect(),
+                d,
+                vectors: self.gene_vectors(&tokens),
+                cells: None,
+            });
+        };
+        check_one_domain(self.config())?;
+        let mut alignment = self.align(source, options)?;
+        if let Some(variable) = &options.variable {
+            let state = input_state(source, &options.layer)?;
+            observer.begin("selecting variable genes", 0);
+            let source = &mut Watched { source: &mut *source, observer };
+            select_variable(source, &options.layer, variable, state, &mut alignment)?;
+        }
+        let tokens: Vec<GeneToken> = alignment.tokens.iter().copied().flatten().collect();
+        let tokenizer = self.tokenizer(&alignment, options, None)?;
+        let groups = (&*vec![Some(0); source.summary().n_cells], 1);
+        let states = self.gene_states(source, &tokenizer, (&tokens, options), groups, observer)?;
+        let (cells, means) = (states.cells(&[0]), states.means(&[0]));
+        let seen: Vec<usize> = (0..tokens.len()).filter(|&gene| cells[gene] > 0).collect();
+        Ok(GeneEmbedding {
+            genes: seen.iter().map(|&gene| name(tokens[gene])).collect(),
+            d,
+            vectors: seen.iter().flat_map(|&g| &means[g * d..(g + 1) * d]).copied().collect(),
+            cells: Some(seen.iter().map(|&gene| cells[gene]).collect()),
+        })
     }
 
     /// States of `genes` after the last block, summed over the cells of each group in which they

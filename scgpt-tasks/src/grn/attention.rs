@@ -10,14 +10,15 @@ mod sums;
 use std::time::Instant;
 
 use scgpt_data::{
-    CellSource, CellSubset, Column, Layer, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
-    log1p, normalise_total,
+    CellSource, CellSubset, Column, Layer, SpecialToken, Table, TokenConfig, TokenScratch,
+    Tokenizer, log1p, normalise_total,
 };
 use scgpt_model::TokenRows;
 
 use self::{
-    cells::{Expression, Groups, Panel, shuffled, wants_log},
+    cells::{Groups, Panel, shuffled, wants_log},
     ranks::rank_sums,
+    rivals::Rival,
     sums::{Place, Sums, shuffled_labels},
 };
 pub use self::{
@@ -25,14 +26,16 @@ pub use self::{
     rivals::NetworkRow,
 };
 use super::{
-    Background, Edge, GeneNetwork, GeneSets, benjamini_hochberg, consistency::halves, enrich,
+    Background, Enriched, GeneNetwork, GeneSets, benjamini_hochberg,
+    consistency::halves,
+    enrich,
+    rivals::{Expression, off_diagonal, strongest_edges},
     truth::TrueEdges,
 };
 use crate::{
     baseline::Profiles,
     embed::{EmbedOptions, Embedder},
     error::{Error, Result},
-    metrics::largest,
     observe::Observer,
 };
 
@@ -148,6 +151,7 @@ pub struct AttentionNetworks {
     weights: [Vec<f32>; 2],
     /// p values and false-discovery rates of the difference, in the order of [`off_diagonal`].
     null: Option<[Vec<f64>; 2]>,
+    rivals: Vec<Rival>,
 }
 
 impl AttentionNetworks {
@@ -163,16 +167,7 @@ impl AttentionNetworks {
     /// looks.
     pub fn network(&self, setting: Setting, n: usize) -> GeneNetwork {
         let weights = setting.of(&self.weights[0], &self.weights[1]);
-        let places = off_diagonal(self.genes.len());
-        let size: Vec<f32> = places.iter().map(|&place| weights[place].abs()).collect();
-        let chosen = largest(&size, if n == 0 { size.len() } else { n });
-        let edge = |&index: &usize| {
-            let place = places[index];
-            let (source, target) = (place / self.genes.len(), place % self.genes.len());
-            Edge { source, target, weight: f64::from(weights[place]) }
-        };
-        let edges = chosen.iter().map(edge).collect();
-        let mut network = GeneNetwork::new(self.genes.clone(), edges, true);
+        let (mut network, chosen) = strongest_edges(&self.genes, &weights, n);
         if let (Setting::Difference, Some(null)) = (setting, &self.null) {
             for (name, values) in ["p", "fdr"].into_iter().zip(null) {
                 let values = chosen.iter().map(|&index| Some(values[index])).collect();
@@ -181,11 +176,28 @@ impl AttentionNetworks {
         }
         network
     }
-}
 
-/// Places of a `[n, n]` matrix but those of a gene and itself.
-fn off_diagonal(n: usize) -> Vec<usize> {
-    (0..n * n).filter(|place| place % (n + 1) != 0).collect()
+    /// The simpler networks that it was compared with, each with the name of its file and its `n`
+    /// strongest edges, all if 0. Of correlations, which have no direction, both are listed.
+    pub fn rivals(&self, n: usize) -> impl Iterator<Item = (String, GeneNetwork)> {
+        self.rivals.iter().flat_map(move |rival| {
+            let settings = if rival.control.is_some() { &Setting::ALL[..] } else { &[] };
+            let alone = settings.is_empty().then(|| (rival.name.into(), rival.perturbed.clone()));
+            let of_setting = |setting: &Setting| {
+                let control = rival.control.as_deref().unwrap_or_default();
+                let name = format!("{}_{}", rival.name, setting.name(false));
+                (name, setting.of(&rival.perturbed, control))
+            };
+            let named = alone.into_iter().chain(settings.iter().map(of_setting));
+            named.map(move |(name, weights)| (name, strongest_edges(&self.genes, &weights, n).0))
+        })
+    }
+
+    /// The enriched gene sets as a table.
+    pub fn enrichment_table(&self) -> Table {
+        let names: Vec<String> = self.report.lists().into_iter().map(|(name, _)| name).collect();
+        Enriched::table(&self.report.enriched, "list", &names)
+    }
 }
 
 impl Embedder {
@@ -253,7 +265,7 @@ impl Embedder {
             ..self.token_config(&EmbedOptions::default(), usize::MAX)?
         };
         let tokenizer = Tokenizer::new(self.vocab(), &alignment, config)?;
-        let expression = options.rivals.then(|| Expression::new(&panel, n_columns));
+        let expression = options.rivals.then(|| Expression::new(&panel.columns, n_columns));
         let is_second = &is_second;
         let looking = Looking { embedder: self, panel: &panel, layer, is_second, options };
         let (seen, profiles) =
@@ -271,7 +283,8 @@ impl Embedder {
             is_second,
             seed: options.seed,
         };
-        networks.report.rows = judged.rows(&seen.sums, seen.scale, profiles.as_ref(), observer)?;
+        (networks.report.rows, networks.rivals) =
+            judged.rows(&seen.sums, seen.scale, profiles.as_ref(), observer)?;
         networks.report.truth = truth.map(|truth| truth.summary());
         networks.report.seconds = begin.elapsed().as_secs_f64();
         Ok(networks)
@@ -422,6 +435,7 @@ impl Looking<'_> {
             genes: self.panel.names.clone(),
             weights,
             null,
+            rivals: Vec::new(),
         };
         networks.report.significant = networks
             .null

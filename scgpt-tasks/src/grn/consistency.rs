@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::pearson;
+use crate::metrics::{pearson, ranks_in};
 
 /// How well two lists of edge weights agree.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,12 +42,22 @@ impl Consistency {
         let common = order_b[..top].iter().filter(|&&edge| is_top[edge]).count();
         let share = |common: f64| common / (2.0 * top as f64 - common);
         Some(Self {
-            spearman: pearson(&ranks(&a, &order_a), &ranks(&b, &order_b)),
+            spearman: pearson(&ranks_in(&order_a, &a), &ranks_in(&order_b, &b)),
             jaccard: share(common as f64),
             chance: share(top as f64 * top as f64 / n as f64),
             top,
             n,
         })
+    }
+
+    /// The same of weights with signs: Spearman's by weight, the strongest by size.
+    ///
+    /// # Panics
+    /// If one has more edges than the other.
+    pub fn signed(a: &[f32], b: &[f32], top: usize) -> Option<Self> {
+        let sizes = |side: &[f32]| side.iter().map(|weight| weight.abs()).collect::<Vec<f32>>();
+        let spearman = Self::of(a, b, top)?.spearman;
+        Some(Self { spearman, ..Self::of(&sizes(a), &sizes(b), top)? })
     }
 }
 
@@ -62,21 +72,6 @@ fn descending(weights: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.par_sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
     order
-}
-
-/// The rank of each, equal ones sharing the mean of theirs.
-fn ranks(weights: &[f32], order: &[usize]) -> Vec<f64> {
-    let mut ranks = vec![0.0; weights.len()];
-    let mut first = 0;
-    #[allow(clippy::float_cmp, reason = "ties are exact")]
-    for group in order.chunk_by(|&a, &b| weights[a] == weights[b]) {
-        let shared = first as f64 + (group.len() - 1) as f64 / 2.0;
-        for &edge in group {
-            ranks[edge] = shared;
-        }
-        first += group.len();
-    }
-    ranks
 }
 
 #[cfg(test)]
@@ -95,6 +90,8 @@ mod tests {
         assert_eq!(Consistency::of(&[1.0, f32::NAN, 2.0], &[1.0; 3], 1), None);
         let reversed = Consistency::of(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0], 1).unwrap();
         assert!((reversed.spearman + 1.0).abs() < 1e-12 && reversed.jaccard == 0.0);
+        let turned = Consistency::signed(&[1.0, -3.0, 2.0], &[-1.0, 3.0, -2.0], 1).unwrap();
+        assert!((turned.spearman + 1.0).abs() < 1e-12 && turned.jaccard > 0.999);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! [`EmbeddingNetworks`]: networks and programmes of genes from their vectors.
 
 mod cells;
+mod judge;
 mod page;
 mod pathways;
 mod report;
@@ -14,22 +15,23 @@ pub use self::{
     report::{EmbeddingReport, ReplicateScores},
 };
 use super::{
-    consistency::Consistency,
     enrichment::Enriched,
     gene_sets::GeneSets,
     network::{Edge, GeneNetwork},
     null::{Cloud, Significance},
-    pairs::Pairs,
-    programmes::{Programme, ProgrammeOptions, programmes, strongest_graph},
+    pairs::{Pairs, centred},
+    programmes::{Programme, ProgrammeOptions, programmes},
     scores::ProgrammeScores,
 };
 use crate::{
+    baseline::Association,
     cluster::Graph,
-    embed::{EmbedOptions, Embedder},
+    embed::{EmbedOptions, Embedder, vector_table},
     error::{Error, Result},
     names::{similar_names, unknown_gene},
     neighbours::Neighbours,
     observe::Observer,
+    stream::unit_rows,
 };
 
 /// Genes that are compared with each other, at most: their number squared is held in memory.
@@ -38,10 +40,6 @@ const MOST_GENES: usize = 10_000;
 const MOST_EDGES: usize = 5_000_000;
 /// Edges that a suggested threshold would give.
 const SUGGESTED_EDGES: usize = 1000;
-/// What the rival is called.
-const RIVAL: &str = "co-expression";
-/// Strongest edges that replicates are compared by.
-const TOP: usize = 1000;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -52,6 +50,9 @@ pub struct EmbeddingNetworkOptions {
     pub genes: Option<Vec<String>>,
     /// Vectors that genes have in the cells, instead of those of the model's table.
     pub contextual: bool,
+    /// Whether the mean vector of the genes is taken off before they are compared; if none, of vectors
+    /// in context, which share most of their length, but not of the table's.
+    pub centre: Option<bool>,
     /// Column of `obs` with cell types.
     pub per: Option<String>,
     /// Least cosine similarity of an edge.
@@ -60,10 +61,15 @@ pub struct EmbeddingNetworkOptions {
     pub programmes: ProgrammeOptions,
     /// What enrichment is compared with.
     pub universe: Universe,
-    /// Genes whose most similar ones are listed.
+    /// Genes whose most similar ones are listed; among the genes of the network even if they vary
+    /// little.
     pub queries: Vec<String>,
     /// How many of them.
     pub n_similar: usize,
+    /// Whether networks from expression alone are made of the same genes.
+    pub rivals: bool,
+    /// Of how many cells at most, chosen by key.
+    pub rival_cells: usize,
 }
 
 /// What was found.
@@ -77,7 +83,7 @@ pub struct EmbeddingNetworks {
     pub vectors: Vec<f32>,
     /// Vectors per cell type; NaN for a gene that no cell of it has.
     pub of_types: Vec<(String, Vec<f32>)>,
-    /// Genes whose similarity reaches the threshold, with `p` and `q` of the null.
+    /// Genes whose similarity reaches the threshold, with `p` and `fdr` of the null.
     pub network: GeneNetwork,
     /// The same of each cell type.
     pub type_networks: Vec<(String, GeneNetwork)>,
@@ -96,12 +102,15 @@ pub struct EmbeddingNetworks {
     /// Numbers for people and files.
     pub report: EmbeddingReport,
     similarities: Pairs,
+    is_centred: bool,
+    /// Rivals and their weights, `[sources, targets]`.
+    rivals: Vec<(Association, Vec<f32>)>,
 }
 
 impl EmbeddingNetworks {
     /// Compares the vectors of genes: a network at a threshold, one of neighbours, programmes and
     /// their gene sets. With cells also: which genes vary, vectors in context, scores of programmes,
-    /// replicates, and co-expression as the rival.
+    /// replicates, and networks from expression alone as rivals.
     ///
     /// # Errors
     /// If a gene is unknown (similar names are suggested), no edge reaches the threshold (one that
@@ -110,7 +119,9 @@ impl EmbeddingNetworks {
     ///
     /// # Reference
     /// `Tutorial_GRN.ipynb` and `scgpt/tasks/grn.py`, `GeneEmbedding`. Differs: enrichment is
-    /// offline; similarities have a null; replicates and co-expression are compared with.
+    /// offline; similarities have a null; replicates and rivals are compared with; of vectors in
+    /// context, unless `centre` says no, the mean of the genes is taken off, and neighbours are those
+    /// of the largest cosine, where the reference has the nearest vectors.
     pub fn new(
         embedder: &Embedder,
         mut source: Option<&mut dyn CellSource>,
@@ -139,21 +150,24 @@ impl EmbeddingNetworks {
         };
 
         observer.begin("comparing genes", 0);
-        let similarities = Pairs::cosines(&vectors, d);
+        let is_centred = options.centre.unwrap_or(options.contextual);
+        let compared =
+            if is_centred { unit_rows(&centred(&vectors, d), d) } else { vectors.clone() };
+        let similarities = Pairs::cosines(&compared, d);
         let strata = of_cells.as_ref().map_or_else(|| vec![0; genes.len()], |it| it.strata.clone());
-        let cloud = Cloud::new(&vectors, d, &strata);
+        let cloud = Cloud::new(&compared, d, &strata);
         let seed = options.embed.seed;
         let significance =
             Significance::new(&similarities, |round| cloud.shuffled(seed, round), &strata);
         let network = at_threshold(&genes, &similarities, options.threshold, Some(&significance))?;
-        let found = Neighbours::new(&vectors, d, options.programmes.neighbours - 1);
+        let found = Neighbours::new(&compared, d, options.programmes.neighbours - 1);
         let neighbours = neighbour_network(&genes, &similarities, &found);
         let programmes = programmes(&Graph::fuzzy(&found), &similarities, &options.programmes);
 
         let of_types = of_cells.as_ref().and_then(|it| it.context.as_ref());
         let of_types = of_types.map(|context| context.of_types.clone()).unwrap_or_default();
         let type_network = |(name, vectors): &(String, Vec<f32>)| {
-            let pairs = Pairs::cosines(vectors, d);
+            let pairs = cosines(vectors, d, is_centred);
             // A type in which no pair is that similar has an empty network; the file says so.
             let network = at_threshold(&genes, &pairs, options.threshold, None);
             (
@@ -178,6 +192,8 @@ impl EmbeddingNetworks {
             vectors,
             programmes,
             similarities,
+            is_centred,
+            rivals: Vec::new(),
         };
         judged.judge(embedder, of_cells.as_ref(), libraries, options, observer)?;
         if let (Some(source), Some(of_cells)) = (source, &of_cells) {
@@ -186,76 +202,9 @@ impl EmbeddingNetworks {
         Ok(judged)
     }
 
-    /// Pathways and replicates of this network and of its rivals.
-    fn judge(
-        &mut self,
-        embedder: &Embedder,
-        of_cells: Option<&OfCells>,
-        libraries: &[GeneSets],
-        options: &EmbeddingNetworkOptions,
-        observer: &dyn Observer,
-    ) -> Result<()> {
-        observer.begin("looking up gene sets", 0);
-        let background = options.universe.background(embedder, of_cells, &self.genes);
-        self.report.background = background.len();
-        let lists = |programmes: &[Programme]| -> Vec<Vec<String>> {
-            let name = |&gene: &usize| self.genes[gene].clone();
-            programmes.iter().map(|it| it.genes.iter().map(name).collect()).collect()
-        };
-        let replicate = |halves: [&Pairs; 2]| {
-            Consistency::of(halves[0].values(), halves[1].values(), top(self.genes.len()))
-        };
-        let own = if options.contextual { "gene vectors in context" } else { "gene vectors" };
-        let ours = lists(&self.programmes);
-        let (row, enriched) = NetworkPathways::new(
-            own,
-            &ours,
-            &self.similarities,
-            &self.genes,
-            libraries,
-            &background,
-        )?;
-        self.report.pathways.push(row);
-        let context = of_cells.and_then(|it| it.context.as_ref());
-        if let Some(context) = context {
-            let halves = context.halves.each_ref().map(|rows| Pairs::cosines(rows, self.d));
-            self.report.replicates.push(ReplicateScores {
-                method: own.into(),
-                consistency: replicate([&halves[0], &halves[1]]),
-            });
-        }
-        if let Some(rival) = of_cells.map(|it| &it.coexpression) {
-            let strength = Pairs::new(self.genes.len(), |i, j| rival.all.get(i, j).abs());
-            let graph = strongest_graph(&strength, options.programmes.neighbours);
-            let found = programmes(&graph, &strength, &options.programmes);
-            let (row, _) = NetworkPathways::new(
-                RIVAL,
-                &lists(&found),
-                &strength,
-                &self.genes,
-                libraries,
-                &background,
-            )?;
-            self.report.pathways.push(row);
-            self.report.replicates.push(ReplicateScores {
-                method: RIVAL.into(),
-                consistency: replicate([&rival.halves[0], &rival.halves[1]]),
-            });
-        }
-        let shuffled = pathways::shuffled(&ours, &self.genes, options.embed.seed);
-        let chance = Pairs::new(self.genes.len(), |_, _| 0.0);
-        let (row, _) = NetworkPathways::new(
-            "random programmes",
-            &shuffled,
-            &chance,
-            &self.genes,
-            libraries,
-            &background,
-        )?;
-        self.report.pathways.push(row);
-        self.enriched = enriched;
-        self.report.finish(&self.network, &self.programmes);
-        Ok(())
+    /// Similarities of other vectors of the same genes, as those of the network are compared.
+    fn cosines(&self, vectors: &[f32]) -> Pairs {
+        cosines(vectors, self.d, self.is_centred)
     }
 
     fn score(
@@ -285,13 +234,18 @@ impl EmbeddingNetworks {
 
     /// The enriched gene sets as a table.
     pub fn enrichment_table(&self) -> Table {
-        report::enrichment_table(&self.enriched)
+        let names: Vec<String> = (1..=self.programmes.len()).map(|n| n.to_string()).collect();
+        Enriched::table(&self.enriched, "programme", &names)
     }
 
     /// The vectors as a table: `gene`, then a column a dimension.
     pub fn vector_table(&self) -> Table {
-        report::vector_table(&self.genes, &self.vectors, self.d)
+        vector_table(&self.genes, &self.vectors, self.d)
     }
+}
+
+fn cosines(vectors: &[f32], d: usize, is_centred: bool) -> Pairs {
+    if is_centred { Pairs::cosines(&centred(vectors, d), d) } else { Pairs::cosines(vectors, d) }
 }
 
 fn check(options: &EmbeddingNetworkOptions, has_cells: bool) -> Result<()> {
@@ -303,6 +257,12 @@ fn check(options: &EmbeddingNetworkOptions, has_cells: bool) -> Result<()> {
     }
     if !(-1.0..=1.0).contains(&options.threshold) {
         return refuse(format!("--threshold is {}, expected -1 to 1", options.threshold));
+    }
+    if options.rivals && options.rival_cells < 6 {
+        let n = options.rival_cells;
+        return refuse(format!(
+            "--max-cells is {n}, expected at least 6: halves of them are compared"
+        ));
     }
     if options.programmes.neighbours < 2 {
         let n = options.programmes.neighbours;
@@ -407,7 +367,7 @@ fn at_threshold(
         None => network,
         Some(it) => network
             .with_column("p", report::floats(places.iter().map(|&pair| it.p[pair])))
-            .with_column("q", report::floats(places.iter().map(|&pair| it.q[pair]))),
+            .with_column("fdr", report::floats(places.iter().map(|&pair| it.q[pair]))),
     })
 }
 
@@ -441,9 +401,4 @@ fn similar(
         (genes[query].clone(), found)
     };
     queries.iter().map(list).collect()
-}
-
-/// Strongest edges to compare among `n` genes: of few genes a tenth of their pairs.
-fn top(n: usize) -> usize {
-    TOP.min((n * n.saturating_sub(1) / 20).max(1))
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
+use scgpt_data::{Column, Table};
 use serde::{Deserialize, Serialize};
 
 use super::{discovery::benjamini_hochberg, gene_sets::GeneSets};
@@ -63,6 +64,44 @@ pub struct Enriched {
     pub q: f64,
     /// `p` times the number of these tests, at most 1.
     pub bonferroni: f64,
+}
+
+impl Enriched {
+    /// The set for people: `HALLMARK_TNFA_SIGNALING` → `hallmark tnfa signaling`; other names as they
+    /// are.
+    pub(super) fn readable_set(&self) -> String {
+        if self.set.contains('_') && !self.set.contains(' ') {
+            return self.set.replace('_', " ").to_lowercase();
+        }
+        self.set.clone()
+    }
+
+    /// What was found as a table; `lists` has what each list is called, under that `heading`.
+    pub fn table(found: &[Self], heading: &str, lists: &[String]) -> Table {
+        let texts = |of: &dyn Fn(&Self) -> String| {
+            Column::Text(found.iter().map(|it| Some(of(it))).collect())
+        };
+        let counts = |of: fn(&Self) -> usize| {
+            Column::Integer(found.iter().map(|it| i64::try_from(of(it)).ok()).collect())
+        };
+        let numbers =
+            |of: fn(&Self) -> f64| Column::Float(found.iter().map(|it| Some(of(it))).collect());
+        Table {
+            columns: vec![
+                (heading.into(), texts(&|it| lists[it.list].clone())),
+                ("library".into(), texts(&|it| it.library.clone())),
+                ("set".into(), texts(&|it| it.set.clone())),
+                ("overlap".into(), counts(|it| it.genes.len())),
+                ("size".into(), counts(|it| it.size)),
+                ("p".into(), numbers(|it| it.p)),
+                ("fdr".into(), numbers(|it| it.q)),
+                ("bonferroni".into(), numbers(|it| it.bonferroni)),
+                ("odds_ratio".into(), numbers(|it| it.odds_ratio)),
+                ("combined_score".into(), numbers(|it| it.combined)),
+                ("genes".into(), texts(&|it| it.genes.join(";"))),
+            ],
+        }
+    }
 }
 
 /// Compares every list with every set of a library. Sets without a gene of the list, whose `p` is 1,

@@ -83,6 +83,19 @@ impl Pairs {
     }
 }
 
+/// Vectors, `[n, d]`, without the mean of them all, for which those with NaN do not count.
+///
+/// What all vectors share says nothing of any two of them, and hides what does.
+pub(super) fn centred(rows: &[f32], d: usize) -> Vec<f32> {
+    let known = || rows.chunks_exact(d).filter(|row| row.iter().all(|x| x.is_finite()));
+    let n = known().count().max(1) as f64;
+    let mean: Vec<f64> =
+        (0..d).map(|i| known().map(|row| f64::from(row[i])).sum::<f64>() / n).collect();
+    #[allow(clippy::cast_possible_truncation, reason = "as wide as the vectors")]
+    let less = |(x, mean): (&f32, &f64)| (f64::from(*x) - mean) as f32;
+    rows.chunks_exact(d).flat_map(|row| row.iter().zip(&mean).map(less)).collect()
+}
+
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     // In lanes, so that the sum need not wait for itself.
     let (a, b) = (a.as_chunks::<8>(), b.as_chunks::<8>());
@@ -110,6 +123,17 @@ mod tests {
             (Pairs::new(1, |_, _| 0.0).values().len(), Pairs::new(0, |_, _| 0.0).n()),
             (0, 0)
         );
+    }
+
+    #[test]
+    fn what_all_share_hides_what_they_do_not() {
+        let rows = [101.0, 0.0, 99.0, 0.0, 100.0, 1.0, 100.0, -1.0, f32::NAN, 0.0];
+        let apart = centred(&rows, 2);
+        assert_eq!(apart[..8], [1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0]);
+        assert!(apart[8].is_nan());
+        assert!(Pairs::cosines(&rows, 2).get(0, 1) > 0.99);
+        let pairs = Pairs::cosines(&apart, 2);
+        assert_eq!((pairs.get(0, 1), pairs.get(0, 2), pairs.get(2, 3)), (-1.0, 0.0, -1.0));
     }
 
     #[test]

@@ -31,8 +31,9 @@ impl ProgrammeScores {
     /// largest 1. Reads the cells twice, streaming.
     ///
     /// # Reference
-    /// `scanpy.tl.score_genes` and `GeneEmbedding.score_metagenes`. Differs: controls are drawn by
-    /// key.
+    /// `scanpy.tl.score_genes` and `GeneEmbedding.score_metagenes`. Differs: where a group has more
+    /// than 50 genes, which of them are controls is drawn by key instead of a global generator; with
+    /// fewer, all are, and scores are scanpy's. Below 12 genes scanpy divides by zero.
     pub(crate) fn new(
         source: &mut dyn CellSource,
         cells: &LoggedCells,
@@ -155,7 +156,40 @@ fn controls(genes: &[usize], bins: &[usize], key: Keyed) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::{Frame, InputState, Layer, SpooledCells};
+
     use super::*;
+    use crate::observe::Silent;
+
+    #[test]
+    fn scores_are_those_of_scanpy() {
+        let mut rows = RowSpool::new(60).unwrap();
+        for c in 0..6_u16 {
+            let count = |g: u16| f32::from((c * 7 + g * g * 3 + c * g) % (2 + g % 9));
+            rows.push(&(0..60).map(count).collect::<Vec<f32>>()).unwrap();
+        }
+        let names =
+            |n: usize| Frame { index: (0..n).map(|i| i.to_string()).collect(), ..Frame::default() };
+        let mut source = SpooledCells::new(names(6), names(60), rows);
+        let cells = LoggedCells { layer: Layer::X, state: InputState::Counts };
+        let programmes = [vec![3, 17, 40], vec![5, 6, 7, 8, 59]];
+        let how = (None, None, 0);
+        let scores = ProgrammeScores::new(&mut source, &cells, &programmes, how, &Silent).unwrap();
+        let mut rows = Vec::new();
+        scores.cells.read_rows(0, 6, &mut rows).unwrap();
+        // scanpy 1.11.5: normalize_total(1e4), log1p, score_genes, scaled to 0..1.
+        let expected = [
+            [1.0, 0.314_083],
+            [0.0, 0.319_989],
+            [0.607_484, 0.360_487],
+            [0.592_102, 1.0],
+            [0.341_342, 0.0],
+            [0.459_094, 0.109_350],
+        ];
+        for (row, (found, expected)) in rows.iter().zip(expected.as_flattened()).enumerate() {
+            assert!((found - expected).abs() < 1e-5, "{row}: {found} {expected}");
+        }
+    }
 
     #[test]
     fn groups_are_those_of_scanpy() {

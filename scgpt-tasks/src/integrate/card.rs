@@ -8,13 +8,21 @@ use super::IntegrateReport;
 pub(super) fn text(report: &IntegrateReport) -> String {
     let data = &report.data;
     let [training, validation] = data.totals();
+    let (what, whose) = if data.batch_key.is_empty() {
+        ("cells of several modalities".to_owned(), "cells of these modalities")
+    } else {
+        let n = data.batches.len();
+        let key = &data.batch_key;
+        (
+            format!("cells of {n} batches of `{key}` so that batches are mixed"),
+            "cells of these batches",
+        )
+    };
     let mut text = format!(
-        "Embeds cells of {} batches of `{}` so that batches are mixed, by {} genes. Trained by `scgpt integrate` \
-         (version {}) on {training} cells of `{}`; {validation} others selected the network.\n\n\
-         Use: `scgpt integrate cells.h5ad --model THIS_FOLDER -o embedded.h5ad`, for cells of these batches\n\n\
+        "Embeds {what}, by {} features. Trained by `scgpt integrate` (version {}) on {training} cells of `{}`; \
+         {validation} others selected the network.\n\n\
+         Use: `scgpt integrate cells.h5ad --model THIS_FOLDER -o embedded.h5ad`, for {whose}\n\n\
          | batch | training | validation |\n|---|---|---|\n",
-        data.batches.len(),
-        data.batch_key,
         data.genes,
         env!("CARGO_PKG_VERSION"),
         data.path,

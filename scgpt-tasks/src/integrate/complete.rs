@@ -1,6 +1,9 @@
 //! [`Completion`]: the modalities that cells were not measured in, generated from those they were.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use burn::prelude::Device;
 use scgpt_data::{
@@ -92,6 +95,7 @@ impl Integration<'_> {
         let config = TokenConfig {
             binner: Some(Binner { n_bins, tie_mode: self.config.tie_mode }),
             cls_value: Some(trial.preprocess.cls_value),
+            include_zero_genes: self.config.include_zeros,
             max_length: panel.tokens.len() + 1,
             seed: self.config.training.seed,
             ..TokenConfig::default()
@@ -224,11 +228,23 @@ impl Completion<'_> {
         Ok(sums)
     }
 
+    /// The batch with most cells measured in a modality: values are generated as they would be there,
+    /// as the vectors of other batches may never have met that of the modality.
+    fn label(&self, modality: usize) -> i32 {
+        let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+        for (measured, &domain) in self.measured.iter().zip(self.domains) {
+            *counts.entry(domain).or_default() += usize::from(measured.contains(modality));
+        }
+        let most = counts.into_iter().max_by_key(|&(_, n)| n).map_or(0, |(domain, _)| domain);
+        i32::try_from(most).unwrap_or(i32::MAX)
+    }
+
     /// Puts the values of a modality into the rows of the cells that lack it.
     fn generate(&self, cells: &[CellTokens], first: usize, modality: usize, values: &mut [f32]) {
         let width = self.tokens.len();
         let columns: Vec<usize> = self.modalities.features(modality).collect();
         let token = ConditionToken(u32::try_from(modality).unwrap_or(u32::MAX));
+        let label = self.label(modality);
         let mut lacking: Vec<usize> = (0..cells.len())
             .filter(|&cell| !self.measured[first + cell].contains(modality))
             .collect();
@@ -255,8 +271,7 @@ impl Completion<'_> {
                 let mut batch =
                     TrainBatch::new(&made, pad, pad_value).with_modalities(self.modalities.pad());
                 let domain = |&cell: &usize| self.domains[first + cell];
-                let label = |cell| i32::try_from(domain(cell)).unwrap_or(i32::MAX);
-                batch.batches = Some(some.iter().map(label).collect());
+                batch.batches = Some(vec![label; some.len()]);
                 batch.domain = some.first().map_or(0, domain);
                 let (input, _) = batch.to_device(self.device);
                 let found = host(self.model.predict(&self.model.encode(&input)).value);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use scgpt_data::{Modalities, TieMode, VariableFlavour};
-use scgpt_model::{GepcStyle, InputNorm, ScgptConfig};
+use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
 use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,10 @@ pub struct IntegrateConfig {
     pub hide_cls: bool,
     /// Whether steps alternate between batches; if not, one batch comes after the other.
     pub interleave: bool,
+    /// How token states become the embedding of a cell in a new network; a fine-tuned one goes on as
+    /// it was.
+    #[serde(default)]
+    pub pooling: CellPooling,
     /// Batch normalisation of the tokens: by batch, of all together, or none.
     pub input_norm: InputNorm,
     /// Whether the expression heads are told which batch a cell is of.
@@ -90,6 +94,7 @@ impl IntegrateConfig {
             hidden_share: 0.4,
             hide_cls: false,
             interleave: true,
+            pooling: CellPooling::Cls,
             input_norm: InputNorm::DomainSpecific,
             batch_labels: true,
             hidden_modality: 0.0,
@@ -140,38 +145,50 @@ impl IntegrateConfig {
         }
     }
 
-    /// The settings of a recipe for cells of several modalities: expressed features alone, batches
-    /// mixed within a step.
+    /// The settings of a recipe for cells of several modalities, each cell measured in all of them or,
+    /// in a mosaic, in some.
+    ///
+    /// A new network sees zeros, too: which features a cell lacks is most of what it can learn, and a
+    /// peak has hardly another value than one. It pools by values and takes few features, those that
+    /// vary most; with all of them it learns their means for hundreds of steps, and nothing else.
+    /// Batches of a mosaic are not normalised apart, as they differ in what was measured; where there
+    /// is no mosaic, nothing is to be generated, and no modality is hidden as a whole.
     ///
     /// # Reference
-    /// `FineTune`: the multi-omic tutorial. Differs: all that fits of a checkpoint is kept, so the
-    /// learning rate is that of fine-tuning; a modality is hidden as a whole now and then; features
-    /// that vary most are chosen of every modality.
-    pub fn of_modalities(recipe: Recipe) -> Self {
+    /// `FineTune`: the multi-omic tutorial, expressed features alone, batches mixed within a step.
+    /// Differs: all that fits of a checkpoint is kept, so the learning rate is that of fine-tuning; a
+    /// modality is hidden as a whole now and then; features that vary most are chosen of every
+    /// modality.
+    pub fn of_modalities(recipe: Recipe, is_mosaic: bool) -> Self {
         let of_batches = Self::of(recipe);
-        let is_small = recipe == Recipe::Scratch;
-        Self {
-            batch_size: if is_small { 32 } else { 16 },
-            other_features: 4000,
-            include_zeros: false,
-            max_length: if is_small { 601 } else { 4001 },
-            input_norm: InputNorm::None,
-            hidden_modality: 0.25,
-            network: NetworkConfig {
-                n_layers: if is_small { 4 } else { 12 },
-                ..of_batches.network
-            },
-            objectives: Objectives { gep: 1.0, gepc: 1.0, dar: 1.0, ..Objectives::default() },
-            training: TrainConfig {
-                epochs: if is_small { of_batches.training.epochs } else { 25 },
-                schedule: if is_small {
-                    of_batches.training.schedule
-                } else {
-                    Schedule::EpochStep { gamma: 0.95, every: 1 }
+        match recipe {
+            Recipe::FineTune => Self {
+                batch_size: 16,
+                other_features: 4000,
+                include_zeros: false,
+                max_length: 4001,
+                input_norm: InputNorm::None,
+                hidden_modality: 0.25,
+                objectives: Objectives { gep: 1.0, gepc: 1.0, dar: 1.0, ..Objectives::default() },
+                training: TrainConfig {
+                    epochs: 25,
+                    schedule: Schedule::EpochStep { gamma: 0.95, every: 1 },
+                    ..of_batches.training
                 },
-                ..of_batches.training
+                ..of_batches
             },
-            ..of_batches
+            Recipe::Scratch => Self {
+                hvg: 300,
+                other_features: 300,
+                pooling: CellPooling::ValueMean,
+                input_norm: if is_mosaic { InputNorm::None } else { InputNorm::DomainSpecific },
+                hidden_modality: if is_mosaic { 0.25 } else { 0.0 },
+                objectives: Objectives {
+                    ecs: if is_mosaic { 0.0 } else { of_batches.objectives.ecs },
+                    ..of_batches.objectives
+                },
+                ..of_batches
+            },
         }
     }
 
@@ -179,7 +196,11 @@ impl IntegrateConfig {
     pub fn like_the_reference(&mut self, is_multimodal: bool) {
         self.interleave = false;
         self.hide_cls = true;
+        self.pooling = CellPooling::Cls;
         if is_multimodal {
+            self.include_zeros = false;
+            self.input_norm = InputNorm::None;
+            self.objectives = Objectives { gep: 1.0, gepc: 1.0, dar: 1.0, ..Objectives::default() };
             self.hidden_modality = 0.0;
             self.only_genes = true;
             self.network.n_layers = 4;
@@ -208,8 +229,10 @@ impl IntegrateConfig {
         let Objectives { gep_zero, gepc, gepc_zero, dar, .. } = self.objectives;
         let is_told_apart = dar > 0.0 || self.input_norm == InputNorm::DomainSpecific;
         let style = network.gepc.unwrap_or(GepcStyle::InnerProduct);
+        let is_new = self.model.is_none();
         ScgptConfig {
             dropout: self.network.dropout,
+            cell_pooling: if is_new { self.pooling } else { network.cell_pooling },
             gepc: (gepc + gepc_zero > 0.0).then_some(style),
             zero_probability: gep_zero + gepc_zero > 0.0,
             n_batches: if self.batch_labels { n_batches } else { 0 },
@@ -284,7 +307,9 @@ mod tests {
     fn recipes_are_valid_and_mistakes_are_all_told() {
         for recipe in [Recipe::FineTune, Recipe::Scratch] {
             IntegrateConfig::of(recipe).validate(false).unwrap();
-            IntegrateConfig::of_modalities(recipe).validate(false).unwrap();
+            for is_mosaic in [false, true] {
+                IntegrateConfig::of_modalities(recipe, is_mosaic).validate(false).unwrap();
+            }
         }
         let fine = IntegrateConfig::of(Recipe::FineTune);
         let select_by = Some("avg_bio".into());

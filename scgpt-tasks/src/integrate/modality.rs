@@ -29,6 +29,14 @@ pub struct CellModalities {
 }
 
 impl CellModalities {
+    /// Whether more than a few cells were not measured in everything; a cell of paired data may by
+    /// chance have no value of a modality.
+    pub fn is_mosaic(&self) -> bool {
+        let all = self.modalities.names().len();
+        let lacking = self.measured.iter().filter(|measured| measured.len() < all).count();
+        lacking * 20 > self.measured.len()
+    }
+
     /// That something links all modalities.
     pub(super) fn check(&self, batches: Option<&Labels>) -> Result<()> {
         let codes = batches.map(|batches| batches.codes.iter().flatten().copied().collect());

@@ -140,6 +140,14 @@ impl IntegrationMethod {
 }
 
 impl IntegrateData {
+    /// How many batches of which column.
+    pub fn batches_of(&self) -> String {
+        match self.batch_key.as_str() {
+            "" => "one, as no column was named".into(),
+            key => format!("{} of `{key}`", self.batches.len()),
+        }
+    }
+
     /// Cells of all batches: trained on, validated on.
     pub fn totals(&self) -> [usize; 2] {
         let sum = |of: fn(&BatchSize) -> usize| self.batches.iter().map(of).sum();

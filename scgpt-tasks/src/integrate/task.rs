@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use burn::prelude::*;
 use scgpt_data::{Collator, DomainBatches, Hide, Mask};
 use scgpt_model::{CellEncoder, Scgpt};
-use scgpt_train::{LossTerms, Metric, Progress, Result, Task, Term, TrainBatch, TrainCell};
+use scgpt_train::{Batch as _, LossTerms, Metric, Progress, Result, Task, Term, TrainBatch};
 
 use super::{
     config::{IntegrateConfig, LABEL_METRICS},
@@ -44,15 +44,22 @@ impl IntegrateTask<'_> {
             keep_first: usize::from(!self.config.hide_cls),
             pad_value,
         };
-        let tokens = cells.iter().zip(self.cells.tokens(cells, epoch)?);
-        let made: Vec<TrainCell> = tokens
-            .map(|(&cell, tokens)| {
-                let hidden = self.hidden_modality.as_ref();
-                hidden
-                    .and_then(|hidden| hidden.hide(cell, &tokens, epoch))
-                    .unwrap_or_else(|| self.cells.mask(cell, tokens, epoch, mask))
-            })
-            .collect();
+        let made = match &self.hidden_modality {
+            None => self.cells.hidden(cells, epoch, mask)?,
+            Some(hidden) => {
+                // A feature that is left out for want of room is not one without a value.
+                let whole = self.cells.tokens_within(usize::MAX, cells, epoch)?;
+                let made = cells.iter().zip(whole).map(|(&cell, mut tokens)| {
+                    if let Some(mut made) = hidden.hide(cell, &tokens, epoch) {
+                        self.cells.shorten(cell, &mut made.known, epoch);
+                        return made;
+                    }
+                    self.cells.shorten(cell, &mut tokens, epoch);
+                    self.cells.mask(cell, tokens, epoch, mask)
+                });
+                made.collect()
+            }
+        };
         let mut batch = TrainBatch::new(&made, self.cells.pad(), pad_value);
         if let Some(modalities) = self.cells.modalities {
             batch = batch.with_modalities(modalities.pad());
@@ -125,14 +132,6 @@ impl Task for IntegrateTask<'_> {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         let (_, cells) = self.order.batch(epoch, index).unwrap_or_default();
         self.make(&cells, epoch)
-    }
-
-    fn n_cells(&self, batch: &TrainBatch) -> usize {
-        batch.n_cells()
-    }
-
-    fn n_targets(&self, batch: &TrainBatch) -> usize {
-        batch.n_targets()
     }
 
     fn losses(&self, model: &Scgpt, batch: &TrainBatch, _: Progress, device: &Device) -> LossTerms {

@@ -82,10 +82,15 @@ pub fn sign_accuracy(a: &[f64], b: &[f64]) -> Option<f64> {
     (n > 0).then(|| same as f64 / f64::from(n))
 }
 
-/// Ranks from 0, ties sharing their mean.
+/// Ranks from 0, the least value first, ties sharing their mean.
 pub fn mean_ranks(values: &[f32]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
+    ranks_in(&order, values)
+}
+
+/// Ranks from 0 in the order of values that are sorted already, ties sharing their mean.
+pub(crate) fn ranks_in(order: &[usize], values: &[f32]) -> Vec<f64> {
     let mut ranks = vec![0.0; values.len()];
     let mut first = 0;
     for ties in order.chunk_by(|&a, &b| values[a].partial_cmp(&values[b]) == Some(Ordering::Equal))

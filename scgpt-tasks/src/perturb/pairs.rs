@@ -176,14 +176,6 @@ impl Task for Pairs<'_> {
         Ok(TrainBatch::new(&cells, pad, self.network.pad_value))
     }
 
-    fn n_cells(&self, batch: &TrainBatch) -> usize {
-        batch.n_cells()
-    }
-
-    fn n_targets(&self, batch: &TrainBatch) -> usize {
-        batch.n_targets()
-    }
-
     fn losses(&self, model: &Scgpt, batch: &TrainBatch, _: Progress, device: &Device) -> LossTerms {
         let (input, targets) = batch.to_device(device);
         let objectives = Objectives { gep: 1.0, ..Objectives::default() };

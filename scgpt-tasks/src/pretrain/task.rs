@@ -52,14 +52,6 @@ impl Task for PretrainTask<'_> {
         self.make(&self.cells.batch(&self.split.order(epoch), epoch, index)?, epoch, None)
     }
 
-    fn n_cells(&self, batch: &TrainBatch) -> usize {
-        batch.n_cells()
-    }
-
-    fn n_targets(&self, batch: &TrainBatch) -> usize {
-        batch.n_targets()
-    }
-
     fn losses(
         &self,
         model: &Scgpt,

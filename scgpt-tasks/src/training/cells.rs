@@ -41,6 +41,16 @@ pub(crate) struct TrainingCells<'a> {
 impl TrainingCells<'_> {
     /// The tokens of some cells, with the choices of an epoch.
     pub(crate) fn tokens(&self, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {
+        self.tokens_within(self.max_length, cells, epoch)
+    }
+
+    /// The same with at most that many tokens a cell.
+    pub(crate) fn tokens_within(
+        &self,
+        max_length: usize,
+        cells: &[usize],
+        epoch: u64,
+    ) -> Result<Vec<CellTokens>> {
         let config = TokenConfig {
             binner: Some(Binner {
                 n_bins: u16::try_from(self.network.n_bins).unwrap_or(u16::MAX),
@@ -48,7 +58,7 @@ impl TrainingCells<'_> {
             }),
             cls_value: Some(self.cls_value),
             include_zero_genes: self.panel.is_some_and(|panel| panel.with_zeros),
-            max_length: self.max_length,
+            max_length,
             seed: self.seed,
             epoch,
             ..TokenConfig::default()
@@ -71,6 +81,12 @@ impl TrainingCells<'_> {
         let tokens = self.tokens(cells, epoch)?;
         let made = cells.iter().zip(tokens);
         Ok(made.map(|(&cell, tokens)| self.mask(cell, tokens, epoch, mask)).collect())
+    }
+
+    /// Leaves the tokens of a cell that [`tokens`](Self::tokens) leaves it, of every modality alike.
+    pub(crate) fn shorten(&self, cell: usize, tokens: &mut CellTokens, epoch: u64) {
+        let key = Keyed::new(self.seed, Purpose::Sample, epoch, cell as u64);
+        tokens.shorten_fairly(self.max_length, 1, |gene| key.bits(u64::from(gene.0)));
     }
 
     /// A cell with some values hidden.

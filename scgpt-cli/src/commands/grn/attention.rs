@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use scgpt_data::{Column, Source, Table, check_output};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
@@ -14,6 +14,7 @@ use scgpt_tasks::{
     NetworkRow, Setting, TargetList,
 };
 
+use super::{Format, RIVALS, write_rivals};
 use crate::{
     device::ComputeArgs,
     matrix::MatrixArgs,
@@ -80,7 +81,7 @@ pub(crate) struct AttentionArgs {
     /// Format of the edge lists
     #[arg(long, value_enum, default_value = "csv", env = "SCGPT_FORMAT")]
     format: Format,
-    /// Make no simpler networks to compare with
+    /// Make no simpler networks to compare with: correlations and trees of expression, gene embeddings
     #[arg(long)]
     no_baselines: bool,
     /// Cells computed at once; affects speed and memory only
@@ -89,7 +90,7 @@ pub(crate) struct AttentionArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
-    /// Folder to write: edge lists, targets, enrichment, report
+    /// Folder to write: edge lists, targets, enrichment, report, and in rivals/ the simpler networks
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
@@ -104,15 +105,6 @@ pub(crate) struct AttentionArgs {
 /// A layer by its number.
 #[derive(Clone, Copy, Debug)]
 struct Layer(Option<usize>);
-
-/// Formats of edge lists.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// Comma-separated text
-    Csv,
-    /// Parquet
-    Parquet,
-}
 
 fn layer(text: &str) -> Result<Layer, String> {
     match text {
@@ -180,11 +172,7 @@ impl AttentionArgs {
     }
 
     fn edge_list(&self, setting: Setting) -> PathBuf {
-        let extension = match self.format {
-            Format::Csv => "csv",
-            Format::Parquet => "parquet",
-        };
-        self.output.join(setting.name(self.is_single())).with_extension(extension)
+        self.output.join(setting.name(self.is_single())).with_extension(self.format.extension())
     }
 
     /// Everything that will be written.
@@ -193,6 +181,9 @@ impl AttentionArgs {
         let mut add = |name: &str| files.push(self.output.join(name));
         add("report.json");
         add("report.html");
+        if !self.no_baselines {
+            add(RIVALS);
+        }
         if !self.gene.is_empty() {
             add("targets.csv");
         }
@@ -209,11 +200,12 @@ impl AttentionArgs {
         for setting in Setting::ALL {
             networks.network(setting, self.edges).write(&self.edge_list(setting), self.force)?;
         }
+        write_rivals(folder, networks.rivals(self.edges), self.format, self.force)?;
         if !self.gene.is_empty() {
             targets(report).write(&folder.join("targets.csv"), self.force)?;
         }
         if !self.gmt.is_empty() {
-            enrichment(report).write(&folder.join("enrichment.csv"), self.force)?;
+            networks.enrichment_table().write(&folder.join("enrichment.csv"), self.force)?;
         }
         write_text(&folder.join("report.json"), &serde_json::to_string_pretty(report)?)?;
         let page = networks.page(&file_name(&self.input)).to_html();
@@ -250,24 +242,6 @@ fn targets(report: &AttentionReport) -> Table {
     }
     columns.push(("p".to_owned(), numbers(rows.iter().map(|(_, target)| target.p))));
     columns.push(("fdr".to_owned(), numbers(rows.iter().map(|(_, target)| target.fdr))));
-    Table { columns }
-}
-
-fn enrichment(report: &AttentionReport) -> Table {
-    let lists = report.lists();
-    let found = || report.enriched.iter();
-    let columns = vec![
-        ("list".to_owned(), text(found().map(|set| lists[set.list].0.clone()))),
-        ("library".to_owned(), text(found().map(|set| set.library.clone()))),
-        ("set".to_owned(), text(found().map(|set| set.set.clone()))),
-        ("overlap".to_owned(), numbers(found().map(|set| Some(set.genes.len() as f64)))),
-        ("size".to_owned(), numbers(found().map(|set| Some(set.size as f64)))),
-        ("p".to_owned(), numbers(found().map(|set| Some(set.p)))),
-        ("fdr".to_owned(), numbers(found().map(|set| Some(set.q)))),
-        ("odds_ratio".to_owned(), numbers(found().map(|set| Some(set.odds_ratio)))),
-        ("combined".to_owned(), numbers(found().map(|set| Some(set.combined)))),
-        ("genes".to_owned(), text(found().map(|set| set.genes.join(";")))),
-    ];
     Table { columns }
 }
 

@@ -1,12 +1,14 @@
 //! `scgpt grn embedding`.
 
+mod fine_tune;
+
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, Column, Source, Table, check_output};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
@@ -16,6 +18,7 @@ use scgpt_tasks::{
 use serde::Serialize;
 use serde_json::json;
 
+use super::{Format, RIVALS, write_rivals};
 use crate::{
     cells_output::CellsOutput,
     config::write_effective,
@@ -46,18 +49,20 @@ const CELLS: &str = "cells.h5ad";
 /// Networks from gene embeddings: which genes are alike, and which form programmes?
 ///
 /// Compares the vectors of genes: those of the model's table, or (--contextual) the mean state of a gene
-/// over the cells that express it. Writes a network of similar genes with p and q values of a null, one
+/// over the cells that express it. Writes a network of similar genes with p values and FDR of a null, one
 /// of nearest neighbours, programmes (Leiden communities), their gene sets, and their scores in cells and
-/// cell types; the report compares them with co-expression of the same genes. For vectors that are
-/// fine-tuned on the cells, give the artefact of `scgpt integrate` as --model.
+/// cell types; the report compares them with correlations and trees of the same genes' expression. For
+/// vectors that have seen the cells, --fine-tune integrates their batches first; or give the artefact
+/// of `scgpt integrate` as --model.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 #[command(after_help = "Examples:\n  \
     scgpt grn embedding --model scGPT_human --data pbmc.h5ad --gmt reactome.gmt -o network/\n  \
     scgpt grn embedding --model scGPT_human --data pbmc.h5ad --contextual --per cell_type -o network/\n  \
     scgpt grn embedding --model scGPT_human --genes tfs.txt --gene STAT1 --threshold 0.3 -o network/\n  \
-    scgpt integrate pbmc.h5ad --model scGPT_human --batch-key batch -o tuned.h5ad && \
-    scgpt grn embedding --model tuned.model --data pbmc.h5ad -o network/")]
+    scgpt grn embedding --model scGPT_human --data pbmc.h5ad --fine-tune --batch-key batch -o network/\n  \
+    scgpt evaluate grn network/edges.csv --undirected --truth known.csv")]
 pub(crate) struct EmbeddingArgs {
     /// Model directory, or an artefact that is one
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
@@ -69,6 +74,17 @@ pub(crate) struct EmbeddingArgs {
     /// Take the mean state of a gene over the cells that express it, instead of its vector in the table
     #[arg(long, requires = "data")]
     contextual: bool,
+    /// What cosines are of: vectors as they are, or without the mean of all genes [default: centred
+    /// with --contextual, else raw, as the reference]
+    #[arg(long, value_enum, env = "SCGPT_COSINE")]
+    cosine: Option<Cosine>,
+    /// First fine-tune the model on the cells as `scgpt integrate` does, whose artefact will be
+    /// tuned.model in the folder; with --contextual without normalisation by batch
+    #[arg(long, requires_all = ["data", "batch_key"])]
+    fine_tune: bool,
+    /// Passes over the cells of --fine-tune [default: that of integrate]
+    #[arg(long, value_name = "N", requires = "fine_tune", env = "SCGPT_EPOCHS")]
+    epochs: Option<u64>,
     /// Column of obs with cell types: scores, and with --contextual vectors and networks, of each
     /// [default: for scores, one that looks like cell types]
     #[arg(long, value_name = "NAME", requires = "data", env = "SCGPT_PER")]
@@ -80,7 +96,7 @@ pub(crate) struct EmbeddingArgs {
     /// The N most variable genes are those of the network [default: 1200]
     #[arg(long, value_name = "N", requires = "data", env = "SCGPT_HVG")]
     hvg: Option<usize>,
-    /// Column of obs: genes variable within most of its batches
+    /// Column of obs with batches: genes variable within most of them, and what --fine-tune mixes
     #[arg(long, value_name = "NAME", requires = "data", env = "SCGPT_BATCH_KEY")]
     batch_key: Option<String>,
     /// Least cosine similarity of an edge
@@ -108,12 +124,22 @@ pub(crate) struct EmbeddingArgs {
     /// a number of genes
     #[arg(long, value_name = "WHAT", default_value = "network", value_parser = background, env = "SCGPT_BACKGROUND")]
     background: String,
-    /// Gene whose most similar ones are listed; again for another
+    /// Gene whose most similar ones are listed, in the network however little it varies; again for
+    /// another
     #[arg(long, value_name = "GENE")]
     gene: Vec<String>,
     /// How many similar genes are listed
     #[arg(long, value_name = "N", default_value_t = 20, env = "SCGPT_SIMILAR")]
     similar: usize,
+    /// Make no simpler networks to compare with: correlations and trees of expression
+    #[arg(long)]
+    no_baselines: bool,
+    /// Make them of that many cells at most, chosen at random
+    #[arg(long, value_name = "N", default_value_t = 1000, env = "SCGPT_MAX_CELLS")]
+    max_cells: usize,
+    /// Strongest edges written of each of them; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 100_000, env = "SCGPT_EDGES")]
+    edges: usize,
     /// Cells computed at once; affects speed and memory only
     #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
     batch_size: usize,
@@ -123,7 +149,8 @@ pub(crate) struct EmbeddingArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
-    /// Folder to write: edge lists, programmes, report, and a copy of the cells with vectors and scores
+    /// Folder to write: edge lists, programmes, report, a copy of the cells with vectors and scores, and
+    /// in rivals/ the simpler networks
     #[arg(long, short, value_name = "DIR")]
     #[serde(skip)]
     output: PathBuf,
@@ -140,6 +167,16 @@ pub(crate) struct EmbeddingArgs {
     #[arg(long)]
     #[serde(skip)]
     force: bool,
+}
+
+/// What cosines are of.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Cosine {
+    /// Vectors as they are
+    Raw,
+    /// Vectors without the mean of all genes
+    Centred,
 }
 
 fn background(text: &str) -> Result<String, &'static str> {
@@ -166,7 +203,12 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let genes = args.genes.as_deref().map(names).transpose()?;
     let device = args.compute.open()?;
     let mut source = args.data.as_ref().map(Source::open).transpose()?;
-    let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?;
+    let tuned = match &mut source {
+        Some(source) if args.fine_tune => Some(fine_tune::run(args, source, &device, printer)?),
+        _ => None,
+    };
+    let model = tuned.as_deref().unwrap_or(&args.model);
+    let embedder = Embedder::open(model, &device, Strictness::Strict)?;
     let bar = Bar::new(printer);
     let options = args.options(genes);
     let found = EmbeddingNetworks::new(
@@ -224,6 +266,7 @@ impl EmbeddingArgs {
             },
             genes,
             contextual: self.contextual,
+            centre: self.cosine.map(|cosine| cosine == Cosine::Centred),
             per: self.per.clone(),
             threshold: self.threshold,
             programmes: ProgrammeOptions {
@@ -235,6 +278,8 @@ impl EmbeddingArgs {
             universe: universe(&self.background).unwrap_or_default(),
             queries: self.gene.clone(),
             n_similar: self.similar,
+            rivals: !self.no_baselines,
+            rival_cells: self.max_cells,
         }
     }
 
@@ -247,6 +292,8 @@ impl EmbeddingArgs {
             (SIMILAR, !self.gene.is_empty()),
             (TYPES, self.contextual && self.per.is_some()),
             (CELLS, has_data && !self.no_cells),
+            (RIVALS, has_data && !self.no_baselines),
+            (fine_tune::ARTEFACT, self.fine_tune),
         ];
         let further = further.into_iter().filter(|(_, is_written)| *is_written);
         FILES.into_iter().chain(further.map(|(name, _)| name)).collect()
@@ -275,6 +322,7 @@ impl EmbeddingArgs {
         if let Some(scores) = found.scores.as_ref().filter(|scores| !scores.types.is_empty()) {
             means(&scores.types, &scores.means).write(&path(SCORES), self.force)?;
         }
+        write_rivals(folder, found.rivals(self.edges), Format::Csv, self.force)?;
         write_text(&path("report.json"), &serde_json::to_string_pretty(&found.report)?)?;
         let subtitle = self.data.as_ref().unwrap_or(&self.model).display().to_string();
         write_text(&path("report.html"), &found.page(&subtitle).to_html())?;

@@ -37,7 +37,8 @@ pub(super) struct ModalityArgs {
     /// What is put before the names of a modality's features, such as Protein=p_
     #[arg(long, value_name = "MODALITY=PREFIX", value_delimiter = ',')]
     prefix: Vec<String>,
-    /// Features of every modality but genes that vary most; 0 for all [default: 4000]
+    /// Features of every modality but genes that vary most; 0 for all [default: 4000 with --model, else
+    /// 300]
     #[arg(long, value_name = "N")]
     pub(super) other_features: Option<usize>,
     /// Also write a .h5ad of value bins in all modalities, those that cells were not measured in
@@ -93,7 +94,7 @@ impl ModalityArgs {
                 Ok(cells) if cells.modalities().names().len() > 1 => {
                     Ok(InputCells::Several(Box::new(cells), inputs))
                 }
-                Err(error) if self.is_about_modalities(&error) => Err(error.into()),
+                Err(error @ scgpt_data::Error::Modalities { .. }) => Err(error.into()),
                 _ => Ok(InputCells::One(Box::new(source), only.path.clone())),
             };
         }
@@ -102,12 +103,6 @@ impl ModalityArgs {
         }
         let cells = MultimodalCells::open(&inputs, &self.options()?)?;
         Ok(InputCells::Several(Box::new(cells), inputs))
-    }
-
-    /// Whether a file that could be of one modality is one of several that do not fit.
-    #[expect(clippy::unused_self, reason = "reads as a sentence")]
-    fn is_about_modalities(&self, error: &scgpt_data::Error) -> bool {
-        error.to_string().contains("two modalities")
     }
 
     fn options(&self) -> Result<MultimodalOptions> {
@@ -204,8 +199,10 @@ impl InputCells {
             }
             Self::Several(cells, inputs) => {
                 let to_mudata = output.extension().is_some_and(|extension| extension == "h5mu");
+                // Other formats, those of 10x, have no room for an embedding.
+                let can_copy = |path| matches!(Source::open(path), Ok(Source::AnnData(_)));
                 match inputs.as_slice() {
-                    [only] if is_mudata == to_mudata => {
+                    [only] if is_mudata == to_mudata && (is_mudata || can_copy(&only.path)) => {
                         bar.begin("writing", 0);
                         let skipped = save_copy(&only.path, output, additions, force)?.skipped;
                         for element in skipped {

@@ -8,8 +8,9 @@ use super::AttentionOptions;
 use crate::{
     embed::{VariableOptions, input_state, select_variable},
     error::{Error, Result},
+    grn::rivals::sampled,
     labels::Labels,
-    names::{similar_names, some_of},
+    names::{absent_gene, similar_names, some_of},
 };
 
 /// Two groups of cells, or one and its copies with shuffled values.
@@ -92,13 +93,7 @@ impl Groups {
         options: &AttentionOptions<'_>,
     ) -> Result<Self> {
         let available = [cells[0].len(), cells[1].len()];
-        let cells = cells.map(|mut cells| {
-            let key = Keyed::new(options.seed, Purpose::Sample, u64::MAX, 0);
-            cells.sort_by_key(|&cell| key.bits(cell as u64));
-            cells.truncate(options.max_cells);
-            cells.sort_unstable();
-            cells
-        });
+        let cells = cells.map(|cells| sampled(cells, options.max_cells, options.seed));
         if cells[0].len() < 2 || cells[1].len() == 1 {
             return Err(Error::Option(format!(
                 "a network needs at least two cells, but `{}` has {}",
@@ -161,7 +156,8 @@ impl Panel {
         }
         for gene in options.genes {
             let Some((column, _)) = known.iter().find(|(_, token)| name(*token) == gene) else {
-                return Err(absent(gene, vocab, &known));
+                let measured = known.iter().filter_map(|(_, token)| vocab.name(*token));
+                return Err(absent_gene(gene, vocab, measured));
             };
             is_chosen[*column] = true;
         }
@@ -200,62 +196,12 @@ impl Panel {
     }
 }
 
-/// Why there is no such gene.
-fn absent(gene: &str, vocab: &GeneVocab, known: &[(usize, GeneToken)]) -> Error {
-    let measured = known.iter().filter_map(|(_, token)| vocab.name(*token));
-    let similar = similar_names(gene, measured).hint();
-    let problem = if vocab.token(gene).is_some() {
-        format!("the model knows gene `{gene}`, but the data do not have it{similar}")
-    } else {
-        format!("gene `{gene}` is not in the vocabulary of the model{similar}")
-    };
-    Error::Option(problem)
-}
-
 /// The values of genes, shuffled among them: `<cls>` in front stays.
 pub(super) fn shuffled(values: &[f32], seed: u64, cell: usize) -> Vec<f32> {
     let key = Keyed::new(seed, Purpose::Permute, 1, cell as u64);
     let mut order: Vec<usize> = (1..values.len()).collect();
     order.sort_by_key(|&place| key.bits(place as u64));
     std::iter::once(0).chain(order).map(|place| values[place]).collect()
-}
-
-/// Log1p values of the panel in cells that are read, `[genes, cells]` in the end.
-pub(super) struct Expression {
-    /// `[cells, genes]`.
-    values: Vec<f32>,
-    /// The place of each column in the panel.
-    of_column: Vec<Option<u32>>,
-    n_genes: usize,
-}
-
-impl Expression {
-    pub(super) fn new(panel: &Panel, n_columns: usize) -> Self {
-        let mut of_column = vec![None; n_columns];
-        for (place, &column) in (0..).zip(&panel.columns) {
-            of_column[column] = Some(place);
-        }
-        Self { values: Vec::new(), of_column, n_genes: panel.len() }
-    }
-
-    pub(super) fn push(&mut self, row: scgpt_data::CsrRow<'_>) {
-        let begin = self.values.len();
-        self.values.resize(begin + self.n_genes, 0.0);
-        for (&column, &value) in row.indices.iter().zip(row.values) {
-            if let Some(place) = self.of_column[column as usize] {
-                self.values[begin + place as usize] = value;
-            }
-        }
-    }
-
-    pub(super) fn into_profiles(self) -> crate::Profiles {
-        let n_cells = self.values.len() / self.n_genes;
-        let genes = 0..self.n_genes;
-        let values =
-            genes.flat_map(|gene| self.values.iter().skip(gene).step_by(self.n_genes).copied());
-        let values = values.collect();
-        crate::Profiles::new(self.n_genes, n_cells, values)
-    }
 }
 
 /// Whether cells of that matrix still have to be normalised and logged.

@@ -1,6 +1,6 @@
 //! The page about networks from attention.
 
-use super::{AttentionNetworks, NetworkRow, Setting, TargetList};
+use super::{AttentionNetworks, NetworkRow, Setting, TargetList, report::SIGNIFICANT};
 use crate::{
     grn::truth::{SCORES, scores_row},
     report::{HeatMap, Page},
@@ -64,7 +64,13 @@ impl AttentionNetworks {
             return;
         }
         let lists = report.lists();
-        let mut best: Vec<_> = report.enriched.iter().collect();
+        page.section("Gene sets among the targets");
+        let found = report.enriched.iter().filter(|found| found.q < SIGNIFICANT);
+        let mut best: Vec<_> = found.collect();
+        if best.is_empty() {
+            page.text("No list has more genes of a set than chance would give it.");
+            return;
+        }
         best.sort_by(|a, b| a.p.total_cmp(&b.p));
         let rows: Vec<Vec<String>> = best
             .into_iter()
@@ -72,7 +78,7 @@ impl AttentionNetworks {
             .map(|found| {
                 vec![
                     lists[found.list].0.clone(),
-                    found.set.clone(),
+                    found.readable_set(),
                     format!("{} of {}", found.genes.len(), found.size),
                     format!("{:.1e}", found.p),
                     format!("{:.1e}", found.q),
@@ -81,8 +87,7 @@ impl AttentionNetworks {
                 ]
             })
             .collect();
-        page.section("Gene sets among the targets")
-            .columns(&["list", "set", "genes", "p", "FDR", "odds ratio", "which"], &rows)
+        page.columns(&["list", "set", "genes", "p", "FDR", "odds ratio", "which"], &rows)
             .text(
                 "One-sided hypergeometric tests against the genes of the panel, which lists were drawn from; FDR \
                  over all lists and all sets of a file.",
@@ -183,8 +188,12 @@ impl AttentionNetworks {
         let of_pairs = || cells.iter().copied().filter(|x| !x.is_nan());
         let least = of_pairs().fold(f32::INFINITY, f32::min);
         let most = of_pairs().fold(f32::NEG_INFINITY, f32::max);
+        let (from, scale, colours) = match setting {
+            Setting::Difference => (0.0, most.max(-least), "blue more, orange less; "),
+            _ => (least, most - least, ""),
+        };
         let shade = |&x: &f32| {
-            if x.is_nan() { 0.0 } else { f64::from((x - least) / (most - least).max(1e-12)) }
+            if x.is_nan() { 0.0 } else { f64::from((x - from) / scale.max(1e-12)) }
         };
         let label = |&x: &f32| if x.is_nan() { String::new() } else { format!("{x:+.3}") };
         let map = HeatMap {
@@ -195,8 +204,8 @@ impl AttentionNetworks {
             axes: ["query: the gene that looks", "key: the gene that is looked at"],
         };
         let caption = format!(
-            "Weights ({}) among these genes, the darkest {most:+.3}, the lightest {least:+.3}; those of a gene and \
-             itself are left out. The influence of a gene is its column.",
+            "Weights ({}) among these genes, {colours}from {least:+.3} to {most:+.3}; those of a gene and itself are left \
+             out. The influence of a gene is its column.",
             setting.name(self.report.is_single)
         );
         page.heat_map(&map, &caption);

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     Setting,
     cells::{Groups, Panel},
-    off_diagonal,
     report::ATTENTION,
     sums::Sums,
     without_cls,
@@ -14,11 +13,17 @@ use crate::{
     baseline::{Association, Profiles},
     embed::Embedder,
     error::{Error, Result},
-    grn::{Consistency, truth::TrueEdges},
+    grn::{
+        Consistency,
+        rivals::{Replicated, off_diagonal},
+        truth::TrueEdges,
+    },
     metrics::EdgeScores,
     observe::Observer,
 };
 
+/// What files of the network of gene vectors are called.
+const VECTORS: &str = "gene_embeddings";
 /// Strongest edges whose agreement between halves is measured, at most, and of a small panel this
 /// share.
 const TOP: usize = 1000;
@@ -52,30 +57,37 @@ pub(super) struct Judge<'a> {
     pub(super) seed: u64,
 }
 
-/// The weights of a group: of all its cells, and of two halves of them.
-struct Thrice {
-    whole: Vec<f32>,
-    halves: [Vec<f32>; 2],
+/// A simpler network of the same genes: its weights in the perturbed group and in the control.
+#[derive(Clone, Debug)]
+pub(super) struct Rival {
+    /// What its files are called.
+    pub(super) name: &'static str,
+    pub(super) perturbed: Vec<f32>,
+    /// None of a single group, or of no cells.
+    pub(super) control: Option<Vec<f32>>,
 }
 
 impl Judge<'_> {
-    /// A row for each method and setting.
+    /// A row for each method and setting, and the rivals themselves.
     pub(super) fn rows(
         &self,
         sums: &Sums,
         scale: f64,
         profiles: Option<&Profiles>,
         observer: &dyn Observer,
-    ) -> Result<Vec<NetworkRow>> {
+    ) -> Result<(Vec<NetworkRow>, Vec<Rival>)> {
         observer.begin("comparing networks", 0);
         let m = self.genes.len() + 1;
-        let of_group = |group: usize| Thrice {
+        let of_group = |group: usize| Replicated {
             whole: without_cls(&sums.mean(group, scale), m),
             halves: sums.halves(group, scale).map(|half| without_cls(&half, m)),
         };
         let mut rows = self.settings(ATTENTION, &of_group(0), Some(&of_group(1)));
-        let Some(profiles) = profiles else { return Ok(rows) };
-        rows.push(self.row("gene embeddings (cosine)", None, &self.similarities(), None));
+        let mut rivals = Vec::new();
+        let Some(profiles) = profiles else { return Ok((rows, rivals)) };
+        let similarities = self.similarities();
+        rows.push(self.row("gene embeddings (cosine)", None, &similarities, None));
+        rivals.push(Rival { name: VECTORS, perturbed: similarities, control: None });
         for rule in Association::ALL {
             let mut groups = Vec::new();
             for group in 0..if self.groups.is_single() { 1 } else { 2 } {
@@ -85,20 +97,21 @@ impl Judge<'_> {
                 groups.push(self.of_expression(rule, profiles, group));
             }
             rows.extend(self.settings(&rule.to_string(), &groups[0], groups.get(1)));
+            let mut wholes = groups.into_iter().map(|group| group.whole);
+            rivals.push(Rival {
+                name: rule.name(),
+                perturbed: wholes.next().unwrap_or_default(),
+                control: wholes.next(),
+            });
         }
-        Ok(rows)
+        Ok((rows, rivals))
     }
 
-    fn of_expression(&self, rule: Association, profiles: &Profiles, group: usize) -> Thrice {
-        let places = |keep: &dyn Fn(usize) -> bool| -> Vec<f32> {
-            let of_group = self.cells.iter().enumerate().filter(|(_, cell)| cell.1 == group);
-            let kept = of_group.filter(|(_, cell)| keep(cell.0)).map(|(place, _)| place);
-            rule.network(&profiles.of_cells(&kept.collect::<Vec<_>>()), self.seed)
-        };
-        Thrice {
-            whole: places(&|_| true),
-            halves: [places(&|cell| !self.is_second[cell]), places(&|cell| self.is_second[cell])],
-        }
+    fn of_expression(&self, rule: Association, profiles: &Profiles, group: usize) -> Replicated {
+        let of_group = self.cells.iter().enumerate().filter(|(_, cell)| cell.1 == group);
+        let cells: Vec<(usize, bool)> =
+            of_group.map(|(place, cell)| (place, self.is_second[cell.0])).collect();
+        Replicated::of(rule, profiles, &cells, self.seed)
     }
 
     /// Cosine similarities of the genes' vectors, as the network has them.
@@ -121,8 +134,8 @@ impl Judge<'_> {
     fn settings(
         &self,
         method: &str,
-        perturbed: &Thrice,
-        control: Option<&Thrice>,
+        perturbed: &Replicated,
+        control: Option<&Replicated>,
     ) -> Vec<NetworkRow> {
         let Some(control) = control else {
             let [first, second] = &perturbed.halves;
@@ -154,12 +167,7 @@ impl Judge<'_> {
         let consistency = halves.and_then(|halves| {
             let [a, b] =
                 halves.map(|half| places.iter().map(|&place| half[place]).collect::<Vec<f32>>());
-            let size = |side: &[f32]| side.iter().map(|weight| weight.abs()).collect::<Vec<f32>>();
-            let signed = Consistency::of(&a, &b, n)?;
-            Some(Consistency {
-                spearman: signed.spearman,
-                ..Consistency::of(&size(&a), &size(&b), n)?
-            })
+            Consistency::signed(&a, &b, n)
         });
         NetworkRow {
             method: method.to_owned(),

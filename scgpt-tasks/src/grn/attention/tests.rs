@@ -6,7 +6,9 @@ use scgpt_fixtures::{Case, Tensors, assert_close, cases};
 use scgpt_model::{Preprocess, ScgptConfig, Strictness, Weights};
 
 use super::*;
-use crate::{Direction, PerturbSimulateOptions, PerturbSimulation, observe::Silent};
+use crate::{
+    Direction, Edge, PerturbSimulateOptions, PerturbSimulation, metrics::largest, observe::Silent,
+};
 
 fn attention_cases() -> Vec<Case> {
     cases(|case| case.is("attention_grn"))

@@ -2,19 +2,23 @@
 
 use std::collections::HashMap;
 
-use scgpt_data::{CellSource, GeneToken};
+use scgpt_data::{CellSource, CellSubset, GeneToken};
 
 use super::{EmbeddingNetworkOptions, enough};
 use crate::{
+    baseline::Profiles,
     embed::{
         EmbedOptions, Embedder, GeneStates, VariableOptions, input_state, likely_types,
         select_variable,
     },
     error::{Error, Result},
-    grn::{coexpression::CoExpression, consistency::halves},
+    grn::{
+        consistency::halves,
+        rivals::{Expression, sampled},
+    },
     labels::Labels,
     logged::LoggedCells,
-    names::{similar_names, unknown_gene},
+    names::absent_gene,
     observe::{Observer, Watched},
 };
 
@@ -35,7 +39,10 @@ pub(super) struct OfCells {
     pub(super) strata: Vec<usize>,
     pub(super) logged: LoggedCells,
     pub(super) labels: Option<Labels>,
-    pub(super) coexpression: CoExpression,
+    /// Expression of the genes in a sample of the cells.
+    pub(super) profiles: Profiles,
+    /// The cells of the sample, numbered as in the profiles, and whether each is of the second half.
+    pub(super) sample: Vec<(usize, bool)>,
     pub(super) context: Option<Context>,
 }
 
@@ -78,6 +85,13 @@ impl OfCells {
             .collect();
         if let Some(genes) = &options.genes {
             found = asked_for(genes, &found, embedder)?;
+        } else {
+            // Those whose neighbours are asked for take part, however little they vary.
+            let all = whole.tokens.iter().enumerate();
+            let all: Vec<_> = all.filter_map(|(column, token)| Some((column, (*token)?))).collect();
+            found.extend(asked_for(&options.queries, &all, embedder)?);
+            found.sort_unstable();
+            found.dedup();
         }
         let context = if options.contextual {
             // All genes of a cell are its context, not the chosen ones alone.
@@ -111,17 +125,25 @@ impl OfCells {
         enough(found.len())?;
         let (columns, tokens): (Vec<usize>, Vec<GeneToken>) = found.into_iter().unzip();
         let logged = LoggedCells { layer: embed.layer.clone(), state };
+        let (_, n_columns) = source.summary().shape(&embed.layer)?;
+        let sample = sampled((0..n_cells).collect(), options.rival_cells, embed.seed);
+        let mut expression = Expression::new(&columns, n_columns);
+        let mut some = CellSubset::new(source, sample.clone());
+        logged.each(&mut some, "reading expression", observer, &mut |_, block| {
+            block.rows().for_each(|row| expression.push(row));
+        })?;
+        let profiles = expression.into_profiles();
         let is_second = halves(n_cells, embed.seed);
-        let coexpression = CoExpression::new(source, &logged, &columns, &is_second, observer)?;
         Ok(Self {
             genes: tokens.iter().map(|&token| name(token)).collect(),
-            strata: strata(&coexpression.means),
+            strata: strata(&profiles.means()),
             tokens,
             columns,
             known,
             logged,
             labels,
-            coexpression,
+            profiles,
+            sample: sample.into_iter().map(|cell| is_second[cell]).enumerate().collect(),
             context,
         })
     }
@@ -178,13 +200,7 @@ fn asked_for(
     let mut found: Vec<(usize, GeneToken)> = Vec::with_capacity(genes.len());
     for gene in genes {
         let Some(&place) = places.get(gene.as_str()) else {
-            if vocab.token(gene).is_none_or(|token| vocab.is_special(token)) {
-                return Err(unknown_gene(gene, vocab));
-            }
-            let hint = similar_names(gene, places.keys().copied()).hint();
-            return Err(Error::Option(format!(
-                "the model knows gene `{gene}`, but the data does not have it{hint}"
-            )));
+            return Err(absent_gene(gene, vocab, places.keys().copied()));
         };
         if !found.contains(&place) {
             found.push(place);

@@ -46,13 +46,18 @@ impl EmbeddingNetworks {
         page.numbers(&numbers);
         let [least, low, median, high, most] = report.similarities;
         page.text(&format!(
-            "Vectors {}. Cosine similarities run from {least:.2} to {most:.2}, 5 % of them below {low:.2}, half below \
+            "Vectors {}{}. Cosine similarities run from {least:.2} to {most:.2}, 5 % of them below {low:.2}, half below \
              {median:.2}, 5 % above {high:.2}; an edge needs {}. {} of the {} edges are beyond chance at a false-discovery \
              rate of 5 %.",
             if report.contextual {
                 "are mean states of the genes after the last block, over the cells that express them"
             } else {
                 "are those of the model's table, before any cell"
+            },
+            if report.centred {
+                "; their common mean, which says nothing of any two of them, is taken off"
+            } else {
+                ""
             },
             report.threshold,
             report.edges_beyond_chance,
@@ -84,7 +89,7 @@ impl EmbeddingNetworks {
                 "programmes",
                 "genes in them",
                 "with a pathway",
-                "pathways (q < 0.05)",
+                "pathways (FDR < 5 %)",
                 "pathways (Bonferroni)",
                 "pairs within a pathway (AUC)",
             ],
@@ -164,7 +169,7 @@ impl EmbeddingNetworks {
             }
         }
         let best = self.enriched.iter().find(|it| it.list == number && it.q < 0.05);
-        let set = best.map(|it| format!(" · {}", readable(&it.set))).unwrap_or_default();
+        let set = best.map(|it| format!(" · {}", it.readable_set())).unwrap_or_default();
         Cluster {
             title: format!("{}{set}", number + 1),
             nodes: shown.iter().map(|&gene| self.genes[gene].clone()).collect(),
@@ -232,7 +237,7 @@ impl EmbeddingNetworks {
                     if met.insert(number) { self.name(number, programme) } else { String::new() };
                 rows.push(vec![
                     name,
-                    readable(&it.set),
+                    it.readable_set(),
                     format!("{} of {}", it.genes.len(), it.size),
                     if it.odds_ratio.is_finite() {
                         format!("{:.0}", it.odds_ratio)
@@ -248,9 +253,9 @@ impl EmbeddingNetworks {
             page.text("No programme has more genes of a set than chance would give it.");
             return;
         }
-        page.columns(&["programme", "gene set", "genes", "odds ratio", "p", "q"], &rows);
+        page.columns(&["programme", "gene set", "genes", "odds ratio", "p", "FDR"], &rows);
         page.text(&format!(
-            "At most {SETS} sets of a programme. Compared with {} genes; p from the hypergeometric distribution, q the \
+            "At most {SETS} sets of a programme. Compared with {} genes; p from the hypergeometric distribution, FDR the \
              false-discovery rate over all programmes and all sets of a file. enrichment.csv has all of them.",
             self.report.background
         ));
@@ -275,8 +280,7 @@ impl EmbeddingNetworks {
         if self.report.contextual {
             page.text(
                 "Agreement between halves is easily had by vectors in context, since both halves start from the same table: \
-                 it says that few cells suffice, not that an edge is true. They also share a common direction, so most \
-                 similarities are high: go by q rather than by the threshold.",
+                 it says that few cells suffice, not that an edge is true.",
             );
         }
     }
@@ -293,10 +297,20 @@ impl EmbeddingNetworks {
              most variance or the level of expression explain is therefore not beyond chance.",
         );
         page.text(&format!(
-            "Programmes are Leiden communities at resolution {} of the graph of {} nearest neighbours, with at least {} \
-             genes. The rival joins genes by the absolute Pearson correlation of their logged expression, {} strongest each, \
-             same communities. Random programmes have the same sizes.",
-            options.resolution, options.neighbours, options.least_genes, options.neighbours
+            "Programmes are Leiden communities at resolution {} of the graph of {} nearest neighbours{}, with at least {} \
+             genes. Random programmes have the same sizes.{}",
+            options.resolution,
+            options.neighbours,
+            if self.report.centred { " by cosine" } else { "" },
+            options.least_genes,
+            match self.report.rival_cells {
+                0 => String::new(),
+                n => format!(
+                    " The other networks join genes by their logged expression in {n} cells, each gene with its {} \
+                     strongest whatever the sign, same communities. Their edges are in rivals/.",
+                    options.neighbours
+                ),
+            }
         ));
     }
 }
@@ -316,12 +330,4 @@ fn replicate(it: &ReplicateScores) -> Vec<String> {
 
 fn percent(part: usize, all: usize) -> String {
     format!("{:.0} %", 100.0 * part as f64 / all.max(1) as f64)
-}
-
-/// `HALLMARK_TNFA_SIGNALING` → `hallmark tnfa signaling`; other names as they are.
-fn readable(set: &str) -> String {
-    if set.contains('_') && !set.contains(' ') {
-        return set.replace('_', " ").to_lowercase();
-    }
-    set.into()
 }

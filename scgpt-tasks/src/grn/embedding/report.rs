@@ -8,7 +8,6 @@ use crate::{
     embed::Embedder,
     grn::{
         consistency::Consistency,
-        enrichment::Enriched,
         network::GeneNetwork,
         null::Significance,
         pairs::Pairs,
@@ -22,6 +21,8 @@ const FOUND: f64 = 0.05;
 /// the curve.
 const SAME_JACCARD: f64 = 0.02;
 const SAME_AREA: f64 = 0.01;
+/// What programmes of genes at random are called among methods.
+pub(super) const CHANCE: &str = "random programmes";
 
 /// Numbers for people and files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,8 @@ pub struct EmbeddingReport {
     pub model: Option<String>,
     /// Whether vectors are those that genes have in cells.
     pub contextual: bool,
+    /// Whether the mean of all genes was taken off before vectors were compared.
+    pub centred: bool,
     /// Genes compared.
     pub genes: usize,
     /// Width of a vector.
@@ -56,7 +59,9 @@ pub struct EmbeddingReport {
     pub genes_in_programmes: usize,
     /// Genes that enrichment is compared with.
     pub background: usize,
-    /// Pathways of this network, of its rival, and of random programmes.
+    /// Cells that rivals are made of.
+    pub rival_cells: usize,
+    /// Pathways of this network, of its rivals, and of random programmes.
     pub pathways: Vec<NetworkPathways>,
     /// What two halves of the cells say.
     pub replicates: Vec<ReplicateScores>,
@@ -90,6 +95,8 @@ impl EmbeddingReport {
             version: env!("CARGO_PKG_VERSION").into(),
             model: embedder.hash().map(String::from),
             contextual: options.contextual,
+            centred: options.centre.unwrap_or(options.contextual),
+            rival_cells: 0,
             genes: pairs.n(),
             width: embedder.encoder().d_model(),
             threshold: options.threshold,
@@ -110,7 +117,7 @@ impl EmbeddingReport {
 
     pub(super) fn finish(&mut self, network: &GeneNetwork, programmes: &[Programme]) {
         self.edges = network.edges().len();
-        if let Some(Column::Float(q)) = network.column("q") {
+        if let Some(Column::Float(q)) = network.column("fdr") {
             self.edges_beyond_chance = q.iter().flatten().filter(|&&q| q < FOUND).count();
         }
         self.programmes = programmes.len();
@@ -118,12 +125,23 @@ impl EmbeddingReport {
         self.verdict = self.judged();
     }
 
+    /// The strongest rival: by known pathways, and without them by whether halves of the cells agree.
+    fn best_rival(&self) -> Option<&NetworkPathways> {
+        let rivals = self.pathways.iter().skip(1).filter(|it| it.method != CHANCE);
+        let worth = |it: &NetworkPathways| it.pairs.or_else(|| self.jaccard(&it.method));
+        rivals.max_by(|a, b| worth(a).unwrap_or(0.0).total_cmp(&worth(b).unwrap_or(0.0)))
+    }
+
+    /// Strongest edges that halves of the cells have in common.
+    fn jaccard(&self, method: &str) -> Option<f64> {
+        let found = self.replicates.iter().find(|it| it.method == method);
+        found.and_then(|it| it.consistency).map(|it| it.jaccard)
+    }
+
     /// Which network to trust: by known pathways, and by whether halves of the cells agree.
     fn judged(&self) -> String {
-        let (own, rival) = (self.pathways.first(), self.pathways.iter().find(|it| it.is_rival()));
-        let (Some(own), Some(rival)) = (own, rival) else {
-            return "Without cells there is nothing to compare this network with: give cells (--data) for the \
-                    co-expression rival."
+        let (Some(own), Some(rival)) = (self.pathways.first(), self.best_rival()) else {
+            return "Nothing was compared with this network: networks from expression alone need cells (--data)."
                 .into();
         };
         let by_sets = match (own.pairs, rival.pairs) {
@@ -137,13 +155,9 @@ impl EmbeddingReport {
             )),
             _ => None,
         };
-        let jaccard = |method: &str| {
-            let found = self.replicates.iter().find(|it| it.method == method);
-            found.and_then(|it| it.consistency).map(|it| it.jaccard)
-        };
         // Vectors in context start from the same table in both halves: no merit of theirs.
         let best = i8::from(!self.contextual);
-        let by_halves = match (jaccard(&own.method), jaccard(&rival.method)) {
+        let by_halves = match (self.jaccard(&own.method), self.jaccard(&rival.method)) {
             (Some(a), Some(b)) => Some((
                 compared(a, b, SAME_JACCARD).min(best),
                 format!(
@@ -163,7 +177,7 @@ impl EmbeddingReport {
         let fixed = if self.contextual {
             ""
         } else {
-            " These vectors come from the checkpoint alone, so halves of the cells say nothing about them."
+            " These vectors are the model's, whatever the cells, so halves of the cells say nothing about them."
         };
         match (better, worse) {
             _ if evidence.is_empty() => format!(
@@ -186,10 +200,9 @@ impl EmbeddingReport {
     }
 }
 
-impl NetworkPathways {
-    fn is_rival(&self) -> bool {
-        self.method == super::RIVAL
-    }
+/// What the network of gene vectors is called among methods.
+pub(super) fn own_name(contextual: bool) -> &'static str {
+    if contextual { "gene vectors in context" } else { "gene vectors" }
 }
 
 /// 1, 0 or -1: larger, about the same, smaller.
@@ -226,32 +239,4 @@ pub(super) fn programme_table(genes: &[String], programmes: &[Programme]) -> Tab
             ("centrality".into(), floats(rows().map(|(.., central)| central))),
         ],
     }
-}
-
-pub(super) fn enrichment_table(enriched: &[Enriched]) -> Table {
-    let number = |of: fn(&Enriched) -> f64| floats(enriched.iter().map(of));
-    Table {
-        columns: vec![
-            ("programme".into(), counts(enriched.iter().map(|it| it.list + 1))),
-            ("library".into(), texts(enriched.iter().map(|it| it.library.clone()))),
-            ("set".into(), texts(enriched.iter().map(|it| it.set.clone()))),
-            ("overlap".into(), counts(enriched.iter().map(|it| it.genes.len()))),
-            ("size".into(), counts(enriched.iter().map(|it| it.size))),
-            ("p".into(), number(|it| it.p)),
-            ("q".into(), number(|it| it.q)),
-            ("bonferroni".into(), number(|it| it.bonferroni)),
-            ("odds_ratio".into(), number(|it| it.odds_ratio)),
-            ("combined_score".into(), number(|it| it.combined)),
-            ("genes".into(), texts(enriched.iter().map(|it| it.genes.join(";")))),
-        ],
-    }
-}
-
-pub(super) fn vector_table(genes: &[String], vectors: &[f32], d: usize) -> Table {
-    let column = |i: usize| {
-        let values = vectors.iter().skip(i).step_by(d).map(|&x| f64::from(x));
-        (format!("e{i}"), floats(values))
-    };
-    let names = ("gene".into(), texts(genes.iter().cloned()));
-    Table { columns: std::iter::once(names).chain((0..d).map(column)).collect() }
 }

@@ -9,7 +9,7 @@ pub struct HeatMap<'a> {
     pub rows: &'a [String],
     /// Names of the columns.
     pub columns: &'a [String],
-    /// How dark each cell is, 0 to 1, row by row.
+    /// How dark each cell is, 0 to 1, row by row; in another colour below 0, down to -1.
     pub shades: Vec<f64>,
     /// What each cell says, row by row; drawn where there is room, and shown when pointed at.
     pub labels: Vec<String>,
@@ -41,10 +41,12 @@ pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
         );
         for (column, other) in map.columns.iter().enumerate() {
             let at = row * map.columns.len() + column;
-            let (shade, label) = (map.shades[at].clamp(0.0, 1.0), &map.labels[at]);
+            let (shade, label) = (map.shades[at].clamp(-1.0, 1.0), &map.labels[at]);
+            let class = if shade < 0.0 { "heat less" } else { "heat" };
+            let shade = shade.abs();
             let x = LEFT + side * column as f64;
             body += &format!(
-                "<rect class=\"heat\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" fill-opacity=\"{shade:.3}\">\
+                "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" fill-opacity=\"{shade:.3}\">\
                  <title>{}, {}: {}</title></rect>",
                 escape(name),
                 escape(other),

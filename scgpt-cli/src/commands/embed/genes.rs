@@ -1,0 +1,50 @@
+//! `scgpt embed --genes`: vectors of genes as a table.
+
+use anyhow::{Result, bail};
+use scgpt_data::{CellSource, Source, check_output};
+use scgpt_tasks::Embedder;
+use serde_json::json;
+
+use super::EmbedArgs;
+use crate::{output::Printer, progress::Bar};
+
+pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
+    let extension = args.output.extension().and_then(|extension| extension.to_str());
+    if !matches!(extension, Some("csv" | "tsv" | "parquet")) {
+        bail!(
+            "`{}`: the format of the output is not known, expected a name in .csv, .tsv or .parquet",
+            args.output.display()
+        );
+    }
+    check_output(&args.output, args.force)?;
+    let device = args.compute.open()?;
+    let mut source = args.input.as_ref().map(Source::open).transpose()?;
+    let embedder = Embedder::open(&args.model, &device, args.strictness())?;
+    let bar = Bar::new(printer);
+    let source = source.as_mut().map(|source| source as &mut dyn CellSource);
+    let embedding = embedder.gene_embedding(source, &args.options(), &bar);
+    bar.finish();
+    let embedding = embedding?;
+    embedding.table().write(&args.output, args.force)?;
+    let (genes, width) = (embedding.genes.len(), embedding.d);
+    let vectors = if args.input.is_some() {
+        "mean states over the cells that express a gene"
+    } else {
+        "those of the model's table"
+    };
+    let record = json!({
+        "genes": genes,
+        "width": width,
+        "vectors": vectors,
+        "output": args.output,
+        "model": {"path": args.model, "sha256": embedder.hash()},
+    });
+    printer.result(
+        &record,
+        &[
+            ("genes", genes.to_string()),
+            ("vectors", format!("{width} wide, {vectors}")),
+            ("output", args.output.display().to_string()),
+        ],
+    )
+}

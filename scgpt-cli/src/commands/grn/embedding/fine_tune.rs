@@ -1,0 +1,76 @@
+//! `--fine-tune`: the model learns the cells before its vectors are taken.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use burn::prelude::Device;
+use scgpt_data::Source;
+use scgpt_model::InputNorm;
+use scgpt_tasks::{IntegrateConfig, IntegrateOptions, Integration, LearnOptions, Recipe};
+
+use super::EmbeddingArgs;
+use crate::{
+    output::{Printer, write_text},
+    progress::{Bar, TrainBar},
+};
+
+/// The artefact of the integration, in the folder of the results.
+pub(super) const ARTEFACT: &str = "tuned.model";
+
+/// Integrates the batches of the cells as `scgpt integrate` does by default, and returns the artefact.
+pub(super) fn run(
+    args: &EmbeddingArgs,
+    source: &mut Source,
+    device: &Device,
+    printer: Printer,
+) -> Result<PathBuf> {
+    let artefact = args.output.join(ARTEFACT);
+    let mut config = IntegrateConfig::of(Recipe::FineTune);
+    config.model = Some(args.model.clone());
+    config.hvg = args.hvg.unwrap_or(config.hvg);
+    config.training.seed = args.seed;
+    config.training.epochs = args.epochs.unwrap_or(config.training.epochs);
+    if args.contextual {
+        // Tokens that are normalised by batch cannot be compared between batches.
+        config.input_norm = InputNorm::None;
+    }
+    let layer = args.matrix.layer();
+    let temporary = Path::new(".").join(args.output.parent().unwrap_or(Path::new("")));
+    let options = IntegrateOptions {
+        learn: LearnOptions {
+            layer: &layer,
+            gene_column: args.matrix.gene_column.as_deref(),
+            output: &artefact,
+            resume: false,
+            checkpoint_every: None,
+            repeats: 1,
+        },
+        batch_key: args.batch_key.as_deref(),
+        label: None,
+        predict_batch: args.batch_size,
+        baselines: None,
+        ablate: false,
+        modalities: None,
+        complete: false,
+        temporary: Some(&temporary),
+    };
+    let prepared = Integration::prepare(source, &config, options, device)?;
+    let training = artefact.join("training");
+    if training.exists() {
+        fs::remove_dir_all(&training)
+            .with_context(|| format!("cannot remove `{}`", training.display()))?;
+    }
+    fs::create_dir_all(&training)
+        .with_context(|| format!("cannot make the folder `{}`", training.display()))?;
+    let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
+    let integrated = prepared.run(source, None, &train_bar, &bar);
+    train_bar.finish();
+    bar.finish();
+    let report = integrated?.report;
+    write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
+    write_text(&artefact.join("report.html"), &report.page().to_html())?;
+    Ok(artefact)
+}

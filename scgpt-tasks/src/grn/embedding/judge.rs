@@ -1,0 +1,107 @@
+//! Networks of gene vectors beside simpler ones: known gene sets, and replicates.
+
+use super::{
+    EmbeddingNetworkOptions, EmbeddingNetworks, NetworkPathways, ReplicateScores,
+    cells::OfCells,
+    pathways,
+    report::{CHANCE, own_name},
+};
+use crate::{
+    baseline::Association,
+    embed::Embedder,
+    error::{Error, Result},
+    grn::{
+        Consistency, GeneNetwork, GeneSets, Pairs, Programme, programmes,
+        rivals::{Replicated, strongest_edges},
+        strongest_graph,
+    },
+    observe::Observer,
+};
+
+/// Strongest edges that replicates are compared by.
+const TOP: usize = 1000;
+
+impl EmbeddingNetworks {
+    /// Pathways and replicates of this network and of its rivals.
+    pub(super) fn judge(
+        &mut self,
+        embedder: &Embedder,
+        of_cells: Option<&OfCells>,
+        libraries: &[GeneSets],
+        options: &EmbeddingNetworkOptions,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        observer.begin("looking up gene sets", 0);
+        let background = options.universe.background(embedder, of_cells, &self.genes);
+        self.report.background = background.len();
+        let genes = self.genes.clone();
+        let pathways = |method: &str, lists: &[Vec<String>], weights: &Pairs| {
+            NetworkPathways::new(method, lists, weights, &genes, libraries, &background)
+        };
+        let own = own_name(options.contextual);
+        let lists = self.lists(&self.programmes);
+        let (row, enriched) = pathways(own, &lists, &self.similarities)?;
+        self.report.pathways.push(row);
+        self.enriched = enriched;
+        if let Some(context) = of_cells.and_then(|it| it.context.as_ref()) {
+            let halves = context.halves.each_ref().map(|rows| self.cosines(rows));
+            let consistency =
+                Consistency::of(halves[0].values(), halves[1].values(), top(genes.len()));
+            self.report.replicates.push(ReplicateScores { method: own.into(), consistency });
+        }
+        let cells = of_cells.filter(|_| options.rivals);
+        self.report.rival_cells = cells.map_or(0, |it| it.sample.len());
+        for rule in Association::ALL {
+            let Some(of_cells) = cells else { break };
+            if observer.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let method = rule.to_string();
+            observer.begin(&format!("comparing with {method}"), 0);
+            let seed = options.embed.seed;
+            let rival = Replicated::of(rule, &of_cells.profiles, &of_cells.sample, seed);
+            let weights = either_way(genes.len(), &rival.whole);
+            let strength = Pairs::new(genes.len(), |i, j| weights.get(i, j).abs());
+            let graph = strongest_graph(&strength, options.programmes.neighbours);
+            let found = programmes(&graph, &strength, &options.programmes);
+            self.report.pathways.push(pathways(&method, &self.lists(&found), &strength)?.0);
+            let halves = rival.halves.each_ref().map(|half| either_way(genes.len(), half));
+            let consistency =
+                Consistency::signed(halves[0].values(), halves[1].values(), top(genes.len()));
+            self.report.replicates.push(ReplicateScores { method, consistency });
+            self.rivals.push((rule, rival.whole));
+        }
+        let shuffled = pathways::shuffled(&lists, &genes, options.embed.seed);
+        let chance = Pairs::new(genes.len(), |_, _| 0.0);
+        self.report.pathways.push(pathways(CHANCE, &shuffled, &chance)?.0);
+        self.report.finish(&self.network, &self.programmes);
+        Ok(())
+    }
+
+    /// Names of the genes of programmes.
+    fn lists(&self, programmes: &[Programme]) -> Vec<Vec<String>> {
+        let name = |&gene: &usize| self.genes[gene].clone();
+        programmes.iter().map(|it| it.genes.iter().map(name).collect()).collect()
+    }
+
+    /// The simpler networks that it was compared with, each with the name of its file and its `n`
+    /// strongest edges, all if 0. Of correlations, which have no direction, both are listed.
+    pub fn rivals(&self, n: usize) -> impl Iterator<Item = (&'static str, GeneNetwork)> {
+        self.rivals
+            .iter()
+            .map(move |(rule, weights)| (rule.name(), strongest_edges(&self.genes, weights, n).0))
+    }
+}
+
+/// Of weights `[sources, targets]` the larger one of both directions, whatever its sign.
+fn either_way(n: usize, weights: &[f32]) -> Pairs {
+    Pairs::new(n, |i, j| {
+        let [there, back] = [weights[i * n + j], weights[j * n + i]];
+        if there.abs() < back.abs() { back } else { there }
+    })
+}
+
+/// Strongest edges to compare among `n` genes: of few genes a tenth of their pairs.
+fn top(n: usize) -> usize {
+    TOP.min((n * n.saturating_sub(1) / 20).max(1))
+}
