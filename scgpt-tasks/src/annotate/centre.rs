@@ -29,7 +29,9 @@ impl UnitRow {
         let mut entries: Vec<(usize, f32)> = entries.filter(|&(_, x)| x != 0.0).collect();
         let squares: f64 = entries.iter().map(|&(_, x)| f64::from(x).powi(2)).sum();
         let length = squares.sqrt().max(f64::MIN_POSITIVE);
-        entries.iter_mut().for_each(|(_, x)| *x = (f64::from(*x) / length) as f32);
+        for (_, x) in &mut entries {
+            *x = (f64::from(*x) / length) as f32;
+        }
         Self(entries)
     }
 

@@ -167,7 +167,7 @@ impl Judge<'_> {
             let rows: Vec<UnitRow> = self.task.whole(cells)?.iter().map(Profiles::bins).collect();
             expressed.push(Centre::around(n_tokens, &rows));
         }
-        Ok((Centre::of_classes(embedded), Profiles::new(expressed)))
+        Ok((Centre::of_classes(embedded), Profiles::new(&expressed)))
     }
 }
 

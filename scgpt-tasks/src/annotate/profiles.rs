@@ -37,7 +37,7 @@ pub(super) struct SourceProfiles {
 
 impl Profiles {
     /// Of centres over all tokens of a vocabulary, one a class.
-    pub(super) fn new(centres: Vec<Centre>) -> Self {
+    pub(super) fn new(centres: &[Centre]) -> Self {
         let tokens: BTreeSet<usize> = centres.iter().flat_map(Centre::entries).collect();
         let tokens: Vec<usize> = tokens.into_iter().collect();
         let short = centres.iter().map(|centre| centre.short(&tokens, PARTS)).collect();
@@ -108,7 +108,7 @@ mod tests {
             };
             Centre::around(12, &cells.map(row))
         };
-        Profiles::new(vec![class([3, 4, 5]), class([5, 6, 7])])
+        Profiles::new(&[class([3, 4, 5]), class([5, 6, 7])])
     }
 
     #[test]
