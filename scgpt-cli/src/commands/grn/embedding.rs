@@ -49,7 +49,7 @@ const CELLS: &str = "cells.h5ad";
 /// Networks from gene embeddings: which genes are alike, and which form programmes?
 ///
 /// Compares the vectors of genes: those of the model's table, or (--contextual) the mean state of a gene
-/// over the cells that express it. Writes a network of similar genes with p and q values of a null, one
+/// over the cells that express it. Writes a network of similar genes with p values and FDR of a null, one
 /// of nearest neighbours, programmes (Leiden communities), their gene sets, and their scores in cells and
 /// cell types; the report compares them with correlations and trees of the same genes' expression. For
 /// vectors that have seen the cells, --fine-tune integrates their batches first; or give the artefact
