@@ -98,7 +98,7 @@ impl<'a> Annotation<'a> {
         let unseen = labels.take(options.unseen).map_err(&in_file)?;
         if config.test_share == 0.0 && !options.unseen.is_empty() {
             return Err(Error::Option(
-                "unseen types are judged beside cells of known types: keep some by a `test_share` above 0"
+                "unseen types are judged beside cells of known types: keep some by a `test_share` (--test) above 0"
                     .into(),
             ));
         }

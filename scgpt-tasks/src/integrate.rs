@@ -32,6 +32,7 @@ pub use self::{
     report::{BatchSize, IntegrateData, IntegrateReport, IntegrationMethod, ModalitySize},
 };
 use self::{
+    complete::check_truth,
     modality::Multimodal,
     panel::{Panel, align},
     score::Judge,
@@ -137,6 +138,9 @@ impl<'a> Integration<'a> {
         let network = integration.start(config, config.hvg)?.config;
         config.objectives.check(&network)?;
         config.training.validate(&network)?;
+        if options.complete {
+            integration.check_completion(&network)?;
+        }
         Ok(integration)
     }
 
@@ -155,6 +159,10 @@ impl<'a> Integration<'a> {
     ) -> Result<Integrated> {
         let run = RunFolder::of(self.options.learn.output);
         let LearnOptions { layer, resume, .. } = self.options.learn;
+        // What is wrong with it should be known before hours of training.
+        if let Some(truth) = &truth {
+            check_truth(&**truth, &source.obs()?.index, &source.var(layer)?.index)?;
+        }
         let codes: Vec<u32> = self.batches.codes.iter().flatten().copied().collect();
         let settings = (self.config, &self.options);
         let panel = match self.options.modalities {

@@ -78,7 +78,8 @@ pub(crate) struct IntegrateArgs {
     /// Weights of objectives: gep, gep_zero, gepc, gepc_zero, ecs, dar; 0 leaves one out
     #[arg(long, value_name = "NAME=WEIGHT", value_delimiter = ',', env = "SCGPT_OBJECTIVES")]
     objectives: Vec<String>,
-    /// Batch normalisation of the tokens [default: domain-specific]
+    /// Batch normalisation of the tokens [default: domain-specific; none for a mosaic, and for several
+    /// modalities with --model]
     #[arg(long, value_enum, env = "SCGPT_INPUT_NORM")]
     input_norm: Option<Norm>,
     /// Do not tell the expression heads which batch a cell is of
@@ -128,7 +129,13 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let artefact = args.artefact();
     let files = args.learn.files(artefact.as_deref(), config);
     if args.learn.print_config {
-        let is_mosaic = args.modalities.are_named(&args.inputs).then_some(false);
+        // What the cells are decides about the settings; without cells, those of paired ones are shown.
+        let is_mosaic = if args.inputs.is_empty() {
+            args.modalities.are_named(&args.inputs).then_some(false)
+        } else {
+            let cells = args.modalities.open(&args.inputs)?.modalities(&args.matrix.layer())?;
+            cells.as_ref().map(CellModalities::is_mosaic)
+        };
         let settings = args.settings(&files, is_mosaic)?;
         return print_text(toml::to_string(&settings)?.as_bytes());
     }

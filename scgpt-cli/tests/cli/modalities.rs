@@ -90,6 +90,11 @@ fn a_mosaic_becomes_an_embedding_and_complete_cells() {
     let args = ["integrate", "mosaic.h5mu", "--batch-key", "batch", "--label", "cell_type"];
     let complete =
         ["--complete", "all.h5ad", "--truth", "mosaic.truth.h5ad", "--config", "tiny.toml"];
+    // What cannot be completed, or compared, is said before anything is trained.
+    let truth = ["--complete", "all.h5ad", "--config", "tiny.toml", "-o", "x.h5mu", "--truth"];
+    place.refused(&[&args[..], &truth, &["rna.h5ad"]].concat(), &["rna.h5ad", "lacks"]);
+    let paired = ["integrate", "RNA=rna.h5ad", "Protein=adt.h5ad", "-o", "x.h5ad"];
+    place.refused(&[&paired[..], &complete[..2]].concat(), &["nothing to complete"]);
     let report = place.done(&[&args[..], &complete, &["-o", "out.h5mu", "--json"]].concat());
     let report: Value = serde_json::from_str(&report.stdout).unwrap();
     let sizes = report["data"]["modalities"].as_array().unwrap();

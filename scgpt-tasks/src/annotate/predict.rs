@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rayon::prelude::*;
 use scgpt_data::{CellSource, Layer, RowSpool};
 use serde::Serialize;
 
@@ -192,6 +193,7 @@ impl Artefact {
             report: scored.report,
         })
     }
+
     /// How unlike the cells of all classes the cells are in all that they express.
     fn unlike(
         &self,
@@ -211,7 +213,8 @@ impl Artefact {
                 if observer.is_cancelled() {
                     return Err(Error::Cancelled);
                 }
-                unlike.extend(cells.iter().map(|cell| profiles.strangeness(cell)));
+                let strange = cells.par_iter().map(|cell| profiles.strangeness(cell));
+                unlike.extend(strange.collect::<Vec<f32>>());
                 observer.advance(cells.len());
             }
             Ok(unlike)

@@ -192,7 +192,7 @@ impl AnnotateReport {
             )
         } else {
             format!(
-                "On these cells the network ({ours:.3}) and {} ({theirs:.3}) are about equally accurate.",
+                "These cells do not tell which is more accurate, the network ({ours:.3}) or {} ({theirs:.3}).",
                 best.name
             )
         })

@@ -148,6 +148,7 @@ impl<'a> Trials<'a> {
                 "network": network,
                 "label": options.label,
                 "classes": labels.classes,
+                "unseen": self.annotation.unseen.classes,
                 "cells": self.shards.manifest().shards,
             }),
             device,

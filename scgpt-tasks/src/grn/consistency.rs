@@ -23,7 +23,7 @@ pub struct Consistency {
 
 impl Consistency {
     /// Of the weights of the same edges in two replicates; edges of which one is NaN are left out.
-    /// None if fewer than three are left.
+    /// None if fewer than three are left, or one has no weight other than zero.
     ///
     /// # Panics
     /// If one has more edges than the other.
@@ -35,7 +35,12 @@ impl Consistency {
         if n < 3 {
             return None;
         }
-        let top = top.clamp(1, n);
+        // Edges without weight are in no order that could agree.
+        let weighed = |side: &[f32]| side.iter().filter(|&&weight| weight != 0.0).count();
+        let top = top.min(weighed(&a)).min(weighed(&b));
+        if top == 0 {
+            return None;
+        }
         let (order_a, order_b) = (descending(&a), descending(&b));
         let mut is_top = vec![false; n];
         order_a[..top].iter().for_each(|&edge| is_top[edge] = true);
@@ -88,6 +93,7 @@ mod tests {
         assert_eq!((it.jaccard, it.top, it.n), (1.0, 2, 4));
         assert!((it.chance - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!(Consistency::of(&[1.0, f32::NAN, 2.0], &[1.0; 3], 1), None);
+        assert_eq!(Consistency::of(&[0.0; 4], &[1.0, 2.0, 3.0, 4.0], 2), None);
         let reversed = Consistency::of(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0], 1).unwrap();
         assert!((reversed.spearman + 1.0).abs() < 1e-12 && reversed.jaccard == 0.0);
         let turned = Consistency::signed(&[1.0, -3.0, 2.0], &[-1.0, 3.0, -2.0], 1).unwrap();

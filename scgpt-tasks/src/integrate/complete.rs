@@ -1,7 +1,7 @@
 //! [`Completion`]: the modalities that cells were not measured in, generated from those they were.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::Range,
 };
 
@@ -10,7 +10,7 @@ use scgpt_data::{
     Binner, CellSource, CellTokens, ConditionToken, CsrRow, Frame, GeneToken, Layer, Measured,
     Modalities, RowSpool, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
 };
-use scgpt_model::Scgpt;
+use scgpt_model::{Scgpt, ScgptConfig};
 use scgpt_train::{TrainBatch, TrainCell};
 use serde::Serialize;
 
@@ -64,6 +64,24 @@ pub struct GeneratedScores {
 }
 
 impl Integration<'_> {
+    /// That there is something to generate, and that the network will have learned it.
+    pub(super) fn check_completion(&self, network: &ScgptConfig) -> Result<()> {
+        let Some(CellModalities { measured, modalities }) = self.options.modalities else {
+            return Err(nothing_to_complete());
+        };
+        if measured.iter().all(|cell| cell.len() == modalities.names().len()) {
+            return Err(nothing_to_complete());
+        }
+        if self.config.hidden_modality == 0.0 && !network.unknown_flag {
+            return Err(Error::Option(
+                "`hidden_modality` is 0, so that generating modalities will not be learned: set it to 0.25 in --config \
+                 to complete cells"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+
     /// Value bins of cells in all modalities, those they were not measured in generated.
     pub(super) fn complete(
         &self,
@@ -76,15 +94,8 @@ impl Integration<'_> {
         let IntegrateOptions { learn, temporary, predict_batch, .. } = self.options;
         let layer = learn.layer;
         let Some(CellModalities { measured, .. }) = self.options.modalities else {
-            return Err(Error::Option("cells of one modality have nothing to complete".into()));
+            return Err(nothing_to_complete());
         };
-        if !trial.network.unknown_flag {
-            return Err(Error::Option(
-                "`hidden_modality` is 0, so that generating modalities was not learned: set it to 0.25 to complete \
-                 cells"
-                    .into(),
-            ));
-        }
         let truth = match truth {
             None => None,
             Some(truth) => {
@@ -288,6 +299,12 @@ impl Completion<'_> {
     }
 }
 
+fn nothing_to_complete() -> Error {
+    Error::Option(
+        "every cell was measured in everything, so that there is nothing to complete".into(),
+    )
+}
+
 fn windows(n: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n).step_by(WINDOW).map(move |first| first..n.min(first + WINDOW))
 }
@@ -298,6 +315,34 @@ fn fill(row: &mut [f32], cell: &CellTokens, places: &HashMap<GeneToken, usize>) 
         if let Some(&place) = places.get(gene) {
             row[place] = value;
         }
+    }
+}
+
+/// That `truth` has some of the cells, and all of the features: one that it lacks would count as zero.
+pub(super) fn check_truth(
+    truth: &dyn CellSource,
+    cells: &[String],
+    features: &[String],
+) -> Result<()> {
+    let path = truth.summary().path.display();
+    let (obs, var) = (truth.obs()?.index, truth.var(&Layer::X)?.index);
+    let names = |index: &'_ [String]| index.iter().cloned().collect::<HashSet<String>>();
+    let (known_cells, known_features) = (names(&obs), names(&var));
+    if !cells.iter().any(|cell| known_cells.contains(cell)) {
+        return Err(Error::Option(format!(
+            "`{path}` has none of the cells, expected the same with what was not measured: their names must be those \
+             of the input"
+        )));
+    }
+    let lacking: Vec<&String> =
+        features.iter().filter(|name| !known_features.contains(*name)).collect();
+    match lacking.first() {
+        None => Ok(()),
+        Some(first) => Err(Error::Option(format!(
+            "`{path}` lacks {} of the {} features, such as `{first}`, expected all of the input by the same names",
+            lacking.len(),
+            features.len()
+        ))),
     }
 }
 
@@ -313,9 +358,6 @@ struct Truth<'a> {
 
 impl<'a> Truth<'a> {
     /// Finds cells and features by their names.
-    ///
-    /// # Errors
-    /// If it has none of them.
     fn new(source: &'a mut dyn CellSource, cells: &[String], features: &[String]) -> Result<Self> {
         let places: HashMap<&str, u32> = features.iter().map(String::as_str).zip(0..).collect();
         let names = source.var(&Layer::X)?.index;
@@ -325,18 +367,6 @@ impl<'a> Truth<'a> {
         let rows: HashMap<&str, usize> = obs.iter().map(String::as_str).zip(0..).collect();
         let rows: Vec<Option<usize>> =
             cells.iter().map(|cell| rows.get(cell.as_str()).copied()).collect();
-        for (what, n) in [
-            ("cells", rows.iter().flatten().count()),
-            ("features", columns.iter().flatten().count()),
-        ] {
-            if n == 0 {
-                let path = source.summary().path.display();
-                return Err(Error::Option(format!(
-                    "`{path}` has none of the {what}, expected the same with what was not measured: their names must \
-                     be those of the input"
-                )));
-            }
-        }
         Ok(Self { source, rows, columns, scratch: TokenScratch::default() })
     }
 

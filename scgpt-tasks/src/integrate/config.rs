@@ -273,6 +273,9 @@ impl IntegrateConfig {
         if class > 0.0 {
             problems.push("`objectives.class` is an objective of `scgpt annotate`".into());
         }
+        if self.objectives.contrastive > 0.0 {
+            problems.push("`objectives.contrastive` is not an objective of integration".into());
+        }
         if cell_prompt > 0.0 {
             problems.push("`objectives.cell_prompt` is an objective of pre-training".into());
         }

@@ -106,6 +106,12 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let annotated = artefact.annotate(&mut source, &options, &bar);
     bar.finish();
     let annotated = annotated?;
+    if annotated.report.tokens.n_empty > 0 {
+        printer.remark(&format!(
+            "warning: {} cells express no known gene: what is said of them means nothing",
+            annotated.report.tokens.n_empty
+        ));
+    }
     let rows = summary(args, &artefact, &annotated);
     let record = record(args, &artefact, &annotated);
     let place = CellsOutput {

@@ -44,7 +44,7 @@ pub(crate) struct LabelsArgs {
     #[arg(long, value_name = "NAME", requires = "unknown")]
     strangeness: Option<String>,
     /// Label that could not be predicted; may be given several times
-    #[arg(long, value_name = "LABEL")]
+    #[arg(long, value_name = "LABEL", requires = "unknown")]
     unseen: Vec<String>,
     /// Name in obsm by which cells are drawn on the page [default: X_scGPT, if it is there]
     #[arg(long, value_name = "NAME", env = "SCGPT_EMBEDDING")]
