@@ -131,7 +131,8 @@ pub(crate) struct EmbeddingArgs {
     /// How many similar genes are listed
     #[arg(long, value_name = "N", default_value_t = 20, env = "SCGPT_SIMILAR")]
     similar: usize,
-    /// Make no simpler networks to compare with: correlations and trees of expression
+    /// Make no simpler networks to compare with: correlations and, of at most 2000 genes, partial
+    /// correlations and trees of expression; they take minutes
     #[arg(long)]
     no_baselines: bool,
     /// Make them of that many cells at most, chosen at random

@@ -21,6 +21,9 @@ use crate::{
 /// Strongest edges that replicates are compared by.
 const TOP: usize = 1000;
 
+/// Genes up to which partial correlations and trees are made, whose cost grows with their cube.
+const MOST_FOR_ALL: usize = 2000;
+
 impl EmbeddingNetworks {
     /// Pathways and replicates of this network and of its rivals.
     pub(super) fn judge(
@@ -53,6 +56,10 @@ impl EmbeddingNetworks {
         self.report.rival_cells = cells.map_or(0, |it| it.sample.len());
         for rule in Association::ALL {
             let Some(of_cells) = cells else { break };
+            let is_slow = matches!(rule, Association::Partial | Association::Trees);
+            if is_slow && genes.len() > MOST_FOR_ALL {
+                continue;
+            }
             if observer.is_cancelled() {
                 return Err(Error::Cancelled);
             }
