@@ -40,7 +40,13 @@ pub(crate) struct LearnArgs {
     #[arg(long, value_name = "N", env = "SCGPT_SEED")]
     seed: Option<u64>,
     /// Train and judge that often, with other seeds and another part to judge by, for intervals
-    #[arg(long, value_name = "N", default_value_t = 1, env = "SCGPT_REPEATS")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(1..),
+        env = "SCGPT_REPEATS"
+    )]
     pub(crate) repeats: u64,
     /// Do not compare with simple methods
     #[arg(long)]
@@ -89,7 +95,7 @@ impl LearnArgs {
             output,
             resume: self.resume,
             checkpoint_every: Some(self.checkpoint_every.max(1)),
-            repeats: self.repeats.max(1),
+            repeats: self.repeats,
         }
     }
 

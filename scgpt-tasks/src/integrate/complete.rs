@@ -168,6 +168,7 @@ impl Completion<'_> {
         let places: HashMap<GeneToken, usize> = self.tokens.iter().copied().zip(0..).collect();
         let means = self.means(source, &places)?;
         let n_modalities = self.modalities.names().len();
+        let labels: Vec<i32> = (0..n_modalities).map(|modality| self.label(modality)).collect();
         let mut scores = vec![Sums::new(self.tokens.len()); n_modalities];
         observer.begin("generating modalities", self.measured.len());
         for window in windows(self.measured.len()) {
@@ -179,8 +180,8 @@ impl Completion<'_> {
             for (row, cell) in values.chunks_mut(self.tokens.len()).zip(&cells) {
                 fill(row, cell, &places);
             }
-            for modality in 0..n_modalities {
-                self.generate(&cells, window.start, modality, &mut values);
+            for (modality, &label) in labels.iter().enumerate() {
+                self.generate(&cells, window.start, (modality, label), &mut values);
             }
             if let Some(truth) = &mut truth {
                 for (cell, row) in window.clone().zip(values.chunks(self.tokens.len())) {
@@ -251,11 +252,16 @@ impl Completion<'_> {
     }
 
     /// Puts the values of a modality into the rows of the cells that lack it.
-    fn generate(&self, cells: &[CellTokens], first: usize, modality: usize, values: &mut [f32]) {
+    fn generate(
+        &self,
+        cells: &[CellTokens],
+        first: usize,
+        (modality, label): (usize, i32),
+        values: &mut [f32],
+    ) {
         let width = self.tokens.len();
         let columns: Vec<usize> = self.modalities.features(modality).collect();
         let token = ConditionToken(u32::try_from(modality).unwrap_or(u32::MAX));
-        let label = self.label(modality);
         let mut lacking: Vec<usize> = (0..cells.len())
             .filter(|&cell| !self.measured[first + cell].contains(modality))
             .collect();
