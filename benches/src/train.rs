@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 use scgpt_model::{AttentionMask, InputNorm, ModelInput, Scgpt, ScgptConfig};
+use scgpt_tasks::{IntegrateConfig, Recipe};
 use scgpt_train::{NamedGradients, Objectives, Optimizer, OptimizerConfig, Targets};
 
 /// A network, its optimiser and one batch.
@@ -42,16 +43,7 @@ impl TrainStep {
     /// need, and two batches.
     pub fn integration(config: &ScgptConfig, shape: [usize; 2], device: &Device) -> Self {
         let mut step = Self::new(&integrating(config), shape, device);
-        step.objectives = Objectives {
-            gep: 1.0,
-            gep_zero: 1.0,
-            gepc: 1.0,
-            gepc_zero: 1.0,
-            ecs: 10.0,
-            ecs_threshold: 0.8,
-            dar: 1.0,
-            ..Objectives::default()
-        };
+        step.objectives = IntegrateConfig::of(Recipe::FineTune).objectives;
         let batches = Tensor::<1, Int>::zeros([shape[0]], device);
         step.input.conditions.batches = Some(batches.clone());
         step.targets.domains = Some(batches);

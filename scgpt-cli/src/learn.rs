@@ -143,16 +143,20 @@ impl LearnArgs {
         if self.resume {
             return Ok(());
         }
-        let training = output.join("training");
-        if training.exists() {
-            fs::remove_dir_all(&training)
-                .with_context(|| format!("cannot remove `{}`", training.display()))?;
-        }
-        fs::create_dir_all(&training)
-            .with_context(|| format!("cannot create `{}`", training.display()))?;
+        empty_training(output)?;
         let header = format!("# scgpt {command}, version {}\n", env!("CARGO_PKG_VERSION"));
         Ok(write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
     }
+}
+
+/// Makes the folder of a training, without what an earlier one left in it.
+pub(crate) fn empty_training(output: &Path) -> Result<()> {
+    let training = output.join("training");
+    if training.exists() {
+        fs::remove_dir_all(&training)
+            .with_context(|| format!("cannot remove `{}`", training.display()))?;
+    }
+    fs::create_dir_all(&training).with_context(|| format!("cannot create `{}`", training.display()))
 }
 
 /// Removes what [`LearnArgs::begin`] made of a run that ended before there was anything to go on from.

@@ -61,8 +61,7 @@ impl AnnotateTask<'_> {
 
     /// All that some cells express, however many tokens that is.
     pub(super) fn whole(&self, cells: &[usize]) -> crate::Result<Vec<CellTokens>> {
-        let cells_of = TrainingCells { max_length: usize::MAX, ..self.cells };
-        Ok(cells_of.tokens(cells, VALIDATION_EPOCH)?)
+        Ok(self.cells.tokens_within(usize::MAX, cells, VALIDATION_EPOCH)?)
     }
 
     /// Scores of some cells, nothing of them hidden.

@@ -99,7 +99,7 @@ pub fn class_baselines(
     };
     let largest = vec![learned.largest(); test.len()];
     Ok(vec![
-        baseline("logistic regression", logistic.predict_with_doubt(&test)),
+        baseline("logistic regression", logistic.predict(&test)),
         baseline("15 nearest neighbours", positions.by_neighbours(&learned)),
         baseline("nearest class mean", positions.by_means(&learned)),
         ClassBaseline { name: "largest class".into(), classes: largest, strangeness: None },

@@ -34,6 +34,7 @@ impl LogisticRegression {
     ) -> Result<Self> {
         let targets: Array1<usize> = training.1.iter().map(|&class| class as usize).collect();
         let dataset = Dataset::new(dense(training.0, n_genes), targets);
+        let tuned_by = dense(tuning.0, n_genes);
         let mut best: Option<(usize, Self)> = None;
         for strength in STRENGTHS {
             let model = MultiLogisticRegression::default()
@@ -44,7 +45,7 @@ impl LogisticRegression {
                 .map_err(|error| Error::Option(format!("logistic regression failed: {error}")))?;
             let fitted = Self { model, n_genes };
             let right = fitted
-                .predict(tuning.0)
+                .classes(&tuned_by)
                 .iter()
                 .zip(tuning.1)
                 .filter(|(said, truth)| said == truth)
@@ -58,18 +59,19 @@ impl LogisticRegression {
     }
 
     /// The likeliest class of each cell.
-    fn predict(&self, cells: &[SparseCell]) -> Vec<u32> {
-        let classes = self.model.predict(&dense(cells, self.n_genes));
+    fn classes(&self, cells: &Array2<f64>) -> Vec<u32> {
+        let classes = self.model.predict(cells);
         classes.iter().map(|&class| u32::try_from(class).unwrap_or(u32::MAX)).collect()
     }
 
     /// The likeliest class of each cell, and the probability that it is another.
     #[allow(clippy::cast_possible_truncation, reason = "probabilities are f32")]
-    pub(super) fn predict_with_doubt(&self, cells: &[SparseCell]) -> Vec<(u32, f32)> {
-        let probabilities = self.model.predict_probabilities(&dense(cells, self.n_genes));
+    pub(super) fn predict(&self, cells: &[SparseCell]) -> Vec<(u32, f32)> {
+        let cells = dense(cells, self.n_genes);
+        let probabilities = self.model.predict_probabilities(&cells);
         let most = probabilities.rows().into_iter().map(|row| row.fold(0.0, |a: f64, &b| a.max(b)));
         let doubt = most.map(|most| (1.0 - most) as f32);
-        self.predict(cells).into_iter().zip(doubt).collect()
+        self.classes(&cells).into_iter().zip(doubt).collect()
     }
 }
 

@@ -332,8 +332,8 @@ pub(super) fn check_truth(
 ) -> Result<()> {
     let path = truth.summary().path.display();
     let (obs, var) = (truth.obs()?.index, truth.var(&Layer::X)?.index);
-    let names = |index: &'_ [String]| index.iter().cloned().collect::<HashSet<String>>();
-    let (known_cells, known_features) = (names(&obs), names(&var));
+    let [known_cells, known_features] =
+        [&obs, &var].map(|index| index.iter().collect::<HashSet<&String>>());
     if !cells.iter().any(|cell| known_cells.contains(cell)) {
         return Err(Error::Option(format!(
             "`{path}` has none of the cells, expected the same with what was not measured: their names must be those \
@@ -341,7 +341,7 @@ pub(super) fn check_truth(
         )));
     }
     let lacking: Vec<&String> =
-        features.iter().filter(|name| !known_features.contains(*name)).collect();
+        features.iter().filter(|name| !known_features.contains(name)).collect();
     match lacking.first() {
         None => Ok(()),
         Some(first) => Err(Error::Option(format!(

@@ -22,7 +22,6 @@ pub(crate) fn source_cells(shards: &ShardFolder) -> Result<Vec<usize>> {
 }
 
 /// Cells of shards, and how they become tokens and batches.
-#[derive(Clone, Copy)]
 pub(crate) struct TrainingCells<'a> {
     pub(crate) shards: &'a ShardFolder,
     pub(crate) network: &'a ScgptConfig,

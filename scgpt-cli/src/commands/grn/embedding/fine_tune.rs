@@ -1,11 +1,8 @@
 //! `--fine-tune`: the model learns the cells before its vectors are taken.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use burn::prelude::Device;
 use scgpt_data::Source;
 use scgpt_model::InputNorm;
@@ -13,6 +10,7 @@ use scgpt_tasks::{IntegrateConfig, IntegrateOptions, Integration, LearnOptions, 
 
 use super::EmbeddingArgs;
 use crate::{
+    learn::empty_training,
     output::{Printer, write_text},
     progress::{Bar, TrainBar},
 };
@@ -41,12 +39,8 @@ pub(super) fn run(
     let temporary = Path::new(".").join(args.output.parent().unwrap_or(Path::new("")));
     let options = IntegrateOptions {
         learn: LearnOptions {
-            layer: &layer,
             gene_column: args.matrix.gene_column.as_deref(),
-            output: &artefact,
-            resume: false,
-            checkpoint_every: None,
-            repeats: 1,
+            ..LearnOptions::new(&artefact, &layer)
         },
         batch_key: args.batch_key.as_deref(),
         label: None,
@@ -58,13 +52,7 @@ pub(super) fn run(
         temporary: Some(&temporary),
     };
     let prepared = Integration::prepare(source, &config, options, device)?;
-    let training = artefact.join("training");
-    if training.exists() {
-        fs::remove_dir_all(&training)
-            .with_context(|| format!("cannot remove `{}`", training.display()))?;
-    }
-    fs::create_dir_all(&training)
-        .with_context(|| format!("cannot make the folder `{}`", training.display()))?;
+    empty_training(&artefact)?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
     let integrated = prepared.run(source, None, &train_bar, &bar);
     train_bar.finish();
