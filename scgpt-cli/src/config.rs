@@ -3,12 +3,14 @@
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
-use clap::{CommandFactory as _, Parser as _, parser::ValueSource};
+use clap::{Parser as _, parser::ValueSource};
 use serde::Serialize;
 use toml::{Table, Value};
 
 use crate::{
     args::Cli,
+    bounds,
+    flags::{Asked, Flags, asked_for},
     output::{beside, write_text},
     status,
 };
@@ -18,8 +20,10 @@ use crate::{
 /// # Errors
 /// The exit code, after the message was printed.
 pub(crate) fn parse(mut args: Vec<OsString>) -> Result<Cli, ExitCode> {
-    if let Err(error) = complete(&mut args) {
-        return Err(status::exit_code(Err(error)));
+    let completed = complete(&mut args)
+        .and_then(|()| asked_for(&args).map_or(Ok(()), |asked| bounds::check(&asked)));
+    if let Err(error) = completed {
+        return Err(status::exit_code(Err(error), || Flags::of(&args)));
     }
     Cli::try_parse_from(args).map_err(|error| {
         // Help and version go to stdout with code 0, wrong usage to stderr with code 2.
@@ -34,21 +38,11 @@ const NESTED: [&[&str]; 4] =
 
 /// Inserts what the file says and neither flags nor environment do.
 fn complete(args: &mut Vec<OsString>) -> Result<()> {
-    // Arguments that the file will supply are still missing here, hence `ignore_errors`.
-    let matches = Cli::command().ignore_errors(true).try_get_matches_from(args.iter());
-    let Ok(matches) = matches else { return Ok(()) };
-    let mut names = Vec::new();
-    let (mut matches, cli) = (&matches, Cli::command());
-    let mut command = &cli;
-    while let Some((name, inner)) = matches.subcommand() {
-        let Some(found) = command.find_subcommand(name) else { return Ok(()) };
-        (matches, command) = (inner, found);
-        names.push(name);
-    }
-    let Some(&last) = names.last() else { return Ok(()) };
-    if NESTED.contains(&names.as_slice()) {
+    let Some(Asked { command, matches, names }) = asked_for(args) else { return Ok(()) };
+    if NESTED.iter().any(|nested| *nested == names) {
         return Ok(());
     }
+    let last = names.last().map_or("", String::as_str);
     let Some(path) = matches.try_get_one::<std::path::PathBuf>("config").ok().flatten() else {
         return Ok(());
     };

@@ -1,10 +1,12 @@
 //! `scgpt`: answers from single-cell data and an scGPT checkpoint.
 
 mod args;
+mod bounds;
 mod cells_output;
 mod commands;
 mod config;
 mod device;
+mod flags;
 mod interrupt;
 mod learn;
 mod matrix;
@@ -12,6 +14,7 @@ mod output;
 mod progress;
 mod settings;
 mod status;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -36,9 +39,10 @@ fn keep_freed_memory() {
 
 fn main() -> ExitCode {
     keep_freed_memory();
-    let cli = match config::parse(std::env::args_os().collect()) {
+    let args: Vec<_> = std::env::args_os().collect();
+    let cli = match config::parse(args.clone()) {
         Ok(cli) => cli,
         Err(status) => return status,
     };
-    status::exit_code(commands::run(cli))
+    status::exit_code(commands::run(cli), || flags::Flags::of(&args))
 }

@@ -8,6 +8,8 @@ use std::{
 use anyhow::bail;
 use serde::Serialize;
 
+use crate::terminal::{shown, shown_json, tell};
+
 /// Where results and remarks go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
@@ -42,12 +44,12 @@ impl Printer {
         }
         let mut out = io::stdout().lock();
         if self.json {
-            // As an I/O error, so that a reader that has gone away is recognised.
-            serde_json::to_writer_pretty(&mut out, json).map_err(io::Error::from)?;
-            writeln!(out)?;
+            let json = serde_json::to_string_pretty(json)?;
+            writeln!(out, "{}", shown_json(&json))?;
         } else {
             let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
             for (name, value) in rows {
+                let value = shown(value, "");
                 let mut lines = value.lines();
                 writeln!(out, "{name:width$}  {}", lines.next().unwrap_or_default())?;
                 for line in lines {
@@ -59,10 +61,9 @@ impl Printer {
     }
 
     /// A remark for people.
-    #[allow(clippy::print_stderr, reason = "this is where remarks become text")]
     pub(crate) fn remark(self, remark: &str) {
         if !self.quiet {
-            eprintln!("{remark}");
+            tell(&shown(remark, "  "));
         }
     }
 }

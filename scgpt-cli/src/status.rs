@@ -3,6 +3,12 @@
 use std::{io, process::ExitCode};
 
 use anyhow::{Error, Result};
+use scgpt_data::{Advice, Setting, SettingProblem};
+
+use crate::{
+    flags::Flags,
+    terminal::{shown, tell},
+};
 
 /// Input or configuration is wrong, or an output failed.
 const FAILURE: u8 = 1;
@@ -10,7 +16,7 @@ const FAILURE: u8 = 1;
 const INTERRUPTED: u8 = 130;
 
 /// 0, or an error message on stderr and its code.
-pub(crate) fn exit_code(result: Result<()>) -> ExitCode {
+pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
@@ -22,41 +28,64 @@ pub(crate) fn exit_code(result: Result<()>) -> ExitCode {
     }) {
         return ExitCode::SUCCESS;
     }
-    report(&error);
+    report(&error, &flags());
     let is_cancelled = error.downcast_ref().is_some_and(scgpt_tasks::Error::is_cancelled);
     ExitCode::from(if is_cancelled { INTERRUPTED } else { FAILURE })
 }
 
-#[allow(clippy::print_stderr, reason = "this is where errors become text")]
-fn report(error: &Error) {
-    eprintln!("error: {error}");
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
+fn report(error: &Error, flags: &Flags) {
+    let mut said = String::new();
+    for (number, cause) in error.chain().enumerate() {
+        let cause = message(cause, flags);
         // Libraries often repeat their cause in their own message.
-        if !said.contains(&cause) {
-            eprintln!("  caused by: {cause}");
+        if number == 0 || !said.contains(&cause) {
+            let lead = if number == 0 { "error" } else { "  caused by" };
+            tell(&format!("{lead}: {}", shown(&cause, "    ")));
             said = cause;
         }
     }
-    if let Some(hint) = hint(error) {
-        eprintln!("hint: {hint}");
+    if let Some(hint) = hint(error, flags) {
+        tell(&format!("hint: {}", shown(&hint, "    ")));
     }
 }
 
-fn hint(error: &Error) -> Option<String> {
-    error.chain().find_map(|cause| {
+/// What an error says, settings called by their flags.
+fn message(error: &(dyn std::error::Error + 'static), flags: &Flags) -> String {
+    let problems = match error.downcast_ref() {
+        Some(scgpt_tasks::Error::Settings(problems)) => problems.as_slice(),
+        Some(scgpt_tasks::Error::Data(error)) => return message(error, flags),
+        Some(scgpt_tasks::Error::Train(error)) => return message(error, flags),
+        _ => match (error.downcast_ref(), error.downcast_ref()) {
+            (Some(scgpt_data::Error::Setting(problem)), _) => std::slice::from_ref(problem),
+            (_, Some(scgpt_train::Error::Config(problems))) => problems,
+            _ => return error.to_string(),
+        },
+    };
+    let spelled = |problem: &SettingProblem| problem.spelled(&|setting| flags.spell(setting));
+    problems.iter().map(spelled).collect::<Vec<_>>().join("; ")
+}
+
+/// What can be done about an error, settings called by their flags.
+fn hint(error: &Error, flags: &Flags) -> Option<String> {
+    let advice = |cause: &(dyn std::error::Error + 'static)| {
         if let Some(error) = cause.downcast_ref::<scgpt_tasks::Error>() {
-            return error.hint();
+            return error.advice();
+        }
+        if let Some(error) = cause.downcast_ref::<scgpt_train::Error>() {
+            return error.advice();
         }
         if let Some(error) = cause.downcast_ref::<scgpt_data::Error>() {
-            return error.hint();
+            return error.advice();
         }
-        if let Some(error) = cause.downcast_ref::<scgpt_model::Error>() {
-            return error.hint().map(String::from);
-        }
-        None
-    })
+        let error = cause.downcast_ref::<scgpt_model::Error>()?;
+        let advice = Advice::from(error.hint()?);
+        Some(match error {
+            scgpt_model::Error::Mismatch { .. } => advice + " (" + Setting("partial") + ")",
+            _ => advice,
+        })
+    };
+    let advice = error.chain().find_map(advice)?;
+    Some(advice.spelled(&|setting| flags.spell(setting)))
 }
 
 #[cfg(test)]
@@ -70,6 +99,21 @@ mod tests {
         let error = scgpt_tasks::Error::from(scgpt_data::Error::Exists { path: "out.h5ad".into() });
         assert!(error.source().is_none());
         let error = Error::from(error).context("while embedding");
-        assert!(hint(&error).is_some_and(|hint| hint.contains("--force")));
+        let flags = Flags::of(&["scgpt", "embed"].map(Into::into));
+        assert!(hint(&error, &flags).is_some_and(|hint| hint.contains("--force")));
+    }
+
+    #[test]
+    fn settings_are_called_by_their_flags() {
+        let flags = Flags::of(&["scgpt", "annotate", "train"].map(Into::into));
+        let problem = || scgpt_data::Setting("optimizer.lr").zero();
+        let expected = "--lr is 0, expected at least 1";
+        for error in [
+            Error::from(scgpt_tasks::Error::from(problem())),
+            Error::from(scgpt_data::Error::Setting(problem())),
+            Error::from(scgpt_tasks::Error::from(scgpt_train::Error::Config(vec![problem()]))),
+        ] {
+            assert_eq!(message(&*error, &flags), expected);
+        }
     }
 }

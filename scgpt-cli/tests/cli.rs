@@ -30,6 +30,8 @@ mod modalities;
 mod perturbation;
 #[path = "cli/run.rs"]
 mod run;
+#[path = "cli/said.rs"]
+mod said;
 #[path = "cli/shards.rs"]
 mod shards;
 #[path = "cli/toy.rs"]

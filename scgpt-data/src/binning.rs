@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    setting::Setting,
+};
 
 /// How a value that lies on several bin edges chooses among the bins between them.
 ///
@@ -72,10 +75,9 @@ impl Binner {
 
     pub(crate) fn validate(self) -> Result<()> {
         if self.n_bins < 2 {
-            return Err(Error::Option(format!(
-                "{} value bins are too few: at least 2 are needed",
-                self.n_bins
-            )));
+            return Err(Error::Setting(
+                Setting("n_bins").wrong(format!("is {}, expected at least 2", self.n_bins)),
+            ));
         }
         Ok(())
     }

@@ -5,9 +5,9 @@ use std::{ops::Range, path::Path};
 use crate::{
     csr::Csr,
     error::{Error, Result},
+    setting::{Advice, Setting},
 };
 
-const NEGATIVE: &str = "the matrix looks scaled; use raw counts, such as --layer raw or --layer counts: `scgpt inspect` lists what the file has";
 const NOT_FINITE: &str = "remove or repair these cells before reading, for example with numpy.nan_to_num, or use another layer";
 
 /// Cells `rows` of the matrix at `place`, once their values are known to be finite and not below
@@ -32,9 +32,14 @@ pub(crate) fn block(
         let name = gene(column).map_or_else(String::new, |name| format!(" (`{name}`)"));
         let value = values[at];
         let (kind, hint) = if value < 0.0 && value.is_finite() {
-            (format!("negative value {value}"), NEGATIVE)
+            let hint = Advice::from("the matrix looks scaled; use raw counts, such as ")
+                + Setting("layer")
+                + " raw or "
+                + Setting("layer")
+                + " counts: `scgpt inspect` lists what the file has";
+            (format!("negative value {value}"), hint)
         } else {
-            (format!("value {value}"), NOT_FINITE)
+            (format!("value {value}"), NOT_FINITE.into())
         };
         return Err(Error::invalid(
             path,

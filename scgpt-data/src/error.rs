@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::setting::{Advice, Setting, SettingProblem};
+
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -40,7 +42,7 @@ pub enum Error {
         /// What was found and what was expected.
         problem: String,
         /// What to do about it.
-        hint: Option<String>,
+        hint: Option<Advice>,
     },
     /// A name stands for features of two modalities.
     #[error("`{}`: `var`: {problem}", path.display())]
@@ -50,7 +52,7 @@ pub enum Error {
         /// Which features, and which modalities.
         problem: String,
         /// What to do about it.
-        hint: String,
+        hint: Advice,
     },
     /// The output could not be written; nothing was left behind.
     #[error("cannot write `{}`", path.display())]
@@ -91,7 +93,10 @@ pub enum Error {
         /// A few tokens of the vocabulary.
         vocab_examples: Vec<String>,
     },
-    /// An option has a value that cannot work.
+    /// A setting has a value that cannot work.
+    #[error("{0}")]
+    Setting(SettingProblem),
+    /// The cells, or what is asked of them, cannot be worked with.
     #[error("{0}")]
     Option(String),
     /// A [`CellSource`](crate::CellSource) was told to stop.
@@ -139,7 +144,7 @@ impl Error {
 
     /// The same error with a remedy, where its kind carries one.
     #[must_use]
-    pub fn with_hint(mut self, remedy: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, remedy: impl Into<Advice>) -> Self {
         if let Self::Invalid { hint, .. } = &mut self {
             *hint = Some(remedy.into());
         }
@@ -148,6 +153,11 @@ impl Error {
 
     /// What the user can do about it, if that can be said.
     pub fn hint(&self) -> Option<String> {
+        self.advice().map(|advice| advice.to_string())
+    }
+
+    /// As [`Error::hint`], the settings it names as data.
+    pub fn advice(&self) -> Option<Advice> {
         match self {
             Self::Open { .. } => Some("check the path, and that the file is complete (h5ad, AnnData-zarr, 10x .h5 or matrix.mtx folder)".into()),
             Self::Read { .. } => {
@@ -155,10 +165,16 @@ impl Error {
             }
             Self::Invalid { hint, .. } => hint.clone(),
             Self::Modalities { hint, .. } => Some(hint.clone()),
-            Self::Exists { .. } => Some("choose another output or pass --force".into()),
+            Self::Exists { .. } => {
+                Some(Advice::from("choose another output, or replace this one by ") + Setting("overwrite"))
+            },
             Self::Write { .. } => Some("check that the folder exists, is writable and has space".into()),
             Self::Vocabulary { .. } => Some("the file must be a JSON object that maps every token to its own index, 0..n without gaps".into()),
-            Self::Coverage { .. } => Some("name the column of `var` that holds gene symbols with --gene-column, or check that model and data are of one species".into()),
+            Self::Coverage { .. } => Some(
+                Advice::from("name the column of `var` that holds gene symbols by ")
+                    + Setting("gene_column")
+                    + ", or check that model and data are of one species",
+            ),
             _ => None,
         }
     }

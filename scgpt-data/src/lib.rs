@@ -32,6 +32,7 @@ mod normalize;
 mod row_spool;
 mod rowsort;
 mod scbank;
+mod setting;
 mod shard;
 mod source;
 mod spooled;
@@ -61,6 +62,7 @@ pub use crate::{
     normalize::{check_logged, log1p, median_total, normalise_total, totals},
     row_spool::RowSpool,
     scbank::ScBank,
+    setting::{Advice, Setting, SettingProblem},
     shard::{
         CellSplit, DomainBatches, EpochOrder, LabelColumn, Manifest, ShardEntry, ShardFolder,
         ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,

@@ -15,6 +15,7 @@ use crate::{
     frame::Frame,
     h5::H5Store,
     scbank::ScBank,
+    setting::{Advice, Setting},
     tenx::{self, TenX},
     zarr::ZarrStore,
 };
@@ -158,13 +159,13 @@ impl Summary {
         let (problem, hint) = if there.is_empty() {
             (
                 "no such matrix; the file holds no matrix at all".to_owned(),
-                "use a file with counts in X".to_owned(),
+                Advice::from("use a file with counts in X"),
             )
         } else {
             let there = there.join(", ");
             (
                 format!("no such matrix; the file has {there}"),
-                "choose one of these with --layer (`raw` is raw/X)".to_owned(),
+                Advice::from("choose one of these by ") + Setting("layer") + " (`raw` is raw/X)",
             )
         };
         Error::invalid(&self.path, layer.to_string(), problem).with_hint(hint)

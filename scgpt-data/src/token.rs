@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     keyed::{Keyed, Purpose},
     modality::Modalities,
+    setting::Setting,
     vocab::{Alignment, GeneToken, GeneVocab, SpecialToken},
 };
 
@@ -165,10 +166,10 @@ impl Tokenizer {
         }
         let least = 1 + usize::from(config.cls_value.is_some());
         if config.max_length < least {
-            return Err(Error::Option(format!(
-                "a maximal length of {} tokens leaves no room for a gene: at least {least} are needed",
+            return Err(Error::Setting(Setting("max_length").wrong(format!(
+                "is {}, which leaves no room for a gene: at least {least} are needed",
                 config.max_length
-            )));
+            ))));
         }
         Ok(Self {
             config,

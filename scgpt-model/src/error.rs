@@ -93,7 +93,7 @@ impl Error {
                  safetensors are read, and no code inside a file is ever run",
             ),
             Self::Mismatch { .. } => Some(
-                "check that weights and configuration belong together; --partial loads what fits and leaves the \
+                "check that weights and configuration belong together; a partial load takes what fits and leaves the \
                  rest as initialised",
             ),
             Self::Layer { .. } => Some("choose one of them; the last is the usual choice"),

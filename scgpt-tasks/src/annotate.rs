@@ -15,7 +15,7 @@ mod task;
 mod trial;
 
 use burn::prelude::Device;
-use scgpt_data::{CellSource, GeneVocab, ShardFolder};
+use scgpt_data::{Advice, CellSource, GeneVocab, Setting, ShardFolder};
 use scgpt_model::ModelDir;
 use scgpt_train::Watch;
 
@@ -97,10 +97,9 @@ impl<'a> Annotation<'a> {
         let unlabelled = labels.n_missing();
         let unseen = labels.take(options.unseen).map_err(&in_file)?;
         if config.test_share == 0.0 && !options.unseen.is_empty() {
-            return Err(Error::Option(
-                "unseen types are judged beside cells of known types: keep some by a `test_share` (--test) above 0"
-                    .into(),
-            ));
+            let problem =
+                "is 0, but unseen types are judged beside cells of known types: keep some";
+            return Err(Setting("test_share").wrong(problem).into());
         }
         let dropped = labels.drop_small(config.min_cells);
         if labels.classes.len() < 2 {
@@ -191,9 +190,9 @@ impl<'a> Annotation<'a> {
 /// That batches can be told apart.
 fn check_batches(batches: &Labels, key: &str, config: &AnnotateConfig) -> Result<()> {
     if config.objectives.dar == 0.0 {
-        return Err(Error::Option(format!(
-            "batch key `{key}` is of use to the DAR objective only: set `objectives.dar`, such as 1"
-        )));
+        let problem = format!("`{key}` is of use to the DAR objective only: set ");
+        let problem = Advice::from(problem) + Setting("objectives.dar") + ", such as 1";
+        return Err(Setting("batch_key").wrong(problem).into());
     }
     if batches.classes.len() < 2 || batches.n_missing() > 0 {
         return Err(Error::Option(format!(

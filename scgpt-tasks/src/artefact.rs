@@ -97,7 +97,8 @@ impl ArtefactKind {
                     "format {format} (written by scgpt {version}), but this version reads format {}",
                     self.format
                 ),
-                remedy: format!("make it anew with `{}`, or use scgpt {version}", self.made_by),
+                remedy: format!("make it anew with `{}`, or use scgpt {version}", self.made_by)
+                    .into(),
             });
         }
         let sealed: Sealed<R> = serde_json::from_slice(&text).map_err(broken)?;

@@ -10,7 +10,7 @@ mod responses;
 mod rivals;
 mod variable_expression;
 
-use scgpt_data::{CellSource, InputState, Layer, VariableFlavour};
+use scgpt_data::{CellSource, InputState, Layer, Setting, VariableFlavour};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::responses::mean;
@@ -23,11 +23,7 @@ pub use self::{
     responses::{KnownResponses, ResponseBaseline, response_baselines},
     rivals::{Place, Rival, integration_rivals},
 };
-use crate::{
-    error::{Error, Result},
-    observe::Observer,
-    pca::Products,
-};
+use crate::{error::Result, observe::Observer, pca::Products};
 
 /// How the baseline is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +79,7 @@ pub fn hvg_pca(
     observer: &dyn Observer,
 ) -> Result<Baseline> {
     if options.n_components == 0 {
-        return Err(Error::Option("n_components is 0, expected at least 1".into()));
+        return Err(Setting("n_components").zero().into());
     }
     let expression = VariableExpression::choose(source, options, None, observer)?;
     let mut products = Products::new(expression.genes().len());

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use burn::prelude::Device;
 use scgpt_data::{
     Alignment, Binner, CellSource, Collator, Column, Frame, GeneVocab, InputState, Layer, RowSpool,
-    Sampling, StateDetector, TieMode, TokenConfig, Tokenizer, VariableConfig, VariableFlavour,
-    variable_genes,
+    Sampling, Setting, StateDetector, TieMode, TokenConfig, Tokenizer, VariableConfig,
+    VariableFlavour, variable_genes,
 };
 use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
 use serde::{Deserialize, Serialize};
@@ -273,7 +273,7 @@ impl Embedder {
         panel: Option<TokenPanel<'_>>,
     ) -> Result<Tokenizer> {
         if options.batch_size == 0 {
-            return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
+            return Err(Setting("batch_size").zero().into());
         }
         let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
         let config = TokenConfig {

@@ -1,6 +1,6 @@
 //! [`Error`]: the layers below, and what data cannot answer.
 
-use scgpt_data::CellSource;
+use scgpt_data::{Advice, CellSource, Setting, SettingProblem};
 
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -28,9 +28,20 @@ pub enum Error {
         /// Rows of the gene table.
         table: usize,
     },
-    /// An option has a value that cannot work.
+    /// Settings have values that cannot work; every mistake is listed.
+    #[error("{}", listed(.0))]
+    Settings(Vec<SettingProblem>),
+    /// The cells, or what is asked of them, cannot be worked with.
     #[error("{0}")]
     Option(String),
+    /// As [`Error::Option`], where something can be done about it.
+    #[error("{problem}")]
+    Unsuited {
+        /// What cannot be done with what.
+        problem: String,
+        /// What can be done instead.
+        remedy: Advice,
+    },
     /// A file of a trained artefact is missing or damaged.
     #[error("`{}`: {problem}", path.display())]
     Artefact {
@@ -47,7 +58,7 @@ pub enum Error {
         /// What does not fit.
         problem: String,
         /// What fits.
-        remedy: String,
+        remedy: Advice,
     },
     /// Temporary storage failed.
     #[error("cannot write the temporary file of embeddings")]
@@ -63,6 +74,12 @@ impl From<scgpt_data::Error> for Error {
             scgpt_data::Error::Cancelled => Self::Cancelled,
             error => Self::Data(error),
         }
+    }
+}
+
+impl From<SettingProblem> for Error {
+    fn from(problem: SettingProblem) -> Self {
+        Self::Settings(vec![problem])
     }
 }
 
@@ -82,21 +99,39 @@ impl Error {
         matches!(self, Self::Cancelled | Self::Train(scgpt_train::Error::Interrupted(_)))
     }
 
-    /// Puts the name of the file before a problem with an option.
+    /// An [`Error::Unsuited`].
+    pub(crate) fn unsuited(problem: impl Into<String>, remedy: impl Into<Advice>) -> Self {
+        Self::Unsuited { problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// Nothing, or all mistakes there are.
+    pub(crate) fn settings(problems: Vec<SettingProblem>) -> Result<()> {
+        if problems.is_empty() { Ok(()) } else { Err(Self::Settings(problems)) }
+    }
+
+    /// Puts the name of the file before a problem with its cells.
     pub fn in_file(source: &dyn CellSource) -> impl Fn(Self) -> Self {
         let path = source.summary().path.display().to_string();
         move |error| match error {
             Self::Option(problem) => Self::Option(format!("`{path}`: {problem}")),
+            Self::Unsuited { problem, remedy } => {
+                Self::Unsuited { problem: format!("`{path}`: {problem}"), remedy }
+            }
             other => other,
         }
     }
 
     /// What the user can do about it, if that can be said.
     pub fn hint(&self) -> Option<String> {
+        self.advice().map(|advice| advice.to_string())
+    }
+
+    /// As [`Error::hint`], the settings it names as data.
+    pub fn advice(&self) -> Option<Advice> {
         match self {
-            Self::Data(error) => error.hint(),
-            Self::Model(error) => error.hint().map(String::from),
-            Self::Train(error) => error.hint(),
+            Self::Data(error) => error.advice(),
+            Self::Model(error) => error.hint().map(Advice::from),
+            Self::Train(error) => error.advice(),
             Self::Vocabulary { .. } => {
                 Some("use the `vocab.json` that came with the weights".into())
             }
@@ -104,9 +139,21 @@ impl Error {
                 "an artefact is one directory: copy it as a whole, and leave its files as they are"
                     .into(),
             ),
-            Self::Incompatible { remedy, .. } => Some(remedy.clone()),
+            Self::Incompatible { remedy, .. } | Self::Unsuited { remedy, .. } => {
+                Some(remedy.clone())
+            }
             Self::Temporary(_) => Some("free some space beside the output".into()),
             _ => None,
         }
     }
+}
+
+/// All mistakes in one line.
+fn listed(problems: &[SettingProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// What to do about negative values.
+pub(crate) fn before_scaling() -> Advice {
+    Advice::from("choose the matrix before scaling by ") + Setting("layer")
 }

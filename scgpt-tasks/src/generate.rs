@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use burn::prelude::Device;
 use scgpt_data::{
     Alignment, Binner, CellSource, CellTokens, Column, GeneToken, GeneVocab, Keyed, Layer, Purpose,
-    RowSpool, TieMode, TokenConfig, Tokenizer, buckets,
+    RowSpool, Setting, TieMode, TokenConfig, Tokenizer, buckets,
 };
 use scgpt_model::{
     Generated, Generation, LoadReport, ModelDir, Preprocess, Prompt, Scgpt, ScgptConfig, Strictness,
@@ -138,7 +138,7 @@ impl Generator {
     ) -> Result<GeneratedCells> {
         let (n_cells, _) = source.summary().shape(&options.layer)?;
         if options.batch_size == 0 {
-            return Err(Error::Option("--batch-size is 0, expected at least 1".into()));
+            return Err(Setting("batch_size").zero().into());
         }
         let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
         let var = source.var(&options.layer)?;
@@ -186,10 +186,11 @@ impl Generator {
             )));
         }
         if genes.len() >= max_length {
-            return Err(Error::Option(format!(
-                "{} genes to generate do not fit into {max_length} tokens with `<cls>`: name fewer, or raise --max-length",
-                genes.len()
-            )));
+            let n = genes.len();
+            let problem = format!(
+                "is {max_length}, but {n} genes to generate and `<cls>` need more: name fewer genes, or raise it"
+            );
+            return Err(Setting("max_length").wrong(problem).into());
         }
         Ok((genes, missing))
     }

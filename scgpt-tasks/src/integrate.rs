@@ -19,7 +19,7 @@ mod trial;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{CellSource, GeneSubset, GeneVocab, ShardFolder};
+use scgpt_data::{Advice, CellSource, GeneSubset, GeneVocab, Setting, ShardFolder};
 use scgpt_model::{ModelDir, Strictness};
 use scgpt_train::Watch;
 
@@ -119,10 +119,12 @@ impl<'a> Integration<'a> {
         if let (Some(name), Some(Labels { classes, .. })) = (options.label, &labels)
             && let [only] = classes.as_slice()
         {
-            return Err(Error::Option(format!(
+            let problem = format!(
                 "all cells with a label in column `{name}` of `obs` have the same (`{only}`), so that nothing can be \
-                 told apart by it: name another column with --label, or none"
-            )));
+                 told apart by it"
+            );
+            let remedy = Advice::from("name another column by ") + Setting("label") + ", or none";
+            return Err(Error::unsuited(problem, remedy));
         }
         let var = source.var(options.learn.layer)?;
         let vocab = match &config.model {

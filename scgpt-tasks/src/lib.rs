@@ -30,6 +30,7 @@ mod holdout;
 mod integrate;
 mod k_means;
 mod labels;
+mod limit;
 mod logged;
 mod mapping;
 mod metrics;

@@ -23,7 +23,9 @@ mod trial;
 use std::collections::BTreeSet;
 
 use burn::prelude::Device;
-use scgpt_data::{AlignmentSummary, CellSource, GeneVocab, InputState, Layer, ShardFolder, export};
+use scgpt_data::{
+    Advice, AlignmentSummary, CellSource, GeneVocab, InputState, Layer, ShardFolder, export,
+};
 use scgpt_model::ModelDir;
 use scgpt_train::Watch;
 
@@ -47,7 +49,7 @@ pub use self::{
 use self::{panel::Panel, trial::Trial};
 use crate::{
     embed::input_state,
-    error::{Error, Result},
+    error::{Error, Result, before_scaling},
     observe::Observer,
     training::{LearnOptions, RunFolder},
 };
@@ -228,18 +230,18 @@ impl<'a> Perturbation<'a> {
 
 /// That values are logarithms, as the responses are differences of them.
 fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<()> {
+    let prepare = || Advice::from("make such a file with `scgpt perturb prepare`");
     let (values, remedy) = match input_state(source, layer)? {
         InputState::Log1p => return Ok(()),
-        InputState::Counts => ("counts", "make such a file with `scgpt perturb prepare`"),
-        InputState::Normalised => {
-            ("values without logarithm", "make such a file with `scgpt perturb prepare`")
-        }
-        InputState::Scaled => ("negative values", "choose the matrix before scaling with --layer"),
+        InputState::Counts => ("counts", prepare()),
+        InputState::Normalised => ("values without logarithm", prepare()),
+        InputState::Scaled => ("negative values", before_scaling()),
     };
-    Err(Error::Option(format!(
-        "`{layer}` of `{}` holds {values}, expected normalised values after log1p: {remedy}",
+    let problem = format!(
+        "`{layer}` of `{}` holds {values}, expected normalised values after log1p",
         source.summary().path.display()
-    )))
+    );
+    Err(Error::unsuited(problem, remedy))
 }
 
 /// That predicted values are not counts; some may be below zero.

@@ -6,19 +6,23 @@ mod perturbed;
 use std::{f64::consts::TAU, ops::Range, path::PathBuf};
 
 use rayon::prelude::*;
-use scgpt_data::{CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Summary};
+use scgpt_data::{
+    CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Setting, Summary,
+};
 
 pub use self::{
     multimodal::{MultimodalSimulateOptions, MultimodalSimulation},
     perturbed::{Direction, PerturbSimulateOptions, PerturbSimulation},
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Size parameter of the negative-binomial counts: variance is `mean + mean² / SIZE`.
 const SIZE: f64 = 2.0;
 /// Spread of library sizes, and of batches' sequencing depth, on the logarithm.
 const LIBRARY_SPREAD: f64 = 0.3;
 const DEPTH_SPREAD: f64 = 0.2;
+/// Most shares of types, batches and genes that are held in memory: 1 GB.
+const MOST_SHARES: usize = 1 << 27;
 
 /// What the counts of one modality look like.
 #[derive(Clone, Copy, Debug)]
@@ -118,16 +122,23 @@ impl Simulation {
             [("cells", cells), ("genes", genes), ("types", types), ("batches", batches)]
         {
             if number == 0 {
-                return Err(Error::Option(format!("--{name} is 0, expected at least 1")));
+                return Err(Setting(name).zero().into());
             }
+        }
+        let n = types.saturating_mul(batches).saturating_mul(genes);
+        if n > MOST_SHARES {
+            let problem = format!(
+                "is {types}, which in {batches} batches of {genes} genes makes {n} rates of expression, \
+                 expected at most {MOST_SHARES}"
+            );
+            return Err(Setting("types").wrong(problem).into());
         }
         let mut symbols =
             symbols.unwrap_or_else(|| (1..=genes).map(|gene| format!("GENE{gene:05}")).collect());
         if symbols.len() < genes {
-            return Err(Error::Option(format!(
-                "--genes is {genes}, but only {} gene symbols are given",
-                symbols.len()
-            )));
+            let n = symbols.len();
+            let problem = format!("is {genes}, but only {n} gene symbols are given");
+            return Err(Setting("genes").wrong(problem).into());
         }
         symbols.truncate(genes);
         let shares = (0..types)
@@ -376,7 +387,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let none = SimulateOptions { types: 0, ..OPTIONS };
-        assert!(Simulation::new(&none, None).unwrap_err().to_string().contains("--types"));
+        assert!(Simulation::new(&none, None).unwrap_err().to_string().contains("`types`"));
         assert!(Simulation::new(&OPTIONS, Some(vec!["A".into()])).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! [`TrainConfig`]: how a network is trained, whatever the task.
 
+use scgpt_data::Setting;
 use scgpt_model::ScgptConfig;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,9 @@ impl Default for TrainConfig {
     }
 }
 
+/// Most epochs and steps: products of them with numbers of cells are whole numbers still.
+const MOST: u64 = 1_000_000_000_000;
+
 impl TrainConfig {
     /// Checks every field.
     ///
@@ -75,12 +79,18 @@ impl TrainConfig {
             ("validate_every", self.validate_every),
             ("patience", self.patience),
         ] {
-            if value == Some(0) {
-                problems.push(format!("`{field}` is 0, expected at least 1"));
+            match value {
+                Some(0) => problems.push(Setting(field).zero()),
+                Some(n) if n > MOST => {
+                    let problem = format!("is {n}, expected at most {MOST}");
+                    problems.push(Setting(field).wrong(problem));
+                }
+                _ => {}
             }
         }
         if let Some(norm) = self.clip_norm.filter(|norm| *norm <= 0.0 || norm.is_nan()) {
-            problems.push(format!("`clip_norm` is {norm}, expected a positive number"));
+            let problem = format!("is {norm}, expected a positive number");
+            problems.push(Setting("clip_norm").wrong(problem));
         }
         self.optimizer.problems(&mut problems);
         problems.extend(self.schedule.problem());

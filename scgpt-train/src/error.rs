@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use scgpt_data::{Advice, Setting, SettingProblem};
+
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -10,8 +12,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The configuration contradicts itself or the network; every mistake is listed.
-    #[error("invalid training configuration: {}", .0.join("; "))]
-    Config(Vec<String>),
+    #[error("invalid training configuration: {}", listed(.0))]
+    Config(Vec<SettingProblem>),
     /// The run in the folder was made with another configuration.
     #[error("`{}` was made with another configuration: {}", run.display(), differences.join("; "))]
     OtherConfig {
@@ -77,6 +79,11 @@ impl Error {
 
     /// What the user can do about it, if that can be said.
     pub fn hint(&self) -> Option<String> {
+        self.advice().map(|advice| advice.to_string())
+    }
+
+    /// As [`Error::hint`], the settings it names as data.
+    pub fn advice(&self) -> Option<Advice> {
         match self {
             Self::Config(_) => Some("correct the named fields of the training configuration".into()),
             Self::OtherConfig { .. } => Some(
@@ -84,17 +91,28 @@ impl Error {
             ),
             Self::Data(_) => None,
             Self::Diverged { .. } => Some(
-                "lower the learning rate, lengthen the warm-up or strengthen gradient clipping, and begin anew with --force".into(),
+                Advice::from("lower the learning rate, lengthen the warm-up or strengthen gradient clipping, and begin anew by ")
+                    + Setting("overwrite"),
             ),
             Self::NoCheckpoint { .. } => {
-                Some("start again without --resume, with --force to replace the run".into())
+                Some(
+                    Advice::from("start again without ")
+                        + Setting("resume")
+                        + ", and replace the run by "
+                        + Setting("overwrite"),
+                )
             }
             Self::File { .. } => Some("check that the folder exists, is writable and has space".into()),
-            Self::Model(error) => error.hint().map(String::from),
-            Self::Cells(error) => error.hint(),
-            Self::Interrupted(_) => Some("continue with --resume".into()),
+            Self::Model(error) => error.hint().map(Advice::from),
+            Self::Cells(error) => error.advice(),
+            Self::Interrupted(_) => Some(Advice::from("continue by ") + Setting("resume")),
         }
     }
+}
+
+/// All mistakes in one line.
+fn listed(problems: &[SettingProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn name_terms(terms: &[String]) -> String {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use burn::prelude::*;
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Purpose, Setting};
 use scgpt_model::{Scgpt, ScgptConfig};
 use serde_json::Value;
 
@@ -81,8 +81,8 @@ pub fn fit<T: Task>(
         return Err(Error::Data("there are no cells to train on".into()));
     }
     if !device.supports_dtype(config.precision.of_device()) {
-        let problem = format!("`precision` {:?} is not supported by the device", config.precision);
-        return Err(Error::Config(vec![problem]));
+        let problem = format!("{:?} is not supported by the device", config.precision);
+        return Err(Error::Config(vec![Setting("precision").wrong(problem)]));
     }
     let checkpoints = Checkpoints::new(run.folder, run.settings.clone(), run.keep);
     let optimizer = Optimizer::new(&config.optimizer);
@@ -293,9 +293,8 @@ impl<T: Task> Session<'_, T> {
         let found = metrics.iter().find(|metric| metric.name == *name);
         if found.is_none() && !metrics.is_empty() {
             let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
-            let problem =
-                format!("`select_by` is `{name}`, but the metrics are {}", names.join(", "));
-            return Err(Error::Config(vec![problem]));
+            let problem = format!("is `{name}`, but the metrics are {}", names.join(", "));
+            return Err(Error::Config(vec![Setting("select_by").wrong(problem)]));
         }
         Ok(found)
     }

@@ -1,6 +1,7 @@
 //! [`Part`]: the parts of a network that can be kept from learning.
 
 use burn::{module::Param, prelude::*};
+use scgpt_data::{Setting, SettingProblem};
 use scgpt_model::{MapNamed, ParameterName, Scgpt, ScgptConfig};
 use serde::{Deserialize, Serialize};
 
@@ -44,10 +45,11 @@ impl Part {
         }
     }
 
-    pub(crate) fn problem(self, network: &ScgptConfig) -> Option<String> {
+    pub(crate) fn problem(self, network: &ScgptConfig) -> Option<SettingProblem> {
         match self {
             Self::Blocks(n) if n > network.n_layers => {
-                Some(format!("`freeze` names {n} blocks, but the network has {}", network.n_layers))
+                let problem = format!("names {n} blocks, but the network has {}", network.n_layers);
+                Some(Setting("freeze").wrong(problem))
             }
             _ => None,
         }

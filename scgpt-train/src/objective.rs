@@ -1,6 +1,7 @@
 //! [`Objectives`]: which losses are minimised, and with which weights.
 
 use burn::prelude::*;
+use scgpt_data::Setting;
 use scgpt_model::{Conditions, Encoded, Expression, GepStyle, ModelInput, Scgpt, ScgptConfig};
 use serde::{Deserialize, Serialize};
 
@@ -66,32 +67,39 @@ impl Objectives {
         let mut problems = Vec::new();
         let zero = config.zero_probability;
         for (field, weight, is_possible, needed) in [
-            ("gep", self.gep, true, ""),
-            ("gep_zero", self.gep_zero, zero, "`zero_probability`"),
-            ("gepc", self.gepc, config.gepc.is_some(), "`gepc` head"),
-            ("gepc_zero", self.gepc_zero, zero && config.gepc.is_some(), "`zero_probability`"),
-            ("cell_prompt", self.cell_prompt, config.gep == GepStyle::Direct, "direct `gep` head"),
-            ("ecs", self.ecs, true, ""),
-            ("dar", self.dar, config.dar, "`dar` head"),
-            ("class", self.class, config.n_classes > 0, "`n_classes`"),
-            ("contrastive", self.contrastive, true, ""),
+            ("objectives.gep", self.gep, true, ""),
+            ("objectives.gep_zero", self.gep_zero, zero, "`zero_probability`"),
+            ("objectives.gepc", self.gepc, config.gepc.is_some(), "`gepc` head"),
+            (
+                "objectives.gepc_zero",
+                self.gepc_zero,
+                zero && config.gepc.is_some(),
+                "`zero_probability`",
+            ),
+            (
+                "objectives.cell_prompt",
+                self.cell_prompt,
+                config.gep == GepStyle::Direct,
+                "direct `gep` head",
+            ),
+            ("objectives.ecs", self.ecs, true, ""),
+            ("objectives.dar", self.dar, config.dar, "`dar` head"),
+            ("objectives.class", self.class, config.n_classes > 0, "`n_classes`"),
+            ("objectives.contrastive", self.contrastive, true, ""),
         ] {
             if !(weight >= 0.0 && weight.is_finite()) {
-                problems.push(format!("`objectives.{field}` is {weight}, expected 0 or more"));
+                problems.push(Setting(field).wrong(format!("is {weight}, expected 0 or more")));
             } else if weight > 0.0 && !is_possible {
-                problems.push(format!(
-                    "`objectives.{field}` is {weight}, but the network has no {needed}"
-                ));
+                let problem = format!("is {weight}, but the network has no {needed}");
+                problems.push(Setting(field).wrong(problem));
             }
         }
         if !(0.0..=1.0).contains(&self.ecs_threshold) {
-            problems.push(format!(
-                "`objectives.ecs_threshold` is {}, expected 0 to 1",
-                self.ecs_threshold
-            ));
+            let problem = format!("is {}, expected 0 to 1", self.ecs_threshold);
+            problems.push(Setting("objectives.ecs_threshold").wrong(problem));
         }
         if self.total_weight() == 0.0 {
-            problems.push("`objectives` are all 0: there is nothing to learn".into());
+            problems.push(Setting("objectives").wrong("are all 0: there is nothing to learn"));
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
     }

@@ -7,6 +7,7 @@ use burn::{
     optim::{AdamW, AdamWConfig, AdamWState, Optimizer as _},
     prelude::*,
 };
+use scgpt_data::{Setting, SettingProblem};
 use scgpt_model::{MapNamed, ParameterName, Scgpt};
 use serde::{Deserialize, Serialize};
 
@@ -37,20 +38,24 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    pub(crate) fn problems(&self, problems: &mut Vec<String>) {
+    pub(crate) fn problems(&self, problems: &mut Vec<SettingProblem>) {
         if !(self.lr > 0.0 && self.lr.is_finite()) {
-            problems.push(format!("`optimizer.lr` is {}, expected a positive number", self.lr));
+            let problem = format!("is {}, expected a positive number", self.lr);
+            problems.push(Setting("optimizer.lr").wrong(problem));
         }
-        for (field, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+        for (field, beta) in [("optimizer.beta1", self.beta1), ("optimizer.beta2", self.beta2)] {
             if !(0.0..1.0).contains(&beta) {
-                problems.push(format!("`optimizer.{field}` is {beta}, expected 0 up to below 1"));
+                let problem = format!("is {beta}, expected 0 up to below 1");
+                problems.push(Setting(field).wrong(problem));
             }
         }
-        if !(self.epsilon > 0.0 && self.weight_decay >= 0.0) {
-            problems.push(format!(
-                "`optimizer.epsilon` ({}) must be positive, `optimizer.weight_decay` ({}) not negative",
-                self.epsilon, self.weight_decay
-            ));
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            let problem = format!("is {}, expected a positive number", self.epsilon);
+            problems.push(Setting("optimizer.epsilon").wrong(problem));
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            let problem = format!("is {}, expected 0 or more", self.weight_decay);
+            problems.push(Setting("optimizer.weight_decay").wrong(problem));
         }
     }
 }

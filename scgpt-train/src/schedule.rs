@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use scgpt_data::{Setting, SettingProblem};
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate changes. A pure function of step and epoch, so resuming needs no state.
@@ -86,17 +87,17 @@ impl Schedule {
     }
 
     /// What is wrong with it, if anything.
-    pub(crate) fn problem(self) -> Option<String> {
+    pub(crate) fn problem(self) -> Option<SettingProblem> {
         match self {
             Self::EpochStep { gamma, every } if !(gamma > 0.0 && gamma <= 1.0) || every == 0 => {
-                Some(format!(
-                    "`schedule` has gamma {gamma} every {every} epochs: expected 0 < gamma <= 1 and at least 1"
-                ))
+                Some(Setting("schedule").wrong(format!(
+                    "has gamma {gamma} every {every} epochs: expected 0 < gamma <= 1 and at least 1"
+                )))
             }
             Self::WarmupCosine { warmup } if !(warmup >= 0.0 && warmup.is_finite()) => {
-                Some(format!(
-                    "`schedule` has a warm-up of {warmup}: expected a share or a number of steps"
-                ))
+                Some(Setting("schedule").wrong(format!(
+                    "has a warm-up of {warmup}: expected a share or a number of steps"
+                )))
             }
             _ => None,
         }

@@ -202,7 +202,7 @@ fn labels_that_cannot_be_learned_are_refused() {
     let refuse = |more: &[&str], parts: &[&str]| {
         place.refused(&train("x", more), parts);
     };
-    refuse(&["--batch-size", "0"], &["batch_size"]);
+    refuse(&["--batch-size", "0"], &["--batch-size is 0"]);
     refuse(&["--validation", "0.6", "--test", "0.5"], &["no cell is left"]);
     refuse(&["--unseen", "nobody"], &["cells.h5ad", "no cell is labelled `nobody`"]);
     refuse(&["--freeze", "heads"], &["--freeze heads", "transformer"]);

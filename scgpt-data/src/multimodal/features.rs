@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     frame::{Column, Frame},
     modality::{Modalities, RNA, known, modality_name},
+    setting::{Advice, Setting},
 };
 
 /// Columns of `var` that tell modalities, and whether they always do: others also name the biotype
@@ -38,8 +39,11 @@ pub(super) fn of(
             var.column(key).ok_or_else(|| {
                 let names: Vec<&str> = var.names().collect();
                 let problem = format!("no such column (there are: {})", names.join(", "));
-                Error::invalid(path, format!("var/{key}"), problem)
-                    .with_hint("name the column of var that tells modalities with --modality-key, or the modality of the input as RNA=FILE, Protein=FILE, ATAC=FILE")
+                Error::invalid(path, format!("var/{key}"), problem).with_hint(
+                    Advice::from("name the column of var that tells modalities by ")
+                        + Setting("modality_key")
+                        + ", or the modality of the input as RNA=FILE, Protein=FILE, ATAC=FILE",
+                )
             })?,
         )),
         (None, None) => COLUMNS.into_iter().find_map(|(name, always)| {
@@ -130,9 +134,9 @@ pub(super) fn join(opened: &[Opened], options: &MultimodalOptions) -> Result<Fea
                 _ => format!("the features {} are", examples(all.into_iter())),
             }
         );
-        let hint = format!(
-            "a name is one token of the model: set the modalities apart with --prefix {apart}=p_"
-        );
+        let hint = Advice::from("a name is one token of the model: set the modalities apart by ")
+            + Setting("prefix")
+            + format!(" {apart}=p_");
         return Err(Error::Modalities { path: path.clone(), problem, hint });
     }
     let mut var = describe(opened, &described);

@@ -31,7 +31,7 @@ const RESIDENT: usize = 160 << 20;
 const AROUND: usize = 64 << 10;
 
 const OTHER_VOCABULARY: &str =
-    "use the model whose vocabulary the shards were made with, or make them again with --model";
+    "use the model whose vocabulary the shards were made with, or make them again with this one";
 const DAMAGED: &str =
     "copy the folder again from where it was made, or make it again with `scgpt convert`";
 
@@ -177,7 +177,7 @@ impl ShardFolder {
             let names: Vec<&str> = labels.iter().map(|label| label.column.as_str()).collect();
             let there = if names.is_empty() { "none".into() } else { names.join(", ") };
             Error::invalid(&self.path, column, format!("no such label column (there are: {there})"))
-                .with_hint("name the columns to keep when making shards: `scgpt convert --obs`")
+                .with_hint("name the columns to keep when making shards with `scgpt convert`")
         })?;
         Ok(ShardLabels { folder: self, index, categories: &labels[index].categories })
     }

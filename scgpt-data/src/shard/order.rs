@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     error::{Error, Result},
     keyed::{Keyed, Purpose},
+    setting::Setting,
 };
 
 /// Cells to train on and cells held out, the same in every epoch and run: whether a cell is held
@@ -26,9 +27,10 @@ impl CellSplit {
     /// If `share` is not in `[0, 1)`, or there are more than 2³² cells.
     pub fn new(n_cells: usize, share: f64, seed: u64) -> Result<Self> {
         if !(0.0..1.0).contains(&share) {
-            return Err(Error::Option(format!(
-                "a share of {share} of the cells to hold out, expected at least 0 and below 1"
-            )));
+            return Err(Error::Setting(
+                Setting("validation_share")
+                    .wrong(format!("is {share}, expected at least 0 and below 1")),
+            ));
         }
         let n = u32::try_from(n_cells).map_err(|_| {
             Error::Option(format!("{n_cells} cells, at most {} can be ordered", u32::MAX))

@@ -19,6 +19,7 @@ use crate::{
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
+    setting::{Advice, Setting},
     source::{CellSource, Layer},
     state::{InputState, StateDetector},
     vocab::{Alignment, GeneVocab},
@@ -241,8 +242,9 @@ impl ShardWriter {
                 let column = obs.column(&label.column).ok_or_else(|| {
                     let names: Vec<&str> = obs.names().collect();
                     let problem = format!("no such column (there are: {})", names.join(", "));
-                    Error::invalid(path, format!("obs/{}", label.column), problem)
-                        .with_hint("name columns with --obs that every input has")
+                    Error::invalid(path, format!("obs/{}", label.column), problem).with_hint(
+                        Advice::from("name columns by ") + Setting("obs") + " that every input has",
+                    )
                 })?;
                 let labels = column.labels();
                 if labels.len() != n_cells {
@@ -310,7 +312,7 @@ fn read(source: &mut dyn CellSource, layer: &Layer, sender: &SyncSender<Read>) {
 impl ShardOptions {
     fn check(&self, folder: &Path) -> Result<()> {
         if self.shard_cells == 0 {
-            return Err(Error::Option("0 cells a shard, expected at least 1".into()));
+            return Err(Error::Setting(Setting("shard_cells").zero()));
         }
         let mut seen = HashSet::from(FIXED);
         if let Some(twice) = self.labels.iter().find(|label| !seen.insert(label)) {

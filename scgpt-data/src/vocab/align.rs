@@ -354,7 +354,7 @@ mod tests {
         let message = error.to_string();
         assert!(message.contains("1 of 11") && message.contains("`AT1`"), "{message}");
         assert!(message.contains("`B`") && !message.contains("<pad>"), "{message}");
-        assert!(error.hint().unwrap().contains("--gene-column"));
+        assert!(error.hint().unwrap().contains("`gene_column`"));
         assert!(vocab().align(&var(&[], &[]), None).is_err());
     }
 

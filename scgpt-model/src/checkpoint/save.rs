@@ -87,7 +87,7 @@ pub fn write_model_dir(
     weights: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<()> {
     if folder.exists() && !overwrite {
-        return Err(Error::write(folder, "it exists; choose another output or pass --force"));
+        return Err(Error::write(folder, "it exists, and replacing it was not asked for"));
     }
     let mut name = folder.file_name().unwrap_or_default().to_owned();
     name.push(".partial");

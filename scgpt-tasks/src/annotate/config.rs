@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::TieMode;
+use scgpt_data::{Advice, Setting, TieMode};
 use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    limit::{BATCH, TOKENS, outside},
     training::{NetworkConfig, Recipe},
 };
 
@@ -123,17 +124,15 @@ impl AnnotateConfig {
     /// Checks what the network and the training configuration do not check themselves.
     ///
     /// # Errors
-    /// [`Error::Option`] with all mistakes at once.
+    /// [`Error::Settings`] with all mistakes at once.
     pub fn validate(&self) -> Result<()> {
         let mut problems = Vec::new();
-        for (field, value, least) in [
-            ("batch_size", self.batch_size, 1),
-            ("max_length", self.max_length, 2),
-            ("min_cells", self.min_cells, 1),
+        for (field, value, limits) in [
+            ("batch_size", self.batch_size, BATCH),
+            ("max_length", self.max_length, 2..=TOKENS),
+            ("min_cells", self.min_cells, 1..=usize::MAX),
         ] {
-            if value < least {
-                problems.push(format!("`{field}` is {value}, expected at least {least}"));
-            }
+            problems.extend(outside(field, value, &limits));
         }
         for (field, share) in [
             ("hidden_share", self.hidden_share),
@@ -141,29 +140,33 @@ impl AnnotateConfig {
             ("test_share", self.test_share),
         ] {
             if !(0.0..1.0).contains(&share) {
-                problems.push(format!("`{field}` is {share}, expected 0 up to below 1"));
+                problems
+                    .push(Setting(field).wrong(format!("is {share}, expected 0 up to below 1")));
             }
         }
         if self.validation_share + self.test_share >= 1.0 {
-            problems.push(format!(
-                "`validation_share` and `test_share` are {} together: no cell is left to train on",
-                self.validation_share + self.test_share
-            ));
+            let sum = self.validation_share + self.test_share;
+            let problem = Advice::from("and ")
+                + Setting("test_share")
+                + format!(" are {sum} together: no cell is left to train on");
+            problems.push(Setting("validation_share").wrong(problem));
         }
         let Objectives { gep, gepc, class, cell_prompt, .. } = self.objectives;
         if class <= 0.0 {
-            problems.push("`objectives.class` is 0, so no class would be learned".into());
+            problems.push(Setting("objectives.class").wrong("is 0, so no class would be learned"));
         }
         if cell_prompt > 0.0 {
-            problems.push("`objectives.cell_prompt` is an objective of pre-training".into());
+            problems
+                .push(Setting("objectives.cell_prompt").wrong("is an objective of pre-training"));
         }
         if gep + gepc > 0.0 && self.hidden_share == 0.0 {
             problems.push(
-                "`objectives.gep` and `gepc` learn hidden values: set `hidden_share`, such as 0.4"
-                    .into(),
+                Setting("hidden_share").wrong(
+                    "is 0, but the objectives `gep` and `gepc` learn hidden values: try 0.4",
+                ),
             );
         }
-        if problems.is_empty() { Ok(()) } else { Err(Error::Option(problems.join("; "))) }
+        Error::settings(problems)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rayon::prelude::*;
-use scgpt_data::{CellSource, Layer, RowSpool};
+use scgpt_data::{CellSource, Layer, RowSpool, Setting};
 use serde::Serialize;
 
 use super::{
@@ -133,12 +133,10 @@ impl Artefact {
         options: &PredictOptions,
         observer: &dyn Observer,
     ) -> Result<Annotated> {
-        for (name, share) in [("coverage", options.coverage), ("known-share", options.known_share)]
+        for (name, share) in [("coverage", options.coverage), ("known_share", options.known_share)]
         {
             if !(share > 0.0 && share < 1.0) {
-                return Err(Error::Option(format!(
-                    "--{name} is {share}, expected a number between 0 and 1"
-                )));
+                return Err(Setting(name).no_share(share).into());
             }
         }
         let record = &self.record;

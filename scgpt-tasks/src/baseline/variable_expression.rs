@@ -1,13 +1,14 @@
 //! [`VariableExpression`]: cells by the logarithms of their most variable genes.
 
 use scgpt_data::{
-    CellSource, Csr, CsrRow, InputState, Layer, VariableConfig, VariableFlavour, variable_genes,
+    CellSource, Csr, CsrRow, InputState, Layer, Setting, VariableConfig, VariableFlavour,
+    variable_genes,
 };
 
 use super::BaselineOptions;
 use crate::{
     embed::input_state,
-    error::{Error, Result},
+    error::{Error, Result, before_scaling},
     logged::LoggedCells,
     observe::{Observer, Watched},
     pca::SparseCell,
@@ -43,7 +44,7 @@ impl VariableExpression {
     ) -> Result<Self> {
         let (_, n_genes) = source.summary().shape(&options.layer)?;
         if options.n_genes == 0 {
-            return Err(Error::Option("n_genes is 0, expected at least 1".into()));
+            return Err(Setting("n_genes").zero().into());
         }
         let state = unscaled(source, &options.layer)?;
         let flavour = options.flavour.unwrap_or(if state == InputState::Counts {
@@ -108,9 +109,9 @@ impl VariableExpression {
 /// What the values are; an error if some are negative.
 fn unscaled(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
     match input_state(source, layer)? {
-        InputState::Scaled => Err(Error::Option(
-            "some values are negative, so variable genes cannot be found; choose a layer with counts"
-                .into(),
+        InputState::Scaled => Err(Error::unsuited(
+            "some values are negative, so variable genes cannot be found",
+            before_scaling(),
         )),
         state => Ok(state),
     }

@@ -238,11 +238,10 @@ impl Embedder {
             ));
         }
         super::check_one_domain(self.config())?;
-        for (name, number) in
-            [("--batch-size", options.batch_size), ("--max-cells", options.max_cells)]
+        for (name, number) in [("batch_size", options.batch_size), ("max_cells", options.max_cells)]
         {
             if number == 0 {
-                return Err(Error::Option(format!("{name} is 0, expected at least 1")));
+                return Err(scgpt_data::Setting(name).zero().into());
             }
         }
         let groups = Groups::choose(&source.obs()?, options)?;
@@ -337,10 +336,9 @@ impl Looking<'_> {
         let h = self.embedder.config().n_heads;
         let n = cells.len();
         if n as u64 * h as u64 * m as u64 > u64::from(u32::MAX) {
-            return Err(Error::Option(format!(
-                "--max-cells is {}, but ranks of so many cells cannot be added up exactly",
-                options.max_cells
-            )));
+            let n = options.max_cells;
+            let problem = format!("is {n}, but ranks of so many cells cannot be added up exactly");
+            return Err(scgpt_data::Setting("max_cells").wrong(problem).into());
         }
         let n_first = groups.cells[0].len();
         // A single group: whether a permutation swaps a cell and its copy.

@@ -7,7 +7,7 @@ mod pathways;
 mod report;
 mod varm;
 
-use scgpt_data::{CellSource, GeneToken, Table};
+use scgpt_data::{Advice, CellSource, GeneToken, Setting, Table};
 
 use self::cells::OfCells;
 pub use self::{
@@ -249,28 +249,28 @@ fn cosines(vectors: &[f32], d: usize, is_centred: bool) -> Pairs {
 }
 
 fn check(options: &EmbeddingNetworkOptions, has_cells: bool) -> Result<()> {
-    let refuse = |problem: String| Err(Error::Option(problem));
     if !has_cells && (options.contextual || options.per.is_some()) {
-        return refuse(
-            "vectors in context and cell types need cells: name a file by --data".into(),
-        );
+        let problem = "is needed: vectors in context and cell types are of cells";
+        return Err(Setting("data").wrong(problem).into());
     }
     if !(-1.0..=1.0).contains(&options.threshold) {
-        return refuse(format!("--threshold is {}, expected -1 to 1", options.threshold));
+        let problem = format!("is {}, expected -1 to 1", options.threshold);
+        return Err(Setting("threshold").wrong(problem).into());
     }
     if options.rivals && options.rival_cells < 6 {
         let n = options.rival_cells;
-        return refuse(format!(
-            "--max-cells is {n}, expected at least 6: halves of them are compared"
-        ));
+        let problem = format!("is {n}, expected at least 6: halves of them are compared");
+        return Err(Setting("max_cells").wrong(problem).into());
     }
     if options.programmes.neighbours < 2 {
         let n = options.programmes.neighbours;
-        return refuse(format!("--neighbours is {n}, expected at least 2: the gene itself counts"));
+        let problem = format!("is {n}, expected at least 2: the gene itself counts");
+        return Err(Setting("neighbours").wrong(problem).into());
     }
     let resolution = options.programmes.resolution;
     if !(resolution > 0.0 && resolution.is_finite()) {
-        return refuse(format!("--resolution is {resolution}, expected a number above 0"));
+        let problem = format!("is {resolution}, expected a number above 0");
+        return Err(Setting("resolution").wrong(problem).into());
     }
     Ok(())
 }
@@ -300,10 +300,15 @@ fn of_vocabulary(
 fn enough(n: usize) -> Result<()> {
     match n {
         0..3 => Err(Error::Option(format!("{n} genes are no network, expected at least 3"))),
-        n if n > MOST_GENES => Err(Error::Option(format!(
-            "{n} genes are too many to compare with each other (at most {MOST_GENES}); choose some by --genes, \
-             or give cells (--data) and --hvg"
-        ))),
+        n if n > MOST_GENES => Err(Error::unsuited(
+            format!("{n} genes are too many to compare with each other (at most {MOST_GENES})"),
+            Advice::from("choose some by ")
+                + Setting("genes")
+                + ", or give cells ("
+                + Setting("data")
+                + ") and "
+                + Setting("hvg"),
+        )),
         _ => Ok(()),
     }
 }
@@ -348,17 +353,21 @@ fn at_threshold(
         // Rounded down, so that what is promised is there.
         let lower = (f64::from(*lower) * 1000.0).floor() / 1000.0;
         let n = values.iter().filter(|&&value| f64::from(value) >= lower).count();
-        return Err(Error::Option(format!(
-            "no two genes have a similarity of {threshold} or more, the largest is {largest:.3}; --threshold {lower:.3} \
-             gives {n} edges"
-        )));
+        return Err(Error::unsuited(
+            format!(
+                "no two genes have a similarity of {threshold} or more, the largest is {largest:.3}"
+            ),
+            Advice::from(Setting("threshold")) + format!(" {lower:.3} gives {n} edges"),
+        ));
     }
     if found.len() > MOST_EDGES {
-        return Err(Error::Option(format!(
-            "{} pairs of genes have a similarity of {threshold} or more, at most {MOST_EDGES} edges are kept; choose a \
-             higher --threshold",
-            found.len()
-        )));
+        let n = found.len();
+        return Err(Error::unsuited(
+            format!(
+                "{n} pairs of genes have a similarity of {threshold} or more, at most {MOST_EDGES} edges are kept"
+            ),
+            Advice::from("choose a higher ") + Setting("threshold"),
+        ));
     }
     found.sort_by(|a, b| b.1.weight.total_cmp(&a.1.weight).then(a.0.cmp(&b.0)));
     let (places, edges): (Vec<usize>, Vec<Edge>) = found.into_iter().unzip();

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
-use scgpt_data::{CellSource, GeneSubset, GeneToken, Layer, Modalities, RNA, TieMode};
+use scgpt_data::{
+    Advice, CellSource, GeneSubset, GeneToken, Layer, Modalities, RNA, Setting, TieMode,
+};
 use scgpt_model::Strictness;
 use serde::{Deserialize, Serialize};
 
@@ -182,10 +184,10 @@ impl IntegrateArtefact {
             }
         }
         if columns.is_empty() {
-            return Err(Error::Option(format!(
-                "the data has none of the modalities {}: name them with --modality-key or as MODALITY=FILE",
-                known.names().join(", ")
-            )));
+            return Err(Error::unsuited(
+                format!("the data has none of the modalities {}", known.names().join(", ")),
+                Advice::from("name them by ") + Setting("modality_key") + " or as MODALITY=FILE",
+            ));
         }
         Ok(columns)
     }

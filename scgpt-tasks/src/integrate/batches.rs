@@ -1,6 +1,6 @@
 //! Which batch every cell belongs to.
 
-use scgpt_data::{Column, Frame};
+use scgpt_data::{Advice, Column, Frame, Setting};
 
 use super::IntegrateOptions;
 use crate::{
@@ -23,10 +23,10 @@ pub(super) fn of(obs: &Frame, options: &IntegrateOptions<'_>) -> Result<Labels> 
         None if options.modalities.is_some_and(|cells| cells.modalities.names().len() > 1) => {
             Ok(one(obs.len()))
         }
-        None => Err(Error::Option(
-            "--batch-key is needed: the column of `obs` with the batches (of several files, `input` has their names)"
-                .into(),
-        )),
+        None => {
+            let problem = "is needed: the column of `obs` with the batches (of several files, `input` has their names)";
+            Err(Setting("batch_key").wrong(problem).into())
+        }
     }
 }
 
@@ -56,10 +56,15 @@ pub(super) fn read(obs: &Frame, key: &str) -> Result<Labels> {
 /// That there is something to integrate, and something to learn of every batch.
 pub(super) fn check(batches: &Labels, key: &str) -> Result<()> {
     if let [only] = batches.classes.as_slice() {
-        return Err(Error::Option(format!(
-            "column `{key}` of `obs` has one batch (`{only}`), so there is nothing to integrate: name another column \
-             with --batch-key, or embed the cells with `scgpt embed`"
-        )));
+        let problem = format!(
+            "column `{key}` of `obs` has one batch (`{only}`), so there is nothing to integrate"
+        );
+        return Err(Error::unsuited(
+            problem,
+            Advice::from("name another column by ")
+                + Setting("batch_key")
+                + ", or embed the cells with `scgpt embed`",
+        ));
     }
     let counts = batches.counts();
     let alone: Vec<&str> = batches

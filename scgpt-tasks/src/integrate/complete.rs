@@ -8,7 +8,7 @@ use std::{
 use burn::prelude::Device;
 use scgpt_data::{
     Binner, CellSource, CellTokens, ConditionToken, CsrRow, Frame, GeneToken, Layer, Measured,
-    Modalities, RowSpool, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
+    Modalities, RowSpool, Setting, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
 };
 use scgpt_model::{Scgpt, ScgptConfig};
 use scgpt_train::{TrainBatch, TrainCell};
@@ -73,11 +73,8 @@ impl Integration<'_> {
             return Err(nothing_to_complete());
         }
         if self.config.hidden_modality == 0.0 && !network.unknown_flag {
-            return Err(Error::Option(
-                "`hidden_modality` is 0, so that generating modalities will not be learned: set it to 0.25 in --config \
-                 to complete cells"
-                    .into(),
-            ));
+            let problem = "is 0, so that generating modalities will not be learned: set it to 0.25 to complete cells";
+            return Err(Setting("hidden_modality").wrong(problem).into());
         }
         Ok(())
     }

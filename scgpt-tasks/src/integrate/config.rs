@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::{Modalities, TieMode, VariableFlavour};
+use scgpt_data::{Modalities, Setting, SettingProblem, TieMode, VariableFlavour};
 use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
 use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    limit::{BATCH, TOKENS, outside},
     training::{NetworkConfig, Recipe},
 };
 
@@ -247,18 +248,16 @@ impl IntegrateConfig {
     /// Checks what the network and the training configuration do not check themselves.
     ///
     /// # Errors
-    /// [`Error::Option`] with all mistakes at once.
+    /// [`Error::Settings`] with all mistakes at once.
     pub fn validate(&self, has_labels: bool) -> Result<()> {
         let mut problems = Vec::new();
-        for (field, value, least) in [
-            ("batch_size", self.batch_size, 1),
-            ("hvg", self.hvg, 1),
-            ("max_length", self.max_length, 2),
-            ("asked_features", self.asked_features, 1),
+        for (field, value, limits) in [
+            ("batch_size", self.batch_size, BATCH),
+            ("hvg", self.hvg, 1..=usize::MAX),
+            ("max_length", self.max_length, 2..=TOKENS),
+            ("asked_features", self.asked_features, 1..=TOKENS),
         ] {
-            if value < least {
-                problems.push(format!("`{field}` is {value}, expected at least {least}"));
-            }
+            problems.extend(outside(field, value, &limits));
         }
         for (field, share) in [
             ("hidden_share", self.hidden_share),
@@ -266,39 +265,43 @@ impl IntegrateConfig {
             ("validation_share", self.validation_share),
         ] {
             if !(0.0..1.0).contains(&share) {
-                problems.push(format!("`{field}` is {share}, expected 0 up to below 1"));
+                problems
+                    .push(Setting(field).wrong(format!("is {share}, expected 0 up to below 1")));
             }
         }
         let Objectives { gep, gep_zero, gepc, gepc_zero, cell_prompt, class, .. } = self.objectives;
         if class > 0.0 {
-            problems.push("`objectives.class` is an objective of `scgpt annotate`".into());
+            problems.push(Setting("objectives.class").wrong("is an objective of `scgpt annotate`"));
         }
         if self.objectives.contrastive > 0.0 {
-            problems.push("`objectives.contrastive` is not an objective of integration".into());
+            let problem = "is not an objective of integration";
+            problems.push(Setting("objectives.contrastive").wrong(problem));
         }
         if cell_prompt > 0.0 {
-            problems.push("`objectives.cell_prompt` is an objective of pre-training".into());
+            problems
+                .push(Setting("objectives.cell_prompt").wrong("is an objective of pre-training"));
         }
         if gep + gep_zero + gepc + gepc_zero > 0.0 && self.hidden_share == 0.0 {
             problems.push(
-                "`objectives.gep` and `gepc` learn hidden values: set `hidden_share`, such as 0.4"
-                    .into(),
+                Setting("hidden_share").wrong(
+                    "is 0, but the objectives `gep` and `gepc` learn hidden values: try 0.4",
+                ),
             );
         }
         problems.extend(self.selecting_problem(has_labels));
-        if problems.is_empty() { Ok(()) } else { Err(Error::Option(problems.join("; "))) }
+        Error::settings(problems)
     }
 
-    fn selecting_problem(&self, has_labels: bool) -> Option<String> {
+    fn selecting_problem(&self, has_labels: bool) -> Option<SettingProblem> {
         let name = self.training.select_by.as_deref()?;
         if METRICS.contains(&name) || has_labels && LABEL_METRICS.contains(&name) {
             return None;
         }
-        Some(format!(
-            "`training.select_by` is `{name}`, expected one of {}, or with labels {}",
+        Some(Setting("training.select_by").wrong(format!(
+            "is `{name}`, expected one of {}, or with labels {}",
             METRICS.join(", "),
             LABEL_METRICS.join(", ")
-        ))
+        )))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use burn::prelude::Device;
 use scgpt_data::{
-    CellSource, CellSubset, GeneSubset, GeneToken, GeneVocab, Measured, Modalities, RNA, unlinked,
+    Advice, CellSource, CellSubset, GeneSubset, GeneToken, GeneVocab, Measured, Modalities, RNA,
+    Setting, unlinked,
 };
 use scgpt_model::ScgptConfig;
 
@@ -47,13 +48,18 @@ impl CellModalities {
         };
         let others: Vec<&str> =
             names.iter().enumerate().filter(|of| of.0 != alone).map(|of| of.1.as_str()).collect();
-        Err(Error::Option(format!(
-            "no cell and no batch was measured in {} and in any of {}: nothing tells how they belong \
-             together. Add cells that were measured in both, check that the inputs name the same cells alike, or name \
-             another column with --batch-key",
+        let problem = format!(
+            "no cell and no batch was measured in {} and in any of {}: nothing tells how they belong together",
             names[alone],
             others.join(", ")
-        )))
+        );
+        Err(Error::unsuited(
+            problem,
+            Advice::from(
+                "add cells that were measured in both, check that the inputs name the same cells alike, or name \
+                 another column by ",
+            ) + Setting("batch_key"),
+        ))
     }
 
     /// Cells that were measured in a modality, ascending.

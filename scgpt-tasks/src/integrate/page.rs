@@ -114,7 +114,7 @@ impl IntegrateReport {
                 ));
             }
             None => {
-                page.text("Without --label, only the variance that batches explain can be told.");
+                page.text("Without labels, only the variance that batches explain can be told.");
             }
         }
         if let Some(verdict) = self.verdict() {

@@ -8,7 +8,7 @@ use scgpt_data::{
 use super::{IntegrateConfig, IntegrateOptions};
 use crate::{
     embed::{input_state, variable_columns},
-    error::{Error, Result},
+    error::{Error, Result, before_scaling},
     observe::{Observer, Watched},
 };
 
@@ -72,9 +72,10 @@ impl Panel {
 /// What the values look like, which must not be scaled.
 pub(super) fn state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
     match input_state(source, layer)? {
-        InputState::Scaled => Err(Error::Option(format!(
-            "`{layer}` has negative values, expected counts or log1p: choose the matrix before scaling with --layer"
-        ))),
+        InputState::Scaled => Err(Error::unsuited(
+            format!("`{layer}` has negative values, expected counts or log1p"),
+            before_scaling(),
+        )),
         state => Ok(state),
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scgpt_data::RowSpool;
+use scgpt_data::{Advice, RowSpool, Setting};
 
 use super::{
     Found,
@@ -114,12 +114,19 @@ impl ReferenceIndex {
         observer: &dyn Observer,
     ) -> Result<Self> {
         if folder.exists() && !(overwrite && folder.join("index.json").exists()) {
-            let problem = if folder.join("index.json").exists() {
-                "it exists; pass --append to add to it, --force to replace it, or choose another output"
+            let (problem, remedy) = if folder.join("index.json").exists() {
+                let remedy = Advice::from("add to it by ")
+                    + Setting("append")
+                    + ", replace it by "
+                    + Setting("overwrite")
+                    + ", or choose another output";
+                ("it exists", remedy)
             } else {
-                "it exists and is no index, so it is not replaced; choose another output"
+                let problem = "it exists and is no index, so it is not replaced";
+                (problem, Advice::from("choose another output"))
             };
-            return Err(invalid(folder, problem.into()));
+            let (path, problem) = (folder.into(), problem.into());
+            return Err(Error::Incompatible { path, problem, remedy });
         }
         let mut name = folder.file_name().unwrap_or_default().to_owned();
         name.push(".partial");
@@ -174,7 +181,7 @@ impl ReferenceIndex {
                     there.join(", "),
                     new.join(", ")
                 ),
-                remedy: format!("pass --labels {}", there.join(",")),
+                remedy: Advice::from("give ") + Setting("labels") + format!(" {}", there.join(",")),
             });
         }
         extend(folder, old, cells, observer)?;
@@ -216,10 +223,9 @@ impl ReferenceIndex {
         if (1..=n_cells).contains(&k) {
             return Ok(());
         }
-        Err(Error::Option(format!(
-            "{k} neighbours were asked for (-k), expected 1 up to the {n_cells} cells of `{}`",
-            self.folder.display()
-        )))
+        let path = self.folder.display();
+        let problem = format!("is {k}, expected 1 up to the {n_cells} cells of `{path}`");
+        Err(Setting("k").wrong(problem).into())
     }
 
     /// The `k` nearest reference cells of each query, `[m, width]` of unit length, nearest first; of

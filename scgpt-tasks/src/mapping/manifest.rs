@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use scgpt_data::TieMode;
+use scgpt_data::{Advice, Setting, TieMode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -139,7 +139,7 @@ impl IndexManifest {
                 problem: format!(
                     "format {format} (written by scgpt {version}), but this version reads format {FORMAT}"
                 ),
-                remedy: format!("make the index anew, or use scgpt {version}"),
+                remedy: format!("make the index anew, or use scgpt {version}").into(),
             });
         }
         serde_json::from_slice(&text).map_err(broken)
@@ -161,16 +161,16 @@ impl IndexManifest {
                     "name the model of the index, once at `{}`, or make an index with this one",
                     path.display()
                 );
-                (problem, remedy)
+                (problem, remedy.into())
             }
             (MadeBy::Obsm(ours), MadeBy::Obsm(other)) if ours == other => return Ok(()),
             (MadeBy::Obsm(ours), _) => (
                 format!("its embeddings are those of obsm/{ours}"),
-                format!("pass --embedding {ours}"),
+                Advice::from("give ") + Setting("embedding") + format!(" {ours}"),
             ),
             (MadeBy::Model { path, .. }, MadeBy::Obsm(_)) => (
                 format!("its cells were embedded by the model `{}`", path.display()),
-                "leave --embedding out".into(),
+                Advice::from("leave out ") + Setting("embedding"),
             ),
         };
         Err(Error::Incompatible { path: folder.into(), problem, remedy })

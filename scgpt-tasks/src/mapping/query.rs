@@ -1,6 +1,6 @@
 //! [`ReferenceIndex::map`]: labels of cells by the votes of their neighbours.
 
-use scgpt_data::RowSpool;
+use scgpt_data::{RowSpool, Setting};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -85,10 +85,7 @@ impl ReferenceIndex {
             )));
         }
         if !(options.known_share > 0.0 && options.known_share < 1.0) {
-            return Err(Error::Option(format!(
-                "--known-share is {}, expected a number between 0 and 1",
-                options.known_share
-            )));
+            return Err(Setting("known_share").no_share(options.known_share).into());
         }
         self.check_k(options.k)?;
         let n = rows.n_rows();

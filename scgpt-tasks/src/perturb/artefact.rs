@@ -7,8 +7,8 @@ use std::{
 
 use burn::prelude::Device;
 use scgpt_data::{
-    CellSource, CellSubset, Column, Frame, GeneVocab, Layer, RowSpool, Source, SpecialToken,
-    SpooledCells,
+    CellSource, CellSubset, Column, Frame, GeneVocab, Layer, RowSpool, Setting, Source,
+    SpecialToken, SpooledCells,
 };
 use scgpt_model::{GepStyle, ModelDir, Scgpt, ScgptConfig, Strictness};
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,8 @@ impl PerturbArtefact {
     /// If there is no such cell type, or several to choose from.
     pub fn cell_type(&self, name: Option<&str>) -> Result<usize> {
         let types = &self.record.cell_types;
-        let choose = || Error::Option(format!("--cell-type is one of: {}", types.join(", ")));
+        let choose =
+            || Setting("cell_type").wrong(format!("is one of: {}", types.join(", "))).into();
         match name {
             None if types.len() == 1 => Ok(0),
             None => Err(choose()),

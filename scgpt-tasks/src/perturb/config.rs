@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use scgpt_data::{Setting, SettingProblem};
 use scgpt_train::{OptimizerConfig, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    limit::{BATCH, TOKENS, outside},
     training::{NetworkConfig, Recipe},
 };
 
@@ -111,22 +113,21 @@ impl PerturbConfig {
     /// Checks what the network and the training configuration do not check themselves.
     ///
     /// # Errors
-    /// [`Error::Option`] with all mistakes at once.
+    /// [`Error::Settings`] with all mistakes at once.
     pub fn validate(&self) -> Result<()> {
-        let problems: Vec<String> = [
-            ("batch_size", self.batch_size),
-            ("pool", self.pool),
-            ("pairs", self.pairs.unwrap_or(1)),
-            ("min_cells", self.min_cells),
-            ("predicted_cells", self.predicted_cells),
+        let problems: Vec<SettingProblem> = [
+            ("batch_size", self.batch_size, BATCH),
+            ("pool", self.pool, BATCH),
+            ("pairs", self.pairs.unwrap_or(1), 1..=TOKENS),
+            ("min_cells", self.min_cells, 1..=usize::MAX),
+            ("predicted_cells", self.predicted_cells, 1..=TOKENS),
         ]
         .into_iter()
-        .filter(|(_, value)| *value == 0)
-        .map(|(field, _)| format!("`{field}` is 0, expected at least 1"))
+        .filter_map(|(field, value, limits)| outside(field, value, &limits))
         .collect();
-        let share = (!(0.0..=1.0).contains(&self.responding))
-            .then(|| format!("`responding` is {}, expected a share of 0 to 1", self.responding));
-        let problems: Vec<String> = problems.into_iter().chain(share).collect();
-        if problems.is_empty() { Ok(()) } else { Err(Error::Option(problems.join("; "))) }
+        let share = (!(0.0..=1.0).contains(&self.responding)).then(|| {
+            Setting("responding").wrong(format!("is {}, expected 0 to 1", self.responding))
+        });
+        Error::settings(problems.into_iter().chain(share).collect())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scgpt_data::{CellSource, Column, Frame};
+use scgpt_data::{Advice, CellSource, Column, Frame, Setting};
 
 use super::condition::{CONTROL, Condition};
 use crate::{
@@ -111,9 +111,12 @@ impl Design {
             Some(Group { cell_type: (*cell_type)?, condition })
         };
         let of_cell: Vec<Option<Group>> = names.iter().zip(&types.codes).map(group).collect();
-        Self::of_groups(types.classes, conditions, &of_cell, min_cells).map_err(|problem| {
-            Error::Option(format!("column `{}` of `obs` {problem}", options.condition_key))
-        })
+        Self::of_groups(types.classes, conditions, &of_cell, min_cells).map_err(
+            |(problem, remedy)| {
+                let problem = format!("column `{}` of `obs` {problem}", options.condition_key);
+                Error::unsuited(problem, remedy)
+            },
+        )
     }
 
     /// The group in `truth` of each predicted cell; none for controls and for what it does not have.
@@ -151,7 +154,7 @@ impl Design {
         conditions: Vec<Condition>,
         of_cell: &[Option<Group>],
         min_cells: usize,
-    ) -> std::result::Result<Self, String> {
+    ) -> std::result::Result<Self, (String, Advice)> {
         let mut counts: BTreeMap<Group, usize> = BTreeMap::new();
         for group in of_cell.iter().flatten() {
             *counts.entry(*group).or_default() += 1;
@@ -164,15 +167,18 @@ impl Design {
                 [] => String::new(),
                 some => format!(" (it has {}…)", some.join(", ")),
             };
-            return Err(format!(
-                "has no control cell, which every response is measured against; expected `{CONTROL}`, or the name given by --control{has}"
+            return Err((
+                format!("has no control cell, which every response is measured against{has}"),
+                Advice::from(format!("controls are called `{CONTROL}`, or as said by "))
+                    + Setting("control"),
             ));
         }
         let is_kept = |(group, n): &(&Group, &usize)| **n >= min_cells && has_control(group);
         let groups: Vec<Group> = counts.iter().filter(is_kept).map(|(group, _)| *group).collect();
         if groups.iter().all(|group| group.condition == 0) {
-            return Err(format!(
-                "has no perturbed condition with at least {min_cells} cells: is it the right column (--condition-key)?"
+            return Err((
+                format!("has no perturbed condition with at least {min_cells} cells"),
+                Advice::from("name the column of conditions by ") + Setting("condition_key"),
             ));
         }
         let mut design = Self {

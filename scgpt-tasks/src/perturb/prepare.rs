@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     embed::input_state,
-    error::{Error, Result},
+    error::{Error, Result, before_scaling},
     observe::{Observer, Watched},
 };
 
@@ -88,10 +88,10 @@ pub fn prepare(
     let design = Design::of(source, options.design, options.min_cells)?;
     let state = input_state(source, options.layer)?;
     if state == InputState::Scaled {
-        return Err(Error::Option(format!(
-            "`{}` has negative values, expected counts or log1p: choose the matrix before scaling with --layer",
-            options.layer
-        )));
+        return Err(Error::unsuited(
+            format!("`{}` has negative values, expected counts or log1p", options.layer),
+            before_scaling(),
+        ));
     }
     let var = source.var(options.layer)?;
     let perturbed = design.perturbed_conditions();

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::TieMode;
+use scgpt_data::{Setting, TieMode};
 use scgpt_model::{GepcStyle, ScgptConfig};
 use scgpt_train::{Objectives, OptimizerConfig, Precision, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    limit::{BATCH, TOKENS, outside},
     training::NetworkConfig,
 };
 
@@ -113,35 +114,38 @@ impl PretrainConfig {
     /// Checks what the network and the training configuration do not check themselves.
     ///
     /// # Errors
-    /// [`Error::Option`] with all mistakes at once.
+    /// [`Error::Settings`] with all mistakes at once.
     pub fn validate(&self) -> Result<()> {
         let mut problems = Vec::new();
-        if self.batch_size == 0 {
-            problems.push("`batch_size` is 0, expected at least 1".to_owned());
-        }
+        problems.extend(outside("batch_size", self.batch_size, &BATCH));
         if self.max_length < 3 {
-            problems.push(format!(
-                "`max_length` is {}: <cls>, a known and an unknown gene need 3",
+            problems.push(Setting("max_length").wrong(format!(
+                "is {}: <cls>, a known and an unknown gene need 3",
                 self.max_length
-            ));
+            )));
         }
+        problems.extend(outside("max_length", self.max_length, &(0..=TOKENS)));
         let is_share = |share: &f64| *share > 0.0 && *share < 1.0;
         if self.unknown_shares.is_empty() || !self.unknown_shares.iter().all(is_share) {
-            problems.push(format!(
-                "`unknown_shares` is {:?}, expected numbers between 0 and 1",
-                self.unknown_shares
-            ));
+            problems.push(
+                Setting("unknown_shares").wrong(format!(
+                    "is {:?}, expected numbers between 0 and 1",
+                    self.unknown_shares
+                )),
+            );
         }
         if !(0.0..1.0).contains(&self.validation_share) {
-            problems.push(format!(
-                "`validation_share` is {}, expected 0 up to below 1",
-                self.validation_share
-            ));
+            problems.push(
+                Setting("validation_share")
+                    .wrong(format!("is {}, expected 0 up to below 1", self.validation_share)),
+            );
         }
         if self.objectives.class > 0.0 && self.class_column.is_none() {
-            problems.push("`objectives.class` needs a `class_column`".into());
+            problems.push(
+                Setting("class_column").wrong("is needed by the objective that learns classes"),
+            );
         }
-        if problems.is_empty() { Ok(()) } else { Err(Error::Option(problems.join("; "))) }
+        Error::settings(problems)
     }
 
     /// The network for a vocabulary with `pad_token`.

@@ -1,9 +1,11 @@
 //! [`MultimodalSimulation`]: the same simulated cells in several modalities.
 
-use scgpt_data::{ATAC, CellSource as _, Frame, ModalitySource, MultimodalCells, PROTEIN, RNA};
+use scgpt_data::{
+    ATAC, CellSource as _, Frame, ModalitySource, MultimodalCells, PROTEIN, RNA, Setting,
+};
 
 use super::{GENES, Profile, SimulateOptions, Simulation};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Antibody counts: hardly a zero, and a background beneath every protein.
 const PROTEINS: Profile = Profile {
@@ -63,10 +65,9 @@ impl MultimodalSimulation {
         let modalities: Vec<_> = present.iter().filter(|of| of.1).map(|of| of.0).collect();
         let least = if options.mosaic { 2 } else { 1 };
         if modalities.len() < least {
-            return Err(Error::Option(format!(
-                "{} modalities, expected at least {least}: --modalities rna,protein,atac",
-                modalities.len()
-            )));
+            let n = modalities.len();
+            let problem = format!("names {n}, expected at least {least} of rna, protein and atac");
+            return Err(Setting("modalities").wrong(problem).into());
         }
         let simulation = Self { options: options.clone(), symbols, modalities };
         for number in 0..simulation.modalities.len() {
@@ -207,6 +208,6 @@ mod tests {
     fn a_mosaic_of_one_modality_is_refused() {
         let options = MultimodalSimulateOptions { proteins: 0, peaks: 0, ..options(true) };
         let error = MultimodalSimulation::new(&options, None).unwrap_err();
-        assert!(error.to_string().contains("--modalities"), "{error}");
+        assert!(error.to_string().contains("`modalities`"), "{error}");
     }
 }

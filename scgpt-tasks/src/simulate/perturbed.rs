@@ -3,11 +3,13 @@
 use std::{ops::Range, path::PathBuf};
 
 use rayon::prelude::*;
-use scgpt_data::{CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Summary};
+use scgpt_data::{
+    CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Setting, Summary,
+};
 
 use super::{choose, negative_binomial, normal};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     grn::{Edge, GeneNetwork},
     perturb::Condition,
 };
@@ -121,32 +123,33 @@ impl PerturbSimulation {
         let n_regulators = n_regulators(&options);
         let pairs = singles * singles.saturating_sub(1) / 2;
         let problem = if singles == 0 {
-            Some("--perturb is 0, expected at least 1".to_owned())
+            Some(Setting("singles").zero())
         } else if genes < 10 || singles > genes / 2 {
-            Some(format!("--genes is {genes}, expected at least {}", (2 * singles).max(10)))
+            let least = (2 * singles).max(10);
+            Some(Setting("genes").wrong(format!("is {genes}, expected at least {least}")))
         } else if doubles > pairs {
-            Some(format!("--doubles is {doubles}, but {singles} genes have {pairs} pairs"))
+            let problem = format!("is {doubles}, but {singles} genes have {pairs} pairs");
+            Some(Setting("doubles").wrong(problem))
         } else if !(0.0..=1.0).contains(&synergy) {
-            Some(format!("--synergy is {synergy}, expected 0 to 1"))
+            Some(Setting("synergy").wrong(format!("is {synergy}, expected 0 to 1")))
         } else if cells < 4 * (1 + singles + doubles) {
             let n = 1 + singles + doubles;
-            Some(format!(
-                "--cells is {cells}, expected at least {}: four for each of {n} conditions",
-                4 * n
-            ))
+            let least = 4 * n;
+            let problem =
+                format!("is {cells}, expected at least {least}: four for each of {n} conditions");
+            Some(Setting("cells").wrong(problem))
         } else {
             None
         };
         if let Some(problem) = problem {
-            return Err(Error::Option(problem));
+            return Err(problem.into());
         }
         let mut symbols =
             symbols.unwrap_or_else(|| (1..=genes).map(|gene| format!("GENE{gene:05}")).collect());
         if symbols.len() < genes {
-            return Err(Error::Option(format!(
-                "--genes is {genes}, but only {} gene symbols are given",
-                symbols.len()
-            )));
+            let n = symbols.len();
+            let problem = format!("is {genes}, but only {n} gene symbols are given");
+            return Err(Setting("genes").wrong(problem).into());
         }
         symbols.truncate(genes);
         let regulators = (0..genes).map(|gene| regulators(&options, gene, n_regulators)).collect();
@@ -442,9 +445,9 @@ mod tests {
         let refused = |options: PerturbSimulateOptions| {
             PerturbSimulation::new(&options, None).unwrap_err().to_string()
         };
-        assert!(refused(PerturbSimulateOptions { singles: 0, ..OPTIONS }).contains("--perturb"));
+        assert!(refused(PerturbSimulateOptions { singles: 0, ..OPTIONS }).contains("`singles`"));
         assert!(refused(PerturbSimulateOptions { doubles: 67, ..OPTIONS }).contains("66 pairs"));
-        assert!(refused(PerturbSimulateOptions { cells: 40, ..OPTIONS }).contains("--cells"));
-        assert!(refused(PerturbSimulateOptions { synergy: 2.0, ..OPTIONS }).contains("--synergy"));
+        assert!(refused(PerturbSimulateOptions { cells: 40, ..OPTIONS }).contains("`cells`"));
+        assert!(refused(PerturbSimulateOptions { synergy: 2.0, ..OPTIONS }).contains("`synergy`"));
     }
 }

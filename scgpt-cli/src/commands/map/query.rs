@@ -150,7 +150,8 @@ pub(super) fn as_index(
                     remedy: format!(
                         "leave --model out if the model of the index is still at `{}`, or make an index with this one",
                         path.display()
-                    ),
+                    )
+                    .into(),
                 }
                 .into());
             }

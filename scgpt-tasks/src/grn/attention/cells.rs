@@ -1,7 +1,8 @@
 //! Which cells are looked at, and which of their genes.
 
 use scgpt_data::{
-    Alignment, CellSource, CellTokens, Frame, GeneToken, GeneVocab, Keyed, Layer, Purpose,
+    Advice, Alignment, CellSource, CellTokens, Frame, GeneToken, GeneVocab, Keyed, Layer, Purpose,
+    Setting,
 };
 
 use super::AttentionOptions;
@@ -50,9 +51,14 @@ impl Groups {
             Ok(cells)
         };
         match (options.control, options.group) {
-            (None, None) => Err(Error::Option(format!(
-                "--condition {key} needs --control for a comparison, or --group for a single network"
-            ))),
+            (None, None) => {
+                let problem = Advice::from(format!("is {key}, which needs "))
+                    + Setting("control")
+                    + " for a comparison, or "
+                    + Setting("group")
+                    + " for a single network";
+                Err(Setting("condition").wrong(problem).into())
+            }
             (None, Some(group)) => {
                 Self::of([group, "shuffled values"], [having(group)?, Vec::new()], options)
             }
@@ -172,10 +178,8 @@ impl Panel {
             panel.places.push(1 + place);
         }
         if panel.names.len() < 3 {
-            return Err(Error::Option(format!(
-                "{} genes are too few for a network: choose more by --hvg",
-                panel.names.len()
-            )));
+            let problem = format!("{} genes are too few for a network", panel.names.len());
+            return Err(Error::unsuited(problem, Advice::from("choose more by ") + Setting("hvg")));
         }
         Ok(panel)
     }
@@ -264,7 +268,7 @@ mod tests {
         assert!(message.contains("`B+A`") && message.contains("similar names: ctrl"), "{message}");
         assert!(refused(AttentionOptions { group: Some("B+A"), ..base }).contains("two cells"));
         assert!(refused(AttentionOptions { group: Some("ctrl"), ..base }).contains("itself"));
-        assert!(refused(AttentionOptions { control: None, ..base }).contains("--control"));
+        assert!(refused(AttentionOptions { control: None, ..base }).contains("`control`"));
     }
 
     #[test]

@@ -234,7 +234,7 @@ impl AttentionReport {
                 row.consistency.map_or(0.0, |halves| halves.spearman)
             )
         };
-        let caveat = "Agreeing with itself is needed to be right, but not enough: known regulations (--truth) would \
+        let caveat = "Agreeing with itself is needed to be right, but not enough: known regulations would \
              tell, and where they were known, independent benchmarks found attention behind correlation and trees.";
         if self.rows.iter().all(|row| row.method == ATTENTION) {
             return format!(

@@ -295,5 +295,5 @@ fn what_cannot_work_is_refused() {
     let message = refused(AttentionOptions { truth: Some(&other), ..TWO_GROUPS });
     assert!(message.contains("no gene in common"), "{message}");
     assert!(refused(AttentionOptions { n_variable: 1, ..TWO_GROUPS }).contains("too few"));
-    assert!(refused(AttentionOptions { max_cells: 0, ..TWO_GROUPS }).contains("--max-cells"));
+    assert!(refused(AttentionOptions { max_cells: 0, ..TWO_GROUPS }).contains("`max_cells`"));
 }

@@ -114,7 +114,7 @@ impl EmbeddingNetworks {
         page.section("The strongest programmes");
         if self.programmes.is_empty() {
             page.text(
-                "No community has enough genes; a lower --resolution makes fewer and larger ones.",
+                "No community has enough genes; a lower resolution makes fewer and larger ones.",
             );
             return;
         }

@@ -141,7 +141,7 @@ impl EmbeddingReport {
     /// Which network to trust: by known pathways, and by whether halves of the cells agree.
     fn judged(&self) -> String {
         let (Some(own), Some(rival)) = (self.pathways.first(), self.best_rival()) else {
-            return "Nothing was compared with this network: networks from expression alone need cells (--data)."
+            return "Nothing was compared with this network: networks from expression alone need cells."
                 .into();
         };
         let by_sets = match (own.pairs, rival.pairs) {
@@ -181,7 +181,7 @@ impl EmbeddingReport {
         };
         match (better, worse) {
             _ if evidence.is_empty() => format!(
-                "Nothing here tells the networks of {} and {} apart: give gene sets (--gmt).{fixed}",
+                "Nothing here tells the networks of {} and {} apart: give gene sets.{fixed}",
                 own.method, rival.method
             ),
             (true, false) => format!(

@@ -1,0 +1,90 @@
+//! [`Flags`]: libraries name settings by their fields, people by the flags of the command they ran.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgMatches, Command, CommandFactory as _};
+use scgpt_data::Setting;
+
+use crate::args::Cli;
+
+/// Settings whose flags are called otherwise.
+const OTHERWISE: [(&str, &str); 9] = [
+    ("overwrite", "force"),
+    ("singles", "perturb"),
+    ("test_share", "test"),
+    ("validation_share", "validation"),
+    ("optimizer.lr", "lr"),
+    ("training.select_by", "select_by"),
+    ("n_genes", "hvg"),
+    ("labels", "obs"),
+    ("objectives", "objectives"),
+];
+
+/// The flags of the command that was asked for.
+#[derive(Debug)]
+pub(crate) struct Flags(Command);
+
+impl Flags {
+    /// Those of a command line.
+    pub(crate) fn of(args: &[OsString]) -> Self {
+        Self(asked_for(args).map_or_else(Cli::command, |asked| asked.command))
+    }
+
+    /// How a setting is called on the command line; by its own name, if it has no flag.
+    pub(crate) fn spell(&self, setting: Setting) -> String {
+        let flag = |id: &str| self.0.get_arguments().find(|it| it.get_id() == id).map(name);
+        let other = || OTHERWISE.iter().find(|it| it.0 == setting.0).and_then(|it| flag(it.1));
+        flag(setting.0).or_else(other).unwrap_or_else(|| setting.to_string())
+    }
+}
+
+/// How an argument is called.
+pub(crate) fn name(argument: &Arg) -> String {
+    match (argument.get_long(), argument.get_short()) {
+        (Some(long), _) => format!("--{long}"),
+        (None, Some(short)) => format!("-{short}"),
+        (None, None) => format!("<{}>", argument.get_id().as_str().to_uppercase()),
+    }
+}
+
+/// A subcommand, and what was given to it.
+pub(crate) struct Asked {
+    pub(crate) command: Command,
+    pub(crate) matches: ArgMatches,
+    pub(crate) names: Vec<String>,
+}
+
+/// The innermost subcommand of a command line, whose arguments may be incomplete; none if there is none.
+pub(crate) fn asked_for(args: &[OsString]) -> Option<Asked> {
+    let mut command = Cli::command();
+    let mut matches = Cli::command().ignore_errors(true).try_get_matches_from(args).ok()?;
+    let mut names = Vec::new();
+    while let Some((name, inner)) = matches.remove_subcommand() {
+        command = command.find_subcommand(&name)?.clone();
+        matches = inner;
+        names.push(name);
+    }
+    (!names.is_empty()).then_some(Asked { command, matches, names })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(args: &[&str]) -> Flags {
+        Flags::of(&args.iter().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn settings_are_called_by_the_flags_of_the_command() {
+        let embed = flags(&["scgpt", "embed", "cells.h5ad"]);
+        assert_eq!(embed.spell(Setting("batch_size")), "--batch-size");
+        assert_eq!(embed.spell(Setting("overwrite")), "--force");
+        assert_eq!(embed.spell(Setting("objectives.dar")), "`objectives.dar`");
+        let query = flags(&["scgpt", "map", "query", "cells.h5ad"]);
+        assert_eq!(query.spell(Setting("k")), "-k");
+        let train = flags(&["scgpt", "perturb", "train", "--config", "embed"]);
+        assert_eq!(train.spell(Setting("control")), "--control");
+        assert_eq!(train.spell(Setting("optimizer.lr")), "--lr");
+    }
+}
