@@ -5,7 +5,8 @@ mod dense;
 use burn::{prelude::*, tensor::Distribution};
 use proptest::prelude::*;
 
-use super::{AttentionMask, attend, composed};
+use super::{AttentionMask, MaskedAttention, attend, composed};
+use crate::config::ScgptConfig;
 
 /// An attention operator.
 type Operator = fn(Tensor<3>, usize, &AttentionMask, usize) -> Tensor<3>;
@@ -213,4 +214,31 @@ fn the_number_of_threads_changes_nothing() {
 fn a_foreign_mask_is_refused() {
     let qkv = Tensor::<3>::zeros([1, 4, 24], &Device::flex());
     let _ = attend(qkv, 2, &AttentionMask::padding(vec![3], 3), 4);
+}
+
+#[test]
+fn new_layers_start_as_those_of_the_plain_layout() {
+    let device = Device::flex();
+    let d = 64;
+    let config = ScgptConfig { d_model: d, n_heads: 4, ..ScgptConfig::new(10) };
+    let layer = MaskedAttention::new(&config, &device);
+    // Uniform: within the bound and close to it, around zero, with a third of its square as variance.
+    let bounds = [(6.0 / (4 * d) as f64).sqrt(), (1.0 / d as f64).sqrt()];
+    for (projection, bound) in [&layer.qkv, &layer.out].into_iter().zip(bounds) {
+        let weights: Vec<f32> = projection.weight.val().into_data().try_into_vec().unwrap();
+        let n = weights.len() as f64;
+        let largest = weights.iter().fold(0.0, |most, w| f64::from(w.abs()).max(most));
+        assert!(largest <= bound * 1.0001 && largest > bound * 0.99, "{largest} of {bound}");
+        let mean = weights.iter().map(|&w| f64::from(w)).sum::<f64>() / n;
+        let variance = weights.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>() / n;
+        assert!(mean.abs() < 5.0 * bound / (3.0 * n).sqrt(), "{mean}");
+        assert!((3.0 * variance / bound.powi(2) - 1.0).abs() < 0.1, "{variance}");
+        let bias = projection.bias.as_ref().unwrap().val().into_data();
+        assert_eq!(bias.try_into_vec::<f32>().unwrap(), vec![0.0; projection.weight.dims()[1]]);
+    }
+    let [first, second, third] = [0, 1, 2].map(|part| {
+        let part = layer.qkv.weight.val().narrow(1, part * d, d).into_data();
+        part.try_into_vec::<f32>().unwrap()
+    });
+    assert!(first != second && second != third, "queries, keys and values are drawn apart");
 }
