@@ -43,7 +43,7 @@ impl TrainStep {
     /// need, and two batches.
     pub fn integration(config: &ScgptConfig, shape: [usize; 2], device: &Device) -> Self {
         let mut step = Self::new(&integrating(config), shape, device);
-        step.objectives = IntegrateConfig::of(Recipe::FineTune).objectives;
+        step.objectives = IntegrateConfig::of(Recipe::Scratch).objectives;
         let batches = Tensor::<1, Int>::zeros([shape[0]], device);
         step.input.conditions.batches = Some(batches.clone());
         step.targets.domains = Some(batches);

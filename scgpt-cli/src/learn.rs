@@ -102,7 +102,10 @@ impl LearnArgs {
     /// Changes settings as the flags say.
     pub(crate) fn apply(&self, training: &mut TrainConfig) -> Result<()> {
         training.seed = self.seed.unwrap_or(training.seed);
-        training.epochs = self.epochs.unwrap_or(training.epochs);
+        if let Some(epochs) = self.epochs {
+            training.epochs = epochs;
+            training.least_steps = None;
+        }
         training.max_steps = self.max_steps.or(training.max_steps);
         training.optimizer.lr = self.lr.unwrap_or(training.optimizer.lr);
         if let Some(precision) = &self.precision {

@@ -1,6 +1,12 @@
 //! [`Bar`]: an observer that draws progress, rate and remaining time on a terminal.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use scgpt_tasks::Observer;
@@ -75,6 +81,8 @@ impl Observer for Bar {
 pub(crate) struct TrainBar {
     printer: Printer,
     bar: ProgressBar,
+    /// Whether it was told that training will be too short.
+    is_told: AtomicBool,
 }
 
 impl TrainBar {
@@ -88,7 +96,7 @@ impl TrainBar {
             "training {bar:30} {human_pos}/{human_len} steps  {msg}  {eta} left",
         );
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { printer, bar }
+        Self { printer, bar, is_told: AtomicBool::new(false) }
     }
 
     /// Removes the bar.
@@ -111,6 +119,12 @@ impl Watch for TrainBar {
                 self.bar.set_length(*total_steps);
                 self.bar.set_position(*step);
                 self.bar.reset_eta();
+            }
+            Event::Undertrained { advice } => {
+                // Once, not again for every repeat.
+                if !self.is_told.swap(true, Ordering::Relaxed) {
+                    self.remark(&format!("warning: {advice}"));
+                }
             }
             Event::Damaged { problem, .. } => {
                 self.remark(&format!("warning: {problem}; trying the checkpoint before"));

@@ -1,8 +1,12 @@
 //! Settings of a training run: those of a recipe, changed by files, in one TOML table.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
+use scgpt_tasks::Recipe;
 use serde::{Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
 
@@ -12,17 +16,13 @@ pub(crate) fn layered<'p, T: Serialize + DeserializeOwned>(
     files: impl IntoIterator<Item = &'p Path>,
     command: &str,
 ) -> Result<T> {
-    let mut table = Table::try_from(base)?;
+    let mut all = Table::try_from(base)?;
     let mut last = None;
     for path in files {
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("cannot read `{}`", path.display()))?;
-        let file: Table =
-            text.parse().with_context(|| format!("`{}` is not TOML", path.display()))?;
-        overlay(&mut table, file);
+        overlay(&mut all, table(path)?);
         last = Some(path);
     }
-    Value::Table(table).try_into().with_context(|| match last {
+    Value::Table(all).try_into().with_context(|| match last {
         Some(path) => {
             format!("`{}` has a setting that {command} does not take", path.display())
         }
@@ -30,8 +30,30 @@ pub(crate) fn layered<'p, T: Serialize + DeserializeOwned>(
     })
 }
 
-/// Replaces what `file` has; a schedule as a whole, since its kinds have different fields.
+/// The recipe to begin with: fine-tuning of the model that the flag or else the last of the files
+/// names, or a new network.
+pub(crate) fn recipe(flag: Option<&Path>, files: &[PathBuf]) -> Result<Recipe> {
+    let mut model = None;
+    for path in files {
+        if let Some(Value::String(named)) = table(path)?.remove("model") {
+            model = Some(PathBuf::from(named));
+        }
+    }
+    Ok(Recipe::of(flag.or(model.as_deref()))?)
+}
+
+fn table(path: &Path) -> Result<Table> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    text.parse().with_context(|| format!("`{}` is not TOML", path.display()))
+}
+
+/// Replaces what `file` has; a schedule as a whole, since its kinds have different fields. Who says
+/// how many epochs there are does not get more of them for the sake of a least number of steps.
 fn overlay(table: &mut Table, file: Table) {
+    if file.contains_key("epochs") {
+        table.remove("least_steps");
+    }
     for (key, value) in file {
         match (table.get_mut(&key), value) {
             (Some(Value::Table(inner)), Value::Table(value)) if key != "schedule" => {

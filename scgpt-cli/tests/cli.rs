@@ -16,6 +16,8 @@ mod bad_model;
 mod behaviour;
 #[path = "cli/evaluate_integration.rs"]
 mod evaluate_integration;
+#[path = "cli/fine_tuning.rs"]
+mod fine_tuning;
 #[path = "cli/golden.rs"]
 mod golden;
 #[path = "cli/grn_attention.rs"]

@@ -5,6 +5,7 @@ mod curves;
 mod folder;
 mod network;
 mod options;
+mod rate;
 mod settings;
 
 pub(crate) use self::{
@@ -12,7 +13,8 @@ pub(crate) use self::{
     curves::{learning_curves, validation_curves},
     folder::RunFolder,
     network::{StartingNetwork, begin_at},
-    options::Run,
+    options::{Learned, Run},
+    rate::{LEAST_STEPS, as_in_the_tutorials, fine_tuning_rate},
     settings::{network_rows, training_rows},
 };
 pub use self::{

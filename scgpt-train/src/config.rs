@@ -9,7 +9,7 @@ use crate::{
     freeze::Part,
     optimizer::OptimizerConfig,
     precision::Precision,
-    schedule::Schedule,
+    schedule::{Progress, Schedule},
 };
 
 /// The settings that decide what is learned. Two runs with equal settings, data and seed have equal
@@ -21,6 +21,10 @@ pub struct TrainConfig {
     pub epochs: u64,
     /// Stops earlier, after that many optimiser steps.
     pub max_steps: Option<u64>,
+    /// Least optimiser steps, as far as `max_steps` lets: few cells are passed over more often than
+    /// `epochs` says, see [`in_force`](Self::in_force).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub least_steps: Option<u64>,
     /// Batches whose gradients are added up before each optimiser step.
     pub accumulate: u64,
     /// Most the global norm of the gradients may be; larger ones are scaled down.
@@ -48,6 +52,7 @@ impl Default for TrainConfig {
         Self {
             epochs: 1,
             max_steps: None,
+            least_steps: None,
             accumulate: 1,
             clip_norm: Some(1.0),
             precision: Precision::default(),
@@ -66,6 +71,48 @@ impl Default for TrainConfig {
 const MOST: u64 = 1_000_000_000_000;
 
 impl TrainConfig {
+    /// The settings in force where an epoch has that many batches: of so few cells that `epochs` are
+    /// less than `least_steps`, more epochs, over which the decay of the rate and the validations
+    /// spread as they do over the given ones.
+    #[must_use]
+    pub fn in_force(&self, batches_per_epoch: u64) -> Self {
+        let per_epoch = self.steps_per_epoch(batches_per_epoch);
+        let most = self.max_steps.unwrap_or(u64::MAX);
+        let epochs = self.least_steps.unwrap_or(0).min(most).div_ceil(per_epoch);
+        if epochs <= self.epochs {
+            return self.clone();
+        }
+        let given = self.epochs.max(1);
+        let times = (epochs + given / 2) / given;
+        Self {
+            epochs,
+            schedule: self.schedule.stretched(times),
+            validate_every: self.validate_every.or((times > 1).then_some(times * per_epoch)),
+            ..self.clone()
+        }
+    }
+
+    /// Optimiser steps of a whole run whose epochs have that many batches.
+    pub fn total_steps(&self, batches_per_epoch: u64) -> u64 {
+        let steps = self.steps_per_epoch(batches_per_epoch).saturating_mul(self.epochs);
+        steps.min(self.max_steps.unwrap_or(u64::MAX))
+    }
+
+    /// The sum of the learning rates of all steps: about as far as Adam can move a weight, whose
+    /// steps are hardly longer than the rate.
+    pub fn reach(&self, batches_per_epoch: u64) -> f64 {
+        let per_epoch = self.steps_per_epoch(batches_per_epoch);
+        let total_steps = self.total_steps(batches_per_epoch);
+        let factor = |step| {
+            self.schedule.factor(Progress { step, epoch: step / per_epoch, total_steps })
+        };
+        self.optimizer.lr * (0..total_steps).map(factor).sum::<f64>()
+    }
+
+    fn steps_per_epoch(&self, batches_per_epoch: u64) -> u64 {
+        batches_per_epoch.div_ceil(self.accumulate.max(1)).max(1)
+    }
+
     /// Checks every field.
     ///
     /// # Errors
@@ -75,6 +122,7 @@ impl TrainConfig {
         for (field, value) in [
             ("epochs", Some(self.epochs)),
             ("max_steps", self.max_steps),
+            ("least_steps", self.least_steps),
             ("accumulate", Some(self.accumulate)),
             ("validate_every", self.validate_every),
             ("patience", self.patience),
@@ -98,5 +146,53 @@ impl TrainConfig {
             problems.extend(part.problem(network));
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> TrainConfig {
+        TrainConfig {
+            epochs: 10,
+            least_steps: Some(600),
+            schedule: Schedule::EpochStep { gamma: 0.9, every: 1 },
+            ..TrainConfig::default()
+        }
+    }
+
+    #[test]
+    fn few_cells_are_passed_over_more_often() {
+        let few = config().in_force(18);
+        assert_eq!((few.epochs, few.total_steps(18)), (34, 612));
+        // As often as in ten epochs: the rate falls and the network is validated.
+        assert_eq!(few.schedule, Schedule::EpochStep { gamma: 0.9, every: 3 });
+        assert_eq!(few.validate_every, Some(3 * 18));
+        assert_eq!(few.in_force(18), few, "nothing more is to be added");
+        // Ten epochs of many cells are enough, and what is given is not changed.
+        assert_eq!(config().in_force(60), config());
+        let accumulating = TrainConfig { accumulate: 2, ..config() }.in_force(18);
+        assert_eq!(accumulating.total_steps(18), 603);
+    }
+
+    #[test]
+    fn given_numbers_win() {
+        let most = TrainConfig { max_steps: Some(100), ..config() };
+        assert_eq!(most.in_force(18), most);
+        assert_eq!(most.in_force(18).total_steps(18), 100);
+        let short = TrainConfig { least_steps: None, epochs: 2, ..config() };
+        assert_eq!(short.in_force(18), short);
+        let often = TrainConfig { validate_every: Some(7), ..config() };
+        assert_eq!(often.in_force(18).validate_every, Some(7));
+    }
+
+    #[test]
+    fn reach_is_the_sum_of_the_rates() {
+        let config = TrainConfig { least_steps: None, epochs: 2, ..config() };
+        let expected = config.optimizer.lr * (5.0 + 0.9 * 5.0);
+        assert!((config.reach(5) - expected).abs() < 1e-12);
+        let half = TrainConfig { max_steps: Some(5), ..config };
+        assert!((half.reach(5) - half.optimizer.lr * 5.0).abs() < 1e-12);
     }
 }

@@ -56,6 +56,8 @@ pub struct Outcome {
     pub best: Option<Best>,
     /// Whether training stopped because nothing improved any more.
     pub stopped_early: bool,
+    /// The settings in force, see [`TrainConfig::in_force`].
+    pub training: TrainConfig,
 }
 
 /// Trains `model` on `task`.
@@ -103,8 +105,8 @@ pub fn fit<T: Task>(
         (state, model.train(), optimizer)
     };
     let model = freeze(model, &config.freeze);
-    let steps_per_epoch = task.batches_per_epoch().div_ceil(config.accumulate);
-    let total_steps = (steps_per_epoch * config.epochs).min(config.max_steps.unwrap_or(u64::MAX));
+    let config = &config.in_force(task.batches_per_epoch());
+    let total_steps = config.total_steps(task.batches_per_epoch());
     if !run.resume {
         // What another run logged here is not this one's past.
         drop(std::fs::remove_file(run.folder.join("log.jsonl")));
@@ -322,7 +324,8 @@ impl<T: Task> Session<'_, T> {
             Some(model) if best_step == self.state.step => model,
             _ => self.checkpoints.model(best_step, self.network, self.device)?,
         };
-        Ok(Outcome { model, steps: self.state.step, best, stopped_early })
+        let (steps, training) = (self.state.step, self.config.clone());
+        Ok(Outcome { model, steps, best, stopped_early, training })
     }
 }
 

@@ -35,6 +35,11 @@ pub enum Event<'a> {
         /// Steps of the whole run.
         total_steps: u64,
     },
+    /// Steps and rate are far from what a network needs; training goes on all the same.
+    Undertrained {
+        /// By how much, and what helps.
+        advice: &'a str,
+    },
     /// A checkpoint could not be used, so an older one is.
     Damaged {
         /// The checkpoint.

@@ -86,6 +86,17 @@ impl Schedule {
         }
     }
 
+    /// The same decay over that many times the epochs; what depends on the share of steps that are
+    /// done needs no change.
+    pub(crate) fn stretched(self, times: u64) -> Self {
+        match self {
+            Self::EpochStep { gamma, every } => {
+                Self::EpochStep { gamma, every: every.saturating_mul(times) }
+            }
+            Self::Constant | Self::WarmupCosine { .. } => self,
+        }
+    }
+
     /// What is wrong with it, if anything.
     pub(crate) fn problem(self) -> Option<SettingProblem> {
         match self {

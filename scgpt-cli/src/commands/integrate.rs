@@ -12,7 +12,7 @@ use scgpt_data::{Additions, CellSource};
 use scgpt_model::InputNorm;
 use scgpt_tasks::{
     BaselineOptions, CellModalities, IntegrateArtefact, IntegrateConfig, IntegrateOptions,
-    IntegrateReport, Integrated, Integration, IntegrationMethod, IntegrationScores, Recipe,
+    IntegrateReport, Integrated, Integration, IntegrationMethod, IntegrationScores,
 };
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, beside, print_text, write_text},
     progress::{Bar, TrainBar},
-    settings::layered,
+    settings::{layered, recipe},
 };
 
 /// Integrate batches, and modalities: an embedding in which they are mixed, in a copy of the file
@@ -200,7 +200,7 @@ impl IntegrateArgs {
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
     /// Of several modalities, it matters whether cells are a mosaic of them.
     fn settings(&self, files: &[PathBuf], is_mosaic: Option<bool>) -> Result<IntegrateConfig> {
-        let recipe = if self.model.is_some() { Recipe::FineTune } else { Recipe::Scratch };
+        let recipe = recipe(self.model.as_deref(), files)?;
         let is_multimodal = is_mosaic.is_some();
         let mut defaults = match is_mosaic {
             Some(is_mosaic) => IntegrateConfig::of_modalities(recipe, is_mosaic),
@@ -211,6 +211,12 @@ impl IntegrateArgs {
         }
         let files = files.iter().map(PathBuf::as_path);
         let mut settings = layered(&defaults, files, "integrate")?;
+        let n_layers = settings.network.n_layers;
+        settings.network = recipe.settle(settings.network);
+        if is_multimodal && settings.only_genes {
+            // Nothing but vectors of genes is kept.
+            settings.network.n_layers = n_layers;
+        }
         settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
         settings.hvg = self.hvg.unwrap_or(settings.hvg);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     limit::{BATCH, TOKENS, outside},
-    training::{NetworkConfig, Recipe},
+    training::{LEAST_STEPS, NetworkConfig, Recipe, fine_tuning_rate},
 };
 
 /// The settings of a fine-tuning run; absent fields have the values of [`Recipe`].
@@ -82,8 +82,10 @@ impl AnnotateConfig {
     /// # Reference
     /// `FineTune`: the annotation tutorial (class objective alone, Adam at 10⁻⁴ times 0.9 an epoch,
     /// 10 epochs of 32 cells, 3001 tokens, a tenth of the cells for validation). Differs: cells are
-    /// shuffled; another tenth is kept to judge the result.
+    /// shuffled; another tenth is kept to judge the result; narrower networks learn at a higher rate,
+    /// and few cells are passed over more often.
     pub fn of(recipe: Recipe) -> Self {
+        let network = recipe.network();
         let fine_tune = Self {
             model: None,
             batch_size: 32,
@@ -95,17 +97,21 @@ impl AnnotateConfig {
             min_cells: 2,
             validation_share: 0.1,
             test_share: 0.1,
-            network: NetworkConfig::RELEASED,
+            network,
             objectives: Objectives { class: 1.0, ecs_threshold: 0.8, ..Objectives::default() },
             training: TrainConfig {
                 epochs: 10,
-                optimizer: OptimizerConfig { lr: 1e-4, ..OptimizerConfig::default() },
+                least_steps: Some(LEAST_STEPS),
+                optimizer: OptimizerConfig {
+                    lr: fine_tuning_rate(network.d_model),
+                    ..OptimizerConfig::default()
+                },
                 schedule: Schedule::EpochStep { gamma: 0.9, every: 1 },
                 ..TrainConfig::default()
             },
         };
         match recipe {
-            Recipe::FineTune => fine_tune,
+            Recipe::FineTune(_) => fine_tune,
             Recipe::Scratch => Self {
                 max_length: 1200,
                 network: NetworkConfig::SMALL,
@@ -189,14 +195,14 @@ mod tests {
 
     #[test]
     fn recipes_are_valid_and_mistakes_are_all_told() {
-        for recipe in [Recipe::FineTune, Recipe::Scratch] {
+        for recipe in [Recipe::FineTune(NetworkConfig::SMALL), Recipe::Scratch] {
             AnnotateConfig::of(recipe).validate().unwrap();
         }
         let config = AnnotateConfig {
             batch_size: 0,
             test_share: 0.95,
             objectives: Objectives { gep: 1.0, ..Objectives::default() },
-            ..AnnotateConfig::of(Recipe::FineTune)
+            ..AnnotateConfig::of(Recipe::FineTune(NetworkConfig::RELEASED))
         };
         let message = config.validate().unwrap_err().to_string();
         for part in ["batch_size", "no cell is left", "objectives.class", "hidden_share"] {

@@ -111,6 +111,7 @@ impl AnnotateReport {
             ("temperature", format!("{:.2}", self.calibration.temperature)),
         ]);
         rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
+        rows.extend(self.advice.clone().map(|advice| ("warning", advice)));
         page.section("Settings").table(&rows);
     }
 }

@@ -26,6 +26,8 @@ pub struct AnnotateReport {
     pub best: Option<Best>,
     /// Whether training stopped because nothing improved any more.
     pub stopped_early: bool,
+    /// What is to be said of how it was trained: far fewer steps, or a lower rate, than it needs.
+    pub advice: Option<String>,
     /// What the validation cells told.
     pub calibration: Calibration,
     /// The network and simple methods on the same cells, if any were kept to judge them.
@@ -159,11 +161,15 @@ impl AnnotateReport {
                 without_genes: n_cells - shards.n_cells(),
                 input_state: shards.manifest().sources.first().map(|source| source.input_state),
             },
-            config: annotation.config.clone(),
+            config: AnnotateConfig {
+                training: trial.outcome.training.clone(),
+                ..annotation.config.clone()
+            },
             network: trial.network.clone(),
             steps: trial.outcome.steps,
             best: trial.outcome.best.clone(),
             stopped_early: trial.outcome.stopped_early,
+            advice: trial.advice.clone(),
             calibration: trial.calibration.clone(),
             methods,
             evaluation: judged.map(|judged| judged.evaluation.clone()),

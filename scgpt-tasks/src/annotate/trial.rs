@@ -21,7 +21,7 @@ use crate::{
     evaluation::{LabelEvaluation, PredictedLabels},
     holdout::stratified,
     observe::Observer,
-    training::{Run, StartingNetwork, TrainingCells, source_cells},
+    training::{Learned, Run, StartingNetwork, TrainingCells, source_cells},
 };
 
 /// Parameters that a checkpoint need not have: those of the heads that are new.
@@ -45,6 +45,8 @@ pub(super) struct Trial {
     pub(super) preprocess: Preprocess,
     pub(super) outcome: Outcome,
     pub(super) history: RunHistory,
+    /// What is to be said of how it was trained.
+    pub(super) advice: Option<String>,
     pub(super) classes: Vec<ClassSize>,
     pub(super) unseen: Vec<ClassSize>,
     pub(super) calibration: Calibration,
@@ -143,6 +145,7 @@ impl<'a> Trials<'a> {
             folder,
             network: &network,
             training: &config.training,
+            is_fine_tuned: config.model.is_some(),
             settings: json!({
                 "config": config,
                 "network": network,
@@ -154,7 +157,7 @@ impl<'a> Trials<'a> {
             device,
             watch: self.watch,
         };
-        let (outcome, history) = options.learn.train(&task, model, run)?;
+        let Learned { outcome, history, advice } = options.learn.train(&task, model, run)?;
         let model = outcome.model.clone();
         let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
         let rows = embedder.rows(options.predict_batch);
@@ -184,6 +187,7 @@ impl<'a> Trials<'a> {
             preprocess,
             outcome,
             history,
+            advice,
             classes: sizes,
             unseen,
             calibration,

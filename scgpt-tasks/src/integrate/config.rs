@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     limit::{BATCH, TOKENS, outside},
-    training::{NetworkConfig, Recipe},
+    training::{LEAST_STEPS, NetworkConfig, Recipe, as_in_the_tutorials, fine_tuning_rate},
 };
 
 /// The settings of an integration; absent fields have the values of [`Recipe`].
@@ -81,8 +81,10 @@ impl IntegrateConfig {
     ///
     /// # Reference
     /// `FineTune`: the integration tutorial. Differs: the batches alternate from step to step, and
-    /// the value of `<cls>` is never hidden.
+    /// the value of `<cls>` is never hidden; narrower networks learn at a higher rate, and few cells
+    /// are passed over more often.
     pub fn of(recipe: Recipe) -> Self {
+        let network = recipe.network();
         let fine_tune = Self {
             model: None,
             batch_size: 64,
@@ -102,7 +104,7 @@ impl IntegrateConfig {
             asked_features: Self::default_asked_features(),
             only_genes: false,
             validation_share: 0.1,
-            network: NetworkConfig::RELEASED,
+            network,
             objectives: Objectives {
                 gep: 1.0,
                 gep_zero: 1.0,
@@ -115,8 +117,9 @@ impl IntegrateConfig {
             },
             training: TrainConfig {
                 epochs: 15,
+                least_steps: Some(LEAST_STEPS),
                 optimizer: OptimizerConfig {
-                    lr: 1e-4,
+                    lr: fine_tuning_rate(network.d_model),
                     epsilon: 1e-4,
                     ..OptimizerConfig::default()
                 },
@@ -125,7 +128,7 @@ impl IntegrateConfig {
             },
         };
         match recipe {
-            Recipe::FineTune => fine_tune,
+            Recipe::FineTune(_) => fine_tune,
             Recipe::Scratch => Self {
                 batch_size: 32,
                 max_length: 301,
@@ -163,7 +166,7 @@ impl IntegrateConfig {
     pub fn of_modalities(recipe: Recipe, is_mosaic: bool) -> Self {
         let of_batches = Self::of(recipe);
         match recipe {
-            Recipe::FineTune => Self {
+            Recipe::FineTune(_) => Self {
                 batch_size: 16,
                 other_features: 4000,
                 include_zeros: false,
@@ -198,6 +201,7 @@ impl IntegrateConfig {
         self.interleave = false;
         self.hide_cls = true;
         self.pooling = CellPooling::Cls;
+        as_in_the_tutorials(&mut self.training);
         if is_multimodal {
             self.include_zeros = false;
             self.input_norm = InputNorm::None;
@@ -311,13 +315,13 @@ mod tests {
 
     #[test]
     fn recipes_are_valid_and_mistakes_are_all_told() {
-        for recipe in [Recipe::FineTune, Recipe::Scratch] {
+        for recipe in [Recipe::FineTune(NetworkConfig::SMALL), Recipe::Scratch] {
             IntegrateConfig::of(recipe).validate(false).unwrap();
             for is_mosaic in [false, true] {
                 IntegrateConfig::of_modalities(recipe, is_mosaic).validate(false).unwrap();
             }
         }
-        let fine = IntegrateConfig::of(Recipe::FineTune);
+        let fine = IntegrateConfig::of(Recipe::FineTune(NetworkConfig::RELEASED));
         let select_by = Some("avg_bio".into());
         let config = IntegrateConfig {
             hvg: 0,
@@ -335,7 +339,7 @@ mod tests {
 
     #[test]
     fn the_network_has_what_the_objectives_need() {
-        let config = IntegrateConfig::of(Recipe::FineTune);
+        let config = IntegrateConfig::of(Recipe::FineTune(NetworkConfig::RELEASED));
         let network = config.adapt(&ScgptConfig::new(100), 3);
         config.objectives.check(&network).unwrap();
         assert_eq!([network.n_batches, network.n_domains], [3, 3]);

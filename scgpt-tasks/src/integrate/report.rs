@@ -26,6 +26,8 @@ pub struct IntegrateReport {
     pub best: Option<Best>,
     /// Whether training stopped because nothing improved any more.
     pub stopped_early: bool,
+    /// What is to be said of how it was trained: far fewer steps, or a lower rate, than it needs.
+    pub advice: Option<String>,
     /// The network and other methods on the same cells.
     pub methods: Vec<IntegrationMethod>,
     /// The network without its parts, if that was asked for.
@@ -181,11 +183,15 @@ impl IntegrateReport {
                 without_genes: trials.n_without_genes(),
                 input_state: panel.input_state,
             },
-            config: integration.config.clone(),
+            config: IntegrateConfig {
+                training: trial.outcome.training.clone(),
+                ..integration.config.clone()
+            },
             network: trial.network.clone(),
             steps: trial.outcome.steps,
             best: trial.outcome.best.clone(),
             stopped_early: trial.outcome.stopped_early,
+            advice: trial.advice.clone(),
             methods,
             ablated,
             generated,

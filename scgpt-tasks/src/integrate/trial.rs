@@ -23,7 +23,7 @@ use crate::{
     holdout::stratified,
     observe::Observer,
     stream::TokenPanel,
-    training::{Run, StartingNetwork, TrainingCells, begin_at, source_cells},
+    training::{Learned, Run, StartingNetwork, TrainingCells, begin_at, source_cells},
 };
 
 /// Parameters that a checkpoint need not have: those of the heads, and of batches.
@@ -48,6 +48,8 @@ pub(super) struct Trial {
     pub(super) preprocess: Preprocess,
     pub(super) outcome: Outcome,
     pub(super) history: RunHistory,
+    /// What is to be said of how it was trained.
+    pub(super) advice: Option<String>,
     pub(super) batches: Vec<BatchSize>,
     pub(super) embedding: Embedding,
 }
@@ -158,6 +160,7 @@ impl<'a> Trials<'a> {
             folder,
             network: &network,
             training: &config.training,
+            is_fine_tuned: config.model.is_some(),
             settings: json!({
                 "config": config,
                 "network": network,
@@ -169,13 +172,13 @@ impl<'a> Trials<'a> {
             device,
             watch: self.watch,
         };
-        let (outcome, history) = options.learn.train(&task, model, run)?;
+        let Learned { outcome, history, advice } = options.learn.train(&task, model, run)?;
         let model = outcome.model.clone();
         let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
         let embed = EmbedOptions { tie_mode: config.tie_mode, seed, ..self.embed_options() };
         let embedding =
             embed_in_batches(&embedder, source, &embed, (panel, &all, modalities), self.observer)?;
-        Ok(Trial { network, preprocess, outcome, history, batches: sizes, embedding })
+        Ok(Trial { network, preprocess, outcome, history, advice, batches: sizes, embedding })
     }
 
     /// How cells are read and computed.

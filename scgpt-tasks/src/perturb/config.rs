@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     limit::{BATCH, TOKENS, outside},
-    training::{NetworkConfig, Recipe},
+    training::{LEAST_STEPS, NetworkConfig, Recipe, as_in_the_tutorials, fine_tuning_rate},
 };
 
 /// The settings of a training run; [`PerturbConfig::of`] has them for each recipe.
@@ -56,8 +56,10 @@ impl PerturbConfig {
     /// # Reference
     /// `FineTune`: the perturbation tutorial (64 cells, 1536 genes, Adam at 10⁻⁴ times 0.9 an epoch,
     /// 15 epochs, stops after 10 without a better one, no dropout). Differs: perturbed genes are always
-    /// among the sampled; as many genes are predicted together as in training; pairs are drawn anew in every epoch; prediction starts at "no change".
+    /// among the sampled; as many genes are predicted together as in training; pairs are drawn anew in every epoch; prediction starts at "no change";
+    /// narrower networks learn at a higher rate, and few cells are passed over more often.
     pub fn of(recipe: Recipe) -> Self {
+        let network = recipe.network();
         let fine_tune = Self {
             model: None,
             batch_size: 64,
@@ -71,17 +73,21 @@ impl PerturbConfig {
             start_at_control: true,
             min_cells: 2,
             predicted_cells: 32,
-            network: NetworkConfig { dropout: 0.0, ..NetworkConfig::RELEASED },
+            network: NetworkConfig { dropout: 0.0, ..network },
             training: TrainConfig {
                 epochs: 15,
+                least_steps: Some(LEAST_STEPS),
                 patience: Some(10),
-                optimizer: OptimizerConfig { lr: 1e-4, ..OptimizerConfig::default() },
+                optimizer: OptimizerConfig {
+                    lr: fine_tuning_rate(network.d_model),
+                    ..OptimizerConfig::default()
+                },
                 schedule: Schedule::EpochStep { gamma: 0.9, every: 1 },
                 ..TrainConfig::default()
             },
         };
         match recipe {
-            Recipe::FineTune => fine_tune,
+            Recipe::FineTune(_) => fine_tune,
             Recipe::Scratch => Self {
                 batch_size: 16,
                 genes_per_step: 256,
@@ -108,6 +114,11 @@ impl PerturbConfig {
                 ..fine_tune
             },
         }
+    }
+
+    /// Fine-tunes at the rate and for as long as the reference does, whatever the network and the cells.
+    pub fn train_as_the_reference(&mut self) {
+        as_in_the_tutorials(&mut self.training);
     }
 
     /// Checks what the network and the training configuration do not check themselves.

@@ -60,6 +60,7 @@ impl PerturbReport {
         ];
         rows.extend(network_rows(config.model.as_deref(), &self.network));
         rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
+        rows.extend(self.advice.clone().map(|advice| ("warning", advice)));
         page.section("Data and settings").table(&rows);
     }
 }

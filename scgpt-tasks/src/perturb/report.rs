@@ -39,6 +39,8 @@ pub struct PerturbReport {
     pub best: Option<Best>,
     /// Whether training stopped because nothing improved any more.
     pub stopped_early: bool,
+    /// What is to be said of how it was trained: far fewer steps, or a lower rate, than it needs.
+    pub advice: Option<String>,
     /// Scores of the tested conditions, if any were kept.
     pub evaluation: Option<PerturbEvaluation>,
     /// Training losses; of many steps, every second, fourth, … is kept.
@@ -82,11 +84,15 @@ impl PerturbReport {
                 .filter(|condition| !trial.split.has(condition))
                 .collect(),
             split: trial.split.clone(),
-            config: of.config.clone(),
+            config: PerturbConfig {
+                training: trial.outcome.training.clone(),
+                ..of.config.clone()
+            },
             network: trial.network.clone(),
             steps: trial.outcome.steps,
             best: trial.outcome.best.clone(),
             stopped_early: trial.outcome.stopped_early,
+            advice: trial.advice.clone(),
             evaluation,
             training: trial.history.steps.clone(),
             validation: trial.history.validations.clone(),

@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Result},
     observe::Observer,
     projection::subsample,
-    training::{Run, StartingNetwork, source_cells},
+    training::{Learned, Run, StartingNetwork, source_cells},
 };
 
 /// Parameters that a checkpoint need not have: those of the heads that are new.
@@ -38,6 +38,8 @@ pub(super) struct Trial {
     pub(super) split: Split,
     pub(super) outcome: Outcome,
     pub(super) history: RunHistory,
+    /// What is to be said of how it was trained.
+    pub(super) advice: Option<String>,
     /// Of every group; empty but of controls.
     controls: Vec<Controls>,
     /// None if nothing was kept to judge by.
@@ -137,6 +139,7 @@ impl Perturbation<'_> {
             folder,
             network: &network,
             training: &config.training,
+            is_fine_tuned: config.model.is_some(),
             settings: json!({
                 "config": config,
                 "network": network,
@@ -146,7 +149,7 @@ impl Perturbation<'_> {
             device,
             watch,
         };
-        let (outcome, history) = options.learn.train(&task, model, run)?;
+        let Learned { outcome, history, advice } = options.learn.train(&task, model, run)?;
         let predictor = Predictor {
             model: &outcome.model,
             network: &network,
@@ -174,7 +177,7 @@ impl Perturbation<'_> {
             };
             Some(judge.judge(&tested, options.baselines, "scGPT", said)?)
         };
-        Ok(Trial { network, preprocess, split, outcome, history, controls, evaluation })
+        Ok(Trial { network, preprocess, split, outcome, history, advice, controls, evaluation })
     }
 
     /// The groups of the design, with their cells in the shards.

@@ -14,12 +14,40 @@ const GENE_TABLE: &str = "encoder.embedding.weight";
 const GENE_SCALE: &str = "encoder.enc_norm.weight";
 
 /// Settings to start from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Recipe {
-    /// A checkpoint is fine-tuned.
-    FineTune,
+    /// A checkpoint of that shape is fine-tuned.
+    FineTune(NetworkConfig),
     /// A small network learns from the cells of the task alone.
     Scratch,
+}
+
+impl Recipe {
+    /// That of the model directory, if one is given.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn of(model: Option<&Path>) -> Result<Self> {
+        let Some(path) = model else { return Ok(Self::Scratch) };
+        Ok(Self::FineTune(NetworkConfig::of(ModelDir::open(path)?.config())))
+    }
+
+    /// The shape in force: that of the checkpoint, of which settings change the dropout alone.
+    #[must_use]
+    pub fn settle(self, wanted: NetworkConfig) -> NetworkConfig {
+        match self {
+            Self::FineTune(network) => NetworkConfig { dropout: wanted.dropout, ..network },
+            Self::Scratch => wanted,
+        }
+    }
+
+    /// The network whose tutorial the settings are made from.
+    pub(crate) fn network(self) -> NetworkConfig {
+        match self {
+            Self::FineTune(network) => network,
+            Self::Scratch => NetworkConfig::RELEASED,
+        }
+    }
 }
 
 /// The shape of a new network.
@@ -47,6 +75,12 @@ impl NetworkConfig {
     /// The whole-human model.
     pub const RELEASED: Self =
         Self { n_layers: 12, n_heads: 8, d_model: 512, d_ff: 512, dropout: 0.2, n_bins: 51 };
+
+    /// The shape of a network.
+    pub fn of(network: &ScgptConfig) -> Self {
+        let ScgptConfig { n_layers, n_heads, d_model, d_ff, dropout, n_bins, .. } = *network;
+        Self { n_layers, n_heads, d_model, d_ff, dropout, n_bins }
+    }
 
     /// That network over a vocabulary with `pad_token`, without task heads.
     pub(crate) fn network(&self, vocab_size: usize, pad_token: usize) -> ScgptConfig {

@@ -5,9 +5,10 @@ use std::path::Path;
 use burn::prelude::Device;
 use scgpt_data::Layer;
 use scgpt_model::{Scgpt, ScgptConfig};
-use scgpt_train::{Outcome, RunHistory, RunOptions, Task, TrainConfig, Watch, fit};
+use scgpt_train::{Event, Outcome, RunHistory, RunOptions, Task, TrainConfig, Watch, fit};
 use serde_json::Value;
 
+use super::rate::shortfall;
 use crate::error::Result;
 
 /// Which matrix an artefact is trained on, and where and how often.
@@ -34,10 +35,20 @@ pub(crate) struct Run<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) network: &'a ScgptConfig,
     pub(crate) training: &'a TrainConfig,
+    /// Whether the network began as a checkpoint.
+    pub(crate) is_fine_tuned: bool,
     /// What has to be the same if the run is to go on.
     pub(crate) settings: Value,
     pub(crate) device: &'a Device,
     pub(crate) watch: &'a dyn Watch,
+}
+
+/// What a training leaves.
+pub(crate) struct Learned {
+    pub(crate) outcome: Outcome,
+    pub(crate) history: RunHistory,
+    /// What is to be said of steps and rate.
+    pub(crate) advice: Option<String>,
 }
 
 impl<'a> LearnOptions<'a> {
@@ -48,14 +59,20 @@ impl<'a> LearnOptions<'a> {
 }
 
 impl LearnOptions<'_> {
-    /// Trains one network, or goes on with it; its history too.
+    /// Trains one network, or goes on with it.
     pub(crate) fn train<T: Task>(
         &self,
         task: &T,
         model: Scgpt,
         run: Run<'_>,
-    ) -> Result<(Outcome, RunHistory)> {
-        let Run { folder, network, training, settings, device, watch } = run;
+    ) -> Result<Learned> {
+        let Run { folder, network, training, is_fine_tuned, settings, device, watch } = run;
+        let advice = is_fine_tuned
+            .then(|| shortfall(training, network.d_model, task.batches_per_epoch()))
+            .flatten();
+        if let Some(advice) = &advice {
+            watch.event(&Event::Undertrained { advice });
+        }
         let options = RunOptions {
             folder,
             settings,
@@ -65,6 +82,6 @@ impl LearnOptions<'_> {
             keep: 1,
         };
         let outcome = fit(task, model, network, training, &options, device, watch)?;
-        Ok((outcome, RunHistory::read(folder)?))
+        Ok(Learned { outcome, history: RunHistory::read(folder)?, advice })
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use scgpt_data::Source;
 use scgpt_tasks::{
     AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, BaselineOptions, ClassWeights,
-    MethodScores, Recipe,
+    MethodScores,
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, print_text, write_text},
     progress::{Bar, TrainBar},
-    settings::layered,
+    settings::{layered, recipe},
 };
 
 /// Learn cell types from labelled cells
@@ -128,12 +128,13 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
 impl TrainArgs {
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
     fn settings(&self, files: &[PathBuf]) -> Result<AnnotateConfig> {
-        let recipe = if self.model.is_some() { Recipe::FineTune } else { Recipe::Scratch };
+        let recipe = recipe(self.model.as_deref(), files)?;
         let mut settings = layered(
             &AnnotateConfig::of(recipe),
             files.iter().map(PathBuf::as_path),
             "annotate train",
         )?;
+        settings.network = recipe.settle(settings.network);
         settings.shuffle &= !self.keep_order;
         settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);

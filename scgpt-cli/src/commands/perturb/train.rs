@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::Source;
 use scgpt_tasks::{
-    PerturbConfig, PerturbOptions, PerturbReport, Perturbation, Recipe, Split, SplitChoice,
+    PerturbConfig, PerturbOptions, PerturbReport, Perturbation, Split, SplitChoice,
     SplitMode,
 };
 
@@ -17,7 +17,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, print_text, some_of, write_text},
     progress::{Bar, TrainBar},
-    settings::layered,
+    settings::{layered, recipe},
 };
 
 /// Learn responses from perturbed cells
@@ -146,9 +146,14 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
 impl TrainArgs {
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
     fn settings(&self, files: &[PathBuf]) -> Result<PerturbConfig> {
-        let recipe = if self.model.is_some() { Recipe::FineTune } else { Recipe::Scratch };
+        let recipe = recipe(self.model.as_deref(), files)?;
         let files = files.iter().map(PathBuf::as_path);
-        let mut settings = layered(&PerturbConfig::of(recipe), files, "perturb train")?;
+        let mut defaults = PerturbConfig::of(recipe);
+        if self.parity {
+            defaults.train_as_the_reference();
+        }
+        let mut settings = layered(&defaults, files, "perturb train")?;
+        settings.network = recipe.settle(settings.network);
         settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
         settings.pool = self.pool.unwrap_or(settings.pool);
         if let Some(genes) = self.genes_per_step {

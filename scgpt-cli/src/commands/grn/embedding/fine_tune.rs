@@ -26,11 +26,14 @@ pub(super) fn run(
     printer: Printer,
 ) -> Result<PathBuf> {
     let artefact = args.output.join(ARTEFACT);
-    let mut config = IntegrateConfig::of(Recipe::FineTune);
+    let mut config = IntegrateConfig::of(Recipe::of(Some(&args.model))?);
     config.model = Some(args.model.clone());
     config.hvg = args.hvg.unwrap_or(config.hvg);
     config.training.seed = args.seed;
-    config.training.epochs = args.epochs.unwrap_or(config.training.epochs);
+    if let Some(epochs) = args.epochs {
+        config.training.epochs = epochs;
+        config.training.least_steps = None;
+    }
     if args.contextual {
         // Tokens that are normalised by batch cannot be compared between batches.
         config.input_norm = InputNorm::None;
