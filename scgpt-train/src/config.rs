@@ -103,9 +103,8 @@ impl TrainConfig {
     pub fn reach(&self, batches_per_epoch: u64) -> f64 {
         let per_epoch = self.steps_per_epoch(batches_per_epoch);
         let total_steps = self.total_steps(batches_per_epoch);
-        let factor = |step| {
-            self.schedule.factor(Progress { step, epoch: step / per_epoch, total_steps })
-        };
+        let factor =
+            |step| self.schedule.factor(Progress { step, epoch: step / per_epoch, total_steps });
         self.optimizer.lr * (0..total_steps).map(factor).sum::<f64>()
     }
 

@@ -37,7 +37,8 @@ fn a_narrow_checkpoint_learns_fast_and_long_enough_and_what_is_given_wins() {
         assert!(least_steps(&fine).unwrap() >= 300, "{command:?}");
         assert_eq!(least_steps(&settings(&place, command, &[])), None, "a new network");
 
-        let given = settings(&place, command, &["--model", &model, "--epochs", "2", "--lr", "1e-5"]);
+        let given =
+            settings(&place, command, &["--model", &model, "--epochs", "2", "--lr", "1e-5"]);
         assert_eq!((rate(&given), least_steps(&given)), (1e-5, None));
         assert_eq!(given["training"]["epochs"].as_integer(), Some(2));
 

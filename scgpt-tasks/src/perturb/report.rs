@@ -84,10 +84,7 @@ impl PerturbReport {
                 .filter(|condition| !trial.split.has(condition))
                 .collect(),
             split: trial.split.clone(),
-            config: PerturbConfig {
-                training: trial.outcome.training.clone(),
-                ..of.config.clone()
-            },
+            config: PerturbConfig { training: trial.outcome.training.clone(), ..of.config.clone() },
             network: trial.network.clone(),
             steps: trial.outcome.steps,
             best: trial.outcome.best.clone(),

@@ -60,12 +60,7 @@ impl<'a> LearnOptions<'a> {
 
 impl LearnOptions<'_> {
     /// Trains one network, or goes on with it.
-    pub(crate) fn train<T: Task>(
-        &self,
-        task: &T,
-        model: Scgpt,
-        run: Run<'_>,
-    ) -> Result<Learned> {
+    pub(crate) fn train<T: Task>(&self, task: &T, model: Scgpt, run: Run<'_>) -> Result<Learned> {
         let Run { folder, network, training, is_fine_tuned, settings, device, watch } = run;
         let advice = is_fine_tuned
             .then(|| shortfall(training, network.d_model, task.batches_per_epoch()))

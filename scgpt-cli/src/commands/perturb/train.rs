@@ -6,8 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::Source;
 use scgpt_tasks::{
-    PerturbConfig, PerturbOptions, PerturbReport, Perturbation, Split, SplitChoice,
-    SplitMode,
+    PerturbConfig, PerturbOptions, PerturbReport, Perturbation, Split, SplitChoice, SplitMode,
 };
 
 use super::DesignArgs;
