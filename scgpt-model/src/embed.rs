@@ -4,13 +4,25 @@ mod condition;
 mod gene;
 mod value;
 
-use burn::prelude::*;
+use burn::{nn::Embedding, prelude::*};
 
 pub use self::{
     condition::{ConditionEncoder, PerturbationEncoder},
     gene::GeneEncoder,
     value::{BinnedValues, ContinuousValues, ValueEncoder},
 };
+
+/// A table whose row `held`, if there is one, is zero, as that of a padding index begins.
+fn with_zero_row(mut table: Embedding, held: Option<usize>) -> Embedding {
+    if let Some(row) = held {
+        table.weight = table.weight.map(|weight| {
+            let d = weight.dims()[1];
+            let zero = Tensor::zeros([1, d], &weight.device());
+            weight.slice_assign([row..row + 1, 0..d], zero)
+        });
+    }
+    table
+}
 
 /// `vectors` as they are, without a gradient where the token is `held`.
 ///

@@ -87,6 +87,8 @@ pub struct Scgpt {
     #[module(skip)]
     padded_states: PaddedStates,
     #[module(skip)]
+    has_odd_heads: bool,
+    #[module(skip)]
     context_in_query: bool,
 }
 
@@ -129,6 +131,7 @@ impl ScgptConfig {
             dar: self.dar.then(|| DarHead::new(d, self.n_domains, device)),
             pooling: self.cell_pooling,
             padded_states: self.padded_states,
+            has_odd_heads: !self.n_heads.is_multiple_of(2),
             context_in_query: self.context_in_query,
         })
     }
@@ -168,18 +171,17 @@ impl Scgpt {
     /// Final states of `tokens`, `[b, t, d]`.
     fn states(&self, tokens: Tensor<3>, input: &ModelInput) -> Tensor<3> {
         let device = tokens.device();
-        // In training mode, the reference's plain layout lets padded queries attend.
-        let is_plain = self.padded_states == PaddedStates::PlainLayout;
-        let mut hidden = if is_plain && device.is_autodiff() {
-            self.encoder.forward(tokens, &input.mask.clone().with_attending_padding())
-        } else {
-            self.encoder.forward(tokens, &input.mask)
-        };
-        if is_plain && !device.is_autodiff() {
-            let is_used = input.mask.is_used(&hidden);
-            hidden = hidden * is_used;
+        if self.padded_states != PaddedStates::PlainLayout {
+            return self.encoder.forward(tokens, &input.mask);
         }
-        hidden
+        // In training mode, the reference's plain layout lets padded queries attend; so it does with an
+        // odd number of heads, as the fast path that leaves padding out is for even ones.
+        if device.is_autodiff() || self.has_odd_heads {
+            return self.encoder.forward(tokens, &input.mask.clone().with_attending_padding());
+        }
+        let hidden = self.encoder.forward(tokens, &input.mask);
+        let is_used = input.mask.is_used(&hidden);
+        hidden * is_used
     }
 
     /// Expression from token states (GEP).

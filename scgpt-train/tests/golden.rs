@@ -44,10 +44,17 @@ fn theirs(ours: &str, losses: &Value) -> Option<f64> {
     names.iter().find_map(|name| losses[name].as_f64())
 }
 
-/// The objectives that a case has losses of. `ecs` is 10 where the case says so.
+/// The weight of ECS in the total, where the case does not say it.
+fn ecs_weight(case: &Case) -> f64 {
+    let usual = if case.json["kind"] == "perturbation_generator" { 1.0 } else { 10.0 };
+    let said = ["loss_weights", "weights"].map(|key| case.json[key]["ecs"].as_f64());
+    said.into_iter().flatten().next().unwrap_or(usual)
+}
+
+/// The objectives that a case has losses of.
 fn objectives(case: &Case, losses: &Value) -> Objectives {
     let weight = |ours: &str| f64::from(u8::from(theirs(ours, losses).is_some()));
-    let ecs = if case.json["kind"] == "perturbation_generator" { 1.0 } else { 10.0 };
+    let ecs = ecs_weight(case);
     Objectives {
         gep: weight("gep"),
         gep_zero: weight("gep_zero"),
@@ -62,13 +69,23 @@ fn objectives(case: &Case, losses: &Value) -> Objectives {
     }
 }
 
+/// Classes of cells that have no tensor of them: as the case lists them, else in turn.
+fn classes_of(case: &Case, n_cells: usize) -> Vec<i64> {
+    if let Some(labels) = case.json["celltype_labels"].as_array() {
+        return labels.iter().map(|label| label.as_i64().unwrap()).collect();
+    }
+    let n_classes = case.json["config"]["n_cls"].as_i64().unwrap_or(1);
+    (0..i64::try_from(n_cells).unwrap()).map(|cell| cell % n_classes).collect()
+}
+
 fn targets(case: &Case, tensors: &Tensors, input: &ModelInput, device: &Device) -> Targets {
     let optional = |name: &str| tensors.has(name).then(|| labels(tensors, name, device));
     let domains = optional("dab_labels").or_else(|| optional("batch_labels"));
     let [b, t] = input.genes.dims();
-    // Where a case has a class loss but no labels, cell i is of class i.
-    let classes = optional("celltype_labels")
-        .or_else(|| Some(Tensor::arange(0..i64::try_from(b).unwrap(), device)));
+    let classes = optional("celltype_labels").or_else(|| {
+        let labels = classes_of(case, b);
+        Some(Tensor::from_data(TensorData::new(labels, [b]), device))
+    });
     let floats = |data: Vec<f32>| Tensor::from_data(TensorData::new(data, [b, t]), device);
     if tensors.has("gen_targets") {
         let (order, known, used) = reference::order(tensors, true);
@@ -195,7 +212,7 @@ fn check_gradients(case: &Case) {
         let mut expected = theirs(term.name(), losses).unwrap();
         let has_weight = ["multiomic_model", "generative_model"].iter().any(|&kind| case.is(kind));
         if term.name() == "ecs" && has_weight {
-            expected /= 10.0;
+            expected /= ecs_weight(case);
         }
         assert_close(
             &format!("{} {}", case.name, term.name()),

@@ -43,7 +43,7 @@ impl AttentionMask {
     }
 
     /// The same with padded queries that look at the known tokens, as in the reference's plain
-    /// layout while training.
+    /// layout while training, and with an odd number of heads always.
     #[must_use]
     pub fn with_attending_padding(mut self) -> Self {
         self.padding_attends = true;

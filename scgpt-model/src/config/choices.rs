@@ -46,7 +46,8 @@ pub enum PaddedStates {
     Excluded,
     /// Reference, packed layout: the attention context of a padded query is zero.
     PackedLayout,
-    /// Reference, plain layout in evaluation mode: the final state of a padded token is zero.
+    /// Reference, plain layout: in evaluation mode the final state of a padded token is zero, unless
+    /// the number of heads is odd; then, and in training mode, padded queries look at the known tokens.
     PlainLayout,
 }
 

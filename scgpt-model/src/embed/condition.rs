@@ -5,7 +5,7 @@ use burn::{
     prelude::*,
 };
 
-use super::hold_row;
+use super::{hold_row, with_zero_row};
 
 /// One learned vector per batch label or modality, normalised.
 ///
@@ -22,10 +22,10 @@ pub struct ConditionEncoder {
 }
 
 impl ConditionEncoder {
-    /// A freshly initialised encoder of `n` tokens; the vector of `held` does not learn.
+    /// A freshly initialised encoder of `n` tokens; the vector of `held` is zero and does not learn.
     pub fn new(n: usize, d_model: usize, held: Option<usize>, device: &Device) -> Self {
         Self {
-            embedding: EmbeddingConfig::new(n, d_model).init(device),
+            embedding: with_zero_row(EmbeddingConfig::new(n, d_model).init(device), held),
             norm: LayerNormConfig::new(d_model).init(device),
             held,
         }
@@ -55,12 +55,7 @@ pub struct PerturbationEncoder {
 impl PerturbationEncoder {
     /// A freshly initialised encoder of `n` flags; the vector of `held` is zero and does not learn.
     pub fn new(n: usize, d_model: usize, held: Option<usize>, device: &Device) -> Self {
-        let mut embedding = EmbeddingConfig::new(n, d_model).init(device);
-        if let Some(row) = held {
-            let zero = Tensor::zeros([1, d_model], device);
-            embedding.weight =
-                embedding.weight.map(|table| table.slice_assign([row..row + 1, 0..d_model], zero));
-        }
+        let embedding = with_zero_row(EmbeddingConfig::new(n, d_model).init(device), held);
         Self { embedding, held }
     }
 

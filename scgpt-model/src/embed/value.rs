@@ -9,6 +9,7 @@ use burn::{
     tensor::activation::relu,
 };
 
+use super::{hold_row, with_zero_row};
 use crate::config::{ScgptConfig, ValueEncoding};
 
 /// Larger values are fed as this one.
@@ -40,16 +41,18 @@ pub struct ContinuousValues {
     pub dropout: Dropout,
 }
 
-/// One learned vector per bin, normalised.
+/// One learned vector per bin, normalised; that of padding is zero at first and does not learn.
 ///
 /// # Reference
-/// `model.py`, `CategoryValueEncoder`. Differs: none.
+/// `model.py`, `CategoryValueEncoder` (`padding_idx`). Differs: none.
 #[derive(Module, Debug)]
 pub struct BinnedValues {
     /// `[n_inputs, d]`.
     pub embedding: Embedding,
     /// Over the width.
     pub norm: LayerNorm,
+    #[module(skip)]
+    held: Option<usize>,
 }
 
 impl ValueEncoder {
@@ -64,10 +67,17 @@ impl ValueEncoder {
                 norm,
                 dropout: DropoutConfig::new(config.dropout).init(),
             })),
-            ValueEncoding::Binned { n_inputs } => Some(Self::Binned(BinnedValues {
-                embedding: EmbeddingConfig::new(n_inputs, d).init(device),
-                norm,
-            })),
+            ValueEncoding::Binned { n_inputs } => {
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a row of the table, as the configuration was validated"
+                )]
+                let held = Some(config.pad_value as usize);
+                let embedding = EmbeddingConfig::new(n_inputs, d).init(device);
+                let embedding = with_zero_row(embedding, held);
+                Some(Self::Binned(BinnedValues { embedding, norm, held }))
+            }
             ValueEncoding::Scaling => None,
         }
     }
@@ -83,7 +93,11 @@ impl ValueEncoder {
                 let x = relu(encoder.linear1.forward(x)); // [b, t, d]
                 encoder.dropout.forward(encoder.norm.forward(encoder.linear2.forward(x)))
             }
-            Self::Binned(encoder) => encoder.norm.forward(encoder.embedding.forward(values.int())),
+            Self::Binned(encoder) => {
+                let rows = values.int();
+                let vectors = encoder.embedding.forward(rows.clone());
+                encoder.norm.forward(hold_row(vectors, rows, encoder.held))
+            }
         }
     }
 }
