@@ -46,7 +46,7 @@ fn preprocess(c: &mut Criterion) {
             let mut block = block.clone();
             normalise_total(&mut block, 1e4);
             log1p(&mut block);
-            let tokens = tokenizer.block(&block, 0);
+            let tokens = tokenizer.block(&block);
             let lengths: Vec<usize> = tokens.iter().map(scgpt_data::CellTokens::len).collect();
             for bucket in buckets(&lengths, 64) {
                 black_box(collator.collate(bucket.iter().map(|&cell| (cell, &tokens[cell]))));

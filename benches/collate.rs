@@ -11,7 +11,7 @@ const GENES: u32 = 5000;
 
 /// One batch of tokens to padded buffers.
 fn collate(c: &mut Criterion) {
-    let tokens = tokenizer(GENES, TokenConfig::default()).block(&cells(256, GENES), 0);
+    let tokens = tokenizer(GENES, TokenConfig::default()).block(&cells(256, GENES));
     let collator = Collator::new(&vocab(GENES), -2.0);
     let mut group = c.benchmark_group("data/collate/pad");
     for n_cells in [16, 64, 256] {
@@ -33,7 +33,7 @@ fn tokenize(c: &mut Criterion) {
         let config = TokenConfig { max_length, ..TokenConfig::default() };
         let tokenizer = tokenizer(GENES, config);
         group.bench_function(BenchmarkId::from_parameter(max_length), |b| {
-            b.iter(|| black_box(tokenizer.block(&block, 0)));
+            b.iter(|| black_box(tokenizer.block(&block)));
         });
     }
     group.finish();

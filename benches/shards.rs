@@ -12,8 +12,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use rayon::prelude::*;
 use scgpt_benches::{cpu_seconds, peak_memory};
 use scgpt_data::{
-    CellSource, CellSplit, CellTokens, Collator, GeneVocab, Layer, ShardFolder, ShardOptions,
-    TokenConfig, TokenScratch, Tokenizer, write_shards,
+    CellKey, CellSource, CellSplit, CellTokens, Collator, GeneVocab, Layer, ShardFolder,
+    ShardOptions, TokenConfig, TokenScratch, Tokenizer, write_shards,
 };
 use scgpt_tasks::{SimulateOptions, Simulation};
 use tempfile::TempDir;
@@ -73,7 +73,10 @@ fn read(c: &mut Criterion) {
                                 .iter()
                                 .map(|&cell| {
                                     let row = shards.cell(cell).unwrap();
-                                    (cell, tokenizer.cell(row, cell as u64, scratch))
+                                    (
+                                        cell,
+                                        tokenizer.cell(row, CellKey::Number(cell as u64), scratch),
+                                    )
                                 })
                                 .collect();
                             let batch = tokens.iter().map(|(cell, tokens)| (*cell, tokens));

@@ -14,6 +14,8 @@ mod bad_input;
 mod bad_model;
 #[path = "cli/behaviour.rs"]
 mod behaviour;
+#[path = "cli/chunks.rs"]
+mod chunks;
 #[path = "cli/evaluate_integration.rs"]
 mod evaluate_integration;
 #[path = "cli/fine_tuning.rs"]
@@ -36,6 +38,8 @@ mod run;
 mod said;
 #[path = "cli/shards.rs"]
 mod shards;
+#[path = "cli/states.rs"]
+mod states;
 #[path = "cli/toy.rs"]
 mod toy;
 #[path = "cli/training.rs"]

@@ -11,8 +11,8 @@
 //! [`save_copy`] and [`export`] write results into a copy of the input, [`ShardWriter`] makes files
 //! that training reads in any order, [`Table`] reads and writes CSV, TSV and parquet.
 //!
-//! Random choices are functions of [`Keyed`]: of a seed, a [`Purpose`], an epoch and a cell. This crate
-//! knows no tensor library.
+//! Random choices are functions of [`Keyed`]: of a seed, a [`Purpose`], an epoch and a cell, which in
+//! predictions is what it expresses ([`CellKey`]). This crate knows no tensor library.
 
 mod anndata;
 mod binning;
@@ -55,11 +55,11 @@ pub use crate::{
     frame::{Column, Frame},
     gene_subset::GeneSubset,
     guard::silence_guarded_panics,
-    keyed::{Keyed, Purpose},
+    keyed::{Keyed, Purpose, name_key},
     mask::{Hide, Mask, split},
     modality::{ATAC, Measured, Modalities, PROTEIN, RNA, modality_name, unlinked},
     multimodal::{ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions},
-    normalize::{check_logged, log1p, median_total, normalise_total, totals},
+    normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
     row_spool::RowSpool,
     scbank::ScBank,
     setting::{Advice, Setting, SettingProblem},
@@ -69,11 +69,11 @@ pub use crate::{
     },
     source::{CellSource, Layer, MatrixSummary, Source, Summary},
     spooled::SpooledCells,
-    state::{InputState, StateDetector},
+    state::{InputState, InputValues, StateDetector},
     subset::CellSubset,
     table::Table,
     tenx::TenX,
-    token::{CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
+    token::{CellKey, CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{VariableConfig, VariableFlavour, VariableGenes, variable_genes},
     vocab::{
         Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneToken, GeneVocab,

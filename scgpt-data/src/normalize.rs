@@ -1,6 +1,57 @@
 //! Library-size normalisation and `log1p` of blocks, and the reference's test for logged data.
 
-use crate::{csr::Csr, state::StateDetector};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    csr::Csr,
+    state::{InputState, InputValues, StateDetector},
+};
+
+/// The way from what values are to logarithms, `log1p`, of values that sum to `total` in every cell.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogScale {
+    /// What they are.
+    pub from: InputValues,
+    /// The sum they are to have before the logarithm.
+    pub total: f64,
+}
+
+impl LogScale {
+    /// Whether values stay as they are: logarithms of values with that sum, or with one that is not
+    /// known, as that of some genes of normalised cells.
+    pub fn is_done(&self) -> bool {
+        let is_other = |total: f64| (total / self.total - 1.0).abs() > 1e-3;
+        self.from.state == InputState::Log1p && !self.from.total.is_some_and(is_other)
+    }
+
+    /// Brings the values of a block there. Negative ones, which are no expression, stay as they are.
+    pub fn apply(&self, block: &mut Csr) {
+        if self.is_done() {
+            return;
+        }
+        let InputValues { state, total } = self.from;
+        match (state, total) {
+            (InputState::Scaled, _) => return,
+            (InputState::Log1p, Some(total)) => {
+                each(block, |x| (x.exp_m1() * self.total / total).ln_1p());
+                return;
+            }
+            (InputState::LoggedCounts, _) => each(block, |x| x.exp_m1().round()),
+            _ => {}
+        }
+        normalise_total(block, self.total);
+        log1p(block);
+    }
+}
+
+/// Replaces every value.
+fn each(block: &mut Csr, change: impl Fn(f64) -> f64) {
+    for cell in 0..block.n_cells() {
+        for value in block.row_values_mut(cell) {
+            *value = narrow(change(f64::from(*value)));
+        }
+    }
+}
 
 /// Sum of every cell, over the genes of the block.
 pub fn totals(block: &Csr) -> impl Iterator<Item = f64> + '_ {
@@ -27,11 +78,7 @@ pub fn normalise_total(block: &mut Csr, target: f64) {
 
 /// Replaces every value `x` by `ln(1 + x)`.
 pub fn log1p(block: &mut Csr) {
-    for cell in 0..block.n_cells() {
-        for value in block.row_values_mut(cell) {
-            *value = narrow(f64::from(*value).ln_1p());
-        }
-    }
+    each(block, f64::ln_1p);
 }
 
 /// Median of the positive `totals` of all cells, a target for [`normalise_total`]; 1 if none is
@@ -84,6 +131,30 @@ mod tests {
         assert_eq!(totals(&block).collect::<Vec<_>>(), [2.0, 0.0, 2.0]);
         log1p(&mut block);
         assert_eq!(block.values()[0], 1.5_f32.ln());
+    }
+
+    #[test]
+    fn all_ways_lead_to_the_same_logarithms() {
+        let mut expected = block();
+        normalise_total(&mut expected, 1e4);
+        log1p(&mut expected);
+        let scale = |state, total| LogScale { from: InputValues { state, total }, total: 1e4 };
+        let check = |mut block: Csr, scale: LogScale| {
+            scale.apply(&mut block);
+            for (a, b) in block.values().iter().zip(expected.values()) {
+                assert!((a - b).abs() < 1e-5, "{scale:?}: {a} {b}");
+            }
+        };
+        check(block(), scale(InputState::Counts, None));
+        let mut normalised = block();
+        normalise_total(&mut normalised, 1e6);
+        check(normalised.clone(), scale(InputState::Normalised, Some(1e6)));
+        log1p(&mut normalised);
+        check(normalised, scale(InputState::Log1p, Some(1e6)));
+        check(expected.clone(), scale(InputState::Log1p, None));
+        let mut logged = block();
+        log1p(&mut logged);
+        check(logged, scale(InputState::LoggedCounts, None));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! [`CellTokens`]: one cell as parallel genes, values and conditions, and the [`Tokenizer`] that
 //! makes it.
 
+mod content;
 mod shorten;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use self::content::CellKey;
 use crate::{
     binning::{BinScratch, Binner},
     csr::{Csr, CsrRow},
@@ -62,7 +64,7 @@ impl CellTokens {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampling {
-    /// A random choice keyed by (seed, epoch, cell, gene token).
+    /// A random choice keyed by (seed, epoch, [`CellKey`], gene token).
     ///
     /// Differs from the reference: the genes stay in column order (the encoder does not see
     /// order), and the choice depends on nothing but the key.
@@ -112,7 +114,7 @@ impl Default for TokenConfig {
 ///
 /// A cell keeps its genes that have a token; the non-zero values of those, all of them, are
 /// binned; then the cell is shortened to the maximal length. What becomes of a cell depends on
-/// its row, its number and the configuration only.
+/// what it expresses and the configuration only, and in training on its number.
 ///
 /// # Reference
 /// `scgpt/tasks/cell_emb.py`, `embed_data`, and
@@ -133,7 +135,7 @@ impl Default for TokenConfig {
 ///
 /// // One cell with the counts 7, 2 and 1.
 /// let block = Csr::new(3, vec![0, 3], vec![0, 1, 2], vec![7.0, 2.0, 1.0])?;
-/// let cell = &tokenizer.block(&block, 0)[0];
+/// let cell = &tokenizer.block(&block)[0];
 /// assert_eq!(cell.genes, [3, 1, 0].map(GeneToken));
 /// assert_eq!(cell.values, [-2.0, 50.0, 1.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -235,11 +237,11 @@ impl Tokenizer {
         &self.config
     }
 
-    /// The tokens of one cell; `cell` is its number in the file, the key of its random choices.
+    /// The tokens of one cell, whose random choices are keyed by `key`.
     ///
     /// # Panics
     /// If the row has a column that the alignment lacks.
-    pub fn cell(&self, row: CsrRow<'_>, cell: u64, scratch: &mut TokenScratch) -> CellTokens {
+    pub fn cell(&self, row: CsrRow<'_>, key: CellKey, scratch: &mut TokenScratch) -> CellTokens {
         let config = &self.config;
         let expected =
             1 + if config.include_zero_genes { self.tokens.len() } else { row.indices.len() };
@@ -275,6 +277,8 @@ impl Tokenizer {
         }
         tokens.n_available = tokens.len() - keep;
 
+        // Before values become bins, which other cells may have the same of.
+        let cell = key.number(config, &tokens, keep);
         if let Some(binner) = &config.binner {
             let key = Keyed::new(config.seed, Purpose::BinTie, config.epoch, cell);
             let genes = &tokens.genes[keep..];
@@ -314,16 +318,16 @@ impl Tokenizer {
         self.conditions.as_ref().map_or(0, |(columns, _)| columns[column].0)
     }
 
-    /// The tokens of every cell of a block whose first cell is number `first` in the file, on all
-    /// threads of the current rayon pool.
+    /// The tokens of every cell of a block, keyed by [`CellKey::Content`], on all threads of the
+    /// current rayon pool.
     ///
     /// # Panics
     /// As [`cell`](Self::cell).
-    pub fn block(&self, block: &Csr, first: usize) -> Vec<CellTokens> {
+    pub fn block(&self, block: &Csr) -> Vec<CellTokens> {
         (0..block.n_cells())
             .into_par_iter()
             .map_init(TokenScratch::default, |scratch, cell| {
-                self.cell(block.row(cell), (first + cell) as u64, scratch)
+                self.cell(block.row(cell), CellKey::Content, scratch)
             })
             .collect()
     }
@@ -364,7 +368,7 @@ mod tests {
 
     fn cell(tokenizer: &Tokenizer, values: [f32; 4]) -> (Vec<u32>, Vec<f32>) {
         let row = CsrRow { indices: &[0, 1, 2, 3], values: &values };
-        let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
+        let tokens = tokenizer.cell(row, CellKey::Content, &mut TokenScratch::default());
         (tokens.genes.iter().map(|gene| gene.0).collect(), tokens.values)
     }
 
@@ -406,7 +410,7 @@ mod tests {
         let (genes, values) = cell(&tokenizer, [1.0, 9.0, 2.0, 3.0]);
         assert_eq!((genes, values), (vec![5, 3], vec![-2.0, 1.0]));
         let row = CsrRow { indices: &[0, 2, 3], values: &[1.0; 3] };
-        let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
+        let tokens = tokenizer.cell(row, CellKey::Content, &mut TokenScratch::default());
         assert_eq!(tokens.n_available, 3);
     }
 
@@ -416,7 +420,10 @@ mod tests {
         let (genes, _) = cell(&tokenizer, [0.0, 9.0, 0.0, 0.0]);
         assert_eq!(genes, [5]);
         let empty = CsrRow { indices: &[], values: &[] };
-        assert_eq!(tokenizer.cell(empty, 0, &mut TokenScratch::default()).n_available, 0);
+        assert_eq!(
+            tokenizer.cell(empty, CellKey::Content, &mut TokenScratch::default()).n_available,
+            0
+        );
     }
 
     #[test]
@@ -426,7 +433,7 @@ mod tests {
             .with_conditions(conditions, ConditionToken(1))
             .unwrap();
         let row = CsrRow { indices: &[1, 2, 3], values: &[1.0; 3] };
-        let tokens = tokenizer.cell(row, 0, &mut TokenScratch::default());
+        let tokens = tokenizer.cell(row, CellKey::Content, &mut TokenScratch::default());
         assert_eq!(tokens.conditions.unwrap(), [1, 9, 6].map(ConditionToken));
         assert!(tokenizer.with_conditions(vec![], ConditionToken(1)).is_err());
     }
@@ -447,11 +454,11 @@ mod tests {
             Tokenizer::new(&vocab, &alignment, config).unwrap().with_modalities(&modalities)
         };
         let row = CsrRow { indices: &[0, 1, 2, 3], values: &[900.0, 1.0, 2.0, 700.0] };
-        let tokens = all(10).unwrap().cell(row, 0, &mut TokenScratch::default());
+        let tokens = all(10).unwrap().cell(row, CellKey::Content, &mut TokenScratch::default());
         // The larger of two proteins and the larger of two genes are in the same, highest, bin.
         assert_eq!(tokens.values, [-2.0, 3.0, 1.0, 3.0, 1.0]);
         assert_eq!(tokens.conditions.unwrap(), [3, 0, 1, 1, 0].map(ConditionToken));
-        let tokens = all(3).unwrap().cell(row, 0, &mut TokenScratch::default());
+        let tokens = all(3).unwrap().cell(row, CellKey::Content, &mut TokenScratch::default());
         let mut of: Vec<u32> = tokens.conditions.unwrap().iter().map(|token| token.0).collect();
         of.sort_unstable();
         assert_eq!(of, [0, 1, 3]);
@@ -461,7 +468,8 @@ mod tests {
             ..tokenizer
         };
         let row = CsrRow { indices: &[0, 1], values: &[5.0, 0.0] };
-        let tokens = with_zeros(all(10).unwrap()).cell(row, 0, &mut TokenScratch::default());
+        let tokens =
+            with_zeros(all(10).unwrap()).cell(row, CellKey::Content, &mut TokenScratch::default());
         assert_eq!(tokens.genes[1..], [0, 3].map(GeneToken));
     }
 

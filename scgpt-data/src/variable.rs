@@ -16,7 +16,7 @@ use self::{moments::Moments, standard::Standard};
 use crate::{
     csr::{Csr, CsrRow},
     error::{Error, Result},
-    normalize::{log1p, normalise_total},
+    normalize::LogScale,
     source::{CellSource, Layer},
 };
 
@@ -55,9 +55,9 @@ pub struct VariableConfig {
     pub n_top: usize,
     /// Measure of variability.
     pub flavour: VariableFlavour,
-    /// Sum to which every cell is normalised before `log1p`, for flavours that want logged values
-    /// of a file that holds counts; `None` takes the values as they are.
-    pub normalise: Option<f64>,
+    /// The way to logarithms of normalised values, for flavours that want them; `None` takes the
+    /// values as they are.
+    pub normalise: Option<LogScale>,
     /// Share of the genes in each local regression of [`VariableFlavour::SeuratV3`].
     pub span: f64,
 }
@@ -155,9 +155,8 @@ pub fn variable_genes(
 
 /// Brings the values of a block into the form that the flavour measures.
 fn prepare(block: &mut Csr, config: &VariableConfig) {
-    if let Some(target) = config.normalise {
-        normalise_total(block, target);
-        log1p(block);
+    if let Some(scale) = &config.normalise {
+        scale.apply(block);
     }
     if config.flavour == VariableFlavour::Seurat {
         for cell in 0..block.n_cells() {

@@ -146,7 +146,7 @@ fn tokens(tokenizer: &Tokenizer, block: &Csr, chunk: usize, threads: usize) -> V
                     block.indices()[entries.clone()].to_vec(),
                     block.values()[entries].to_vec(),
                 );
-                tokenizer.block(&part.unwrap(), first)
+                tokenizer.block(&part.unwrap())
             })
             .collect()
     })
@@ -161,6 +161,56 @@ proptest! {
     ) {
         let tokenizer = tokenizer(config);
         prop_assert_eq!(tokens(&tokenizer, &block, 100, 2), tokens(&tokenizer, &block, chunk, 1));
+    }
+
+    #[test]
+    fn tokens_do_not_depend_on_the_place_of_a_cell(
+        block in block(), config in config(), seed: u64,
+    ) {
+        // The cells in another order, and the columns of all of them, too.
+        let shuffled = |n: usize, about: u64| {
+            let key = Keyed::new(seed, Purpose::Simulate, about, 0);
+            let mut order: Vec<usize> = (0..n).collect();
+            order.sort_by_key(|&place| key.bits(place as u64));
+            order
+        };
+        let (cells, genes) = (shuffled(block.n_cells(), 0), shuffled(block.n_genes(), 1));
+        let mut place = vec![0; genes.len()];
+        for (at, &gene) in genes.iter().enumerate() {
+            place[gene] = u32::try_from(at).unwrap();
+        }
+        let mut rows: Vec<(Vec<u32>, Vec<f32>)> = Vec::new();
+        for &cell in &cells {
+            let row = block.row(cell);
+            let mut entries: Vec<(u32, f32)> =
+                row.indices.iter().map(|&gene| place[gene as usize]).zip(row.values.iter().copied()).collect();
+            entries.sort_unstable_by_key(|entry| entry.0);
+            rows.push(entries.into_iter().unzip());
+        }
+        let mut indptr = vec![0];
+        indptr.extend(rows.iter().scan(0, |end, row| { *end += row.0.len(); Some(*end) }));
+        let moved = Csr::new(
+            block.n_genes(),
+            indptr,
+            rows.iter().flat_map(|row| row.0.iter().copied()).collect(),
+            rows.iter().flat_map(|row| row.1.iter().copied()).collect(),
+        ).unwrap();
+        let names = genes.iter().map(|gene| format!("g{gene}")).collect();
+        let var = Frame { index: names, ..Frame::default() };
+        // Of genes in another order, the first are others.
+        let config = TokenConfig { sampling: Sampling::Keyed, ..config };
+        let of_moved = Tokenizer::new(&vocab(), &vocab().align(&var, None).unwrap(), config.clone());
+        let sorted = |cell: &CellTokens| {
+            let mut tokens: Vec<(u32, u32)> = cell.genes.iter().map(|gene| gene.0)
+                .zip(cell.values.iter().map(|value| value.to_bits())).collect();
+            tokens.sort_unstable();
+            tokens
+        };
+        let before = tokens(&tokenizer(config), &block, 100, 1);
+        for (found, &cell) in tokens(&of_moved.unwrap(), &moved, 3, 1).iter().zip(&cells) {
+            prop_assert_eq!(sorted(found), sorted(&before[cell]));
+            prop_assert_eq!(found.content(), before[cell].content());
+        }
     }
 
     #[test]

@@ -30,11 +30,16 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn new(rows: &[f32], d: usize) -> Self {
+        Self::centred(rows, d, rows.len() / d.max(1))
+    }
+
+    /// Rows of which the mean of the first `of` is taken away.
+    pub(crate) fn centred(rows: &[f32], d: usize, of: usize) -> Self {
         let n = rows.len() / d.max(1);
         assert_eq!(n * d, rows.len(), "rows must be whole");
         let mut mean = vec![0.0; d];
-        for row in rows.chunks_exact(d.max(1)) {
-            mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n as f64);
+        for row in rows.chunks_exact(d.max(1)).take(of) {
+            mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / of as f64);
         }
         let width = d.div_ceil(LANES) * LANES;
         let mut values = vec![0.0; n * width];

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Alignment, Binner, CellSource, Collator, Column, Frame, GeneVocab, InputState, Layer, RowSpool,
-    Sampling, Setting, StateDetector, TieMode, TokenConfig, Tokenizer, VariableConfig,
+    Alignment, Binner, CellSource, Collator, Column, Frame, GeneVocab, InputState, InputValues,
+    Layer, LogScale, RowSpool, Sampling, Setting, TieMode, TokenConfig, Tokenizer, VariableConfig,
     VariableFlavour, variable_genes,
 };
 use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
@@ -25,15 +25,10 @@ pub(crate) use self::{
 };
 use crate::{
     error::{Error, Result},
+    logged::{TOTAL, unscaled},
     observe::{Observer, Watched},
     stream::{Finish, Rows, Stream, TokenPanel, Way, unit_rows},
 };
-
-/// Cells whose values tell the input state.
-const STATE_CELLS: usize = 2048;
-
-/// Sum to which counts are normalised before selecting variable genes by a logarithmic flavour.
-const NORMALISED_TOTAL: f64 = 1e4;
 
 /// How to embed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -170,17 +165,17 @@ impl Embedder {
 
     /// Embeds all cells of `source`, streaming: memory does not grow with their number.
     ///
-    /// A cell's embedding depends on its row, its number and the options, never on the batch,
-    /// the number of threads or the other cells. A cell that expresses no known gene is `<cls>`
+    /// A cell's embedding depends on what it expresses and the options, never on its place, the
+    /// batch, the number of threads or the other cells. A cell that expresses no known gene is `<cls>`
     /// alone; such cells are counted.
     ///
     /// # Errors
-    /// If the source cannot be read, has no cells, or too few of its genes are known; if an
+    /// If the source cannot be read, has no cells or negative values, or too few of its genes are known; if an
     /// option cannot work; [`Error::Cancelled`] if the observer says so.
     ///
     /// # Reference
     /// `tasks/cell_emb.py`, `embed_data`. Differs: ties are settled by [`TieMode`] instead of a
-    /// global generator, sampling is keyed per cell, cells without known genes do not fail.
+    /// global generator, sampling is keyed by what a cell expresses, cells without known genes do not fail.
     pub fn embed(
         &self,
         source: &mut dyn CellSource,
@@ -203,11 +198,11 @@ impl Embedder {
         let (n_cells, n_genes) = source.summary().shape(&options.layer)?;
         let mut alignment = self.align(source, options)?;
         let genes = alignment.summary();
-        let input_state = input_state(source, &options.layer)?;
+        let values = unscaled(source, &options.layer)?;
         let variable = options.variable.as_ref().map(|variable| {
             observer.begin("selecting variable genes", 0);
             let source = &mut Watched { source: &mut *source, observer };
-            select_variable(source, &options.layer, variable, input_state, &mut alignment)
+            select_variable(source, &options.layer, variable, values, &mut alignment)
         });
         let variable = variable.transpose()?;
         let mut tokenizer = self.tokenizer(&alignment, options, panel)?;
@@ -232,7 +227,7 @@ impl Embedder {
             n_genes,
             width: self.encoder.d_model(),
             genes,
-            input_state,
+            input_state: values.state,
             variable,
             tokens: streamed.tokens,
             max_length,
@@ -314,29 +309,18 @@ fn check_vocabulary(vocab: &GeneVocab, config: &ScgptConfig) -> Result<()> {
     Err(Error::Vocabulary { vocabulary: vocab.len(), table: config.vocab_size })
 }
 
-/// What has been done to the values of `layer`, judged by its first cells.
-///
-/// # Errors
-/// If they cannot be read.
-pub fn input_state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
-    let mut detector = StateDetector::default();
-    let n = source.summary().n_cells.min(STATE_CELLS);
-    detector.observe(&source.read(layer, 0..n)?);
-    Ok(detector.state())
-}
-
 /// Leaves only the most variable genes in `alignment`.
 pub(crate) fn select_variable(
     source: &mut dyn CellSource,
     layer: &Layer,
     options: &VariableOptions,
-    state: InputState,
+    values: InputValues,
     alignment: &mut Alignment,
 ) -> Result<VariableReport> {
     let batches = options.batch_key.as_deref().map(|key| batch_numbers(source, key)).transpose()?;
     let (n_top, flavour) = (options.n_top, options.flavour);
     let (flavour, selected) =
-        variable_columns(source, layer, (n_top, flavour), batches.as_deref(), state)?;
+        variable_columns(source, layer, (n_top, flavour), batches.as_deref(), values)?;
     let mut is_selected = vec![false; alignment.tokens.len()];
     for &gene in &selected {
         is_selected[gene] = true;
@@ -351,6 +335,11 @@ pub(crate) fn select_variable(
     Ok(VariableReport { flavour, n_selected: selected.len(), n_known: alignment.matched() })
 }
 
+/// The measure of variability of values in that state, if none is named.
+pub(crate) fn flavour_of(state: InputState) -> VariableFlavour {
+    if state.is_counts() { VariableFlavour::SeuratV3 } else { VariableFlavour::CellRanger }
+}
+
 /// Columns of the `n_top` most variable genes, most variable first, and by which measure, which is
 /// chosen by the state of the values if none is named.
 pub(crate) fn variable_columns(
@@ -358,15 +347,11 @@ pub(crate) fn variable_columns(
     layer: &Layer,
     (n_top, flavour): (usize, Option<VariableFlavour>),
     batches: Option<&[u32]>,
-    state: InputState,
+    values: InputValues,
 ) -> Result<(VariableFlavour, Vec<usize>)> {
-    let is_counts = state == InputState::Counts;
-    let flavour = flavour.unwrap_or(if is_counts {
-        VariableFlavour::SeuratV3
-    } else {
-        VariableFlavour::CellRanger
-    });
-    let normalise = (is_counts && flavour != VariableFlavour::SeuratV3).then_some(NORMALISED_TOTAL);
+    let flavour = flavour.unwrap_or(flavour_of(values.state));
+    let normalise =
+        (flavour != VariableFlavour::SeuratV3).then_some(LogScale { from: values, total: TOTAL });
     let config = VariableConfig { normalise, ..VariableConfig::new(n_top, flavour) };
     Ok((flavour, variable_genes(source, layer, batches, &config)?.selected))
 }

@@ -24,6 +24,7 @@ use self::{
 };
 use crate::{
     error::{Error, Result},
+    logged::unscaled,
     observe::Observer,
     pretrain::MeanExpression,
 };
@@ -124,7 +125,7 @@ impl Generator {
 
     /// Generates what is asked of every cell of `source`, streaming.
     ///
-    /// A cell's result depends on its row, its number and the options, not on the batch.
+    /// A cell's result depends on what it expresses and the options, not on the batch or its place.
     ///
     /// # Errors
     /// If the source cannot be read, too few of its genes are known, none of the genes asked for
@@ -137,6 +138,7 @@ impl Generator {
         observer: &dyn Observer,
     ) -> Result<GeneratedCells> {
         let (n_cells, _) = source.summary().shape(&options.layer)?;
+        unscaled(source, &options.layer)?;
         if options.batch_size == 0 {
             return Err(Setting("batch_size").zero().into());
         }
@@ -257,7 +259,7 @@ impl Job<'_> {
             return Err(Error::Cancelled);
         }
         let end = self.n_cells.min(first + WINDOW);
-        Ok(self.tokenizer.block(&source.read(&self.options.layer, first..end)?, first))
+        Ok(self.tokenizer.block(&source.read(&self.options.layer, first..end)?))
     }
 
     /// The mean of every gene where it is known.
@@ -266,8 +268,8 @@ impl Job<'_> {
         let mut mean = MeanExpression::new(self.generator.vocab.len());
         for first in (0..self.n_cells).step_by(WINDOW) {
             let cells = self.window(source, first)?;
-            for (number, cell) in (first..).zip(&cells) {
-                mean.add(&self.prompts.known_to_baseline(cell, number as u64), 1);
+            for cell in &cells {
+                mean.add(&self.prompts.known_to_baseline(cell), 1);
             }
             self.observer.advance(cells.len());
         }
@@ -284,12 +286,12 @@ impl Job<'_> {
         for first in (0..self.n_cells).step_by(WINDOW) {
             let cells = self.window(source, first)?;
             let embeddings = self.embeddings(source, &cells, first)?;
-            let asked: Vec<(Prompt, Vec<Option<f32>>)> = (first..)
-                .zip(&cells)
+            let asked: Vec<(Prompt, Vec<Option<f32>>)> = cells
+                .iter()
                 .enumerate()
-                .map(|(index, (number, cell))| {
+                .map(|(index, cell)| {
                     let embedding = embeddings.as_ref().map(|rows| rows[index].clone());
-                    self.prompts.make(cell, number as u64, embedding)
+                    self.prompts.make(cell, embedding)
                 })
                 .collect();
             let lengths: Vec<usize> =

@@ -42,6 +42,7 @@ mod perturb;
 mod pretrain;
 mod projection;
 mod report;
+mod sample;
 mod separation;
 mod simulate;
 mod stream;
@@ -64,7 +65,7 @@ pub use crate::{
     },
     embed::{
         EmbedOptions, EmbedReport, Embedder, Embedding, GeneEmbedding, ModelReport, Timings,
-        TokenCounts, VariableOptions, VariableReport, input_state, obs_column,
+        TokenCounts, VariableOptions, VariableReport, obs_column,
     },
     error::{Error, Result},
     evaluation::{
@@ -90,6 +91,7 @@ pub use crate::{
         ModalitySize,
     },
     labels::Labels,
+    logged::{input_state, input_values},
     mapping::{
         Ballot, Found, IndexLabels, IndexManifest, MadeBy, MapOptions, MappedCells, MappedLabels,
         ReferenceCells, ReferenceIndex, Search, Segment, Voting, confidence, majority,

@@ -1,25 +1,67 @@
 //! [`LoggedCells`]: cells as logarithms of normalised counts, whatever the file has.
 
-use scgpt_data::{CellSource, Csr, InputState, Layer, log1p, normalise_total};
+use scgpt_data::{CellSource, Csr, InputState, InputValues, Layer, LogScale, StateDetector};
 
 use crate::{
-    error::Result,
+    error::{Error, Result, before_scaling},
     observe::{Observer, Watched},
 };
 
 /// Cells read at once.
 const BLOCK: usize = 4096;
-/// Sum to which counts are normalised.
-const TOTAL: f64 = 1e4;
+/// Cells whose values tell what values are.
+const STATE_CELLS: usize = 2048;
+/// Sum that cells have before the logarithm, wherever logarithms are asked for.
+pub(crate) const TOTAL: f64 = 1e4;
 
-/// A matrix, and what its values are.
+/// What the values of `layer` are, judged by its first cells.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn input_values(source: &mut dyn CellSource, layer: &Layer) -> Result<InputValues> {
+    let mut detector = StateDetector::default();
+    let n = source.summary().n_cells.min(STATE_CELLS);
+    detector.observe(&source.read(layer, 0..n)?);
+    Ok(detector.values())
+}
+
+/// The same without the sum.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn input_state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
+    Ok(input_values(source, layer)?.state)
+}
+
+/// What the values of `layer` are.
+///
+/// # Errors
+/// If some are negative, which neither the model nor a logarithm can take; if they cannot be read.
+pub(crate) fn unscaled(source: &mut dyn CellSource, layer: &Layer) -> Result<InputValues> {
+    let values = input_values(source, layer)?;
+    if values.state == InputState::Scaled {
+        let problem = format!(
+            "`{layer}` of `{}` has negative values, expected counts or log1p",
+            source.summary().path.display()
+        );
+        return Err(Error::unsuited(problem, before_scaling()));
+    }
+    Ok(values)
+}
+
+/// A matrix, and the way from its values to logarithms.
 #[derive(Clone, Debug)]
 pub(crate) struct LoggedCells {
     pub(crate) layer: Layer,
-    pub(crate) state: InputState,
+    pub(crate) scale: LogScale,
 }
 
 impl LoggedCells {
+    /// Cells whose values are so, as logarithms of values that sum to 10 000.
+    pub(crate) fn new(layer: &Layer, from: InputValues) -> Self {
+        Self { layer: layer.clone(), scale: LogScale { from, total: TOTAL } }
+    }
+
     /// Visits all cells of `source` in blocks, each with the number of its first cell: normalised
     /// to 10 000 and logged, unless they were.
     pub(crate) fn each(
@@ -34,10 +76,7 @@ impl LoggedCells {
         let mut watched = Watched { source, observer };
         for first in (0..n_cells).step_by(BLOCK) {
             let mut block = watched.read(&self.layer, first..n_cells.min(first + BLOCK))?;
-            if self.state != InputState::Log1p {
-                normalise_total(&mut block, TOTAL);
-                log1p(&mut block);
-            }
+            self.scale.apply(&mut block);
             visit(first, &block);
         }
         Ok(())

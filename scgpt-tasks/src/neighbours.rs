@@ -82,7 +82,9 @@ impl Neighbours {
             return Self { n: m, k, nearest: Vec::new() };
         }
         let both: Vec<f32> = others.iter().chain(queries).copied().collect();
-        Self { n: m, k, nearest: Rows::new(&both, d).all_nearest(n..n + m, 0..n, k) }
+        // About the mean of the others alone: what is found for a query does not depend on the rest of them.
+        let rows = Rows::centred(&both, d, n);
+        Self { n: m, k, nearest: rows.all_nearest(n..n + m, 0..n, k) }
     }
 
     /// Neighbours of each cell.
@@ -240,6 +242,17 @@ mod tests {
                 assert_eq!(numbers, others[..k.min(n - 1)], "cell {cell} of {n}");
                 assert!(found.iter().all(|&(x, other)| (x - distance(other)).abs() < 1e-5));
             }
+        }
+    }
+
+    #[test]
+    fn what_is_found_for_a_query_does_not_depend_on_the_others() {
+        let (rows, d) = (random(200, 21), 21);
+        let (others, queries) = rows.split_at(120 * d);
+        let all = Neighbours::among(queries, others, d, 5);
+        for (first, last) in [(0, 7), (7, 8), (8, 80)] {
+            let some = Neighbours::among(&queries[first * d..last * d], others, d, 5);
+            assert!(some.cells().eq(all.cells().skip(first).take(last - first)), "bit for bit");
         }
     }
 

@@ -48,8 +48,8 @@ pub use self::{
 };
 use self::{panel::Panel, trial::Trial};
 use crate::{
-    embed::input_state,
     error::{Error, Result, before_scaling},
+    logged::{input_state, input_values},
     observe::Observer,
     training::{LearnOptions, RunFolder},
 };
@@ -89,6 +89,8 @@ pub struct Perturbation<'a> {
     genes: AlignmentSummary,
     /// Conditions left out because the model cannot be told of one of their genes.
     untold: Vec<String>,
+    /// The sum that all cells have before the logarithm, if there is one.
+    total: Option<f64>,
 }
 
 impl<'a> Perturbation<'a> {
@@ -105,7 +107,7 @@ impl<'a> Perturbation<'a> {
     ) -> Result<Self> {
         config.validate()?;
         let mut design = Design::of(source, options.design, config.min_cells)?;
-        check_values(source, options.learn.layer)?;
+        let total = check_values(source, options.learn.layer)?;
         let var = source.var(options.learn.layer)?;
         let perturbed: Vec<Condition> = design.perturbed_conditions();
         let names: BTreeSet<&str> =
@@ -125,7 +127,8 @@ impl<'a> Perturbation<'a> {
         };
         let (panel, genes) = Panel::new(&vocab, &var, &column)?;
         let untold = drop_untold(&mut design, &panel, &vocab)?;
-        let perturbation = Self { config, options, device, vocab, design, panel, genes, untold };
+        let perturbation =
+            Self { config, options, device, vocab, design, panel, genes, untold, total };
         let network = perturbation.start(config.training.seed)?.config;
         config.training.validate(&network)?;
         perturbation.split(config.training.seed)?;
@@ -199,6 +202,7 @@ impl<'a> Perturbation<'a> {
             pool: self.config.pool,
             genes_per_pass: self.config.genes_per_pass,
             seed: self.config.training.seed,
+            total: self.total,
             split: first.split.clone(),
         };
         let more = [artefact::CONTROLS, artefact::PROFILES];
@@ -228,13 +232,17 @@ impl<'a> Perturbation<'a> {
     }
 }
 
-/// That values are logarithms, as the responses are differences of them.
-fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<()> {
+/// That values are logarithms, as the responses are differences of them; gives the sum that all cells
+/// have before the logarithm, if there is one.
+fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<Option<f64>> {
     let prepare = || Advice::from("make such a file with `scgpt perturb prepare`");
-    let (values, remedy) = match input_state(source, layer)? {
-        InputState::Log1p => return Ok(()),
+    let found = input_values(source, layer)?;
+    let (values, remedy) = match found.state {
+        InputState::Log1p => return Ok(found.total),
         InputState::Counts => ("counts", prepare()),
+        InputState::Fractional => ("fractional counts", prepare()),
         InputState::Normalised => ("values without logarithm", prepare()),
+        InputState::LoggedCounts => ("log1p of counts that were not normalised", prepare()),
         InputState::Scaled => ("negative values", before_scaling()),
     };
     let problem = format!(

@@ -233,7 +233,7 @@ fn window(
     let begin = Instant::now();
     let block = source.read(layer, first..end)?;
     let reading = begin.elapsed().as_secs_f64();
-    let cells = tokenizer.block(&block, first);
+    let cells = tokenizer.block(&block);
     Ok(Window { first, cells, reading, tokenising: begin.elapsed().as_secs_f64() - reading })
 }
 

@@ -251,7 +251,7 @@ fn remark_on_model(embedder: &Embedder, printer: Printer) {
 }
 
 fn remark_on_input(report: &EmbedReport, printer: Printer) {
-    if report.input_state != scgpt_data::InputState::Counts {
+    if !report.input_state.is_counts() {
         printer.remark(&format!(
             "note: the values look like {}, the model was trained on raw counts; bins depend on the order of a \
              cell's values only, so this is usually harmless",

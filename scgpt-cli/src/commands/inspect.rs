@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use scgpt_data::{CellSource as _, Frame, GeneVocab, Layer, Source};
 use scgpt_model::ModelDir;
-use scgpt_tasks::input_state;
+use scgpt_tasks::input_values;
 use serde_json::{Value, json};
 
 use crate::output::Printer;
@@ -39,14 +39,19 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
     let mut lines = Vec::new();
     for matrix in &summary.matrices {
         // A matrix that cannot be used is worth reporting, not worth failing.
-        let state = match input_state(&mut source, &matrix.layer) {
-            Ok(state) => state.to_string(),
-            Err(error) => format!("unusable: {error}"),
+        let values = input_values(&mut source, &matrix.layer);
+        let total = values.as_ref().ok().and_then(|values| values.total);
+        let (state, shown) = match values {
+            Ok(values) => (values.state.to_string(), values.to_string()),
+            Err(error) => {
+                let problem = format!("unusable: {error}");
+                (problem.clone(), problem)
+            }
         };
         let density =
             matrix.n_stored as f64 / (summary.n_cells as f64 * matrix.n_genes as f64).max(1.0);
         lines.push(format!(
-            "{}: {} genes, {} {}, {:.1} % stored, {state}",
+            "{}: {} genes, {} {}, {:.1} % stored, {shown}",
             matrix.layer,
             matrix.n_genes,
             matrix.encoding,
@@ -56,6 +61,7 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
         matrices.push(json!({
             "layer": matrix.layer.to_string(), "genes": matrix.n_genes, "encoding": matrix.encoding,
             "dtype": matrix.dtype, "stored": matrix.n_stored, "density": density, "state": state,
+            "total": total,
         }));
     }
     if lines.is_empty() {

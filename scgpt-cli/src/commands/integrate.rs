@@ -95,8 +95,9 @@ pub(crate) struct IntegrateArgs {
     /// Train once more without each part, for a table of what it contributes
     #[arg(long)]
     ablate: bool,
-    /// As the reference does: one batch after the other in every epoch, `<cls>` hidden too; of several
-    /// modalities, gene vectors alone are kept of --model, and no modality is hidden as a whole
+    /// As the reference does: ties of bins at random, its lengths and epsilon, one batch after the other in
+    /// every epoch, `<cls>` hidden too; of several modalities, gene vectors alone are kept of --model, and
+    /// no modality is hidden as a whole
     #[arg(long)]
     parity: bool,
     #[command(flatten)]

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fs, path::Path, process::Stdio, thread::sleep, 
 use hdf5_pure::{AttrValue, File, FileBuilder};
 use serde_json::Value;
 
-use crate::run::{Place, model};
+use crate::{
+    chunks::turn_round,
+    run::{Place, model},
+};
 
 /// Settings of a network that is made in no time.
 const SETTINGS: &str = "\
@@ -205,6 +208,8 @@ fn a_screen_is_learned_predicted_searched_and_judged() {
     let own = with(&[], "own.h5ad");
     let same = with(&["--controls", "net/controls.h5ad"], "same.h5ad");
     assert!(own == same);
+    turn_round(&place.path("net/controls.h5ad"), &place.path("turned.h5ad"));
+    assert!(own == with(&["--controls", "turned.h5ad"], "of_turned.h5ad"), "their order");
     let chosen = ["--controls", "screen.h5ad", "--condition-key", "condition"];
     let chosen = with(&chosen, "chosen.h5ad");
     assert!(chosen.iter().all(|x| x.is_finite()));

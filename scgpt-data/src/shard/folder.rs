@@ -43,14 +43,14 @@ const DAMAGED: &str =
 ///
 /// # Example
 /// ```no_run
-/// use scgpt_data::{CellSplit, ShardFolder, TokenConfig, TokenScratch, Tokenizer};
+/// use scgpt_data::{CellKey, CellSplit, ShardFolder, TokenConfig, TokenScratch, Tokenizer};
 ///
 /// let shards = ShardFolder::open("shards")?;
 /// let tokenizer = Tokenizer::of_tokens(shards.vocab(), TokenConfig::default())?;
 /// let split = CellSplit::new(shards.n_cells(), 0.03, 0)?;
 /// let mut scratch = TokenScratch::default();
 /// for cell in split.order(0).cells_from(0) {
-///     let tokens = tokenizer.cell(shards.cell(cell)?, cell as u64, &mut scratch);
+///     let tokens = tokenizer.cell(shards.cell(cell)?, CellKey::Number(cell as u64), &mut scratch);
 /// }
 /// # Ok::<(), scgpt_data::Error>(())
 /// ```

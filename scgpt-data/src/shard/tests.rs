@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    Alignment, CellSource, Column, Csr, Frame, GeneToken, GeneVocab, Layer, MatrixSummary,
+    Alignment, CellKey, CellSource, Column, Csr, Frame, GeneToken, GeneVocab, Layer, MatrixSummary,
     Sampling, Summary, TokenConfig, TokenScratch, Tokenizer, error::Result,
 };
 
@@ -359,9 +359,11 @@ proptest! {
                 pairs.sort_unstable_by_key(|&(gene, _)| gene);
                 pairs
             };
-            let a = sorted(from_shards.cell(row, id, &mut scratch));
-            let b = sorted(from_file.cell(block.row(cell), id, &mut scratch));
-            prop_assert_eq!(a, b);
+            for key in [CellKey::Number(id), CellKey::Content] {
+                let a = sorted(from_shards.cell(row, key, &mut scratch));
+                let b = sorted(from_file.cell(block.row(cell), key, &mut scratch));
+                prop_assert_eq!(a, b);
+            }
         }
     }
 }

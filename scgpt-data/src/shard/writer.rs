@@ -155,6 +155,13 @@ impl ShardWriter {
                 detector.observe(block);
             }
             entry.input_state = detector.state();
+            if entry.input_state == InputState::Scaled {
+                let problem = "has negative values, expected counts or log1p";
+                let remedy =
+                    Advice::from("choose the matrix before scaling by ") + Setting("layer");
+                let place = self.options.layer.to_string();
+                return Err(Error::invalid(&path, place, problem).with_hint(remedy));
+            }
             for block in head.into_iter().map(Ok).chain(blocks) {
                 let (first, block) = block?;
                 let of = Block { cells: &block, first, alignment: &alignment, codes: &codes };

@@ -93,7 +93,7 @@ fn tokenize(case: &Case, tensors: &Tensors, vocab: &GeneVocab, run: &Value) {
         tokenizer = tokenizer.with_conditions(columns.collect(), special("<cls>")).unwrap();
         collator.pad_condition = special("<pad>");
     }
-    let batch = collator.collate(tokenizer.block(&block, 0).iter().enumerate());
+    let batch = collator.collate(tokenizer.block(&block).iter().enumerate());
     assert_eq!([batch.n_cells, batch.n_tokens], tensors.shape(&format!("{key}.genes")));
     assert_tensor(tensors, &format!("{key}.genes"), &batch.genes);
     assert_eq!(batch.values, tensors.f32(&format!("{key}.values")), "{key}.values");

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, ops::Range, path::PathBuf};
 
 use scgpt_data::{
-    CellSource, Csr, Frame, Layer, Result, Summary, VariableConfig, VariableFlavour, VariableGenes,
-    variable_genes,
+    CellSource, Csr, Frame, InputState, Layer, LogScale, Result, Summary, VariableConfig,
+    VariableFlavour, VariableGenes, variable_genes,
 };
 use scgpt_fixtures::{Case, Tensors, assert_close, cases};
 
@@ -52,7 +52,8 @@ fn golden_variable_genes() {
             };
             let n_top = usize::try_from(case.json["n_top_genes"].as_u64().unwrap()).unwrap();
             let config = VariableConfig {
-                normalise: (flavour != VariableFlavour::SeuratV3).then_some(1e4),
+                normalise: (flavour != VariableFlavour::SeuratV3)
+                    .then_some(LogScale { from: InputState::Counts.into(), total: 1e4 }),
                 ..VariableConfig::new(n_top, flavour)
             };
             let batches = name.ends_with("_batch").then_some(&batches[..]);

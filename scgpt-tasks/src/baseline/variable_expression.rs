@@ -7,15 +7,12 @@ use scgpt_data::{
 
 use super::BaselineOptions;
 use crate::{
-    embed::input_state,
-    error::{Error, Result, before_scaling},
-    logged::LoggedCells,
+    embed::flavour_of,
+    error::Result,
+    logged::{LoggedCells, unscaled},
     observe::{Observer, Watched},
     pca::SparseCell,
 };
-
-/// Sum to which counts are normalised before genes are selected.
-const TOTAL: f64 = 1e4;
 
 /// The most variable genes of some cells; gives these and other cells of the same genes by them.
 #[derive(Clone, Debug)]
@@ -31,8 +28,8 @@ impl VariableExpression {
     /// All genes of the cells of `source`.
     pub(super) fn all(source: &mut dyn CellSource, layer: &Layer) -> Result<Self> {
         let (_, n_genes) = source.summary().shape(layer)?;
-        let state = unscaled(source, layer)?;
-        Ok(Self::of((0..n_genes).collect(), n_genes, layer, state))
+        let cells = LoggedCells::new(layer, unscaled(source, layer)?);
+        Ok(Self::of((0..n_genes).collect(), n_genes, cells))
     }
 
     /// The most variable genes of the cells of `source`; with `batches`, within most of them.
@@ -46,14 +43,9 @@ impl VariableExpression {
         if options.n_genes == 0 {
             return Err(Setting("n_genes").zero().into());
         }
-        let state = unscaled(source, &options.layer)?;
-        let flavour = options.flavour.unwrap_or(if state == InputState::Counts {
-            VariableFlavour::SeuratV3
-        } else {
-            VariableFlavour::CellRanger
-        });
-        let normalise =
-            (state != InputState::Log1p && flavour != VariableFlavour::SeuratV3).then_some(TOTAL);
+        let cells = LoggedCells::new(&options.layer, unscaled(source, &options.layer)?);
+        let flavour = options.flavour.unwrap_or(flavour_of(cells.scale.from.state));
+        let normalise = (flavour != VariableFlavour::SeuratV3).then_some(cells.scale);
         let config = VariableConfig { normalise, ..VariableConfig::new(options.n_genes, flavour) };
         observer.begin("selecting variable genes", 0);
         let watched = &mut Watched { source, observer };
@@ -63,15 +55,15 @@ impl VariableExpression {
         let found = variable_genes(watched, &options.layer, batches.as_deref(), &config)?;
         let mut genes = found.selected;
         genes.sort_unstable();
-        Ok(Self::of(genes, n_genes, &options.layer, state))
+        Ok(Self::of(genes, n_genes, cells))
     }
 
-    fn of(genes: Vec<usize>, n_genes: usize, layer: &Layer, state: InputState) -> Self {
+    fn of(genes: Vec<usize>, n_genes: usize, cells: LoggedCells) -> Self {
         let mut numbers = vec![None; n_genes];
         for (number, &gene) in (0..).zip(&genes) {
             numbers[gene] = Some(number);
         }
-        Self { cells: LoggedCells { layer: layer.clone(), state }, genes, numbers }
+        Self { cells, genes, numbers }
     }
 
     /// Columns of the genes, ascending.
@@ -81,7 +73,7 @@ impl VariableExpression {
 
     /// What the values were before.
     pub(super) fn input_state(&self) -> InputState {
-        self.cells.state
+        self.cells.scale.from.state
     }
 
     /// Visits all cells of `source` in blocks: normalised to 10 000 and logged, unless they were.
@@ -103,16 +95,5 @@ impl VariableExpression {
             pairs.filter_map(chosen).unzip()
         };
         block.rows().map(cell).collect()
-    }
-}
-
-/// What the values are; an error if some are negative.
-fn unscaled(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
-    match input_state(source, layer)? {
-        InputState::Scaled => Err(Error::unsuited(
-            "some values are negative, so variable genes cannot be found",
-            before_scaling(),
-        )),
-        state => Ok(state),
     }
 }

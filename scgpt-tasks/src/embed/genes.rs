@@ -3,10 +3,11 @@
 use scgpt_data::{CellSource, Column, GeneToken, Table, Tokenizer, buckets};
 use scgpt_model::TokenRows;
 
-use super::{EmbedOptions, Embedder, input_state, select_variable};
+use super::{EmbedOptions, Embedder, select_variable};
 use crate::{
     error::{Error, Result},
     grn::check_one_domain,
+    logged::unscaled,
     observe::{Observer, Watched},
     stream::{Window, windows},
 };
@@ -144,10 +145,10 @@ impl Embedder {
         check_one_domain(self.config())?;
         let mut alignment = self.align(source, options)?;
         if let Some(variable) = &options.variable {
-            let state = input_state(source, &options.layer)?;
+            let values = unscaled(source, &options.layer)?;
             observer.begin("selecting variable genes", 0);
             let source = &mut Watched { source: &mut *source, observer };
-            select_variable(source, &options.layer, variable, state, &mut alignment)?;
+            select_variable(source, &options.layer, variable, values, &mut alignment)?;
         }
         let tokens: Vec<GeneToken> = alignment.tokens.iter().copied().flatten().collect();
         let tokenizer = self.tokenizer(&alignment, options, None)?;

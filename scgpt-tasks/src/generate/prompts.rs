@@ -26,9 +26,9 @@ impl<'a> Prompts<'a> {
     }
 
     /// What the mean of a gene may know of a cell: everything but what is hidden from the network.
-    pub(super) fn known_to_baseline(&self, cell: &CellTokens, number: u64) -> CellTokens {
+    pub(super) fn known_to_baseline(&self, cell: &CellTokens) -> CellTokens {
         match self.ask {
-            Ask::Hidden(share) => self.split(cell, *share, number)[0].clone(),
+            Ask::Hidden(share) => self.split(cell, *share)[0].clone(),
             Ask::Genes(_) | Ask::Cells { .. } => cell.clone(),
         }
     }
@@ -38,18 +38,17 @@ impl<'a> Prompts<'a> {
     pub(super) fn make(
         &self,
         cell: &CellTokens,
-        number: u64,
         embedding: Option<Vec<f32>>,
     ) -> (Prompt, Vec<Option<f32>>) {
         let (known, unknown, truth) = match self.ask {
             Ask::Hidden(share) => {
-                let [known, unknown] = self.split(cell, *share, number);
+                let [known, unknown] = self.split(cell, *share);
                 let truth = unknown.values.iter().copied().map(Some).collect();
                 (known, unknown.genes, truth)
             }
             Ask::Genes(_) => {
                 let mut known = without(cell, |gene| self.listed.contains(&gene));
-                let key = self.key(number);
+                let key = self.key(cell);
                 let room = self.max_length - self.genes.len();
                 known.shorten(room, 1, |gene| key.bits(u64::from(gene.0)));
                 (known, self.genes.to_vec(), self.truth(cell))
@@ -66,7 +65,7 @@ impl<'a> Prompts<'a> {
             values: known.values,
             cell: embedding,
             unknown: unknown.iter().map(index).collect(),
-            key: number,
+            key: cell.content(),
         };
         (prompt, truth)
     }
@@ -79,13 +78,14 @@ impl<'a> Prompts<'a> {
         self.genes.iter().map(|&gene| value(gene)).collect()
     }
 
-    fn split(&self, cell: &CellTokens, share: f64, number: u64) -> [CellTokens; 2] {
-        let key = self.key(number);
+    fn split(&self, cell: &CellTokens, share: f64) -> [CellTokens; 2] {
+        let key = self.key(cell);
         split(cell, share, 1, self.max_length, |gene| key.bits(u64::from(gene.0)))
     }
 
-    fn key(&self, number: u64) -> Keyed {
-        Keyed::new(self.seed, Purpose::Split, 0, number)
+    /// By what the cell expresses, so that its place in the file does not matter.
+    fn key(&self, cell: &CellTokens) -> Keyed {
+        Keyed::new(self.seed, Purpose::Split, 0, cell.content())
     }
 }
 

@@ -10,13 +10,13 @@ mod sums;
 use std::time::Instant;
 
 use scgpt_data::{
-    CellSource, CellSubset, Column, Layer, SpecialToken, Table, TokenConfig, TokenScratch,
-    Tokenizer, log1p, normalise_total,
+    CellKey, CellSource, CellSubset, Column, Layer, LogScale, SpecialToken, Table, TokenConfig,
+    TokenScratch, Tokenizer,
 };
 use scgpt_model::TokenRows;
 
 use self::{
-    cells::{Groups, Panel, shuffled, wants_log},
+    cells::{Groups, Panel, shuffled},
     ranks::rank_sums,
     rivals::Rival,
     sums::{Place, Sums, shuffled_labels},
@@ -26,9 +26,7 @@ pub use self::{
     rivals::NetworkRow,
 };
 use super::{
-    Background, Enriched, GeneNetwork, GeneSets, benjamini_hochberg,
-    consistency::halves,
-    enrich,
+    Background, Enriched, GeneNetwork, GeneSets, benjamini_hochberg, enrich,
     rivals::{Expression, off_diagonal, strongest_edges},
     truth::TrueEdges,
 };
@@ -36,13 +34,13 @@ use crate::{
     baseline::Profiles,
     embed::{EmbedOptions, Embedder},
     error::{Error, Result},
+    logged::{TOTAL, unscaled},
     observe::Observer,
+    sample::{halves, numbers},
 };
 
 /// Cells read at once.
 const BLOCK: usize = 64;
-/// Sum to which counts are normalised for networks of expression.
-const TOTAL: f64 = 1e4;
 
 /// What is looked at, and how.
 #[derive(Clone, Copy, Debug)]
@@ -245,7 +243,8 @@ impl Embedder {
             }
         }
         let groups = Groups::choose(&source.obs()?, options)?;
-        let is_second = halves(source.summary().n_cells, options.seed);
+        let of_names = numbers(&source.obs()?);
+        let is_second = halves(&of_names, options.seed);
         let mut cells: Vec<(usize, usize)> = (0..2)
             .flat_map(|group| groups.cells[group].iter().map(move |&cell| (cell, group)))
             .collect();
@@ -266,7 +265,14 @@ impl Embedder {
         let tokenizer = Tokenizer::new(self.vocab(), &alignment, config)?;
         let expression = options.rivals.then(|| Expression::new(&panel.columns, n_columns));
         let is_second = &is_second;
-        let looking = Looking { embedder: self, panel: &panel, layer, is_second, options };
+        let looking = Looking {
+            embedder: self,
+            panel: &panel,
+            layer,
+            numbers: &of_names,
+            is_second,
+            options,
+        };
         let (seen, profiles) =
             looking.at(&mut chosen, &cells, &groups, &tokenizer, expression, observer)?;
         let looked = begin.elapsed().as_secs_f64();
@@ -295,7 +301,8 @@ struct Looking<'a> {
     embedder: &'a Embedder,
     panel: &'a Panel,
     layer: usize,
-    /// The half of every cell of the source.
+    /// The number and the half of every cell of the source.
+    numbers: &'a [u64],
     is_second: &'a [bool],
     options: &'a AttentionOptions<'a>,
 }
@@ -341,15 +348,13 @@ impl Looking<'_> {
             return Err(scgpt_data::Setting("max_cells").wrong(problem).into());
         }
         let n_first = groups.cells[0].len();
-        // A single group: whether a permutation swaps a cell and its copy.
-        let labels = if groups.is_single() {
-            shuffled_labels(n, n / 2, options.permutations, options.seed)
-        } else {
-            shuffled_labels(n, n_first, options.permutations, options.seed)
-        };
+        // Of a single group: whether a permutation swaps a cell and its copy.
+        let n_first = if groups.is_single() { n / 2 } else { n_first };
+        let of_cells: Vec<u64> = cells.iter().map(|&(cell, _)| self.numbers[cell]).collect();
+        let labels = shuffled_labels(&of_cells, n_first, options.permutations, options.seed);
         let swapped: Vec<Vec<bool>> =
             labels.iter().map(|labels| labels.iter().map(|is_first| !is_first).collect()).collect();
-        let log = expression.is_some() && wants_log(source, options.matrix)?;
+        let scale = LogScale { from: unscaled(source, options.matrix)?, total: TOTAL };
         let mut sums = Sums::new(m * m, options.permutations);
         let copies = 1 + usize::from(groups.is_single());
         observer.begin("looking at attention", n * copies);
@@ -359,11 +364,11 @@ impl Looking<'_> {
             let mut block = source.read(options.matrix, first..n.min(first + BLOCK))?;
             for (index, row) in (first..).zip(block.rows()) {
                 let (cell, group) = cells[index];
-                let tokens = tokenizer.cell(row, cell as u64, &mut scratch);
+                let tokens = tokenizer.cell(row, CellKey::Content, &mut scratch);
                 let values = self.panel.values(&tokens);
                 let is_first_half = !self.is_second[cell];
                 if groups.is_single() {
-                    let values = shuffled(&values, options.seed, cell);
+                    let values = shuffled(&values, options.seed, tokens.content());
                     let permuted = &swapped[index];
                     waiting.push(Waiting { values, group: 1, is_first_half, permuted });
                 }
@@ -374,10 +379,7 @@ impl Looking<'_> {
                 }
             }
             if let Some(expression) = &mut expression {
-                if log {
-                    normalise_total(&mut block, TOTAL);
-                    log1p(&mut block);
-                }
+                scale.apply(&mut block);
                 block.rows().for_each(|row| expression.push(row));
             }
         }

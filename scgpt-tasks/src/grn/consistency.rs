@@ -1,7 +1,6 @@
 //! [`Consistency`]: do two replicates tell the same network?
 
 use rayon::prelude::*;
-use scgpt_data::{Keyed, Purpose};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{pearson, ranks_in};
@@ -66,12 +65,6 @@ impl Consistency {
     }
 }
 
-/// Two random halves of `n` cells: to which of them each belongs.
-pub(super) fn halves(n: usize, seed: u64) -> Vec<bool> {
-    let key = Keyed::new(seed, Purpose::HoldOut, 2, 0);
-    (0..n as u64).map(|cell| key.bits(cell) & 1 == 1).collect()
-}
-
 /// Numbers of the weights, the largest first; of equal ones the earlier.
 fn descending(weights: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..weights.len()).collect();
@@ -98,12 +91,5 @@ mod tests {
         assert!((reversed.spearman + 1.0).abs() < 1e-12 && reversed.jaccard == 0.0);
         let turned = Consistency::signed(&[1.0, -3.0, 2.0], &[-1.0, 3.0, -2.0], 1).unwrap();
         assert!((turned.spearman + 1.0).abs() < 1e-12 && turned.jaccard > 0.999);
-    }
-
-    #[test]
-    fn halves_are_halves() {
-        let n = halves(10_000, 3).into_iter().filter(|&is_second| is_second).count();
-        assert!((4800..5200).contains(&n), "{n}");
-        assert_ne!(halves(100, 3), halves(100, 4));
     }
 }

@@ -1,6 +1,6 @@
 //! Networks of expression alone, on the same genes and cells: what any other network has to beat.
 
-use scgpt_data::{CsrRow, Keyed, Purpose};
+use scgpt_data::CsrRow;
 
 use super::{Edge, GeneNetwork};
 use crate::{
@@ -71,15 +71,6 @@ impl Replicated {
     }
 }
 
-/// At most `n` of the cells, chosen by key, in ascending order.
-pub(super) fn sampled(mut cells: Vec<usize>, n: usize, seed: u64) -> Vec<usize> {
-    let key = Keyed::new(seed, Purpose::Sample, u64::MAX, 0);
-    cells.sort_by_key(|&cell| key.bits(cell as u64));
-    cells.truncate(n);
-    cells.sort_unstable();
-    cells
-}
-
 /// Places of a `[n, n]` matrix but those of a gene and itself.
 pub(super) fn off_diagonal(n: usize) -> Vec<usize> {
     (0..n * n).filter(|place| place % (n + 1) != 0).collect()
@@ -119,14 +110,5 @@ mod tests {
         assert!(network.edges()[0].weight < -0.49);
         assert_eq!(strongest_edges(&genes, &weights, 6).0.edges().len(), 4);
         assert_eq!(strongest_edges(&genes, &weights, 0).0.edges().len(), 6);
-    }
-
-    #[test]
-    fn samples_ascend_and_are_keyed() {
-        let cells: Vec<usize> = (0..50).collect();
-        let some = sampled(cells.clone(), 10, 1);
-        assert!(some.len() == 10 && some.is_sorted());
-        assert_ne!(some, sampled(cells.clone(), 10, 2));
-        assert_eq!(sampled(cells.clone(), 99, 1), cells);
     }
 }

@@ -171,7 +171,7 @@ mod tests {
         let names =
             |n: usize| Frame { index: (0..n).map(|i| i.to_string()).collect(), ..Frame::default() };
         let mut source = SpooledCells::new(names(6), names(60), rows);
-        let cells = LoggedCells { layer: Layer::X, state: InputState::Counts };
+        let cells = LoggedCells::new(&Layer::X, InputState::Counts.into());
         let programmes = [vec![3, 17, 40], vec![5, 6, 7, 8, 59]];
         let how = (None, None, 0);
         let scores = ProgrammeScores::new(&mut source, &cells, &programmes, how, &Silent).unwrap();

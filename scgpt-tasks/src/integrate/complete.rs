@@ -7,8 +7,8 @@ use std::{
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Binner, CellSource, CellTokens, ConditionToken, CsrRow, Frame, GeneToken, Layer, Measured,
-    Modalities, RowSpool, Setting, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
+    Binner, CellKey, CellSource, CellTokens, ConditionToken, CsrRow, Frame, GeneToken, Layer,
+    Measured, Modalities, RowSpool, Setting, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
 };
 use scgpt_model::{Scgpt, ScgptConfig};
 use scgpt_train::{TrainBatch, TrainCell};
@@ -208,8 +208,7 @@ impl Completion<'_> {
     }
 
     fn read(&self, source: &mut dyn CellSource, cells: Range<usize>) -> Result<Vec<CellTokens>> {
-        let first = cells.start;
-        Ok(self.tokenizer.block(&source.read(self.layer, cells)?, first))
+        Ok(self.tokenizer.block(&source.read(self.layer, cells)?))
     }
 
     /// The mean bin of every feature, zeros included, over the cells that were measured in it.
@@ -384,7 +383,7 @@ impl<'a> Truth<'a> {
         entries.sort_unstable_by_key(|entry| entry.0);
         let (indices, values): (Vec<u32>, Vec<f32>) = entries.into_iter().unzip();
         let row = CsrRow { indices: &indices, values: &values };
-        Ok(Some(tokenizer.cell(row, cell as u64, &mut self.scratch)))
+        Ok(Some(tokenizer.cell(row, CellKey::Content, &mut self.scratch)))
     }
 }
 

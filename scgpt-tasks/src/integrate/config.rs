@@ -197,13 +197,24 @@ impl IntegrateConfig {
     }
 
     /// Makes the settings those of the reference where they differ.
+    ///
+    /// # Reference
+    /// The integration and the multi-omic tutorial. Differs still: cells with more genes than fit are
+    /// sampled anew in every epoch, not once; a batch of cells is of one domain in evaluation, too, where
+    /// there a batch astride two is normalised as its first cell; attention probabilities are not
+    /// dropped out; a network from scratch keeps its own size, batch and schedule.
     pub fn like_the_reference(&mut self, is_multimodal: bool) {
         self.interleave = false;
         self.hide_cls = true;
         self.pooling = CellPooling::Cls;
         as_in_the_tutorials(&mut self.training);
+        self.tie_mode = TieMode::Random;
+        self.hvg = 1200;
+        self.max_length = if is_multimodal { 4001 } else { 1201 };
+        self.training.optimizer.epsilon = 1e-4;
         if is_multimodal {
             self.include_zeros = false;
+            self.other_features = 4000;
             self.input_norm = InputNorm::None;
             self.objectives = Objectives { gep: 1.0, gepc: 1.0, dar: 1.0, ..Objectives::default() };
             self.hidden_modality = 0.0;
@@ -335,6 +346,24 @@ mod tests {
         }
         let message = config.validate(true).unwrap_err().to_string();
         assert!(!message.contains("select_by"), "{message}");
+    }
+
+    #[test]
+    fn parity_has_the_ties_lengths_and_epsilon_of_the_reference() {
+        for recipe in [Recipe::FineTune(NetworkConfig::RELEASED), Recipe::Scratch] {
+            for is_multimodal in [false, true] {
+                let mut config = match is_multimodal {
+                    false => IntegrateConfig::of(recipe),
+                    true => IntegrateConfig::of_modalities(recipe, false),
+                };
+                config.like_the_reference(is_multimodal);
+                config.validate(false).unwrap();
+                assert_eq!(config.tie_mode, TieMode::Random);
+                let lengths = (config.hvg, config.max_length);
+                assert_eq!(lengths, (1200, if is_multimodal { 4001 } else { 1201 }));
+                assert!((config.training.optimizer.epsilon - 1e-4).abs() < 1e-12);
+            }
+        }
     }
 
     #[test]

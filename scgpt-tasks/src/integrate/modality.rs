@@ -9,13 +9,14 @@ use scgpt_model::ScgptConfig;
 
 use super::{
     IntegrateConfig, IntegrateOptions, ModalitySize,
-    panel::{Panel, align, state},
+    panel::{Panel, align},
 };
 use crate::{
     baseline::{BaselineOptions, ModalitySpace, Place, Rival, harmony, hvg_pca, multiomic_rivals},
     embed::variable_columns,
     error::{Error, Result},
     labels::Labels,
+    logged::unscaled,
     observe::{Observer, Watched},
     training::StartingNetwork,
 };
@@ -93,7 +94,7 @@ impl Multimodal {
         let layer = options.learn.layer;
         let var = source.var(layer)?;
         let alignment = align(vocab, &var, options)?;
-        let input_state = state(source, layer)?;
+        let input_state = unscaled(source, layer)?.state;
         let mut columns = Vec::new();
         let mut by = None;
         for (number, name) in cells.modalities.names().iter().enumerate() {
@@ -109,10 +110,10 @@ impl Multimodal {
             let mut watched = Watched { source: &mut *source, observer };
             let mut features = GeneSubset::new(&mut watched, layer, all.clone())?;
             let mut measured = CellSubset::new(&mut features, of_modality);
-            let state = state(&mut measured, layer)?;
+            let values = unscaled(&mut measured, layer)?;
             let wanted = (n_top, config.flavour);
             let (flavour, chosen) =
-                variable_columns(&mut measured, layer, wanted, Some(&of_batch), state)?;
+                variable_columns(&mut measured, layer, wanted, Some(&of_batch), values)?;
             by = by.or(Some(flavour));
             columns.extend(chosen.into_iter().map(|place| all[place]));
         }

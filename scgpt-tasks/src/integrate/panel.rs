@@ -1,14 +1,15 @@
 //! [`Panel`]: the genes by which cells of all batches are compared.
 
 use scgpt_data::{
-    Alignment, CellSource, Frame, GeneSubset, GeneToken, GeneVocab, InputState, Layer, RNA,
+    Alignment, CellSource, Frame, GeneSubset, GeneToken, GeneVocab, InputState, RNA,
     VariableFlavour,
 };
 
 use super::{IntegrateConfig, IntegrateOptions};
 use crate::{
-    embed::{input_state, variable_columns},
-    error::{Error, Result, before_scaling},
+    embed::variable_columns,
+    error::Result,
+    logged::unscaled,
     observe::{Observer, Watched},
 };
 
@@ -40,7 +41,7 @@ impl Panel {
     ) -> Result<Self> {
         let layer = options.learn.layer;
         let alignment = vocab.align(&source.var(layer)?, options.learn.gene_column)?;
-        let input_state = state(source, layer)?;
+        let values = unscaled(source, layer)?;
         let of_column = |(column, token): (usize, &Option<GeneToken>)| Some((column, (*token)?));
         let known: Vec<(usize, GeneToken)> =
             alignment.tokens.iter().enumerate().filter_map(of_column).collect();
@@ -50,13 +51,13 @@ impl Panel {
         let mut subset = GeneSubset::new(&mut watched, layer, columns)?;
         let wanted = (config.hvg.min(known.len()), config.flavour);
         let (flavour, mut chosen) =
-            variable_columns(&mut subset, layer, wanted, Some(batches), input_state)?;
+            variable_columns(&mut subset, layer, wanted, Some(batches), values)?;
         chosen.sort_unstable();
         Ok(Self {
             columns: chosen.iter().map(|&place| known[place].0).collect(),
             tokens: chosen.iter().map(|&place| known[place].1).collect(),
             flavour,
-            input_state,
+            input_state: values.state,
             gene_column: alignment.column,
             n_known: known.len(),
         })
@@ -66,17 +67,6 @@ impl Panel {
     pub(super) fn names(&self, vocab: &GeneVocab) -> Vec<String> {
         let name = |token: &GeneToken| vocab.name(*token).unwrap_or_default().to_owned();
         self.tokens.iter().map(name).collect()
-    }
-}
-
-/// What the values look like, which must not be scaled.
-pub(super) fn state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
-    match input_state(source, layer)? {
-        InputState::Scaled => Err(Error::unsuited(
-            format!("`{layer}` has negative values, expected counts or log1p"),
-            before_scaling(),
-        )),
-        state => Ok(state),
     }
 }
 

@@ -7,8 +7,8 @@ use std::{
 
 use burn::prelude::Device;
 use scgpt_data::{
-    CellSource, CellSubset, Column, Frame, GeneVocab, Layer, RowSpool, Setting, Source,
-    SpecialToken, SpooledCells,
+    CellSource, CellSubset, Column, Frame, GeneVocab, InputState, InputValues, Layer, LogScale,
+    RowSpool, Setting, Source, SpecialToken, SpooledCells, median_total,
 };
 use scgpt_model::{GepStyle, ModelDir, Scgpt, ScgptConfig, Strictness};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     artefact::ArtefactKind,
     error::{Error, Result},
-    projection::subsample,
+    sample::{numbers, sampled},
 };
 
 /// How it is written.
@@ -38,6 +38,8 @@ pub(super) const PROFILES: &str = "profiles.h5ad";
 const CELL_TYPE: &str = "cell_type";
 const CONDITION: &str = "condition";
 const N_CELLS: &str = "n_cells";
+/// Sums of cells that were normalised alike differ by less than this factor over the same genes.
+const MOST_APART: f64 = 3.0;
 
 /// What an artefact knows beyond its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +54,10 @@ pub struct PerturbRecord {
     pub genes_per_pass: usize,
     /// Seed of the choice of controls.
     pub seed: u64,
+    /// The sum that all cells of training had before the logarithm; none if they had different ones,
+    /// as when only some genes are there.
+    #[serde(default)]
+    pub total: Option<f64>,
     /// Conditions it was trained on, validated by, and judged by.
     pub split: Split,
 }
@@ -138,14 +144,21 @@ impl PerturbArtefact {
 
     /// Starts predictions from control cells of another file instead of those of training: those that
     /// column `condition_key` calls controls, or all if it has no such column and none is named; of many,
-    /// some are drawn.
+    /// some are drawn, by their names, so that the order of the file does not matter.
+    ///
+    /// Cells that were normalised to another sum than those of training are brought to it, if both are
+    /// known; given is the sum they had.
     ///
     /// # Errors
-    /// If it has no control cell, holds anything but logarithms, or lacks genes that the artefact
-    /// predicts.
-    pub fn set_controls(&mut self, path: &Path, condition_key: Option<&str>) -> Result<()> {
+    /// If it has no control cell, holds anything but logarithms, lacks genes that the artefact
+    /// predicts, or cells have far more or less of them than in training.
+    pub fn set_controls(
+        &mut self,
+        path: &Path,
+        condition_key: Option<&str>,
+    ) -> Result<Option<f64>> {
         let mut source = Source::open(path)?;
-        super::check_values(&mut source, &Layer::X)?;
+        let scale = self.scale(super::check_values(&mut source, &Layer::X)?);
         let mut cells: Vec<usize> = (0..source.summary().n_cells).collect();
         let obs = source.obs()?;
         let is_there = obs.column(CONDITION).is_some();
@@ -156,11 +169,39 @@ impl PerturbArtefact {
                 Condition::parse(name, "+", super::CONTROL).is_ok_and(|name| name.is_control())
             });
         }
-        let drawn = subsample(cells.len(), CONTROL_CELLS, 0);
-        let cells = drawn.into_iter().map(|place| cells[place]).collect();
-        let controls = read_cells(&mut source, path, &self.record.genes, cells)?;
+        let numbers = numbers(&obs);
+        let cells = sampled(cells, &numbers, CONTROL_CELLS, 0);
+        let controls = read_cells(&mut source, path, &self.record.genes, (cells, scale.as_ref()))?;
+        self.check_sums(&controls.values, path)?;
         self.controls = vec![controls; self.controls.len()];
-        Ok(())
+        Ok(scale.and_then(|scale| scale.from.total))
+    }
+
+    /// The way from logarithms of cells with that sum to those of training; none if they are the same,
+    /// or one of the sums is not known.
+    pub(super) fn scale(&self, found: Option<f64>) -> Option<LogScale> {
+        let from = InputValues { state: InputState::Log1p, total: Some(found?) };
+        Some(LogScale { from, total: self.record.total? }).filter(|scale| !scale.is_done())
+    }
+
+    /// That cells `[n, g]` have about as much of the genes as the controls of training.
+    ///
+    /// # Errors
+    /// If they have not, so that they must have been normalised to another sum.
+    pub(super) fn check_sums(&self, cells: &[f32], path: &Path) -> Result<()> {
+        let g = self.panel.len();
+        let of_training: Vec<f64> =
+            self.controls.iter().flat_map(|controls| sums(&controls.values, g)).collect();
+        let [found, expected] = [sums(cells, g).collect(), of_training].map(median_total);
+        if (1.0 / MOST_APART..=MOST_APART).contains(&(found / expected)) {
+            return Ok(());
+        }
+        let problem = format!(
+            "cells of `{}` sum to {found:.0} over the genes of the artefact before the logarithm, those it was trained \
+             on to {expected:.0}: they were normalised to another total",
+            path.display()
+        );
+        Err(Error::unsuited(problem, "make both files with `scgpt perturb prepare`"))
     }
 
     /// What the network is told of a condition.
@@ -249,7 +290,12 @@ fn read_controls(path: &Path, record: &PerturbRecord) -> Result<Vec<Controls>> {
         let is_of = |cell: &usize| names[*cell].as_ref().is_none_or(|name| name == cell_type);
         (0..names.len()).filter(is_of).collect()
     });
-    groups.map(|cells| read_cells(&mut source, path, &record.genes, cells)).collect()
+    groups.map(|cells| read_cells(&mut source, path, &record.genes, (cells, None))).collect()
+}
+
+/// Sums of the values of cells `[n, g]` before the logarithm.
+fn sums(cells: &[f32], g: usize) -> impl Iterator<Item = f64> + '_ {
+    cells.chunks(g).map(|row| row.iter().map(|&x| f64::from(x).exp_m1()).sum())
 }
 
 /// Some cells of a file that has all `genes`, in any order.
@@ -257,7 +303,7 @@ fn read_cells(
     source: &mut Source,
     path: &Path,
     genes: &[String],
-    cells: Vec<usize>,
+    (cells, scale): (Vec<usize>, Option<&LogScale>),
 ) -> Result<Controls> {
     if cells.is_empty() {
         return Err(Error::Option(format!(
@@ -267,19 +313,22 @@ fn read_cells(
         )));
     }
     let place = places(source, genes, &Layer::X, path)?;
-    let values = read_placed(source, &Layer::X, cells, (&place, genes.len()))?;
-    Ok(Controls { values, n_genes: genes.len() })
+    let values = read_placed(source, (&Layer::X, scale), cells, (&place, genes.len()))?;
+    Ok(Controls::new(&values, genes.len()))
 }
 
-/// Some cells, `[n, g]`: each column goes where `place` says.
+/// Some cells, `[n, g]`, brought to another scale if there is one: each column goes where `place` says.
 pub(super) fn read_placed(
     source: &mut dyn CellSource,
-    layer: &Layer,
+    (layer, scale): (&Layer, Option<&LogScale>),
     cells: Vec<usize>,
     (place, g): (&[Option<usize>], usize),
 ) -> Result<Vec<f32>> {
     let n = cells.len();
-    let block = CellSubset::new(source, cells).read(layer, 0..n)?;
+    let mut block = CellSubset::new(source, cells).read(layer, 0..n)?;
+    if let Some(scale) = scale {
+        scale.apply(&mut block);
+    }
     let mut values = vec![0.0; n * g];
     for (cell, row) in values.chunks_mut(g).zip(block.rows()) {
         for (&gene, &value) in row.indices.iter().zip(row.values) {
@@ -303,7 +352,7 @@ fn read_profiles(path: &Path, record: &PerturbRecord) -> Result<Vec<TrainingProf
         _ => vec![None; n],
     };
     let g = record.genes.len();
-    let rows = read_placed(&mut source, &Layer::X, (0..n).collect(), (&place, g))?;
+    let rows = read_placed(&mut source, (&Layer::X, None), (0..n).collect(), (&place, g))?;
     let mut profiles = Vec::with_capacity(n);
     for (number, row) in rows.chunks(g).enumerate() {
         let mean = row.iter().copied().map(f64::from).collect();

@@ -34,7 +34,7 @@ pub struct PerturbConfig {
     /// Cells averaged on either side of a pair. With 1, as in the reference, a pair is two single
     /// cells, and the response is small beside what differs between cells; the mean of several shows it.
     pub pool: usize,
-    /// Pairs of every condition in an epoch; if none, every cell is in one, as in the reference.
+    /// Pairs of every condition in an epoch; if none or 0, every cell is in one, as in the reference.
     pub pairs: Option<usize>,
     /// Whether pairs are drawn anew in every epoch.
     pub fresh_pairs: bool,
@@ -116,9 +116,30 @@ impl PerturbConfig {
         }
     }
 
-    /// Fine-tunes at the rate and for as long as the reference does, whatever the network and the cells.
-    pub fn train_as_the_reference(&mut self) {
+    /// Makes the settings those of the reference where they differ: the genes of a step and the first
+    /// guess are drawn without regard to what is perturbed, every cell is in one pair of single cells,
+    /// and all genes are predicted at once. A checkpoint is fine-tuned at the tutorial's rate, for as long.
+    ///
+    /// # Reference
+    /// The perturbation tutorial. Differs still: a gene that the vocabulary lacks is left out instead
+    /// of sharing the token of padding; the last batch of an epoch may be smaller; the gene of
+    /// column 0 is flagged like any other; what is selected by is the correlation of changes, not of
+    /// expression. A network from scratch keeps its own size, batch and schedule, and draws the control
+    /// of a cell anew in every epoch: of one control for good, it learns noise.
+    pub fn like_the_reference(&mut self, recipe: Recipe) {
         as_in_the_tutorials(&mut self.training);
+        self.keep_perturbed = false;
+        self.responding = 0.0;
+        self.pool = 1;
+        self.pairs = None;
+        self.fresh_pairs = matches!(recipe, Recipe::Scratch);
+        self.start_at_control = false;
+        self.genes_per_pass = 0;
+    }
+
+    /// Pairs of every condition in an epoch; none if every cell is in one.
+    pub(super) fn pairs_each(&self) -> Option<usize> {
+        self.pairs.filter(|&pairs| pairs > 0)
     }
 
     /// Checks what the network and the training configuration do not check themselves.
@@ -129,7 +150,7 @@ impl PerturbConfig {
         let problems: Vec<SettingProblem> = [
             ("batch_size", self.batch_size, BATCH),
             ("pool", self.pool, BATCH),
-            ("pairs", self.pairs.unwrap_or(1), 1..=TOKENS),
+            ("pairs", self.pairs.unwrap_or(0), 0..=TOKENS),
             ("min_cells", self.min_cells, 1..=usize::MAX),
             ("predicted_cells", self.predicted_cells, 1..=TOKENS),
         ]
@@ -140,5 +161,27 @@ impl PerturbConfig {
             Setting("responding").wrong(format!("is {}, expected 0 to 1", self.responding))
         });
         Error::settings(problems.into_iter().chain(share).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parity_pairs_every_cell_whatever_the_recipe() {
+        for recipe in [Recipe::FineTune(NetworkConfig::RELEASED), Recipe::Scratch] {
+            let mut config = PerturbConfig::of(recipe);
+            config.like_the_reference(recipe);
+            config.validate().unwrap();
+            assert_eq!((config.pool, config.pairs_each(), config.responding), (1, None, 0.0));
+            assert_eq!(config.fresh_pairs, matches!(recipe, Recipe::Scratch));
+        }
+        // TOML has no word for none.
+        let config = PerturbConfig { pairs: Some(0), ..PerturbConfig::of(Recipe::Scratch) };
+        config.validate().unwrap();
+        assert_eq!(config.pairs_each(), None);
+        let config = PerturbConfig { pool: 0, ..config };
+        assert!(config.validate().unwrap_err().to_string().contains("`pool` is 0"));
     }
 }

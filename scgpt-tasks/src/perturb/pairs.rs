@@ -77,7 +77,7 @@ impl Pairs<'_> {
         let first =
             item - self.group_of_item.partition_point(|&other| other < self.group_of_item[item]);
         for member in 0..pool {
-            let cell = match (self.config.pairs, member) {
+            let cell = match (self.config.pairs_each(), member) {
                 (None, 0) => group.cells[first],
                 _ => draw(&group.cells, key, 2 * member as u64),
             };

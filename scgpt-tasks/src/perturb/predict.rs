@@ -1,5 +1,7 @@
 //! [`Predictor`]: what the network says of a condition.
 
+use std::cmp::Ordering;
+
 use burn::prelude::Device;
 use scgpt_data::{CellTokens, GeneToken, Keyed, Purpose};
 use scgpt_model::{Scgpt, ScgptConfig};
@@ -20,6 +22,17 @@ pub(super) struct Controls {
 impl Controls {
     pub(super) fn len(&self) -> usize {
         self.values.len() / self.n_genes.max(1)
+    }
+
+    /// Cells `[n, g]`, which are put in an order of their own, by their values: predictions draw by
+    /// place, and the place of a cell in a file is not to matter.
+    pub(super) fn new(values: &[f32], n_genes: usize) -> Self {
+        let mut rows: Vec<&[f32]> = values.chunks_exact(n_genes.max(1)).collect();
+        rows.sort_by(|a, b| {
+            let mut orders = a.iter().zip(*b).map(|(a, b)| a.total_cmp(b));
+            orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        });
+        Self { values: rows.concat(), n_genes }
     }
 
     /// The mean of `pool` cells drawn for the predicted cell `index`; the same for every condition,
@@ -124,5 +137,17 @@ impl Predictor<'_> {
         let (input, _) = batch.to_device(device);
         let predicted = self.model.predict(&self.model.encode(&input)).value;
         predicted.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_are_the_same_in_any_order() {
+        let controls = Controls::new(&[2.0, 0.0, 1.0, 5.0, 1.0, 4.0], 2);
+        assert_eq!(controls, Controls::new(&[1.0, 4.0, 1.0, 5.0, 2.0, 0.0], 2));
+        assert_eq!(controls.len(), 3);
     }
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use scgpt_data::{
-    Additions, CellSource, CellSubset, Column, Csr, Frame, InputState, Layer, Summary,
-    VariableConfig, VariableFlavour, export, log1p, normalise_total, variable_genes,
+    Additions, CellSource, CellSubset, Column, Csr, Frame, InputState, Layer, LogScale, Summary,
+    VariableConfig, VariableFlavour, export, variable_genes,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -21,13 +21,11 @@ use super::{
     panel::gene_column,
 };
 use crate::{
-    embed::input_state,
-    error::{Error, Result, before_scaling},
+    error::{Error, Result},
+    logged::{TOTAL, unscaled},
     observe::{Observer, Watched},
 };
 
-/// Sum to which counts are normalised.
-const TOTAL: f64 = 1e4;
 /// Names of all ranked genes in the output, at most; of more, each list is cut to a thousand.
 const NAMES: usize = 8_000_000;
 
@@ -67,12 +65,14 @@ pub struct Prepared {
     pub dropped: Vec<String>,
     /// What the values were.
     pub input_state: InputState,
+    /// The sum they had in every cell, before the logarithm, if there was one.
+    pub input_total: Option<f64>,
     /// Where the names of the genes were found.
     pub gene_column: String,
 }
 
 /// Writes the cells of `source` as `perturb_processed.h5ad` of GEARS has them: `log1p` of values
-/// normalised to 10 000, `obs` with `condition`, `control`, `cell_type`, `dose_val` and
+/// normalised to 10 000 (those of some genes of normalised cells, whose sums differ, stay as they are), `obs` with `condition`, `control`, `cell_type`, `dose_val` and
 /// `condition_name`, `var["gene_name"]`, and in `uns` the genes by their difference (Welch's t-test
 /// against the controls of the cell type) and the top-20 lists.
 ///
@@ -86,13 +86,7 @@ pub fn prepare(
     observer: &dyn Observer,
 ) -> Result<Prepared> {
     let design = Design::of(source, options.design, options.min_cells)?;
-    let state = input_state(source, options.layer)?;
-    if state == InputState::Scaled {
-        return Err(Error::unsuited(
-            format!("`{}` has negative values, expected counts or log1p", options.layer),
-            before_scaling(),
-        ));
-    }
+    let scale = LogScale { from: unscaled(source, options.layer)?, total: TOTAL };
     let var = source.var(options.layer)?;
     let perturbed = design.perturbed_conditions();
     let genes: BTreeSet<&str> =
@@ -107,11 +101,11 @@ pub fn prepare(
             found.labels().into_iter().map(Option::unwrap_or_default).collect()
         }
     };
-    let columns = columns(source, options, state, (&names, &genes), observer)?;
+    let columns = columns(source, options, scale, (&names, &genes), observer)?;
     let kept: Vec<usize> =
         (0..design.codes.len()).filter(|&cell| design.codes[cell].is_some()).collect();
     let mut cells =
-        PreparedCells::new(source, &design, options.layer, (kept, columns), (state, names));
+        PreparedCells::new(source, &design, options.layer, (kept, columns), (scale, names));
     let codes: Vec<Option<u32>> = cells.cells.iter().map(|&cell| design.codes[cell]).collect();
     let moments = Moments::of(&mut cells, &Layer::X, &codes, design.groups.len(), observer)?;
     let additions = Additions { uns: lists(&design, &moments, &cells), ..Additions::default() };
@@ -137,7 +131,8 @@ pub fn prepare(
         combinations: of_size(|n| n > 1),
         unmeasured,
         dropped: design.dropped.clone(),
-        input_state: state,
+        input_state: scale.from.state,
+        input_total: scale.from.total,
         gene_column: column,
     })
 }
@@ -146,7 +141,7 @@ pub fn prepare(
 fn columns(
     source: &mut dyn CellSource,
     options: &PrepareOptions<'_>,
-    state: InputState,
+    scale: LogScale,
     (names, perturbed): (&[String], &BTreeSet<&str>),
     observer: &dyn Observer,
 ) -> Result<Vec<usize>> {
@@ -154,9 +149,10 @@ fn columns(
         return Ok((0..names.len()).collect());
     };
     // As GEARS does: the default flavour of scanpy on logged values.
-    let normalise = (state != InputState::Log1p).then_some(TOTAL);
-    let config =
-        VariableConfig { normalise, ..VariableConfig::new(n_top, VariableFlavour::Seurat) };
+    let config = VariableConfig {
+        normalise: Some(scale),
+        ..VariableConfig::new(n_top, VariableFlavour::Seurat)
+    };
     observer.begin("selecting variable genes", 0);
     let watched = &mut Watched { source, observer };
     let mut columns = variable_genes(watched, options.layer, None, &config)?.selected;
@@ -216,7 +212,7 @@ struct PreparedCells<'a> {
     columns: Vec<usize>,
     places: Vec<Option<u32>>,
     names: Vec<String>,
-    state: InputState,
+    scale: LogScale,
     obs: Vec<(String, Column)>,
     var: Frame,
     summary: Summary,
@@ -228,7 +224,7 @@ impl<'a> PreparedCells<'a> {
         design: &Design,
         layer: &'a Layer,
         (cells, columns): (Vec<usize>, Vec<usize>),
-        (state, names): (InputState, Vec<String>),
+        (scale, names): (LogScale, Vec<String>),
     ) -> Self {
         let mut places = vec![None; names.len()];
         for (place, &column) in (0..).zip(&columns) {
@@ -258,7 +254,7 @@ impl<'a> PreparedCells<'a> {
             columns,
             places,
             names,
-            state,
+            scale,
             obs: Vec::new(),
             var,
             summary,
@@ -331,12 +327,7 @@ impl CellSource for PreparedCells<'_> {
         let n = cells.len();
         let mut block = CellSubset::new(&mut *self.source, cells).read(self.layer, 0..n)?;
         // The sum is that of all genes.
-        if self.state == InputState::Counts {
-            normalise_total(&mut block, TOTAL);
-        }
-        if self.state != InputState::Log1p {
-            log1p(&mut block);
-        }
+        self.scale.apply(&mut block);
         let (mut indptr, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
         for row in block.rows() {
             for (&gene, &value) in row.indices.iter().zip(row.values) {

@@ -128,7 +128,7 @@ impl PerturbArtefact {
         let mut conditions = Vec::with_capacity(by_condition.len());
         let mut responses = Vec::with_capacity(by_condition.len());
         for (condition, numbers) in by_condition {
-            let rows = read_placed(&mut source, &Layer::X, numbers, (&place, g))?;
+            let rows = read_placed(&mut source, (&Layer::X, None), numbers, (&place, g))?;
             cells.push(&rows)?;
             responses.push(self.response(&condition, &mean(&rows, g), &control));
             conditions.push(condition);

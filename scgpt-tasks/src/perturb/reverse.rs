@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scgpt_data::{CellSource, Layer};
+use scgpt_data::{CellSource, Layer, LogScale};
 use serde::Serialize;
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     neighbours::Neighbours,
     observe::Observer,
-    projection::subsample,
+    sample::{numbers, sampled},
 };
 
 /// Query cells of one group that are looked at, at most.
@@ -59,6 +59,9 @@ pub struct Reversal {
     pub held_out: Vec<Retrieval>,
     /// Known conditions of the query that are not among the candidates, and are not scored.
     pub not_candidates: Vec<String>,
+    /// The sum of the query's cells before the logarithm, if it was not that of training and they were
+    /// brought to it.
+    pub rescaled_from: Option<f64>,
 }
 
 /// What was found for the cells of one group.
@@ -106,7 +109,7 @@ impl PerturbArtefact {
                 row[place] = control[place] as f32;
             }
         };
-        let mut query = Query::new(query, &self.record.genes, options)?;
+        let mut query = Query::new(query, self, options)?;
         let (g, each) = (self.panel.len(), predicted.cells_each());
         let (mut means, mut centres) = (Vec::new(), Vec::new());
         let mut nearest = vec![Nearest::new(); query.groups.len()];
@@ -128,6 +131,7 @@ impl PerturbArtefact {
                 }
                 let cells = query.read(group)?;
                 if pass == 0 {
+                    self.check_sums(&cells, &query.source.summary().path)?;
                     centres.push(mean(&cells, g));
                 }
                 let found = Neighbours::among(&cells, &profiles, g, options.k);
@@ -198,6 +202,7 @@ impl PerturbArtefact {
             methods: methods(&scored),
             held_out: methods(&held_out),
             not_candidates,
+            rescaled_from: query.scale.and_then(|scale| scale.from.total),
         })
     }
 
@@ -237,6 +242,8 @@ impl PerturbArtefact {
 struct Query<'a> {
     source: &'a mut dyn CellSource,
     layer: &'a Layer,
+    /// The way to the scale of training, if it is another.
+    scale: Option<LogScale>,
     /// Their columns' places in the panel.
     place: Vec<Option<usize>>,
     n_genes: usize,
@@ -247,15 +254,18 @@ struct Query<'a> {
 impl<'a> Query<'a> {
     fn new(
         source: &'a mut dyn CellSource,
-        genes: &[String],
+        artefact: &PerturbArtefact,
         options: &ReverseOptions<'a>,
     ) -> Result<Self> {
+        let genes = &artefact.record.genes;
         let path = source.summary().path.clone();
         let (n_cells, _) = source.summary().shape(options.layer)?;
         let place = places(source, genes, options.layer, &path)?;
-        super::check_values(source, options.layer)?;
+        let scale = artefact.scale(super::check_values(source, options.layer)?);
+        let obs = source.obs()?;
+        let numbers = numbers(&obs);
         let labels = match options.group_key {
-            Some(key) => crate::embed::obs_column(&source.obs()?, key)?.labels(),
+            Some(key) => crate::embed::obs_column(&obs, key)?.labels(),
             None => vec![Some("all cells".to_owned()); n_cells],
         };
         let is_control = |name: &str| {
@@ -275,12 +285,10 @@ impl<'a> Query<'a> {
                 path.display()
             )));
         }
-        let some = |(name, cells): (String, Vec<usize>)| {
-            let chosen = subsample(cells.len(), CELLS, 0);
-            (name, chosen.into_iter().map(|place| cells[place]).collect())
-        };
+        let some = |(name, cells)| (name, sampled(cells, &numbers, CELLS, 0));
         let groups = groups.into_iter().map(some).collect();
-        Ok(Self { source, layer: options.layer, place, n_genes: genes.len(), groups })
+        let (layer, n_genes) = (options.layer, genes.len());
+        Ok(Self { source, layer, scale, place, n_genes, groups })
     }
 
     fn n_cells(&self) -> usize {
@@ -290,7 +298,8 @@ impl<'a> Query<'a> {
     /// The cells of a group, `[n, g]`.
     fn read(&mut self, group: usize) -> Result<Vec<f32>> {
         let cells = self.groups[group].1.clone();
-        read_placed(self.source, self.layer, cells, (&self.place, self.n_genes))
+        let matrix = (self.layer, self.scale.as_ref());
+        read_placed(self.source, matrix, cells, (&self.place, self.n_genes))
     }
 }
 

@@ -121,7 +121,7 @@ impl Perturbation<'_> {
             truth: panel.part(&moments.mean(group)),
             control: panel.part(&moments.mean(design.control(group))),
         });
-        let (items, group_of_item) = Pairs::items_of(&groups, &training, config.pairs);
+        let (items, group_of_item) = Pairs::items_of(&groups, &training, config.pairs_each());
         let task = Pairs {
             shards,
             vocab,
@@ -208,11 +208,13 @@ impl Perturbation<'_> {
                 continue;
             }
             let cells = &groups[group].cells;
+            let mut values = Vec::new();
             for place in subsample(cells.len(), CONTROL_CELLS, 0) {
                 let mut row = vec![0.0; g];
                 self.panel.add(shards.cell(cells[place] as usize)?, &mut row);
-                controls.values.extend(row);
+                values.extend(row);
             }
+            *controls = Controls::new(&values, g);
         }
         Ok(all)
     }

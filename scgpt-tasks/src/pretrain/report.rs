@@ -46,7 +46,6 @@ pub struct Data {
 impl Data {
     pub(super) fn of(task: &PretrainTask<'_>, options: &PretrainOptions<'_>) -> Self {
         let sources = &task.cells.shards.manifest().sources;
-        let is_counts = |state: scgpt_data::InputState| state == scgpt_data::InputState::Counts;
         Self {
             shards: options.shards.display().to_string(),
             sources: sources.iter().map(|source| source.path.clone()).collect(),
@@ -56,7 +55,7 @@ impl Data {
             from: task.config.model.as_ref().map(|path| path.display().to_string()),
             not_counts: sources
                 .iter()
-                .filter(|source| !is_counts(source.input_state))
+                .filter(|source| !source.input_state.is_counts())
                 .map(|source| source.path.clone())
                 .collect(),
         }

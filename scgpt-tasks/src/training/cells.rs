@@ -1,8 +1,8 @@
 //! [`TrainingCells`]: cells of shards on their way into batches.
 
 use scgpt_data::{
-    Binner, CellTokens, EpochOrder, GeneToken, Keyed, Mask, Modalities, Purpose, ShardFolder,
-    SpecialToken, TieMode, TokenConfig, TokenScratch, Tokenizer,
+    Binner, CellKey, CellTokens, EpochOrder, GeneToken, Keyed, Mask, Modalities, Purpose,
+    ShardFolder, SpecialToken, TieMode, TokenConfig, TokenScratch, Tokenizer,
 };
 use scgpt_model::ScgptConfig;
 use scgpt_train::{Result, TrainCell};
@@ -70,8 +70,10 @@ impl TrainingCells<'_> {
             tokenizer = tokenizer.with_modalities(modalities)?;
         }
         let mut scratch = TokenScratch::default();
-        let tokens =
-            |&cell: &usize| Ok(tokenizer.cell(self.shards.cell(cell)?, cell as u64, &mut scratch));
+        let tokens = |&cell: &usize| {
+            let key = CellKey::Number(cell as u64);
+            Ok(tokenizer.cell(self.shards.cell(cell)?, key, &mut scratch))
+        };
         cells.iter().map(tokens).collect()
     }
 

@@ -1,6 +1,6 @@
 //! `scgpt perturb predict`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -71,7 +71,9 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let device = args.compute.open()?;
     let mut artefact = PerturbArtefact::open(&args.model, &device)?;
     if let Some(path) = &args.controls {
-        artefact.set_controls(path, args.condition_key.as_deref())?;
+        if let Some(total) = artefact.set_controls(path, args.condition_key.as_deref())? {
+            printer.remark(&rescaled(path, total, &artefact));
+        }
     }
     let mut conditions = args.candidates.conditions(&artefact)?.unwrap_or_default();
     for genes in &args.genes {
@@ -118,6 +120,16 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     rows.push(("output", args.output.display().to_string()));
     let output = args.output.display().to_string();
     printer.result(&json!({ "responses": found, "cells": args.cells, "output": output }), &rows)
+}
+
+/// What is said of cells that were brought to the scale of training.
+pub(super) fn rescaled(path: &Path, total: f64, artefact: &PerturbArtefact) -> String {
+    let of_training = artefact.record().total.unwrap_or(total);
+    format!(
+        "note: cells of `{}` were normalised to {total:.0}, those the artefact was trained on to {of_training:.0}: \
+         rescaled",
+        path.display()
+    )
 }
 
 fn line(response: &Response, is_trained: bool) -> String {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::Source;
+use scgpt_data::{InputState, InputValues, Source};
 use scgpt_tasks::{PrepareOptions, Prepared, prepare};
 
 use super::DesignArgs;
@@ -75,10 +75,22 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
                 "conditions",
                 format!("{} singles, {} combinations", prepared.singles, prepared.combinations),
             ),
-            ("values", format!("were {}", prepared.input_state)),
+            ("values", values(&prepared)),
             ("output", args.output.display().to_string()),
         ],
     )
+}
+
+/// What values were, and what became of them.
+fn values(prepared: &Prepared) -> String {
+    let found = InputValues { state: prepared.input_state, total: prepared.input_total };
+    match found {
+        InputValues { state: InputState::Log1p, total: None } => {
+            "were log1p of cells with different sums, as of some genes alone; kept as they are"
+                .into()
+        }
+        found => format!("were {found}; now log1p of values that sum to 10000 in every cell"),
+    }
 }
 
 fn remark_on(prepared: &Prepared, printer: Printer) {

@@ -124,6 +124,9 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     let found = search();
     bar.finish();
     let found = found?;
+    if let Some(total) = found.rescaled_from {
+        printer.remark(&super::predict::rescaled(&args.input, total, &artefact));
+    }
     if !found.not_candidates.is_empty() {
         printer.remark(&format!(
             "note: not scored, as the truth is not among the candidates: {}",

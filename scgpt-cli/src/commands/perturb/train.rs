@@ -54,8 +54,8 @@ pub(crate) struct TrainArgs {
     /// Genes that a step, and a prediction, sees at once; 0 for all [default: 256 from scratch, 1536 with --model]
     #[arg(long, value_name = "N", env = "SCGPT_GENES_PER_STEP")]
     genes_per_step: Option<usize>,
-    /// Sample genes without regard to which are perturbed, pair cells once, begin at random and predict all
-    /// genes at once, as the reference does
+    /// As the reference does: sample genes without regard to which are perturbed, put every cell in one pair
+    /// of single cells, begin at random and predict all genes at once; settings of a file or flag go first
     #[arg(long)]
     parity: bool,
     #[command(flatten)]
@@ -149,7 +149,7 @@ impl TrainArgs {
         let files = files.iter().map(PathBuf::as_path);
         let mut defaults = PerturbConfig::of(recipe);
         if self.parity {
-            defaults.train_as_the_reference();
+            defaults.like_the_reference(recipe);
         }
         let mut settings = layered(&defaults, files, "perturb train")?;
         settings.network = recipe.settle(settings.network);
@@ -157,14 +157,9 @@ impl TrainArgs {
         settings.pool = self.pool.unwrap_or(settings.pool);
         if let Some(genes) = self.genes_per_step {
             settings.genes_per_step = genes;
-            settings.genes_per_pass = genes;
-        }
-        if self.parity {
-            settings.keep_perturbed = false;
-            settings.responding = 0.0;
-            settings.fresh_pairs = false;
-            settings.start_at_control = false;
-            settings.genes_per_pass = 0;
+            if !self.parity {
+                settings.genes_per_pass = genes;
+            }
         }
         if let Some(model) = &self.model {
             settings.model = Some(model.clone());

@@ -1,17 +1,17 @@
 //! Which cells are looked at, and which of their genes.
 
 use scgpt_data::{
-    Advice, Alignment, CellSource, CellTokens, Frame, GeneToken, GeneVocab, Keyed, Layer, Purpose,
-    Setting,
+    Advice, Alignment, CellSource, CellTokens, Frame, GeneToken, GeneVocab, Keyed, Purpose, Setting,
 };
 
 use super::AttentionOptions;
 use crate::{
-    embed::{VariableOptions, input_state, select_variable},
+    embed::{VariableOptions, select_variable},
     error::{Error, Result},
-    grn::rivals::sampled,
     labels::Labels,
+    logged::unscaled,
     names::{absent_gene, similar_names, some_of},
+    sample::{numbers, sampled},
 };
 
 /// Two groups of cells, or one and its copies with shuffled values.
@@ -35,7 +35,7 @@ impl Groups {
     pub(super) fn choose(obs: &Frame, options: &AttentionOptions<'_>) -> Result<Self> {
         let Some(key) = options.condition_key else {
             let all = (0..obs.len()).collect();
-            return Self::of(["cells", "shuffled values"], [all, Vec::new()], options);
+            return Self::of(["cells", "shuffled values"], [all, Vec::new()], obs, options);
         };
         let labels = Labels::read(obs, key)?;
         let having = |name: &str| -> Result<Vec<usize>> {
@@ -60,18 +60,18 @@ impl Groups {
                 Err(Setting("condition").wrong(problem).into())
             }
             (None, Some(group)) => {
-                Self::of([group, "shuffled values"], [having(group)?, Vec::new()], options)
+                Self::of([group, "shuffled values"], [having(group)?, Vec::new()], obs, options)
             }
             (Some(control), Some(group)) if control == group => {
                 Err(Error::Option(format!("`{group}` cannot be compared with itself")))
             }
             (Some(control), Some(group)) => {
-                Self::of([group, control], [having(group)?, having(control)?], options)
+                Self::of([group, control], [having(group)?, having(control)?], obs, options)
             }
             (Some(control), None) => {
                 let controls = having(control)?;
                 if let Some(group) = condition_of(&labels, options.genes, control) {
-                    return Self::of([&group, control], [having(&group)?, controls], options);
+                    return Self::of([&group, control], [having(&group)?, controls], obs, options);
                 }
                 let others: Vec<usize> = (0..obs.len())
                     .filter(|&cell| labels.name(cell).is_some_and(|name| name != control))
@@ -88,7 +88,7 @@ impl Groups {
                 } else {
                     format!("not {control}")
                 };
-                Self::of([&name, control], [others, controls], options)
+                Self::of([&name, control], [others, controls], obs, options)
             }
         }
     }
@@ -96,10 +96,12 @@ impl Groups {
     fn of(
         names: [&str; 2],
         cells: [Vec<usize>; 2],
+        obs: &Frame,
         options: &AttentionOptions<'_>,
     ) -> Result<Self> {
         let available = [cells[0].len(), cells[1].len()];
-        let cells = cells.map(|cells| sampled(cells, options.max_cells, options.seed));
+        let numbers = numbers(obs);
+        let cells = cells.map(|cells| sampled(cells, &numbers, options.max_cells, options.seed));
         if cells[0].len() < 2 || cells[1].len() == 1 {
             return Err(Error::Option(format!(
                 "a network needs at least two cells, but `{}` has {}",
@@ -153,11 +155,11 @@ impl Panel {
         let name = |token: GeneToken| vocab.name(token).unwrap_or_default();
         let mut is_chosen = vec![true; alignment.tokens.len()];
         if known.len() > options.n_variable {
-            let state = input_state(source, options.matrix)?;
+            let values = unscaled(source, options.matrix)?;
             let variable =
                 VariableOptions { n_top: options.n_variable, flavour: None, batch_key: None };
             let mut variable_genes = alignment.clone();
-            select_variable(source, options.matrix, &variable, state, &mut variable_genes)?;
+            select_variable(source, options.matrix, &variable, values, &mut variable_genes)?;
             is_chosen = variable_genes.tokens.iter().map(Option::is_some).collect();
         }
         for gene in options.genes {
@@ -200,17 +202,13 @@ impl Panel {
     }
 }
 
-/// The values of genes, shuffled among them: `<cls>` in front stays.
-pub(super) fn shuffled(values: &[f32], seed: u64, cell: usize) -> Vec<f32> {
-    let key = Keyed::new(seed, Purpose::Permute, 1, cell as u64);
+/// The values of genes, shuffled among them, in a way that `cell`, its [content](CellTokens::content),
+/// decides: `<cls>` in front stays.
+pub(super) fn shuffled(values: &[f32], seed: u64, cell: u64) -> Vec<f32> {
+    let key = Keyed::new(seed, Purpose::Permute, 1, cell);
     let mut order: Vec<usize> = (1..values.len()).collect();
     order.sort_by_key(|&place| key.bits(place as u64));
     std::iter::once(0).chain(order).map(|place| values[place]).collect()
-}
-
-/// Whether cells of that matrix still have to be normalised and logged.
-pub(super) fn wants_log(source: &mut dyn CellSource, matrix: &Layer) -> Result<bool> {
-    Ok(input_state(source, matrix)? != scgpt_data::InputState::Log1p)
 }
 
 #[cfg(test)]

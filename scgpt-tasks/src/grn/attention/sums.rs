@@ -33,19 +33,20 @@ pub(super) struct Place<'a> {
     pub(super) permuted: &'a [bool],
 }
 
-/// For each of `permutations` which of `n` cells it calls the first group, `n_first` of them:
-/// `[cells][permutations]`.
+/// For each of `permutations` which of the cells it calls the first group, `n_first` of them:
+/// `[cells][permutations]`. Cells are known by their `numbers`, in whatever order they are.
 pub(super) fn shuffled_labels(
-    n: usize,
+    numbers: &[u64],
     n_first: usize,
     permutations: usize,
     seed: u64,
 ) -> Vec<Vec<bool>> {
+    let n = numbers.len();
     let mut labels = vec![Vec::with_capacity(permutations); n];
     for permutation in 0..permutations {
         let key = Keyed::new(seed, Purpose::Permute, 0, permutation as u64);
         let mut order: Vec<usize> = (0..n).collect();
-        order.sort_by_key(|&cell| key.bits(cell as u64));
+        order.sort_by_key(|&cell| key.bits(numbers[cell]));
         for (place, &cell) in order.iter().enumerate() {
             labels[cell].push(place < n_first);
         }
@@ -168,7 +169,8 @@ mod tests {
     /// 60 cells of 200 numbers, the first of which differs between groups by `shift`.
     fn sums(shift: u32) -> Sums {
         let mut sums = Sums::new(200, 10);
-        let labels = shuffled_labels(60, 40, 10, 2);
+        let numbers: Vec<u64> = (0..60).collect();
+        let labels = shuffled_labels(&numbers, 40, 10, 2);
         for (cell, permuted) in labels.iter().enumerate() {
             let group = usize::from(cell % 3 == 0);
             let key = Keyed::new(1, Purpose::Simulate, 0, cell as u64);

@@ -7,19 +7,14 @@ use scgpt_data::{CellSource, CellSubset, GeneToken};
 use super::{EmbeddingNetworkOptions, enough};
 use crate::{
     baseline::Profiles,
-    embed::{
-        EmbedOptions, Embedder, GeneStates, VariableOptions, input_state, likely_types,
-        select_variable,
-    },
+    embed::{EmbedOptions, Embedder, GeneStates, VariableOptions, likely_types, select_variable},
     error::{Error, Result},
-    grn::{
-        consistency::halves,
-        rivals::{Expression, sampled},
-    },
+    grn::rivals::Expression,
     labels::Labels,
-    logged::LoggedCells,
+    logged::{LoggedCells, unscaled},
     names::absent_gene,
     observe::{Observer, Watched},
+    sample::{halves, numbers, sampled},
 };
 
 /// Most variable genes, if no number is given.
@@ -63,9 +58,10 @@ impl OfCells {
         let embed = &options.embed;
         let n_cells = source.summary().n_cells;
         let obs = source.obs()?;
+        let numbers = numbers(&obs);
         let column = options.per.as_deref().or_else(|| likely_types(&obs));
         let labels = column.map(|name| Labels::read(&obs, name)).transpose()?;
-        let state = input_state(source, &embed.layer)?;
+        let values = unscaled(source, &embed.layer)?;
         let mut chosen = embedder.align(source, embed)?;
         let whole = chosen.clone();
         if options.genes.is_none() {
@@ -73,7 +69,7 @@ impl OfCells {
             let variable = embed.variable.as_ref().unwrap_or(&variable);
             observer.begin("selecting variable genes", 0);
             let source = &mut Watched { source: &mut *source, observer };
-            select_variable(source, &embed.layer, variable, state, &mut chosen)?;
+            select_variable(source, &embed.layer, variable, values, &mut chosen)?;
         }
         let name = |token: GeneToken| embedder.vocab().name(token).unwrap_or_default().to_owned();
         let known: Vec<String> = whole.tokens.iter().flatten().map(|&token| name(token)).collect();
@@ -99,7 +95,7 @@ impl OfCells {
             let types = options.per.as_ref().and(labels.as_ref());
             let tokens: Vec<GeneToken> = found.iter().map(|&(_, token)| token).collect();
             let tokenizer = embedder.tokenizer(&whole, &embed, None)?;
-            let (groups, n_groups) = groups(types, &halves(n_cells, embed.seed));
+            let (groups, n_groups) = groups(types, &halves(&numbers, embed.seed));
             let states = embedder.gene_states(
                 source,
                 &tokenizer,
@@ -124,16 +120,16 @@ impl OfCells {
         };
         enough(found.len())?;
         let (columns, tokens): (Vec<usize>, Vec<GeneToken>) = found.into_iter().unzip();
-        let logged = LoggedCells { layer: embed.layer.clone(), state };
+        let logged = LoggedCells::new(&embed.layer, values);
         let (_, n_columns) = source.summary().shape(&embed.layer)?;
-        let sample = sampled((0..n_cells).collect(), options.rival_cells, embed.seed);
+        let sample = sampled((0..n_cells).collect(), &numbers, options.rival_cells, embed.seed);
         let mut expression = Expression::new(&columns, n_columns);
         let mut some = CellSubset::new(source, sample.clone());
         logged.each(&mut some, "reading expression", observer, &mut |_, block| {
             block.rows().for_each(|row| expression.push(row));
         })?;
         let profiles = expression.into_profiles();
-        let is_second = halves(n_cells, embed.seed);
+        let is_second = halves(&numbers, embed.seed);
         Ok(Self {
             genes: tokens.iter().map(|&token| name(token)).collect(),
             strata: strata(&profiles.means()),

@@ -1,0 +1,74 @@
+//! [`CellKey`]: what tells the random choices of one cell from those of another.
+
+use super::{CellTokens, Sampling, TokenConfig};
+use crate::{binning::TieMode, keyed::mix, vocab::GeneToken};
+
+/// What the random choices of a cell are keyed by, beside seed, epoch and gene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellKey {
+    /// What the cell expresses: the tokens of its genes and their values, in any order, zeros and
+    /// genes without a token left aside. For predictions: a cell gets the same row wherever it
+    /// stands in a file, and cells that express the same get the same row, whatever they are called.
+    Content,
+    /// A number given to it, such as its place in token shards. For training, where each cell is to
+    /// be sampled by itself, anew in every epoch.
+    Number(u64),
+}
+
+impl CellKey {
+    /// The number that stands for the cell: of the tokens from `keep` on, whose values are not bins
+    /// yet. Content is looked at only where something is left to chance.
+    pub(super) fn number(self, config: &TokenConfig, tokens: &CellTokens, keep: usize) -> u64 {
+        let has_ties = config.binner.is_some_and(|binner| binner.tie_mode == TieMode::Random);
+        let is_sampled = config.sampling == Sampling::Keyed && tokens.len() > config.max_length;
+        match self {
+            Self::Number(number) => number,
+            Self::Content if has_ties || is_sampled => {
+                content(&tokens.genes[keep..], &tokens.values[keep..])
+            }
+            Self::Content => 0,
+        }
+    }
+}
+
+impl CellTokens {
+    /// A number that depends on the tokens and their values alone, not on the order they are in;
+    /// tokens of value zero add nothing.
+    pub fn content(&self) -> u64 {
+        content(&self.genes, &self.values)
+    }
+}
+
+/// The same of parallel genes and values.
+#[allow(clippy::float_cmp, reason = "zero is the absence of expression")]
+fn content(genes: &[GeneToken], values: &[f32]) -> u64 {
+    let expressed = genes.iter().zip(values).filter(|&(_, &value)| value != 0.0);
+    // A sum, so that the order of columns does not matter.
+    expressed.fold(0, |sum, (gene, value)| {
+        let entry = u64::from(gene.0) << 32 | u64::from(value.to_bits());
+        sum.wrapping_add(mix(entry))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(entries: &[(u32, f32)]) -> u64 {
+        let (genes, values): (Vec<GeneToken>, Vec<f32>) =
+            entries.iter().map(|&(gene, value)| (GeneToken(gene), value)).unzip();
+        content(&genes, &values)
+    }
+
+    #[test]
+    fn genes_and_values_matter_and_order_and_zeros_do_not() {
+        let cell = of(&[(1, 2.0), (7, 5.0)]);
+        assert_eq!(cell, of(&[(7, 5.0), (3, 0.0), (1, 2.0), (4, -0.0)]));
+        for other in
+            [&[(1, 5.0), (7, 2.0)][..], &[(1, 2.0)], &[(1, 2.0), (8, 5.0)], &[(1, 2.0), (7, 5.5)]]
+        {
+            assert_ne!(cell, of(other), "{other:?}");
+        }
+        assert_eq!(of(&[]), 0);
+    }
+}

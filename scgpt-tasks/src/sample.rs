@@ -1,0 +1,63 @@
+//! Choices among the cells of a file by their names, so that their order does not matter.
+
+use scgpt_data::{Frame, Keyed, Purpose, name_key};
+
+/// The number that stands for each cell in random choices, a function of its name. Cells that share a
+/// name are told apart by their order alone.
+pub(crate) fn numbers(obs: &Frame) -> Vec<u64> {
+    obs.index.iter().map(|name| name_key(name)).collect()
+}
+
+/// At most `n` of the cells, chosen by the `numbers` of all cells, ascending.
+pub(crate) fn sampled(mut cells: Vec<usize>, numbers: &[u64], n: usize, seed: u64) -> Vec<usize> {
+    let key = Keyed::new(seed, Purpose::Sample, u64::MAX, 0);
+    cells.sort_by_key(|&cell| key.bits(numbers[cell]));
+    cells.truncate(n);
+    cells.sort_unstable();
+    cells
+}
+
+/// Two random halves of cells that have these `numbers`: to which of them each belongs.
+pub(crate) fn halves(numbers: &[u64], seed: u64) -> Vec<bool> {
+    let key = Keyed::new(seed, Purpose::HoldOut, 2, 0);
+    numbers.iter().map(|&number| key.bits(number) & 1 == 1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn obs(names: impl Iterator<Item = usize>) -> Frame {
+        Frame { index: names.map(|cell| format!("cell{cell}")).collect(), ..Frame::default() }
+    }
+
+    #[test]
+    fn samples_ascend_and_are_keyed() {
+        let (cells, numbers): (Vec<usize>, Vec<u64>) = (0..50).zip(0..).unzip();
+        let some = sampled(cells.clone(), &numbers, 10, 1);
+        assert!(some.len() == 10 && some.is_sorted());
+        assert_ne!(some, sampled(cells.clone(), &numbers, 10, 2));
+        assert_eq!(sampled(cells.clone(), &numbers, 99, 1), cells);
+    }
+
+    #[test]
+    fn halves_are_halves() {
+        let numbers = numbers(&obs(0..10_000));
+        let n = halves(&numbers, 3).into_iter().filter(|&is_second| is_second).count();
+        assert!((4800..5200).contains(&n), "{n}");
+        assert_ne!(halves(&numbers[..100], 3), halves(&numbers[..100], 4));
+    }
+
+    #[test]
+    fn the_order_of_cells_decides_nothing() {
+        let chosen = |order: Vec<usize>| {
+            let numbers = numbers(&obs(order.iter().copied()));
+            let second = halves(&numbers, 5);
+            let some = sampled((0..order.len()).collect(), &numbers, 20, 5);
+            some.into_iter().map(|at| (order[at], second[at])).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(chosen((0..100).collect()), chosen((0..100).rev().collect()));
+    }
+}
