@@ -40,7 +40,6 @@ impl CellTokens {
 }
 
 /// The same of parallel genes and values.
-#[allow(clippy::float_cmp, reason = "zero is the absence of expression")]
 fn content(genes: &[GeneToken], values: &[f32]) -> u64 {
     let expressed = genes.iter().zip(values).filter(|&(_, &value)| value != 0.0);
     // A sum, so that the order of columns does not matter.

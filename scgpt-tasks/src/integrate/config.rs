@@ -352,9 +352,10 @@ mod tests {
     fn parity_has_the_ties_lengths_and_epsilon_of_the_reference() {
         for recipe in [Recipe::FineTune(NetworkConfig::RELEASED), Recipe::Scratch] {
             for is_multimodal in [false, true] {
-                let mut config = match is_multimodal {
-                    false => IntegrateConfig::of(recipe),
-                    true => IntegrateConfig::of_modalities(recipe, false),
+                let mut config = if is_multimodal {
+                    IntegrateConfig::of_modalities(recipe, false)
+                } else {
+                    IntegrateConfig::of(recipe)
                 };
                 config.like_the_reference(is_multimodal);
                 config.validate(false).unwrap();
