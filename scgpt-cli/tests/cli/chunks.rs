@@ -133,7 +133,7 @@ fn a_cell_gets_the_same_row_wherever_it_stands() {
     place.done(&[&integrate[..], &tiny, &["joined.h5ad"]].concat());
     let index =
         ["map", "index", "whole.h5ad", "-m", &model, "--labels", "cell_type", "-o", "index"];
-    place.done(&[&index[..], &["--max-length", "100", "--tie-mode", "random"]].concat());
+    place.done(&[&index[..], &["--max-length", "100"]].concat());
     place.done(&["convert", "whole.h5ad", "-o", "shards"]);
     place.done(&["pretrain", "--data", "shards", "--config", "pretrain.toml", "-o", "run"]);
 
