@@ -341,7 +341,7 @@ mod tests {
             ..fine
         };
         let message = config.validate(false).unwrap_err().to_string();
-        for part in ["`hvg` is 0", "set `hidden_share`", "`avg_bio`", "dar_accuracy"] {
+        for part in ["`hvg` is 0", "`hidden_share` is 0", "`avg_bio`", "dar_accuracy"] {
             assert!(message.contains(part), "{message}");
         }
         let message = config.validate(true).unwrap_err().to_string();
