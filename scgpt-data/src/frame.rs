@@ -95,7 +95,10 @@ impl Frame {
 }
 
 impl Column {
-    /// The column as text, one label a row; missing values are `None`.
+    /// The column as text, one label a row; missing values, NaN among them, are `None`.
+    ///
+    /// Numbers and truth values are spelled as Python spells them (`1.0`, `True`), whether they are
+    /// a column or the categories of one: the same label is the same text in every file.
     pub fn labels(&self) -> Vec<Option<String>> {
         match self {
             Self::Text(values) => values.clone(),
@@ -103,14 +106,13 @@ impl Column {
                 .iter()
                 .map(|code| code.and_then(|code| categories.get(code as usize).cloned()))
                 .collect(),
-            Self::Float(values) => {
-                values.iter().map(|value| value.map(|value| value.to_string())).collect()
-            }
+            Self::Float(values) => values.iter().map(|value| real_label((*value)?)).collect(),
             Self::Integer(values) => {
                 values.iter().map(|value| value.map(|value| value.to_string())).collect()
             }
             Self::Boolean(values) => {
-                values.iter().map(|value| value.map(|value| value.to_string())).collect()
+                let label = |value| if value { "True" } else { "False" };
+                values.iter().map(|value| value.map(|value| label(value).to_owned())).collect()
             }
         }
     }
@@ -189,9 +191,39 @@ impl Column {
     }
 }
 
+/// A real number as Python spells it; none for NaN.
+#[allow(clippy::cast_possible_truncation, reason = "what was f32 is recognised by that")]
+fn real_label(value: f64) -> Option<String> {
+    /// All whole numbers up to here are f32, too.
+    const EXACT: f64 = 16_777_216.0;
+    let single = value as f32;
+    let is_single = f64::from(single) == value && value.abs() < EXACT;
+    let text = if is_single { format!("{single:?}") } else { format!("{value:?}") };
+    let spelled = match text.split_once('e') {
+        Some((digits, power)) => match power.strip_prefix('-') {
+            Some(power) => format!("{digits}e-{power:0>2}"),
+            None => format!("{digits}e+{power:0>2}"),
+        },
+        None => text,
+    };
+    (!value.is_nan()).then_some(spelled)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_and_truth_are_spelled_as_python_does() {
+        let real = [1.0, 0.1, -2.5, 1e16, 5e-5, 1_234_567_890.0, f64::NAN, f64::from(0.1_f32)];
+        let labels = Column::Float(real.map(Some).to_vec()).labels();
+        let labels: Vec<&str> =
+            labels.iter().map(|it| it.as_deref().unwrap_or("missing")).collect();
+        let python = ["1.0", "0.1", "-2.5", "1e+16", "5e-05", "1234567890.0", "missing", "0.1"];
+        assert_eq!(labels, python);
+        let truth = Column::Boolean(vec![Some(true), None, Some(false)]).labels();
+        assert_eq!(truth, [Some("True".into()), None, Some("False".into())]);
+    }
 
     #[test]
     fn categorical_labels_round_trip() {

@@ -6,6 +6,7 @@ use crate::{
     attention::AttentionMask,
     config::{CellPooling, ScgptConfig},
     error::Result,
+    host::host_values,
     input::ModelInput,
     scgpt::Scgpt,
 };
@@ -90,8 +91,7 @@ impl CellEncoder {
             }
             _ => self.model.cell(&self.input(rows, mask)),
         };
-        // The device computes in f32, so the conversion cannot fail.
-        cell.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+        host_values(cell)
     }
 
     /// `q kᵀ` of every head of layer `layer` (counted from 0), row-major `[b, h, t, t]`: rows are
@@ -105,8 +105,7 @@ impl CellEncoder {
     pub fn attention_scores(&self, rows: TokenRows, layer: usize) -> Result<Vec<f32>> {
         let mask = self.mask(rows);
         let scores = self.model.attention_scores_of(self.tokens(rows), &mask, layer)?;
-        // The device computes in f32, so the conversion cannot fail.
-        Ok(scores.into_data().convert::<f32>().try_into_vec().unwrap_or_default())
+        Ok(host_values(scores))
     }
 
     /// Vectors of gene tokens before they meet a value, row-major `[n, d]`.
@@ -119,8 +118,7 @@ impl CellEncoder {
     pub fn gene_vectors(&self, genes: &[i32]) -> Vec<f32> {
         let ids = Tensor::from_data(TensorData::new(genes.to_vec(), [genes.len()]), &self.device);
         let vectors = self.genes.clone().select(0, ids);
-        // The device computes in f32, so the conversion cannot fail.
-        vectors.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+        host_values(vectors)
     }
 
     /// States of all tokens after the last block, row-major `[b, t, d]`; those of padding mean
@@ -131,8 +129,7 @@ impl CellEncoder {
     pub fn states(&self, rows: TokenRows) -> Vec<f32> {
         let mask = self.mask(rows);
         let hidden = self.model.encoder.forward(self.tokens(rows), &mask);
-        // The device computes in f32, so the conversion cannot fail.
-        hidden.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+        host_values(hidden)
     }
 
     /// Class logits of cell embeddings, `[b, d]` → `[b, y]`, row-major; none without a class head.
@@ -148,8 +145,7 @@ impl CellEncoder {
         let shape = [n.max(LEADING), self.d_model];
         let logits = head.forward(Tensor::from_data(TensorData::new(padded, shape), &self.device));
         let width = logits.dims()[1];
-        // The head computes in f32, so the conversion cannot fail.
-        let mut logits: Vec<f32> = logits.into_data().try_into_vec().unwrap_or_default();
+        let mut logits = host_values(logits);
         logits.truncate(n * width);
         Some(logits)
     }

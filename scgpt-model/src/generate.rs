@@ -7,6 +7,7 @@ use crate::{
     attention::AttentionMask,
     config::ScgptConfig,
     error::{Error, Result},
+    host::host_values,
     input::{Conditions, ModelInput},
     scgpt::Scgpt,
 };
@@ -286,12 +287,13 @@ impl Pass<'_> {
             all[first..first + cell.open.len()].to_vec()
         };
         let encoded = self.model.encode(&input);
-        let predicted = host(self.model.predict(&encoded).value);
+        let predicted = host_values(self.model.predict(&encoded).value);
         let of_all: Vec<f32> = match self.options.confidence {
             Confidence::LargestValue => predicted.clone(),
             Confidence::Agreement => {
                 let by_cell = self.model.predict_from_cell(&encoded);
-                let by_cell = by_cell.map(|predicted| host(predicted.value)).unwrap_or_default();
+                let by_cell =
+                    by_cell.map(|predicted| host_values(predicted.value)).unwrap_or_default();
                 std::iter::zip(&predicted, by_cell).map(|(a, b)| -(a - b).abs()).collect()
             }
             Confidence::Random => vec![0.0; predicted.len()],
@@ -356,7 +358,7 @@ impl Pass<'_> {
         let (mut sum, mut squares) = (vec![0.0_f64; b * t], vec![0.0_f64; b * t]);
         for sample in 0..samples {
             let encoded = self.model.encode_noisy(input, self.kept(cells, t, sample));
-            let predicted = host(self.model.predict(&encoded).value);
+            let predicted = host_values(self.model.predict(&encoded).value);
             for (position, &value) in predicted.iter().enumerate() {
                 sum[position] += f64::from(value);
                 squares[position] += f64::from(value).powi(2);
@@ -401,9 +403,4 @@ impl Pass<'_> {
         let device = self.model.genes.embedding.weight.val().device();
         Tensor::from_data(TensorData::new(mask, [cells.len(), t, d]), &device)
     }
-}
-
-fn host(tensor: Tensor<2>) -> Vec<f32> {
-    // The heads compute in f32, so the conversion cannot fail.
-    tensor.into_data().try_into_vec().unwrap_or_default()
 }

@@ -34,6 +34,7 @@ mod error;
 mod fused;
 mod generate;
 mod head;
+mod host;
 mod input;
 mod pool;
 mod scgpt;
@@ -62,6 +63,7 @@ pub use crate::{
         AffineHead, ClassHead, ClassLayer, DarHead, Decoder, Expression, GepHead, GepcHead,
         InnerProduct, QueryNetwork,
     },
+    host::host_values,
     input::{Conditions, ModelInput},
     scgpt::{Context, Encoded, Gep, Scgpt},
 };

@@ -7,7 +7,15 @@ use scgpt_data::{Keyed, Purpose};
 ///
 /// A class with at least as many cells as there are parts is in every part; of a smaller one the
 /// first part comes first. Which cells go where is a function of the seed and their numbers.
-pub fn stratified(codes: &[Option<u32>], shares: &[f64], seed: u64) -> Vec<Vec<usize>> {
+///
+/// # Panics
+/// If there is not one part more than there are shares.
+pub fn stratified<const PARTS: usize>(
+    codes: &[Option<u32>],
+    shares: &[f64],
+    seed: u64,
+) -> [Vec<usize>; PARTS] {
+    assert_eq!(shares.len() + 1, PARTS, "one part more than there are shares");
     let n_classes = codes.iter().flatten().max().map_or(0, |&code| code as usize + 1);
     let mut classes: Vec<Vec<(u64, usize)>> = vec![Vec::new(); n_classes];
     for (cell, code) in codes.iter().enumerate() {
@@ -16,7 +24,7 @@ pub fn stratified(codes: &[Option<u32>], shares: &[f64], seed: u64) -> Vec<Vec<u
             classes[*code as usize].push((key, cell));
         }
     }
-    let mut parts = vec![Vec::new(); shares.len() + 1];
+    let mut parts = [const { Vec::new() }; PARTS];
     for mut cells in classes {
         cells.sort_unstable();
         let n = cells.len();
@@ -51,7 +59,7 @@ mod tests {
     #[test]
     fn parts_have_their_share_of_every_class() {
         let codes = codes();
-        let parts = stratified(&codes, &[0.1, 0.2], 7);
+        let parts: [_; 3] = stratified(&codes, &[0.1, 0.2], 7);
         let count = |part: usize, class: u32| {
             parts[part].iter().filter(|&&cell| codes[cell] == Some(class)).count()
         };
@@ -67,9 +75,10 @@ mod tests {
     #[test]
     fn the_seed_decides() {
         let codes = codes();
-        assert_eq!(stratified(&codes, &[0.5], 1), stratified(&codes, &[0.5], 1));
-        assert_ne!(stratified(&codes, &[0.5], 1), stratified(&codes, &[0.5], 2));
-        assert!(stratified(&codes, &[0.0], 1)[1].is_empty());
+        let halves = |seed| stratified::<2>(&codes, &[0.5], seed);
+        assert_eq!(halves(1), halves(1));
+        assert_ne!(halves(1), halves(2));
+        assert!(stratified::<2>(&codes, &[0.0], 1)[1].is_empty());
         assert_eq!(stratified(&[], &[0.5], 1), [vec![], Vec::<usize>::new()]);
     }
 }

@@ -1,9 +1,12 @@
 //! [`Labels`]: a column of `obs` that says what each cell is.
 
+mod joined;
+
 use std::collections::BTreeMap;
 
 use scgpt_data::{Column, Frame};
 
+pub use self::joined::{join_labels, split_labels};
 use crate::{
     embed::obs_column,
     error::{Error, Result},
@@ -26,11 +29,24 @@ impl Labels {
     /// If there is no such column, it holds numbers, or no cell has a label.
     pub fn read(obs: &Frame, name: &str) -> Result<Self> {
         let column = obs_column(obs, name)?;
-        if let Column::Float(_) | Column::Integer(_) = column {
-            return Err(Error::Option(format!(
-                "column `{name}` of `obs` holds numbers, expected labels; if they are labels, make them text first: \
-                 adata.obs[\"{name}\"] = adata.obs[\"{name}\"].astype(str)"
-            )));
+        // Text of real numbers would have a class "nan" for each gap; texts of pandas' own keep gaps.
+        let through = match column {
+            Column::Float(values)
+                if values.iter().flatten().all(|it| it.is_nan() || it.fract() == 0.0) =>
+            {
+                Some(".astype(\"Int64\")")
+            }
+            Column::Float(_) | Column::Integer(_) => Some(""),
+            _ => None,
+        };
+        if let Some(through) = through {
+            return Err(Error::unsuited(
+                format!("column `{name}` of `obs` holds numbers, expected labels"),
+                format!(
+                    "if they are labels, make them text first, gaps staying gaps: adata.obs[\"{name}\"] = \
+                     adata.obs[\"{name}\"]{through}.astype(\"string\").astype(\"category\")"
+                ),
+            ));
         }
         let labels = Self::new(column.labels());
         if labels.classes.is_empty() {
@@ -140,8 +156,15 @@ mod tests {
     #[test]
     fn what_are_no_labels_is_refused() {
         let message = |column| Labels::read(&frame(column), "type").unwrap_err().to_string();
+        let advice = |values| Labels::read(&frame(values), "type").unwrap_err().hint().unwrap();
         assert!(message(Column::Integer(vec![Some(1)])).contains("holds numbers"));
-        assert!(message(Column::Float(vec![None])).contains("astype(str)"));
+        let whole = advice(Column::Float(vec![Some(f64::NAN), Some(1.0), None]));
+        assert!(
+            whole.ends_with(r#".astype("Int64").astype("string").astype("category")"#),
+            "{whole}"
+        );
+        let real = advice(Column::Float(vec![Some(0.5)]));
+        assert!(real.ends_with(r#"obs["type"].astype("string").astype("category")"#), "{real}");
         assert!(message(Column::Text(vec![None, Some(String::new())])).contains("no cell"));
         let error = Labels::read(&frame(Column::Text(vec![])), "tpye").unwrap_err();
         assert!(error.to_string().contains("`tpye` not found"));

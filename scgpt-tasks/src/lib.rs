@@ -21,6 +21,7 @@ mod artefact;
 mod baseline;
 mod cluster;
 mod distances;
+mod doubts;
 mod embed;
 mod error;
 mod evaluation;
@@ -63,6 +64,7 @@ pub use crate::{
         ClusterOptions, ClusterScores, Clustering, Graph, cluster_scores, graph_cluster_scores,
         leiden, louvain,
     },
+    doubts::doubts,
     embed::{
         EmbedOptions, EmbedReport, Embedder, Embedding, GeneEmbedding, ModelReport, Timings,
         TokenCounts, VariableOptions, VariableReport, obs_column,
@@ -90,7 +92,7 @@ pub use crate::{
         IntegrateReport, Integrated, IntegratedOptions, Integration, IntegrationMethod,
         ModalitySize,
     },
-    labels::Labels,
+    labels::{Labels, join_labels, split_labels},
     logged::{input_state, input_values},
     mapping::{
         Ballot, Found, IndexLabels, IndexManifest, MadeBy, MapOptions, MappedCells, MappedLabels,
@@ -108,7 +110,7 @@ pub use crate::{
     observe::{Observer, Silent, Watched},
     perturb::{
         Condition, ConditionScores, DeGenes, Design, DesignOptions, Group as DesignGroup,
-        JudgedResponse, MethodResponses, Moments, PerturbArtefact, PerturbConfig,
+        JudgedResponse, MethodResponses, Moments, NotJudged, PerturbArtefact, PerturbConfig,
         PerturbEvaluation, PerturbOptions, PerturbRecord, PerturbReport, Perturbation,
         PrepareOptions, Prepared, RESPONSE_SCORES, RespondOptions, Response, Responses, Retrieval,
         Reversal, ReverseOptions, ReversedGroup, Split, SplitChoice, SplitMode, TrainingProfile,

@@ -24,7 +24,8 @@ use std::collections::BTreeSet;
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Advice, AlignmentSummary, CellSource, GeneVocab, InputState, Layer, ShardFolder, export,
+    Advice, AlignmentSummary, CellSource, GeneVocab, InputState, Layer, Setting, ShardFolder,
+    export,
 };
 use scgpt_model::ModelDir;
 use scgpt_train::Watch;
@@ -36,7 +37,7 @@ pub use self::{
     config::PerturbConfig,
     de::DeGenes,
     design::{Design, DesignOptions, Group},
-    judge::{PerturbEvaluation, evaluate_responses},
+    judge::{NotJudged, PerturbEvaluation, evaluate_responses},
     moments::Moments,
     prepare::{PrepareOptions, Prepared, prepare},
     report::PerturbReport,
@@ -133,6 +134,15 @@ impl<'a> Perturbation<'a> {
         config.training.validate(&network)?;
         perturbation.split(config.training.seed)?;
         Ok(perturbation)
+    }
+
+    /// Perturbed genes that are not measured, and how many genes are perturbed.
+    pub fn unmeasured(&self) -> (Vec<String>, usize) {
+        let conditions = self.design.perturbed_conditions();
+        let perturbed: BTreeSet<&String> = conditions.iter().flat_map(Condition::genes).collect();
+        let is_measured = |gene: &&&String| self.panel.places.contains_key(**gene);
+        let unmeasured = perturbed.iter().filter(|gene| !is_measured(gene));
+        (unmeasured.map(|gene| (*gene).clone()).collect(), perturbed.len())
     }
 
     /// Trains, judges, and writes the artefact.
@@ -272,8 +282,12 @@ fn drop_untold(design: &mut Design, panel: &Panel, vocab: &GeneVocab) -> Result<
         .map(|group| design.group_name(group))
         .collect();
     if design.perturbed().all(|group| !told[group]) {
-        return Err(Error::Option(
-            "no perturbed gene is in the vocabulary of the model: is it of another species, or are the conditions named by other ids?".into(),
+        return Err(Error::unsuited(
+            "no perturbed gene is in the vocabulary of the model",
+            Advice::from(
+                "is it of another species, are the conditions named by other ids, or do they join genes by another ",
+            ) + Setting("separator")
+                + "?",
         ));
     }
     design.retain(&told);

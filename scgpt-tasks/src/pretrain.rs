@@ -144,7 +144,8 @@ impl<'a> Pretraining<'a> {
         };
         let outcome = fit(&task, model, &network, &config.training, &run, device, watch)?;
         let history = RunHistory::read(options.run)?;
-        let report = PretrainReport::new(config, Data::of(&task, &options), &outcome, history);
+        let report =
+            PretrainReport::new((config, &network), Data::of(&task, &options), &outcome, history);
         write_model_dir(
             &options.run.join("model"),
             true,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use burn::{prelude::*, tensor::TensorData};
-use scgpt_model::{Scgpt, ScgptConfig, Strictness, Weights, save_tensors};
+use scgpt_model::{Scgpt, ScgptConfig, Strictness, Weights, host_values, save_tensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -102,7 +102,7 @@ impl Checkpoints {
         for (name, time, moments) in optimizer.moments() {
             times.insert(name.to_owned(), time);
             for (order, moment) in (1..).zip(moments) {
-                let values = floats(moment);
+                let values = host_values(moment);
                 tensors.push((format!("{order}:{name}"), vec![values.len()], values));
             }
         }
@@ -237,11 +237,6 @@ fn hash(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher).map_err(|error| Error::file("read", path, error))?;
     Ok(format!("{:x}", hasher.finalize()))
-}
-
-fn floats(tensor: Tensor<1>) -> Vec<f32> {
-    // The device computes in f32, so the conversion cannot fail.
-    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
 }
 
 /// Names every field that differs.

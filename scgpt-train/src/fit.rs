@@ -128,6 +128,8 @@ pub fn fit<T: Task>(
         model: Some(model),
         optimizer,
         saved_step: None,
+        steps_taken: 0,
+        steps_used: 0,
     };
     session.run()
 }
@@ -149,15 +151,18 @@ struct Session<'a, T> {
     model: Option<Scgpt>,
     optimizer: Optimizer,
     saved_step: Option<u64>,
+    /// Steps of this session, and those of them that moved the network.
+    steps_taken: u64,
+    steps_used: u64,
 }
 
 impl<T: Task> Session<'_, T> {
     fn run(&mut self) -> Result<Outcome> {
         let total_steps = self.total_steps;
         self.watch.event(&Event::Begin { step: self.state.step, total_steps });
-        if let (0, Some(model), Some(_)) = (self.state.step, &self.model, &self.config.select_by) {
+        if self.state.step == 0 && self.config.select_by.is_some() {
             // A metric that does not exist is found now, not after hours.
-            self.selecting(&self.task.validate(&model.valid(), self.device)?)?;
+            self.selecting(&self.task.validate(&self.model().valid(), self.device)?)?;
         }
         let mut stopped_early = self.is_stale();
         if self.state.step < self.total_steps && !stopped_early {
@@ -169,6 +174,20 @@ impl<T: Task> Session<'_, T> {
                 scope.spawn(move || read(task, first, epochs, &sender));
                 self.steps(receiver)
             })?;
+        }
+        let (step, total) = (self.state.step, self.total_steps);
+        if step < total && !stopped_early {
+            return Err(Error::Data(format!(
+                "there were batches for {step} of {total} steps only"
+            )));
+        }
+        if self.steps_taken > 0 && self.steps_used == 0 {
+            let n = self.steps_taken;
+            let problem = format!(
+                "is {:?}: none of {n} steps could be used, as gradients overflow in it; take another",
+                self.config.precision
+            );
+            return Err(Error::Config(vec![Setting("precision").wrong(problem)]));
         }
         self.finish(stopped_early)
     }
@@ -222,7 +241,7 @@ impl<T: Task> Session<'_, T> {
             epoch: self.state.epoch,
             total_steps: self.total_steps,
         };
-        let Some(model) = self.model.take() else { return Ok(()) };
+        let model = self.taken();
         let key = Keyed::new(self.config.seed, Purpose::Dropout, progress.step, 0);
         let mut computed = step::compute(
             self.task,
@@ -249,6 +268,8 @@ impl<T: Task> Session<'_, T> {
             if is_usable { self.optimizer.step(lr, model, &computed.gradients) } else { model };
         self.model = Some(model);
         self.state.step += 1;
+        self.steps_taken += 1;
+        self.steps_used += u64::from(is_usable);
         let cells = group.iter().map(Batch::n_cells).sum();
         let record = StepRecord {
             step: self.state.step,
@@ -266,8 +287,7 @@ impl<T: Task> Session<'_, T> {
     }
 
     fn validate(&mut self) -> Result<()> {
-        let Some(model) = &self.model else { return Ok(()) };
-        let metrics = self.task.validate(&model.valid(), self.device)?;
+        let metrics = self.task.validate(&self.model().valid(), self.device)?;
         let mut is_best = false;
         if let Some(selecting) = self.selecting(&metrics)? {
             let best = self.state.best.as_ref();
@@ -306,23 +326,32 @@ impl<T: Task> Session<'_, T> {
     }
 
     fn save(&mut self) -> Result<()> {
-        if let Some(model) = &self.model {
-            // `valid` gathers running statistics first.
-            let path = self.checkpoints.save(&self.state, &model.valid(), &self.optimizer)?;
-            self.saved_step = Some(self.state.step);
-            self.watch.event(&Event::Checkpoint { path: &path });
-        }
+        // `valid` gathers running statistics first.
+        let path = self.checkpoints.save(&self.state, &self.model().valid(), &self.optimizer)?;
+        self.saved_step = Some(self.state.step);
+        self.watch.event(&Event::Checkpoint { path: &path });
         Ok(())
+    }
+
+    #[expect(clippy::expect_used, reason = "it is absent within a step only, which gives it back")]
+    fn model(&self) -> &Scgpt {
+        self.model.as_ref().expect("the network between steps")
+    }
+
+    #[expect(clippy::expect_used, reason = "it is absent within a step only, which gives it back")]
+    fn taken(&mut self) -> Scgpt {
+        self.model.take().expect("the network between steps")
     }
 
     /// The best network, else the last.
     fn finish(&mut self, stopped_early: bool) -> Result<Outcome> {
-        let last = self.model.take().map(|model| model.valid());
+        let last = self.taken().valid();
         let best = self.state.best.clone();
         let best_step = best.as_ref().map_or(self.state.step, |best| best.step);
-        let model = match last {
-            Some(model) if best_step == self.state.step => model,
-            _ => self.checkpoints.model(best_step, self.network, self.device)?,
+        let model = if best_step == self.state.step {
+            last
+        } else {
+            self.checkpoints.model(best_step, self.network, self.device)?
         };
         let (steps, training) = (self.state.step, self.config.clone());
         Ok(Outcome { model, steps, best, stopped_early, training })

@@ -1,7 +1,7 @@
 //! The passes of one optimiser step, and the one time their numbers are read from the device.
 
 use burn::{prelude::*, tensor::DType};
-use scgpt_model::Scgpt;
+use scgpt_model::{Scgpt, host_values};
 
 use crate::{
     gradients::NamedGradients,
@@ -86,11 +86,8 @@ impl Computed {
         let numbers: Vec<f32> = if parts.is_empty() {
             Vec::new()
         } else {
-            // The device computes in f32, so the conversion cannot fail.
-            Tensor::cat(parts.into_iter().map(|part| part.cast(DType::F32)).collect(), 0)
-                .into_data()
-                .try_into_vec()
-                .unwrap_or_default()
+            let parts = parts.into_iter().map(|part| part.cast(DType::F32)).collect();
+            host_values(Tensor::cat(parts, 0))
         };
         let at = |index: usize| numbers.get(index).copied().map_or(0.0, f64::from);
         let n = self.terms.len();

@@ -144,6 +144,8 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     }
     let device = args.compute.open()?;
     let mut source = Source::open(input)?;
+    let labels: Vec<&str> = args.color.as_deref().into_iter().collect();
+    printer.doubts(&source.obs()?, &labels, args.batch_key.as_deref());
     if let Some(name) = &args.color {
         // Better now than after hours of computing.
         obs_column(&source.obs()?, name)?;

@@ -165,6 +165,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         // Beside the output there must be room for the embedding anyway.
         temporary: Some(&temporary),
     };
+    let labels: Vec<&str> = args.label.as_deref().into_iter().collect();
+    printer.doubts(&source.source().obs()?, &labels, args.batch_key.as_deref());
     let prepared = Integration::prepare(source.source(), &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
     args.learn.begin(&artefact, &settings, "integrate")?;

@@ -59,7 +59,11 @@ fn by_model(
     bar: &Bar,
 ) -> Result<Embedded> {
     let embedder = Embedder::open(folder, device, Strictness::Strict)?;
-    let sha256 = embedder.hash().unwrap_or_default().to_owned();
+    let lacking = || Error::Artefact {
+        path: folder.into(),
+        problem: "its weights have no hash to be known by again".into(),
+    };
+    let sha256 = embedder.hash().ok_or_else(lacking)?.to_owned();
     let options = EmbedOptions {
         batch_size: reading.batch_size,
         max_length,

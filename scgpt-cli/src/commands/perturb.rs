@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use scgpt_tasks::{Condition, DesignOptions, PerturbArtefact, candidates};
 use serde::Serialize;
 
-use crate::output::Printer;
+use crate::output::{Printer, some_of};
 
 /// Predict responses to gene perturbations, and find which perturbation explains a state
 #[derive(Debug, Args)]
@@ -68,6 +68,17 @@ impl DesignArgs {
             separator: &self.separator,
             cell_type_key: self.cell_type_key.as_deref(),
         }
+    }
+}
+
+/// Warns if no perturbed gene is measured: usually the genes of a condition are told apart wrongly.
+pub(crate) fn remark_on_unmeasured(unmeasured: &[String], perturbed: usize, printer: Printer) {
+    if perturbed > 0 && unmeasured.len() == perturbed {
+        printer.remark(&format!(
+            "warning: none of the {perturbed} perturbed genes is among the genes measured, such as {}: are the genes of \
+             a condition joined by another --separator, or are genes and conditions named by different ids?",
+            some_of(unmeasured)
+        ));
     }
 }
 

@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_tasks::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining};
+use scgpt_tasks::{
+    Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining, Recipe,
+};
 
 use crate::{
     device::ComputeArgs,
@@ -184,6 +186,7 @@ fn settings(
     if let Some(model) = &args.model {
         settings.model = Some(model.clone());
     }
+    settings.network = Recipe::of(settings.model.as_deref())?.settle(settings.network);
     if let Some(column) = &args.class_column {
         settings.class_column = Some(column.clone());
         if settings.objectives.class == 0.0 {

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     embed::{EmbedOptions, EmbedReport},
     error::{Error, Result},
+    labels::join_labels,
     observe::Observer,
     stream::{Finish, Way, windows},
 };
@@ -107,10 +108,10 @@ impl Annotated {
         &self.classes[self.cells[cell].class as usize]
     }
 
-    /// Names of a cell's plausible classes, joined by `;`.
+    /// Names of a cell's plausible classes, as [`join_labels`] joins them.
     pub fn set(&self, cell: usize) -> String {
         let names = self.cells[cell].set.iter().map(|&class| self.classes[class as usize].as_str());
-        names.collect::<Vec<_>>().join(";")
+        join_labels(names)
     }
 
     /// Share of the cells that are unlike all classes.

@@ -9,6 +9,7 @@ use super::{AnnotateConfig, Annotation, Calibration, trial::Trial};
 use crate::{
     evaluation::{CalibrationScores, LabelEvaluation, LabelMap},
     metrics::Interval,
+    training::NetworkConfig,
 };
 
 /// The result of training an artefact.
@@ -163,6 +164,7 @@ impl AnnotateReport {
             },
             config: AnnotateConfig {
                 training: trial.outcome.training.clone(),
+                network: NetworkConfig::of(&trial.network),
                 ..annotation.config.clone()
             },
             network: trial.network.clone(),

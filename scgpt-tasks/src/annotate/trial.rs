@@ -106,9 +106,8 @@ impl<'a> Trials<'a> {
         config.training.seed = seed;
         let StartingNetwork { config: network, preprocess, model } = self.annotation.start(seed)?;
         let codes: Vec<Option<u32>> = self.ids.iter().map(|&id| labels.codes[id]).collect();
-        let parts = stratified(&codes, &[config.validation_share, config.test_share], seed);
-        let [training, validation, mut test]: [Vec<usize>; 3] =
-            parts.try_into().unwrap_or_default();
+        let shares = [config.validation_share, config.test_share];
+        let [training, validation, mut test] = stratified(&codes, &shares, seed);
         // Unseen classes come after those that are learned, and all their cells are judged.
         let names: Vec<String> = labels.classes.iter().chain(&unseen.classes).cloned().collect();
         let n_known = u32::try_from(labels.classes.len()).unwrap_or(u32::MAX);

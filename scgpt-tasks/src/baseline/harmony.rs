@@ -70,6 +70,7 @@ struct Clusters<'a> {
 }
 
 impl<'a> Clusters<'a> {
+    #[expect(clippy::expect_used, reason = "the search ends early only if it is told to")]
     fn new(unit: &[f32], d: usize, batches: &'a [usize], seed: u64) -> Self {
         let n = batches.len();
         let mut shares = vec![0.0; batches.iter().max().map_or(0, |last| last + 1)];
@@ -78,7 +79,8 @@ impl<'a> Clusters<'a> {
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 100")]
         let k = (n as f64 / CELLS_OF_CLUSTER).round().clamp(1.0, MOST_CLUSTERS) as usize;
-        let centres = k_means(unit, d, k, (STARTS, seed), &|| false).unwrap_or_default();
+        let found = k_means(unit, d, k, (STARTS, seed), &|| false);
+        let centres = found.expect("centres, as nobody stops the search");
         let k = centres.len() / d;
         let mut clusters = Self {
             d,

@@ -7,7 +7,7 @@ use burn::{
     tensor::{Int, Tensor, TensorData},
 };
 use scgpt_data::{CellTokens, Collator, GeneToken, GeneVocab, Keyed, Purpose, buckets, split};
-use scgpt_model::{AttentionMask, ModelInput, Prompt, Scgpt, ScgptConfig};
+use scgpt_model::{AttentionMask, ModelInput, Prompt, Scgpt, ScgptConfig, host_values};
 
 use super::Ask;
 
@@ -119,8 +119,7 @@ pub(super) fn encode(
         let values = Tensor::<2>::from_data(TensorData::new(batch.values, shape), device);
         let mask = AttentionMask::padding(batch.lengths, batch.n_tokens);
         let found = model.encode(&ModelInput::new(genes, values, mask)).cell;
-        // The device computes in f32, so the conversion cannot fail.
-        let found: Vec<f32> = found.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
+        let found: Vec<f32> = host_values(found);
         for (&cell, row) in bucket.iter().zip(found.chunks(d)) {
             embeddings[cell * d..(cell + 1) * d].copy_from_slice(row);
         }

@@ -3,7 +3,10 @@
 mod columns;
 mod graphml;
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use scgpt_data::{Column, Table, check_output};
 
@@ -66,6 +69,64 @@ impl GeneNetwork {
     /// Whether source and target mean something.
     pub fn is_directed(&self) -> bool {
         self.is_directed
+    }
+
+    /// What makes a list that is read as directed look undirected, if anything: listed both ways, or
+    /// each pair once in an order that no regulation has.
+    pub fn looks_undirected(&self) -> Option<&'static str> {
+        /// Fewer edges, or regulators, may be in any order by chance.
+        const FEW: usize = 20;
+        let n = self.genes.len();
+        let regulators: HashSet<usize> = self.edges.iter().map(|edge| edge.source).collect();
+        if !self.is_directed || self.edges.len() < FEW || 3 * regulators.len() < n {
+            return None;
+        }
+        let weights: HashMap<(usize, usize), f64> =
+            self.edges.iter().map(|edge| ((edge.source, edge.target), edge.weight)).collect();
+        let mirrored = |edge: &Edge| {
+            weights
+                .get(&(edge.target, edge.source))
+                .is_some_and(|&it| it.total_cmp(&edge.weight).is_eq())
+        };
+        if self.edges.iter().all(mirrored) {
+            return Some("every edge is listed both ways, with one weight");
+        }
+        let name = |gene: usize| self.genes[gene].as_str();
+        let is_sorted = |edge: &Edge| name(edge.source) < name(edge.target);
+        if self.edges.iter().all(is_sorted) {
+            return Some("the two genes of every edge are in alphabetical order");
+        }
+        (self.regulates_both_ways(&regulators) && !self.has_cycle())
+            .then_some("most genes regulate and are regulated, but nowhere in a circle")
+    }
+
+    /// Whether most genes are at both ends of edges.
+    fn regulates_both_ways(&self, regulators: &HashSet<usize>) -> bool {
+        let targets: HashSet<usize> = self.edges.iter().map(|edge| edge.target).collect();
+        10 * regulators.intersection(&targets).count() > 8 * self.genes.len()
+    }
+
+    /// Whether some way along the edges comes back to its beginning.
+    fn has_cycle(&self) -> bool {
+        let n = self.genes.len();
+        let (mut targets, mut open) = (vec![Vec::new(); n], vec![0_usize; n]);
+        for edge in &self.edges {
+            targets[edge.source].push(edge.target);
+            open[edge.target] += 1;
+        }
+        // Genes that nothing regulates are taken away until there are none: what is left goes round.
+        let mut free: Vec<usize> = (0..n).filter(|&gene| open[gene] == 0).collect();
+        let mut taken = 0;
+        while let Some(gene) = free.pop() {
+            taken += 1;
+            for &target in &targets[gene] {
+                open[target] -= 1;
+                if open[target] == 0 {
+                    free.push(target);
+                }
+            }
+        }
+        taken < n
     }
 
     /// The column of that name.

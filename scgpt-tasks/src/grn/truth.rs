@@ -143,6 +143,10 @@ pub struct NetworkEvaluation {
     pub edges: usize,
     /// How many of the candidates the list has.
     pub listed: usize,
+    /// Genes of the list.
+    pub genes_of_network: usize,
+    /// Genes of the truth, of which those that the list may have judge.
+    pub genes_of_truth: usize,
     /// How much truth there is.
     pub truth: TruthReport,
     /// Edges ranked by the size of their weight; those that are not listed come last.
@@ -165,6 +169,7 @@ impl NetworkEvaluation {
         genes: Option<&[String]>,
     ) -> Result<Self> {
         let genes = genes.unwrap_or(network.genes());
+        let genes_of_truth = truth.genes().len();
         let truth = TrueEdges::among(truth, genes)?;
         let numbers: HashMap<&str, usize> =
             genes.iter().enumerate().map(|(number, gene)| (gene.as_str(), number)).collect();
@@ -199,6 +204,8 @@ impl NetworkEvaluation {
         Ok(Self {
             edges: network.edges().len(),
             listed: truth.candidates.iter().filter(|&&place| is_listed[place]).count(),
+            genes_of_network: network.genes().len(),
+            genes_of_truth,
             truth: truth.summary(),
             scores: truth.scores(&weights).ok_or_else(nothing)?,
             sign_accuracy: truth.sign_accuracy(&weights),
@@ -236,7 +243,9 @@ impl NetworkEvaluation {
         page.text(&self.verdict()).numbers(&[
             ("true edges", edges.to_string()),
             ("regulators", regulators.to_string()),
-            ("genes", genes.to_string()),
+            ("genes of both", genes.to_string()),
+            ("genes of the network", self.genes_of_network.to_string()),
+            ("genes of the truth", self.genes_of_truth.to_string()),
             ("candidates", candidates.to_string()),
             ("candidates listed", self.listed.to_string()),
         ]);

@@ -10,13 +10,12 @@ use scgpt_data::{
     Binner, CellKey, CellSource, CellTokens, ConditionToken, CsrRow, Frame, GeneToken, Layer,
     Measured, Modalities, RowSpool, Setting, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
 };
-use scgpt_model::{Scgpt, ScgptConfig};
+use scgpt_model::{Scgpt, ScgptConfig, host_values};
 use scgpt_train::{TrainBatch, TrainCell};
 use serde::Serialize;
 
 use super::{
-    CellModalities, IntegrateOptions, Integration, modality::Multimodal, panel::Panel, task::host,
-    trial::Trial,
+    CellModalities, IntegrateOptions, Integration, modality::Multimodal, panel::Panel, trial::Trial,
 };
 use crate::{
     error::{Error, Result},
@@ -287,7 +286,7 @@ impl Completion<'_> {
                 batch.batches = Some(vec![label; some.len()]);
                 batch.domain = some.first().map_or(0, domain);
                 let (input, _) = batch.to_device(self.device);
-                let found = host(self.model.predict(&self.model.encode(&input)).value);
+                let found = host_values(self.model.predict(&self.model.encode(&input)).value);
                 for ((&cell, made), found) in
                     some.iter().zip(&made).zip(found.chunks(batch.n_tokens()))
                 {

@@ -9,7 +9,7 @@ use super::{
     Ablated, GeneratedModality, IntegrateConfig,
     trial::{Trial, Trials},
 };
-use crate::{evaluation::IntegrationScores, projection::CellMap};
+use crate::{evaluation::IntegrationScores, projection::CellMap, training::NetworkConfig};
 
 /// The result of an integration.
 #[derive(Debug, Serialize)]
@@ -185,6 +185,7 @@ impl IntegrateReport {
             },
             config: IntegrateConfig {
                 training: trial.outcome.training.clone(),
+                network: NetworkConfig::of(&trial.network),
                 ..integration.config.clone()
             },
             network: trial.network.clone(),

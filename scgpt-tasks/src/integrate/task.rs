@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use burn::prelude::*;
 use scgpt_data::{Collator, DomainBatches, Hide, Mask};
-use scgpt_model::{CellEncoder, Scgpt};
+use scgpt_model::{CellEncoder, Scgpt, host_values};
 use scgpt_train::{Batch as _, LossTerms, Metric, Progress, Result, Task, Term, TrainBatch};
 
 use super::{
@@ -86,7 +86,7 @@ impl IntegrateTask<'_> {
                 let terms = objectives.terms(model, &input, &targets);
                 let Some(losses) = terms.stacked() else { return Ok(Vec::new()) };
                 n_targets += batch.n_targets();
-                for (term, loss) in terms.names().zip(host(losses)) {
+                for (term, loss) in terms.names().zip(host_values(losses)) {
                     *sums.entry(term).or_default() += f64::from(loss) * batch.n_targets() as f64;
                 }
             }
@@ -111,7 +111,7 @@ impl IntegrateTask<'_> {
         let n = self.validation.len();
         let shape = [n, embeddings.len() / n.max(1)];
         let cells = Tensor::<2>::from_data(TensorData::new(embeddings.to_vec(), shape), device);
-        let logits = host(head.forward(cells));
+        let logits = host_values(head.forward(cells));
         let largest = |logits: &[f32]| {
             (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0)
         };
@@ -129,8 +129,9 @@ impl Task for IntegrateTask<'_> {
     }
 
     fn batch(&self, epoch: u64, index: u64) -> Result<TrainBatch> {
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let (_, cells) = self.order.batch(epoch, index).unwrap_or_default();
+        let beyond = || scgpt_train::Error::Data(format!("there is no batch {index} in an epoch"));
+        let place = usize::try_from(index).map_err(|_| beyond())?;
+        let (_, cells) = self.order.batch(epoch, place).ok_or_else(beyond)?;
         self.make(&cells, epoch)
     }
 
@@ -161,9 +162,4 @@ impl Task for IntegrateTask<'_> {
         }
         Ok(metrics)
     }
-}
-
-/// The numbers of a tensor; the network computes in f32, so the conversion cannot fail.
-pub(super) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
 }

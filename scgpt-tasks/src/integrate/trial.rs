@@ -113,8 +113,7 @@ impl<'a> Trials<'a> {
         let StartingNetwork { config: network, preprocess, model } =
             self.integration.start(config, self.panel.columns.len())?;
         let codes: Vec<Option<u32>> = self.ids.iter().map(|&id| batches.codes[id]).collect();
-        let parts = stratified(&codes, &[config.validation_share], seed);
-        let [training, validation]: [Vec<usize>; 2] = parts.try_into().unwrap_or_default();
+        let [training, validation] = stratified(&codes, &[config.validation_share], seed);
         let all = self.integration.domains();
         let domains: Vec<usize> = self.ids.iter().map(|&id| all[id]).collect();
         let sizes = BatchSize::of(&batches.classes, &domains, [&training, &validation]);

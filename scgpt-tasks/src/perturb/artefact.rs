@@ -120,11 +120,15 @@ impl PerturbArtefact {
     }
 
     /// Mean expression of the controls of a cell type, `[g]`.
+    ///
+    /// # Panics
+    /// If there is no such cell type; opening an artefact checks that each has controls.
+    #[expect(clippy::expect_used, reason = "checked when the artefact is opened")]
     pub fn control(&self, cell_type: usize) -> Vec<f64> {
         let of = |profile: &&TrainingProfile| {
             profile.cell_type == cell_type && profile.condition.is_control()
         };
-        self.profiles.iter().find(of).map(|profile| profile.mean.clone()).unwrap_or_default()
+        self.profiles.iter().find(of).expect("controls of every cell type").mean.clone()
     }
 
     /// The number of a cell type; the only one if there is no name.
@@ -164,10 +168,10 @@ impl PerturbArtefact {
         let is_there = obs.column(CONDITION).is_some();
         if let Some(key) = condition_key.or(is_there.then_some(CONDITION)) {
             let labels = crate::embed::obs_column(&obs, key)?.labels();
-            cells.retain(|&cell| {
-                let name = labels[cell].as_deref().unwrap_or_default();
+            let is_control = |name: &str| {
                 Condition::parse(name, "+", super::CONTROL).is_ok_and(|name| name.is_control())
-            });
+            };
+            cells.retain(|&cell| labels[cell].as_deref().is_some_and(is_control));
         }
         let numbers = numbers(&obs);
         let cells = sampled(cells, &numbers, CONTROL_CELLS, 0);
@@ -285,7 +289,7 @@ pub(super) fn names(genes: &[String]) -> Frame {
 /// The control cells that an artefact keeps, of each of its cell types.
 fn read_controls(path: &Path, record: &PerturbRecord) -> Result<Vec<Controls>> {
     let mut source = Source::open(path)?;
-    let names = source.obs()?.column(CELL_TYPE).map(Column::labels).unwrap_or_default();
+    let names = own_column(&source.obs()?, CELL_TYPE, path)?.labels();
     let groups = record.cell_types.iter().map(|cell_type| {
         let is_of = |cell: &usize| names[*cell].as_ref().is_none_or(|name| name == cell_type);
         (0..names.len()).filter(is_of).collect()
@@ -345,34 +349,49 @@ fn read_profiles(path: &Path, record: &PerturbRecord) -> Result<Vec<TrainingProf
     let obs = source.obs()?;
     let n = source.summary().n_cells;
     let place = places(&mut source, &record.genes, &Layer::X, path)?;
-    let labels = |name: &str| obs.column(name).map(Column::labels).unwrap_or_default();
-    let (conditions, types) = (labels(CONDITION), labels(CELL_TYPE));
-    let cells = match obs.column(N_CELLS) {
-        Some(Column::Integer(cells)) => cells.clone(),
-        _ => vec![None; n],
+    let labels = |name: &str| own_column(&obs, name, path).map(Column::labels);
+    let (conditions, types) = (labels(CONDITION)?, labels(CELL_TYPE)?);
+    let Column::Integer(cells) = own_column(&obs, N_CELLS, path)? else {
+        return Err(invalid(path, format!("column `{N_CELLS}` of `obs` holds no whole numbers")));
     };
     let g = record.genes.len();
     let rows = read_placed(&mut source, (&Layer::X, None), (0..n).collect(), (&place, g))?;
     let mut profiles = Vec::with_capacity(n);
     for (number, row) in rows.chunks(g).enumerate() {
         let mean = row.iter().copied().map(f64::from).collect();
-        let name = |labels: &[Option<String>]| labels.get(number).cloned().flatten();
-        let cell_type = name(&types).unwrap_or_default();
+        let gap =
+            || invalid(path, format!("profile {number} lacks its condition, cell type or size"));
+        // A single cell type may be without a name.
+        let cell_type = types[number].clone().unwrap_or_default();
         let known = record.cell_types.iter().position(|other| *other == cell_type);
         profiles.push(TrainingProfile {
             cell_type: known.ok_or_else(|| {
                 invalid(path, format!("cell type `{cell_type}` is not one of the artefact's"))
             })?,
             condition: Condition::parse(
-                &name(&conditions).unwrap_or_default(),
+                conditions[number].as_deref().ok_or_else(gap)?,
                 "+",
                 super::CONTROL,
             )?,
-            cells: cells[number].and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+            cells: cells[number].and_then(|n| usize::try_from(n).ok()).ok_or_else(gap)?,
             mean,
         });
     }
-    Ok(profiles)
+    let has_control = |cell_type: &usize| {
+        profiles.iter().any(|it| it.cell_type == *cell_type && it.condition.is_control())
+    };
+    match (0..record.cell_types.len()).find(|cell_type| !has_control(cell_type)) {
+        Some(lacking) => Err(invalid(
+            path,
+            format!("cell type `{}` has no profile of its controls", record.cell_types[lacking]),
+        )),
+        None => Ok(profiles),
+    }
+}
+
+/// A column that every file of an artefact has.
+fn own_column<'o>(obs: &'o Frame, name: &str, path: &Path) -> Result<&'o Column> {
+    obs.column(name).ok_or_else(|| invalid(path, format!("`obs` lacks the column `{name}`")))
 }
 
 /// The place in `genes` of every column of a file that has them all.

@@ -1,6 +1,6 @@
 //! [`Design`]: which cells had what done to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scgpt_data::{Advice, CellSource, Column, Frame, Setting};
 
@@ -101,7 +101,8 @@ impl Design {
         conditions.sort();
         conditions.dedup();
         let code = |condition: &Condition| {
-            let place = conditions.binary_search(condition).unwrap_or_default();
+            // Fewer conditions come before one than there are cells, and all are in the list.
+            let place = conditions.partition_point(|other| other < condition);
             u32::try_from(place).unwrap_or(u32::MAX)
         };
         let by_name: BTreeMap<&str, u32> =
@@ -119,13 +120,13 @@ impl Design {
         )
     }
 
-    /// The group in `truth` of each predicted cell; none for controls and for what it does not have.
-    /// Predictions need no cell types where the truth has one.
+    /// The group in `truth` of each predicted cell; none for controls and for what it does not have,
+    /// which is named. Predictions need no cell types where the truth has one.
     pub(super) fn read_predicted(
         source: &dyn CellSource,
         options: &DesignOptions<'_>,
         truth: &Self,
-    ) -> Result<Vec<Option<u32>>> {
+    ) -> Result<(Vec<Option<u32>>, Vec<String>)> {
         let obs = source.obs()?;
         let labels =
             |key| obs_column(&obs, key).map(Column::labels).map_err(Error::in_file(source));
@@ -140,13 +141,25 @@ impl Design {
             groups.insert((cell_type.clone(), truth.condition(group).to_string()), number);
         }
         let mut codes = Vec::with_capacity(names.len());
+        let mut without_truth = BTreeSet::new();
         for (name, cell_type) in names.into_iter().zip(types) {
-            let name = name.unwrap_or_default();
+            // A cell without a condition, or without a type where types are told apart, is of no group.
+            let (Some(name), Some(cell_type)) = (name, cell_type) else {
+                codes.push(None);
+                continue;
+            };
             let condition = options.parse(&name).map_err(Error::in_file(source))?;
-            let group = groups.get(&(cell_type.unwrap_or_default(), condition.to_string()));
-            codes.push(group.copied().filter(|_| !condition.is_control()));
+            let named = (cell_type, condition.to_string());
+            let group = groups.get(&named).copied().filter(|_| !condition.is_control());
+            if group.is_none() && !condition.is_control() {
+                without_truth.insert(match named {
+                    (cell_type, name) if cell_type.is_empty() => name,
+                    (cell_type, name) => format!("{cell_type}_{name}"),
+                });
+            }
+            codes.push(group);
         }
-        Ok(codes)
+        Ok((codes, without_truth.into_iter().collect()))
     }
 
     fn of_groups(

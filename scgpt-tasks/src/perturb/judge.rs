@@ -1,6 +1,6 @@
 //! [`PerturbEvaluation`]: predicted responses beside simple methods and what the data itself allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scgpt_data::{CellSource, Column, Layer};
 use serde::Serialize;
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     baseline::{KnownResponses, mean, response_baselines},
     error::{Error, Result},
+    names::some_of,
     observe::Observer,
 };
 
@@ -33,6 +34,9 @@ pub struct PerturbEvaluation {
     pub ceiling: Option<MethodResponses>,
     /// Mean correlation between the true changes of different conditions.
     pub truth_similarity: f64,
+    /// What two files have that was not judged; none of an artefact's own conditions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<NotJudged>,
     /// What judged.
     #[serde(skip)]
     pub judged: Vec<JudgedResponse>,
@@ -42,6 +46,25 @@ pub struct PerturbEvaluation {
     /// Names of the genes.
     #[serde(skip)]
     pub names: Vec<String>,
+}
+
+/// What of two files is not judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotJudged {
+    /// Predicted conditions that the truth does not have.
+    pub without_truth: Vec<String>,
+    /// Conditions of the truth that were not predicted; without a split they count as known.
+    pub not_predicted: Vec<String>,
+    /// Predicted conditions that the split learns from, or selects by.
+    pub trained_on: Vec<String>,
+    /// Genes of the truth.
+    pub genes_of_truth: usize,
+    /// Genes of the predictions.
+    pub genes_of_predictions: usize,
+    /// Perturbed genes, by the conditions' names.
+    pub perturbed: usize,
+    /// Those that are not among the genes that both files measure.
+    pub unmeasured: Vec<String>,
 }
 
 impl PerturbEvaluation {
@@ -99,6 +122,7 @@ impl Judge<'_> {
                 .halves(tested, &judged)
                 .map(|(judged, predicted)| score("half of the cells", &judged, &predicted)),
             truth_similarity: similarity(&judged, &truth),
+            left_out: None,
             judged,
             predicted,
             names: self.names.to_vec(),
@@ -245,24 +269,34 @@ pub fn evaluate_responses(
     let design = Design::of(truth, options, 1)?;
     super::check_values(truth, layer)?;
     super::check_predicted(predicted)?;
-    let said = Design::read_predicted(predicted, options, &design)?;
+    let (said, without_truth) = Design::read_predicted(predicted, options, &design)?;
     let mut moments = Moments::of(truth, layer, &design.codes, design.groups.len(), observer)?;
     moments.read_rankings(truth, layer, &design.codes)?;
     let profiles = Moments::of(predicted, &Layer::X, &said, design.groups.len(), observer)?;
     let is_said = |group: &usize| said.iter().any(|code| *code == u32::try_from(*group).ok());
     let mut tested: Vec<usize> = design.perturbed().filter(is_said).collect();
     if tested.is_empty() {
+        let theirs = if without_truth.is_empty() { "none".into() } else { some_of(&without_truth) };
         return Err(Error::Option(format!(
-            "column `{}` of the two files has no perturbed condition in common",
-            options.condition_key
+            "column `{}` of the two files has no perturbed condition in common: the truth has {}, the predictions {theirs}",
+            options.condition_key,
+            some_of(&design.perturbed().map(|group| design.group_name(group)).collect::<Vec<_>>()),
         )));
     }
     let (names, columns, places) = shared_genes(truth, predicted, layer, &design)?;
+    let name_of = |groups: Vec<usize>| -> Vec<String> {
+        groups.into_iter().map(|group| design.group_name(group)).collect()
+    };
+    let (is_asked, mut trained_on) = (tested.clone(), Vec::new());
+    let mut not_predicted: Vec<usize> =
+        design.perturbed().filter(|group| !is_asked.contains(group)).collect();
     let split = if let Some(split) = split {
         let is_known = |condition: &String| {
             split.train.contains(condition) || split.validation.contains(condition)
         };
-        tested.retain(|&group| !is_known(&design.condition(group).to_string()));
+        let is_known = |group: &usize| is_known(&design.condition(*group).to_string());
+        (trained_on, tested) = tested.into_iter().partition(is_known);
+        not_predicted.retain(|&group| split.test.contains(&design.condition(group).to_string()));
         if tested.is_empty() {
             return Err(Error::Option(
                 "all predicted conditions are trained on in the split, expected some of its test conditions".into(),
@@ -285,10 +319,23 @@ pub fn evaluate_responses(
         split: &split,
         seed,
     };
-    judge.judge(&tested, baselines, "prediction", |group| {
+    let mut evaluation = judge.judge(&tested, baselines, "prediction", |group| {
         let profile = profiles.mean(group);
         Ok(places.iter().map(|&place| profile[place]).collect())
-    })
+    })?;
+    let perturbed = design.perturbed_conditions();
+    let perturbed: BTreeSet<&String> = perturbed.iter().flat_map(Condition::genes).collect();
+    let measured: BTreeSet<&String> = names.iter().collect();
+    evaluation.left_out = Some(NotJudged {
+        without_truth,
+        not_predicted: name_of(not_predicted),
+        trained_on: name_of(trained_on),
+        genes_of_truth: moments.n_genes(),
+        genes_of_predictions: profiles.n_genes(),
+        perturbed: perturbed.len(),
+        unmeasured: perturbed.difference(&measured).map(|gene| (*gene).clone()).collect(),
+    });
+    Ok(evaluation)
 }
 
 /// Names of the genes of both files, and their columns in each.

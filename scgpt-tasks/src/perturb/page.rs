@@ -2,7 +2,7 @@
 
 use super::{
     PerturbReport, Retrieval, Reversal, ReversedGroup,
-    judge::PerturbEvaluation,
+    judge::{NotJudged, PerturbEvaluation},
     scores::{JudgedResponse, RESPONSE_SCORES},
 };
 use crate::{
@@ -65,6 +65,24 @@ impl PerturbReport {
     }
 }
 
+impl NotJudged {
+    /// Rows of a table.
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let names = |names: &[String]| match names {
+            [] => "none".to_owned(),
+            names => names.join(", "),
+        };
+        vec![
+            ("predicted, but not in the truth", names(&self.without_truth)),
+            ("in the truth, but not predicted", names(&self.not_predicted)),
+            ("trained on in the split", names(&self.trained_on)),
+            ("genes of the truth", self.genes_of_truth.to_string()),
+            ("genes of the predictions", self.genes_of_predictions.to_string()),
+            ("perturbed genes not measured", names(&self.unmeasured)),
+        ]
+    }
+}
+
 impl PerturbEvaluation {
     /// The evaluation as a page of its own.
     pub fn page(&self, file: &str) -> Page {
@@ -74,6 +92,9 @@ impl PerturbEvaluation {
             ("genes", self.genes.to_string()),
         ]);
         self.describe(&mut page);
+        if let Some(left_out) = &self.left_out {
+            page.section("What was not judged").table(&left_out.rows());
+        }
         page
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use burn::prelude::Device;
 use scgpt_data::{CellTokens, GeneToken, Keyed, Purpose};
-use scgpt_model::{Scgpt, ScgptConfig};
+use scgpt_model::{Scgpt, ScgptConfig, host_values};
 use scgpt_train::{TrainBatch, TrainCell};
 
 use super::panel::{Panel, Targets};
@@ -136,7 +136,7 @@ impl Predictor<'_> {
         let batch = TrainBatch::new(&cells, self.pad, self.network.pad_value);
         let (input, _) = batch.to_device(device);
         let predicted = self.model.predict(&self.model.encode(&input)).value;
-        predicted.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+        host_values(predicted)
     }
 }
 

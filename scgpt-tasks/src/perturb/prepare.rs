@@ -59,6 +59,8 @@ pub struct Prepared {
     pub singles: usize,
     /// Of several.
     pub combinations: usize,
+    /// Perturbed genes, by the conditions' names.
+    pub perturbed: usize,
     /// Perturbed genes that are not measured.
     pub unmeasured: Vec<String>,
     /// Conditions left out: too few cells, or no controls of their cell type.
@@ -129,6 +131,7 @@ pub fn prepare(
         genes: n_genes,
         singles: of_size(|n| n == 1),
         combinations: of_size(|n| n > 1),
+        perturbed: genes.len(),
         unmeasured,
         dropped: design.dropped.clone(),
         input_state: scale.from.state,

@@ -9,6 +9,7 @@ use super::{
     PerturbConfig, Perturbation, judge::PerturbEvaluation, moments::Moments, split::Split,
     trial::Trial,
 };
+use crate::training::NetworkConfig;
 
 /// The result of training an artefact.
 #[derive(Debug, Serialize)]
@@ -63,20 +64,12 @@ impl PerturbReport {
         let count =
             |groups: &mut dyn Iterator<Item = usize>| groups.map(|g| design.counts[g]).sum();
         let perturbed = design.perturbed_conditions();
-        let mut unmeasured: Vec<String> = perturbed
-            .iter()
-            .flat_map(super::Condition::genes)
-            .filter(|gene| !of.panel.places.contains_key(*gene))
-            .cloned()
-            .collect();
-        unmeasured.sort();
-        unmeasured.dedup();
         Self {
             path,
             cells: count(&mut (0..design.groups.len())),
             controls: count(&mut (0..design.groups.len()).filter(is_control)),
             genes: of.genes.clone(),
-            unmeasured,
+            unmeasured: of.unmeasured().0,
             dropped: design.dropped.iter().chain(&of.untold).cloned().collect(),
             not_split: perturbed
                 .iter()
@@ -84,7 +77,11 @@ impl PerturbReport {
                 .filter(|condition| !trial.split.has(condition))
                 .collect(),
             split: trial.split.clone(),
-            config: PerturbConfig { training: trial.outcome.training.clone(), ..of.config.clone() },
+            config: PerturbConfig {
+                training: trial.outcome.training.clone(),
+                network: NetworkConfig::of(&trial.network),
+                ..of.config.clone()
+            },
             network: trial.network.clone(),
             steps: trial.outcome.steps,
             best: trial.outcome.best.clone(),

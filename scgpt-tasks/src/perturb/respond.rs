@@ -115,7 +115,8 @@ impl PerturbArtefact {
         let names = obs_column(&source.obs()?, "condition")?.labels();
         let mut by_condition: BTreeMap<Condition, Vec<usize>> = BTreeMap::new();
         for (cell, name) in names.into_iter().enumerate() {
-            let condition = Condition::parse(&name.unwrap_or_default(), "+", super::CONTROL)?;
+            let lacking = || invalid(path, format!("cell {cell} has no condition"));
+            let condition = Condition::parse(&name.ok_or_else(lacking)?, "+", super::CONTROL)?;
             by_condition.entry(condition).or_default().push(cell);
         }
         let n = by_condition.values().next().map_or(0, Vec::len);

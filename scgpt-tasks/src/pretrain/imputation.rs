@@ -2,7 +2,7 @@
 
 use burn::prelude::Device;
 use scgpt_data::GeneToken;
-use scgpt_model::Scgpt;
+use scgpt_model::{Scgpt, host_values};
 use scgpt_train::{Metric, TrainBatch};
 
 use super::baseline::MeanExpression;
@@ -26,12 +26,9 @@ impl Errors {
     ) {
         let (input, _) = batch.to_device(device);
         let encoded = model.encode(&input);
-        let host = |tensor: burn::tensor::Tensor<2>| -> Vec<f32> {
-            // The heads compute in f32, so the conversion cannot fail.
-            tensor.into_data().try_into_vec().unwrap_or_default()
-        };
-        let by_token = host(model.predict(&encoded).value);
-        let by_cell = model.predict_from_cell(&encoded).map(|predicted| host(predicted.value));
+        let by_token = host_values(model.predict(&encoded).value);
+        let by_cell =
+            model.predict_from_cell(&encoded).map(|predicted| host_values(predicted.value));
         for (position, gene, truth) in batch.targets() {
             let truth = f64::from(truth);
             let squared = |predicted: f64| (predicted - truth).powi(2);

@@ -1,9 +1,11 @@
 //! [`PretrainReport`]: what a run learned, as values.
 
+use scgpt_model::ScgptConfig;
 use scgpt_train::{Best, Outcome, RunHistory, StepRecord, ValidationRecord};
 use serde::Serialize;
 
 use super::{PretrainConfig, PretrainOptions, page, task::PretrainTask};
+use crate::training::NetworkConfig;
 
 /// The result of pre-training.
 #[derive(Debug, Serialize)]
@@ -64,14 +66,14 @@ impl Data {
 
 impl PretrainReport {
     pub(super) fn new(
-        config: &PretrainConfig,
+        (config, network): (&PretrainConfig, &ScgptConfig),
         data: Data,
         outcome: &Outcome,
         history: RunHistory,
     ) -> Self {
         Self {
             data,
-            config: config.clone(),
+            config: PretrainConfig { network: NetworkConfig::of(network), ..config.clone() },
             steps: outcome.steps,
             best: outcome.best.clone(),
             stopped_early: outcome.stopped_early,

@@ -5,7 +5,7 @@ use scgpt_data::{
     ShardFolder, SpecialToken, TieMode, TokenConfig, TokenScratch, Tokenizer,
 };
 use scgpt_model::ScgptConfig;
-use scgpt_train::{Result, TrainCell};
+use scgpt_train::{Error, Result, TrainCell};
 
 use crate::stream::TokenPanel;
 
@@ -17,7 +17,11 @@ pub(crate) const VALIDATION_EPOCH: u64 = u64::MAX;
 
 /// The cell of the source that each cell of the shards is: they lack cells without known genes.
 pub(crate) fn source_cells(shards: &ShardFolder) -> Result<Vec<usize>> {
-    let id = |cell| Ok(usize::try_from(shards.id(cell)?).unwrap_or(usize::MAX));
+    let id = |cell| {
+        let id = shards.id(cell)?;
+        usize::try_from(id)
+            .map_err(|_| Error::Data(format!("cell {cell} of the shards has the number {id}")))
+    };
     (0..shards.n_cells()).map(id).collect()
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::prelude::{Device, Tensor, TensorData};
 use scgpt_data::{GeneToken, GeneVocab, Keyed, Purpose};
-use scgpt_model::{Gep, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
+use scgpt_model::{Gep, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness, host_values};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -157,8 +157,7 @@ impl StartingNetwork {
         let old = weights.read(GENE_TABLE)?;
         let d = config.d_model;
         let weight = model.genes.embedding.weight;
-        let mut table: Vec<f32> =
-            weight.val().into_data().convert::<f32>().try_into_vec().unwrap_or_default();
+        let mut table: Vec<f32> = host_values(weight.val());
         for (row, token) in table.chunks_mut(d).zip(rows) {
             if let Some(kept) = token.and_then(|token| old.chunks(d).nth(token.0 as usize)) {
                 row.copy_from_slice(kept);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_data::Source;
+use scgpt_data::{CellSource as _, Source};
 use scgpt_tasks::{
     AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, BaselineOptions, ClassWeights,
     MethodScores,
@@ -111,6 +111,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
         predict_batch: settings.batch_size.min(32),
         baselines: (!args.learn.no_baselines).then_some(&baselines),
     };
+    printer.doubts(&source.obs()?, &[label], args.batch_key.as_deref());
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
     args.learn.begin(output, &settings, "annotate train")?;

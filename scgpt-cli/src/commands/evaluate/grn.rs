@@ -46,6 +46,20 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
     }
     let network = GeneNetwork::read(&args.input, !args.undirected)?;
     let truth = GeneNetwork::read(&args.truth, true)?;
+    if let Some(sign) = network.looks_undirected() {
+        printer.remark(&format!(
+            "warning: `{}` looks undirected, but is judged as directed: {sign}; with --undirected, edges count in both \
+             directions",
+            args.input.display()
+        ));
+    }
+    if let Some(sign) = truth.looks_undirected() {
+        printer.remark(&format!(
+            "warning: the truth `{}` looks undirected, but is taken as directed: {sign}; list edges both ways if both \
+             are true",
+            args.truth.display()
+        ));
+    }
     let genes = args.genes.as_ref().map(read_genes).transpose()?;
     let evaluation = NetworkEvaluation::new(&network, &truth, genes.as_deref())
         .with_context(|| format!("`{}` with `{}`", args.input.display(), args.truth.display()))?;
@@ -65,8 +79,12 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
         (
             "truth",
             format!(
-                "{} edges of {} regulators among {} genes",
-                known.edges, known.regulators, known.genes
+                "{} edges of {} regulators among {} genes, which are all that its {} and the network's {} have in common",
+                known.edges,
+                known.regulators,
+                known.genes,
+                evaluation.genes_of_truth,
+                evaluation.genes_of_network
             ),
         ),
         ("candidates", format!("{}, {} of them listed", known.candidates, evaluation.listed)),

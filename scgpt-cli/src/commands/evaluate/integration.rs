@@ -127,6 +127,7 @@ fn columns(
     printer: Printer,
 ) -> Result<(Vec<usize>, [CellColumn; 2])> {
     let obs = source.obs()?;
+    printer.doubts(&obs, &[&args.label], Some(&args.batch_key));
     let in_file = Error::in_file(source);
     let labels = Labels::read(&obs, &args.label).map_err(&in_file)?;
     // Batches are often numbered.

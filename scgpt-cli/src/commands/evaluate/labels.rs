@@ -1,14 +1,16 @@
 //! `scgpt evaluate labels`.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{CellSource as _, CellSubset, Column, Frame, Source, check_output};
-use scgpt_tasks::{Error, LabelEvaluation, LabelMap, Labels, Page, PredictedLabels, obs_column};
+use scgpt_tasks::{
+    Error, LabelEvaluation, LabelMap, Labels, Page, PredictedLabels, obs_column, split_labels,
+};
 use serde_json::json;
 
-use crate::output::{Printer, write_text};
+use crate::output::{Printer, some_of, write_text};
 
 /// Predicted labels against true ones
 ///
@@ -34,7 +36,7 @@ pub(crate) struct LabelsArgs {
     /// Column of obs with confidences, 0 to 1
     #[arg(long, value_name = "NAME")]
     confidence: Option<String>,
-    /// Column of obs with plausible labels, joined by `;`
+    /// Column of obs with plausible labels, joined by `;` (labels with a `;` in quotes)
     #[arg(long, value_name = "NAME")]
     sets: Option<String>,
     /// Column of obs that says which cells were called unknown
@@ -69,8 +71,22 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     let of = columns.labels();
     let evaluation = LabelEvaluation::new(&of, args.seed);
     let left_out = source.summary().n_cells - columns.cells.len();
+    printer.doubts(&source.obs()?, &[&args.truth, &args.prediction], None);
     if left_out > 0 {
         printer.remark(&format!("note: {left_out} cells have no true label and were left out"));
+    }
+    let [missed, strange] = columns.one_sided();
+    if strange.len() == columns.n_predicted {
+        printer.remark(&format!(
+            "warning: no predicted label is a true one: the truth has {}, the predictions {}; are they spelled differently?",
+            some_of(&missed),
+            some_of(&strange)
+        ));
+    } else if !strange.is_empty() {
+        printer.remark(&format!(
+            "note: predicted labels that are not among the true ones, and never right: {}",
+            strange.join(", ")
+        ));
     }
     let map = draw(args, &mut source, &columns.cells, &of)?;
     let mut rows = summary(&evaluation);
@@ -94,6 +110,8 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     record["truth"] = json!(args.truth);
     record["prediction"] = json!(args.prediction);
     record["cells_without_truth"] = json!(left_out);
+    record["labels_never_predicted"] = json!(missed);
+    record["labels_without_truth"] = json!(strange);
     record["map"] = json!(map);
     printer.result(&record, &rows)
 }
@@ -127,6 +145,8 @@ struct Columns {
     is_unknown: Option<Vec<bool>>,
     strangeness: Option<Vec<f32>>,
     is_known_class: Vec<bool>,
+    /// Number of different labels predicted.
+    n_predicted: usize,
 }
 
 impl Columns {
@@ -142,9 +162,10 @@ impl Columns {
         };
         let mut names: Vec<String> =
             truth.classes.iter().chain(&predicted.classes).cloned().collect();
+        let known: BTreeSet<String> = names.iter().cloned().collect();
         let split = |set: &Option<String>| -> Vec<String> {
-            let labels = set.as_deref().unwrap_or_default().split(';');
-            labels.filter(|label| !label.is_empty()).map(str::to_owned).collect()
+            // A cell without a set has an empty one.
+            set.as_deref().map_or_else(Vec::new, |set| split_labels(set, |it| known.contains(it)))
         };
         names.extend(sets.iter().flatten().flat_map(split));
         // Cells without a prediction have a label of their own, which is never right.
@@ -154,9 +175,10 @@ impl Columns {
         }
         names.sort_unstable();
         names.dedup();
+        #[expect(clippy::expect_used, reason = "the names were gathered from all labels above")]
         let code = |name: &str| {
             let place = names.binary_search_by(|other| other.as_str().cmp(name));
-            place.ok().and_then(|place| u32::try_from(place).ok()).unwrap_or_default()
+            place.ok().and_then(|place| u32::try_from(place).ok()).expect("all labels are names")
         };
         let codes = |labels: &Labels| -> Vec<u32> {
             cells.iter().map(|&cell| code(labels.name(cell).unwrap_or(nothing))).collect()
@@ -171,9 +193,11 @@ impl Columns {
         let real = |name: &Option<String>, what: &str, range: RangeInclusive<f64>| {
             name.as_ref().map(|name| numbers(obs, name, &cells, what, &range)).transpose()
         };
+        let predicted = codes(&predicted);
         Ok(Self {
             truth: codes(&truth),
-            predicted: codes(&predicted),
+            n_predicted: predicted.iter().collect::<BTreeSet<_>>().len(),
+            predicted,
             confidence: real(&args.confidence, "a confidence from 0 to 1", 0.0..=1.0)?,
             strangeness: real(&args.strangeness, "a number", f64::MIN..=f64::MAX)?,
             sets: sets.map(|sets| {
@@ -188,6 +212,16 @@ impl Columns {
             names,
             cells,
         })
+    }
+
+    /// True labels that are never predicted, and predicted ones that are never true.
+    fn one_sided(&self) -> [Vec<String>; 2] {
+        let of = |codes: &[u32]| codes.iter().copied().collect::<BTreeSet<u32>>();
+        let (truth, predicted) = (of(&self.truth), of(&self.predicted));
+        let names = |codes: &BTreeSet<u32>, others: &BTreeSet<u32>| {
+            codes.difference(others).map(|&code| self.names[code as usize].clone()).collect()
+        };
+        [names(&truth, &predicted), names(&predicted, &truth)]
     }
 
     fn labels(&self) -> PredictedLabels<'_> {

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{Source, check_output};
-use scgpt_tasks::{MethodResponses, PerturbEvaluation, Split, evaluate_responses};
+use scgpt_tasks::{MethodResponses, NotJudged, PerturbEvaluation, Split, evaluate_responses};
 
 use crate::{
-    commands::perturb::DesignArgs,
+    commands::perturb::{DesignArgs, remark_on_unmeasured},
     matrix::MatrixArgs,
     output::{Printer, write_text},
     progress::Bar,
@@ -72,16 +72,41 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     if let Some(collapse) = evaluation.collapse() {
         printer.remark(&format!("warning: {collapse}"));
     }
-    let mut rows = vec![
-        ("conditions", evaluation.conditions.len().to_string()),
-        ("genes", evaluation.genes.to_string()),
-    ];
+    let mut genes = evaluation.genes.to_string();
+    let mut conditions = format!("{} judged", evaluation.conditions.len());
+    if let Some(left_out) = &evaluation.left_out {
+        remark_on(left_out, args.split_file.is_some(), printer);
+        remark_on_unmeasured(&left_out.unmeasured, left_out.perturbed, printer);
+        genes = format!(
+            "{genes} of {} in the truth and {} predicted",
+            left_out.genes_of_truth, left_out.genes_of_predictions
+        );
+        let n = left_out.not_predicted.len();
+        if n > 0 && args.split_file.is_none() {
+            conditions += &format!(", {n} others of the truth count as known in training");
+        }
+    }
+    let mut rows = vec![("conditions", conditions), ("genes", genes)];
     rows.extend(scores(&evaluation));
     if let Some(path) = &args.output {
         write_text(path, &evaluation.page(&args.input.display().to_string()).to_html())?;
         rows.push(("report", path.display().to_string()));
     }
     printer.result(&evaluation, &rows)
+}
+
+/// Names what was not judged.
+fn remark_on(left_out: &NotJudged, has_split: bool, printer: Printer) {
+    let of = |what: &str, names: &[String]| {
+        if !names.is_empty() {
+            printer.remark(&format!("warning: {what}: {}", names.join(", ")));
+        }
+    };
+    of("predicted conditions that the truth does not have, not judged", &left_out.without_truth);
+    of("predicted conditions that the split trains on, not judged", &left_out.trained_on);
+    if has_split {
+        of("test conditions of the split that were not predicted", &left_out.not_predicted);
+    }
 }
 
 /// The scores of all methods in a summary.

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use scgpt_data::{Column, Source, Table, check_output};
+use scgpt_data::{CellSource as _, Column, Source, Table, check_output};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     AttentionNetworks, AttentionOptions, AttentionReport, Embedder, GeneNetwork, GeneSets,
@@ -130,6 +130,8 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     }
     let device = args.compute.open()?;
     let mut source = Source::open(&args.input)?;
+    let groups: Vec<&str> = args.condition.as_deref().into_iter().collect();
+    printer.doubts(&source.obs()?, &groups, None);
     let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?;
     let matrix = args.matrix.layer();
     let options = AttentionOptions {

@@ -79,6 +79,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     let device = args.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let obs = source.obs()?;
+    printer.doubts(&obs, &args.labels.iter().map(String::as_str).collect::<Vec<_>>(), None);
     let labels = args
         .labels
         .iter()

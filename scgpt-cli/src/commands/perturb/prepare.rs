@@ -7,7 +7,7 @@ use clap::Args;
 use scgpt_data::{InputState, InputValues, Source};
 use scgpt_tasks::{PrepareOptions, Prepared, prepare};
 
-use super::DesignArgs;
+use super::{DesignArgs, remark_on_unmeasured};
 use crate::{
     matrix::MatrixArgs,
     output::{Printer, check_cells_output, some_of},
@@ -100,7 +100,8 @@ fn remark_on(prepared: &Prepared, printer: Printer) {
             some_of(&prepared.dropped)
         ));
     }
-    if !prepared.unmeasured.is_empty() {
+    remark_on_unmeasured(&prepared.unmeasured, prepared.perturbed, printer);
+    if (1..prepared.perturbed).contains(&prepared.unmeasured.len()) {
         printer.remark(&format!(
             "note: {} perturbed genes are not among the genes measured: {}",
             prepared.unmeasured.len(),

@@ -9,7 +9,7 @@ use scgpt_tasks::{
     PerturbConfig, PerturbOptions, PerturbReport, Perturbation, Split, SplitChoice, SplitMode,
 };
 
-use super::DesignArgs;
+use super::{DesignArgs, remark_on_unmeasured};
 use crate::{
     device::ComputeArgs,
     learn::{LearnArgs, give_up},
@@ -128,6 +128,8 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
         baselines: !args.learn.no_baselines,
     };
     let prepared = Perturbation::prepare(&mut source, &settings, options, &device)?;
+    let (unmeasured, perturbed) = prepared.unmeasured();
+    remark_on_unmeasured(&unmeasured, perturbed, printer);
     // Nothing is written, or removed, before everything is known to be sound.
     args.learn.begin(output, &settings, "perturb train")?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));

@@ -1,0 +1,191 @@
+//! [`doubts`]: what columns of `obs` say that can hardly be meant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scgpt_data::{Column, Frame};
+
+use crate::names::some_of;
+
+/// Ends of the names of columns that hold the ids of an ontology, beside a column of names.
+const IDS: &str = "_ontology_term_id";
+/// What a missing value is called once it has been made text.
+const NOTHING: [&str; 9] = ["nan", "none", "na", "n/a", "<na>", "null", "#n/a", "nat", "-nan"];
+/// Parts of the names of columns that say whom a cell is of.
+const PEOPLE: [&str; 5] = ["donor", "patient", "individual", "subject", "participant"];
+/// What is the same for all cells of a person, as far as it goes.
+const OF_PEOPLE: [&str; 6] =
+    ["sex", "gender", "self_reported_ethnicity", "ethnicity", "organism", "species"];
+
+/// Doubts about the columns of labels and of batches that a question uses, a sentence each.
+///
+/// Nothing of it need be wrong, so nothing is refused; but a label with several ids, a donor of two
+/// sexes, or a class called `nan` is usually a mistake made before.
+pub fn doubts(obs: &Frame, labels: &[&str], batches: Option<&str>) -> Vec<String> {
+    let mut doubts = Vec::new();
+    for &name in labels.iter().chain(&batches) {
+        let Some(column) = obs.column(name) else { continue };
+        doubts.extend(called_nothing(name, column));
+    }
+    for &name in labels {
+        doubts.extend(ids(obs, name).into_iter().flat_map(|ids| contradictions(obs, name, ids)));
+    }
+    if let Some(batch) = batches {
+        doubts.extend(people(obs, batch));
+        for &label in labels.iter().filter(|&&label| label != batch) {
+            doubts.extend(confounded(obs, label, batch));
+        }
+    }
+    doubts
+}
+
+fn called_nothing(name: &str, column: &Column) -> Option<String> {
+    let mut cells: BTreeMap<String, usize> = BTreeMap::new();
+    for label in column.labels().into_iter().flatten() {
+        if NOTHING.iter().any(|nothing| label.trim().eq_ignore_ascii_case(nothing)) {
+            *cells.entry(label).or_default() += 1;
+        }
+    }
+    let n: usize = cells.values().sum();
+    let names: Vec<String> = cells.into_keys().collect();
+    (n > 0).then(|| {
+        format!(
+            "{n} cells have {} in column `{name}` of `obs`, which is a label like any other here: if it is a missing \
+             value that was made text, make it missing again: adata.obs[\"{name}\"] = \
+             adata.obs[\"{name}\"].mask(adata.obs[\"{name}\"].isin({names:?}))",
+            some_of(&names)
+        )
+    })
+}
+
+/// Columns with the ids of the labels in column `name`, or the labels of its ids.
+fn ids<'o>(obs: &'o Frame, name: &str) -> Vec<&'o str> {
+    let plain = |name: &str| name.to_lowercase().replace(['_', '-', ' ', '.'], "");
+    let of = |name: &str| name.strip_suffix(IDS).map(plain);
+    let pairs = |other: &&str| match (of(name), of(other)) {
+        (None, Some(ids)) => ids == plain(name),
+        (Some(ids), None) => ids == plain(other),
+        _ => false,
+    };
+    obs.names().filter(pairs).collect()
+}
+
+/// Labels with several ids, and ids with several labels.
+fn contradictions(obs: &Frame, name: &str, other: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (one, many) in [(name, other), (other, name)] {
+        let values = values_of(obs, one, many);
+        let several: Vec<_> = values.iter().filter(|(_, values)| values.len() > 1).collect();
+        let Some((label, examples)) = several.first() else { continue };
+        let examples: Vec<String> = examples.iter().cloned().collect();
+        found.push(format!(
+            "{} of the {} values in column `{one}` of `obs` go with several in column `{many}`, such as `{label}` with {}: \
+             one of the columns is wrong",
+            several.len(),
+            values.len(),
+            some_of(&examples)
+        ));
+    }
+    found
+}
+
+/// People of two sexes, or of two species.
+fn people(obs: &Frame, batch: &str) -> Vec<String> {
+    let is_of_people = PEOPLE.iter().any(|part| batch.to_lowercase().contains(part));
+    let fixed = OF_PEOPLE.iter().filter(|_| is_of_people);
+    let mut found = Vec::new();
+    for &column in fixed {
+        let values = values_of(obs, batch, column);
+        let mut several = values.iter().filter(|(_, values)| values.len() > 1);
+        if let Some((person, values)) = several.next() {
+            let values: Vec<String> = values.iter().cloned().collect();
+            found.push(format!(
+                "`{person}` of column `{batch}` of `obs` has {} in column `{column}`, as have {} others: cells of \
+                 different people bear one name, or one of the columns is wrong",
+                some_of(&values),
+                several.count()
+            ));
+        }
+    }
+    found
+}
+
+/// Batches that share no label: what sets them apart cannot be told from what sets labels apart.
+fn confounded(obs: &Frame, label: &str, batch: &str) -> Option<String> {
+    let batches_of = values_of(obs, label, batch);
+    let n = values_of(obs, batch, label).len();
+    let is_apart = n > 1 && batches_of.len() > 1 && batches_of.values().all(|of| of.len() == 1);
+    is_apart.then(|| {
+        format!(
+            "every label of column `{label}` of `obs` occurs in one of the {n} batches of column `{batch}` only: what \
+             is due to batches and what is due to labels cannot be told apart"
+        )
+    })
+}
+
+/// The values in column `of` that go with each value in column `name`.
+fn values_of(obs: &Frame, name: &str, of: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    if let (Some(names), Some(others)) = (obs.column(name), obs.column(of)) {
+        for (name, other) in names.labels().into_iter().zip(others.labels()) {
+            if let (Some(name), Some(other)) = (name, other) {
+                values.entry(name).or_default().insert(other);
+            }
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(columns: &[(&str, &[&str])]) -> Frame {
+        let column = |values: &[&str]| {
+            Column::Text(
+                values
+                    .iter()
+                    .map(|&it| Some(it.into()).filter(|it: &String| !it.is_empty()))
+                    .collect(),
+            )
+        };
+        Frame {
+            index: columns[0].1.iter().map(|&it| it.into()).collect(),
+            columns: columns
+                .iter()
+                .map(|(name, values)| ((*name).into(), column(values)))
+                .collect(),
+            ..Frame::default()
+        }
+    }
+
+    #[test]
+    fn sound_columns_raise_none() {
+        let obs = frame(&[
+            ("cell_type", &["B", "B", "T", "T"]),
+            ("cell_type_ontology_term_id", &["CL:1", "CL:1", "CL:2", ""]),
+            ("donor_id", &["x", "y", "x", "y"]),
+            ("sex", &["f", "m", "f", "m"]),
+        ]);
+        assert!(doubts(&obs, &["cell_type"], Some("donor_id")).is_empty());
+        assert!(doubts(&obs, &["no such column"], None).is_empty());
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let obs = frame(&[
+            ("celltype", &["B", "B", "T", "nan"]),
+            ("cell_type_ontology_term_id", &["CL:1", "CL:2", "CL:2", "CL:3"]),
+            ("donor_id", &["x", "x", "y", "z"]),
+            ("sex", &["f", "m", "f", "m"]),
+        ]);
+        let said = doubts(&obs, &["celltype"], Some("donor_id"));
+        assert_eq!(said.len(), 5, "{said:#?}");
+        assert!(said[0].contains("1 cells have `nan`") && said[0].contains(".isin([\"nan\"])"));
+        assert!(
+            said[1].contains("1 of the 3 values") && said[1].contains("`B` with `CL:1`, `CL:2`")
+        );
+        assert!(said[2].contains("`CL:2` with `B`, `T`"), "{}", said[2]);
+        assert!(said[3].contains("`x` of column `donor_id`") && said[3].contains("`f`, `m`"));
+        assert!(said[4].contains("cannot be told apart"));
+    }
+}
