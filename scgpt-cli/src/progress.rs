@@ -138,7 +138,7 @@ impl Watch for TrainBar {
                 self.bar.set_message(format!(
                     "{}  {:.0} cells/s",
                     terms.join("  "),
-                    record.cells_per_second
+                    record.cells_per_second.unwrap_or(0.0)
                 ));
                 self.bar.set_position(record.step);
             }

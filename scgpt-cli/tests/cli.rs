@@ -28,10 +28,14 @@ mod grn_attention;
 mod grn_embedding;
 #[path = "cli/integration.rs"]
 mod integration;
+#[path = "cli/left_out.rs"]
+mod left_out;
 #[path = "cli/modalities.rs"]
 mod modalities;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
+#[path = "cli/reproducible.rs"]
+mod reproducible;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/said.rs"]

@@ -279,7 +279,7 @@ impl<T: Task> Session<'_, T> {
             gradient_norm: numbers.norm,
             lr,
             cells,
-            cells_per_second: cells as f64 / begin.elapsed().as_secs_f64(),
+            cells_per_second: Some(cells as f64 / begin.elapsed().as_secs_f64()),
         };
         self.log.step(&record).map_err(|error| Error::file("write", self.run.folder, error))?;
         self.watch.event(&Event::Step(&record));

@@ -78,8 +78,9 @@ pub struct StepRecord {
     pub lr: f64,
     /// Cells of this step.
     pub cells: usize,
-    /// Cells per second, of this step.
-    pub cells_per_second: f64,
+    /// Cells per second, of this step; none in a history, which is the same whenever it happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells_per_second: Option<f64>,
 }
 
 /// The numbers of one validation.

@@ -175,6 +175,8 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         CellsOutput { input, output: &args.output, layer: &args.matrix.layer(), force: args.force };
     let skipped = place.write(&mut source, &additions, &bar, printer)?;
     record["not_carried_over"] = skipped.into();
+    record["cells_per_second"] = report.cells_per_second.into();
+    record["timings"] = serde_json::to_value(report.timings)?;
     write_effective(&args.output, "embed", args)?;
     let mut rows = summary(args, report);
     if let Some(page) = page {
@@ -275,7 +277,8 @@ fn remark_on_input(report: &EmbedReport, printer: Printer) {
 /// What `uns["scgpt"]` and `--json` say.
 fn record(args: &EmbedArgs, report: &EmbedReport) -> Result<Value> {
     let mut record = serde_json::to_value(report)?;
-    let command: Vec<String> = std::env::args().collect();
+    let command: Vec<String> =
+        std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     record["command"] = command.join(" ").into();
     record["output"] = args.output.display().to_string().into();
     record["model"]["path"] = args.model.display().to_string().into();

@@ -16,7 +16,7 @@ const LIKELY: [&str; 8] =
     ["cell_type", "celltype", "cell type", "annotation", "label", "louvain", "leiden", "cluster"];
 
 impl Embedding {
-    /// A page for people: gene coverage, tokens per cell, timings, and a map of the cells coloured
+    /// A page for people: gene coverage, tokens per cell, settings, and a map of the cells coloured
     /// by column `colour` of `obs`, or by one that looks like cell types.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl Embedding {
         genes(&mut page, report);
         tokens(&mut page, report);
         self.map(&mut page, &source.obs()?, colour)?;
-        timings(&mut page, report);
+        settings(&mut page, report);
         Ok(page)
     }
 
@@ -63,7 +63,6 @@ fn overview(page: &mut Page, report: &EmbedReport) {
         ("cells", report.n_cells.to_string()),
         ("genes known to the model", format!("{:.0} %", 100.0 * genes.coverage)),
         ("tokens per cell", format!("{:.0}", report.tokens.total as f64 / report.n_cells as f64)),
-        ("cells per second", format!("{:.0}", report.cells_per_second)),
         ("values", report.input_state.to_string()),
     ]);
 }
@@ -139,22 +138,7 @@ fn tokens(page: &mut Page, report: &EmbedReport) {
     ]);
 }
 
-fn timings(page: &mut Page, report: &EmbedReport) {
-    let timings = &report.timings;
-    let bars = [
-        ("reading", timings.reading),
-        ("tokenising", timings.tokenising),
-        ("computing", timings.computing),
-        ("from start to end", timings.total),
-    ];
-    let bars: Vec<Bar> = bars
-        .iter()
-        .map(|&(name, value)| Bar { name: name.into(), value, label: format!("{value:.2} s") })
-        .collect();
-    page.section("Time").bars(
-        &bars,
-        "Seconds of each stage; reading and tokenising go on while the network computes.",
-    );
+fn settings(page: &mut Page, report: &EmbedReport) {
     let options = &report.options;
     page.section("Settings").table(&[
         ("version", report.version.clone()),

@@ -27,9 +27,12 @@ pub struct EmbedReport {
     pub tokens: TokenCounts,
     /// Most tokens a cell could have.
     pub max_length: usize,
-    /// Cells per second, from the first cell read to the last embedded.
+    /// Cells per second, from the first cell read to the last embedded. Times are for whoever waits:
+    /// outputs hold none, so that the same run writes the same bytes.
+    #[serde(skip)]
     pub cells_per_second: f64,
     /// Where the time went.
+    #[serde(skip)]
     pub timings: Timings,
     /// The options of the run.
     pub options: EmbedOptions,

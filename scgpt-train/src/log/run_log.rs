@@ -69,6 +69,7 @@ impl RunHistory {
             match serde_json::from_str(&line?)? {
                 Read::Validation(record) => history.validations.push(record),
                 Read::Step(record) => {
+                    let record = StepRecord { cells_per_second: None, ..record };
                     if seen.is_multiple_of(stride) {
                         history.steps.push(record);
                     }
@@ -109,8 +110,8 @@ impl RunLog {
             ("loss/total", record.loss),
             ("training/learning_rate", record.lr),
             ("training/gradient_norm", record.gradient_norm),
-            ("training/cells_per_second", record.cells_per_second),
         ];
+        values.extend(record.cells_per_second.map(|speed| ("training/cells_per_second", speed)));
         values.extend(losses.iter().map(|(tag, loss)| (tag.as_str(), *loss)));
         self.events.scalars(record.step, &values)
     }
@@ -149,7 +150,7 @@ mod tests {
                 gradient_norm: f64::NAN,
                 lr: 0.1,
                 cells: 8,
-                cells_per_second: 10.0,
+                cells_per_second: None,
             })
             .unwrap();
         }

@@ -244,13 +244,6 @@ impl AttentionNetworks {
         rows.extend([
             ("permutations", report.permutations.to_string()),
             ("seed", report.seed.to_string()),
-            (
-                "time",
-                format!(
-                    "{:.0} s, {:.0} s of it for attention",
-                    report.seconds, report.seconds_looking
-                ),
-            ),
         ]);
         page.table(&rows);
     }

@@ -43,8 +43,10 @@ pub struct AttentionReport {
     /// Attention beside other networks.
     pub rows: Vec<NetworkRow>,
     /// Seconds of reading and of the network, and of everything.
+    #[serde(skip)]
     pub seconds_looking: f64,
-    /// See above.
+    /// See above. Files hold no times, so that the same run writes the same bytes.
+    #[serde(skip)]
     pub seconds: f64,
     /// Seed of every random choice.
     pub seed: u64,
