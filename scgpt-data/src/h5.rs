@@ -3,6 +3,7 @@
 //! Files are opened for streaming: memory holds the chunks that overlap a window, never the file.
 
 use std::{
+    collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -141,6 +142,8 @@ impl Store for H5Store {
                 Err(_) => self.file.dataset(place)?.attrs(),
             },
         })?;
+        // The library has no order for them; what is written from them must have one.
+        let attributes: BTreeMap<_, _> = attributes.into_iter().collect();
         Ok(attributes
             .into_iter()
             .map(|(name, value)| match json_of(&value) {

@@ -300,7 +300,9 @@ fn screens_that_cannot_be_learned_are_refused() {
         screen.write(&place.path("screen.h5ad"));
         let message = place.refused(&train("x", &["--split", "no-split"]), parts);
         assert!(
-            ["expected", "--condition-key"].iter().any(|remedy| message.contains(remedy)),
+            ["expected", "--condition-key", "--control"]
+                .iter()
+                .any(|remedy| message.contains(remedy)),
             "{message}"
         );
     };

@@ -158,8 +158,8 @@ fn wait_for(log: &Path, lines: usize) {
 fn runs_that_cannot_be_are_refused() {
     let place = place();
     place.refused(&["pretrain", "--data", "none", "-o", "run"], &["none", "hint: "]);
-    place.refused(&pretrain("run", &["--lr=-1", "--batch-size", "0"]), &["`batch_size` is 0"]);
-    place.refused(&pretrain("run", &["--lr=-1"]), &["`optimizer.lr` is -1"]);
+    place.refused(&pretrain("run", &["--lr=-1", "--batch-size", "0"]), &["--batch-size is 0"]);
+    place.refused(&pretrain("run", &["--lr=-1"]), &["--lr is -1"]);
     place.refused(&pretrain("run", &["--class-column", "colour"]), &["colour", "cell_type"]);
     place.refused(&pretrain("run", &["--resume"]), &["`run` has no run to resume"]);
     place.refused(&pretrain("run", &["--precision", "f8"]), &["f8", "f32, bf16 or f16"]);
@@ -230,7 +230,7 @@ fn generation_that_cannot_be_is_refused() {
     place.refused(&generate(&["--genes", "foreign.txt"]), &["none of the 2 genes"]);
     let many: Vec<String> = (1..=100).map(|gene| format!("GENE{gene:05}")).collect();
     fs::write(place.path("many.txt"), many.join("\n")).unwrap();
-    place.refused(&generate(&["--genes", "many.txt"]), &["100 genes", "60 tokens", "--max-length"]);
+    place.refused(&generate(&["--genes", "many.txt"]), &["100 genes", "--max-length is 60"]);
     fs::write(place.path("two.txt"), "GENE00001\nGENE00002\n").unwrap();
     place.refused(
         &generate(&["--genes", "two.txt", "--from-embedding", "X_pca"]),

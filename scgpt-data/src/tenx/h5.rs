@@ -136,7 +136,12 @@ fn numbers(store: &H5Store, place: &str) -> Result<Vec<usize>> {
     match store.node(place)? {
         Some(Node::Array(array)) if matches!(array.dtype(), Dtype::Integer(_)) => {
             let numbers = array.integers(0..array.len())?;
-            Ok(numbers.into_iter().filter_map(|number| usize::try_from(number).ok()).collect())
+            let whole = |number: i64| {
+                let no_place =
+                    |_| Error::invalid(store.path(), place, format!("{number} is no place"));
+                usize::try_from(number).map_err(no_place)
+            };
+            numbers.into_iter().map(whole).collect()
         }
         _ => Err(Error::invalid(store.path(), place, "missing, or not whole numbers")),
     }

@@ -180,15 +180,20 @@ enum Cosine {
     Centred,
 }
 
-fn background(text: &str) -> Result<String, &'static str> {
-    universe(text).map(|_| text.to_owned()).ok_or("expected data, network or a number of genes")
+/// More genes than any organism has.
+const MOST_BACKGROUND: usize = 10_000_000;
+
+fn background(text: &str) -> Result<String, String> {
+    universe(text).map(|_| text.to_owned()).ok_or_else(|| {
+        format!("expected data, network or a number of genes up to {MOST_BACKGROUND}")
+    })
 }
 
 fn universe(text: &str) -> Option<Universe> {
     match text {
         "data" => Some(Universe::Data),
         "network" => Some(Universe::Network),
-        number => number.parse().ok().map(Universe::Number),
+        number => number.parse().ok().filter(|n| *n <= MOST_BACKGROUND).map(Universe::Number),
     }
 }
 
