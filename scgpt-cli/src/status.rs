@@ -65,11 +65,23 @@ fn message(error: &(dyn std::error::Error + 'static), flags: &Flags) -> String {
     problems.iter().map(spelled).collect::<Vec<_>>().join("; ")
 }
 
+/// The network's library knows no settings; these are the program's.
+fn of_model(error: &scgpt_model::Error) -> Option<Advice> {
+    let advice = Advice::from(error.hint()?);
+    Some(match error {
+        scgpt_model::Error::Mismatch { .. } => advice + " (" + Setting("partial") + ")",
+        _ => advice,
+    })
+}
+
 /// What can be done about an error, settings called by their flags.
 fn hint(error: &Error, flags: &Flags) -> Option<String> {
     let advice = |cause: &(dyn std::error::Error + 'static)| {
         if let Some(error) = cause.downcast_ref::<scgpt_tasks::Error>() {
-            return error.advice();
+            return match error {
+                scgpt_tasks::Error::Model(error) => of_model(error),
+                error => error.advice(),
+            };
         }
         if let Some(error) = cause.downcast_ref::<scgpt_train::Error>() {
             return error.advice();
@@ -77,12 +89,7 @@ fn hint(error: &Error, flags: &Flags) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<scgpt_data::Error>() {
             return error.advice();
         }
-        let error = cause.downcast_ref::<scgpt_model::Error>()?;
-        let advice = Advice::from(error.hint()?);
-        Some(match error {
-            scgpt_model::Error::Mismatch { .. } => advice + " (" + Setting("partial") + ")",
-            _ => advice,
-        })
+        of_model(cause.downcast_ref()?)
     };
     let advice = error.chain().find_map(advice)?;
     Some(advice.spelled(&|setting| flags.spell(setting)))
@@ -101,6 +108,15 @@ mod tests {
         let error = Error::from(error).context("while embedding");
         let flags = Flags::of(&["scgpt", "embed"].map(Into::into));
         assert!(hint(&error, &flags).is_some_and(|hint| hint.contains("--force")));
+    }
+
+    #[test]
+    fn what_does_not_fit_may_be_loaded_in_part() {
+        let mismatch = || scgpt_model::Error::Mismatch { path: "w".into(), problem: "x".into() };
+        let flags = Flags::of(&["scgpt", "embed"].map(Into::into));
+        for error in [Error::from(mismatch()), scgpt_tasks::Error::from(mismatch()).into()] {
+            assert!(hint(&error, &flags).is_some_and(|hint| hint.ends_with("(--partial)")));
+        }
     }
 
     #[test]

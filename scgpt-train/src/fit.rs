@@ -181,7 +181,8 @@ impl<T: Task> Session<'_, T> {
                 "there were batches for {step} of {total} steps only"
             )));
         }
-        if self.steps_taken > 0 && self.steps_used == 0 {
+        // A run that goes on has moved the network before.
+        if step > 0 && self.steps_taken == step && self.steps_used == 0 {
             let n = self.steps_taken;
             let problem = format!(
                 "is {:?}: none of {n} steps could be used, as gradients overflow in it; take another",

@@ -184,8 +184,8 @@ impl Watch for Recorder {
     }
 }
 
-fn train(
-    task: &Numbers,
+fn train<T: Task>(
+    task: &T,
     config: &TrainConfig,
     folder: &Path,
     resume: bool,
@@ -386,6 +386,48 @@ fn nothing_to_train_on_is_an_error() {
     for field in ["`epochs`", "`accumulate`", "`clip_norm`"] {
         assert!(error.to_string().contains(field), "{error}");
     }
+}
+
+/// A task that has six batches at first, and three once training goes on.
+struct Dwindling(Numbers, AtomicU64);
+
+impl Task for Dwindling {
+    type Batch = Cells;
+
+    fn batches_per_epoch(&self) -> u64 {
+        if self.1.fetch_add(1, Ordering::Relaxed) < 3 { 6 } else { 3 }
+    }
+
+    fn batch(&self, epoch: u64, index: u64) -> Result<Cells> {
+        self.0.batch(epoch, index)
+    }
+
+    fn losses(
+        &self,
+        model: &Scgpt,
+        batch: &Cells,
+        progress: Progress,
+        device: &Device,
+    ) -> LossTerms {
+        self.0.losses(model, batch, progress, device)
+    }
+
+    fn validate(&self, model: &Scgpt, device: &Device) -> Result<Vec<Metric>> {
+        self.0.validate(model, device)
+    }
+}
+
+#[test]
+fn training_that_did_not_happen_is_an_error() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let task = Dwindling(Numbers::new(24, 4), AtomicU64::new(0));
+    let error = train(&task, &config(), folder.path(), false, &Unwatched).unwrap_err();
+    assert!(error.to_string().contains("batches for 9 of 18 steps only"), "{error}");
+    // The first step in f16 only finds the scale of the loss.
+    let one = TrainConfig { precision: Precision::F16, max_steps: Some(1), ..config() };
+    let error = train(&Numbers::new(24, 4), &one, folder.path(), false, &Unwatched).unwrap_err();
+    assert!(error.to_string().contains("none of 1 steps could be used"), "{error}");
 }
 
 #[test]

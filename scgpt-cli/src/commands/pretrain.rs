@@ -7,9 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_tasks::{
-    Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining, Recipe,
-};
+use scgpt_tasks::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining, Recipe};
 
 use crate::{
     device::ComputeArgs,
