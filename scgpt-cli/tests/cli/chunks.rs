@@ -124,7 +124,9 @@ fn a_cell_gets_the_same_row_wherever_it_stands() {
     turn_round(&whole, &place.path("turned.h5ad"));
     fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
     fs::write(place.path("pretrain.toml"), PRETRAIN).unwrap();
-    fs::write(place.path("panel.txt"), "HES4\nSSU72\nPARK7\n").unwrap();
+    // By either name: the vocabulary has one of them.
+    let panel = "HES4\nSSU72\nPARK7\nENSG00000000000\nENSG00000000002\nENSG00000000003\n";
+    fs::write(place.path("panel.txt"), panel).unwrap();
     let model = model();
     let tiny = ["--config", "tiny.toml", "--no-baselines", "-o"];
     let train = ["annotate", "train", "whole.h5ad", "--label", "batch"];
