@@ -110,15 +110,19 @@ fn values_are_named_and_brought_to_where_they_are_promised_to_be() {
     };
     let (expected, said) = prepare("counts");
     assert!(said.contains("were counts") && said.contains("10000"), "{said}");
-    for name in ["cpm", "log_cpm", "log", "log_counts"] {
-        let (found, _) = prepare(name);
+    for (name, was) in [
+        ("cpm", "were normalised, 1000000 in every cell"),
+        ("log_cpm", "were log1p, 1000000 in every cell"),
+        ("log", "were log1p, 10000 in every cell"),
+        ("log_counts", "were log1p of counts"),
+    ] {
+        let (found, said) = prepare(name);
+        assert!(said.contains(was), "{said}");
         assert_eq!(found.len(), expected.len(), "{name}");
         for (a, b) in found.iter().zip(&expected) {
             assert!(a.0 == b.0 && (a.1 - b.1).abs() < 1e-4, "{name}: {a:?}, expected {b:?}");
         }
     }
-    let (_, said) = prepare("log_cpm");
-    assert!(said.contains("were log1p, 1000000 in every cell"), "{said}");
 }
 
 #[test]
