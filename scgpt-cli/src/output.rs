@@ -51,7 +51,7 @@ impl Printer {
         } else {
             let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
             for (name, value) in rows {
-                let value = shown(value, "");
+                let (name, value) = (shown(name, ""), shown(value, ""));
                 let mut lines = value.lines();
                 writeln!(out, "{name:width$}  {}", lines.next().unwrap_or_default())?;
                 for line in lines {

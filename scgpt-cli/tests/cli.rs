@@ -20,6 +20,9 @@ mod chunks;
 mod evaluate_integration;
 #[path = "cli/fine_tuning.rs"]
 mod fine_tuning;
+#[cfg(unix)]
+#[path = "cli/foreign_files.rs"]
+mod foreign_files;
 #[path = "cli/golden.rs"]
 mod golden;
 #[path = "cli/grn_attention.rs"]

@@ -1,5 +1,6 @@
 //! [`AnnData`]: the AnnData layout, read the same way from h5ad files and from zarr.
 
+pub(crate) mod claim;
 pub(crate) mod frame;
 pub(crate) mod matrix;
 pub(crate) mod records;

@@ -44,6 +44,16 @@ pub enum Error {
         /// What to do about it.
         hint: Option<Advice>,
     },
+    /// The file is whole, but of a kind that is not read.
+    #[error("`{}`: {what}", path.display())]
+    Unsupported {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// How to make something of it that is read.
+        hint: Advice,
+    },
     /// A name stands for features of two modalities.
     #[error("`{}`: `var`: {problem}", path.display())]
     Modalities {
@@ -137,6 +147,15 @@ impl Error {
         }
     }
 
+    /// An [`Error::Unsupported`].
+    pub fn unsupported(
+        path: impl AsRef<Path>,
+        what: impl Into<String>,
+        remedy: impl Into<Advice>,
+    ) -> Self {
+        Self::Unsupported { path: path.as_ref().into(), what: what.into(), hint: remedy.into() }
+    }
+
     /// An [`Error::Write`].
     pub fn write(path: impl AsRef<Path>, source: impl Into<Source>) -> Self {
         Self::Write { path: path.as_ref().into(), source: source.into() }
@@ -164,7 +183,7 @@ impl Error {
                 Some("the file may be damaged or incomplete; save or copy it again from its source".into())
             }
             Self::Invalid { hint, .. } => hint.clone(),
-            Self::Modalities { hint, .. } => Some(hint.clone()),
+            Self::Modalities { hint, .. } | Self::Unsupported { hint, .. } => Some(hint.clone()),
             Self::Exists { .. } => {
                 Some(Advice::from("choose another output, or replace this one by ") + Setting("overwrite"))
             },

@@ -2,7 +2,10 @@
 //!
 //! Files are opened for streaming: memory holds the chunks that overlap a window, never the file.
 
+mod links;
+
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
@@ -11,14 +14,18 @@ use std::{
 use half::f16;
 use hdf5_pure::{
     AttrValue, ChunkCacheConfig, DType, Dataset, Datatype, DatatypeByteOrder, File,
-    FileAccessProperties, FormatError,
+    FileAccessProperties, FormatError, Layout, VlenStringReadOptions,
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
-    anndata::store::{Array, Dtype, Field, FieldKind, Node, Store},
+    anndata::{
+        claim::{self, Claim},
+        store::{Array, Dtype, Field, FieldKind, Node, Store},
+    },
     error::{Error, Result},
     guard::guarded,
+    h5::links::{Found, Links},
 };
 
 /// Decoded chunks kept for one array, so that windows which share a chunk decode it once.
@@ -28,13 +35,21 @@ const CHUNK_CACHE_SLOTS: usize = 4096;
 /// Filters the library applies: deflate, shuffle, fletcher32, n-bit, scale-offset, lzf.
 const KNOWN_FILTERS: [u16; 6] = [1, 2, 3, 5, 6, 32000];
 
-/// No list takes more bytes than this times the file: deflate, the densest filter, reaches 1032.
-const MAX_EXPANSION: u64 = 2048;
+/// Texts may take this many bytes whatever the size of the file, and else its size this many times.
+const ANY_TEXTS: usize = 64 << 20;
+const DENSEST_TEXTS: usize = 10;
+
+/// Remedies for files that are whole, but of a kind that is not read.
+const WRITE_AGAIN: &str = "save it again in Python, which reads it: anndata.read_h5ad(\"old.h5ad\").write_h5ad(\"new.h5ad\", compression=\"gzip\")";
+const DECOMPRESS: &str = "save it again in Python: import hdf5plugin, anndata; anndata.read_h5ad(\"old.h5ad\").write_h5ad(\"new.h5ad\", compression=\"gzip\")";
+const TAKE_IN: &str = "bring what the link leads to into the file: read it in Python with anndata.read_h5ad and save it with write_h5ad";
 
 /// An open HDF5 file.
 pub(crate) struct H5Store {
     path: PathBuf,
     file: File,
+    /// None for the few files whose groups only the library reads.
+    links: Option<RefCell<Links>>,
 }
 
 struct H5Array {
@@ -45,6 +60,10 @@ struct H5Array {
     dtype: Dtype,
     /// Little-endian 16-bit floats, which the library does not convert.
     half: bool,
+    /// Why the values cannot be read, and what to do about it.
+    unsupported: Option<(String, &'static str)>,
+    /// Most bytes of all texts together.
+    most_text: usize,
 }
 
 impl H5Store {
@@ -55,9 +74,71 @@ impl H5Store {
                 .with_max_bytes(CHUNK_CACHE_BYTES)
                 .with_max_slots(CHUNK_CACHE_SLOTS),
         );
-        let file = guarded(|| File::open_streaming_with_options(path, access))
-            .map_err(|cause| Error::open(path, cause))?;
-        Ok(Self { path: path.into(), file })
+        let file = guarded(|| match File::open_streaming_with_options(path, access) {
+            Err(hdf5_pure::Error::Format(FormatError::UnsupportedVersion(version))) => {
+                Ok(Err(version))
+            }
+            opened => opened.map(Ok),
+        })
+        .map_err(|cause| Error::open(path, cause))?
+        .map_err(|version| {
+            let problem = format!("version {version} of HDF5's file layout is not supported yet");
+            Error::invalid(path, "superblock", problem).with_hint(WRITE_AGAIN)
+        })?;
+        Ok(Self { path: path.into(), file, links: Links::open(path).map(RefCell::new) })
+    }
+
+    /// The place of an object without soft links, or `None` if nothing is there.
+    fn resolve(&self, place: &str) -> Result<Option<String>> {
+        // What our own reader of groups does not know the library may.
+        let Some(Ok(found)) = self.links.as_ref().map(|links| links.borrow_mut().find(place))
+        else {
+            return Ok(Some(place.to_owned()));
+        };
+        match found {
+            Found::Object { path, .. } => Ok(Some(path)),
+            Found::Nothing => Ok(None),
+            Found::Cycle => Err(self.circular(place)),
+            Found::External { file, path } => {
+                let problem = format!(
+                    "a link out of the file, to `{path}` of `{file}`: such links are not followed"
+                );
+                Err(Error::invalid(&self.path, place, problem).with_hint(TAKE_IN))
+            }
+        }
+    }
+
+    fn circular(&self, place: &str) -> Error {
+        let problem = "a group that contains itself, or groups nested without end";
+        Error::invalid(&self.path, place, problem)
+            .with_hint("remove the link in Python: with h5py.File(path, \"a\") as f: del f[place]")
+    }
+
+    /// Why the values of a dataset cannot be read, if they cannot.
+    fn unsupported(dataset: &Dataset) -> Option<(String, &'static str)> {
+        let layout = guarded(|| match dataset.layout() {
+            Err(hdf5_pure::Error::Format(FormatError::InvalidLayoutVersion(version))) => {
+                Ok(Err(version))
+            }
+            layout => layout.map(Ok),
+        });
+        match layout {
+            Ok(Ok(Layout::Virtual)) => {
+                let problem = "a virtual dataset, whose values are in other files or places";
+                return Some((problem.into(), WRITE_AGAIN));
+            }
+            Ok(Err(version @ 5..)) => {
+                let problem = format!(
+                    "stored in version {version} of HDF5's layout, of its newest releases (libver=\"latest\"), which is not supported yet"
+                );
+                return Some((problem, WRITE_AGAIN));
+            }
+            _ => {}
+        }
+        let filters = guarded(|| Ok::<_, hdf5_pure::Error>(dataset.filters())).unwrap_or_default();
+        let unknown = filters.iter().find(|id| !KNOWN_FILTERS.contains(id))?;
+        let name = filter_name(*unknown);
+        Some((format!("compressed with {name}, which is not supported"), DECOMPRESS))
     }
 
     fn read<T>(
@@ -82,7 +163,11 @@ impl Store for H5Store {
         if place.is_empty() {
             return Ok(Some(Node::Group));
         }
-        let dataset = self.read(place, || match self.file.dataset(place) {
+        let Some(path) = self.resolve(place)? else { return Ok(None) };
+        if path.is_empty() {
+            return Ok(Some(Node::Group));
+        }
+        let dataset = self.read(place, || match self.file.dataset(&path) {
             Ok(dataset) => Ok(Some(Some(dataset))),
             Err(hdf5_pure::Error::NotADataset(_)) => Ok(Some(None)),
             Err(
@@ -96,14 +181,23 @@ impl Store for H5Store {
         };
         let (shape, datatype, dtype) =
             self.read(place, || Ok((dataset.shape()?, dataset.datatype()?, dataset.dtype()?)))?;
-        // A damaged length must not be taken for a request for memory.
-        if let &[length] = shape.as_slice()
-            && length.saturating_mul(datatype.type_size().into()) / MAX_EXPANSION
-                > self.file.file_size()
+        let unsupported = Self::unsupported(&dataset);
+        let chunk = match &unsupported {
+            None => self.read(place, || dataset.chunk_shape())?,
+            Some(_) => None,
+        };
+        // Nothing is taken for a request for memory before it is known to be possible.
+        let claim = Claim {
+            shape: &shape,
+            chunk: chunk.as_deref(),
+            element: datatype.type_size().into(),
+            is_text: matches!(dtype, DType::String | DType::VariableLengthString),
+        };
+        let size = self.file.file_size();
+        if unsupported.is_none()
+            && let Err(problem) = claim.check(|| size)
         {
-            let problem = format!("claims {length} elements, more than the file can hold");
-            return Err(Error::invalid(&self.path, place, problem)
-                .with_hint("the file is damaged; copy it again"));
+            return Err(Error::invalid(&self.path, place, problem).with_hint(claim::REMEDY));
         }
         let shape = shape
             .into_iter()
@@ -117,14 +211,26 @@ impl Store for H5Store {
             shape,
             dtype: dtype_of(&datatype, &dtype),
             half: is_half(&datatype),
+            unsupported,
+            most_text: usize::try_from(size)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(DENSEST_TEXTS)
+                .max(ANY_TEXTS),
         }))))
     }
 
     fn children(&self, place: &str) -> Result<Vec<String>> {
+        let Some(path) = self.resolve(place)? else {
+            return Err(Error::invalid(&self.path, place, "no such group"));
+        };
+        let listed = self.links.as_ref().map(|links| links.borrow_mut().children(&path));
+        if let Some(Ok(Some(names))) = listed {
+            return Ok(names);
+        }
         let mut names = self.read(place, || {
-            let group = match place {
+            let group = match path.as_str() {
                 "" => self.file.root(),
-                _ => self.file.group(place)?,
+                path => self.file.group(path)?,
             };
             let mut names = group.groups()?;
             names.extend(group.datasets()?);
@@ -135,11 +241,12 @@ impl Store for H5Store {
     }
 
     fn attributes(&self, place: &str) -> Result<Map<String, Value>> {
-        let attributes = self.read(place, || match place {
+        let path = self.resolve(place)?.unwrap_or_else(|| place.to_owned());
+        let attributes = self.read(place, || match path.as_str() {
             "" => self.file.root().attrs(),
-            _ => match self.file.group(place) {
+            path => match self.file.group(path) {
                 Ok(group) => group.attrs(),
-                Err(_) => self.file.dataset(place)?.attrs(),
+                Err(_) => self.file.dataset(path)?.attrs(),
             },
         })?;
         // The library has no order for them; what is written from them must have one.
@@ -153,25 +260,22 @@ impl Store for H5Store {
             })
             .collect())
     }
+
+    fn check(&self) -> Result<()> {
+        match self.links.as_ref().map(|links| links.borrow_mut().endless()) {
+            Some(Ok(Some(place))) => Err(self.circular(&place)),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl H5Array {
     fn read<T>(&self, call: impl FnOnce() -> Result<T, hdf5_pure::Error>) -> Result<T> {
-        guarded(call).map_err(|cause| {
-            let filters =
-                guarded(|| Ok::<_, hdf5_pure::Error>(self.dataset.filters())).unwrap_or_default();
-            match filters.iter().find(|id| !KNOWN_FILTERS.contains(id)) {
-                Some(&id) => Error::invalid(
-                    &self.path,
-                    &self.place,
-                    format!("compressed with {}, which is not supported", filter_name(id)),
-                )
-                .with_hint(
-                    "save the file again in Python: adata.write_h5ad(path, compression=\"gzip\")",
-                ),
-                None => Error::read(&self.path, &self.place, cause),
-            }
-        })
+        if let Some((problem, remedy)) = &self.unsupported {
+            let error = Error::invalid(&self.path, &self.place, problem.as_str());
+            return Err(error.with_hint(*remedy));
+        }
+        guarded(call).map_err(|cause| Error::read(&self.path, &self.place, cause))
     }
 }
 
@@ -206,7 +310,11 @@ impl Array for H5Array {
     }
 
     fn texts(&self) -> Result<Vec<String>> {
-        self.read(|| self.dataset.read_string())
+        let limit = VlenStringReadOptions::new().with_max_payload_bytes(self.most_text);
+        self.read(|| match self.dataset.dtype()? {
+            DType::VariableLengthString => self.dataset.read_vlen_strings(limit),
+            _ => self.dataset.read_string(),
+        })
     }
 
     fn bytes(&self) -> Result<Vec<u8>> {

@@ -20,15 +20,18 @@ mod check;
 mod collate;
 mod csr;
 mod error;
+mod foreign;
 mod frame;
 mod gene_subset;
 mod guard;
 mod h5;
 mod keyed;
+mod loom;
 mod mask;
 mod modality;
 mod multimodal;
 mod normalize;
+mod regular;
 mod row_spool;
 mod rowsort;
 mod scbank;
@@ -56,10 +59,12 @@ pub use crate::{
     gene_subset::GeneSubset,
     guard::silence_guarded_panics,
     keyed::{Keyed, Purpose, name_key},
+    loom::Loom,
     mask::{Hide, Mask, split},
     modality::{ATAC, Measured, Modalities, PROTEIN, RNA, modality_name, unlinked},
-    multimodal::{ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions},
+    multimodal::{ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, open_modalities},
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
+    regular::open as open_file,
     row_spool::RowSpool,
     scbank::ScBank,
     setting::{Advice, Setting, SettingProblem},

@@ -14,6 +14,7 @@ use std::{
 };
 
 pub(crate) use self::mudata::is_mudata;
+pub use self::mudata::open_modalities;
 use self::part::Part;
 use crate::{
     csr::Csr,

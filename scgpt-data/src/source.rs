@@ -12,8 +12,11 @@ use crate::{
     anndata::{AnnData, store::Store},
     csr::Csr,
     error::{Error, Result},
+    foreign,
     frame::Frame,
     h5::H5Store,
+    loom::Loom,
+    regular,
     scbank::ScBank,
     setting::{Advice, Setting},
     tenx::{self, TenX},
@@ -138,9 +141,18 @@ impl Summary {
         };
         match (self.n_cells, n_genes) {
             (0, _) => Err(empty("cells")),
+            (_, 0) if found.is_some_and(|matrix| matrix.n_stored > 0) => Err(self.no_genes(layer)),
             (_, 0) => Err(empty("genes")),
             shape => Ok(shape),
         }
+    }
+
+    /// The error for features none of which is a gene.
+    fn no_genes(&self, layer: &Layer) -> Error {
+        let problem = format!("no genes: it has {}", self.elements.join(", "));
+        Error::invalid(&self.path, layer.to_string(), problem).with_hint(
+            "use the file or folder of the run that has features of type `Gene Expression`; to integrate proteins with genes, give both to `scgpt integrate`",
+        )
     }
 
     /// The error for an embedding that is not there.
@@ -193,15 +205,18 @@ pub enum Source {
     TenX(TenX),
     /// A scBank folder of the reference implementation.
     ScBank(ScBank),
+    /// A loom file.
+    Loom(Loom),
 }
 
 impl Source {
     /// Opens a file or folder of cells. The format is found by content: h5ad, AnnData-zarr (folder
-    /// or zip), 10x `.h5`, 10x `matrix.mtx(.gz)` (its folder, or the file itself), or a scBank
+    /// or zip), 10x `.h5`, 10x `matrix.mtx(.gz)` (its folder, or the file itself), loom, or a scBank
     /// folder.
     ///
     /// # Errors
-    /// [`Error::Open`] if the path does not exist or is of no known format; [`Error::Read`] or
+    /// [`Error::Open`] if the path does not exist or is of no known format, [`Error::Unsupported`]
+    /// if it is of one that is known and not read; [`Error::Read`] or
     /// [`Error::Invalid`] if the file is damaged or lacks what its format requires.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
@@ -215,10 +230,14 @@ impl Source {
             }
             return TenX::open_folder(path).map(Self::TenX);
         }
-        let mut first = [0; 14];
-        let read = File::open(path).and_then(|mut file| file.read(&mut first));
-        read.map_err(|cause| Error::open(path, cause))?;
-        match first {
+        let mut first = Vec::new();
+        regular::open(path)
+            .and_then(|file| file.take(1024).read_to_end(&mut first))
+            .map_err(|cause| Error::open(path, cause))?;
+        if let Some(error) = foreign::of_file(path, &first)? {
+            return Err(error);
+        }
+        match first.as_slice() {
             [b'P', b'K', 3 | 5, 4 | 6, ..] => {
                 AnnData::open(Box::new(ZarrStore::open(path)?)).map(Self::AnnData)
             }
@@ -257,7 +276,7 @@ impl Source {
             return is_zarr || ScBank::recognises(path) || TenX::recognises(path);
         }
         let mut first = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(14).read_to_end(&mut first));
+        let read = regular::open(path).and_then(|file| file.take(14).read_to_end(&mut first));
         match first.as_slice() {
             _ if read.is_err() => false,
             // A checkpoint is a zip, too.
@@ -290,10 +309,16 @@ impl Source {
         if let Some((format, groups)) = tenx::h5::recognise(&store, &members)? {
             return TenX::open_h5(&store, format, &groups).map(Self::TenX);
         }
+        if Loom::recognises(&members) {
+            return Loom::open(&store).map(Self::Loom);
+        }
+        if let Some(error) = foreign::of_hdf5(path, &members) {
+            return Err(error);
+        }
         Err(Error::open(
             path,
             format!(
-                "HDF5, but neither AnnData (`X`, `obs`, `var`) nor 10x (`matrix`); it holds {members:?}"
+                "HDF5, but neither AnnData (`X`, `obs`, `var`) nor 10x (`matrix`) nor loom (`row_attrs`); it holds {members:?}"
             ),
         ))
     }
@@ -305,6 +330,7 @@ macro_rules! delegate {
             Source::AnnData($inner) => $call,
             Source::TenX($inner) => $call,
             Source::ScBank($inner) => $call,
+            Source::Loom($inner) => $call,
         }
     };
 }

@@ -14,6 +14,8 @@ use flate2::bufread::MultiGzDecoder;
 use crate::{
     error::{Error, Result},
     frame::Column,
+    regular,
+    tenx::utf8,
     write::{Place, check_output},
 };
 
@@ -55,19 +57,20 @@ impl Table {
     /// # Errors
     /// If the file cannot be read, or a row has more or fewer fields than the first.
     pub fn read(path: &Path) -> Result<Self> {
-        let open = || File::open(path).map_err(|error| Error::open(path, error));
+        let open = || regular::open(path).map_err(|error| Error::open(path, error));
         let mut reader = BufReader::new(open()?);
         let head = reader.fill_buf().map_err(|error| Error::open(path, error))?;
         if head.starts_with(b"PAR1") {
             return columnar::read(path, open()?);
         }
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         if head.starts_with(&[0x1f, 0x8b]) {
-            MultiGzDecoder::new(reader).read_to_string(&mut text)
+            MultiGzDecoder::new(reader).read_to_end(&mut bytes)
         } else {
-            reader.read_to_string(&mut text)
+            reader.read_to_end(&mut bytes)
         }
         .map_err(|error| Error::open(path, error))?;
+        let text = utf8(path, bytes)?;
         delimited::read(path, &text)
     }
 

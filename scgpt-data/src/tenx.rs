@@ -7,7 +7,10 @@ pub(crate) mod h5;
 mod mtx;
 mod tables;
 
+pub(crate) use self::tables::utf8;
+
 use std::{
+    collections::BTreeMap,
     fmt,
     ops::Range,
     path::{Path, PathBuf},
@@ -101,7 +104,7 @@ impl TenX {
                 encoding: "csr",
                 dtype: parts.dtype,
             }],
-            elements: Vec::new(),
+            elements: left_out(&parts.table),
         };
         Self {
             summary,
@@ -118,7 +121,20 @@ impl TenX {
         self.genes = self.table.clone();
         self.kept = (0..).take(self.genes.len()).map(Some).collect();
         self.summary.matrices[0].n_genes = self.genes.len();
+        self.summary.elements.clear();
     }
+}
+
+/// Features that are no genes, in words: how many of each type.
+fn left_out(features: &Frame) -> Vec<String> {
+    let mut types: BTreeMap<String, usize> = BTreeMap::new();
+    let labels = features.column("feature_types").map(Column::labels).unwrap_or_default();
+    for label in labels.into_iter().map(Option::unwrap_or_default) {
+        if label != GENE_EXPRESSION {
+            *types.entry(label).or_default() += 1;
+        }
+    }
+    types.into_iter().map(|(name, n)| format!("{n} features of type `{name}`")).collect()
 }
 
 /// The rows of `features` that are genes, and where each feature went.

@@ -5,7 +5,7 @@ mod convert;
 mod copy;
 mod element;
 mod export;
-mod h5;
+pub(crate) mod h5;
 mod place;
 mod table;
 mod zarr;
@@ -167,6 +167,10 @@ pub fn save_copy(
         Container::Hdf5 => Box::new(H5Store::open(input)?),
         _ => Box::new(ZarrStore::open(input)?),
     };
+    let is_hdf5 = Container::of(input)? == Container::Hdf5;
+    if !is_hdf5 {
+        store.check()?;
+    }
     let Some(n_cells) = frame::len(store.as_ref(), "obs")? else {
         return Err(Error::invalid(input, "obs", "the table of cells is missing"));
     };
@@ -182,6 +186,9 @@ pub fn save_copy(
         sink
     } else {
         let mut sink = Container::named(output).create(&place, output)?;
+        if is_hdf5 {
+            store.check()?;
+        }
         convert::convert(store.as_ref(), sink.as_mut(), skipped)?;
         sink
     };

@@ -3,13 +3,15 @@
 //! Every array is opened in a storage rooted at its own folder, so that names which zarr reserves
 //! (`__categories`) and arrays of records elsewhere in the tree do not matter.
 
+mod bounded;
 mod dtype;
 mod files;
+mod frame;
 
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use half::f16;
@@ -25,16 +27,22 @@ use zarrs::{
 
 use crate::{
     anndata::{
+        claim::{self, Claim},
         records,
         store::{Array, Dtype, Field, Node, Store, join},
     },
     error::{self, Error, Result},
     guard::guarded,
-    zarr::files::Files,
+    zarr::{bounded::Bounded, files::Files, frame::Frames},
 };
 
 /// Decoded chunks kept for one array, so that windows which share a chunk decode it once.
 const CHUNK_CACHE_BYTES: u64 = 32 << 20;
+
+/// Bytes a decompressed chunk may have beside its elements, such as checksums.
+const AROUND_CHUNK: u64 = 64 << 10;
+/// Most bytes of the texts of a chunk.
+const MOST_TEXTS: u64 = 512 << 20;
 
 /// An open zarr hierarchy.
 pub(crate) struct ZarrStore {
@@ -67,14 +75,34 @@ impl ZarrStore {
     fn array(&self, place: &str, mut metadata: Value) -> Result<Box<dyn Array>> {
         let read = |cause: error::Source| Error::read(&self.path, place, cause);
         let (dtype, text) = dtype::of(&mut metadata);
+        let frames = Frames::of(&metadata);
+        let claimed = Claimed::of(&metadata);
         let metadata = if metadata["zarr_format"] == 3 {
             serde_json::from_value(metadata).map(ArrayMetadata::V3)
         } else {
             serde_json::from_value(metadata).map(ArrayMetadata::V2)
         }
         .map_err(|cause| read(cause.into()))?;
-        let storage = self.files.storage(place).map_err(read)?;
-        let array = guarded(|| Zarr::new_with_metadata(storage, "/", metadata)).map_err(read)?;
+        let files = self.files.storage(place).map_err(read)?;
+        let storage = Arc::new(Bounded { files, frames, most: OnceLock::new() });
+        let opened: Arc<dyn ReadableStorageTraits> = storage.clone();
+        let array = guarded(|| Zarr::new_with_metadata(opened, "/", metadata)).map_err(read)?;
+        // Nothing is taken for a request for memory before it is known to be possible.
+        let size = array.data_type().fixed_size().map(|size| size as u64);
+        let is_text = dtype == Dtype::Text;
+        let claim = |shape, chunk| Claim { shape, chunk, element: size.unwrap_or(1), is_text };
+        claim(array.shape(), claimed.chunk.as_deref())
+            .check(|| self.files.stored())
+            .and_then(|()| Claim { shape: &[claimed.parts], chunk: None, element: 16, is_text: false }
+                .check(|| self.files.stored()))
+            .map_err(|problem| {
+                Error::invalid(&self.path, place, problem).with_hint(claim::REMEDY)
+            })?;
+        let elements = claimed.chunk.iter().flatten().fold(1_u64, |all, &n| all.saturating_mul(n));
+        storage.most.get_or_init(|| match size {
+            Some(size) => elements.saturating_mul(size).saturating_add(AROUND_CHUNK),
+            None => MOST_TEXTS,
+        });
         let shape = array
             .shape()
             .iter()
@@ -100,6 +128,10 @@ impl ZarrStore {
 }
 
 impl Store for ZarrStore {
+    fn check(&self) -> Result<()> {
+        self.files.check().map_err(|cause| Error::open(&self.path, cause))
+    }
+
     fn path(&self) -> &Path {
         &self.path
     }
@@ -138,6 +170,37 @@ impl Store for ZarrStore {
             Some(Value::Object(attributes)) => attributes,
             _ => Map::new(),
         })
+    }
+}
+
+/// What metadata says of the parts that are decoded at a time.
+struct Claimed {
+    /// Lengths of a chunk, of an inner one where chunks are shards; none of an unknown grid.
+    chunk: Option<Vec<u64>>,
+    /// Inner chunks of a shard, which its index lists.
+    parts: u64,
+}
+
+impl Claimed {
+    fn of(metadata: &Value) -> Self {
+        let lengths = |value: &Value| -> Option<Vec<u64>> {
+            value.as_array()?.iter().map(Value::as_u64).collect()
+        };
+        let outer = lengths(&metadata["chunks"])
+            .or_else(|| lengths(&metadata["chunk_grid"]["configuration"]["chunk_shape"]));
+        let codecs = metadata["codecs"].as_array();
+        let inner = codecs.into_iter().flatten().find_map(|codec| {
+            let is_sharding = codec["name"] == "sharding_indexed";
+            is_sharding.then(|| lengths(&codec["configuration"]["chunk_shape"])).flatten()
+        });
+        let parts = match (&outer, &inner) {
+            (Some(outer), Some(inner)) => outer
+                .iter()
+                .zip(inner)
+                .fold(1_u64, |all, (outer, inner)| all.saturating_mul(outer / (*inner).max(1))),
+            _ => 0,
+        };
+        Self { chunk: inner.or(outer), parts }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Labels of cells from their neighbours in a reference.
 
+mod check;
 mod index;
 mod lists;
 mod manifest;

@@ -1,10 +1,12 @@
 //! `scgpt inspect`.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{CellSource as _, Frame, GeneVocab, Layer, Source};
+use scgpt_data::{
+    AnnData, CellSource, Frame, GeneVocab, Layer, RNA, Source, modality_name, open_modalities,
+};
 use scgpt_model::ModelDir;
 use scgpt_tasks::input_values;
 use serde_json::{Value, json};
@@ -28,18 +30,91 @@ pub(crate) struct InspectArgs {
 }
 
 pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
+    if let Some(modalities) = open_modalities(&args.input)? {
+        return of_modalities(args, modalities, printer);
+    }
     let mut source = Source::open(&args.input)?;
+    let Inspected { mut rows, mut json, var } = inspect(&mut source, "genes")?;
+    let summary = source.summary();
+    let file = format!("{} ({})", summary.path.display(), summary.format);
+    rows.insert(0, ("file".into(), file));
+    if let Some(model) = &args.model {
+        json["model"] = look_up(model, &var, summary.n_cells, &mut rows)?;
+    }
+    print(&json, &rows, printer)
+}
+
+/// What is in the modalities of a MuData file, and which cells they share.
+fn of_modalities(
+    args: &InspectArgs,
+    modalities: Vec<(String, AnnData)>,
+    printer: Printer,
+) -> Result<()> {
+    let mut rows = vec![("file".to_owned(), format!("{} (MuData)", args.input.display()))];
+    let mut listed = Vec::new();
+    let mut cells: Vec<(String, BTreeSet<String>)> = Vec::new();
+    let mut model_rows = Vec::new();
+    let mut model_json = Value::Null;
+    for (name, mut source) in modalities {
+        let Inspected { rows: own, mut json, var } = inspect(&mut source, "features")?;
+        rows.extend(own.into_iter().map(|(title, text)| (format!("{name} {title}"), text)));
+        if let Some(model) = &args.model
+            && modality_name(&name) == RNA
+        {
+            model_json = look_up(model, &var, source.summary().n_cells, &mut model_rows)?;
+        }
+        json["name"] = json!(name);
+        listed.push(json);
+        cells.push((name, source.obs()?.index.into_iter().collect()));
+    }
+    let mut shared = Vec::new();
+    let mut lines = Vec::new();
+    for (at, (first, of_first)) in cells.iter().enumerate() {
+        for (second, of_second) in &cells[at + 1..] {
+            let n = of_first.intersection(of_second).count();
+            lines.push(format!("{first} and {second}: {n} cells"));
+            shared.push(json!({ "modalities": [first, second], "cells": n }));
+        }
+    }
+    let all: BTreeSet<&String> = cells.iter().flat_map(|(_, cells)| cells).collect();
+    rows.push(("cells".into(), all.len().to_string()));
+    if !lines.is_empty() {
+        rows.push(("in common".into(), lines.join("\n")));
+    }
+    rows.extend(model_rows);
+    let mut json = json!({
+        "path": args.input, "format": "MuData", "cells": all.len(), "modalities": listed,
+        "in_common": shared,
+    });
+    if args.model.is_some() {
+        json["model"] = model_json;
+    }
+    print(&json, &rows, printer)
+}
+
+fn print(json: &Value, rows: &[(String, String)], printer: Printer) -> Result<()> {
+    let rows: Vec<(&str, String)> =
+        rows.iter().map(|(title, text)| (title.as_str(), text.clone())).collect();
+    printer.result(json, &rows)
+}
+
+/// What a source holds, for people and for programs.
+struct Inspected {
+    rows: Vec<(String, String)>,
+    json: Value,
+    var: Frame,
+}
+
+/// What a source holds, whose features are called `things`.
+fn inspect(source: &mut dyn CellSource, things: &str) -> Result<Inspected> {
     let summary = source.summary().clone();
     let obs = source.obs()?;
-    let mut rows = vec![
-        ("file", format!("{} ({})", summary.path.display(), summary.format)),
-        ("cells", summary.n_cells.to_string()),
-    ];
+    let mut rows = vec![("cells".to_owned(), summary.n_cells.to_string())];
     let mut matrices = Vec::new();
     let mut lines = Vec::new();
     for matrix in &summary.matrices {
         // A matrix that cannot be used is worth reporting, not worth failing.
-        let values = input_values(&mut source, &matrix.layer);
+        let values = input_values(source, &matrix.layer);
         let total = values.as_ref().ok().and_then(|values| values.total);
         let (state, shown) = match values {
             Ok(values) => (values.state.to_string(), values.to_string()),
@@ -48,10 +123,10 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
                 (problem.clone(), problem)
             }
         };
-        let density =
-            matrix.n_stored as f64 / (summary.n_cells as f64 * matrix.n_genes as f64).max(1.0);
+        let density = matrix.n_stored as f64
+            / (summary.n_cells as f64 * matrix.n_genes as f64).max(matrix.n_stored as f64).max(1.0);
         lines.push(format!(
-            "{}: {} genes, {} {}, {:.1} % stored, {shown}",
+            "{}: {} {things}, {} {}, {:.1} % stored, {shown}",
             matrix.layer,
             matrix.n_genes,
             matrix.encoding,
@@ -67,22 +142,19 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
     if lines.is_empty() {
         lines.push("none: there is nothing to embed".into());
     }
-    rows.push(("matrices", lines.join("\n")));
-    rows.push(("obs", columns(&obs)));
+    rows.push(("matrices".into(), lines.join("\n")));
+    rows.push(("obs".into(), columns(&obs)));
     let layer = summary.matrices.first().map_or(Layer::X, |matrix| matrix.layer.clone());
     let var = source.var(&layer)?;
-    rows.push(("var", columns(&var)));
+    rows.push(("var".into(), columns(&var)));
     if !summary.elements.is_empty() {
-        rows.push(("also", summary.elements.join(", ")));
+        rows.push(("also".into(), summary.elements.join(", ")));
     }
-    let mut json = json!({
+    let json = json!({
         "path": summary.path, "format": summary.format, "cells": summary.n_cells, "matrices": matrices,
         "obs": column_kinds(&obs), "var": column_kinds(&var), "elements": summary.elements,
     });
-    if let Some(model) = &args.model {
-        json["model"] = look_up(model, &var, summary.n_cells, &mut rows)?;
-    }
-    printer.result(&json, &rows)
+    Ok(Inspected { rows, json, var })
 }
 
 /// Which genes of `var` the model knows, and what memory embedding would take.
@@ -90,13 +162,13 @@ fn look_up(
     model: &PathBuf,
     var: &Frame,
     n_cells: usize,
-    rows: &mut Vec<(&str, String)>,
+    rows: &mut Vec<(String, String)>,
 ) -> Result<Value> {
     let model = ModelDir::open(model)?;
     let vocab = GeneVocab::from_json(model.vocab_path())?;
     let config = model.config();
     rows.push((
-        "model",
+        "model".into(),
         format!(
             "{} layers, {} wide, {} parameters, {} gene tokens",
             config.n_layers,
@@ -116,17 +188,17 @@ fn look_up(
                     candidate.matched, genes.genes, candidate.column
                 )
             });
-            rows.push(("genes", lines.collect::<Vec<_>>().join("\n")));
+            rows.push(("genes".into(), lines.collect::<Vec<_>>().join("\n")));
             json!(genes)
         }
         Err(error) => {
-            rows.push(("genes", error.to_string()));
+            rows.push(("genes".into(), error.to_string()));
             json!({ "error": error.to_string() })
         }
     };
-    rows.push(("memory", format!("about {megabytes} MB to embed, whatever the number of cells")));
+    rows.push(("memory".into(), format!("about {megabytes} MB to embed, whatever the number of cells")));
     let disk = (n_cells * config.d_model * size_of::<f32>()) >> 20;
-    rows.push(("disk", format!("about {disk} MB for the embedding, twice that while it is made")));
+    rows.push(("disk".into(), format!("about {disk} MB for the embedding, twice that while it is made")));
     Ok(json!({ "config": config, "genes": genes, "memory_mb": megabytes, "embedding_mb": disk }))
 }
 

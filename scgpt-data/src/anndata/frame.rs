@@ -111,7 +111,8 @@ fn column(store: &dyn Store, table: &str, name: &str) -> Result<Option<Column>> 
     }
 }
 
-fn plain(array: &dyn Array) -> Result<Option<Column>> {
+/// A list as a column; `None` if it is no list of labels or numbers.
+pub(crate) fn plain(array: &dyn Array) -> Result<Option<Column>> {
     if array.shape().len() != 1 {
         return Ok(None);
     }

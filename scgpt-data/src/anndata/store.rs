@@ -25,6 +25,11 @@ pub(crate) trait Store: Send {
 
     /// Attributes of the node at `place`.
     fn attributes(&self, place: &str) -> Result<Map<String, Value>>;
+
+    /// That the tree has an end.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A node of a [`Store`].

@@ -30,11 +30,27 @@ pub(crate) fn is_mudata(path: &Path) -> Result<bool> {
     Ok(is_store && matches!(store(path)?.node(MODALITIES)?, Some(Node::Group)))
 }
 
+/// The modalities of the MuData file or zarr store at `path`, by name, each with all of its own
+/// cells; `None` if there is none at `path`.
+///
+/// # Errors
+/// If a modality cannot be opened.
+pub fn open_modalities(path: &Path) -> Result<Option<Vec<(String, AnnData)>>> {
+    if !is_mudata(path)? {
+        return Ok(None);
+    }
+    let open = |name: String| {
+        let within = Within::new(store(path)?, &join(MODALITIES, &name));
+        Ok((name, AnnData::open(Box::new(within))?))
+    };
+    store(path)?.children(MODALITIES)?.into_iter().map(open).collect::<Result<_>>().map(Some)
+}
+
 /// Whether a file begins like HDF5, or like MuData, which puts 512 bytes before it.
 fn has_signature(path: &Path) -> bool {
     use std::io::Read as _;
     let mut first = [0; 6];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    let read = crate::regular::open(path).and_then(|mut file| file.read_exact(&mut first));
     read.is_ok() && (first.starts_with(b"\x89HDF") || first == *b"MuData")
 }
 

@@ -18,6 +18,18 @@ pub(super) fn open(path: &Path) -> Result<Parts> {
     let mut lines = Lines::open(path)?;
     let header = Header::read(&mut lines)?;
     let (barcodes, table) = tables::read(path)?;
+    if (table.len(), barcodes.len()) == (header.n_cells, header.n_features)
+        && header.n_cells != header.n_features
+    {
+        return Err(Error::unsupported(
+            path,
+            format!(
+                "a matrix of {} cells × {} genes, expected genes × cells",
+                header.n_features, header.n_cells
+            ),
+            "turn it over in Python: from scipy.io import mmread, mmwrite; mmwrite(\"matrix.mtx\", mmread(\"matrix.mtx\").T)",
+        ));
+    }
     if (table.len(), barcodes.len()) != (header.n_features, header.n_cells) {
         return Err(Error::invalid(
             path,

@@ -2,7 +2,6 @@
 //! or `.gz`, all with the same optional prefix.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
@@ -12,6 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use crate::{
     error::{Error, Result},
     frame::{Column, Frame},
+    regular,
 };
 
 /// The names a matrix may have, after its prefix.
@@ -42,7 +42,7 @@ pub(super) fn find_matrix(folder: &Path) -> Result<PathBuf> {
 
 /// Opens a file, through gzip (of one or several members) if it begins like it.
 pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead + Send>> {
-    let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
+    let mut reader = BufReader::with_capacity(1 << 18, regular::open(path)?);
     if reader.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         return Ok(Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(reader))));
     }
@@ -74,6 +74,22 @@ pub(super) fn read(matrix: &Path) -> Result<(Vec<String>, Frame)> {
     Ok((barcodes, table))
 }
 
+/// The text of a file.
+///
+/// # Errors
+/// [`Error::Unsupported`] with the first line that is not UTF-8.
+pub(crate) fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..good].iter().filter(|&&byte| byte == b'\n').count();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let what = format!("line {line} is not UTF-8, as text in Latin-1 and other old encodings is not");
+        let stem = name.strip_suffix(".gz").unwrap_or(&name);
+        let read = if stem == name { format!("iconv -f LATIN1 -t UTF-8 {name}") } else { format!("gunzip -c {name} | iconv -f LATIN1 -t UTF-8") };
+        Error::unsupported(path, what, format!("convert it: {read} > new.tsv, and put that in its place as {stem}"))
+    })
+}
+
 /// The first `count` columns of the first table that exists.
 fn columns(
     matrix: &Path,
@@ -93,10 +109,11 @@ fn columns(
         )
         .with_hint("a 10x folder holds matrix.mtx, barcodes.tsv and features.tsv (or genes.tsv)"));
     };
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     open(&path)
-        .and_then(|mut reader| reader.read_to_string(&mut text))
+        .and_then(|mut reader| reader.read_to_end(&mut bytes))
         .map_err(|cause| Error::open(&path, cause))?;
+    let text = utf8(&path, bytes)?;
     let mut columns = vec![Vec::new(); count];
     for line in text.lines() {
         let mut fields = line.split('\t');

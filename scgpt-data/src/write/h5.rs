@@ -12,6 +12,15 @@ mod heap;
 mod image;
 mod message;
 
+/// How groups are read, for those who read by path.
+pub(crate) mod reading {
+    pub(crate) use super::{
+        group::{Kind, Target as Link, kind},
+        image::Image,
+        root,
+    };
+}
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufWriter, Seek, SeekFrom, Write},
@@ -88,6 +97,28 @@ struct OpenArray {
     address: u64,
 }
 
+/// The address of the header of the root group.
+///
+/// # Errors
+/// [`io::ErrorKind::Unsupported`] for a superblock that is not understood.
+pub(crate) fn root(file: &mut Image) -> io::Result<u64> {
+    let head = read_at(file, 0, 48)?;
+    let (base, root) = match head[8] {
+        version @ (0 | 1) if head[13..15] == [8, 8] => {
+            let fields = read_at(file, 24 + 4 * u64::from(version), 56)?;
+            (Bytes(&fields).number(8)?, Bytes(&fields[40..]).number(8)?)
+        }
+        2 | 3 if head[9..11] == [8, 8] => {
+            (Bytes(&head[12..]).number(8)?, Bytes(&head[36..]).number(8)?)
+        }
+        _ => return Err(unsupported("a superblock of this version")),
+    };
+    if base != file.base() {
+        return Err(unsupported("a file that was moved"));
+    }
+    Ok(root)
+}
+
 impl H5Sink {
     /// An empty file in `file`, which will be known as `path`; one that ends in `.h5mu` gets the
     /// head by which MuData is known.
@@ -133,29 +164,22 @@ impl H5Sink {
         let mut file =
             Image::find(file)?.ok_or_else(|| unsupported("a file without superblock"))?;
         let head = read_at(&mut file, 0, 48)?;
-        let (superblock, base, root) = match head[8] {
-            version @ (0 | 1) if head[13..15] == [8, 8] => {
+        let superblock = match head[8] {
+            version @ (0 | 1) => {
                 let first = 24 + 4 * u64::from(version);
-                let fields = read_at(&mut file, first, 56)?;
-                let superblock = Superblock::Old { end: first + 16, root: first + 40 };
-                let root = Bytes(&fields[40..]).number(8)?;
-                (superblock, Bytes(&fields).number(8)?, root)
+                Superblock::Old { end: first + 16, root: first + 40 }
             }
-            2 | 3 if head[9..11] == [8, 8] => {
-                if Bytes(&head[20..]).number(8)? != UNDEFINED {
-                    return Err(unsupported("a file with a superblock extension"));
-                }
-                let root = Bytes(&head[36..]).number(8)?;
-                let base = Bytes(&head[12..]).number(8)?;
-                (Superblock::New(head), base, root)
+            _ if Bytes(&head[20..]).number(8)? != UNDEFINED => {
+                return Err(unsupported("a file with a superblock extension"));
             }
-            _ => return Err(unsupported("a superblock of this version")),
+            _ => Superblock::New(head),
         };
-        if base != file.base() {
-            return Err(unsupported("a file that was moved"));
-        }
+        let root = root(&mut file)?;
         let mut root = Node::read(&mut file, root)?.ok_or_else(|| unsupported("the root"))?;
         for (name, link) in &mut root.links {
+            if GROWING.contains(&name.as_str()) && matches!(link, Link::Message(_)) {
+                return Err(unsupported("a link"));
+            }
             if GROWING.contains(&name.as_str())
                 && let Link::Object(address) = *link
                 && let Some(group) = Node::read(&mut file, address)?

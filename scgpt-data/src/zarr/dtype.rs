@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::anndata::store::{Dtype, Field, FieldKind};
 
+/// Most bytes of a record, or of a text of fixed width.
+const WIDEST: usize = 1 << 20;
+
 /// The element type of an array, and how text of fixed width is decoded.
 ///
 /// Arrays of records and of fixed-width text are opened as plain bytes: their `dtype` in
@@ -24,11 +27,17 @@ pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
         Value::Array(members) => {
             let mut size = 0;
             let fields = members.iter().map(|member| field(member, &mut size)).collect();
+            if size > WIDEST {
+                return (Dtype::Other(format!("records of {size} bytes")), None);
+            }
             as_bytes(metadata, size);
             (Dtype::Records(fields), None)
         }
         Value::String(name) => {
             let field = plain_field(&name);
+            if field.size > WIDEST {
+                return (Dtype::Other(name), None);
+            }
             match field.kind {
                 FieldKind::Text | FieldKind::WideText => {
                     as_bytes(metadata, field.size);
@@ -59,11 +68,11 @@ fn field(member: &Value, end: &mut usize) -> Field {
     member[0].as_str().unwrap_or_default().clone_into(&mut field.name);
     if let Some(shape) = member[2].as_array() {
         let lengths = shape.iter().filter_map(|length| usize::try_from(length.as_u64()?).ok());
-        field.length = lengths.product();
-        field.size *= field.length;
+        field.length = lengths.fold(1, usize::saturating_mul);
+        field.size = field.size.saturating_mul(field.length);
     }
     field.offset = *end;
-    *end += field.size;
+    *end = end.saturating_add(field.size);
     field
 }
 
@@ -79,7 +88,7 @@ fn plain_field(dtype: &str) -> Field {
         'u' => (FieldKind::Unsigned, count),
         'f' => (FieldKind::Float, count),
         'S' => (FieldKind::Text, count),
-        'U' => (FieldKind::WideText, 4 * count),
+        'U' => (FieldKind::WideText, count.saturating_mul(4)),
         _ => (FieldKind::Other, count),
     };
     Field { name: String::new(), offset: 0, size, length: 1, big_endian: order == '>', kind }

@@ -1,10 +1,10 @@
 //! [`Files`]: the files of a zarr hierarchy, in a folder or a zip.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use zarrs::{
@@ -16,16 +16,34 @@ use zarrs::{
 };
 use zip::{ZipArchive, result::ZipError};
 
-use crate::{anndata::store::join, error};
+use crate::{anndata::store::join, error, regular};
+
+/// Folders within folders.
+const DEEPEST: usize = 64;
+/// An entry of a zip may be this large whatever it is compressed to, and else so many times that.
+const ANY_ENTRY: u64 = 64 << 20;
+const DENSEST_ENTRY: u64 = 1032;
+/// Most bytes of a metadata document.
+const MOST_METADATA: u64 = 256 << 20;
 
 /// Where the files are.
 pub(super) enum Files {
-    Folder(PathBuf),
+    Folder(Folder),
     Zip(Arc<Zip>),
+}
+
+pub(super) struct Folder {
+    path: PathBuf,
+    /// The same without links: nothing outside of it is read.
+    real: PathBuf,
+    /// Bytes of all files.
+    stored: OnceLock<u64>,
 }
 
 pub(super) struct Zip {
     archive: Mutex<ZipArchive<File>>,
+    /// Bytes of the zip.
+    stored: u64,
     /// Names of all entries below the root, without it.
     names: Vec<String>,
     /// The folder within the zip that holds the hierarchy: empty, or ending in `/`.
@@ -35,12 +53,17 @@ pub(super) struct Zip {
 impl Files {
     pub(super) fn open(path: &Path) -> Result<Self, error::Source> {
         if path.is_dir() {
-            return Ok(Self::Folder(path.into()));
+            let real = fs::canonicalize(path)?;
+            return Ok(Self::Folder(Folder { path: path.into(), real, stored: OnceLock::new() }));
         }
-        let archive = ZipArchive::new(File::open(path)?)?;
+        let file = regular::open(path)?;
+        let stored = file.metadata()?.len();
+        let archive = ZipArchive::new(file)?;
         let mut names = Vec::with_capacity(archive.len());
         for name in archive.file_names() {
-            names.push(name?.into_owned());
+            let name = name?.into_owned();
+            check_name(&name)?;
+            names.push(name);
         }
         let root = names
             .iter()
@@ -56,7 +79,25 @@ impl Files {
             .iter()
             .filter_map(|name| name.strip_prefix(root.as_str()).map(str::to_owned))
             .collect();
-        Ok(Self::Zip(Arc::new(Zip { archive: Mutex::new(archive), names, root })))
+        Ok(Self::Zip(Arc::new(Zip { archive: Mutex::new(archive), stored, names, root })))
+    }
+
+    /// Bytes of all files.
+    pub(super) fn stored(&self) -> u64 {
+        match self {
+            Self::Folder(folder) => {
+                *folder.stored.get_or_init(|| stored(&folder.path, DEEPEST))
+            }
+            Self::Zip(zip) => zip.stored,
+        }
+    }
+
+    /// That every file is one, and lies in the hierarchy.
+    pub(super) fn check(&self) -> io::Result<()> {
+        match self {
+            Self::Folder(folder) => folder.check(&folder.path, DEEPEST),
+            Self::Zip(_) => Ok(()),
+        }
     }
 
     /// For the name of the format.
@@ -70,17 +111,24 @@ impl Files {
     /// The content of a file, or `None` if it does not exist.
     pub(super) fn get(&self, key: &str) -> io::Result<Option<Vec<u8>>> {
         match self {
-            Self::Folder(root) => match std::fs::read(root.join(key)) {
-                Err(cause)
-                    if matches!(
-                        cause.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                    ) =>
-                {
-                    Ok(None)
-                }
-                read => read.map(Some),
-            },
+            Self::Folder(folder) => {
+                let path = folder.path.join(key);
+                let file = match regular::open(&path) {
+                    Err(cause)
+                        if matches!(
+                            cause.kind(),
+                            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                        ) =>
+                    {
+                        return Ok(None);
+                    }
+                    file => file?,
+                };
+                folder.inside(&path)?;
+                let mut bytes = Vec::new();
+                file.take(MOST_METADATA).read_to_end(&mut bytes)?;
+                Ok(Some(bytes))
+            }
             Self::Zip(zip) => zip.get(key),
         }
     }
@@ -89,10 +137,13 @@ impl Files {
     pub(super) fn folders(&self, place: &str) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         match self {
-            Self::Folder(root) => {
-                for entry in std::fs::read_dir(root.join(place))? {
+            Self::Folder(folder) => {
+                for entry in fs::read_dir(folder.path.join(place))? {
                     let entry = entry?;
                     if entry.path().is_dir() {
+                        if entry.file_type()?.is_symlink() {
+                            folder.check_link(&entry.path())?;
+                        }
                         names.extend(entry.file_name().into_string());
                     }
                 }
@@ -114,10 +165,98 @@ impl Files {
         place: &str,
     ) -> Result<Arc<dyn ReadableStorageTraits>, error::Source> {
         Ok(match self {
-            Self::Folder(root) => Arc::new(FilesystemStore::new(root.join(place))?),
+            Self::Folder(folder) => {
+                let path = folder.path.join(place);
+                folder.inside(&path)?;
+                folder.check(&path, DEEPEST)?;
+                Arc::new(FilesystemStore::new(path)?)
+            }
             Self::Zip(zip) => Arc::new(ZipFolder { zip: zip.clone(), place: place.to_owned() }),
         })
     }
+}
+
+impl Folder {
+    /// That a path leads to something in the folder.
+    fn inside(&self, path: &Path) -> io::Result<PathBuf> {
+        let real = fs::canonicalize(path)?;
+        if real.starts_with(&self.real) {
+            return Ok(real);
+        }
+        Err(io::Error::other(format!(
+            "`{}` is a link out of the folder, to `{}`: copy what it leads to in its place",
+            path.display(),
+            real.display()
+        )))
+    }
+
+    /// That a link leads to something in the folder that does not contain it.
+    fn check_link(&self, path: &Path) -> io::Result<()> {
+        let real = self.inside(path)?;
+        let parent = path.parent().map(fs::canonicalize).transpose()?;
+        if parent.is_some_and(|parent| parent.starts_with(&real)) {
+            return Err(io::Error::other(format!(
+                "`{}` is a link to a folder that contains it: remove it",
+                path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// That everything below `path` is a file, a folder, or a link to one in the hierarchy.
+    fn check(&self, path: &Path, depth: usize) -> io::Result<()> {
+        let refuse = |path: &Path, problem: &str| {
+            Err(io::Error::other(format!("`{}` is {problem}", path.display())))
+        };
+        if depth == 0 {
+            return refuse(path, "nested beyond reason");
+        }
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_file() {
+                continue;
+            }
+            let path = entry.path();
+            if kind.is_symlink() {
+                self.check_link(&path)?;
+            }
+            let kind = fs::metadata(&path)?.file_type();
+            if kind.is_dir() {
+                self.check(&path, depth - 1)?;
+            } else if !kind.is_file() {
+                return refuse(&path, regular::NOT_A_FILE);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of the files below a folder; what cannot be counted does not count.
+fn stored(path: &Path, depth: usize) -> u64 {
+    let Ok(entries) = fs::read_dir(path) else { return 0 };
+    let size = |entry: fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() && depth > 0 => stored(&entry.path(), depth - 1),
+        Ok(kind) if kind.is_symlink() => fs::metadata(entry.path()).map_or(0, |it| it.len()),
+        _ => entry.metadata().map_or(0, |it| it.len()),
+    };
+    entries.flatten().map(size).sum()
+}
+
+/// That the name of an entry stays in the folder it is unpacked to.
+fn check_name(name: &str) -> Result<(), String> {
+    let is_outside = name.starts_with('/')
+        || name.contains(['\\', '\0', ':'])
+        || name.split('/').any(|part| part == "..");
+    if is_outside {
+        return Err(format!(
+            "the zip names an entry `{name}`, which is no place in a zarr hierarchy: pack the folder again"
+        ));
+    }
+    if name.split('/').count() > DEEPEST {
+        return Err(format!("the zip nests folders more than {DEEPEST} deep"));
+    }
+    Ok(())
 }
 
 impl Zip {
@@ -125,11 +264,26 @@ impl Zip {
         let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Vec::new();
         match archive.by_name(&format!("{}{key}", self.root)) {
-            Ok(mut entry) => entry.read_to_end(&mut bytes)?,
+            Ok(entry) => {
+                let (size, compressed) = (entry.size(), entry.compressed_size());
+                if size > ANY_ENTRY && size / DENSEST_ENTRY > compressed {
+                    return Err(io::Error::other(format!(
+                        "entry `{key}` claims {size} bytes, more than its {compressed} can become"
+                    )));
+                }
+                entry.take(size).read_to_end(&mut bytes)?
+            }
             Err(ZipError::FileNotFound) => return Ok(None),
             Err(cause) => return Err(io::Error::other(cause)),
         };
         Ok(Some(bytes))
+    }
+
+    /// Bytes of an entry.
+    fn size(&self, key: &str) -> Option<u64> {
+        let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = archive.by_name(&format!("{}{key}", self.root));
+        entry.ok().map(|entry| entry.size())
     }
 }
 
@@ -171,7 +325,7 @@ impl ReadableStorageTraits for ZipFolder {
     }
 
     fn size_key(&self, key: &StoreKey) -> Result<Option<u64>, StorageError> {
-        Ok(self.entry(key)?.map(|bytes| bytes.len() as u64))
+        Ok(self.zip.size(&join(&self.place, key.as_str())))
     }
 
     fn supports_get_partial(&self) -> bool {

@@ -10,8 +10,9 @@ use scgpt_data::{Advice, RowSpool, Setting};
 
 use super::{
     Found,
+    check::{check_labels, check_manifest},
     lists::{Lists, write_centres, write_segment},
-    manifest::{IndexLabels, IndexManifest, MadeBy, Search, Segment, invalid},
+    manifest::{IndexLabels, IndexManifest, MANIFEST, MadeBy, Search, Segment, invalid},
     mapped::MappedFile,
 };
 use crate::{
@@ -31,7 +32,7 @@ const SAMPLE: usize = 1000;
 /// Neighbours of which the mean distance is the strangeness of a cell.
 pub(super) const STRANGENESS_NEIGHBOURS: usize = 10;
 /// The code of a cell without label.
-const MISSING: u32 = u32::MAX;
+pub(super) const MISSING: u32 = u32::MAX;
 /// The files beside the manifest.
 const LABELS: &str = "labels.u32";
 const CENTRES: &str = "centres.f32";
@@ -77,16 +78,28 @@ enum Vectors {
 }
 
 impl ReferenceIndex {
-    /// Opens an index.
+    /// Opens an index. Its numbers, labels and lists are checked, which takes a second for an atlas;
+    /// vectors are when they are looked at.
     ///
     /// # Errors
-    /// If a file is missing, cut short, of another version or of another index.
+    /// If a file is missing, cut short, of another version or of another index, or contradicts the
+    /// others.
     pub fn open(folder: &Path) -> Result<Self> {
-        Self::with(folder, IndexManifest::read(folder)?)
+        let manifest = IndexManifest::read(folder)?;
+        check_manifest(&folder.join(MANIFEST), &manifest)?;
+        let index = Self::with(folder, manifest)?;
+        let codes = index.labels.bytes().as_chunks::<4>().0;
+        check_labels(&folder.join(LABELS), &index.manifest, codes)?;
+        if let Vectors::Lists(lists) = &index.vectors {
+            lists.check(folder, &index.manifest)?;
+        }
+        Ok(index)
     }
 
     fn with(folder: &Path, manifest: IndexManifest) -> Result<Self> {
-        let n_labels = (manifest.n_cells * manifest.labels.len() * size_of::<u32>()) as u64;
+        let n_labels = (manifest.n_cells as u64)
+            .saturating_mul(manifest.labels.len() as u64)
+            .saturating_mul(size_of::<u32>() as u64);
         let labels = MappedFile::open(&folder.join(LABELS), n_labels)?;
         let IndexManifest { width, n_lists, ref segments, .. } = manifest;
         let vectors = match manifest.search {
@@ -244,10 +257,15 @@ impl ReferenceIndex {
         let mut found = vec![Vec::new(); queries.len() / width];
         let mut first = 0;
         let mut block = Vec::new();
-        for part in parts {
+        for (part, segment) in parts.iter().zip(&self.manifest.segments) {
             for numbers in part.bytes().as_chunks::<4>().0.chunks(BLOCK * width) {
                 block.clear();
                 block.extend(numbers.iter().map(|x| f32::from_le_bytes(*x)));
+                if let Some(at) = block.iter().position(|x| !x.is_finite()) {
+                    let problem =
+                        format!("the embedding of cell {} has {}", first + at / width, block[at]);
+                    return Err(invalid(&self.folder.join(&segment.file), problem));
+                }
                 let nearest = Neighbours::among(queries, &block, width, k);
                 for (found, nearest) in found.iter_mut().zip(nearest.cells()) {
                     let here =

@@ -12,8 +12,9 @@ use scgpt_data::RowSpool;
 
 use super::{
     Found,
+    check::segment_bytes,
     index::{each_block, nearest_first},
-    manifest::{Segment, invalid},
+    manifest::{IndexManifest, Search, Segment, invalid},
     mapped::MappedFile,
 };
 use crate::{
@@ -65,15 +66,21 @@ impl Lists {
         segments: &[Segment],
     ) -> Result<Self> {
         let path = folder.join(centres);
-        let bytes = MappedFile::open(&path, (n_lists * width * size_of::<f32>()) as u64)?;
+        let n_bytes = segment_bytes(n_lists, 0, width, Search::Exact).unwrap_or(u64::MAX);
+        let bytes = MappedFile::open(&path, n_bytes)?;
         let numbers = bytes.bytes().as_chunks::<4>().0;
-        let centres = numbers.iter().map(|x| f32::from_le_bytes(*x)).collect();
+        let centres: Vec<f32> = numbers.iter().map(|x| f32::from_le_bytes(*x)).collect();
+        if !centres.iter().all(|x| x.is_finite()) {
+            return Err(invalid(&path, "a centre is not finite".into()));
+        }
         let segments = segments
             .iter()
             .map(|segment| {
                 let path = folder.join(&segment.file);
                 let file = MappedFile::open(&path, segment.n_bytes)?;
-                if segment.n_bytes != bytes_of(segment.n_cells, n_lists, width) {
+                let expected =
+                    segment_bytes(segment.n_cells, n_lists, width, Search::Approximate);
+                if expected != Some(segment.n_bytes) {
                     let problem = "it belongs to another index".to_owned();
                     return Err(invalid(&path, problem));
                 }
@@ -81,6 +88,35 @@ impl Lists {
             })
             .collect::<Result<_>>()?;
         Ok(Self { width, centres, segments })
+    }
+
+    /// That the lists of every file rise to its cells, and hold each of them once.
+    pub(super) fn check(&self, folder: &Path, manifest: &IndexManifest) -> Result<()> {
+        let n_lists = self.n_lists();
+        let mut is_taken = vec![false; manifest.n_cells];
+        let mut first = 0;
+        for (list_file, segment) in self.segments.iter().zip(&manifest.segments) {
+            let wrong = |problem: String| Err(invalid(&folder.join(&segment.file), problem));
+            let (offsets, rest) = list_file.file.bytes().split_at((n_lists + 1) * 8);
+            let offsets: Vec<u64> =
+                offsets.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+            let n = segment.n_cells;
+            if offsets[0] != 0 || offsets[n_lists] != n as u64 || !offsets.is_sorted() {
+                return wrong(format!("its lists do not rise from 0 to its {n} cells"));
+            }
+            for number in rest[..n * 4].as_chunks::<4>().0 {
+                let cell = u32::from_le_bytes(*number) as usize;
+                let is_here = (first..first + n).contains(&cell);
+                if !is_here || std::mem::replace(&mut is_taken[cell], true) {
+                    let last = first + n - 1;
+                    return wrong(format!(
+                        "it lists cell {cell}, expected each of {first} to {last} once"
+                    ));
+                }
+            }
+            first += n;
+        }
+        Ok(())
     }
 
     fn n_lists(&self) -> usize {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// Its file.
-const MANIFEST: &str = "index.json";
+pub(super) const MANIFEST: &str = "index.json";
 /// What this version writes and reads.
 const FORMAT: u32 = 1;
 
@@ -121,7 +121,7 @@ impl IndexManifest {
             version: String,
         }
         let path = folder.join(MANIFEST);
-        let text = std::fs::read(&path).map_err(|error| {
+        let text = read_file(&path).map_err(|error| {
             let no_index = folder.is_dir() && !path.exists();
             let problem = if no_index {
                 "no such file: the folder is no index of `scgpt map index`".into()
@@ -186,6 +186,13 @@ impl IndexManifest {
             .and_then(|()| std::fs::rename(&partial, &path))
             .map_err(|error| failed(&error))
     }
+}
+
+/// All of a file, which is no pipe.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut scgpt_data::open_file(path)?, &mut bytes)?;
+    Ok(bytes)
 }
 
 pub(super) fn invalid(path: &Path, problem: String) -> Error {

@@ -17,7 +17,7 @@ pub(super) struct MappedFile {
 impl MappedFile {
     /// Maps a file that has at least `length` bytes, of which no more count.
     pub(super) fn open(path: &Path, length: u64) -> Result<Self> {
-        let map = File::open(path).and_then(|file| map(&file));
+        let map = scgpt_data::open_file(path).and_then(|file| map(&file));
         let map = map.map_err(|error| invalid(path, error.to_string()))?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if map.len() < length {

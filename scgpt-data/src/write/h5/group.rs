@@ -1,12 +1,15 @@
 //! [`Node`]: a group in memory, read from an existing file without interpreting its attributes.
 
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::{
+    collections::HashSet,
+    io::{self, ErrorKind, Read, Seek, SeekFrom},
+};
 
 use super::{
     dense,
     image::Image,
     message::{
-        ATTRIBUTE, ATTRIBUTE_INFO, CONTINUATION, LINK, LINK_INFO, SYMBOL_TABLE, UNDEFINED,
+        ATTRIBUTE, ATTRIBUTE_INFO, CONTINUATION, LAYOUT, LINK, LINK_INFO, SYMBOL_TABLE, UNDEFINED,
         soft_link,
     },
 };
@@ -57,10 +60,10 @@ impl Node {
     /// [`ErrorKind::Unsupported`] for what new headers cannot take over (shared messages), other kinds for a file that is broken.
     pub(super) fn read(file: &mut Image, address: u64) -> io::Result<Option<Self>> {
         let messages = read_messages(file, address)?;
-        if !messages.iter().any(|message| [SYMBOL_TABLE, LINK_INFO, LINK].contains(&message.kind)) {
+        if !is_group(&messages) {
             return Ok(None);
         }
-        let mut node = Self::default();
+        let mut node = Self { links: read_links(file, &messages)?, ..Self::default() };
         for Message { kind, flags, body } in messages {
             let mut bytes = Bytes(&body);
             match kind {
@@ -69,38 +72,96 @@ impl Node {
                     let name = attribute_name(bytes)?;
                     node.attributes.push((name, body));
                 }
-                LINK => node.links.push(read_link(bytes, &body)?),
-                LINK_INFO | ATTRIBUTE_INFO => {
-                    let flags = bytes.take(2)?[1];
-                    let counters = match (kind, flags & 1) {
-                        (_, 0) => 0,
-                        (LINK_INFO, _) => 8,
-                        _ => 2,
-                    };
-                    bytes.take(counters)?;
-                    let (heap, tree) = (bytes.number(8)?, bytes.number(8)?);
-                    if heap == UNDEFINED {
-                        continue;
+                ATTRIBUTE_INFO => {
+                    for body in read_dense(file, &mut bytes, 2)? {
+                        node.attributes.push((attribute_name(Bytes(&body))?, body));
                     }
-                    for body in dense::read(file, heap, tree)? {
-                        let bytes = Bytes(&body);
-                        if kind == LINK_INFO {
-                            node.links.push(read_link(bytes, &body)?);
-                        } else {
-                            node.attributes.push((attribute_name(bytes)?, body));
-                        }
-                    }
-                }
-                SYMBOL_TABLE => {
-                    let (tree, heap) = (bytes.number(8)?, bytes.number(8)?);
-                    let names = read_local_heap(file, heap)?;
-                    read_symbol_tree(file, tree, &names, &mut node.links, 32)?;
                 }
                 _ => {}
             }
         }
         Ok(Some(node))
     }
+}
+
+/// What an object header describes.
+pub(crate) enum Kind {
+    /// Names and what they lead to.
+    Group(Vec<(String, Target)>),
+    Dataset,
+    Other,
+}
+
+/// What a name leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The object whose header is there.
+    Object(u64),
+    /// Another path of the file, from the root if it begins with `/`, else from the group.
+    Soft(String),
+    /// A path in another file.
+    External { file: String, path: String },
+    /// A link of a kind that some program registered for itself.
+    Unknown,
+}
+
+/// What the object whose header is at `address` is, and its links if it is a group.
+pub(crate) fn kind(file: &mut Image, address: u64) -> io::Result<Kind> {
+    let messages = read_messages(file, address)?;
+    if messages.iter().any(|message| message.kind == LAYOUT) {
+        return Ok(Kind::Dataset);
+    }
+    if !is_group(&messages) {
+        return Ok(Kind::Other);
+    }
+    let links = read_links(file, &messages)?.into_iter().map(|(name, link)| {
+        Ok((name, match link {
+            Link::Object(address) => Target::Object(address),
+            Link::Message(body) => read_target(Bytes(&body))?,
+            Link::Group(_) => Target::Unknown,
+        }))
+    });
+    Ok(Kind::Group(links.collect::<io::Result<_>>()?))
+}
+
+fn is_group(messages: &[Message]) -> bool {
+    messages.iter().any(|message| [SYMBOL_TABLE, LINK_INFO, LINK].contains(&message.kind))
+}
+
+/// The links of a group in all forms.
+fn read_links(file: &mut Image, messages: &[Message]) -> io::Result<Vec<(String, Link)>> {
+    let mut links = Vec::new();
+    for Message { kind, body, .. } in messages {
+        let mut bytes = Bytes(body);
+        match *kind {
+            LINK => links.push(read_link(bytes, body)?),
+            LINK_INFO => {
+                for body in read_dense(file, &mut bytes, 8)? {
+                    links.push(read_link(Bytes(&body), &body)?);
+                }
+            }
+            SYMBOL_TABLE => {
+                let (tree, heap) = (bytes.number(8)?, bytes.number(8)?);
+                let names = read_local_heap(file, heap)?;
+                read_symbol_tree(file, tree, &names, &mut links, &mut HashSet::new())?;
+            }
+            _ => {}
+        }
+    }
+    Ok(links)
+}
+
+/// The messages of dense storage that an information message points to; `counter` bytes of it are a
+/// number that may be there.
+fn read_dense(
+    file: &mut Image,
+    bytes: &mut Bytes<'_>,
+    counter: usize,
+) -> io::Result<Vec<Vec<u8>>> {
+    let flags = bytes.take(2)?[1];
+    bytes.take(if flags & 1 == 0 { 0 } else { counter })?;
+    let (heap, tree) = (bytes.number(8)?, bytes.number(8)?);
+    if heap == UNDEFINED { Ok(Vec::new()) } else { dense::read(file, heap, tree) }
 }
 
 struct Message {
@@ -128,11 +189,13 @@ fn read_messages(file: &mut Image, address: u64) -> io::Result<Vec<Message>> {
         return Err(broken("an object header"));
     };
     let mut next = 0;
+    let mut left = file.seek(SeekFrom::End(0))?;
     while let Some(&(at, size)) = blocks.get(next) {
         next += 1;
-        if next > 10_000 {
-            return Err(broken("a chain of object header blocks"));
-        }
+        // Blocks that lie in the file once add up to no more than the file.
+        left = left
+            .checked_sub(size.max(1))
+            .ok_or_else(|| broken("a chain of object header blocks"))?;
         let block = read_at(file, at, size)?;
         let mut bytes = Bytes(&block);
         let prefix = if version2 { 4 + 2 * usize::from(tracked) } else { 8 };
@@ -174,13 +237,44 @@ fn attribute_name(mut bytes: Bytes<'_>) -> io::Result<String> {
 
 /// A link message.
 fn read_link(mut bytes: Bytes<'_>, body: &[u8]) -> io::Result<(String, Link)> {
+    let (name, kind) = read_link_head(&mut bytes)?;
+    let link = if kind == HARD { Link::Object(bytes.number(8)?) } else { Link::Message(body.to_vec()) };
+    Ok((name, link))
+}
+
+/// Kinds of links.
+const HARD: u8 = 0;
+const SOFT: u8 = 1;
+const EXTERNAL: u8 = 64;
+
+/// Name and kind of a link; what it leads to is left in `bytes`.
+fn read_link_head(bytes: &mut Bytes<'_>) -> io::Result<(String, u8)> {
     let flags = bytes.take(2)?[1];
-    let hard = flags & 8 == 0 || bytes.take(1)?[0] == 0;
+    let kind = if flags & 8 == 0 { HARD } else { bytes.take(1)?[0] };
     bytes.take(usize::from(flags & 4 != 0) * 8 + usize::from(flags & 16 != 0))?;
     let length = bytes.number(1 << (flags & 3))?;
     let name = text(bytes.take(usize::try_from(length).map_err(io::Error::other)?)?)?;
-    let link = if hard { Link::Object(bytes.number(8)?) } else { Link::Message(body.to_vec()) };
-    Ok((name, link))
+    Ok((name, kind))
+}
+
+/// What the link of a whole link message leads to.
+fn read_target(mut bytes: Bytes<'_>) -> io::Result<Target> {
+    let (_, kind) = read_link_head(&mut bytes)?;
+    if kind == HARD {
+        return Ok(Target::Object(bytes.number(8)?));
+    }
+    let length = usize::try_from(bytes.number(2)?).map_err(io::Error::other)?;
+    let value = bytes.take(length)?;
+    match kind {
+        SOFT => Ok(Target::Soft(text(value)?.trim_end_matches('\0').to_owned())),
+        EXTERNAL => {
+            // One byte of version and flags, and two texts that end in a zero.
+            let mut parts = value.get(1..).unwrap_or_default().split(|byte| *byte == 0);
+            let mut part = || text(parts.next().unwrap_or_default());
+            Ok(Target::External { file: part()?, path: part()? })
+        }
+        _ => Ok(Target::Unknown),
+    }
 }
 
 /// The names of a version 1 group.
@@ -199,16 +293,25 @@ fn read_symbol_tree(
     address: u64,
     names: &[u8],
     links: &mut Vec<(String, Link)>,
-    depth: usize,
+    seen: &mut HashSet<u64>,
 ) -> io::Result<()> {
     let head = read_at(file, address, 8)?;
     let entries = Bytes(&head[6..]).number(2)?;
-    if head.starts_with(b"TREE") && depth > 0 {
+    // A tree of 32 levels has more leaves than any file has bytes.
+    if !seen.insert(address) || head[5] > 32 {
+        return Err(broken("a B-tree"));
+    }
+    if head.starts_with(b"TREE") {
         // Keys and children alternate behind level, count and the two siblings.
         let children = read_at(file, address + 24, entries * 16)?;
         for child in children.as_chunks::<16>().0 {
             let child = Bytes(&child[8..]).number(8)?;
-            read_symbol_tree(file, child, names, links, depth - 1)?;
+            // Levels fall by one, so that a circle cannot be deep either.
+            let level = read_at(file, child, 6)?;
+            if level.starts_with(b"TREE") && level[5] >= head[5] {
+                return Err(broken("a B-tree"));
+            }
+            read_symbol_tree(file, child, names, links, seen)?;
         }
         return Ok(());
     }

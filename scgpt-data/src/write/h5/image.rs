@@ -12,7 +12,7 @@ const FIRST_USER_BLOCK: u64 = 512;
 
 /// A file whose positions count from where HDF5 begins in it.
 #[derive(Debug)]
-pub(super) struct Image {
+pub(crate) struct Image {
     file: File,
     base: u64,
 }
@@ -24,7 +24,7 @@ impl Image {
     }
 
     /// The image in a file: at its beginning, or behind 512, 1024, 2048… bytes.
-    pub(super) fn find(mut file: File) -> io::Result<Option<Self>> {
+    pub(crate) fn find(mut file: File) -> io::Result<Option<Self>> {
         let length = file.metadata()?.len();
         let mut base = 0;
         while base + 48 <= length {

@@ -1,0 +1,213 @@
+//! [`Links`]: the links of the groups of an HDF5 file, which the HDF5 library follows only if they
+//! are hard.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io,
+    path::Path,
+    sync::Arc,
+};
+
+use crate::write::h5::reading::{Image, Kind, Link, kind, root};
+
+/// Soft links that may lead to one object.
+const MOST_FOLLOWED: usize = 32;
+/// Groups within groups.
+const DEEPEST: usize = 64;
+/// Names that may lead to one group.
+const MOST_NAMES: usize = 100;
+
+/// The groups of a file, each read when it is first looked at.
+pub(super) struct Links {
+    file: Image,
+    root: u64,
+    known: HashMap<u64, Object>,
+}
+
+#[derive(Clone)]
+enum Object {
+    Group(Arc<BTreeMap<String, Link>>),
+    Dataset,
+    Other,
+}
+
+/// What a path leads to.
+pub(super) enum Found {
+    /// An object of the file, and a path to it without soft links.
+    Object { path: String, is_group: bool },
+    Nothing,
+    /// A group that is one of those that contain it.
+    Cycle,
+    /// Another file, and a path in it.
+    External { file: String, path: String },
+}
+
+/// Why a path cannot be followed.
+enum Stop {
+    Nothing,
+    External { file: String, path: String },
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A path from the root: names, and the addresses of their objects.
+type Trail = Vec<(String, u64)>;
+
+impl Links {
+    /// The links of a file; none if it is of a kind whose groups only the library reads.
+    pub(super) fn open(path: &Path) -> Option<Self> {
+        let mut file = Image::find(File::open(path).ok()?).ok()??;
+        let root = root(&mut file).ok()?;
+        Some(Self { file, root, known: HashMap::new() })
+    }
+
+    fn object(&mut self, address: u64) -> io::Result<Object> {
+        if let Some(object) = self.known.get(&address) {
+            return Ok(object.clone());
+        }
+        let object = match kind(&mut self.file, address)? {
+            Kind::Group(links) => Object::Group(Arc::new(links.into_iter().collect())),
+            Kind::Dataset => Object::Dataset,
+            Kind::Other => Object::Other,
+        };
+        self.known.insert(address, object.clone());
+        Ok(object)
+    }
+
+    /// What is at `place`, a path from the root.
+    pub(super) fn find(&mut self, place: &str) -> io::Result<Found> {
+        // Ancestors by the names asked for, through whatever links.
+        let mut ancestors = vec![self.root];
+        let mut trail: Trail = Vec::new();
+        for name in place.split('/').filter(|name| !name.is_empty()) {
+            match self.step(&mut trail, name, &mut 0) {
+                Ok(()) => {}
+                Err(Stop::Nothing) => return Ok(Found::Nothing),
+                Err(Stop::External { file, path }) => return Ok(Found::External { file, path }),
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+            let address = trail.last().map_or(self.root, |(_, address)| *address);
+            if ancestors.contains(&address) {
+                return Ok(Found::Cycle);
+            }
+            ancestors.push(address);
+        }
+        let address = trail.last().map_or(self.root, |(_, address)| *address);
+        let is_group = match self.object(address)? {
+            Object::Group(_) => true,
+            Object::Dataset => false,
+            Object::Other => return Ok(Found::Nothing),
+        };
+        let names: Vec<String> = trail.into_iter().map(|(name, _)| name).collect();
+        Ok(Found::Object { path: names.join("/"), is_group })
+    }
+
+    /// Appends to `trail` what `name` leads to in the group at its end.
+    fn step(&mut self, trail: &mut Trail, name: &str, followed: &mut usize) -> Result<(), Stop> {
+        let address = trail.last().map_or(self.root, |(_, address)| *address);
+        let Object::Group(links) = self.object(address)? else {
+            return Err(Stop::Nothing);
+        };
+        match links.get(name) {
+            Some(Link::Object(address)) => trail.push((name.to_owned(), *address)),
+            Some(Link::Soft(target)) => {
+                *followed += 1;
+                if *followed > MOST_FOLLOWED {
+                    return Err(Stop::Nothing);
+                }
+                if target.starts_with('/') {
+                    trail.clear();
+                }
+                for name in target.split('/').filter(|name| !name.is_empty() && *name != ".") {
+                    self.step(trail, name, followed)?;
+                }
+            }
+            Some(Link::External { file, path }) => {
+                return Err(Stop::External { file: file.clone(), path: path.clone() });
+            }
+            Some(Link::Unknown) | None => return Err(Stop::Nothing),
+        }
+        Ok(())
+    }
+
+    /// Names of the members of the group at `place`, sorted; those that lead to nothing left out.
+    pub(super) fn children(&mut self, place: &str) -> io::Result<Option<Vec<String>>> {
+        let Found::Object { path, is_group: true } = self.find(place)? else {
+            return Ok(None);
+        };
+        let mut trail = Vec::new();
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            if self.step(&mut trail, name, &mut 0).is_err() {
+                return Ok(None);
+            }
+        }
+        let address = trail.last().map_or(self.root, |(_, address)| *address);
+        let Object::Group(links) = self.object(address)? else {
+            return Ok(None);
+        };
+        let mut names = Vec::with_capacity(links.len());
+        for (name, link) in links.iter() {
+            let is_there = match link {
+                Link::Object(address) => !matches!(self.object(*address)?, Object::Other),
+                Link::Soft(_) => {
+                    let mut trail = trail.clone();
+                    !matches!(self.step(&mut trail, name, &mut 0), Err(Stop::Nothing))
+                }
+                Link::External { .. } => true,
+                Link::Unknown => false,
+            };
+            if is_there {
+                names.push(name.clone());
+            }
+        }
+        Ok(Some(names))
+    }
+
+    /// The place of a group that contains itself, is nested beyond reason, or goes by so many names
+    /// that what it holds would be read without end.
+    pub(super) fn endless(&mut self) -> io::Result<Option<String>> {
+        let mut names: HashMap<u64, usize> = HashMap::new();
+        let mut waiting = vec![(String::new(), vec![self.root])];
+        while let Some((place, ancestors)) = waiting.pop() {
+            let Object::Group(links) = self.object(ancestors[ancestors.len() - 1])? else {
+                continue;
+            };
+            let mut trail: Trail = Vec::new();
+            for name in place.split('/').filter(|name| !name.is_empty()) {
+                if self.step(&mut trail, name, &mut 0).is_err() {
+                    break;
+                }
+            }
+            for name in links.keys() {
+                let mut trail = trail.clone();
+                if self.step(&mut trail, name, &mut 0).is_err() {
+                    continue;
+                }
+                let address = trail.last().map_or(self.root, |(_, address)| *address);
+                if !matches!(self.object(address)?, Object::Group(_)) {
+                    continue;
+                }
+                let place =
+                    if place.is_empty() { name.clone() } else { format!("{place}/{name}") };
+                let count = names.entry(address).or_default();
+                *count += 1;
+                if ancestors.contains(&address)
+                    || ancestors.len() > DEEPEST
+                    || *count > MOST_NAMES
+                {
+                    return Ok(Some(place));
+                }
+                let mut ancestors = ancestors.clone();
+                ancestors.push(address);
+                waiting.push((place, ancestors));
+            }
+        }
+        Ok(None)
+    }
+}
