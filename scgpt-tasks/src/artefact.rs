@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -39,6 +38,18 @@ struct Sealed<R> {
     files: BTreeMap<String, String>,
     #[serde(flatten)]
     record: R,
+    /// SHA-256 of all of this but itself; records of earlier versions have none.
+    #[serde(default)]
+    seal: Option<String>,
+}
+
+/// What the member `seal` of a record has to be.
+fn seal(record: &[u8]) -> serde_json::Result<String> {
+    let mut record: serde_json::Value = serde_json::from_slice(record)?;
+    if let Some(members) = record.as_object_mut() {
+        members.remove("seal");
+    }
+    Ok(format!("{:x}", Sha256::digest(record.to_string())))
 }
 
 impl ArtefactKind {
@@ -56,8 +67,10 @@ impl ArtefactKind {
             files.insert((*name).to_owned(), hash(&built.join(name))?);
         }
         let version = env!("CARGO_PKG_VERSION").into();
-        let sealed = Sealed { format: self.format, version, files, record };
+        let mut sealed = Sealed { format: self.format, version, files, record, seal: None };
         let failed = |error: &dyn std::fmt::Display| invalid(folder.into(), error.to_string());
+        let text = serde_json::to_vec(&sealed).map_err(|error| failed(&error))?;
+        sealed.seal = Some(seal(&text).map_err(|error| failed(&error))?);
         let text = serde_json::to_string_pretty(&sealed).map_err(|error| failed(&error))?;
         std::fs::write(built.join(self.record), text).map_err(|error| failed(&error))?;
         for name in MODEL_FILES.iter().chain(more).chain(&["README.md", self.record]) {
@@ -102,7 +115,19 @@ impl ArtefactKind {
             });
         }
         let sealed: Sealed<R> = serde_json::from_slice(&text).map_err(broken)?;
+        if let Some(expected) = &sealed.seal
+            && seal(&text).map_err(broken)? != *expected
+        {
+            let problem = "it was changed since the artefact was made (its seal differs)";
+            return Err(invalid(path, problem.into()));
+        }
+        if let Some(missing) = MODEL_FILES.iter().find(|name| !sealed.files.contains_key(**name)) {
+            return Err(invalid(path, format!("it does not list `{missing}`")));
+        }
         for (name, expected) in &sealed.files {
+            if Path::new(name).file_name() != Some(name.as_ref()) {
+                return Err(invalid(path, format!("`{name}` is no plain file name")));
+            }
             let path = folder.join(name);
             if hash(&path)? != *expected {
                 return Err(invalid(
@@ -136,11 +161,48 @@ pub(crate) fn read_part<P: DeserializeOwned>(path: &Path) -> Result<P> {
 
 fn hash(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
-    let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
+    let copied = scgpt_data::open_file(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
     copied.map_err(|error| invalid(path.into(), error.to_string()))?;
     Ok(format!("{:x}", hasher.finalize()))
 }
 
 fn invalid(path: PathBuf, problem: String) -> Error {
     Error::Artefact { path, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: ArtefactKind = ArtefactKind { record: "it.json", format: 1, made_by: "a test" };
+
+    #[test]
+    fn a_changed_record_is_no_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let built = folder.path().join("built");
+        std::fs::create_dir(&built).unwrap();
+        for name in MODEL_FILES.iter().chain(&["README.md"]) {
+            std::fs::write(built.join(name), name).unwrap();
+        }
+        // Numbers that are spelled in more than one way.
+        let record = BTreeMap::from([("share", 0.1 + 0.2), ("rate", 1e-7), ("whole", 3.0)]);
+        KIND.publish(&record, &built, folder.path(), &[]).unwrap();
+        let read = || KIND.read::<BTreeMap<String, serde_json::Value>>(folder.path());
+        assert_eq!(read().unwrap()["share"], 0.1 + 0.2);
+        let path = folder.path().join(KIND.record);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (old, new) in [("3.0", "4.0"), ("config.json", "confih.json"), ("e-7", "e-8")] {
+            std::fs::write(&path, text.replacen(old, new, 1)).unwrap();
+            let problem = read().unwrap_err().to_string();
+            assert!(problem.contains("it.json"), "{old}: {problem}");
+        }
+        // Earlier versions wrote no seal.
+        let mut old: serde_json::Value = serde_json::from_str(&text).unwrap();
+        old.as_object_mut().unwrap().remove("seal");
+        std::fs::write(&path, old.to_string()).unwrap();
+        read().unwrap();
+        old["files"] = serde_json::json!({ "../escape": "0" });
+        std::fs::write(&path, old.to_string()).unwrap();
+        assert!(read().is_err());
+    }
 }

@@ -63,8 +63,8 @@ fn one_modality_is_asked_of_commands_for_one() {
     let place = Place::new();
     let args = ["simulate", "-o", "two.h5mu", "--cells", "9", "--modalities", "rna,protein"];
     place.done(&args);
-    let convert = ["convert", "two.h5mu", "-o", "shards"];
-    place.refused(&convert, &["MuData", "prot, rna", "scgpt integrate"]);
+    let embed = ["embed", "two.h5mu", "-m", &model(), "-o", "out.h5ad"];
+    place.refused(&embed, &["MuData", "prot, rna", "scgpt integrate"]);
     let args = ["simulate", "-o", "one.h5mu", "--modalities", "rna", "--mosaic"];
     place.refused(&args, &["1 modalities", "--modalities"]);
     place.refused(&["simulate", "-o", "plain.h5mu"], &[".h5ad or .zarr"]);
