@@ -40,7 +40,13 @@ fn element(
     skipped: &mut Vec<String>,
     tables: &mut Vec<String>,
 ) -> Result<()> {
-    let attrs = attributes(store, place)?;
+    let attrs = match attributes(store, place) {
+        Ok(attrs) => attrs,
+        Err(error) => {
+            skipped.push(format!("{place}: {error}"));
+            return Ok(());
+        }
+    };
     match store.node(place) {
         Ok(Some(Node::Group)) => {
             sink.group(place, &attrs)?;

@@ -24,7 +24,7 @@ const DEEPEST: usize = 64;
 const ANY_ENTRY: u64 = 64 << 20;
 const DENSEST_ENTRY: u64 = 1032;
 /// Most bytes of a metadata document.
-const MOST_METADATA: u64 = 256 << 20;
+const MOST_METADATA: u64 = 64 << 20;
 
 /// Where the files are.
 pub(super) enum Files {
@@ -129,7 +129,7 @@ impl Files {
                 file.take(MOST_METADATA).read_to_end(&mut bytes)?;
                 Ok(Some(bytes))
             }
-            Self::Zip(zip) => zip.get(key),
+            Self::Zip(zip) => zip.get(key, MOST_METADATA),
         }
     }
 
@@ -260,15 +260,16 @@ fn check_name(name: &str) -> Result<(), String> {
 }
 
 impl Zip {
-    fn get(&self, key: &str) -> io::Result<Option<Vec<u8>>> {
+    /// All of an entry, which has at most `most` bytes.
+    fn get(&self, key: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
         let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Vec::new();
         match archive.by_name(&format!("{}{key}", self.root)) {
             Ok(entry) => {
                 let (size, compressed) = (entry.size(), entry.compressed_size());
-                if size > ANY_ENTRY && size / DENSEST_ENTRY > compressed {
+                if size > most || size > ANY_ENTRY && size / DENSEST_ENTRY > compressed {
                     return Err(io::Error::other(format!(
-                        "entry `{key}` claims {size} bytes, more than its {compressed} can become"
+                        "entry `{key}` claims {size} bytes, more than its {compressed} can be"
                     )));
                 }
                 entry.take(size).read_to_end(&mut bytes)?
@@ -295,7 +296,7 @@ struct ZipFolder {
 
 impl ZipFolder {
     fn entry(&self, key: &StoreKey) -> Result<Option<Bytes>, StorageError> {
-        let bytes = self.zip.get(&join(&self.place, key.as_str()));
+        let bytes = self.zip.get(&join(&self.place, key.as_str()), u64::MAX);
         bytes
             .map(|bytes| bytes.map(Bytes::from))
             .map_err(|cause| StorageError::Other(cause.to_string()))
