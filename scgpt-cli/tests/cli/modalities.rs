@@ -66,7 +66,7 @@ fn one_modality_is_asked_of_commands_for_one() {
     let embed = ["embed", "two.h5mu", "-m", &model(), "-o", "out.h5ad"];
     place.refused(&embed, &["MuData", "prot, rna", "scgpt integrate"]);
     let args = ["simulate", "-o", "one.h5mu", "--modalities", "rna", "--mosaic"];
-    place.refused(&args, &["1 modalities", "--modalities"]);
+    place.refused(&args, &["names 1", "--modalities"]);
     place.refused(&["simulate", "-o", "plain.h5mu"], &[".h5ad or .zarr"]);
 }
 

@@ -12,15 +12,6 @@ mod heap;
 mod image;
 mod message;
 
-/// How groups are read, for those who read by path.
-pub(crate) mod reading {
-    pub(crate) use super::{
-        group::{Kind, Target as Link, kind},
-        image::Image,
-        root,
-    };
-}
-
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufWriter, Seek, SeekFrom, Write},
@@ -45,6 +36,15 @@ use crate::{
     h5::H5Store,
     write::element::{Attrs, Dtype, Sink, split},
 };
+
+/// How groups are read, for those who read by path.
+pub(crate) mod reading {
+    pub(crate) use super::{
+        group::{Kind, Target as Link, kind},
+        image::Image,
+        root,
+    };
+}
 
 /// Groups of an existing file that get new members.
 const GROWING: [&str; 4] = ["obs", "obsm", "varm", "uns"];
