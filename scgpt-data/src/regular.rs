@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read as _},
     path::Path,
 };
 
@@ -21,6 +21,13 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
     let problem = if kind.is_dir() { "a folder, not a file" } else { NOT_A_FILE };
     Err(io::Error::other(problem))
+}
+
+/// All bytes of a file that [`open`] opens.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(all(test, unix))]

@@ -4,7 +4,7 @@ mod json_lines;
 mod parquet;
 
 use std::{
-    fmt, fs,
+    fmt,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -17,6 +17,7 @@ use crate::{
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
+    regular,
     source::{CellSource, Layer, MatrixSummary, Summary},
     vocab::{GeneToken, GeneVocab},
 };
@@ -85,7 +86,7 @@ impl ScBank {
     /// Opens a folder.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(MANIFEST);
-        let text = fs::read(&path).map_err(|error| Error::open(&path, error))?;
+        let text = regular::read(&path).map_err(|error| Error::open(&path, error))?;
         let wrong = |problem: String| Error::invalid(&path, "manifest", problem).with_hint(REMEDY);
         let manifest: Manifest =
             serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;

@@ -27,7 +27,7 @@ struct Cell {
 
 impl JsonLines {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::open(path, error))?;
+        let file = crate::regular::open(path).map_err(|error| Error::open(path, error))?;
         let mut table = Self { path: path.into(), file: BufReader::new(file), begins: Vec::new() };
         let (mut line, mut begin) = (Vec::new(), 0);
         loop {

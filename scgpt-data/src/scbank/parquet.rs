@@ -18,6 +18,7 @@ use super::{Lists, REMEDY, Rows, uneven};
 use crate::{
     error::{self, Error, Result},
     guard::guarded,
+    regular,
 };
 
 /// The table.
@@ -53,7 +54,7 @@ type Items<T> = (Vec<usize>, Vec<T>);
 
 impl Parquet {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::open(path, error))?;
+        let file = regular::open(path).map_err(|error| Error::open(path, error))?;
         let reader = guarded(|| SerializedFileReader::new(file))
             .map_err(|error| Error::read(path, "footer", error))?;
         let leaf = |name, types: [Type; 2]| {

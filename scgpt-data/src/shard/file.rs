@@ -23,6 +23,7 @@ use crate::{
     csr::CsrRow,
     error::{Error, Result},
     guard::guarded,
+    regular,
 };
 
 const REMEDY: &str =
@@ -64,7 +65,7 @@ impl ShardFile {
     ) -> Result<Self> {
         let broken =
             |place: &str, problem: String| Error::invalid(path, place, problem).with_hint(REMEDY);
-        let file = File::open(path).map_err(|error| {
+        let file = regular::open(path).map_err(|error| {
             broken("shard", format!("listed in the manifest, but cannot be opened: {error}"))
         })?;
         let bytes = file.metadata().map_err(|error| Error::open(path, error))?.len();

@@ -1,7 +1,6 @@
 //! [`ShardFolder`]: random access to the cells of all shards.
 
 use std::{
-    fs::File,
     io::Read,
     path::{Path, PathBuf},
     sync::{
@@ -22,6 +21,7 @@ use super::{
 use crate::{
     csr::CsrRow,
     error::{Error, Result},
+    regular,
     vocab::{GeneToken, GeneVocab},
 };
 
@@ -290,7 +290,7 @@ impl<'a> ShardLabels<'a> {
 fn vocab(folder: &Path, manifest: &Manifest) -> Result<GeneVocab> {
     let entry = &manifest.vocab;
     let path = folder.join(&entry.file);
-    let text = std::fs::read(&path).map_err(|error| Error::open(&path, error))?;
+    let text = regular::read(&path).map_err(|error| Error::open(&path, error))?;
     let found = hex(&Sha256::digest(&text));
     if found != entry.sha256 {
         return Err(Error::invalid(
@@ -312,7 +312,7 @@ fn check_sha256(path: &Path, entry: &ShardEntry, found: &str) -> Result<()> {
 }
 
 fn sha256(path: &Path, progress: &mut impl FnMut(u64) -> bool) -> Result<String> {
-    let mut file = File::open(path).map_err(|error| Error::open(path, error))?;
+    let mut file = regular::open(path).map_err(|error| Error::open(path, error))?;
     let mut piece = vec![0; 1 << 20];
     let mut hash = Sha256::new();
     loop {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    regular,
     state::InputState,
 };
 
@@ -124,7 +125,7 @@ impl Manifest {
     /// Reads the manifest of a folder and checks that its numbers agree.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(MANIFEST);
-        let text = std::fs::read(&path).map_err(|error| Error::open(&path, error))?;
+        let text = regular::read(&path).map_err(|error| Error::open(&path, error))?;
         let broken = |problem: String| Error::invalid(&path, "manifest", problem).with_hint(REMEDY);
         // The word and the version first: another version may have other members.
         let head: Head = serde_json::from_slice(&text)
