@@ -314,7 +314,7 @@ fn what_does_not_fit_is_refused_by_name() {
     let protein = input(&protein, Some("Protein"));
     refused(
         &[input(&rna, None), protein.clone()],
-        &["`CD4` is named in two modalities, RNA and Protein", "--prefix Protein=p_"],
+        &["`CD4` is named in two modalities, RNA and Protein", "`prefix` Protein=p_"],
     );
     refused(&[protein.clone(), input(&again, Some("ADT"))], &["cells `a`, `b`", "`CD4`", "unique"]);
     refused(&[input(&rna, None), input(&twice, Some("Protein"))], &["`a` occurs twice"]);

@@ -42,9 +42,11 @@ fn missing_or_foreign_files() {
     let path = |name: &str| folder.path().join(name);
     assert_refused(&path("absent.h5ad"), &["cannot open", "No such file", "check the path"]);
     fs::write(path("text.h5ad"), "gene,cell\n").unwrap();
-    assert_refused(&path("text.h5ad"), &["cannot open"]);
+    assert_refused(&path("text.h5ad"), &["a table of text", "read_csv"]);
+    fs::write(path("noise.h5ad"), [7, 0, 200, 1]).unwrap();
+    assert_refused(&path("noise.h5ad"), &["cannot open"]);
     fs::write(path("empty.h5ad"), "").unwrap();
-    assert_refused(&path("empty.h5ad"), &["cannot open"]);
+    assert_refused(&path("empty.h5ad"), &["an empty file"]);
     fs::create_dir(path("folder")).unwrap();
     assert_refused(&path("folder"), &["neither zarr", "matrix.mtx"]);
     let mut file = FileBuilder::new();
@@ -57,7 +59,7 @@ fn missing_or_foreign_files() {
 fn values_that_are_no_expression() {
     spoiled(
         |toy| toy.data[3] = -0.5,
-        &["`X`", "negative value -0.5", "cell 2, gene 1 (`MS4A1`)", "--layer raw"],
+        &["`X`", "negative value -0.5", "cell 2, gene 1 (`MS4A1`)", "`layer` raw"],
     );
     spoiled(|toy| toy.data[1] = f32::NAN, &["value NaN", "cell 0, gene 3 (`LYZ`)"]);
     spoiled(|toy| toy.data[2] = f32::INFINITY, &["value inf", "cell 2, gene 0 (`CD3E`)"]);
@@ -113,7 +115,7 @@ fn a_missing_matrix_lists_what_is_there() {
     file.add_group(layers.finish());
     Toy::default().write_tables(&mut file);
     file.write(&path).unwrap();
-    assert_refused(&path, &["`X`", "layers/counts", "--layer"]);
+    assert_refused(&path, &["`X`", "layers/counts", "by `layer`"]);
     let mut source = Source::open(&path).unwrap();
     let counts = Layer::Named("counts".into());
     assert_eq!(source.read(&counts, 0..3).unwrap().n_stored(), 12);
@@ -149,7 +151,8 @@ fn broken_10x_folders() {
     };
     edit("coordinate", "array", &["line 1", "%%MatrixMarket matrix coordinate"]);
     edit("4 3 5", "4 3 6", &["after 5 entries", "says 6"]);
-    edit("4 3 5", "3 4 5", &["3 × 4", "4 features and 3 barcodes"]);
+    edit("4 3 5", "3 4 5", &["3 cells × 4 genes", "mmwrite"]);
+    edit("4 3 5", "3 5 5", &["3 × 5", "4 features and 3 barcodes"]);
     edit("2 1 2\n", "5 1 2\n", &["line 8", "(5, 1) outside 4 × 3"]);
     edit("2 1 2\n", "2 1 two\n", &["line 8", "a feature, a cell and a value"]);
     write();
