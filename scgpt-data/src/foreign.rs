@@ -139,7 +139,8 @@ mod tests {
             let said = said(&content).unwrap();
             assert!(parts.iter().all(|part| said.contains(part)), "{said}");
         }
-        for content in [gzip(b"%%MatrixMarket matrix"), b"\x89HDF\r\n\x1a\n".to_vec(), gzip(b"\0")] {
+        for content in [gzip(b"%%MatrixMarket matrix"), b"\x89HDF\r\n\x1a\n".to_vec(), gzip(b"\0")]
+        {
             assert_eq!(said(&content), None);
         }
     }

@@ -62,7 +62,9 @@ pub use crate::{
     loom::Loom,
     mask::{Hide, Mask, split},
     modality::{ATAC, Measured, Modalities, PROTEIN, RNA, modality_name, unlinked},
-    multimodal::{ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, open_modalities},
+    multimodal::{
+        ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, open_modalities,
+    },
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
     regular::open as open_file,
     row_spool::RowSpool,

@@ -21,7 +21,8 @@ const WINDOW: usize = 2 << 20;
 /// Of so many elements one is expected not to be zero.
 const SPARSITY: u64 = 8;
 /// Attributes that name cells and genes, the likeliest first.
-const CELL_NAMES: [&str; 6] = ["CellID", "obs_names", "cell_names", "barcode", "Barcode", "CellIDs"];
+const CELL_NAMES: [&str; 6] =
+    ["CellID", "obs_names", "cell_names", "barcode", "Barcode", "CellIDs"];
 const GENE_NAMES: [&str; 7] =
     ["Gene", "var_names", "gene_names", "gene_name", "gene_symbols", "Name", "Accession"];
 
@@ -80,8 +81,7 @@ impl Loom {
                 matrices.insert(Layer::Named(name), layer);
             }
         }
-        let mut elements: Vec<String> =
-            cells.wide.keys().map(|name| join("obsm", name)).collect();
+        let mut elements: Vec<String> = cells.wide.keys().map(|name| join("obsm", name)).collect();
         elements.extend(genes.wide.keys().map(|name| join("varm", name)));
         elements.sort_unstable();
         for group in ["col_graphs", "row_graphs"] {
@@ -158,8 +158,9 @@ fn attributes(
     let Some(index) = named.or_else(|| columns.iter().position(|(_, column)| is_text(column)))
     else {
         let problem = format!("no names of {things}: no attribute of text");
-        return Err(Error::invalid(store.path(), group, problem)
-            .with_hint("add `CellID` to col_attrs or `Gene` to row_attrs, for example with loompy"));
+        return Err(Error::invalid(store.path(), group, problem).with_hint(
+            "add `CellID` to col_attrs or `Gene` to row_attrs, for example with loompy",
+        ));
     };
     let (index_name, index) = columns.remove(index);
     let index: Vec<String> = index.labels().into_iter().map(Option::unwrap_or_default).collect();

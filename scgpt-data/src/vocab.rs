@@ -75,7 +75,10 @@ impl GeneVocab {
     /// If the file cannot be read, is no JSON object, or its indices are not `0..n`, each once.
     pub fn from_json(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_bytes(path, &crate::regular::read(path).map_err(|error| Error::open(path, error))?)
+        Self::from_bytes(
+            path,
+            &crate::regular::read(path).map_err(|error| Error::open(path, error))?,
+        )
     }
 
     /// [`from_json`](Self::from_json) of a file whose content is at hand.

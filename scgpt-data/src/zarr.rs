@@ -93,8 +93,10 @@ impl ZarrStore {
         let claim = |shape, chunk| Claim { shape, chunk, element: size.unwrap_or(1), is_text };
         claim(array.shape(), claimed.chunk.as_deref())
             .check(|| self.files.stored())
-            .and_then(|()| Claim { shape: &[claimed.parts], chunk: None, element: 16, is_text: false }
-                .check(|| self.files.stored()))
+            .and_then(|()| {
+                Claim { shape: &[claimed.parts], chunk: None, element: 16, is_text: false }
+                    .check(|| self.files.stored())
+            })
             .map_err(|problem| {
                 Error::invalid(&self.path, place, problem).with_hint(claim::REMEDY)
             })?;

@@ -196,9 +196,15 @@ fn look_up(
             json!({ "error": error.to_string() })
         }
     };
-    rows.push(("memory".into(), format!("about {megabytes} MB to embed, whatever the number of cells")));
+    rows.push((
+        "memory".into(),
+        format!("about {megabytes} MB to embed, whatever the number of cells"),
+    ));
     let disk = (n_cells * config.d_model * size_of::<f32>()) >> 20;
-    rows.push(("disk".into(), format!("about {disk} MB for the embedding, twice that while it is made")));
+    rows.push((
+        "disk".into(),
+        format!("about {disk} MB for the embedding, twice that while it is made"),
+    ));
     Ok(json!({ "config": config, "genes": genes, "memory_mb": megabytes, "embedding_mb": disk }))
 }
 

@@ -35,12 +35,18 @@ enum Object {
 /// What a path leads to.
 pub(super) enum Found {
     /// An object of the file, and a path to it without soft links.
-    Object { path: String, is_group: bool },
+    Object {
+        path: String,
+        is_group: bool,
+    },
     Nothing,
     /// A group that is one of those that contain it.
     Cycle,
     /// Another file, and a path in it.
-    External { file: String, path: String },
+    External {
+        file: String,
+        path: String,
+    },
 }
 
 /// Why a path cannot be followed.
@@ -193,13 +199,10 @@ impl Links {
                 if !matches!(self.object(address)?, Object::Group(_)) {
                     continue;
                 }
-                let place =
-                    if place.is_empty() { name.clone() } else { format!("{place}/{name}") };
+                let place = if place.is_empty() { name.clone() } else { format!("{place}/{name}") };
                 let count = names.entry(address).or_default();
                 *count += 1;
-                if ancestors.contains(&address)
-                    || ancestors.len() > DEEPEST
-                    || *count > MOST_NAMES
+                if ancestors.contains(&address) || ancestors.len() > DEEPEST || *count > MOST_NAMES
                 {
                     return Ok(Some(place));
                 }

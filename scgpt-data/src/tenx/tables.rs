@@ -83,10 +83,19 @@ pub(crate) fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
         let good = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..good].iter().filter(|&&byte| byte == b'\n').count();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let what = format!("line {line} is not UTF-8, as text in Latin-1 and other old encodings is not");
+        let what =
+            format!("line {line} is not UTF-8, as text in Latin-1 and other old encodings is not");
         let stem = name.strip_suffix(".gz").unwrap_or(&name);
-        let read = if stem == name { format!("iconv -f LATIN1 -t UTF-8 {name}") } else { format!("gunzip -c {name} | iconv -f LATIN1 -t UTF-8") };
-        Error::unsupported(path, what, format!("convert it: {read} > new.tsv, and put that in its place as {stem}"))
+        let read = if stem == name {
+            format!("iconv -f LATIN1 -t UTF-8 {name}")
+        } else {
+            format!("gunzip -c {name} | iconv -f LATIN1 -t UTF-8")
+        };
+        Error::unsupported(
+            path,
+            what,
+            format!("convert it: {read} > new.tsv, and put that in its place as {stem}"),
+        )
     })
 }
 

@@ -85,9 +85,7 @@ impl Files {
     /// Bytes of all files.
     pub(super) fn stored(&self) -> u64 {
         match self {
-            Self::Folder(folder) => {
-                *folder.stored.get_or_init(|| stored(&folder.path, DEEPEST))
-            }
+            Self::Folder(folder) => *folder.stored.get_or_init(|| stored(&folder.path, DEEPEST)),
             Self::Zip(zip) => zip.stored,
         }
     }

@@ -25,7 +25,8 @@ pub(super) struct Frames {
 impl Frames {
     /// Those that metadata names anywhere, whatever the version.
     pub(super) fn of(metadata: &Value) -> Self {
-        let text = ["codecs", "compressor", "filters"].map(|key| metadata[key].to_string()).concat();
+        let text =
+            ["codecs", "compressor", "filters"].map(|key| metadata[key].to_string()).concat();
         let has = |name: &str| text.contains(&format!("\"{name}\""));
         Self { zstd: has("zstd"), blosc: has("blosc"), gzip: has("gzip") }
     }
@@ -35,8 +36,7 @@ impl Frames {
         let size = match bytes {
             [0x28, 0xb5, 0x2f, 0xfd, ..] if self.zstd => zstd_size(bytes, most),
             [_, _, _, _, a, b, c, d, _, _, _, _, e, f, g, h, ..]
-                if self.blosc
-                    && u32::from_le_bytes([*e, *f, *g, *h]) as usize == bytes.len() =>
+                if self.blosc && u32::from_le_bytes([*e, *f, *g, *h]) as usize == bytes.len() =>
             {
                 Some(u32::from_le_bytes([*a, *b, *c, *d]).into())
             }

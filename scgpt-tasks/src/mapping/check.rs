@@ -105,8 +105,7 @@ pub(super) fn check_labels(path: &Path, manifest: &IndexManifest, codes: &[[u8; 
     }
     for (column, counts) in columns.iter().zip(counts) {
         if counts != column.counts {
-            let problem =
-                format!("the cells of the labels of `{}` are other ones", column.column);
+            let problem = format!("the cells of the labels of `{}` are other ones", column.column);
             return Err(invalid(path, problem));
         }
     }

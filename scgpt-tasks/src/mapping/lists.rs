@@ -78,8 +78,7 @@ impl Lists {
             .map(|segment| {
                 let path = folder.join(&segment.file);
                 let file = MappedFile::open(&path, segment.n_bytes)?;
-                let expected =
-                    segment_bytes(segment.n_cells, n_lists, width, Search::Approximate);
+                let expected = segment_bytes(segment.n_cells, n_lists, width, Search::Approximate);
                 if expected != Some(segment.n_bytes) {
                     let problem = "it belongs to another index".to_owned();
                     return Err(invalid(&path, problem));

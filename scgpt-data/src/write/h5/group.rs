@@ -115,11 +115,14 @@ pub(crate) fn kind(file: &mut Image, address: u64) -> io::Result<Kind> {
         return Ok(Kind::Other);
     }
     let links = read_links(file, &messages)?.into_iter().map(|(name, link)| {
-        Ok((name, match link {
-            Link::Object(address) => Target::Object(address),
-            Link::Message(body) => read_target(Bytes(&body))?,
-            Link::Group(_) => Target::Unknown,
-        }))
+        Ok((
+            name,
+            match link {
+                Link::Object(address) => Target::Object(address),
+                Link::Message(body) => read_target(Bytes(&body))?,
+                Link::Group(_) => Target::Unknown,
+            },
+        ))
     });
     Ok(Kind::Group(links.collect::<io::Result<_>>()?))
 }
@@ -153,11 +156,7 @@ fn read_links(file: &mut Image, messages: &[Message]) -> io::Result<Vec<(String,
 
 /// The messages of dense storage that an information message points to; `counter` bytes of it are a
 /// number that may be there.
-fn read_dense(
-    file: &mut Image,
-    bytes: &mut Bytes<'_>,
-    counter: usize,
-) -> io::Result<Vec<Vec<u8>>> {
+fn read_dense(file: &mut Image, bytes: &mut Bytes<'_>, counter: usize) -> io::Result<Vec<Vec<u8>>> {
     let flags = bytes.take(2)?[1];
     bytes.take(if flags & 1 == 0 { 0 } else { counter })?;
     let (heap, tree) = (bytes.number(8)?, bytes.number(8)?);
@@ -238,7 +237,8 @@ fn attribute_name(mut bytes: Bytes<'_>) -> io::Result<String> {
 /// A link message.
 fn read_link(mut bytes: Bytes<'_>, body: &[u8]) -> io::Result<(String, Link)> {
     let (name, kind) = read_link_head(&mut bytes)?;
-    let link = if kind == HARD { Link::Object(bytes.number(8)?) } else { Link::Message(body.to_vec()) };
+    let link =
+        if kind == HARD { Link::Object(bytes.number(8)?) } else { Link::Message(body.to_vec()) };
     Ok((name, link))
 }
 
