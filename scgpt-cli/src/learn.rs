@@ -1,18 +1,18 @@
 //! What commands that train an artefact have in common: the options of training, and the folder.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use scgpt_data::Layer;
 use scgpt_tasks::LearnOptions;
 use scgpt_train::{Part, TrainConfig};
-use serde::Serialize;
 
-use crate::{matrix::MatrixArgs, output::write_text, settings};
+use crate::{
+    matrix::MatrixArgs,
+    settings,
+    training::{Begin, Training, saved_settings},
+};
 
 /// Options of every training of an artefact.
 #[derive(Debug, Args)]
@@ -65,19 +65,12 @@ pub(crate) struct LearnArgs {
     pub(crate) force: bool,
 }
 
-/// What the settings in force are called in the folder of the artefact.
-const SETTINGS: &str = "training/config.toml";
-/// The folder by which a run that can go on is recognised.
-const CHECKPOINTS: &str = "training/checkpoints";
-
 impl LearnArgs {
     /// Files with settings, the first overlaid by the next: those of the run to resume, and that
     /// named by --config.
     pub(crate) fn files(&self, output: Option<&Path>, config: Option<&Path>) -> Vec<PathBuf> {
-        let saved = output.filter(|_| self.resume).map(|folder| folder.join(SETTINGS));
-        saved
-            .filter(|path| path.exists())
-            .into_iter()
+        let saved = output.filter(|_| self.resume).and_then(saved_settings);
+        saved.into_iter()
             .chain(config.map(Path::to_path_buf))
             .collect()
     }
@@ -117,57 +110,14 @@ impl LearnArgs {
         Ok(())
     }
 
-    /// Checks that there is room for a new run, or a run to go on with.
-    pub(crate) fn check_folder(&self, output: &Path) -> Result<()> {
-        let has_run = output.join(CHECKPOINTS).exists();
-        let is_ours = |entry: fs::DirEntry| entry.file_name() == "training";
-        let is_used =
-            has_run || fs::read_dir(output).is_ok_and(|files| !files.flatten().all(is_ours));
-        match (self.resume, has_run, is_used) {
-            (true, false, _) => bail!(
-                "`{}` has no unfinished run to resume: leave --resume out to begin one",
-                output.display()
-            ),
-            (false, _, true) if !self.force => bail!(
-                "`{}` exists; pass --resume to go on with an unfinished run, --force to begin anew, or choose another -o",
-                output.display()
-            ),
-            _ => Ok(()),
-        }
-    }
-
-    /// Begins a run, unless one goes on: its checkpoints are its own, and its settings can be seen.
-    pub(crate) fn begin(
+    /// Claims the folder of the artefact; see [`Training::claim`].
+    pub(crate) fn claim<'a>(
         &self,
         output: &Path,
-        settings: &impl Serialize,
-        command: &str,
-    ) -> Result<()> {
-        if self.resume {
-            return Ok(());
-        }
-        empty_training(output)?;
-        let header = format!("# scgpt {command}, version {}\n", env!("CARGO_PKG_VERSION"));
-        Ok(write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
-    }
-}
-
-/// Makes the folder of a training, without what an earlier one left in it.
-pub(crate) fn empty_training(output: &Path) -> Result<()> {
-    let training = output.join("training");
-    if training.exists() {
-        fs::remove_dir_all(&training)
-            .with_context(|| format!("cannot remove `{}`", training.display()))?;
-    }
-    fs::create_dir_all(&training).with_context(|| format!("cannot create `{}`", training.display()))
-}
-
-/// Removes what [`LearnArgs::begin`] made of a run that ended before there was anything to go on from.
-pub(crate) fn give_up(output: &Path) {
-    if !output.join(CHECKPOINTS).exists() {
-        drop(fs::remove_dir_all(output.join("training")));
-        // Refused, and rightly, if there is anything else in it.
-        drop(fs::remove_dir(output));
+        is_artefact: fn(&Path) -> bool,
+        inputs: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<Training> {
+        Training::claim(output, Begin::of(self.resume, self.force), is_artefact, inputs)
     }
 }
 

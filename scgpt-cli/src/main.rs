@@ -15,6 +15,7 @@ mod progress;
 mod settings;
 mod status;
 mod terminal;
+mod training;
 
 use std::process::ExitCode;
 

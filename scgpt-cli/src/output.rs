@@ -111,13 +111,7 @@ pub(crate) fn beside(output: &Path, suffix: &str) -> PathBuf {
     output.with_extension(suffix)
 }
 
-/// Writes a text beside an output: to a temporary name first, then renamed.
+/// Writes a text beside an output: it appears whole or not at all.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), scgpt_data::Error> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    std::fs::write(&partial, text)
-        .and_then(|()| std::fs::rename(&partial, path))
-        .inspect_err(|_| drop(std::fs::remove_file(&partial)))
-        .map_err(|error| scgpt_data::Error::write(path, error))
+    scgpt_data::write_file(path, text)
 }

@@ -78,6 +78,26 @@ pub enum Error {
         /// The file or folder.
         path: PathBuf,
     },
+    /// The output is not to be replaced.
+    #[error("`{}` is not written to: {problem}", path.display())]
+    Protected {
+        /// The file or folder.
+        path: PathBuf,
+        /// What would be lost.
+        problem: String,
+    },
+    /// Another process writes the same output.
+    #[error(
+        "`{}` is being written by another scgpt{}",
+        path.display(),
+        if process.is_empty() { String::new() } else { format!(" (process {process})") }
+    )]
+    Busy {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its number, if it is known.
+        process: String,
+    },
     /// The vocabulary file is not a bijection `token -> 0..n`.
     #[error("vocabulary `{}`: {problem}", path.display())]
     Vocabulary {
@@ -161,6 +181,11 @@ impl Error {
         Self::Write { path: path.as_ref().into(), source: source.into() }
     }
 
+    /// An [`Error::Protected`].
+    pub fn protected(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Protected { path: path.as_ref().into(), problem: problem.into() }
+    }
+
     /// The same error with a remedy, where its kind carries one.
     #[must_use]
     pub fn with_hint(mut self, remedy: impl Into<Advice>) -> Self {
@@ -187,6 +212,10 @@ impl Error {
             Self::Exists { .. } => {
                 Some(Advice::from("choose another output, or replace this one by ") + Setting("overwrite"))
             },
+            Self::Protected { .. } => {
+                Some("choose another output; only what scgpt itself wrote is replaced".into())
+            }
+            Self::Busy { .. } => Some("wait until it has ended, or choose another output".into()),
             Self::Write { .. } => Some("check that the folder exists, is writable and has space".into()),
             Self::Vocabulary { .. } => Some("the file must be a JSON object that maps every token to its own index, 0..n without gaps".into()),
             Self::Coverage { .. } => Some(

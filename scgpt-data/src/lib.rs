@@ -86,5 +86,8 @@ pub use crate::{
         Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneToken, GeneVocab,
         SpecialToken,
     },
-    write::{Additions, CopyReport, check_output, export, export_mudata, save_copy},
+    write::{
+        Additions, Claim, CopyReport, FolderKind, Place, check_apart, check_output, export,
+        export_mudata, save_copy, write_file,
+    },
 };

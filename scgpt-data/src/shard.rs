@@ -24,6 +24,7 @@ mod schema;
 mod sink;
 mod writer;
 
+pub(crate) use self::sink::hex;
 pub use self::{
     domains::DomainBatches,
     folder::{ShardFolder, ShardLabels},

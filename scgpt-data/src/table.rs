@@ -16,7 +16,7 @@ use crate::{
     frame::Column,
     regular,
     tenx::utf8,
-    write::{Place, check_output},
+    write::Place,
 };
 
 /// Columns of equal length, each with its name.
@@ -88,8 +88,7 @@ impl Table {
                 self.len()
             )));
         }
-        check_output(path, overwrite)?;
-        let place = Place::new(path)?;
+        let place = Place::new(path, overwrite)?;
         let file = File::create_new(place.path()).map_err(|error| Error::write(path, error))?;
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("parquet") => columnar::write(self, file),

@@ -19,7 +19,10 @@ pub use self::{
     align::{Alignment, AlignmentSummary, Candidate, Duplicate},
     extend::ExtendedVocab,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    write::Place,
+};
 
 /// Index of a gene, or of a special token, in a vocabulary: a row of the embedding table.
 #[derive(
@@ -162,15 +165,11 @@ impl GeneVocab {
     /// If the folder does not exist or cannot be written.
     pub fn write_json(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        // Not a `NamedTempFile`: that would be readable by its owner alone.
-        let partial = path.with_extension("json.partial");
-        let write = || -> std::io::Result<()> {
-            self.write_object(BufWriter::new(&File::create(&partial)?))?;
-            std::fs::rename(&partial, path)
-        };
-        write()
-            .inspect_err(|_| drop(std::fs::remove_file(&partial)))
-            .map_err(|error| Error::write(path, error))
+        let place = Place::new(path, true)?;
+        File::create_new(place.path())
+            .and_then(|file| self.write_object(BufWriter::new(&file)))
+            .map_err(|error| Error::write(path, error))?;
+        place.publish()
     }
 
     fn write_object(&self, mut to: BufWriter<&File>) -> std::io::Result<()> {

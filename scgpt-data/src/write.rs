@@ -1,11 +1,13 @@
 //! Writing: copies of an input with additions, and new files.
 
 mod anndata;
+mod claim;
 mod convert;
 mod copy;
 mod element;
 mod export;
 pub(crate) mod h5;
+mod kind;
 mod place;
 mod table;
 mod zarr;
@@ -18,15 +20,16 @@ use std::{
 
 use serde_json::{Value, json};
 
-pub(crate) use self::place::Place;
 use self::{
     element::{Dtype, Sink},
     h5::H5Sink,
     zarr::ZarrSink,
 };
 pub use self::{
+    claim::Claim,
     export::{export, export_mudata},
-    place::check_output,
+    kind::FolderKind,
+    place::{Place, check_apart, check_output, write_file},
 };
 use crate::{
     anndata::{frame, store::Store},
@@ -145,8 +148,8 @@ fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> 
 /// become uncompressed.
 ///
 /// # Errors
-/// [`Error::Exists`] if `output` exists and `overwrite` is not set, [`Error::Option`] if it is the
-/// input, [`Error::Open`] if the input cannot be read, [`Error::Write`] if the output cannot be
+/// [`Error::Exists`] if `output` exists and `overwrite` is not set, [`Error::Protected`] if it is the
+/// input, holds it or lies in it, [`Error::Open`] if the input cannot be read, [`Error::Write`] if the output cannot be
 /// written. After an error nothing of the output is left behind; the input is never touched.
 pub fn save_copy(
     input: &Path,
@@ -154,15 +157,8 @@ pub fn save_copy(
     additions: &Additions,
     overwrite: bool,
 ) -> Result<CopyReport> {
-    check_output(output, overwrite)?;
-    let real = fs::canonicalize(input).map_err(|error| Error::open(input, error))?;
-    if fs::canonicalize(output).is_ok_and(|output| output == real) {
-        return Err(Error::Option(format!(
-            "the output `{}` is the input; choose another output",
-            output.display()
-        )));
-    }
-    let place = Place::new(output)?;
+    check_apart(output, [input])?;
+    let place = Container::named(output).place(output, overwrite)?;
     let store: Box<dyn Store> = match Container::of(input)? {
         Container::Hdf5 => Box::new(H5Store::open(input)?),
         _ => Box::new(ZarrStore::open(input)?),
@@ -252,6 +248,14 @@ impl Container {
             Self::Zarr
         } else {
             Self::Hdf5
+        }
+    }
+
+    /// Where one is made.
+    fn place(self, output: &Path, overwrite: bool) -> Result<Place> {
+        match self {
+            Self::Hdf5 => Place::new(output, overwrite),
+            _ => Place::folder(output, overwrite, FolderKind::ZARR),
         }
     }
 

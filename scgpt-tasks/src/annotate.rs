@@ -133,7 +133,8 @@ impl<'a> Annotation<'a> {
         Ok(annotation)
     }
 
-    /// Trains, calibrates, judges, and writes the artefact.
+    /// Trains, calibrates, judges, and writes the artefact. Checkpoints stay until
+    /// [`clear_training`](crate::clear_training), so that a run that ends before all is written can go on.
     ///
     /// # Errors
     /// If cells cannot be read or a file cannot be written, and everything that stops
@@ -145,8 +146,8 @@ impl<'a> Annotation<'a> {
         observer: &dyn Observer,
     ) -> Result<AnnotateReport> {
         let run = RunFolder::of(self.options.learn.output);
-        let LearnOptions { layer, gene_column, resume, .. } = self.options.learn;
-        let shards = run.cells(source, &self.vocab, (layer, gene_column), resume, observer)?;
+        let LearnOptions { layer, gene_column, .. } = self.options.learn;
+        let shards = run.cells(source, &self.vocab, (layer, gene_column), observer)?;
         let trials = Trials::new(&self, &shards, watch, observer)?;
         let first = trials.trial(source, 0, &run.repeat(0))?;
         let mut methods = first.methods();
@@ -161,7 +162,7 @@ impl<'a> Annotation<'a> {
         Ok(report)
     }
 
-    /// Writes the artefact, and removes what is of no further use.
+    /// Writes the artefact.
     fn publish(
         &self,
         run: &RunFolder,
@@ -181,9 +182,7 @@ impl<'a> Annotation<'a> {
             calibration: first.calibration.clone(),
         };
         write_part(&built.join(PROFILES), &first.profiles)?;
-        artefact::KIND.publish(record, &built, self.options.learn.output, &[PROFILES])?;
-        run.clear(self.options.learn.repeats);
-        Ok(())
+        artefact::KIND.publish(record, &built, self.options.learn.output, &[PROFILES])
     }
 }
 

@@ -73,6 +73,8 @@ impl ArtefactKind {
         sealed.seal = Some(seal(&text).map_err(|error| failed(&error))?);
         let text = serde_json::to_string_pretty(&sealed).map_err(|error| failed(&error))?;
         std::fs::write(built.join(self.record), text).map_err(|error| failed(&error))?;
+        // An artefact that is replaced is none from here on, until the last file is there.
+        drop(std::fs::remove_file(folder.join(self.record)));
         for name in MODEL_FILES.iter().chain(more).chain(&["README.md", self.record]) {
             std::fs::rename(built.join(name), folder.join(name)).map_err(|error| failed(&error))?;
         }

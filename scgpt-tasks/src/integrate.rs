@@ -147,7 +147,9 @@ impl<'a> Integration<'a> {
     }
 
     /// Trains, embeds, scores, and writes the artefact. What is generated of modalities that were
-    /// not measured is compared with `truth`, which has the same cells and features.
+    /// not measured is compared with `truth`, which has the same cells and features. Checkpoints stay
+    /// until [`clear_training`](crate::clear_training), so that a run that ends before all is written can
+    /// go on.
     ///
     /// # Errors
     /// If cells cannot be read or a file cannot be written, and everything that stops
@@ -160,7 +162,7 @@ impl<'a> Integration<'a> {
         observer: &dyn Observer,
     ) -> Result<Integrated> {
         let run = RunFolder::of(self.options.learn.output);
-        let LearnOptions { layer, resume, .. } = self.options.learn;
+        let LearnOptions { layer, .. } = self.options.learn;
         // What is wrong with it should be known before hours of training.
         if let Some(truth) = &truth {
             check_truth(&**truth, &source.obs()?.index, &source.var(layer)?.index)?;
@@ -179,7 +181,7 @@ impl<'a> Integration<'a> {
         };
         let mut features = GeneSubset::new(&mut *source, layer, panel.columns.clone())?;
         let column = Some(panel.gene_column.as_str());
-        let shards = run.cells(&mut features, &self.vocab, (layer, column), resume, observer)?;
+        let shards = run.cells(&mut features, &self.vocab, (layer, column), observer)?;
         let made = (&run, &panel, &shards);
         if self.multimodal.is_some() {
             // Of a hundred thousand peaks, those that were not chosen are of no use from here on.
@@ -300,7 +302,7 @@ impl<'a> Integration<'a> {
         scored.filter_map(Result::transpose).collect()
     }
 
-    /// Writes the artefact, and removes what is of no further use.
+    /// Writes the artefact.
     fn publish(
         &self,
         run: &RunFolder,
@@ -320,9 +322,6 @@ impl<'a> Integration<'a> {
             seed: self.config.training.seed,
             modalities: self.multimodal.as_ref().map(|cells| cells.of_tokens.clone()),
         };
-        artefact::KIND.publish(record, &built, self.options.learn.output, &[])?;
-        run.clear(self.options.learn.repeats);
-        ablation::clear(run);
-        Ok(())
+        artefact::KIND.publish(record, &built, self.options.learn.output, &[])
     }
 }

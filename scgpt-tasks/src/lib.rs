@@ -35,6 +35,7 @@ mod limit;
 mod logged;
 mod mapping;
 mod metrics;
+mod model_folder;
 mod names;
 mod neighbours;
 mod observe;
@@ -106,6 +107,7 @@ pub use crate::{
         label_separation, mean_ranks, normalised_mutual_information, pearson, reliability,
         sign_accuracy, silhouettes,
     },
+    model_folder::write_model,
     neighbours::Neighbours,
     observe::{Observer, Silent, Watched},
     perturb::{
@@ -127,7 +129,7 @@ pub use crate::{
         PerturbSimulation, SimulateOptions, Simulation,
     },
     stream::unit_rows,
-    training::{LearnOptions, NetworkConfig, Recipe},
+    training::{LearnOptions, NetworkConfig, Recipe, clear_training},
 };
 
 /// The example of the README, compiled.

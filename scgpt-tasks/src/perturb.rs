@@ -145,7 +145,8 @@ impl<'a> Perturbation<'a> {
         (unmeasured.map(|gene| (*gene).clone()).collect(), perturbed.len())
     }
 
-    /// Trains, judges, and writes the artefact.
+    /// Trains, judges, and writes the artefact. Checkpoints stay until
+    /// [`clear_training`](crate::clear_training), so that a run that ends before all is written can go on.
     ///
     /// # Errors
     /// If cells cannot be read or a file cannot be written, and everything that stops
@@ -161,7 +162,7 @@ impl<'a> Perturbation<'a> {
         let mut moments = Moments::of(source, self.options.learn.layer, codes, n, observer)?;
         moments.read_rankings(source, self.options.learn.layer, codes)?;
         let matrix = (self.options.learn.layer, Some(self.genes.column.as_str()));
-        let shards = run.cells(source, &self.vocab, matrix, self.options.learn.resume, observer)?;
+        let shards = run.cells(source, &self.vocab, matrix, observer)?;
         let first = self.trial(&shards, &moments, 0, &run.repeat(0), watch, observer)?;
         let mut evaluation = first.evaluation.clone();
         for repeat in 1..self.options.learn.repeats {
@@ -186,7 +187,7 @@ impl<'a> Perturbation<'a> {
         }
     }
 
-    /// Writes the artefact, and removes what is of no further use.
+    /// Writes the artefact.
     fn publish(
         &self,
         run: &RunFolder,
@@ -216,9 +217,7 @@ impl<'a> Perturbation<'a> {
             split: first.split.clone(),
         };
         let more = [artefact::CONTROLS, artefact::PROFILES];
-        artefact::KIND.publish(record, &built, self.options.learn.output, &more)?;
-        run.clear(self.options.learn.repeats);
-        Ok(())
+        artefact::KIND.publish(record, &built, self.options.learn.output, &more)
     }
 
     /// Mean expression of the controls and of what is trained on or validates.

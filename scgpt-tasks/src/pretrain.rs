@@ -12,8 +12,8 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use scgpt_data::{CellSplit, EpochOrder, ShardFolder, SpecialToken};
-use scgpt_model::{Preprocess, ScgptConfig, write_model_dir};
-use scgpt_train::{RunHistory, RunOptions, Watch, fit};
+use scgpt_model::{Preprocess, ScgptConfig};
+use scgpt_train::{RunHistory, RunOptions, Watch, fit, has_checkpoint};
 use serde_json::json;
 
 pub use self::{
@@ -25,9 +25,12 @@ use self::{report::Data, task::PretrainTask};
 use crate::{
     embed::Embedder,
     error::{Error, Result},
+    model_folder::{MODEL, write_model},
     training::{StartingNetwork, TrainingCells, VALIDATION_EPOCH},
 };
 
+/// Where the network goes in the folder of a run.
+const FOLDER: &str = "model";
 /// Cells whose values tell the genes' means.
 const BASELINE_CELLS: usize = 20_000;
 
@@ -74,6 +77,8 @@ impl<'a> Pretraining<'a> {
         device: &'a Device,
     ) -> Result<Self> {
         config.validate()?;
+        // What must not be replaced is said now, not after hours.
+        MODEL.check(&options.run.join(FOLDER))?;
         let shards = ShardFolder::open(options.shards)?;
         let start = Start::new(config, &shards, device)?;
         config.objectives.check(&start.network.config)?;
@@ -138,7 +143,8 @@ impl<'a> Pretraining<'a> {
                 "data": shards.manifest().vocab,
                 "cells": shards.manifest().shards,
             }),
-            resume: options.resume,
+            // Killed before the first checkpoint, it begins anew.
+            resume: options.resume && has_checkpoint(options.run),
             checkpoint_every: options.checkpoint_every,
             keep: options.keep,
         };
@@ -146,11 +152,10 @@ impl<'a> Pretraining<'a> {
         let history = RunHistory::read(options.run)?;
         let report =
             PretrainReport::new((config, &network), Data::of(&task, &options), &outcome, history);
-        write_model_dir(
-            &options.run.join("model"),
+        write_model(
+            &options.run.join(FOLDER),
             true,
-            &network,
-            &preprocess,
+            (&network, &preprocess),
             &options.shards.join(&shards.manifest().vocab.file),
             &card::text(&report),
             |path| outcome.model.save(path),

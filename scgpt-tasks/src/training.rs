@@ -11,13 +11,14 @@ mod settings;
 pub(crate) use self::{
     cells::{TrainingCells, VALIDATION_EPOCH, source_cells},
     curves::{learning_curves, validation_curves},
-    folder::RunFolder,
+    folder::{RunFolder, content},
     network::{StartingNetwork, begin_at},
     options::{Learned, Run},
     rate::{LEAST_STEPS, as_in_the_tutorials, fine_tuning_rate},
     settings::{network_rows, training_rows},
 };
 pub use self::{
+    folder::clear_training,
     network::{NetworkConfig, Recipe},
     options::LearnOptions,
 };

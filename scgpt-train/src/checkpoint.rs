@@ -24,6 +24,8 @@ use crate::{
 const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
+/// Extension of a checkpoint that is not complete.
+const PARTIAL: &str = "partial";
 
 /// Everything beside weights and moments that the next step depends on. Random choices are
 /// functions of seed, epoch, cell and step, so there is no generator to save.
@@ -64,6 +66,12 @@ struct Saved {
     files: BTreeMap<String, String>,
 }
 
+/// Whether a run has a checkpoint to go on from; if not, it was killed before the first, and begins
+/// anew.
+pub fn has_checkpoint(run: &Path) -> bool {
+    !Checkpoints::new(run, Value::Null, 1).steps().is_empty()
+}
+
 /// The folder of a run's checkpoints.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
@@ -90,11 +98,9 @@ impl Checkpoints {
     /// If a file cannot be written.
     pub fn save(&self, state: &State, model: &Scgpt, optimizer: &Optimizer) -> Result<PathBuf> {
         let path = self.path(state.step);
-        let partial = path.with_extension("partial");
+        let partial = path.with_extension(PARTIAL);
         let failed = |error| Error::file("write", &path, error);
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(failed)?;
-        }
+        self.tidy();
         fs::create_dir_all(&partial).map_err(failed)?;
         model.save(&partial.join(MODEL))?;
         let mut tensors = Vec::new();
@@ -134,6 +140,16 @@ impl Checkpoints {
             .collect();
         steps.sort_unstable();
         steps
+    }
+
+    /// Removes what a killed run was writing; a run has one writer at a time.
+    fn tidy(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == PARTIAL) {
+                drop(fs::remove_dir_all(path));
+            }
+        }
     }
 
     /// An old checkpoint that cannot be removed does no harm.

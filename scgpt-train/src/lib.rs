@@ -30,7 +30,7 @@ mod terms;
 
 pub use crate::{
     batch::{TrainBatch, TrainCell},
-    checkpoint::{Best, Checkpoints, State},
+    checkpoint::{Best, Checkpoints, State, has_checkpoint},
     config::TrainConfig,
     error::{Error, Result},
     fit::{Outcome, RunOptions, fit},

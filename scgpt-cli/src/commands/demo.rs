@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser as _};
-use scgpt_data::{CellSource as _, Source};
+use scgpt_data::{CellSource as _, Claim, Error, Source};
 use scgpt_tasks::{
     BaselineOptions, EmbedOptions, Embedder, Page, PretrainConfig, PretrainOptions, Pretraining,
     Scale, Separation, Series, hvg_pca, obs_column,
@@ -19,6 +19,7 @@ use crate::{
     device,
     output::{Printer, write_text},
     progress::Bar,
+    training::entries,
 };
 
 /// Settings of a network that learns something in a minute.
@@ -56,6 +57,10 @@ pub(crate) fn run(args: &DemoArgs, printer: Printer) -> Result<()> {
     let folder = &args.output;
     if folder.exists() && !args.force {
         bail!("`{}` exists; choose another folder with -o, or pass --force", folder.display());
+    }
+    let _claim = Claim::of_folder(folder)?;
+    if entries(folder).next().is_some() && !is_demo(folder) {
+        return Err(Error::protected(folder, "it is no folder of `scgpt demo`").into());
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
     let at = |name: &str| folder.join(name).display().to_string();
@@ -108,6 +113,12 @@ pub(crate) fn run(args: &DemoArgs, printer: Printer) -> Result<()> {
     printer
         .remark(&format!("\nOpen {} in a browser, or {embedded} in scanpy.", page_path.display()));
     Ok(())
+}
+
+/// Whether a demonstration was begun in a folder.
+fn is_demo(folder: &Path) -> bool {
+    let settings = fs::read_to_string(folder.join("pretrain.toml"));
+    settings.is_ok_and(|text| text.lines().next() == SETTINGS.lines().next())
 }
 
 /// Shows a command as it would be typed, and runs it.

@@ -19,7 +19,7 @@ use serde_json::Value;
 use self::modalities::ModalityArgs;
 use crate::{
     device::ComputeArgs,
-    learn::{LearnArgs, give_up},
+    learn::LearnArgs,
     matrix::MatrixArgs,
     output::{Printer, beside, print_text, write_text},
     progress::{Bar, TrainBar},
@@ -145,11 +145,13 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     };
     let layer = args.matrix.layer();
     let mut source = args.modalities.open(&args.inputs)?;
-    source.check_output(output, args.learn.force)?;
-    let (complete, mut truth) = args.modalities.completion(&source, args.learn.force)?;
+    let inputs = source.paths().chain(args.modalities.truth()).chain(args.model.as_deref());
+    let training = args.learn.claim(&artefact, IntegrateArtefact::is_at, inputs)?;
+    let replaces = |path: &Path| training.may_replace(path);
+    source.check_output(output, replaces(output))?;
+    let (complete, mut truth) = args.modalities.completion(&source, &replaces)?;
     let modalities = source.modalities(&layer)?;
     let settings = args.settings(&files, modalities.as_ref().map(CellModalities::is_mosaic))?;
-    args.learn.check_folder(&artefact)?;
     let device = args.compute.open()?;
     let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
     let temporary = Path::new(".").join(output.parent().unwrap_or(Path::new("")));
@@ -169,13 +171,14 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     printer.doubts(&source.source().obs()?, &labels, args.batch_key.as_deref());
     let prepared = Integration::prepare(source.source(), &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
-    args.learn.begin(&artefact, &settings, "integrate")?;
+    let outputs = [Some(output.as_path()), complete];
+    training.begin(&settings, "integrate", outputs.into_iter().flatten(), printer)?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
     let truth = truth.as_mut().map(|truth| truth as &mut dyn CellSource);
     let integrated = prepared.run(source.source_mut(), truth, &train_bar, &bar);
     train_bar.finish();
     bar.finish();
-    let integrated = integrated.inspect_err(|_| give_up(&artefact));
+    let integrated = integrated.inspect_err(|_| training.give_up());
     let Integrated { report, embedding, completed } = integrated?;
     remark_on(&report, printer);
     let mut record = serde_json::to_value(&embedding.report)?;
@@ -186,11 +189,12 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         ..Additions::default()
     };
     if let (Some(path), Some(completed)) = (complete, completed) {
-        modalities::write_completed(completed, source.source(), path, args.learn.force)?;
+        modalities::write_completed(completed, source.source(), path, replaces(path))?;
     }
-    source.write((output, &layer, args.learn.force), &additions, &bar, printer)?;
+    source.write((output, &layer, replaces(output)), &additions, &bar, printer)?;
     write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
     write_text(&artefact.join("report.html"), &report.page().to_html())?;
+    training.finish()?;
     printer.result(&report, &summary(&report, output, &artefact))
 }
 

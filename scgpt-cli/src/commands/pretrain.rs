@@ -7,18 +7,21 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
+use scgpt_data::{Claim, Error, check_apart};
 use scgpt_tasks::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining, Recipe};
+use scgpt_train::has_checkpoint;
 
 use crate::{
     device::ComputeArgs,
     output::{Printer, print_text, write_text},
     progress::TrainBar,
     settings::{self, layered},
+    training::{entries, is_ours},
 };
 
 /// What the settings in force are called in the folder of the run.
 const SETTINGS: &str = "config.toml";
-/// The folder by which a run is recognised.
+/// The folder from which it goes on.
 const CHECKPOINTS: &str = "checkpoints";
 
 /// Pre-train a model on token shards: known genes, unknown genes, cell prompts
@@ -108,7 +111,8 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let (Some(data), Some(output)) = (&args.data, &args.output) else {
         bail!("--data and --output are needed");
     };
-    check_folder(args, output)?;
+    let inputs = [Some(data.as_path()), settings.model.as_deref()];
+    let _claim = claim(args, output, inputs)?;
     let device = args.compute.open()?;
     let options = PretrainOptions {
         shards: data,
@@ -119,9 +123,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     };
     let prepared = Pretraining::prepare(&settings, &options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
-    if !args.resume {
-        begin(output, &settings)?;
-    }
+    begin(args, output, &settings, printer)?;
     let bar = TrainBar::new(printer);
     let report = prepared.run(&bar);
     bar.finish();
@@ -130,32 +132,49 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     print(&report, output, printer)
 }
 
-/// Checks that there is room for a new run, or a run to go on with.
-fn check_folder(args: &PretrainArgs, output: &Path) -> Result<()> {
-    let has_run = output.join(CHECKPOINTS).exists();
-    let is_used = fs::read_dir(output).is_ok_and(|mut files| files.next().is_some());
+/// Claims the folder: there has to be room for a new run, or a run to go on with.
+fn claim(args: &PretrainArgs, output: &Path, inputs: [Option<&Path>; 2]) -> Result<Claim> {
+    let claim = Claim::of_folder(output)?;
+    check_apart(output, inputs.into_iter().flatten())?;
+    let (has_run, is_used) = (is_ours(&output.join(SETTINGS)), entries(output).next().is_some());
+    let shown = output.display();
     match (args.resume, has_run, is_used) {
         (true, false, _) => {
-            bail!("`{}` has no run to resume: leave --resume out to begin one", output.display())
+            bail!("`{shown}` has no run to resume: leave --resume out to begin one")
         }
         (false, _, true) if !args.force => bail!(
-            "`{}` exists; pass --resume to go on with its run, --force to begin anew, or choose another -o",
-            output.display()
+            "`{shown}` exists; pass --resume to go on with its run, --force to begin anew, or choose another -o"
         ),
-        _ => Ok(()),
+        (false, false, true) => {
+            let problem = "it is no folder of `scgpt pretrain`";
+            Err(Error::protected(output, problem).into())
+        }
+        _ => Ok(claim),
     }
 }
 
-/// Begins a run: its checkpoints are its own, and its settings can be seen.
-fn begin(output: &Path, settings: &PretrainConfig) -> Result<()> {
+/// Begins a run, unless one goes on: its checkpoints are its own, and its settings can be seen.
+fn begin(
+    args: &PretrainArgs,
+    output: &Path,
+    settings: &PretrainConfig,
+    printer: Printer,
+) -> Result<()> {
+    if args.resume && has_checkpoint(output) {
+        return Ok(());
+    }
+    if args.resume {
+        printer.remark("note: the run was ended before its first checkpoint, and begins anew");
+    }
+    fs::create_dir_all(output).with_context(|| format!("cannot create `{}`", output.display()))?;
+    let header = format!("# scgpt pretrain, version {}\n", env!("CARGO_PKG_VERSION"));
+    write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?;
     let checkpoints = output.join(CHECKPOINTS);
     if checkpoints.exists() {
         fs::remove_dir_all(&checkpoints)
             .with_context(|| format!("cannot remove `{}`", checkpoints.display()))?;
     }
-    fs::create_dir_all(output).with_context(|| format!("cannot create `{}`", output.display()))?;
-    let header = format!("# scgpt pretrain, version {}\n", env!("CARGO_PKG_VERSION"));
-    Ok(write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
+    Ok(())
 }
 
 /// Flags, else the file, else the settings of the run to resume, else the preset.

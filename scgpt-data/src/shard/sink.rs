@@ -21,6 +21,16 @@ use super::{
     schema::{FIXED, item},
 };
 
+/// How the names of shards begin and end, around their number.
+const BEGIN: &str = "shard-";
+const END: &str = ".arrow";
+
+/// Whether a file is called as shards are.
+pub(super) fn is_shard(name: &str) -> bool {
+    let number = name.strip_prefix(BEGIN).and_then(|name| name.strip_suffix(END));
+    number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
 /// A shard that is written batch by batch.
 pub(super) struct Sink {
     file: String,
@@ -33,7 +43,7 @@ pub(super) struct Sink {
 
 impl Sink {
     pub(super) fn create(folder: &Path, number: usize, schema: Schema) -> io::Result<Self> {
-        let file = format!("shard-{number:05}.arrow");
+        let file = format!("{BEGIN}{number:05}{END}");
         let to =
             Hashed { file: File::create_new(folder.join(&file))?, hash: Sha256::new(), bytes: 0 };
         // Large pieces pass through, the small ones of the framing are gathered.
@@ -112,7 +122,7 @@ fn plain(error: ArrowError) -> io::Error {
 }
 
 /// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a string does not fail.

@@ -13,7 +13,7 @@ use super::{
     manifest::{LabelColumn, MANIFEST, Manifest, SourceEntry, VOCABULARY, VocabEntry},
     pack,
     schema::{self, FIXED},
-    sink::{Sink, hex},
+    sink::{self, Sink, hex},
 };
 use crate::{
     csr::Csr,
@@ -23,7 +23,7 @@ use crate::{
     source::{CellSource, Layer},
     state::{InputState, StateDetector},
     vocab::{Alignment, GeneVocab},
-    write::{Place, check_output},
+    write::{FolderKind, Place, check_apart},
 };
 
 /// Cells read at once.
@@ -80,17 +80,17 @@ impl ShardWriter {
     /// Begins a folder of cells as tokens of `vocab`.
     ///
     /// # Errors
-    /// [`Error::Exists`] if the folder exists and overwriting was not asked for; [`Error::Option`]
-    /// if what exists is something else than token shards, which is never replaced, or an option
-    /// cannot work; [`Error::Write`] if nothing can be written there.
+    /// [`Error::Exists`] if the folder exists and overwriting was not asked for; [`Error::Protected`]
+    /// if what exists is something else than token shards, which is never replaced; [`Error::Option`]
+    /// if an option cannot work; [`Error::Write`] if nothing can be written there.
     pub fn create(
         folder: impl AsRef<Path>,
         vocab: &GeneVocab,
         options: ShardOptions,
     ) -> Result<Self> {
         let folder = folder.as_ref();
-        options.check(folder)?;
-        let place = Place::new(folder)?;
+        options.check()?;
+        let place = Place::folder(folder, options.overwrite, FolderKind::SHARDS)?;
         let built = place.path();
         let failed = |error| Error::write(folder, error);
         std::fs::create_dir(&built).map_err(failed)?;
@@ -128,6 +128,7 @@ impl ShardWriter {
         let layer = self.options.layer.clone();
         let (n_cells, n_genes) = source.summary().shape(&layer)?;
         let path = source.summary().path.clone();
+        check_apart(&self.folder, [path.as_path()])?;
         let var = source.var(&layer)?;
         let alignment = self.vocab.align(&var, self.options.gene_column.as_deref())?;
         let codes = self.label_codes(&path, &source.obs()?, n_cells)?;
@@ -316,8 +317,20 @@ fn read(source: &mut dyn CellSource, layer: &Layer, sender: &SyncSender<Read>) {
     }
 }
 
+impl FolderKind {
+    /// Token shards.
+    pub const SHARDS: Self = Self {
+        name: "a folder of token shards",
+        is_one: Manifest::is_in,
+        holds: |entry| {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy();
+            name == MANIFEST || name == VOCABULARY || sink::is_shard(&name)
+        },
+    };
+}
+
 impl ShardOptions {
-    fn check(&self, folder: &Path) -> Result<()> {
+    fn check(&self) -> Result<()> {
         if self.shard_cells == 0 {
             return Err(Error::Setting(Setting("shard_cells").zero()));
         }
@@ -326,18 +339,6 @@ impl ShardOptions {
             return Err(Error::Option(format!(
                 "label column `{twice}` is asked for twice, or is a column of every shard ({})",
                 FIXED.join(", ")
-            )));
-        }
-        check_output(folder, self.overwrite)?;
-        let is_replaceable = || {
-            let is_empty =
-                std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
-            is_empty || Manifest::is_in(folder)
-        };
-        if folder.symlink_metadata().is_ok() && !is_replaceable() {
-            return Err(Error::Option(format!(
-                "`{}` exists and is no folder of token shards, so it is not replaced; choose another output",
-                folder.display()
             )));
         }
         Ok(())

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{
     Additions, Container, anndata,
     element::{Dtype, Sink, array},
-    place::{Place, check_output},
+    place::{Place, check_apart},
 };
 use crate::{
     anndata::store::join,
@@ -31,7 +31,8 @@ const CELLS: usize = 512;
 /// unnamed file beside it, and one number a cell stays in memory.
 ///
 /// # Errors
-/// [`Error::Exists`] if `output` exists and `overwrite` is not set, whatever `source` fails with,
+/// [`Error::Exists`] if `output` exists and `overwrite` is not set, [`Error::Protected`] if it is no
+/// place to write to, whatever `source` fails with,
 /// and [`Error::Write`] if the output cannot be written. After an error nothing of the output is
 /// left behind.
 pub fn export(
@@ -41,10 +42,9 @@ pub fn export(
     additions: &Additions,
     overwrite: bool,
 ) -> Result<()> {
-    check_output(output, overwrite)?;
-    let place = Place::new(output)?;
+    let place = made_from(output, std::iter::once(source.summary().path.as_path()), overwrite)?;
     let failed = |error| Error::write(output, error);
-    let spool = tempfile::tempfile_in(place.folder()).map_err(failed)?;
+    let spool = tempfile::tempfile_in(place.scratch()).map_err(failed)?;
     let mut sink = Container::named(output).create(&place, output)?;
     write(source, layer, sink.as_mut(), spool, ("", additions))?;
     sink.finish()?;
@@ -63,13 +63,24 @@ pub fn export_mudata(
     output: &Path,
     overwrite: bool,
 ) -> Result<()> {
-    check_output(output, overwrite)?;
-    let place = Place::new(output)?;
+    let inputs = modalities.iter().map(|(_, source)| source.summary().path.as_path());
+    let place = made_from(output, inputs, overwrite)?;
     let mut sink = Container::named(output).create(&place, output)?;
     write_mudata(obs, modalities, sink.as_mut(), (&place, output))?;
     sink.finish()?;
     drop(sink);
     place.publish()
+}
+
+/// Where an output is made. A file may lie in a folder of cells, such as that of 10x, a folder may not.
+fn made_from<'a>(
+    output: &Path,
+    inputs: impl Iterator<Item = &'a Path>,
+    overwrite: bool,
+) -> Result<Place> {
+    let container = Container::named(output);
+    check_apart(output, inputs.filter(|input| container == Container::Zarr || !input.is_dir()))?;
+    container.place(output, overwrite)
 }
 
 fn write_mudata(
@@ -92,7 +103,7 @@ fn write_mudata(
     let mut features: Vec<String> = Vec::new();
     let mut counts = Vec::new();
     for (name, source) in modalities.iter_mut() {
-        let spool = tempfile::tempfile_in(place.folder());
+        let spool = tempfile::tempfile_in(place.scratch());
         let spool = spool.map_err(|error| Error::write(output, error))?;
         let group = format!("mod/{name}");
         write(*source, &Layer::X, sink, spool, (&group, &Additions::default()))?;

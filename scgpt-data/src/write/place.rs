@@ -6,26 +6,45 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::{claim::Claim, kind::FolderKind};
 use crate::error::{Error, Result};
+
+/// What an output that is replaced is called meanwhile.
+pub(super) const REPLACED: &str = "replaced";
 
 /// Whether an output can be written to `path`, so that a command fails before its work.
 ///
 /// # Errors
 /// [`Error::Exists`] if it exists and `overwrite` is not set; [`Error::Write`] if its folder is
-/// missing or not writable.
+/// missing or not writable; [`Error::Busy`] if another process is writing it.
 pub fn check_output(path: &Path, overwrite: bool) -> Result<()> {
-    if !overwrite && fs::symlink_metadata(path).is_ok() {
-        return Err(Error::Exists { path: path.into() });
-    }
+    check_free(path, overwrite)?;
     if path.file_name().is_none() {
         return Err(Error::write(path, "the path names no file"));
     }
-    tempfile::tempfile_in(folder(path)).map_err(|error| Error::write(path, error))?;
+    Claim::new(path)?;
     Ok(())
 }
 
+fn check_free(path: &Path, overwrite: bool) -> Result<()> {
+    if !overwrite && fs::symlink_metadata(path).is_ok() {
+        return Err(Error::Exists { path: path.into() });
+    }
+    Ok(())
+}
+
+/// Writes a file of `bytes`, which appears whole or not at all, in place of a file that is there.
+///
+/// # Errors
+/// [`Error::Busy`] if another process is writing it; [`Error::Write`] if it cannot be written.
+pub fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
+    let place = Place::new(path, true)?;
+    fs::write(place.path(), bytes).map_err(|error| Error::write(path, error))?;
+    place.publish()
+}
+
 /// The folder an output lies in.
-pub(crate) fn folder(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -33,54 +52,256 @@ pub(crate) fn folder(path: &Path) -> &Path {
 }
 
 /// A temporary file or folder beside an output; removed when dropped before [`Place::publish`].
+///
+/// It has a name of its own and belongs to one writer: a second one of the same output is refused,
+/// and what a killed one left is removed by the next.
 #[derive(Debug)]
-pub(crate) struct Place {
-    output: PathBuf,
-    /// A folder that holds the file or folder under construction, and what it replaces.
+pub struct Place {
+    /// A folder that holds the file or folder under construction, and what it replaces. It goes
+    /// before the claim does.
     scratch: tempfile::TempDir,
+    claim: Claim,
+    /// What a folder must be to be replaced; none if the output is a file.
+    kind: Option<FolderKind>,
+    overwrite: bool,
 }
 
 impl Place {
-    pub(crate) fn new(output: &Path) -> Result<Self> {
+    /// For a file.
+    ///
+    /// # Errors
+    /// As [`check_output`]; [`Error::Protected`] if there is a folder.
+    pub fn new(output: &Path, overwrite: bool) -> Result<Self> {
+        Self::with(output, overwrite, None)
+    }
+
+    /// For a folder, in place of a folder of that kind alone.
+    ///
+    /// # Errors
+    /// As [`check_output`]; [`Error::Protected`] if there is something else.
+    pub fn folder(output: &Path, overwrite: bool, kind: FolderKind) -> Result<Self> {
+        Self::with(output, overwrite, Some(kind))
+    }
+
+    fn with(output: &Path, overwrite: bool, kind: Option<FolderKind>) -> Result<Self> {
+        check_free(output, overwrite)?;
+        let claim = Claim::new(output)?;
         let scratch = tempfile::Builder::new()
-            .prefix(".scgpt-")
-            .tempdir_in(folder(output))
+            .prefix(&claim.prefix())
+            .tempdir_in(parent(claim.output()))
             .map_err(|error| Error::write(output, error))?;
-        Ok(Self { output: output.into(), scratch })
+        let place = Self { scratch, claim, kind, overwrite };
+        // Now that nobody else can make it.
+        place.check()?;
+        Ok(place)
+    }
+
+    /// Where the output will be.
+    pub fn output(&self) -> &Path {
+        self.claim.output()
     }
 
     /// Where to build the output. It does not exist yet.
-    pub(crate) fn path(&self) -> PathBuf {
-        self.scratch.path().join(self.output.file_name().map_or(OsString::new(), OsString::from))
+    pub fn path(&self) -> PathBuf {
+        let name = self.claim.output().file_name();
+        self.scratch.path().join(name.map_or(OsString::new(), OsString::from))
     }
 
     /// Where unnamed files may lie meanwhile.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn scratch(&self) -> &Path {
         self.scratch.path()
     }
 
     /// Renames what was built to the output, in place of what is there.
-    pub(crate) fn publish(self) -> Result<()> {
-        self.exchange().map_err(|error| Error::write(&self.output, error))
+    ///
+    /// # Errors
+    /// [`Error::Exists`] or [`Error::Protected`] if somebody has put something there meanwhile that is
+    /// not replaced; [`Error::Write`] if it cannot be renamed. The output is as it was then.
+    pub fn publish(self) -> Result<()> {
+        self.check()?;
+        self.exchange().map_err(|error| Error::write(self.claim.output(), error))
+    }
+
+    /// That what is there may be replaced.
+    fn check(&self) -> Result<()> {
+        let output = self.claim.output();
+        check_free(output, self.overwrite)?;
+        match self.kind {
+            Some(kind) => kind.check(output),
+            None if output.is_dir() => {
+                Err(Error::protected(output, "it is a folder, and a file is to be written"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn exchange(&self) -> io::Result<()> {
-        let built = self.path();
-        // A folder is not replaced by a rename, nor is a file by a folder.
-        if self.output.is_dir() || (built.is_dir() && self.output.exists()) {
-            let old = self.scratch.path().join("replaced");
-            fs::rename(&self.output, &old)?;
-            if let Err(error) = fs::rename(&built, &self.output) {
-                fs::rename(&old, &self.output)?;
-                return Err(error);
+        let (built, output) = (self.path(), self.claim.output());
+        if self.kind.is_some() && output.exists() {
+            // A folder is not replaced by a rename.
+            if !swapped(&built, output) {
+                let old = self.scratch.path().join(REPLACED);
+                fs::rename(output, &old)?;
+                if let Err(error) = fs::rename(&built, output) {
+                    fs::rename(&old, output)?;
+                    return Err(error);
+                }
             }
         } else {
-            fs::rename(&built, &self.output)?;
+            fs::rename(&built, output)?;
         }
         // Makes the rename itself durable; not every file system can.
-        if let Ok(folder) = fs::File::open(folder(&self.output)) {
+        if let Ok(folder) = fs::File::open(parent(output)) {
             let _ = folder.sync_all();
         }
         Ok(())
+    }
+}
+
+/// Exchanges two names in one step, where the system and the file system can.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn swapped(one: &Path, other: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn swapped(_: &Path, _: &Path) -> bool {
+    false
+}
+
+/// That an output is none of the inputs, holds none and lies in none, however their paths are spelled.
+///
+/// # Errors
+/// [`Error::Protected`] if it does.
+pub fn check_apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    // What does not exist yet lies in what does.
+    let real = output.ancestors().find_map(|path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        fs::canonicalize(path).ok()
+    });
+    let Some(real) = real else { return Ok(()) };
+    for input in inputs {
+        // One that cannot be found is said when it is opened.
+        let Ok(found) = fs::canonicalize(input) else { continue };
+        let relation = if is_same(&found, &real) && output.exists() {
+            "is"
+        } else if output.exists() && found.ancestors().any(|path| is_same(path, &real)) {
+            "holds"
+        } else if found.is_dir() && real.ancestors().any(|path| is_same(path, &found)) {
+            "lies in"
+        } else {
+            continue;
+        };
+        let problem = format!("it {relation} the input `{}`", input.display());
+        return Err(Error::protected(output, problem));
+    }
+    Ok(())
+}
+
+/// Names may differ in case, or go through other mounts.
+#[cfg(unix)]
+fn is_same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |path: &Path| fs::metadata(path).map(|of| (of.dev(), of.ino())).ok();
+    one == other || id(one).is_some_and(|one| Some(one) == id(other))
+}
+
+#[cfg(not(unix))]
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: FolderKind = FolderKind {
+        name: "a box",
+        is_one: |folder| folder.join("lid").exists(),
+        holds: |entry| entry.file_name().is_some_and(|name| name == "lid" || name == "thing"),
+    };
+
+    fn fill(place: &Place, thing: &str) {
+        fs::create_dir(place.path()).unwrap();
+        fs::write(place.path().join("lid"), "").unwrap();
+        fs::write(place.path().join("thing"), thing).unwrap();
+    }
+
+    #[test]
+    fn a_folder_of_the_kind_is_replaced_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out");
+        for thing in ["old", "new"] {
+            let place = Place::folder(&output, true, KIND).unwrap();
+            fill(&place, thing);
+            place.publish().unwrap();
+            assert_eq!(fs::read_to_string(output.join("thing")).unwrap(), thing);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let error = Place::folder(&output, false, KIND).unwrap_err();
+        assert!(matches!(error, Error::Exists { .. }), "{error}");
+    }
+
+    #[test]
+    fn nothing_else_is_ever_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out");
+        fs::create_dir(&output).unwrap();
+        fs::write(output.join("thesis.tex"), "years").unwrap();
+        let refused = |what: &str| {
+            for error in
+                [Place::folder(&output, true, KIND).err(), write_file(&output, "").err()]
+            {
+                let error = error.unwrap();
+                assert!(matches!(error, Error::Protected { .. }), "{error}");
+                assert!(error.hint().is_some());
+            }
+            let error = Place::folder(&output, true, KIND).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        };
+        refused("is not a box");
+        fs::write(output.join("lid"), "").unwrap();
+        refused("`thesis.tex`");
+        fs::remove_file(output.join("thesis.tex")).unwrap();
+        let place = Place::folder(&output, true, KIND).unwrap();
+        fill(&place, "new");
+        // Put there while the output was made.
+        fs::write(output.join("thesis.tex"), "years").unwrap();
+        assert!(place.publish().unwrap_err().to_string().contains("`thesis.tex`"));
+        assert_eq!(fs::read_to_string(output.join("thesis.tex")).unwrap(), "years");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let file = folder.path().join("file");
+        fs::write(&file, "data").unwrap();
+        let error = Place::folder(&file, true, KIND).unwrap_err().to_string();
+        assert!(error.contains("is a file"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn inputs_are_recognised_however_they_are_spelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("a/b/c")).unwrap();
+        std::os::unix::fs::symlink(at("a/b"), at("link")).unwrap();
+        for (output, relation) in [
+            ("a/b", "is the input"),
+            ("a/x/../b", "is the input"),
+            ("link", "is the input"),
+            ("a", "holds the input"),
+            ("link/..", "holds the input"),
+            ("a/b/c", "lies in the input"),
+            ("a/b/new", "lies in the input"),
+            ("link/c/new/deep", "lies in the input"),
+        ] {
+            fs::create_dir_all(at("a/x")).unwrap();
+            for input in ["a/b", "link", "a/b/c/.."] {
+                let error = check_apart(&at(output), [at(input).as_path()]).unwrap_err();
+                assert!(error.to_string().contains(relation), "{output} {input}: {error}");
+            }
+        }
+        for output in ["a/x", "new", "a/bc", "b"] {
+            check_apart(&at(output), [at("a/b").as_path(), &at("none")]).unwrap();
+        }
     }
 }

@@ -70,46 +70,32 @@ impl Scgpt {
     }
 }
 
-/// Writes a native model directory: configuration, preprocessing, weights (by `weights`, given the
-/// file to write), vocabulary, and a model card that tells its `origin`.
-///
-/// The folder appears whole, by renaming, or not at all.
+/// Fills `folder`, which does not exist yet, with a native model directory: configuration,
+/// preprocessing, weights (by `weights`, given the file to write), vocabulary, and a model card that
+/// tells its `origin`.
 ///
 /// # Errors
-/// If `folder` exists and `overwrite` is false, or a file cannot be read or written.
+/// If `folder` exists, or a file cannot be read or written; what was written by then is left to the
+/// caller.
 pub fn write_model_dir(
     folder: &Path,
-    overwrite: bool,
     config: &ScgptConfig,
     preprocess: &Preprocess,
     vocabulary: &Path,
     origin: &str,
     weights: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<()> {
-    if folder.exists() && !overwrite {
-        return Err(Error::write(folder, "it exists, and replacing it was not asked for"));
-    }
-    let mut name = folder.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = folder.with_file_name(name);
-    let failed = |error| Error::write(folder, error);
-    let fill = || {
-        fs::create_dir_all(&partial).map_err(failed)?;
-        let json = |value: Result<String, serde_json::Error>| {
-            value.map_err(|error| Error::write(folder, error))
-        };
-        write_text(&partial.join(CONFIG), &json(serde_json::to_string_pretty(config))?)?;
-        write_text(&partial.join(PREPROCESS), &json(serde_json::to_string_pretty(preprocess))?)?;
-        write_text(&partial.join("README.md"), &card(config, preprocess, origin))?;
-        fs::copy(vocabulary, partial.join(VOCABULARY))
-            .map_err(|error| Error::read(vocabulary, error))?;
-        weights(&partial.join(WEIGHTS))?;
-        if folder.exists() {
-            fs::remove_dir_all(folder).map_err(failed)?;
-        }
-        fs::rename(&partial, folder).map_err(failed)
+    fs::create_dir(folder).map_err(|error| Error::write(folder, error))?;
+    let json = |value: Result<String, serde_json::Error>| {
+        value.map_err(|error| Error::write(folder, error))
     };
-    fill().inspect_err(|_| drop(fs::remove_dir_all(&partial)))
+    write_text(&folder.join(CONFIG), &json(serde_json::to_string_pretty(config))?)?;
+    write_text(&folder.join(PREPROCESS), &json(serde_json::to_string_pretty(preprocess))?)?;
+    write_text(&folder.join("README.md"), &card(config, preprocess, origin))?;
+    let copy = folder.join(VOCABULARY);
+    let text = fs::read(vocabulary).map_err(|error| Error::read(vocabulary, error))?;
+    fs::write(&copy, text).map_err(|error| Error::write(&copy, error))?;
+    weights(&folder.join(WEIGHTS))
 }
 
 fn card(config: &ScgptConfig, preprocess: &Preprocess, origin: &str) -> String {
@@ -148,19 +134,29 @@ pub fn save_tensors(path: &Path, tensors: Vec<(String, Vec<usize>, Vec<f32>)>) -
     write(path, &tensors)
 }
 
+/// Under a name of its own first: the file appears whole or not at all.
 fn write(path: &Path, tensors: &[(String, Tensors)]) -> Result<()> {
     let views = tensors.iter().map(|(name, tensor)| (name, tensor));
-    let partial = path.with_extension("safetensors.partial");
-    let fill = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        // The library's file is private to its writer; this one is as readable as any other.
-        let permissions = fs::File::create(&partial)?.metadata()?.permissions();
-        safetensors::serialize_to_file(views, None, &partial)?;
-        fs::set_permissions(&partial, permissions)?;
-        Ok(fs::rename(&partial, path)?)
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     };
-    fill()
-        .map_err(|error| Error::write(path, error))
-        .inspect_err(|_| drop(fs::remove_file(&partial)))
+    let fill = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".scgpt-");
+        // A temporary file is private to its writer; this one is as readable as any other.
+        #[cfg(unix)]
+        let permissions: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        #[cfg(unix)]
+        builder.permissions(permissions);
+        let file = builder.tempfile_in(folder)?;
+        let permissions = file.as_file().metadata()?.permissions();
+        safetensors::serialize_to_file(views, None, file.path())?;
+        fs::set_permissions(file.path(), permissions)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    fill().map_err(|error| Error::write(path, error))
 }
 
 /// Gathers the parameters of a network under their reference names.

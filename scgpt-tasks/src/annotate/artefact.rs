@@ -49,6 +49,11 @@ pub struct Artefact {
 }
 
 impl Artefact {
+    /// Whether a folder says that it is one.
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join(KIND.record).exists()
+    }
+
     /// Opens a directory made by [`Annotation`](super::Annotation).
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::{
     evaluation::{LabelEvaluation, PredictedLabels},
     holdout::stratified,
     observe::Observer,
-    training::{Learned, Run, StartingNetwork, TrainingCells, source_cells},
+    training::{Learned, Run, StartingNetwork, TrainingCells, content, source_cells},
 };
 
 /// Parameters that a checkpoint need not have: those of the heads that are new.
@@ -151,7 +151,11 @@ impl<'a> Trials<'a> {
                 "label": options.label,
                 "classes": labels.classes,
                 "unseen": self.annotation.unseen.classes,
-                "cells": self.shards.manifest().shards,
+                "cells": content(self.shards, &[
+                    ("labels", &labels.codes),
+                    ("unseen labels", &self.annotation.unseen.codes),
+                    ("batches", batches.as_ref().map_or(&[], |batches| &batches.codes)),
+                ]),
             }),
             device,
             watch: self.watch,

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use scgpt_data::{Column, Table, check_output};
+use scgpt_data::{Column, Table};
 
 use self::columns::Columns;
 use crate::error::{Error, Result};
@@ -207,9 +207,7 @@ impl GeneNetwork {
     /// If it exists and `overwrite` is not set, or cannot be written.
     pub fn write(&self, path: &Path, overwrite: bool) -> Result<()> {
         if path.extension().is_some_and(|extension| extension == "graphml") {
-            check_output(path, overwrite)?;
-            return graphml::write(self, path)
-                .map_err(|error| scgpt_data::Error::write(path, error).into());
+            return Ok(graphml::write(self, path, overwrite)?);
         }
         Ok(self.table().write(path, overwrite)?)
     }

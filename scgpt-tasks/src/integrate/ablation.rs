@@ -62,10 +62,3 @@ impl Trials<'_> {
         Ok(ablated)
     }
 }
-
-/// Removes what trainings without a part left.
-pub(super) fn clear(run: &RunFolder) {
-    for (_, folder, _) in PARTS {
-        drop(std::fs::remove_dir_all(run.part(folder)));
-    }
-}

@@ -23,7 +23,7 @@ use crate::{
     holdout::stratified,
     observe::Observer,
     stream::TokenPanel,
-    training::{Learned, Run, StartingNetwork, TrainingCells, begin_at, source_cells},
+    training::{Learned, Run, StartingNetwork, TrainingCells, begin_at, content, source_cells},
 };
 
 /// Parameters that a checkpoint need not have: those of the heads, and of batches.
@@ -125,6 +125,7 @@ impl<'a> Trials<'a> {
             cells_of[place].push(u32::try_from(cell).unwrap_or(u32::MAX));
         }
         let modalities = self.integration.multimodal.as_ref().map(|cells| &cells.of_tokens);
+        let genes: Vec<Option<u32>> = self.panel.tokens.iter().map(|gene| Some(gene.0)).collect();
         let panel = TokenPanel { is_in: &self.is_in, with_zeros: config.include_zeros };
         let held_out: Vec<usize> = validation.iter().map(|&cell| self.ids[cell]).collect();
         let task = IntegrateTask {
@@ -165,8 +166,11 @@ impl<'a> Trials<'a> {
                 "network": network,
                 "batch_key": options.batch_key,
                 "batches": batches.classes,
-                "genes": self.panel.tokens,
-                "cells": self.shards.manifest().shards,
+                "cells": content(self.shards, &[
+                    ("batches", &batches.codes),
+                    ("labels", labels.as_ref().map_or(&[], |labels| &labels.codes)),
+                    ("genes", &genes),
+                ]),
             }),
             device,
             watch: self.watch,

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scgpt_data::{Advice, RowSpool, Setting};
+use scgpt_data::{Claim, FolderKind, Place, RowSpool, Setting};
 
 use super::{
     Found,
@@ -78,6 +78,22 @@ enum Vectors {
 }
 
 impl ReferenceIndex {
+    /// Its folder.
+    pub const FOLDER: FolderKind = FolderKind {
+        name: "an index of `scgpt map index`",
+        is_one: |folder| folder.join(MANIFEST).is_file(),
+        holds: |entry| {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy();
+            let is_segment = |begin: &str, end: &str| {
+                let number = name.strip_prefix(begin).and_then(|name| name.strip_suffix(end));
+                number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
+            };
+            [MANIFEST, LABELS, CENTRES].contains(&name.as_ref())
+                || is_segment("vectors-", ".f32")
+                || is_segment("lists-", ".i8")
+        },
+    };
+
     /// Opens an index. Its numbers, labels and lists are checked, which takes a second for an atlas;
     /// vectors are when they are looked at.
     ///
@@ -117,8 +133,8 @@ impl ReferenceIndex {
     /// Makes an index of the `cells`, whole or not at all.
     ///
     /// # Errors
-    /// If the folder exists and is not to be replaced, there are no cells, an embedding is not
-    /// finite, or a file cannot be written; [`Error::Cancelled`] if the observer says so.
+    /// If the folder exists and is not to be replaced or is no index, there are no cells, an embedding
+    /// is not finite, or a file cannot be written; [`Error::Cancelled`] if the observer says so.
     pub fn create(
         folder: &Path,
         cells: &ReferenceCells<'_>,
@@ -126,29 +142,22 @@ impl ReferenceIndex {
         overwrite: bool,
         observer: &dyn Observer,
     ) -> Result<Self> {
-        if folder.exists() && !(overwrite && folder.join("index.json").exists()) {
-            let (problem, remedy) = if folder.join("index.json").exists() {
-                let remedy = Advice::from("add to it by ")
-                    + Setting("append")
-                    + ", replace it by "
-                    + Setting("overwrite")
-                    + ", or choose another output";
-                ("it exists", remedy)
-            } else {
-                let problem = "it exists and is no index, so it is not replaced";
-                (problem, Advice::from("choose another output"))
-            };
-            let (path, problem) = (folder.into(), problem.into());
-            return Err(Error::Incompatible { path, problem, remedy });
-        }
-        let mut name = folder.file_name().unwrap_or_default().to_owned();
-        name.push(".partial");
-        let partial = folder.with_file_name(name);
-        let failed = |error: std::io::Error| invalid(folder, error.to_string());
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(failed)?;
-        }
-        fs::create_dir_all(&partial).map_err(failed)?;
+        Self::create_in(Place::folder(folder, overwrite, Self::FOLDER)?, cells, search, observer)
+    }
+
+    /// As [`create`](Self::create), in a place that was claimed before, such as before cells were
+    /// embedded.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_in(
+        place: Place,
+        cells: &ReferenceCells<'_>,
+        search: Search,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let (folder, built) = (place.output().to_path_buf(), place.path());
+        fs::create_dir(&built).map_err(|error| invalid(&folder, error.to_string()))?;
         let mut manifest =
             IndexManifest::new(cells.rows.n_columns(), search, cells.made_by.clone());
         manifest.labels = cells
@@ -160,14 +169,9 @@ impl ReferenceIndex {
                 counts: Vec::new(),
             })
             .collect();
-        let filled = extend(&partial, manifest, cells, observer).and_then(|()| {
-            if folder.exists() {
-                fs::remove_dir_all(folder).map_err(failed)?;
-            }
-            fs::rename(&partial, folder).map_err(failed)
-        });
-        filled.inspect_err(|_| drop(fs::remove_dir_all(&partial)))?;
-        Self::open(folder)
+        extend(&built, manifest, cells, observer)?;
+        place.publish()?;
+        Self::open(&folder)
     }
 
     /// Adds cells to an index. Interrupted or killed, it leaves the index as it was.
@@ -180,6 +184,8 @@ impl ReferenceIndex {
         cells: &ReferenceCells<'_>,
         observer: &dyn Observer,
     ) -> Result<Self> {
+        // One at a time, and each adds to what the one before has left.
+        let _claim = Claim::new(folder)?;
         let old = Self::open(folder)?.manifest;
         old.check_made_by(&cells.made_by, folder)?;
         let [there, new]: [Vec<&str>; 2] = [

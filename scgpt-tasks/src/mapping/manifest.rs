@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use scgpt_data::{Advice, Setting, TieMode};
+use scgpt_data::{Advice, Setting, TieMode, write_file};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -179,12 +179,9 @@ impl IndexManifest {
     /// Writes it, by renaming.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(MANIFEST);
-        let partial = folder.join("index.json.partial");
-        let failed = |error: &dyn std::fmt::Display| invalid(&path, error.to_string());
-        let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
-        std::fs::write(&partial, text)
-            .and_then(|()| std::fs::rename(&partial, &path))
-            .map_err(|error| failed(&error))
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| invalid(&path, error.to_string()))?;
+        Ok(write_file(&path, text)?)
     }
 }
 

@@ -88,6 +88,11 @@ pub struct PerturbArtefact {
 }
 
 impl PerturbArtefact {
+    /// Whether a folder says that it is one.
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join(KIND.record).exists()
+    }
+
     /// Opens a directory made by [`Perturbation`](super::Perturbation).
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Result},
     observe::Observer,
     projection::subsample,
-    training::{Learned, Run, StartingNetwork, source_cells},
+    training::{Learned, Run, StartingNetwork, content, source_cells},
 };
 
 /// Parameters that a checkpoint need not have: those of the heads that are new.
@@ -144,7 +144,7 @@ impl Perturbation<'_> {
                 "config": config,
                 "network": network,
                 "split": split,
-                "cells": shards.manifest().shards,
+                "cells": content(shards, &[("conditions", &design.codes)]),
             }),
             device,
             watch,

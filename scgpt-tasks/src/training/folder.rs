@@ -1,12 +1,17 @@
 //! [`RunFolder`]: where a training leaves its cells, its checkpoints and its network.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use scgpt_data::{CellSource, GeneVocab, Layer, ShardFolder, ShardOptions, write_shards};
 use scgpt_model::{Preprocess, Scgpt, ScgptConfig, write_model_dir};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     observe::{Observer, Watched},
 };
 
@@ -34,28 +39,26 @@ impl RunFolder {
         self.0.join(format!("without-{name}"))
     }
 
-    /// The cells as tokens; of a run that goes on, they are there.
+    /// The cells as tokens. Those of a run that goes on are read again: only so can it be told whether
+    /// they are the same.
     pub(crate) fn cells(
         &self,
         source: &mut dyn CellSource,
         vocab: &GeneVocab,
         (layer, gene_column): (&Layer, Option<&str>),
-        resume: bool,
         observer: &dyn Observer,
     ) -> Result<ShardFolder> {
         let folder = self.0.join("cells");
-        if !(resume && folder.exists()) {
-            let options = ShardOptions {
-                layer: layer.clone(),
-                gene_column: gene_column.map(str::to_owned),
-                overwrite: true,
-                ..ShardOptions::default()
-            };
-            observer.begin("reading cells", source.summary().n_cells);
-            let mut watched = Watched { source, observer };
-            let sources: [&mut dyn CellSource; 1] = [&mut watched];
-            write_shards(sources, vocab, &folder, options)?;
-        }
+        let options = ShardOptions {
+            layer: layer.clone(),
+            gene_column: gene_column.map(str::to_owned),
+            overwrite: true,
+            ..ShardOptions::default()
+        };
+        observer.begin("reading cells", source.summary().n_cells);
+        let mut watched = Watched { source, observer };
+        let sources: [&mut dyn CellSource; 1] = [&mut watched];
+        write_shards(sources, vocab, &folder, options)?;
         Ok(ShardFolder::open(&folder)?)
     }
 
@@ -68,16 +71,51 @@ impl RunFolder {
         card: &str,
     ) -> Result<PathBuf> {
         let built = self.0.join("artefact");
+        // Of a run that was killed meanwhile.
+        match fs::remove_dir_all(&built) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::Artefact { path: built, problem: error.to_string() });
+            }
+            _ => {}
+        }
         let vocab = self.0.join("cells").join(&shards.manifest().vocab.file);
-        write_model_dir(&built, true, network, preprocess, &vocab, card, |path| model.save(path))?;
+        write_model_dir(&built, network, preprocess, &vocab, card, |path| model.save(path))?;
         Ok(built)
     }
+}
 
-    /// Removes what is of no further use: checkpoints and cells are large. What is left are the logs.
-    pub(crate) fn clear(&self, repeats: u64) {
-        let repeats = (1..repeats).map(|repeat| self.repeat(repeat));
-        for folder in repeats.chain([self.0.join("checkpoints"), self.0.join("cells")]) {
-            drop(std::fs::remove_dir_all(folder));
+/// Removes what is of no further use when an artefact and all that is said of it are written:
+/// checkpoints and cells are large. What is left are the logs.
+///
+/// Until then the run can go on, so this comes last.
+pub fn clear_training(output: &Path) {
+    let entries = fs::read_dir(RunFolder::of(output).0).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if matches!(name.as_str(), "cells" | "checkpoints" | "artefact")
+            || ["repeat-", "without-"].iter().any(|begin| name.starts_with(begin))
+        {
+            // What cannot be removed does no harm.
+            drop(fs::remove_dir_all(entry.path()));
         }
     }
+}
+
+/// By what a run that goes on knows its cells again: how many there are, a hash of their tokens, and
+/// one of each of the codes that training depends on, such as those of their labels.
+pub(crate) fn content(shards: &ShardFolder, codes: &[(&str, &[Option<u32>])]) -> Value {
+    let mut content = Map::new();
+    let manifest = shards.manifest();
+    content.insert("number".into(), manifest.n_cells.into());
+    let mut tokens = Sha256::new();
+    manifest.shards.iter().for_each(|shard| tokens.update(&shard.sha256));
+    content.insert("tokens".into(), format!("{:x}", tokens.finalize()).into());
+    for (name, codes) in codes {
+        let mut hash = Sha256::new();
+        for code in *codes {
+            hash.update(code.map_or(-1, i64::from).to_le_bytes());
+        }
+        content.insert((*name).into(), format!("{:x}", hash.finalize()).into());
+    }
+    Value::Object(content)
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use burn::prelude::Device;
 use scgpt_data::Layer;
 use scgpt_model::{Scgpt, ScgptConfig};
-use scgpt_train::{Event, Outcome, RunHistory, RunOptions, Task, TrainConfig, Watch, fit};
+use scgpt_train::{
+    Event, Outcome, RunHistory, RunOptions, Task, TrainConfig, Watch, fit, has_checkpoint,
+};
 use serde_json::Value;
 
 use super::rate::shortfall;
@@ -71,8 +73,9 @@ impl LearnOptions<'_> {
         let options = RunOptions {
             folder,
             settings,
-            // Of several repeats the later ones may not have begun.
-            resume: self.resume && folder.join("checkpoints").exists(),
+            // Killed before the first checkpoint, it begins anew; of several repeats the later ones may
+            // not have begun.
+            resume: self.resume && has_checkpoint(folder),
             checkpoint_every: self.checkpoint_every,
             keep: 1,
         };

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use scgpt_data::write_file;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -48,12 +49,8 @@ impl JsonLines {
         };
         let kept = kept(&bytes, last_step).map_err(about(path))?;
         if kept != bytes {
-            // Beside it first: the log is whole at any time.
-            let mut beside = path.as_os_str().to_owned();
-            beside.push(".partial");
-            let beside = PathBuf::from(beside);
-            fs::write(&beside, kept).map_err(about(&beside))?;
-            fs::rename(&beside, path).map_err(about(path))?;
+            // The log is whole at any time.
+            write_file(path, kept).map_err(io::Error::other)?;
         }
         Ok(Self { path: path.to_path_buf(), file: open()? })
     }

@@ -6,13 +6,13 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::{CellSource as _, Source};
 use scgpt_tasks::{
-    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, BaselineOptions, ClassWeights,
-    MethodScores,
+    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, BaselineOptions,
+    ClassWeights, MethodScores,
 };
 
 use crate::{
     device::ComputeArgs,
-    learn::{LearnArgs, give_up},
+    learn::LearnArgs,
     matrix::MatrixArgs,
     output::{Printer, print_text, write_text},
     progress::{Bar, TrainBar},
@@ -98,7 +98,9 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let (Some(input), Some(label), Some(output)) = (&args.input, &args.label, &args.output) else {
         bail!("the cells, --label and --output are needed");
     };
-    args.learn.check_folder(output)?;
+    let inputs = [Some(input), settings.model.as_ref()];
+    let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
+    let training = args.learn.claim(output, Artefact::is_at, inputs)?;
     let device = args.compute.open()?;
     let mut source = Source::open(input)?;
     let layer = args.matrix.layer();
@@ -114,15 +116,16 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     printer.doubts(&source.obs()?, &[label], args.batch_key.as_deref());
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
-    args.learn.begin(output, &settings, "annotate train")?;
+    training.begin(&settings, "annotate train", [], printer)?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
     let report = prepared.run(&mut source, &train_bar, &bar);
     train_bar.finish();
     bar.finish();
-    let report = report.inspect_err(|_| give_up(output))?;
+    let report = report.inspect_err(|_| training.give_up())?;
     remark_on(&report, printer);
     write_text(&output.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
     write_text(&output.join("report.html"), &report.page().to_html())?;
+    training.finish()?;
     printer.result(&report, &summary(&report, output))
 }
 

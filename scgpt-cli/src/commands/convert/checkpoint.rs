@@ -3,20 +3,22 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use scgpt_data::{GeneVocab, check_output};
-use scgpt_model::{ModelDir, Strictness, Weights, write_model_dir};
+use scgpt_data::{GeneVocab, Place, check_apart, check_output};
+use scgpt_model::{ModelDir, Strictness, Weights};
+use scgpt_tasks::write_model;
 use serde_json::json;
 
 use super::ConvertArgs;
 use crate::{device, output::Printer};
 
 pub(super) fn run(args: &ConvertArgs, input: &Path, printer: Printer) -> Result<()> {
+    check_apart(&args.output, [input])?;
     check_output(&args.output, args.force)?;
     let is_file = args.output.extension().is_some_and(|extension| extension == "safetensors");
     let n_tensors = match (input.is_dir(), is_file) {
         (true, false) => directory(args, input)?,
-        (true, true) => file(ModelDir::open(input)?.weights(), &args.output)?,
-        (false, true) => file(&Weights::open(input)?, &args.output)?,
+        (true, true) => file(args, ModelDir::open(input)?.weights())?,
+        (false, true) => file(args, &Weights::open(input)?)?,
         (false, false) => bail!(
             "`{}` is a file without configuration and vocabulary: name a `.safetensors` output, or convert its folder",
             input.display()
@@ -29,8 +31,10 @@ pub(super) fn run(args: &ConvertArgs, input: &Path, printer: Printer) -> Result<
     )
 }
 
-fn file(weights: &Weights, output: &Path) -> Result<usize> {
-    weights.save(output)?;
+fn file(args: &ConvertArgs, weights: &Weights) -> Result<usize> {
+    let place = Place::new(&args.output, args.force)?;
+    weights.save(&place.path())?;
+    place.publish()?;
     Ok(weights.names().count())
 }
 
@@ -45,11 +49,10 @@ fn directory(args: &ConvertArgs, input: &Path) -> Result<usize> {
         model.weights().path().display(),
         model.hash()?
     );
-    write_model_dir(
+    write_model(
         &args.output,
         args.force,
-        model.config(),
-        model.preprocess(),
+        (model.config(), model.preprocess()),
         &model.vocab_path(),
         &origin,
         |path| model.weights().save(path),

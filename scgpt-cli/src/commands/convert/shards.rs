@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use scgpt_data::{
     CellSource as _, Frame, GeneVocab, InputState, Manifest, ShardOptions, ShardWriter, Source,
-    SourceEntry, check_output,
+    SourceEntry, check_apart, check_output,
 };
 use scgpt_model::ModelDir;
 use scgpt_tasks::{Error, Observer as _, Watched, obs_column};
@@ -14,6 +14,8 @@ use super::ConvertArgs;
 use crate::{output::Printer, progress::Bar};
 
 pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> Result<()> {
+    let model = [&args.vocab, &args.model].into_iter().flatten();
+    check_apart(&args.output, inputs.iter().chain(model).map(PathBuf::as_path))?;
     check_output(&args.output, args.force)?;
     let (vocab, n_cells) = prepare(args, inputs)?;
     let options = ShardOptions {

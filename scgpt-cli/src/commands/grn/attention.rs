@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, Column, Source, Table, check_output};
+use scgpt_data::{CellSource as _, Claim, Column, Source, Table, check_output};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     AttentionNetworks, AttentionOptions, AttentionReport, Embedder, GeneNetwork, GeneSets,
@@ -117,6 +117,8 @@ fn layer(text: &str) -> Result<Layer, String> {
 }
 
 pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
+    // A result is of one run.
+    let _claim = Claim::of_folder(&args.output)?;
     let files = args.files();
     // A folder that is not there yet is made once there is something to write.
     for path in files.iter().filter(|path| path.exists()) {

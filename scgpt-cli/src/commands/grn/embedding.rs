@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, Column, Source, Table, check_output};
+use scgpt_data::{Additions, Claim, Column, Source, Table, check_output};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     EmbedOptions, Embedder, EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, GeneSets,
@@ -168,6 +168,10 @@ pub(crate) struct EmbeddingArgs {
     #[arg(long)]
     #[serde(skip)]
     force: bool,
+    /// Go on with a run of --fine-tune that was ended before everything was written
+    #[arg(long, requires = "fine_tune", conflicts_with = "force")]
+    #[serde(skip)]
+    resume: bool,
 }
 
 /// What cosines are of.
@@ -198,19 +202,22 @@ fn universe(text: &str) -> Option<Universe> {
 }
 
 pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
-    for name in args.files() {
-        let path = args.output.join(name);
-        if path.exists() {
-            check_output(&path, args.force)?;
-        }
+    // A result is of one run.
+    let _claim = Claim::of_folder(&args.output)?;
+    let training = args.fine_tune.then(|| fine_tune::claim(args)).transpose()?;
+    for path in args.files().filter(|path| path.exists()) {
+        let is_own = training.as_ref().is_some_and(|training| training.may_replace(&path));
+        check_output(&path, args.force || is_own)?;
     }
     let libraries = args.gmt.iter().map(|path| GeneSets::read(path));
     let libraries = libraries.collect::<Result<Vec<_>, _>>()?;
     let genes = args.genes.as_deref().map(names).transpose()?;
     let device = args.compute.open()?;
     let mut source = args.data.as_ref().map(Source::open).transpose()?;
-    let tuned = match &mut source {
-        Some(source) if args.fine_tune => Some(fine_tune::run(args, source, &device, printer)?),
+    let tuned = match (&mut source, &training) {
+        (Some(source), Some(training)) => {
+            Some(fine_tune::run(args, source, training, &device, printer)?)
+        }
         _ => None,
     };
     let model = tuned.as_deref().unwrap_or(&args.model);
@@ -227,11 +234,14 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     bar.finish();
     let found = found?;
     args.write(&found)?;
+    let report = found.report.clone();
     if let Some(source) = source.as_mut().filter(|_| !args.no_cells) {
-        args.write_cells(&embedder, found, source, &options, &bar, printer)
-    } else {
-        args.print(&found.report, printer)
+        args.write_cells(&embedder, found, source, &options, &bar, printer)?;
     }
+    if let Some(training) = training {
+        training.finish()?;
+    }
+    args.print(&report, printer)
 }
 
 /// Genes of a list: joined by commas, or one a line of a file.
@@ -289,8 +299,8 @@ impl EmbeddingArgs {
         }
     }
 
-    /// Everything that will be written.
-    fn files(&self) -> Vec<&'static str> {
+    /// Everything that will be written, but for the artefact of --fine-tune.
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
         let has_data = self.data.is_some();
         let further = [
             (ENRICHMENT, !self.gmt.is_empty()),
@@ -299,10 +309,14 @@ impl EmbeddingArgs {
             (TYPES, self.contextual && self.per.is_some()),
             (CELLS, has_data && !self.no_cells),
             (RIVALS, has_data && !self.no_baselines),
-            (fine_tune::ARTEFACT, self.fine_tune),
         ];
         let further = further.into_iter().filter(|(_, is_written)| *is_written);
-        FILES.into_iter().chain(further.map(|(name, _)| name)).collect()
+        FILES.into_iter().chain(further.map(|(name, _)| name)).map(|name| self.output.join(name))
+    }
+
+    /// Whether files may be replaced; those of a run that goes on are its own, or it would not have begun.
+    fn replaces(&self) -> bool {
+        self.force || self.resume
     }
 
     fn write(&self, found: &EmbeddingNetworks) -> Result<()> {
@@ -311,24 +325,24 @@ impl EmbeddingArgs {
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         let path = |name: &str| folder.join(name);
         for name in &FILES[..3] {
-            found.network.write(&path(name), self.force)?;
+            found.network.write(&path(name), self.replaces())?;
         }
-        found.neighbours.write(&path(FILES[3]), self.force)?;
-        found.programme_table().write(&path(FILES[4]), self.force)?;
-        found.vector_table().write(&path(FILES[5]), self.force)?;
+        found.neighbours.write(&path(FILES[3]), self.replaces())?;
+        found.programme_table().write(&path(FILES[4]), self.replaces())?;
+        found.vector_table().write(&path(FILES[5]), self.replaces())?;
         if !self.gmt.is_empty() {
-            found.enrichment_table().write(&path(ENRICHMENT), self.force)?;
+            found.enrichment_table().write(&path(ENRICHMENT), self.replaces())?;
         }
         if !found.similar.is_empty() {
-            similar(found).write(&path(SIMILAR), self.force)?;
+            similar(found).write(&path(SIMILAR), self.replaces())?;
         }
         if !found.type_networks.is_empty() {
-            of_types(found).write(&path(TYPES), self.force)?;
+            of_types(found).write(&path(TYPES), self.replaces())?;
         }
         if let Some(scores) = found.scores.as_ref().filter(|scores| !scores.types.is_empty()) {
-            means(&scores.types, &scores.means).write(&path(SCORES), self.force)?;
+            means(&scores.types, &scores.means).write(&path(SCORES), self.replaces())?;
         }
-        write_rivals(folder, found.rivals(self.edges), Format::Csv, self.force)?;
+        write_rivals(folder, found.rivals(self.edges), Format::Csv, self.replaces())?;
         write_text(&path("report.json"), &serde_json::to_string_pretty(&found.report)?)?;
         let subtitle = self.data.as_ref().unwrap_or(&self.model).display().to_string();
         write_text(&path("report.html"), &found.page(&subtitle).to_html())?;
@@ -360,7 +374,6 @@ impl EmbeddingArgs {
         for (name, vectors) in &found.of_types {
             varm.push((format!("scGPT_gene_emb_{name}"), found.spread(vectors, source, options)?));
         }
-        let report = found.report.clone();
         let additions = Additions {
             varm,
             obsm: found
@@ -375,10 +388,10 @@ impl EmbeddingArgs {
             input: self.data.as_deref().unwrap_or(&self.model),
             output: &self.output.join(CELLS),
             layer: &self.matrix.layer(),
-            force: self.force,
+            force: self.replaces(),
         };
         place.write(source, &additions, bar, printer)?;
-        self.print(&report, printer)
+        Ok(())
     }
 
     fn print(&self, report: &EmbeddingReport, printer: Printer) -> Result<()> {

@@ -122,11 +122,16 @@ impl ModalityArgs {
         })
     }
 
+    /// The cells that what is generated is compared with.
+    pub(super) fn truth(&self) -> Option<&Path> {
+        self.truth.as_deref()
+    }
+
     /// Where completed cells go, and what they are compared with.
     pub(super) fn completion(
         &self,
         cells: &InputCells,
-        force: bool,
+        replaces: &dyn Fn(&Path) -> bool,
     ) -> Result<(Option<&Path>, Option<MultimodalCells>)> {
         let Some(path) = self.complete.as_deref() else { return Ok((None, None)) };
         if matches!(cells, InputCells::One(..)) {
@@ -134,7 +139,7 @@ impl ModalityArgs {
                 "--complete: the cells were measured in one modality, there is nothing to complete"
             );
         }
-        check_cells_output(path, force)?;
+        check_cells_output(path, replaces(path))?;
         let input = |path: &PathBuf| MultimodalInput { path: path.clone(), modality: None };
         let truth = self.truth.as_ref().map(|path| -> Result<MultimodalCells> {
             Ok(MultimodalCells::open(&[input(path)], &self.options()?)?)
@@ -162,6 +167,15 @@ impl InputCells {
             Self::One(source, _) => source.as_mut(),
             Self::Several(cells, _) => cells.as_mut(),
         }
+    }
+
+    /// The files.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let (one, several) = match self {
+            Self::One(_, path) => (Some(path.as_path()), [].as_slice()),
+            Self::Several(_, inputs) => (None, inputs.as_slice()),
+        };
+        one.into_iter().chain(several.iter().map(|input| input.path.as_path()))
     }
 
     /// What was measured, if it is several modalities.

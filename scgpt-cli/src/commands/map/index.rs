@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, Source, TieMode};
+use scgpt_data::{CellSource as _, Place, Source, TieMode, check_apart};
 use scgpt_tasks::{Error, IndexManifest, Labels, ReferenceCells, ReferenceIndex, Search};
 use serde_json::json;
 
@@ -76,6 +76,12 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
         ),
         (false, _) => None,
     };
+    let inputs = [Some(&args.input), args.model.as_ref()];
+    check_apart(&args.output, inputs.into_iter().flatten().map(PathBuf::as_path))?;
+    // From here on nobody else makes it; embedding may take hours.
+    let place = (!args.append)
+        .then(|| Place::folder(&args.output, args.force, ReferenceIndex::FOLDER))
+        .transpose()?;
     let device = args.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let obs = source.obs()?;
@@ -96,11 +102,12 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
         source: args.input.display().to_string(),
         made_by: embedded.made_by,
     };
-    let index = if args.append {
-        ReferenceIndex::append(&args.output, &cells, &bar)
-    } else {
-        let search = if args.approximate { Search::Approximate } else { Search::Exact };
-        ReferenceIndex::create(&args.output, &cells, search, args.force, &bar)
+    let index = match place {
+        None => ReferenceIndex::append(&args.output, &cells, &bar),
+        Some(place) => {
+            let search = if args.approximate { Search::Approximate } else { Search::Exact };
+            ReferenceIndex::create_in(place, &cells, search, &bar)
+        }
     };
     bar.finish();
     let index = index?;

@@ -6,13 +6,14 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::Source;
 use scgpt_tasks::{
-    PerturbConfig, PerturbOptions, PerturbReport, Perturbation, Split, SplitChoice, SplitMode,
+    PerturbArtefact, PerturbConfig, PerturbOptions, PerturbReport, Perturbation, Split,
+    SplitChoice, SplitMode,
 };
 
 use super::{DesignArgs, remark_on_unmeasured};
 use crate::{
     device::ComputeArgs,
-    learn::{LearnArgs, give_up},
+    learn::LearnArgs,
     matrix::MatrixArgs,
     output::{Printer, print_text, some_of, write_text},
     progress::{Bar, TrainBar},
@@ -113,7 +114,9 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let (Some(input), Some(output)) = (&args.input, &args.output) else {
         bail!("the cells and --output are needed");
     };
-    args.learn.check_folder(output)?;
+    let inputs = [Some(input), settings.model.as_ref()];
+    let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
+    let training = args.learn.claim(output, PerturbArtefact::is_at, inputs)?;
     let split = match &args.split_file {
         Some(path) => SplitChoice::Saved(Split::read(path)?),
         None => SplitChoice::Mode(args.split.into()),
@@ -131,16 +134,17 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let (unmeasured, perturbed) = prepared.unmeasured();
     remark_on_unmeasured(&unmeasured, perturbed, printer);
     // Nothing is written, or removed, before everything is known to be sound.
-    args.learn.begin(output, &settings, "perturb train")?;
+    training.begin(&settings, "perturb train", [], printer)?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
     let report = prepared.run(&mut source, &train_bar, &bar);
     train_bar.finish();
     bar.finish();
-    let report = report.inspect_err(|_| give_up(output))?;
+    let report = report.inspect_err(|_| training.give_up())?;
     remark_on(&report, printer);
     write_text(&output.join("split.json"), &serde_json::to_string_pretty(&report.split)?)?;
     write_text(&output.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
     write_text(&output.join("report.html"), &report.page().to_html())?;
+    training.finish()?;
     printer.result(&report, &summary(&report, output))
 }
 

@@ -1,25 +1,24 @@
 //! GraphML, as Cytoscape, Gephi, igraph and networkx read it.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufWriter, Write as _},
     path::Path,
 };
 
-use scgpt_data::Column;
+use scgpt_data::{Column, Error, Place, Result};
 
 use super::{GeneNetwork, columns::number};
 
-pub(super) fn write(network: &GeneNetwork, path: &Path) -> io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
+pub(super) fn write(network: &GeneNetwork, path: &Path, overwrite: bool) -> Result<()> {
+    let place = Place::new(path, overwrite)?;
     let write = || {
-        let mut to = BufWriter::new(File::create(&partial)?);
+        let mut to = BufWriter::new(File::create_new(place.path())?);
         document(network, &mut to)?;
-        to.flush()?;
-        fs::rename(&partial, path)
+        to.flush()
     };
-    write().inspect_err(|_| drop(fs::remove_file(&partial)))
+    write().map_err(|error| Error::write(path, error))?;
+    place.publish()
 }
 
 fn document(network: &GeneNetwork, to: &mut impl io::Write) -> io::Result<()> {

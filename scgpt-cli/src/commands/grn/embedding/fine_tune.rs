@@ -6,22 +6,34 @@ use anyhow::Result;
 use burn::prelude::Device;
 use scgpt_data::Source;
 use scgpt_model::InputNorm;
-use scgpt_tasks::{IntegrateConfig, IntegrateOptions, Integration, LearnOptions, Recipe};
+use scgpt_tasks::{
+    IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integration, LearnOptions, Recipe,
+};
 
 use super::EmbeddingArgs;
 use crate::{
-    learn::empty_training,
     output::{Printer, write_text},
     progress::{Bar, TrainBar},
+    training::{Begin, Training},
 };
 
 /// The artefact of the integration, in the folder of the results.
-pub(super) const ARTEFACT: &str = "tuned.model";
+const ARTEFACT: &str = "tuned.model";
+/// Optimiser steps between checkpoints, beside those at validations.
+const CHECKPOINT_EVERY: u64 = 200;
+
+/// Claims the folder of the artefact; see [`Training::claim`].
+pub(super) fn claim(args: &EmbeddingArgs) -> Result<Training> {
+    let begin = Begin::of(args.resume, args.force);
+    let inputs = args.data.as_deref().into_iter().chain([args.model.as_path()]);
+    Training::claim(&args.output.join(ARTEFACT), begin, IntegrateArtefact::is_at, inputs)
+}
 
 /// Integrates the batches of the cells as `scgpt integrate` does by default, and returns the artefact.
 pub(super) fn run(
     args: &EmbeddingArgs,
     source: &mut Source,
+    training: &Training,
     device: &Device,
     printer: Printer,
 ) -> Result<PathBuf> {
@@ -43,6 +55,8 @@ pub(super) fn run(
     let options = IntegrateOptions {
         learn: LearnOptions {
             gene_column: args.matrix.gene_column.as_deref(),
+            resume: training.resumes(),
+            checkpoint_every: Some(CHECKPOINT_EVERY),
             ..LearnOptions::new(&artefact, &layer)
         },
         batch_key: args.batch_key.as_deref(),
@@ -55,12 +69,14 @@ pub(super) fn run(
         temporary: Some(&temporary),
     };
     let prepared = Integration::prepare(source, &config, options, device)?;
-    empty_training(&artefact)?;
+    let outputs: Vec<PathBuf> = args.files().collect();
+    let outputs = outputs.iter().map(PathBuf::as_path);
+    training.begin(&config, "grn embedding --fine-tune", outputs, printer)?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
     let integrated = prepared.run(source, None, &train_bar, &bar);
     train_bar.finish();
     bar.finish();
-    let report = integrated?.report;
+    let report = integrated.inspect_err(|_| training.give_up())?.report;
     write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
     write_text(&artefact.join("report.html"), &report.page().to_html())?;
     Ok(artefact)

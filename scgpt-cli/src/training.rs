@@ -1,0 +1,278 @@
+//! [`Training`]: the folder of an artefact while it is trained, by one process at a time.
+//!
+//! Until everything is written, a file in it names the outputs of the run: with it, a run can go on at
+//! any moment it was ended. It goes first, then go checkpoints and cells.
+
+use std::{
+    fs,
+    path::{Path, PathBuf, absolute},
+};
+
+use anyhow::{Context as _, Result, bail};
+use scgpt_data::{Claim, Error, check_apart};
+use scgpt_tasks::clear_training;
+use scgpt_train::has_checkpoint;
+use serde::{Deserialize, Serialize};
+
+use crate::output::{Printer, write_text};
+
+/// Where a training happens, in the folder of its artefact.
+const FOLDER: &str = "training";
+/// What the settings in force are called in it, and how they begin.
+const SETTINGS: &str = "config.toml";
+const HEADER: &str = "# scgpt ";
+/// The file of a run that has not written everything yet.
+const LEDGER: &str = "unfinished.json";
+/// What is under construction begins like that.
+const SCRATCH: &str = ".scgpt-";
+
+/// How a training begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// In a folder of its own
+    New,
+    /// In place of what is in the folder
+    Anew,
+    /// Where an earlier one ended
+    Resume,
+}
+
+/// A training that has its folder to itself.
+#[derive(Debug)]
+pub(crate) struct Training {
+    /// The folder of the artefact.
+    output: PathBuf,
+    begin: Begin,
+    /// Held until the end.
+    _claim: Claim,
+}
+
+/// What is to be done yet.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Ledger {
+    /// Files and folders beside the artefact that the run writes.
+    outputs: Vec<PathBuf>,
+}
+
+impl Begin {
+    /// As flags say.
+    pub(crate) fn of(resume: bool, force: bool) -> Self {
+        match (resume, force) {
+            (true, _) => Self::Resume,
+            (false, true) => Self::Anew,
+            (false, false) => Self::New,
+        }
+    }
+}
+
+/// The settings of the run in a folder, if they were written.
+pub(crate) fn saved_settings(output: &Path) -> Option<PathBuf> {
+    Some(output.join(FOLDER).join(SETTINGS)).filter(|path| path.exists())
+}
+
+impl Training {
+    /// Claims the folder of an artefact: there has to be room for a new run, or a run to go on with.
+    /// Nothing is written yet.
+    ///
+    /// A folder is used again only if it `is_artefact` of the same kind, or a training was begun in it.
+    pub(crate) fn claim<'a>(
+        output: &Path,
+        begin: Begin,
+        is_artefact: fn(&Path) -> bool,
+        inputs: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<Self> {
+        let claim = Claim::of_folder(output)?;
+        check_apart(output, inputs)?;
+        let training = Self { output: output.into(), begin, _claim: claim };
+        let is_begun = training.ledger_path().exists();
+        let others = entries(output).filter(|path| !path.ends_with(FOLDER)).count();
+        let shown = output.display();
+        match begin {
+            Begin::Resume if is_begun => {}
+            Begin::Resume if is_artefact(output) => bail!(
+                "`{shown}` has no unfinished run to resume: it is finished; pass --force to begin anew, or choose another -o"
+            ),
+            Begin::Resume => {
+                bail!("`{shown}` has no unfinished run to resume: leave --resume out to begin one")
+            }
+            Begin::New if is_begun || others > 0 => bail!(
+                "`{shown}` exists; pass --resume to go on with an unfinished run, --force to begin anew, or choose another -o"
+            ),
+            Begin::Anew if others > 0 && !is_begun && !is_artefact(output) => {
+                let problem = "it is no artefact of this command, and no run was begun in it";
+                return Err(Error::protected(output, problem).into());
+            }
+            Begin::New | Begin::Anew => {}
+        }
+        let folder = output.join(FOLDER);
+        if !is_begun && entries(&folder).next().is_some() && !is_ours(&folder.join(SETTINGS)) {
+            return Err(Error::protected(&folder, "no run was begun in it").into());
+        }
+        Ok(training)
+    }
+
+    /// Whether a run goes on.
+    pub(crate) fn resumes(&self) -> bool {
+        self.begin == Begin::Resume
+    }
+
+    /// Whether an output that exists may be replaced: if that was asked for, or the run wrote it before
+    /// it was ended.
+    pub(crate) fn may_replace(&self, path: &Path) -> bool {
+        match self.begin {
+            Begin::New => false,
+            Begin::Anew => true,
+            Begin::Resume => {
+                absolute(path).is_ok_and(|path| self.ledger().outputs.contains(&path))
+            }
+        }
+    }
+
+    /// Begins a run, or goes on with one: it has a folder, its settings can be seen, and it is known
+    /// which `outputs` beside the artefact are its own.
+    pub(crate) fn begin<'a>(
+        &self,
+        settings: &impl Serialize,
+        command: &str,
+        outputs: impl IntoIterator<Item = &'a Path>,
+        printer: Printer,
+    ) -> Result<()> {
+        let folder = self.output.join(FOLDER);
+        let mut ledger = if self.resumes() { self.ledger() } else { Ledger::default() };
+        for path in outputs {
+            let path = absolute(path)?;
+            if !ledger.outputs.contains(&path) {
+                ledger.outputs.push(path);
+            }
+        }
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create `{}`", folder.display()))?;
+        let goes_on = self.resumes() && has_checkpoint(&folder);
+        if !goes_on {
+            self.empty()?;
+        }
+        write_text(&self.ledger_path(), &serde_json::to_string_pretty(&ledger)?)?;
+        if goes_on {
+            return Ok(());
+        }
+        if self.resumes() {
+            printer.remark("note: the run was ended before its first checkpoint, and begins anew");
+        }
+        let header = format!("{HEADER}{command}, version {}\n", env!("CARGO_PKG_VERSION"));
+        Ok(write_text(&folder.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
+    }
+
+    /// Removes what an earlier run left, but the ledger; what a user keeps there stays.
+    fn empty(&self) -> Result<()> {
+        clear_training(&self.output);
+        for path in entries(&self.output.join(FOLDER)) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name == "log.jsonl" || name == SETTINGS || name.starts_with("events.out.tfevents.") {
+                fs::remove_file(&path)
+                    .with_context(|| format!("cannot remove `{}`", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what [`begin`](Self::begin) made of a run that ended before there was anything to go on
+    /// from.
+    pub(crate) fn give_up(&self) {
+        let folder = self.output.join(FOLDER);
+        if !has_checkpoint(&folder) && self.empty().is_ok() {
+            drop(fs::remove_file(self.ledger_path()));
+            // Refused, and rightly, if there is anything else in them.
+            drop(fs::remove_dir(&folder));
+            drop(fs::remove_dir(&self.output));
+        }
+    }
+
+    /// Ends a run whose outputs are all written: what it could have gone on from is removed.
+    pub(crate) fn finish(self) -> Result<()> {
+        let path = self.ledger_path();
+        fs::remove_file(&path).with_context(|| format!("cannot remove `{}`", path.display()))?;
+        clear_training(&self.output);
+        Ok(())
+    }
+
+    fn ledger_path(&self) -> PathBuf {
+        self.output.join(FOLDER).join(LEDGER)
+    }
+
+    /// One that cannot be read names nothing that may be replaced.
+    fn ledger(&self) -> Ledger {
+        let text = fs::read(self.ledger_path()).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+}
+
+/// What is in a folder, but for what is under construction.
+pub(crate) fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with(SCRATCH))
+        .map(|entry| entry.path())
+}
+
+/// Whether settings were written by this program.
+pub(crate) fn is_ours(settings: &Path) -> bool {
+    fs::read_to_string(settings).is_ok_and(|text| text.starts_with(HEADER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(output: &Path, begin: Begin) -> Result<Training> {
+        Training::claim(output, begin, |folder| folder.join("record.json").exists(), [])
+    }
+
+    fn quiet() -> Printer {
+        Printer::new(false, true)
+    }
+
+    fn message(result: Result<Training>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_run_can_go_on_until_all_is_written() {
+        let place = tempfile::tempdir().unwrap();
+        let (output, cells) = (place.path().join("out"), place.path().join("cells.h5ad"));
+        assert!(message(claim(&output, Begin::Resume)).contains("no unfinished run"));
+        let training = claim(&output, Begin::New).unwrap();
+        assert!(message(claim(&output, Begin::Anew)).contains("another scgpt"));
+        training.begin(&"", "test", [cells.as_path()], quiet()).unwrap_err();
+        let settings = std::collections::BTreeMap::from([("epochs", 3)]);
+        training.begin(&settings, "test", [cells.as_path()], quiet()).unwrap();
+        drop(training);
+        assert!(message(claim(&output, Begin::New)).contains("--resume"));
+        let training = claim(&output, Begin::Resume).unwrap();
+        assert!(training.may_replace(&cells) && !training.may_replace(&output.join("other")));
+        fs::write(output.join("record.json"), "").unwrap();
+        training.finish().unwrap();
+        assert!(message(claim(&output, Begin::Resume)).contains("it is finished"));
+        assert!(saved_settings(&output).is_some());
+        claim(&output, Begin::Anew).unwrap();
+    }
+
+    #[test]
+    fn what_a_user_keeps_is_not_touched() {
+        let place = tempfile::tempdir().unwrap();
+        let output = place.path().join("out");
+        fs::create_dir_all(output.join("training")).unwrap();
+        fs::write(output.join("training/videos.txt"), "").unwrap();
+        for begin in [Begin::New, Begin::Anew] {
+            assert!(message(claim(&output, begin)).contains("no run was begun in it"));
+        }
+        fs::remove_file(output.join("training/videos.txt")).unwrap();
+        fs::write(output.join("README.md"), "mine").unwrap();
+        assert!(message(claim(&output, Begin::New)).contains("exists"));
+        assert!(message(claim(&output, Begin::Anew)).contains("no artefact"));
+        fs::write(output.join("record.json"), "").unwrap();
+        let training = claim(&output, Begin::Anew).unwrap();
+        fs::write(output.join("training/notes.txt"), "").unwrap();
+        training.give_up();
+        assert!(output.join("README.md").exists() && output.join("training/notes.txt").exists());
+    }
+}

@@ -1,0 +1,247 @@
+//! [`Claim`]: one writer an output, and nothing left of those that were killed.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Seek as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::place::parent;
+use crate::{
+    error::{Error, Result},
+    shard::hex,
+};
+
+/// What every file and folder under construction begins with.
+const PREFIX: &str = ".scgpt-";
+/// Digits of the name's hash that tell outputs of one folder apart.
+const DIGITS: usize = 8;
+
+/// The right to write to one output, which one process has at a time.
+///
+/// It is a file beside the output with a lock of the operating system on it, which ends with the
+/// process however that ends. So whatever a new owner finds beside the output is of a writer that was
+/// killed, and is removed.
+#[derive(Debug)]
+pub struct Claim {
+    output: PathBuf,
+    /// None on a file system without locks.
+    lock: Option<Lock>,
+    /// Folders that were made for the output, the deepest first.
+    made: Vec<PathBuf>,
+}
+
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    /// The lock ends when it is closed.
+    _file: File,
+}
+
+impl Claim {
+    /// Claims an output, and removes what killed writers of it have left.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another process has it, [`Error::Write`] if its folder is missing or not
+    /// writable.
+    pub fn new(output: &Path) -> Result<Self> {
+        let output = resolved(output)?;
+        let claim = Self { lock: lock(&output)?, output, made: Vec::new() };
+        claim.tidy();
+        Ok(claim)
+    }
+
+    /// Claims a folder that is filled bit by bit; folders above it are made, and removed again if
+    /// nothing comes of it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_folder(output: &Path) -> Result<Self> {
+        let missing = output.ancestors().skip(1);
+        let missing = missing.take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+        let made: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
+        for folder in made.iter().rev() {
+            fs::create_dir(folder).map_err(|error| Error::write(folder, error))?;
+        }
+        let mut claim = Self::new(output).inspect_err(|_| remove_empty(&made))?;
+        claim.made = made;
+        Ok(claim)
+    }
+
+    /// Where the output goes: links to folders and `..` at its end are followed.
+    pub fn output(&self) -> &Path {
+        &self.output
+    }
+
+    /// Beginning of the names of what is under construction.
+    pub(super) fn prefix(&self) -> String {
+        format!("{PREFIX}{}-", digest(&self.output))
+    }
+
+    /// Removes what killed writers have left; without a lock it cannot be told from a living one's.
+    fn tidy(&self) {
+        if self.lock.is_none() {
+            return;
+        }
+        let prefix = self.prefix();
+        for entry in fs::read_dir(parent(&self.output)).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                let path = entry.path();
+                // Killed between two renames: the old output is the only one there is.
+                let old = path.join(super::place::REPLACED);
+                if old.exists() && !self.output.exists() {
+                    drop(fs::rename(old, &self.output));
+                }
+                // What cannot be removed does no harm.
+                drop(fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)));
+            }
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(lock) = &self.lock
+            && cfg!(unix)
+        {
+            // While it is held: whoever waits for it sees that it is gone, and makes another.
+            drop(fs::remove_file(&lock.path));
+        }
+        self.lock = None;
+        remove_empty(&self.made);
+    }
+}
+
+/// Removes folders, as far as nothing is in them.
+fn remove_empty(folders: &[PathBuf]) {
+    for folder in folders {
+        drop(fs::remove_dir(folder));
+    }
+}
+
+/// The path with a name: that of a folder behind a link, `.` or `..` is looked up.
+fn resolved(output: &Path) -> Result<PathBuf> {
+    let is_link = output.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    if output.file_name().is_none() || (is_link && output.is_dir()) {
+        return fs::canonicalize(output).map_err(|error| Error::write(output, error));
+    }
+    Ok(output.into())
+}
+
+/// Of the name alone, and without regard to case: however a path is spelled, the folder is the same.
+fn digest(output: &Path) -> String {
+    let name = output.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    hex(&Sha256::digest(name.as_bytes()))[..DIGITS].to_owned()
+}
+
+fn lock(output: &Path) -> Result<Option<Lock>> {
+    let failed = |error: io::Error| Error::write(output, error);
+    let name = format!("{PREFIX}{}.lock", digest(output));
+    let mut path = parent(output).join(&name);
+    loop {
+        let mut file = match open(&path) {
+            Ok(file) => file,
+            // A folder that is given to its user alone, such as the mount of a container.
+            Err(error) if is_forbidden(&error) && output.is_dir() && !path.starts_with(output) => {
+                path = output.join(&name);
+                continue;
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let process = fs::read_to_string(&path).unwrap_or_default();
+                return Err(Error::Busy { path: output.into(), process });
+            }
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                return Ok(None);
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        // Its last owner may have removed it in the meantime.
+        if is_at(&file, &path) {
+            // For the message of the next; that it is there is what counts.
+            drop(file.set_len(0).and_then(|()| file.rewind()));
+            drop(write!(file, "{}", std::process::id()));
+            return Ok(Some(Lock { path, _file: file }));
+        }
+    }
+}
+
+/// The lock file; that of another user may not be written to, but locked.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.open(path).or_else(|error| File::open(path).map_err(|_| error))
+}
+
+fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let same = |a: fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    file.metadata().is_ok_and(|here| fs::metadata(path).is_ok_and(|there| same(here, there)))
+}
+
+/// It is never removed there.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_writer_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out");
+        let first = Claim::new(&output).unwrap();
+        let spelled = folder.path().join("nowhere/../out");
+        fs::create_dir(folder.path().join("nowhere")).unwrap();
+        for path in [&output, &spelled] {
+            let error = Claim::new(path).unwrap_err();
+            assert!(matches!(&error, Error::Busy { .. }), "{error}");
+            assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        }
+        Claim::new(&folder.path().join("other")).unwrap();
+        drop(first);
+        Claim::new(&output).unwrap();
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn what_killed_writers_left_is_removed_and_an_old_output_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("out");
+        let prefix = Claim::new(&output).unwrap().prefix();
+        let left = folder.path().join(prefix + "dead");
+        fs::create_dir_all(left.join("replaced")).unwrap();
+        fs::write(left.join("replaced/old"), "1").unwrap();
+        let foreign = folder.path().join(".scgpt-00000000-alive");
+        fs::create_dir(&foreign).unwrap();
+        drop(Claim::new(&output).unwrap());
+        assert!(!left.exists() && foreign.exists());
+        assert_eq!(fs::read_to_string(output.join("old")).unwrap(), "1");
+    }
+
+    #[test]
+    fn folders_above_are_made_and_do_not_stay_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("a/b/out");
+        drop(Claim::of_folder(&output).unwrap());
+        assert!(!folder.path().join("a").exists());
+        let claim = Claim::of_folder(&output).unwrap();
+        fs::create_dir(&output).unwrap();
+        drop(claim);
+        assert!(output.is_dir());
+    }
+}

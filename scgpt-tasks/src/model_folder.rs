@@ -1,0 +1,39 @@
+//! [`write_model`]: a network as a model directory in its place.
+
+use std::path::Path;
+
+use scgpt_data::{FolderKind, Place};
+use scgpt_model::{Preprocess, ScgptConfig, write_model_dir};
+
+use crate::{artefact::MODEL_FILES, error::Result};
+
+/// Model directories, as this program writes them.
+pub(crate) const MODEL: FolderKind = FolderKind {
+    name: "a model directory",
+    is_one: |folder| MODEL_FILES.iter().all(|name| folder.join(name).is_file()),
+    holds: |entry| {
+        let name = entry.file_name().unwrap_or_default();
+        MODEL_FILES.iter().chain(&["README.md"]).any(|file| name == *file)
+    },
+};
+
+/// Writes a native model directory: configuration, preprocessing, weights (by `weights`, given the
+/// file to write), vocabulary, and a model card that tells its `origin`.
+///
+/// The folder appears whole or not at all. With `overwrite` it replaces another model directory, and
+/// nothing else.
+///
+/// # Errors
+/// If `folder` exists and is not to be replaced, or a file cannot be read or written.
+pub fn write_model(
+    folder: &Path,
+    overwrite: bool,
+    (config, preprocess): (&ScgptConfig, &Preprocess),
+    vocabulary: &Path,
+    origin: &str,
+    weights: impl FnOnce(&Path) -> scgpt_model::Result<()>,
+) -> Result<()> {
+    let place = Place::folder(folder, overwrite, MODEL)?;
+    write_model_dir(&place.path(), config, preprocess, vocabulary, origin, weights)?;
+    Ok(place.publish()?)
+}
