@@ -70,9 +70,7 @@ impl LearnArgs {
     /// named by --config.
     pub(crate) fn files(&self, output: Option<&Path>, config: Option<&Path>) -> Vec<PathBuf> {
         let saved = output.filter(|_| self.resume).and_then(saved_settings);
-        saved.into_iter()
-            .chain(config.map(Path::to_path_buf))
-            .collect()
+        saved.into_iter().chain(config.map(Path::to_path_buf)).collect()
     }
 
     /// Where and how often an artefact is trained.

@@ -122,9 +122,7 @@ impl Training {
         match self.begin {
             Begin::New => false,
             Begin::Anew => true,
-            Begin::Resume => {
-                absolute(path).is_ok_and(|path| self.ledger().outputs.contains(&path))
-            }
+            Begin::Resume => absolute(path).is_ok_and(|path| self.ledger().outputs.contains(&path)),
         }
     }
 
@@ -137,7 +135,21 @@ impl Training {
         outputs: impl IntoIterator<Item = &'a Path>,
         printer: Printer,
     ) -> Result<()> {
-        let folder = self.output.join(FOLDER);
+        let goes_on = self.resumes() && has_checkpoint(&self.folder());
+        let header = format!("{HEADER}{command}, version {}\n", env!("CARGO_PKG_VERSION"));
+        let settings = header + &toml::to_string(settings)?;
+        if self.resumes() && !goes_on {
+            printer.remark("note: the run was ended before its first checkpoint, and begins anew");
+        }
+        self.write(outputs, (!goes_on).then_some(&settings)).inspect_err(|_| self.give_up())
+    }
+
+    fn write<'a>(
+        &self,
+        outputs: impl IntoIterator<Item = &'a Path>,
+        settings: Option<&String>,
+    ) -> Result<()> {
+        let folder = self.folder();
         let mut ledger = if self.resumes() { self.ledger() } else { Ledger::default() };
         for path in outputs {
             let path = absolute(path)?;
@@ -147,25 +159,20 @@ impl Training {
         }
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create `{}`", folder.display()))?;
-        let goes_on = self.resumes() && has_checkpoint(&folder);
-        if !goes_on {
+        if settings.is_some() {
             self.empty()?;
         }
         write_text(&self.ledger_path(), &serde_json::to_string_pretty(&ledger)?)?;
-        if goes_on {
-            return Ok(());
+        match settings {
+            Some(settings) => Ok(write_text(&folder.join(SETTINGS), settings)?),
+            None => Ok(()),
         }
-        if self.resumes() {
-            printer.remark("note: the run was ended before its first checkpoint, and begins anew");
-        }
-        let header = format!("{HEADER}{command}, version {}\n", env!("CARGO_PKG_VERSION"));
-        Ok(write_text(&folder.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
     }
 
     /// Removes what an earlier run left, but the ledger; what a user keeps there stays.
     fn empty(&self) -> Result<()> {
         clear_training(&self.output);
-        for path in entries(&self.output.join(FOLDER)) {
+        for path in entries(&self.folder()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name == "log.jsonl" || name == SETTINGS || name.starts_with("events.out.tfevents.") {
                 fs::remove_file(&path)
@@ -178,7 +185,7 @@ impl Training {
     /// Removes what [`begin`](Self::begin) made of a run that ended before there was anything to go on
     /// from.
     pub(crate) fn give_up(&self) {
-        let folder = self.output.join(FOLDER);
+        let folder = self.folder();
         if !has_checkpoint(&folder) && self.empty().is_ok() {
             drop(fs::remove_file(self.ledger_path()));
             // Refused, and rightly, if there is anything else in them.
@@ -195,8 +202,12 @@ impl Training {
         Ok(())
     }
 
+    fn folder(&self) -> PathBuf {
+        self.output.join(FOLDER)
+    }
+
     fn ledger_path(&self) -> PathBuf {
-        self.output.join(FOLDER).join(LEDGER)
+        self.folder().join(LEDGER)
     }
 
     /// One that cannot be read names nothing that may be replaced.
@@ -243,6 +254,7 @@ mod tests {
         let training = claim(&output, Begin::New).unwrap();
         assert!(message(claim(&output, Begin::Anew)).contains("another scgpt"));
         training.begin(&"", "test", [cells.as_path()], quiet()).unwrap_err();
+        assert!(!output.exists());
         let settings = std::collections::BTreeMap::from([("epochs", 3)]);
         training.begin(&settings, "test", [cells.as_path()], quiet()).unwrap();
         drop(training);

@@ -39,6 +39,8 @@ mod modalities;
 mod perturbation;
 #[path = "cli/reproducible.rs"]
 mod reproducible;
+#[path = "cli/resuming.rs"]
+mod resuming;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/said.rs"]
@@ -51,3 +53,5 @@ mod states;
 mod toy;
 #[path = "cli/training.rs"]
 mod training;
+#[path = "cli/writers.rs"]
+mod writers;

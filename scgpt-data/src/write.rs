@@ -20,16 +20,16 @@ use std::{
 
 use serde_json::{Value, json};
 
-use self::{
-    element::{Dtype, Sink},
-    h5::H5Sink,
-    zarr::ZarrSink,
-};
 pub use self::{
     claim::Claim,
     export::{export, export_mudata},
     kind::FolderKind,
     place::{Place, check_apart, check_output, write_file},
+};
+use self::{
+    element::{Dtype, Sink},
+    h5::H5Sink,
+    zarr::ZarrSink,
 };
 use crate::{
     anndata::{frame, store::Store},

@@ -78,7 +78,7 @@ fn batches_become_an_embedding_and_an_artefact_for_more_cells() {
     }
     let unknown = ["integrate", "more.h5ad", "--model", "out.model", "-o", "x.h5ad"];
     place.refused(&unknown, &["was not trained on", "has `batch_3`", "knows `batch_1`, `batch_2`"]);
-    place.refused(&INTEGRATE, &["out.h5ad", "--force"]);
+    place.refused(&INTEGRATE, &["out.model", "--force"]);
     let other = ["--artefact", "out.model", "-o", "other.h5ad"];
     place.refused(&[&INTEGRATE[..6], &other].concat(), &["out.model", "--resume"]);
 }

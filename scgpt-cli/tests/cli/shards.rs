@@ -94,7 +94,7 @@ fn what_cannot_be_converted_is_refused() {
     fs::create_dir(place.path("thesis")).unwrap();
     fs::write(place.path("thesis/text"), "years of work").unwrap();
     let force = ["convert", "toy.h5ad", "-o", "thesis", "--force"];
-    place.refused(&force, &["`thesis` exists and is no folder of token shards"]);
+    place.refused(&force, &["`thesis` is not written to: it is not a folder of token shards"]);
     // A name tells cells from checkpoints where the content does not.
     fs::write(place.path("bad.h5ad"), "nonsense").unwrap();
     place.refused(&["convert", "bad.h5ad", "-o", "out"], &["bad.h5ad"]);

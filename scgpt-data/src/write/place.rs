@@ -250,9 +250,7 @@ mod tests {
         fs::create_dir(&output).unwrap();
         fs::write(output.join("thesis.tex"), "years").unwrap();
         let refused = |what: &str| {
-            for error in
-                [Place::folder(&output, true, KIND).err(), write_file(&output, "").err()]
-            {
+            for error in [Place::folder(&output, true, KIND).err(), write_file(&output, "").err()] {
                 let error = error.unwrap();
                 assert!(matches!(error, Error::Protected { .. }), "{error}");
                 assert!(error.hint().is_some());

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scgpt_data::{Claim, FolderKind, Place, RowSpool, Setting};
+use scgpt_data::{Advice, Claim, FolderKind, Place, RowSpool, Setting};
 
 use super::{
     Found,
