@@ -123,8 +123,6 @@ fn attributes(store: &dyn Store, place: &str) -> Result<Attrs> {
         attrs.insert("categories".into(), beside.into());
     }
     attrs.retain(|_, value| !value.is_null());
-    // HDF5 tells them in an order of its own, another one each time.
-    attrs.sort_keys();
     // HDF5 has truth values by way of numbers only.
     if let Some(ordered) = attrs.get_mut("ordered").filter(|value| value.is_number()) {
         *ordered = (*ordered != 0).into();
