@@ -60,6 +60,7 @@ fn build(n: usize, search: Search) -> (ReferenceIndex, tempfile::TempDir) {
         labels: &labels,
         source: "simulated".into(),
         made_by: MadeBy::Obsm("X".into()),
+        genes: None,
     };
     let place = tempfile::tempdir().unwrap();
     let begin = Instant::now();

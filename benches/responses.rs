@@ -9,7 +9,7 @@ use std::{hint::black_box, path::Path};
 
 use burn::prelude::Device;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use scgpt_data::{Layer, Source};
+use scgpt_data::{GeneNames, Layer, Source};
 use scgpt_tasks::{
     DesignOptions, Direction, LearnOptions, NetworkConfig, PerturbArtefact, PerturbConfig,
     PerturbOptions, PerturbSimulateOptions, PerturbSimulation, Perturbation, PrepareOptions,
@@ -35,7 +35,7 @@ fn artefact(place: &Path, network: NetworkConfig, device: &Device) -> PerturbArt
     let options = PrepareOptions {
         design: &design,
         layer: &Layer::X,
-        gene_column: None,
+        gene_names: &GeneNames::BEST,
         min_cells: 2,
         variable_genes: None,
     };

@@ -12,7 +12,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use rayon::prelude::*;
 use scgpt_benches::{cpu_seconds, peak_memory};
 use scgpt_data::{
-    CellKey, CellSource, CellSplit, CellTokens, Collator, GeneVocab, Layer, ShardFolder,
+    CellKey, CellSource, CellSplit, CellTokens, Collator, GeneNames, GeneVocab, Layer, ShardFolder,
     ShardOptions, TokenConfig, TokenScratch, Tokenizer, write_shards,
 };
 use scgpt_tasks::{SimulateOptions, Simulation};
@@ -29,7 +29,7 @@ fn shards() -> (PathBuf, Option<TempDir>) {
     }
     let options = SimulateOptions { cells: 20_000, genes: 12_000, types: 4, batches: 1, seed: 0 };
     let mut cells = Simulation::new(&options, None).unwrap();
-    let vocab = GeneVocab::from_genes([&cells.var(&Layer::X).unwrap()], None).unwrap();
+    let vocab = GeneVocab::from_genes([&cells.var(&Layer::X).unwrap()], &GeneNames::BEST).unwrap();
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("shards");
     let sources = [&mut cells as &mut dyn CellSource];

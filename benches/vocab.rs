@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use scgpt_benches::vocab;
-use scgpt_data::{Frame, GeneVocab};
+use scgpt_data::{Frame, GeneNames, GeneVocab};
 
 /// Genes of the released whole-human vocabulary.
 const GENES: u32 = 60_694;
@@ -27,7 +27,7 @@ fn load(c: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(30_000));
     group.bench_function("align", |b| {
-        b.iter(|| black_box(vocab.align(&var, None).unwrap()));
+        b.iter(|| black_box(vocab.align(&var, &GeneNames::BEST).unwrap()));
     });
     group.finish();
 }

@@ -8,7 +8,7 @@
 mod train;
 
 use burn::prelude::Device;
-use scgpt_data::{Csr, Frame, GeneVocab, Keyed, Purpose, TokenConfig, Tokenizer};
+use scgpt_data::{Csr, Frame, GeneNames, GeneVocab, Keyed, Purpose, TokenConfig, Tokenizer};
 
 pub use self::train::TrainStep;
 
@@ -49,7 +49,7 @@ pub fn vocab(n_genes: u32) -> GeneVocab {
 pub fn tokenizer(n_genes: u32, config: TokenConfig) -> Tokenizer {
     let vocab = vocab(n_genes);
     let var = Frame { index: names(n_genes), ..Frame::default() };
-    Tokenizer::new(&vocab, &vocab.align(&var, None).unwrap(), config).unwrap()
+    Tokenizer::new(&vocab, &vocab.align(&var, &GeneNames::BEST).unwrap(), config).unwrap()
 }
 
 /// The device benches run on: the one named by `BURN_DEVICE`, else the CPU.

@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use scgpt_data::Layer;
+use scgpt_data::{GeneNames, Layer};
 use scgpt_tasks::LearnOptions;
 use scgpt_train::{Part, TrainConfig};
 
 use crate::{
-    matrix::MatrixArgs,
     settings,
     training::{Begin, Training, saved_settings},
 };
@@ -78,11 +77,11 @@ impl LearnArgs {
         &self,
         output: &'a Path,
         layer: &'a Layer,
-        matrix: &'a MatrixArgs,
+        gene_names: &'a GeneNames,
     ) -> LearnOptions<'a> {
         LearnOptions {
             layer,
-            gene_column: matrix.gene_column.as_deref(),
+            gene_names,
             output,
             resume: self.resume,
             checkpoint_every: Some(self.checkpoint_every.max(1)),

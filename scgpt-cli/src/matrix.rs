@@ -1,7 +1,7 @@
 //! [`MatrixArgs`]: which matrix of a file is read, and what its genes are called.
 
 use clap::Args;
-use scgpt_data::Layer;
+use scgpt_data::{GeneNames, Layer};
 use serde::Serialize;
 
 /// Options of every command that reads expression.
@@ -10,13 +10,40 @@ use serde::Serialize;
 pub(crate) struct MatrixArgs {
     /// Column of var with gene names, or index [default: the one with most known genes]
     #[arg(long, value_name = "NAME", env = "SCGPT_GENE_COLUMN")]
-    pub(crate) gene_column: Option<String>,
+    gene_column: Option<String>,
+    /// Take features that var/feature_types calls antibodies, peaks or guides for genes, too
+    #[arg(long)]
+    all_features: bool,
+    /// Least share of genes that have to be known, of the model's as of the file's; 0 for none
+    /// [default: 0.1; of the artefact of an integration 0.5]
+    #[arg(long, value_name = "SHARE", env = "SCGPT_MIN_GENES", value_parser = share)]
+    min_genes: Option<f64>,
     /// Matrix to read: X, raw, or the name of a layer
     #[arg(long, value_name = "NAME", default_value = "X", env = "SCGPT_LAYER")]
     layer: String,
 }
 
 impl MatrixArgs {
+    /// Where the names of genes are, and how many have to be known.
+    pub(crate) fn gene_names(&self) -> GeneNames {
+        GeneNames {
+            column: self.gene_column.clone(),
+            all_features: self.all_features,
+            min_genes: self.min_genes,
+        }
+    }
+
+    /// An option that was given, of those that say what the genes are.
+    pub(crate) fn gene_option(&self) -> Option<&'static str> {
+        [
+            ("--gene-column", self.gene_column.is_some()),
+            ("--all-features", self.all_features),
+            ("--min-genes", self.min_genes.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(option, is_given)| is_given.then_some(option))
+    }
+
     /// The matrix.
     pub(crate) fn layer(&self) -> Layer {
         layer(&self.layer)
@@ -30,4 +57,10 @@ pub(crate) fn layer(name: &str) -> Layer {
         "raw" | "raw/X" => Layer::Raw,
         name => Layer::Named(name.into()),
     }
+}
+
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or("expected a number from 0 to 1")
 }

@@ -23,6 +23,8 @@ mod fine_tuning;
 #[cfg(unix)]
 #[path = "cli/foreign_files.rs"]
 mod foreign_files;
+#[path = "cli/genes.rs"]
+mod genes;
 #[path = "cli/golden.rs"]
 mod golden;
 #[path = "cli/grn_attention.rs"]
@@ -35,6 +37,8 @@ mod integration;
 mod left_out;
 #[path = "cli/modalities.rs"]
 mod modalities;
+#[path = "cli/models.rs"]
+mod models;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/reproducible.rs"]

@@ -108,7 +108,7 @@ pub enum Error {
     },
     /// Too few genes of the data are in the vocabulary.
     #[error(
-        "only {matched} of {genes} genes are in the vocabulary ({:.1} %); the data has {}, the vocabulary {}",
+        "only {matched} of {genes} genes are in the vocabulary ({:.1} %), which has {vocabulary}; the data has {}, the vocabulary {}",
         100.0 * *matched as f64 / (*genes).max(1) as f64,
         list(data_examples),
         list(vocab_examples)
@@ -118,6 +118,8 @@ pub enum Error {
         matched: usize,
         /// Genes of the data.
         genes: usize,
+        /// Genes of the vocabulary.
+        vocabulary: usize,
         /// A few gene names of the data that were not found.
         data_examples: Vec<String>,
         /// A few tokens of the vocabulary.
@@ -221,7 +223,9 @@ impl Error {
             Self::Coverage { .. } => Some(
                 Advice::from("name the column of `var` that holds gene symbols by ")
                     + Setting("gene_column")
-                    + ", or check that model and data are of one species",
+                    + ", or check that model and data are of one species; the few that there are suffice by "
+                    + Setting("min_genes")
+                    + " 0",
             ),
             _ => None,
         }

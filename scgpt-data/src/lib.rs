@@ -83,8 +83,8 @@ pub use crate::{
     token::{CellKey, CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{VariableConfig, VariableFlavour, VariableGenes, variable_genes},
     vocab::{
-        Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneToken, GeneVocab,
-        SpecialToken,
+        Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneNames, GeneToken,
+        GeneVocab, SpecialToken,
     },
     write::{
         Additions, Claim, CopyReport, FolderKind, Place, check_apart, check_output, export,

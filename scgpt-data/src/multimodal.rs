@@ -1,6 +1,7 @@
 //! [`MultimodalCells`]: cells measured in several modalities, and perhaps in several files, as one
 //! source.
 
+mod barcodes;
 mod features;
 mod mudata;
 mod obs;
@@ -22,6 +23,7 @@ use crate::{
     frame::{Column, Frame},
     modality::{Measured, Modalities, RNA, modality_name},
     source::{CellSource, Layer, MatrixSummary, Source, Summary},
+    vocab::{GeneNames, count_rows},
 };
 
 /// Column of `var` with the modality of every feature.
@@ -206,6 +208,9 @@ impl MultimodalCells {
         options: &MultimodalOptions,
         (path, format, is_several): (&Path, &str, bool),
     ) -> Result<Self> {
+        if is_several {
+            barcodes::check(&opened)?;
+        }
         let features = features::join(&opened, options)?;
         let cells = cells(&opened, root.as_ref())?;
         let (mut parts, mut tables, mut layers) = (Vec::new(), Vec::new(), Vec::new());
@@ -244,7 +249,12 @@ impl MultimodalCells {
 fn open(input: &MultimodalInput, options: &MultimodalOptions) -> Result<Vec<Opened>> {
     let mut source = Source::open(&input.path)?;
     source.keep_all_features();
-    let (obs, var) = (source.obs()?, source.var(&Layer::X)?);
+    let (obs, mut var) = (source.obs()?, source.var(&Layer::X)?);
+    if count_rows(&var.index) {
+        // Features are the same by their names, and row numbers are none.
+        let all = GeneNames { all_features: true, ..GeneNames::BEST };
+        var.index = all.genes(&var)?.index;
+    }
     let given = input.modality.as_deref();
     let modalities = features::of(&input.path, &var, given, options.modality_key.as_deref())?;
     let mut opened = Vec::new();

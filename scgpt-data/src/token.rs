@@ -123,14 +123,14 @@ impl Default for TokenConfig {
 ///
 /// # Example
 /// ```
-/// use scgpt_data::{Csr, Frame, GeneToken, GeneVocab, TokenConfig, Tokenizer};
+/// use scgpt_data::{Csr, Frame, GeneNames, GeneToken, GeneVocab, TokenConfig, Tokenizer};
 ///
 /// let vocab = GeneVocab::from_names(["CD3E", "LYZ", "<pad>", "<cls>"])?;
 /// let var = Frame {
 ///     index: vec!["LYZ".into(), "unknown".into(), "CD3E".into()],
 ///     ..Frame::default()
 /// };
-/// let alignment = vocab.align(&var, None)?;
+/// let alignment = vocab.align(&var, &GeneNames::BEST)?;
 /// let tokenizer = Tokenizer::new(&vocab, &alignment, TokenConfig::default())?;
 ///
 /// // One cell with the counts 7, 2 and 1.
@@ -356,13 +356,13 @@ mod tests {
     #![allow(clippy::float_cmp, reason = "exact by construction")]
 
     use super::*;
-    use crate::{binning::TieMode, frame::Frame};
+    use crate::{GeneNames, binning::TieMode, frame::Frame};
 
     fn tokenizer(config: TokenConfig) -> Tokenizer {
         let vocab = GeneVocab::from_names(["A", "B", "C", "D"]).unwrap();
         let var =
             Frame { index: ["D", "?", "A", "B"].map(String::from).into(), ..Frame::default() };
-        let alignment = vocab.align(&var, None).unwrap();
+        let alignment = vocab.align(&var, &GeneNames::BEST).unwrap();
         Tokenizer::new(&vocab, &alignment, config).unwrap()
     }
 
@@ -477,7 +477,7 @@ mod tests {
     fn no_room_is_an_error() {
         let vocab = GeneVocab::from_names(["A"]).unwrap();
         let var = Frame { index: vec!["A".into()], ..Frame::default() };
-        let alignment = vocab.align(&var, None).unwrap();
+        let alignment = vocab.align(&var, &GeneNames::BEST).unwrap();
         let config = TokenConfig { max_length: 1, ..TokenConfig::default() };
         assert!(Tokenizer::new(&vocab, &alignment, config).is_err());
     }

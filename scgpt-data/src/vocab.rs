@@ -2,6 +2,7 @@
 
 mod align;
 mod extend;
+mod names;
 
 use std::{
     collections::HashMap,
@@ -15,9 +16,11 @@ use std::{
 use serde::{Deserialize, Serialize, de};
 use serde_json::Value;
 
+pub(crate) use self::names::count_rows;
 pub use self::{
     align::{Alignment, AlignmentSummary, Candidate, Duplicate},
     extend::ExtendedVocab,
+    names::GeneNames,
 };
 use crate::{
     error::{Error, Result},

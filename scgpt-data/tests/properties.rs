@@ -10,8 +10,8 @@
 
 use proptest::{collection::vec, prelude::*};
 use scgpt_data::{
-    BinScratch, Binner, CellTokens, Collator, Csr, Frame, GeneVocab, Keyed, Purpose, Sampling,
-    SpecialToken, TieMode, TokenConfig, Tokenizer, buckets,
+    BinScratch, Binner, CellTokens, Collator, Csr, Frame, GeneNames, GeneVocab, Keyed, Purpose,
+    Sampling, SpecialToken, TieMode, TokenConfig, Tokenizer, buckets,
 };
 
 /// Values of a cell as counts are: many zeros, few distinct values, now and then a large one.
@@ -111,7 +111,7 @@ fn tokenizer(config: TokenConfig) -> Tokenizer {
     let vocab = vocab();
     let var =
         Frame { index: (0..120).map(|gene| format!("g{gene}")).collect(), ..Frame::default() };
-    let alignment = vocab.align(&var, None).unwrap();
+    let alignment = vocab.align(&var, &GeneNames::BEST).unwrap();
     Tokenizer::new(&vocab, &alignment, config).unwrap()
 }
 

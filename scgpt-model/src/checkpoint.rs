@@ -65,7 +65,8 @@ impl ModelDir {
         let path = path.as_ref();
         let has = |name: &str| path.join(name).is_file();
         if !path.is_dir() {
-            return Err(Error::read(path, "no such folder"));
+            let what = if path.exists() { "a file, expected a folder" } else { "no such folder" };
+            return Err(Error::read(path, what));
         }
         for names in [[CONFIG, ARGS], [WEIGHTS, RELEASED_WEIGHTS], [VOCABULARY, VOCABULARY]] {
             if !names.iter().any(|name| has(name)) {

@@ -36,6 +36,7 @@ mod generate;
 mod head;
 mod host;
 mod input;
+mod needs;
 mod pool;
 mod scgpt;
 
@@ -65,5 +66,6 @@ pub use crate::{
     },
     host::host_values,
     input::{Conditions, ModelInput},
+    needs::{Asked, Need},
     scgpt::{Context, Encoded, Gep, Scgpt},
 };

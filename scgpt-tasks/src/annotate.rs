@@ -5,6 +5,7 @@ mod calibration;
 mod card;
 mod centre;
 mod config;
+mod held_out;
 mod judge;
 mod page;
 mod predict;
@@ -15,8 +16,7 @@ mod task;
 mod trial;
 
 use burn::prelude::Device;
-use scgpt_data::{Advice, CellSource, GeneVocab, Setting, ShardFolder};
-use scgpt_model::ModelDir;
+use scgpt_data::{Advice, AlignmentSummary, CellSource, GeneVocab, Setting, ShardFolder};
 use scgpt_train::Watch;
 
 pub use self::{
@@ -27,6 +27,7 @@ pub use self::{
     report::{AnnotateData, AnnotateReport, ClassSize, MethodScores, RepeatScores},
 };
 use self::{
+    held_out::HELD_OUT,
     profiles::PROFILES,
     trial::{Trial, Trials},
 };
@@ -37,8 +38,11 @@ use crate::{
     labels::Labels,
     observe::Observer,
     training::{LearnOptions, RunFolder},
+    usage::Usage,
 };
 
+/// The file by which an artefact is known.
+pub(crate) const RECORD: &str = artefact::KIND.record;
 /// Coverage and share of known cells at which an artefact is judged.
 const COVERAGE: f64 = 0.9;
 const KNOWN_SHARE: f64 = 0.95;
@@ -75,6 +79,8 @@ pub struct Annotation<'a> {
     /// The labels that are left out of training.
     unseen: Labels,
     batches: Option<Labels>,
+    /// Genes of the data, and which the model knows.
+    genes: AlignmentSummary,
 }
 
 impl<'a> Annotation<'a> {
@@ -121,12 +127,22 @@ impl<'a> Annotation<'a> {
         }
         let var = source.var(options.learn.layer)?;
         let vocab = match &config.model {
-            Some(path) => GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?,
-            None => GeneVocab::from_genes([&var], options.learn.gene_column)?,
+            Some(path) => GeneVocab::from_json(Usage::Annotate.open(path)?.vocab_path())?,
+            None => GeneVocab::from_genes([&var], options.learn.gene_names)?,
         };
-        vocab.align(&var, options.learn.gene_column)?;
-        let annotation =
-            Self { config, options, device, vocab, labels, unlabelled, dropped, unseen, batches };
+        let genes = vocab.align(&var, options.learn.gene_names)?.summary();
+        let annotation = Self {
+            config,
+            options,
+            device,
+            vocab,
+            labels,
+            unlabelled,
+            dropped,
+            unseen,
+            batches,
+            genes,
+        };
         let network = annotation.start(config.training.seed)?.config;
         config.objectives.check(&network)?;
         config.training.validate(&network)?;
@@ -146,8 +162,8 @@ impl<'a> Annotation<'a> {
         observer: &dyn Observer,
     ) -> Result<AnnotateReport> {
         let run = RunFolder::of(self.options.learn.output);
-        let LearnOptions { layer, gene_column, .. } = self.options.learn;
-        let shards = run.cells(source, &self.vocab, (layer, gene_column), observer)?;
+        let LearnOptions { layer, gene_names, .. } = self.options.learn;
+        let shards = run.cells(source, &self.vocab, (layer, gene_names), observer)?;
         let trials = Trials::new(&self, &shards, watch, observer)?;
         let first = trials.trial(source, 0, &run.repeat(0))?;
         let mut methods = first.methods();
@@ -182,7 +198,9 @@ impl<'a> Annotation<'a> {
             calibration: first.calibration.clone(),
         };
         write_part(&built.join(PROFILES), &first.profiles)?;
-        artefact::KIND.publish(record, &built, self.options.learn.output, &[PROFILES])
+        first.held_out.write(&built.join(HELD_OUT))?;
+        let more = [PROFILES, HELD_OUT];
+        artefact::KIND.publish(record, &built, self.options.learn.output, &more)
     }
 }
 

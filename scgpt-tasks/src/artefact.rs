@@ -9,7 +9,10 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    folder_kind::FolderKind,
+};
 
 /// The files of a model directory that have to belong together.
 pub(crate) const MODEL_FILES: [&str; 4] =
@@ -23,6 +26,8 @@ pub(crate) struct ArtefactKind {
     pub(crate) record: &'static str,
     /// What writes and reads it.
     pub(crate) format: u32,
+    /// What such a folder is called among others.
+    pub(crate) kind: FolderKind,
     /// The command that makes it.
     pub(crate) made_by: &'static str,
 }
@@ -95,6 +100,9 @@ impl ArtefactKind {
         }
         let path = folder.join(self.record);
         let text = std::fs::read(&path).map_err(|error| {
+            if let Some(error) = self.kind.instead(folder) {
+                return error;
+            }
             let what = if folder.is_dir() {
                 format!("no such file: the folder is no artefact of `{}`", self.made_by)
             } else {

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Alignment, Binner, CellSource, Collator, Column, Frame, GeneVocab, InputState, InputValues,
-    Layer, LogScale, RowSpool, Sampling, Setting, TieMode, TokenConfig, Tokenizer, VariableConfig,
-    VariableFlavour, variable_genes,
+    Alignment, Binner, CellSource, Collator, Column, Frame, GeneNames, GeneVocab, InputState,
+    InputValues, Layer, LogScale, RowSpool, Sampling, Setting, TieMode, TokenConfig, Tokenizer,
+    VariableConfig, VariableFlavour, variable_genes,
 };
-use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
+use scgpt_model::{CellEncoder, LoadReport, Preprocess, Scgpt, ScgptConfig, Strictness};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -25,9 +25,12 @@ pub(crate) use self::{
 };
 use crate::{
     error::{Error, Result},
+    folder_kind::open_model,
+    known_genes::KnownGenes,
     logged::{TOTAL, unscaled},
     observe::{Observer, Watched},
     stream::{Finish, Rows, Stream, TokenPanel, Way, unit_rows},
+    usage::Usage,
 };
 
 /// How to embed.
@@ -43,8 +46,9 @@ pub struct EmbedOptions {
     pub sampling: Sampling,
     /// Seed of every random choice.
     pub seed: u64,
-    /// Column of `var` with the genes' names; the best one if none.
-    pub gene_column: Option<String>,
+    /// Where the genes' names are, and how many of them have to be known.
+    #[serde(flatten)]
+    pub gene_names: GeneNames,
     /// The matrix.
     #[serde(skip)]
     pub layer: Layer,
@@ -74,7 +78,7 @@ impl Default for EmbedOptions {
             tie_mode: TieMode::default(),
             sampling: Sampling::default(),
             seed: 0,
-            gene_column: None,
+            gene_names: GeneNames::BEST,
             layer: Layer::X,
             variable: None,
             temporary: None,
@@ -87,6 +91,8 @@ impl Default for EmbedOptions {
 pub struct Embedding {
     /// One row of unit length per cell, in the order of the source.
     pub rows: RowSpool,
+    /// Cells that express no known gene, ascending; their rows mean nothing.
+    pub empty: Vec<usize>,
     /// What happened.
     pub report: EmbedReport,
 }
@@ -110,6 +116,8 @@ pub struct Embedder {
     loaded: LoadReport,
     /// SHA-256 of the weights file, if there is one.
     sha256: Option<String>,
+    /// Where it was opened, if it was.
+    folder: Option<PathBuf>,
 }
 
 impl Embedder {
@@ -119,13 +127,14 @@ impl Embedder {
     /// If a file is missing, unsafe or inconsistent, or weights, configuration and vocabulary do
     /// not belong together.
     pub fn open(folder: &Path, device: &Device, strictness: Strictness) -> Result<Self> {
-        let folder = ModelDir::open(folder)?;
+        let path = folder;
+        let folder = open_model(path)?;
         let vocab = GeneVocab::from_json(folder.vocab_path())?;
         check_vocabulary(&vocab, folder.config())?;
         let (model, loaded) = folder.load(device, strictness)?;
         let embedder = Self::new(model, folder.config().clone(), *folder.preprocess(), vocab)?;
         let sha256 = Some(folder.hash()?);
-        Ok(Self { loaded, sha256, ..embedder })
+        Ok(Self { loaded, sha256, folder: Some(path.into()), ..embedder })
     }
 
     /// Takes a model that is already in memory.
@@ -140,7 +149,8 @@ impl Embedder {
     ) -> Result<Self> {
         check_vocabulary(&vocab, &config)?;
         let encoder = CellEncoder::new(model, &config);
-        Ok(Self { encoder, config, preprocess, vocab, loaded: LoadReport::default(), sha256: None })
+        let loaded = LoadReport::default();
+        Ok(Self { encoder, config, preprocess, vocab, loaded, sha256: None, folder: None })
     }
 
     /// The vocabulary.
@@ -163,6 +173,11 @@ impl Embedder {
         &self.loaded
     }
 
+    /// That the network gets what it needs, and was made for that.
+    pub(crate) fn check(&self, usage: Usage) -> Result<()> {
+        usage.check(self.folder.as_deref(), &self.config)
+    }
+
     /// Embeds all cells of `source`, streaming: memory does not grow with their number.
     ///
     /// A cell's embedding depends on what it expresses and the options, never on its place, the
@@ -170,8 +185,9 @@ impl Embedder {
     /// alone; such cells are counted.
     ///
     /// # Errors
-    /// If the source cannot be read, has no cells or negative values, or too few of its genes are known; if an
-    /// option cannot work; [`Error::Cancelled`] if the observer says so.
+    /// If the network needs more than the cells, as those of other tasks do; if the source cannot be
+    /// read, has no cells or negative values, or too few of its genes are known; if an option cannot
+    /// work; [`Error::Cancelled`] if the observer says so.
     ///
     /// # Reference
     /// `tasks/cell_emb.py`, `embed_data`. Differs: ties are settled by [`TieMode`] instead of a
@@ -182,9 +198,33 @@ impl Embedder {
         options: &EmbedOptions,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
+        self.check(Usage::Embed)?;
         let d = self.encoder.d_model();
         let finish = Finish { width: d, each: &|rows| unit_rows(rows, d) };
         self.stream(source, options, Way::of(finish), observer)
+    }
+
+    /// The same for cells that are to be compared with others, which had so many of the model's genes.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed), and if the cells have too few genes beside the others.
+    pub fn embed_beside(
+        &self,
+        source: &mut dyn CellSource,
+        options: &EmbedOptions,
+        reference: Option<usize>,
+        observer: &dyn Observer,
+    ) -> Result<Embedding> {
+        let Some(reference) = reference else { return self.embed(source, options, observer) };
+        self.check(Usage::Embed)?;
+        let beside = self.known_genes(&self.align(source, options)?, None).beside(reference);
+        beside.check(&options.gene_names)?;
+        // The others are what counts, however few genes they had.
+        let gene_names = GeneNames { min_genes: Some(0.0), ..options.gene_names.clone() };
+        let options = EmbedOptions { gene_names, ..options.clone() };
+        let mut embedding = self.embed(source, &options, observer)?;
+        embedding.report.known_genes = beside;
+        Ok(embedding)
     }
 
     /// The same in another way.
@@ -192,12 +232,14 @@ impl Embedder {
         &self,
         source: &mut dyn CellSource,
         options: &EmbedOptions,
-        Way { finish, panel, domains, modalities }: Way<'_>,
+        Way { finish, panel, domains, modalities, trained }: Way<'_>,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
         let (n_cells, n_genes) = source.summary().shape(&options.layer)?;
         let mut alignment = self.align(source, options)?;
         let genes = alignment.summary();
+        let known_genes = self.known_genes(&alignment, trained);
+        known_genes.check(&options.gene_names)?;
         let values = unscaled(source, &options.layer)?;
         let variable = options.variable.as_ref().map(|variable| {
             observer.begin("selecting variable genes", 0);
@@ -227,6 +269,7 @@ impl Embedder {
             n_genes,
             width: self.encoder.d_model(),
             genes,
+            known_genes,
             input_state: values.state,
             variable,
             tokens: streamed.tokens,
@@ -236,7 +279,7 @@ impl Embedder {
             options: options.clone(),
             model: ModelReport { sha256: self.sha256.clone(), config: self.config.clone() },
         };
-        Ok(Embedding { rows: streamed.rows, report })
+        Ok(Embedding { rows: streamed.rows, empty: streamed.empty, report })
     }
 
     /// The network prepared for inference.
@@ -257,7 +300,13 @@ impl Embedder {
         options: &EmbedOptions,
     ) -> Result<Alignment> {
         let var = source.var(&options.layer)?;
-        Ok(self.vocab.align(&var, options.gene_column.as_deref())?)
+        Ok(self.vocab.align(&var, &options.gene_names)?)
+    }
+
+    /// How many of the genes that the model was made for a source has; `trained` says of each token
+    /// whether it was trained on.
+    pub(crate) fn known_genes(&self, genes: &Alignment, trained: Option<&[bool]>) -> KnownGenes {
+        KnownGenes::new(genes, trained, self.preprocess.max_length)
     }
 
     /// What turns cells into tokens of these genes, or of those of a panel among them.

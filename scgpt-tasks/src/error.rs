@@ -28,6 +28,19 @@ pub enum Error {
         /// Rows of the gene table.
         table: usize,
     },
+    /// The data has too few of the genes that the model was made for.
+    #[error(
+        "the data has {matched} of the {of_model} genes {whose} ({:.1} %), too few to say anything of its cells",
+        100.0 * *matched as f64 / (*of_model).max(1) as f64
+    )]
+    Genes {
+        /// Genes of the model that the data has.
+        matched: usize,
+        /// Genes of the model.
+        of_model: usize,
+        /// Which of its genes these are.
+        whose: &'static str,
+    },
     /// Settings have values that cannot work; every mistake is listed.
     #[error("{}", listed(.0))]
     Settings(Vec<SettingProblem>),
@@ -135,6 +148,14 @@ impl Error {
             Self::Vocabulary { .. } => {
                 Some("use the `vocab.json` that came with the weights".into())
             }
+            Self::Genes { .. } => Some(
+                Advice::from(
+                    "give the cells with all genes that were measured, name the column of `var` with gene symbols by ",
+                ) + Setting("gene_column")
+                    + ", or do it all the same by "
+                    + Setting("min_genes")
+                    + " 0",
+            ),
             Self::Artefact { .. } => Some(
                 "an artefact is one directory: copy it as a whole, and leave its files as they are"
                     .into(),

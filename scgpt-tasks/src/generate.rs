@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Alignment, Binner, CellSource, CellTokens, Column, GeneToken, GeneVocab, Keyed, Layer, Purpose,
-    RowSpool, Setting, TieMode, TokenConfig, Tokenizer, buckets,
+    Alignment, Binner, CellSource, CellTokens, Column, GeneNames, GeneToken, GeneVocab, Keyed,
+    Layer, Purpose, RowSpool, Setting, TieMode, TokenConfig, Tokenizer, buckets,
 };
 use scgpt_model::{
-    Generated, Generation, LoadReport, ModelDir, Preprocess, Prompt, Scgpt, ScgptConfig, Strictness,
+    Generated, Generation, LoadReport, Preprocess, Prompt, Scgpt, ScgptConfig, Strictness,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +24,11 @@ use self::{
 };
 use crate::{
     error::{Error, Result},
+    known_genes::KnownGenes,
     logged::unscaled,
     observe::Observer,
     pretrain::MeanExpression,
+    usage::Usage,
 };
 
 /// Cells read at once, among which batches of similar length are formed.
@@ -62,8 +64,9 @@ pub struct GenerateOptions {
     pub max_length: Option<usize>,
     /// Seed of every random choice.
     pub seed: u64,
-    /// Column of `var` with the genes' names; the best one if none.
-    pub gene_column: Option<String>,
+    /// Where the genes' names are, and how many of them have to be known.
+    #[serde(flatten)]
+    pub gene_names: GeneNames,
     /// The matrix.
     #[serde(skip)]
     pub layer: Layer,
@@ -101,18 +104,11 @@ impl Generator {
     /// # Errors
     /// If a file is missing, unsafe or inconsistent, or the model was not trained to generate.
     pub fn open(folder: &Path, device: &Device, strictness: Strictness) -> Result<Self> {
-        let path = folder.display();
-        let folder = ModelDir::open(folder)?;
+        let folder = Usage::Generate.open(folder)?;
         let vocab = GeneVocab::from_json(folder.vocab_path())?;
         let config = folder.config().clone();
         if vocab.len() != config.vocab_size {
             return Err(Error::Vocabulary { vocabulary: vocab.len(), table: config.vocab_size });
-        }
-        if !config.unknown_flag {
-            return Err(Error::Option(format!(
-                "the model in `{path}` was not trained to generate: it has no embedding of unknown genes \
-                 (`flag_encoder`); use a generatively pre-trained one, such as `scgpt pretrain` makes"
-            )));
         }
         let (model, loaded) = folder.load(device, strictness)?;
         Ok(Self { model, config, preprocess: *folder.preprocess(), vocab, loaded })
@@ -144,7 +140,9 @@ impl Generator {
         }
         let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
         let var = source.var(&options.layer)?;
-        let alignment = self.vocab.align(&var, options.gene_column.as_deref())?;
+        let alignment = self.vocab.align(&var, &options.gene_names)?;
+        let known = KnownGenes::new(&alignment, None, self.preprocess.max_length);
+        known.check(&options.gene_names)?;
         let (genes, missing) = self.genes(&options.ask, max_length)?;
         let job = Job {
             generator: self,
@@ -158,7 +156,12 @@ impl Generator {
         let mean = job.means(source)?;
         let mut results = Results::new(&options.ask, genes.len(), options)?;
         job.run(source, &mean, &mut results)?;
-        let report = results.score.report(options, n_cells, missing, &results.rounds);
+        let report = results.score.report(
+            options,
+            (n_cells, alignment.summary(), results.n_empty),
+            missing,
+            &results.rounds,
+        );
         let names = genes.iter().filter_map(|&gene| self.vocab.name(gene)).map(String::from);
         Ok(GeneratedCells {
             genes: names.collect(),
@@ -234,6 +237,8 @@ struct Results {
     errors: Vec<f64>,
     score: Score,
     rounds: Vec<RoundSums>,
+    /// Cells that express no known gene.
+    n_empty: usize,
 }
 
 impl Results {
@@ -248,6 +253,7 @@ impl Results {
             errors: Vec::new(),
             score: Score::default(),
             rounds: vec![RoundSums::default(); options.generation.rounds],
+            n_empty: 0,
         })
     }
 }
@@ -285,6 +291,7 @@ impl Job<'_> {
         self.observer.begin("generating", self.n_cells);
         for first in (0..self.n_cells).step_by(WINDOW) {
             let cells = self.window(source, first)?;
+            results.n_empty += cells.iter().filter(|cell| cell.n_available == 0).count();
             let embeddings = self.embeddings(source, &cells, first)?;
             let asked: Vec<(Prompt, Vec<Option<f32>>)> = cells
                 .iter()

@@ -19,8 +19,8 @@ mod trial;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{Advice, CellSource, GeneSubset, GeneVocab, Setting, ShardFolder};
-use scgpt_model::{ModelDir, Strictness};
+use scgpt_data::{Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Setting, ShardFolder};
+use scgpt_model::Strictness;
 use scgpt_train::Watch;
 
 pub use self::{
@@ -46,8 +46,11 @@ use crate::{
     labels::Labels,
     observe::Observer,
     training::{LearnOptions, RunFolder},
+    usage::Usage,
 };
 
+/// The file by which an artefact is known.
+pub(crate) const RECORD: &str = artefact::KIND.record;
 /// What the cells without any integration are called among the methods.
 const UNINTEGRATED: &str = "Unintegrated";
 
@@ -72,6 +75,16 @@ pub struct IntegrateOptions<'a> {
     pub complete: bool,
     /// Folder of temporary files; the system's if none.
     pub temporary: Option<&'a Path>,
+}
+
+impl IntegrateOptions<'_> {
+    /// What a network is used for.
+    pub(crate) fn usage(&self) -> Usage {
+        match self.modalities {
+            Some(_) => Usage::IntegrateModalities,
+            None => Usage::Integrate,
+        }
+    }
 }
 
 /// Cells of batches and settings that belong together.
@@ -127,9 +140,13 @@ impl<'a> Integration<'a> {
             return Err(Error::unsuited(problem, remedy));
         }
         let var = source.var(options.learn.layer)?;
+        let names = GeneNames {
+            all_features: options.modalities.is_some() || options.learn.gene_names.all_features,
+            ..options.learn.gene_names.clone()
+        };
         let vocab = match &config.model {
-            Some(path) => GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?,
-            None => GeneVocab::from_genes([&var], options.learn.gene_column)?,
+            Some(path) => GeneVocab::from_json(options.usage().open(path)?.vocab_path())?,
+            None => GeneVocab::from_genes([&var], &names)?,
         };
         align(&vocab, &var, &options)?;
         if let Some(cells) = options.modalities {
@@ -180,8 +197,8 @@ impl<'a> Integration<'a> {
             }
         };
         let mut features = GeneSubset::new(&mut *source, layer, panel.columns.clone())?;
-        let column = Some(panel.gene_column.as_str());
-        let shards = run.cells(&mut features, &self.vocab, (layer, column), observer)?;
+        let names = GeneNames::found_in(&panel.gene_column);
+        let shards = run.cells(&mut features, &self.vocab, (layer, &names), observer)?;
         let made = (&run, &panel, &shards);
         if self.multimodal.is_some() {
             // Of a hundred thousand peaks, those that were not chosen are of no use from here on.
@@ -264,6 +281,10 @@ impl<'a> Integration<'a> {
             return Ok(None);
         };
         let embedder = Embedder::open(path, self.device, Strictness::Partial)?;
+        if embedder.check(Usage::Embed).is_err() {
+            // The network of another task has no rows without what that task tells it.
+            return Ok(None);
+        }
         let options = trials.embed_options();
         let embedding = match &self.multimodal {
             None => embedder.embed(source, &options, observer)?,

@@ -25,11 +25,13 @@ mod doubts;
 mod embed;
 mod error;
 mod evaluation;
+mod folder_kind;
 mod generate;
 mod grn;
 mod holdout;
 mod integrate;
 mod k_means;
+mod known_genes;
 mod labels;
 mod limit;
 mod logged;
@@ -49,6 +51,7 @@ mod separation;
 mod simulate;
 mod stream;
 mod training;
+mod usage;
 
 pub use crate::{
     annotate::{
@@ -75,6 +78,7 @@ pub use crate::{
         CalibrationScores, CellColumn, CellSpace, IntegrationComparison, IntegrationScores,
         LabelEvaluation, LabelMap, MapCell, PredictedLabels, ScoredEmbedding, UnknownScores,
     },
+    folder_kind::{FolderKind, open_model},
     generate::{
         Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, RoundReport, Scores,
     },
@@ -93,6 +97,7 @@ pub use crate::{
         IntegrateReport, Integrated, IntegratedOptions, Integration, IntegrationMethod,
         ModalitySize,
     },
+    known_genes::KnownGenes,
     labels::{Labels, join_labels, split_labels},
     logged::{input_state, input_values},
     mapping::{

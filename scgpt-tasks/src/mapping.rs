@@ -8,6 +8,7 @@ mod mapped;
 mod query;
 mod vote;
 
+pub(crate) use self::manifest::MANIFEST;
 pub use self::{
     index::{ReferenceCells, ReferenceIndex},
     manifest::{IndexLabels, IndexManifest, MadeBy, Search, Segment},

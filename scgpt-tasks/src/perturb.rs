@@ -24,10 +24,9 @@ use std::collections::BTreeSet;
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Advice, AlignmentSummary, CellSource, GeneVocab, InputState, Layer, Setting, ShardFolder,
-    export,
+    Advice, AlignmentSummary, CellSource, GeneNames, GeneVocab, InputState, Layer, Setting,
+    ShardFolder, export,
 };
-use scgpt_model::ModelDir;
 use scgpt_train::Watch;
 
 pub(crate) use self::condition::CONTROL;
@@ -53,8 +52,11 @@ use crate::{
     logged::{input_state, input_values},
     observe::Observer,
     training::{LearnOptions, RunFolder},
+    usage::Usage,
 };
 
+/// The file by which an artefact is known.
+pub(crate) const RECORD: &str = artefact::KIND.record;
 /// What is trained on, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct PerturbOptions<'a> {
@@ -113,20 +115,22 @@ impl<'a> Perturbation<'a> {
         let perturbed: Vec<Condition> = design.perturbed_conditions();
         let names: BTreeSet<&str> =
             perturbed.iter().flat_map(Condition::genes).map(String::as_str).collect();
-        let column = match options.learn.gene_column {
-            Some(column) => column.to_owned(),
+        let given = options.learn.gene_names;
+        let column = match &given.column {
+            Some(column) => column.clone(),
             None => panel::gene_column(&var, &names),
         };
+        let gene_names = GeneNames { column: Some(column), ..given.clone() };
         let vocab = if let Some(path) = &config.model {
-            GeneVocab::from_json(ModelDir::open(path)?.vocab_path())?
+            GeneVocab::from_json(Usage::Perturb.open(path)?.vocab_path())?
         } else {
             // A perturbed gene that is not measured is a token all the same.
-            let measured = GeneVocab::from_genes([&var], Some(&column))?;
+            let measured = GeneVocab::from_genes([&var], &gene_names)?;
             let others = names.iter().filter(|name| measured.token(name).is_none()).copied();
             let genes = measured.names().filter(|name| !name.starts_with('<')).chain(others);
             GeneVocab::from_names(genes)?
         };
-        let (panel, genes) = Panel::new(&vocab, &var, &column)?;
+        let (panel, genes) = Panel::new(&vocab, &var, &gene_names)?;
         let untold = drop_untold(&mut design, &panel, &vocab)?;
         let perturbation =
             Self { config, options, device, vocab, design, panel, genes, untold, total };
@@ -161,8 +165,9 @@ impl<'a> Perturbation<'a> {
         let (codes, n) = (&self.design.codes, self.design.groups.len());
         let mut moments = Moments::of(source, self.options.learn.layer, codes, n, observer)?;
         moments.read_rankings(source, self.options.learn.layer, codes)?;
-        let matrix = (self.options.learn.layer, Some(self.genes.column.as_str()));
-        let shards = run.cells(source, &self.vocab, matrix, observer)?;
+        let LearnOptions { layer, gene_names, .. } = self.options.learn;
+        let names = GeneNames { column: Some(self.genes.column.clone()), ..gene_names.clone() };
+        let shards = run.cells(source, &self.vocab, (layer, &names), observer)?;
         let first = self.trial(&shards, &moments, 0, &run.repeat(0), watch, observer)?;
         let mut evaluation = first.evaluation.clone();
         for repeat in 1..self.options.learn.repeats {
@@ -173,7 +178,8 @@ impl<'a> Perturbation<'a> {
             }
         }
         let path = source.summary().path.display().to_string();
-        let report = PerturbReport::new(&self, path, &moments, &first, evaluation);
+        let without_genes = source.summary().n_cells - shards.n_cells();
+        let report = PerturbReport::new(&self, (path, without_genes), &moments, &first, evaluation);
         self.publish(&run, &shards, &moments, &first, &report)?;
         Ok(report)
     }

@@ -25,8 +25,10 @@ use self::{report::Data, task::PretrainTask};
 use crate::{
     embed::Embedder,
     error::{Error, Result},
+    folder_kind::FolderKind,
     model_folder::{MODEL, write_model},
     training::{StartingNetwork, TrainingCells, VALIDATION_EPOCH},
+    usage::Usage,
 };
 
 /// Where the network goes in the folder of a run.
@@ -79,7 +81,8 @@ impl<'a> Pretraining<'a> {
         config.validate()?;
         // What must not be replaced is said now, not after hours.
         MODEL.check(&options.run.join(FOLDER))?;
-        let shards = ShardFolder::open(options.shards)?;
+        let shards = ShardFolder::open(options.shards)
+            .map_err(|error| FolderKind::Shards.instead(options.shards).unwrap_or(error.into()))?;
         let start = Start::new(config, &shards, device)?;
         config.objectives.check(&start.network.config)?;
         config.training.validate(&start.network.config)?;
@@ -188,17 +191,11 @@ impl Start {
             return Ok(Self { network, classes });
         };
         let adapt = |network: ScgptConfig| {
-            if !network.unknown_flag {
-                return Err(Error::Option(format!(
-                    "`{}` has no embedding of unknown genes, so it cannot be pre-trained further",
-                    from.display()
-                )));
-            }
             let dropout = config.network.dropout;
-            Ok(ScgptConfig { n_classes, dropout, pad_token: Some(pad), ..network })
+            ScgptConfig { n_classes, dropout, pad_token: Some(pad), ..network }
         };
         let (mut network, known) =
-            StartingNetwork::open(from, adapt, &["cls_decoder."], seed, device)?;
+            StartingNetwork::open((from, Usage::Pretrain), adapt, &["cls_decoder."], seed, device)?;
         shards.check_vocab(&known)?;
         network.preprocess.max_length = config.max_length;
         Ok(Self { network, classes })

@@ -111,12 +111,14 @@ pub(crate) struct Way<'a> {
     pub(crate) domains: Option<&'a [usize]>,
     /// Modalities of the tokens, if there are several.
     pub(crate) modalities: Option<&'a Modalities>,
+    /// Of each token, whether the network was trained on it, where that is known.
+    pub(crate) trained: Option<&'a [bool]>,
 }
 
 impl<'a> Way<'a> {
     /// Cells by the genes they express, all of one domain.
     pub(crate) fn of(finish: Finish<'a>) -> Self {
-        Self { finish, panel: None, domains: None, modalities: None }
+        Self { finish, panel: None, domains: None, modalities: None, trained: None }
     }
 }
 
@@ -135,6 +137,8 @@ pub(crate) struct Stream<'a> {
 /// What is known once all cells went through.
 pub(crate) struct Streamed {
     pub(crate) rows: RowSpool,
+    /// Cells that express no known gene, ascending.
+    pub(crate) empty: Vec<usize>,
     pub(crate) tokens: TokenCounts,
     pub(crate) timings: Timings,
 }
@@ -172,6 +176,7 @@ impl Stream<'_> {
         };
         let mut tokens = TokenCounts::new(self.tokenizer.config().max_length);
         let mut timings = Timings::default();
+        let mut empty = Vec::new();
         for window in windows {
             let window = window?;
             timings.reading += window.reading;
@@ -182,11 +187,15 @@ impl Stream<'_> {
             let computed = self.rows.of(&window.cells, domains, observer)?;
             rows.write_rows(window.first, &(self.finish.each)(&computed))?;
             timings.computing += begin.elapsed().as_secs_f64();
-            for cell in &window.cells {
+            for (cell, number) in window.cells.iter().zip(window.first..) {
                 tokens.add(cell.len(), cell.n_available);
+                // Where genes of value zero are tokens, zeros are all that an empty cell has.
+                if cell.values.iter().skip(1).all(|&value| value == 0.0) {
+                    empty.push(number);
+                }
             }
         }
-        Ok(Streamed { rows, tokens, timings })
+        Ok(Streamed { rows, empty, tokens, timings })
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use burn::prelude::Device;
-use scgpt_data::{CellSubset, InputState, Layer};
+use scgpt_data::{CellSubset, GeneNames, InputState, Layer};
 use scgpt_model::InputNorm;
 use scgpt_tasks::{
     Error, IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integrated, IntegratedOptions,
@@ -92,7 +92,7 @@ fn an_artefact_embeds_each_cell_in_its_batch_as_the_training_did() {
         let options = IntegratedOptions {
             batch_key: None,
             batch_size,
-            gene_column: None,
+            gene_names: GeneNames::BEST,
             modalities: None,
             layer: Layer::X,
             temporary: None,

@@ -90,10 +90,10 @@ impl ConvertArgs {
             ("--vocab", self.vocab.is_some()),
             ("--obs", !self.obs.is_empty()),
             ("--shard-cells", self.shard_cells != SHARD_CELLS),
-            ("--gene-column", self.matrix.gene_column.is_some()),
             ("--layer", self.matrix.layer() != Layer::X),
         ]
         .into_iter()
         .find_map(|(option, is_given)| is_given.then_some(option))
+        .or_else(|| self.matrix.gene_option())
     }
 }

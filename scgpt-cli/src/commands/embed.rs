@@ -18,6 +18,7 @@ use crate::{
     cells_output::CellsOutput,
     config::{EFFECTIVE, write_effective},
     device::ComputeArgs,
+    gene_remarks,
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output, write_text},
     progress::Bar,
@@ -205,7 +206,7 @@ impl EmbedArgs {
                 Sample::Head => Sampling::Head,
             },
             seed: self.seed,
-            gene_column: self.matrix.gene_column.clone(),
+            gene_names: self.matrix.gene_names(),
             layer: self.matrix.layer(),
             variable: self.hvg.map(|n_top| VariableOptions {
                 n_top,
@@ -262,16 +263,8 @@ fn remark_on_input(report: &EmbedReport, printer: Printer) {
             report.input_state
         ));
     }
-    if report.genes.duplicates > 0 {
-        printer.remark(&format!(
-            "note: {} genes share a name with an earlier one and were left out: {}",
-            report.genes.duplicates,
-            report.genes.duplicate_examples.join(", ")
-        ));
-    }
-    if report.tokens.n_empty > 0 {
-        printer.remark(&format!("warning: {} cells express no known gene", report.tokens.n_empty));
-    }
+    gene_remarks::remark_on(report, printer);
+    gene_remarks::remark_on_empty(report, printer);
 }
 
 /// What `uns["scgpt"]` and `--json` say.
@@ -286,20 +279,10 @@ fn record(args: &EmbedArgs, report: &EmbedReport) -> Result<Value> {
 }
 
 fn summary(args: &EmbedArgs, report: &EmbedReport) -> Vec<(&'static str, String)> {
-    let genes = &report.genes;
     let tokens = &report.tokens;
     let mut rows = vec![
         ("cells", report.n_cells.to_string()),
-        (
-            "genes",
-            format!(
-                "{} of {} known ({:.1} %), named by `{}`",
-                genes.matched,
-                genes.genes,
-                100.0 * genes.coverage,
-                genes.column
-            ),
-        ),
+        ("genes", report.genes_line()),
         ("values", report.input_state.to_string()),
         (
             "tokens",

@@ -17,6 +17,7 @@ use crate::{
     cells_output::CellsOutput,
     config::{EFFECTIVE, write_effective},
     device::ComputeArgs,
+    gene_remarks,
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output, write_text},
     progress::Bar,
@@ -116,6 +117,13 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     let generated = generator.generate(&mut source, &options, &device, &bar);
     bar.finish();
     let GeneratedCells { genes, rows, errors, report } = generated?;
+    gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
+    if report.without_genes > 0 {
+        printer.remark(&format!(
+            "warning: {} cells express no known gene: what is generated for them is the same for all",
+            report.without_genes
+        ));
+    }
     if !report.missing.is_empty() {
         printer.remark(&format!(
             "warning: {} genes are not in the model's vocabulary and left out: {}",
@@ -175,7 +183,7 @@ impl GenerateArgs {
             batch_size: self.batch_size,
             max_length: self.max_length,
             seed: self.seed,
-            gene_column: self.matrix.gene_column.clone(),
+            gene_names: self.matrix.gene_names(),
             layer: self.matrix.layer(),
             // Beside the output there must be room for the result anyway.
             temporary: self.output.parent().map(|folder| Path::new(".").join(folder)),
@@ -203,6 +211,7 @@ fn shortened(names: &[String]) -> String {
 fn summary(args: &GenerateArgs, report: &GenerateReport) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("cells", report.n_cells.to_string()),
+        ("genes", report.genes.line()),
         ("predicted values", report.n_predicted.to_string()),
     ];
     for (name, scores) in [

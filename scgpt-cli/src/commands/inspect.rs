@@ -5,10 +5,11 @@ use std::{collections::BTreeSet, path::PathBuf};
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{
-    AnnData, CellSource, Frame, GeneVocab, Layer, RNA, Source, modality_name, open_modalities,
+    AnnData, CellSource, Frame, GeneNames, GeneVocab, Layer, RNA, Source, modality_name,
+    open_modalities,
 };
 use scgpt_model::ModelDir;
-use scgpt_tasks::input_values;
+use scgpt_tasks::{input_values, open_model};
 use serde_json::{Value, json};
 
 use crate::output::Printer;
@@ -164,7 +165,7 @@ fn look_up(
     n_cells: usize,
     rows: &mut Vec<(String, String)>,
 ) -> Result<Value> {
-    let model = ModelDir::open(model)?;
+    let model = open_model(model)?;
     let vocab = GeneVocab::from_json(model.vocab_path())?;
     let config = model.config();
     rows.push((
@@ -178,7 +179,7 @@ fn look_up(
         ),
     ));
     let megabytes = memory(&model) >> 20;
-    let genes = match vocab.align(var, None) {
+    let genes = match vocab.align(var, &GeneNames::BEST) {
         Ok(alignment) => {
             let genes = alignment.summary();
             let lines = genes.candidates.iter().map(|candidate| {
@@ -189,6 +190,16 @@ fn look_up(
                 )
             });
             rows.push(("genes".into(), lines.collect::<Vec<_>>().join("\n")));
+            rows.push((
+                "of the model".into(),
+                format!(
+                    "{} of {} genes ({:.1} %)",
+                    genes.matched,
+                    genes.vocabulary,
+                    100.0 * genes.vocabulary_coverage
+                ),
+            ));
+            rows.extend(genes.others().map(|others| ("no genes".into(), others)));
             json!(genes)
         }
         Err(error) => {

@@ -143,6 +143,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let (Some(output), Some(artefact)) = (&args.output, artefact) else {
         bail!("the cells and --output are needed");
     };
+    let gene_names = args.matrix.gene_names();
     let layer = args.matrix.layer();
     let mut source = args.modalities.open(&args.inputs)?;
     let inputs = source.paths().chain(args.modalities.truth()).chain(args.model.as_deref());
@@ -158,7 +159,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let options = IntegrateOptions {
         batch_key: args.batch_key.as_deref(),
         label: args.label.as_deref(),
-        learn: args.learn.options(&artefact, &layer, &args.matrix),
+        learn: args.learn.options(&artefact, &layer, &gene_names),
         predict_batch: settings.batch_size.min(8),
         baselines: (!args.learn.no_baselines).then_some(&baselines),
         ablate: args.ablate,
@@ -288,7 +289,13 @@ fn summary(
     let mut rows = vec![
         ("batches", data.batches_of()),
         ("cells", format!("{training} trained on, {validation} to select")),
-        ("genes", format!("{} by {}, of {} known", data.genes, data.flavour, data.known_genes)),
+        (
+            "genes",
+            format!(
+                "{} by {}, of {} known, of the {} of the model",
+                data.genes, data.flavour, data.known_genes, data.model_genes
+            ),
+        ),
         ("steps", report.steps.to_string()),
     ];
     rows.extend(modalities::summary(report));

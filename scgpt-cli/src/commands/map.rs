@@ -8,11 +8,11 @@ use std::path::Path;
 use anyhow::Result;
 use burn::prelude::Device;
 use clap::{Args, Subcommand};
-use scgpt_data::{CellSource, Layer, RowSpool, TieMode};
+use scgpt_data::{CellSource, GeneNames, Layer, RowSpool, TieMode};
 use scgpt_model::Strictness;
-use scgpt_tasks::{EmbedOptions, Embedder, Error, MadeBy};
+use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, Embedding, Error, MadeBy};
 
-use crate::{output::Printer, progress::Bar};
+use crate::{gene_remarks, output::Printer, progress::Bar};
 
 /// Map cells to a labelled reference: each cell takes the label of its neighbours
 #[derive(Debug, Args)]
@@ -39,14 +39,21 @@ pub(crate) fn run(args: MapArgs, printer: Printer) -> Result<()> {
 struct Embedded {
     rows: RowSpool,
     made_by: MadeBy,
+    /// Cells of which nothing can be said, ascending: they express no known gene.
+    empty: Vec<usize>,
+    /// How the cells were read, if a model embedded them.
+    report: Option<EmbedReport>,
 }
 
 /// How cells are read for embedding.
+#[derive(Clone)]
 struct Reading<'a> {
     layer: &'a Layer,
-    gene_column: Option<&'a str>,
+    gene_names: GeneNames,
     batch_size: usize,
     temporary: Option<&'a Path>,
+    /// Genes of the model that reference cells had, beside which these are to lie.
+    reference: Option<usize>,
 }
 
 /// Embeds the cells of `source` with the model in `folder`.
@@ -69,16 +76,36 @@ fn by_model(
         max_length,
         tie_mode,
         seed,
-        gene_column: reading.gene_column.map(str::to_owned),
+        gene_names: reading.gene_names.clone(),
         layer: reading.layer.clone(),
         temporary: reading.temporary.map(Path::to_path_buf),
         ..EmbedOptions::default()
     };
-    let embedding = embedder.embed(source, &options, bar)?;
+    let embedding = embedder.embed_beside(source, &options, reading.reference, bar)?;
     let max_length = embedding.report.max_length;
     let path = folder.canonicalize().unwrap_or_else(|_| folder.into());
     let made_by = MadeBy::Model { path, sha256, max_length, tie_mode, seed };
-    Ok(Embedded { rows: embedding.rows, made_by })
+    let Embedding { rows, empty, report } = embedding;
+    Ok(Embedded { rows, made_by, empty, report: Some(report) })
+}
+
+impl Embedded {
+    /// Genes of the model that the cells have.
+    fn genes(&self) -> Option<usize> {
+        self.report.as_ref().map(|report| report.known_genes.matched)
+    }
+
+    /// Says what is to be said of the genes, and of cells without any.
+    fn remark(&self, printer: Printer, of_empty: &str) {
+        if let Some(report) = &self.report {
+            gene_remarks::remark_on(report, printer);
+        }
+        if !self.empty.is_empty() {
+            let why =
+                if self.report.is_some() { "express no known gene" } else { "have a row of zeros" };
+            printer.remark(&format!("warning: {} cells {why}: {of_empty}", self.empty.len()));
+        }
+    }
 }
 
 /// Cells whose embeddings are read at once.
@@ -92,9 +119,13 @@ fn from_obsm(
 ) -> Result<Embedded> {
     let n = source.summary().n_cells;
     let mut spool: Option<RowSpool> = None;
+    let mut empty = Vec::new();
     for first in (0..n).step_by(BLOCK) {
         let (rows, width) = source.read_obsm(name, first..n.min(first + BLOCK))?;
         let unit = scgpt_tasks::unit_rows(&rows, width);
+        let is_zero = |row: &[f32]| row.iter().all(|&x| x == 0.0);
+        let cells = rows.chunks_exact(width.max(1)).zip(first..);
+        empty.extend(cells.filter(|(row, _)| is_zero(row)).map(|(_, cell)| cell));
         let spool = match &mut spool {
             Some(spool) => spool,
             None => spool.insert(match temporary {
@@ -105,5 +136,5 @@ fn from_obsm(
         spool.push(&unit)?;
     }
     let rows = spool.ok_or_else(|| Error::Option("there are no cells".into()))?;
-    Ok(Embedded { rows, made_by: MadeBy::Obsm(name.into()) })
+    Ok(Embedded { rows, made_by: MadeBy::Obsm(name.into()), empty, report: None })
 }

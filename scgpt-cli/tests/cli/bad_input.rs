@@ -13,8 +13,9 @@ fn spoiled(spoil: impl FnOnce(&mut Toy), parts: &[&str]) {
     let mut toy = Toy::default();
     spoil(&mut toy);
     toy.write(&place.path("spoiled.h5ad"));
-    let message =
-        place.refused(&["embed", "spoiled.h5ad", "-m", &model(), "-o", "out.h5ad"], parts);
+    let model = model();
+    let args = ["embed", "spoiled.h5ad", "-m", &model, "-o", "out.h5ad", "--min-genes", "0"];
+    let message = place.refused(&args, parts);
     assert!(message.contains("hint: "), "{message}");
 }
 
@@ -79,7 +80,9 @@ fn empty_cells_and_duplicate_genes_are_counted() {
     let place = Place::new();
     let toy = Toy { genes: vec!["TNFRSF4", "SSU72", "SSU72", "RBP7"], ..Toy::default() };
     toy.write(&place.path("toy.h5ad"));
-    let ended = place.done(&["embed", "toy.h5ad", "-m", &model(), "-o", "out.h5ad", "--json"]);
+    let model = model();
+    let args = ["embed", "toy.h5ad", "-m", &model, "-o", "out.h5ad", "--json", "--min-genes", "0"];
+    let ended = place.done(&args);
     let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(report["tokens"]["n_empty"], 1);
     assert_eq!(report["genes"]["duplicates"], 1);

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    Alignment, CellKey, CellSource, Column, Csr, Frame, GeneToken, GeneVocab, Layer, MatrixSummary,
-    Sampling, Summary, TokenConfig, TokenScratch, Tokenizer, error::Result,
+    Alignment, CellKey, CellSource, Column, Csr, Frame, GeneNames, GeneToken, GeneVocab, Layer,
+    MatrixSummary, Sampling, Summary, TokenConfig, TokenScratch, Tokenizer, error::Result,
 };
 
 /// Rows of `(gene, value)` as a source.
@@ -318,7 +318,7 @@ proptest! {
             GeneVocab::from_names(order[..known].iter().map(|&gene| names[gene].clone())).unwrap();
         let mut source = Cells::new(&genes, rows.clone());
         let var = source.var(&Layer::X).unwrap();
-        let alignment: Alignment = vocab.align(&var, None).unwrap();
+        let alignment: Alignment = vocab.align(&var, &GeneNames::BEST).unwrap();
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("shards");
         let written =

@@ -22,7 +22,7 @@ use crate::{
     setting::{Advice, Setting},
     source::{CellSource, Layer},
     state::{InputState, StateDetector},
-    vocab::{Alignment, GeneVocab},
+    vocab::{Alignment, GeneNames, GeneVocab},
     write::{FolderKind, Place, check_apart},
 };
 
@@ -32,14 +32,14 @@ const BLOCK: usize = 1024;
 const STATE_BLOCKS: usize = 2;
 
 /// How token shards are made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ShardOptions {
     /// Most cells of a file.
     pub shard_cells: usize,
     /// The matrix of every source.
     pub layer: Layer,
-    /// Column of `var` with the genes' names; the best one if none.
-    pub gene_column: Option<String>,
+    /// Where the genes' names are, and how many of them have to be known.
+    pub gene_names: GeneNames,
     /// Columns of `obs` to keep, as codes.
     pub labels: Vec<String>,
     /// Whether a folder of token shards that exists is replaced.
@@ -51,7 +51,7 @@ impl Default for ShardOptions {
         Self {
             shard_cells: 50_000,
             layer: Layer::X,
-            gene_column: None,
+            gene_names: GeneNames::BEST,
             labels: Vec::new(),
             overwrite: false,
         }
@@ -130,7 +130,7 @@ impl ShardWriter {
         let path = source.summary().path.clone();
         check_apart(&self.folder, [path.as_path()])?;
         let var = source.var(&layer)?;
-        let alignment = self.vocab.align(&var, self.options.gene_column.as_deref())?;
+        let alignment = self.vocab.align(&var, &self.options.gene_names)?;
         let codes = self.label_codes(&path, &source.obs()?, n_cells)?;
         let mut entry = SourceEntry {
             path: path.display().to_string(),

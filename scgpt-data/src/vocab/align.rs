@@ -7,20 +7,21 @@ use std::{
 
 use serde::Serialize;
 
-use super::{GeneToken, GeneVocab};
+use super::{
+    GeneNames, GeneToken, GeneVocab, SpecialToken,
+    names::{INDEX, other_features},
+};
 use crate::{
     error::{Error, Result},
-    frame::{Column, Frame},
+    frame::Frame,
 };
 
-/// Below this share of known genes the wrong column or species is likelier than a small panel.
-const MIN_COVERAGE: f64 = 0.1;
+/// Below this share of known genes, of those of the data and of those of the vocabulary, the wrong
+/// column or species is likelier than a small panel or a small model.
+const MIN_GENES: f64 = 0.1;
 
 /// How many names an error or a summary shows.
 const EXAMPLES: usize = 5;
-
-/// The word for the index of a `var` table, beside the names of its columns.
-const INDEX: &str = "index";
 
 /// For every gene of the data its token, if it has one.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,11 @@ pub struct Alignment {
     pub duplicates: Vec<Duplicate>,
     /// Every place with names that was tried, in the order of the file.
     pub candidates: Vec<Candidate>,
+    /// What the features that are no genes measure, and how many there are of each; they have no
+    /// token.
+    pub other_features: Vec<(String, usize)>,
+    /// Genes of the vocabulary.
+    pub vocabulary: usize,
 }
 
 /// A gene that was left out because an earlier one has the same token.
@@ -62,12 +68,16 @@ pub struct Candidate {
 pub struct AlignmentSummary {
     /// Where the names were found.
     pub column: String,
-    /// Genes of the data.
+    /// Genes of the data; other features are not counted.
     pub genes: usize,
     /// Genes with a token.
     pub matched: usize,
     /// `matched / genes`.
     pub coverage: f64,
+    /// Genes of the vocabulary.
+    pub vocabulary: usize,
+    /// `matched / vocabulary`.
+    pub vocabulary_coverage: f64,
     /// Genes without a token.
     pub unmatched: usize,
     /// A few of them.
@@ -78,28 +88,34 @@ pub struct AlignmentSummary {
     pub duplicate_examples: Vec<String>,
     /// Every place with names that was tried.
     pub candidates: Vec<Candidate>,
+    /// What the features that are no genes measure, and how many there are of each.
+    pub other_features: Vec<(String, usize)>,
 }
 
 impl GeneVocab {
     /// Finds the genes of `var` in the vocabulary.
     ///
-    /// Names are taken from `gene_column` (`index` names the index), or else from whichever of the
-    /// index and the text columns names most genes; the earlier wins a tie, the index being first.
-    /// An Ensembl id with a version (`ENSG00000000003.15`) also matches without it.
+    /// Names are taken from the column that is named, or else from whichever of the index and the text
+    /// columns names most genes; the earlier wins a tie, the index being first. Row numbers are no
+    /// names. An Ensembl id with a version (`ENSG00000000003.15`) also matches without it. Features
+    /// that `feature_types` calls something else are no genes, unless that is asked for.
     ///
     /// Differs from the reference: of several genes with the same token only the first is kept
     /// and the others are reported, so that no token occurs twice in a cell; a gene named like a
     /// special token does not match.
     ///
     /// # Errors
-    /// If the column does not exist, there are no genes, or fewer than 10 % of them are known.
-    pub fn align(&self, var: &Frame, gene_column: Option<&str>) -> Result<Alignment> {
-        let places = match gene_column {
-            Some(column) => vec![place(var, column)?],
-            None => places(var),
-        };
-        let mut tried: Vec<Alignment> =
-            places.into_iter().map(|(column, names)| self.match_names(column, &names)).collect();
+    /// If the column does not exist, there are no genes or no names, or fewer than 10 % (or the share
+    /// that is asked for) of them are known, and of those of the vocabulary too: a panel of a few
+    /// genes that the vocabulary has passes, and so does a whole transcriptome that has those of a
+    /// small vocabulary.
+    pub fn align(&self, var: &Frame, names: &GeneNames) -> Result<Alignment> {
+        let is_gene = names.are_genes(var);
+        let mut tried: Vec<Alignment> = names
+            .places(var)?
+            .into_iter()
+            .map(|(column, names)| self.match_names(column, &names, &is_gene))
+            .collect();
         let candidates: Vec<Candidate> = tried
             .iter()
             .map(|alignment| Candidate {
@@ -112,50 +128,70 @@ impl GeneVocab {
             .rev()
             .max_by_key(|&place| candidates[place].matched)
             .unwrap_or_default();
-        let alignment = Alignment { candidates, ..tried.swap_remove(best) };
-        let genes = var.len();
-        let known = genes - alignment.unmatched.len();
-        if genes == 0 {
-            return Err(Error::Option("the data has no genes".into()));
-        }
-        if (known as f64) < MIN_COVERAGE * genes as f64 {
-            let genes_of = |token: &GeneToken| !self.is_special(*token);
-            return Err(Error::Coverage {
-                matched: known,
-                genes,
-                data_examples: alignment.unmatched.iter().take(EXAMPLES).cloned().collect(),
-                vocab_examples: (0..)
-                    .map(GeneToken)
-                    .filter(genes_of)
-                    .map_while(|token| self.name(token))
-                    .take(EXAMPLES)
-                    .map(String::from)
-                    .collect(),
-            });
-        }
+        let other_features = other_features(var, &is_gene);
+        let alignment = Alignment { candidates, other_features, ..tried.swap_remove(best) };
+        self.check(&alignment, names.min_genes.unwrap_or(MIN_GENES))?;
         Ok(alignment)
     }
 
+    fn check(&self, alignment: &Alignment, least: f64) -> Result<()> {
+        let genes = alignment.genes();
+        if genes == 0 {
+            let others = &alignment.other_features;
+            return Err(Error::Option(match others.first() {
+                None => "the data has no genes".into(),
+                Some(_) => format!(
+                    "the data has no genes: by `feature_types` all of its features are {}; if they are to be taken for \
+                     genes all the same, say so (`all_features`)",
+                    counted(others)
+                ),
+            }));
+        }
+        let known = genes - alignment.unmatched.len();
+        let share = known as f64 / genes as f64;
+        if known > 0 && share.max(alignment.vocabulary_coverage()) >= least {
+            return Ok(());
+        }
+        let genes_of = |token: &GeneToken| !self.is_special(*token);
+        Err(Error::Coverage {
+            matched: known,
+            genes,
+            vocabulary: alignment.vocabulary,
+            data_examples: alignment.unmatched.iter().take(EXAMPLES).cloned().collect(),
+            vocab_examples: (0..)
+                .map(GeneToken)
+                .filter(genes_of)
+                .map_while(|token| self.name(token))
+                .take(EXAMPLES)
+                .map(String::from)
+                .collect(),
+        })
+    }
+
     /// A vocabulary of all genes of the `var` tables of some data, in their order, and the special
-    /// tokens after them. Names are taken from `gene_column`, the index if none.
+    /// tokens after them.
     ///
     /// # Errors
-    /// If the column does not exist, or there are no genes.
+    /// If the column does not exist, or there are no genes or no names.
     pub fn from_genes<'a>(
         tables: impl IntoIterator<Item = &'a Frame>,
-        gene_column: Option<&str>,
+        names: &GeneNames,
     ) -> Result<Self> {
         let mut seen: HashSet<String> = HashSet::new();
         let mut genes: Vec<String> = Vec::new();
         for var in tables {
-            let (_, names) = place(var, gene_column.unwrap_or(INDEX))?;
-            for name in names {
-                if !name.is_empty() && seen.insert(name.to_string()) {
-                    genes.push(name.into_owned());
+            for name in names.genes(var)?.index {
+                if !name.is_empty() && seen.insert(name.clone()) {
+                    genes.push(name);
                 }
             }
         }
         Self::from_names(genes)
+    }
+
+    /// Genes, special tokens not counted.
+    pub fn n_genes(&self) -> usize {
+        self.len() - SpecialToken::ALL.len()
     }
 
     /// The alignment of data whose columns are the tokens of this vocabulary, in order; special
@@ -170,10 +206,12 @@ impl GeneVocab {
             unmatched: Vec::new(),
             duplicates: Vec::new(),
             candidates: Vec::new(),
+            other_features: Vec::new(),
+            vocabulary: self.n_genes(),
         }
     }
 
-    fn match_names(&self, column: String, names: &[Cow<'_, str>]) -> Alignment {
+    fn match_names(&self, column: String, names: &[Cow<'_, str>], is_gene: &[bool]) -> Alignment {
         let mut first: HashMap<GeneToken, usize> = HashMap::with_capacity(names.len());
         let mut unmatched = Vec::new();
         let mut duplicates = Vec::new();
@@ -181,6 +219,9 @@ impl GeneVocab {
             .iter()
             .enumerate()
             .map(|(gene, name)| {
+                if !is_gene[gene] {
+                    return None;
+                }
                 let Some(token) = self.gene(name) else {
                     unmatched.push(name.to_string());
                     return None;
@@ -192,7 +233,15 @@ impl GeneVocab {
                 (kept == gene).then_some(token)
             })
             .collect();
-        Alignment { tokens, column, unmatched, duplicates, candidates: Vec::new() }
+        Alignment {
+            tokens,
+            column,
+            unmatched,
+            duplicates,
+            candidates: Vec::new(),
+            other_features: Vec::new(),
+            vocabulary: self.n_genes(),
+        }
     }
 
     fn gene(&self, name: &str) -> Option<GeneToken> {
@@ -211,9 +260,20 @@ impl Alignment {
         self.tokens.iter().flatten().count()
     }
 
+    /// Genes of the data; other features are not counted.
+    pub fn genes(&self) -> usize {
+        let others: usize = self.other_features.iter().map(|(_, n)| n).sum();
+        self.tokens.len() - others
+    }
+
     /// Share of the genes of the data that have a token.
     pub fn coverage(&self) -> f64 {
-        self.matched() as f64 / self.tokens.len().max(1) as f64
+        self.matched() as f64 / self.genes().max(1) as f64
+    }
+
+    /// Share of the genes of the vocabulary that the data has.
+    pub fn vocabulary_coverage(&self) -> f64 {
+        self.matched() as f64 / self.vocabulary.max(1) as f64
     }
 
     /// Leaves only the genes (rows of `var`) that `keep` accepts, for example the highly variable
@@ -229,9 +289,11 @@ impl Alignment {
     pub fn summary(&self) -> AlignmentSummary {
         AlignmentSummary {
             column: self.column.clone(),
-            genes: self.tokens.len(),
+            genes: self.genes(),
             matched: self.matched(),
             coverage: self.coverage(),
+            vocabulary: self.vocabulary,
+            vocabulary_coverage: self.vocabulary_coverage(),
             unmatched: self.unmatched.len(),
             unmatched_examples: self.unmatched.iter().take(EXAMPLES).cloned().collect(),
             duplicates: self.duplicates.len(),
@@ -242,49 +304,41 @@ impl Alignment {
                 .map(|duplicate| duplicate.name.clone())
                 .collect(),
             candidates: self.candidates.clone(),
+            other_features: self.other_features.clone(),
         }
     }
 }
 
-/// A column of `var`, or its index, and the names of the genes there; a missing name is empty.
-type Place<'a> = (String, Vec<Cow<'a, str>>);
+impl AlignmentSummary {
+    /// How many genes are known, of those of the data and of those of the vocabulary, for people.
+    pub fn line(&self) -> String {
+        format!(
+            "{} of {} known ({:.1} %), named by `{}`; {} of the {} of the model",
+            self.matched,
+            self.genes,
+            100.0 * self.coverage,
+            self.column,
+            self.matched,
+            self.vocabulary
+        )
+    }
 
-/// The place that is called `column`.
-fn place<'a>(var: &'a Frame, column: &str) -> Result<Place<'a>> {
-    let mut places = places(var);
-    let chosen = places
-        .iter()
-        .rposition(|(name, _)| name == column)
-        .or_else(|| (column == var.index_name).then_some(0))
-        .ok_or_else(|| no_column(var, column, &places))?;
-    Ok(places.swap_remove(chosen))
+    /// Features that are no genes, for people; none if all are.
+    pub fn others(&self) -> Option<String> {
+        (!self.other_features.is_empty()).then(|| counted(&self.other_features))
+    }
 }
 
-/// The index and every column of text.
-fn places(var: &Frame) -> Vec<Place<'_>> {
-    let index = var.index.iter().map(|name| name.as_str().into()).collect();
-    let columns = var.columns.iter().filter_map(|(name, column)| {
-        let names = match column {
-            Column::Text(_) | Column::Categorical { .. } => column.labels(),
-            _ => return None,
-        };
-        let names = names.into_iter().map(|name| name.unwrap_or_default().into());
-        Some((name.clone(), names.collect()))
-    });
-    std::iter::once((INDEX.to_owned(), index)).chain(columns).collect()
-}
-
-fn no_column(var: &Frame, column: &str, places: &[(String, Vec<Cow<'_, str>>)]) -> Error {
-    let text = places.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let problem = if var.column(column).is_some() { "holds no text" } else { "does not exist" };
-    Error::Option(format!(
-        "column `{column}` of `var` {problem}; gene names can be taken from {text}"
-    ))
+/// `12 × Antibody Capture, 3 × Peaks`.
+fn counted(features: &[(String, usize)]) -> String {
+    let each = features.iter().map(|(label, n)| format!("{n} × {label}"));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Column;
 
     fn vocab() -> GeneVocab {
         GeneVocab::from_names(["A", "B", "C", "ENSG01"]).unwrap()
@@ -313,7 +367,7 @@ mod tests {
                 ("alias", &["B", "C", "Y"]),
             ],
         );
-        let alignment = vocab().align(&var, None).unwrap();
+        let alignment = vocab().align(&var, &GeneNames::BEST).unwrap();
         assert_eq!(alignment.column, "symbol");
         assert_eq!(alignment.tokens, [Some(GeneToken(0)), Some(GeneToken(2)), None]);
         assert_eq!(alignment.unmatched, ["Z"]);
@@ -326,18 +380,21 @@ mod tests {
     fn a_named_column_is_taken_or_the_columns_are_listed() {
         let var = var(&["A", "B"], &[("symbol", &["C", "Z"])]);
         for (column, expected) in [("symbol", "symbol"), ("index", "index"), ("_index", "index")] {
-            assert_eq!(vocab().align(&var, Some(column)).unwrap().column, expected);
+            assert_eq!(
+                vocab().align(&var, &GeneNames::of_column(column)).unwrap().column,
+                expected
+            );
         }
-        let error = vocab().align(&var, Some("genes")).unwrap_err().to_string();
+        let error = vocab().align(&var, &GeneNames::of_column("genes")).unwrap_err().to_string();
         assert!(error.contains("`genes`") && error.contains("`index`, `symbol`"), "{error}");
-        let error = vocab().align(&var, Some("n_cells")).unwrap_err().to_string();
+        let error = vocab().align(&var, &GeneNames::of_column("n_cells")).unwrap_err().to_string();
         assert!(error.contains("holds no text"), "{error}");
     }
 
     #[test]
     fn duplicates_versions_and_special_names() {
         let var = var(&["A", "ENSG01.12", "A", "<pad>", "ENSG01", "C.1"], &[]);
-        let alignment = vocab().align(&var, None).unwrap();
+        let alignment = vocab().align(&var, &GeneNames::BEST).unwrap();
         let tokens = [Some(0), Some(3), None, None, None, None].map(|t| t.map(GeneToken));
         assert_eq!(alignment.tokens, tokens);
         assert_eq!(alignment.unmatched, ["<pad>", "C.1"]);
@@ -350,17 +407,62 @@ mod tests {
         let names: Vec<String> = (0..11).map(|gene| format!("AT{gene}")).collect();
         let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
         names[0] = "A";
-        let error = vocab().align(&var(&names, &[]), None).unwrap_err();
+        let error = vocab().align(&var(&names, &[]), &GeneNames::BEST).unwrap_err();
         let message = error.to_string();
         assert!(message.contains("1 of 11") && message.contains("`AT1`"), "{message}");
         assert!(message.contains("`B`") && !message.contains("<pad>"), "{message}");
         assert!(error.hint().unwrap().contains("`gene_column`"));
-        assert!(vocab().align(&var(&[], &[]), None).is_err());
+        assert!(vocab().align(&var(&[], &[]), &GeneNames::BEST).is_err());
+    }
+
+    #[test]
+    fn genes_are_counted_from_both_sides() {
+        let names: Vec<String> = (0..1000).map(|gene| format!("G{gene}")).collect();
+        let small = GeneVocab::from_names(names[..20].iter().map(String::as_str)).unwrap();
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        // A whole transcriptome beside a small vocabulary.
+        let summary = small.align(&var(&all, &[]), &GeneNames::BEST).unwrap().summary();
+        assert_eq!((summary.matched, summary.genes, summary.vocabulary), (20, 1000, 20));
+        assert!(summary.coverage < 0.1 && summary.vocabulary_coverage > 0.99);
+        assert!(
+            summary.line().contains("20 of 1000 known") && summary.line().contains("20 of the 20")
+        );
+        // A few of both.
+        let few: Vec<&str> = all[19..].to_vec();
+        assert!(small.align(&var(&few, &[]), &GeneNames::BEST).is_err());
+        let anyway = GeneNames { min_genes: Some(0.0), ..GeneNames::BEST };
+        assert_eq!(small.align(&var(&few, &[]), &anyway).unwrap().matched(), 1);
+        assert!(small.align(&var(&["X"], &[]), &anyway).is_err(), "none is never enough");
+    }
+
+    #[test]
+    fn row_numbers_are_no_names_and_antibodies_no_genes() {
+        let numbers = GeneVocab::from_names(["0", "1", "A"]).unwrap();
+        let table = var(&["0", "1", "2"], &[("symbol", &["A", "B", "C"])]);
+        let alignment = numbers.align(&table, &GeneNames::BEST).unwrap();
+        assert_eq!((alignment.column.as_str(), alignment.matched()), ("symbol", 1));
+        let named = numbers.align(&table, &GeneNames::of_column("index")).unwrap();
+        assert_eq!(named.matched(), 2);
+        assert!(numbers.align(&var(&["0", "1"], &[]), &GeneNames::BEST).is_err());
+
+        let types: &[&str] = &["Gene Expression", "Antibody Capture", "Antibody Capture"];
+        let table = var(&["A", "B", "ADT1"], &[("feature_types", types)]);
+        let alignment = vocab().align(&table, &GeneNames::BEST).unwrap();
+        assert_eq!(alignment.tokens, [Some(GeneToken(0)), None, None]);
+        assert!(alignment.unmatched.is_empty() && alignment.genes() == 1);
+        assert_eq!(alignment.summary().others().unwrap(), "2 × Antibody Capture");
+        let all = GeneNames { all_features: true, ..GeneNames::BEST };
+        assert_eq!(vocab().align(&table, &all).unwrap().matched(), 2);
+        let only = var(&["B"], &[("feature_types", &["Antibody Capture"])]);
+        let message = vocab().align(&only, &GeneNames::BEST).unwrap_err().to_string();
+        assert!(message.contains("1 × Antibody Capture"), "{message}");
+        let genes = GeneVocab::from_genes([&table], &GeneNames::BEST).unwrap();
+        assert!(genes.names().eq(["A", "<pad>", "<cls>", "<eoc>"]));
     }
 
     #[test]
     fn retain_leaves_only_the_chosen_genes() {
-        let mut alignment = vocab().align(&var(&["A", "B"], &[]), None).unwrap();
+        let mut alignment = vocab().align(&var(&["A", "B"], &[]), &GeneNames::BEST).unwrap();
         alignment.retain(|gene| gene == 1);
         assert_eq!(alignment.tokens, [None, Some(GeneToken(1))]);
     }

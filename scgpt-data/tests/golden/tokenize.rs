@@ -1,8 +1,8 @@
 //! Cases `tokenize*`: tokens, padding, masks and splits, with every random choice the first one.
 
 use scgpt_data::{
-    BinScratch, Binner, CellTokens, Collator, ConditionToken, Csr, Frame, GeneToken, GeneVocab,
-    Hide, Mask, Sampling, SpecialToken, TieMode, TokenConfig, Tokenizer, split,
+    BinScratch, Binner, CellTokens, Collator, ConditionToken, Csr, Frame, GeneNames, GeneToken,
+    GeneVocab, Hide, Mask, Sampling, SpecialToken, TieMode, TokenConfig, Tokenizer, split,
 };
 use scgpt_fixtures::{Case, Tensors, cases};
 use serde_json::Value;
@@ -83,7 +83,8 @@ fn tokenize(case: &Case, tensors: &Tensors, vocab: &GeneVocab, run: &Value) {
         sampling: Sampling::Head,
         ..TokenConfig::default()
     };
-    let mut tokenizer = Tokenizer::new(vocab, &vocab.align(&var, None).unwrap(), config).unwrap();
+    let mut tokenizer =
+        Tokenizer::new(vocab, &vocab.align(&var, &GeneNames::BEST).unwrap(), config).unwrap();
     let mut collator = Collator::new(vocab, float(run, "pad_value"));
     let has_conditions = flag(run, "mod_types");
     if has_conditions {

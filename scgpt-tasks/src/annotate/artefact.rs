@@ -9,17 +9,23 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     calibration::Calibration,
+    held_out::{HELD_OUT, HeldOut},
     profiles::{PROFILES, Profiles},
 };
 use crate::{
     artefact::{ArtefactKind, read_part},
     embed::Embedder,
     error::Result,
+    folder_kind::FolderKind,
 };
 
 /// How it is written.
-pub(super) const KIND: ArtefactKind =
-    ArtefactKind { record: "annotation.json", format: 2, made_by: "scgpt annotate train" };
+pub(super) const KIND: ArtefactKind = ArtefactKind {
+    record: "annotation.json",
+    format: 3,
+    kind: FolderKind::Annotation,
+    made_by: "scgpt annotate train",
+};
 
 /// What an artefact knows beyond its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +52,7 @@ pub struct Artefact {
     pub(super) embedder: Embedder,
     pub(super) record: ArtefactRecord,
     pub(super) profiles: Profiles,
+    pub(super) held_out: HeldOut,
 }
 
 impl Artefact {
@@ -71,7 +78,9 @@ impl Artefact {
             ));
         }
         let profiles = read_part(&folder.join(PROFILES))?;
-        Ok(Self { embedder, record, profiles })
+        let n_tokens = embedder.vocab().len();
+        let held_out = HeldOut::read(&folder.join(HELD_OUT), n_classes, n_tokens)?;
+        Ok(Self { embedder, record, profiles, held_out })
     }
 
     /// What it knows beyond its model.

@@ -126,6 +126,11 @@ impl Calibration {
         calibration
     }
 
+    /// The same from other held-out cells, or from those as they are with fewer genes.
+    pub(super) fn anew(&self, held_out: &[Evidence<'_>], truth: &[u32]) -> Self {
+        Self::new(held_out, truth, self.centres.clone())
+    }
+
     /// Limits such that a share `coverage` of the cells of each class has that class in its set,
     /// and a share `known` of the cells of known classes is not called unknown by `score`.
     ///

@@ -171,7 +171,7 @@ impl Judge<'_> {
     }
 }
 
-fn evidence<'a>(scored: &'a Scored, unlike: &[f32]) -> Vec<Evidence<'a>> {
+pub(super) fn evidence<'a>(scored: &'a Scored, unlike: &[f32]) -> Vec<Evidence<'a>> {
     let of = |((logits, embedding), &expression)| Evidence { logits, embedding, expression };
     scored.cells().zip(unlike).map(of).collect()
 }

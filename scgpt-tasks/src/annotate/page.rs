@@ -86,7 +86,8 @@ impl AnnotateReport {
             [class.name.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect()
         };
         let rows: Vec<Vec<String>> = data.classes.iter().chain(&data.unseen).map(row).collect();
-        page.section("Cells").columns(&["type", "trained on", "to calibrate", "to judge"], &rows);
+        page.section("Cells").text(&format!("Genes: {}.", data.genes.line()));
+        page.columns(&["type", "trained on", "to calibrate", "to judge"], &rows);
         let mut left_out = Vec::new();
         if data.unlabelled > 0 {
             left_out.push(("without label", data.unlabelled.to_string()));

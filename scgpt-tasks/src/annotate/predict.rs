@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use rayon::prelude::*;
-use scgpt_data::{CellSource, Layer, RowSpool, Setting};
+use scgpt_data::{Alignment, CellSource, GeneNames, Layer, RowSpool, Setting};
 use serde::Serialize;
 
 use super::{
     artefact::Artefact,
     calibration::{Evidence, Judgement, UnknownScore},
+    held_out::ALL_GENES,
     scored::score,
 };
 use crate::{
@@ -27,8 +28,9 @@ const ROWS: usize = 1024;
 pub struct PredictOptions {
     /// Cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,
-    /// Column of `var` with the genes' names; the best one if none.
-    pub gene_column: Option<String>,
+    /// Where the genes' names are, and how many of them have to be known.
+    #[serde(flatten)]
+    pub gene_names: GeneNames,
     /// The matrix.
     #[serde(skip)]
     pub layer: Layer,
@@ -49,7 +51,7 @@ impl Default for PredictOptions {
     fn default() -> Self {
         Self {
             batch_size: 8,
-            gene_column: None,
+            gene_names: GeneNames::BEST,
             layer: Layer::X,
             coverage: 0.9,
             known_share: 0.95,
@@ -71,6 +73,9 @@ pub struct Annotated {
     pub embeddings: RowSpool,
     /// Probabilities of the classes, `[n, y]`, if asked for.
     pub probabilities: Option<RowSpool>,
+    /// Where the cells lack genes that the artefact was trained on: share of its held-out cells whose
+    /// class it finds without these genes, too. Confidence and limits are those of such cells.
+    pub held_out_accuracy: Option<f64>,
     /// How the cells were read.
     pub report: EmbedReport,
 }
@@ -78,9 +83,9 @@ pub struct Annotated {
 /// What is said of one cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnotatedCell {
-    /// The likeliest class.
-    pub class: u32,
-    /// Its probability.
+    /// The likeliest class; none of a cell that expresses no known gene.
+    pub class: Option<u32>,
+    /// Its probability; 0 without a class.
     pub confidence: f32,
     /// Plausible classes, ascending.
     pub set: Vec<u32>,
@@ -93,7 +98,7 @@ pub struct AnnotatedCell {
 impl From<&Judgement> for AnnotatedCell {
     fn from(judged: &Judgement) -> Self {
         Self {
-            class: judged.class,
+            class: Some(judged.class),
             confidence: judged.confidence(),
             set: judged.set.clone(),
             strangeness: judged.strangeness,
@@ -102,10 +107,17 @@ impl From<&Judgement> for AnnotatedCell {
     }
 }
 
+impl AnnotatedCell {
+    /// The same without a class: of a cell that expresses no known gene nothing can be said.
+    fn without_class(self) -> Self {
+        Self { class: None, confidence: 0.0, set: Vec::new(), is_unknown: true, ..self }
+    }
+}
+
 impl Annotated {
-    /// The name of a cell's class.
-    pub fn prediction(&self, cell: usize) -> &str {
-        &self.classes[self.cells[cell].class as usize]
+    /// The name of a cell's class; none of a cell that expresses no known gene.
+    pub fn prediction(&self, cell: usize) -> Option<&str> {
+        Some(&self.classes[self.cells[cell].class? as usize])
     }
 
     /// Names of a cell's plausible classes, as [`join_labels`] joins them.
@@ -146,26 +158,34 @@ impl Artefact {
             max_length: Some(record.max_length),
             tie_mode: record.tie_mode,
             seed: record.seed,
-            gene_column: options.gene_column.clone(),
+            gene_names: options.gene_names.clone(),
             layer: options.layer.clone(),
             temporary: options.temporary.clone(),
             ..EmbedOptions::default()
         };
+        let genes = self.embedder.align(source, &embed)?;
+        let trained = self.profiles.trained(self.embedder.vocab().len());
+        let known = self.embedder.known_genes(&genes, Some(&trained));
+        known.check(&embed.gene_names)?;
+        let lacks = (known.matched as f64) < ALL_GENES * known.of_model as f64;
+        let recalibrated = if lacks { self.recalibrated(&genes, &embed, observer)? } else { None };
+        let calibration = recalibrated.as_ref().map_or(&record.calibration, |it| &it.calibration);
         let unlike = match options.unknown_score {
-            UnknownScore::Expression => self.unlike(source, &embed, observer)?,
+            UnknownScore::Expression => self.unlike(source, &genes, &embed, observer)?,
             _ => vec![0.0; source.summary().n_cells],
         };
         let encoder = self.embedder.encoder();
         let (k, d) = (record.classes.len(), encoder.d_model());
         let finish = Finish { width: k + d, each: &|rows| score(encoder, rows) };
-        let scored = self.embedder.stream(source, &embed, Way::of(finish), observer)?;
+        let way = Way { trained: Some(&trained), ..Way::of(finish) };
+        let scored = self.embedder.stream(source, &embed, way, observer)?;
 
         let spool = |width| match &options.temporary {
             Some(folder) => RowSpool::new_in(folder, width),
             None => RowSpool::new(width),
         };
         let limits =
-            record.calibration.limits(options.coverage, options.known_share, options.unknown_score);
+            calibration.limits(options.coverage, options.known_share, options.unknown_score);
         let mut embeddings = spool(d)?;
         let mut probabilities = if options.probabilities { Some(spool(k)?) } else { None };
         let mut cells = Vec::with_capacity(scored.rows.n_rows());
@@ -176,8 +196,13 @@ impl Artefact {
                 let (logits, embedding) = row.split_at(k);
                 let expression = unlike[first + cell];
                 let seen = Evidence { logits, embedding, expression };
-                let judged = record.calibration.judge(&limits, &seen);
-                cells.push(AnnotatedCell::from(&judged));
+                let mut judged = calibration.judge(&limits, &seen);
+                let said = AnnotatedCell::from(&judged);
+                let is_empty = scored.empty.binary_search(&(first + cell)).is_ok();
+                if is_empty {
+                    judged.probabilities.fill(0.0);
+                }
+                cells.push(if is_empty { said.without_class() } else { said });
                 embeddings.write_rows(first + cell, embedding)?;
                 if let Some(spool) = &mut probabilities {
                     spool.write_rows(first + cell, &judged.probabilities)?;
@@ -189,6 +214,7 @@ impl Artefact {
             cells,
             embeddings,
             probabilities,
+            held_out_accuracy: recalibrated.map(|it| it.accuracy),
             report: scored.report,
         })
     }
@@ -197,13 +223,13 @@ impl Artefact {
     fn unlike(
         &self,
         source: &mut dyn CellSource,
+        genes: &Alignment,
         options: &EmbedOptions,
         observer: &dyn Observer,
     ) -> Result<Vec<f32>> {
         let whole = EmbedOptions { max_length: Some(usize::MAX), ..options.clone() };
-        let genes = self.embedder.align(source, &whole)?;
-        let profiles = self.profiles.within(&genes);
-        let tokenizer = self.embedder.tokenizer(&genes, &whole, None)?;
+        let profiles = self.profiles.within(genes);
+        let tokenizer = self.embedder.tokenizer(genes, &whole, None)?;
         observer.begin("comparing with known types", source.summary().n_cells);
         windows(source, &whole.layer, &tokenizer, |windows| {
             let mut unlike = Vec::new();

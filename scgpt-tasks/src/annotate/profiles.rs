@@ -57,6 +57,17 @@ impl Profiles {
         self.over(measured.collect())
     }
 
+    /// Of each token of a vocabulary, whether some training cell expresses it.
+    pub(super) fn trained(&self, n_tokens: usize) -> Vec<bool> {
+        let mut trained = vec![false; n_tokens];
+        for &gene in &self.genes {
+            if let Some(is_trained) = trained.get_mut(gene as usize) {
+                *is_trained = true;
+            }
+        }
+        trained
+    }
+
     /// Over all genes.
     pub(super) fn whole(&self) -> SourceProfiles {
         self.over(self.genes.clone())
@@ -133,6 +144,8 @@ mod tests {
             unmatched: Vec::new(),
             duplicates: Vec::new(),
             candidates: Vec::new(),
+            other_features: Vec::new(),
+            vocabulary: 12,
         };
         let part = profiles().within(&source);
         // Gene 5 is not there to be missed.

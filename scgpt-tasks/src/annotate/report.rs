@@ -1,6 +1,6 @@
 //! [`AnnotateReport`]: what was learned, from what, and how good it is.
 
-use scgpt_data::{InputState, ShardFolder};
+use scgpt_data::{AlignmentSummary, InputState, ShardFolder};
 use scgpt_model::ScgptConfig;
 use scgpt_train::{Best, StepRecord, ValidationRecord};
 use serde::Serialize;
@@ -62,6 +62,8 @@ pub struct AnnotateData {
     pub unlabelled: usize,
     /// Cells that express no gene the model knows.
     pub without_genes: usize,
+    /// Genes of the data, and which the model knows.
+    pub genes: AlignmentSummary,
     /// What the values look like.
     pub input_state: Option<InputState>,
 }
@@ -160,6 +162,7 @@ impl AnnotateReport {
                 unseen: trial.unseen.clone(),
                 unlabelled: annotation.unlabelled,
                 without_genes: n_cells - shards.n_cells(),
+                genes: annotation.genes.clone(),
                 input_state: shards.manifest().sources.first().map(|source| source.input_state),
             },
             config: AnnotateConfig {

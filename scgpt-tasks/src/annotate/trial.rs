@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{
     AnnotateConfig, Annotation, Calibration, MethodScores,
+    held_out::HeldOut,
     judge::{Judge, Judged},
     profiles::Profiles,
     report::{ClassSize, class_sizes},
@@ -22,6 +23,7 @@ use crate::{
     holdout::stratified,
     observe::Observer,
     training::{Learned, Run, StartingNetwork, TrainingCells, content, source_cells},
+    usage::Usage,
 };
 
 /// Parameters that a checkpoint need not have: those of the heads that are new.
@@ -51,6 +53,7 @@ pub(super) struct Trial {
     pub(super) unseen: Vec<ClassSize>,
     pub(super) calibration: Calibration,
     pub(super) profiles: Profiles,
+    pub(super) held_out: HeldOut,
     pub(super) judged: Option<Judged>,
     baselines: Vec<ClassBaseline>,
 }
@@ -76,8 +79,8 @@ impl Annotation<'_> {
             let network = adapt(self.config.network.network(self.vocab.len(), pad));
             return StartingNetwork::new(network, preprocess, seed, self.device);
         };
-        let adapt = |network| Ok(adapt(network));
-        let (start, _) = StartingNetwork::open(path, adapt, &HEADS, seed, self.device)?;
+        let (start, _) =
+            StartingNetwork::open((path, Usage::Annotate), adapt, &HEADS, seed, self.device)?;
         Ok(StartingNetwork { preprocess, ..start })
     }
 }
@@ -166,6 +169,7 @@ impl<'a> Trials<'a> {
         let rows = embedder.rows(options.predict_batch);
         let judge = Judge { task: &task, rows, observer: self.observer };
         let (calibration, profiles) = judge.calibrate(&training)?;
+        let held_out = HeldOut::of(&task)?;
         let judged = judge.judge((&calibration, &profiles), &test, names)?;
         let baselines = match options.baselines.filter(|_| !test.is_empty()) {
             Some(options) => {
@@ -195,6 +199,7 @@ impl<'a> Trials<'a> {
             unseen,
             calibration,
             profiles,
+            held_out,
             judged,
             baselines,
         })

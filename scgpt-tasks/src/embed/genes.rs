@@ -6,10 +6,10 @@ use scgpt_model::TokenRows;
 use super::{EmbedOptions, Embedder, select_variable};
 use crate::{
     error::{Error, Result},
-    grn::check_one_domain,
     logged::unscaled,
     observe::{Observer, Watched},
     stream::{Window, windows},
+    usage::Usage,
 };
 
 /// Parts of 1 in which states are counted. Sums of whole numbers are the same in any order, so that
@@ -142,8 +142,9 @@ impl Embedder {
                 cells: None,
             });
         };
-        check_one_domain(self.config())?;
+        self.check(Usage::States)?;
         let mut alignment = self.align(source, options)?;
+        self.known_genes(&alignment, None).check(&options.gene_names)?;
         if let Some(variable) = &options.variable {
             let values = unscaled(source, &options.layer)?;
             observer.begin("selecting variable genes", 0);

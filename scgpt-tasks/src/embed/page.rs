@@ -62,6 +62,7 @@ fn overview(page: &mut Page, report: &EmbedReport) {
     page.numbers(&[
         ("cells", report.n_cells.to_string()),
         ("genes known to the model", format!("{:.0} %", 100.0 * genes.coverage)),
+        ("genes of the model", format!("{:.0} %", 100.0 * report.known_genes.share())),
         ("tokens per cell", format!("{:.0}", report.tokens.total as f64 / report.n_cells as f64)),
         ("values", report.input_state.to_string()),
     ]);
@@ -88,7 +89,12 @@ fn genes(page: &mut Page, report: &EmbedReport) {
         &bars,
         "Genes of the data that the model knows, by each column of var that could name them.",
     );
-    let mut rows = vec![("not known", with_examples(genes.unmatched, &genes.unmatched_examples))];
+    let mut rows = vec![
+        ("of the data and of the model", report.genes_line()),
+        ("not known", with_examples(genes.unmatched, &genes.unmatched_examples)),
+    ];
+    rows.extend(genes.others().map(|others| ("no genes, left out", others)));
+    rows.extend(report.known_genes.remark().map(|remark| ("mind", remark)));
     if genes.duplicates > 0 {
         rows.push((
             "left out as duplicates",

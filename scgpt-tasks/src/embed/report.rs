@@ -5,6 +5,7 @@ use scgpt_model::ScgptConfig;
 use serde::Serialize;
 
 use super::EmbedOptions;
+use crate::known_genes::KnownGenes;
 
 /// Everything worth knowing about a run of [`Embedder::embed`](super::Embedder::embed).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,6 +20,8 @@ pub struct EmbedReport {
     pub width: usize,
     /// Which genes the model knows.
     pub genes: AlignmentSummary,
+    /// How many of the genes that the model was made for the data has.
+    pub known_genes: KnownGenes,
     /// What the values looked like.
     pub input_state: InputState,
     /// The selection of variable genes, if there was one.
@@ -38,6 +41,19 @@ pub struct EmbedReport {
     pub options: EmbedOptions,
     /// The model.
     pub model: ModelReport,
+}
+
+impl EmbedReport {
+    /// How many genes are known, of those of the data and of those of the model.
+    pub fn genes_line(&self) -> String {
+        let AlignmentSummary { matched, genes, coverage, column, .. } = &self.genes;
+        let KnownGenes { matched: of_model, of_model: all, is_trained, .. } = &self.known_genes;
+        let whose = if *is_trained { "it was trained on" } else { "of the model" };
+        format!(
+            "{matched} of {genes} known ({:.1} %), named by `{column}`; {of_model} of the {all} {whose}",
+            100.0 * coverage
+        )
+    }
 }
 
 /// Which model it was.

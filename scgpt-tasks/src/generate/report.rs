@@ -1,5 +1,6 @@
 //! [`GenerateReport`]: what was generated and how well, as values.
 
+use scgpt_data::AlignmentSummary;
 use serde::Serialize;
 
 use super::{GenerateOptions, page};
@@ -12,6 +13,10 @@ pub struct GenerateReport {
     pub version: String,
     /// Number of cells.
     pub n_cells: usize,
+    /// Genes of the data, and which the model knows.
+    pub genes: AlignmentSummary,
+    /// Cells that express no known gene.
+    pub without_genes: usize,
     /// Number of predicted values.
     pub n_predicted: u64,
     /// The network, where the truth is known.

@@ -1,6 +1,6 @@
 //! [`Score`]: predictions against the truth where it is known, beside simple guesses.
 
-use scgpt_data::GeneToken;
+use scgpt_data::{AlignmentSummary, GeneToken};
 use scgpt_model::{Generated, Prompt, Round};
 
 use super::{
@@ -102,13 +102,15 @@ impl Score {
     pub(super) fn report(
         &self,
         options: &GenerateOptions,
-        n_cells: usize,
+        (n_cells, genes, without_genes): (usize, AlignmentSummary, usize),
         missing: Vec<String>,
         rounds: &[RoundSums],
     ) -> GenerateReport {
         GenerateReport {
             version: env!("CARGO_PKG_VERSION").into(),
             n_cells,
+            genes,
+            without_genes,
             n_predicted: self.n_predicted,
             network: self.network.scores(),
             gene_mean: self.gene_mean.scores(),

@@ -10,8 +10,8 @@ mod sums;
 use std::time::Instant;
 
 use scgpt_data::{
-    CellKey, CellSource, CellSubset, Column, Layer, LogScale, SpecialToken, Table, TokenConfig,
-    TokenScratch, Tokenizer,
+    CellKey, CellSource, CellSubset, Column, GeneNames, Layer, LogScale, SpecialToken, Table,
+    TokenConfig, TokenScratch, Tokenizer,
 };
 use scgpt_model::TokenRows;
 
@@ -37,6 +37,7 @@ use crate::{
     logged::{TOTAL, unscaled},
     observe::Observer,
     sample::{halves, numbers},
+    usage::Usage,
 };
 
 /// Cells read at once.
@@ -70,8 +71,8 @@ pub struct AttentionOptions<'a> {
     pub gene_sets: &'a [GeneSets],
     /// The matrix.
     pub matrix: &'a Layer,
-    /// Column of `var` with the genes' names; the best one if none.
-    pub gene_column: Option<&'a str>,
+    /// Where the genes' names are, and how many of them have to be known.
+    pub gene_names: &'a GeneNames,
     /// Cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,
     /// Seed of every random choice.
@@ -93,7 +94,7 @@ impl Default for AttentionOptions<'_> {
             truth: None,
             gene_sets: &[],
             matrix: &Layer::X,
-            gene_column: None,
+            gene_names: &GeneNames::BEST,
             batch_size: 2,
             seed: 0,
         }
@@ -228,14 +229,7 @@ impl Embedder {
         if layer >= n_layers {
             return Err(scgpt_model::Error::Layer { layer, n_layers }.into());
         }
-        if self.config().n_perturbation_flags > 0 {
-            return Err(Error::Option(
-                "the model was made by `perturb train` and reads no value bins: take the one it began as, or one made \
-                 by `pretrain` or `annotate`"
-                    .into(),
-            ));
-        }
-        super::check_one_domain(self.config())?;
+        self.check(Usage::States)?;
         for (name, number) in [("batch_size", options.batch_size), ("max_cells", options.max_cells)]
         {
             if number == 0 {
@@ -251,7 +245,8 @@ impl Embedder {
         cells.sort_unstable();
         let (_, n_columns) = source.summary().shape(options.matrix)?;
         let var = source.var(options.matrix)?;
-        let alignment = self.vocab().align(&var, options.gene_column)?;
+        let alignment = self.vocab().align(&var, options.gene_names)?;
+        self.known_genes(&alignment, None).check(options.gene_names)?;
         let numbers: Vec<usize> = cells.iter().map(|(cell, _)| *cell).collect();
         let mut chosen = CellSubset::new(source, numbers);
         observer.begin("choosing genes", 0);
@@ -278,6 +273,8 @@ impl Embedder {
         let looked = begin.elapsed().as_secs_f64();
         let mut networks = looking.networks(&seen, &groups)?;
         networks.report.genes_known = alignment.matched();
+        networks.report.genes_of_model = alignment.vocabulary;
+        networks.report.other_features = alignment.summary().others();
         networks.report.seconds_looking = looked;
         let judged = rivals::Judge {
             genes: &panel,

@@ -32,6 +32,7 @@ use crate::{
     neighbours::Neighbours,
     observe::Observer,
     stream::unit_rows,
+    usage::Usage,
 };
 
 /// Genes that are compared with each other, at most: their number squared is held in memory.
@@ -131,7 +132,7 @@ impl EmbeddingNetworks {
     ) -> Result<Self> {
         check(options, source.is_some())?;
         if options.contextual {
-            super::check_one_domain(embedder.config())?;
+            embedder.check(Usage::States)?;
         }
         let of_cells = match &mut source {
             Some(source) => Some(OfCells::new(embedder, *source, options, observer)?),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Advice, CellSource, GeneSubset, GeneToken, Layer, Modalities, RNA, Setting, TieMode,
+    Advice, CellSource, GeneNames, GeneSubset, GeneToken, Layer, Modalities, RNA, Setting, TieMode,
 };
 use scgpt_model::Strictness;
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,18 @@ use crate::{
     artefact::ArtefactKind,
     embed::{EmbedOptions, Embedder, Embedding},
     error::{Error, Result},
+    folder_kind::FolderKind,
     observe::Observer,
     stream::{Finish, TokenPanel, Way, unit_rows},
 };
 
 /// How it is written.
-pub(super) const KIND: ArtefactKind =
-    ArtefactKind { record: "integration.json", format: 1, made_by: "scgpt integrate" };
+pub(super) const KIND: ArtefactKind = ArtefactKind {
+    record: "integration.json",
+    format: 1,
+    kind: FolderKind::Integration,
+    made_by: "scgpt integrate",
+};
 
 /// Share of the panel's genes that new cells must have.
 const LEAST_SHARE: f64 = 0.5;
@@ -62,8 +67,8 @@ pub struct IntegratedOptions {
     pub batch_key: Option<String>,
     /// Cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,
-    /// Column of `var` with the genes' names; the best one if none.
-    pub gene_column: Option<String>,
+    /// Where the genes' names are, and how many of them have to be known.
+    pub gene_names: GeneNames,
     /// Modalities of the columns, for an artefact of several.
     pub modalities: Option<Modalities>,
     /// The matrix.
@@ -130,7 +135,12 @@ impl IntegrateArtefact {
             batch_size: options.batch_size,
             tie_mode: record.tie_mode,
             seed: record.seed,
-            gene_column: options.gene_column.clone(),
+            // Whether enough of them are there is seen to below.
+            gene_names: GeneNames {
+                all_features: options.gene_names.all_features || record.modalities.is_some(),
+                min_genes: Some(0.0),
+                ..options.gene_names.clone()
+            },
             layer: options.layer.clone(),
             temporary: options.temporary.clone(),
             ..EmbedOptions::default()
@@ -156,7 +166,7 @@ impl IntegrateArtefact {
         options: &IntegratedOptions,
     ) -> Result<Vec<usize>> {
         let var = source.var(&options.layer)?;
-        let column = options.gene_column.as_deref().and_then(|name| var.column(name));
+        let column = options.gene_names.column.as_deref().and_then(|name| var.column(name));
         let names = match column {
             Some(column) => column.labels().into_iter().map(Option::unwrap_or_default).collect(),
             None => var.index,
@@ -176,7 +186,8 @@ impl IntegrateArtefact {
             let all = known.features(number).count();
             let found = columns.iter().filter(|&&at| token(at) == Some(name)).count();
             let is_measured = (0..names.len()).any(|at| modality(at) == Some(name));
-            if is_measured && (found as f64) < LEAST_SHARE * all as f64 {
+            let least = options.gene_names.min_genes.unwrap_or(LEAST_SHARE);
+            if is_measured && (found as f64) < least * all as f64 {
                 return Err(Error::Option(format!(
                     "the data has {found} of the {all} features of {name} that the cells were integrated by, too few to \
                      compare them: train with these cells, too"
@@ -199,10 +210,11 @@ impl IntegrateArtefact {
         is_in: &[bool],
     ) -> Result<()> {
         let var = source.var(&options.layer)?;
-        let alignment = self.embedder.vocab().align(&var, options.gene_column.as_deref())?;
+        let alignment = self.embedder.vocab().align(&var, &options.gene_names)?;
         let found = alignment.tokens.iter().flatten().filter(|token| is_in[token.0 as usize]);
         let (n, all) = (found.count(), self.panel.len());
-        if (n as f64) < LEAST_SHARE * all as f64 {
+        let least = options.gene_names.min_genes.unwrap_or(LEAST_SHARE);
+        if (n as f64) < least * all as f64 {
             return Err(Error::Option(format!(
                 "the data has {n} of the {all} genes that the cells were integrated by, too few to compare them: train \
                  with these cells, too"
@@ -222,6 +234,7 @@ pub(super) fn embed_in_batches(
 ) -> Result<Embedding> {
     let d = embedder.encoder().d_model();
     let finish = Finish { width: d, each: &|rows| unit_rows(rows, d) };
-    let way = Way { finish, panel: Some(panel), domains: Some(domains), modalities };
+    let (domains, trained) = (Some(domains), Some(panel.is_in));
+    let way = Way { finish, panel: Some(panel), domains, modalities, trained };
     embedder.stream(source, options, way, observer)
 }

@@ -7,8 +7,9 @@ use std::{
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Binner, CellKey, CellSource, CellTokens, ConditionToken, CsrRow, Frame, GeneToken, Layer,
-    Measured, Modalities, RowSpool, Setting, SpecialToken, TokenConfig, TokenScratch, Tokenizer,
+    Binner, CellKey, CellSource, CellTokens, ConditionToken, CsrRow, Frame, GeneNames, GeneToken,
+    Layer, Measured, Modalities, RowSpool, Setting, SpecialToken, TokenConfig, TokenScratch,
+    Tokenizer,
 };
 use scgpt_model::{Scgpt, ScgptConfig, host_values};
 use scgpt_train::{TrainBatch, TrainCell};
@@ -107,8 +108,8 @@ impl Integration<'_> {
             seed: self.config.training.seed,
             ..TokenConfig::default()
         };
-        let column = Some(panel.gene_column.as_str());
-        let alignment = self.vocab.align(&source.var(layer)?, column)?;
+        let names = GeneNames::found_in(&panel.gene_column);
+        let alignment = self.vocab.align(&source.var(layer)?, &names)?;
         let tokenizer =
             Tokenizer::new(&self.vocab, &alignment, config)?.with_modalities(&cells.of_columns)?;
         let completion = Completion {

@@ -2,8 +2,8 @@
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Advice, CellSource, CellSubset, GeneSubset, GeneToken, GeneVocab, Measured, Modalities, RNA,
-    Setting, unlinked,
+    Advice, CellSource, CellSubset, GeneNames, GeneSubset, GeneToken, GeneVocab, Measured,
+    Modalities, RNA, Setting, unlinked,
 };
 use scgpt_model::ScgptConfig;
 
@@ -128,7 +128,8 @@ impl Multimodal {
             Some((names[column].as_deref()?, token))
         });
         let extended = vocab.extended(features)?;
-        let found = extended.vocab.align(&var.pick(&columns), Some(&alignment.column))?;
+        let found =
+            extended.vocab.align(&var.pick(&columns), &GeneNames::found_in(&alignment.column))?;
         let kept = columns.iter().zip(&found.tokens);
         let kept: Vec<(usize, GeneToken)> =
             kept.filter_map(|(&column, token)| Some((column, (*token)?))).collect();
@@ -147,6 +148,7 @@ impl Multimodal {
             flavour: by.or(config.flavour).unwrap_or_default(),
             input_state,
             gene_column: alignment.column,
+            vocabulary: alignment.vocabulary,
             n_known: if is_new { kept.len() } else { extended.n_known() },
         };
         Ok((panel, extended.vocab, multimodal))

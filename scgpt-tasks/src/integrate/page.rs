@@ -212,7 +212,13 @@ impl IntegrateReport {
         let used: Vec<String> = used.map(|(name, weight)| format!("{weight} {name}")).collect();
         let mut rows = network_rows(config.model.as_deref(), network).to_vec();
         rows.extend([
-            ("genes", format!("{} of {} known by {}", data.genes, data.known_genes, data.flavour)),
+            (
+                "genes",
+                format!(
+                    "{} by {}, of {} known, of the {} of the model",
+                    data.genes, data.flavour, data.known_genes, data.model_genes
+                ),
+            ),
             ("objectives", used.join(" + ")),
             ("input norm", format!("{:?}", config.input_norm)),
             ("batch", format!("{} cells", config.batch_size)),

@@ -28,6 +28,8 @@ pub(super) struct Panel {
     pub(super) gene_column: String,
     /// Genes of the data that the vocabulary has.
     pub(super) n_known: usize,
+    /// Genes of the vocabulary.
+    pub(super) vocabulary: usize,
 }
 
 impl Panel {
@@ -40,7 +42,7 @@ impl Panel {
         observer: &dyn Observer,
     ) -> Result<Self> {
         let layer = options.learn.layer;
-        let alignment = vocab.align(&source.var(layer)?, options.learn.gene_column)?;
+        let alignment = vocab.align(&source.var(layer)?, options.learn.gene_names)?;
         let values = unscaled(source, layer)?;
         let of_column = |(column, token): (usize, &Option<GeneToken>)| Some((column, (*token)?));
         let known: Vec<(usize, GeneToken)> =
@@ -60,6 +62,7 @@ impl Panel {
             input_state: values.state,
             gene_column: alignment.column,
             n_known: known.len(),
+            vocabulary: alignment.vocabulary,
         })
     }
 
@@ -77,19 +80,25 @@ pub(super) fn align(
     options: &IntegrateOptions<'_>,
 ) -> Result<Alignment> {
     let Some(cells) = options.modalities else {
-        return Ok(vocab.align(var, options.learn.gene_column)?);
+        return Ok(vocab.align(var, options.learn.gene_names)?);
     };
     let genes = cells.modalities.position(RNA);
     let genes: Vec<usize> =
         genes.map_or_else(Vec::new, |rna| cells.modalities.features(rna).collect());
     let mut tokens = vec![None; var.len()];
     if genes.is_empty() {
-        let column = options.learn.gene_column.unwrap_or("index").to_owned();
-        let none = Vec::new;
-        let (duplicates, candidates) = (Vec::new(), Vec::new());
-        return Ok(Alignment { tokens, column, unmatched: none(), duplicates, candidates });
+        let column = options.learn.gene_names.column.clone().unwrap_or_else(|| "index".to_owned());
+        return Ok(Alignment {
+            tokens,
+            column,
+            unmatched: Vec::new(),
+            duplicates: Vec::new(),
+            candidates: Vec::new(),
+            other_features: Vec::new(),
+            vocabulary: vocab.n_genes(),
+        });
     }
-    let found = vocab.align(&var.pick(&genes), options.learn.gene_column)?;
+    let found = vocab.align(&var.pick(&genes), options.learn.gene_names)?;
     for (gene, token) in genes.into_iter().zip(&found.tokens) {
         tokens[gene] = *token;
     }

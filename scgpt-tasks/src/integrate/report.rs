@@ -59,6 +59,8 @@ pub struct IntegrateData {
     pub genes: usize,
     /// Genes of the data that the model knows.
     pub known_genes: usize,
+    /// Genes of the model it began as, or of the data without one.
+    pub model_genes: usize,
     /// By which measure the genes were chosen.
     pub flavour: VariableFlavour,
     /// Cells that express none of the genes: embedded, but not learned from.
@@ -179,6 +181,7 @@ impl IntegrateReport {
                 modalities: integration.modality_sizes(),
                 genes: panel.columns.len(),
                 known_genes: panel.n_known,
+                model_genes: panel.vocabulary,
                 flavour: panel.flavour,
                 without_genes: trials.n_without_genes(),
                 input_state: panel.input_state,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use scgpt_data::{CellSource, DomainBatches, ShardFolder, SpecialToken};
+use scgpt_data::{CellSource, DomainBatches, GeneNames, ShardFolder, SpecialToken};
 use scgpt_model::{InputNorm, Preprocess, ScgptConfig};
 use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
@@ -82,8 +82,9 @@ impl Integration<'_> {
             let start = multimodal.extend(config, path, n_batches, self.device)?;
             return Ok(StartingNetwork { preprocess, ..start });
         }
-        let adapt = |network: ScgptConfig| Ok(config.adapt(&network, n_batches));
-        let (start, _) = StartingNetwork::open(path, adapt, &HEADS, seed, self.device)?;
+        let adapt = |network: ScgptConfig| config.adapt(&network, n_batches);
+        let (start, _) =
+            StartingNetwork::open((path, self.options.usage()), adapt, &HEADS, seed, self.device)?;
         Ok(StartingNetwork { preprocess, ..start })
     }
 }
@@ -189,7 +190,10 @@ impl<'a> Trials<'a> {
         let options = &self.integration.options;
         EmbedOptions {
             batch_size: options.predict_batch,
-            gene_column: Some(self.panel.gene_column.clone()),
+            gene_names: GeneNames {
+                all_features: options.modalities.is_some() || options.learn.gene_names.all_features,
+                ..GeneNames::found_in(&self.panel.gene_column)
+            },
             layer: options.learn.layer.clone(),
             temporary: options.temporary.map(PathBuf::from),
             ..EmbedOptions::default()

@@ -48,6 +48,8 @@ pub struct ReferenceCells<'a> {
     pub source: String,
     /// What made the embeddings.
     pub made_by: MadeBy,
+    /// Genes of the model that the cells have, if a model embedded them.
+    pub genes: Option<usize>,
 }
 
 /// An index on disk, opened as memory: it takes milliseconds, whatever its size.
@@ -355,6 +357,7 @@ fn extend(
     let first = manifest.n_cells;
     manifest.n_cells += n;
     manifest.sources.push((cells.source.clone(), n));
+    manifest.genes = manifest.genes.max(cells.genes);
     let number = manifest.segments.len();
     let (file, path) = {
         let file = match manifest.search {

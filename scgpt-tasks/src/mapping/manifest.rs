@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use scgpt_data::{Advice, Setting, TieMode, write_file};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    folder_kind::FolderKind,
+};
 
 /// Its file.
-pub(super) const MANIFEST: &str = "index.json";
+pub(crate) const MANIFEST: &str = "index.json";
 /// What this version writes and reads.
 const FORMAT: u32 = 1;
 
@@ -38,6 +41,10 @@ pub struct IndexManifest {
     pub segments: Vec<Segment>,
     /// Lists of an approximate index; 0 of an exact one.
     pub n_lists: usize,
+    /// Genes of the model that the cells had, of the file with most of them; none if no model embedded
+    /// them, or that was not counted.
+    #[serde(default)]
+    pub genes: Option<usize>,
 }
 
 /// A file of embeddings.
@@ -109,6 +116,7 @@ impl IndexManifest {
             strangeness: Vec::new(),
             segments: Vec::new(),
             n_lists: 0,
+            genes: None,
         }
     }
 
@@ -122,6 +130,9 @@ impl IndexManifest {
         }
         let path = folder.join(MANIFEST);
         let text = read_file(&path).map_err(|error| {
+            if let Some(error) = FolderKind::Index.instead(folder) {
+                return error;
+            }
             let no_index = folder.is_dir() && !path.exists();
             let problem = if no_index {
                 "no such file: the folder is no index of `scgpt map index`".into()

@@ -60,6 +60,22 @@ pub struct MappedLabels {
     pub confidence: Vec<f32>,
 }
 
+impl MappedCells {
+    /// Takes the labels of some cells away: nothing can be said of them, so they are unknown.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    pub fn leave_out(&mut self, cells: &[usize]) {
+        for &cell in cells {
+            self.is_unknown[cell] = true;
+            for labels in &mut self.labels {
+                labels.codes[cell] = None;
+                labels.confidence[cell] = 0.0;
+            }
+        }
+    }
+}
+
 impl ReferenceIndex {
     /// Labels for cells with embeddings `rows` of unit length, made as those of the index.
     ///

@@ -22,12 +22,17 @@ use super::{
 use crate::{
     artefact::ArtefactKind,
     error::{Error, Result},
+    folder_kind::FolderKind,
     sample::{numbers, sampled},
 };
 
 /// How it is written.
-pub(super) const KIND: ArtefactKind =
-    ArtefactKind { record: "perturbation.json", format: 1, made_by: "scgpt perturb train" };
+pub(super) const KIND: ArtefactKind = ArtefactKind {
+    record: "perturbation.json",
+    format: 1,
+    kind: FolderKind::Perturbation,
+    made_by: "scgpt perturb train",
+};
 /// Control cells that predictions start from.
 pub(super) const CONTROLS: &str = "controls.h5ad";
 /// Control cells of each cell type that an artefact keeps, at most.

@@ -52,6 +52,7 @@ impl PerturbReport {
         };
         let config = &self.config;
         let mut rows = vec![
+            ("genes", self.genes.line()),
             ("genes unknown to the model", self.genes.unmatched.to_string()),
             ("perturbed genes not measured", some(&self.unmeasured)),
             ("conditions left out", some(&self.dropped)),

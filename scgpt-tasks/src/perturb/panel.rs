@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use scgpt_data::{
-    AlignmentSummary, CellTokens, Column, ConditionToken, CsrRow, Frame, GeneToken, GeneVocab,
+    AlignmentSummary, CellTokens, Column, ConditionToken, CsrRow, Frame, GeneNames, GeneToken,
+    GeneVocab,
 };
 
 use super::condition::Condition;
@@ -44,9 +45,9 @@ impl Panel {
     pub(super) fn new(
         vocab: &GeneVocab,
         var: &Frame,
-        gene_column: &str,
+        names: &GeneNames,
     ) -> Result<(Self, AlignmentSummary)> {
-        let alignment = vocab.align(var, Some(gene_column))?;
+        let alignment = vocab.align(var, names)?;
         let known = |(column, token): (usize, &Option<GeneToken>)| Some((column, (*token)?));
         let (columns, tokens): (Vec<usize>, Vec<GeneToken>) =
             alignment.tokens.iter().enumerate().filter_map(known).unzip();
@@ -142,13 +143,19 @@ impl Panel {
     }
 }
 
-/// The place in `var` that names most of the perturbed genes; the index if none does.
+/// The place in `var` that names most of the perturbed genes; the index, or symbols beside an index
+/// that counts rows, if none does.
 pub(super) fn gene_column(var: &Frame, perturbed: &BTreeSet<&str>) -> String {
     let named = |names: &[Option<String>]| {
         names.iter().flatten().filter(|name| perturbed.contains(name.as_str())).count()
     };
     let index: Vec<Option<String>> = var.index.iter().cloned().map(Some).collect();
-    let mut best = ("index".to_owned(), named(&index));
+    let usual = GeneNames::default_column(var).unwrap_or_else(|_| "index".to_owned());
+    let of_usual = match var.column(&usual) {
+        Some(column) if usual != "index" => named(&column.labels()),
+        _ => named(&index),
+    };
+    let mut best = (usual, of_usual);
     for (name, column) in &var.columns {
         if matches!(column, Column::Text(_) | Column::Categorical { .. }) {
             let n = named(&column.labels());
@@ -180,7 +187,7 @@ mod tests {
         let perturbed = BTreeSet::from(["A", "X"]);
         let column = gene_column(&var, &perturbed);
         assert_eq!(column, "gene_name");
-        let (panel, summary) = Panel::new(&vocab, &var, &column).unwrap();
+        let (panel, summary) = Panel::new(&vocab, &var, &GeneNames::of_column(column)).unwrap();
         assert_eq!((panel.names.as_slice(), summary.unmatched), (&["A".into(), "C".into()][..], 1));
         assert_eq!(panel.part(&[0.1, 0.2, 0.3]), [0.1, 0.3]);
         let targets = panel.targets(&Condition::new(["X", "C"]), &vocab).unwrap();

@@ -7,8 +7,8 @@ use std::{
 };
 
 use scgpt_data::{
-    Additions, CellSource, CellSubset, Column, Csr, Frame, InputState, Layer, LogScale, Summary,
-    VariableConfig, VariableFlavour, export, variable_genes,
+    Additions, CellSource, CellSubset, Column, Csr, Frame, GeneNames, InputState, Layer, LogScale,
+    Summary, VariableConfig, VariableFlavour, export, variable_genes,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -37,7 +37,7 @@ pub struct PrepareOptions<'a> {
     /// The matrix.
     pub layer: &'a Layer,
     /// Column of `var` with the genes' names; the one that names most perturbed genes if none.
-    pub gene_column: Option<&'a str>,
+    pub gene_names: &'a GeneNames,
     /// Conditions with fewer cells are left out.
     pub min_cells: usize,
     /// Most variable genes to keep, beside those perturbed; all genes if none.
@@ -71,6 +71,8 @@ pub struct Prepared {
     pub input_total: Option<f64>,
     /// Where the names of the genes were found.
     pub gene_column: String,
+    /// Features left out because they are no genes.
+    pub other_features: usize,
 }
 
 /// Writes the cells of `source` as `perturb_processed.h5ad` of GEARS has them: `log1p` of values
@@ -93,7 +95,10 @@ pub fn prepare(
     let perturbed = design.perturbed_conditions();
     let genes: BTreeSet<&str> =
         perturbed.iter().flat_map(Condition::genes).map(String::as_str).collect();
-    let column = options.gene_column.map_or_else(|| gene_column(&var, &genes), str::to_owned);
+    let column = match &options.gene_names.column {
+        Some(column) => column.clone(),
+        None => gene_column(&var, &genes),
+    };
     let names = match column.as_str() {
         "index" => var.index.clone(),
         name => {
@@ -103,7 +108,10 @@ pub fn prepare(
             found.labels().into_iter().map(Option::unwrap_or_default).collect()
         }
     };
-    let columns = columns(source, options, scale, (&names, &genes), observer)?;
+    let is_gene = options.gene_names.are_genes(&var);
+    let mut columns = columns(source, options, scale, (&names, &genes), observer)?;
+    columns.retain(|&column| is_gene[column]);
+    let other_features = is_gene.iter().filter(|is_gene| !**is_gene).count();
     let kept: Vec<usize> =
         (0..design.codes.len()).filter(|&cell| design.codes[cell].is_some()).collect();
     let mut cells =
@@ -137,6 +145,7 @@ pub fn prepare(
         input_state: scale.from.state,
         input_total: scale.from.total,
         gene_column: column,
+        other_features,
     })
 }
 

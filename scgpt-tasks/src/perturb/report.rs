@@ -22,6 +22,8 @@ pub struct PerturbReport {
     pub controls: usize,
     /// Genes of the data, and which the model knows.
     pub genes: AlignmentSummary,
+    /// Cells that express no gene the model knows.
+    pub without_genes: usize,
     /// Perturbed genes that are not measured: the network is told of them without a value.
     pub unmeasured: Vec<String>,
     /// Conditions left out: too few cells, no controls of their cell type, or an unknown gene.
@@ -53,18 +55,19 @@ pub struct PerturbReport {
 impl PerturbReport {
     pub(super) fn new(
         of: &Perturbation<'_>,
-        path: String,
+        (path, without_genes): (String, usize),
         moments: &Moments,
         trial: &Trial,
         evaluation: Option<PerturbEvaluation>,
     ) -> Self {
-        debug_assert_eq!(moments.n_genes(), of.genes.genes);
+        debug_assert!(moments.n_genes() >= of.genes.genes);
         let design = &of.design;
         let is_control = |group: &usize| design.control(*group) == *group;
         let count =
             |groups: &mut dyn Iterator<Item = usize>| groups.map(|g| design.counts[g]).sum();
         let perturbed = design.perturbed_conditions();
         Self {
+            without_genes,
             path,
             cells: count(&mut (0..design.groups.len())),
             controls: count(&mut (0..design.groups.len()).filter(is_control)),

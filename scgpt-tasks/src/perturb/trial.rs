@@ -21,6 +21,7 @@ use crate::{
     observe::Observer,
     projection::subsample,
     training::{Learned, Run, StartingNetwork, content, source_cells},
+    usage::Usage,
 };
 
 /// Parameters that a checkpoint need not have: those of the heads that are new.
@@ -67,8 +68,7 @@ impl Perturbation<'_> {
         };
         let preprocess = Preprocess { max_length: self.panel.len().max(2), cls_value: 0.0 };
         let mut start = if let Some(path) = &self.config.model {
-            let adapt = |network| Ok(adapt(network));
-            StartingNetwork::open(path, adapt, &HEADS, seed, self.device)?.0
+            StartingNetwork::open((path, Usage::Perturb), adapt, &HEADS, seed, self.device)?.0
         } else {
             let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
             let network = adapt(self.config.network.network(self.vocab.len(), pad));

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scgpt_data::{CellSource, GeneVocab, Layer, ShardFolder, ShardOptions, write_shards};
+use scgpt_data::{
+    CellSource, GeneNames, GeneVocab, Layer, ShardFolder, ShardOptions, write_shards,
+};
 use scgpt_model::{Preprocess, Scgpt, ScgptConfig, write_model_dir};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -45,13 +47,13 @@ impl RunFolder {
         &self,
         source: &mut dyn CellSource,
         vocab: &GeneVocab,
-        (layer, gene_column): (&Layer, Option<&str>),
+        (layer, gene_names): (&Layer, &GeneNames),
         observer: &dyn Observer,
     ) -> Result<ShardFolder> {
         let folder = self.0.join("cells");
         let options = ShardOptions {
             layer: layer.clone(),
-            gene_column: gene_column.map(str::to_owned),
+            gene_names: gene_names.clone(),
             overwrite: true,
             ..ShardOptions::default()
         };

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use burn::prelude::{Device, Tensor, TensorData};
 use scgpt_data::{GeneToken, GeneVocab, Keyed, Purpose};
-use scgpt_model::{Gep, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness, host_values};
+use scgpt_model::{Gep, Preprocess, Scgpt, ScgptConfig, Strictness, host_values};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::{error::Result, folder_kind::open_model, usage::Usage};
 
 /// Names of the vectors of genes in a checkpoint, and of the scale of their norm.
 const GENE_TABLE: &str = "encoder.embedding.weight";
@@ -29,7 +29,7 @@ impl Recipe {
     /// If it cannot be opened.
     pub fn of(model: Option<&Path>) -> Result<Self> {
         let Some(path) = model else { return Ok(Self::Scratch) };
-        Ok(Self::FineTune(NetworkConfig::of(ModelDir::open(path)?.config())))
+        Ok(Self::FineTune(NetworkConfig::of(open_model(path)?.config())))
     }
 
     /// The shape in force: that of the checkpoint, of which settings change the dropout alone.
@@ -140,7 +140,7 @@ impl StartingNetwork {
         (only_genes, seed): (bool, u64),
         device: &Device,
     ) -> Result<Self> {
-        let folder = ModelDir::open(path)?;
+        let folder = Usage::IntegrateModalities.open(path)?;
         let config = adapt(folder.config().clone());
         let new_token =
             |old: usize| rows.iter().position(|row| row.is_some_and(|row| row.0 as usize == old));
@@ -175,18 +175,18 @@ impl StartingNetwork {
         Ok(Self { config, preprocess: *folder.preprocess(), model })
     }
 
-    /// The network of a model directory, its configuration changed by `adapt`. Parameters whose
+    /// The network of a model directory that is of use, its configuration changed by `adapt`. Parameters whose
     /// names begin with one of `heads` need not be in the checkpoint, and are drawn from `seed`.
     pub(crate) fn open(
-        path: &Path,
-        adapt: impl FnOnce(ScgptConfig) -> Result<ScgptConfig>,
+        (path, usage): (&Path, Usage),
+        adapt: impl FnOnce(ScgptConfig) -> ScgptConfig,
         heads: &[&str],
         seed: u64,
         device: &Device,
     ) -> Result<(Self, GeneVocab)> {
-        let folder = ModelDir::open(path)?;
+        let folder = usage.open(path)?;
         let vocab = GeneVocab::from_json(folder.vocab_path())?;
-        let config = adapt(folder.config().clone())?;
+        let config = adapt(folder.config().clone());
         device.seed(Keyed::new(seed, Purpose::Initial, 0, 0).bits(0));
         let (model, loaded) = folder.weights().load(&config, device, Strictness::Partial)?;
         model.draw();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::Layer;
+use scgpt_data::{GeneNames, Layer};
 use scgpt_model::{Scgpt, ScgptConfig};
 use scgpt_train::{
     Event, Outcome, RunHistory, RunOptions, Task, TrainConfig, Watch, fit, has_checkpoint,
@@ -18,8 +18,8 @@ use crate::error::Result;
 pub struct LearnOptions<'a> {
     /// The matrix.
     pub layer: &'a Layer,
-    /// Column of `var` with the genes' names; the best one if none.
-    pub gene_column: Option<&'a str>,
+    /// Where the genes' names are, and how many of them have to be known.
+    pub gene_names: &'a GeneNames,
     /// The folder of the artefact; training happens in `training` in it.
     pub output: &'a Path,
     /// Whether to go on from the newest checkpoint.
@@ -56,7 +56,14 @@ pub(crate) struct Learned {
 impl<'a> LearnOptions<'a> {
     /// Once, from the beginning.
     pub fn new(output: &'a Path, layer: &'a Layer) -> Self {
-        Self { layer, gene_column: None, output, resume: false, checkpoint_every: None, repeats: 1 }
+        Self {
+            layer,
+            gene_names: &GeneNames::BEST,
+            output,
+            resume: false,
+            checkpoint_every: None,
+            repeats: 1,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     cells_output::CellsOutput,
     config::{EFFECTIVE, write_effective},
     device::ComputeArgs,
+    gene_remarks,
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output},
     progress::Bar,
@@ -88,7 +89,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let artefact = Artefact::open(&args.model, &device)?;
     let options = PredictOptions {
         batch_size: args.batch_size,
-        gene_column: args.matrix.gene_column.clone(),
+        gene_names: args.matrix.gene_names(),
         layer: args.matrix.layer(),
         coverage: args.coverage,
         known_share: args.known_share,
@@ -106,9 +107,17 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let annotated = artefact.annotate(&mut source, &options, &bar);
     bar.finish();
     let annotated = annotated?;
+    gene_remarks::remark_on(&annotated.report, printer);
+    if let Some(accuracy) = annotated.held_out_accuracy {
+        printer.remark(&format!(
+            "note: by the genes there are, the artefact tells {:.0} % of its held-out cells right; confidence and \
+             limits are those of such cells",
+            100.0 * accuracy
+        ));
+    }
     if annotated.report.tokens.n_empty > 0 {
         printer.remark(&format!(
-            "warning: {} cells express no known gene: what is said of them means nothing",
+            "warning: {} cells express no known gene: they get no type, and are unknown",
             annotated.report.tokens.n_empty
         ));
     }
@@ -127,16 +136,17 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
 
 fn additions(annotated: Annotated, record: Value) -> Additions {
     let cells = 0..annotated.cells.len();
-    let predictions: Vec<String> =
-        cells.clone().map(|cell| annotated.prediction(cell).to_owned()).collect();
-    let sets: Vec<String> = cells.map(|cell| annotated.set(cell)).collect();
+    let prediction = |cell| annotated.prediction(cell).map(str::to_owned);
+    let predictions: Vec<Option<String>> = cells.clone().map(prediction).collect();
+    let set = |cell| Some(annotated.set(cell)).filter(|set| !set.is_empty());
+    let sets: Vec<Option<String>> = cells.map(set).collect();
     let confidence = annotated.cells.iter().map(|cell| Some(f64::from(cell.confidence)));
     let unknown = annotated.cells.iter().map(|cell| Some(cell.is_unknown));
     let strangeness = annotated.cells.iter().map(|cell| Some(f64::from(cell.strangeness)));
     let obs = vec![
-        ("scgpt_prediction".into(), Column::categorical(&predictions)),
+        ("scgpt_prediction".into(), Column::with_gaps(&predictions)),
         ("scgpt_confidence".into(), Column::Float(confidence.collect())),
-        ("scgpt_prediction_set".into(), Column::categorical(&sets)),
+        ("scgpt_prediction_set".into(), Column::with_gaps(&sets)),
         ("scgpt_unknown".into(), Column::Boolean(unknown.collect())),
         ("scgpt_strangeness".into(), Column::Float(strangeness.collect())),
     ];
@@ -149,8 +159,8 @@ fn additions(annotated: Annotated, record: Value) -> Additions {
 fn record(args: &PredictArgs, artefact: &Artefact, annotated: &Annotated) -> Value {
     let known = artefact.record();
     let mut counts: Vec<u64> = vec![0; known.classes.len()];
-    for cell in &annotated.cells {
-        counts[cell.class as usize] += 1;
+    for class in annotated.cells.iter().filter_map(|cell| cell.class) {
+        counts[class as usize] += 1;
     }
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -159,6 +169,8 @@ fn record(args: &PredictArgs, artefact: &Artefact, annotated: &Annotated) -> Val
         "classes": known.classes,
         "cells": counts,
         "unknown_share": annotated.unknown_share(),
+        "held_out_accuracy": annotated.held_out_accuracy,
+        "without_genes": annotated.report.tokens.n_empty,
         "coverage": args.coverage,
         "known_share": args.known_share,
         "input": annotated.report,
@@ -173,8 +185,8 @@ fn summary(
 ) -> Vec<(&'static str, String)> {
     let classes = &artefact.record().classes;
     let mut counts: Vec<(usize, &str)> = classes.iter().map(|name| (0, name.as_str())).collect();
-    for cell in &annotated.cells {
-        counts[cell.class as usize].0 += 1;
+    for class in annotated.cells.iter().filter_map(|cell| cell.class) {
+        counts[class as usize].0 += 1;
     }
     counts.sort_by_key(|&(n, _)| std::cmp::Reverse(n));
     let n = annotated.cells.len().max(1) as f64;
@@ -187,13 +199,9 @@ fn summary(
     let mean = |of: fn(&scgpt_tasks::AnnotatedCell) -> f64| {
         annotated.cells.iter().map(of).sum::<f64>() / n
     };
-    let genes = &annotated.report.genes;
     vec![
         ("cells", annotated.cells.len().to_string()),
-        (
-            "genes",
-            format!("{} of {} known, named by `{}`", genes.matched, genes.genes, genes.column),
-        ),
+        ("genes", annotated.report.genes_line()),
         ("types", types.join("\n")),
         ("confidence", format!("{:.2} on average", mean(|cell| f64::from(cell.confidence)))),
         ("plausible types", format!("{:.2} on average", mean(|cell| cell.set.len() as f64))),

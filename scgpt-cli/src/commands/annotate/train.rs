@@ -12,6 +12,7 @@ use scgpt_tasks::{
 
 use crate::{
     device::ComputeArgs,
+    gene_remarks,
     learn::LearnArgs,
     matrix::MatrixArgs,
     output::{Printer, print_text, write_text},
@@ -103,13 +104,14 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let training = args.learn.claim(output, Artefact::is_at, inputs)?;
     let device = args.compute.open()?;
     let mut source = Source::open(input)?;
+    let gene_names = args.matrix.gene_names();
     let layer = args.matrix.layer();
     let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
     let options = AnnotateOptions {
         label,
         batch_key: args.batch_key.as_deref(),
         unseen: &args.unseen,
-        learn: args.learn.options(output, &layer, &args.matrix),
+        learn: args.learn.options(output, &layer, &gene_names),
         predict_batch: settings.batch_size.min(32),
         baselines: (!args.learn.no_baselines).then_some(&baselines),
     };
@@ -170,6 +172,7 @@ fn remark_on(report: &AnnotateReport, printer: Printer) {
             data.dropped.join(", ")
         ));
     }
+    gene_remarks::remark_on_others(data.genes.others().as_deref(), printer);
     if data.unlabelled > 0 {
         printer.remark(&format!("note: {} cells have no label and were left out", data.unlabelled));
     }
@@ -192,6 +195,7 @@ fn summary(report: &AnnotateReport, output: &Path) -> Vec<(&'static str, String)
     let mut rows = vec![
         ("classes", format!("{} of `{}`", report.data.classes.len(), report.data.label)),
         ("cells", format!("{training} trained on, {validation} to calibrate, {test} to judge")),
+        ("genes", report.data.genes.line()),
         ("steps", report.steps.to_string()),
     ];
     let of = |score: fn(&MethodScores) -> String| {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use scgpt_data::{GeneVocab, Place, check_apart, check_output};
-use scgpt_model::{ModelDir, Strictness, Weights};
-use scgpt_tasks::write_model;
+use scgpt_model::{Strictness, Weights};
+use scgpt_tasks::{open_model, write_model};
 use serde_json::json;
 
 use super::ConvertArgs;
@@ -17,7 +17,7 @@ pub(super) fn run(args: &ConvertArgs, input: &Path, printer: Printer) -> Result<
     let is_file = args.output.extension().is_some_and(|extension| extension == "safetensors");
     let n_tensors = match (input.is_dir(), is_file) {
         (true, false) => directory(args, input)?,
-        (true, true) => file(args, ModelDir::open(input)?.weights())?,
+        (true, true) => file(args, open_model(input)?.weights())?,
         (false, true) => file(args, &Weights::open(input)?)?,
         (false, false) => bail!(
             "`{}` is a file without configuration and vocabulary: name a `.safetensors` output, or convert its folder",
@@ -39,7 +39,7 @@ fn file(args: &ConvertArgs, weights: &Weights) -> Result<usize> {
 }
 
 fn directory(args: &ConvertArgs, input: &Path) -> Result<usize> {
-    let model = ModelDir::open(input)?;
+    let model = open_model(input)?;
     // A directory that does not load, or whose vocabulary is broken, is not worth converting.
     let strictness = if args.partial { Strictness::Partial } else { Strictness::Strict };
     model.load(&device::open("auto")?, strictness)?;

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use scgpt_data::{
-    CellSource as _, Frame, GeneVocab, InputState, Manifest, ShardOptions, ShardWriter, Source,
-    SourceEntry, check_apart, check_output,
+    CellSource as _, Frame, GeneNames, GeneVocab, InputState, Manifest, ShardOptions, ShardWriter,
+    Source, SourceEntry, check_apart, check_output,
 };
-use scgpt_model::ModelDir;
-use scgpt_tasks::{Error, Observer as _, Watched, obs_column};
+use scgpt_tasks::{Error, Observer as _, Watched, obs_column, open_model};
 
 use super::ConvertArgs;
 use crate::{output::Printer, progress::Bar};
@@ -21,7 +20,7 @@ pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> R
     let options = ShardOptions {
         shard_cells: args.shard_cells,
         layer: args.matrix.layer(),
-        gene_column: args.matrix.gene_column.clone(),
+        gene_names: args.matrix.gene_names(),
         labels: args.obs.clone(),
         overwrite: args.force,
     };
@@ -44,11 +43,11 @@ pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> R
 fn prepare(args: &ConvertArgs, inputs: &[PathBuf]) -> Result<(GeneVocab, usize)> {
     let path = match (&args.vocab, &args.model) {
         (Some(path), _) => Some(path.clone()),
-        (None, Some(model)) => Some(ModelDir::open(model)?.vocab_path()),
+        (None, Some(model)) => Some(open_model(model)?.vocab_path()),
         (None, None) => None,
     };
     let given = path.map(GeneVocab::from_json).transpose()?;
-    let column = args.matrix.gene_column.as_deref();
+    let names = args.matrix.gene_names();
     let layer = args.matrix.layer();
     let mut tables: Vec<Frame> = Vec::new();
     let mut n_cells = 0;
@@ -61,18 +60,17 @@ fn prepare(args: &ConvertArgs, inputs: &[PathBuf]) -> Result<(GeneVocab, usize)>
                 obs_column(&obs, name)?;
             }
         }
-        let mut var = source.var(&layer)?;
+        let var = source.var(&layer)?;
         if let Some(vocab) = &given {
-            vocab.align(&var, column)?;
+            vocab.align(&var, &names)?;
         } else {
             // Of many files, only the names are held.
-            var.columns.retain(|(name, _)| Some(name.as_str()) == column);
-            tables.push(var);
+            tables.push(names.genes(&var)?);
         }
     }
     let vocab = match given {
         Some(vocab) => vocab,
-        None => GeneVocab::from_genes(&tables, column)?,
+        None => GeneVocab::from_genes(&tables, &GeneNames::of_column("index"))?,
     };
     Ok((vocab, n_cells))
 }
@@ -106,8 +104,12 @@ fn remark_on(source: &SourceEntry, printer: Printer) {
 fn summary(args: &ConvertArgs, manifest: &Manifest) -> Vec<(&'static str, String)> {
     let genes = |source: &SourceEntry| {
         format!(
-            "{} of {} known, named by `{}`",
-            source.known_genes, source.genes, source.gene_column
+            "{} of {} known, named by `{}`; {} of the {} of the vocabulary",
+            source.known_genes,
+            source.genes,
+            source.gene_column,
+            source.known_genes,
+            manifest.vocab.n_tokens.saturating_sub(3)
         )
     };
     let genes = match manifest.sources.as_slice() {

@@ -17,6 +17,7 @@ use scgpt_tasks::{
 use super::{Format, RIVALS, write_rivals};
 use crate::{
     device::ComputeArgs,
+    gene_remarks,
     matrix::MatrixArgs,
     output::{Printer, write_text},
     progress::Bar,
@@ -136,6 +137,7 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     printer.doubts(&source.obs()?, &groups, None);
     let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?;
     let matrix = args.matrix.layer();
+    let gene_names = args.matrix.gene_names();
     let options = AttentionOptions {
         condition_key: args.condition.as_deref(),
         control: args.control.as_deref(),
@@ -149,7 +151,7 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
         truth: truth.as_ref(),
         gene_sets: &gene_sets,
         matrix: &matrix,
-        gene_column: args.matrix.gene_column.as_deref(),
+        gene_names: &gene_names,
         batch_size: args.batch_size,
         seed: args.seed,
     };
@@ -158,6 +160,7 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     bar.finish();
     let networks = networks?;
     let report = &networks.report;
+    gene_remarks::remark_on_others(report.other_features.as_deref(), printer);
     for group in report.groups.iter().filter(|group| group.cells < group.available) {
         printer.remark(&format!(
             "note: {} of {} cells of `{}` were looked at (--max-cells)",
@@ -258,7 +261,13 @@ fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
     };
     let mut rows = vec![
         ("cells", cells),
-        ("genes", format!("{} of {} known", report.genes, report.genes_known)),
+        (
+            "genes",
+            format!(
+                "{} of {} known, of the {} of the model",
+                report.genes, report.genes_known, report.genes_of_model
+            ),
+        ),
         ("layer", format!("{} (from 0)", report.layer)),
     ];
     if let Some(n) = report.significant {

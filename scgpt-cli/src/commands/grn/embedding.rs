@@ -270,7 +270,7 @@ impl EmbeddingArgs {
                 batch_size: self.batch_size,
                 max_length: self.max_length,
                 seed: self.seed,
-                gene_column: self.matrix.gene_column.clone(),
+                gene_names: self.matrix.gene_names(),
                 layer: self.matrix.layer(),
                 variable: Some(VariableOptions {
                     n_top: self.hvg.unwrap_or(1200),

@@ -8,7 +8,7 @@ use scgpt_tasks::{IntegrateArtefact, IntegratedOptions};
 use serde_json::json;
 
 use super::IntegrateArgs;
-use crate::{output::Printer, progress::Bar};
+use crate::{gene_remarks, output::Printer, progress::Bar};
 
 pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Result<()> {
     let Some(output) = &args.output else {
@@ -21,7 +21,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     let options = IntegratedOptions {
         batch_key: args.batch_key.clone(),
         batch_size: args.learn.batch_size.unwrap_or(8),
-        gene_column: args.matrix.gene_column.clone(),
+        gene_names: args.matrix.gene_names(),
         modalities: source.modalities(&args.matrix.layer())?.map(|cells| cells.modalities),
         layer: args.matrix.layer(),
         // Beside the output there must be room for the embedding anyway.
@@ -31,6 +31,8 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     let embedding = artefact.embed(source.source_mut(), &options, &bar);
     bar.finish();
     let embedding = embedding?;
+    gene_remarks::remark_on(&embedding.report, printer);
+    gene_remarks::remark_on_empty(&embedding.report, printer);
     let known = artefact.record();
     let mut record = serde_json::to_value(&embedding.report)?;
     record["integration"] = json!({
@@ -51,7 +53,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         &[
             ("cells", report.n_cells.to_string()),
             ("batches", format!("known: {}", known.batches.join(", "))),
-            ("genes", format!("{} compared by", known.genes.len())),
+            ("genes", format!("{}; {} compared by", report.genes_line(), known.genes.len())),
             (
                 "speed",
                 format!("{:.1} cells/s ({:.1} s)", report.cells_per_second, report.timings.total),

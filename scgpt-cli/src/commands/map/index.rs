@@ -86,7 +86,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     let mut source = Source::open(&args.input)?;
     let obs = source.obs()?;
     printer.doubts(&obs, &args.labels.iter().map(String::as_str).collect::<Vec<_>>(), None);
-    let labels = args
+    let mut labels = args
         .labels
         .iter()
         .map(|name| Ok((name.clone(), Labels::read(&obs, name).map_err(Error::in_file(&source))?)))
@@ -96,11 +96,17 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     let embedded = embed(args, there.as_ref(), &mut source, temporary.as_deref(), &device, &bar);
     bar.finish();
     let embedded = embedded?;
+    for (_, labels) in &mut labels {
+        for &cell in &embedded.empty {
+            labels.codes[cell] = None;
+        }
+    }
     let cells = ReferenceCells {
         rows: &embedded.rows,
         labels: &labels,
         source: args.input.display().to_string(),
-        made_by: embedded.made_by,
+        made_by: embedded.made_by.clone(),
+        genes: embedded.genes(),
     };
     let index = match place {
         None => ReferenceIndex::append(&args.output, &cells, &bar),
@@ -111,6 +117,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     };
     bar.finish();
     let index = index?;
+    embedded.remark(printer, "they do not vote");
     for (name, labels) in &labels {
         if labels.n_missing() > 0 {
             printer.remark(&format!(
@@ -134,9 +141,10 @@ fn embed(
     let layer = args.matrix.layer();
     let reading = Reading {
         layer: &layer,
-        gene_column: args.matrix.gene_column.as_deref(),
+        gene_names: args.matrix.gene_names(),
         batch_size: args.batch_size,
         temporary,
+        reference: None,
     };
     if let Some(there) = there.filter(|_| args.embedding.is_none()) {
         return super::query::as_index(there, args.model.as_deref(), source, &reading, device, bar);
@@ -167,6 +175,7 @@ fn print(index: &ReferenceIndex, n_new: usize, printer: Printer) -> Result<()> {
         "search": manifest.search,
         "labels": manifest.labels,
         "made_by": manifest.made_by,
+        "genes": manifest.genes,
         "bytes": index.n_bytes(),
         "output": index.folder().display().to_string(),
     });

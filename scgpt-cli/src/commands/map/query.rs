@@ -6,7 +6,9 @@ use anyhow::{Result, bail};
 use burn::prelude::Device;
 use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, Column, RowSpool, Source, check_output};
-use scgpt_tasks::{Error, IndexManifest, MadeBy, MapOptions, MappedCells, ReferenceIndex, Voting};
+use scgpt_tasks::{
+    Error, IndexManifest, MadeBy, MapOptions, MappedCells, ReferenceIndex, Voting, open_model,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -91,9 +93,10 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let layer = args.matrix.layer();
     let reading = Reading {
         layer: &layer,
-        gene_column: args.matrix.gene_column.as_deref(),
+        gene_names: args.matrix.gene_names(),
         batch_size: args.batch_size,
         temporary: temporary.as_deref(),
+        reference: None,
     };
     let options = MapOptions {
         k: args.k,
@@ -106,11 +109,14 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let bar = Bar::new(printer);
     let model = args.model.as_deref();
     let mapped = as_index(index.manifest(), model, &mut source, &reading, &device, &bar)
-        .and_then(|embedded| Ok((index.map(&embedded.rows, &options, &bar)?, embedded.rows)));
+        .and_then(|embedded| Ok((index.map(&embedded.rows, &options, &bar)?, embedded)));
     bar.finish();
-    let (mapped, rows) = mapped?;
-    let record = record(args, &index, &mapped);
-    let summary = summary(args, &mapped);
+    let (mut mapped, embedded) = mapped?;
+    mapped.leave_out(&embedded.empty);
+    embedded.remark(printer, "they get no label, and are unknown");
+    let record = record(args, &index, &mapped, &embedded);
+    let summary = summary(args, &mapped, &embedded);
+    let rows = embedded.rows;
     let place =
         CellsOutput { input: &args.input, output: &args.output, layer: &layer, force: args.force };
     let additions = additions(args, mapped, rows, record.clone())?;
@@ -138,7 +144,7 @@ pub(super) fn as_index(
                     path.display()
                 );
             }
-            let found = scgpt_model::ModelDir::open(folder)?.hash()?;
+            let found = open_model(folder)?.hash()?;
             if found != *sha256 {
                 return Err(Error::Incompatible {
                     path: folder.into(),
@@ -156,6 +162,7 @@ pub(super) fn as_index(
                 .into());
             }
             let choices = (Some(*max_length), *tie_mode, *seed);
+            let reading = &Reading { reference: index.genes, ..reading.clone() };
             by_model(source, folder, choices, reading, device, bar)
         }
     }
@@ -199,7 +206,12 @@ fn additions(
 }
 
 /// What `uns["scgpt_map"]` and `--json` say.
-fn record(args: &QueryArgs, index: &ReferenceIndex, mapped: &MappedCells) -> Value {
+fn record(
+    args: &QueryArgs,
+    index: &ReferenceIndex,
+    mapped: &MappedCells,
+    embedded: &Embedded,
+) -> Value {
     let manifest = index.manifest();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -208,16 +220,24 @@ fn record(args: &QueryArgs, index: &ReferenceIndex, mapped: &MappedCells) -> Val
         "search": manifest.search,
         "made_by": manifest.made_by,
         "k": args.k,
+        "genes": embedded.report.as_ref().map(|report| &report.genes),
+        "known_genes": embedded.report.as_ref().map(|report| report.known_genes),
+        "without_genes": embedded.empty.len(),
         "cells": mapped.is_unknown.len(),
         "unknown": mapped.is_unknown.iter().filter(|&&is_unknown| is_unknown).count(),
         "output": args.output.display().to_string(),
     })
 }
 
-fn summary(args: &QueryArgs, mapped: &MappedCells) -> Vec<(&'static str, String)> {
+fn summary(
+    args: &QueryArgs,
+    mapped: &MappedCells,
+    embedded: &Embedded,
+) -> Vec<(&'static str, String)> {
     let n = mapped.is_unknown.len();
     let unknown = mapped.is_unknown.iter().filter(|&&is_unknown| is_unknown).count();
     let mut rows = vec![("cells", n.to_string())];
+    rows.extend(embedded.report.as_ref().map(|report| ("genes", report.genes_line())));
     for labels in &mapped.labels {
         let mut counts: Vec<(usize, &str)> =
             labels.names.iter().map(|name| (0, name.as_str())).collect();

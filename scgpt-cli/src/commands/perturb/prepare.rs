@@ -9,6 +9,7 @@ use scgpt_tasks::{PrepareOptions, Prepared, prepare};
 
 use super::{DesignArgs, remark_on_unmeasured};
 use crate::{
+    gene_remarks,
     matrix::MatrixArgs,
     output::{Printer, check_cells_output, some_of},
     progress::Bar,
@@ -48,10 +49,11 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
     check_cells_output(&args.output, args.force)?;
     let mut source = Source::open(&args.input)?;
     let (design, layer) = (args.design.options(), args.matrix.layer());
+    let gene_names = args.matrix.gene_names();
     let options = PrepareOptions {
         design: &design,
         layer: &layer,
-        gene_column: args.matrix.gene_column.as_deref(),
+        gene_names: &gene_names,
         min_cells: args.min_cells,
         variable_genes: args.hvg,
     };
@@ -100,6 +102,8 @@ fn remark_on(prepared: &Prepared, printer: Printer) {
             some_of(&prepared.dropped)
         ));
     }
+    let others = (prepared.other_features > 0).then(|| prepared.other_features.to_string());
+    gene_remarks::remark_on_others(others.as_deref(), printer);
     remark_on_unmeasured(&prepared.unmeasured, prepared.perturbed, printer);
     if (1..prepared.perturbed).contains(&prepared.unmeasured.len()) {
         printer.remark(&format!(

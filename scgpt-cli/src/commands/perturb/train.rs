@@ -13,6 +13,7 @@ use scgpt_tasks::{
 use super::{DesignArgs, remark_on_unmeasured};
 use crate::{
     device::ComputeArgs,
+    gene_remarks,
     learn::LearnArgs,
     matrix::MatrixArgs,
     output::{Printer, print_text, some_of, write_text},
@@ -124,9 +125,10 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let device = args.compute.open()?;
     let mut source = Source::open(input)?;
     let (design, layer) = (args.design.options(), args.matrix.layer());
+    let gene_names = args.matrix.gene_names();
     let options = PerturbOptions {
         design: &design,
-        learn: args.learn.options(output, &layer, &args.matrix),
+        learn: args.learn.options(output, &layer, &gene_names),
         split: &split,
         baselines: !args.learn.no_baselines,
     };
@@ -195,6 +197,13 @@ fn remark_on(report: &PerturbReport, printer: Printer) {
             report.genes.unmatched, report.genes.genes
         ));
     }
+    gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
+    if report.without_genes > 0 {
+        printer.remark(&format!(
+            "note: {} cells express no gene that the model knows and were left out",
+            report.without_genes
+        ));
+    }
     if report.genes.duplicates > 0 {
         printer.remark(&format!(
             "warning: {} genes have the name of an earlier one and are not predicted: {}",
@@ -229,7 +238,7 @@ fn summary(report: &PerturbReport, output: &Path) -> Vec<(&'static str, String)>
                 split.test.len()
             ),
         ),
-        ("genes", report.genes.matched.to_string()),
+        ("genes", report.genes.line()),
         ("steps", report.steps.to_string()),
     ];
     if let Some(evaluation) = &report.evaluation {

@@ -232,7 +232,13 @@ impl AttentionNetworks {
         let mut rows = vec![
             ("layer", format!("{} (from 0 to {})", report.layer, config.n_layers - 1)),
             ("heads", config.n_heads.to_string()),
-            ("genes", format!("{} of {} that the model knows", report.genes, report.genes_known)),
+            (
+                "genes",
+                format!(
+                    "{} of {} that the model knows, which has {}",
+                    report.genes, report.genes_known, report.genes_of_model
+                ),
+            ),
             ("cells of the first group", format!("{} of {}", first.cells, first.available)),
         ];
         if !report.is_single {

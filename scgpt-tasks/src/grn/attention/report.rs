@@ -28,6 +28,10 @@ pub struct AttentionReport {
     pub genes: usize,
     /// Genes of the data that the model knows.
     pub genes_known: usize,
+    /// Genes of the model.
+    pub genes_of_model: usize,
+    /// Features of the data that are no genes, for people; none if all are.
+    pub other_features: Option<String>,
     /// Layer of the network, from 0.
     pub layer: usize,
     /// Permutations of the null hypothesis.
@@ -142,6 +146,8 @@ impl AttentionReport {
             is_single: groups.is_single(),
             genes: looking.panel.len(),
             genes_known: 0,
+            genes_of_model: 0,
+            other_features: None,
             layer: looking.layer,
             permutations: looking.options.permutations,
             significant: None,

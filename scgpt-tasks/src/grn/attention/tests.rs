@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use burn::prelude::Device;
-use scgpt_data::GeneVocab;
+use scgpt_data::{GeneNames, GeneVocab};
 use scgpt_fixtures::{Case, Tensors, assert_close, cases};
 use scgpt_model::{Preprocess, ScgptConfig, Strictness, Weights};
 
@@ -206,7 +206,7 @@ const TWO_GROUPS: AttentionOptions<'_> = AttentionOptions {
     truth: None,
     gene_sets: &[],
     matrix: &Layer::X,
-    gene_column: None,
+    gene_names: &GeneNames::BEST,
     batch_size: 2,
     seed: 1,
 };

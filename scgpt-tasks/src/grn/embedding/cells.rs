@@ -63,6 +63,7 @@ impl OfCells {
         let labels = column.map(|name| Labels::read(&obs, name)).transpose()?;
         let values = unscaled(source, &embed.layer)?;
         let mut chosen = embedder.align(source, embed)?;
+        embedder.known_genes(&chosen, None).check(&embed.gene_names)?;
         let whole = chosen.clone();
         if options.genes.is_none() {
             let variable = VariableOptions { n_top: VARIABLE, flavour: None, batch_key: None };

@@ -51,10 +51,11 @@ pub(super) fn run(
         config.input_norm = InputNorm::None;
     }
     let layer = args.matrix.layer();
+    let gene_names = args.matrix.gene_names();
     let temporary = Path::new(".").join(args.output.parent().unwrap_or(Path::new("")));
     let options = IntegrateOptions {
         learn: LearnOptions {
-            gene_column: args.matrix.gene_column.as_deref(),
+            gene_names: &gene_names,
             resume: training.resumes(),
             checkpoint_every: Some(CHECKPOINT_EVERY),
             ..LearnOptions::new(&artefact, &layer)

@@ -1,0 +1,40 @@
+//! What is said of the genes of a file: how few are known, and what is left out.
+
+use scgpt_tasks::EmbedReport;
+
+use crate::output::Printer;
+
+/// Says what is to be said of the genes that a model saw.
+pub(crate) fn remark_on(report: &EmbedReport, printer: Printer) {
+    if let Some(remark) = report.known_genes.remark() {
+        printer.remark(&format!("warning: {remark}"));
+    }
+    remark_on_others(report.genes.others().as_deref(), printer);
+    if report.genes.duplicates > 0 {
+        printer.remark(&format!(
+            "note: {} genes share a name with an earlier one and were left out: {}",
+            report.genes.duplicates,
+            report.genes.duplicate_examples.join(", ")
+        ));
+    }
+}
+
+/// Says which features are left out because they are no genes.
+pub(crate) fn remark_on_others(counted: Option<&str>, printer: Printer) {
+    if let Some(counted) = counted {
+        printer.remark(&format!(
+            "note: features that `var/feature_types` calls no genes are left out ({counted}); --all-features takes \
+             them for genes"
+        ));
+    }
+}
+
+/// Says that the embeddings of some cells mean nothing.
+pub(crate) fn remark_on_empty(report: &EmbedReport, printer: Printer) {
+    if report.tokens.n_empty > 0 {
+        printer.remark(&format!(
+            "warning: {} cells express no known gene: their embeddings mean nothing",
+            report.tokens.n_empty
+        ));
+    }
+}

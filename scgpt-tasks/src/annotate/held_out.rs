@@ -1,0 +1,195 @@
+//! [`HeldOut`]: held-out cells that tell what can be said by fewer genes.
+
+use std::path::Path;
+
+use scgpt_data::{Alignment, CellKey, CellTokens, CsrRow, TokenScratch, Tokenizer};
+use scgpt_model::{Weights, save_tensors};
+
+use super::{
+    artefact::Artefact,
+    calibration::{Calibration, largest},
+    judge::evidence,
+    scored::Scored,
+    task::AnnotateTask,
+};
+use crate::{
+    embed::EmbedOptions,
+    error::{Error, Result},
+    observe::Observer,
+    projection::subsample,
+};
+
+/// The file in an artefact.
+pub(super) const HELD_OUT: &str = "held_out.safetensors";
+
+/// Cells that are kept, at most: enough for the limits of a share of 0.95, and a few megabytes.
+const MOST: usize = 300;
+
+/// Share of the training genes from which the artefact's own calibration, of more cells, is the
+/// better one.
+pub(super) const ALL_GENES: f64 = 0.9;
+
+/// Cells of known classes that the network was calibrated by, as they were measured.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct HeldOut {
+    classes: Vec<u32>,
+    /// Where the genes of each cell end.
+    ends: Vec<usize>,
+    /// Gene tokens, ascending within a cell.
+    genes: Vec<u32>,
+    values: Vec<f32>,
+}
+
+/// A calibration for cells in which fewer genes were measured.
+#[derive(Debug)]
+pub(super) struct Recalibrated {
+    pub(super) calibration: Calibration,
+    /// Share of the held-out cells whose class is found by these genes.
+    pub(super) accuracy: f64,
+}
+
+impl HeldOut {
+    /// Some of the cells that validated a training.
+    pub(super) fn of(task: &AnnotateTask<'_>) -> Result<Self> {
+        let mut held_out = Self::default();
+        for place in subsample(task.validation.len(), MOST, task.cells.seed) {
+            let cell = task.validation[place];
+            let CsrRow { indices, values } = task.cells.shards.cell(cell)?;
+            held_out.classes.push(task.classes[cell]);
+            held_out.genes.extend(indices);
+            held_out.values.extend(values);
+            held_out.ends.push(held_out.genes.len());
+        }
+        Ok(held_out)
+    }
+
+    /// Writes the file.
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
+        #[allow(clippy::cast_precision_loss, reason = "far fewer than 2²⁴ tokens")]
+        let number = |&token: &u32| token as f32;
+        let lengths = std::iter::once(&0).chain(&self.ends).zip(&self.ends);
+        let tensors = [
+            ("classes", self.classes.iter().map(number).collect::<Vec<f32>>()),
+            ("lengths", lengths.map(|(begin, end)| (end - begin) as f32).collect()),
+            ("genes", self.genes.iter().map(number).collect()),
+            ("values", self.values.clone()),
+        ];
+        let shaped = tensors.map(|(name, values)| (name.to_owned(), vec![values.len()], values));
+        Ok(save_tensors(path, shaped.into())?)
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// If it is missing or its parts do not agree.
+    pub(super) fn read(path: &Path, n_classes: usize, n_tokens: usize) -> Result<Self> {
+        let file = Weights::open(path)?;
+        let wrong = |problem: &str| Error::Artefact { path: path.into(), problem: problem.into() };
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked: whole numbers below the bound"
+        )]
+        let whole = |name: &str, bound: usize| -> Result<Vec<u32>> {
+            let is_whole = |x: &f32| x.fract() == 0.0 && *x >= 0.0 && f64::from(*x) < bound as f64;
+            let numbers = file.read(name)?;
+            if !numbers.iter().all(is_whole) {
+                return Err(wrong(&format!("`{name}` has numbers out of range")));
+            }
+            Ok(numbers.into_iter().map(|x| x as u32).collect())
+        };
+        let classes = whole("classes", n_classes)?;
+        let lengths = whole("lengths", n_tokens + 1)?;
+        let genes = whole("genes", n_tokens)?;
+        let values = file.read("values")?;
+        let mut end = 0;
+        let ends: Vec<usize> = lengths
+            .iter()
+            .map(|&length| {
+                end += length as usize;
+                end
+            })
+            .collect();
+        if classes.len() != ends.len() || end != genes.len() || end != values.len() {
+            return Err(wrong("its parts differ in length"));
+        }
+        Ok(Self { classes, ends, genes, values })
+    }
+
+    fn cells(&self) -> impl Iterator<Item = CsrRow<'_>> {
+        let begins = std::iter::once(&0).chain(&self.ends);
+        begins.zip(&self.ends).map(|(&begin, &end)| CsrRow {
+            indices: &self.genes[begin..end],
+            values: &self.values[begin..end],
+        })
+    }
+}
+
+impl Artefact {
+    /// Confidence, plausible classes and limits of unknown cells for cells in which `source` genes
+    /// were measured: those that the held-out cells have if the others are taken from them, too. None
+    /// without held-out cells.
+    pub(super) fn recalibrated(
+        &self,
+        source: &Alignment,
+        options: &EmbedOptions,
+        observer: &dyn Observer,
+    ) -> Result<Option<Recalibrated>> {
+        let HeldOut { classes, .. } = &self.held_out;
+        if classes.is_empty() {
+            return Ok(None);
+        }
+        let vocab = self.embedder.vocab();
+        let mut is_measured = vec![false; vocab.len()];
+        for token in source.tokens.iter().flatten() {
+            is_measured[token.0 as usize] = true;
+        }
+        let tokens = |max_length: usize| -> Result<Vec<CellTokens>> {
+            let config = self.embedder.token_config(options, max_length)?;
+            let tokenizer =
+                Tokenizer::of_tokens(vocab, config)?.retain(|gene| is_measured[gene.0 as usize]);
+            let mut scratch = TokenScratch::default();
+            let cells = self.held_out.cells();
+            Ok(cells.map(|cell| tokenizer.cell(cell, CellKey::Content, &mut scratch)).collect())
+        };
+        observer.begin("calibrating for the genes there are", classes.len());
+        let rows = self.embedder.rows(options.batch_size);
+        let scored = Scored::of(rows, &tokens(self.record.max_length)?, observer)?;
+        let profiles = self.profiles.within(source);
+        let unlike: Vec<f32> =
+            tokens(usize::MAX)?.iter().map(|cell| profiles.strangeness(cell)).collect();
+        let evidence = evidence(&scored, &unlike);
+        let right =
+            evidence.iter().zip(classes).filter(|(cell, class)| largest(cell.logits) == **class);
+        let accuracy = right.count() as f64 / classes.len() as f64;
+        let calibration = self.record.calibration.anew(&evidence, classes);
+        Ok(Some(Recalibrated { calibration, accuracy }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_says_the_same_or_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(HELD_OUT);
+        let held_out = HeldOut {
+            classes: vec![1, 0, 1],
+            ends: vec![2, 2, 5],
+            genes: vec![3, 8, 0, 3, 9],
+            values: vec![1.0, 2.5, 7.0, 1.0, 1.0],
+        };
+        held_out.write(&path).unwrap();
+        assert_eq!(HeldOut::read(&path, 2, 10).unwrap(), held_out);
+        assert_eq!(held_out.cells().map(|cell| cell.indices.len()).collect::<Vec<_>>(), [2, 0, 3]);
+        for (n_classes, n_tokens) in [(1, 10), (2, 9)] {
+            let error = HeldOut::read(&path, n_classes, n_tokens).unwrap_err().to_string();
+            assert!(error.contains("out of range"), "{error}");
+        }
+        let short = HeldOut { values: vec![1.0], ..held_out };
+        short.write(&path).unwrap();
+        assert!(HeldOut::read(&path, 2, 10).unwrap_err().to_string().contains("length"));
+    }
+}

@@ -1,0 +1,205 @@
+//! [`FolderKind`]: what a folder is, whoever is asked to open it.
+
+use std::path::Path;
+
+use scgpt_model::ModelDir;
+
+use crate::{
+    annotate,
+    error::{Error, Result},
+    integrate, mapping, perturb,
+};
+
+/// The kinds of folders that the commands write and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FolderKind {
+    /// A network with its vocabulary and nothing else.
+    Model,
+    /// An artefact of `scgpt annotate train`.
+    Annotation,
+    /// An artefact of `scgpt integrate`.
+    Integration,
+    /// An artefact of `scgpt perturb train`.
+    Perturbation,
+    /// A training of an artefact that has not come to its end.
+    Unfinished,
+    /// An index of `scgpt map index`.
+    Index,
+    /// Token shards of `scgpt convert`.
+    Shards,
+    /// A run of `scgpt pretrain`.
+    Run,
+    /// Cells.
+    Cells,
+    /// A file.
+    File,
+    /// None of these.
+    Other,
+}
+
+impl FolderKind {
+    /// What is at `path`, by the files that are there.
+    pub fn of(path: &Path) -> Self {
+        let has = |name: &str| path.join(name).exists();
+        if path.is_file() {
+            return Self::File;
+        }
+        [
+            (has(annotate::RECORD), Self::Annotation),
+            (has(integrate::RECORD), Self::Integration),
+            (has(perturb::RECORD), Self::Perturbation),
+            (has(mapping::MANIFEST), Self::Index),
+            (has("config.json") || has("args.json"), Self::Model),
+            (has("gene_vocab.json") || has("zarr.json") || has(".zgroup"), Self::Cells),
+            (has("manifest.json"), Self::Shards),
+            (has("checkpoints"), Self::Run),
+            (has("training"), Self::Unfinished),
+            (has("matrix.mtx") || has("matrix.mtx.gz"), Self::Cells),
+        ]
+        .into_iter()
+        .find_map(|(is_it, kind)| is_it.then_some(kind))
+        .unwrap_or(Self::Other)
+    }
+
+    /// What it is called, with its article.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Model => "a model that was trained for no task",
+            Self::Annotation => "an artefact of `scgpt annotate train`",
+            Self::Integration => "an artefact of `scgpt integrate`",
+            Self::Perturbation => "an artefact of `scgpt perturb train`",
+            Self::Unfinished => "an unfinished training",
+            Self::Index => "an index of `scgpt map index`",
+            Self::Shards => "a folder of token shards",
+            Self::Run => "a run of `scgpt pretrain`",
+            Self::Cells => "a folder of cells",
+            Self::File => "a file",
+            Self::Other => "neither a model nor anything else that this program writes",
+        }
+    }
+
+    /// What it is for: the command that is meant.
+    pub fn meant(self, path: &Path) -> String {
+        let path = path.display();
+        match self {
+            Self::Model => {
+                format!("embed cells with `scgpt embed CELLS --model {path}`, or train it for a task")
+            }
+            Self::Annotation => {
+                format!("annotate cells with `scgpt annotate predict CELLS --model {path}`")
+            }
+            Self::Integration => format!(
+                "embed further cells of its batches with `scgpt integrate CELLS --model {path}`"
+            ),
+            Self::Perturbation => {
+                format!("ask it with `scgpt perturb predict` or `scgpt perturb reverse` and `--model {path}`")
+            }
+            Self::Unfinished => "finish it with the command that began it and --resume".into(),
+            Self::Index => format!("find labels with `scgpt map query CELLS --index {path}`"),
+            Self::Shards => {
+                format!("learn from them with `scgpt pretrain --data {path}`, whose run has a `model`")
+            }
+            Self::Run => format!(
+                "name `{path}/model`, or go on with `scgpt pretrain --resume` if it is not there yet"
+            ),
+            Self::Cells => "cells are the input of a command, not its model".into(),
+            Self::File => {
+                "models, artefacts, indices and shards are folders: name the folder, not a file in it".into()
+            }
+            Self::Other => "name the folder of a model, an artefact or an index".into(),
+        }
+    }
+
+    /// How a folder of this kind is made.
+    fn made(self) -> &'static str {
+        match self {
+            Self::Annotation => "make an artefact with `scgpt annotate train`",
+            Self::Integration => "make an artefact with `scgpt integrate`",
+            Self::Perturbation => "make an artefact with `scgpt perturb train`",
+            Self::Index => "make an index with `scgpt map index`",
+            Self::Shards => "make token shards with `scgpt convert`",
+            _ => "name a model directory, such as `scgpt pretrain` makes or the authors released",
+        }
+    }
+
+    /// What is at `path` in the place of something of this kind; none if that cannot be told by
+    /// what kind it is.
+    pub(crate) fn instead(self, path: &Path) -> Option<Error> {
+        let found = Self::of(path);
+        if found == self || found == Self::Other || !path.exists() {
+            return None;
+        }
+        let expected = match self {
+            Self::Model => "a model",
+            _ => self.describe(),
+        };
+        Some(Error::Incompatible {
+            path: path.into(),
+            problem: format!("it is {}, expected {expected}", found.describe()),
+            remedy: match (self, found) {
+                (Self::Model, Self::Run) => found.meant(path).into(),
+                _ => format!("{}; {}", found.meant(path), self.made()).into(),
+            },
+        })
+    }
+}
+
+/// Opens a model directory, that of an artefact too; of anything else it is said what it is.
+///
+/// # Errors
+/// If `path` is no such directory, or a file in it is missing, unreadable, unsafe or inconsistent.
+pub fn open_model(path: &Path) -> Result<ModelDir> {
+    use FolderKind::{Cells, File, Index, Run, Shards, Unfinished};
+    match FolderKind::of(path) {
+        Index | Shards | Run | Unfinished | Cells | File => match FolderKind::Model.instead(path) {
+            Some(error) => Err(error),
+            None => Ok(ModelDir::open(path)?),
+        },
+        _ => Ok(ModelDir::open(path)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_known_by_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let kind = |files: &[&str]| {
+            let place = tempfile::tempdir_in(folder.path()).unwrap();
+            for file in files {
+                std::fs::write(place.path().join(file), "{}").unwrap();
+            }
+            FolderKind::of(place.path())
+        };
+        for (files, expected) in [
+            (&["config.json", "vocab.json"][..], FolderKind::Model),
+            (&["args.json"], FolderKind::Model),
+            (&["config.json", "annotation.json"], FolderKind::Annotation),
+            (&["config.json", "integration.json"], FolderKind::Integration),
+            (&["config.json", "perturbation.json"], FolderKind::Perturbation),
+            (&["training"], FolderKind::Unfinished),
+            (&["index.json", "labels.u32"], FolderKind::Index),
+            (&["manifest.json", "vocab.json"], FolderKind::Shards),
+            (&["manifest.json", "gene_vocab.json"], FolderKind::Cells),
+            (&["checkpoints", "log.jsonl", "config.toml"], FolderKind::Run),
+            (&[".zgroup"], FolderKind::Cells),
+            (&[], FolderKind::Other),
+        ] {
+            assert_eq!(kind(files), expected, "{files:?}");
+        }
+        assert!(open_model(&folder.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn what_is_there_instead_is_named_with_the_command_that_is_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("index.json"), "{}").unwrap();
+        let error = open_model(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("an index of `scgpt map index`, expected a model"));
+        assert!(error.hint().unwrap().to_string().contains("scgpt map query CELLS --index"));
+        assert!(FolderKind::Index.instead(folder.path()).is_none());
+        assert!(FolderKind::Annotation.instead(folder.path()).is_some());
+    }
+}
