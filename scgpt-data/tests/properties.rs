@@ -199,7 +199,7 @@ proptest! {
         let var = Frame { index: names, ..Frame::default() };
         // Of genes in another order, the first are others.
         let config = TokenConfig { sampling: Sampling::Keyed, ..config };
-        let of_moved = Tokenizer::new(&vocab(), &vocab().align(&var, None).unwrap(), config.clone());
+        let of_moved = Tokenizer::new(&vocab(), &vocab().align(&var, &GeneNames::BEST).unwrap(), config.clone());
         let sorted = |cell: &CellTokens| {
             let mut tokens: Vec<(u32, u32)> = cell.genes.iter().map(|gene| gene.0)
                 .zip(cell.values.iter().map(|value| value.to_bits())).collect();
