@@ -184,7 +184,8 @@ fn invalid(path: PathBuf, problem: String) -> Error {
 mod tests {
     use super::*;
 
-    const KIND: ArtefactKind = ArtefactKind { record: "it.json", format: 1, made_by: "a test" };
+    const KIND: ArtefactKind =
+        ArtefactKind { record: "it.json", format: 1, kind: FolderKind::Other, made_by: "a test" };
 
     #[test]
     fn a_changed_record_is_no_record() {
