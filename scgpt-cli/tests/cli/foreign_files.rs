@@ -89,6 +89,16 @@ fn groups_that_contain_themselves_are_an_error_at_once() {
     assert!(begun.elapsed() < AT_ONCE);
     assert!(error.to_string().contains("`uns/loop`: a group that contains itself"), "{error}");
     assert!(place.content().is_empty(), "something was left behind");
+
+    // Two groups that lead to each other by soft links, and a link that leads nowhere.
+    let cycle = case("soft_cycle.h5ad");
+    let text = done(&place, &["inspect", &cycle]).stdout;
+    assert!(text.contains("uns/a") && !text.contains("nowhere"), "{text}");
+    let error = save_copy(Path::new(&cycle), &output, &Additions::default(), false).unwrap_err();
+    assert!(error.to_string().contains("contains itself"), "{error}");
+    // Copied as it is, a circle does no harm.
+    let output = place.path("out.h5ad");
+    save_copy(Path::new(&cycle), &output, &Additions::default(), false).unwrap();
 }
 
 #[test]
