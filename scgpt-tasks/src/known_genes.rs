@@ -5,12 +5,11 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// Below this share what is said of cells is little better than chance: on held-out cells of
-/// simulated and real types, annotation by 10 % of the training genes is right half as often as by
-/// all of them.
+/// Below this share little is left of what the model learned to look at: a query with 5 of 200
+/// training genes was annotated with confidence 0.95 and was right in 39 % of its cells.
 const LEAST: f64 = 0.1;
 
-/// Below this share it is worth a warning: accuracy falls by a few percent at half of the genes.
+/// Below this share it is worth a warning: most of what the model could see of a cell is missing.
 const ENOUGH: f64 = 0.5;
 
 /// The genes of a model, counted from its side: a file of five genes that it knows, all of them, is
