@@ -27,3 +27,14 @@ bench name:
 # A binary to hand out: slower to link, stripped.
 dist:
     cargo build --profile dist -p scgpt-cli
+
+# Fuzz one reader, for example `just fuzz mtx 600`: h5ad zarr mtx tables shards checkpoint safetensors index artefacts settings
+# (needs a nightly toolchain and a C++ compiler). What it finds belongs into fuzz/saved/TARGET, with the mend.
+fuzz target seconds="1200":
+    fuzz/run {{target}} {{seconds}}
+
+# The program over hostile files of others: a folder with hdf5/ (github.com/HDFGroup/cve_hdf5) and pickle/
+# (tests of github.com/mmaitre314/picklescan).
+hostile folder="../shared/hostile":
+    cargo build --release -p scgpt-cli
+    fuzz/hostile {{folder}}

@@ -25,6 +25,7 @@ mod frame;
 mod gene_subset;
 mod guard;
 mod h5;
+mod inflate;
 mod keyed;
 mod loom;
 mod mask;

@@ -3,19 +3,12 @@
 mod columnar;
 mod delimited;
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader, Read as _},
-    path::Path,
-};
-
-use flate2::bufread::MultiGzDecoder;
+use std::{fs::File, io::Read as _, path::Path};
 
 use crate::{
     error::{Error, Result},
     frame::Column,
-    regular,
-    tenx::utf8,
+    inflate, regular,
     write::Place,
 };
 
@@ -55,23 +48,16 @@ impl Table {
     /// field a missing value; of parquet only flat columns are read.
     ///
     /// # Errors
-    /// If the file cannot be read, or a row has more or fewer fields than the first.
+    /// If the file cannot be read, a row has more or fewer fields than the first, or a compressed
+    /// table is out of proportion to its file.
     pub fn read(path: &Path) -> Result<Self> {
         let open = || regular::open(path).map_err(|error| Error::open(path, error));
-        let mut reader = BufReader::new(open()?);
-        let head = reader.fill_buf().map_err(|error| Error::open(path, error))?;
-        if head.starts_with(b"PAR1") {
+        let mut head = Vec::new();
+        open()?.take(4).read_to_end(&mut head).map_err(|error| Error::open(path, error))?;
+        if head == b"PAR1" {
             return columnar::read(path, open()?);
         }
-        let mut bytes = Vec::new();
-        if head.starts_with(&[0x1f, 0x8b]) {
-            MultiGzDecoder::new(reader).read_to_end(&mut bytes)
-        } else {
-            reader.read_to_end(&mut bytes)
-        }
-        .map_err(|error| Error::open(path, error))?;
-        let text = utf8(path, bytes)?;
-        delimited::read(path, &text)
+        delimited::read(path, &inflate::text(path)?)
     }
 
     /// Writes the table: a name in `.parquet` makes it parquet, one in `.tsv` or `.txt`

@@ -4,6 +4,7 @@ mod keys;
 mod load;
 mod named;
 mod save;
+mod torch;
 mod weights;
 
 use std::path::{Path, PathBuf};

@@ -200,17 +200,18 @@ impl ScgptConfig {
 
     /// Checks the switches of condition tokens and heads.
     fn validate_conditions(&self, problems: &mut Vec<String>) {
-        const MOST: usize = 1 << 20;
-        for (field, value) in [
-            ("n_batches", self.n_batches),
-            ("n_modalities", self.n_modalities),
-            ("n_perturbation_flags", self.n_perturbation_flags),
-            ("n_domains", self.n_domains),
-            ("n_classes", self.n_classes),
-            ("n_class_layers", self.n_class_layers),
+        // Norms of domains are there before any weights are read.
+        let domains = (1 << 26) / self.d_model.max(1);
+        for (field, value, most) in [
+            ("n_batches", self.n_batches, 1 << 20),
+            ("n_modalities", self.n_modalities, 1 << 20),
+            ("n_perturbation_flags", self.n_perturbation_flags, 1 << 20),
+            ("n_domains", self.n_domains, domains.min(1 << 16)),
+            ("n_classes", self.n_classes, 1 << 20),
+            ("n_class_layers", self.n_class_layers, 1 << 6),
         ] {
-            if value > MOST {
-                problems.push(format!("`{field}` is {value}, expected at most {MOST}"));
+            if value > most {
+                problems.push(format!("`{field}` is {value}, expected at most {most}"));
             }
         }
         for (field, row, rows_field, rows) in [

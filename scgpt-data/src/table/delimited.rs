@@ -16,9 +16,9 @@ use crate::{
 const SEPARATORS: [char; 4] = ['\t', ',', ';', ' '];
 
 pub(super) fn read(path: &Path, text: &str) -> Result<Table> {
-    let mut text = text.trim_start_matches('\u{feff}');
+    let mut text = text;
     let mut line = 1;
-    while text.starts_with('#') || text.starts_with('\n') {
+    while text.starts_with(['#', '\n']) || text.starts_with("\r\n") {
         text = text.split_once('\n').map_or("", |(_, rest)| rest);
         line += 1;
     }

@@ -1,7 +1,7 @@
 //! `matrix.mtx(.gz)`: features × cells in the Matrix Market coordinate format, in any order.
 
 use std::{
-    io::BufRead,
+    io::{BufRead, Read as _},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -57,6 +57,9 @@ pub(super) fn open(path: &Path) -> Result<Parts> {
     })
 }
 
+/// Bytes of a line that are read: the format allows 1024, but comments are longer.
+const LONGEST_LINE: u64 = 1 << 16;
+
 struct Matrix {
     path: PathBuf,
     /// Filled by one pass over the file on the first read.
@@ -110,6 +113,12 @@ impl Header {
             else {
                 break;
             };
+            let places = features * cells;
+            if n_entries > places {
+                return Err(lines.invalid(format!(
+                    "{n_entries} entries, but {features} × {cells} has {places} places"
+                )));
+            }
             return Ok(Self {
                 field: field.into(),
                 n_features: n_features as usize,
@@ -127,6 +136,7 @@ fn sort(path: &Path) -> Result<RowSort> {
     let mut sorted = RowSort::new(header.n_cells, header.n_entries);
     let is_pattern = header.field == "pattern";
     let mut n_entries = 0;
+    let mut of_cells = vec![0_usize; header.n_cells];
     while let Some(line) = lines.next()? {
         let Some((feature, cell, value)) = entry(line, is_pattern) else {
             return Err(lines.invalid("expected a feature, a cell and a value".into()));
@@ -139,6 +149,15 @@ fn sort(path: &Path) -> Result<RowSort> {
         }
         #[expect(clippy::cast_possible_truncation, reason = "both are at most u32::MAX")]
         let (row, column) = ((cell - 1) as u32, (feature - 1) as u32);
+        // Entries of one place add up, but a cell with more entries than places is damaged.
+        of_cells[row as usize] += 1;
+        if of_cells[row as usize] > header.n_features {
+            let n = header.n_features;
+            return Err(lines.invalid(format!("cell {cell} has more entries than the {n} features")));
+        }
+        if n_entries == header.n_entries {
+            return Err(lines.invalid(format!("more entries than the {n_entries} of the header")));
+        }
         sorted.push(row, column, value).map_err(|cause| Error::read(path, "entries", cause))?;
         n_entries += 1;
     }
@@ -169,7 +188,10 @@ impl Lines {
         loop {
             self.line.clear();
             self.number += 1;
-            let read = self.reader.read_until(b'\n', &mut self.line);
+            let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut self.line);
+            if self.line.len() as u64 == LONGEST_LINE && self.line.last() != Some(&b'\n') {
+                return Err(self.invalid(format!("longer than {LONGEST_LINE} bytes")));
+            }
             match read.map_err(|cause| self.fault(cause.into()))? {
                 0 => return Ok(None),
                 _ if self.line.trim_ascii().is_empty() => {}

@@ -2,7 +2,7 @@
 //! or `.gz`, all with the same optional prefix.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use crate::{
     error::{Error, Result},
     frame::{Column, Frame},
-    regular,
+    inflate, regular,
 };
 
 /// The names a matrix may have, after its prefix.
@@ -43,7 +43,7 @@ pub(super) fn find_matrix(folder: &Path) -> Result<PathBuf> {
 /// Opens a file, through gzip (of one or several members) if it begins like it.
 pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead + Send>> {
     let mut reader = BufReader::with_capacity(1 << 18, regular::open(path)?);
-    if reader.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+    if inflate::is_gzip(reader.fill_buf()?) {
         return Ok(Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(reader))));
     }
     Ok(Box::new(reader))
@@ -99,7 +99,7 @@ pub(crate) fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
     })
 }
 
-/// The first `count` columns of the first table that exists.
+/// The first `count` columns of the first table that exists; blank lines are none.
 fn columns(
     matrix: &Path,
     names: &[&str],
@@ -118,13 +118,9 @@ fn columns(
         )
         .with_hint("a 10x folder holds matrix.mtx, barcodes.tsv and features.tsv (or genes.tsv)"));
     };
-    let mut bytes = Vec::new();
-    open(&path)
-        .and_then(|mut reader| reader.read_to_end(&mut bytes))
-        .map_err(|cause| Error::open(&path, cause))?;
-    let text = utf8(&path, bytes)?;
+    let text = inflate::text(&path)?;
     let mut columns = vec![Vec::new(); count];
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let mut fields = line.split('\t');
         for column in &mut columns {
             column.push(fields.next().filter(|field| !field.is_empty()).map(str::to_owned));

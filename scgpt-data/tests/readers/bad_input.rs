@@ -151,6 +151,9 @@ fn broken_10x_folders() {
     };
     edit("coordinate", "array", &["line 1", "%%MatrixMarket matrix coordinate"]);
     edit("4 3 5", "4 3 6", &["after 5 entries", "says 6"]);
+    edit("4 3 5", "4 3 4", &["line 8", "more entries than the 4 of the header"]);
+    edit("4 3 5", "4 3 13", &["13 entries", "has 12 places"]);
+    edit("2 1 2\n", &format!("{}\n", "9".repeat(70_000)), &["line 8", "longer than 65536"]);
     edit("4 3 5", "3 4 5", &["3 cells × 4 genes", "mmwrite"]);
     edit("4 3 5", "3 5 5", &["3 × 5", "4 features and 3 barcodes"]);
     edit("2 1 2\n", "5 1 2\n", &["line 8", "(5, 1) outside 4 × 3"]);
@@ -158,6 +161,25 @@ fn broken_10x_folders() {
     write();
     fs::remove_file(folder.path().join("barcodes.tsv")).unwrap();
     assert_refused(&matrix, &["barcodes.tsv", "no such table"]);
+}
+
+/// As downloads and editors leave them.
+#[test]
+fn blank_lines_and_byte_order_marks_are_no_names() {
+    let folder = tempfile::tempdir().unwrap();
+    Toy::default().write_mtx(folder.path(), "", ["Gene Expression"; 4]);
+    let expected = Source::open(folder.path()).unwrap();
+    for name in ["barcodes.tsv", "features.tsv"] {
+        let path = folder.path().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("\u{feff}{}\n  \n", text.replacen('\n', "\r\n\r\n", 1))).unwrap();
+    }
+    let mut source = Source::open(folder.path()).unwrap();
+    assert_eq!(source.obs().unwrap(), expected.obs().unwrap());
+    assert_eq!(source.var(&Layer::X).unwrap(), expected.var(&Layer::X).unwrap());
+    read_all(&mut source, &Layer::X, 2).unwrap();
+    let field = Source::open(repository().join("field_cases/45_blank_line")).unwrap();
+    assert_eq!((field.obs().unwrap().len(), field.var(&Layer::X).unwrap().len()), (30, 60));
 }
 
 /// Reads all there is; whether it is an error does not matter, that it ends does.

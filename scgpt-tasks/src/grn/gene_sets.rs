@@ -1,6 +1,6 @@
 //! [`GeneSets`]: pathways and other sets of genes, from GMT files.
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 use crate::error::Result;
 
@@ -32,19 +32,20 @@ impl GeneSets {
         let text =
             fs::read_to_string(path).map_err(|error| scgpt_data::Error::open(path, error))?;
         let mut sets = Vec::new();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         for (number, line) in (1..).zip(text.lines()) {
             if line.trim().is_empty() {
                 continue;
             }
             let mut fields = line.split('\t').map(str::trim);
             let name = fields.next().unwrap_or_default();
-            let mut genes: Vec<String> = Vec::new();
-            for gene in fields.skip(1) {
-                let gene = gene.split(',').next().unwrap_or_default();
-                if !gene.is_empty() && !genes.iter().any(|other| other == gene) {
-                    genes.push(gene.to_owned());
-                }
-            }
+            let mut seen = HashSet::new();
+            let genes: Vec<String> = fields
+                .skip(1)
+                .map(|gene| gene.split(',').next().unwrap_or_default())
+                .filter(|gene| !gene.is_empty() && seen.insert(*gene))
+                .map(str::to_owned)
+                .collect();
             if name.is_empty() || genes.is_empty() {
                 let n = line.split('\t').count();
                 let problem = format!("a line of {n} fields without a name or without genes");
@@ -72,7 +73,7 @@ mod tests {
     fn sets_are_read_and_other_files_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hallmark.v7.gmt");
-        fs::write(&path, "A b\thttp://x\tCD3D\tCD3E\tCD3D\t\r\n\nC\t\tX,1.0\tY\n").unwrap();
+        fs::write(&path, "\u{feff}A b\thttp://x\tCD3D\tCD3E\tCD3D\t\r\n\nC\t\tX,1.0\tY\n").unwrap();
         let sets = GeneSets::read(&path).unwrap();
         assert_eq!(sets.library, "hallmark.v7");
         let genes: Vec<_> = sets.sets.iter().map(|set| set.genes.join(" ")).collect();
