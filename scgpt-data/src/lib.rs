@@ -32,6 +32,7 @@ mod mask;
 mod modality;
 mod multimodal;
 mod normalize;
+mod pages;
 mod regular;
 mod row_spool;
 mod rowsort;

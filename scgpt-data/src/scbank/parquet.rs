@@ -18,6 +18,7 @@ use super::{Lists, REMEDY, Rows, uneven};
 use crate::{
     error::{self, Error, Result},
     guard::guarded,
+    pages,
     regular,
 };
 
@@ -57,6 +58,7 @@ impl Parquet {
         let file = regular::open(path).map_err(|error| Error::open(path, error))?;
         let reader = guarded(|| SerializedFileReader::new(file))
             .map_err(|error| Error::read(path, "footer", error))?;
+        pages::check(path, reader.metadata())?;
         let leaf = |name, types: [Type; 2]| {
             leaf(&reader, name, types)
                 .map_err(|problem| Error::invalid(path, name, problem).with_hint(REMEDY))

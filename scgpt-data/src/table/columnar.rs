@@ -19,11 +19,13 @@ use crate::{
     error::{self, Error, Result},
     frame::Column,
     guard::guarded,
+    pages,
 };
 
 pub(super) fn read(path: &Path, file: File) -> Result<Table> {
     let reader =
         guarded(|| SerializedFileReader::new(file)).map_err(|error| Error::open(path, error))?;
+    pages::check(path, reader.metadata())?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let mut columns = Vec::new();
     for (index, column) in schema.columns().iter().enumerate() {
