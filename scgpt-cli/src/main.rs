@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod device;
 mod flags;
+mod gene_list;
 mod gene_remarks;
 mod interrupt;
 mod learn;

@@ -86,6 +86,45 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Inputs that would be large on disk: as many objects as a limit lets through.
+fn generated() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let repeated = |unit: &[u8], bytes: usize| unit.repeat(bytes / unit.len());
+    let header: String = (0..120_000)
+        .map(|at| format!("\"{at}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}},"))
+        .collect();
+    let header = format!("{{{}}}", header.trim_end_matches(','));
+    let mut safetensors = b"===== model.safetensors\n".to_vec();
+    safetensors.extend((header.len() as u64).to_le_bytes());
+    safetensors.extend(header.into_bytes());
+    vec![
+        ("checkpoint", "objects of a bare pickle", repeated(b"}", 40 << 20)),
+        ("checkpoint", "objects within the limit", repeated(b"]", (4 << 20) - 9)),
+        ("safetensors", "tensors without numbers", safetensors),
+        ("settings", "tables within each other", repeated(b"a.", 1 << 20)),
+        ("settings", "lists within each other", [b"a=".to_vec(), repeated(b"[", 1 << 20)].concat()),
+        ("tables", "columns", repeated(b",", 4 << 20)),
+    ]
+}
+
+/// What is wrong with the way an input is read.
+fn fault(
+    run: fn(&str, &[u8]),
+    target: &str,
+    bytes: &[u8],
+    name: &dyn std::fmt::Display,
+) -> Option<String> {
+    let before = HELD.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let began = Instant::now();
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(target, bytes)));
+    let (taken, time) = (PEAK.load(Ordering::Relaxed).saturating_sub(before), began.elapsed());
+    if outcome.is_err() {
+        return Some(format!("{target}: {name}: panic"));
+    }
+    let is_beyond = taken > MOST_BYTES || time > LONGEST;
+    is_beyond.then(|| format!("{target}: {name}: {} MB, {time:.1?}", taken >> 20))
+}
+
 /// One test, since memory is that of the whole process.
 #[test]
 fn saved_inputs_end_within_bounds() {
@@ -96,18 +135,11 @@ fn saved_inputs_end_within_bounds() {
         let inputs = files(&saved.join(target));
         assert!(!inputs.is_empty(), "{target} has no input");
         for input in inputs {
-            let bytes = fs::read(&input).unwrap();
-            let before = HELD.load(Ordering::Relaxed);
-            PEAK.store(before, Ordering::Relaxed);
-            let began = Instant::now();
-            let outcome = catch_unwind(AssertUnwindSafe(|| run(target, &bytes)));
-            let (taken, time) =
-                (PEAK.load(Ordering::Relaxed).saturating_sub(before), began.elapsed());
-            if outcome.is_err() {
-                faults.push(format!("{}: panic", input.display()));
-            }
-            if taken > MOST_BYTES || time > LONGEST {
-                faults.push(format!("{}: {} MB, {time:.1?}", input.display(), taken >> 20));
+            faults.extend(fault(run, target, &fs::read(&input).unwrap(), &input.display()));
+        }
+        for (of, name, bytes) in generated() {
+            if of == target {
+                faults.extend(fault(run, target, &bytes, &name));
             }
         }
     }

@@ -1,11 +1,8 @@
 //! `scgpt generate`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, CellSource as _, Source, check_output};
 use scgpt_model::{Confidence, Generation, Promoted, Strictness};
@@ -17,6 +14,7 @@ use crate::{
     cells_output::CellsOutput,
     config::{EFFECTIVE, write_effective},
     device::ComputeArgs,
+    gene_list,
     gene_remarks,
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output, write_text},
@@ -162,9 +160,9 @@ impl GenerateArgs {
         }
         let ask = match (&self.genes, &self.from_embedding) {
             (None, _) => Ask::Hidden(self.hide),
-            (Some(path), None) => Ask::Genes(gene_list(path)?),
+            (Some(path), None) => Ask::Genes(gene_list::read(path)?),
             (Some(path), Some(name)) => Ask::Cells {
-                genes: gene_list(path)?,
+                genes: gene_list::read(path)?,
                 embedding: (name != "own").then(|| name.clone()),
             },
         };
@@ -189,18 +187,6 @@ impl GenerateArgs {
             temporary: self.output.parent().map(|folder| Path::new(".").join(folder)),
         })
     }
-}
-
-/// One gene a line.
-fn gene_list(path: &Path) -> Result<Vec<String>> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let genes: Vec<String> =
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
-    if genes.is_empty() {
-        anyhow::bail!("`{}` names no gene: expected one per line", path.display());
-    }
-    Ok(genes)
 }
 
 fn shortened(names: &[String]) -> String {

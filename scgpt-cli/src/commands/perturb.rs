@@ -5,17 +5,17 @@ mod prepare;
 mod reverse;
 mod train;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use scgpt_tasks::{Condition, DesignOptions, PerturbArtefact, candidates};
 use serde::Serialize;
 
-use crate::output::{Printer, some_of};
+use crate::{
+    gene_list,
+    output::{Printer, some_of},
+};
 
 /// Predict responses to gene perturbations, and find which perturbation explains a state
 #[derive(Debug, Args)]
@@ -101,10 +101,7 @@ impl CandidateArgs {
         let genes = if path.as_os_str() == "all" {
             trained_genes(artefact)?
         } else {
-            let text = fs::read_to_string(path)
-                .with_context(|| format!("cannot read `{}`", path.display()))?;
-            let genes = text.lines().map(str::trim).filter(|gene| !gene.is_empty());
-            genes.map(str::to_owned).collect()
+            gene_list::read(path)?
         };
         let conditions = candidates(&genes, self.pairs)
             .with_context(|| format!("--candidates {}", path.display()))?;

@@ -1,13 +1,16 @@
 //! `scgpt evaluate grn`.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use scgpt_data::check_output;
 use scgpt_tasks::{EdgeScores, GeneNetwork, NetworkEvaluation};
 
-use crate::output::{Printer, write_text};
+use crate::{
+    gene_list,
+    output::{Printer, write_text},
+};
 
 /// A gene network against known regulations
 ///
@@ -101,16 +104,10 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
     printer.result(&evaluation, &rows)
 }
 
-/// The genes of a file, one a line.
+/// The genes of a file, each once.
 fn read_genes(path: &PathBuf) -> Result<Vec<String>> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let mut genes: Vec<String> =
-        text.lines().map(str::trim).filter(|gene| !gene.is_empty()).map(str::to_owned).collect();
+    let mut genes = gene_list::read(path)?;
     genes.sort_unstable();
     genes.dedup();
-    if genes.is_empty() {
-        bail!("`{}` names no gene, expected one a line", path.display());
-    }
     Ok(genes)
 }

@@ -23,6 +23,7 @@ use crate::{
     cells_output::CellsOutput,
     config::write_effective,
     device::ComputeArgs,
+    gene_list,
     matrix::MatrixArgs,
     output::{Printer, write_text},
     progress::Bar,
@@ -247,7 +248,7 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
 /// Genes of a list: joined by commas, or one a line of a file.
 fn names(list: &str) -> Result<Vec<String>> {
     let text = if Path::new(list).is_file() {
-        fs::read_to_string(list).with_context(|| format!("cannot read `{list}`"))?
+        gene_list::text(Path::new(list))?
     } else {
         list.to_owned()
     };
