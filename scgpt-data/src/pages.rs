@@ -139,7 +139,7 @@ impl Header<'_> {
             if head == 0 {
                 return Some(());
             }
-            id = if head >> 4 == 0 { self.signed()? } else { id + i64::from(head >> 4) };
+            id = if head >> 4 == 0 { self.signed()? } else { id.wrapping_add(i64::from(head >> 4)) };
             match head & 0xf {
                 1 | 2 => {}
                 4..=6 => number(id, self.signed()?),
