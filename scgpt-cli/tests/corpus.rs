@@ -1,6 +1,13 @@
 //! The saved inputs of the fuzz targets, `fuzz/saved/TARGET/*`: seeds, and whatever once went wrong.
-//! None may panic, take more than a few seconds, or more memory than an honest small file needs.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+//! None may panic, take more than a few seconds, or more memory than an honest small file needs; nor
+//! may some changes of each, the same in every run. `SCGPT_MUTATIONS` is how many, for a longer search
+//! where there is no nightly toolchain, and `SCGPT_TARGET` of which.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says how long it took"
+)]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -13,10 +20,17 @@ use std::{
 
 #[path = "../../fuzz/src/cells.rs"]
 mod cells;
+#[path = "corpus/mutation.rs"]
+mod mutation;
 #[path = "../../fuzz/src/network.rs"]
 mod network;
 #[path = "../../fuzz/src/pack.rs"]
 mod pack;
+
+/// Changes that are made to an input, unless `SCGPT_MUTATIONS` says otherwise.
+const MUTATIONS: u64 = 5;
+/// Inputs that take longer are not changed: they are large on purpose.
+const QUICK: Duration = Duration::from_millis(100);
 
 /// Every target, and what runs it.
 const TARGETS: [(&str, fn(&str, &[u8])); 10] = [
@@ -106,42 +120,67 @@ fn generated() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     ]
 }
 
-/// What is wrong with the way an input is read.
-fn fault(
-    run: fn(&str, &[u8]),
-    target: &str,
-    bytes: &[u8],
-    name: &dyn std::fmt::Display,
-) -> Option<String> {
+/// Runs a target on an input, and says what is wrong with the way it is read.
+fn fault(run: fn(&str, &[u8]), target: &str, bytes: &[u8], name: &str) -> Option<String> {
     let before = HELD.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
     let began = Instant::now();
     let outcome = catch_unwind(AssertUnwindSafe(|| run(target, bytes)));
     let (taken, time) = (PEAK.load(Ordering::Relaxed).saturating_sub(before), began.elapsed());
-    if outcome.is_err() {
-        return Some(format!("{target}: {name}: panic"));
+    let problem = if outcome.is_err() {
+        "panic".to_owned()
+    } else if taken > MOST_BYTES || time > LONGEST {
+        format!("{} MB, {time:.1?}", taken >> 20)
+    } else {
+        return None;
+    };
+    let kept = std::env::temp_dir().join(format!("scgpt-{target}-{}", name.replace('/', "_")));
+    let kept = fs::write(&kept, bytes)
+        .map_or_else(|error| error.to_string(), |()| kept.display().to_string());
+    Some(format!("{target}: {name}: {problem} ({kept})"))
+}
+
+/// Everything that one target is given.
+fn faults(target: &str, run: fn(&str, &[u8])) -> Vec<String> {
+    let mutations = std::env::var("SCGPT_MUTATIONS").ok().and_then(|n| n.parse().ok());
+    let mutations = mutations.unwrap_or(MUTATIONS);
+    let saved = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/saved").join(target);
+    let mut inputs: Vec<(String, Vec<u8>)> = files(&saved)
+        .iter()
+        .map(|path| {
+            (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap())
+        })
+        .collect();
+    assert!(!inputs.is_empty(), "{target} has no input");
+    let large = generated().into_iter().filter(|(of, ..)| *of == target);
+    inputs.extend(large.map(|(_, name, bytes)| (name.to_owned(), bytes)));
+    let mut faults = Vec::new();
+    for (name, bytes) in inputs {
+        let began = Instant::now();
+        faults.extend(fault(run, target, &bytes, &name));
+        if began.elapsed() > QUICK {
+            continue;
+        }
+        for seed in 0..mutations {
+            let bytes = mutation::mutated(&bytes, seed);
+            faults.extend(fault(run, target, &bytes, &format!("{name}-{seed}")));
+        }
     }
-    let is_beyond = taken > MOST_BYTES || time > LONGEST;
-    is_beyond.then(|| format!("{target}: {name}: {} MB, {time:.1?}", taken >> 20))
+    faults
 }
 
 /// One test, since memory is that of the whole process.
 #[test]
 fn saved_inputs_end_within_bounds() {
-    let saved = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/saved");
     scgpt_data::silence_guarded_panics();
-    let mut faults = Vec::new();
+    let only = std::env::var("SCGPT_TARGET").ok();
+    let mut found = Vec::new();
     for (target, run) in TARGETS {
-        let inputs = files(&saved.join(target));
-        assert!(!inputs.is_empty(), "{target} has no input");
-        for input in inputs {
-            faults.extend(fault(run, target, &fs::read(&input).unwrap(), &input.display()));
-        }
-        for (of, name, bytes) in generated() {
-            if of == target {
-                faults.extend(fault(run, target, &bytes, &name));
-            }
+        if only.as_deref().is_none_or(|only| only == target) {
+            let began = Instant::now();
+            found.extend(faults(target, run));
+            println!("{target}: {:.1?}", began.elapsed());
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -39,8 +39,8 @@ pub(crate) fn check(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
     let mut file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     let groups = metadata.row_groups().iter();
-    let values =
-        groups.map(|group| group.num_rows().unsigned_abs().saturating_mul(group.num_columns() as u64));
+    let values = groups
+        .map(|group| group.num_rows().unsigned_abs().saturating_mul(group.num_columns() as u64));
     let values = values.fold(0, u64::saturating_add);
     if values > VALUES.max(length.saturating_mul(EXPANSION)) {
         return Err(invalid("footer", format!("claims {values} values in {length} bytes")));
@@ -139,7 +139,8 @@ impl Header<'_> {
             if head == 0 {
                 return Some(());
             }
-            id = if head >> 4 == 0 { self.signed()? } else { id.wrapping_add(i64::from(head >> 4)) };
+            id =
+                if head >> 4 == 0 { self.signed()? } else { id.wrapping_add(i64::from(head >> 4)) };
             match head & 0xf {
                 1 | 2 => {}
                 4..=6 => number(id, self.signed()?),

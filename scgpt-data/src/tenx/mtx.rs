@@ -153,7 +153,9 @@ fn sort(path: &Path) -> Result<RowSort> {
         of_cells[row as usize] += 1;
         if of_cells[row as usize] > header.n_features {
             let n = header.n_features;
-            return Err(lines.invalid(format!("cell {cell} has more entries than the {n} features")));
+            return Err(
+                lines.invalid(format!("cell {cell} has more entries than the {n} features"))
+            );
         }
         if n_entries == header.n_entries {
             return Err(lines.invalid(format!("more entries than the {n_entries} of the header")));

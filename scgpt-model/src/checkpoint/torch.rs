@@ -144,9 +144,30 @@ fn skip_pickle(reader: &mut impl BufRead, left: &mut u64) -> io::Result<Skipped>
             b'U' | b'C' | 0x8a | 0x8c => (0, 1, 0),
             b'T' | b'X' | b'B' | 0x8b => (0, 4, 0),
             0x8d | 0x8e | 0x96 => (0, 8, 0),
-            b'(' | b'0' | b'1' | b'2' | b'N' | b'R' | b'b' | b'd' | b'l' | b't' | b's' | b'a'
-            | b')' | b']' | b'}' | b'e' | b'u' | b'Q' | b'o' | 0x81 | 0x85..=0x89 | 0x8f..=0x94
-            | 0x97 | 0x98 => (0, 0, 0),
+            b'('
+            | b'0'
+            | b'1'
+            | b'2'
+            | b'N'
+            | b'R'
+            | b'b'
+            | b'd'
+            | b'l'
+            | b't'
+            | b's'
+            | b'a'
+            | b')'
+            | b']'
+            | b'}'
+            | b'e'
+            | b'u'
+            | b'Q'
+            | b'o'
+            | 0x81
+            | 0x85..=0x89
+            | 0x8f..=0x94
+            | 0x97
+            | 0x98 => (0, 0, 0),
             _ => return Ok(Skipped::Nothing),
         };
         let argument = match length_bytes {
@@ -206,9 +227,10 @@ mod tests {
 
     /// A state dict of one tensor of `n` numbers in one, by a stride of 0.
     fn expanded(n: i32) -> Vec<u8> {
-        let mut pickle = b"\x80\x02}(X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storage\
+        let mut pickle =
+            b"\x80\x02}(X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storage\
             ctorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQK\0J"
-            .to_vec();
+                .to_vec();
         pickle.extend(n.to_le_bytes());
         pickle.extend(b"\x85K\0\x85\x89ccollections\nOrderedDict\n)RtRu.");
         zipped(&[("a/data.pkl", &pickle), ("a/data/0", &[0; 4])])
@@ -219,7 +241,8 @@ mod tests {
         let objects = vec![b'}'; 5 << 20];
         let too_long = "longer than that of any state dict";
         assert!(refusal(&objects).contains(too_long));
-        let mut legacy = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.".to_vec();
+        let mut legacy =
+            b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.".to_vec();
         legacy.extend(&objects);
         assert!(refusal(&legacy).contains(too_long));
         assert!(refusal(&zipped(&[("a/data.pkl", &objects)])).contains(too_long));

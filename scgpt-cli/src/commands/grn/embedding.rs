@@ -247,11 +247,8 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
 
 /// Genes of a list: joined by commas, or one a line of a file.
 fn names(list: &str) -> Result<Vec<String>> {
-    let text = if Path::new(list).is_file() {
-        gene_list::text(Path::new(list))?
-    } else {
-        list.to_owned()
-    };
+    let text =
+        if Path::new(list).is_file() { gene_list::text(Path::new(list))? } else { list.to_owned() };
     let mut names: Vec<String> = Vec::new();
     for name in text.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty()) {
         if !names.iter().any(|other| other == name) {
