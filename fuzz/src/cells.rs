@@ -15,6 +15,8 @@ use crate::pack;
 const BLOCK: usize = 16;
 /// Cells of an input that is written anew.
 const MOST_EXPORTED: usize = 2000;
+/// Columns of a table that is written anew.
+const MOST_WRITTEN: usize = 100;
 
 /// Gives `bytes` to one of the targets.
 ///
@@ -105,6 +107,9 @@ fn copies(path: &Path) {
 
 fn tables(path: &Path) {
     let Ok(table) = Table::read(path) else { return };
+    if table.columns.len() > MOST_WRITTEN {
+        return;
+    }
     for name in ["written.tsv", "written.parquet"] {
         let written = path.with_file_name(name);
         if table.write(&written, true).is_ok() {
