@@ -18,8 +18,7 @@ use super::{Lists, REMEDY, Rows, uneven};
 use crate::{
     error::{self, Error, Result},
     guard::guarded,
-    pages,
-    regular,
+    pages, regular,
 };
 
 /// The table.
