@@ -10,8 +10,8 @@ use std::{fs, path::Path};
 use burn::prelude::Device;
 use scgpt_model::{ModelDir, Strictness, Weights};
 use scgpt_tasks::{
-    AnnotateConfig, Artefact, IntegrateArtefact, IntegrateConfig, PerturbArtefact, PerturbConfig,
-    Preset, Recipe, ReferenceIndex,
+    AnnotateConfig, Artefact, IntegrateArtefact, IntegrateConfig, NetworkConfig, PerturbArtefact,
+    PerturbConfig, Preset, Recipe, ReferenceIndex,
 };
 use settings::layered;
 
@@ -120,7 +120,7 @@ fn artefacts(folder: &Path) {
 
 /// The settings of every task that has any.
 fn settings(path: &Path) {
-    for recipe in [Recipe::Scratch, Recipe::FineTune] {
+    for recipe in [Recipe::Scratch, Recipe::FineTune(NetworkConfig::RELEASED)] {
         if let Ok(settings) = layered(&AnnotateConfig::of(recipe), [path], "annotate train") {
             let _ = settings.validate();
         }
