@@ -41,7 +41,7 @@ impl CellsOutput<'_> {
         bar.finish();
         let skipped = written.map_err(Error::from)?.skipped;
         for element in &skipped {
-            printer.remark(&format!("warning: not carried over: {element}"));
+            printer.lacking(element);
         }
         Ok(skipped)
     }

@@ -22,7 +22,7 @@ use anyhow::Result;
 
 use crate::{
     args::{Cli, Command},
-    interrupt,
+    interrupt, notes,
     output::Printer,
 };
 
@@ -36,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         interrupt::listen()?;
     }
     scgpt_data::silence_guarded_panics();
+    notes::listen(cli.global.quiet);
     let printer = Printer::new(cli.global.json, cli.global.quiet);
     dispatch(cli.command, cli.global.config.as_deref(), printer)
 }

@@ -12,6 +12,7 @@ mod gene_remarks;
 mod interrupt;
 mod learn;
 mod matrix;
+mod notes;
 mod output;
 mod progress;
 mod settings;

@@ -69,6 +69,12 @@ impl Printer {
         }
     }
 
+    /// A warning that an output lacks something: it is said whatever else is not.
+    #[expect(clippy::unused_self, reason = "as every other word to people")]
+    pub(crate) fn lacking(self, what: &str) {
+        tell(&shown(&format!("warning: not carried over: {what}"), "  "));
+    }
+
     /// A remark for people.
     pub(crate) fn remark(self, remark: &str) {
         if !self.quiet {

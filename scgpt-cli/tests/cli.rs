@@ -14,6 +14,8 @@ mod bad_input;
 mod bad_model;
 #[path = "cli/behaviour.rs"]
 mod behaviour;
+#[path = "cli/carried_over.rs"]
+mod carried_over;
 #[path = "cli/chunks.rs"]
 mod chunks;
 #[path = "cli/evaluate_integration.rs"]

@@ -1,8 +1,10 @@
 //! [`AnnData`]: the AnnData layout, read the same way from h5ad files and from zarr.
 
+pub(crate) mod chunk;
 pub(crate) mod claim;
 pub(crate) mod frame;
 pub(crate) mod matrix;
+pub(crate) mod number;
 pub(crate) mod records;
 pub(crate) mod store;
 
@@ -221,6 +223,12 @@ impl CellSource for AnnData {
             return Err(Error::invalid(path, &place, problem).with_hint(hint));
         }
         Ok((values, width))
+    }
+
+    fn unread(&self) -> Result<Vec<String>> {
+        let mut left = frame::unread(self.store.as_ref(), "obs")?;
+        left.extend(frame::unread(self.store.as_ref(), "var")?);
+        Ok(left)
     }
 
     fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {

@@ -32,9 +32,26 @@ impl Csr {
     pub fn new(
         n_genes: usize,
         indptr: Vec<usize>,
+        indices: Vec<u32>,
+        values: Vec<f32>,
+    ) -> Result<Self, String> {
+        match Self::adding_up(n_genes, indptr, indices, values)? {
+            (_, Some((cell, gene))) => Err(format!("row {cell} holds column {gene} twice")),
+            (csr, None) => Ok(csr),
+        }
+    }
+
+    /// As [`new`](Self::new), but the values of a gene that occurs several times in a cell are added
+    /// up, as SciPy does; also the first such cell and gene.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new), but for genes that occur twice.
+    pub(crate) fn adding_up(
+        n_genes: usize,
+        mut indptr: Vec<usize>,
         mut indices: Vec<u32>,
         mut values: Vec<f32>,
-    ) -> Result<Self, String> {
+    ) -> Result<(Self, Option<(usize, u32)>), String> {
         if indptr.first() != Some(&0) {
             return Err("indptr must begin with 0".into());
         }
@@ -46,6 +63,7 @@ impl Csr {
                 values.len()
             ));
         }
+        let mut twice = None;
         for (cell, ends) in indptr.windows(2).enumerate() {
             let [begin, end] = [ends[0], ends[1]];
             if begin > end {
@@ -56,8 +74,8 @@ impl Csr {
                 let mut pairs: Vec<(u32, f32)> =
                     genes.iter().copied().zip(values[begin..end].iter().copied()).collect();
                 pairs.sort_by_key(|pair| pair.0);
-                if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-                    return Err(format!("row {cell} holds column {} twice", twice[0].0));
+                if let Some(same) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                    twice.get_or_insert((cell, same[0].0));
                 }
                 for (position, (gene, value)) in pairs.into_iter().enumerate() {
                     genes[position] = gene;
@@ -72,7 +90,10 @@ impl Csr {
                 ));
             }
         }
-        Ok(Self { n_genes, indptr, indices, values })
+        if twice.is_some() {
+            merge(&mut indptr, &mut indices, &mut values);
+        }
+        Ok((Self { n_genes, indptr, indices, values }, twice))
     }
 
     /// The matrix of those rows: indices, which ascend, and values of each.
@@ -145,6 +166,27 @@ impl Csr {
     }
 }
 
+/// Adds up neighbours with the same gene in each row.
+fn merge(indptr: &mut [usize], indices: &mut Vec<u32>, values: &mut Vec<f32>) {
+    let (mut kept, mut begin) = (0, 0);
+    for row in 1..indptr.len() {
+        let first = kept;
+        for at in begin..indptr[row] {
+            if kept > first && indices[kept - 1] == indices[at] {
+                values[kept - 1] += values[at];
+            } else {
+                indices[kept] = indices[at];
+                values[kept] = values[at];
+                kept += 1;
+            }
+        }
+        begin = indptr[row];
+        indptr[row] = kept;
+    }
+    indices.truncate(kept);
+    values.truncate(kept);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +197,19 @@ mod tests {
         assert_eq!(csr.n_cells(), 3);
         assert_eq!(csr.row(0), CsrRow { indices: &[1, 3], values: &[2.0, 5.0] });
         assert_eq!(csr.row(1).values, &[] as &[f32]);
+    }
+
+    #[test]
+    fn values_of_one_gene_are_added_up() {
+        let indices = vec![2, 0, 2, 1, 3, 3, 3];
+        let values = vec![1.0, 2.0, 4.0, 8.0, 1.0, 2.0, 3.0];
+        let (csr, twice) = Csr::adding_up(4, vec![0, 3, 3, 7], indices, values).unwrap();
+        assert_eq!(twice, Some((0, 2)));
+        assert_eq!(csr.indptr(), [0, 2, 2, 4]);
+        assert_eq!(csr.row(0), CsrRow { indices: &[0, 2], values: &[2.0, 5.0] });
+        assert_eq!(csr.row(2), CsrRow { indices: &[1, 3], values: &[8.0, 6.0] });
+        let (same, twice) = Csr::adding_up(4, vec![0, 1], vec![3], vec![1.0]).unwrap();
+        assert_eq!((same.values(), twice), ([1.0].as_slice(), None));
     }
 
     #[test]

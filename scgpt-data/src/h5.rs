@@ -2,26 +2,33 @@
 //!
 //! Files are opened for streaming: memory holds the chunks that overlap a window, never the file.
 
+mod datatype;
+mod heap;
 mod links;
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
+    io,
     ops::Range,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use half::f16;
 use hdf5_pure::{
-    AttrValue, ChunkCacheConfig, DType, Dataset, Datatype, DatatypeByteOrder, File,
-    FileAccessProperties, FormatError, Layout, VlenStringReadOptions,
+    AttrValue, ChunkCacheConfig, Dataset, File, FileAccessProperties, FormatError, Group, Layout,
 };
 use serde_json::{Map, Value, json};
 
+use self::{
+    datatype::{Padding, Stored, TextForm},
+    heap::Heap,
+};
 use crate::{
     anndata::{
         claim::{self, Claim},
-        store::{Array, Dtype, Field, FieldKind, Node, Store},
+        chunk,
+        store::{Array, Dtype, Node, Store, text_of},
     },
     error::{Error, Result},
     guard::guarded,
@@ -44,22 +51,36 @@ const WRITE_AGAIN: &str = "save it again in Python, which reads it: anndata.read
 const DECOMPRESS: &str = "save it again in Python: import hdf5plugin, anndata; anndata.read_h5ad(\"old.h5ad\").write_h5ad(\"new.h5ad\", compression=\"gzip\")";
 const TAKE_IN: &str = "bring what the link leads to into the file: read it in Python with anndata.read_h5ad and save it with write_h5ad";
 
+/// Rows of text that are looked up at a time: the library searches the collections of a window one
+/// after the other.
+const TEXTS: usize = 4096;
+
 /// An open HDF5 file.
 pub(crate) struct H5Store {
     path: PathBuf,
     file: File,
     /// None for the few files whose groups only the library reads.
     links: Option<RefCell<Links>>,
+    /// The members of groups that were listed: to find each by its name takes a walk of the group.
+    listed: Mutex<HashMap<String, Arc<Members>>>,
+}
+
+/// What is in a group.
+struct Members(BTreeMap<String, Member>);
+
+#[derive(Clone)]
+enum Member {
+    Group(Group),
+    Dataset(Dataset),
 }
 
 struct H5Array {
     path: PathBuf,
+    file: File,
     place: String,
     dataset: Dataset,
     shape: Vec<usize>,
-    dtype: Dtype,
-    /// Little-endian 16-bit floats, which the library does not convert.
-    half: bool,
+    stored: Stored,
     /// Why the values cannot be read, and what to do about it.
     unsupported: Option<(String, &'static str)>,
     /// Most bytes of all texts together.
@@ -85,7 +106,8 @@ impl H5Store {
             let problem = format!("version {version} of HDF5's file layout is not supported yet");
             Error::invalid(path, "superblock", problem).with_hint(WRITE_AGAIN)
         })?;
-        Ok(Self { path: path.into(), file, links: Links::open(path).map(RefCell::new) })
+        let links = Links::open(path).map(RefCell::new);
+        Ok(Self { path: path.into(), file, links, listed: Mutex::default() })
     }
 
     /// The place of an object without soft links, or `None` if nothing is there.
@@ -148,6 +170,49 @@ impl H5Store {
     ) -> Result<T> {
         guarded(call).map_err(|cause| Error::read(&self.path, place, cause))
     }
+
+    /// What is at `place`, which is not the root and without soft links.
+    fn find(&self, place: &str) -> Result<Option<Member>> {
+        let (parent, name) = place.rsplit_once('/').unwrap_or(("", place));
+        match self.members(parent) {
+            Ok(members) => Ok(members.and_then(|members| members.0.get(name).cloned())),
+            // A broken member is no obstacle to the others of its group.
+            Err(_) => self.read(place, || match self.file.dataset(place) {
+                Ok(dataset) => Ok(Some(Member::Dataset(dataset))),
+                Err(hdf5_pure::Error::NotADataset(_)) => {
+                    self.file.group(place).map(|group| Some(Member::Group(group)))
+                }
+                Err(
+                    hdf5_pure::Error::NotAGroup(_)
+                    | hdf5_pure::Error::Format(FormatError::PathNotFound(_)),
+                ) => Ok(None),
+                Err(cause) => Err(cause),
+            }),
+        }
+    }
+
+    /// The members of the group at `place`, listed once; `None` if there is no such group.
+    fn members(&self, place: &str) -> Result<Option<Arc<Members>>> {
+        let known = self.listed.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let group = match place {
+            "" => self.file.root(),
+            _ => match self.find(place)? {
+                Some(Member::Group(group)) => group,
+                _ => return Ok(None),
+            },
+        };
+        let members = self.read(place, || {
+            let groups = group.iter_groups()?.map(|(name, group)| (name, Member::Group(group)));
+            let datasets = group.iter_datasets()?.map(|(name, it)| (name, Member::Dataset(it)));
+            Ok(Arc::new(Members(groups.chain(datasets).collect())))
+        })?;
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.insert(place.into(), members.clone());
+        Ok(Some(members))
+    }
 }
 
 impl Store for H5Store {
@@ -167,20 +232,13 @@ impl Store for H5Store {
         if path.is_empty() {
             return Ok(Some(Node::Group));
         }
-        let dataset = self.read(place, || match self.file.dataset(&path) {
-            Ok(dataset) => Ok(Some(Some(dataset))),
-            Err(hdf5_pure::Error::NotADataset(_)) => Ok(Some(None)),
-            Err(
-                hdf5_pure::Error::NotAGroup(_)
-                | hdf5_pure::Error::Format(FormatError::PathNotFound(_)),
-            ) => Ok(None),
-            Err(cause) => Err(cause),
-        })?;
-        let Some(Some(dataset)) = dataset else {
-            return Ok(dataset.map(|_| Node::Group));
+        let dataset = match self.find(&path)? {
+            None => return Ok(None),
+            Some(Member::Group(_)) => return Ok(Some(Node::Group)),
+            Some(Member::Dataset(dataset)) => dataset,
         };
-        let (shape, datatype, dtype) =
-            self.read(place, || Ok((dataset.shape()?, dataset.datatype()?, dataset.dtype()?)))?;
+        let (shape, datatype) = self.read(place, || Ok((dataset.shape()?, dataset.datatype()?)))?;
+        let stored = datatype::of(&datatype);
         let unsupported = Self::unsupported(&dataset);
         let chunk = match &unsupported {
             None => self.read(place, || dataset.chunk_shape())?,
@@ -191,7 +249,7 @@ impl Store for H5Store {
             shape: &shape,
             chunk: chunk.as_deref(),
             element: datatype.type_size().into(),
-            is_text: matches!(dtype, DType::String | DType::VariableLengthString),
+            is_text: stored.dtype == Dtype::Text,
         };
         let size = self.file.file_size();
         if unsupported.is_none()
@@ -204,19 +262,19 @@ impl Store for H5Store {
             .map(usize::try_from)
             .collect::<Result<_, _>>()
             .map_err(|cause| Error::read(&self.path, place, cause))?;
-        Ok(Some(Node::Array(Box::new(H5Array {
+        Ok(Some(Node::Array(chunk::spooled(Box::new(H5Array {
             path: self.path.clone(),
+            file: self.file.clone(),
             place: place.into(),
             dataset,
             shape,
-            dtype: dtype_of(&datatype, &dtype),
-            half: is_half(&datatype),
+            stored,
             unsupported,
             most_text: usize::try_from(size)
                 .unwrap_or(usize::MAX)
                 .saturating_mul(DENSEST_TEXTS)
                 .max(ANY_TEXTS),
-        }))))
+        })))))
     }
 
     fn children(&self, place: &str) -> Result<Vec<String>> {
@@ -242,12 +300,12 @@ impl Store for H5Store {
 
     fn attributes(&self, place: &str) -> Result<Map<String, Value>> {
         let path = self.resolve(place)?.unwrap_or_else(|| place.to_owned());
-        let attributes = self.read(place, || match path.as_str() {
-            "" => self.file.root().attrs(),
-            path => match self.file.group(path) {
-                Ok(group) => group.attrs(),
-                Err(_) => self.file.dataset(path)?.attrs(),
-            },
+        let member = if path.is_empty() { None } else { Some(self.find(&path)?) };
+        let attributes = self.read(place, || match member {
+            None => self.file.root().attrs(),
+            Some(Some(Member::Group(group))) => group.attrs(),
+            Some(Some(Member::Dataset(dataset))) => dataset.attrs(),
+            Some(None) => Err(FormatError::PathNotFound(place.into()).into()),
         })?;
         // The library has no order for them; what is written from them must have one.
         let attributes: BTreeMap<_, _> = attributes.into_iter().collect();
@@ -270,6 +328,32 @@ impl Store for H5Store {
 }
 
 impl H5Array {
+    fn invalid(&self, problem: impl Into<String>) -> Error {
+        Error::invalid(&self.path, &self.place, problem)
+    }
+
+    /// That texts of `size` bytes together can be meant.
+    fn check_texts(&self, size: u64) -> Result<()> {
+        if size <= self.most_text as u64 {
+            return Ok(());
+        }
+        let problem = format!("claims texts of {size} bytes, more than the file can hold");
+        Err(self.invalid(problem).with_hint(claim::REMEDY))
+    }
+
+    /// Some texts of an array whose texts are in the heap.
+    fn heap_texts(&self, rows: Range<usize>) -> Result<Vec<String>> {
+        let (start, count) = (rows.start as u64, rows.len() as u64);
+        let texts = self.read(|| self.dataset.read_string_rows(start, count))?;
+        // What the library puts for bytes that are not UTF-8.
+        if texts.iter().any(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
+            let references = self.raw(rows)?;
+            let references: Vec<&[u8]> = references.chunks_exact(heap::REFERENCE).collect();
+            return self.referenced(&references);
+        }
+        Ok(texts)
+    }
+
     fn read<T>(&self, call: impl FnOnce() -> Result<T, hdf5_pure::Error>) -> Result<T> {
         if let Some((problem, remedy)) = &self.unsupported {
             let error = Error::invalid(&self.path, &self.place, problem.as_str());
@@ -285,41 +369,94 @@ impl Array for H5Array {
     }
 
     fn dtype(&self) -> &Dtype {
-        &self.dtype
+        &self.stored.dtype
     }
 
-    fn floats(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+    fn raw(&self, rows: Range<usize>) -> Result<Vec<u8>> {
+        // Nothing is stored of an array without elements, and there is nothing to read.
+        if rows.is_empty() || self.shape.contains(&0) {
+            return Ok(Vec::new());
+        }
         let (start, count) = (rows.start as u64, rows.len() as u64);
-        if self.half {
-            let bytes = self.read(|| self.dataset.read_raw_rows(start, count))?;
-            let halves = bytes.chunks_exact(2).map(|half| f16::from_le_bytes([half[0], half[1]]));
-            return Ok(halves.map(f32::from).collect());
+        let mut bytes = self.read(|| self.dataset.read_raw_rows(start, count))?;
+        if let Some(width) = self.stored.reversed {
+            bytes.chunks_exact_mut(width).for_each(<[u8]>::reverse);
         }
-        self.read(|| self.dataset.read_f32_rows(start, count))
-    }
-
-    fn doubles(&self, rows: Range<usize>) -> Result<Vec<f64>> {
-        if self.half {
-            return Ok(self.floats(rows)?.into_iter().map(f64::from).collect());
-        }
-        self.read(|| self.dataset.read_f64_rows(rows.start as u64, rows.len() as u64))
-    }
-
-    fn integers(&self, rows: Range<usize>) -> Result<Vec<i64>> {
-        self.read(|| self.dataset.read_i64_rows(rows.start as u64, rows.len() as u64))
+        Ok(bytes)
     }
 
     fn texts(&self) -> Result<Vec<String>> {
-        let limit = VlenStringReadOptions::new().with_max_payload_bytes(self.most_text);
-        self.read(|| match self.dataset.dtype()? {
-            DType::VariableLengthString => self.dataset.read_vlen_strings(limit),
-            _ => self.dataset.read_string(),
-        })
+        if self.shape.contains(&0) {
+            return Ok(Vec::new());
+        }
+        match self.stored.text {
+            TextForm::No => Err(self.invalid(format!("{}, expected text", self.dtype().name()))),
+            TextForm::Fixed(width, padding) => {
+                let bytes = self.raw(0..self.len())?;
+                let cells = bytes.chunks_exact(width.max(1));
+                Ok(cells.map(|cell| text_of(unpadded(cell, padding))).collect())
+            }
+            TextForm::Heap => {
+                let size = self.read(|| self.dataset.vlen_string_payload_size())?;
+                self.check_texts(size)?;
+                let mut texts = Vec::new();
+                for first in (0..self.len()).step_by(TEXTS) {
+                    let rows = first..self.len().min(first + TEXTS);
+                    texts.extend(self.heap_texts(rows)?);
+                }
+                Ok(texts)
+            }
+        }
     }
 
-    fn bytes(&self) -> Result<Vec<u8>> {
-        self.read(|| self.dataset.read_raw())
+    fn text_width(&self) -> Option<usize> {
+        match self.stored.text {
+            TextForm::Fixed(width, _) => Some(width),
+            _ => None,
+        }
     }
+
+    fn referenced(&self, references: &[&[u8]]) -> Result<Vec<String>> {
+        let superblock = self.file.superblock();
+        if (superblock.offset_size, superblock.length_size) != (8, 8) {
+            return Err(self.invalid("text in a file with addresses of less than eight bytes"));
+        }
+        self.check_texts(references.iter().map(|reference| heap::length(reference)).sum())?;
+        let texts = Heap::open(&self.path, superblock.base_address.get()).and_then(|mut heap| {
+            references.iter().map(|reference| heap.text(reference)).collect::<Result<_, _>>()
+        });
+        texts.map_err(|cause| Error::read(&self.path, &self.place, cause))
+    }
+
+    fn chunk(&self) -> Option<(usize, u64)> {
+        match guarded(|| self.dataset.layout()) {
+            Ok(Layout::Chunked { chunk_shape, .. }) => {
+                let size = self.dataset.element_size().ok()?;
+                let rows = usize::try_from(*chunk_shape.first()?).ok()?;
+                Some((rows, chunk_shape.iter().fold(size, |size, n| size.saturating_mul(*n))))
+            }
+            _ => None,
+        }
+    }
+
+    fn failed(&self, cause: io::Error) -> Error {
+        Error::read(&self.path, &self.place, cause)
+    }
+
+    fn not_numbers(&self) -> Error {
+        self.invalid(format!("{}, expected numbers", self.dtype().name()))
+    }
+}
+
+/// Text of fixed width without what fills it up.
+fn unpadded(cell: &[u8], padding: Padding) -> &[u8] {
+    let behind_last = |filler: u8| cell.iter().rposition(|&byte| byte != filler).map_or(0, |at| at + 1);
+    let end = match padding {
+        Padding::Terminated => cell.iter().position(|&byte| byte == 0).unwrap_or(cell.len()),
+        Padding::Zeros => behind_last(0),
+        Padding::Spaces => behind_last(b' '),
+    };
+    &cell[..end]
 }
 
 fn filter_name(id: u16) -> String {
@@ -332,65 +469,6 @@ fn filter_name(id: u16) -> String {
         32015 => "zstd".into(),
         32026 => "blosc2".into(),
         _ => format!("HDF5 filter {id}"),
-    }
-}
-
-fn dtype_of(datatype: &Datatype, dtype: &DType) -> Dtype {
-    match datatype {
-        Datatype::Compound { members, .. } => Dtype::Records(
-            members
-                .iter()
-                .map(|member| {
-                    let (kind, big_endian, length) = field_kind(&member.datatype);
-                    Field {
-                        name: member.name.clone(),
-                        offset: usize::try_from(member.byte_offset).unwrap_or(usize::MAX),
-                        size: member.datatype.type_size() as usize,
-                        length,
-                        big_endian,
-                        kind,
-                    }
-                })
-                .collect(),
-        ),
-        _ => match dtype {
-            DType::String | DType::VariableLengthString => Dtype::Text,
-            // Written by h5py for NumPy truth values.
-            DType::Enum(names) if names == &["FALSE", "TRUE"] => Dtype::Boolean,
-            _ => match datatype {
-                Datatype::FixedPoint { size, layout, .. } => {
-                    let sign = if layout.signed { "" } else { "u" };
-                    Dtype::Integer(format!("{sign}int{}", size * 8))
-                }
-                Datatype::FloatingPoint { size, .. } => Dtype::Float(format!("float{}", size * 8)),
-                _ => Dtype::Other(dtype.to_string()),
-            },
-        },
-    }
-}
-
-fn is_half(datatype: &Datatype) -> bool {
-    matches!(datatype, Datatype::FloatingPoint { size: 2, byte_order: DatatypeByteOrder::LittleEndian, layout } if layout.mantissa_size == 10)
-}
-
-/// Kind of the values of a field, whether they are big-endian, and how many there are.
-fn field_kind(datatype: &Datatype) -> (FieldKind, bool, usize) {
-    let big = |order: &DatatypeByteOrder| *order == DatatypeByteOrder::BigEndian;
-    match datatype {
-        Datatype::FixedPoint { byte_order, layout, .. } => (
-            if layout.signed { FieldKind::Signed } else { FieldKind::Unsigned },
-            big(byte_order),
-            1,
-        ),
-        Datatype::FloatingPoint { byte_order, .. } => (FieldKind::Float, big(byte_order), 1),
-        Datatype::String { .. } => (FieldKind::Text, false, 1),
-        Datatype::Enumeration { size: 1, .. } => (FieldKind::Boolean, false, 1),
-        Datatype::Array { base_type, dimensions } => {
-            let (kind, big_endian, _) = field_kind(base_type);
-            let length = dimensions.iter().map(|&length| length as usize).product();
-            (kind, big_endian, length)
-        }
-        _ => (FieldKind::Other, false, 1),
     }
 }
 

@@ -109,6 +109,15 @@ pub trait CellSource: Send {
         let _ = name;
         Ok(BTreeMap::new())
     }
+
+    /// Columns of `obs` and `var` that [`obs`](Self::obs) and [`var`](Self::var) leave out, as they
+    /// are of no kind that is known, each with what it is.
+    ///
+    /// # Errors
+    /// If a table is missing or broken.
+    fn unread(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 }
 
 impl std::fmt::Display for Layer {
@@ -358,5 +367,9 @@ impl CellSource for Source {
 
     fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
         delegate!(self, source => source.read_lists(name))
+    }
+
+    fn unread(&self) -> Result<Vec<String>> {
+        delegate!(self, source => source.unread())
     }
 }

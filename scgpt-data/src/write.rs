@@ -10,6 +10,8 @@ pub(crate) mod h5;
 mod kind;
 mod place;
 mod table;
+#[cfg(test)]
+mod tests;
 mod zarr;
 
 use std::{
@@ -32,7 +34,10 @@ use self::{
     zarr::ZarrSink,
 };
 use crate::{
-    anndata::{frame, store::Store},
+    anndata::{
+        frame,
+        store::{Node, Store},
+    },
     error::{Error, Result},
     frame::Column,
     h5::H5Store,
@@ -144,8 +149,8 @@ fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> 
 /// the copy is exact and what is new is appended, so that memory does not depend on the size of the
 /// input; tables of the first AnnData versions that get something new take today's form. Between
 /// containers (a new zarr folder has version 2), and for the few HDF5 files that cannot grow, every
-/// element is written anew in blocks: arrays of records are skipped and reported, HDF5 arrays
-/// become uncompressed.
+/// element is written anew in blocks and HDF5 arrays become uncompressed; what has no counterpart,
+/// or cannot be read, is left out and reported, and nothing refers to it.
 ///
 /// # Errors
 /// [`Error::Exists`] if `output` exists and `overwrite` is not set, [`Error::Protected`] if it is the
@@ -176,8 +181,17 @@ pub fn save_copy(
     let skipped = &mut report.skipped;
     let mut sink = if let Some(mut sink) = extend(input, output, &place)? {
         let of_genes = (!additions.varm.is_empty()).then_some("varm");
-        for table in ["obs", "obsm"].into_iter().chain(of_genes) {
+        // Categories of `obs` and `var` are in one place, so they take today's form together.
+        for table in ["obs", "var", "obsm"].into_iter().chain(of_genes) {
             table::split(store.as_ref(), table, sink.as_mut(), skipped)?;
+        }
+        if !additions.obs.is_empty() && matches!(store.node("obs")?, Some(Node::Group)) {
+            let mut attrs = store.attributes("obs")?;
+            let before = attrs.clone();
+            convert::complete(store.as_ref(), "obs", &mut attrs)?;
+            for (name, value) in attrs.iter().filter(|(name, _)| !before.contains_key(*name)) {
+                sink.set_attr("obs", name, value)?;
+            }
         }
         sink
     } else {

@@ -9,17 +9,17 @@ mod files;
 mod frame;
 
 use std::{
+    io,
     ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
-use half::f16;
 use serde_json::{Map, Value};
 use zarrs::{
     array::{
         Array as Zarr, ArrayBytes, ArrayMetadata, ArrayShardedExt, ArrayShardedReadableExt,
-        ArrayShardedReadableExtCache, ArraySubset, CodecOptions, ElementOwned,
+        ArrayShardedReadableExtCache, ArraySubset, CodecOptions, FromArrayBytes,
         chunk_cache::{ChunkCache, ChunkCacheDecodedLruSizeLimit},
     },
     storage::ReadableStorageTraits,
@@ -27,9 +27,10 @@ use zarrs::{
 
 use crate::{
     anndata::{
+        chunk,
         claim::{self, Claim},
         records,
-        store::{Array, Dtype, Field, Node, Store, join},
+        store::{Array, Dtype, Field, FieldKind, Node, Store, join},
     },
     error::{self, Error, Result},
     guard::guarded,
@@ -117,7 +118,7 @@ impl ZarrStore {
         } else {
             Chunks::Plain(ChunkCacheDecodedLruSizeLimit::new(array.clone(), CHUNK_CACHE_BYTES))
         };
-        Ok(Box::new(ZarrArray {
+        Ok(chunk::spooled(Box::new(ZarrArray {
             path: self.path.clone(),
             place: place.into(),
             array,
@@ -125,7 +126,7 @@ impl ZarrStore {
             shape,
             dtype,
             text,
-        }))
+        })))
     }
 }
 
@@ -224,13 +225,17 @@ enum Chunks {
 }
 
 impl ZarrArray {
-    fn get<T: ElementOwned>(&self, rows: Range<usize>) -> Result<Vec<T>> {
+    fn subset(&self, rows: Range<usize>) -> ArraySubset {
         let mut ranges: Vec<Range<u64>> =
             self.shape.iter().map(|&length| 0..length as u64).collect();
         if let Some(first) = ranges.first_mut() {
             *first = rows.start as u64..rows.end as u64;
         }
-        let subset = ArraySubset::new_with_ranges(&ranges);
+        ArraySubset::new_with_ranges(&ranges)
+    }
+
+    fn get<T: FromArrayBytes>(&self, rows: Range<usize>) -> Result<T> {
+        let subset = self.subset(rows);
         let options = CodecOptions::default();
         guarded(|| match &self.chunks {
             Chunks::Plain(cache) => cache.retrieve_array_subset(&subset, &options),
@@ -242,50 +247,6 @@ impl ZarrArray {
     }
 }
 
-/// Reads with the stored type and converts each element.
-macro_rules! numbers {
-    ($array:expr, $rows:expr, $target:ty) => {{
-        let (array, rows): (&ZarrArray, Range<usize>) = ($array, $rows);
-        macro_rules! read {
-            ($stored:ty) => {
-                array.get::<$stored>(rows)?.into_iter().map(|value| value as $target).collect()
-            };
-        }
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_possible_wrap,
-            clippy::cast_lossless,
-            clippy::unnecessary_cast,
-            reason = "rounding to the type asked for is the purpose"
-        )]
-        let values = match array.dtype.name() {
-            "bool" => array
-                .get::<bool>(rows)?
-                .into_iter()
-                .map(|value| u8::from(value) as $target)
-                .collect(),
-            "int8" => read!(i8),
-            "int16" => read!(i16),
-            "int32" => read!(i32),
-            "int64" => read!(i64),
-            "uint8" => read!(u8),
-            "uint16" => read!(u16),
-            "uint32" => read!(u32),
-            "uint64" => read!(u64),
-            "float16" => {
-                array.get::<f16>(rows)?.into_iter().map(|value| value.to_f32() as $target).collect()
-            }
-            "float32" => read!(f32),
-            "float64" => read!(f64),
-            other => {
-                let problem = format!("elements of type {other}, expected numbers");
-                return Err(Error::invalid(&array.path, &array.place, problem));
-            }
-        };
-        Ok(values)
-    }};
-}
-
 impl Array for ZarrArray {
     fn shape(&self) -> &[usize] {
         &self.shape
@@ -295,23 +256,24 @@ impl Array for ZarrArray {
         &self.dtype
     }
 
-    fn floats(&self, rows: Range<usize>) -> Result<Vec<f32>> {
-        numbers!(self, rows, f32)
-    }
-
-    fn doubles(&self, rows: Range<usize>) -> Result<Vec<f64>> {
-        numbers!(self, rows, f64)
-    }
-
-    fn integers(&self, rows: Range<usize>) -> Result<Vec<i64>> {
-        numbers!(self, rows, i64)
+    fn raw(&self, rows: Range<usize>) -> Result<Vec<u8>> {
+        // An array without elements has no chunks.
+        if rows.is_empty() || self.shape.contains(&0) {
+            return Ok(Vec::new());
+        }
+        let bytes: ArrayBytes<'static> = self.get(rows)?;
+        let bytes = bytes.into_fixed().map_err(|_| self.not_numbers())?;
+        Ok(bytes.into_owned())
     }
 
     fn texts(&self) -> Result<Vec<String>> {
+        if self.shape.contains(&0) {
+            return Ok(Vec::new());
+        }
         match &self.text {
             None => self.get(0..self.len()),
             Some(field) => {
-                let bytes = self.bytes()?;
+                let bytes = self.raw(0..self.len())?;
                 Ok(bytes
                     .chunks_exact(field.size.max(1))
                     .map(|cell| records::text(field, cell))
@@ -320,12 +282,31 @@ impl Array for ZarrArray {
         }
     }
 
-    fn bytes(&self) -> Result<Vec<u8>> {
-        guarded(|| {
-            let all = self.array.subset_all();
-            let bytes = self.array.retrieve_array_subset::<ArrayBytes<'static>>(&all)?;
-            Ok::<_, error::Source>(bytes.into_fixed()?.into_owned())
-        })
-        .map_err(|cause| Error::read(&self.path, &self.place, cause))
+    fn text_width(&self) -> Option<usize> {
+        let field = self.text.as_ref().filter(|field| field.kind == FieldKind::Text);
+        field.map(|field| field.size)
+    }
+
+    fn referenced(&self, _: &[&[u8]]) -> Result<Vec<String>> {
+        Err(Error::invalid(&self.path, &self.place, "references to text, which zarr does not have"))
+    }
+
+    fn chunk(&self) -> Option<(usize, u64)> {
+        let Chunks::Plain(_) = &self.chunks else {
+            return None;
+        };
+        let shape = self.array.chunk_shape(&vec![0; self.shape.len()]).ok()?;
+        let size = self.array.data_type().fixed_size()? as u64;
+        let rows = usize::try_from(shape.first()?.get()).ok()?;
+        Some((rows, shape.iter().fold(size, |size, n| size.saturating_mul(n.get()))))
+    }
+
+    fn failed(&self, cause: io::Error) -> Error {
+        Error::read(&self.path, &self.place, cause)
+    }
+
+    fn not_numbers(&self) -> Error {
+        let problem = format!("elements of type {}, expected numbers", self.dtype.name());
+        Error::invalid(&self.path, &self.place, problem)
     }
 }

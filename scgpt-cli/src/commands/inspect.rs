@@ -151,9 +151,14 @@ fn inspect(source: &mut dyn CellSource, things: &str) -> Result<Inspected> {
     if !summary.elements.is_empty() {
         rows.push(("also".into(), summary.elements.join(", ")));
     }
+    let unread = source.unread()?;
+    if !unread.is_empty() {
+        rows.push(("unread".into(), unread.join("\n")));
+    }
     let json = json!({
         "path": summary.path, "format": summary.format, "cells": summary.n_cells, "matrices": matrices,
         "obs": column_kinds(&obs), "var": column_kinds(&var), "elements": summary.elements,
+        "unread": unread,
     });
     Ok(Inspected { rows, json, var })
 }

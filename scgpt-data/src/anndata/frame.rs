@@ -1,6 +1,8 @@
 //! `obs` and `var` in all forms that AnnData has written: groups of columns (current), the same
 //! with `__categories` (0.7), one array of records (before 0.7).
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::{
@@ -17,12 +19,45 @@ const OLD_CATEGORIES: &str = "__categories";
 
 /// The table at `place`.
 pub(crate) fn read(store: &dyn Store, place: &str) -> Result<Frame> {
-    match store.node(place)? {
-        Some(Node::Array(array)) => records::frame(store, place, array.as_ref()),
-        Some(Node::Group) => group(store, place),
-        None => Err(Error::invalid(store.path(), place, "the table is missing")
-            .with_hint("the file is not a complete AnnData file; save it again with anndata")),
+    let mut frame = match store.node(place)? {
+        Some(Node::Array(array)) => records::frame(store, place, array.as_ref())?,
+        Some(Node::Group) => group(store, place)?,
+        None => {
+            return Err(Error::invalid(store.path(), place, "the table is missing")
+                .with_hint("the file is not a complete AnnData file; save it again with anndata"));
+        }
+    };
+    if matches!(place, "obs" | "var") {
+        records::add_categories(store, &mut frame)?;
     }
+    Ok(frame)
+}
+
+/// Names of the columns of the table at `place` that [`read`] leaves out, each with what it is.
+pub(crate) fn unread(store: &dyn Store, place: &str) -> Result<Vec<String>> {
+    let frame = read(store, place)?;
+    let names = match store.node(place)? {
+        Some(Node::Array(array)) => match array.dtype() {
+            Dtype::Records(fields) => fields.iter().map(|field| field.name.clone()).collect(),
+            _ => Vec::new(),
+        },
+        _ => column_names(store, place)?,
+    };
+    let known: HashSet<&str> = frame.names().chain([frame.index_name.as_str()]).collect();
+    let mut left = Vec::new();
+    for name in names.iter().filter(|name| !known.contains(name.as_str())) {
+        let what = match store.node(&join(place, name)) {
+            Ok(Some(Node::Array(array))) if array.shape().len() != 1 => {
+                format!("an array of shape {:?}", array.shape())
+            }
+            Ok(Some(Node::Array(array))) => array.dtype().name().to_owned(),
+            Ok(Some(Node::Group)) => "a group that is no column".into(),
+            Ok(None) => "named, but not there".into(),
+            Err(error) => error.to_string(),
+        };
+        left.push(format!("{place}/{name} (not read: {what})"));
+    }
+    Ok(left)
 }
 
 /// Number of rows of the table at `place`, found without reading it.
@@ -42,7 +77,25 @@ pub(crate) fn len(store: &dyn Store, place: &str) -> Result<Option<usize>> {
     })
 }
 
-fn index_name(store: &dyn Store, place: &str) -> Result<String> {
+/// Names of the columns of the group at `place` in their order, without the index.
+pub(crate) fn column_names(store: &dyn Store, place: &str) -> Result<Vec<String>> {
+    let mut names: Vec<String> = match store.attributes(place)?.get("column-order") {
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+        }
+        // In HDF5 a list of one reads like the one.
+        Some(Value::String(name)) => vec![name.clone()],
+        // An empty list may be stored as an empty list of numbers.
+        Some(_) => Vec::new(),
+        None => store.children(place)?,
+    };
+    let index = index_name(store, place)?;
+    names.retain(|name| *name != index && name != OLD_CATEGORIES);
+    Ok(names)
+}
+
+/// Name of the index of the group at `place`.
+pub(crate) fn index_name(store: &dyn Store, place: &str) -> Result<String> {
     if let Some(Value::String(name)) = store.attributes(place)?.get("_index") {
         return Ok(name.clone());
     }
@@ -57,21 +110,9 @@ fn group(store: &dyn Store, place: &str) -> Result<Frame> {
         return Err(Error::invalid(store.path(), index_place, "the index of the table is missing"));
     };
     let index: Vec<String> = index.labels().into_iter().map(Option::unwrap_or_default).collect();
-    let names = match store.attributes(place)?.get("column-order") {
-        Some(Value::Array(names)) => {
-            names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
-        }
-        // In HDF5 a list of one reads like the one.
-        Some(Value::String(name)) => vec![name.clone()],
-        // An empty list may be stored as an empty list of numbers.
-        Some(_) => Vec::new(),
-        None => store.children(place)?,
-    };
+    let names = column_names(store, place)?;
     let mut columns = Vec::with_capacity(names.len());
     for name in names {
-        if name == index_name || name == OLD_CATEGORIES {
-            continue;
-        }
         let Some(column) = column(store, place, &name)? else {
             continue;
         };
@@ -116,16 +157,11 @@ pub(crate) fn plain(array: &dyn Array) -> Result<Option<Column>> {
     if array.shape().len() != 1 {
         return Ok(None);
     }
-    let rows = 0..array.len();
-    Ok(Some(match array.dtype() {
-        Dtype::Text => Column::Text(array.texts()?.into_iter().map(Some).collect()),
-        Dtype::Boolean => Column::Boolean(
-            array.integers(rows)?.into_iter().map(|value| Some(value != 0)).collect(),
-        ),
-        Dtype::Integer(_) => Column::Integer(array.integers(rows)?.into_iter().map(Some).collect()),
-        Dtype::Float(_) => Column::Float(array.doubles(rows)?.into_iter().map(Some).collect()),
-        Dtype::Records(_) | Dtype::Other(_) => return Ok(None),
-    }))
+    Ok(match array.dtype() {
+        Dtype::Text => Some(Column::Text(array.texts()?.into_iter().map(Some).collect())),
+        dtype if dtype.is_numeric() => records::column_of(dtype, &array.raw(0..array.len())?),
+        _ => None,
+    })
 }
 
 /// `codes` into the labels at `categories`; `ordered` is an attribute of `owner`.
@@ -135,6 +171,9 @@ fn categorical(
     categories: &str,
     owner: &str,
 ) -> Result<Option<Column>> {
+    if !codes.dtype().is_numeric() {
+        return Ok(None);
+    }
     let (table, name) = categories.rsplit_once('/').unwrap_or(("", categories));
     let Some(labels) = column(store, table, name)? else {
         return Ok(None);
@@ -154,13 +193,29 @@ fn categorical(
             format!("code {code} with {} categories", categories.len()),
         ));
     }
-    let ordered = match store.attributes(owner)?.get("ordered") {
-        Some(Value::Bool(ordered)) => *ordered,
-        Some(Value::Number(number)) => number.as_i64() != Some(0),
-        Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
-        _ => false,
-    };
+    let ordered = store.attributes(owner)?.get("ordered").is_some_and(is_true);
     Ok(Some(Column::Categorical { codes, categories, ordered }))
+}
+
+/// Whether an attribute is true: writers in R have numbers, also real ones, and text for it.
+pub(crate) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => text.eq_ignore_ascii_case("true"),
+        Value::Array(items) => items.first().is_some_and(is_true),
+        _ => false,
+    }
+}
+
+/// A whole number, whatever type the writer gave it.
+pub(crate) fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        let number = value.as_f64()?;
+        // Exact up to 2⁵³, more than any axis.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+        (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64)
+    })
 }
 
 /// A group of `values` and `mask` (true where a value is missing).

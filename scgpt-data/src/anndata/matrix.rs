@@ -5,7 +5,10 @@ use std::{ops::Range, path::Path};
 use serde_json::{Map, Value};
 
 use crate::{
-    anndata::store::{Array, Node, Store, join},
+    anndata::{
+        frame::whole,
+        store::{Array, Node, Store, join},
+    },
     check::Rows,
     error::{Error, Result},
     rowsort::RowSort,
@@ -313,5 +316,5 @@ fn shape(attributes: &Map<String, Value>) -> Option<(usize, usize)> {
     let [cells, genes] = shape.as_array()?.as_slice() else {
         return None;
     };
-    Some((usize::try_from(cells.as_u64()?).ok()?, usize::try_from(genes.as_u64()?).ok()?))
+    Some((usize::try_from(whole(cells)?).ok()?, usize::try_from(whole(genes)?).ok()?))
 }

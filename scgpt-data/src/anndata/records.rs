@@ -1,94 +1,147 @@
-//! Tables of the first AnnData versions: one array of records, one field a column.
+//! Arrays of records: tables of the first AnnData versions (one field a column), and what
+//! `rank_genes_groups` consists of.
 //!
 //! Categories of a column `c` are then in `uns/<c>_categories`.
 
 use crate::{
-    anndata::store::{Array, Dtype, Field, FieldKind, Node, Store},
+    anndata::{
+        number,
+        store::{Array, Dtype, Field, FieldKind, Node, Store, text_of},
+    },
     error::{Error, Result},
     frame::{Column, Frame},
 };
 
+/// The records of an array, in memory.
+pub(crate) struct Records<'a> {
+    array: &'a dyn Array,
+    fields: &'a [Field],
+    bytes: Vec<u8>,
+    size: usize,
+}
+
+/// The values of one field, or of an array.
+pub(crate) enum Values {
+    Texts(Vec<String>),
+    /// Their type, and little-endian bytes.
+    Numbers(Dtype, Vec<u8>),
+}
+
+impl<'a> Records<'a> {
+    /// The records of `array`, which is at `place`.
+    pub(crate) fn read(store: &dyn Store, place: &str, array: &'a dyn Array) -> Result<Self> {
+        let invalid = |problem: String| Error::invalid(store.path(), place, problem);
+        let Dtype::Records(fields) = array.dtype() else {
+            return Err(invalid(format!("a table was expected, found {}", array.dtype().name())));
+        };
+        let bytes = array.raw(0..array.len())?;
+        let count: usize = array.shape().iter().product();
+        let size = bytes.len().checked_div(count).unwrap_or(0);
+        if let Some(field) = fields
+            .iter()
+            .find(|field| field.offset.saturating_add(field.size) > size && !bytes.is_empty())
+        {
+            return Err(invalid(format!(
+                "field `{}` ends behind its record of {size} bytes",
+                field.name
+            )));
+        }
+        Ok(Self { array, fields, bytes, size })
+    }
+
+    pub(crate) fn fields(&self) -> &'a [Field] {
+        self.fields
+    }
+
+    /// The values of a field, record by record; `None` if they are of no kind that is known.
+    pub(crate) fn values(&self, field: &Field) -> Result<Option<Values>> {
+        let cells = || {
+            let records = self.bytes.chunks_exact(self.size.max(1));
+            records.map(|record| &record[field.offset..field.offset + field.size])
+        };
+        let width = field.size / field.length.max(1);
+        let kind = match field.kind {
+            FieldKind::Text | FieldKind::WideText if field.length == 1 => {
+                return Ok(Some(Values::Texts(cells().map(|cell| text(field, cell)).collect())));
+            }
+            FieldKind::Reference if field.length == 1 => {
+                let references: Vec<&[u8]> = cells().collect();
+                return self.array.referenced(&references).map(|texts| Some(Values::Texts(texts)));
+            }
+            FieldKind::Boolean => "bool".into(),
+            FieldKind::Signed => format!("int{}", width * 8),
+            FieldKind::Unsigned => format!("uint{}", width * 8),
+            FieldKind::Float => format!("float{}", width * 8),
+            _ => return Ok(None),
+        };
+        let dtype = Dtype::named(&kind);
+        if !dtype.is_numeric() {
+            return Ok(None);
+        }
+        let mut bytes: Vec<u8> = cells().flatten().copied().collect();
+        if field.big_endian {
+            bytes.chunks_exact_mut(width.max(1)).for_each(<[u8]>::reverse);
+        }
+        Ok(Some(Values::Numbers(dtype, bytes)))
+    }
+}
+
 /// The table at `place`, whose first field (or `index`) is the index.
 pub(super) fn frame(store: &dyn Store, place: &str, array: &dyn Array) -> Result<Frame> {
-    let invalid = |problem: String| Error::invalid(store.path(), place, problem);
-    let Dtype::Records(fields) = array.dtype() else {
-        return Err(invalid(format!("a table was expected, found {}", array.dtype().name())));
-    };
-    let bytes = array.bytes()?;
-    let size = bytes.len().checked_div(array.len()).unwrap_or(0);
-    if let Some(field) = fields
-        .iter()
-        .find(|field| field.offset.saturating_add(field.size) > size && !bytes.is_empty())
-    {
-        return Err(invalid(format!(
-            "field `{}` ends behind its record of {size} bytes",
-            field.name
-        )));
-    }
+    let records = Records::read(store, place, array)?;
     let mut frame = Frame::default();
-    let index = fields
-        .iter()
-        .position(|field| field.name == "index" || field.name == "_index")
-        .unwrap_or(0);
-    for (position, field) in fields.iter().enumerate() {
-        let cells = bytes
-            .chunks_exact(size.max(1))
-            .map(|record| &record[field.offset..field.offset + field.size]);
-        let Some(column) = decode(field, cells) else {
+    let index = index_of(records.fields());
+    for (position, field) in records.fields().iter().enumerate() {
+        if field.length != 1 {
             continue;
+        }
+        let column = match records.values(field)? {
+            Some(Values::Texts(texts)) => Column::Text(texts.into_iter().map(Some).collect()),
+            Some(Values::Numbers(dtype, bytes)) => match column_of(&dtype, &bytes) {
+                Some(column) => column,
+                None => continue,
+            },
+            None => continue,
         };
         if position == index {
             frame.index_name.clone_from(&field.name);
             frame.index = column.labels().into_iter().map(Option::unwrap_or_default).collect();
         } else {
-            let column = with_categories(store, &field.name, column)?;
             frame.columns.push((field.name.clone(), column));
         }
     }
     if frame.index.len() != array.len() {
-        return Err(invalid("the table has no index of text".into())
+        return Err(Error::invalid(store.path(), place, "the table has no index of text")
             .with_hint("open and save the file with a recent anndata"));
     }
     Ok(frame)
 }
 
-fn decode<'a>(field: &Field, cells: impl Iterator<Item = &'a [u8]>) -> Option<Column> {
-    if field.length != 1 {
-        return None;
-    }
-    Some(match field.kind {
-        FieldKind::Boolean => {
-            Column::Boolean(cells.map(|cell| Some(cell.iter().any(|&byte| byte != 0))).collect())
+/// Which field is the index.
+pub(crate) fn index_of(fields: &[Field]) -> usize {
+    fields.iter().position(|field| field.name == "index" || field.name == "_index").unwrap_or(0)
+}
+
+/// Numbers as a column. Whole numbers that are too large for one become text: they are names.
+pub(super) fn column_of(dtype: &Dtype, bytes: &[u8]) -> Option<Column> {
+    Some(match dtype {
+        Dtype::Boolean => {
+            Column::Boolean(bytes.iter().map(|&value| Some(value != 0)).collect())
         }
-        FieldKind::Text | FieldKind::WideText => {
-            Column::Text(cells.map(|cell| Some(text(field, cell))).collect())
+        Dtype::Integer(name) if name == "uint64" => {
+            let values = number::unsigned(bytes);
+            match values.iter().map(|&value| i64::try_from(value)).collect::<Result<Vec<_>, _>>() {
+                Ok(values) => Column::Integer(values.into_iter().map(Some).collect()),
+                Err(_) => Column::Text(values.iter().map(|value| Some(value.to_string())).collect()),
+            }
         }
-        FieldKind::Unsigned => Column::Integer(
-            cells.map(|cell| i64::try_from(number(cell, field.big_endian)).ok()).collect(),
-        ),
-        FieldKind::Signed => {
-            let unused =
-                64 - 8 * u32::try_from(field.size).ok().filter(|size| (1..=8).contains(size))?;
-            Column::Integer(
-                cells
-                    .map(|cell| {
-                        Some((number(cell, field.big_endian) << unused).cast_signed() >> unused)
-                    })
-                    .collect(),
-            )
+        Dtype::Integer(_) => {
+            Column::Integer(number::decode(dtype, bytes)?.into_iter().map(Some).collect())
         }
-        FieldKind::Float if field.size == 4 => Column::Float(
-            cells
-                .map(|cell| {
-                    let bits = u32::try_from(number(cell, field.big_endian)).unwrap_or(0);
-                    Some(f32::from_bits(bits).into())
-                })
-                .collect(),
-        ),
-        FieldKind::Float if field.size == 8 => Column::Float(
-            cells.map(|cell| Some(f64::from_bits(number(cell, field.big_endian)))).collect(),
-        ),
-        FieldKind::Float | FieldKind::Other => return None,
+        Dtype::Float(_) => {
+            Column::Float(number::decode(dtype, bytes)?.into_iter().map(Some).collect())
+        }
+        _ => return None,
     })
 }
 
@@ -108,22 +161,57 @@ pub(crate) fn text(field: &Field, cell: &[u8]) -> String {
             .collect();
     }
     let end = cell.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    String::from_utf8_lossy(&cell[..end]).into_owned()
+    text_of(&cell[..end])
 }
 
-fn with_categories(store: &dyn Store, name: &str, column: Column) -> Result<Column> {
-    let Column::Integer(codes) = &column else {
-        return Ok(column);
+/// The categories that the first AnnData versions kept in `uns` for a column of codes, if these are
+/// codes of them: of columns of one name in `obs` and `var`, only one has its categories there.
+pub(crate) fn categories(store: &dyn Store, column: &str, codes: &[i64]) -> Result<Option<Values>> {
+    let Ok(Some(Node::Array(array))) = store.node(&format!("uns/{column}_categories")) else {
+        return Ok(None);
     };
-    match store.node(&format!("uns/{name}_categories"))? {
-        Some(Node::Array(array)) if *array.dtype() == Dtype::Text => Ok(Column::Categorical {
-            codes: codes
-                .iter()
-                .map(|code| code.and_then(|code| u32::try_from(code).ok()))
-                .collect(),
-            categories: array.texts()?,
-            ordered: false,
-        }),
-        _ => Ok(column),
+    let count: usize = array.shape().iter().product();
+    let fits = |&code: &i64| code >= -1 && usize::try_from(code).unwrap_or(0) < count.max(1);
+    if array.shape().len() > 1 || codes.is_empty() || !codes.iter().all(fits) {
+        return Ok(None);
     }
+    Ok(match array.dtype() {
+        Dtype::Text => Some(Values::Texts(array.texts()?)),
+        dtype if dtype.is_numeric() => {
+            Some(Values::Numbers(dtype.clone(), array.raw(0..array.len())?))
+        }
+        _ => None,
+    })
+}
+
+/// Gives the columns of codes in `obs` and `var` their categories.
+pub(super) fn add_categories(store: &dyn Store, frame: &mut Frame) -> Result<()> {
+    let lists = store.children("uns").unwrap_or_default();
+    for name in lists.iter().filter_map(|list| list.strip_suffix("_categories")) {
+        let Some((_, column)) = frame.columns.iter_mut().find(|(other, _)| other == name) else {
+            continue;
+        };
+        let Column::Integer(values) = column else {
+            continue;
+        };
+        let Some(codes) = values.iter().copied().collect::<Option<Vec<i64>>>() else {
+            continue;
+        };
+        let categories = match categories(store, name, &codes)? {
+            Some(Values::Texts(texts)) => texts,
+            Some(Values::Numbers(dtype, bytes)) => match column_of(&dtype, &bytes) {
+                Some(numbers) => {
+                    numbers.labels().into_iter().map(Option::unwrap_or_default).collect()
+                }
+                None => continue,
+            },
+            None => continue,
+        };
+        *column = Column::Categorical {
+            codes: codes.into_iter().map(|code| u32::try_from(code).ok()).collect(),
+            categories,
+            ordered: false,
+        };
+    }
+    Ok(())
 }

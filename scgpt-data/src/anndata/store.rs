@@ -1,13 +1,17 @@
 //! [`Store`]: the groups, arrays and attributes that h5ad, zarr and 10x files are made of.
 
 use std::{
+    io,
     ops::Range,
     path::{Path, PathBuf},
 };
 
 use serde_json::{Map, Value};
 
-use crate::error::Result;
+use crate::{
+    anndata::number,
+    error::{Error, Result},
+};
 
 /// A tree of groups and arrays with attributes; places are paths such as `obs/cell_type/codes`.
 pub(crate) trait Store: Send {
@@ -44,20 +48,38 @@ pub(crate) trait Array: Send {
 
     fn dtype(&self) -> &Dtype;
 
-    /// Rows as `f32`, row-major. Wider types are rounded.
-    fn floats(&self, rows: Range<usize>) -> Result<Vec<f32>>;
-
-    /// Rows as `f64`, row-major.
-    fn doubles(&self, rows: Range<usize>) -> Result<Vec<f64>>;
-
-    /// Rows as `i64`, row-major; truth values are 0 and 1.
-    fn integers(&self, rows: Range<usize>) -> Result<Vec<i64>>;
+    /// Rows as elements of [`Self::dtype`], row-major and little-endian; of records and fixed-width
+    /// text, the bytes as they are stored.
+    fn raw(&self, rows: Range<usize>) -> Result<Vec<u8>>;
 
     /// All elements as text.
     fn texts(&self) -> Result<Vec<String>>;
 
-    /// The bytes of all elements, for [`Dtype::Records`].
-    fn bytes(&self) -> Result<Vec<u8>>;
+    /// Bytes of one element, if it is text of fixed width and stored in them.
+    fn text_width(&self) -> Option<usize>;
+
+    /// The texts that fields of records refer to ([`FieldKind::Reference`]).
+    fn referenced(&self, references: &[&[u8]]) -> Result<Vec<String>>;
+
+    /// Rows of a chunk along the first axis, and bytes of a chunk before compression, if the array is
+    /// stored in chunks that are decoded as a whole.
+    fn chunk(&self) -> Option<(usize, u64)>;
+
+    /// The error that its elements are no numbers.
+    fn not_numbers(&self) -> Error;
+
+    /// The error that it cannot be read.
+    fn failed(&self, cause: io::Error) -> Error;
+
+    /// Rows as `f32`, row-major. Wider types are rounded.
+    fn floats(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+        number::decode(self.dtype(), &self.raw(rows)?).ok_or_else(|| self.not_numbers())
+    }
+
+    /// Rows as `i64`, row-major; truth values are 0 and 1.
+    fn integers(&self, rows: Range<usize>) -> Result<Vec<i64>> {
+        number::decode(self.dtype(), &self.raw(rows)?).ok_or_else(|| self.not_numbers())
+    }
 
     /// Length of the first axis.
     fn len(&self) -> usize {
@@ -73,6 +95,8 @@ pub(crate) enum Dtype {
     Integer(String),
     /// With the usual name: `float32`…
     Float(String),
+    /// With the usual name: `complex64`, `complex128`.
+    Complex(String),
     Text,
     Records(Vec<Field>),
     /// Anything else, in words.
@@ -104,6 +128,8 @@ pub(crate) enum FieldKind {
     Text,
     /// Zero-padded UTF-32.
     WideText,
+    /// To text of any length elsewhere in the file.
+    Reference,
     Other,
 }
 
@@ -112,7 +138,9 @@ impl Dtype {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Boolean => "bool",
-            Self::Integer(name) | Self::Float(name) | Self::Other(name) => name,
+            Self::Integer(name) | Self::Float(name) | Self::Complex(name) | Self::Other(name) => {
+                name
+            }
             Self::Text => "text",
             Self::Records(_) => "records",
         }
@@ -127,10 +155,11 @@ impl Dtype {
     pub(crate) fn named(name: &str) -> Self {
         match name {
             "bool" => Self::Boolean,
-            _ if name.starts_with("int") || name.starts_with("uint") => {
+            "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32" | "uint64" => {
                 Self::Integer(name.to_owned())
             }
-            _ if name.starts_with("float") || name == "bfloat16" => Self::Float(name.to_owned()),
+            "float16" | "float32" | "float64" => Self::Float(name.to_owned()),
+            "complex64" | "complex128" => Self::Complex(name.to_owned()),
             _ => Self::Other(name.to_owned()),
         }
     }
@@ -180,4 +209,23 @@ impl Store for Within {
 /// `place` of a child: `join("obs", "index")` is `obs/index`.
 pub(crate) fn join(place: &str, name: &str) -> String {
     if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") }
+}
+
+/// Text from its bytes: UTF-8, or else Latin-1, in which every byte is a character.
+pub(crate) fn text_of(bytes: &[u8]) -> String {
+    match str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().copied().map(char::from).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_either_character_set() {
+        assert_eq!(text_of("Zürich".as_bytes()), "Zürich");
+        assert_eq!(text_of(b"Z\xfcrich"), "Zürich");
+    }
 }

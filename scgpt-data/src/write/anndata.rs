@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::element::{Attrs, Dtype, Sink, array};
+use super::element::{Attrs, Dtype, Sink, Values, array};
 use crate::{
     error::Result,
     frame::{Column, Frame},
@@ -94,7 +94,8 @@ fn categorical(
     categories: &[String],
     ordered: bool,
 ) -> Result<()> {
-    let dtype = match categories.len() {
+    let n_categories = categories.len();
+    let dtype = match n_categories {
         0..=0x7f => Dtype::I8,
         0x80..=0x7fff => Dtype::I16,
         _ => Dtype::I32,
@@ -102,14 +103,15 @@ fn categorical(
     // The low bytes of a number in two's complement are the narrower number.
     let codes: Vec<u8> =
         codes.iter().flat_map(|code| code.to_le_bytes().into_iter().take(dtype.size())).collect();
-    categories_of(sink, (path, dtype, &codes), categories, ordered)
+    let categories = Values::Texts(categories.to_vec());
+    categories_of(sink, (path, dtype, &codes), (&categories, n_categories), ordered)
 }
 
 /// A categorical of codes that are bytes already.
 pub(super) fn categories_of(
     sink: &mut dyn Sink,
     (path, dtype, codes): (&str, Dtype, &[u8]),
-    categories: &[String],
+    (categories, n_categories): (&Values, usize),
     ordered: bool,
 ) -> Result<()> {
     let mut attrs = encoding("categorical", "0.2.0");
@@ -119,7 +121,7 @@ pub(super) fn categories_of(
     let shape = [(codes.len() / dtype.size()) as u64];
     array(sink, &format!("{path}/codes"), dtype, &shape, codes, &dense())?;
     let path = format!("{path}/categories");
-    sink.strings(&path, &[categories.len() as u64], categories, &text_array())
+    categories.write(sink, &path, &[n_categories as u64], [&text_array(), &dense()])
 }
 
 /// A plain array, or values and mask where something is missing.

@@ -1,116 +1,215 @@
 //! Copies between containers, element by element.
 
+use serde_json::{Value, json};
+
 use super::{
-    element::{self, Attrs, Sink},
+    anndata,
+    element::{self, Attrs, Sink, Values},
     table,
 };
 use crate::{
-    anndata::store::{Array, Dtype, Node, Store, join},
-    error::Result,
+    anndata::{
+        frame::{self, is_true, whole},
+        records::Records,
+        store::{Array, Dtype, Node, Store, join},
+    },
+    error::{Error, Result},
 };
 
 /// Bytes that are copied at a time, about.
 const BLOCK: usize = 4 << 20;
 
+/// What the first AnnData versions kept as arrays of records.
+const TABLES: [&str; 6] = ["obs", "var", "obsm", "varm", "raw.var", "raw/var"];
+
+/// Groups that mean nothing without one of their members.
+const WHOLE: [&str; 7] = [
+    "categorical",
+    "csr_matrix",
+    "csc_matrix",
+    "nullable-integer",
+    "nullable-boolean",
+    "nullable-string-array",
+    "awkward-array",
+];
+
 /// Copies everything in `store` into `sink`, which is empty. What has no counterpart there, or is
-/// of a type that cannot be read, is added to `skipped`.
+/// of a type that cannot be read, is added to `skipped`, and nothing in `sink` refers to it.
 pub(super) fn convert(
     store: &dyn Store,
     sink: &mut dyn Sink,
     skipped: &mut Vec<String>,
 ) -> Result<()> {
+    let mut copy = Copy { store, sink, skipped, tables: Vec::new() };
     for (name, value) in &attributes(store, "")? {
-        sink.set_attr("", name, value)?;
+        copy.sink.set_attr("", name, value)?;
     }
-    let mut tables = Vec::new();
     for name in store.children("")? {
-        element(store, &name, sink, skipped, &mut tables)?;
+        copy.member(&name)?;
     }
     // Last, as they take names of categories from `uns`.
-    for place in tables {
-        table::split(store, &place, sink, skipped)?;
+    for place in std::mem::take(&mut copy.tables) {
+        table::split(store, &place, copy.sink, copy.skipped)?;
     }
     Ok(())
 }
 
-fn element(
-    store: &dyn Store,
-    place: &str,
-    sink: &mut dyn Sink,
-    skipped: &mut Vec<String>,
-    tables: &mut Vec<String>,
-) -> Result<()> {
-    let attrs = match attributes(store, place) {
-        Ok(attrs) => attrs,
-        Err(error) => {
-            skipped.push(format!("{place}: {error}"));
-            return Ok(());
-        }
-    };
-    match store.node(place) {
-        Ok(Some(Node::Group)) => {
-            sink.group(place, &attrs)?;
-            for name in store.children(place)? {
-                element(store, &join(place, &name), sink, skipped, tables)?;
-            }
-        }
-        Ok(Some(Node::Array(_)))
-            if attrs.get("encoding-type").is_some_and(|kind| kind == "null") =>
-        {
-            sink.null(place, &attrs)?;
-        }
-        Ok(Some(Node::Array(array))) => match array.dtype() {
-            Dtype::Records(_) if TABLES.contains(&place) => tables.push(place.into()),
-            Dtype::Records(_) => skipped.push(format!("{place}: an array of records")),
-            Dtype::Other(name) => skipped.push(format!("{place}: an array of {name}")),
-            Dtype::Text => {
-                let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
-                sink.strings(place, &shape, &array.texts()?, &attrs)?;
-            }
-            _ => numbers(array.as_ref(), place, sink, &attrs, skipped)?,
-        },
-        Ok(None) => skipped.push(format!("{place}: a link, or nothing that is known")),
-        Err(error) => skipped.push(format!("{place}: {error}")),
-    }
-    Ok(())
+struct Copy<'a> {
+    store: &'a dyn Store,
+    sink: &'a mut dyn Sink,
+    skipped: &'a mut Vec<String>,
+    tables: Vec<String>,
 }
 
-/// What the first AnnData versions kept as arrays of records.
-const TABLES: [&str; 6] = ["obs", "var", "obsm", "varm", "raw.var", "raw/var"];
+/// What became of an element: the reason why it was left out.
+type Outcome = Result<Option<String>>;
 
-fn numbers(
-    array: &dyn Array,
-    place: &str,
-    sink: &mut dyn Sink,
-    attrs: &Attrs,
-    skipped: &mut Vec<String>,
-) -> Result<()> {
-    let Some(dtype) = element::Dtype::named(array.dtype().name()) else {
-        skipped.push(format!("{place}: an array of {}", array.dtype().name()));
-        return Ok(());
-    };
-    let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
-    let row: usize = array.shape().iter().skip(1).product();
-    let rows = (BLOCK / (8 * row.max(1))).max(1);
-    sink.begin(place, dtype, &shape, attrs)?;
-    for first in (0..array.len()).step_by(rows) {
-        let rows = first..array.len().min(first + rows);
-        let bytes: Vec<u8> = match dtype {
-            element::Dtype::F32 => {
-                array.floats(rows)?.into_iter().flat_map(f32::to_le_bytes).collect()
+impl Copy<'_> {
+    /// Copies the element at `place`, or says why not; whether it was copied.
+    fn member(&mut self, place: &str) -> Result<bool> {
+        let outcome = match self.element(place) {
+            // What the cells and their matrix are made of is not left out because it is damaged.
+            Err(error) if matches!(error, Error::Write { .. }) || is_essential(place) => {
+                return Err(error);
             }
-            element::Dtype::F64 => {
-                array.doubles(rows)?.into_iter().flat_map(f64::to_le_bytes).collect()
-            }
-            _ => array
-                .integers(rows)?
-                .into_iter()
-                .flat_map(|number| number.to_le_bytes().into_iter().take(dtype.size()))
-                .collect(),
+            Err(error) => Some(reason(&error)),
+            Ok(outcome) => outcome,
         };
-        sink.push(&bytes)?;
+        if let Some(reason) = &outcome {
+            self.sink.remove(place)?;
+            self.skipped.push(format!("{place}: {reason}"));
+        }
+        Ok(outcome.is_none())
     }
-    sink.end()
+
+    fn element(&mut self, place: &str) -> Outcome {
+        let mut attrs = attributes(self.store, place)?;
+        let array = match self.store.node(place)? {
+            None => return Ok(Some("a link, or nothing that is known".into())),
+            Some(Node::Group) => return self.group(place, &attrs),
+            Some(Node::Array(array)) => array,
+        };
+        if attrs.get("encoding-type").is_some_and(|kind| kind == "null") {
+            self.sink.null(place, &attrs)?;
+            return Ok(None);
+        }
+        let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
+        // The first AnnData versions did not say what an element is; a single value of theirs would
+        // be taken for an array elsewhere.
+        if shape.is_empty() && !attrs.contains_key("encoding-type") {
+            attrs.extend(match array.dtype() {
+                Dtype::Text => anndata::encoding("string", "0.2.0"),
+                _ => anndata::encoding("numeric-scalar", "0.2.0"),
+            });
+        }
+        match array.dtype() {
+            Dtype::Records(_) if TABLES.contains(&place) => {
+                self.tables.push(place.into());
+                Ok(None)
+            }
+            Dtype::Records(_) => self.records(array.as_ref(), place, &shape, &attrs),
+            Dtype::Text => match array.text_width() {
+                // Bytes, in no character set.
+                Some(width) if attrs.get("encoding-type").is_some_and(|kind| kind == "array") => {
+                    self.numbers(array.as_ref(), element::Dtype::Bytes(width), place, &attrs)
+                }
+                _ => {
+                    self.sink.strings(place, &shape, &array.texts()?, &attrs)?;
+                    Ok(None)
+                }
+            },
+            dtype => match element::Dtype::named(dtype.name()) {
+                Some(dtype) => self.numbers(array.as_ref(), dtype, place, &attrs),
+                None => Ok(Some(format!("an array of {}", dtype.name()))),
+            },
+        }
+    }
+
+    fn group(&mut self, place: &str, attrs: &Attrs) -> Outcome {
+        let kind = attrs.get("encoding-type").and_then(Value::as_str).unwrap_or_default();
+        let is_whole = WHOLE.contains(&kind) || attrs.contains_key("h5sparse_format");
+        self.sink.group(place, attrs)?;
+        let mut left = Vec::new();
+        for name in self.store.children(place)? {
+            let member = join(place, &name);
+            if is_whole {
+                if let Some(reason) = self.element(&member)? {
+                    return Ok(Some(format!("`{name}` is {reason}")));
+                }
+            } else if !self.member(&member)? {
+                left.push(name);
+            }
+        }
+        let Some(Value::Array(order)) = attrs.get("column-order") else {
+            return Ok(None);
+        };
+        if let Some(index) = attrs.get("_index").and_then(Value::as_str)
+            && left.iter().any(|name| name == index)
+        {
+            if is_essential(place) {
+                let problem = "the index is of a type that cannot be written";
+                return Err(Error::invalid(self.store.path(), join(place, index), problem));
+            }
+            return Ok(Some("its index is left out".into()));
+        }
+        if !left.is_empty() {
+            let is_there = |name: &&Value| left.iter().all(|left| **name != left.as_str());
+            let order: Vec<&Value> = order.iter().filter(is_there).collect();
+            self.sink.set_attr(place, "column-order", &json!(order))?;
+        }
+        Ok(None)
+    }
+
+    fn records(&mut self, array: &dyn Array, place: &str, shape: &[u64], attrs: &Attrs) -> Outcome {
+        let records = Records::read(self.store, place, array)?;
+        let mut fields = Vec::new();
+        for field in records.fields() {
+            let values = if field.length == 1 { records.values(field)? } else { None };
+            let Some(values) = values.and_then(Values::of) else {
+                return Ok(Some(format!("records whose field `{}` is not known", field.name)));
+            };
+            fields.push((field.name.clone(), values));
+        }
+        self.sink.records(place, shape, &fields, attrs)?;
+        Ok(None)
+    }
+
+    fn numbers(
+        &mut self,
+        array: &dyn Array,
+        dtype: element::Dtype,
+        place: &str,
+        attrs: &Attrs,
+    ) -> Outcome {
+        let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
+        let row: usize = array.shape().iter().skip(1).product();
+        let rows = (BLOCK / (dtype.size() * row).max(1)).max(1);
+        self.sink.begin(place, dtype, &shape, attrs)?;
+        for first in (0..array.len()).step_by(rows) {
+            match array.raw(first..array.len().min(first + rows)) {
+                Ok(bytes) => self.sink.push(&bytes)?,
+                Err(error) => {
+                    self.sink.end()?;
+                    return Err(error);
+                }
+            }
+        }
+        self.sink.end()?;
+        Ok(None)
+    }
+}
+
+fn is_essential(place: &str) -> bool {
+    ["X", "obs", "var"].contains(&place.split('/').next().unwrap_or(place))
+}
+
+/// What is wrong, without the file, which is the input.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Invalid { problem, .. } => problem.clone(),
+        Error::Read { source, .. } => source.to_string(),
+        error => error.to_string(),
+    }
 }
 
 /// The attributes of an element as AnnData wants them, where the storage is less exact.
@@ -123,9 +222,36 @@ fn attributes(store: &dyn Store, place: &str) -> Result<Attrs> {
         attrs.insert("categories".into(), beside.into());
     }
     attrs.retain(|_, value| !value.is_null());
-    // HDF5 has truth values by way of numbers only.
-    if let Some(ordered) = attrs.get_mut("ordered").filter(|value| value.is_number()) {
-        *ordered = (*ordered != 0).into();
+    // HDF5 has truth values by way of numbers only, and writers in R have real numbers.
+    if let Some(ordered) = attrs.get_mut("ordered") {
+        *ordered = is_true(ordered).into();
+    }
+    for name in ["shape", "h5sparse_shape"] {
+        if let Some(Value::Array(lengths)) = attrs.get_mut(name) {
+            let whole: Option<Vec<u64>> = lengths.iter().map(whole).collect();
+            if let Some(whole) = whole {
+                *lengths = whole.into_iter().map(Value::from).collect();
+            }
+        }
+    }
+    if matches!(place, "obs" | "var") && matches!(store.node(place)?, Some(Node::Group)) {
+        complete(store, place, &mut attrs)?;
     }
     Ok(attrs)
+}
+
+/// Adds what a table must say of itself, and what this one does not.
+pub(super) fn complete(store: &dyn Store, place: &str, attrs: &mut Attrs) -> Result<()> {
+    let is_old = matches!(store.node(&join(place, "__categories"))?, Some(Node::Group));
+    let version = if is_old { "0.1.0" } else { "0.2.0" };
+    let mut said = anndata::encoding("dataframe", version);
+    said.insert("_index".into(), frame::index_name(store, place)?.into());
+    said.insert("column-order".into(), json!(frame::column_names(store, place)?));
+    for (name, value) in said {
+        // An empty list may be stored as an empty list of numbers.
+        if !attrs.contains_key(&name) || name == "column-order" {
+            attrs.insert(name, value);
+        }
+    }
+    Ok(())
 }

@@ -1,13 +1,15 @@
 //! [`Sink`]: the few element kinds that AnnData is made of, whatever the container.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
-use crate::error::Result;
+use crate::{anndata::records, error::Result};
 
 /// Attributes of an element: text, numbers, truth values, and lists of them.
 pub(super) type Attrs = Map<String, Value>;
 
-/// Element type of an array of numbers or truth values.
+/// Element type of an array of numbers, truth values or bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dtype {
     Bool,
@@ -19,12 +21,18 @@ pub(super) enum Dtype {
     U16,
     U32,
     U64,
+    F16,
     F32,
     F64,
+    /// Complex numbers: two real ones.
+    C64,
+    C128,
+    /// So many bytes of text.
+    Bytes(usize),
 }
 
 impl Dtype {
-    /// The type with NumPy's name, `uint16`; numbers of half precision are widened.
+    /// The type with NumPy's name, `uint16`.
     pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "bool" => Self::Bool,
@@ -36,8 +44,11 @@ impl Dtype {
             "uint16" => Self::U16,
             "uint32" => Self::U32,
             "uint64" => Self::U64,
-            "float16" | "float32" => Self::F32,
+            "float16" => Self::F16,
+            "float32" => Self::F32,
             "float64" => Self::F64,
+            "complex64" => Self::C64,
+            "complex128" => Self::C128,
             _ => return None,
         })
     }
@@ -46,9 +57,43 @@ impl Dtype {
     pub(super) fn size(self) -> usize {
         match self {
             Self::Bool | Self::I8 | Self::U8 => 1,
-            Self::I16 | Self::U16 => 2,
+            Self::I16 | Self::U16 | Self::F16 => 2,
             Self::I32 | Self::U32 | Self::F32 => 4,
-            Self::I64 | Self::U64 | Self::F64 => 8,
+            Self::I64 | Self::U64 | Self::F64 | Self::C64 => 8,
+            Self::C128 => 16,
+            Self::Bytes(width) => width,
+        }
+    }
+}
+
+/// Values of one kind: text, or numbers as little-endian bytes.
+pub(super) enum Values {
+    Texts(Vec<String>),
+    Numbers(Dtype, Vec<u8>),
+}
+
+impl Values {
+    /// Values that were read; `None` for numbers of a type that is not written.
+    pub(super) fn of(values: records::Values) -> Option<Self> {
+        Some(match values {
+            records::Values::Texts(texts) => Self::Texts(texts),
+            records::Values::Numbers(dtype, bytes) => {
+                Self::Numbers(Dtype::named(dtype.name())?, bytes)
+            }
+        })
+    }
+
+    /// Writes an array of them.
+    pub(super) fn write(
+        &self,
+        sink: &mut dyn Sink,
+        path: &str,
+        shape: &[u64],
+        [text, numbers]: [&Attrs; 2],
+    ) -> Result<()> {
+        match self {
+            Self::Texts(texts) => sink.strings(path, shape, texts, text),
+            Self::Numbers(dtype, bytes) => array(sink, path, *dtype, shape, bytes, numbers),
         }
     }
 }
@@ -79,6 +124,15 @@ pub(super) trait Sink {
         attrs: &Attrs,
     ) -> Result<()>;
 
+    /// An array of records: the values of each field, record by record.
+    fn records(
+        &mut self,
+        path: &str,
+        shape: &[u64],
+        fields: &[(String, Values)],
+        attrs: &Attrs,
+    ) -> Result<()>;
+
     /// The element that stands for "nothing".
     fn null(&mut self, path: &str, attrs: &Attrs) -> Result<()>;
 
@@ -89,7 +143,7 @@ pub(super) trait Sink {
     fn push(&mut self, bytes: &[u8]) -> Result<()>;
 
     /// Ends the array. The length of its first axis is what was pushed, whatever
-    /// [`begin`](Self::begin) was told.
+    /// [`begin`](Self::begin) was told, unless nothing was and the length was not `u64::MAX`.
     fn end(&mut self) -> Result<()>;
 
     /// Completes the container.
@@ -113,4 +167,17 @@ pub(super) fn array(
 /// The folder part of a path, empty for a member of the root, and the name.
 pub(super) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Columns of elements of some size each, record by record.
+pub(super) fn interleave(columns: &[(usize, Cow<'_, [u8]>)]) -> Vec<u8> {
+    let size: usize = columns.iter().map(|(size, _)| size).sum();
+    let count = columns.first().map_or(0, |(size, bytes)| bytes.len() / (*size).max(1));
+    let mut records = Vec::with_capacity(size * count);
+    for record in 0..count {
+        for (size, bytes) in columns {
+            records.extend_from_slice(&bytes[record * size..][..*size]);
+        }
+    }
+    records
 }

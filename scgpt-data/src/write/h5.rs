@@ -13,6 +13,7 @@ mod image;
 mod message;
 
 use std::{
+    borrow::Cow,
     fs::{File, OpenOptions},
     io::{self, BufWriter, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -22,11 +23,11 @@ use serde_json::Value;
 
 use self::{
     group::{Bytes, Link, Node, read_at, unsupported},
-    heap::Heap,
+    heap::{Heap, REFERENCE},
     image::Image,
     message::{
         ATTRIBUTE, DATASPACE, DATATYPE, FILL_VALUE, LARGEST, LAYOUT, LINK, UNDEFINED, attribute,
-        contiguous_layout, dataspace, datatype, fill_value, group_messages, hard_link, lookup3,
+        compound, contiguous_layout, dataspace, datatype, fill_value, group_messages, hard_link, lookup3,
         null_dataspace, object_header, string_datatype,
     },
 };
@@ -34,7 +35,7 @@ use crate::{
     anndata::store::Store as _,
     error::{Error, Result},
     h5::H5Store,
-    write::element::{Attrs, Dtype, Sink, split},
+    write::element::{Attrs, Dtype, Sink, Values, interleave, split},
 };
 
 /// How groups are read, for those who read by path.
@@ -279,6 +280,36 @@ impl H5Sink {
         self.object(path, messages, attrs)
     }
 
+    fn write_records(
+        &mut self,
+        path: &str,
+        shape: &[u64],
+        fields: &[(String, Values)],
+        attrs: &Attrs,
+    ) -> io::Result<()> {
+        let mut kinds = Vec::with_capacity(fields.len());
+        let mut columns = Vec::with_capacity(fields.len());
+        for (name, values) in fields {
+            let (kind, size, column) = match values {
+                Values::Texts(texts) => {
+                    let texts = texts.iter().map(String::as_str);
+                    let references = self.heap.insert_all(&mut self.out, texts)?;
+                    (string_datatype(), REFERENCE, Cow::<[u8]>::Owned(references))
+                }
+                Values::Numbers(dtype, bytes) => {
+                    (datatype(*dtype), dtype.size(), Cow::Borrowed(bytes.as_slice()))
+                }
+            };
+            kinds.push((name.as_str(), size, kind));
+            columns.push((size, column));
+        }
+        let data = interleave(&columns);
+        self.out.align()?;
+        let address = self.out.append(&data)?;
+        let messages = dataset(compound(&kinds), shape, address, data.len() as u64);
+        self.object(path, messages, attrs)
+    }
+
     fn write_open(&mut self) -> io::Result<()> {
         let Some(mut open) = self.open.take() else {
             return Ok(());
@@ -444,6 +475,16 @@ impl Sink for H5Sink {
         attrs: &Attrs,
     ) -> Result<()> {
         self.write_strings(path, shape, values, attrs).map_err(|error| self.failed(error))
+    }
+
+    fn records(
+        &mut self,
+        path: &str,
+        shape: &[u64],
+        fields: &[(String, Values)],
+        attrs: &Attrs,
+    ) -> Result<()> {
+        self.write_records(path, shape, fields, attrs).map_err(|error| self.failed(error))
     }
 
     fn null(&mut self, path: &str, attrs: &Attrs) -> Result<()> {

@@ -4,12 +4,13 @@ use serde_json::json;
 
 use super::{
     anndata,
-    element::{Dtype, Sink, array},
+    element::{Dtype, Sink, Values},
 };
 use crate::{
     anndata::{
-        records,
-        store::{self, Field, FieldKind, Node, Store},
+        number,
+        records::{self, Records, index_of},
+        store::{self, Field, Node, Store},
     },
     error::{Error, Result},
 };
@@ -25,79 +26,86 @@ pub(super) fn split(
     sink: &mut dyn Sink,
     skipped: &mut Vec<String>,
 ) -> Result<()> {
-    let invalid = |problem: &str| Error::invalid(store.path(), place, problem);
     let Some(Node::Array(table)) = store.node(place)? else {
         return Ok(());
     };
-    let store::Dtype::Records(fields) = table.dtype() else {
-        return Err(invalid("a table or a group was expected"));
-    };
-    let is_table = !place.ends_with('m');
-    let mut attrs = anndata::dict();
-    if is_table {
-        let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-        attrs = anndata::encoding("dataframe", "0.2.0");
-        attrs.insert("_index".into(), json!(names.first()));
-        attrs.insert("column-order".into(), json!(names.get(1..)));
+    if !matches!(table.dtype(), store::Dtype::Records(_)) {
+        let problem = "a table or a group was expected";
+        return Err(Error::invalid(store.path(), place, problem));
     }
+    let records = Records::read(store, place, table.as_ref())?;
+    let is_table = !place.ends_with('m');
+    let index = index_of(records.fields());
     sink.remove(place)?;
-    sink.group(place, &attrs)?;
-    let bytes = table.bytes()?;
-    let size = bytes.len().checked_div(table.len()).unwrap_or(0);
-    for field in fields {
-        let cells: Vec<&[u8]> = bytes
-            .chunks_exact(size.max(1))
-            .map(|record| record.get(field.offset..field.offset + field.size))
-            .collect::<Option<_>>()
-            .ok_or_else(|| invalid("a field ends behind its record"))?;
-        column(store, place, field, &cells, is_table, sink, skipped)?;
+    sink.group(place, &anndata::dict())?;
+    let mut names = Vec::new();
+    for (position, field) in records.fields().iter().enumerate() {
+        let path = format!("{place}/{}", field.name);
+        let shape = match (field.length, is_table) {
+            (1, true) => vec![table.len() as u64],
+            (length, _) => vec![table.len() as u64, length as u64],
+        };
+        let read = records.values(field)?;
+        if is_table
+            && let Some(values) = &read
+            && categorical(store, place, field, values, sink)?
+        {
+            names.push(&field.name);
+            continue;
+        }
+        match read.and_then(Values::of) {
+            Some(values) => {
+                let attrs = [&anndata::text_array(), &anndata::dense()];
+                values.write(sink, &path, &shape, attrs)?;
+                if position != index {
+                    names.push(&field.name);
+                }
+            }
+            None if is_table && position == index => {
+                return Err(Error::invalid(store.path(), place, "the index cannot be read"));
+            }
+            None => skipped.push(format!("{path}: a field of a type that has no column")),
+        }
+    }
+    if is_table {
+        let mut attrs = anndata::encoding("dataframe", "0.2.0");
+        attrs.insert("_index".into(), json!(records.fields().get(index).map(|it| &it.name)));
+        attrs.insert("column-order".into(), json!(names));
+        for (name, value) in &attrs {
+            sink.set_attr(place, name, value)?;
+        }
     }
     Ok(())
 }
 
-fn column(
+/// Writes a column of codes as a categorical, if its categories are in `uns`.
+fn categorical(
     store: &dyn Store,
     place: &str,
     field: &Field,
-    cells: &[&[u8]],
-    is_table: bool,
+    values: &records::Values,
     sink: &mut dyn Sink,
-    skipped: &mut Vec<String>,
-) -> Result<()> {
+) -> Result<bool> {
+    let records::Values::Numbers(read @ store::Dtype::Integer(name), bytes) = values else {
+        return Ok(false);
+    };
+    let (Some(dtype), Some(codes)) = (Dtype::named(name), number::decode::<i64>(read, bytes))
+    else {
+        return Ok(false);
+    };
+    if field.length != 1 || !matches!(place, "obs" | "var") {
+        return Ok(false);
+    }
+    let categories = records::categories(store, &field.name, &codes)?.and_then(Values::of);
+    let Some(categories) = categories else {
+        return Ok(false);
+    };
+    let count = match &categories {
+        Values::Texts(texts) => texts.len(),
+        Values::Numbers(dtype, bytes) => bytes.len() / dtype.size(),
+    };
     let path = format!("{place}/{}", field.name);
-    let mut shape = vec![cells.len() as u64];
-    if field.length != 1 || !is_table {
-        shape.push(field.length as u64);
-    }
-    if matches!(field.kind, FieldKind::Text | FieldKind::WideText) {
-        let texts: Vec<String> = cells.iter().map(|cell| records::text(field, cell)).collect();
-        return sink.strings(&path, &shape, &texts, &anndata::text_array());
-    }
-    let width = field.size / field.length.max(1);
-    let kind = match field.kind {
-        FieldKind::Boolean => "bool".into(),
-        FieldKind::Signed => format!("int{}", width * 8),
-        FieldKind::Unsigned => format!("uint{}", width * 8),
-        FieldKind::Float => format!("float{}", width * 8),
-        _ => String::new(),
-    };
-    let Some(dtype) = Dtype::named(&kind).filter(|dtype| dtype.size() == width) else {
-        skipped.push(format!("{path}: a field of a type that has no column"));
-        return Ok(());
-    };
-    let mut values = cells.concat();
-    if field.big_endian {
-        values.chunks_exact_mut(width).for_each(<[u8]>::reverse);
-    }
-    let names = format!("uns/{}_categories", field.name);
-    if is_table
-        && matches!(field.kind, FieldKind::Signed)
-        && let Some(Node::Array(categories)) = store.node(&names)?
-        && *categories.dtype() == store::Dtype::Text
-    {
-        let codes = (path.as_str(), dtype, values.as_slice());
-        anndata::categories_of(sink, codes, &categories.texts()?, false)?;
-        return sink.remove(&names);
-    }
-    array(sink, &path, dtype, &shape, &values, &anndata::dense())
+    anndata::categories_of(sink, (&path, dtype, bytes), (&categories, count), false)?;
+    sink.remove(&format!("uns/{}_categories", field.name))?;
+    Ok(true)
 }

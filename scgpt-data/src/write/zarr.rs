@@ -5,9 +5,14 @@
 //! harm. Chunks are compressed with zstandard, which every zarr-python reads in both versions.
 
 use std::{
+    borrow::Cow,
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -18,11 +23,14 @@ use zarrs::{
 
 use crate::{
     error::{Error, Result, Source},
-    write::element::{Attrs, Dtype, Sink},
+    write::element::{Attrs, Dtype, Sink, Values, interleave},
 };
 
 /// Bytes of a chunk before compression, about.
 const CHUNK: u64 = 4 << 20;
+
+/// Files that are made durable at a time.
+const SYNCING: usize = 32;
 
 /// A first axis long enough for any array: its length is known at the end.
 const OPEN_END: u64 = 1 << 48;
@@ -141,18 +149,20 @@ impl ZarrSink {
     /// Metadata of an array; `None` is text.
     fn metadata(&self, dtype: Option<Dtype>, shape: &[u64], chunks: &[u64]) -> Value {
         let fill = match dtype {
-            None => json!(""),
+            None | Some(Dtype::Bytes(_)) => json!(""),
             Some(Dtype::Bool) => json!(false),
-            Some(Dtype::F32 | Dtype::F64) => json!(0.0),
+            Some(Dtype::F16 | Dtype::F32 | Dtype::F64) => json!(0.0),
+            Some(Dtype::C64 | Dtype::C128) => json!([0.0, 0.0]),
             Some(_) => json!(0),
         };
-        let [v2, v3] = dtype.map_or(["|O", "string"], names);
+        let text = if self.version == Version::V2 { "|O" } else { "string" };
+        let data_type = dtype.map_or(json!(text), |dtype| data_type(dtype, self.version));
         match self.version {
             Version::V2 => json!({
                 "zarr_format": 2,
                 "shape": shape,
                 "chunks": chunks,
-                "dtype": v2,
+                "dtype": data_type,
                 "fill_value": fill,
                 "order": "C",
                 "filters": dtype.is_none().then(|| json!([{"id": "vlen-utf8"}])),
@@ -163,13 +173,14 @@ impl ZarrSink {
                 "zarr_format": 3,
                 "node_type": "array",
                 "shape": shape,
-                "data_type": v3,
+                "data_type": data_type,
                 "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}},
                 "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
                 "fill_value": fill,
                 "codecs": [
                     match dtype {
                         None => json!({"name": "vlen-utf8", "configuration": {}}),
+                        Some(Dtype::Bytes(_)) => json!({"name": "bytes"}),
                         Some(dtype) if dtype.size() == 1 => json!({"name": "bytes"}),
                         Some(_) => json!({"name": "bytes", "configuration": {"endian": "little"}}),
                     },
@@ -263,6 +274,52 @@ impl Sink for ZarrSink {
         self.store_chunk(&array, &vec![0; shape.len()], values)
     }
 
+    fn records(
+        &mut self,
+        path: &str,
+        shape: &[u64],
+        fields: &[(String, Values)],
+        attrs: &Attrs,
+    ) -> Result<()> {
+        let mut types = Vec::with_capacity(fields.len());
+        let mut columns = Vec::with_capacity(fields.len());
+        for (name, values) in fields {
+            let (kind, size, bytes) = match values {
+                Values::Texts(texts) => {
+                    let (longest, bytes) = wide(texts);
+                    let kind = match self.version {
+                        Version::V2 => json!(format!("<U{longest}")),
+                        Version::V3 => json!({
+                            "name": "fixed_length_utf32",
+                            "configuration": {"length_bytes": longest * 4},
+                        }),
+                    };
+                    (kind, longest * 4, Cow::<[u8]>::Owned(bytes))
+                }
+                Values::Numbers(dtype, bytes) => {
+                    (data_type(*dtype, self.version), dtype.size(), Cow::Borrowed(bytes.as_slice()))
+                }
+            };
+            types.push(json!([name, kind]));
+            columns.push((size, bytes));
+        }
+        let size: usize = columns.iter().map(|(size, _)| size).sum();
+        // Written as plain bytes; what they are is said at the end.
+        self.begin(path, Dtype::Bytes(size), shape, attrs)?;
+        self.push(&interleave(&columns))?;
+        if let Some(open) = &mut self.open {
+            open.metadata["fill_value"] = json!(zeros(size));
+            match self.version {
+                Version::V2 => open.metadata["dtype"] = json!(types),
+                Version::V3 => {
+                    open.metadata["data_type"] =
+                        json!({"name": "structured", "configuration": {"fields": types}});
+                }
+            }
+        }
+        self.end()
+    }
+
     fn null(&mut self, path: &str, attrs: &Attrs) -> Result<()> {
         let metadata = self.metadata(Some(Dtype::Bool), &[], &[]);
         self.array(path, &metadata, attrs).map(drop)
@@ -278,7 +335,7 @@ impl Sink for ZarrSink {
             chunks.insert(0, rows);
         }
         let mut metadata = self.metadata(Some(dtype), &open_shape, &chunks);
-        let array = self.array(path, &metadata, attrs)?;
+        let array = self.array(path, &as_stored(&metadata, dtype), attrs)?;
         metadata["shape"] = json!(shape);
         self.open = Some(OpenArray {
             place: path.into(),
@@ -319,7 +376,9 @@ impl Sink for ZarrSink {
         if !open.pending.is_empty() {
             self.store_pending(&mut open)?;
         }
-        if !open.scalar {
+        // Of an array without elements, the length that was said is all there is.
+        let is_counted = open.size > 0 || open.metadata["shape"][0] == json!(u64::MAX);
+        if !open.scalar && is_counted {
             open.metadata["shape"][0] = json!(open.size / open.row);
         }
         self.write_array(&open.place, &open.metadata, &open.attrs)
@@ -330,9 +389,23 @@ impl Sink for ZarrSink {
     }
 }
 
-/// The names of `dtype` in versions 2 and 3.
-fn names(dtype: Dtype) -> [&'static str; 2] {
-    match dtype {
+/// The metadata with which chunks of `dtype` are encoded: bytes are plain bytes.
+fn as_stored(metadata: &Value, dtype: Dtype) -> Value {
+    let mut metadata = metadata.clone();
+    if let Dtype::Bytes(width) = dtype {
+        metadata["fill_value"] = json!(vec![0; width]);
+        if metadata["zarr_format"] == 3 {
+            metadata["data_type"] = json!(format!("r{}", width * 8));
+        } else {
+            metadata["dtype"] = json!(format!("|V{width}"));
+        }
+    }
+    metadata
+}
+
+/// The data type of `dtype` in version 2 or 3.
+fn data_type(dtype: Dtype, version: Version) -> Value {
+    let [v2, v3] = match dtype {
         Dtype::Bool => ["|b1", "bool"],
         Dtype::I8 => ["|i1", "int8"],
         Dtype::I16 => ["<i2", "int16"],
@@ -342,9 +415,39 @@ fn names(dtype: Dtype) -> [&'static str; 2] {
         Dtype::U16 => ["<u2", "uint16"],
         Dtype::U32 => ["<u4", "uint32"],
         Dtype::U64 => ["<u8", "uint64"],
+        Dtype::F16 => ["<f2", "float16"],
         Dtype::F32 => ["<f4", "float32"],
         Dtype::F64 => ["<f8", "float64"],
+        Dtype::C64 => ["<c8", "complex64"],
+        Dtype::C128 => ["<c16", "complex128"],
+        Dtype::Bytes(width) => {
+            return match version {
+                Version::V2 => json!(format!("|S{width}")),
+                Version::V3 => json!({
+                    "name": "null_terminated_bytes",
+                    "configuration": {"length_bytes": width},
+                }),
+            };
+        }
+    };
+    json!(if version == Version::V2 { v2 } else { v3 })
+}
+
+/// So many zero bytes in base64, the fill value of a record.
+fn zeros(size: usize) -> String {
+    let digits = (size * 8).div_ceil(6);
+    "A".repeat(digits) + &"=".repeat(digits.next_multiple_of(4) - digits)
+}
+
+/// Text in the fixed-width form that NumPy has for fields of records: UTF-32, and its bytes.
+fn wide(texts: &[String]) -> (usize, Vec<u8>) {
+    let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
+    let mut bytes = Vec::with_capacity(texts.len() * longest * 4);
+    for (text, end) in texts.iter().zip(1..) {
+        bytes.extend(text.chars().flat_map(|character| u32::from(character).to_le_bytes()));
+        bytes.resize(end * longest * 4, 0);
     }
+    (longest, bytes)
 }
 
 fn join(place: &str, name: &str) -> String {
@@ -359,14 +462,35 @@ fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes every file below `folder` durable.
+/// Makes every file below `folder` durable. A disk does so for many files at a time: asked for one
+/// after the other, a thousand take seconds.
 fn sync(folder: &Path) -> io::Result<()> {
+    let mut files = Vec::new();
+    list(folder, &mut files)?;
+    let next = AtomicUsize::new(0);
+    let some = || {
+        while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            fs::File::open(path)?.sync_all()?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..SYNCING.min(files.len())).map(|_| scope.spawn(some)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
+        })
+    })
+}
+
+/// Adds all files below `folder`.
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            sync(&path)?;
+            list(&path, files)?;
         } else {
-            fs::File::open(&path)?.sync_all()?;
+            files.push(path);
         }
     }
     Ok(())

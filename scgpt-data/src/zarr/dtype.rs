@@ -9,19 +9,11 @@ const WIDEST: usize = 1 << 20;
 
 /// The element type of an array, and how text of fixed width is decoded.
 ///
-/// Arrays of records and of fixed-width text are opened as plain bytes: their `dtype` in
+/// Arrays of records and of fixed-width text are opened as plain bytes: their data type in
 /// `metadata` is replaced.
 pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
     if metadata["zarr_format"] == 3 {
-        let name =
-            metadata["data_type"].as_str().or_else(|| metadata["data_type"]["name"].as_str());
-        return (
-            match name {
-                Some("string") => Dtype::Text,
-                name => Dtype::named(name.unwrap_or("unknown")),
-            },
-            None,
-        );
+        return of_v3(metadata);
     }
     match metadata["dtype"].clone() {
         Value::Array(members) => {
@@ -43,22 +35,95 @@ pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
                     as_bytes(metadata, field.size);
                     (Dtype::Text, Some(field))
                 }
-                FieldKind::Boolean => (Dtype::Boolean, None),
-                FieldKind::Signed => (Dtype::Integer(format!("int{}", field.size * 8)), None),
-                FieldKind::Unsigned => (Dtype::Integer(format!("uint{}", field.size * 8)), None),
-                FieldKind::Float => (Dtype::Float(format!("float{}", field.size * 8)), None),
                 FieldKind::Other if name == "|O" && metadata["filters"][0]["id"] == "vlen-utf8" => {
                     (Dtype::Text, None)
                 }
-                FieldKind::Other => (Dtype::Other(name), None),
+                FieldKind::Other => match name.get(1..) {
+                    Some(kind @ ("c8" | "c16")) => {
+                        // "None" is no number to the library.
+                        if metadata["fill_value"].is_null() {
+                            metadata["fill_value"] = json!([0.0, 0.0]);
+                        }
+                        let name = if kind == "c8" { "complex64" } else { "complex128" };
+                        (Dtype::named(name), None)
+                    }
+                    _ => (Dtype::Other(name), None),
+                },
+                kind => (number(kind, field.size), None),
             }
         }
         other => (Dtype::Other(other.to_string()), None),
     }
 }
 
+fn number(kind: FieldKind, size: usize) -> Dtype {
+    Dtype::named(&match kind {
+        FieldKind::Boolean => "bool".into(),
+        FieldKind::Signed => format!("int{}", size * 8),
+        FieldKind::Unsigned => format!("uint{}", size * 8),
+        _ => format!("float{}", size * 8),
+    })
+}
+
+fn of_v3(metadata: &mut Value) -> (Dtype, Option<Field>) {
+    let data_type = metadata["data_type"].clone();
+    let name = data_type.as_str().or_else(|| data_type["name"].as_str()).unwrap_or("unknown");
+    if name == "string" {
+        return (Dtype::Text, None);
+    }
+    let is_big = metadata["codecs"].as_array().is_some_and(|codecs| {
+        codecs.iter().any(|codec| codec["configuration"]["endian"] == "big")
+    });
+    if name == "structured" {
+        let mut size = 0;
+        let members = data_type["configuration"]["fields"].as_array().cloned().unwrap_or_default();
+        let fields = members.iter().map(|member| {
+            let name = member[0].as_str().unwrap_or_default();
+            let field = field_v3(name, &member[1], size, is_big);
+            size += field.size;
+            field
+        });
+        let fields: Vec<Field> = fields.collect();
+        if fields.iter().all(|field| field.size > 0) {
+            as_bytes(metadata, size);
+            return (Dtype::Records(fields), None);
+        }
+        return (Dtype::Other("records of a kind that is not known".into()), None);
+    }
+    let field = field_v3("", &data_type, 0, is_big);
+    if matches!(field.kind, FieldKind::Text | FieldKind::WideText) {
+        as_bytes(metadata, field.size);
+        return (Dtype::Text, Some(field));
+    }
+    (Dtype::named(name), None)
+}
+
+/// A field of version 3, without size if its type is not known.
+fn field_v3(name: &str, data_type: &Value, offset: usize, big_endian: bool) -> Field {
+    let kind = data_type.as_str().or_else(|| data_type["name"].as_str()).unwrap_or_default();
+    let bits = |prefix: &str| kind.strip_prefix(prefix)?.parse::<usize>().ok();
+    let bytes = data_type["configuration"]["length_bytes"].as_u64();
+    let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+    let (kind, size) = match kind {
+        "bool" => (FieldKind::Boolean, 1),
+        "null_terminated_bytes" => (FieldKind::Text, bytes),
+        "fixed_length_utf32" => (FieldKind::WideText, bytes),
+        _ => None
+            .or_else(|| Some((FieldKind::Unsigned, bits("uint")? / 8)))
+            .or_else(|| Some((FieldKind::Signed, bits("int")? / 8)))
+            .or_else(|| Some((FieldKind::Float, bits("float")? / 8)))
+            .unwrap_or((FieldKind::Other, 0)),
+    };
+    Field { name: name.to_owned(), offset, size, length: 1, big_endian, kind }
+}
+
 fn as_bytes(metadata: &mut Value, size: usize) {
-    metadata["dtype"] = json!(format!("|V{size}"));
+    let name = if metadata["zarr_format"] == 3 { "data_type" } else { "dtype" };
+    metadata[name] = if name == "dtype" {
+        json!(format!("|V{size}"))
+    } else {
+        json!(format!("r{}", size * 8))
+    };
     metadata["fill_value"] = json!(vec![0; size]);
 }
 

@@ -220,7 +220,7 @@ impl InputCells {
                         bar.begin("writing", 0);
                         let skipped = save_copy(&only.path, output, additions, force)?.skipped;
                         for element in skipped {
-                            printer.remark(&format!("warning: not carried over: {element}"));
+                            printer.lacking(&element);
                         }
                     }
                     _ => {

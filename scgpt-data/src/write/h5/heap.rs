@@ -7,6 +7,9 @@ use super::Appender;
 /// Size of a collection, unless one text is larger.
 const COLLECTION: usize = 16 << 10;
 
+/// Bytes of a reference to a text.
+pub(super) const REFERENCE: usize = 16;
+
 /// The collection that takes the next texts.
 #[derive(Debug, Default)]
 pub(super) struct Heap {

@@ -94,9 +94,21 @@ pub(super) fn datatype(dtype: Dtype) -> Vec<u8> {
     match dtype {
         Dtype::U8 | Dtype::U16 | Dtype::U32 | Dtype::U64 => fixed_point(size, 0),
         Dtype::I8 | Dtype::I16 | Dtype::I32 | Dtype::I64 => fixed_point(size, 0x08),
+        Dtype::F16 => vec![0x11, 0x20, 15, 0, 2, 0, 0, 0, 0, 0, 16, 0, 10, 5, 0, 10, 15, 0, 0, 0],
         Dtype::F32 => vec![0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0],
         Dtype::F64 => {
             vec![0x11, 0x20, 63, 0, 8, 0, 0, 0, 0, 0, 64, 0, 52, 11, 0, 52, 0xff, 3, 0, 0]
+        }
+        Dtype::C64 | Dtype::C128 => {
+            let part = if dtype == Dtype::C64 { Dtype::F32 } else { Dtype::F64 };
+            let parts = ["r", "i"].map(|name| (name, part.size(), datatype(part)));
+            compound(&parts)
+        }
+        Dtype::Bytes(width) => {
+            // Filled up with zeros, in no character set but ASCII.
+            let mut body = vec![0x13, 1, 0, 0];
+            body.extend_from_slice(&narrow(width).to_le_bytes());
+            body
         }
         Dtype::Bool => {
             // An enumeration of two members over int8.
@@ -106,6 +118,26 @@ pub(super) fn datatype(dtype: Dtype) -> Vec<u8> {
             body
         }
     }
+}
+
+/// Records of fields with name, size and datatype, one behind the other.
+pub(super) fn compound(fields: &[(&str, usize, Vec<u8>)]) -> Vec<u8> {
+    let [low, high] = length16(fields.len());
+    let size: usize = fields.iter().map(|(_, size, _)| size).sum();
+    let mut body = vec![0x16, low, high, 0];
+    body.extend_from_slice(&narrow(size).to_le_bytes());
+    let mut offset = 0;
+    for (name, size, kind) in fields {
+        let mut name = [name.as_bytes(), &[0]].concat();
+        name.resize(name.len().next_multiple_of(8), 0);
+        body.extend_from_slice(&name);
+        body.extend_from_slice(&narrow(offset).to_le_bytes());
+        // No dimensions, and what would be said of them.
+        body.extend_from_slice(&[0; 28]);
+        body.extend_from_slice(kind);
+        offset += size;
+    }
+    body
 }
 
 fn fixed_point(size: u8, sign: u8) -> Vec<u8> {

@@ -1,0 +1,30 @@
+//! [`listen`]: what the crates below remark while they work, as lines for people.
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use crate::terminal::{shown, tell};
+
+struct Notes;
+
+impl Log for Notes {
+    /// Ours alone: what libraries log is not meant for users.
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("scgpt")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            tell(&shown(&format!("note: {}", record.args()), "  "));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Passes remarks on from now on, unless people want quiet.
+pub(crate) fn listen(quiet: bool) {
+    // Of two listeners the first is kept: there is one.
+    if log::set_logger(&Notes).is_ok() {
+        log::set_max_level(if quiet { LevelFilter::Off } else { LevelFilter::Warn });
+    }
+}
