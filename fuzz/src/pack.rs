@@ -55,6 +55,5 @@ pub(crate) fn mend(path: &Path, change: impl FnOnce(&mut Value)) {
 
 /// SHA-256 of a file, hexadecimal; of one that is not there, that of nothing.
 pub(crate) fn sha256(path: &Path) -> String {
-    let digest = Sha256::digest(fs::read(path).unwrap_or_default());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(fs::read(path).unwrap_or_default()))
 }

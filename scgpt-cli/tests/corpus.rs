@@ -32,8 +32,11 @@ const MUTATIONS: u64 = 5;
 /// Inputs that take longer are not changed: they are large on purpose.
 const QUICK: Duration = Duration::from_millis(100);
 
+/// Feeds the bytes of an input to the target of that name.
+type Target = fn(&str, &[u8]);
+
 /// Every target, and what runs it.
-const TARGETS: [(&str, fn(&str, &[u8])); 10] = [
+const TARGETS: [(&str, Target); 10] = [
     ("h5ad", cells::run),
     ("zarr", cells::run),
     ("mtx", cells::run),
@@ -49,7 +52,7 @@ const TARGETS: [(&str, fn(&str, &[u8])); 10] = [
 /// Bytes that an input may take; all saved ones are small.
 const MOST_BYTES: usize = 1 << 30;
 /// Time that an input may take, on a machine that may be busy: all are done in a second or two.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 
 /// The system's allocator, counting.
 struct Counting;
@@ -94,7 +97,8 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
@@ -103,10 +107,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// Inputs that would be large on disk: as many objects as a limit lets through.
 fn generated() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let repeated = |unit: &[u8], bytes: usize| unit.repeat(bytes / unit.len());
-    let header: String = (0..20_000)
-        .map(|at| format!("\"{at}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}},"))
-        .collect();
-    let header = format!("{{{}}}", header.trim_end_matches(','));
+    let tensor = |at| format!("\"{at}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}");
+    let header = format!("{{{}}}", (0..20_000).map(tensor).collect::<Vec<_>>().join(","));
     let mut safetensors = b"===== model.safetensors\n".to_vec();
     safetensors.extend((header.len() as u64).to_le_bytes());
     safetensors.extend(header.into_bytes());

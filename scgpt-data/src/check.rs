@@ -45,7 +45,8 @@ pub(crate) fn block(
     #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must be caught too")]
     let bad = csr.values().iter().position(|&value| !(value >= least) || value.is_infinite());
     if let Some(at) = bad {
-        let cell = rows.start + csr.indptr().partition_point(|&begin| begin <= at).saturating_sub(1);
+        let cell =
+            rows.start + csr.indptr().partition_point(|&begin| begin <= at).saturating_sub(1);
         let gene = named(csr.indices()[at] as usize);
         let value = csr.values()[at];
         let (kind, hint) = if value < 0.0 && value.is_finite() {

@@ -169,9 +169,9 @@ impl Csr {
 /// Adds up neighbours with the same gene in each row.
 fn merge(indptr: &mut [usize], indices: &mut Vec<u32>, values: &mut Vec<f32>) {
     let (mut kept, mut begin) = (0, 0);
-    for row in 1..indptr.len() {
+    for end in indptr.iter_mut().skip(1) {
         let first = kept;
-        for at in begin..indptr[row] {
+        for at in begin..*end {
             if kept > first && indices[kept - 1] == indices[at] {
                 values[kept - 1] += values[at];
             } else {
@@ -180,8 +180,7 @@ fn merge(indptr: &mut [usize], indices: &mut Vec<u32>, values: &mut Vec<f32>) {
                 kept += 1;
             }
         }
-        begin = indptr[row];
-        indptr[row] = kept;
+        (begin, *end) = (*end, kept);
     }
     indices.truncate(kept);
     values.truncate(kept);

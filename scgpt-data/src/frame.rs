@@ -192,7 +192,11 @@ impl Column {
 }
 
 /// A real number as Python spells it; none for NaN.
-#[allow(clippy::cast_possible_truncation, reason = "what was f32 is recognised by that")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::float_cmp,
+    reason = "what was f32 is recognised by that"
+)]
 fn real_label(value: f64) -> Option<String> {
     /// All whole numbers up to here are f32, too.
     const EXACT: f64 = 16_777_216.0;

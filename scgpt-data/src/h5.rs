@@ -26,8 +26,8 @@ use self::{
 };
 use crate::{
     anndata::{
-        claim::{self, Claim},
         chunk,
+        claim::{self, Claim},
         store::{Array, Dtype, Node, Store, text_of},
     },
     error::{Error, Result},
@@ -450,7 +450,8 @@ impl Array for H5Array {
 
 /// Text of fixed width without what fills it up.
 fn unpadded(cell: &[u8], padding: Padding) -> &[u8] {
-    let behind_last = |filler: u8| cell.iter().rposition(|&byte| byte != filler).map_or(0, |at| at + 1);
+    let behind_last =
+        |filler: u8| cell.iter().rposition(|&byte| byte != filler).map_or(0, |at| at + 1);
     let end = match padding {
         Padding::Terminated => cell.iter().position(|&byte| byte == 0).unwrap_or(cell.len()),
         Padding::Zeros => behind_last(0),

@@ -48,7 +48,9 @@ pub(crate) fn check(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
     // Headers that do not overlap; each has at least eight bytes.
     let mut left = length / 8;
     let mut header = Vec::new();
-    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+    for column in
+        metadata.row_groups().iter().flat_map(parquet::file::metadata::RowGroupMetaData::columns)
+    {
         let name = column.column_path().string();
         let range = guarded(|| Ok::<_, Error>(column.byte_range()));
         let (mut at, size) = range.map_err(|error| Error::read(path, &name, error))?;
@@ -202,7 +204,7 @@ mod tests {
         assert_eq!((bytes[first], bytes[first + 2]), (0x15, 0x15));
         let page = Header { bytes: &bytes[first..], at: 0 }.page().unwrap();
         assert!(page.packed > 0 && page.unpacked >= 4000, "{page:?}");
-        let last = (first + 3..).find(|&at| bytes[at] < 0x80).unwrap();
+        let last = (first + 3..bytes.len()).find(|&at| bytes[at] < 0x80).unwrap();
         bytes.splice(first + 3..=last, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
         std::fs::write(&path, &bytes).unwrap();
         let error = check(&path, &metadata).unwrap_err().to_string();

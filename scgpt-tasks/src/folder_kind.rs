@@ -198,7 +198,7 @@ mod tests {
         std::fs::write(folder.path().join("index.json"), "{}").unwrap();
         let error = open_model(folder.path()).unwrap_err();
         assert!(error.to_string().contains("an index of `scgpt map index`, expected a model"));
-        assert!(error.hint().unwrap().to_string().contains("scgpt map query CELLS --index"));
+        assert!(error.hint().unwrap().contains("scgpt map query CELLS --index"));
         assert!(FolderKind::Index.instead(folder.path()).is_none());
         assert!(FolderKind::Annotation.instead(folder.path()).is_some());
     }

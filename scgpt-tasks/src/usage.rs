@@ -191,7 +191,7 @@ mod tests {
                 assert_eq!(checked.is_ok(), fits.contains(&usage), "{usage:?} {network:?}");
                 if let Err(error) = checked {
                     assert!(error.to_string().contains(usage.describe()), "{error}");
-                    assert!(error.hint().is_some_and(|hint| hint.to_string().contains("take ")));
+                    assert!(error.hint().is_some_and(|hint| hint.contains("take ")));
                 }
             }
         }

@@ -21,7 +21,7 @@ pub(crate) struct AnnotateArgs {
 enum AnnotateCommand {
     // What a command says of itself is with its arguments.
     Train(Box<train::TrainArgs>),
-    Predict(predict::PredictArgs),
+    Predict(Box<predict::PredictArgs>),
 }
 
 pub(crate) fn run(args: AnnotateArgs, config: Option<&Path>, printer: Printer) -> Result<()> {

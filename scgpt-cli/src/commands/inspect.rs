@@ -1,6 +1,9 @@
 //! `scgpt inspect`.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use clap::Args;
@@ -165,7 +168,7 @@ fn inspect(source: &mut dyn CellSource, things: &str) -> Result<Inspected> {
 
 /// Which genes of `var` the model knows, and what memory embedding would take.
 fn look_up(
-    model: &PathBuf,
+    model: &Path,
     var: &Frame,
     n_cells: usize,
     rows: &mut Vec<(String, String)>,

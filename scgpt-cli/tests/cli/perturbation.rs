@@ -117,12 +117,8 @@ fn a_screen_is_learned_predicted_searched_and_judged() {
         ["train", "val", "test"].map(|part| names(&split[part])).to_vec();
     assert_eq!(all.iter().map(BTreeSet::len).sum::<usize>(), 14, "{split}");
     assert!(!all[2].is_empty());
-    let methods: Vec<&str> = report["evaluation"]["methods"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|method| method["name"].as_str().unwrap())
-        .collect();
+    let methods = report["evaluation"]["methods"].as_array().unwrap();
+    let methods: Vec<&str> = methods.iter().map(|it| it["name"].as_str().unwrap()).collect();
     let expected = ["scGPT", "no change", "training mean", "matching mean", "additive", "linear"];
     assert_eq!(methods, expected);
     for name in ["README.md", "perturbation.json", "report.html", "split.json", "controls.h5ad"] {

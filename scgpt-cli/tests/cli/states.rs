@@ -10,8 +10,11 @@ use serde_json::Value;
 
 use crate::run::{Place, model};
 
+/// What is done to the values of a block.
+type Change<'a> = dyn Fn(&mut Csr) + Sync + 'a;
+
 /// A file whose values are changed while it is read.
-struct Changed<'a>(Source, &'a (dyn Fn(&mut Csr) + Sync));
+struct Changed<'a>(Source, &'a Change<'a>);
 
 impl CellSource for Changed<'_> {
     fn summary(&self) -> &Summary {
@@ -66,7 +69,7 @@ fn place() -> Place {
             log1p(block);
         }
     };
-    let changes: [(&str, &(dyn Fn(&mut Csr) + Sync)); 6] = [
+    let changes: [(&str, &Change<'_>); 6] = [
         ("cpm.h5ad", &scaled_to(1e6)),
         ("log_cpm.h5ad", &logged(1e6)),
         ("log.h5ad", &logged(1e4)),

@@ -336,7 +336,8 @@ fn what_is_no_output_of_the_kind_is_never_replaced() {
     fs::write(place.path("work/thesis.tex"), "years").unwrap();
     for writer in WRITERS.iter().filter(|writer| writer.is_one) {
         let output = place.path(writer.output);
-        let is_folder = !writer.output.contains('.') || writer.output.ends_with(".zarr");
+        let is_folder = !writer.output.contains('.')
+            || Path::new(writer.output).extension().is_some_and(|it| it == "zarr");
         let args = [writer.first, &[writer.output, "--force"]].concat();
         // A folder of the user's under the name of the output.
         fs::create_dir(&output).unwrap();

@@ -64,7 +64,9 @@ impl Spooled {
         let mut held = self.band.borrow_mut();
         let band = match held.take().filter(|band| band.index == index) {
             Some(band) => band,
-            None => Band::of(index, whole.len(), &self.array.raw(whole.clone())?).map_err(failed)?,
+            None => {
+                Band::of(index, whole.len(), &self.array.raw(whole.clone())?).map_err(failed)?
+            }
         };
         let band = held.insert(band);
         let rows = rows.start.max(whole.start)..rows.end.min(whole.end);

@@ -125,14 +125,14 @@ pub(crate) fn index_of(fields: &[Field]) -> usize {
 /// Numbers as a column. Whole numbers that are too large for one become text: they are names.
 pub(super) fn column_of(dtype: &Dtype, bytes: &[u8]) -> Option<Column> {
     Some(match dtype {
-        Dtype::Boolean => {
-            Column::Boolean(bytes.iter().map(|&value| Some(value != 0)).collect())
-        }
+        Dtype::Boolean => Column::Boolean(bytes.iter().map(|&value| Some(value != 0)).collect()),
         Dtype::Integer(name) if name == "uint64" => {
             let values = number::unsigned(bytes);
             match values.iter().map(|&value| i64::try_from(value)).collect::<Result<Vec<_>, _>>() {
                 Ok(values) => Column::Integer(values.into_iter().map(Some).collect()),
-                Err(_) => Column::Text(values.iter().map(|value| Some(value.to_string())).collect()),
+                Err(_) => {
+                    Column::Text(values.iter().map(|value| Some(value.to_string())).collect())
+                }
             }
         }
         Dtype::Integer(_) => {

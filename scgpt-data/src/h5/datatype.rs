@@ -38,13 +38,10 @@ pub(super) fn of(datatype: &Datatype) -> Stored {
         reversed: (*order == DatatypeByteOrder::BigEndian && size > 1).then_some(size as usize),
         text: TextForm::No,
     };
-    let other = |what: String| Stored {
-        dtype: Dtype::Other(what),
-        reversed: None,
-        text: TextForm::No,
-    };
+    let other =
+        |what: String| Stored { dtype: Dtype::Other(what), reversed: None, text: TextForm::No };
     match datatype {
-        Datatype::FixedPoint { size, byte_order, layout } => match integer(*size, layout) {
+        Datatype::FixedPoint { size, byte_order, layout } => match integer(*size, *layout) {
             Some(dtype) => number(dtype, byte_order, *size),
             None => other(format!("integers of {} bits", layout.bit_precision)),
         },
@@ -100,11 +97,9 @@ pub(super) fn of(datatype: &Datatype) -> Stored {
                 .collect();
             match complex(&fields, *size) {
                 Some((dtype, reversed)) => Stored { dtype, reversed, text: TextForm::No },
-                None => Stored {
-                    dtype: Dtype::Records(fields),
-                    reversed: None,
-                    text: TextForm::No,
-                },
+                None => {
+                    Stored { dtype: Dtype::Records(fields), reversed: None, text: TextForm::No }
+                }
             }
         }
         Datatype::Opaque { size, .. } => other(format!("opaque values of {size} bytes")),
@@ -116,7 +111,7 @@ pub(super) fn of(datatype: &Datatype) -> Stored {
 }
 
 /// Whole numbers whose unused bits, if any, are zero.
-fn integer(size: u32, layout: &FixedPointLayout) -> Option<Dtype> {
+fn integer(size: u32, layout: FixedPointLayout) -> Option<Dtype> {
     let is_whole = u32::from(layout.bit_precision) == size * 8;
     let sign = if layout.signed { "" } else { "u" };
     let dtype = Dtype::named(&format!("{sign}int{}", size * 8));
@@ -160,7 +155,7 @@ fn complex(fields: &[Field], size: u32) -> Option<(Dtype, Option<usize>)> {
 fn field_kind(datatype: &Datatype) -> (FieldKind, bool, usize) {
     let big = |order: &DatatypeByteOrder| *order == DatatypeByteOrder::BigEndian;
     match datatype {
-        Datatype::FixedPoint { byte_order, layout, size } => match integer(*size, layout) {
+        Datatype::FixedPoint { byte_order, layout, size } => match integer(*size, *layout) {
             Some(_) if layout.signed => (FieldKind::Signed, big(byte_order), 1),
             Some(_) => (FieldKind::Unsigned, big(byte_order), 1),
             None => (FieldKind::Other, false, 1),

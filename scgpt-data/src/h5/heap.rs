@@ -17,7 +17,7 @@ use crate::{anndata::store::text_of, error};
 pub(super) const REFERENCE: usize = 16;
 
 /// Bytes of the head of a collection, and of an object in it.
-const HEAD: u64 = 16;
+const HEAD: usize = 16;
 
 /// The global heap of a file whose addresses have eight bytes.
 pub(super) struct Heap {
@@ -73,30 +73,31 @@ pub(super) fn length(reference: &[u8]) -> u64 {
 /// The objects of the collection at `start`, all of which lie in a file of `length` bytes.
 fn collection(file: &mut File, start: u64, length: u64) -> Result<Collection, error::Source> {
     let broken = || error::Source::from("a collection of texts is broken");
-    let mut head = [0; HEAD as usize];
+    let mut head = [0; HEAD];
     file.seek(SeekFrom::Start(start))?;
     file.read_exact(&mut head)?;
     let size = number64(&head[8..]);
     let end = start.checked_add(size).filter(|&end| end <= length).ok_or_else(broken)?;
-    if !head.starts_with(b"GCOL") || size < HEAD {
+    if !head.starts_with(b"GCOL") || size < HEAD as u64 {
         return Err(broken());
     }
-    let mut bytes = vec![0; usize::try_from(size - HEAD)?];
+    let mut bytes = vec![0; usize::try_from(size - HEAD as u64)?];
     file.read_exact(&mut bytes)?;
     let mut objects = HashMap::new();
-    let mut at = start + HEAD;
-    while let Some(object) = usize::try_from(at - start - HEAD)
+    let mut at = start + HEAD as u64;
+    while let Some(object) = usize::try_from(at - start - HEAD as u64)
         .ok()
-        .and_then(|offset| bytes.get(offset..offset.checked_add(HEAD as usize)?))
+        .and_then(|offset| bytes.get(offset..offset.checked_add(HEAD)?))
     {
         let (index, size) = (u16::from_le_bytes([object[0], object[1]]), number64(&object[8..]));
         // Object 0 is the free space behind the last one.
         if index == 0 {
             break;
         }
-        let next = size.checked_next_multiple_of(8).and_then(|size| (at + HEAD).checked_add(size));
+        let next =
+            size.checked_next_multiple_of(8).and_then(|size| (at + HEAD as u64).checked_add(size));
         let next = next.filter(|&next| next <= end).ok_or_else(broken)?;
-        objects.insert(u32::from(index), (at + HEAD, size));
+        objects.insert(u32::from(index), (at + HEAD as u64, size));
         at = next;
     }
     Ok(objects)

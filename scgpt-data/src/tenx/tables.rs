@@ -81,7 +81,7 @@ pub(super) fn read(matrix: &Path) -> Result<(Vec<String>, Frame)> {
 pub(crate) fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..good].iter().filter(|&&byte| byte == b'\n').count();
+        let line = error.as_bytes()[..good].split(|&byte| byte == b'\n').count();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let what =
             format!("line {line} is not UTF-8, as text in Latin-1 and other old encodings is not");

@@ -27,8 +27,8 @@ use self::{
     image::Image,
     message::{
         ATTRIBUTE, DATASPACE, DATATYPE, FILL_VALUE, LARGEST, LAYOUT, LINK, UNDEFINED, attribute,
-        compound, contiguous_layout, dataspace, datatype, fill_value, group_messages, hard_link, lookup3,
-        null_dataspace, object_header, string_datatype,
+        compound, contiguous_layout, dataspace, datatype, fill_value, group_messages, hard_link,
+        lookup3, null_dataspace, object_header, string_datatype,
     },
 };
 use crate::{

@@ -46,7 +46,9 @@ fn meant(mut attrs: Map<String, Value>) -> Map<String, Value> {
         *ordered = is_true(ordered).into();
     }
     if let Some(Value::Array(shape)) = attrs.get_mut("shape") {
-        shape.iter_mut().for_each(|length| *length = whole(length).into());
+        for length in shape {
+            *length = whole(length).into();
+        }
     }
     attrs
 }
@@ -71,11 +73,8 @@ fn assert_same(store: &dyn Store, other: &dyn Store, place: &str, n: &mut usize)
         (Some(Node::Array(array)), Some(Node::Array(copy))) => (array, copy),
         _ => panic!("{place}: of another kind"),
     };
-    let is_null = store
-        .attributes(place)
-        .unwrap()
-        .get("encoding-type")
-        .is_some_and(|kind| kind == "null");
+    let is_null =
+        store.attributes(place).unwrap().get("encoding-type").is_some_and(|kind| kind == "null");
     if is_null {
         return;
     }
@@ -144,7 +143,8 @@ fn values_are_those_that_were_written() {
         let large = "9223372036854775808 9223372036854775809";
         assert_eq!(labels("cat_u8"), [large; 3].join(" "), "{path}");
         let ids = (1..5).map(|id| (0x8000_0000_0000_0000_u64 + id).to_string());
-        let ids: Vec<String> = ["".into(), "9223372036854775808".into()].into_iter().chain(ids).collect();
+        let ids: Vec<String> =
+            [String::new(), "9223372036854775808".into()].into_iter().chain(ids).collect();
         assert_eq!(labels("nuint"), ids.join(" "), "{path}");
         assert_eq!(labels("text"), "ü  b c d 日本", "{path}");
         let Some(Column::Float(halves)) = obs.column("c_f2") else {
@@ -201,8 +201,7 @@ fn enumerations_are_their_codes() {
     let input = fixture("35_enum_column.h5ad");
     let (output, skipped) = copied(folder.path(), &input, "a.zarr");
     assert_eq!(skipped, Vec::<String>::new());
-    let [before, after] =
-        [input, output].map(|path| Source::open(path).unwrap().obs().unwrap());
+    let [before, after] = [input, output].map(|path| Source::open(path).unwrap().obs().unwrap());
     assert_eq!(before.column("passed").unwrap().kind(), "integer");
     assert_eq!(before, after);
 }
@@ -254,7 +253,10 @@ fn additions_keep_the_columns_there_were() {
         assert_eq!(after.names().collect::<Vec<_>>(), ["sample", "cell_type"]);
         assert_eq!((&after.index, &after.columns[0]), (&before.index, &before.columns[0]));
         let attrs = open(&output).attributes("obs").unwrap();
-        assert_eq!((&attrs["encoding-type"], &attrs["_index"]), (&json!("dataframe"), &json!("index")));
+        assert_eq!(
+            (&attrs["encoding-type"], &attrs["_index"]),
+            (&json!("dataframe"), &json!("index"))
+        );
     }
 }
 

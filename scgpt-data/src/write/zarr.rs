@@ -475,8 +475,7 @@ fn sync(folder: &Path) -> io::Result<()> {
         Ok(())
     };
     thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..SYNCING.min(files.len())).map(|_| scope.spawn(some)).collect();
+        let workers: Vec<_> = (0..SYNCING.min(files.len())).map(|_| scope.spawn(some)).collect();
         workers.into_iter().try_for_each(|worker| {
             worker.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
         })

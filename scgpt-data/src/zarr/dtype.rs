@@ -71,9 +71,9 @@ fn of_v3(metadata: &mut Value) -> (Dtype, Option<Field>) {
     if name == "string" {
         return (Dtype::Text, None);
     }
-    let is_big = metadata["codecs"].as_array().is_some_and(|codecs| {
-        codecs.iter().any(|codec| codec["configuration"]["endian"] == "big")
-    });
+    let is_big = metadata["codecs"]
+        .as_array()
+        .is_some_and(|codecs| codecs.iter().any(|codec| codec["configuration"]["endian"] == "big"));
     if name == "structured" {
         let mut size = 0;
         let members = data_type["configuration"]["fields"].as_array().cloned().unwrap_or_default();
@@ -119,11 +119,8 @@ fn field_v3(name: &str, data_type: &Value, offset: usize, big_endian: bool) -> F
 
 fn as_bytes(metadata: &mut Value, size: usize) {
     let name = if metadata["zarr_format"] == 3 { "data_type" } else { "dtype" };
-    metadata[name] = if name == "dtype" {
-        json!(format!("|V{size}"))
-    } else {
-        json!(format!("r{}", size * 8))
-    };
+    metadata[name] =
+        if name == "dtype" { json!(format!("|V{size}")) } else { json!(format!("r{}", size * 8)) };
     metadata["fill_value"] = json!(vec![0; size]);
 }
 

@@ -40,7 +40,7 @@ impl Frames {
             {
                 Some(u32::from_le_bytes([*a, *b, *c, *d]).into())
             }
-            [0x1f, 0x8b, ..] if self.gzip => gzip_size(bytes, most),
+            [0x1f, 0x8b, ..] if self.gzip => Some(gzip_size(bytes, most)),
             _ => Some(0),
         };
         match size {
@@ -117,13 +117,13 @@ fn take_slice<'a>(bytes: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
 }
 
 /// What gzip holds, up to just above `most`; 0 if it cannot be much.
-fn gzip_size(bytes: &[u8], most: u64) -> Option<u64> {
+fn gzip_size(bytes: &[u8], most: u64) -> u64 {
     if bytes.len() as u64 * DEFLATE <= most.max(GZIP_UNSEEN) {
-        return Some(0);
+        return 0;
     }
     let mut decoded = MultiGzDecoder::new(bytes).take(most.saturating_add(1));
     // What is broken is told by those who need the bytes.
-    Some(io::copy(&mut decoded, &mut io::sink()).unwrap_or(0))
+    io::copy(&mut decoded, &mut io::sink()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -147,18 +147,13 @@ impl PerturbArtefact {
             let votes = votes(nearest_profiles, each, candidates.len());
             let order = order_of(&votes, &ranked);
             let named = |&candidate: &usize| candidates[candidate].to_string();
+            let chosen = order.iter().take(options.k).filter(|&&candidate| votes[candidate] > 0.0);
+            let nearest = ranked.iter().take(RANKED);
             groups.push(ReversedGroup {
                 group: name.clone(),
                 cells: nearest_profiles.len(),
-                votes: order
-                    .iter()
-                    .take(options.k)
-                    .filter(|&&candidate| votes[candidate] > 0.0)
-                    .map(|candidate| (named(candidate), votes[*candidate]))
-                    .collect(),
-                ranked: ranked
-                    .iter()
-                    .take(RANKED)
+                votes: chosen.map(|candidate| (named(candidate), votes[*candidate])).collect(),
+                ranked: nearest
                     .map(|(candidate, distance)| (named(candidate), *distance))
                     .collect(),
                 truth: None,
@@ -169,9 +164,9 @@ impl PerturbArtefact {
         }
         let (scored, not_candidates) = truths(&names, options, candidates);
         for &(group, truth) in &scored {
-            let rank = |order: &[usize]| 1 + order.iter().position(|&c| c == truth).unwrap_or(0);
             groups[group].truth = Some(candidates[truth].to_string());
-            groups[group].rank = Some([rank(&by_votes[group]), rank(&by_distance[group])]);
+            groups[group].rank =
+                Some([&by_votes, &by_distance].map(|rankings| rank_of(truth, &rankings[group])));
         }
         let same = vec![same_for_all(&centres, &means); names.len()];
         let trained = self.nearest_trained(&centres, candidates, options, &mask);
@@ -372,6 +367,11 @@ fn order_of(votes: &[f64], ranked: &[(usize, f64)]) -> Vec<usize> {
     let mut order: Vec<usize> = ranked.iter().map(|&(candidate, _)| candidate).collect();
     order.sort_by(|&a, &b| votes[b].total_cmp(&votes[a]));
     order
+}
+
+/// The place of a candidate in an order, from 1.
+fn rank_of(candidate: usize, order: &[usize]) -> usize {
+    1 + order.iter().take_while(|&&other| other != candidate).count()
 }
 
 /// Candidates by their mean distance from all groups.

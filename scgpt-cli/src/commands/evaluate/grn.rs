@@ -1,6 +1,6 @@
 //! `scgpt evaluate grn`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
             args.truth.display()
         ));
     }
-    let genes = args.genes.as_ref().map(read_genes).transpose()?;
+    let genes = args.genes.as_deref().map(read_genes).transpose()?;
     let evaluation = NetworkEvaluation::new(&network, &truth, genes.as_deref())
         .with_context(|| format!("`{}` with `{}`", args.input.display(), args.truth.display()))?;
     let scores = |scores: &EdgeScores| {
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
 }
 
 /// The genes of a file, each once.
-fn read_genes(path: &PathBuf) -> Result<Vec<String>> {
+fn read_genes(path: &Path) -> Result<Vec<String>> {
     let mut genes = gene_list::read(path)?;
     genes.sort_unstable();
     genes.dedup();

@@ -83,7 +83,8 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
         );
         let n = left_out.not_predicted.len();
         if n > 0 && args.split_file.is_none() {
-            conditions += &format!(", {n} others of the truth count as known in training");
+            conditions =
+                format!("{conditions}, {n} others of the truth count as known in training");
         }
     }
     let mut rows = vec![("conditions", conditions), ("genes", genes)];

@@ -70,10 +70,10 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     }
     let device = args.compute.open()?;
     let mut artefact = PerturbArtefact::open(&args.model, &device)?;
-    if let Some(path) = &args.controls {
-        if let Some(total) = artefact.set_controls(path, args.condition_key.as_deref())? {
-            printer.remark(&rescaled(path, total, &artefact));
-        }
+    if let Some(path) = &args.controls
+        && let Some(total) = artefact.set_controls(path, args.condition_key.as_deref())?
+    {
+        printer.remark(&rescaled(path, total, &artefact));
     }
     let mut conditions = args.candidates.conditions(&artefact)?.unwrap_or_default();
     for genes in &args.genes {
