@@ -6,7 +6,7 @@ use crate::flags::{Asked, name};
 
 /// The largest value of every flag that is a number, by its field. Least values, and what a number means
 /// together with others, are the libraries' to check.
-const MOST: [(&str, f64); 41] = [
+const MOST: [(&str, f64); 43] = [
     ("batch_size", 65_536.0),
     ("batches", 10_000.0),
     ("cells", 100_000_000.0),
@@ -29,7 +29,9 @@ const MOST: [(&str, f64); 41] = [
     ("max_length", 1_048_576.0),
     ("max_steps", 1e12),
     ("min_cells", 1e9),
+    ("min_genes", 1.0),
     ("neighbours", 10_000.0),
+    ("other_features", 10_000_000.0),
     ("peaks", 10_000_000.0),
     ("permutations", 1_000_000.0),
     ("perturb", 100_000.0),

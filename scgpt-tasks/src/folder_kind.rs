@@ -80,34 +80,27 @@ impl FolderKind {
 
     /// What it is for: the command that is meant.
     pub fn meant(self, path: &Path) -> String {
-        let path = path.display();
-        match self {
-            Self::Model => {
-                format!("embed cells with `scgpt embed CELLS --model {path}`, or train it for a task")
+        let said = match self {
+            Self::Model => "embed cells with it by `scgpt embed`, or train it for a task",
+            Self::Annotation => "annotate cells with it by `scgpt annotate predict`",
+            Self::Integration => "embed further cells of its batches with it by `scgpt integrate`",
+            Self::Perturbation => "ask it by `scgpt perturb predict` or `scgpt perturb reverse`",
+            Self::Unfinished => "let the command that began it resume it",
+            Self::Index => "find labels in it by `scgpt map query`",
+            Self::Shards => "learn from them by `scgpt pretrain`, whose run has a `model`",
+            Self::Run => {
+                let path = path.display();
+                return format!(
+                    "name `{path}/model`, or let `scgpt pretrain` resume the run if it is not there yet"
+                );
             }
-            Self::Annotation => {
-                format!("annotate cells with `scgpt annotate predict CELLS --model {path}`")
-            }
-            Self::Integration => format!(
-                "embed further cells of its batches with `scgpt integrate CELLS --model {path}`"
-            ),
-            Self::Perturbation => {
-                format!("ask it with `scgpt perturb predict` or `scgpt perturb reverse` and `--model {path}`")
-            }
-            Self::Unfinished => "finish it with the command that began it and --resume".into(),
-            Self::Index => format!("find labels with `scgpt map query CELLS --index {path}`"),
-            Self::Shards => {
-                format!("learn from them with `scgpt pretrain --data {path}`, whose run has a `model`")
-            }
-            Self::Run => format!(
-                "name `{path}/model`, or go on with `scgpt pretrain --resume` if it is not there yet"
-            ),
-            Self::Cells => "cells are the input of a command, not its model".into(),
+            Self::Cells => "cells are the input of a command, not its model",
             Self::File => {
-                "models, artefacts, indices and shards are folders: name the folder, not a file in it".into()
+                "models, artefacts, indices and shards are folders: name the folder, not a file in it"
             }
-            Self::Other => "name the folder of a model, an artefact or an index".into(),
-        }
+            Self::Other => "name the folder of a model, an artefact or an index",
+        };
+        said.into()
     }
 
     /// How a folder of this kind is made.
@@ -198,7 +191,7 @@ mod tests {
         std::fs::write(folder.path().join("index.json"), "{}").unwrap();
         let error = open_model(folder.path()).unwrap_err();
         assert!(error.to_string().contains("an index of `scgpt map index`, expected a model"));
-        assert!(error.hint().unwrap().contains("scgpt map query CELLS --index"));
+        assert!(error.hint().unwrap().contains("scgpt map query"));
         assert!(FolderKind::Index.instead(folder.path()).is_none());
         assert!(FolderKind::Annotation.instead(folder.path()).is_some());
     }

@@ -12,6 +12,7 @@ use scgpt_model::InputNorm;
 use scgpt_tasks::{
     Error, IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integrated, IntegratedOptions,
     Integration, LearnOptions, NetworkConfig, Recipe, Silent, SimulateOptions, Simulation,
+    clear_training,
 };
 use scgpt_train::{Objectives, TrainConfig, Unwatched};
 
@@ -107,7 +108,7 @@ fn an_artefact_embeds_each_cell_in_its_batch_as_the_training_did() {
 #[test]
 fn batches_are_mixed_and_types_stay_apart() {
     let place = tempfile::tempdir().unwrap();
-    let training = TrainConfig { epochs: 40, ..config().training };
+    let training = TrainConfig { epochs: 60, ..config().training };
     let config = IntegrateConfig { training, ..config() };
     let report = train(&config, place.path(), |_| ()).unwrap().report;
     let scores = &report.methods[0].scores[0];
@@ -127,6 +128,7 @@ fn parts_can_be_left_out_and_each_tells_what_it_contributes() {
         ["GEP", "zero probabilities", "ECS", "DAR", "domain-specific batch norm", "batch labels"];
     assert_eq!(without, expected);
     assert_eq!(report.best.unwrap().metric.name, "overall");
+    clear_training(place.path());
     let left: Vec<_> = std::fs::read_dir(place.path().join("training"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())

@@ -143,8 +143,8 @@ fn an_artefact_annotates_and_is_judged() {
     };
     let record = place.path("types/annotation.json");
     let text = fs::read_to_string(&record).unwrap();
-    fs::write(&record, text.replacen("\"format\": 2", "\"format\": 9", 1)).unwrap();
-    refuse(&["annotation.json", "format 9", "reads format 2", "hint: make it anew"]);
+    fs::write(&record, text.replacen("\"format\": 3", "\"format\": 9", 1)).unwrap();
+    refuse(&["annotation.json", "format 9", "reads format 3", "hint: make it anew"]);
     fs::write(&record, &text).unwrap();
     let config = place.path("types/preprocess.json");
     let preprocess = fs::read_to_string(&config).unwrap();
@@ -153,7 +153,8 @@ fn an_artefact_annotates_and_is_judged() {
     fs::remove_file(&config).unwrap();
     refuse(&["preprocess.json"]);
     let none = ["annotate", "predict", "query.h5ad", "-m", &model(), "-o", "x.h5ad"];
-    place.refused(&none, &["annotation.json", "no artefact"]);
+    let expected = ["trained for no task, expected an artefact of `scgpt annotate train`"];
+    place.refused(&none, &expected);
 }
 
 #[test]
@@ -274,7 +275,7 @@ fn cells_are_mapped_to_a_reference() {
     };
     query(&["exact", "-k", "481"], &["480 cells"]);
     query(&["exact", "-m", &model()], &["not the model of the index", "SHA-256"]);
-    query(&["types"], &["index.json", "no index"]);
+    query(&["types"], &["an artefact of `scgpt annotate train`, expected an index"]);
     place.refused(&[&index[..], &["exact"]].concat(), &["--append", "--force"]);
     let columns = ["map", "index", "query.h5ad", "--labels", "batch", "-o", "exact", "--append"];
     place.refused(&columns, &["cell_type, batch"]);

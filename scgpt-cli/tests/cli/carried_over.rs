@@ -19,7 +19,8 @@ fn what_is_not_carried_over_is_said_even_if_quiet() {
     let ended = place.done(&["embed", &ranked, "-m", &model, "-o", "ranked.zarr", "-q"]);
     assert_eq!(ended.stderr, "");
     assert!(place.path("ranked.zarr/uns/rank_genes_groups/names/.zarray").is_file());
-    let ended = place.done(&["embed", &cells, "-m", &model, "-o", "left.zarr", "-q"]);
+    let ended =
+        place.done(&["embed", &cells, "-m", &model, "-o", "left.zarr", "-q", "--min-genes", "0"]);
     let said = "warning: not carried over: obs/opaque: an array of opaque values of 3 bytes";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
 }

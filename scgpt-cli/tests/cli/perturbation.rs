@@ -229,7 +229,7 @@ fn refuse_wrong_questions(place: &Place, gene: &str) {
     predict(&["--genes", ","], &["names no gene"]);
     predict(&["--genes", gene, "--cells", "0"], &["--cells is 0"]);
     fs::write(place.path("none.txt"), "\n \n").unwrap();
-    predict(&["--candidates", "none.txt"], &["none.txt", "no candidate genes"]);
+    predict(&["--candidates", "none.txt"], &["none.txt", "names no gene"]);
     predict(&["--candidates", "absent.txt"], &["absent.txt"]);
     let other = ["--genes", gene, "--controls"];
     predict(&[&other[..], &["raw.h5ad"]].concat(), &["raw.h5ad", "counts", "log1p"]);
@@ -253,7 +253,7 @@ fn refuse_wrong_questions(place: &Place, gene: &str) {
     evaluate("panel.h5ad", "screen.h5ad", &["no perturbed condition in common"]);
     place.refused(
         &["perturb", "predict", "-m", &model(), "--genes", gene, "-o", "x.h5ad"],
-        &["perturbation.json", "no artefact"],
+        &["expected an artefact of `scgpt perturb train`"],
     );
     place.refused(
         &["perturb", "train", "screen.h5ad", "-m", &model(), "-o", "x"],

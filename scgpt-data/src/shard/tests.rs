@@ -172,7 +172,8 @@ fn nothing_is_overwritten_but_shards_and_nothing_left_behind() {
     let other = place.path().join("other");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("thesis.txt"), "years").unwrap();
-    assert!(write(&GENES, true, &other).unwrap_err().to_string().contains("not replaced"));
+    let error = write(&GENES, true, &other).unwrap_err().to_string();
+    assert!(error.contains("not written to: it is not a folder of token shards"), "{error}");
     // No gene is known; no cell has a known gene; a label is missing.
     let new = place.path().join("new");
     assert!(matches!(write(&["U"], false, &new), Err(crate::Error::Coverage { .. })));

@@ -407,12 +407,14 @@ mod tests {
         let names: Vec<String> = (0..11).map(|gene| format!("AT{gene}")).collect();
         let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
         names[0] = "A";
-        let error = vocab().align(&var(&names, &[]), &GeneNames::BEST).unwrap_err();
+        let known = (0..19).map(|gene| format!("V{gene}")).chain(["A".to_owned()]);
+        let vocab = GeneVocab::from_names(known).unwrap();
+        let error = vocab.align(&var(&names, &[]), &GeneNames::BEST).unwrap_err();
         let message = error.to_string();
         assert!(message.contains("1 of 11") && message.contains("`AT1`"), "{message}");
-        assert!(message.contains("`B`") && !message.contains("<pad>"), "{message}");
+        assert!(message.contains("`V1`") && !message.contains("<pad>"), "{message}");
         assert!(error.hint().unwrap().contains("`gene_column`"));
-        assert!(vocab().align(&var(&[], &[]), &GeneNames::BEST).is_err());
+        assert!(vocab.align(&var(&[], &[]), &GeneNames::BEST).is_err());
     }
 
     #[test]
