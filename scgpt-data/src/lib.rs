@@ -89,7 +89,7 @@ pub use crate::{
         GeneVocab, SpecialToken,
     },
     write::{
-        Additions, Claim, CopyReport, FolderKind, Place, check_apart, check_output, export,
+        Additions, Claim, CopyReport, OutputKind, Place, check_apart, check_output, export,
         export_mudata, save_copy, write_file,
     },
 };

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 pub use self::{
     claim::Claim,
     export::{export, export_mudata},
-    kind::FolderKind,
+    kind::OutputKind,
     place::{Place, check_apart, check_output, write_file},
 };
 use self::{
@@ -269,7 +269,7 @@ impl Container {
     fn place(self, output: &Path, overwrite: bool) -> Result<Place> {
         match self {
             Self::Hdf5 => Place::new(output, overwrite),
-            _ => Place::folder(output, overwrite, FolderKind::ZARR),
+            _ => Place::folder(output, overwrite, OutputKind::ZARR),
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use scgpt_data::{FolderKind, Place};
+use scgpt_data::{OutputKind, Place};
 use scgpt_model::{Preprocess, ScgptConfig, write_model_dir};
 
 use crate::{artefact::MODEL_FILES, error::Result};
 
 /// Model directories, as this program writes them.
-pub(crate) const MODEL: FolderKind = FolderKind {
+pub(crate) const MODEL: OutputKind = OutputKind {
     name: "a model directory",
     is_one: |folder| MODEL_FILES.iter().all(|name| folder.join(name).is_file()),
     holds: |entry| {

@@ -23,7 +23,7 @@ use crate::{
     source::{CellSource, Layer},
     state::{InputState, StateDetector},
     vocab::{Alignment, GeneNames, GeneVocab},
-    write::{FolderKind, Place, check_apart},
+    write::{OutputKind, Place, check_apart},
 };
 
 /// Cells read at once.
@@ -90,7 +90,7 @@ impl ShardWriter {
     ) -> Result<Self> {
         let folder = folder.as_ref();
         options.check()?;
-        let place = Place::folder(folder, options.overwrite, FolderKind::SHARDS)?;
+        let place = Place::folder(folder, options.overwrite, OutputKind::SHARDS)?;
         let built = place.path();
         let failed = |error| Error::write(folder, error);
         std::fs::create_dir(&built).map_err(failed)?;
@@ -317,7 +317,7 @@ fn read(source: &mut dyn CellSource, layer: &Layer, sender: &SyncSender<Read>) {
     }
 }
 
-impl FolderKind {
+impl OutputKind {
     /// Token shards.
     pub const SHARDS: Self = Self {
         name: "a folder of token shards",

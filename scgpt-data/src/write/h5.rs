@@ -6,6 +6,7 @@
 //! and time depend on what is added and not on the size of the file. The format is that of the
 //! "HDF5 File Format Specification" version 3.0; what is written needs HDF5 1.8 or later.
 
+mod appender;
 mod dense;
 mod group;
 mod heap;
@@ -22,13 +23,14 @@ use std::{
 use serde_json::Value;
 
 use self::{
+    appender::Appender,
     group::{Bytes, Link, Node, read_at, unsupported},
     heap::{Heap, REFERENCE},
     image::Image,
     message::{
-        ATTRIBUTE, DATASPACE, DATATYPE, FILL_VALUE, LARGEST, LAYOUT, LINK, UNDEFINED, attribute,
-        compound, contiguous_layout, dataspace, datatype, fill_value, group_messages, hard_link,
-        lookup3, null_dataspace, object_header, string_datatype,
+        ATTRIBUTE, DATASPACE, DATATYPE, FILL_VALUE, LAYOUT, UNDEFINED, attribute, compound,
+        contiguous_layout, dataspace, datatype, fill_value, lookup3, null_dataspace,
+        string_datatype,
     },
 };
 use crate::{
@@ -70,13 +72,6 @@ pub(super) struct H5Sink {
     open: Option<OpenArray>,
     /// The copied file, for the values of its attributes.
     original: Option<H5Store>,
-}
-
-/// The end of the file.
-#[derive(Debug)]
-pub(super) struct Appender {
-    file: BufWriter<Image>,
-    end: u64,
 }
 
 /// Which fields of the superblock have to follow.
@@ -360,58 +355,6 @@ fn dataset(kind: Vec<u8>, shape: &[u64], address: u64, size: u64) -> Vec<(u8, Ve
         (FILL_VALUE, fill_value()),
         (LAYOUT, contiguous_layout(address, size)),
     ]
-}
-
-impl Appender {
-    /// Appends `bytes`; their address.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<u64> {
-        let address = self.end;
-        self.file.write_all(bytes)?;
-        self.end += bytes.len() as u64;
-        Ok(address)
-    }
-
-    /// Overwrites bytes before the end.
-    pub(super) fn patch(&mut self, address: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(address))?;
-        self.file.write_all(bytes)?;
-        self.file.seek(SeekFrom::Start(self.end))?;
-        Ok(())
-    }
-
-    /// Appends zeros up to a multiple of eight, and makes the end the place to write at.
-    fn align(&mut self) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.end))?;
-        let gap = (self.end.wrapping_neg() % 8) as usize;
-        self.append(&[0; 8][..gap])?;
-        Ok(())
-    }
-
-    fn header(&mut self, messages: &[(u8, Vec<u8>)]) -> io::Result<u64> {
-        if messages.iter().any(|(_, body)| body.len() > LARGEST) {
-            return Err(io::Error::other(
-                "an attribute is larger than the 64 KiB that HDF5 allows",
-            ));
-        }
-        self.align()?;
-        self.append(&object_header(messages))
-    }
-
-    /// Writes the headers of `node` and of the groups below it; its address.
-    fn group(&mut self, node: Node) -> io::Result<u64> {
-        let mut messages = group_messages();
-        for (name, link) in node.links {
-            let link = match link {
-                Link::Message(body) => body,
-                Link::Object(address) => hard_link(&name, address),
-                Link::Group(group) => hard_link(&name, self.group(group)?),
-            };
-            messages.push((LINK, link));
-        }
-        let attributes = node.attributes.into_iter();
-        messages.extend(attributes.map(|(_, message)| (ATTRIBUTE, message)));
-        self.header(&messages)
-    }
 }
 
 impl Sink for H5Sink {

@@ -1,4 +1,4 @@
-//! [`FolderKind`]: folders that this program writes, and may therefore replace.
+//! [`OutputKind`]: folders that this program writes, and may therefore replace.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// A folder is replaced as a whole only if it is one, and holds nothing that does not belong to it: what
 /// a user keeps there is no output.
 #[derive(Clone, Copy, Debug)]
-pub struct FolderKind {
+pub struct OutputKind {
     /// What it is called in errors, such as `a folder of token shards`.
     pub name: &'static str,
     /// Whether a folder is one.
@@ -18,7 +18,7 @@ pub struct FolderKind {
     pub holds: fn(&Path) -> bool,
 }
 
-impl FolderKind {
+impl OutputKind {
     /// AnnData in zarr, of any version.
     pub(crate) const ZARR: Self = Self {
         name: "a zarr folder",

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{claim::Claim, kind::FolderKind};
+use super::{claim::Claim, kind::OutputKind};
 use crate::error::{Error, Result};
 
 /// What an output that is replaced is called meanwhile.
@@ -62,7 +62,7 @@ pub struct Place {
     scratch: tempfile::TempDir,
     claim: Claim,
     /// What a folder must be to be replaced; none if the output is a file.
-    kind: Option<FolderKind>,
+    kind: Option<OutputKind>,
     overwrite: bool,
 }
 
@@ -79,11 +79,11 @@ impl Place {
     ///
     /// # Errors
     /// As [`check_output`]; [`Error::Protected`] if there is something else.
-    pub fn folder(output: &Path, overwrite: bool, kind: FolderKind) -> Result<Self> {
+    pub fn folder(output: &Path, overwrite: bool, kind: OutputKind) -> Result<Self> {
         Self::with(output, overwrite, Some(kind))
     }
 
-    fn with(output: &Path, overwrite: bool, kind: Option<FolderKind>) -> Result<Self> {
+    fn with(output: &Path, overwrite: bool, kind: Option<OutputKind>) -> Result<Self> {
         check_free(output, overwrite)?;
         let claim = Claim::new(output)?;
         let scratch = tempfile::Builder::new()
@@ -216,7 +216,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 mod tests {
     use super::*;
 
-    const KIND: FolderKind = FolderKind {
+    const KIND: OutputKind = OutputKind {
         name: "a box",
         is_one: |folder| folder.join("lid").exists(),
         holds: |entry| entry.file_name().is_some_and(|name| name == "lid" || name == "thing"),

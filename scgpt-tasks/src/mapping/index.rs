@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scgpt_data::{Advice, Claim, FolderKind, Place, RowSpool, Setting};
+use scgpt_data::{Advice, Claim, OutputKind, Place, RowSpool, Setting};
 
 use super::{
     Found,
@@ -81,7 +81,7 @@ enum Vectors {
 
 impl ReferenceIndex {
     /// Its folder.
-    pub const FOLDER: FolderKind = FolderKind {
+    pub const FOLDER: OutputKind = OutputKind {
         name: "an index of `scgpt map index`",
         is_one: |folder| folder.join(MANIFEST).is_file(),
         holds: |entry| {
