@@ -1,6 +1,9 @@
 //! [`Error`]: every way reading, aligning and tokenising can fail, with file, place and remedy.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::setting::{Advice, Setting, SettingProblem};
 
@@ -205,6 +208,14 @@ impl Error {
     /// As [`Error::hint`], the settings it names as data.
     pub fn advice(&self) -> Option<Advice> {
         match self {
+            // What was refused on purpose says itself what to do.
+            Self::Open { source, .. }
+                if source
+                    .downcast_ref::<io::Error>()
+                    .is_some_and(|cause| cause.kind() == io::ErrorKind::Unsupported) =>
+            {
+                None
+            }
             Self::Open { .. } => Some("check the path, and that the file is complete (h5ad, AnnData-zarr, 10x .h5 or matrix.mtx folder)".into()),
             Self::Read { .. } => {
                 Some("the file may be damaged or incomplete; save or copy it again from its source".into())
@@ -220,13 +231,15 @@ impl Error {
             Self::Busy { .. } => Some("wait until it has ended, or choose another output".into()),
             Self::Write { .. } => Some("check that the folder exists, is writable and has space".into()),
             Self::Vocabulary { .. } => Some("the file must be a JSON object that maps every token to its own index, 0..n without gaps".into()),
-            Self::Coverage { .. } => Some(
-                Advice::from("name the column of `var` that holds gene symbols by ")
+            Self::Coverage { matched, .. } => {
+                let advice = Advice::from("name the column of `var` that holds gene symbols by ")
                     + Setting("gene_column")
-                    + ", or check that model and data are of one species; the few that there are suffice by "
-                    + Setting("min_genes")
-                    + " 0",
-            ),
+                    + ", or check that model and data are of one species";
+                Some(match matched {
+                    0 => advice,
+                    _ => advice + "; the few that there are suffice by " + Setting("min_genes") + " 0",
+                })
+            }
             _ => None,
         }
     }

@@ -11,6 +11,7 @@ const HEAD: usize = 1024;
 
 const UNZIP: &str = "decompress it first";
 const FROM_R: &str = "convert it in R: library(zellkonverter); writeH5AD(as.SingleCellExperiment(readRDS(\"cells.rds\")), \"cells.h5ad\") (a SingleCellExperiment needs no as.…)";
+const FROM_R_WORKSPACE: &str = "convert it in R: load(\"cells.rds\") says which objects are in it; library(zellkonverter); writeH5AD(as.SingleCellExperiment(OBJECT), \"cells.h5ad\")";
 const FROM_SEURAT: &str =
     "convert it in R: library(SeuratDisk); Convert(\"cells.h5seurat\", dest = \"h5ad\")";
 const FROM_MOLECULES: &str = "use the counts of the same Cell Ranger run: filtered_feature_bc_matrix.h5, or the folder filtered_feature_bc_matrix";
@@ -67,8 +68,8 @@ pub(crate) fn of_file(path: &Path, head: &[u8]) -> Result<Option<Error>> {
 /// What uncompressed bytes are.
 fn plain(head: &[u8]) -> Option<(&'static str, &'static str)> {
     for (magic, what, remedy) in [
-        (&b"RDX"[..], "R data", FROM_R),
-        (b"RDA", "R data", FROM_R),
+        (&b"RDX"[..], "R data", FROM_R_WORKSPACE),
+        (b"RDA", "R data", FROM_R_WORKSPACE),
         (b"X\n\0\0", "an R object (rds)", FROM_R),
         (b"A\n3\n", "an R object (rds)", FROM_R),
         (b"A\n2\n", "an R object (rds)", FROM_R),
@@ -128,7 +129,7 @@ mod tests {
         for (content, parts) in [
             (gzip(b"\x89HDF\r\n\x1a\n"), ["gzipped HDF5", "gunzip cells.rds"]),
             (gzip(b"X\n\0\0\0\x03"), ["R object", "writeH5AD"]),
-            (gzip(b"RDX3\nX\n"), ["R data", "writeH5AD"]),
+            (gzip(b"RDX3\nX\n"), ["R data", "load(\"cells.rds\")"]),
             (gzip(&tar), ["tar archive", "tar xzf cells.rds"]),
             (gzip(b",cell,cell\nCD3E,1,2\n"), ["a table of text", "read_csv"]),
             (b"gene\tcell\nCD3E\t1\n".to_vec(), ["a table of text", "read_csv"]),

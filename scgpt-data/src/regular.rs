@@ -20,7 +20,12 @@ pub fn open(path: &Path) -> io::Result<File> {
         return File::open(path);
     }
     let problem = if kind.is_dir() { "a folder, not a file" } else { NOT_A_FILE };
-    Err(io::Error::other(problem))
+    Err(refusal(problem))
+}
+
+/// A refusal that says itself what to do, as [`Error::advice`](crate::Error::advice) knows by its kind.
+pub(crate) fn refusal(problem: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, problem.into())
 }
 
 /// All bytes of a file that [`open`] opens.

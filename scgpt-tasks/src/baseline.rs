@@ -68,7 +68,7 @@ pub struct Baseline {
 ///
 /// # Errors
 /// If the source cannot be read, has no cells or negative values; if an option is zero;
-/// [`Error::Cancelled`] if the observer says so.
+/// [`Error::Cancelled`](crate::Error::Cancelled) if the observer says so.
 ///
 /// # Reference
 /// `scanpy.pp.normalize_total`, `log1p`, `highly_variable_genes` and `pca`, as in the baseline

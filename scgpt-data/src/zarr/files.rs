@@ -16,7 +16,11 @@ use zarrs::{
 };
 use zip::{ZipArchive, result::ZipError};
 
-use crate::{anndata::store::join, error, regular};
+use crate::{
+    anndata::store::join,
+    error,
+    regular::{self, refusal},
+};
 
 /// Folders within folders.
 const DEEPEST: usize = 64;
@@ -181,7 +185,7 @@ impl Folder {
         if real.starts_with(&self.real) {
             return Ok(real);
         }
-        Err(io::Error::other(format!(
+        Err(refusal(format!(
             "`{}` is a link out of the folder, to `{}`: copy what it leads to in its place",
             path.display(),
             real.display()
@@ -193,7 +197,7 @@ impl Folder {
         let real = self.inside(path)?;
         let parent = path.parent().map(fs::canonicalize).transpose()?;
         if parent.is_some_and(|parent| parent.starts_with(&real)) {
-            return Err(io::Error::other(format!(
+            return Err(refusal(format!(
                 "`{}` is a link to a folder that contains it: remove it",
                 path.display()
             )));
@@ -203,9 +207,8 @@ impl Folder {
 
     /// That everything below `path` is a file, a folder, or a link to one in the hierarchy.
     fn check(&self, path: &Path, depth: usize) -> io::Result<()> {
-        let refuse = |path: &Path, problem: &str| {
-            Err(io::Error::other(format!("`{}` is {problem}", path.display())))
-        };
+        let refuse =
+            |path: &Path, problem: &str| Err(refusal(format!("`{}` is {problem}", path.display())));
         if depth == 0 {
             return refuse(path, "nested beyond reason");
         }
@@ -242,17 +245,17 @@ fn stored(path: &Path, depth: usize) -> u64 {
 }
 
 /// That the name of an entry stays in the folder it is unpacked to.
-fn check_name(name: &str) -> Result<(), String> {
+fn check_name(name: &str) -> io::Result<()> {
     let is_outside = name.starts_with('/')
         || name.contains(['\\', '\0', ':'])
         || name.split('/').any(|part| part == "..");
     if is_outside {
-        return Err(format!(
+        return Err(refusal(format!(
             "the zip names an entry `{name}`, which is no place in a zarr hierarchy: pack the folder again"
-        ));
+        )));
     }
     if name.split('/').count() > DEEPEST {
-        return Err(format!("the zip nests folders more than {DEEPEST} deep"));
+        return Err(refusal(format!("the zip nests folders more than {DEEPEST} deep")));
     }
     Ok(())
 }
