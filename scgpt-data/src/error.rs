@@ -1,11 +1,11 @@
 //! [`Error`]: every way reading, aligning and tokenising can fail, with file, place and remedy.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use crate::setting::{Advice, Setting, SettingProblem};
+use crate::{
+    regular::Refusal,
+    setting::{Advice, Setting, SettingProblem},
+};
 
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -208,15 +208,11 @@ impl Error {
     /// As [`Error::hint`], the settings it names as data.
     pub fn advice(&self) -> Option<Advice> {
         match self {
-            // What was refused on purpose says itself what to do.
-            Self::Open { source, .. }
-                if source
-                    .downcast_ref::<io::Error>()
-                    .is_some_and(|cause| cause.kind() == io::ErrorKind::Unsupported) =>
-            {
-                None
-            }
-            Self::Open { .. } => Some("check the path, and that the file is complete (h5ad, AnnData-zarr, 10x .h5 or matrix.mtx folder)".into()),
+            Self::Open { source, .. } => Some(
+                Refusal::remedy(source.as_ref())
+                    .unwrap_or("check the path, and that the file is complete (h5ad, AnnData-zarr, 10x .h5 or matrix.mtx folder)")
+                    .into(),
+            ),
             Self::Read { .. } => {
                 Some("the file may be damaged or incomplete; save or copy it again from its source".into())
             }

@@ -6,9 +6,31 @@ use std::{
     path::Path,
 };
 
-/// What is said of pipes, sockets and devices: to open one may wait forever, and it can be read once.
-pub(crate) const NOT_A_FILE: &str =
-    "a pipe, socket or device, not a file: save what it gives to a file, and name that";
+/// Pipes, sockets and devices: to open one may wait forever, and it can be read once.
+pub(crate) const NOT_A_FILE: &str = "a pipe, socket or device, not a file";
+/// What to do about one.
+pub(crate) const SAVE_IT: &str = "save what it gives to a file, and name that";
+
+/// Why something is not read on purpose, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub(crate) struct Refusal {
+    problem: String,
+    remedy: &'static str,
+}
+
+impl Refusal {
+    /// What to do, if that is what an error comes from.
+    pub(crate) fn remedy(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+        let error = error.downcast_ref::<io::Error>()?.get_ref()?;
+        Some(error.downcast_ref::<Self>()?.remedy)
+    }
+}
+
+/// The error for what is not read on purpose.
+pub(crate) fn refusal(problem: impl Into<String>, remedy: &'static str) -> io::Error {
+    io::Error::other(Refusal { problem: problem.into(), remedy })
+}
 
 /// Opens a file for reading, as [`File::open`] does, and refuses what is none at once.
 ///
@@ -19,13 +41,11 @@ pub fn open(path: &Path) -> io::Result<File> {
     if kind.is_file() {
         return File::open(path);
     }
-    let problem = if kind.is_dir() { "a folder, not a file" } else { NOT_A_FILE };
-    Err(refusal(problem))
-}
-
-/// A refusal that says itself what to do, as [`Error::advice`](crate::Error::advice) knows by its kind.
-pub(crate) fn refusal(problem: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, problem.into())
+    Err(if kind.is_dir() {
+        refusal("a folder, not a file", "name a file in it")
+    } else {
+        refusal(NOT_A_FILE, SAVE_IT)
+    })
 }
 
 /// All bytes of a file that [`open`] opens.

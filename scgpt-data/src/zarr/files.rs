@@ -22,6 +22,8 @@ use crate::{
     regular::{self, refusal},
 };
 
+/// What to do about a hierarchy that AnnData never writes.
+const MAKE_ANEW: &str = "save it again with anndata";
 /// Folders within folders.
 const DEEPEST: usize = 64;
 /// An entry of a zip may be this large whatever it is compressed to, and else so many times that.
@@ -185,11 +187,9 @@ impl Folder {
         if real.starts_with(&self.real) {
             return Ok(real);
         }
-        Err(refusal(format!(
-            "`{}` is a link out of the folder, to `{}`: copy what it leads to in its place",
-            path.display(),
-            real.display()
-        )))
+        let problem =
+            format!("`{}` is a link out of the folder, to `{}`", path.display(), real.display());
+        Err(refusal(problem, "copy what the link leads to in its place"))
     }
 
     /// That a link leads to something in the folder that does not contain it.
@@ -197,20 +197,19 @@ impl Folder {
         let real = self.inside(path)?;
         let parent = path.parent().map(fs::canonicalize).transpose()?;
         if parent.is_some_and(|parent| parent.starts_with(&real)) {
-            return Err(refusal(format!(
-                "`{}` is a link to a folder that contains it: remove it",
-                path.display()
-            )));
+            let problem = format!("`{}` is a link to a folder that contains it", path.display());
+            return Err(refusal(problem, "remove the link"));
         }
         Ok(())
     }
 
     /// That everything below `path` is a file, a folder, or a link to one in the hierarchy.
     fn check(&self, path: &Path, depth: usize) -> io::Result<()> {
-        let refuse =
-            |path: &Path, problem: &str| Err(refusal(format!("`{}` is {problem}", path.display())));
+        let refuse = |path: &Path, problem: &str, remedy| {
+            Err(refusal(format!("`{}` is {problem}", path.display()), remedy))
+        };
         if depth == 0 {
-            return refuse(path, "nested beyond reason");
+            return refuse(path, "nested beyond reason", MAKE_ANEW);
         }
         for entry in fs::read_dir(path)? {
             let entry = entry?;
@@ -226,7 +225,7 @@ impl Folder {
             if kind.is_dir() {
                 self.check(&path, depth - 1)?;
             } else if !kind.is_file() {
-                return refuse(&path, regular::NOT_A_FILE);
+                return refuse(&path, regular::NOT_A_FILE, regular::SAVE_IT);
             }
         }
         Ok(())
@@ -250,12 +249,13 @@ fn check_name(name: &str) -> io::Result<()> {
         || name.contains(['\\', '\0', ':'])
         || name.split('/').any(|part| part == "..");
     if is_outside {
-        return Err(refusal(format!(
-            "the zip names an entry `{name}`, which is no place in a zarr hierarchy: pack the folder again"
-        )));
+        let problem =
+            format!("the zip names an entry `{name}`, which is no place in a zarr hierarchy");
+        return Err(refusal(problem, "pack the folder again"));
     }
     if name.split('/').count() > DEEPEST {
-        return Err(refusal(format!("the zip nests folders more than {DEEPEST} deep")));
+        let problem = format!("the zip nests folders more than {DEEPEST} deep");
+        return Err(refusal(problem, MAKE_ANEW));
     }
     Ok(())
 }
