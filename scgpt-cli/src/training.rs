@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use scgpt_data::{Claim, Error, check_apart};
-use scgpt_tasks::clear_training;
+use scgpt_tasks::{UNFINISHED, clear_training};
 use scgpt_train::has_checkpoint;
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +21,6 @@ const FOLDER: &str = "training";
 /// What the settings in force are called in it, and how they begin.
 const SETTINGS: &str = "config.toml";
 const HEADER: &str = "# scgpt ";
-/// The file of a run that has not written everything yet.
-const LEDGER: &str = "unfinished.json";
 /// What is under construction begins like that.
 const SCRATCH: &str = ".scgpt-";
 
@@ -81,8 +79,8 @@ impl Training {
         is_artefact: fn(&Path) -> bool,
         inputs: impl IntoIterator<Item = &'a Path>,
     ) -> Result<Self> {
-        let claim = Claim::of_folder(output)?;
         check_apart(output, inputs)?;
+        let claim = Claim::of_folder(output)?;
         let training = Self { output: output.into(), begin, _claim: claim };
         let is_begun = training.ledger_path().exists();
         let others = entries(output).filter(|path| !path.ends_with(FOLDER)).count();
@@ -207,7 +205,7 @@ impl Training {
     }
 
     fn ledger_path(&self) -> PathBuf {
-        self.folder().join(LEDGER)
+        self.output.join(UNFINISHED)
     }
 
     /// One that cannot be read names nothing that may be replaced.

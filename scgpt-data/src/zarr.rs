@@ -101,7 +101,9 @@ impl ZarrStore {
             .map_err(|problem| {
                 Error::invalid(&self.path, place, problem).with_hint(claim::REMEDY)
             })?;
-        let elements = claimed.chunk.iter().flatten().fold(1_u64, |all, &n| all.saturating_mul(n));
+        // No chunk of a grid that is not known holds more than all.
+        let lengths = claimed.chunk.as_deref().unwrap_or(array.shape());
+        let elements = lengths.iter().fold(1_u64, |all, &n| all.saturating_mul(n));
         storage.most.get_or_init(|| match size {
             Some(size) => elements.saturating_mul(size).saturating_add(AROUND_CHUNK),
             None => MOST_TEXTS,
@@ -178,7 +180,7 @@ impl Store for ZarrStore {
 
 /// What metadata says of the parts that are decoded at a time.
 struct Claimed {
-    /// Lengths of a chunk, of an inner one where chunks are shards; none of an unknown grid.
+    /// Lengths of a chunk, of an inner one where shards are read in parts; none of an unknown grid.
     chunk: Option<Vec<u64>>,
     /// Inner chunks of a shard, which its index lists.
     parts: u64,
@@ -192,10 +194,11 @@ impl Claimed {
         let outer = lengths(&metadata["chunks"])
             .or_else(|| lengths(&metadata["chunk_grid"]["configuration"]["chunk_shape"]));
         let codecs = metadata["codecs"].as_array();
-        let inner = codecs.into_iter().flatten().find_map(|codec| {
-            let is_sharding = codec["name"] == "sharding_indexed";
-            is_sharding.then(|| lengths(&codec["configuration"]["chunk_shape"])).flatten()
-        });
+        let mut codecs = codecs.into_iter().flatten();
+        let sharding = codecs.find(|codec| codec["name"] == "sharding_indexed");
+        let inner = sharding.and_then(|codec| lengths(&codec["configuration"]["chunk_shape"]));
+        // A shard that is compressed as a whole is decompressed as a whole.
+        let is_whole = codecs.next().is_some();
         let parts = match (&outer, &inner) {
             (Some(outer), Some(inner)) => outer
                 .iter()
@@ -203,7 +206,7 @@ impl Claimed {
                 .fold(1_u64, |all, (outer, inner)| all.saturating_mul(outer / (*inner).max(1))),
             _ => 0,
         };
-        Self { chunk: inner.or(outer), parts }
+        Self { chunk: inner.filter(|_| !is_whole).or(outer), parts }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     annotate,
     error::{Error, Result},
     integrate, mapping, perturb,
+    training::UNFINISHED,
 };
 
 /// The kinds of folders that the commands write and read.
@@ -49,6 +50,7 @@ impl FolderKind {
             (has(integrate::RECORD), Self::Integration),
             (has(perturb::RECORD), Self::Perturbation),
             (has(mapping::MANIFEST), Self::Index),
+            (has(UNFINISHED), Self::Unfinished),
             (has("config.json") || has("args.json"), Self::Model),
             (has("gene_vocab.json") || has("zarr.json") || has(".zgroup"), Self::Cells),
             (has("manifest.json"), Self::Shards),
@@ -162,7 +164,9 @@ mod tests {
         let kind = |files: &[&str]| {
             let place = tempfile::tempdir_in(folder.path()).unwrap();
             for file in files {
-                std::fs::write(place.path().join(file), "{}").unwrap();
+                let path = place.path().join(file);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, "{}").unwrap();
             }
             FolderKind::of(place.path())
         };
@@ -173,6 +177,9 @@ mod tests {
             (&["config.json", "integration.json"], FolderKind::Integration),
             (&["config.json", "perturbation.json"], FolderKind::Perturbation),
             (&["training"], FolderKind::Unfinished),
+            // An artefact that was being replaced: its weights may be new and its vocabulary old.
+            (&["config.json", "vocab.json", UNFINISHED], FolderKind::Unfinished),
+            (&["config.json", "annotation.json", UNFINISHED], FolderKind::Annotation),
             (&["index.json", "labels.u32"], FolderKind::Index),
             (&["manifest.json", "vocab.json"], FolderKind::Shards),
             (&["manifest.json", "gene_vocab.json"], FolderKind::Cells),

@@ -134,7 +134,7 @@ pub use crate::{
         PerturbSimulation, SimulateOptions, Simulation,
     },
     stream::unit_rows,
-    training::{LearnOptions, NetworkConfig, Recipe, clear_training},
+    training::{LearnOptions, NetworkConfig, Recipe, UNFINISHED, clear_training},
 };
 
 /// The example of the README, compiled.

@@ -134,8 +134,8 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
 
 /// Claims the folder: there has to be room for a new run, or a run to go on with.
 fn claim(args: &PretrainArgs, output: &Path, inputs: [Option<&Path>; 2]) -> Result<Claim> {
-    let claim = Claim::of_folder(output)?;
     check_apart(output, inputs.into_iter().flatten())?;
+    let claim = Claim::of_folder(output)?;
     let (has_run, is_used) = (is_ours(&output.join(SETTINGS)), entries(output).next().is_some());
     let shown = output.display();
     match (args.resume, has_run, is_used) {
@@ -167,14 +167,14 @@ fn begin(
         printer.remark("note: the run was ended before its first checkpoint, and begins anew");
     }
     fs::create_dir_all(output).with_context(|| format!("cannot create `{}`", output.display()))?;
-    let header = format!("# scgpt pretrain, version {}\n", env!("CARGO_PKG_VERSION"));
-    write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?;
+    // Before there are new settings, which an old run must not go on with.
     let checkpoints = output.join(CHECKPOINTS);
     if checkpoints.exists() {
         fs::remove_dir_all(&checkpoints)
             .with_context(|| format!("cannot remove `{}`", checkpoints.display()))?;
     }
-    Ok(())
+    let header = format!("# scgpt pretrain, version {}\n", env!("CARGO_PKG_VERSION"));
+    Ok(write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
 }
 
 /// Flags, else the file, else the settings of the run to resume, else the preset.

@@ -2,15 +2,16 @@
 //!
 //! A few bytes can claim terabytes. Nothing is allocated for an array before this was asked.
 
-/// Densest storage: deflate turns at most 1032 bytes into one. Missing chunks are denser, but whole
-/// matrices of them are no data.
+/// Densest storage of a whole matrix: deflate turns at most 1032 bytes into one. Zstandard and missing
+/// chunks can be denser, but whole matrices of nothing else are no data.
 const DENSEST: u64 = 2048;
 /// Most bytes in memory for a byte of a file, of what is read at once. Real tables have about 10.
 const DENSEST_AT_ONCE: u64 = 100;
-/// What may be claimed by any file: by all of an array, by what is read at once, by a chunk.
+/// What may be claimed by any file: by all of an array, by what is read at once, by a chunk. A sparse
+/// matrix as one dense chunk is compressed without end, and may take half of the gigabyte there is.
 const ANY: u64 = 16 << 20;
 const ANY_AT_ONCE: u64 = 4 << 20;
-const ANY_CHUNK: u64 = 256 << 20;
+const ANY_CHUNK: u64 = 512 << 20;
 /// Bytes of a text in memory beside its letters, and of a number of a column.
 const TEXT: u64 = 48;
 const NUMBER: u64 = 16;
@@ -63,8 +64,9 @@ impl Claim<'_> {
         }
         if chunk > ANY_CHUNK && chunk / DENSEST_AT_ONCE > stored {
             return Err(format!(
-                "claims chunks of {} elements, more than the {stored} bytes that are stored can hold",
-                shape(self.chunk.unwrap_or_default())
+                "claims chunks of {} elements, {} MB in memory each, for {stored} bytes that are stored: smaller chunks are needed",
+                shape(self.chunk.unwrap_or_default()),
+                chunk >> 20,
             ));
         }
         Ok(())
@@ -88,6 +90,8 @@ mod tests {
         assert!(check(&[1_000_000, 2000], Some(&[64, 2000]), false, 40 << 20));
         assert!(check(&[1_000_000], None, true, 40 << 20));
         assert!(check(&[1 << 28], Some(&[1 << 28]), false, 400 << 20));
+        // 40 000 cells of few counts as one dense chunk, which Zstandard makes 1.2 MB of.
+        assert!(check(&[40_000, 2000], Some(&[40_000, 2000]), false, 1_200_000));
         for (shape, chunk, is_text) in [
             (&[30, 1 << 36][..], Some(&[1, 1 << 20][..]), false),
             (&[1 << 40], None, false),

@@ -8,7 +8,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::place::parent;
+use super::place::{REPLACED, parent};
 use crate::{
     error::{Error, Result},
     shard::hex,
@@ -16,6 +16,8 @@ use crate::{
 
 /// What every file and folder under construction begins with.
 const PREFIX: &str = ".scgpt-";
+/// How often folders are made anew that another process, to which they were of no use, has removed.
+const TRIES: usize = 100;
 /// Digits of the name's hash that tell outputs of one folder apart.
 const DIGITS: usize = 8;
 
@@ -59,15 +61,23 @@ impl Claim {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn of_folder(output: &Path) -> Result<Self> {
-        let missing = output.ancestors().skip(1);
-        let missing = missing.take_while(|path| !path.as_os_str().is_empty() && !path.exists());
-        let made: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
-        for folder in made.iter().rev() {
-            fs::create_dir(folder).map_err(|error| Error::write(folder, error))?;
+        let mut tries = 0;
+        loop {
+            let mut made = Vec::new();
+            match make_parents(output, &mut made).and_then(|()| Self::new(output)) {
+                Ok(mut claim) => {
+                    claim.made = made;
+                    return Ok(claim);
+                }
+                Err(error) => {
+                    remove_empty(&made);
+                    tries += 1;
+                    if !is_missing(&error) || tries == TRIES {
+                        return Err(error);
+                    }
+                }
+            }
         }
-        let mut claim = Self::new(output).inspect_err(|_| remove_empty(&made))?;
-        claim.made = made;
-        Ok(claim)
     }
 
     /// Where the output goes: links to folders and `..` at its end are followed.
@@ -89,12 +99,10 @@ impl Claim {
         for entry in fs::read_dir(parent(&self.output)).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
                 let path = entry.path();
-                // Killed between two renames: the old output is the only one there is.
-                let old = path.join(super::place::REPLACED);
-                if old.exists() && !self.output.exists() {
-                    drop(fs::rename(old, &self.output));
+                // What cannot be brought back is the only one there is; what cannot be removed does no harm.
+                if !brought_back(&path, parent(&self.output)) {
+                    continue;
                 }
-                // What cannot be removed does no harm.
                 drop(fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)));
             }
         }
@@ -112,6 +120,39 @@ impl Drop for Claim {
         self.lock = None;
         remove_empty(&self.made);
     }
+}
+
+/// Brings back to `home`, under their own names, the outputs that a writer had put aside when it was
+/// killed between two renames. Whether all that were put aside are at home.
+fn brought_back(scratch: &Path, home: &Path) -> bool {
+    let mut all = true;
+    for old in fs::read_dir(scratch.join(REPLACED)).into_iter().flatten().flatten() {
+        let output = home.join(old.file_name());
+        all &= output.exists() || fs::rename(old.path(), output).is_ok();
+    }
+    all
+}
+
+/// Makes the folders above an output, and adds those that were not there to `made`, the deepest first.
+fn make_parents(output: &Path, made: &mut Vec<PathBuf>) -> Result<()> {
+    let missing = output.ancestors().skip(1);
+    let missing: Vec<&Path> =
+        missing.take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    for folder in missing.into_iter().rev() {
+        match fs::create_dir(folder) {
+            Ok(()) => made.insert(0, folder.into()),
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            Err(error) => return Err(Error::write(folder, error)),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder was gone.
+fn is_missing(error: &Error) -> bool {
+    let Error::Write { source, .. } = error else { return false };
+    source.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Removes folders, as far as nothing is in them.
@@ -224,13 +265,43 @@ mod tests {
         let output = folder.path().join("out");
         let prefix = Claim::new(&output).unwrap().prefix();
         let left = folder.path().join(prefix + "dead");
-        fs::create_dir_all(left.join("replaced")).unwrap();
-        fs::write(left.join("replaced/old"), "1").unwrap();
+        fs::create_dir_all(left.join("replaced/out")).unwrap();
+        fs::write(left.join("replaced/out/old"), "1").unwrap();
         let foreign = folder.path().join(".scgpt-00000000-alive");
         fs::create_dir(&foreign).unwrap();
         drop(Claim::new(&output).unwrap());
         assert!(!left.exists() && foreign.exists());
         assert_eq!(fs::read_to_string(output.join("old")).unwrap(), "1");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_old_output_comes_back_under_its_own_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let prefix = Claim::new(&folder.path().join("Out")).unwrap().prefix();
+        let kept = folder.path().join(prefix + "dead/replaced/Out");
+        fs::create_dir_all(&kept).unwrap();
+        drop(Claim::new(&folder.path().join("out")).unwrap());
+        assert!(!kept.exists() && folder.path().join("Out").is_dir());
+        assert!(!folder.path().join("out").exists());
+    }
+
+    #[test]
+    fn many_may_begin_in_a_new_folder_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        for round in 0..100 {
+            let folder = place.path().join(format!("{round}/runs"));
+            let begin = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for run in 0..4 {
+                    let (folder, begin) = (&folder, &begin);
+                    scope.spawn(move || {
+                        begin.wait();
+                        drop(Claim::of_folder(&folder.join(run.to_string())).unwrap());
+                    });
+                }
+            });
+        }
     }
 
     #[test]

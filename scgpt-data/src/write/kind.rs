@@ -1,6 +1,6 @@
 //! [`OutputKind`]: folders that this program writes, and may therefore replace.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use crate::error::{Error, Result};
 
@@ -41,7 +41,8 @@ impl OutputKind {
             return Err(Error::protected(path, problem));
         }
         let entries = fs::read_dir(path).map_err(|error| Error::write(path, error))?;
-        let entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        let entries = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
+        let entries = entries.map_err(|error| Error::write(path, error))?;
         if entries.is_empty() {
             return Ok(());
         }

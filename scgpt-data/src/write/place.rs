@@ -9,7 +9,7 @@ use std::{
 use super::{claim::Claim, kind::OutputKind};
 use crate::error::{Error, Result};
 
-/// What an output that is replaced is called meanwhile.
+/// The folder in which an output that is replaced lies meanwhile, under its own name.
 pub(super) const REPLACED: &str = "replaced";
 
 /// Whether an output can be written to `path`, so that a command fails before its work.
@@ -117,7 +117,7 @@ impl Place {
     /// # Errors
     /// [`Error::Exists`] or [`Error::Protected`] if somebody has put something there meanwhile that is
     /// not replaced; [`Error::Write`] if it cannot be renamed. The output is as it was then.
-    pub fn publish(self) -> Result<()> {
+    pub fn publish(mut self) -> Result<()> {
         self.check()?;
         self.exchange().map_err(|error| Error::write(self.claim.output(), error))
     }
@@ -135,15 +135,23 @@ impl Place {
         }
     }
 
-    fn exchange(&self) -> io::Result<()> {
+    fn exchange(&mut self) -> io::Result<()> {
         let (built, output) = (self.path(), self.claim.output());
         if self.kind.is_some() && output.exists() {
             // A folder is not replaced by a rename.
             if !swapped(&built, output) {
-                let old = self.scratch.path().join(REPLACED);
+                let aside = self.scratch.path().join(REPLACED);
+                let old = aside.join(output.file_name().unwrap_or_default());
+                fs::create_dir(aside)?;
                 fs::rename(output, &old)?;
                 if let Err(error) = fs::rename(&built, output) {
-                    fs::rename(&old, output)?;
+                    if fs::rename(&old, output).is_err() {
+                        // The next writer brings it back.
+                        self.scratch.disable_cleanup(true);
+                        let kept =
+                            format!("{error}; the old output is kept as `{}`", old.display());
+                        return Err(io::Error::new(error.kind(), kept));
+                    }
                     return Err(error);
                 }
             }

@@ -12,6 +12,8 @@ pub(super) fn text(report: &AnnotateReport) -> String {
         "Tells {} classes of `{}` apart. Trained by `scgpt annotate train` (version {}) on {training} cells of `{}`; \
          {validation} others selected the network and calibrated its confidence, {test} others judged it.\n\n\
          Use: `scgpt annotate predict cells.h5ad --model THIS_FOLDER -o annotated.h5ad`\n\n\
+         Before you share it: `held_out.safetensors` has the expression of up to 300 single cells, without their \
+         names, as it was measured.\n\n\
          | class | training | validation | test |\n|---|---|---|---|\n",
         data.classes.len(),
         data.label,

@@ -86,6 +86,10 @@ impl RunFolder {
     }
 }
 
+/// The file of a run that has not written everything yet, in the folder of its artefact: whatever else
+/// is there need not belong together.
+pub const UNFINISHED: &str = "training/unfinished.json";
+
 /// Removes what is of no further use when an artefact and all that is said of it are written:
 /// checkpoints and cells are large. What is left are the logs.
 ///
