@@ -28,13 +28,3 @@ pub(crate) fn remark_on_others(counted: Option<&str>, printer: Printer) {
         ));
     }
 }
-
-/// Says that the embeddings of some cells mean nothing.
-pub(crate) fn remark_on_empty(report: &EmbedReport, printer: Printer) {
-    if report.tokens.n_empty > 0 {
-        printer.remark(&format!(
-            "warning: {} cells express no known gene: their embeddings mean nothing",
-            report.tokens.n_empty
-        ));
-    }
-}

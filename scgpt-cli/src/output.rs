@@ -6,8 +6,6 @@ use std::{
 };
 
 use anyhow::bail;
-use scgpt_data::Frame;
-use scgpt_tasks::doubts;
 use serde::Serialize;
 
 use crate::terminal::{shown, shown_json, tell};
@@ -60,13 +58,6 @@ impl Printer {
             }
         }
         Ok(out.flush()?)
-    }
-
-    /// Warns of what columns of `obs` say that can hardly be meant.
-    pub(crate) fn doubts(self, obs: &Frame, labels: &[&str], batches: Option<&str>) {
-        for doubt in doubts(obs, labels, batches) {
-            self.remark(&format!("warning: {doubt}"));
-        }
     }
 
     /// A warning that an output lacks something: it is said whatever else is not.

@@ -53,6 +53,8 @@ mod run;
 mod said;
 #[path = "cli/shards.rs"]
 mod shards;
+#[path = "cli/silent_commands.rs"]
+mod silent_commands;
 #[path = "cli/states.rs"]
 mod states;
 #[path = "cli/toy.rs"]

@@ -1,10 +1,10 @@
-//! [`doubts`]: what columns of `obs` say that can hardly be meant.
+//! [`doubts`] and [`doubts_of_shards`]: what columns of `obs` say that can hardly be meant.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scgpt_data::{Column, Frame};
+use scgpt_data::{Frame, ShardFolder};
 
-use crate::names::some_of;
+use crate::{error::Result, names::some_of};
 
 /// Ends of the names of columns that hold the ids of an ontology, beside a column of names.
 const IDS: &str = "_ontology_term_id";
@@ -16,6 +16,9 @@ const PEOPLE: [&str; 5] = ["donor", "patient", "individual", "subject", "partici
 const OF_PEOPLE: [&str; 6] =
     ["sex", "gender", "self_reported_ethnicity", "ethnicity", "organism", "species"];
 
+/// The values in one column that go with each value in another.
+type Values = BTreeMap<String, BTreeSet<String>>;
+
 /// Doubts about the columns of labels and of batches that a question uses, a sentence each.
 ///
 /// Nothing of it need be wrong, so nothing is refused; but a label with several ids, a donor of two
@@ -24,10 +27,14 @@ pub fn doubts(obs: &Frame, labels: &[&str], batches: Option<&str>) -> Vec<String
     let mut doubts = Vec::new();
     for &name in labels.iter().chain(&batches) {
         let Some(column) = obs.column(name) else { continue };
-        doubts.extend(called_nothing(name, column));
+        let labels = column.labels().into_iter().flatten();
+        doubts.extend(called_nothing(name, labels.map(|label| (label, 1))));
     }
     for &name in labels {
-        doubts.extend(ids(obs, name).into_iter().flat_map(|ids| contradictions(obs, name, ids)));
+        for ids in ids(obs.names(), name) {
+            let values = [values_of(obs, name, ids), values_of(obs, ids, name)];
+            doubts.extend(contradictions([name, ids], values.each_ref()));
+        }
     }
     if let Some(batch) = batches {
         doubts.extend(people(obs, batch));
@@ -38,12 +45,46 @@ pub fn doubts(obs: &Frame, labels: &[&str], batches: Option<&str>) -> Vec<String
     doubts
 }
 
-fn called_nothing(name: &str, column: &Column) -> Option<String> {
-    let mut cells: BTreeMap<String, usize> = BTreeMap::new();
-    for label in column.labels().into_iter().flatten() {
-        if NOTHING.iter().any(|nothing| label.trim().eq_ignore_ascii_case(nothing)) {
-            *cells.entry(label).or_default() += 1;
+/// The same of a column of labels that token shards keep, and of its ids if they keep these too.
+///
+/// # Errors
+/// If there is no such column, or the shards are broken.
+pub fn doubts_of_shards(shards: &ShardFolder, name: &str) -> Result<Vec<String>> {
+    let labels = shards.labels(name)?;
+    let columns = shards.manifest().labels.iter().map(|of| of.column.as_str());
+    let ids = ids(columns, name);
+    let others = ids.iter().map(|name| shards.labels(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut cells = vec![0; labels.categories().len()];
+    // Of all cells, each combination once.
+    let mut pairs = vec![BTreeSet::new(); others.len()];
+    for cell in 0..shards.n_cells() {
+        let Some(code) = labels.code(cell)? else { continue };
+        cells[code] += 1;
+        for (pairs, other) in pairs.iter_mut().zip(&others) {
+            pairs.extend(other.code(cell)?.map(|other| (code, other)));
         }
+    }
+    let counted = labels.categories().iter().cloned().zip(cells).filter(|(_, n)| *n > 0);
+    let mut doubts: Vec<String> = called_nothing(name, counted).into_iter().collect();
+    for ((other, pairs), ids) in ids.iter().zip(pairs).zip(&others) {
+        let (mut of, mut back) = (Values::new(), Values::new());
+        for (label, id) in pairs {
+            let [label, id] = [&labels.categories()[label], &ids.categories()[id]];
+            of.entry(label.clone()).or_default().insert(id.clone());
+            back.entry(id.clone()).or_default().insert(label.clone());
+        }
+        doubts.extend(contradictions([name, other], [&of, &back]));
+    }
+    Ok(doubts)
+}
+
+/// How many cells have labels that look like missing values.
+fn called_nothing(name: &str, labels: impl Iterator<Item = (String, usize)>) -> Option<String> {
+    let is_nothing =
+        |label: &str| NOTHING.iter().any(|nothing| label.trim().eq_ignore_ascii_case(nothing));
+    let mut cells: BTreeMap<String, usize> = BTreeMap::new();
+    for (label, n) in labels.filter(|(label, _)| is_nothing(label)) {
+        *cells.entry(label).or_default() += n;
     }
     let n: usize = cells.values().sum();
     let names: Vec<String> = cells.into_keys().collect();
@@ -58,7 +99,7 @@ fn called_nothing(name: &str, column: &Column) -> Option<String> {
 }
 
 /// Columns with the ids of the labels in column `name`, or the labels of its ids.
-fn ids<'o>(obs: &'o Frame, name: &str) -> Vec<&'o str> {
+fn ids<'o>(columns: impl Iterator<Item = &'o str>, name: &str) -> Vec<&'o str> {
     let plain = |name: &str| name.to_lowercase().replace(['_', '-', ' ', '.'], "");
     let of = |name: &str| name.strip_suffix(IDS).map(plain);
     let pairs = |other: &&str| match (of(name), of(other)) {
@@ -66,14 +107,14 @@ fn ids<'o>(obs: &'o Frame, name: &str) -> Vec<&'o str> {
         (Some(ids), None) => ids == plain(other),
         _ => false,
     };
-    obs.names().filter(pairs).collect()
+    columns.filter(pairs).collect()
 }
 
 /// Labels with several ids, and ids with several labels.
-fn contradictions(obs: &Frame, name: &str, other: &str) -> Vec<String> {
+fn contradictions(names: [&str; 2], values: [&Values; 2]) -> Vec<String> {
     let mut found = Vec::new();
-    for (one, many) in [(name, other), (other, name)] {
-        let values = values_of(obs, one, many);
+    let [name, other] = names;
+    for ([one, many], values) in [[name, other], [other, name]].into_iter().zip(values) {
         let several: Vec<_> = values.iter().filter(|(_, values)| values.len() > 1).collect();
         let Some((label, examples)) = several.first() else { continue };
         let examples: Vec<String> = examples.iter().cloned().collect();
@@ -123,8 +164,8 @@ fn confounded(obs: &Frame, label: &str, batch: &str) -> Option<String> {
 }
 
 /// The values in column `of` that go with each value in column `name`.
-fn values_of(obs: &Frame, name: &str, of: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+fn values_of(obs: &Frame, name: &str, of: &str) -> Values {
+    let mut values = Values::new();
     if let (Some(names), Some(others)) = (obs.column(name), obs.column(of)) {
         for (name, other) in names.labels().into_iter().zip(others.labels()) {
             if let (Some(name), Some(other)) = (name, other) {
@@ -137,6 +178,8 @@ fn values_of(obs: &Frame, name: &str, of: &str) -> BTreeMap<String, BTreeSet<Str
 
 #[cfg(test)]
 mod tests {
+    use scgpt_data::Column;
+
     use super::*;
 
     fn frame(columns: &[(&str, &[&str])]) -> Frame {

@@ -23,6 +23,7 @@ mod cluster;
 mod distances;
 mod doubts;
 mod embed;
+mod empty_cells;
 mod error;
 mod evaluation;
 mod folder_kind;
@@ -68,11 +69,12 @@ pub use crate::{
         ClusterOptions, ClusterScores, Clustering, Graph, cluster_scores, graph_cluster_scores,
         leiden, louvain,
     },
-    doubts::doubts,
+    doubts::{doubts, doubts_of_shards},
     embed::{
         EmbedOptions, EmbedReport, Embedder, Embedding, GeneEmbedding, ModelReport, Timings,
         TokenCounts, VariableOptions, VariableReport, obs_column,
     },
+    empty_cells::EmptyCells,
     error::{Error, Result},
     evaluation::{
         CalibrationScores, CellColumn, CellSpace, IntegrationComparison, IntegrationScores,
@@ -99,7 +101,7 @@ pub use crate::{
     },
     known_genes::KnownGenes,
     labels::{Labels, join_labels, split_labels},
-    logged::{input_state, input_values},
+    logged::{STATE_CELLS, input_state, input_values},
     mapping::{
         Ballot, Found, IndexLabels, IndexManifest, MadeBy, MapOptions, MappedCells, MappedLabels,
         ReferenceCells, ReferenceIndex, Search, Segment, Voting, confidence, majority,
@@ -116,12 +118,12 @@ pub use crate::{
     neighbours::Neighbours,
     observe::{Observer, Silent, Watched},
     perturb::{
-        Condition, ConditionScores, DeGenes, Design, DesignOptions, Group as DesignGroup,
-        JudgedResponse, MethodResponses, Moments, NotJudged, PerturbArtefact, PerturbConfig,
-        PerturbEvaluation, PerturbOptions, PerturbRecord, PerturbReport, Perturbation,
-        PrepareOptions, Prepared, RESPONSE_SCORES, RespondOptions, Response, Responses, Retrieval,
-        Reversal, ReverseOptions, ReversedGroup, Split, SplitChoice, SplitMode, TrainingProfile,
-        candidates, evaluate_responses, prepare,
+        Condition, ConditionScores, DeGenes, Design, DesignOptions, GivenControls,
+        Group as DesignGroup, JudgedResponse, MethodResponses, Moments, NotJudged, PerturbArtefact,
+        PerturbConfig, PerturbEvaluation, PerturbOptions, PerturbRecord, PerturbReport,
+        Perturbation, PrepareOptions, Prepared, RESPONSE_SCORES, RespondOptions, Response,
+        Responses, Retrieval, Reversal, ReverseOptions, ReversedGroup, Split, SplitChoice,
+        SplitMode, TrainingProfile, candidates, evaluate_responses, prepare,
     },
     pretrain::{
         MeanExpression, Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining,

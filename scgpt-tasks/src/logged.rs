@@ -9,8 +9,8 @@ use crate::{
 
 /// Cells read at once.
 const BLOCK: usize = 4096;
-/// Cells whose values tell what values are.
-const STATE_CELLS: usize = 2048;
+/// Cells, the first of a file, whose values tell what values are.
+pub const STATE_CELLS: usize = 2048;
 /// Sum that cells have before the logarithm, wherever logarithms are asked for.
 pub(crate) const TOTAL: f64 = 1e4;
 

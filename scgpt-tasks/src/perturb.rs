@@ -31,7 +31,7 @@ use scgpt_train::Watch;
 
 pub(crate) use self::condition::CONTROL;
 pub use self::{
-    artefact::{PerturbArtefact, PerturbRecord, TrainingProfile},
+    artefact::{GivenControls, PerturbArtefact, PerturbRecord, TrainingProfile},
     condition::Condition,
     config::PerturbConfig,
     de::DeGenes,

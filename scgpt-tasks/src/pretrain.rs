@@ -23,6 +23,7 @@ pub use self::{
 };
 use self::{report::Data, task::PretrainTask};
 use crate::{
+    doubts::doubts_of_shards,
     embed::Embedder,
     error::{Error, Result},
     folder_kind::FolderKind,
@@ -97,6 +98,17 @@ impl<'a> Pretraining<'a> {
             )));
         }
         Ok(Self { config, options: *options, device, shards, start, split })
+    }
+
+    /// What the labels of the classes say that can hardly be meant, a sentence each.
+    ///
+    /// # Errors
+    /// If the shards are broken.
+    pub fn doubts(&self) -> Result<Vec<String>> {
+        match &self.config.class_column {
+            Some(column) => doubts_of_shards(&self.shards, column),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The network before its first step, as a model that embeds.

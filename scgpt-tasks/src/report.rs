@@ -14,6 +14,8 @@ const STYLE: &str = include_str!("report/style.css");
 #[derive(Clone, Debug)]
 pub struct Page {
     title: String,
+    header: String,
+    warnings: Vec<String>,
     body: String,
     n_figures: usize,
 }
@@ -21,9 +23,21 @@ pub struct Page {
 impl Page {
     /// An empty page.
     pub fn new(title: &str, subtitle: &str) -> Self {
-        let body =
+        let header =
             format!("<header><h1>{}</h1><p>{}</p></header>\n", escape(title), escape(subtitle));
-        Self { title: title.into(), body, n_figures: 0 }
+        Self {
+            title: title.into(),
+            header,
+            warnings: Vec::new(),
+            body: String::new(),
+            n_figures: 0,
+        }
+    }
+
+    /// What is to be known before anything on the page is believed, a sentence each: below the title.
+    pub fn warnings(&mut self, warnings: &[String]) -> &mut Self {
+        self.warnings.extend_from_slice(warnings);
+        self
     }
 
     /// A heading.
@@ -132,10 +146,20 @@ impl Page {
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
+             <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}{}{}</main>\n</body>\n</html>\n",
             escape(&self.title),
+            self.header,
+            self.warned(),
             self.body
         )
+    }
+
+    fn warned(&self) -> String {
+        if self.warnings.is_empty() {
+            return String::new();
+        }
+        let lines = self.warnings.iter().map(|it| format!("<li>{}</li>\n", escape(it)));
+        format!("<ul class=\"warnings\">\n{}</ul>\n", lines.collect::<String>())
     }
 
     fn figure(&mut self, svg: &str, caption: &str) -> &mut Self {
@@ -203,9 +227,18 @@ mod tests {
             HeatMap { rows: &names, columns: &names, shades: vec![1.0], labels, axes: ["", ""] };
         page.pairs(&[Pair { name: "<p>".into(), truth: 1.0, predicted: -0.5 }], "x", "q");
         page.heat_map(&map, "g").reliability(&[ReliabilityBin::default()], "h");
+        page.warnings(&["one <b>".into()]).warnings(&["two".into()]);
         let html = page.to_html();
-        for tag in ["figure", "svg", "g", "table", "tr", "dl", "div", "text", "main", "title", "p"]
-        {
+        assert!(
+            html.contains(
+                "</header>\n<ul class=\"warnings\">\n<li>one &lt;b&gt;</li>\n<li>two</li>"
+            )
+        );
+        let tags = [
+            "figure", "svg", "g", "table", "tr", "dl", "div", "text", "main", "title", "p", "ul",
+            "li",
+        ];
+        for tag in tags {
             let opened = html.matches(&format!("<{tag}>")).count()
                 + html.matches(&format!("<{tag} ")).count();
             assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");

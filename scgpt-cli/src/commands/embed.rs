@@ -22,6 +22,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output, write_text},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Embed cells: obsm/X_scGPT in a copy of the file
@@ -146,7 +147,8 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let device = args.compute.open()?;
     let mut source = Source::open(input)?;
     let labels: Vec<&str> = args.color.as_deref().into_iter().collect();
-    printer.doubts(&source.obs()?, &labels, args.batch_key.as_deref());
+    let mut warnings = Warnings::new(printer);
+    warnings.doubts(&source.obs()?, &labels, args.batch_key.as_deref());
     if let Some(name) = &args.color {
         // Better now than after hours of computing.
         obs_column(&source.obs()?, name)?;
@@ -160,10 +162,11 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let embedding = embedded?;
     let report = &embedding.report;
     remark_on_input(report, printer);
+    warnings.without_genes(report.tokens.n_empty, "their embeddings mean nothing");
     let page = if args.no_report {
         None
     } else {
-        Some(embedding.page(&source, args.color.as_deref())?.to_html())
+        Some(warnings.on(embedding.page(&source, args.color.as_deref())?))
     };
 
     let mut record = record(args, report)?;
@@ -184,7 +187,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         write_text(&page_path, &page)?;
         rows.push(("report", page_path.display().to_string()));
     }
-    printer.result(&record, &rows)
+    printer.result(&warnings.beside(&record), &rows)
 }
 
 impl EmbedArgs {
@@ -264,7 +267,6 @@ fn remark_on_input(report: &EmbedReport, printer: Printer) {
         ));
     }
     gene_remarks::remark_on(report, printer);
-    gene_remarks::remark_on_empty(report, printer);
 }
 
 /// What `uns["scgpt"]` and `--json` say.

@@ -18,6 +18,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output, write_text},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Generate expression: hidden genes, missing genes, or cells from embeddings
@@ -115,12 +116,9 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     bar.finish();
     let GeneratedCells { genes, rows, errors, report } = generated?;
     gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
-    if report.without_genes > 0 {
-        printer.remark(&format!(
-            "warning: {} cells express no known gene: what is generated for them is the same for all",
-            report.without_genes
-        ));
-    }
+    let mut warnings = Warnings::new(printer);
+    let so = "what is generated for them is the same for all";
+    warnings.without_genes(report.without_genes, so);
     if !report.missing.is_empty() {
         printer.remark(&format!(
             "warning: {} genes are not in the model's vocabulary and left out: {}",
@@ -146,10 +144,10 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     let mut rows = summary(args, &report);
     if !args.no_report {
         let source = source.summary().path.display().to_string();
-        write_text(&page_path, &report.page(&source).to_html())?;
+        write_text(&page_path, &warnings.on(report.page(&source)))?;
         rows.push(("report", page_path.display().to_string()));
     }
-    printer.result(&report, &rows)
+    printer.result(&warnings.beside(&report), &rows)
 }
 
 impl GenerateArgs {

@@ -12,10 +12,10 @@ use scgpt_data::{
     open_modalities,
 };
 use scgpt_model::ModelDir;
-use scgpt_tasks::{input_values, open_model};
+use scgpt_tasks::{EmptyCells, STATE_CELLS, input_values, open_model};
 use serde_json::{Value, json};
 
-use crate::output::Printer;
+use crate::{output::Printer, warnings::Warnings};
 
 /// Cells per batch that the memory estimate assumes, the default of `embed`.
 const BATCH: usize = 8;
@@ -38,14 +38,16 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
         return of_modalities(args, modalities, printer);
     }
     let mut source = Source::open(&args.input)?;
-    let Inspected { mut rows, mut json, var } = inspect(&mut source, "genes")?;
+    let mut warnings = Warnings::new(printer);
+    let inspected = inspect(&mut source, ("genes", None), &mut warnings)?;
+    let Inspected { mut rows, mut json, var } = inspected;
     let summary = source.summary();
     let file = format!("{} ({})", summary.path.display(), summary.format);
     rows.insert(0, ("file".into(), file));
     if let Some(model) = &args.model {
         json["model"] = look_up(model, &var, summary.n_cells, &mut rows)?;
     }
-    print(&json, &rows, printer)
+    print(&json, &rows, &warnings, printer)
 }
 
 /// What is in the modalities of a MuData file, and which cells they share.
@@ -59,8 +61,11 @@ fn of_modalities(
     let mut cells: Vec<(String, BTreeSet<String>)> = Vec::new();
     let mut model_rows = Vec::new();
     let mut model_json = Value::Null;
+    let mut warnings = Warnings::new(printer);
     for (name, mut source) in modalities {
-        let Inspected { rows: own, mut json, var } = inspect(&mut source, "features")?;
+        let things = ("features", Some(name.as_str()));
+        let inspected = inspect(&mut source, things, &mut warnings)?;
+        let Inspected { rows: own, mut json, var } = inspected;
         rows.extend(own.into_iter().map(|(title, text)| (format!("{name} {title}"), text)));
         if let Some(model) = &args.model
             && modality_name(&name) == RNA
@@ -93,13 +98,18 @@ fn of_modalities(
     if args.model.is_some() {
         json["model"] = model_json;
     }
-    print(&json, &rows, printer)
+    print(&json, &rows, &warnings, printer)
 }
 
-fn print(json: &Value, rows: &[(String, String)], printer: Printer) -> Result<()> {
+fn print(
+    json: &Value,
+    rows: &[(String, String)],
+    warnings: &Warnings,
+    printer: Printer,
+) -> Result<()> {
     let rows: Vec<(&str, String)> =
         rows.iter().map(|(title, text)| (title.as_str(), text.clone())).collect();
-    printer.result(json, &rows)
+    printer.result(&warnings.beside(json), &rows)
 }
 
 /// What a source holds, for people and for programs.
@@ -109,8 +119,12 @@ struct Inspected {
     var: Frame,
 }
 
-/// What a source holds, whose features are called `things`.
-fn inspect(source: &mut dyn CellSource, things: &str) -> Result<Inspected> {
+/// What a source holds, whose features are called `things`, of a modality if there are several.
+fn inspect(
+    source: &mut dyn CellSource,
+    (things, modality): (&str, Option<&str>),
+    warnings: &mut Warnings,
+) -> Result<Inspected> {
     let summary = source.summary().clone();
     let obs = source.obs()?;
     let mut rows = vec![("cells".to_owned(), summary.n_cells.to_string())];
@@ -118,7 +132,11 @@ fn inspect(source: &mut dyn CellSource, things: &str) -> Result<Inspected> {
     let mut lines = Vec::new();
     for matrix in &summary.matrices {
         // A matrix that cannot be used is worth reporting, not worth failing.
-        let values = input_values(source, &matrix.layer);
+        let mut empty = EmptyCells::default();
+        let values = input_values(&mut empty.among(source, &matrix.layer), &matrix.layer);
+        let place = modality.map_or_else(String::new, |name| format!("{name}/"));
+        let looked_at = summary.n_cells.min(STATE_CELLS);
+        warnings.empty_in_matrix(&format!("{place}{}", matrix.layer), empty.len(), looked_at);
         let total = values.as_ref().ok().and_then(|values| values.total);
         let (state, shown) = match values {
             Ok(values) => (values.state.to_string(), values.to_string()),
@@ -140,7 +158,7 @@ fn inspect(source: &mut dyn CellSource, things: &str) -> Result<Inspected> {
         matrices.push(json!({
             "layer": matrix.layer.to_string(), "genes": matrix.n_genes, "encoding": matrix.encoding,
             "dtype": matrix.dtype, "stored": matrix.n_stored, "density": density, "state": state,
-            "total": total,
+            "total": total, "without_counts": empty.len(),
         }));
     }
     if lines.is_empty() {

@@ -24,6 +24,7 @@ use crate::{
     output::{Printer, beside, print_text, write_text},
     progress::{Bar, TrainBar},
     settings::{layered, recipe},
+    warnings::Warnings,
 };
 
 /// Integrate batches, and modalities: an embedding in which they are mixed, in a copy of the file
@@ -169,7 +170,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         temporary: Some(&temporary),
     };
     let labels: Vec<&str> = args.label.as_deref().into_iter().collect();
-    printer.doubts(&source.source().obs()?, &labels, args.batch_key.as_deref());
+    let mut warnings = Warnings::new(printer);
+    warnings.doubts(&source.source().obs()?, &labels, args.batch_key.as_deref());
     let prepared = Integration::prepare(source.source(), &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
     let outputs = [Some(output.as_path()), complete];
@@ -181,6 +183,10 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     bar.finish();
     let integrated = integrated.inspect_err(|_| training.give_up());
     let Integrated { report, embedding, completed } = integrated?;
+    warnings.without_genes(
+        report.data.without_genes,
+        "they are embedded, but were not learned from, and their embeddings mean nothing",
+    );
     remark_on(&report, printer);
     let mut record = serde_json::to_value(&embedding.report)?;
     record["integration"] = record_of(&report, &artefact)?;
@@ -193,10 +199,11 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         modalities::write_completed(completed, source.source(), path, replaces(path))?;
     }
     source.write((output, &layer, replaces(output)), &additions, &bar, printer)?;
-    write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
-    write_text(&artefact.join("report.html"), &report.page().to_html())?;
+    let told = warnings.beside(&report);
+    write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&told)?)?;
+    write_text(&artefact.join("report.html"), &warnings.on(report.page()))?;
     training.finish()?;
-    printer.result(&report, &summary(&report, output, &artefact))
+    printer.result(&told, &summary(&report, output, &artefact))
 }
 
 impl IntegrateArgs {
@@ -268,12 +275,6 @@ fn record_of(report: &IntegrateReport, artefact: &Path) -> Result<Value> {
 
 fn remark_on(report: &IntegrateReport, printer: Printer) {
     let data = &report.data;
-    if data.without_genes > 0 {
-        printer.remark(&format!(
-            "note: {} cells express none of the genes; they are embedded, but were not learned from",
-            data.without_genes
-        ));
-    }
     if data.label.is_none() {
         printer.remark("note: without --label it cannot be told how well biology is kept and batches are mixed");
     }

@@ -12,7 +12,7 @@ use scgpt_data::{CellSource, GeneNames, Layer, RowSpool, TieMode};
 use scgpt_model::Strictness;
 use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, Embedding, Error, MadeBy};
 
-use crate::{gene_remarks, output::Printer, progress::Bar};
+use crate::{gene_remarks, output::Printer, progress::Bar, warnings::Warnings};
 
 /// Map cells to a labelled reference: each cell takes the label of its neighbours
 #[derive(Debug, Args)]
@@ -96,14 +96,12 @@ impl Embedded {
     }
 
     /// Says what is to be said of the genes, and of cells without any.
-    fn remark(&self, printer: Printer, of_empty: &str) {
+    fn remark(&self, printer: Printer, warnings: &mut Warnings, of_empty: &str) {
         if let Some(report) = &self.report {
             gene_remarks::remark_on(report, printer);
-        }
-        if !self.empty.is_empty() {
-            let why =
-                if self.report.is_some() { "express no known gene" } else { "have a row of zeros" };
-            printer.remark(&format!("warning: {} cells {why}: {of_empty}", self.empty.len()));
+            warnings.without_genes(self.empty.len(), of_empty);
+        } else {
+            warnings.without_rows(self.empty.len(), of_empty);
         }
     }
 }

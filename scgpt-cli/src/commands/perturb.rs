@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
+use scgpt_data::{CellSource, Column};
 use scgpt_tasks::{Condition, DesignOptions, PerturbArtefact, candidates};
 use serde::Serialize;
 
 use crate::{
     gene_list,
     output::{Printer, some_of},
+    warnings::Warnings,
 };
 
 /// Predict responses to gene perturbations, and find which perturbation explains a state
@@ -61,6 +63,22 @@ pub(crate) struct DesignArgs {
 }
 
 impl DesignArgs {
+    /// Warns of what the columns of conditions and cell types say that can hardly be meant.
+    pub(crate) fn doubts(&self, source: &dyn CellSource, warnings: &mut Warnings) -> Result<()> {
+        let mut obs = source.obs()?;
+        let labels = std::iter::once(&self.condition_key).chain(&self.cell_type_key);
+        let labels: Vec<&str> = labels.map(String::as_str).collect();
+        // Controls may well be called `none`.
+        let conditions = obs.columns.iter_mut().find(|(name, _)| *name == self.condition_key);
+        if let Some((_, column)) = conditions {
+            let is_perturbed = |label: &String| *label != self.control;
+            let labels = column.labels().into_iter().map(|label| label.filter(is_perturbed));
+            *column = Column::Text(labels.collect());
+        }
+        warnings.doubts(&obs, &labels, None);
+        Ok(())
+    }
+
     pub(crate) fn options(&self) -> DesignOptions<'_> {
         DesignOptions {
             condition_key: &self.condition_key,

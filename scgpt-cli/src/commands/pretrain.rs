@@ -17,6 +17,7 @@ use crate::{
     progress::TrainBar,
     settings::{self, layered},
     training::{entries, is_ours},
+    warnings::Warnings,
 };
 
 /// What the settings in force are called in the folder of the run.
@@ -121,15 +122,17 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
         checkpoint_every: Some(args.checkpoint_every.max(1)),
         keep: args.keep,
     };
+    let mut warnings = Warnings::new(printer);
     let prepared = Pretraining::prepare(&settings, &options, &device)?;
+    warnings.all(prepared.doubts()?);
     // Nothing is written, or removed, before everything is known to be sound.
     begin(args, output, &settings, printer)?;
     let bar = TrainBar::new(printer);
     let report = prepared.run(&bar);
     bar.finish();
     let report = report?;
-    write_text(&output.join("report.html"), &report.page().to_html())?;
-    print(&report, output, printer)
+    write_text(&output.join("report.html"), &warnings.on(report.page()))?;
+    print(&report, output, &warnings, printer)
 }
 
 /// Claims the folder: there has to be room for a new run, or a run to go on with.
@@ -213,7 +216,12 @@ fn settings(
     Ok(settings)
 }
 
-fn print(report: &PretrainReport, output: &Path, printer: Printer) -> Result<()> {
+fn print(
+    report: &PretrainReport,
+    output: &Path,
+    warnings: &Warnings,
+    printer: Printer,
+) -> Result<()> {
     let mut rows = vec![
         (
             "cells",
@@ -238,5 +246,5 @@ fn print(report: &PretrainReport, output: &Path, printer: Printer) -> Result<()>
     }
     rows.push(("model", output.join("model").display().to_string()));
     rows.push(("report", output.join("report.html").display().to_string()));
-    printer.result(report, &rows)
+    printer.result(&warnings.beside(report), &rows)
 }

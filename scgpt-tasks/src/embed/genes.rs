@@ -5,6 +5,7 @@ use scgpt_model::TokenRows;
 
 use super::{EmbedOptions, Embedder, select_variable};
 use crate::{
+    empty_cells::EmptyCells,
     error::{Error, Result},
     logged::unscaled,
     observe::{Observer, Watched},
@@ -27,6 +28,8 @@ pub struct GeneEmbedding {
     pub vectors: Vec<f32>,
     /// Of vectors in context, the cells whose mean each of them is.
     pub cells: Option<Vec<u64>>,
+    /// Cells that express no gene that the model knows, and have no part in them.
+    pub without_genes: usize,
 }
 
 impl GeneEmbedding {
@@ -140,11 +143,13 @@ impl Embedder {
                 d,
                 vectors: self.gene_vectors(&tokens),
                 cells: None,
+                without_genes: 0,
             });
         };
         self.check(Usage::States)?;
         let mut alignment = self.align(source, options)?;
         self.known_genes(&alignment, None).check(&options.gene_names)?;
+        let known = alignment.clone();
         if let Some(variable) = &options.variable {
             let values = unscaled(source, &options.layer)?;
             observer.begin("selecting variable genes", 0);
@@ -154,7 +159,11 @@ impl Embedder {
         let tokens: Vec<GeneToken> = alignment.tokens.iter().copied().flatten().collect();
         let tokenizer = self.tokenizer(&alignment, options, None)?;
         let groups = (&*vec![Some(0); source.summary().n_cells], 1);
-        let states = self.gene_states(source, &tokenizer, (&tokens, options), groups, observer)?;
+        let mut empty = EmptyCells::of_known(&known);
+        let mut source = empty.among(source, &options.layer);
+        let states =
+            self.gene_states(&mut source, &tokenizer, (&tokens, options), groups, observer)?;
+        drop(source);
         let (cells, means) = (states.cells(&[0]), states.means(&[0]));
         let seen: Vec<usize> = (0..tokens.len()).filter(|&gene| cells[gene] > 0).collect();
         Ok(GeneEmbedding {
@@ -162,6 +171,7 @@ impl Embedder {
             d,
             vectors: seen.iter().flat_map(|&g| &means[g * d..(g + 1) * d]).copied().collect(),
             cells: Some(seen.iter().map(|&gene| cells[gene]).collect()),
+            without_genes: empty.len(),
         })
     }
 

@@ -33,6 +33,7 @@ use super::{
 use crate::{
     baseline::Profiles,
     embed::{EmbedOptions, Embedder},
+    empty_cells::EmptyCells,
     error::{Error, Result},
     logged::{TOTAL, unscaled},
     observe::Observer,
@@ -268,13 +269,17 @@ impl Embedder {
             is_second,
             options,
         };
+        let mut empty = EmptyCells::of_known(&alignment);
+        let mut chosen = empty.among(&mut chosen, options.matrix);
         let (seen, profiles) =
             looking.at(&mut chosen, &cells, &groups, &tokenizer, expression, observer)?;
+        drop(chosen);
         let looked = begin.elapsed().as_secs_f64();
         let mut networks = looking.networks(&seen, &groups)?;
         networks.report.genes_known = alignment.matched();
         networks.report.genes_of_model = alignment.vocabulary;
         networks.report.other_features = alignment.summary().others();
+        networks.report.without_genes = empty.len();
         networks.report.seconds_looking = looked;
         let judged = rivals::Judge {
             genes: &panel,

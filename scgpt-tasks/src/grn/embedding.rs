@@ -197,8 +197,13 @@ impl EmbeddingNetworks {
             rivals: Vec::new(),
         };
         judged.judge(embedder, of_cells.as_ref(), libraries, options, observer)?;
-        if let (Some(source), Some(of_cells)) = (source, &of_cells) {
-            judged.score(source, of_cells, options, observer)?;
+        if let (Some(source), Some(mut of_cells)) = (source, of_cells) {
+            // A sample was read so far, if the genes were named; programmes are of all cells.
+            let mut empty = std::mem::take(&mut of_cells.empty);
+            let mut sought = empty.among(source, &options.embed.layer);
+            judged.score(&mut sought, &of_cells, options, observer)?;
+            drop(sought);
+            judged.report.without_genes = empty.len();
         }
         Ok(judged)
     }

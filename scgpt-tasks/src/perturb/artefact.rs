@@ -46,6 +46,15 @@ const N_CELLS: &str = "n_cells";
 /// Sums of cells that were normalised alike differ by less than this factor over the same genes.
 const MOST_APART: f64 = 3.0;
 
+/// What was found of control cells of another file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GivenControls {
+    /// The sum they had before the logarithm, if it was not that of training and they were brought to it.
+    pub rescaled_from: Option<f64>,
+    /// Those that express no gene of the artefact.
+    pub without_genes: usize,
+}
+
 /// What an artefact knows beyond its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PerturbRecord {
@@ -161,7 +170,7 @@ impl PerturbArtefact {
     /// some are drawn, by their names, so that the order of the file does not matter.
     ///
     /// Cells that were normalised to another sum than those of training are brought to it, if both are
-    /// known; given is the sum they had.
+    /// known.
     ///
     /// # Errors
     /// If it has no control cell, holds anything but logarithms, lacks genes that the artefact
@@ -170,7 +179,7 @@ impl PerturbArtefact {
         &mut self,
         path: &Path,
         condition_key: Option<&str>,
-    ) -> Result<Option<f64>> {
+    ) -> Result<GivenControls> {
         let mut source = Source::open(path)?;
         let scale = self.scale(super::check_values(&mut source, &Layer::X)?);
         let mut cells: Vec<usize> = (0..source.summary().n_cells).collect();
@@ -187,8 +196,10 @@ impl PerturbArtefact {
         let cells = sampled(cells, &numbers, CONTROL_CELLS, 0);
         let controls = read_cells(&mut source, path, &self.record.genes, (cells, scale.as_ref()))?;
         self.check_sums(&controls.values, path)?;
+        let without_genes = n_empty(&controls.values, controls.n_genes);
         self.controls = vec![controls; self.controls.len()];
-        Ok(scale.and_then(|scale| scale.from.total))
+        let rescaled_from = scale.and_then(|scale| scale.from.total);
+        Ok(GivenControls { rescaled_from, without_genes })
     }
 
     /// The way from logarithms of cells with that sum to those of training; none if they are the same,
@@ -310,6 +321,11 @@ fn read_controls(path: &Path, record: &PerturbRecord) -> Result<Vec<Controls>> {
 /// Sums of the values of cells `[n, g]` before the logarithm.
 fn sums(cells: &[f32], g: usize) -> impl Iterator<Item = f64> + '_ {
     cells.chunks(g).map(|row| row.iter().map(|&x| f64::from(x).exp_m1()).sum())
+}
+
+/// Cells `[n, g]` that express none of the genes.
+pub(super) fn n_empty(cells: &[f32], g: usize) -> usize {
+    cells.chunks(g.max(1)).filter(|row| row.iter().all(|&x| x == 0.0)).count()
 }
 
 /// Some cells of a file that has all `genes`, in any order.

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     baseline::{KnownResponses, mean, response_baselines},
+    empty_cells::EmptyCells,
     error::{Error, Result},
     names::some_of,
     observe::Observer,
@@ -61,6 +62,8 @@ pub struct NotJudged {
     pub genes_of_truth: usize,
     /// Genes of the predictions.
     pub genes_of_predictions: usize,
+    /// Cells of the truth, and predicted ones, whose values are all zero.
+    pub without_values: [usize; 2],
     /// Perturbed genes, by the conditions' names.
     pub perturbed: usize,
     /// Those that are not among the genes that both files measure.
@@ -270,9 +273,14 @@ pub fn evaluate_responses(
     super::check_values(truth, layer)?;
     super::check_predicted(predicted)?;
     let (said, without_truth) = Design::read_predicted(predicted, options, &design)?;
-    let mut moments = Moments::of(truth, layer, &design.codes, design.groups.len(), observer)?;
+    let n_groups = design.groups.len();
+    let [mut of_truth, mut of_predictions] = [EmptyCells::default(), EmptyCells::default()];
+    let mut moments =
+        Moments::of(&mut of_truth.among(truth, layer), layer, &design.codes, n_groups, observer)?;
     moments.read_rankings(truth, layer, &design.codes)?;
-    let profiles = Moments::of(predicted, &Layer::X, &said, design.groups.len(), observer)?;
+    let mut sought = of_predictions.among(predicted, &Layer::X);
+    let profiles = Moments::of(&mut sought, &Layer::X, &said, n_groups, observer)?;
+    drop(sought);
     let is_said = |group: &usize| said.iter().any(|code| *code == u32::try_from(*group).ok());
     let mut tested: Vec<usize> = design.perturbed().filter(is_said).collect();
     if tested.is_empty() {
@@ -332,6 +340,7 @@ pub fn evaluate_responses(
         trained_on: name_of(trained_on),
         genes_of_truth: moments.n_genes(),
         genes_of_predictions: profiles.n_genes(),
+        without_values: [of_truth.having(&design.codes), of_predictions.having(&said)],
         perturbed: perturbed.len(),
         unmeasured: perturbed.difference(&measured).map(|gene| (*gene).clone()).collect(),
     });

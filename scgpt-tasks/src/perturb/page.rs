@@ -56,6 +56,7 @@ impl PerturbReport {
             ("genes unknown to the model", self.genes.unmatched.to_string()),
             ("perturbed genes not measured", some(&self.unmeasured)),
             ("conditions left out", some(&self.dropped)),
+            ("cells without known genes", self.without_genes.to_string()),
             ("cells on either side of a pair", config.pool.to_string()),
             ("genes a step", config.genes_per_step.to_string()),
         ];
@@ -77,6 +78,8 @@ impl NotJudged {
             ("predicted, but not in the truth", names(&self.without_truth)),
             ("in the truth, but not predicted", names(&self.not_predicted)),
             ("trained on in the split", names(&self.trained_on)),
+            ("cells of the truth without values", self.without_values[0].to_string()),
+            ("predicted cells without values", self.without_values[1].to_string()),
             ("genes of the truth", self.genes_of_truth.to_string()),
             ("genes of the predictions", self.genes_of_predictions.to_string()),
             ("perturbed genes not measured", names(&self.unmeasured)),

@@ -21,6 +21,7 @@ use super::{
     panel::gene_column,
 };
 use crate::{
+    empty_cells::EmptyCells,
     error::{Error, Result},
     logged::{TOTAL, unscaled},
     observe::{Observer, Watched},
@@ -73,6 +74,8 @@ pub struct Prepared {
     pub gene_column: String,
     /// Features left out because they are no genes.
     pub other_features: usize,
+    /// Cells written that have no counts in the genes written.
+    pub without_counts: usize,
 }
 
 /// Writes the cells of `source` as `perturb_processed.h5ad` of GEARS has them: `log1p` of values
@@ -117,7 +120,10 @@ pub fn prepare(
     let mut cells =
         PreparedCells::new(source, &design, options.layer, (kept, columns), (scale, names));
     let codes: Vec<Option<u32>> = cells.cells.iter().map(|&cell| design.codes[cell]).collect();
-    let moments = Moments::of(&mut cells, &Layer::X, &codes, design.groups.len(), observer)?;
+    let mut empty = EmptyCells::default();
+    let mut sought = empty.among(&mut cells, &Layer::X);
+    let moments = Moments::of(&mut sought, &Layer::X, &codes, design.groups.len(), observer)?;
+    drop(sought);
     let additions = Additions { uns: lists(&design, &moments, &cells), ..Additions::default() };
     let n_genes = cells.columns.len();
     let measured: BTreeSet<&str> = cells.names.iter().map(String::as_str).collect();
@@ -146,6 +152,7 @@ pub fn prepare(
         input_total: scale.from.total,
         gene_column: column,
         other_features,
+        without_counts: empty.len(),
     })
 }
 

@@ -6,7 +6,7 @@ use scgpt_data::{CellSource, Layer, LogScale};
 use serde::Serialize;
 
 use super::{
-    artefact::{PerturbArtefact, places, read_placed},
+    artefact::{PerturbArtefact, n_empty, places, read_placed},
     condition::Condition,
     design::DesignOptions,
     respond::Responses,
@@ -62,6 +62,8 @@ pub struct Reversal {
     /// The sum of the query's cells before the logarithm, if it was not that of training and they were
     /// brought to it.
     pub rescaled_from: Option<f64>,
+    /// Query cells that express no gene of the artefact.
+    pub without_genes: usize,
 }
 
 /// What was found for the cells of one group.
@@ -112,6 +114,7 @@ impl PerturbArtefact {
         let mut query = Query::new(query, self, options)?;
         let (g, each) = (self.panel.len(), predicted.cells_each());
         let (mut means, mut centres) = (Vec::new(), Vec::new());
+        let mut without_genes = 0;
         let mut nearest = vec![Nearest::new(); query.groups.len()];
         // Profiles of as many candidates at once as there is room for.
         let together = (PROFILES / (each * g)).max(1);
@@ -133,6 +136,7 @@ impl PerturbArtefact {
                 if pass == 0 {
                     self.check_sums(&cells, &query.source.summary().path)?;
                     centres.push(mean(&cells, g));
+                    without_genes += n_empty(&cells, g);
                 }
                 let found = Neighbours::among(&cells, &profiles, g, options.k);
                 merge(nearest, &found, first, options.k);
@@ -198,6 +202,7 @@ impl PerturbArtefact {
             held_out: methods(&held_out),
             not_candidates,
             rescaled_from: query.scale.and_then(|scale| scale.from.total),
+            without_genes,
         })
     }
 

@@ -17,6 +17,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Tell the types of cells, and how sure that is
@@ -115,12 +116,9 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
             100.0 * accuracy
         ));
     }
-    if annotated.report.tokens.n_empty > 0 {
-        printer.remark(&format!(
-            "warning: {} cells express no known gene: they get no type, and are unknown",
-            annotated.report.tokens.n_empty
-        ));
-    }
+    let mut warnings = Warnings::new(printer);
+    let n_empty = annotated.report.tokens.n_empty;
+    warnings.without_genes(n_empty, "they get no type, and are unknown");
     let rows = summary(args, &artefact, &annotated);
     let record = record(args, &artefact, &annotated);
     let place = CellsOutput {
@@ -131,7 +129,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     };
     place.write(&mut source, &additions(annotated, record.clone()), &bar, printer)?;
     write_effective(&args.output, "annotate predict", args)?;
-    printer.result(&record, &rows)
+    printer.result(&warnings.beside(&record), &rows)
 }
 
 fn additions(annotated: Annotated, record: Value) -> Additions {

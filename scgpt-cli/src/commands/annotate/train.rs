@@ -18,6 +18,7 @@ use crate::{
     output::{Printer, print_text, write_text},
     progress::{Bar, TrainBar},
     settings::{layered, recipe},
+    warnings::Warnings,
 };
 
 /// Learn cell types from labelled cells
@@ -115,7 +116,8 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
         predict_batch: settings.batch_size.min(32),
         baselines: (!args.learn.no_baselines).then_some(&baselines),
     };
-    printer.doubts(&source.obs()?, &[label], args.batch_key.as_deref());
+    let mut warnings = Warnings::new(printer);
+    warnings.doubts(&source.obs()?, &[label], args.batch_key.as_deref());
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
     training.begin(&settings, "annotate train", [], printer)?;
@@ -125,10 +127,12 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     bar.finish();
     let report = report.inspect_err(|_| training.give_up())?;
     remark_on(&report, printer);
-    write_text(&output.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
-    write_text(&output.join("report.html"), &report.page().to_html())?;
+    warnings.without_genes(report.data.without_genes, "they are left out");
+    let told = warnings.beside(&report);
+    write_text(&output.join("report.json"), &serde_json::to_string_pretty(&told)?)?;
+    write_text(&output.join("report.html"), &warnings.on(report.page()))?;
     training.finish()?;
-    printer.result(&report, &summary(&report, output))
+    printer.result(&told, &summary(&report, output))
 }
 
 impl TrainArgs {
@@ -175,12 +179,6 @@ fn remark_on(report: &AnnotateReport, printer: Printer) {
     gene_remarks::remark_on_others(data.genes.others().as_deref(), printer);
     if data.unlabelled > 0 {
         printer.remark(&format!("note: {} cells have no label and were left out", data.unlabelled));
-    }
-    if data.without_genes > 0 {
-        printer.remark(&format!(
-            "note: {} cells express no gene that the model knows and were left out",
-            data.without_genes
-        ));
     }
     if data.imbalance() > 20.0 && report.config.class_weights == ClassWeights::Equal {
         printer.remark(&format!(

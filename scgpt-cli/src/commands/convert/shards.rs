@@ -10,13 +10,14 @@ use scgpt_data::{
 use scgpt_tasks::{Error, Observer as _, Watched, obs_column, open_model};
 
 use super::ConvertArgs;
-use crate::{output::Printer, progress::Bar};
+use crate::{output::Printer, progress::Bar, warnings::Warnings};
 
 pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> Result<()> {
     let model = [&args.vocab, &args.model].into_iter().flatten();
     check_apart(&args.output, inputs.iter().chain(model).map(PathBuf::as_path))?;
     check_output(&args.output, args.force)?;
-    let (vocab, n_cells) = prepare(args, inputs)?;
+    let mut warnings = Warnings::new(printer);
+    let (vocab, n_cells) = prepare(args, inputs, &mut warnings)?;
     let options = ShardOptions {
         shard_cells: args.shard_cells,
         layer: args.matrix.layer(),
@@ -31,16 +32,20 @@ pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> R
     bar.finish();
     let manifest = written?;
     for source in &manifest.sources {
-        remark_on(source, printer);
+        remark_on(source, &mut warnings, printer);
     }
     let mut record = serde_json::to_value(&manifest)?;
     record["output"] = args.output.display().to_string().into();
-    printer.result(&record, &summary(args, &manifest))
+    printer.result(&warnings.beside(&record), &summary(args, &manifest))
 }
 
 /// The vocabulary and the number of cells. What can be refused is refused here: better now than
 /// after hours of writing.
-fn prepare(args: &ConvertArgs, inputs: &[PathBuf]) -> Result<(GeneVocab, usize)> {
+fn prepare(
+    args: &ConvertArgs,
+    inputs: &[PathBuf],
+    warnings: &mut Warnings,
+) -> Result<(GeneVocab, usize)> {
     let path = match (&args.vocab, &args.model) {
         (Some(path), _) => Some(path.clone()),
         (None, Some(model)) => Some(open_model(model)?.vocab_path()),
@@ -59,6 +64,8 @@ fn prepare(args: &ConvertArgs, inputs: &[PathBuf]) -> Result<(GeneVocab, usize)>
             for name in &args.obs {
                 obs_column(&obs, name)?;
             }
+            let labels: Vec<&str> = args.obs.iter().map(String::as_str).collect();
+            warnings.doubts(&obs, &labels, None);
         }
         let var = source.var(&layer)?;
         if let Some(vocab) = &given {
@@ -86,19 +93,14 @@ fn write(inputs: &[PathBuf], mut writer: ShardWriter, bar: &Bar) -> Result<Manif
     Ok(writer.finish()?)
 }
 
-fn remark_on(source: &SourceEntry, printer: Printer) {
+fn remark_on(source: &SourceEntry, warnings: &mut Warnings, printer: Printer) {
     if source.input_state != InputState::Counts {
         printer.remark(&format!(
             "warning: `{}`: the values look like {}, not raw counts; name the layer with counts by --layer if there is one",
             source.path, source.input_state
         ));
     }
-    if source.skipped_cells > 0 {
-        printer.remark(&format!(
-            "note: `{}`: {} cells express no known gene and were left out",
-            source.path, source.skipped_cells
-        ));
-    }
+    warnings.without_genes_of(&source.path, source.skipped_cells, "they are left out");
 }
 
 fn summary(args: &ConvertArgs, manifest: &Manifest) -> Vec<(&'static str, String)> {

@@ -6,7 +6,7 @@ use scgpt_tasks::Embedder;
 use serde_json::json;
 
 use super::EmbedArgs;
-use crate::{output::Printer, progress::Bar};
+use crate::{output::Printer, progress::Bar, warnings::Warnings};
 
 pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let extension = args.output.extension().and_then(|extension| extension.to_str());
@@ -25,6 +25,8 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let embedding = embedder.gene_embedding(source, &args.options(), &bar);
     bar.finish();
     let embedding = embedding?;
+    let mut warnings = Warnings::new(printer);
+    warnings.without_genes(embedding.without_genes, "no vector is of them");
     embedding.table().write(&args.output, args.force)?;
     let (genes, width) = (embedding.genes.len(), embedding.d);
     let vectors = if args.input.is_some() {
@@ -36,11 +38,12 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         "genes": genes,
         "width": width,
         "vectors": vectors,
+        "without_genes": embedding.without_genes,
         "output": args.output,
         "model": {"path": args.model, "sha256": embedder.hash()},
     });
     printer.result(
-        &record,
+        &warnings.beside(&record),
         &[
             ("genes", genes.to_string()),
             ("vectors", format!("{width} wide, {vectors}")),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::{CellSource, CellSubset, Source, check_output};
 use scgpt_tasks::{
-    BaselineOptions, CellColumn, CellSpace, ClusterOptions, Clustering, Error,
+    BaselineOptions, CellColumn, CellSpace, ClusterOptions, Clustering, EmptyCells, Error,
     IntegrationComparison, Labels, Page, integration_rivals, obs_column,
 };
 use serde_json::json;
@@ -15,6 +15,7 @@ use crate::{
     matrix::layer,
     output::{Printer, some_of, write_text},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Embeddings of several batches: are labels kept, and batches mixed?
@@ -77,7 +78,8 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
         check_output(path, args.force)?;
     }
     let mut source = Source::open(&args.input)?;
-    let (cells, [label, batch]) = columns(args, &source, printer)?;
+    let mut warnings = Warnings::new(printer);
+    let (cells, [label, batch]) = columns(args, &source, &mut warnings, printer)?;
     let n_left_out = source.summary().n_cells - cells.len();
     let mut cells = CellSubset::new(&mut source, cells);
     let options = ClusterOptions {
@@ -91,6 +93,12 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     };
     // All are read before any is scored: better now than after minutes of computing.
     let embeddings = embeddings(args, &mut cells)?;
+    for (name, (rows, width)) in args.embedding.iter().zip(&embeddings) {
+        let is_zero = |row: &&[f32]| row.iter().all(|&x| x == 0.0);
+        let n = rows.chunks_exact((*width).max(1)).filter(is_zero).count();
+        warnings
+            .without_rows(n, &format!("`obsm/{name}` says nothing of them, but they are scored"));
+    }
     let bar = Bar::new(printer);
     let mut comparison = IntegrationComparison::new(Some(label), batch, options);
     for (name, (rows, width)) in args.embedding.iter().zip(&embeddings) {
@@ -104,30 +112,35 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
             ..BaselineOptions::default()
         };
         let codes = comparison.batch.codes().to_vec();
-        let rivals = integration_rivals(&mut cells, &codes, &baseline, args.seed, &bar)?;
+        let mut empty = EmptyCells::default();
+        let mut sought = empty.among(&mut cells, &baseline.layer);
+        let rivals = integration_rivals(&mut sought, &codes, &baseline, args.seed, &bar)?;
+        drop(sought);
+        warnings.without_counts(empty.len(), "where they lie means nothing, but they are scored");
         comparison.add_rivals(&rivals, &bar)?;
     }
     bar.finish();
 
     let mut rows = summary(&comparison);
     if let Some(path) = &args.output {
-        write_text(path, &page(args, &comparison).to_html())?;
+        write_text(path, &warnings.on(page(args, &comparison)))?;
         rows.push(("report", path.display().to_string()));
     }
     let mut record = serde_json::to_value(&comparison)?;
     record["input"] = json!(args.input.display().to_string());
     record["cells_left_out"] = json!(n_left_out);
-    printer.result(&record, &rows)
+    printer.result(&warnings.beside(&record), &rows)
 }
 
 /// The cells that have a label and a batch, and these.
 fn columns(
     args: &IntegrationArgs,
     source: &Source,
+    warnings: &mut Warnings,
     printer: Printer,
 ) -> Result<(Vec<usize>, [CellColumn; 2])> {
     let obs = source.obs()?;
-    printer.doubts(&obs, &[&args.label], Some(&args.batch_key));
+    warnings.doubts(&obs, &[&args.label], Some(&args.batch_key));
     let in_file = Error::in_file(source);
     let labels = Labels::read(&obs, &args.label).map_err(&in_file)?;
     // Batches are often numbered.

@@ -10,7 +10,10 @@ use scgpt_tasks::{
 };
 use serde_json::json;
 
-use crate::output::{Printer, some_of, write_text};
+use crate::{
+    output::{Printer, some_of, write_text},
+    warnings::Warnings,
+};
 
 /// Predicted labels against true ones
 ///
@@ -71,7 +74,8 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     let of = columns.labels();
     let evaluation = LabelEvaluation::new(&of, args.seed);
     let left_out = source.summary().n_cells - columns.cells.len();
-    printer.doubts(&source.obs()?, &[&args.truth, &args.prediction], None);
+    let mut warnings = Warnings::new(printer);
+    warnings.doubts(&source.obs()?, &[&args.truth, &args.prediction], None);
     if left_out > 0 {
         printer.remark(&format!("note: {left_out} cells have no true label and were left out"));
     }
@@ -102,7 +106,7 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
         if let Some(map) = &map {
             map.describe(page.section("Map"));
         }
-        write_text(path, &page.to_html())?;
+        write_text(path, &warnings.on(page))?;
         rows.push(("report", path.display().to_string()));
     }
     let mut record = serde_json::to_value(&evaluation)?;
@@ -113,7 +117,7 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     record["labels_never_predicted"] = json!(missed);
     record["labels_without_truth"] = json!(strange);
     record["map"] = json!(map);
-    printer.result(&record, &rows)
+    printer.result(&warnings.beside(&record), &rows)
 }
 
 /// The cells by an embedding, if there is one.

@@ -12,6 +12,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, write_text},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Predicted responses to perturbations against true ones
@@ -57,6 +58,8 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     let split = args.split_file.as_deref().map(Split::read).transpose()?;
     let (mut truth, mut predicted) =
         (Source::open(&args.truth)?, Source::open_predicted(&args.input)?);
+    let mut warnings = Warnings::new(printer);
+    args.design.doubts(&truth, &mut warnings)?;
     let bar = Bar::new(printer);
     let evaluation = evaluate_responses(
         &mut truth,
@@ -76,6 +79,10 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     let mut conditions = format!("{} judged", evaluation.conditions.len());
     if let Some(left_out) = &evaluation.left_out {
         remark_on(left_out, args.split_file.is_some(), printer);
+        let [of_truth, of_predictions] = left_out.without_values;
+        warnings.without_counts(of_truth, "in the means of the truth they count as zeros");
+        let so = "in the means of the predictions they count as zeros";
+        warnings.without_counts(of_predictions, so);
         remark_on_unmeasured(&left_out.unmeasured, left_out.perturbed, printer);
         genes = format!(
             "{genes} of {} in the truth and {} predicted",
@@ -90,10 +97,10 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     let mut rows = vec![("conditions", conditions), ("genes", genes)];
     rows.extend(scores(&evaluation));
     if let Some(path) = &args.output {
-        write_text(path, &evaluation.page(&args.input.display().to_string()).to_html())?;
+        write_text(path, &warnings.on(evaluation.page(&args.input.display().to_string())))?;
         rows.push(("report", path.display().to_string()));
     }
-    printer.result(&evaluation, &rows)
+    printer.result(&warnings.beside(&evaluation), &rows)
 }
 
 /// Names what was not judged.

@@ -21,6 +21,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, write_text},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Targets that the summary shows.
@@ -134,7 +135,8 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     let device = args.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let groups: Vec<&str> = args.condition.as_deref().into_iter().collect();
-    printer.doubts(&source.obs()?, &groups, None);
+    let mut warnings = Warnings::new(printer);
+    warnings.doubts(&source.obs()?, &groups, None);
     let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?;
     let matrix = args.matrix.layer();
     let gene_names = args.matrix.gene_names();
@@ -167,10 +169,14 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
             group.cells, group.available, group.name
         ));
     }
-    args.write(&networks)?;
+    warnings.without_genes(
+        report.without_genes,
+        "what is seen in them is of the genes' identity alone",
+    );
+    args.write(&networks, &warnings)?;
     let mut rows = summary(report);
     rows.push(("output", args.output.display().to_string()));
-    printer.result(report, &rows)
+    printer.result(&warnings.beside(report), &rows)
 }
 
 impl AttentionArgs {
@@ -200,7 +206,7 @@ impl AttentionArgs {
         files
     }
 
-    fn write(&self, networks: &AttentionNetworks) -> Result<()> {
+    fn write(&self, networks: &AttentionNetworks, warnings: &Warnings) -> Result<()> {
         let (folder, report) = (&self.output, &networks.report);
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
@@ -214,8 +220,9 @@ impl AttentionArgs {
         if !self.gmt.is_empty() {
             networks.enrichment_table().write(&folder.join("enrichment.csv"), self.force)?;
         }
-        write_text(&folder.join("report.json"), &serde_json::to_string_pretty(report)?)?;
-        let page = networks.page(&file_name(&self.input)).to_html();
+        let told = serde_json::to_string_pretty(&warnings.beside(report))?;
+        write_text(&folder.join("report.json"), &told)?;
+        let page = warnings.on(networks.page(&file_name(&self.input)));
         Ok(write_text(&folder.join("report.html"), &page)?)
     }
 }

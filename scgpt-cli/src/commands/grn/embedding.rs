@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, Claim, Column, Source, Table, check_output};
+use scgpt_data::{Additions, CellSource, Claim, Column, Source, Table, check_output};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     EmbedOptions, Embedder, EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, GeneSets,
@@ -27,6 +27,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, write_text},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Files of every run.
@@ -215,9 +216,14 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let genes = args.genes.as_deref().map(names).transpose()?;
     let device = args.compute.open()?;
     let mut source = args.data.as_ref().map(Source::open).transpose()?;
+    let mut warnings = Warnings::new(printer);
+    if let Some(source) = &source {
+        let labels: Vec<&str> = args.per.as_deref().into_iter().collect();
+        warnings.doubts(&source.obs()?, &labels, args.batch_key.as_deref());
+    }
     let tuned = match (&mut source, &training) {
         (Some(source), Some(training)) => {
-            Some(fine_tune::run(args, source, training, &device, printer)?)
+            Some(fine_tune::run(args, source, training, &device, &mut warnings, printer)?)
         }
         _ => None,
     };
@@ -227,14 +233,15 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let options = args.options(genes);
     let found = EmbeddingNetworks::new(
         &embedder,
-        source.as_mut().map(|source| source as &mut dyn scgpt_data::CellSource),
+        source.as_mut().map(|source| source as &mut dyn CellSource),
         &libraries,
         &options,
         &bar,
     );
     bar.finish();
     let found = found?;
-    args.write(&found)?;
+    warnings.without_genes(found.report.without_genes, "their programme scores mean nothing");
+    args.write(&found, &warnings)?;
     let report = found.report.clone();
     if let Some(source) = source.as_mut().filter(|_| !args.no_cells) {
         args.write_cells(&embedder, found, source, &options, &bar, printer)?;
@@ -242,7 +249,7 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     if let Some(training) = training {
         training.finish()?;
     }
-    args.print(&report, printer)
+    args.print(&report, &warnings, printer)
 }
 
 /// Genes of a list: joined by commas, or one a line of a file.
@@ -317,7 +324,7 @@ impl EmbeddingArgs {
         self.force || self.resume
     }
 
-    fn write(&self, found: &EmbeddingNetworks) -> Result<()> {
+    fn write(&self, found: &EmbeddingNetworks, warnings: &Warnings) -> Result<()> {
         let folder = &self.output;
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
@@ -341,9 +348,10 @@ impl EmbeddingArgs {
             means(&scores.types, &scores.means).write(&path(SCORES), self.replaces())?;
         }
         write_rivals(folder, found.rivals(self.edges), Format::Csv, self.replaces())?;
-        write_text(&path("report.json"), &serde_json::to_string_pretty(&found.report)?)?;
+        let told = serde_json::to_string_pretty(&warnings.beside(&found.report))?;
+        write_text(&path("report.json"), &told)?;
         let subtitle = self.data.as_ref().unwrap_or(&self.model).display().to_string();
-        write_text(&path("report.html"), &found.page(&subtitle).to_html())?;
+        write_text(&path("report.html"), &warnings.on(found.page(&subtitle)))?;
         write_effective(&path("report.json"), "grn embedding", self)
     }
 
@@ -392,7 +400,7 @@ impl EmbeddingArgs {
         Ok(())
     }
 
-    fn print(&self, report: &EmbeddingReport, printer: Printer) -> Result<()> {
+    fn print(&self, report: &EmbeddingReport, warnings: &Warnings, printer: Printer) -> Result<()> {
         let mut rows = vec![
             ("genes", report.genes.to_string()),
             (
@@ -433,7 +441,7 @@ impl EmbeddingArgs {
         }
         rows.push(("trust", report.verdict.clone()));
         rows.push(("output", self.output.display().to_string()));
-        printer.result(report, &rows)
+        printer.result(&warnings.beside(report), &rows)
     }
 }
 

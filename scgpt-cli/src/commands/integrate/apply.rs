@@ -8,7 +8,7 @@ use scgpt_tasks::{IntegrateArtefact, IntegratedOptions};
 use serde_json::json;
 
 use super::IntegrateArgs;
-use crate::{gene_remarks, output::Printer, progress::Bar};
+use crate::{gene_remarks, output::Printer, progress::Bar, warnings::Warnings};
 
 pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Result<()> {
     let Some(output) = &args.output else {
@@ -16,6 +16,8 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     };
     let mut source = args.modalities.open(&args.inputs)?;
     source.check_output(output, args.learn.force)?;
+    let mut warnings = Warnings::new(printer);
+    warnings.doubts(&source.source().obs()?, &[], args.batch_key.as_deref());
     let device = args.compute.open()?;
     let artefact = IntegrateArtefact::open(model, &device)?;
     let options = IntegratedOptions {
@@ -32,7 +34,8 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     bar.finish();
     let embedding = embedding?;
     gene_remarks::remark_on(&embedding.report, printer);
-    gene_remarks::remark_on_empty(&embedding.report, printer);
+    let n_empty = embedding.report.tokens.n_empty;
+    warnings.without_genes(n_empty, "their embeddings mean nothing");
     let known = artefact.record();
     let mut record = serde_json::to_value(&embedding.report)?;
     record["integration"] = json!({
@@ -49,7 +52,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     source.write((output, &options.layer, args.learn.force), &additions, &bar, printer)?;
     let report = &embedding.report;
     printer.result(
-        &record,
+        &warnings.beside(&record),
         &[
             ("cells", report.n_cells.to_string()),
             ("batches", format!("known: {}", known.batches.join(", "))),

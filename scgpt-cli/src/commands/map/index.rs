@@ -8,8 +8,10 @@ use scgpt_data::{CellSource as _, Place, Source, TieMode, check_apart};
 use scgpt_tasks::{Error, IndexManifest, Labels, ReferenceCells, ReferenceIndex, Search};
 use serde_json::json;
 
-use super::{Reading, by_model, from_obsm};
-use crate::{device::ComputeArgs, matrix::MatrixArgs, output::Printer, progress::Bar};
+use super::{Embedded, Reading, by_model, from_obsm};
+use crate::{
+    device::ComputeArgs, matrix::MatrixArgs, output::Printer, progress::Bar, warnings::Warnings,
+};
 
 /// Make an index of labelled reference cells, or add to one
 ///
@@ -85,7 +87,8 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     let device = args.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let obs = source.obs()?;
-    printer.doubts(&obs, &args.labels.iter().map(String::as_str).collect::<Vec<_>>(), None);
+    let mut warnings = Warnings::new(printer);
+    warnings.doubts(&obs, &args.labels.iter().map(String::as_str).collect::<Vec<_>>(), None);
     let mut labels = args
         .labels
         .iter()
@@ -117,7 +120,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     };
     bar.finish();
     let index = index?;
-    embedded.remark(printer, "they do not vote");
+    embedded.remark(printer, &mut warnings, "they do not vote");
     for (name, labels) in &labels {
         if labels.n_missing() > 0 {
             printer.remark(&format!(
@@ -126,7 +129,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
             ));
         }
     }
-    print(&index, embedded.rows.n_rows(), printer)
+    print(&index, &embedded, &warnings, printer)
 }
 
 /// Embeds as the index was, or as asked for.
@@ -137,7 +140,7 @@ fn embed(
     temporary: Option<&Path>,
     device: &burn::prelude::Device,
     bar: &Bar,
-) -> Result<super::Embedded> {
+) -> Result<Embedded> {
     let layer = args.matrix.layer();
     let reading = Reading {
         layer: &layer,
@@ -161,8 +164,14 @@ fn embed(
     }
 }
 
-fn print(index: &ReferenceIndex, n_new: usize, printer: Printer) -> Result<()> {
+fn print(
+    index: &ReferenceIndex,
+    new: &Embedded,
+    warnings: &Warnings,
+    printer: Printer,
+) -> Result<()> {
     let manifest = index.manifest();
+    let n_new = new.rows.n_rows();
     let labels: Vec<String> = manifest
         .labels
         .iter()
@@ -171,6 +180,7 @@ fn print(index: &ReferenceIndex, n_new: usize, printer: Printer) -> Result<()> {
     let record = json!({
         "cells": manifest.n_cells,
         "new_cells": n_new,
+        "without_genes": new.empty.len(),
         "width": manifest.width,
         "search": manifest.search,
         "labels": manifest.labels,
@@ -180,7 +190,7 @@ fn print(index: &ReferenceIndex, n_new: usize, printer: Printer) -> Result<()> {
         "output": index.folder().display().to_string(),
     });
     printer.result(
-        &record,
+        &warnings.beside(&record),
         &[
             ("cells", format!("{} ({n_new} new)", manifest.n_cells)),
             ("labels", labels.join(", ")),

@@ -20,6 +20,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Find the labels of cells by their neighbours in an index
@@ -113,7 +114,8 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     bar.finish();
     let (mut mapped, embedded) = mapped?;
     mapped.leave_out(&embedded.empty);
-    embedded.remark(printer, "they get no label, and are unknown");
+    let mut warnings = Warnings::new(printer);
+    embedded.remark(printer, &mut warnings, "they get no label, and are unknown");
     let record = record(args, &index, &mapped, &embedded);
     let summary = summary(args, &mapped, &embedded);
     let rows = embedded.rows;
@@ -122,7 +124,7 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let additions = additions(args, mapped, rows, record.clone())?;
     place.write(&mut source, &additions, &bar, printer)?;
     write_effective(&args.output, "map query", args)?;
-    printer.result(&record, &summary)
+    printer.result(&warnings.beside(&record), &summary)
 }
 
 /// Embeds cells as those of an index were.

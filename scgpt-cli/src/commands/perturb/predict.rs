@@ -12,6 +12,7 @@ use crate::{
     device::ComputeArgs,
     output::{Printer, check_cells_output},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Responses that the summary shows.
@@ -70,10 +71,13 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     }
     let device = args.compute.open()?;
     let mut artefact = PerturbArtefact::open(&args.model, &device)?;
-    if let Some(path) = &args.controls
-        && let Some(total) = artefact.set_controls(path, args.condition_key.as_deref())?
-    {
-        printer.remark(&rescaled(path, total, &artefact));
+    let mut warnings = Warnings::new(printer);
+    if let Some(path) = &args.controls {
+        let found = artefact.set_controls(path, args.condition_key.as_deref())?;
+        if let Some(total) = found.rescaled_from {
+            printer.remark(&rescaled(path, total, &artefact));
+        }
+        warnings.without_genes(found.without_genes, "predictions start from zeros there");
     }
     let mut conditions = args.candidates.conditions(&artefact)?.unwrap_or_default();
     for genes in &args.genes {
@@ -119,7 +123,8 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     rows.push(("cells", format!("{} of each", args.cells)));
     rows.push(("output", args.output.display().to_string()));
     let output = args.output.display().to_string();
-    printer.result(&json!({ "responses": found, "cells": args.cells, "output": output }), &rows)
+    let record = json!({ "responses": found, "cells": args.cells, "output": output });
+    printer.result(&warnings.beside(&record), &rows)
 }
 
 /// What is said of cells that were brought to the scale of training.

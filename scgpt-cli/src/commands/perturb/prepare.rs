@@ -13,6 +13,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, check_cells_output, some_of},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Bring perturbed cells into the layout that training reads
@@ -48,6 +49,8 @@ pub(crate) struct PrepareArgs {
 pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
     check_cells_output(&args.output, args.force)?;
     let mut source = Source::open(&args.input)?;
+    let mut warnings = Warnings::new(printer);
+    args.design.doubts(&source, &mut warnings)?;
     let (design, layer) = (args.design.options(), args.matrix.layer());
     let gene_names = args.matrix.gene_names();
     let options = PrepareOptions {
@@ -61,9 +64,11 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
     let prepared = prepare(&mut source, &options, (&args.output, args.force), &bar);
     bar.finish();
     let prepared = prepared?;
+    let so = "they are written all the same, and count as zeros in the means";
+    warnings.without_counts(prepared.without_counts, so);
     remark_on(&prepared, printer);
     printer.result(
-        &prepared,
+        &warnings.beside(&prepared),
         &[
             (
                 "cells",

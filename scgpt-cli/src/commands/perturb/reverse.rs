@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{Source, check_output};
+use scgpt_data::{CellSource as _, Source, check_output};
 use scgpt_tasks::{
     PerturbArtefact, RespondOptions, Retrieval, Reversal, ReverseOptions, candidates,
 };
@@ -15,6 +15,7 @@ use crate::{
     matrix::MatrixArgs,
     output::{Printer, beside, some_of, write_text},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Groups that the summary shows.
@@ -90,12 +91,11 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     let artefact = PerturbArtefact::open(&args.model, &device)?;
     let mut source = Source::open(&args.input)?;
     let (design, layer) = (args.design.options(), args.matrix.layer());
-    let has_conditions = {
-        use scgpt_data::CellSource as _;
-        source.obs()?.column(design.condition_key).is_some()
-    };
+    let has_conditions = source.obs()?.column(design.condition_key).is_some();
     let group_key =
         args.group_key.as_deref().or_else(|| has_conditions.then_some(design.condition_key));
+    let mut warnings = Warnings::new(printer);
+    warnings.doubts(&source.obs()?, &group_key.into_iter().collect::<Vec<_>>(), None);
     let cell_type = artefact.cell_type(args.cell_type.as_deref())?;
     let bar = Bar::new(printer);
     let respond =
@@ -133,12 +133,14 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
             some_of(&found.not_candidates)
         ));
     }
-    write_text(&args.output, &serde_json::to_string_pretty(&found)?)?;
-    write_text(&report, &found.page(&args.input.display().to_string()).to_html())?;
+    warnings.without_genes(found.without_genes, "their votes mean nothing");
+    let told = warnings.beside(&found);
+    write_text(&args.output, &serde_json::to_string_pretty(&told)?)?;
+    write_text(&report, &warnings.on(found.page(&args.input.display().to_string())))?;
     let mut rows = summary(&found);
     rows.push(("output", args.output.display().to_string()));
     rows.push(("report", report.display().to_string()));
-    printer.result(&found, &rows)
+    printer.result(&told, &rows)
 }
 
 fn summary(found: &Reversal) -> Vec<(&'static str, String)> {

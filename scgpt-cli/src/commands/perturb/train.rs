@@ -19,6 +19,7 @@ use crate::{
     output::{Printer, print_text, some_of, write_text},
     progress::{Bar, TrainBar},
     settings::{layered, recipe},
+    warnings::Warnings,
 };
 
 /// Learn responses from perturbed cells
@@ -124,6 +125,8 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     };
     let device = args.compute.open()?;
     let mut source = Source::open(input)?;
+    let mut warnings = Warnings::new(printer);
+    args.design.doubts(&source, &mut warnings)?;
     let (design, layer) = (args.design.options(), args.matrix.layer());
     let gene_names = args.matrix.gene_names();
     let options = PerturbOptions {
@@ -143,11 +146,13 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     bar.finish();
     let report = report.inspect_err(|_| training.give_up())?;
     remark_on(&report, printer);
+    warnings.without_genes(report.without_genes, "nothing is learned from them");
+    let told = warnings.beside(&report);
     write_text(&output.join("split.json"), &serde_json::to_string_pretty(&report.split)?)?;
-    write_text(&output.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
-    write_text(&output.join("report.html"), &report.page().to_html())?;
+    write_text(&output.join("report.json"), &serde_json::to_string_pretty(&told)?)?;
+    write_text(&output.join("report.html"), &warnings.on(report.page()))?;
     training.finish()?;
-    printer.result(&report, &summary(&report, output))
+    printer.result(&told, &summary(&report, output))
 }
 
 impl TrainArgs {
@@ -198,12 +203,6 @@ fn remark_on(report: &PerturbReport, printer: Printer) {
         ));
     }
     gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
-    if report.without_genes > 0 {
-        printer.remark(&format!(
-            "note: {} cells express no gene that the model knows and were left out",
-            report.without_genes
-        ));
-    }
     if report.genes.duplicates > 0 {
         printer.remark(&format!(
             "warning: {} genes have the name of an earlier one and are not predicted: {}",

@@ -32,6 +32,8 @@ pub struct AttentionReport {
     pub genes_of_model: usize,
     /// Features of the data that are no genes, for people; none if all are.
     pub other_features: Option<String>,
+    /// Cells looked at that express no gene that the model knows.
+    pub without_genes: usize,
     /// Layer of the network, from 0.
     pub layer: usize,
     /// Permutations of the null hypothesis.
@@ -148,6 +150,7 @@ impl AttentionReport {
             genes_known: 0,
             genes_of_model: 0,
             other_features: None,
+            without_genes: 0,
             layer: looking.layer,
             permutations: looking.options.permutations,
             significant: None,

@@ -8,6 +8,7 @@ use super::{EmbeddingNetworkOptions, enough};
 use crate::{
     baseline::Profiles,
     embed::{EmbedOptions, Embedder, GeneStates, VariableOptions, likely_types, select_variable},
+    empty_cells::EmptyCells,
     error::{Error, Result},
     grn::rivals::Expression,
     labels::Labels,
@@ -39,6 +40,8 @@ pub(super) struct OfCells {
     /// The cells of the sample, numbered as in the profiles, and whether each is of the second half.
     pub(super) sample: Vec<(usize, bool)>,
     pub(super) context: Option<Context>,
+    /// Cells that express no gene that the model knows, among those that were read.
+    pub(super) empty: EmptyCells,
 }
 
 /// Vectors of the genes in cells, `[genes, d]`.
@@ -65,6 +68,9 @@ impl OfCells {
         let mut chosen = embedder.align(source, embed)?;
         embedder.known_genes(&chosen, None).check(&embed.gene_names)?;
         let whole = chosen.clone();
+        let mut empty = EmptyCells::of_known(&whole);
+        let mut sought = empty.among(source, &embed.layer);
+        let source: &mut dyn CellSource = &mut sought;
         if options.genes.is_none() {
             let variable = VariableOptions { n_top: VARIABLE, flavour: None, batch_key: None };
             let variable = embed.variable.as_ref().unwrap_or(&variable);
@@ -129,6 +135,8 @@ impl OfCells {
         logged.each(&mut some, "reading expression", observer, &mut |_, block| {
             block.rows().for_each(|row| expression.push(row));
         })?;
+        drop(some);
+        drop(sought);
         let profiles = expression.into_profiles();
         let is_second = halves(&numbers, embed.seed);
         Ok(Self {
@@ -142,6 +150,7 @@ impl OfCells {
             profiles,
             sample: sample.into_iter().map(|cell| is_second[cell]).enumerate().collect(),
             context,
+            empty,
         })
     }
 }

@@ -61,6 +61,9 @@ pub struct EmbeddingReport {
     pub background: usize,
     /// Cells that rivals are made of.
     pub rival_cells: usize,
+    /// Cells that were read and express no gene that the model knows.
+    #[serde(default)]
+    pub without_genes: usize,
     /// Pathways of this network, of its rivals, and of random programmes.
     pub pathways: Vec<NetworkPathways>,
     /// What two halves of the cells say.
@@ -97,6 +100,7 @@ impl EmbeddingReport {
             contextual: options.contextual,
             centred: options.centre.unwrap_or(options.contextual),
             rival_cells: 0,
+            without_genes: 0,
             genes: pairs.n(),
             width: embedder.encoder().d_model(),
             threshold: options.threshold,

@@ -15,6 +15,7 @@ use crate::{
     output::{Printer, write_text},
     progress::{Bar, TrainBar},
     training::{Begin, Training},
+    warnings::Warnings,
 };
 
 /// The artefact of the integration, in the folder of the results.
@@ -35,6 +36,7 @@ pub(super) fn run(
     source: &mut Source,
     training: &Training,
     device: &Device,
+    warnings: &mut Warnings,
     printer: Printer,
 ) -> Result<PathBuf> {
     let artefact = args.output.join(ARTEFACT);
@@ -78,7 +80,10 @@ pub(super) fn run(
     train_bar.finish();
     bar.finish();
     let report = integrated.inspect_err(|_| training.give_up())?.report;
-    write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
-    write_text(&artefact.join("report.html"), &report.page().to_html())?;
+    let without_genes = report.data.without_genes;
+    warnings.without_genes(without_genes, "the model is not fine-tuned by them");
+    let told = serde_json::to_string_pretty(&warnings.beside(&report))?;
+    write_text(&artefact.join("report.json"), &told)?;
+    write_text(&artefact.join("report.html"), &warnings.on(report.page()))?;
     Ok(artefact)
 }

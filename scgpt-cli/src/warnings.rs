@@ -1,0 +1,112 @@
+//! [`Warnings`]: what is to be known before a result is believed.
+
+use std::fmt::Display;
+
+use scgpt_data::Frame;
+use scgpt_tasks::{Page, doubts};
+use serde::Serialize;
+
+use crate::output::Printer;
+
+/// Warnings of one run: each goes to people at once, and to the page and the JSON of the result, where
+/// it is still there when the terminal is gone.
+#[derive(Debug)]
+pub(crate) struct Warnings {
+    printer: Printer,
+    told: Vec<String>,
+}
+
+/// A result and the warnings that go with it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told<'a, T> {
+    #[serde(flatten)]
+    result: &'a T,
+    warnings: &'a [String],
+}
+
+/// A number of cells, in whichever width a report has it.
+pub(crate) trait Count: Display + Copy {
+    fn is_none(self) -> bool;
+}
+
+impl Count for usize {
+    fn is_none(self) -> bool {
+        self == 0
+    }
+}
+
+impl Count for u64 {
+    fn is_none(self) -> bool {
+        self == 0
+    }
+}
+
+impl Warnings {
+    pub(crate) fn new(printer: Printer) -> Self {
+        Self { printer, told: Vec::new() }
+    }
+
+    /// Warns of what columns of `obs` say that can hardly be meant.
+    pub(crate) fn doubts(&mut self, obs: &Frame, labels: &[&str], batches: Option<&str>) {
+        self.all(doubts(obs, labels, batches));
+    }
+
+    /// Says that nothing can be said of some cells, and what that means: they express no gene that the
+    /// model knows.
+    pub(crate) fn without_genes(&mut self, cells: impl Count, so: &str) {
+        self.of_cells(cells, "express no known gene", so);
+    }
+
+    /// The same of cells of one of several files.
+    pub(crate) fn without_genes_of(&mut self, file: &str, cells: impl Count, so: &str) {
+        if !cells.is_none() {
+            self.tell(format!("`{file}`: {cells} cells express no known gene: {so}"));
+        }
+    }
+
+    /// The same of cells that have no counts at all.
+    pub(crate) fn without_counts(&mut self, cells: impl Count, so: &str) {
+        self.of_cells(cells, "have no counts", so);
+    }
+
+    /// The same of the first cells of a matrix, those that were looked at.
+    pub(crate) fn empty_in_matrix(&mut self, matrix: &str, cells: usize, looked_at: usize) {
+        if cells > 0 {
+            let so = "nothing can be said of them";
+            self.tell(format!(
+                "`{matrix}`: {cells} of the first {looked_at} cells have no counts: {so}"
+            ));
+        }
+    }
+
+    /// The same of cells for which an embedding has nothing.
+    pub(crate) fn without_rows(&mut self, cells: impl Count, so: &str) {
+        self.of_cells(cells, "have a row of zeros", so);
+    }
+
+    fn of_cells(&mut self, cells: impl Count, what: &str, so: &str) {
+        if !cells.is_none() {
+            self.tell(format!("{cells} cells {what}: {so}"));
+        }
+    }
+
+    /// Takes up warnings that a task has.
+    pub(crate) fn all(&mut self, warnings: Vec<String>) {
+        warnings.into_iter().for_each(|warning| self.tell(warning));
+    }
+
+    fn tell(&mut self, warning: String) {
+        self.printer.remark(&format!("warning: {warning}"));
+        self.told.push(warning);
+    }
+
+    /// A result for programs.
+    pub(crate) fn beside<'a, T: Serialize>(&'a self, result: &'a T) -> Told<'a, T> {
+        Told { result, warnings: &self.told }
+    }
+
+    /// A page with the warnings in front, as HTML.
+    pub(crate) fn on(&self, mut page: Page) -> String {
+        page.warnings(&self.told).to_html()
+    }
+}

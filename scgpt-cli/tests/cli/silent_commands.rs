@@ -1,0 +1,271 @@
+//! No command is silent about cells of which nothing can be said, or about columns that contradict
+//! each other: every one that reads cells is in a list, or says why it need not be.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use scgpt_data::{Additions, CellSource, Column, Csr, Frame, Layer, Source, Summary, export};
+use serde_json::Value;
+
+use crate::run::{Place, model};
+
+/// Cells that lose their counts.
+const EMPTY: usize = 3;
+
+/// A file of whose cells some have no counts, with columns that contradict each other.
+struct Spoilt {
+    source: Source,
+    empty: BTreeSet<usize>,
+}
+
+impl CellSource for Spoilt {
+    fn summary(&self) -> &Summary {
+        self.source.summary()
+    }
+
+    fn obs(&self) -> scgpt_data::Result<Frame> {
+        let mut obs = self.source.obs()?;
+        let text = |name: &dyn Fn(usize) -> String| {
+            Column::categorical(&(0..obs.len()).map(name).collect::<Vec<_>>())
+        };
+        let kinds = text(&|cell| format!("kind {}", cell % 2));
+        let ids = text(&|cell| format!("CL:{}", cell / 2 % 2));
+        obs.columns.push(("kind".into(), kinds));
+        obs.columns.push(("kind_ontology_term_id".into(), ids));
+        Ok(obs)
+    }
+
+    fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
+        self.source.var(layer)
+    }
+
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
+        let block = self.source.read(layer, rows.clone())?;
+        let (mut indptr, mut indices, mut values) = (vec![0], Vec::new(), Vec::new());
+        for (cell, row) in rows.zip(block.rows()) {
+            if !self.empty.contains(&cell) {
+                indices.extend_from_slice(row.indices);
+                values.extend_from_slice(row.values);
+            }
+            indptr.push(indices.len());
+        }
+        Ok(Csr::new(block.n_genes(), indptr, indices, values).unwrap())
+    }
+}
+
+/// Spoils a file: the first cells with `label` in `column` lose their counts.
+fn spoil(from: &Path, to: &Path, column: &str, label: &str) {
+    let source = Source::open(from).unwrap();
+    let labels = source.obs().unwrap().column(column).unwrap().labels();
+    let is_it = |cell: &usize| labels[*cell].as_deref() == Some(label);
+    let empty = (0..labels.len()).filter(is_it).take(EMPTY).collect();
+    export(&mut Spoilt { source, empty }, &Layer::X, to, &Additions::default(), false).unwrap();
+}
+
+const SETTINGS: &str = "\
+batch_size = 16
+[network]
+n_layers = 1
+n_heads = 2
+d_model = 16
+d_ff = 16
+[training]
+epochs = 1
+max_steps = 1
+";
+
+fn place() -> Place {
+    let place = Place::new();
+    let vocab = format!("{}/vocab.json", model());
+    let simulate = |output: &str, more: &[&str]| {
+        let args = ["simulate", "-o", output, "--genes", "60", "--vocab", &vocab];
+        place.done(&[&args[..], more].concat());
+    };
+    simulate("whole.h5ad", &["--cells", "60", "--types", "2", "--batches", "2"]);
+    simulate("whole_raw.h5ad", &["--cells", "160", "--perturb", "4"]);
+    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    let types = Source::open(place.path("whole.h5ad")).unwrap().obs().unwrap();
+    let some_type = types.column("cell_type").unwrap().labels()[0].clone().unwrap();
+    spoil(&place.path("whole.h5ad"), &place.path("cells.h5ad"), "cell_type", &some_type);
+    spoil(&place.path("whole_raw.h5ad"), &place.path("raw.h5ad"), "condition", "ctrl");
+    let model = model();
+    for line in [
+        "perturb prepare raw.h5ad -o screen.h5ad",
+        "annotate train cells.h5ad --label cell_type --config tiny.toml --no-baselines -o types",
+        "integrate cells.h5ad --batch-key batch --config tiny.toml --no-baselines -o integrated.h5ad",
+        "perturb train screen.h5ad --config tiny.toml --no-baselines -o responses",
+        "embed cells.h5ad -m MODEL -o embedded.h5ad",
+        "map index cells.h5ad --labels cell_type -m MODEL -o atlas",
+        "convert cells.h5ad --obs kind,kind_ontology_term_id -o shards",
+    ] {
+        let line = line.replace("MODEL", &model);
+        place.done(&line.split(' ').collect::<Vec<_>>());
+    }
+    place
+}
+
+/// What a command has to tell.
+#[derive(Clone, Copy, PartialEq)]
+enum Tells {
+    /// That three cells have no counts, and that columns contradict each other.
+    Both,
+    /// Of the cells; it uses no such columns.
+    Cells,
+    /// Of the columns; it reads no expression.
+    Columns,
+}
+
+use Tells::{Both, Cells, Columns};
+
+/// Commands that read cells, as they are run.
+const RUNS: [(&str, Tells); 25] = [
+    ("annotate train cells.h5ad --label kind --config tiny.toml --no-baselines -o out", Both),
+    ("annotate predict cells.h5ad -m types -o out.h5ad", Cells),
+    ("convert cells.h5ad --obs kind -o out", Both),
+    ("embed cells.h5ad --color kind -m MODEL -o out.h5ad", Both),
+    ("embed cells.h5ad --genes -m MODEL -o out.csv", Cells),
+    (
+        "evaluate integration embedded.h5ad --embedding X_scGPT --batch-key batch --label kind -o out.html",
+        Both,
+    ),
+    ("evaluate labels cells.h5ad --truth kind --prediction cell_type -o out.html", Columns),
+    ("evaluate perturb screen.h5ad --truth screen.h5ad --cell-type-key kind -o out.html", Both),
+    ("generate cells.h5ad -m MODEL --hide 0.3 -o out.h5ad", Cells),
+    ("grn attention cells.h5ad -m MODEL --permutations 0 -o out", Cells),
+    (
+        "grn attention cells.h5ad -m MODEL --permutations 0 --condition kind_ontology_term_id --group CL:1 -o out",
+        Columns,
+    ),
+    ("grn embedding --data cells.h5ad --per kind --contextual --threshold 0 -m MODEL -o out", Both),
+    ("grn embedding --data cells.h5ad --per kind --threshold 0 -m MODEL -o out", Both),
+    (
+        "grn embedding --data cells.h5ad --fine-tune --epochs 1 --batch-key batch --no-baselines --threshold 0 \
+         -m MODEL -o out",
+        Cells,
+    ),
+    ("inspect cells.h5ad", Cells),
+    (
+        "integrate cells.h5ad --batch-key batch --label kind --config tiny.toml --no-baselines -o out.h5ad",
+        Both,
+    ),
+    ("integrate cells.h5ad -m integrated.model -o out.h5ad", Cells),
+    ("map index cells.h5ad --labels kind -m MODEL -o out", Both),
+    ("map query cells.h5ad --index atlas -o out.h5ad", Cells),
+    ("perturb prepare raw.h5ad --cell-type-key kind -o out.h5ad", Both),
+    (
+        "perturb train screen.h5ad --cell-type-key kind --config tiny.toml --no-baselines -o out",
+        Both,
+    ),
+    (
+        "perturb predict -m responses --controls screen.h5ad --candidates all --cells 4 -o out.h5ad",
+        Cells,
+    ),
+    ("perturb reverse screen.h5ad -m responses --group-key kind --cells 4 -o out.json", Both),
+    ("perturb reverse screen.h5ad -m responses --cells 4 -o out.json", Columns),
+    ("pretrain --data shards --class-column kind --config tiny.toml -o out", Columns),
+];
+
+/// Commands that read no cells of anybody.
+const READ_NONE: [(&str, &str); 5] = [
+    ("completions", "prints a script"),
+    ("demo", "simulates its cells, and runs commands of the other list"),
+    ("evaluate grn", "reads edge lists"),
+    ("man", "prints a page"),
+    ("simulate", "makes cells"),
+];
+
+/// All commands without subcommands, by the help.
+fn commands(place: &Place, before: &[&str]) -> Vec<String> {
+    let help = place.done(&[before, &["--help"]].concat()).stdout;
+    let Some((_, list)) = help.split_once("\nCommands:\n") else { return vec![before.join(" ")] };
+    let names = list.lines().take_while(|line| !line.is_empty()).filter_map(|line| {
+        // Further lines of what a command says of itself stand further to the right.
+        let name = line.strip_prefix("  ").filter(|line| !line.starts_with(' '))?;
+        name.split(' ').next().filter(|name| *name != "help")
+    });
+    names.flat_map(|name| commands(place, &[before, &[name]].concat())).collect()
+}
+
+#[test]
+fn every_command_is_in_a_list() {
+    let all: BTreeSet<String> = commands(&Place::new(), &[]).into_iter().collect();
+    assert!(all.len() > 20, "{all:?}");
+    let is_run =
+        |command: &str| RUNS.iter().any(|(line, _)| line.starts_with(&format!("{command} ")));
+    for command in &all {
+        let reads_none = READ_NONE.iter().any(|(name, _)| name == command);
+        assert!(
+            is_run(command) != reads_none,
+            "`scgpt {command}`: does it read cells? Then it tells which have no counts, and is run here"
+        );
+    }
+}
+
+/// Files in a folder and the folders in it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    if !folder.is_dir() {
+        return vec![folder.into()];
+    }
+    fs::read_dir(folder).unwrap().flat_map(|entry| files(&entry.unwrap().path())).collect()
+}
+
+#[test]
+fn every_command_tells_of_cells_without_counts_and_of_contradictions() {
+    let place = place();
+    let before = place.content();
+    for (line, tells) in RUNS {
+        let line = line.replace("MODEL", &model());
+        let args: Vec<&str> = line.split(' ').collect();
+        let ended = place.done(&[&args[..], &["--json"]].concat());
+        let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let told = told["warnings"].as_array().unwrap_or_else(|| panic!("{line}: no warnings"));
+        let told: Vec<&str> = told.iter().map(|it| it.as_str().unwrap()).collect();
+        let of_cells = |it: &&&str| {
+            let whys = ["express no known gene: ", "have no counts: "];
+            it.contains("3 cells ") && whys.iter().any(|why| it.contains(why))
+                || it.contains("3 of the first 60 cells have no counts: ")
+        };
+        let of_columns =
+            |it: &&&str| it.contains("go with several in column `kind_ontology_term_id`");
+        let mut expected = Vec::new();
+        if tells != Columns {
+            expected.push(told.iter().find(of_cells));
+        }
+        if tells != Cells {
+            expected.push(told.iter().find(of_columns));
+        }
+        let new: Vec<PathBuf> = place.content().difference(&before).cloned().collect();
+        let new: Vec<PathBuf> = new.iter().flat_map(|path| files(path)).collect();
+        let pages: Vec<String> = new
+            .iter()
+            .filter(|path| path.extension().is_some_and(|it| it == "html"))
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect();
+        for warning in expected {
+            let warning = warning.unwrap_or_else(|| panic!("{line}: {told:?}"));
+            let line_of = format!("warning: {warning}");
+            assert_eq!(ended.stderr.matches(&line_of).count(), 1, "{line}: {}", ended.stderr);
+            let escaped = warning.replace('"', "&quot;");
+            for page in &pages {
+                assert!(page.contains(&format!("<li>{escaped}</li>")), "{line}: not on the page");
+            }
+        }
+        for path in place.content().difference(&before) {
+            if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+        }
+    }
+}
+
+#[test]
+fn sound_cells_raise_no_warning() {
+    let place = Place::new();
+    place.done(&["simulate", "-o", "cells.h5ad", "--cells", "40", "--types", "2"]);
+    let ended = place.done(&["inspect", "cells.h5ad", "--json"]);
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(told["warnings"], serde_json::json!([]));
+    assert!(ended.stderr.is_empty(), "{}", ended.stderr);
+}
