@@ -96,6 +96,10 @@ impl Warnings {
     }
 
     fn tell(&mut self, warning: String) {
+        // Two files may have the same column.
+        if self.told.contains(&warning) {
+            return;
+        }
         self.printer.remark(&format!("warning: {warning}"));
         self.told.push(warning);
     }

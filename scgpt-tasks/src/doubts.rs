@@ -12,6 +12,8 @@ const IDS: &str = "_ontology_term_id";
 const NOTHING: [&str; 9] = ["nan", "none", "na", "n/a", "<na>", "null", "#n/a", "nat", "-nan"];
 /// Parts of the names of columns that say whom a cell is of.
 const PEOPLE: [&str; 5] = ["donor", "patient", "individual", "subject", "participant"];
+/// Values of another column that go with one, as far as they are named.
+const EXAMPLES: usize = 3;
 /// What is the same for all cells of a person, as far as it goes.
 const OF_PEOPLE: [&str; 6] =
     ["sex", "gender", "self_reported_ethnicity", "ethnicity", "organism", "species"];
@@ -30,8 +32,10 @@ pub fn doubts(obs: &Frame, labels: &[&str], batches: Option<&str>) -> Vec<String
         let labels = column.labels().into_iter().flatten();
         doubts.extend(called_nothing(name, labels.map(|label| (label, 1))));
     }
-    for &name in labels {
-        for ids in ids(obs.names(), name) {
+    for (place, &name) in labels.iter().enumerate() {
+        // Names and ids may both be asked for: once is enough.
+        let is_new = |ids: &&str| !labels[..place].contains(ids);
+        for ids in ids(obs.names(), name).into_iter().filter(is_new) {
             let values = [values_of(obs, name, ids), values_of(obs, ids, name)];
             doubts.extend(contradictions([name, ids], values.each_ref()));
         }
@@ -83,12 +87,18 @@ fn called_nothing(name: &str, labels: impl Iterator<Item = (String, usize)>) -> 
     let is_nothing =
         |label: &str| NOTHING.iter().any(|nothing| label.trim().eq_ignore_ascii_case(nothing));
     let mut cells: BTreeMap<String, usize> = BTreeMap::new();
-    for (label, n) in labels.filter(|(label, _)| is_nothing(label)) {
-        *cells.entry(label).or_default() += n;
+    let mut has_others = false;
+    for (label, n) in labels {
+        if is_nothing(&label) {
+            *cells.entry(label).or_default() += n;
+        } else {
+            has_others = true;
+        }
     }
     let n: usize = cells.values().sum();
     let names: Vec<String> = cells.into_keys().collect();
-    (n > 0).then(|| {
+    // Where it is all there is, it stands beside no other class: `na` for the ethnicity of mice.
+    (n > 0 && has_others).then(|| {
         format!(
             "{n} cells have {} in column `{name}` of `obs`, which is a label like any other here: if it is a missing \
              value that was made text, make it missing again: adata.obs[\"{name}\"] = \
@@ -117,13 +127,18 @@ fn contradictions(names: [&str; 2], values: [&Values; 2]) -> Vec<String> {
     for ([one, many], values) in [[name, other], [other, name]].into_iter().zip(values) {
         let several: Vec<_> = values.iter().filter(|(_, values)| values.len() > 1).collect();
         let Some((label, examples)) = several.first() else { continue };
-        let examples: Vec<String> = examples.iter().cloned().collect();
+        let more = match examples.len().saturating_sub(EXAMPLES) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let examples: Vec<String> = examples.iter().take(EXAMPLES).cloned().collect();
         found.push(format!(
-            "{} of the {} values in column `{one}` of `obs` go with several in column `{many}`, such as `{label}` with {}: \
+            "{} of the {} values in column `{one}` of `obs` go with several in column `{many}`, such as `{label}` with {}{}: \
              one of the columns is wrong",
             several.len(),
             values.len(),
-            some_of(&examples)
+            some_of(&examples),
+            more
         ));
     }
     found
@@ -230,5 +245,21 @@ mod tests {
         assert!(said[2].contains("`CL:2` with `B`, `T`"), "{}", said[2]);
         assert!(said[3].contains("`x` of column `donor_id`") && said[3].contains("`f`, `m`"));
         assert!(said[4].contains("cannot be told apart"));
+    }
+
+    #[test]
+    fn doubts_are_few_and_short() {
+        let ids = ["CL:1", "CL:2", "CL:3", "CL:4", "CL:5", "CL:1"];
+        let obs = frame(&[
+            ("cell_type", &["B", "B", "B", "B", "B", "T"]),
+            ("cell_type_ontology_term_id", &ids),
+            // Of mice, as CELLxGENE has it.
+            ("self_reported_ethnicity", &["na"; 6]),
+        ]);
+        let both = ["cell_type", "cell_type_ontology_term_id", "self_reported_ethnicity"];
+        let said = doubts(&obs, &both, None);
+        assert_eq!(said, doubts(&obs, &both[..1], None));
+        assert_eq!(said.len(), 2, "{said:#?}");
+        assert!(said[0].contains("`B` with `CL:1`, `CL:2`, `CL:3` and 2 more: "), "{}", said[0]);
     }
 }

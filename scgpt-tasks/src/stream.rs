@@ -188,9 +188,10 @@ impl Stream<'_> {
             rows.write_rows(window.first, &(self.finish.each)(&computed))?;
             timings.computing += begin.elapsed().as_secs_f64();
             for (cell, number) in window.cells.iter().zip(window.first..) {
-                tokens.add(cell.len(), cell.n_available);
                 // Where genes of value zero are tokens, zeros are all that an empty cell has.
-                if cell.values.iter().skip(1).all(|&value| value == 0.0) {
+                let is_empty = cell.values.iter().skip(1).all(|&value| value == 0.0);
+                tokens.add(cell.len(), cell.n_available, is_empty);
+                if is_empty {
                     empty.push(number);
                 }
             }

@@ -122,7 +122,7 @@ enum Tells {
 use Tells::{Both, Cells, Columns};
 
 /// Commands that read cells, as they are run.
-const RUNS: [(&str, Tells); 25] = [
+const RUNS: [(&str, Tells); 24] = [
     ("annotate train cells.h5ad --label kind --config tiny.toml --no-baselines -o out", Both),
     ("annotate predict cells.h5ad -m types -o out.h5ad", Cells),
     ("convert cells.h5ad --obs kind -o out", Both),
@@ -165,7 +165,6 @@ const RUNS: [(&str, Tells); 25] = [
         Cells,
     ),
     ("perturb reverse screen.h5ad -m responses --group-key kind --cells 4 -o out.json", Both),
-    ("perturb reverse screen.h5ad -m responses --cells 4 -o out.json", Columns),
     ("pretrain --data shards --class-column kind --config tiny.toml -o out", Columns),
 ];
 

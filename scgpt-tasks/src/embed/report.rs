@@ -102,7 +102,7 @@ pub struct TokenCounts {
     pub max: usize,
     /// Tokens of all cells.
     pub total: u64,
-    /// Cells that express no known gene: `<cls>` alone.
+    /// Cells that express no known gene: `<cls>` alone, or tokens of zeros.
     pub n_empty: u64,
     /// Cells with more known expressed genes than fit, of which some were sampled.
     pub n_shortened: u64,
@@ -123,15 +123,16 @@ impl TokenCounts {
         }
     }
 
-    /// One more cell of `n_tokens` tokens that expresses `n_available` known genes.
-    pub(crate) fn add(&mut self, n_tokens: usize, n_available: usize) {
+    /// One more cell of `n_tokens` tokens, of which there could be `n_available` besides `<cls>`; empty
+    /// if it expresses no known gene, though there may be tokens of zeros.
+    pub(crate) fn add(&mut self, n_tokens: usize, n_available: usize, is_empty: bool) {
         if let Some(count) = self.histogram.get_mut(n_tokens.saturating_sub(1) / self.width) {
             *count += 1;
         }
         self.min = self.min.min(n_tokens);
         self.max = self.max.max(n_tokens);
         self.total += n_tokens as u64;
-        self.n_empty += u64::from(n_available == 0);
+        self.n_empty += u64::from(is_empty);
         self.n_shortened += u64::from(n_available + 1 > n_tokens);
     }
 }
@@ -145,7 +146,7 @@ mod tests {
         let mut counts = TokenCounts::new(120);
         assert_eq!((counts.width, counts.histogram.len()), (3, 40));
         for (n_tokens, n_available) in [(1, 0), (3, 2), (4, 3), (120, 500)] {
-            counts.add(n_tokens, n_available);
+            counts.add(n_tokens, n_available, n_available == 0);
         }
         assert_eq!(counts.histogram[..2], [2, 1]);
         assert_eq!(counts.histogram[39], 1);

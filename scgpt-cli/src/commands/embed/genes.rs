@@ -19,13 +19,16 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     check_output(&args.output, args.force)?;
     let device = args.compute.open()?;
     let mut source = args.input.as_ref().map(Source::open).transpose()?;
+    let mut warnings = Warnings::new(printer);
+    if let Some(source) = &source {
+        warnings.doubts(&source.obs()?, &[], args.batch_key.as_deref());
+    }
     let embedder = Embedder::open(&args.model, &device, args.strictness())?;
     let bar = Bar::new(printer);
     let source = source.as_mut().map(|source| source as &mut dyn CellSource);
     let embedding = embedder.gene_embedding(source, &args.options(), &bar);
     bar.finish();
     let embedding = embedding?;
-    let mut warnings = Warnings::new(printer);
     warnings.without_genes(embedding.without_genes, "no vector is of them");
     embedding.table().write(&args.output, args.force)?;
     let (genes, width) = (embedding.genes.len(), embedding.d);

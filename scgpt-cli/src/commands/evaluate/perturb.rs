@@ -60,6 +60,7 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
         (Source::open(&args.truth)?, Source::open_predicted(&args.input)?);
     let mut warnings = Warnings::new(printer);
     args.design.doubts(&truth, &mut warnings)?;
+    args.design.doubts(&predicted, &mut warnings)?;
     let bar = Bar::new(printer);
     let evaluation = evaluate_responses(
         &mut truth,
