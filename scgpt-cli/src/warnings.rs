@@ -57,6 +57,11 @@ impl Warnings {
         self.of_cells(cells, "express no known gene", so);
     }
 
+    /// The same where cells are compared by some genes alone: they express none of these.
+    pub(crate) fn without_compared(&mut self, cells: impl Count, so: &str) {
+        self.of_cells(cells, "express none of the genes compared by", so);
+    }
+
     /// The same of cells of one of several files.
     pub(crate) fn without_genes_of(&mut self, file: &str, cells: impl Count, so: &str) {
         if !cells.is_none() {

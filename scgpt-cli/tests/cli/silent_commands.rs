@@ -224,7 +224,11 @@ fn every_command_tells_of_cells_without_counts_and_of_contradictions() {
         let told = told["warnings"].as_array().unwrap_or_else(|| panic!("{line}: no warnings"));
         let told: Vec<&str> = told.iter().map(|it| it.as_str().unwrap()).collect();
         let of_cells = |it: &&&str| {
-            let whys = ["express no known gene: ", "have no counts: "];
+            let whys = [
+                "express no known gene: ",
+                "express none of the genes compared by: ",
+                "have no counts: ",
+            ];
             it.contains("3 cells ") && whys.iter().any(|why| it.contains(why))
                 || it.contains("3 of the first 60 cells have no counts: ")
         };

@@ -35,7 +35,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     let embedding = embedding?;
     gene_remarks::remark_on(&embedding.report, printer);
     let n_empty = embedding.report.tokens.n_empty;
-    warnings.without_genes(n_empty, "their embeddings mean nothing");
+    warnings.without_compared(n_empty, "their embeddings mean nothing");
     let known = artefact.record();
     let mut record = serde_json::to_value(&embedding.report)?;
     record["integration"] = json!({

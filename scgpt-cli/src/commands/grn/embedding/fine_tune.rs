@@ -81,7 +81,7 @@ pub(super) fn run(
     bar.finish();
     let report = integrated.inspect_err(|_| training.give_up())?.report;
     let without_genes = report.data.without_genes;
-    warnings.without_genes(without_genes, "the model is not fine-tuned by them");
+    warnings.without_compared(without_genes, "the model is not fine-tuned by them");
     let told = serde_json::to_string_pretty(&warnings.beside(&report))?;
     write_text(&artefact.join("report.json"), &told)?;
     write_text(&artefact.join("report.html"), &warnings.on(report.page()))?;
