@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
-use scgpt_data::{Additions, CellSource as _, CopyReport, Layer, Source, export, save_copy};
+use scgpt_data::{
+    Additions, CellSource as _, CopyReport, Layer, Place, Source, make_copy, make_export,
+};
 use scgpt_tasks::{Error, Observer as _, Watched};
 
 use crate::{output::Printer, progress::Bar};
@@ -26,23 +28,36 @@ impl CellsOutput<'_> {
         bar: &Bar,
         printer: Printer,
     ) -> Result<Vec<String>> {
+        let (place, skipped) = self.make(source, additions, bar, printer)?;
+        place.publish().map_err(Error::from)?;
+        Ok(skipped)
+    }
+
+    /// The same, to be published.
+    pub(crate) fn make(
+        &self,
+        source: &mut Source,
+        additions: &Additions,
+        bar: &Bar,
+        printer: Printer,
+    ) -> Result<(Place, Vec<String>)> {
         if bar.is_cancelled() {
             return Err(Error::Cancelled.into());
         }
-        let written = if let Source::AnnData(_) = source {
+        let made = if let Source::AnnData(_) = source {
             bar.begin("writing", 0);
-            save_copy(self.input, self.output, additions, self.force)
+            make_copy(self.input, self.output, additions, self.force)
         } else {
             bar.begin("writing", source.summary().n_cells);
             let mut source = Watched { source, observer: bar };
-            export(&mut source, self.layer, self.output, additions, self.force)
-                .map(|()| CopyReport::default())
+            make_export(&mut source, self.layer, self.output, additions, self.force)
+                .map(|place| (place, CopyReport::default()))
         };
         bar.finish();
-        let skipped = written.map_err(Error::from)?.skipped;
+        let (place, CopyReport { skipped }) = made.map_err(Error::from)?;
         for element in &skipped {
             printer.lacking(element);
         }
-        Ok(skipped)
+        Ok((place, skipped))
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::bail;
+use scgpt_data::{check_apart, check_output};
 use serde::Serialize;
 
 use crate::terminal::{shown, shown_json, tell};
@@ -91,8 +92,24 @@ pub(crate) fn some_of(names: &[String]) -> String {
     }
 }
 
-/// Checks that a file of cells can be written, before any work is done for it.
-pub(crate) fn check_cells_output(path: &Path, overwrite: bool) -> anyhow::Result<()> {
+/// Checks that an output can be written, and is no input, before any work is done for it. A file may lie in
+/// a folder of inputs, such as that of 10x or a model; a folder may not.
+pub(crate) fn check_new<'a>(
+    path: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+    overwrite: bool,
+) -> Result<(), scgpt_data::Error> {
+    let is_folder = path.extension().is_some_and(|extension| extension == "zarr");
+    check_apart(path, inputs.into_iter().filter(|input| is_folder || !input.is_dir()))?;
+    check_output(path, overwrite)
+}
+
+/// The same of a file of cells.
+pub(crate) fn check_cells_output<'a>(
+    path: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+    overwrite: bool,
+) -> anyhow::Result<()> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     if !matches!(extension, Some("h5ad" | "zarr")) {
         bail!(
@@ -100,7 +117,7 @@ pub(crate) fn check_cells_output(path: &Path, overwrite: bool) -> anyhow::Result
             path.display()
         );
     }
-    Ok(scgpt_data::check_output(path, overwrite)?)
+    Ok(check_new(path, inputs, overwrite)?)
 }
 
 /// `cells.h5ad` → `cells.report.html`: a file that goes beside an output.

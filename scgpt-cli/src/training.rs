@@ -1,18 +1,20 @@
 //! [`Training`]: the folder of an artefact while it is trained, by one process at a time.
 //!
-//! Until everything is written, a file in it names the outputs of the run: with it, a run can go on at
-//! any moment it was ended. It goes first, then go checkpoints and cells.
+//! Until everything is written, a file in it tells which outputs beside it are the run's: with it, a run
+//! can go on at any moment it was ended. It goes first, then go checkpoints and cells.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf, absolute},
+    time::UNIX_EPOCH,
 };
 
 use anyhow::{Context as _, Result, bail};
-use scgpt_data::{Claim, Error, check_apart};
+use scgpt_data::{Advice, Claim, Error, Place, Setting, check_apart};
 use scgpt_tasks::{UNFINISHED, clear_training};
 use scgpt_train::has_checkpoint;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::output::{Printer, write_text};
 
@@ -45,11 +47,12 @@ pub(crate) struct Training {
     _claim: Claim,
 }
 
-/// What is to be done yet.
+/// What a run that goes on may replace beside its artefact.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Ledger {
-    /// Files and folders beside the artefact that the run writes.
-    outputs: Vec<PathBuf>,
+    /// Files and folders, each with what it looked like when the run made it, or was told to replace it:
+    /// one that looks otherwise is somebody else's.
+    own: Vec<(PathBuf, String)>,
 }
 
 impl Begin {
@@ -87,9 +90,15 @@ impl Training {
         let shown = output.display();
         match begin {
             Begin::Resume if is_begun => {}
-            Begin::Resume if is_artefact(output) => bail!(
-                "`{shown}` has no unfinished run to resume: it is finished; pass --force to begin anew, or choose another -o"
-            ),
+            Begin::Resume if is_artefact(output) => {
+                // Ended while it removed what is of no further use.
+                if is_ours(&output.join(FOLDER).join(SETTINGS)) {
+                    clear_training(output);
+                }
+                bail!(
+                    "`{shown}` has no unfinished run to resume: it is finished; pass --force to begin anew, or choose another -o"
+                )
+            }
             Begin::Resume => {
                 bail!("`{shown}` has no unfinished run to resume: leave --resume out to begin one")
             }
@@ -114,18 +123,35 @@ impl Training {
         self.begin == Begin::Resume
     }
 
-    /// Whether an output that exists may be replaced: if that was asked for, or the run wrote it before
-    /// it was ended.
-    pub(crate) fn may_replace(&self, path: &Path) -> bool {
-        match self.begin {
-            Begin::New => false,
-            Begin::Anew => true,
-            Begin::Resume => absolute(path).is_ok_and(|path| self.ledger().outputs.contains(&path)),
+    /// Whether an output may be replaced that exists: if that was asked for, or the run wrote it before it
+    /// was ended.
+    ///
+    /// # Errors
+    /// If it came there since a run that goes on was ended.
+    pub(crate) fn replaces(&self, path: &Path) -> Result<bool> {
+        if self.begin != Begin::Resume || fs::symlink_metadata(path).is_err() {
+            return Ok(self.begin != Begin::New);
         }
+        if self.ledger().own.contains(&entry(path)?) {
+            return Ok(true);
+        }
+        let problem =
+            format!("`{}` is not what the run to resume has written there", path.display());
+        let remedy =
+            Advice::from("move it away and go on, or begin anew by ") + Setting("overwrite");
+        Err(scgpt_tasks::Error::Unsuited { problem, remedy }.into())
+    }
+
+    /// Renames an output that is made, so that a run that goes on knows it for its own.
+    pub(crate) fn publish(&self, place: Place) -> Result<()> {
+        let mut ledger = self.ledger();
+        ledger.own.push((name(place.output())?, looks(&place.path())?));
+        self.save(&ledger)?;
+        Ok(place.publish()?)
     }
 
     /// Begins a run, or goes on with one: it has a folder, its settings can be seen, and it is known
-    /// which `outputs` beside the artefact are its own.
+    /// which `outputs` beside the artefact it was told to replace.
     pub(crate) fn begin<'a>(
         &self,
         settings: &impl Serialize,
@@ -148,19 +174,18 @@ impl Training {
         settings: Option<&String>,
     ) -> Result<()> {
         let folder = self.folder();
-        let mut ledger = if self.resumes() { self.ledger() } else { Ledger::default() };
-        for path in outputs {
-            let path = absolute(path)?;
-            if !ledger.outputs.contains(&path) {
-                ledger.outputs.push(path);
-            }
-        }
+        let is_there = |path: &&Path| fs::symlink_metadata(path).is_ok();
+        let replaced =
+            outputs.into_iter().filter(|path| self.begin == Begin::Anew && is_there(path));
+        let replaced = replaced.map(entry).collect::<Result<Vec<_>>>()?;
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create `{}`", folder.display()))?;
         if settings.is_some() {
             self.empty()?;
         }
-        write_text(&self.ledger_path(), &serde_json::to_string_pretty(&ledger)?)?;
+        let mut ledger = if self.resumes() { self.ledger() } else { Ledger::default() };
+        ledger.own.extend(replaced);
+        self.save(&ledger)?;
         match settings {
             Some(settings) => Ok(write_text(&folder.join(SETTINGS), settings)?),
             None => Ok(()),
@@ -208,11 +233,59 @@ impl Training {
         self.output.join(UNFINISHED)
     }
 
+    fn save(&self, ledger: &Ledger) -> Result<()> {
+        Ok(write_text(&self.ledger_path(), &serde_json::to_string_pretty(ledger)?)?)
+    }
+
     /// One that cannot be read names nothing that may be replaced.
     fn ledger(&self) -> Ledger {
         let text = fs::read(self.ledger_path()).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
+}
+
+/// An output as the ledger knows it.
+fn entry(path: &Path) -> Result<(PathBuf, String)> {
+    Ok((name(path)?, looks(path)?))
+}
+
+/// Its path, however it is spelled.
+fn name(path: &Path) -> Result<PathBuf> {
+    let path = absolute(path)?;
+    let real = match (path.is_dir(), path.parent(), path.file_name()) {
+        // The file itself may be a link, which is replaced.
+        (false, Some(folder), Some(name)) => fs::canonicalize(folder).map(|it| it.join(name)),
+        _ => fs::canonicalize(&path),
+    };
+    real.with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// What tells a file or folder from another one: sizes and times of change of all files, which are the
+/// same under another name.
+fn looks(path: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    look(path, &mut hash).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(format!("{:x}", hash.finalize()))
+}
+
+fn look(path: &Path, hash: &mut Sha256) -> io::Result<()> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_dir() {
+        let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        hash.update(metadata.len().to_le_bytes());
+        hash.update(changed.as_nanos().to_le_bytes());
+        return Ok(());
+    }
+    let entries = fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
+    let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        look(&path, hash)?;
+    }
+    Ok(())
 }
 
 /// What is in a folder, but for what is under construction.
@@ -258,12 +331,54 @@ mod tests {
         drop(training);
         assert!(message(claim(&output, Begin::New)).contains("--resume"));
         let training = claim(&output, Begin::Resume).unwrap();
-        assert!(training.may_replace(&cells) && !training.may_replace(&output.join("other")));
+        // Nothing was written there when the run was ended.
+        fs::write(&cells, "mine").unwrap();
+        let error = training.replaces(&cells).unwrap_err().to_string();
+        assert!(error.contains("is not what the run to resume has written"), "{error}");
+        fs::remove_file(&cells).unwrap();
+        let place = Place::new(&cells, training.replaces(&cells).unwrap()).unwrap();
+        fs::write(place.path(), "ours").unwrap();
+        training.publish(place).unwrap();
+        drop(training);
+        let training = claim(&output, Begin::Resume).unwrap();
+        assert!(training.replaces(&cells).unwrap());
+        assert!(training.replaces(&output.join("../cells.h5ad")).unwrap(), "spelled otherwise");
+        fs::write(&cells, "ours, and edited").unwrap();
+        training.replaces(&cells).unwrap_err();
         fs::write(output.join("record.json"), "").unwrap();
         training.finish().unwrap();
+        // Killed before all was removed that is of no further use.
+        fs::create_dir(output.join("training/cells")).unwrap();
         assert!(message(claim(&output, Begin::Resume)).contains("it is finished"));
+        assert!(!output.join("training/cells").exists());
         assert!(saved_settings(&output).is_some());
         claim(&output, Begin::Anew).unwrap();
+    }
+
+    #[test]
+    fn what_a_run_was_told_to_replace_it_replaces_when_it_goes_on() {
+        let place = tempfile::tempdir().unwrap();
+        let (output, net) = (place.path().join("out"), place.path().join("net"));
+        fs::create_dir_all(net.join("rivals")).unwrap();
+        fs::write(net.join("rivals/trees.csv"), "old").unwrap();
+        let training = claim(&output, Begin::Anew).unwrap();
+        let settings = std::collections::BTreeMap::from([("epochs", 3)]);
+        training.begin(&settings, "test", [net.as_path()], quiet()).unwrap();
+        assert!(training.replaces(&net).unwrap());
+        drop(training);
+        let training = claim(&output, Begin::Resume).unwrap();
+        assert!(training.replaces(&net).unwrap());
+        training.begin(&settings, "test", [net.as_path()], quiet()).unwrap();
+        assert!(training.replaces(&net).unwrap(), "begun again");
+        fs::write(net.join("rivals/trees.csv"), "mine").unwrap();
+        training.replaces(&net).unwrap_err();
+        fs::remove_dir_all(&net).unwrap();
+        assert!(training.replaces(&net).unwrap());
+        // Nothing is kept of an earlier run.
+        drop(training);
+        let training = claim(&output, Begin::Anew).unwrap();
+        training.begin(&settings, "test", [net.as_path()], quiet()).unwrap();
+        assert!(training.ledger().own.is_empty());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 pub use self::{
     claim::Claim,
-    export::{export, export_mudata},
+    export::{export, export_mudata, make_export},
     kind::OutputKind,
     place::{Place, check_apart, check_output, write_file},
 };
@@ -162,6 +162,21 @@ pub fn save_copy(
     additions: &Additions,
     overwrite: bool,
 ) -> Result<CopyReport> {
+    let (place, report) = make_copy(input, output, additions, overwrite)?;
+    place.publish()?;
+    Ok(report)
+}
+
+/// As [`save_copy`], up to the last step: the copy is in its place, to be published.
+///
+/// # Errors
+/// As [`save_copy`].
+pub fn make_copy(
+    input: &Path,
+    output: &Path,
+    additions: &Additions,
+    overwrite: bool,
+) -> Result<(Place, CopyReport)> {
     check_apart(output, [input])?;
     let place = Container::named(output).place(output, overwrite)?;
     let store: Box<dyn Store> = match Container::of(input)? {
@@ -205,8 +220,7 @@ pub fn save_copy(
     additions.write(sink.as_mut())?;
     sink.finish()?;
     drop(sink);
-    place.publish()?;
-    Ok(report)
+    Ok((place, report))
 }
 
 /// A copy of `input` at `place` that can be extended; `None` if its elements have to be written

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Alignment, Binner, CellSource, Collator, Column, Frame, GeneNames, GeneVocab, InputState,
-    InputValues, Layer, LogScale, RowSpool, Sampling, Setting, TieMode, TokenConfig, Tokenizer,
-    VariableConfig, VariableFlavour, variable_genes,
+    Alignment, Binner, CellSource, Collator, Column, Frame, GeneNames, GeneSubset, GeneVocab,
+    InputState, InputValues, Layer, LogScale, RowSpool, Sampling, Setting, TieMode, TokenConfig,
+    Tokenizer, VariableConfig, VariableFlavour, variable_genes,
 };
 use scgpt_model::{CellEncoder, LoadReport, Preprocess, Scgpt, ScgptConfig, Strictness};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ use crate::{
     error::{Error, Result},
     folder_kind::open_model,
     known_genes::KnownGenes,
-    logged::{TOTAL, unscaled},
+    logged::{TOTAL, gene_columns, unscaled},
     observe::{Observer, Watched},
     stream::{Finish, Rows, Stream, TokenPanel, Way, unit_rows},
     usage::Usage,
@@ -244,7 +244,7 @@ impl Embedder {
         let variable = options.variable.as_ref().map(|variable| {
             observer.begin("selecting variable genes", 0);
             let source = &mut Watched { source: &mut *source, observer };
-            select_variable(source, &options.layer, variable, values, &mut alignment)
+            select_variable(source, &options.layer, variable, &options.gene_names, &mut alignment)
         });
         let variable = variable.transpose()?;
         let mut tokenizer = self.tokenizer(&alignment, options, panel)?;
@@ -358,21 +358,25 @@ fn check_vocabulary(vocab: &GeneVocab, config: &ScgptConfig) -> Result<()> {
     Err(Error::Vocabulary { vocabulary: vocab.len(), table: config.vocab_size })
 }
 
-/// Leaves only the most variable genes in `alignment`.
+/// Leaves only the most variable genes in `alignment`. What else was measured counts in no sum, and is
+/// none of them.
 pub(crate) fn select_variable(
     source: &mut dyn CellSource,
     layer: &Layer,
     options: &VariableOptions,
-    values: InputValues,
+    names: &GeneNames,
     alignment: &mut Alignment,
 ) -> Result<VariableReport> {
     let batches = options.batch_key.as_deref().map(|key| batch_numbers(source, key)).transpose()?;
-    let (n_top, flavour) = (options.n_top, options.flavour);
+    let wanted = (options.n_top, options.flavour);
+    let columns = gene_columns(source, layer, names)?;
+    let mut genes = GeneSubset::new(source, layer, columns.clone())?;
+    let values = unscaled(&mut genes, layer)?;
     let (flavour, selected) =
-        variable_columns(source, layer, (n_top, flavour), batches.as_deref(), values)?;
+        variable_columns(&mut genes, layer, wanted, batches.as_deref(), values)?;
     let mut is_selected = vec![false; alignment.tokens.len()];
     for &gene in &selected {
-        is_selected[gene] = true;
+        is_selected[columns[gene]] = true;
     }
     alignment.retain(|gene| is_selected[gene]);
     if alignment.matched() == 0 {

@@ -1,6 +1,8 @@
 //! [`LoggedCells`]: cells as logarithms of normalised counts, whatever the file has.
 
-use scgpt_data::{CellSource, Csr, InputState, InputValues, Layer, LogScale, StateDetector};
+use scgpt_data::{
+    CellSource, Csr, GeneNames, InputState, InputValues, Layer, LogScale, StateDetector,
+};
 
 use crate::{
     error::{Error, Result, before_scaling},
@@ -47,6 +49,19 @@ pub(crate) fn unscaled(source: &mut dyn CellSource, layer: &Layer) -> Result<Inp
         return Err(Error::unsuited(problem, before_scaling()));
     }
     Ok(values)
+}
+
+/// The columns of `layer` that are genes, ascending.
+///
+/// # Errors
+/// If there is no such matrix.
+pub(crate) fn gene_columns(
+    source: &dyn CellSource,
+    layer: &Layer,
+    names: &GeneNames,
+) -> Result<Vec<usize>> {
+    let is_gene = names.are_genes(&source.var(layer)?);
+    Ok((0..is_gene.len()).filter(|&column| is_gene[column]).collect())
 }
 
 /// A matrix, and the way from its values to logarithms.

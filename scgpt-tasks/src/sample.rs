@@ -23,6 +23,21 @@ pub(crate) fn halves(numbers: &[u64], seed: u64) -> Vec<bool> {
     numbers.iter().map(|&number| key.bits(number) & 1 == 1).collect()
 }
 
+/// Which cells are of the first half of their group, in each of which every second one is, in an order of
+/// their `numbers`: of two cells, each is a half. Cells without a group are in none.
+pub(crate) fn first_halves(groups: &[Option<u32>], numbers: &[u64], seed: u64) -> Vec<bool> {
+    let key = Keyed::new(seed, Purpose::HoldOut, 1, 0);
+    let cells = groups.iter().zip(numbers).enumerate();
+    let mut cells: Vec<(u32, u64, usize)> =
+        cells.filter_map(|(cell, (group, &n))| Some(((*group)?, key.bits(n), cell))).collect();
+    cells.sort_unstable();
+    let mut is_first = vec![false; groups.len()];
+    for group in cells.chunk_by(|a, b| a.0 == b.0) {
+        group.iter().step_by(2).for_each(|&(.., cell)| is_first[cell] = true);
+    }
+    is_first
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

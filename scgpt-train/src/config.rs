@@ -69,6 +69,8 @@ impl Default for TrainConfig {
 
 /// Most epochs and steps: products of them with numbers of cells are whole numbers still.
 const MOST: u64 = 1_000_000_000_000;
+/// Steps whose rates are looked at, at most.
+const LOOKED_AT: u64 = 1 << 20;
 
 impl TrainConfig {
     /// The settings in force where an epoch has that many batches: of so few cells that `epochs` are
@@ -99,13 +101,15 @@ impl TrainConfig {
     }
 
     /// The sum of the learning rates of all steps: about as far as Adam can move a weight, whose
-    /// steps are hardly longer than the rate.
+    /// steps are hardly longer than the rate. Of very many, some stand for all.
     pub fn reach(&self, batches_per_epoch: u64) -> f64 {
         let per_epoch = self.steps_per_epoch(batches_per_epoch);
         let total_steps = self.total_steps(batches_per_epoch);
         let factor =
             |step| self.schedule.factor(Progress { step, epoch: step / per_epoch, total_steps });
-        self.optimizer.lr * (0..total_steps).map(factor).sum::<f64>()
+        let stands_for = total_steps.div_ceil(LOOKED_AT).max(1);
+        let looked_at = (0..total_steps.div_ceil(stands_for)).map(|number| number * stands_for);
+        self.optimizer.lr * stands_for as f64 * looked_at.map(factor).sum::<f64>()
     }
 
     fn steps_per_epoch(&self, batches_per_epoch: u64) -> u64 {
@@ -191,7 +195,11 @@ mod tests {
         let config = TrainConfig { least_steps: None, epochs: 2, ..config() };
         let expected = config.optimizer.lr * (5.0 + 0.9 * 5.0);
         assert!((config.reach(5) - expected).abs() < 1e-12);
-        let half = TrainConfig { max_steps: Some(5), ..config };
+        let half = TrainConfig { max_steps: Some(5), ..config.clone() };
         assert!((half.reach(5) - half.optimizer.lr * 5.0).abs() < 1e-12);
+        // The most epochs there can be take no longer.
+        let endless = TrainConfig { epochs: MOST, schedule: Schedule::Constant, ..config };
+        let expected = endless.optimizer.lr * 5.0 * MOST as f64;
+        assert!((endless.reach(5) / expected - 1.0).abs() < 1e-3);
     }
 }

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use scgpt_data::{
-    Additions, CellSource as _, Sampling, Source, TieMode, VariableFlavour, check_output,
-};
+use scgpt_data::{Additions, CellSource as _, Sampling, Source, TieMode, VariableFlavour};
 use scgpt_model::Strictness;
 use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, VariableOptions, obs_column};
 use serde::Serialize;
@@ -20,7 +18,7 @@ use crate::{
     device::ComputeArgs,
     gene_remarks,
     matrix::MatrixArgs,
-    output::{Printer, beside, check_cells_output, write_text},
+    output::{Printer, beside, check_cells_output, check_new, write_text},
     progress::Bar,
     warnings::Warnings,
 };
@@ -138,11 +136,12 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let Some(input) = args.input.as_deref().filter(|_| !args.genes) else {
         return genes::run(args, printer);
     };
-    check_cells_output(&args.output, args.force)?;
+    let inputs = [input, &args.model];
+    check_cells_output(&args.output, inputs, args.force)?;
     let page_path = beside(&args.output, "report.html");
-    check_output(&beside(&args.output, EFFECTIVE), args.force)?;
+    check_new(&beside(&args.output, EFFECTIVE), inputs, args.force)?;
     if !args.no_report {
-        check_output(&page_path, args.force)?;
+        check_new(&page_path, inputs, args.force)?;
     }
     let device = args.compute.open()?;
     let mut source = Source::open(input)?;

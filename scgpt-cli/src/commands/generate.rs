@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, CellSource as _, Source, check_output};
+use scgpt_data::{Additions, CellSource as _, Source};
 use scgpt_model::{Confidence, Generation, Promoted, Strictness};
 use scgpt_tasks::{Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, Scores};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::{
     device::ComputeArgs,
     gene_list, gene_remarks,
     matrix::MatrixArgs,
-    output::{Printer, beside, check_cells_output, write_text},
+    output::{Printer, beside, check_cells_output, check_new, write_text},
     progress::Bar,
     warnings::Warnings,
 };
@@ -101,11 +101,12 @@ enum Rule {
 }
 
 pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
-    check_cells_output(&args.output, args.force)?;
+    let inputs = [&args.input, &args.model].into_iter().chain(&args.genes).map(PathBuf::as_path);
+    check_cells_output(&args.output, inputs.clone(), args.force)?;
     let page_path = beside(&args.output, "report.html");
-    check_output(&beside(&args.output, EFFECTIVE), args.force)?;
+    check_new(&beside(&args.output, EFFECTIVE), inputs.clone(), args.force)?;
     if !args.no_report {
-        check_output(&page_path, args.force)?;
+        check_new(&page_path, inputs, args.force)?;
     }
     let options = args.options()?;
     let device = args.compute.open()?;

@@ -47,20 +47,42 @@ impl Format {
 
 /// The folder of simpler networks in that of the results.
 const RIVALS: &str = "rivals";
+/// How names of simpler networks begin, and how they may go on.
+const METHODS: [&str; 5] = ["pearson", "spearman", "partial", "trees", "gene_embeddings"];
+const GROUPS: [&str; 4] = ["", "_control", "_perturbed", "_difference"];
+/// Extensions of edge lists.
+const EXTENSIONS: [&str; 2] = ["csv", "parquet"];
+
+/// Whether something in a folder of results is one of these files, or the folder of simpler networks
+/// with nothing else in it.
+fn is_result(entry: &Path, files: &[&str]) -> bool {
+    if !entry.ends_with(RIVALS) {
+        return entry.is_file() && files.iter().any(|file| entry.ends_with(file));
+    }
+    fs::read_dir(entry)
+        .is_ok_and(|mut all| all.all(|entry| entry.is_ok_and(|entry| is_rival(&entry.path()))))
+}
+
+fn is_rival(path: &Path) -> bool {
+    let [stem, extension] =
+        [path.file_stem(), path.extension()].map(|part| part.unwrap_or_default().to_string_lossy());
+    let is_named =
+        |method: &&str| stem.strip_prefix(method).is_some_and(|group| GROUPS.contains(&group));
+    path.is_file() && EXTENSIONS.contains(&&*extension) && METHODS.iter().any(is_named)
+}
 
 /// Writes an edge list of every simpler network.
 fn write_rivals(
     folder: &Path,
     rivals: impl Iterator<Item = (impl AsRef<Path>, GeneNetwork)>,
     format: Format,
-    force: bool,
 ) -> Result<()> {
     let folder = folder.join(RIVALS);
     for (name, network) in rivals {
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         let path = folder.join(name).with_extension(format.extension());
-        network.write(&path, force)?;
+        network.write(&path, false)?;
     }
     Ok(())
 }

@@ -147,10 +147,10 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let gene_names = args.matrix.gene_names();
     let layer = args.matrix.layer();
     let mut source = args.modalities.open(&args.inputs)?;
-    let inputs = source.paths().chain(args.modalities.truth()).chain(args.model.as_deref());
-    let training = args.learn.claim(&artefact, IntegrateArtefact::is_at, inputs)?;
-    let replaces = |path: &Path| training.may_replace(path);
-    source.check_output(output, replaces(output))?;
+    let inputs = || source.paths().chain(args.modalities.truth()).chain(args.model.as_deref());
+    let training = args.learn.claim(&artefact, IntegrateArtefact::is_at, inputs())?;
+    let replaces = |path: &Path| training.replaces(path);
+    source.check_output(output, inputs(), replaces(output)?)?;
     let (complete, mut truth) = args.modalities.completion(&source, &replaces)?;
     let modalities = source.modalities(&layer)?;
     let settings = args.settings(&files, modalities.as_ref().map(CellModalities::is_mosaic))?;
@@ -196,9 +196,11 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         ..Additions::default()
     };
     if let (Some(path), Some(completed)) = (complete, completed) {
-        modalities::write_completed(completed, source.source(), path, replaces(path))?;
+        let made = modalities::make_completed(completed, source.source(), path, replaces(path)?)?;
+        training.publish(made)?;
     }
-    source.write((output, &layer, replaces(output)), &additions, &bar, printer)?;
+    let made = source.make((output, &layer, replaces(output)?), &additions, &bar, printer)?;
+    training.publish(made)?;
     let told = warnings.beside(&report);
     write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&told)?)?;
     write_text(&artefact.join("report.html"), &warnings.on(report.page()))?;

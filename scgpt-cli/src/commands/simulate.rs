@@ -97,7 +97,7 @@ pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
     if is_mudata(&args.output) && !args.modalities.is_empty() {
         check_output(&args.output, args.force)?;
     } else {
-        check_cells_output(&args.output, args.force)?;
+        check_cells_output(&args.output, args.vocab.as_deref(), args.force)?;
     }
     let symbols = args
         .vocab

@@ -167,10 +167,10 @@ fn vectors_are_fine_tuned_first() {
     let more = ["--fine-tune", "--batch-key", "batch", "--epochs", "1", "--no-baselines"];
     place.done(&network("out", &model, &[&more[..], &["--contextual", "--no-cells"]].concat()));
     place.done(&network("zero", &model, &["--no-cells", "--no-baselines"]));
-    assert!(place.path("out/tuned.model/report.html").exists());
+    assert!(place.path("out.model/report.html").exists());
     assert!(!place.path("out/rivals").exists());
     // The artefact is a model like any other: no longer the one it began as.
-    place.done(&network("again", "out/tuned.model", &["--no-cells", "--no-baselines"]));
+    place.done(&network("again", "out.model", &["--no-cells", "--no-baselines"]));
     assert_ne!(read(&place, "again/edges.csv"), read(&place, "zero/edges.csv"));
     place.refused(&network("out", &model, &more), &["exists", "--force"]);
 }

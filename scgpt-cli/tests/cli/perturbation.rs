@@ -233,6 +233,8 @@ fn refuse_wrong_questions(place: &Place, gene: &str) {
     predict(&["--candidates", "absent.txt"], &["absent.txt"]);
     let other = ["--genes", gene, "--controls"];
     predict(&[&other[..], &["raw.h5ad"]].concat(), &["raw.h5ad", "counts", "log1p"]);
+    let onto = ["perturb", "predict", "-m", "net", "--genes", gene, "--controls", "screen.h5ad"];
+    place.refused(&[&onto[..], &["-o", "screen.h5ad", "--force"]].concat(), &["is the input"]);
     Screen::logs().write(&place.path("panel.h5ad"));
     predict(
         &[&other[..], &["panel.h5ad"]].concat(),

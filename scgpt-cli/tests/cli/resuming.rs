@@ -11,6 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use scgpt_data::{
+    Additions, CellSource as _, Frame, Layer, RowSpool, Source, SpooledCells, export,
+};
+
 use crate::run::{Place, embedding};
 
 /// Settings of a network that is made in no time.
@@ -162,8 +166,8 @@ const NETWORK: Training = Training {
         "-o",
     ],
     output: "net#",
-    same: &["net#/tuned.model/model.safetensors", "net#/edges.csv", "net#/programmes.csv"],
-    there: &["net#/report.html", "net#/cells.h5ad", "net#/tuned.model/report.html"],
+    same: &["net#.model/model.safetensors", "net#/edges.csv", "net#/programmes.csv"],
+    there: &["net#/report.html", "net#/cells.h5ad", "net#.model/report.html"],
     cells: None,
 };
 
@@ -252,7 +256,8 @@ fn assert_no_leftovers(place: &Place, output: &str) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         assert!(!name.starts_with(".scgpt-") && !name.ends_with(".partial"), "{name}");
     }
-    for folder in [output.to_owned(), output.replace(".h5ad", ".model")] {
+    for folder in [output.to_owned(), output.replace(".h5ad", ".model"), format!("{output}.model")]
+    {
         for name in ["training/cells", "training/unfinished.json"] {
             assert!(!place.path(&folder).join(name).exists(), "{folder}/{name}");
         }
@@ -301,10 +306,10 @@ fn unfinished(place: &Place, args: &[&str], folder: &str) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    // Its lock, which the next run would remove.
+    // Its lock and what it was making, which the next run would remove.
     for path in place.content() {
         if path.file_name().unwrap().to_string_lossy().starts_with(".scgpt-") {
-            fs::remove_file(path).unwrap();
+            fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path)).unwrap();
         }
     }
 }
@@ -328,7 +333,7 @@ fn other_cells_under_the_same_name_do_not_go_on() {
         (&ANNOTATION, "types", "types/training", "cells.h5ad"),
         (&INTEGRATION, "out.h5ad", "out.model/training", "cells.h5ad"),
         (&PERTURBATION, "screen", "screen/training", "screen.h5ad"),
-        (&NETWORK, "net", "net/tuned.model/training", "cells.h5ad"),
+        (&NETWORK, "net", "net.model/training", "cells.h5ad"),
     ];
     for (training, output, folder, _) in &trainings {
         unfinished(&place, &[&without(training)[..], &[output]].concat(), folder);
@@ -362,6 +367,77 @@ fn other_cells_under_the_same_name_do_not_go_on() {
             fs::rename(place.path("kept"), place.path(file)).unwrap();
         }
     }
+    // Genes are drawn by their places.
+    fs::rename(place.path("screen.h5ad"), place.path("kept")).unwrap();
+    turn_genes_round(&place.path("kept"), &place.path("screen.h5ad"));
+    let args = [&without(&PERTURBATION)[..], &["screen", "--resume"]].concat();
+    place.refused(&args, &["another configuration", "`cells.genes` was", "hint: "]);
+}
+
+/// The cells of a file, genes in the reverse order.
+fn turn_genes_round(from: &Path, to: &Path) {
+    let mut source = Source::open(from).unwrap();
+    let (obs, var) = (source.obs().unwrap(), source.var(&Layer::X).unwrap());
+    let n = var.len();
+    let mut rows = RowSpool::new(n).unwrap();
+    for row in source.read(&Layer::X, 0..obs.len()).unwrap().rows() {
+        let mut values = vec![0.0; n];
+        for (&gene, &value) in row.indices.iter().zip(row.values) {
+            values[n - 1 - gene as usize] = value;
+        }
+        rows.push(&values).unwrap();
+    }
+    let var: Frame = var.pick(&(0..n).rev().collect::<Vec<_>>());
+    let mut turned = SpooledCells::new(obs, var, rows);
+    export(&mut turned, &Layer::X, to, &Additions::default(), false).unwrap();
+}
+
+#[test]
+fn what_was_put_at_an_output_meanwhile_is_kept() {
+    let place = place();
+    let integrate = |more: &[&'static str]| -> Vec<&'static str> {
+        let args = ["integrate", "cells.h5ad", "--batch-key", "batch", "--config", "tiny.toml"];
+        [&args[..], &["--hvg", "60", "--no-baselines", "-o", "out.h5ad"], more].concat()
+    };
+    unfinished(&place, &integrate(&[]), "out.model/training");
+    let network = |more: &[&'static str]| -> Vec<&'static str> {
+        let args =
+            ["grn", "embedding", "--model", "run/model", "--data", "cells.h5ad", "--hvg", "60"];
+        let more = [&["--fine-tune", "--batch-key", "batch", "--no-baselines", "-o", "net"], more];
+        [&args[..], &more.concat()].concat()
+    };
+    unfinished(&place, &network(&[]), "net.model/training");
+    fs::write(place.path("out.h5ad"), "mine").unwrap();
+    place.done(&["grn", "embedding", "--model", "run/model", "--threshold", "0", "-o", "net"]);
+    let report = fs::read(place.path("net/edges.csv")).unwrap();
+    let said = ["is not what the run to resume has written", "hint: move it away", "--force"];
+    place.refused(&integrate(&["--resume"]), &said);
+    place.refused(&network(&["--resume", "--epochs", "100000"]), &said);
+    assert_eq!(fs::read_to_string(place.path("out.h5ad")).unwrap(), "mine");
+    assert_eq!(fs::read(place.path("net/edges.csv")).unwrap(), report);
+    // What the run was told to replace, it still is when it goes on, unless that changed since.
+    place.done(&network(&["--epochs", "1", "--force", "--threshold", "0.1"]));
+    unfinished(&place, &network(&["--force", "--threshold", "0.1"]), "net.model/training");
+    let ledger = fs::read_to_string(place.path("net.model/training/unfinished.json")).unwrap();
+    assert!(ledger.contains("/net\""), "{ledger}");
+    fs::write(place.path("net/programmes.csv"), "edited").unwrap();
+    place.refused(&network(&["--resume", "--epochs", "100000"]), &said);
+}
+
+#[test]
+fn a_run_is_kept_until_another_has_begun() {
+    let place = place();
+    let again = |more: &[&'static str]| [PRETRAINING.args, &["run", "--force"], more].concat();
+    let read = || {
+        ["config.toml", "log.jsonl", "report.html", "model/model.safetensors"]
+            .map(|name| fs::read(place.path("run").join(name)).unwrap())
+    };
+    let before = read();
+    place.refused(&again(&["--class-column", "colour"]), &["colour"]);
+    place.refused(&again(&["--model", "cells.h5ad"]), &["it is a file"]);
+    place.refused(&again(&["--lr=-1"]), &["--lr is -1"]);
+    assert!(read() == before);
+    assert!(place.path("run/checkpoints").exists());
 }
 
 #[test]

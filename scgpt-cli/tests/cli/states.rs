@@ -3,12 +3,12 @@
 use std::{ops::Range, path::Path};
 
 use scgpt_data::{
-    Additions, CellSource, Csr, Frame, InputState, InputValues, Layer, LogScale, Source, Summary,
-    export, log1p, normalise_total,
+    Additions, CellSource, Column, Csr, Frame, InputState, InputValues, Layer, LogScale, RowSpool,
+    Source, SpooledCells, Summary, export, log1p, normalise_total,
 };
 use serde_json::Value;
 
-use crate::run::{Place, model};
+use crate::run::{Place, embedding, model};
 
 /// What is done to the values of a block.
 type Change<'a> = dyn Fn(&mut Csr) + Sync + 'a;
@@ -179,4 +179,47 @@ fn totals_of_controls_are_those_of_training() {
     let args = ["perturb", "predict", "-m", "net", "--genes", &gene, "-o", "x.h5ad"];
     let other = [&args[..], &["--controls", "odd.h5ad"]].concat();
     place.refused(&other, &["odd.h5ad", "another total", "perturb prepare"]);
+}
+
+/// Writes the cells of a file with so many antibodies more, which bind to every cell in other numbers.
+fn with_antibodies(from: &Path, n: usize, to: &Path) {
+    let mut source = Source::open(from).unwrap();
+    let (obs, mut var) = (source.obs().unwrap(), source.var(&Layer::X).unwrap());
+    let (cells, genes) = (obs.len(), var.len());
+    let block = source.read(&Layer::X, 0..cells).unwrap();
+    let mut rows = RowSpool::new(genes + n).unwrap();
+    for (cell, row) in block.rows().enumerate() {
+        let mut values = vec![0.0; genes + n];
+        for (&gene, &value) in row.indices.iter().zip(row.values) {
+            values[gene as usize] = value;
+        }
+        values[genes..].iter_mut().for_each(|value| *value = ((cell * 37) % 500) as f32);
+        rows.push(&values).unwrap();
+    }
+    var.index.extend((0..n).map(|antibody| format!("antibody{antibody}")));
+    let types =
+        (0..genes + n).map(|at| if at < genes { "Gene Expression" } else { "Antibody Capture" });
+    let types: Vec<String> = types.map(String::from).collect();
+    let columns = vec![("feature_types".to_owned(), Column::categorical(&types))];
+    let mut all = SpooledCells::new(obs, Frame { columns, ..var }, rows);
+    export(&mut all, &Layer::X, to, &Additions::default(), false).unwrap();
+}
+
+#[test]
+fn features_that_are_no_genes_count_in_no_sum() {
+    let (place, model) = (place(), model());
+    for (name, n) in [("genes", 0), ("both", 6)] {
+        with_antibodies(&place.path("counts.h5ad"), n, &place.path(&format!("{name}.h5ad")));
+    }
+    let [genes, both] = ["genes", "both"].map(|name| {
+        let (input, prepared) = (format!("{name}.h5ad"), format!("{name}.prepared.h5ad"));
+        let prepare = ["perturb", "prepare", &input, "--hvg", "40", "-o", &prepared];
+        place.done(&prepare);
+        let output = format!("{name}.embedded.h5ad");
+        let embed = ["embed", &input, "-m", &model, "--min-genes", "0", "--no-report"];
+        place.done(&[&embed[..], &["--hvg", "40", "-o", &output]].concat());
+        (matrix(&place.path(&prepared)), embedding(&place.path(&output)))
+    });
+    assert!(genes.0 == both.0, "prepared");
+    assert!(genes.1 == both.1, "embedded");
 }

@@ -42,6 +42,20 @@ pub fn export(
     additions: &Additions,
     overwrite: bool,
 ) -> Result<()> {
+    make_export(source, layer, output, additions, overwrite)?.publish()
+}
+
+/// As [`export`], up to the last step: the file or folder is in its place, to be published.
+///
+/// # Errors
+/// As [`export`].
+pub fn make_export(
+    source: &mut dyn CellSource,
+    layer: &Layer,
+    output: &Path,
+    additions: &Additions,
+    overwrite: bool,
+) -> Result<Place> {
     let place = made_from(output, std::iter::once(source.summary().path.as_path()), overwrite)?;
     let failed = |error| Error::write(output, error);
     let spool = tempfile::tempfile_in(place.scratch()).map_err(failed)?;
@@ -49,7 +63,7 @@ pub fn export(
     write(source, layer, sink.as_mut(), spool, ("", additions))?;
     sink.finish()?;
     drop(sink);
-    place.publish()
+    Ok(place)
 }
 
 /// Writes cells measured in several modalities as MuData: the `X` of each of `modalities`, a name

@@ -72,7 +72,7 @@ impl Place {
     /// # Errors
     /// As [`check_output`]; [`Error::Protected`] if there is a folder.
     pub fn new(output: &Path, overwrite: bool) -> Result<Self> {
-        Self::with(output, overwrite, None)
+        Self::with(output, overwrite, None, Claim::new)
     }
 
     /// For a folder, in place of a folder of that kind alone.
@@ -80,12 +80,25 @@ impl Place {
     /// # Errors
     /// As [`check_output`]; [`Error::Protected`] if there is something else.
     pub fn folder(output: &Path, overwrite: bool, kind: OutputKind) -> Result<Self> {
-        Self::with(output, overwrite, Some(kind))
+        Self::with(output, overwrite, Some(kind), Claim::new)
     }
 
-    fn with(output: &Path, overwrite: bool, kind: Option<OutputKind>) -> Result<Self> {
+    /// The same; folders above it are made, and removed again if nothing comes of it.
+    ///
+    /// # Errors
+    /// As [`folder`](Self::folder).
+    pub fn deep_folder(output: &Path, overwrite: bool, kind: OutputKind) -> Result<Self> {
+        Self::with(output, overwrite, Some(kind), Claim::of_folder)
+    }
+
+    fn with(
+        output: &Path,
+        overwrite: bool,
+        kind: Option<OutputKind>,
+        claim: impl FnOnce(&Path) -> Result<Claim>,
+    ) -> Result<Self> {
         check_free(output, overwrite)?;
-        let claim = Claim::new(output)?;
+        let claim = claim(output)?;
         let scratch = tempfile::Builder::new()
             .prefix(&claim.prefix())
             .tempdir_in(parent(claim.output()))
@@ -281,6 +294,75 @@ mod tests {
         fs::write(&file, "data").unwrap();
         let error = Place::folder(&file, true, KIND).unwrap_err().to_string();
         assert!(error.contains("is a file"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_renamed_leaves_the_old_output() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        fs::create_dir(at("here")).unwrap();
+        let output = at("here/out");
+        let place = Place::folder(&output, true, KIND).unwrap();
+        fill(&place, "old");
+        place.publish().unwrap();
+        // Somebody has removed what was built: the old output comes back from where it was put aside.
+        let place = Place::folder(&output, true, KIND).unwrap();
+        let error = place.publish().unwrap_err();
+        assert!(matches!(error, Error::Write { .. }), "{error}");
+        assert!(error.to_string().contains("here/out"), "{error}");
+        assert_eq!(fs::read_to_string(output.join("thing")).unwrap(), "old");
+        assert_eq!(fs::read_dir(at("here")).unwrap().count(), 1);
+        // The folder it lies in was moved.
+        let place = Place::folder(&output, true, KIND).unwrap();
+        fill(&place, "new");
+        fs::rename(at("here"), at("there")).unwrap();
+        let error = place.publish().unwrap_err();
+        assert!(matches!(error, Error::Write { .. }), "{error}");
+        assert_eq!(fs::read_to_string(at("there/out/thing")).unwrap(), "old");
+        assert!(!at("here").exists());
+    }
+
+    #[test]
+    fn what_became_something_else_meanwhile_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let output = home.path().join("out");
+        let refused = |place: Place| {
+            let error = place.publish().unwrap_err();
+            assert!(matches!(error, Error::Protected { .. }), "{error}");
+        };
+        let place = Place::folder(&output, true, KIND).unwrap();
+        fill(&place, "new");
+        fs::write(&output, "data").unwrap();
+        refused(place);
+        assert_eq!(fs::read_to_string(&output).unwrap(), "data");
+        let place = Place::new(&output, true).unwrap();
+        fs::write(place.path(), "new").unwrap();
+        fs::remove_file(&output).unwrap();
+        fs::create_dir(&output).unwrap();
+        fs::write(output.join("thesis.tex"), "years").unwrap();
+        refused(place);
+        assert_eq!(fs::read_to_string(output.join("thesis.tex")).unwrap(), "years");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+        // One that was not to be replaced.
+        let other = home.path().join("other");
+        let place = Place::new(&other, false).unwrap();
+        fs::write(place.path(), "new").unwrap();
+        fs::write(&other, "data").unwrap();
+        assert!(matches!(place.publish().unwrap_err(), Error::Exists { .. }));
+        assert_eq!(fs::read_to_string(&other).unwrap(), "data");
+    }
+
+    #[test]
+    fn folders_above_a_deep_folder_are_made_and_do_not_stay_empty() {
+        let home = tempfile::tempdir().unwrap();
+        let output = home.path().join("a/b/out");
+        assert!(Place::folder(&output, false, KIND).is_err());
+        drop(Place::deep_folder(&output, false, KIND).unwrap());
+        assert!(!home.path().join("a").exists());
+        let place = Place::deep_folder(&output, false, KIND).unwrap();
+        fill(&place, "new");
+        place.publish().unwrap();
+        assert!(output.join("thing").exists());
     }
 
     #[cfg(unix)]

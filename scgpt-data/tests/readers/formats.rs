@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::Path};
 
-use scgpt_data::{CellSource, Column, Layer, Source};
+use scgpt_data::{Additions, CellSource, Column, Layer, Source, save_copy};
 use scgpt_fixtures::repository;
 
 use crate::{
@@ -45,6 +45,41 @@ fn h5ad_zarr_and_10x_give_the_same_cells() {
     toy.write_mtx(&path("mtx"), "GSM1_", GENES);
     assert_toy(&path("mtx"), "10x mtx");
     assert_toy(&path("mtx/GSM1_matrix.mtx"), "10x mtx");
+}
+
+/// As zarr-python writes it: shards in parts, cells that straddle them, and documents of groups several times,
+/// of which the last counts.
+#[test]
+fn shards_in_a_zip_are_read_and_copied() {
+    let zip = repository().join("field_cases/v3_shards.zarr.zip");
+    let folder = tempfile::tempdir().unwrap();
+    let (zarr, h5ad) = (folder.path().join("copy.zarr"), folder.path().join("copy.h5ad"));
+    for copy in [&zarr, &h5ad] {
+        let report = save_copy(&zip, copy, &Additions::default(), false).unwrap();
+        assert_eq!(report.skipped, [""; 0], "{}", copy.display());
+    }
+    let value = |cell: usize, gene: usize| ((cell * 7 + gene * 3) % 5) as f32;
+    let all = (0..37).flat_map(|cell| (0..11).map(move |gene| (cell, gene)));
+    let expected = all.map(|(cell, gene)| (cell, u32::try_from(gene).unwrap(), value(cell, gene)));
+    let expected: Vec<_> = expected.filter(|(.., value)| *value != 0.0).collect();
+    for (path, format) in
+        [(&zip, "AnnData-zarr v3 (zip)"), (&zarr, "AnnData-zarr v3"), (&h5ad, "h5ad")]
+    {
+        let mut source = Source::open(path).unwrap();
+        assert_eq!(source.summary().format, format);
+        for layer in [Layer::X, Layer::Named("dense".into())] {
+            for step in [1, 5, 16, 37] {
+                let (blocks, obs, var) = read_all(&mut source, &layer, step).unwrap();
+                assert_eq!(entries(&blocks), expected, "{format} {layer} {step}");
+                assert_eq!((obs.index[36].as_str(), var.index[10].as_str()), ("cell36", "GENE10"));
+                let batch = obs.column("batch").unwrap().labels();
+                assert_eq!(batch[35].as_deref(), Some("b2"), "{format}");
+            }
+        }
+        let (rows, width) = source.read_obsm("X_pca", 15..18).unwrap();
+        let expected: Vec<f32> = (45..54_u8).map(|number| f32::from(number) / 4.0).collect();
+        assert_eq!((rows, width), (expected, 3), "{format}");
+    }
 }
 
 fn zip_folder(folder: &Path, zip: &Path) {

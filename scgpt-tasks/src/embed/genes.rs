@@ -7,7 +7,6 @@ use super::{EmbedOptions, Embedder, select_variable};
 use crate::{
     empty_cells::EmptyCells,
     error::{Error, Result},
-    logged::unscaled,
     observe::{Observer, Watched},
     stream::{Window, windows},
     usage::Usage,
@@ -151,10 +150,9 @@ impl Embedder {
         self.known_genes(&alignment, None).check(&options.gene_names)?;
         let known = alignment.clone();
         if let Some(variable) = &options.variable {
-            let values = unscaled(source, &options.layer)?;
             observer.begin("selecting variable genes", 0);
             let source = &mut Watched { source: &mut *source, observer };
-            select_variable(source, &options.layer, variable, values, &mut alignment)?;
+            select_variable(source, &options.layer, variable, &options.gene_names, &mut alignment)?;
         }
         let tokens: Vec<GeneToken> = alignment.tokens.iter().copied().flatten().collect();
         let tokenizer = self.tokenizer(&alignment, options, None)?;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scgpt_data::{CellSource, Keyed, Layer, Purpose};
+use scgpt_data::{CellSource, Layer};
 
 use crate::{
     error::{Error, Result},
     observe::Observer,
+    sample::{first_halves, numbers},
 };
 
 /// Where GEARS keeps genes by their difference.
@@ -38,7 +39,8 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Reads the cells once, streaming; cells without a group are passed over.
+    /// Reads the cells once, streaming; cells without a group are passed over. Halves of a group are
+    /// drawn by the names of its cells, so that their order does not matter.
     ///
     /// # Errors
     /// If the source cannot be read, or the observer asked to stop.
@@ -54,6 +56,7 @@ impl Moments {
         let empty =
             || Sums { values: zeros(), squares: zeros(), half_values: zeros(), ..Sums::default() };
         let mut groups: Vec<Sums> = (0..n_groups).map(|_| empty()).collect();
+        let is_first = first_halves(codes, &numbers(&source.obs()?), 0);
         observer.begin("averaging conditions", n_cells);
         for first in (0..n_cells).step_by(BLOCK) {
             if observer.is_cancelled() {
@@ -63,19 +66,13 @@ impl Moments {
             for (cell, row) in (first..).zip(block.rows()) {
                 let Some(group) = codes[cell] else { continue };
                 let sums = &mut groups[group as usize];
-                // Of every two cells one, so that two cells have halves.
-                let is_half = if sums.cells.is_multiple_of(2) {
-                    Keyed::new(0, Purpose::HoldOut, 1, cell as u64).bits(0) & 1 == 1
-                } else {
-                    2 * sums.half_cells < sums.cells
-                };
                 sums.cells += 1;
-                sums.half_cells += usize::from(is_half);
+                sums.half_cells += usize::from(is_first[cell]);
                 for (&gene, &value) in row.indices.iter().zip(row.values) {
                     let (gene, value) = (gene as usize, f64::from(value));
                     sums.values[gene] += value;
                     sums.squares[gene] += value * value;
-                    if is_half {
+                    if is_first[cell] {
                         sums.half_values[gene] += value;
                     }
                 }
@@ -225,22 +222,29 @@ mod tests {
         names.iter().map(ToString::to_string).collect()
     }
 
-    /// Three controls, and three cells each of two conditions in which gene a, and gene b, fall.
-    fn cells(lists: BTreeMap<String, Vec<String>>) -> Listed {
+    /// Three controls, and three cells each of two conditions in which gene a, and gene b, fall; those of
+    /// these numbers.
+    fn cells_of(numbers: &[u8], lists: BTreeMap<String, Vec<String>>) -> Listed {
         let mut rows = RowSpool::new(3).unwrap();
-        for cell in 0_u8..9 {
+        for &cell in numbers {
             let noise = f32::from(cell % 3) * 0.01;
             let fallen = usize::from(cell / 3).checked_sub(1);
             let value = |gene| if Some(gene) == fallen { noise } else { 2.0 + noise };
             rows.push(&[value(0), value(1), value(2)]).unwrap();
         }
-        let of_cell = ["ctrl", "A", "B"].iter().flat_map(|name| vec![(*name).to_owned(); 3]);
+        let of_cell =
+            numbers.iter().map(|cell| ["ctrl", "A", "B"][usize::from(cell / 3)].to_owned());
         let of_cell: Vec<String> = of_cell.collect();
         let columns = vec![(CONDITION_NAME.to_owned(), Column::categorical(&of_cell))];
         let frame = |index, columns| Frame { index_name: "_index".into(), index, columns };
-        let index = (0..9).map(|cell| cell.to_string()).collect();
+        let index = numbers.iter().map(ToString::to_string).collect();
         let genes = frame(names(&["a", "b", "c"]), Vec::new());
         Listed(SpooledCells::new(frame(index, columns), genes, rows), lists)
+    }
+
+    /// All nine, as numbered.
+    fn cells(lists: BTreeMap<String, Vec<String>>) -> Listed {
+        cells_of(&[0, 1, 2, 3, 4, 5, 6, 7, 8], lists)
     }
 
     #[test]
@@ -259,6 +263,7 @@ mod tests {
         moments.read_rankings(&source, &Layer::X, &codes).unwrap();
         assert!(moments.rankings.is_empty());
     }
+
     #[test]
     fn two_cells_have_halves() {
         let codes: Vec<Option<u32>> = (0..9).map(|cell| Some(cell / 2)).collect();
@@ -266,5 +271,23 @@ mod tests {
         let moments = Moments::of(&mut source, &Layer::X, &codes, 5, &Silent).unwrap();
         let have = [0, 1, 2, 3, 4].map(|group| moments.halves(group).is_some());
         assert_eq!(have, [true, true, true, true, false]);
+    }
+
+    #[test]
+    fn halves_do_not_depend_on_the_order_of_cells() {
+        let halves = |numbers: &[u8]| {
+            let codes: Vec<Option<u32>> =
+                numbers.iter().map(|cell| Some(u32::from(cell / 3))).collect();
+            let mut source = cells_of(numbers, BTreeMap::new());
+            let moments = Moments::of(&mut source, &Layer::X, &codes, 3, &Silent).unwrap();
+            // Sums in another order are rounded otherwise.
+            [0, 1, 2].map(|group| {
+                let halves = moments.halves(group).unwrap();
+                halves.map(|means| means.into_iter().map(|x| (x * 1e6).round()).collect::<Vec<_>>())
+            })
+        };
+        let expected = halves(&[0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(halves(&[8, 7, 6, 5, 4, 3, 2, 1, 0]), expected);
+        assert_eq!(halves(&[4, 1, 8, 0, 5, 7, 2, 3, 6]), expected);
     }
 }

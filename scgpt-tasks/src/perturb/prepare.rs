@@ -7,8 +7,8 @@ use std::{
 };
 
 use scgpt_data::{
-    Additions, CellSource, CellSubset, Column, Csr, Frame, GeneNames, InputState, Layer, LogScale,
-    Summary, VariableConfig, VariableFlavour, export, variable_genes,
+    Additions, CellSource, CellSubset, Column, Csr, Frame, GeneNames, GeneSubset, InputState,
+    Layer, LogScale, Summary, VariableConfig, VariableFlavour, export, variable_genes,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     empty_cells::EmptyCells,
     error::{Error, Result},
-    logged::{TOTAL, unscaled},
+    logged::{TOTAL, gene_columns, unscaled},
     observe::{Observer, Watched},
 };
 
@@ -93,6 +93,10 @@ pub fn prepare(
     observer: &dyn Observer,
 ) -> Result<Prepared> {
     let design = Design::of(source, options.design, options.min_cells)?;
+    // What else was measured counts in no sum, and is no variable gene.
+    let of_genes = gene_columns(source, options.layer, options.gene_names)?;
+    let other_features = source.summary().shape(options.layer)?.1 - of_genes.len();
+    let source: &mut dyn CellSource = &mut GeneSubset::new(source, options.layer, of_genes)?;
     let scale = LogScale { from: unscaled(source, options.layer)?, total: TOTAL };
     let var = source.var(options.layer)?;
     let perturbed = design.perturbed_conditions();
@@ -111,10 +115,7 @@ pub fn prepare(
             found.labels().into_iter().map(Option::unwrap_or_default).collect()
         }
     };
-    let is_gene = options.gene_names.are_genes(&var);
-    let mut columns = columns(source, options, scale, (&names, &genes), observer)?;
-    columns.retain(|&column| is_gene[column]);
-    let other_features = is_gene.iter().filter(|is_gene| !**is_gene).count();
+    let columns = columns(source, options, scale, (&names, &genes), observer)?;
     let kept: Vec<usize> =
         (0..design.codes.len()).filter(|&cell| design.codes[cell].is_some()).collect();
     let mut cells =

@@ -116,6 +116,9 @@ impl Perturbation<'_> {
             let measured = ranked.into_iter().filter_map(|column| panel.place(column as usize));
             responding[group] = measured.take(RESPONDING).collect();
         }
+        let responds =
+            responding.iter().flatten().map(|&place| u32::try_from(place).ok()).collect::<Vec<_>>();
+        let genes: Vec<Option<u32>> = panel.tokens.iter().map(|gene| Some(gene.0)).collect();
         let held = part(&split.validation).into_iter().map(|group| Held {
             group,
             truth: panel.part(&moments.mean(group)),
@@ -144,7 +147,11 @@ impl Perturbation<'_> {
                 "config": config,
                 "network": network,
                 "split": split,
-                "cells": content(shards, &[("conditions", &design.codes)]),
+                "cells": content(shards, &[
+                    ("conditions", &design.codes),
+                    ("genes", &genes),
+                    ("responding genes", &responds),
+                ]),
             }),
             device,
             watch,

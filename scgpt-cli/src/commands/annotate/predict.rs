@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, Column, Source, check_output};
+use scgpt_data::{Additions, Column, Source};
 use scgpt_tasks::{Annotated, Artefact, PredictOptions, UnknownScore};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::{
     device::ComputeArgs,
     gene_remarks,
     matrix::MatrixArgs,
-    output::{Printer, beside, check_cells_output},
+    output::{Printer, beside, check_cells_output, check_new},
     progress::Bar,
     warnings::Warnings,
 };
@@ -83,8 +83,9 @@ enum Score {
 }
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
-    check_cells_output(&args.output, args.force)?;
-    check_output(&beside(&args.output, EFFECTIVE), args.force)?;
+    let inputs = [args.input.as_path(), &args.model];
+    check_cells_output(&args.output, inputs, args.force)?;
+    check_new(&beside(&args.output, EFFECTIVE), inputs, args.force)?;
     let device = args.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let artefact = Artefact::open(&args.model, &device)?;

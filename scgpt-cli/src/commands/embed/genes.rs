@@ -1,12 +1,18 @@
 //! `scgpt embed --genes`: vectors of genes as a table.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
-use scgpt_data::{CellSource, Source, check_output};
+use scgpt_data::{CellSource, Source};
 use scgpt_tasks::Embedder;
 use serde_json::json;
 
 use super::EmbedArgs;
-use crate::{output::Printer, progress::Bar, warnings::Warnings};
+use crate::{
+    output::{Printer, check_new},
+    progress::Bar,
+    warnings::Warnings,
+};
 
 pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let extension = args.output.extension().and_then(|extension| extension.to_str());
@@ -16,7 +22,8 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
             args.output.display()
         );
     }
-    check_output(&args.output, args.force)?;
+    let inputs = args.input.iter().chain([&args.model]).map(PathBuf::as_path);
+    check_new(&args.output, inputs, args.force)?;
     let device = args.compute.open()?;
     let mut source = args.input.as_ref().map(Source::open).transpose()?;
     let mut warnings = Warnings::new(printer);

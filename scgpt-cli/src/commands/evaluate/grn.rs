@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use scgpt_data::check_output;
 use scgpt_tasks::{EdgeScores, GeneNetwork, NetworkEvaluation};
 
 use crate::{
     gene_list,
-    output::{Printer, write_text},
+    output::{Printer, check_new, write_text},
 };
 
 /// A gene network against known regulations
@@ -45,7 +44,8 @@ pub(crate) struct GrnArgs {
 
 pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
     if let Some(path) = &args.output {
-        check_output(path, args.force)?;
+        let inputs = [&args.input, &args.truth].into_iter().chain(&args.genes);
+        check_new(path, inputs.map(PathBuf::as_path), args.force)?;
     }
     let network = GeneNetwork::read(&args.input, !args.undirected)?;
     let truth = GeneNetwork::read(&args.truth, true)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_data::{CellSource, CellSubset, Source, check_output};
+use scgpt_data::{CellSource, CellSubset, Source};
 use scgpt_tasks::{
     BaselineOptions, CellColumn, CellSpace, ClusterOptions, Clustering, EmptyCells, Error,
     IntegrationComparison, Labels, Page, integration_rivals, obs_column,
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     matrix::layer,
-    output::{Printer, some_of, write_text},
+    output::{Printer, check_new, some_of, write_text},
     progress::Bar,
     warnings::Warnings,
 };
@@ -75,7 +75,7 @@ enum Method {
 
 pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     if let Some(path) = &args.output {
-        check_output(path, args.force)?;
+        check_new(path, [args.input.as_path()], args.force)?;
     }
     let mut source = Source::open(&args.input)?;
     let mut warnings = Warnings::new(printer);

@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, CellSubset, Column, Frame, Source, check_output};
+use scgpt_data::{CellSource as _, CellSubset, Column, Frame, Source};
 use scgpt_tasks::{
     Error, LabelEvaluation, LabelMap, Labels, Page, PredictedLabels, obs_column, split_labels,
 };
 use serde_json::json;
 
 use crate::{
-    output::{Printer, some_of, write_text},
+    output::{Printer, check_new, some_of, write_text},
     warnings::Warnings,
 };
 
@@ -67,7 +67,7 @@ pub(crate) struct LabelsArgs {
 
 pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     if let Some(path) = &args.output {
-        check_output(path, args.force)?;
+        check_new(path, [args.input.as_path()], args.force)?;
     }
     let mut source = Source::open(&args.input)?;
     let columns = Columns::read(args, &source)?;

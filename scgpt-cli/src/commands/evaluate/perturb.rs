@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Source, check_output};
+use scgpt_data::Source;
 use scgpt_tasks::{MethodResponses, NotJudged, PerturbEvaluation, Split, evaluate_responses};
 
 use crate::{
     commands::perturb::{DesignArgs, remark_on_unmeasured},
     matrix::MatrixArgs,
-    output::{Printer, write_text},
+    output::{Printer, check_new, write_text},
     progress::Bar,
     warnings::Warnings,
 };
@@ -53,7 +53,8 @@ pub(crate) struct PerturbArgs {
 
 pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     if let Some(path) = &args.output {
-        check_output(path, args.force)?;
+        let inputs = [&args.input, &args.truth].into_iter().chain(&args.split_file);
+        check_new(path, inputs.map(PathBuf::as_path), args.force)?;
     }
     let split = args.split_file.as_deref().map(Split::read).transpose()?;
     let (mut truth, mut predicted) =

@@ -7,14 +7,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, Claim, Column, Source, Table, check_output};
+use scgpt_data::{CellSource as _, Column, OutputKind, Place, Source, Table, check_apart};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     AttentionNetworks, AttentionOptions, AttentionReport, Embedder, GeneNetwork, GeneSets,
     NetworkRow, Setting, TargetList,
 };
 
-use super::{Format, RIVALS, write_rivals};
+use super::{Format, is_result, write_rivals};
 use crate::{
     device::ComputeArgs,
     gene_remarks,
@@ -26,6 +26,37 @@ use crate::{
 
 /// Targets that the summary shows.
 const SHOWN: usize = 10;
+
+/// The folder of the results.
+const FOLDER: OutputKind = OutputKind {
+    name: "a folder of `scgpt grn attention`",
+    is_one: |folder| {
+        let is_there = |name: &str| folder.join(name).is_file();
+        is_there(REPORT) && NETWORKS.iter().any(|name| is_there(name))
+    },
+    holds: |entry| {
+        is_result(entry, &[&NETWORKS[..], &[REPORT, PAGE, TARGETS, ENRICHMENT]].concat())
+    },
+};
+const REPORT: &str = "report.json";
+const PAGE: &str = "report.html";
+const TARGETS: &str = "targets.csv";
+const ENRICHMENT: &str = "enrichment.csv";
+/// Edge lists of two groups and of a single one, in every format.
+const NETWORKS: [&str; 12] = [
+    "control.csv",
+    "perturbed.csv",
+    "difference.csv",
+    "shuffled.csv",
+    "network.csv",
+    "beyond_shuffled.csv",
+    "control.parquet",
+    "perturbed.parquet",
+    "difference.parquet",
+    "shuffled.parquet",
+    "network.parquet",
+    "beyond_shuffled.parquet",
+];
 
 /// Networks from attention: which genes does a gene look at, and does that change?
 ///
@@ -99,7 +130,7 @@ pub(crate) struct AttentionArgs {
     matrix: MatrixArgs,
     #[command(flatten)]
     compute: ComputeArgs,
-    /// Overwrite files in the folder
+    /// Replace a folder of an earlier run
     #[arg(long)]
     force: bool,
 }
@@ -119,13 +150,10 @@ fn layer(text: &str) -> Result<Layer, String> {
 }
 
 pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
-    // A result is of one run.
-    let _claim = Claim::of_folder(&args.output)?;
-    let files = args.files();
-    // A folder that is not there yet is made once there is something to write.
-    for path in files.iter().filter(|path| path.exists()) {
-        check_output(path, args.force)?;
-    }
+    let inputs = [&args.input, &args.model].into_iter().chain(&args.truth).chain(&args.gmt);
+    check_apart(&args.output, inputs.map(PathBuf::as_path))?;
+    // A result is of one run: the folder appears whole or not at all.
+    let place = Place::deep_folder(&args.output, args.force, FOLDER)?;
     let truth = args.truth.as_deref().map(|path| GeneNetwork::read(path, true)).transpose()?;
     let gene_sets =
         args.gmt.iter().map(|path| GeneSets::read(path)).collect::<Result<Vec<_>, _>>()?;
@@ -173,7 +201,8 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
         report.without_genes,
         "what is seen in them is of the genes' identity alone",
     );
-    args.write(&networks, &warnings)?;
+    args.write(&networks, &warnings, &place.path())?;
+    place.publish()?;
     let mut rows = summary(report);
     rows.push(("output", args.output.display().to_string()));
     printer.result(&warnings.beside(report), &rows)
@@ -184,46 +213,30 @@ impl AttentionArgs {
         self.control.is_none()
     }
 
-    fn edge_list(&self, setting: Setting) -> PathBuf {
-        self.output.join(setting.name(self.is_single())).with_extension(self.format.extension())
-    }
-
-    /// Everything that will be written.
-    fn files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = Setting::ALL.map(|setting| self.edge_list(setting)).into();
-        let mut add = |name: &str| files.push(self.output.join(name));
-        add("report.json");
-        add("report.html");
-        if !self.no_baselines {
-            add(RIVALS);
-        }
-        if !self.gene.is_empty() {
-            add("targets.csv");
-        }
-        if !self.gmt.is_empty() {
-            add("enrichment.csv");
-        }
-        files
-    }
-
-    fn write(&self, networks: &AttentionNetworks, warnings: &Warnings) -> Result<()> {
-        let (folder, report) = (&self.output, &networks.report);
-        fs::create_dir_all(folder)
+    fn write(
+        &self,
+        networks: &AttentionNetworks,
+        warnings: &Warnings,
+        folder: &Path,
+    ) -> Result<()> {
+        let report = &networks.report;
+        fs::create_dir(folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         for setting in Setting::ALL {
-            networks.network(setting, self.edges).write(&self.edge_list(setting), self.force)?;
+            let name = format!("{}.{}", setting.name(self.is_single()), self.format.extension());
+            networks.network(setting, self.edges).write(&folder.join(name), false)?;
         }
-        write_rivals(folder, networks.rivals(self.edges), self.format, self.force)?;
+        write_rivals(folder, networks.rivals(self.edges), self.format)?;
         if !self.gene.is_empty() {
-            targets(report).write(&folder.join("targets.csv"), self.force)?;
+            targets(report).write(&folder.join(TARGETS), false)?;
         }
         if !self.gmt.is_empty() {
-            networks.enrichment_table().write(&folder.join("enrichment.csv"), self.force)?;
+            networks.enrichment_table().write(&folder.join(ENRICHMENT), false)?;
         }
         let told = serde_json::to_string_pretty(&warnings.beside(report))?;
-        write_text(&folder.join("report.json"), &told)?;
+        write_text(&folder.join(REPORT), &told)?;
         let page = warnings.on(networks.page(&file_name(&self.input)));
-        Ok(write_text(&folder.join("report.html"), &page)?)
+        Ok(write_text(&folder.join(PAGE), &page)?)
     }
 }
 

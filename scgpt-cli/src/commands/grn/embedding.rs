@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, CellSource, Claim, Column, Source, Table, check_output};
+use scgpt_data::{Additions, CellSource, Column, OutputKind, Place, Source, Table, check_apart};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     EmbedOptions, Embedder, EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, GeneSets,
@@ -18,7 +18,7 @@ use scgpt_tasks::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Format, RIVALS, write_rivals};
+use super::{Format, is_result, write_rivals};
 use crate::{
     cells_output::CellsOutput,
     config::write_effective,
@@ -28,6 +28,15 @@ use crate::{
     output::{Printer, write_text},
     progress::Bar,
     warnings::Warnings,
+};
+
+/// The folder of the results.
+const FOLDER: OutputKind = OutputKind {
+    name: "a folder of `scgpt grn embedding`",
+    is_one: |folder| FILES.iter().all(|name| folder.join(name).is_file()),
+    holds: |entry| {
+        is_result(entry, &[&FILES[..], &[ENRICHMENT, SCORES, SIMILAR, TYPES, CELLS]].concat())
+    },
 };
 
 /// Files of every run.
@@ -80,8 +89,8 @@ pub(crate) struct EmbeddingArgs {
     /// with --contextual, else raw, as the reference]
     #[arg(long, value_enum, env = "SCGPT_COSINE")]
     cosine: Option<Cosine>,
-    /// First fine-tune the model on the cells as `scgpt integrate` does, whose artefact will be
-    /// tuned.model in the folder; with --contextual without normalisation by batch
+    /// First fine-tune the model on the cells as `scgpt integrate` does, whose artefact will be beside
+    /// the folder, with .model; with --contextual without normalisation by batch
     #[arg(long, requires_all = ["data", "batch_key"])]
     fine_tune: bool,
     /// Passes over the cells of --fine-tune [default: that of integrate]
@@ -166,7 +175,7 @@ pub(crate) struct EmbeddingArgs {
     #[command(flatten)]
     #[serde(flatten)]
     compute: ComputeArgs,
-    /// Overwrite files in the folder
+    /// Replace a folder of an earlier run
     #[arg(long)]
     #[serde(skip)]
     force: bool,
@@ -204,13 +213,16 @@ fn universe(text: &str) -> Option<Universe> {
 }
 
 pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
-    // A result is of one run.
-    let _claim = Claim::of_folder(&args.output)?;
+    let genes_file = args.genes.iter().map(Path::new).filter(|path| path.is_file());
+    let inputs = [&args.model].into_iter().chain(&args.data).chain(&args.gmt);
+    check_apart(&args.output, inputs.map(PathBuf::as_path).chain(genes_file))?;
     let training = args.fine_tune.then(|| fine_tune::claim(args)).transpose()?;
-    for path in args.files().filter(|path| path.exists()) {
-        let is_own = training.as_ref().is_some_and(|training| training.may_replace(&path));
-        check_output(&path, args.force || is_own)?;
-    }
+    let replaces = match &training {
+        Some(training) => training.replaces(&args.output)?,
+        None => args.force,
+    };
+    // A result is of one run: the folder appears whole or not at all.
+    let place = Place::deep_folder(&args.output, replaces, FOLDER)?;
     let libraries = args.gmt.iter().map(|path| GeneSets::read(path));
     let libraries = libraries.collect::<Result<Vec<_>, _>>()?;
     let genes = args.genes.as_deref().map(names).transpose()?;
@@ -241,13 +253,18 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     bar.finish();
     let found = found?;
     warnings.without_genes(found.report.without_genes, "their programme scores mean nothing");
-    args.write(&found, &warnings)?;
+    args.write(&found, &warnings, &place.path())?;
     let report = found.report.clone();
     if let Some(source) = source.as_mut().filter(|_| !args.no_cells) {
-        args.write_cells(&embedder, found, source, &options, &bar, printer)?;
+        let cells = place.path().join(CELLS);
+        args.write_cells(&embedder, found, (source, &cells), &options, &bar, printer)?;
     }
-    if let Some(training) = training {
-        training.finish()?;
+    match training {
+        Some(training) => {
+            training.publish(place)?;
+            training.finish()?;
+        }
+        None => place.publish()?,
     }
     args.print(&report, &warnings, printer)
 }
@@ -304,50 +321,29 @@ impl EmbeddingArgs {
         }
     }
 
-    /// Everything that will be written, but for the artefact of --fine-tune.
-    fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let has_data = self.data.is_some();
-        let further = [
-            (ENRICHMENT, !self.gmt.is_empty()),
-            (SCORES, has_data),
-            (SIMILAR, !self.gene.is_empty()),
-            (TYPES, self.contextual && self.per.is_some()),
-            (CELLS, has_data && !self.no_cells),
-            (RIVALS, has_data && !self.no_baselines),
-        ];
-        let further = further.into_iter().filter(|(_, is_written)| *is_written);
-        FILES.into_iter().chain(further.map(|(name, _)| name)).map(|name| self.output.join(name))
-    }
-
-    /// Whether files may be replaced; those of a run that goes on are its own, or it would not have begun.
-    fn replaces(&self) -> bool {
-        self.force || self.resume
-    }
-
-    fn write(&self, found: &EmbeddingNetworks, warnings: &Warnings) -> Result<()> {
-        let folder = &self.output;
-        fs::create_dir_all(folder)
+    fn write(&self, found: &EmbeddingNetworks, warnings: &Warnings, folder: &Path) -> Result<()> {
+        fs::create_dir(folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         let path = |name: &str| folder.join(name);
         for name in &FILES[..3] {
-            found.network.write(&path(name), self.replaces())?;
+            found.network.write(&path(name), false)?;
         }
-        found.neighbours.write(&path(FILES[3]), self.replaces())?;
-        found.programme_table().write(&path(FILES[4]), self.replaces())?;
-        found.vector_table().write(&path(FILES[5]), self.replaces())?;
+        found.neighbours.write(&path(FILES[3]), false)?;
+        found.programme_table().write(&path(FILES[4]), false)?;
+        found.vector_table().write(&path(FILES[5]), false)?;
         if !self.gmt.is_empty() {
-            found.enrichment_table().write(&path(ENRICHMENT), self.replaces())?;
+            found.enrichment_table().write(&path(ENRICHMENT), false)?;
         }
         if !found.similar.is_empty() {
-            similar(found).write(&path(SIMILAR), self.replaces())?;
+            similar(found).write(&path(SIMILAR), false)?;
         }
         if !found.type_networks.is_empty() {
-            of_types(found).write(&path(TYPES), self.replaces())?;
+            of_types(found).write(&path(TYPES), false)?;
         }
         if let Some(scores) = found.scores.as_ref().filter(|scores| !scores.types.is_empty()) {
-            means(&scores.types, &scores.means).write(&path(SCORES), self.replaces())?;
+            means(&scores.types, &scores.means).write(&path(SCORES), false)?;
         }
-        write_rivals(folder, found.rivals(self.edges), Format::Csv, self.replaces())?;
+        write_rivals(folder, found.rivals(self.edges), Format::Csv)?;
         let told = serde_json::to_string_pretty(&warnings.beside(&found.report))?;
         write_text(&path("report.json"), &told)?;
         let subtitle = self.data.as_ref().unwrap_or(&self.model).display().to_string();
@@ -360,7 +356,7 @@ impl EmbeddingArgs {
         &self,
         embedder: &Embedder,
         found: EmbeddingNetworks,
-        source: &mut Source,
+        (source, output): (&mut Source, &Path),
         options: &EmbeddingNetworkOptions,
         bar: &Bar,
         printer: Printer,
@@ -392,9 +388,9 @@ impl EmbeddingArgs {
         };
         let place = CellsOutput {
             input: self.data.as_deref().unwrap_or(&self.model),
-            output: &self.output.join(CELLS),
+            output,
             layer: &self.matrix.layer(),
-            force: self.replaces(),
+            force: false,
         };
         place.write(source, &additions, bar, printer)?;
         Ok(())

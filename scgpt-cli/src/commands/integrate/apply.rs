@@ -15,7 +15,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         bail!("the cells and --output are needed");
     };
     let mut source = args.modalities.open(&args.inputs)?;
-    source.check_output(output, args.learn.force)?;
+    source.check_output(output, source.paths().chain([model]), args.learn.force)?;
     let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.source().obs()?, &[], args.batch_key.as_deref());
     let device = args.compute.open()?;
@@ -49,7 +49,9 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    source.write((output, &options.layer, args.learn.force), &additions, &bar, printer)?;
+    let made =
+        source.make((output, &options.layer, args.learn.force), &additions, &bar, printer)?;
+    made.publish()?;
     let report = &embedding.report;
     printer.result(
         &warnings.beside(&record),

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use scgpt_data::{
-    Additions, CellSource, Layer, MultimodalCells, MultimodalInput, MultimodalOptions, Source,
-    SpooledCells, check_output, export, save_copy,
+    Additions, CellSource, Layer, MultimodalCells, MultimodalInput, MultimodalOptions, Place,
+    Source, SpooledCells, make_copy, make_export,
 };
 use scgpt_tasks::{
     CellModalities, Completed, Error, GeneratedModality, IntegrateReport, Observer as _, Watched,
@@ -17,7 +17,7 @@ use scgpt_tasks::{
 
 use crate::{
     cells_output::CellsOutput,
-    output::{Printer, check_cells_output},
+    output::{Printer, check_cells_output, check_new},
     progress::Bar,
 };
 
@@ -131,7 +131,7 @@ impl ModalityArgs {
     pub(super) fn completion(
         &self,
         cells: &InputCells,
-        replaces: &dyn Fn(&Path) -> bool,
+        replaces: &dyn Fn(&Path) -> Result<bool>,
     ) -> Result<(Option<&Path>, Option<MultimodalCells>)> {
         let Some(path) = self.complete.as_deref() else { return Ok((None, None)) };
         if matches!(cells, InputCells::One(..)) {
@@ -139,7 +139,7 @@ impl ModalityArgs {
                 "--complete: the cells were measured in one modality, there is nothing to complete"
             );
         }
-        check_cells_output(path, replaces(path))?;
+        check_cells_output(path, cells.paths().chain(self.truth()), replaces(path)?)?;
         let input = |path: &PathBuf| MultimodalInput { path: path.clone(), modality: None };
         let truth = self.truth.as_ref().map(|path| -> Result<MultimodalCells> {
             Ok(MultimodalCells::open(&[input(path)], &self.options()?)?)
@@ -190,62 +190,68 @@ impl InputCells {
     }
 
     /// Whether the output can be written: MuData for MuData alone.
-    pub(super) fn check_output(&self, output: &Path, force: bool) -> Result<()> {
+    pub(super) fn check_output<'a>(
+        &self,
+        output: &Path,
+        inputs: impl Iterator<Item = &'a Path>,
+        force: bool,
+    ) -> Result<()> {
         if self.is_mudata() && output.extension().is_some_and(|extension| extension == "h5mu") {
-            return Ok(check_output(output, force)?);
+            return Ok(check_new(output, inputs, force)?);
         }
-        check_cells_output(output, force)
+        check_cells_output(output, inputs, force)
     }
 
-    /// Writes a copy of the one input, or the joined cells of several, with what was found.
-    pub(super) fn write(
+    /// A copy of the one input, or the joined cells of several, with what was found, to be published.
+    pub(super) fn make(
         &mut self,
         (output, layer, force): (&Path, &Layer, bool),
         additions: &Additions,
         bar: &Bar,
         printer: Printer,
-    ) -> Result<()> {
+    ) -> Result<Place> {
         let is_mudata = self.is_mudata();
         match self {
             Self::One(source, input) => {
-                let place = CellsOutput { input, output, layer, force };
-                place.write(source, additions, bar, printer)?;
+                let cells = CellsOutput { input, output, layer, force };
+                Ok(cells.make(source, additions, bar, printer)?.0)
             }
             Self::Several(cells, inputs) => {
                 let to_mudata = output.extension().is_some_and(|extension| extension == "h5mu");
                 // Other formats, those of 10x, have no room for an embedding.
                 let can_copy = |path| matches!(Source::open(path), Ok(Source::AnnData(_)));
-                match inputs.as_slice() {
+                let place = match inputs.as_slice() {
                     [only] if is_mudata == to_mudata && (is_mudata || can_copy(&only.path)) => {
                         bar.begin("writing", 0);
-                        let skipped = save_copy(&only.path, output, additions, force)?.skipped;
-                        for element in skipped {
+                        let (place, report) = make_copy(&only.path, output, additions, force)?;
+                        for element in report.skipped {
                             printer.lacking(&element);
                         }
+                        place
                     }
                     _ => {
                         bar.begin("writing", cells.summary().n_cells);
                         let mut source = Watched { source: cells.as_mut(), observer: bar };
-                        export(&mut source, layer, output, additions, force)
-                            .map_err(Error::from)?;
+                        make_export(&mut source, layer, output, additions, force)
+                            .map_err(Error::from)?
                     }
-                }
+                };
                 bar.finish();
+                Ok(place)
             }
         }
-        Ok(())
     }
 }
 
-/// Writes value bins of all modalities.
-pub(super) fn write_completed(
+/// Value bins of all modalities, to be published.
+pub(super) fn make_completed(
     completed: Completed,
     source: &dyn CellSource,
     path: &Path,
     force: bool,
-) -> Result<()> {
+) -> Result<Place> {
     let mut cells = SpooledCells::new(source.obs()?, completed.features, completed.rows);
-    Ok(export(&mut cells, &Layer::X, path, &Additions::default(), force)?)
+    Ok(make_export(&mut cells, &Layer::X, path, &Additions::default(), force)?)
 }
 
 /// Lines about modalities.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use burn::prelude::Device;
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, Column, RowSpool, Source, check_output};
+use scgpt_data::{Additions, Column, RowSpool, Source};
 use scgpt_tasks::{
     Error, IndexManifest, MadeBy, MapOptions, MappedCells, ReferenceIndex, Voting, open_model,
 };
@@ -18,7 +18,7 @@ use crate::{
     config::{EFFECTIVE, write_effective},
     device::ComputeArgs,
     matrix::MatrixArgs,
-    output::{Printer, beside, check_cells_output},
+    output::{Printer, beside, check_cells_output, check_new},
     progress::Bar,
     warnings::Warnings,
 };
@@ -84,8 +84,9 @@ enum Votes {
 }
 
 pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
-    check_cells_output(&args.output, args.force)?;
-    check_output(&beside(&args.output, EFFECTIVE), args.force)?;
+    let inputs = [&args.input, &args.index].into_iter().chain(&args.model).map(PathBuf::as_path);
+    check_cells_output(&args.output, inputs.clone(), args.force)?;
+    check_new(&beside(&args.output, EFFECTIVE), inputs, args.force)?;
     let index = ReferenceIndex::open(&args.index)?;
     index.check_k(args.k)?;
     let device = args.compute.open()?;

@@ -65,7 +65,8 @@ pub(crate) struct PredictArgs {
 }
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
-    check_cells_output(&args.output, args.force)?;
+    let inputs = [&args.model].into_iter().chain(&args.controls).map(PathBuf::as_path);
+    check_cells_output(&args.output, inputs, args.force)?;
     if args.cells == 0 {
         bail!("--cells is 0, expected at least 1");
     }

@@ -47,7 +47,7 @@ pub(crate) struct PrepareArgs {
 }
 
 pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
-    check_cells_output(&args.output, args.force)?;
+    check_cells_output(&args.output, [args.input.as_path()], args.force)?;
     let mut source = Source::open(&args.input)?;
     let mut warnings = Warnings::new(printer);
     args.design.doubts(&source, &mut warnings)?;

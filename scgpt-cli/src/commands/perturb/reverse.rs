@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, Source, check_output};
+use scgpt_data::{CellSource as _, Source};
 use scgpt_tasks::{
     PerturbArtefact, RespondOptions, Retrieval, Reversal, ReverseOptions, candidates,
 };
@@ -13,7 +13,7 @@ use super::{CandidateArgs, DesignArgs, trained_genes};
 use crate::{
     device::ComputeArgs,
     matrix::MatrixArgs,
-    output::{Printer, beside, some_of, write_text},
+    output::{Printer, beside, check_new, some_of, write_text},
     progress::Bar,
     warnings::Warnings,
 };
@@ -80,8 +80,10 @@ pub(crate) struct ReverseArgs {
 
 pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     let report = beside(&args.output, "html");
-    check_output(&args.output, args.force)?;
-    check_output(&report, args.force)?;
+    for path in [&args.output, &report] {
+        let inputs = [&args.input, &args.model].into_iter().chain(&args.predicted);
+        check_new(path, inputs.map(PathBuf::as_path), args.force)?;
+    }
     for (name, number) in [("-k", args.k), ("--cells", args.cells)] {
         if number == 0 {
             bail!("{name} is 0, expected at least 1");

@@ -9,7 +9,6 @@ use crate::{
     embed::{VariableOptions, select_variable},
     error::{Error, Result},
     labels::Labels,
-    logged::unscaled,
     names::{absent_gene, similar_names, some_of},
     sample::{numbers, sampled},
 };
@@ -155,11 +154,11 @@ impl Panel {
         let name = |token: GeneToken| vocab.name(token).unwrap_or_default();
         let mut is_chosen = vec![true; alignment.tokens.len()];
         if known.len() > options.n_variable {
-            let values = unscaled(source, options.matrix)?;
             let variable =
                 VariableOptions { n_top: options.n_variable, flavour: None, batch_key: None };
             let mut variable_genes = alignment.clone();
-            select_variable(source, options.matrix, &variable, values, &mut variable_genes)?;
+            let names = options.gene_names;
+            select_variable(source, options.matrix, &variable, names, &mut variable_genes)?;
             is_chosen = variable_genes.tokens.iter().map(Option::is_some).collect();
         }
         for gene in options.genes {

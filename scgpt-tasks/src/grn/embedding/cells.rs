@@ -76,7 +76,7 @@ impl OfCells {
             let variable = embed.variable.as_ref().unwrap_or(&variable);
             observer.begin("selecting variable genes", 0);
             let source = &mut Watched { source: &mut *source, observer };
-            select_variable(source, &embed.layer, variable, values, &mut chosen)?;
+            select_variable(source, &embed.layer, variable, &embed.gene_names, &mut chosen)?;
         }
         let name = |token: GeneToken| embedder.vocab().name(token).unwrap_or_default().to_owned();
         let known: Vec<String> = whole.tokens.iter().flatten().map(|&token| name(token)).collect();

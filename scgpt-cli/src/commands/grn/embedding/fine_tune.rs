@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use burn::prelude::Device;
 use scgpt_data::Source;
 use scgpt_model::InputNorm;
@@ -18,8 +18,6 @@ use crate::{
     warnings::Warnings,
 };
 
-/// The artefact of the integration, in the folder of the results.
-const ARTEFACT: &str = "tuned.model";
 /// Optimiser steps between checkpoints, beside those at validations.
 const CHECKPOINT_EVERY: u64 = 200;
 
@@ -27,7 +25,17 @@ const CHECKPOINT_EVERY: u64 = 200;
 pub(super) fn claim(args: &EmbeddingArgs) -> Result<Training> {
     let begin = Begin::of(args.resume, args.force);
     let inputs = args.data.as_deref().into_iter().chain([args.model.as_path()]);
-    Training::claim(&args.output.join(ARTEFACT), begin, IntegrateArtefact::is_at, inputs)
+    Training::claim(&artefact(&args.output)?, begin, IntegrateArtefact::is_at, inputs)
+}
+
+/// Where the artefact of the integration is: beside the folder of the results, which is replaced as one.
+fn artefact(output: &Path) -> Result<PathBuf> {
+    let name = output.file_name().with_context(|| {
+        format!("`{}` has no name beside which there could be an artefact", output.display())
+    })?;
+    let mut name = name.to_owned();
+    name.push(".model");
+    Ok(output.with_file_name(name))
 }
 
 /// Integrates the batches of the cells as `scgpt integrate` does by default, and returns the artefact.
@@ -39,7 +47,7 @@ pub(super) fn run(
     warnings: &mut Warnings,
     printer: Printer,
 ) -> Result<PathBuf> {
-    let artefact = args.output.join(ARTEFACT);
+    let artefact = artefact(&args.output)?;
     let mut config = IntegrateConfig::of(Recipe::of(Some(&args.model))?);
     config.model = Some(args.model.clone());
     config.hvg = args.hvg.unwrap_or(config.hvg);
@@ -72,8 +80,7 @@ pub(super) fn run(
         temporary: Some(&temporary),
     };
     let prepared = Integration::prepare(source, &config, options, device)?;
-    let outputs: Vec<PathBuf> = args.files().collect();
-    let outputs = outputs.iter().map(PathBuf::as_path);
+    let outputs = [args.output.as_path()];
     training.begin(&config, "grn embedding --fine-tune", outputs, printer)?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
     let integrated = prepared.run(source, None, &train_bar, &bar);
