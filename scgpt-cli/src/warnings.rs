@@ -97,7 +97,9 @@ impl Warnings {
 
     /// Takes up warnings that a task has.
     pub(crate) fn all(&mut self, warnings: Vec<String>) {
-        warnings.into_iter().for_each(|warning| self.tell(warning));
+        for warning in warnings {
+            self.tell(warning);
+        }
     }
 
     fn tell(&mut self, warning: String) {
