@@ -177,7 +177,9 @@ impl CellSource for AnnData {
             self.matrices.iter().find(|(other, _)| other == layer).map(|(_, matrix)| matrix);
         let place = match (layer, matrix) {
             (Layer::Raw, Some(matrix)) if matrix.place == "raw.X" => "raw.var",
-            (Layer::Raw, _) => "raw/var",
+            (Layer::Raw, Some(_)) => "raw/var",
+            // How anndata writes that there is none: `raw` is there, and nothing.
+            (Layer::Raw, None) => return Err(self.summary.missing(layer)),
             _ => "var",
         };
         self.table(place, matrix.map(|matrix| matrix.n_genes))

@@ -213,9 +213,11 @@ impl Error {
                     .unwrap_or("check the path, and that the file is complete (h5ad, AnnData-zarr, 10x .h5 or matrix.mtx folder)")
                     .into(),
             ),
-            Self::Read { .. } => {
-                Some("the file may be damaged or incomplete; save or copy it again from its source".into())
-            }
+            Self::Read { source, .. } => Some(
+                Refusal::remedy(source.as_ref())
+                    .unwrap_or("the file may be damaged or incomplete; save or copy it again from its source")
+                    .into(),
+            ),
             Self::Invalid { hint, .. } => hint.clone(),
             Self::Modalities { hint, .. } | Self::Unsupported { hint, .. } => Some(hint.clone()),
             Self::Exists { .. } => {
@@ -225,7 +227,11 @@ impl Error {
                 Some("choose another output; only what scgpt itself wrote is replaced".into())
             }
             Self::Busy { .. } => Some("wait until it has ended, or choose another output".into()),
-            Self::Write { .. } => Some("check that the folder exists, is writable and has space".into()),
+            Self::Write { source, .. } => Some(
+                Refusal::remedy(source.as_ref())
+                    .unwrap_or("check that the folder exists, is writable and has space")
+                    .into(),
+            ),
             Self::Vocabulary { .. } => Some("the file must be a JSON object that maps every token to its own index, 0..n without gaps".into()),
             Self::Coverage { matched, .. } => {
                 let advice = Advice::from("name the column of `var` that holds gene symbols by ")

@@ -4,6 +4,7 @@ mod anndata;
 mod claim;
 mod convert;
 mod copy;
+mod durable;
 mod element;
 mod export;
 pub(crate) mod h5;

@@ -258,8 +258,8 @@ fn memory(model: &ModelDir) -> usize {
 
 fn columns(frame: &Frame) -> String {
     let names = frame.columns.iter().map(|(name, column)| format!("{name} ({})", column.kind()));
-    let first =
-        frame.index.first().map_or_else(String::new, |name| format!("index such as {name}"));
+    let first = frame.index.first().map(|name| format!("index such as {name}"));
+    let first = first.unwrap_or_else(|| "no rows".into());
     std::iter::once(first).chain(names).collect::<Vec<_>>().join(", ")
 }
 

@@ -117,6 +117,7 @@ fn what_is_not_read_is_named_with_its_remedy() {
     );
     let text = done(&place, &["inspect", &case("43_antibody_only")]).stdout;
     assert!(text.contains("Antibody Capture") && !text.contains("116400"), "{text}");
+    assert!(text.contains("var       no rows, gene_ids"), "{text}");
 
     // Cells × genes, as other tools write matrices.
     let turned = place.path("turned");

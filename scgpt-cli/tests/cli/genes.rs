@@ -168,6 +168,11 @@ fn antibodies_are_no_genes_unless_asked_for() {
     // Two of the twelve have names that are no gene's.
     assert_eq!(known(&all) - known(&genes), 10);
     assert_ne!(embedding(&place.path("genes.h5ad")), embedding(&place.path("all.h5ad")));
+    // Antibodies are not among the most variable genes either, however variable.
+    let variable = [&embed("hvg.h5ad")[..], &["--hvg", "738"]].concat();
+    let variable = json(&place.done(&variable).stdout);
+    assert_eq!(variable["variable"]["n_selected"], 738);
+    assert_eq!(variable["variable"]["n_known"], genes["genes"]["matched"]);
     // The same for a vocabulary made of the file.
     place.done(&["convert", &input, "-o", "shards"]);
     let vocab = fs::read_to_string(place.path("shards/vocab.json")).unwrap();

@@ -41,6 +41,7 @@ impl Claim<'_> {
         }
         // Tables and text are read whole, matrices a row or more at a time.
         let at_once = match self.shape {
+            _ if all == 0 => 0,
             _ if self.is_text => all.saturating_mul(self.element.saturating_add(TEXT)),
             [length] => length.saturating_mul(self.element.max(NUMBER)),
             shape => count(shape.get(1..).unwrap_or_default()).saturating_mul(self.element),

@@ -17,6 +17,9 @@ use crate::{
 /// Place of the old categories, beside the columns.
 const OLD_CATEGORIES: &str = "__categories";
 
+/// Code of a missing value.
+const MISSING: i64 = -1;
+
 /// The table at `place`.
 pub(crate) fn read(store: &dyn Store, place: &str) -> Result<Frame> {
     let mut frame = match store.node(place)? {
@@ -77,7 +80,8 @@ pub(crate) fn len(store: &dyn Store, place: &str) -> Result<Option<usize>> {
     })
 }
 
-/// Names of the columns of the group at `place` in their order, without the index.
+/// Names of the columns of the group at `place` in their order. The index is among them only if the
+/// group lists it: AnnData keeps a column of the same name and values once.
 pub(crate) fn column_names(store: &dyn Store, place: &str) -> Result<Vec<String>> {
     let mut names: Vec<String> = match store.attributes(place)?.get("column-order") {
         Some(Value::Array(names)) => {
@@ -87,10 +91,14 @@ pub(crate) fn column_names(store: &dyn Store, place: &str) -> Result<Vec<String>
         Some(Value::String(name)) => vec![name.clone()],
         // An empty list may be stored as an empty list of numbers.
         Some(_) => Vec::new(),
-        None => store.children(place)?,
+        None => {
+            let index = index_name(store, place)?;
+            let mut names = store.children(place)?;
+            names.retain(|name| *name != index);
+            names
+        }
     };
-    let index = index_name(store, place)?;
-    names.retain(|name| *name != index && name != OLD_CATEGORIES);
+    names.retain(|name| name != OLD_CATEGORIES);
     Ok(names)
 }
 
@@ -180,19 +188,14 @@ fn categorical(
     };
     let categories: Vec<String> =
         labels.labels().into_iter().map(Option::unwrap_or_default).collect();
-    let codes = codes
-        .integers(0..codes.len())?
-        .into_iter()
-        // Missing values have the code -1.
-        .map(|code| u32::try_from(code).ok())
-        .collect::<Vec<_>>();
-    if let Some(code) = codes.iter().flatten().find(|&&code| code as usize >= categories.len()) {
-        return Err(Error::invalid(
-            store.path(),
-            owner,
-            format!("code {code} with {} categories", categories.len()),
-        ));
+    let codes = codes.integers(0..codes.len())?;
+    let fits =
+        |code: i64| usize::try_from(code).map_or(code == MISSING, |at| at < categories.len());
+    if let Some(code) = codes.iter().find(|&&code| !fits(code)) {
+        let problem = format!("code {code} with {} categories", categories.len());
+        return Err(Error::invalid(store.path(), owner, problem));
     }
+    let codes = codes.into_iter().map(|code| u32::try_from(code).ok()).collect();
     let ordered = store.attributes(owner)?.get("ordered").is_some_and(is_true);
     Ok(Some(Column::Categorical { codes, categories, ordered }))
 }

@@ -33,19 +33,18 @@ pub(super) fn text_array() -> Attrs {
 /// A whole table, with an index named `_index`.
 pub(super) fn frame(sink: &mut dyn Sink, path: &str, frame: &Frame) -> Result<()> {
     let mut attrs = encoding("dataframe", "0.2.0");
-    let names: Vec<&str> = frame.names().collect();
+    let names: Vec<String> = frame.names().map(member).collect();
+    let mut index = member(&frame.index_name);
     // A column of that name would be taken for the index.
-    let index = if names.contains(&frame.index_name.as_str()) || frame.index_name.is_empty() {
-        "_index"
-    } else {
-        &frame.index_name
-    };
-    attrs.insert("_index".into(), index.into());
+    if names.contains(&index) || frame.index_name.is_empty() {
+        index = "_index".into();
+    }
+    attrs.insert("_index".into(), index.as_str().into());
     attrs.insert("column-order".into(), json!(names));
     sink.group(path, &attrs)?;
     let rows = frame.len() as u64;
     sink.strings(&format!("{path}/{index}"), &[rows], &frame.index, &text_array())?;
-    for (name, values) in &frame.columns {
+    for (name, (_, values)) in names.iter().zip(&frame.columns) {
         column(sink, &format!("{path}/{name}"), values)?;
     }
     Ok(())

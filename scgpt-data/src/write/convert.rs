@@ -41,12 +41,10 @@ pub(super) fn convert(
     skipped: &mut Vec<String>,
 ) -> Result<()> {
     let mut copy = Copy { store, sink, skipped, tables: Vec::new() };
-    for (name, value) in &attributes(store, "")? {
+    for (name, value) in &copy.attributes("")? {
         copy.sink.set_attr("", name, value)?;
     }
-    for name in store.children("")? {
-        copy.member(&name)?;
-    }
+    copy.members("")?;
     // Last, as they take names of categories from `uns`.
     for place in std::mem::take(&mut copy.tables) {
         table::split(store, &place, copy.sink, copy.skipped)?;
@@ -65,6 +63,38 @@ struct Copy<'a> {
 type Outcome = Result<Option<String>>;
 
 impl Copy<'_> {
+    /// Copies the members of the group at `place`; the names of those that were left out.
+    fn members(&mut self, place: &str) -> Result<Vec<String>> {
+        let mut left = Vec::new();
+        for name in self.store.children(place)? {
+            let member = join(place, &name);
+            if anndata::member(&name) != name {
+                // It would lead out of the group, and out of the folder of a zarr hierarchy.
+                self.skipped.push(format!("{member}: a name that is no part of a path"));
+                left.push(name);
+            } else if !self.member(&member)? {
+                left.push(name);
+            }
+        }
+        Ok(left)
+    }
+
+    /// The attributes of an element, without those that have no counterpart.
+    fn attributes(&mut self, place: &str) -> Result<Attrs> {
+        let mut attrs = attributes(self.store, place)?;
+        let skipped = &mut *self.skipped;
+        attrs.retain(|name, value| {
+            let is_known = element::is_attribute(value);
+            if !is_known {
+                let place = if place.is_empty() { "the whole" } else { place };
+                skipped
+                    .push(format!("{place}: its attribute `{name}`, of a type that is not known"));
+            }
+            is_known
+        });
+        Ok(attrs)
+    }
+
     /// Copies the element at `place`, or says why not; whether it was copied.
     fn member(&mut self, place: &str) -> Result<bool> {
         let outcome = match self.element(place) {
@@ -83,7 +113,7 @@ impl Copy<'_> {
     }
 
     fn element(&mut self, place: &str) -> Outcome {
-        let mut attrs = attributes(self.store, place)?;
+        let mut attrs = self.attributes(place)?;
         let array = match self.store.node(place)? {
             None => return Ok(Some("a link, or nothing that is known".into())),
             Some(Node::Group) => return self.group(place, &attrs),
@@ -93,9 +123,12 @@ impl Copy<'_> {
             self.sink.null(place, &attrs)?;
             return Ok(None);
         }
-        let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
+        let mut shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
         // The first AnnData versions did not say what an element is; a single value of theirs would
-        // be taken for an array elsewhere.
+        // be taken for an array elsewhere. Their texts were lists of one.
+        if !attrs.contains_key("encoding-type") && array.text_width().is_some() && shape == [1] {
+            shape.clear();
+        }
         if shape.is_empty() && !attrs.contains_key("encoding-type") {
             attrs.extend(match array.dtype() {
                 Dtype::Text => anndata::encoding("string", "0.2.0"),
@@ -129,17 +162,18 @@ impl Copy<'_> {
         let kind = attrs.get("encoding-type").and_then(Value::as_str).unwrap_or_default();
         let is_whole = WHOLE.contains(&kind) || attrs.contains_key("h5sparse_format");
         self.sink.group(place, attrs)?;
-        let mut left = Vec::new();
-        for name in self.store.children(place)? {
-            let member = join(place, &name);
-            if is_whole {
-                if let Some(reason) = self.element(&member)? {
+        if is_whole {
+            for name in self.store.children(place)? {
+                if anndata::member(&name) != name {
+                    return Ok(Some(format!("`{name}` in it is a name that is no part of a path")));
+                }
+                if let Some(reason) = self.element(&join(place, &name))? {
                     return Ok(Some(format!("`{name}` is {reason}")));
                 }
-            } else if !self.member(&member)? {
-                left.push(name);
             }
+            return Ok(None);
         }
+        let left = self.members(place)?;
         let Some(Value::Array(order)) = attrs.get("column-order") else {
             return Ok(None);
         };
@@ -221,7 +255,6 @@ fn attributes(store: &dyn Store, place: &str) -> Result<Attrs> {
     if !parent.is_empty() && matches!(store.node(&join(parent, &beside)), Ok(Some(_))) {
         attrs.insert("categories".into(), beside.into());
     }
-    attrs.retain(|_, value| !value.is_null());
     // HDF5 has truth values by way of numbers only, and writers in R have real numbers.
     if let Some(ordered) = attrs.get_mut("ordered") {
         *ordered = is_true(ordered).into();
@@ -246,12 +279,10 @@ pub(super) fn complete(store: &dyn Store, place: &str, attrs: &mut Attrs) -> Res
     let version = if is_old { "0.1.0" } else { "0.2.0" };
     let mut said = anndata::encoding("dataframe", version);
     said.insert("_index".into(), frame::index_name(store, place)?.into());
-    said.insert("column-order".into(), json!(frame::column_names(store, place)?));
+    // An empty list may be stored as an empty list of numbers.
+    attrs.insert("column-order".into(), json!(frame::column_names(store, place)?));
     for (name, value) in said {
-        // An empty list may be stored as an empty list of numbers.
-        if !attrs.contains_key(&name) || name == "column-order" {
-            attrs.insert(name, value);
-        }
+        attrs.entry(name).or_insert(value);
     }
     Ok(())
 }

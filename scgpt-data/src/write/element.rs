@@ -9,6 +9,15 @@ use crate::{anndata::records, error::Result};
 /// Attributes of an element: text, numbers, truth values, and lists of them.
 pub(super) type Attrs = Map<String, Value>;
 
+/// Whether an attribute is one that both containers have.
+pub(super) fn is_attribute(value: &Value) -> bool {
+    let items = match value {
+        Value::Array(items) => items.as_slice(),
+        value => std::slice::from_ref(value),
+    };
+    [Value::is_string, Value::is_boolean, Value::is_number].iter().any(|is| items.iter().all(is))
+}
+
 /// Element type of an array of numbers, truth values or bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dtype {

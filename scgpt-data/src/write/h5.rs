@@ -28,8 +28,8 @@ use self::{
     heap::{Heap, REFERENCE},
     image::Image,
     message::{
-        ATTRIBUTE, DATASPACE, DATATYPE, FILL_VALUE, LAYOUT, UNDEFINED, attribute, compound,
-        contiguous_layout, dataspace, datatype, fill_value, lookup3, null_dataspace,
+        ATTRIBUTE, DATASPACE, DATATYPE, FILL_VALUE, LARGEST, LAYOUT, UNDEFINED, attribute,
+        compound, contiguous_layout, dataspace, datatype, fill_value, lookup3, null_dataspace,
         string_datatype,
     },
 };
@@ -37,6 +37,7 @@ use crate::{
     anndata::store::Store as _,
     error::{Error, Result},
     h5::H5Store,
+    regular::refusal,
     write::element::{Attrs, Dtype, Sink, Values, interleave, split},
 };
 
@@ -258,7 +259,13 @@ impl H5Sink {
         } else {
             return Ok(None);
         };
-        Ok(Some(attribute(name, &kind, &dataspace(shape), &data)))
+        let message = attribute(name, &kind, &dataspace(shape), &data);
+        if message.len() > LARGEST {
+            let problem =
+                format!("the attribute `{name}` is larger than the 64 KiB that HDF5 allows");
+            return Err(refusal(problem, "write a `.zarr` folder, which has no such limit"));
+        }
+        Ok(Some(message))
     }
 
     fn write_strings(
@@ -310,11 +317,12 @@ impl H5Sink {
             return Ok(());
         };
         let size = self.out.end - open.address;
-        let row: u64 = open.shape.iter().skip(1).product();
+        let lengths = open.shape.iter().skip(1);
+        let row = lengths.fold(open.dtype.size() as u64, |size, &n| size.saturating_mul(n));
         if let Some(first) = open.shape.first_mut()
-            && row > 0
+            && let Some(rows) = size.checked_div(row)
         {
-            *first = size / (row * open.dtype.size() as u64);
+            *first = rows;
         }
         let messages = dataset(datatype(open.dtype), &open.shape, open.address, size);
         self.object(&open.path, messages, &open.attrs)

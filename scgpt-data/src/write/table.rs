@@ -19,7 +19,8 @@ use crate::{
 /// added: a table (`obs`, `var`) or a dictionary of arrays (`obsm`, `varm`). Columns of codes with
 /// names in `uns/<column>_categories` become categoricals.
 ///
-/// Fields that have no counterpart are added to `skipped`.
+/// Fields that have no counterpart are added to `skipped`, and so are names that are no part of a
+/// path, which are spelled anew.
 pub(super) fn split(
     store: &dyn Store,
     place: &str,
@@ -38,9 +39,14 @@ pub(super) fn split(
     let index = index_of(records.fields());
     sink.remove(place)?;
     sink.group(place, &anndata::dict())?;
-    let mut names = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let mut index_name = None;
     for (position, field) in records.fields().iter().enumerate() {
-        let path = format!("{place}/{}", field.name);
+        let name = anndata::member(&field.name);
+        if name != field.name {
+            skipped.push(format!("{place}/{}: its name, which becomes `{name}`", field.name));
+        }
+        let path = format!("{place}/{name}");
         let shape = match (field.length, is_table) {
             (1, true) => vec![table.len() as u64],
             (length, _) => vec![table.len() as u64, length as u64],
@@ -48,17 +54,20 @@ pub(super) fn split(
         let read = records.values(field)?;
         if is_table
             && let Some(values) = &read
+            && name == field.name
             && categorical(store, place, field, values, sink)?
         {
-            names.push(&field.name);
+            names.push(name);
             continue;
         }
         match read.and_then(Values::of) {
             Some(values) => {
                 let attrs = [&anndata::text_array(), &anndata::dense()];
                 values.write(sink, &path, &shape, attrs)?;
-                if position != index {
-                    names.push(&field.name);
+                if position == index {
+                    index_name = Some(name);
+                } else {
+                    names.push(name);
                 }
             }
             None if is_table && position == index => {
@@ -69,7 +78,7 @@ pub(super) fn split(
     }
     if is_table {
         let mut attrs = anndata::encoding("dataframe", "0.2.0");
-        attrs.insert("_index".into(), json!(records.fields().get(index).map(|it| &it.name)));
+        attrs.insert("_index".into(), json!(index_name));
         attrs.insert("column-order".into(), json!(names));
         for (name, value) in &attrs {
             sink.set_attr(place, name, value)?;

@@ -1,6 +1,8 @@
 //! Copies hold what their input holds: every element of files that anndata wrote with all it can.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod made;
+
 use std::{
     fs,
     path::{Path, PathBuf},

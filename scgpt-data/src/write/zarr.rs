@@ -1,36 +1,32 @@
 //! [`ZarrSink`]: builds a zarr folder, or extends a copy of one.
 //!
-//! Metadata documents are written here, version 2 or 3; chunks are encoded by `zarrs`, each array
-//! in a storage rooted at its own folder, so that names that zarr reserves (`__categories`) do no
+//! Files are written here, version 2 or 3; chunks are encoded by `zarrs`, each array in a storage of
+//! its own in memory, so that names that zarr reserves (`__categories`) do no
 //! harm. Chunks are compressed with zstandard, which every zarr-python reads in both versions.
 
 use std::{
     borrow::Cow,
     fs, io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::Arc,
 };
 
 use serde_json::{Value, json};
 use zarrs::{
-    array::{Array, ArrayBytes, IntoArrayBytes},
-    filesystem::FilesystemStore,
+    array::{Array, ArrayBytes, ArrayMetadata, IntoArrayBytes},
+    storage::{ReadableStorageTraits as _, WritableStorageTraits as _, store::MemoryStore},
 };
 
 use crate::{
     error::{Error, Result, Source},
-    write::element::{Attrs, Dtype, Sink, Values, interleave},
+    write::{
+        durable,
+        element::{Attrs, Dtype, Sink, Values, interleave},
+    },
 };
 
 /// Bytes of a chunk before compression, about.
 const CHUNK: u64 = 4 << 20;
-
-/// Files that are made durable at a time.
-const SYNCING: usize = 32;
 
 /// A first axis long enough for any array: its length is known at the end.
 const OPEN_END: u64 = 1 << 48;
@@ -57,7 +53,7 @@ enum Version {
 #[derive(Debug)]
 struct OpenArray {
     place: String,
-    array: Array<FilesystemStore>,
+    array: Array<MemoryStore>,
     metadata: Value,
     attrs: Attrs,
     /// Length of the first axis of a chunk, and bytes of one row.
@@ -192,27 +188,40 @@ impl ZarrSink {
     }
 
     /// An array for encoding chunks, with the metadata documents in its new folder.
-    fn array(
-        &self,
-        place: &str,
-        metadata: &Value,
-        attrs: &Attrs,
-    ) -> Result<Array<FilesystemStore>> {
+    fn array(&self, place: &str, metadata: &Value, attrs: &Attrs) -> Result<Array<MemoryStore>> {
         let folder = self.folder.join(place);
         remove(&folder).map_err(|error| self.failed(error))?;
         fs::create_dir_all(&folder).map_err(|error| self.failed(error))?;
         self.write_array(place, metadata, attrs)?;
-        let store = FilesystemStore::new(folder).map_err(|error| self.failed(error))?;
-        Array::open(Arc::new(store), "/").map_err(|error| self.failed(error))
+        let metadata = metadata.clone();
+        let metadata = match self.version {
+            Version::V2 => serde_json::from_value(metadata).map(ArrayMetadata::V2),
+            Version::V3 => serde_json::from_value(metadata).map(ArrayMetadata::V3),
+        };
+        let metadata = metadata.map_err(|error| self.failed(error))?;
+        let store = Arc::new(MemoryStore::new());
+        Array::new_with_metadata(store, "/", metadata).map_err(|error| self.failed(error))
     }
 
+    /// Encodes a chunk in memory, and writes its file: the library would wait for the disk each time.
     fn store_chunk<'a>(
         &self,
-        array: &Array<FilesystemStore>,
+        (place, array): (&str, &Array<MemoryStore>),
         chunk: &[u64],
         values: impl IntoArrayBytes<'a>,
     ) -> Result<()> {
-        array.store_chunk(chunk, values).map_err(|error| self.failed(error))
+        array.store_chunk(chunk, values).map_err(|error| self.failed(error))?;
+        let (key, store) = (array.chunk_key(chunk), array.storage());
+        // A chunk of nothing but what fills gaps is none.
+        let Some(bytes) = store.get(&key).map_err(|error| self.failed(error))? else {
+            return Ok(());
+        };
+        store.erase(&key).map_err(|error| self.failed(error))?;
+        let path = self.folder.join(place).join(key.as_str());
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&path, bytes))
+            .map_err(|error| self.failed(error))
     }
 
     /// Writes the pending values as the chunk they belong to, padded to its size.
@@ -226,7 +235,7 @@ impl ZarrSink {
         if let Some(index) = chunk.first_mut() {
             *index = first;
         }
-        self.store_chunk(&open.array, &chunk, ArrayBytes::new_flen(bytes))
+        self.store_chunk((&open.place, &open.array), &chunk, ArrayBytes::new_flen(bytes))
     }
 }
 
@@ -271,7 +280,7 @@ impl Sink for ZarrSink {
         if values.is_empty() {
             return Ok(());
         }
-        self.store_chunk(&array, &vec![0; shape.len()], values)
+        self.store_chunk((path, &array), &vec![0; shape.len()], values)
     }
 
     fn records(
@@ -326,8 +335,11 @@ impl Sink for ZarrSink {
     }
 
     fn begin(&mut self, path: &str, dtype: Dtype, shape: &[u64], attrs: &Attrs) -> Result<()> {
-        let inner: Vec<u64> = shape.iter().skip(1).map(|&length| length.max(1)).collect();
-        let row = inner.iter().product::<u64>() * dtype.size() as u64;
+        // What has no elements may have axes of any length, and texts no letters.
+        let longest = if shape.contains(&0) { 1 } else { u64::MAX };
+        let inner: Vec<u64> =
+            shape.iter().skip(1).map(|&length| length.clamp(1, longest)).collect();
+        let row = (inner.iter().product::<u64>() * dtype.size() as u64).max(1);
         let rows = shape.first().map_or(1, |&length| length.clamp(1, (CHUNK / row).max(1)));
         let (mut open_shape, mut chunks) = (shape.to_vec(), inner);
         if let Some(first) = open_shape.first_mut() {
@@ -385,7 +397,7 @@ impl Sink for ZarrSink {
     }
 
     fn finish(&mut self) -> Result<()> {
-        sync(&self.folder).map_err(|error| self.failed(error))
+        durable::sync(&self.folder).map_err(|error| self.failed(error))
     }
 }
 
@@ -460,37 +472,4 @@ fn remove(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Makes every file below `folder` durable. A disk does so for many files at a time: asked for one
-/// after the other, a thousand take seconds.
-fn sync(folder: &Path) -> io::Result<()> {
-    let mut files = Vec::new();
-    list(folder, &mut files)?;
-    let next = AtomicUsize::new(0);
-    let some = || {
-        while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            fs::File::open(path)?.sync_all()?;
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..SYNCING.min(files.len())).map(|_| scope.spawn(some)).collect();
-        workers.into_iter().try_for_each(|worker| {
-            worker.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
-        })
-    })
-}
-
-/// Adds all files below `folder`.
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            list(&path, files)?;
-        } else {
-            files.push(path);
-        }
-    }
-    Ok(())
 }

@@ -20,7 +20,7 @@ pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
             let mut size = 0;
             let fields = members.iter().map(|member| field(member, &mut size)).collect();
             if size > WIDEST {
-                return (Dtype::Other(format!("records of {size} bytes")), None);
+                return too_wide(metadata, format!("records of {size} bytes"));
             }
             as_bytes(metadata, size);
             (Dtype::Records(fields), None)
@@ -28,7 +28,7 @@ pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
         Value::String(name) => {
             let field = plain_field(&name);
             if field.size > WIDEST {
-                return (Dtype::Other(name), None);
+                return too_wide(metadata, name);
             }
             match field.kind {
                 FieldKind::Text | FieldKind::WideText => {
@@ -80,10 +80,13 @@ fn of_v3(metadata: &mut Value) -> (Dtype, Option<Field>) {
         let fields = members.iter().map(|member| {
             let name = member[0].as_str().unwrap_or_default();
             let field = field_v3(name, &member[1], size, is_big);
-            size += field.size;
+            size = size.saturating_add(field.size);
             field
         });
         let fields: Vec<Field> = fields.collect();
+        if size > WIDEST {
+            return too_wide(metadata, format!("records of {size} bytes"));
+        }
         if fields.iter().all(|field| field.size > 0) {
             as_bytes(metadata, size);
             return (Dtype::Records(fields), None);
@@ -91,6 +94,9 @@ fn of_v3(metadata: &mut Value) -> (Dtype, Option<Field>) {
         return (Dtype::Other("records of a kind that is not known".into()), None);
     }
     let field = field_v3("", &data_type, 0, is_big);
+    if field.size > WIDEST {
+        return too_wide(metadata, format!("text of {} bytes", field.size));
+    }
     if matches!(field.kind, FieldKind::Text | FieldKind::WideText) {
         as_bytes(metadata, field.size);
         return (Dtype::Text, Some(field));
@@ -115,6 +121,12 @@ fn field_v3(name: &str, data_type: &Value, offset: usize, big_endian: bool) -> F
             .unwrap_or((FieldKind::Other, 0)),
     };
     Field { name: name.to_owned(), offset, size, length: 1, big_endian, kind }
+}
+
+/// A type whose elements nobody reads; the library would make one of them to fill gaps with.
+fn too_wide(metadata: &mut Value, name: String) -> (Dtype, Option<Field>) {
+    as_bytes(metadata, 1);
+    (Dtype::Other(name), None)
 }
 
 fn as_bytes(metadata: &mut Value, size: usize) {
@@ -143,7 +155,9 @@ fn plain_field(dtype: &str) -> Field {
     let mut characters = dtype.chars();
     let order = characters.next().unwrap_or('|');
     let kind = characters.next().unwrap_or('O');
-    let count: usize = characters.as_str().parse().unwrap_or(0);
+    // Behind the bytes of a date is its unit: `<M8[ns]`.
+    let digits = characters.as_str().split('[').next().unwrap_or_default();
+    let count: usize = digits.parse().unwrap_or(0);
     let (kind, size) = match kind {
         'b' => (FieldKind::Boolean, count),
         'i' => (FieldKind::Signed, count),

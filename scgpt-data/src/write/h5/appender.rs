@@ -43,9 +43,7 @@ impl Appender {
     /// Appends the header of an object; its address.
     pub(super) fn header(&mut self, messages: &[(u8, Vec<u8>)]) -> io::Result<u64> {
         if messages.iter().any(|(_, body)| body.len() > LARGEST) {
-            return Err(io::Error::other(
-                "an attribute is larger than the 64 KiB that HDF5 allows",
-            ));
+            return Err(io::Error::other("a name is longer than the 64 KiB that HDF5 allows"));
         }
         self.align()?;
         self.append(&object_header(messages))

@@ -1,7 +1,7 @@
 //! Dense storage: the many links or attributes of a group of the newer format, kept in a fractal
 //! heap and found by a version 2 B-tree (sections III.A.2 and III.G of the specification).
 
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
 
 use super::{
     group::{Bytes, broken, read_at, unsupported},
@@ -12,6 +12,8 @@ use super::{
 pub(super) fn read(file: &mut Image, heap: u64, tree: u64) -> io::Result<Vec<Vec<u8>>> {
     let heap = Heap::read(file, heap)?;
     let mut messages = Vec::new();
+    // What lies in the file once adds up to no more than the file.
+    let mut left = file.seek(SeekFrom::End(0))?;
     for record in read_tree(file, tree)? {
         // Links: hash, identifier. Attributes: identifier, flags, order, hash.
         let (id, flags) = match (record.len(), heap.id) {
@@ -22,7 +24,9 @@ pub(super) fn read(file: &mut Image, heap: u64, tree: u64) -> io::Result<Vec<Vec
         if flags & 2 != 0 || id[0] & 0x30 != 0 {
             return Err(unsupported("a shared or very large message"));
         }
-        messages.push(heap.object(file, &id[1..])?);
+        let message = heap.object(file, &id[1..])?;
+        spend(&mut left, message.len() as u64)?;
+        messages.push(message);
     }
     Ok(messages)
 }
@@ -125,10 +129,22 @@ fn read_tree(file: &mut Image, address: u64) -> io::Result<Vec<Vec<u8>>> {
         widths,
         node,
     };
-    let mut records = Vec::new();
+    let mut found = Found { records: Vec::new(), left: file.seek(SeekFrom::End(0))? };
     let depth = usize::try_from(depth).map_err(io::Error::other)?;
-    tree.collect(file, number(16, 8)?, number(24, 2)?, depth, &mut records)?;
-    Ok(records)
+    tree.collect(file, number(16, 8)?, number(24, 2)?, depth, &mut found)?;
+    Ok(found.records)
+}
+
+/// Takes `size` bytes from those that are `left` to be read.
+fn spend(left: &mut u64, size: u64) -> io::Result<()> {
+    *left = left.checked_sub(size).ok_or_else(|| broken("a structure that contains itself"))?;
+    Ok(())
+}
+
+/// The records of a tree so far, and how many bytes of nodes the file can still have.
+struct Found {
+    records: Vec<Vec<u8>>,
+    left: u64,
 }
 
 struct Tree {
@@ -145,11 +161,12 @@ impl Tree {
         address: u64,
         count: u64,
         depth: usize,
-        records: &mut Vec<Vec<u8>>,
+        found: &mut Found,
     ) -> io::Result<()> {
         if count == 0 {
             return Ok(());
         }
+        spend(&mut found.left, self.node)?;
         let node = read_at(file, address, self.node)?;
         let mut bytes = Bytes(&node);
         let expected: &[u8] = if depth == 0 { b"BTLF" } else { b"BTIN" };
@@ -157,12 +174,12 @@ impl Tree {
             return Err(broken("a B-tree"));
         }
         for _ in 0..count {
-            records.push(bytes.take(self.record)?.to_vec());
+            found.records.push(bytes.take(self.record)?.to_vec());
         }
         for _ in 0..if depth == 0 { 0 } else { count + 1 } {
             let (child, count) = (bytes.number(8)?, bytes.number(self.count)?);
             bytes.take(self.widths[depth - 1])?;
-            self.collect(file, child, count, depth - 1, records)?;
+            self.collect(file, child, count, depth - 1, found)?;
         }
         Ok(())
     }
@@ -171,4 +188,31 @@ impl Tree {
 /// Bytes that hold any number up to `most`.
 fn bytes_of(most: u64) -> usize {
     most.max(1).ilog2() as usize / 8 + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A tree of seventeen levels, all of them the same node, has more leaves than any file.
+    #[test]
+    fn trees_that_contain_themselves_are_refused_at_once() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let mut bytes = b"BTHD\0\x05".to_vec();
+        for (number, width) in [(512_u64, 4), (11, 2), (16, 2), (0, 2), (64, 8), (10, 2), (0, 8)] {
+            bytes.extend_from_slice(&number.to_le_bytes()[..width]);
+        }
+        bytes.resize(64, 0);
+        bytes.extend_from_slice(b"BTIN\0\x05");
+        bytes.resize(64 + 6 + 110, 0);
+        let child = [&64_u64.to_le_bytes()[..], &[10, 0, 0, 0, 0, 0, 0, 0]].concat();
+        bytes.extend(child.iter().cycle().take(300));
+        bytes.resize(4096, 0);
+        fs::write(path.path(), &bytes).unwrap();
+        let mut file = Image::new(fs::File::open(path.path()).unwrap(), 0);
+        let error = read_tree(&mut file, 0).unwrap_err();
+        assert!(error.to_string().contains("contains itself"), "{error}");
+    }
 }

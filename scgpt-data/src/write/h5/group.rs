@@ -343,7 +343,7 @@ fn heap_text(heap: &[u8], offset: u64) -> io::Result<String> {
 }
 
 fn text(bytes: &[u8]) -> io::Result<String> {
-    String::from_utf8(bytes.to_vec()).map_err(io::Error::other)
+    String::from_utf8(bytes.to_vec()).map_err(|_| unsupported("a name that is not UTF-8"))
 }
 
 /// Bytes that are taken from the front.
