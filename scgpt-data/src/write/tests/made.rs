@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{copied, open};
 use crate::{
-    anndata::store::{Node, Store as _},
+    anndata::store::Node,
     frame::{Column, Frame},
     source::{CellSource as _, Layer, Source},
     write::{
@@ -103,7 +103,7 @@ fn axes_of_any_length_beside_one_without() {
     let folder = tempfile::tempdir().unwrap();
     let shape = [0, 1 << 32, 1 << 32];
     let input = hdf5(folder.path(), |sink| {
-        array(sink, "uns/none", Stored::F32, &shape, &[], &dense()).unwrap()
+        array(sink, "uns/none", Stored::F32, &shape, &[], &dense()).unwrap();
     });
     for name in ["b.zarr", "b.h5ad"] {
         let (copy, skipped) = copied(folder.path(), &input, name);
