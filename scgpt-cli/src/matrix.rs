@@ -14,8 +14,9 @@ pub(crate) struct MatrixArgs {
     /// Take features that var/feature_types calls antibodies, peaks or guides for genes, too
     #[arg(long)]
     all_features: bool,
-    /// Least share of genes that have to be known, of the model's as of the file's; 0 for none
-    /// [default: 0.1; of the artefact of an integration 0.5]
+    /// Least share of genes that have to be known, 0 for none [default: a tenth of the file's or of
+    /// the vocabulary's, and a twentieth of what the model sees of a cell; half of those of the
+    /// artefact of an integration]
     #[arg(long, value_name = "SHARE", env = "SCGPT_MIN_GENES", value_parser = share)]
     min_genes: Option<f64>,
     /// Matrix to read: X, raw, or the name of a layer

@@ -6,8 +6,9 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 
 /// Below this share little is left of what the model learned to look at: a query with 5 of 200
-/// training genes was annotated with confidence 0.95 and was right in 39 % of its cells. Twice that
-/// share lets panels through that were made for other models, with a warning.
+/// training genes was annotated with confidence 0.95 and was right in 39 % of its cells. What has
+/// more passes with a warning, such as panels that were made for other models. Whether the names
+/// are names of genes at all is asked before, by `GeneVocab::align`.
 const LEAST: f64 = 0.05;
 
 /// Below this share it is worth a warning: most of what the model could see of a cell is missing.

@@ -5,22 +5,9 @@ use std::{fs, path::Path, process::Stdio, thread::sleep, time::Duration};
 use hdf5_pure::File;
 use serde_json::Value;
 
-use crate::run::{Place, model};
+use crate::run::{Place, model, tiny};
 
 /// Settings of a network that is made in no time.
-const SETTINGS: &str = "\
-batch_size = 16
-max_length = 100
-[network]
-n_layers = 2
-n_heads = 2
-d_model = 16
-d_ff = 16
-dropout = 0.1
-[training]
-epochs = 4
-";
-
 /// A folder with 240 simulated cells of three types, others of the same types, and settings.
 fn place() -> Place {
     let place = Place::new();
@@ -30,7 +17,11 @@ fn place() -> Place {
             seed,
         ]);
     }
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(
+        place.path("tiny.toml"),
+        tiny("batch_size = 16\nmax_length = 100", "n_layers = 2\ndropout = 0.1", "epochs = 4"),
+    )
+    .unwrap();
     place
 }
 

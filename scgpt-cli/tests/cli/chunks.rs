@@ -5,37 +5,9 @@ use std::{fs, ops::Range, path::Path};
 use scgpt_data::{Additions, CellSource, CellSubset, Csr, Frame, Layer, Source, Summary, export};
 use scgpt_fixtures::repository;
 
-use crate::run::{Place, model};
+use crate::run::{Place, model, tiny};
 
 /// Settings under which nearly every cell is sampled, and ties are drawn.
-const SETTINGS: &str = "\
-batch_size = 16
-max_length = 100
-tie_mode = \"random\"
-[network]
-n_layers = 1
-n_heads = 2
-d_model = 16
-d_ff = 16
-dropout = 0.1
-[training]
-epochs = 2
-";
-
-/// The same for pre-training, in which ties have no setting.
-const PRETRAIN: &str = "\
-batch_size = 16
-max_length = 100
-[network]
-n_layers = 1
-n_heads = 2
-d_model = 16
-d_ff = 16
-dropout = 0.1
-[training]
-epochs = 1
-";
-
 /// The cells of a file from the last to the first.
 struct Reversed<'a>(&'a mut dyn CellSource);
 
@@ -122,8 +94,21 @@ fn a_cell_gets_the_same_row_wherever_it_stands() {
         part(&whole, &place.path(name), cells);
     }
     turn_round(&whole, &place.path("turned.h5ad"));
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
-    fs::write(place.path("pretrain.toml"), PRETRAIN).unwrap();
+    fs::write(
+        place.path("tiny.toml"),
+        tiny(
+            "batch_size = 16\nmax_length = 100\ntie_mode = \"random\"",
+            "n_layers = 1\ndropout = 0.1",
+            "epochs = 2",
+        ),
+    )
+    .unwrap();
+    // Ties have no setting in pre-training.
+    fs::write(
+        place.path("pretrain.toml"),
+        tiny("batch_size = 16\nmax_length = 100", "n_layers = 1\ndropout = 0.1", "epochs = 1"),
+    )
+    .unwrap();
     // By either name: the vocabulary has one of them.
     let panel = "HES4\nSSU72\nPARK7\nENSG00000000000\nENSG00000000002\nENSG00000000003\n";
     fs::write(place.path("panel.txt"), panel).unwrap();

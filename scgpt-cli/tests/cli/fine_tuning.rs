@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use toml::Table;
 
-use crate::run::{Place, model};
+use crate::run::{Place, model, tiny};
 
 /// The commands that fine-tune, each with the epochs of its recipe.
 const COMMANDS: [(&[&str], i64); 3] =
@@ -66,8 +66,7 @@ fn place() -> Place {
     let cells = ["--cells", "96", "--genes", "80", "--types", "3", "--batches", "2"];
     place.done(&[&["simulate", "-o", "cells.h5ad"], &cells[..]].concat());
     place.done(&["convert", "cells.h5ad", "-o", "shards"]);
-    let tiny = "[network]\nn_layers = 2\nn_heads = 2\nd_model = 16\nd_ff = 16\n";
-    fs::write(place.path("tiny.toml"), tiny).unwrap();
+    fs::write(place.path("tiny.toml"), tiny("", "n_layers = 2", "")).unwrap();
     let pretrain = ["pretrain", "--data", "shards", "--config", "tiny.toml", "--max-steps", "2"];
     place.done(&[&pretrain[..], &["-o", "run"]].concat());
     place

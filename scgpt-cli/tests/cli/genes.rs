@@ -7,24 +7,11 @@ use scgpt_fixtures::repository;
 use serde_json::Value;
 
 use crate::{
-    run::{Place, cells, embedding, model},
+    run::{Place, cells, embedding, model, tiny},
     toy::Toy,
 };
 
 /// Settings of a network that is made in no time.
-const SETTINGS: &str = "\
-batch_size = 16
-max_length = 100
-[network]
-n_layers = 1
-n_heads = 2
-d_model = 16
-d_ff = 16
-dropout = 0.1
-[training]
-epochs = 4
-";
-
 fn field_case(name: &str) -> String {
     repository().join("field_cases").join(name).display().to_string()
 }
@@ -45,7 +32,11 @@ fn place() -> Place {
     let place = Place::new();
     let simulate = ["simulate", "-o", "cells.h5ad", "--cells", "200", "--genes", "150"];
     place.done(&[&simulate[..], &["--types", "3", "--seed", "1"]].concat());
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(
+        place.path("tiny.toml"),
+        tiny("batch_size = 16\nmax_length = 100", "n_layers = 1\ndropout = 0.1", "epochs = 4"),
+    )
+    .unwrap();
     let train = ["annotate", "train", "cells.h5ad", "--label", "cell_type", "-o", "types"];
     place.done(&[&train[..], &["--config", "tiny.toml", "--no-baselines"]].concat());
     let index =

@@ -5,23 +5,9 @@ use std::fs;
 use hdf5_pure::File;
 use serde_json::Value;
 
-use crate::run::{Place, embedding};
+use crate::run::{Place, embedding, tiny};
 
 /// Settings of a network that is made in no time.
-const SETTINGS: &str = "\
-batch_size = 16
-hvg = 60
-max_length = 41
-[network]
-n_layers = 1
-n_heads = 2
-d_model = 16
-d_ff = 16
-dropout = 0.1
-[training]
-epochs = 2
-";
-
 fn place() -> Place {
     let place = Place::new();
     for (name, batches) in [("cells.h5ad", "2"), ("more.h5ad", "3"), ("one.h5ad", "1")] {
@@ -39,7 +25,15 @@ fn place() -> Place {
             batches,
         ]);
     }
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(
+        place.path("tiny.toml"),
+        tiny(
+            "batch_size = 16\nhvg = 60\nmax_length = 41",
+            "n_layers = 1\ndropout = 0.1",
+            "epochs = 2",
+        ),
+    )
+    .unwrap();
     place
 }
 

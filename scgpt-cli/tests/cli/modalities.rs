@@ -6,26 +6,18 @@ use hdf5_pure::File;
 use serde_json::Value;
 
 use crate::{
-    run::{Place, embedding, model},
+    run::{Place, embedding, model, tiny},
     toy::Toy,
 };
 
 /// Settings of a network that is made in no time.
-const SETTINGS: &str = "\
-batch_size = 16
-hvg = 30
-other_features = 60
-max_length = 61
-hidden_modality = 0.5
-[network]
-n_layers = 1
-n_heads = 2
-d_model = 16
-d_ff = 16
-dropout = 0.1
-[training]
-epochs = 2
-";
+fn settings() -> String {
+    tiny(
+        "batch_size = 16\nhvg = 30\nother_features = 60\nmax_length = 61\nhidden_modality = 0.5",
+        "n_layers = 1\ndropout = 0.1",
+        "epochs = 2",
+    )
+}
 
 #[test]
 fn a_mosaic_is_simulated_with_its_truth() {
@@ -81,7 +73,7 @@ fn place() -> Place {
     simulate("mosaic.h5mu", "rna,protein,atac", &["--mosaic"]);
     simulate("rna.h5ad", "rna", &[]);
     simulate("adt.h5ad", "protein", &[]);
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(place.path("tiny.toml"), settings()).unwrap();
     place
 }
 
@@ -161,7 +153,7 @@ fn files_of_modalities_are_integrated_as_one_batch_and_a_checkpoint_is_extended(
 #[test]
 fn a_10x_folder_of_two_modalities_becomes_an_h5ad() {
     let place = Place::new();
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(place.path("tiny.toml"), settings()).unwrap();
     fs::create_dir(place.path("tenx")).unwrap();
     let write = |name: &str, lines: Vec<String>| {
         fs::write(place.path("tenx").join(name), lines.join("\n") + "\n").unwrap();

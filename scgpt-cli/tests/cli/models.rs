@@ -2,21 +2,9 @@
 
 use std::fs;
 
-use crate::run::{Place, model};
+use crate::run::{Place, model, tiny};
 
 /// Settings of a network that is made in no time.
-const SETTINGS: &str = "\
-batch_size = 16
-[network]
-n_layers = 1
-n_heads = 2
-d_model = 16
-d_ff = 16
-[training]
-epochs = 1
-max_steps = 1
-";
-
 /// What is said of a folder in the place of what was asked for.
 const KINDS: [(&str, &str); 10] = [
     ("released", "a model that was trained for no task"),
@@ -55,7 +43,11 @@ fn place() -> Place {
         &[&types[..], &["--modalities", "rna,protein", "--proteins", "8"]].concat(),
     );
     simulate("raw.h5ad", &["--cells", "120", "--perturb", "4"]);
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(
+        place.path("tiny.toml"),
+        tiny("batch_size = 16", "n_layers = 1", "epochs = 1\nmax_steps = 1"),
+    )
+    .unwrap();
     #[cfg(unix)]
     std::os::unix::fs::symlink(model(), place.path("released")).unwrap();
     let quick = ["--config", "tiny.toml", "--no-baselines"];

@@ -7,24 +7,17 @@ use serde_json::Value;
 
 use crate::{
     chunks::turn_round,
-    run::{Place, model},
+    run::{Place, model, tiny},
 };
 
 /// Settings of a network that is made in no time.
-const SETTINGS: &str = "\
-batch_size = 8
-genes_per_step = 40
-genes_per_pass = 40
-pool = 8
-pairs = 2
-[network]
-n_layers = 2
-n_heads = 2
-d_model = 16
-d_ff = 16
-[training]
-epochs = 3
-";
+fn settings() -> String {
+    tiny(
+        "batch_size = 8\ngenes_per_step = 40\ngenes_per_pass = 40\npool = 8\npairs = 2",
+        "n_layers = 2",
+        "epochs = 3",
+    )
+}
 
 /// A folder with a simulated screen of eight genes and six pairs, the same prepared, and settings.
 fn place() -> Place {
@@ -43,7 +36,7 @@ fn place() -> Place {
         "6",
     ]);
     place.done(&["perturb", "prepare", "raw.h5ad", "-o", "screen.h5ad"]);
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(place.path("tiny.toml"), settings()).unwrap();
     place
 }
 
@@ -291,7 +284,7 @@ fn a_killed_run_goes_on_to_the_same_artefact() {
 #[test]
 fn screens_that_cannot_be_learned_are_refused() {
     let place = Place::new();
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(place.path("tiny.toml"), settings()).unwrap();
     let refuse = |spoil: &dyn Fn(&mut Screen<'_>), parts: &[&str]| {
         let mut screen = Screen::logs();
         spoil(&mut screen);
@@ -321,7 +314,7 @@ fn screens_that_cannot_be_learned_are_refused() {
 #[test]
 fn conditions_that_cannot_be_learned_are_left_out_and_named() {
     let place = Place::new();
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(place.path("tiny.toml"), settings()).unwrap();
     let mut screen = Screen::logs();
     // One cell of B; X is not measured; two columns are named C.
     screen.conditions[7] = "X+ctrl";

@@ -10,10 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::run::{Place, cells, model};
-
-const NETWORK: &str = "[network]\nn_layers = 1\nn_heads = 2\nd_model = 16\nd_ff = 16\n\
-    dropout = 0.1\n[training]\nmax_steps = 4\n";
+use crate::run::{Place, cells, model, tiny};
 
 /// Every file below a folder, but inputs and logs, with its bytes.
 fn files(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
@@ -83,14 +80,17 @@ fn write_everything(place: &Place) {
 #[test]
 fn the_same_run_writes_the_same_bytes_and_says_what_was_in_force() {
     let place = Place::new();
-    fs::write(place.path("tiny.toml"), format!("batch_size = 16\nmax_length = 61\n{NETWORK}"))
-        .unwrap();
-    fs::write(place.path("pretrain.toml"), format!("batch_size = 8\nmax_length = 60\n{NETWORK}"))
-        .unwrap();
-    let perturb = format!(
-        "batch_size = 8\ngenes_per_step = 40\ngenes_per_pass = 40\npool = 4\npairs = 2\n{NETWORK}"
-    );
-    fs::write(place.path("perturb.toml"), perturb).unwrap();
+    for (name, task) in [
+        ("tiny.toml", "batch_size = 16\nmax_length = 61"),
+        ("pretrain.toml", "batch_size = 8\nmax_length = 60"),
+        (
+            "perturb.toml",
+            "batch_size = 8\ngenes_per_step = 40\ngenes_per_pass = 40\npool = 4\npairs = 2",
+        ),
+    ] {
+        let settings = tiny(task, "n_layers = 1\ndropout = 0.1", "max_steps = 4");
+        fs::write(place.path(name), settings).unwrap();
+    }
     let written = || {
         write_everything(&place);
         let mut found = BTreeMap::new();

@@ -15,20 +15,12 @@ use scgpt_data::{
     Additions, CellSource as _, Frame, Layer, RowSpool, Source, SpooledCells, export,
 };
 
-use crate::run::{Place, embedding};
+use crate::run::{Place, embedding, tiny};
 
 /// Settings of a network that is made in no time.
-const SETTINGS: &str = "\
-batch_size = 16
-[network]
-n_layers = 1
-n_heads = 2
-d_model = 16
-d_ff = 16
-dropout = 0.1
-[training]
-epochs = 3
-";
+fn settings() -> String {
+    tiny("batch_size = 16", "n_layers = 1\ndropout = 0.1", "epochs = 3")
+}
 
 const PRETRAIN: &str = "\
 max_length = 60
@@ -180,8 +172,8 @@ fn place() -> Place {
     simulate(&["-o", "raw.h5ad", "--perturb", "4", "--doubles", "2"]);
     place.done(&["perturb", "prepare", "raw.h5ad", "-o", "screen.h5ad"]);
     place.done(&["convert", "cells.h5ad", "-o", "shards"]);
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
-    fs::write(place.path("pretrain.toml"), format!("{PRETRAIN}{SETTINGS}")).unwrap();
+    fs::write(place.path("tiny.toml"), settings()).unwrap();
+    fs::write(place.path("pretrain.toml"), format!("{PRETRAIN}{settings()}")).unwrap();
     place.done(&[PRETRAINING.args, &["run"]].concat());
     place
 }

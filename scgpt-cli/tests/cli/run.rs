@@ -87,6 +87,13 @@ pub(crate) fn ended(command: &mut Command) -> Ended {
     }
 }
 
+/// Settings of a tiny network: what its task wants, and what its network and its training want
+/// beyond that.
+pub(crate) fn tiny(task: &str, network: &str, training: &str) -> String {
+    let size = "n_heads = 2\nd_model = 16\nd_ff = 16";
+    format!("{task}\n[network]\n{size}\n{network}\n[training]\n{training}\n")
+}
+
 /// The embedding in an h5ad file, row-major.
 pub(crate) fn embedding(path: &Path) -> Vec<f32> {
     let file = File::open_streaming(path).unwrap();

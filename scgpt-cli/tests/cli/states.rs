@@ -8,7 +8,7 @@ use scgpt_data::{
 };
 use serde_json::Value;
 
-use crate::run::{Place, embedding, model};
+use crate::run::{Place, embedding, model, tiny};
 
 /// What is done to the values of a block.
 type Change<'a> = dyn Fn(&mut Csr) + Sync + 'a;
@@ -148,8 +148,7 @@ fn scaled_values_are_refused_by_every_command_that_reads_expression() {
 #[test]
 fn totals_of_controls_are_those_of_training() {
     let place = place();
-    let settings = "batch_size = 8\npool = 4\npairs = 1\n[network]\nn_layers = 1\nn_heads = 2\n\
-                    d_model = 16\nd_ff = 16\n[training]\nepochs = 1\n";
+    let settings = tiny("batch_size = 8\npool = 4\npairs = 1", "n_layers = 1", "epochs = 1");
     std::fs::write(place.path("tiny.toml"), settings).unwrap();
     let train = ["perturb", "train", "log.h5ad", "--config", "tiny.toml", "--split", "no-test"];
     place.done(&[&train[..], &["--no-baselines", "-o", "net"]].concat());

@@ -11,24 +11,16 @@ use std::{
 use hdf5_pure::File;
 use serde_json::Value;
 
-use crate::run::{Place, model};
+use crate::run::{Place, model, tiny};
 
 /// Settings of a network that is made in no time.
-const SETTINGS: &str = "\
-batch_size = 8
-max_length = 60
-cell_prompt_after = 10
-validation_share = 0.1
-[network]
-n_layers = 2
-n_heads = 2
-d_model = 16
-d_ff = 16
-dropout = 0.2
-[training]
-epochs = 3
-accumulate = 2
-";
+fn settings() -> String {
+    tiny(
+        "batch_size = 8\nmax_length = 60\ncell_prompt_after = 10\nvalidation_share = 0.1",
+        "n_layers = 2\ndropout = 0.2",
+        "epochs = 3\naccumulate = 2",
+    )
+}
 
 /// A folder with shards of 120 simulated cells of three types, and settings.
 fn place() -> Place {
@@ -37,7 +29,7 @@ fn place() -> Place {
         ["simulate", "-o", "cells.h5ad", "--cells", "120", "--genes", "150", "--types", "3"];
     place.done(&simulate);
     place.done(&["convert", "cells.h5ad", "-o", "shards", "--obs", "cell_type"]);
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(place.path("tiny.toml"), settings()).unwrap();
     place
 }
 
@@ -191,7 +183,7 @@ fn one_class_nothing_left_and_damaged_shards_are_refused() {
         &[&single[..], &["--class-column", "cell_type"]].concat(),
         &["`cell_type` has 1 class", "at least two"],
     );
-    let settings = SETTINGS.replace("validation_share = 0.1", "validation_share = 0.9999999");
+    let settings = settings().replace("validation_share = 0.1", "validation_share = 0.9999999");
     fs::write(place.path("held.toml"), settings).unwrap();
     place.refused(
         &["pretrain", "--data", "shards", "--config", "held.toml", "-o", "run"],

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use crate::run::{Ended, Place, embedding, ended};
+use crate::run::{Ended, Place, embedding, ended, tiny};
 
 /// A command that writes.
 #[derive(Clone, Copy)]
@@ -108,8 +108,8 @@ fn place() -> Place {
     let place = Place::new();
     place.done(&["simulate", "-o", "cells.h5ad", "--cells", "60", "--genes", "60"]);
     place.done(&["convert", "cells.h5ad", "-o", "tokens"]);
-    let settings = "validation_share = 0.1\nmax_length = 40\n[network]\nn_layers = 1\nn_heads = 2\n\
-                    d_model = 16\nd_ff = 16\ndropout = 0.1\nn_bins = 51\n[training]\nmax_steps = 1\n";
+    let network = "n_layers = 1\ndropout = 0.1\nn_bins = 51";
+    let settings = tiny("validation_share = 0.1\nmax_length = 40", network, "max_steps = 1");
     fs::write(place.path("tiny.toml"), settings).unwrap();
     for (name, seed) in [("one", "1"), ("two", "2")] {
         let pretrain = ["pretrain", "--data", "tokens", "--config", "tiny.toml", "-o", name];
