@@ -10,21 +10,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use scgpt_data::{Advice, Claim, Error, Place, Setting, check_apart};
-use scgpt_tasks::{UNFINISHED, clear_training};
+use scgpt_data::{Advice, Claim, Error, Place, Setting, check_apart, is_under_construction};
+use scgpt_tasks::{TRAINING, UNFINISHED, clear_training};
 use scgpt_train::has_checkpoint;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::output::{Printer, write_text};
 
-/// Where a training happens, in the folder of its artefact.
-const FOLDER: &str = "training";
 /// What the settings in force are called in it, and how they begin.
 const SETTINGS: &str = "config.toml";
 const HEADER: &str = "# scgpt ";
-/// What is under construction begins like that.
-const SCRATCH: &str = ".scgpt-";
 
 /// How a training begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +64,7 @@ impl Begin {
 
 /// The settings of the run in a folder, if they were written.
 pub(crate) fn saved_settings(output: &Path) -> Option<PathBuf> {
-    Some(output.join(FOLDER).join(SETTINGS)).filter(|path| path.exists())
+    Some(output.join(TRAINING).join(SETTINGS)).filter(|path| path.exists())
 }
 
 impl Training {
@@ -86,7 +82,7 @@ impl Training {
         let claim = Claim::of_folder(output)?;
         let training = Self { output: output.into(), begin, _claim: claim };
         let is_begun = training.ledger_path().exists();
-        let others = entries(output).filter(|path| !path.ends_with(FOLDER)).count();
+        let others = entries(output).filter(|path| !path.ends_with(TRAINING)).count();
         let shown = output.display();
         match begin {
             Begin::Resume if is_begun => {}
@@ -111,7 +107,7 @@ impl Training {
             }
             Begin::New | Begin::Anew => {}
         }
-        let folder = output.join(FOLDER);
+        let folder = output.join(TRAINING);
         if !is_begun && entries(&folder).next().is_some() && !is_ours(&folder.join(SETTINGS)) {
             return Err(Error::protected(&folder, "no run was begun in it").into());
         }
@@ -226,7 +222,7 @@ impl Training {
     }
 
     fn folder(&self) -> PathBuf {
-        self.output.join(FOLDER)
+        self.output.join(TRAINING)
     }
 
     fn ledger_path(&self) -> PathBuf {
@@ -291,9 +287,7 @@ fn look(path: &Path, hash: &mut Sha256) -> io::Result<()> {
 /// What is in a folder, but for what is under construction.
 pub(crate) fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| !entry.file_name().to_string_lossy().starts_with(SCRATCH))
-        .map(|entry| entry.path())
+    entries.filter(|entry| !is_under_construction(&entry.file_name())).map(|entry| entry.path())
 }
 
 /// Whether settings were written by this program.
@@ -385,7 +379,7 @@ mod tests {
     fn what_a_user_keeps_is_not_touched() {
         let place = tempfile::tempdir().unwrap();
         let output = place.path().join("out");
-        fs::create_dir_all(output.join("training")).unwrap();
+        fs::create_dir_all(output.join(TRAINING)).unwrap();
         fs::write(output.join("training/videos.txt"), "").unwrap();
         for begin in [Begin::New, Begin::Anew] {
             assert!(message(claim(&output, begin)).contains("no run was begun in it"));

@@ -1,7 +1,7 @@
 //! [`AnnData`]: the AnnData layout, read the same way from h5ad files and from zarr.
 
 pub(crate) mod chunk;
-pub(crate) mod claim;
+pub(crate) mod extent;
 pub(crate) mod frame;
 pub(crate) mod matrix;
 pub(crate) mod number;

@@ -27,7 +27,7 @@ use self::{
 use crate::{
     anndata::{
         chunk,
-        claim::{self, Claim},
+        extent::{self, Extent},
         store::{Array, Dtype, Node, Store, text_of},
     },
     error::{Error, Result},
@@ -245,7 +245,7 @@ impl Store for H5Store {
             Some(_) => None,
         };
         // Nothing is taken for a request for memory before it is known to be possible.
-        let claim = Claim {
+        let extent = Extent {
             shape: &shape,
             chunk: chunk.as_deref(),
             element: datatype.type_size().into(),
@@ -253,9 +253,9 @@ impl Store for H5Store {
         };
         let size = self.file.file_size();
         if unsupported.is_none()
-            && let Err(problem) = claim.check(|| size)
+            && let Err(problem) = extent.check(|| size)
         {
-            return Err(Error::invalid(&self.path, place, problem).with_hint(claim::REMEDY));
+            return Err(Error::invalid(&self.path, place, problem).with_hint(extent::REMEDY));
         }
         let shape = shape
             .into_iter()
@@ -338,7 +338,7 @@ impl H5Array {
             return Ok(());
         }
         let problem = format!("claims texts of {size} bytes, more than the file can hold");
-        Err(self.invalid(problem).with_hint(claim::REMEDY))
+        Err(self.invalid(problem).with_hint(extent::REMEDY))
     }
 
     /// Some texts of an array whose texts are in the heap.

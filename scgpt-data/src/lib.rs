@@ -90,6 +90,6 @@ pub use crate::{
     },
     write::{
         Additions, Claim, CopyReport, OutputKind, Place, check_apart, check_output, export,
-        export_mudata, make_copy, make_export, save_copy, write_file,
+        export_mudata, is_under_construction, make_copy, make_export, save_copy, write_file,
     },
 };

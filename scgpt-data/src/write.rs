@@ -24,7 +24,7 @@ use std::{
 use serde_json::{Value, json};
 
 pub use self::{
-    claim::Claim,
+    claim::{Claim, is_under_construction},
     export::{export, export_mudata, make_export},
     kind::OutputKind,
     place::{Place, check_apart, check_output, write_file},

@@ -28,7 +28,7 @@ use zarrs::{
 use crate::{
     anndata::{
         chunk,
-        claim::{self, Claim},
+        extent::{self, Extent},
         records,
         store::{Array, Dtype, Field, FieldKind, Node, Store, join},
     },
@@ -91,15 +91,15 @@ impl ZarrStore {
         // Nothing is taken for a request for memory before it is known to be possible.
         let size = array.data_type().fixed_size().map(|size| size as u64);
         let is_text = dtype == Dtype::Text;
-        let claim = |shape, chunk| Claim { shape, chunk, element: size.unwrap_or(1), is_text };
-        claim(array.shape(), claimed.chunk.as_deref())
+        let extent = |shape, chunk| Extent { shape, chunk, element: size.unwrap_or(1), is_text };
+        extent(array.shape(), claimed.chunk.as_deref())
             .check(|| self.files.stored())
             .and_then(|()| {
-                Claim { shape: &[claimed.parts], chunk: None, element: 16, is_text: false }
+                Extent { shape: &[claimed.parts], chunk: None, element: 16, is_text: false }
                     .check(|| self.files.stored())
             })
             .map_err(|problem| {
-                Error::invalid(&self.path, place, problem).with_hint(claim::REMEDY)
+                Error::invalid(&self.path, place, problem).with_hint(extent::REMEDY)
             })?;
         // No chunk of a grid that is not known holds more than all.
         let lengths = claimed.chunk.as_deref().unwrap_or(array.shape());

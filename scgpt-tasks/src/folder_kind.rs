@@ -8,7 +8,7 @@ use crate::{
     annotate,
     error::{Error, Result},
     integrate, mapping, perturb,
-    training::UNFINISHED,
+    training::{TRAINING, UNFINISHED},
 };
 
 /// The kinds of folders that the commands write and read.
@@ -55,7 +55,7 @@ impl FolderKind {
             (has("gene_vocab.json") || has("zarr.json") || has(".zgroup"), Self::Cells),
             (has("manifest.json"), Self::Shards),
             (has("checkpoints"), Self::Run),
-            (has("training"), Self::Unfinished),
+            (has(TRAINING), Self::Unfinished),
             (has("matrix.mtx") || has("matrix.mtx.gz"), Self::Cells),
         ]
         .into_iter()

@@ -136,7 +136,7 @@ pub use crate::{
         PerturbSimulation, SimulateOptions, Simulation,
     },
     stream::unit_rows,
-    training::{LearnOptions, NetworkConfig, Recipe, UNFINISHED, clear_training},
+    training::{LearnOptions, NetworkConfig, Recipe, TRAINING, UNFINISHED, clear_training},
 };
 
 /// The example of the README, compiled.

@@ -18,7 +18,7 @@ pub(crate) use self::{
     settings::{network_rows, training_rows},
 };
 pub use self::{
-    folder::{UNFINISHED, clear_training},
+    folder::{TRAINING, UNFINISHED, clear_training},
     network::{NetworkConfig, Recipe},
     options::LearnOptions,
 };

@@ -1,6 +1,7 @@
 //! [`Claim`]: one writer an output, and nothing left of those that were killed.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Seek as _, Write as _},
     path::{Path, PathBuf},
@@ -20,6 +21,11 @@ const PREFIX: &str = ".scgpt-";
 const TRIES: usize = 100;
 /// Digits of the name's hash that tell outputs of one folder apart.
 const DIGITS: usize = 8;
+
+/// Whether a file or folder of this name is under construction, or what is left of one.
+pub fn is_under_construction(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+}
 
 /// The right to write to one output, which one process has at a time.
 ///

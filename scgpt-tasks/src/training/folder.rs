@@ -25,7 +25,7 @@ pub(crate) struct RunFolder(PathBuf);
 impl RunFolder {
     /// The one in `output`.
     pub(crate) fn of(output: &Path) -> Self {
-        Self(output.join("training"))
+        Self(output.join(TRAINING))
     }
 
     /// The folder of a repeat; the first has no name of its own.
@@ -85,6 +85,9 @@ impl RunFolder {
         Ok(built)
     }
 }
+
+/// Where a training happens, in the folder of its artefact.
+pub const TRAINING: &str = "training";
 
 /// The file of a run that has not written everything yet, in the folder of its artefact: whatever else
 /// is there need not belong together.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use scgpt_data::{
     CellSource as _, Frame, GeneNames, GeneVocab, InputState, Manifest, ShardOptions, ShardWriter,
-    Source, SourceEntry, check_apart, check_output,
+    Source, SourceEntry, SpecialToken, check_apart, check_output,
 };
 use scgpt_tasks::{Error, Observer as _, Watched, obs_column, open_model};
 
@@ -111,7 +111,7 @@ fn summary(args: &ConvertArgs, manifest: &Manifest) -> Vec<(&'static str, String
             source.genes,
             source.gene_column,
             source.known_genes,
-            manifest.vocab.n_tokens.saturating_sub(3)
+            manifest.vocab.n_tokens.saturating_sub(SpecialToken::ALL.len())
         )
     };
     let genes = match manifest.sources.as_slice() {

@@ -1,4 +1,4 @@
-//! [`Claim`]: what an array says of its size, compared with what its file can hold.
+//! [`Extent`]: what an array says of its size, compared with what its file can hold.
 //!
 //! A few bytes can claim terabytes. Nothing is allocated for an array before this was asked.
 
@@ -21,7 +21,7 @@ pub(crate) const REMEDY: &str = "the file is damaged, or was never filled; save 
 
 /// The size an array claims.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Claim<'a> {
+pub(crate) struct Extent<'a> {
     pub(crate) shape: &'a [u64],
     /// What is decoded at a time, where storage is in chunks.
     pub(crate) chunk: Option<&'a [u64]>,
@@ -30,7 +30,7 @@ pub(crate) struct Claim<'a> {
     pub(crate) is_text: bool,
 }
 
-impl Claim<'_> {
+impl Extent<'_> {
     /// Refuses a claim that `stored` bytes, all of the file or folder, cannot meet; those are asked
     /// for only if the claim is large.
     pub(crate) fn check(&self, stored: impl FnOnce() -> u64) -> Result<(), String> {
@@ -79,13 +79,13 @@ mod tests {
     use super::*;
 
     fn check(shape: &[u64], chunk: Option<&[u64]>, is_text: bool, stored: u64) -> bool {
-        Claim { shape, chunk, element: 4, is_text }.check(|| stored).is_ok()
+        Extent { shape, chunk, element: 4, is_text }.check(|| stored).is_ok()
     }
 
     #[test]
     fn claims_are_held_against_what_is_stored() {
         // Small arrays may be anything; nothing is counted for them.
-        let small = Claim { shape: &[30, 60], chunk: Some(&[30, 60]), element: 4, is_text: false };
+        let small = Extent { shape: &[30, 60], chunk: Some(&[30, 60]), element: 4, is_text: false };
         assert!(small.check(|| unreachable!("small claims cost nothing")).is_ok());
         // A million cells in 40 MB, by rows, by columns of text, and as one chunk.
         assert!(check(&[1_000_000, 2000], Some(&[64, 2000]), false, 40 << 20));
