@@ -173,7 +173,7 @@ fn place() -> Place {
     place.done(&["perturb", "prepare", "raw.h5ad", "-o", "screen.h5ad"]);
     place.done(&["convert", "cells.h5ad", "-o", "shards"]);
     fs::write(place.path("tiny.toml"), settings()).unwrap();
-    fs::write(place.path("pretrain.toml"), format!("{PRETRAIN}{settings()}")).unwrap();
+    fs::write(place.path("pretrain.toml"), format!("{PRETRAIN}{}", settings())).unwrap();
     place.done(&[PRETRAINING.args, &["run"]].concat());
     place
 }
