@@ -9,6 +9,12 @@ use crate::error;
 
 thread_local! {
     static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+    static CALL: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The number of the present call, of this thread.
+pub(crate) fn current_call() -> u64 {
+    CALL.get()
 }
 
 /// Calls into a storage library; a panic there becomes an error.
@@ -16,6 +22,7 @@ pub(crate) fn guarded<T, E: Into<error::Source>>(
     call: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, error::Source> {
     let was_guarded = IS_GUARDED.replace(true);
+    CALL.set(CALL.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(call));
     IS_GUARDED.set(was_guarded);
     match outcome {

@@ -5,9 +5,10 @@
 mod datatype;
 mod heap;
 mod links;
+mod source;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
     io,
     ops::Range,
@@ -23,6 +24,7 @@ use serde_json::{Map, Value, json};
 use self::{
     datatype::{Padding, Stored, TextForm},
     heap::Heap,
+    source::BoundedSource,
 };
 use crate::{
     anndata::{
@@ -38,6 +40,13 @@ use crate::{
 /// Decoded chunks kept for one array, so that windows which share a chunk decode it once.
 const CHUNK_CACHE_BYTES: usize = 16 << 20;
 const CHUNK_CACHE_SLOTS: usize = 4096;
+
+/// Of a file whose groups only the library reads: how deep they lie in each other, and how many
+/// members of them are told, beside those there is room for.
+const MOST_NESTED: usize = 32;
+const MOST_TOLD: u64 = 1 << 12;
+/// Bytes of a member, at least, if it is looked at a few times.
+const LEAST_MEMBER: u64 = 16;
 
 /// Filters the library applies: deflate, shuffle, fletcher32, n-bit, scale-offset, lzf.
 const KNOWN_FILTERS: [u16; 6] = [1, 2, 3, 5, 6, 32000];
@@ -61,6 +70,8 @@ pub(crate) struct H5Store {
     file: File,
     /// None for the few files whose groups only the library reads.
     links: Option<RefCell<Links>>,
+    /// Members of groups that the library has told.
+    told: Cell<u64>,
     /// The members of groups that were listed: to find each by its name takes a walk of the group.
     listed: Mutex<HashMap<String, Arc<Members>>>,
 }
@@ -95,7 +106,8 @@ impl H5Store {
                 .with_max_bytes(CHUNK_CACHE_BYTES)
                 .with_max_slots(CHUNK_CACHE_SLOTS),
         );
-        let file = guarded(|| match File::open_streaming_with_options(path, access) {
+        let open = || File::from_source_with_options(BoundedSource::open(path)?, access);
+        let file = guarded(|| match open() {
             Err(hdf5_pure::Error::Format(FormatError::UnsupportedVersion(version))) => {
                 Ok(Err(version))
             }
@@ -107,15 +119,16 @@ impl H5Store {
             Error::invalid(path, "superblock", problem).with_hint(WRITE_AGAIN)
         })?;
         let links = Links::open(path).map(RefCell::new);
-        Ok(Self { path: path.into(), file, links, listed: Mutex::default() })
+        Ok(Self { path: path.into(), file, links, listed: Mutex::default(), told: Cell::default() })
     }
 
     /// The place of an object without soft links, or `None` if nothing is there.
     fn resolve(&self, place: &str) -> Result<Option<String>> {
-        // What our own reader of groups does not know the library may.
+        // What our own reader of groups does not know the library may, but for cycles.
         let Some(Ok(found)) = self.links.as_ref().map(|links| links.borrow_mut().find(place))
         else {
-            return Ok(Some(place.to_owned()));
+            let is_endless = place.matches('/').count() > MOST_NESTED;
+            return if is_endless { Err(self.circular(place)) } else { Ok(Some(place.to_owned())) };
         };
         match found {
             Found::Object { path, .. } => Ok(Some(path)),
@@ -294,6 +307,12 @@ impl Store for H5Store {
             names.extend(group.datasets()?);
             Ok(names)
         })?;
+        // Each takes some bytes; groups that are in each other are small and endless to walk.
+        let all = self.told.get() + names.len() as u64;
+        self.told.set(all);
+        if all > MOST_TOLD + self.file.file_size() / LEAST_MEMBER {
+            return Err(self.circular(place));
+        }
         names.sort_unstable();
         Ok(names)
     }
