@@ -11,7 +11,7 @@ use std::{
 use scgpt_data::{Additions, CellSource, Column, Csr, Frame, Layer, Source, Summary, export};
 use serde_json::Value;
 
-use crate::run::{Place, model};
+use crate::run::{Place, model, tiny};
 
 /// Cells that lose their counts.
 const EMPTY: usize = 3;
@@ -66,18 +66,6 @@ fn spoil(from: &Path, to: &Path, column: &str, label: &str) {
     export(&mut Spoilt { source, empty }, &Layer::X, to, &Additions::default(), false).unwrap();
 }
 
-const SETTINGS: &str = "\
-batch_size = 16
-[network]
-n_layers = 1
-n_heads = 2
-d_model = 16
-d_ff = 16
-[training]
-epochs = 1
-max_steps = 1
-";
-
 fn place() -> Place {
     let place = Place::new();
     let vocab = format!("{}/vocab.json", model());
@@ -87,7 +75,11 @@ fn place() -> Place {
     };
     simulate("whole.h5ad", &["--cells", "60", "--types", "2", "--batches", "2"]);
     simulate("whole_raw.h5ad", &["--cells", "160", "--perturb", "4"]);
-    fs::write(place.path("tiny.toml"), SETTINGS).unwrap();
+    fs::write(
+        place.path("tiny.toml"),
+        tiny("batch_size = 16", "n_layers = 1", "epochs = 1\nmax_steps = 1"),
+    )
+    .unwrap();
     let types = Source::open(place.path("whole.h5ad")).unwrap().obs().unwrap();
     let some_type = types.column("cell_type").unwrap().labels()[0].clone().unwrap();
     spoil(&place.path("whole.h5ad"), &place.path("cells.h5ad"), "cell_type", &some_type);
