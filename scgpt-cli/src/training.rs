@@ -88,7 +88,7 @@ impl Training {
             Begin::Resume if is_begun => {}
             Begin::Resume if is_artefact(output) => {
                 // Ended while it removed what is of no further use.
-                if is_ours(&output.join(FOLDER).join(SETTINGS)) {
+                if is_ours(&output.join(TRAINING).join(SETTINGS)) {
                     clear_training(output);
                 }
                 bail!(
