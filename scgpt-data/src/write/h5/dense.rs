@@ -128,8 +128,6 @@ fn read_tree(file: &mut Image, address: u64) -> io::Result<Vec<Vec<u8>>> {
         count: bytes_of(leaf),
         widths,
         node,
-        // Each has its place in the file.
-        most: usize::try_from(file.seek(SeekFrom::End(0))? / record).map_err(io::Error::other)?,
     };
     let mut found = Found { records: Vec::new(), left: file.seek(SeekFrom::End(0))? };
     let depth = usize::try_from(depth).map_err(io::Error::other)?;
@@ -154,8 +152,6 @@ struct Tree {
     count: usize,
     widths: Vec<usize>,
     node: u64,
-    /// Records, at most; nodes that share their children would be endless.
-    most: usize,
 }
 
 impl Tree {
@@ -179,9 +175,6 @@ impl Tree {
         }
         for _ in 0..count {
             found.records.push(bytes.take(self.record)?.to_vec());
-        }
-        if records.len() > self.most {
-            return Err(broken("a B-tree"));
         }
         for _ in 0..if depth == 0 { 0 } else { count + 1 } {
             let (child, count) = (bytes.number(8)?, bytes.number(self.count)?);
