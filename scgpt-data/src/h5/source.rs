@@ -16,7 +16,7 @@ const MOST_LEVELS: u16 = 16;
 /// What one call may read of a file's structures, in its lengths and beside them. Trees whose nodes
 /// share their children are small in the file and endless to walk.
 const LENGTHS: u64 = 4;
-const BESIDE: u64 = 64 << 20;
+const BESIDE: u64 = 16 << 20;
 /// How the header of such a tree begins, and where its levels are.
 const TREE: &[u8] = b"BTHD";
 const LEVELS: usize = 12;
