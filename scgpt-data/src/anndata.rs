@@ -3,6 +3,7 @@
 pub(crate) mod chunk;
 pub(crate) mod extent;
 pub(crate) mod frame;
+mod kept;
 pub(crate) mod matrix;
 pub(crate) mod number;
 pub(crate) mod records;
@@ -12,8 +13,9 @@ use std::{collections::BTreeMap, ops::Range};
 
 use crate::{
     anndata::{
+        kept::Kept,
         matrix::Matrix,
-        store::{Dtype, Node, Store, join},
+        store::{Dtype, Node, Store, join, members},
     },
     check,
     csr::Csr,
@@ -81,9 +83,11 @@ impl AnnData {
             return Err(Error::invalid(store.path(), &other.place, problem));
         }
         for group in ELEMENTS {
-            // What these hold is not needed; what cannot be listed is left out.
-            let members = store.children(group).unwrap_or_default();
-            elements.extend(members.into_iter().map(|name| join(group, &name)));
+            // What these hold is not needed, and no obstacle to what is.
+            match members(store.as_ref(), group) {
+                Ok(members) => elements.extend(members.iter().map(|name| join(group, name))),
+                Err(_) => elements.push(format!("{group} (cannot be listed)")),
+            }
         }
         let summary = Summary {
             path: store.path().into(),
@@ -117,7 +121,7 @@ impl AnnData {
             let table = frame::read(self.store.as_ref(), &place)?;
             return Ok(Some(table.names().map(String::from).collect()));
         }
-        let mut lists = self.store.children("uns").unwrap_or_default();
+        let mut lists = members(self.store.as_ref(), "uns")?;
         let word = name.split('_').next().unwrap_or(name);
         lists.sort_by_key(|list| (!list.starts_with(name), !list.starts_with(word)));
         for list in lists {
@@ -239,11 +243,14 @@ impl CellSource for AnnData {
         if !matches!(self.store.node(&place)?, Some(Node::Group)) {
             return Ok(lists);
         }
+        let mut kept = Kept::of(self.store.as_ref(), &place);
         for key in self.store.children(&place)? {
             if let Some(Node::Array(array)) = self.store.node(&join(&place, &key))?
                 && *array.dtype() == Dtype::Text
             {
-                lists.insert(key, array.texts()?);
+                let texts = array.texts()?;
+                kept.add(&key, frame::text_bytes(texts.iter().map(String::as_str)))?;
+                lists.insert(key, texts);
             }
         }
         Ok(lists)

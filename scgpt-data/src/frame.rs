@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// Bytes of a text in memory beside its letters, about.
+pub(crate) const TEXT: usize = 48;
+
 /// An `obs` or `var` table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Frame {
@@ -95,6 +98,22 @@ impl Frame {
 }
 
 impl Column {
+    /// Bytes in memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = |texts: &[String]| texts.iter().map(|text| TEXT + text.len()).sum::<usize>();
+        match self {
+            Self::Text(values) => {
+                values.iter().map(|text| TEXT + text.as_ref().map_or(0, String::len)).sum()
+            }
+            Self::Categorical { codes, categories, .. } => {
+                size_of_val(codes.as_slice()) + texts(categories)
+            }
+            Self::Float(values) => size_of_val(values.as_slice()),
+            Self::Integer(values) => size_of_val(values.as_slice()),
+            Self::Boolean(values) => size_of_val(values.as_slice()),
+        }
+    }
+
     /// The column as text, one label a row; missing values, NaN among them, are `None`.
     ///
     /// Numbers and truth values are spelled as Python spells them (`1.0`, `True`), whether they are

@@ -52,12 +52,13 @@ const LEAST_MEMBER: u64 = 16;
 const KNOWN_FILTERS: [u16; 6] = [1, 2, 3, 5, 6, 32000];
 
 /// Texts may take this many bytes whatever the size of the file, and else its size this many times.
-const ANY_TEXTS: usize = 64 << 20;
-const DENSEST_TEXTS: usize = 10;
+const ANY_TEXTS: u64 = 64 << 20;
+const DENSEST_TEXTS: u64 = 10;
 
 /// Remedies for files that are whole, but of a kind that is not read.
 const WRITE_AGAIN: &str = "save it again in Python, which reads it: anndata.read_h5ad(\"old.h5ad\").write_h5ad(\"new.h5ad\", compression=\"gzip\")";
 const DECOMPRESS: &str = "save it again in Python: import hdf5plugin, anndata; anndata.read_h5ad(\"old.h5ad\").write_h5ad(\"new.h5ad\", compression=\"gzip\")";
+const COPY_AGAIN: &str = "save or copy the file again from its source";
 const TAKE_IN: &str = "bring what the link leads to into the file: read it in Python with anndata.read_h5ad and save it with write_h5ad";
 
 /// Rows of text that are looked up at a time: the library searches the collections of a window one
@@ -95,7 +96,7 @@ struct H5Array {
     /// Why the values cannot be read, and what to do about it.
     unsupported: Option<(String, &'static str)>,
     /// Most bytes of all texts together.
-    most_text: usize,
+    most_text: u64,
 }
 
 impl H5Store {
@@ -170,7 +171,10 @@ impl H5Store {
             }
             _ => {}
         }
-        let filters = guarded(|| Ok::<_, hdf5_pure::Error>(dataset.filters())).unwrap_or_default();
+        let filters = match guarded(|| Ok::<_, hdf5_pure::Error>(dataset.filters())) {
+            Ok(filters) => filters,
+            Err(error) => return Some((error.to_string(), COPY_AGAIN)),
+        };
         let unknown = filters.iter().find(|id| !KNOWN_FILTERS.contains(id))?;
         let name = filter_name(*unknown);
         Some((format!("compressed with {name}, which is not supported"), DECOMPRESS))
@@ -283,10 +287,7 @@ impl Store for H5Store {
             shape,
             stored,
             unsupported,
-            most_text: usize::try_from(size)
-                .unwrap_or(usize::MAX)
-                .saturating_mul(DENSEST_TEXTS)
-                .max(ANY_TEXTS),
+            most_text: size.saturating_mul(DENSEST_TEXTS).max(ANY_TEXTS),
         })))))
     }
 
@@ -319,6 +320,14 @@ impl Store for H5Store {
 
     fn attributes(&self, place: &str) -> Result<Map<String, Value>> {
         let path = self.resolve(place)?.unwrap_or_else(|| place.to_owned());
+        // What our own reader of attributes does not know the library may.
+        let texts = self.links.as_ref().map(|links| links.borrow_mut().attribute_texts(&path));
+        if let Some(Ok(size)) = texts
+            && size > ANY_TEXTS.max(DENSEST_TEXTS.saturating_mul(self.file.file_size()))
+        {
+            let problem = format!("attributes of {size} bytes, more than the file can hold");
+            return Err(Error::invalid(&self.path, place, problem).with_hint(extent::REMEDY));
+        }
         let member = if path.is_empty() { None } else { Some(self.find(&path)?) };
         let attributes = self.read(place, || match member {
             None => self.file.root().attrs(),
@@ -338,6 +347,10 @@ impl Store for H5Store {
             .collect())
     }
 
+    fn stored(&self) -> u64 {
+        self.file.file_size()
+    }
+
     fn check(&self) -> Result<()> {
         match self.links.as_ref().map(|links| links.borrow_mut().endless()) {
             Some(Ok(Some(place))) => Err(self.circular(&place)),
@@ -353,7 +366,7 @@ impl H5Array {
 
     /// That texts of `size` bytes together can be meant.
     fn check_texts(&self, size: u64) -> Result<()> {
-        if size <= self.most_text as u64 {
+        if size <= self.most_text {
             return Ok(());
         }
         let problem = format!("claims texts of {size} bytes, more than the file can hold");

@@ -14,10 +14,15 @@ use crate::{
 };
 
 /// Bytes that any compressed text may have.
-const ALWAYS: u64 = 16 << 20;
-/// Bytes of text for each byte of a larger file. Tables of names and numbers reach about 10; what
-/// is far beyond was made to fill the memory.
-const EXPANSION: u64 = 32;
+const ALWAYS: u64 = 256 << 20;
+/// Bytes of text for each byte of a larger file. Tables of names and numbers reach about 10, those of a
+/// few words again and again 50; what is far beyond was made to fill the memory.
+const EXPANSION: u64 = 100;
+/// Bytes of a field in memory, about: many short ones take more than their text.
+const FIELD: u64 = 96;
+/// Bytes that the fields of any compressed text may take, and for each byte of a larger file.
+const FIELDS_ALWAYS: u64 = 1 << 30;
+const FIELDS_EXPANSION: u64 = 400;
 
 /// Whether a file begins like gzip.
 pub(crate) fn is_gzip(head: &[u8]) -> bool {
@@ -32,17 +37,22 @@ pub(crate) fn is_gzip(head: &[u8]) -> bool {
 pub(crate) fn text(path: &Path) -> Result<String> {
     let failed = |error| Error::open(path, error);
     let file = regular::open(path).map_err(failed)?;
-    let most = ALWAYS.max(file.metadata().map_err(failed)?.len().saturating_mul(EXPANSION));
+    let stored = file.metadata().map_err(failed)?.len();
+    let most = ALWAYS.max(stored.saturating_mul(EXPANSION));
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let mut bytes = Vec::new();
     if is_gzip(reader.fill_buf().map_err(failed)?) {
         MultiGzDecoder::new(reader).take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > most {
-            let problem = format!(
-                "more than {} MB of text in a file of {} MB",
-                most >> 20,
-                (most / EXPANSION) >> 20
-            );
+        let fields = most_fields(&bytes);
+        let found = if bytes.len() as u64 > most {
+            format!("more than {} MB of text", most >> 20)
+        } else if fields * FIELD > FIELDS_ALWAYS.max(stored.saturating_mul(FIELDS_EXPANSION)) {
+            format!("{} million fields", fields / 1_000_000)
+        } else {
+            String::new()
+        };
+        if !found.is_empty() {
+            let problem = format!("{found} in a file of {} kB", stored.div_ceil(1000));
             return Err(Error::invalid(path, "gzip", problem)
                 .with_hint("decompress it first (gunzip), if that is what it should be"));
         }
@@ -53,6 +63,14 @@ pub(crate) fn text(path: &Path) -> Result<String> {
         bytes.drain(..3);
     }
     utf8(path, bytes)
+}
+
+/// How many fields there are at most, whatever separates them.
+fn most_fields(text: &[u8]) -> u64 {
+    let mut counts = [0_u64; 256];
+    text.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+    let of = |byte: u8| counts[usize::from(byte)];
+    of(b'\n') + [b'\t', b',', b';', b' '].map(of).into_iter().fold(0, u64::max)
 }
 
 #[cfg(test)]
@@ -67,16 +85,23 @@ mod tests {
     fn text_is_not_larger_than_its_file_can_be() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.csv.gz");
-        let write = |length: usize| {
-            let mut to = GzEncoder::new(File::create(&path).unwrap(), Compression::best());
-            to.write_all(&vec![b'\n'; length]).unwrap();
+        let write = |line: &str, times: usize| {
+            let mut to = GzEncoder::new(File::create(&path).unwrap(), Compression::fast());
+            to.write_all(line.repeat(times).as_bytes()).unwrap();
             to.finish().unwrap();
         };
-        write(1 << 20);
-        assert_eq!(text(&path).unwrap().len(), 1 << 20);
-        write(20 << 20);
-        let error = text(&path).unwrap_err();
-        assert!(error.to_string().contains("more than 16 MB of text"), "{error}");
+        // The cell types of a large sorted table: 300 bytes of text for each of the file.
+        let line = "CD4-positive, alpha-beta T cell\n";
+        write(line, 2_000_000);
+        assert_eq!(text(&path).unwrap().len(), 2_000_000 * line.len());
+        for (line, times, expected) in [
+            ("1\n", 12_000_000, "12 million fields in a file of "),
+            ("aaaaaaaaaaaaaaa\n", 17 << 20, "more than 256 MB of text in a file of"),
+        ] {
+            write(line, times);
+            let error = text(&path).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.ends_with(" kB"), "{error}");
+        }
         std::fs::write(&path, "\u{feff}gene\n").unwrap();
         assert_eq!(text(&path).unwrap(), "gene\n");
     }

@@ -31,6 +31,7 @@ mod loom;
 mod mask;
 mod modality;
 mod multimodal;
+mod narrow;
 mod normalize;
 mod pages;
 mod regular;
@@ -67,6 +68,7 @@ pub use crate::{
     multimodal::{
         ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, open_modalities,
     },
+    narrow::narrow,
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
     regular::open as open_file,
     row_spool::RowSpool,
@@ -90,6 +92,7 @@ pub use crate::{
     },
     write::{
         Additions, Claim, CopyReport, OutputKind, Place, check_apart, check_output, export,
-        export_mudata, is_under_construction, make_copy, make_export, save_copy, write_file,
+        export_mudata, is_under_construction, make_copy, make_durable, make_export, save_copy,
+        write_file,
     },
 };

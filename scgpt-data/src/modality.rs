@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    narrow::narrow,
     token::ConditionToken,
 };
 
@@ -94,7 +95,7 @@ impl Modalities {
 
     /// The token of padding.
     pub fn pad(&self) -> ConditionToken {
-        ConditionToken(u32::try_from(self.names.len()).unwrap_or(u32::MAX))
+        ConditionToken(narrow(self.names.len()))
     }
 
     /// The token of `<cls>`.

@@ -24,6 +24,7 @@ pub use self::{
 };
 use crate::{
     error::{Error, Result},
+    narrow::narrow,
     write::Place,
 };
 
@@ -117,7 +118,7 @@ impl GeneVocab {
             }
         }
         let specials = SpecialToken::ALL.map(|special| {
-            let next = GeneToken(tokens.len().try_into().unwrap_or(u32::MAX));
+            let next = GeneToken(narrow(tokens.len()));
             *tokens.entry(special.as_str().into()).or_insert_with_key(|name| {
                 names.push(name.clone());
                 next
@@ -154,6 +155,14 @@ impl GeneVocab {
     /// The name of a token.
     pub fn name(&self, token: GeneToken) -> Option<&str> {
         self.names.get(token.0 as usize).map(AsRef::as_ref)
+    }
+
+    /// The name of one of its own tokens.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn own_name(&self, token: GeneToken) -> &str {
+        &self.names[token.0 as usize]
     }
 
     /// All names in the order of their tokens.

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 pub use self::{
     claim::{Claim, is_under_construction},
+    durable::make_durable,
     export::{export, export_mudata, make_export},
     kind::OutputKind,
     place::{Place, check_apart, check_output, write_file},

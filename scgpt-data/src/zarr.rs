@@ -42,13 +42,15 @@ const CHUNK_CACHE_BYTES: u64 = 32 << 20;
 
 /// Bytes a decompressed chunk may have beside its elements, such as checksums.
 const AROUND_CHUNK: u64 = 64 << 10;
-/// Most bytes of the texts of a chunk.
+/// Most bytes of the texts of a chunk, and of an array whatever its files have; else so many for each
+/// byte of them.
 const MOST_TEXTS: u64 = 512 << 20;
+const DENSEST_TEXTS: u64 = 100;
 
 /// An open zarr hierarchy.
 pub(crate) struct ZarrStore {
     path: PathBuf,
-    files: Files,
+    files: Arc<Files>,
     version: u8,
 }
 
@@ -56,7 +58,7 @@ impl ZarrStore {
     /// Opens a zarr folder, or a zip of one.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let files = Files::open(path).map_err(|cause| Error::open(path, cause))?;
-        let mut store = Self { path: path.into(), files, version: 2 };
+        let mut store = Self { path: path.into(), files: Arc::new(files), version: 2 };
         if store.json("zarr.json")?.is_some() {
             store.version = 3;
         } else if store.json(".zgroup")?.is_none() {
@@ -128,11 +130,16 @@ impl ZarrStore {
             shape,
             dtype,
             text,
+            files: self.files.clone(),
         })))
     }
 }
 
 impl Store for ZarrStore {
+    fn stored(&self) -> u64 {
+        self.files.stored()
+    }
+
     fn check(&self) -> Result<()> {
         self.files.check().map_err(|cause| Error::open(&self.path, cause))
     }
@@ -219,6 +226,7 @@ struct ZarrArray {
     dtype: Dtype,
     /// How the bytes of fixed-width text are decoded.
     text: Option<Field>,
+    files: Arc<Files>,
 }
 
 enum Chunks {
@@ -250,6 +258,27 @@ impl ZarrArray {
     }
 }
 
+impl ZarrArray {
+    /// Texts of any length, chunk by chunk: only what was decoded tells how long they are.
+    fn free_texts(&self) -> Result<Vec<String>> {
+        let rows = self.array.chunk_shape(&vec![0; self.shape.len()]).ok();
+        let rows = rows.and_then(|shape| usize::try_from(shape.first()?.get()).ok());
+        let (mut texts, mut size) = (Vec::new(), 0_u64);
+        for first in (0..self.len()).step_by(rows.unwrap_or(self.len())) {
+            let last = first.saturating_add(rows.unwrap_or(usize::MAX)).min(self.len());
+            let part: Vec<String> = self.get(first..last)?;
+            size += part.iter().map(|text| text.len() as u64).sum::<u64>();
+            if size > MOST_TEXTS && size / DENSEST_TEXTS > self.files.stored() {
+                let problem = format!("texts of {} MB, more than is stored can mean", size >> 20);
+                let error = Error::invalid(&self.path, &self.place, problem);
+                return Err(error.with_hint(extent::REMEDY));
+            }
+            texts.extend(part);
+        }
+        Ok(texts)
+    }
+}
+
 impl Array for ZarrArray {
     fn shape(&self) -> &[usize] {
         &self.shape
@@ -274,7 +303,7 @@ impl Array for ZarrArray {
             return Ok(Vec::new());
         }
         match &self.text {
-            None => self.get(0..self.len()),
+            None => self.free_texts(),
             Some(field) => {
                 let bytes = self.raw(0..self.len())?;
                 Ok(bytes
@@ -312,4 +341,12 @@ impl Array for ZarrArray {
         let problem = format!("elements of type {}, expected numbers", self.dtype.name());
         Error::invalid(&self.path, &self.place, problem)
     }
+}
+
+/// Writes a metadata document of a hierarchy that is made by hand.
+#[cfg(test)]
+pub(crate) fn by_hand(folder: &Path, place: &str, file: &str, metadata: &Value) {
+    let folder = folder.join(place);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(file), metadata.to_string()).unwrap();
 }

@@ -220,7 +220,7 @@ impl ValueTable {
             config.pad_value.min(config.mask_value).min(0.0).floor() as i32,
             config.pad_value.max(config.mask_value).ceil() as i32,
         ];
-        let last = special.max(i32::try_from(config.n_bins).unwrap_or(i32::MAX) - 1);
+        let last = special.max(i32::from(config.value_bins()) - 1);
         let first =
             if matches!(encoder, crate::embed::ValueEncoder::Binned(_)) { 0 } else { first };
         let grid: Vec<f32> = (first..=last).map(|value| value as f32).collect();

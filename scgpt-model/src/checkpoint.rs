@@ -80,7 +80,7 @@ impl ModelDir {
         let weights = Weights::open(&path.join(weights_name))?;
         let (config, preprocess) = if is_native {
             let config: ScgptConfig = read_json(&path.join(CONFIG))?;
-            config.validate()?;
+            config.validate().map_err(|error| error.in_file(&path.join(CONFIG)))?;
             (config, read_json(&path.join(PREPROCESS))?)
         } else {
             released(&path.join(ARGS), &weights)?
@@ -136,10 +136,7 @@ impl ModelDir {
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
-    serde_json::from_str(&text).map_err(|error| Error::Config {
-        path: Some(path.into()),
-        problems: vec![error.to_string()],
-    })
+    serde_json::from_str(&text).map_err(|source| Error::Document { path: path.into(), source })
 }
 
 /// Configuration and preprocessing of a released checkpoint.
@@ -159,4 +156,27 @@ fn released(args: &Path, weights: &Weights) -> Result<(ScgptConfig, Preprocess)>
         *n_inputs = rows;
     }
     Ok((config, preprocess))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_of_a_configuration_are_told_with_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        save_tensors(&at(WEIGHTS), vec![("a".into(), vec![1], vec![0.0])]).unwrap();
+        std::fs::write(at(VOCABULARY), "{}").unwrap();
+        let open = |config: &str| {
+            std::fs::write(at(CONFIG), config).unwrap();
+            ModelDir::open(folder.path()).unwrap_err()
+        };
+        let config = ScgptConfig { n_layers: 0, ..ScgptConfig::new(10) };
+        let error = open(&serde_json::to_string(&config).unwrap());
+        let Error::Config { path: Some(path), problems } = &error else { panic!("{error}") };
+        assert_eq!((path, problems[0].field), (&at(CONFIG), "n_layers"));
+        let error = open("{\"n_layer\": 3}");
+        assert!(matches!(&error, Error::Document { path, .. } if *path == at(CONFIG)), "{error}");
+    }
 }

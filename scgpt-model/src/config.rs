@@ -1,13 +1,17 @@
 //! [`ScgptConfig`]: the switches of the network, validated once.
 
 mod choices;
+mod problem;
 mod reference;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::choices::{
-    Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
-    ValueEncoding,
+pub use self::{
+    choices::{
+        Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
+        ValueEncoding,
+    },
+    problem::FieldProblem,
 };
 use crate::error::{Error, Result};
 
@@ -152,6 +156,7 @@ impl ScgptConfig {
     /// [`Error::Config`] with all mistakes at once.
     pub fn validate(&self) -> Result<()> {
         let mut problems = Vec::new();
+        let mut wrong = |field, problem| problems.push(FieldProblem::new(field, problem));
         // The limits keep a corrupt file from asking for absurd memory.
         for (field, value, limit) in [
             ("vocab_size", self.vocab_size, 1 << 24),
@@ -159,27 +164,26 @@ impl ScgptConfig {
             ("n_heads", self.n_heads, 1 << 10),
             ("d_ff", self.d_ff, 1 << 16),
             ("n_layers", self.n_layers, 1 << 10),
-            ("n_bins", self.n_bins, 1 << 16),
+            ("n_bins", self.n_bins, usize::from(u16::MAX)),
         ] {
             if value == 0 || value > limit {
-                problems.push(format!("`{field}` is {value}, expected 1 to {limit}"));
+                wrong(field, format!("is {value}, expected 1 to {limit}"));
             }
         }
         if self.n_heads != 0 && !self.d_model.is_multiple_of(self.n_heads) {
-            problems.push(format!(
-                "`d_model` ({}) is not divisible by `n_heads` ({})",
-                self.d_model, self.n_heads
-            ));
+            let Self { d_model, n_heads, .. } = self;
+            wrong("d_model", format!("is {d_model}, not divisible by `n_heads` ({n_heads})"));
         }
         if self.n_bins == 1 {
-            problems
-                .push("`n_bins` is 1, but bin 0 is reserved for zero: expected at least 2".into());
+            wrong("n_bins", "is 1, but bin 0 is reserved for zero: expected at least 2".into());
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            problems.push(format!("`dropout` is {}, expected 0 up to below 1", self.dropout));
+            wrong("dropout", format!("is {}, expected 0 up to below 1", self.dropout));
         }
-        if !self.pad_value.is_finite() || !self.mask_value.is_finite() {
-            problems.push("`pad_value` and `mask_value` must be finite".into());
+        for (field, value) in [("pad_value", self.pad_value), ("mask_value", self.mask_value)] {
+            if !value.is_finite() {
+                wrong(field, format!("is {value}, expected a finite number"));
+            }
         }
         if let ValueEncoding::Binned { n_inputs } = self.value_encoding {
             let highest = self.pad_value.max(self.mask_value);
@@ -187,11 +191,11 @@ impl ScgptConfig {
                 || highest >= n_inputs as f32
                 || self.pad_value < 0.0
             {
-                problems.push(format!(
-                    "`value_encoding` has {n_inputs} rows, but `pad_value` is {} and `mask_value` {}: both must \
-                     be rows of the table",
+                let problem = format!(
+                    "has {n_inputs} rows, but `pad_value` is {} and `mask_value` {}: both must be rows of the table",
                     self.pad_value, self.mask_value
-                ));
+                );
+                wrong("value_encoding", problem);
             }
         }
         self.validate_conditions(&mut problems);
@@ -199,7 +203,8 @@ impl ScgptConfig {
     }
 
     /// Checks the switches of condition tokens and heads.
-    fn validate_conditions(&self, problems: &mut Vec<String>) {
+    fn validate_conditions(&self, problems: &mut Vec<FieldProblem>) {
+        let mut wrong = |field, problem| problems.push(FieldProblem::new(field, problem));
         // Norms of domains are there before any weights are read.
         let domains = (1 << 26) / self.d_model.max(1);
         for (field, value, most) in [
@@ -211,7 +216,7 @@ impl ScgptConfig {
             ("n_class_layers", self.n_class_layers, 1 << 6),
         ] {
             if value > most {
-                problems.push(format!("`{field}` is {value}, expected at most {most}"));
+                wrong(field, format!("is {value}, expected at most {most}"));
             }
         }
         for (field, row, rows_field, rows) in [
@@ -225,28 +230,34 @@ impl ScgptConfig {
             ),
         ] {
             if let Some(row) = row.filter(|&row| row >= rows) {
-                problems.push(format!(
-                    "`{field}` is {row}, expected less than `{rows_field}` ({rows})"
-                ));
+                wrong(field, format!("is {row}, expected less than `{rows_field}` ({rows})"));
             }
         }
         if self.n_classes > 0 && self.n_class_layers == 0 {
-            problems.push("`n_class_layers` is 0, but `n_classes` asks for a class head".into());
+            wrong("n_class_layers", "is 0, but `n_classes` asks for a class head".into());
         }
         if self.n_domains == 0 && (self.dar || self.input_norm == InputNorm::DomainSpecific) {
-            problems.push("`n_domains` is 0, but `dar` or `input_norm` needs batch labels".into());
+            wrong("n_domains", "is 0, but `dar` or `input_norm` needs batch labels".into());
         }
         if self.zero_probability && matches!(self.gepc, Some(GepcStyle::Concat | GepcStyle::Sum)) {
-            problems.push(
-                "`gepc` is concat or sum, which have no `zero_probability`: choose inner_product"
-                    .into(),
-            );
+            let problem =
+                "is concat or sum, which have no `zero_probability`: choose inner_product";
+            wrong("gepc", problem.into());
         }
     }
 
     /// Whether the expression heads are told of batches or modalities.
     pub fn has_context(&self) -> bool {
         self.n_batches > 0 || self.n_modalities > 0
+    }
+
+    /// Value bins of one cell, as binning counts them.
+    ///
+    /// # Panics
+    /// If [`validate`](Self::validate) refuses them.
+    #[expect(clippy::expect_used, reason = "a network has a configuration that was validated")]
+    pub fn value_bins(&self) -> u16 {
+        u16::try_from(self.n_bins).expect("at most 65535 value bins")
     }
 
     /// Width of one attention head.
@@ -283,9 +294,22 @@ mod tests {
     fn all_mistakes_are_named_at_once() {
         let config = ScgptConfig { n_heads: 7, n_layers: 0, dropout: 1.5, ..ScgptConfig::new(10) };
         let message = config.validate().unwrap_err().to_string();
-        for field in ["`n_heads` (7)", "`n_layers` is 0", "`dropout` is 1.5"] {
+        for field in [
+            "`d_model` is 512, not divisible by `n_heads` (7)",
+            "`n_layers` is 0",
+            "`dropout` is 1.5",
+        ] {
             assert!(message.contains(field), "{message}");
         }
+        let infinite = ScgptConfig {
+            mask_value: f32::INFINITY,
+            n_domains: 1 << 20,
+            n_bins: 1 << 16,
+            ..config
+        };
+        let Err(Error::Config { problems, .. }) = infinite.validate() else { unreachable!() };
+        let fields = problems.iter().map(|problem| problem.field);
+        assert!(fields.eq(["n_layers", "n_bins", "d_model", "dropout", "mask_value", "n_domains"]));
         ScgptConfig::new(10).validate().unwrap();
     }
 

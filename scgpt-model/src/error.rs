@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::FieldProblem;
+
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -10,13 +12,24 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The configuration contradicts itself; every mistake is listed.
-    #[error("invalid model configuration{}: {}", at(path.as_deref()), problems.join("; "))]
+    #[error("invalid model configuration{}: {}", at(path.as_deref()), listed(problems))]
     Config {
         /// The file it came from, if any.
         path: Option<PathBuf>,
-        /// One sentence per mistake, each naming its field.
-        problems: Vec<String>,
+        /// One per mistake.
+        problems: Vec<FieldProblem>,
     },
+    /// A configuration file is not what its name promises.
+    #[error("`{}` is no configuration", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+    /// The network, or what it is given, cannot generate; every reason is listed.
+    #[error("nothing can be generated: {}", .0.join("; "))]
+    Generate(Vec<String>),
     /// A file of the model directory is missing or unreadable.
     #[error("cannot read `{}`", path.display())]
     Read {
@@ -78,10 +91,18 @@ impl Error {
         Self::Checkpoint { path: path.as_ref().into(), problem: problem.into() }
     }
 
+    /// The same, of a configuration that is in a file.
+    pub(crate) fn in_file(self, file: &Path) -> Self {
+        match self {
+            Self::Config { problems, .. } => Self::Config { path: Some(file.into()), problems },
+            other => other,
+        }
+    }
+
     /// What the user can do about it, if that can be said.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Config { .. } => {
+            Self::Config { .. } | Self::Document { .. } => {
                 Some("correct the named fields; a released checkpoint has them in `args.json`")
             }
             Self::Read { .. } => Some(
@@ -96,10 +117,16 @@ impl Error {
                 "check that weights and configuration belong together; a partial load takes what fits and leaves the \
                  rest as initialised",
             ),
+            Self::Generate(_) => None,
             Self::Layer { .. } => Some("choose one of them; the last is the usual choice"),
             Self::Write { .. } => Some("check that the folder exists, is writable and has space"),
         }
     }
+}
+
+/// All mistakes in one line.
+fn listed(problems: &[FieldProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn at(path: Option<&Path>) -> String {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attention::AttentionMask,
-    config::ScgptConfig,
+    config::{FieldProblem, ScgptConfig},
     error::{Error, Result},
     host::host_values,
     input::{Conditions, ModelInput},
@@ -119,9 +119,9 @@ impl Scgpt {
     /// the last round takes all that are left.
     ///
     /// # Errors
-    /// [`Error::Config`] if the network has no embedding of unknown genes, or no GEPC head and
-    /// [`Confidence::Agreement`] is asked for, or there are no rounds or passes, or a prompt lacks
-    /// its first token or a value, or only some have a cell embedding.
+    /// [`Error::Config`] if there are no rounds or passes; [`Error::Generate`] if the network has no
+    /// embedding of unknown genes, or no GEPC head and [`Confidence::Agreement`] is asked for, or a
+    /// prompt lacks its first token or a value, or only some have a cell embedding.
     ///
     /// # Panics
     /// If a token is not of the vocabulary, or a prompt's cell embedding has another width.
@@ -174,6 +174,17 @@ impl Scgpt {
 
 impl Generation {
     fn check(&self, model: &Scgpt, prompts: &[Prompt]) -> Result<()> {
+        let mut wrong = Vec::new();
+        if self.rounds == 0 {
+            wrong.push(FieldProblem::new("rounds", "is 0, expected at least 1"));
+        }
+        if let Confidence::DropoutVariance { samples: samples @ ..2 } = self.confidence {
+            let problem = format!("is {samples}, but a variance takes at least 2 passes");
+            wrong.push(FieldProblem::new("samples", problem));
+        }
+        if !wrong.is_empty() {
+            return Err(Error::Config { path: None, problems: wrong });
+        }
         let mut problems = Vec::new();
         for (index, Prompt { genes, values, cell, .. }) in prompts.iter().enumerate() {
             if genes.is_empty() {
@@ -189,24 +200,17 @@ impl Generation {
                 ));
             }
         }
-        if self.rounds == 0 {
-            problems.push("`rounds` is 0, expected at least 1".to_owned());
-        }
         if model.unknown_flag.is_none() {
             problems.push(
                 "the network has no embedding of unknown genes: only generatively pre-trained models generate".into(),
             );
         }
-        match self.confidence {
-            Confidence::DropoutVariance { samples } if samples < 2 => {
-                problems.push(format!("a variance over {samples} passes, expected at least 2"));
-            }
-            Confidence::Agreement if model.gepc.is_none() => problems.push(
+        if self.confidence == Confidence::Agreement && model.gepc.is_none() {
+            problems.push(
                 "the network does not predict from the cell embedding (GEPC), so there is no agreement".into(),
-            ),
-            _ => {}
+            );
         }
-        if problems.is_empty() { Ok(()) } else { Err(Error::Config { path: None, problems }) }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Generate(problems)) }
     }
 }
 
@@ -291,9 +295,9 @@ impl Pass<'_> {
         let of_all: Vec<f32> = match self.options.confidence {
             Confidence::LargestValue => predicted.clone(),
             Confidence::Agreement => {
-                let by_cell = self.model.predict_from_cell(&encoded);
-                let by_cell =
-                    by_cell.map(|predicted| host_values(predicted.value)).unwrap_or_default();
+                #[expect(clippy::expect_used, reason = "`Generation::check` asks for that head")]
+                let by_cell = self.model.predict_from_cell(&encoded).expect("a GEPC head");
+                let by_cell = host_values(by_cell.value);
                 std::iter::zip(&predicted, by_cell).map(|(a, b)| -(a - b).abs()).collect()
             }
             Confidence::Random => vec![0.0; predicted.len()],

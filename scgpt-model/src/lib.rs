@@ -49,8 +49,8 @@ pub use crate::{
         save_tensors, write_model_dir,
     },
     config::{
-        Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
-        ScgptConfig, ValueEncoding,
+        Activation, CellPooling, FieldProblem, GepStyle, GepcStyle, InputNorm, NormScheme,
+        PaddedStates, ScgptConfig, ValueEncoding,
     },
     domain_norm::{ChannelNorm, DomainNorm},
     embed::{

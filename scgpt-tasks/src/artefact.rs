@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use scgpt_data::make_durable;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
@@ -78,6 +79,7 @@ impl ArtefactKind {
         sealed.seal = Some(seal(&text).map_err(|error| failed(&error))?);
         let text = serde_json::to_string_pretty(&sealed).map_err(|error| failed(&error))?;
         std::fs::write(built.join(self.record), text).map_err(|error| failed(&error))?;
+        make_durable(built).map_err(|error| failed(&error))?;
         // An artefact that is replaced is none from here on, until the last file is there.
         drop(std::fs::remove_file(folder.join(self.record)));
         for name in MODEL_FILES.iter().chain(more).chain(&["README.md", self.record]) {

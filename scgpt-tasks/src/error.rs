@@ -14,7 +14,7 @@ pub enum Error {
     Data(scgpt_data::Error),
     /// The model could not be read or written.
     #[error(transparent)]
-    Model(#[from] scgpt_model::Error),
+    Model(scgpt_model::Error),
     /// Training stopped.
     #[error(transparent)]
     Train(scgpt_train::Error),
@@ -86,6 +86,18 @@ impl From<scgpt_data::Error> for Error {
         match error {
             scgpt_data::Error::Cancelled => Self::Cancelled,
             error => Self::Data(error),
+        }
+    }
+}
+
+impl From<scgpt_model::Error> for Error {
+    /// What is wrong with a configuration that is in no file are settings of the task.
+    fn from(error: scgpt_model::Error) -> Self {
+        match error {
+            scgpt_model::Error::Config { path: None, problems } => Self::Settings(
+                problems.into_iter().map(|it| setting(it.field).wrong(it.problem)).collect(),
+            ),
+            error => Self::Model(error),
         }
     }
 }
@@ -169,6 +181,19 @@ impl Error {
     }
 }
 
+/// A field of a network as it is called in the settings of a task.
+fn setting(field: &'static str) -> Setting {
+    Setting(match field {
+        "n_layers" => "network.n_layers",
+        "n_heads" => "network.n_heads",
+        "d_model" => "network.d_model",
+        "d_ff" => "network.d_ff",
+        "dropout" => "network.dropout",
+        "n_bins" => "network.n_bins",
+        other => other,
+    })
+}
+
 /// All mistakes in one line.
 fn listed(problems: &[SettingProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
@@ -177,4 +202,22 @@ fn listed(problems: &[SettingProblem]) -> String {
 /// What to do about negative values.
 pub(crate) fn before_scaling() -> Advice {
     Advice::from("choose the matrix before scaling by ") + Setting("layer")
+}
+
+#[cfg(test)]
+mod tests {
+    use scgpt_model::ScgptConfig;
+
+    use super::*;
+
+    #[test]
+    fn what_a_network_cannot_be_is_a_setting_unless_it_is_in_a_file() {
+        let config = ScgptConfig { n_heads: 7, ..ScgptConfig::new(10) };
+        let problem = || config.validate().unwrap_err();
+        let expected = "is 512, not divisible by `n_heads` (7)";
+        for error in [Error::from(problem()), scgpt_train::Error::from(problem()).into()] {
+            let Error::Settings(problems) = error else { panic!("{error}") };
+            assert_eq!(problems, [Setting("network.d_model").wrong(expected)]);
+        }
+    }
 }

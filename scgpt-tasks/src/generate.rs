@@ -206,7 +206,7 @@ impl Generator {
         options: &GenerateOptions,
         max_length: usize,
     ) -> Result<Tokenizer> {
-        let n_bins = u16::try_from(self.config.n_bins).unwrap_or(u16::MAX);
+        let n_bins = self.config.value_bins();
         // Genes to generate take their room from the known ones only when they are hidden; else the
         // prompts make room themselves.
         let config = TokenConfig {

@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
 use burn::{prelude::*, tensor::TensorData};
+use scgpt_data::make_durable;
 use scgpt_model::{Scgpt, ScgptConfig, Strictness, Weights, host_values, save_tensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -119,9 +119,8 @@ impl Checkpoints {
         }
         let saved = Saved { state: state.clone(), times, settings: self.settings.clone(), files };
         let write = || -> std::io::Result<()> {
-            let mut file = fs::File::create(partial.join(STATE))?;
-            file.write_all(serde_json::to_string_pretty(&saved)?.as_bytes())?;
-            file.sync_all()?;
+            fs::write(partial.join(STATE), serde_json::to_string_pretty(&saved)?)?;
+            make_durable(&partial)?;
             if path.exists() {
                 fs::remove_dir_all(&path)?;
             }

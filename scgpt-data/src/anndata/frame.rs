@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use crate::{
     anndata::{
+        kept::Kept,
         records,
         store::{Array, Dtype, Node, Store, join},
     },
     error::{Error, Result},
-    frame::{Column, Frame},
+    frame::{Column, Frame, TEXT},
 };
 
 /// Place of the old categories, beside the columns.
@@ -119,7 +120,9 @@ fn group(store: &dyn Store, place: &str) -> Result<Frame> {
     };
     let index: Vec<String> = index.labels().into_iter().map(Option::unwrap_or_default).collect();
     let names = column_names(store, place)?;
-    let mut columns = Vec::with_capacity(names.len());
+    let mut kept = Kept::of(store, place);
+    kept.add(&index_name, text_bytes(index.iter().map(String::as_str)))?;
+    let mut columns = Vec::new();
     for name in names {
         let Some(column) = column(store, place, &name)? else {
             continue;
@@ -131,9 +134,15 @@ fn group(store: &dyn Store, place: &str) -> Result<Frame> {
                 format!("{} values for {} rows", column.len(), index.len()),
             ));
         }
+        kept.add(&name, column.bytes())?;
         columns.push((name, column));
     }
     Ok(Frame { index_name, index, columns })
+}
+
+/// Bytes of texts in memory, about.
+pub(super) fn text_bytes<'t>(texts: impl Iterator<Item = &'t str>) -> usize {
+    texts.map(|text| TEXT + text.len()).sum()
 }
 
 /// One column, or `None` if it is absent or of a kind that is no column of labels or numbers.

@@ -11,6 +11,7 @@ use crate::{
     },
     check::Rows,
     error::{Error, Result},
+    narrow::narrow,
     rowsort::RowSort,
 };
 
@@ -77,6 +78,13 @@ impl Matrix {
                 (n_cells, n_genes, form)
             }
         };
+        // Entries have their gene, and where they are sorted by cells their cell, in 32 bits.
+        let axes = [("cells", n_cells, matches!(form, Form::Csc(..))), ("genes", n_genes, true)];
+        if let Some((axis, n, _)) =
+            axes.iter().find(|&&(_, n, is_kept)| is_kept && u32::try_from(n).is_err())
+        {
+            return Err(invalid(format!("{n} {axis}, at most {} are read", u32::MAX)));
+        }
         let matrix = Self { place: place.into(), n_cells, n_genes, form };
         if !matrix.values().dtype().is_numeric() {
             return Err(invalid(format!("holds {}, expected numbers", matrix.dtype())).with_hint(
@@ -268,7 +276,7 @@ impl Sparse {
                 while ends[gene + 1] <= begin + at {
                     gene += 1;
                 }
-                let column = u32::try_from(gene).unwrap_or(u32::MAX);
+                let column = narrow(gene);
                 sorted
                     .push(cell, column, value)
                     .map_err(|cause| Error::read(path, place, cause))?;
@@ -317,4 +325,39 @@ fn shape(attributes: &Map<String, Value>) -> Option<(usize, usize)> {
         return None;
     };
     Some((usize::try_from(whole(cells)?).ok()?, usize::try_from(whole(genes)?).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::zarr::{ZarrStore, by_hand};
+
+    #[test]
+    fn genes_beyond_32_bits_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |place: &str, file: &str, metadata| {
+            by_hand(folder.path(), place, file, &metadata);
+        };
+        let array = |length: usize, dtype: &str| {
+            json!({
+                "zarr_format": 2, "shape": [length], "chunks": [3], "dtype": dtype,
+                "fill_value": 0, "order": "C", "filters": null, "compressor": null,
+            })
+        };
+        write("", ".zgroup", json!({"zarr_format": 2}));
+        write("X", ".zgroup", json!({"zarr_format": 2}));
+        write("X/indptr", ".zarray", array(3, "<i4"));
+        write("X/indices", ".zarray", array(0, "<i4"));
+        write("X/data", ".zarray", array(0, "<f4"));
+        let open = |n_genes: u64| {
+            let shape = [2, n_genes];
+            write("X", ".zattrs", json!({"encoding-type": "csr_matrix", "shape": shape}));
+            Matrix::open(&ZarrStore::open(folder.path()).unwrap(), "X")
+        };
+        assert!(open(5).unwrap().is_some());
+        let error = open(5_000_000_000).err().unwrap().to_string();
+        assert!(error.contains("5000000000 genes, at most 4294967295"), "{error}");
+    }
 }

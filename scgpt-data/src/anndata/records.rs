@@ -5,8 +5,9 @@
 
 use crate::{
     anndata::{
+        kept::Kept,
         number,
-        store::{Array, Dtype, Field, FieldKind, Node, Store, text_of},
+        store::{Array, Dtype, Field, FieldKind, Node, Store, members, text_of},
     },
     error::{Error, Result},
     frame::{Column, Frame},
@@ -90,6 +91,7 @@ impl<'a> Records<'a> {
 pub(super) fn frame(store: &dyn Store, place: &str, array: &dyn Array) -> Result<Frame> {
     let records = Records::read(store, place, array)?;
     let mut frame = Frame::default();
+    let mut kept = Kept::of(store, place);
     let index = index_of(records.fields());
     for (position, field) in records.fields().iter().enumerate() {
         if field.length != 1 {
@@ -103,6 +105,7 @@ pub(super) fn frame(store: &dyn Store, place: &str, array: &dyn Array) -> Result
             },
             None => continue,
         };
+        kept.add(&field.name, column.bytes())?;
         if position == index {
             frame.index_name.clone_from(&field.name);
             frame.index = column.labels().into_iter().map(Option::unwrap_or_default).collect();
@@ -167,7 +170,7 @@ pub(crate) fn text(field: &Field, cell: &[u8]) -> String {
 /// The categories that the first AnnData versions kept in `uns` for a column of codes, if these are
 /// codes of them: of columns of one name in `obs` and `var`, only one has its categories there.
 pub(crate) fn categories(store: &dyn Store, column: &str, codes: &[i64]) -> Result<Option<Values>> {
-    let Ok(Some(Node::Array(array))) = store.node(&format!("uns/{column}_categories")) else {
+    let Some(Node::Array(array)) = store.node(&format!("uns/{column}_categories"))? else {
         return Ok(None);
     };
     let count: usize = array.shape().iter().product();
@@ -186,7 +189,7 @@ pub(crate) fn categories(store: &dyn Store, column: &str, codes: &[i64]) -> Resu
 
 /// Gives the columns of codes in `obs` and `var` their categories.
 pub(super) fn add_categories(store: &dyn Store, frame: &mut Frame) -> Result<()> {
-    let lists = store.children("uns").unwrap_or_default();
+    let lists = members(store, "uns")?;
     for name in lists.iter().filter_map(|list| list.strip_suffix("_categories")) {
         let Some((_, column)) = frame.columns.iter_mut().find(|(other, _)| other == name) else {
             continue;

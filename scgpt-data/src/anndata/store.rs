@@ -30,6 +30,9 @@ pub(crate) trait Store: Send {
     /// Attributes of the node at `place`.
     fn attributes(&self, place: &str) -> Result<Map<String, Value>>;
 
+    /// Bytes of the file, or of all files.
+    fn stored(&self) -> u64;
+
     /// That the tree has an end.
     fn check(&self) -> Result<()> {
         Ok(())
@@ -203,6 +206,18 @@ impl Store for Within {
 
     fn attributes(&self, place: &str) -> Result<Map<String, Value>> {
         self.store.attributes(&self.place(place))
+    }
+
+    fn stored(&self) -> u64 {
+        self.store.stored()
+    }
+}
+
+/// Names of the members of the group at `place`; none if there is no such group.
+pub(crate) fn members(store: &dyn Store, place: &str) -> Result<Vec<String>> {
+    match store.node(place)? {
+        Some(Node::Group) => store.children(place),
+        _ => Ok(Vec::new()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::write::h5::reading::{Image, Kind, Link, kind, root};
+use crate::write::h5::reading::{Image, Kind, Link, kind, root, text_size};
 
 /// Soft links that may lead to one object.
 const MOST_FOLLOWED: usize = 32;
@@ -140,6 +140,18 @@ impl Links {
             Some(Link::Unknown) | None => return Err(Stop::Nothing),
         }
         Ok(())
+    }
+
+    /// Bytes of the texts of the attributes of what is at `place`, a path without soft links.
+    pub(super) fn attribute_texts(&mut self, place: &str) -> io::Result<u64> {
+        let mut trail = Vec::new();
+        for name in place.split('/').filter(|name| !name.is_empty()) {
+            if self.step(&mut trail, name, &mut 0).is_err() {
+                return Ok(0);
+            }
+        }
+        let address = trail.last().map_or(self.root, |(_, address)| *address);
+        text_size(&mut self.file, address)
     }
 
     /// Names of the members of the group at `place`, sorted; those that lead to nothing left out.

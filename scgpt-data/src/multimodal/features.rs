@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     frame::{Column, Frame},
     modality::{Modalities, RNA, known, modality_name},
+    narrow::narrow,
     setting::{Advice, Setting},
 };
 
@@ -103,7 +104,7 @@ pub(super) fn join(opened: &[Opened], options: &MultimodalOptions) -> Result<Fea
                 continue;
             }
             let name = format!("{}{name}", prefix(modality));
-            let next = u32::try_from(names.len()).unwrap_or(u32::MAX);
+            let next = narrow(names.len());
             let place = *places.entry(name.clone()).or_insert(next);
             if place != next && types[place as usize] != *modality {
                 conflicts.push((name, modality.clone()));

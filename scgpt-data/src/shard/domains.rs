@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::order::EpochOrder;
+use crate::narrow;
 
 /// Batches of cells that share a domain, such as an experimental batch, whose statistics are its
 /// own. In every epoch each cell comes once: the cells of a domain are shuffled and dealt to as few
@@ -37,7 +38,7 @@ impl DomainBatches {
         Self {
             domains: domains.into_iter().map(Into::into).collect(),
             firsts,
-            numbers: (0..u32::try_from(n).unwrap_or(u32::MAX)).collect(),
+            numbers: (0..narrow(n)).collect(),
             seed,
             is_interleaved: interleave,
         }

@@ -31,12 +31,12 @@ impl Packed {
     }
 
     /// Appends a cell; `codes` gives its code in a label column.
+    #[expect(clippy::expect_used, reason = "`is_full` keeps batches far below 2³¹ tokens")]
     pub(super) fn push(&mut self, id: u64, cell: &Cell, codes: impl Fn(usize) -> i32) {
         self.ids.push(id.cast_signed());
         self.genes.extend(cell.iter().map(|&(gene, _)| gene));
         self.values.extend(cell.iter().map(|&(_, value)| value));
-        // `is_full` keeps batches far below 2³¹ tokens.
-        self.offsets.push(i32::try_from(self.genes.len()).unwrap_or(i32::MAX));
+        self.offsets.push(i32::try_from(self.genes.len()).expect("a small batch"));
         for (column, labels) in self.labels.iter_mut().enumerate() {
             labels.push(codes(column));
         }

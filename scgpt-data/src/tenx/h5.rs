@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     frame::{Column, Frame},
     h5::H5Store,
+    narrow::narrow,
     tenx::{Features, Parts},
 };
 
@@ -114,7 +115,7 @@ impl Features for Genomes {
         for Genome { group, sparse, n_features } in &mut self.members {
             let mut block = sparse.rows(&self.path, group, rows, self.n_cells, *n_features)?;
             block.1.iter_mut().for_each(|feature| *feature += first);
-            first += u32::try_from(*n_features).unwrap_or(u32::MAX);
+            first += narrow(*n_features);
             blocks.push(block);
         }
         if blocks.len() == 1 {

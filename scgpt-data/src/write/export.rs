@@ -18,6 +18,7 @@ use crate::{
     anndata::store::join,
     error::{Error, Result},
     frame::Frame,
+    narrow::narrow,
     source::{CellSource, Layer},
 };
 
@@ -138,7 +139,7 @@ fn write_mudata(
         let places: Vec<i64> = (0..features.len())
             .map(|feature| {
                 let here = (first..first + count).contains(&feature);
-                i64::try_from(if here { feature - first + 1 } else { 0 }).unwrap_or(0)
+                i64::from(if here { narrow(feature - first + 1) } else { 0 })
             })
             .collect();
         integers(sink, &format!("varmap/{name}"), &places)?;

@@ -7,6 +7,7 @@
 //! "HDF5 File Format Specification" version 3.0; what is written needs HDF5 1.8 or later.
 
 mod appender;
+mod attribute;
 mod dense;
 mod group;
 mod heap;
@@ -44,6 +45,7 @@ use crate::{
 /// How groups are read, for those who read by path.
 pub(crate) mod reading {
     pub(crate) use super::{
+        attribute::text_size,
         group::{Kind, Target as Link, kind},
         image::Image,
         root,
@@ -390,8 +392,10 @@ impl Sink for H5Sink {
     fn attrs(&mut self, path: &str) -> Result<Attrs> {
         // A group that is new has no attributes in the original.
         let mut attrs = match &self.original {
-            Some(original) => original.attributes(path).unwrap_or_default(),
-            None => Attrs::new(),
+            Some(original) if !matches!(original.node(path), Ok(None)) => {
+                original.attributes(path)?
+            }
+            _ => Attrs::new(),
         };
         match self.node(path) {
             Ok(node) => attrs.extend(node.values.clone()),

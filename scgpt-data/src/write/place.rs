@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{claim::Claim, kind::OutputKind};
+use super::{claim::Claim, durable::make_durable, kind::OutputKind};
 use crate::error::{Error, Result};
 
 /// The folder in which an output that is replaced lies meanwhile, under its own name.
@@ -125,7 +125,8 @@ impl Place {
         self.scratch.path()
     }
 
-    /// Renames what was built to the output, in place of what is there.
+    /// Renames what was built to the output, in place of what is there. Before that it is on disk, so
+    /// that no loss of power leaves an output whose parts are missing.
     ///
     /// # Errors
     /// [`Error::Exists`] or [`Error::Protected`] if somebody has put something there meanwhile that is
@@ -150,6 +151,7 @@ impl Place {
 
     fn exchange(&mut self) -> io::Result<()> {
         let (built, output) = (self.path(), self.claim.output());
+        make_durable(&built)?;
         if self.kind.is_some() && output.exists() {
             // A folder is not replaced by a rename.
             if !swapped(&built, output) {
@@ -236,6 +238,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::write::durable::tests::KEPT;
 
     const KIND: OutputKind = OutputKind {
         name: "a box",
@@ -262,6 +265,21 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let error = Place::folder(&output, false, KIND).unwrap_err();
         assert!(matches!(error, Error::Exists { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_is_published_is_on_disk_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::folder(&folder.path().join("out"), false, KIND).unwrap();
+        fill(&place, "new");
+        let built = place.path();
+        KEPT.take();
+        place.publish().unwrap();
+        let mut kept = KEPT.take();
+        kept.sort();
+        assert_eq!(kept, [built.clone(), built.join("lid"), built.join("thing")]);
+        write_file(&folder.path().join("file"), "data").unwrap();
+        assert_eq!(KEPT.take().len(), 1);
     }
 
     #[test]

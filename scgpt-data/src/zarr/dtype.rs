@@ -18,9 +18,14 @@ pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
     match metadata["dtype"].clone() {
         Value::Array(members) => {
             let mut size = 0;
-            let fields = members.iter().map(|member| field(member, &mut size)).collect();
+            let fields: Vec<Field> =
+                members.iter().map(|member| field(member, &mut size)).collect();
+            // Records within records: where the next field begins is not known.
+            if fields.iter().any(|it| (it.kind, it.size) == (FieldKind::Other, 0)) {
+                return opaque(metadata, "records of a kind that is not known".into());
+            }
             if size > WIDEST {
-                return too_wide(metadata, format!("records of {size} bytes"));
+                return opaque(metadata, format!("records of {size} bytes"));
             }
             as_bytes(metadata, size);
             (Dtype::Records(fields), None)
@@ -28,7 +33,7 @@ pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
         Value::String(name) => {
             let field = plain_field(&name);
             if field.size > WIDEST {
-                return too_wide(metadata, name);
+                return opaque(metadata, name);
             }
             match field.kind {
                 FieldKind::Text | FieldKind::WideText => {
@@ -85,9 +90,9 @@ fn of_v3(metadata: &mut Value) -> (Dtype, Option<Field>) {
         });
         let fields: Vec<Field> = fields.collect();
         if size > WIDEST {
-            return too_wide(metadata, format!("records of {size} bytes"));
+            return opaque(metadata, format!("records of {size} bytes"));
         }
-        if fields.iter().all(|field| field.size > 0) {
+        if !fields.is_empty() && fields.iter().all(|field| field.size > 0) {
             as_bytes(metadata, size);
             return (Dtype::Records(fields), None);
         }
@@ -95,7 +100,7 @@ fn of_v3(metadata: &mut Value) -> (Dtype, Option<Field>) {
     }
     let field = field_v3("", &data_type, 0, is_big);
     if field.size > WIDEST {
-        return too_wide(metadata, format!("text of {} bytes", field.size));
+        return opaque(metadata, format!("text of {} bytes", field.size));
     }
     if matches!(field.kind, FieldKind::Text | FieldKind::WideText) {
         as_bytes(metadata, field.size);
@@ -124,7 +129,7 @@ fn field_v3(name: &str, data_type: &Value, offset: usize, big_endian: bool) -> F
 }
 
 /// A type whose elements nobody reads; the library would make one of them to fill gaps with.
-fn too_wide(metadata: &mut Value, name: String) -> (Dtype, Option<Field>) {
+fn opaque(metadata: &mut Value, name: String) -> (Dtype, Option<Field>) {
     as_bytes(metadata, 1);
     (Dtype::Other(name), None)
 }

@@ -30,7 +30,7 @@ const DEEPEST: usize = 64;
 const ANY_ENTRY: u64 = 64 << 20;
 const DENSEST_ENTRY: u64 = 1032;
 /// Most bytes of a metadata document.
-const MOST_METADATA: u64 = 64 << 20;
+const MOST_METADATA: u64 = 32 << 20;
 
 /// Where the files are.
 pub(super) enum Files {
@@ -129,11 +129,15 @@ impl Files {
                     file => file?,
                 };
                 folder.inside(&path)?;
+                check_document(key, file.metadata()?.len())?;
                 let mut bytes = Vec::new();
                 file.take(MOST_METADATA).read_to_end(&mut bytes)?;
                 Ok(Some(bytes))
             }
-            Self::Zip(zip) => zip.get(key, MOST_METADATA),
+            Self::Zip(zip) => {
+                check_document(key, zip.size(key).unwrap_or(0))?;
+                zip.get(key)
+            }
         }
     }
 
@@ -232,6 +236,22 @@ impl Folder {
     }
 }
 
+/// That a metadata document is not larger than any is.
+fn check_document(key: &str, size: u64) -> io::Result<()> {
+    if size <= MOST_METADATA {
+        return Ok(());
+    }
+    let problem = format!(
+        "the metadata `{key}` has {} MB, and at most {} MB are read",
+        size.div_ceil(1 << 20),
+        MOST_METADATA >> 20
+    );
+    Err(refusal(
+        problem,
+        "keep what is large in arrays instead of attributes (`uns` in place of `.attrs`)",
+    ))
+}
+
 /// Bytes of the files below a folder; what cannot be counted does not count.
 fn stored(path: &Path, depth: usize) -> u64 {
     let Ok(entries) = fs::read_dir(path) else { return 0 };
@@ -261,14 +281,14 @@ fn check_name(name: &str) -> io::Result<()> {
 }
 
 impl Zip {
-    /// All of an entry, which has at most `most` bytes.
-    fn get(&self, key: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
+    /// All of an entry.
+    fn get(&self, key: &str) -> io::Result<Option<Vec<u8>>> {
         let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Vec::new();
         match archive.by_name(&format!("{}{key}", self.root)) {
             Ok(entry) => {
                 let (size, compressed) = (entry.size(), entry.compressed_size());
-                if size > most || size > ANY_ENTRY && size / DENSEST_ENTRY > compressed {
+                if size > ANY_ENTRY && size / DENSEST_ENTRY > compressed {
                     return Err(io::Error::other(format!(
                         "entry `{key}` claims {size} bytes, more than its {compressed} can be"
                     )));
@@ -297,7 +317,7 @@ struct ZipFolder {
 
 impl ZipFolder {
     fn entry(&self, key: &StoreKey) -> Result<Option<Bytes>, StorageError> {
-        let bytes = self.zip.get(&join(&self.place, key.as_str()), u64::MAX);
+        let bytes = self.zip.get(&join(&self.place, key.as_str()));
         bytes
             .map(|bytes| bytes.map(Bytes::from))
             .map_err(|cause| StorageError::Other(cause.to_string()))
@@ -332,5 +352,30 @@ impl ReadableStorageTraits for ZipFolder {
 
     fn supports_get_partial(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn metadata_that_is_too_large_is_refused_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let document = [b"{}".to_vec(), vec![b' '; 32 << 20]].concat();
+        fs::write(folder.path().join("zarr.json"), &document).unwrap();
+        let zip = folder.path().join("a.zip");
+        let mut writer = zip::ZipWriter::new(File::create(&zip).unwrap());
+        writer.start_file("zarr.json", zip::write::SimpleFileOptions::default()).unwrap();
+        writer.write_all(&document).unwrap();
+        writer.finish().unwrap();
+        for path in [folder.path(), zip.as_path()] {
+            let files = Files::open(path).ok().unwrap();
+            let error = files.get("zarr.json").unwrap_err().to_string();
+            assert!(error.contains("`zarr.json` has 33 MB, and at most 32"), "{error}");
+            assert!(files.get("none").unwrap().is_none());
+        }
     }
 }

@@ -127,7 +127,8 @@ fn of_decoder(path: &[&str]) -> String {
 fn of_classifier(path: &[&str]) -> String {
     match path {
         ["layers", layer, part, name] => {
-            let first = 3 * layer.parse::<usize>().unwrap_or_default();
+            let Ok(layer) = layer.parse::<usize>() else { return path.join(".") };
+            let first = 3 * layer;
             let index = if *part == "linear" { first } else { first + 2 };
             format!("_decoder.{index}.{}", parameter(name))
         }

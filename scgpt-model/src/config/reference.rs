@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{CellPooling, GepcStyle, ScgptConfig, ValueEncoding};
+use super::{CellPooling, FieldProblem, GepcStyle, ScgptConfig, ValueEncoding};
 use crate::{
     checkpoint::Preprocess,
     error::{Error, Result},
@@ -18,7 +18,7 @@ impl ScgptConfig {
     /// `USE_GENERATIVE_TRAINING`; other keys are settings of a past training run.
     ///
     /// # Errors
-    /// If the file cannot be read, is not a JSON object, or [`Error::Config`] naming every key
+    /// If the file cannot be read, [`Error::Document`] if it is not a JSON object, [`Error::Config`] naming every key
     /// that is missing, of the wrong type, or out of range.
     ///
     /// # Reference
@@ -26,9 +26,8 @@ impl ScgptConfig {
     pub fn from_reference(args_json: &Path, vocab_size: usize) -> Result<(Self, Preprocess)> {
         let text =
             std::fs::read_to_string(args_json).map_err(|error| Error::read(args_json, error))?;
-        let in_file = |problems| Error::Config { path: Some(args_json.into()), problems };
         let map: Map<String, Value> = serde_json::from_str(&text)
-            .map_err(|error| in_file(vec![format!("not a JSON object: {error}")]))?;
+            .map_err(|source| Error::Document { path: args_json.into(), source })?;
         let mut args = Args { map: &map, problems: Vec::new() };
         let base = Self::new(vocab_size);
         let n_bins = args.count("n_bins", Some(base.n_bins));
@@ -65,12 +64,9 @@ impl ScgptConfig {
             ..base
         };
         if !args.problems.is_empty() {
-            return Err(in_file(args.problems));
+            return Err(Error::Config { path: Some(args_json.into()), problems: args.problems });
         }
-        config.validate().map_err(|error| match error {
-            Error::Config { problems, .. } => in_file(problems),
-            other => other,
-        })?;
+        config.validate().map_err(|error| error.in_file(args_json))?;
         // Pre-training and zero-shot use mark `<cls>` with the padding value.
         let preprocess = Preprocess { max_length, cls_value: config.pad_value };
         Ok((config, preprocess))
@@ -80,16 +76,16 @@ impl ScgptConfig {
 /// The object, and what was wrong with the keys read so far.
 struct Args<'a> {
     map: &'a Map<String, Value>,
-    problems: Vec<String>,
+    problems: Vec<FieldProblem>,
 }
 
 impl<'a> Args<'a> {
-    fn count(&mut self, key: &str, default: Option<usize>) -> usize {
+    fn count(&mut self, key: &'static str, default: Option<usize>) -> usize {
         let value = self.map.get(key);
         match (value, default) {
             (None | Some(Value::Null), Some(default)) => default,
             (None, None) => {
-                self.problems.push(format!("`{key}` is missing"));
+                self.problems.push(FieldProblem::new(key, "is missing"));
                 1
             }
             (Some(value), _) => {
@@ -99,7 +95,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    fn number(&mut self, key: &str, default: f64) -> f64 {
+    fn number(&mut self, key: &'static str, default: f64) -> f64 {
         match self.map.get(key) {
             None | Some(Value::Null) => default,
             Some(value) => {
@@ -108,7 +104,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    fn word(&mut self, key: &str, default: &'a str) -> &'a str {
+    fn word(&mut self, key: &'static str, default: &'a str) -> &'a str {
         match self.map.get(key) {
             None | Some(Value::Null) => default,
             Some(value) => {
@@ -117,7 +113,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    fn switch(&mut self, key: &str) -> bool {
+    fn switch(&mut self, key: &'static str) -> bool {
         match self.map.get(key) {
             None | Some(Value::Null) => false,
             Some(value) => {
@@ -126,13 +122,15 @@ impl<'a> Args<'a> {
         }
     }
 
-    fn wrong<T>(&mut self, key: &str, value: &Value, expected: &str, default: T) -> T {
-        self.problems.push(format!("`{key}` is {value}, expected {expected}"));
+    fn wrong<T>(&mut self, key: &'static str, value: &Value, expected: &str, default: T) -> T {
+        let problem = format!("is {value}, expected {expected}");
+        self.problems.push(FieldProblem::new(key, problem));
         default
     }
 
-    fn unknown_word<T: Default>(&mut self, key: &str, word: &str, expected: &str) -> T {
-        self.problems.push(format!("`{key}` is \"{word}\", expected {expected}"));
+    fn unknown_word<T: Default>(&mut self, key: &'static str, word: &str, expected: &str) -> T {
+        let problem = format!("is \"{word}\", expected {expected}");
+        self.problems.push(FieldProblem::new(key, problem));
         T::default()
     }
 }

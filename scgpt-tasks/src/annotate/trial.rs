@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use scgpt_data::{CellSource, ShardFolder, SpecialToken};
+use scgpt_data::{CellSource, ShardFolder, SpecialToken, narrow};
 use scgpt_model::{GepcStyle, Preprocess, ScgptConfig};
 use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
@@ -26,6 +26,8 @@ use crate::{
     usage::Usage,
 };
 
+/// Instead of a class where there is none. It is no number of one: taken for one it is an error.
+const NO_CLASS: u32 = u32::MAX;
 /// Parameters that a checkpoint need not have: those of the heads that are new.
 const HEADS: [&str; 4] =
     ["cls_decoder.", "grad_reverse_discriminator.", "mvc_decoder.", "decoder.zero_logit."];
@@ -113,10 +115,11 @@ impl<'a> Trials<'a> {
         let [training, validation, mut test] = stratified(&codes, &shares, seed);
         // Unseen classes come after those that are learned, and all their cells are judged.
         let names: Vec<String> = labels.classes.iter().chain(&unseen.classes).cloned().collect();
-        let n_known = u32::try_from(labels.classes.len()).unwrap_or(u32::MAX);
+        let n_known = narrow(labels.classes.len());
         let code = |id: &usize| labels.codes[*id].or_else(|| Some(n_known + unseen.codes[*id]?));
-        let classes: Vec<u32> = self.ids.iter().map(|id| code(id).unwrap_or_default()).collect();
-        test.extend((0..classes.len()).filter(|&cell| classes[cell] >= n_known));
+        let classes: Vec<u32> = self.ids.iter().map(|id| code(id).unwrap_or(NO_CLASS)).collect();
+        let is_unseen = |&cell: &usize| (n_known..NO_CLASS).contains(&classes[cell]);
+        test.extend((0..classes.len()).filter(is_unseen));
         test.sort_unstable();
         let mut sizes = class_sizes(&names, &classes, [&training, &validation, &test]);
         let unseen = sizes.split_off(labels.classes.len());
@@ -138,7 +141,7 @@ impl<'a> Trials<'a> {
             classes,
             class_weights: config.class_weights.of(&counts),
             batches: batches.as_ref().and_then(|_| self.ids.iter().map(batch).collect()),
-            training: training.iter().filter_map(|&cell| u32::try_from(cell).ok()).collect(),
+            training: training.iter().map(|&cell| narrow(cell)).collect(),
             validation,
             names: labels.classes.clone(),
             predict_batch: options.predict_batch,
@@ -176,7 +179,7 @@ impl<'a> Trials<'a> {
                 let of_source = |part: &[usize]| -> Vec<usize> {
                     part.iter().map(|&cell| self.ids[cell]).collect()
                 };
-                let known = labels.codes.iter().map(|code| code.unwrap_or_default());
+                let known = labels.codes.iter().map(|code| code.unwrap_or(NO_CLASS));
                 let cells = LabelledCells {
                     classes: &known.collect::<Vec<_>>(),
                     n_classes: labels.classes.len(),

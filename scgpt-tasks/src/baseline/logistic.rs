@@ -7,6 +7,8 @@ use linfa::{
 use linfa_logistic::{MultiFittedLogisticRegression, MultiLogisticRegression};
 use ndarray::{Array1, Array2};
 
+use scgpt_data::narrow;
+
 use crate::{
     error::{Error, Result},
     pca::SparseCell,
@@ -61,7 +63,7 @@ impl LogisticRegression {
     /// The likeliest class of each cell.
     fn classes(&self, cells: &Array2<f64>) -> Vec<u32> {
         let classes = self.model.predict(cells);
-        classes.iter().map(|&class| u32::try_from(class).unwrap_or(u32::MAX)).collect()
+        classes.iter().map(|&class| narrow(class)).collect()
     }
 
     /// The likeliest class of each cell, and the probability that it is another.

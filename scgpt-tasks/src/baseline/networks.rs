@@ -129,12 +129,11 @@ impl Profiles {
     }
 
     /// `X Xᵀ`, `[genes, genes]`, of values changed by `change`.
+    #[expect(clippy::expect_used, reason = "the shape is that of the values")]
     fn products(&self, change: impl Fn(f32) -> f32) -> Vec<f32> {
         let changed: Vec<f32> = self.values.iter().map(|&x| change(x)).collect();
-        // The shape is that of the values, so the view cannot fail.
-        ArrayView2::from_shape((self.n_genes, self.n_cells), &changed)
-            .map(|x| x.dot(&x.t()).into_raw_vec_and_offset().0)
-            .unwrap_or_default()
+        let x = ArrayView2::from_shape((self.n_genes, self.n_cells), &changed).expect("its shape");
+        x.dot(&x.t()).into_raw_vec_and_offset().0
     }
 }
 

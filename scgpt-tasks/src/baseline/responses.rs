@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use scgpt_data::narrow;
+
 use crate::{
     metrics::difference,
     pca::{Products, largest_eigenpairs},
@@ -150,7 +152,7 @@ impl<'a> Linear<'a> {
         let n_genes = mean.len();
         let n = known.responses.len();
         // Genes are the samples here, and conditions what is measured of them.
-        let numbers: Vec<u32> = (0..u32::try_from(n).unwrap_or(u32::MAX)).collect();
+        let numbers: Vec<u32> = (0..narrow(n)).collect();
         #[allow(clippy::cast_possible_truncation, reason = "expression, stored narrow")]
         let row = |gene: usize| -> Vec<f32> {
             known.responses.iter().map(|(_, profile)| profile[gene] as f32).collect()

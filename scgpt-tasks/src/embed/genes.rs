@@ -111,8 +111,7 @@ impl Embedder {
     /// # Panics
     /// If a token is not of the vocabulary.
     pub fn gene_vectors(&self, genes: &[GeneToken]) -> Vec<f32> {
-        let ids: Vec<i32> =
-            genes.iter().map(|gene| i32::try_from(gene.0).unwrap_or(i32::MAX)).collect();
+        let ids: Vec<i32> = genes.iter().map(|gene| gene.0.cast_signed()).collect();
         self.encoder().gene_vectors(&ids)
     }
 
@@ -132,7 +131,7 @@ impl Embedder {
         observer: &dyn Observer,
     ) -> Result<GeneEmbedding> {
         let d = self.encoder().d_model();
-        let name = |token: GeneToken| self.vocab().name(token).unwrap_or_default().to_owned();
+        let name = |token: GeneToken| self.vocab().own_name(token).to_owned();
         let Some(source) = source else {
             let tokens = self.vocab().names().filter_map(|name| self.vocab().token(name));
             let tokens: Vec<GeneToken> =

@@ -9,7 +9,7 @@ use burn::prelude::Device;
 use scgpt_data::{
     Binner, CellKey, CellSource, CellTokens, ConditionToken, CsrRow, Frame, GeneNames, GeneToken,
     Layer, Measured, Modalities, RowSpool, Setting, SpecialToken, TokenConfig, TokenScratch,
-    Tokenizer,
+    Tokenizer, narrow,
 };
 use scgpt_model::{Scgpt, ScgptConfig, host_values};
 use scgpt_train::{TrainBatch, TrainCell};
@@ -99,7 +99,7 @@ impl Integration<'_> {
                 Some(Truth::new(truth, &source.obs()?.index, &source.var(layer)?.index)?)
             }
         };
-        let n_bins = u16::try_from(trial.network.n_bins).unwrap_or(u16::MAX);
+        let n_bins = trial.network.value_bins();
         let config = TokenConfig {
             binner: Some(Binner { n_bins, tie_mode: self.config.tie_mode }),
             cls_value: Some(trial.preprocess.cls_value),
@@ -244,7 +244,7 @@ impl Completion<'_> {
             *counts.entry(domain).or_default() += usize::from(measured.contains(modality));
         }
         let most = counts.into_iter().max_by_key(|&(_, n)| n).map_or(0, |(domain, _)| domain);
-        i32::try_from(most).unwrap_or(i32::MAX)
+        narrow(most).cast_signed()
     }
 
     /// Puts the values of a modality into the rows of the cells that lack it.
@@ -257,7 +257,7 @@ impl Completion<'_> {
     ) {
         let width = self.tokens.len();
         let columns: Vec<usize> = self.modalities.features(modality).collect();
-        let token = ConditionToken(u32::try_from(modality).unwrap_or(u32::MAX));
+        let token = ConditionToken(narrow(modality));
         let mut lacking: Vec<usize> = (0..cells.len())
             .filter(|&cell| !self.measured[first + cell].contains(modality))
             .collect();

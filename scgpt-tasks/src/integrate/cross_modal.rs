@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use scgpt_data::{CellTokens, ConditionToken, GeneToken, Keyed, Modalities, Purpose};
+use scgpt_data::{CellTokens, ConditionToken, GeneToken, Keyed, Modalities, Purpose, narrow};
 use scgpt_train::TrainCell;
 
 /// Which modality of which cell is hidden, and what is asked of it.
@@ -21,7 +21,7 @@ impl HiddenModality<'_> {
     /// not; none if this is not its turn, or it has but one.
     pub(super) fn hide(&self, cell: usize, tokens: &CellTokens, epoch: u64) -> Option<TrainCell> {
         let conditions = tokens.conditions.as_ref()?;
-        let n = u32::try_from(self.modalities.names().len()).unwrap_or(u32::MAX);
+        let n = narrow(self.modalities.names().len());
         let mut present: Vec<ConditionToken> =
             conditions.iter().copied().filter(|token| token.0 < n).collect();
         present.sort_unstable();

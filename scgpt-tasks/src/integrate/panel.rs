@@ -68,7 +68,7 @@ impl Panel {
 
     /// Names of the genes.
     pub(super) fn names(&self, vocab: &GeneVocab) -> Vec<String> {
-        let name = |token: &GeneToken| vocab.name(*token).unwrap_or_default().to_owned();
+        let name = |token: &GeneToken| vocab.own_name(*token).to_owned();
         self.tokens.iter().map(name).collect()
     }
 }

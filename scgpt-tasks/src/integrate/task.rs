@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use burn::prelude::*;
-use scgpt_data::{Collator, DomainBatches, Hide, Mask};
+use scgpt_data::{Collator, DomainBatches, Hide, Mask, narrow};
 use scgpt_model::{CellEncoder, Scgpt, host_values};
 use scgpt_train::{Batch as _, LossTerms, Metric, Progress, Result, Task, Term, TrainBatch};
 
@@ -64,7 +64,7 @@ impl IntegrateTask<'_> {
         if let Some(modalities) = self.cells.modalities {
             batch = batch.with_modalities(modalities.pad());
         }
-        let label = |&cell: &usize| i32::try_from(self.domains[cell]).unwrap_or(i32::MAX);
+        let label = |&cell: &usize| narrow(self.domains[cell]).cast_signed();
         batch.batches = Some(cells.iter().map(label).collect());
         batch.domain = cells.first().map_or(0, |&cell| self.domains[cell]);
         Ok(batch)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use scgpt_data::{CellSource, DomainBatches, GeneNames, ShardFolder, SpecialToken};
+use scgpt_data::{CellSource, DomainBatches, GeneNames, ShardFolder, SpecialToken, narrow};
 use scgpt_model::{InputNorm, Preprocess, ScgptConfig};
 use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
@@ -123,7 +123,7 @@ impl<'a> Trials<'a> {
         let mut cells_of = vec![Vec::new(); if is_apart { batches.classes.len() } else { 1 }];
         for &cell in &training {
             let place = if is_apart { domains[cell] } else { 0 };
-            cells_of[place].push(u32::try_from(cell).unwrap_or(u32::MAX));
+            cells_of[place].push(narrow(cell));
         }
         let modalities = self.integration.multimodal.as_ref().map(|cells| &cells.of_tokens);
         let genes: Vec<Option<u32>> = self.panel.tokens.iter().map(|gene| Some(gene.0)).collect();

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scgpt_data::{Advice, Claim, OutputKind, Place, RowSpool, Setting};
+use scgpt_data::{Advice, Claim, OutputKind, Place, RowSpool, Setting, narrow};
 
 use super::{
     Found,
@@ -408,7 +408,7 @@ fn write_labels(
                 known.names.len() - 1
             });
             known.counts[place] += count as u64;
-            of_class.push(u32::try_from(place).unwrap_or(MISSING));
+            of_class.push(narrow(place));
         }
         let code = |code: &Option<u32>| code.map_or(MISSING, |code| of_class[code as usize]);
         codes.push(labels.codes.iter().map(code).collect::<Vec<_>>());

@@ -430,10 +430,7 @@ pub(super) fn places(
     let var = source.var(layer)?;
     let wanted: BTreeMap<&str, usize> = genes.iter().map(String::as_str).zip(0..).collect();
     let column = super::panel::gene_column(&var, &wanted.keys().copied().collect());
-    let names = match column.as_str() {
-        "index" => var.index.iter().cloned().map(Some).collect(),
-        name => var.column(name).map(Column::labels).unwrap_or_default(),
-    };
+    let names = super::panel::gene_names(&var, &column);
     let mut found = vec![false; genes.len()];
     let place = |name: &Option<String>| {
         let place = *wanted.get(name.as_deref()?)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scgpt_data::{Advice, CellSource, Column, Frame, Setting};
+use scgpt_data::{Advice, CellSource, Column, Frame, Setting, narrow};
 
 use super::condition::{CONTROL, Condition};
 use crate::{
@@ -101,9 +101,8 @@ impl Design {
         conditions.sort();
         conditions.dedup();
         let code = |condition: &Condition| {
-            // Fewer conditions come before one than there are cells, and all are in the list.
-            let place = conditions.partition_point(|other| other < condition);
-            u32::try_from(place).unwrap_or(u32::MAX)
+            // All are in the list.
+            narrow(conditions.partition_point(|other| other < condition))
         };
         let by_name: BTreeMap<&str, u32> =
             parsed.iter().map(|(&name, condition)| (name, code(condition))).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scgpt_data::{CellSource, Column, Layer};
+use scgpt_data::{CellSource, Layer};
 use serde::Serialize;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     de::DeGenes,
     design::{Design, DesignOptions},
     moments::Moments,
-    panel::gene_column,
+    panel::{gene_column, gene_names},
     scores::{JudgedResponse, MethodResponses, similarity},
     split::Split,
 };
@@ -360,10 +360,7 @@ fn shared_genes(
     let names = |source: &dyn CellSource, layer: &Layer| -> Result<Vec<Option<String>>> {
         let var = source.var(layer)?;
         let column = gene_column(&var, &genes);
-        Ok(match column.as_str() {
-            "index" => var.index.into_iter().map(Some).collect(),
-            column => var.column(column).map(Column::labels).unwrap_or_default(),
-        })
+        Ok(gene_names(&var, &column))
     };
     let (ours, theirs) = (names(truth, layer)?, names(predicted, &Layer::X)?);
     let mut of_name: BTreeMap<&str, usize> = BTreeMap::new();

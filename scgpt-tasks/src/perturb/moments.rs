@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scgpt_data::{CellSource, Layer};
+use scgpt_data::{CellSource, Layer, narrow};
 
 use crate::{
     error::{Error, Result},
@@ -157,7 +157,7 @@ impl Moments {
             if t.is_nan() { 0.0 } else { t.abs() }
         };
         let scores: Vec<f64> = (0..self.n_genes).map(statistic).collect();
-        let mut order: Vec<u32> = (0..u32::try_from(self.n_genes).unwrap_or(u32::MAX)).collect();
+        let mut order: Vec<u32> = (0..narrow(self.n_genes)).collect();
         order.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]));
         // A list that the file has comes first; it may be short.
         let saved = u32::try_from(group).ok().and_then(|group| self.rankings.get(&group));

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use burn::prelude::Device;
-use scgpt_data::{CellTokens, EpochOrder, GeneVocab, Keyed, Purpose, ShardFolder, SpecialToken};
+use scgpt_data::{
+    CellTokens, EpochOrder, GeneVocab, Keyed, Purpose, ShardFolder, SpecialToken, narrow,
+};
 use scgpt_model::{Scgpt, ScgptConfig};
 use scgpt_train::{LossTerms, Metric, Objectives, Progress, Result, Task, TrainBatch, TrainCell};
 
@@ -60,9 +62,9 @@ impl Pairs<'_> {
         let mut group_of_item = Vec::new();
         for &group in training {
             let n = pairs.unwrap_or(groups[group].cells.len());
-            group_of_item.extend(std::iter::repeat_n(u32::try_from(group).unwrap_or(u32::MAX), n));
+            group_of_item.extend(std::iter::repeat_n(narrow(group), n));
         }
-        let n = u32::try_from(group_of_item.len()).unwrap_or(u32::MAX);
+        let n = narrow(group_of_item.len());
         ((0..n).collect(), group_of_item)
     }
 

@@ -51,7 +51,7 @@ impl Panel {
         let known = |(column, token): (usize, &Option<GeneToken>)| Some((column, (*token)?));
         let (columns, tokens): (Vec<usize>, Vec<GeneToken>) =
             alignment.tokens.iter().enumerate().filter_map(known).unzip();
-        let name = |token: &GeneToken| vocab.name(*token).unwrap_or_default().to_owned();
+        let name = |token: &GeneToken| vocab.own_name(*token).to_owned();
         let names = tokens.iter().map(name).collect();
         Ok((Self::of(vocab, names, tokens, columns), alignment.summary()))
     }
@@ -149,12 +149,8 @@ pub(super) fn gene_column(var: &Frame, perturbed: &BTreeSet<&str>) -> String {
     let named = |names: &[Option<String>]| {
         names.iter().flatten().filter(|name| perturbed.contains(name.as_str())).count()
     };
-    let index: Vec<Option<String>> = var.index.iter().cloned().map(Some).collect();
     let usual = GeneNames::default_column(var).unwrap_or_else(|_| "index".to_owned());
-    let of_usual = match var.column(&usual) {
-        Some(column) if usual != "index" => named(&column.labels()),
-        _ => named(&index),
-    };
+    let of_usual = named(&gene_names(var, &usual));
     let mut best = (usual, of_usual);
     for (name, column) in &var.columns {
         if matches!(column, Column::Text(_) | Column::Categorical { .. }) {
@@ -165,6 +161,14 @@ pub(super) fn gene_column(var: &Frame, perturbed: &BTreeSet<&str>) -> String {
         }
     }
     best.0
+}
+
+/// The names in a column that [`gene_column`] found.
+pub(super) fn gene_names(var: &Frame, column: &str) -> Vec<Option<String>> {
+    match var.column(column) {
+        Some(names) if column != "index" => names.labels(),
+        _ => var.index.iter().cloned().map(Some).collect(),
+    }
 }
 
 #[cfg(test)]

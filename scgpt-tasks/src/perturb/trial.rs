@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use scgpt_data::{ShardFolder, SpecialToken};
+use scgpt_data::{ShardFolder, SpecialToken, narrow};
 use scgpt_model::{Activation, Gep, GepStyle, Preprocess, Scgpt, ScgptConfig};
 use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
@@ -200,7 +200,7 @@ impl Perturbation<'_> {
         }
         for (cell, id) in source_cells(shards)?.into_iter().enumerate() {
             if let Some(group) = design.codes.get(id).copied().flatten() {
-                groups[group as usize].cells.push(u32::try_from(cell).unwrap_or(u32::MAX));
+                groups[group as usize].cells.push(narrow(cell));
             }
         }
         Ok(groups)

@@ -55,10 +55,7 @@ impl TrainingCells<'_> {
         epoch: u64,
     ) -> Result<Vec<CellTokens>> {
         let config = TokenConfig {
-            binner: Some(Binner {
-                n_bins: u16::try_from(self.network.n_bins).unwrap_or(u16::MAX),
-                tie_mode: self.tie_mode,
-            }),
+            binner: Some(Binner { n_bins: self.network.value_bins(), tie_mode: self.tie_mode }),
             cls_value: Some(self.cls_value),
             include_zero_genes: self.panel.is_some_and(|panel| panel.with_zeros),
             max_length,

@@ -156,21 +156,25 @@ fn read_links(file: &mut Image, messages: &[Message]) -> io::Result<Vec<(String,
 
 /// The messages of dense storage that an information message points to; `counter` bytes of it are a
 /// number that may be there.
-fn read_dense(file: &mut Image, bytes: &mut Bytes<'_>, counter: usize) -> io::Result<Vec<Vec<u8>>> {
+pub(super) fn read_dense(
+    file: &mut Image,
+    bytes: &mut Bytes<'_>,
+    counter: usize,
+) -> io::Result<Vec<Vec<u8>>> {
     let flags = bytes.take(2)?[1];
     bytes.take(if flags & 1 == 0 { 0 } else { counter })?;
     let (heap, tree) = (bytes.number(8)?, bytes.number(8)?);
     if heap == UNDEFINED { Ok(Vec::new()) } else { dense::read(file, heap, tree) }
 }
 
-struct Message {
-    kind: u8,
-    flags: u8,
-    body: Vec<u8>,
+pub(super) struct Message {
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    pub(super) body: Vec<u8>,
 }
 
 /// All messages of an object header, version 1 or 2, with its continuations.
-fn read_messages(file: &mut Image, address: u64) -> io::Result<Vec<Message>> {
+pub(super) fn read_messages(file: &mut Image, address: u64) -> io::Result<Vec<Message>> {
     let mut messages = Vec::new();
     let head = read_at(file, address, 16)?;
     let version2 = head.starts_with(b"OHDR");
@@ -210,7 +214,7 @@ fn read_messages(file: &mut Image, address: u64) -> io::Result<Vec<Message>> {
                 flags = bytes.take(4)?[0];
             }
             let body = bytes.take(usize::try_from(size).map_err(io::Error::other)?)?;
-            let kind = u8::try_from(kind).unwrap_or(u8::MAX);
+            let kind = u8::try_from(kind).map_err(io::Error::other)?;
             if kind == CONTINUATION {
                 let mut target = Bytes(body);
                 let (at, size) = (target.number(8)?, target.number(8)?);

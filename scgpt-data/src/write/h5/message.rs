@@ -216,7 +216,7 @@ pub(super) fn lookup3(bytes: &[u8]) -> u32 {
 
 /// A length that HDF5 keeps in 32 bits; metadata of 4 GiB is never built.
 fn narrow(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
+    crate::narrow(length)
 }
 
 /// A length that HDF5 keeps in 16 bits; [`LARGEST`] is checked where a body can be larger.

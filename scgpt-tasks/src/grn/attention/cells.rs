@@ -151,7 +151,7 @@ impl Panel {
             .enumerate()
             .filter_map(|(column, token)| Some((column, (*token)?)))
             .collect();
-        let name = |token: GeneToken| vocab.name(token).unwrap_or_default();
+        let name = |token: GeneToken| vocab.own_name(token);
         let mut is_chosen = vec![true; alignment.tokens.len()];
         if known.len() > options.n_variable {
             let variable =

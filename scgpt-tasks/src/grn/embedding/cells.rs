@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use scgpt_data::{CellSource, CellSubset, GeneToken};
+use scgpt_data::{CellSource, CellSubset, GeneToken, narrow};
 
 use super::{EmbeddingNetworkOptions, enough};
 use crate::{
@@ -78,7 +78,7 @@ impl OfCells {
             let source = &mut Watched { source: &mut *source, observer };
             select_variable(source, &embed.layer, variable, &embed.gene_names, &mut chosen)?;
         }
-        let name = |token: GeneToken| embedder.vocab().name(token).unwrap_or_default().to_owned();
+        let name = |token: GeneToken| embedder.vocab().own_name(token).to_owned();
         let known: Vec<String> = whole.tokens.iter().flatten().map(|&token| name(token)).collect();
         let mut found: Vec<(usize, GeneToken)> = chosen
             .tokens
@@ -186,7 +186,7 @@ impl Context {
 /// The group of every cell, by type and half: `2 · type + half`, those without a type last.
 fn groups(types: Option<&Labels>, is_second: &[bool]) -> (Vec<Option<u32>>, usize) {
     let n_types = types.map_or(0, |types| types.classes.len());
-    let without = u32::try_from(n_types).unwrap_or(u32::MAX);
+    let without = narrow(n_types);
     let code = |cell: usize| types.and_then(|types| types.codes[cell]).unwrap_or(without);
     let group = |(cell, &is_second): (usize, &bool)| Some(2 * code(cell) + u32::from(is_second));
     (is_second.iter().enumerate().map(group).collect(), 2 * (n_types + 1))
