@@ -213,7 +213,7 @@ fn generation_that_cannot_be_is_refused() {
         [&["generate", "cells.h5ad", "-m", "run/model", "-o", "out.h5ad"], more].concat()
     };
     place.refused(&generate(&["--hide", "1"]), &["--hide is 1"]);
-    place.refused(&generate(&["--rounds", "0"]), &["`rounds` is 0"]);
+    place.refused(&generate(&["--rounds", "0"]), &["--rounds is 0, expected at least 1"]);
     place.refused(&generate(&["--samples", "1"]), &["variance over 1 passes"]);
     place.refused(&generate(&["--genes", "none.txt"]), &["none.txt"]);
     fs::write(place.path("empty.txt"), "\n\n").unwrap();
