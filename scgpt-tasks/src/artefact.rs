@@ -86,6 +86,10 @@ impl ArtefactKind {
             std::fs::rename(built.join(name), folder.join(name)).map_err(|error| failed(&error))?;
         }
         drop(std::fs::remove_dir(built));
+        // The new names are on disk before what the run could go on from is removed, where that can be.
+        if let Ok(folder) = std::fs::File::open(folder) {
+            drop(folder.sync_all());
+        }
         Ok(())
     }
 
