@@ -214,7 +214,10 @@ fn generation_that_cannot_be_is_refused() {
     };
     place.refused(&generate(&["--hide", "1"]), &["--hide is 1"]);
     place.refused(&generate(&["--rounds", "0"]), &["--rounds is 0, expected at least 1"]);
-    place.refused(&generate(&["--samples", "1"]), &["variance over 1 passes"]);
+    place.refused(
+        &generate(&["--samples", "1"]),
+        &["--samples is 1, but a variance takes at least 2 passes"],
+    );
     place.refused(&generate(&["--genes", "none.txt"]), &["none.txt"]);
     fs::write(place.path("empty.txt"), "\n\n").unwrap();
     place.refused(&generate(&["--genes", "empty.txt"]), &["`empty.txt` names no gene"]);
