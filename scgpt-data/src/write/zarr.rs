@@ -19,9 +19,7 @@ use zarrs::{
 
 use crate::{
     error::{Error, Result, Source},
-    write::{
-        element::{Attrs, Dtype, Sink, Values, interleave},
-    },
+    write::element::{Attrs, Dtype, Sink, Values, interleave},
 };
 
 /// Bytes of a chunk before compression, about.
