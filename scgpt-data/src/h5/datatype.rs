@@ -46,7 +46,7 @@ pub(super) fn of(datatype: &Datatype) -> Stored {
             None => other(format!("integers of {} bits", layout.bit_precision)),
         },
         Datatype::BitField { size, byte_order, bit_offset: 0, .. } => {
-            match Dtype::named(&format!("uint{}", size * 8)) {
+            match Dtype::named(&format!("uint{}", bits(*size))) {
                 dtype @ Dtype::Integer(_) => number(dtype, byte_order, *size),
                 _ => other(format!("bit fields of {size} bytes")),
             }
@@ -54,7 +54,7 @@ pub(super) fn of(datatype: &Datatype) -> Stored {
         Datatype::FloatingPoint { size, byte_order, layout } => {
             let is_plain = matches!((size, layout.mantissa_size), (2, 10) | (4, 23) | (8, 52));
             if is_plain && *byte_order != DatatypeByteOrder::Vax {
-                number(Dtype::Float(format!("float{}", size * 8)), byte_order, *size)
+                number(Dtype::Float(format!("float{}", bits(*size))), byte_order, *size)
             } else {
                 other(format!("floating-point numbers of {size} bytes"))
             }
@@ -110,11 +110,15 @@ pub(super) fn of(datatype: &Datatype) -> Stored {
     }
 }
 
+fn bits(bytes: u32) -> u64 {
+    u64::from(bytes) * 8
+}
+
 /// Whole numbers whose unused bits, if any, are zero.
 fn integer(size: u32, layout: FixedPointLayout) -> Option<Dtype> {
-    let is_whole = u32::from(layout.bit_precision) == size * 8;
+    let is_whole = u64::from(layout.bit_precision) == bits(size);
     let sign = if layout.signed { "" } else { "u" };
-    let dtype = Dtype::named(&format!("{sign}int{}", size * 8));
+    let dtype = Dtype::named(&format!("{sign}int{}", bits(size)));
     let fits = layout.bit_offset == 0 && (is_whole || !layout.signed);
     (fits && matches!(dtype, Dtype::Integer(_))).then_some(dtype)
 }
@@ -143,7 +147,7 @@ fn complex(fields: &[Field], size: u32) -> Option<(Dtype, Option<usize>)> {
             && field.big_endian == real.big_endian
     };
     let is_complex = is_part(real, "r", 0) && is_part(imaginary, "i", real.size);
-    match Dtype::named(&format!("complex{}", size * 8)) {
+    match Dtype::named(&format!("complex{}", bits(size))) {
         dtype @ Dtype::Complex(_) if is_complex => {
             Some((dtype, real.big_endian.then_some(real.size)))
         }
@@ -170,7 +174,9 @@ fn field_kind(datatype: &Datatype) -> (FieldKind, bool, usize) {
         Datatype::Enumeration { base_type, .. } => field_kind(base_type),
         Datatype::Array { base_type, dimensions } => {
             let (kind, big_endian, _) = field_kind(base_type);
-            let length = dimensions.iter().map(|&length| length as usize).product();
+            let length = dimensions
+                .iter()
+                .fold(1, |all: usize, &length| all.saturating_mul(length as usize));
             (kind, big_endian, length)
         }
         _ => (FieldKind::Other, false, 1),
