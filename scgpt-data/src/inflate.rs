@@ -68,7 +68,9 @@ pub(crate) fn text(path: &Path) -> Result<String> {
 /// How many fields there are at most, whatever separates them.
 fn most_fields(text: &[u8]) -> u64 {
     let mut counts = [0_u64; 256];
-    text.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+    for &byte in text {
+        counts[usize::from(byte)] += 1;
+    }
     let of = |byte: u8| counts[usize::from(byte)];
     of(b'\n') + [b'\t', b',', b';', b' '].map(of).into_iter().fold(0, u64::max)
 }

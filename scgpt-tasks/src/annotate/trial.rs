@@ -118,8 +118,7 @@ impl<'a> Trials<'a> {
         let n_known = narrow(labels.classes.len());
         let code = |id: &usize| labels.codes[*id].or_else(|| Some(n_known + unseen.codes[*id]?));
         let classes: Vec<u32> = self.ids.iter().map(|id| code(id).unwrap_or(NO_CLASS)).collect();
-        let is_unseen = |&cell: &usize| (n_known..NO_CLASS).contains(&classes[cell]);
-        test.extend((0..classes.len()).filter(is_unseen));
+        test.extend((0..classes.len()).filter(|&it| (n_known..NO_CLASS).contains(&classes[it])));
         test.sort_unstable();
         let mut sizes = class_sizes(&names, &classes, [&training, &validation, &test]);
         let unseen = sizes.split_off(labels.classes.len());
@@ -179,9 +178,9 @@ impl<'a> Trials<'a> {
                 let of_source = |part: &[usize]| -> Vec<usize> {
                     part.iter().map(|&cell| self.ids[cell]).collect()
                 };
-                let known = labels.codes.iter().map(|code| code.unwrap_or(NO_CLASS));
+                let known = |code: &Option<u32>| code.unwrap_or(NO_CLASS);
                 let cells = LabelledCells {
-                    classes: &known.collect::<Vec<_>>(),
+                    classes: &labels.codes.iter().map(known).collect::<Vec<_>>(),
                     n_classes: labels.classes.len(),
                     training: &of_source(&training),
                     tuning: &of_source(&task.validation),
