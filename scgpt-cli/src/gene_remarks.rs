@@ -2,12 +2,12 @@
 
 use scgpt_tasks::EmbedReport;
 
-use crate::output::Printer;
+use crate::{output::Printer, warnings::Warnings};
 
 /// Says what is to be said of the genes that a model saw.
-pub(crate) fn remark_on(report: &EmbedReport, printer: Printer) {
+pub(crate) fn remark_on(report: &EmbedReport, warnings: &mut Warnings, printer: Printer) {
     if let Some(remark) = report.known_genes.remark() {
-        printer.remark(&format!("warning: {remark}"));
+        warnings.tell(remark);
     }
     remark_on_others(report.genes.others().as_deref(), printer);
     if report.genes.duplicates > 0 {

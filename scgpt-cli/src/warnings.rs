@@ -102,7 +102,13 @@ impl Warnings {
         }
     }
 
-    fn tell(&mut self, warning: String) {
+    /// Takes up one that people were told while it mattered.
+    pub(crate) fn said(&mut self, warning: Option<&String>) {
+        self.told.extend(warning.cloned());
+    }
+
+    /// Takes up one warning, if it is new.
+    pub(crate) fn tell(&mut self, warning: String) {
         // Two files may have the same column.
         if self.told.contains(&warning) {
             return;

@@ -34,9 +34,14 @@ impl Page {
         }
     }
 
-    /// What is to be known before anything on the page is believed, a sentence each: below the title.
+    /// What is to be known before anything on the page is believed, a sentence each: below the title,
+    /// and once if it is told again.
     pub fn warnings(&mut self, warnings: &[String]) -> &mut Self {
-        self.warnings.extend_from_slice(warnings);
+        for warning in warnings {
+            if !self.warnings.contains(warning) {
+                self.warnings.push(warning.clone());
+            }
+        }
         self
     }
 
@@ -227,7 +232,7 @@ mod tests {
             HeatMap { rows: &names, columns: &names, shades: vec![1.0], labels, axes: ["", ""] };
         page.pairs(&[Pair { name: "<p>".into(), truth: 1.0, predicted: -0.5 }], "x", "q");
         page.heat_map(&map, "g").reliability(&[ReliabilityBin::default()], "h");
-        page.warnings(&["one <b>".into()]).warnings(&["two".into()]);
+        page.warnings(&["one <b>".into()]).warnings(&["one <b>".into(), "two".into()]);
         let html = page.to_html();
         assert!(
             html.contains(

@@ -153,14 +153,14 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         obs_column(&source.obs()?, name)?;
     }
     let embedder = Embedder::open(&args.model, &device, args.strictness())?;
-    remark_on_model(&embedder, printer);
+    remark_on_model(&embedder, &mut warnings, printer);
 
     let bar = Bar::new(printer);
     let embedded = embedder.embed(&mut source, &args.options(), &bar);
     bar.finish();
     let embedding = embedded?;
     let report = &embedding.report;
-    remark_on_input(report, printer);
+    remark_on_input(report, &mut warnings, printer);
     warnings.without_genes(report.tokens.n_empty, "their embeddings mean nothing");
     let page = if args.no_report {
         None
@@ -234,7 +234,7 @@ fn key(name: &str) -> Result<String, &'static str> {
     }
 }
 
-fn remark_on_model(embedder: &Embedder, printer: Printer) {
+fn remark_on_model(embedder: &Embedder, warnings: &mut Warnings, printer: Printer) {
     let loaded = embedder.loaded();
     if !loaded.heads.is_empty() {
         printer.remark(&format!(
@@ -248,16 +248,12 @@ fn remark_on_model(embedder: &Embedder, printer: Printer) {
         ("unused", &loaded.unused),
     ] {
         if !names.is_empty() {
-            printer.remark(&format!(
-                "warning: {} tensors {what}: {}",
-                names.len(),
-                names.join(", ")
-            ));
+            warnings.tell(format!("{} tensors {what}: {}", names.len(), names.join(", ")));
         }
     }
 }
 
-fn remark_on_input(report: &EmbedReport, printer: Printer) {
+fn remark_on_input(report: &EmbedReport, warnings: &mut Warnings, printer: Printer) {
     if !report.input_state.is_counts() {
         printer.remark(&format!(
             "note: the values look like {}, the model was trained on raw counts; bins depend on the order of a \
@@ -265,7 +261,7 @@ fn remark_on_input(report: &EmbedReport, printer: Printer) {
             report.input_state
         ));
     }
-    gene_remarks::remark_on(report, printer);
+    gene_remarks::remark_on(report, warnings, printer);
 }
 
 /// What `uns["scgpt"]` and `--json` say.

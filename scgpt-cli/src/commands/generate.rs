@@ -121,8 +121,8 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     let so = "what is generated for them is the same for all";
     warnings.without_genes(report.without_genes, so);
     if !report.missing.is_empty() {
-        printer.remark(&format!(
-            "warning: {} genes are not in the model's vocabulary and left out: {}",
+        warnings.tell(format!(
+            "{} genes are not in the model's vocabulary and left out: {}",
             report.missing.len(),
             shortened(&report.missing)
         ));

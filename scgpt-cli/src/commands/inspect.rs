@@ -136,7 +136,12 @@ fn inspect(
         let values = input_values(&mut empty.among(source, &matrix.layer), &matrix.layer);
         let place = modality.map_or_else(String::new, |name| format!("{name}/"));
         let looked_at = summary.n_cells.min(STATE_CELLS);
-        warnings.empty_in_matrix(&format!("{place}{}", matrix.layer), empty.len(), looked_at);
+        let name = format!("{place}{}", matrix.layer);
+        if matrix.n_genes == 0 {
+            warnings.tell(format!("`{name}` has no {things}: there is nothing to embed"));
+        } else {
+            warnings.empty_in_matrix(&name, empty.len(), looked_at);
+        }
         let total = values.as_ref().ok().and_then(|values| values.total);
         let (state, shown) = match values {
             Ok(values) => (values.state.to_string(), values.to_string()),

@@ -183,6 +183,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     bar.finish();
     let integrated = integrated.inspect_err(|_| training.give_up());
     let Integrated { report, embedding, completed } = integrated?;
+    warnings.said(report.advice.as_ref());
     warnings.without_compared(
         report.data.without_genes,
         "they are embedded, but were not learned from, and their embeddings mean nothing",

@@ -98,7 +98,7 @@ impl Embedded {
     /// Says what is to be said of the genes, and of cells without any.
     fn remark(&self, printer: Printer, warnings: &mut Warnings, of_empty: &str) {
         if let Some(report) = &self.report {
-            gene_remarks::remark_on(report, printer);
+            gene_remarks::remark_on(report, warnings, printer);
             warnings.without_genes(self.empty.len(), of_empty);
         } else {
             warnings.without_rows(self.empty.len(), of_empty);

@@ -90,10 +90,14 @@ impl DesignArgs {
 }
 
 /// Warns if no perturbed gene is measured: usually the genes of a condition are told apart wrongly.
-pub(crate) fn remark_on_unmeasured(unmeasured: &[String], perturbed: usize, printer: Printer) {
+pub(crate) fn remark_on_unmeasured(
+    unmeasured: &[String],
+    perturbed: usize,
+    warnings: &mut Warnings,
+) {
     if perturbed > 0 && unmeasured.len() == perturbed {
-        printer.remark(&format!(
-            "warning: none of the {perturbed} perturbed genes is among the genes measured, such as {}: are the genes of \
+        warnings.tell(format!(
+            "none of the {perturbed} perturbed genes is among the genes measured, such as {}: are the genes of \
              a condition joined by another --separator, or are genes and conditions named by different ids?",
             some_of(unmeasured)
         ));

@@ -131,6 +131,10 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let report = prepared.run(&bar);
     bar.finish();
     let report = report?;
+    for source in &report.data.not_counts {
+        warnings
+            .tell(format!("`{source}` does not look like raw counts, which pre-training expects"));
+    }
     write_text(&output.join("report.html"), &warnings.on(report.page()))?;
     print(&report, output, &warnings, printer)
 }
@@ -237,11 +241,6 @@ fn print(
         rows.push((
             "validation error",
             format!("{network} (squared value bins; gene means: {mean})"),
-        ));
-    }
-    for source in &report.data.not_counts {
-        printer.remark(&format!(
-            "warning: `{source}` does not look like raw counts, which pre-training expects"
         ));
     }
     rows.push(("model", output.join("model").display().to_string()));

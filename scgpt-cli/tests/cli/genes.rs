@@ -86,12 +86,16 @@ fn genes_of_the_model_count_too() {
     let embed = ["embed", "few.h5ad", "-m", "types", "-o", "out.h5ad"];
     place.refused(&embed, &["4 of the 150 genes of the model", "--min-genes 0"]);
     place.done(&[&embed[..], &["--min-genes", "0"]].concat());
+    let page = std::fs::read_to_string(place.path("out.report.html")).unwrap();
+    assert_eq!(page.matches("the data has 4 of the 150 genes of the model").count(), 1);
 
     let anyway = ["--min-genes", "0", "--json", "--force"];
     for ended in
         [place.done(&predict("few.h5ad", &anyway)), place.done(&query("few.h5ad", &anyway))]
     {
         assert!(ended.stderr.contains("warning: the data has 4 of the 1"), "{}", ended.stderr);
+        let warnings = json(&ended.stdout)["warnings"].to_string();
+        assert!(warnings.contains("the data has 4 of the 1"), "{warnings}");
     }
     let ended = place.done(&predict("some.h5ad", &["--json", "--force"]));
     for part in ["warning: the data has ", " genes that it was trained on ("] {

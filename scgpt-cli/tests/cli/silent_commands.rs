@@ -240,13 +240,21 @@ fn every_command_tells_of_cells_without_counts_and_of_contradictions() {
             .filter(|path| path.extension().is_some_and(|it| it == "html"))
             .map(|path| fs::read_to_string(path).unwrap())
             .collect();
+        let on = |page: &String, warning: &str| {
+            page.contains(&format!("<li>{}</li>", warning.replace('"', "&quot;")))
+        };
+        // What is said to people, programs and readers of a page are told, too.
+        for said in ended.stderr.lines().filter_map(|line| line.strip_prefix("warning: ")) {
+            assert!(told.contains(&said), "{line}: `{said}` is not among {told:?}");
+            let is_shown = pages.is_empty() || pages.iter().any(|page| on(page, said));
+            assert!(is_shown, "{line}: `{said}` is on no page");
+        }
         for warning in expected {
             let warning = warning.unwrap_or_else(|| panic!("{line}: {told:?}"));
             let line_of = format!("warning: {warning}");
             assert_eq!(ended.stderr.matches(&line_of).count(), 1, "{line}: {}", ended.stderr);
-            let escaped = warning.replace('"', "&quot;");
             for page in &pages {
-                assert!(page.contains(&format!("<li>{escaped}</li>")), "{line}: not on the page");
+                assert!(on(page, warning), "{line}: not on the page");
             }
         }
         for path in place.content().difference(&before) {
@@ -263,4 +271,18 @@ fn sound_cells_raise_no_warning() {
     let told: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(told["warnings"], serde_json::json!([]));
     assert!(ended.stderr.is_empty(), "{}", ended.stderr);
+}
+
+#[test]
+fn cells_without_genes_are_not_called_cells_without_counts() {
+    let place = Place::new();
+    let folder = place.path("antibodies");
+    fs::create_dir(&folder).unwrap();
+    let matrix = "%%MatrixMarket matrix coordinate integer general\n2 3 2\n1 1 4\n2 3 5\n";
+    fs::write(folder.join("matrix.mtx"), matrix).unwrap();
+    fs::write(folder.join("barcodes.tsv"), "a\nb\nc\n").unwrap();
+    let features = "CD3\tCD3\tAntibody Capture\nCD4\tCD4\tAntibody Capture\n";
+    fs::write(folder.join("features.tsv"), features).unwrap();
+    let ended = place.done(&["inspect", "antibodies"]);
+    assert_eq!(ended.stderr.trim(), "warning: `X` has no genes: there is nothing to embed");
 }

@@ -112,7 +112,7 @@ impl AnnotateReport {
             ("temperature", format!("{:.2}", self.calibration.temperature)),
         ]);
         rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
-        rows.extend(self.advice.clone().map(|advice| ("warning", advice)));
+        page.warnings(self.advice.as_slice());
         page.section("Settings").table(&rows);
     }
 }

@@ -94,7 +94,7 @@ fn genes(page: &mut Page, report: &EmbedReport) {
         ("not known", with_examples(genes.unmatched, &genes.unmatched_examples)),
     ];
     rows.extend(genes.others().map(|others| ("no genes, left out", others)));
-    rows.extend(report.known_genes.remark().map(|remark| ("mind", remark)));
+    page.warnings(report.known_genes.remark().as_slice());
     if genes.duplicates > 0 {
         rows.push((
             "left out as duplicates",

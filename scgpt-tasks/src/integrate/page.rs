@@ -224,7 +224,7 @@ impl IntegrateReport {
             ("batch", format!("{} cells", config.batch_size)),
         ]);
         rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
-        rows.extend(self.advice.clone().map(|advice| ("warning", advice)));
+        page.warnings(self.advice.as_slice());
         page.section("Settings").table(&rows);
     }
 }

@@ -62,7 +62,7 @@ impl PerturbReport {
         ];
         rows.extend(network_rows(config.model.as_deref(), &self.network));
         rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
-        rows.extend(self.advice.clone().map(|advice| ("warning", advice)));
+        page.warnings(self.advice.as_slice());
         page.section("Data and settings").table(&rows);
     }
 }
@@ -106,12 +106,9 @@ impl PerturbEvaluation {
         let mut heading = vec!["method"];
         heading.extend(Self::SHOWN.iter().map(|(_, name)| *name));
         page.section("Against simple methods").columns(&heading, &self.rows());
-        for sentence in
-            [self.verdict(), self.collapse().map(|warning| format!("Warning: {warning}."))]
-                .into_iter()
-                .flatten()
-        {
-            page.text(&sentence.replace('`', ""));
+        page.warnings(self.collapse().as_slice());
+        if let Some(verdict) = self.verdict() {
+            page.text(&verdict.replace('`', ""));
         }
         page.text(
             "Δ is the change against the controls; top 20: the genes that differ most in the truth, dropouts aside; \

@@ -109,7 +109,8 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let annotated = artefact.annotate(&mut source, &options, &bar);
     bar.finish();
     let annotated = annotated?;
-    gene_remarks::remark_on(&annotated.report, printer);
+    let mut warnings = Warnings::new(printer);
+    gene_remarks::remark_on(&annotated.report, &mut warnings, printer);
     if let Some(accuracy) = annotated.held_out_accuracy {
         printer.remark(&format!(
             "note: by the genes there are, the artefact tells {:.0} % of its held-out cells right; confidence and \
@@ -117,7 +118,6 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
             100.0 * accuracy
         ));
     }
-    let mut warnings = Warnings::new(printer);
     let n_empty = annotated.report.tokens.n_empty;
     warnings.without_genes(n_empty, "they get no type, and are unknown");
     let rows = summary(args, &artefact, &annotated);

@@ -126,7 +126,8 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     train_bar.finish();
     bar.finish();
     let report = report.inspect_err(|_| training.give_up())?;
-    remark_on(&report, printer);
+    warnings.said(report.advice.as_ref());
+    remark_on(&report, &mut warnings, printer);
     warnings.without_genes(report.data.without_genes, "they are left out");
     let told = warnings.beside(&report);
     write_text(&output.join("report.json"), &serde_json::to_string_pretty(&told)?)?;
@@ -167,11 +168,11 @@ impl TrainArgs {
     }
 }
 
-fn remark_on(report: &AnnotateReport, printer: Printer) {
+fn remark_on(report: &AnnotateReport, warnings: &mut Warnings, printer: Printer) {
     let data = &report.data;
     if !data.dropped.is_empty() {
-        printer.remark(&format!(
-            "warning: classes with fewer than {} cells were left out: {}",
+        warnings.tell(format!(
+            "classes with fewer than {} cells were left out: {}",
             report.config.min_cells,
             data.dropped.join(", ")
         ));

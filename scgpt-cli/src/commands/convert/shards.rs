@@ -32,7 +32,7 @@ pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> R
     bar.finish();
     let manifest = written?;
     for source in &manifest.sources {
-        remark_on(source, &mut warnings, printer);
+        remark_on(source, &mut warnings);
     }
     let mut record = serde_json::to_value(&manifest)?;
     record["output"] = args.output.display().to_string().into();
@@ -93,10 +93,10 @@ fn write(inputs: &[PathBuf], mut writer: ShardWriter, bar: &Bar) -> Result<Manif
     Ok(writer.finish()?)
 }
 
-fn remark_on(source: &SourceEntry, warnings: &mut Warnings, printer: Printer) {
+fn remark_on(source: &SourceEntry, warnings: &mut Warnings) {
     if source.input_state != InputState::Counts {
-        printer.remark(&format!(
-            "warning: `{}`: the values look like {}, not raw counts; name the layer with counts by --layer if there is one",
+        warnings.tell(format!(
+            "`{}`: the values look like {}, not raw counts; name the layer with counts by --layer if there is one",
             source.path, source.input_state
         ));
     }

@@ -9,6 +9,7 @@ use scgpt_tasks::{EdgeScores, GeneNetwork, NetworkEvaluation};
 use crate::{
     gene_list,
     output::{Printer, check_new, write_text},
+    warnings::Warnings,
 };
 
 /// A gene network against known regulations
@@ -49,16 +50,17 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
     }
     let network = GeneNetwork::read(&args.input, !args.undirected)?;
     let truth = GeneNetwork::read(&args.truth, true)?;
+    let mut warnings = Warnings::new(printer);
     if let Some(sign) = network.looks_undirected() {
-        printer.remark(&format!(
-            "warning: `{}` looks undirected, but is judged as directed: {sign}; with --undirected, edges count in both \
+        warnings.tell(format!(
+            "`{}` looks undirected, but is judged as directed: {sign}; with --undirected, edges count in both \
              directions",
             args.input.display()
         ));
     }
     if let Some(sign) = truth.looks_undirected() {
-        printer.remark(&format!(
-            "warning: the truth `{}` looks undirected, but is taken as directed: {sign}; list edges both ways if both \
+        warnings.tell(format!(
+            "the truth `{}` looks undirected, but is taken as directed: {sign}; list edges both ways if both \
              are true",
             args.truth.display()
         ));
@@ -98,10 +100,10 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
     rows.extend(right.map(|right| ("signs", right)));
     rows.push(("verdict", evaluation.verdict()));
     if let Some(path) = &args.output {
-        write_text(path, &evaluation.page(&args.input.display().to_string()).to_html())?;
+        write_text(path, &warnings.on(evaluation.page(&args.input.display().to_string())))?;
         rows.push(("report", path.display().to_string()));
     }
-    printer.result(&evaluation, &rows)
+    printer.result(&warnings.beside(&evaluation), &rows)
 }
 
 /// The genes of a file, each once.

@@ -170,8 +170,8 @@ fn columns(
     let single = batches.classes.iter().zip(batches.counts()).filter(|(_, n)| *n == 1);
     let single: Vec<String> = single.map(|(name, _)| name.clone()).collect();
     if !single.is_empty() {
-        printer.remark(&format!(
-            "warning: batches of a single cell, whose mixing cannot be told: {}",
+        warnings.tell(format!(
+            "batches of a single cell, whose mixing cannot be told: {}",
             some_of(&single)
         ));
     }

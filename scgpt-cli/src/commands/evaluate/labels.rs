@@ -81,8 +81,8 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     }
     let [missed, strange] = columns.one_sided();
     if strange.len() == columns.n_predicted {
-        printer.remark(&format!(
-            "warning: no predicted label is a true one: the truth has {}, the predictions {}; are they spelled differently?",
+        warnings.tell(format!(
+            "no predicted label is a true one: the truth has {}, the predictions {}; are they spelled differently?",
             some_of(&missed),
             some_of(&strange)
         ));

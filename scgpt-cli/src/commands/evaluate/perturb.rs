@@ -75,17 +75,17 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     bar.finish();
     let evaluation = evaluation?;
     if let Some(collapse) = evaluation.collapse() {
-        printer.remark(&format!("warning: {collapse}"));
+        warnings.tell(collapse);
     }
     let mut genes = evaluation.genes.to_string();
     let mut conditions = format!("{} judged", evaluation.conditions.len());
     if let Some(left_out) = &evaluation.left_out {
-        remark_on(left_out, args.split_file.is_some(), printer);
+        remark_on(left_out, args.split_file.is_some(), &mut warnings);
         let [of_truth, of_predictions] = left_out.without_values;
         warnings.without_counts(of_truth, "in the means of the truth they count as zeros");
         let so = "in the means of the predictions they count as zeros";
         warnings.without_counts(of_predictions, so);
-        remark_on_unmeasured(&left_out.unmeasured, left_out.perturbed, printer);
+        remark_on_unmeasured(&left_out.unmeasured, left_out.perturbed, &mut warnings);
         genes = format!(
             "{genes} of {} in the truth and {} predicted",
             left_out.genes_of_truth, left_out.genes_of_predictions
@@ -106,10 +106,10 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
 }
 
 /// Names what was not judged.
-fn remark_on(left_out: &NotJudged, has_split: bool, printer: Printer) {
-    let of = |what: &str, names: &[String]| {
+fn remark_on(left_out: &NotJudged, has_split: bool, warnings: &mut Warnings) {
+    let mut of = |what: &str, names: &[String]| {
         if !names.is_empty() {
-            printer.remark(&format!("warning: {what}: {}", names.join(", ")));
+            warnings.tell(format!("{what}: {}", names.join(", ")));
         }
     };
     of("predicted conditions that the truth does not have, not judged", &left_out.without_truth);

@@ -33,7 +33,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     let embedding = artefact.embed(source.source_mut(), &options, &bar);
     bar.finish();
     let embedding = embedding?;
-    gene_remarks::remark_on(&embedding.report, printer);
+    gene_remarks::remark_on(&embedding.report, &mut warnings, printer);
     let n_empty = embedding.report.tokens.n_empty;
     warnings.without_compared(n_empty, "their embeddings mean nothing");
     let known = artefact.record();

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
     let prepared = prepared?;
     let so = "they are written all the same, and count as zeros in the means";
     warnings.without_counts(prepared.without_counts, so);
-    remark_on(&prepared, printer);
+    remark_on(&prepared, &mut warnings, printer);
     printer.result(
         &warnings.beside(&prepared),
         &[
@@ -100,16 +100,16 @@ fn values(prepared: &Prepared) -> String {
     }
 }
 
-fn remark_on(prepared: &Prepared, printer: Printer) {
+fn remark_on(prepared: &Prepared, warnings: &mut Warnings, printer: Printer) {
     if !prepared.dropped.is_empty() {
-        printer.remark(&format!(
-            "warning: left out, as they have too few cells or no controls: {}",
+        warnings.tell(format!(
+            "left out, as they have too few cells or no controls: {}",
             some_of(&prepared.dropped)
         ));
     }
     let others = (prepared.other_features > 0).then(|| prepared.other_features.to_string());
     gene_remarks::remark_on_others(others.as_deref(), printer);
-    remark_on_unmeasured(&prepared.unmeasured, prepared.perturbed, printer);
+    remark_on_unmeasured(&prepared.unmeasured, prepared.perturbed, warnings);
     if (1..prepared.perturbed).contains(&prepared.unmeasured.len()) {
         printer.remark(&format!(
             "note: {} perturbed genes are not among the genes measured: {}",

@@ -137,7 +137,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     };
     let prepared = Perturbation::prepare(&mut source, &settings, options, &device)?;
     let (unmeasured, perturbed) = prepared.unmeasured();
-    remark_on_unmeasured(&unmeasured, perturbed, printer);
+    remark_on_unmeasured(&unmeasured, perturbed, &mut warnings);
     // Nothing is written, or removed, before everything is known to be sound.
     training.begin(&settings, "perturb train", [], printer)?;
     let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
@@ -145,7 +145,8 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     train_bar.finish();
     bar.finish();
     let report = report.inspect_err(|_| training.give_up())?;
-    remark_on(&report, printer);
+    warnings.said(report.advice.as_ref());
+    remark_on(&report, &mut warnings, printer);
     warnings.without_genes(report.without_genes, "nothing is learned from them");
     let told = warnings.beside(&report);
     write_text(&output.join("split.json"), &serde_json::to_string_pretty(&report.split)?)?;
@@ -182,10 +183,10 @@ impl TrainArgs {
     }
 }
 
-fn remark_on(report: &PerturbReport, printer: Printer) {
+fn remark_on(report: &PerturbReport, warnings: &mut Warnings, printer: Printer) {
     if !report.dropped.is_empty() {
-        printer.remark(&format!(
-            "warning: left out, as they have too few cells, no controls or a gene that the model does not know: {}",
+        warnings.tell(format!(
+            "left out, as they have too few cells, no controls or a gene that the model does not know: {}",
             some_of(&report.dropped)
         ));
     }
@@ -204,8 +205,8 @@ fn remark_on(report: &PerturbReport, printer: Printer) {
     }
     gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
     if report.genes.duplicates > 0 {
-        printer.remark(&format!(
-            "warning: {} genes have the name of an earlier one and are not predicted: {}",
+        warnings.tell(format!(
+            "{} genes have the name of an earlier one and are not predicted: {}",
             report.genes.duplicates,
             report.genes.duplicate_examples.join(", ")
         ));
@@ -220,7 +221,7 @@ fn remark_on(report: &PerturbReport, printer: Printer) {
     if let Some(collapse) =
         report.evaluation.as_ref().and_then(scgpt_tasks::PerturbEvaluation::collapse)
     {
-        printer.remark(&format!("warning: {collapse}"));
+        warnings.tell(collapse);
     }
 }
 
