@@ -6,6 +6,7 @@ mod datatype;
 mod heap;
 mod links;
 mod source;
+mod unsupported;
 
 use std::{
     cell::{Cell, RefCell},
@@ -25,6 +26,7 @@ use self::{
     datatype::{Padding, Stored, TextForm},
     heap::Heap,
     source::BoundedSource,
+    unsupported::{WRITE_AGAIN, unsupported},
 };
 use crate::{
     anndata::{
@@ -48,17 +50,11 @@ const MOST_TOLD: u64 = 1 << 12;
 /// Bytes of a member, at least, if it is looked at a few times.
 const LEAST_MEMBER: u64 = 16;
 
-/// Filters the library applies: deflate, shuffle, fletcher32, n-bit, scale-offset, lzf.
-const KNOWN_FILTERS: [u16; 6] = [1, 2, 3, 5, 6, 32000];
-
 /// Texts may take this many bytes whatever the size of the file, and else its size this many times.
 const ANY_TEXTS: u64 = 64 << 20;
 const DENSEST_TEXTS: u64 = 10;
 
-/// Remedies for files that are whole, but of a kind that is not read.
-const WRITE_AGAIN: &str = "save it again in Python, which reads it: anndata.read_h5ad(\"old.h5ad\").write_h5ad(\"new.h5ad\", compression=\"gzip\")";
-const DECOMPRESS: &str = "save it again in Python: import hdf5plugin, anndata; anndata.read_h5ad(\"old.h5ad\").write_h5ad(\"new.h5ad\", compression=\"gzip\")";
-const COPY_AGAIN: &str = "save or copy the file again from its source";
+/// What to do about links out of a file.
 const TAKE_IN: &str = "bring what the link leads to into the file: read it in Python with anndata.read_h5ad and save it with write_h5ad";
 
 /// Rows of text that are looked up at a time: the library searches the collections of a window one
@@ -150,36 +146,6 @@ impl H5Store {
             .with_hint("remove the link in Python: with h5py.File(path, \"a\") as f: del f[place]")
     }
 
-    /// Why the values of a dataset cannot be read, if they cannot.
-    fn unsupported(dataset: &Dataset) -> Option<(String, &'static str)> {
-        let layout = guarded(|| match dataset.layout() {
-            Err(hdf5_pure::Error::Format(FormatError::InvalidLayoutVersion(version))) => {
-                Ok(Err(version))
-            }
-            layout => layout.map(Ok),
-        });
-        match layout {
-            Ok(Ok(Layout::Virtual)) => {
-                let problem = "a virtual dataset, whose values are in other files or places";
-                return Some((problem.into(), WRITE_AGAIN));
-            }
-            Ok(Err(version @ 5..)) => {
-                let problem = format!(
-                    "stored in version {version} of HDF5's layout, of its newest releases (libver=\"latest\"), which is not supported yet"
-                );
-                return Some((problem, WRITE_AGAIN));
-            }
-            _ => {}
-        }
-        let filters = match guarded(|| Ok::<_, hdf5_pure::Error>(dataset.filters())) {
-            Ok(filters) => filters,
-            Err(error) => return Some((error.to_string(), COPY_AGAIN)),
-        };
-        let unknown = filters.iter().find(|id| !KNOWN_FILTERS.contains(id))?;
-        let name = filter_name(*unknown);
-        Some((format!("compressed with {name}, which is not supported"), DECOMPRESS))
-    }
-
     fn read<T>(
         &self,
         place: &str,
@@ -256,7 +222,7 @@ impl Store for H5Store {
         };
         let (shape, datatype) = self.read(place, || Ok((dataset.shape()?, dataset.datatype()?)))?;
         let stored = datatype::of(&datatype);
-        let unsupported = Self::unsupported(&dataset);
+        let unsupported = unsupported(&dataset);
         let chunk = match &unsupported {
             None => self.read(place, || dataset.chunk_shape())?,
             Some(_) => None,
@@ -490,19 +456,6 @@ fn unpadded(cell: &[u8], padding: Padding) -> &[u8] {
         Padding::Spaces => behind_last(b' '),
     };
     &cell[..end]
-}
-
-fn filter_name(id: u16) -> String {
-    match id {
-        4 => "szip".into(),
-        32001 => "blosc".into(),
-        32004 => "lz4".into(),
-        32008 => "bitshuffle".into(),
-        32013 => "zfp".into(),
-        32015 => "zstd".into(),
-        32026 => "blosc2".into(),
-        _ => format!("HDF5 filter {id}"),
-    }
 }
 
 /// Attributes are text and numbers; others become `null`.

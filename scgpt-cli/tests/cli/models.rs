@@ -31,11 +31,7 @@ const OWN: &str = "compared by the genes it was trained on";
 /// A folder with every kind of model, and cells that all of them know.
 fn place() -> Place {
     let place = Place::new();
-    let vocab = format!("{}/vocab.json", model());
-    let simulate = |output: &str, more: &[&str]| {
-        let args = ["simulate", "-o", output, "--genes", "60", "--vocab", &vocab];
-        place.done(&[&args[..], more].concat());
-    };
+    let simulate = |output: &str, more: &[&str]| place.simulate(output, more);
     let types = ["--cells", "60", "--types", "2", "--batches", "2"];
     simulate("cells.h5ad", &types);
     simulate(

@@ -54,6 +54,13 @@ impl Place {
         ended
     }
 
+    /// Simulates cells of sixty genes that [`model`] knows.
+    pub(crate) fn simulate(&self, output: &str, more: &[&str]) {
+        let vocab = format!("{}/vocab.json", model());
+        let args = ["simulate", "-o", output, "--genes", "60", "--vocab", &vocab];
+        self.done(&[&args[..], more].concat());
+    }
+
     /// Runs what must be refused: code 1, a message with all `parts`, a remedy, and nothing new in
     /// the folder.
     pub(crate) fn refused(&self, args: &[&str], parts: &[&str]) -> String {

@@ -68,11 +68,7 @@ fn spoil(from: &Path, to: &Path, column: &str, label: &str) {
 
 fn place() -> Place {
     let place = Place::new();
-    let vocab = format!("{}/vocab.json", model());
-    let simulate = |output: &str, more: &[&str]| {
-        let args = ["simulate", "-o", output, "--genes", "60", "--vocab", &vocab];
-        place.done(&[&args[..], more].concat());
-    };
+    let simulate = |output: &str, more: &[&str]| place.simulate(output, more);
     simulate("whole.h5ad", &["--cells", "60", "--types", "2", "--batches", "2"]);
     simulate("whole_raw.h5ad", &["--cells", "160", "--perturb", "4"]);
     fs::write(
