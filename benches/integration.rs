@@ -12,7 +12,8 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rayon::prelude::*;
 use scgpt_benches::peak_memory;
 use scgpt_data::{Keyed, Purpose};
-use scgpt_tasks::{CellMap, CellSpace, ClusterOptions, Clustering, IntegrationScores, harmony};
+use scgpt_eval::{CellMap, CellSpace, IntegrationScores, baseline::harmony};
+use scgpt_stats::{ClusterOptions, Clustering};
 
 const WIDTH: usize = 512;
 const LABELS: usize = 20;

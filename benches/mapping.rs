@@ -11,8 +11,10 @@ use std::{collections::HashSet, hint::black_box, time::Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rayon::prelude::*;
 use scgpt_benches::peak_memory;
-use scgpt_data::{Keyed, Purpose, RowSpool};
-use scgpt_tasks::{Labels, MadeBy, ReferenceCells, ReferenceIndex, Search, Silent, unit_rows};
+use scgpt_data::{Keyed, Purpose, RowSpool, Silent};
+use scgpt_eval::Labels;
+use scgpt_stats::unit_rows;
+use scgpt_tasks::map::{MadeBy, ReferenceCells, ReferenceIndex, Search};
 
 const WIDTH: usize = 512;
 /// Dimensions in which cells of a type differ.

@@ -3,12 +3,13 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use scgpt_data::{CellSource as _, GeneVocab, Layer};
-use scgpt_model::{Preprocess, ScgptConfig};
-use scgpt_tasks::{
-    Association, AttentionOptions, Direction, Embedder, PerturbSimulateOptions, PerturbSimulation,
-    Profiles, Silent,
+use scgpt_data::{CellSource as _, GeneVocab, Layer, Silent};
+use scgpt_eval::{
+    baseline::{Association, Profiles},
+    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation},
 };
+use scgpt_model::{Preprocess, ScgptConfig};
+use scgpt_tasks::{embed::Embedder, grn::AttentionOptions};
 
 const GENES: usize = 1200;
 const CELLS: usize = 4;

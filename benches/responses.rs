@@ -9,11 +9,16 @@ use std::{hint::black_box, path::Path};
 
 use burn::prelude::Device;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use scgpt_data::{GeneNames, Layer, Source};
+use scgpt_data::{GeneNames, Layer, Silent, Source};
+use scgpt_eval::{
+    perturbation::{DesignOptions, PrepareOptions, SplitMode, candidates, prepare},
+    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation},
+};
 use scgpt_tasks::{
-    DesignOptions, Direction, LearnOptions, NetworkConfig, PerturbArtefact, PerturbConfig,
-    PerturbOptions, PerturbSimulateOptions, PerturbSimulation, Perturbation, PrepareOptions,
-    Recipe, RespondOptions, Silent, SplitChoice, SplitMode, candidates, prepare,
+    LearnOptions, NetworkConfig, Recipe,
+    perturb::{
+        PerturbArtefact, PerturbConfig, PerturbOptions, Perturbation, RespondOptions, SplitChoice,
+    },
 };
 use scgpt_train::{TrainConfig, Unwatched};
 

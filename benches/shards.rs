@@ -15,7 +15,7 @@ use scgpt_data::{
     CellKey, CellSource, CellSplit, CellTokens, Collator, GeneNames, GeneVocab, Layer, ShardFolder,
     ShardOptions, TokenConfig, TokenScratch, Tokenizer, write_shards,
 };
-use scgpt_tasks::{SimulateOptions, Simulation};
+use scgpt_eval::simulate::{SimulateOptions, Simulation};
 use tempfile::TempDir;
 
 const BATCH: usize = 64;

@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 use scgpt_model::{AttentionMask, InputNorm, ModelInput, Scgpt, ScgptConfig};
-use scgpt_tasks::{IntegrateConfig, Recipe};
+use scgpt_tasks::{Recipe, integrate::IntegrateConfig};
 use scgpt_train::{NamedGradients, Objectives, Optimizer, OptimizerConfig, Targets};
 
 /// A network, its optimiser and one batch.

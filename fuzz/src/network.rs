@@ -10,8 +10,12 @@ use std::{fs, path::Path};
 use burn::prelude::Device;
 use scgpt_model::{ModelDir, Strictness, Weights};
 use scgpt_tasks::{
-    AnnotateConfig, Artefact, IntegrateArtefact, IntegrateConfig, NetworkConfig, PerturbArtefact,
-    PerturbConfig, Preset, Recipe, ReferenceIndex,
+    NetworkConfig, Recipe,
+    annotate::{AnnotateConfig, Artefact},
+    integrate::{IntegrateArtefact, IntegrateConfig},
+    map::ReferenceIndex,
+    perturb::{PerturbArtefact, PerturbConfig},
+    pretrain::Preset,
 };
 use settings::layered;
 

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use scgpt_data::{
-    Additions, CellSource as _, CopyReport, Layer, Place, Source, make_copy, make_export,
+    Additions, CellSource as _, CopyReport, Layer, Observer as _, Place, Source, Watched,
+    make_copy, make_export,
 };
-use scgpt_tasks::{Error, Observer as _, Watched};
+use scgpt_tasks::Error;
 
 use crate::{output::Printer, progress::Bar};
 

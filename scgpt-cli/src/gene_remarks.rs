@@ -1,6 +1,6 @@
 //! What is said of the genes of a file: how few are known, and what is left out.
 
-use scgpt_tasks::EmbedReport;
+use scgpt_tasks::embed::EmbedReport;
 
 use crate::{output::Printer, warnings::Warnings};
 

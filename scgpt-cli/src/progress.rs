@@ -9,7 +9,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use scgpt_tasks::Observer;
+use scgpt_data::Observer;
 use scgpt_train::{Event, Watch};
 
 use crate::{interrupt, output::Printer};

@@ -29,7 +29,8 @@ pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> Ex
         return ExitCode::SUCCESS;
     }
     report(&error, &flags());
-    let is_cancelled = error.downcast_ref().is_some_and(scgpt_tasks::Error::is_cancelled);
+    let is_cancelled = error.downcast_ref().is_some_and(scgpt_tasks::Error::is_cancelled)
+        || matches!(error.downcast_ref(), Some(scgpt_data::Error::Cancelled));
     ExitCode::from(if is_cancelled { INTERRUPTED } else { FAILURE })
 }
 

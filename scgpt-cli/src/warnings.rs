@@ -1,9 +1,11 @@
 //! [`Warnings`]: what is to be known before a result is believed.
 
+use scgpt_eval::doubts;
 use std::fmt::Display;
 
 use scgpt_data::Frame;
-use scgpt_tasks::{Page, doubts};
+use scgpt_eval;
+use scgpt_report::Page;
 use serde::Serialize;
 
 use crate::output::Printer;

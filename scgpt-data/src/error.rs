@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     regular::Refusal,
     setting::{Advice, Setting, SettingProblem},
+    source::CellSource,
 };
 
 /// A `Result` whose error is [`Error`] unless said otherwise.
@@ -134,9 +135,26 @@ pub enum Error {
     /// The cells, or what is asked of them, cannot be worked with.
     #[error("{0}")]
     Option(String),
+    /// As [`Error::Option`], where something can be done about it.
+    #[error("{problem}")]
+    Unsuited {
+        /// What cannot be done with what.
+        problem: String,
+        /// What can be done instead.
+        remedy: Advice,
+    },
+    /// Temporary storage failed.
+    #[error("cannot write the temporary file of embeddings")]
+    Temporary(#[source] std::io::Error),
     /// A [`CellSource`](crate::CellSource) was told to stop.
     #[error("interrupted; nothing was written")]
     Cancelled,
+}
+
+impl From<SettingProblem> for Error {
+    fn from(problem: SettingProblem) -> Self {
+        Self::Setting(problem)
+    }
 }
 
 impl Error {
@@ -191,6 +209,23 @@ impl Error {
         Self::Protected { path: path.as_ref().into(), problem: problem.into() }
     }
 
+    /// An [`Error::Unsuited`].
+    pub fn unsuited(problem: impl Into<String>, remedy: impl Into<Advice>) -> Self {
+        Self::Unsuited { problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// Puts the name of the file before a problem with its cells.
+    pub fn in_file(source: &dyn CellSource) -> impl Fn(Self) -> Self {
+        let path = source.summary().path.display().to_string();
+        move |error| match error {
+            Self::Option(problem) => Self::Option(format!("`{path}`: {problem}")),
+            Self::Unsuited { problem, remedy } => {
+                Self::Unsuited { problem: format!("`{path}`: {problem}"), remedy }
+            }
+            other => other,
+        }
+    }
+
     /// The same error with a remedy, where its kind carries one.
     #[must_use]
     pub fn with_hint(mut self, remedy: impl Into<Advice>) -> Self {
@@ -219,7 +254,9 @@ impl Error {
                     .into(),
             ),
             Self::Invalid { hint, .. } => hint.clone(),
-            Self::Modalities { hint, .. } | Self::Unsupported { hint, .. } => Some(hint.clone()),
+            Self::Unsuited { remedy: hint, .. }
+            | Self::Modalities { hint, .. }
+            | Self::Unsupported { hint, .. } => Some(hint.clone()),
             Self::Exists { .. } => {
                 Some(Advice::from("choose another output, or replace this one by ") + Setting("overwrite"))
             },
@@ -232,6 +269,7 @@ impl Error {
                     .unwrap_or("check that the folder exists, is writable and has space")
                     .into(),
             ),
+            Self::Temporary(_) => Some("free some space beside the output".into()),
             Self::Vocabulary { .. } => Some("the file must be a JSON object that maps every token to its own index, 0..n without gaps".into()),
             Self::Coverage { matched, .. } => {
                 let advice = Advice::from("name the column of `var` that holds gene symbols by ")

@@ -2,6 +2,11 @@
 
 use std::ops::Range;
 
+use crate::{
+    error::{Error, Result},
+    keyed::name_key,
+};
+
 /// Bytes of a text in memory beside its letters, about.
 pub(crate) const TEXT: usize = 48;
 
@@ -73,7 +78,7 @@ impl Frame {
     ///
     /// # Errors
     /// A sentence that names the column that holds no numbers.
-    pub(crate) fn numbers(&self, rows: Range<usize>) -> Result<(Vec<f32>, usize), String> {
+    pub fn numbers(&self, rows: Range<usize>) -> Result<(Vec<f32>, usize), String> {
         let width = self.columns.len();
         let mut numbers = vec![f32::NAN; rows.len() * width];
         #[allow(clippy::cast_possible_truncation, reason = "the model computes in f32")]
@@ -230,6 +235,23 @@ fn real_label(value: f64) -> Option<String> {
         None => text,
     };
     (!value.is_nan()).then_some(spelled)
+}
+
+/// Column `name` of `obs`.
+///
+/// # Errors
+/// If there is none; the message lists those there are.
+pub fn obs_column<'a>(obs: &'a Frame, name: &str) -> Result<&'a Column> {
+    obs.column(name).ok_or_else(|| {
+        let names: Vec<&str> = obs.names().collect();
+        Error::Option(format!("column `{name}` not found in `obs` (has {})", names.join(", ")))
+    })
+}
+
+/// The number that stands for each cell in random choices, a function of its name. Cells that share a
+/// name are told apart by their order alone.
+pub fn numbers(obs: &Frame) -> Vec<u64> {
+    obs.index.iter().map(|name| name_key(name)).collect()
 }
 
 #[cfg(test)]

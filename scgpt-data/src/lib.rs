@@ -19,6 +19,7 @@ mod binning;
 mod check;
 mod collate;
 mod csr;
+mod empty_cells;
 mod error;
 mod foreign;
 mod frame;
@@ -27,12 +28,15 @@ mod guard;
 mod h5;
 mod inflate;
 mod keyed;
+mod logged;
 mod loom;
 mod mask;
 mod modality;
 mod multimodal;
+mod names;
 mod narrow;
 mod normalize;
+mod observe;
 mod pages;
 mod regular;
 mod row_spool;
@@ -57,23 +61,27 @@ pub use crate::{
     binning::{BinScratch, Binner, TieMode},
     collate::{Collator, TokenBatch, buckets},
     csr::{Csr, CsrRow},
+    empty_cells::EmptyCells,
     error::{Error, Result},
-    frame::{Column, Frame},
+    frame::{Column, Frame, numbers, obs_column},
     gene_subset::GeneSubset,
     guard::silence_guarded_panics,
     keyed::{Keyed, Purpose, name_key},
+    logged::{LoggedCells, STATE_CELLS, TOTAL, gene_columns, input_state, input_values, unscaled},
     loom::Loom,
     mask::{Hide, Mask, split},
     modality::{ATAC, Measured, Modalities, PROTEIN, RNA, modality_name, unlinked},
     multimodal::{
         ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, open_modalities,
     },
+    names::{absent_gene, similar_names, some_of, unknown_gene},
     narrow::narrow,
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
+    observe::{Observer, Silent, Watched},
     regular::open as open_file,
     row_spool::RowSpool,
     scbank::ScBank,
-    setting::{Advice, Setting, SettingProblem},
+    setting::{Advice, Setting, SettingProblem, before_scaling},
     shard::{
         CellSplit, DomainBatches, EpochOrder, LabelColumn, Manifest, ShardEntry, ShardFolder,
         ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
@@ -85,7 +93,10 @@ pub use crate::{
     table::Table,
     tenx::TenX,
     token::{CellKey, CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
-    variable::{VariableConfig, VariableFlavour, VariableGenes, variable_genes},
+    variable::{
+        VariableConfig, VariableFlavour, VariableGenes, flavour_of, variable_columns,
+        variable_genes,
+    },
     vocab::{
         Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneNames, GeneToken,
         GeneVocab, SpecialToken,

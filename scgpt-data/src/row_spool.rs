@@ -3,10 +3,12 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{Read, Seek, SeekFrom, Write},
     path::Path,
     sync::{Mutex, PoisonError},
 };
+
+use crate::error::{Error, Result};
 
 /// A matrix of `f32` on disk that grows row by row and is read back in blocks.
 ///
@@ -24,21 +26,22 @@ impl RowSpool {
     ///
     /// # Errors
     /// If the temporary file cannot be made.
-    pub fn new(n_columns: usize) -> io::Result<Self> {
-        Ok(Self::with_file(tempfile::tempfile()?, n_columns))
+    pub fn new(n_columns: usize) -> Result<Self> {
+        Self::new_in(None, n_columns)
     }
 
     /// An empty spool whose file lies in `folder`, for example beside the output: a system folder
-    /// for temporary files may be small, or held in memory.
+    /// for temporary files, which it is in if none, may be small, or held in memory.
     ///
     /// # Errors
     /// If the temporary file cannot be made.
-    pub fn new_in(folder: &Path, n_columns: usize) -> io::Result<Self> {
-        Ok(Self::with_file(tempfile::tempfile_in(folder)?, n_columns))
-    }
-
-    fn with_file(file: File, n_columns: usize) -> Self {
-        Self { file: Mutex::new(file), n_columns, n_rows: 0 }
+    pub fn new_in(folder: Option<&Path>, n_columns: usize) -> Result<Self> {
+        let file = match folder {
+            Some(folder) => tempfile::tempfile_in(folder),
+            None => tempfile::tempfile(),
+        };
+        let file = Mutex::new(file.map_err(Error::Temporary)?);
+        Ok(Self { file, n_columns, n_rows: 0 })
     }
 
     /// Number of rows.
@@ -55,7 +58,7 @@ impl RowSpool {
     ///
     /// # Errors
     /// If `values` is no whole number of rows, or the file cannot be written.
-    pub fn push(&mut self, values: &[f32]) -> io::Result<()> {
+    pub fn push(&mut self, values: &[f32]) -> Result<()> {
         self.write_rows(self.n_rows, values)
     }
 
@@ -64,22 +67,20 @@ impl RowSpool {
     ///
     /// # Errors
     /// If `values` is no whole number of rows, or the file cannot be written.
-    pub fn write_rows(&mut self, first: usize, values: &[f32]) -> io::Result<()> {
+    pub fn write_rows(&mut self, first: usize, values: &[f32]) -> Result<()> {
         if self.n_columns == 0 || !values.len().is_multiple_of(self.n_columns) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "{} values are no whole number of rows of {} columns",
-                    values.len(),
-                    self.n_columns
-                ),
-            ));
+            return Err(Error::Option(format!(
+                "{} values are no whole number of rows of {} columns",
+                values.len(),
+                self.n_columns
+            )));
         }
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let offset = self.offset(first);
         let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(offset))?;
-        file.write_all(&bytes)?;
+        file.seek(SeekFrom::Start(offset))
+            .and_then(|_| file.write_all(&bytes))
+            .map_err(Error::Temporary)?;
         self.n_rows = self.n_rows.max(first + values.len() / self.n_columns);
         Ok(())
     }
@@ -88,7 +89,7 @@ impl RowSpool {
     ///
     /// # Errors
     /// If there are fewer rows, or the file cannot be read.
-    pub fn read_rows(&self, first: usize, n: usize, values: &mut Vec<f32>) -> io::Result<()> {
+    pub fn read_rows(&self, first: usize, n: usize, values: &mut Vec<f32>) -> Result<()> {
         let mut bytes = Vec::new();
         self.read_bytes(first, n, &mut bytes)?;
         values.clear();
@@ -97,17 +98,16 @@ impl RowSpool {
     }
 
     /// Rows `first..first + n` as little-endian bytes.
-    pub(crate) fn read_bytes(&self, first: usize, n: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn read_bytes(&self, first: usize, n: usize, bytes: &mut Vec<u8>) -> Result<()> {
         if first + n > self.n_rows {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("rows {first}..{} of {}", first + n, self.n_rows),
-            ));
+            let end = first + n;
+            return Err(Error::Option(format!("rows {first}..{end} of {}", self.n_rows)));
         }
         bytes.resize(n * self.n_columns * size_of::<f32>(), 0);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(self.offset(first)))?;
-        file.read_exact(bytes)
+        file.seek(SeekFrom::Start(self.offset(first)))
+            .and_then(|_| file.read_exact(bytes))
+            .map_err(Error::Temporary)
     }
 
     fn offset(&self, row: usize) -> u64 {

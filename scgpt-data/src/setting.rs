@@ -116,3 +116,8 @@ impl<T: Into<Self>> Add<T> for Advice {
         self
     }
 }
+
+/// What to do about negative values.
+pub fn before_scaling() -> Advice {
+    Advice::from("choose the matrix before scaling by ") + Setting("layer")
+}

@@ -61,9 +61,7 @@ impl CellSource for SpooledCells {
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
         let (_, n_genes) = self.summary.shape(layer)?;
         let mut values = Vec::new();
-        self.rows
-            .read_rows(rows.start, rows.len(), &mut values)
-            .map_err(|error| Error::write("temporary file", error))?;
+        self.rows.read_rows(rows.start, rows.len(), &mut values)?;
         let (mut indptr, mut indices, mut stored) = (vec![0], Vec::new(), Vec::new());
         for row in values.chunks(n_genes) {
             for (gene, &value) in (0..).zip(row).filter(|&(_, &value)| value != 0.0) {

@@ -16,8 +16,10 @@ use self::{moments::Moments, standard::Standard};
 use crate::{
     csr::{Csr, CsrRow},
     error::{Error, Result},
+    logged::TOTAL,
     normalize::LogScale,
     source::{CellSource, Layer},
+    state::{InputState, InputValues},
 };
 
 /// Cells read at once.
@@ -173,4 +175,25 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
         .filter(|value| !value.is_nan())
         .fold((0.0, 0.0), |(n, sum), value| (n + 1.0, sum + value));
     sum / n
+}
+
+/// The measure of variability of values in that state, if none is named.
+pub fn flavour_of(state: InputState) -> VariableFlavour {
+    if state.is_counts() { VariableFlavour::SeuratV3 } else { VariableFlavour::CellRanger }
+}
+
+/// Columns of the `n_top` most variable genes, most variable first, and by which measure, which is
+/// chosen by the state of the values if none is named.
+pub fn variable_columns(
+    source: &mut dyn CellSource,
+    layer: &Layer,
+    (n_top, flavour): (usize, Option<VariableFlavour>),
+    batches: Option<&[u32]>,
+    values: InputValues,
+) -> Result<(VariableFlavour, Vec<usize>)> {
+    let flavour = flavour.unwrap_or(flavour_of(values.state));
+    let normalise =
+        (flavour != VariableFlavour::SeuratV3).then_some(LogScale { from: values, total: TOTAL });
+    let config = VariableConfig { normalise, ..VariableConfig::new(n_top, flavour) };
+    Ok((flavour, variable_genes(source, layer, batches, &config)?.selected))
 }

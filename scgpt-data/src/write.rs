@@ -138,7 +138,7 @@ fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> 
     let mut bytes = Vec::new();
     for first in (0..rows).step_by(ROWS) {
         let n = ROWS.min(rows - first);
-        spool.read_bytes(first, n, &mut bytes).map_err(|error| Error::write(path, error))?;
+        spool.read_bytes(first, n, &mut bytes)?;
         sink.push(&bytes)?;
     }
     sink.end()

@@ -16,7 +16,8 @@ mod task;
 mod trial;
 
 use burn::prelude::Device;
-use scgpt_data::{Advice, AlignmentSummary, CellSource, GeneVocab, Setting, ShardFolder};
+use scgpt_data::{Advice, AlignmentSummary, CellSource, GeneVocab, Observer, Setting, ShardFolder};
+use scgpt_eval::{Labels, baseline::BaselineOptions};
 use scgpt_train::Watch;
 
 pub use self::{
@@ -33,10 +34,7 @@ use self::{
 };
 use crate::{
     artefact::write_part,
-    baseline::BaselineOptions,
     error::{Error, Result},
-    labels::Labels,
-    observe::Observer,
     training::{LearnOptions, RunFolder},
     usage::Usage,
 };
@@ -98,7 +96,7 @@ impl<'a> Annotation<'a> {
     ) -> Result<Self> {
         config.validate()?;
         let obs = source.obs()?;
-        let in_file = Error::in_file(source);
+        let in_file = scgpt_data::Error::in_file(source);
         let mut labels = Labels::read(&obs, options.label).map_err(&in_file)?;
         let unlabelled = labels.n_missing();
         let unseen = labels.take(options.unseen).map_err(&in_file)?;
@@ -109,7 +107,7 @@ impl<'a> Annotation<'a> {
         }
         let dropped = labels.drop_small(config.min_cells);
         if labels.classes.len() < 2 {
-            return Err(in_file(Error::Option(format!(
+            let problem = format!(
                 "column `{}` of `obs` has {} with at least {} cells, expected two classes or more to tell apart",
                 options.label,
                 match labels.classes.as_slice() {
@@ -117,13 +115,14 @@ impl<'a> Annotation<'a> {
                     [only, ..] => format!("one class (`{only}`)"),
                 },
                 config.min_cells,
-            ))));
+            );
+            return Err(in_file(scgpt_data::Error::Option(problem)).into());
         }
         let batches = options.batch_key.map(|key| Labels::read(&obs, key)).transpose();
         let batches = batches.map_err(&in_file)?;
         if let Some(batches) = &batches {
             check_batches(batches, options.batch_key.unwrap_or_default(), config)
-                .map_err(&in_file)?;
+                .map_err(Error::in_file(source))?;
         }
         let var = source.var(options.learn.layer)?;
         let vocab = match &config.model {

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Alignment, Binner, CellSource, Collator, Column, Frame, GeneNames, GeneSubset, GeneVocab,
-    InputState, InputValues, Layer, LogScale, RowSpool, Sampling, Setting, TieMode, TokenConfig,
-    Tokenizer, VariableConfig, VariableFlavour, variable_genes,
+    Alignment, Binner, CellSource, Collator, GeneNames, GeneSubset, GeneVocab, Layer, Observer,
+    RowSpool, Sampling, Setting, TieMode, TokenConfig, Tokenizer, VariableFlavour, Watched,
+    gene_columns, obs_column, unscaled, variable_columns,
 };
 use scgpt_model::{CellEncoder, LoadReport, Preprocess, Scgpt, ScgptConfig, Strictness};
+use scgpt_stats::unit_rows;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -27,9 +28,7 @@ use crate::{
     error::{Error, Result},
     folder_kind::open_model,
     known_genes::KnownGenes,
-    logged::{TOTAL, gene_columns, unscaled},
-    observe::{Observer, Watched},
-    stream::{Finish, Rows, Stream, TokenPanel, Way, unit_rows},
+    stream::{Finish, Rows, Stream, TokenPanel, Way},
     usage::Usage,
 };
 
@@ -386,38 +385,6 @@ pub(crate) fn select_variable(
         )));
     }
     Ok(VariableReport { flavour, n_selected: selected.len(), n_known: alignment.matched() })
-}
-
-/// The measure of variability of values in that state, if none is named.
-pub(crate) fn flavour_of(state: InputState) -> VariableFlavour {
-    if state.is_counts() { VariableFlavour::SeuratV3 } else { VariableFlavour::CellRanger }
-}
-
-/// Columns of the `n_top` most variable genes, most variable first, and by which measure, which is
-/// chosen by the state of the values if none is named.
-pub(crate) fn variable_columns(
-    source: &mut dyn CellSource,
-    layer: &Layer,
-    (n_top, flavour): (usize, Option<VariableFlavour>),
-    batches: Option<&[u32]>,
-    values: InputValues,
-) -> Result<(VariableFlavour, Vec<usize>)> {
-    let flavour = flavour.unwrap_or(flavour_of(values.state));
-    let normalise =
-        (flavour != VariableFlavour::SeuratV3).then_some(LogScale { from: values, total: TOTAL });
-    let config = VariableConfig { normalise, ..VariableConfig::new(n_top, flavour) };
-    Ok((flavour, variable_genes(source, layer, batches, &config)?.selected))
-}
-
-/// Column `name` of `obs`.
-///
-/// # Errors
-/// If there is none; the message lists those there are.
-pub fn obs_column<'a>(obs: &'a Frame, name: &str) -> Result<&'a Column> {
-    obs.column(name).ok_or_else(|| {
-        let names: Vec<&str> = obs.names().collect();
-        Error::Option(format!("column `{name}` not found in `obs` (has {})", names.join(", ")))
-    })
 }
 
 /// The number of every cell's category in column `key` of `obs`; a missing value is one of its own.

@@ -75,7 +75,7 @@ pub enum Error {
     },
     /// Temporary storage failed.
     #[error("cannot write the temporary file of embeddings")]
-    Temporary(#[from] std::io::Error),
+    Temporary(#[source] std::io::Error),
     /// The observer asked to stop.
     #[error("interrupted; nothing was written")]
     Cancelled,
@@ -85,6 +85,10 @@ impl From<scgpt_data::Error> for Error {
     fn from(error: scgpt_data::Error) -> Self {
         match error {
             scgpt_data::Error::Cancelled => Self::Cancelled,
+            scgpt_data::Error::Option(problem) => Self::Option(problem),
+            scgpt_data::Error::Setting(problem) => Self::Settings(vec![problem]),
+            scgpt_data::Error::Temporary(error) => Self::Temporary(error),
+            scgpt_data::Error::Unsuited { problem, remedy } => Self::Unsuited { problem, remedy },
             error => Self::Data(error),
         }
     }
@@ -135,12 +139,12 @@ impl Error {
     }
 
     /// Puts the name of the file before a problem with its cells.
-    pub fn in_file(source: &dyn CellSource) -> impl Fn(Self) -> Self {
-        let path = source.summary().path.display().to_string();
-        move |error| match error {
-            Self::Option(problem) => Self::Option(format!("`{path}`: {problem}")),
+    pub fn in_file<E: Into<Self>>(source: &dyn CellSource) -> impl Fn(E) -> Self {
+        let in_file = scgpt_data::Error::in_file(source);
+        move |error| match error.into() {
+            Self::Option(problem) => in_file(scgpt_data::Error::Option(problem)).into(),
             Self::Unsuited { problem, remedy } => {
-                Self::Unsuited { problem: format!("`{path}`: {problem}"), remedy }
+                in_file(scgpt_data::Error::Unsuited { problem, remedy }).into()
             }
             other => other,
         }
@@ -197,11 +201,6 @@ fn setting(field: &'static str) -> Setting {
 /// All mistakes in one line.
 fn listed(problems: &[SettingProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// What to do about negative values.
-pub(crate) fn before_scaling() -> Advice {
-    Advice::from("choose the matrix before scaling by ") + Setting("layer")
 }
 
 #[cfg(test)]

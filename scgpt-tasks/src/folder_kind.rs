@@ -7,7 +7,7 @@ use scgpt_model::ModelDir;
 use crate::{
     annotate,
     error::{Error, Result},
-    integrate, mapping, perturb,
+    integrate, map, perturb,
     training::{TRAINING, UNFINISHED},
 };
 
@@ -49,7 +49,7 @@ impl FolderKind {
             (has(annotate::RECORD), Self::Annotation),
             (has(integrate::RECORD), Self::Integration),
             (has(perturb::RECORD), Self::Perturbation),
-            (has(mapping::MANIFEST), Self::Index),
+            (has(map::MANIFEST), Self::Index),
             (has(UNFINISHED), Self::Unfinished),
             (has("config.json") || has("args.json"), Self::Model),
             (has("gene_vocab.json") || has("zarr.json") || has(".zgroup"), Self::Cells),

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use burn::prelude::Device;
 use scgpt_data::{
     Alignment, Binner, CellSource, CellTokens, Column, GeneNames, GeneToken, GeneVocab, Keyed,
-    Layer, Purpose, RowSpool, Setting, TieMode, TokenConfig, Tokenizer, buckets,
+    Layer, Observer, Purpose, RowSpool, Setting, TieMode, TokenConfig, Tokenizer, buckets,
+    unscaled,
 };
 use scgpt_model::{
     Generated, Generation, LoadReport, Preprocess, Prompt, Scgpt, ScgptConfig, Strictness,
@@ -25,8 +26,6 @@ use self::{
 use crate::{
     error::{Error, Result},
     known_genes::KnownGenes,
-    logged::unscaled,
-    observe::Observer,
     pretrain::MeanExpression,
     usage::Usage,
 };
@@ -245,7 +244,7 @@ impl Results {
     fn new(ask: &Ask, n_genes: usize, options: &GenerateOptions) -> Result<Self> {
         let rows = match (ask, &options.temporary) {
             (Ask::Hidden(_), _) => None,
-            (_, Some(folder)) => Some(RowSpool::new_in(folder, n_genes)?),
+            (_, Some(folder)) => Some(RowSpool::new_in(Some(folder), n_genes)?),
             (_, None) => Some(RowSpool::new(n_genes)?),
         };
         Ok(Self {

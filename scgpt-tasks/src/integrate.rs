@@ -19,8 +19,15 @@ mod trial;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Setting, ShardFolder};
+use scgpt_data::{
+    Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Observer, Setting, ShardFolder,
+};
+use scgpt_eval::{
+    Labels,
+    baseline::{BaselineOptions, Rival, integration_rivals},
+};
 use scgpt_model::Strictness;
+use scgpt_stats::ClusterOptions;
 use scgpt_train::Watch;
 
 pub use self::{
@@ -39,12 +46,8 @@ use self::{
     trial::{Trial, Trials},
 };
 use crate::{
-    baseline::{BaselineOptions, Rival, integration_rivals},
-    cluster::ClusterOptions,
     embed::{Embedder, Embedding},
     error::{Error, Result},
-    labels::Labels,
-    observe::Observer,
     training::{LearnOptions, RunFolder},
     usage::Usage,
 };

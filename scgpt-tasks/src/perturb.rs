@@ -1,58 +1,40 @@
 //! Perturbed cells → an artefact that predicts what else would happen, and what did.
 
 mod artefact;
-mod condition;
 mod config;
-mod de;
-mod design;
-mod judge;
-mod moments;
 mod page;
 mod pairs;
 mod panel;
 mod predict;
-mod prepare;
 mod report;
 mod respond;
-mod retrieval;
 mod reverse;
-mod scores;
-mod split;
 mod trial;
 
 use std::collections::BTreeSet;
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Advice, AlignmentSummary, CellSource, GeneNames, GeneVocab, InputState, Layer, Setting,
+    Advice, AlignmentSummary, CellSource, GeneNames, GeneVocab, Layer, Observer, Setting,
     ShardFolder, export,
 };
 use scgpt_train::Watch;
 
-pub(crate) use self::condition::CONTROL;
 pub use self::{
     artefact::{GivenControls, PerturbArtefact, PerturbRecord, TrainingProfile},
-    condition::Condition,
     config::PerturbConfig,
-    de::DeGenes,
-    design::{Design, DesignOptions, Group},
-    judge::{NotJudged, PerturbEvaluation, evaluate_responses},
-    moments::Moments,
-    prepare::{PrepareOptions, Prepared, prepare},
     report::PerturbReport,
-    respond::{RespondOptions, Response, Responses, candidates},
-    retrieval::Retrieval,
+    respond::{RespondOptions, Response, Responses},
     reverse::{Reversal, ReverseOptions, ReversedGroup},
-    scores::{ConditionScores, JudgedResponse, MethodResponses, RESPONSE_SCORES},
-    split::{Split, SplitMode},
 };
 use self::{panel::Panel, trial::Trial};
 use crate::{
-    error::{Error, Result, before_scaling},
-    logged::{input_state, input_values},
-    observe::Observer,
+    error::{Error, Result},
     training::{LearnOptions, RunFolder},
     usage::Usage,
+};
+use scgpt_eval::perturbation::{
+    Condition, Design, DesignOptions, Moments, Split, SplitMode, check_values, gene_column,
 };
 
 /// The file by which an artefact is known.
@@ -118,7 +100,7 @@ impl<'a> Perturbation<'a> {
         let given = options.learn.gene_names;
         let column = match &given.column {
             Some(column) => column.clone(),
-            None => panel::gene_column(&var, &names),
+            None => gene_column(&var, &names),
         };
         let gene_names = GeneNames { column: Some(column), ..given.clone() };
         let vocab = if let Some(path) = &config.model {
@@ -187,10 +169,10 @@ impl<'a> Perturbation<'a> {
     /// The conditions of one repeat's parts.
     fn split(&self, seed: u64) -> Result<Split> {
         let conditions = self.design.perturbed_conditions();
-        match self.options.split {
-            SplitChoice::Mode(mode) => Split::new(&conditions, *mode, seed),
-            SplitChoice::Saved(split) => split.among(&conditions),
-        }
+        Ok(match self.options.split {
+            SplitChoice::Mode(mode) => Split::new(&conditions, *mode, seed)?,
+            SplitChoice::Saved(split) => split.among(&conditions)?,
+        })
     }
 
     /// Writes the artefact.
@@ -244,37 +226,6 @@ impl<'a> Perturbation<'a> {
                 mean: self.panel.part(&moments.mean(group)),
             })
             .collect()
-    }
-}
-
-/// That values are logarithms, as the responses are differences of them; gives the sum that all cells
-/// have before the logarithm, if there is one.
-fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<Option<f64>> {
-    let prepare = || Advice::from("make such a file with `scgpt perturb prepare`");
-    let found = input_values(source, layer)?;
-    let (values, remedy) = match found.state {
-        InputState::Log1p => return Ok(found.total),
-        InputState::Counts => ("counts", prepare()),
-        InputState::Fractional => ("fractional counts", prepare()),
-        InputState::Normalised => ("values without logarithm", prepare()),
-        InputState::LoggedCounts => ("log1p of counts that were not normalised", prepare()),
-        InputState::Scaled => ("negative values", before_scaling()),
-    };
-    let problem = format!(
-        "`{layer}` of `{}` holds {values}, expected normalised values after log1p",
-        source.summary().path.display()
-    );
-    Err(Error::unsuited(problem, remedy))
-}
-
-/// That predicted values are not counts; some may be below zero.
-fn check_predicted(source: &mut dyn CellSource) -> Result<()> {
-    match input_state(source, &Layer::X)? {
-        InputState::Log1p | InputState::Scaled => Ok(()),
-        state => Err(Error::Option(format!(
-            "the predictions in `{}` are {state}, expected logarithms: of normalised values after log1p, as the true ones are",
-            source.summary().path.display()
-        ))),
     }
 }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use scgpt_data::{CellSplit, EpochOrder, ShardFolder, SpecialToken};
+use scgpt_eval::doubts_of_shards;
 use scgpt_model::{Preprocess, ScgptConfig};
 use scgpt_train::{RunHistory, RunOptions, Watch, fit, has_checkpoint};
 use serde_json::json;
@@ -23,7 +24,6 @@ pub use self::{
 };
 use self::{report::Data, task::PretrainTask};
 use crate::{
-    doubts::doubts_of_shards,
     embed::Embedder,
     error::{Error, Result},
     folder_kind::FolderKind,
@@ -106,7 +106,7 @@ impl<'a> Pretraining<'a> {
     /// If the shards are broken.
     pub fn doubts(&self) -> Result<Vec<String>> {
         match &self.config.class_column {
-            Some(column) => doubts_of_shards(&self.shards, column),
+            Some(column) => Ok(doubts_of_shards(&self.shards, column)?),
             None => Ok(Vec::new()),
         }
     }

@@ -9,14 +9,13 @@ use std::{
 };
 
 use scgpt_data::{
-    CellSource, CellTokens, Collator, Layer, Modalities, RowSpool, Tokenizer, buckets,
+    CellSource, CellTokens, Collator, Layer, Modalities, Observer, RowSpool, Tokenizer, buckets,
 };
 use scgpt_model::{CellEncoder, TokenRows};
 
 use crate::{
     embed::{Timings, TokenCounts},
     error::{Error, Result},
-    observe::Observer,
 };
 
 /// Cells read at once, among which batches of similar length are formed.
@@ -170,10 +169,7 @@ impl Stream<'_> {
         windows: Receiver<Result<Window>>,
         observer: &dyn Observer,
     ) -> Result<Streamed> {
-        let mut rows = match self.temporary {
-            Some(folder) => RowSpool::new_in(folder, self.finish.width)?,
-            None => RowSpool::new(self.finish.width)?,
-        };
+        let mut rows = RowSpool::new_in(self.temporary, self.finish.width)?;
         let mut tokens = TokenCounts::new(self.tokenizer.config().max_length);
         let mut timings = Timings::default();
         let mut empty = Vec::new();
@@ -245,16 +241,4 @@ fn window(
     let reading = begin.elapsed().as_secs_f64();
     let cells = tokenizer.block(&block);
     Ok(Window { first, cells, reading, tokenising: begin.elapsed().as_secs_f64() - reading })
-}
-
-/// Rows `[n, d]` scaled to length 1; rows of zeros stay as they are.
-pub fn unit_rows(rows: &[f32], d: usize) -> Vec<f32> {
-    let mut unit = Vec::with_capacity(rows.len());
-    for row in rows.chunks_exact(d) {
-        let squares: f64 = row.iter().map(|&x| f64::from(x).powi(2)).sum();
-        let length = squares.sqrt().max(f64::MIN_POSITIVE);
-        #[allow(clippy::cast_possible_truncation, reason = "embeddings are f32")]
-        unit.extend(row.iter().map(|&x| (f64::from(x) / length) as f32));
-    }
-    unit
 }

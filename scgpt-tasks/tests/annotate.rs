@@ -4,10 +4,15 @@
 use std::sync::{Mutex, PoisonError};
 
 use burn::prelude::Device;
-use scgpt_data::{CellSubset, Layer};
+use scgpt_data::{CellSubset, Layer, Silent};
+use scgpt_eval::simulate::{SimulateOptions, Simulation};
+use scgpt_stats::area_under_roc;
 use scgpt_tasks::{
-    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, Error, LearnOptions,
-    PredictOptions, Recipe, Silent, SimulateOptions, Simulation, UnknownScore, area_under_roc,
+    Error, LearnOptions, Recipe,
+    annotate::{
+        AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, PredictOptions,
+        UnknownScore,
+    },
 };
 use scgpt_train::{Objectives, TrainConfig, Unwatched};
 

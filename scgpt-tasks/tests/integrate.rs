@@ -7,12 +7,15 @@ use std::{
 };
 
 use burn::prelude::Device;
-use scgpt_data::{CellSubset, GeneNames, InputState, Layer};
+use scgpt_data::{CellSubset, GeneNames, InputState, Layer, Silent};
+use scgpt_eval::simulate::{SimulateOptions, Simulation};
 use scgpt_model::InputNorm;
 use scgpt_tasks::{
-    Error, IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integrated, IntegratedOptions,
-    Integration, LearnOptions, NetworkConfig, Recipe, Silent, SimulateOptions, Simulation,
-    clear_training,
+    Error, LearnOptions, NetworkConfig, Recipe, clear_training,
+    integrate::{
+        IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integrated, IntegratedOptions,
+        Integration,
+    },
 };
 use scgpt_train::{Objectives, TrainConfig, Unwatched};
 
@@ -65,7 +68,7 @@ fn train(
     prepared.run(&mut source, None, &Unwatched, &Silent)
 }
 
-fn rows(embedding: &scgpt_tasks::Embedding) -> Vec<f32> {
+fn rows(embedding: &scgpt_tasks::embed::Embedding) -> Vec<f32> {
     let mut rows = Vec::new();
     embedding.rows.read_rows(0, embedding.rows.n_rows(), &mut rows).unwrap();
     rows

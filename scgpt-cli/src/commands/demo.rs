@@ -7,10 +7,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser as _};
-use scgpt_data::{CellSource as _, Claim, Error, Source};
+use scgpt_data::{CellSource as _, Claim, Error, Source, obs_column};
+use scgpt_eval::{
+    Separation,
+    baseline::{BaselineOptions, hvg_pca},
+};
+use scgpt_report::{Page, Scale, Series};
 use scgpt_tasks::{
-    BaselineOptions, EmbedOptions, Embedder, Page, PretrainConfig, PretrainOptions, Pretraining,
-    Scale, Separation, Series, hvg_pca, obs_column,
+    embed::{EmbedOptions, Embedder},
+    pretrain::{PretrainConfig, PretrainOptions, Pretraining},
 };
 use scgpt_train::{RunHistory, ValidationRecord};
 

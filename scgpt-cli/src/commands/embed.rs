@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, CellSource as _, Sampling, Source, TieMode, VariableFlavour};
+use scgpt_data::{
+    Additions, CellSource as _, Sampling, Source, TieMode, VariableFlavour, obs_column,
+};
 use scgpt_model::Strictness;
-use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, VariableOptions, obs_column};
+use scgpt_tasks::embed::{EmbedOptions, EmbedReport, Embedder, VariableOptions};
 use serde::Serialize;
 use serde_json::Value;
 

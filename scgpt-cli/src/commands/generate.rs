@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, CellSource as _, Source};
 use scgpt_model::{Confidence, Generation, Promoted, Strictness};
-use scgpt_tasks::{Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, Scores};
+use scgpt_tasks::generate::{
+    Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, Scores,
+};
 use serde::Serialize;
 use serde_json::json;
 

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use scgpt_tasks::GeneNetwork;
+use scgpt_eval::network::GeneNetwork;
 use serde::Serialize;
 
 use crate::output::Printer;

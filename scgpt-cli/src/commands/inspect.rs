@@ -8,11 +8,11 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{
-    AnnData, CellSource, Frame, GeneNames, GeneVocab, Layer, RNA, Source, modality_name,
-    open_modalities,
+    AnnData, CellSource, EmptyCells, Frame, GeneNames, GeneVocab, Layer, RNA, STATE_CELLS, Source,
+    input_values, modality_name, open_modalities,
 };
 use scgpt_model::ModelDir;
-use scgpt_tasks::{EmptyCells, STATE_CELLS, input_values, open_model};
+use scgpt_tasks::open_model;
 use serde_json::{Value, json};
 
 use crate::{output::Printer, warnings::Warnings};

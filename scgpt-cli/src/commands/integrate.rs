@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, CellSource};
+use scgpt_eval::{IntegrationScores, baseline::BaselineOptions};
 use scgpt_model::InputNorm;
-use scgpt_tasks::{
-    BaselineOptions, CellModalities, IntegrateArtefact, IntegrateConfig, IntegrateOptions,
-    IntegrateReport, Integrated, Integration, IntegrationMethod, IntegrationScores,
+use scgpt_tasks::integrate::{
+    CellModalities, IntegrateArtefact, IntegrateConfig, IntegrateOptions, IntegrateReport,
+    Integrated, Integration, IntegrationMethod,
 };
 use serde_json::Value;
 

@@ -10,7 +10,11 @@ use burn::prelude::Device;
 use clap::{Args, Subcommand};
 use scgpt_data::{CellSource, GeneNames, Layer, RowSpool, TieMode};
 use scgpt_model::Strictness;
-use scgpt_tasks::{EmbedOptions, EmbedReport, Embedder, Embedding, Error, MadeBy};
+use scgpt_tasks::{
+    Error,
+    embed::{EmbedOptions, EmbedReport, Embedder, Embedding},
+    map::MadeBy,
+};
 
 use crate::{gene_remarks, output::Printer, progress::Bar, warnings::Warnings};
 
@@ -120,16 +124,13 @@ fn from_obsm(
     let mut empty = Vec::new();
     for first in (0..n).step_by(BLOCK) {
         let (rows, width) = source.read_obsm(name, first..n.min(first + BLOCK))?;
-        let unit = scgpt_tasks::unit_rows(&rows, width);
+        let unit = scgpt_stats::unit_rows(&rows, width);
         let is_zero = |row: &[f32]| row.iter().all(|&x| x == 0.0);
         let cells = rows.chunks_exact(width.max(1)).zip(first..);
         empty.extend(cells.filter(|(row, _)| is_zero(row)).map(|(_, cell)| cell));
         let spool = match &mut spool {
             Some(spool) => spool,
-            None => spool.insert(match temporary {
-                Some(folder) => RowSpool::new_in(folder, width),
-                None => RowSpool::new(width),
-            }?),
+            None => spool.insert(RowSpool::new_in(temporary, width)?),
         };
         spool.push(&unit)?;
     }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use scgpt_data::{CellSource, Column};
-use scgpt_tasks::{Condition, DesignOptions, PerturbArtefact, candidates};
+use scgpt_eval::perturbation::{Condition, DesignOptions, candidates};
+use scgpt_tasks::perturb::PerturbArtefact;
 use serde::Serialize;
 
 use crate::{

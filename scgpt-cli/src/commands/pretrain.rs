@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::{Claim, Error, check_apart};
-use scgpt_tasks::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining, Recipe};
+use scgpt_tasks::{
+    Recipe,
+    pretrain::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining},
+};
 use scgpt_train::has_checkpoint;
 
 use crate::{

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scgpt_data::{
-    ATAC, Additions, CellSource, CellSubset, GeneVocab, Layer, PROTEIN, RNA, check_output, export,
-    export_mudata,
+    ATAC, Additions, CellSource, CellSubset, GeneVocab, Layer, Observer as _, PROTEIN, RNA,
+    Watched, check_output, export, export_mudata,
 };
-use scgpt_tasks::{
-    Direction, Error, MultimodalSimulateOptions, MultimodalSimulation, Observer as _,
-    PerturbSimulateOptions, PerturbSimulation, SimulateOptions, Simulation, Watched,
+use scgpt_eval::simulate::{
+    Direction, MultimodalSimulateOptions, MultimodalSimulation, PerturbSimulateOptions,
+    PerturbSimulation, SimulateOptions, Simulation,
 };
+use scgpt_tasks::Error;
 use serde_json::json;
 
 use crate::{

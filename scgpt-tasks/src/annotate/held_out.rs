@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use scgpt_data::{Alignment, CellKey, CellTokens, CsrRow, TokenScratch, Tokenizer};
+use scgpt_data::{Alignment, CellKey, CellTokens, CsrRow, Observer, TokenScratch, Tokenizer};
 use scgpt_model::{Weights, save_tensors};
+use scgpt_stats::subsample;
 
 use super::{
     artefact::Artefact,
@@ -15,8 +16,6 @@ use super::{
 use crate::{
     embed::EmbedOptions,
     error::{Error, Result},
-    observe::Observer,
-    projection::subsample,
 };
 
 /// The file in an artefact.

@@ -1,5 +1,9 @@
 //! [`Judge`]: what held-out cells say about a trained network.
 
+use scgpt_data::Observer;
+use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap, PredictedLabels};
+use scgpt_stats::subsample;
+
 use super::{
     calibration::{Calibration, Evidence, Judgement, UnknownScore, largest, softmax},
     centre::{Centre, UnitRow},
@@ -7,13 +11,7 @@ use super::{
     scored::Scored,
     task::AnnotateTask,
 };
-use crate::{
-    error::Result,
-    evaluation::{CalibrationScores, LabelEvaluation, LabelMap, PredictedLabels},
-    observe::Observer,
-    projection::subsample,
-    stream::Rows,
-};
+use crate::{error::Result, stream::Rows};
 
 /// Cells whose mean is the centre of a class, at most.
 const CENTRE_CELLS: usize = 500;

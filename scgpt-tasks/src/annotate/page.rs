@@ -1,10 +1,9 @@
 //! The page about a trained artefact.
 
+use scgpt_report::Page;
+
 use super::{AnnotateReport, ClassSize, MethodScores};
-use crate::{
-    report::Page,
-    training::{learning_curves, network_rows, training_rows},
-};
+use crate::training::{learning_curves, network_rows, training_rows};
 
 impl AnnotateReport {
     /// The report as a page.

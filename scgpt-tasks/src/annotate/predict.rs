@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use rayon::prelude::*;
-use scgpt_data::{Alignment, CellSource, GeneNames, Layer, RowSpool, Setting};
+use scgpt_data::{Alignment, CellSource, GeneNames, Layer, Observer, RowSpool, Setting};
+use scgpt_eval::join_labels;
 use serde::Serialize;
 
 use super::{
@@ -15,8 +16,6 @@ use super::{
 use crate::{
     embed::{EmbedOptions, EmbedReport},
     error::{Error, Result},
-    labels::join_labels,
-    observe::Observer,
     stream::{Finish, Way, windows},
 };
 
@@ -180,10 +179,7 @@ impl Artefact {
         let way = Way { trained: Some(&trained), ..Way::of(finish) };
         let scored = self.embedder.stream(source, &embed, way, observer)?;
 
-        let spool = |width| match &options.temporary {
-            Some(folder) => RowSpool::new_in(folder, width),
-            None => RowSpool::new(width),
-        };
+        let spool = |width| RowSpool::new_in(options.temporary.as_deref(), width);
         let limits =
             calibration.limits(options.coverage, options.known_share, options.unknown_score);
         let mut embeddings = spool(d)?;

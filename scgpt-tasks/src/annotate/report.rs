@@ -1,16 +1,14 @@
 //! [`AnnotateReport`]: what was learned, from what, and how good it is.
 
 use scgpt_data::{AlignmentSummary, InputState, ShardFolder};
+use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap};
 use scgpt_model::ScgptConfig;
+use scgpt_stats::Interval;
 use scgpt_train::{Best, StepRecord, ValidationRecord};
 use serde::Serialize;
 
 use super::{AnnotateConfig, Annotation, Calibration, trial::Trial};
-use crate::{
-    evaluation::{CalibrationScores, LabelEvaluation, LabelMap},
-    metrics::Interval,
-    training::NetworkConfig,
-};
+use crate::training::NetworkConfig;
 
 /// The result of training an artefact.
 #[derive(Debug, Serialize)]

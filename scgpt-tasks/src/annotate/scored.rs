@@ -1,13 +1,10 @@
 //! [`Scored`]: class scores and embeddings of cells.
 
-use scgpt_data::CellTokens;
+use scgpt_data::{CellTokens, Observer};
 use scgpt_model::CellEncoder;
+use scgpt_stats::unit_rows;
 
-use crate::{
-    error::Result,
-    observe::Observer,
-    stream::{Rows, unit_rows},
-};
+use crate::{error::Result, stream::Rows};
 
 /// One row a cell: a logit for each class, then the cell embedding of unit length.
 #[derive(Clone, Debug, Default)]

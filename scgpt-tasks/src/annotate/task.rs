@@ -1,8 +1,9 @@
 //! [`AnnotateTask`]: labelled cells as batches.
 
 use burn::prelude::Device;
-use scgpt_data::{CellTokens, Collator, EpochOrder, Hide, Mask};
+use scgpt_data::{CellTokens, Collator, EpochOrder, Hide, Mask, Observer, Silent};
 use scgpt_model::{CellEncoder, Scgpt};
+use scgpt_stats::ClassScores;
 use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch};
 
 use super::{
@@ -11,8 +12,6 @@ use super::{
     scored::Scored,
 };
 use crate::{
-    metrics::ClassScores,
-    observe::{Observer, Silent},
     stream::Rows,
     training::{TrainingCells, VALIDATION_EPOCH},
 };
@@ -60,7 +59,7 @@ impl AnnotateTask<'_> {
     }
 
     /// All that some cells express, however many tokens that is.
-    pub(super) fn whole(&self, cells: &[usize]) -> crate::Result<Vec<CellTokens>> {
+    pub(super) fn whole(&self, cells: &[usize]) -> crate::error::Result<Vec<CellTokens>> {
         Ok(self.cells.tokens_within(usize::MAX, cells, VALIDATION_EPOCH)?)
     }
 
@@ -70,7 +69,7 @@ impl AnnotateTask<'_> {
         rows: Rows<'_>,
         cells: &[usize],
         observer: &dyn Observer,
-    ) -> crate::Result<Scored> {
+    ) -> crate::error::Result<Scored> {
         let mut scored = Scored { n_classes: self.cells.network.n_classes, ..Scored::default() };
         for cells in cells.chunks(WINDOW) {
             let tokens = self.cells.tokens(cells, VALIDATION_EPOCH)?;

@@ -2,8 +2,13 @@
 
 use std::path::Path;
 
-use scgpt_data::{CellSource, ShardFolder, SpecialToken, narrow};
+use scgpt_data::{CellSource, Observer, ShardFolder, SpecialToken, narrow};
+use scgpt_eval::{
+    LabelEvaluation, PredictedLabels,
+    baseline::{ClassBaseline, LabelledCells, class_baselines},
+};
 use scgpt_model::{GepcStyle, Preprocess, ScgptConfig};
+use scgpt_stats::stratified;
 use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
 
@@ -16,12 +21,8 @@ use super::{
     task::AnnotateTask,
 };
 use crate::{
-    baseline::{ClassBaseline, LabelledCells, class_baselines},
     embed::Embedder,
     error::Result,
-    evaluation::{LabelEvaluation, PredictedLabels},
-    holdout::stratified,
-    observe::Observer,
     training::{Learned, Run, StartingNetwork, TrainingCells, content, source_cells},
     usage::Usage,
 };

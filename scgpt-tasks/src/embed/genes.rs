@@ -1,13 +1,13 @@
 //! [`GeneEmbedding`]: vectors of genes, as the table has them, and as the cells make them.
 
-use scgpt_data::{CellSource, Column, GeneToken, Table, Tokenizer, buckets};
+use scgpt_data::{
+    CellSource, Column, EmptyCells, GeneToken, Observer, Table, Tokenizer, Watched, buckets,
+};
 use scgpt_model::TokenRows;
 
 use super::{EmbedOptions, Embedder, select_variable};
 use crate::{
-    empty_cells::EmptyCells,
     error::{Error, Result},
-    observe::{Observer, Watched},
     stream::{Window, windows},
     usage::Usage,
 };

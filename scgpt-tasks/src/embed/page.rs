@@ -1,13 +1,11 @@
 //! The page about an embedding.
 
-use scgpt_data::{CellSource, Column, Frame};
+use scgpt_data::{CellSource, Column, Frame, obs_column};
+use scgpt_eval::CellMap;
+use scgpt_report::{Bar, Page};
 
-use super::{EmbedReport, Embedding, obs_column};
-use crate::{
-    error::Result,
-    projection::CellMap,
-    report::{Bar, Page},
-};
+use super::{EmbedReport, Embedding};
+use crate::error::Result;
 
 /// Most categories of a column that may colour the map by itself.
 const CATEGORIES: usize = 60;

@@ -1,7 +1,8 @@
 //! The page about generated cells.
 
+use scgpt_report::{Bar, Group, Page};
+
 use super::{Ask, GenerateReport, Scores};
-use crate::report::{Bar, Group, Page};
 
 /// Errors beside simple guesses, round by round, and a picture of predictions.
 pub(super) fn page(report: &GenerateReport, source: &str) -> Page {

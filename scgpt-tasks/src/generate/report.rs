@@ -1,10 +1,10 @@
 //! [`GenerateReport`]: what was generated and how well, as values.
 
 use scgpt_data::AlignmentSummary;
+use scgpt_report::Page;
 use serde::Serialize;
 
 use super::{GenerateOptions, page};
-use crate::Page;
 
 /// The result of generating.
 #[derive(Clone, Debug, Serialize)]

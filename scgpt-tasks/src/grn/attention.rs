@@ -10,10 +10,18 @@ mod sums;
 use std::time::Instant;
 
 use scgpt_data::{
-    CellKey, CellSource, CellSubset, Column, GeneNames, Layer, LogScale, SpecialToken, Table,
-    TokenConfig, TokenScratch, Tokenizer,
+    CellKey, CellSource, CellSubset, Column, EmptyCells, GeneNames, Layer, LogScale, Observer,
+    SpecialToken, TOTAL, Table, TokenConfig, TokenScratch, Tokenizer, numbers, unscaled,
+};
+use scgpt_eval::{
+    baseline::Profiles,
+    network::{
+        Background, Enriched, Expression, GeneNetwork, GeneSets, TrueEdges, benjamini_hochberg,
+        enrich, off_diagonal, strongest_edges,
+    },
 };
 use scgpt_model::TokenRows;
+use scgpt_stats::halves;
 
 use self::{
     cells::{Groups, Panel, shuffled},
@@ -25,19 +33,9 @@ pub use self::{
     report::{AttentionGroup, AttentionReport, Target, TargetList},
     rivals::NetworkRow,
 };
-use super::{
-    Background, Enriched, GeneNetwork, GeneSets, benjamini_hochberg, enrich,
-    rivals::{Expression, off_diagonal, strongest_edges},
-    truth::TrueEdges,
-};
 use crate::{
-    baseline::Profiles,
     embed::{EmbedOptions, Embedder},
-    empty_cells::EmptyCells,
     error::{Error, Result},
-    logged::{TOTAL, unscaled},
-    observe::Observer,
-    sample::{halves, numbers},
     usage::Usage,
 };
 

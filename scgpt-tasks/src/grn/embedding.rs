@@ -7,31 +7,26 @@ mod pathways;
 mod report;
 mod varm;
 
-use scgpt_data::{Advice, CellSource, GeneToken, Setting, Table};
+use scgpt_data::{
+    Advice, CellSource, GeneToken, Observer, Setting, Table, similar_names, unknown_gene,
+};
+use scgpt_eval::{
+    baseline::Association,
+    network::{
+        Cloud, Edge, Enriched, GeneNetwork, GeneSets, Pairs, Programme, ProgrammeOptions,
+        ProgrammeScores, Significance, centred, programmes,
+    },
+};
+use scgpt_stats::{Graph, Neighbours, unit_rows};
 
 use self::cells::OfCells;
 pub use self::{
     pathways::{NetworkPathways, Universe},
     report::{EmbeddingReport, ReplicateScores},
 };
-use super::{
-    enrichment::Enriched,
-    gene_sets::GeneSets,
-    network::{Edge, GeneNetwork},
-    null::{Cloud, Significance},
-    pairs::{Pairs, centred},
-    programmes::{Programme, ProgrammeOptions, programmes},
-    scores::ProgrammeScores,
-};
 use crate::{
-    baseline::Association,
-    cluster::Graph,
     embed::{EmbedOptions, Embedder, vector_table},
     error::{Error, Result},
-    names::{similar_names, unknown_gene},
-    neighbours::Neighbours,
-    observe::Observer,
-    stream::unit_rows,
     usage::Usage,
 };
 
@@ -297,7 +292,7 @@ fn of_vocabulary(
         let token = vocab.token(gene).filter(|&token| !vocab.is_special(token));
         token.ok_or_else(|| unknown_gene(gene, vocab))
     };
-    let tokens = genes.iter().map(token).collect::<Result<Vec<GeneToken>>>()?;
+    let tokens = genes.iter().map(token).collect::<scgpt_data::Result<Vec<GeneToken>>>()?;
     enough(genes.len())?;
     Ok((tokens, genes))
 }

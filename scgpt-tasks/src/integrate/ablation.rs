@@ -1,12 +1,13 @@
 //! [`Ablated`]: what each objective contributes, by training without it.
 
 use scgpt_data::CellSource;
+use scgpt_eval::IntegrationScores;
 use scgpt_model::InputNorm;
 use scgpt_train::Objectives;
 use serde::Serialize;
 
 use super::{IntegrateConfig, score::Judge, trial::Trials};
-use crate::{error::Result, evaluation::IntegrationScores, training::RunFolder};
+use crate::{error::Result, training::RunFolder};
 
 /// The integration without one of its parts.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Advice, CellSource, GeneNames, GeneSubset, GeneToken, Layer, Modalities, RNA, Setting, TieMode,
+    Advice, CellSource, GeneNames, GeneSubset, GeneToken, Layer, Modalities, Observer, RNA,
+    Setting, TieMode,
 };
 use scgpt_model::Strictness;
+use scgpt_stats::unit_rows;
 use serde::{Deserialize, Serialize};
 
 use super::{batches, panel::is_in};
@@ -15,8 +17,7 @@ use crate::{
     embed::{EmbedOptions, Embedder, Embedding},
     error::{Error, Result},
     folder_kind::FolderKind,
-    observe::Observer,
-    stream::{Finish, TokenPanel, Way, unit_rows},
+    stream::{Finish, TokenPanel, Way},
 };
 
 /// How it is written.

@@ -1,13 +1,10 @@
 //! Which batch every cell belongs to.
 
-use scgpt_data::{Advice, Column, Frame, Setting};
+use scgpt_data::{Advice, Column, Frame, Setting, obs_column};
+use scgpt_eval::Labels;
 
 use super::IntegrateOptions;
-use crate::{
-    embed::obs_column,
-    error::{Error, Result},
-    labels::Labels,
-};
+use crate::error::{Error, Result};
 
 /// The batches of the cells, at least two of two cells; one of all cells if modalities are all there
 /// is to integrate.

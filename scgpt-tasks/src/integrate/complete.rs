@@ -8,8 +8,8 @@ use std::{
 use burn::prelude::Device;
 use scgpt_data::{
     Binner, CellKey, CellSource, CellTokens, ConditionToken, CsrRow, Frame, GeneNames, GeneToken,
-    Layer, Measured, Modalities, RowSpool, Setting, SpecialToken, TokenConfig, TokenScratch,
-    Tokenizer, narrow,
+    Layer, Measured, Modalities, Observer, RowSpool, Setting, SpecialToken, TokenConfig,
+    TokenScratch, Tokenizer, narrow,
 };
 use scgpt_model::{Scgpt, ScgptConfig, host_values};
 use scgpt_train::{TrainBatch, TrainCell};
@@ -18,10 +18,7 @@ use serde::Serialize;
 use super::{
     CellModalities, IntegrateOptions, Integration, modality::Multimodal, panel::Panel, trial::Trial,
 };
-use crate::{
-    error::{Error, Result},
-    observe::Observer,
-};
+use crate::error::{Error, Result};
 
 /// Cells read at once.
 const WINDOW: usize = 256;
@@ -125,10 +122,7 @@ impl Integration<'_> {
             layer,
         };
         let width = panel.tokens.len();
-        let mut rows = match temporary {
-            Some(folder) => RowSpool::new_in(folder, width)?,
-            None => RowSpool::new(width)?,
-        };
+        let mut rows = RowSpool::new_in(temporary, width)?;
         let report = completion.run(source, truth, &mut rows, observer)?;
         Ok((rows, report))
     }

@@ -3,7 +3,12 @@
 use burn::prelude::Device;
 use scgpt_data::{
     Advice, CellSource, CellSubset, GeneNames, GeneSubset, GeneToken, GeneVocab, Measured,
-    Modalities, RNA, Setting, unlinked,
+    Modalities, Observer, RNA, Setting, Watched, unlinked, unscaled, variable_columns,
+};
+use scgpt_eval::baseline::harmony;
+use scgpt_eval::{
+    Labels,
+    baseline::{BaselineOptions, ModalitySpace, Place, Rival, hvg_pca, multiomic_rivals},
 };
 use scgpt_model::ScgptConfig;
 
@@ -12,12 +17,7 @@ use super::{
     panel::{Panel, align},
 };
 use crate::{
-    baseline::{BaselineOptions, ModalitySpace, Place, Rival, harmony, hvg_pca, multiomic_rivals},
-    embed::variable_columns,
     error::{Error, Result},
-    labels::Labels,
-    logged::unscaled,
-    observe::{Observer, Watched},
     training::StartingNetwork,
 };
 

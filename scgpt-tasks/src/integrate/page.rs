@@ -1,12 +1,10 @@
 //! The page about an integration.
 
+use scgpt_eval::{AXES, IntegrationScores};
+use scgpt_report::{Group, Page};
+
 use super::IntegrateReport;
-use crate::{
-    evaluation::IntegrationScores,
-    projection::AXES,
-    report::{Group, Page},
-    training::{learning_curves, network_rows, training_rows, validation_curves},
-};
+use crate::training::{learning_curves, network_rows, training_rows, validation_curves};
 
 /// Scores of a table: heading and value.
 type Score = (&'static str, fn(&IntegrationScores) -> Option<f64>);

@@ -1,17 +1,12 @@
 //! [`Panel`]: the genes by which cells of all batches are compared.
 
 use scgpt_data::{
-    Alignment, CellSource, Frame, GeneSubset, GeneToken, GeneVocab, InputState, RNA,
-    VariableFlavour,
+    Alignment, CellSource, Frame, GeneSubset, GeneToken, GeneVocab, InputState, Observer, RNA,
+    VariableFlavour, Watched, unscaled, variable_columns,
 };
 
 use super::{IntegrateConfig, IntegrateOptions};
-use crate::{
-    embed::variable_columns,
-    error::Result,
-    logged::unscaled,
-    observe::{Observer, Watched},
-};
+use crate::error::Result;
 
 /// Known genes that vary within most batches.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! [`IntegrateReport`]: what was learned, from what, and how good it is.
 
 use scgpt_data::{InputState, Summary, VariableFlavour};
+use scgpt_eval::{CellMap, IntegrationScores};
 use scgpt_model::ScgptConfig;
 use scgpt_train::{Best, StepRecord, ValidationRecord};
 use serde::Serialize;
@@ -9,7 +10,7 @@ use super::{
     Ablated, GeneratedModality, IntegrateConfig,
     trial::{Trial, Trials},
 };
-use crate::{evaluation::IntegrationScores, projection::CellMap, training::NetworkConfig};
+use crate::training::NetworkConfig;
 
 /// The result of an integration.
 #[derive(Debug, Serialize)]
@@ -230,7 +231,7 @@ fn map(trials: &Trials<'_>, rows: &[f32], d: usize) -> Map {
     let integration = trials.integration;
     let map = CellMap::new(rows, d, integration.config.training.seed);
     let (cells, points): (Vec<usize>, Vec<[f32; 2]>) = map.points().unzip();
-    let names = |labels: &crate::labels::Labels| -> Vec<String> {
+    let names = |labels: &scgpt_eval::Labels| -> Vec<String> {
         cells.iter().map(|&cell| labels.name(cell).unwrap_or("missing").to_owned()).collect()
     };
     Map {

@@ -1,12 +1,9 @@
 //! [`Judge`]: cells whose labels and batches are known, by which embeddings are scored.
 
-use crate::{
-    baseline::Place,
-    cluster::ClusterOptions,
-    error::Result,
-    evaluation::{CellSpace, IntegrationScores},
-    labels::Labels,
-};
+use scgpt_eval::{CellSpace, IntegrationScores, Labels, baseline::Place};
+use scgpt_stats::ClusterOptions;
+
+use crate::error::Result;
 
 /// Labels and batches of some cells.
 #[derive(Clone, Debug)]
@@ -44,7 +41,7 @@ impl Judge {
             Place::Graph(graph) if self.cells.len() == graph.len() => {
                 let space = CellSpace::Graph(graph);
                 let labels = self.labels.as_deref();
-                IntegrationScores::new(space, labels, &self.batches, &self.options).map(Some)
+                Ok(Some(IntegrationScores::new(space, labels, &self.batches, &self.options)?))
             }
             Place::Graph(_) => Ok(None),
         }
@@ -62,7 +59,7 @@ impl Judge {
             &chosen
         };
         let space = CellSpace::Rows { rows, width };
-        IntegrationScores::new(space, self.labels.as_deref(), &self.batches, &self.options)
+        Ok(IntegrationScores::new(space, self.labels.as_deref(), &self.batches, &self.options)?)
     }
 }
 

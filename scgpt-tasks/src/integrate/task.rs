@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use burn::prelude::*;
-use scgpt_data::{Collator, DomainBatches, Hide, Mask, narrow};
+use scgpt_data::{Collator, DomainBatches, Hide, Mask, Silent, narrow};
 use scgpt_model::{CellEncoder, Scgpt, host_values};
+use scgpt_stats::unit_rows;
 use scgpt_train::{Batch as _, LossTerms, Metric, Progress, Result, Task, Term, TrainBatch};
 
 use super::{
@@ -14,8 +15,7 @@ use super::{
     score::Judge,
 };
 use crate::{
-    observe::Silent,
-    stream::{Rows, unit_rows},
+    stream::Rows,
     training::{TrainingCells, VALIDATION_EPOCH},
 };
 
@@ -97,7 +97,7 @@ impl IntegrateTask<'_> {
     }
 
     /// Embeddings `[n, d]` of the validation cells, nothing hidden.
-    fn embeddings(&self, encoder: &CellEncoder) -> crate::Result<Vec<f32>> {
+    fn embeddings(&self, encoder: &CellEncoder) -> crate::error::Result<Vec<f32>> {
         let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
         let rows = Rows { encoder, collator, batch_size: self.predict_batch };
         let domains: Vec<usize> = self.validation.iter().map(|&cell| self.domains[cell]).collect();
@@ -149,7 +149,7 @@ impl Task for IntegrateTask<'_> {
             return Ok(metrics);
         }
         let encoder = CellEncoder::new(model.clone(), self.cells.network);
-        let failed = |error: crate::Error| scgpt_train::Error::Data(error.to_string());
+        let failed = |error: crate::error::Error| scgpt_train::Error::Data(error.to_string());
         let embeddings = self.embeddings(&encoder).map_err(failed)?;
         let told = self.told(model, &embeddings, device);
         metrics.extend(told.map(|share| Metric::loss("dar_accuracy", share)));

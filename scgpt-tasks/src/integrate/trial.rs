@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use scgpt_data::{CellSource, DomainBatches, GeneNames, ShardFolder, SpecialToken, narrow};
+use scgpt_data::{
+    CellSource, DomainBatches, GeneNames, Observer, ShardFolder, SpecialToken, narrow,
+};
 use scgpt_model::{InputNorm, Preprocess, ScgptConfig};
+use scgpt_stats::{ClusterOptions, stratified};
 use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
 
@@ -17,11 +20,8 @@ use super::{
     task::IntegrateTask,
 };
 use crate::{
-    cluster::ClusterOptions,
     embed::{EmbedOptions, Embedder, Embedding},
     error::Result,
-    holdout::stratified,
-    observe::Observer,
     stream::TokenPanel,
     training::{Learned, Run, StartingNetwork, TrainingCells, begin_at, content, source_cells},
 };

@@ -8,22 +8,21 @@ use std::{
 use burn::prelude::Device;
 use scgpt_data::{
     CellSource, CellSubset, Column, Frame, GeneVocab, InputState, InputValues, Layer, LogScale,
-    RowSpool, Setting, Source, SpecialToken, SpooledCells, median_total,
+    RowSpool, Setting, Source, SpecialToken, SpooledCells, median_total, numbers,
 };
+use scgpt_eval::perturbation::{CONTROL, Condition, Split, gene_column, gene_names};
 use scgpt_model::{GepStyle, ModelDir, Scgpt, ScgptConfig, Strictness};
+use scgpt_stats::sampled;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    condition::Condition,
     panel::{Panel, Targets},
     predict::{Controls, Predictor},
-    split::Split,
 };
 use crate::{
     artefact::ArtefactKind,
     error::{Error, Result},
     folder_kind::FolderKind,
-    sample::{numbers, sampled},
 };
 
 /// How it is written.
@@ -186,9 +185,9 @@ impl PerturbArtefact {
         let obs = source.obs()?;
         let is_there = obs.column(CONDITION).is_some();
         if let Some(key) = condition_key.or(is_there.then_some(CONDITION)) {
-            let labels = crate::embed::obs_column(&obs, key)?.labels();
+            let labels = scgpt_data::obs_column(&obs, key)?.labels();
             let is_control = |name: &str| {
-                Condition::parse(name, "+", super::CONTROL).is_ok_and(|name| name.is_control())
+                Condition::parse(name, "+", CONTROL).is_ok_and(|name| name.is_control())
             };
             cells.retain(|&cell| labels[cell].as_deref().is_some_and(is_control));
         }
@@ -267,7 +266,7 @@ pub(super) fn controls_source(
         of_cell.extend(std::iter::repeat_n(name.clone(), controls.len()));
     }
     let columns = vec![
-        (CONDITION.into(), Column::categorical(&vec![super::CONTROL.into(); of_cell.len()])),
+        (CONDITION.into(), Column::categorical(&vec![CONTROL.into(); of_cell.len()])),
         (CELL_TYPE.into(), Column::categorical(&of_cell)),
     ];
     Ok(SpooledCells::new(numbered("control", of_cell.len(), columns), names(genes), rows))
@@ -339,7 +338,7 @@ fn read_cells(
         return Err(Error::Option(format!(
             "`{}` has no control cell to start from, expected `{}` among its conditions",
             path.display(),
-            super::CONTROL
+            CONTROL
         )));
     }
     let place = places(source, genes, &Layer::X, path)?;
@@ -397,7 +396,7 @@ fn read_profiles(path: &Path, record: &PerturbRecord) -> Result<Vec<TrainingProf
             condition: Condition::parse(
                 conditions[number].as_deref().ok_or_else(gap)?,
                 "+",
-                super::CONTROL,
+                CONTROL,
             )?,
             cells: cells[number].and_then(|n| usize::try_from(n).ok()).ok_or_else(gap)?,
             mean,
@@ -429,8 +428,8 @@ pub(super) fn places(
 ) -> Result<Vec<Option<usize>>> {
     let var = source.var(layer)?;
     let wanted: BTreeMap<&str, usize> = genes.iter().map(String::as_str).zip(0..).collect();
-    let column = super::panel::gene_column(&var, &wanted.keys().copied().collect());
-    let names = super::panel::gene_names(&var, &column);
+    let column = gene_column(&var, &wanted.keys().copied().collect());
+    let names = gene_names(&var, &column);
     let mut found = vec![false; genes.len()];
     let place = |name: &Option<String>| {
         let place = *wanted.get(name.as_deref()?)?;

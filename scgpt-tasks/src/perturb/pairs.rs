@@ -7,6 +7,7 @@ use scgpt_data::{
     CellTokens, EpochOrder, GeneVocab, Keyed, Purpose, ShardFolder, SpecialToken, narrow,
 };
 use scgpt_model::{Scgpt, ScgptConfig};
+use scgpt_stats::ResponseScores;
 use scgpt_train::{LossTerms, Metric, Objectives, Progress, Result, Task, TrainBatch, TrainCell};
 
 use super::{
@@ -14,7 +15,6 @@ use super::{
     panel::{Panel, Targets},
     predict::{Controls, Predictor},
 };
-use crate::metrics::ResponseScores;
 
 /// What a group is to the network.
 pub(super) struct PairedGroup {

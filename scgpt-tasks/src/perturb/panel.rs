@@ -1,17 +1,14 @@
 //! [`Panel`]: the genes whose response is predicted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use scgpt_data::{
-    AlignmentSummary, CellTokens, Column, ConditionToken, CsrRow, Frame, GeneNames, GeneToken,
-    GeneVocab,
+    AlignmentSummary, CellTokens, ConditionToken, CsrRow, Frame, GeneNames, GeneToken, GeneVocab,
+    unknown_gene,
 };
+use scgpt_eval::perturbation::Condition;
 
-use super::condition::Condition;
-use crate::{
-    error::{Error, Result},
-    names::unknown_gene,
-};
+use crate::error::{Error, Result};
 
 /// Flags of tokens; the network's third, of padding, is not used.
 const NOT_PERTURBED: ConditionToken = ConditionToken(0);
@@ -117,7 +114,7 @@ impl Panel {
             {
                 targets.unmeasured.push(token);
             } else {
-                return Err(unknown_gene(gene, vocab));
+                return Err(unknown_gene(gene, vocab).into());
             }
         }
         targets.measured.sort_unstable();
@@ -143,36 +140,13 @@ impl Panel {
     }
 }
 
-/// The place in `var` that names most of the perturbed genes; the index, or symbols beside an index
-/// that counts rows, if none does.
-pub(super) fn gene_column(var: &Frame, perturbed: &BTreeSet<&str>) -> String {
-    let named = |names: &[Option<String>]| {
-        names.iter().flatten().filter(|name| perturbed.contains(name.as_str())).count()
-    };
-    let usual = GeneNames::default_column(var).unwrap_or_else(|_| "index".to_owned());
-    let of_usual = named(&gene_names(var, &usual));
-    let mut best = (usual, of_usual);
-    for (name, column) in &var.columns {
-        if matches!(column, Column::Text(_) | Column::Categorical { .. }) {
-            let n = named(&column.labels());
-            if n > best.1 {
-                best = (name.clone(), n);
-            }
-        }
-    }
-    best.0
-}
-
-/// The names in a column that [`gene_column`] found.
-pub(super) fn gene_names(var: &Frame, column: &str) -> Vec<Option<String>> {
-    match var.column(column) {
-        Some(names) if column != "index" => names.labels(),
-        _ => var.index.iter().cloned().map(Some).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use scgpt_data::Column;
+    use scgpt_eval::perturbation::gene_column;
+
     use super::*;
 
     fn var(index: &[&str], symbols: &[&str]) -> Frame {

@@ -1,14 +1,12 @@
 //! [`PerturbReport`]: what was learned of perturbations, and how good it is.
 
 use scgpt_data::AlignmentSummary;
+use scgpt_eval::perturbation::{Moments, PerturbEvaluation, Split};
 use scgpt_model::ScgptConfig;
 use scgpt_train::{Best, StepRecord, ValidationRecord};
 use serde::Serialize;
 
-use super::{
-    PerturbConfig, Perturbation, judge::PerturbEvaluation, moments::Moments, split::Split,
-    trial::Trial,
-};
+use super::{PerturbConfig, Perturbation, trial::Trial};
 use crate::training::NetworkConfig;
 
 /// The result of training an artefact.
@@ -121,73 +119,5 @@ impl PerturbReport {
         };
         text.push_str(&judged);
         text
-    }
-}
-
-impl PerturbEvaluation {
-    /// Scores that tables show.
-    pub(super) const SHOWN: [(&'static str, &'static str); 6] = [
-        ("pearson_delta", "Pearson Δ"),
-        ("pearson_delta_non_dropout", "Pearson Δ, top 20"),
-        ("pearson_delta_centroid", "Pearson Δ, centroid"),
-        ("centroid_accuracy", "centroid accuracy"),
-        ("discrimination", "discrimination"),
-        ("mse_non_dropout", "MSE, top 20"),
-    ];
-
-    /// All methods, and the ceiling.
-    pub fn rows(&self) -> Vec<Vec<String>> {
-        self.methods
-            .iter()
-            .chain(&self.ceiling)
-            .map(|method| {
-                let score = |(score, _): &(&str, &str)| method.scores[score].to_string();
-                std::iter::once(method.name.clone()).chain(Self::SHOWN.iter().map(score)).collect()
-            })
-            .collect()
-    }
-
-    fn table(&self) -> String {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut heading = vec!["method".to_owned()];
-        heading.extend(Self::SHOWN.iter().map(|(_, name)| (*name).to_owned()));
-        let rule = vec!["---".to_owned(); heading.len()];
-        let rows: String = self.rows().iter().map(|row| line(row)).collect();
-        line(&heading) + &line(&rule) + &rows
-    }
-
-    /// A sentence on whether the predictions are worth their while, if there is something to compare
-    /// them with.
-    pub fn verdict(&self) -> Option<String> {
-        const SCORE: &str = "pearson_delta_non_dropout";
-        let (first, baselines) = self.methods.split_first()?;
-        let best = baselines.iter().max_by(|a, b| a.mean(SCORE).total_cmp(&b.mean(SCORE)))?;
-        let [ours, theirs] = [first.mean(SCORE), best.mean(SCORE)];
-        Some(if first.scores[SCORE].low > theirs {
-            format!(
-                "{} is better than `{}` ({ours:.3} against {theirs:.3}, Pearson Δ of the top 20).",
-                first.name, best.name
-            )
-        } else if best.scores[SCORE].low > ours {
-            format!(
-                "`{}` is better than {} ({theirs:.3} against {ours:.3}, Pearson Δ of the top 20): for these conditions the simple method is the one to use.",
-                best.name, first.name
-            )
-        } else {
-            format!(
-                "{} ({ours:.3}) and `{}` ({theirs:.3}, Pearson Δ of the top 20) are about equally good here.",
-                first.name, best.name
-            )
-        })
-    }
-
-    /// A warning if different conditions are predicted to be nearly the same.
-    pub fn collapse(&self) -> Option<String> {
-        let first =
-            self.methods.first().filter(|first| first.has_collapsed(self.truth_similarity))?;
-        Some(format!(
-            "the predicted changes of different conditions are nearly the same (mean correlation {:.2}; of the true ones {:.2}): the predictions tell that something was perturbed, not what",
-            first.similarity, self.truth_similarity
-        ))
     }
 }

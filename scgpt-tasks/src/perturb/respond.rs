@@ -4,22 +4,19 @@ use std::{collections::BTreeMap, path::Path};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Additions, CellSource as _, Column, Layer, RowSpool, Source, SpooledCells, export,
+    Additions, CellSource as _, Column, Layer, Observer, RowSpool, Source, SpooledCells, export,
+    obs_column,
 };
+use scgpt_eval::perturbation::{CONTROL, Condition};
+use scgpt_stats::difference;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
     artefact::{PerturbArtefact, invalid, names, numbered, places, read_placed},
-    condition::Condition,
     panel::Targets,
 };
-use crate::{
-    embed::obs_column,
-    error::{Error, Result},
-    metrics::difference,
-    observe::Observer,
-};
+use crate::error::{Error, Result};
 
 /// Genes of a summary.
 const MOST_CHANGED: usize = 10;
@@ -116,7 +113,7 @@ impl PerturbArtefact {
         let mut by_condition: BTreeMap<Condition, Vec<usize>> = BTreeMap::new();
         for (cell, name) in names.into_iter().enumerate() {
             let lacking = || invalid(path, format!("cell {cell} has no condition"));
-            let condition = Condition::parse(&name.ok_or_else(lacking)?, "+", super::CONTROL)?;
+            let condition = Condition::parse(&name.ok_or_else(lacking)?, "+", CONTROL)?;
             by_condition.entry(condition).or_default().push(cell);
         }
         let n = by_condition.values().next().map_or(0, Vec::len);
@@ -181,7 +178,7 @@ impl Responses {
             Additions { uns: vec![("scgpt".into(), responses)], ..Additions::default() };
         observer.begin("writing", conditions.len());
         let mut source = SpooledCells::new(obs, names(&self.genes), self.cells);
-        let mut watched = crate::observe::Watched { source: &mut source, observer };
+        let mut watched = scgpt_data::Watched { source: &mut source, observer };
         Ok(export(&mut watched, &Layer::X, output, &additions, overwrite)?)
     }
 }
@@ -194,45 +191,4 @@ fn mean(rows: &[f32], g: usize) -> Vec<f64> {
         mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n);
     }
     mean
-}
-
-/// Every single perturbation of `genes`, and with `pairs` every pair of them.
-///
-/// # Errors
-/// If there are no genes.
-pub fn candidates(genes: &[String], pairs: bool) -> Result<Vec<Condition>> {
-    if genes.is_empty() {
-        return Err(Error::Option(
-            "there are no candidate genes: name at least one, a line each".into(),
-        ));
-    }
-    let mut all: Vec<Condition> =
-        genes.iter().map(|gene| Condition::new([gene.as_str()])).collect();
-    if pairs {
-        for (place, one) in genes.iter().enumerate() {
-            let with = |other: &String| Condition::new([one.as_str(), other.as_str()]);
-            all.extend(genes[place + 1..].iter().map(with));
-        }
-    }
-    all.sort();
-    all.dedup();
-    Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn candidates_are_singles_and_pairs() {
-        let genes: Vec<String> = ["B", "A", "C", "A"].map(String::from).to_vec();
-        let all = candidates(&genes, true).unwrap();
-        let names: Vec<String> = all.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["A+ctrl", "A+B", "A+C", "B+ctrl", "B+C", "C+ctrl"]);
-        assert_eq!(candidates(&genes, false).unwrap().len(), 3);
-        assert!(candidates(&[], false).is_err());
-        // The article's twenty genes: with the control of each, C(21, 2).
-        let twenty: Vec<String> = (0..20).map(|gene| format!("G{gene}")).collect();
-        assert_eq!(candidates(&twenty, true).unwrap().len(), 210);
-    }
 }

@@ -2,22 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use scgpt_data::{CellSource, Layer, LogScale};
+use scgpt_data::{CellSource, Layer, LogScale, Observer, numbers};
+use scgpt_eval::perturbation::{Condition, DesignOptions, Rankings, Retrieval};
+use scgpt_stats::{Neighbours, sampled};
 use serde::Serialize;
 
 use super::{
     artefact::{PerturbArtefact, n_empty, places, read_placed},
-    condition::Condition,
-    design::DesignOptions,
     respond::Responses,
-    retrieval::{Rankings, Retrieval},
 };
-use crate::{
-    error::{Error, Result},
-    neighbours::Neighbours,
-    observe::Observer,
-    sample::{numbers, sampled},
-};
+use crate::error::{Error, Result};
 
 /// Query cells of one group that are looked at, at most.
 const CELLS: usize = 500;
@@ -265,7 +259,7 @@ impl<'a> Query<'a> {
         let obs = source.obs()?;
         let numbers = numbers(&obs);
         let labels = match options.group_key {
-            Some(key) => crate::embed::obs_column(&obs, key)?.labels(),
+            Some(key) => scgpt_data::obs_column(&obs, key)?.labels(),
             None => vec![Some("all cells".to_owned()); n_cells],
         };
         let is_control = |name: &str| {

@@ -2,24 +2,21 @@
 
 use std::path::Path;
 
-use scgpt_data::{ShardFolder, SpecialToken, narrow};
+use scgpt_data::{Observer, ShardFolder, SpecialToken, narrow};
+use scgpt_eval::perturbation::{Judge, Moments, PerturbEvaluation, Split};
 use scgpt_model::{Activation, Gep, GepStyle, Preprocess, Scgpt, ScgptConfig};
+use scgpt_stats::subsample;
 use scgpt_train::{Outcome, RunHistory, Watch};
 use serde_json::json;
 
 use super::{
     Perturbation,
     artefact::CONTROL_CELLS,
-    judge::{Judge, PerturbEvaluation},
-    moments::Moments,
     pairs::{Held, PairedGroup, Pairs},
     predict::{Controls, Predictor},
-    split::Split,
 };
 use crate::{
     error::{Error, Result},
-    observe::Observer,
-    projection::subsample,
     training::{Learned, Run, StartingNetwork, content, source_cells},
     usage::Usage,
 };
@@ -182,7 +179,8 @@ impl Perturbation<'_> {
                 let (targets, n) = (&groups[group].targets, config.predicted_cells);
                 Ok(predictor.mean(targets, controls, n, device))
             };
-            Some(judge.judge(&tested, options.baselines, "scGPT", said)?)
+            let predicted = tested.iter().copied().map(said).collect::<Result<_>>()?;
+            Some(judge.judge(&tested, predicted, options.baselines, "scGPT"))
         };
         Ok(Trial { network, preprocess, split, outcome, history, advice, controls, evaluation })
     }

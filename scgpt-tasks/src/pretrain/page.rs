@@ -1,10 +1,9 @@
 //! The page about a pre-training run.
 
+use scgpt_report::{Bar, Page};
+
 use super::PretrainReport;
-use crate::{
-    report::{Bar, Page},
-    training::learning_curves,
-};
+use crate::training::learning_curves;
 
 /// Loss curves, imputation error beside the genes' means, settings.
 pub(super) fn page(report: &PretrainReport) -> Page {

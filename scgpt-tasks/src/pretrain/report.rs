@@ -89,7 +89,7 @@ impl PretrainReport {
     }
 
     /// The report as a page.
-    pub fn page(&self) -> crate::Page {
+    pub fn page(&self) -> scgpt_report::Page {
         page::page(self)
     }
 }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use scgpt_report::{Page, Scale, Series};
 use scgpt_train::{StepRecord, Term, ValidationRecord};
-
-use crate::report::{Page, Scale, Series};
 
 /// Training losses, then the named metrics of the validations on an axis with a caption.
 pub(crate) fn learning_curves(

@@ -6,16 +6,14 @@ use std::{
 };
 
 use scgpt_data::{
-    CellSource, GeneNames, GeneVocab, Layer, ShardFolder, ShardOptions, write_shards,
+    CellSource, GeneNames, GeneVocab, Layer, Observer, ShardFolder, ShardOptions, Watched,
+    write_shards,
 };
 use scgpt_model::{Preprocess, Scgpt, ScgptConfig, write_model_dir};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    error::{Error, Result},
-    observe::{Observer, Watched},
-};
+use crate::error::{Error, Result};
 
 /// The folder `training` in that of an artefact: `cells`, checkpoints, logs, and a folder for each
 /// further repeat.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use scgpt_eval::network::{Background, GeneSet, GeneSets, Pairs, enrich};
 use scgpt_fixtures::{Case, cases};
-use scgpt_tasks::{Background, GeneSet, GeneSets, Neighbours, Pairs, enrich, unit_rows};
+use scgpt_stats::{Neighbours, unit_rows};
 use serde_json::Value;
 
 fn grn_cases() -> Vec<Case> {

@@ -1,7 +1,7 @@
 //! Case `metrics`: agreement of labellings.
 
 use scgpt_fixtures::{Case, cases};
-use scgpt_tasks::{
+use scgpt_stats::{
     Graph, adjusted_rand_index, batch_mixing, graph_connectivity, label_separation,
     normalised_mutual_information, silhouettes,
 };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, Column, Source};
-use scgpt_tasks::{Annotated, Artefact, PredictOptions, UnknownScore};
+use scgpt_tasks::annotate::{Annotated, Artefact, PredictOptions, UnknownScore};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -195,7 +195,7 @@ fn summary(
         .take(12)
         .map(|(cells, name)| format!("{name}: {cells}"))
         .collect();
-    let mean = |of: fn(&scgpt_tasks::AnnotatedCell) -> f64| {
+    let mean = |of: fn(&scgpt_tasks::annotate::AnnotatedCell) -> f64| {
         annotated.cells.iter().map(of).sum::<f64>() / n
     };
     vec![

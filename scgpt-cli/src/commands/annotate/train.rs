@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::{CellSource as _, Source};
-use scgpt_tasks::{
-    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, BaselineOptions,
-    ClassWeights, MethodScores,
+use scgpt_eval::baseline::BaselineOptions;
+use scgpt_tasks::annotate::{
+    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, ClassWeights,
+    MethodScores,
 };
 
 use crate::{

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use scgpt_data::{
-    CellSource as _, Frame, GeneNames, GeneVocab, InputState, Manifest, ShardOptions, ShardWriter,
-    Source, SourceEntry, SpecialToken, check_apart, check_output,
+    CellSource as _, Frame, GeneNames, GeneVocab, InputState, Manifest, Observer as _,
+    ShardOptions, ShardWriter, Source, SourceEntry, SpecialToken, Watched, check_apart,
+    check_output, obs_column,
 };
-use scgpt_tasks::{Error, Observer as _, Watched, obs_column, open_model};
+use scgpt_tasks::{Error, open_model};
 
 use super::ConvertArgs;
 use crate::{output::Printer, progress::Bar, warnings::Warnings};

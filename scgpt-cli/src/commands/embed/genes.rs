@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use scgpt_data::{CellSource, Source};
-use scgpt_tasks::Embedder;
+use scgpt_tasks::embed::Embedder;
 use serde_json::json;
 
 use super::EmbedArgs;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use scgpt_tasks::{EdgeScores, GeneNetwork, NetworkEvaluation};
+use scgpt_eval::network::{GeneNetwork, NetworkEvaluation};
+use scgpt_stats::EdgeScores;
 
 use crate::{
     gene_list,

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_data::{CellSource, CellSubset, Source};
-use scgpt_tasks::{
-    BaselineOptions, CellColumn, CellSpace, ClusterOptions, Clustering, EmptyCells, Error,
-    IntegrationComparison, Labels, Page, integration_rivals, obs_column,
+use scgpt_data::{CellSource, CellSubset, EmptyCells, Source, obs_column};
+use scgpt_eval::{
+    CellColumn, CellSpace, IntegrationComparison, Labels,
+    baseline::{BaselineOptions, integration_rivals},
 };
+use scgpt_report::Page;
+use scgpt_stats::{ClusterOptions, Clustering};
+use scgpt_tasks::Error;
 use serde_json::json;
 
 use crate::{

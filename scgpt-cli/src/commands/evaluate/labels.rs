@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, CellSubset, Column, Frame, Source};
-use scgpt_tasks::{
-    Error, LabelEvaluation, LabelMap, Labels, Page, PredictedLabels, obs_column, split_labels,
-};
+use scgpt_data::{CellSource as _, CellSubset, Column, Frame, Source, obs_column};
+use scgpt_eval::{LabelEvaluation, LabelMap, Labels, PredictedLabels, split_labels};
+use scgpt_report::Page;
+use scgpt_tasks::Error;
 use serde_json::json;
 
 use crate::{

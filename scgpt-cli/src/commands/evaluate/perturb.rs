@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::Source;
-use scgpt_tasks::{MethodResponses, NotJudged, PerturbEvaluation, Split, evaluate_responses};
+use scgpt_eval::perturbation::{
+    MethodResponses, NotJudged, PerturbEvaluation, Split, evaluate_responses,
+};
 
 use crate::{
     commands::perturb::{DesignArgs, remark_on_unmeasured},

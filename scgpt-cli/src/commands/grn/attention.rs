@@ -8,10 +8,11 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use scgpt_data::{CellSource as _, Column, OutputKind, Place, Source, Table, check_apart};
+use scgpt_eval::network::{GeneNetwork, GeneSets};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
-    AttentionNetworks, AttentionOptions, AttentionReport, Embedder, GeneNetwork, GeneSets,
-    NetworkRow, Setting, TargetList,
+    embed::Embedder,
+    grn::{AttentionNetworks, AttentionOptions, AttentionReport, NetworkRow, Setting, TargetList},
 };
 
 use super::{Format, is_result, write_rivals};

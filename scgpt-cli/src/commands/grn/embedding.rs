@@ -10,10 +10,11 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, CellSource, Column, OutputKind, Place, Source, Table, check_apart};
+use scgpt_eval::network::{GeneSets, ProgrammeOptions};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
-    EmbedOptions, Embedder, EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, GeneSets,
-    ProgrammeOptions, Universe, VariableOptions,
+    embed::{EmbedOptions, Embedder, VariableOptions},
+    grn::{EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, Universe},
 };
 use serde::Serialize;
 use serde_json::json;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use scgpt_data::Additions;
-use scgpt_tasks::{IntegrateArtefact, IntegratedOptions};
+use scgpt_tasks::integrate::{IntegrateArtefact, IntegratedOptions};
 use serde_json::json;
 
 use super::IntegrateArgs;

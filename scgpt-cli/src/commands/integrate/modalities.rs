@@ -8,11 +8,12 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use scgpt_data::{
-    Additions, CellSource, Layer, MultimodalCells, MultimodalInput, MultimodalOptions, Place,
-    Source, SpooledCells, make_copy, make_export,
+    Additions, CellSource, Layer, MultimodalCells, MultimodalInput, MultimodalOptions,
+    Observer as _, Place, Source, SpooledCells, Watched, make_copy, make_export,
 };
 use scgpt_tasks::{
-    CellModalities, Completed, Error, GeneratedModality, IntegrateReport, Observer as _, Watched,
+    Error,
+    integrate::{CellModalities, Completed, GeneratedModality, IntegrateReport},
 };
 
 use crate::{

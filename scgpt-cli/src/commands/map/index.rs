@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{CellSource as _, Place, Source, TieMode, check_apart};
-use scgpt_tasks::{Error, IndexManifest, Labels, ReferenceCells, ReferenceIndex, Search};
+use scgpt_eval::Labels;
+use scgpt_tasks::{
+    Error,
+    map::{IndexManifest, ReferenceCells, ReferenceIndex, Search},
+};
 use serde_json::json;
 
 use super::{Embedded, Reading, by_model, from_obsm};

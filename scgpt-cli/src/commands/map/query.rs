@@ -7,7 +7,9 @@ use burn::prelude::Device;
 use clap::{Args, ValueEnum};
 use scgpt_data::{Additions, Column, RowSpool, Source};
 use scgpt_tasks::{
-    Error, IndexManifest, MadeBy, MapOptions, MappedCells, ReferenceIndex, Voting, open_model,
+    Error,
+    map::{IndexManifest, MadeBy, MapOptions, MappedCells, ReferenceIndex, Voting},
+    open_model,
 };
 use serde::Serialize;
 use serde_json::{Value, json};

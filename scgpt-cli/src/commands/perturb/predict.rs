@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_tasks::{Condition, PerturbArtefact, RespondOptions, Response};
+use scgpt_eval::perturbation::Condition;
+use scgpt_tasks::perturb::{PerturbArtefact, RespondOptions, Response};
 use serde_json::json;
 
 use super::CandidateArgs;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{InputState, InputValues, Source};
-use scgpt_tasks::{PrepareOptions, Prepared, prepare};
+use scgpt_eval::perturbation::{PrepareOptions, Prepared, prepare};
 
 use super::{DesignArgs, remark_on_unmeasured};
 use crate::{

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{CellSource as _, Source};
-use scgpt_tasks::{
-    PerturbArtefact, RespondOptions, Retrieval, Reversal, ReverseOptions, candidates,
-};
+use scgpt_eval::perturbation::{Retrieval, candidates};
+use scgpt_tasks::perturb::{PerturbArtefact, RespondOptions, Reversal, ReverseOptions};
 
 use super::{CandidateArgs, DesignArgs, trained_genes};
 use crate::{

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scgpt_data::Source;
-use scgpt_tasks::{
-    PerturbArtefact, PerturbConfig, PerturbOptions, PerturbReport, Perturbation, Split,
-    SplitChoice, SplitMode,
+use scgpt_eval::perturbation::{Split, SplitMode};
+use scgpt_tasks::perturb::{
+    PerturbArtefact, PerturbConfig, PerturbOptions, PerturbReport, Perturbation, SplitChoice,
 };
 
 use super::{DesignArgs, remark_on_unmeasured};
@@ -219,7 +219,7 @@ fn remark_on(report: &PerturbReport, warnings: &mut Warnings, printer: Printer) 
         ));
     }
     if let Some(collapse) =
-        report.evaluation.as_ref().and_then(scgpt_tasks::PerturbEvaluation::collapse)
+        report.evaluation.as_ref().and_then(scgpt_eval::perturbation::PerturbEvaluation::collapse)
     {
         warnings.tell(collapse);
     }

@@ -1,16 +1,16 @@
 //! Which cells are looked at, and which of their genes.
 
 use scgpt_data::{
-    Advice, Alignment, CellSource, CellTokens, Frame, GeneToken, GeneVocab, Keyed, Purpose, Setting,
+    Advice, Alignment, CellSource, CellTokens, Frame, GeneToken, GeneVocab, Keyed, Purpose,
+    Setting, absent_gene, numbers, similar_names, some_of,
 };
+use scgpt_eval::Labels;
+use scgpt_stats::sampled;
 
 use super::AttentionOptions;
 use crate::{
     embed::{VariableOptions, select_variable},
     error::{Error, Result},
-    labels::Labels,
-    names::{absent_gene, similar_names, some_of},
-    sample::{numbers, sampled},
 };
 
 /// Two groups of cells, or one and its copies with shuffled values.
@@ -164,7 +164,7 @@ impl Panel {
         for gene in options.genes {
             let Some((column, _)) = known.iter().find(|(_, token)| name(*token) == gene) else {
                 let measured = known.iter().filter_map(|(_, token)| vocab.name(*token));
-                return Err(absent_gene(gene, vocab, measured));
+                return Err(absent_gene(gene, vocab, measured).into());
             };
             is_chosen[*column] = true;
         }

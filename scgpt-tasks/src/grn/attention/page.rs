@@ -1,10 +1,9 @@
 //! The page about networks from attention.
 
+use scgpt_eval::network::{SCORES, scores_row};
+use scgpt_report::{HeatMap, Page};
+
 use super::{AttentionNetworks, NetworkRow, Setting, TargetList, report::SIGNIFICANT};
-use crate::{
-    grn::truth::{SCORES, scores_row},
-    report::{HeatMap, Page},
-};
 
 /// Targets in a table, and genes beside the one asked for in a heat map.
 const SHOWN: usize = 20;

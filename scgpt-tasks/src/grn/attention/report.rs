@@ -1,13 +1,11 @@
 //! [`AttentionReport`]: what was looked at, what was found, and how far to trust it.
 
+use scgpt_eval::network::{Enriched, TruthReport, benjamini_hochberg};
+use scgpt_stats::largest;
 use serde::{Deserialize, Serialize};
 
 use super::{AttentionNetworks, Looking, Setting, cells::Groups, rivals::NetworkRow};
-use crate::{
-    embed::ModelReport,
-    grn::{Enriched, benjamini_hochberg, truth::TruthReport},
-    metrics::largest,
-};
+use crate::embed::ModelReport;
 
 /// False-discovery rate below which a difference counts.
 pub(super) const SIGNIFICANT: f64 = 0.05;

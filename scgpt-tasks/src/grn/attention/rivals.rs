@@ -1,5 +1,11 @@
 //! [`Judge`]: attention beside simpler networks of the same genes and cells.
 
+use scgpt_data::Observer;
+use scgpt_eval::{
+    baseline::{Association, Profiles},
+    network::{Consistency, Replicated, TrueEdges, off_diagonal},
+};
+use scgpt_stats::EdgeScores;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,16 +16,8 @@ use super::{
     without_cls,
 };
 use crate::{
-    baseline::{Association, Profiles},
     embed::Embedder,
     error::{Error, Result},
-    grn::{
-        Consistency,
-        rivals::{Replicated, off_diagonal},
-        truth::TrueEdges,
-    },
-    metrics::EdgeScores,
-    observe::Observer,
 };
 
 /// What files of the network of gene vectors are called.
@@ -120,7 +118,7 @@ impl Judge<'_> {
         let tokens: Vec<i32> = self.genes.tokens.iter().map(|token| token.0 as i32).collect();
         let vectors = self.embedder.encoder().gene_vectors(&tokens);
         let d = vectors.len() / tokens.len();
-        let unit = crate::stream::unit_rows(&vectors, d);
+        let unit = scgpt_stats::unit_rows(&vectors, d);
         let similarity = |place: usize| {
             let (a, b) = (place / tokens.len(), place % tokens.len());
             let pairs = unit[a * d..(a + 1) * d].iter().zip(&unit[b * d..(b + 1) * d]);

@@ -1,14 +1,16 @@
 //! Parity with the reference, and what must hold of any model and any cells.
 
 use burn::prelude::Device;
-use scgpt_data::{GeneNames, GeneVocab};
+use scgpt_data::{GeneNames, GeneVocab, Silent};
+use scgpt_eval::{
+    network::Edge,
+    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation},
+};
 use scgpt_fixtures::{Case, Tensors, assert_close, cases};
 use scgpt_model::{Preprocess, ScgptConfig, Strictness, Weights};
+use scgpt_stats::largest;
 
 use super::*;
-use crate::{
-    Direction, Edge, PerturbSimulateOptions, PerturbSimulation, metrics::largest, observe::Silent,
-};
 
 fn attention_cases() -> Vec<Case> {
     cases(|case| case.is("attention_grn"))

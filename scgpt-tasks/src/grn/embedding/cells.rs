@@ -2,20 +2,17 @@
 
 use std::collections::HashMap;
 
-use scgpt_data::{CellSource, CellSubset, GeneToken, narrow};
+use scgpt_data::{
+    CellSource, CellSubset, EmptyCells, GeneToken, LoggedCells, Observer, Watched, absent_gene,
+    narrow, numbers, unscaled,
+};
+use scgpt_eval::{Labels, baseline::Profiles, network::Expression};
+use scgpt_stats::{halves, sampled};
 
 use super::{EmbeddingNetworkOptions, enough};
 use crate::{
-    baseline::Profiles,
     embed::{EmbedOptions, Embedder, GeneStates, VariableOptions, likely_types, select_variable},
-    empty_cells::EmptyCells,
     error::{Error, Result},
-    grn::rivals::Expression,
-    labels::Labels,
-    logged::{LoggedCells, unscaled},
-    names::absent_gene,
-    observe::{Observer, Watched},
-    sample::{halves, numbers, sampled},
 };
 
 /// Most variable genes, if no number is given.
@@ -206,7 +203,7 @@ fn asked_for(
     let mut found: Vec<(usize, GeneToken)> = Vec::with_capacity(genes.len());
     for gene in genes {
         let Some(&place) = places.get(gene.as_str()) else {
-            return Err(absent_gene(gene, vocab, places.keys().copied()));
+            return Err(absent_gene(gene, vocab, places.keys().copied()).into());
         };
         if !found.contains(&place) {
             found.push(place);

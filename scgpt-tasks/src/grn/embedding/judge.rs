@@ -1,5 +1,15 @@
 //! Networks of gene vectors beside simpler ones: known gene sets, and replicates.
 
+use scgpt_data::Observer;
+use scgpt_eval::network::programmes;
+use scgpt_eval::{
+    baseline::Association,
+    network::{
+        Consistency, GeneNetwork, GeneSets, Pairs, Programme, Replicated, strongest_edges,
+        strongest_graph,
+    },
+};
+
 use super::{
     EmbeddingNetworkOptions, EmbeddingNetworks, NetworkPathways, ReplicateScores,
     cells::OfCells,
@@ -7,15 +17,8 @@ use super::{
     report::{CHANCE, own_name},
 };
 use crate::{
-    baseline::Association,
     embed::Embedder,
     error::{Error, Result},
-    grn::{
-        Consistency, GeneNetwork, GeneSets, Pairs, Programme, programmes,
-        rivals::{Replicated, strongest_edges},
-        strongest_graph,
-    },
-    observe::Observer,
 };
 
 /// Strongest edges that replicates are compared by.

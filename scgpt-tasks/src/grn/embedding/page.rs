@@ -2,11 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use scgpt_eval::network::{Edge, Programme};
+use scgpt_report::{Cluster, HeatMap, Page};
+
 use super::{EmbeddingNetworks, ReplicateScores};
-use crate::{
-    grn::{network::Edge, programmes::Programme},
-    report::{Cluster, HeatMap, Page},
-};
 
 /// Programmes drawn, genes of each, and edges between programmes.
 const DRAWN: usize = 9;

@@ -3,19 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use scgpt_data::{Keyed, Purpose};
+use scgpt_eval::network::{Background, Enriched, GeneSets, Pairs, enrich};
+use scgpt_stats::area_under_roc;
 use serde::{Deserialize, Serialize};
 
 use super::cells::OfCells;
-use crate::{
-    embed::Embedder,
-    error::Result,
-    grn::{
-        enrichment::{Background, Enriched, enrich},
-        gene_sets::GeneSets,
-        pairs::Pairs,
-    },
-    metrics::area_under_roc,
-};
+use crate::{embed::Embedder, error::Result};
 
 /// False-discovery rate up to which a set counts as found.
 const FOUND: f64 = 0.05;
@@ -134,8 +127,9 @@ pub(super) fn shuffled(lists: &[Vec<String>], genes: &[String], seed: u64) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use scgpt_eval::network::GeneSet;
+
     use super::*;
-    use crate::grn::gene_sets::GeneSet;
 
     #[test]
     fn weights_that_follow_sets_are_told_from_others() {

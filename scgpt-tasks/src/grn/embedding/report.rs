@@ -1,19 +1,13 @@
 //! [`EmbeddingReport`]: the numbers of a network of gene vectors, and tables of it.
 
 use scgpt_data::{Column, Table};
+use scgpt_eval::network::{
+    Consistency, GeneNetwork, Pairs, Programme, ProgrammeOptions, Significance,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{EmbeddingNetworkOptions, NetworkPathways};
-use crate::{
-    embed::Embedder,
-    grn::{
-        consistency::Consistency,
-        network::GeneNetwork,
-        null::Significance,
-        pairs::Pairs,
-        programmes::{Programme, ProgrammeOptions},
-    },
-};
+use crate::embed::Embedder;
 
 /// False-discovery rate up to which a similarity counts as more than chance.
 const FOUND: f64 = 0.05;

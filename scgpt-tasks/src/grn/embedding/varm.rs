@@ -63,10 +63,7 @@ fn rows(
     let of_x = of_x.unwrap_or_else(|| of_layer.clone());
     let number: HashMap<&str, usize> =
         columns.iter().enumerate().map(|(i, &c)| (of_layer.index[c].as_str(), i)).collect();
-    let mut spool = match options.embed.temporary.as_deref() {
-        Some(folder) => RowSpool::new_in(folder, d)?,
-        None => RowSpool::new(d)?,
-    };
+    let mut spool = RowSpool::new_in(options.embed.temporary.as_deref(), d)?;
     let unknown = vec![f32::NAN; d];
     for gene in &of_x.index {
         let found = number.get(gene.as_str()).map(|i| &vectors[i * d..(i + 1) * d]);

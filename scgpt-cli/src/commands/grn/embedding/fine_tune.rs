@@ -7,7 +7,8 @@ use burn::prelude::Device;
 use scgpt_data::Source;
 use scgpt_model::InputNorm;
 use scgpt_tasks::{
-    IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integration, LearnOptions, Recipe,
+    LearnOptions, Recipe,
+    integrate::{IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integration},
 };
 
 use super::EmbeddingArgs;

@@ -1,0 +1,137 @@
+//! [`EmptyCells`]: which of the cells that are read express none of the genes that matter.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use crate::{
+    csr::{Csr, CsrRow},
+    error::Result,
+    frame::Frame,
+    source::{CellSource, Layer, Summary},
+    vocab::Alignment,
+};
+
+/// Cells that were read and express none of the genes that matter: nothing can be said of them, and
+/// whoever reads them has to say so.
+///
+/// A cell that is read again counts once, so that no reading is done for their sake.
+#[derive(Clone, Debug, Default)]
+pub struct EmptyCells {
+    /// Whether the gene in each column matters; all do if none.
+    matters: Option<Vec<bool>>,
+    cells: BTreeSet<usize>,
+}
+
+impl EmptyCells {
+    /// Of the genes that a model knows.
+    pub fn of_known(alignment: &Alignment) -> Self {
+        let is_known = alignment.tokens.iter().map(Option::is_some).collect();
+        Self { matters: Some(is_known), cells: BTreeSet::new() }
+    }
+
+    /// How many were found.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether none was found.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// How many of them have something in `of`, a value a cell.
+    pub fn having<T>(&self, of: &[Option<T>]) -> usize {
+        self.cells.iter().filter(|&&cell| of.get(cell).is_some_and(Option::is_some)).count()
+    }
+
+    /// A source that finds them in what is read of `layer`.
+    pub fn among<'a>(
+        &'a mut self,
+        source: &'a mut dyn CellSource,
+        layer: &'a Layer,
+    ) -> impl CellSource + 'a {
+        Sought { empty: self, source, layer }
+    }
+
+    fn is_one(&self, row: CsrRow<'_>) -> bool {
+        let matters = |gene: u32| {
+            self.matters.as_ref().is_none_or(|all| all.get(gene as usize).is_some_and(|it| *it))
+        };
+        !row.indices.iter().zip(row.values).any(|(&gene, &value)| value != 0.0 && matters(gene))
+    }
+}
+
+/// A source in which they are sought.
+struct Sought<'a> {
+    empty: &'a mut EmptyCells,
+    source: &'a mut dyn CellSource,
+    layer: &'a Layer,
+}
+
+impl CellSource for Sought<'_> {
+    fn summary(&self) -> &Summary {
+        self.source.summary()
+    }
+
+    fn obs(&self) -> Result<Frame> {
+        self.source.obs()
+    }
+
+    fn var(&self, layer: &Layer) -> Result<Frame> {
+        self.source.var(layer)
+    }
+
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
+        let first = rows.start;
+        let block = self.source.read(layer, rows)?;
+        if layer == self.layer {
+            for (cell, row) in (first..).zip(block.rows()) {
+                if self.empty.is_one(row) {
+                    self.empty.cells.insert(cell);
+                }
+            }
+        }
+        Ok(block)
+    }
+
+    fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
+        self.source.read_obsm(name, rows)
+    }
+
+    fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
+        self.source.read_lists(name)
+    }
+
+    fn unread(&self) -> Result<Vec<String>> {
+        self.source.unread()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{RowSpool, SpooledCells};
+
+    use super::*;
+
+    #[test]
+    fn cells_count_once_and_by_the_genes_that_matter() {
+        let mut rows = RowSpool::new(2).unwrap();
+        rows.push(&[0.0, 0.0, 3.0, 0.0, 0.0, 1.0, 0.0, 0.0]).unwrap();
+        let names =
+            |n: usize| Frame { index: (0..n).map(|i| i.to_string()).collect(), ..Frame::default() };
+        let mut source = SpooledCells::new(names(4), names(2), rows);
+        for (matters, expected) in [(None, [0, 3].as_slice()), (Some([false, true]), &[0, 1, 3])] {
+            let matters = matters.map(|it| it.to_vec());
+            let mut empty = EmptyCells { matters, ..EmptyCells::default() };
+            let mut sought = empty.among(&mut source, &Layer::X);
+            for rows in [0..4, 1..3, 3..4] {
+                sought.read(&Layer::X, rows).unwrap();
+            }
+            drop(sought);
+            assert_eq!(empty.cells.iter().copied().collect::<Vec<_>>(), expected);
+            assert_eq!(empty.having(&[Some(1), None, Some(1), None]), 1);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! [`LoggedCells`]: cells as logarithms of normalised counts, whatever the file has.
+
+use crate::{
+    csr::Csr,
+    error::{Error, Result},
+    normalize::LogScale,
+    observe::{Observer, Watched},
+    setting::before_scaling,
+    source::{CellSource, Layer},
+    state::{InputState, InputValues, StateDetector},
+    vocab::GeneNames,
+};
+
+/// Cells read at once.
+const BLOCK: usize = 4096;
+/// Cells, the first of a file, whose values tell what values are.
+pub const STATE_CELLS: usize = 2048;
+/// Sum that cells have before the logarithm, wherever logarithms are asked for.
+pub const TOTAL: f64 = 1e4;
+
+/// What the values of `layer` are, judged by its first cells.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn input_values(source: &mut dyn CellSource, layer: &Layer) -> Result<InputValues> {
+    let mut detector = StateDetector::default();
+    let n = source.summary().n_cells.min(STATE_CELLS);
+    detector.observe(&source.read(layer, 0..n)?);
+    Ok(detector.values())
+}
+
+/// The same without the sum.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn input_state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
+    Ok(input_values(source, layer)?.state)
+}
+
+/// What the values of `layer` are.
+///
+/// # Errors
+/// If some are negative, which neither the model nor a logarithm can take; if they cannot be read.
+pub fn unscaled(source: &mut dyn CellSource, layer: &Layer) -> Result<InputValues> {
+    let values = input_values(source, layer)?;
+    if values.state == InputState::Scaled {
+        let problem = format!(
+            "`{layer}` of `{}` has negative values, expected counts or log1p",
+            source.summary().path.display()
+        );
+        return Err(Error::unsuited(problem, before_scaling()));
+    }
+    Ok(values)
+}
+
+/// The columns of `layer` that are genes, ascending.
+///
+/// # Errors
+/// If there is no such matrix.
+pub fn gene_columns(
+    source: &dyn CellSource,
+    layer: &Layer,
+    names: &GeneNames,
+) -> Result<Vec<usize>> {
+    let is_gene = names.are_genes(&source.var(layer)?);
+    Ok((0..is_gene.len()).filter(|&column| is_gene[column]).collect())
+}
+
+/// A matrix, and the way from its values to logarithms.
+#[derive(Clone, Debug)]
+pub struct LoggedCells {
+    /// The matrix.
+    pub layer: Layer,
+    /// The way.
+    pub scale: LogScale,
+}
+
+impl LoggedCells {
+    /// Cells whose values are so, as logarithms of values that sum to 10 000.
+    pub fn new(layer: &Layer, from: InputValues) -> Self {
+        Self { layer: layer.clone(), scale: LogScale { from, total: TOTAL } }
+    }
+
+    /// Visits all cells of `source` in blocks, each with the number of its first cell: normalised
+    /// to 10 000 and logged, unless they were.
+    pub fn each(
+        &self,
+        source: &mut dyn CellSource,
+        stage: &str,
+        observer: &dyn Observer,
+        visit: &mut dyn FnMut(usize, &Csr),
+    ) -> Result<()> {
+        let n_cells = source.summary().n_cells;
+        observer.begin(stage, n_cells);
+        let mut watched = Watched { source, observer };
+        for first in (0..n_cells).step_by(BLOCK) {
+            let mut block = watched.read(&self.layer, first..n_cells.min(first + BLOCK))?;
+            self.scale.apply(&mut block);
+            visit(first, &block);
+        }
+        Ok(())
+    }
+}

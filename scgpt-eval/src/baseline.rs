@@ -1,0 +1,139 @@
+//! What every model has to beat: variable genes and principal components, and simple classifiers.
+
+mod classify;
+mod combat;
+mod harmony;
+mod logistic;
+mod modalities;
+mod networks;
+mod responses;
+mod rivals;
+mod variable_expression;
+
+use scgpt_data::{CellSource, InputState, Layer, Observer, Result, Setting, VariableFlavour};
+use scgpt_stats::Products;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::responses::mean;
+use self::variable_expression::VariableExpression;
+pub use self::{
+    classify::{ClassBaseline, LabelledCells, class_baselines},
+    harmony::harmony,
+    modalities::{ModalitySpace, multiomic_rivals},
+    networks::{Association, Profiles},
+    responses::{KnownResponses, ResponseBaseline, response_baselines},
+    rivals::{Place, Rival, integration_rivals},
+};
+
+/// How the baseline is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaselineOptions {
+    /// The matrix.
+    #[serde(skip)]
+    pub layer: Layer,
+    /// Number of most variable genes.
+    pub n_genes: usize,
+    /// By which measure; `seurat_v3` for counts and `cell_ranger` otherwise if none.
+    pub flavour: Option<VariableFlavour>,
+    /// Number of principal components, at most.
+    pub n_components: usize,
+}
+
+impl Default for BaselineOptions {
+    fn default() -> Self {
+        Self { layer: Layer::X, n_genes: 2000, flavour: None, n_components: 50 }
+    }
+}
+
+/// Positions of cells by principal components of variable genes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Baseline {
+    /// `[n, n_components]`, row-major, in the order of the source.
+    pub rows: Vec<f32>,
+    /// Components: as many as asked for, at most one a variable gene.
+    pub n_components: usize,
+    /// Share of the variance of the variable genes that each component explains.
+    pub shares: Vec<f64>,
+    /// Columns of the variable genes, ascending.
+    pub genes: Vec<usize>,
+    /// What the values were before.
+    pub input_state: InputState,
+}
+
+/// Normalises cells to 10 000, takes `log1p`, keeps the most variable genes and finds their
+/// principal components, streaming: the source is read three or four times, and memory holds one
+/// block, `n_genes²` numbers and the result.
+///
+/// Values that are normalised or logged already are not so again.
+///
+/// # Errors
+/// If the source cannot be read, has no cells or negative values; if an option is zero;
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+///
+/// # Reference
+/// `scanpy.pp.normalize_total`, `log1p`, `highly_variable_genes` and `pca`, as in the baseline
+/// "PCA" of Luecken et al. 2022.
+pub fn hvg_pca(
+    source: &mut dyn CellSource,
+    options: &BaselineOptions,
+    observer: &dyn Observer,
+) -> Result<Baseline> {
+    if options.n_components == 0 {
+        return Err(Setting("n_components").zero().into());
+    }
+    let expression = VariableExpression::choose(source, options, None, observer)?;
+    let mut products = Products::new(expression.genes().len());
+    expression.each(source, "finding principal components", observer, &mut |cells| {
+        products.add(&cells);
+    })?;
+    let principal = products.principal(options.n_components);
+    let mut rows = Vec::with_capacity(source.summary().n_cells * principal.n());
+    expression.each(source, "projecting cells", observer, &mut |cells| {
+        for (genes, values) in &cells {
+            rows.extend(principal.project(genes, values));
+        }
+    })?;
+    Ok(Baseline {
+        rows,
+        n_components: principal.n(),
+        shares: principal.shares().to_vec(),
+        genes: expression.genes().to_vec(),
+        input_state: expression.input_state(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use scgpt_data::Silent;
+    use scgpt_stats::{ClusterOptions, cluster_scores};
+
+    use super::*;
+    use crate::simulate::{SimulateOptions, Simulation};
+
+    const SIMULATED: SimulateOptions =
+        SimulateOptions { cells: 600, genes: 500, types: 4, batches: 1, seed: 1 };
+
+    #[test]
+    fn planted_types_are_clusters_of_the_baseline() {
+        let mut source = Simulation::new(&SIMULATED, None).unwrap();
+        let options = BaselineOptions { n_genes: 200, n_components: 20, ..Default::default() };
+        let baseline = hvg_pca(&mut source, &options, &Silent).unwrap();
+        assert_eq!((baseline.n_components, baseline.rows.len()), (20, 600 * 20));
+        assert_eq!((baseline.genes.len(), baseline.input_state), (200, InputState::Counts));
+        assert!(baseline.genes.is_sorted() && baseline.shares.is_sorted_by(|a, b| a >= b));
+        let labels: Vec<usize> = (0..600).map(|cell| source.truth(cell).0).collect();
+        let scores =
+            cluster_scores(&baseline.rows, 20, &labels, &ClusterOptions::default()).unwrap();
+        assert!(scores.ari > 0.95, "{scores:?}");
+        assert_eq!(baseline, hvg_pca(&mut source, &options, &Silent).unwrap());
+    }
+
+    #[test]
+    fn there_are_no_more_components_than_genes() {
+        let mut source = Simulation::new(&SIMULATED, None).unwrap();
+        let options = BaselineOptions { n_genes: 7, ..Default::default() };
+        assert_eq!(hvg_pca(&mut source, &options, &Silent).unwrap().n_components, 7);
+        let none = BaselineOptions { n_components: 0, ..options };
+        assert!(hvg_pca(&mut source, &none, &Silent).is_err());
+    }
+}

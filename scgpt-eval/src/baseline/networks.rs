@@ -1,0 +1,209 @@
+//! [`Association`]: gene networks from expression alone, which any other network has to beat.
+
+mod partial;
+mod trees;
+
+use std::fmt;
+
+use ndarray::ArrayView2;
+use scgpt_stats::mean_ranks;
+use serde::{Deserialize, Serialize};
+
+/// Expression of some genes in some cells, log1p.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profiles {
+    n_genes: usize,
+    n_cells: usize,
+    /// `[genes, cells]`, row-major.
+    values: Vec<f32>,
+}
+
+/// A rule that gives two genes a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Association {
+    /// Correlation.
+    Pearson,
+    /// Correlation of ranks.
+    Spearman,
+    /// Correlation given all other genes, of a matrix shrunk towards independence.
+    Partial,
+    /// What trees that predict a gene from all others owe to each of them.
+    Trees,
+}
+
+impl Association {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Pearson, Self::Spearman, Self::Partial, Self::Trees];
+
+    /// A short name, for files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pearson => "pearson",
+            Self::Spearman => "spearman",
+            Self::Partial => "partial",
+            Self::Trees => "trees",
+        }
+    }
+
+    /// The weights of all pairs, `[sources, targets]`, row-major; 0 for a gene and itself, and for
+    /// genes that do not vary. Only trees tell the two directions apart, and have no signs.
+    ///
+    /// # Reference
+    /// Partial correlation: Schäfer and Strimmer 2005, as `corpcor::pcor.shrink` with equal weights
+    /// and variances left as they are. Trees: GENIE3 (Huynh-Thu et al. 2010) with extremely
+    /// randomised trees (Geurts et al. 2006). Differs: fewer and shallower trees, and every random
+    /// choice is keyed by (seed, target, tree).
+    pub fn network(self, profiles: &Profiles, seed: u64) -> Vec<f32> {
+        match self {
+            Self::Pearson => correlations(&profiles.standardised()),
+            Self::Spearman => correlations(&profiles.ranked().standardised()),
+            Self::Partial => partial::correlations(&profiles.standardised()),
+            Self::Trees => trees::importances(&profiles.standardised(), seed),
+        }
+    }
+}
+
+impl fmt::Display for Association {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pearson => "Pearson correlation",
+            Self::Spearman => "Spearman correlation",
+            Self::Partial => "partial correlation",
+            Self::Trees => "tree ensemble",
+        })
+    }
+}
+
+impl Profiles {
+    /// Of `[genes, cells]` values, row-major.
+    ///
+    /// # Panics
+    /// If there are not that many values.
+    pub fn new(n_genes: usize, n_cells: usize, values: Vec<f32>) -> Self {
+        assert_eq!(values.len(), n_genes * n_cells, "values are [genes, cells]");
+        Self { n_genes, n_cells, values }
+    }
+
+    /// The mean of every gene; 0 without cells.
+    pub fn means(&self) -> Vec<f64> {
+        let n = self.n_cells.max(1);
+        let mean =
+            |gene: usize| self.row(gene).iter().map(|&x| f64::from(x)).sum::<f64>() / n as f64;
+        (0..self.n_genes).map(mean).collect()
+    }
+
+    /// Some of the cells.
+    #[must_use]
+    pub fn of_cells(&self, cells: &[usize]) -> Self {
+        let values = self.rows().flat_map(|row| cells.iter().map(|&cell| row[cell])).collect();
+        Self { n_cells: cells.len(), values, ..*self }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        // No cells make no chunks, and no rows either.
+        self.values.chunks_exact(self.n_cells.max(1))
+    }
+
+    fn row(&self, gene: usize) -> &[f32] {
+        &self.values[gene * self.n_cells..(gene + 1) * self.n_cells]
+    }
+
+    /// Every gene with mean 0 and a sum of squares of 1; zeros if it does not vary.
+    #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
+    fn standardised(&self) -> Self {
+        let values = self.rows().flat_map(|row| {
+            let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / row.len() as f64;
+            let length = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>().sqrt();
+            let scale = if length > 1e-6 { 1.0 / length } else { 0.0 };
+            row.iter().map(move |&x| ((f64::from(x) - mean) * scale) as f32)
+        });
+        Self { values: values.collect(), ..*self }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "ranks are small")]
+    fn ranked(&self) -> Self {
+        let values = self.rows().flat_map(|row| mean_ranks(row).into_iter().map(|x| x as f32));
+        Self { values: values.collect(), ..*self }
+    }
+
+    /// `X Xᵀ`, `[genes, genes]`, of values changed by `change`.
+    #[expect(clippy::expect_used, reason = "the shape is that of the values")]
+    fn products(&self, change: impl Fn(f32) -> f32) -> Vec<f32> {
+        let changed: Vec<f32> = self.values.iter().map(|&x| change(x)).collect();
+        let x = ArrayView2::from_shape((self.n_genes, self.n_cells), &changed).expect("its shape");
+        x.dot(&x.t()).into_raw_vec_and_offset().0
+    }
+}
+
+/// Products of standardised genes without those of a gene and itself.
+fn correlations(standardised: &Profiles) -> Vec<f32> {
+    without_loops(standardised.products(|x| x), standardised.n_genes)
+}
+
+fn without_loops(mut weights: Vec<f32>, n: usize) -> Vec<f32> {
+    weights.iter_mut().step_by(n + 1).for_each(|weight| *weight = 0.0);
+    weights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scgpt_data::{Keyed, Purpose};
+
+    /// A chain 0 → 1 → 2, a gene that is the opposite of 0, noise, and a constant.
+    fn chain() -> Profiles {
+        let key = Keyed::new(3, Purpose::Simulate, 0, 0);
+        let n = 400;
+        #[allow(clippy::cast_possible_truncation, reason = "test data")]
+        let noise = |gene: u64, cell: u64| key.uniform(gene * n + cell) as f32 - 0.5;
+        let mut rows = vec![Vec::new(); 6];
+        for cell in 0..n {
+            let a = noise(0, cell);
+            let b = a + 0.5 * noise(1, cell);
+            let c = b + 0.5 * noise(2, cell);
+            let values = [a, b, c, -a + 0.2 * noise(3, cell), noise(4, cell), 1.0];
+            rows.iter_mut().zip(values).for_each(|(row, x)| row.push(x));
+        }
+        Profiles::new(6, 400, rows.concat())
+    }
+
+    #[test]
+    fn correlations_are_symmetric_and_partial_ones_see_through_a_chain() {
+        let profiles = chain();
+        for rule in [Association::Pearson, Association::Spearman, Association::Partial] {
+            let weights = rule.network(&profiles, 0);
+            for a in 0..6 {
+                assert!(weights[a * 6 + a] == 0.0, "{rule}");
+                assert!(weights[a * 6 + 5] == 0.0, "{rule}: a constant");
+                assert!((0..6).all(|b| (weights[a * 6 + b] - weights[b * 6 + a]).abs() < 1e-5));
+            }
+            assert!(weights[3] < -0.4 && weights[4].abs() < 0.15, "{rule} {weights:?}");
+            let through = weights[2] / weights[1];
+            assert_eq!(rule == Association::Partial, through.abs() < 0.5, "{rule} {through}");
+        }
+    }
+
+    #[test]
+    fn correlation_is_pearsons() {
+        let profiles = Profiles::new(2, 4, vec![1.0, 2.0, 3.0, 5.0, 2.0, 1.0, 4.0, 3.0]);
+        let weights = Association::Pearson.network(&profiles, 0);
+        let expected = scgpt_stats::pearson(&[1.0, 2.0, 3.0, 5.0], &[2.0, 1.0, 4.0, 3.0]);
+        assert!((f64::from(weights[1]) - expected).abs() < 1e-6);
+        let some = profiles.of_cells(&[0, 3]);
+        assert_eq!(some, Profiles::new(2, 2, vec![1.0, 5.0, 2.0, 3.0]));
+    }
+
+    #[test]
+    fn trees_find_what_predicts_a_gene() {
+        let profiles = chain();
+        let weights = Association::Trees.network(&profiles, 1);
+        assert_eq!(weights, Association::Trees.network(&profiles, 1));
+        assert_ne!(weights, Association::Trees.network(&profiles, 2));
+        // Of gene 2, most is told by 1; of noise, little by anything.
+        let told = |source: usize, target: usize| weights[source * 6 + target];
+        assert!(told(1, 2) > told(0, 2) && told(1, 2) > 5.0 * told(4, 2), "{weights:?}");
+        assert!((0..4).all(|gene| told(gene, 4) < 0.1 && told(4, gene) < 0.1), "{weights:?}");
+        assert!((0..6).all(|gene| told(gene, gene) == 0.0 && told(5, gene) == 0.0));
+    }
+}

@@ -1,0 +1,325 @@
+//! [`response_baselines`]: what simple methods say about responses to perturbations.
+
+use std::collections::BTreeMap;
+
+use scgpt_data::narrow;
+use scgpt_stats::{Products, difference, largest_eigenpairs};
+
+use crate::perturbation::Condition;
+
+/// Components of the linear model.
+const COMPONENTS: usize = 10;
+/// Its penalty.
+const RIDGE: f64 = 0.1;
+
+/// The responses that a method may learn from: those of one cell type.
+#[derive(Clone, Debug)]
+pub struct KnownResponses<'a> {
+    /// Mean expression of the controls, `[g]`.
+    pub control: &'a [f64],
+    /// Conditions and their mean expression, `[g]`.
+    pub responses: Vec<(&'a Condition, &'a [f64])>,
+    /// Column of each measured gene.
+    pub columns: &'a BTreeMap<String, usize>,
+}
+
+/// What one method predicts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResponseBaseline {
+    /// Its name.
+    pub name: &'static str,
+    /// Mean expression for each condition asked for, `[g]`.
+    pub profiles: Vec<Vec<f64>>,
+}
+
+/// Predicts the conditions `asked` from those known, by
+///
+/// - *no change*: the controls;
+/// - *training mean*: the mean of the known perturbed profiles;
+/// - *matching mean* (Viñas Torné et al. 2025): the mean, over the perturbed genes, of the profile of
+///   the gene alone, or else of the known profiles with that gene, or else of all;
+/// - *additive*: the controls plus the changes that each gene makes alone; of a gene that is not known
+///   alone, what known pairs change beyond their other gene; else the mean change of those that are;
+/// - *linear* (Ahlmann-Eltze, Huber and Anders 2025): `Y ≈ G W Pᵀ + b`, where `b` is the mean
+///   profile, `G` the genes' first ten principal components in the known profiles, and `P` those of
+///   the perturbed genes (their sum, if several), by ridge regression with penalty 0.1. For genes
+///   that are not measured it says `b`.
+///
+/// # Panics
+/// If no response is known.
+pub fn response_baselines(
+    known: &KnownResponses<'_>,
+    asked: &[&Condition],
+) -> Vec<ResponseBaseline> {
+    assert!(!known.responses.is_empty(), "nothing to learn from");
+    let each =
+        |predict: &dyn Fn(&Condition) -> Vec<f64>| asked.iter().map(|c| predict(c)).collect();
+    let all: Vec<&[f64]> = known.responses.iter().map(|(_, profile)| *profile).collect();
+    let overall = mean(&all);
+    let of_gene = |gene: &String| known.of_gene(gene);
+    let single_changes: Vec<Vec<f64>> = known
+        .responses
+        .iter()
+        .filter(|(condition, _)| condition.genes().len() == 1)
+        .map(|(_, profile)| difference(profile, known.control))
+        .collect();
+    let typical = match single_changes.as_slice() {
+        [] => vec![0.0; known.control.len()],
+        some => mean(&some.iter().map(Vec::as_slice).collect::<Vec<_>>()),
+    };
+    let linear = Linear::fit(known, &overall);
+    vec![
+        ResponseBaseline { name: "no change", profiles: each(&|_| known.control.to_vec()) },
+        ResponseBaseline { name: "training mean", profiles: each(&|_| overall.clone()) },
+        ResponseBaseline {
+            name: "matching mean",
+            profiles: each(&|condition| {
+                let of = |gene| of_gene(gene).unwrap_or_else(|| overall.clone());
+                let profiles: Vec<Vec<f64>> = condition.genes().iter().map(of).collect();
+                mean(&profiles.iter().map(Vec::as_slice).collect::<Vec<_>>())
+            }),
+        },
+        ResponseBaseline {
+            name: "additive",
+            profiles: each(&|condition| {
+                let mut sum = known.control.to_vec();
+                for gene in condition.genes() {
+                    let change = known.change(gene).unwrap_or_else(|| typical.clone());
+                    sum.iter_mut().zip(change).for_each(|(sum, change)| *sum += change);
+                }
+                sum
+            }),
+        },
+        ResponseBaseline { name: "linear", profiles: each(&|condition| linear.predict(condition)) },
+    ]
+}
+
+impl KnownResponses<'_> {
+    /// The profile of a gene perturbed alone.
+    fn alone(&self, gene: &String) -> Option<&[f64]> {
+        let is_alone = |(condition, _): &&(&Condition, &[f64])| {
+            condition.genes() == std::slice::from_ref(gene)
+        };
+        self.responses.iter().find(is_alone).map(|(_, profile)| *profile)
+    }
+
+    /// The change that a gene makes alone, or else the mean of what it adds to others in pairs.
+    fn change(&self, gene: &String) -> Option<Vec<f64>> {
+        if let Some(profile) = self.alone(gene) {
+            return Some(difference(profile, self.control));
+        }
+        let added = |(condition, profile): &(&Condition, &[f64])| match condition.genes() {
+            [one, other] | [other, one] if one == gene => {
+                Some(difference(profile, self.alone(other)?))
+            }
+            _ => None,
+        };
+        let added: Vec<Vec<f64>> = self.responses.iter().filter_map(added).collect();
+        let changes: Vec<&[f64]> = added.iter().map(Vec::as_slice).collect();
+        (!changes.is_empty()).then(|| mean(&changes))
+    }
+
+    /// The profile of a gene alone, or else the mean of those it is part of.
+    fn of_gene(&self, gene: &String) -> Option<Vec<f64>> {
+        if let Some(profile) = self.alone(gene) {
+            return Some(profile.to_vec());
+        }
+        let with: Vec<&[f64]> = self
+            .responses
+            .iter()
+            .filter(|(condition, _)| condition.genes().contains(gene))
+            .map(|(_, profile)| *profile)
+            .collect();
+        (!with.is_empty()).then(|| mean(&with))
+    }
+}
+
+/// The linear model; see [`response_baselines`].
+struct Linear<'a> {
+    columns: &'a BTreeMap<String, usize>,
+    mean: &'a [f64],
+    /// Components of every gene, `[g, k]`.
+    genes: Vec<Vec<f64>>,
+    /// `W`, `[k, k]`.
+    weights: Vec<Vec<f64>>,
+}
+
+impl<'a> Linear<'a> {
+    fn fit(known: &KnownResponses<'a>, mean: &'a [f64]) -> Self {
+        let n_genes = mean.len();
+        let n = known.responses.len();
+        // Genes are the samples here, and conditions what is measured of them.
+        let numbers: Vec<u32> = (0..narrow(n)).collect();
+        #[allow(clippy::cast_possible_truncation, reason = "expression, stored narrow")]
+        let row = |gene: usize| -> Vec<f32> {
+            known.responses.iter().map(|(_, profile)| profile[gene] as f32).collect()
+        };
+        let samples: Vec<(Vec<u32>, Vec<f32>)> =
+            (0..n_genes).map(|gene| (numbers.clone(), row(gene))).collect();
+        let mut products = Products::new(n);
+        products.add(&samples);
+        let principal = products.principal(COMPONENTS);
+        let genes: Vec<Vec<f64>> = samples
+            .iter()
+            .map(|(i, x)| principal.project(i, x).into_iter().map(f64::from).collect())
+            .collect();
+        let k = principal.n();
+        // Conditions whose genes are measured.
+        let (embedded, changes): (Vec<Vec<f64>>, Vec<Vec<f64>>) = known
+            .responses
+            .iter()
+            .filter_map(|(condition, profile)| {
+                let p = sum_of_genes(condition, known.columns, &genes, k)?;
+                Some((p, difference(profile, mean)))
+            })
+            .unzip();
+        // W = (GᵀG + λ)⁻¹ · Gᵀ (Y - b) P · (PᵀP + λ)⁻¹.
+        let mut middle = vec![vec![0.0; k]; k];
+        for (p, change) in embedded.iter().zip(&changes) {
+            let projected = products_with(&genes, change, k);
+            for (row, g) in middle.iter_mut().zip(&projected) {
+                row.iter_mut().zip(p).for_each(|(cell, p)| *cell += g * p);
+            }
+        }
+        let left = ridge_inverse(&genes, k);
+        let right = ridge_inverse(&embedded, k);
+        let weights = multiply(&multiply(&left, &middle), &right);
+        Self { columns: known.columns, mean, genes, weights }
+    }
+
+    fn predict(&self, condition: &Condition) -> Vec<f64> {
+        let k = self.weights.len();
+        let Some(p) = sum_of_genes(condition, self.columns, &self.genes, k) else {
+            return self.mean.to_vec();
+        };
+        let by_component: Vec<f64> = self.weights.iter().map(|row| dot(row, &p)).collect();
+        let of = |(genes, mean): (&Vec<f64>, &f64)| mean + dot(genes, &by_component);
+        self.genes.iter().zip(self.mean).map(of).collect()
+    }
+}
+
+/// The sum of the components of a condition's genes; none if one is not measured.
+fn sum_of_genes(
+    condition: &Condition,
+    columns: &BTreeMap<String, usize>,
+    genes: &[Vec<f64>],
+    k: usize,
+) -> Option<Vec<f64>> {
+    let mut sum = vec![0.0; k];
+    for gene in condition.genes() {
+        let components = &genes[*columns.get(gene)?];
+        sum.iter_mut().zip(components).for_each(|(sum, x)| *sum += x);
+    }
+    Some(sum)
+}
+
+/// `Gᵀ y`.
+fn products_with(rows: &[Vec<f64>], y: &[f64], k: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; k];
+    for (row, y) in rows.iter().zip(y) {
+        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x * y);
+    }
+    sums
+}
+
+/// `(XᵀX + λ)⁻¹`, by the eigenvectors of `XᵀX`.
+fn ridge_inverse(rows: &[Vec<f64>], k: usize) -> Vec<Vec<f64>> {
+    let mut squares = vec![0.0; k * k];
+    for row in rows {
+        for (i, x) in row.iter().enumerate() {
+            for (j, y) in row.iter().enumerate() {
+                squares[i * k + j] += x * y;
+            }
+        }
+    }
+    let mut inverse = vec![vec![0.0; k]; k];
+    for (value, axis) in largest_eigenpairs(&squares, k, k) {
+        let weight = 1.0 / (value.max(0.0) + RIDGE);
+        for (row, x) in inverse.iter_mut().zip(&axis) {
+            row.iter_mut().zip(&axis).for_each(|(cell, y)| *cell += weight * x * y);
+        }
+    }
+    inverse
+}
+
+fn multiply(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let column = |j: usize| b.iter().map(|row| row[j]).collect::<Vec<f64>>();
+    a.iter().map(|row| (0..b.len()).map(|j| dot(row, &column(j))).collect()).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// The mean of profiles.
+pub(crate) fn mean(profiles: &[&[f64]]) -> Vec<f64> {
+    let mut sum = vec![0.0; profiles.first().map_or(0, |first| first.len())];
+    for profile in profiles {
+        sum.iter_mut().zip(*profile).for_each(|(sum, x)| *sum += x / profiles.len() as f64);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTROL: [f64; 4] = [1.0, 1.0, 1.0, 1.0];
+
+    fn predict(known: &[(&[&str], [f64; 4])], asked: &[&str]) -> BTreeMap<&'static str, Vec<f64>> {
+        let conditions: Vec<Condition> =
+            known.iter().map(|(genes, _)| Condition::new(genes.iter().copied())).collect();
+        let columns: BTreeMap<String, usize> =
+            ["A", "B", "C", "D"].into_iter().map(String::from).zip(0..).collect();
+        let known = KnownResponses {
+            control: &CONTROL,
+            responses: conditions
+                .iter()
+                .zip(known)
+                .map(|(condition, (_, profile))| (condition, profile.as_slice()))
+                .collect(),
+            columns: &columns,
+        };
+        let asked = Condition::new(asked.iter().copied());
+        let said = response_baselines(&known, &[&asked]);
+        said.into_iter().map(|baseline| (baseline.name, baseline.profiles[0].clone())).collect()
+    }
+
+    fn close(a: &[f64], b: &[f64]) {
+        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9), "{a:?} {b:?}");
+    }
+
+    #[test]
+    fn each_says_what_it_should() {
+        let a = [0.0, 1.0, 3.0, 1.0];
+        let b = [1.0, 0.0, 1.0, 2.0];
+        let known: [(&[&str], [f64; 4]); 2] = [(&["A"], a), (&["B"], b)];
+        let both = predict(&known, &["A", "B"]);
+        close(&both["no change"], &CONTROL);
+        close(&both["training mean"], &[0.5, 0.5, 2.0, 1.5]);
+        close(&both["matching mean"], &[0.5, 0.5, 2.0, 1.5]);
+        close(&both["additive"], &[0.0, 0.0, 3.0, 2.0]);
+        let unseen = predict(&known, &["A", "C"]);
+        // C as the mean of A and B.
+        close(&unseen["additive"], &[-0.5, 0.5, 4.0, 1.5]);
+        close(&unseen["matching mean"], &[0.25, 0.75, 2.5, 1.25]);
+        // C as what it adds to A.
+        let pair = [0.0, 1.0, 3.0, 0.0];
+        let with_pair: [(&[&str], [f64; 4]); 3] = [known[0], known[1], (&["C", "A"], pair)];
+        close(&predict(&with_pair, &["B", "C"])["additive"], &[1.0, 0.0, 1.0, 1.0]);
+        let not_measured = predict(&known, &["X"]);
+        close(&not_measured["linear"], &[0.5, 0.5, 2.0, 1.5]);
+    }
+
+    #[test]
+    fn the_linear_model_fits_what_is_linear() {
+        // Genes A and B react alike in all conditions, and so do C and D.
+        let up = [3.0, 3.0, 0.0, 0.0];
+        let down = [0.0, 0.0, 3.0, 3.0];
+        let known: [(&[&str], [f64; 4]); 2] = [(&["A"], up), (&["C"], down)];
+        let like_a = &predict(&known, &["B"])["linear"];
+        assert!(like_a[0] > 2.5 && like_a[2] < 0.5, "{like_a:?}");
+        let like_c = &predict(&known, &["D"])["linear"];
+        assert!(like_c[0] < 0.5 && like_c[2] > 2.5, "{like_c:?}");
+    }
+}

@@ -1,0 +1,214 @@
+//! [`integration_rivals`]: what integration has to beat.
+
+use scgpt_data::{CellSource, Error, Observer, Result};
+use scgpt_stats::{Graph, Principal, Products, Subspace};
+
+use super::{
+    BaselineOptions,
+    combat::{BatchMoments, Combat},
+    harmony::harmony,
+    variable_expression::VariableExpression,
+};
+use crate::evaluation::CellSpace;
+
+/// Passes over the cells that find principal components of all genes.
+const PASSES: usize = 5;
+
+/// A simple method, and where it puts the cells.
+#[derive(Clone, Debug)]
+pub struct Rival {
+    /// What it is called in reports.
+    pub name: String,
+    /// Where cells lie.
+    pub place: Place,
+}
+
+/// Where cells lie; [`CellSpace`], owned.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// By coordinates.
+    Rows {
+        /// `[n, width]`, row-major.
+        rows: Vec<f32>,
+        /// Coordinates of a cell.
+        width: usize,
+    },
+    /// By neighbours alone.
+    Graph(Graph),
+}
+
+impl Rival {
+    pub(crate) fn of_rows(name: &str, rows: Vec<f32>, width: usize) -> Self {
+        Self { name: name.into(), place: Place::Rows { rows, width } }
+    }
+
+    /// To be scored.
+    pub fn space(&self) -> CellSpace<'_> {
+        match &self.place {
+            Place::Rows { rows, width } => CellSpace::Rows { rows, width: *width },
+            Place::Graph(graph) => CellSpace::Graph(graph),
+        }
+    }
+}
+
+/// Where simple methods put the cells of `source`, which are normalised to 10 000 and logged unless
+/// they were. Four of them, in this order:
+///
+/// - "Unintegrated": principal components of all genes;
+/// - "HVG + PCA": of the genes that vary most within batches;
+/// - "Harmony": these, corrected by [`harmony`];
+/// - "ComBat": of the same genes, mean and variance made alike in all batches.
+///
+/// `batches` are numbers `0..`, one a cell. The source is read about twelve times; memory holds one
+/// block, `n_genes²` numbers and the results.
+///
+/// # Errors
+/// If the source cannot be read, has no cells or negative values; if there is not one batch a cell;
+/// [`Error::Cancelled`] if the observer says so.
+///
+/// # Reference
+/// Luecken et al. 2022; `scanpy.pp.pca`, `harmonypy`, `scanpy.pp.combat`. Differs: components of all
+/// genes are found by randomised subspace iteration; components after ComBat are computed from the
+/// sparse values.
+pub fn integration_rivals(
+    source: &mut dyn CellSource,
+    batches: &[usize],
+    options: &BaselineOptions,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<Vec<Rival>> {
+    let n = source.summary().n_cells;
+    if batches.len() != n || options.n_components == 0 {
+        return Err(Error::Option(format!(
+            "{} batches and {} components for {n} cells, expected {n} and at least 1",
+            batches.len(),
+            options.n_components
+        )));
+    }
+    let all = VariableExpression::all(source, &options.layer)?;
+    let unintegrated = principal_of_all(&all, source, options.n_components, observer)?;
+    let mut rows = Vec::with_capacity(n * unintegrated.n());
+    all.each(source, "projecting cells on all genes", observer, &mut |cells| {
+        for (genes, values) in &cells {
+            rows.extend(unintegrated.project(genes, values));
+        }
+    })?;
+    let mut rivals = vec![Rival::of_rows("Unintegrated", rows, unintegrated.n())];
+
+    let expression = VariableExpression::choose(source, options, Some(batches), observer)?;
+    let [variable, combat] = of_variable(&expression, source, batches, options, observer)?;
+    let Place::Rows { rows, width } = &variable.place else { return Ok(rivals) };
+    observer.begin("integrating with Harmony", 0);
+    let harmony = Rival::of_rows("Harmony", harmony(rows, *width, batches, seed), *width);
+    rivals.extend([variable, harmony, combat]);
+    Ok(rivals)
+}
+
+/// Principal components of all genes, which are too many for the products of every two.
+fn principal_of_all(
+    all: &VariableExpression,
+    source: &mut dyn CellSource,
+    n_components: usize,
+    observer: &dyn Observer,
+) -> Result<Principal> {
+    let mut subspace = Subspace::new(all.genes().len(), n_components);
+    for pass in 0..PASSES {
+        if pass > 0 {
+            subspace.turn();
+        }
+        let stage = format!("finding components of all genes, {} of {PASSES}", pass + 1);
+        all.each(source, &stage, observer, &mut |cells| subspace.add(&cells))?;
+    }
+    Ok(subspace.principal(n_components))
+}
+
+/// Principal components of variable genes, as they are and after ComBat.
+fn of_variable(
+    expression: &VariableExpression,
+    source: &mut dyn CellSource,
+    batches: &[usize],
+    options: &BaselineOptions,
+    observer: &dyn Observer,
+) -> Result<[Rival; 2]> {
+    let n_genes = expression.genes().len();
+    let n_batches = batches.iter().max().map_or(0, |last| last + 1);
+    let mut products = Products::new(n_genes);
+    let mut moments = BatchMoments::new(n_batches, n_genes);
+    let mut batch_of = batches.iter();
+    expression.each(source, "finding principal components", observer, &mut |cells| {
+        for ((genes, values), &batch) in cells.iter().zip(&mut batch_of) {
+            moments.add(batch, genes, values);
+        }
+        products.add(&cells);
+    })?;
+    let principal = products.principal(options.n_components);
+    let combat = Combat::new(&moments);
+
+    let mut products = Products::new(n_genes);
+    let mut batch_of = batches.iter();
+    expression.each(source, "adjusting batches with ComBat", observer, &mut |mut cells| {
+        for ((genes, values), &batch) in cells.iter_mut().zip(&mut batch_of) {
+            combat.scale(batch, genes, values);
+        }
+        products.add(&cells);
+    })?;
+    for batch in 0..n_batches {
+        let sums = combat.scaled_sums(&moments, batch);
+        products.shift(moments.n_cells(batch), &sums, combat.shifts(batch));
+    }
+    let adjusted = products.principal(options.n_components);
+    let begins: Vec<Vec<f64>> =
+        (0..n_batches).map(|batch| adjusted.shifted(combat.shifts(batch))).collect();
+
+    let (mut plain, mut mixed) = (Vec::new(), Vec::new());
+    let mut batch_of = batches.iter();
+    expression.each(source, "projecting cells", observer, &mut |mut cells| {
+        for ((genes, values), &batch) in cells.iter_mut().zip(&mut batch_of) {
+            plain.extend(principal.project(genes, values));
+            combat.scale(batch, genes, values);
+            mixed.extend(adjusted.project_from(begins[batch].clone(), genes, values));
+        }
+    })?;
+    Ok([
+        Rival::of_rows("HVG + PCA", plain, principal.n()),
+        Rival::of_rows("ComBat", mixed, adjusted.n()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use scgpt_data::Silent;
+    use scgpt_stats::ClusterOptions;
+
+    use super::*;
+    use crate::{
+        IntegrationScores,
+        simulate::{SimulateOptions, Simulation},
+    };
+
+    #[test]
+    fn rivals_mix_batches_and_keep_types() {
+        let simulated = SimulateOptions { cells: 600, genes: 400, types: 4, batches: 3, seed: 1 };
+        let mut source = Simulation::new(&simulated, None).unwrap();
+        let (labels, batches): (Vec<usize>, Vec<usize>) =
+            (0..600).map(|cell| source.truth(cell)).unzip();
+        let options = BaselineOptions { n_genes: 150, n_components: 15, ..Default::default() };
+        let rivals = integration_rivals(&mut source, &batches, &options, 0, &Silent).unwrap();
+        let names: Vec<&str> = rivals.iter().map(|rival| rival.name.as_str()).collect();
+        assert_eq!(names, ["Unintegrated", "HVG + PCA", "Harmony", "ComBat"]);
+        let scores: Vec<IntegrationScores> = rivals
+            .iter()
+            .map(|rival| {
+                let options = ClusterOptions::default();
+                let space = rival.space();
+                IntegrationScores::new(space, Some(&labels), &batches, &options).unwrap()
+            })
+            .collect();
+        for integrated in &scores[2..] {
+            assert!(integrated.batch_variance < scores[1].batch_variance, "{scores:?}");
+            assert!(integrated.nmi > Some(0.9), "{integrated:?}");
+        }
+        let few = integration_rivals(&mut source, &batches[1..], &options, 0, &Silent);
+        assert!(few.unwrap_err().to_string().contains("599 batches"));
+    }
+}

@@ -1,0 +1,112 @@
+//! [`CellMap`]: cells on a plane, for the eye.
+
+use scgpt_report::{Group, Page};
+use scgpt_stats::{Graph, Neighbours, chosen_rows, layout, principal_plane, subsample};
+
+/// Cells on a map; of more a sample is drawn.
+const POINTS: usize = 3000;
+/// Neighbours of each.
+const NEIGHBOURS: usize = 14;
+
+/// What the axes of a map are called.
+pub const AXES: [&str; 2] = ["UMAP 1", "UMAP 2"];
+
+/// Cells on a plane such that those that are neighbours in the embedding are near each other.
+/// Distances between groups mean little.
+///
+/// # Reference
+/// McInnes, Healy and Melville 2018, with 15 neighbours and `min_dist` 0.3, as in `scanpy.tl.umap`.
+/// Differs: begins at the first two principal components; the same cells give the same map.
+#[derive(Clone, Debug)]
+pub struct CellMap {
+    cells: Vec<usize>,
+    points: Vec<[f32; 2]>,
+    n: usize,
+}
+
+impl CellMap {
+    /// Of `rows`, `[n, d]` row-major.
+    pub fn new(rows: &[f32], d: usize, seed: u64) -> Self {
+        let cells = Self::sample(rows.len() / d.max(1), seed);
+        let chosen = chosen_rows(rows, d, &cells);
+        Self::of_cells(cells, rows.len() / d.max(1), &chosen, d, seed)
+    }
+
+    /// Which of `n` cells would be drawn, ascending.
+    pub fn sample(n: usize, seed: u64) -> Vec<usize> {
+        subsample(n, POINTS, seed)
+    }
+
+    /// Of the `rows`, `[cells, d]`, of some of `n` cells.
+    pub fn of_cells(cells: Vec<usize>, n: usize, rows: &[f32], d: usize, seed: u64) -> Self {
+        let (start, _) = principal_plane(rows, d);
+        let graph = Graph::fuzzy(&Neighbours::new(rows, d, NEIGHBOURS));
+        Self { cells, points: layout(&graph, &start, seed), n }
+    }
+
+    /// The cells and where they are.
+    pub fn points(&self) -> impl Iterator<Item = (usize, [f32; 2])> {
+        self.cells.iter().copied().zip(self.points.iter().copied())
+    }
+
+    /// Draws it on a page, coloured by the label of each cell.
+    pub fn draw(&self, page: &mut Page, caption: &str, label: impl Fn(usize) -> String) {
+        let groups = Group::of(self.points().map(|(cell, point)| (label(cell), point)));
+        let sampled = if self.cells.len() < self.n {
+            format!("; {} of {} cells", self.cells.len(), self.n)
+        } else {
+            String::new()
+        };
+        page.scatter(&groups, AXES, &format!("{caption}{sampled}."));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scgpt_data::{Keyed, Purpose};
+
+    /// Twenty groups along axes of 24 dimensions: more than two components can tell apart.
+    fn groups(n: usize) -> Vec<f32> {
+        let key = Keyed::new(2, Purpose::Simulate, 0, 0);
+        let value = |i: usize| {
+            let centre = if i % 24 == i / 24 % 20 { 2.0 } else { 0.0 };
+            centre + key.uniform(i as u64) - 0.5
+        };
+        #[allow(clippy::cast_possible_truncation, reason = "test data")]
+        let rows = (0..n * 24).map(|i| value(i) as f32).collect();
+        rows
+    }
+
+    #[test]
+    fn more_groups_stay_apart_than_components_show() {
+        let rows = groups(600);
+        let map = CellMap::new(&rows, 24, 0);
+        let nearest_alike = |points: &[[f32; 2]]| {
+            let nearest = Neighbours::new(&points.concat(), 2, 5);
+            let alike = |(cell, found): (usize, &[(f64, usize)])| {
+                found.iter().filter(|(_, other)| other % 20 == cell % 20).count()
+            };
+            nearest.cells().enumerate().map(alike).sum::<usize>() as f64 / 3000.0
+        };
+        let by_components = nearest_alike(&principal_plane(&rows, 24).0);
+        let by_map = nearest_alike(&map.points);
+        assert!(by_map > 0.98 && by_components < 0.8, "{by_map} {by_components}");
+        // On one thread it is the same.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        assert_eq!(pool.install(|| CellMap::new(&rows, 24, 0).points), map.points);
+    }
+
+    #[test]
+    fn few_equal_and_many_cells_do_no_harm() {
+        assert_eq!(CellMap::new(&[], 4, 0).points().count(), 0);
+        assert_eq!(CellMap::new(&[1.0, 2.0], 2, 0).points().count(), 1);
+        let equal = CellMap::new(&[1.0; 100], 2, 0);
+        assert!(equal.points().all(|(_, point)| point.iter().all(|x| x.is_finite())));
+        let many = CellMap::new(&[0.5; 4000], 1, 0);
+        assert_eq!(many.points().count(), POINTS);
+        let mut page = Page::new("t", "s");
+        many.draw(&mut page, "Cells", |_| "a".into());
+        assert!(page.to_html().contains("Cells; 3000 of 4000 cells."));
+    }
+}

@@ -1,0 +1,145 @@
+//! [`IntegrationComparison`]: several embeddings of the same cells, scored side by side.
+
+use scgpt_data::{Error, Observer, Result};
+use scgpt_stats::ClusterOptions;
+use serde::Serialize;
+
+use super::{CellSpace, IntegrationScores};
+use crate::{baseline::Rival, cell_map::CellMap, labels::Labels};
+
+/// What an embedding should keep, or lose: a column of `obs` without missing labels.
+#[derive(Clone, Debug, Serialize)]
+pub struct CellColumn {
+    /// Name of the column.
+    pub key: String,
+    /// Classes and cells of each.
+    pub classes: Vec<(String, usize)>,
+    #[serde(skip)]
+    codes: Vec<usize>,
+}
+
+impl CellColumn {
+    /// The labels of a column.
+    ///
+    /// # Errors
+    /// If a cell has none, or all have the same.
+    pub fn new(key: &str, labels: &Labels) -> Result<Self> {
+        let codes: Option<Vec<usize>> =
+            labels.codes.iter().map(|code| code.map(|code| code as usize)).collect();
+        let Some(codes) = codes else {
+            return Err(Error::Option(format!(
+                "{} cells have no label in column `{key}` of `obs`",
+                labels.n_missing()
+            )));
+        };
+        if labels.classes.len() < 2 {
+            let only = labels.classes.first().map_or("nothing", String::as_str);
+            return Err(Error::Option(format!(
+                "column `{key}` of `obs` has `{only}` for all cells, expected at least two different labels"
+            )));
+        }
+        let classes = labels.classes.iter().cloned().zip(labels.counts()).collect();
+        Ok(Self { key: key.into(), classes, codes })
+    }
+
+    /// The class of each cell.
+    pub fn codes(&self) -> &[usize] {
+        &self.codes
+    }
+
+    pub(super) fn name(&self, cell: usize) -> String {
+        self.classes[self.codes[cell]].0.clone()
+    }
+}
+
+/// An embedding among others.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScoredEmbedding {
+    /// What it is called.
+    pub name: String,
+    /// Whether it is a simple method that others are compared with.
+    pub is_rival: bool,
+    /// How good it is.
+    pub scores: IntegrationScores,
+    #[serde(skip)]
+    pub(super) map: Option<CellMap>,
+}
+
+/// Embeddings of the same cells, in the order in which they were added.
+#[derive(Clone, Debug, Serialize)]
+pub struct IntegrationComparison {
+    /// What should be kept; without it only the variance of batches is scored.
+    pub label: Option<CellColumn>,
+    /// What should be lost.
+    pub batch: CellColumn,
+    /// How cells are clustered and sampled.
+    pub options: ClusterOptions,
+    /// The embeddings.
+    pub embeddings: Vec<ScoredEmbedding>,
+}
+
+impl IntegrationComparison {
+    /// No embeddings yet.
+    pub fn new(label: Option<CellColumn>, batch: CellColumn, options: ClusterOptions) -> Self {
+        Self { label, batch, options, embeddings: Vec::new() }
+    }
+
+    /// Scores where cells lie, and draws a map if they have coordinates.
+    ///
+    /// # Errors
+    /// See [`IntegrationScores::new`]; [`Error::Cancelled`] if the observer says so.
+    ///
+    /// # Panics
+    /// If these are not the cells of the columns.
+    pub fn add(
+        &mut self,
+        name: &str,
+        space: CellSpace<'_>,
+        is_rival: bool,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        if observer.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        observer.begin(&format!("scoring {name}"), 0);
+        let labels = self.label.as_ref().map(CellColumn::codes);
+        let scores = IntegrationScores::new(space, labels, self.batch.codes(), &self.options)?;
+        let map = match space {
+            CellSpace::Rows { rows, width } => Some(CellMap::new(rows, width, self.options.seed)),
+            CellSpace::Graph(_) => None,
+        };
+        self.embeddings.push(ScoredEmbedding { name: name.into(), is_rival, scores, map });
+        Ok(())
+    }
+
+    /// Scores simple methods; the first are the unintegrated cells, and the variance of batches in
+    /// all embeddings is compared with theirs.
+    ///
+    /// # Errors
+    /// See [`add`](Self::add).
+    pub fn add_rivals(&mut self, rivals: &[Rival], observer: &dyn Observer) -> Result<()> {
+        let first = self.embeddings.len();
+        for rival in rivals {
+            self.add(&rival.name, rival.space(), true, observer)?;
+        }
+        if first < self.embeddings.len() {
+            let unintegrated = self.embeddings[first].scores.clone();
+            for embedding in &mut self.embeddings {
+                embedding.scores.against(&unintegrated);
+            }
+        }
+        Ok(())
+    }
+
+    /// The best of the embeddings that are no rivals beside the best rival, by the overall score.
+    pub fn verdict(&self) -> Option<String> {
+        let best = |is_rival: bool| {
+            let of = self.embeddings.iter().filter(|embedding| embedding.is_rival == is_rival);
+            let scored = of.filter_map(|one| one.scores.overall.map(|score| (score, &one.name)));
+            scored.max_by(|a, b| a.0.total_cmp(&b.0))
+        };
+        let ((own, name), (rival, rival_name)) = best(false).zip(best(true))?;
+        let than = if own > rival { "better than" } else { "not better than" };
+        Some(format!("{name} ({own:.3} overall) is {than} {rival_name} ({rival:.3})"))
+    }
+}

@@ -1,0 +1,48 @@
+//! Results to a verdict: what a model's answers are worth, and what simple methods say to the same
+//! question.
+//!
+//! - [`baseline`]: variable genes and principal components, Harmony, ComBat, logistic regression,
+//!   neighbours, correlation and trees;
+//! - [`IntegrationScores`], [`LabelEvaluation`]: scIB's scores of embeddings, scores of labels;
+//! - [`network`]: edges of genes, gene sets, enrichment, null distributions, programmes, the truth;
+//! - [`perturbation`]: designs, splits, scores and judges of responses;
+//! - [`simulate`]: cells with planted types, batches, modalities and perturbations;
+//! - [`Labels`], [`CellMap`], [`Separation`], [`doubts`]: what is said of the columns of `obs`.
+//!
+//! Cells come from any [`CellSource`](scgpt_data::CellSource) in blocks; nothing holds a whole matrix.
+//!
+//! ```
+//! use scgpt_data::Silent;
+//! use scgpt_eval::{baseline::{BaselineOptions, hvg_pca}, simulate::{SimulateOptions, Simulation}};
+//! use scgpt_stats::{ClusterOptions, cluster_scores};
+//!
+//! let cells = SimulateOptions { cells: 300, genes: 200, types: 3, batches: 1, seed: 1 };
+//! let mut source = Simulation::new(&cells, None)?;
+//! let options = BaselineOptions { n_genes: 100, n_components: 10, ..BaselineOptions::default() };
+//! let pca = hvg_pca(&mut source, &options, &Silent)?;
+//! let types: Vec<usize> = (0..300).map(|cell| source.truth(cell).0).collect();
+//! let scores = cluster_scores(&pca.rows, pca.n_components, &types, &ClusterOptions::default())?;
+//! assert!(scores.nmi > 0.9);
+//! # Ok::<(), scgpt_data::Error>(())
+//! ```
+
+pub mod baseline;
+mod cell_map;
+mod doubts;
+mod evaluation;
+mod labels;
+pub mod network;
+pub mod perturbation;
+mod separation;
+pub mod simulate;
+
+pub use crate::{
+    cell_map::{AXES, CellMap},
+    doubts::{doubts, doubts_of_shards},
+    evaluation::{
+        CalibrationScores, CellColumn, CellSpace, IntegrationComparison, IntegrationScores,
+        LabelEvaluation, LabelMap, MapCell, PredictedLabels, ScoredEmbedding, UnknownScores,
+    },
+    labels::{Labels, join_labels, split_labels},
+    separation::Separation,
+};

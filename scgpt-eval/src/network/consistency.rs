@@ -1,0 +1,94 @@
+//! [`Consistency`]: do two replicates tell the same network?
+
+use rayon::prelude::*;
+use scgpt_stats::{pearson, ranks_in};
+use serde::{Deserialize, Serialize};
+
+/// How well two lists of edge weights agree.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Consistency {
+    /// Rank correlation of all weights.
+    pub spearman: f64,
+    /// Common edges among the `top` strongest of each, over edges that are among those of either.
+    pub jaccard: f64,
+    /// What that is for two random choices.
+    pub chance: f64,
+    /// Strongest edges compared.
+    pub top: usize,
+    /// Edges of which both know the weight.
+    pub n: usize,
+}
+
+impl Consistency {
+    /// Of the weights of the same edges in two replicates; edges of which one is NaN are left out.
+    /// None if fewer than three are left, or one has no weight other than zero.
+    ///
+    /// # Panics
+    /// If one has more edges than the other.
+    pub fn of(a: &[f32], b: &[f32], top: usize) -> Option<Self> {
+        assert_eq!(a.len(), b.len(), "the same edges");
+        let known = a.iter().zip(b).filter(|(a, b)| !a.is_nan() && !b.is_nan());
+        let (a, b): (Vec<f32>, Vec<f32>) = known.map(|(&a, &b)| (a, b)).unzip();
+        let n = a.len();
+        if n < 3 {
+            return None;
+        }
+        // Edges without weight are in no order that could agree.
+        let weighed = |side: &[f32]| side.iter().filter(|&&weight| weight != 0.0).count();
+        let top = top.min(weighed(&a)).min(weighed(&b));
+        if top == 0 {
+            return None;
+        }
+        let (order_a, order_b) = (descending(&a), descending(&b));
+        let mut is_top = vec![false; n];
+        order_a[..top].iter().for_each(|&edge| is_top[edge] = true);
+        let common = order_b[..top].iter().filter(|&&edge| is_top[edge]).count();
+        let share = |common: f64| common / (2.0 * top as f64 - common);
+        Some(Self {
+            spearman: pearson(&ranks_in(&order_a, &a), &ranks_in(&order_b, &b)),
+            jaccard: share(common as f64),
+            chance: share(top as f64 * top as f64 / n as f64),
+            top,
+            n,
+        })
+    }
+
+    /// The same of weights with signs: Spearman's by weight, the strongest by size.
+    ///
+    /// # Panics
+    /// If one has more edges than the other.
+    pub fn signed(a: &[f32], b: &[f32], top: usize) -> Option<Self> {
+        let sizes = |side: &[f32]| side.iter().map(|weight| weight.abs()).collect::<Vec<f32>>();
+        let spearman = Self::of(a, b, top)?.spearman;
+        Some(Self { spearman, ..Self::of(&sizes(a), &sizes(b), top)? })
+    }
+}
+
+/// Numbers of the weights, the largest first; of equal ones the earlier.
+fn descending(weights: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.par_sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_values() {
+        // scipy.stats.spearmanr([1, 2, 2, 4], [1, 3, 2, 4]) = 0.948683
+        let it = Consistency::of(&[1.0, 2.0, 2.0, 4.0, f32::NAN], &[1.0, 3.0, 2.0, 4.0, 9.0], 2);
+        let it = it.unwrap();
+        assert!((it.spearman - 0.948_683_298).abs() < 1e-8, "{}", it.spearman);
+        // Both have edges 3 and 1, the earlier of two equal ones.
+        assert_eq!((it.jaccard, it.top, it.n), (1.0, 2, 4));
+        assert!((it.chance - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(Consistency::of(&[1.0, f32::NAN, 2.0], &[1.0; 3], 1), None);
+        assert_eq!(Consistency::of(&[0.0; 4], &[1.0, 2.0, 3.0, 4.0], 2), None);
+        let reversed = Consistency::of(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0], 1).unwrap();
+        assert!((reversed.spearman + 1.0).abs() < 1e-12 && reversed.jaccard == 0.0);
+        let turned = Consistency::signed(&[1.0, -3.0, 2.0], &[-1.0, 3.0, -2.0], 1).unwrap();
+        assert!((turned.spearman + 1.0).abs() < 1e-12 && turned.jaccard > 0.999);
+    }
+}

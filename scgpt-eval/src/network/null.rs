@@ -1,0 +1,188 @@
+//! What similarities would be if genes had nothing to do with each other.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use scgpt_data::{Keyed, Purpose};
+use scgpt_stats::largest_eigenpairs;
+
+use super::pairs::Pairs;
+use crate::network::{benjamini_hochberg, p_values};
+
+/// Repetitions of a null, at most, and pairs of all of them, about.
+const ROUNDS: u64 = 20;
+const NULL_PAIRS: usize = 20_000_000;
+
+/// How surprising the number of every pair is, in the order of [`Pairs::values`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Significance {
+    /// One-sided: the chance of a number as large.
+    pub p: Vec<f64>,
+    /// False-discovery rate.
+    pub q: Vec<f64>,
+}
+
+impl Significance {
+    /// Compares `observed` with repetitions of a null, each a function of its number, pairs of the
+    /// same two strata with each other; `strata` has one a gene.
+    ///
+    /// # Panics
+    /// If there is not one stratum a gene, or the null has other pairs.
+    pub fn new(observed: &Pairs, null: impl Fn(u64) -> Pairs, strata: &[usize]) -> Self {
+        assert_eq!(observed.n(), strata.len(), "one stratum a gene");
+        let n = observed.values().len();
+        let rounds = u64::try_from(NULL_PAIRS / n.max(1)).unwrap_or(ROUNDS).clamp(1, ROUNDS);
+        let class = |i: usize, j: usize| (strata[i].min(strata[j]), strata[i].max(strata[j]));
+        let mut members: BTreeMap<(usize, usize), (Vec<usize>, Vec<f32>)> = BTreeMap::new();
+        for (pair, (i, j, _)) in observed.iter().enumerate() {
+            members.entry(class(i, j)).or_default().0.push(pair);
+        }
+        for round in 0..rounds {
+            let null = null(round);
+            assert_eq!(null.values().len(), n, "the same pairs");
+            for (pairs, scores) in members.values_mut() {
+                scores.extend(pairs.iter().map(|&pair| null.values()[pair]));
+            }
+        }
+        let mut p = vec![1.0; n];
+        for (pairs, mut scores) in members.into_values() {
+            let of_class: Vec<f32> = pairs.iter().map(|&pair| observed.values()[pair]).collect();
+            for (pair, of_pair) in pairs.into_iter().zip(p_values(&of_class, &mut scores)) {
+                p[pair] = of_pair;
+            }
+        }
+        let q = benjamini_hochberg(&p, n);
+        Self { p, q }
+    }
+}
+
+/// A cloud of vectors in its principal axes.
+///
+/// Its null keeps the shape of the cloud and shuffles where in it the genes are: along each axis
+/// genes of a stratum exchange their places. What is left of similarity is what the few directions
+/// of most variance, the common centre, and the strata (how strongly genes are expressed) explain.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    d: usize,
+    /// The centre, along the axes.
+    centre: Vec<f64>,
+    /// Places relative to it, `[axes, genes]`.
+    places: Vec<Vec<f64>>,
+    strata: Vec<Vec<usize>>,
+}
+
+impl Cloud {
+    /// Of `rows`, `[n, d]`, which are finite, with the stratum of each.
+    pub fn new(rows: &[f32], d: usize, of_rows: &[usize]) -> Self {
+        let n = of_rows.len();
+        let column = |axis: usize| (0..n).map(move |row| f64::from(rows[row * d + axis]));
+        let mean: Vec<f64> =
+            (0..d).map(|axis| column(axis).sum::<f64>() / n.max(1) as f64).collect();
+        let columns: Vec<Vec<f64>> =
+            (0..d).map(|axis| column(axis).map(|x| x - mean[axis]).collect()).collect();
+        let products: Vec<f64> =
+            (0..d * d).into_par_iter().map(|i| dot(&columns[i / d], &columns[i % d])).collect();
+        let axes: Vec<Vec<f64>> =
+            largest_eigenpairs(&products, d, d).into_iter().map(|(_, axis)| axis).collect();
+        let along = |axis: &Vec<f64>| {
+            let mut places = vec![0.0; n];
+            for (column, loading) in columns.iter().zip(axis) {
+                places.iter_mut().zip(column).for_each(|(place, x)| *place += loading * x);
+            }
+            places
+        };
+        let mut strata = vec![Vec::new(); of_rows.iter().max().map_or(0, |last| last + 1)];
+        for (row, &stratum) in of_rows.iter().enumerate() {
+            strata[stratum].push(row);
+        }
+        Self {
+            d: axes.len(),
+            centre: axes.iter().map(|axis| dot(axis, &mean)).collect(),
+            places: axes.par_iter().map(along).collect(),
+            strata,
+        }
+    }
+
+    /// Similarities of genes whose places were shuffled.
+    pub fn shuffled(&self, seed: u64, round: u64) -> Pairs {
+        let n: usize = self.strata.iter().map(Vec::len).sum();
+        let shuffled = |(axis, places): (usize, &Vec<f64>)| {
+            let key = Keyed::new(seed, Purpose::Permute, round, axis as u64);
+            let mut to = vec![0.0; n];
+            for stratum in &self.strata {
+                let mut order = stratum.clone();
+                order.sort_unstable_by_key(|&row| key.bits(row as u64));
+                stratum.iter().zip(order).for_each(|(&row, other)| to[row] = places[other]);
+            }
+            to
+        };
+        let places: Vec<Vec<f64>> = self.places.par_iter().enumerate().map(shuffled).collect();
+        let mut rows = vec![0.0_f32; n * self.d];
+        for (axis, (places, centre)) in places.iter().zip(&self.centre).enumerate() {
+            for (row, place) in places.iter().enumerate() {
+                #[allow(clippy::cast_possible_truncation, reason = "as wide as the vectors")]
+                let value = (centre + place) as f32;
+                rows[row * self.d + axis] = value;
+            }
+        }
+        Pairs::cosines(&rows, self.d.max(1))
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Genes around a common centre; the first `2 · twins` are pairs that differ by little.
+    #[allow(clippy::cast_possible_truncation, reason = "test data")]
+    fn rows(n: usize, d: usize, twins: usize) -> Vec<f32> {
+        let key = Keyed::new(5, Purpose::Simulate, 0, 0);
+        let random = |row: usize, i: usize| key.uniform((row * d + i) as u64) as f32;
+        let value = |row: usize, i: usize| {
+            let own = if row < 2 * twins { row / 2 } else { row };
+            random(own, i) + 0.05 * random(n + row, i) + 0.3
+        };
+        (0..n * d).map(|at| value(at / d, at % d)).collect()
+    }
+
+    #[test]
+    fn twins_are_found_and_chance_is_not() {
+        let (n, d) = (120, 16);
+        let rows = rows(n, d, 10);
+        let cloud = Cloud::new(&rows, d, &vec![0; n]);
+        let observed = Pairs::cosines(&rows, d);
+        let found = Significance::new(&observed, |round| cloud.shuffled(1, round), &vec![0; n]);
+        let is_twin = |i: usize, j: usize| j == i + 1 && i.is_multiple_of(2) && j < 20;
+        let mut others = 0;
+        for ((i, j, _), q) in observed.iter().zip(&found.q) {
+            if is_twin(i, j) {
+                assert!(*q < 0.05, "{i} {j}: {q}");
+            } else {
+                others += usize::from(*q < 0.05);
+            }
+        }
+        assert!(others <= 2, "{others} of {} chance pairs", observed.values().len());
+        assert_eq!(cloud.shuffled(1, 3), cloud.shuffled(1, 3));
+        assert_ne!(cloud.shuffled(1, 3), cloud.shuffled(1, 4));
+    }
+
+    #[test]
+    fn the_null_keeps_the_shape_of_the_cloud() {
+        let (n, d) = (200, 8);
+        let rows = rows(n, d, 0);
+        let mean = |pairs: &Pairs| pairs.values().iter().sum::<f32>() / pairs.values().len() as f32;
+        let cloud = Cloud::new(&rows, d, &vec![0; n]);
+        let (before, after) = (mean(&Pairs::cosines(&rows, d)), mean(&cloud.shuffled(0, 0)));
+        assert!((before - after).abs() < 0.01, "{before} {after}");
+        // Alone in its stratum, a gene stays where it is.
+        let alone: Vec<usize> = (0..n).collect();
+        let same = Cloud::new(&rows, d, &alone).shuffled(0, 0);
+        let apart = Pairs::cosines(&rows, d);
+        let gap = same.values().iter().zip(apart.values()).map(|(a, b)| (a - b).abs());
+        assert!(gap.fold(0.0, f32::max) < 1e-5);
+    }
+}

@@ -1,0 +1,147 @@
+//! [`Pairs`]: one number for every two genes.
+
+use rayon::prelude::*;
+
+/// One number for every pair of `n` different genes, whatever their order: a similarity, a
+/// correlation. It takes `n (n - 1) / 2` numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pairs {
+    n: usize,
+    /// `(0, 1), (0, 2), … (1, 2), …`.
+    values: Vec<f32>,
+}
+
+impl Pairs {
+    /// Computes `of(i, j)` for all `i < j < n`.
+    pub fn new(n: usize, of: impl Fn(usize, usize) -> f32 + Sync) -> Self {
+        let of = &of;
+        let row = |i: usize| (i + 1..n).map(move |j| of(i, j)).collect::<Vec<_>>();
+        let rows: Vec<Vec<f32>> = (0..n).into_par_iter().map(row).collect();
+        Self { n, values: rows.concat() }
+    }
+
+    /// Cosine similarities of `rows`, `[n, d]`; 0 beside a row of zeros, NaN beside one of NaN.
+    ///
+    /// # Panics
+    /// If `d` does not divide the number of values.
+    ///
+    /// # Reference
+    /// `GeneEmbedding.generate_network` and `compute_similarities`, before the threshold. Differs:
+    /// a gene is not compared with itself.
+    pub fn cosines(rows: &[f32], d: usize) -> Self {
+        assert!(rows.len().is_multiple_of(d), "rows must be whole");
+        let unit: Vec<f64> = rows
+            .chunks_exact(d)
+            .flat_map(|row| {
+                let squares: f64 = row.iter().map(|&x| f64::from(x).powi(2)).sum();
+                // NaN must stay NaN, and `max` would lose it.
+                let length = if squares > 0.0 { squares.sqrt() } else { 1.0 };
+                row.iter().map(move |&x| f64::from(x) / length)
+            })
+            .collect();
+        let row = |i: usize| &unit[i * d..(i + 1) * d];
+        #[allow(clippy::cast_possible_truncation, reason = "as wide as the vectors")]
+        Self::new(rows.len() / d, |i, j| dot(row(i), row(j)) as f32)
+    }
+
+    /// Genes.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// All numbers: of `(0, 1), (0, 2), … (1, 2), …`.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The number of two different genes.
+    ///
+    /// # Panics
+    /// If they are the same, or there is no such gene.
+    pub fn get(&self, a: usize, b: usize) -> f32 {
+        let (i, j) = (a.min(b), a.max(b));
+        assert!(i < j && j < self.n, "two different genes");
+        self.values[i * (2 * self.n - i - 1) / 2 + j - i - 1]
+    }
+
+    /// Every pair and its number.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, f32)> {
+        let pairs = (0..self.n).flat_map(move |i| (i + 1..self.n).map(move |j| (i, j)));
+        pairs.zip(&self.values).map(|((i, j), &value)| (i, j, value))
+    }
+
+    /// The `k` genes of the largest numbers beside `gene`, the largest first; NaN never.
+    pub fn strongest(&self, gene: usize, k: usize) -> Vec<(usize, f32)> {
+        let others = (0..self.n).filter(|&other| other != gene);
+        let mut found: Vec<(usize, f32)> = others
+            .map(|other| (other, self.get(gene, other)))
+            .filter(|(_, value)| !value.is_nan())
+            .collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        found.truncate(k);
+        found
+    }
+}
+
+/// Vectors, `[n, d]`, without the mean of them all, for which those with NaN do not count.
+///
+/// What all vectors share says nothing of any two of them, and hides what does.
+pub fn centred(rows: &[f32], d: usize) -> Vec<f32> {
+    let known = || rows.chunks_exact(d).filter(|row| row.iter().all(|x| x.is_finite()));
+    let n = known().count().max(1) as f64;
+    let mean: Vec<f64> =
+        (0..d).map(|i| known().map(|row| f64::from(row[i])).sum::<f64>() / n).collect();
+    #[allow(clippy::cast_possible_truncation, reason = "as wide as the vectors")]
+    let less = |(x, mean): (&f32, &f64)| (f64::from(*x) - mean) as f32;
+    rows.chunks_exact(d).flat_map(|row| row.iter().zip(&mean).map(less)).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    // In lanes, so that the sum need not wait for itself.
+    let (a, b) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut lanes = [0.0; 8];
+    for (a, b) in a.0.iter().zip(b.0) {
+        for lane in 0..8 {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    lanes.iter().sum::<f64>() + a.1.iter().zip(b.1).map(|(a, b)| a * b).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_found_in_any_order() {
+        let pairs = Pairs::new(5, |i, j| (10 * i + j) as f32);
+        let all: Vec<f32> = pairs.iter().map(|(i, j, _)| (10 * i + j) as f32).collect();
+        assert_eq!(pairs.values(), all);
+        assert_eq!((pairs.get(3, 1), pairs.get(3, 4), pairs.get(0, 4)), (13.0, 34.0, 4.0));
+        assert_eq!(pairs.strongest(2, 2), [(4, 24.0), (3, 23.0)]);
+        assert_eq!(
+            (Pairs::new(1, |_, _| 0.0).values().len(), Pairs::new(0, |_, _| 0.0).n()),
+            (0, 0)
+        );
+    }
+
+    #[test]
+    fn what_all_share_hides_what_they_do_not() {
+        let rows = [101.0, 0.0, 99.0, 0.0, 100.0, 1.0, 100.0, -1.0, f32::NAN, 0.0];
+        let apart = centred(&rows, 2);
+        assert_eq!(apart[..8], [1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0]);
+        assert!(apart[8].is_nan());
+        assert!(Pairs::cosines(&rows, 2).get(0, 1) > 0.99);
+        let pairs = Pairs::cosines(&apart, 2);
+        assert_eq!((pairs.get(0, 1), pairs.get(0, 2), pairs.get(2, 3)), (-1.0, 0.0, -1.0));
+    }
+
+    #[test]
+    fn cosines_of_odd_rows() {
+        let rows = [3.0, 4.0, 0.0, 0.0, 6.0, 8.0, -4.0, 3.0, f32::NAN, 1.0];
+        let pairs = Pairs::cosines(&rows, 2);
+        assert_eq!((pairs.get(0, 1), pairs.get(0, 2), pairs.get(0, 3)), (0.0, 1.0, 0.0));
+        assert!(pairs.get(0, 4).is_nan());
+        assert_eq!(pairs.strongest(0, 9).len(), 3);
+    }
+}

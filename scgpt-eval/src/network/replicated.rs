@@ -1,0 +1,113 @@
+//! Networks of expression alone, on the same genes and cells: what any other network has to beat.
+
+use scgpt_data::CsrRow;
+use scgpt_stats::largest;
+
+use crate::{
+    baseline::{Association, Profiles},
+    network::{Edge, GeneNetwork},
+};
+
+/// Log1p values of some genes in cells that are read, one after the other.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    /// `[cells, genes]`.
+    values: Vec<f32>,
+    /// The number of the gene in each column.
+    of_column: Vec<Option<u32>>,
+    n_genes: usize,
+}
+
+impl Expression {
+    /// Of the genes in these of `n_columns`.
+    pub fn new(columns: &[usize], n_columns: usize) -> Self {
+        let mut of_column = vec![None; n_columns];
+        for (gene, &column) in (0..).zip(columns) {
+            of_column[column] = Some(gene);
+        }
+        Self { values: Vec::new(), of_column, n_genes: columns.len() }
+    }
+
+    /// Adds a cell.
+    ///
+    /// # Panics
+    /// If it has more columns than were said.
+    pub fn push(&mut self, row: CsrRow<'_>) {
+        let begin = self.values.len();
+        self.values.resize(begin + self.n_genes, 0.0);
+        for (&column, &value) in row.indices.iter().zip(row.values) {
+            if let Some(gene) = self.of_column[column as usize] {
+                self.values[begin + gene as usize] = value;
+            }
+        }
+    }
+
+    /// The cells gene by gene.
+    pub fn into_profiles(self) -> Profiles {
+        let n_cells = self.values.len() / self.n_genes.max(1);
+        let genes = 0..self.n_genes;
+        let values =
+            genes.flat_map(|gene| self.values.iter().skip(gene).step_by(self.n_genes).copied());
+        let values = values.collect();
+        Profiles::new(self.n_genes, n_cells, values)
+    }
+}
+
+/// Weights of all pairs of genes, `[sources, targets]`: of all cells, and of two halves of them.
+#[derive(Clone, Debug)]
+pub struct Replicated {
+    /// Of all cells, `[sources, targets]`.
+    pub whole: Vec<f32>,
+    /// Of each half, `[sources, targets]`.
+    pub halves: [Vec<f32>; 2],
+}
+
+impl Replicated {
+    /// What `rule` makes of some cells of the profiles, each with whether it is of the second half.
+    pub fn of(rule: Association, profiles: &Profiles, cells: &[(usize, bool)], seed: u64) -> Self {
+        let network = |half: Option<bool>| {
+            let kept = cells.iter().filter(|cell| half.is_none_or(|half| half == cell.1));
+            let places: Vec<usize> = kept.map(|&(place, _)| place).collect();
+            rule.network(&profiles.of_cells(&places), seed)
+        };
+        Self { whole: network(None), halves: [false, true].map(|half| network(Some(half))) }
+    }
+}
+
+/// Places of a `[n, n]` matrix but those of a gene and itself.
+pub fn off_diagonal(n: usize) -> Vec<usize> {
+    (0..n * n).filter(|place| place % (n + 1) != 0).collect()
+}
+
+/// The `n` edges of the largest weights, `[sources, targets]`, whatever their sign, all if 0; and the
+/// number of each among [`off_diagonal`]. Edges of weight 0 are none, unless all are asked for.
+pub fn strongest_edges(genes: &[String], weights: &[f32], n: usize) -> (GeneNetwork, Vec<usize>) {
+    let places = off_diagonal(genes.len());
+    let size: Vec<f32> = places.iter().map(|&place| weights[place].abs()).collect();
+    let mut chosen = largest(&size, if n == 0 { size.len() } else { n });
+    chosen.retain(|&number| n == 0 || size[number] > 0.0);
+    let edge = |&number: &usize| {
+        let place = places[number];
+        let (source, target) = (place / genes.len(), place % genes.len());
+        Edge { source, target, weight: f64::from(weights[place]) }
+    };
+    let edges = chosen.iter().map(edge).collect();
+    (GeneNetwork::new(genes.to_vec(), edges, true), chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strongest_edges_are_numbered_without_the_diagonal() {
+        let genes = ["A", "B", "C"].map(String::from);
+        let weights = [9.0, 0.1, -0.5, 0.0, 9.0, 0.3, 0.0, 0.2, 9.0];
+        let (network, numbers) = strongest_edges(&genes, &weights, 2);
+        let ends: Vec<_> = network.edges().iter().map(|it| (it.source, it.target)).collect();
+        assert_eq!((ends, numbers), (vec![(0, 2), (1, 2)], vec![1, 3]));
+        assert!(network.edges()[0].weight < -0.49);
+        assert_eq!(strongest_edges(&genes, &weights, 6).0.edges().len(), 4);
+        assert_eq!(strongest_edges(&genes, &weights, 0).0.edges().len(), 6);
+    }
+}

@@ -1,0 +1,29 @@
+//! Responses of cells to perturbations: which cells had what done to them, and how good predictions are.
+
+mod condition;
+mod de;
+mod design;
+mod genes;
+mod judge;
+mod moments;
+mod page;
+mod prepare;
+mod retrieval;
+mod scores;
+mod split;
+mod values;
+mod verdict;
+
+pub use self::{
+    condition::{CONTROL, Condition, candidates},
+    de::DeGenes,
+    design::{Design, DesignOptions, Group},
+    genes::{gene_column, gene_names},
+    judge::{Judge, NotJudged, PerturbEvaluation, evaluate_responses},
+    moments::Moments,
+    prepare::{PrepareOptions, Prepared, prepare},
+    retrieval::{Rankings, Retrieval},
+    scores::{ConditionScores, JudgedResponse, MethodResponses, RESPONSE_SCORES},
+    split::{Split, SplitMode},
+    values::{check_predicted, check_values},
+};

@@ -1,0 +1,391 @@
+//! [`PerturbEvaluation`]: predicted responses beside simple methods and what the data itself allows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scgpt_data::{CellSource, EmptyCells, Error, Layer, Observer, Result, some_of};
+use serde::Serialize;
+
+use super::{
+    condition::Condition,
+    de::DeGenes,
+    design::{Design, DesignOptions},
+    moments::Moments,
+    scores::{JudgedResponse, MethodResponses, similarity},
+    split::Split,
+};
+use crate::{
+    baseline::{KnownResponses, mean, response_baselines},
+    perturbation::{gene_column, gene_names},
+};
+
+/// How good predicted responses are.
+#[derive(Clone, Debug, Serialize)]
+pub struct PerturbEvaluation {
+    /// Conditions that judge.
+    pub conditions: Vec<String>,
+    /// Genes they are judged over.
+    pub genes: usize,
+    /// The predictions, then simple methods on the same conditions.
+    pub methods: Vec<MethodResponses>,
+    /// What half of the cells of a condition say of the other half: a measure of the noise, which a method that learns from more cells can pass.
+    pub ceiling: Option<MethodResponses>,
+    /// Mean correlation between the true changes of different conditions.
+    pub truth_similarity: f64,
+    /// What two files have that was not judged; none of an artefact's own conditions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<NotJudged>,
+    /// What judged.
+    #[serde(skip)]
+    pub judged: Vec<JudgedResponse>,
+    /// Predicted profile of each.
+    #[serde(skip)]
+    pub predicted: Vec<Vec<f64>>,
+    /// Names of the genes.
+    #[serde(skip)]
+    pub names: Vec<String>,
+}
+
+/// What of two files is not judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotJudged {
+    /// Predicted conditions that the truth does not have.
+    pub without_truth: Vec<String>,
+    /// Conditions of the truth that were not predicted; without a split they count as known.
+    pub not_predicted: Vec<String>,
+    /// Predicted conditions that the split learns from, or selects by.
+    pub trained_on: Vec<String>,
+    /// Genes of the truth.
+    pub genes_of_truth: usize,
+    /// Genes of the predictions.
+    pub genes_of_predictions: usize,
+    /// Cells of the truth, and predicted ones, whose values are all zero.
+    pub without_values: [usize; 2],
+    /// Perturbed genes, by the conditions' names.
+    pub perturbed: usize,
+    /// Those that are not among the genes that both files measure.
+    pub unmeasured: Vec<String>,
+}
+
+impl PerturbEvaluation {
+    /// Adds another repeat.
+    pub fn add(&mut self, other: Self) {
+        MethodResponses::add(&mut self.methods, other.methods);
+        if let (Some(ceiling), Some(other)) = (&mut self.ceiling, other.ceiling) {
+            MethodResponses::add(std::slice::from_mut(ceiling), vec![other]);
+        }
+    }
+}
+
+/// What is judged by, and against.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    /// What was done to which cells.
+    pub design: &'a Design,
+    /// Means of their groups.
+    pub moments: &'a Moments,
+    /// Names of the genes that are judged.
+    pub names: &'a [String],
+    /// The column of each.
+    pub columns: &'a [usize],
+    /// What was learned from, and what is judged.
+    pub split: &'a Split,
+    /// Of the intervals and of the halves of cells.
+    pub seed: u64,
+}
+
+impl Judge<'_> {
+    /// Scores what method `name` predicts for some groups, a profile each.
+    pub fn judge(
+        &self,
+        tested: &[usize],
+        predicted: Vec<Vec<f64>>,
+        baselines: bool,
+        name: &str,
+    ) -> PerturbEvaluation {
+        let known = self.known();
+        let mut judged: Vec<JudgedResponse> = Vec::with_capacity(tested.len());
+        for of_type in self.by_type(tested) {
+            let centroid = self.centroid(of_type, &known);
+            judged.extend(of_type.iter().map(|&group| self.judged(group, &centroid)));
+        }
+        let score = |name: &str, judged: &[JudgedResponse], predicted: &[Vec<f64>]| {
+            MethodResponses::new(name, judged, predicted, self.seed)
+        };
+        let mut methods = vec![score(name, &judged, &predicted)];
+        if baselines && !known.is_empty() {
+            for (name, profiles) in self.baselines(tested, &known) {
+                methods.push(score(name, &judged, &profiles));
+            }
+        }
+        let truth: Vec<Vec<f64>> = judged.iter().map(|judged| judged.truth.clone()).collect();
+        PerturbEvaluation {
+            conditions: judged.iter().map(|judged| judged.name.clone()).collect(),
+            genes: self.columns.len(),
+            methods,
+            ceiling: self
+                .halves(tested, &judged)
+                .map(|(judged, predicted)| score("half of the cells", &judged, &predicted)),
+            truth_similarity: similarity(&judged, &truth),
+            left_out: None,
+            judged,
+            predicted,
+            names: self.names.to_vec(),
+        }
+    }
+
+    fn part(&self, profile: &[f64]) -> Vec<f64> {
+        self.columns.iter().map(|&column| profile[column]).collect()
+    }
+
+    fn mean(&self, group: usize) -> Vec<f64> {
+        self.part(&self.moments.mean(group))
+    }
+
+    fn cell_type(&self, group: usize) -> u32 {
+        self.design.groups[group].cell_type
+    }
+
+    /// Tested groups of one cell type after the other; groups come by cell type.
+    fn by_type<'t>(&self, tested: &'t [usize]) -> impl Iterator<Item = &'t [usize]> {
+        tested.chunk_by(|&one, &other| self.cell_type(one) == self.cell_type(other))
+    }
+
+    /// The mean profile known of the cell type of some tested groups; that of the groups themselves if
+    /// nothing is known.
+    fn centroid(&self, tested: &[usize], known: &[(usize, Vec<f64>)]) -> Vec<f64> {
+        let is_of_type =
+            |(group, _): &&(usize, Vec<f64>)| self.cell_type(*group) == self.cell_type(tested[0]);
+        let known: Vec<&[f64]> =
+            known.iter().filter(is_of_type).map(|(_, profile)| profile.as_slice()).collect();
+        if known.is_empty() {
+            let tested: Vec<Vec<f64>> = tested.iter().map(|&group| self.mean(group)).collect();
+            return mean(&tested.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        }
+        mean(&known)
+    }
+
+    fn judged(&self, group: usize, centroid: &[f64]) -> JudgedResponse {
+        let design = self.design;
+        let control = design.control(group);
+        let (truth, of_control) = (self.mean(group), self.mean(control));
+        let mut place = vec![None; self.moments.n_genes()];
+        for (number, &column) in (0..).zip(self.columns) {
+            place[column] = Some(number);
+        }
+        let ranked = self.moments.ranked(group, control);
+        let ranked: Vec<u32> =
+            ranked.into_iter().filter_map(|column| place[column as usize]).collect();
+        let condition = design.condition(group);
+        let is_perturbed = |name: &String| condition.genes().contains(name);
+        let names = self.names.iter().enumerate();
+        JudgedResponse {
+            name: design.group_name(group),
+            subgroup: self.split.subgroup(&condition.to_string()).map(str::to_owned),
+            de: DeGenes::new(&ranked, &truth, &of_control),
+            perturbed: names
+                .filter(|(_, name)| is_perturbed(name))
+                .map(|(place, _)| place)
+                .collect(),
+            truth,
+            control: of_control,
+            centroid: centroid.to_vec(),
+            cell_type: self.cell_type(group),
+        }
+    }
+
+    /// Groups that are trained on, and their profiles.
+    fn known(&self) -> Vec<(usize, Vec<f64>)> {
+        let is_known =
+            |group: &usize| self.split.train.contains(&self.design.condition(*group).to_string());
+        self.design.perturbed().filter(is_known).map(|group| (group, self.mean(group))).collect()
+    }
+
+    /// What simple methods predict for the tested groups, each from what is known of its cell type,
+    /// or of all if nothing is.
+    fn baselines(
+        &self,
+        tested: &[usize],
+        known: &[(usize, Vec<f64>)],
+    ) -> Vec<(&'static str, Vec<Vec<f64>>)> {
+        let columns: BTreeMap<String, usize> = self.names.iter().cloned().zip(0..).collect();
+        let mut by_method: Vec<(&'static str, Vec<Vec<f64>>)> = Vec::new();
+        for tested in self.by_type(tested) {
+            let control = self.mean(self.design.control(tested[0]));
+            let cell_type = self.cell_type(tested[0]);
+            let of_type = |(other, _): &&(usize, Vec<f64>)| self.cell_type(*other) == cell_type;
+            let mut responses: Vec<&(usize, Vec<f64>)> = known.iter().filter(of_type).collect();
+            if responses.is_empty() {
+                responses = known.iter().collect();
+            }
+            let responses = responses
+                .into_iter()
+                .map(|(other, profile)| (self.design.condition(*other), profile.as_slice()))
+                .collect();
+            let known = KnownResponses { control: &control, responses, columns: &columns };
+            let asked: Vec<&Condition> =
+                tested.iter().map(|&group| self.design.condition(group)).collect();
+            for (number, baseline) in response_baselines(&known, &asked).into_iter().enumerate() {
+                match by_method.get_mut(number) {
+                    Some(method) => method.1.extend(baseline.profiles),
+                    None => by_method.push((baseline.name, baseline.profiles)),
+                }
+            }
+        }
+        by_method
+    }
+
+    /// One half of the cells of each tested group as truth, the other as prediction; of groups of one
+    /// cell neither.
+    fn halves(
+        &self,
+        tested: &[usize],
+        judged: &[JudgedResponse],
+    ) -> Option<(Vec<JudgedResponse>, Vec<Vec<f64>>)> {
+        let pairs: Vec<(JudgedResponse, Vec<f64>)> = tested
+            .iter()
+            .zip(judged)
+            .filter_map(|(&group, judged)| {
+                let [one, other] = self.moments.halves(group)?;
+                let judged = JudgedResponse { truth: self.part(&other), ..judged.clone() };
+                Some((judged, self.part(&one)))
+            })
+            .collect();
+        (!pairs.is_empty()).then(|| pairs.into_iter().unzip())
+    }
+}
+
+/// Judges the profiles of a file of predicted cells, ours or another tool's, by the cells of another
+/// file, over the genes that both have. Conditions that the split trains on are not judged; without
+/// one, all conditions that are not predicted count as known in training.
+///
+/// # Errors
+/// If a file cannot be read, has no conditions or anything but logarithms, or the files share no gene
+/// or no condition to judge.
+pub fn evaluate_responses(
+    truth: &mut dyn CellSource,
+    predicted: &mut dyn CellSource,
+    options: &DesignOptions<'_>,
+    layer: &Layer,
+    split: Option<&Split>,
+    (baselines, seed): (bool, u64),
+    observer: &dyn Observer,
+) -> Result<PerturbEvaluation> {
+    let design = Design::of(truth, options, 1)?;
+    super::check_values(truth, layer)?;
+    super::check_predicted(predicted)?;
+    let (said, without_truth) = Design::read_predicted(predicted, options, &design)?;
+    let n_groups = design.groups.len();
+    let [mut of_truth, mut of_predictions] = [EmptyCells::default(), EmptyCells::default()];
+    let mut moments =
+        Moments::of(&mut of_truth.among(truth, layer), layer, &design.codes, n_groups, observer)?;
+    moments.read_rankings(truth, layer, &design.codes)?;
+    let mut sought = of_predictions.among(predicted, &Layer::X);
+    let profiles = Moments::of(&mut sought, &Layer::X, &said, n_groups, observer)?;
+    drop(sought);
+    let is_said = |group: &usize| said.iter().any(|code| *code == u32::try_from(*group).ok());
+    let mut tested: Vec<usize> = design.perturbed().filter(is_said).collect();
+    if tested.is_empty() {
+        let theirs = if without_truth.is_empty() { "none".into() } else { some_of(&without_truth) };
+        return Err(Error::Option(format!(
+            "column `{}` of the two files has no perturbed condition in common: the truth has {}, the predictions {theirs}",
+            options.condition_key,
+            some_of(&design.perturbed().map(|group| design.group_name(group)).collect::<Vec<_>>()),
+        )));
+    }
+    let (names, columns, places) = shared_genes(truth, predicted, layer, &design)?;
+    let name_of = |groups: Vec<usize>| -> Vec<String> {
+        groups.into_iter().map(|group| design.group_name(group)).collect()
+    };
+    let (is_asked, mut trained_on) = (tested.clone(), Vec::new());
+    let mut not_predicted: Vec<usize> =
+        design.perturbed().filter(|group| !is_asked.contains(group)).collect();
+    let split = if let Some(split) = split {
+        let is_known = |condition: &String| {
+            split.train.contains(condition) || split.validation.contains(condition)
+        };
+        let is_known = |group: &usize| is_known(&design.condition(*group).to_string());
+        (trained_on, tested) = tested.into_iter().partition(is_known);
+        not_predicted.retain(|&group| split.test.contains(&design.condition(group).to_string()));
+        if tested.is_empty() {
+            return Err(Error::Option(
+                "all predicted conditions are trained on in the split, expected some of its test conditions".into(),
+            ));
+        }
+        split.clone()
+    } else {
+        let is_tested = |condition: &&Condition| {
+            tested.iter().any(|&group| design.condition(group) == *condition)
+        };
+        let all = design.perturbed_conditions();
+        let (test, train) = all.iter().partition(is_tested);
+        Split::of([train, Vec::new(), test])
+    };
+    let judge = Judge {
+        design: &design,
+        moments: &moments,
+        names: &names,
+        columns: &columns,
+        split: &split,
+        seed,
+    };
+    let predicted = tested.iter().map(|&group| {
+        let profile = profiles.mean(group);
+        places.iter().map(|&place| profile[place]).collect()
+    });
+    let mut evaluation = judge.judge(&tested, predicted.collect(), baselines, "prediction");
+    let perturbed = design.perturbed_conditions();
+    let perturbed: BTreeSet<&String> = perturbed.iter().flat_map(Condition::genes).collect();
+    let measured: BTreeSet<&String> = names.iter().collect();
+    evaluation.left_out = Some(NotJudged {
+        without_truth,
+        not_predicted: name_of(not_predicted),
+        trained_on: name_of(trained_on),
+        genes_of_truth: moments.n_genes(),
+        genes_of_predictions: profiles.n_genes(),
+        without_values: [of_truth.having(&design.codes), of_predictions.having(&said)],
+        perturbed: perturbed.len(),
+        unmeasured: perturbed.difference(&measured).map(|gene| (*gene).clone()).collect(),
+    });
+    Ok(evaluation)
+}
+
+/// Names of the genes of both files, and their columns in each.
+#[allow(clippy::type_complexity, reason = "three parallel lists")]
+fn shared_genes(
+    truth: &dyn CellSource,
+    predicted: &dyn CellSource,
+    layer: &Layer,
+    design: &Design,
+) -> Result<(Vec<String>, Vec<usize>, Vec<usize>)> {
+    let perturbed = design.perturbed_conditions();
+    let genes = perturbed.iter().flat_map(Condition::genes).map(String::as_str).collect();
+    let names = |source: &dyn CellSource, layer: &Layer| -> Result<Vec<Option<String>>> {
+        let var = source.var(layer)?;
+        let column = gene_column(&var, &genes);
+        Ok(gene_names(&var, &column))
+    };
+    let (ours, theirs) = (names(truth, layer)?, names(predicted, &Layer::X)?);
+    let mut of_name: BTreeMap<&str, usize> = BTreeMap::new();
+    for (place, name) in theirs.iter().enumerate().rev() {
+        of_name.extend(name.as_deref().map(|name| (name, place)));
+    }
+    let mut shared = (Vec::new(), Vec::new(), Vec::new());
+    for (column, name) in ours.iter().enumerate() {
+        let Some(name) = name.as_deref() else { continue };
+        // Of genes with the same name the first counts.
+        if let Some(place) = of_name.remove(name) {
+            shared.0.push(name.to_owned());
+            shared.1.push(column);
+            shared.2.push(place);
+        }
+    }
+    if shared.0.is_empty() {
+        let example = |names: &[Option<String>]| names.iter().flatten().next().cloned();
+        return Err(Error::Option(format!(
+            "the two files have no gene in common: one has such as `{}`, the other `{}`",
+            example(&ours).unwrap_or_default(),
+            example(&theirs).unwrap_or_default()
+        )));
+    }
+    Ok(shared)
+}

@@ -1,0 +1,68 @@
+//! [`Separation`]: whether cells of one type lie together, in several embeddings of the same cells.
+
+use scgpt_data::{Result, RowSpool};
+use scgpt_report::{Bar, Page};
+use scgpt_stats::{ClusterOptions, ClusterScores, cluster_scores, label_codes};
+use serde::Serialize;
+
+use crate::cell_map::CellMap;
+
+/// An embedding and how well its clusters agree with labels.
+#[derive(Clone, Debug, Serialize)]
+pub struct Separation {
+    /// What it is an embedding by.
+    pub name: String,
+    /// Clusters against labels.
+    pub scores: ClusterScores,
+    #[serde(skip)]
+    map: CellMap,
+    #[serde(skip)]
+    labels: Vec<String>,
+}
+
+impl Separation {
+    /// Clusters `rows`, `[n, d]` row-major, and compares with `labels`, `[n]`.
+    ///
+    /// # Errors
+    /// See [`cluster_scores`].
+    pub fn new(name: &str, rows: &[f32], d: usize, labels: &[String], seed: u64) -> Result<Self> {
+        let options = ClusterOptions { seed, ..ClusterOptions::default() };
+        let scores = cluster_scores(rows, d, &label_codes(labels), &options)?;
+        let map = CellMap::new(rows, d, seed);
+        Ok(Self { name: name.into(), scores, map, labels: labels.to_vec() })
+    }
+
+    /// The same of the rows of a spool.
+    ///
+    /// # Errors
+    /// If they cannot be read, and see [`cluster_scores`].
+    pub fn of_spool(name: &str, rows: &RowSpool, labels: &[String], seed: u64) -> Result<Self> {
+        let mut all = Vec::new();
+        rows.read_rows(0, rows.n_rows(), &mut all)?;
+        Self::new(name, &all, rows.n_columns(), labels, seed)
+    }
+
+    /// Scores as bars, then a map of each embedding.
+    pub fn describe(all: &[Self], label: &str, page: &mut Page) {
+        let bars = |of: fn(&ClusterScores) -> f64| -> Vec<Bar> {
+            let bar = |one: &Self| {
+                let value = of(&one.scores);
+                Bar { name: one.name.clone(), value: value.max(0.0), label: format!("{value:.2}") }
+            };
+            all.iter().map(bar).collect()
+        };
+        page.section("Separation");
+        page.bars(
+            &bars(|scores| scores.ari),
+            &format!("Adjusted Rand index of clusters against {label}: 1 is perfect, 0 is chance."),
+        );
+        page.bars(
+            &bars(|scores| scores.nmi),
+            &format!("Normalised mutual information of clusters and {label}."),
+        );
+        for one in all {
+            let caption = format!("{}, coloured by {label}", one.name);
+            one.map.draw(page, &caption, |cell| one.labels[cell].clone());
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Matrices as coloured cells.
+
+use super::{WIDTH, cut, svg};
+use crate::escape::escape;
+
+/// A matrix with names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeatMap<'a> {
+    /// Names of the rows.
+    pub rows: &'a [String],
+    /// Names of the columns.
+    pub columns: &'a [String],
+    /// How dark each cell is, 0 to 1, row by row; in another colour below 0, down to -1.
+    pub shades: Vec<f64>,
+    /// What each cell says, row by row; drawn where there is room, and shown when pointed at.
+    pub labels: Vec<String>,
+    /// What rows and columns are.
+    pub axes: [&'a str; 2],
+}
+
+/// Letters of a name.
+const NAME: usize = 34;
+/// Most columns whose cells have room for a label.
+const LABELLED: usize = 16;
+
+pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
+    const LEFT: f64 = 240.0;
+    const TOP: f64 = 4.0;
+    let n = map.columns.len().max(1);
+    let side = ((WIDTH - LEFT - 10.0) / n as f64).min(44.0);
+    let bottom = TOP + side * map.rows.len() as f64;
+    let font = (side * 0.75).clamp(6.0, 12.0);
+    let mut body = String::new();
+    for (row, name) in map.rows.iter().enumerate() {
+        let y = TOP + side * row as f64;
+        body += &format!(
+            "<text style=\"font-size:{font:.1}px\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\"><title>{}</title>{}</text>",
+            LEFT - 8.0,
+            y + side / 2.0 + font / 3.0,
+            escape(name),
+            escape(&cut(name, NAME)),
+        );
+        for (column, other) in map.columns.iter().enumerate() {
+            let at = row * map.columns.len() + column;
+            let (shade, label) = (map.shades[at].clamp(-1.0, 1.0), &map.labels[at]);
+            let class = if shade < 0.0 { "heat less" } else { "heat" };
+            let shade = shade.abs();
+            let x = LEFT + side * column as f64;
+            body += &format!(
+                "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" fill-opacity=\"{shade:.3}\">\
+                 <title>{}, {}: {}</title></rect>",
+                escape(name),
+                escape(other),
+                escape(label),
+            );
+            if n <= LABELLED && !label.is_empty() {
+                body += &format!(
+                    "<text class=\"{}\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                    if shade > 0.55 { "on-heat" } else { "" },
+                    x + side / 2.0,
+                    y + side / 2.0 + 4.0,
+                    escape(label),
+                );
+            }
+        }
+    }
+    let longest = map.columns.iter().map(|name| cut(name, NAME).chars().count()).max();
+    for (column, name) in map.columns.iter().enumerate() {
+        body += &format!(
+            "<text style=\"font-size:{font:.1}px\" transform=\"translate({:.1} {:.1}) rotate(-55)\" text-anchor=\"end\"><title>{}</title>{}</text>",
+            LEFT + side * (column as f64 + 0.5) + font / 3.0,
+            bottom + 12.0,
+            escape(name),
+            escape(&cut(name, NAME)),
+        );
+    }
+    let below = bottom + 22.0 + longest.unwrap_or(0) as f64 * font * 0.5;
+    body += &format!(
+        "<text class=\"soft\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
+         <text class=\"soft\" transform=\"translate(12 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+        LEFT + side * n as f64 / 2.0,
+        below + 14.0,
+        escape(map.axes[1]),
+        f64::midpoint(TOP, bottom),
+        escape(map.axes[0]),
+    );
+    svg(below + 22.0, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cell_is_drawn_and_labels_where_there_is_room() {
+        let names: Vec<String> = (0..20).map(|class| format!("<{class}>")).collect();
+        let map = |n: usize| HeatMap {
+            rows: &names[..n],
+            columns: &names[..n],
+            shades: vec![0.7; n * n],
+            labels: vec!["5".into(); n * n],
+            axes: ["true", "predicted"],
+        };
+        for (n, labelled) in [(3, 9), (20, 0)] {
+            let drawn = heat_map(&map(n));
+            assert_eq!(drawn.matches("<rect").count(), n * n);
+            assert_eq!(drawn.matches("on-heat").count(), labelled);
+            assert!(!drawn.contains("<0>") && drawn.contains("&lt;0&gt;"));
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! [`Page`]: one self-contained HTML page; the room of all reports.
+
+use crate::{
+    chart::{self, Bar, Cluster, Group, HeatMap, Pair, ReliabilityBin, Scale, Series},
+    escape::escape,
+};
+
+/// Fonts, colours of paper and ink, and the palette, for light, dark and print.
+const STYLE: &str = include_str!("style.css");
+
+/// A page in the making. Text is escaped; charts are inline SVG; nothing is loaded from anywhere.
+#[derive(Clone, Debug)]
+pub struct Page {
+    title: String,
+    header: String,
+    warnings: Vec<String>,
+    body: String,
+    n_figures: usize,
+}
+
+impl Page {
+    /// An empty page.
+    pub fn new(title: &str, subtitle: &str) -> Self {
+        let header =
+            format!("<header><h1>{}</h1><p>{}</p></header>\n", escape(title), escape(subtitle));
+        Self {
+            title: title.into(),
+            header,
+            warnings: Vec::new(),
+            body: String::new(),
+            n_figures: 0,
+        }
+    }
+
+    /// What is to be known before anything on the page is believed, a sentence each: below the title,
+    /// and once if it is told again.
+    pub fn warnings(&mut self, warnings: &[String]) -> &mut Self {
+        for warning in warnings {
+            if !self.warnings.contains(warning) {
+                self.warnings.push(warning.clone());
+            }
+        }
+        self
+    }
+
+    /// A heading.
+    pub fn section(&mut self, heading: &str) -> &mut Self {
+        self.push(&format!("<h2>{}</h2>\n", escape(heading)))
+    }
+
+    /// A paragraph.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.push(&format!("<p>{}</p>\n", escape(text)))
+    }
+
+    /// A few numbers in large type, each with what it is.
+    pub fn numbers(&mut self, numbers: &[(&str, String)]) -> &mut Self {
+        let cards = numbers.iter().map(|(name, value)| {
+            format!("<div><dd>{}</dd><dt>{}</dt></div>", escape(value), escape(name))
+        });
+        self.push(&format!("<dl class=\"numbers\">{}</dl>\n", cards.collect::<String>()))
+    }
+
+    /// A table with a name and a value in each row.
+    pub fn table(&mut self, rows: &[(&str, String)]) -> &mut Self {
+        let rows = rows.iter().map(|(name, value)| {
+            format!("<tr><th>{}</th><td>{}</td></tr>\n", escape(name), escape(value))
+        });
+        self.push(&format!("<table>\n{}</table>\n", rows.collect::<String>()))
+    }
+
+    /// A table with a heading of columns; the first column names the rows.
+    pub fn columns(&mut self, heading: &[&str], rows: &[Vec<String>]) -> &mut Self {
+        let row = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
+            let cells = cells.map(|cell| {
+                // 1e-5 is not to be broken.
+                let class = if cell.parse::<f64>().is_ok() { " class=\"number\"" } else { "" };
+                format!("<{tag}{class}>{}</{tag}>", escape(cell))
+            });
+            ["<tr>", &cells.collect::<String>(), "</tr>\n"].concat()
+        };
+        let heading = row("th", &mut heading.iter().copied());
+        let rows = rows.iter().map(|cells| row("td", &mut cells.iter().map(String::as_str)));
+        let rows: String = rows.collect();
+        self.push(&format!("<table class=\"columns\">\n{heading}{rows}</table>\n"))
+    }
+
+    /// A matrix as coloured cells.
+    pub fn heat_map(&mut self, map: &HeatMap<'_>, caption: &str) -> &mut Self {
+        self.figure(&chart::heat_map(map), caption)
+    }
+
+    /// Numbers as discs and their predictions as rings, a row each.
+    pub fn pairs(&mut self, pairs: &[Pair], axis: &str, caption: &str) -> &mut Self {
+        self.figure(&chart::pairs(pairs, axis), caption)
+    }
+
+    /// Confidence against accuracy.
+    pub fn reliability(&mut self, bins: &[ReliabilityBin], caption: &str) -> &mut Self {
+        self.figure(&chart::reliability(bins), caption)
+    }
+
+    /// Groups of nodes with their edges, and links between groups, each end given by group and node.
+    pub fn network(
+        &mut self,
+        clusters: &[Cluster],
+        links: &[[(usize, usize); 2]],
+        caption: &str,
+    ) -> &mut Self {
+        self.figure(&chart::network(clusters, links), caption)
+    }
+
+    /// Horizontal bars with their values.
+    pub fn bars(&mut self, bars: &[Bar], caption: &str) -> &mut Self {
+        self.figure(&chart::bars(bars), caption)
+    }
+
+    /// Counts of equal classes, of which the first begins at `first` and each spans `width`.
+    pub fn histogram(
+        &mut self,
+        counts: &[u64],
+        first: f64,
+        width: f64,
+        unit: &str,
+        caption: &str,
+    ) -> &mut Self {
+        self.figure(&chart::histogram(counts, first, width, unit), caption)
+    }
+
+    /// Points in groups of one colour, with a legend.
+    pub fn scatter(&mut self, groups: &[Group], axes: [&str; 2], caption: &str) -> &mut Self {
+        self.figure(&chart::scatter(groups, axes), caption)
+    }
+
+    /// Curves over a common axis, with a legend that tells their last values; for losses and
+    /// learning rates over steps.
+    pub fn lines(
+        &mut self,
+        series: &[Series],
+        axes: [&str; 2],
+        scale: Scale,
+        caption: &str,
+    ) -> &mut Self {
+        self.figure(&chart::lines(series, axes, scale), caption)
+    }
+
+    /// The whole page.
+    pub fn to_html(&self) -> String {
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}{}{}</main>\n</body>\n</html>\n",
+            escape(&self.title),
+            self.header,
+            self.warned(),
+            self.body
+        )
+    }
+
+    fn warned(&self) -> String {
+        if self.warnings.is_empty() {
+            return String::new();
+        }
+        let lines = self.warnings.iter().map(|it| format!("<li>{}</li>\n", escape(it)));
+        format!("<ul class=\"warnings\">\n{}</ul>\n", lines.collect::<String>())
+    }
+
+    fn figure(&mut self, svg: &str, caption: &str) -> &mut Self {
+        self.n_figures += 1;
+        let n = self.n_figures;
+        self.push(&format!(
+            "<figure>{svg}<figcaption><b>Figure {n}.</b> {}</figcaption></figure>\n",
+            escape(caption)
+        ))
+    }
+
+    fn push(&mut self, html: &str) -> &mut Self {
+        self.body.push_str(html);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_and_figures_are_numbered() {
+        let mut page = Page::new("a <b> & \"c\"", "");
+        page.histogram(&[1, 2], 0.0, 1.0, "tokens", "first").bars(&[], "second <script>");
+        let html = page.to_html();
+        assert!(html.contains("a &lt;b&gt; &amp; &quot;c&quot;"));
+        assert!(!html.contains("<script>"));
+        assert!(html.contains("Figure 1.") && html.contains("Figure 2."));
+    }
+
+    #[test]
+    fn tags_are_balanced() {
+        let mut page = Page::new("t", "s");
+        let group = Group { name: "a".into(), points: vec![[0.0, 1.0], [2.0, 3.0]] };
+        page.section("x").text("y").numbers(&[("n", "1".into())]).table(&[("k", "v".into())]);
+        page.bars(&[Bar { name: "b".into(), value: 1.0, label: "1 s".into() }], "c");
+        page.scatter(&[group], ["one", "two"], "d").histogram(&[0, 5, 3], 1.0, 30.0, "tokens", "e");
+        let series = Series { name: "s".into(), points: vec![[0.0, 1.0], [1.0, 2.0]] };
+        page.lines(&[series], ["step", "loss"], Scale::Linear, "f");
+        page.columns(&["a", "b"], &[vec!["1".into(), "2".into()]]);
+        let names = ["x".to_owned()];
+        let labels = vec!["3".into()];
+        let map =
+            HeatMap { rows: &names, columns: &names, shades: vec![1.0], labels, axes: ["", ""] };
+        page.pairs(&[Pair { name: "<p>".into(), truth: 1.0, predicted: -0.5 }], "x", "q");
+        page.heat_map(&map, "g").reliability(&[ReliabilityBin::default()], "h");
+        page.warnings(&["one <b>".into()]).warnings(&["one <b>".into(), "two".into()]);
+        let html = page.to_html();
+        assert!(
+            html.contains(
+                "</header>\n<ul class=\"warnings\">\n<li>one &lt;b&gt;</li>\n<li>two</li>"
+            )
+        );
+        let tags = [
+            "figure", "svg", "g", "table", "tr", "dl", "div", "text", "main", "title", "p", "ul",
+            "li",
+        ];
+        for tag in tags {
+            let opened = html.matches(&format!("<{tag}>")).count()
+                + html.matches(&format!("<{tag} ")).count();
+            assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! [`Principal`]: principal components from sums that a stream of cells can be added to.
+
+mod eigen;
+mod subspace;
+
+use rayon::prelude::*;
+
+pub use self::{eigen::largest_eigenpairs, subspace::Subspace};
+
+/// Numbers, ascending, and values of what is not zero in a cell.
+pub type SparseCell = (Vec<u32>, Vec<f32>);
+
+/// Rows that stay in a core's cache while products are summed.
+const ROWS: usize = 128;
+
+/// Sums over cells of values and of products of two values: all that principal components need,
+/// `d² + d` numbers whatever the number of cells.
+#[derive(Clone, Debug)]
+pub struct Products {
+    n: usize,
+    sums: Vec<f64>,
+    /// Products, `[d, d]`, of which only `j >= i` is filled.
+    of_pairs: Vec<f64>,
+}
+
+impl Products {
+    /// No cells yet, of `d` values each.
+    pub fn new(d: usize) -> Self {
+        Self { n: 0, sums: vec![0.0; d], of_pairs: vec![0.0; d * d] }
+    }
+
+    /// Adds cells.
+    ///
+    /// The result does not depend on threads, nor on how cells are divided into calls.
+    pub fn add(&mut self, cells: &[SparseCell]) {
+        let d = self.sums.len();
+        self.n += cells.len();
+        // Each thread fills rows of its own: for each value the cells that have it, and where.
+        let mut places: Vec<Vec<(u32, u32)>> = vec![Vec::new(); d];
+        for (cell, (indices, values)) in (0..).zip(cells) {
+            for (place, (&i, &x)) in (0..).zip(indices.iter().zip(values)) {
+                places[i as usize].push((cell, place));
+                self.sums[i as usize] += f64::from(x);
+            }
+        }
+        self.of_pairs.par_chunks_mut(d.max(1)).zip(&places).for_each(|(products, places)| {
+            for &(cell, place) in places {
+                let (indices, values) = &cells[cell as usize];
+                let x = f64::from(values[place as usize]);
+                for (&j, &y) in indices.iter().zip(values).skip(place as usize) {
+                    products[j as usize] += x * f64::from(y);
+                }
+            }
+        });
+    }
+
+    /// Adds whole rows, `[n, d]`; the same as their values one by one.
+    pub fn add_rows(&mut self, rows: &[f32]) {
+        let d = self.sums.len();
+        self.n += rows.len() / d.max(1);
+        for block in rows.chunks(d.max(1) * ROWS) {
+            for row in block.chunks_exact(d) {
+                self.sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
+            }
+            self.of_pairs.par_chunks_mut(d).enumerate().for_each(|(i, products)| {
+                for row in block.chunks_exact(d) {
+                    let x = f64::from(row[i]);
+                    let pairs = products[i..].iter_mut().zip(&row[i..]);
+                    pairs.for_each(|(product, &y)| *product += x * f64::from(y));
+                }
+            });
+        }
+    }
+
+    /// Adds `shift` to those `n` of the cells whose values sum to `sums`.
+    pub fn shift(&mut self, n: f64, sums: &[f64], shift: &[f64]) {
+        let d = self.sums.len();
+        self.of_pairs.par_chunks_mut(d.max(1)).enumerate().for_each(|(i, products)| {
+            for j in i..d {
+                products[j] += sums[i] * shift[j] + shift[i] * (sums[j] + n * shift[j]);
+            }
+        });
+        self.sums.iter_mut().zip(shift).for_each(|(sum, shift)| *sum += n * shift);
+    }
+
+    /// The `n` directions of most variance; fewer if the cells have fewer values.
+    pub fn principal(mut self, n: usize) -> Principal {
+        let d = self.sums.len();
+        let cells = self.n.max(1) as f64;
+        let mean: Vec<f64> = self.sums.iter().map(|sum| sum / cells).collect();
+        for i in 0..d {
+            for j in i..d {
+                let centred = self.of_pairs[i * d + j] / cells - mean[i] * mean[j];
+                self.of_pairs[i * d + j] = centred;
+                self.of_pairs[j * d + i] = centred;
+            }
+        }
+        let total: f64 = (0..d).map(|i| self.of_pairs[i * d + i]).sum();
+        Principal::new(largest_eigenpairs(&self.of_pairs, d, n), &mean, total)
+    }
+}
+
+/// Directions of most variance.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    n: usize,
+    /// `[d, n]`.
+    loadings: Vec<f64>,
+    offsets: Vec<f64>,
+    shares: Vec<f64>,
+}
+
+impl Principal {
+    /// Of the variance along each axis, the means of the values and the whole variance.
+    fn new(pairs: Vec<(f64, Vec<f64>)>, mean: &[f64], total: f64) -> Self {
+        let shares = pairs.iter().map(|(value, _)| value / total.max(f64::MIN_POSITIVE)).collect();
+        let axes: Vec<Vec<f64>> = pairs.into_iter().map(|(_, axis)| axis).collect();
+        let offsets = axes.iter().map(|axis| dot(mean, axis)).collect();
+        let n = axes.len();
+        let loadings = (0..mean.len()).flat_map(|i| axes.iter().map(move |axis| axis[i])).collect();
+        Self { n, loadings, offsets, shares }
+    }
+
+    /// Number of components.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Share of the variance that each explains.
+    pub fn shares(&self) -> &[f64] {
+        &self.shares
+    }
+
+    /// The position of a cell, given by the numbers and values of what is not zero.
+    pub fn project(&self, indices: &[u32], values: &[f32]) -> Vec<f32> {
+        self.project_from(self.offsets.iter().map(|offset| -offset).collect(), indices, values)
+    }
+
+    /// The position of a cell without a value, if all its values are shifted.
+    pub fn shifted(&self, shift: &[f64]) -> Vec<f64> {
+        let mut position: Vec<f64> = self.offsets.iter().map(|offset| -offset).collect();
+        for (shift, loadings) in shift.iter().zip(self.loadings.chunks(self.n.max(1))) {
+            position.iter_mut().zip(loadings).for_each(|(p, l)| *p += shift * l);
+        }
+        position
+    }
+
+    /// The position of a cell whose values begin at `position`.
+    #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
+    pub fn project_from(
+        &self,
+        mut position: Vec<f64>,
+        indices: &[u32],
+        values: &[f32],
+    ) -> Vec<f32> {
+        for (&i, &x) in indices.iter().zip(values) {
+            let loadings = &self.loadings[i as usize * self.n..(i as usize + 1) * self.n];
+            position.iter_mut().zip(loadings).for_each(|(p, l)| *p += f64::from(x) * l);
+        }
+        position.into_iter().map(|x| x as f32).collect()
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scgpt_data::{Keyed, Purpose};
+
+    /// Cells whose value `i` has spread `spreads[i]`, some values left out as zeros.
+    #[allow(clippy::cast_possible_truncation, reason = "test data")]
+    fn cells(n: u64, spreads: &[f32]) -> Vec<SparseCell> {
+        let key = Keyed::new(4, Purpose::Simulate, 0, 0);
+        let d = spreads.len() as u64;
+        let cell = |cell: u64| {
+            let value = |i: u64| key.uniform(cell * d + i) as f32 * spreads[i as usize];
+            (0..d).filter(|i| !(cell + i).is_multiple_of(7)).map(|i| (i as u32, value(i))).unzip()
+        };
+        (0..n).map(cell).collect()
+    }
+
+    #[test]
+    fn components_are_uncorrelated_and_their_shares_true() {
+        let cells = cells(500, &[1.0, 9.0, 3.0, 0.0, 6.0]);
+        let mut products = Products::new(5);
+        products.add(&cells);
+        let principal = products.principal(9);
+        assert_eq!((principal.n(), principal.shares().len()), (5, 5));
+        assert!((principal.shares().iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!(principal.shares().is_sorted_by(|a, b| a >= b));
+        let rows: Vec<Vec<f32>> = cells.iter().map(|(i, x)| principal.project(i, x)).collect();
+        let covariance = |a: usize, b: usize| {
+            rows.iter().map(|row| f64::from(row[a]) * f64::from(row[b])).sum::<f64>() / 500.0
+        };
+        let total: f64 = (0..5).map(|i| covariance(i, i)).sum();
+        for a in 0..5 {
+            assert!(rows.iter().map(|row| f64::from(row[a])).sum::<f64>().abs() < 1e-2);
+            assert!((covariance(a, a) / total - principal.shares()[a]).abs() < 1e-6);
+            assert!((0..a).all(|b| covariance(a, b).abs() < 1e-4));
+        }
+    }
+
+    #[test]
+    fn blocks_do_not_matter() {
+        let cells = cells(100, &[1.0, 2.0, 3.0]);
+        let (mut one, mut two) = (Products::new(3), Products::new(3));
+        one.add(&cells);
+        cells.chunks(33).for_each(|block| two.add(block));
+        assert_eq!((one.n, &one.of_pairs, &one.sums), (two.n, &two.of_pairs, &two.sums));
+    }
+
+    #[test]
+    fn rows_and_shifts_are_as_cells_with_those_values() {
+        let cells = cells(100, &[1.0, 2.0, 3.0]);
+        let shift = [0.5, 0.0, -2.0];
+        let (mut plain, mut rows) = (Products::new(3), Products::new(3));
+        plain.add(&cells);
+        plain.shift(100.0, &plain.sums.clone(), &shift);
+        for (indices, values) in &cells {
+            let mut row = [0.5, 0.0, -2.0];
+            indices.iter().zip(values).for_each(|(&i, x)| row[i as usize] += x);
+            rows.add_rows(&row);
+        }
+        let pairs = plain.of_pairs.iter().zip(&rows.of_pairs);
+        assert!(pairs.chain(plain.sums.iter().zip(&rows.sums)).all(|(a, b)| (a - b).abs() < 1e-4));
+        let principal = rows.principal(2);
+        let (indices, values) = &cells[7];
+        let mut row = [0.5, 0.0, -2.0];
+        indices.iter().zip(values).for_each(|(&i, x)| row[i as usize] += x);
+        let shifted = principal.project_from(principal.shifted(&shift), indices, values);
+        let whole = principal.project(&[0, 1, 2], &row);
+        assert!(shifted.iter().zip(whole).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+
+    #[test]
+    fn no_cells_and_constant_cells_have_no_variance() {
+        assert_eq!(Products::new(0).principal(3).n(), 0);
+        let mut products = Products::new(2);
+        products.add(&vec![(vec![0, 1], vec![1.0, 2.0]); 4]);
+        let principal = products.principal(2);
+        assert!(principal.project(&[0, 1], &[1.0, 2.0]).iter().all(|x| x.abs() < 1e-6));
+        assert!(principal.shares().iter().all(|share| share.abs() < 1e-9));
+    }
+}

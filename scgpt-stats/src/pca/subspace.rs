@@ -1,0 +1,214 @@
+//! [`Subspace`]: principal components of many values, by several passes over a stream.
+
+use rayon::prelude::*;
+use scgpt_data::{Keyed, Purpose};
+
+use super::{Principal, SparseCell, dot, eigen::orthogonalise, largest_eigenpairs};
+
+/// Directions whose images are summed together.
+const LANES: usize = 16;
+/// Directions beyond those asked for: the more, the fewer passes.
+const FURTHER: usize = 20;
+
+type Lanes = [f64; LANES];
+
+/// Directions that turn towards those of most variance with every pass over the cells; memory for
+/// two numbers a direction and value, where [`Products`](super::Products) need a square.
+///
+/// # Reference
+/// Halko, Martinsson and Tropp 2011: randomised subspace iteration.
+#[derive(Debug)]
+pub struct Subspace {
+    blocks: Vec<Block>,
+    n: usize,
+    sums: Vec<f64>,
+    squares: f64,
+}
+
+/// Some directions, `[d, LANES]`, and what the cells seen in this pass make of them.
+#[derive(Debug)]
+struct Block {
+    directions: Vec<Lanes>,
+    images: Vec<Lanes>,
+    totals: Lanes,
+}
+
+impl Subspace {
+    /// Directions of `d` values, enough for `n` components, before the first pass.
+    pub fn new(d: usize, n: usize) -> Self {
+        let n_blocks = (n + FURTHER).min(d).div_ceil(LANES);
+        let random = |block: usize| {
+            let key = Keyed::new(0, Purpose::Cluster, block as u64, 1);
+            let lanes =
+                |i: usize| std::array::from_fn(|lane| key.uniform((i * LANES + lane) as u64) - 0.5);
+            Block {
+                directions: (0..d).map(lanes).collect(),
+                images: vec![[0.0; LANES]; d],
+                totals: [0.0; LANES],
+            }
+        };
+        let blocks = (0..n_blocks).map(random).collect();
+        let mut subspace = Self { blocks, n: 0, sums: vec![0.0; d], squares: 0.0 };
+        subspace.restart(subspace.columns(|block| &block.directions));
+        subspace
+    }
+
+    /// Adds cells to this pass. The result does not depend on threads, nor on how cells are divided
+    /// into calls.
+    pub fn add(&mut self, cells: &[SparseCell]) {
+        self.n += cells.len();
+        for (indices, values) in cells {
+            for (&i, &x) in indices.iter().zip(values) {
+                self.sums[i as usize] += f64::from(x);
+                self.squares += f64::from(x).powi(2);
+            }
+        }
+        self.blocks.par_iter_mut().for_each(|block| {
+            for (indices, values) in cells {
+                let mut place = [0.0; LANES];
+                for (&i, &x) in indices.iter().zip(values) {
+                    add(&mut place, f64::from(x), &block.directions[i as usize]);
+                }
+                for (&i, &x) in indices.iter().zip(values) {
+                    add(&mut block.images[i as usize], f64::from(x), &place);
+                }
+                add(&mut block.totals, 1.0, &place);
+            }
+        });
+    }
+
+    /// Ends a pass: the images of the directions are the next ones.
+    pub fn turn(&mut self) {
+        self.centre();
+        self.restart(self.columns(|block| &block.images));
+    }
+
+    /// Ends the last pass: the `n` directions of most variance among those there are.
+    pub fn principal(mut self, n: usize) -> Principal {
+        self.centre();
+        let cells = self.n.max(1) as f64;
+        let directions = self.columns(|block| &block.directions);
+        let images = self.columns(|block| &block.images);
+        let m = directions.len();
+        let seen = |i: usize| {
+            let direction = &directions[i];
+            images.iter().map(move |image| dot(direction, image) / cells)
+        };
+        let seen: Vec<f64> = (0..m).flat_map(seen).collect();
+        let mean: Vec<f64> = self.sums.iter().map(|sum| sum / cells).collect();
+        let total = self.squares / cells - dot(&mean, &mean);
+        let pairs = largest_eigenpairs(&seen, m, n.min(self.sums.len()));
+        let axis = |weights: &[f64]| {
+            let mut axis = vec![0.0; mean.len()];
+            for (weight, direction) in weights.iter().zip(&directions) {
+                axis.iter_mut().zip(direction).for_each(|(a, x)| *a += weight * x);
+            }
+            let largest =
+                axis.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+            for a in &mut axis {
+                *a *= largest.signum();
+            }
+            axis
+        };
+        let axes = pairs.iter().map(|(value, weights)| (*value, axis(weights))).collect();
+        Principal::new(axes, &mean, total)
+    }
+
+    fn centre(&mut self) {
+        let n = self.n.max(1) as f64;
+        for block in &mut self.blocks {
+            for (image, sum) in block.images.iter_mut().zip(&self.sums) {
+                add(image, -sum / n, &block.totals);
+            }
+        }
+    }
+
+    /// The directions, or their images, one after the other; no more than there are values.
+    fn columns(&self, of: impl Fn(&Block) -> &Vec<Lanes>) -> Vec<Vec<f64>> {
+        let column = |i: usize| -> Vec<f64> {
+            of(&self.blocks[i / LANES]).iter().map(|lanes| lanes[i % LANES]).collect()
+        };
+        let n = (self.blocks.len() * LANES).min(self.sums.len());
+        (0..n).map(column).collect()
+    }
+
+    /// Begins a pass with those directions, made orthonormal.
+    fn restart(&mut self, columns: Vec<Vec<f64>>) {
+        let mut basis: Vec<Vec<f64>> = Vec::with_capacity(columns.len());
+        for mut column in columns {
+            let before = dot(&column, &column).sqrt();
+            let length = orthogonalise(&mut column, &basis);
+            // A direction that the others span leads nowhere.
+            let scale = if length > 1e-10 * before { 1.0 / length } else { 0.0 };
+            for x in &mut column {
+                *x *= scale;
+            }
+            basis.push(column);
+        }
+        for block in &mut self.blocks {
+            block.directions.fill([0.0; LANES]);
+            block.images.fill([0.0; LANES]);
+            block.totals = [0.0; LANES];
+        }
+        for (i, column) in basis.iter().enumerate() {
+            let directions = &mut self.blocks[i / LANES].directions;
+            directions.iter_mut().zip(column).for_each(|(lanes, &x)| lanes[i % LANES] = x);
+        }
+        (self.n, self.squares) = (0, 0.0);
+        self.sums.fill(0.0);
+    }
+}
+
+fn add(sums: &mut Lanes, factor: f64, lanes: &Lanes) {
+    sums.iter_mut().zip(lanes).for_each(|(sum, x)| *sum += factor * x);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pca::Products;
+
+    #[test]
+    fn components_are_those_of_all_products() {
+        let (n, d) = (400, 120);
+        let key = Keyed::new(4, Purpose::Simulate, 0, 0);
+        // The spread of values falls with their number; a third is left out as zeros.
+        #[allow(clippy::cast_possible_truncation, reason = "test data")]
+        let value =
+            |cell: u64, i: u64| (key.uniform(cell * d + i) * 9.0 * 0.9_f64.powi(i as i32)) as f32;
+        let cell = |cell: u64| -> SparseCell {
+            let places = (0..d).filter(|i| !(cell + i).is_multiple_of(3));
+            #[allow(clippy::cast_possible_truncation, reason = "test data")]
+            let cell = places.map(|i| (i as u32, value(cell, i))).unzip();
+            cell
+        };
+        let cells: Vec<SparseCell> = (0..n).map(cell).collect();
+        let mut products = Products::new(120);
+        products.add(&cells);
+        let exact = products.principal(5);
+        let mut subspace = Subspace::new(120, 5);
+        for pass in 0..5 {
+            if pass > 0 {
+                subspace.turn();
+            }
+            cells.chunks(150).for_each(|block| subspace.add(block));
+        }
+        let found = subspace.principal(5);
+        for (a, b) in found.shares().iter().zip(exact.shares()) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+        for (indices, values) in &cells {
+            let (a, b) = (found.project(indices, values), exact.project(indices, values));
+            assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-2), "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn fewer_values_than_directions_are_no_harm() {
+        let mut subspace = Subspace::new(2, 5);
+        subspace.add(&[(vec![0], vec![1.0]), (vec![1], vec![3.0]), (vec![], vec![])]);
+        let principal = subspace.principal(5);
+        assert_eq!(principal.n(), 2);
+        assert!((principal.shares().iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+}

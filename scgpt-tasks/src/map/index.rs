@@ -1,0 +1,480 @@
+//! [`ReferenceIndex`]: labelled cells to find neighbours among.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{BufWriter, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+};
+
+use scgpt_data::{Advice, Claim, Observer, OutputKind, Place, RowSpool, Setting, narrow};
+use scgpt_eval::Labels;
+use scgpt_stats::{Neighbours, subsample};
+
+use super::{
+    Found,
+    check::{check_labels, check_manifest},
+    lists::{Lists, write_centres, write_segment},
+    manifest::{IndexLabels, IndexManifest, MANIFEST, MadeBy, Search, Segment, invalid},
+    mapped::MappedFile,
+};
+use crate::error::{Error, Result};
+
+/// Reference cells compared with at once.
+const BLOCK: usize = 32_768;
+/// Rows of a spool that are read at a time.
+const ROWS: usize = 16_384;
+/// Reference cells whose neighbours tell how near known cells are.
+const SAMPLE: usize = 1000;
+/// Neighbours of which the mean distance is the strangeness of a cell.
+pub(super) const STRANGENESS_NEIGHBOURS: usize = 10;
+/// The code of a cell without label.
+pub(super) const MISSING: u32 = u32::MAX;
+/// The files beside the manifest.
+const LABELS: &str = "labels.u32";
+const CENTRES: &str = "centres.f32";
+
+/// Reference cells on their way into an index.
+#[derive(Debug)]
+pub struct ReferenceCells<'a> {
+    /// Embeddings of unit length, `[n, d]`.
+    pub rows: &'a RowSpool,
+    /// Columns of `obs`, by name.
+    pub labels: &'a [(String, Labels)],
+    /// Where the cells came from.
+    pub source: String,
+    /// What made the embeddings.
+    pub made_by: MadeBy,
+    /// Genes of the model that the cells have, if a model embedded them.
+    pub genes: Option<usize>,
+}
+
+/// An index on disk, opened as memory: it takes milliseconds, whatever its size.
+///
+/// 33 million cells: of width 512 an exact index has 2052 bytes a cell (68 GB), an approximate one
+/// 520 (17 GB): 512 numbers of one byte, 4 for the number of the cell, 4 for the code of its label.
+/// That is room on disk. In memory are the 4096 centres (8 MB) and what queries touch, 16 lists or
+/// 67 MB each, which the system may drop again. For an index below 1 GB, 30 bytes are left for a
+/// cell: 22 numbers beside the same 8, 33 · 10⁶ · 30 = 0.99 GB, from embeddings reduced to 22
+/// principal components (`obsm`). It is a bargain for labels, not for neighbours: among simulated
+/// cells that differ in 24 directions and a little in all 512, 22 components find 0.40 of the ten
+/// nearest, 64 (2.4 GB) 0.88 and 128 (4.5 GB) 0.96. (The index of the reference, of 16 bytes for
+/// each of its 41 million cells, makes the same bargain.)
+#[derive(Debug)]
+pub struct ReferenceIndex {
+    folder: PathBuf,
+    manifest: IndexManifest,
+    /// `[n, columns]`, little-endian.
+    labels: MappedFile,
+    vectors: Vectors,
+}
+
+#[derive(Debug)]
+enum Vectors {
+    /// `[n, d]` each, little-endian.
+    Flat(Vec<MappedFile>),
+    Lists(Lists),
+}
+
+impl ReferenceIndex {
+    /// Its folder.
+    pub const FOLDER: OutputKind = OutputKind {
+        name: "an index of `scgpt map index`",
+        is_one: |folder| folder.join(MANIFEST).is_file(),
+        holds: |entry| {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy();
+            let is_segment = |begin: &str, end: &str| {
+                let number = name.strip_prefix(begin).and_then(|name| name.strip_suffix(end));
+                number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
+            };
+            [MANIFEST, LABELS, CENTRES].contains(&name.as_ref())
+                || is_segment("vectors-", ".f32")
+                || is_segment("lists-", ".i8")
+        },
+    };
+
+    /// Opens an index. Its numbers, labels and lists are checked, which takes a second for an atlas;
+    /// vectors are when they are looked at.
+    ///
+    /// # Errors
+    /// If a file is missing, cut short, of another version or of another index, or contradicts the
+    /// others.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let manifest = IndexManifest::read(folder)?;
+        check_manifest(&folder.join(MANIFEST), &manifest)?;
+        let index = Self::with(folder, manifest)?;
+        let codes = index.labels.bytes().as_chunks::<4>().0;
+        check_labels(&folder.join(LABELS), &index.manifest, codes)?;
+        if let Vectors::Lists(lists) = &index.vectors {
+            lists.check(folder, &index.manifest)?;
+        }
+        Ok(index)
+    }
+
+    fn with(folder: &Path, manifest: IndexManifest) -> Result<Self> {
+        let n_labels = (manifest.n_cells as u64)
+            .saturating_mul(manifest.labels.len() as u64)
+            .saturating_mul(size_of::<u32>() as u64);
+        let labels = MappedFile::open(&folder.join(LABELS), n_labels)?;
+        let IndexManifest { width, n_lists, ref segments, .. } = manifest;
+        let vectors = match manifest.search {
+            Search::Exact => {
+                let map = |part: &Segment| MappedFile::open(&folder.join(&part.file), part.n_bytes);
+                Vectors::Flat(segments.iter().map(map).collect::<Result<_>>()?)
+            }
+            Search::Approximate => {
+                Vectors::Lists(Lists::open(folder, CENTRES, width, n_lists, segments)?)
+            }
+        };
+        Ok(Self { folder: folder.into(), manifest, labels, vectors })
+    }
+
+    /// Makes an index of the `cells`, whole or not at all.
+    ///
+    /// # Errors
+    /// If the folder exists and is not to be replaced or is no index, there are no cells, an embedding
+    /// is not finite, or a file cannot be written; [`Error::Cancelled`] if the observer says so.
+    pub fn create(
+        folder: &Path,
+        cells: &ReferenceCells<'_>,
+        search: Search,
+        overwrite: bool,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        Self::create_in(Place::folder(folder, overwrite, Self::FOLDER)?, cells, search, observer)
+    }
+
+    /// As [`create`](Self::create), in a place that was claimed before, such as before cells were
+    /// embedded.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_in(
+        place: Place,
+        cells: &ReferenceCells<'_>,
+        search: Search,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let (folder, built) = (place.output().to_path_buf(), place.path());
+        fs::create_dir(&built).map_err(|error| invalid(&folder, error.to_string()))?;
+        let mut manifest =
+            IndexManifest::new(cells.rows.n_columns(), search, cells.made_by.clone());
+        manifest.labels = cells
+            .labels
+            .iter()
+            .map(|(column, _)| IndexLabels {
+                column: column.clone(),
+                names: Vec::new(),
+                counts: Vec::new(),
+            })
+            .collect();
+        extend(&built, manifest, cells, observer)?;
+        place.publish()?;
+        Self::open(&folder)
+    }
+
+    /// Adds cells to an index. Interrupted or killed, it leaves the index as it was.
+    ///
+    /// # Errors
+    /// If the cells were embedded otherwise or have other label columns, and as
+    /// [`create`](Self::create).
+    pub fn append(
+        folder: &Path,
+        cells: &ReferenceCells<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        // One at a time, and each adds to what the one before has left.
+        let _claim = Claim::new(folder)?;
+        let old = Self::open(folder)?.manifest;
+        old.check_made_by(&cells.made_by, folder)?;
+        let [there, new]: [Vec<&str>; 2] = [
+            old.labels.iter().map(|labels| labels.column.as_str()).collect(),
+            cells.labels.iter().map(|(column, _)| column.as_str()).collect(),
+        ];
+        if there != new {
+            return Err(Error::Incompatible {
+                path: folder.into(),
+                problem: format!(
+                    "it has the label columns {}, so cells with {} cannot be added",
+                    there.join(", "),
+                    new.join(", ")
+                ),
+                remedy: Advice::from("give ") + Setting("labels") + format!(" {}", there.join(",")),
+            });
+        }
+        extend(folder, old, cells, observer)?;
+        Self::open(folder)
+    }
+
+    /// What it says about itself.
+    pub fn manifest(&self) -> &IndexManifest {
+        &self.manifest
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Bytes of its files, as far as they count.
+    pub fn n_bytes(&self) -> u64 {
+        let segments = self.manifest.segments.iter().map(|segment| segment.n_bytes);
+        segments.sum::<u64>() + self.labels.bytes().len() as u64
+    }
+
+    /// The label of a cell in a column; none if it has none.
+    ///
+    /// # Panics
+    /// If there is no such cell or column.
+    pub fn label(&self, cell: usize, column: usize) -> Option<u32> {
+        let place = cell * self.manifest.labels.len() + column;
+        let codes = self.labels.bytes().as_chunks::<4>().0;
+        Some(u32::from_le_bytes(codes[place])).filter(|&code| code != MISSING)
+    }
+
+    /// That a cell can have `k` neighbours.
+    ///
+    /// # Errors
+    /// If `k` is 0 or larger than the index.
+    pub fn check_k(&self, k: usize) -> Result<()> {
+        let n_cells = self.manifest.n_cells;
+        if (1..=n_cells).contains(&k) {
+            return Ok(());
+        }
+        let path = self.folder.display();
+        let problem = format!("is {k}, expected 1 up to the {n_cells} cells of `{path}`");
+        Err(Setting("k").wrong(problem).into())
+    }
+
+    /// The `k` nearest reference cells of each query, `[m, width]` of unit length, nearest first; of
+    /// equally near ones those that were added first.
+    ///
+    /// # Errors
+    /// If `k` is 0 or larger than the index, the width differs, or a query is not finite.
+    pub fn search(&self, queries: &[f32], k: usize) -> Result<Vec<Vec<Found>>> {
+        let width = self.manifest.width;
+        self.check_k(k)?;
+        check_rows(queries, width, 0)?;
+        let parts = match &self.vectors {
+            Vectors::Lists(lists) => return Ok(lists.search(queries, k)),
+            Vectors::Flat(parts) => parts,
+        };
+        let mut found = vec![Vec::new(); queries.len() / width];
+        let mut first = 0;
+        let mut block = Vec::new();
+        for (part, segment) in parts.iter().zip(&self.manifest.segments) {
+            for numbers in part.bytes().as_chunks::<4>().0.chunks(BLOCK * width) {
+                block.clear();
+                block.extend(numbers.iter().map(|x| f32::from_le_bytes(*x)));
+                if let Some(at) = block.iter().position(|x| !x.is_finite()) {
+                    let problem =
+                        format!("the embedding of cell {} has {}", first + at / width, block[at]);
+                    return Err(invalid(&self.folder.join(&segment.file), problem));
+                }
+                let nearest = Neighbours::among(queries, &block, width, k);
+                for (found, nearest) in found.iter_mut().zip(nearest.cells()) {
+                    let here =
+                        |&(distance, cell): &(f64, usize)| Found { cell: first + cell, distance };
+                    found.extend(nearest.iter().map(here));
+                    nearest_first(found, k);
+                }
+                first += numbers.len() / width;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Mean distances to the neighbours of a sample of the cells, ascending.
+    fn sampled_strangeness(&self) -> Result<Vec<f32>> {
+        let n_cells = self.manifest.n_cells;
+        let k = (STRANGENESS_NEIGHBOURS + 1).min(n_cells);
+        let (cells, queries) = self.at(&subsample(n_cells, SAMPLE, 0));
+        let mut distances = Vec::with_capacity(cells.len());
+        for (cell, found) in cells.iter().zip(self.search(&queries, k)?) {
+            let others: Vec<Found> = found.into_iter().filter(|one| one.cell != *cell).collect();
+            distances.push(strangeness(&others));
+        }
+        distances.sort_by(f32::total_cmp);
+        Ok(distances)
+    }
+
+    /// Numbers and embeddings of the cells at some places.
+    fn at(&self, places: &[usize]) -> (Vec<usize>, Vec<f32>) {
+        let parts = match &self.vectors {
+            Vectors::Lists(lists) => return lists.at(places),
+            Vectors::Flat(parts) => parts,
+        };
+        let width = self.manifest.width;
+        let mut rows = Vec::with_capacity(places.len() * width);
+        for &place in places {
+            let mut place = place;
+            for (part, segment) in parts.iter().zip(&self.manifest.segments) {
+                if place < segment.n_cells {
+                    let numbers = part.bytes().as_chunks::<4>().0;
+                    let row = &numbers[place * width..(place + 1) * width];
+                    rows.extend(row.iter().map(|x| f32::from_le_bytes(*x)));
+                    break;
+                }
+                place -= segment.n_cells;
+            }
+        }
+        (places.to_vec(), rows)
+    }
+
+    /// How far known cells are from their neighbours: the mean distance below which a share `known`
+    /// of the reference cells lies.
+    pub fn known_distance(&self, known: f64) -> f64 {
+        let sample = &self.manifest.strangeness;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
+        let rank = ((sample.len() + 1) as f64 * known).ceil() as usize;
+        sample.get(rank.max(1) - 1).map_or(f64::INFINITY, |&distance| f64::from(distance))
+    }
+}
+
+/// Mean distance to the nearest cells, as far as there are any.
+#[allow(clippy::cast_possible_truncation, reason = "stored as f32")]
+pub(super) fn strangeness(found: &[Found]) -> f32 {
+    let n = found.len().min(STRANGENESS_NEIGHBOURS);
+    (found[..n].iter().map(|one| one.distance).sum::<f64>() / n.max(1) as f64) as f32
+}
+
+/// Adds `cells` to the files of an index, the manifest last.
+fn extend(
+    folder: &Path,
+    mut manifest: IndexManifest,
+    cells: &ReferenceCells<'_>,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let n = cells.rows.n_rows();
+    if n == 0 {
+        return Err(Error::Option("there are no cells to index".into()));
+    }
+    write_labels(folder, &mut manifest, cells)?;
+    observer.begin("indexing", n);
+    let first = manifest.n_cells;
+    manifest.n_cells += n;
+    manifest.sources.push((cells.source.clone(), n));
+    manifest.genes = manifest.genes.max(cells.genes);
+    let number = manifest.segments.len();
+    let (file, path) = {
+        let file = match manifest.search {
+            Search::Exact => format!("vectors-{number}.f32"),
+            Search::Approximate => format!("lists-{number}.i8"),
+        };
+        (file.clone(), folder.join(file))
+    };
+    match manifest.search {
+        Search::Exact => {
+            let mut file = writer(&path, 0)?;
+            each_block(cells.rows, observer, |_, rows| {
+                let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
+                observer.advance(rows.len() / manifest.width);
+                file.write_all(&bytes).map_err(|error| invalid(&path, error.to_string()))
+            })?;
+            finish(file, &path)?;
+        }
+        Search::Approximate => {
+            let centres = folder.join(CENTRES);
+            if first == 0 {
+                manifest.n_lists = write_centres(&centres, cells.rows, observer)?;
+                observer.begin("indexing", n);
+            }
+            write_segment(&path, &centres, cells.rows, first, observer)?;
+        }
+    }
+    let written = fs::metadata(&path).map_err(|error| invalid(&path, error.to_string()))?;
+    manifest.segments.push(Segment { file, n_cells: n, n_bytes: written.len() });
+    let mut index = ReferenceIndex::with(folder, manifest)?;
+    index.manifest.strangeness = index.sampled_strangeness()?;
+    index.manifest.write(folder)
+}
+
+/// Appends the codes of the labels, and new labels to the manifest.
+fn write_labels(
+    folder: &Path,
+    manifest: &mut IndexManifest,
+    cells: &ReferenceCells<'_>,
+) -> Result<()> {
+    let mut codes = Vec::with_capacity(cells.labels.len());
+    for (known, (_, labels)) in manifest.labels.iter_mut().zip(cells.labels) {
+        let mut of_class = Vec::with_capacity(labels.classes.len());
+        for (class, count) in labels.classes.iter().zip(labels.counts()) {
+            let place = known.names.iter().position(|name| name == class).unwrap_or_else(|| {
+                known.names.push(class.clone());
+                known.counts.push(0);
+                known.names.len() - 1
+            });
+            known.counts[place] += count as u64;
+            of_class.push(narrow(place));
+        }
+        let code = |code: &Option<u32>| code.map_or(MISSING, |code| of_class[code as usize]);
+        codes.push(labels.codes.iter().map(code).collect::<Vec<_>>());
+    }
+    let path = folder.join(LABELS);
+    let mut file = writer(&path, (manifest.n_cells * codes.len() * size_of::<u32>()) as u64)?;
+    for cell in 0..cells.rows.n_rows() {
+        for column in &codes {
+            file.write_all(&column[cell].to_le_bytes())
+                .map_err(|error| invalid(&path, error.to_string()))?;
+        }
+    }
+    finish(file, &path)
+}
+
+/// A file that is written from `offset` on; what is beyond is of an append that did not finish.
+fn writer(path: &Path, offset: u64) -> Result<BufWriter<File>> {
+    let open = || -> std::io::Result<File> {
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        file.set_len(offset)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(file)
+    };
+    Ok(BufWriter::new(open().map_err(|error| invalid(path, error.to_string()))?))
+}
+
+fn finish(file: BufWriter<File>, path: &Path) -> Result<()> {
+    let file = file.into_inner().map_err(|error| invalid(path, error.to_string()))?;
+    file.sync_all().map_err(|error| invalid(path, error.to_string()))
+}
+
+/// Visits embeddings in blocks, each with the number of its first row.
+pub(super) fn each_block(
+    spool: &RowSpool,
+    observer: &dyn Observer,
+    mut visit: impl FnMut(usize, &[f32]) -> Result<()>,
+) -> Result<()> {
+    let (n, width) = (spool.n_rows(), spool.n_columns());
+    let mut rows = Vec::new();
+    for first in (0..n).step_by(ROWS) {
+        if observer.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        spool.read_rows(first, ROWS.min(n - first), &mut rows)?;
+        check_rows(&rows, width, first)?;
+        visit(first, &rows)?;
+    }
+    Ok(())
+}
+
+/// Leaves the `k` nearest, nearest first; of equally near ones those of lower number.
+pub(super) fn nearest_first(found: &mut Vec<Found>, k: usize) {
+    found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.cell.cmp(&b.cell)));
+    found.truncate(k);
+}
+
+/// That embeddings have a direction.
+fn check_rows(rows: &[f32], width: usize, first: usize) -> Result<()> {
+    if !rows.len().is_multiple_of(width) {
+        return Err(Error::Option(format!(
+            "{} values are no rows of {width}, the width of the index",
+            rows.len()
+        )));
+    }
+    match rows.iter().position(|x| !x.is_finite()) {
+        Some(place) => Err(Error::Option(format!(
+            "the embedding of cell {} has {}, so it has no neighbours",
+            first + place / width,
+            rows[place]
+        ))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,163 @@
+//! [`ReferenceIndex::map`]: labels of cells by the votes of their neighbours.
+
+use scgpt_data::{Observer, RowSpool, Setting};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Found, ReferenceIndex,
+    index::{STRANGENESS_NEIGHBOURS, strangeness},
+    vote::{Ballot, Voting, confidence, majority, proportional},
+};
+use crate::error::{Error, Result};
+
+/// Cells whose neighbours are searched at once.
+const WINDOW: usize = 4096;
+
+/// How labels are found.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MapOptions {
+    /// Neighbours that vote.
+    pub k: usize,
+    /// How their votes are counted.
+    pub voting: Voting,
+    /// Share of cells as near to the reference as its own cells are to each other that shall not
+    /// be called unknown.
+    pub known_share: f64,
+}
+
+impl Default for MapOptions {
+    fn default() -> Self {
+        Self { k: 10, voting: Voting::default(), known_share: 0.95 }
+    }
+}
+
+/// Labels of cells.
+#[derive(Debug, Default)]
+pub struct MappedCells {
+    /// Each column of labels.
+    pub labels: Vec<MappedLabels>,
+    /// Mean distance to the nearest ten neighbours.
+    pub strangeness: Vec<f32>,
+    /// Whether that is more than known cells have.
+    pub is_unknown: Vec<bool>,
+    /// Neighbours of each cell, nearest first.
+    pub neighbours: Vec<Vec<Found>>,
+}
+
+/// One column of labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MappedLabels {
+    /// The column of the reference.
+    pub column: String,
+    /// The labels.
+    pub names: Vec<String>,
+    /// The label of each cell; none if no neighbour has one.
+    pub codes: Vec<Option<u32>>,
+    /// How sure it is, 0 to 1.
+    pub confidence: Vec<f32>,
+}
+
+impl MappedCells {
+    /// Takes the labels of some cells away: nothing can be said of them, so they are unknown.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    pub fn leave_out(&mut self, cells: &[usize]) {
+        for &cell in cells {
+            self.is_unknown[cell] = true;
+            for labels in &mut self.labels {
+                labels.codes[cell] = None;
+                labels.confidence[cell] = 0.0;
+            }
+        }
+    }
+}
+
+impl ReferenceIndex {
+    /// Labels for cells with embeddings `rows` of unit length, made as those of the index.
+    ///
+    /// # Errors
+    /// If there are not that many neighbours, the width differs or a row is not finite;
+    /// [`Error::Cancelled`] if the observer says so.
+    ///
+    /// # Reference
+    /// The reference mapping tutorial: exact search, k = 10, majority. Differs: ties are settled,
+    /// and cells far from all reference cells are told.
+    pub fn map(
+        &self,
+        rows: &RowSpool,
+        options: &MapOptions,
+        observer: &dyn Observer,
+    ) -> Result<MappedCells> {
+        if rows.n_columns() != self.manifest().width {
+            return Err(Error::Option(format!(
+                "the embeddings are {} wide, those of `{}` {}",
+                rows.n_columns(),
+                self.folder().display(),
+                self.manifest().width
+            )));
+        }
+        if !(options.known_share > 0.0 && options.known_share < 1.0) {
+            return Err(Setting("known_share").no_share(options.known_share).into());
+        }
+        self.check_k(options.k)?;
+        let n = rows.n_rows();
+        // How far a cell is does not depend on how many neighbours vote.
+        let k = options.k.max(STRANGENESS_NEIGHBOURS.min(self.manifest().n_cells));
+        observer.begin("searching neighbours", n);
+        let mut mapped = MappedCells::default();
+        let mut window = Vec::new();
+        for first in (0..n).step_by(WINDOW) {
+            if observer.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let m = WINDOW.min(n - first);
+            rows.read_rows(first, m, &mut window)?;
+            for mut found in self.search(&window, k)? {
+                mapped.strangeness.push(strangeness(&found));
+                found.truncate(options.k);
+                mapped.neighbours.push(found);
+            }
+            observer.advance(m);
+        }
+        let limit = self.known_distance(options.known_share);
+        mapped.is_unknown = mapped.strangeness.iter().map(|&x| f64::from(x) > limit).collect();
+        mapped.labels = (0..self.manifest().labels.len())
+            .map(|column| self.vote(column, &mapped.neighbours, options.voting))
+            .collect();
+        Ok(mapped)
+    }
+
+    fn vote(&self, column: usize, neighbours: &[Vec<Found>], voting: Voting) -> MappedLabels {
+        let labels = &self.manifest().labels[column];
+        let all: u64 = labels.counts.iter().sum();
+        let proportions: Vec<f64> =
+            labels.counts.iter().map(|&n| n as f64 / all.max(1) as f64).collect();
+        let mut mapped = MappedLabels {
+            column: labels.column.clone(),
+            names: labels.names.clone(),
+            ..MappedLabels::default()
+        };
+        for found in neighbours {
+            let ballot = |one: &Found| {
+                let label = self.label(one.cell, column)?;
+                Some(Ballot { label, distance: one.distance })
+            };
+            let votes: Vec<Ballot> = found.iter().filter_map(ballot).collect();
+            let (label, sure) = match voting {
+                Voting::Majority => {
+                    let label = majority(&votes);
+                    (label, label.map_or(0.0, |label| confidence(&votes, label)))
+                }
+                Voting::Proportional => {
+                    let first = proportional(&votes, &proportions).first().copied();
+                    (first.map(|(label, _)| label), first.map_or(0.0, |(_, share)| share))
+                }
+            };
+            mapped.codes.push(label);
+            #[allow(clippy::cast_possible_truncation, reason = "a share")]
+            mapped.confidence.push(sure as f32);
+        }
+        mapped
+    }
+}
