@@ -50,8 +50,8 @@ impl Cells {
 
     fn scores(&self, clustering: Clustering) -> IntegrationScores {
         let options = ClusterOptions { clustering, ..ClusterOptions::default() };
-        let space = CellSpace::Rows { rows: &self.rows, width: self.width };
-        IntegrationScores::new(space, Some(&self.labels), &self.batches, &options).unwrap()
+        let space = CellSpace::rows(&self.rows, self.width);
+        IntegrationScores::new(&space, Some(&self.labels), &self.batches, &options).unwrap()
     }
 }
 

@@ -28,7 +28,7 @@ fn simulation(cells: usize, genes: usize) -> PerturbSimulation {
     PerturbSimulation::new(&options, None).expect("a simulation")
 }
 
-/// Everything but rivals, of a network of 4 layers, 4 heads, 128 wide; without p values and with.
+/// Everything but baselines, of a network of 4 layers, 4 heads, 128 wide; without p values and with.
 #[allow(clippy::expect_used, reason = "a bench fails by panicking")]
 fn attention(c: &mut Criterion) {
     let vocab = GeneVocab::from_names((1..=GENES).map(|gene| format!("GENE{gene:05}")));
@@ -52,7 +52,7 @@ fn attention(c: &mut Criterion) {
             control: Some("ctrl"),
             max_cells: CELLS,
             permutations,
-            rivals: false,
+            baselines: false,
             ..AttentionOptions::default()
         };
         group.bench_with_input(
@@ -69,7 +69,7 @@ fn attention(c: &mut Criterion) {
 
 /// Networks from the expression of 300 genes in 250 cells.
 #[allow(clippy::expect_used, reason = "a bench fails by panicking")]
-fn rivals(c: &mut Criterion) {
+fn baselines(c: &mut Criterion) {
     let (genes, cells) = (300, 250);
     let mut source = simulation(cells, genes);
     let block = source.read(&Layer::X, 0..cells).expect("cells");
@@ -80,7 +80,7 @@ fn rivals(c: &mut Criterion) {
         }
     }
     let profiles = Profiles::new(genes, cells, values);
-    let mut group = c.benchmark_group("networks/rivals");
+    let mut group = c.benchmark_group("networks/baselines");
     group.sample_size(10);
     for rule in Association::ALL {
         group.bench_function(rule.to_string(), |bench| {
@@ -90,5 +90,5 @@ fn rivals(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, attention, rivals);
+criterion_group!(benches, attention, baselines);
 criterion_main!(benches);

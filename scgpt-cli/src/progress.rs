@@ -10,7 +10,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use scgpt_data::Observer;
-use scgpt_train::{Event, Watch};
+use scgpt_train::{Event, TrainObserver};
 
 use crate::{interrupt, output::Printer};
 
@@ -109,7 +109,7 @@ impl TrainBar {
     }
 }
 
-impl Watch for TrainBar {
+impl TrainObserver for TrainBar {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Begin { step, total_steps } => {

@@ -353,8 +353,8 @@ mod tests {
     fn what_a_run_was_told_to_replace_it_replaces_when_it_goes_on() {
         let place = tempfile::tempdir().unwrap();
         let (output, net) = (place.path().join("out"), place.path().join("net"));
-        fs::create_dir_all(net.join("rivals")).unwrap();
-        fs::write(net.join("rivals/trees.csv"), "old").unwrap();
+        fs::create_dir_all(net.join("baselines")).unwrap();
+        fs::write(net.join("baselines/trees.csv"), "old").unwrap();
         let training = claim(&output, Begin::Anew).unwrap();
         let settings = std::collections::BTreeMap::from([("epochs", 3)]);
         training.begin(&settings, "test", [net.as_path()], quiet()).unwrap();
@@ -364,7 +364,7 @@ mod tests {
         assert!(training.replaces(&net).unwrap());
         training.begin(&settings, "test", [net.as_path()], quiet()).unwrap();
         assert!(training.replaces(&net).unwrap(), "begun again");
-        fs::write(net.join("rivals/trees.csv"), "mine").unwrap();
+        fs::write(net.join("baselines/trees.csv"), "mine").unwrap();
         training.replaces(&net).unwrap_err();
         fs::remove_dir_all(&net).unwrap();
         assert!(training.replaces(&net).unwrap());

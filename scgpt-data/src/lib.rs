@@ -36,7 +36,7 @@ mod multimodal;
 mod names;
 mod narrow;
 mod normalize;
-mod observe;
+mod observer;
 mod pages;
 mod regular;
 mod row_spool;
@@ -77,7 +77,7 @@ pub use crate::{
     names::{absent_gene, similar_names, some_of, unknown_gene},
     narrow::narrow,
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
-    observe::{Observer, Silent, Watched},
+    observer::{Observer, Silent, Watched},
     regular::open as open_file,
     row_spool::RowSpool,
     scbank::ScBank,

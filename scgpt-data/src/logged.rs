@@ -4,7 +4,7 @@ use crate::{
     csr::Csr,
     error::{Error, Result},
     normalize::LogScale,
-    observe::{Observer, Watched},
+    observer::{Observer, Watched},
     setting::before_scaling,
     source::{CellSource, Layer},
     state::{InputState, InputValues, StateDetector},

@@ -3,11 +3,11 @@
 mod classify;
 mod combat;
 mod harmony;
+mod integration;
 mod logistic;
 mod modalities;
 mod networks;
 mod responses;
-mod rivals;
 mod variable_expression;
 
 use scgpt_data::{CellSource, InputState, Layer, Observer, Result, Setting, VariableFlavour};
@@ -19,10 +19,10 @@ use self::variable_expression::VariableExpression;
 pub use self::{
     classify::{ClassBaseline, LabelledCells, class_baselines},
     harmony::harmony,
-    modalities::{ModalitySpace, multiomic_rivals},
+    integration::{SpaceBaseline, integration_baselines},
+    modalities::{ModalitySpace, multiomic_baselines},
     networks::{Association, Profiles},
     responses::{KnownResponses, ResponseBaseline, response_baselines},
-    rivals::{Place, Rival, integration_rivals},
 };
 
 /// How the baseline is made.
@@ -47,7 +47,7 @@ impl Default for BaselineOptions {
 
 /// Positions of cells by principal components of variable genes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Baseline {
+pub struct HvgPca {
     /// `[n, n_components]`, row-major, in the order of the source.
     pub rows: Vec<f32>,
     /// Components: as many as asked for, at most one a variable gene.
@@ -77,7 +77,7 @@ pub fn hvg_pca(
     source: &mut dyn CellSource,
     options: &BaselineOptions,
     observer: &dyn Observer,
-) -> Result<Baseline> {
+) -> Result<HvgPca> {
     if options.n_components == 0 {
         return Err(Setting("n_components").zero().into());
     }
@@ -93,7 +93,7 @@ pub fn hvg_pca(
             rows.extend(principal.project(genes, values));
         }
     })?;
-    Ok(Baseline {
+    Ok(HvgPca {
         rows,
         n_components: principal.n(),
         shares: principal.shares().to_vec(),

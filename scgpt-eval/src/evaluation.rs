@@ -11,9 +11,7 @@ use scgpt_stats::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    integration::{
-        CellColumn, CellSpace, IntegrationComparison, IntegrationScores, ScoredEmbedding,
-    },
+    integration::{CellColumn, IntegrationComparison, IntegrationScores, ScoredEmbedding},
     map::{LabelMap, MapCell},
 };
 

@@ -28,6 +28,7 @@
 
 pub mod baseline;
 mod cell_map;
+mod cell_space;
 mod doubts;
 mod evaluation;
 mod labels;
@@ -38,10 +39,11 @@ pub mod simulate;
 
 pub use crate::{
     cell_map::{AXES, CellMap},
+    cell_space::CellSpace,
     doubts::{doubts, doubts_of_shards},
     evaluation::{
-        CalibrationScores, CellColumn, CellSpace, IntegrationComparison, IntegrationScores,
-        LabelEvaluation, LabelMap, MapCell, PredictedLabels, ScoredEmbedding, UnknownScores,
+        CalibrationScores, CellColumn, IntegrationComparison, IntegrationScores, LabelEvaluation,
+        LabelMap, MapCell, PredictedLabels, ScoredEmbedding, UnknownScores,
     },
     labels::{Labels, join_labels, split_labels},
     separation::Separation,

@@ -19,7 +19,7 @@ pub use self::{
     de::DeGenes,
     design::{Design, DesignOptions, Group},
     genes::{gene_column, gene_names},
-    judge::{Judge, NotJudged, PerturbEvaluation, evaluate_responses},
+    judge::{NotJudged, PerturbEvaluation, ResponseJudge, evaluate_responses},
     moments::Moments,
     prepare::{PrepareOptions, Prepared, prepare},
     retrieval::{Rankings, Retrieval},

@@ -18,7 +18,7 @@ mod trial;
 use burn::prelude::Device;
 use scgpt_data::{Advice, AlignmentSummary, CellSource, GeneVocab, Observer, Setting, ShardFolder};
 use scgpt_eval::{Labels, baseline::BaselineOptions};
-use scgpt_train::Watch;
+use scgpt_train::TrainObserver;
 
 pub use self::{
     artefact::{Artefact, ArtefactRecord},
@@ -157,7 +157,7 @@ impl<'a> Annotation<'a> {
     pub fn run(
         self,
         source: &mut dyn CellSource,
-        watch: &dyn Watch,
+        watch: &dyn TrainObserver,
         observer: &dyn Observer,
     ) -> Result<AnnotateReport> {
         let run = RunFolder::of(self.options.learn.output);

@@ -24,11 +24,11 @@ use scgpt_data::{
 };
 use scgpt_eval::{
     Labels,
-    baseline::{BaselineOptions, Rival, integration_rivals},
+    baseline::{BaselineOptions, SpaceBaseline, integration_baselines},
 };
 use scgpt_model::Strictness;
 use scgpt_stats::ClusterOptions;
-use scgpt_train::Watch;
+use scgpt_train::TrainObserver;
 
 pub use self::{
     ablation::Ablated,
@@ -42,7 +42,7 @@ use self::{
     complete::check_truth,
     modality::Multimodal,
     panel::{Panel, align},
-    score::Judge,
+    score::SpaceJudge,
     trial::{Trial, Trials},
 };
 use crate::{
@@ -178,7 +178,7 @@ impl<'a> Integration<'a> {
         mut self,
         source: &mut dyn CellSource,
         truth: Option<&mut dyn CellSource>,
-        watch: &dyn Watch,
+        watch: &dyn TrainObserver,
         observer: &dyn Observer,
     ) -> Result<Integrated> {
         let run = RunFolder::of(self.options.learn.output);
@@ -216,7 +216,7 @@ impl<'a> Integration<'a> {
         source: &mut dyn CellSource,
         truth: Option<&mut dyn CellSource>,
         (run, panel, shards): (&RunFolder, &Panel, &ShardFolder),
-        (watch, observer): (&dyn Watch, &dyn Observer),
+        (watch, observer): (&dyn TrainObserver, &dyn Observer),
     ) -> Result<Integrated> {
         let trials = Trials::new(self, panel, shards, watch, observer)?;
         let judge = self.judge();
@@ -234,7 +234,7 @@ impl<'a> Integration<'a> {
             if self.options.ablate { trials.ablate(source, run, &judge)? } else { Vec::new() };
         let mut methods = vec![IntegrationMethod { name: "scGPT".into(), scores }];
         methods.extend(self.zero_shot(&trials, source, &judge, observer)?);
-        methods.extend(self.rivals(source, &judge, observer)?);
+        methods.extend(self.baselines(source, &judge, observer)?);
         IntegrationMethod::compare(&mut methods);
         let (completed, generated) = match &self.multimodal {
             Some(cells) if self.options.complete => {
@@ -265,10 +265,10 @@ impl<'a> Integration<'a> {
     }
 
     /// Scores of embeddings of all cells.
-    fn judge(&self) -> Judge {
+    fn judge(&self) -> SpaceJudge {
         let domains = self.domains();
         let all: Vec<usize> = (0..domains.len()).collect();
-        Judge::new(&all, self.labels.as_ref(), &domains, ClusterOptions::default())
+        SpaceJudge::new(&all, self.labels.as_ref(), &domains, ClusterOptions::default())
     }
 
     /// The checkpoint as it was, if one was fine-tuned.
@@ -276,7 +276,7 @@ impl<'a> Integration<'a> {
         &self,
         trials: &Trials<'_>,
         source: &mut dyn CellSource,
-        judge: &Judge,
+        judge: &SpaceJudge,
         observer: &dyn Observer,
     ) -> Result<Option<IntegrationMethod>> {
         let Some(path) = self.config.model.as_ref().filter(|_| self.options.baselines.is_some())
@@ -304,23 +304,23 @@ impl<'a> Integration<'a> {
     }
 
     /// Other methods on the same cells.
-    fn rivals(
+    fn baselines(
         &self,
         source: &mut dyn CellSource,
-        judge: &Judge,
+        judge: &SpaceJudge,
         observer: &dyn Observer,
     ) -> Result<Vec<IntegrationMethod>> {
         let Some(options) = self.options.baselines else { return Ok(Vec::new()) };
         let seed = self.config.training.seed;
-        let rivals = match (&self.multimodal, self.options.modalities) {
+        let baselines = match (&self.multimodal, self.options.modalities) {
             (Some(chosen), Some(cells)) => {
                 let domains = self.domains();
-                chosen.rivals(source, (cells, options), (&domains, seed), observer)?
+                chosen.baselines(source, (cells, options), (&domains, seed), observer)?
             }
-            _ => integration_rivals(source, &self.domains(), options, seed, observer)?,
+            _ => integration_baselines(source, &self.domains(), options, seed, observer)?,
         };
-        let scored = rivals.into_iter().map(|Rival { name, place }| {
-            let scores = judge.place(&place)?;
+        let scored = baselines.into_iter().map(|SpaceBaseline { name, space }| {
+            let scores = judge.space(&space)?;
             Ok(scores.map(|scores| IntegrationMethod { name, scores: vec![scores] }))
         });
         scored.filter_map(Result::transpose).collect()

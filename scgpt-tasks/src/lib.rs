@@ -1,20 +1,16 @@
 //! What scGPT is used for: one module a question.
 //!
-//! - [`Embedder`]: which vector stands for each cell?
-//! - [`Generator`]: which values do unknown genes have?
-//! - [`Pretraining`]: what can be learned from cells alone?
-//! - [`Annotation`] and [`Artefact`]: which type is each cell?
-//! - [`ReferenceIndex`]: what do its neighbours in a reference say?
-//! - [`Integration`]: where do cells lie, whatever their batch and modality?
-//! - [`EmbeddingNetworks`] and [`AttentionNetworks`]: which genes belong together?
-//! - [`Perturbation`]: how do cells respond to the perturbation of genes, and which one explains a state?
-//! - [`cluster_scores`] and [`IntegrationScores`]: do cells of one type lie together, and batches mix?
-//! - [`hvg_pca`]: what is there to see without a model?
-//! - [`Simulation`]: what would cells of known types look like?
+//! - [`embed`]: which vector stands for each cell, or for each gene?
+//! - [`generate`]: which values do unknown genes have?
+//! - [`pretrain`]: what can be learned from cells alone?
+//! - [`annotate`]: which type is each cell?
+//! - [`map`]: what do its neighbours in a reference say?
+//! - [`integrate`]: where do cells lie, whatever their batch and modality?
+//! - [`perturb`]: how do cells respond to the perturbation of genes, and which one explains a state?
+//! - [`grn`]: which genes belong together?
 //!
-//! [`Page`] is the room where every task's report is made.
-//!
-//! Tasks report their progress to an [`Observer`] and print nothing.
+//! Tasks tell an [`Observer`](scgpt_data::Observer) how far they are and print nothing. What they are
+//! judged by, without a network, is `scgpt-eval`.
 
 pub mod annotate;
 mod artefact;

@@ -18,7 +18,7 @@ use scgpt_data::{
     Advice, AlignmentSummary, CellSource, GeneNames, GeneVocab, Layer, Observer, Setting,
     ShardFolder, export,
 };
-use scgpt_train::Watch;
+use scgpt_train::TrainObserver;
 
 pub use self::{
     artefact::{GivenControls, PerturbArtefact, PerturbRecord, TrainingProfile},
@@ -140,7 +140,7 @@ impl<'a> Perturbation<'a> {
     pub fn run(
         self,
         source: &mut dyn CellSource,
-        watch: &dyn Watch,
+        watch: &dyn TrainObserver,
         observer: &dyn Observer,
     ) -> Result<PerturbReport> {
         let run = RunFolder::of(self.options.learn.output);

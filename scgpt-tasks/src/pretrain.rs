@@ -14,7 +14,7 @@ use burn::prelude::Device;
 use scgpt_data::{CellSplit, EpochOrder, ShardFolder, SpecialToken};
 use scgpt_eval::doubts_of_shards;
 use scgpt_model::{Preprocess, ScgptConfig};
-use scgpt_train::{RunHistory, RunOptions, Watch, fit, has_checkpoint};
+use scgpt_train::{RunHistory, RunOptions, TrainObserver, fit, has_checkpoint};
 use serde_json::json;
 
 pub use self::{
@@ -124,7 +124,7 @@ impl<'a> Pretraining<'a> {
     ///
     /// # Errors
     /// Everything that stops [`fit`].
-    pub fn run(self, watch: &dyn Watch) -> Result<PretrainReport> {
+    pub fn run(self, watch: &dyn TrainObserver) -> Result<PretrainReport> {
         let Self { config, options, device, shards, start, split } = self;
         let StartingNetwork { config: network, preprocess, model } = start.network;
         let validation = EpochOrder::new(split.held_out(), config.training.seed, VALIDATION_EPOCH)

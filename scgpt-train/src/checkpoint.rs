@@ -15,10 +15,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Error, Result},
-    observe::{Event, Watch},
     optimizer::Optimizer,
     precision::LossScale,
     task::Metric,
+    train_observer::{Event, TrainObserver},
 };
 
 const MODEL: &str = "model.safetensors";
@@ -170,7 +170,7 @@ impl Checkpoints {
         network: &ScgptConfig,
         optimizer: Optimizer,
         device: &Device,
-        watch: &dyn Watch,
+        watch: &dyn TrainObserver,
     ) -> Result<(State, Scgpt, Optimizer)> {
         let mut problems = Vec::new();
         for step in self.steps().into_iter().rev() {

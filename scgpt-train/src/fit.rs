@@ -19,12 +19,12 @@ use crate::{
     freeze::freeze,
     gradients::{Reduce, SingleDevice},
     log::RunLog,
-    observe::{Event, StepRecord, ValidationRecord, Watch},
     optimizer::Optimizer,
     precision::LossScale,
     schedule::Progress,
     step,
     task::{Batch, Metric, Task},
+    train_observer::{Event, StepRecord, TrainObserver, ValidationRecord},
 };
 
 /// Batches that may wait for the device.
@@ -76,7 +76,7 @@ pub fn fit<T: Task>(
     config: &TrainConfig,
     run: &RunOptions<'_>,
     device: &Device,
-    watch: &dyn Watch,
+    watch: &dyn TrainObserver,
 ) -> Result<Outcome> {
     config.validate(network)?;
     if task.batches_per_epoch() == 0 {
@@ -142,7 +142,7 @@ struct Session<'a, T> {
     run: &'a RunOptions<'a>,
     checkpoints: Checkpoints,
     device: &'a Device,
-    watch: &'a dyn Watch,
+    watch: &'a dyn TrainObserver,
     log: RunLog,
     reduce: &'a dyn Reduce,
     total_steps: u64,

@@ -20,13 +20,13 @@ mod gradients;
 mod log;
 mod loss;
 mod objective;
-mod observe;
 mod optimizer;
 mod precision;
 mod schedule;
 mod step;
 mod task;
 mod terms;
+mod train_observer;
 
 pub use crate::{
     batch::{TrainBatch, TrainCell},
@@ -42,10 +42,10 @@ pub use crate::{
         masked_squared_error, negative_log_bernoulli,
     },
     objective::{Objectives, Targets},
-    observe::{Event, StepRecord, Unwatched, ValidationRecord, Watch},
     optimizer::{Optimizer, OptimizerConfig},
     precision::{LossScale, Precision},
     schedule::{Progress, Schedule},
     task::{Batch, Metric, Task},
     terms::{LossTerms, Term},
+    train_observer::{Event, StepRecord, TrainObserver, Unwatched, ValidationRecord},
 };

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    observe::or_nan,
     schedule::Progress,
     terms::{LossTerms, Term},
+    train_observer::or_nan,
 };
 
 /// Cells that are learned from together, on the host.

@@ -14,7 +14,7 @@ use scgpt_data::{Keyed, Purpose};
 use scgpt_model::{AttentionMask, ModelInput, Scgpt, ScgptConfig};
 use scgpt_train::{
     Batch, Error, Event, LossTerms, Metric, Objectives, Outcome, Part, Precision, Progress, Result,
-    RunOptions, Schedule, Targets, Task, TrainConfig, Unwatched, Watch, fit,
+    RunOptions, Schedule, Targets, Task, TrainConfig, TrainObserver, Unwatched, fit,
 };
 use serde_json::json;
 
@@ -165,7 +165,7 @@ impl Recorder {
     }
 }
 
-impl Watch for Recorder {
+impl TrainObserver for Recorder {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Step(record) => {
@@ -189,7 +189,7 @@ fn train<T: Task>(
     config: &TrainConfig,
     folder: &Path,
     resume: bool,
-    watch: &dyn Watch,
+    watch: &dyn TrainObserver,
 ) -> Result<Outcome> {
     let device = Device::flex();
     let network = network();

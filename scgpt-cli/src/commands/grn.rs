@@ -46,7 +46,7 @@ impl Format {
 }
 
 /// The folder of simpler networks in that of the results.
-const RIVALS: &str = "rivals";
+const BASELINES: &str = "baselines";
 /// How names of simpler networks begin, and how they may go on.
 const METHODS: [&str; 5] = ["pearson", "spearman", "partial", "trees", "gene_embeddings"];
 const GROUPS: [&str; 4] = ["", "_control", "_perturbed", "_difference"];
@@ -56,7 +56,7 @@ const EXTENSIONS: [&str; 2] = ["csv", "parquet"];
 /// Whether something in a folder of results is one of these files, or the folder of simpler networks
 /// with nothing else in it.
 fn is_result(entry: &Path, files: &[&str]) -> bool {
-    if !entry.ends_with(RIVALS) {
+    if !entry.ends_with(BASELINES) {
         return entry.is_file() && files.iter().any(|file| entry.ends_with(file));
     }
     fs::read_dir(entry)
@@ -72,13 +72,13 @@ fn is_rival(path: &Path) -> bool {
 }
 
 /// Writes an edge list of every simpler network.
-fn write_rivals(
+fn write_baselines(
     folder: &Path,
-    rivals: impl Iterator<Item = (impl AsRef<Path>, GeneNetwork)>,
+    baselines: impl Iterator<Item = (impl AsRef<Path>, GeneNetwork)>,
     format: Format,
 ) -> Result<()> {
-    let folder = folder.join(RIVALS);
-    for (name, network) in rivals {
+    let folder = folder.join(BASELINES);
+    for (name, network) in baselines {
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         let path = folder.join(name).with_extension(format.extension());

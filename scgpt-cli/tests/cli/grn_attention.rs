@@ -76,14 +76,14 @@ fn two_groups_become_networks_with_all_that_speaks_for_them() {
     assert!((judged["scores"]["auprc"].as_f64().unwrap() - expected).abs() < 1e-9);
     assert!(fs::read_to_string(place.path("judged.html")).unwrap().contains("turned round"));
     // So have the simpler networks beside it.
-    let rival = ["evaluate", "grn", "out/rivals/pearson_difference.csv", "--truth"];
-    let rival = place.done(&[&rival[..], &["screen.network.csv", "--json"]].concat());
-    let rival: Value = serde_json::from_str(&rival.stdout).unwrap();
+    let baseline = ["evaluate", "grn", "out/baselines/pearson_difference.csv", "--truth"];
+    let baseline = place.done(&[&baseline[..], &["screen.network.csv", "--json"]].concat());
+    let baseline: Value = serde_json::from_str(&baseline.stdout).unwrap();
     let rows = report["rows"].as_array().unwrap().iter();
     let mut rows = rows.filter(|row| row["method"] == "Pearson correlation");
     let expected = rows.nth(2).unwrap()["truth"]["auroc"].as_f64().unwrap();
-    assert!((rival["scores"]["auroc"].as_f64().unwrap() - expected).abs() < 1e-9);
-    assert!(place.path("out/rivals/gene_embeddings.csv").exists());
+    assert!((baseline["scores"]["auroc"].as_f64().unwrap() - expected).abs() < 1e-9);
+    assert!(place.path("out/baselines/gene_embeddings.csv").exists());
 
     // Nothing is overwritten, and a run is the same again.
     place.refused(&attention(&model, &more), &["out", "exists"]);
@@ -103,7 +103,7 @@ fn a_single_group_needs_no_control() {
     for name in ["network", "shuffled", "beyond_shuffled"] {
         assert!(place.path(&format!("out/{name}.parquet")).exists(), "{name}");
     }
-    assert!(!place.path("out/rivals").exists());
+    assert!(!place.path("out/baselines").exists());
     let judged = ["evaluate", "grn", "out/network.parquet", "--truth", "screen.network.csv"];
     assert!(place.done(&judged).stdout.contains("random edges"));
 }

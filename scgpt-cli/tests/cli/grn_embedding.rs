@@ -69,11 +69,11 @@ fn networks_programmes_sets_and_scores_are_written() {
     let methods = report["pathways"].as_array().unwrap().iter();
     let methods: Vec<&str> = methods.map(|it| it["method"].as_str().unwrap()).collect();
     assert_eq!((methods.len(), methods[1]), (6, "Pearson correlation"));
-    for rival in ["pearson", "spearman", "partial", "trees"] {
-        let edges = read(&place, &format!("out/rivals/{rival}.csv"));
-        assert!(edges.starts_with("source,target,weight\n"), "{rival}");
+    for baseline in ["pearson", "spearman", "partial", "trees"] {
+        let edges = read(&place, &format!("out/baselines/{baseline}.csv"));
+        assert!(edges.starts_with("source,target,weight\n"), "{baseline}");
         let n = edges.lines().count() - 1;
-        assert!(n > 80 && n <= 80 * 79, "{rival}: {n}");
+        assert!(n > 80 && n <= 80 * 79, "{baseline}: {n}");
     }
     assert!(report["replicates"][0]["consistency"]["spearman"].is_number());
 
@@ -168,7 +168,7 @@ fn vectors_are_fine_tuned_first() {
     place.done(&network("out", &model, &[&more[..], &["--contextual", "--no-cells"]].concat()));
     place.done(&network("zero", &model, &["--no-cells", "--no-baselines"]));
     assert!(place.path("out.model/report.html").exists());
-    assert!(!place.path("out/rivals").exists());
+    assert!(!place.path("out/baselines").exists());
     // The artefact is a model like any other: no longer the one it began as.
     place.done(&network("again", "out.model", &["--no-cells", "--no-baselines"]));
     assert_ne!(read(&place, "again/edges.csv"), read(&place, "zero/edges.csv"));

@@ -458,7 +458,7 @@ fn a_folder_of_results_with_more_in_it_is_kept() {
     let looks = ["grn", "attention", "cells.h5ad", "--model", ONE, "--hvg", "10", "--force", "-o"];
     place.done(&net);
     place.done(&net);
-    for theirs in ["net/notes.txt", "net/rivals/mine.csv", "net/old/edges.csv"] {
+    for theirs in ["net/notes.txt", "net/baselines/mine.csv", "net/old/edges.csv"] {
         let path = place.path(theirs);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "mine").unwrap();

@@ -1,9 +1,12 @@
-//! [`multiomic_rivals`]: simple ways to join modalities.
+//! [`multiomic_baselines`]: simple ways to join modalities.
+
+use std::borrow::Cow;
 
 use rayon::prelude::*;
 use scgpt_stats::{Graph, Neighbours, Products, unit_rows};
 
-use super::rivals::{Place, Rival};
+use super::integration::SpaceBaseline;
+use crate::cell_space::CellSpace;
 use scgpt_data::{Error, Result};
 
 /// Neighbours of a cell in a modality, those by which its scale is found, and candidates for
@@ -42,10 +45,10 @@ pub struct ModalitySpace<'a> {
 /// Hao et al. 2021; `muon.pp.neighbors`. Differs: neighbours are exact; of the cells that share
 /// fewest neighbours, by which the scale of a cell is found, only those that share any are looked
 /// at, as in Seurat; a cell's weights are among the modalities it was measured in.
-pub fn multiomic_rivals(
+pub fn multiomic_baselines(
     modalities: &[ModalitySpace<'_>],
     n_components: usize,
-) -> Result<Vec<Rival>> {
+) -> Result<Vec<SpaceBaseline>> {
     let n = modalities.first().map_or(0, |modality| modality.is_measured.len());
     for modality in modalities {
         assert_eq!(modality.is_measured.len(), n, "one row a cell");
@@ -59,11 +62,12 @@ pub fn multiomic_rivals(
     }
     let concatenated = concatenated(modalities, n, n_components);
     let graph = weighted_nearest_neighbours(modalities, n);
-    Ok(vec![concatenated, Rival { name: "WNN".into(), place: Place::Graph(graph) }])
+    let graph = CellSpace::Graph(Cow::Owned(graph));
+    Ok(vec![concatenated, SpaceBaseline { name: "WNN".into(), space: graph }])
 }
 
 /// Principal components of all modalities, scaled to the same variance.
-fn concatenated(modalities: &[ModalitySpace<'_>], n: usize, n_components: usize) -> Rival {
+fn concatenated(modalities: &[ModalitySpace<'_>], n: usize, n_components: usize) -> SpaceBaseline {
     let d: usize = modalities.iter().map(|modality| modality.width).sum();
     let mut rows = vec![0.0; n * d];
     let mut first = 0;
@@ -90,7 +94,7 @@ fn concatenated(modalities: &[ModalitySpace<'_>], n: usize, n_components: usize)
     let principal = products.principal(n_components);
     let all: Vec<u32> = (0..).take(d).collect();
     let placed = rows.par_chunks(d).flat_map_iter(|row| principal.project(&all, row)).collect();
-    Rival::of_rows("Concatenated PCA", placed, principal.n())
+    SpaceBaseline::of_rows("Concatenated PCA", placed, principal.n())
 }
 
 /// The measured cells of a modality, and their neighbours by it.
@@ -273,7 +277,7 @@ mod tests {
     use scgpt_stats::ClusterOptions;
 
     use super::*;
-    use crate::{CellSpace, IntegrationScores};
+    use crate::IntegrationScores;
 
     /// Four types: the first modality tells 0 from 1 from the rest, the second 2 from 3 from the
     /// rest.
@@ -296,16 +300,16 @@ mod tests {
         let measured = vec![true; n];
         let spaces =
             [0, 1].map(|i| ModalitySpace { rows: &rows[i], width: 6, is_measured: &measured });
-        let rivals = multiomic_rivals(&spaces, 10).unwrap();
-        let scores = |space: CellSpace<'_>| {
+        let baselines = multiomic_baselines(&spaces, 10).unwrap();
+        let scores = |space: &CellSpace<'_>| {
             let options = ClusterOptions::default();
             IntegrationScores::new(space, Some(&labels), &vec![0; n], &options).unwrap().nmi
         };
-        let alone = scores(CellSpace::Rows { rows: &rows[0], width: 6 });
-        for rival in &rivals {
+        let alone = scores(&CellSpace::rows(&rows[0], 6));
+        for baseline in &baselines {
             assert!(
-                scores(rival.space()) > alone && scores(rival.space()) > Some(0.9),
-                "{rival:?}"
+                scores(&baseline.space) > alone && scores(&baseline.space) > Some(0.9),
+                "{baseline:?}"
             );
         }
     }
@@ -350,8 +354,8 @@ mod tests {
         assert_eq!(weights(&modalities, 119), [0.0, 1.0]);
         let both = weights(&modalities, 60);
         assert!(both[0] > 0.0 && both[1] > 0.0 && (both[0] + both[1] - 1.0).abs() < 1e-12);
-        assert_eq!(multiomic_rivals(&spaces, 4).unwrap().len(), 2);
+        assert_eq!(multiomic_baselines(&spaces, 4).unwrap().len(), 2);
         let none = [ModalitySpace { rows: &rows[0], width: 6, is_measured: &first }];
-        assert!(multiomic_rivals(&none, 4).unwrap_err().to_string().contains("cell 80"));
+        assert!(multiomic_baselines(&none, 4).unwrap_err().to_string().contains("cell 80"));
     }
 }

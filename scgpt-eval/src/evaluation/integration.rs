@@ -14,21 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::comparison::{CellColumn, IntegrationComparison, ScoredEmbedding};
 use self::groups::Groups;
+use crate::cell_space::CellSpace;
 use scgpt_data::Result;
-
-/// Where cells lie.
-#[derive(Clone, Copy, Debug)]
-pub enum CellSpace<'a> {
-    /// By coordinates.
-    Rows {
-        /// `[n, width]`, row-major.
-        rows: &'a [f32],
-        /// Coordinates of a cell.
-        width: usize,
-    },
-    /// By neighbours alone, one node a cell.
-    Graph(&'a Graph),
-}
 
 /// Weight of what is kept of biology in the overall score; the rest is how batches are mixed.
 const BIO: f64 = 0.6;
@@ -91,7 +78,7 @@ impl IntegrationScores {
     /// # Panics
     /// If there is not one label, batch and position a cell.
     pub fn new(
-        space: CellSpace<'_>,
+        space: &CellSpace<'_>,
         labels: Option<&[usize]>,
         batches: &[usize],
         options: &ClusterOptions,
@@ -111,6 +98,7 @@ impl IntegrationScores {
                 scores.lack(&["asw_label", "asw_batch", "batch_variance"], reason);
             }
             CellSpace::Rows { rows, width } => {
+                let width = *width;
                 assert_eq!(rows.len(), n * width, "{width} values a cell");
                 options.check(rows, width)?;
                 let cells = subsample(n, options.max_cells, options.seed);
@@ -262,8 +250,8 @@ mod tests {
 
     fn scores(shift: f64) -> IntegrationScores {
         let (rows, labels, batches) = cells(300, shift);
-        let space = CellSpace::Rows { rows: &rows, width: 5 };
-        IntegrationScores::new(space, Some(&labels), &batches, &ClusterOptions::default()).unwrap()
+        let space = CellSpace::rows(&rows, 5);
+        IntegrationScores::new(&space, Some(&labels), &batches, &ClusterOptions::default()).unwrap()
     }
 
     #[test]
@@ -285,10 +273,10 @@ mod tests {
     #[test]
     fn what_cannot_be_told_is_said() {
         let (rows, labels, batches) = cells(60, 0.0);
-        let space = CellSpace::Rows { rows: &rows, width: 5 };
+        let space = CellSpace::rows(&rows, 5);
         let options = ClusterOptions::default();
         let of = |labels: Option<&[usize]>, batches: &[usize]| {
-            IntegrationScores::new(space, labels, batches, &options).unwrap()
+            IntegrationScores::new(&space, labels, batches, &options).unwrap()
         };
         let one_batch = of(Some(&labels), &[0; 60]);
         assert_eq!(one_batch.missing["asw_batch"], "all cells are of one batch");
@@ -300,9 +288,13 @@ mod tests {
         let none = of(None, &batches);
         assert!(none.batch_variance.is_some() && none.missing["ari"] == "there are no labels");
         let graph = Graph::fuzzy(&Neighbours::new(&rows, 5, 14));
-        let by_graph =
-            IntegrationScores::new(CellSpace::Graph(&graph), Some(&labels), &batches, &options)
-                .unwrap();
+        let by_graph = IntegrationScores::new(
+            &CellSpace::Graph(Cow::Borrowed(&graph)),
+            Some(&labels),
+            &batches,
+            &options,
+        )
+        .unwrap();
         assert_eq!(by_graph.nmi, of(Some(&labels), &batches).nmi);
         assert!(by_graph.missing["asw_label"].contains("no coordinates"));
         for (name, score) in by_graph.named() {
@@ -315,8 +307,8 @@ mod tests {
         let (mut rows, labels, batches) = cells(300, 0.0);
         let options = ClusterOptions { max_cells: 150, ..ClusterOptions::default() };
         let score = |rows: &[f32]| {
-            let space = CellSpace::Rows { rows, width: 5 };
-            IntegrationScores::new(space, Some(&labels), &batches, &options)
+            let space = CellSpace::rows(rows, 5);
+            IntegrationScores::new(&space, Some(&labels), &batches, &options)
         };
         let sampled = score(&rows).unwrap();
         assert!(sampled.is_sample() && sampled.n_cells == 150 && sampled.nmi > Some(0.99));

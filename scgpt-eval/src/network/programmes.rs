@@ -74,7 +74,7 @@ pub fn programmes(
 /// The graph in which two genes are joined if one is among the `k` strongest of the other.
 ///
 /// # Reference
-/// The co-expression rival of the reference (`examples/GSEA_for_grn`).
+/// The co-expression baseline of the reference (`examples/GSEA_for_grn`).
 pub fn strongest_graph(weights: &Pairs, k: usize) -> Graph {
     let mut edges: Vec<(usize, usize)> = (0..weights.n())
         .flat_map(|gene| {

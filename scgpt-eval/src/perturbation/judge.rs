@@ -78,7 +78,7 @@ impl PerturbEvaluation {
 
 /// What is judged by, and against.
 #[derive(Clone, Copy, Debug)]
-pub struct Judge<'a> {
+pub struct ResponseJudge<'a> {
     /// What was done to which cells.
     pub design: &'a Design,
     /// Means of their groups.
@@ -93,7 +93,7 @@ pub struct Judge<'a> {
     pub seed: u64,
 }
 
-impl Judge<'_> {
+impl ResponseJudge<'_> {
     /// Scores what method `name` predicts for some groups, a profile each.
     pub fn judge(
         &self,
@@ -320,7 +320,7 @@ pub fn evaluate_responses(
         let (test, train) = all.iter().partition(is_tested);
         Split::of([train, Vec::new(), test])
     };
-    let judge = Judge {
+    let judge = ResponseJudge {
         design: &design,
         moments: &moments,
         names: &names,

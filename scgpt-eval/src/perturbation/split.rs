@@ -48,7 +48,7 @@ pub struct Split {
     /// Choose the best network.
     #[serde(rename = "val")]
     pub validation: Vec<String>,
-    /// Judge the result, and nothing else.
+    /// ResponseJudge the result, and nothing else.
     pub test: Vec<String>,
     /// Tested conditions by how much of them is seen in training.
     #[serde(default)]

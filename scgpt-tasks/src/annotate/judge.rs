@@ -1,4 +1,4 @@
-//! [`Judge`]: what held-out cells say about a trained network.
+//! [`LabelJudge`]: what held-out cells say about a trained network.
 
 use scgpt_data::Observer;
 use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap, PredictedLabels};
@@ -17,7 +17,7 @@ use crate::{error::Result, stream::Rows};
 const CENTRE_CELLS: usize = 500;
 
 /// A trained network and the cells it was trained and is judged on.
-pub(super) struct Judge<'a> {
+pub(super) struct LabelJudge<'a> {
     pub(super) task: &'a AnnotateTask<'a>,
     pub(super) rows: Rows<'a>,
     pub(super) observer: &'a dyn Observer,
@@ -51,7 +51,7 @@ impl Judged {
     }
 }
 
-impl Judge<'_> {
+impl LabelJudge<'_> {
     /// Confidence, plausible classes and unknown cells, from the validation cells and the middles of
     /// the classes' training cells.
     pub(super) fn calibrate(&self, training: &[usize]) -> Result<(Calibration, Profiles)> {

@@ -9,13 +9,13 @@ use scgpt_eval::{
 };
 use scgpt_model::{GepcStyle, Preprocess, ScgptConfig};
 use scgpt_stats::stratified;
-use scgpt_train::{Outcome, RunHistory, Watch};
+use scgpt_train::{Outcome, RunHistory, TrainObserver};
 use serde_json::json;
 
 use super::{
     AnnotateConfig, Annotation, Calibration, MethodScores,
     held_out::HeldOut,
-    judge::{Judge, Judged},
+    judge::{Judged, LabelJudge},
     profiles::Profiles,
     report::{ClassSize, class_sizes},
     task::AnnotateTask,
@@ -39,7 +39,7 @@ pub(super) struct Trials<'a> {
     shards: &'a ShardFolder,
     /// The cell of the source that each cell of the shards is.
     ids: Vec<usize>,
-    watch: &'a dyn Watch,
+    watch: &'a dyn TrainObserver,
     observer: &'a dyn Observer,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Trials<'a> {
     pub(super) fn new(
         annotation: &'a Annotation<'a>,
         shards: &'a ShardFolder,
-        watch: &'a dyn Watch,
+        watch: &'a dyn TrainObserver,
         observer: &'a dyn Observer,
     ) -> Result<Self> {
         Ok(Self { annotation, shards, ids: source_cells(shards)?, watch, observer })
@@ -170,7 +170,7 @@ impl<'a> Trials<'a> {
         let model = outcome.model.clone();
         let embedder = Embedder::new(model, network.clone(), preprocess, vocab.clone())?;
         let rows = embedder.rows(options.predict_batch);
-        let judge = Judge { task: &task, rows, observer: self.observer };
+        let judge = LabelJudge { task: &task, rows, observer: self.observer };
         let (calibration, profiles) = judge.calibrate(&training)?;
         let held_out = HeldOut::of(&task)?;
         let judged = judge.judge((&calibration, &profiles), &test, names)?;

@@ -1,10 +1,10 @@
 //! Gene networks from attention: which genes does a gene look at, and does that change?
 
+mod baselines;
 mod cells;
 mod page;
 mod ranks;
 mod report;
-mod rivals;
 mod sums;
 
 use std::time::Instant;
@@ -24,14 +24,14 @@ use scgpt_model::TokenRows;
 use scgpt_stats::halves;
 
 use self::{
+    baselines::EdgeBaseline,
     cells::{Groups, Panel, shuffled},
     ranks::rank_sums,
-    rivals::Rival,
     sums::{Place, Sums, shuffled_labels},
 };
 pub use self::{
+    baselines::NetworkRow,
     report::{AttentionGroup, AttentionReport, Target, TargetList},
-    rivals::NetworkRow,
 };
 use crate::{
     embed::{EmbedOptions, Embedder},
@@ -63,7 +63,7 @@ pub struct AttentionOptions<'a> {
     /// Permutations of the null hypothesis; 0 for no p values.
     pub permutations: usize,
     /// Whether networks from expression alone are made of the same genes and cells.
-    pub rivals: bool,
+    pub baselines: bool,
     /// Known regulations to judge all networks by.
     pub truth: Option<&'a GeneNetwork>,
     /// Sets that lists of targets are tested for.
@@ -89,7 +89,7 @@ impl Default for AttentionOptions<'_> {
             n_variable: 1200,
             max_cells: 500,
             permutations: 20,
-            rivals: true,
+            baselines: true,
             truth: None,
             gene_sets: &[],
             matrix: &Layer::X,
@@ -149,7 +149,7 @@ pub struct AttentionNetworks {
     weights: [Vec<f32>; 2],
     /// p values and false-discovery rates of the difference, in the order of [`off_diagonal`].
     null: Option<[Vec<f64>; 2]>,
-    rivals: Vec<Rival>,
+    baselines: Vec<EdgeBaseline>,
 }
 
 impl AttentionNetworks {
@@ -177,14 +177,15 @@ impl AttentionNetworks {
 
     /// The simpler networks that it was compared with, each with the name of its file and its `n`
     /// strongest edges, all if 0. Of correlations, which have no direction, both are listed.
-    pub fn rivals(&self, n: usize) -> impl Iterator<Item = (String, GeneNetwork)> {
-        self.rivals.iter().flat_map(move |rival| {
-            let settings = if rival.control.is_some() { &Setting::ALL[..] } else { &[] };
-            let alone = settings.is_empty().then(|| (rival.name.into(), rival.perturbed.clone()));
+    pub fn baselines(&self, n: usize) -> impl Iterator<Item = (String, GeneNetwork)> {
+        self.baselines.iter().flat_map(move |baseline| {
+            let settings = if baseline.control.is_some() { &Setting::ALL[..] } else { &[] };
+            let alone =
+                settings.is_empty().then(|| (baseline.name.into(), baseline.perturbed.clone()));
             let of_setting = |setting: &Setting| {
-                let control = rival.control.as_deref().unwrap_or_default();
-                let name = format!("{}_{}", rival.name, setting.name(false));
-                (name, setting.of(&rival.perturbed, control))
+                let control = baseline.control.as_deref().unwrap_or_default();
+                let name = format!("{}_{}", baseline.name, setting.name(false));
+                (name, setting.of(&baseline.perturbed, control))
             };
             let named = alone.into_iter().chain(settings.iter().map(of_setting));
             named.map(move |(name, weights)| (name, strongest_edges(&self.genes, &weights, n).0))
@@ -257,7 +258,7 @@ impl Embedder {
             ..self.token_config(&EmbedOptions::default(), usize::MAX)?
         };
         let tokenizer = Tokenizer::new(self.vocab(), &alignment, config)?;
-        let expression = options.rivals.then(|| Expression::new(&panel.columns, n_columns));
+        let expression = options.baselines.then(|| Expression::new(&panel.columns, n_columns));
         let is_second = &is_second;
         let looking = Looking {
             embedder: self,
@@ -279,7 +280,7 @@ impl Embedder {
         networks.report.other_features = alignment.summary().others();
         networks.report.without_genes = empty.len();
         networks.report.seconds_looking = looked;
-        let judged = rivals::Judge {
+        let judged = baselines::EdgeJudge {
             genes: &panel,
             embedder: self,
             groups: &groups,
@@ -288,7 +289,7 @@ impl Embedder {
             is_second,
             seed: options.seed,
         };
-        (networks.report.rows, networks.rivals) =
+        (networks.report.rows, networks.baselines) =
             judged.rows(&seen.sums, seen.scale, profiles.as_ref(), observer)?;
         networks.report.truth = truth.map(|truth| truth.summary());
         networks.report.seconds = begin.elapsed().as_secs_f64();
@@ -435,7 +436,7 @@ impl Looking<'_> {
             genes: self.panel.names.clone(),
             weights,
             null,
-            rivals: Vec::new(),
+            baselines: Vec::new(),
         };
         networks.report.significant = networks
             .null

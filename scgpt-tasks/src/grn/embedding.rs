@@ -63,9 +63,9 @@ pub struct EmbeddingNetworkOptions {
     /// How many of them.
     pub n_similar: usize,
     /// Whether networks from expression alone are made of the same genes.
-    pub rivals: bool,
+    pub baselines: bool,
     /// Of how many cells at most, chosen by key.
-    pub rival_cells: usize,
+    pub baseline_cells: usize,
 }
 
 /// What was found.
@@ -99,14 +99,14 @@ pub struct EmbeddingNetworks {
     pub report: EmbeddingReport,
     similarities: Pairs,
     is_centred: bool,
-    /// Rivals and their weights, `[sources, targets]`.
-    rivals: Vec<(Association, Vec<f32>)>,
+    /// Baselines and their weights, `[sources, targets]`.
+    baselines: Vec<(Association, Vec<f32>)>,
 }
 
 impl EmbeddingNetworks {
     /// Compares the vectors of genes: a network at a threshold, one of neighbours, programmes and
     /// their gene sets. With cells also: which genes vary, vectors in context, scores of programmes,
-    /// replicates, and networks from expression alone as rivals.
+    /// replicates, and networks from expression alone as baselines.
     ///
     /// # Errors
     /// If a gene is unknown (similar names are suggested), no edge reaches the threshold (one that
@@ -115,7 +115,7 @@ impl EmbeddingNetworks {
     ///
     /// # Reference
     /// `Tutorial_GRN.ipynb` and `scgpt/tasks/grn.py`, `GeneEmbedding`. Differs: enrichment is
-    /// offline; similarities have a null; replicates and rivals are compared with; of vectors in
+    /// offline; similarities have a null; replicates and baselines are compared with; of vectors in
     /// context, unless `centre` says no, the mean of the genes is taken off, and neighbours are those
     /// of the largest cosine, where the reference has the nearest vectors.
     pub fn new(
@@ -189,7 +189,7 @@ impl EmbeddingNetworks {
             programmes,
             similarities,
             is_centred,
-            rivals: Vec::new(),
+            baselines: Vec::new(),
         };
         judged.judge(embedder, of_cells.as_ref(), libraries, options, observer)?;
         if let (Some(source), Some(mut of_cells)) = (source, of_cells) {
@@ -258,8 +258,8 @@ fn check(options: &EmbeddingNetworkOptions, has_cells: bool) -> Result<()> {
         let problem = format!("is {}, expected -1 to 1", options.threshold);
         return Err(Setting("threshold").wrong(problem).into());
     }
-    if options.rivals && options.rival_cells < 6 {
-        let n = options.rival_cells;
+    if options.baselines && options.baseline_cells < 6 {
+        let n = options.baseline_cells;
         let problem = format!("is {n}, expected at least 6: halves of them are compared");
         return Err(Setting("max_cells").wrong(problem).into());
     }

@@ -6,7 +6,7 @@ use scgpt_model::InputNorm;
 use scgpt_train::Objectives;
 use serde::Serialize;
 
-use super::{IntegrateConfig, score::Judge, trial::Trials};
+use super::{IntegrateConfig, score::SpaceJudge, trial::Trials};
 use crate::{error::Result, training::RunFolder};
 
 /// The integration without one of its parts.
@@ -43,7 +43,7 @@ impl Trials<'_> {
         &self,
         source: &mut dyn CellSource,
         run: &RunFolder,
-        judge: &Judge,
+        judge: &SpaceJudge,
     ) -> Result<Vec<Ablated>> {
         let whole = self.integration.config;
         let mut ablated = Vec::new();

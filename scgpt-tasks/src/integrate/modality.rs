@@ -7,8 +7,8 @@ use scgpt_data::{
 };
 use scgpt_eval::baseline::harmony;
 use scgpt_eval::{
-    Labels,
-    baseline::{BaselineOptions, ModalitySpace, Place, Rival, hvg_pca, multiomic_rivals},
+    CellSpace, Labels,
+    baseline::{BaselineOptions, ModalitySpace, SpaceBaseline, hvg_pca, multiomic_baselines},
 };
 use scgpt_model::ScgptConfig;
 
@@ -186,13 +186,13 @@ impl Multimodal {
     }
 
     /// Simple ways to join the modalities, on the features of the panel alone.
-    pub(super) fn rivals(
+    pub(super) fn baselines(
         &self,
         source: &mut dyn CellSource,
         (cells, options): (&CellModalities, &BaselineOptions),
         (domains, seed): (&[usize], u64),
         observer: &dyn Observer,
-    ) -> Result<Vec<Rival>> {
+    ) -> Result<Vec<SpaceBaseline>> {
         let n = cells.measured.len();
         let mut rows = Vec::new();
         for number in 0..self.of_columns.names().len() {
@@ -215,13 +215,15 @@ impl Multimodal {
             .iter()
             .map(|(rows, width, is_measured)| ModalitySpace { rows, width: *width, is_measured })
             .collect();
-        let mut rivals = multiomic_rivals(&spaces, options.n_components)?;
-        if let Some(Rival { name, place: Place::Rows { rows, width } }) = rivals.first() {
+        let mut baselines = multiomic_baselines(&spaces, options.n_components)?;
+        if let Some(SpaceBaseline { name, space: CellSpace::Rows { rows, width } }) =
+            baselines.first()
+        {
             let (name, width) = (format!("{name} + Harmony"), *width);
             let rows = harmony(rows, width, domains, seed);
-            rivals.push(Rival { name, place: Place::Rows { rows, width } });
+            baselines.push(SpaceBaseline { name, space: CellSpace::rows(rows, width) });
         }
-        Ok(rivals)
+        Ok(baselines)
     }
 
     /// Columns of the genes, if there are any.

@@ -1,13 +1,13 @@
-//! [`Judge`]: cells whose labels and batches are known, by which embeddings are scored.
+//! [`SpaceJudge`]: cells whose labels and batches are known, by which embeddings are scored.
 
-use scgpt_eval::{CellSpace, IntegrationScores, Labels, baseline::Place};
+use scgpt_eval::{CellSpace, IntegrationScores, Labels};
 use scgpt_stats::ClusterOptions;
 
 use crate::error::Result;
 
 /// Labels and batches of some cells.
 #[derive(Clone, Debug)]
-pub(super) struct Judge {
+pub(super) struct SpaceJudge {
     /// Those that have a label, by their places; all if there are no labels.
     cells: Vec<usize>,
     labels: Option<Vec<usize>>,
@@ -15,7 +15,7 @@ pub(super) struct Judge {
     options: ClusterOptions,
 }
 
-impl Judge {
+impl SpaceJudge {
     /// Of `cells`, which are numbers of `labels` and `domains`.
     pub(super) fn new(
         cells: &[usize],
@@ -35,15 +35,14 @@ impl Judge {
     }
 
     /// Scores of where a method puts the cells; none of a graph if some cells do not count.
-    pub(super) fn place(&self, place: &Place) -> Result<Option<IntegrationScores>> {
-        match place {
-            Place::Rows { rows, width } => self.judge(rows, *width).map(Some),
-            Place::Graph(graph) if self.cells.len() == graph.len() => {
-                let space = CellSpace::Graph(graph);
+    pub(super) fn space(&self, space: &CellSpace<'_>) -> Result<Option<IntegrationScores>> {
+        match space {
+            CellSpace::Rows { rows, width } => self.judge(rows, *width).map(Some),
+            CellSpace::Graph(graph) if self.cells.len() == graph.len() => {
                 let labels = self.labels.as_deref();
                 Ok(Some(IntegrationScores::new(space, labels, &self.batches, &self.options)?))
             }
-            Place::Graph(_) => Ok(None),
+            CellSpace::Graph(_) => Ok(None),
         }
     }
 
@@ -58,8 +57,8 @@ impl Judge {
             chosen = self.cells.iter().flat_map(row).copied().collect();
             &chosen
         };
-        let space = CellSpace::Rows { rows, width };
-        Ok(IntegrationScores::new(space, self.labels.as_deref(), &self.batches, &self.options)?)
+        let space = CellSpace::rows(rows, width);
+        Ok(IntegrationScores::new(&space, self.labels.as_deref(), &self.batches, &self.options)?)
     }
 }
 
@@ -75,12 +74,12 @@ mod tests {
         let rows: Vec<f32> =
             (0..41_u8).flat_map(|cell| [f32::from(cell % 2), f32::from(cell) / 400.0]).collect();
         let cells: Vec<usize> = (0..41).collect();
-        let scores = Judge::new(&cells, Some(&labels), &domains, ClusterOptions::default())
+        let scores = SpaceJudge::new(&cells, Some(&labels), &domains, ClusterOptions::default())
             .judge(&rows, 2)
             .unwrap();
         assert_eq!(scores.n_cells, 40);
         assert!(scores.asw_label > Some(0.9), "{scores:?}");
-        let without = Judge::new(&cells, None, &domains, ClusterOptions::default());
+        let without = SpaceJudge::new(&cells, None, &domains, ClusterOptions::default());
         let scores = without.judge(&rows, 2).unwrap();
         assert_eq!((scores.n_cells, scores.avg_bio), (41, None));
     }

@@ -12,7 +12,7 @@ use scgpt_train::{Batch as _, LossTerms, Metric, Progress, Result, Task, Term, T
 use super::{
     config::{IntegrateConfig, LABEL_METRICS},
     cross_modal::HiddenModality,
-    score::Judge,
+    score::SpaceJudge,
 };
 use crate::{
     stream::Rows,
@@ -28,7 +28,7 @@ pub(super) struct IntegrateTask<'a> {
     pub(super) order: DomainBatches,
     pub(super) validation: Vec<usize>,
     /// Scores of the validation cells, if labels are known.
-    pub(super) judge: Option<Judge>,
+    pub(super) judge: Option<SpaceJudge>,
     /// Modalities that are hidden as a whole, if there are several.
     pub(super) hidden_modality: Option<HiddenModality<'a>>,
     /// Cells computed at once when nothing is learned.

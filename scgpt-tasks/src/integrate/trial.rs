@@ -7,7 +7,7 @@ use scgpt_data::{
 };
 use scgpt_model::{InputNorm, Preprocess, ScgptConfig};
 use scgpt_stats::{ClusterOptions, stratified};
-use scgpt_train::{Outcome, RunHistory, Watch};
+use scgpt_train::{Outcome, RunHistory, TrainObserver};
 use serde_json::json;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     cross_modal::HiddenModality,
     panel::{Panel, is_in},
     report::BatchSize,
-    score::Judge,
+    score::SpaceJudge,
     task::IntegrateTask,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub(super) struct Trials<'a> {
     pub(super) integration: &'a Integration<'a>,
     pub(super) panel: &'a Panel,
     pub(super) shards: &'a ShardFolder,
-    pub(super) watch: &'a dyn Watch,
+    pub(super) watch: &'a dyn TrainObserver,
     pub(super) observer: &'a dyn Observer,
     /// The cell of the source that each cell of the shards is.
     ids: Vec<usize>,
@@ -94,7 +94,7 @@ impl<'a> Trials<'a> {
         integration: &'a Integration<'a>,
         panel: &'a Panel,
         shards: &'a ShardFolder,
-        watch: &'a dyn Watch,
+        watch: &'a dyn TrainObserver,
         observer: &'a dyn Observer,
     ) -> Result<Self> {
         let ids = source_cells(shards)?;
@@ -150,10 +150,9 @@ impl<'a> Trials<'a> {
             config,
             domains,
             order: DomainBatches::new(cells_of, config.batch_size, seed, config.interleave),
-            judge: labels
-                .as_ref()
-                .filter(|_| !validation.is_empty())
-                .map(|labels| Judge::new(&held_out, Some(labels), &all, ClusterOptions::default())),
+            judge: labels.as_ref().filter(|_| !validation.is_empty()).map(|labels| {
+                SpaceJudge::new(&held_out, Some(labels), &all, ClusterOptions::default())
+            }),
             validation,
             predict_batch: options.predict_batch,
         };

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use scgpt_data::{Observer, ShardFolder, SpecialToken, narrow};
-use scgpt_eval::perturbation::{Judge, Moments, PerturbEvaluation, Split};
+use scgpt_eval::perturbation::{Moments, PerturbEvaluation, ResponseJudge, Split};
 use scgpt_model::{Activation, Gep, GepStyle, Preprocess, Scgpt, ScgptConfig};
 use scgpt_stats::subsample;
-use scgpt_train::{Outcome, RunHistory, Watch};
+use scgpt_train::{Outcome, RunHistory, TrainObserver};
 use serde_json::json;
 
 use super::{
@@ -84,7 +84,7 @@ impl Perturbation<'_> {
         moments: &Moments,
         repeat: u64,
         folder: &Path,
-        watch: &dyn Watch,
+        watch: &dyn TrainObserver,
         observer: &dyn Observer,
     ) -> Result<Trial> {
         let Self { config, options, device, vocab, design, panel, .. } = self;
@@ -165,7 +165,7 @@ impl Perturbation<'_> {
         };
         let tested = part(&split.test);
         let (names, columns) = (&panel.names, &panel.columns);
-        let judge = Judge { design, moments, names, columns, split: &split, seed };
+        let judge = ResponseJudge { design, moments, names, columns, split: &split, seed };
         let evaluation = if tested.is_empty() {
             None
         } else {

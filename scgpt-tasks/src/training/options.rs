@@ -6,7 +6,7 @@ use burn::prelude::Device;
 use scgpt_data::{GeneNames, Layer};
 use scgpt_model::{Scgpt, ScgptConfig};
 use scgpt_train::{
-    Event, Outcome, RunHistory, RunOptions, Task, TrainConfig, Watch, fit, has_checkpoint,
+    Event, Outcome, RunHistory, RunOptions, Task, TrainConfig, TrainObserver, fit, has_checkpoint,
 };
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ pub(crate) struct Run<'a> {
     /// What has to be the same if the run is to go on.
     pub(crate) settings: Value,
     pub(crate) device: &'a Device,
-    pub(crate) watch: &'a dyn Watch,
+    pub(crate) watch: &'a dyn TrainObserver,
 }
 
 /// What a training leaves.

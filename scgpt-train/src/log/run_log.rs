@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{EventFile, JsonLines};
 use crate::{
     error::{Error, Result},
-    observe::{StepRecord, ValidationRecord},
+    train_observer::{StepRecord, ValidationRecord},
 };
 
 const LINES: &str = "log.jsonl";

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use scgpt_data::{CellSource, CellSubset, EmptyCells, Source, obs_column};
 use scgpt_eval::{
     CellColumn, CellSpace, IntegrationComparison, Labels,
-    baseline::{BaselineOptions, integration_rivals},
+    baseline::{BaselineOptions, integration_baselines},
 };
 use scgpt_report::Page;
 use scgpt_stats::{ClusterOptions, Clustering};
@@ -105,8 +105,8 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     let bar = Bar::new(printer);
     let mut comparison = IntegrationComparison::new(Some(label), batch, options);
     for (name, (rows, width)) in args.embedding.iter().zip(&embeddings) {
-        let space = CellSpace::Rows { rows, width: *width };
-        comparison.add(&format!("obsm/{name}"), space, false, &bar)?;
+        let space = CellSpace::rows(rows, *width);
+        comparison.add(&format!("obsm/{name}"), &space, false, &bar)?;
     }
     if !args.no_baselines {
         let baseline = BaselineOptions {
@@ -117,10 +117,10 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
         let codes = comparison.batch.codes().to_vec();
         let mut empty = EmptyCells::default();
         let mut sought = empty.among(&mut cells, &baseline.layer);
-        let rivals = integration_rivals(&mut sought, &codes, &baseline, args.seed, &bar)?;
+        let baselines = integration_baselines(&mut sought, &codes, &baseline, args.seed, &bar)?;
         drop(sought);
         warnings.without_counts(empty.len(), "where they lie means nothing, but they are scored");
-        comparison.add_rivals(&rivals, &bar)?;
+        comparison.add_baselines(&baselines, &bar)?;
     }
     bar.finish();
 

@@ -15,7 +15,7 @@ use scgpt_tasks::{
     grn::{AttentionNetworks, AttentionOptions, AttentionReport, NetworkRow, Setting, TargetList},
 };
 
-use super::{Format, is_result, write_rivals};
+use super::{Format, is_result, write_baselines};
 use crate::{
     device::ComputeArgs,
     gene_remarks,
@@ -124,7 +124,7 @@ pub(crate) struct AttentionArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
-    /// Folder to write: edge lists, targets, enrichment, report, and in rivals/ the simpler networks
+    /// Folder to write: edge lists, targets, enrichment, report, and in baselines/ the simpler networks
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
@@ -178,7 +178,7 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
         n_variable: args.hvg,
         max_cells: args.max_cells,
         permutations: args.permutations,
-        rivals: !args.no_baselines,
+        baselines: !args.no_baselines,
         truth: truth.as_ref(),
         gene_sets: &gene_sets,
         matrix: &matrix,
@@ -227,7 +227,7 @@ impl AttentionArgs {
             let name = format!("{}.{}", setting.name(self.is_single()), self.format.extension());
             networks.network(setting, self.edges).write(&folder.join(name), false)?;
         }
-        write_rivals(folder, networks.rivals(self.edges), self.format)?;
+        write_baselines(folder, networks.baselines(self.edges), self.format)?;
         if !self.gene.is_empty() {
             targets(report).write(&folder.join(TARGETS), false)?;
         }

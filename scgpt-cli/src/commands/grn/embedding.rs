@@ -19,7 +19,7 @@ use scgpt_tasks::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Format, is_result, write_rivals};
+use super::{Format, is_result, write_baselines};
 use crate::{
     cells_output::CellsOutput,
     config::write_effective,
@@ -163,7 +163,7 @@ pub(crate) struct EmbeddingArgs {
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
     /// Folder to write: edge lists, programmes, report, a copy of the cells with vectors and scores, and
-    /// in rivals/ the simpler networks
+    /// in baselines/ the simpler networks
     #[arg(long, short, value_name = "DIR")]
     #[serde(skip)]
     output: PathBuf,
@@ -317,8 +317,8 @@ impl EmbeddingArgs {
             universe: universe(&self.background).unwrap_or_default(),
             queries: self.gene.clone(),
             n_similar: self.similar,
-            rivals: !self.no_baselines,
-            rival_cells: self.max_cells,
+            baselines: !self.no_baselines,
+            baseline_cells: self.max_cells,
         }
     }
 
@@ -344,7 +344,7 @@ impl EmbeddingArgs {
         if let Some(scores) = found.scores.as_ref().filter(|scores| !scores.types.is_empty()) {
             means(&scores.types, &scores.means).write(&path(SCORES), false)?;
         }
-        write_rivals(folder, found.rivals(self.edges), Format::Csv)?;
+        write_baselines(folder, found.baselines(self.edges), Format::Csv)?;
         let told = serde_json::to_string_pretty(&warnings.beside(&found.report))?;
         write_text(&path("report.json"), &told)?;
         let subtitle = self.data.as_ref().unwrap_or(&self.model).display().to_string();

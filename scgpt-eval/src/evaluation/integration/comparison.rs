@@ -4,8 +4,8 @@ use scgpt_data::{Error, Observer, Result};
 use scgpt_stats::ClusterOptions;
 use serde::Serialize;
 
-use super::{CellSpace, IntegrationScores};
-use crate::{baseline::Rival, cell_map::CellMap, labels::Labels};
+use super::IntegrationScores;
+use crate::{baseline::SpaceBaseline, cell_map::CellMap, cell_space::CellSpace, labels::Labels};
 
 /// What an embedding should keep, or lose: a column of `obs` without missing labels.
 #[derive(Clone, Debug, Serialize)]
@@ -94,7 +94,7 @@ impl IntegrationComparison {
     pub fn add(
         &mut self,
         name: &str,
-        space: CellSpace<'_>,
+        space: &CellSpace<'_>,
         is_rival: bool,
         observer: &dyn Observer,
     ) -> Result<()> {
@@ -105,7 +105,7 @@ impl IntegrationComparison {
         let labels = self.label.as_ref().map(CellColumn::codes);
         let scores = IntegrationScores::new(space, labels, self.batch.codes(), &self.options)?;
         let map = match space {
-            CellSpace::Rows { rows, width } => Some(CellMap::new(rows, width, self.options.seed)),
+            CellSpace::Rows { rows, width } => Some(CellMap::new(rows, *width, self.options.seed)),
             CellSpace::Graph(_) => None,
         };
         self.embeddings.push(ScoredEmbedding { name: name.into(), is_rival, scores, map });
@@ -117,10 +117,14 @@ impl IntegrationComparison {
     ///
     /// # Errors
     /// See [`add`](Self::add).
-    pub fn add_rivals(&mut self, rivals: &[Rival], observer: &dyn Observer) -> Result<()> {
+    pub fn add_baselines(
+        &mut self,
+        baselines: &[SpaceBaseline],
+        observer: &dyn Observer,
+    ) -> Result<()> {
         let first = self.embeddings.len();
-        for rival in rivals {
-            self.add(&rival.name, rival.space(), true, observer)?;
+        for baseline in baselines {
+            self.add(&baseline.name, &baseline.space, true, observer)?;
         }
         if first < self.embeddings.len() {
             let unintegrated = self.embeddings[first].scores.clone();
@@ -131,15 +135,15 @@ impl IntegrationComparison {
         Ok(())
     }
 
-    /// The best of the embeddings that are no rivals beside the best rival, by the overall score.
+    /// The best of the embeddings that are no baselines beside the best baseline, by the overall score.
     pub fn verdict(&self) -> Option<String> {
         let best = |is_rival: bool| {
             let of = self.embeddings.iter().filter(|embedding| embedding.is_rival == is_rival);
             let scored = of.filter_map(|one| one.scores.overall.map(|score| (score, &one.name)));
             scored.max_by(|a, b| a.0.total_cmp(&b.0))
         };
-        let ((own, name), (rival, rival_name)) = best(false).zip(best(true))?;
-        let than = if own > rival { "better than" } else { "not better than" };
-        Some(format!("{name} ({own:.3} overall) is {than} {rival_name} ({rival:.3})"))
+        let ((own, name), (baseline, baseline_name)) = best(false).zip(best(true))?;
+        let than = if own > baseline { "better than" } else { "not better than" };
+        Some(format!("{name} ({own:.3} overall) is {than} {baseline_name} ({baseline:.3})"))
     }
 }

@@ -138,7 +138,7 @@ mod tests {
     use scgpt_report::Page;
     use scgpt_stats::ClusterOptions;
 
-    use crate::{CellColumn, CellSpace, IntegrationComparison, Labels, baseline::Rival};
+    use crate::{CellColumn, CellSpace, IntegrationComparison, Labels, baseline::SpaceBaseline};
 
     fn column(key: &str, of: impl Fn(usize) -> &'static str) -> CellColumn {
         let labels = Labels::new((0..90).map(|cell| Some(of(cell).to_owned())).collect());
@@ -153,10 +153,10 @@ mod tests {
         let batch = column("batch", |cell| if cell % 2 == 0 { "one" } else { "two" });
         let mut comparison =
             IntegrationComparison::new(Some(label), batch, ClusterOptions::default());
-        let space = CellSpace::Rows { rows: &rows, width: 2 };
-        comparison.add("X_a", space, false, &Silent).unwrap();
-        let rivals = [Rival::of_rows("Unintegrated", rows.clone(), 2)];
-        comparison.add_rivals(&rivals, &Silent).unwrap();
+        let space = CellSpace::rows(&rows, 2);
+        comparison.add("X_a", &space, false, &Silent).unwrap();
+        let baselines = [SpaceBaseline::of_rows("Unintegrated", rows.clone(), 2)];
+        comparison.add_baselines(&baselines, &Silent).unwrap();
         assert!(comparison.verdict().unwrap().contains("X_a ("));
         assert!(comparison.missing().is_empty() || comparison.missing()[0].contains("pcr"));
         let (heading, rows) = comparison.table();

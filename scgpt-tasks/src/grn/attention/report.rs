@@ -4,7 +4,7 @@ use scgpt_eval::network::{Enriched, TruthReport, benjamini_hochberg};
 use scgpt_stats::largest;
 use serde::{Deserialize, Serialize};
 
-use super::{AttentionNetworks, Looking, Setting, cells::Groups, rivals::NetworkRow};
+use super::{AttentionNetworks, Looking, Setting, baselines::NetworkRow, cells::Groups};
 use crate::embed::ModelReport;
 
 /// False-discovery rate below which a difference counts.

@@ -202,7 +202,7 @@ const TWO_GROUPS: AttentionOptions<'_> = AttentionOptions {
     n_variable: 30,
     max_cells: 500,
     permutations: 4,
-    rivals: true,
+    baselines: true,
     truth: None,
     gene_sets: &[],
     matrix: &Layer::X,
@@ -228,7 +228,7 @@ fn no_result_depends_on_the_batch_and_everything_is_reported() {
     let report = &networks.report;
     assert!(networks.genes().contains(&genes[0]), "asked for, whether variable or not");
     assert!(report.genes == 30 || report.genes == 31, "{}", report.genes);
-    // Attention and four rivals in three settings, and gene embeddings.
+    // Attention and four baselines in three settings, and gene embeddings.
     assert_eq!(report.rows.len(), 16);
     assert!(report.rows.iter().all(|row| row.truth.is_some()));
     // A half of the few control cells may be too small: attention is of one cell, correlation of two.
@@ -238,7 +238,7 @@ fn no_result_depends_on_the_batch_and_everything_is_reported() {
     let controls = labels.iter().zip(&halves).filter(|(name, _)| name.as_deref() == Some("ctrl"));
     let (first, second): (Vec<bool>, Vec<bool>) = controls.map(|it| *it.1).partition(|&it| !it);
     let smaller = first.len().min(second.len());
-    let is_told = |row: &super::rivals::NetworkRow| {
+    let is_told = |row: &super::baselines::NetworkRow| {
         let least = if row.method == "attention" { 1 } else { 2 };
         row.setting.is_some_and(|it| it != Setting::Control || smaller >= least)
     };
@@ -256,7 +256,7 @@ fn edges_go_from_keys_to_queries() {
     let embedder = untrained();
     let mut source = PerturbSimulation::new(&SIMULATED, None).unwrap();
     let genes = ["GENE00002".to_owned()];
-    let options = AttentionOptions { genes: &genes, rivals: false, ..TWO_GROUPS };
+    let options = AttentionOptions { genes: &genes, baselines: false, ..TWO_GROUPS };
     let networks = embedder.attention_networks(&mut source, &options, &Silent).unwrap();
     let network = networks.network(Setting::Difference, 0);
     let n = networks.genes().len();
@@ -280,7 +280,7 @@ fn a_single_group_is_compared_with_its_shuffled_values() {
     let report = &networks.report;
     assert!(report.is_single && report.significant.is_some());
     assert_eq!(report.groups[0].cells, 60);
-    // Attention in three settings, rivals in one, and gene embeddings.
+    // Attention in three settings, baselines in one, and gene embeddings.
     assert_eq!(report.rows.len(), 3 + 4 + 1);
     assert!(networks.page("cells").to_html().contains("Strongest edges"));
 }

@@ -126,7 +126,7 @@ impl OfCells {
         let (columns, tokens): (Vec<usize>, Vec<GeneToken>) = found.into_iter().unzip();
         let logged = LoggedCells::new(&embed.layer, values);
         let (_, n_columns) = source.summary().shape(&embed.layer)?;
-        let sample = sampled((0..n_cells).collect(), &numbers, options.rival_cells, embed.seed);
+        let sample = sampled((0..n_cells).collect(), &numbers, options.baseline_cells, embed.seed);
         let mut expression = Expression::new(&columns, n_columns);
         let mut some = CellSubset::new(source, sample.clone());
         logged.each(&mut some, "reading expression", observer, &mut |_, block| {

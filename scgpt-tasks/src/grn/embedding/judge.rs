@@ -28,7 +28,7 @@ const TOP: usize = 1000;
 const MOST_FOR_ALL: usize = 2000;
 
 impl EmbeddingNetworks {
-    /// Pathways and replicates of this network and of its rivals.
+    /// Pathways and replicates of this network and of its baselines.
     pub(super) fn judge(
         &mut self,
         embedder: &Embedder,
@@ -55,8 +55,8 @@ impl EmbeddingNetworks {
                 Consistency::of(halves[0].values(), halves[1].values(), top(genes.len()));
             self.report.replicates.push(ReplicateScores { method: own.into(), consistency });
         }
-        let cells = of_cells.filter(|_| options.rivals);
-        self.report.rival_cells = cells.map_or(0, |it| it.sample.len());
+        let cells = of_cells.filter(|_| options.baselines);
+        self.report.baseline_cells = cells.map_or(0, |it| it.sample.len());
         for rule in Association::ALL {
             let Some(of_cells) = cells else { break };
             let is_slow = matches!(rule, Association::Partial | Association::Trees);
@@ -69,17 +69,17 @@ impl EmbeddingNetworks {
             let method = rule.to_string();
             observer.begin(&format!("comparing with {method}"), 0);
             let seed = options.embed.seed;
-            let rival = Replicated::of(rule, &of_cells.profiles, &of_cells.sample, seed);
-            let weights = either_way(genes.len(), &rival.whole);
+            let baseline = Replicated::of(rule, &of_cells.profiles, &of_cells.sample, seed);
+            let weights = either_way(genes.len(), &baseline.whole);
             let strength = Pairs::new(genes.len(), |i, j| weights.get(i, j).abs());
             let graph = strongest_graph(&strength, options.programmes.neighbours);
             let found = programmes(&graph, &strength, &options.programmes);
             self.report.pathways.push(pathways(&method, &self.lists(&found), &strength)?.0);
-            let halves = rival.halves.each_ref().map(|half| either_way(genes.len(), half));
+            let halves = baseline.halves.each_ref().map(|half| either_way(genes.len(), half));
             let consistency =
                 Consistency::signed(halves[0].values(), halves[1].values(), top(genes.len()));
             self.report.replicates.push(ReplicateScores { method, consistency });
-            self.rivals.push((rule, rival.whole));
+            self.baselines.push((rule, baseline.whole));
         }
         let shuffled = pathways::shuffled(&lists, &genes, options.embed.seed);
         let chance = Pairs::new(genes.len(), |_, _| 0.0);
@@ -96,8 +96,8 @@ impl EmbeddingNetworks {
 
     /// The simpler networks that it was compared with, each with the name of its file and its `n`
     /// strongest edges, all if 0. Of correlations, which have no direction, both are listed.
-    pub fn rivals(&self, n: usize) -> impl Iterator<Item = (&'static str, GeneNetwork)> {
-        self.rivals
+    pub fn baselines(&self, n: usize) -> impl Iterator<Item = (&'static str, GeneNetwork)> {
+        self.baselines
             .iter()
             .map(move |(rule, weights)| (rule.name(), strongest_edges(&self.genes, weights, n).0))
     }

@@ -302,11 +302,11 @@ impl EmbeddingNetworks {
             options.neighbours,
             if self.report.centred { " by cosine" } else { "" },
             options.least_genes,
-            match self.report.rival_cells {
+            match self.report.baseline_cells {
                 0 => String::new(),
                 n => format!(
                     " The other networks join genes by their logged expression in {n} cells, each gene with its {} \
-                     strongest whatever the sign, same communities. Their edges are in rivals/.",
+                     strongest whatever the sign, same communities. Their edges are in baselines/.",
                     options.neighbours
                 ),
             }

@@ -53,12 +53,12 @@ pub struct EmbeddingReport {
     pub genes_in_programmes: usize,
     /// Genes that enrichment is compared with.
     pub background: usize,
-    /// Cells that rivals are made of.
-    pub rival_cells: usize,
+    /// Cells that baselines are made of.
+    pub baseline_cells: usize,
     /// Cells that were read and express no gene that the model knows.
     #[serde(default)]
     pub without_genes: usize,
-    /// Pathways of this network, of its rivals, and of random programmes.
+    /// Pathways of this network, of its baselines, and of random programmes.
     pub pathways: Vec<NetworkPathways>,
     /// What two halves of the cells say.
     pub replicates: Vec<ReplicateScores>,
@@ -93,7 +93,7 @@ impl EmbeddingReport {
             model: embedder.hash().map(String::from),
             contextual: options.contextual,
             centred: options.centre.unwrap_or(options.contextual),
-            rival_cells: 0,
+            baseline_cells: 0,
             without_genes: 0,
             genes: pairs.n(),
             width: embedder.encoder().d_model(),
@@ -123,11 +123,11 @@ impl EmbeddingReport {
         self.verdict = self.judged();
     }
 
-    /// The strongest rival: by known pathways, and without them by whether halves of the cells agree.
-    fn best_rival(&self) -> Option<&NetworkPathways> {
-        let rivals = self.pathways.iter().skip(1).filter(|it| it.method != CHANCE);
+    /// The strongest baseline: by known pathways, and without them by whether halves of the cells agree.
+    fn best_baseline(&self) -> Option<&NetworkPathways> {
+        let baselines = self.pathways.iter().skip(1).filter(|it| it.method != CHANCE);
         let worth = |it: &NetworkPathways| it.pairs.or_else(|| self.jaccard(&it.method));
-        rivals.max_by(|a, b| worth(a).unwrap_or(0.0).total_cmp(&worth(b).unwrap_or(0.0)))
+        baselines.max_by(|a, b| worth(a).unwrap_or(0.0).total_cmp(&worth(b).unwrap_or(0.0)))
     }
 
     /// Strongest edges that halves of the cells have in common.
@@ -138,30 +138,30 @@ impl EmbeddingReport {
 
     /// Which network to trust: by known pathways, and by whether halves of the cells agree.
     fn judged(&self) -> String {
-        let (Some(own), Some(rival)) = (self.pathways.first(), self.best_rival()) else {
+        let (Some(own), Some(baseline)) = (self.pathways.first(), self.best_baseline()) else {
             return "Nothing was compared with this network: networks from expression alone need cells."
                 .into();
         };
-        let by_sets = match (own.pairs, rival.pairs) {
+        let by_sets = match (own.pairs, baseline.pairs) {
             (Some(a), Some(b)) => Some((
                 compared(a, b, SAME_AREA),
                 format!(
                     "tells genes that share a pathway from others with an area under the curve of {a:.2}, {} with {b:.2}, and has \
                  {} against {} pathways",
-                    rival.method, own.sets, rival.sets
+                    baseline.method, own.sets, baseline.sets
                 ),
             )),
             _ => None,
         };
         // Vectors in context start from the same table in both halves: no merit of theirs.
         let best = i8::from(!self.contextual);
-        let by_halves = match (self.jaccard(&own.method), self.jaccard(&rival.method)) {
+        let by_halves = match (self.jaccard(&own.method), self.jaccard(&baseline.method)) {
             (Some(a), Some(b)) => Some((
                 compared(a, b, SAME_JACCARD).min(best),
                 format!(
                     "has {:.0} % of its strongest edges in common between two halves of the cells, {} {:.0} %",
                     100.0 * a,
-                    rival.method,
+                    baseline.method,
                     100.0 * b
                 ),
             )),
@@ -180,7 +180,7 @@ impl EmbeddingReport {
         match (better, worse) {
             _ if evidence.is_empty() => format!(
                 "Nothing here tells the networks of {} and {} apart: give gene sets.{fixed}",
-                own.method, rival.method
+                own.method, baseline.method
             ),
             (true, false) => format!(
                 "On this data the network of {} is the more trustworthy: {because}{fixed}",
@@ -188,7 +188,7 @@ impl EmbeddingReport {
             ),
             (false, true) => format!(
                 "On this data {} is the more trustworthy network: {because}{fixed}",
-                rival.method
+                baseline.method
             ),
             (false, false) => {
                 format!("Neither network is clearly the more trustworthy: {because}{fixed}")

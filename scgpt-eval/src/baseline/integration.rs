@@ -1,7 +1,7 @@
-//! [`integration_rivals`]: what integration has to beat.
+//! [`integration_baselines`]: what integration has to beat.
 
 use scgpt_data::{CellSource, Error, Observer, Result};
-use scgpt_stats::{Graph, Principal, Products, Subspace};
+use scgpt_stats::{Principal, Products, Subspace};
 
 use super::{
     BaselineOptions,
@@ -9,45 +9,23 @@ use super::{
     harmony::harmony,
     variable_expression::VariableExpression,
 };
-use crate::evaluation::CellSpace;
+use crate::cell_space::CellSpace;
 
 /// Passes over the cells that find principal components of all genes.
 const PASSES: usize = 5;
 
 /// A simple method, and where it puts the cells.
 #[derive(Clone, Debug)]
-pub struct Rival {
+pub struct SpaceBaseline {
     /// What it is called in reports.
     pub name: String,
     /// Where cells lie.
-    pub place: Place,
+    pub space: CellSpace<'static>,
 }
 
-/// Where cells lie; [`CellSpace`], owned.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// By coordinates.
-    Rows {
-        /// `[n, width]`, row-major.
-        rows: Vec<f32>,
-        /// Coordinates of a cell.
-        width: usize,
-    },
-    /// By neighbours alone.
-    Graph(Graph),
-}
-
-impl Rival {
+impl SpaceBaseline {
     pub(crate) fn of_rows(name: &str, rows: Vec<f32>, width: usize) -> Self {
-        Self { name: name.into(), place: Place::Rows { rows, width } }
-    }
-
-    /// To be scored.
-    pub fn space(&self) -> CellSpace<'_> {
-        match &self.place {
-            Place::Rows { rows, width } => CellSpace::Rows { rows, width: *width },
-            Place::Graph(graph) => CellSpace::Graph(graph),
-        }
+        Self { name: name.into(), space: CellSpace::rows(rows, width) }
     }
 }
 
@@ -70,13 +48,13 @@ impl Rival {
 /// Luecken et al. 2022; `scanpy.pp.pca`, `harmonypy`, `scanpy.pp.combat`. Differs: components of all
 /// genes are found by randomised subspace iteration; components after ComBat are computed from the
 /// sparse values.
-pub fn integration_rivals(
+pub fn integration_baselines(
     source: &mut dyn CellSource,
     batches: &[usize],
     options: &BaselineOptions,
     seed: u64,
     observer: &dyn Observer,
-) -> Result<Vec<Rival>> {
+) -> Result<Vec<SpaceBaseline>> {
     let n = source.summary().n_cells;
     if batches.len() != n || options.n_components == 0 {
         return Err(Error::Option(format!(
@@ -93,15 +71,15 @@ pub fn integration_rivals(
             rows.extend(unintegrated.project(genes, values));
         }
     })?;
-    let mut rivals = vec![Rival::of_rows("Unintegrated", rows, unintegrated.n())];
+    let mut baselines = vec![SpaceBaseline::of_rows("Unintegrated", rows, unintegrated.n())];
 
     let expression = VariableExpression::choose(source, options, Some(batches), observer)?;
     let [variable, combat] = of_variable(&expression, source, batches, options, observer)?;
-    let Place::Rows { rows, width } = &variable.place else { return Ok(rivals) };
+    let CellSpace::Rows { rows, width } = &variable.space else { return Ok(baselines) };
     observer.begin("integrating with Harmony", 0);
-    let harmony = Rival::of_rows("Harmony", harmony(rows, *width, batches, seed), *width);
-    rivals.extend([variable, harmony, combat]);
-    Ok(rivals)
+    let harmony = SpaceBaseline::of_rows("Harmony", harmony(rows, *width, batches, seed), *width);
+    baselines.extend([variable, harmony, combat]);
+    Ok(baselines)
 }
 
 /// Principal components of all genes, which are too many for the products of every two.
@@ -129,7 +107,7 @@ fn of_variable(
     batches: &[usize],
     options: &BaselineOptions,
     observer: &dyn Observer,
-) -> Result<[Rival; 2]> {
+) -> Result<[SpaceBaseline; 2]> {
     let n_genes = expression.genes().len();
     let n_batches = batches.iter().max().map_or(0, |last| last + 1);
     let mut products = Products::new(n_genes);
@@ -170,8 +148,8 @@ fn of_variable(
         }
     })?;
     Ok([
-        Rival::of_rows("HVG + PCA", plain, principal.n()),
-        Rival::of_rows("ComBat", mixed, adjusted.n()),
+        SpaceBaseline::of_rows("HVG + PCA", plain, principal.n()),
+        SpaceBaseline::of_rows("ComBat", mixed, adjusted.n()),
     ])
 }
 
@@ -193,22 +171,21 @@ mod tests {
         let (labels, batches): (Vec<usize>, Vec<usize>) =
             (0..600).map(|cell| source.truth(cell)).unzip();
         let options = BaselineOptions { n_genes: 150, n_components: 15, ..Default::default() };
-        let rivals = integration_rivals(&mut source, &batches, &options, 0, &Silent).unwrap();
-        let names: Vec<&str> = rivals.iter().map(|rival| rival.name.as_str()).collect();
+        let baselines = integration_baselines(&mut source, &batches, &options, 0, &Silent).unwrap();
+        let names: Vec<&str> = baselines.iter().map(|baseline| baseline.name.as_str()).collect();
         assert_eq!(names, ["Unintegrated", "HVG + PCA", "Harmony", "ComBat"]);
-        let scores: Vec<IntegrationScores> = rivals
+        let scores: Vec<IntegrationScores> = baselines
             .iter()
-            .map(|rival| {
+            .map(|baseline| {
                 let options = ClusterOptions::default();
-                let space = rival.space();
-                IntegrationScores::new(space, Some(&labels), &batches, &options).unwrap()
+                IntegrationScores::new(&baseline.space, Some(&labels), &batches, &options).unwrap()
             })
             .collect();
         for integrated in &scores[2..] {
             assert!(integrated.batch_variance < scores[1].batch_variance, "{scores:?}");
             assert!(integrated.nmi > Some(0.9), "{integrated:?}");
         }
-        let few = integration_rivals(&mut source, &batches[1..], &options, 0, &Silent);
+        let few = integration_baselines(&mut source, &batches[1..], &options, 0, &Silent);
         assert!(few.unwrap_err().to_string().contains("599 batches"));
     }
 }

@@ -1,4 +1,4 @@
-//! [`Judge`]: attention beside simpler networks of the same genes and cells.
+//! [`EdgeJudge`]: attention beside simpler networks of the same genes and cells.
 
 use scgpt_data::Observer;
 use scgpt_eval::{
@@ -43,7 +43,7 @@ pub struct NetworkRow {
 }
 
 /// What networks are compared by.
-pub(super) struct Judge<'a> {
+pub(super) struct EdgeJudge<'a> {
     pub(super) genes: &'a Panel,
     pub(super) embedder: &'a Embedder,
     pub(super) groups: &'a Groups,
@@ -57,7 +57,7 @@ pub(super) struct Judge<'a> {
 
 /// A simpler network of the same genes: its weights in the perturbed group and in the control.
 #[derive(Clone, Debug)]
-pub(super) struct Rival {
+pub(super) struct EdgeBaseline {
     /// What its files are called.
     pub(super) name: &'static str,
     pub(super) perturbed: Vec<f32>,
@@ -65,15 +65,15 @@ pub(super) struct Rival {
     pub(super) control: Option<Vec<f32>>,
 }
 
-impl Judge<'_> {
-    /// A row for each method and setting, and the rivals themselves.
+impl EdgeJudge<'_> {
+    /// A row for each method and setting, and the baselines themselves.
     pub(super) fn rows(
         &self,
         sums: &Sums,
         scale: f64,
         profiles: Option<&Profiles>,
         observer: &dyn Observer,
-    ) -> Result<(Vec<NetworkRow>, Vec<Rival>)> {
+    ) -> Result<(Vec<NetworkRow>, Vec<EdgeBaseline>)> {
         observer.begin("comparing networks", 0);
         let m = self.genes.len() + 1;
         let of_group = |group: usize| Replicated {
@@ -81,11 +81,11 @@ impl Judge<'_> {
             halves: sums.halves(group, scale).map(|half| without_cls(&half, m)),
         };
         let mut rows = self.settings(ATTENTION, &of_group(0), Some(&of_group(1)));
-        let mut rivals = Vec::new();
-        let Some(profiles) = profiles else { return Ok((rows, rivals)) };
+        let mut baselines = Vec::new();
+        let Some(profiles) = profiles else { return Ok((rows, baselines)) };
         let similarities = self.similarities();
         rows.push(self.row("gene embeddings (cosine)", None, &similarities, None));
-        rivals.push(Rival { name: VECTORS, perturbed: similarities, control: None });
+        baselines.push(EdgeBaseline { name: VECTORS, perturbed: similarities, control: None });
         for rule in Association::ALL {
             let mut groups = Vec::new();
             for group in 0..if self.groups.is_single() { 1 } else { 2 } {
@@ -96,13 +96,13 @@ impl Judge<'_> {
             }
             rows.extend(self.settings(&rule.to_string(), &groups[0], groups.get(1)));
             let mut wholes = groups.into_iter().map(|group| group.whole);
-            rivals.push(Rival {
+            baselines.push(EdgeBaseline {
                 name: rule.name(),
                 perturbed: wholes.next().unwrap_or_default(),
                 control: wholes.next(),
             });
         }
-        Ok((rows, rivals))
+        Ok((rows, baselines))
     }
 
     fn of_expression(&self, rule: Association, profiles: &Profiles, group: usize) -> Replicated {

@@ -1,4 +1,4 @@
-//! [`Watch`]: what training tells, as values.
+//! [`TrainObserver`]: what training tells, as values.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{task::Metric, terms::Term};
 
 /// Watches a training run; also asked whether to stop.
-pub trait Watch: Sync {
+pub trait TrainObserver: Sync {
     /// Something happened.
     fn event(&self, event: &Event<'_>) {
         let _ = event;
@@ -23,7 +23,7 @@ pub trait Watch: Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unwatched;
 
-impl Watch for Unwatched {}
+impl TrainObserver for Unwatched {}
 
 /// What happened.
 #[derive(Clone, Debug)]

@@ -1,0 +1,26 @@
+//! [`CellSpace`]: where cells lie.
+
+use std::borrow::Cow;
+
+use scgpt_stats::Graph;
+
+/// Where cells lie.
+#[derive(Clone, Debug)]
+pub enum CellSpace<'a> {
+    /// By coordinates.
+    Rows {
+        /// `[n, width]`, row-major.
+        rows: Cow<'a, [f32]>,
+        /// Coordinates of a cell.
+        width: usize,
+    },
+    /// By neighbours alone, one node a cell.
+    Graph(Cow<'a, Graph>),
+}
+
+impl<'a> CellSpace<'a> {
+    /// Cells at `rows`, `[n, width]`, row-major.
+    pub fn rows(rows: impl Into<Cow<'a, [f32]>>, width: usize) -> Self {
+        Self::Rows { rows: rows.into(), width }
+    }
+}
