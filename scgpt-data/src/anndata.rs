@@ -17,11 +17,12 @@ use crate::{
         matrix::Matrix,
         store::{Dtype, Node, Store, join, members},
     },
+    cell_source::CellSource,
     check,
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
-    source::{CellSource, Layer, MatrixSummary, Summary},
+    summary::{Layer, MatrixSummary, Summary},
 };
 
 /// Groups whose members are listed in the summary.

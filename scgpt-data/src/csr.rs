@@ -143,6 +143,11 @@ impl Csr {
         &self.values
     }
 
+    /// Row offsets, gene indices and values.
+    pub(crate) fn into_parts(self) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
+        (self.indptr, self.indices, self.values)
+    }
+
     /// One cell.
     ///
     /// # Panics

@@ -1,15 +1,12 @@
 //! [`EmptyCells`]: which of the cells that are read express none of the genes that matter.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+use std::{collections::BTreeSet, ops::Range};
 
 use crate::{
+    cell_source::CellSource,
     csr::{Csr, CsrRow},
     error::Result,
-    frame::Frame,
-    source::{CellSource, Layer, Summary},
+    summary::Layer,
     vocab::Alignment,
 };
 
@@ -71,17 +68,7 @@ struct Sought<'a> {
 }
 
 impl CellSource for Sought<'_> {
-    fn summary(&self) -> &Summary {
-        self.source.summary()
-    }
-
-    fn obs(&self) -> Result<Frame> {
-        self.source.obs()
-    }
-
-    fn var(&self, layer: &Layer) -> Result<Frame> {
-        self.source.var(layer)
-    }
+    crate::forward!(source: summary, obs, var, read_obsm, read_lists, unread);
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
         let first = rows.start;
@@ -95,23 +82,11 @@ impl CellSource for Sought<'_> {
         }
         Ok(block)
     }
-
-    fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
-        self.source.read_obsm(name, rows)
-    }
-
-    fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
-        self.source.read_lists(name)
-    }
-
-    fn unread(&self) -> Result<Vec<String>> {
-        self.source.unread()
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{RowSpool, SpooledCells};
+    use crate::{Frame, RowSpool, SpooledCells};
 
     use super::*;
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use crate::{
     regular::Refusal,
     setting::{Advice, Setting, SettingProblem},
-    source::CellSource,
 };
 
 /// A `Result` whose error is [`Error`] unless said otherwise.
@@ -215,8 +214,8 @@ impl Error {
     }
 
     /// Puts the name of the file before a problem with its cells.
-    pub fn in_file(source: &dyn CellSource) -> impl Fn(Self) -> Self {
-        let path = source.summary().path.display().to_string();
+    pub fn in_file(path: &Path) -> impl Fn(Self) -> Self {
+        let path = path.display().to_string();
         move |error| match error {
             Self::Option(problem) => Self::Option(format!("`{path}`: {problem}")),
             Self::Unsuited { problem, remedy } => {

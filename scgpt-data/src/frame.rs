@@ -45,6 +45,20 @@ pub enum Column {
 }
 
 impl Frame {
+    /// A table of those rows, without columns.
+    ///
+    /// ```
+    /// let var = scgpt_data::Frame::of_names(["CD3D", "CD4"]);
+    /// assert_eq!((var.len(), var.columns.len()), (2, 0));
+    /// ```
+    pub fn of_names<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            index_name: "_index".into(),
+            index: names.into_iter().map(Into::into).collect(),
+            columns: Vec::new(),
+        }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.index.len()

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use crate::{
+    cell_source::CellSource,
     csr::{Csr, CsrRow},
     error::{Error, Result},
     frame::Frame,
-    source::{CellSource, Layer, Summary},
+    summary::{Layer, Summary},
 };
 
 /// Chosen genes of one matrix of another source, in its order.
@@ -45,12 +46,10 @@ impl<'a> GeneSubset<'a> {
 }
 
 impl CellSource for GeneSubset<'_> {
+    crate::forward!(source: obs, read_obsm, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
-    }
-
-    fn obs(&self) -> Result<Frame> {
-        self.source.obs()
     }
 
     fn var(&self, layer: &Layer) -> Result<Frame> {
@@ -75,47 +74,16 @@ mod tests {
     #![allow(clippy::float_cmp, reason = "copied")]
 
     use super::*;
-    use crate::{Column, MatrixSummary};
-
-    struct Two(Summary);
-
-    impl CellSource for Two {
-        fn summary(&self) -> &Summary {
-            &self.0
-        }
-
-        fn obs(&self) -> Result<Frame> {
-            Ok(Frame::default())
-        }
-
-        fn var(&self, _: &Layer) -> Result<Frame> {
-            let column = Column::Integer(vec![Some(1), Some(2), Some(3)]);
-            let index = ["A", "B", "C"].map(String::from).into();
-            Ok(Frame { index, columns: vec![("n".into(), column)], ..Frame::default() })
-        }
-
-        fn read(&mut self, _: &Layer, _: Range<usize>) -> Result<Csr> {
-            let rows = [(vec![0, 1], vec![1.0, 2.0]), (vec![1, 2], vec![3.0, 4.0])];
-            Csr::of_rows(3, rows).map_err(Error::Option)
-        }
-    }
+    use crate::{Column, MemoryCells};
 
     #[test]
     fn genes_keep_their_names_and_values() {
-        let matrix = |layer| MatrixSummary {
-            layer,
-            n_genes: 3,
-            n_stored: 4,
-            encoding: "csr",
-            dtype: "float32".into(),
-        };
-        let mut two = Two(Summary {
-            path: "two".into(),
-            format: "test".into(),
-            n_cells: 2,
-            matrices: vec![matrix(Layer::X), matrix(Layer::Raw)],
-            elements: Vec::new(),
-        });
+        let rows = [(vec![0, 1], vec![1.0, 2.0]), (vec![1, 2], vec![3.0, 4.0])];
+        let matrix = Csr::of_rows(3, rows).unwrap();
+        let column = Column::Integer(vec![Some(1), Some(2), Some(3)]);
+        let var = Frame { columns: vec![("n".into(), column)], ..Frame::of_names(["A", "B", "C"]) };
+        let two = MemoryCells::of(matrix.clone(), Frame::of_names(["a", "b"]), var).unwrap();
+        let mut two = two.with_layer(Layer::Raw, matrix).unwrap();
         let mut subset = GeneSubset::new(&mut two, &Layer::X, vec![0, 2]).unwrap();
         let var = subset.var(&Layer::X).unwrap();
         assert_eq!(var.index, ["A", "C"]);

@@ -16,12 +16,14 @@
 
 mod anndata;
 mod binning;
+mod cell_source;
 mod check;
 mod collate;
 mod csr;
 mod empty_cells;
 mod error;
 mod foreign;
+mod forward;
 mod frame;
 mod gene_subset;
 mod guard;
@@ -31,6 +33,7 @@ mod keyed;
 mod logged;
 mod loom;
 mod mask;
+mod memory_cells;
 mod modality;
 mod multimodal;
 mod names;
@@ -48,6 +51,7 @@ mod source;
 mod spooled;
 mod state;
 mod subset;
+mod summary;
 mod table;
 mod tenx;
 mod token;
@@ -59,6 +63,7 @@ mod zarr;
 pub use crate::{
     anndata::AnnData,
     binning::{BinScratch, Binner, TieMode},
+    cell_source::{CellBlocks, CellSource, ReadBlocks},
     collate::{Collator, TokenBatch, buckets},
     csr::{Csr, CsrRow},
     empty_cells::EmptyCells,
@@ -70,6 +75,7 @@ pub use crate::{
     logged::{LoggedCells, STATE_CELLS, TOTAL, gene_columns, input_state, input_values, unscaled},
     loom::Loom,
     mask::{Hide, Mask, split},
+    memory_cells::MemoryCells,
     modality::{ATAC, Measured, Modalities, PROTEIN, RNA, modality_name, unlinked},
     multimodal::{
         ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, open_modalities,
@@ -86,10 +92,11 @@ pub use crate::{
         CellSplit, DomainBatches, EpochOrder, LabelColumn, Manifest, ShardEntry, ShardFolder,
         ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
     },
-    source::{CellSource, Layer, MatrixSummary, Source, Summary},
+    source::Source,
     spooled::SpooledCells,
     state::{InputState, InputValues, StateDetector},
     subset::CellSubset,
+    summary::{Layer, MatrixSummary, Summary},
     table::Table,
     tenx::TenX,
     token::{CellKey, CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},

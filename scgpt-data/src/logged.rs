@@ -1,13 +1,14 @@
 //! [`LoggedCells`]: cells as logarithms of normalised counts, whatever the file has.
 
 use crate::{
+    cell_source::{CellSource, ReadBlocks as _},
     csr::Csr,
     error::{Error, Result},
     normalize::LogScale,
     observer::{Observer, Watched},
     setting::before_scaling,
-    source::{CellSource, Layer},
     state::{InputState, InputValues, StateDetector},
+    summary::Layer,
     vocab::GeneNames,
 };
 
@@ -90,13 +91,11 @@ impl LoggedCells {
         observer: &dyn Observer,
         visit: &mut dyn FnMut(usize, &Csr),
     ) -> Result<()> {
-        let n_cells = source.summary().n_cells;
-        observer.begin(stage, n_cells);
-        let mut watched = Watched { source, observer };
-        for first in (0..n_cells).step_by(BLOCK) {
-            let mut block = watched.read(&self.layer, first..n_cells.min(first + BLOCK))?;
+        observer.begin(stage, source.summary().n_cells);
+        for block in (Watched { source, observer }).blocks(&self.layer, BLOCK) {
+            let (cells, mut block) = block?;
             self.scale.apply(&mut block);
-            visit(first, &block);
+            visit(cells.start, &block);
         }
         Ok(())
     }

@@ -7,13 +7,14 @@ use crate::{
         frame::plain,
         store::{Array, Dtype, Node, Store, join},
     },
+    cell_source::CellSource,
     check,
     csr::Csr,
     error::{Error, Result},
     frame::{Column, Frame},
     h5::H5Store,
     rowsort::RowSort,
-    source::{CellSource, Layer, MatrixSummary, Summary},
+    summary::{Layer, MatrixSummary, Summary},
 };
 
 /// Elements decoded at once.
@@ -198,6 +199,8 @@ impl Matrix {
 }
 
 impl CellSource for Loom {
+    crate::absent!(read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
     }

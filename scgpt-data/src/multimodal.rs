@@ -18,11 +18,13 @@ pub(crate) use self::mudata::is_mudata;
 pub use self::mudata::open_modalities;
 use self::part::Part;
 use crate::{
+    cell_source::CellSource,
     csr::Csr,
     error::{Error, Result},
     frame::{Column, Frame},
     modality::{Measured, Modalities, RNA, modality_name},
-    source::{CellSource, Layer, MatrixSummary, Source, Summary},
+    source::Source,
+    summary::{Layer, MatrixSummary, Summary},
     vocab::{GeneNames, count_rows},
 };
 
@@ -337,6 +339,8 @@ fn matrices(layers: &[MatrixSummary], n_genes: usize) -> Vec<MatrixSummary> {
 }
 
 impl CellSource for MultimodalCells {
+    crate::absent!(read_obsm, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
     }

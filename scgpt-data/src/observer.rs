@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use crate::{
+    cell_source::CellSource,
     csr::Csr,
     error::{Error, Result},
-    frame::Frame,
-    source::{CellSource, Layer, Summary},
+    summary::Layer,
 };
 
 /// Watches a task. All methods have a default that does nothing, and may be called from any thread.
@@ -34,7 +34,7 @@ pub struct Silent;
 impl Observer for Silent {}
 
 /// A source whose reads are watched: work that knows no observer, such as
-/// [`export`](crate::export), advances one and can be cancelled by it.
+/// [`export`](crate::export), advances one by the cells it reads and can be cancelled by it.
 #[allow(missing_debug_implementations, reason = "neither part can be printed")]
 pub struct Watched<'a> {
     /// Where cells come from.
@@ -43,26 +43,88 @@ pub struct Watched<'a> {
     pub observer: &'a dyn Observer,
 }
 
+impl Watched<'_> {
+    /// Whether to go on.
+    fn ask(&self) -> Result<()> {
+        if self.observer.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
 impl CellSource for Watched<'_> {
-    fn summary(&self) -> &Summary {
-        self.source.summary()
-    }
-
-    fn obs(&self) -> Result<Frame> {
-        self.source.obs()
-    }
-
-    fn var(&self, layer: &Layer) -> Result<Frame> {
-        self.source.var(layer)
-    }
+    crate::forward!(source: summary, obs, var, read_lists, unread);
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
-        if self.observer.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        self.ask()?;
         let n = rows.len();
         let block = self.source.read(layer, rows)?;
         self.observer.advance(n);
         Ok(block)
+    }
+
+    fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
+        self.ask()?;
+        self.source.read_obsm(name, rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    };
+
+    use super::*;
+    use crate::{Frame, MemoryCells};
+
+    /// Cells of a file that has an embedding, lists and a column that is not read.
+    struct Rich {
+        cells: MemoryCells<'static>,
+    }
+
+    impl CellSource for Rich {
+        crate::forward!(cells: summary, obs, var, read);
+
+        fn read_obsm(&mut self, _: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
+            Ok((vec![0.5; rows.len()], 1))
+        }
+
+        fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
+            Ok(BTreeMap::from([(name.into(), vec!["CD4".into()])]))
+        }
+
+        fn unread(&self) -> Result<Vec<String>> {
+            Ok(vec!["obs/when".into()])
+        }
+    }
+
+    /// Counts cells, and cancels after so many.
+    struct Until(AtomicUsize, usize);
+
+    impl Observer for Until {
+        fn advance(&self, n: usize) {
+            self.0.fetch_add(n, Relaxed);
+        }
+
+        fn is_cancelled(&self) -> bool {
+            self.0.load(Relaxed) >= self.1
+        }
+    }
+
+    #[test]
+    fn what_is_watched_has_all_that_its_source_has() {
+        let matrix = Csr::of_rows(1, [(vec![0], vec![1.0]), (vec![], vec![])]).unwrap();
+        let cells =
+            MemoryCells::of(matrix, Frame::of_names(["a", "b"]), Frame::of_names(["CD4"])).unwrap();
+        let source = &mut Rich { cells };
+        let observer = &Until(AtomicUsize::new(0), 2);
+        let mut watched = Watched { source, observer };
+        assert_eq!(watched.read_obsm("X_pca", 0..2).unwrap(), (vec![0.5, 0.5], 1));
+        assert_eq!(watched.read_lists("ranked").unwrap()["ranked"], ["CD4"]);
+        assert_eq!(watched.unread().unwrap(), ["obs/when"]);
+        assert_eq!(watched.read(&Layer::X, 0..2).unwrap().n_stored(), 1);
+        assert_eq!(observer.0.load(Relaxed), 2, "cells of the matrix");
+        assert!(matches!(watched.read(&Layer::X, 0..1), Err(Error::Cancelled)));
+        assert!(matches!(watched.read_obsm("X_pca", 0..1), Err(Error::Cancelled)));
     }
 }

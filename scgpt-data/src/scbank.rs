@@ -13,12 +13,13 @@ use serde::Deserialize;
 
 use self::{json_lines::JsonLines, parquet::Parquet};
 use crate::{
+    cell_source::CellSource,
     check,
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
     regular,
-    source::{CellSource, Layer, MatrixSummary, Summary},
+    summary::{Layer, MatrixSummary, Summary},
     vocab::{GeneToken, GeneVocab},
 };
 
@@ -159,6 +160,8 @@ impl ScBank {
 }
 
 impl CellSource for ScBank {
+    crate::absent!(read_obsm, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
     }

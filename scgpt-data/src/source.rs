@@ -1,15 +1,10 @@
-//! [`CellSource`]: what every input format offers, and [`Source`], the formats there are.
+//! [`Source`]: the formats there are, found by content.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::Read,
-    ops::Range,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs::File, io::Read, ops::Range, path::Path};
 
 use crate::{
     anndata::{AnnData, store::Store},
+    cell_source::CellSource,
     csr::Csr,
     error::{Error, Result},
     foreign,
@@ -18,191 +13,10 @@ use crate::{
     loom::Loom,
     regular,
     scbank::ScBank,
-    setting::{Advice, Setting},
+    summary::{Layer, Summary},
     tenx::{self, TenX},
     zarr::ZarrStore,
 };
-
-/// A matrix of expression values inside a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Layer {
-    /// The main matrix, `X`.
-    #[default]
-    X,
-    /// `layers[name]`.
-    Named(String),
-    /// `raw.X`, with the genes of `raw.var`.
-    Raw,
-}
-
-/// What a file holds, found without reading a matrix.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Summary {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// Format in words: `h5ad`, `AnnData-zarr v3`, `10x h5 (v3)`, `10x mtx`…
-    pub format: String,
-    /// Number of cells.
-    pub n_cells: usize,
-    /// The matrices.
-    pub matrices: Vec<MatrixSummary>,
-    /// Names of further elements (`obsm/X_pca`, `uns/neighbors`…).
-    pub elements: Vec<String>,
-}
-
-/// One matrix of a [`Summary`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct MatrixSummary {
-    /// Where it is.
-    pub layer: Layer,
-    /// Number of genes.
-    pub n_genes: usize,
-    /// Stored entries (cells × genes for a dense matrix).
-    pub n_stored: u64,
-    /// Encoding in words: `csr`, `csc`, `dense`.
-    pub encoding: &'static str,
-    /// Element type: `float32`, `int64`…
-    pub dtype: String,
-}
-
-/// A file of cells that can be streamed in blocks of rows.
-///
-/// No implementation holds a whole matrix: memory is bounded by the block asked for plus what the
-/// storage needs to decode one chunk.
-pub trait CellSource: Send {
-    /// What the file holds.
-    fn summary(&self) -> &Summary;
-
-    /// Annotations of the cells.
-    ///
-    /// # Errors
-    /// If the table is missing or broken.
-    fn obs(&self) -> Result<Frame>;
-
-    /// Annotations of the genes of `layer`.
-    ///
-    /// # Errors
-    /// If the table is missing or broken.
-    fn var(&self, layer: &Layer) -> Result<Frame>;
-
-    /// Cells `rows` of `layer`, in order.
-    ///
-    /// # Errors
-    /// If the matrix is missing, or its offsets or indices are not valid.
-    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr>;
-
-    /// Cells `rows` of `obsm[name]`, row-major, and its width.
-    ///
-    /// # Errors
-    /// If there is no such matrix, or it is broken or not finite.
-    fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
-        let _ = rows;
-        Err(self.summary().missing_obsm(name))
-    }
-
-    /// The lists of names of the dictionary `uns[name]`, by key; none if there is no such dictionary.
-    /// Members that are no lists of names are left out.
-    ///
-    /// # Errors
-    /// If it is broken.
-    fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
-        let _ = name;
-        Ok(BTreeMap::new())
-    }
-
-    /// Columns of `obs` and `var` that [`obs`](Self::obs) and [`var`](Self::var) leave out, as they
-    /// are of no kind that is known, each with what it is.
-    ///
-    /// # Errors
-    /// If a table is missing or broken.
-    fn unread(&self) -> Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-}
-
-impl std::fmt::Display for Layer {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::X => formatter.write_str("X"),
-            Self::Named(name) => write!(formatter, "layers/{name}"),
-            Self::Raw => formatter.write_str("raw/X"),
-        }
-    }
-}
-
-impl Summary {
-    /// Cells and genes of `layer`, a matrix that can be worked on.
-    ///
-    /// # Errors
-    /// If there is no such matrix (the message lists those there are), no cell, or no gene.
-    pub fn shape(&self, layer: &Layer) -> Result<(usize, usize)> {
-        let found = self.matrices.iter().find(|matrix| matrix.layer == *layer);
-        let n_genes = found.ok_or_else(|| self.missing(layer))?.n_genes;
-        let empty = |what: &str| {
-            Error::invalid(
-                &self.path,
-                layer.to_string(),
-                format!("no {what}: {} × {n_genes}", self.n_cells),
-            )
-            .with_hint(
-                "check the filters that made this file: at least one cell and one gene are needed",
-            )
-        };
-        match (self.n_cells, n_genes) {
-            (0, _) => Err(empty("cells")),
-            (_, 0) if found.is_some_and(|matrix| matrix.n_stored > 0) => Err(self.no_genes(layer)),
-            (_, 0) => Err(empty("genes")),
-            shape => Ok(shape),
-        }
-    }
-
-    /// The error for features none of which is a gene.
-    fn no_genes(&self, layer: &Layer) -> Error {
-        let problem = format!("no genes: it has {}", self.elements.join(", "));
-        Error::invalid(&self.path, layer.to_string(), problem).with_hint(
-            "use the file or folder of the run that has features of type `Gene Expression`; to integrate proteins with genes, give both to `scgpt integrate`",
-        )
-    }
-
-    /// The error for an embedding that is not there.
-    pub(crate) fn missing_obsm(&self, name: &str) -> Error {
-        let there: Vec<&str> =
-            self.elements.iter().filter_map(|element| element.strip_prefix("obsm/")).collect();
-        let has = if there.is_empty() { "nothing".into() } else { there.join(", ") };
-        Error::invalid(&self.path, format!("obsm/{name}"), format!("not found (obsm has {has})"))
-            .with_hint("name one of those there are, or embed the cells first: scgpt embed")
-    }
-
-    /// The error for a matrix that is not there.
-    pub(crate) fn missing(&self, layer: &Layer) -> Error {
-        let there: Vec<String> =
-            self.matrices.iter().map(|matrix| format!("`{}`", matrix.layer)).collect();
-        let (problem, hint) = if there.is_empty() {
-            (
-                "no such matrix; the file holds no matrix at all".to_owned(),
-                Advice::from("use a file with counts in X"),
-            )
-        } else {
-            let there = there.join(", ");
-            (
-                format!("no such matrix; the file has {there}"),
-                Advice::from("choose one of these by ") + Setting("layer") + " (`raw` is raw/X)",
-            )
-        };
-        Error::invalid(&self.path, layer.to_string(), problem).with_hint(hint)
-    }
-
-    /// That `rows` are rows of `layer`.
-    pub(crate) fn check_rows(&self, layer: &Layer, rows: &Range<usize>) -> Result<()> {
-        if rows.start > rows.end || rows.end > self.n_cells {
-            return Err(Error::Option(format!(
-                "cells {}..{} of `{layer}` were asked for, there are {}",
-                rows.start, rows.end, self.n_cells
-            )));
-        }
-        Ok(())
-    }
-}
 
 /// An input of any format.
 #[derive(Debug)]

@@ -3,11 +3,12 @@
 use std::{ops::Range, path::PathBuf};
 
 use crate::{
+    cell_source::CellSource,
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
     row_spool::RowSpool,
-    source::{CellSource, Layer, MatrixSummary, Summary},
+    summary::{Layer, MatrixSummary, Summary},
 };
 
 /// Cells whose values were computed, so that they can be [exported](crate::export): any number, in
@@ -45,6 +46,8 @@ impl SpooledCells {
 }
 
 impl CellSource for SpooledCells {
+    crate::absent!(read_obsm, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
     }

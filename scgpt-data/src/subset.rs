@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use crate::{
+    cell_source::CellSource,
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
-    source::{CellSource, Layer, Summary},
+    summary::{Layer, Summary},
 };
 
 /// Rows of the whole source that are read at once, of which the chosen are kept.
@@ -44,16 +45,14 @@ impl<'a> CellSubset<'a> {
 }
 
 impl CellSource for CellSubset<'_> {
+    crate::forward!(source: var, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
     }
 
     fn obs(&self) -> Result<Frame> {
         Ok(self.source.obs()?.pick(&self.cells))
-    }
-
-    fn var(&self, layer: &Layer) -> Result<Frame> {
-        self.source.var(layer)
     }
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
@@ -91,7 +90,7 @@ impl CellSource for CellSubset<'_> {
 mod tests {
     use super::*;
     use crate::frame::Column;
-    use crate::source::MatrixSummary;
+    use crate::summary::MatrixSummary;
 
     /// Cell `i` expresses gene `i % 7` by `i + 1`.
     struct Cells {
@@ -119,6 +118,8 @@ mod tests {
     }
 
     impl CellSource for Cells {
+        crate::absent!(read_lists, unread);
+
         fn summary(&self) -> &Summary {
             &self.summary
         }

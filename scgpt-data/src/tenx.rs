@@ -17,12 +17,13 @@ use std::{
 };
 
 use crate::{
+    cell_source::CellSource,
     check::{self, Rows},
     csr::Csr,
     error::Result,
     frame::{Column, Frame},
     h5::H5Store,
-    source::{CellSource, Layer, MatrixSummary, Summary},
+    summary::{Layer, MatrixSummary, Summary},
 };
 
 /// The feature type that is kept.
@@ -162,6 +163,8 @@ fn retain<T>(rows: &mut Vec<T>, keep: &[bool]) {
 }
 
 impl CellSource for TenX {
+    crate::absent!(read_obsm, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
     }

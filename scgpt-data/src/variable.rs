@@ -14,12 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use self::{moments::Moments, standard::Standard};
 use crate::{
+    cell_source::{CellSource, ReadBlocks as _},
     csr::{Csr, CsrRow},
     error::{Error, Result},
     logged::TOTAL,
     normalize::LogScale,
-    source::{CellSource, Layer},
     state::{InputState, InputValues},
+    summary::Layer,
 };
 
 /// Cells read at once.
@@ -126,10 +127,10 @@ pub fn variable_genes(
     let codes: BTreeMap<u32, usize> = names.into_iter().zip(0..).collect();
     let mut each = |visit: &mut dyn FnMut(usize, CsrRow<'_>)| -> Result<usize> {
         let mut n_genes = 0;
-        for first in (0..n_cells).step_by(BLOCK) {
-            let mut block = source.read(layer, first..(first + BLOCK).min(n_cells))?;
+        for block in source.blocks(layer, BLOCK) {
+            let (cells, mut block) = block?;
             prepare(&mut block, config);
-            for (cell, row) in (first..).zip(block.rows()) {
+            for (cell, row) in cells.zip(block.rows()) {
                 visit(batches.map_or(0, |batches| codes[&batches[cell]]), row);
             }
             n_genes = block.n_genes();

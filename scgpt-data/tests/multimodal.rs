@@ -3,16 +3,15 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Range,
     path::{Path, PathBuf},
 };
 
 use hdf5_pure::File;
 use proptest::prelude::*;
 use scgpt_data::{
-    Additions, CellSource, CellSubset, Column, Csr, Error, Frame, Layer, MatrixSummary, Measured,
+    Additions, CellSource, CellSubset, Column, Csr, Frame, Layer, Measured, MemoryCells,
     ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, PROTEIN, RNA, Result,
-    RowSpool, Source, Summary, export, export_mudata, save_copy,
+    RowSpool, Source, export, export_mudata, save_copy,
 };
 use serde_json::json;
 
@@ -21,33 +20,23 @@ use serde_json::json;
 struct Planted {
     obs: Frame,
     var: Frame,
-    rows: Vec<Vec<f32>>,
-    summary: Summary,
+    matrix: Csr,
 }
 
 impl Planted {
     fn new(cells: &[&str], features: &[&str], rows: &[&[f32]]) -> Self {
-        let frame = |names: &[&str]| Frame {
-            index_name: "_index".into(),
-            index: names.iter().map(|&name| name.into()).collect(),
-            columns: Vec::new(),
-        };
-        let matrix = MatrixSummary {
-            layer: Layer::X,
-            n_genes: features.len(),
-            n_stored: 0,
-            encoding: "csr",
-            dtype: "float32".into(),
-        };
-        let summary = Summary {
-            path: "planted".into(),
-            format: "planted".into(),
-            n_cells: cells.len(),
-            matrices: vec![matrix],
-            elements: Vec::new(),
-        };
-        let rows = rows.iter().map(|row| row.to_vec()).collect();
-        Self { obs: frame(cells), var: frame(features), rows, summary }
+        let rows = rows
+            .iter()
+            .map(|row| (0..).zip(row.iter().copied()).filter(|&(_, value)| value != 0.0).unzip());
+        Self {
+            obs: Frame::of_names(cells.iter().copied()),
+            var: Frame::of_names(features.iter().copied()),
+            matrix: Csr::of_rows(features.len(), rows).unwrap(),
+        }
+    }
+
+    fn source(self) -> MemoryCells<'static> {
+        MemoryCells::of(self.matrix, self.obs, self.var).unwrap()
     }
 
     fn with_obs(mut self, name: &str, labels: &[&str]) -> Self {
@@ -63,31 +52,10 @@ impl Planted {
     }
 
     /// As h5ad in a folder.
-    fn write(mut self, folder: &Path, name: &str) -> PathBuf {
+    fn write(self, folder: &Path, name: &str) -> PathBuf {
         let path = folder.join(name);
-        export(&mut self, &Layer::X, &path, &Additions::default(), false).unwrap();
+        export(&mut self.source(), &Layer::X, &path, &Additions::default(), false).unwrap();
         path
-    }
-}
-
-impl CellSource for Planted {
-    fn summary(&self) -> &Summary {
-        &self.summary
-    }
-
-    fn obs(&self) -> Result<Frame> {
-        Ok(self.obs.clone())
-    }
-
-    fn var(&self, _: &Layer) -> Result<Frame> {
-        Ok(self.var.clone())
-    }
-
-    fn read(&mut self, _: &Layer, rows: Range<usize>) -> Result<Csr> {
-        let cells = self.rows[rows]
-            .iter()
-            .map(|row| (0..).zip(row.iter().copied()).filter(|&(_, value)| value != 0.0).unzip());
-        Csr::of_rows(self.var.len(), cells).map_err(Error::Option)
     }
 }
 
@@ -196,11 +164,12 @@ fn a_copy_of_mudata_is_mudata_with_an_embedding_of_all_cells() {
 fn what_is_written_as_mudata_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.h5mu");
-    let mut rna =
+    let rna =
         Planted::new(&["a", "b", "c"], &["G1", "G2"], &[&[1.0, 0.0], &[2.0, 3.0], &[0.0, 4.0]]);
-    let mut all = Planted::new(&["a", "b", "c"], &["p1"], &[&[5.0], &[6.0], &[7.0]]);
+    let mut all = Planted::new(&["a", "b", "c"], &["p1"], &[&[5.0], &[6.0], &[7.0]]).source();
     let mut protein = CellSubset::new(&mut all, vec![0, 2]);
     let obs = rna.clone().with_obs("batch", &["x", "y", "x"]).obs;
+    let mut rna = rna.source();
     let mut members: [(&str, &mut dyn CellSource); 2] = [("rna", &mut rna), ("prot", &mut protein)];
     export_mudata(&obs, &mut members, &output, false).unwrap();
     let mut cells = open(&[input(&output, None)]).unwrap();
@@ -265,9 +234,9 @@ fn feature_types_tell_modalities_and_some_can_be_kept() {
 #[test]
 fn proteins_in_obsm_are_a_modality() {
     let folder = tempfile::tempdir().unwrap();
-    let mut cells = Planted::new(&["a", "b"], &["G1"], &[&[1.0], &[2.0]]);
+    let mut cells = Planted::new(&["a", "b"], &["G1"], &[&[1.0], &[2.0]]).source();
     let path = |name: &str| folder.path().join(name);
-    let write = |cells: &mut Planted, values: [f32; 4], name: &str| {
+    let write = |cells: &mut dyn CellSource, values: [f32; 4], name: &str| {
         let mut rows = RowSpool::new(2).unwrap();
         rows.push(&values).unwrap();
         let additions = Additions {
@@ -381,7 +350,7 @@ proptest! {
             let rows: Vec<&[f32]> = rows.iter().map(<[f32; 2]>::as_slice).collect();
             ModalitySource {
                 modality: ["A", "B", "C"][source].into(),
-                source: Box::new(Planted::new(&names, &features[source], &rows)),
+                source: Box::new(Planted::new(&names, &features[source], &rows).source()),
                 cells: Some((0..9).filter(|&cell| cells[cell]).collect()),
             }
         });

@@ -39,6 +39,8 @@ impl Planted {
 }
 
 impl CellSource for Planted {
+    scgpt_data::absent!(read_obsm, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
     }

@@ -196,6 +196,8 @@ impl Simulation {
 }
 
 impl CellSource for Simulation {
+    scgpt_data::absent!(read_obsm, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
     }

@@ -96,7 +96,7 @@ impl<'a> Annotation<'a> {
     ) -> Result<Self> {
         config.validate()?;
         let obs = source.obs()?;
-        let in_file = scgpt_data::Error::in_file(source);
+        let in_file = scgpt_data::Error::in_file(&source.summary().path);
         let mut labels = Labels::read(&obs, options.label).map_err(&in_file)?;
         let unlabelled = labels.n_missing();
         let unseen = labels.take(options.unseen).map_err(&in_file)?;

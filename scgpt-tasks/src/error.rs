@@ -140,7 +140,7 @@ impl Error {
 
     /// Puts the name of the file before a problem with its cells.
     pub fn in_file<E: Into<Self>>(source: &dyn CellSource) -> impl Fn(E) -> Self {
-        let in_file = scgpt_data::Error::in_file(source);
+        let in_file = scgpt_data::Error::in_file(&source.summary().path);
         move |error| match error.into() {
             Self::Option(problem) => in_file(scgpt_data::Error::Option(problem)).into(),
             Self::Unsuited { problem, remedy } => {

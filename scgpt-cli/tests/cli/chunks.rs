@@ -2,7 +2,7 @@
 
 use std::{fs, ops::Range, path::Path};
 
-use scgpt_data::{Additions, CellSource, CellSubset, Csr, Frame, Layer, Source, Summary, export};
+use scgpt_data::{Additions, CellSource, CellSubset, Csr, Frame, Layer, Source, export};
 use scgpt_fixtures::repository;
 
 use crate::run::{Place, model, tiny};
@@ -18,17 +18,12 @@ impl Reversed<'_> {
 }
 
 impl CellSource for Reversed<'_> {
-    fn summary(&self) -> &Summary {
-        self.0.summary()
-    }
+    scgpt_data::forward!(0: summary, var, read_lists, unread);
+    scgpt_data::absent!(read_obsm);
 
     fn obs(&self) -> scgpt_data::Result<Frame> {
         let order: Vec<usize> = (0..self.n()).rev().collect();
         Ok(self.0.obs()?.pick(&order))
-    }
-
-    fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
-        self.0.var(layer)
     }
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {

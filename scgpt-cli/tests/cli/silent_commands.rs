@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scgpt_data::{Additions, CellSource, Column, Csr, Frame, Layer, Source, Summary, export};
+use scgpt_data::{Additions, CellSource, Column, Csr, Frame, Layer, Source, export};
 use serde_json::Value;
 
 use crate::run::{Place, model, tiny};
@@ -23,9 +23,7 @@ struct Spoilt {
 }
 
 impl CellSource for Spoilt {
-    fn summary(&self) -> &Summary {
-        self.source.summary()
-    }
+    scgpt_data::forward!(source: summary, var, read_obsm, read_lists, unread);
 
     fn obs(&self) -> scgpt_data::Result<Frame> {
         let mut obs = self.source.obs()?;
@@ -37,10 +35,6 @@ impl CellSource for Spoilt {
         obs.columns.push(("kind".into(), kinds));
         obs.columns.push(("kind_ontology_term_id".into(), ids));
         Ok(obs)
-    }
-
-    fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
-        self.source.var(layer)
     }
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {

@@ -4,7 +4,7 @@ use std::{ops::Range, path::Path};
 
 use scgpt_data::{
     Additions, CellSource, Column, Csr, Frame, InputState, InputValues, Layer, LogScale, RowSpool,
-    Source, SpooledCells, Summary, export, log1p, normalise_total,
+    Source, SpooledCells, export, log1p, normalise_total,
 };
 use serde_json::Value;
 
@@ -17,17 +17,7 @@ type Change<'a> = dyn Fn(&mut Csr) + Sync + 'a;
 struct Changed<'a>(Source, &'a Change<'a>);
 
 impl CellSource for Changed<'_> {
-    fn summary(&self) -> &Summary {
-        self.0.summary()
-    }
-
-    fn obs(&self) -> scgpt_data::Result<Frame> {
-        self.0.obs()
-    }
-
-    fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
-        self.0.var(layer)
-    }
+    scgpt_data::forward!(0: summary, obs, var, read_obsm, read_lists, unread);
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
         let mut block = self.0.read(layer, rows)?;

@@ -9,11 +9,12 @@ use crate::{
         AnnData, frame,
         store::{Dtype, Node, Store, Within, join},
     },
+    cell_source::CellSource as _,
     error::{Error, Result},
     frame::Frame,
     h5::H5Store,
     modality::modality_name,
-    source::{CellSource as _, Layer},
+    summary::Layer,
     zarr::ZarrStore,
 };
 

@@ -3,10 +3,12 @@
 use std::{ops::Range, path::Path};
 
 use crate::{
+    cell_source::CellSource,
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
-    source::{CellSource, Layer, MatrixSummary, Source, Summary},
+    source::Source,
+    summary::{Layer, MatrixSummary, Summary},
 };
 
 /// The counts of proteins as scvi-tools keeps them: `obsm["protein_expression"]`, with the names in
@@ -51,12 +53,11 @@ impl ObsmCells {
 }
 
 impl CellSource for ObsmCells {
+    crate::forward!(source: obs);
+    crate::absent!(read_obsm, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
-    }
-
-    fn obs(&self) -> Result<Frame> {
-        self.source.obs()
     }
 
     fn var(&self, layer: &Layer) -> Result<Frame> {

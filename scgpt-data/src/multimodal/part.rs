@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::examples;
 use crate::{
+    cell_source::CellSource,
     error::{Error, Result},
     modality::Modalities,
-    source::{CellSource, Layer},
+    summary::Layer,
 };
 
 /// Rows that are read to save another access.

@@ -1,7 +1,7 @@
 //! What a folder of shards keeps, and what it refuses.
 #![allow(clippy::float_cmp, reason = "values come back exactly")]
 
-use std::{fs, ops::Range, path::Path};
+use std::{fs, path::Path};
 
 use proptest::{collection::btree_map, collection::vec, prelude::*};
 use serde_json::Value;
@@ -9,71 +9,29 @@ use serde_json::Value;
 use super::*;
 use crate::{
     Alignment, CellKey, CellSource, Column, Csr, Frame, GeneNames, GeneToken, GeneVocab, Layer,
-    MatrixSummary, Sampling, Summary, TokenConfig, TokenScratch, Tokenizer, error::Result,
+    MemoryCells, Sampling, TokenConfig, TokenScratch, Tokenizer,
 };
 
 /// Rows of `(gene, value)` as a source.
-struct Cells {
-    summary: Summary,
-    genes: Vec<String>,
+fn cells(genes: &[&str], rows: Vec<Vec<(u32, f32)>>) -> MemoryCells<'static> {
+    let labels =
+        (0..rows.len()).map(|cell| (cell % 3 > 0).then(|| format!("type {}", cell % 3))).collect();
+    labelled(genes, rows, labels)
+}
+
+/// The same with those labels.
+fn labelled(
+    genes: &[&str],
     rows: Vec<Vec<(u32, f32)>>,
     labels: Vec<Option<String>>,
-}
-
-impl Cells {
-    fn new(genes: &[&str], rows: Vec<Vec<(u32, f32)>>) -> Self {
-        let matrix = MatrixSummary {
-            layer: Layer::X,
-            n_genes: genes.len(),
-            n_stored: 0,
-            encoding: "csr",
-            dtype: "float32".into(),
-        };
-        let summary = Summary {
-            path: "memory".into(),
-            format: "memory".into(),
-            n_cells: rows.len(),
-            matrices: vec![matrix],
-            elements: Vec::new(),
-        };
-        let labels =
-            (0..rows.len()).map(|cell| (cell % 3 > 0).then(|| format!("type {}", cell % 3)));
-        Self {
-            summary,
-            genes: genes.iter().map(ToString::to_string).collect(),
-            labels: labels.collect(),
-            rows,
-        }
-    }
-}
-
-impl CellSource for Cells {
-    fn summary(&self) -> &Summary {
-        &self.summary
-    }
-
-    fn obs(&self) -> Result<Frame> {
-        Ok(Frame {
-            index: (0..self.rows.len()).map(|cell| cell.to_string()).collect(),
-            columns: vec![("cell_type".into(), Column::Text(self.labels.clone()))],
-            ..Frame::default()
-        })
-    }
-
-    fn var(&self, _: &Layer) -> Result<Frame> {
-        Ok(Frame { index: self.genes.clone(), ..Frame::default() })
-    }
-
-    fn read(&mut self, _: &Layer, rows: Range<usize>) -> Result<Csr> {
-        let rows = &self.rows[rows];
-        let mut indptr = vec![0];
-        indptr.extend(rows.iter().scan(0, |end, row| {
-            *end += row.len();
-            Some(*end)
-        }));
-        let (indices, values) = rows.iter().flatten().copied().unzip();
-        Ok(Csr::new(self.genes.len(), indptr, indices, values).unwrap())
-    }
+) -> MemoryCells<'static> {
+    let obs = Frame {
+        columns: vec![("cell_type".into(), Column::Text(labels))],
+        ..Frame::of_names((0..rows.len()).map(|cell| cell.to_string()))
+    };
+    let rows = rows.into_iter().map(|row| row.into_iter().unzip());
+    let matrix = Csr::of_rows(genes.len(), rows).unwrap();
+    MemoryCells::of(matrix, obs, Frame::of_names(genes.iter().copied())).unwrap().named("memory")
 }
 
 /// Not in the order of the columns, and one of them missing.
@@ -99,13 +57,8 @@ fn toy(folder: &Path) -> Manifest {
         vec![(0, 2.0)],
         vec![(0, 3.0), (3, 1.0)],
     ];
-    write_shards(
-        [&mut Cells::new(&GENES, rows) as &mut dyn CellSource],
-        &vocab(),
-        folder,
-        options(3),
-    )
-    .unwrap()
+    write_shards([&mut cells(&GENES, rows) as &mut dyn CellSource], &vocab(), folder, options(3))
+        .unwrap()
 }
 
 fn message(folder: &Path) -> String {
@@ -160,7 +113,7 @@ fn nothing_is_overwritten_but_shards_and_nothing_left_behind() {
     let write = |genes: &[&str], overwrite, to: &Path| {
         let options = ShardOptions { overwrite, ..options(10) };
         write_shards(
-            [&mut Cells::new(genes, rows.clone()) as &mut dyn CellSource],
+            [&mut cells(genes, rows.clone()) as &mut dyn CellSource],
             &vocab(),
             to,
             options,
@@ -181,7 +134,7 @@ fn nothing_is_overwritten_but_shards_and_nothing_left_behind() {
     for labels in [["batch"], ["id"]] {
         let options = ShardOptions { labels: labels.map(String::from).into(), ..options(10) };
         let error = write_shards(
-            [&mut Cells::new(&GENES, rows.clone()) as &mut dyn CellSource],
+            [&mut cells(&GENES, rows.clone()) as &mut dyn CellSource],
             &vocab(),
             &new,
             options,
@@ -281,10 +234,10 @@ fn another_vocabulary_is_named_by_its_first_token() {
 fn a_file_holds_cells_of_one_state_and_sources_share_categories() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("shards");
-    let counts = || Cells::new(&GENES, vec![vec![(0, 1.0)]; 2]);
-    let logged = Cells::new(&GENES, vec![vec![(0, 0.5)]; 2]);
-    let mut sources = [counts(), counts(), logged];
-    sources[1].labels = vec![Some("new".into()), Some("type 1".into())];
+    let counts = vec![vec![(0, 1.0)]; 2];
+    let other = labelled(&GENES, counts.clone(), vec![Some("new".into()), Some("type 1".into())]);
+    let logged = cells(&GENES, vec![vec![(0, 0.5)]; 2]);
+    let mut sources = [cells(&GENES, counts), other, logged];
     let sources = sources.iter_mut().map(|source| source as &mut dyn CellSource);
     let manifest = write_shards(sources, &vocab(), &folder, options(100)).unwrap();
     let cells: Vec<u64> = manifest.shards.iter().map(|shard| shard.cells).collect();
@@ -317,7 +270,7 @@ proptest! {
         let genes: Vec<&str> = names.iter().map(String::as_str).collect();
         let vocab =
             GeneVocab::from_names(order[..known].iter().map(|&gene| names[gene].clone())).unwrap();
-        let mut source = Cells::new(&genes, rows.clone());
+        let mut source = cells(&genes, rows.clone());
         let var = source.var(&Layer::X).unwrap();
         let alignment: Alignment = vocab.align(&var, &GeneNames::BEST).unwrap();
         let place = tempfile::tempdir().unwrap();

@@ -16,12 +16,13 @@ use super::{
     sink::{self, Sink, hex},
 };
 use crate::{
+    cell_source::{CellSource, ReadBlocks as _},
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
     setting::{Advice, Setting},
-    source::{CellSource, Layer},
     state::{InputState, StateDetector},
+    summary::Layer,
     vocab::{Alignment, GeneNames, GeneVocab},
     write::{OutputKind, Place, check_apart},
 };
@@ -307,11 +308,8 @@ struct Block<'a> {
 type Read = Result<(usize, Csr)>;
 
 fn read(source: &mut dyn CellSource, layer: &Layer, sender: &SyncSender<Read>) {
-    let n_cells = source.summary().n_cells;
-    for first in (0..n_cells).step_by(BLOCK) {
-        let block = source.read(layer, first..n_cells.min(first + BLOCK));
-        let is_last = block.is_err();
-        if sender.send(block.map(|block| (first, block))).is_err() || is_last {
+    for block in source.blocks(layer, BLOCK) {
+        if sender.send(block.map(|(cells, block)| (cells.start, block))).is_err() {
             return;
         }
     }

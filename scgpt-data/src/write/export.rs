@@ -16,10 +16,11 @@ use super::{
 };
 use crate::{
     anndata::store::join,
+    cell_source::{CellSource, ReadBlocks as _},
     error::{Error, Result},
     frame::Frame,
     narrow::narrow,
-    source::{CellSource, Layer},
+    summary::Layer,
 };
 
 /// Cells that are read at a time.
@@ -199,8 +200,8 @@ fn matrix(
     let mut stored = 0_u64;
     sink.begin(&join(place, "data"), Dtype::F32, &[u64::MAX], &anndata::dense())?;
     let mut bytes = Vec::new();
-    for first in (0..n_cells).step_by(CELLS) {
-        let block = source.read(layer, first..n_cells.min(first + CELLS))?;
+    for block in source.blocks(layer, CELLS) {
+        let (_, block) = block?;
         bytes.clear();
         bytes.extend(block.values().iter().flat_map(|value| value.to_le_bytes()));
         sink.push(&bytes)?;

@@ -17,9 +17,11 @@ use crate::{
         records::{Records, Values},
         store::{Dtype, Node, Store, join},
     },
+    cell_source::CellSource as _,
     frame::Column,
     h5::H5Store,
-    source::{CellSource as _, Layer, Source},
+    source::Source,
+    summary::Layer,
     zarr::ZarrStore,
 };
 

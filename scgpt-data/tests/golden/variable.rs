@@ -1,42 +1,12 @@
 //! Cases `preprocess_hvg*`: highly variable genes of real counts.
 
-use std::{collections::BTreeSet, ops::Range, path::PathBuf};
+use std::collections::BTreeSet;
 
 use scgpt_data::{
-    CellSource, Csr, Frame, InputState, Layer, LogScale, Result, Summary, VariableConfig,
-    VariableFlavour, VariableGenes, variable_genes,
+    Csr, Frame, InputState, Layer, LogScale, MemoryCells, VariableConfig, VariableFlavour,
+    VariableGenes, variable_genes,
 };
 use scgpt_fixtures::{Case, Tensors, assert_close, cases};
-
-/// Cells in memory, as a file would give them.
-struct Memory(Csr, Summary);
-
-impl CellSource for Memory {
-    fn summary(&self) -> &Summary {
-        &self.1
-    }
-
-    fn obs(&self) -> Result<Frame> {
-        Ok(Frame::default())
-    }
-
-    fn var(&self, _: &Layer) -> Result<Frame> {
-        Ok(Frame::default())
-    }
-
-    fn read(&mut self, _: &Layer, rows: Range<usize>) -> Result<Csr> {
-        let csr = &self.0;
-        let begin = csr.indptr()[rows.start];
-        let entries = begin..csr.indptr()[rows.end];
-        Ok(Csr::new(
-            csr.n_genes(),
-            csr.indptr()[rows.start..=rows.end].iter().map(|offset| offset - begin).collect(),
-            csr.indices()[entries.clone()].to_vec(),
-            csr.values()[entries].to_vec(),
-        )
-        .unwrap())
-    }
-}
 
 #[test]
 fn golden_variable_genes() {
@@ -64,7 +34,7 @@ fn golden_variable_genes() {
 }
 
 /// The counts of the case and the batch of every cell.
-fn counts(case: &Case) -> (Memory, Vec<u32>) {
+fn counts(case: &Case) -> (MemoryCells<'static>, Vec<u32>) {
     let counts = case.tensors("counts.safetensors");
     let whole = |name: &str| counts.i64(name).into_iter().map(|x| u32::try_from(x).unwrap());
     let csr = Csr::new(
@@ -74,14 +44,9 @@ fn counts(case: &Case) -> (Memory, Vec<u32>) {
         counts.f32("data"),
     )
     .unwrap();
-    let summary = Summary {
-        path: PathBuf::new(),
-        format: String::new(),
-        n_cells: csr.n_cells(),
-        matrices: Vec::new(),
-        elements: Vec::new(),
-    };
-    (Memory(csr, summary), whole("batch").collect())
+    let [obs, var] = [csr.n_cells(), csr.n_genes()]
+        .map(|n| Frame::of_names((0..n).map(|place| place.to_string())));
+    (MemoryCells::of(csr, obs, var).unwrap(), whole("batch").collect())
 }
 
 #[test]

@@ -72,7 +72,8 @@ impl Design {
         options: &DesignOptions<'_>,
         min_cells: usize,
     ) -> Result<Self> {
-        Self::read(&source.obs()?, options, min_cells).map_err(Error::in_file(source))
+        Self::read(&source.obs()?, options, min_cells)
+            .map_err(Error::in_file(&source.summary().path))
     }
 
     /// Reads it from `obs`, leaving out groups of fewer than `min_cells` cells.
@@ -123,8 +124,11 @@ impl Design {
         truth: &Self,
     ) -> Result<(Vec<Option<u32>>, Vec<String>)> {
         let obs = source.obs()?;
-        let labels =
-            |key| obs_column(&obs, key).map(Column::labels).map_err(Error::in_file(source));
+        let labels = |key| {
+            obs_column(&obs, key)
+                .map(Column::labels)
+                .map_err(Error::in_file(&source.summary().path))
+        };
         let names = labels(options.condition_key)?;
         let types = match options.cell_type_key {
             Some(key) => labels(key)?,
@@ -143,7 +147,7 @@ impl Design {
                 codes.push(None);
                 continue;
             };
-            let condition = options.parse(&name).map_err(Error::in_file(source))?;
+            let condition = options.parse(&name).map_err(Error::in_file(&source.summary().path))?;
             let named = (cell_type, condition.to_string());
             let group = groups.get(&named).copied().filter(|_| !condition.is_control());
             if group.is_none() && !condition.is_control() {

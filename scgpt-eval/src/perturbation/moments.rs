@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scgpt_data::{CellSource, Error, Layer, Observer, Result, narrow, numbers};
+use scgpt_data::{CellSource, Layer, Observer, ReadBlocks as _, Result, Watched, narrow, numbers};
 use scgpt_stats::first_halves;
 
 /// Where GEARS keeps genes by their difference.
@@ -53,12 +53,9 @@ impl Moments {
         let mut groups: Vec<Sums> = (0..n_groups).map(|_| empty()).collect();
         let is_first = first_halves(codes, &numbers(&source.obs()?), 0);
         observer.begin("averaging conditions", n_cells);
-        for first in (0..n_cells).step_by(BLOCK) {
-            if observer.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let block = source.read(layer, first..n_cells.min(first + BLOCK))?;
-            for (cell, row) in (first..).zip(block.rows()) {
+        for block in (Watched { source, observer }).blocks(layer, BLOCK) {
+            let (cells, block) = block?;
+            for (cell, row) in cells.zip(block.rows()) {
                 let Some(group) = codes[cell] else { continue };
                 let sums = &mut groups[group as usize];
                 sums.cells += 1;
@@ -72,7 +69,6 @@ impl Moments {
                     }
                 }
             }
-            observer.advance(block.n_cells());
         }
         Ok(Self { groups, n_genes, rankings: BTreeMap::new() })
     }
@@ -181,9 +177,7 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Range;
-
-    use scgpt_data::{Column, Csr, Frame, RowSpool, Silent, SpooledCells, Summary};
+    use scgpt_data::{Column, Frame, RowSpool, Silent, SpooledCells};
 
     use super::*;
 
@@ -191,21 +185,7 @@ mod tests {
     struct Listed(SpooledCells, BTreeMap<String, Vec<String>>);
 
     impl CellSource for Listed {
-        fn summary(&self) -> &Summary {
-            self.0.summary()
-        }
-
-        fn obs(&self) -> scgpt_data::Result<Frame> {
-            self.0.obs()
-        }
-
-        fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
-            self.0.var(layer)
-        }
-
-        fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
-            self.0.read(layer, rows)
-        }
+        scgpt_data::forward!(0: summary, obs, var, read, read_obsm, unread);
 
         fn read_lists(&self, name: &str) -> scgpt_data::Result<BTreeMap<String, Vec<String>>> {
             Ok(if name == RANKINGS { self.1.clone() } else { BTreeMap::new() })

@@ -314,6 +314,8 @@ fn dose(condition: &Condition) -> String {
 }
 
 impl CellSource for PreparedCells<'_> {
+    scgpt_data::absent!(read_obsm, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
     }

@@ -325,6 +325,8 @@ fn interaction(options: &PerturbSimulateOptions, genes: &[usize]) -> Vec<(usize,
 }
 
 impl CellSource for PerturbSimulation {
+    scgpt_data::absent!(read_obsm, read_lists, unread);
+
     fn summary(&self) -> &Summary {
         &self.summary
     }

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use super::{copied, open};
 use crate::{
     anndata::store::Node,
+    cell_source::CellSource as _,
     frame::{Column, Frame},
-    source::{CellSource as _, Layer, Source},
+    source::Source,
+    summary::Layer,
     write::{
         Additions,
         anndata::{categories_of, dense, encoding, frame},

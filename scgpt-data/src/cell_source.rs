@@ -1,0 +1,142 @@
+//! [`CellSource`]: what every source of cells offers, and its blocks of rows.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use crate::{
+    csr::Csr,
+    error::Result,
+    frame::Frame,
+    summary::{Layer, Summary},
+};
+
+/// Cells that can be streamed in blocks of rows: a file, a computation, or a view of another source.
+///
+/// No implementation holds a whole file: memory is bounded by the block asked for plus what the
+/// storage needs to decode one chunk.
+///
+/// No method has a default, so that a view of another source cannot forget what that one has.
+/// [`forward!`](crate::forward) writes the methods that are those of the source within,
+/// [`absent!`](crate::absent) those of which there is nothing.
+///
+/// ```
+/// use std::ops::Range;
+/// use scgpt_data::{CellSource, Csr, Frame, Layer, Result, Summary};
+///
+/// /// Another source whose values are doubled.
+/// struct Doubled<'a> {
+///     source: &'a mut dyn CellSource,
+/// }
+///
+/// impl CellSource for Doubled<'_> {
+///     scgpt_data::forward!(source: summary, obs, var, read_obsm, read_lists, unread);
+///
+///     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
+///         let mut block = self.source.read(layer, rows)?;
+///         for cell in 0..block.n_cells() {
+///             block.row_values_mut(cell).iter_mut().for_each(|value| *value *= 2.0);
+///         }
+///         Ok(block)
+///     }
+/// }
+/// ```
+pub trait CellSource: Send {
+    /// What there is.
+    fn summary(&self) -> &Summary;
+
+    /// Annotations of the cells.
+    ///
+    /// # Errors
+    /// If the table is missing or broken.
+    fn obs(&self) -> Result<Frame>;
+
+    /// Annotations of the genes of `layer`.
+    ///
+    /// # Errors
+    /// If the table is missing or broken.
+    fn var(&self, layer: &Layer) -> Result<Frame>;
+
+    /// Cells `rows` of `layer`, in order.
+    ///
+    /// # Errors
+    /// If the matrix is missing, or its offsets or indices are not valid.
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr>;
+
+    /// Cells `rows` of `obsm[name]`, row-major, and its width.
+    ///
+    /// # Errors
+    /// If there is no such matrix, or it is broken or not finite.
+    fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)>;
+
+    /// The lists of names of the dictionary `uns[name]`, by key; none if there is no such dictionary.
+    /// Members that are no lists of names are left out.
+    ///
+    /// # Errors
+    /// If it is broken.
+    fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>>;
+
+    /// Columns of `obs` and `var` that [`obs`](Self::obs) and [`var`](Self::var) leave out, as they
+    /// are of no kind that is known, each with what it is.
+    ///
+    /// # Errors
+    /// If a table is missing or broken.
+    fn unread(&self) -> Result<Vec<String>>;
+}
+
+/// Reading any source in blocks.
+pub trait ReadBlocks: CellSource {
+    /// The cells of `layer` in order, `n` at a time: the numbers of those of a block, and the block.
+    /// Nothing follows an error.
+    ///
+    /// ```
+    /// use scgpt_data::{Csr, Frame, Layer, MemoryCells, ReadBlocks as _};
+    ///
+    /// let rows = [(vec![0], vec![3.0]), (vec![0, 1], vec![1.0, 2.0]), (vec![], vec![])];
+    /// let names = |names: &[&str]| Frame::of_names(names.iter().copied());
+    /// let mut cells =
+    ///     MemoryCells::of(Csr::of_rows(2, rows)?, names(&["a", "b", "c"]), names(&["CD3", "CD4"]))?;
+    /// let mut sum = 0.0;
+    /// for block in cells.blocks(&Layer::X, 2) {
+    ///     let (cells, block) = block?;
+    ///     for (_cell, row) in cells.zip(block.rows()) {
+    ///         sum += row.values.iter().sum::<f32>();
+    ///     }
+    /// }
+    /// assert_eq!(sum, 6.0);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    fn blocks<'a>(&'a mut self, layer: &'a Layer, n: usize) -> CellBlocks<'a, Self> {
+        assert!(n > 0, "a block has cells");
+        let cells = 0..self.summary().n_cells;
+        CellBlocks { source: self, layer, cells, n }
+    }
+}
+
+impl<S: CellSource + ?Sized> ReadBlocks for S {}
+
+/// The blocks of a source, see [`ReadBlocks::blocks`].
+#[derive(Debug)]
+pub struct CellBlocks<'a, S: ?Sized> {
+    source: &'a mut S,
+    layer: &'a Layer,
+    /// What is to be read.
+    cells: Range<usize>,
+    n: usize,
+}
+
+impl<S: CellSource + ?Sized> Iterator for CellBlocks<'_, S> {
+    type Item = Result<(Range<usize>, Csr)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.cells.is_empty() {
+            return None;
+        }
+        let end = self.cells.end.min(self.cells.start.saturating_add(self.n));
+        let cells = self.cells.start..end;
+        let block = self.source.read(self.layer, cells.clone());
+        self.cells.start = if block.is_ok() { end } else { self.cells.end };
+        Some(block.map(|block| (cells, block)))
+    }
+}

@@ -1,0 +1,137 @@
+//! [`Summary`]: which matrices ([`Layer`]) a source of cells has, and their sizes.
+
+use std::{ops::Range, path::PathBuf};
+
+use crate::{
+    error::{Error, Result},
+    setting::{Advice, Setting},
+};
+
+/// A matrix of expression values inside a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Layer {
+    /// The main matrix, `X`.
+    #[default]
+    X,
+    /// `layers[name]`.
+    Named(String),
+    /// `raw.X`, with the genes of `raw.var`.
+    Raw,
+}
+
+/// What a file holds, found without reading a matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Format in words: `h5ad`, `AnnData-zarr v3`, `10x h5 (v3)`, `10x mtx`…
+    pub format: String,
+    /// Number of cells.
+    pub n_cells: usize,
+    /// The matrices.
+    pub matrices: Vec<MatrixSummary>,
+    /// Names of further elements (`obsm/X_pca`, `uns/neighbors`…).
+    pub elements: Vec<String>,
+}
+
+/// One matrix of a [`Summary`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixSummary {
+    /// Where it is.
+    pub layer: Layer,
+    /// Number of genes.
+    pub n_genes: usize,
+    /// Stored entries (cells × genes for a dense matrix).
+    pub n_stored: u64,
+    /// Encoding in words: `csr`, `csc`, `dense`.
+    pub encoding: &'static str,
+    /// Element type: `float32`, `int64`…
+    pub dtype: String,
+}
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::X => formatter.write_str("X"),
+            Self::Named(name) => write!(formatter, "layers/{name}"),
+            Self::Raw => formatter.write_str("raw/X"),
+        }
+    }
+}
+
+impl Summary {
+    /// Cells and genes of `layer`, a matrix that can be worked on.
+    ///
+    /// # Errors
+    /// If there is no such matrix (the message lists those there are), no cell, or no gene.
+    pub fn shape(&self, layer: &Layer) -> Result<(usize, usize)> {
+        let found = self.matrices.iter().find(|matrix| matrix.layer == *layer);
+        let n_genes = found.ok_or_else(|| self.missing(layer))?.n_genes;
+        let empty = |what: &str| {
+            Error::invalid(
+                &self.path,
+                layer.to_string(),
+                format!("no {what}: {} × {n_genes}", self.n_cells),
+            )
+            .with_hint(
+                "check the filters that made this file: at least one cell and one gene are needed",
+            )
+        };
+        match (self.n_cells, n_genes) {
+            (0, _) => Err(empty("cells")),
+            (_, 0) if found.is_some_and(|matrix| matrix.n_stored > 0) => Err(self.no_genes(layer)),
+            (_, 0) => Err(empty("genes")),
+            shape => Ok(shape),
+        }
+    }
+
+    /// The error for features none of which is a gene.
+    fn no_genes(&self, layer: &Layer) -> Error {
+        let problem = format!("no genes: it has {}", self.elements.join(", "));
+        Error::invalid(&self.path, layer.to_string(), problem).with_hint(
+            "use the file or folder of the run that has features of type `Gene Expression`; to integrate proteins with genes, give both to `scgpt integrate`",
+        )
+    }
+
+    /// The error for an embedding that is not there.
+    pub fn missing_obsm(&self, name: &str) -> Error {
+        let there: Vec<&str> =
+            self.elements.iter().filter_map(|element| element.strip_prefix("obsm/")).collect();
+        let has = if there.is_empty() { "nothing".into() } else { there.join(", ") };
+        Error::invalid(&self.path, format!("obsm/{name}"), format!("not found (obsm has {has})"))
+            .with_hint("name one of those there are, or embed the cells first: scgpt embed")
+    }
+
+    /// The error for a matrix that is not there.
+    pub fn missing(&self, layer: &Layer) -> Error {
+        let there: Vec<String> =
+            self.matrices.iter().map(|matrix| format!("`{}`", matrix.layer)).collect();
+        let (problem, hint) = if there.is_empty() {
+            (
+                "no such matrix; the file holds no matrix at all".to_owned(),
+                Advice::from("use a file with counts in X"),
+            )
+        } else {
+            let there = there.join(", ");
+            (
+                format!("no such matrix; the file has {there}"),
+                Advice::from("choose one of these by ") + Setting("layer") + " (`raw` is raw/X)",
+            )
+        };
+        Error::invalid(&self.path, layer.to_string(), problem).with_hint(hint)
+    }
+
+    /// That `rows` are rows of `layer`.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn check_rows(&self, layer: &Layer, rows: &Range<usize>) -> Result<()> {
+        if rows.start > rows.end || rows.end > self.n_cells {
+            return Err(Error::Option(format!(
+                "cells {}..{} of `{layer}` were asked for, there are {}",
+                rows.start, rows.end, self.n_cells
+            )));
+        }
+        Ok(())
+    }
+}
