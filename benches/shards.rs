@@ -75,7 +75,11 @@ fn read(c: &mut Criterion) {
                                     let row = shards.cell(cell).unwrap();
                                     (
                                         cell,
-                                        tokenizer.cell(row, CellKey::Number(cell as u64), scratch),
+                                        tokenizer.cell(
+                                            row,
+                                            CellKey::Number { cell: cell as u64, epoch },
+                                            scratch,
+                                        ),
                                     )
                                 })
                                 .collect();

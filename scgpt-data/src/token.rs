@@ -64,7 +64,7 @@ impl CellTokens {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampling {
-    /// A random choice keyed by (seed, epoch, [`CellKey`], gene token).
+    /// A random choice keyed by (seed, [`CellKey`], gene token).
     ///
     /// Differs from the reference: the genes stay in column order (the encoder does not see
     /// order), and the choice depends on nothing but the key.
@@ -91,8 +91,6 @@ pub struct TokenConfig {
     pub sampling: Sampling,
     /// Seed of every random choice.
     pub seed: u64,
-    /// Pass over the data, so that training sees other choices in every pass.
-    pub epoch: u64,
 }
 
 impl Default for TokenConfig {
@@ -105,7 +103,6 @@ impl Default for TokenConfig {
             max_length: 1200,
             sampling: Sampling::default(),
             seed: 0,
-            epoch: 0,
         }
     }
 }
@@ -232,6 +229,13 @@ impl Tokenizer {
         self
     }
 
+    /// The same for cells of at most `max_length` tokens, at least one a cell beside `<cls>`.
+    #[must_use]
+    pub fn within(mut self, max_length: usize) -> Self {
+        self.config.max_length = max_length.max(1 + usize::from(self.config.cls_value.is_some()));
+        self
+    }
+
     /// The configuration.
     pub fn config(&self) -> &TokenConfig {
         &self.config
@@ -278,9 +282,9 @@ impl Tokenizer {
         tokens.n_available = tokens.len() - keep;
 
         // Before values become bins, which other cells may have the same of.
-        let cell = key.number(config, &tokens, keep);
+        let (epoch, cell) = key.numbers(config, &tokens, keep);
         if let Some(binner) = &config.binner {
-            let key = Keyed::new(config.seed, Purpose::BinTie, config.epoch, cell);
+            let key = Keyed::new(config.seed, Purpose::BinTie, epoch, cell);
             let genes = &tokens.genes[keep..];
             let draw = |position: usize| key.uniform(u64::from(genes[position].0));
             let values = &mut tokens.values[keep..];
@@ -291,7 +295,7 @@ impl Tokenizer {
                 _ => binner.bin(values, draw, &mut scratch.bins),
             }
         }
-        let key = Keyed::new(config.seed, Purpose::Sample, config.epoch, cell);
+        let key = Keyed::new(config.seed, Purpose::Sample, epoch, cell);
         let order = |gene: GeneToken| match config.sampling {
             Sampling::Head => 0,
             Sampling::Keyed => key.bits(u64::from(gene.0)),

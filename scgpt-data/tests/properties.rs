@@ -117,14 +117,13 @@ fn tokenizer(config: TokenConfig) -> Tokenizer {
 
 fn config() -> impl Strategy<Value = TokenConfig> {
     let sampling = prop_oneof![Just(Sampling::Keyed), Just(Sampling::Head)];
-    (mode(), any::<bool>(), 2..100_usize, sampling, any::<u64>(), 0..3_u64).prop_map(
-        |(tie_mode, include_zero_genes, max_length, sampling, seed, epoch)| TokenConfig {
+    (mode(), any::<bool>(), 2..100_usize, sampling, any::<u64>()).prop_map(
+        |(tie_mode, include_zero_genes, max_length, sampling, seed)| TokenConfig {
             binner: Some(Binner { tie_mode, ..Binner::default() }),
             include_zero_genes,
             max_length,
             sampling,
             seed,
-            epoch,
             ..TokenConfig::default()
         },
     )

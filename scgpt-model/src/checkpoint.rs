@@ -1,8 +1,10 @@
 //! [`ModelDir`]: a model on disk, native or as released, loaded strictly.
 
+mod extend;
 mod keys;
 mod load;
 mod named;
+mod part;
 mod save;
 mod torch;
 mod weights;
@@ -14,8 +16,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 pub use self::{
+    extend::GeneRows,
     load::{LoadReport, Strictness},
     named::{MapNamed, ParameterName, VisitNamed},
+    part::NetworkPart,
     save::{save_tensors, write_model_dir},
     weights::Weights,
 };

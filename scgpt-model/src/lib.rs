@@ -45,8 +45,8 @@ pub use crate::{
     block::Block,
     cell_encoder::{CellEncoder, TokenRows},
     checkpoint::{
-        LoadReport, MapNamed, ModelDir, ParameterName, Preprocess, Strictness, VisitNamed, Weights,
-        save_tensors, write_model_dir,
+        GeneRows, LoadReport, MapNamed, ModelDir, NetworkPart, ParameterName, Preprocess,
+        Strictness, VisitNamed, Weights, save_tensors, write_model_dir,
     },
     config::{
         Activation, CellPooling, FieldProblem, GepStyle, GepcStyle, InputNorm, NormScheme,

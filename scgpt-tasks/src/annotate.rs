@@ -5,6 +5,7 @@ mod calibration;
 mod card;
 mod centre;
 mod config;
+mod experiment;
 mod held_out;
 mod judge;
 mod page;
@@ -13,10 +14,11 @@ mod profiles;
 mod report;
 mod scored;
 mod task;
-mod trial;
+
+use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{Advice, AlignmentSummary, CellSource, GeneVocab, Observer, Setting, ShardFolder};
+use scgpt_data::{Advice, AlignmentSummary, CellSource, GeneVocab, Observer, Setting};
 use scgpt_eval::{Labels, baseline::BaselineOptions};
 use scgpt_train::TrainObserver;
 
@@ -27,15 +29,11 @@ pub use self::{
     predict::{Annotated, AnnotatedCell, PredictOptions},
     report::{AnnotateData, AnnotateReport, ClassSize, MethodScores, RepeatScores},
 };
-use self::{
-    held_out::HELD_OUT,
-    profiles::PROFILES,
-    trial::{Trial, Trials},
-};
+use self::{experiment::AnnotateExperiment, held_out::HELD_OUT, profiles::PROFILES};
 use crate::{
     artefact::write_part,
     error::{Error, Result},
-    training::{LearnOptions, RunFolder},
+    training::{LearnOptions, Observers, Session, Trial},
     usage::Usage,
 };
 
@@ -142,7 +140,7 @@ impl<'a> Annotation<'a> {
             batches,
             genes,
         };
-        let network = annotation.start(config.training.seed)?.config;
+        let network = annotation.start()?.config;
         config.objectives.check(&network)?;
         config.training.validate(&network)?;
         Ok(annotation)
@@ -160,33 +158,33 @@ impl<'a> Annotation<'a> {
         watch: &dyn TrainObserver,
         observer: &dyn Observer,
     ) -> Result<AnnotateReport> {
-        let run = RunFolder::of(self.options.learn.output);
-        let LearnOptions { layer, gene_names, .. } = self.options.learn;
-        let shards = run.cells(source, &self.vocab, (layer, gene_names), observer)?;
-        let trials = Trials::new(&self, &shards, watch, observer)?;
-        let first = trials.trial(source, 0, &run.repeat(0))?;
-        let mut methods = first.methods();
-        for repeat in 1..self.options.learn.repeats {
-            let trial = trials.trial(source, repeat, &run.repeat(repeat))?;
-            MethodScores::add(&mut methods, trial.methods());
-        }
-        let n_cells = source.summary().n_cells;
+        let learn = self.options.learn;
+        let observers = Observers { watch, observer };
+        let session =
+            Session::open(learn, source, &self.vocab, learn.gene_names, self.device, observers)?;
+        let mut methods = Vec::new();
+        let first = session.trials(
+            source,
+            |repeat| AnnotateExperiment::new(&self, &session, repeat),
+            |trial| {
+                MethodScores::add(&mut methods, trial.methods());
+                Ok(())
+            },
+        )?;
         let path = source.summary().path.display().to_string();
-        let report = AnnotateReport::new(&self, &shards, (path, n_cells), &first, methods);
-        self.publish(&run, &shards, &first, &report)?;
+        let report = AnnotateReport::new(&self, &session, path, &first, methods);
+        self.publish(&session, &first, &report)?;
         Ok(report)
     }
 
     /// Writes the artefact.
     fn publish(
         &self,
-        run: &RunFolder,
-        shards: &ShardFolder,
-        first: &Trial,
+        session: &Session<'_>,
+        first: &Trial<AnnotateExperiment<'_>>,
         report: &AnnotateReport,
     ) -> Result<()> {
-        let network = (&first.network, &first.preprocess);
-        let built = run.build(shards, &first.outcome.model, network, &card::text(report))?;
+        let verdict = &first.verdict;
         let record = ArtefactRecord {
             label: self.options.label.into(),
             classes: self.labels.classes.clone(),
@@ -194,12 +192,13 @@ impl<'a> Annotation<'a> {
             max_length: self.config.max_length,
             tie_mode: self.config.tie_mode,
             seed: self.config.training.seed,
-            calibration: first.calibration.clone(),
+            calibration: verdict.calibration.clone(),
         };
-        write_part(&built.join(PROFILES), &first.profiles)?;
-        first.held_out.write(&built.join(HELD_OUT))?;
-        let more = [PROFILES, HELD_OUT];
-        artefact::KIND.publish(record, &built, self.options.learn.output, &more)
+        let files: [(&str, &dyn Fn(&Path) -> Result<()>); 2] = [
+            (PROFILES, &|path| write_part(path, &verdict.profiles)),
+            (HELD_OUT, &|path| verdict.held_out.write(path)),
+        ];
+        session.publish(artefact::KIND, record, &first.trained, &card::text(report), &files)
     }
 }
 

@@ -345,7 +345,6 @@ impl Embedder {
             max_length,
             sampling: options.sampling,
             seed: options.seed,
-            epoch: 0,
         })
     }
 }

@@ -8,20 +8,18 @@ mod card;
 mod complete;
 mod config;
 mod cross_modal;
+mod experiment;
 mod modality;
 mod page;
 mod panel;
 mod report;
 mod score;
 mod task;
-mod trial;
 
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{
-    Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Observer, Setting, ShardFolder,
-};
+use scgpt_data::{Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Observer, Setting};
 use scgpt_eval::{
     Labels,
     baseline::{BaselineOptions, SpaceBaseline, integration_baselines},
@@ -40,15 +38,15 @@ pub use self::{
 };
 use self::{
     complete::check_truth,
+    experiment::{Cells, IntegrateExperiment},
     modality::Multimodal,
     panel::{Panel, align},
     score::SpaceJudge,
-    trial::{Trial, Trials},
 };
 use crate::{
     embed::{Embedder, Embedding},
     error::{Error, Result},
-    training::{LearnOptions, RunFolder},
+    training::{LearnOptions, Observers, Session, Trial},
     usage::Usage,
 };
 
@@ -181,7 +179,6 @@ impl<'a> Integration<'a> {
         watch: &dyn TrainObserver,
         observer: &dyn Observer,
     ) -> Result<Integrated> {
-        let run = RunFolder::of(self.options.learn.output);
         let LearnOptions { layer, .. } = self.options.learn;
         // What is wrong with it should be known before hours of training.
         if let Some(truth) = &truth {
@@ -201,54 +198,57 @@ impl<'a> Integration<'a> {
         };
         let mut features = GeneSubset::new(&mut *source, layer, panel.columns.clone())?;
         let names = GeneNames::found_in(&panel.gene_column);
-        let shards = run.cells(&mut features, &self.vocab, (layer, &names), observer)?;
-        let made = (&run, &panel, &shards);
+        let observers = Observers { watch, observer };
+        let (learn, device) = (self.options.learn, self.device);
+        let session = Session::open(learn, &mut features, &self.vocab, &names, device, observers)?;
+        let cells = Cells::new(&self, &session, &panel);
         if self.multimodal.is_some() {
             // Of a hundred thousand peaks, those that were not chosen are of no use from here on.
-            return self.learn(&mut features, truth, made, (watch, observer));
+            return self.learn(&cells, &mut features, truth);
         }
-        self.learn(source, truth, made, (watch, observer))
+        self.learn(&cells, source, truth)
     }
 
     /// Trains on cells that are tokens already, and what follows.
     fn learn(
         &self,
+        cells: &Cells<'_>,
         source: &mut dyn CellSource,
         truth: Option<&mut dyn CellSource>,
-        (run, panel, shards): (&RunFolder, &Panel, &ShardFolder),
-        (watch, observer): (&dyn TrainObserver, &dyn Observer),
     ) -> Result<Integrated> {
-        let trials = Trials::new(self, panel, shards, watch, observer)?;
+        let Cells { session, panel, .. } = *cells;
+        let observer = session.observer;
         let judge = self.judge();
-        let first = trials.trial(source, self.config, &run.repeat(0))?;
-        let rows = first.embedding.all_rows()?;
-        observer.begin("scoring", 0);
-        let mut scores = vec![judge.judge(&rows, first.network.d_model)?];
-        for repeat in 1..self.options.learn.repeats {
-            let mut config = self.config.clone();
-            config.training.seed = config.training.seed.wrapping_add(repeat);
-            let trial = trials.trial(source, &config, &run.repeat(repeat))?;
-            scores.push(judge.judge(&trial.embedding.all_rows()?, trial.network.d_model)?);
-        }
-        let ablated =
-            if self.options.ablate { trials.ablate(source, run, &judge)? } else { Vec::new() };
+        let mut scores = Vec::new();
+        let first = session.trials(
+            source,
+            |repeat| cells.repeat(repeat),
+            |trial| {
+                observer.begin("scoring", 0);
+                let rows = trial.verdict.all_rows()?;
+                scores.push(judge.judge(&rows, trial.trained.network.d_model)?);
+                Ok(())
+            },
+        )?;
+        let rows = first.verdict.all_rows()?;
+        let ablated = if self.options.ablate { cells.ablate(source, &judge)? } else { Vec::new() };
         let mut methods = vec![IntegrationMethod { name: "scGPT".into(), scores }];
-        methods.extend(self.zero_shot(&trials, source, &judge, observer)?);
+        methods.extend(self.zero_shot(cells, source, &judge)?);
         methods.extend(self.baselines(source, &judge, observer)?);
         IntegrationMethod::compare(&mut methods);
         let (completed, generated) = match &self.multimodal {
-            Some(cells) if self.options.complete => {
-                let (rows, report) =
-                    self.complete(source, cells, (panel, &first), truth, observer)?;
+            Some(chosen) if self.options.complete => {
+                let learned = (panel, &first.trained);
+                let (rows, report) = self.complete(source, chosen, learned, truth, observer)?;
                 let features = source.var(self.options.learn.layer)?;
                 (Some(Completed { features, rows }), report)
             }
             _ => (None, Vec::new()),
         };
         let methods = (methods, ablated, generated);
-        let report = IntegrateReport::new(&trials, &first, source.summary(), methods, &rows);
-        self.publish(run, (shards, panel), &first, &report)?;
-        Ok(Integrated { report, embedding: first.embedding, completed })
+        let report = IntegrateReport::new(cells, &first, source.summary(), methods, &rows);
+        self.publish(cells, &first, &report)?;
+        Ok(Integrated { report, embedding: first.verdict, completed })
     }
 
     /// The number of the batch of every cell.
@@ -274,11 +274,11 @@ impl<'a> Integration<'a> {
     /// The checkpoint as it was, if one was fine-tuned.
     fn zero_shot(
         &self,
-        trials: &Trials<'_>,
+        cells: &Cells<'_>,
         source: &mut dyn CellSource,
         judge: &SpaceJudge,
-        observer: &dyn Observer,
     ) -> Result<Option<IntegrationMethod>> {
+        let observer = cells.session.observer;
         let Some(path) = self.config.model.as_ref().filter(|_| self.options.baselines.is_some())
         else {
             return Ok(None);
@@ -288,12 +288,12 @@ impl<'a> Integration<'a> {
             // The network of another task has no rows without what that task tells it.
             return Ok(None);
         }
-        let options = trials.embed_options();
+        let options = cells.embed_options();
         let embedding = match &self.multimodal {
             None => embedder.embed(source, &options, observer)?,
-            Some(cells) => {
+            Some(chosen) => {
                 // It knows genes only.
-                let Some(columns) = cells.genes() else { return Ok(None) };
+                let Some(columns) = chosen.genes() else { return Ok(None) };
                 let mut genes = GeneSubset::new(source, self.options.learn.layer, columns)?;
                 embedder.embed(&mut genes, &options, observer)?
             }
@@ -329,23 +329,20 @@ impl<'a> Integration<'a> {
     /// Writes the artefact.
     fn publish(
         &self,
-        run: &RunFolder,
-        (shards, panel): (&ShardFolder, &Panel),
-        first: &Trial,
+        cells: &Cells<'_>,
+        first: &Trial<IntegrateExperiment<'_>>,
         report: &IntegrateReport,
     ) -> Result<()> {
-        let network = (&first.network, &first.preprocess);
-        let built = run.build(shards, &first.outcome.model, network, &card::text(report))?;
         let record = IntegrateRecord {
             batch_key: self.options.batch_key.unwrap_or_default().into(),
             batches: self.batches.classes.clone(),
-            counts: first.batches.iter().map(|batch| batch.training).collect(),
-            genes: panel.names(&self.vocab),
+            counts: first.parts.sizes.iter().map(|batch| batch.training).collect(),
+            genes: cells.panel.names(&self.vocab),
             include_zeros: self.config.include_zeros,
             tie_mode: self.config.tie_mode,
             seed: self.config.training.seed,
             modalities: self.multimodal.as_ref().map(|cells| cells.of_tokens.clone()),
         };
-        artefact::KIND.publish(record, &built, self.options.learn.output, &[])
+        cells.session.publish(artefact::KIND, record, &first.trained, &card::text(report), &[])
     }
 }

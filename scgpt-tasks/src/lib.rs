@@ -35,7 +35,9 @@ pub use crate::{
     folder_kind::{FolderKind, open_model},
     known_genes::KnownGenes,
     model_folder::write_model,
-    training::{LearnOptions, NetworkConfig, Recipe, TRAINING, UNFINISHED, clear_training},
+    training::{
+        Curves, LearnOptions, Learned, NetworkConfig, Recipe, TRAINING, UNFINISHED, clear_training,
+    },
 };
 
 /// The example of the README, compiled.

@@ -2,6 +2,7 @@
 
 mod artefact;
 mod config;
+mod experiment;
 mod page;
 mod pairs;
 mod panel;
@@ -9,14 +10,13 @@ mod predict;
 mod report;
 mod respond;
 mod reverse;
-mod trial;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use burn::prelude::Device;
 use scgpt_data::{
     Advice, AlignmentSummary, CellSource, GeneNames, GeneVocab, Layer, Observer, Setting,
-    ShardFolder, export,
+    SpooledCells, export,
 };
 use scgpt_train::TrainObserver;
 
@@ -27,14 +27,15 @@ pub use self::{
     respond::{RespondOptions, Response, Responses},
     reverse::{Reversal, ReverseOptions, ReversedGroup},
 };
-use self::{panel::Panel, trial::Trial};
+use self::{experiment::PerturbExperiment, panel::Panel};
 use crate::{
     error::{Error, Result},
-    training::{LearnOptions, RunFolder},
+    training::{LearnOptions, Observers, Session, Trial},
     usage::Usage,
 };
 use scgpt_eval::perturbation::{
-    Condition, Design, DesignOptions, Moments, Split, SplitMode, check_values, gene_column,
+    Condition, Design, DesignOptions, Moments, PerturbEvaluation, Split, SplitMode, check_values,
+    gene_column,
 };
 
 /// The file by which an artefact is known.
@@ -116,7 +117,7 @@ impl<'a> Perturbation<'a> {
         let untold = drop_untold(&mut design, &panel, &vocab)?;
         let perturbation =
             Self { config, options, device, vocab, design, panel, genes, untold, total };
-        let network = perturbation.start(config.training.seed)?.config;
+        let network = perturbation.start()?.config;
         config.training.validate(&network)?;
         perturbation.split(config.training.seed)?;
         Ok(perturbation)
@@ -143,26 +144,29 @@ impl<'a> Perturbation<'a> {
         watch: &dyn TrainObserver,
         observer: &dyn Observer,
     ) -> Result<PerturbReport> {
-        let run = RunFolder::of(self.options.learn.output);
-        let (codes, n) = (&self.design.codes, self.design.groups.len());
-        let mut moments = Moments::of(source, self.options.learn.layer, codes, n, observer)?;
-        moments.read_rankings(source, self.options.learn.layer, codes)?;
         let LearnOptions { layer, gene_names, .. } = self.options.learn;
+        let (codes, n) = (&self.design.codes, self.design.groups.len());
+        let mut moments = Moments::of(source, layer, codes, n, observer)?;
+        moments.read_rankings(source, layer, codes)?;
         let names = GeneNames { column: Some(self.genes.column.clone()), ..gene_names.clone() };
-        let shards = run.cells(source, &self.vocab, (layer, &names), observer)?;
-        let first = self.trial(&shards, &moments, 0, &run.repeat(0), watch, observer)?;
-        let mut evaluation = first.evaluation.clone();
-        for repeat in 1..self.options.learn.repeats {
-            let folder = run.repeat(repeat);
-            let trial = self.trial(&shards, &moments, repeat, &folder, watch, observer)?;
-            if let (Some(all), Some(one)) = (&mut evaluation, trial.evaluation) {
-                all.add(one);
-            }
-        }
+        let observers = Observers { watch, observer };
+        let (learn, device) = (self.options.learn, self.device);
+        let session = Session::open(learn, source, &self.vocab, &names, device, observers)?;
+        let mut evaluation: Option<PerturbEvaluation> = None;
+        let first = session.trials(
+            source,
+            |repeat| PerturbExperiment::new(&self, &session, &moments, repeat),
+            |trial| {
+                match (&mut evaluation, &trial.verdict) {
+                    (Some(all), Some(one)) => all.add(one.clone()),
+                    (all, one) => *all = one.clone(),
+                }
+                Ok(())
+            },
+        )?;
         let path = source.summary().path.display().to_string();
-        let without_genes = source.summary().n_cells - shards.n_cells();
-        let report = PerturbReport::new(&self, (path, without_genes), &moments, &first, evaluation);
-        self.publish(&run, &shards, &moments, &first, &report)?;
+        let report = PerturbReport::new(&self, &session, path, &first, evaluation);
+        self.publish(&session, &moments, &first, &report)?;
         Ok(report)
     }
 
@@ -178,23 +182,23 @@ impl<'a> Perturbation<'a> {
     /// Writes the artefact.
     fn publish(
         &self,
-        run: &RunFolder,
-        shards: &ShardFolder,
+        session: &Session<'_>,
         moments: &Moments,
-        first: &Trial,
+        first: &Trial<PerturbExperiment<'_>>,
         report: &PerturbReport,
     ) -> Result<()> {
-        let network = (&first.network, &first.preprocess);
-        let built = run.build(shards, &first.outcome.model, network, &report.card())?;
         let (genes, types) = (&self.panel.names, &self.design.cell_types);
-        let mut controls = artefact::controls_source(genes, types, &first.controls())?;
-        let known = self.training_profiles(moments, &first.split);
-        let mut profiles = artefact::profiles_source(genes, types, &known)?;
-        for (source, name) in
-            [(&mut controls, artefact::CONTROLS), (&mut profiles, artefact::PROFILES)]
-        {
-            export(source, &Layer::X, &built.join(name), &scgpt_data::Additions::default(), true)?;
-        }
+        let parts = &first.parts;
+        let write = |mut source: SpooledCells, path: &Path| {
+            let nothing = scgpt_data::Additions::default();
+            Ok(export(&mut source, &Layer::X, path, &nothing, true)?)
+        };
+        let controls =
+            |path: &Path| write(artefact::controls_source(genes, types, &parts.controls())?, path);
+        let profiles = |path: &Path| {
+            let known = self.training_profiles(moments, &parts.split);
+            write(artefact::profiles_source(genes, types, &known)?, path)
+        };
         let record = PerturbRecord {
             genes: genes.clone(),
             cell_types: types.clone(),
@@ -202,10 +206,11 @@ impl<'a> Perturbation<'a> {
             genes_per_pass: self.config.genes_per_pass,
             seed: self.config.training.seed,
             total: self.total,
-            split: first.split.clone(),
+            split: parts.split.clone(),
         };
-        let more = [artefact::CONTROLS, artefact::PROFILES];
-        artefact::KIND.publish(record, &built, self.options.learn.output, &more)
+        let files: [(&str, &dyn Fn(&Path) -> Result<()>); 2] =
+            [(artefact::CONTROLS, &controls), (artefact::PROFILES, &profiles)];
+        session.publish(artefact::KIND, record, &first.trained, &report.card(), &files)
     }
 
     /// Mean expression of the controls and of what is trained on or validates.

@@ -13,7 +13,7 @@ use std::path::Path;
 use burn::prelude::Device;
 use scgpt_data::{CellSplit, EpochOrder, ShardFolder, SpecialToken};
 use scgpt_eval::doubts_of_shards;
-use scgpt_model::{Preprocess, ScgptConfig};
+use scgpt_model::{NetworkPart, Preprocess, ScgptConfig};
 use scgpt_train::{RunHistory, RunOptions, TrainObserver, fit, has_checkpoint};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ use crate::{
     error::{Error, Result},
     folder_kind::FolderKind,
     model_folder::{MODEL, write_model},
-    training::{StartingNetwork, TrainingCells, VALIDATION_EPOCH},
+    training::{CellChoices, StartingNetwork, TrainingCells, VALIDATION_EPOCH},
     usage::Usage,
 };
 
@@ -84,7 +84,7 @@ impl<'a> Pretraining<'a> {
         MODEL.check(&options.run.join(FOLDER))?;
         let shards = ShardFolder::open(options.shards)
             .map_err(|error| FolderKind::Shards.instead(options.shards).unwrap_or(error.into()))?;
-        let start = Start::new(config, &shards, device)?;
+        let start = Start::new(config, &shards)?;
         config.objectives.check(&start.network.config)?;
         config.training.validate(&start.network.config)?;
         let split =
@@ -116,8 +116,9 @@ impl<'a> Pretraining<'a> {
     /// # Errors
     /// None that [`prepare`](Self::prepare) did not find.
     pub fn untrained(&self) -> Result<Embedder> {
-        let StartingNetwork { config, preprocess, model } = &self.start.network;
-        Embedder::new(model.clone(), config.clone(), *preprocess, self.shards.vocab().clone())
+        let StartingNetwork { config, preprocess, .. } = &self.start.network;
+        let model = self.start.network.build(self.config.training.seed, self.device)?;
+        Embedder::new(model, config.clone(), *preprocess, self.shards.vocab().clone())
     }
 
     /// Trains; the network is then in `model` in the folder of the run.
@@ -126,23 +127,22 @@ impl<'a> Pretraining<'a> {
     /// Everything that stops [`fit`].
     pub fn run(self, watch: &dyn TrainObserver) -> Result<PretrainReport> {
         let Self { config, options, device, shards, start, split } = self;
-        let StartingNetwork { config: network, preprocess, model } = start.network;
+        let model = start.network.build(config.training.seed, device)?;
+        let StartingNetwork { config: network, preprocess, .. } = &start.network;
         let validation = EpochOrder::new(split.held_out(), config.training.seed, VALIDATION_EPOCH)
             .cells_from(0)
             .take(config.validation_cells)
             .collect();
+        let choices = CellChoices {
+            tie_mode: config.tie_mode,
+            max_length: config.max_length,
+            batch_size: config.batch_size,
+            seed: config.training.seed,
+            panel: None,
+            modalities: None,
+        };
         let mut task = PretrainTask {
-            cells: TrainingCells {
-                shards: &shards,
-                network: &network,
-                cls_value: preprocess.cls_value,
-                tie_mode: config.tie_mode,
-                max_length: config.max_length,
-                batch_size: config.batch_size,
-                seed: config.training.seed,
-                panel: None,
-                modalities: None,
-            },
+            cells: TrainingCells::new(&shards, &start.network, choices)?,
             config,
             classes: start.classes,
             validation,
@@ -163,14 +163,14 @@ impl<'a> Pretraining<'a> {
             checkpoint_every: options.checkpoint_every,
             keep: options.keep,
         };
-        let outcome = fit(&task, model, &network, &config.training, &run, device, watch)?;
+        let outcome = fit(&task, model, network, &config.training, &run, device, watch)?;
         let history = RunHistory::read(options.run)?;
         let report =
-            PretrainReport::new((config, &network), Data::of(&task, &options), &outcome, history);
+            PretrainReport::new((config, network), Data::of(&task, &options), &outcome, history);
         write_model(
             &options.run.join(FOLDER),
             true,
-            (&network, &preprocess),
+            (network, preprocess),
             &options.shards.join(&shards.manifest().vocab.file),
             &card::text(&report),
             |path| outcome.model.save(path),
@@ -187,27 +187,25 @@ struct Start {
 }
 
 impl Start {
-    fn new(config: &PretrainConfig, shards: &ShardFolder, device: &Device) -> Result<Self> {
+    fn new(config: &PretrainConfig, shards: &ShardFolder) -> Result<Self> {
         let vocab = shards.vocab();
         let (classes, n_classes) = match &config.class_column {
             Some(column) => labels(shards, column)?,
             None => (None, 0),
         };
-        let seed = config.training.seed;
         let pad = vocab.special(SpecialToken::Pad).0 as usize;
         let Some(from) = &config.model else {
             let network = ScgptConfig { n_classes, ..config.new_network(vocab.len(), pad) };
             let preprocess =
                 Preprocess { max_length: config.max_length, cls_value: network.pad_value };
-            let network = StartingNetwork::new(network, preprocess, seed, device)?;
-            return Ok(Self { network, classes });
+            return Ok(Self { network: StartingNetwork::new(network, preprocess), classes });
         };
         let adapt = |network: ScgptConfig| {
             let dropout = config.network.dropout;
             ScgptConfig { n_classes, dropout, pad_token: Some(pad), ..network }
         };
         let (mut network, known) =
-            StartingNetwork::open((from, Usage::Pretrain), adapt, &["cls_decoder."], seed, device)?;
+            StartingNetwork::open((from, Usage::Pretrain), adapt, &[NetworkPart::Class])?;
         shards.check_vocab(&known)?;
         network.preprocess.max_length = config.max_length;
         Ok(Self { network, classes })

@@ -1,4 +1,4 @@
-//! What every training task begins with: a network, and cells on their way into batches.
+//! The one skeleton of training: a network, cells on their way into batches, and what becomes of them.
 
 mod cells;
 mod curves;
@@ -6,19 +6,23 @@ mod folder;
 mod network;
 mod options;
 mod rate;
+mod report;
 mod settings;
+mod start;
+mod trial;
 
 pub(crate) use self::{
-    cells::{TrainingCells, VALIDATION_EPOCH, source_cells},
+    cells::{CellChoices, TrainingCells, VALIDATION_EPOCH},
     curves::{learning_curves, validation_curves},
-    folder::{RunFolder, content},
-    network::{StartingNetwork, begin_at},
-    options::{Learned, Run},
+    folder::{Codes, RunFolder},
     rate::{LEAST_STEPS, as_in_the_tutorials, fine_tuning_rate},
     settings::{network_rows, training_rows},
+    start::{FirstGuess, StartingNetwork},
+    trial::{Experiment, Observers, Session, Trained, Trial},
 };
 pub use self::{
     folder::{TRAINING, UNFINISHED, clear_training},
     network::{NetworkConfig, Recipe},
     options::LearnOptions,
+    report::{Curves, Learned},
 };

@@ -81,7 +81,7 @@ fn an_artefact_embeds_each_cell_in_its_batch_as_the_training_did() {
     let data = &trained.report.data;
     assert_eq!((data.genes, data.batches.len(), data.input_state), (100, 3, InputState::Counts));
     assert_eq!(data.totals().iter().sum::<usize>(), CELLS.cells);
-    let metrics = &trained.report.validation[0].metrics;
+    let metrics = &trained.report.curves.validation[0].metrics;
     let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert_eq!(names[..5], ["gep", "gep_zero", "gepc", "gepc_zero", "dar_accuracy"]);
     let all = rows(&trained.embedding);
@@ -130,7 +130,7 @@ fn parts_can_be_left_out_and_each_tells_what_it_contributes() {
     let expected =
         ["GEP", "zero probabilities", "ECS", "DAR", "domain-specific batch norm", "batch labels"];
     assert_eq!(without, expected);
-    assert_eq!(report.best.unwrap().metric.name, "overall");
+    assert_eq!(report.learned.best.unwrap().metric.name, "overall");
     clear_training(place.path());
     let left: Vec<_> = std::fs::read_dir(place.path().join("training"))
         .unwrap()

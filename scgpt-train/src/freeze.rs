@@ -2,7 +2,7 @@
 
 use burn::{module::Param, prelude::*};
 use scgpt_data::{Setting, SettingProblem};
-use scgpt_model::{MapNamed, ParameterName, Scgpt, ScgptConfig};
+use scgpt_model::{MapNamed, NetworkPart, ParameterName, Scgpt, ScgptConfig};
 use serde::{Deserialize, Serialize};
 
 /// A part of the network.
@@ -27,21 +27,17 @@ pub enum Part {
 }
 
 impl Part {
-    fn holds(self, key: &str) -> bool {
-        let block = || {
-            let rest = key.strip_prefix("transformer_encoder.layers.")?;
-            rest.split('.').next()?.parse::<usize>().ok()
-        };
-        let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
+    fn holds(self, part: NetworkPart) -> bool {
+        use NetworkPart as Of;
         match self {
-            Self::Genes => starts(&["encoder."]),
-            Self::Values => starts(&["value_encoder."]),
+            Self::Genes => part == Of::Genes,
+            Self::Values => part == Of::Values,
             Self::Conditions => {
-                starts(&["batch_encoder.", "mod_encoder.", "pert_encoder.", "flag_encoder."])
+                matches!(part, Of::Batches | Of::Modalities | Of::Perturbations | Of::UnknownFlag)
             }
-            Self::Blocks(n) => block().is_some_and(|block| block < n),
-            Self::Transformer => block().is_some(),
-            Self::ExpressionHeads => starts(&["decoder.", "mvc_decoder."]),
+            Self::Blocks(n) => matches!(part, Of::Block(block) if block < n),
+            Self::Transformer => matches!(part, Of::Block(_)),
+            Self::ExpressionHeads => matches!(part, Of::Gep | Of::ZeroProbability | Of::Gepc),
         }
     }
 
@@ -72,7 +68,8 @@ impl MapNamed for Freeze<'_> {
         name: ParameterName,
         parameter: Param<Tensor<D>>,
     ) -> Param<Tensor<D>> {
-        if self.parts.iter().any(|part| part.holds(&name.key)) {
+        let of = NetworkPart::of(&name.key);
+        if of.is_some_and(|of| self.parts.iter().any(|part| part.holds(of))) {
             parameter.set_require_grad(false)
         } else {
             parameter

@@ -184,7 +184,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     bar.finish();
     let integrated = integrated.inspect_err(|_| training.give_up());
     let Integrated { report, embedding, completed } = integrated?;
-    warnings.said(report.advice.as_ref());
+    warnings.said(report.learned.advice.as_ref());
     warnings.without_compared(
         report.data.without_genes,
         "they are embedded, but were not learned from, and their embeddings mean nothing",
@@ -271,7 +271,7 @@ fn record_of(report: &IntegrateReport, artefact: &Path) -> Result<Value> {
         "artefact": artefact.display().to_string(),
         "data": report.data,
         "objectives": report.config.objectives,
-        "steps": report.steps,
+        "steps": report.learned.steps,
         "seed": report.config.training.seed,
         "methods": serde_json::to_value(&report.methods)?,
     }))
@@ -301,7 +301,7 @@ fn summary(
                 data.genes, data.flavour, data.known_genes, data.model_genes
             ),
         ),
-        ("steps", report.steps.to_string()),
+        ("steps", report.learned.steps.to_string()),
     ];
     rows.extend(modalities::summary(report));
     let of = |score: fn(&IntegrationScores) -> Option<f64>| {

@@ -50,7 +50,7 @@ const DAMAGED: &str =
 /// let split = CellSplit::new(shards.n_cells(), 0.03, 0)?;
 /// let mut scratch = TokenScratch::default();
 /// for cell in split.order(0).cells_from(0) {
-///     let tokens = tokenizer.cell(shards.cell(cell)?, CellKey::Number(cell as u64), &mut scratch);
+///     let tokens = tokenizer.cell(shards.cell(cell)?, CellKey::Number { cell: cell as u64, epoch: 0 }, &mut scratch);
 /// }
 /// # Ok::<(), scgpt_data::Error>(())
 /// ```

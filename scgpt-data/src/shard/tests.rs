@@ -313,7 +313,7 @@ proptest! {
                 pairs.sort_unstable_by_key(|&(gene, _)| gene);
                 pairs
             };
-            for key in [CellKey::Number(id), CellKey::Content] {
+            for key in [CellKey::Number { cell: id, epoch: 0 }, CellKey::Content] {
                 let a = sorted(from_shards.cell(row, key, &mut scratch));
                 let b = sorted(from_file.cell(block.row(cell), key, &mut scratch));
                 prop_assert_eq!(a, b);

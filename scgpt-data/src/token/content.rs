@@ -3,30 +3,40 @@
 use super::{CellTokens, Sampling, TokenConfig};
 use crate::{binning::TieMode, keyed::mix, vocab::GeneToken};
 
-/// What the random choices of a cell are keyed by, beside seed, epoch and gene.
+/// What the random choices of a cell are keyed by, beside seed and gene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellKey {
     /// What the cell expresses: the tokens of its genes and their values, in any order, zeros and
     /// genes without a token left aside. For predictions: a cell gets the same row wherever it
     /// stands in a file, and cells that express the same get the same row, whatever they are called.
     Content,
-    /// A number given to it, such as its place in token shards. For training, where each cell is to
-    /// be sampled by itself, anew in every epoch.
-    Number(u64),
+    /// A number given to it. For training, where each cell is to be sampled by itself, anew in every
+    /// epoch.
+    Number {
+        /// Of the cell, such as its place in token shards.
+        cell: u64,
+        /// Pass over the data, so that training sees other choices in every pass.
+        epoch: u64,
+    },
 }
 
 impl CellKey {
-    /// The number that stands for the cell: of the tokens from `keep` on, whose values are not bins
-    /// yet. Content is looked at only where something is left to chance.
-    pub(super) fn number(self, config: &TokenConfig, tokens: &CellTokens, keep: usize) -> u64 {
+    /// The epoch, and the number that stands for the cell: of the tokens from `keep` on, whose values
+    /// are not bins yet. Content is looked at only where something is left to chance.
+    pub(super) fn numbers(
+        self,
+        config: &TokenConfig,
+        tokens: &CellTokens,
+        keep: usize,
+    ) -> (u64, u64) {
         let has_ties = config.binner.is_some_and(|binner| binner.tie_mode == TieMode::Random);
         let is_sampled = config.sampling == Sampling::Keyed && tokens.len() > config.max_length;
         match self {
-            Self::Number(number) => number,
+            Self::Number { cell, epoch } => (epoch, cell),
             Self::Content if has_ties || is_sampled => {
-                content(&tokens.genes[keep..], &tokens.values[keep..])
+                (0, content(&tokens.genes[keep..], &tokens.values[keep..]))
             }
-            Self::Content => 0,
+            Self::Content => (0, 0),
         }
     }
 }

@@ -4,6 +4,8 @@ use super::named::ParameterName;
 
 /// The gene table of the reference.
 pub(super) const GENE_TABLE: &str = "encoder.embedding.weight";
+/// The scale of the norm of gene vectors.
+pub(super) const GENE_SCALE: &str = "encoder.enc_norm.weight";
 /// The value table, with binned values.
 pub(super) const VALUE_TABLE: &str = "value_encoder.embedding.weight";
 /// Present when the GEPC head was saved.
@@ -11,18 +13,10 @@ pub(super) const GEPC_HEAD: &str = "mvc_decoder.gene2query.weight";
 /// Present when the embedding of unknown genes was saved.
 pub(super) const UNKNOWN_FLAG: &str = "flag_encoder.weight";
 
-/// Task heads that the cell embedding does not depend on: left unused without complaint.
-const TASK_HEADS: [&str; 2] = ["cls_decoder.", "grad_reverse_discriminator."];
-
 /// Tensors without an effect on anything: a counter of batch norm, and a copy of the probability
 /// decoder of which the reference uses one.
 pub(super) fn is_idle(key: &str) -> bool {
     key.ends_with(".num_batches_tracked") || key.starts_with("decoder.bias_decoder.zero_logit.")
-}
-
-/// Whether `key` belongs to a head that the cell embedding does not depend on.
-pub(super) fn is_task_head(key: &str) -> bool {
-    TASK_HEADS.iter().any(|prefix| key.starts_with(prefix))
 }
 
 /// The packed spelling of a key, whatever layout it was saved in.

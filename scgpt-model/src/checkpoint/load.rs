@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     Weights, keys,
     named::{MapNamed, ParameterName},
+    part::NetworkPart,
 };
 use crate::{
     config::ScgptConfig,
@@ -76,8 +77,54 @@ impl Weights {
         device: &Device,
         strictness: Strictness,
     ) -> Result<(Scgpt, LoadReport)> {
+        let (model, report) = self.walk(config, device, true)?;
+        if strictness == Strictness::Strict {
+            self.complete(&report)?;
+        }
+        Ok((model, report))
+    }
+
+    /// What [`load`](Self::load) would report, by names and shapes alone: no value is read.
+    ///
+    /// # Errors
+    /// If the configuration is invalid.
+    pub fn compare(&self, config: &ScgptConfig) -> Result<LoadReport> {
+        // Parameters are lazy: nothing is drawn.
+        Ok(self.walk(config, &Device::default(), false)?.1)
+    }
+
+    /// That the network of that configuration has what is here, but for parameters of the parts that
+    /// are `new` to it.
+    ///
+    /// # Errors
+    /// If the configuration is invalid, or something of another part is missing or of another shape.
+    pub fn check(&self, config: &ScgptConfig, new: &[NetworkPart]) -> Result<()> {
+        let mut report = self.compare(config)?;
+        let is_old = |key: &String| NetworkPart::of(key).is_none_or(|part| !new.contains(&part));
+        report.missing.retain(is_old);
+        report.mismatched.retain(is_old);
+        report.unused.clear();
+        self.complete(&report)
+    }
+
+    fn complete(&self, report: &LoadReport) -> Result<()> {
+        if report.is_complete() {
+            return Ok(());
+        }
+        Err(Error::Mismatch { path: self.path().into(), problem: report.problem() })
+    }
+
+    /// A network of that configuration, its parameters compared with the tensors here, and replaced
+    /// by them if they are to be read.
+    fn walk(
+        &self,
+        config: &ScgptConfig,
+        device: &Device,
+        is_read: bool,
+    ) -> Result<(Scgpt, LoadReport)> {
         let mut loader = Loader {
             weights: self,
+            is_read,
             unused: self.names().filter(|key| !keys::is_idle(key)).map(String::from).collect(),
             report: LoadReport::default(),
             failure: None,
@@ -87,10 +134,8 @@ impl Weights {
         if let Some(error) = failure {
             return Err(error);
         }
-        (report.heads, report.unused) = unused.into_iter().partition(|key| keys::is_task_head(key));
-        if strictness == Strictness::Strict && !report.is_complete() {
-            return Err(Error::Mismatch { path: self.path().into(), problem: report.problem() });
-        }
+        let is_head = |key: &String| NetworkPart::of(key).is_some_and(NetworkPart::is_task_head);
+        (report.heads, report.unused) = unused.into_iter().partition(is_head);
         Ok((model, report))
     }
 }
@@ -98,6 +143,7 @@ impl Weights {
 /// Walks the network and replaces each parameter by the tensor of its name.
 struct Loader<'a> {
     weights: &'a Weights,
+    is_read: bool,
     unused: BTreeSet<String>,
     report: LoadReport,
     failure: Option<Error>,
@@ -124,6 +170,10 @@ impl MapNamed for Loader<'_> {
         }
         if shape != expected {
             self.report.mismatched.push(format!("{key}: found {shape:?}, expected {expected:?}"));
+            return param;
+        }
+        if !self.is_read {
+            self.report.loaded.push(key);
             return param;
         }
         match self.weights.read(&key) {

@@ -44,10 +44,10 @@ impl AnnotateReport {
         }
         learning_curves(
             &mut page,
-            &self.training,
-            &self.validation,
+            &self.curves,
             &[("class", "cross-entropy"), ("accuracy", "accuracy"), ("macro_f1", "macro F1")],
-            ("score", "Scores of the validation cells."),
+            "score",
+            "Scores of the validation cells.",
         );
         self.cells(&mut page);
         self.settings(&mut page);
@@ -104,14 +104,14 @@ impl AnnotateReport {
 
     fn settings(&self, page: &mut Page) {
         let config = &self.config;
-        let mut rows = network_rows(config.model.as_deref(), &self.network).to_vec();
+        let mut rows = network_rows(config.model.as_deref(), &self.learned.network).to_vec();
         rows.extend([
             ("batch", format!("{} cells", config.batch_size)),
             ("tokens per cell", format!("at most {}", config.max_length)),
             ("temperature", format!("{:.2}", self.calibration.temperature)),
         ]);
-        rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
-        page.warnings(self.advice.as_slice());
+        rows.extend(training_rows(&config.training, &self.learned));
+        page.warnings(self.learned.advice.as_slice());
         page.section("Settings").table(&rows);
     }
 }

@@ -1,14 +1,12 @@
 //! [`AnnotateReport`]: what was learned, from what, and how good it is.
 
-use scgpt_data::{AlignmentSummary, InputState, ShardFolder};
+use scgpt_data::{AlignmentSummary, InputState};
 use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap};
-use scgpt_model::ScgptConfig;
 use scgpt_stats::Interval;
-use scgpt_train::{Best, StepRecord, ValidationRecord};
 use serde::Serialize;
 
-use super::{AnnotateConfig, Annotation, Calibration, trial::Trial};
-use crate::training::NetworkConfig;
+use super::{AnnotateConfig, Annotation, Calibration, experiment::AnnotateExperiment};
+use crate::training::{Curves, Learned, NetworkConfig, Session, Trial};
 
 /// The result of training an artefact.
 #[derive(Debug, Serialize)]
@@ -17,16 +15,9 @@ pub struct AnnotateReport {
     pub data: AnnotateData,
     /// The settings.
     pub config: AnnotateConfig,
-    /// The network.
-    pub network: ScgptConfig,
-    /// Optimiser steps done.
-    pub steps: u64,
-    /// The best validation, whose network was kept.
-    pub best: Option<Best>,
-    /// Whether training stopped because nothing improved any more.
-    pub stopped_early: bool,
-    /// What is to be said of how it was trained: far fewer steps, or a lower rate, than it needs.
-    pub advice: Option<String>,
+    /// How the network was trained.
+    #[serde(flatten)]
+    pub learned: Learned,
     /// What the validation cells told.
     pub calibration: Calibration,
     /// The network and simple methods on the same cells, if any were kept to judge them.
@@ -35,10 +26,9 @@ pub struct AnnotateReport {
     pub evaluation: Option<LabelEvaluation>,
     /// Calibration error of the test cells before the temperature.
     pub uncalibrated: Option<CalibrationScores>,
-    /// Training losses; of many steps, every second, fourth, … is kept.
-    pub training: Vec<StepRecord>,
-    /// Validations.
-    pub validation: Vec<ValidationRecord>,
+    /// How it learned.
+    #[serde(flatten)]
+    pub curves: Curves,
     /// The test cells, or some of them, by their embeddings.
     pub map: Option<LabelMap>,
 }
@@ -125,7 +115,11 @@ impl MethodScores {
     }
 
     /// Adds another repeat of the same methods.
-    pub(super) fn add(methods: &mut [Self], others: Vec<Self>) {
+    pub(super) fn add(methods: &mut Vec<Self>, others: Vec<Self>) {
+        if methods.is_empty() {
+            *methods = others;
+            return;
+        }
         for (method, other) in methods.iter_mut().zip(others) {
             method.repeats.extend(other.repeats);
             let of = |score: fn(&RepeatScores) -> Option<f64>| {
@@ -145,40 +139,37 @@ impl MethodScores {
 impl AnnotateReport {
     pub(super) fn new(
         annotation: &Annotation<'_>,
-        shards: &ShardFolder,
-        (path, n_cells): (String, usize),
-        trial: &Trial,
+        session: &Session<'_>,
+        path: String,
+        trial: &Trial<AnnotateExperiment<'_>>,
         methods: Vec<MethodScores>,
     ) -> Self {
-        let judged = trial.judged.as_ref();
+        let Trial { parts, trained, verdict } = trial;
+        let judged = verdict.judged.as_ref();
+        let sources = &session.shards.manifest().sources;
         Self {
             data: AnnotateData {
                 path,
                 label: annotation.options.label.into(),
-                classes: trial.classes.clone(),
+                classes: parts.learned.clone(),
                 dropped: annotation.dropped.clone(),
-                unseen: trial.unseen.clone(),
+                unseen: parts.unseen.clone(),
                 unlabelled: annotation.unlabelled,
-                without_genes: n_cells - shards.n_cells(),
+                without_genes: session.n_without_genes(),
                 genes: annotation.genes.clone(),
-                input_state: shards.manifest().sources.first().map(|source| source.input_state),
+                input_state: sources.first().map(|source| source.input_state),
             },
             config: AnnotateConfig {
-                training: trial.outcome.training.clone(),
-                network: NetworkConfig::of(&trial.network),
+                training: trained.outcome.training.clone(),
+                network: NetworkConfig::of(&trained.network),
                 ..annotation.config.clone()
             },
-            network: trial.network.clone(),
-            steps: trial.outcome.steps,
-            best: trial.outcome.best.clone(),
-            stopped_early: trial.outcome.stopped_early,
-            advice: trial.advice.clone(),
-            calibration: trial.calibration.clone(),
+            learned: trained.learned(),
+            calibration: verdict.calibration.clone(),
             methods,
             evaluation: judged.map(|judged| judged.evaluation.clone()),
             uncalibrated: judged.map(|judged| judged.uncalibrated.clone()),
-            training: trial.history.steps.clone(),
-            validation: trial.history.validations.clone(),
+            curves: trained.curves(),
             map: judged.map(|judged| judged.map.clone()),
         }
     }

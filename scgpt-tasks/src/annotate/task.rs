@@ -23,15 +23,15 @@ const WINDOW: usize = 1024;
 pub(super) struct AnnotateTask<'a> {
     pub(super) cells: TrainingCells<'a>,
     pub(super) config: &'a AnnotateConfig,
-    /// Class of each cell of the shards; of cells without label 0, which no part holds.
-    pub(super) classes: Vec<u32>,
+    /// Class of each cell of the shards; of cells without label no number of one, which no part holds.
+    pub(super) classes: &'a [u32],
     pub(super) class_weights: Vec<f32>,
     /// Batch of each cell, if batches are told apart.
     pub(super) batches: Option<Vec<u32>>,
     pub(super) training: Vec<u32>,
-    pub(super) validation: Vec<usize>,
+    pub(super) validation: &'a [usize],
     /// Names of the classes.
-    pub(super) names: Vec<String>,
+    pub(super) names: &'a [String],
     /// Cells computed at once when nothing is learned.
     pub(super) predict_batch: usize,
 }
@@ -47,7 +47,7 @@ impl AnnotateTask<'_> {
         let made = self.cells.hidden(cells, epoch, mask)?;
         let mut batch = TrainBatch::new(&made, self.cells.pad(), network.pad_value);
         let code = |codes: &[u32], cell: usize| codes[cell].cast_signed();
-        let classes = cells.iter().map(|&cell| code(&self.classes, cell));
+        let classes = cells.iter().map(|&cell| code(self.classes, cell));
         batch.classes = Some(classes.collect());
         let weight = |&cell: &usize| self.class_weights[self.classes[cell] as usize];
         batch.class_weights = Some(cells.iter().map(weight).collect());
@@ -60,7 +60,7 @@ impl AnnotateTask<'_> {
 
     /// All that some cells express, however many tokens that is.
     pub(super) fn whole(&self, cells: &[usize]) -> crate::error::Result<Vec<CellTokens>> {
-        Ok(self.cells.tokens_within(usize::MAX, cells, VALIDATION_EPOCH)?)
+        Ok(self.cells.whole(cells, VALIDATION_EPOCH)?)
     }
 
     /// Scores of some cells, nothing of them hidden.

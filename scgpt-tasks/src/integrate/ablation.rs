@@ -6,8 +6,8 @@ use scgpt_model::InputNorm;
 use scgpt_train::Objectives;
 use serde::Serialize;
 
-use super::{IntegrateConfig, score::SpaceJudge, trial::Trials};
-use crate::{error::Result, training::RunFolder};
+use super::{IntegrateConfig, experiment::Cells, score::SpaceJudge};
+use crate::error::Result;
 
 /// The integration without one of its parts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,15 +37,14 @@ const PARTS: [Part; 7] = [
     ("batch labels", "labels", |config| config.batch_labels = false),
 ];
 
-impl Trials<'_> {
+impl Cells<'_> {
     /// Trains without each part that the settings have, and of which something is left then.
     pub(super) fn ablate(
         &self,
         source: &mut dyn CellSource,
-        run: &RunFolder,
         judge: &SpaceJudge,
     ) -> Result<Vec<Ablated>> {
-        let whole = self.integration.config;
+        let (whole, session) = (self.integration.config, self.session);
         let mut ablated = Vec::new();
         for (without, folder, leave_out) in PARTS {
             let mut config = whole.clone();
@@ -55,9 +54,9 @@ impl Trials<'_> {
             }
             // A metric of a part that is gone selects nothing.
             config.training.select_by = None;
-            let trial = self.trial(source, &config, &run.part(folder))?;
-            let rows = trial.embedding.all_rows()?;
-            let scores = judge.judge(&rows, trial.network.d_model)?;
+            let trial = session.trial(&self.with(config), source, &session.run.part(folder))?;
+            let rows = trial.verdict.all_rows()?;
+            let scores = judge.judge(&rows, trial.trained.network.d_model)?;
             ablated.push(Ablated { without: without.into(), scores });
         }
         Ok(ablated)

@@ -15,10 +15,11 @@ use scgpt_model::{Scgpt, ScgptConfig, host_values};
 use scgpt_train::{TrainBatch, TrainCell};
 use serde::Serialize;
 
-use super::{
-    CellModalities, IntegrateOptions, Integration, modality::Multimodal, panel::Panel, trial::Trial,
+use super::{CellModalities, IntegrateOptions, Integration, modality::Multimodal, panel::Panel};
+use crate::{
+    error::{Error, Result},
+    training::Trained,
 };
-use crate::error::{Error, Result};
 
 /// Cells read at once.
 const WINDOW: usize = 256;
@@ -81,7 +82,7 @@ impl Integration<'_> {
         &self,
         source: &mut dyn CellSource,
         cells: &Multimodal,
-        (panel, trial): (&Panel, &Trial),
+        (panel, trained): (&Panel, &Trained),
         truth: Option<&mut dyn CellSource>,
         observer: &dyn Observer,
     ) -> Result<(RowSpool, Vec<GeneratedModality>)> {
@@ -96,10 +97,10 @@ impl Integration<'_> {
                 Some(Truth::new(truth, &source.obs()?.index, &source.var(layer)?.index)?)
             }
         };
-        let n_bins = trial.network.value_bins();
+        let n_bins = trained.network.value_bins();
         let config = TokenConfig {
             binner: Some(Binner { n_bins, tie_mode: self.config.tie_mode }),
-            cls_value: Some(trial.preprocess.cls_value),
+            cls_value: Some(trained.preprocess.cls_value),
             include_zero_genes: self.config.include_zeros,
             max_length: panel.tokens.len() + 1,
             seed: self.config.training.seed,
@@ -110,14 +111,14 @@ impl Integration<'_> {
         let tokenizer =
             Tokenizer::new(&self.vocab, &alignment, config)?.with_modalities(&cells.of_columns)?;
         let completion = Completion {
-            model: &trial.outcome.model,
+            model: trained.model(),
             device: self.device,
             tokenizer: &tokenizer,
             tokens: &panel.tokens,
             modalities: &cells.of_columns,
             measured,
             domains: &self.domains(),
-            pad: (self.vocab.special(SpecialToken::Pad), trial.network.pad_value),
+            pad: (self.vocab.special(SpecialToken::Pad), trained.network.pad_value),
             batch_size: predict_batch,
             layer,
         };

@@ -1,6 +1,5 @@
 //! [`Multimodal`]: the features of several modalities, and the vocabulary they make.
 
-use burn::prelude::Device;
 use scgpt_data::{
     Advice, CellSource, CellSubset, GeneNames, GeneSubset, GeneToken, GeneVocab, Measured,
     Modalities, Observer, RNA, Setting, Watched, unlinked, unscaled, variable_columns,
@@ -176,13 +175,11 @@ impl Multimodal {
         config: &IntegrateConfig,
         path: &std::path::Path,
         n_batches: usize,
-        device: &Device,
     ) -> Result<StartingNetwork> {
         let adapt = |network: ScgptConfig| {
             config.adapt_to(&config.adapt(&network, n_batches), &self.of_tokens)
         };
-        let how = (config.only_genes, config.training.seed);
-        StartingNetwork::extended(path, adapt, &self.rows, how, device)
+        StartingNetwork::extended(path, adapt, &self.rows, config.only_genes)
     }
 
     /// Simple ways to join the modalities, on the features of the panel alone.

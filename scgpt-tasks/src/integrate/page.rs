@@ -55,20 +55,18 @@ impl IntegrateReport {
         };
         learning_curves(
             &mut page,
-            &self.training,
-            &self.validation,
+            &self.curves,
             &of(false),
-            ("squared bins", "Errors of hidden values of the validation cells."),
+            "squared bins",
+            "Errors of hidden values of the validation cells.",
         );
         let shares = of(true);
         validation_curves(
             &mut page,
-            &self.validation,
+            &self.curves.validation,
             &shares,
-            (
-                "share",
-                "How often the adversarial head tells the batch of a validation cell, and scores by labels.",
-            ),
+            "share",
+            "How often the adversarial head tells the batch of a validation cell, and scores by labels.",
         );
         self.cells(&mut page);
         self.settings(&mut page);
@@ -196,7 +194,7 @@ impl IntegrateReport {
     }
 
     fn settings(&self, page: &mut Page) {
-        let (config, network, data) = (&self.config, &self.network, &self.data);
+        let (config, network, data) = (&self.config, &self.learned.network, &self.data);
         let objectives = config.objectives;
         let weights = [
             ("GEP", objectives.gep),
@@ -221,8 +219,8 @@ impl IntegrateReport {
             ("input norm", format!("{:?}", config.input_norm)),
             ("batch", format!("{} cells", config.batch_size)),
         ]);
-        rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
-        page.warnings(self.advice.as_slice());
+        rows.extend(training_rows(&config.training, &self.learned));
+        page.warnings(self.learned.advice.as_slice());
         page.section("Settings").table(&rows);
     }
 }

@@ -2,15 +2,13 @@
 
 use scgpt_data::{InputState, Summary, VariableFlavour};
 use scgpt_eval::{CellMap, IntegrationScores};
-use scgpt_model::ScgptConfig;
-use scgpt_train::{Best, StepRecord, ValidationRecord};
 use serde::Serialize;
 
 use super::{
-    Ablated, GeneratedModality, IntegrateConfig,
-    trial::{Trial, Trials},
+    Ablated, GeneratedModality, IntegrateConfig, Integration,
+    experiment::{Cells, IntegrateExperiment},
 };
-use crate::training::NetworkConfig;
+use crate::training::{Curves, Learned, NetworkConfig, Trial};
 
 /// The result of an integration.
 #[derive(Debug, Serialize)]
@@ -19,26 +17,18 @@ pub struct IntegrateReport {
     pub data: IntegrateData,
     /// The settings.
     pub config: IntegrateConfig,
-    /// The network.
-    pub network: ScgptConfig,
-    /// Optimiser steps done.
-    pub steps: u64,
-    /// The best validation, whose network was kept.
-    pub best: Option<Best>,
-    /// Whether training stopped because nothing improved any more.
-    pub stopped_early: bool,
-    /// What is to be said of how it was trained: far fewer steps, or a lower rate, than it needs.
-    pub advice: Option<String>,
+    /// How the network was trained.
+    #[serde(flatten)]
+    pub learned: Learned,
     /// The network and other methods on the same cells.
     pub methods: Vec<IntegrationMethod>,
     /// The network without its parts, if that was asked for.
     pub ablated: Vec<Ablated>,
     /// The modalities that cells were not measured in, if they were generated.
     pub generated: Vec<GeneratedModality>,
-    /// Training losses; of many steps, every second, fourth, … is kept.
-    pub training: Vec<StepRecord>,
-    /// Validations.
-    pub validation: Vec<ValidationRecord>,
+    /// How it learned.
+    #[serde(flatten)]
+    pub curves: Curves,
     #[serde(skip)]
     pub(super) map: Map,
 }
@@ -162,8 +152,8 @@ impl IntegrateData {
 
 impl IntegrateReport {
     pub(super) fn new(
-        trials: &Trials<'_>,
-        trial: &Trial,
+        cells: &Cells<'_>,
+        trial: &Trial<IntegrateExperiment<'_>>,
         source: &Summary,
         (methods, ablated, generated): (
             Vec<IntegrationMethod>,
@@ -172,37 +162,33 @@ impl IntegrateReport {
         ),
         rows: &[f32],
     ) -> Self {
-        let (integration, panel) = (trials.integration, trials.panel);
+        let Cells { integration, panel, session, .. } = *cells;
+        let trained = &trial.trained;
         Self {
             data: IntegrateData {
                 path: source.path.display().to_string(),
                 batch_key: integration.options.batch_key.unwrap_or_default().into(),
                 label: integration.options.label.map(str::to_owned),
-                batches: trial.batches.clone(),
+                batches: trial.parts.sizes.clone(),
                 modalities: integration.modality_sizes(),
                 genes: panel.columns.len(),
                 known_genes: panel.n_known,
                 model_genes: panel.vocabulary,
                 flavour: panel.flavour,
-                without_genes: trials.n_without_genes(),
+                without_genes: session.n_without_genes(),
                 input_state: panel.input_state,
             },
             config: IntegrateConfig {
-                training: trial.outcome.training.clone(),
-                network: NetworkConfig::of(&trial.network),
+                training: trained.outcome.training.clone(),
+                network: NetworkConfig::of(&trained.network),
                 ..integration.config.clone()
             },
-            network: trial.network.clone(),
-            steps: trial.outcome.steps,
-            best: trial.outcome.best.clone(),
-            stopped_early: trial.outcome.stopped_early,
-            advice: trial.advice.clone(),
+            learned: trained.learned(),
             methods,
             ablated,
             generated,
-            training: trial.history.steps.clone(),
-            validation: trial.history.validations.clone(),
-            map: map(trials, rows, trial.network.d_model),
+            curves: trained.curves(),
+            map: map(integration, rows, trained.network.d_model),
         }
     }
 
@@ -227,8 +213,7 @@ impl IntegrateReport {
     }
 }
 
-fn map(trials: &Trials<'_>, rows: &[f32], d: usize) -> Map {
-    let integration = trials.integration;
+fn map(integration: &Integration<'_>, rows: &[f32], d: usize) -> Map {
     let map = CellMap::new(rows, d, integration.config.training.seed);
     let (cells, points): (Vec<usize>, Vec<[f32; 2]>) = map.points().unzip();
     let names = |labels: &scgpt_eval::Labels| -> Vec<String> {

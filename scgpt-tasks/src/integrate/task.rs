@@ -24,9 +24,9 @@ pub(super) struct IntegrateTask<'a> {
     pub(super) cells: TrainingCells<'a>,
     pub(super) config: &'a IntegrateConfig,
     /// The batch of each cell.
-    pub(super) domains: Vec<usize>,
+    pub(super) domains: &'a [usize],
     pub(super) order: DomainBatches,
-    pub(super) validation: Vec<usize>,
+    pub(super) validation: &'a [usize],
     /// Scores of the validation cells, if labels are known.
     pub(super) judge: Option<SpaceJudge>,
     /// Modalities that are hidden as a whole, if there are several.
@@ -48,7 +48,7 @@ impl IntegrateTask<'_> {
             None => self.cells.hidden(cells, epoch, mask)?,
             Some(hidden) => {
                 // A feature that is left out for want of room is not one without a value.
-                let whole = self.cells.tokens_within(usize::MAX, cells, epoch)?;
+                let whole = self.cells.whole(cells, epoch)?;
                 let made = cells.iter().zip(whole).map(|(&cell, mut tokens)| {
                     if let Some(mut made) = hidden.hide(cell, &tokens, epoch) {
                         self.cells.shorten(cell, &mut made.known, epoch);
@@ -76,7 +76,7 @@ impl IntegrateTask<'_> {
         let mut sums: BTreeMap<Term, f64> = BTreeMap::new();
         let mut n_targets = 0;
         let mut of_domain: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for &cell in &self.validation {
+        for &cell in self.validation {
             of_domain.entry(self.domains[cell]).or_default().push(cell);
         }
         for cells in of_domain.into_values() {
@@ -116,7 +116,7 @@ impl IntegrateTask<'_> {
             (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0)
         };
         let told = logits.chunks(logits.len() / n.max(1)).map(largest);
-        let right = told.zip(&self.validation).filter(|(told, cell)| *told == self.domains[**cell]);
+        let right = told.zip(self.validation).filter(|(told, cell)| *told == self.domains[**cell]);
         Some(right.count() as f64 / n as f64)
     }
 }

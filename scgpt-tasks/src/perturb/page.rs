@@ -28,10 +28,10 @@ impl PerturbReport {
         }
         learning_curves(
             &mut page,
-            &self.training,
-            &self.validation,
+            &self.curves,
             &[("pearson_delta", "Pearson Δ"), ("pearson", "Pearson")],
-            ("score", "Scores of the validation conditions."),
+            "score",
+            "Scores of the validation conditions.",
         );
         self.data(&mut page);
         page
@@ -53,9 +53,9 @@ impl PerturbReport {
             ("cells on either side of a pair", config.pool.to_string()),
             ("genes a step", config.genes_per_step.to_string()),
         ];
-        rows.extend(network_rows(config.model.as_deref(), &self.network));
-        rows.extend(training_rows(&config.training, self.steps, self.best.as_ref()));
-        page.warnings(self.advice.as_slice());
+        rows.extend(network_rows(config.model.as_deref(), &self.learned.network));
+        rows.extend(training_rows(&config.training, &self.learned));
+        page.warnings(self.learned.advice.as_slice());
         page.section("Data and settings").table(&rows);
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Pairs<'a> {
     pub(super) config: &'a PerturbConfig,
     pub(super) groups: &'a [PairedGroup],
     /// Places in the panel of the genes that respond most, of each group that is trained on.
-    pub(super) responding: Vec<Vec<usize>>,
+    pub(super) responding: &'a [Vec<usize>],
     /// What an epoch goes through; see [`Self::items_of`].
     pub(super) items: Vec<u32>,
     /// The group of each item.
@@ -133,7 +133,8 @@ impl Pairs<'_> {
         chosen.into_iter().collect()
     }
 
-    fn predictor<'m>(&'m self, model: &'m Scgpt) -> Predictor<'m> {
+    /// The network as it predicts whole profiles.
+    pub(super) fn predictor<'m>(&'m self, model: &'m Scgpt) -> Predictor<'m> {
         Predictor {
             model,
             network: self.network,

@@ -1,13 +1,11 @@
 //! [`PerturbReport`]: what was learned of perturbations, and how good it is.
 
 use scgpt_data::AlignmentSummary;
-use scgpt_eval::perturbation::{Moments, PerturbEvaluation, Split};
-use scgpt_model::ScgptConfig;
-use scgpt_train::{Best, StepRecord, ValidationRecord};
+use scgpt_eval::perturbation::{PerturbEvaluation, Split};
 use serde::Serialize;
 
-use super::{PerturbConfig, Perturbation, trial::Trial};
-use crate::training::NetworkConfig;
+use super::{PerturbConfig, Perturbation, experiment::PerturbExperiment};
+use crate::training::{Curves, Learned, NetworkConfig, Session, Trial};
 
 /// The result of training an artefact.
 #[derive(Debug, Serialize)]
@@ -32,40 +30,32 @@ pub struct PerturbReport {
     pub not_split: Vec<String>,
     /// The settings.
     pub config: PerturbConfig,
-    /// The network.
-    pub network: ScgptConfig,
-    /// Optimiser steps done.
-    pub steps: u64,
-    /// The best validation, whose network was kept.
-    pub best: Option<Best>,
-    /// Whether training stopped because nothing improved any more.
-    pub stopped_early: bool,
-    /// What is to be said of how it was trained: far fewer steps, or a lower rate, than it needs.
-    pub advice: Option<String>,
+    /// How the network was trained.
+    #[serde(flatten)]
+    pub learned: Learned,
     /// Scores of the tested conditions, if any were kept.
     pub evaluation: Option<PerturbEvaluation>,
-    /// Training losses; of many steps, every second, fourth, … is kept.
-    pub training: Vec<StepRecord>,
-    /// Validations.
-    pub validation: Vec<ValidationRecord>,
+    /// How it learned.
+    #[serde(flatten)]
+    pub curves: Curves,
 }
 
 impl PerturbReport {
     pub(super) fn new(
         of: &Perturbation<'_>,
-        (path, without_genes): (String, usize),
-        moments: &Moments,
-        trial: &Trial,
+        session: &Session<'_>,
+        path: String,
+        trial: &Trial<PerturbExperiment<'_>>,
         evaluation: Option<PerturbEvaluation>,
     ) -> Self {
-        debug_assert!(moments.n_genes() >= of.genes.genes);
+        let (trained, split) = (&trial.trained, &trial.parts.split);
         let design = &of.design;
         let is_control = |group: &usize| design.control(*group) == *group;
         let count =
             |groups: &mut dyn Iterator<Item = usize>| groups.map(|g| design.counts[g]).sum();
         let perturbed = design.perturbed_conditions();
         Self {
-            without_genes,
+            without_genes: session.n_without_genes(),
             path,
             cells: count(&mut (0..design.groups.len())),
             controls: count(&mut (0..design.groups.len()).filter(is_control)),
@@ -75,22 +65,17 @@ impl PerturbReport {
             not_split: perturbed
                 .iter()
                 .map(ToString::to_string)
-                .filter(|condition| !trial.split.has(condition))
+                .filter(|condition| !split.has(condition))
                 .collect(),
-            split: trial.split.clone(),
+            split: split.clone(),
             config: PerturbConfig {
-                training: trial.outcome.training.clone(),
-                network: NetworkConfig::of(&trial.network),
+                training: trained.outcome.training.clone(),
+                network: NetworkConfig::of(&trained.network),
                 ..of.config.clone()
             },
-            network: trial.network.clone(),
-            steps: trial.outcome.steps,
-            best: trial.outcome.best.clone(),
-            stopped_early: trial.outcome.stopped_early,
-            advice: trial.advice.clone(),
+            learned: trained.learned(),
             evaluation,
-            training: trial.history.steps.clone(),
-            validation: trial.history.validations.clone(),
+            curves: trained.curves(),
         }
     }
 

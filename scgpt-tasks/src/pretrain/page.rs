@@ -23,14 +23,14 @@ pub(super) fn page(report: &PretrainReport) -> Page {
     );
     learning_curves(
         &mut page,
-        &report.training,
-        &report.validation,
+        &report.curves,
         &[
             ("gep", "from token states"),
             ("gepc", "from the cell embedding"),
             ("mean_expression", "gene means"),
         ],
-        ("squared error", "Error of hidden genes on held-out cells."),
+        "squared error",
+        "Error of hidden genes on held-out cells.",
     );
     imputation(&mut page, report);
     settings(&mut page, report);

@@ -1,11 +1,11 @@
 //! [`PretrainReport`]: what a run learned, as values.
 
 use scgpt_model::ScgptConfig;
-use scgpt_train::{Best, Outcome, RunHistory, StepRecord, ValidationRecord};
+use scgpt_train::{Best, Outcome, RunHistory};
 use serde::Serialize;
 
 use super::{PretrainConfig, PretrainOptions, page, task::PretrainTask};
-use crate::training::NetworkConfig;
+use crate::training::{Curves, NetworkConfig};
 
 /// The result of pre-training.
 #[derive(Debug, Serialize)]
@@ -20,10 +20,9 @@ pub struct PretrainReport {
     pub best: Option<Best>,
     /// Whether training stopped because nothing improved any more.
     pub stopped_early: bool,
-    /// Training losses; of many steps, every second, fourth, … is kept.
-    pub training: Vec<StepRecord>,
-    /// Validations.
-    pub validation: Vec<ValidationRecord>,
+    /// How it learned.
+    #[serde(flatten)]
+    pub curves: Curves,
 }
 
 /// The cells of a run.
@@ -77,14 +76,13 @@ impl PretrainReport {
             steps: outcome.steps,
             best: outcome.best.clone(),
             stopped_early: outcome.stopped_early,
-            training: history.steps,
-            validation: history.validations,
+            curves: Curves { training: history.steps, validation: history.validations },
         }
     }
 
     /// The value of a metric in the best validation.
     pub fn metric(&self, name: &str) -> Option<f64> {
-        let record = self.validation.iter().rev().find(|record| record.is_best)?;
+        let record = self.curves.validation.iter().rev().find(|record| record.is_best)?;
         Some(record.metrics.iter().find(|metric| metric.name == name)?.value)
     }
 

@@ -7,6 +7,7 @@ use scgpt_data::{
 use scgpt_model::ScgptConfig;
 use scgpt_train::{Error, Result, TrainCell};
 
+use super::StartingNetwork;
 use crate::stream::TokenPanel;
 
 /// Batches whose cells are sorted by length together, so that little is padded.
@@ -25,11 +26,8 @@ pub(crate) fn source_cells(shards: &ShardFolder) -> Result<Vec<usize>> {
     (0..shards.n_cells()).map(id).collect()
 }
 
-/// Cells of shards, and how they become tokens and batches.
-pub(crate) struct TrainingCells<'a> {
-    pub(crate) shards: &'a ShardFolder,
-    pub(crate) network: &'a ScgptConfig,
-    pub(crate) cls_value: f32,
+/// How cells of shards become tokens and batches.
+pub(crate) struct CellChoices<'a> {
     pub(crate) tie_mode: TieMode,
     /// Most tokens per cell, `<cls>` included.
     pub(crate) max_length: usize,
@@ -41,38 +39,57 @@ pub(crate) struct TrainingCells<'a> {
     pub(crate) modalities: Option<&'a Modalities>,
 }
 
-impl TrainingCells<'_> {
-    /// The tokens of some cells, with the choices of an epoch.
-    pub(crate) fn tokens(&self, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {
-        self.tokens_within(self.max_length, cells, epoch)
-    }
+/// Cells of shards on their way into batches.
+pub(crate) struct TrainingCells<'a> {
+    pub(crate) shards: &'a ShardFolder,
+    pub(crate) network: &'a ScgptConfig,
+    pub(crate) batch_size: usize,
+    pub(crate) seed: u64,
+    pub(crate) modalities: Option<&'a Modalities>,
+    tokenizer: Tokenizer,
+}
 
-    /// The same with at most that many tokens a cell.
-    pub(crate) fn tokens_within(
-        &self,
-        max_length: usize,
-        cells: &[usize],
-        epoch: u64,
-    ) -> Result<Vec<CellTokens>> {
+impl<'a> TrainingCells<'a> {
+    /// Cells for the network that training begins with.
+    pub(crate) fn new(
+        shards: &'a ShardFolder,
+        start: &'a StartingNetwork,
+        choices: CellChoices<'a>,
+    ) -> Result<Self> {
+        let StartingNetwork { config: network, preprocess, .. } = start;
+        let CellChoices { tie_mode, max_length, batch_size, seed, panel, modalities } = choices;
         let config = TokenConfig {
-            binner: Some(Binner { n_bins: self.network.value_bins(), tie_mode: self.tie_mode }),
-            cls_value: Some(self.cls_value),
-            include_zero_genes: self.panel.is_some_and(|panel| panel.with_zeros),
+            binner: Some(Binner { n_bins: network.value_bins(), tie_mode }),
+            cls_value: Some(preprocess.cls_value),
+            include_zero_genes: panel.is_some_and(|panel| panel.with_zeros),
             max_length,
-            seed: self.seed,
-            epoch,
+            seed,
             ..TokenConfig::default()
         };
-        let mut tokenizer = Tokenizer::of_tokens(self.shards.vocab(), config)?;
-        if let Some(panel) = self.panel {
+        let mut tokenizer = Tokenizer::of_tokens(shards.vocab(), config)?;
+        if let Some(panel) = panel {
             tokenizer = tokenizer.retain(|gene| panel.is_in[gene.0 as usize]);
         }
-        if let Some(modalities) = self.modalities {
+        if let Some(modalities) = modalities {
             tokenizer = tokenizer.with_modalities(modalities)?;
         }
+        Ok(Self { shards, network, batch_size, seed, modalities, tokenizer })
+    }
+
+    /// The tokens of some cells, with the choices of an epoch.
+    pub(crate) fn tokens(&self, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {
+        self.made(&self.tokenizer, cells, epoch)
+    }
+
+    /// The same, however many tokens that is.
+    pub(crate) fn whole(&self, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {
+        self.made(&self.tokenizer.clone().within(usize::MAX), cells, epoch)
+    }
+
+    fn made(&self, tokenizer: &Tokenizer, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {
         let mut scratch = TokenScratch::default();
         let tokens = |&cell: &usize| {
-            let key = CellKey::Number(cell as u64);
+            let key = CellKey::Number { cell: cell as u64, epoch };
             Ok(tokenizer.cell(self.shards.cell(cell)?, key, &mut scratch))
         };
         cells.iter().map(tokens).collect()
@@ -88,7 +105,9 @@ impl TrainingCells<'_> {
     /// Leaves the tokens of a cell that [`tokens`](Self::tokens) leaves it, of every modality alike.
     pub(crate) fn shorten(&self, cell: usize, tokens: &mut CellTokens, epoch: u64) {
         let key = Keyed::new(self.seed, Purpose::Sample, epoch, cell as u64);
-        tokens.shorten_fairly(self.max_length, 1, |gene| key.bits(u64::from(gene.0)));
+        tokens.shorten_fairly(self.tokenizer.config().max_length, 1, |gene| {
+            key.bits(u64::from(gene.0))
+        });
     }
 
     /// A cell with some values hidden.

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use scgpt_report::{Page, Scale, Series};
-use scgpt_train::{StepRecord, Term, ValidationRecord};
+use scgpt_train::{Term, ValidationRecord};
+
+use super::Curves;
 
 /// Training losses, then the named metrics of the validations on an axis with a caption.
 pub(crate) fn learning_curves(
     page: &mut Page,
-    training: &[StepRecord],
-    validation: &[ValidationRecord],
+    curves: &Curves,
     metrics: &[(&str, &str)],
-    (axis, caption): (&str, &str),
+    axis: &str,
+    caption: &str,
 ) {
     let mut losses: BTreeMap<Term, Vec<[f64; 2]>> = BTreeMap::new();
-    for record in training {
+    for record in &curves.training {
         for (term, loss) in &record.terms {
             losses.entry(*term).or_default().push([record.step as f64, *loss]);
         }
@@ -29,7 +31,7 @@ pub(crate) fn learning_curves(
         Scale::Logarithmic,
         "Training losses, as running means.",
     );
-    validation_curves(page, validation, metrics, (axis, caption));
+    validation_curves(page, &curves.validation, metrics, axis, caption);
 }
 
 /// The named metrics of the validations, those that there are, on an axis with a caption.
@@ -37,7 +39,8 @@ pub(crate) fn validation_curves(
     page: &mut Page,
     validation: &[ValidationRecord],
     metrics: &[(&str, &str)],
-    (axis, caption): (&str, &str),
+    axis: &str,
+    caption: &str,
 ) {
     let of = |name: &str| -> Vec<[f64; 2]> {
         let point = |record: &ValidationRecord| {

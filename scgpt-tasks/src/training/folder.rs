@@ -1,6 +1,7 @@
 //! [`RunFolder`]: where a training leaves its cells, its checkpoints and its network.
 
 use std::{
+    borrow::Cow,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -108,9 +109,12 @@ pub fn clear_training(output: &Path) {
     }
 }
 
+/// Codes of cells, or of genes, that training depends on, each with what they are of.
+pub(crate) type Codes<'a> = Vec<(&'static str, Cow<'a, [Option<u32>]>)>;
+
 /// By what a run that goes on knows its cells again: how many there are, a hash of their tokens, and
 /// one of each of the codes that training depends on, such as those of their labels.
-pub(crate) fn content(shards: &ShardFolder, codes: &[(&str, &[Option<u32>])]) -> Value {
+pub(super) fn content(shards: &ShardFolder, codes: &Codes<'_>) -> Value {
     let mut content = Map::new();
     let manifest = shards.manifest();
     content.insert("number".into(), manifest.n_cells.into());
@@ -119,7 +123,7 @@ pub(crate) fn content(shards: &ShardFolder, codes: &[(&str, &[Option<u32>])]) ->
     content.insert("tokens".into(), format!("{:x}", tokens.finalize()).into());
     for (name, codes) in codes {
         let mut hash = Sha256::new();
-        for code in *codes {
+        for code in codes.iter() {
             hash.update(code.map_or(-1, i64::from).to_le_bytes());
         }
         content.insert((*name).into(), format!("{:x}", hash.finalize()).into());

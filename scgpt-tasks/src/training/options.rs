@@ -4,13 +4,12 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use scgpt_data::{GeneNames, Layer};
-use scgpt_model::{Scgpt, ScgptConfig};
 use scgpt_train::{
-    Event, Outcome, RunHistory, RunOptions, Task, TrainConfig, TrainObserver, fit, has_checkpoint,
+    Event, RunHistory, RunOptions, Task, TrainConfig, TrainObserver, fit, has_checkpoint,
 };
 use serde_json::Value;
 
-use super::rate::shortfall;
+use super::{StartingNetwork, Trained, rate::shortfall};
 use crate::error::Result;
 
 /// Which matrix an artefact is trained on, and where and how often.
@@ -31,26 +30,15 @@ pub struct LearnOptions<'a> {
     pub repeats: u64,
 }
 
-/// A network on its way, and all that decides what it learns.
-pub(crate) struct Run<'a> {
+/// Where a network learns, and all that decides what.
+pub(super) struct Run<'a> {
     /// Where checkpoints and logs are.
-    pub(crate) folder: &'a Path,
-    pub(crate) network: &'a ScgptConfig,
-    pub(crate) training: &'a TrainConfig,
-    /// Whether the network began as a checkpoint.
-    pub(crate) is_fine_tuned: bool,
+    pub(super) folder: &'a Path,
+    pub(super) training: &'a TrainConfig,
     /// What has to be the same if the run is to go on.
-    pub(crate) settings: Value,
-    pub(crate) device: &'a Device,
-    pub(crate) watch: &'a dyn TrainObserver,
-}
-
-/// What a training leaves.
-pub(crate) struct Learned {
-    pub(crate) outcome: Outcome,
-    pub(crate) history: RunHistory,
-    /// What is to be said of steps and rate.
-    pub(crate) advice: Option<String>,
+    pub(super) settings: Value,
+    pub(super) device: &'a Device,
+    pub(super) watch: &'a dyn TrainObserver,
 }
 
 impl<'a> LearnOptions<'a> {
@@ -69,9 +57,16 @@ impl<'a> LearnOptions<'a> {
 
 impl LearnOptions<'_> {
     /// Trains one network, or goes on with it.
-    pub(crate) fn train<T: Task>(&self, task: &T, model: Scgpt, run: Run<'_>) -> Result<Learned> {
-        let Run { folder, network, training, is_fine_tuned, settings, device, watch } = run;
-        let advice = is_fine_tuned
+    pub(super) fn train(
+        &self,
+        task: &impl Task,
+        start: &StartingNetwork,
+        run: Run<'_>,
+    ) -> Result<Trained> {
+        let Run { folder, training, settings, device, watch } = run;
+        let (network, preprocess) = (start.config.clone(), start.preprocess);
+        let advice = start
+            .is_fine_tuned()
             .then(|| shortfall(training, network.d_model, task.batches_per_epoch()))
             .flatten();
         if let Some(advice) = &advice {
@@ -86,7 +81,9 @@ impl LearnOptions<'_> {
             checkpoint_every: self.checkpoint_every,
             keep: 1,
         };
-        let outcome = fit(task, model, network, training, &options, device, watch)?;
-        Ok(Learned { outcome, history: RunHistory::read(folder)?, advice })
+        let model = start.build(training.seed, device)?;
+        let outcome = fit(task, model, &network, training, &options, device, watch)?;
+        let history = RunHistory::read(folder)?;
+        Ok(Trained { network, preprocess, outcome, history, advice })
     }
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 use scgpt_model::ScgptConfig;
 use scgpt_train::{Best, TrainConfig};
 
+use super::Learned;
+
 /// Where the network came from and what it looks like.
 pub(crate) fn network_rows(
     model: Option<&Path>,
@@ -19,15 +21,14 @@ pub(crate) fn network_rows(
 /// How fast and how long it learned, and which of its states was kept.
 pub(crate) fn training_rows(
     training: &TrainConfig,
-    steps: u64,
-    best: Option<&Best>,
+    learned: &Learned,
 ) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("learning rate", format!("{}, {}", training.optimizer.lr, training.schedule)),
-        ("steps", steps.to_string()),
+        ("steps", learned.steps.to_string()),
         ("seed", training.seed.to_string()),
     ];
-    if let Some(Best { step, metric, .. }) = best {
+    if let Some(Best { step, metric, .. }) = &learned.best {
         rows.push(("kept", format!("step {step} ({} {:.3})", metric.name, metric.value)));
     }
     rows

@@ -127,7 +127,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     train_bar.finish();
     bar.finish();
     let report = report.inspect_err(|_| training.give_up())?;
-    warnings.said(report.advice.as_ref());
+    warnings.said(report.learned.advice.as_ref());
     remark_on(&report, &mut warnings, printer);
     warnings.without_genes(report.data.without_genes, "they are left out");
     let told = warnings.beside(&report);
@@ -196,7 +196,7 @@ fn summary(report: &AnnotateReport, output: &Path) -> Vec<(&'static str, String)
         ("classes", format!("{} of `{}`", report.data.classes.len(), report.data.label)),
         ("cells", format!("{training} trained on, {validation} to calibrate, {test} to judge")),
         ("genes", report.data.genes.line()),
-        ("steps", report.steps.to_string()),
+        ("steps", report.learned.steps.to_string()),
     ];
     let of = |score: fn(&MethodScores) -> String| {
         let line = |method: &MethodScores| format!("{}: {}", method.name, score(method));

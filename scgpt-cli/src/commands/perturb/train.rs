@@ -145,7 +145,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     train_bar.finish();
     bar.finish();
     let report = report.inspect_err(|_| training.give_up())?;
-    warnings.said(report.advice.as_ref());
+    warnings.said(report.learned.advice.as_ref());
     remark_on(&report, &mut warnings, printer);
     warnings.without_genes(report.without_genes, "nothing is learned from them");
     let told = warnings.beside(&report);
@@ -239,7 +239,7 @@ fn summary(report: &PerturbReport, output: &Path) -> Vec<(&'static str, String)>
             ),
         ),
         ("genes", report.genes.line()),
-        ("steps", report.steps.to_string()),
+        ("steps", report.learned.steps.to_string()),
     ];
     if let Some(evaluation) = &report.evaluation {
         rows.extend(super::super::evaluate::perturb::scores(evaluation));

@@ -88,7 +88,7 @@ pub(super) fn run(
     train_bar.finish();
     bar.finish();
     let report = integrated.inspect_err(|_| training.give_up())?.report;
-    warnings.said(report.advice.as_ref());
+    warnings.said(report.learned.advice.as_ref());
     let without_genes = report.data.without_genes;
     warnings.without_compared(without_genes, "the model is not fine-tuned by them");
     let told = serde_json::to_string_pretty(&warnings.beside(&report))?;

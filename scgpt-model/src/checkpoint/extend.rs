@@ -1,0 +1,59 @@
+//! [`GeneRows`]: the weights of a checkpoint over another vocabulary.
+
+use burn::prelude::*;
+
+use super::{Weights, keys, load::Strictness};
+use crate::{config::ScgptConfig, error::Result, host::host_values, scgpt::Scgpt};
+
+/// Which gene vectors of a checkpoint a network over another vocabulary keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneRows {
+    /// The row in the checkpoint of each token of the new vocabulary; the vectors of others are drawn.
+    pub rows: Vec<Option<usize>>,
+    /// Whether all but the gene vectors and the scale of their norm is drawn, too.
+    pub only_genes: bool,
+}
+
+impl Weights {
+    /// A network of that configuration in which gene vectors, and whatever else fits, are those here;
+    /// the rest is drawn from the generator of the device.
+    ///
+    /// # Errors
+    /// If the configuration is invalid, or a tensor is unreadable or holds NaN or infinity.
+    ///
+    /// # Reference
+    /// The loading of the multi-omic tutorial is [`only_genes`](GeneRows::only_genes). Differs: special
+    /// tokens keep their vectors, too.
+    pub fn load_rows(
+        &self,
+        config: &ScgptConfig,
+        genes: &GeneRows,
+        device: &Device,
+    ) -> Result<Scgpt> {
+        let mut model = if genes.only_genes {
+            config.init(device)?
+        } else {
+            self.load(config, device, Strictness::Partial)?.0
+        };
+        model.draw();
+        let old = self.read(keys::GENE_TABLE)?;
+        let d = config.d_model;
+        let weight = model.genes.embedding.weight;
+        let mut table: Vec<f32> = host_values(weight.val());
+        for (row, kept) in table.chunks_mut(d).zip(&genes.rows) {
+            if let Some(kept) = kept.and_then(|kept| old.chunks(d).nth(kept)) {
+                row.copy_from_slice(kept);
+            }
+        }
+        let shape = [genes.rows.len(), d];
+        model.genes.embedding.weight =
+            weight.map(|old| Tensor::from_data(TensorData::new(table, shape), &old.device()));
+        if genes.only_genes {
+            let scale = self.read(keys::GENE_SCALE)?;
+            let norm = &mut model.genes.norm;
+            norm.gamma =
+                norm.gamma.clone().map(|old| Tensor::from_data(scale.as_slice(), &old.device()));
+        }
+        Ok(model)
+    }
+}

@@ -1,0 +1,258 @@
+//! [`AnnotateExperiment`]: a network that learns one seed's part of the labelled cells.
+
+use std::borrow::Cow;
+
+use scgpt_data::{CellSource, SpecialToken, narrow};
+use scgpt_eval::{
+    LabelEvaluation, PredictedLabels,
+    baseline::{ClassBaseline, LabelledCells, class_baselines},
+};
+use scgpt_model::{GepcStyle, NetworkPart, Preprocess, ScgptConfig};
+use scgpt_stats::stratified;
+use scgpt_train::TrainConfig;
+use serde_json::{Map, Value, json};
+
+use super::{
+    AnnotateConfig, Annotation, Calibration, MethodScores,
+    held_out::HeldOut,
+    judge::{Judged, LabelJudge},
+    profiles::Profiles,
+    report::{ClassSize, class_sizes},
+    task::AnnotateTask,
+};
+use crate::{
+    embed::Embedder,
+    error::Result,
+    training::{
+        CellChoices, Codes, Experiment, Session, StartingNetwork, Trained, TrainingCells, Trial,
+    },
+    usage::Usage,
+};
+
+/// Instead of a class where there is none. It is no number of one: taken for one it is an error.
+const NO_CLASS: u32 = u32::MAX;
+/// What a checkpoint need not have.
+const NEW_PARTS: [NetworkPart; 4] =
+    [NetworkPart::Class, NetworkPart::Dar, NetworkPart::Gepc, NetworkPart::ZeroProbability];
+
+/// One seed's training on labelled cells.
+pub(super) struct AnnotateExperiment<'a> {
+    annotation: &'a Annotation<'a>,
+    session: &'a Session<'a>,
+    config: AnnotateConfig,
+}
+
+/// Parts of the cells, by their numbers in the shards.
+pub(super) struct LabelledParts {
+    training: Vec<usize>,
+    validation: Vec<usize>,
+    test: Vec<usize>,
+    /// The class of each cell. Unseen classes come after those that are learned.
+    classes: Vec<u32>,
+    names: Vec<String>,
+    pub(super) learned: Vec<ClassSize>,
+    pub(super) unseen: Vec<ClassSize>,
+}
+
+/// What the cells that were held out tell.
+pub(super) struct LabelVerdict {
+    seed: u64,
+    pub(super) calibration: Calibration,
+    pub(super) profiles: Profiles,
+    pub(super) held_out: HeldOut,
+    pub(super) judged: Option<Judged>,
+    baselines: Vec<ClassBaseline>,
+}
+
+impl Annotation<'_> {
+    /// The network before its first step.
+    pub(super) fn start(&self) -> Result<StartingNetwork> {
+        let n_batches = self.batches.as_ref().map_or(0, |batches| batches.classes.len());
+        let objectives = &self.config.objectives;
+        let adapt = |network: ScgptConfig| ScgptConfig {
+            n_classes: self.labels.classes.len(),
+            dropout: self.config.network.dropout,
+            dar: n_batches > 0,
+            n_domains: n_batches,
+            gepc: network.gepc.or((objectives.gepc > 0.0).then_some(GepcStyle::InnerProduct)),
+            zero_probability: network.zero_probability
+                || objectives.gep_zero + objectives.gepc_zero > 0.0,
+            ..network
+        };
+        let preprocess = Preprocess { max_length: self.config.max_length, cls_value: 0.0 };
+        let Some(path) = &self.config.model else {
+            let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
+            let network = adapt(self.config.network.network(self.vocab.len(), pad));
+            return Ok(StartingNetwork::new(network, preprocess));
+        };
+        let (start, _) = StartingNetwork::open((path, Usage::Annotate), adapt, &NEW_PARTS)?;
+        Ok(StartingNetwork { preprocess, ..start })
+    }
+}
+
+impl<'a> AnnotateExperiment<'a> {
+    /// The training of a repeat.
+    pub(super) fn new(
+        annotation: &'a Annotation<'a>,
+        session: &'a Session<'a>,
+        repeat: u64,
+    ) -> Self {
+        let mut config = annotation.config.clone();
+        config.training.seed = config.training.seed.wrapping_add(repeat);
+        Self { annotation, session, config }
+    }
+
+    /// Simple methods on the same cells.
+    fn baselines(
+        &self,
+        source: &mut dyn CellSource,
+        parts: &LabelledParts,
+    ) -> Result<Vec<ClassBaseline>> {
+        let Annotation { options, labels, .. } = self.annotation;
+        let Some(options) = options.baselines.filter(|_| !parts.test.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let of_source = |part: &[usize]| -> Vec<usize> {
+            part.iter().map(|&it| self.session.ids[it]).collect()
+        };
+        let known = |code: &Option<u32>| code.unwrap_or(NO_CLASS);
+        let cells = LabelledCells {
+            classes: &labels.codes.iter().map(known).collect::<Vec<_>>(),
+            n_classes: labels.classes.len(),
+            training: &of_source(&parts.training),
+            tuning: &of_source(&parts.validation),
+            test: &of_source(&parts.test),
+        };
+        let seed = self.config.training.seed;
+        Ok(class_baselines(source, &cells, options, seed, self.session.observer)?)
+    }
+}
+
+impl Experiment for AnnotateExperiment<'_> {
+    type Parts = LabelledParts;
+    type Task<'t>
+        = AnnotateTask<'t>
+    where
+        Self: 't;
+    type Verdict = LabelVerdict;
+
+    fn training(&self) -> &TrainConfig {
+        &self.config.training
+    }
+
+    fn start(&self) -> Result<StartingNetwork> {
+        self.annotation.start()
+    }
+
+    fn split(&self) -> Result<LabelledParts> {
+        let Annotation { labels, unseen, .. } = self.annotation;
+        let AnnotateConfig { validation_share, test_share, training, .. } = &self.config;
+        let ids = &self.session.ids;
+        let codes: Vec<Option<u32>> = ids.iter().map(|&id| labels.codes[id]).collect();
+        let [training, validation, mut test] =
+            stratified(&codes, &[*validation_share, *test_share], training.seed);
+        let names: Vec<String> = labels.classes.iter().chain(&unseen.classes).cloned().collect();
+        let n_known = narrow(labels.classes.len());
+        let code = |id: &usize| labels.codes[*id].or_else(|| Some(n_known + unseen.codes[*id]?));
+        let classes: Vec<u32> = ids.iter().map(|id| code(id).unwrap_or(NO_CLASS)).collect();
+        // All cells of unseen classes are judged.
+        test.extend((0..classes.len()).filter(|&it| (n_known..NO_CLASS).contains(&classes[it])));
+        test.sort_unstable();
+        let mut learned = class_sizes(&names, &classes, [&training, &validation, &test]);
+        let unseen = learned.split_off(labels.classes.len());
+        Ok(LabelledParts { training, validation, test, classes, names, learned, unseen })
+    }
+
+    fn task<'t>(
+        &'t self,
+        start: &'t StartingNetwork,
+        parts: &'t LabelledParts,
+    ) -> Result<AnnotateTask<'t>> {
+        let Annotation { options, labels, batches, .. } = self.annotation;
+        let choices = CellChoices {
+            tie_mode: self.config.tie_mode,
+            max_length: self.config.max_length,
+            batch_size: self.config.batch_size,
+            seed: self.config.training.seed,
+            panel: None,
+            modalities: None,
+        };
+        let counts: Vec<usize> = parts.learned.iter().map(|class| class.training).collect();
+        let batch = |id: &usize| batches.as_ref()?.codes[*id];
+        let of_cells = batches.as_ref().and_then(|_| self.session.ids.iter().map(batch).collect());
+        Ok(AnnotateTask {
+            cells: TrainingCells::new(&self.session.shards, start, choices)?,
+            config: &self.config,
+            classes: &parts.classes,
+            class_weights: self.config.class_weights.of(&counts),
+            batches: of_cells,
+            training: parts.training.iter().map(|&cell| narrow(cell)).collect(),
+            validation: &parts.validation,
+            names: &labels.classes,
+            predict_batch: options.predict_batch,
+        })
+    }
+
+    fn settings(&self, _: &LabelledParts) -> Map<String, Value> {
+        let Annotation { options, labels, unseen, .. } = self.annotation;
+        Map::from_iter([
+            ("config".into(), json!(self.config)),
+            ("label".into(), json!(options.label)),
+            ("classes".into(), json!(labels.classes)),
+            ("unseen".into(), json!(unseen.classes)),
+        ])
+    }
+
+    fn codes<'t>(&'t self, _: &'t AnnotateTask<'_>) -> Codes<'t> {
+        let Annotation { labels, unseen, batches, .. } = self.annotation;
+        let batches = batches.as_ref().map_or(&[][..], |batches| &batches.codes);
+        vec![
+            ("labels", Cow::Borrowed(&labels.codes)),
+            ("unseen labels", Cow::Borrowed(&unseen.codes)),
+            ("batches", Cow::Borrowed(batches)),
+        ]
+    }
+
+    fn judge(
+        &self,
+        source: &mut dyn CellSource,
+        parts: &LabelledParts,
+        task: &AnnotateTask<'_>,
+        trained: &Trained,
+    ) -> Result<LabelVerdict> {
+        let Trained { network, preprocess, .. } = trained;
+        let (model, vocab) = (trained.model().clone(), self.annotation.vocab.clone());
+        let embedder = Embedder::new(model, network.clone(), *preprocess, vocab)?;
+        let rows = embedder.rows(self.annotation.options.predict_batch);
+        let judge = LabelJudge { task, rows, observer: self.session.observer };
+        let (calibration, profiles) = judge.calibrate(&parts.training)?;
+        let held_out = HeldOut::of(task)?;
+        let judged = judge.judge((&calibration, &profiles), &parts.test, parts.names.clone())?;
+        let baselines = self.baselines(source, parts)?;
+        let seed = self.config.training.seed;
+        Ok(LabelVerdict { seed, calibration, profiles, held_out, judged, baselines })
+    }
+}
+
+impl Trial<AnnotateExperiment<'_>> {
+    /// Scores of the network, then of the baselines, on the same cells.
+    pub(super) fn methods(&self) -> Vec<MethodScores> {
+        let LabelVerdict { seed, judged, baselines, .. } = &self.verdict;
+        let Some(judged) = judged else { return Vec::new() };
+        let network = judged.labels();
+        let scores = |name: &str, of: &PredictedLabels<'_>, evaluation: &LabelEvaluation| {
+            MethodScores::new(name, evaluation, of.lead_over(&network, *seed), of.unseen_area())
+        };
+        let baseline = |baseline: &ClassBaseline| {
+            let of = PredictedLabels {
+                predicted: &baseline.classes,
+                strangeness: baseline.strangeness.as_deref(),
+                ..network
+            };
+            scores(&baseline.name, &of, &LabelEvaluation::new(&of, *seed))
+        };
+        std::iter::once(scores("scGPT", &network, &judged.evaluation))
+            .chain(baselines.iter().map(baseline))
+            .collect()
+    }
+}

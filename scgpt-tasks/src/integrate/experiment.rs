@@ -1,0 +1,253 @@
+//! [`IntegrateExperiment`]: a network that learns one seed's part of the cells of all batches.
+
+use std::{borrow::Cow, path::PathBuf};
+
+use scgpt_data::{CellSource, DomainBatches, GeneNames, SpecialToken, narrow};
+use scgpt_model::{InputNorm, NetworkPart, Preprocess, ScgptConfig};
+use scgpt_stats::{ClusterOptions, stratified};
+use scgpt_train::TrainConfig;
+use serde_json::{Map, Value, json};
+
+use super::{
+    IntegrateConfig, Integration,
+    artefact::embed_in_batches,
+    cross_modal::HiddenModality,
+    panel::{Panel, is_in},
+    report::BatchSize,
+    score::SpaceJudge,
+    task::IntegrateTask,
+};
+use crate::{
+    embed::{EmbedOptions, Embedder, Embedding},
+    error::Result,
+    stream::TokenPanel,
+    training::{
+        CellChoices, Codes, Experiment, FirstGuess, Session, StartingNetwork, Trained,
+        TrainingCells,
+    },
+};
+
+/// What a checkpoint need not have.
+const NEW_PARTS: [NetworkPart; 6] = [
+    NetworkPart::Gep,
+    NetworkPart::ZeroProbability,
+    NetworkPart::Gepc,
+    NetworkPart::Dar,
+    NetworkPart::Batches,
+    NetworkPart::InputNorm,
+];
+
+/// What all trials of an integration share.
+pub(super) struct Cells<'a> {
+    pub(super) integration: &'a Integration<'a>,
+    pub(super) session: &'a Session<'a>,
+    pub(super) panel: &'a Panel,
+    is_in: Vec<bool>,
+}
+
+/// One training on the cells of all batches.
+pub(super) struct IntegrateExperiment<'a> {
+    cells: &'a Cells<'a>,
+    config: IntegrateConfig,
+}
+
+/// Parts of the cells, by their numbers in the shards.
+pub(super) struct BatchParts {
+    training: Vec<usize>,
+    validation: Vec<usize>,
+    /// The batch of each cell of the source, and of each of the shards.
+    of_source: Vec<usize>,
+    domains: Vec<usize>,
+    pub(super) sizes: Vec<BatchSize>,
+}
+
+impl Integration<'_> {
+    /// The network before its first step.
+    pub(super) fn start(
+        &self,
+        config: &IntegrateConfig,
+        n_genes: usize,
+    ) -> Result<StartingNetwork> {
+        let n_batches = self.batches.classes.len();
+        let preprocess = Preprocess { max_length: n_genes + 1, cls_value: 0.0 };
+        let multimodal = self.multimodal.as_ref();
+        let Some(path) = &config.model else {
+            let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
+            let network = config.network.network(self.vocab.len(), pad);
+            let mut network = config.adapt(&network, n_batches);
+            if let Some(multimodal) = multimodal {
+                network = config.adapt_to(&network, &multimodal.of_tokens);
+            }
+            // If zeros are tokens, most values are zero.
+            let first_guess = config.include_zeros.then_some(FirstGuess::Value(0.0));
+            let start = StartingNetwork::new(network, preprocess);
+            return Ok(StartingNetwork { first_guess, ..start });
+        };
+        let start = if let Some(multimodal) = multimodal {
+            multimodal.extend(config, path, n_batches)?
+        } else {
+            let adapt = |network: ScgptConfig| config.adapt(&network, n_batches);
+            StartingNetwork::open((path, self.options.usage()), adapt, &NEW_PARTS)?.0
+        };
+        Ok(StartingNetwork { preprocess, ..start })
+    }
+}
+
+impl<'a> Cells<'a> {
+    pub(super) fn new(
+        integration: &'a Integration<'a>,
+        session: &'a Session<'a>,
+        panel: &'a Panel,
+    ) -> Self {
+        let is_in = is_in(&integration.vocab, &panel.tokens);
+        Self { integration, session, panel, is_in }
+    }
+
+    /// The training of a repeat.
+    pub(super) fn repeat(&'a self, repeat: u64) -> IntegrateExperiment<'a> {
+        let mut config = self.integration.config.clone();
+        config.training.seed = config.training.seed.wrapping_add(repeat);
+        self.with(config)
+    }
+
+    /// A training with these settings.
+    pub(super) fn with(&'a self, config: IntegrateConfig) -> IntegrateExperiment<'a> {
+        IntegrateExperiment { cells: self, config }
+    }
+
+    /// How cells are read and computed.
+    pub(super) fn embed_options(&self) -> EmbedOptions {
+        let options = &self.integration.options;
+        EmbedOptions {
+            batch_size: options.predict_batch,
+            gene_names: GeneNames {
+                all_features: options.modalities.is_some() || options.learn.gene_names.all_features,
+                ..GeneNames::found_in(&self.panel.gene_column)
+            },
+            layer: options.learn.layer.clone(),
+            temporary: options.temporary.map(PathBuf::from),
+            ..EmbedOptions::default()
+        }
+    }
+}
+
+impl IntegrateExperiment<'_> {
+    fn panel(&self) -> TokenPanel<'_> {
+        TokenPanel { is_in: &self.cells.is_in, with_zeros: self.config.include_zeros }
+    }
+}
+
+impl Experiment for IntegrateExperiment<'_> {
+    type Parts = BatchParts;
+    type Task<'t>
+        = IntegrateTask<'t>
+    where
+        Self: 't;
+    /// Where the network puts all cells.
+    type Verdict = Embedding;
+
+    fn training(&self) -> &TrainConfig {
+        &self.config.training
+    }
+
+    fn start(&self) -> Result<StartingNetwork> {
+        self.cells.integration.start(&self.config, self.cells.panel.columns.len())
+    }
+
+    fn split(&self) -> Result<BatchParts> {
+        let Cells { integration, session, .. } = self.cells;
+        let batches = &integration.batches;
+        let codes: Vec<Option<u32>> = session.ids.iter().map(|&id| batches.codes[id]).collect();
+        let IntegrateConfig { validation_share, training: TrainConfig { seed, .. }, .. } =
+            self.config;
+        let [training, validation] = stratified(&codes, &[validation_share], seed);
+        let of_source = integration.domains();
+        let domains: Vec<usize> = session.ids.iter().map(|&id| of_source[id]).collect();
+        let sizes = BatchSize::of(&batches.classes, &domains, [&training, &validation]);
+        Ok(BatchParts { training, validation, of_source, domains, sizes })
+    }
+
+    fn task<'t>(
+        &'t self,
+        start: &'t StartingNetwork,
+        parts: &'t BatchParts,
+    ) -> Result<IntegrateTask<'t>> {
+        let Cells { integration, session, .. } = self.cells;
+        let Integration { options, batches, labels, multimodal, .. } = integration;
+        let config = &self.config;
+        let seed = config.training.seed;
+        // Batches that are not normalised apart are mixed within a step.
+        let is_apart = config.input_norm == InputNorm::DomainSpecific;
+        let mut cells_of = vec![Vec::new(); if is_apart { batches.classes.len() } else { 1 }];
+        for &cell in &parts.training {
+            let place = if is_apart { parts.domains[cell] } else { 0 };
+            cells_of[place].push(narrow(cell));
+        }
+        let modalities = multimodal.as_ref().map(|cells| &cells.of_tokens);
+        let choices = CellChoices {
+            tie_mode: config.tie_mode,
+            max_length: config.max_length,
+            batch_size: config.batch_size,
+            seed,
+            panel: Some(self.panel()),
+            modalities,
+        };
+        let held_out: Vec<usize> = parts.validation.iter().map(|&it| session.ids[it]).collect();
+        let judge = labels.as_ref().filter(|_| !held_out.is_empty()).map(|labels| {
+            let options = ClusterOptions::default();
+            SpaceJudge::new(&held_out, Some(labels), &parts.of_source, options)
+        });
+        Ok(IntegrateTask {
+            cells: TrainingCells::new(&session.shards, start, choices)?,
+            hidden_modality: modalities.map(|modalities| HiddenModality {
+                modalities,
+                share: config.hidden_modality,
+                n_asked: config.asked_features,
+                seed,
+            }),
+            config,
+            domains: &parts.domains,
+            order: DomainBatches::new(cells_of, config.batch_size, seed, config.interleave),
+            judge,
+            validation: &parts.validation,
+            predict_batch: options.predict_batch,
+        })
+    }
+
+    fn settings(&self, _: &BatchParts) -> Map<String, Value> {
+        let Integration { options, batches, .. } = self.cells.integration;
+        Map::from_iter([
+            ("config".into(), json!(self.config)),
+            ("batch_key".into(), json!(options.batch_key)),
+            ("batches".into(), json!(batches.classes)),
+        ])
+    }
+
+    fn codes<'t>(&'t self, _: &'t IntegrateTask<'_>) -> Codes<'t> {
+        let Integration { batches, labels, .. } = self.cells.integration;
+        let labels = labels.as_ref().map_or(&[][..], |labels| &labels.codes);
+        let genes = self.cells.panel.tokens.iter().map(|gene| Some(gene.0)).collect();
+        vec![
+            ("batches", Cow::Borrowed(&batches.codes)),
+            ("labels", Cow::Borrowed(labels)),
+            ("genes", Cow::Owned(genes)),
+        ]
+    }
+
+    fn judge(
+        &self,
+        source: &mut dyn CellSource,
+        parts: &BatchParts,
+        task: &IntegrateTask<'_>,
+        trained: &Trained,
+    ) -> Result<Embedding> {
+        let Cells { integration, session, .. } = self.cells;
+        let Trained { network, preprocess, .. } = trained;
+        let (model, vocab) = (trained.model().clone(), integration.vocab.clone());
+        let embedder = Embedder::new(model, network.clone(), *preprocess, vocab)?;
+        let IntegrateConfig { tie_mode, training: TrainConfig { seed, .. }, .. } = self.config;
+        let options = EmbedOptions { tie_mode, seed, ..self.cells.embed_options() };
+        let cells = (self.panel(), &parts.of_source[..], task.cells.modalities);
+        embed_in_batches(&embedder, source, &options, cells, session.observer)
+    }
+}

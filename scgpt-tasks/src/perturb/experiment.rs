@@ -1,0 +1,272 @@
+//! [`PerturbExperiment`]: a network that learns one seed's part of the conditions.
+
+use std::borrow::Cow;
+
+use scgpt_data::{CellSource, SpecialToken, narrow};
+use scgpt_eval::perturbation::{Moments, PerturbEvaluation, ResponseJudge, Split};
+use scgpt_model::{Activation, GepStyle, NetworkPart, Preprocess, ScgptConfig};
+use scgpt_stats::subsample;
+use scgpt_train::TrainConfig;
+use serde_json::{Map, Value, json};
+
+use super::{
+    PerturbConfig, Perturbation,
+    artefact::CONTROL_CELLS,
+    pairs::{Held, PairedGroup, Pairs},
+    predict::{Controls, Predictor},
+};
+use crate::{
+    error::{Error, Result},
+    training::{Codes, Experiment, FirstGuess, Session, StartingNetwork, Trained},
+    usage::Usage,
+};
+
+/// What a checkpoint need not have.
+const NEW_PARTS: [NetworkPart; 3] =
+    [NetworkPart::Gep, NetworkPart::ZeroProbability, NetworkPart::Perturbations];
+/// Flags of the reference: not perturbed, perturbed, padding.
+const FLAGS: usize = 3;
+
+/// Genes of a condition that count as responding.
+const RESPONDING: usize = 20;
+
+/// One seed's training on perturbed cells.
+pub(super) struct PerturbExperiment<'a> {
+    perturbation: &'a Perturbation<'a>,
+    session: &'a Session<'a>,
+    moments: &'a Moments,
+    config: PerturbConfig,
+}
+
+/// Parts of the conditions, and the cells of each.
+pub(super) struct ConditionParts {
+    pub(super) split: Split,
+    groups: Vec<PairedGroup>,
+    /// Of every group; empty but of controls.
+    controls: Vec<Controls>,
+    /// Groups that are trained on; controls are their own controls, and among them.
+    training: Vec<usize>,
+    validation: Vec<usize>,
+    test: Vec<usize>,
+    /// Places in the panel of the genes that respond most, of each group that is trained on.
+    responding: Vec<Vec<usize>>,
+}
+
+impl ConditionParts {
+    /// Controls of each cell type.
+    pub(super) fn controls(&self) -> Vec<&Controls> {
+        self.controls.iter().filter(|controls| controls.len() > 0).collect()
+    }
+}
+
+impl Perturbation<'_> {
+    /// The network before its first step.
+    pub(super) fn start(&self) -> Result<StartingNetwork> {
+        let adapt = |network: ScgptConfig| ScgptConfig {
+            gep: GepStyle::Affine { activation: Activation::Identity, adaptive_bias: false },
+            n_perturbation_flags: FLAGS,
+            pad_perturbation_flag: Some(0),
+            dropout: self.config.network.dropout,
+            gepc: None,
+            zero_probability: false,
+            ..network
+        };
+        let preprocess = Preprocess { max_length: self.panel.len().max(2), cls_value: 0.0 };
+        let start = if let Some(path) = &self.config.model {
+            StartingNetwork::open((path, Usage::Perturb), adapt, &NEW_PARTS)?.0
+        } else {
+            let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
+            let network = adapt(self.config.network.network(self.vocab.len(), pad));
+            StartingNetwork::new(network, preprocess)
+        };
+        let first_guess = self.config.start_at_control.then_some(FirstGuess::Input);
+        Ok(StartingNetwork { preprocess, first_guess, ..start })
+    }
+}
+
+impl<'a> PerturbExperiment<'a> {
+    /// The training of a repeat.
+    pub(super) fn new(
+        perturbation: &'a Perturbation<'a>,
+        session: &'a Session<'a>,
+        moments: &'a Moments,
+        repeat: u64,
+    ) -> Self {
+        let mut config = perturbation.config.clone();
+        config.training.seed = config.training.seed.wrapping_add(repeat);
+        Self { perturbation, session, moments, config }
+    }
+
+    /// The groups of the design, with their cells in the shards.
+    fn paired_groups(&self) -> Result<Vec<PairedGroup>> {
+        let Perturbation { design, panel, vocab, .. } = self.perturbation;
+        let mut groups = Vec::with_capacity(design.groups.len());
+        for group in 0..design.groups.len() {
+            groups.push(PairedGroup {
+                cells: Vec::new(),
+                targets: panel.targets(design.condition(group), vocab)?,
+                control: design.control(group),
+            });
+        }
+        for (cell, &id) in self.session.ids.iter().enumerate() {
+            if let Some(group) = design.codes.get(id).copied().flatten() {
+                groups[group as usize].cells.push(narrow(cell));
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Control cells that predictions start from: of every group that is a control.
+    fn control_cells(&self, groups: &[PairedGroup]) -> Result<Vec<Controls>> {
+        let Perturbation { design, panel, .. } = self.perturbation;
+        let g = panel.len();
+        let mut all = vec![Controls { values: Vec::new(), n_genes: g }; groups.len()];
+        for (group, controls) in all.iter_mut().enumerate() {
+            if design.control(group) != group {
+                continue;
+            }
+            let cells = &groups[group].cells;
+            let mut values = Vec::new();
+            for place in subsample(cells.len(), CONTROL_CELLS, 0) {
+                let mut row = vec![0.0; g];
+                panel.add(self.session.shards.cell(cells[place] as usize)?, &mut row);
+                values.extend(row);
+            }
+            *controls = Controls::new(&values, g);
+        }
+        Ok(all)
+    }
+
+    /// The genes that respond most, of each group that is trained on.
+    fn responding(&self, groups: &[PairedGroup], training: &[usize]) -> Vec<Vec<usize>> {
+        let mut responding = vec![Vec::new(); groups.len()];
+        for &group in training.iter().filter(|&&group| groups[group].control != group) {
+            let ranked = self.moments.ranked(group, groups[group].control).into_iter();
+            let place = |column: u32| self.perturbation.panel.place(column as usize);
+            responding[group] = ranked.filter_map(place).take(RESPONDING).collect();
+        }
+        responding
+    }
+}
+
+impl Experiment for PerturbExperiment<'_> {
+    type Parts = ConditionParts;
+    type Task<'t>
+        = Pairs<'t>
+    where
+        Self: 't;
+    /// None if nothing was kept to judge by.
+    type Verdict = Option<PerturbEvaluation>;
+
+    fn training(&self) -> &TrainConfig {
+        &self.config.training
+    }
+
+    fn start(&self) -> Result<StartingNetwork> {
+        self.perturbation.start()
+    }
+
+    fn split(&self) -> Result<ConditionParts> {
+        let design = &self.perturbation.design;
+        let split = self.perturbation.split(self.config.training.seed)?;
+        let groups = self.paired_groups()?;
+        let controls = self.control_cells(&groups)?;
+        let part = |names: &[String]| -> Vec<usize> {
+            let is_in = |group: &usize| names.contains(&design.condition(*group).to_string());
+            let has_cells = |group: &usize| !groups[*group].cells.is_empty();
+            design.perturbed().filter(is_in).filter(has_cells).collect()
+        };
+        let (validation, test) = (part(&split.validation), part(&split.test));
+        let mut training = part(&split.train);
+        training.extend((0..groups.len()).filter(|&group| design.control(group) == group));
+        training.sort_unstable();
+        let responding = self.responding(&groups, &training);
+        Ok(ConditionParts { split, groups, controls, training, validation, test, responding })
+    }
+
+    fn task<'t>(
+        &'t self,
+        start: &'t StartingNetwork,
+        parts: &'t ConditionParts,
+    ) -> Result<Pairs<'t>> {
+        let Perturbation { vocab, design, panel, .. } = self.perturbation;
+        let mean = |group: usize| panel.part(&self.moments.mean(group));
+        let held = parts.validation.iter().map(|&group| Held {
+            group,
+            truth: mean(group),
+            control: mean(design.control(group)),
+        });
+        let (items, group_of_item) =
+            Pairs::items_of(&parts.groups, &parts.training, self.config.pairs_each());
+        Ok(Pairs {
+            shards: &self.session.shards,
+            vocab,
+            network: &start.config,
+            panel,
+            config: &self.config,
+            groups: &parts.groups,
+            responding: &parts.responding,
+            items,
+            group_of_item,
+            held: held.collect(),
+            controls: &parts.controls,
+        })
+    }
+
+    fn settings(&self, parts: &ConditionParts) -> Map<String, Value> {
+        Map::from_iter([
+            ("config".into(), json!(self.config)),
+            ("split".into(), json!(parts.split)),
+        ])
+    }
+
+    fn codes<'t>(&'t self, task: &'t Pairs<'_>) -> Codes<'t> {
+        let Perturbation { design, panel, .. } = self.perturbation;
+        let genes = panel.tokens.iter().map(|gene| Some(gene.0)).collect();
+        let responding = task.responding.iter().flatten().map(|&it| u32::try_from(it).ok());
+        vec![
+            ("conditions", Cow::Borrowed(&design.codes)),
+            ("genes", Cow::Owned(genes)),
+            ("responding genes", Cow::Owned(responding.collect())),
+        ]
+    }
+
+    fn judge(
+        &self,
+        _: &mut dyn CellSource,
+        parts: &ConditionParts,
+        task: &Pairs<'_>,
+        trained: &Trained,
+    ) -> Result<Option<PerturbEvaluation>> {
+        let Perturbation { options, design, panel, .. } = self.perturbation;
+        let Session { observer, device, .. } = *self.session;
+        if parts.test.is_empty() {
+            return Ok(None);
+        }
+        let predictor: Predictor<'_> = task.predictor(trained.model());
+        observer.begin("judging", parts.test.len());
+        let said = |&group: &usize| {
+            if observer.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            observer.advance(1);
+            let PairedGroup { targets, control, .. } = &parts.groups[group];
+            Ok(predictor.mean(
+                targets,
+                &parts.controls[*control],
+                self.config.predicted_cells,
+                device,
+            ))
+        };
+        let predicted = parts.test.iter().map(said).collect::<Result<_>>()?;
+        let judge = ResponseJudge {
+            design,
+            moments: self.moments,
+            names: &panel.names,
+            columns: &panel.columns,
+            split: &parts.split,
+            seed: self.config.training.seed,
+        };
+        Ok(Some(judge.judge(&parts.test, predicted, options.baselines, "scGPT")))
+    }
+}

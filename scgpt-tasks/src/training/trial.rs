@@ -1,0 +1,187 @@
+//! [`Experiment`] and [`Session`]: the one skeleton of training on the cells of a source.
+
+use std::path::Path;
+
+use burn::prelude::Device;
+use scgpt_data::{CellSource, GeneNames, GeneVocab, Observer, ShardFolder};
+use scgpt_model::{Preprocess, Scgpt, ScgptConfig};
+use scgpt_train::{Outcome, RunHistory, Task, TrainConfig, TrainObserver};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    LearnOptions, RunFolder, StartingNetwork,
+    cells::source_cells,
+    folder::{Codes, content},
+    options::Run,
+};
+use crate::{artefact::ArtefactKind, error::Result};
+
+/// What differs between the questions for which a network is trained on the cells of a source: one
+/// training, from one seed. [`Session::trial`] is what they have in common.
+pub(crate) trait Experiment {
+    /// The seed's parts of the cells: what is learned from, and what selects and judges.
+    type Parts;
+    /// Batches, and their losses.
+    type Task<'t>: Task
+    where
+        Self: 't;
+    /// What the trained network is worth, and what it says.
+    type Verdict;
+
+    /// How it is trained. Its seed decides everything that is drawn.
+    fn training(&self) -> &TrainConfig;
+
+    /// The network before its first step.
+    fn start(&self) -> Result<StartingNetwork>;
+
+    /// Divides the cells.
+    fn split(&self) -> Result<Self::Parts>;
+
+    /// What a network learns from the parts.
+    fn task<'t>(
+        &'t self,
+        start: &'t StartingNetwork,
+        parts: &'t Self::Parts,
+    ) -> Result<Self::Task<'t>>;
+
+    /// Settings that have to be the same if a run is to go on, beside the shape of the network.
+    fn settings(&self, parts: &Self::Parts) -> Map<String, Value>;
+
+    /// What of each cell, and of its genes, has to be the same, each with its name.
+    fn codes<'t>(&'t self, task: &'t Self::Task<'_>) -> Codes<'t>;
+
+    /// What the trained network says of the cells that were kept for that.
+    fn judge(
+        &self,
+        source: &mut dyn CellSource,
+        parts: &Self::Parts,
+        task: &Self::Task<'_>,
+        trained: &Trained,
+    ) -> Result<Self::Verdict>;
+}
+
+/// A trained network, and how that came about.
+pub(crate) struct Trained {
+    pub(crate) network: ScgptConfig,
+    pub(crate) preprocess: Preprocess,
+    pub(crate) outcome: Outcome,
+    pub(crate) history: RunHistory,
+    /// What is to be said of steps and rate.
+    pub(crate) advice: Option<String>,
+}
+
+impl Trained {
+    /// The network.
+    pub(crate) fn model(&self) -> &Scgpt {
+        &self.outcome.model
+    }
+}
+
+/// What one seed comes to.
+pub(crate) struct Trial<E: Experiment> {
+    pub(crate) parts: E::Parts,
+    pub(crate) trained: Trained,
+    pub(crate) verdict: E::Verdict,
+}
+
+/// What all trials of one training share: the cells as tokens, where it happens, and who is told.
+pub(crate) struct Session<'a> {
+    pub(crate) learn: LearnOptions<'a>,
+    pub(crate) device: &'a Device,
+    pub(crate) watch: &'a dyn TrainObserver,
+    pub(crate) observer: &'a dyn Observer,
+    pub(crate) run: RunFolder,
+    pub(crate) shards: ShardFolder,
+    /// The cell of the source that each cell of the shards is.
+    pub(crate) ids: Vec<usize>,
+    /// Cells of the source, of which those without known genes are not among the shards.
+    pub(crate) n_cells: usize,
+}
+
+/// Who is told of a training: of its steps, and of the work around them.
+#[derive(Clone, Copy)]
+pub(crate) struct Observers<'a> {
+    pub(crate) watch: &'a dyn TrainObserver,
+    pub(crate) observer: &'a dyn Observer,
+}
+
+impl<'a> Session<'a> {
+    /// Reads the cells of `source` as tokens of `vocab`.
+    pub(crate) fn open(
+        learn: LearnOptions<'a>,
+        source: &mut dyn CellSource,
+        vocab: &GeneVocab,
+        gene_names: &GeneNames,
+        device: &'a Device,
+        Observers { watch, observer }: Observers<'a>,
+    ) -> Result<Self> {
+        let run = RunFolder::of(learn.output);
+        let shards = run.cells(source, vocab, (learn.layer, gene_names), observer)?;
+        let ids = source_cells(&shards)?;
+        let n_cells = source.summary().n_cells;
+        Ok(Self { learn, device, watch, observer, run, shards, ids, n_cells })
+    }
+
+    /// Cells of the source that express none of the genes.
+    pub(crate) fn n_without_genes(&self) -> usize {
+        self.n_cells - self.ids.len()
+    }
+
+    /// As many trials as were asked for, each from the next seed and each told to `each`; the first,
+    /// whose network is the artefact.
+    pub(crate) fn trials<E: Experiment>(
+        &self,
+        source: &mut dyn CellSource,
+        experiment: impl Fn(u64) -> E,
+        mut each: impl FnMut(&Trial<E>) -> Result<()>,
+    ) -> Result<Trial<E>> {
+        let first = self.trial(&experiment(0), source, &self.run.repeat(0))?;
+        each(&first)?;
+        for repeat in 1..self.learn.repeats {
+            each(&self.trial(&experiment(repeat), source, &self.run.repeat(repeat))?)?;
+        }
+        Ok(first)
+    }
+
+    /// Begins a network, divides the cells, trains and judges.
+    pub(crate) fn trial<E: Experiment>(
+        &self,
+        experiment: &E,
+        source: &mut dyn CellSource,
+        folder: &Path,
+    ) -> Result<Trial<E>> {
+        let start = experiment.start()?;
+        let parts = experiment.split()?;
+        let task = experiment.task(&start, &parts)?;
+        let mut settings = experiment.settings(&parts);
+        settings.insert("network".into(), serde_json::json!(start.config));
+        settings.insert("cells".into(), content(&self.shards, &experiment.codes(&task)));
+        let training = experiment.training();
+        let settings = Value::Object(settings);
+        let run = Run { folder, training, settings, device: self.device, watch: self.watch };
+        let trained = self.learn.train(&task, &start, run)?;
+        let verdict = experiment.judge(source, &parts, &task, &trained)?;
+        drop(task);
+        Ok(Trial { parts, trained, verdict })
+    }
+
+    /// Writes the artefact: the network, its card, further files, each by what writes it, and last the
+    /// record by which it is known.
+    pub(crate) fn publish(
+        &self,
+        kind: ArtefactKind,
+        record: impl Serialize,
+        trained: &Trained,
+        card: &str,
+        files: &[(&str, &dyn Fn(&Path) -> Result<()>)],
+    ) -> Result<()> {
+        let network = (&trained.network, &trained.preprocess);
+        let built = self.run.build(&self.shards, trained.model(), network, card)?;
+        for (name, write) in files {
+            write(&built.join(name))?;
+        }
+        let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+        kind.publish(record, &built, self.learn.output, &names)
+    }
+}
