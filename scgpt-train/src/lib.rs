@@ -17,6 +17,7 @@ mod error;
 mod fit;
 mod freeze;
 mod gradients;
+mod input;
 mod log;
 mod loss;
 mod objective;
@@ -36,6 +37,7 @@ pub use crate::{
     fit::{Outcome, RunOptions, fit},
     freeze::{Part, freeze},
     gradients::{NamedGradients, Reduce, SingleDevice},
+    input::InputBatch,
     log::{EventFile, JsonLines, RunHistory},
     loss::{
         contrastive, cross_entropy, elastic_cell_similarity, masked_relative_error,

@@ -51,7 +51,7 @@ impl AnnotateTask<'_> {
         batch.classes = Some(classes.collect());
         let weight = |&cell: &usize| self.class_weights[self.classes[cell] as usize];
         batch.class_weights = Some(cells.iter().map(weight).collect());
-        batch.batches = self
+        batch.input.batches = self
             .batches
             .as_ref()
             .map(|batches| cells.iter().map(|&cell| code(batches, cell)).collect());

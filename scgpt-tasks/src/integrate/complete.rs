@@ -12,7 +12,7 @@ use scgpt_data::{
     TokenScratch, Tokenizer, narrow,
 };
 use scgpt_model::{Scgpt, ScgptConfig, host_values};
-use scgpt_train::{TrainBatch, TrainCell};
+use scgpt_train::InputBatch;
 use serde::Serialize;
 
 use super::{CellModalities, IntegrateOptions, Integration, modality::Multimodal, panel::Panel};
@@ -267,27 +267,18 @@ impl Completion<'_> {
                     conditions: Some(vec![token; asked.len()]),
                     n_available: asked.len(),
                 };
-                let made: Vec<TrainCell> = some
-                    .iter()
-                    .map(|&cell| TrainCell {
-                        known: cells[cell].clone(),
-                        hidden: Vec::new(),
-                        unknown: unknown.clone(),
-                    })
-                    .collect();
+                let tokens = some.iter().map(|&cell| [&cells[cell], &unknown]);
                 let (pad, pad_value) = self.pad;
                 let mut batch =
-                    TrainBatch::new(&made, pad, pad_value).with_modalities(self.modalities.pad());
+                    InputBatch::new(tokens, pad, pad_value).with_modalities(self.modalities.pad());
                 let domain = |&cell: &usize| self.domains[first + cell];
                 batch.batches = Some(vec![label; some.len()]);
                 batch.domain = some.first().map_or(0, domain);
-                let (input, _) = batch.to_device(self.device);
+                let input = batch.to_device(self.device);
                 let found = host_values(self.model.predict(&self.model.encode(&input)).value);
-                for ((&cell, made), found) in
-                    some.iter().zip(&made).zip(found.chunks(batch.n_tokens()))
-                {
+                for (&cell, found) in some.iter().zip(found.chunks(batch.n_tokens())) {
                     let row = &mut values[cell * width..(cell + 1) * width];
-                    for (&column, &value) in asked.iter().zip(&found[made.known.len()..]) {
+                    for (&column, &value) in asked.iter().zip(&found[cells[cell].len()..]) {
                         row[column] = value.max(0.0);
                     }
                 }

@@ -65,8 +65,8 @@ impl IntegrateTask<'_> {
             batch = batch.with_modalities(modalities.pad());
         }
         let label = |&cell: &usize| narrow(self.domains[cell]).cast_signed();
-        batch.batches = Some(cells.iter().map(label).collect());
-        batch.domain = cells.first().map_or(0, |&cell| self.domains[cell]);
+        batch.input.batches = Some(cells.iter().map(label).collect());
+        batch.input.domain = cells.first().map_or(0, |&cell| self.domains[cell]);
         Ok(batch)
     }
 

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use burn::prelude::Device;
 use scgpt_data::{CellTokens, GeneToken, Keyed, Purpose};
 use scgpt_model::{Scgpt, ScgptConfig, host_values};
-use scgpt_train::{TrainBatch, TrainCell};
+use scgpt_train::InputBatch;
 
 use super::panel::{Panel, Targets};
 
@@ -127,14 +127,11 @@ impl Predictor<'_> {
         starts: &[Vec<f32>],
         device: &Device,
     ) -> Vec<f32> {
-        let cell = |start: &Vec<f32>| TrainCell {
-            known: self.panel.tokens(places, start, targets),
-            hidden: Vec::new(),
-            unknown: CellTokens::default(),
-        };
-        let cells: Vec<TrainCell> = starts.iter().map(cell).collect();
-        let batch = TrainBatch::new(&cells, self.pad, self.network.pad_value);
-        let (input, _) = batch.to_device(device);
+        let tokens = |start: &Vec<f32>| self.panel.tokens(places, start, targets);
+        let cells: Vec<CellTokens> = starts.iter().map(tokens).collect();
+        let nothing = CellTokens::default();
+        let cells = cells.iter().map(|known| [known, &nothing]);
+        let input = InputBatch::new(cells, self.pad, self.network.pad_value).to_device(device);
         let predicted = self.model.predict(&self.model.encode(&input)).value;
         host_values(predicted)
     }
