@@ -4,6 +4,8 @@
 #[path = "../../scgpt-cli/src/settings.rs"]
 #[allow(dead_code, reason = "the program uses all of it")]
 mod settings;
+#[path = "../../scgpt-cli/src/typed.rs"]
+mod typed;
 
 use std::{fs, path::Path};
 
@@ -125,17 +127,17 @@ fn artefacts(folder: &Path) {
 /// The settings of every task that has any.
 fn settings(path: &Path) {
     for recipe in [Recipe::Scratch, Recipe::FineTune(NetworkConfig::RELEASED)] {
-        if let Ok(settings) = layered(&AnnotateConfig::of(recipe), [path], "annotate train") {
+        if let Ok(settings) = layered(&AnnotateConfig::of(recipe), [path], &[]) {
             let _ = settings.validate();
         }
-        if let Ok(settings) = layered(&IntegrateConfig::of(recipe), [path], "integrate") {
+        if let Ok(settings) = layered(&IntegrateConfig::of(recipe), [path], &[]) {
             let _ = settings.validate(true);
         }
-        if let Ok(settings) = layered(&PerturbConfig::of(recipe), [path], "perturb train") {
+        if let Ok(settings) = layered(&PerturbConfig::of(recipe), [path], &[]) {
             let _ = settings.validate();
         }
     }
-    if let Ok(settings) = layered(&Preset::Laptop.config(), [path], "pretrain") {
+    if let Ok(settings) = layered(&Preset::Laptop.config(), [path], &[]) {
         let _ = settings.validate();
     }
 }

@@ -1,96 +1,94 @@
 //! Flags, else environment, else a TOML file, else defaults.
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+mod file;
+mod known;
 
-use anyhow::{Context as _, Result, bail};
-use clap::{Parser as _, parser::ValueSource};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::{
+    Parser as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use serde::Serialize;
-use toml::{Table, Value};
 
+use self::{file::ConfigFile, known::Known};
 use crate::{
     args::Cli,
     bounds,
-    flags::{Asked, Flags, asked_for},
+    flags::{Flags, asked_for},
     output::{beside, write_text},
     status,
+    terminal::{shown, tell},
 };
 
 /// The command line, completed from the file named by `--config`.
 ///
 /// # Errors
 /// The exit code, after the message was printed.
-pub(crate) fn parse(mut args: Vec<OsString>) -> Result<Cli, ExitCode> {
-    let completed = complete(&mut args)
-        .and_then(|()| asked_for(&args).map_or(Ok(()), |asked| bounds::check(&asked)));
-    if let Err(error) = completed {
-        return Err(status::exit_code(Err(error), || Flags::of(&args)));
-    }
-    Cli::try_parse_from(args).map_err(|error| {
+pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
+    let mut args = given;
+    let completed = complete(&mut args).and_then(|added| {
+        asked_for(&args).map_or(Ok(()), |asked| bounds::check(&asked))?;
+        Ok(added)
+    });
+    let added = match completed {
+        Ok(added) => added,
+        Err(error) => return Err(status::exit_code(Err(error), || Flags::of(&args))),
+    };
+    Cli::try_parse_from(&args).map_err(|error| {
+        if let Some(refused) = refused(&error) {
+            return status::exit_code(Err(refused), || Flags::of(&args));
+        }
         // Help and version go to stdout with code 0, wrong usage to stderr with code 2.
         drop(error.print());
+        if let (Some(added), true) = (added, is_between_options(error.kind())) {
+            tell(&shown(&added, "  "));
+        }
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
     })
 }
 
-/// Commands whose settings are more than flags, and that read the file themselves.
-const NESTED: [&[&str]; 4] =
-    [&["pretrain"], &["annotate", "train"], &["integrate"], &["perturb", "train"]];
-
-/// Inserts what the file says and neither flags nor environment do.
-fn complete(args: &mut Vec<OsString>) -> Result<()> {
-    let Some(Asked { command, matches, names }) = asked_for(args) else { return Ok(()) };
-    if NESTED.iter().any(|nested| *nested == names) {
-        return Ok(());
-    }
-    let last = names.last().map_or("", String::as_str);
-    let Some(path) = matches.try_get_one::<std::path::PathBuf>("config").ok().flatten() else {
-        return Ok(());
+/// Adds what the file says and neither flags nor environment do; returns a note that names it.
+///
+/// What is added is given like flags, since for clap a default neither excludes another option nor
+/// satisfies one that needs it.
+fn complete(args: &mut Vec<OsString>) -> Result<Option<String>> {
+    let Some(asked) = asked_for(args) else { return Ok(None) };
+    let Some(path) = asked.matches.try_get_one::<PathBuf>("config").ok().flatten() else {
+        return Ok(None);
     };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read `{}`", path.display()))?;
-    let table: Table = text.parse().with_context(|| format!("`{}` is not TOML", path.display()))?;
-    let mut inserted = Vec::new();
-    for (key, value) in &table {
-        let argument = command.get_arguments().find(|argument| argument.get_long() == Some(key));
-        let Some(argument) = argument else {
-            let names = names.join(" ");
-            bail!("`{}`: `scgpt {names}` has no option `{key}`", path.display());
-        };
-        let source = matches.value_source(argument.get_id().as_str());
-        if !matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
-            insert(&mut inserted, key, value, path)?;
-        }
-    }
-    // The command, not the value of `--config` before it.
-    let position = args
-        .windows(2)
-        .rposition(|pair| pair[1] == last && pair[0] != "--config")
-        .map_or(args.len(), |position| position + 2);
-    args.splice(position..position, inserted);
-    Ok(())
+    let file = ConfigFile::read(path)?;
+    let known = Known::of_command(&asked.names)?;
+    let options = file.options(&asked, known.as_ref())?;
+    // Behind `--` nothing is an option.
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    let said: Vec<_> = options.iter().map(|option| option.to_string_lossy()).collect();
+    let note = format!("note: `{}` adds {}", path.display(), said.join(" "));
+    let note = (!options.is_empty()).then_some(note);
+    args.splice(end..end, options);
+    Ok(note)
 }
 
-fn insert(args: &mut Vec<OsString>, key: &str, value: &Value, path: &Path) -> Result<()> {
-    let text = match value {
-        Value::Boolean(true) => {
-            args.push(format!("--{key}").into());
-            return Ok(());
-        }
-        Value::Boolean(false) => return Ok(()),
-        // As if the option were given several times.
-        Value::Array(values) => {
-            return values.iter().try_for_each(|value| insert(args, key, value, path));
-        }
-        Value::String(text) => text.clone(),
-        Value::Integer(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        _ => bail!(
-            "`{}`: `{key}` must be a text, a number, true, false or a list of these",
-            path.display()
-        ),
+/// Whether something is wrong with options together, so that it matters where they come from.
+fn is_between_options(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ArgumentConflict | ErrorKind::MissingRequiredArgument)
+}
+
+/// The error of a value that one of the libraries refuses, in its words.
+fn refused(error: &clap::Error) -> Option<anyhow::Error> {
+    let reason = std::error::Error::source(error)?.downcast_ref::<scgpt_data::Error>()?;
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
     };
-    args.push(format!("--{key}={text}").into());
-    Ok(())
+    // As in `--freeze <PARTS>`.
+    let flag = text(ContextKind::InvalidArg).split(' ').next().unwrap_or_default();
+    Some(anyhow!("{flag} {}: {reason}", text(ContextKind::InvalidValue)))
 }
 
 /// What the file with the options in force is called, after the name of the output.

@@ -20,7 +20,6 @@ const AVAILABLE: &[&str] = &[
 
 /// Options of every command that computes with a model.
 #[derive(Clone, Debug, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub(crate) struct ComputeArgs {
     /// CPU threads [default: all]
     #[arg(long, value_name = "N", env = "SCGPT_THREADS")]

@@ -47,6 +47,18 @@ pub(crate) fn name(argument: &Arg) -> String {
     }
 }
 
+/// What a command can be given by a name, and so by a file, too.
+pub(crate) fn options(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|argument| !argument.is_positional())
+}
+
+/// The options of a command by its words.
+pub(crate) fn options_of(words: &str) -> Vec<String> {
+    let find = |command: Command, word| command.find_subcommand(word).cloned().unwrap_or(command);
+    let command = words.split(' ').fold(Cli::command(), find);
+    options(&command).map(|option| option.get_id().to_string()).collect()
+}
+
 /// A subcommand, and what was given to it.
 pub(crate) struct Asked {
     pub(crate) command: Command,

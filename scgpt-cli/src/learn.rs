@@ -2,24 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use clap::Args;
 use scgpt_data::{GeneNames, Layer};
 use scgpt_tasks::LearnOptions;
-use scgpt_train::{Part, TrainConfig};
+use scgpt_train::{Part, Precision, TrainConfig};
 
-use crate::{
-    settings,
-    training::{Begin, Training, saved_settings},
-};
+use crate::training::{Begin, Training, saved_settings};
 
 /// Options of every training of an artefact.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 pub(crate) struct LearnArgs {
-    /// Parts that do not learn: genes, values, conditions, transformer, blocks:N
+    /// Parts that do not learn: genes, values, conditions, transformer, expression_heads, blocks:N
     #[arg(long, value_name = "PARTS", value_delimiter = ',', env = "SCGPT_FREEZE")]
-    freeze: Vec<String>,
+    freeze: Vec<Part>,
     /// Passes over the cells
     #[arg(long, value_name = "N", env = "SCGPT_EPOCHS")]
     epochs: Option<u64>,
@@ -34,7 +31,7 @@ pub(crate) struct LearnArgs {
     lr: Option<f64>,
     /// Number format of the passes: f32, bf16 or f16
     #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
-    precision: Option<String>,
+    precision: Option<Precision>,
     /// Seed of every random choice
     #[arg(long, value_name = "N", env = "SCGPT_SEED")]
     seed: Option<u64>,
@@ -90,7 +87,7 @@ impl LearnArgs {
     }
 
     /// Changes settings as the flags say.
-    pub(crate) fn apply(&self, training: &mut TrainConfig) -> Result<()> {
+    pub(crate) fn apply(&self, training: &mut TrainConfig) {
         training.seed = self.seed.unwrap_or(training.seed);
         if let Some(epochs) = self.epochs {
             training.epochs = epochs;
@@ -98,13 +95,10 @@ impl LearnArgs {
         }
         training.max_steps = self.max_steps.or(training.max_steps);
         training.optimizer.lr = self.lr.unwrap_or(training.optimizer.lr);
-        if let Some(precision) = &self.precision {
-            training.precision = settings::precision(precision)?;
-        }
+        training.precision = self.precision.unwrap_or(training.precision);
         if !self.freeze.is_empty() {
-            training.freeze = self.freeze.iter().map(|name| part(name)).collect::<Result<_>>()?;
+            training.freeze.clone_from(&self.freeze);
         }
-        Ok(())
     }
 
     /// Claims the folder of the artefact; see [`Training::claim`].
@@ -116,18 +110,4 @@ impl LearnArgs {
     ) -> Result<Training> {
         Training::claim(output, Begin::of(self.resume, self.force), is_artefact, inputs)
     }
-}
-
-/// A part of the network by its name.
-fn part(name: &str) -> Result<Part> {
-    Ok(match name.split_once(':') {
-        Some(("blocks", n)) => Part::Blocks(
-            n.parse().with_context(|| format!("--freeze {name}: expected such as blocks:6"))?,
-        ),
-        None if name == "genes" => Part::Genes,
-        None if name == "values" => Part::Values,
-        None if name == "conditions" => Part::Conditions,
-        None if name == "transformer" => Part::Transformer,
-        _ => bail!("--freeze {name}: expected genes, values, conditions, transformer or blocks:N"),
-    })
 }

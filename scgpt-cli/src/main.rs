@@ -19,6 +19,7 @@ mod settings;
 mod status;
 mod terminal;
 mod training;
+mod typed;
 mod warnings;
 
 use std::process::ExitCode;

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 /// Options of every command that reads expression.
 #[derive(Clone, Debug, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub(crate) struct MatrixArgs {
     /// Column of var with gene names, or index [default: the one with most known genes]
     #[arg(long, value_name = "NAME", env = "SCGPT_GENE_COLUMN")]

@@ -5,29 +5,80 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, bail};
+use scgpt_data::similar_names;
 use scgpt_tasks::Recipe;
 use serde::{Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
 
-/// `base`, overlaid by each of `files`; of `command`, which is named in errors.
+use super::typed::{Misfit, keys, typed};
+
+/// A file, all keys spelled with underscores: `batch-size` is `batch_size`.
+///
+/// # Errors
+/// If it cannot be read, is not TOML, or has a key in both spellings.
+pub(crate) fn table(path: &Path) -> Result<Table> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let table = text.parse().with_context(|| format!("`{}` is not TOML", path.display()))?;
+    underscored(table).with_context(|| format!("`{}`", path.display()))
+}
+
+fn underscored(table: Table) -> Result<Table> {
+    let mut renamed = Table::new();
+    for (key, value) in table {
+        let value = match value {
+            Value::Table(inner) => Value::Table(underscored(inner)?),
+            value => value,
+        };
+        let name = key.replace('-', "_");
+        if renamed.insert(name.clone(), value).is_some() {
+            bail!("`{name}` is given twice");
+        }
+    }
+    Ok(renamed)
+}
+
+/// `base`, overlaid by the settings in each of `files`, which may also have `options` of the command.
 pub(crate) fn layered<'p, T: Serialize + DeserializeOwned>(
     base: &T,
     files: impl IntoIterator<Item = &'p Path>,
-    command: &str,
+    options: &[String],
 ) -> Result<T> {
-    let mut all = Table::try_from(base)?;
-    let mut last = None;
+    let defaults = Table::try_from(base)?;
+    let mut all = defaults.clone();
+    let mut settings = typed(all.clone())?;
     for path in files {
-        overlay(&mut all, table(path)?);
-        last = Some(path);
+        let mut file = table(path)?;
+        file.retain(|key, _| {
+            keys::<T>().iter().any(|it| *it == key) || !options.iter().any(|it| it == key)
+        });
+        overlay(&mut all, file);
+        settings = typed(all.clone()).map_err(|misfit| {
+            let hint = hint(&misfit, &defaults);
+            anyhow!("`{}`: {misfit}{hint}", path.display())
+        })?;
     }
-    Value::Table(all).try_into().with_context(|| match last {
-        Some(path) => {
-            format!("`{}` has a setting that {command} does not take", path.display())
-        }
-        None => "settings".into(),
-    })
+    Ok(settings)
+}
+
+/// What was probably meant by a key that there is not.
+fn hint(misfit: &Misfit, defaults: &Table) -> String {
+    let Some((key, keys)) = &misfit.unknown else { return String::new() };
+    match elsewhere(defaults, key) {
+        Some(place) => format!("; it is `{place}`"),
+        None => similar_names(key, keys.iter().copied()).hint(),
+    }
+}
+
+/// The place of a key in one of the tables within a table.
+pub(crate) fn elsewhere(table: &Table, key: &str) -> Option<String> {
+    let inner = table.iter().filter_map(|(name, value)| Some((name, value.as_table()?)));
+    let mut places = inner.filter_map(|(name, inner)| {
+        let place = inner.contains_key(key).then(|| key.to_owned());
+        Some(format!("{name}.{}", place.or_else(|| elsewhere(inner, key))?))
+    });
+    places.next()
 }
 
 /// The recipe to begin with: fine-tuning of the model that the flag or else the last of the files
@@ -40,12 +91,6 @@ pub(crate) fn recipe(flag: Option<&Path>, files: &[PathBuf]) -> Result<Recipe> {
         }
     }
     Ok(Recipe::of(flag.or(model.as_deref()))?)
-}
-
-fn table(path: &Path) -> Result<Table> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    text.parse().with_context(|| format!("`{}` is not TOML", path.display()))
 }
 
 /// Replaces what `file` has; a schedule as a whole, since its kinds have different fields. Who says
@@ -64,10 +109,4 @@ fn overlay(table: &mut Table, file: Table) {
             }
         }
     }
-}
-
-/// A number format of a name such as `bf16`.
-pub(crate) fn precision(name: &str) -> Result<scgpt_train::Precision> {
-    serde_json::from_value(name.into())
-        .with_context(|| format!("--precision {name}: expected f32, bf16 or f16"))
 }

@@ -12,14 +12,19 @@ use crate::{
 /// A value `x` may take the bins `R + 1..=L`, with `L` the number of edges `<= x` and `R` the number
 /// of edges `< x`; where no edge equals `x`, `L == R` is its bin in every mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "lowercase")]
 pub enum TieMode {
-    /// The highest: deterministic, and how the released models were pre-trained.
+    /// The highest bin: deterministic, as the released models were trained.
     #[default]
     Upper,
-    /// Any of them, uniformly: how the reference fine-tunes and embeds.
+    /// Any of the bins, keyed by seed and cell.
+    ///
+    /// Uniformly, as the reference fine-tunes and embeds.
     Random,
-    /// The middle one: what `Random` gives when every draw is one half.
+    /// The middle one.
+    ///
+    /// What `Random` gives when every draw is one half.
     Midpoint,
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::{
     error::{Error, Result},
     keyed::name_key,
+    names::similar_names,
 };
 
 /// Bytes of a text in memory beside its letters, about.
@@ -258,7 +259,11 @@ fn real_label(value: f64) -> Option<String> {
 pub fn obs_column<'a>(obs: &'a Frame, name: &str) -> Result<&'a Column> {
     obs.column(name).ok_or_else(|| {
         let names: Vec<&str> = obs.names().collect();
-        Error::Option(format!("column `{name}` not found in `obs` (has {})", names.join(", ")))
+        let hint = similar_names(name, obs.names()).hint();
+        Error::Option(format!(
+            "column `{name}` not found in `obs` (has {}){hint}",
+            names.join(", ")
+        ))
     })
 }
 

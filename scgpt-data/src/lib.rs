@@ -80,7 +80,7 @@ pub use crate::{
     multimodal::{
         ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, open_modalities,
     },
-    names::{absent_gene, similar_names, some_of, unknown_gene},
+    names::{absent_gene, similar_names, some_of, unknown_choice, unknown_gene},
     narrow::narrow,
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
     observer::{Observer, Silent, Watched},

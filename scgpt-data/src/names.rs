@@ -51,6 +51,16 @@ pub fn some_of(names: &[String]) -> String {
     if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
 }
 
+/// The error for a word where one of `choices` is expected.
+pub fn unknown_choice(word: &str, choices: &[&str]) -> Error {
+    let hint = similar_names(word, choices.iter().copied()).hint();
+    let listed = match choices {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        choices => choices.concat(),
+    };
+    Error::Option(format!("`{word}` is not known, expected {listed}{hint}"))
+}
+
 /// The error for a gene that the model cannot be told of.
 pub fn unknown_gene(gene: &str, vocab: &GeneVocab) -> Error {
     let hint = similar_names(gene, vocab.names()).hint();
@@ -111,6 +121,14 @@ mod tests {
             similar("ZZZZ").is_empty() && similar_names("<cl>", names.into_iter()).0.is_empty()
         );
         assert_eq!(similar_names("FOXP", names.into_iter()).hint(), "; similar names: FOXP3");
+    }
+
+    #[test]
+    fn choices_are_listed() {
+        let message = |choices: &[&str]| unknown_choice("gene", choices).to_string();
+        let expected = "`gene` is not known, expected genes, values or all; similar names: genes";
+        assert_eq!(message(&["genes", "values", "all"]), expected);
+        assert_eq!(message(&["x"]), "`gene` is not known, expected x");
     }
 
     #[test]

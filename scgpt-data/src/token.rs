@@ -62,15 +62,18 @@ impl CellTokens {
 
 /// Which genes of a cell with more than the maximal number of tokens are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "lowercase")]
 pub enum Sampling {
-    /// A random choice keyed by (seed, [`CellKey`], gene token).
+    /// A random choice, keyed by seed and cell.
+    ///
+    /// By (seed, [`CellKey`], gene token).
     ///
     /// Differs from the reference: the genes stay in column order (the encoder does not see
     /// order), and the choice depends on nothing but the key.
     #[default]
     Keyed,
-    /// The first in column order.
+    /// The first in the order of the file.
     Head,
 }
 

@@ -28,16 +28,21 @@ const BLOCK: usize = 4096;
 
 /// Which measure of variability is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
 pub enum VariableFlavour {
-    /// Variance of clipped counts, standardised by what a local regression on the mean expects.
-    /// For raw counts; reads the data twice.
+    /// Of raw counts: variance of clipped counts beyond what their mean lets expect.
+    ///
+    /// Standardised by a local regression on the mean; reads the data twice.
     #[default]
+    #[cfg_attr(feature = "clap", value(alias = "seurat-v3"))]
+    #[serde(alias = "seurat-v3")]
     SeuratV3,
-    /// Dispersion relative to genes of similar mean, by medians. For log1p values.
+    /// Of log1p values: dispersion relative to genes of similar mean, by medians.
+    #[cfg_attr(feature = "clap", value(alias = "cell-ranger"))]
+    #[serde(alias = "cell-ranger")]
     CellRanger,
-    /// Dispersion relative to genes of similar mean, by means, of the values before `log1p`. For
-    /// log1p values.
+    /// Of log1p values: the same before the logarithm, by means.
     Seurat,
 }
 

@@ -22,13 +22,17 @@ use scgpt_data::{Error, Result};
 
 /// How communities of a graph are found, and at which resolutions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Clustering {
-    /// [`leiden`] at ten resolutions 0.2, 0.4, … 2: `scib` from 1.1.6 on.
+    /// As scib from 1.1.6 on.
+    ///
+    /// [`leiden`] at ten resolutions 0.2, 0.4, … 2.
     #[default]
     Leiden,
-    /// [`louvain`] on edges that all weigh the same, at twenty resolutions 0.1, 0.2, … 2: `scib` up
-    /// to 1.1.5, by which the published scores were made.
+    /// As scib up to 1.1.5, by which the published scores were made.
+    ///
+    /// [`louvain`] on edges that all weigh the same, at twenty resolutions 0.1, 0.2, … 2.
     Louvain,
 }
 

@@ -1,16 +1,30 @@
 //! [`Precision`]: the number format of the passes, and [`LossScale`], which f16 needs.
 
+use std::str::FromStr;
+
 use burn::{
     module::Param,
     prelude::*,
     tensor::{DType, FloatDType},
 };
+use scgpt_data::unknown_choice;
 use scgpt_model::{MapNamed, ParameterName, Scgpt};
 use serde::{Deserialize, Serialize};
 
 /// Number format of forward and backward pass. Weights and optimiser are always f32.
+///
+/// One word on a command line, in TOML and in JSON:
+///
+/// ```
+/// use scgpt_train::Precision;
+///
+/// assert_eq!("bf16".parse::<Precision>()?, Precision::Bf16);
+/// let message = "bf17".parse::<Precision>().unwrap_err().to_string();
+/// assert_eq!(message, "`bf17` is not known, expected f32, bf16 or f16; similar names: bf16");
+/// # Ok::<(), scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Precision {
     /// 32 bits.
     #[default]
@@ -19,6 +33,27 @@ pub enum Precision {
     Bf16,
     /// 16 bits with more digits and little range: losses are scaled up to keep small gradients.
     F16,
+}
+
+impl FromStr for Precision {
+    type Err = scgpt_data::Error;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Ok(match name {
+            "f32" => Self::F32,
+            "bf16" => Self::Bf16,
+            "f16" => Self::F16,
+            other => return Err(unknown_choice(other, &["f32", "bf16", "f16"])),
+        })
+    }
+}
+
+impl TryFrom<String> for Precision {
+    type Error = scgpt_data::Error;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        name.parse()
+    }
 }
 
 impl Precision {

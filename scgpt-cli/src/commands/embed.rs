@@ -5,7 +5,7 @@ mod genes;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use scgpt_data::{
     Additions, CellSource as _, Sampling, Source, TieMode, VariableFlavour, obs_column,
 };
@@ -33,7 +33,6 @@ use crate::{
 /// Results do not depend on batch size or threads. With --genes the output is a table of vectors of
 /// genes: without cells those of the model's vocabulary, with cells their mean states in these.
 #[derive(Debug, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
 #[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 #[command(after_help = "Examples:\n  \
     scgpt embed pbmc.h5ad --model scGPT_human -o embedded.h5ad\n  \
@@ -62,11 +61,11 @@ pub(crate) struct EmbedArgs {
     #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
     max_length: Option<usize>,
     /// What happens to values on a bin edge
-    #[arg(long, value_enum, default_value_t = Ties::Upper, env = "SCGPT_TIE_MODE")]
-    tie_mode: Ties,
+    #[arg(long, value_enum, default_value_t, env = "SCGPT_TIE_MODE")]
+    tie_mode: TieMode,
     /// Which genes are kept when a cell has more than fit
-    #[arg(long, value_enum, default_value_t = Sample::Keyed, env = "SCGPT_SAMPLING")]
-    sampling: Sample,
+    #[arg(long, value_enum, default_value_t, env = "SCGPT_SAMPLING")]
+    sampling: Sampling,
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
@@ -79,9 +78,9 @@ pub(crate) struct EmbedArgs {
     /// Use only the N most variable genes
     #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
-    /// Measure of variability [default: seurat-v3 for counts, else cell-ranger]
+    /// Measure of variability [default: seurat_v3 for counts, else cell_ranger]
     #[arg(long, value_enum, env = "SCGPT_HVG_FLAVOR")]
-    hvg_flavor: Option<Flavour>,
+    hvg_flavor: Option<VariableFlavour>,
     /// Column of obs: genes variable within most of its batches
     #[arg(long, value_name = "NAME", env = "SCGPT_BATCH_KEY")]
     batch_key: Option<String>,
@@ -101,37 +100,6 @@ pub(crate) struct EmbedArgs {
     #[arg(long)]
     #[serde(skip)]
     force: bool,
-}
-
-/// [`TieMode`] by name.
-#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Ties {
-    /// The highest bin: deterministic, as the released models were trained
-    Upper,
-    /// Any of the bins, keyed by seed and cell
-    Random,
-    /// The middle one
-    Midpoint,
-}
-
-/// [`Sampling`] by name.
-#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Sample {
-    /// A random choice, keyed by seed and cell
-    Keyed,
-    /// The first in the order of the file
-    Head,
-}
-
-/// [`VariableFlavour`] by name.
-#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Flavour {
-    SeuratV3,
-    CellRanger,
-    Seurat,
 }
 
 pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
@@ -200,25 +168,14 @@ impl EmbedArgs {
         EmbedOptions {
             batch_size: self.batch_size,
             max_length: self.max_length,
-            tie_mode: match self.tie_mode {
-                Ties::Upper => TieMode::Upper,
-                Ties::Random => TieMode::Random,
-                Ties::Midpoint => TieMode::Midpoint,
-            },
-            sampling: match self.sampling {
-                Sample::Keyed => Sampling::Keyed,
-                Sample::Head => Sampling::Head,
-            },
+            tie_mode: self.tie_mode,
+            sampling: self.sampling,
             seed: self.seed,
             gene_names: self.matrix.gene_names(),
             layer: self.matrix.layer(),
             variable: self.hvg.map(|n_top| VariableOptions {
                 n_top,
-                flavour: self.hvg_flavor.map(|flavour| match flavour {
-                    Flavour::SeuratV3 => VariableFlavour::SeuratV3,
-                    Flavour::CellRanger => VariableFlavour::CellRanger,
-                    Flavour::Seurat => VariableFlavour::Seurat,
-                }),
+                flavour: self.hvg_flavor,
                 batch_key: self.batch_key.clone(),
             }),
             // Beside the output there must be room for the embedding anyway.

@@ -30,7 +30,6 @@ use crate::{
 /// its other genes, or with --from-embedding from its embedding alone, as value bins in
 /// obsm/X_scgpt_generated; uns/scgpt_generated/genes names the columns.
 #[derive(Debug, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
 #[command(after_help = "Examples:\n  \
     scgpt generate pbmc.h5ad --model run/model -o tested.h5ad --hide 0.25 --rounds 4\n  \
     scgpt generate pbmc.h5ad --model run/model -o filled.h5ad --genes panel.txt\n  \
@@ -88,17 +87,19 @@ pub(crate) struct GenerateArgs {
     force: bool,
 }
 
-/// [`Confidence`] by name.
+/// [`Confidence`] by name; --samples completes one of them.
 #[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 enum Rule {
     /// Those whose prediction varies least when parts of the input are dropped
+    #[value(alias = "dropout_variance")]
     Dropout,
     /// Those whose predictions from tokens and from the cell embedding agree best
     Agreement,
     /// By lot, as a control
     Random,
     /// Those with the largest predicted value
+    #[value(alias = "largest_value")]
     Largest,
 }
 

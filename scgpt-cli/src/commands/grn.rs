@@ -28,7 +28,7 @@ enum GrnCommand {
 
 /// Formats of edge lists.
 #[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 enum Format {
     /// Comma-separated text
     Csv,

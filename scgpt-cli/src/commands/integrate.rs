@@ -7,7 +7,7 @@ mod objectives;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use scgpt_data::{Additions, CellSource};
 use scgpt_eval::{IntegrationScores, baseline::BaselineOptions};
 use scgpt_model::InputNorm;
@@ -20,6 +20,7 @@ use serde_json::Value;
 use self::modalities::ModalityArgs;
 use crate::{
     device::ComputeArgs,
+    flags::options_of,
     learn::LearnArgs,
     matrix::MatrixArgs,
     output::{Printer, beside, print_text, write_text},
@@ -80,10 +81,10 @@ pub(crate) struct IntegrateArgs {
     /// Weights of objectives: gep, gep_zero, gepc, gepc_zero, ecs, dar; 0 leaves one out
     #[arg(long, value_name = "NAME=WEIGHT", value_delimiter = ',', env = "SCGPT_OBJECTIVES")]
     objectives: Vec<String>,
-    /// Batch normalisation of the tokens [default: domain-specific; none for a mosaic, and for several
+    /// Batch normalisation of the tokens [default: domain_specific; none for a mosaic, and for several
     /// modalities with --model]
     #[arg(long, value_enum, env = "SCGPT_INPUT_NORM")]
-    input_norm: Option<Norm>,
+    input_norm: Option<InputNorm>,
     /// Do not tell the expression heads which batch a cell is of
     #[arg(long)]
     no_batch_labels: bool,
@@ -110,17 +111,6 @@ pub(crate) struct IntegrateArgs {
     compute: ComputeArgs,
     #[command(flatten)]
     learn: LearnArgs,
-}
-
-/// [`InputNorm`] by name.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Norm {
-    /// By the statistics of the cell's batch
-    DomainSpecific,
-    /// By those of all cells
-    Batch,
-    /// None
-    None,
 }
 
 pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
@@ -229,7 +219,7 @@ impl IntegrateArgs {
             defaults.like_the_reference(is_multimodal);
         }
         let files = files.iter().map(PathBuf::as_path);
-        let mut settings = layered(&defaults, files, "integrate")?;
+        let mut settings = layered(&defaults, files, &options_of("integrate"))?;
         let n_layers = settings.network.n_layers;
         settings.network = recipe.settle(settings.network);
         if is_multimodal && settings.only_genes {
@@ -240,12 +230,7 @@ impl IntegrateArgs {
         settings.hvg = self.hvg.unwrap_or(settings.hvg);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
         settings.validation_share = self.validation.unwrap_or(settings.validation_share);
-        settings.input_norm = match self.input_norm {
-            Some(Norm::DomainSpecific) => InputNorm::DomainSpecific,
-            Some(Norm::Batch) => InputNorm::Batch,
-            Some(Norm::None) => InputNorm::None,
-            None => settings.input_norm,
-        };
+        settings.input_norm = self.input_norm.unwrap_or(settings.input_norm);
         settings.batch_labels &= !self.no_batch_labels;
         settings.other_features = self.modalities.other_features.unwrap_or(settings.other_features);
         if is_multimodal && self.batch_key.is_none() {
@@ -260,7 +245,7 @@ impl IntegrateArgs {
         if self.select_by.is_some() {
             settings.training.select_by.clone_from(&self.select_by);
         }
-        self.learn.apply(&mut settings.training)?;
+        self.learn.apply(&mut settings.training);
         Ok(settings)
     }
 }

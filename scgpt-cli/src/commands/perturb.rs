@@ -47,7 +47,6 @@ pub(crate) fn run(args: PerturbArgs, config: Option<&Path>, printer: Printer) ->
 
 /// Where conditions are, and how they are written.
 #[derive(Clone, Debug, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub(crate) struct DesignArgs {
     /// Column of obs with the conditions
     #[arg(long, value_name = "NAME", default_value = "condition", env = "SCGPT_CONDITION_KEY")]
@@ -107,7 +106,6 @@ pub(crate) fn remark_on_unmeasured(
 
 /// Conditions to try.
 #[derive(Clone, Debug, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
 struct CandidateArgs {
     /// File of candidate genes, one a line, or `all`: those perturbed in training
     #[arg(long, value_name = "FILE", env = "SCGPT_CANDIDATES")]

@@ -6,19 +6,20 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use scgpt_data::{Claim, Error, check_apart};
 use scgpt_tasks::{
     Recipe,
     pretrain::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining},
 };
-use scgpt_train::has_checkpoint;
+use scgpt_train::{Precision, has_checkpoint};
 
 use crate::{
     device::ComputeArgs,
+    flags::options_of,
     output::{Printer, print_text, write_text},
     progress::TrainBar,
-    settings::{self, layered},
+    settings::layered,
     training::{entries, is_ours},
     warnings::Warnings,
 };
@@ -52,8 +53,8 @@ pub(crate) struct PretrainArgs {
     #[arg(long)]
     resume: bool,
     /// Settings to start from; --config and flags change them
-    #[arg(long, value_enum, default_value_t = Presets::Laptop, env = "SCGPT_PRESET")]
-    preset: Presets,
+    #[arg(long, value_enum, default_value_t, env = "SCGPT_PRESET")]
+    preset: Preset,
     /// Model directory to continue from
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
     model: Option<PathBuf>,
@@ -80,7 +81,7 @@ pub(crate) struct PretrainArgs {
     class_column: Option<String>,
     /// Number format of the passes: f32, bf16 or f16
     #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
-    precision: Option<String>,
+    precision: Option<Precision>,
     /// Optimiser steps between checkpoints, beside those at validations
     #[arg(long, value_name = "N", default_value_t = 200, env = "SCGPT_CHECKPOINT_EVERY")]
     checkpoint_every: u64,
@@ -95,15 +96,6 @@ pub(crate) struct PretrainArgs {
     /// Begin anew in a folder that has a run
     #[arg(long, conflicts_with = "resume")]
     force: bool,
-}
-
-/// [`Preset`] by name.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Presets {
-    /// A small network that learns on a laptop
-    Laptop,
-    /// The recipe of the whole-human model
-    Paper,
 }
 
 pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
@@ -193,12 +185,8 @@ fn settings(
     config: Option<&Path>,
     saved: Option<&Path>,
 ) -> Result<PretrainConfig> {
-    let preset = match args.preset {
-        Presets::Laptop => Preset::Laptop,
-        Presets::Paper => Preset::Paper,
-    };
     let files = saved.filter(|path| path.exists()).into_iter().chain(config);
-    let mut settings = layered(&preset.config(), files, "pretrain")?;
+    let mut settings = layered(&args.preset.config(), files, &options_of("pretrain"))?;
     let set = |value: Option<usize>, to: &mut usize| *to = value.unwrap_or(*to);
     set(args.batch_size, &mut settings.batch_size);
     set(args.max_length, &mut settings.max_length);
@@ -207,9 +195,7 @@ fn settings(
     training.epochs = args.epochs.unwrap_or(training.epochs);
     training.max_steps = args.max_steps.or(training.max_steps);
     training.optimizer.lr = args.lr.unwrap_or(training.optimizer.lr);
-    if let Some(precision) = &args.precision {
-        training.precision = settings::precision(precision)?;
-    }
+    training.precision = args.precision.unwrap_or(training.precision);
     if let Some(model) = &args.model {
         settings.model = Some(model.clone());
     }

@@ -12,26 +12,39 @@ use super::condition::{CONTROL, Condition};
 
 /// How conditions are divided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
 pub enum SplitMode {
+    /// Unseen genes, and doubles by how many of their genes are seen.
+    ///
     /// Three quarters of the perturbed genes are seen. Singles of the others are tested
     /// (`unseen_single`), and doubles by how many of their genes are seen (`combo_seen0`, `1`, and a
     /// quarter of those with two).
     #[default]
     Simulation,
-    /// The same with singles alone.
+    /// The same, with singles alone.
+    #[cfg_attr(feature = "clap", value(alias = "simulation-single"))]
     SimulationSingle,
-    /// Singles of some genes are tested; no double that has one of them is trained on.
+    /// Singles of unseen genes.
+    ///
+    /// No double that has one of these genes is trained on.
     Single,
-    /// Doubles of two genes that are not seen at all.
+    /// Doubles of two unseen genes.
+    #[cfg_attr(feature = "clap", value(alias = "combo-seen0"))]
     ComboSeen0,
-    /// Doubles of which one gene is seen.
+    /// Doubles with one unseen gene.
+    #[cfg_attr(feature = "clap", value(alias = "combo-seen1"))]
     ComboSeen1,
-    /// Doubles whose genes are both seen, elsewhere.
+    /// Doubles of genes that are both seen, elsewhere.
+    #[cfg_attr(feature = "clap", value(alias = "combo-seen2"))]
     ComboSeen2,
+    /// None: a tenth selects the network.
+    ///
     /// All conditions are trained on or validate.
+    #[cfg_attr(feature = "clap", value(alias = "no-test"))]
     NoTest,
-    /// All conditions are trained on.
+    /// None at all: all conditions are trained on.
+    #[cfg_attr(feature = "clap", value(alias = "no-split"))]
     NoSplit,
 }
 

@@ -65,14 +65,21 @@ pub enum NormScheme {
 
 /// Batch normalisation of the token embeddings, before the transformer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
 pub enum InputNorm {
     /// None.
     #[default]
     None,
-    /// One, with learned scale and shift (first-generation models).
+    /// By the statistics of all cells.
+    ///
+    /// With learned scale and shift (first-generation models).
     Batch,
+    /// By those of the cell's batch.
+    ///
     /// One a batch label, without learned parameters (DSBN).
+    #[cfg_attr(feature = "clap", value(alias = "domain-specific"))]
+    #[serde(alias = "domain-specific")]
     DomainSpecific,
 }
 

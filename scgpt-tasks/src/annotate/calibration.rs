@@ -11,16 +11,25 @@ use super::centre::{Centre, UnitRow, nearest};
 
 /// How unlike all classes a cell is; larger is stranger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownScore {
-    /// One minus the largest probability.
+    /// By the largest probability.
+    ///
+    /// One minus it.
     Confidence,
+    /// By all class scores together.
+    ///
     /// Minus the logarithm of the summed exponentials of the logits (Liu et al. 2020).
     Energy,
+    /// By the distance of its embedding to the mean of a class, for a cell of that class.
+    ///
     /// One minus the cosine of the cell embedding with the mean of a class, in units of its mean
     /// over the training cells of that class, so that cells beside a dense class are strange; of the
     /// class for which it is smallest.
     Distance,
+    /// By that of the genes that it expresses.
+    ///
     /// The same of what the cell expresses, its value bins, instead of the embedding.
     #[default]
     Expression,

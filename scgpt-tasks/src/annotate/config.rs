@@ -49,14 +49,17 @@ pub struct AnnotateConfig {
 /// How much the cells of a class count in the class objective, so that large classes do not drown
 /// small ones. The mean over all training cells is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
 pub enum ClassWeights {
     /// All cells equally, as in the reference.
     #[default]
     Equal,
-    /// By the inverse square root of the number of cells of their class.
+    /// By the inverse square root of the size of their class.
+    #[cfg_attr(feature = "clap", value(alias = "square-root"))]
+    #[serde(alias = "square-root")]
     SquareRoot,
-    /// By the inverse number, so that all classes count equally.
+    /// By its inverse, so that all classes count equally.
     Balanced,
 }
 

@@ -11,6 +11,7 @@ pub struct Ballot {
 
 /// How votes are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
 pub enum Voting {
     /// Each neighbour has one vote.

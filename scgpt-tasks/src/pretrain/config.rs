@@ -47,6 +47,7 @@ pub struct PretrainConfig {
 
 /// Settings to start from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// A small network that learns on a laptop.

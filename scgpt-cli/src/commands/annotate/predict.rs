@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use scgpt_data::{Additions, Column, Source};
 use scgpt_tasks::annotate::{Annotated, Artefact, PredictOptions, UnknownScore};
 use serde::Serialize;
@@ -27,7 +27,6 @@ use crate::{
 /// in the share --coverage of the cells of each known type; scgpt_unknown, whether the cell is
 /// unlike all known types, by scgpt_strangeness. obsm/X_scGPT has the embedding by which types are told apart.
 #[derive(Debug, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
 #[command(after_help = "Example:\n  \
     scgpt annotate predict query.h5ad --model pbmc-types/ -o annotated.h5ad")]
 pub(crate) struct PredictArgs {
@@ -48,8 +47,8 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.95, env = "SCGPT_KNOWN_SHARE")]
     known_share: f64,
     /// How unlike all known types a cell is
-    #[arg(long, value_enum, default_value_t = Score::Expression, env = "SCGPT_UNKNOWN_SCORE")]
-    unknown_score: Score,
+    #[arg(long, value_enum, default_value_t, env = "SCGPT_UNKNOWN_SCORE")]
+    unknown_score: UnknownScore,
     /// Write the probabilities of all types, too: obsm/scgpt_probabilities
     #[arg(long)]
     probabilities: bool,
@@ -68,20 +67,6 @@ pub(crate) struct PredictArgs {
     force: bool,
 }
 
-/// [`UnknownScore`] by name.
-#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Score {
-    /// By the largest probability
-    Confidence,
-    /// By all class scores together
-    Energy,
-    /// By the distance of its embedding to the mean of a type, for a cell of that type
-    Distance,
-    /// By that of the genes that it expresses
-    Expression,
-}
-
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let inputs = [args.input.as_path(), &args.model];
     check_cells_output(&args.output, inputs, args.force)?;
@@ -95,12 +80,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
         layer: args.matrix.layer(),
         coverage: args.coverage,
         known_share: args.known_share,
-        unknown_score: match args.unknown_score {
-            Score::Confidence => UnknownScore::Confidence,
-            Score::Energy => UnknownScore::Energy,
-            Score::Distance => UnknownScore::Distance,
-            Score::Expression => UnknownScore::Expression,
-        },
+        unknown_score: args.unknown_score,
         probabilities: args.probabilities,
         // Beside the output there must be room for the result anyway.
         temporary: args.output.parent().map(|folder| Path::new(".").join(folder)),

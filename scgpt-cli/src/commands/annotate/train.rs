@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use scgpt_data::{CellSource as _, Source};
 use scgpt_eval::baseline::BaselineOptions;
 use scgpt_tasks::annotate::{
@@ -13,6 +13,7 @@ use scgpt_tasks::annotate::{
 
 use crate::{
     device::ComputeArgs,
+    flags::options_of,
     gene_remarks,
     learn::LearnArgs,
     matrix::MatrixArgs,
@@ -66,7 +67,7 @@ pub(crate) struct TrainArgs {
     test: Option<f64>,
     /// How much cells of large and small classes count [default: equal]
     #[arg(long, value_enum, env = "SCGPT_CLASS_WEIGHTS")]
-    class_weights: Option<Weights>,
+    class_weights: Option<ClassWeights>,
     /// The same batches in every epoch, as in the reference, instead of newly shuffled ones
     #[arg(long)]
     keep_order: bool,
@@ -79,17 +80,6 @@ pub(crate) struct TrainArgs {
     compute: ComputeArgs,
     #[command(flatten)]
     learn: LearnArgs,
-}
-
-/// [`ClassWeights`] by name.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Weights {
-    /// All cells equally
-    Equal,
-    /// By the inverse square root of the size of their class
-    SquareRoot,
-    /// So that all classes count equally
-    Balanced,
 }
 
 pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
@@ -144,7 +134,7 @@ impl TrainArgs {
         let mut settings = layered(
             &AnnotateConfig::of(recipe),
             files.iter().map(PathBuf::as_path),
-            "annotate train",
+            &options_of("annotate train"),
         )?;
         settings.network = recipe.settle(settings.network);
         settings.shuffle &= !self.keep_order;
@@ -152,19 +142,14 @@ impl TrainArgs {
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
         settings.validation_share = self.validation.unwrap_or(settings.validation_share);
         settings.test_share = self.test.unwrap_or(settings.test_share);
-        settings.class_weights = match self.class_weights {
-            Some(Weights::Equal) => ClassWeights::Equal,
-            Some(Weights::SquareRoot) => ClassWeights::SquareRoot,
-            Some(Weights::Balanced) => ClassWeights::Balanced,
-            None => settings.class_weights,
-        };
+        settings.class_weights = self.class_weights.unwrap_or(settings.class_weights);
         if let Some(model) = &self.model {
             settings.model = Some(model.clone());
         }
         if self.batch_key.is_some() && settings.objectives.dar == 0.0 {
             settings.objectives.dar = 1.0;
         }
-        self.learn.apply(&mut settings.training)?;
+        self.learn.apply(&mut settings.training);
         Ok(settings)
     }
 }
@@ -184,7 +169,7 @@ fn remark_on(report: &AnnotateReport, warnings: &mut Warnings, printer: Printer)
     }
     if data.imbalance() > 20.0 && report.config.class_weights == ClassWeights::Equal {
         printer.remark(&format!(
-            "note: the largest class has {:.0} times the cells of the smallest; if small classes matter, try --class-weights square-root",
+            "note: the largest class has {:.0} times the cells of the smallest; if small classes matter, try --class-weights square_root",
             data.imbalance()
         ));
     }

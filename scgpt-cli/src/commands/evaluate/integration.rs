@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use scgpt_data::{CellSource, CellSubset, EmptyCells, Source, obs_column};
 use scgpt_eval::{
     CellColumn, CellSpace, IntegrationComparison, Labels,
@@ -44,8 +44,8 @@ pub(crate) struct IntegrationArgs {
     #[arg(long, value_name = "NAME", env = "SCGPT_LABEL")]
     label: String,
     /// How cells are clustered: leiden as scib does now, louvain as for the published scores
-    #[arg(long, value_enum, default_value_t = Method::Leiden, env = "SCGPT_CLUSTERING")]
-    clustering: Method,
+    #[arg(long, value_enum, default_value_t, env = "SCGPT_CLUSTERING")]
+    clustering: Clustering,
     /// Most cells that are scored; of more a sample is
     #[arg(long, value_name = "N", default_value_t = ClusterOptions::default().max_cells)]
     max_cells: usize,
@@ -69,13 +69,6 @@ pub(crate) struct IntegrationArgs {
     force: bool,
 }
 
-/// [`Clustering`] by name.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Method {
-    Leiden,
-    Louvain,
-}
-
 pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     if let Some(path) = &args.output {
         check_new(path, [args.input.as_path()], args.force)?;
@@ -86,10 +79,7 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     let n_left_out = source.summary().n_cells - cells.len();
     let mut cells = CellSubset::new(&mut source, cells);
     let options = ClusterOptions {
-        clustering: match args.clustering {
-            Method::Leiden => Clustering::Leiden,
-            Method::Louvain => Clustering::Louvain,
-        },
+        clustering: args.clustering,
         max_cells: args.max_cells,
         seed: args.seed,
         ..ClusterOptions::default()

@@ -67,7 +67,6 @@ const CELLS: &str = "cells.h5ad";
 /// vectors that have seen the cells, --fine-tune integrates their batches first; or give the artefact
 /// of `scgpt integrate` as --model.
 #[derive(Debug, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
 #[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 #[command(after_help = "Examples:\n  \
     scgpt grn embedding --model scGPT_human --data pbmc.h5ad --gmt reactome.gmt -o network/\n  \
@@ -134,8 +133,8 @@ pub(crate) struct EmbeddingArgs {
     gmt: Vec<PathBuf>,
     /// What they are compared with: the genes of the network, all of the data that the model knows, or
     /// a number of genes
-    #[arg(long, value_name = "WHAT", default_value = "network", value_parser = background, env = "SCGPT_BACKGROUND")]
-    background: String,
+    #[arg(long, value_name = "WHAT", default_value_t, env = "SCGPT_BACKGROUND")]
+    background: Universe,
     /// Gene whose most similar ones are listed, in the network however little it varies; again for
     /// another
     #[arg(long, value_name = "GENE")]
@@ -188,29 +187,12 @@ pub(crate) struct EmbeddingArgs {
 
 /// What cosines are of.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 enum Cosine {
     /// Vectors as they are
     Raw,
     /// Vectors without the mean of all genes
     Centred,
-}
-
-/// More genes than any organism has.
-const MOST_BACKGROUND: usize = 10_000_000;
-
-fn background(text: &str) -> Result<String, String> {
-    universe(text).map(|_| text.to_owned()).ok_or_else(|| {
-        format!("expected data, network or a number of genes up to {MOST_BACKGROUND}")
-    })
-}
-
-fn universe(text: &str) -> Option<Universe> {
-    match text {
-        "data" => Some(Universe::Data),
-        "network" => Some(Universe::Network),
-        number => number.parse().ok().filter(|n| *n <= MOST_BACKGROUND).map(Universe::Number),
-    }
 }
 
 pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
@@ -314,7 +296,7 @@ impl EmbeddingArgs {
                 least_genes: self.least_genes,
                 seed: self.seed,
             },
-            universe: universe(&self.background).unwrap_or_default(),
+            universe: self.background,
             queries: self.gene.clone(),
             n_similar: self.similar,
             baselines: !self.no_baselines,

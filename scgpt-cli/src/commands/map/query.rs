@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use burn::prelude::Device;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use scgpt_data::{Additions, Column, RowSpool, Source};
 use scgpt_tasks::{
     Error,
@@ -31,7 +31,6 @@ use crate::{
 /// scgpt_map_COLUMN_confidence in obs, scgpt_map_unknown (whether a cell is farther from the
 /// reference than its own cells are from each other), and the embedding in obsm/X_scGPT.
 #[derive(Debug, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
 #[command(after_help = "Example:\n  \
     scgpt map query query.h5ad --index atlas/ -o mapped.h5ad -k 10")]
 pub(crate) struct QueryArgs {
@@ -52,8 +51,8 @@ pub(crate) struct QueryArgs {
     #[arg(short, value_name = "N", default_value_t = 10, env = "SCGPT_K")]
     k: usize,
     /// How votes are counted
-    #[arg(long, value_enum, default_value_t = Votes::Majority, env = "SCGPT_VOTING")]
-    voting: Votes,
+    #[arg(long, value_enum, default_value_t, env = "SCGPT_VOTING")]
+    voting: Voting,
     /// Share of cells as near as the reference's own that shall not be called unknown
     #[arg(long, value_name = "SHARE", default_value_t = 0.95, env = "SCGPT_KNOWN_SHARE")]
     known_share: f64,
@@ -75,16 +74,6 @@ pub(crate) struct QueryArgs {
     force: bool,
 }
 
-/// [`Voting`] by name.
-#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Votes {
-    /// Each neighbour has one vote
-    Majority,
-    /// Votes for labels that are rare in the reference count more
-    Proportional,
-}
-
 pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.input, &args.index].into_iter().chain(&args.model).map(PathBuf::as_path);
     check_cells_output(&args.output, inputs.clone(), args.force)?;
@@ -102,14 +91,7 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
         temporary: temporary.as_deref(),
         reference: None,
     };
-    let options = MapOptions {
-        k: args.k,
-        voting: match args.voting {
-            Votes::Majority => Voting::Majority,
-            Votes::Proportional => Voting::Proportional,
-        },
-        known_share: args.known_share,
-    };
+    let options = MapOptions { k: args.k, voting: args.voting, known_share: args.known_share };
     let bar = Bar::new(printer);
     let model = args.model.as_deref();
     let mapped = as_index(index.manifest(), model, &mut source, &reading, &device, &bar)

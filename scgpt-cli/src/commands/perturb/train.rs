@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use scgpt_data::Source;
 use scgpt_eval::perturbation::{Split, SplitMode};
 use scgpt_tasks::perturb::{
@@ -13,6 +13,7 @@ use scgpt_tasks::perturb::{
 use super::{DesignArgs, remark_on_unmeasured};
 use crate::{
     device::ComputeArgs,
+    flags::options_of,
     gene_remarks,
     learn::LearnArgs,
     matrix::MatrixArgs,
@@ -32,7 +33,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt perturb train prepared.h5ad --model scGPT_human -o screen/\n  \
-    scgpt perturb train prepared.h5ad --split no-test -o screen/       all conditions, for a new question\n  \
+    scgpt perturb train prepared.h5ad --split no_test -o screen/       all conditions, for a new question\n  \
     scgpt perturb predict --model screen/ --genes KLF1,FOSB -o predicted.h5ad")]
 pub(crate) struct TrainArgs {
     /// File or folder of perturbed cells
@@ -45,8 +46,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, short, value_name = "DIR", required_unless_present = "print_config")]
     output: Option<PathBuf>,
     /// How conditions are held out
-    #[arg(long, value_enum, default_value = "simulation", env = "SCGPT_SPLIT")]
-    split: Mode,
+    #[arg(long, value_enum, default_value_t, env = "SCGPT_SPLIT")]
+    split: SplitMode,
     /// Hold out the conditions of a saved split (JSON with train, val and test)
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
     split_file: Option<PathBuf>,
@@ -71,42 +72,6 @@ pub(crate) struct TrainArgs {
     learn: LearnArgs,
 }
 
-/// [`SplitMode`] by name.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Mode {
-    /// Unseen genes, and doubles by how many of their genes are seen
-    Simulation,
-    /// The same, with singles alone
-    SimulationSingle,
-    /// Singles of unseen genes
-    Single,
-    /// Doubles of two unseen genes
-    ComboSeen0,
-    /// Doubles with one unseen gene
-    ComboSeen1,
-    /// Doubles of seen genes
-    ComboSeen2,
-    /// None: a tenth selects the network
-    NoTest,
-    /// None at all
-    NoSplit,
-}
-
-impl From<Mode> for SplitMode {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Simulation => Self::Simulation,
-            Mode::SimulationSingle => Self::SimulationSingle,
-            Mode::Single => Self::Single,
-            Mode::ComboSeen0 => Self::ComboSeen0,
-            Mode::ComboSeen1 => Self::ComboSeen1,
-            Mode::ComboSeen2 => Self::ComboSeen2,
-            Mode::NoTest => Self::NoTest,
-            Mode::NoSplit => Self::NoSplit,
-        }
-    }
-}
-
 pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
     let files = args.learn.files(args.output.as_deref(), config);
     let settings = args.settings(&files)?;
@@ -121,7 +86,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let training = args.learn.claim(output, PerturbArtefact::is_at, inputs)?;
     let split = match &args.split_file {
         Some(path) => SplitChoice::Saved(Split::read(path)?),
-        None => SplitChoice::Mode(args.split.into()),
+        None => SplitChoice::Mode(args.split),
     };
     let device = args.compute.open()?;
     let mut source = Source::open(input)?;
@@ -165,7 +130,7 @@ impl TrainArgs {
         if self.parity {
             defaults.like_the_reference(recipe);
         }
-        let mut settings = layered(&defaults, files, "perturb train")?;
+        let mut settings = layered(&defaults, files, &options_of("perturb train"))?;
         settings.network = recipe.settle(settings.network);
         settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
         settings.pool = self.pool.unwrap_or(settings.pool);
@@ -178,7 +143,7 @@ impl TrainArgs {
         if let Some(model) = &self.model {
             settings.model = Some(model.clone());
         }
-        self.learn.apply(&mut settings.training)?;
+        self.learn.apply(&mut settings.training);
         Ok(settings)
     }
 }

@@ -1,8 +1,12 @@
 //! [`NetworkPathways`]: how much of what is known a network finds.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    str::FromStr,
+};
 
-use scgpt_data::{Keyed, Purpose};
+use scgpt_data::{Keyed, Purpose, unknown_choice};
 use scgpt_eval::network::{Background, Enriched, GeneSets, Pairs, enrich};
 use scgpt_stats::area_under_roc;
 use serde::{Deserialize, Serialize};
@@ -16,7 +20,8 @@ const FOUND: f64 = 0.05;
 const LARGEST: usize = 200;
 
 /// Genes that programmes are compared with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Universe {
     /// All of the data that the model knows, or all of its vocabulary. Where the network is of variable
     /// genes, even random programmes find sets then: those that variable genes are rich in.
@@ -26,6 +31,49 @@ pub enum Universe {
     Network,
     /// So many.
     Number(usize),
+}
+
+/// More genes than any organism has.
+const MOST: usize = 10_000_000;
+
+impl FromStr for Universe {
+    type Err = scgpt_data::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = || text.parse().ok().filter(|n| *n <= MOST).map(Self::Number);
+        match text {
+            "data" => Ok(Self::Data),
+            "network" => Ok(Self::Network),
+            _ => number().ok_or_else(|| {
+                let number = format!("a number of genes up to {MOST}");
+                unknown_choice(text, &["data", "network", &number])
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Universe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data => f.write_str("data"),
+            Self::Network => f.write_str("network"),
+            Self::Number(n) => n.fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for Universe {
+    type Error = scgpt_data::Error;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Universe> for String {
+    fn from(universe: Universe) -> Self {
+        universe.to_string()
+    }
 }
 
 impl Universe {
