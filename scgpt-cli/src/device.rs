@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use burn::prelude::Device;
 use clap::Args;
+use scgpt_data::similar_names;
 use serde::Serialize;
 
 /// The devices this binary can use.
@@ -83,7 +84,10 @@ pub(crate) fn open(name: &str) -> Result<Device> {
             AVAILABLE.join(", "),
             if kind == "cpu" { "flex" } else { kind }
         ),
-        _ => bail!("unknown device `{name}`, expected one of {}", AVAILABLE.join(", ")),
+        _ => {
+            let hint = similar_names(name, AVAILABLE.iter().copied()).hint();
+            bail!("unknown device `{name}`, expected one of {}{hint}", AVAILABLE.join(", "))
+        }
     }
 }
 

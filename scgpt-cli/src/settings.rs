@@ -18,10 +18,17 @@ use super::typed::{Misfit, keys, typed};
 /// # Errors
 /// If it cannot be read, is not TOML, or has a key in both spellings.
 pub(crate) fn table(path: &Path) -> Result<Table> {
+    underscored(as_written(path)?).with_context(|| format!("`{}`", path.display()))
+}
+
+/// A file as it is.
+///
+/// # Errors
+/// If it cannot be read, or is not TOML.
+pub(crate) fn as_written(path: &Path) -> Result<Table> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let table = text.parse().with_context(|| format!("`{}` is not TOML", path.display()))?;
-    underscored(table).with_context(|| format!("`{}`", path.display()))
+    text.parse().with_context(|| format!("`{}` is not TOML", path.display()))
 }
 
 fn underscored(table: Table) -> Result<Table> {

@@ -4,6 +4,7 @@ use std::{ops::Range, path::PathBuf};
 
 use crate::{
     error::{Error, Result},
+    names::similar_names,
     setting::{Advice, Setting},
 };
 
@@ -98,7 +99,9 @@ impl Summary {
         let there: Vec<&str> =
             self.elements.iter().filter_map(|element| element.strip_prefix("obsm/")).collect();
         let has = if there.is_empty() { "nothing".into() } else { there.join(", ") };
-        Error::invalid(&self.path, format!("obsm/{name}"), format!("not found (obsm has {has})"))
+        let similar = similar_names(name, there.iter().copied()).hint();
+        let problem = format!("not found (obsm has {has}){similar}");
+        Error::invalid(&self.path, format!("obsm/{name}"), problem)
             .with_hint("name one of those there are, or embed the cells first: scgpt embed")
     }
 
@@ -112,9 +115,18 @@ impl Summary {
                 Advice::from("use a file with counts in X"),
             )
         } else {
+            let named = |layer: &Layer| match layer {
+                Layer::Named(name) => Some(name.clone()),
+                Layer::X | Layer::Raw => None,
+            };
+            let names: Vec<String> =
+                self.matrices.iter().filter_map(|matrix| named(&matrix.layer)).collect();
+            let similar =
+                |name: String| similar_names(&name, names.iter().map(String::as_str)).hint();
+            let similar = named(layer).map_or_else(String::new, similar);
             let there = there.join(", ");
             (
-                format!("no such matrix; the file has {there}"),
+                format!("no such matrix; the file has {there}{similar}"),
                 Advice::from("choose one of these by ") + Setting("layer") + " (`raw` is raw/X)",
             )
         };

@@ -11,7 +11,7 @@ use burn::prelude::Device;
 use scgpt_data::{
     Alignment, Binner, CellSource, CellTokens, Column, GeneNames, GeneToken, GeneVocab, Keyed,
     Layer, Observer, Purpose, RowSpool, Setting, TieMode, TokenConfig, Tokenizer, buckets,
-    unscaled,
+    similar_names, unscaled,
 };
 use scgpt_model::{
     Generated, Generation, LoadReport, Preprocess, Prompt, Scgpt, ScgptConfig, Strictness,
@@ -184,8 +184,10 @@ impl Generator {
             }
         }
         if genes.is_empty() {
+            let first = names.first().map_or("", String::as_str);
+            let hint = similar_names(first, self.vocab.names()).hint();
             return Err(Error::Option(format!(
-                "none of the {} genes to generate is in the model's vocabulary",
+                "none of the {} genes to generate is in the model's vocabulary{hint}",
                 names.len()
             )));
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use burn::prelude::*;
-use scgpt_data::{Keyed, Purpose, Setting};
+use scgpt_data::{Keyed, Purpose, Setting, similar_names};
 use scgpt_model::{Scgpt, ScgptConfig};
 use serde_json::Value;
 
@@ -316,7 +316,8 @@ impl<T: Task> Session<'_, T> {
         let found = metrics.iter().find(|metric| metric.name == *name);
         if found.is_none() && !metrics.is_empty() {
             let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
-            let problem = format!("is `{name}`, but the metrics are {}", names.join(", "));
+            let hint = similar_names(name, names.iter().copied()).hint();
+            let problem = format!("is `{name}`, but the metrics are {}{hint}", names.join(", "));
             return Err(Error::Config(vec![Setting("select_by").wrong(problem)]));
         }
         Ok(found)

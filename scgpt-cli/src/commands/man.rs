@@ -1,7 +1,8 @@
 //! `scgpt man`.
 
 use anyhow::{Context as _, Result};
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _};
+use scgpt_data::similar_names;
 
 use crate::{args::Cli, output::print_text};
 
@@ -19,9 +20,10 @@ pub(crate) fn run(args: &ManArgs) -> Result<()> {
     cli.build();
     let mut page = &cli;
     for name in &args.command {
-        page = page
-            .find_subcommand(name)
-            .with_context(|| format!("`{}` has no command `{name}`", page.get_name()))?;
+        page = page.find_subcommand(name).with_context(|| {
+            let hint = similar_names(name, page.get_subcommands().map(Command::get_name)).hint();
+            format!("`{}` has no command `{name}`{hint}", page.get_name())
+        })?;
     }
     let mut text = Vec::new();
     clap_mangen::Man::new(page.clone()).render(&mut text)?;

@@ -14,12 +14,14 @@ use toml::{Table, Value};
 use super::known::Known;
 use crate::{
     flags::{Asked, options},
-    settings::table,
+    settings::{as_written, table},
 };
 
 /// A file named by `--config`. A key may be spelled `batch_size` or `batch-size`.
 pub(super) struct ConfigFile<'p> {
     path: &'p Path,
+    /// Keys at the top as they are written.
+    written: Vec<String>,
     table: Table,
 }
 
@@ -29,7 +31,8 @@ impl<'p> ConfigFile<'p> {
     /// # Errors
     /// If it cannot be read, is not TOML, or has a key in both spellings.
     pub(super) fn read(path: &'p Path) -> Result<Self> {
-        Ok(Self { path, table: table(path)? })
+        let written = as_written(path)?.keys().cloned().collect();
+        Ok(Self { path, written, table: table(path)? })
     }
 
     /// What it says as arguments of the command that was asked for, without those that were given
@@ -63,12 +66,14 @@ impl<'p> ConfigFile<'p> {
         keys.sort_unstable();
         keys.dedup();
         let command = asked.names.join(" ");
+        let written = self.written.iter().find(|written| written.replace('-', "_") == key);
+        let written = written.map_or(key, String::as_str);
         let hint = match known.and_then(|known| known.elsewhere(key)) {
             Some(place) => format!("; it is `{place}`"),
             None => similar_names(key, keys.iter().copied()).hint(),
         };
         anyhow!(
-            "`{}`: `scgpt {command}` has no option `{key}` (has {}){hint}",
+            "`{}`: `scgpt {command}` has no option `{written}` (has {}){hint}",
             self.path.display(),
             keys.join(", ")
         )
@@ -173,7 +178,10 @@ mod tests {
     #[test]
     fn mistakes_are_told_with_file_and_key() {
         for (toml, parts) in [
-            ("batchsize = 3", &["no option `batchsize` (has ", "; similar names: batch_size"][..]),
+            (
+                "batch-sise = 3",
+                &["no option `batch-sise` (has ", "; similar names: batch_size"][..],
+            ),
             ("seed = 'x'", &["`seed`", "`x`: invalid digit"]),
             ("seed = true", &["`seed`", "expected a text, a number"]),
             ("seed = [1, 2]", &["`seed`", "expected one value"]),

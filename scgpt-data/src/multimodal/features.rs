@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     frame::{Column, Frame},
     modality::{Modalities, RNA, known, modality_name},
+    names::similar_names,
     narrow::narrow,
     setting::{Advice, Setting},
 };
@@ -39,7 +40,8 @@ pub(super) fn of(
             key,
             var.column(key).ok_or_else(|| {
                 let names: Vec<&str> = var.names().collect();
-                let problem = format!("no such column (there are: {})", names.join(", "));
+                let hint = similar_names(key, names.iter().copied()).hint();
+                let problem = format!("no such column (there are: {}){hint}", names.join(", "));
                 Error::invalid(path, format!("var/{key}"), problem).with_hint(
                     Advice::from("name the column of var that tells modalities by ")
                         + Setting("modality_key")

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     csr::CsrRow,
     error::{Error, Result},
+    names::similar_names,
     regular,
     vocab::{GeneToken, GeneVocab},
 };
@@ -176,7 +177,9 @@ impl ShardFolder {
         let index = labels.iter().position(|label| label.column == column).ok_or_else(|| {
             let names: Vec<&str> = labels.iter().map(|label| label.column.as_str()).collect();
             let there = if names.is_empty() { "none".into() } else { names.join(", ") };
-            Error::invalid(&self.path, column, format!("no such label column (there are: {there})"))
+            let similar = similar_names(column, names.iter().copied()).hint();
+            let problem = format!("no such label column (there are: {there}){similar}");
+            Error::invalid(&self.path, column, problem)
                 .with_hint("name the columns to keep when making shards with `scgpt convert`")
         })?;
         Ok(ShardLabels { folder: self, index, categories: &labels[index].categories })

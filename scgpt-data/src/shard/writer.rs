@@ -20,6 +20,7 @@ use crate::{
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
+    names::similar_names,
     setting::{Advice, Setting},
     state::{InputState, StateDetector},
     summary::Layer,
@@ -250,7 +251,8 @@ impl ShardWriter {
             .map(|(label, known)| {
                 let column = obs.column(&label.column).ok_or_else(|| {
                     let names: Vec<&str> = obs.names().collect();
-                    let problem = format!("no such column (there are: {})", names.join(", "));
+                    let hint = similar_names(&label.column, names.iter().copied()).hint();
+                    let problem = format!("no such column (there are: {}){hint}", names.join(", "));
                     Error::invalid(path, format!("obs/{}", label.column), problem).with_hint(
                         Advice::from("name columns by ") + Setting("obs") + " that every input has",
                     )

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     frame::{Column, Frame},
     modality::{RNA, known},
+    names::similar_names,
 };
 
 /// The word for the index of a `var` table, beside the names of its columns.
@@ -221,8 +222,9 @@ fn no_names(var: &Frame) -> Error {
 fn no_column(var: &Frame, column: &str, places: &[Place<'_>]) -> Error {
     let text = places.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let problem = if var.column(column).is_some() { "holds no text" } else { "does not exist" };
+    let hint = similar_names(column, places.iter().map(|(name, _)| name.as_str())).hint();
     Error::Option(format!(
-        "column `{column}` of `var` {problem}; gene names can be taken from {text}"
+        "column `{column}` of `var` {problem}; gene names can be taken from {text}{hint}"
     ))
 }
 

@@ -9,7 +9,7 @@ use std::{
 use scgpt_data::{
     Additions, CellSource, CellSubset, Column, Csr, EmptyCells, Error, Frame, GeneNames,
     GeneSubset, InputState, Layer, LogScale, Observer, Result, Summary, TOTAL, VariableConfig,
-    VariableFlavour, Watched, export, gene_columns, unscaled, variable_genes,
+    VariableFlavour, Watched, export, gene_columns, similar_names, unscaled, variable_genes,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -105,7 +105,10 @@ pub fn prepare(
         "index" => var.index.clone(),
         name => {
             let found = var.column(name).ok_or_else(|| {
-                Error::Option(format!("`var` has no column `{name}` with the genes' names"))
+                let hint = similar_names(name, var.names()).hint();
+                let has: Vec<&str> = var.names().collect();
+                let has = has.join(", ");
+                Error::Option(format!("column `{name}` not found in `var` (has {has}){hint}"))
             })?;
             found.labels().into_iter().map(Option::unwrap_or_default).collect()
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::{Modalities, Setting, SettingProblem, TieMode, VariableFlavour};
+use scgpt_data::{Modalities, Setting, SettingProblem, TieMode, VariableFlavour, similar_names};
 use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
 use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -312,10 +312,12 @@ impl IntegrateConfig {
         if METRICS.contains(&name) || has_labels && LABEL_METRICS.contains(&name) {
             return None;
         }
+        let known = METRICS.iter().chain(&LABEL_METRICS).copied();
         Some(Setting("training.select_by").wrong(format!(
-            "is `{name}`, expected one of {}, or with labels {}",
+            "is `{name}`, expected one of {}, or with labels {}{}",
             METRICS.join(", "),
-            LABEL_METRICS.join(", ")
+            LABEL_METRICS.join(", "),
+            similar_names(name, known).hint()
         )))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use burn::prelude::Device;
 use scgpt_data::{
     CellSource, CellSubset, Column, Frame, GeneVocab, InputState, InputValues, Layer, LogScale,
-    RowSpool, Setting, Source, SpecialToken, SpooledCells, median_total, numbers,
+    RowSpool, Setting, Source, SpecialToken, SpooledCells, median_total, numbers, similar_names,
 };
 use scgpt_eval::perturbation::{CONTROL, Condition, Split, gene_column, gene_names};
 use scgpt_model::{GepStyle, ModelDir, Scgpt, ScgptConfig, Strictness};
@@ -155,12 +155,15 @@ impl PerturbArtefact {
     /// If there is no such cell type, or several to choose from.
     pub fn cell_type(&self, name: Option<&str>) -> Result<usize> {
         let types = &self.record.cell_types;
-        let choose =
-            || Setting("cell_type").wrong(format!("is one of: {}", types.join(", "))).into();
+        let choose = |hint: &str| {
+            Setting("cell_type").wrong(format!("is one of: {}{hint}", types.join(", "))).into()
+        };
         match name {
             None if types.len() == 1 => Ok(0),
-            None => Err(choose()),
-            Some(name) => types.iter().position(|other| other == name).ok_or_else(choose),
+            None => Err(choose("")),
+            Some(name) => types.iter().position(|other| other == name).ok_or_else(|| {
+                choose(&similar_names(name, types.iter().map(String::as_str)).hint())
+            }),
         }
     }
 

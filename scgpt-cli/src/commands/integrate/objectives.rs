@@ -1,6 +1,7 @@
 //! `--objectives NAME=WEIGHT,…`.
 
 use anyhow::{Context as _, Result};
+use scgpt_data::similar_names;
 use scgpt_train::Objectives;
 use serde_json::Value;
 
@@ -15,7 +16,9 @@ pub(super) fn weigh(objectives: &mut Objectives, pairs: &[String]) -> Result<()>
         let known: Vec<String> =
             table.as_object().map(|table| table.keys().cloned().collect()).unwrap_or_default();
         let slot = table.get_mut(&name).with_context(|| {
-            format!("--objectives {pair}: no such objective, expected one of {}", known.join(", "))
+            let hint = similar_names(&name, known.iter().map(String::as_str)).hint();
+            let known = known.join(", ");
+            format!("--objectives {pair}: no such objective, expected one of {known}{hint}")
         })?;
         *slot = Value::from(weight);
     }
