@@ -18,6 +18,8 @@ mod behaviour;
 mod carried_over;
 #[path = "cli/chunks.rs"]
 mod chunks;
+#[path = "cli/config.rs"]
+mod config;
 #[path = "cli/evaluate_integration.rs"]
 mod evaluate_integration;
 #[path = "cli/fine_tuning.rs"]
