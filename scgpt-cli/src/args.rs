@@ -33,7 +33,7 @@ pub(crate) struct GlobalArgs {
     /// Print nothing but the result and errors
     #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub(crate) quiet: bool,
-    /// TOML file with options of the command, by their long names
+    /// TOML file with options of the command, by their long names, and of a training its settings
     #[arg(
         long,
         global = true,

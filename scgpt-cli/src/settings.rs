@@ -72,7 +72,8 @@ pub(crate) fn layered<'p, T: Serialize + DeserializeOwned>(
 /// What was probably meant by a key that there is not.
 fn hint(misfit: &Misfit, defaults: &Table) -> String {
     let Some((key, keys)) = &misfit.unknown else { return String::new() };
-    match elsewhere(defaults, key) {
+    let at_the_top = defaults.contains_key(key).then(|| key.clone());
+    match at_the_top.or_else(|| elsewhere(defaults, key)) {
         Some(place) => format!("; it is `{place}`"),
         None => similar_names(key, keys.iter().copied()).hint(),
     }

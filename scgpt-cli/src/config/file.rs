@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use anyhow::{Context as _, Error, Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use clap::{
     Arg, ArgAction, Command,
     error::{ContextKind, ContextValue},
@@ -50,7 +50,8 @@ impl<'p> ConfigFile<'p> {
             let Some(option) = option else { return Err(self.unknown(key, asked, known)) };
             let texts =
                 texts(option, value).and_then(|texts| check(option, &texts).map(|()| texts));
-            let texts = texts.with_context(|| format!("`{}`: `{key}`", self.path.display()))?;
+            let texts =
+                texts.map_err(|error| anyhow!("`{}`: `{key}`: {error}", self.path.display()))?;
             let source = asked.matches.value_source(key);
             if !matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
                 arguments.extend(texts.iter().map(|text| argument(option, text.as_deref())));

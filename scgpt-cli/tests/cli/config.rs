@@ -25,7 +25,11 @@ fn settings(command: &[&str], toml: &str, more: &[&str]) -> Table {
 fn options_of_a_file_exclude_and_need_others_like_flags() {
     let simulate = ["simulate", "-o", "x.h5ad", "--config", "options.toml"];
     for (toml, flags, parts) in [
-        ("perturb = 3", &["--types", "2"][..], ["'--perturb <N>' cannot be used with", "--types"]),
+        (
+            "perturb = 3",
+            &["--types", "2"][..],
+            ["cannot be used with '--perturb <N>'", "`options.toml` adds --perturb=3"],
+        ),
         (
             "types = 2",
             &["--perturb", "3"],
@@ -76,11 +80,12 @@ fn mistakes_are_told_with_file_key_and_near_names() {
     let train = [&train[..], &["--config", "options.toml"]].concat();
     for (command, toml, parts) in [
         (&embed[..], "max_lenght = 3", ["`max_lenght`", "; similar names: max_length"]),
-        (&embed, "hvg_flavor = 'seurat_v2'", ["`hvg_flavor`", "similar names: seurat, seurat_v3"]),
+        (&embed, "hvg_flavor = 'seurat_v2'", ["`hvg_flavor`", "similar names: seurat_v3, seurat"]),
         (&embed, "seed = 'many'", ["`seed`", "`many`: invalid digit"]),
         (&train, "batch_sise = 3", ["no option `batch_sise`", "similar names: batch_size"]),
         (&train, "dropout = 0.1", ["no option `dropout`", "; it is `network.dropout`"]),
         (&train, "training.lr = 0.1", ["`training.lr`", "; it is `training.optimizer.lr`"]),
+        (&train, "training.batch_size = 2", ["`training.batch_size`", "; it is `batch_size`"]),
         (&train, "training.epoch = 2", ["`training.epoch`", "; similar names: epochs"]),
         (&train, "training.epochs = 'x'", ["`training.epochs`", "invalid type"]),
         (&train, "training.precision = 'f8'", ["`training.precision`", "f32, bf16 or f16"]),
