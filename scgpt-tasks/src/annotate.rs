@@ -37,8 +37,6 @@ use crate::{
     usage::Usage,
 };
 
-/// The file by which an artefact is known.
-pub(crate) const RECORD: &str = artefact::KIND.record;
 /// Coverage and share of known cells at which an artefact is judged.
 const COVERAGE: f64 = 0.9;
 const KNOWN_SHARE: f64 = 0.95;

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Alignment, Binner, CellSource, Collator, GeneNames, GeneSubset, GeneVocab, Layer, Observer,
-    RowSpool, Sampling, Setting, TieMode, TokenConfig, Tokenizer, VariableFlavour, Watched,
-    gene_columns, obs_column, unscaled, variable_columns,
+    Alignment, Binner, CellSource, CellTokens, Collator, GeneNames, GeneSubset, GeneToken,
+    GeneVocab, Layer, Observer, RowSpool, Sampling, Setting, TieMode, TokenConfig, Tokenizer,
+    VariableFlavour, Watched, gene_columns, obs_column, unscaled, variable_columns,
 };
 use scgpt_model::{CellEncoder, LoadReport, Preprocess, Scgpt, ScgptConfig, Strictness};
 use scgpt_stats::unit_rows;
@@ -18,17 +18,18 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     genes::GeneEmbedding,
-    report::{EmbedReport, ModelReport, Timings, TokenCounts, VariableReport},
+    report::{EmbedReport, ModelReport, VariableReport},
 };
 pub(crate) use self::{
     genes::{GeneStates, vector_table},
     page::likely_types,
 };
+pub use crate::stream::{Timings, TokenCounts};
 use crate::{
     error::{Error, Result},
     folder_kind::open_model,
     known_genes::KnownGenes,
-    stream::{Finish, Rows, Stream, TokenPanel, Way},
+    stream::{Rows, Sink, Stream, TokenPanel},
     usage::Usage,
 };
 
@@ -90,6 +91,15 @@ impl Default for EmbedOptions {
 pub struct Embedding {
     /// One row of unit length per cell, in the order of the source.
     pub rows: RowSpool,
+    /// Cells that express no known gene, ascending; their rows mean nothing.
+    pub empty: Vec<usize>,
+    /// What happened.
+    pub report: EmbedReport,
+}
+
+/// How embeddings came about that were given away as they were computed.
+#[derive(Debug)]
+pub struct Embedded {
     /// Cells that express no known gene, ascending; their rows mean nothing.
     pub empty: Vec<usize>,
     /// What happened.
@@ -198,9 +208,53 @@ impl Embedder {
         observer: &dyn Observer,
     ) -> Result<Embedding> {
         self.check(Usage::Embed)?;
+        self.spooled(source, options, Stream::default(), observer)
+    }
+
+    /// The same, each row given to `each` as it is computed: some rows `[n, d]`, and the number of the
+    /// cell that the first of them is of. Cells come in their order.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed), and whatever `each` fails with.
+    pub fn embed_each(
+        &self,
+        source: &mut dyn CellSource,
+        options: &EmbedOptions,
+        each: &mut dyn FnMut(usize, &[f32]) -> Result<()>,
+        observer: &dyn Observer,
+    ) -> Result<Embedded> {
+        self.check(Usage::Embed)?;
         let d = self.encoder.d_model();
-        let finish = Finish { width: d, each: &|rows| unit_rows(rows, d) };
-        self.stream(source, options, Way::of(finish), observer)
+        let mut sink = |first: usize, rows: &[f32]| each(first, &unit_rows(rows, d));
+        self.stream(source, options, Stream::default(), &mut sink, observer)
+    }
+
+    /// Embeds cells that are tokens already, `<cls>` first, such as those of a
+    /// [`tokenizer`](Self::tokenizer): one row of unit length a cell, `[n, d]`.
+    ///
+    /// # Errors
+    /// If the network needs more than the cells, a cell has no token or one that is not of the
+    /// vocabulary, or `batch_size` is 0; [`Error::Cancelled`] if the observer says so.
+    pub fn embed_tokens(
+        &self,
+        cells: &[CellTokens],
+        batch_size: usize,
+        observer: &dyn Observer,
+    ) -> Result<Vec<f32>> {
+        self.check(Usage::Embed)?;
+        if batch_size == 0 {
+            return Err(Setting("batch_size").zero().into());
+        }
+        let is_known = |gene: &GeneToken| (gene.0 as usize) < self.vocab.len();
+        let is_sound = |cell: &CellTokens| !cell.is_empty() && cell.genes.iter().all(is_known);
+        if let Some(cell) = cells.iter().position(|cell| !is_sound(cell)) {
+            return Err(Error::Option(format!(
+                "cell {cell} has no tokens, or some that are not among the {} of the vocabulary",
+                self.vocab.len()
+            )));
+        }
+        let rows = self.rows(batch_size).of(cells, None, observer)?;
+        Ok(unit_rows(&rows, self.encoder.d_model()))
     }
 
     /// The same for cells that are to be compared with others, which had so many of the model's genes.
@@ -226,14 +280,32 @@ impl Embedder {
         Ok(embedding)
     }
 
-    /// The same in another way.
+    /// The rows of a stream of cells, each of unit length, in a temporary file.
+    pub(crate) fn spooled(
+        &self,
+        source: &mut dyn CellSource,
+        options: &EmbedOptions,
+        stream: Stream<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Embedding> {
+        let d = self.encoder.d_model();
+        let mut rows = RowSpool::new_in(options.temporary.as_deref(), d)?;
+        let mut sink =
+            |first: usize, computed: &[f32]| Ok(rows.write_rows(first, &unit_rows(computed, d))?);
+        let Embedded { empty, report } =
+            self.stream(source, options, stream, &mut sink, observer)?;
+        Ok(Embedding { rows, empty, report })
+    }
+
+    /// Sends the cells of a source through the network, and their embeddings, as they are, to `sink`.
     pub(crate) fn stream(
         &self,
         source: &mut dyn CellSource,
         options: &EmbedOptions,
-        Way { finish, panel, domains, modalities, trained }: Way<'_>,
+        Stream { panel, domains, modalities, trained }: Stream<'_>,
+        sink: &mut Sink<'_>,
         observer: &dyn Observer,
-    ) -> Result<Embedding> {
+    ) -> Result<Embedded> {
         let (n_cells, n_genes) = source.summary().shape(&options.layer)?;
         let mut alignment = self.align(source, options)?;
         let genes = alignment.summary();
@@ -246,22 +318,15 @@ impl Embedder {
             select_variable(source, &options.layer, variable, &options.gene_names, &mut alignment)
         });
         let variable = variable.transpose()?;
-        let mut tokenizer = self.tokenizer(&alignment, options, panel)?;
+        let mut tokenizer = self.panel_tokenizer(&alignment, options, panel)?;
         if let Some(modalities) = modalities {
             let tokens = alignment.tokens.iter();
             let of_columns = modalities.pick(tokens.map(|token| Some((*token)?.0 as usize)));
             tokenizer = tokenizer.with_modalities(&of_columns)?;
         }
         let max_length = tokenizer.config().max_length;
-        let stream = Stream {
-            rows: self.rows(options.batch_size),
-            tokenizer: &tokenizer,
-            layer: &options.layer,
-            domains,
-            temporary: options.temporary.as_deref(),
-            finish,
-        };
-        let streamed = stream.run(source, observer)?;
+        let rows = self.rows(options.batch_size);
+        let streamed = rows.stream(source, &options.layer, &tokenizer, domains, sink, observer)?;
         let report = EmbedReport {
             version: env!("CARGO_PKG_VERSION").into(),
             n_cells,
@@ -278,11 +343,11 @@ impl Embedder {
             options: options.clone(),
             model: ModelReport { sha256: self.sha256.clone(), config: self.config.clone() },
         };
-        Ok(Embedding { rows: streamed.rows, empty: streamed.empty, report })
+        Ok(Embedded { empty: streamed.empty, report })
     }
 
     /// The network prepared for inference.
-    pub(crate) fn encoder(&self) -> &CellEncoder {
+    pub fn encoder(&self) -> &CellEncoder {
         &self.encoder
     }
 
@@ -293,11 +358,10 @@ impl Embedder {
     }
 
     /// Which genes of a source the model knows.
-    pub(crate) fn align(
-        &self,
-        source: &dyn CellSource,
-        options: &EmbedOptions,
-    ) -> Result<Alignment> {
+    ///
+    /// # Errors
+    /// If there is no such matrix or no such column of names, or too few genes are known.
+    pub fn align(&self, source: &dyn CellSource, options: &EmbedOptions) -> Result<Alignment> {
         let var = source.var(&options.layer)?;
         Ok(self.vocab.align(&var, &options.gene_names)?)
     }
@@ -308,8 +372,16 @@ impl Embedder {
         KnownGenes::new(genes, trained, self.preprocess.max_length)
     }
 
-    /// What turns cells into tokens of these genes, or of those of a panel among them.
-    pub(crate) fn tokenizer(
+    /// What turns cells of these genes into tokens.
+    ///
+    /// # Errors
+    /// If an option cannot work.
+    pub fn tokenizer(&self, alignment: &Alignment, options: &EmbedOptions) -> Result<Tokenizer> {
+        self.panel_tokenizer(alignment, options, None)
+    }
+
+    /// The same of the genes of a panel among them.
+    fn panel_tokenizer(
         &self,
         alignment: &Alignment,
         options: &EmbedOptions,

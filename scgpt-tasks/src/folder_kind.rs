@@ -4,12 +4,20 @@ use std::path::Path;
 
 use scgpt_model::ModelDir;
 
-use crate::{
-    annotate,
-    error::{Error, Result},
-    integrate, map, perturb,
-    training::{TRAINING, UNFINISHED},
-};
+use crate::error::{Error, Result};
+
+/// The files by which artefacts and indices are known.
+pub(crate) const ANNOTATION: &str = "annotation.json";
+pub(crate) const INTEGRATION: &str = "integration.json";
+pub(crate) const PERTURBATION: &str = "perturbation.json";
+pub(crate) const INDEX: &str = "index.json";
+
+/// Where a training happens, in the folder of its artefact.
+pub const TRAINING: &str = "training";
+
+/// The file of a run that has not written everything yet, in the folder of its artefact: whatever else
+/// is there need not belong together.
+pub const UNFINISHED: &str = "training/unfinished.json";
 
 /// The kinds of folders that the commands write and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +54,10 @@ impl FolderKind {
             return Self::File;
         }
         [
-            (has(annotate::RECORD), Self::Annotation),
-            (has(integrate::RECORD), Self::Integration),
-            (has(perturb::RECORD), Self::Perturbation),
-            (has(map::MANIFEST), Self::Index),
+            (has(ANNOTATION), Self::Annotation),
+            (has(INTEGRATION), Self::Integration),
+            (has(PERTURBATION), Self::Perturbation),
+            (has(INDEX), Self::Index),
             (has(UNFINISHED), Self::Unfinished),
             (has("config.json") || has("args.json"), Self::Model),
             (has("gene_vocab.json") || has("zarr.json") || has(".zgroup"), Self::Cells),

@@ -50,8 +50,6 @@ use crate::{
     usage::Usage,
 };
 
-/// The file by which an artefact is known.
-pub(crate) const RECORD: &str = artefact::KIND.record;
 /// What the cells without any integration are called among the methods.
 const UNINTEGRATED: &str = "Unintegrated";
 

@@ -32,12 +32,10 @@ mod usage;
 
 pub use crate::{
     error::{Error, Result},
-    folder_kind::{FolderKind, open_model},
+    folder_kind::{FolderKind, TRAINING, UNFINISHED, open_model},
     known_genes::KnownGenes,
     model_folder::write_model,
-    training::{
-        Curves, LearnOptions, Learned, NetworkConfig, Recipe, TRAINING, UNFINISHED, clear_training,
-    },
+    training::{Curves, LearnOptions, Learned, NetworkConfig, Recipe, clear_training},
 };
 
 /// The example of the README, compiled.

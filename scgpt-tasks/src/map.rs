@@ -8,7 +8,6 @@ mod mapped;
 mod query;
 mod vote;
 
-pub(crate) use self::manifest::MANIFEST;
 pub use self::{
     index::{ReferenceCells, ReferenceIndex},
     manifest::{IndexLabels, IndexManifest, MadeBy, Search, Segment},

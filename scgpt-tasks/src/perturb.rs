@@ -38,8 +38,6 @@ use scgpt_eval::perturbation::{
     gene_column,
 };
 
-/// The file by which an artefact is known.
-pub(crate) const RECORD: &str = artefact::KIND.record;
 /// What is trained on, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct PerturbOptions<'a> {

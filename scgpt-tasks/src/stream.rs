@@ -1,22 +1,21 @@
 //! The way of the cells: read and tokenise on one side of a bounded channel, compute on the other.
 
+mod counts;
+
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
     time::Instant,
 };
 
 use scgpt_data::{
-    CellSource, CellTokens, Collator, Layer, Modalities, Observer, RowSpool, Tokenizer, buckets,
+    CellSource, CellTokens, Collator, Layer, Modalities, Observer, TokenBatch, Tokenizer, buckets,
 };
 use scgpt_model::{CellEncoder, TokenRows};
 
-use crate::{
-    embed::{Timings, TokenCounts},
-    error::{Error, Result},
-};
+pub use self::counts::{Timings, TokenCounts};
+use crate::error::{Error, Result};
 
 /// Cells read at once, among which batches of similar length are formed.
 const WINDOW: usize = 1024;
@@ -49,13 +48,7 @@ impl Rows<'_> {
                 return Err(Error::Cancelled);
             }
             let batch = self.collator.collate(bucket.iter().map(|&cell| (cell, &cells[cell])));
-            let computed = self.encoder.embed(TokenRows {
-                n_tokens: batch.n_tokens,
-                genes: &batch.genes,
-                values: &batch.values,
-                lengths: &batch.lengths,
-                domain,
-            });
+            let computed = self.encoder.embed(token_rows(&batch, domain));
             for (&cell, row) in bucket.iter().zip(computed.chunks_exact(d)) {
                 rows[cell * d..(cell + 1) * d].copy_from_slice(row);
             }
@@ -63,6 +56,12 @@ impl Rows<'_> {
         }
         Ok(rows)
     }
+}
+
+/// A batch as the network takes it, all of one domain.
+pub(crate) fn token_rows(batch: &TokenBatch, domain: usize) -> TokenRows<'_> {
+    let TokenBatch { n_tokens, genes, values, lengths, .. } = batch;
+    TokenRows { n_tokens: *n_tokens, genes, values, lengths, domain }
 }
 
 /// Cells that are computed together, of one domain and of similar length, and their domain.
@@ -86,12 +85,6 @@ fn in_domains(
     cells_of.into_iter().flat_map(batches).collect()
 }
 
-/// What becomes of the rows of a window, `[n, d]` → `[n, width]`.
-pub(crate) struct Finish<'a> {
-    pub(crate) width: usize,
-    pub(crate) each: &'a dyn Fn(&[f32]) -> Vec<f32>,
-}
-
 /// The genes of a vocabulary that become tokens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenPanel<'a> {
@@ -101,9 +94,9 @@ pub(crate) struct TokenPanel<'a> {
     pub(crate) with_zeros: bool,
 }
 
-/// How cells become rows.
-pub(crate) struct Way<'a> {
-    pub(crate) finish: Finish<'a>,
+/// How cells become rows; by the genes they express, all of one domain, if nothing else is said.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Stream<'a> {
     /// The genes that become tokens; all that a cell expresses if none.
     pub(crate) panel: Option<TokenPanel<'a>>,
     /// The domain of every cell of the source, if the network tells them apart.
@@ -114,28 +107,11 @@ pub(crate) struct Way<'a> {
     pub(crate) trained: Option<&'a [bool]>,
 }
 
-impl<'a> Way<'a> {
-    /// Cells by the genes they express, all of one domain.
-    pub(crate) fn of(finish: Finish<'a>) -> Self {
-        Self { finish, panel: None, domains: None, modalities: None, trained: None }
-    }
-}
-
-/// What is fixed for all cells.
-pub(crate) struct Stream<'a> {
-    pub(crate) rows: Rows<'a>,
-    pub(crate) tokenizer: &'a Tokenizer,
-    pub(crate) layer: &'a Layer,
-    /// The domain of every cell of the source, if the network tells them apart.
-    pub(crate) domains: Option<&'a [usize]>,
-    /// Folder of the temporary file that collects the rows; the system's if none.
-    pub(crate) temporary: Option<&'a Path>,
-    pub(crate) finish: Finish<'a>,
-}
+/// Takes cell embeddings `[n, d]` as the network gives them, and the number of their first cell.
+pub(crate) type Sink<'a> = dyn FnMut(usize, &[f32]) -> Result<()> + 'a;
 
 /// What is known once all cells went through.
 pub(crate) struct Streamed {
-    pub(crate) rows: RowSpool,
     /// Cells that express no known gene, ascending.
     pub(crate) empty: Vec<usize>,
     pub(crate) tokens: TokenCounts,
@@ -150,49 +126,46 @@ pub(crate) struct Window {
     tokenising: f64,
 }
 
-impl Stream<'_> {
-    pub(crate) fn run(
+impl Rows<'_> {
+    /// Sends all cells of `layer` through the network, each in its domain, and their embeddings to
+    /// `sink`, in order.
+    pub(crate) fn stream(
         &self,
         source: &mut dyn CellSource,
+        layer: &Layer,
+        tokenizer: &Tokenizer,
+        domains: Option<&[usize]>,
+        sink: &mut Sink<'_>,
         observer: &dyn Observer,
     ) -> Result<Streamed> {
         let begin = Instant::now();
         observer.begin("embedding", source.summary().n_cells);
-        let mut streamed =
-            windows(source, self.layer, self.tokenizer, |windows| self.compute(windows, observer))?;
-        streamed.timings.total = begin.elapsed().as_secs_f64();
-        Ok(streamed)
-    }
-
-    fn compute(
-        &self,
-        windows: Receiver<Result<Window>>,
-        observer: &dyn Observer,
-    ) -> Result<Streamed> {
-        let mut rows = RowSpool::new_in(self.temporary, self.finish.width)?;
-        let mut tokens = TokenCounts::new(self.tokenizer.config().max_length);
+        let mut tokens = TokenCounts::new(tokenizer.config().max_length);
         let mut timings = Timings::default();
         let mut empty = Vec::new();
-        for window in windows {
-            let window = window?;
-            timings.reading += window.reading;
-            timings.tokenising += window.tokenising;
-            let begin = Instant::now();
-            let end = window.first + window.cells.len();
-            let domains = self.domains.map(|domains| &domains[window.first..end]);
-            let computed = self.rows.of(&window.cells, domains, observer)?;
-            rows.write_rows(window.first, &(self.finish.each)(&computed))?;
-            timings.computing += begin.elapsed().as_secs_f64();
-            for (cell, number) in window.cells.iter().zip(window.first..) {
-                // Where genes of value zero are tokens, zeros are all that an empty cell has.
-                let is_empty = cell.values.iter().skip(1).all(|&value| value == 0.0);
-                tokens.add(cell.len(), cell.n_available, is_empty);
-                if is_empty {
-                    empty.push(number);
+        windows(source, layer, tokenizer, |windows| {
+            for window in windows {
+                let window = window?;
+                timings.reading += window.reading;
+                timings.tokenising += window.tokenising;
+                let begin = Instant::now();
+                let end = window.first + window.cells.len();
+                let domains = domains.map(|domains| &domains[window.first..end]);
+                sink(window.first, &self.of(&window.cells, domains, observer)?)?;
+                timings.computing += begin.elapsed().as_secs_f64();
+                for (cell, number) in window.cells.iter().zip(window.first..) {
+                    // Where genes of value zero are tokens, zeros are all that an empty cell has.
+                    let is_empty = cell.values.iter().skip(1).all(|&value| value == 0.0);
+                    tokens.add(cell.len(), cell.n_available, is_empty);
+                    if is_empty {
+                        empty.push(number);
+                    }
                 }
             }
-        }
-        Ok(Streamed { rows, empty, tokens, timings })
+            Ok(())
+        })?;
+        timings.total = begin.elapsed().as_secs_f64();
+        Ok(Streamed { empty, tokens, timings })
     }
 }
 

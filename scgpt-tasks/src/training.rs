@@ -21,7 +21,7 @@ pub(crate) use self::{
     trial::{Experiment, Observers, Session, Trained, Trial},
 };
 pub use self::{
-    folder::{TRAINING, UNFINISHED, clear_training},
+    folder::clear_training,
     network::{NetworkConfig, Recipe},
     options::LearnOptions,
     report::{Curves, Learned},

@@ -16,12 +16,12 @@ use crate::{
     artefact::{ArtefactKind, read_part},
     embed::Embedder,
     error::Result,
-    folder_kind::FolderKind,
+    folder_kind::{ANNOTATION, FolderKind},
 };
 
 /// How it is written.
 pub(super) const KIND: ArtefactKind = ArtefactKind {
-    record: "annotation.json",
+    record: ANNOTATION,
     format: 3,
     kind: FolderKind::Annotation,
     made_by: "scgpt annotate train",

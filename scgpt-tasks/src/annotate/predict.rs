@@ -14,9 +14,9 @@ use super::{
     scored::score,
 };
 use crate::{
-    embed::{EmbedOptions, EmbedReport},
+    embed::{EmbedOptions, EmbedReport, Embedded},
     error::{Error, Result},
-    stream::{Finish, Way, windows},
+    stream::{Stream, windows},
 };
 
 /// Rows of a spool that are read at a time.
@@ -175,26 +175,29 @@ impl Artefact {
         };
         let encoder = self.embedder.encoder();
         let (k, d) = (record.classes.len(), encoder.d_model());
-        let finish = Finish { width: k + d, each: &|rows| score(encoder, rows) };
-        let way = Way { trained: Some(&trained), ..Way::of(finish) };
-        let scored = self.embedder.stream(source, &embed, way, observer)?;
-
         let spool = |width| RowSpool::new_in(options.temporary.as_deref(), width);
+        let mut scored = spool(k + d)?;
+        let stream = Stream { trained: Some(&trained), ..Stream::default() };
+        let mut sink =
+            |first: usize, rows: &[f32]| Ok(scored.write_rows(first, &score(encoder, rows))?);
+        let Embedded { empty, report } =
+            self.embedder.stream(source, &embed, stream, &mut sink, observer)?;
+
         let limits =
             calibration.limits(options.coverage, options.known_share, options.unknown_score);
         let mut embeddings = spool(d)?;
         let mut probabilities = if options.probabilities { Some(spool(k)?) } else { None };
-        let mut cells = Vec::with_capacity(scored.rows.n_rows());
-        let (n, mut rows) = (scored.rows.n_rows(), Vec::new());
+        let mut cells = Vec::with_capacity(scored.n_rows());
+        let (n, mut rows) = (scored.n_rows(), Vec::new());
         for first in (0..n).step_by(ROWS) {
-            scored.rows.read_rows(first, ROWS.min(n - first), &mut rows)?;
+            scored.read_rows(first, ROWS.min(n - first), &mut rows)?;
             for (cell, row) in rows.chunks_exact(k + d).enumerate() {
                 let (logits, embedding) = row.split_at(k);
                 let expression = unlike[first + cell];
                 let seen = Evidence { logits, embedding, expression };
                 let mut judged = calibration.judge(&limits, &seen);
                 let said = AnnotatedCell::from(&judged);
-                let is_empty = scored.empty.binary_search(&(first + cell)).is_ok();
+                let is_empty = empty.binary_search(&(first + cell)).is_ok();
                 if is_empty {
                     judged.probabilities.fill(0.0);
                 }
@@ -211,7 +214,7 @@ impl Artefact {
             embeddings,
             probabilities,
             held_out_accuracy: recalibrated.map(|it| it.accuracy),
-            report: scored.report,
+            report,
         })
     }
 
@@ -225,7 +228,7 @@ impl Artefact {
     ) -> Result<Vec<f32>> {
         let whole = EmbedOptions { max_length: Some(usize::MAX), ..options.clone() };
         let profiles = self.profiles.within(genes);
-        let tokenizer = self.embedder.tokenizer(genes, &whole, None)?;
+        let tokenizer = self.embedder.tokenizer(genes, &whole)?;
         observer.begin("comparing with known types", source.summary().n_cells);
         windows(source, &whole.layer, &tokenizer, |windows| {
             let mut unlike = Vec::new();

@@ -3,12 +3,11 @@
 use scgpt_data::{
     CellSource, Column, EmptyCells, GeneToken, Observer, Table, Tokenizer, Watched, buckets,
 };
-use scgpt_model::TokenRows;
 
 use super::{EmbedOptions, Embedder, select_variable};
 use crate::{
     error::{Error, Result},
-    stream::{Window, windows},
+    stream::{Window, token_rows, windows},
     usage::Usage,
 };
 
@@ -154,7 +153,7 @@ impl Embedder {
             select_variable(source, &options.layer, variable, &options.gene_names, &mut alignment)?;
         }
         let tokens: Vec<GeneToken> = alignment.tokens.iter().copied().flatten().collect();
-        let tokenizer = self.tokenizer(&alignment, options, None)?;
+        let tokenizer = self.tokenizer(&alignment, options)?;
         let groups = (&*vec![Some(0); source.summary().n_cells], 1);
         let mut empty = EmptyCells::of_known(&known);
         let mut source = empty.among(source, &options.layer);
@@ -222,13 +221,7 @@ impl Embedder {
             }
             let cells: Vec<usize> = bucket.iter().map(|&place| chosen[place]).collect();
             let batch = rows.collator.collate(cells.iter().map(|&c| (c, &window.cells[c])));
-            let hidden = rows.encoder.states(TokenRows {
-                n_tokens: batch.n_tokens,
-                genes: &batch.genes,
-                values: &batch.values,
-                lengths: &batch.lengths,
-                domain: 0,
-            });
+            let hidden = rows.encoder.states(token_rows(&batch, 0));
             for (row, &cell) in cells.iter().enumerate() {
                 let Some(group) = groups[window.first + cell] else { continue };
                 for position in 0..batch.lengths[row] {

@@ -8,7 +8,6 @@ use scgpt_data::{
     Setting, TieMode,
 };
 use scgpt_model::Strictness;
-use scgpt_stats::unit_rows;
 use serde::{Deserialize, Serialize};
 
 use super::{batches, panel::is_in};
@@ -16,13 +15,13 @@ use crate::{
     artefact::ArtefactKind,
     embed::{EmbedOptions, Embedder, Embedding},
     error::{Error, Result},
-    folder_kind::FolderKind,
-    stream::{Finish, TokenPanel, Way},
+    folder_kind::{FolderKind, INTEGRATION},
+    stream::{Stream, TokenPanel},
 };
 
 /// How it is written.
 pub(super) const KIND: ArtefactKind = ArtefactKind {
-    record: "integration.json",
+    record: INTEGRATION,
     format: 1,
     kind: FolderKind::Integration,
     made_by: "scgpt integrate",
@@ -233,9 +232,7 @@ pub(super) fn embed_in_batches(
     (panel, domains, modalities): (TokenPanel<'_>, &[usize], Option<&Modalities>),
     observer: &dyn Observer,
 ) -> Result<Embedding> {
-    let d = embedder.encoder().d_model();
-    let finish = Finish { width: d, each: &|rows| unit_rows(rows, d) };
     let (domains, trained) = (Some(domains), Some(panel.is_in));
-    let way = Way { finish, panel: Some(panel), domains, modalities, trained };
-    embedder.stream(source, options, way, observer)
+    let stream = Stream { panel: Some(panel), domains, modalities, trained };
+    embedder.spooled(source, options, stream, observer)
 }

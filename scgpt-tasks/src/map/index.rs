@@ -14,10 +14,13 @@ use super::{
     Found,
     check::{check_labels, check_manifest},
     lists::{Lists, write_centres, write_segment},
-    manifest::{IndexLabels, IndexManifest, MANIFEST, MadeBy, Search, Segment, invalid},
+    manifest::{IndexLabels, IndexManifest, MadeBy, Search, Segment, invalid},
     mapped::MappedFile,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    folder_kind::INDEX,
+};
 
 /// Reference cells compared with at once.
 const BLOCK: usize = 32_768;
@@ -79,14 +82,14 @@ impl ReferenceIndex {
     /// Its folder.
     pub const FOLDER: OutputKind = OutputKind {
         name: "an index of `scgpt map index`",
-        is_one: |folder| folder.join(MANIFEST).is_file(),
+        is_one: |folder| folder.join(INDEX).is_file(),
         holds: |entry| {
             let name = entry.file_name().unwrap_or_default().to_string_lossy();
             let is_segment = |begin: &str, end: &str| {
                 let number = name.strip_prefix(begin).and_then(|name| name.strip_suffix(end));
                 number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
             };
-            [MANIFEST, LABELS, CENTRES].contains(&name.as_ref())
+            [INDEX, LABELS, CENTRES].contains(&name.as_ref())
                 || is_segment("vectors-", ".f32")
                 || is_segment("lists-", ".i8")
         },
@@ -100,7 +103,7 @@ impl ReferenceIndex {
     /// others.
     pub fn open(folder: &Path) -> Result<Self> {
         let manifest = IndexManifest::read(folder)?;
-        check_manifest(&folder.join(MANIFEST), &manifest)?;
+        check_manifest(&folder.join(INDEX), &manifest)?;
         let index = Self::with(folder, manifest)?;
         let codes = index.labels.bytes().as_chunks::<4>().0;
         check_labels(&folder.join(LABELS), &index.manifest, codes)?;

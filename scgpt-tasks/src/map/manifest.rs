@@ -7,11 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
-    folder_kind::FolderKind,
+    folder_kind::{FolderKind, INDEX},
 };
 
-/// Its file.
-pub(crate) const MANIFEST: &str = "index.json";
 /// What this version writes and reads.
 const FORMAT: u32 = 1;
 
@@ -128,7 +126,7 @@ impl IndexManifest {
             format: u32,
             version: String,
         }
-        let path = folder.join(MANIFEST);
+        let path = folder.join(INDEX);
         let text = read_file(&path).map_err(|error| {
             if let Some(error) = FolderKind::Index.instead(folder) {
                 return error;
@@ -189,7 +187,7 @@ impl IndexManifest {
 
     /// Writes it, by renaming.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(MANIFEST);
+        let path = folder.join(INDEX);
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| invalid(&path, error.to_string()))?;
         Ok(write_file(&path, text)?)

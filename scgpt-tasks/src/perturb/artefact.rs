@@ -22,12 +22,12 @@ use super::{
 use crate::{
     artefact::ArtefactKind,
     error::{Error, Result},
-    folder_kind::FolderKind,
+    folder_kind::{FolderKind, PERTURBATION},
 };
 
 /// How it is written.
 pub(super) const KIND: ArtefactKind = ArtefactKind {
-    record: "perturbation.json",
+    record: PERTURBATION,
     format: 1,
     kind: FolderKind::Perturbation,
     made_by: "scgpt perturb train",

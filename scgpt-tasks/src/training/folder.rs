@@ -14,7 +14,10 @@ use scgpt_model::{Preprocess, Scgpt, ScgptConfig, write_model_dir};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    folder_kind::TRAINING,
+};
 
 /// The folder `training` in that of an artefact: `cells`, checkpoints, logs, and a folder for each
 /// further repeat.
@@ -84,13 +87,6 @@ impl RunFolder {
         Ok(built)
     }
 }
-
-/// Where a training happens, in the folder of its artefact.
-pub const TRAINING: &str = "training";
-
-/// The file of a run that has not written everything yet, in the folder of its artefact: whatever else
-/// is there need not belong together.
-pub const UNFINISHED: &str = "training/unfinished.json";
 
 /// Removes what is of no further use when an artefact and all that is said of it are written:
 /// checkpoints and cells are large. What is left are the logs.

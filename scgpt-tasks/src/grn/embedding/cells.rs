@@ -98,7 +98,7 @@ impl OfCells {
             let embed = EmbedOptions { variable: None, ..embed.clone() };
             let types = options.per.as_ref().and(labels.as_ref());
             let tokens: Vec<GeneToken> = found.iter().map(|&(_, token)| token).collect();
-            let tokenizer = embedder.tokenizer(&whole, &embed, None)?;
+            let tokenizer = embedder.tokenizer(&whole, &embed)?;
             let (groups, n_groups) = groups(types, &halves(&numbers, embed.seed));
             let states = embedder.gene_states(
                 source,
