@@ -12,13 +12,14 @@ mod weights;
 use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 pub use self::{
     extend::GeneRows,
+    keys::ParameterName,
     load::{LoadReport, Strictness},
-    named::{MapNamed, ParameterName, VisitNamed},
+    named::{MapNamed, VisitNamed},
     part::NetworkPart,
     save::{save_tensors, write_model_dir},
     weights::Weights,
@@ -26,6 +27,7 @@ pub use self::{
 use crate::{
     config::{GepcStyle, ScgptConfig, ValueEncoding},
     error::{Error, Result},
+    preprocess::Preprocess,
     scgpt::Scgpt,
 };
 
@@ -35,18 +37,6 @@ const PREPROCESS: &str = "preprocess.json";
 const VOCABULARY: &str = "vocab.json";
 const ARGS: &str = "args.json";
 const RELEASED_WEIGHTS: &str = "best_model.pt";
-
-/// What a model expects of its input beside the network's own switches: `preprocess.json`.
-///
-/// The values themselves are bins of raw counts, cut per cell.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Preprocess {
-    /// Tokens per cell the model was trained with, `<cls>` included.
-    pub max_length: usize,
-    /// Value at `<cls>`.
-    pub cls_value: f32,
-}
 
 /// A model directory: configuration, preprocessing, weights, vocabulary.
 ///

@@ -1,19 +1,18 @@
 //! [`ScgptConfig`]: the switches of the network, validated once.
 
 mod choices;
-mod problem;
 mod reference;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{
-    choices::{
-        Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
-        ValueEncoding,
-    },
+pub use self::choices::{
+    Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
+    ValueEncoding,
+};
+use crate::{
+    error::{Error, Result},
     problem::FieldProblem,
 };
-use crate::error::{Error, Result};
 
 /// The shape and the switches of one network.
 ///

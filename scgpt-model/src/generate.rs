@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attention::AttentionMask,
-    config::{FieldProblem, ScgptConfig},
+    config::ScgptConfig,
     error::{Error, Result},
     host::host_values,
     input::{Conditions, ModelInput},
+    problem::FieldProblem,
     scgpt::Scgpt,
 };
 

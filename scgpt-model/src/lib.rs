@@ -38,6 +38,8 @@ mod host;
 mod input;
 mod needs;
 mod pool;
+mod preprocess;
+mod problem;
 mod scgpt;
 
 pub use crate::{
@@ -45,12 +47,12 @@ pub use crate::{
     block::Block,
     cell_encoder::{CellEncoder, TokenRows},
     checkpoint::{
-        GeneRows, LoadReport, MapNamed, ModelDir, NetworkPart, ParameterName, Preprocess,
-        Strictness, VisitNamed, Weights, save_tensors, write_model_dir,
+        GeneRows, LoadReport, MapNamed, ModelDir, NetworkPart, ParameterName, Strictness,
+        VisitNamed, Weights, save_tensors, write_model_dir,
     },
     config::{
-        Activation, CellPooling, FieldProblem, GepStyle, GepcStyle, InputNorm, NormScheme,
-        PaddedStates, ScgptConfig, ValueEncoding,
+        Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
+        ScgptConfig, ValueEncoding,
     },
     domain_norm::{ChannelNorm, DomainNorm},
     embed::{
@@ -67,5 +69,7 @@ pub use crate::{
     host::host_values,
     input::{Conditions, ModelInput},
     needs::{Asked, Need},
+    preprocess::Preprocess,
+    problem::FieldProblem,
     scgpt::{Context, Encoded, Gep, Scgpt},
 };

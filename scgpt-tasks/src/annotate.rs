@@ -11,8 +11,10 @@ mod judge;
 mod page;
 mod predict;
 mod profiles;
+mod recalibrate;
 mod report;
 mod scored;
+mod sizes;
 mod task;
 
 use std::path::Path;
@@ -27,7 +29,8 @@ pub use self::{
     calibration::{Calibration, Judgement, Limits, UnknownScore},
     config::{AnnotateConfig, ClassWeights},
     predict::{Annotated, AnnotatedCell, PredictOptions},
-    report::{AnnotateData, AnnotateReport, ClassSize, MethodScores, RepeatScores},
+    report::{AnnotateData, AnnotateReport, MethodScores, RepeatScores},
+    sizes::ClassSize,
 };
 use self::{experiment::AnnotateExperiment, held_out::HELD_OUT, profiles::PROFILES};
 use crate::{

@@ -14,6 +14,7 @@ mod page;
 mod panel;
 mod report;
 mod score;
+mod sizes;
 mod task;
 
 use std::path::Path;
@@ -34,7 +35,8 @@ pub use self::{
     complete::{Completed, GeneratedModality, GeneratedScores},
     config::IntegrateConfig,
     modality::CellModalities,
-    report::{BatchSize, IntegrateData, IntegrateReport, IntegrationMethod, ModalitySize},
+    report::{IntegrateData, IntegrateReport, IntegrationMethod, ModalitySize},
+    sizes::BatchSize,
 };
 use self::{
     complete::check_truth,

@@ -1,5 +1,6 @@
 //! Labels of cells from their neighbours in a reference.
 
+mod blocks;
 mod check;
 mod index;
 mod lists;

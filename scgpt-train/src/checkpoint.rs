@@ -15,9 +15,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Error, Result},
+    metric::Metric,
     optimizer::Optimizer,
     precision::LossScale,
-    task::Metric,
     train_observer::{Event, TrainObserver},
 };
 

@@ -19,11 +19,12 @@ use crate::{
     freeze::freeze,
     gradients::{Reduce, SingleDevice},
     log::RunLog,
+    metric::Metric,
     optimizer::Optimizer,
     precision::LossScale,
     schedule::Progress,
     step,
-    task::{Batch, Metric, Task},
+    task::{Batch, Task},
     train_observer::{Event, StepRecord, TrainObserver, ValidationRecord},
 };
 

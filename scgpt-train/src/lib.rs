@@ -20,6 +20,7 @@ mod gradients;
 mod input;
 mod log;
 mod loss;
+mod metric;
 mod objective;
 mod optimizer;
 mod precision;
@@ -43,11 +44,12 @@ pub use crate::{
         contrastive, cross_entropy, elastic_cell_similarity, masked_relative_error,
         masked_squared_error, negative_log_bernoulli,
     },
+    metric::Metric,
     objective::{Objectives, Targets},
     optimizer::{Optimizer, OptimizerConfig},
     precision::{LossScale, Precision},
     schedule::{Progress, Schedule},
-    task::{Batch, Metric, Task},
+    task::{Batch, Task},
     terms::{LossTerms, Term},
     train_observer::{Event, StepRecord, TrainObserver, Unwatched, ValidationRecord},
 };

@@ -2,13 +2,12 @@
 
 use burn::prelude::Device;
 use scgpt_model::Scgpt;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
+    metric::Metric,
     schedule::Progress,
     terms::{LossTerms, Term},
-    train_observer::or_nan,
 };
 
 /// Cells that are learned from together, on the host.
@@ -51,35 +50,6 @@ pub trait Task: Sync {
     /// # Errors
     /// If the cells cannot be read.
     fn validate(&self, model: &Scgpt, device: &Device) -> Result<Vec<Metric>>;
-}
-
-/// A named number of a validation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Metric {
-    /// As it is logged.
-    pub name: String,
-    /// Its value.
-    #[serde(deserialize_with = "or_nan")]
-    pub value: f64,
-    /// Whether less is better.
-    pub lower_is_better: bool,
-}
-
-impl Metric {
-    /// A metric of which less is better.
-    pub fn loss(name: impl Into<String>, value: f64) -> Self {
-        Self { name: name.into(), value, lower_is_better: true }
-    }
-
-    /// A metric of which more is better.
-    pub fn score(name: impl Into<String>, value: f64) -> Self {
-        Self { name: name.into(), value, lower_is_better: false }
-    }
-
-    /// Whether this value is better than `other`; never if it is NaN.
-    pub fn is_better_than(&self, other: f64) -> bool {
-        if self.lower_is_better { self.value < other } else { self.value > other }
-    }
 }
 
 /// What terms of several batches are averaged by: the values or the cells they are means over.

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{task::Metric, terms::Term};
+use crate::{
+    metric::{Metric, or_nan},
+    terms::Term,
+};
 
 /// Watches a training run; also asked whether to stop.
 pub trait TrainObserver: Sync {
@@ -94,11 +97,6 @@ pub struct ValidationRecord {
     pub metrics: Vec<Metric>,
     /// Whether this is the best so far.
     pub is_best: bool,
-}
-
-/// JSON writes numbers that are not finite as null.
-pub(crate) fn or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 fn terms_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Term, f64)>, D::Error> {

@@ -1,7 +1,5 @@
 //! Names of tensors: the reference's, their older spellings, and the paths of our modules.
 
-use super::named::ParameterName;
-
 /// The gene table of the reference.
 pub(super) const GENE_TABLE: &str = "encoder.embedding.weight";
 /// The scale of the norm of gene vectors.
@@ -142,6 +140,15 @@ fn parameter(name: &str) -> &str {
         "beta" => "bias",
         other => other,
     }
+}
+
+/// The name of a parameter in a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ParameterName {
+    /// Its key in the state dict of the reference.
+    pub key: String,
+    /// Whether the checkpoint holds the matrix transposed: `[out, in]`, where burn has `[in, out]`.
+    pub is_transposed: bool,
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use burn::{module::Param, prelude::*};
 use serde::Serialize;
 
 use super::{
-    Weights, keys,
-    named::{MapNamed, ParameterName},
+    Weights,
+    keys::{self, ParameterName},
+    named::MapNamed,
     part::NetworkPart,
 };
 use crate::{

@@ -5,17 +5,8 @@ use burn::{
     prelude::*,
 };
 
-use super::keys::ModulePath;
+use super::keys::{ModulePath, ParameterName};
 use crate::scgpt::Scgpt;
-
-/// The name of a parameter in a checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ParameterName {
-    /// Its key in the state dict of the reference.
-    pub key: String,
-    /// Whether the checkpoint holds the matrix transposed: `[out, in]`, where burn has `[in, out]`.
-    pub is_transposed: bool,
-}
 
 /// Looks at every parameter and running statistic, in the order of the network.
 pub trait VisitNamed {

@@ -6,12 +6,12 @@ use burn::{module::Param, prelude::*};
 use safetensors::{Dtype, View};
 
 use super::{
-    CONFIG, PREPROCESS, Preprocess, VOCABULARY, WEIGHTS, Weights,
-    named::{ParameterName, VisitNamed},
+    CONFIG, PREPROCESS, VOCABULARY, WEIGHTS, Weights, keys::ParameterName, named::VisitNamed,
 };
 use crate::{
     config::ScgptConfig,
     error::{Error, Result},
+    preprocess::Preprocess,
     scgpt::Scgpt,
 };
 

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{CellPooling, FieldProblem, GepcStyle, ScgptConfig, ValueEncoding};
+use super::{CellPooling, GepcStyle, ScgptConfig, ValueEncoding};
 use crate::{
-    checkpoint::Preprocess,
     error::{Error, Result},
+    preprocess::Preprocess,
+    problem::FieldProblem,
 };
 
 impl ScgptConfig {

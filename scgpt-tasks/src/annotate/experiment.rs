@@ -17,7 +17,7 @@ use super::{
     held_out::HeldOut,
     judge::{Judged, LabelJudge},
     profiles::Profiles,
-    report::{ClassSize, class_sizes},
+    sizes::{ClassSize, class_sizes},
     task::AnnotateTask,
 };
 use crate::{

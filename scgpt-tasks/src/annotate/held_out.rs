@@ -2,21 +2,12 @@
 
 use std::path::Path;
 
-use scgpt_data::{Alignment, CellKey, CellTokens, CsrRow, Observer, TokenScratch, Tokenizer};
+use scgpt_data::CsrRow;
 use scgpt_model::{Weights, save_tensors};
 use scgpt_stats::subsample;
 
-use super::{
-    artefact::Artefact,
-    calibration::{Calibration, largest},
-    judge::evidence,
-    scored::Scored,
-    task::AnnotateTask,
-};
-use crate::{
-    embed::EmbedOptions,
-    error::{Error, Result},
-};
+use super::task::AnnotateTask;
+use crate::error::{Error, Result};
 
 /// The file in an artefact.
 pub(super) const HELD_OUT: &str = "held_out.safetensors";
@@ -24,27 +15,15 @@ pub(super) const HELD_OUT: &str = "held_out.safetensors";
 /// Cells that are kept, at most: enough for the limits of a share of 0.95, and a few megabytes.
 const MOST: usize = 300;
 
-/// Share of the training genes from which the artefact's own calibration, of more cells, is the
-/// better one.
-pub(super) const ALL_GENES: f64 = 0.9;
-
 /// Cells of known classes that the network was calibrated by, as they were measured.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct HeldOut {
-    classes: Vec<u32>,
+    pub(super) classes: Vec<u32>,
     /// Where the genes of each cell end.
     ends: Vec<usize>,
     /// Gene tokens, ascending within a cell.
     genes: Vec<u32>,
     values: Vec<f32>,
-}
-
-/// A calibration for cells in which fewer genes were measured.
-#[derive(Debug)]
-pub(super) struct Recalibrated {
-    pub(super) calibration: Calibration,
-    /// Share of the held-out cells whose class is found by these genes.
-    pub(super) accuracy: f64,
 }
 
 impl HeldOut {
@@ -115,54 +94,13 @@ impl HeldOut {
         Ok(Self { classes, ends, genes, values })
     }
 
-    fn cells(&self) -> impl Iterator<Item = CsrRow<'_>> {
+    /// The cells, genes by their tokens.
+    pub(super) fn cells(&self) -> impl Iterator<Item = CsrRow<'_>> {
         let begins = std::iter::once(&0).chain(&self.ends);
         begins.zip(&self.ends).map(|(&begin, &end)| CsrRow {
             indices: &self.genes[begin..end],
             values: &self.values[begin..end],
         })
-    }
-}
-
-impl Artefact {
-    /// Confidence, plausible classes and limits of unknown cells for cells in which `source` genes
-    /// were measured: those that the held-out cells have if the others are taken from them, too. None
-    /// without held-out cells.
-    pub(super) fn recalibrated(
-        &self,
-        source: &Alignment,
-        options: &EmbedOptions,
-        observer: &dyn Observer,
-    ) -> Result<Option<Recalibrated>> {
-        let HeldOut { classes, .. } = &self.held_out;
-        if classes.is_empty() {
-            return Ok(None);
-        }
-        let vocab = self.embedder.vocab();
-        let mut is_measured = vec![false; vocab.len()];
-        for token in source.tokens.iter().flatten() {
-            is_measured[token.0 as usize] = true;
-        }
-        let tokens = |max_length: usize| -> Result<Vec<CellTokens>> {
-            let config = self.embedder.token_config(options, max_length)?;
-            let tokenizer =
-                Tokenizer::of_tokens(vocab, config)?.retain(|gene| is_measured[gene.0 as usize]);
-            let mut scratch = TokenScratch::default();
-            let cells = self.held_out.cells();
-            Ok(cells.map(|cell| tokenizer.cell(cell, CellKey::Content, &mut scratch)).collect())
-        };
-        observer.begin("calibrating for the genes there are", classes.len());
-        let rows = self.embedder.rows(options.batch_size);
-        let scored = Scored::of(rows, &tokens(self.record.max_length)?, observer)?;
-        let profiles = self.profiles.within(source);
-        let unlike: Vec<f32> =
-            tokens(usize::MAX)?.iter().map(|cell| profiles.strangeness(cell)).collect();
-        let evidence = evidence(&scored, &unlike);
-        let right =
-            evidence.iter().zip(classes).filter(|(cell, class)| largest(cell.logits) == **class);
-        let accuracy = right.count() as f64 / classes.len() as f64;
-        let calibration = self.record.calibration.anew(&evidence, classes);
-        Ok(Some(Recalibrated { calibration, accuracy }))
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     artefact::Artefact,
     calibration::{Evidence, Judgement, UnknownScore},
-    held_out::ALL_GENES,
+    recalibrate::ALL_GENES,
     scored::score,
 };
 use crate::{

@@ -5,7 +5,7 @@ use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap};
 use scgpt_stats::Interval;
 use serde::Serialize;
 
-use super::{AnnotateConfig, Annotation, Calibration, experiment::AnnotateExperiment};
+use super::{AnnotateConfig, Annotation, Calibration, ClassSize, experiment::AnnotateExperiment};
 use crate::training::{Curves, Learned, NetworkConfig, Session, Trial};
 
 /// The result of training an artefact.
@@ -54,19 +54,6 @@ pub struct AnnotateData {
     pub genes: AlignmentSummary,
     /// What the values look like.
     pub input_state: Option<InputState>,
-}
-
-/// Cells of one class.
-#[derive(Clone, Debug, Serialize)]
-pub struct ClassSize {
-    /// Its name.
-    pub name: String,
-    /// Cells trained on.
-    pub training: usize,
-    /// Cells that selected the network and calibrated it.
-    pub validation: usize,
-    /// Cells that judged it.
-    pub test: usize,
 }
 
 /// How well a method does.
@@ -216,19 +203,4 @@ impl AnnotateData {
         let sizes = || self.classes.iter().map(|class| class.training);
         sizes().max().unwrap_or(0) as f64 / sizes().min().unwrap_or(0).max(1) as f64
     }
-}
-
-/// How many cells of each class, by number, are in the three parts.
-pub(super) fn class_sizes(names: &[String], codes: &[u32], parts: [&[usize]; 3]) -> Vec<ClassSize> {
-    let count =
-        |part: &[usize], class: u32| part.iter().filter(|&&cell| codes[cell] == class).count();
-    (0..)
-        .zip(names)
-        .map(|(class, name)| ClassSize {
-            name: name.clone(),
-            training: count(parts[0], class),
-            validation: count(parts[1], class),
-            test: count(parts[2], class),
-        })
-        .collect()
 }

@@ -5,6 +5,7 @@ mod cells;
 mod page;
 mod ranks;
 mod report;
+mod row;
 mod sums;
 
 use std::time::Instant;
@@ -30,8 +31,8 @@ use self::{
     sums::{Place, Sums, shuffled_labels},
 };
 pub use self::{
-    baselines::NetworkRow,
     report::{AttentionGroup, AttentionReport, Target, TargetList},
+    row::NetworkRow,
 };
 use crate::{
     embed::{EmbedOptions, Embedder},

@@ -13,8 +13,8 @@ use super::{
     artefact::embed_in_batches,
     cross_modal::HiddenModality,
     panel::{Panel, is_in},
-    report::BatchSize,
     score::SpaceJudge,
+    sizes::BatchSize,
     task::IntegrateTask,
 };
 use crate::{

@@ -5,7 +5,7 @@ use scgpt_eval::{CellMap, IntegrationScores};
 use serde::Serialize;
 
 use super::{
-    Ablated, GeneratedModality, IntegrateConfig, Integration,
+    Ablated, BatchSize, GeneratedModality, IntegrateConfig, Integration,
     experiment::{Cells, IntegrateExperiment},
 };
 use crate::training::{Curves, Learned, NetworkConfig, Trial};
@@ -71,17 +71,6 @@ pub struct ModalitySize {
     pub cells: Vec<usize>,
 }
 
-/// Cells of one batch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BatchSize {
-    /// Its name.
-    pub name: String,
-    /// Cells trained on.
-    pub training: usize,
-    /// Cells that selected the network.
-    pub validation: usize,
-}
-
 /// How well a method integrates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct IntegrationMethod {
@@ -98,21 +87,6 @@ pub(super) struct Map {
     pub(super) batches: Vec<String>,
     pub(super) labels: Option<Vec<String>>,
     pub(super) n_available: usize,
-}
-
-impl BatchSize {
-    /// How many cells of each batch, by number, are in the two parts.
-    pub(super) fn of(names: &[String], domains: &[usize], parts: [&[usize]; 2]) -> Vec<Self> {
-        let count = |part: &[usize], batch: usize| {
-            part.iter().filter(|&&cell| domains[cell] == batch).count()
-        };
-        let size = |(batch, name): (usize, &String)| Self {
-            name: name.clone(),
-            training: count(parts[0], batch),
-            validation: count(parts[1], batch),
-        };
-        names.iter().enumerate().map(size).collect()
-    }
 }
 
 impl IntegrationMethod {

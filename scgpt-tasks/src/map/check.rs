@@ -5,6 +5,9 @@ use std::{collections::HashSet, path::Path};
 use super::manifest::{IndexManifest, Search, invalid};
 use crate::error::Result;
 
+/// The code of a cell without label.
+pub(super) const MISSING: u32 = u32::MAX;
+
 /// Widest embeddings.
 const WIDEST: usize = 1 << 20;
 
@@ -87,7 +90,7 @@ pub(super) fn check_labels(path: &Path, manifest: &IndexManifest, codes: &[[u8; 
     for (cell, row) in codes.chunks_exact(columns.len().max(1)).enumerate() {
         for ((code, column), counts) in row.iter().zip(columns).zip(&mut counts) {
             let code = u32::from_le_bytes(*code);
-            if code == super::index::MISSING {
+            if code == MISSING {
                 continue;
             }
             let Some(count) = counts.get_mut(code as usize) else {

@@ -12,7 +12,8 @@ use scgpt_stats::{Neighbours, subsample};
 
 use super::{
     Found,
-    check::{check_labels, check_manifest},
+    blocks::{check_rows, each_block, nearest_first},
+    check::{MISSING, check_labels, check_manifest},
     lists::{Lists, write_centres, write_segment},
     manifest::{IndexLabels, IndexManifest, MadeBy, Search, Segment, invalid},
     mapped::MappedFile,
@@ -24,14 +25,10 @@ use crate::{
 
 /// Reference cells compared with at once.
 const BLOCK: usize = 32_768;
-/// Rows of a spool that are read at a time.
-const ROWS: usize = 16_384;
 /// Reference cells whose neighbours tell how near known cells are.
 const SAMPLE: usize = 1000;
 /// Neighbours of which the mean distance is the strangeness of a cell.
 pub(super) const STRANGENESS_NEIGHBOURS: usize = 10;
-/// The code of a cell without label.
-pub(super) const MISSING: u32 = u32::MAX;
 /// The files beside the manifest.
 const LABELS: &str = "labels.u32";
 const CENTRES: &str = "centres.f32";
@@ -437,47 +434,4 @@ fn writer(path: &Path, offset: u64) -> Result<BufWriter<File>> {
 fn finish(file: BufWriter<File>, path: &Path) -> Result<()> {
     let file = file.into_inner().map_err(|error| invalid(path, error.to_string()))?;
     file.sync_all().map_err(|error| invalid(path, error.to_string()))
-}
-
-/// Visits embeddings in blocks, each with the number of its first row.
-pub(super) fn each_block(
-    spool: &RowSpool,
-    observer: &dyn Observer,
-    mut visit: impl FnMut(usize, &[f32]) -> Result<()>,
-) -> Result<()> {
-    let (n, width) = (spool.n_rows(), spool.n_columns());
-    let mut rows = Vec::new();
-    for first in (0..n).step_by(ROWS) {
-        if observer.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        spool.read_rows(first, ROWS.min(n - first), &mut rows)?;
-        check_rows(&rows, width, first)?;
-        visit(first, &rows)?;
-    }
-    Ok(())
-}
-
-/// Leaves the `k` nearest, nearest first; of equally near ones those of lower number.
-pub(super) fn nearest_first(found: &mut Vec<Found>, k: usize) {
-    found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.cell.cmp(&b.cell)));
-    found.truncate(k);
-}
-
-/// That embeddings have a direction.
-fn check_rows(rows: &[f32], width: usize, first: usize) -> Result<()> {
-    if !rows.len().is_multiple_of(width) {
-        return Err(Error::Option(format!(
-            "{} values are no rows of {width}, the width of the index",
-            rows.len()
-        )));
-    }
-    match rows.iter().position(|x| !x.is_finite()) {
-        Some(place) => Err(Error::Option(format!(
-            "the embedding of cell {} has {}, so it has no neighbours",
-            first + place / width,
-            rows[place]
-        ))),
-        None => Ok(()),
-    }
 }

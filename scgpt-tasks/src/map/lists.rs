@@ -13,8 +13,8 @@ use scgpt_stats::{Neighbours, k_means, subsample, unit_rows};
 
 use super::{
     Found,
+    blocks::{each_block, nearest_first},
     check::segment_bytes,
-    index::{each_block, nearest_first},
     manifest::{IndexManifest, Search, Segment, invalid},
     mapped::MappedFile,
 };

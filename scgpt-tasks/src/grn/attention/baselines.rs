@@ -5,13 +5,11 @@ use scgpt_eval::{
     baseline::{Association, Profiles},
     network::{Consistency, Replicated, TrueEdges, off_diagonal},
 };
-use scgpt_stats::EdgeScores;
-use serde::{Deserialize, Serialize};
 
 use super::{
     Setting,
     cells::{Groups, Panel},
-    report::ATTENTION,
+    row::{ATTENTION, NetworkRow},
     sums::Sums,
     without_cls,
 };
@@ -26,21 +24,6 @@ const VECTORS: &str = "gene_embeddings";
 /// share.
 const TOP: usize = 1000;
 const TOP_SHARE: f64 = 0.1;
-
-/// What one network is worth.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NetworkRow {
-    /// What made it.
-    pub method: String,
-    /// Of which cells it is; none if of no cells at all.
-    pub setting: Option<Setting>,
-    /// How well two halves of the cells agree: Spearman by weight, the strongest by its size.
-    pub consistency: Option<Consistency>,
-    /// How well it finds known regulations.
-    pub truth: Option<EdgeScores>,
-    /// Share of known regulations whose sign is right, if it has signs.
-    pub sign_accuracy: Option<f64>,
-}
 
 /// What networks are compared by.
 pub(super) struct EdgeJudge<'a> {

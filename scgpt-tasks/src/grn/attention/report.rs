@@ -4,7 +4,11 @@ use scgpt_eval::network::{Enriched, TruthReport, benjamini_hochberg};
 use scgpt_stats::largest;
 use serde::{Deserialize, Serialize};
 
-use super::{AttentionNetworks, Looking, Setting, baselines::NetworkRow, cells::Groups};
+use super::{
+    AttentionNetworks, Looking, Setting,
+    cells::Groups,
+    row::{ATTENTION, NetworkRow},
+};
 use crate::embed::ModelReport;
 
 /// False-discovery rate below which a difference counts.
@@ -275,7 +279,5 @@ impl AttentionReport {
     }
 }
 
-/// What attention is called among methods.
-pub(super) const ATTENTION: &str = "attention";
 /// Multiples of random precision below which a network is not much better than chance.
 const CHANCE: f64 = 1.2;

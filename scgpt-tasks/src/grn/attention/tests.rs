@@ -238,7 +238,7 @@ fn no_result_depends_on_the_batch_and_everything_is_reported() {
     let controls = labels.iter().zip(&halves).filter(|(name, _)| name.as_deref() == Some("ctrl"));
     let (first, second): (Vec<bool>, Vec<bool>) = controls.map(|it| *it.1).partition(|&it| !it);
     let smaller = first.len().min(second.len());
-    let is_told = |row: &super::baselines::NetworkRow| {
+    let is_told = |row: &super::NetworkRow| {
         let least = if row.method == "attention" { 1 } else { 2 };
         row.setting.is_some_and(|it| it != Setting::Control || smaller >= least)
     };

@@ -1,0 +1,66 @@
+//! [`Recalibrated`]: what held-out cells tell of cells in which fewer genes were measured.
+
+use scgpt_data::{Alignment, CellKey, CellTokens, Observer, TokenScratch, Tokenizer};
+
+use super::{
+    artefact::Artefact,
+    calibration::{Calibration, largest},
+    held_out::HeldOut,
+    judge::evidence,
+    scored::Scored,
+};
+use crate::{embed::EmbedOptions, error::Result};
+
+/// Share of the training genes from which the artefact's own calibration, of more cells, is the
+/// better one.
+pub(super) const ALL_GENES: f64 = 0.9;
+
+/// A calibration for cells in which fewer genes were measured.
+#[derive(Debug)]
+pub(super) struct Recalibrated {
+    pub(super) calibration: Calibration,
+    /// Share of the held-out cells whose class is found by these genes.
+    pub(super) accuracy: f64,
+}
+
+impl Artefact {
+    /// Confidence, plausible classes and limits of unknown cells for cells in which `source` genes
+    /// were measured: those that the held-out cells have if the others are taken from them, too. None
+    /// without held-out cells.
+    pub(super) fn recalibrated(
+        &self,
+        source: &Alignment,
+        options: &EmbedOptions,
+        observer: &dyn Observer,
+    ) -> Result<Option<Recalibrated>> {
+        let HeldOut { classes, .. } = &self.held_out;
+        if classes.is_empty() {
+            return Ok(None);
+        }
+        let vocab = self.embedder.vocab();
+        let mut is_measured = vec![false; vocab.len()];
+        for token in source.tokens.iter().flatten() {
+            is_measured[token.0 as usize] = true;
+        }
+        let tokens = |max_length: usize| -> Result<Vec<CellTokens>> {
+            let config = self.embedder.token_config(options, max_length)?;
+            let tokenizer =
+                Tokenizer::of_tokens(vocab, config)?.retain(|gene| is_measured[gene.0 as usize]);
+            let mut scratch = TokenScratch::default();
+            let cells = self.held_out.cells();
+            Ok(cells.map(|cell| tokenizer.cell(cell, CellKey::Content, &mut scratch)).collect())
+        };
+        observer.begin("calibrating for the genes there are", classes.len());
+        let rows = self.embedder.rows(options.batch_size);
+        let scored = Scored::of(rows, &tokens(self.record.max_length)?, observer)?;
+        let profiles = self.profiles.within(source);
+        let unlike: Vec<f32> =
+            tokens(usize::MAX)?.iter().map(|cell| profiles.strangeness(cell)).collect();
+        let evidence = evidence(&scored, &unlike);
+        let right =
+            evidence.iter().zip(classes).filter(|(cell, class)| largest(cell.logits) == **class);
+        let accuracy = right.count() as f64 / classes.len() as f64;
+        let calibration = self.record.calibration.anew(&evidence, classes);
+        Ok(Some(Recalibrated { calibration, accuracy }))
+    }
+}

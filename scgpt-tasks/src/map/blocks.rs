@@ -1,0 +1,52 @@
+//! [`each_block`]: embeddings on their way into an index.
+
+use scgpt_data::{Observer, RowSpool};
+
+use super::Found;
+use crate::error::{Error, Result};
+
+/// Rows of a spool that are read at a time.
+const ROWS: usize = 16_384;
+
+/// Visits embeddings in blocks, each with the number of its first row.
+pub(super) fn each_block(
+    spool: &RowSpool,
+    observer: &dyn Observer,
+    mut visit: impl FnMut(usize, &[f32]) -> Result<()>,
+) -> Result<()> {
+    let (n, width) = (spool.n_rows(), spool.n_columns());
+    let mut rows = Vec::new();
+    for first in (0..n).step_by(ROWS) {
+        if observer.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        spool.read_rows(first, ROWS.min(n - first), &mut rows)?;
+        check_rows(&rows, width, first)?;
+        visit(first, &rows)?;
+    }
+    Ok(())
+}
+
+/// Leaves the `k` nearest, nearest first; of equally near ones those of lower number.
+pub(super) fn nearest_first(found: &mut Vec<Found>, k: usize) {
+    found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.cell.cmp(&b.cell)));
+    found.truncate(k);
+}
+
+/// That embeddings have a direction.
+pub(super) fn check_rows(rows: &[f32], width: usize, first: usize) -> Result<()> {
+    if !rows.len().is_multiple_of(width) {
+        return Err(Error::Option(format!(
+            "{} values are no rows of {width}, the width of the index",
+            rows.len()
+        )));
+    }
+    match rows.iter().position(|x| !x.is_finite()) {
+        Some(place) => Err(Error::Option(format!(
+            "the embedding of cell {} has {}, so it has no neighbours",
+            first + place / width,
+            rows[place]
+        ))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,37 @@
+//! [`Metric`]: a number of a validation.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A named number of a validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// As it is logged.
+    pub name: String,
+    /// Its value.
+    #[serde(deserialize_with = "or_nan")]
+    pub value: f64,
+    /// Whether less is better.
+    pub lower_is_better: bool,
+}
+
+impl Metric {
+    /// A metric of which less is better.
+    pub fn loss(name: impl Into<String>, value: f64) -> Self {
+        Self { name: name.into(), value, lower_is_better: true }
+    }
+
+    /// A metric of which more is better.
+    pub fn score(name: impl Into<String>, value: f64) -> Self {
+        Self { name: name.into(), value, lower_is_better: false }
+    }
+
+    /// Whether this value is better than `other`; never if it is NaN.
+    pub fn is_better_than(&self, other: f64) -> bool {
+        if self.lower_is_better { self.value < other } else { self.value > other }
+    }
+}
+
+/// JSON writes numbers that are not finite as null.
+pub(crate) fn or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
