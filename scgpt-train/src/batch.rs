@@ -32,6 +32,13 @@ pub struct TrainCell {
     pub unknown: CellTokens,
 }
 
+impl TrainCell {
+    /// A cell of which everything is seen and nothing is to be predicted.
+    pub fn seen(known: CellTokens) -> Self {
+        Self { known, hidden: Vec::new(), unknown: CellTokens::default() }
+    }
+}
+
 impl TrainBatch {
     /// Lays `cells` out, padded to the longest with `pad` and `pad_value`.
     pub fn new(cells: &[TrainCell], pad: GeneToken, pad_value: f32) -> Self {

@@ -46,6 +46,13 @@ pub struct RunOptions<'a> {
     pub keep: usize,
 }
 
+impl<'a> RunOptions<'a> {
+    /// A run that begins anew in `folder` and keeps its last checkpoint, at most.
+    pub fn new(folder: &'a Path) -> Self {
+        Self { folder, settings: Value::Null, resume: false, checkpoint_every: None, keep: 1 }
+    }
+}
+
 /// A finished run.
 #[derive(Debug)]
 pub struct Outcome {
