@@ -16,10 +16,6 @@ golden-wgpu:
         cargo test --release -p scgpt-model -p scgpt-train --features scgpt-model/wgpu,scgpt-train/wgpu \
         --test golden --test golden_generation golden_
 
-# Record the expected output of command-line tests anew.
-bless:
-    BLESS=1 cargo test --workspace --release --test cli
-
 # One bench, for example `just bench attention`.
 bench name:
     cargo bench --workspace --bench {{name}}
