@@ -82,7 +82,7 @@ mod tests {
     use clap::{Command, CommandFactory as _};
 
     use super::*;
-    use crate::{args::Cli, flags::asked_for};
+    use crate::{commands::Cli, flags::asked_for};
 
     fn walk(command: &Command, visit: &mut dyn FnMut(&Command)) {
         visit(command);
@@ -113,7 +113,7 @@ mod tests {
     fn numbers_beyond_reason_are_named_with_their_bound() {
         let said = |args: &[&str]| {
             let args: Vec<_> = ["scgpt"].iter().chain(args).map(Into::into).collect();
-            check(&asked_for(&args).unwrap()).map_err(|error| error.to_string())
+            check(&asked_for(&Cli::command(), &args).unwrap()).map_err(|error| error.to_string())
         };
         let refused = |args: &[&str]| said(args).unwrap_err();
         let cells = refused(&["simulate", "-o", "x.h5ad", "--cells", "18446744073709551615"]);

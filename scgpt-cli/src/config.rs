@@ -3,25 +3,19 @@
 mod file;
 mod known;
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use clap::{
-    Parser as _,
+    CommandFactory as _, Parser as _,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use serde::Serialize;
 
 use self::{file::ConfigFile, known::Known};
 use crate::{
-    args::Cli,
     bounds,
+    commands::Cli,
     flags::{Flags, asked_for},
-    output::{beside, write_text},
     status,
     terminal::{shown, tell},
 };
@@ -33,16 +27,18 @@ use crate::{
 pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
     let mut args = given;
     let completed = complete(&mut args).and_then(|added| {
-        asked_for(&args).map_or(Ok(()), |asked| bounds::check(&asked))?;
+        asked_for(&Cli::command(), &args).map_or(Ok(()), |asked| bounds::check(&asked))?;
         Ok(added)
     });
     let added = match completed {
         Ok(added) => added,
-        Err(error) => return Err(status::exit_code(Err(error), || Flags::of(&args))),
+        Err(error) => {
+            return Err(status::exit_code(Err(error), || Flags::of(Cli::command(), &args)));
+        }
     };
     Cli::try_parse_from(&args).map_err(|error| {
         if let Some(refused) = refused(&error) {
-            return status::exit_code(Err(refused), || Flags::of(&args));
+            return status::exit_code(Err(refused), || Flags::of(Cli::command(), &args));
         }
         // Help and version go to stdout with code 0, wrong usage to stderr with code 2.
         drop(error.print());
@@ -58,7 +54,7 @@ pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
 /// What is added is given like flags, since for clap a default neither excludes another option nor
 /// satisfies one that needs it.
 fn complete(args: &mut Vec<OsString>) -> Result<Option<String>> {
-    let Some(asked) = asked_for(args) else { return Ok(None) };
+    let Some(asked) = asked_for(&Cli::command(), args) else { return Ok(None) };
     let Some(path) = asked.matches.try_get_one::<PathBuf>("config").ok().flatten() else {
         return Ok(None);
     };
@@ -89,21 +85,4 @@ fn refused(error: &clap::Error) -> Option<anyhow::Error> {
     // As in `--freeze <PARTS>`.
     let flag = text(ContextKind::InvalidArg).split(' ').next().unwrap_or_default();
     Some(anyhow!("{flag} {}: {reason}", text(ContextKind::InvalidValue)))
-}
-
-/// What the file with the options in force is called, after the name of the output.
-pub(crate) const EFFECTIVE: &str = "config.toml";
-
-/// Writes the options in force beside an output, so that `--config` repeats the run.
-pub(crate) fn write_effective(
-    output: &Path,
-    command: &str,
-    options: &impl Serialize,
-) -> Result<()> {
-    let path = beside(output, EFFECTIVE);
-    let options = toml::to_string(options).context("options as TOML")?;
-    Ok(write_text(
-        &path,
-        &format!("# scgpt {command}, version {}\n{options}", env!("CARGO_PKG_VERSION")),
-    )?)
 }

@@ -2,10 +2,8 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, ArgMatches, Command, CommandFactory as _};
+use clap::{Arg, ArgMatches, Command};
 use scgpt_data::Setting;
-
-use crate::args::Cli;
 
 /// Settings whose flags are called otherwise.
 const OTHERWISE: [(&str, &str); 9] = [
@@ -25,9 +23,9 @@ const OTHERWISE: [(&str, &str); 9] = [
 pub(crate) struct Flags(Command);
 
 impl Flags {
-    /// Those of a command line.
-    pub(crate) fn of(args: &[OsString]) -> Self {
-        Self(asked_for(args).map_or_else(Cli::command, |asked| asked.command))
+    /// Those of the command that `args` ask for, among all the program has.
+    pub(crate) fn of(program: Command, args: &[OsString]) -> Self {
+        Self(asked_for(&program, args).map_or(program, |asked| asked.command))
     }
 
     /// How a setting is called on the command line; by its own name, if it has no flag.
@@ -52,10 +50,10 @@ pub(crate) fn options(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|argument| !argument.is_positional())
 }
 
-/// The options of a command by its words.
-pub(crate) fn options_of(words: &str) -> Vec<String> {
+/// The options of a command of the program by its words.
+pub(crate) fn options_of(program: Command, words: &str) -> Vec<String> {
     let find = |command: Command, word| command.find_subcommand(word).cloned().unwrap_or(command);
-    let command = words.split(' ').fold(Cli::command(), find);
+    let command = words.split(' ').fold(program, find);
     options(&command).map(|option| option.get_id().to_string()).collect()
 }
 
@@ -66,10 +64,10 @@ pub(crate) struct Asked {
     pub(crate) names: Vec<String>,
 }
 
-/// The innermost subcommand of a command line, whose arguments may be incomplete; none if there is none.
-pub(crate) fn asked_for(args: &[OsString]) -> Option<Asked> {
-    let mut command = Cli::command();
-    let mut matches = Cli::command().ignore_errors(true).try_get_matches_from(args).ok()?;
+/// The innermost subcommand of the program that a command line asks for, whose arguments may be incomplete; none if there is none.
+pub(crate) fn asked_for(program: &Command, args: &[OsString]) -> Option<Asked> {
+    let mut command = program.clone();
+    let mut matches = program.clone().ignore_errors(true).try_get_matches_from(args).ok()?;
     let mut names = Vec::new();
     while let Some((name, inner)) = matches.remove_subcommand() {
         command = command.find_subcommand(&name)?.clone();
@@ -81,10 +79,13 @@ pub(crate) fn asked_for(args: &[OsString]) -> Option<Asked> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::commands::Cli;
 
     fn flags(args: &[&str]) -> Flags {
-        Flags::of(&args.iter().map(OsString::from).collect::<Vec<_>>())
+        Flags::of(Cli::command(), &args.iter().map(OsString::from).collect::<Vec<_>>())
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! `scgpt`: answers from single-cell data and an scGPT checkpoint.
 
-mod args;
 mod bounds;
 mod cells_output;
 mod commands;
 mod config;
 mod device;
+mod effective;
 mod flags;
 mod gene_list;
 mod gene_remarks;
@@ -23,6 +23,8 @@ mod typed;
 mod warnings;
 
 use std::process::ExitCode;
+
+use clap::CommandFactory as _;
 
 /// Every tensor operation allocates its result; this allocator keeps large blocks instead of
 /// returning them to the system each time, see [`keep_freed_memory`].
@@ -50,5 +52,5 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(status) => return status,
     };
-    status::exit_code(commands::run(cli), || flags::Flags::of(&args))
+    status::exit_code(commands::run(cli), || flags::Flags::of(commands::Cli::command(), &args))
 }

@@ -100,21 +100,24 @@ fn hint(error: &Error, flags: &Flags) -> Option<String> {
 mod tests {
     use std::error::Error as _;
 
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::commands::Cli;
 
     #[test]
     fn hints_are_found_below_context() {
         let error = scgpt_tasks::Error::from(scgpt_data::Error::Exists { path: "out.h5ad".into() });
         assert!(error.source().is_none());
         let error = Error::from(error).context("while embedding");
-        let flags = Flags::of(&["scgpt", "embed"].map(Into::into));
+        let flags = Flags::of(Cli::command(), &["scgpt", "embed"].map(Into::into));
         assert!(hint(&error, &flags).is_some_and(|hint| hint.contains("--force")));
     }
 
     #[test]
     fn what_does_not_fit_may_be_loaded_in_part() {
         let mismatch = || scgpt_model::Error::Mismatch { path: "w".into(), problem: "x".into() };
-        let flags = Flags::of(&["scgpt", "embed"].map(Into::into));
+        let flags = Flags::of(Cli::command(), &["scgpt", "embed"].map(Into::into));
         for error in [Error::from(mismatch()), scgpt_tasks::Error::from(mismatch()).into()] {
             assert!(hint(&error, &flags).is_some_and(|hint| hint.ends_with("(--partial)")));
         }
@@ -122,7 +125,7 @@ mod tests {
 
     #[test]
     fn settings_are_called_by_their_flags() {
-        let flags = Flags::of(&["scgpt", "annotate", "train"].map(Into::into));
+        let flags = Flags::of(Cli::command(), &["scgpt", "annotate", "train"].map(Into::into));
         let problem = || scgpt_data::Setting("optimizer.lr").zero();
         let expected = "--lr is 0, expected at least 1";
         for error in [

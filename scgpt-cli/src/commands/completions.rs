@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use crate::{args::Cli, output::print_text};
+use crate::{commands::Cli, output::print_text};
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]

@@ -20,7 +20,7 @@ use scgpt_tasks::{
 use scgpt_train::{RunHistory, ValidationRecord};
 
 use crate::{
-    args::Cli,
+    commands::Cli,
     device,
     output::{Printer, write_text},
     progress::Bar,

@@ -14,8 +14,8 @@ use serde_json::json;
 
 use crate::{
     cells_output::CellsOutput,
-    config::{EFFECTIVE, write_effective},
     device::ComputeArgs,
+    effective::{EFFECTIVE, write_effective},
     gene_list, gene_remarks,
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output, check_new, write_text},

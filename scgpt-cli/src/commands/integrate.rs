@@ -7,7 +7,7 @@ mod objectives;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, CommandFactory as _};
 use scgpt_data::{Additions, CellSource};
 use scgpt_eval::{IntegrationScores, baseline::BaselineOptions};
 use scgpt_model::InputNorm;
@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use self::modalities::ModalityArgs;
 use crate::{
+    commands::Cli,
     device::ComputeArgs,
     flags::options_of,
     learn::LearnArgs,
@@ -219,7 +220,7 @@ impl IntegrateArgs {
             defaults.like_the_reference(is_multimodal);
         }
         let files = files.iter().map(PathBuf::as_path);
-        let mut settings = layered(&defaults, files, &options_of("integrate"))?;
+        let mut settings = layered(&defaults, files, &options_of(Cli::command(), "integrate"))?;
         let n_layers = settings.network.n_layers;
         settings.network = recipe.settle(settings.network);
         if is_multimodal && settings.only_genes {

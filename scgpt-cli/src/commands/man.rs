@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Command, CommandFactory as _};
 use scgpt_data::similar_names;
 
-use crate::{args::Cli, output::print_text};
+use crate::{commands::Cli, output::print_text};
 
 /// Print the manual page
 #[derive(Debug, Args)]

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use scgpt_data::{CellSource, Column};
-use scgpt_eval::perturbation::{Condition, DesignOptions, candidates};
+use scgpt_eval::perturbation::{
+    Condition, DesignOptions, MethodResponses, PerturbEvaluation, candidates,
+};
 use scgpt_tasks::perturb::PerturbArtefact;
 use serde::Serialize;
 
@@ -144,4 +146,21 @@ fn trained_genes(artefact: &PerturbArtefact) -> Result<Vec<String>> {
         bail!("the artefact names no perturbed gene: name candidates in a file");
     }
     Ok(genes)
+}
+
+/// The scores of all methods in a summary.
+pub(crate) fn scores(evaluation: &PerturbEvaluation) -> Vec<(&'static str, String)> {
+    let of = |score: &str| {
+        let line = |method: &MethodResponses| format!("{}: {}", method.name, method.scores[score]);
+        let methods = evaluation.methods.iter().chain(&evaluation.ceiling);
+        methods.map(line).collect::<Vec<_>>().join("\n")
+    };
+    let mut rows = vec![
+        ("Pearson Δ", of("pearson_delta")),
+        ("Pearson Δ, top 20", of("pearson_delta_non_dropout")),
+        ("centroid accuracy", of("centroid_accuracy")),
+        ("MSE, top 20", of("mse_non_dropout")),
+    ];
+    rows.extend(evaluation.verdict().map(|verdict| ("verdict", verdict)));
+    rows
 }

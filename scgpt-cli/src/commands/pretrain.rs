@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
+use clap::{Args, CommandFactory as _};
 use scgpt_data::{Claim, Error, check_apart};
 use scgpt_tasks::{
     Recipe,
@@ -15,6 +15,7 @@ use scgpt_tasks::{
 use scgpt_train::{Precision, has_checkpoint};
 
 use crate::{
+    commands::Cli,
     device::ComputeArgs,
     flags::options_of,
     output::{Printer, print_text, write_text},
@@ -186,7 +187,8 @@ fn settings(
     saved: Option<&Path>,
 ) -> Result<PretrainConfig> {
     let files = saved.filter(|path| path.exists()).into_iter().chain(config);
-    let mut settings = layered(&args.preset.config(), files, &options_of("pretrain"))?;
+    let mut settings =
+        layered(&args.preset.config(), files, &options_of(Cli::command(), "pretrain"))?;
     let set = |value: Option<usize>, to: &mut usize| *to = value.unwrap_or(*to);
     set(args.batch_size, &mut settings.batch_size);
     set(args.max_length, &mut settings.max_length);

@@ -142,7 +142,9 @@ fn reason(error: &clap::Error, text: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::asked_for;
+    use clap::CommandFactory as _;
+
+    use crate::{commands::Cli, flags::asked_for};
 
     /// What a file adds to a command line, or why it is refused.
     fn added(args: &[&str], toml: &str) -> Result<Vec<String>> {
@@ -150,7 +152,7 @@ mod tests {
         let path = folder.path().join("options.toml");
         std::fs::write(&path, toml).unwrap();
         let args: Vec<_> = ["scgpt"].iter().chain(args).map(Into::into).collect();
-        let asked = asked_for(&args).unwrap();
+        let asked = asked_for(&Cli::command(), &args).unwrap();
         let known = Known::of_command(&asked.names).unwrap();
         let options = ConfigFile::read(&path)?.options(&asked, known.as_ref())?;
         Ok(options.into_iter().map(|it| it.into_string().unwrap()).collect())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, CommandFactory as _};
 use scgpt_data::{CellSource as _, Source};
 use scgpt_eval::baseline::BaselineOptions;
 use scgpt_tasks::annotate::{
@@ -12,6 +12,7 @@ use scgpt_tasks::annotate::{
 };
 
 use crate::{
+    commands::Cli,
     device::ComputeArgs,
     flags::options_of,
     gene_remarks,
@@ -134,7 +135,7 @@ impl TrainArgs {
         let mut settings = layered(
             &AnnotateConfig::of(recipe),
             files.iter().map(PathBuf::as_path),
-            &options_of("annotate train"),
+            &options_of(Cli::command(), "annotate train"),
         )?;
         settings.network = recipe.settle(settings.network);
         settings.shuffle &= !self.keep_order;

@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::Source;
-use scgpt_eval::perturbation::{
-    MethodResponses, NotJudged, PerturbEvaluation, Split, evaluate_responses,
-};
+use scgpt_eval::perturbation::{NotJudged, Split, evaluate_responses};
 
 use crate::{
-    commands::perturb::{DesignArgs, remark_on_unmeasured},
+    commands::perturb::{DesignArgs, remark_on_unmeasured, scores},
     matrix::MatrixArgs,
     output::{Printer, check_new, write_text},
     progress::Bar,
@@ -119,21 +117,4 @@ fn remark_on(left_out: &NotJudged, has_split: bool, warnings: &mut Warnings) {
     if has_split {
         of("test conditions of the split that were not predicted", &left_out.not_predicted);
     }
-}
-
-/// The scores of all methods in a summary.
-pub(crate) fn scores(evaluation: &PerturbEvaluation) -> Vec<(&'static str, String)> {
-    let of = |score: &str| {
-        let line = |method: &MethodResponses| format!("{}: {}", method.name, method.scores[score]);
-        let methods = evaluation.methods.iter().chain(&evaluation.ceiling);
-        methods.map(line).collect::<Vec<_>>().join("\n")
-    };
-    let mut rows = vec![
-        ("Pearson Δ", of("pearson_delta")),
-        ("Pearson Δ, top 20", of("pearson_delta_non_dropout")),
-        ("centroid accuracy", of("centroid_accuracy")),
-        ("MSE, top 20", of("mse_non_dropout")),
-    ];
-    rows.extend(evaluation.verdict().map(|verdict| ("verdict", verdict)));
-    rows
 }

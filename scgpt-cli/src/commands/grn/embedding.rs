@@ -22,8 +22,8 @@ use serde_json::json;
 use super::{Format, is_result, write_baselines};
 use crate::{
     cells_output::CellsOutput,
-    config::write_effective,
     device::ComputeArgs,
+    effective::write_effective,
     gene_list,
     matrix::MatrixArgs,
     output::{Printer, write_text},

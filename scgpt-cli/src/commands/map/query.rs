@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use super::{Embedded, Reading, by_model, from_obsm};
 use crate::{
     cells_output::CellsOutput,
-    config::{EFFECTIVE, write_effective},
     device::ComputeArgs,
+    effective::{EFFECTIVE, write_effective},
     matrix::MatrixArgs,
     output::{Printer, beside, check_cells_output, check_new},
     progress::Bar,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, CommandFactory as _};
 use scgpt_data::Source;
 use scgpt_eval::perturbation::{Split, SplitMode};
 use scgpt_tasks::perturb::{
@@ -12,6 +12,7 @@ use scgpt_tasks::perturb::{
 
 use super::{DesignArgs, remark_on_unmeasured};
 use crate::{
+    commands::Cli,
     device::ComputeArgs,
     flags::options_of,
     gene_remarks,
@@ -130,7 +131,7 @@ impl TrainArgs {
         if self.parity {
             defaults.like_the_reference(recipe);
         }
-        let mut settings = layered(&defaults, files, &options_of("perturb train"))?;
+        let mut settings = layered(&defaults, files, &options_of(Cli::command(), "perturb train"))?;
         settings.network = recipe.settle(settings.network);
         settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
         settings.pool = self.pool.unwrap_or(settings.pool);
@@ -207,7 +208,7 @@ fn summary(report: &PerturbReport, output: &Path) -> Vec<(&'static str, String)>
         ("steps", report.learned.steps.to_string()),
     ];
     if let Some(evaluation) = &report.evaluation {
-        rows.extend(super::super::evaluate::perturb::scores(evaluation));
+        rows.extend(super::scores(evaluation));
     }
     rows.push(("artefact", output.display().to_string()));
     rows.push(("report", output.join("report.html").display().to_string()));

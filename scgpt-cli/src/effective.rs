@@ -1,0 +1,25 @@
+//! [`write_effective`]: the options in force, beside what was made by them.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::output::{beside, write_text};
+
+/// What the file with the options in force is called, after the name of the output.
+pub(crate) const EFFECTIVE: &str = "config.toml";
+
+/// Writes the options in force beside an output, so that `--config` repeats the run.
+pub(crate) fn write_effective(
+    output: &Path,
+    command: &str,
+    options: &impl Serialize,
+) -> Result<()> {
+    let path = beside(output, EFFECTIVE);
+    let options = toml::to_string(options).context("options as TOML")?;
+    Ok(write_text(
+        &path,
+        &format!("# scgpt {command}, version {}\n{options}", env!("CARGO_PKG_VERSION")),
+    )?)
+}
