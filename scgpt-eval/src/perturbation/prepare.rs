@@ -105,9 +105,9 @@ pub fn prepare(
         "index" => var.index.clone(),
         name => {
             let found = var.column(name).ok_or_else(|| {
-                let hint = similar_names(name, var.names()).hint();
-                let has: Vec<&str> = var.names().collect();
-                let has = has.join(", ");
+                let has = || std::iter::once("index").chain(var.names());
+                let hint = similar_names(name, has()).hint();
+                let has = has().collect::<Vec<_>>().join(", ");
                 Error::Option(format!("column `{name}` not found in `var` (has {has}){hint}"))
             })?;
             found.labels().into_iter().map(Option::unwrap_or_default).collect()
