@@ -57,9 +57,7 @@ pub(crate) fn layered<'p, T: Serialize + DeserializeOwned>(
     let mut settings = typed(all.clone())?;
     for path in files {
         let mut file = table(path)?;
-        file.retain(|key, _| {
-            keys::<T>().iter().any(|it| *it == key) || !options.iter().any(|it| it == key)
-        });
+        file.retain(|key, _| keys::<T>().contains(&key) || !options.iter().any(|it| it == key));
         overlay(&mut all, file);
         settings = typed(all.clone()).map_err(|misfit| {
             let hint = hint(&misfit, &defaults);

@@ -153,7 +153,7 @@ fn what_is_written_beside_an_output_repeats_it() {
         let again = place.done(&["embed", &cells, "-o", output, "--json", "--config", config]);
         assert_eq!(options(&again.stdout), options(&first.stdout));
         let read = |name: &str| {
-            let file = hdf5_pure::File::open_streaming(&place.path(name)).unwrap();
+            let file = hdf5_pure::File::open_streaming(place.path(name)).unwrap();
             file.dataset("obsm/X_mine").unwrap().read_f32().unwrap()
         };
         assert!(read("a.h5ad") == read(output));
