@@ -1,6 +1,7 @@
 //! [`AnnData`]: the AnnData layout, read the same way from h5ad files and from zarr.
 
 pub(crate) mod chunk;
+mod dtype;
 pub(crate) mod extent;
 pub(crate) mod frame;
 mod kept;

@@ -1,7 +1,8 @@
 //! [`Collator`]: lays cells out as a [`TokenBatch`], and [`buckets`] of cells of similar length.
 
 use crate::{
-    token::{CellTokens, ConditionToken},
+    condition_token::ConditionToken,
+    token::CellTokens,
     vocab::{GeneToken, GeneVocab, SpecialToken},
 };
 

@@ -10,7 +10,6 @@ use flate2::bufread::MultiGzDecoder;
 use crate::{
     error::{Error, Result},
     regular,
-    tenx::utf8,
 };
 
 /// Bytes that any compressed text may have.
@@ -63,6 +62,31 @@ pub(crate) fn text(path: &Path) -> Result<String> {
         bytes.drain(..3);
     }
     utf8(path, bytes)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// [`Error::Unsupported`] with the first line that is not UTF-8.
+fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..good].split(|&byte| byte == b'\n').count();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let what =
+            format!("line {line} is not UTF-8, as text in Latin-1 and other old encodings is not");
+        let stem = name.strip_suffix(".gz").unwrap_or(&name);
+        let read = if stem == name {
+            format!("iconv -f LATIN1 -t UTF-8 {name}")
+        } else {
+            format!("gunzip -c {name} | iconv -f LATIN1 -t UTF-8")
+        };
+        Error::unsupported(
+            path,
+            what,
+            format!("convert it: {read} > new.tsv, and put that in its place as {stem}"),
+        )
+    })
 }
 
 /// How many fields there are at most, whatever separates them.

@@ -19,6 +19,7 @@ mod binning;
 mod cell_source;
 mod check;
 mod collate;
+mod condition_token;
 mod csr;
 mod empty_cells;
 mod error;
@@ -28,6 +29,8 @@ mod frame;
 mod gene_subset;
 mod guard;
 mod h5;
+mod hdf5;
+mod hex;
 mod inflate;
 mod keyed;
 mod logged;
@@ -40,6 +43,7 @@ mod names;
 mod narrow;
 mod normalize;
 mod observer;
+mod output;
 mod pages;
 mod regular;
 mod row_spool;
@@ -65,6 +69,7 @@ pub use crate::{
     binning::{BinScratch, Binner, TieMode},
     cell_source::{CellBlocks, CellSource, ReadBlocks},
     collate::{Collator, TokenBatch, buckets},
+    condition_token::ConditionToken,
     csr::{Csr, CsrRow},
     empty_cells::EmptyCells,
     error::{Error, Result},
@@ -84,6 +89,10 @@ pub use crate::{
     narrow::narrow,
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
     observer::{Observer, Silent, Watched},
+    output::{
+        Claim, OutputKind, Place, check_apart, check_output, is_under_construction, make_durable,
+        write_file,
+    },
     regular::open as open_file,
     row_spool::RowSpool,
     scbank::ScBank,
@@ -99,7 +108,7 @@ pub use crate::{
     summary::{Layer, MatrixSummary, Summary},
     table::Table,
     tenx::TenX,
-    token::{CellKey, CellTokens, ConditionToken, Sampling, TokenConfig, TokenScratch, Tokenizer},
+    token::{CellKey, CellTokens, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{
         VariableConfig, VariableFlavour, VariableGenes, flavour_of, variable_columns,
         variable_genes,
@@ -108,9 +117,5 @@ pub use crate::{
         Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneNames, GeneToken,
         GeneVocab, SpecialToken,
     },
-    write::{
-        Additions, Claim, CopyReport, OutputKind, Place, check_apart, check_output, export,
-        export_mudata, is_under_construction, make_copy, make_durable, make_export, save_copy,
-        write_file,
-    },
+    write::{Additions, CopyReport, export, export_mudata, make_copy, make_export, save_copy},
 };

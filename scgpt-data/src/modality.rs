@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    condition_token::ConditionToken,
     error::{Error, Result},
     narrow::narrow,
-    token::ConditionToken,
 };
 
 /// The name of gene expression among modalities.

@@ -24,7 +24,6 @@ mod schema;
 mod sink;
 mod writer;
 
-pub(crate) use self::sink::hex;
 pub use self::{
     domains::DomainBatches,
     folder::{ShardFolder, ShardLabels},

@@ -8,8 +8,9 @@ use std::{fs::File, io::Read as _, path::Path};
 use crate::{
     error::{Error, Result},
     frame::Column,
-    inflate, regular,
-    write::Place,
+    inflate,
+    output::Place,
+    regular,
 };
 
 /// Columns of equal length, each with its name.

@@ -7,8 +7,6 @@ pub(crate) mod h5;
 mod mtx;
 mod tables;
 
-pub(crate) use self::tables::utf8;
-
 use std::{
     collections::BTreeMap,
     fmt,

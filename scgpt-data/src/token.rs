@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use self::content::CellKey;
 use crate::{
     binning::{BinScratch, Binner},
+    condition_token::ConditionToken,
     csr::{Csr, CsrRow},
     error::{Error, Result},
     keyed::{Keyed, Purpose},
@@ -17,14 +18,6 @@ use crate::{
     setting::Setting,
     vocab::{Alignment, GeneToken, GeneVocab, SpecialToken},
 };
-
-/// Index of a condition (batch, modality, perturbation flag) that a position carries.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default,
-)]
-#[serde(transparent)]
-#[repr(transparent)]
-pub struct ConditionToken(pub u32);
 
 /// What the model sees of one cell: parallel vectors, `<cls>` first.
 #[derive(Clone, Debug, Default, PartialEq)]

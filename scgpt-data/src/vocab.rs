@@ -25,7 +25,7 @@ pub use self::{
 use crate::{
     error::{Error, Result},
     narrow::narrow,
-    write::Place,
+    output::Place,
 };
 
 /// Index of a gene, or of a special token, in a vocabulary: a row of the embedding table.

@@ -1,15 +1,11 @@
 //! Writing: copies of an input with additions, and new files.
 
 mod anndata;
-mod claim;
 mod convert;
 mod copy;
-mod durable;
 mod element;
 mod export;
-pub(crate) mod h5;
-mod kind;
-mod place;
+mod h5;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -23,13 +19,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-pub use self::{
-    claim::{Claim, is_under_construction},
-    durable::make_durable,
-    export::{export, export_mudata, make_export},
-    kind::OutputKind,
-    place::{Place, check_apart, check_output, write_file},
-};
+pub use self::export::{export, export_mudata, make_export};
 use self::{
     element::{Dtype, Sink},
     h5::H5Sink,
@@ -43,6 +33,7 @@ use crate::{
     error::{Error, Result},
     frame::Column,
     h5::H5Store,
+    output::{OutputKind, Place, check_apart},
     row_spool::RowSpool,
     zarr::ZarrStore,
 };

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use crate::anndata::store::Dtype;
+use crate::anndata::dtype::Dtype;
 
 /// A type that stored numbers are read as.
 pub(crate) trait Target: Copy {

@@ -9,7 +9,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::write::h5::reading::{Image, Kind, Link, kind, root, text_size};
+use crate::hdf5::{
+    attribute::text_size,
+    group::{Kind, Target as Link, kind},
+    image::Image,
+    root,
+};
 
 /// Soft links that may lead to one object.
 const MOST_FOLLOWED: usize = 32;

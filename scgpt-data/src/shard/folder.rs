@@ -16,12 +16,12 @@ use sha2::{Digest, Sha256};
 use super::{
     file::{Chunk, ShardFile, release},
     manifest::{MANIFEST, Manifest, ShardEntry},
-    sink::hex,
 };
 use crate::{
     csr::CsrRow,
     error::{Error, Result},
     names::similar_names,
+    hex::hex,
     regular,
     vocab::{GeneToken, GeneVocab},
 };

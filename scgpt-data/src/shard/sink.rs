@@ -20,6 +20,7 @@ use super::{
     pack::{Cell, Packed},
     schema::{FIXED, item},
 };
+use crate::hex::hex;
 
 /// How the names of shards begin and end, around their number.
 const BEGIN: &str = "shard-";
@@ -119,16 +120,6 @@ fn plain(error: ArrowError) -> io::Error {
         ArrowError::IoError(_, error) => error,
         error => io::Error::other(error),
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A file whose bytes are hashed and counted on their way.

@@ -13,7 +13,7 @@ use super::{
     manifest::{LabelColumn, MANIFEST, Manifest, SourceEntry, VOCABULARY, VocabEntry},
     pack,
     schema::{self, FIXED},
-    sink::{self, Sink, hex},
+    sink::{self, Sink},
 };
 use crate::{
     cell_source::{CellSource, ReadBlocks as _},
@@ -21,11 +21,12 @@ use crate::{
     error::{Error, Result},
     frame::Frame,
     names::similar_names,
+    hex::hex,
+    output::{OutputKind, Place, check_apart},
     setting::{Advice, Setting},
     state::{InputState, StateDetector},
     summary::Layer,
     vocab::{Alignment, GeneNames, GeneVocab},
-    write::{OutputKind, Place, check_apart},
 };
 
 /// Cells read at once.

@@ -74,31 +74,6 @@ pub(super) fn read(matrix: &Path) -> Result<(Vec<String>, Frame)> {
     Ok((barcodes, table))
 }
 
-/// The text of a file.
-///
-/// # Errors
-/// [`Error::Unsupported`] with the first line that is not UTF-8.
-pub(crate) fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..good].split(|&byte| byte == b'\n').count();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let what =
-            format!("line {line} is not UTF-8, as text in Latin-1 and other old encodings is not");
-        let stem = name.strip_suffix(".gz").unwrap_or(&name);
-        let read = if stem == name {
-            format!("iconv -f LATIN1 -t UTF-8 {name}")
-        } else {
-            format!("gunzip -c {name} | iconv -f LATIN1 -t UTF-8")
-        };
-        Error::unsupported(
-            path,
-            what,
-            format!("convert it: {read} > new.tsv, and put that in its place as {stem}"),
-        )
-    })
-}
-
 /// The first `count` columns of the first table that exists; blank lines are none.
 fn columns(
     matrix: &Path,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{CellTokens, ConditionToken};
+use super::CellTokens;
+use crate::condition_token::ConditionToken;
 use crate::{keyed::choose, vocab::GeneToken};
 
 impl CellTokens {

@@ -12,7 +12,6 @@ use serde_json::json;
 use super::{
     Additions, Container, anndata,
     element::{Dtype, Sink, array},
-    place::{Place, check_apart},
 };
 use crate::{
     anndata::store::join,
@@ -20,6 +19,7 @@ use crate::{
     error::{Error, Result},
     frame::Frame,
     narrow::narrow,
+    output::{Place, check_apart},
     summary::Layer,
 };
 

@@ -7,11 +7,7 @@
 //! "HDF5 File Format Specification" version 3.0; what is written needs HDF5 1.8 or later.
 
 mod appender;
-mod attribute;
-mod dense;
-mod group;
 mod heap;
-mod image;
 mod message;
 
 use std::{
@@ -25,32 +21,26 @@ use serde_json::Value;
 
 use self::{
     appender::Appender,
-    group::{Bytes, Link, Node, read_at, unsupported},
     heap::{Heap, REFERENCE},
-    image::Image,
     message::{
-        ATTRIBUTE, DATASPACE, DATATYPE, FILL_VALUE, LARGEST, LAYOUT, UNDEFINED, attribute,
-        compound, contiguous_layout, dataspace, datatype, fill_value, lookup3, null_dataspace,
-        string_datatype,
+        LARGEST, attribute, compound, contiguous_layout, dataspace, datatype, fill_value, lookup3,
+        null_dataspace, string_datatype,
     },
 };
 use crate::{
     anndata::store::Store as _,
     error::{Error, Result},
     h5::H5Store,
+    hdf5::{
+        bytes::{Bytes, read_at, unsupported},
+        group::{Link, Node},
+        image::{Image, SIGNATURE},
+        message::{ATTRIBUTE, DATASPACE, DATATYPE, FILL_VALUE, LAYOUT, UNDEFINED},
+        root,
+    },
     regular::refusal,
     write::element::{Attrs, Dtype, Sink, Values, interleave, split},
 };
-
-/// How groups are read, for those who read by path.
-pub(crate) mod reading {
-    pub(crate) use super::{
-        attribute::text_size,
-        group::{Kind, Target as Link, kind},
-        image::Image,
-        root,
-    };
-}
 
 /// Groups of an existing file that get new members.
 const GROWING: [&str; 4] = ["obs", "obsm", "varm", "uns"];
@@ -96,28 +86,6 @@ struct OpenArray {
     address: u64,
 }
 
-/// The address of the header of the root group.
-///
-/// # Errors
-/// [`io::ErrorKind::Unsupported`] for a superblock that is not understood.
-pub(crate) fn root(file: &mut Image) -> io::Result<u64> {
-    let head = read_at(file, 0, 48)?;
-    let (base, root) = match head[8] {
-        version @ (0 | 1) if head[13..15] == [8, 8] => {
-            let fields = read_at(file, 24 + 4 * u64::from(version), 56)?;
-            (Bytes(&fields).number(8)?, Bytes(&fields[40..]).number(8)?)
-        }
-        2 | 3 if head[9..11] == [8, 8] => {
-            (Bytes(&head[12..]).number(8)?, Bytes(&head[36..]).number(8)?)
-        }
-        _ => return Err(unsupported("a superblock of this version")),
-    };
-    if base != file.base() {
-        return Err(unsupported("a file that was moved"));
-    }
-    Ok(root)
-}
-
 impl H5Sink {
     /// An empty file in `file`, which will be known as `path`; one that ends in `.h5mu` gets the
     /// head by which MuData is known.
@@ -134,7 +102,7 @@ impl H5Sink {
             head.resize(512, 0);
             file.write_all(&head)?;
         }
-        let mut bytes = image::SIGNATURE.to_vec();
+        let mut bytes = SIGNATURE.to_vec();
         bytes.extend_from_slice(&[2, 8, 8, 0]);
         bytes.resize(48, 0);
         bytes[12..20].copy_from_slice(&base.to_le_bytes());

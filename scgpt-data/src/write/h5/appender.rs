@@ -2,10 +2,11 @@
 
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 
-use super::{
+use super::message::{LARGEST, group_messages, hard_link, object_header};
+use crate::hdf5::{
     group::{Link, Node},
     image::Image,
-    message::{ATTRIBUTE, LARGEST, LINK, group_messages, hard_link, object_header},
+    message::{ATTRIBUTE, LINK},
 };
 
 /// The end of the file.

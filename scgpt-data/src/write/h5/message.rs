@@ -2,23 +2,10 @@
 //! IV.A (object headers and their messages) and III.E (global heap). Offsets and lengths have
 //! eight bytes, everything is little-endian.
 
-use crate::write::element::Dtype;
-
-/// The "undefined address".
-pub(super) const UNDEFINED: u64 = u64::MAX;
-
-// Message types.
-pub(super) const DATASPACE: u8 = 0x01;
-pub(super) const LINK_INFO: u8 = 0x02;
-pub(super) const DATATYPE: u8 = 0x03;
-pub(super) const FILL_VALUE: u8 = 0x05;
-pub(super) const LINK: u8 = 0x06;
-pub(super) const LAYOUT: u8 = 0x08;
-pub(super) const GROUP_INFO: u8 = 0x0a;
-pub(super) const ATTRIBUTE: u8 = 0x0c;
-pub(super) const CONTINUATION: u8 = 0x10;
-pub(super) const SYMBOL_TABLE: u8 = 0x11;
-pub(super) const ATTRIBUTE_INFO: u8 = 0x15;
+use crate::{
+    hdf5::message::{GROUP_INFO, LINK_INFO, UNDEFINED, length16, link_head},
+    write::element::Dtype,
+};
 
 /// Largest body of a message: its size field has 16 bits.
 pub(super) const LARGEST: usize = u16::MAX as usize;
@@ -51,27 +38,6 @@ pub(super) fn group_messages() -> Vec<(u8, Vec<u8>)> {
 pub(super) fn hard_link(name: &str, address: u64) -> Vec<u8> {
     let mut body = link_head(name, None);
     body.extend_from_slice(&address.to_le_bytes());
-    body
-}
-
-/// A symbolic link.
-pub(super) fn soft_link(name: &str, target: &str) -> Vec<u8> {
-    let mut body = link_head(name, Some(1));
-    body.extend_from_slice(&length16(target.len()));
-    body.extend_from_slice(target.as_bytes());
-    body
-}
-
-/// Version, flags, type, UTF-8 character set, length of the name in two bytes, name.
-fn link_head(name: &str, kind: Option<u8>) -> Vec<u8> {
-    let mut body = vec![1, 0b1_0001];
-    if let Some(kind) = kind {
-        body[1] |= 0b1000;
-        body.push(kind);
-    }
-    body.push(1);
-    body.extend_from_slice(&length16(name.len()));
-    body.extend_from_slice(name.as_bytes());
     body
 }
 
@@ -217,11 +183,6 @@ pub(super) fn lookup3(bytes: &[u8]) -> u32 {
 /// A length that HDF5 keeps in 32 bits; metadata of 4 GiB is never built.
 fn narrow(length: usize) -> u32 {
     crate::narrow(length)
-}
-
-/// A length that HDF5 keeps in 16 bits; [`LARGEST`] is checked where a body can be larger.
-fn length16(length: usize) -> [u8; 2] {
-    u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes()
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::place::{REPLACED, parent};
 use crate::{
     error::{Error, Result},
-    shard::hex,
+    hex::hex,
 };
+
+/// The folder in which an output that is replaced lies meanwhile, under its own name.
+pub(super) const REPLACED: &str = "replaced";
 
 /// What every file and folder under construction begins with.
 const PREFIX: &str = ".scgpt-";
@@ -240,6 +242,14 @@ fn is_at(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true
+}
+
+/// The folder an output lies in.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 #[cfg(test)]

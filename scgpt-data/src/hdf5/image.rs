@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
 };
 
-pub(super) const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+pub(crate) const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Places where HDF5 may begin after the first byte.
 const FIRST_USER_BLOCK: u64 = 512;
@@ -19,7 +19,7 @@ pub(crate) struct Image {
 
 impl Image {
     /// The image that begins at byte `base`.
-    pub(super) fn new(file: File, base: u64) -> Self {
+    pub(crate) fn new(file: File, base: u64) -> Self {
         Self { file, base }
     }
 
@@ -40,11 +40,11 @@ impl Image {
     }
 
     /// Where it begins.
-    pub(super) fn base(&self) -> u64 {
+    pub(crate) fn base(&self) -> u64 {
         self.base
     }
 
-    pub(super) fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 }

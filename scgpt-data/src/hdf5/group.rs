@@ -2,10 +2,13 @@
 
 use std::{
     collections::HashSet,
-    io::{self, ErrorKind, Read, Seek, SeekFrom},
+    io::{self, Seek as _, SeekFrom},
 };
 
+use serde_json::{Map, Value};
+
 use super::{
+    bytes::{Bytes, broken, read_at, unsupported},
     dense,
     image::Image,
     message::{
@@ -13,22 +16,21 @@ use super::{
         soft_link,
     },
 };
-use crate::write::element::Attrs;
 
 /// A group whose header is (re)written when the file is finished.
 #[derive(Debug, Default)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Attribute messages by name. Addresses inside them stay valid: the file only grows.
-    pub(super) attributes: Vec<(String, Vec<u8>)>,
+    pub(crate) attributes: Vec<(String, Vec<u8>)>,
     /// Values of the attributes that were set here.
-    pub(super) values: Attrs,
+    pub(crate) values: Map<String, Value>,
     /// Members in order.
-    pub(super) links: Vec<(String, Link)>,
+    pub(crate) links: Vec<(String, Link)>,
 }
 
 /// What a name in a group leads to.
 #[derive(Debug)]
-pub(super) enum Link {
+pub(crate) enum Link {
     /// An object whose header is in the file.
     Object(u64),
     /// A group that is still in memory.
@@ -39,7 +41,7 @@ pub(super) enum Link {
 
 impl Node {
     /// Links `name` to `link` instead of whatever it led to.
-    pub(super) fn link(&mut self, name: &str, link: Link) {
+    pub(crate) fn link(&mut self, name: &str, link: Link) {
         match self.links.iter_mut().find(|(other, _)| other == name) {
             Some((_, old)) => *old = link,
             None => self.links.push((name.to_owned(), link)),
@@ -47,7 +49,7 @@ impl Node {
     }
 
     /// Sets the attribute `name` to `message`.
-    pub(super) fn attribute(&mut self, name: &str, message: Vec<u8>) {
+    pub(crate) fn attribute(&mut self, name: &str, message: Vec<u8>) {
         match self.attributes.iter_mut().find(|(other, _)| other == name) {
             Some((_, old)) => *old = message,
             None => self.attributes.push((name.to_owned(), message)),
@@ -57,8 +59,8 @@ impl Node {
     /// Reads the group whose header is at `address`; `None` for any other kind of object.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for what new headers cannot take over (shared messages), other kinds for a file that is broken.
-    pub(super) fn read(file: &mut Image, address: u64) -> io::Result<Option<Self>> {
+    /// [`io::ErrorKind::Unsupported`] for what new headers cannot take over (shared messages), other kinds for a file that is broken.
+    pub(crate) fn read(file: &mut Image, address: u64) -> io::Result<Option<Self>> {
         let messages = read_messages(file, address)?;
         if !is_group(&messages) {
             return Ok(None);
@@ -156,7 +158,7 @@ fn read_links(file: &mut Image, messages: &[Message]) -> io::Result<Vec<(String,
 
 /// The messages of dense storage that an information message points to; `counter` bytes of it are a
 /// number that may be there.
-pub(super) fn read_dense(
+pub(crate) fn read_dense(
     file: &mut Image,
     bytes: &mut Bytes<'_>,
     counter: usize,
@@ -167,14 +169,14 @@ pub(super) fn read_dense(
     if heap == UNDEFINED { Ok(Vec::new()) } else { dense::read(file, heap, tree) }
 }
 
-pub(super) struct Message {
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Message {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) body: Vec<u8>,
 }
 
 /// All messages of an object header, version 1 or 2, with its continuations.
-pub(super) fn read_messages(file: &mut Image, address: u64) -> io::Result<Vec<Message>> {
+pub(crate) fn read_messages(file: &mut Image, address: u64) -> io::Result<Vec<Message>> {
     let mut messages = Vec::new();
     let head = read_at(file, address, 16)?;
     let version2 = head.starts_with(b"OHDR");
@@ -348,43 +350,4 @@ fn heap_text(heap: &[u8], offset: u64) -> io::Result<String> {
 
 fn text(bytes: &[u8]) -> io::Result<String> {
     String::from_utf8(bytes.to_vec()).map_err(|_| unsupported("a name that is not UTF-8"))
-}
-
-/// Bytes that are taken from the front.
-#[derive(Clone, Copy)]
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
-
-impl<'a> Bytes<'a> {
-    pub(super) fn take(&mut self, length: usize) -> io::Result<&'a [u8]> {
-        let (front, rest) = self.0.split_at_checked(length).ok_or_else(|| broken("metadata"))?;
-        self.0 = rest;
-        Ok(front)
-    }
-
-    /// A little-endian number of `width` bytes, at most eight.
-    pub(super) fn number(&mut self, width: usize) -> io::Result<u64> {
-        let mut bytes = [0; 8];
-        bytes[..width].copy_from_slice(self.take(width)?);
-        Ok(u64::from_le_bytes(bytes))
-    }
-}
-
-/// `size` bytes at `address`, which must lie in the file.
-pub(super) fn read_at(file: &mut Image, address: u64, size: u64) -> io::Result<Vec<u8>> {
-    let length = file.seek(SeekFrom::End(0))?;
-    if address.checked_add(size).is_none_or(|end| end > length) {
-        return Err(broken("an address"));
-    }
-    file.seek(SeekFrom::Start(address))?;
-    let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-    file.read_exact(&mut bytes)?;
-    Ok(bytes)
-}
-
-pub(super) fn unsupported(what: &str) -> io::Error {
-    io::Error::new(ErrorKind::Unsupported, format!("{what} cannot be extended"))
-}
-
-pub(super) fn broken(what: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, format!("{what} is broken"))
 }

@@ -4,12 +4,12 @@
 use std::io::{self, Seek as _, SeekFrom};
 
 use super::{
-    group::{Bytes, broken, read_at, unsupported},
+    bytes::{Bytes, broken, read_at, unsupported},
     image::Image,
 };
 
 /// The messages in the heap at `heap` that the tree at `tree` lists, in the order of the tree.
-pub(super) fn read(file: &mut Image, heap: u64, tree: u64) -> io::Result<Vec<Vec<u8>>> {
+pub(crate) fn read(file: &mut Image, heap: u64, tree: u64) -> io::Result<Vec<Vec<u8>>> {
     let heap = Heap::read(file, heap)?;
     let mut messages = Vec::new();
     // What lies in the file once adds up to no more than the file.

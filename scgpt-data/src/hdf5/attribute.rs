@@ -3,7 +3,8 @@
 use std::io;
 
 use super::{
-    group::{Bytes, Message, read_dense, read_messages},
+    bytes::Bytes,
+    group::{Message, read_dense, read_messages},
     image::Image,
     message::{ATTRIBUTE, ATTRIBUTE_INFO},
 };

@@ -6,11 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{claim::Claim, durable::make_durable, kind::OutputKind};
+use super::{
+    claim::{Claim, REPLACED, parent},
+    durable::make_durable,
+    kind::OutputKind,
+};
 use crate::error::{Error, Result};
-
-/// The folder in which an output that is replaced lies meanwhile, under its own name.
-pub(super) const REPLACED: &str = "replaced";
 
 /// Whether an output can be written to `path`, so that a command fails before its work.
 ///
@@ -41,14 +42,6 @@ pub fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     let place = Place::new(path, true)?;
     fs::write(place.path(), bytes).map_err(|error| Error::write(path, error))?;
     place.publish()
-}
-
-/// The folder an output lies in.
-pub(super) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// A temporary file or folder beside an output; removed when dropped before [`Place::publish`].
@@ -238,7 +231,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::write::durable::tests::KEPT;
+    use crate::output::durable::tests::KEPT;
 
     const KIND: OutputKind = OutputKind {
         name: "a box",
