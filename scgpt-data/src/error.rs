@@ -198,6 +198,22 @@ impl Error {
         Self::Unsupported { path: path.as_ref().into(), what: what.into(), hint: remedy.into() }
     }
 
+    /// The error for `what`, a format that this build of the crate was made without.
+    #[cfg(not(all(
+        feature = "h5ad",
+        feature = "zarr",
+        feature = "tenx",
+        feature = "scbank",
+        feature = "parquet"
+    )))]
+    pub(crate) fn left_out(path: &Path, what: &str, feature: &str) -> Self {
+        Self::unsupported(
+            path,
+            format!("{what}: scgpt was built without feature `{feature}`"),
+            format!("add `{feature}` to the features of scgpt-data"),
+        )
+    }
+
     /// An [`Error::Write`].
     pub fn write(path: impl AsRef<Path>, source: impl Into<Source>) -> Self {
         Self::Write { path: path.as_ref().into(), source: source.into() }

@@ -6,20 +6,76 @@
 //!   └ var ─► GeneVocab::align ──────────────┴ Binner
 //! ```
 //!
-//! [`Source`] opens h5ad, AnnData-zarr, 10x, MuData and scBank by content; [`CellSource`] is the one
-//! trait of them all, and of whatever else gives cells in blocks. Nothing holds a whole matrix.
-//! [`save_copy`] and [`export`] write results into a copy of the input, [`ShardWriter`] makes files
-//! that training reads in any order, [`Table`] reads and writes CSV, TSV and parquet.
+//! [`Source`] opens h5ad, AnnData-zarr, 10x, loom and scBank by content, [`MemoryCells`] takes
+//! matrices in memory; [`CellSource`] is the one trait of them all, and of whatever else gives cells
+//! in blocks. Nothing holds a whole matrix of a file. [`save_copy`] and [`export`] write results into
+//! a copy of the input, [`ShardWriter`] makes files that training reads in any order, [`Table`] reads
+//! and writes CSV, TSV and parquet.
 //!
 //! Random choices are functions of [`Keyed`]: of a seed, a [`Purpose`], an epoch and a cell, which in
 //! predictions is what it expresses ([`CellKey`]). This crate knows no tensor library.
+//!
+//! ```
+//! use scgpt_data::{
+//!     CellKey, CellSource as _, Collator, Csr, Frame, GeneNames, GeneVocab, Layer, MemoryCells,
+//!     ReadBlocks as _, TokenConfig, TokenScratch, Tokenizer,
+//! };
+//!
+//! // Two cells of three genes; `Source::open("cells.h5ad")?` gives those of a file.
+//! let counts = Csr::of_rows(3, [(vec![0, 2], vec![4.0, 1.0]), (vec![1], vec![2.0])])?;
+//! let var = Frame::of_names(["CD3D", "CD4", "not a gene"]);
+//! let mut cells = MemoryCells::of(counts, Frame::of_names(["cell_1", "cell_2"]), var)?;
+//!
+//! // Which genes the model knows, and what it sees of every cell.
+//! let vocab = GeneVocab::from_names(["<pad>", "<cls>", "CD3D", "CD4"])?;
+//! let alignment = vocab.align(&cells.var(&Layer::X)?, &GeneNames::BEST)?;
+//! let tokenizer = Tokenizer::new(&vocab, &alignment, TokenConfig::default())?;
+//! let (mut tokens, mut scratch) = (Vec::new(), TokenScratch::default());
+//! for block in cells.blocks(&Layer::X, 1024) {
+//!     for row in block?.1.rows() {
+//!         tokens.push(tokenizer.cell(row, CellKey::Content, &mut scratch));
+//!     }
+//! }
+//! let batch = Collator::new(&vocab, -2.0).collate(&tokens);
+//! assert_eq!((batch.n_cells, batch.n_tokens), (2, 3));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! All are on unless `default-features = false`.
+//!
+//! - `h5ad`: h5ad and loom files, read and written.
+//! - `zarr`: AnnData-zarr folders and zips, read; folders, written.
+//! - `tenx`: `matrix.mtx` folders and `.h5` files of Cell Ranger; brings `h5ad`.
+//! - `mudata`: MuData, and cells of several modalities joined from any files; brings `h5ad`.
+//! - `scbank`: scBank folders of the reference implementation.
+//! - `shards`: token shards for training.
+//! - `parquet`: tables in parquet.
+//!
+//! What a build was made without is named by the error of [`Source::open`].
+#![cfg_attr(
+    not(all(
+        feature = "h5ad",
+        feature = "zarr",
+        feature = "tenx",
+        feature = "mudata",
+        feature = "scbank",
+        feature = "shards",
+        feature = "parquet"
+    )),
+    allow(dead_code, reason = "what several formats share is not taken apart for each of them")
+)]
 
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
 mod anndata;
 mod binning;
 mod cell_source;
 mod check;
 mod collate;
 mod condition_token;
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
+mod container;
 mod csr;
 mod empty_cells;
 mod error;
@@ -28,28 +84,36 @@ mod forward;
 mod frame;
 mod gene_subset;
 mod guard;
+#[cfg(feature = "h5ad")]
 mod h5;
+#[cfg(feature = "h5ad")]
 mod hdf5;
 mod hex;
 mod inflate;
 mod keyed;
 mod logged;
+#[cfg(feature = "h5ad")]
 mod loom;
 mod mask;
 mod memory_cells;
 mod modality;
+#[cfg(feature = "mudata")]
 mod multimodal;
 mod names;
 mod narrow;
 mod normalize;
 mod observer;
 mod output;
+#[cfg(any(feature = "parquet", feature = "scbank"))]
 mod pages;
 mod regular;
 mod row_spool;
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
 mod rowsort;
+#[cfg(feature = "scbank")]
 mod scbank;
 mod setting;
+#[cfg(feature = "shards")]
 mod shard;
 mod source;
 mod spooled;
@@ -57,15 +121,38 @@ mod state;
 mod subset;
 mod summary;
 mod table;
+#[cfg(feature = "tenx")]
 mod tenx;
 mod token;
 mod variable;
 mod vocab;
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
 mod write;
+#[cfg(feature = "zarr")]
 mod zarr;
 
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
+pub use crate::anndata::AnnData;
+#[cfg(feature = "h5ad")]
+pub use crate::loom::Loom;
+#[cfg(feature = "mudata")]
+pub use crate::multimodal::{
+    ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, open_modalities,
+};
+#[cfg(feature = "scbank")]
+pub use crate::scbank::ScBank;
+#[cfg(feature = "shards")]
+pub use crate::shard::{
+    CellSplit, DomainBatches, EpochOrder, LabelColumn, Manifest, ShardEntry, ShardFolder,
+    ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
+};
+#[cfg(feature = "tenx")]
+pub use crate::tenx::TenX;
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
+pub use crate::write::{
+    Additions, CopyReport, export, export_mudata, make_copy, make_export, save_copy,
+};
 pub use crate::{
-    anndata::AnnData,
     binning::{BinScratch, Binner, TieMode},
     cell_source::{CellBlocks, CellSource, ReadBlocks},
     collate::{Collator, TokenBatch, buckets},
@@ -78,14 +165,10 @@ pub use crate::{
     guard::silence_guarded_panics,
     keyed::{Keyed, Purpose, name_key},
     logged::{LoggedCells, STATE_CELLS, TOTAL, gene_columns, input_state, input_values, unscaled},
-    loom::Loom,
     mask::{Hide, Mask, split},
     memory_cells::MemoryCells,
     modality::{ATAC, Measured, Modalities, PROTEIN, RNA, modality_name, unlinked},
-    multimodal::{
-        ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, open_modalities,
-    },
-    names::{absent_gene, similar_names, some_of, unknown_choice, unknown_gene},
+    names::{similar_names, some_of, unknown_choice},
     narrow::narrow,
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
     observer::{Observer, Silent, Watched},
@@ -95,19 +178,13 @@ pub use crate::{
     },
     regular::open as open_file,
     row_spool::RowSpool,
-    scbank::ScBank,
     setting::{Advice, Setting, SettingProblem, before_scaling},
-    shard::{
-        CellSplit, DomainBatches, EpochOrder, LabelColumn, Manifest, ShardEntry, ShardFolder,
-        ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
-    },
     source::Source,
     spooled::SpooledCells,
     state::{InputState, InputValues, StateDetector},
     subset::CellSubset,
     summary::{Layer, MatrixSummary, Summary},
     table::Table,
-    tenx::TenX,
     token::{CellKey, CellTokens, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{
         VariableConfig, VariableFlavour, VariableGenes, flavour_of, variable_columns,
@@ -115,7 +192,6 @@ pub use crate::{
     },
     vocab::{
         Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneNames, GeneToken,
-        GeneVocab, SpecialToken,
+        GeneVocab, SpecialToken, absent_gene, unknown_gene,
     },
-    write::{Additions, CopyReport, export, export_mudata, make_copy, make_export, save_copy},
 };

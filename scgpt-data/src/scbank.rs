@@ -79,11 +79,6 @@ struct Manifest {
 }
 
 impl ScBank {
-    /// Whether a folder looks like a scBank.
-    pub(crate) fn recognises(folder: &Path) -> bool {
-        [MANIFEST, VOCABULARY].iter().all(|name| folder.join(name).is_file())
-    }
-
     /// Opens a folder.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(MANIFEST);

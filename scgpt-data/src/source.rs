@@ -1,34 +1,52 @@
 //! [`Source`]: the formats there are, found by content.
 
-use std::{collections::BTreeMap, fs::File, io::Read, ops::Range, path::Path};
+use std::{collections::BTreeMap, io::Read as _, ops::Range, path::Path};
 
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
+use crate::anndata::AnnData;
+#[cfg(feature = "zarr")]
+use crate::container::Container;
+#[cfg(feature = "h5ad")]
+use crate::loom::Loom;
+#[cfg(feature = "scbank")]
+use crate::scbank::ScBank;
+#[cfg(feature = "tenx")]
+use crate::tenx::{self, TenX};
 use crate::{
-    anndata::{AnnData, store::Store},
     cell_source::CellSource,
     csr::Csr,
     error::{Error, Result},
     foreign,
     frame::Frame,
-    h5::H5Store,
-    loom::Loom,
     regular,
-    scbank::ScBank,
     summary::{Layer, Summary},
-    tenx::{self, TenX},
-    zarr::ZarrStore,
 };
 
-/// An input of any format.
+/// An input of any format that this build reads.
+///
+/// ```no_run
+/// use scgpt_data::{CellSource as _, Layer, Source};
+///
+/// let mut cells = Source::open("pbmc.h5ad")?;
+/// let (n_cells, n_genes) = cells.summary().shape(&Layer::X)?;
+/// let first = cells.read(&Layer::X, 0..n_cells.min(100))?;
+/// println!("{n_cells} cells, {n_genes} genes, {} values in the first", first.n_stored());
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Source {
     /// An h5ad file or an AnnData-zarr store.
+    #[cfg(any(feature = "h5ad", feature = "zarr"))]
     AnnData(AnnData),
     /// A 10x `.h5` file or `matrix.mtx` folder.
+    #[cfg(feature = "tenx")]
     TenX(TenX),
     /// A scBank folder of the reference implementation.
+    #[cfg(feature = "scbank")]
     ScBank(ScBank),
     /// A loom file.
+    #[cfg(feature = "h5ad")]
     Loom(Loom),
 }
 
@@ -39,19 +57,20 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::Open`] if the path does not exist or is of no known format, [`Error::Unsupported`]
-    /// if it is of one that is known and not read; [`Error::Read`] or
-    /// [`Error::Invalid`] if the file is damaged or lacks what its format requires.
+    /// if it is of one that is known and not read, or that this build was made without;
+    /// [`Error::Read`] or [`Error::Invalid`] if the file is damaged or lacks what its format
+    /// requires.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let metadata = std::fs::metadata(path).map_err(|cause| Error::open(path, cause))?;
         if metadata.is_dir() {
-            if ["zarr.json", ".zgroup"].iter().any(|name| path.join(name).exists()) {
-                return AnnData::open(Box::new(ZarrStore::open(path)?)).map(Self::AnnData);
-            }
-            if ScBank::recognises(path) {
-                return ScBank::open(path).map(Self::ScBank);
-            }
-            return TenX::open_folder(path).map(Self::TenX);
+            return if is_zarr(path) {
+                Self::open_zarr(path)
+            } else if is_scbank(path) {
+                Self::open_scbank(path)
+            } else {
+                Self::open_tenx_folder(path)
+            };
         }
         let mut first = Vec::new();
         regular::open(path)
@@ -61,11 +80,9 @@ impl Source {
             return Err(error);
         }
         match first.as_slice() {
-            [b'P', b'K', 3 | 5, 4 | 6, ..] => {
-                AnnData::open(Box::new(ZarrStore::open(path)?)).map(Self::AnnData)
-            }
-            [0x1f, 0x8b, ..] => TenX::open_matrix(path).map(Self::TenX),
-            _ if first.starts_with(b"%%MatrixMarket") => TenX::open_matrix(path).map(Self::TenX),
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => Self::open_zarr(path),
+            [0x1f, 0x8b, ..] => Self::open_matrix_market(path),
+            _ if first.starts_with(b"%%MatrixMarket") => Self::open_matrix_market(path),
             _ => Self::open_h5(path),
         }
     }
@@ -76,15 +93,20 @@ impl Source {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_predicted(path: impl AsRef<Path>) -> Result<Self> {
-        let mut source = Self::open(path)?;
-        if let Self::AnnData(cells) = &mut source {
-            cells.allow_negative();
+        match Self::open(path)? {
+            #[cfg(any(feature = "h5ad", feature = "zarr"))]
+            Self::AnnData(mut cells) => {
+                cells.allow_negative();
+                Ok(Self::AnnData(cells))
+            }
+            #[cfg(any(feature = "h5ad", feature = "tenx", feature = "scbank"))]
+            other => Ok(other),
         }
-        Ok(source)
     }
 
     /// Takes features of all types of a 10x file, which are genes alone otherwise.
     pub fn keep_all_features(&mut self) {
+        #[cfg(feature = "tenx")]
         if let Self::TenX(cells) = self {
             cells.keep_all();
         }
@@ -95,28 +117,60 @@ impl Source {
     pub fn recognises(path: impl AsRef<Path>) -> bool {
         let path = path.as_ref();
         if path.is_dir() {
-            let is_zarr = ["zarr.json", ".zgroup"].iter().any(|name| path.join(name).exists());
-            return is_zarr || ScBank::recognises(path) || TenX::recognises(path);
+            #[cfg(feature = "tenx")]
+            if TenX::recognises(path) {
+                return true;
+            }
+            return is_zarr(path) || is_scbank(path);
         }
         let mut first = Vec::new();
         let read = regular::open(path).and_then(|file| file.take(14).read_to_end(&mut first));
         match first.as_slice() {
             _ if read.is_err() => false,
             // A checkpoint is a zip, too.
-            [b'P', b'K', ..] => File::open(path).is_ok_and(|file| {
-                let archive = zip::ZipArchive::new(file);
-                archive.is_ok_and(|archive| {
-                    let is_member =
-                        |name: &str| name.ends_with("zarr.json") || name.ends_with(".zgroup");
-                    archive.file_names().flatten().any(|name| is_member(&name))
-                })
-            }),
+            [b'P', b'K', ..] => is_zipped_zarr(path),
             [0x1f, 0x8b, ..] | [0x89, b'H', b'D', b'F', ..] => true,
             first => first.starts_with(b"%%MatrixMarket"),
         }
     }
 
+    fn open_zarr(path: &Path) -> Result<Self> {
+        #[cfg(feature = "zarr")]
+        return AnnData::open(Container::Zarr.open(path)?).map(Self::AnnData);
+        #[cfg(not(feature = "zarr"))]
+        Err(Error::left_out(path, "an AnnData-zarr store", "zarr"))
+    }
+
+    fn open_scbank(path: &Path) -> Result<Self> {
+        #[cfg(feature = "scbank")]
+        return ScBank::open(path).map(Self::ScBank);
+        #[cfg(not(feature = "scbank"))]
+        Err(Error::left_out(path, "a scBank folder", "scbank"))
+    }
+
+    fn open_tenx_folder(path: &Path) -> Result<Self> {
+        #[cfg(feature = "tenx")]
+        return TenX::open_folder(path).map(Self::TenX);
+        #[cfg(not(feature = "tenx"))]
+        Err(Error::left_out(path, "a folder, but neither zarr nor scBank; if it is of 10x", "tenx"))
+    }
+
+    fn open_matrix_market(path: &Path) -> Result<Self> {
+        #[cfg(feature = "tenx")]
+        return TenX::open_matrix(path).map(Self::TenX);
+        #[cfg(not(feature = "tenx"))]
+        Err(Error::left_out(path, "a matrix of 10x", "tenx"))
+    }
+
+    #[cfg(not(feature = "h5ad"))]
     fn open_h5(path: &Path) -> Result<Self> {
+        Err(Error::left_out(path, "an HDF5 file", "h5ad"))
+    }
+
+    #[cfg(feature = "h5ad")]
+    fn open_h5(path: &Path) -> Result<Self> {
+        use crate::{anndata::store::Store as _, h5::H5Store};
+
         let store = H5Store::open(path)?;
         let members = store.children("")?;
         if members.iter().any(|member| member == "mod") {
@@ -129,6 +183,7 @@ impl Source {
         if AnnData::recognises(&members) {
             return AnnData::open(Box::new(store)).map(Self::AnnData);
         }
+        #[cfg(feature = "tenx")]
         if let Some((format, groups)) = tenx::h5::recognise(&store, &members)? {
             return TenX::open_h5(&store, format, &groups).map(Self::TenX);
         }
@@ -138,6 +193,10 @@ impl Source {
         if let Some(error) = foreign::of_hdf5(path, &members) {
             return Err(error);
         }
+        #[cfg(not(feature = "tenx"))]
+        if members.iter().any(|member| member == "matrix") {
+            return Err(Error::left_out(path, "a file of 10x", "tenx"));
+        }
         Err(Error::open(
             path,
             format!(
@@ -145,45 +204,97 @@ impl Source {
             ),
         ))
     }
+    fn cells(&self) -> &dyn CellSource {
+        match *self {
+            #[cfg(any(feature = "h5ad", feature = "zarr"))]
+            Self::AnnData(ref cells) => cells,
+            #[cfg(feature = "tenx")]
+            Self::TenX(ref cells) => cells,
+            #[cfg(feature = "scbank")]
+            Self::ScBank(ref cells) => cells,
+            #[cfg(feature = "h5ad")]
+            Self::Loom(ref cells) => cells,
+        }
+    }
+
+    fn cells_mut(&mut self) -> &mut dyn CellSource {
+        match *self {
+            #[cfg(any(feature = "h5ad", feature = "zarr"))]
+            Self::AnnData(ref mut cells) => cells,
+            #[cfg(feature = "tenx")]
+            Self::TenX(ref mut cells) => cells,
+            #[cfg(feature = "scbank")]
+            Self::ScBank(ref mut cells) => cells,
+            #[cfg(feature = "h5ad")]
+            Self::Loom(ref mut cells) => cells,
+        }
+    }
 }
 
-macro_rules! delegate {
-    ($source:expr, $inner:ident => $call:expr) => {
-        match $source {
-            Source::AnnData($inner) => $call,
-            Source::TenX($inner) => $call,
-            Source::ScBank($inner) => $call,
-            Source::Loom($inner) => $call,
-        }
-    };
+fn is_zarr(folder: &Path) -> bool {
+    ["zarr.json", ".zgroup"].iter().any(|name| folder.join(name).exists())
+}
+
+fn is_scbank(folder: &Path) -> bool {
+    ["manifest.json", "gene_vocab.json"].iter().all(|name| folder.join(name).is_file())
+}
+
+fn is_zipped_zarr(path: &Path) -> bool {
+    #[cfg(feature = "zarr")]
+    return std::fs::File::open(path).is_ok_and(|file| {
+        zip::ZipArchive::new(file).is_ok_and(|archive| {
+            let is_member = |name: &str| name.ends_with("zarr.json") || name.ends_with(".zgroup");
+            archive.file_names().flatten().any(|name| is_member(&name))
+        })
+    });
+    #[cfg(not(feature = "zarr"))]
+    {
+        let _ = path;
+        false
+    }
 }
 
 impl CellSource for Source {
     fn summary(&self) -> &Summary {
-        delegate!(self, source => source.summary())
+        self.cells().summary()
     }
 
     fn obs(&self) -> Result<Frame> {
-        delegate!(self, source => source.obs())
+        self.cells().obs()
     }
 
     fn var(&self, layer: &Layer) -> Result<Frame> {
-        delegate!(self, source => source.var(layer))
+        self.cells().var(layer)
     }
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
-        delegate!(self, source => source.read(layer, rows))
+        self.cells_mut().read(layer, rows)
     }
 
     fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
-        delegate!(self, source => source.read_obsm(name, rows))
+        self.cells_mut().read_obsm(name, rows)
     }
 
     fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
-        delegate!(self, source => source.read_lists(name))
+        self.cells().read_lists(name)
     }
 
     fn unread(&self) -> Result<Vec<String>> {
-        delegate!(self, source => source.unread())
+        self.cells().unread()
+    }
+}
+
+#[cfg(not(feature = "zarr"))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_build_was_made_without_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".zgroup"), "{}").unwrap();
+        let error = Source::open(folder.path()).unwrap_err();
+        let expected = "scgpt was built without feature `zarr`";
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }

@@ -1,12 +1,13 @@
 //! [`Table`]: named columns without an index, as comma- or tab-separated text or parquet.
 
+#[cfg(feature = "parquet")]
 mod columnar;
 mod delimited;
 
 use std::{fs::File, io::Read as _, path::Path};
 
 use crate::{
-    error::{Error, Result},
+    error::{self, Error, Result},
     frame::Column,
     inflate,
     output::Place,
@@ -56,7 +57,10 @@ impl Table {
         let mut head = Vec::new();
         open()?.take(4).read_to_end(&mut head).map_err(|error| Error::open(path, error))?;
         if head == b"PAR1" {
+            #[cfg(feature = "parquet")]
             return columnar::read(path, open()?);
+            #[cfg(not(feature = "parquet"))]
+            return Err(Error::left_out(path, "a parquet table", "parquet"));
         }
         delimited::read(path, &inflate::text(path)?)
     }
@@ -77,12 +81,15 @@ impl Table {
         }
         let place = Place::new(path, overwrite)?;
         let file = File::create_new(place.path()).map_err(|error| Error::write(path, error))?;
-        match path.extension().and_then(|extension| extension.to_str()) {
+        let written = match path.extension().and_then(|extension| extension.to_str()) {
+            #[cfg(feature = "parquet")]
             Some("parquet") => columnar::write(self, file),
-            Some("tsv" | "txt") => delimited::write(self, '\t', file).map_err(Into::into),
-            _ => delimited::write(self, ',', file).map_err(Into::into),
-        }
-        .map_err(|error| Error::write(path, error))?;
+            #[cfg(not(feature = "parquet"))]
+            Some("parquet") => return Err(Error::left_out(path, "a parquet table", "parquet")),
+            Some("tsv" | "txt") => delimited::write(self, '\t', file).map_err(error::Source::from),
+            _ => delimited::write(self, ',', file).map_err(error::Source::from),
+        };
+        written.map_err(|error| Error::write(path, error))?;
         place.publish()
     }
 }

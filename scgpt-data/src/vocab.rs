@@ -3,6 +3,7 @@
 mod align;
 mod extend;
 mod names;
+mod unknown;
 
 use std::{
     collections::HashMap,
@@ -16,11 +17,13 @@ use std::{
 use serde::{Deserialize, Serialize, de};
 use serde_json::Value;
 
+#[cfg(feature = "mudata")]
 pub(crate) use self::names::count_rows;
 pub use self::{
     align::{Alignment, AlignmentSummary, Candidate, Duplicate},
     extend::ExtendedVocab,
     names::GeneNames,
+    unknown::{absent_gene, unknown_gene},
 };
 use crate::{
     error::{Error, Result},

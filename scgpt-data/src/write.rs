@@ -5,37 +5,33 @@ mod convert;
 mod copy;
 mod element;
 mod export;
+#[cfg(feature = "h5ad")]
 mod h5;
 mod table;
-#[cfg(test)]
+#[cfg(all(test, feature = "h5ad", feature = "zarr"))]
 mod tests;
+#[cfg(feature = "zarr")]
 mod zarr;
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::Path,
-};
+#[cfg(feature = "h5ad")]
+use std::fs::{self, File};
+use std::{io, path::Path};
 
 use serde_json::{Value, json};
 
+use self::element::{Dtype, Sink};
 pub use self::export::{export, export_mudata, make_export};
-use self::{
-    element::{Dtype, Sink},
-    h5::H5Sink,
-    zarr::ZarrSink,
-};
+#[cfg(feature = "h5ad")]
+use self::h5::H5Sink;
+#[cfg(feature = "zarr")]
+use self::zarr::ZarrSink;
 use crate::{
-    anndata::{
-        frame,
-        store::{Node, Store},
-    },
+    anndata::{frame, store::Node},
+    container::Container,
     error::{Error, Result},
     frame::Column,
-    h5::H5Store,
     output::{OutputKind, Place, check_apart},
     row_spool::RowSpool,
-    zarr::ZarrStore,
 };
 
 /// What an output has beyond the cells it was made from. A name that exists is replaced.
@@ -172,11 +168,9 @@ pub fn make_copy(
 ) -> Result<(Place, CopyReport)> {
     check_apart(output, [input])?;
     let place = Container::named(output).place(output, overwrite)?;
-    let store: Box<dyn Store> = match Container::of(input)? {
-        Container::Hdf5 => Box::new(H5Store::open(input)?),
-        _ => Box::new(ZarrStore::open(input)?),
-    };
-    let is_hdf5 = Container::of(input)? == Container::Hdf5;
+    let container = Container::of(input)?;
+    let store = container.open(input)?;
+    let is_hdf5 = container == Container::Hdf5;
     if !is_hdf5 {
         store.check()?;
     }
@@ -222,56 +216,30 @@ fn extend(input: &Path, output: &Path, place: &Place) -> Result<Option<Box<dyn S
     let failed = |error: io::Error| Error::write(output, error);
     let copy = place.path();
     match (Container::of(input)?, Container::named(output)) {
+        #[cfg(feature = "h5ad")]
         (Container::Hdf5, Container::Hdf5) => {
             copy::copy(input, &copy).map_err(failed)?;
             match H5Sink::extend(&copy, output) {
-                Ok(sink) => return Ok(Some(Box::new(sink))),
+                Ok(sink) => Ok(Some(Box::new(sink))),
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                     fs::remove_file(&copy).map_err(failed)?;
-                    return Ok(None);
+                    Ok(None)
                 }
-                Err(error) => return Err(failed(error)),
+                Err(error) => Err(failed(error)),
             }
         }
-        (Container::Zarr, Container::Zarr) => copy::copy(input, &copy),
-        (Container::Zip, Container::Zarr) => copy::unzip(input, &copy),
-        _ => return Ok(None),
+        #[cfg(feature = "zarr")]
+        (from @ (Container::Zarr | Container::Zip), Container::Zarr) => {
+            let is_zip = from == Container::Zip;
+            let copied = if is_zip { copy::unzip(input, &copy) } else { copy::copy(input, &copy) };
+            copied.map_err(failed)?;
+            Ok(Some(Box::new(ZarrSink::extend(&copy, output)?)))
+        }
+        _ => Ok(None),
     }
-    .map_err(failed)?;
-    Ok(Some(Box::new(ZarrSink::extend(&copy, output)?)))
-}
-
-/// What elements are kept in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Container {
-    Hdf5,
-    Zarr,
-    /// A zarr folder in a zip.
-    Zip,
 }
 
 impl Container {
-    /// By content.
-    fn of(path: &Path) -> Result<Self> {
-        if path.is_dir() {
-            return Ok(Self::Zarr);
-        }
-        let mut head = [0; 4];
-        File::open(path)
-            .and_then(|mut file| file.read_exact(&mut head))
-            .map_err(|error| Error::open(path, error))?;
-        Ok(if head == *b"PK\x03\x04" { Self::Zip } else { Self::Hdf5 })
-    }
-
-    /// By name: what ends in `.zarr` is a zarr folder.
-    fn named(path: &Path) -> Self {
-        if path.extension().is_some_and(|extension| extension == "zarr") {
-            Self::Zarr
-        } else {
-            Self::Hdf5
-        }
-    }
-
     /// Where one is made.
     fn place(self, output: &Path, overwrite: bool) -> Result<Place> {
         match self {
@@ -282,12 +250,17 @@ impl Container {
 
     /// A new, empty container at `place`.
     fn create(self, place: &Place, output: &Path) -> Result<Box<dyn Sink>> {
-        Ok(if self == Self::Hdf5 {
-            let file =
-                File::create_new(place.path()).map_err(|error| Error::write(output, error))?;
-            Box::new(H5Sink::create(file, output)?)
-        } else {
-            Box::new(ZarrSink::create(&place.path(), output)?)
-        })
+        match self {
+            #[cfg(feature = "h5ad")]
+            Self::Hdf5 => {
+                let file =
+                    File::create_new(place.path()).map_err(|error| Error::write(output, error))?;
+                Ok(Box::new(H5Sink::create(file, output)?))
+            }
+            #[cfg(feature = "zarr")]
+            Self::Zarr | Self::Zip => Ok(Box::new(ZarrSink::create(&place.path(), output)?)),
+            #[cfg(not(all(feature = "h5ad", feature = "zarr")))]
+            other => Err(other.left_out(output)),
+        }
     }
 }

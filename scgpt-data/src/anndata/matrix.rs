@@ -327,6 +327,7 @@ fn shape(attributes: &Map<String, Value>) -> Option<(usize, usize)> {
     Some((usize::try_from(whole(cells)?).ok()?, usize::try_from(whole(genes)?).ok()?))
 }
 
+#[cfg(feature = "zarr")]
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -10,12 +10,11 @@ use crate::{
         store::{Dtype, Node, Store, Within, join},
     },
     cell_source::CellSource as _,
+    container::Container,
     error::{Error, Result},
     frame::Frame,
-    h5::H5Store,
     modality::modality_name,
     summary::Layer,
-    zarr::ZarrStore,
 };
 
 const MODALITIES: &str = "mod";
@@ -56,11 +55,7 @@ fn has_signature(path: &Path) -> bool {
 }
 
 fn store(path: &Path) -> Result<Box<dyn Store>> {
-    Ok(if path.is_dir() {
-        Box::new(ZarrStore::open(path)?)
-    } else {
-        Box::new(H5Store::open(path)?)
-    })
+    Container::of(path)?.open(path)
 }
 
 /// The annotations of all cells, and the modalities with their rows of every cell.

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     csr::CsrRow,
     error::{Error, Result},
-    names::similar_names,
     hex::hex,
+    names::similar_names,
     regular,
     vocab::{GeneToken, GeneVocab},
 };

@@ -17,6 +17,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Unpacks the zip `from` to the folder `to`, which does not exist.
+#[cfg(feature = "zarr")]
 pub(super) fn unzip(from: &Path, to: &Path) -> io::Result<()> {
     let mut archive = zip::ZipArchive::new(fs::File::open(from)?)?;
     fs::create_dir(to)?;

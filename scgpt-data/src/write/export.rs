@@ -10,12 +10,13 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Additions, Container, anndata,
+    Additions, anndata,
     element::{Dtype, Sink, array},
 };
 use crate::{
     anndata::store::join,
     cell_source::{CellSource, ReadBlocks as _},
+    container::Container,
     error::{Error, Result},
     frame::Frame,
     narrow::narrow,

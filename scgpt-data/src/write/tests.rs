@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{Additions, Container, element::Sink as _, h5::H5Sink, save_copy};
+use super::{Additions, element::Sink as _, h5::H5Sink, save_copy};
 use crate::{
     anndata::{
         frame::{is_true, whole},
@@ -18,6 +18,7 @@ use crate::{
         store::{Dtype, Node, Store, join},
     },
     cell_source::CellSource as _,
+    container::Container,
     frame::Column,
     h5::H5Store,
     source::Source,

@@ -7,6 +7,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use crc32c::crc32c;
+
 use super::about;
 
 /// How names of event files begin; TensorBoard reads no others.
@@ -139,30 +141,6 @@ fn record(content: &[u8], out: &mut Vec<u8>) {
 /// CRC-32C, masked as check sums inside data that is itself checked should be.
 fn check_sum(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
-}
-
-/// The Castagnoli check sum (RFC 3720), a byte at a time.
-fn crc32c(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = table();
-    !bytes
-        .iter()
-        .fold(!0_u32, |crc, &byte| TABLE[usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8))
-}
-
-const fn table() -> [u32; 256] {
-    let mut table = [0; 256];
-    let (mut byte, mut index) = (0_u32, 0);
-    while index < 256 {
-        let (mut crc, mut bit) = (byte, 0);
-        while bit < 8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
-            bit += 1;
-        }
-        table[index] = crc;
-        byte += 1;
-        index += 1;
-    }
-    table
 }
 
 /// A message of protocol buffers: fields with their numbers, one after the other.

@@ -1,0 +1,65 @@
+//! [`Container`]: what AnnData is kept in, HDF5 or zarr.
+
+use std::{fs::File, io::Read as _, path::Path};
+
+#[cfg(feature = "h5ad")]
+use crate::h5::H5Store;
+#[cfg(feature = "zarr")]
+use crate::zarr::ZarrStore;
+use crate::{
+    anndata::store::Store,
+    error::{Error, Result},
+};
+
+/// What elements are kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Container {
+    Hdf5,
+    Zarr,
+    /// A zarr folder in a zip.
+    Zip,
+}
+
+impl Container {
+    /// By content.
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Ok(Self::Zarr);
+        }
+        let mut head = [0; 4];
+        File::open(path)
+            .and_then(|mut file| file.read_exact(&mut head))
+            .map_err(|error| Error::open(path, error))?;
+        Ok(if head == *b"PK\x03\x04" { Self::Zip } else { Self::Hdf5 })
+    }
+
+    /// By name: what ends in `.zarr` is a zarr folder.
+    pub(crate) fn named(path: &Path) -> Self {
+        if path.extension().is_some_and(|extension| extension == "zarr") {
+            Self::Zarr
+        } else {
+            Self::Hdf5
+        }
+    }
+
+    /// Opens what is at `path`.
+    pub(crate) fn open(self, path: &Path) -> Result<Box<dyn Store>> {
+        match self {
+            #[cfg(feature = "h5ad")]
+            Self::Hdf5 => Ok(Box::new(H5Store::open(path)?)),
+            #[cfg(feature = "zarr")]
+            Self::Zarr | Self::Zip => Ok(Box::new(ZarrStore::open(path)?)),
+            #[cfg(not(all(feature = "h5ad", feature = "zarr")))]
+            other => Err(other.left_out(path)),
+        }
+    }
+
+    /// The error for one that this build knows nothing of.
+    #[cfg(not(all(feature = "h5ad", feature = "zarr")))]
+    pub(crate) fn left_out(self, path: &Path) -> Error {
+        match self {
+            Self::Hdf5 => Error::left_out(path, "an HDF5 file", "h5ad"),
+            _ => Error::left_out(path, "an AnnData-zarr store", "zarr"),
+        }
+    }
+}
