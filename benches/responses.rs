@@ -11,7 +11,7 @@ use burn::prelude::Device;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use scgpt_data::{GeneNames, Layer, Silent, Source};
 use scgpt_eval::{
-    perturbation::{DesignOptions, PrepareOptions, SplitMode, candidates, prepare},
+    perturbation::{DesignOptions, PrepareOptions, SplitMode, prepare, singles},
     simulate::{Direction, PerturbSimulateOptions, PerturbSimulation},
 };
 use scgpt_tasks::{
@@ -43,8 +43,10 @@ fn artefact(place: &Path, network: NetworkConfig, device: &Device) -> PerturbArt
         gene_names: &GeneNames::BEST,
         min_cells: 2,
         variable_genes: None,
+        output: &prepared,
+        overwrite: false,
     };
-    prepare(&mut screen, &options, (&prepared, false), &Silent).unwrap();
+    prepare(&mut screen, &options, &Silent).unwrap();
     let scratch = PerturbConfig::of(Recipe::Scratch);
     let config = PerturbConfig {
         batch_size: 1,
@@ -76,7 +78,7 @@ fn predict(c: &mut Criterion) {
     };
     let place = tempfile::tempdir().unwrap();
     let artefact = artefact(place.path(), network, &device);
-    let condition = candidates(&["GENE00001".into()], false).unwrap();
+    let condition = singles(&["GENE00001".into()]).unwrap();
     let mut group = c.benchmark_group("tasks/responses");
     group.throughput(Throughput::Elements((cells * GENES) as u64)).sample_size(10);
     for genes_per_pass in [256, 1536, 0] {

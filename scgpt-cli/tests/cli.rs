@@ -59,8 +59,6 @@ mod shards;
 mod silent_commands;
 #[path = "cli/states.rs"]
 mod states;
-#[path = "cli/toy.rs"]
-mod toy;
 #[path = "cli/training.rs"]
 mod training;
 #[path = "cli/writers.rs"]

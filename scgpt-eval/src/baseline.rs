@@ -7,14 +7,12 @@ mod integration;
 mod logistic;
 mod modalities;
 mod networks;
-mod responses;
 mod variable_expression;
 
 use scgpt_data::{CellSource, InputState, Layer, Observer, Result, Setting, VariableFlavour};
 use scgpt_stats::Products;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::responses::mean;
 use self::variable_expression::VariableExpression;
 pub use self::{
     classify::{ClassBaseline, LabelledCells, class_baselines},
@@ -22,7 +20,6 @@ pub use self::{
     integration::{SpaceBaseline, integration_baselines},
     modalities::{ModalitySpace, multiomic_baselines},
     networks::{Association, Profiles},
-    responses::{KnownResponses, ResponseBaseline, response_baselines},
 };
 
 /// How the baseline is made.

@@ -17,6 +17,17 @@ pub const AXES: [&str; 2] = ["UMAP 1", "UMAP 2"];
 /// # Reference
 /// McInnes, Healy and Melville 2018, with 15 neighbours and `min_dist` 0.3, as in `scanpy.tl.umap`.
 /// Differs: begins at the first two principal components; the same cells give the same map.
+///
+/// ```
+/// use scgpt_eval::CellMap;
+/// use scgpt_report::Page;
+///
+/// // Nine cells in two groups, in two dimensions.
+/// let rows: Vec<f32> = (0..9_u8).flat_map(|i| [f32::from(i % 2) * 9.0, f32::from(i)]).collect();
+/// let map = CellMap::new(&rows, 2, 0);
+/// assert_eq!(map.points().count(), 9);
+/// map.draw(&mut Page::new("Cells", ""), "By group.", |cell| format!("group {}", cell % 2));
+/// ```
 #[derive(Clone, Debug)]
 pub struct CellMap {
     cells: Vec<usize>,

@@ -19,6 +19,17 @@ pub use self::{
 const BINS: usize = 10;
 
 /// Predicted labels and what was said about them, one entry a cell.
+///
+/// ```
+/// use scgpt_eval::{LabelEvaluation, PredictedLabels};
+///
+/// let names = ["B".to_owned(), "T".to_owned()];
+/// let predicted = PredictedLabels {
+///     names: &names, truth: &[0, 0, 1, 1], predicted: &[0, 0, 1, 0],
+///     confidence: None, sets: None, is_unknown: None, strangeness: None, is_known_class: None,
+/// };
+/// assert_eq!(LabelEvaluation::new(&predicted, 0).scores.accuracy, 0.75);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PredictedLabels<'a> {
     /// Names of all classes, true and predicted.

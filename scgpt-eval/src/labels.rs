@@ -9,6 +9,15 @@ use scgpt_data::{Column, Error, Frame, Result, obs_column, similar_names, some_o
 pub use self::joined::{join_labels, split_labels};
 
 /// Classes of cells, in alphabetical order, and the class of each cell.
+///
+/// ```
+/// use scgpt_eval::Labels;
+///
+/// let mut labels = Labels::new(["T", "B", "T", ""].map(|it| Some(it.to_owned())).to_vec());
+/// assert_eq!((labels.classes.join(" "), labels.n_missing()), ("B T".into(), 1));
+/// assert_eq!(labels.drop_small(2), ["B"]);
+/// assert_eq!(labels.codes, [Some(0), None, Some(0), None]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
     /// Names of the classes that have cells.

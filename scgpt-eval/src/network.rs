@@ -14,7 +14,7 @@ mod truth;
 
 pub use self::{
     consistency::Consistency,
-    edges::{Edge, GeneNetwork},
+    edges::{Edge, EdgeKind, GeneNetwork},
     enrichment::{Background, Enriched, enrich},
     gene_sets::{GeneSet, GeneSets},
     null::{Cloud, Significance},
@@ -22,6 +22,6 @@ pub use self::{
     pairs::{Pairs, centred},
     programmes::{Programme, ProgrammeOptions, programmes, strongest_graph},
     replicated::{Expression, Replicated, off_diagonal, strongest_edges},
-    scores::ProgrammeScores,
+    scores::{ProgrammeScores, ProgrammeScoring},
     truth::{NetworkEvaluation, SCORES, TrueEdges, TruthReport, scores_row},
 };

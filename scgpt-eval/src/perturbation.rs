@@ -1,5 +1,6 @@
 //! Responses of cells to perturbations: which cells had what done to them, and how good predictions are.
 
+mod baselines;
 mod condition;
 mod de;
 mod design;
@@ -15,11 +16,15 @@ mod values;
 mod verdict;
 
 pub use self::{
-    condition::{CONTROL, Condition, candidates},
+    baselines::{KnownResponses, ResponseBaseline, response_baselines},
+    condition::{CONTROL, Condition, singles, singles_and_pairs},
     de::DeGenes,
     design::{Design, DesignOptions, Group},
     genes::{gene_column, gene_names},
-    judge::{NotJudged, PerturbEvaluation, ResponseJudge, evaluate_responses},
+    judge::{
+        EvaluateOptions, NotJudged, PerturbEvaluation, Predictions, ResponseJudge,
+        evaluate_responses,
+    },
     moments::Moments,
     prepare::{PrepareOptions, Prepared, prepare},
     retrieval::{Rankings, Retrieval},

@@ -89,6 +89,19 @@ pub struct SimulateOptions {
 /// effect at all. Genes of a cell are independent given its type, batch and library.
 ///
 /// `obs` has `cell_type` and `batch`; `var` repeats the gene symbols in `feature_name`.
+///
+/// ```
+/// use scgpt_data::{CellSource as _, Layer};
+/// use scgpt_eval::simulate::{SimulateOptions, Simulation};
+///
+/// let options = SimulateOptions { cells: 1_000_000, genes: 500, types: 4, batches: 2, seed: 1 };
+/// let mut source = Simulation::new(&options, None)?;
+/// // A cell is made when it is read.
+/// let block = source.read(&Layer::X, 999_990..1_000_000)?;
+/// let (kind, batch) = source.truth(999_990);
+/// assert!(block.n_cells() == 10 && kind < 4 && batch < 2);
+/// # Ok::<(), scgpt_data::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Simulation {
     options: SimulateOptions,
@@ -172,18 +185,23 @@ impl Simulation {
         key(&self.options, self.profile, about, index)
     }
 
-    /// Genes with counts, and the counts, of one cell.
-    fn cell(&self, cell: usize) -> (Vec<u32>, Vec<f32>) {
+    /// The expected count of every gene in one cell.
+    fn means(&self, cell: usize) -> impl Iterator<Item = f64> {
         let (kind, batch) = self.truth(cell);
         let library = self.options.genes as f64
             * self.profile.depth
             * (LIBRARY_SPREAD * normal(self.key(about::CELL, cell), 2) + self.depths[batch]).exp();
-        let key = self.key(about::COUNTS, cell);
         let shares = &self.shares[kind * self.options.batches + batch];
+        shares.iter().map(move |share| library * share)
+    }
+
+    /// Genes with counts, and the counts, of one cell.
+    fn cell(&self, cell: usize) -> (Vec<u32>, Vec<f32>) {
+        let key = self.key(about::COUNTS, cell);
         (0u32..)
-            .zip(shares)
-            .filter_map(|(gene, share)| {
-                let (mean, draw) = (library * share, key.uniform(gene.into()));
+            .zip(self.means(cell))
+            .filter_map(|(gene, mean)| {
+                let draw = key.uniform(gene.into());
                 // The probability of zero is at least 1 - mean: most genes need no more than this.
                 if draw < 1.0 - mean {
                     return None;
@@ -329,6 +347,41 @@ mod tests {
         let variance = counts.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / counts.len() as f64;
         assert!((mean - 3.0).abs() < 0.05, "{mean}");
         assert!((variance - 7.5).abs() < 0.2, "{variance}");
+    }
+
+    #[test]
+    fn values_of_a_cell_are_counts_about_what_it_expects() {
+        let mut simulation = simulation();
+        let cells = simulation.read(&Layer::X, 0..300).unwrap();
+        // Squares of standardised residuals have a mean of one over cells, whatever the gene.
+        let mut squares = vec![0.0; OPTIONS.genes];
+        let (mut counted, mut expected) = (0.0, 0.0);
+        for cell in 0..300 {
+            let row = cells.row(cell);
+            assert!(row.values.iter().all(|&x| x >= 1.0 && x.fract() == 0.0), "{:?}", row.values);
+            let mut counts = vec![0.0; OPTIONS.genes];
+            for (&gene, &value) in row.indices.iter().zip(row.values) {
+                counts[gene as usize] = f64::from(value);
+            }
+            for ((count, mean), square) in
+                counts.iter().zip(simulation.means(cell)).zip(&mut squares)
+            {
+                counted += count;
+                expected += mean;
+                *square += (count - mean).powi(2) / (mean + mean.powi(2) / SIZE) / 300.0;
+            }
+        }
+        assert!((counted / expected - 1.0_f64).abs() < 0.02, "{counted} for {expected}");
+        let mean = squares.iter().sum::<f64>() / squares.len() as f64;
+        let common = squares.iter().filter(|&&square| (0.5..2.0).contains(&square)).count();
+        assert!((mean - 1.0).abs() < 0.05 && common > 300, "{mean} {common}");
+        // And these very counts, so that a simulation stays what it was.
+        let row = cells.row(6);
+        let first: Vec<(u32, f32)> =
+            row.indices.iter().copied().zip(row.values.iter().copied()).take(5).collect();
+        let total: f32 = row.values.iter().sum();
+        assert_eq!(first, [(13, 2.0), (21, 4.0), (28, 1.0), (38, 1.0), (39, 1.0)]);
+        assert!((total - 140.0).abs() < 1e-6, "{total}");
     }
 
     #[test]

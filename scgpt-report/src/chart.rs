@@ -37,6 +37,13 @@ const GROUPS: usize = 2 * COLOURS;
 const NAME: usize = 26;
 
 /// One bar of a chart.
+///
+/// ```
+/// use scgpt_report::{Bar, Page};
+///
+/// let bar = Bar { name: "B cells".into(), value: 0.25, label: "25 %".into() };
+/// assert!(Page::new("Types", "").bars(&[bar], "Share of each type.").to_html().contains("25 %"));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bar {
     /// What it stands for.
@@ -48,6 +55,15 @@ pub struct Bar {
 }
 
 /// Points of one colour.
+///
+/// ```
+/// use scgpt_report::{Group, Page};
+///
+/// let cells = [("B", [0.0, 1.0]), ("T", [4.0, 2.0]), ("T", [5.0, 2.5])];
+/// let groups = Group::of(cells.map(|(name, place)| (name.to_owned(), place)));
+/// assert_eq!(groups[0].name, "T");
+/// Page::new("Map", "").scatter(&groups, ["UMAP 1", "UMAP 2"], "Cells by type.");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// What they have in common.

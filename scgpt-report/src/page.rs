@@ -9,6 +9,15 @@ use crate::{
 const STYLE: &str = include_str!("style.css");
 
 /// A page in the making. Text is escaped; charts are inline SVG; nothing is loaded from anywhere.
+///
+/// ```
+/// use scgpt_report::Page;
+///
+/// let mut page = Page::new("Cells", "cells.h5ad");
+/// page.section("How many").numbers(&[("cells", "2 700".into()), ("genes", "1 838".into())]);
+/// page.text("Tags are text: <b>.");
+/// assert!(page.to_html().contains("Tags are text: &lt;b&gt;."));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Page {
     title: String,

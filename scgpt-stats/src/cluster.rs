@@ -1,5 +1,6 @@
 //! [`cluster_scores`]: do clusters of cells, found without labels, agree with their labels?
 
+mod connectivity;
 mod graph;
 mod leiden;
 mod weights;
@@ -10,6 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    connectivity::graph_connectivity,
     graph::Graph,
     leiden::{leiden, louvain},
 };
@@ -63,6 +65,14 @@ impl Clustering {
 }
 
 /// How cells are clustered.
+///
+/// ```
+/// use scgpt_stats::{ClusterOptions, Clustering};
+///
+/// // As the published scores of scib were made.
+/// let options = ClusterOptions { clustering: Clustering::Louvain, ..ClusterOptions::default() };
+/// assert_eq!(options.clustering.resolutions().len(), 20);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterOptions {
     /// By which method.

@@ -2,15 +2,42 @@
 
 use crate::{neighbours::Neighbours, sampling::subsample};
 
-/// `k` centres of `rows`, `[n, d]`, from a keyed choice of cells by some rounds of k-means (Lloyd
-/// 1982); a centre without cells stays. Fewer if there are fewer cells; none if stopped.
+/// How many centres are sought, and for how long.
+///
+/// ```
+/// use scgpt_stats::{KMeans, k_means};
+///
+/// // Four cells on a line, two at each end.
+/// let options = KMeans { k: 2, rounds: 5, seed: 0 };
+/// let mut centres = k_means(&[0.0, 1.0, 10.0, 11.0], 1, &options, &|| false).unwrap();
+/// centres.sort_by(f32::total_cmp);
+/// assert_eq!(centres, [0.5, 10.5]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KMeans {
+    /// Number of centres; there are fewer if there are fewer cells.
+    pub k: usize,
+    /// Rounds in which every centre moves to the mean of the cells that are nearest to it.
+    pub rounds: usize,
+    /// Seed of the choice of cells at which the centres begin.
+    pub seed: u64,
+}
+
+/// The centres of `rows`, `[n, d]` row-major, as `[k, d]`; a centre that loses its last cell stays
+/// where it is. Returns none if `is_cancelled` says so before a round.
+///
+/// # Panics
+/// If `d` does not divide the number of values.
+///
+/// # Reference
+/// Lloyd 1982. Differs: begins at cells that are chosen by `seed` alone.
 pub fn k_means(
     rows: &[f32],
     d: usize,
-    k: usize,
-    (rounds, seed): (usize, u64),
+    options: &KMeans,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Option<Vec<f32>> {
+    let KMeans { k, rounds, seed } = *options;
     let first = subsample(rows.len() / d.max(1), k, seed);
     let row = |&cell: &usize| &rows[cell * d..(cell + 1) * d];
     let mut centres: Vec<f32> = first.iter().flat_map(row).copied().collect();

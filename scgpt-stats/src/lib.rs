@@ -36,15 +36,15 @@ mod sampling;
 pub use crate::{
     cluster::{
         ClusterOptions, ClusterScores, Clustering, Graph, chosen_rows, cluster_scores,
-        graph_cluster_scores, leiden, louvain,
+        graph_cluster_scores, graph_connectivity, leiden, louvain,
     },
     distances::unit_rows,
-    k_means::k_means,
+    k_means::{KMeans, k_means},
     layout::layout,
     metrics::{
-        ClassScore, ClassScores, Coverage, EdgeScores, Interval, ReliabilityBin, ResponseScores,
-        adjusted_rand_index, area_under_roc, batch_mixing, batch_variance, centroid_accuracy,
-        difference, discrimination, expected_calibration_error, graph_connectivity, label_codes,
+        ClassDistance, ClassScore, ClassScores, Coverage, EdgeScores, Interval, ReliabilityBin,
+        ResponseScores, adjusted_rand_index, area_under_roc, batch_mixing, batch_variance,
+        centroid_accuracy, difference, discrimination, expected_calibration_error, label_codes,
         label_separation, largest, mean_ranks, normalised_mutual_information, pearson, ranks_in,
         reliability, sign_accuracy, silhouette, silhouettes,
     },

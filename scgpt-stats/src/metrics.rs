@@ -14,14 +14,12 @@ pub use self::{
     confidence::{
         Coverage, ReliabilityBin, area_under_roc, expected_calibration_error, reliability,
     },
-    integration::{
-        batch_mixing, batch_variance, graph_connectivity, label_separation, silhouettes,
-    },
+    integration::{batch_mixing, batch_variance, label_separation, silhouettes},
     interval::Interval,
     networks::{EdgeScores, mean_ranks, sign_accuracy},
     responses::{ResponseScores, centroid_accuracy, difference, discrimination, pearson},
 };
 pub use self::{
-    integration::silhouette,
+    integration::{ClassDistance, silhouette},
     networks::{largest, ranks_in},
 };

@@ -14,6 +14,14 @@ use crate::distances::{AGAINST, QUERIES, Rows, TILE, TOGETHER, products};
 const SPARE: usize = 8;
 
 /// The nearest cells of each cell by Euclidean distance; no cell is its own neighbour.
+///
+/// ```
+/// use scgpt_stats::Neighbours;
+///
+/// // Four cells on a line; the two nearest of the first.
+/// let neighbours = Neighbours::new(&[0.0, 1.0, 3.0, 9.0], 1, 2);
+/// assert_eq!(neighbours.cells().next().unwrap(), [(1.0, 1), (3.0, 2)]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbours {
     n: usize,

@@ -15,6 +15,18 @@ const ROWS: usize = 128;
 
 /// Sums over cells of values and of products of two values: all that principal components need,
 /// `d² + d` numbers whatever the number of cells.
+///
+/// ```
+/// use scgpt_stats::Products;
+///
+/// // Two values of three cells that vary along one line; cells may come in any number of blocks.
+/// let mut products = Products::new(2);
+/// products.add_rows(&[0.0, 0.0, 1.0, 1.0]);
+/// products.add(&[(vec![0, 1], vec![2.0, 2.0])]);
+/// let principal = products.principal(2);
+/// assert!((principal.shares()[0] - 1.0).abs() < 1e-12);
+/// assert!((principal.project(&[0, 1], &[2.0, 2.0])[0] - 2f32.sqrt()).abs() < 1e-6);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Products {
     n: usize,

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use scgpt_data::{CellSource, Column};
 use scgpt_eval::perturbation::{
-    Condition, DesignOptions, MethodResponses, PerturbEvaluation, candidates,
+    Condition, DesignOptions, MethodResponses, PerturbEvaluation, singles, singles_and_pairs,
 };
 use scgpt_tasks::perturb::PerturbArtefact;
 use serde::Serialize;
@@ -126,7 +126,7 @@ impl CandidateArgs {
         } else {
             gene_list::read(path)?
         };
-        let conditions = candidates(&genes, self.pairs)
+        let conditions = if self.pairs { singles_and_pairs(&genes) } else { singles(&genes) }
             .with_context(|| format!("--candidates {}", path.display()))?;
         Ok(Some(conditions))
     }

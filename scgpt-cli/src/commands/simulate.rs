@@ -155,10 +155,10 @@ fn multimodal(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printe
     if is_mudata(&args.output) {
         write_mudata(&simulation, args, printer)?;
     } else {
-        write(&mut simulation.cells(false)?, &args.output, args, printer)?;
+        write(&mut simulation.cells()?, &args.output, args, printer)?;
     }
     if let Some(truth) = &truth {
-        write(&mut simulation.cells(true)?, truth, args, printer)?;
+        write(&mut simulation.complete_cells()?, truth, args, printer)?;
     }
     let name = |path: &PathBuf| path.display().to_string();
     let (output, truth) = (name(&args.output), truth.as_ref().map(name));

@@ -1,18 +1,16 @@
 //! Input that cannot be embedded is refused, and nothing is left behind.
 
+use scgpt_fixtures::Toy;
 use std::{fs, process::Command};
 
-use crate::{
-    run::{Place, cells, ended, model},
-    toy::Toy,
-};
+use crate::run::{Place, cells, ended, model};
 
 /// Embeds a spoiled toy, which must be refused with all `parts`.
 fn spoiled(spoil: impl FnOnce(&mut Toy), parts: &[&str]) {
     let place = Place::new();
-    let mut toy = Toy::default();
+    let mut toy = Toy::known();
     spoil(&mut toy);
-    toy.write(&place.path("spoiled.h5ad"));
+    toy.write_h5ad(&place.path("spoiled.h5ad"));
     let model = model();
     let args = ["embed", "spoiled.h5ad", "-m", &model, "-o", "out.h5ad", "--min-genes", "0"];
     let message = place.refused(&args, parts);
@@ -78,8 +76,8 @@ fn nothing_to_embed() {
 #[test]
 fn empty_cells_and_duplicate_genes_are_counted() {
     let place = Place::new();
-    let toy = Toy { genes: vec!["TNFRSF4", "SSU72", "SSU72", "RBP7"], ..Toy::default() };
-    toy.write(&place.path("toy.h5ad"));
+    let toy = Toy { genes: vec!["TNFRSF4", "SSU72", "SSU72", "RBP7"], ..Toy::known() };
+    toy.write_h5ad(&place.path("toy.h5ad"));
     let model = model();
     let args = ["embed", "toy.h5ad", "-m", &model, "-o", "out.h5ad", "--json", "--min-genes", "0"];
     let ended = place.done(&args);
@@ -150,7 +148,7 @@ fn a_full_disk() {
         .output()
         .is_ok_and(|output| output.status.success());
     if !mounted {
-        eprintln!("skipped: no right to mount a small file system");
+        scgpt_fixtures::skipped("there is no right to mount a small file system");
         return;
     }
     let result =

@@ -3,13 +3,11 @@
 use std::{fs, path::Path};
 
 use scgpt_data::{CellSource as _, Column, Source};
+use scgpt_fixtures::Toy;
 use scgpt_fixtures::repository;
 use serde_json::Value;
 
-use crate::{
-    run::{Place, cells, embedding, model, tiny},
-    toy::Toy,
-};
+use crate::run::{Place, cells, embedding, model, tiny};
 
 /// Settings of a network that is made in no time.
 fn field_case(name: &str) -> String {
@@ -58,8 +56,8 @@ fn write_query(path: &Path, genes: usize, names: &[&'static str]) {
     }
     let shape = [12, i64::try_from(genes).unwrap()];
     let cells = cells.to_vec();
-    Toy { shape, indptr, indices, data, cells, genes: names[..genes].to_vec(), ..Toy::default() }
-        .write(path);
+    Toy { shape, indptr, indices, data, cells, genes: names[..genes].to_vec(), ..Toy::known() }
+        .write_h5ad(path);
 }
 
 /// Names of the simulated genes.
@@ -189,7 +187,7 @@ fn barcodes_that_differ_by_a_suffix_are_not_other_cells() {
 #[test]
 fn row_numbers_are_no_genes() {
     let place = Place::new();
-    Toy { genes: vec!["0", "1", "2", "3"], ..Toy::default() }.write(&place.path("numbers.h5ad"));
+    Toy { genes: vec!["0", "1", "2", "3"], ..Toy::known() }.write_h5ad(&place.path("numbers.h5ad"));
     let said = ["counts rows (`0`, `1`, `2`, …)", "--gene-column"];
     place.refused(&["convert", "numbers.h5ad", "-o", "shards"], &said[..1]);
     place.refused(&["embed", "numbers.h5ad", "-m", &model(), "-o", "out.h5ad"], &said[..1]);

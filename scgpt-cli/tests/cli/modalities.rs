@@ -3,12 +3,10 @@
 use std::fs;
 
 use hdf5_pure::File;
+use scgpt_fixtures::Toy;
 use serde_json::Value;
 
-use crate::{
-    run::{Place, embedding, model, tiny},
-    toy::Toy,
-};
+use crate::run::{Place, embedding, model, tiny};
 
 /// Settings of a network that is made in no time.
 fn settings() -> String {
@@ -184,14 +182,14 @@ fn modalities_that_do_not_fit_are_refused() {
     let place = Place::new();
     let genes = vec!["TNFRSF4", "SSU72", "PARK7", "RBP7"];
     let data = vec![2.0, 5.0, -1.0, 7.0, 3.0];
-    let write = |toy: Toy, name: &str| toy.write(&place.path(name));
-    write(Toy::default(), "rna.h5ad");
+    let write = |toy: Toy, name: &str| toy.write_h5ad(&place.path(name));
+    write(Toy::known(), "rna.h5ad");
     write(
-        Toy { cells: vec!["x", "y", "z"], genes: vec!["a", "b", "c", "d"], ..Toy::default() },
+        Toy { cells: vec!["x", "y", "z"], genes: vec!["a", "b", "c", "d"], ..Toy::known() },
         "other.h5ad",
     );
-    write(Toy { genes, ..Toy::default() }, "same.h5ad");
-    write(Toy { genes: vec!["a", "b", "c", "d"], data, ..Toy::default() }, "clr.h5ad");
+    write(Toy { genes, ..Toy::known() }, "same.h5ad");
+    write(Toy { genes: vec!["a", "b", "c", "d"], data, ..Toy::known() }, "clr.h5ad");
     let refuse = |protein: &str, parts: &[&str]| {
         place.refused(&["integrate", "RNA=rna.h5ad", protein, "-o", "out.h5ad"], parts)
     };

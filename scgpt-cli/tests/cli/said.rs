@@ -1,15 +1,13 @@
 //! What is said: to whom, in which words, and that nobody's text can act on a terminal.
 
+use scgpt_fixtures::Toy;
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Stdio,
 };
 
-use crate::{
-    run::{Place, cells, ended, model},
-    toy::Toy,
-};
+use crate::run::{Place, cells, ended, model};
 
 #[test]
 fn names_cannot_act_on_a_terminal() {
@@ -20,8 +18,8 @@ fn names_cannot_act_on_a_terminal() {
         &["\\u{1b}]0;gone\\u{7}\\u{202e}\n    cells.h5ad"],
     );
     assert!(!message.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{message:?}");
-    Toy { genes: vec!["TNFRSF4", "SSU72", "A\u{9b}31m", "A\u{9b}31m"], ..Toy::default() }
-        .write(&place.path(name));
+    Toy { genes: vec!["TNFRSF4", "SSU72", "A\u{9b}31m", "A\u{9b}31m"], ..Toy::known() }
+        .write_h5ad(&place.path(name));
     for json in [&[][..], &["--json"]] {
         let ended = place.done(&[&["inspect", name, "--model", &model()], json].concat());
         for said in [&ended.stdout, &ended.stderr] {
@@ -42,7 +40,7 @@ fn where_nobody_listens_nothing_panics() {
     assert_eq!(mute.code, 1, "{}", mute.stderr);
     assert!(mute.stderr.starts_with("error: ") && !mute.stderr.contains("panicked"));
     // A remark on stderr: a cell without genes.
-    Toy::default().write(&place.path("toy.h5ad"));
+    Toy::known().write_h5ad(&place.path("toy.h5ad"));
     let toy = ["embed", "toy.h5ad", "-m", &model, "-o", "out.h5ad", "--min-genes", "0"];
     assert_eq!(deaf(&toy).code, 0);
     for closed in ["inspect \"$1\" >&-", "inspect \"$1\" 2>&-", "inspect absent.h5ad 2>&- >&-"] {

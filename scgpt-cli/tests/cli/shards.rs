@@ -3,12 +3,10 @@
 use std::{fs, path::Path};
 
 use scgpt_data::{GeneVocab, ShardFolder, Source};
+use scgpt_fixtures::Toy;
 use serde_json::Value;
 
-use crate::{
-    run::{Place, cells, model},
-    toy::Toy,
-};
+use crate::run::{Place, cells, model};
 
 fn bank() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -43,13 +41,13 @@ fn cells_become_shards_of_the_models_vocabulary() {
 #[test]
 fn without_a_vocabulary_all_genes_of_all_files_are_tokens() {
     let place = Place::new();
-    Toy::default().write(&place.path("a.h5ad"));
+    Toy::known().write_h5ad(&place.path("a.h5ad"));
     let other = Toy {
         genes: vec!["RBP7", "NEW", "PARK7", "SSU72"],
         data: vec![0.5, 0.25, 1.0, 2.0, 3.5],
-        ..Toy::default()
+        ..Toy::known()
     };
-    other.write(&place.path("b.h5ad"));
+    other.write_h5ad(&place.path("b.h5ad"));
     let ended = place.done(&["convert", "a.h5ad", "b.h5ad", "-o", "shards"]);
     assert!(ended.stderr.contains("`b.h5ad`: the values look like log1p"), "{}", ended.stderr);
     assert!(ended.stderr.contains("`a.h5ad`: 1 cells express no known gene"), "{}", ended.stderr);
@@ -77,7 +75,7 @@ fn what_cannot_be_converted_is_refused() {
     let place = Place::new();
     let (cells, model) = (cells(), model());
     let toy = place.path("toy.h5ad");
-    Toy::default().write(&toy);
+    Toy::known().write_h5ad(&toy);
     place.refused(&["convert", &cells, "-o", "out", "--obs", "typ"], &["`typ` not found", "batch"]);
     place.refused(&["convert", &cells, "-o", "out", "--layer", "x"], &["layers/x", "--layer"]);
     place.refused(&["convert", &cells, "-o", "out", "--partial"], &["--partial"]);

@@ -4,9 +4,9 @@ use std::{fs, path::Path};
 
 use hdf5_pure::{AttrValue, FileBuilder};
 use scgpt_data::{CellSource, Error, Layer, Source};
-use scgpt_fixtures::repository;
+use scgpt_fixtures::{Toy, repository};
 
-use crate::{read_all, toy::Toy};
+use crate::read_all;
 
 /// The error of reading everything, as one text of message, cause and remedy.
 fn refusal(path: &Path) -> String {

@@ -3,12 +3,9 @@
 use std::{fs, io::Write, path::Path};
 
 use scgpt_data::{Additions, CellSource, Column, Layer, Source, save_copy};
-use scgpt_fixtures::repository;
+use scgpt_fixtures::{ENTRIES, Toy, repository};
 
-use crate::{
-    entries, read_all,
-    toy::{ENTRIES, Toy},
-};
+use crate::{entries, read_all};
 
 const GENES: [&str; 4] = ["Gene Expression"; 4];
 

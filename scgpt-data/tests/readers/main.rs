@@ -6,7 +6,6 @@ mod bad_input;
 mod formats;
 mod real_data;
 mod scbank;
-mod toy;
 
 use scgpt_data::{CellSource, Csr, Frame, Layer, Result, Source};
 

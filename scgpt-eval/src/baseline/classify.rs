@@ -86,7 +86,7 @@ pub fn class_baselines(
         (&learned.cells, &learned.classes),
         (tuned_by.0, &tuned_by.1),
         expression.genes().len(),
-    )?;
+    );
     let baseline = |name: &str, said: Vec<(u32, f32)>| {
         let (classes, strangeness) = said.into_iter().unzip();
         ClassBaseline { name: name.into(), classes, strangeness: Some(strangeness) }

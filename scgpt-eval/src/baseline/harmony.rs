@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
-use scgpt_stats::{k_means, unit_rows};
+use scgpt_stats::{KMeans, k_means, unit_rows};
 
 /// Cells for each cluster, and most clusters.
 const CELLS_OF_CLUSTER: f64 = 30.0;
@@ -78,7 +78,7 @@ impl<'a> Clusters<'a> {
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 100")]
         let k = (n as f64 / CELLS_OF_CLUSTER).round().clamp(1.0, MOST_CLUSTERS) as usize;
-        let found = k_means(unit, d, k, (STARTS, seed), &|| false);
+        let found = k_means(unit, d, &KMeans { k, rounds: STARTS, seed }, &|| false);
         let centres = found.expect("centres, as nobody stops the search");
         let k = centres.len() / d;
         let mut clusters = Self {

@@ -10,6 +10,15 @@ use scgpt_stats::mean_ranks;
 use serde::{Deserialize, Serialize};
 
 /// Expression of some genes in some cells, log1p.
+///
+/// ```
+/// use scgpt_eval::baseline::{Association, Profiles};
+///
+/// // Two genes of three cells that rise together.
+/// let profiles = Profiles::new(2, 3, vec![0.0, 1.0, 2.0, 1.0, 2.0, 3.0]);
+/// let weights = Association::Pearson.network(&profiles, 0);
+/// assert!((weights[1] - 1.0).abs() < 1e-6 && weights[0] == 0.0);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profiles {
     n_genes: usize,
@@ -151,8 +160,9 @@ mod tests {
     use super::*;
     use scgpt_data::{Keyed, Purpose};
 
-    /// A chain 0 → 1 → 2, a gene that is the opposite of 0, noise, and a constant.
-    fn chain() -> Profiles {
+    /// A chain 0 → 1 → 2 with that much noise in each step, a gene that is the opposite of 0, noise,
+    /// and a constant.
+    fn chain(spread: f32) -> Profiles {
         let key = Keyed::new(3, Purpose::Simulate, 0, 0);
         let n = 400;
         #[allow(clippy::cast_possible_truncation, reason = "test data")]
@@ -160,8 +170,8 @@ mod tests {
         let mut rows = vec![Vec::new(); 6];
         for cell in 0..n {
             let a = noise(0, cell);
-            let b = a + 0.5 * noise(1, cell);
-            let c = b + 0.5 * noise(2, cell);
+            let b = a + spread * noise(1, cell);
+            let c = b + spread * noise(2, cell);
             let values = [a, b, c, -a + 0.2 * noise(3, cell), noise(4, cell), 1.0];
             rows.iter_mut().zip(values).for_each(|(row, x)| row.push(x));
         }
@@ -170,7 +180,7 @@ mod tests {
 
     #[test]
     fn correlations_are_symmetric_and_partial_ones_see_through_a_chain() {
-        let profiles = chain();
+        let profiles = chain(0.5);
         for rule in [Association::Pearson, Association::Spearman, Association::Partial] {
             let weights = rule.network(&profiles, 0);
             for a in 0..6 {
@@ -196,14 +206,23 @@ mod tests {
 
     #[test]
     fn trees_find_what_predicts_a_gene() {
-        let profiles = chain();
-        let weights = Association::Trees.network(&profiles, 1);
-        assert_eq!(weights, Association::Trees.network(&profiles, 1));
-        assert_ne!(weights, Association::Trees.network(&profiles, 2));
-        // Of gene 2, most is told by 1; of noise, little by anything.
-        let told = |source: usize, target: usize| weights[source * 6 + target];
-        assert!(told(1, 2) > told(0, 2) && told(1, 2) > 5.0 * told(4, 2), "{weights:?}");
-        assert!((0..4).all(|gene| told(gene, 4) < 0.1 && told(4, gene) < 0.1), "{weights:?}");
-        assert!((0..6).all(|gene| told(gene, gene) == 0.0 && told(5, gene) == 0.0));
+        // Gene 2 shares 59 % of its variance with 1, and 18 % with 0.
+        let profiles = chain(1.5);
+        for seed in 1..6 {
+            let weights = Association::Trees.network(&profiles, seed);
+            assert_eq!(weights, Association::Trees.network(&profiles, seed));
+            assert_ne!(weights, Association::Trees.network(&profiles, seed + 1));
+            let told = |source: usize, target: usize| weights[source * 6 + target];
+            // What is next in the chain tells most, and noise little.
+            assert!(told(1, 2) > 2.0 * told(0, 2) && told(1, 2) > 5.0 * told(4, 2), "{weights:?}");
+            assert!(told(3, 0) > 2.0 * told(1, 0) && told(0, 3) > 2.0 * told(1, 3), "{weights:?}");
+            assert!(told(2, 1) > told(0, 1) && told(0, 1) > 5.0 * told(4, 1), "{weights:?}");
+            assert!((0..4).all(|gene| told(gene, 4) < 0.1 && told(4, gene) < 0.1), "{weights:?}");
+            assert!((0..6).all(|gene| told(gene, gene) == 0.0 && told(5, gene) == 0.0));
+            // Shares of a variance: none is negative, and together they are no more than all of it.
+            let all = |target: usize| (0..6).map(|source| told(source, target)).sum::<f32>();
+            assert!(weights.iter().all(|&weight| weight >= 0.0));
+            assert!((0..6).all(|gene| all(gene) <= 1.0 && (all(gene) > 0.3) == (gene < 4)));
+        }
     }
 }

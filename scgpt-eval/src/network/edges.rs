@@ -23,7 +23,16 @@ pub struct Edge {
     pub weight: f64,
 }
 
-/// Genes and weighted edges.
+/// Whether the two genes of an edge play different parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeKind {
+    /// The source regulates the target.
+    Directed,
+    /// Source and target are two genes in any order.
+    Undirected,
+}
+
+/// Genes and the weighted edges between them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GeneNetwork {
     genes: Vec<String>,
@@ -38,9 +47,20 @@ impl GeneNetwork {
     ///
     /// # Panics
     /// If an edge has a gene that there is not.
-    pub fn new(genes: Vec<String>, edges: Vec<Edge>, is_directed: bool) -> Self {
+    ///
+    /// ```
+    /// use scgpt_eval::network::{Edge, EdgeKind, GeneNetwork};
+    ///
+    /// let genes = vec!["SPI1".to_owned(), "CSF1R".to_owned(), "GATA1".to_owned()];
+    /// let edge = |source, target, weight| Edge { source, target, weight };
+    /// let edges = vec![edge(0, 1, 0.9), edge(2, 0, -0.4)];
+    /// let network = GeneNetwork::new(genes, edges, EdgeKind::Directed);
+    /// assert_eq!(network.strongest(1).edges()[0].target, 1);
+    /// ```
+    pub fn new(genes: Vec<String>, edges: Vec<Edge>, kind: EdgeKind) -> Self {
         let n = genes.len();
         assert!(edges.iter().all(|edge| edge.source.max(edge.target) < n), "edges between genes");
+        let is_directed = kind == EdgeKind::Directed;
         Self { genes, edges, is_directed, columns: Vec::new() }
     }
 
@@ -162,7 +182,7 @@ impl GeneNetwork {
     ///
     /// # Errors
     /// If the file cannot be read, a column is missing or ambiguous, or a value of these is missing.
-    pub fn read(path: &Path, is_directed: bool) -> Result<Self> {
+    pub fn read(path: &Path, kind: EdgeKind) -> Result<Self> {
         let table = Table::read(path)?;
         let Columns { source, target, weight } = Columns::find(path, &table)?;
         let wrong = |column: usize, row: usize, problem: String| -> Error {
@@ -196,7 +216,7 @@ impl GeneNetwork {
         let taken = |place: usize| place == source || place == target || Some(place) == weight;
         let others = table.columns.into_iter().enumerate().filter(|(place, _)| !taken(*place));
         let columns = others.map(|(_, column)| column).collect();
-        Ok(Self { genes, edges, is_directed, columns })
+        Ok(Self { columns, ..Self::new(genes, edges, kind) })
     }
 
     /// Writes the edges as `.csv`, `.tsv` or `.parquet` with columns `source`, `target`, `weight` and
@@ -235,7 +255,7 @@ mod tests {
     fn network() -> GeneNetwork {
         let edge = |source, target, weight| Edge { source, target, weight };
         let edges = vec![edge(0, 1, 0.5), edge(2, 0, -1.5), edge(1, 2, 0.75)];
-        GeneNetwork::new(["A", "B<&>", "C"].map(String::from).to_vec(), edges, true)
+        GeneNetwork::new(["A", "B<&>", "C"].map(String::from).to_vec(), edges, EdgeKind::Directed)
             .with_column("p", Column::Float(vec![Some(0.1), None, Some(1e-20)]))
     }
 
@@ -253,7 +273,7 @@ mod tests {
         for name in ["n.csv", "n.tsv", "n.parquet"] {
             let path = folder.path().join(name);
             network().write(&path, false).unwrap();
-            assert_eq!(GeneNetwork::read(&path, true).unwrap(), network());
+            assert_eq!(GeneNetwork::read(&path, EdgeKind::Directed).unwrap(), network());
         }
         let path = folder.path().join("n.graphml");
         network().write(&path, false).unwrap();
@@ -280,7 +300,7 @@ mod tests {
             ("from,to,something\nA,B,0.4\n", 0.4),
         ] {
             std::fs::write(&path, text).unwrap();
-            let network = GeneNetwork::read(&path, true).unwrap();
+            let network = GeneNetwork::read(&path, EdgeKind::Directed).unwrap();
             assert_eq!(network.genes(), ["A", "B"], "{text}");
             assert_eq!(network.edges(), [Edge { source: 0, target: 1, weight }], "{text}");
         }
@@ -292,7 +312,7 @@ mod tests {
             ("source,target,weight\n", "there is none"),
         ] {
             std::fs::write(&path, text).unwrap();
-            let error = GeneNetwork::read(&path, true).unwrap_err().to_string();
+            let error = GeneNetwork::read(&path, EdgeKind::Directed).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
     }

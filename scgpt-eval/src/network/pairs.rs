@@ -4,6 +4,14 @@ use rayon::prelude::*;
 
 /// One number for every pair of `n` different genes, whatever their order: a similarity, a
 /// correlation. It takes `n (n - 1) / 2` numbers.
+///
+/// ```
+/// use scgpt_eval::network::Pairs;
+///
+/// // Vectors of three genes in two dimensions.
+/// let pairs = Pairs::cosines(&[1.0, 0.0, 2.0, 0.0, 0.0, 1.0], 2);
+/// assert_eq!((pairs.get(0, 1), pairs.get(2, 0)), (1.0, 0.0));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pairs {
     n: usize,

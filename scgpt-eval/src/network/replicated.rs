@@ -5,7 +5,7 @@ use scgpt_stats::largest;
 
 use crate::{
     baseline::{Association, Profiles},
-    network::{Edge, GeneNetwork},
+    network::{Edge, EdgeKind, GeneNetwork},
 };
 
 /// Log1p values of some genes in cells that are read, one after the other.
@@ -92,7 +92,7 @@ pub fn strongest_edges(genes: &[String], weights: &[f32], n: usize) -> (GeneNetw
         Edge { source, target, weight: f64::from(weights[place]) }
     };
     let edges = chosen.iter().map(edge).collect();
-    (GeneNetwork::new(genes.to_vec(), edges, true), chosen)
+    (GeneNetwork::new(genes.to_vec(), edges, EdgeKind::Directed), chosen)
 }
 
 #[cfg(test)]

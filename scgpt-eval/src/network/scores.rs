@@ -24,6 +24,17 @@ pub struct ProgrammeScores {
     pub means: Vec<f64>,
 }
 
+/// How programmes are scored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProgrammeScoring<'a> {
+    /// Types of the cells, whose means are told; none of them if there are no labels.
+    pub labels: Option<&'a Labels>,
+    /// Folder for the temporary file of the scores; the system's if none.
+    pub temporary: Option<&'a Path>,
+    /// Seed of the choice of control genes.
+    pub seed: u64,
+}
+
 impl ProgrammeScores {
     /// Scores programmes, each given by columns of the matrix: the mean of its genes minus that of
     /// control genes, of which up to 50 are drawn from each of the 25 groups of similar mean
@@ -38,9 +49,10 @@ impl ProgrammeScores {
         source: &mut dyn CellSource,
         cells: &LoggedCells,
         programmes: &[Vec<usize>],
-        (labels, temporary, seed): (Option<&Labels>, Option<&Path>, u64),
+        options: &ProgrammeScoring<'_>,
         observer: &dyn Observer,
     ) -> Result<Self> {
+        let ProgrammeScoring { labels, temporary, seed } = *options;
         let (n_cells, n_genes) = source.summary().shape(&cells.layer)?;
         let mut sums = vec![0.0; n_genes];
         cells.each(source, "averaging genes", observer, &mut |_, block| {
@@ -169,8 +181,8 @@ mod tests {
         let mut source = SpooledCells::new(names(6), names(60), rows);
         let cells = LoggedCells::new(&Layer::X, InputState::Counts.into());
         let programmes = [vec![3, 17, 40], vec![5, 6, 7, 8, 59]];
-        let how = (None, None, 0);
-        let scores = ProgrammeScores::new(&mut source, &cells, &programmes, how, &Silent).unwrap();
+        let how = ProgrammeScoring::default();
+        let scores = ProgrammeScores::new(&mut source, &cells, &programmes, &how, &Silent).unwrap();
         let mut rows = Vec::new();
         scores.cells.read_rows(0, 6, &mut rows).unwrap();
         // scanpy 1.11.5: normalize_total(1e4), log1p, score_genes, scaled to 0..1.

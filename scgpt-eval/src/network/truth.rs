@@ -286,7 +286,7 @@ pub fn scores_row(name: &str, scores: &EdgeScores) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Edge;
+    use crate::network::{Edge, EdgeKind};
 
     fn network(edges: &[(&str, &str, f64)], is_directed: bool) -> GeneNetwork {
         let mut genes: Vec<String> = Vec::new();
@@ -302,7 +302,8 @@ mod tests {
             weight,
         };
         let edges = edges.iter().map(edge).collect();
-        GeneNetwork::new(genes, edges, is_directed)
+        let kind = if is_directed { EdgeKind::Directed } else { EdgeKind::Undirected };
+        GeneNetwork::new(genes, edges, kind)
     }
 
     #[test]

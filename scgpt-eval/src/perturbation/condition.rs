@@ -10,6 +10,15 @@ pub const CONTROL: &str = "ctrl";
 /// The genes that were perturbed in a cell, in alphabetical order; none in a control cell.
 ///
 /// Written as in GEARS: `ctrl`, `A+ctrl`, `A+B`.
+///
+/// ```
+/// use scgpt_eval::perturbation::Condition;
+///
+/// let condition = Condition::parse("KLF1+BAK1", "+", "ctrl")?;
+/// assert_eq!((condition.genes().len(), condition.to_string().as_str()), (2, "BAK1+KLF1"));
+/// assert!(Condition::parse("ctrl", "+", "ctrl")?.is_control());
+/// # Ok::<(), scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Condition {
     genes: Vec<String>,
@@ -64,11 +73,11 @@ impl fmt::Display for Condition {
     }
 }
 
-/// Every single perturbation of `genes`, and with `pairs` every pair of them.
+/// The perturbations of each of `genes` alone, ascending, each once.
 ///
 /// # Errors
 /// If there are no genes.
-pub fn candidates(genes: &[String], pairs: bool) -> Result<Vec<Condition>> {
+pub fn singles(genes: &[String]) -> Result<Vec<Condition>> {
     if genes.is_empty() {
         return Err(Error::Option(
             "there are no candidate genes: name at least one, a line each".into(),
@@ -76,11 +85,20 @@ pub fn candidates(genes: &[String], pairs: bool) -> Result<Vec<Condition>> {
     }
     let mut all: Vec<Condition> =
         genes.iter().map(|gene| Condition::new([gene.as_str()])).collect();
-    if pairs {
-        for (place, one) in genes.iter().enumerate() {
-            let with = |other: &String| Condition::new([one.as_str(), other.as_str()]);
-            all.extend(genes[place + 1..].iter().map(with));
-        }
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
+/// The perturbations of each of `genes` alone and of every two together, ascending, each once.
+///
+/// # Errors
+/// If there are no genes.
+pub fn singles_and_pairs(genes: &[String]) -> Result<Vec<Condition>> {
+    let mut all = singles(genes)?;
+    for (place, one) in genes.iter().enumerate() {
+        let with = |other: &String| Condition::new([one.as_str(), other.as_str()]);
+        all.extend(genes[place + 1..].iter().map(with));
     }
     all.sort();
     all.dedup();
@@ -109,13 +127,13 @@ mod tests {
     #[test]
     fn candidates_are_singles_and_pairs() {
         let genes: Vec<String> = ["B", "A", "C", "A"].map(String::from).to_vec();
-        let all = candidates(&genes, true).unwrap();
+        let all = singles_and_pairs(&genes).unwrap();
         let names: Vec<String> = all.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["A+ctrl", "A+B", "A+C", "B+ctrl", "B+C", "C+ctrl"]);
-        assert_eq!(candidates(&genes, false).unwrap().len(), 3);
-        assert!(candidates(&[], false).is_err());
+        assert_eq!(singles(&genes).unwrap().len(), 3);
+        assert!(singles(&[]).is_err());
         // The article's twenty genes: with the control of each, C(21, 2).
         let twenty: Vec<String> = (0..20).map(|gene| format!("G{gene}")).collect();
-        assert_eq!(candidates(&twenty, true).unwrap().len(), 210);
+        assert_eq!(singles_and_pairs(&twenty).unwrap().len(), 210);
     }
 }

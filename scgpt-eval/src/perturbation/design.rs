@@ -46,6 +46,25 @@ pub struct Group {
 }
 
 /// The groups of a perturbation experiment.
+///
+/// ```
+/// use scgpt_data::{CellSource as _, Layer};
+/// use scgpt_eval::perturbation::{Design, DesignOptions};
+/// use scgpt_eval::simulate::{Direction, PerturbSimulateOptions, PerturbSimulation};
+///
+/// let options = PerturbSimulateOptions {
+///     cells: 300, genes: 60, singles: 5, doubles: 0, synergy: 0.0,
+///     direction: Direction::KnockDown, seed: 1,
+/// };
+/// let source = PerturbSimulation::new(&options, None)?;
+/// let options = DesignOptions {
+///     condition_key: "condition", control: "ctrl", separator: "+", cell_type_key: None,
+/// };
+/// let design = Design::of(&source, &options, 5)?;
+/// assert_eq!(design.perturbed().count(), 5);
+/// assert!(design.condition(design.control(1)).is_control());
+/// # Ok::<(), scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Design {
     /// Cell types; a single one without a name if they are not told apart.

@@ -6,16 +6,14 @@ use scgpt_data::{CellSource, EmptyCells, Error, Layer, Observer, Result, some_of
 use serde::Serialize;
 
 use super::{
+    baselines::{KnownResponses, mean, response_baselines},
     condition::Condition,
     de::DeGenes,
     design::{Design, DesignOptions},
+    genes::{gene_column, gene_names},
     moments::Moments,
     scores::{JudgedResponse, MethodResponses, similarity},
     split::Split,
-};
-use crate::{
-    baseline::{KnownResponses, mean, response_baselines},
-    perturbation::{gene_column, gene_names},
 };
 
 /// How good predicted responses are.
@@ -93,15 +91,25 @@ pub struct ResponseJudge<'a> {
     pub seed: u64,
 }
 
+/// What a method predicts.
+#[derive(Clone, Debug)]
+pub struct Predictions<'a> {
+    /// What the method is called in reports.
+    pub name: &'a str,
+    /// Mean expression of each group, `[groups][genes]`, over the genes that are judged.
+    pub profiles: Vec<Vec<f64>>,
+    /// Whether simple methods are judged on the same groups.
+    pub beside_baselines: bool,
+}
+
 impl ResponseJudge<'_> {
-    /// Scores what method `name` predicts for some groups, a profile each.
-    pub fn judge(
-        &self,
-        tested: &[usize],
-        predicted: Vec<Vec<f64>>,
-        baselines: bool,
-        name: &str,
-    ) -> PerturbEvaluation {
+    /// Scores what a method predicts for the groups `tested` of the design.
+    ///
+    /// # Panics
+    /// If there is not one profile a group.
+    pub fn judge(&self, tested: &[usize], predictions: Predictions<'_>) -> PerturbEvaluation {
+        let Predictions { name, profiles: predicted, beside_baselines: baselines } = predictions;
+        assert_eq!(predicted.len(), tested.len(), "a profile for each group");
         let known = self.known();
         let mut judged: Vec<JudgedResponse> = Vec::with_capacity(tested.len());
         for of_type in self.by_type(tested) {
@@ -254,6 +262,21 @@ impl ResponseJudge<'_> {
     }
 }
 
+/// How a file of predicted cells is judged by a file of true ones.
+#[derive(Clone, Copy, Debug)]
+pub struct EvaluateOptions<'a> {
+    /// Where the conditions are, in both files, and how they are written.
+    pub design: &'a DesignOptions<'a>,
+    /// The matrix of the true cells, logarithms.
+    pub layer: &'a Layer,
+    /// Which conditions were trained on and which judge; see [`evaluate_responses`] if none.
+    pub split: Option<&'a Split>,
+    /// Whether simple methods are judged beside the predictions.
+    pub baselines: bool,
+    /// Seed of the intervals and of the halves of cells.
+    pub seed: u64,
+}
+
 /// Judges the profiles of a file of predicted cells, ours or another tool's, by the cells of another
 /// file, over the genes that both have. Conditions that the split trains on are not judged; without
 /// one, all conditions that are not predicted count as known in training.
@@ -264,12 +287,10 @@ impl ResponseJudge<'_> {
 pub fn evaluate_responses(
     truth: &mut dyn CellSource,
     predicted: &mut dyn CellSource,
-    options: &DesignOptions<'_>,
-    layer: &Layer,
-    split: Option<&Split>,
-    (baselines, seed): (bool, u64),
+    options: &EvaluateOptions<'_>,
     observer: &dyn Observer,
 ) -> Result<PerturbEvaluation> {
+    let EvaluateOptions { design: options, layer, split, baselines, seed } = *options;
     let design = Design::of(truth, options, 1)?;
     super::check_values(truth, layer)?;
     super::check_predicted(predicted)?;
@@ -328,11 +349,14 @@ pub fn evaluate_responses(
         split: &split,
         seed,
     };
-    let predicted = tested.iter().map(|&group| {
-        let profile = profiles.mean(group);
+    let predicted = |group: &usize| -> Vec<f64> {
+        let profile = profiles.mean(*group);
         places.iter().map(|&place| profile[place]).collect()
-    });
-    let mut evaluation = judge.judge(&tested, predicted.collect(), baselines, "prediction");
+    };
+    let predicted: Vec<Vec<f64>> = tested.iter().map(predicted).collect();
+    let predictions =
+        Predictions { name: "prediction", profiles: predicted, beside_baselines: baselines };
+    let mut evaluation = judge.judge(&tested, predictions);
     let perturbed = design.perturbed_conditions();
     let perturbed: BTreeSet<&String> = perturbed.iter().flat_map(Condition::genes).collect();
     let measured: BTreeSet<&String> = names.iter().collect();

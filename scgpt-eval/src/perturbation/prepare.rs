@@ -38,6 +38,10 @@ pub struct PrepareOptions<'a> {
     pub min_cells: usize,
     /// Most variable genes to keep, beside those perturbed; all genes if none.
     pub variable_genes: Option<usize>,
+    /// The h5ad to write.
+    pub output: &'a Path,
+    /// Whether it may take the place of a file.
+    pub overwrite: bool,
 }
 
 /// What was prepared.
@@ -84,7 +88,6 @@ pub struct Prepared {
 pub fn prepare(
     source: &mut dyn CellSource,
     options: &PrepareOptions<'_>,
-    (output, overwrite): (&Path, bool),
     observer: &dyn Observer,
 ) -> Result<Prepared> {
     let design = Design::of(source, options.design, options.min_cells)?;
@@ -130,7 +133,7 @@ pub fn prepare(
         genes.iter().filter(|gene| !measured.contains(*gene)).map(ToString::to_string).collect();
     observer.begin("writing", codes.len());
     let mut watched = Watched { source: &mut cells, observer };
-    export(&mut watched, &Layer::X, output, &additions, overwrite)?;
+    export(&mut watched, &Layer::X, options.output, &additions, options.overwrite)?;
     let of_size = |is: fn(usize) -> bool| {
         perturbed.iter().filter(|condition| is(condition.genes().len())).count()
     };

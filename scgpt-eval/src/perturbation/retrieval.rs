@@ -87,12 +87,12 @@ impl Retrieval {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::perturbation::candidates;
+    use crate::perturbation::singles_and_pairs;
 
     #[test]
     fn random_hits_are_what_draws_would_find() {
         let genes: Vec<String> = ["A", "B", "C"].map(String::from).to_vec();
-        let all = candidates(&genes, true).unwrap();
+        let all = singles_and_pairs(&genes).unwrap();
         // A, AB, AC, B, BC, C: three of six have gene A.
         let random = Retrieval::random(&[(0, 0)], &all, 2);
         assert!((random.hits[0] - 1.0 / 6.0).abs() < 1e-12);
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn hits_and_ranks() {
         let genes: Vec<String> = ["A", "B", "C"].map(String::from).to_vec();
-        let all = candidates(&genes, true).unwrap();
+        let all = singles_and_pairs(&genes).unwrap();
         // The truth AB (number 1) is second, after AC, which shares a gene.
         let rankings = vec![vec![2, 1, 0, 3, 4, 5]];
         let scored = Retrieval::new("x", &rankings, &[(0, 1)], &all, 3);

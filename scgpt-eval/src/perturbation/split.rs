@@ -54,6 +54,17 @@ pub enum SplitMode {
 /// # Reference
 /// GEARS `DataSplitter`. Differs: choices are keyed by gene and condition, so that they do not
 /// depend on what else is in the data; validation is a tenth of the conditions whatever the mode.
+///
+/// ```
+/// use scgpt_eval::perturbation::{Split, SplitMode, singles_and_pairs};
+///
+/// let genes: Vec<String> = (0..8).map(|gene| format!("GENE{gene}")).collect();
+/// let conditions = singles_and_pairs(&genes)?;
+/// let split = Split::new(&conditions, SplitMode::Simulation, 1)?;
+/// assert!(split.test.iter().all(|name| !split.train.contains(name)));
+/// assert!(split.test_subgroup.contains_key("unseen_single"));
+/// # Ok::<(), scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
     /// Trained on.
@@ -61,7 +72,7 @@ pub struct Split {
     /// Choose the best network.
     #[serde(rename = "val")]
     pub validation: Vec<String>,
-    /// ResponseJudge the result, and nothing else.
+    /// Judge the result, and serve nothing else.
     pub test: Vec<String>,
     /// Tested conditions by how much of them is seen in training.
     #[serde(default)]

@@ -46,6 +46,19 @@ pub struct MultimodalSimulateOptions {
 /// and types raise proteins and open peaks as they raise genes.
 ///
 /// Proteins are named `p_001`…, peaks like regions of the genome.
+///
+/// ```
+/// use scgpt_data::CellSource as _;
+/// use scgpt_eval::simulate::{MultimodalSimulateOptions, MultimodalSimulation, SimulateOptions};
+///
+/// let cells = SimulateOptions { cells: 80, genes: 60, types: 2, batches: 3, seed: 1 };
+/// let options =
+///     MultimodalSimulateOptions { cells, proteins: 12, peaks: 0, rna: true, mosaic: false };
+/// let simulation = MultimodalSimulation::new(&options, None)?;
+/// assert_eq!(simulation.modalities().len(), 2);
+/// assert_eq!(simulation.cells()?.summary().n_cells, 80);
+/// # Ok::<(), scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct MultimodalSimulation {
     options: MultimodalSimulateOptions,
@@ -128,11 +141,23 @@ impl MultimodalSimulation {
         Ok(self.modality(0)?.obs()?)
     }
 
-    /// All cells with all features: as measured, or as they are in truth.
+    /// All cells with all features, as measured: in a mosaic some batches lack a modality.
     ///
     /// # Errors
     /// As [`Simulation::new`].
-    pub fn cells(&self, in_truth: bool) -> Result<MultimodalCells> {
+    pub fn cells(&self) -> Result<MultimodalCells> {
+        self.joined(false)
+    }
+
+    /// The same cells as they are in truth: every modality of every cell.
+    ///
+    /// # Errors
+    /// As [`Simulation::new`].
+    pub fn complete_cells(&self) -> Result<MultimodalCells> {
+        self.joined(true)
+    }
+
+    fn joined(&self, in_truth: bool) -> Result<MultimodalCells> {
         let source = |modality: usize| -> Result<ModalitySource> {
             let cells = if in_truth { None } else { Some(self.measured(modality)?) };
             Ok(ModalitySource {
@@ -165,7 +190,7 @@ mod tests {
             [0, 1, 2, 3].map(of),
             [[true, true, true], [true, true, false], [true, false, true], [false, true, true],]
         );
-        let mut cells = simulation.cells(false).unwrap();
+        let mut cells = simulation.cells().unwrap();
         let measured = cells.measured(&Layer::X).unwrap();
         let names = cells.modalities().names().to_vec();
         let gene = simulation.modality(0).unwrap();
@@ -182,8 +207,8 @@ mod tests {
     #[test]
     fn measured_values_are_the_true_ones() {
         let simulation = MultimodalSimulation::new(&options(true), None).unwrap();
-        let [mut measured, mut truth] =
-            [false, true].map(|in_truth| simulation.cells(in_truth).unwrap());
+        let (mut measured, mut truth) =
+            (simulation.cells().unwrap(), simulation.complete_cells().unwrap());
         let all = truth.read(&Layer::X, 0..80).unwrap();
         let some = measured.read(&Layer::X, 0..80).unwrap();
         let mut n_missing = 0;

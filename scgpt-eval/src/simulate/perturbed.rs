@@ -9,7 +9,7 @@ use scgpt_data::{
 
 use super::{choose, negative_binomial, normal};
 use crate::{
-    network::{Edge, GeneNetwork},
+    network::{Edge, EdgeKind, GeneNetwork},
     perturbation::Condition,
 };
 
@@ -96,6 +96,18 @@ pub struct PerturbSimulateOptions {
 /// from another. Activities differ between cells (log-normal); counts are negative-binomial.
 ///
 /// `obs` has `condition` (as in GEARS) and `interacts`; `var` the gene symbols.
+///
+/// ```
+/// use scgpt_eval::simulate::{Direction, PerturbSimulateOptions, PerturbSimulation};
+///
+/// let options = PerturbSimulateOptions {
+///     cells: 300, genes: 60, singles: 5, doubles: 2, synergy: 0.5,
+///     direction: Direction::KnockDown, seed: 1,
+/// };
+/// let source = PerturbSimulation::new(&options, None)?;
+/// assert!(source.network().is_directed());
+/// # Ok::<(), scgpt_data::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct PerturbSimulation {
     options: PerturbSimulateOptions,
@@ -178,7 +190,7 @@ impl PerturbSimulation {
         let edges = self.regulators.iter().enumerate().flat_map(|(target, regulators)| {
             regulators.iter().map(move |&(source, weight)| Edge { source, target, weight })
         });
-        GeneNetwork::new(self.symbols.clone(), edges.collect(), true)
+        GeneNetwork::new(self.symbols.clone(), edges.collect(), EdgeKind::Directed)
     }
 
     /// The number of the condition of a cell.
@@ -435,7 +447,9 @@ mod tests {
         let mut simulation = PerturbSimulation::new(&OPTIONS, None).unwrap();
         let all = simulation.read(&Layer::X, 0..400).unwrap();
         let some = simulation.read(&Layer::X, 120..130).unwrap();
-        assert_eq!(all.row(125), some.row(5));
+        for cell in 0..10 {
+            assert_eq!(all.row(120 + cell), some.row(cell));
+        }
         let labels = simulation.obs().unwrap().column("condition").unwrap().labels();
         let controls = labels.iter().flatten().filter(|label| *label == "ctrl").count();
         assert!((20..70).contains(&controls), "{controls}");

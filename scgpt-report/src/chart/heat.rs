@@ -4,6 +4,20 @@ use super::{WIDTH, cut, svg};
 use crate::escape::escape;
 
 /// A matrix with names.
+///
+/// ```
+/// use scgpt_report::{HeatMap, Page};
+///
+/// let names = ["B".to_owned(), "T".to_owned()];
+/// let map = HeatMap {
+///     rows: &names,
+///     columns: &names,
+///     shades: vec![0.9, 0.1, 0.2, 0.8],
+///     labels: ["9", "1", "2", "8"].map(String::from).to_vec(),
+///     axes: ["true type", "predicted type"],
+/// };
+/// Page::new("Confusion", "").heat_map(&map, "Cells by true and predicted type.");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatMap<'a> {
     /// Names of the rows.

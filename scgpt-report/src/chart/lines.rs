@@ -18,6 +18,13 @@ const MANY: usize = 1500;
 const DASHES: [&str; 3] = ["none", "7 5", "2 5"];
 
 /// A named curve.
+///
+/// ```
+/// use scgpt_report::{Page, Scale, Series};
+///
+/// let loss = Series { name: "training".into(), points: vec![[0.0, 2.0], [1.0, 0.5]] };
+/// Page::new("Run", "").lines(&[loss], ["epoch", "loss"], Scale::Logarithmic, "Loss by epoch.");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     /// What it is.

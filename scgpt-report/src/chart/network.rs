@@ -4,6 +4,14 @@ use super::{COLOURS, WIDTH, svg};
 use crate::escape::escape;
 
 /// Nodes that belong together, drawn in a field of their own.
+///
+/// ```
+/// use scgpt_report::{Cluster, Page};
+///
+/// let genes = ["SPI1", "CSF1R"].map(String::from).to_vec();
+/// let cluster = Cluster { title: "myeloid".into(), nodes: genes, edges: vec![(0, 1, 0.9)] };
+/// Page::new("Programmes", "").network(&[cluster], &[], "Genes that belong together.");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
     /// What they have in common.

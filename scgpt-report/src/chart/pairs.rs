@@ -4,6 +4,13 @@ use super::{WIDTH, shortened, svg};
 use crate::escape::escape;
 
 /// A number and its prediction.
+///
+/// ```
+/// use scgpt_report::{Page, Pair};
+///
+/// let pair = Pair { name: "CD69".into(), truth: 1.2, predicted: 0.9 };
+/// Page::new("Response", "").pairs(&[pair], "change, log1p", "Genes that respond most.");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
     /// What they are of.

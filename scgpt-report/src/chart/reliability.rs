@@ -6,6 +6,13 @@ use super::{svg, ticks};
 const Z: f64 = 1.96;
 
 /// Cells of similar confidence.
+///
+/// ```
+/// use scgpt_report::{Page, ReliabilityBin};
+///
+/// let bin = ReliabilityBin { n: 120, confidence: 0.85, accuracy: 0.81 };
+/// Page::new("Calibration", "").reliability(&[bin], "Confidence against accuracy.");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReliabilityBin {
     /// Cells.

@@ -10,6 +10,15 @@ const LEAST_SCALE: f64 = 1e-3;
 
 /// An undirected weighted graph. Both directions of an edge are stored; an edge from a node to
 /// itself, which stands for edges inside a group of cells, has the weight of both.
+///
+/// ```
+/// use scgpt_stats::{Graph, leiden};
+///
+/// // Two triangles, joined by one weak edge.
+/// let edges = [(0, 1, 1.0), (1, 2, 1.0), (0, 2, 1.0), (3, 4, 1.0), (4, 5, 1.0), (3, 5, 1.0)];
+/// let graph = Graph::from_edges(6, edges.into_iter().chain([(2, 3, 0.1)]));
+/// assert_eq!(leiden(&graph, 1.0, 0), [0, 0, 0, 1, 1, 1]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     offsets: Vec<usize>,

@@ -7,6 +7,15 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Reference
 /// `sklearn.metrics.classification_report` with `zero_division=0`.
+///
+/// ```
+/// use scgpt_stats::ClassScores;
+///
+/// let names = ["B".to_owned(), "T".to_owned()];
+/// let scores = ClassScores::new(&[0, 0, 1, 1], &[0, 1, 1, 1], &names);
+/// assert_eq!(scores.accuracy, 0.75);
+/// assert_eq!(scores.classes[0].recall, 0.5);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {
     /// Cells.

@@ -48,6 +48,13 @@ pub fn expected_calibration_error(bins: &[ReliabilityBin]) -> f64 {
 }
 
 /// How often sets of plausible classes hold the true one.
+///
+/// ```
+/// use scgpt_stats::Coverage;
+///
+/// let coverage = Coverage::new(&[0, 1], &[vec![0, 1], vec![0]], 2);
+/// assert_eq!((coverage.overall, coverage.mean_size), (0.5, 1.5));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
     /// Share of the cells whose set holds their class.

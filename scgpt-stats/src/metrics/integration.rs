@@ -1,11 +1,10 @@
-//! [`silhouettes`], [`batch_mixing`], [`graph_connectivity`], [`batch_variance`]: whether batches are
-//! mixed and biology is kept.
+//! [`silhouettes`], [`batch_mixing`], [`batch_variance`]: whether batches are mixed and biology is kept.
 
 use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use crate::{cluster::Graph, distances::distance_sums, pca::Products};
+use crate::{distances::distance_sums, pca::Products};
 
 /// Principal components whose variance is explained.
 const COMPONENTS: usize = 50;
@@ -31,17 +30,37 @@ pub fn silhouettes(rows: &[f32], d: usize, codes: &[usize]) -> Vec<f64> {
     let sums = distance_sums(rows, d, codes, classes);
     let of = |(&own, sums): (&usize, &[f64])| {
         let others = (0..classes).filter(|&class| class != own);
-        silhouette((sums[own], sizes[own]), others.map(|class| (sums[class], sizes[class])))
+        let of = |class: usize| ClassDistance { sum: sums[class], n_cells: sizes[class] };
+        silhouette(of(own), others.map(of))
     };
     codes.iter().zip(sums.chunks(classes.max(1))).map(of).collect()
 }
 
-/// The silhouette of a cell by the sum of its distances to its own class and the size of that, itself
-/// included, and by those of the others.
-pub fn silhouette(own: (f64, usize), others: impl Iterator<Item = (f64, usize)>) -> f64 {
-    let others = others.filter(|other| other.1 > 0).map(|(sum, size)| sum / size as f64);
-    let (Some(other), true) = (others.reduce(f64::min), own.1 > 1) else { return 0.0 };
-    let own = own.0 / (own.1 - 1) as f64;
+/// How far a cell is from the cells of a class.
+///
+/// ```
+/// use scgpt_stats::{ClassDistance, silhouette};
+///
+/// // One other cell of its class is 1 away, two of the next class 4 and 6.
+/// let own = ClassDistance { sum: 1.0, n_cells: 2 };
+/// let other = ClassDistance { sum: 10.0, n_cells: 2 };
+/// assert_eq!(silhouette(own, [other].into_iter()), 0.8);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ClassDistance {
+    /// Sum of the distances of the cell to all cells of the class.
+    pub sum: f64,
+    /// Cells of the class, the cell itself included if it is one of them.
+    pub n_cells: usize,
+}
+
+/// The silhouette of one cell, -1 to 1, from its distances to its `own` class and to the `others`; 0
+/// if it is alone in its class, or if no other class has cells. See [`silhouettes`].
+pub fn silhouette(own: ClassDistance, others: impl Iterator<Item = ClassDistance>) -> f64 {
+    let others = others.filter(|other| other.n_cells > 0);
+    let nearest = others.map(|other| other.sum / other.n_cells as f64).reduce(f64::min);
+    let (Some(other), true) = (nearest, own.n_cells > 1) else { return 0.0 };
+    let own = own.sum / (own.n_cells - 1) as f64;
     let larger = own.max(other);
     if larger > 0.0 { (other - own) / larger } else { 0.0 }
 }
@@ -85,44 +104,6 @@ pub fn batch_mixing(rows: &[f32], d: usize, labels: &[usize], batches: &[usize])
     };
     let scores: Vec<f64> = (0..n_labels).filter_map(of_label).collect();
     (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
-}
-
-/// Whether cells of one label hang together in a neighbour graph, 0 to 1: the share of them in the
-/// largest connected part of the graph restricted to the label, mean over labels.
-///
-/// # Panics
-/// If there is not one label a node.
-///
-/// # Reference
-/// `scib.metrics.graph_connectivity` (Luecken et al. 2022).
-pub fn graph_connectivity(graph: &Graph, labels: &[usize]) -> f64 {
-    assert_eq!(labels.len(), graph.len(), "one label a node");
-    let n_labels = labels.iter().max().map_or(0, |last| last + 1);
-    let (mut sizes, mut largest) = (vec![0_usize; n_labels], vec![0_usize; n_labels]);
-    for &label in labels {
-        sizes[label] += 1;
-    }
-    let mut is_seen = vec![false; labels.len()];
-    for first in 0..labels.len() {
-        if is_seen[first] {
-            continue;
-        }
-        is_seen[first] = true;
-        let (label, mut part, mut waiting) = (labels[first], 0, vec![first]);
-        while let Some(node) = waiting.pop() {
-            part += 1;
-            for other in graph.neighbours(node) {
-                if labels[other] == label && !is_seen[other] {
-                    is_seen[other] = true;
-                    waiting.push(other);
-                }
-            }
-        }
-        largest[label] = largest[label].max(part);
-    }
-    let shares = sizes.iter().zip(&largest).filter(|(size, _)| **size > 0);
-    let shares: Vec<f64> = shares.map(|(&size, &part)| part as f64 / size as f64).collect();
-    shares.iter().sum::<f64>() / shares.len().max(1) as f64
 }
 
 /// The share of an embedding's variance that batches explain, 0 to 1; "PCR batch". Of more than 50
@@ -208,16 +189,5 @@ mod tests {
         // scib.metrics.pcr of scib 1.1.7, of 50 components.
         let found = batch_variance(&rows, 60, &batches);
         assert!((found - 0.123_680_708).abs() < 1e-5, "{found}");
-    }
-
-    #[test]
-    fn parts_of_a_label() {
-        let graph = Graph::from_edges(5, [(0, 1, 1.0), (1, 2, 1.0), (3, 4, 1.0)]);
-        // 0 and 2 of one label hang together only through 1 of the other.
-        assert!(
-            (graph_connectivity(&graph, &[0, 1, 0, 1, 1]) - f64::midpoint(0.5, 2.0 / 3.0)).abs()
-                < 1e-12
-        );
-        assert!((graph_connectivity(&graph, &[0, 0, 0, 1, 1]) - 1.0).abs() < 1e-12);
     }
 }

@@ -5,6 +5,13 @@ use scgpt_data::{Keyed, Purpose};
 use serde::{Deserialize, Serialize};
 
 /// A mean with a 95 % confidence interval.
+///
+/// ```
+/// use scgpt_stats::Interval;
+///
+/// let accuracy = Interval::of_repetitions(&[0.90, 0.92, 0.91]);
+/// assert_eq!(accuracy.to_string(), "0.910 (0.885–0.935)");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The mean.

@@ -7,6 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::area_under_roc;
 
 /// How well edges, ranked by score, find the true ones.
+///
+/// ```
+/// use scgpt_stats::EdgeScores;
+///
+/// let scores = EdgeScores::new(&[0.9, 0.4, 0.2], &[true, false, false]).unwrap();
+/// assert_eq!((scores.auprc, scores.auroc), (1.0, 1.0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EdgeScores {
     /// Candidate edges.

@@ -8,6 +8,14 @@ use serde::{Deserialize, Serialize};
 /// # Reference
 /// `compute_perturbation_metrics` and GEARS `compute_metrics`, `deeper_analysis`,
 /// `non_dropout_analysis`. Differs: the correlation with a constant profile is 0, not undefined.
+///
+/// ```
+/// use scgpt_stats::ResponseScores;
+///
+/// let (control, truth) = ([1.0, 1.0, 1.0], [1.0, 2.0, 0.0]);
+/// let scores = ResponseScores::new(&truth, &truth, &control, &[0, 1, 2]);
+/// assert!((scores.pearson_delta - 1.0).abs() < 1e-12 && scores.mse == 0.0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResponseScores {
     /// Correlation of the profiles; near 1 for everything, since genes differ more than conditions.

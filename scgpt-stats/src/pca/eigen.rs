@@ -1,5 +1,6 @@
 //! [`largest_eigenpairs`] of a symmetric matrix.
 
+use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
 
@@ -11,17 +12,24 @@ const TRIED: usize = 6;
 const FURTHER: usize = 100;
 /// A direction of this length, relative to the matrix, is rounding.
 const ROUNDING: f64 = 1e-13;
-/// Rounds for one eigenvalue of a tridiagonal matrix; it takes two or three.
-const ROUNDS: usize = 60;
 
 /// Up to `n` eigenvalues of a symmetric `[d, d]` matrix, the largest first, with vectors of
 /// length 1 whose largest entry is positive.
 ///
-/// By Lanczos' method with complete reorthogonalisation (Golub and Van Loan, 10.3): the matrix is
-/// looked at through ever more directions, in which it is tridiagonal.
+/// Few of many are found by Lanczos' method with complete reorthogonalisation (Golub and Van Loan,
+/// 10.3), which projects the matrix on ever more directions, in which it is tridiagonal.
+///
+/// # Panics
+/// If the matrix has fewer than `d²` entries.
 pub fn largest_eigenpairs(matrix: &[f64], d: usize, n: usize) -> Vec<(f64, Vec<f64>)> {
     let n = n.min(d);
-    let steps = (TRIED * n + FURTHER).min(d);
+    let steps = TRIED * n + FURTHER;
+    if steps >= d {
+        let mut pairs = all_eigenpairs(DMatrix::from_row_slice(d, d, &matrix[..d * d]));
+        pairs.truncate(n);
+        pairs.iter_mut().for_each(|(_, vector)| orient(vector));
+        return pairs;
+    }
     let size = matrix.iter().fold(f64::MIN_POSITIVE, |most, x| x.abs().max(most));
     let mut basis: Vec<Vec<f64>> = Vec::with_capacity(steps);
     let (mut diagonal, mut beside) = (Vec::with_capacity(steps), Vec::with_capacity(steps));
@@ -46,21 +54,33 @@ pub fn largest_eigenpairs(matrix: &[f64], d: usize, n: usize) -> Vec<(f64, Vec<f
         diagonal.push(dot(&next, &image));
         basis.push(std::mem::replace(&mut next, image));
     }
-    let mut pairs = tridiagonal(diagonal, &beside);
-    pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let projected = DMatrix::from_fn(steps, steps, |i, j| match i.abs_diff(j) {
+        0 => diagonal[i],
+        1 => beside[i.min(j)],
+        _ => 0.0,
+    });
+    let mut pairs = all_eigenpairs(projected);
     pairs.truncate(n);
     let back = |weights: Vec<f64>| {
         let mut vector = vec![0.0; d];
         for (weight, direction) in weights.iter().zip(&basis) {
             vector.iter_mut().zip(direction).for_each(|(v, x)| *v += weight * x);
         }
-        let largest =
-            vector.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
         let length = dot(&vector, &vector).sqrt();
-        scale(&mut vector, if largest < 0.0 { -length } else { length });
+        scale(&mut vector, length);
+        orient(&mut vector);
         vector
     };
     pairs.into_iter().map(|(value, weights)| (value, back(weights))).collect()
+}
+
+/// Turns a vector round if its largest entry is negative.
+pub(super) fn orient(vector: &mut [f64]) {
+    let largest =
+        vector.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+    if largest < 0.0 {
+        vector.iter_mut().for_each(|x| *x = -*x);
+    }
 }
 
 /// Removes from `vector` what lies in the `basis`; the length of the rest.
@@ -94,59 +114,18 @@ fn dot_in_lanes(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + dot(a_rest, b_rest)
 }
 
-/// All eigenvalues and vectors of the symmetric matrix with that diagonal and those entries
-/// beside it, by implicit QL steps with Wilkinson's shift (Golub and Van Loan, 8.3).
-fn tridiagonal(mut diagonal: Vec<f64>, beside: &[f64]) -> Vec<(f64, Vec<f64>)> {
-    let n = diagonal.len();
-    let mut beside = [beside, &[0.0]].concat();
-    // Column `k` is vector `k`; rotations mix two neighbouring ones.
-    let mut vectors: Vec<Vec<f64>> =
-        (0..n).map(|k| (0..n).map(|i| if i == k { 1.0 } else { 0.0 }).collect()).collect();
-    for first in 0..n {
-        for _ in 0..ROUNDS {
-            // The block from `first` that no entry of rounding size divides.
-            let last = (first..n - 1)
-                .find(|&k| {
-                    beside[k].abs() <= f64::EPSILON * (diagonal[k].abs() + diagonal[k + 1].abs())
-                })
-                .unwrap_or(n - 1);
-            if last == first {
-                break;
-            }
-            let half = (diagonal[first + 1] - diagonal[first]) / (2.0 * beside[first]);
-            let root = half.hypot(1.0).copysign(half);
-            let mut bulge = diagonal[last] - diagonal[first] + beside[first] / (half + root);
-            let (mut sine, mut cosine, mut shift) = (1.0, 1.0, 0.0);
-            let mut is_split = false;
-            for k in (first..last).rev() {
-                let (over, under) = (sine * beside[k], cosine * beside[k]);
-                let length = over.hypot(bulge);
-                beside[k + 1] = length;
-                if length == 0.0 {
-                    diagonal[k + 1] -= shift;
-                    beside[last] = 0.0;
-                    is_split = true;
-                    break;
-                }
-                (sine, cosine) = (over / length, bulge / length);
-                let base = diagonal[k + 1] - shift;
-                let turn = (diagonal[k] - base) * sine + 2.0 * cosine * under;
-                shift = sine * turn;
-                diagonal[k + 1] = base + shift;
-                bulge = cosine * turn - under;
-                let (low, high) = vectors.split_at_mut(k + 1);
-                for (a, b) in low[k].iter_mut().zip(&mut high[0]) {
-                    (*a, *b) = (cosine * *a - sine * *b, sine * *a + cosine * *b);
-                }
-            }
-            if !is_split {
-                diagonal[first] -= shift;
-                beside[first] = bulge;
-                beside[last] = 0.0;
-            }
-        }
+/// All eigenvalues and vectors of a symmetric matrix, the largest first; of one that is not finite
+/// nothing but NaN.
+fn all_eigenpairs(matrix: DMatrix<f64>) -> Vec<(f64, Vec<f64>)> {
+    let d = matrix.nrows();
+    if d == 0 || matrix.iter().any(|x| !x.is_finite()) {
+        return vec![(f64::NAN, vec![f64::NAN; d]); d];
     }
-    diagonal.into_iter().zip(vectors).collect()
+    let SymmetricEigen { eigenvalues, eigenvectors } = SymmetricEigen::new(matrix);
+    let vectors = eigenvectors.column_iter().map(|column| column.iter().copied().collect());
+    let mut pairs: Vec<(f64, Vec<f64>)> = eigenvalues.iter().copied().zip(vectors).collect();
+    pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+    pairs
 }
 
 #[cfg(test)]
@@ -156,10 +135,16 @@ mod tests {
     #[test]
     fn a_path_has_the_known_eigenvalues() {
         // 2 on the diagonal, -1 beside it: 2 - 2 cos(k π / (n + 1)).
-        let n = 30;
-        let pairs = tridiagonal(vec![2.0; n], &vec![-1.0; n - 1]);
-        let mut values: Vec<f64> = pairs.iter().map(|pair| pair.0).collect();
-        values.sort_by(f64::total_cmp);
+        let n = 30_usize;
+        let matrix: Vec<f64> = (0..n * n)
+            .map(|place| match (place / n).abs_diff(place % n) {
+                0 => 2.0,
+                1 => -1.0,
+                _ => 0.0,
+            })
+            .collect();
+        let pairs = largest_eigenpairs(&matrix, n, n);
+        let values = pairs.iter().rev().map(|pair| pair.0);
         for (k, value) in (1..).zip(values) {
             let expected = 2.0 - 2.0 * (f64::from(k) * std::f64::consts::PI / 31.0).cos();
             assert!((value - expected).abs() < 1e-12, "{value} {expected}");

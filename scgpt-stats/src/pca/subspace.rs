@@ -3,7 +3,11 @@
 use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
 
-use super::{Principal, SparseCell, dot, eigen::orthogonalise, largest_eigenpairs};
+use super::{
+    Principal, SparseCell, dot,
+    eigen::{orient, orthogonalise},
+    largest_eigenpairs,
+};
 
 /// Directions whose images are summed together.
 const LANES: usize = 16;
@@ -17,6 +21,20 @@ type Lanes = [f64; LANES];
 ///
 /// # Reference
 /// Halko, Martinsson and Tropp 2011: randomised subspace iteration.
+///
+/// ```
+/// use scgpt_stats::{SparseCell, Subspace};
+///
+/// let cell = |x: f32| -> SparseCell { (vec![3, 7], vec![x, 2.0 * x]) };
+/// let cells: Vec<SparseCell> = (0..9_u8).map(|x| cell(x.into())).collect();
+/// let mut subspace = Subspace::new(10, 2);
+/// for _ in 0..3 {
+///     cells.chunks(4).for_each(|block| subspace.add(block));
+///     subspace.turn();
+/// }
+/// subspace.add(&cells);
+/// assert!(subspace.principal(2).shares()[0] > 0.999);
+/// ```
 #[derive(Debug)]
 pub struct Subspace {
     blocks: Vec<Block>,
@@ -103,11 +121,7 @@ impl Subspace {
             for (weight, direction) in weights.iter().zip(&directions) {
                 axis.iter_mut().zip(direction).for_each(|(a, x)| *a += weight * x);
             }
-            let largest =
-                axis.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
-            for a in &mut axis {
-                *a *= largest.signum();
-            }
+            orient(&mut axis);
             axis
         };
         let axes = pairs.iter().map(|(value, weights)| (*value, axis(weights))).collect();

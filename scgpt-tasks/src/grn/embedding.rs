@@ -13,8 +13,8 @@ use scgpt_data::{
 use scgpt_eval::{
     baseline::Association,
     network::{
-        Cloud, Edge, Enriched, GeneNetwork, GeneSets, Pairs, Programme, ProgrammeOptions,
-        ProgrammeScores, Significance, centred, programmes,
+        Cloud, Edge, EdgeKind, Enriched, GeneNetwork, GeneSets, Pairs, Programme, ProgrammeOptions,
+        ProgrammeScores, ProgrammeScoring, Significance, centred, programmes,
     },
 };
 use scgpt_stats::{Graph, Neighbours, unit_rows};
@@ -168,7 +168,9 @@ impl EmbeddingNetworks {
             let network = at_threshold(&genes, &pairs, options.threshold, None);
             (
                 name.clone(),
-                network.unwrap_or_else(|_| GeneNetwork::new(genes.clone(), Vec::new(), false)),
+                network.unwrap_or_else(|_| {
+                    GeneNetwork::new(genes.clone(), Vec::new(), EdgeKind::Undirected)
+                }),
             )
         };
         let type_networks = of_types.iter().map(type_network).collect();
@@ -221,9 +223,12 @@ impl EmbeddingNetworks {
         let column = |&gene: &usize| of_cells.columns[gene];
         let programmes: Vec<Vec<usize>> =
             self.programmes.iter().map(|it| it.genes.iter().map(column).collect()).collect();
-        let (labels, folder) = (of_cells.labels.as_ref(), options.embed.temporary.as_deref());
-        let how = (labels, folder, options.embed.seed);
-        let scores = ProgrammeScores::new(source, &of_cells.logged, &programmes, how, observer)?;
+        let how = ProgrammeScoring {
+            labels: of_cells.labels.as_ref(),
+            temporary: options.embed.temporary.as_deref(),
+            seed: options.embed.seed,
+        };
+        let scores = ProgrammeScores::new(source, &of_cells.logged, &programmes, &how, observer)?;
         self.scores = Some(scores);
         Ok(())
     }
@@ -372,7 +377,7 @@ fn at_threshold(
     }
     found.sort_by(|a, b| b.1.weight.total_cmp(&a.1.weight).then(a.0.cmp(&b.0)));
     let (places, edges): (Vec<usize>, Vec<Edge>) = found.into_iter().unzip();
-    let network = GeneNetwork::new(genes.to_vec(), edges, false);
+    let network = GeneNetwork::new(genes.to_vec(), edges, EdgeKind::Undirected);
     Ok(match significance {
         None => network,
         Some(it) => network
@@ -397,7 +402,7 @@ fn neighbour_network(genes: &[String], pairs: &Pairs, found: &Neighbours) -> Gen
         target,
         weight: f64::from(pairs.get(source, target)),
     };
-    GeneNetwork::new(genes.to_vec(), ends.into_iter().map(edge).collect(), false)
+    GeneNetwork::new(genes.to_vec(), ends.into_iter().map(edge).collect(), EdgeKind::Undirected)
 }
 
 fn similar(

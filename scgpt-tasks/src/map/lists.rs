@@ -9,7 +9,7 @@ use std::{
 
 use rayon::prelude::*;
 use scgpt_data::{Observer, RowSpool};
-use scgpt_stats::{Neighbours, k_means, subsample, unit_rows};
+use scgpt_stats::{KMeans, Neighbours, k_means, subsample, unit_rows};
 
 use super::{
     Found,
@@ -242,7 +242,8 @@ pub(super) fn write_centres(
     }
     observer.begin("finding centres", 0);
     let is_cancelled = || observer.is_cancelled();
-    let centres = k_means(&sample, width, n_lists, (ROUNDS, 2), &is_cancelled);
+    let centres =
+        k_means(&sample, width, &KMeans { k: n_lists, rounds: ROUNDS, seed: 2 }, &is_cancelled);
     let centres = centres.ok_or(Error::Cancelled)?;
     let bytes: Vec<u8> = centres.iter().flat_map(|x| x.to_le_bytes()).collect();
     std::fs::write(path, bytes).map_err(|error| invalid(path, error.to_string()))?;

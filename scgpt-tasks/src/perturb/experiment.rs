@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use scgpt_data::{CellSource, SpecialToken, narrow};
-use scgpt_eval::perturbation::{Moments, PerturbEvaluation, ResponseJudge, Split};
+use scgpt_eval::perturbation::{Moments, PerturbEvaluation, Predictions, ResponseJudge, Split};
 use scgpt_model::{Activation, GepStyle, NetworkPart, Preprocess, ScgptConfig};
 use scgpt_stats::subsample;
 use scgpt_train::TrainConfig;
@@ -258,7 +258,11 @@ impl Experiment for PerturbExperiment<'_> {
                 device,
             ))
         };
-        let predicted = parts.test.iter().map(said).collect::<Result<_>>()?;
+        let predictions = Predictions {
+            name: "scGPT",
+            profiles: parts.test.iter().map(said).collect::<Result<_>>()?,
+            beside_baselines: options.baselines,
+        };
         let judge = ResponseJudge {
             design,
             moments: self.moments,
@@ -267,6 +271,6 @@ impl Experiment for PerturbExperiment<'_> {
             split: &parts.split,
             seed: self.config.training.seed,
         };
-        Ok(Some(judge.judge(&parts.test, predicted, options.baselines, "scGPT")))
+        Ok(Some(judge.judge(&parts.test, predictions)))
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use scgpt_eval::network::{GeneNetwork, NetworkEvaluation};
+use scgpt_eval::network::{EdgeKind, GeneNetwork, NetworkEvaluation};
 use scgpt_stats::EdgeScores;
 
 use crate::{
@@ -49,8 +49,9 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
         let inputs = [&args.input, &args.truth].into_iter().chain(&args.genes);
         check_new(path, inputs.map(PathBuf::as_path), args.force)?;
     }
-    let network = GeneNetwork::read(&args.input, !args.undirected)?;
-    let truth = GeneNetwork::read(&args.truth, true)?;
+    let kind = if args.undirected { EdgeKind::Undirected } else { EdgeKind::Directed };
+    let network = GeneNetwork::read(&args.input, kind)?;
+    let truth = GeneNetwork::read(&args.truth, EdgeKind::Directed)?;
     let mut warnings = Warnings::new(printer);
     if let Some(sign) = network.looks_undirected() {
         warnings.tell(format!(

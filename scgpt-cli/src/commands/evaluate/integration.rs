@@ -96,7 +96,7 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     let mut comparison = IntegrationComparison::new(Some(label), batch, options);
     for (name, (rows, width)) in args.embedding.iter().zip(&embeddings) {
         let space = CellSpace::rows(rows, *width);
-        comparison.add(&format!("obsm/{name}"), &space, false, &bar)?;
+        comparison.add(&format!("obsm/{name}"), &space, &bar)?;
     }
     if !args.no_baselines {
         let baseline = BaselineOptions {

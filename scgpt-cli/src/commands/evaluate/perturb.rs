@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::Source;
-use scgpt_eval::perturbation::{NotJudged, Split, evaluate_responses};
+use scgpt_eval::perturbation::{EvaluateOptions, NotJudged, Split, evaluate_responses};
 
 use crate::{
     commands::perturb::{DesignArgs, remark_on_unmeasured, scores},
@@ -63,15 +63,14 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     args.design.doubts(&truth, &mut warnings)?;
     args.design.doubts(&predicted, &mut warnings)?;
     let bar = Bar::new(printer);
-    let evaluation = evaluate_responses(
-        &mut truth,
-        &mut predicted,
-        &args.design.options(),
-        &args.matrix.layer(),
-        split.as_ref(),
-        (!args.no_baselines, args.seed),
-        &bar,
-    );
+    let options = EvaluateOptions {
+        design: &args.design.options(),
+        layer: &args.matrix.layer(),
+        split: split.as_ref(),
+        baselines: !args.no_baselines,
+        seed: args.seed,
+    };
+    let evaluation = evaluate_responses(&mut truth, &mut predicted, &options, &bar);
     bar.finish();
     let evaluation = evaluation?;
     if let Some(collapse) = evaluation.collapse() {

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use scgpt_data::{CellSource as _, Column, OutputKind, Place, Source, Table, check_apart};
-use scgpt_eval::network::{GeneNetwork, GeneSets};
+use scgpt_eval::network::{EdgeKind, GeneNetwork, GeneSets};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     embed::Embedder,
@@ -155,7 +155,11 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     check_apart(&args.output, inputs.map(PathBuf::as_path))?;
     // A result is of one run: the folder appears whole or not at all.
     let place = Place::deep_folder(&args.output, args.force, FOLDER)?;
-    let truth = args.truth.as_deref().map(|path| GeneNetwork::read(path, true)).transpose()?;
+    let truth = args
+        .truth
+        .as_deref()
+        .map(|path| GeneNetwork::read(path, EdgeKind::Directed))
+        .transpose()?;
     let gene_sets =
         args.gmt.iter().map(|path| GeneSets::read(path)).collect::<Result<Vec<_>, _>>()?;
     if !gene_sets.is_empty() && args.gene.is_empty() {

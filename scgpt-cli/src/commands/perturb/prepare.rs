@@ -59,9 +59,11 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
         gene_names: &gene_names,
         min_cells: args.min_cells,
         variable_genes: args.hvg,
+        output: &args.output,
+        overwrite: args.force,
     };
     let bar = Bar::new(printer);
-    let prepared = prepare(&mut source, &options, (&args.output, args.force), &bar);
+    let prepared = prepare(&mut source, &options, &bar);
     bar.finish();
     let prepared = prepared?;
     let so = "they are written all the same, and count as zeros in the means";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{CellSource as _, Source};
-use scgpt_eval::perturbation::{Retrieval, candidates};
+use scgpt_eval::perturbation::{Retrieval, singles};
 use scgpt_tasks::perturb::{PerturbArtefact, RespondOptions, Reversal, ReverseOptions};
 
 use super::{CandidateArgs, DesignArgs, trained_genes};
@@ -115,7 +115,7 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
         } else {
             let conditions = match args.candidates.conditions(&artefact)? {
                 Some(conditions) => conditions,
-                None => candidates(&trained_genes(&artefact)?, false)?,
+                None => singles(&trained_genes(&artefact)?)?,
             };
             let predicted = artefact.respond(&conditions, &respond, &device, &bar)?;
             (conditions, predicted)

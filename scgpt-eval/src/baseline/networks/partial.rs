@@ -1,10 +1,10 @@
 //! Partial correlations of a correlation matrix shrunk towards independence.
 
-use rayon::prelude::*;
+use nalgebra::{Cholesky, DMatrix};
 
 use super::{Profiles, without_loops};
 
-/// Of standardised genes, `[genes, genes]`.
+/// Of standardised genes, `[genes, genes]`; zeros if the matrix has no inverse.
 #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
 pub(super) fn correlations(standardised: &Profiles) -> Vec<f32> {
     let (p, n) = (standardised.n_genes, standardised.n_cells as f64);
@@ -23,45 +23,55 @@ pub(super) fn correlations(standardised: &Profiles) -> Vec<f32> {
     let keep = |(place, &r): (usize, &f32)| {
         if place % (p + 1) == 0 { 1.0 } else { (1.0 - shrunk) * f64::from(r) }
     };
-    let mut precision: Vec<f64> = r.iter().enumerate().map(keep).collect();
-    invert(&mut precision, p);
+    let shrunken = DMatrix::from_iterator(p, p, r.iter().enumerate().map(keep));
+    // Genes that are the same in all cells, and nothing to shrink: no correlation is partial.
+    let Some(factors) = Cholesky::new(shrunken) else { return vec![0.0; p * p] };
+    let precision = factors.inverse();
     let scale: Vec<f64> = (0..p).map(|i| precision[i * (p + 1)].max(1e-12).sqrt()).collect();
     let partial = |place: usize| -precision[place] / (scale[place / p] * scale[place % p]);
     without_loops((0..p * p).map(|place| partial(place) as f32).collect(), p)
 }
 
-/// Inverts a positive definite `[p, p]` matrix in place, by Gauss–Jordan elimination.
-fn invert(matrix: &mut [f64], p: usize) {
-    for k in 0..p {
-        let mut row = matrix[k * p..(k + 1) * p].to_vec();
-        let pivot = std::mem::replace(&mut row[k], 1.0);
-        for x in &mut row {
-            *x /= pivot;
-        }
-        matrix.par_chunks_exact_mut(p).enumerate().for_each(|(i, other)| {
-            if i != k {
-                let factor = std::mem::take(&mut other[k]);
-                other.iter_mut().zip(&row).for_each(|(x, y)| *x -= factor * y);
-            }
-        });
-        matrix[k * p..(k + 1) * p].copy_from_slice(&row);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::baseline::networks::Profiles;
 
     #[test]
-    fn inverses_invert() {
-        let matrix = [4.0, 1.0, 0.5, 1.0, 3.0, -1.0, 0.5, -1.0, 2.0];
-        let mut inverse = matrix;
-        invert(&mut inverse, 3);
-        for i in 0..3 {
-            for j in 0..3 {
-                let entry: f64 = (0..3).map(|k| matrix[i * 3 + k] * inverse[k * 3 + j]).sum();
-                assert!((entry - f64::from(u8::from(i == j))).abs() < 1e-12);
-            }
+    fn three_genes_have_the_known_partial_correlations() {
+        // Enough cells that nothing is shrunk to speak of: x, y = x + e, z = x + f.
+        let key = scgpt_data::Keyed::new(8, scgpt_data::Purpose::Simulate, 0, 0);
+        #[allow(clippy::cast_possible_truncation, reason = "test data")]
+        let draw = |i: u64| key.uniform(i) as f32 - 0.5;
+        let n = 20_000;
+        let x: Vec<f32> = (0..n).map(draw).collect();
+        let [y, z] = [1, 2].map(|part| -> Vec<f32> {
+            (0..n).zip(&x).map(|(i, x)| x + draw(part * n + i)).collect()
+        });
+        let profiles = Profiles::new(3, 20_000, [x, y, z].concat());
+        let found = correlations(&profiles.standardised());
+        let r = [0, 1, 2].map(|i| f64::from(profiles.standardised().products(|x| x)[[1, 2, 5][i]]));
+        let partial =
+            |ab: f64, ac: f64, bc: f64| (ab - ac * bc) / ((1.0 - ac * ac) * (1.0 - bc * bc)).sqrt();
+        for (place, expected) in [
+            (1, partial(r[0], r[1], r[2])),
+            (2, partial(r[1], r[0], r[2])),
+            (5, partial(r[2], r[0], r[1])),
+        ] {
+            assert!(
+                (f64::from(found[place]) - expected).abs() < 2e-3,
+                "{} {expected}",
+                found[place]
+            );
         }
+        // y and z have nothing to do with each other but x.
+        assert!(found[5].abs() < 0.03);
+    }
+
+    #[test]
+    fn genes_that_are_the_same_have_no_partial_correlation() {
+        let same = Profiles::new(2, 4, vec![1.0, 1.0, -1.0, -1.0, 1.0, 1.0, -1.0, -1.0]);
+        let weights = correlations(&same.standardised());
+        assert!(weights.iter().all(|weight| weight.is_finite()), "{weights:?}");
     }
 }

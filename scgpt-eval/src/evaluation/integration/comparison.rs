@@ -66,6 +66,25 @@ pub struct ScoredEmbedding {
 }
 
 /// Embeddings of the same cells, in the order in which they were added.
+///
+/// ```
+/// use scgpt_data::Silent;
+/// use scgpt_eval::{CellColumn, CellSpace, IntegrationComparison, Labels};
+/// use scgpt_stats::ClusterOptions;
+///
+/// let column = |name: &str, of: fn(usize) -> usize| {
+///     let labels = (0..12).map(|cell| Some(format!("{name} {}", of(cell)))).collect();
+///     CellColumn::new(name, &Labels::new(labels))
+/// };
+/// let (types, batches) = (column("type", |cell| cell % 2)?, column("batch", |cell| cell / 2 % 2)?);
+/// let options = ClusterOptions { n_neighbours: 4, ..ClusterOptions::default() };
+/// let mut comparison = IntegrationComparison::new(Some(types), batches, options);
+/// // One dimension that knows the type alone.
+/// let rows: Vec<f32> = (0..12_u8).map(|cell| f32::from(cell % 2) * 9.0 + f32::from(cell)).collect();
+/// comparison.add("mine", &CellSpace::rows(rows, 1), &Silent)?;
+/// assert!(comparison.embeddings[0].scores.overall.is_some());
+/// # Ok::<(), scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct IntegrationComparison {
     /// What should be kept; without it only the variance of batches is scored.
@@ -95,9 +114,19 @@ impl IntegrationComparison {
         &mut self,
         name: &str,
         space: &CellSpace<'_>,
-        is_rival: bool,
         observer: &dyn Observer,
     ) -> Result<()> {
+        let embedding = self.scored(name, space, observer)?;
+        self.embeddings.push(embedding);
+        Ok(())
+    }
+
+    fn scored(
+        &self,
+        name: &str,
+        space: &CellSpace<'_>,
+        observer: &dyn Observer,
+    ) -> Result<ScoredEmbedding> {
         if observer.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -108,8 +137,7 @@ impl IntegrationComparison {
             CellSpace::Rows { rows, width } => Some(CellMap::new(rows, *width, self.options.seed)),
             CellSpace::Graph(_) => None,
         };
-        self.embeddings.push(ScoredEmbedding { name: name.into(), is_rival, scores, map });
-        Ok(())
+        Ok(ScoredEmbedding { name: name.into(), is_rival: false, scores, map })
     }
 
     /// Scores simple methods; the first are the unintegrated cells, and the variance of batches in
@@ -124,7 +152,8 @@ impl IntegrationComparison {
     ) -> Result<()> {
         let first = self.embeddings.len();
         for baseline in baselines {
-            self.add(&baseline.name, &baseline.space, true, observer)?;
+            let scored = self.scored(&baseline.name, &baseline.space, observer)?;
+            self.embeddings.push(ScoredEmbedding { is_rival: true, ..scored });
         }
         if first < self.embeddings.len() {
             let unintegrated = self.embeddings[first].scores.clone();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scgpt_stats::silhouette;
+use scgpt_stats::{ClassDistance, silhouette};
 
 /// Cells by label and batch.
 pub(super) struct Groups<'a> {
@@ -41,7 +41,8 @@ impl<'a> Groups<'a> {
         let own = self.labels[cell];
         let of_label = |groups: &Vec<(usize, usize)>| {
             let parts = groups.iter().map(|&(group, size)| (sums[group], size));
-            parts.fold((0.0, 0), |all, part| (all.0 + part.0, all.1 + part.1))
+            let (sum, n_cells) = parts.fold((0.0, 0), |all, part| (all.0 + part.0, all.1 + part.1));
+            ClassDistance { sum, n_cells }
         };
         let others = self.of_labels.iter().enumerate().filter(|(label, _)| *label != own);
         let by_label =
@@ -49,7 +50,8 @@ impl<'a> Groups<'a> {
         let group = self.of_cells[cell];
         let (own, others): (Vec<_>, Vec<_>) =
             self.of_labels[own].iter().partition(|(number, _)| *number == group);
-        let sized = |&&(group, size): &&(usize, usize)| (sums[group], size);
+        let sized =
+            |&&(group, size): &&(usize, usize)| ClassDistance { sum: sums[group], n_cells: size };
         let by_batch = silhouette(sized(&own[0]), others.iter().map(sized));
         [by_label, by_batch]
     }

@@ -154,7 +154,7 @@ mod tests {
         let mut comparison =
             IntegrationComparison::new(Some(label), batch, ClusterOptions::default());
         let space = CellSpace::rows(&rows, 2);
-        comparison.add("X_a", &space, false, &Silent).unwrap();
+        comparison.add("X_a", &space, &Silent).unwrap();
         let baselines = [SpaceBaseline::of_rows("Unintegrated", rows.clone(), 2)];
         comparison.add_baselines(&baselines, &Silent).unwrap();
         assert!(comparison.verdict().unwrap().contains("X_a ("));

@@ -3,7 +3,7 @@
 use burn::prelude::Device;
 use scgpt_data::{GeneNames, GeneVocab, Silent};
 use scgpt_eval::{
-    network::Edge,
+    network::{Edge, EdgeKind},
     simulate::{Direction, PerturbSimulateOptions, PerturbSimulation},
 };
 use scgpt_fixtures::{Case, Tensors, assert_close, cases};
@@ -300,7 +300,7 @@ fn what_cannot_work_is_refused() {
     let other = GeneNetwork::new(
         vec!["X".into(), "Y".into()],
         vec![Edge { source: 0, target: 1, weight: 1.0 }],
-        true,
+        EdgeKind::Directed,
     );
     let message = refused(AttentionOptions { truth: Some(&other), ..TWO_GROUPS });
     assert!(message.contains("no gene in common"), "{message}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use scgpt_data::narrow;
 use scgpt_stats::{Products, difference, largest_eigenpairs};
 
-use crate::perturbation::Condition;
+use super::condition::Condition;
 
 /// Components of the linear model.
 const COMPONENTS: usize = 10;
@@ -252,7 +252,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// The mean of profiles.
-pub(crate) fn mean(profiles: &[&[f64]]) -> Vec<f64> {
+pub(super) fn mean(profiles: &[&[f64]]) -> Vec<f64> {
     let mut sum = vec![0.0; profiles.first().map_or(0, |first| first.len())];
     for profile in profiles {
         sum.iter_mut().zip(*profile).for_each(|(sum, x)| *sum += x / profiles.len() as f64);
