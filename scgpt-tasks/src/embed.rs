@@ -21,7 +21,7 @@ pub use self::{
     report::{EmbedReport, ModelReport, VariableReport},
 };
 pub(crate) use self::{
-    genes::{GeneStates, vector_table},
+    genes::{CellGroups, GeneStates, vector_table},
     page::likely_types,
 };
 pub use crate::stream::{Timings, TokenCounts};

@@ -157,7 +157,9 @@ impl Generator {
         job.run(source, &mean, &mut results)?;
         let report = results.score.report(
             options,
-            (n_cells, alignment.summary(), results.n_empty),
+            n_cells,
+            alignment.summary(),
+            results.n_empty,
             missing,
             &results.rounds,
         );

@@ -185,13 +185,12 @@ impl<'a> Integration<'a> {
             check_truth(&**truth, &source.obs()?.index, &source.var(layer)?.index)?;
         }
         let codes: Vec<u32> = self.batches.codes.iter().flatten().copied().collect();
-        let settings = (self.config, &self.options);
+        let (config, options, vocab) = (self.config, &self.options, &self.vocab);
         let panel = match self.options.modalities {
-            None => Panel::choose(source, &self.vocab, settings, &codes, observer)?,
+            None => Panel::choose(source, vocab, config, options, &codes, observer)?,
             Some(cells) => {
-                let settings = (settings.0, settings.1, cells);
                 let (panel, vocab, chosen) =
-                    Multimodal::choose(source, &self.vocab, settings, &codes, observer)?;
+                    Multimodal::choose(source, vocab, config, options, cells, &codes, observer)?;
                 (self.vocab, self.multimodal) = (vocab, Some(chosen));
                 panel
             }
@@ -238,15 +237,16 @@ impl<'a> Integration<'a> {
         IntegrationMethod::compare(&mut methods);
         let (completed, generated) = match &self.multimodal {
             Some(chosen) if self.options.complete => {
-                let learned = (panel, &first.trained);
-                let (rows, report) = self.complete(source, chosen, learned, truth, observer)?;
+                let (rows, report) =
+                    self.complete(source, chosen, panel, &first.trained, truth, observer)?;
                 let features = source.var(self.options.learn.layer)?;
                 (Some(Completed { features, rows }), report)
             }
             _ => (None, Vec::new()),
         };
-        let methods = (methods, ablated, generated);
-        let report = IntegrateReport::new(cells, &first, source.summary(), methods, &rows);
+        let source = source.summary();
+        let report =
+            IntegrateReport::new(cells, &first, source, methods, ablated, generated, &rows);
         self.publish(cells, &first, &report)?;
         Ok(Integrated { report, embedding: first.verdict, completed })
     }
@@ -315,7 +315,7 @@ impl<'a> Integration<'a> {
         let baselines = match (&self.multimodal, self.options.modalities) {
             (Some(chosen), Some(cells)) => {
                 let domains = self.domains();
-                chosen.baselines(source, (cells, options), (&domains, seed), observer)?
+                chosen.baselines(source, cells, options, &domains, seed, observer)?
             }
             _ => integration_baselines(source, &self.domains(), options, seed, observer)?,
         };

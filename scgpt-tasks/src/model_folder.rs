@@ -28,7 +28,8 @@ pub(crate) const MODEL: OutputKind = OutputKind {
 pub fn write_model(
     folder: &Path,
     overwrite: bool,
-    (config, preprocess): (&ScgptConfig, &Preprocess),
+    config: &ScgptConfig,
+    preprocess: &Preprocess,
     vocabulary: &Path,
     origin: &str,
     weights: impl FnOnce(&Path) -> scgpt_model::Result<()>,

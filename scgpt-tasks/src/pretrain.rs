@@ -166,11 +166,12 @@ impl<'a> Pretraining<'a> {
         let outcome = fit(&task, model, network, &config.training, &run, device, watch)?;
         let history = RunHistory::read(options.run)?;
         let report =
-            PretrainReport::new((config, network), Data::of(&task, &options), &outcome, history);
+            PretrainReport::new(config, network, Data::of(&task, &options), &outcome, history);
         write_model(
             &options.run.join(FOLDER),
             true,
-            (network, preprocess),
+            network,
+            preprocess,
             &options.shards.join(&shards.manifest().vocab.file),
             &card::text(&report),
             |path| outcome.model.save(path),
@@ -205,7 +206,7 @@ impl Start {
             ScgptConfig { n_classes, dropout, pad_token: Some(pad), ..network }
         };
         let (mut network, known) =
-            StartingNetwork::open((from, Usage::Pretrain), adapt, &[NetworkPart::Class])?;
+            StartingNetwork::open(from, Usage::Pretrain, adapt, &[NetworkPart::Class])?;
         shards.check_vocab(&known)?;
         network.preprocess.max_length = config.max_length;
         Ok(Self { network, classes })

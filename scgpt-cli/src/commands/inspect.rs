@@ -39,7 +39,7 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
     }
     let mut source = Source::open(&args.input)?;
     let mut warnings = Warnings::new(printer);
-    let inspected = inspect(&mut source, ("genes", None), &mut warnings)?;
+    let inspected = inspect(&mut source, "genes", None, &mut warnings)?;
     let Inspected { mut rows, mut json, var } = inspected;
     let summary = source.summary();
     let file = format!("{} ({})", summary.path.display(), summary.format);
@@ -63,8 +63,7 @@ fn of_modalities(
     let mut model_json = Value::Null;
     let mut warnings = Warnings::new(printer);
     for (name, mut source) in modalities {
-        let things = ("features", Some(name.as_str()));
-        let inspected = inspect(&mut source, things, &mut warnings)?;
+        let inspected = inspect(&mut source, "features", Some(&name), &mut warnings)?;
         let Inspected { rows: own, mut json, var } = inspected;
         rows.extend(own.into_iter().map(|(title, text)| (format!("{name} {title}"), text)));
         if let Some(model) = &args.model
@@ -122,7 +121,8 @@ struct Inspected {
 /// What a source holds, whose features are called `things`, of a modality if there are several.
 fn inspect(
     source: &mut dyn CellSource,
-    (things, modality): (&str, Option<&str>),
+    things: &str,
+    modality: Option<&str>,
     warnings: &mut Warnings,
 ) -> Result<Inspected> {
     let summary = source.summary().clone();

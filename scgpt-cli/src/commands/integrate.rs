@@ -192,7 +192,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         let made = modalities::make_completed(completed, source.source(), path, replaces(path)?)?;
         training.publish(made)?;
     }
-    let made = source.make((output, &layer, replaces(output)?), &additions, &bar, printer)?;
+    let made = source.make(output, &layer, replaces(output)?, &additions, &bar, printer)?;
     training.publish(made)?;
     let told = warnings.beside(&report);
     write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&told)?)?;

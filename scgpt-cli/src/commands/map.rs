@@ -60,15 +60,25 @@ struct Reading<'a> {
     reference: Option<usize>,
 }
 
+/// How cells become tokens: as those of the index did.
+#[derive(Clone, Copy)]
+struct Choices {
+    /// Most tokens a cell; the model's own number if none.
+    max_length: Option<usize>,
+    tie_mode: TieMode,
+    seed: u64,
+}
+
 /// Embeds the cells of `source` with the model in `folder`.
 fn by_model(
     source: &mut dyn CellSource,
     folder: &Path,
-    (max_length, tie_mode, seed): (Option<usize>, TieMode, u64),
+    choices: Choices,
     reading: &Reading<'_>,
     device: &Device,
     bar: &Bar,
 ) -> Result<Embedded> {
+    let Choices { max_length, tie_mode, seed } = choices;
     let embedder = Embedder::open(folder, device, Strictness::Strict)?;
     let lacking = || Error::Artefact {
         path: folder.into(),

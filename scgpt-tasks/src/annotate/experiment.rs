@@ -85,7 +85,7 @@ impl Annotation<'_> {
             let network = adapt(self.config.network.network(self.vocab.len(), pad));
             return Ok(StartingNetwork::new(network, preprocess));
         };
-        let (start, _) = StartingNetwork::open((path, Usage::Annotate), adapt, &NEW_PARTS)?;
+        let (start, _) = StartingNetwork::open(path, Usage::Annotate, adapt, &NEW_PARTS)?;
         Ok(StartingNetwork { preprocess, ..start })
     }
 }
@@ -227,7 +227,7 @@ impl Experiment for AnnotateExperiment<'_> {
         let judge = LabelJudge { task, rows, observer: self.session.observer };
         let (calibration, profiles) = judge.calibrate(&parts.training)?;
         let held_out = HeldOut::of(task)?;
-        let judged = judge.judge((&calibration, &profiles), &parts.test, parts.names.clone())?;
+        let judged = judge.judge(&calibration, &profiles, &parts.test, parts.names.clone())?;
         let baselines = self.baselines(source, parts)?;
         let seed = self.config.training.seed;
         Ok(LabelVerdict { seed, calibration, profiles, held_out, judged, baselines })

@@ -69,7 +69,8 @@ impl LabelJudge<'_> {
     /// that were learned, then of those whose cells can only be found unknown.
     pub(super) fn judge(
         &self,
-        (calibration, profiles): (&Calibration, &Profiles),
+        calibration: &Calibration,
+        profiles: &Profiles,
         cells: &[usize],
         names: Vec<String>,
     ) -> Result<Option<Judged>> {

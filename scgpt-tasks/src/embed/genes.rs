@@ -52,6 +52,15 @@ pub(crate) fn vector_table(genes: &[String], vectors: &[f32], d: usize) -> Table
     Table { columns: std::iter::once(names).chain((0..d).map(column)).collect() }
 }
 
+/// Groups of the cells of a source.
+#[derive(Clone, Copy)]
+pub(crate) struct CellGroups<'a> {
+    /// The group of each cell, if it is in one.
+    pub(crate) of_cells: &'a [Option<u32>],
+    /// How many there are.
+    pub(crate) n: usize,
+}
+
 /// Sums of the states that genes have in the cells of some groups.
 #[derive(Clone, Debug)]
 pub(crate) struct GeneStates {
@@ -154,11 +163,12 @@ impl Embedder {
         }
         let tokens: Vec<GeneToken> = alignment.tokens.iter().copied().flatten().collect();
         let tokenizer = self.tokenizer(&alignment, options)?;
-        let groups = (&*vec![Some(0); source.summary().n_cells], 1);
+        let of_cells = vec![Some(0); source.summary().n_cells];
+        let groups = CellGroups { of_cells: &of_cells, n: 1 };
         let mut empty = EmptyCells::of_known(&known);
         let mut source = empty.among(source, &options.layer);
         let states =
-            self.gene_states(&mut source, &tokenizer, (&tokens, options), groups, observer)?;
+            self.gene_states(&mut source, &tokenizer, &tokens, options, groups, observer)?;
         drop(source);
         let (cells, means) = (states.cells(&[0]), states.means(&[0]));
         let seen: Vec<usize> = (0..tokens.len()).filter(|&gene| cells[gene] > 0).collect();
@@ -183,19 +193,27 @@ impl Embedder {
         &self,
         source: &mut dyn CellSource,
         tokenizer: &Tokenizer,
-        (genes, options): (&[GeneToken], &EmbedOptions),
-        (groups, n_groups): (&[Option<u32>], usize),
+        genes: &[GeneToken],
+        options: &EmbedOptions,
+        groups: CellGroups<'_>,
         observer: &dyn Observer,
     ) -> Result<GeneStates> {
         let mut places = vec![None; self.vocab().len()];
         for (place, gene) in genes.iter().enumerate() {
             places[gene.0 as usize] = Some(place);
         }
-        let mut states = GeneStates::new(n_groups, genes.len(), self.encoder().d_model());
+        let mut states = GeneStates::new(groups.n, genes.len(), self.encoder().d_model());
         observer.begin("reading states of genes", source.summary().n_cells);
         windows(source, &options.layer, tokenizer, |windows| {
             for window in windows {
-                self.add_states(&mut states, &window?, (&places, groups), options, observer)?;
+                self.add_states(
+                    &mut states,
+                    &window?,
+                    &places,
+                    groups.of_cells,
+                    options,
+                    observer,
+                )?;
             }
             Ok(states)
         })
@@ -205,7 +223,8 @@ impl Embedder {
         &self,
         states: &mut GeneStates,
         window: &Window,
-        (places, groups): (&[Option<usize>], &[Option<u32>]),
+        places: &[Option<usize>],
+        groups: &[Option<u32>],
         options: &EmbedOptions,
         observer: &dyn Observer,
     ) -> Result<()> {

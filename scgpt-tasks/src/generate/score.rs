@@ -102,7 +102,9 @@ impl Score {
     pub(super) fn report(
         &self,
         options: &GenerateOptions,
-        (n_cells, genes, without_genes): (usize, AlignmentSummary, usize),
+        n_cells: usize,
+        genes: AlignmentSummary,
+        without_genes: usize,
         missing: Vec<String>,
         rounds: &[RoundSums],
     ) -> GenerateReport {

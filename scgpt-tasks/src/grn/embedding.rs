@@ -181,7 +181,7 @@ impl EmbeddingNetworks {
             network,
             type_networks,
             neighbours,
-            similar: similar((&queries, options.n_similar), &genes, &similarities),
+            similar: similar(&queries, options.n_similar, &genes, &similarities),
             columns: of_cells.as_ref().map(|it| it.columns.clone()),
             report: EmbeddingReport::new(embedder, options, &similarities, &significance),
             scores: None,
@@ -406,7 +406,8 @@ fn neighbour_network(genes: &[String], pairs: &Pairs, found: &Neighbours) -> Gen
 }
 
 fn similar(
-    (queries, n): (&[usize], usize),
+    queries: &[usize],
+    n: usize,
     genes: &[String],
     pairs: &Pairs,
 ) -> Vec<(String, Vec<(String, f32)>)> {

@@ -147,14 +147,19 @@ impl IntegrateArtefact {
         };
         let is_in = is_in(self.embedder.vocab(), &self.panel);
         let panel = TokenPanel { is_in: &is_in, with_zeros: record.include_zeros };
-        let way = (panel, domains.as_slice(), record.modalities.as_ref());
+        let stream = Stream {
+            panel: Some(panel),
+            domains: Some(&domains),
+            modalities: record.modalities.as_ref(),
+            trained: Some(&is_in),
+        };
         if let Some(known) = &record.modalities {
             let columns = self.features(source, known, options)?;
             let mut features = GeneSubset::new(source, &options.layer, columns)?;
-            return embed_in_batches(&self.embedder, &mut features, &embed, way, observer);
+            return self.embedder.spooled(&mut features, &embed, stream, observer);
         }
         self.check_genes(source, options, &is_in)?;
-        embed_in_batches(&self.embedder, source, &embed, way, observer)
+        self.embedder.spooled(source, &embed, stream, observer)
     }
 
     /// Columns with the features of the artefact, of which every modality that the data has must
@@ -222,17 +227,4 @@ impl IntegrateArtefact {
         }
         Ok(())
     }
-}
-
-/// Embeddings of unit length of all cells, each in its domain, by the genes of a panel.
-pub(super) fn embed_in_batches(
-    embedder: &Embedder,
-    source: &mut dyn CellSource,
-    options: &EmbedOptions,
-    (panel, domains, modalities): (TokenPanel<'_>, &[usize], Option<&Modalities>),
-    observer: &dyn Observer,
-) -> Result<Embedding> {
-    let (domains, trained) = (Some(domains), Some(panel.is_in));
-    let stream = Stream { panel: Some(panel), domains, modalities, trained };
-    embedder.spooled(source, options, stream, observer)
 }

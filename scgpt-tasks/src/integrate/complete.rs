@@ -82,7 +82,8 @@ impl Integration<'_> {
         &self,
         source: &mut dyn CellSource,
         cells: &Multimodal,
-        (panel, trained): (&Panel, &Trained),
+        panel: &Panel,
+        trained: &Trained,
         truth: Option<&mut dyn CellSource>,
         observer: &dyn Observer,
     ) -> Result<(RowSpool, Vec<GeneratedModality>)> {
@@ -173,7 +174,7 @@ impl Completion<'_> {
                 fill(row, cell, &places);
             }
             for (modality, &label) in labels.iter().enumerate() {
-                self.generate(&cells, window.start, (modality, label), &mut values);
+                self.generate(&cells, window.start, modality, label, &mut values);
             }
             if let Some(truth) = &mut truth {
                 for (cell, row) in window.clone().zip(values.chunks(self.tokens.len())) {
@@ -247,7 +248,8 @@ impl Completion<'_> {
         &self,
         cells: &[CellTokens],
         first: usize,
-        (modality, label): (usize, i32),
+        modality: usize,
+        label: i32,
         values: &mut [f32],
     ) {
         let width = self.tokens.len();

@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 
 use super::{
     IntegrateConfig, Integration,
-    artefact::embed_in_batches,
     cross_modal::HiddenModality,
     panel::{Panel, is_in},
     score::SpaceJudge,
@@ -20,7 +19,7 @@ use super::{
 use crate::{
     embed::{EmbedOptions, Embedder, Embedding},
     error::Result,
-    stream::TokenPanel,
+    stream::{Stream, TokenPanel},
     training::{
         CellChoices, Codes, Experiment, FirstGuess, Session, StartingNetwork, Trained,
         TrainingCells,
@@ -87,7 +86,7 @@ impl Integration<'_> {
             multimodal.extend(config, path, n_batches)?
         } else {
             let adapt = |network: ScgptConfig| config.adapt(&network, n_batches);
-            StartingNetwork::open((path, self.options.usage()), adapt, &NEW_PARTS)?.0
+            StartingNetwork::open(path, self.options.usage(), adapt, &NEW_PARTS)?.0
         };
         Ok(StartingNetwork { preprocess, ..start })
     }
@@ -247,7 +246,13 @@ impl Experiment for IntegrateExperiment<'_> {
         let embedder = Embedder::new(model, network.clone(), *preprocess, vocab)?;
         let IntegrateConfig { tie_mode, training: TrainConfig { seed, .. }, .. } = self.config;
         let options = EmbedOptions { tie_mode, seed, ..self.cells.embed_options() };
-        let cells = (self.panel(), &parts.of_source[..], task.cells.modalities);
-        embed_in_batches(&embedder, source, &options, cells, session.observer)
+        let panel = self.panel();
+        let stream = Stream {
+            panel: Some(panel),
+            domains: Some(&parts.of_source),
+            modalities: task.cells.modalities,
+            trained: Some(panel.is_in),
+        };
+        embedder.spooled(source, &options, stream, session.observer)
     }
 }

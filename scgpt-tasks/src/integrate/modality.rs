@@ -86,7 +86,9 @@ impl Multimodal {
     pub(super) fn choose(
         source: &mut dyn CellSource,
         vocab: &GeneVocab,
-        (config, options, cells): (&IntegrateConfig, &IntegrateOptions<'_>, &CellModalities),
+        config: &IntegrateConfig,
+        options: &IntegrateOptions<'_>,
+        cells: &CellModalities,
         batches: &[u32],
         observer: &dyn Observer,
     ) -> Result<(Panel, GeneVocab, Self)> {
@@ -186,8 +188,10 @@ impl Multimodal {
     pub(super) fn baselines(
         &self,
         source: &mut dyn CellSource,
-        (cells, options): (&CellModalities, &BaselineOptions),
-        (domains, seed): (&[usize], u64),
+        cells: &CellModalities,
+        options: &BaselineOptions,
+        domains: &[usize],
+        seed: u64,
         observer: &dyn Observer,
     ) -> Result<Vec<SpaceBaseline>> {
         let n = cells.measured.len();

@@ -32,7 +32,8 @@ impl Panel {
     pub(super) fn choose(
         source: &mut dyn CellSource,
         vocab: &GeneVocab,
-        (config, options): (&IntegrateConfig, &IntegrateOptions<'_>),
+        config: &IntegrateConfig,
+        options: &IntegrateOptions<'_>,
         batches: &[u32],
         observer: &dyn Observer,
     ) -> Result<Self> {

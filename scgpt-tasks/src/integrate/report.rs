@@ -129,11 +129,9 @@ impl IntegrateReport {
         cells: &Cells<'_>,
         trial: &Trial<IntegrateExperiment<'_>>,
         source: &Summary,
-        (methods, ablated, generated): (
-            Vec<IntegrationMethod>,
-            Vec<Ablated>,
-            Vec<GeneratedModality>,
-        ),
+        methods: Vec<IntegrationMethod>,
+        ablated: Vec<Ablated>,
+        generated: Vec<GeneratedModality>,
         rows: &[f32],
     ) -> Self {
         let Cells { integration, panel, session, .. } = *cells;

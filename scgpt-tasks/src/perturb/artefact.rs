@@ -196,7 +196,7 @@ impl PerturbArtefact {
         }
         let numbers = numbers(&obs);
         let cells = sampled(cells, &numbers, CONTROL_CELLS, 0);
-        let controls = read_cells(&mut source, path, &self.record.genes, (cells, scale.as_ref()))?;
+        let controls = read_cells(&mut source, path, &self.record.genes, cells, scale.as_ref())?;
         self.check_sums(&controls.values, path)?;
         let without_genes = n_empty(&controls.values, controls.n_genes);
         self.controls = vec![controls; self.controls.len()];
@@ -317,7 +317,7 @@ fn read_controls(path: &Path, record: &PerturbRecord) -> Result<Vec<Controls>> {
         let is_of = |cell: &usize| names[*cell].as_ref().is_none_or(|name| name == cell_type);
         (0..names.len()).filter(is_of).collect()
     });
-    groups.map(|cells| read_cells(&mut source, path, &record.genes, (cells, None))).collect()
+    groups.map(|cells| read_cells(&mut source, path, &record.genes, cells, None)).collect()
 }
 
 /// Sums of the values of cells `[n, g]` before the logarithm.
@@ -335,7 +335,8 @@ fn read_cells(
     source: &mut Source,
     path: &Path,
     genes: &[String],
-    (cells, scale): (Vec<usize>, Option<&LogScale>),
+    cells: Vec<usize>,
+    scale: Option<&LogScale>,
 ) -> Result<Controls> {
     if cells.is_empty() {
         return Err(Error::Option(format!(
@@ -345,16 +346,18 @@ fn read_cells(
         )));
     }
     let place = places(source, genes, &Layer::X, path)?;
-    let values = read_placed(source, (&Layer::X, scale), cells, (&place, genes.len()))?;
+    let values = read_placed(source, &Layer::X, scale, cells, &place, genes.len())?;
     Ok(Controls::new(&values, genes.len()))
 }
 
 /// Some cells, `[n, g]`, brought to another scale if there is one: each column goes where `place` says.
 pub(super) fn read_placed(
     source: &mut dyn CellSource,
-    (layer, scale): (&Layer, Option<&LogScale>),
+    layer: &Layer,
+    scale: Option<&LogScale>,
     cells: Vec<usize>,
-    (place, g): (&[Option<usize>], usize),
+    place: &[Option<usize>],
+    g: usize,
 ) -> Result<Vec<f32>> {
     let n = cells.len();
     let mut block = CellSubset::new(source, cells).read(layer, 0..n)?;
@@ -383,7 +386,7 @@ fn read_profiles(path: &Path, record: &PerturbRecord) -> Result<Vec<TrainingProf
         return Err(invalid(path, format!("column `{N_CELLS}` of `obs` holds no whole numbers")));
     };
     let g = record.genes.len();
-    let rows = read_placed(&mut source, (&Layer::X, None), (0..n).collect(), (&place, g))?;
+    let rows = read_placed(&mut source, &Layer::X, None, (0..n).collect(), &place, g)?;
     let mut profiles = Vec::with_capacity(n);
     for (number, row) in rows.chunks(g).enumerate() {
         let mean = row.iter().copied().map(f64::from).collect();

@@ -74,7 +74,8 @@ impl Predictor<'_> {
         &self,
         targets: &Targets,
         controls: &Controls,
-        (first, n): (usize, usize),
+        first: usize,
+        n: usize,
         device: &Device,
     ) -> Vec<f32> {
         let g = self.panel.len();
@@ -111,7 +112,7 @@ impl Predictor<'_> {
         n: usize,
         device: &Device,
     ) -> Vec<f64> {
-        let cells = self.cells(targets, controls, (0, n), device);
+        let cells = self.cells(targets, controls, 0, n, device);
         let mut sum = vec![0.0; self.panel.len()];
         for row in cells.chunks(self.panel.len()) {
             sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x) / n as f64);

@@ -82,7 +82,7 @@ impl PerturbArtefact {
             if observer.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            let rows = predictor.cells(targets, self.controls(cell_type), (0, n), device);
+            let rows = predictor.cells(targets, self.controls(cell_type), 0, n, device);
             cells.push(&rows)?;
             responses.push(self.response(condition, &mean(&rows, g), &control));
             observer.advance(n);
@@ -126,7 +126,7 @@ impl PerturbArtefact {
         let mut conditions = Vec::with_capacity(by_condition.len());
         let mut responses = Vec::with_capacity(by_condition.len());
         for (condition, numbers) in by_condition {
-            let rows = read_placed(&mut source, (&Layer::X, None), numbers, (&place, g))?;
+            let rows = read_placed(&mut source, &Layer::X, None, numbers, &place, g)?;
             cells.push(&rows)?;
             responses.push(self.response(&condition, &mean(&rows, g), &control));
             conditions.push(condition);

@@ -292,8 +292,8 @@ impl<'a> Query<'a> {
     /// The cells of a group, `[n, g]`.
     fn read(&mut self, group: usize) -> Result<Vec<f32>> {
         let cells = self.groups[group].1.clone();
-        let matrix = (self.layer, self.scale.as_ref());
-        read_placed(self.source, matrix, cells, (&self.place, self.n_genes))
+        let scale = self.scale.as_ref();
+        read_placed(self.source, self.layer, scale, cells, &self.place, self.n_genes)
     }
 }
 

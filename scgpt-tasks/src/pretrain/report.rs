@@ -65,7 +65,8 @@ impl Data {
 
 impl PretrainReport {
     pub(super) fn new(
-        (config, network): (&PretrainConfig, &ScgptConfig),
+        config: &PretrainConfig,
+        network: &ScgptConfig,
         data: Data,
         outcome: &Outcome,
         history: RunHistory,

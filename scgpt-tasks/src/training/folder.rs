@@ -49,7 +49,8 @@ impl RunFolder {
         &self,
         source: &mut dyn CellSource,
         vocab: &GeneVocab,
-        (layer, gene_names): (&Layer, &GeneNames),
+        layer: &Layer,
+        gene_names: &GeneNames,
         observer: &dyn Observer,
     ) -> Result<ShardFolder> {
         let folder = self.0.join("cells");
@@ -71,7 +72,8 @@ impl RunFolder {
         &self,
         shards: &ShardFolder,
         model: &Scgpt,
-        (network, preprocess): (&ScgptConfig, &Preprocess),
+        network: &ScgptConfig,
+        preprocess: &Preprocess,
         card: &str,
     ) -> Result<PathBuf> {
         let built = self.0.join("artefact");

@@ -47,7 +47,8 @@ impl StartingNetwork {
     /// The network of a model directory that is of use, its configuration changed by `adapt`. Parts that
     /// are `new` to it need not be in the checkpoint.
     pub(crate) fn open(
-        (path, usage): (&Path, Usage),
+        path: &Path,
+        usage: Usage,
         adapt: impl FnOnce(ScgptConfig) -> ScgptConfig,
         new: &[NetworkPart],
     ) -> Result<(Self, GeneVocab)> {

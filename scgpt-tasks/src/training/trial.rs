@@ -117,7 +117,7 @@ impl<'a> Session<'a> {
         Observers { watch, observer }: Observers<'a>,
     ) -> Result<Self> {
         let run = RunFolder::of(learn.output);
-        let shards = run.cells(source, vocab, (learn.layer, gene_names), observer)?;
+        let shards = run.cells(source, vocab, learn.layer, gene_names, observer)?;
         let ids = source_cells(&shards)?;
         let n_cells = source.summary().n_cells;
         Ok(Self { learn, device, watch, observer, run, shards, ids, n_cells })
@@ -176,8 +176,8 @@ impl<'a> Session<'a> {
         card: &str,
         files: &[(&str, &dyn Fn(&Path) -> Result<()>)],
     ) -> Result<()> {
-        let network = (&trained.network, &trained.preprocess);
-        let built = self.run.build(&self.shards, trained.model(), network, card)?;
+        let Trained { network, preprocess, .. } = trained;
+        let built = self.run.build(&self.shards, trained.model(), network, preprocess, card)?;
         for (name, write) in files {
             write(&built.join(name))?;
         }

@@ -52,7 +52,8 @@ fn directory(args: &ConvertArgs, input: &Path) -> Result<usize> {
     write_model(
         &args.output,
         args.force,
-        (model.config(), model.preprocess()),
+        model.config(),
+        model.preprocess(),
         &model.vocab_path(),
         &origin,
         |path| model.weights().save(path),

@@ -240,7 +240,7 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let report = found.report.clone();
     if let Some(source) = source.as_mut().filter(|_| !args.no_cells) {
         let cells = place.path().join(CELLS);
-        args.write_cells(&embedder, found, (source, &cells), &options, &bar, printer)?;
+        args.write_cells(&embedder, found, source, &cells, &options, &bar, printer)?;
     }
     match training {
         Some(training) => {
@@ -339,7 +339,8 @@ impl EmbeddingArgs {
         &self,
         embedder: &Embedder,
         found: EmbeddingNetworks,
-        (source, output): (&mut Source, &Path),
+        source: &mut Source,
+        output: &Path,
         options: &EmbeddingNetworkOptions,
         bar: &Bar,
         printer: Printer,

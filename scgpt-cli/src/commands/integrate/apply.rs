@@ -49,8 +49,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let made =
-        source.make((output, &options.layer, args.learn.force), &additions, &bar, printer)?;
+    let made = source.make(output, &options.layer, args.learn.force, &additions, &bar, printer)?;
     made.publish()?;
     let report = &embedding.report;
     printer.result(

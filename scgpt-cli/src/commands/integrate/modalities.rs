@@ -206,7 +206,9 @@ impl InputCells {
     /// A copy of the one input, or the joined cells of several, with what was found, to be published.
     pub(super) fn make(
         &mut self,
-        (output, layer, force): (&Path, &Layer, bool),
+        output: &Path,
+        layer: &Layer,
+        force: bool,
         additions: &Additions,
         bar: &Bar,
         printer: Printer,

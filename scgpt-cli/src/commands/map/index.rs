@@ -159,7 +159,8 @@ fn embed(
     match (&args.embedding, &args.model) {
         (Some(name), _) => from_obsm(source, name, temporary),
         (None, Some(model)) => {
-            let choices = (args.max_length, TieMode::default(), args.seed);
+            let (max_length, tie_mode) = (args.max_length, TieMode::default());
+            let choices = super::Choices { max_length, tie_mode, seed: args.seed };
             by_model(source, model, choices, &reading, device, bar)
         }
         (None, None) => {

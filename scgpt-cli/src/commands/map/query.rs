@@ -148,7 +148,8 @@ pub(super) fn as_index(
                 }
                 .into());
             }
-            let choices = (Some(*max_length), *tie_mode, *seed);
+            let choices =
+                super::Choices { max_length: Some(*max_length), tie_mode: *tie_mode, seed: *seed };
             let reading = &Reading { reference: index.genes, ..reading.clone() };
             by_model(source, folder, choices, reading, device, bar)
         }

@@ -11,7 +11,10 @@ use scgpt_stats::{halves, sampled};
 
 use super::{EmbeddingNetworkOptions, enough};
 use crate::{
-    embed::{EmbedOptions, Embedder, GeneStates, VariableOptions, likely_types, select_variable},
+    embed::{
+        CellGroups, EmbedOptions, Embedder, GeneStates, VariableOptions, likely_types,
+        select_variable,
+    },
     error::{Error, Result},
 };
 
@@ -99,14 +102,10 @@ impl OfCells {
             let types = options.per.as_ref().and(labels.as_ref());
             let tokens: Vec<GeneToken> = found.iter().map(|&(_, token)| token).collect();
             let tokenizer = embedder.tokenizer(&whole, &embed)?;
-            let (groups, n_groups) = groups(types, &halves(&numbers, embed.seed));
-            let states = embedder.gene_states(
-                source,
-                &tokenizer,
-                (&tokens, &embed),
-                (&groups, n_groups),
-                observer,
-            )?;
+            let (of_cells, n_groups) = groups(types, &halves(&numbers, embed.seed));
+            let groups = CellGroups { of_cells: &of_cells, n: n_groups };
+            let states =
+                embedder.gene_states(source, &tokenizer, &tokens, &embed, groups, observer)?;
             let seen = states.cells(&(0..n_groups).collect::<Vec<_>>());
             if let Some(place) = seen.iter().position(|&cells| cells == 0)
                 && options.genes.is_some()
