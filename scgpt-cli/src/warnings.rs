@@ -1,10 +1,9 @@
 //! [`Warnings`]: what is to be known before a result is believed.
 
-use scgpt_eval::doubts;
 use std::fmt::Display;
 
 use scgpt_data::Frame;
-use scgpt_eval;
+use scgpt_eval::doubts;
 use scgpt_report::Page;
 use serde::Serialize;
 

@@ -1,6 +1,7 @@
 //! Embeds cells that are in memory already, each row given away as it is computed.
 //!
 //! `cargo run --release -p scgpt-tasks --example embed_memory -- MODEL`
+#![allow(clippy::print_stdout, reason = "an example says what it found")]
 
 use std::path::PathBuf;
 

@@ -2,6 +2,7 @@
 //! all tokens from the encoder below.
 //!
 //! `cargo run --release -p scgpt-tasks --example own_tokens`
+#![allow(clippy::print_stdout, reason = "an example says what it found")]
 
 use burn::prelude::Device;
 use scgpt_data::{CellTokens, GeneVocab, Silent};

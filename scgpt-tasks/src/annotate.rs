@@ -36,7 +36,7 @@ use self::{experiment::AnnotateExperiment, held_out::HELD_OUT, profiles::PROFILE
 use crate::{
     artefact::write_part,
     error::{Error, Result},
-    training::{LearnOptions, Observers, Session, Trial},
+    training::{ArtefactFile, LearnOptions, Observers, Session, Trial},
     usage::Usage,
 };
 
@@ -195,9 +195,12 @@ impl<'a> Annotation<'a> {
             seed: self.config.training.seed,
             calibration: verdict.calibration.clone(),
         };
-        let files: [(&str, &dyn Fn(&Path) -> Result<()>); 2] = [
-            (PROFILES, &|path| write_part(path, &verdict.profiles)),
-            (HELD_OUT, &|path| verdict.held_out.write(path)),
+        let files = [
+            ArtefactFile {
+                name: PROFILES,
+                write: &|path: &Path| write_part(path, &verdict.profiles),
+            },
+            ArtefactFile { name: HELD_OUT, write: &|path: &Path| verdict.held_out.write(path) },
         ];
         session.publish(artefact::KIND, record, &first.trained, &card::text(report), &files)
     }

@@ -30,7 +30,7 @@ pub use self::{
 use self::{experiment::PerturbExperiment, panel::Panel};
 use crate::{
     error::{Error, Result},
-    training::{LearnOptions, Observers, Session, Trial},
+    training::{ArtefactFile, LearnOptions, Observers, Session, Trial},
     usage::Usage,
 };
 use scgpt_eval::perturbation::{
@@ -157,7 +157,7 @@ impl<'a> Perturbation<'a> {
             |trial| {
                 match (&mut evaluation, &trial.verdict) {
                     (Some(all), Some(one)) => all.add(one.clone()),
-                    (all, one) => *all = one.clone(),
+                    (all, one) => all.clone_from(one),
                 }
                 Ok(())
             },
@@ -206,8 +206,10 @@ impl<'a> Perturbation<'a> {
             total: self.total,
             split: parts.split.clone(),
         };
-        let files: [(&str, &dyn Fn(&Path) -> Result<()>); 2] =
-            [(artefact::CONTROLS, &controls), (artefact::PROFILES, &profiles)];
+        let files = [
+            ArtefactFile { name: artefact::CONTROLS, write: &controls },
+            ArtefactFile { name: artefact::PROFILES, write: &profiles },
+        ];
         session.publish(artefact::KIND, record, &first.trained, &report.card(), &files)
     }
 

@@ -18,7 +18,7 @@ pub(crate) use self::{
     rate::{LEAST_STEPS, as_in_the_tutorials, fine_tuning_rate},
     settings::{network_rows, training_rows},
     start::{FirstGuess, StartingNetwork},
-    trial::{Experiment, Observers, Session, Trained, Trial},
+    trial::{ArtefactFile, Experiment, Observers, Session, Trained, Trial},
 };
 pub use self::{
     folder::clear_training,

@@ -1,4 +1,5 @@
-//! A training task of one's own: `cargo run --release -p scgpt-train --example own_task`
+//! `cargo run --release -p scgpt-train --example own_task`: a training task of one's own.
+#![allow(clippy::print_stdout, reason = "an example says what it found")]
 
 use burn::prelude::Device;
 use scgpt_data::{CellTokens, GeneToken};

@@ -109,10 +109,10 @@ impl Task for AnnotateTask<'_> {
         let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
         let rows = Rows { encoder: &encoder, collator, batch_size: self.predict_batch };
         let scored = self
-            .scored(rows, &self.validation, &Silent)
+            .scored(rows, self.validation, &Silent)
             .map_err(|error| scgpt_train::Error::Data(error.to_string()))?;
         let truth: Vec<u32> = self.validation.iter().map(|&cell| self.classes[cell]).collect();
-        Ok(metrics(&scored, &truth, &self.names))
+        Ok(metrics(&scored, &truth, self.names))
     }
 }
 

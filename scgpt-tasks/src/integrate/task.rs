@@ -101,7 +101,7 @@ impl IntegrateTask<'_> {
         let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
         let rows = Rows { encoder, collator, batch_size: self.predict_batch };
         let domains: Vec<usize> = self.validation.iter().map(|&cell| self.domains[cell]).collect();
-        let tokens = self.cells.tokens(&self.validation, VALIDATION_EPOCH)?;
+        let tokens = self.cells.tokens(self.validation, VALIDATION_EPOCH)?;
         rows.of(&tokens, Some(&domains), &Silent)
     }
 

@@ -27,6 +27,7 @@ pub(crate) fn source_cells(shards: &ShardFolder) -> Result<Vec<usize>> {
 }
 
 /// How cells of shards become tokens and batches.
+#[derive(Clone, Copy)]
 pub(crate) struct CellChoices<'a> {
     pub(crate) tie_mode: TieMode,
     /// Most tokens per cell, `<cls>` included.

@@ -99,6 +99,13 @@ pub(crate) struct Session<'a> {
     pub(crate) n_cells: usize,
 }
 
+/// A file of an artefact beside its network.
+pub(crate) struct ArtefactFile<'a> {
+    pub(crate) name: &'static str,
+    /// Writes it where it is told.
+    pub(crate) write: &'a dyn Fn(&Path) -> Result<()>,
+}
+
 /// Who is told of a training: of its steps, and of the work around them.
 #[derive(Clone, Copy)]
 pub(crate) struct Observers<'a> {
@@ -166,22 +173,22 @@ impl<'a> Session<'a> {
         Ok(Trial { parts, trained, verdict })
     }
 
-    /// Writes the artefact: the network, its card, further files, each by what writes it, and last the
-    /// record by which it is known.
+    /// Writes the artefact: the network, its card, further files, and last the record by which it is
+    /// known.
     pub(crate) fn publish(
         &self,
         kind: ArtefactKind,
         record: impl Serialize,
         trained: &Trained,
         card: &str,
-        files: &[(&str, &dyn Fn(&Path) -> Result<()>)],
+        files: &[ArtefactFile<'_>],
     ) -> Result<()> {
         let Trained { network, preprocess, .. } = trained;
         let built = self.run.build(&self.shards, trained.model(), network, preprocess, card)?;
-        for (name, write) in files {
+        for ArtefactFile { name, write } in files {
             write(&built.join(name))?;
         }
-        let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = files.iter().map(|file| file.name).collect();
         kind.publish(record, &built, self.learn.output, &names)
     }
 }

@@ -240,7 +240,8 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let report = found.report.clone();
     if let Some(source) = source.as_mut().filter(|_| !args.no_cells) {
         let cells = place.path().join(CELLS);
-        args.write_cells(&embedder, found, source, &cells, &options, &bar, printer)?;
+        let additions = additions(&embedder, found, source, &options)?;
+        args.write_cells(&additions, source, &cells, &bar, printer)?;
     }
     match training {
         Some(training) => {
@@ -334,49 +335,22 @@ impl EmbeddingArgs {
         write_effective(&path("report.json"), "grn embedding", self)
     }
 
-    /// A copy of the cells: vectors in `varm`, scores in `obsm`, programmes in `uns`.
+    /// Where a copy of the cells goes.
     fn write_cells(
         &self,
-        embedder: &Embedder,
-        found: EmbeddingNetworks,
+        additions: &Additions,
         source: &mut Source,
         output: &Path,
-        options: &EmbeddingNetworkOptions,
         bar: &Bar,
         printer: Printer,
     ) -> Result<()> {
-        let programmes: Vec<Vec<&String>> = found
-            .programmes
-            .iter()
-            .map(|programme| programme.genes.iter().map(|&gene| &found.genes[gene]).collect())
-            .collect();
-        let numbered = (1..).zip(&programmes).map(|(n, genes)| (format!("{n}"), json!(genes)));
-        let record = json!({
-            "report": found.report,
-            "programmes": numbered.collect::<serde_json::Map<_, _>>(),
-        });
-        let mut varm =
-            vec![("scGPT_gene_emb".to_owned(), found.by_gene(embedder, source, options)?)];
-        for (name, vectors) in &found.of_types {
-            varm.push((format!("scGPT_gene_emb_{name}"), found.spread(vectors, source, options)?));
-        }
-        let additions = Additions {
-            varm,
-            obsm: found
-                .scores
-                .map(|it| ("scGPT_programmes".to_owned(), it.cells))
-                .into_iter()
-                .collect(),
-            uns: vec![("scgpt_grn".into(), record)],
-            ..Additions::default()
-        };
         let place = CellsOutput {
             input: self.data.as_deref().unwrap_or(&self.model),
             output,
             layer: &self.matrix.layer(),
             force: false,
         };
-        place.write(source, &additions, bar, printer)?;
+        place.write(source, additions, bar, printer)?;
         Ok(())
     }
 
@@ -471,4 +445,37 @@ fn means(types: &[String], means: &[f64]) -> Table {
     };
     let names = ("cell_type".to_owned(), text(types.iter().cloned()));
     Table { columns: std::iter::once(names).chain((0..n).map(column)).collect() }
+}
+
+/// What a copy of the cells gets: vectors in `varm`, scores in `obsm`, programmes in `uns`.
+fn additions(
+    embedder: &Embedder,
+    found: EmbeddingNetworks,
+    source: &mut Source,
+    options: &EmbeddingNetworkOptions,
+) -> Result<Additions> {
+    let programmes: Vec<Vec<&String>> = found
+        .programmes
+        .iter()
+        .map(|programme| programme.genes.iter().map(|&gene| &found.genes[gene]).collect())
+        .collect();
+    let numbered = (1..).zip(&programmes).map(|(n, genes)| (format!("{n}"), json!(genes)));
+    let record = json!({
+        "report": found.report,
+        "programmes": numbered.collect::<serde_json::Map<_, _>>(),
+    });
+    let mut varm = vec![("scGPT_gene_emb".to_owned(), found.by_gene(embedder, source, options)?)];
+    for (name, vectors) in &found.of_types {
+        varm.push((format!("scGPT_gene_emb_{name}"), found.spread(vectors, source, options)?));
+    }
+    Ok(Additions {
+        varm,
+        obsm: found
+            .scores
+            .map(|it| ("scGPT_programmes".to_owned(), it.cells))
+            .into_iter()
+            .collect(),
+        uns: vec![("scgpt_grn".into(), record)],
+        ..Additions::default()
+    })
 }
