@@ -22,15 +22,15 @@ pub use self::{
     networks::{Association, Profiles},
 };
 
-/// How the baseline is made.
+/// Which genes and how many principal components a baseline uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaselineOptions {
-    /// The matrix.
+    /// The matrix that is read.
     #[serde(skip)]
     pub layer: Layer,
     /// Number of most variable genes.
     pub n_genes: usize,
-    /// By which measure; `seurat_v3` for counts and `cell_ranger` otherwise if none.
+    /// The measure of variability; if none, `seurat_v3` for counts and `cell_ranger` otherwise.
     pub flavour: Option<VariableFlavour>,
     /// Number of principal components, at most.
     pub n_components: usize,
@@ -53,7 +53,7 @@ pub struct HvgPca {
     pub shares: Vec<f64>,
     /// Columns of the variable genes, ascending.
     pub genes: Vec<usize>,
-    /// What the values were before.
+    /// The unit of the values as they were read.
     pub input_state: InputState,
 }
 

@@ -36,14 +36,14 @@ pub struct CellMap {
 }
 
 impl CellMap {
-    /// Of `rows`, `[n, d]` row-major.
+    /// Lays out `rows`, `[n, d]` row-major, or a sample of them if there are many.
     pub fn new(rows: &[f32], d: usize, seed: u64) -> Self {
         let cells = Self::sample(rows.len() / d.max(1), seed);
         let chosen = chosen_rows(rows, d, &cells);
         Self::of_cells(cells, rows.len() / d.max(1), &chosen, d, seed)
     }
 
-    /// Which of `n` cells would be drawn, ascending.
+    /// The cells that a map of `n` cells draws, ascending: all, or a sample of them.
     pub fn sample(n: usize, seed: u64) -> Vec<usize> {
         subsample(n, POINTS, seed)
     }
@@ -55,12 +55,12 @@ impl CellMap {
         Self { cells, points: layout(&graph, &start, seed), n }
     }
 
-    /// The cells and where they are.
+    /// The number and the place of every cell drawn.
     pub fn points(&self) -> impl Iterator<Item = (usize, [f32; 2])> {
         self.cells.iter().copied().zip(self.points.iter().copied())
     }
 
-    /// Draws it on a page, coloured by the label of each cell.
+    /// Draws the map on a page; `label` says what the colour of each cell stands for.
     pub fn draw(&self, page: &mut Page, caption: &str, label: impl Fn(usize) -> String) {
         let groups = Group::of(self.points().map(|(cell, point)| (label(cell), point)));
         let sampled = if self.cells.len() < self.n {

@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use scgpt_stats::Graph;
 
-/// Where cells lie.
+/// Where cells lie: what an embedding comes to.
 #[derive(Clone, Debug)]
 pub enum CellSpace<'a> {
-    /// By coordinates.
+    /// Every cell has coordinates.
     Rows {
         /// `[n, width]`, row-major.
         rows: Cow<'a, [f32]>,
         /// Coordinates of a cell.
         width: usize,
     },
-    /// By neighbours alone, one node a cell.
+    /// Only neighbours are known: a graph with one node a cell.
     Graph(Cow<'a, Graph>),
 }
 

@@ -21,7 +21,7 @@ type Values = BTreeMap<String, BTreeSet<String>>;
 
 /// Doubts about the columns of labels and of batches that a question uses, a sentence each.
 ///
-/// Nothing of it need be wrong, so nothing is refused; but a label with several ids, a donor of two
+/// None of this need be wrong, so nothing is refused; but a label with several ids, a donor of two
 /// sexes, or a class called `nan` is usually a mistake made before.
 pub fn doubts(obs: &Frame, labels: &[&str], batches: Option<&str>) -> Vec<String> {
     let mut doubts = Vec::new();

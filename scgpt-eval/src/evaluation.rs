@@ -53,7 +53,7 @@ pub struct PredictedLabels<'a> {
 /// Scores of predicted labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelEvaluation {
-    /// Of the cells whose class could be predicted.
+    /// Scores over the cells whose class could be predicted.
     pub scores: ClassScores,
     /// Accuracy, with a bootstrap interval over the cells.
     pub accuracy: Interval,
@@ -94,7 +94,10 @@ pub struct UnknownScores {
 }
 
 impl CalibrationScores {
-    /// Of one confidence and one answer a cell.
+    /// Compares one confidence (0 to 1) with one answer a cell.
+    ///
+    /// # Panics
+    /// If there are not as many answers as confidences.
     pub fn new(confidence: &[f32], is_right: &[bool]) -> Self {
         let bins = reliability(confidence, is_right, BINS);
         Self { error: expected_calibration_error(&bins), bins }

@@ -59,7 +59,7 @@ impl Labels {
         Ok(labels)
     }
 
-    /// Of one label a cell; empty ones count as missing.
+    /// Makes classes of one label a cell; an empty label counts as missing.
     pub fn new(labels: Vec<Option<String>>) -> Self {
         let labels: Vec<Option<String>> =
             labels.into_iter().map(|label| label.filter(|label| !label.is_empty())).collect();
@@ -96,7 +96,8 @@ impl Labels {
         self.codes[cell].map(|code| self.classes[code as usize].as_str())
     }
 
-    /// Takes the labels off all cells of classes with fewer than `min_cells`; their names.
+    /// Takes the labels off all cells of classes with fewer than `min_cells`, and returns the names of
+    /// these classes.
     pub fn drop_small(&mut self, min_cells: usize) -> Vec<String> {
         let counts = self.counts();
         let is_small = |code: u32| counts[code as usize] < min_cells;
@@ -105,7 +106,8 @@ impl Labels {
         small.classes
     }
 
-    /// Takes the labels off all cells of the classes `names`; those labels alone.
+    /// Takes the labels off all cells of the classes `names`, and returns these labels, for the same
+    /// cells.
     ///
     /// # Errors
     /// If there is no such class.

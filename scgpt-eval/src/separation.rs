@@ -10,7 +10,7 @@ use crate::cell_map::CellMap;
 /// An embedding and how well its clusters agree with labels.
 #[derive(Clone, Debug, Serialize)]
 pub struct Separation {
-    /// What it is an embedding by.
+    /// What the embedding is made by.
     pub name: String,
     /// Clusters against labels.
     pub scores: ClusterScores,
@@ -32,7 +32,7 @@ impl Separation {
         Ok(Self { name: name.into(), scores, map, labels: labels.to_vec() })
     }
 
-    /// The same of the rows of a spool.
+    /// As [`new`](Self::new), for the rows of a spool.
     ///
     /// # Errors
     /// If they cannot be read, and see [`cluster_scores`].

@@ -249,11 +249,20 @@ impl CellSource for Simulation {
     }
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
-        let (_, n_genes) = self.summary.shape(layer)?;
-        let cells: Vec<(Vec<u32>, Vec<f32>)> =
-            rows.into_par_iter().map(|cell| self.cell(cell)).collect();
-        Csr::of_rows(n_genes, cells).map_err(scgpt_data::Error::Option)
+        made(&self.summary, layer, rows, |cell| self.cell(cell))
     }
+}
+
+/// A block of cells, each made by `cell`: genes with counts, and the counts.
+fn made(
+    summary: &Summary,
+    layer: &Layer,
+    rows: Range<usize>,
+    cell: impl Fn(usize) -> (Vec<u32>, Vec<f32>) + Send + Sync,
+) -> scgpt_data::Result<Csr> {
+    let (_, n_genes) = summary.shape(layer)?;
+    let cells = rows.into_par_iter().map(cell).collect::<Vec<_>>();
+    Csr::of_rows(n_genes, cells).map_err(scgpt_data::Error::Option)
 }
 
 /// The random choices about one thing in one modality.

@@ -41,8 +41,8 @@ impl Page {
         }
     }
 
-    /// What is to be known before anything on the page is believed, a sentence each: below the title,
-    /// and once if it is told again.
+    /// Adds what a reader must know before believing the page, a sentence each. Warnings are shown below
+    /// the title; one that is told twice is shown once.
     pub fn warnings(&mut self, warnings: &[String]) -> &mut Self {
         for warning in warnings {
             if !self.warnings.contains(warning) {
@@ -52,17 +52,17 @@ impl Page {
         self
     }
 
-    /// A heading.
+    /// Begins a section with that heading.
     pub fn section(&mut self, heading: &str) -> &mut Self {
         self.push(&format!("<h2>{}</h2>\n", escape(heading)))
     }
 
-    /// A paragraph.
+    /// Adds a paragraph.
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.push(&format!("<p>{}</p>\n", escape(text)))
     }
 
-    /// A few numbers in large type, each with what it is.
+    /// Adds a few numbers in large type: what each is, and its value.
     pub fn numbers(&mut self, numbers: &[(&str, String)]) -> &mut Self {
         let cards = numbers.iter().map(|(name, value)| {
             format!("<div><dd>{}</dd><dt>{}</dt></div>", escape(value), escape(name))
@@ -94,7 +94,7 @@ impl Page {
         self.push(&format!("<table class=\"columns\">\n{heading}{rows}</table>\n"))
     }
 
-    /// A matrix as coloured cells.
+    /// Adds a figure of a matrix as coloured cells.
     pub fn heat_map(&mut self, map: &HeatMap<'_>, caption: &str) -> &mut Self {
         self.figure(&chart::heat_map(map), caption)
     }
@@ -104,7 +104,7 @@ impl Page {
         self.figure(&chart::pairs(pairs, axis), caption)
     }
 
-    /// Confidence against accuracy.
+    /// Adds a figure of confidence against accuracy, a disc for each bin.
     pub fn reliability(&mut self, bins: &[ReliabilityBin], caption: &str) -> &mut Self {
         self.figure(&chart::reliability(bins), caption)
     }

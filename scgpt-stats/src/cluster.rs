@@ -75,7 +75,7 @@ impl Clustering {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterOptions {
-    /// By which method.
+    /// The method by which communities are found.
     #[serde(default)]
     pub clustering: Clustering,
     /// Cells of a neighbourhood, the cell itself included, as scanpy counts.
@@ -152,7 +152,7 @@ pub fn cluster_scores(
     Ok(ClusterScores { n_available: labels.len(), ..scores })
 }
 
-/// The same of a graph that there is already, one node a cell.
+/// As [`cluster_scores`], for a graph that is there already, one node a cell.
 ///
 /// # Panics
 /// If there is not one label a node.
@@ -192,7 +192,10 @@ pub fn graph_cluster_scores(
 }
 
 impl ClusterOptions {
-    /// Whether `rows`, `[n, d]`, can be clustered.
+    /// Checks that `rows`, `[n, d]`, can be clustered.
+    ///
+    /// # Errors
+    /// If there are no cells, a neighbourhood has no neighbours, or a value is not finite.
     pub fn check(&self, rows: &[f32], d: usize) -> Result<()> {
         if rows.is_empty() || d == 0 {
             return Err(Error::Option("there are no cells to cluster".into()));

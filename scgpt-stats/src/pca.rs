@@ -36,7 +36,7 @@ pub struct Products {
 }
 
 impl Products {
-    /// No cells yet, of `d` values each.
+    /// Sums of no cells yet, which will have `d` values each.
     pub fn new(d: usize) -> Self {
         Self { n: 0, sums: vec![0.0; d], of_pairs: vec![0.0; d * d] }
     }
@@ -66,7 +66,7 @@ impl Products {
         });
     }
 
-    /// Adds whole rows, `[n, d]`; the same as their values one by one.
+    /// Adds whole rows, `[n, d]` row-major, as [`add`](Self::add) would.
     pub fn add_rows(&mut self, rows: &[f32]) {
         let d = self.sums.len();
         self.n += rows.len() / d.max(1);
@@ -84,7 +84,7 @@ impl Products {
         }
     }
 
-    /// Adds `shift` to those `n` of the cells whose values sum to `sums`.
+    /// Adds `shift`, `[d]`, to the values of `n` of the cells, whose values sum to `sums`, `[d]`.
     pub fn shift(&mut self, n: f64, sums: &[f64], shift: &[f64]) {
         let d = self.sums.len();
         self.of_pairs.par_chunks_mut(d.max(1)).enumerate().for_each(|(i, products)| {
@@ -112,7 +112,7 @@ impl Products {
     }
 }
 
-/// Directions of most variance.
+/// The directions in which cells vary most: principal components.
 #[derive(Clone, Debug)]
 pub struct Principal {
     n: usize,
@@ -138,7 +138,7 @@ impl Principal {
         self.n
     }
 
-    /// Share of the variance that each explains.
+    /// Share of the variance that each component explains, descending.
     pub fn shares(&self) -> &[f64] {
         &self.shares
     }

@@ -2,7 +2,8 @@
 
 use scgpt_data::{Keyed, Purpose};
 
-/// At most `n` of the cells, chosen by the `numbers` of all cells, ascending.
+/// At most `n` of the `cells`, ascending, chosen by the seed and by `numbers`, one for every cell of the
+/// file: hashes of their names, so that the order of cells does not matter.
 pub fn sampled(mut cells: Vec<usize>, numbers: &[u64], n: usize, seed: u64) -> Vec<usize> {
     let key = Keyed::new(seed, Purpose::Sample, u64::MAX, 0);
     cells.sort_by_key(|&cell| key.bits(numbers[cell]));
@@ -11,7 +12,7 @@ pub fn sampled(mut cells: Vec<usize>, numbers: &[u64], n: usize, seed: u64) -> V
     cells
 }
 
-/// Two random halves of cells that have these `numbers`: to which of them each belongs.
+/// Two random halves of cells that have these `numbers`: whether each cell belongs to the second.
 pub fn halves(numbers: &[u64], seed: u64) -> Vec<bool> {
     let key = Keyed::new(seed, Purpose::HoldOut, 2, 0);
     numbers.iter().map(|&number| key.bits(number) & 1 == 1).collect()

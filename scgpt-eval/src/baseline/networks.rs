@@ -9,7 +9,7 @@ use ndarray::ArrayView2;
 use scgpt_stats::mean_ranks;
 use serde::{Deserialize, Serialize};
 
-/// Expression of some genes in some cells, log1p.
+/// Logarithms (log1p) of the expression of some genes in some cells.
 ///
 /// ```
 /// use scgpt_eval::baseline::{Association, Profiles};
@@ -27,7 +27,7 @@ pub struct Profiles {
     values: Vec<f32>,
 }
 
-/// A rule that gives two genes a weight.
+/// A rule that gives every two genes a weight, from their expression alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Association {
@@ -42,10 +42,10 @@ pub enum Association {
 }
 
 impl Association {
-    /// All of them.
+    /// All rules, in the order of reports.
     pub const ALL: [Self; 4] = [Self::Pearson, Self::Spearman, Self::Partial, Self::Trees];
 
-    /// A short name, for files.
+    /// A short name for files, such as `pearson`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pearson => "pearson",
@@ -85,7 +85,7 @@ impl fmt::Display for Association {
 }
 
 impl Profiles {
-    /// Of `[genes, cells]` values, row-major.
+    /// Makes profiles of `values`, `[n_genes, n_cells]`, row-major.
     ///
     /// # Panics
     /// If there are not that many values.
@@ -102,7 +102,10 @@ impl Profiles {
         (0..self.n_genes).map(mean).collect()
     }
 
-    /// Some of the cells.
+    /// The same genes in some of the cells, in that order.
+    ///
+    /// # Panics
+    /// If there is no such cell.
     #[must_use]
     pub fn of_cells(&self, cells: &[usize]) -> Self {
         let values = self.rows().flat_map(|row| cells.iter().map(|&cell| row[cell])).collect();

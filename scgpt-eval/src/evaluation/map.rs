@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::PredictedLabels;
 use crate::cell_map::{AXES, CellMap};
 
-/// Some cells such that those whose embeddings are neighbours are near each other.
+/// Some cells on a plane, where cells are near each other whose embeddings are neighbours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelMap {
     /// The cells.
@@ -29,7 +29,7 @@ pub struct MapCell {
 }
 
 impl LabelMap {
-    /// Cells of a map of `n` cells, ascending.
+    /// The cells that a map of `n` cells draws, ascending: all, or a sample of them.
     pub fn sample(n: usize, seed: u64) -> Vec<usize> {
         CellMap::sample(n, seed)
     }

@@ -22,8 +22,8 @@ pub fn join_labels<'l>(labels: impl IntoIterator<Item = &'l str>) -> String {
     joined
 }
 
-/// The labels of such a text. Others join without quotes: what `is_known` as one label is one,
-/// separators or not.
+/// The labels of a text that [`join_labels`] made. Other tools join without quotes: a text that
+/// `is_known` as one label is one, whether it has separators or not.
 pub fn split_labels(text: &str, is_known: impl Fn(&str) -> bool) -> Vec<String> {
     let mut labels = Vec::new();
     let mut rest = text;

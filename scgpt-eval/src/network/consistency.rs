@@ -11,7 +11,7 @@ pub struct Consistency {
     pub spearman: f64,
     /// Common edges among the `top` strongest of each, over edges that are among those of either.
     pub jaccard: f64,
-    /// What that is for two random choices.
+    /// What [`jaccard`](Self::jaccard) is expected to be for two random choices of edges.
     pub chance: f64,
     /// Strongest edges compared.
     pub top: usize,
@@ -20,7 +20,7 @@ pub struct Consistency {
 }
 
 impl Consistency {
-    /// Of the weights of the same edges in two replicates; edges of which one is NaN are left out.
+    /// Compares the weights of the same edges in two replicates; edges of which one is NaN are left out.
     /// None if fewer than three are left, or one has no weight other than zero.
     ///
     /// # Panics
@@ -53,7 +53,8 @@ impl Consistency {
         })
     }
 
-    /// The same of weights with signs: Spearman's by weight, the strongest by size.
+    /// The same for weights with signs: the rank correlation is that of the weights, and the strongest
+    /// edges are those of the largest size.
     ///
     /// # Panics
     /// If one has more edges than the other.

@@ -12,7 +12,7 @@ use crate::network::benjamini_hochberg;
 /// The genes that a list was drawn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Background {
-    /// These: what is not among them is taken out of lists and sets.
+    /// Known genes: what is not among them is taken out of lists and sets.
     Genes(BTreeSet<String>),
     /// So many, of which only the number is known; lists and sets are taken as they are. Enrichr
     /// counts 20 000.
@@ -20,7 +20,7 @@ pub enum Background {
 }
 
 impl Background {
-    /// How many genes it has.
+    /// The number of genes in the background.
     pub fn len(&self) -> usize {
         match self {
             Self::Genes(genes) => genes.len(),
@@ -28,7 +28,7 @@ impl Background {
         }
     }
 
-    /// Whether it has none.
+    /// Whether the background has no genes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

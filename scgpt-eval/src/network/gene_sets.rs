@@ -31,7 +31,7 @@ pub struct GeneSet {
 pub struct GeneSets {
     /// The name of the file, without its ending.
     pub library: String,
-    /// In the order of the file.
+    /// The sets, in the order of the file.
     pub sets: Vec<GeneSet>,
 }
 

@@ -72,7 +72,11 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Of `rows`, `[n, d]`, which are finite, with the stratum of each.
+    /// Finds the principal axes of `rows`, `[n, d]` row-major and finite; `of_rows` has the stratum of
+    /// each row, `0..`.
+    ///
+    /// # Panics
+    /// If there are not `d` values a row.
     pub fn new(rows: &[f32], d: usize, of_rows: &[usize]) -> Self {
         let n = of_rows.len();
         let column = |axis: usize| (0..n).map(move |row| f64::from(rows[row * d + axis]));
@@ -103,7 +107,8 @@ impl Cloud {
         }
     }
 
-    /// Similarities of genes whose places were shuffled.
+    /// The cosine similarities of genes whose places were shuffled: repetition `round` of the null with
+    /// that `seed`.
     pub fn shuffled(&self, seed: u64, round: u64) -> Pairs {
         let n: usize = self.strata.iter().map(Vec::len).sum();
         let shuffled = |(axis, places): (usize, &Vec<f64>)| {

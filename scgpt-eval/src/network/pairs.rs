@@ -52,7 +52,7 @@ impl Pairs {
         Self::new(rows.len() / d, |i, j| dot(row(i), row(j)) as f32)
     }
 
-    /// Genes.
+    /// Number of genes.
     pub fn n(&self) -> usize {
         self.n
     }
@@ -72,7 +72,7 @@ impl Pairs {
         self.values[i * (2 * self.n - i - 1) / 2 + j - i - 1]
     }
 
-    /// Every pair and its number.
+    /// Every pair `i < j` and its number, in the order of [`values`](Self::values).
     pub fn iter(&self) -> impl Iterator<Item = (usize, usize, f32)> {
         let pairs = (0..self.n).flat_map(move |i| (i + 1..self.n).map(move |j| (i, j)));
         pairs.zip(&self.values).map(|((i, j), &value)| (i, j, value))
@@ -91,7 +91,7 @@ impl Pairs {
     }
 }
 
-/// Vectors, `[n, d]`, without the mean of them all, for which those with NaN do not count.
+/// Vectors, `[n, d]` row-major, less the mean of them all; vectors with NaN do not count for the mean.
 ///
 /// What all vectors share says nothing of any two of them, and hides what does.
 pub fn centred(rows: &[f32], d: usize) -> Vec<f32> {

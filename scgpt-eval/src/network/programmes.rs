@@ -36,8 +36,8 @@ pub struct Programme {
     pub strength: f64,
 }
 
-/// Communities of `graph` with at least so many genes, the largest first; how central a gene is, is
-/// told by `similarities`.
+/// The communities of `graph` that have enough genes, the largest first. How central a gene is within
+/// its community is told by `similarities`.
 ///
 /// # Panics
 /// If graph and similarities are of different genes.

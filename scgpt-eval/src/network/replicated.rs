@@ -19,7 +19,7 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Of the genes in these of `n_columns`.
+    /// No cells yet; of the `n_columns` of a matrix the genes in `columns` are kept.
     pub fn new(columns: &[usize], n_columns: usize) -> Self {
         let mut of_column = vec![None; n_columns];
         for (gene, &column) in (0..).zip(columns) {
@@ -28,7 +28,7 @@ impl Expression {
         Self { values: Vec::new(), of_column, n_genes: columns.len() }
     }
 
-    /// Adds a cell.
+    /// Adds a cell, a row of the matrix.
     ///
     /// # Panics
     /// If it has more columns than were said.
@@ -42,7 +42,7 @@ impl Expression {
         }
     }
 
-    /// The cells gene by gene.
+    /// The values gene by gene.
     pub fn into_profiles(self) -> Profiles {
         let n_cells = self.values.len() / self.n_genes.max(1);
         let genes = 0..self.n_genes;
@@ -63,7 +63,8 @@ pub struct Replicated {
 }
 
 impl Replicated {
-    /// What `rule` makes of some cells of the profiles, each with whether it is of the second half.
+    /// Applies `rule` to some cells of the profiles, and to each half of them. `cells` are places in the
+    /// profiles, each with whether it belongs to the second half.
     pub fn of(rule: Association, profiles: &Profiles, cells: &[(usize, bool)], seed: u64) -> Self {
         let network = |half: Option<bool>| {
             let kept = cells.iter().filter(|cell| half.is_none_or(|half| half == cell.1));
@@ -74,7 +75,7 @@ impl Replicated {
     }
 }
 
-/// Places of a `[n, n]` matrix but those of a gene and itself.
+/// Places of an `[n, n]` matrix, row-major, without its diagonal.
 pub fn off_diagonal(n: usize) -> Vec<usize> {
     (0..n * n).filter(|place| place % (n + 1) != 0).collect()
 }

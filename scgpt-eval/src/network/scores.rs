@@ -16,11 +16,11 @@ const ROWS: usize = 4096;
 /// Scores of programmes, 0 to 1 each.
 #[derive(Debug)]
 pub struct ProgrammeScores {
-    /// One row a cell, one column a programme.
+    /// Scores, `[cells, programmes]`.
     pub cells: RowSpool,
     /// Names of the cell types; none without labels.
     pub types: Vec<String>,
-    /// Means of types, `[types, programmes]`.
+    /// Mean score of the cells of each type, `[types, programmes]` row-major.
     pub means: Vec<f64>,
 }
 

@@ -97,7 +97,7 @@ impl TrueEdges {
         Ok(Self { n_genes: n, candidates, is_true, signs, regulators, genes })
     }
 
-    /// How much truth there is.
+    /// Counts what is known: edges, genes and candidates.
     pub fn summary(&self) -> TruthReport {
         TruthReport {
             edges: self.is_true.iter().filter(|&&is_true| is_true).count(),

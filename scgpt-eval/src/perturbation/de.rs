@@ -36,7 +36,7 @@ impl DeGenes {
         }
     }
 
-    /// Lists of a group by Welch's t-test.
+    /// The lists of a group, by Welch's t-test against the group `control`.
     pub fn of(moments: &Moments, group: usize, control: usize) -> Self {
         let ranked = moments.ranked(group, control);
         Self::new(&ranked, &moments.mean(group), &moments.mean(control))

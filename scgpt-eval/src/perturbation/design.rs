@@ -82,10 +82,10 @@ pub struct Design {
 }
 
 impl Design {
-    /// Reads it from the `obs` of a source; see [`Self::read`].
+    /// Reads the design from the `obs` of a source; see [`Self::read`].
     ///
     /// # Errors
-    /// The same, with the name of the file.
+    /// As [`Self::read`], with the name of the file.
     pub fn of(
         source: &dyn CellSource,
         options: &DesignOptions<'_>,
@@ -95,7 +95,7 @@ impl Design {
             .map_err(Error::in_file(&source.summary().path))
     }
 
-    /// Reads it from `obs`, leaving out groups of fewer than `min_cells` cells.
+    /// Reads the design from `obs`, leaving out groups of fewer than `min_cells` cells.
     ///
     /// # Errors
     /// If a column is missing, there is no control cell, or nothing is perturbed.
@@ -259,7 +259,7 @@ impl Design {
         codes.into_iter().map(|code| self.conditions[code as usize].clone()).collect()
     }
 
-    /// Leaves the groups for which `keep` says so.
+    /// Keeps the groups for which `keep` is true, one entry a group; cells of the others have none.
     pub fn retain(&mut self, keep: &[bool]) {
         let mut number = 0;
         let mut place = |&is_kept: &bool| {

@@ -32,7 +32,7 @@ pub struct PerturbEvaluation {
     /// What two files have that was not judged; none of an artefact's own conditions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<NotJudged>,
-    /// What judged.
+    /// The conditions that judge, with their true profiles.
     #[serde(skip)]
     pub judged: Vec<JudgedResponse>,
     /// Predicted profile of each.
@@ -74,7 +74,7 @@ impl PerturbEvaluation {
     }
 }
 
-/// What is judged by, and against.
+/// What predictions of responses are judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseJudge<'a> {
     /// What was done to which cells.
@@ -87,7 +87,7 @@ pub struct ResponseJudge<'a> {
     pub columns: &'a [usize],
     /// What was learned from, and what is judged.
     pub split: &'a Split,
-    /// Of the intervals and of the halves of cells.
+    /// Seed of the intervals and of the halves of cells.
     pub seed: u64,
 }
 

@@ -55,9 +55,9 @@ pub struct Prepared {
     pub cells_left_out: usize,
     /// Genes written.
     pub genes: usize,
-    /// Conditions of one perturbed gene, and of several.
+    /// Conditions of one perturbed gene.
     pub singles: usize,
-    /// Of several.
+    /// Conditions of several perturbed genes.
     pub combinations: usize,
     /// Perturbed genes, by the conditions' names.
     pub perturbed: usize,
@@ -65,7 +65,7 @@ pub struct Prepared {
     pub unmeasured: Vec<String>,
     /// Conditions left out: too few cells, or no controls of their cell type.
     pub dropped: Vec<String>,
-    /// What the values were.
+    /// The unit of the values as they were read.
     pub input_state: InputState,
     /// The sum they had in every cell, before the logarithm, if there was one.
     pub input_total: Option<f64>,

@@ -16,7 +16,8 @@ pub struct Retrieval {
     pub groups: usize,
     /// Share of the groups whose truth is among the first 1, 2, … `k` candidates.
     pub hits: Vec<f64>,
-    /// Share of which at least one perturbed gene is right.
+    /// Share of the groups for which one of the first 1, 2, … `k` candidates has at least one of the
+    /// perturbed genes.
     pub partial_hits: Vec<f64>,
     /// Mean place of the truth, as a share of the candidates: 0 is the first, 0.5 chance.
     pub mean_rank: f64,

@@ -67,12 +67,12 @@ pub enum SplitMode {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
-    /// Trained on.
+    /// Conditions that are trained on.
     pub train: Vec<String>,
-    /// Choose the best network.
+    /// Conditions that choose the best network.
     #[serde(rename = "val")]
     pub validation: Vec<String>,
-    /// Judge the result, and serve nothing else.
+    /// Conditions that judge the result, and serve nothing else.
     pub test: Vec<String>,
     /// Tested conditions by how much of them is seen in training.
     #[serde(default)]
@@ -143,7 +143,7 @@ impl Split {
         Self { train, validation, test, test_subgroup }
     }
 
-    /// The part of it that is about some conditions.
+    /// The same split, of some of its conditions alone.
     ///
     /// # Errors
     /// If none of them is trained on.

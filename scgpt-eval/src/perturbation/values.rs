@@ -4,7 +4,7 @@ use scgpt_data::{
     Advice, CellSource, Error, InputState, Layer, Result, before_scaling, input_state, input_values,
 };
 
-/// That values are logarithms, as the responses are differences of them; gives the sum that all cells
+/// Checks that values are logarithms, as the responses are differences of them; gives the sum that all cells
 /// have before the logarithm, if there is one.
 pub fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<Option<f64>> {
     let prepare = || Advice::from("make such a file with `scgpt perturb prepare`");
@@ -24,7 +24,7 @@ pub fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<Option
     Err(Error::unsuited(problem, remedy))
 }
 
-/// That predicted values are not counts; some may be below zero.
+/// Checks that predicted values are not counts; some may be below zero.
 pub fn check_predicted(source: &mut dyn CellSource) -> Result<()> {
     match input_state(source, &Layer::X)? {
         InputState::Log1p | InputState::Scaled => Ok(()),

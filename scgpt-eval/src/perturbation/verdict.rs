@@ -13,7 +13,7 @@ impl PerturbEvaluation {
         ("mse_non_dropout", "MSE, top 20"),
     ];
 
-    /// All methods, and the ceiling.
+    /// A row for each method, and for the ceiling.
     pub fn rows(&self) -> Vec<Vec<String>> {
         self.methods
             .iter()
@@ -25,7 +25,7 @@ impl PerturbEvaluation {
             .collect()
     }
 
-    /// The same as a table in Markdown.
+    /// The [`rows`](Self::rows) as a table in Markdown.
     pub fn table(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let mut heading = vec!["method".to_owned()];

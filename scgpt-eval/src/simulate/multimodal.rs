@@ -26,7 +26,7 @@ const PEAKS: Profile = Profile {
     stream: 2,
 };
 
-/// What to simulate of the same cells.
+/// Which modalities of the same cells to simulate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MultimodalSimulateOptions {
     /// Cells, genes, types, batches.

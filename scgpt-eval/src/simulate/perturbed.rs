@@ -2,12 +2,11 @@
 
 use std::{ops::Range, path::PathBuf};
 
-use rayon::prelude::*;
 use scgpt_data::{
     CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Result, Setting, Summary,
 };
 
-use super::{choose, negative_binomial, normal};
+use super::{choose, made, negative_binomial, normal};
 use crate::{
     network::{Edge, EdgeKind, GeneNetwork},
     perturbation::Condition,
@@ -370,10 +369,7 @@ impl CellSource for PerturbSimulation {
     }
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
-        let (_, n_genes) = self.summary.shape(layer)?;
-        let cells: Vec<(Vec<u32>, Vec<f32>)> =
-            rows.into_par_iter().map(|cell| self.cell(cell)).collect();
-        Csr::of_rows(n_genes, cells).map_err(scgpt_data::Error::Option)
+        made(&self.summary, layer, rows, |cell| self.cell(cell))
     }
 }
 

@@ -15,7 +15,7 @@ const Z: f64 = 1.96;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReliabilityBin {
-    /// Cells.
+    /// Number of cells.
     pub n: usize,
     /// Their mean confidence, 0 to 1.
     pub confidence: f64,

@@ -70,7 +70,8 @@ impl Graph {
         Self::of_nearest(&neighbours.cells().collect::<Vec<_>>(), neighbours.k())
     }
 
-    /// The same of the `k` nearest of each cell, or as many as it has, by distance and number.
+    /// As [`fuzzy`](Self::fuzzy), from lists of the `k` nearest of each cell, or as many as it has: their
+    /// distances and numbers, the nearest first.
     pub fn of_nearest(cells: &[&[(f64, usize)]], k: usize) -> Self {
         let (with_self, n) = ((k + 1) as f64, cells.len());
         let sums = cells.iter().map(|cell| cell.iter().map(|&(x, _)| x).sum::<f64>());

@@ -38,8 +38,8 @@ pub fn leiden(graph: &Graph, resolution: f64, seed: u64) -> Vec<usize> {
     by_size(&communities)
 }
 
-/// The same by the older method, which merges communities as they are: in one pass, and not every
-/// community need be connected.
+/// The communities of a graph by the older method, which merges communities as they are, in one pass:
+/// not every community need be connected. See [`leiden`].
 ///
 /// # Reference
 /// Blondel et al. 2008; `scanpy.tl.louvain`, that is `louvain` with `RBConfigurationVertexPartition`.

@@ -52,7 +52,7 @@ pub struct ClassScore {
 }
 
 impl ClassScores {
-    /// Of one true and one predicted class a cell, positions in `names`.
+    /// Compares one true with one predicted class a cell, both positions in `names`.
     ///
     /// # Panics
     /// If there are not as many predictions as truths, or a class has no name.

@@ -59,14 +59,14 @@ pub fn expected_calibration_error(bins: &[ReliabilityBin]) -> f64 {
 pub struct Coverage {
     /// Share of the cells whose set holds their class.
     pub overall: f64,
-    /// The same of the cells of each class; none of a class without cells.
+    /// That share for the cells of each class; none for a class without cells.
     pub by_class: Vec<Option<f64>>,
     /// Mean classes of a set.
     pub mean_size: f64,
 }
 
 impl Coverage {
-    /// Of one true class and one set a cell, of `n_classes`.
+    /// Compares one true class, below `n_classes`, with one set of classes a cell.
     ///
     /// # Panics
     /// If there are not as many sets as truths, or a truth is no class.

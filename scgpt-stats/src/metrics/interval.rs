@@ -33,7 +33,8 @@ const STUDENT: [f64; 30] = [
 ];
 
 impl Interval {
-    /// Of independent repetitions, by Student's t; of a single one the interval is the value.
+    /// The mean of independent repetitions, with an interval by Student's t; the interval of a single
+    /// value is the value.
     ///
     /// # Panics
     /// If there is none.
@@ -57,8 +58,8 @@ impl Interval {
         Self { mean, low: low.max(least), high: high.min(most) }
     }
 
-    /// Of a score of `n` cells, by the percentiles of 1000 samples with replacement; `score` is
-    /// given the cells of a sample. The samples are functions of the seed.
+    /// A score of `n` cells, with an interval by the percentiles of 1000 samples with replacement;
+    /// `score` is given the cells of a sample. The samples are functions of the seed.
     pub fn of_cells(n: usize, seed: u64, score: impl Fn(&[usize]) -> f64 + Sync) -> Self {
         let all: Vec<usize> = (0..n).collect();
         let mean = score(&all);

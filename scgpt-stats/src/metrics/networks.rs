@@ -35,7 +35,8 @@ pub struct EdgeScores {
 }
 
 impl EdgeScores {
-    /// Of one score and one answer a candidate; none if no candidate is true, or all are.
+    /// Ranks candidates by their scores and compares with the answers, one each; none if no candidate is
+    /// true, or all are.
     ///
     /// Equal scores share a place: whatever is cut among them counts in proportion.
     ///

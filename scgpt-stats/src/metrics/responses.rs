@@ -72,7 +72,7 @@ pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
     if aa <= least(mean_a) || bb <= least(mean_b) { 0.0 } else { ab / (aa * bb).sqrt() }
 }
 
-/// `a - b`.
+/// The difference `a - b`, element by element.
 pub fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }

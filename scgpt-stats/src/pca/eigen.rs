@@ -17,7 +17,8 @@ const ROUNDING: f64 = 1e-13;
 /// length 1 whose largest entry is positive.
 ///
 /// Few of many are found by Lanczos' method with complete reorthogonalisation (Golub and Van Loan,
-/// 10.3), which projects the matrix on ever more directions, in which it is tridiagonal.
+/// 10.3), which projects the matrix on ever more directions, in which it is tridiagonal; nalgebra finds
+/// whole spectra alone.
 ///
 /// # Panics
 /// If the matrix has fewer than `d²` entries.
