@@ -37,6 +37,15 @@ pub enum TieMode {
 /// `scgpt/preprocess.py`, `binning`, bit for bit: the difference of neighbours is
 /// taken in f32, the edges are f64. Differs: random draws are keyed by the caller instead of taken
 /// from a global generator, and cells without values are fine.
+///
+/// ```
+/// use scgpt_data::{BinScratch, Binner, TieMode};
+///
+/// let mut values = [0.0, 1.0, 2.0, 9.0];
+/// Binner::new(4, TieMode::Upper)?.bin(&mut values, |_| 0.0, &mut BinScratch::default());
+/// assert_eq!((values[0], values[3]), (0.0, 3.0));
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binner {
     /// Number of bins, including bin 0.

@@ -6,6 +6,15 @@ use std::ops::Range;
 ///
 /// Within a row the gene indices are strictly increasing, so every (cell, gene) occurs at most
 /// once. Stored zeros are allowed and mean zero.
+///
+/// ```
+/// use scgpt_data::Csr;
+///
+/// let block = Csr::new(3, vec![0, 2, 2], vec![0, 2], vec![4.0, 1.0])?;
+/// assert_eq!((block.n_cells(), block.n_genes(), block.n_stored()), (2, 3, 2));
+/// assert_eq!(block.row(0).indices, [0, 2]);
+/// # Ok::<_, String>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Csr {
     n_genes: usize,

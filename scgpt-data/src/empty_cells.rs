@@ -14,6 +14,19 @@ use crate::{
 /// whoever reads them has to say so.
 ///
 /// A cell that is read again counts once, so that no reading is done for their sake.
+///
+/// ```
+/// use scgpt_data::{Csr, EmptyCells, Frame, Layer, MemoryCells, ReadBlocks as _};
+///
+/// let matrix = Csr::of_rows(1, [(vec![0], vec![3.0]), (vec![], vec![])])?;
+/// let mut cells = MemoryCells::of(matrix, Frame::of_names(["a", "b"]), Frame::of_names(["CD4"]))?;
+/// let mut empty = EmptyCells::default();
+/// for block in empty.among(&mut cells, &Layer::X).blocks(&Layer::X, 1024) {
+///     let _ = block?;
+/// }
+/// assert_eq!(empty.len(), 1);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct EmptyCells {
     /// Whether the gene in each column matters; all do if none.

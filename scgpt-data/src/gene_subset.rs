@@ -11,6 +11,18 @@ use crate::{
 };
 
 /// Chosen genes of one matrix of another source, in its order.
+///
+/// ```
+/// use scgpt_data::{CellSource as _, Csr, Frame, GeneSubset, Layer, MemoryCells};
+///
+/// let matrix = Csr::of_rows(2, [(vec![0], vec![3.0]), (vec![1], vec![5.0])])?;
+/// let (obs, var) = (Frame::of_names(["a", "b"]), Frame::of_names(["CD3D", "CD4"]));
+/// let mut all = MemoryCells::of(matrix, obs, var)?;
+///
+/// let mut second = GeneSubset::new(&mut all, &Layer::X, vec![1])?;
+/// assert_eq!(second.read(&Layer::X, 0..2)?.values(), [5.0]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[allow(missing_debug_implementations, reason = "the source cannot be printed")]
 pub struct GeneSubset<'a> {
     source: &'a mut dyn CellSource,

@@ -42,6 +42,14 @@ pub enum Purpose {
 ///
 /// The numbers are those of SplitMix64 (Steele, Lea and Flood 2014) at position `index`, with a
 /// start that chains its mixing function over the parts of the key.
+///
+/// ```
+/// use scgpt_data::{Keyed, Purpose};
+///
+/// let of_cell = |cell| Keyed::new(42, Purpose::Mask, 0, cell);
+/// assert_eq!(of_cell(7).uniform(3), of_cell(7).uniform(3));
+/// assert_ne!(of_cell(7).uniform(3), of_cell(8).uniform(3));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keyed(u64);
 
@@ -72,7 +80,7 @@ impl Keyed {
 
 /// A number for a name, such as that of a cell, the same on every machine: a key or an index of
 /// [`Keyed`] for choices that are not to depend on where something stands.
-pub fn name_key(name: &str) -> u64 {
+pub(crate) fn name_key(name: &str) -> u64 {
     name.bytes().fold(mix(name.len() as u64), |state, byte| {
         mix(state.wrapping_add(GOLDEN) ^ u64::from(byte))
     })

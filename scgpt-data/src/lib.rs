@@ -36,8 +36,8 @@
 //!         tokens.push(tokenizer.cell(row, CellKey::Content, &mut scratch));
 //!     }
 //! }
-//! let batch = Collator::new(&vocab, -2.0).collate(&tokens);
-//! assert_eq!((batch.n_cells, batch.n_tokens), (2, 3));
+//! let batch = Collator::new(&vocab, -2.0).collate(tokens.iter().enumerate());
+//! assert_eq!(batch.n_cells, 2);
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -163,7 +163,7 @@ pub use crate::{
     frame::{Column, Frame, numbers, obs_column},
     gene_subset::GeneSubset,
     guard::silence_guarded_panics,
-    keyed::{Keyed, Purpose, name_key},
+    keyed::{Keyed, Purpose},
     logged::{LoggedCells, STATE_CELLS, TOTAL, gene_columns, input_state, input_values, unscaled},
     mask::{Hide, Mask, split},
     memory_cells::MemoryCells,
@@ -181,7 +181,7 @@ pub use crate::{
     setting::{Advice, Setting, SettingProblem, before_scaling},
     source::Source,
     spooled::SpooledCells,
-    state::{InputState, InputValues, StateDetector},
+    state::{InputState, InputValues},
     subset::CellSubset,
     summary::{Layer, MatrixSummary, Summary},
     table::Table,

@@ -21,6 +21,16 @@ pub enum Hide {
 /// `scgpt/tokenizer/gene_tokenizer.py`, `random_mask_value`, with `Share` and `keep_first` 0, where
 /// `<cls>` and genes of value 0 can be hidden too. Differs: the choice is made for each cell alone
 /// and keyed by the caller.
+///
+/// ```
+/// use scgpt_data::{Hide, Keyed, Mask, Purpose};
+///
+/// let mask = Mask { hide: Hide::Share(0.5), keep_first: 1, pad_value: -2.0 };
+/// let draws = Keyed::new(0, Purpose::Mask, 0, 0);
+/// let is_masked = mask.is_masked(&[0.0, 3.0, 1.0, -2.0], |at| draws.uniform(at as u64));
+/// assert!(!is_masked[0] && !is_masked[3]);
+/// assert_eq!(is_masked.iter().filter(|&&it| it).count(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mask {
     /// How many values are hidden.

@@ -26,6 +26,15 @@ const MOST: usize = 32;
 /// # Reference
 /// The `vocab_mod` of the multi-omic tutorial: sorted names, then `<pad>`, `<cls>`, `<eoc>`.
 /// Differs: none.
+///
+/// ```
+/// use scgpt_data::{Modalities, PROTEIN, RNA};
+///
+/// let modalities = Modalities::new(&[Some(RNA), Some(RNA), Some(PROTEIN), None])?;
+/// assert_eq!(modalities.names(), [PROTEIN, RNA]);
+/// assert_eq!((modalities.of(2), modalities.of(3)), (Some(0), None));
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Modalities {

@@ -47,6 +47,16 @@ pub struct MultimodalInput {
 }
 
 /// How [`MultimodalCells`] are put together.
+///
+/// ```no_run
+/// use scgpt_data::{MultimodalCells, MultimodalInput, MultimodalOptions};
+///
+/// let input = |path: &str| MultimodalInput { path: path.into(), modality: None };
+/// let options = MultimodalOptions { keep: vec!["rna".into()], ..MultimodalOptions::default() };
+/// let cells = MultimodalCells::open(&[input("cells.h5mu")], &options)?;
+/// println!("{:?}", cells.modalities().names());
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MultimodalOptions {
     /// Column of `var` that tells modalities; if none, `feature_types`, `feature_type` or

@@ -8,6 +8,16 @@ use crate::{
 };
 
 /// The way from what values are to logarithms, `log1p`, of values that sum to `total` in every cell.
+///
+/// ```
+/// use scgpt_data::{Csr, InputState, LogScale};
+///
+/// let mut block = Csr::of_rows(2, [(vec![0, 1], vec![1.0, 3.0])])?;
+/// LogScale { from: InputState::Counts.into(), total: 8.0 }.apply(&mut block);
+/// let expected = [2_f32.ln_1p(), 6_f32.ln_1p()];
+/// assert!(block.values().iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6));
+/// # Ok::<_, String>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogScale {
     /// What they are.

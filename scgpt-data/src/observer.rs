@@ -35,6 +35,29 @@ impl Observer for Silent {}
 
 /// A source whose reads are watched: work that knows no observer, such as
 /// [`export`](crate::export), advances one by the cells it reads and can be cancelled by it.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+///
+/// use scgpt_data::{Csr, Frame, Layer, MemoryCells, Observer, ReadBlocks as _, Watched};
+///
+/// struct Count(AtomicUsize);
+///
+/// impl Observer for Count {
+///     fn advance(&self, n: usize) {
+///         self.0.fetch_add(n, Relaxed);
+///     }
+/// }
+///
+/// let matrix = Csr::of_rows(1, [(vec![0], vec![3.0]), (vec![], vec![])])?;
+/// let source = &mut MemoryCells::of(matrix, Frame::of_names(["a", "b"]), Frame::of_names(["CD4"]))?;
+/// let observer = &Count(AtomicUsize::new(0));
+/// for block in (Watched { source, observer }).blocks(&Layer::X, 1) {
+///     let _ = block?;
+/// }
+/// assert_eq!(observer.0.load(Relaxed), 2);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[allow(missing_debug_implementations, reason = "neither part can be printed")]
 pub struct Watched<'a> {
     /// Where cells come from.

@@ -13,6 +13,17 @@ use crate::error::{Error, Result};
 /// A matrix of `f32` on disk that grows row by row and is read back in blocks.
 ///
 /// The file has no name: the system removes it when the spool is dropped, also after a crash.
+///
+/// ```
+/// use scgpt_data::RowSpool;
+///
+/// let mut rows = RowSpool::new(2)?;
+/// rows.push(&[0.5, 1.0, 2.0, 3.0])?;
+/// let mut second = Vec::new();
+/// rows.read_rows(1, 1, &mut second)?;
+/// assert_eq!(second, [2.0, 3.0]);
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct RowSpool {
     /// Locked because its position is shared by all who read.

@@ -13,6 +13,16 @@ use crate::{
 
 /// Cells whose values were computed, so that they can be [exported](crate::export): any number, in
 /// the memory of a block.
+///
+/// ```
+/// use scgpt_data::{CellSource as _, Frame, Layer, RowSpool, SpooledCells};
+///
+/// let mut rows = RowSpool::new(2)?;
+/// rows.push(&[0.0, 1.5])?;
+/// let mut cells = SpooledCells::new(Frame::of_names(["cell"]), Frame::of_names(["A", "B"]), rows);
+/// assert_eq!(cells.read(&Layer::X, 0..1)?.row(0).indices, [1]);
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct SpooledCells {
     obs: Frame,

@@ -84,7 +84,7 @@ const MAX_LOGGED: f32 = 30.0;
 
 /// Finds the [`InputState`] from blocks of cells; the first few thousand cells are enough.
 #[derive(Clone, Debug)]
-pub struct StateDetector {
+pub(crate) struct StateDetector {
     min: f32,
     max: f32,
     min_nonzero: f32,
@@ -106,7 +106,7 @@ impl Default for StateDetector {
 
 impl StateDetector {
     /// Takes the values of a block into account.
-    pub fn observe(&mut self, block: &Csr) {
+    pub(crate) fn observe(&mut self, block: &Csr) {
         for &value in block.values() {
             self.min = self.min.min(value);
             self.max = self.max.max(value);
@@ -128,7 +128,7 @@ impl StateDetector {
     /// small, fractions need not go below 1 to be logged, as those of cells with fewer than
     /// some 6 000 counts do not, and what fractions are is told by the sums of cells and by whether
     /// they are multiples of one count, before and after the logarithm.
-    pub fn values(&self) -> InputValues {
+    pub(crate) fn values(&self) -> InputValues {
         if self.min < 0.0 {
             return InputState::Scaled.into();
         }
@@ -145,7 +145,7 @@ impl StateDetector {
     }
 
     /// The same without the sum.
-    pub fn state(&self) -> InputState {
+    pub(crate) fn state(&self) -> InputState {
         self.values().state
     }
 

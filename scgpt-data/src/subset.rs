@@ -14,6 +14,18 @@ use crate::{
 const BLOCK: usize = 4096;
 
 /// Chosen cells of another source, in its order. Memory: the cells asked for, and one block.
+///
+/// ```
+/// use scgpt_data::{CellSource as _, CellSubset, Csr, Frame, MemoryCells};
+///
+/// let matrix = Csr::of_rows(2, [(vec![0], vec![3.0]), (vec![1], vec![5.0])])?;
+/// let (obs, var) = (Frame::of_names(["a", "b"]), Frame::of_names(["CD3D", "CD4"]));
+/// let mut all = MemoryCells::of(matrix, obs, var)?;
+///
+/// let second = CellSubset::new(&mut all, vec![1]);
+/// assert_eq!(second.obs()?.index, ["b"]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[allow(missing_debug_implementations, reason = "the source cannot be printed")]
 pub struct CellSubset<'a> {
     source: &'a mut dyn CellSource,

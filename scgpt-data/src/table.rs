@@ -15,6 +15,20 @@ use crate::{
 };
 
 /// Columns of equal length, each with its name.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use scgpt_data::{Column, Table};
+///
+/// let genes = Column::Text(vec![Some("CD4".into()), Some("CD8A".into())]);
+/// let table = Table {
+///     columns: vec![("gene".into(), genes), ("rank".into(), Column::Integer(vec![Some(1), Some(2)]))],
+/// };
+/// table.write(Path::new("genes.csv"), false)?;
+/// assert_eq!(Table::read(Path::new("genes.csv"))?, table);
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     /// In the order of the file.

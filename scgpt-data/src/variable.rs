@@ -57,6 +57,15 @@ impl fmt::Display for VariableFlavour {
 }
 
 /// What to select.
+///
+/// ```no_run
+/// use scgpt_data::{Layer, Source, VariableConfig, VariableFlavour, variable_genes};
+///
+/// let config = VariableConfig::new(2000, VariableFlavour::SeuratV3);
+/// let found = variable_genes(&mut Source::open("counts.h5ad")?, &Layer::X, None, &config)?;
+/// println!("the first of the columns chosen is {:?}", found.selected.first());
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VariableConfig {
     /// Number of genes.

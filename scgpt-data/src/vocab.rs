@@ -70,6 +70,15 @@ impl SpecialToken {
 /// `scgpt/tokenizer/gene_tokenizer.py`, `GeneVocab`. Differs: two tokens that
 /// share an index are an error instead of shifting earlier tokens, an unknown name is `None`
 /// instead of the index of `<pad>`, and a vocabulary made from a list keeps its order.
+///
+/// ```
+/// use scgpt_data::{GeneToken, GeneVocab};
+///
+/// let vocab = GeneVocab::from_names(["<pad>", "<cls>", "CD4"])?;
+/// assert_eq!(vocab.token("CD4"), Some(GeneToken(2)));
+/// assert_eq!(vocab.token("CD8A"), None);
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct GeneVocab {
     names: Vec<Arc<str>>,

@@ -37,6 +37,18 @@ use crate::{
 /// What an output has beyond the cells it was made from. A name that exists is replaced.
 ///
 /// A slash in a name becomes `_`: it separates the parts of a path.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use scgpt_data::{Additions, RowSpool, save_copy};
+///
+/// let mut embedding = RowSpool::new(2)?;
+/// embedding.push(&[0.1, 0.2])?;
+/// let additions = Additions { obsm: vec![("X_own".into(), embedding)], ..Additions::default() };
+/// save_copy(Path::new("one_cell.h5ad"), Path::new("embedded.h5ad"), &additions, false)?;
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Additions {
     /// Matrices with one row a cell.

@@ -48,6 +48,18 @@ pub fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
 ///
 /// It has a name of its own and belongs to one writer: a second one of the same output is refused,
 /// and what a killed one left is removed by the next.
+///
+/// ```no_run
+/// use std::{fs, path::Path};
+///
+/// use scgpt_data::{Error, Place};
+///
+/// let output = Path::new("results.txt");
+/// let place = Place::new(output, false)?;
+/// fs::write(place.path(), "done").map_err(|error| Error::write(output, error))?;
+/// place.publish()?;
+/// # Ok::<_, Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Place {
     /// A folder that holds the file or folder under construction, and what it replaces. It goes

@@ -14,6 +14,16 @@ use crate::narrow;
 /// # Reference
 /// `scgpt/data_sampler.py`, `SubsetsBatchSampler`. Differs: the batches of a domain have equal
 /// sizes, or sizes that differ by one, instead of a last one of what is left over.
+///
+/// ```
+/// use scgpt_data::DomainBatches;
+///
+/// let batches = DomainBatches::new(vec![vec![0, 1, 2], vec![3, 4]], 2, 42, true);
+/// let mut cells: Vec<usize> =
+///     (0..batches.len()).filter_map(|at| batches.batch(0, at)).flat_map(|(_, cells)| cells).collect();
+/// cells.sort_unstable();
+/// assert_eq!(cells, [0, 1, 2, 3, 4]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct DomainBatches {
     domains: Vec<Arc<[u32]>>,

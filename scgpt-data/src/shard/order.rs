@@ -12,6 +12,18 @@ use crate::{
 /// out depends on the seed and its number only.
 ///
 /// Memory: 4 bytes a cell.
+///
+/// ```
+/// use scgpt_data::CellSplit;
+///
+/// let split = CellSplit::new(1000, 0.1, 42)?;
+/// assert_eq!(split.training().len() + split.held_out().len(), 1000);
+/// // A cell comes once in an epoch, and the order can be entered anywhere.
+/// let order = split.order(3);
+/// let rest: Vec<usize> = order.cells_from(order.len() - 2).collect();
+/// assert_eq!(rest, [order.len() - 2, order.len() - 1].map(|at| order.cell(at).unwrap()));
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CellSplit {
     seed: u64,

@@ -35,6 +35,16 @@ const BLOCK: usize = 1024;
 const STATE_BLOCKS: usize = 2;
 
 /// How token shards are made.
+///
+/// ```no_run
+/// use scgpt_data::{GeneVocab, ShardOptions, Source, write_shards};
+///
+/// let vocab = GeneVocab::from_json("vocab.json")?;
+/// let options = ShardOptions { labels: vec!["batch".into()], ..ShardOptions::default() };
+/// let manifest = write_shards([&mut Source::open("cells.h5ad")? as _], &vocab, "shards", options)?;
+/// println!("{} shards", manifest.shards.len());
+/// # Ok::<_, scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShardOptions {
     /// Most cells of a file.

@@ -1,4 +1,4 @@
-//! Separated text, quoted as RFC 4180 has it.
+//! Separated text, quoted as RFC 4180 has it; a quote that does not end is an error with its line.
 
 use std::{
     fs::File,

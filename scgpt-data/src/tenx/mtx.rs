@@ -1,4 +1,5 @@
-//! `matrix.mtx(.gz)`: features × cells in the Matrix Market coordinate format, in any order.
+//! `matrix.mtx(.gz)`: features × cells in the Matrix Market coordinate format, in any order. Own code,
+//! as crates that read it hold the whole matrix.
 
 use std::{
     io::{BufRead, Read as _},

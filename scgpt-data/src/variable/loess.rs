@@ -1,4 +1,5 @@
-//! Local quadratic regression of one variable on another.
+//! Local quadratic regression of one variable on another. Own code, as genes are to be those that
+//! `skmisc.loess` gives scanpy, which no crate reproduces.
 
 /// Cells of the interpolation hold at most this share of the span.
 const CELL: f64 = 0.2;

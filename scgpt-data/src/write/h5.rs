@@ -5,6 +5,7 @@
 //! root. Objects of the copied file stay where they are and are linked by address, so that memory
 //! and time depend on what is added and not on the size of the file. The format is that of the
 //! "HDF5 File Format Specification" version 3.0; what is written needs HDF5 1.8 or later.
+//! Own code, so that a copied file keeps its bytes and takes no memory by its size.
 
 mod appender;
 mod heap;
