@@ -100,8 +100,8 @@ impl Table {
             Some("parquet") => columnar::write(self, file),
             #[cfg(not(feature = "parquet"))]
             Some("parquet") => return Err(Error::left_out(path, "a parquet table", "parquet")),
-            Some("tsv" | "txt") => delimited::write(self, '\t', file).map_err(error::Source::from),
-            _ => delimited::write(self, ',', file).map_err(error::Source::from),
+            Some("tsv" | "txt") => delimited::write(self, b'\t', file).map_err(error::Source::from),
+            _ => delimited::write(self, b',', file).map_err(error::Source::from),
         };
         written.map_err(|error| Error::write(path, error))?;
         place.publish()

@@ -2,9 +2,11 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, Read as _},
     path::Path,
 };
+
+use csv::{ReaderBuilder, StringRecord, WriterBuilder};
 
 use super::Table;
 use crate::{
@@ -13,33 +15,49 @@ use crate::{
 };
 
 /// Separators, the likeliest first.
-const SEPARATORS: [char; 4] = ['\t', ',', ';', ' '];
+const SEPARATORS: [u8; 4] = [b'\t', b',', b';', b' '];
+/// A record that is put behind the text: a quote that does not end swallows it.
+const END: &str = "\n\0end";
 
 pub(super) fn read(path: &Path, text: &str) -> Result<Table> {
     let mut text = text;
-    let mut line = 1;
+    let mut skipped = 0;
     while text.starts_with(['#', '\n']) || text.starts_with("\r\n") {
         text = text.split_once('\n').map_or("", |(_, rest)| rest);
-        line += 1;
+        skipped += 1;
     }
     let head = text.lines().next().unwrap_or_default();
     if head.trim().is_empty() {
         return Err(Error::invalid(path, "line 1", "the table is empty"));
     }
-    let separator = SEPARATORS.into_iter().find(|&c| head.contains(c)).unwrap_or(',');
-    let mut records = Records { rest: text, separator, line };
-    let names = records.next(path)?.unwrap_or_default();
-    let mut columns: Vec<Vec<String>> = vec![Vec::new(); names.len()];
-    loop {
-        let line = records.line;
-        let Some(fields) = records.next(path)? else { break };
-        if fields.len() != names.len() {
-            let problem = format!("{} fields, but {} columns", fields.len(), names.len());
-            return Err(Error::invalid(path, format!("line {line}"), problem));
+    let separator = SEPARATORS.into_iter().find(|c| head.as_bytes().contains(c)).unwrap_or(b',');
+    let mut reader = ReaderBuilder::new()
+        .delimiter(separator)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes().chain(END.as_bytes()));
+    let mut columns: Vec<(String, Vec<String>)> = Vec::new();
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(|error| Error::read(path, "text", error))? {
+        let line = format!("line {}", skipped + record.position().map_or(1, csv::Position::line));
+        match record.iter().next_back() {
+            Some(field) if record.len() == 1 && field == END.trim_start() => break,
+            Some(field) if field.ends_with(END) => {
+                return Err(Error::invalid(path, line, "a quote that does not end"));
+            }
+            _ => {}
         }
-        columns.iter_mut().zip(fields).for_each(|(column, field)| column.push(field));
+        if columns.is_empty() {
+            columns.extend(record.iter().map(|name| (name.to_owned(), Vec::new())));
+            continue;
+        }
+        if record.len() != columns.len() {
+            let problem = format!("{} fields, but {} columns", record.len(), columns.len());
+            return Err(Error::invalid(path, line, problem));
+        }
+        columns.iter_mut().zip(&record).for_each(|((_, column), field)| column.push(field.into()));
     }
-    Ok(Table { columns: names.into_iter().zip(columns.into_iter().map(typed)).collect() })
+    Ok(Table { columns: columns.into_iter().map(|(name, column)| (name, typed(column))).collect() })
 }
 
 /// The narrowest type that holds all fields.
@@ -63,96 +81,14 @@ fn typed(fields: Vec<String>) -> Column {
     Column::Text(fields.into_iter().map(|field| Some(field).filter(|f| !f.is_empty())).collect())
 }
 
-/// Reads one record after the other; empty lines are none.
-struct Records<'a> {
-    rest: &'a str,
-    separator: char,
-    line: usize,
-}
-
-impl<'a> Records<'a> {
-    fn next(&mut self, path: &Path) -> Result<Option<Vec<String>>> {
-        while let Some(rest) =
-            self.rest.strip_prefix('\n').or_else(|| self.rest.strip_prefix("\r\n"))
-        {
-            (self.rest, self.line) = (rest, self.line + 1);
-        }
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        let mut fields = Vec::new();
-        loop {
-            let (field, end) = match self.rest.strip_prefix('"') {
-                Some(quoted) => self.quoted(quoted, path)?,
-                None => self.plain(),
-            };
-            fields.push(field);
-            match end {
-                Some('\n') | None => break,
-                Some(_) => {}
-            }
-        }
-        self.line += 1;
-        Ok(Some(fields))
-    }
-
-    /// A field, and what ended it.
-    fn plain(&mut self) -> (String, Option<char>) {
-        let separator = self.separator;
-        let text = self.rest;
-        let end = text.find([separator, '\n']).unwrap_or(text.len());
-        let field = text[..end].trim_end_matches('\r').to_owned();
-        let ended = text[end..].chars().next();
-        self.rest = &text[end + ended.map_or(0, char::len_utf8)..];
-        (field, ended)
-    }
-
-    /// A field that began with a quote, and what ended it.
-    fn quoted(&mut self, mut rest: &'a str, path: &Path) -> Result<(String, Option<char>)> {
-        let mut field = String::new();
-        loop {
-            let Some((part, after)) = rest.split_once('"') else {
-                let place = format!("line {}", self.line);
-                return Err(Error::invalid(path, place, "a quote that does not end"));
-            };
-            field.push_str(part);
-            rest = after;
-            match after.strip_prefix('"') {
-                Some(after) => {
-                    field.push('"');
-                    rest = after;
-                }
-                None => break,
-            }
-        }
-        self.line += field.matches('\n').count();
-        self.rest = rest;
-        let (more, ended) = self.plain();
-        field.push_str(&more);
-        Ok((field, ended))
-    }
-}
-
-pub(super) fn write(table: &Table, separator: char, file: File) -> io::Result<()> {
-    let mut to = BufWriter::new(file);
-    let mut line = |fields: &mut dyn Iterator<Item = String>| {
-        for (index, field) in fields.enumerate() {
-            if index > 0 {
-                write!(to, "{separator}")?;
-            }
-            if field.contains([separator, '"', '\n', '\r']) {
-                write!(to, "\"{}\"", field.replace('"', "\"\""))?;
-            } else {
-                write!(to, "{field}")?;
-            }
-        }
-        writeln!(to)
-    };
-    line(&mut table.names().map(String::from))?;
+pub(super) fn write(table: &Table, separator: u8, file: File) -> io::Result<()> {
+    let mut to =
+        WriterBuilder::new().delimiter(separator).buffer_capacity(1 << 16).from_writer(file);
+    to.write_record(table.names())?;
     for row in 0..table.len() {
-        line(&mut table.columns.iter().map(|(_, column)| field(column, row)))?;
+        to.write_record(table.columns.iter().map(|(_, column)| field(column, row)))?;
     }
-    to.into_inner()?.sync_all()
+    to.into_inner().map_err(csv::IntoInnerError::into_error)?.sync_all()
 }
 
 /// A value as text; numbers as short as they can be without becoming others.
