@@ -84,6 +84,9 @@ impl LoggedCells {
 
     /// Visits all cells of `source` in blocks, each with the number of its first cell: normalised
     /// to 10 000 and logged, unless they were.
+    ///
+    /// # Errors
+    /// If the source cannot be read; [`Error::Cancelled`] if the observer says so.
     pub fn each(
         &self,
         source: &mut dyn CellSource,

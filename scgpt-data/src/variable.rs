@@ -199,6 +199,9 @@ pub fn flavour_of(state: InputState) -> VariableFlavour {
 
 /// Columns of the `n_top` most variable genes, most variable first, and by which measure, which is
 /// chosen by the state of the values if none is named.
+///
+/// # Errors
+/// As [`variable_genes`].
 pub fn variable_columns(
     source: &mut dyn CellSource,
     layer: &Layer,

@@ -44,6 +44,6 @@ fn main() -> std::io::Result<()> {
     page.section("Loss").lines(&curves, ["epoch", "loss"], Scale::Logarithmic, "Both losses.");
 
     std::fs::write("page.html", page.to_html())?;
-    println!("page.html is written: {} cells, 3 figures", total);
+    println!("page.html is written: {total} cells, 3 figures");
     Ok(())
 }

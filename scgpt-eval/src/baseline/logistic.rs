@@ -136,9 +136,9 @@ mod tests {
                 key.uniform(cell * 6 + u64::from(gene)) as f32 + own
             };
             let genes: Vec<u32> =
-                (0..6).filter(|gene| (cell + u64::from(*gene)) % 5 != 0).collect();
+                (0..6).filter(|gene| !(cell + u64::from(*gene)).is_multiple_of(5)).collect();
             let values = genes.iter().map(|&gene| value(gene)).collect();
-            ((genes, values), if cell % 11 == 0 { 1 } else { class })
+            ((genes, values), if cell.is_multiple_of(11) { 1 } else { class })
         };
         (0..n).map(cell).unzip()
     }

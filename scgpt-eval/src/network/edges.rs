@@ -187,7 +187,7 @@ impl GeneNetwork {
         let Columns { source, target, weight } = Columns::find(path, &table)?;
         let wrong = |column: usize, row: usize, problem: String| -> Error {
             let place = format!("{}, row {}", table.columns[column].0, row + 1);
-            scgpt_data::Error::invalid(path, place, problem).into()
+            scgpt_data::Error::invalid(path, place, problem)
         };
         let mut genes = Vec::new();
         let mut numbers: HashMap<String, usize> = HashMap::new();
@@ -211,7 +211,7 @@ impl GeneNetwork {
             edges.push(Edge { source, target, weight });
         }
         if edges.is_empty() {
-            return Err(scgpt_data::Error::invalid(path, "edges", "there is none").into());
+            return Err(scgpt_data::Error::invalid(path, "edges", "there is none"));
         }
         let taken = |place: usize| place == source || place == target || Some(place) == weight;
         let others = table.columns.into_iter().enumerate().filter(|(place, _)| !taken(*place));
@@ -226,9 +226,9 @@ impl GeneNetwork {
     /// If it exists and `overwrite` is not set, or cannot be written.
     pub fn write(&self, path: &Path, overwrite: bool) -> Result<()> {
         if path.extension().is_some_and(|extension| extension == "graphml") {
-            return Ok(graphml::write(self, path, overwrite)?);
+            return graphml::write(self, path, overwrite);
         }
-        Ok(self.table().write(path, overwrite)?)
+        self.table().write(path, overwrite)
     }
 
     /// The edge list as a table.

@@ -65,13 +65,12 @@ impl GeneSets {
                 let hint =
                     "a GMT file has a set a line: name, description and genes, separated by tabs";
                 return Err(scgpt_data::Error::invalid(path, format!("line {number}"), problem)
-                    .with_hint(hint)
-                    .into());
+                    .with_hint(hint));
             }
             sets.push(GeneSet { name: name.into(), genes });
         }
         if sets.is_empty() {
-            return Err(scgpt_data::Error::invalid(path, "line 1", "there is no set").into());
+            return Err(scgpt_data::Error::invalid(path, "line 1", "there is no set"));
         }
         let library = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { library, sets })

@@ -45,6 +45,10 @@ impl ProgrammeScores {
     /// `scanpy.tl.score_genes` and `GeneEmbedding.score_metagenes`. Differs: where a group has more
     /// than 50 genes, which of them are controls is drawn by key instead of a global generator; with
     /// fewer, all are, and scores are scanpy's. Below 12 genes scanpy divides by zero.
+    ///
+    /// # Errors
+    /// If the source cannot be read or the temporary file written; [`Error::Cancelled`](scgpt_data::Error)
+    /// if the observer says so.
     pub fn new(
         source: &mut dyn CellSource,
         cells: &LoggedCells,

@@ -6,6 +6,9 @@ use scgpt_data::{
 
 /// Checks that values are logarithms, as the responses are differences of them; gives the sum that all cells
 /// have before the logarithm, if there is one.
+///
+/// # Errors
+/// If they are anything else, or cannot be read.
 pub fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<Option<f64>> {
     let prepare = || Advice::from("make such a file with `scgpt perturb prepare`");
     let found = input_values(source, layer)?;
@@ -25,6 +28,9 @@ pub fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<Option
 }
 
 /// Checks that predicted values are not counts; some may be below zero.
+///
+/// # Errors
+/// If they are, or cannot be read.
 pub fn check_predicted(source: &mut dyn CellSource) -> Result<()> {
     match input_state(source, &Layer::X)? {
         InputState::Log1p | InputState::Scaled => Ok(()),

@@ -138,7 +138,7 @@ impl MultimodalSimulation {
     /// # Errors
     /// As [`Simulation::new`].
     pub fn obs(&self) -> Result<Frame> {
-        Ok(self.modality(0)?.obs()?)
+        self.modality(0)?.obs()
     }
 
     /// All cells with all features, as measured: in a mosaic some batches lack a modality.
@@ -167,7 +167,7 @@ impl MultimodalSimulation {
             })
         };
         let sources = (0..self.modalities.len()).map(source).collect::<Result<_>>()?;
-        Ok(MultimodalCells::of(sources, Some(self.obs()?))?)
+        MultimodalCells::of(sources, Some(self.obs()?))
     }
 }
 

@@ -35,7 +35,9 @@ pub(super) fn minimise(f: impl Fn(&[f64]) -> (f64, Vec<f64>), start: Vec<f64>) -
         for _ in 0..LENGTHS {
             let there: Vec<f64> = place.iter().zip(&way).map(|(x, d)| x + length * d).collect();
             let (reached, of_there) = f(&there);
-            if !(reached <= value + LEAST_GAIN * length * slope) {
+            // What is no number is too far, too.
+            let has_gained = reached <= value + LEAST_GAIN * length * slope;
+            if !has_gained {
                 long = length;
             } else if dot(&of_there, &way) < STEEPEST * slope {
                 short = length;

@@ -64,7 +64,7 @@ impl Columns {
         };
         let invalid = |problem: String| {
             let hint = "name the columns of an edge list source, target and weight";
-            scgpt_data::Error::invalid(path, "columns", problem).with_hint(hint).into()
+            scgpt_data::Error::invalid(path, "columns", problem).with_hint(hint)
         };
         let (Some(source), Some(target)) = (named(&SOURCE), named(&TARGET)) else {
             let names: Vec<String> = table.names().map(|name| format!("`{name}`")).collect();
