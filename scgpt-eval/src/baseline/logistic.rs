@@ -109,7 +109,9 @@ fn probabilities(cell: &SparseCell, weights: &[f64], k: usize) -> (Vec<f64>, Vec
     }
     let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total = most + scores.iter().map(|score| (score - most).exp()).sum::<f64>().ln();
-    scores.iter_mut().for_each(|score| *score -= total);
+    for score in scores.iter_mut() {
+        *score -= total;
+    }
     (scores.iter().map(|score| score.exp()).collect(), scores)
 }
 

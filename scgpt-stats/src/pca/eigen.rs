@@ -28,7 +28,9 @@ pub fn largest_eigenpairs(matrix: &[f64], d: usize, n: usize) -> Vec<(f64, Vec<f
     if steps >= d {
         let mut pairs = all_eigenpairs(DMatrix::from_row_slice(d, d, &matrix[..d * d]));
         pairs.truncate(n);
-        pairs.iter_mut().for_each(|(_, vector)| orient(vector));
+        for (_, vector) in &mut pairs {
+            orient(vector);
+        }
         return pairs;
     }
     let size = matrix.iter().fold(f64::MIN_POSITIVE, |most, x| x.abs().max(most));
@@ -80,7 +82,9 @@ pub(super) fn orient(vector: &mut [f64]) {
     let largest =
         vector.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
     if largest < 0.0 {
-        vector.iter_mut().for_each(|x| *x = -*x);
+        for x in vector.iter_mut() {
+            *x = -*x;
+        }
     }
 }
 

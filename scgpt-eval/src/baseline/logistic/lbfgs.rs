@@ -73,7 +73,9 @@ fn direction(gradient: &[f64], past: &[(Vec<f64>, Vec<f64>, f64)]) -> Vec<f64> {
     }
     if let Some((_, change, reciprocal)) = past.last() {
         let scale = 1.0 / (reciprocal * dot(change, change));
-        way.iter_mut().for_each(|d| *d *= scale);
+        for d in &mut way {
+            *d *= scale;
+        }
     }
     for ((step, change, reciprocal), weight) in past.iter().zip(weights.into_iter().rev()) {
         let turn = weight - reciprocal * dot(change, &way);
