@@ -109,7 +109,7 @@ fn probabilities(cell: &SparseCell, weights: &[f64], k: usize) -> (Vec<f64>, Vec
     }
     let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total = most + scores.iter().map(|score| (score - most).exp()).sum::<f64>().ln();
-    for score in scores.iter_mut() {
+    for score in &mut scores {
         *score -= total;
     }
     (scores.iter().map(|score| score.exp()).collect(), scores)
