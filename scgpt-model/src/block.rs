@@ -11,6 +11,8 @@ use crate::{
     fused::{add_norm, relu_drop},
 };
 
+/// One layer of the transformer: attention, then a feed-forward network, each added to its input.
+///
 /// ```text
 /// x ← LN₁(x + attention(x))
 /// x ← LN₂(x + W₂ relu(W₁ x))

@@ -35,6 +35,25 @@ const LEADING: usize = 16;
 /// Three exact short cuts against [`Scgpt::encode`]: gene vectors are normalised once and looked
 /// up; so are the vectors of whole-numbered values (value bins); and with `<cls>` pooling the last
 /// block computes the leading tokens alone.
+///
+/// ```
+/// use burn::prelude::Device;
+/// use scgpt_model::{CellEncoder, ScgptConfig, TokenRows};
+///
+/// let shape = ScgptConfig { d_model: 16, n_heads: 2, d_ff: 16, n_layers: 1, ..ScgptConfig::new(60) };
+/// let encoder = CellEncoder::new(shape.init(&Device::flex())?, &shape);
+///
+/// // Two cells; the second has one gene, so its last token is padding.
+/// let rows = TokenRows {
+///     n_tokens: 3,
+///     genes: &[0, 7, 12, 0, 7, 1],
+///     values: &[-2.0, 3.0, 50.0, -2.0, 8.0, -2.0],
+///     lengths: &[3, 2],
+///     domain: 0,
+/// };
+/// assert_eq!(encoder.embed(rows).len(), 2 * encoder.d_model());
+/// # Ok::<(), scgpt_model::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct CellEncoder {
     model: Scgpt,
@@ -132,7 +151,11 @@ impl CellEncoder {
         host_values(hidden)
     }
 
-    /// Class logits of cell embeddings, `[b, d]` → `[b, y]`, row-major; none without a class head.
+    /// Logits of the classes for cell embeddings, row-major; `None` if the network has no class head.
+    ///
+    /// # Shapes
+    /// - cells: `[b, d]`
+    /// - output: `[b, y]`
     ///
     /// # Panics
     /// If the embeddings are not rows of the network's width.

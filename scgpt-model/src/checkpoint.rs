@@ -43,6 +43,18 @@ const RELEASED_WEIGHTS: &str = "best_model.pt";
 /// Either native (`config.json`, `preprocess.json`, `model.safetensors`, `vocab.json`) or as
 /// released with the reference implementation (`args.json`, `best_model.pt` or
 /// `model.safetensors`, `vocab.json`).
+///
+/// ```no_run
+/// use burn::prelude::Device;
+/// use scgpt_model::{ModelDir, Strictness};
+///
+/// let folder = ModelDir::open("models/scGPT_human")?;
+/// println!("{} layers", folder.config().n_layers);
+/// let (model, report) = folder.load(&Device::default(), Strictness::Strict)?;
+/// assert!(report.is_complete());
+/// # drop(model);
+/// # Ok::<(), scgpt_model::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ModelDir {
     path: PathBuf,

@@ -16,6 +16,20 @@ use crate::{
 
 /// The shape and the switches of one network.
 ///
+/// ```
+/// use scgpt_model::{CellPooling, ScgptConfig};
+///
+/// // The released shape over 60 697 gene tokens, with another pooling and a class head.
+/// let config =
+///     ScgptConfig { cell_pooling: CellPooling::Mean, n_classes: 12, ..ScgptConfig::new(60_697) };
+/// assert!(config.validate().is_ok());
+/// assert_eq!(config.head_width(), 64);
+///
+/// let wrong = ScgptConfig { n_heads: 7, ..config };
+/// let message = wrong.validate().unwrap_err().to_string();
+/// assert!(message.contains("`d_model` is 512, not divisible by `n_heads` (7)"));
+/// ```
+///
 /// # Reference
 /// `TransformerModel`, `MultiOmicTransformerModel`, `TransformerGenerator` and the keys of a
 /// released `args.json`. Differs: one type instead of three classes with twenty positional knobs;
@@ -61,10 +75,10 @@ pub struct ScgptConfig {
     /// How the network predicts expression from token states (GEP).
     #[serde(default)]
     pub gep: GepStyle,
-    /// How it predicts expression from the cell embedding (GEPC), if it does.
+    /// How the network predicts expression from the cell embedding (GEPC); `None` if it does not.
     #[serde(default)]
     pub gepc: Option<GepcStyle>,
-    /// Whether both also predict the probability that a gene is expressed at all.
+    /// Whether both of these heads also predict the probability that a gene is expressed at all.
     #[serde(default)]
     pub zero_probability: bool,
     /// Whether the network has the embedding that marks unknown genes.
@@ -89,7 +103,7 @@ pub struct ScgptConfig {
     /// Perturbation flags that are added to the tokens; 0 for none.
     #[serde(default)]
     pub n_perturbation_flags: usize,
-    /// The flag whose vector does not learn.
+    /// The perturbation flag of padding, whose vector does not learn.
     #[serde(default)]
     pub pad_perturbation_flag: Option<usize>,
     /// Batch normalisation of the token embeddings.

@@ -53,6 +53,9 @@ impl DomainNorm {
         }
     }
 
+    /// Normalises `x`: on a device that records gradients by the statistics of this batch, which
+    /// also move the running ones, otherwise by the running statistics.
+    ///
     /// # Shapes
     /// - x, output: `[b, t, d]`
     /// - parts: for each part of the tokens with statistics of its own, 1 at its tokens, `[b, t, 1]`

@@ -21,13 +21,13 @@ pub enum Confidence {
     /// negative variance over that many passes. The dropped parts are chosen by the caller's
     /// noise, so a cell's result does not depend on its batch.
     DropoutVariance {
-        /// Passes.
+        /// Number of passes, at least 2.
         samples: usize,
     },
     /// How well the predictions from token states (GEP) and from the cell embedding (GEPC) agree:
     /// their negative distance.
     Agreement,
-    /// By lot: the control.
+    /// Genes are drawn by lot: the control.
     Random,
     /// The predicted value itself: highly expressed genes first.
     LargestValue,
@@ -51,13 +51,36 @@ pub enum Promoted {
 }
 
 /// How cells are generated.
+///
+/// ```
+/// use burn::prelude::Device;
+/// use scgpt_model::{Confidence, Generation, Prompt, ScgptConfig};
+///
+/// let shape = ScgptConfig { d_model: 16, n_heads: 2, d_ff: 16, n_layers: 1, ..ScgptConfig::new(60) };
+/// let device = Device::flex();
+/// let model = shape.init(&device)?;
+/// let prompt = Prompt {
+///     genes: vec![0, 7],
+///     values: vec![-2.0, 3.0],
+///     unknown: vec![12, 30, 31],
+///     ..Prompt::default()
+/// };
+/// let options =
+///     Generation { rounds: 2, confidence: Confidence::LargestValue, ..Generation::default() };
+/// // This measure of confidence needs no noise.
+/// let cells = model.generate(&[prompt], &options, &shape, &|_, _| 0, &device, &mut |_| {})?;
+/// assert_eq!(cells[0].values.len(), 3);
+/// // Two of three genes become known in the first round, the last one in the second.
+/// assert_eq!(cells[0].rounds.iter().sum::<usize>(), 1);
+/// # Ok::<(), scgpt_model::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Generation {
-    /// Rounds; in each, an equal part of the genes becomes known.
+    /// Number of rounds; in each, an equal part of the genes becomes known.
     pub rounds: usize,
-    /// Which genes first.
+    /// The measure that decides which genes become known first.
     pub confidence: Confidence,
-    /// As what.
+    /// The value with which a gene becomes known.
     pub promoted: Promoted,
 }
 
@@ -87,16 +110,16 @@ pub struct Prompt {
 pub struct Generated {
     /// Predicted values of the round in which each gene became known.
     pub values: Vec<f32>,
-    /// That round, from 0.
+    /// The round in which each gene became known, counted from 0.
     pub rounds: Vec<usize>,
-    /// The confidence then; larger is surer.
+    /// The confidence in that round; larger is surer.
     pub confidence: Vec<f32>,
 }
 
 /// What all unknown genes were predicted to be in one round.
 #[derive(Clone, Debug)]
 pub struct Round<'a> {
-    /// From 0.
+    /// The round, counted from 0.
     pub round: usize,
     /// Position in the prompts.
     pub cell: usize,

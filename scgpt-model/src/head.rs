@@ -9,10 +9,10 @@ mod gepc;
 use burn::prelude::*;
 
 pub use self::{
-    affine::AffineHead,
+    affine::{AffineHead, AffineHeadConfig},
     class::{ClassHead, ClassLayer},
     dar::DarHead,
-    gep::{Decoder, GepHead},
+    gep::{Decoder, GepHead, GepHeadConfig},
     gepc::{GepcHead, InnerProduct, QueryNetwork},
 };
 

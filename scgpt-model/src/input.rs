@@ -4,16 +4,29 @@ use burn::prelude::*;
 
 use crate::attention::AttentionMask;
 
-/// What the network is told of some cells.
+/// What the network is told of some cells: the tensors of one forward pass.
+///
+/// ```
+/// use burn::prelude::*;
+/// use scgpt_model::{AttentionMask, Conditions, ModelInput};
+///
+/// let device = Device::flex();
+/// let genes = Tensor::<2, Int>::from_data([[0, 7, 12]], &device);
+/// let values = Tensor::<2>::from_data([[-2.0, 3.0, 50.0]], &device);
+/// let mut input = ModelInput::new(genes, values, AttentionMask::padding(vec![3], 3));
+/// // For a network with batch labels: this cell is of batch 2.
+/// let batches = Some(Tensor::from_data([2], &device));
+/// input.conditions = Conditions { batches, ..Conditions::default() };
+/// ```
 #[derive(Clone, Debug)]
 pub struct ModelInput {
     /// Gene tokens, `[b, t]`: known ones first (`<cls>` at 0), then unknown ones, then padding.
     pub genes: Tensor<2, Int>,
     /// Values, `[b, t]`, not looked at where a gene is unknown; none if no token has a value.
     pub values: Option<Tensor<2>>,
-    /// Who sees whom.
+    /// Which tokens attend to which.
     pub mask: AttentionMask,
-    /// What else is known.
+    /// What else is known of the cells.
     pub conditions: Conditions,
 }
 

@@ -20,6 +20,26 @@
 //! h  attention heads               k  width of one head      y  classes
 //! ```
 //!
+//! A network begins with its configuration:
+//!
+//! ```
+//! use burn::prelude::*;
+//! use scgpt_model::{AttentionMask, ModelInput, ScgptConfig};
+//!
+//! let shape = ScgptConfig { d_model: 16, n_heads: 2, d_ff: 16, n_layers: 1, ..ScgptConfig::new(60) };
+//! let device = Device::flex();
+//! let model = shape.init(&device)?;
+//!
+//! // One cell of `<cls>` and two genes, whose values are bins.
+//! let genes = Tensor::<2, Int>::from_data([[0, 7, 12]], &device);
+//! let values = Tensor::<2>::from_data([[-2.0, 3.0, 50.0]], &device);
+//! let input = ModelInput::new(genes, values, AttentionMask::padding(vec![3], 3));
+//! let encoded = model.encode(&input);
+//! assert_eq!(encoded.cell.dims(), [1, 16]);
+//! assert_eq!(model.predict(&encoded).value.dims(), [1, 3]);
+//! # Ok::<(), scgpt_model::Error>(())
+//! ```
+//!
 //! Feature `flex` compiles the hand-written CPU kernel of the attention operator.
 
 mod attention;
@@ -63,8 +83,8 @@ pub use crate::{
     error::{Error, Result},
     generate::{Confidence, Generated, Generation, Noise, Promoted, Prompt, Round},
     head::{
-        AffineHead, ClassHead, ClassLayer, DarHead, Decoder, Expression, GepHead, GepcHead,
-        InnerProduct, QueryNetwork,
+        AffineHead, AffineHeadConfig, ClassHead, ClassLayer, DarHead, Decoder, Expression, GepHead,
+        GepHeadConfig, GepcHead, InnerProduct, QueryNetwork,
     },
     host::host_values,
     input::{Conditions, ModelInput},

@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl CellPooling {
-    /// One vector per cell.
+    /// Pools the states of every cell's tokens into one vector.
     ///
     /// # Shapes
     /// - hidden: `[b, t, d]`

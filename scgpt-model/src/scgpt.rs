@@ -12,7 +12,10 @@ use crate::{
     embed::{ConditionEncoder, GeneEncoder, PerturbationEncoder, ValueEncoder},
     encoder::Encoder,
     error::Result,
-    head::{AffineHead, ClassHead, DarHead, Expression, GepHead, GepcHead},
+    head::{
+        AffineHead, AffineHeadConfig, ClassHead, DarHead, Expression, GepHead, GepHeadConfig,
+        GepcHead,
+    },
     input::{Conditions, ModelInput},
 };
 
@@ -44,9 +47,9 @@ pub struct Context {
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a network has one")]
 pub enum Gep {
-    /// A number.
+    /// The head predicts the value itself.
     Direct(GepHead),
-    /// A change of the input value.
+    /// The head predicts a change of the token's input value.
     Affine(AffineHead),
 }
 
@@ -101,15 +104,13 @@ impl ScgptConfig {
         self.validate()?;
         let d = self.d_model;
         let d_in = if self.has_context() { 2 * d } else { d };
+        let head = GepHeadConfig { d_in, d_model: d, zero_probability: self.zero_probability };
         let gep = match self.gep {
-            GepStyle::Direct => Gep::Direct(GepHead::new(d_in, d, self.zero_probability, device)),
-            GepStyle::Affine { activation, adaptive_bias } => Gep::Affine(AffineHead::new(
-                d_in,
-                d,
-                self.zero_probability,
-                (activation, adaptive_bias),
-                device,
-            )),
+            GepStyle::Direct => Gep::Direct(head.init(device)),
+            GepStyle::Affine { activation, adaptive_bias } => {
+                let affine = AffineHeadConfig { coefficient: head, activation, adaptive_bias };
+                Gep::Affine(affine.init(device))
+            }
         };
         let conditions =
             |n: usize, held| (n > 0).then(|| ConditionEncoder::new(n, d, held, device));
@@ -241,7 +242,11 @@ impl Scgpt {
         self.attention_scores_of(self.input_tokens(input), &input.mask, layer)
     }
 
-    /// The same after scaling, mask and softmax: the shares in which layer `layer` mixes values.
+    /// The shares in which layer `layer`, counted from 0, mixes the values of tokens: its scores
+    /// after scaling, mask and softmax. Later layers are not computed.
+    ///
+    /// # Shapes
+    /// - output: `[b, h, t, t]`, rows are queries and sum to 1, columns are keys
     ///
     /// # Errors
     /// If there is no such layer.

@@ -7,6 +7,21 @@ use scgpt_model::ModelInput;
 use crate::{input::InputBatch, objective::Targets, task::Batch};
 
 /// Cells to learn from: a network's input, and what it should say.
+///
+/// ```
+/// use burn::prelude::Device;
+/// use scgpt_data::{CellTokens, GeneToken};
+/// use scgpt_train::{Batch, TrainBatch, TrainCell};
+///
+/// // Genes 7 and 12 after `<cls>`; the value of 12 is hidden behind the mask's -1 and was 40.
+/// let genes = vec![GeneToken(0), GeneToken(7), GeneToken(12)];
+/// let known = CellTokens { genes, values: vec![-2.0, 3.0, -1.0], ..CellTokens::default() };
+/// let cell = TrainCell { hidden: vec![(2, 40.0)], ..TrainCell::seen(known) };
+/// let batch = TrainBatch::new(&[cell], GeneToken(1), -2.0);
+/// assert_eq!((batch.n_cells(), batch.n_targets()), (1, 1));
+/// let (_input, targets) = batch.to_device(&Device::flex());
+/// assert_eq!(targets.values.dims(), [1, 3]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainBatch {
     /// What the network sees.
@@ -14,9 +29,9 @@ pub struct TrainBatch {
     /// What it should say, `[b, t]`.
     truth: Vec<f32>,
     is_target: Vec<f32>,
-    /// Class of each cell.
+    /// Class of each cell, `[b]`.
     pub classes: Option<Vec<i32>>,
-    /// How much the class of each cell counts; equally if none.
+    /// How much the class of each cell counts, `[b]`; all count equally if `None`.
     pub class_weights: Option<Vec<f32>>,
 }
 
@@ -65,8 +80,8 @@ impl TrainBatch {
         Self { input: self.input.with_modalities(pad), ..self }
     }
 
-    /// The gene, the true value, and the cell of every value to predict, with its position in the
-    /// row-major `[b, t]`.
+    /// Every value to predict: its position in the row-major `[b, t]`, its gene token, and the true
+    /// value.
     pub fn targets(&self) -> impl Iterator<Item = (usize, i32, f32)> {
         (0..self.truth.len())
             .filter(|&position| self.is_target[position] > 0.0)

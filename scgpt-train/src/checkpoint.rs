@@ -39,7 +39,7 @@ pub struct State {
     pub index: u64,
     /// The best validation so far.
     pub best: Option<Best>,
-    /// Validations since.
+    /// Validations since the best one.
     pub stale: u64,
     /// The factor on the loss.
     pub loss_scale: LossScale,
@@ -73,6 +73,16 @@ pub fn has_checkpoint(run: &Path) -> bool {
 }
 
 /// The folder of a run's checkpoints.
+///
+/// ```
+/// use scgpt_train::Checkpoints;
+///
+/// let run = tempfile::tempdir()?;
+/// let checkpoints = Checkpoints::new(run.path(), serde_json::json!({ "seed": 0 }), 2);
+/// assert!(checkpoints.steps().is_empty());
+/// assert!(checkpoints.path(500).ends_with("checkpoints/step-000000500"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     folder: PathBuf,

@@ -14,12 +14,26 @@ use crate::{
 
 /// The settings that decide what is learned. Two runs with equal settings, data and seed have equal
 /// weights; a run is resumed only with equal ones.
+///
+/// ```
+/// use scgpt_model::ScgptConfig;
+/// use scgpt_train::{OptimizerConfig, Schedule, TrainConfig};
+///
+/// let config = TrainConfig {
+///     epochs: 3,
+///     optimizer: OptimizerConfig { lr: 1e-3, ..OptimizerConfig::default() },
+///     schedule: Schedule::WarmupCosine { warmup: 0.1 },
+///     ..TrainConfig::default()
+/// };
+/// assert!(config.validate(&ScgptConfig::new(60)).is_ok());
+/// assert_eq!(config.total_steps(20), 60);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Passes over the cells.
+    /// Number of passes over the cells.
     pub epochs: u64,
-    /// Stops earlier, after that many optimiser steps.
+    /// Optimiser steps after which training stops at the latest.
     pub max_steps: Option<u64>,
     /// Least optimiser steps, as far as `max_steps` lets: few cells are passed over more often than
     /// `epochs` says, see [`in_force`](Self::in_force).
@@ -33,7 +47,7 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// Parts of the network that do not learn.
     pub freeze: Vec<Part>,
-    /// Adam.
+    /// Learning rate, moments and weight decay of Adam.
     pub optimizer: OptimizerConfig,
     /// How the learning rate changes.
     pub schedule: Schedule,

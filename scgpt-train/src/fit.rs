@@ -32,6 +32,15 @@ use crate::{
 const WAITING: usize = 2;
 
 /// Where a run lives and how often it is saved; nothing here changes what is learned.
+///
+/// ```
+/// use scgpt_train::RunOptions;
+///
+/// let folder = "runs/first".as_ref();
+/// // Also saved every 500 steps; the three newest checkpoints stay.
+/// let run = RunOptions { checkpoint_every: Some(500), keep: 3, ..RunOptions::new(folder) };
+/// assert!(!run.resume);
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunOptions<'a> {
     /// The folder of the run.
@@ -40,7 +49,8 @@ pub struct RunOptions<'a> {
     pub settings: Value,
     /// Whether to go on from the newest checkpoint.
     pub resume: bool,
-    /// Optimiser steps between checkpoints, beside those at validations; none if none.
+    /// Optimiser steps between checkpoints, beside those at validations, which are
+    /// the only ones if `None`.
     pub checkpoint_every: Option<u64>,
     /// Checkpoints kept, beside the best.
     pub keep: usize,

@@ -5,6 +5,22 @@ use scgpt_data::{CellTokens, ConditionToken, GeneToken};
 use scgpt_model::{AttentionMask, Conditions, ModelInput};
 
 /// Cells side by side, row-major `[b, t]`: known tokens, then unknown ones, then padding.
+///
+/// ```
+/// use burn::prelude::Device;
+/// use scgpt_data::{CellTokens, GeneToken};
+/// use scgpt_train::InputBatch;
+///
+/// let cell = |genes: &[u32]| CellTokens {
+///     genes: genes.iter().copied().map(GeneToken).collect(),
+///     values: vec![1.0; genes.len()],
+///     ..CellTokens::default()
+/// };
+/// let (known, unknown) = ([cell(&[0, 7]), cell(&[0, 7, 12])], cell(&[]));
+/// let batch = InputBatch::new(known.iter().map(|known| [known, &unknown]), GeneToken(1), -2.0);
+/// assert_eq!([batch.n_cells(), batch.n_tokens()], [2, 3]);
+/// assert_eq!(batch.to_device(&Device::flex()).genes.dims(), [2, 3]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputBatch {
     n_tokens: usize,
@@ -78,7 +94,7 @@ impl InputBatch {
         Self { modalities, ..self }
     }
 
-    /// Cells.
+    /// Number of cells.
     pub fn n_cells(&self) -> usize {
         self.used.len()
     }

@@ -9,6 +9,20 @@
 //!     model     = Adam(gradients) at the rate of the schedule
 //!     now and then: validate, write a checkpoint from which the run goes on bit for bit
 //! ```
+//!
+//! A [`Task`] makes batches and says which [`Objectives`] they are learned by; [`fit`] does the rest:
+//!
+//! ```no_run
+//! use burn::prelude::Device;
+//! use scgpt_model::{Scgpt, ScgptConfig};
+//! use scgpt_train::{Outcome, Result, RunOptions, Task, TrainConfig, Unwatched, fit};
+//!
+//! fn train(task: &impl Task, model: Scgpt, network: &ScgptConfig) -> Result<Outcome> {
+//!     let config = TrainConfig { epochs: 10, ..TrainConfig::default() };
+//!     let run = RunOptions::new("runs/first".as_ref());
+//!     fit(task, model, network, &config, &run, &Device::default(), &Unwatched)
+//! }
+//! ```
 
 mod batch;
 mod checkpoint;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// A named number of a validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// As it is logged.
+    /// The name under which it is logged.
     pub name: String,
     /// Its value.
     #[serde(deserialize_with = "or_nan")]

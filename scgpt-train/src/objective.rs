@@ -16,6 +16,16 @@ use crate::{
 
 /// Weights of the objectives; 0 leaves one out and computes nothing for it.
 ///
+/// ```
+/// use scgpt_model::ScgptConfig;
+/// use scgpt_train::Objectives;
+///
+/// let objectives = Objectives { gep: 1.0, class: 1.0, ..Objectives::default() };
+/// assert!(objectives.check(&ScgptConfig { n_classes: 4, ..ScgptConfig::new(60) }).is_ok());
+/// // A network without a class head cannot learn classes.
+/// assert!(objectives.check(&ScgptConfig::new(60)).is_err());
+/// ```
+///
 /// # Reference
 /// Methods, "fine-tuning objectives" and "generative pre-training"; weights of the tutorials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,11 +43,11 @@ pub struct Objectives {
     pub cell_prompt: f64,
     /// Elastic cell similarity (ECS); 10 in the reference.
     pub ecs: f64,
-    /// β of ECS.
+    /// β of ECS, the cosine similarity that pairs of cells are pushed away from; 0 to 1.
     pub ecs_threshold: f64,
     /// Batches, adversarially (DAR).
     pub dar: f64,
-    /// Classes.
+    /// Classes of cells, by cross-entropy.
     pub class: f64,
     /// Contrastive, between two passes (CCE); 10 in the reference.
     pub contrastive: f64,
@@ -104,7 +114,7 @@ impl Objectives {
         if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
     }
 
-    /// Whether any has a weight.
+    /// Whether any objective has a weight.
     pub fn has_any(&self) -> bool {
         self.total_weight() > 0.0
     }

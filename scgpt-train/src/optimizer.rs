@@ -14,6 +14,13 @@ use serde::{Deserialize, Serialize};
 use crate::gradients::NamedGradients;
 
 /// Adam, or with weight decay AdamW (decoupled).
+///
+/// ```
+/// use scgpt_train::OptimizerConfig;
+///
+/// let adam_w = OptimizerConfig { lr: 3e-4, weight_decay: 0.01, ..OptimizerConfig::default() };
+/// assert_eq!(adam_w.beta2, 0.999);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerConfig {
@@ -68,7 +75,7 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// Without state.
+    /// An optimiser that has seen no gradient yet.
     pub fn new(config: &OptimizerConfig) -> Self {
         let adam = AdamWConfig::new()
             .with_beta_1(config.beta1)

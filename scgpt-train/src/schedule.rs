@@ -6,13 +6,22 @@ use scgpt_data::{Setting, SettingProblem};
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate changes. A pure function of step and epoch, so resuming needs no state.
+///
+/// ```
+/// use scgpt_train::{Progress, Schedule};
+///
+/// let schedule = Schedule::WarmupCosine { warmup: 0.1 };
+/// let at = |step| schedule.factor(Progress { step, epoch: 0, total_steps: 100 });
+/// assert_eq!([at(0), at(5), at(10)], [0.0, 0.5, 1.0]);
+/// assert!(at(99) < 0.001);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
-    /// It does not.
+    /// The rate stays as it is.
     #[default]
     Constant,
-    /// Multiplied by `gamma` after every `every` epochs.
+    /// The rate is multiplied by `gamma` after every `every` epochs.
     EpochStep {
         /// The factor.
         gamma: f64,
@@ -20,14 +29,14 @@ pub enum Schedule {
         #[serde(default = "one")]
         every: u64,
     },
-    /// Linear from 0 over the warm-up, then half a cosine down to 0 at the last step.
+    /// The rate rises linearly from 0 over the warm-up, then falls as half a cosine to 0 at the last step.
     WarmupCosine {
         /// Steps if at least 1, else a share of all steps.
         warmup: f64,
     },
 }
 
-/// As people are told.
+/// Writes the schedule in words, as reports show it.
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

@@ -12,24 +12,55 @@ use crate::{
 
 /// Cells that are learned from together, on the host.
 pub trait Batch: Send {
-    /// Cells.
+    /// Number of cells.
     fn n_cells(&self) -> usize;
 
-    /// Values that are to be predicted.
+    /// Number of values that are to be predicted.
     fn n_targets(&self) -> usize;
 }
 
 /// Cells to learn from, and what to learn of them.
 ///
 /// A batch is a function of its epoch and index alone, so a run can go on anywhere.
+///
+/// ```
+/// use burn::prelude::Device;
+/// use scgpt_model::Scgpt;
+/// use scgpt_train::{LossTerms, Metric, Objectives, Progress, Result, Task, TrainBatch};
+///
+/// /// Learns the hidden values of batches that are in memory.
+/// struct InMemory(Vec<TrainBatch>);
+///
+/// impl Task for InMemory {
+///     type Batch = TrainBatch;
+///
+///     fn batches_per_epoch(&self) -> u64 {
+///         self.0.len() as u64
+///     }
+///
+///     fn batch(&self, _epoch: u64, index: u64) -> Result<TrainBatch> {
+///         Ok(self.0[index as usize].clone())
+///     }
+///
+///     fn losses(&self, model: &Scgpt, of: &TrainBatch, _: Progress, device: &Device) -> LossTerms {
+///         let (input, targets) = of.to_device(device);
+///         Objectives { gep: 1.0, ..Objectives::default() }.terms(model, &input, &targets)
+///     }
+///
+///     fn validate(&self, _model: &Scgpt, _device: &Device) -> Result<Vec<Metric>> {
+///         Ok(Vec::new()) // The last network is the result.
+///     }
+/// }
+/// # assert_eq!(InMemory(Vec::new()).batches_per_epoch(), 0);
+/// ```
 pub trait Task: Sync {
     /// Cells on the host, made by another thread while the device computes.
     type Batch: Batch;
 
-    /// Batches of one epoch, the same in every epoch.
+    /// Number of batches in an epoch, the same for every epoch.
     fn batches_per_epoch(&self) -> u64;
 
-    /// One batch.
+    /// Makes batch `index` of epoch `epoch`, both counted from 0.
     ///
     /// # Errors
     /// If the cells cannot be read.

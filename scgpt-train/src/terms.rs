@@ -19,16 +19,16 @@ pub enum Term {
     CellPrompt,
     /// Elastic cell similarity.
     Ecs,
-    /// Classes.
+    /// Classes of cells, by cross-entropy.
     Class,
     /// Batches, adversarially.
     Dar,
-    /// Contrastive.
+    /// Contrastive, between two passes (CCE).
     Contrastive,
 }
 
 impl Term {
-    /// As it is logged.
+    /// The name under which it is logged.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gep => "gep",
@@ -54,7 +54,7 @@ impl Term {
 pub struct LossTerms(Vec<(Term, f64, Tensor<1>)>);
 
 impl LossTerms {
-    /// Adds a term.
+    /// Adds a loss, `[1]`, that counts with `weight` in the sum.
     pub fn push(&mut self, term: Term, weight: f64, loss: Tensor<1>) {
         self.0.push((term, weight, loss));
     }

@@ -11,12 +11,12 @@ use crate::{
 
 /// Watches a training run; also asked whether to stop.
 pub trait TrainObserver: Sync {
-    /// Something happened.
+    /// Is called for everything that happens, in order.
     fn event(&self, event: &Event<'_>) {
         let _ = event;
     }
 
-    /// Whether to save and stop.
+    /// Whether training should save its state and stop; asked after every step.
     fn is_cancelled(&self) -> bool {
         false
     }

@@ -7,6 +7,15 @@ use burn::prelude::*;
 /// Every query sees all known tokens; an unknown token also sees itself; padding is seen by none
 /// and its own rows are zero. This is the −∞ mask "known or self" without its `t × t` entries.
 ///
+/// ```
+/// use scgpt_model::AttentionMask;
+///
+/// // Two cells of at most five tokens: the second has three, of which one is to be generated.
+/// let mask = AttentionMask::generative(vec![5, 2], vec![5, 3], 5);
+/// assert!(mask.is_generative() && mask.has_padding());
+/// assert_eq!(mask.known(), [5, 2]);
+/// ```
+///
 /// # Reference
 /// Methods, "masked attention". Differs: none in effect; the reference builds the same rule from
 /// two attention calls.
@@ -42,7 +51,7 @@ impl AttentionMask {
         Self { n_tokens, known, used: lengths, padding_attends: false }
     }
 
-    /// The same with padded queries that look at the known tokens, as in the reference's plain
+    /// The same mask with padded queries that look at the known tokens, as in the reference's plain
     /// layout while training, and with an odd number of heads always.
     #[must_use]
     pub fn with_attending_padding(mut self) -> Self {

@@ -6,11 +6,19 @@ use super::{Weights, keys, load::Strictness};
 use crate::{config::ScgptConfig, error::Result, host::host_values, scgpt::Scgpt};
 
 /// Which gene vectors of a checkpoint a network over another vocabulary keeps.
+///
+/// ```
+/// use scgpt_model::GeneRows;
+///
+/// // Tokens 0 and 2 were rows 5 and 9 of the checkpoint; token 1 is new and gets a drawn vector.
+/// let genes = GeneRows { rows: vec![Some(5), None, Some(9)], only_genes: false };
+/// assert_eq!(genes.rows.iter().flatten().count(), 2);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeneRows {
     /// The row in the checkpoint of each token of the new vocabulary; the vectors of others are drawn.
     pub rows: Vec<Option<usize>>,
-    /// Whether all but the gene vectors and the scale of their norm is drawn, too.
+    /// Whether everything but the gene vectors and the scale of their norm is drawn anew, too.
     pub only_genes: bool,
 }
 

@@ -20,10 +20,10 @@ use crate::{
 /// What to do when weights and configuration do not fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strictness {
-    /// Refuse.
+    /// Loading fails.
     #[default]
     Strict,
-    /// Load what fits, keep the rest as initialised, and report it.
+    /// What fits is loaded, the rest stays as initialised, and the report names it.
     Partial,
 }
 
@@ -94,8 +94,8 @@ impl Weights {
         Ok(self.walk(config, &Device::default(), false)?.1)
     }
 
-    /// That the network of that configuration has what is here, but for parameters of the parts that
-    /// are `new` to it.
+    /// Checks that every parameter of the network of that configuration is here in its shape, but
+    /// for the parameters of the parts that are `new` to it.
     ///
     /// # Errors
     /// If the configuration is invalid, or something of another part is missing or of another shape.

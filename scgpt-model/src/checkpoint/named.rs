@@ -10,13 +10,13 @@ use crate::scgpt::Scgpt;
 
 /// Looks at every parameter and running statistic, in the order of the network.
 pub trait VisitNamed {
-    /// Called once a parameter.
+    /// Is called once for every parameter.
     fn visit<const D: usize>(&mut self, name: ParameterName, parameter: &Param<Tensor<D>>);
 }
 
 /// Replaces every parameter and running statistic, in the order of the network.
 pub trait MapNamed {
-    /// Called once a parameter.
+    /// Is called once for every parameter, with the one it replaces.
     fn map<const D: usize>(
         &mut self,
         name: ParameterName,

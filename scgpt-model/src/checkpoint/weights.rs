@@ -21,6 +21,22 @@ const LARGEST_HEADER: u64 = 8 << 20;
 /// A `.pt` file is a pickle, a small program; only the instructions that rebuild tensors are
 /// understood, anything else is refused, and nothing is ever executed. Names are in the packed
 /// spelling whatever layout the file has.
+///
+/// ```
+/// use burn::prelude::Device;
+/// use scgpt_model::{ScgptConfig, Strictness, Weights};
+///
+/// let shape = ScgptConfig { d_model: 16, n_heads: 2, d_ff: 16, n_layers: 1, ..ScgptConfig::new(60) };
+/// let (folder, device) = (tempfile::tempdir()?, Device::flex());
+/// let file = folder.path().join("model.safetensors");
+/// shape.init(&device)?.save(&file)?;
+///
+/// let weights = Weights::open(&file)?;
+/// assert_eq!(weights.shape("encoder.embedding.weight"), Some(&[60, 16][..]));
+/// let (_model, report) = weights.load(&shape, &device, Strictness::Strict)?;
+/// assert!(report.is_complete());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,

@@ -68,7 +68,7 @@ pub enum NormScheme {
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
 pub enum InputNorm {
-    /// None.
+    /// The embeddings are not normalised.
     #[default]
     None,
     /// By the statistics of all cells.
@@ -90,7 +90,7 @@ pub enum GepcStyle {
     /// `⟨W σ(Q g + b), cell⟩`.
     #[default]
     InnerProduct,
-    /// The same; gene vectors learn nothing from it.
+    /// The same product, from which gene vectors learn nothing.
     InnerProductDetached,
     /// A small network on query and cell side by side.
     Concat,
@@ -98,11 +98,11 @@ pub enum GepcStyle {
     Sum,
 }
 
-/// What both parts of the affine head pass through.
+/// The function that slope and bias of the affine head pass through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
-    /// Nothing.
+    /// `x` as it is.
     #[default]
     Identity,
     /// `max(x, 0)`.
@@ -119,12 +119,12 @@ pub enum Activation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GepStyle {
-    /// A number.
+    /// The predicted value itself.
     #[default]
     Direct,
     /// `a · value + b` of the token's own input value, for perturbations.
     Affine {
-        /// Of `a` and `b`.
+        /// The function that both `a` and `b` pass through.
         activation: Activation,
         /// Whether `b` is scaled by the mean of the cell's non-zero input values.
         adaptive_bias: bool,

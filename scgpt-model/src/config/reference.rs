@@ -19,8 +19,8 @@ impl ScgptConfig {
     /// `USE_GENERATIVE_TRAINING`; other keys are settings of a past training run.
     ///
     /// # Errors
-    /// If the file cannot be read, [`Error::Document`] if it is not a JSON object, [`Error::Config`] naming every key
-    /// that is missing, of the wrong type, or out of range.
+    /// [`Error::Read`] if the file cannot be read, [`Error::Document`] if it is not a JSON object,
+    /// [`Error::Config`] naming every key that is missing, of the wrong type, or out of range.
     ///
     /// # Reference
     /// `tasks/cell_emb.py`, `embed_data`, and `args.json` of the released checkpoints.

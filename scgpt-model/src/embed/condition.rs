@@ -31,6 +31,8 @@ impl ConditionEncoder {
         }
     }
 
+    /// The normalised vector of every condition token.
+    ///
     /// # Shapes
     /// - conditions: `[b, t]`
     /// - output: `[b, t, d]`
@@ -59,6 +61,8 @@ impl PerturbationEncoder {
         Self { embedding, held }
     }
 
+    /// The vector of every perturbation flag.
+    ///
     /// # Shapes
     /// - flags: `[b, t]`
     /// - output: `[b, t, d]`

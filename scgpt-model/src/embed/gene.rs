@@ -35,6 +35,8 @@ impl GeneEncoder {
         }
     }
 
+    /// The normalised vector of every gene token.
+    ///
     /// # Shapes
     /// - genes: `[b, t]`
     /// - output: `[b, t, d]`

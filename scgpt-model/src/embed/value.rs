@@ -82,6 +82,10 @@ impl ValueEncoder {
         }
     }
 
+    /// The vector of every value.
+    ///
+    /// A binned value is a row of the table, so it must be a whole number below `n_inputs`.
+    ///
     /// # Shapes
     /// - values: `[b, t]`
     /// - output: `[b, t, d]`

@@ -5,7 +5,7 @@ use burn::{
     tensor::activation::{relu, sigmoid, softplus, tanh},
 };
 
-use super::{Expression, GepHead};
+use super::{Expression, GepHead, GepHeadConfig};
 use crate::config::Activation;
 
 /// Predicts `a · value + b`, with `a` and `b` from the token's state: a perturbed cell as a change
@@ -26,23 +26,33 @@ pub struct AffineHead {
     adaptive_bias: bool,
 }
 
-impl AffineHead {
-    /// A freshly initialised head on states of width `d_in`.
-    pub fn new(
-        d_in: usize,
-        d_model: usize,
-        zero_probability: bool,
-        (activation, adaptive_bias): (Activation, bool),
-        device: &Device,
-    ) -> Self {
-        Self {
-            coefficient: GepHead::new(d_in, d_model, zero_probability, device),
-            bias: GepHead::new(d_in, d_model, false, device),
-            activation,
-            adaptive_bias,
+/// The shape and the switches of an [`AffineHead`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AffineHeadConfig {
+    /// The shape of the part that gives `a`; that of `b` is the same without a probability.
+    pub coefficient: GepHeadConfig,
+    /// The function that both `a` and `b` pass through.
+    pub activation: Activation,
+    /// Whether `b` is multiplied by the mean of the cell's non-zero input values.
+    pub adaptive_bias: bool,
+}
+
+impl AffineHeadConfig {
+    /// A freshly initialised head.
+    pub fn init(self, device: &Device) -> AffineHead {
+        let bias = GepHeadConfig { zero_probability: false, ..self.coefficient };
+        AffineHead {
+            coefficient: self.coefficient.init(device),
+            bias: bias.init(device),
+            activation: self.activation,
+            adaptive_bias: self.adaptive_bias,
         }
     }
+}
 
+impl AffineHead {
+    /// Predicts the expression of every token from its state and its input value.
+    ///
     /// # Shapes
     /// - hidden: `[b, t, d_in]`
     /// - values: `[b, t]`

@@ -43,6 +43,8 @@ impl ClassHead {
         }
     }
 
+    /// Scores every class for every cell.
+    ///
     /// # Shapes
     /// - cell: `[b, d]`
     /// - output: `[b, y]`, logits

@@ -24,6 +24,8 @@ impl DarHead {
         Self { discriminator: ClassHead::new(d_model, n_domains, LAYERS, device) }
     }
 
+    /// Scores every batch for every cell; the gradient of `cell` is multiplied by −1.
+    ///
     /// # Shapes
     /// - cell: `[b, d]`
     /// - output: `[b, domains]`, logits

@@ -36,15 +36,39 @@ pub struct Decoder {
     pub linear3: Linear,
 }
 
-impl GepHead {
-    /// A freshly initialised head on states of width `d_in`.
-    pub fn new(d_in: usize, d_model: usize, zero_probability: bool, device: &Device) -> Self {
-        Self {
-            value: Decoder::new(d_in, d_model, device),
-            nonzero: zero_probability.then(|| Decoder::new(d_in, d_model, device)),
-        }
-    }
+/// The shape of a [`GepHead`].
+///
+/// ```
+/// use burn::prelude::*;
+/// use scgpt_model::GepHeadConfig;
+///
+/// let device = Device::flex();
+/// let head = GepHeadConfig { d_in: 16, d_model: 8, zero_probability: true }.init(&device);
+/// let expression = head.forward(Tensor::zeros([2, 5, 16], &device));
+/// assert_eq!(expression.value.dims(), [2, 5]);
+/// assert!(expression.nonzero.is_some());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GepHeadConfig {
+    /// Width of the states that the head reads.
+    pub d_in: usize,
+    /// Width of its hidden layers.
+    pub d_model: usize,
+    /// Whether it also predicts the probability that a value is not zero.
+    pub zero_probability: bool,
+}
 
+impl GepHeadConfig {
+    /// A freshly initialised head.
+    pub fn init(self, device: &Device) -> GepHead {
+        let decoder = || Decoder::new(self.d_in, self.d_model, device);
+        GepHead { value: decoder(), nonzero: self.zero_probability.then(decoder) }
+    }
+}
+
+impl GepHead {
+    /// Predicts the expression of every token from its state.
+    ///
     /// # Shapes
     /// - hidden: `[b, t, d_in]`
     /// - output: `[b, t]`

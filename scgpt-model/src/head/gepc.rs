@@ -83,6 +83,8 @@ impl GepcHead {
         })
     }
 
+    /// Predicts the expression of every token from the embedding of its cell and the gene's vector.
+    ///
     /// # Shapes
     /// - cell: `[b, d_cell]`
     /// - genes: `[b, t, d_gene]`, the normalised gene vectors of the same tokens

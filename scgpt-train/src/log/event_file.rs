@@ -36,6 +36,16 @@ mod field {
 /// Each session of a run writes a file of its own. It begins with a mark that makes TensorBoard
 /// forget what earlier files of the folder say about its first step and all later ones, so the
 /// curves of a run that was interrupted and resumed have neither doubles nor loops.
+///
+/// ```
+/// use scgpt_train::EventFile;
+///
+/// let folder = tempfile::tempdir()?;
+/// let mut events = EventFile::create(folder.path(), 0)?;
+/// events.scalars(1, &[("loss/gep", 0.5), ("lr", 1e-4)])?;
+/// assert!(events.path().starts_with(folder.path()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,

@@ -16,6 +16,17 @@ use super::about;
 ///
 /// A program that is killed leaves at most one half line at the end, which
 /// [`resume`](Self::resume) removes.
+///
+/// ```
+/// use scgpt_train::JsonLines;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("log.jsonl");
+/// let mut log = JsonLines::create(&path)?;
+/// log.append(&serde_json::json!({ "step": 1, "loss": 0.5 }))?;
+/// assert_eq!(std::fs::read_to_string(&path)?.lines().count(), 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct JsonLines {
     path: PathBuf,
