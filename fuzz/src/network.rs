@@ -131,7 +131,7 @@ fn settings(path: &Path) {
             let _ = settings.validate();
         }
         if let Ok(settings) = layered(&IntegrateConfig::of(recipe), [path], &[]) {
-            let _ = settings.validate(true);
+            let _ = settings.validate(Some("cell_type"));
         }
         if let Ok(settings) = layered(&PerturbConfig::of(recipe), [path], &[]) {
             let _ = settings.validate();

@@ -1,4 +1,42 @@
-//! Labelled cells → an artefact that annotates others.
+//! Which type is each cell?
+//!
+//! [`Annotation`] trains an artefact on labelled cells; [`Artefact`] annotates others, and says how sure
+//! it is of each, which types are plausible, and which cells are of a type that it never saw.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use burn::prelude::Device;
+//! use scgpt_data::{Layer, Silent, Source};
+//! use scgpt_tasks::{
+//!     LearnOptions, Recipe,
+//!     annotate::{AnnotateConfig, AnnotateOptions, Annotation, Artefact, PredictOptions},
+//! };
+//! use scgpt_train::Unwatched;
+//!
+//! let device = Device::default();
+//! let artefact = Path::new("immune.model");
+//! let mut labelled = Source::open(Path::new("labelled.h5ad"))?;
+//! let config = AnnotateConfig { batch_size: 16, ..AnnotateConfig::of(Recipe::Scratch) };
+//! let options = AnnotateOptions {
+//!     label: "cell_type",
+//!     batch_key: None,
+//!     unseen: &[],
+//!     learn: LearnOptions::new(artefact, &Layer::X),
+//!     predict_batch: 32,
+//!     baselines: None,
+//! };
+//! let annotation = Annotation::prepare(&labelled, &config, options, &device)?;
+//! let report = annotation.run(&mut labelled, &Unwatched, &Silent)?;
+//! println!("{}", report.evaluation.map_or(0.0, |scores| scores.accuracy.mean));
+//!
+//! let artefact = Artefact::open(artefact, &device)?;
+//! let options = PredictOptions { coverage: 0.95, ..PredictOptions::default() };
+//! let mut others = Source::open(Path::new("others.h5ad"))?;
+//! let annotated = artefact.annotate(&mut others, &options, &Silent)?;
+//! println!("{:?}, {:.0} % unknown", annotated.prediction(0), 100.0 * annotated.unknown_share());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod artefact;
 mod calibration;
@@ -26,7 +64,7 @@ use scgpt_train::TrainObserver;
 
 pub use self::{
     artefact::{Artefact, ArtefactRecord},
-    calibration::{Calibration, Judgement, Limits, UnknownScore},
+    calibration::{Calibration, UnknownScore},
     config::{AnnotateConfig, ClassWeights},
     predict::{Annotated, AnnotatedCell, PredictOptions},
     report::{AnnotateData, AnnotateReport, MethodScores, RepeatScores},
@@ -44,7 +82,7 @@ use crate::{
 const COVERAGE: f64 = 0.9;
 const KNOWN_SHARE: f64 = 0.95;
 
-/// What is trained on, and where.
+/// Which labels are learned, and where the artefact goes: see the [example of the module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct AnnotateOptions<'a> {
     /// Column of `obs` with the classes.

@@ -1,4 +1,35 @@
-//! Cells → cell embeddings, zero-shot.
+//! Which vector stands for each cell, or for each gene?
+//!
+//! A pre-trained network embeds cells as it is (*zero-shot*): [`Embedder::open`] reads one from a model
+//! directory, [`Embedder::new`] takes one from memory, here one that has learned nothing yet:
+//!
+//! ```no_run
+//! use burn::prelude::Device;
+//! use scgpt_data::{CellSource as _, GeneNames, GeneVocab, Layer, Silent};
+//! use scgpt_eval::simulate::{SimulateOptions, Simulation};
+//! use scgpt_model::{Preprocess, ScgptConfig};
+//! use scgpt_tasks::embed::{EmbedOptions, Embedder};
+//!
+//! let cells = SimulateOptions { cells: 20, genes: 100, types: 2, batches: 1, seed: 1 };
+//! let mut cells = Simulation::new(&cells, None)?;
+//! let vocab = GeneVocab::from_genes([&cells.var(&Layer::X)?], &GeneNames::BEST)?;
+//! let config = ScgptConfig {
+//!     n_layers: 1, n_heads: 2, d_model: 16, d_ff: 16, ..ScgptConfig::new(vocab.len())
+//! };
+//! let device = Device::flex();
+//! device.seed(1);
+//! let network = config.init(&device)?;
+//! let preprocess = Preprocess { max_length: 64, cls_value: 0.0 };
+//! let embedder = Embedder::new(network, config, preprocess, vocab)?;
+//!
+//! let options = EmbedOptions { batch_size: 8, ..EmbedOptions::default() };
+//! let embedding = embedder.embed(&mut cells, &options, &Silent)?;
+//! assert_eq!((embedding.rows.n_rows(), embedding.rows.n_columns()), (20, 16));
+//!
+//! let genes = embedder.gene_embedding(None, &options, &Silent)?;
+//! assert_eq!(genes.vectors.len(), genes.genes.len() * 16);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod genes;
 mod page;
@@ -33,7 +64,7 @@ use crate::{
     usage::Usage,
 };
 
-/// How to embed.
+/// How cells are read and embedded; the [example of the module](self) has some.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EmbedOptions {
     /// Cells computed at once: affects speed and memory, never results.
@@ -115,7 +146,8 @@ impl Embedding {
     }
 }
 
-/// A model, its vocabulary and what it expects of its input, ready to embed cells.
+/// A model, its vocabulary and what it expects of its input, ready to embed cells: see the [example of
+/// the module](self).
 #[derive(Debug)]
 pub struct Embedder {
     encoder: CellEncoder,

@@ -21,7 +21,7 @@ pub const UNFINISHED: &str = "training/unfinished.json";
 
 /// The kinds of folders that the commands write and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FolderKind {
+pub(crate) enum FolderKind {
     /// A network with its vocabulary and nothing else.
     Model,
     /// An artefact of `scgpt annotate train`.
@@ -48,7 +48,7 @@ pub enum FolderKind {
 
 impl FolderKind {
     /// What is at `path`, by the files that are there.
-    pub fn of(path: &Path) -> Self {
+    pub(crate) fn of(path: &Path) -> Self {
         let has = |name: &str| path.join(name).exists();
         if path.is_file() {
             return Self::File;
@@ -72,7 +72,7 @@ impl FolderKind {
     }
 
     /// What it is called, with its article.
-    pub fn describe(self) -> &'static str {
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Model => "a model that was trained for no task",
             Self::Annotation => "an artefact of `scgpt annotate train`",
@@ -89,7 +89,7 @@ impl FolderKind {
     }
 
     /// What it is for: the command that is meant.
-    pub fn meant(self, path: &Path) -> String {
+    pub(crate) fn meant(self, path: &Path) -> String {
         let said = match self {
             Self::Model => "embed cells with it by `scgpt embed`, or train it for a task",
             Self::Annotation => "annotate cells with it by `scgpt annotate predict`",

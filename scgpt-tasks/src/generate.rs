@@ -1,4 +1,36 @@
-//! Known genes, or a cell embedding → the other genes of a cell, in rounds.
+//! Which values do unknown genes have?
+//!
+//! A generatively pre-trained network predicts genes of a cell from those that are known of it, or from
+//! its embedding alone, in rounds: what it is surest of becomes known and helps to predict the rest.
+//! Values are *bins*: ranks of a cell's expressed genes among each other, from 1 to the number of bins.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use burn::prelude::Device;
+//! use scgpt_data::{GeneNames, Layer, Silent, Source};
+//! use scgpt_model::{Generation, Strictness};
+//! use scgpt_tasks::generate::{Ask, GenerateOptions, Generator};
+//!
+//! let device = Device::default();
+//! let generator = Generator::open(Path::new("whole-human"), &device, Strictness::Strict)?;
+//! let options = GenerateOptions {
+//!     // A quarter of what each cell expresses is hidden, so that the answers are known.
+//!     ask: Ask::Hidden(0.25),
+//!     generation: Generation { rounds: 3, ..Generation::default() },
+//!     batch_size: 32,
+//!     max_length: None,
+//!     seed: 0,
+//!     gene_names: GeneNames::BEST,
+//!     layer: Layer::X,
+//!     temporary: None,
+//! };
+//! let mut cells = Source::open(Path::new("pbmc.h5ad"))?;
+//! let generated = generator.generate(&mut cells, &options, &device, &Silent)?;
+//! let error = generated.report.network.map(|scores| scores.squared_error);
+//! println!("mean squared error {error:?}, in squared value bins");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod page;
 mod prompts;
@@ -36,6 +68,7 @@ const WINDOW: usize = 512;
 /// What is asked of each cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Ask {
     /// That share of its expressed genes, which are hidden: a test with known answers.
     Hidden(f64),
@@ -50,12 +83,12 @@ pub enum Ask {
     },
 }
 
-/// How to generate.
+/// What is generated, and how: see the [example of the module](self).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GenerateOptions {
-    /// What.
+    /// What is asked of each cell.
     pub ask: Ask,
-    /// By which rounds.
+    /// In how many rounds, and what becomes known in each.
     pub generation: Generation,
     /// Cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,
@@ -87,7 +120,7 @@ pub struct GeneratedCells {
     pub report: GenerateReport,
 }
 
-/// A generatively pre-trained model.
+/// A generatively pre-trained model: see the [example of the module](self).
 #[derive(Debug)]
 pub struct Generator {
     model: Scgpt,

@@ -1,12 +1,54 @@
-//! Gene networks: which genes belong together, and which regulate which?
+//! Which genes belong together, and which regulate which?
+//!
+//! Two kinds of networks answer: of the *vectors* of genes, in the table of a model or in the cells
+//! ([`EmbeddingNetworks`]), and of the *attention* that genes pay to each other in cells, which tells a
+//! direction and what a perturbation changes ([`Embedder::attention_networks`]). Both say how far two
+//! halves of the cells agree, and stand beside networks from expression alone.
+//!
+//! ```no_run
+//! use burn::prelude::Device;
+//! use scgpt_data::{CellSource as _, GeneNames, GeneVocab, Layer, Silent};
+//! use scgpt_eval::simulate::{SimulateOptions, Simulation};
+//! use scgpt_model::{Preprocess, ScgptConfig};
+//! use scgpt_tasks::{
+//!     embed::Embedder,
+//!     grn::{AttentionOptions, EmbeddingNetworkOptions, EmbeddingNetworks, Setting},
+//! };
+//!
+//! let cells = SimulateOptions { cells: 20, genes: 100, types: 2, batches: 1, seed: 1 };
+//! let mut cells = Simulation::new(&cells, None)?;
+//! let vocab = GeneVocab::from_genes([&cells.var(&Layer::X)?], &GeneNames::BEST)?;
+//! let config = ScgptConfig {
+//!     n_layers: 1, n_heads: 2, d_model: 16, d_ff: 16, ..ScgptConfig::new(vocab.len())
+//! };
+//! let device = Device::flex();
+//! device.seed(1);
+//! let network = config.init(&device)?;
+//! let preprocess = Preprocess { max_length: 64, cls_value: 0.0 };
+//! let embedder = Embedder::new(network, config, preprocess, vocab)?;
+//!
+//! let options = AttentionOptions {
+//!     n_variable: 10, max_cells: 8, permutations: 2, baselines: false, ..AttentionOptions::default()
+//! };
+//! let networks = embedder.attention_networks(&mut cells, &options, &Silent)?;
+//! let strongest = networks.network(Setting::Difference, 5);
+//! assert_eq!((networks.genes().len(), strongest.edges().len()), (10, 5));
+//!
+//! let options = EmbeddingNetworkOptions { threshold: 0.1, ..EmbeddingNetworkOptions::default() };
+//! let networks = EmbeddingNetworks::new(&embedder, None, &[], &options, &Silent)?;
+//! assert_eq!(networks.vectors.len(), networks.genes.len() * networks.d);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Embedder::attention_networks`]: crate::embed::Embedder::attention_networks
 
 mod attention;
 mod embedding;
 
 pub use self::{
     attention::{
-        AttentionGroup, AttentionNetworks, AttentionOptions, AttentionReport, NetworkRow, Setting,
-        Target, TargetList,
+        AttentionGroup, AttentionNetworks, AttentionOptions, AttentionReport, Contrast, NetworkRow,
+        Setting, Target, TargetList,
     },
     embedding::{
         EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, NetworkPathways,

@@ -1,5 +1,54 @@
-//! Cells of many batches → an embedding in which batches are mixed, and an artefact that embeds
-//! others.
+//! Where do cells lie, whatever their batch and modality?
+//!
+//! [`Integration`] learns an embedding in which batches are mixed and cell types are not, and leaves an
+//! artefact, [`IntegrateArtefact`], that embeds further cells of the same batches.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use burn::prelude::Device;
+//! use scgpt_data::{GeneNames, Layer, Silent, Source};
+//! use scgpt_tasks::{
+//!     LearnOptions, Recipe,
+//!     integrate::{
+//!         IntegrateArtefact, IntegrateConfig, IntegrateOptions, IntegratedOptions, Integration,
+//!     },
+//! };
+//! use scgpt_train::Unwatched;
+//!
+//! let device = Device::default();
+//! let artefact = Path::new("lung.model");
+//! let mut cells = Source::open(Path::new("lung.h5ad"))?;
+//! let config = IntegrateConfig { hvg: 2000, ..IntegrateConfig::of(Recipe::Scratch) };
+//! let options = IntegrateOptions {
+//!     batch_key: Some("donor"),
+//!     label: Some("cell_type"),
+//!     learn: LearnOptions::new(artefact, &Layer::X),
+//!     predict_batch: 32,
+//!     baselines: None,
+//!     ablate: false,
+//!     modalities: None,
+//!     complete: false,
+//!     temporary: None,
+//! };
+//! let integration = Integration::prepare(&cells, &config, options, &device)?;
+//! let integrated = integration.run(&mut cells, None, &Unwatched, &Silent)?;
+//! println!("{:?}", integrated.report.verdict());
+//!
+//! let options = IntegratedOptions {
+//!     batch_key: None,
+//!     batch_size: 32,
+//!     gene_names: GeneNames::BEST,
+//!     modalities: None,
+//!     layer: Layer::X,
+//!     temporary: None,
+//! };
+//! let mut others = Source::open(Path::new("more.h5ad"))?;
+//! let artefact = IntegrateArtefact::open(artefact, &device)?;
+//! let embedding = artefact.embed(&mut others, &options, &Silent)?;
+//! println!("{} rows of unit length", embedding.rows.n_rows());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod ablation;
 mod artefact;
@@ -33,8 +82,8 @@ pub use self::{
     ablation::Ablated,
     artefact::{IntegrateArtefact, IntegrateRecord, IntegratedOptions},
     complete::{Completed, GeneratedModality, GeneratedScores},
-    config::IntegrateConfig,
-    modality::CellModalities,
+    config::{IntegrateConfig, Tutorial},
+    modality::{CellModalities, Pairing},
     report::{IntegrateData, IntegrateReport, IntegrationMethod, ModalitySize},
     sizes::BatchSize,
 };
@@ -55,7 +104,7 @@ use crate::{
 /// What the cells without any integration are called among the methods.
 const UNINTEGRATED: &str = "Unintegrated";
 
-/// What is trained on, and where.
+/// Which batches are mixed, and where the artefact goes: see the [example of the module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct IntegrateOptions<'a> {
     /// Column of `obs` with the batches; none for cells of several modalities that are one batch.
@@ -126,7 +175,7 @@ impl<'a> Integration<'a> {
         options: IntegrateOptions<'a>,
         device: &'a Device,
     ) -> Result<Self> {
-        config.validate(options.label.is_some())?;
+        config.validate(options.label)?;
         let obs = source.obs()?;
         let batches = batches::of(&obs, &options)?;
         let labels = options.label.map(|name| Labels::read(&obs, name)).transpose()?;

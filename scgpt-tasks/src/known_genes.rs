@@ -17,6 +17,7 @@ const ENOUGH: f64 = 0.5;
 /// The genes of a model, counted from its side: a file of five genes that it knows, all of them, is
 /// not enough for a model of two hundred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct KnownGenes {
     /// Genes that the model was made for, and the data has.
     pub matched: usize,

@@ -9,6 +9,24 @@
 //! - [`perturb`]: how do cells respond to the perturbation of genes, and which one explains a state?
 //! - [`grn`]: which genes belong together?
 //!
+//! Every module begins with an example. Tasks that learn have the same three steps: settings of a
+//! [`Recipe`], `prepare`, which checks all that can be checked and writes nothing, and `run`, which
+//! leaves an artefact: one folder with the network and everything else that its answers need.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use burn::prelude::Device;
+//! use scgpt_data::{Silent, Source};
+//! use scgpt_tasks::annotate::{Artefact, PredictOptions};
+//!
+//! let artefact = Artefact::open(Path::new("immune.model"), &Device::default())?;
+//! let mut cells = Source::open(Path::new("pbmc.h5ad"))?;
+//! let annotated = artefact.annotate(&mut cells, &PredictOptions::default(), &Silent)?;
+//! println!("{:?}, one of {}", annotated.prediction(0), annotated.set(0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Tasks tell an [`Observer`](scgpt_data::Observer) how far they are and print nothing. What they are
 //! judged by, without a network, is `scgpt-eval`.
 
@@ -32,7 +50,7 @@ mod usage;
 
 pub use crate::{
     error::{Error, Result},
-    folder_kind::{FolderKind, TRAINING, UNFINISHED, open_model},
+    folder_kind::{TRAINING, UNFINISHED, open_model},
     known_genes::KnownGenes,
     model_folder::write_model,
     training::{Curves, LearnOptions, Learned, NetworkConfig, Recipe, clear_training},

@@ -1,4 +1,42 @@
-//! Labels of cells from their neighbours in a reference.
+//! What do its neighbours in a reference say of a cell?
+//!
+//! [`ReferenceIndex`] holds labelled cells by their embeddings, on disk; [`ReferenceIndex::map`] lets the
+//! nearest of them vote on the label of a cell, and tells cells that are far from all of them.
+//!
+//! ```no_run
+//! use scgpt_data::{Frame, Column, RowSpool, Silent};
+//! use scgpt_eval::Labels;
+//! use scgpt_tasks::map::{MadeBy, MapOptions, ReferenceCells, ReferenceIndex, Search, Voting};
+//!
+//! // Embeddings are of unit length, from an `Embedder` or another program.
+//! let mut rows = RowSpool::new(2)?;
+//! for row in [[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-0.6, 0.8]] {
+//!     rows.push(&row)?;
+//! }
+//! let types = ["B", "B", "T", "T"].map(|name| Some(name.to_owned())).to_vec();
+//! let obs = Frame {
+//!     columns: vec![("type".into(), Column::Text(types))],
+//!     ..Frame::of_names(["a", "b", "c", "d"])
+//! };
+//! let cells = ReferenceCells {
+//!     rows: &rows,
+//!     labels: &[("type".into(), Labels::read(&obs, "type")?)],
+//!     source: "four cells".into(),
+//!     made_by: MadeBy::Obsm("X_pca".into()),
+//!     genes: None,
+//! };
+//! let folder = tempfile::tempdir()?;
+//! let folder = folder.path().join("index");
+//! let index = ReferenceIndex::create(&folder, &cells, Search::Exact, false, &Silent)?;
+//!
+//! let mut query = RowSpool::new(2)?;
+//! query.push(&[0.96, 0.28])?;
+//! let options = MapOptions { k: 3, voting: Voting::Majority, ..MapOptions::default() };
+//! let mapped = index.map(&query, &options, &Silent)?;
+//! let labels = &mapped.labels[0];
+//! assert_eq!(labels.codes[0].map(|code| labels.names[code as usize].as_str()), Some("B"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod blocks;
 mod check;
@@ -13,11 +51,12 @@ pub use self::{
     index::{ReferenceCells, ReferenceIndex},
     manifest::{IndexLabels, IndexManifest, MadeBy, Search, Segment},
     query::{MapOptions, MappedCells, MappedLabels},
-    vote::{Ballot, Voting, confidence, majority, proportional},
+    vote::Voting,
 };
 
 /// A neighbour.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Found {
     /// Its number in the index.
     pub cell: usize,

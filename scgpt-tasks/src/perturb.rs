@@ -1,4 +1,56 @@
-//! Perturbed cells → an artefact that predicts what else would happen, and what did.
+//! How do cells respond to the perturbation of genes, and which perturbation explains a state?
+//!
+//! [`Perturbation`] learns from perturbed cells beside controls; [`PerturbArtefact::respond`] predicts
+//! cells of perturbations that were never made, and [`PerturbArtefact::reverse`] looks up the states of
+//! other cells among predicted ones.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use burn::prelude::Device;
+//! use scgpt_data::{Layer, Silent, Source};
+//! use scgpt_eval::perturbation::{Condition, DesignOptions, SplitMode};
+//! use scgpt_tasks::{
+//!     LearnOptions, Recipe,
+//!     perturb::{
+//!         PerturbArtefact, PerturbConfig, PerturbOptions, Perturbation, RespondOptions,
+//!         ReverseOptions, SplitChoice,
+//!     },
+//! };
+//! use scgpt_train::Unwatched;
+//!
+//! let device = Device::default();
+//! let artefact = Path::new("screen.model");
+//! let mut cells = Source::open(Path::new("screen.h5ad"))?; // logarithms of normalised counts
+//! let config = PerturbConfig { pool: 16, ..PerturbConfig::of(Recipe::Scratch) };
+//! let options = PerturbOptions {
+//!     design: &DesignOptions::default(),
+//!     learn: LearnOptions::new(artefact, &Layer::X),
+//!     split: &SplitChoice::Mode(SplitMode::Simulation),
+//!     baselines: true,
+//! };
+//! let perturbation = Perturbation::prepare(&mut cells, &config, options, &device)?;
+//! perturbation.run(&mut cells, &Unwatched, &Silent)?;
+//!
+//! let artefact = PerturbArtefact::open(artefact, &device)?;
+//! let conditions = [Condition::new(["KLF1"]), Condition::new(["GATA1", "KLF1"])];
+//! let options = RespondOptions { cell_type: 0, cells: 100, genes_per_pass: None };
+//! let responses = artefact.respond(&conditions, &options, &device, &Silent)?;
+//! println!("{:?}", responses.conditions[0].most_changed);
+//!
+//! let options = ReverseOptions {
+//!     group_key: None,
+//!     design: &DesignOptions::default(),
+//!     layer: &Layer::X,
+//!     cell_type: 0,
+//!     k: 10,
+//!     see_targets: false,
+//! };
+//! let mut state = Source::open(Path::new("state.h5ad"))?;
+//! let reversal = artefact.reverse(&mut state, &conditions, &responses, &options, &Silent)?;
+//! println!("{:?}", reversal.groups[0].ranked);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod artefact;
 mod config;
@@ -38,7 +90,8 @@ use scgpt_eval::perturbation::{
     gene_column,
 };
 
-/// What is trained on, and where.
+/// Which perturbations are learned, and where the artefact goes: see the [example of the
+/// module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct PerturbOptions<'a> {
     /// Where the conditions are.
@@ -54,6 +107,7 @@ pub struct PerturbOptions<'a> {
 
 /// Where a split comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SplitChoice {
     /// Drawn from the seed.
     Mode(SplitMode),

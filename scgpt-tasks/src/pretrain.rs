@@ -1,4 +1,29 @@
-//! Cells → a network: generative pre-training, from scratch or continued.
+//! What can be learned from cells alone?
+//!
+//! Generative pre-training hides genes of every cell from the network, which learns to predict them:
+//! from scratch, or continuing from a model. Cells are read from token shards, as `scgpt convert`
+//! writes them with [`write_shards`](scgpt_data::write_shards).
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use burn::prelude::Device;
+//! use scgpt_tasks::pretrain::{PretrainConfig, PretrainOptions, Pretraining, Preset};
+//! use scgpt_train::Unwatched;
+//!
+//! let config = PretrainConfig { batch_size: 16, ..Preset::Laptop.config() };
+//! let options = PretrainOptions {
+//!     shards: Path::new("cells.shards"),
+//!     run: Path::new("run"),
+//!     resume: false,
+//!     checkpoint_every: Some(1000),
+//!     keep: 2,
+//! };
+//! let device = Device::default();
+//! let report = Pretraining::prepare(&config, &options, &device)?.run(&Unwatched)?;
+//! println!("{} steps; the network is in `run/model`", report.steps);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod baseline;
 mod card;
@@ -17,12 +42,12 @@ use scgpt_model::{NetworkPart, Preprocess, ScgptConfig};
 use scgpt_train::{RunHistory, RunOptions, TrainObserver, fit, has_checkpoint};
 use serde_json::json;
 
+pub(crate) use self::baseline::MeanExpression;
+use self::task::PretrainTask;
 pub use self::{
-    baseline::MeanExpression,
     config::{Preset, PretrainConfig},
-    report::PretrainReport,
+    report::{PretrainData, PretrainReport},
 };
-use self::{report::Data, task::PretrainTask};
 use crate::{
     embed::Embedder,
     error::{Error, Result},
@@ -37,7 +62,7 @@ const FOLDER: &str = "model";
 /// Cells whose values tell the genes' means.
 const BASELINE_CELLS: usize = 20_000;
 
-/// Where a pre-training run reads and writes.
+/// Where a pre-training run reads and writes: see the [example of the module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct PretrainOptions<'a> {
     /// The folder of token shards.
@@ -165,8 +190,13 @@ impl<'a> Pretraining<'a> {
         };
         let outcome = fit(&task, model, network, &config.training, &run, device, watch)?;
         let history = RunHistory::read(options.run)?;
-        let report =
-            PretrainReport::new(config, network, Data::of(&task, &options), &outcome, history);
+        let report = PretrainReport::new(
+            config,
+            network,
+            PretrainData::of(&task, &options),
+            &outcome,
+            history,
+        );
         write_model(
             &options.run.join(FOLDER),
             true,

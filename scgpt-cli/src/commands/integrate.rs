@@ -13,7 +13,7 @@ use scgpt_eval::{IntegrationScores, baseline::BaselineOptions};
 use scgpt_model::InputNorm;
 use scgpt_tasks::integrate::{
     CellModalities, IntegrateArtefact, IntegrateConfig, IntegrateOptions, IntegrateReport,
-    Integrated, Integration, IntegrationMethod,
+    Integrated, Integration, IntegrationMethod, Pairing, Tutorial,
 };
 use serde_json::Value;
 
@@ -124,13 +124,13 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let files = args.learn.files(artefact.as_deref(), config);
     if args.learn.print_config {
         // What the cells are decides about the settings; without cells, those of paired ones are shown.
-        let is_mosaic = if args.inputs.is_empty() {
-            args.modalities.are_named(&args.inputs).then_some(false)
+        let pairing = if args.inputs.is_empty() {
+            args.modalities.are_named(&args.inputs).then_some(Pairing::Paired)
         } else {
             let cells = args.modalities.open(&args.inputs)?.modalities(&args.matrix.layer())?;
-            cells.as_ref().map(CellModalities::is_mosaic)
+            cells.as_ref().map(CellModalities::pairing)
         };
-        let settings = args.settings(&files, is_mosaic)?;
+        let settings = args.settings(&files, pairing)?;
         return print_text(toml::to_string(&settings)?.as_bytes());
     }
     let (Some(output), Some(artefact)) = (&args.output, artefact) else {
@@ -145,7 +145,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     source.check_output(output, inputs(), replaces(output)?)?;
     let (complete, mut truth) = args.modalities.completion(&source, &replaces)?;
     let modalities = source.modalities(&layer)?;
-    let settings = args.settings(&files, modalities.as_ref().map(CellModalities::is_mosaic))?;
+    let settings = args.settings(&files, modalities.as_ref().map(CellModalities::pairing))?;
     let device = args.compute.open()?;
     let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
     let temporary = Path::new(".").join(output.parent().unwrap_or(Path::new("")));
@@ -208,16 +208,16 @@ impl IntegrateArgs {
     }
 
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
-    /// Of several modalities, it matters whether cells are a mosaic of them.
-    fn settings(&self, files: &[PathBuf], is_mosaic: Option<bool>) -> Result<IntegrateConfig> {
+    /// Of several modalities, it matters whether cells are a mosaic of them; none for one modality.
+    fn settings(&self, files: &[PathBuf], pairing: Option<Pairing>) -> Result<IntegrateConfig> {
         let recipe = recipe(self.model.as_deref(), files)?;
-        let is_multimodal = is_mosaic.is_some();
-        let mut defaults = match is_mosaic {
-            Some(is_mosaic) => IntegrateConfig::of_modalities(recipe, is_mosaic),
-            None => IntegrateConfig::of(recipe),
+        let is_multimodal = pairing.is_some();
+        let (mut defaults, tutorial) = match pairing {
+            Some(pairing) => (IntegrateConfig::of_modalities(recipe, pairing), Tutorial::MultiOmic),
+            None => (IntegrateConfig::of(recipe), Tutorial::Integration),
         };
         if self.parity {
-            defaults.like_the_reference(is_multimodal);
+            defaults.like_the_reference(tutorial);
         }
         let files = files.iter().map(PathBuf::as_path);
         let mut settings = layered(&defaults, files, &options_of(Cli::command(), "integrate"))?;

@@ -29,6 +29,7 @@ pub(super) const KIND: ArtefactKind = ArtefactKind {
 
 /// What an artefact knows beyond its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ArtefactRecord {
     /// The column of `obs` it was trained on.
     pub label: String,

@@ -13,6 +13,7 @@ use super::centre::{Centre, UnitRow, nearest};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum UnknownScore {
     /// By the largest probability.
     ///
@@ -35,11 +36,13 @@ pub enum UnknownScore {
     Expression,
 }
 
-/// Made from held-out cells of known classes.
+/// What held-out cells of known classes tell: how sure a network may be, which classes are plausible,
+/// and how strange known cells are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Calibration {
-    /// What logits are divided by.
+    /// The temperature that logits are divided by before they become probabilities.
     pub temperature: f64,
     /// Held-out cells it was made from; with none, nothing is calibrated.
     pub n_cells: usize,
@@ -53,7 +56,7 @@ pub struct Calibration {
 
 /// What [`Calibration::limits`] makes of the two shares a user asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Limits {
+pub(super) struct Limits {
     /// Largest nonconformity of a plausible class, by class.
     sets: Vec<f32>,
     /// The score by which cells are unknown.
@@ -80,22 +83,22 @@ pub(super) struct Evidence<'a> {
 
 /// What is said of one cell.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Judgement {
+pub(super) struct Judgement {
     /// The likeliest class.
-    pub class: u32,
+    pub(super) class: u32,
     /// Probability of each class.
-    pub probabilities: Vec<f32>,
+    pub(super) probabilities: Vec<f32>,
     /// Plausible classes, ascending; never empty.
-    pub set: Vec<u32>,
+    pub(super) set: Vec<u32>,
     /// How unlike all classes the cell is.
-    pub strangeness: f32,
+    pub(super) strangeness: f32,
     /// Whether it is stranger than known cells are.
-    pub is_unknown: bool,
+    pub(super) is_unknown: bool,
 }
 
 impl Judgement {
     /// The probability of the likeliest class.
-    pub fn confidence(&self) -> f32 {
+    pub(super) fn confidence(&self) -> f32 {
         self.probabilities[self.class as usize]
     }
 }
@@ -144,7 +147,7 @@ impl Calibration {
     /// and a share `known` of the cells of known classes is not called unknown by `score`.
     ///
     /// A class with too few held-out cells for its own limit has that of all cells together.
-    pub fn limits(&self, coverage: f64, known: f64, score: UnknownScore) -> Limits {
+    pub(super) fn limits(&self, coverage: f64, known: f64, score: UnknownScore) -> Limits {
         let mut all: Vec<f32> = self.nonconformity.iter().flatten().copied().collect();
         all.sort_by(f32::total_cmp);
         let of_all = conformal(&all, coverage).unwrap_or(f32::INFINITY);

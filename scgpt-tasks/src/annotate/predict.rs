@@ -22,7 +22,7 @@ use crate::{
 /// Rows of a spool that are read at a time.
 const ROWS: usize = 1024;
 
-/// How cells are annotated.
+/// How cells are annotated: see the [example of the module](super).
 #[derive(Clone, Debug, Serialize)]
 pub struct PredictOptions {
     /// Cells computed at once: affects speed and memory, never results.
@@ -63,6 +63,7 @@ impl Default for PredictOptions {
 
 /// Annotated cells, in the order of the source.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Annotated {
     /// Names of the classes.
     pub classes: Vec<String>,
@@ -81,6 +82,7 @@ pub struct Annotated {
 
 /// What is said of one cell.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct AnnotatedCell {
     /// The likeliest class; none of a cell that expresses no known gene.
     pub class: Option<u32>,
@@ -88,14 +90,16 @@ pub struct AnnotatedCell {
     pub confidence: f32,
     /// Plausible classes, ascending.
     pub set: Vec<u32>,
-    /// How unlike all classes the cell is.
+    /// How unlike all classes the cell is, by the [`UnknownScore`] that was asked for; comparable among
+    /// cells of one run alone.
     pub strangeness: f32,
     /// Whether that is more than known cells are.
     pub is_unknown: bool,
 }
 
-impl From<&Judgement> for AnnotatedCell {
-    fn from(judged: &Judgement) -> Self {
+impl AnnotatedCell {
+    /// A judgement without the probabilities of all classes.
+    fn of(judged: &Judgement) -> Self {
         Self {
             class: Some(judged.class),
             confidence: judged.confidence(),
@@ -104,9 +108,7 @@ impl From<&Judgement> for AnnotatedCell {
             is_unknown: judged.is_unknown,
         }
     }
-}
 
-impl AnnotatedCell {
     /// The same without a class: of a cell that expresses no known gene nothing can be said.
     fn without_class(self) -> Self {
         Self { class: None, confidence: 0.0, set: Vec::new(), is_unknown: true, ..self }
@@ -196,7 +198,7 @@ impl Artefact {
                 let expression = unlike[first + cell];
                 let seen = Evidence { logits, embedding, expression };
                 let mut judged = calibration.judge(&limits, &seen);
-                let said = AnnotatedCell::from(&judged);
+                let said = AnnotatedCell::of(&judged);
                 let is_empty = empty.binary_search(&(first + cell)).is_ok();
                 if is_empty {
                     judged.probabilities.fill(0.0);

@@ -10,6 +10,7 @@ use crate::training::{Curves, Learned, NetworkConfig, Session, Trial};
 
 /// The result of training an artefact.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct AnnotateReport {
     /// The cells.
     pub data: AnnotateData,
@@ -35,6 +36,7 @@ pub struct AnnotateReport {
 
 /// The labelled cells.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct AnnotateData {
     /// The file.
     pub path: String,
@@ -58,6 +60,7 @@ pub struct AnnotateData {
 
 /// How well a method does.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct MethodScores {
     /// The method.
     pub name: String,
@@ -76,6 +79,7 @@ pub struct MethodScores {
 
 /// How well a method does in one repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct RepeatScores {
     /// Share of the cells that are right.
     pub accuracy: f64,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// Cells of one class.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct ClassSize {
     /// Its name.
     pub name: String,

@@ -17,6 +17,7 @@ const PARTS: f64 = (1_u64 << 28) as f64;
 
 /// Vectors of genes.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct GeneEmbedding {
     /// The genes.
     pub genes: Vec<String>,

@@ -12,6 +12,7 @@ use crate::{
 
 /// Everything worth knowing about a run of [`Embedder::embed`](super::Embedder::embed).
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct EmbedReport {
     /// Version of this crate.
     pub version: String,
@@ -61,6 +62,7 @@ impl EmbedReport {
 
 /// Which model it was.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ModelReport {
     /// SHA-256 of the weights file, hexadecimal; none for a model from memory.
     pub sha256: Option<String>,
@@ -70,6 +72,7 @@ pub struct ModelReport {
 
 /// A selection of variable genes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct VariableReport {
     /// The measure that was used.
     pub flavour: VariableFlavour,

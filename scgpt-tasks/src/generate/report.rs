@@ -8,6 +8,7 @@ use super::{GenerateOptions, page};
 
 /// The result of generating.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct GenerateReport {
     /// Version of this program.
     pub version: String,
@@ -38,6 +39,7 @@ pub struct GenerateReport {
 
 /// How good predictions of value bins are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Scores {
     /// Mean squared error, in squared value bins.
     pub squared_error: f64,
@@ -49,6 +51,7 @@ pub struct Scores {
 
 /// One round over all cells.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct RoundReport {
     /// Genes that were unknown.
     pub asked: u64,

@@ -43,7 +43,7 @@ use crate::{
 /// Cells read at once.
 const BLOCK: usize = 64;
 
-/// What is looked at, and how.
+/// Which cells and genes are looked at, and how: see the [example of the module](super).
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionOptions<'a> {
     /// Column of `obs` with groups of cells; all cells are one group if none.
@@ -101,8 +101,17 @@ impl Default for AttentionOptions<'_> {
     }
 }
 
-/// Which weights of the attention network are meant. Two groups have all three; a single group and
-/// its copies with shuffled values too.
+/// What a group of cells is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contrast {
+    /// Another group of cells, the control.
+    Groups,
+    /// Copies of its own cells in which values are shuffled among the genes of the panel.
+    Shuffled,
+}
+
+/// Which weights of the attention network are meant. There are all three in either [`Contrast`]: with
+/// another group of cells, or with copies of the cells whose values are shuffled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Setting {
@@ -118,15 +127,15 @@ impl Setting {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Control, Self::Perturbed, Self::Difference];
 
-    /// What it is called in files and tables, of two groups or of a single one.
-    pub fn name(self, is_single: bool) -> &'static str {
-        match (self, is_single) {
-            (Self::Control, false) => "control",
-            (Self::Perturbed, false) => "perturbed",
-            (Self::Difference, false) => "difference",
-            (Self::Control, true) => "shuffled",
-            (Self::Perturbed, true) => "network",
-            (Self::Difference, true) => "beyond_shuffled",
+    /// What it is called in files and tables.
+    pub fn name(self, contrast: Contrast) -> &'static str {
+        match (self, contrast) {
+            (Self::Control, Contrast::Groups) => "control",
+            (Self::Perturbed, Contrast::Groups) => "perturbed",
+            (Self::Difference, Contrast::Groups) => "difference",
+            (Self::Control, Contrast::Shuffled) => "shuffled",
+            (Self::Perturbed, Contrast::Shuffled) => "network",
+            (Self::Difference, Contrast::Shuffled) => "beyond_shuffled",
         }
     }
 
@@ -142,6 +151,7 @@ impl Setting {
 
 /// Networks from attention, and what speaks for and against them.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct AttentionNetworks {
     /// What happened, and scores.
     pub report: AttentionReport,
@@ -185,7 +195,7 @@ impl AttentionNetworks {
                 settings.is_empty().then(|| (baseline.name.into(), baseline.perturbed.clone()));
             let of_setting = |setting: &Setting| {
                 let control = baseline.control.as_deref().unwrap_or_default();
-                let name = format!("{}_{}", baseline.name, setting.name(false));
+                let name = format!("{}_{}", baseline.name, setting.name(Contrast::Groups));
                 (name, setting.of(&baseline.perturbed, control))
             };
             let named = alone.into_iter().chain(settings.iter().map(of_setting));

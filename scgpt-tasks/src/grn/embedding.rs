@@ -25,7 +25,7 @@ pub use self::{
     report::{EmbeddingReport, ReplicateScores},
 };
 use crate::{
-    embed::{EmbedOptions, Embedder, vector_table},
+    embed::{EmbedOptions, Embedder, VariableOptions, vector_table},
     error::{Error, Result},
     usage::Usage,
 };
@@ -37,7 +37,7 @@ const MOST_EDGES: usize = 5_000_000;
 /// Edges that a suggested threshold would give.
 const SUGGESTED_EDGES: usize = 1000;
 
-/// What is asked for.
+/// Which genes are compared, and how: see the [example of the module](super).
 #[derive(Clone, Debug)]
 pub struct EmbeddingNetworkOptions {
     /// How cells become tokens; its most variable genes are those of the network.
@@ -68,8 +68,30 @@ pub struct EmbeddingNetworkOptions {
     pub baseline_cells: usize,
 }
 
-/// What was found.
+impl Default for EmbeddingNetworkOptions {
+    /// The 1200 most variable genes, by their vectors in the model's table.
+    fn default() -> Self {
+        let variable = VariableOptions { n_top: 1200, flavour: None, batch_key: None };
+        Self {
+            embed: EmbedOptions { variable: Some(variable), ..EmbedOptions::default() },
+            genes: None,
+            contextual: false,
+            centre: None,
+            per: None,
+            threshold: 0.4,
+            programmes: ProgrammeOptions::default(),
+            universe: Universe::default(),
+            queries: Vec::new(),
+            n_similar: 20,
+            baselines: true,
+            baseline_cells: 1000,
+        }
+    }
+}
+
+/// Networks and programmes of genes, and what speaks for and against them.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct EmbeddingNetworks {
     /// The genes.
     pub genes: Vec<String>,

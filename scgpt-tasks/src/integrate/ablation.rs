@@ -11,6 +11,7 @@ use crate::error::Result;
 
 /// The integration without one of its parts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Ablated {
     /// What was left out.
     pub without: String,

@@ -32,6 +32,7 @@ const LEAST_SHARE: f64 = 0.5;
 
 /// What an artefact knows beyond its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct IntegrateRecord {
     /// The column of `obs` with the batches; empty if the cells were one batch.
     pub batch_key: String,
@@ -60,7 +61,7 @@ pub struct IntegrateArtefact {
     panel: Vec<GeneToken>,
 }
 
-/// How new cells are embedded.
+/// How new cells are embedded: see the [example of the module](super).
 #[derive(Clone, Debug)]
 pub struct IntegratedOptions {
     /// Column of `obs` with the batches; that of the training if none.

@@ -37,6 +37,7 @@ pub struct Completed {
 
 /// One modality of the cells that were not measured in it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct GeneratedModality {
     /// Its name.
     pub modality: String,
@@ -50,6 +51,7 @@ pub struct GeneratedModality {
 
 /// How far from the truth generated values are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct GeneratedScores {
     /// Cells with a truth.
     pub cells: usize,

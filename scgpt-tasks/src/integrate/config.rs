@@ -7,13 +7,34 @@ use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
 use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
+use super::modality::Pairing;
 use crate::{
     error::{Error, Result},
     limit::{BATCH, TOKENS, outside},
     training::{LEAST_STEPS, NetworkConfig, Recipe, as_in_the_tutorials, fine_tuning_rate},
 };
 
-/// The settings of an integration; absent fields have the values of [`Recipe`].
+/// A tutorial of the reference, whose settings can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tutorial {
+    /// Batches of gene expression.
+    Integration,
+    /// Cells of several modalities.
+    MultiOmic,
+}
+
+/// The settings of an integration: those of a [`Recipe`], some of them changed. In a file of settings,
+/// fields that are absent have the values of the recipe.
+///
+/// ```
+/// use scgpt_tasks::{Recipe, integrate::IntegrateConfig};
+///
+/// let config = IntegrateConfig { hvg: 2000, ..IntegrateConfig::of(Recipe::Scratch) };
+/// config.validate(Some("cell_type"))?;
+/// assert!(IntegrateConfig { hvg: 0, ..config }.validate(None).is_err());
+/// # Ok::<(), scgpt_tasks::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools, reason = "settings, each on its own")]
@@ -163,8 +184,9 @@ impl IntegrateConfig {
     /// Differs: all that fits of a checkpoint is kept, so the learning rate is that of fine-tuning; a
     /// modality is hidden as a whole now and then; features that vary most are chosen of every
     /// modality.
-    pub fn of_modalities(recipe: Recipe, is_mosaic: bool) -> Self {
+    pub fn of_modalities(recipe: Recipe, pairing: Pairing) -> Self {
         let of_batches = Self::of(recipe);
+        let is_mosaic = pairing == Pairing::Mosaic;
         match recipe {
             Recipe::FineTune(_) => Self {
                 batch_size: 16,
@@ -196,14 +218,15 @@ impl IntegrateConfig {
         }
     }
 
-    /// Makes the settings those of the reference where they differ.
+    /// Makes the settings those of a tutorial of the reference where they differ.
     ///
     /// # Reference
-    /// The integration and the multi-omic tutorial. Differs still: cells with more genes than fit are
+    /// `Tutorial_Integration.ipynb` and `Tutorial_Multiomics.ipynb`. Differs still: cells with more genes than fit are
     /// sampled anew in every epoch, not once; a batch of cells is of one domain in evaluation, too, where
     /// there a batch astride two is normalised as its first cell; attention probabilities are not
     /// dropped out; a network from scratch keeps its own size, batch and schedule.
-    pub fn like_the_reference(&mut self, is_multimodal: bool) {
+    pub fn like_the_reference(&mut self, tutorial: Tutorial) {
+        let is_multimodal = tutorial == Tutorial::MultiOmic;
         self.interleave = false;
         self.hide_cls = true;
         self.pooling = CellPooling::Cls;
@@ -260,11 +283,12 @@ impl IntegrateConfig {
         }
     }
 
-    /// Checks what the network and the training configuration do not check themselves.
+    /// Checks what the network and the training configuration do not check themselves. Only with a
+    /// `label`, a column of `obs` to score by, can the best network be selected by scores of labels.
     ///
     /// # Errors
     /// [`Error::Settings`] with all mistakes at once.
-    pub fn validate(&self, has_labels: bool) -> Result<()> {
+    pub fn validate(&self, label: Option<&str>) -> Result<()> {
         let mut problems = Vec::new();
         for (field, value, limits) in [
             ("batch_size", self.batch_size, BATCH),
@@ -303,13 +327,14 @@ impl IntegrateConfig {
                 ),
             );
         }
-        problems.extend(self.selecting_problem(has_labels));
+        problems.extend(self.selecting_problem(label));
         Error::settings(problems)
     }
 
-    fn selecting_problem(&self, has_labels: bool) -> Option<SettingProblem> {
+    /// What is wrong with the metric that selects the best network.
+    fn selecting_problem(&self, label: Option<&str>) -> Option<SettingProblem> {
         let name = self.training.select_by.as_deref()?;
-        if METRICS.contains(&name) || has_labels && LABEL_METRICS.contains(&name) {
+        if METRICS.contains(&name) || label.is_some() && LABEL_METRICS.contains(&name) {
             return None;
         }
         let known = METRICS.iter().chain(&LABEL_METRICS).copied();
@@ -329,9 +354,9 @@ mod tests {
     #[test]
     fn recipes_are_valid_and_mistakes_are_all_told() {
         for recipe in [Recipe::FineTune(NetworkConfig::SMALL), Recipe::Scratch] {
-            IntegrateConfig::of(recipe).validate(false).unwrap();
-            for is_mosaic in [false, true] {
-                IntegrateConfig::of_modalities(recipe, is_mosaic).validate(false).unwrap();
+            IntegrateConfig::of(recipe).validate(None).unwrap();
+            for pairing in [Pairing::Paired, Pairing::Mosaic] {
+                IntegrateConfig::of_modalities(recipe, pairing).validate(None).unwrap();
             }
         }
         let fine = IntegrateConfig::of(Recipe::FineTune(NetworkConfig::RELEASED));
@@ -342,28 +367,29 @@ mod tests {
             training: TrainConfig { select_by, ..fine.training.clone() },
             ..fine
         };
-        let message = config.validate(false).unwrap_err().to_string();
+        let message = config.validate(None).unwrap_err().to_string();
         for part in ["`hvg` is 0", "`hidden_share` is 0", "`avg_bio`", "dar_accuracy"] {
             assert!(message.contains(part), "{message}");
         }
-        let message = config.validate(true).unwrap_err().to_string();
+        let message = config.validate(Some("cell_type")).unwrap_err().to_string();
         assert!(!message.contains("select_by"), "{message}");
     }
 
     #[test]
     fn parity_has_the_ties_lengths_and_epsilon_of_the_reference() {
         for recipe in [Recipe::FineTune(NetworkConfig::RELEASED), Recipe::Scratch] {
-            for is_multimodal in [false, true] {
-                let mut config = if is_multimodal {
-                    IntegrateConfig::of_modalities(recipe, false)
-                } else {
-                    IntegrateConfig::of(recipe)
+            for (tutorial, max_length) in
+                [(Tutorial::Integration, 1201), (Tutorial::MultiOmic, 4001)]
+            {
+                let mut config = match tutorial {
+                    Tutorial::Integration => IntegrateConfig::of(recipe),
+                    Tutorial::MultiOmic => IntegrateConfig::of_modalities(recipe, Pairing::Paired),
                 };
-                config.like_the_reference(is_multimodal);
-                config.validate(false).unwrap();
+                config.like_the_reference(tutorial);
+                config.validate(None).unwrap();
                 assert_eq!(config.tie_mode, TieMode::Random);
                 let lengths = (config.hvg, config.max_length);
-                assert_eq!(lengths, (1200, if is_multimodal { 4001 } else { 1201 }));
+                assert_eq!(lengths, (1200, max_length));
                 assert!((config.training.optimizer.epsilon - 1e-4).abs() < 1e-12);
             }
         }

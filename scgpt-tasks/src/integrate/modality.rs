@@ -20,22 +20,31 @@ use crate::{
     training::StartingNetwork,
 };
 
+/// Whether cells of several modalities were measured in all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairing {
+    /// Each cell was measured in every modality, up to a few that may lack one by chance.
+    Paired,
+    /// Many cells lack a modality, as where data sets of different assays are joined.
+    Mosaic,
+}
+
 /// What the columns of a source measure, and what each of its cells was measured in.
 #[derive(Clone, Debug)]
 pub struct CellModalities {
-    /// One modality a column.
+    /// The modality of each column of the matrix.
     pub modalities: Modalities,
-    /// One entry a cell.
+    /// The modalities that each cell was measured in, in the order of the source.
     pub measured: Vec<Measured>,
 }
 
 impl CellModalities {
-    /// Whether more than a few cells were not measured in everything; a cell of paired data may by
-    /// chance have no value of a modality.
-    pub fn is_mosaic(&self) -> bool {
+    /// Whether the cells are a mosaic: more than a twentieth of them lack a modality. A cell of paired
+    /// data may by chance have no value of one.
+    pub fn pairing(&self) -> Pairing {
         let all = self.modalities.names().len();
         let lacking = self.measured.iter().filter(|measured| measured.len() < all).count();
-        lacking * 20 > self.measured.len()
+        if lacking * 20 > self.measured.len() { Pairing::Mosaic } else { Pairing::Paired }
     }
 
     /// That something links all modalities.

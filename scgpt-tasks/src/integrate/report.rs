@@ -12,6 +12,7 @@ use crate::training::{Curves, Learned, NetworkConfig, Trial};
 
 /// The result of an integration.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct IntegrateReport {
     /// The cells.
     pub data: IntegrateData,
@@ -35,6 +36,7 @@ pub struct IntegrateReport {
 
 /// The cells of the batches.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct IntegrateData {
     /// The file.
     pub path: String,
@@ -62,6 +64,7 @@ pub struct IntegrateData {
 
 /// One of several modalities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ModalitySize {
     /// Its name.
     pub name: String,
@@ -73,6 +76,7 @@ pub struct ModalitySize {
 
 /// How well a method integrates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct IntegrationMethod {
     /// The method.
     pub name: String,

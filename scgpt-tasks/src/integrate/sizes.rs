@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// Cells of one batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BatchSize {
     /// Its name.
     pub name: String,

@@ -33,7 +33,7 @@ pub(super) const STRANGENESS_NEIGHBOURS: usize = 10;
 const LABELS: &str = "labels.u32";
 const CENTRES: &str = "centres.f32";
 
-/// Reference cells on their way into an index.
+/// Reference cells on their way into an index: see the [example of the module](super).
 #[derive(Debug)]
 pub struct ReferenceCells<'a> {
     /// Embeddings of unit length, `[n, d]`.
@@ -48,7 +48,8 @@ pub struct ReferenceCells<'a> {
     pub genes: Option<usize>,
 }
 
-/// An index on disk, opened as memory: it takes milliseconds, whatever its size.
+/// An index on disk, opened as memory: it takes milliseconds, whatever its size. The module has an
+/// [example](super).
 ///
 /// 33 million cells: of width 512 an exact index has 2052 bytes a cell (68 GB), an approximate one
 /// 520 (17 GB): 512 numbers of one byte, 4 for the number of the cell, 4 for the code of its label.

@@ -16,6 +16,7 @@ const FORMAT: u32 = 1;
 /// The parts of an index, and where its cells came from. Written last, and replaced by renaming:
 /// what the other files hold beyond it does not count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct IndexManifest {
     /// Version of the format.
     pub format: u32,
@@ -47,6 +48,7 @@ pub struct IndexManifest {
 
 /// A file of embeddings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Segment {
     /// Its name.
     pub file: String,
@@ -59,6 +61,7 @@ pub struct Segment {
 /// How neighbours are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Search {
     /// By comparing with all cells: right, and fast enough for a few hundred thousand.
     #[default]
@@ -90,6 +93,7 @@ pub enum MadeBy {
 
 /// A column of labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct IndexLabels {
     /// Its name in `obs`.
     pub column: String,

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// Cells whose neighbours are searched at once.
 const WINDOW: usize = 4096;
 
-/// How labels are found.
+/// How labels are found: see the [example of the module](super).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MapOptions {
     /// Neighbours that vote.
@@ -46,6 +46,7 @@ pub struct MappedCells {
 
 /// One column of labels.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct MappedLabels {
     /// The column of the reference.
     pub column: String,

@@ -2,17 +2,18 @@
 
 /// A neighbour's vote.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ballot {
+pub(super) struct Ballot {
     /// Its label.
-    pub label: u32,
+    pub(super) label: u32,
     /// Its distance.
-    pub distance: f64,
+    pub(super) distance: f64,
 }
 
-/// How votes are counted.
+/// How the votes of neighbours are counted: see the [example of the module](super).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Voting {
     /// Each neighbour has one vote.
     #[default]
@@ -26,7 +27,7 @@ pub enum Voting {
 ///
 /// # Reference
 /// The reference mapping tutorial. Differs: ties are settled; there the library decides.
-pub fn majority(votes: &[Ballot]) -> Option<u32> {
+pub(super) fn majority(votes: &[Ballot]) -> Option<u32> {
     let mut tally: Vec<(u32, usize, f64)> = Vec::new();
     for vote in votes {
         match tally.iter_mut().find(|(label, ..)| *label == vote.label) {
@@ -49,7 +50,7 @@ pub fn majority(votes: &[Ballot]) -> Option<u32> {
 /// # Reference
 /// `weighted_vote`, and `compute_category_proportion`. Differs: none, up to ties, where the first
 /// label comes first.
-pub fn proportional(votes: &[Ballot], proportions: &[f64]) -> Vec<(u32, f64)> {
+pub(super) fn proportional(votes: &[Ballot], proportions: &[f64]) -> Vec<(u32, f64)> {
     let mut counts = vec![0.0; proportions.len()];
     for vote in votes {
         counts[vote.label as usize] += 1.0;
@@ -72,7 +73,7 @@ pub fn proportional(votes: &[Ballot], proportions: &[f64]) -> Vec<(u32, f64)> {
 
 /// How sure a label is, 0 to 1: the share of the votes for it, each weighted by the reciprocal of
 /// its distance.
-pub fn confidence(votes: &[Ballot], label: u32) -> f64 {
+pub(super) fn confidence(votes: &[Ballot], label: u32) -> f64 {
     // Distances of unit vectors are at most 2; nothing is nearer than rounding can tell.
     let weight = |vote: &Ballot| 1.0 / vote.distance.max(1e-6);
     let all: f64 = votes.iter().map(weight).sum();

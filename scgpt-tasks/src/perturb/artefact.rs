@@ -47,6 +47,7 @@ const MOST_APART: f64 = 3.0;
 
 /// What was found of control cells of another file.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct GivenControls {
     /// The sum they had before the logarithm, if it was not that of training and they were brought to it.
     pub rescaled_from: Option<f64>,
@@ -56,6 +57,7 @@ pub struct GivenControls {
 
 /// What an artefact knows beyond its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PerturbRecord {
     /// The genes whose response it predicts, in order.
     pub genes: Vec<String>,
@@ -77,6 +79,7 @@ pub struct PerturbRecord {
 
 /// A condition trained on, and its mean expression.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TrainingProfile {
     /// The cell type.
     pub cell_type: usize,

@@ -9,6 +9,7 @@ use crate::training::{Curves, Learned, NetworkConfig, Session, Trial};
 
 /// The result of training an artefact.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct PerturbReport {
     /// The file.
     pub path: String,

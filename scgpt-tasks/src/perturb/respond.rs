@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 /// Genes of a summary.
 const MOST_CHANGED: usize = 10;
 
-/// How conditions are predicted.
+/// How conditions are predicted: see the [example of the module](super).
 #[derive(Clone, Copy, Debug)]
 pub struct RespondOptions {
     /// The cell type, by its number.
@@ -34,6 +34,7 @@ pub struct RespondOptions {
 
 /// What conditions would look like.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Responses {
     /// In the order asked for.
     pub conditions: Vec<Response>,
@@ -45,6 +46,7 @@ pub struct Responses {
 
 /// What one condition would look like.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Response {
     /// The condition.
     pub condition: String,

@@ -20,7 +20,7 @@ const PROFILES: usize = 1 << 26;
 /// Ranked candidates of a group in reports.
 const RANKED: usize = 20;
 
-/// How a state is searched.
+/// How a state is searched for among candidates: see the [example of the module](super).
 #[derive(Clone, Copy, Debug)]
 pub struct ReverseOptions<'a> {
     /// Column of `obs` that groups the query cells: conditions, if they are known, or any grouping; all
@@ -42,6 +42,7 @@ pub struct ReverseOptions<'a> {
 
 /// What was found for every group of query cells.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Reversal {
     /// Candidates searched.
     pub candidates: usize,
@@ -62,6 +63,7 @@ pub struct Reversal {
 
 /// What was found for the cells of one group.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct ReversedGroup {
     /// Its name.
     pub group: String,

@@ -4,7 +4,7 @@ use scgpt_data::{CellTokens, GeneToken};
 
 /// The mean value bin of every gene over the cells that express it.
 #[derive(Clone, Debug)]
-pub struct MeanExpression {
+pub(crate) struct MeanExpression {
     sums: Vec<f64>,
     counts: Vec<u32>,
     total: f64,
@@ -13,12 +13,12 @@ pub struct MeanExpression {
 
 impl MeanExpression {
     /// Of a vocabulary of that size, without cells.
-    pub fn new(vocab_size: usize) -> Self {
+    pub(crate) fn new(vocab_size: usize) -> Self {
         Self { sums: vec![0.0; vocab_size], counts: vec![0; vocab_size], total: 0.0, n: 0.0 }
     }
 
     /// Takes note of a cell's genes; its first `skip` tokens are none.
-    pub fn add(&mut self, cell: &CellTokens, skip: usize) {
+    pub(crate) fn add(&mut self, cell: &CellTokens, skip: usize) {
         for (gene, &value) in cell.genes.iter().zip(&cell.values).skip(skip) {
             self.sums[gene.0 as usize] += f64::from(value);
             self.counts[gene.0 as usize] += 1;
@@ -28,7 +28,7 @@ impl MeanExpression {
     }
 
     /// The mean of a gene without one cell, whose value is `own` if it was counted.
-    pub fn without(&self, gene: GeneToken, own: Option<f32>) -> f64 {
+    pub(crate) fn without(&self, gene: GeneToken, own: Option<f32>) -> f64 {
         let index = gene.0 as usize;
         match own.map(f64::from) {
             Some(own) if self.counts[index] > 1 => {
@@ -40,7 +40,7 @@ impl MeanExpression {
     }
 
     /// The mean of a gene; of a gene never seen, that of all genes.
-    pub fn of(&self, gene: GeneToken) -> f64 {
+    pub(crate) fn of(&self, gene: GeneToken) -> f64 {
         let gene = gene.0 as usize;
         match self.counts[gene] {
             0 => self.total / self.n.max(1.0),

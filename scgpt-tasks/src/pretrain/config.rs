@@ -13,7 +13,17 @@ use crate::{
     training::NetworkConfig,
 };
 
-/// The settings of a pre-training run; absent fields have the values of a [`Preset`].
+/// The settings of a pre-training run: those of a [`Preset`], some of them changed. In a file of
+/// settings, fields that are absent have the values of the preset.
+///
+/// ```
+/// use scgpt_tasks::pretrain::{PretrainConfig, Preset};
+///
+/// let config = PretrainConfig { batch_size: 16, ..Preset::Laptop.config() };
+/// config.validate()?;
+/// assert!(PretrainConfig { batch_size: 0, ..config }.validate().is_err());
+/// # Ok::<(), scgpt_tasks::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainConfig {
@@ -49,6 +59,7 @@ pub struct PretrainConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Preset {
     /// A small network that learns on a laptop.
     #[default]

@@ -9,9 +9,10 @@ use crate::training::{Curves, NetworkConfig};
 
 /// The result of pre-training.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct PretrainReport {
     /// The cells.
-    pub data: Data,
+    pub data: PretrainData,
     /// The settings.
     pub config: PretrainConfig,
     /// Optimiser steps done.
@@ -27,7 +28,8 @@ pub struct PretrainReport {
 
 /// The cells of a run.
 #[derive(Debug, Serialize)]
-pub struct Data {
+#[non_exhaustive]
+pub struct PretrainData {
     /// The folder of shards.
     pub shards: String,
     /// Files the shards were made from.
@@ -44,7 +46,7 @@ pub struct Data {
     pub not_counts: Vec<String>,
 }
 
-impl Data {
+impl PretrainData {
     pub(super) fn of(task: &PretrainTask<'_>, options: &PretrainOptions<'_>) -> Self {
         let sources = &task.cells.shards.manifest().sources;
         Self {
@@ -67,7 +69,7 @@ impl PretrainReport {
     pub(super) fn new(
         config: &PretrainConfig,
         network: &ScgptConfig,
-        data: Data,
+        data: PretrainData,
         outcome: &Outcome,
         history: RunHistory,
     ) -> Self {

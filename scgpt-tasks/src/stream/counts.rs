@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// Seconds; stages overlap, so they add up to more than the total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Timings {
     /// From the first cell read to the last embedded.
     pub total: f64,
@@ -17,6 +18,7 @@ pub struct Timings {
 
 /// Tokens per cell in a fixed number of equal classes, so that memory does not grow with cells.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TokenCounts {
     /// Cells per class; class `i` has `i * width + 1 ..= (i + 1) * width` tokens.
     pub histogram: Vec<u64>,

@@ -9,6 +9,7 @@ use crate::{error::Result, folder_kind::open_model};
 
 /// Settings to start from.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Recipe {
     /// A checkpoint of that shape is fine-tuned.
     FineTune(NetworkConfig),

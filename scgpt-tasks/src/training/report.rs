@@ -8,6 +8,7 @@ use super::Trained;
 
 /// How a network was trained.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Learned {
     /// The network.
     pub network: ScgptConfig,
@@ -23,6 +24,7 @@ pub struct Learned {
 
 /// How it learned.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Curves {
     /// Training losses; of many steps, every second, fourth, … is kept.
     pub training: Vec<StepRecord>,

@@ -214,10 +214,6 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
 }
 
 impl AttentionArgs {
-    fn is_single(&self) -> bool {
-        self.control.is_none()
-    }
-
     fn write(
         &self,
         networks: &AttentionNetworks,
@@ -228,7 +224,7 @@ impl AttentionArgs {
         fs::create_dir(folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         for setting in Setting::ALL {
-            let name = format!("{}.{}", setting.name(self.is_single()), self.format.extension());
+            let name = format!("{}.{}", setting.name(report.contrast()), self.format.extension());
             networks.network(setting, self.edges).write(&folder.join(name), false)?;
         }
         write_baselines(folder, networks.baselines(self.edges), self.format)?;
@@ -270,7 +266,7 @@ fn targets(report: &AttentionReport) -> Table {
     ];
     for setting in Setting::ALL {
         let weights = rows.iter().map(|(_, target)| Some(target.weights[setting as usize]));
-        columns.push((setting.name(report.is_single).to_owned(), numbers(weights)));
+        columns.push((setting.name(report.contrast()).to_owned(), numbers(weights)));
     }
     columns.push(("p".to_owned(), numbers(rows.iter().map(|(_, target)| target.p))));
     columns.push(("fdr".to_owned(), numbers(rows.iter().map(|(_, target)| target.fdr))));
@@ -313,7 +309,7 @@ fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
         rows.push(("targets", lists.join("\n")));
     }
     let line = |row: &NetworkRow| {
-        let of = row.setting.map_or("", |setting| setting.name(report.is_single));
+        let of = row.setting.map_or("", |setting| setting.name(report.contrast()));
         let number = |x: Option<f64>| x.map_or_else(|| "   –".into(), |x| format!("{x:4.2}"));
         let truth = row.truth.map_or_else(String::new, |scores| {
             format!(

@@ -101,7 +101,7 @@ impl AttentionNetworks {
         let row = |row: &NetworkRow| {
             vec![
                 row.method.clone(),
-                row.setting.map_or("–", |setting| setting.name(report.is_single)).to_owned(),
+                row.setting.map_or("–", |setting| setting.name(report.contrast())).to_owned(),
                 share(row.consistency.map(|halves| halves.spearman)),
                 share(row.consistency.map(|halves| halves.jaccard)),
                 share(row.consistency.map(|halves| halves.chance)),
@@ -146,7 +146,7 @@ impl AttentionNetworks {
             let strongest = list.strongest(setting, SHOWN);
             page.text(&format!(
                 "Strongest by {}: {}.",
-                setting.name(report.is_single),
+                setting.name(report.contrast()),
                 strongest.iter().map(|target| target.gene.as_str()).collect::<Vec<_>>().join(", ")
             ));
         }
@@ -162,7 +162,7 @@ impl AttentionNetworks {
             })
             .collect();
         let mut heading = vec!["target"];
-        heading.extend(Setting::ALL.map(|setting| setting.name(report.is_single)));
+        heading.extend(Setting::ALL.map(|setting| setting.name(report.contrast())));
         heading.extend(["p", "FDR"]);
         page.columns(&heading, &rows);
         let place = |name: &str| self.genes.iter().position(|gene| gene == name);
@@ -205,7 +205,7 @@ impl AttentionNetworks {
         let caption = format!(
             "Weights ({}) among these genes, {colours}from {least:+.3} to {most:+.3}; those of a gene and itself are left \
              out. The influence of a gene is its column.",
-            setting.name(self.report.is_single)
+            setting.name(self.report.contrast())
         );
         page.heat_map(&map, &caption);
     }

@@ -5,7 +5,7 @@ use scgpt_stats::largest;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionNetworks, Looking, Setting,
+    AttentionNetworks, Contrast, Looking, Setting,
     cells::Groups,
     row::{ATTENTION, NetworkRow},
 };
@@ -19,6 +19,7 @@ const LISTS: [usize; 2] = [20, 100];
 
 /// What happened, and what it is worth.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct AttentionReport {
     /// Version of this software.
     pub version: String,
@@ -64,6 +65,7 @@ pub struct AttentionReport {
 
 /// One of the groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AttentionGroup {
     /// Its name.
     pub name: String,
@@ -75,6 +77,7 @@ pub struct AttentionGroup {
 
 /// All genes by how much they look at one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TargetList {
     /// The gene that is looked at.
     pub gene: String,
@@ -84,6 +87,7 @@ pub struct TargetList {
 
 /// A gene that looks at another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Target {
     /// Its name.
     pub gene: String,
@@ -167,6 +171,11 @@ impl AttentionReport {
         }
     }
 
+    /// What the group of cells is compared with.
+    pub fn contrast(&self) -> Contrast {
+        if self.is_single { Contrast::Shuffled } else { Contrast::Groups }
+    }
+
     /// Lists of target names, for enrichment: of each gene asked for the 20 and the 100 strongest of
     /// each setting, each with what it is.
     pub fn lists(&self) -> Vec<(String, Vec<String>)> {
@@ -176,7 +185,7 @@ impl AttentionReport {
                 for n in LISTS.into_iter().filter(|&n| n < list.targets.len()) {
                     let targets = list.strongest(setting, n).into_iter();
                     let names = targets.map(|target| target.gene.clone()).collect();
-                    let what = setting.name(self.is_single);
+                    let what = setting.name(self.contrast());
                     lists.push((format!("{}, {what}, top {n}", list.gene), names));
                 }
             }
@@ -273,7 +282,7 @@ impl AttentionReport {
     /// The name of a network in a sentence.
     pub(super) fn called(&self, row: &NetworkRow) -> String {
         match row.setting {
-            Some(setting) => format!("{}, {}", row.method, setting.name(self.is_single)),
+            Some(setting) => format!("{}, {}", row.method, setting.name(self.contrast())),
             None => row.method.clone(),
         }
     }

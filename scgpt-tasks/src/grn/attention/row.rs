@@ -11,6 +11,7 @@ pub(super) const ATTENTION: &str = "attention";
 
 /// What one network is worth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NetworkRow {
     /// What made it.
     pub method: String,

@@ -83,7 +83,7 @@ fn check_targets(case: &Case, means: &[Vec<f32>], m: usize) {
     for setting in Setting::ALL {
         let weights = setting.of(&means[1], &means[0]);
         let column: Vec<f32> = weights.iter().skip(factor).step_by(m).copied().collect();
-        let top = &case.json["top"][format!("all_cells.{}", setting.name(false))];
+        let top = &case.json["top"][format!("all_cells.{}", setting.name(Contrast::Groups))];
         let places: Vec<u64> = largest(&column, k).into_iter().map(|place| place as u64).collect();
         let mut found = places.clone();
         let mut expected: Vec<u64> =
@@ -91,7 +91,7 @@ fn check_targets(case: &Case, means: &[Vec<f32>], m: usize) {
         assert!(top["gap_at_cut"].as_f64().unwrap() > 1e-6, "the set is unique");
         found.sort_unstable();
         expected.sort_unstable();
-        assert_eq!(found, expected, "{}", setting.name(false));
+        assert_eq!(found, expected, "{}", setting.name(Contrast::Groups));
         let scores: Vec<f64> =
             top["score"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
         let ours: Vec<f32> = largest(&column, k).into_iter().map(|place| column[place]).collect();

@@ -22,6 +22,7 @@ const LARGEST: usize = 200;
 /// Genes that programmes are compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[non_exhaustive]
 pub enum Universe {
     /// All of the data that the model knows, or all of its vocabulary. Where the network is of variable
     /// genes, even random programmes find sets then: those that variable genes are rich in.
@@ -95,6 +96,7 @@ impl Universe {
 
 /// Gene sets that a network finds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NetworkPathways {
     /// What made the network.
     pub method: String,

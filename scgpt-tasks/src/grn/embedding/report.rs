@@ -20,6 +20,7 @@ pub(super) const CHANCE: &str = "random programmes";
 
 /// Numbers for people and files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EmbeddingReport {
     /// Version of this program.
     pub version: String,
@@ -68,6 +69,7 @@ pub struct EmbeddingReport {
 
 /// How much halves of the cells agree on a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ReplicateScores {
     /// What made the network.
     pub method: String,
