@@ -111,7 +111,7 @@ pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
 ///
 /// # Reference
 /// `scgpt/preprocess.py`, `Preprocessor._check_log`. To find out what a
-/// file holds use [`StateDetector::state`], which is not misled by shallow cells.
+/// file holds use [`input_state`](crate::input_state), which is not misled by shallow cells.
 pub fn check_logged(block: &Csr) -> bool {
     let mut detector = StateDetector::default();
     detector.observe(block);
