@@ -89,9 +89,9 @@ pub struct AnnotateOptions<'a> {
     pub label: &'a str,
     /// Column of `obs` with batches, for the objective that confuses them (DAR).
     pub batch_key: Option<&'a str>,
-    /// Classes to leave out of training, whose cells then tell how well unknown cells are noticed.
+    /// Classes to leave out of training, so that their cells tell how well unknown cells are noticed.
     pub unseen: &'a [String],
-    /// Matrix, folder, repeats.
+    /// Which matrix is read, where the artefact goes, and how often the training is repeated.
     pub learn: LearnOptions<'a>,
     /// Cells computed at once when nothing is learned.
     pub predict_batch: usize,
@@ -122,9 +122,9 @@ impl<'a> Annotation<'a> {
     /// Checks that labels, settings and network are sound and belong together; writes nothing.
     ///
     /// # Errors
-    /// If the label column is missing, numeric or has fewer than two classes with enough cells, or
-    /// not those to leave out; if the settings contradict themselves or the network; if the model cannot be opened or knows
-    /// too few of the genes.
+    /// If the label column is missing, numeric, has fewer than two classes with enough cells, or lacks
+    /// a class that is to be left out; if the settings contradict themselves or the network; if the
+    /// model cannot be opened or knows too few of the genes.
     pub fn prepare(
         source: &dyn CellSource,
         config: &'a AnnotateConfig,

@@ -93,11 +93,12 @@ pub struct EmbedOptions {
 /// Which genes count as most variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VariableOptions {
-    /// How many.
+    /// How many genes are kept.
     pub n_top: usize,
-    /// By which measure; `seurat_v3` for counts and `cell_ranger` otherwise if none.
+    /// The measure of variability; if none, `seurat_v3` for counts and `cell_ranger` otherwise.
     pub flavour: Option<VariableFlavour>,
-    /// Column of `obs`: genes variable within most of its categories.
+    /// Column of `obs` with batches: the genes that vary within most of them are kept. Without it, those
+    /// that vary among all cells.
     pub batch_key: Option<String>,
 }
 
@@ -117,7 +118,7 @@ impl Default for EmbedOptions {
     }
 }
 
-/// Embeddings and how they came about.
+/// The embeddings of all cells, in a temporary file, and how they came about.
 #[derive(Debug)]
 pub struct Embedding {
     /// One row of unit length per cell, in the order of the source.
@@ -128,7 +129,7 @@ pub struct Embedding {
     pub report: EmbedReport,
 }
 
-/// How embeddings came about that were given away as they were computed.
+/// What [`Embedder::embed_each`] says of the cells beside their embeddings, which it gave away.
 #[derive(Debug)]
 pub struct Embedded {
     /// Cells that express no known gene, ascending; their rows mean nothing.
@@ -243,8 +244,8 @@ impl Embedder {
         self.spooled(source, options, Stream::default(), observer)
     }
 
-    /// The same, each row given to `each` as it is computed: some rows `[n, d]`, and the number of the
-    /// cell that the first of them is of. Cells come in their order.
+    /// As [`embed`](Self::embed), but nothing is stored: `each` is called with the number of a cell and
+    /// the rows, `[n, d]`, of that cell and of those that follow it. Cells come in their order.
     ///
     /// # Errors
     /// As [`embed`](Self::embed), and whatever `each` fails with.
@@ -289,7 +290,8 @@ impl Embedder {
         Ok(unit_rows(&rows, self.encoder.d_model()))
     }
 
-    /// The same for cells that are to be compared with others, which had so many of the model's genes.
+    /// As [`embed`](Self::embed), for cells that are to be compared with others, of which `reference` is
+    /// how many of the model's genes they had.
     ///
     /// # Errors
     /// As [`embed`](Self::embed), and if the cells have too few genes beside the others.
@@ -404,7 +406,7 @@ impl Embedder {
         KnownGenes::new(genes, trained, self.preprocess.max_length)
     }
 
-    /// What turns cells of these genes into tokens.
+    /// What turns cells with the genes of `alignment` into tokens.
     ///
     /// # Errors
     /// If an option cannot work.
@@ -412,7 +414,7 @@ impl Embedder {
         self.panel_tokenizer(alignment, options, None)
     }
 
-    /// The same of the genes of a panel among them.
+    /// As [`tokenizer`](Self::tokenizer), of those genes alone that are in a panel.
     fn panel_tokenizer(
         &self,
         alignment: &Alignment,

@@ -12,11 +12,11 @@ pub(crate) const INTEGRATION: &str = "integration.json";
 pub(crate) const PERTURBATION: &str = "perturbation.json";
 pub(crate) const INDEX: &str = "index.json";
 
-/// Where a training happens, in the folder of its artefact.
+/// The subfolder of an artefact's folder in which its training happens.
 pub const TRAINING: &str = "training";
 
-/// The file of a run that has not written everything yet, in the folder of its artefact: whatever else
-/// is there need not belong together.
+/// The file, in the folder of an artefact, of a run that has not written everything yet: while it is
+/// there, the other files need not belong together.
 pub const UNFINISHED: &str = "training/unfinished.json";
 
 /// The kinds of folders that the commands write and read.

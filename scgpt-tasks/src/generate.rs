@@ -107,7 +107,7 @@ pub struct GenerateOptions {
     pub temporary: Option<PathBuf>,
 }
 
-/// What was generated.
+/// The generated values of all cells, and how good they are.
 #[derive(Debug)]
 pub struct GeneratedCells {
     /// The genes of [`Ask::Genes`] or [`Ask::Cells`] that the model knows, in order.
@@ -116,7 +116,7 @@ pub struct GeneratedCells {
     pub rows: Option<RowSpool>,
     /// Mean squared error of each cell, in squared value bins; NaN where no answer is known.
     pub errors: Column,
-    /// What happened.
+    /// What was asked, and how far from the truth the answers are.
     pub report: GenerateReport,
 }
 

@@ -111,7 +111,7 @@ pub struct IntegrateOptions<'a> {
     pub batch_key: Option<&'a str>,
     /// Column of `obs` with labels to score by; nothing is learned from them.
     pub label: Option<&'a str>,
-    /// Matrix, folder, repeats.
+    /// Which matrix is read, where the artefact goes, and how often the training is repeated.
     pub learn: LearnOptions<'a>,
     /// Cells computed at once when nothing is learned.
     pub predict_batch: usize,

@@ -96,8 +96,8 @@ use scgpt_eval::perturbation::{
 pub struct PerturbOptions<'a> {
     /// Where the conditions are.
     pub design: &'a DesignOptions<'a>,
-    /// Matrix, folder, repeats; without a column of genes, that which names most perturbed ones is
-    /// taken.
+    /// Which matrix is read, where the artefact goes, and how often the training is repeated. Without a
+    /// column of gene names, that which names most of the perturbed genes is taken.
     pub learn: LearnOptions<'a>,
     /// How conditions are divided.
     pub split: &'a SplitChoice,
@@ -109,9 +109,9 @@ pub struct PerturbOptions<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SplitChoice {
-    /// Drawn from the seed.
+    /// The conditions are drawn by a rule, from the seed of the training.
     Mode(SplitMode),
-    /// Saved before.
+    /// The conditions of a split that was saved before.
     Saved(Split),
 }
 

@@ -43,7 +43,7 @@ pub struct ArtefactRecord {
     pub tie_mode: TieMode,
     /// Seed of the choice of genes of cells with too many.
     pub seed: u64,
-    /// Confidence, plausible classes, unknown cells.
+    /// What held-out cells tell of confidence, of plausible classes and of unknown cells.
     pub calibration: Calibration,
 }
 

@@ -67,7 +67,7 @@ impl Default for PredictOptions {
 pub struct Annotated {
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// What is said of each cell; probabilities are empty.
+    /// What is said of each cell, in the order of the source.
     pub cells: Vec<AnnotatedCell>,
     /// Cell embeddings of unit length, `[n, d]`.
     pub embeddings: RowSpool,
@@ -93,7 +93,7 @@ pub struct AnnotatedCell {
     /// How unlike all classes the cell is, by the [`UnknownScore`] that was asked for; comparable among
     /// cells of one run alone.
     pub strangeness: f32,
-    /// Whether that is more than known cells are.
+    /// Whether it is stranger than all but a few cells of known classes are.
     pub is_unknown: bool,
 }
 

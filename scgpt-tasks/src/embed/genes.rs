@@ -15,24 +15,25 @@ use crate::{
 /// a mean depends on neither batches nor threads.
 const PARTS: f64 = (1_u64 << 28) as f64;
 
-/// Vectors of genes.
+/// Vectors of genes, from the table of a model or as cells make them (*in context*).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GeneEmbedding {
-    /// The genes.
+    /// Names of the genes, as the vocabulary has them.
     pub genes: Vec<String>,
     /// Width of a vector.
     pub d: usize,
     /// Their vectors, `[genes, d]`.
     pub vectors: Vec<f32>,
-    /// Of vectors in context, the cells whose mean each of them is.
+    /// Number of cells that each vector is the mean of; none for vectors of the table.
     pub cells: Option<Vec<u64>>,
-    /// Cells that express no gene that the model knows, and have no part in them.
+    /// Cells that express no gene that the model knows, so that no vector is made of them.
     pub without_genes: usize,
 }
 
 impl GeneEmbedding {
-    /// A table: `gene`, of vectors in context `cells`, then a column a dimension, `e0`, `e1`, …
+    /// The vectors as a table with a row a gene: its name in `gene`, for vectors in context the number
+    /// of cells in `cells`, then one column a dimension, `e0`, `e1`, …
     pub fn table(&self) -> Table {
         let mut table = vector_table(&self.genes, &self.vectors, self.d);
         if let Some(cells) = &self.cells {
@@ -124,8 +125,9 @@ impl Embedder {
         self.encoder().gene_vectors(&ids)
     }
 
-    /// Vectors of all genes of the vocabulary, or, of cells, the mean state after the last block of
-    /// every gene over the cells in which it is a token; genes that are in none are left out.
+    /// Vectors of genes: without a `source` those of the whole vocabulary from the table, with one the
+    /// mean state of each gene after the last block, over the cells in which it is a token. Genes that
+    /// are a token in no cell are left out.
     ///
     /// # Errors
     /// If the cells cannot be read, or an option cannot work; [`Error::Cancelled`] if the observer

@@ -26,7 +26,7 @@ pub struct EmbedReport {
     pub genes: AlignmentSummary,
     /// How many of the genes that the model was made for the data has.
     pub known_genes: KnownGenes,
-    /// What the values looked like.
+    /// Whether the values looked like counts, logarithms or something else.
     pub input_state: InputState,
     /// The selection of variable genes, if there was one.
     pub variable: Option<VariableReport>,
@@ -38,7 +38,7 @@ pub struct EmbedReport {
     /// outputs hold none, so that the same run writes the same bytes.
     #[serde(skip)]
     pub cells_per_second: f64,
-    /// Where the time went.
+    /// How long reading, tokenising and the network took, in seconds.
     #[serde(skip)]
     pub timings: Timings,
     /// The options of the run.

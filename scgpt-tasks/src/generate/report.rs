@@ -20,17 +20,17 @@ pub struct GenerateReport {
     pub without_genes: usize,
     /// Number of predicted values.
     pub n_predicted: u64,
-    /// The network, where the truth is known.
+    /// Scores of the network, over the genes whose truth is known.
     pub network: Option<Scores>,
-    /// Beside it, each gene's mean over the other cells that express it.
+    /// Scores of a simple guess: each gene's mean over the other cells that express it.
     pub gene_mean: Option<Scores>,
-    /// And the mean of what is known of the cell.
+    /// Scores of another: the mean of what is known of the cell, for all of its genes.
     pub cell_mean: Option<Scores>,
     /// Round by round.
     pub rounds: Vec<RoundReport>,
     /// Genes asked for that the model does not know.
     pub missing: Vec<String>,
-    /// Some pairs of truth and prediction.
+    /// Some pairs of truth and prediction, in value bins, for a picture.
     #[serde(skip)]
     pub pairs: Vec<[f32; 2]>,
     /// What was asked.

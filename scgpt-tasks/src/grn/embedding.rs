@@ -42,9 +42,9 @@ const SUGGESTED_EDGES: usize = 1000;
 pub struct EmbeddingNetworkOptions {
     /// How cells become tokens; its most variable genes are those of the network.
     pub embed: EmbedOptions,
-    /// These genes instead.
+    /// The genes of the network, by name, instead of the most variable ones.
     pub genes: Option<Vec<String>>,
-    /// Vectors that genes have in the cells, instead of those of the model's table.
+    /// Whether genes have the vectors that the cells make of them, instead of those of the model's table.
     pub contextual: bool,
     /// Whether the mean vector of the genes is taken off before they are compared; if none, of vectors
     /// in context, which share most of their length, but not of the table's.
@@ -60,11 +60,11 @@ pub struct EmbeddingNetworkOptions {
     /// Genes whose most similar ones are listed; among the genes of the network even if they vary
     /// little.
     pub queries: Vec<String>,
-    /// How many of them.
+    /// How many of the most similar genes are listed for each of the `queries`.
     pub n_similar: usize,
     /// Whether networks from expression alone are made of the same genes.
     pub baselines: bool,
-    /// Of how many cells at most, chosen by key.
+    /// Cells that these networks are made of, at most; chosen by their names, not by their order.
     pub baseline_cells: usize,
 }
 
@@ -103,11 +103,11 @@ pub struct EmbeddingNetworks {
     pub of_types: Vec<(String, Vec<f32>)>,
     /// Genes whose similarity reaches the threshold, with `p` and `fdr` of the null.
     pub network: GeneNetwork,
-    /// The same of each cell type.
+    /// The network of each cell type, by its name; empty unless types were asked for.
     pub type_networks: Vec<(String, GeneNetwork)>,
     /// Every gene and its nearest.
     pub neighbours: GeneNetwork,
-    /// Communities of the nearest.
+    /// Programmes: communities of genes in the network of neighbours.
     pub programmes: Vec<Programme>,
     /// Scores of programmes in cells.
     pub scores: Option<ProgrammeScores>,
@@ -115,9 +115,9 @@ pub struct EmbeddingNetworks {
     pub enriched: Vec<Enriched>,
     /// The genes asked for, each with the most similar ones.
     pub similar: Vec<(String, Vec<(String, f32)>)>,
-    /// Column of the matrix of every gene.
+    /// Column of every gene in the matrix of the cells; none without cells.
     pub columns: Option<Vec<usize>>,
-    /// Numbers for people and files.
+    /// How large the networks are, how far to trust them, and how they came about.
     pub report: EmbeddingReport,
     similarities: Pairs,
     is_centred: bool,

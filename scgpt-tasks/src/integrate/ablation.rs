@@ -13,9 +13,9 @@ use crate::error::Result;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Ablated {
-    /// What was left out.
+    /// The part that was left out.
     pub without: String,
-    /// The scores then.
+    /// Scores of the network that learned without it.
     pub scores: IntegrationScores,
 }
 

@@ -45,7 +45,7 @@ pub struct GeneratedModality {
     pub features: usize,
     /// Cells that were not measured in it.
     pub cells: usize,
-    /// Against the truth, if it is known.
+    /// How far the generated values are from the truth, if it is known.
     pub scores: Option<GeneratedScores>,
 }
 
@@ -57,7 +57,7 @@ pub struct GeneratedScores {
     pub cells: usize,
     /// Mean squared error, in squared value bins.
     pub error: f64,
-    /// That of the mean of each feature over the cells that were measured.
+    /// Mean squared error of a simple guess: each feature's mean over the cells that were measured.
     pub mean_error: f64,
     /// Pearson correlation over cells, averaged over the features that vary; the mean has none.
     pub correlation: f64,

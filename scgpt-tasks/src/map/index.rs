@@ -77,7 +77,7 @@ enum Vectors {
 }
 
 impl ReferenceIndex {
-    /// Its folder.
+    /// How an index is recognised on disk, so that it alone is replaced by another.
     pub const FOLDER: OutputKind = OutputKind {
         name: "an index of `scgpt map index`",
         is_one: |folder| folder.join(INDEX).is_file(),
@@ -216,7 +216,7 @@ impl ReferenceIndex {
         &self.folder
     }
 
-    /// Bytes of its files, as far as they count.
+    /// Length of the files of vectors and labels together, in bytes.
     pub fn n_bytes(&self) -> u64 {
         let segments = self.manifest.segments.iter().map(|segment| segment.n_bytes);
         segments.sum::<u64>() + self.labels.bytes().len() as u64

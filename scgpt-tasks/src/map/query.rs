@@ -31,14 +31,14 @@ impl Default for MapOptions {
     }
 }
 
-/// Labels of cells.
+/// What neighbours in a reference say of cells, in the order of the embeddings.
 #[derive(Debug, Default)]
 pub struct MappedCells {
-    /// Each column of labels.
+    /// The labels of the cells, for each column of labels of the index.
     pub labels: Vec<MappedLabels>,
     /// Mean distance to the nearest ten neighbours.
     pub strangeness: Vec<f32>,
-    /// Whether that is more than known cells have.
+    /// Whether a cell is farther from the reference than all but a few of its own cells are.
     pub is_unknown: Vec<bool>,
     /// Neighbours of each cell, nearest first.
     pub neighbours: Vec<Vec<Found>>,

@@ -87,7 +87,7 @@ pub struct TrainingProfile {
     pub condition: Condition,
     /// Cells it is the mean of.
     pub cells: usize,
-    /// `[g]`.
+    /// Mean logarithm of each gene over these cells, `[g]`.
     pub mean: Vec<f64>,
 }
 

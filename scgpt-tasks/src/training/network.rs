@@ -7,7 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::Result, folder_kind::open_model};
 
-/// Settings to start from.
+/// How a training begins: from a checkpoint or from nothing. The settings of every task that learns
+/// are those of a recipe.
+///
+/// ```
+/// use scgpt_tasks::{NetworkConfig, Recipe, annotate::AnnotateConfig};
+///
+/// let new = AnnotateConfig::of(Recipe::Scratch);
+/// assert_eq!(new.network, NetworkConfig::SMALL);
+/// // The narrower a checkpoint is, the higher the rate at which it learns.
+/// let [wide, narrow] = [NetworkConfig::RELEASED, NetworkConfig::SMALL]
+///     .map(|network| AnnotateConfig::of(Recipe::FineTune(network)).training.optimizer.lr);
+/// assert!(narrow > wide);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Recipe {
@@ -18,7 +30,7 @@ pub enum Recipe {
 }
 
 impl Recipe {
-    /// That of the model directory, if one is given.
+    /// Fine-tuning of the network in the directory `model`, if one is given; else from scratch.
     ///
     /// # Errors
     /// If it cannot be opened.
@@ -45,7 +57,8 @@ impl Recipe {
     }
 }
 
-/// The shape of a new network.
+/// The shape of a new network; of one that is fine-tuned, the dropout alone is in force. The
+/// [`Recipe`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {

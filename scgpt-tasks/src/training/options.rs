@@ -12,10 +12,20 @@ use serde_json::Value;
 use super::{StartingNetwork, Trained, rate::shortfall};
 use crate::error::Result;
 
-/// Which matrix an artefact is trained on, and where and how often.
+/// Which matrix an artefact is trained on, where it goes, and how often the training is repeated.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use scgpt_data::Layer;
+/// use scgpt_tasks::LearnOptions;
+///
+/// let learn = LearnOptions { repeats: 3, ..LearnOptions::new(Path::new("immune.model"), &Layer::X) };
+/// assert!(!learn.resume);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct LearnOptions<'a> {
-    /// The matrix.
+    /// The matrix that cells are read from.
     pub layer: &'a Layer,
     /// Where the genes' names are, and how many of them have to be known.
     pub gene_names: &'a GeneNames,
@@ -42,7 +52,7 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> LearnOptions<'a> {
-    /// Once, from the beginning.
+    /// One training from the beginning, with the best column of gene names and the usual checkpoints.
     pub fn new(output: &'a Path, layer: &'a Layer) -> Self {
         Self {
             layer,

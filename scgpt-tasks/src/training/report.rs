@@ -22,13 +22,13 @@ pub struct Learned {
     pub advice: Option<String>,
 }
 
-/// How it learned.
+/// How the losses and the scores of a network changed as it learned.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Curves {
     /// Training losses; of many steps, every second, fourth, … is kept.
     pub training: Vec<StepRecord>,
-    /// Validations.
+    /// What every validation found, in order.
     pub validation: Vec<ValidationRecord>,
 }
 

@@ -17,7 +17,7 @@ pub(super) const SIGNIFICANT: f64 = 0.05;
 /// Targets of the two lists that are looked at by other means, as in the article.
 const LISTS: [usize; 2] = [20, 100];
 
-/// What happened, and what it is worth.
+/// What was looked at, what was found, and how far to trust it.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AttentionReport {
@@ -51,10 +51,10 @@ pub struct AttentionReport {
     pub truth: Option<TruthReport>,
     /// Attention beside other networks.
     pub rows: Vec<NetworkRow>,
-    /// Seconds of reading and of the network, and of everything.
+    /// Seconds of reading the cells and of the network.
     #[serde(skip)]
     pub seconds_looking: f64,
-    /// See above. Files hold no times, so that the same run writes the same bytes.
+    /// Seconds of everything. Files hold no times, so that the same run writes the same bytes.
     #[serde(skip)]
     pub seconds: f64,
     /// Seed of every random choice.

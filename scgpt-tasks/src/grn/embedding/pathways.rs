@@ -30,7 +30,7 @@ pub enum Universe {
     /// Those of the network: the genes that a programme could have had.
     #[default]
     Network,
-    /// So many.
+    /// A number of genes, whichever they are, that programmes could have been drawn from.
     Number(usize),
 }
 

@@ -18,7 +18,7 @@ const SAME_AREA: f64 = 0.01;
 /// What programmes of genes at random are called among methods.
 pub(super) const CHANCE: &str = "random programmes";
 
-/// Numbers for people and files.
+/// How large a network of gene vectors is, how far to trust it, and how it came about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EmbeddingReport {
@@ -42,7 +42,7 @@ pub struct EmbeddingReport {
     pub pairs: usize,
     /// Pairs at a false-discovery rate of 5 % under the null.
     pub pairs_beyond_chance: usize,
-    /// Of the edges.
+    /// Edges at a false-discovery rate of 5 % under the null.
     pub edges_beyond_chance: usize,
     /// Quantiles of all similarities: least, 5 %, median, 95 %, largest.
     pub similarities: [f64; 5],
