@@ -32,28 +32,30 @@
 //! ```
 
 mod genes;
+mod options;
 mod page;
 mod report;
+mod variable;
 
 use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Alignment, Binner, CellSource, CellTokens, Collator, GeneNames, GeneSubset, GeneToken,
-    GeneVocab, Layer, Observer, RowSpool, Sampling, Setting, TieMode, TokenConfig, Tokenizer,
-    VariableFlavour, Watched, gene_columns, obs_column, unscaled, variable_columns,
+    Alignment, Binner, CellSource, CellTokens, Collator, GeneNames, GeneToken, GeneVocab, Observer,
+    RowSpool, Setting, TokenConfig, Tokenizer, Watched, unscaled,
 };
 use scgpt_model::{CellEncoder, LoadReport, Preprocess, Scgpt, ScgptConfig, Strictness};
 use scgpt_stats::unit_rows;
-use serde::{Deserialize, Serialize};
 
 pub use self::{
     genes::GeneEmbedding,
+    options::{EmbedOptions, VariableOptions},
     report::{EmbedReport, ModelReport, VariableReport},
 };
 pub(crate) use self::{
     genes::{CellGroups, GeneStates, vector_table},
     page::likely_types,
+    variable::select_variable,
 };
 pub use crate::stream::{Timings, TokenCounts};
 use crate::{
@@ -63,60 +65,6 @@ use crate::{
     stream::{Rows, Sink, Stream, TokenPanel},
     usage::Usage,
 };
-
-/// How cells are read and embedded; the [example of the module](self) has some.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EmbedOptions {
-    /// Cells computed at once: affects speed and memory, never results.
-    pub batch_size: usize,
-    /// Most tokens per cell, `<cls>` included; the model's own number if none.
-    pub max_length: Option<usize>,
-    /// What happens to values on a bin edge.
-    pub tie_mode: TieMode,
-    /// Which genes are kept when a cell has more than fit.
-    pub sampling: Sampling,
-    /// Seed of every random choice.
-    pub seed: u64,
-    /// Where the genes' names are, and how many of them have to be known.
-    #[serde(flatten)]
-    pub gene_names: GeneNames,
-    /// The matrix.
-    #[serde(skip)]
-    pub layer: Layer,
-    /// Use only the most variable genes.
-    pub variable: Option<VariableOptions>,
-    /// Folder of the temporary file that collects the embeddings; the system's if none.
-    #[serde(skip)]
-    pub temporary: Option<PathBuf>,
-}
-
-/// Which genes count as most variable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VariableOptions {
-    /// How many genes are kept.
-    pub n_top: usize,
-    /// The measure of variability; if none, `seurat_v3` for counts and `cell_ranger` otherwise.
-    pub flavour: Option<VariableFlavour>,
-    /// Column of `obs` with batches: the genes that vary within most of them are kept. Without it, those
-    /// that vary among all cells.
-    pub batch_key: Option<String>,
-}
-
-impl Default for EmbedOptions {
-    fn default() -> Self {
-        Self {
-            batch_size: 8,
-            max_length: None,
-            tie_mode: TieMode::default(),
-            sampling: Sampling::default(),
-            seed: 0,
-            gene_names: GeneNames::BEST,
-            layer: Layer::X,
-            variable: None,
-            temporary: None,
-        }
-    }
-}
 
 /// The embeddings of all cells, in a temporary file, and how they came about.
 #[derive(Debug)]
@@ -460,47 +408,4 @@ fn check_vocabulary(vocab: &GeneVocab, config: &ScgptConfig) -> Result<()> {
         return Ok(());
     }
     Err(Error::Vocabulary { vocabulary: vocab.len(), table: config.vocab_size })
-}
-
-/// Leaves only the most variable genes in `alignment`. What else was measured counts in no sum, and is
-/// none of them.
-pub(crate) fn select_variable(
-    source: &mut dyn CellSource,
-    layer: &Layer,
-    options: &VariableOptions,
-    names: &GeneNames,
-    alignment: &mut Alignment,
-) -> Result<VariableReport> {
-    let batches = options.batch_key.as_deref().map(|key| batch_numbers(source, key)).transpose()?;
-    let wanted = (options.n_top, options.flavour);
-    let columns = gene_columns(source, layer, names)?;
-    let mut genes = GeneSubset::new(source, layer, columns.clone())?;
-    let values = unscaled(&mut genes, layer)?;
-    let (flavour, selected) =
-        variable_columns(&mut genes, layer, wanted, batches.as_deref(), values)?;
-    let mut is_selected = vec![false; alignment.tokens.len()];
-    for &gene in &selected {
-        is_selected[columns[gene]] = true;
-    }
-    alignment.retain(|gene| is_selected[gene]);
-    if alignment.matched() == 0 {
-        return Err(Error::Option(format!(
-            "none of the {} variable genes is in the vocabulary",
-            selected.len()
-        )));
-    }
-    Ok(VariableReport { flavour, n_selected: selected.len(), n_known: alignment.matched() })
-}
-
-/// The number of every cell's category in column `key` of `obs`; a missing value is one of its own.
-fn batch_numbers(source: &dyn CellSource, key: &str) -> Result<Vec<u32>> {
-    let obs = source.obs()?;
-    let column = obs_column(&obs, key)?;
-    let labels = column.labels();
-    let mut categories: Vec<&Option<String>> = labels.iter().collect();
-    categories.sort_unstable();
-    categories.dedup();
-    let number =
-        |label| categories.binary_search(&label).ok().and_then(|number| u32::try_from(number).ok());
-    Ok(labels.iter().filter_map(number).collect())
 }

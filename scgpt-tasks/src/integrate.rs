@@ -91,7 +91,7 @@ use self::{
     complete::check_truth,
     experiment::{Cells, IntegrateExperiment},
     modality::Multimodal,
-    panel::{Panel, align},
+    panel::{FeaturePanel, align},
     score::SpaceJudge,
 };
 use crate::{
@@ -236,7 +236,7 @@ impl<'a> Integration<'a> {
         let codes: Vec<u32> = self.batches.codes.iter().flatten().copied().collect();
         let (config, options, vocab) = (self.config, &self.options, &self.vocab);
         let panel = match self.options.modalities {
-            None => Panel::choose(source, vocab, config, options, &codes, observer)?,
+            None => FeaturePanel::choose(source, vocab, config, options, &codes, observer)?,
             Some(cells) => {
                 let (panel, vocab, chosen) =
                     Multimodal::choose(source, vocab, config, options, cells, &codes, observer)?;

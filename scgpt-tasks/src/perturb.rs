@@ -79,7 +79,7 @@ pub use self::{
     respond::{RespondOptions, Response, Responses},
     reverse::{Reversal, ReverseOptions, ReversedGroup},
 };
-use self::{experiment::PerturbExperiment, panel::Panel};
+use self::{experiment::PerturbExperiment, panel::ResponsePanel};
 use crate::{
     error::{Error, Result},
     training::{ArtefactFile, LearnOptions, Observers, Session, Trial},
@@ -123,7 +123,7 @@ pub struct Perturbation<'a> {
     device: &'a Device,
     vocab: GeneVocab,
     design: Design,
-    panel: Panel,
+    panel: ResponsePanel,
     genes: AlignmentSummary,
     /// Conditions left out because the model cannot be told of one of their genes.
     untold: Vec<String>,
@@ -165,7 +165,7 @@ impl<'a> Perturbation<'a> {
             let genes = measured.names().filter(|name| !name.starts_with('<')).chain(others);
             GeneVocab::from_names(genes)?
         };
-        let (panel, genes) = Panel::new(&vocab, &var, &gene_names)?;
+        let (panel, genes) = ResponsePanel::new(&vocab, &var, &gene_names)?;
         let untold = drop_untold(&mut design, &panel, &vocab)?;
         let perturbation =
             Self { config, options, device, vocab, design, panel, genes, untold, total };
@@ -289,7 +289,11 @@ impl<'a> Perturbation<'a> {
 }
 
 /// Leaves out the conditions with a gene that the model cannot be told of, and names them.
-fn drop_untold(design: &mut Design, panel: &Panel, vocab: &GeneVocab) -> Result<Vec<String>> {
+fn drop_untold(
+    design: &mut Design,
+    panel: &ResponsePanel,
+    vocab: &GeneVocab,
+) -> Result<Vec<String>> {
     let is_told = |group: usize| panel.targets(design.condition(group), vocab).is_ok();
     let told: Vec<bool> = (0..design.groups.len()).map(is_told).collect();
     let untold: Vec<String> = (0..told.len())

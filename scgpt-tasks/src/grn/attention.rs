@@ -26,7 +26,7 @@ use scgpt_stats::halves;
 
 use self::{
     baselines::EdgeBaseline,
-    cells::{Groups, Panel, shuffled},
+    cells::{GenePanel, Groups, shuffled},
     ranks::rank_sums,
     sums::{Place, Sums, shuffled_labels},
 };
@@ -261,7 +261,7 @@ impl Embedder {
         let numbers: Vec<usize> = cells.iter().map(|(cell, _)| *cell).collect();
         let mut chosen = CellSubset::new(source, numbers);
         observer.begin("choosing genes", 0);
-        let panel = Panel::choose(&mut chosen, self.vocab(), &alignment, options)?;
+        let panel = GenePanel::choose(&mut chosen, self.vocab(), &alignment, options)?;
         let truth = options.truth.map(|truth| TrueEdges::among(truth, &panel.names)).transpose()?;
 
         let config = TokenConfig {
@@ -311,7 +311,7 @@ impl Embedder {
 /// What is looked at the cells by.
 struct Looking<'a> {
     embedder: &'a Embedder,
-    panel: &'a Panel,
+    panel: &'a GenePanel,
     layer: usize,
     /// The number and the half of every cell of the source.
     numbers: &'a [u64],

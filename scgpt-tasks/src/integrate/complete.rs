@@ -15,7 +15,9 @@ use scgpt_model::{Scgpt, ScgptConfig, host_values};
 use scgpt_train::InputBatch;
 use serde::Serialize;
 
-use super::{CellModalities, IntegrateOptions, Integration, modality::Multimodal, panel::Panel};
+use super::{
+    CellModalities, IntegrateOptions, Integration, modality::Multimodal, panel::FeaturePanel,
+};
 use crate::{
     error::{Error, Result},
     training::Trained,
@@ -84,7 +86,7 @@ impl Integration<'_> {
         &self,
         source: &mut dyn CellSource,
         cells: &Multimodal,
-        panel: &Panel,
+        panel: &FeaturePanel,
         trained: &Trained,
         truth: Option<&mut dyn CellSource>,
         observer: &dyn Observer,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{
     IntegrateConfig, Integration,
     cross_modal::HiddenModality,
-    panel::{Panel, is_in},
+    panel::{FeaturePanel, is_in},
     score::SpaceJudge,
     sizes::BatchSize,
     task::IntegrateTask,
@@ -40,7 +40,7 @@ const NEW_PARTS: [NetworkPart; 6] = [
 pub(super) struct Cells<'a> {
     pub(super) integration: &'a Integration<'a>,
     pub(super) session: &'a Session<'a>,
-    pub(super) panel: &'a Panel,
+    pub(super) panel: &'a FeaturePanel,
     is_in: Vec<bool>,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Cells<'a> {
     pub(super) fn new(
         integration: &'a Integration<'a>,
         session: &'a Session<'a>,
-        panel: &'a Panel,
+        panel: &'a FeaturePanel,
     ) -> Self {
         let is_in = is_in(&integration.vocab, &panel.tokens);
         Self { integration, session, panel, is_in }

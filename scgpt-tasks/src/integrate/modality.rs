@@ -13,7 +13,7 @@ use scgpt_model::ScgptConfig;
 
 use super::{
     IntegrateConfig, IntegrateOptions, ModalitySize,
-    panel::{Panel, align},
+    panel::{FeaturePanel, align},
 };
 use crate::{
     error::{Error, Result},
@@ -100,7 +100,7 @@ impl Multimodal {
         cells: &CellModalities,
         batches: &[u32],
         observer: &dyn Observer,
-    ) -> Result<(Panel, GeneVocab, Self)> {
+    ) -> Result<(FeaturePanel, GeneVocab, Self)> {
         let layer = options.learn.layer;
         let var = source.var(layer)?;
         let alignment = align(vocab, &var, options)?;
@@ -152,7 +152,7 @@ impl Multimodal {
             of_columns: cells.modalities.pick(kept.iter().map(|&(column, _)| Some(column))),
             rows: extended.rows.clone(),
         };
-        let panel = Panel {
+        let panel = FeaturePanel {
             columns: kept.iter().map(|&(column, _)| column).collect(),
             tokens: kept.iter().map(|&(_, token)| token).collect(),
             flavour: by.or(config.flavour).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! [`Panel`]: the genes by which cells of all batches are compared.
+//! [`FeaturePanel`]: the genes by which cells of all batches are compared.
 
 use scgpt_data::{
     Alignment, CellSource, Frame, GeneSubset, GeneToken, GeneVocab, InputState, Observer, RNA,
@@ -10,7 +10,7 @@ use crate::error::Result;
 
 /// Known genes that vary within most batches.
 #[derive(Clone, Debug)]
-pub(super) struct Panel {
+pub(super) struct FeaturePanel {
     /// Columns of the data, ascending.
     pub(super) columns: Vec<usize>,
     /// Their tokens.
@@ -27,7 +27,7 @@ pub(super) struct Panel {
     pub(super) vocabulary: usize,
 }
 
-impl Panel {
+impl FeaturePanel {
     /// Chooses among the genes of `source` that the vocabulary has, as the reference does.
     pub(super) fn choose(
         source: &mut dyn CellSource,

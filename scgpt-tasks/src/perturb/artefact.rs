@@ -16,7 +16,7 @@ use scgpt_stats::sampled;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    panel::{Panel, Targets},
+    panel::{ResponsePanel, Targets},
     predict::{Controls, Predictor},
 };
 use crate::{
@@ -96,7 +96,7 @@ pub struct TrainingProfile {
 pub struct PerturbArtefact {
     pub(super) record: PerturbRecord,
     pub(super) vocab: GeneVocab,
-    pub(super) panel: Panel,
+    pub(super) panel: ResponsePanel,
     model: Scgpt,
     network: ScgptConfig,
     controls: Vec<Controls>,
@@ -123,7 +123,7 @@ impl PerturbArtefact {
             return Err(KIND.mismatch(folder, problem));
         }
         let vocab = GeneVocab::from_json(directory.vocab_path())?;
-        let panel = Panel::of_names(&vocab, &record.genes)?;
+        let panel = ResponsePanel::of_names(&vocab, &record.genes)?;
         let (model, _) = directory.load(device, Strictness::Strict)?;
         let controls = read_controls(&folder.join(CONTROLS), &record)?;
         let profiles = read_profiles(&folder.join(PROFILES), &record)?;

@@ -12,7 +12,7 @@ use scgpt_train::{LossTerms, Metric, Objectives, Progress, Result, Task, TrainBa
 
 use super::{
     config::PerturbConfig,
-    panel::{Panel, Targets},
+    panel::{ResponsePanel, Targets},
     predict::{Controls, Predictor},
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Pairs<'a> {
     pub(super) shards: &'a ShardFolder,
     pub(super) vocab: &'a GeneVocab,
     pub(super) network: &'a ScgptConfig,
-    pub(super) panel: &'a Panel,
+    pub(super) panel: &'a ResponsePanel,
     pub(super) config: &'a PerturbConfig,
     pub(super) groups: &'a [PairedGroup],
     /// Places in the panel of the genes that respond most, of each group that is trained on.

@@ -1,4 +1,4 @@
-//! [`Panel`]: the genes whose response is predicted.
+//! [`ResponsePanel`]: the genes whose response is predicted.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const PERTURBED: ConditionToken = ConditionToken(1);
 
 /// Measured genes that the model knows, in the order of the data.
 #[derive(Clone, Debug)]
-pub(super) struct Panel {
+pub(super) struct ResponsePanel {
     /// Their names.
     pub(super) names: Vec<String>,
     pub(super) tokens: Vec<GeneToken>,
@@ -37,7 +37,7 @@ pub(super) struct Targets {
     pub(super) unmeasured: Vec<GeneToken>,
 }
 
-impl Panel {
+impl ResponsePanel {
     /// Finds the genes of `var` in the vocabulary.
     pub(super) fn new(
         vocab: &GeneVocab,
@@ -165,7 +165,8 @@ mod tests {
         let perturbed = BTreeSet::from(["A", "X"]);
         let column = gene_column(&var, &perturbed);
         assert_eq!(column, "gene_name");
-        let (panel, summary) = Panel::new(&vocab, &var, &GeneNames::of_column(column)).unwrap();
+        let (panel, summary) =
+            ResponsePanel::new(&vocab, &var, &GeneNames::of_column(column)).unwrap();
         assert_eq!((panel.names.as_slice(), summary.unmatched), (&["A".into(), "C".into()][..], 1));
         assert_eq!(panel.part(&[0.1, 0.2, 0.3]), [0.1, 0.3]);
         let targets = panel.targets(&Condition::new(["X", "C"]), &vocab).unwrap();

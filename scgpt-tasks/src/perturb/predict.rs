@@ -7,7 +7,7 @@ use scgpt_data::{CellTokens, GeneToken, Keyed, Purpose};
 use scgpt_model::{Scgpt, ScgptConfig, host_values};
 use scgpt_train::InputBatch;
 
-use super::panel::{Panel, Targets};
+use super::panel::{ResponsePanel, Targets};
 
 /// Tokens that are computed at once, about: bounds the memory of a prediction over all genes.
 const TOKENS: usize = 16_384;
@@ -58,7 +58,7 @@ impl Controls {
 pub(super) struct Predictor<'a> {
     pub(super) model: &'a Scgpt,
     pub(super) network: &'a ScgptConfig,
-    pub(super) panel: &'a Panel,
+    pub(super) panel: &'a ResponsePanel,
     pub(super) pad: GeneToken,
     /// Controls whose mean a predicted cell starts from.
     pub(super) pool: usize,

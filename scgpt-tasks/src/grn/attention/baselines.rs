@@ -8,7 +8,7 @@ use scgpt_eval::{
 
 use super::{
     Setting,
-    cells::{Groups, Panel},
+    cells::{GenePanel, Groups},
     row::{ATTENTION, NetworkRow},
     sums::Sums,
     without_cls,
@@ -27,7 +27,7 @@ const TOP_SHARE: f64 = 0.1;
 
 /// What networks are compared by.
 pub(super) struct EdgeJudge<'a> {
-    pub(super) genes: &'a Panel,
+    pub(super) genes: &'a GenePanel,
     pub(super) embedder: &'a Embedder,
     pub(super) groups: &'a Groups,
     /// Cells and their groups, in the order of the profiles.

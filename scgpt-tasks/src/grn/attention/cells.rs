@@ -125,7 +125,7 @@ fn condition_of(labels: &Labels, genes: &[String], control: &str) -> Option<Stri
 
 /// Genes that all cells are looked at by, those without expression too.
 #[derive(Clone, Debug)]
-pub(super) struct Panel {
+pub(super) struct GenePanel {
     pub(super) names: Vec<String>,
     pub(super) tokens: Vec<GeneToken>,
     /// The column of each in the data, ascending.
@@ -134,7 +134,7 @@ pub(super) struct Panel {
     places: Vec<usize>,
 }
 
-impl Panel {
+impl GenePanel {
     /// The most variable genes of `source` that the model knows, and the genes asked for.
     ///
     /// # Errors

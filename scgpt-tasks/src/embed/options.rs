@@ -1,0 +1,60 @@
+//! [`EmbedOptions`]: how cells are embedded.
+
+use std::path::PathBuf;
+
+use scgpt_data::{GeneNames, Layer, Sampling, TieMode, VariableFlavour};
+use serde::{Deserialize, Serialize};
+
+/// How cells are read and embedded; the [example of the module](self) has some.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmbedOptions {
+    /// Cells computed at once: affects speed and memory, never results.
+    pub batch_size: usize,
+    /// Most tokens per cell, `<cls>` included; the model's own number if none.
+    pub max_length: Option<usize>,
+    /// What happens to values on a bin edge.
+    pub tie_mode: TieMode,
+    /// Which genes are kept when a cell has more than fit.
+    pub sampling: Sampling,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Where the genes' names are, and how many of them have to be known.
+    #[serde(flatten)]
+    pub gene_names: GeneNames,
+    /// The matrix.
+    #[serde(skip)]
+    pub layer: Layer,
+    /// Use only the most variable genes.
+    pub variable: Option<VariableOptions>,
+    /// Folder of the temporary file that collects the embeddings; the system's if none.
+    #[serde(skip)]
+    pub temporary: Option<PathBuf>,
+}
+
+/// Which genes count as most variable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariableOptions {
+    /// How many genes are kept.
+    pub n_top: usize,
+    /// The measure of variability; if none, `seurat_v3` for counts and `cell_ranger` otherwise.
+    pub flavour: Option<VariableFlavour>,
+    /// Column of `obs` with batches: the genes that vary within most of them are kept. Without it, those
+    /// that vary among all cells.
+    pub batch_key: Option<String>,
+}
+
+impl Default for EmbedOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 8,
+            max_length: None,
+            tie_mode: TieMode::default(),
+            sampling: Sampling::default(),
+            seed: 0,
+            gene_names: GeneNames::BEST,
+            layer: Layer::X,
+            variable: None,
+            temporary: None,
+        }
+    }
+}
