@@ -180,7 +180,7 @@ impl Embedder {
     /// work; [`Error::Cancelled`] if the observer says so.
     ///
     /// # Reference
-    /// `tasks/cell_emb.py`, `embed_data`. Differs: ties are settled by [`TieMode`] instead of a
+    /// `tasks/cell_emb.py`, `embed_data`. Differs: ties are settled by [`TieMode`](scgpt_data::TieMode) instead of a
     /// global generator, sampling is keyed by what a cell expresses, cells without known genes do not fail.
     pub fn embed(
         &self,

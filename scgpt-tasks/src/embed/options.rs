@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use scgpt_data::{GeneNames, Layer, Sampling, TieMode, VariableFlavour};
 use serde::{Deserialize, Serialize};
 
-/// How cells are read and embedded; the [example of the module](self) has some.
+/// How cells are read and embedded; the [example of the module](crate::embed) has some.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EmbedOptions {
     /// Cells computed at once: affects speed and memory, never results.
