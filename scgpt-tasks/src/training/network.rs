@@ -78,7 +78,7 @@ pub struct NetworkConfig {
 
 impl NetworkConfig {
     /// What learns on a laptop.
-    pub(crate) const SMALL: Self =
+    pub const SMALL: Self =
         Self { n_layers: 4, n_heads: 4, d_model: 128, d_ff: 128, dropout: 0.1, n_bins: 51 };
     /// The whole-human model.
     pub const RELEASED: Self =
