@@ -49,8 +49,7 @@ impl Task for Kinds {
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let (folder, device) = (tempfile::tempdir()?, Device::default());
-    let network =
-        ScgptConfig { d_model: 16, d_ff: 16, n_heads: 2, n_classes: 2, ..ScgptConfig::new(9) };
+    let network = ScgptConfig { d_model: 16, n_heads: 2, n_classes: 2, ..ScgptConfig::new(9) };
     let mut config = TrainConfig { epochs: 10, ..TrainConfig::default() };
     config.optimizer.lr = 3e-3;
     let (model, run) = (network.init(&device)?, RunOptions::new(folder.path()));
