@@ -55,9 +55,10 @@ pub(crate) fn layered<'p, T: Serialize + DeserializeOwned>(
     let defaults = Table::try_from(base)?;
     let mut all = defaults.clone();
     let mut settings = typed(all.clone())?;
+    let keys = keys::<T>();
     for path in files {
         let mut file = table(path)?;
-        file.retain(|key, _| keys::<T>().contains(&key) || !options.iter().any(|it| it == key));
+        file.retain(|key, _| keys.contains(&key) || !options.iter().any(|it| it == key));
         overlay(&mut all, file);
         settings = typed(all.clone()).map_err(|misfit| {
             let hint = hint(&misfit, &defaults);

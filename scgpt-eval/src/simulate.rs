@@ -228,29 +228,28 @@ impl CellSource for Simulation {
             categories: (1..=n).map(|number| format!("{name}_{number}")).collect(),
             ordered: false,
         };
-        Ok(Frame {
-            index_name: "_index".into(),
-            index: (1..=self.options.cells).map(|cell| format!("cell_{cell:06}")).collect(),
-            columns: vec![
-                ("cell_type".into(), column(kinds, self.options.types, "type")),
-                ("batch".into(), column(batches, self.options.batches, "batch")),
-            ],
-        })
+        let columns = vec![
+            ("cell_type".into(), column(kinds, self.options.types, "type")),
+            ("batch".into(), column(batches, self.options.batches, "batch")),
+        ];
+        Ok(Frame { columns, ..cells(self.options.cells) })
     }
 
     fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
         self.summary.shape(layer)?;
         let names = self.symbols.iter().cloned().map(Some).collect();
-        Ok(Frame {
-            index_name: "_index".into(),
-            index: self.symbols.clone(),
-            columns: vec![("feature_name".into(), Column::Text(names))],
-        })
+        let columns = vec![("feature_name".into(), Column::Text(names))];
+        Ok(Frame { columns, ..Frame::of_names(self.symbols.iter().cloned()) })
     }
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
         made(&self.summary, layer, rows, |cell| self.cell(cell))
     }
+}
+
+/// The names of `n` cells.
+fn cells(n: usize) -> Frame {
+    Frame::of_names((1..=n).map(|cell| format!("cell_{cell:06}")))
 }
 
 /// A block of cells, each made by `cell`: genes with counts, and the counts.

@@ -36,7 +36,7 @@ mod task;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{CellSplit, EpochOrder, ShardFolder, SpecialToken};
+use scgpt_data::{CellSplit, EpochOrder, GeneVocab, ShardFolder, SpecialToken};
 use scgpt_eval::doubts_of_shards;
 use scgpt_model::{NetworkPart, Preprocess, ScgptConfig};
 use scgpt_train::{RunHistory, RunOptions, TrainObserver, fit, has_checkpoint};
@@ -51,7 +51,7 @@ pub use self::{
 use crate::{
     embed::Embedder,
     error::{Error, Result},
-    folder_kind::FolderKind,
+    folder_kind::{FolderKind, open_model},
     model_folder::{MODEL, write_model},
     training::{CellChoices, StartingNetwork, TrainingCells, VALIDATION_EPOCH},
     usage::Usage,
@@ -235,9 +235,9 @@ impl Start {
             let dropout = config.network.dropout;
             ScgptConfig { n_classes, dropout, pad_token: Some(pad), ..network }
         };
-        let (mut network, known) =
+        let mut network =
             StartingNetwork::open(from, Usage::Pretrain, adapt, &[NetworkPart::Class])?;
-        shards.check_vocab(&known)?;
+        shards.check_vocab(&GeneVocab::from_json(open_model(from)?.vocab_path())?)?;
         network.preprocess.max_length = config.max_length;
         Ok(Self { network, classes })
     }

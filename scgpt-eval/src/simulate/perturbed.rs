@@ -6,7 +6,7 @@ use scgpt_data::{
     CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Result, Setting, Summary,
 };
 
-use super::{choose, made, negative_binomial, normal};
+use super::{cells, choose, made, negative_binomial, normal};
 use crate::{
     network::{Edge, EdgeKind, GeneNetwork},
     perturbation::Condition,
@@ -353,19 +353,16 @@ impl CellSource for PerturbSimulation {
             of_cell.iter().map(|&condition| names[condition].clone()).collect();
         let interacts =
             of_cell.iter().map(|&condition| Some(!self.interactions[condition].is_empty()));
-        Ok(Frame {
-            index_name: "_index".into(),
-            index: (1..=self.options.cells).map(|cell| format!("cell_{cell:06}")).collect(),
-            columns: vec![
-                ("condition".into(), Column::categorical(&labels)),
-                ("interacts".into(), Column::Boolean(interacts.collect())),
-            ],
-        })
+        let columns = vec![
+            ("condition".into(), Column::categorical(&labels)),
+            ("interacts".into(), Column::Boolean(interacts.collect())),
+        ];
+        Ok(Frame { columns, ..cells(self.options.cells) })
     }
 
     fn var(&self, layer: &Layer) -> scgpt_data::Result<Frame> {
         self.summary.shape(layer)?;
-        Ok(Frame { index_name: "_index".into(), index: self.symbols.clone(), columns: Vec::new() })
+        Ok(Frame::of_names(self.symbols.iter().cloned()))
     }
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {

@@ -85,7 +85,7 @@ impl Annotation<'_> {
             let network = adapt(self.config.network.network(self.vocab.len(), pad));
             return Ok(StartingNetwork::new(network, preprocess));
         };
-        let (start, _) = StartingNetwork::open(path, Usage::Annotate, adapt, &NEW_PARTS)?;
+        let start = StartingNetwork::open(path, Usage::Annotate, adapt, &NEW_PARTS)?;
         Ok(StartingNetwork { preprocess, ..start })
     }
 }

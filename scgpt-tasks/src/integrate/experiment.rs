@@ -86,7 +86,7 @@ impl Integration<'_> {
             multimodal.extend(config, path, n_batches)?
         } else {
             let adapt = |network: ScgptConfig| config.adapt(&network, n_batches);
-            StartingNetwork::open(path, self.options.usage(), adapt, &NEW_PARTS)?.0
+            StartingNetwork::open(path, self.options.usage(), adapt, &NEW_PARTS)?
         };
         Ok(StartingNetwork { preprocess, ..start })
     }

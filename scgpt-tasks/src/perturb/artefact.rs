@@ -275,7 +275,7 @@ pub(super) fn controls_source(
         (CONDITION.into(), Column::categorical(&vec![CONTROL.into(); of_cell.len()])),
         (CELL_TYPE.into(), Column::categorical(&of_cell)),
     ];
-    Ok(SpooledCells::new(numbered("control", of_cell.len(), columns), names(genes), rows))
+    Ok(SpooledCells::new(numbered("control", of_cell.len(), columns), Frame::of_names(genes), rows))
 }
 
 /// Mean expression of conditions as a file.
@@ -298,18 +298,17 @@ pub(super) fn profiles_source(
         (CELL_TYPE.into(), of(&|profile| cell_types[profile.cell_type].clone())),
         (N_CELLS.into(), Column::Integer(cells)),
     ];
-    Ok(SpooledCells::new(numbered("profile", profiles.len(), columns), names(genes), rows))
+    Ok(SpooledCells::new(
+        numbered("profile", profiles.len(), columns),
+        Frame::of_names(genes),
+        rows,
+    ))
 }
 
 /// A table of `n` rows without names of their own.
 pub(super) fn numbered(name: &str, n: usize, columns: Vec<(String, Column)>) -> Frame {
     let index = (1..=n).map(|number| format!("{name}_{number}")).collect();
     Frame { index_name: "_index".into(), index, columns }
-}
-
-/// A table of genes.
-pub(super) fn names(genes: &[String]) -> Frame {
-    Frame { index_name: "_index".into(), index: genes.to_vec(), columns: Vec::new() }
 }
 
 /// The control cells that an artefact keeps, of each of its cell types.

@@ -73,7 +73,7 @@ impl Perturbation<'_> {
         };
         let preprocess = Preprocess { max_length: self.panel.len().max(2), cls_value: 0.0 };
         let start = if let Some(path) = &self.config.model {
-            StartingNetwork::open(path, Usage::Perturb, adapt, &NEW_PARTS)?.0
+            StartingNetwork::open(path, Usage::Perturb, adapt, &NEW_PARTS)?
         } else {
             let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
             let network = adapt(self.config.network.network(self.vocab.len(), pad));

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Additions, CellSource as _, Column, Layer, Observer, RowSpool, Source, SpooledCells, export,
-    obs_column,
+    Additions, CellSource as _, Column, Frame, Layer, Observer, RowSpool, Source, SpooledCells,
+    export, obs_column,
 };
 use scgpt_eval::perturbation::{CONTROL, Condition};
 use scgpt_stats::difference;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    artefact::{PerturbArtefact, invalid, names, numbered, places, read_placed},
+    artefact::{PerturbArtefact, invalid, numbered, places, read_placed},
     panel::Targets,
 };
 use crate::error::{Error, Result};
@@ -179,7 +179,7 @@ impl Responses {
         let additions =
             Additions { uns: vec![("scgpt".into(), responses)], ..Additions::default() };
         observer.begin("writing", conditions.len());
-        let mut source = SpooledCells::new(obs, names(&self.genes), self.cells);
+        let mut source = SpooledCells::new(obs, Frame::of_names(&self.genes), self.cells);
         let mut watched = scgpt_data::Watched { source: &mut source, observer };
         Ok(export(&mut watched, &Layer::X, output, &additions, overwrite)?)
     }

@@ -48,6 +48,8 @@ pub(crate) struct TrainingCells<'a> {
     pub(crate) seed: u64,
     pub(crate) modalities: Option<&'a Modalities>,
     tokenizer: Tokenizer,
+    /// The same without a limit of tokens.
+    whole: Tokenizer,
 }
 
 impl<'a> TrainingCells<'a> {
@@ -74,7 +76,8 @@ impl<'a> TrainingCells<'a> {
         if let Some(modalities) = modalities {
             tokenizer = tokenizer.with_modalities(modalities)?;
         }
-        Ok(Self { shards, network, batch_size, seed, modalities, tokenizer })
+        let whole = tokenizer.clone().within(usize::MAX);
+        Ok(Self { shards, network, batch_size, seed, modalities, tokenizer, whole })
     }
 
     /// The tokens of some cells, with the choices of an epoch.
@@ -84,7 +87,7 @@ impl<'a> TrainingCells<'a> {
 
     /// The same, however many tokens that is.
     pub(crate) fn whole(&self, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {
-        self.made(&self.tokenizer.clone().within(usize::MAX), cells, epoch)
+        self.made(&self.whole, cells, epoch)
     }
 
     fn made(&self, tokenizer: &Tokenizer, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{GeneToken, GeneVocab, Keyed, Purpose};
+use scgpt_data::{GeneToken, Keyed, Purpose};
 use scgpt_model::{
     GeneRows, Gep, ModelDir, NetworkPart, Preprocess, Scgpt, ScgptConfig, Strictness,
 };
@@ -51,13 +51,12 @@ impl StartingNetwork {
         usage: Usage,
         adapt: impl FnOnce(ScgptConfig) -> ScgptConfig,
         new: &[NetworkPart],
-    ) -> Result<(Self, GeneVocab)> {
+    ) -> Result<Self> {
         let folder = usage.open(path)?;
-        let vocab = GeneVocab::from_json(folder.vocab_path())?;
         let config = adapt(folder.config().clone());
         folder.weights().check(&config, new)?;
         let (preprocess, origin) = (*folder.preprocess(), Origin::Checkpoint(folder));
-        Ok((Self { config, preprocess, first_guess: None, origin }, vocab))
+        Ok(Self { config, preprocess, first_guess: None, origin })
     }
 
     /// The network of a model directory over another vocabulary, its configuration changed by
