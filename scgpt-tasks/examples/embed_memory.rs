@@ -30,8 +30,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let var = Frame::of_names(genes);
     let mut cells = MemoryCells::new(&indptr, &indices, &values, &obs, &var)?;
 
-    let gene_names = GeneNames { min_genes: Some(0.0), ..GeneNames::BEST };
-    let options = EmbedOptions { gene_names, batch_size: 32, ..EmbedOptions::default() };
+    let mut options = EmbedOptions::default();
+    options.gene_names = GeneNames { min_genes: Some(0.0), ..GeneNames::BEST };
+    options.batch_size = 32;
     let mut written = 0;
     let mut each = |first: usize, rows: &[f32]| {
         let n = rows.len() / embedder.config().d_model;

@@ -22,7 +22,8 @@
 //! let preprocess = Preprocess { max_length: 64, cls_value: 0.0 };
 //! let embedder = Embedder::new(network, config, preprocess, vocab)?;
 //!
-//! let options = EmbedOptions { batch_size: 8, ..EmbedOptions::default() };
+//! let mut options = EmbedOptions::default();
+//! options.batch_size = 32;
 //! let embedding = embedder.embed(&mut cells, &options, &Silent)?;
 //! assert_eq!((embedding.rows.n_rows(), embedding.rows.n_columns()), (20, 16));
 //!

@@ -8,23 +8,16 @@
 //! use std::path::Path;
 //!
 //! use burn::prelude::Device;
-//! use scgpt_data::{GeneNames, Layer, Silent, Source};
-//! use scgpt_model::{Generation, Strictness};
+//! use scgpt_data::{Silent, Source};
+//! use scgpt_model::Strictness;
 //! use scgpt_tasks::generate::{Ask, GenerateOptions, Generator};
 //!
 //! let device = Device::default();
 //! let generator = Generator::open(Path::new("whole-human"), &device, Strictness::Strict)?;
-//! let options = GenerateOptions {
-//!     // A quarter of what each cell expresses is hidden, so that the answers are known.
-//!     ask: Ask::Hidden(0.25),
-//!     generation: Generation { rounds: 3, ..Generation::default() },
-//!     batch_size: 32,
-//!     max_length: None,
-//!     seed: 0,
-//!     gene_names: GeneNames::BEST,
-//!     layer: Layer::X,
-//!     temporary: None,
-//! };
+//! // A quarter of what each cell expresses is hidden, so that the answers are known.
+//! let mut options = GenerateOptions::new(Ask::Hidden(0.25));
+//! options.generation.rounds = 3;
+//! options.batch_size = 32;
 //! let mut cells = Source::open(Path::new("pbmc.h5ad"))?;
 //! let generated = generator.generate(&mut cells, &options, &device, &Silent)?;
 //! let error = generated.report.network.map(|scores| scores.squared_error);
@@ -83,8 +76,18 @@ pub enum Ask {
     },
 }
 
-/// What is generated, and how: see the [example of the module](self).
+/// What is generated, and how.
+///
+/// ```
+/// use scgpt_tasks::generate::{Ask, GenerateOptions};
+///
+/// // Two genes of every cell, from all others that it expresses.
+/// let mut options = GenerateOptions::new(Ask::Genes(vec!["CD3D".into(), "MS4A1".into()]));
+/// options.seed = 7;
+/// assert_eq!(options.batch_size, 8);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GenerateOptions {
     /// What is asked of each cell.
     pub ask: Ask,
@@ -105,6 +108,23 @@ pub struct GenerateOptions {
     /// Folder of the temporary file that collects the results; the system's if none.
     #[serde(skip)]
     pub temporary: Option<PathBuf>,
+}
+
+impl GenerateOptions {
+    /// What is asked, generated as [`Generation`] does by default, 8 cells at once, from `X` and from
+    /// the names of genes that the model knows best.
+    pub fn new(ask: Ask) -> Self {
+        Self {
+            ask,
+            generation: Generation::default(),
+            batch_size: 8,
+            max_length: None,
+            seed: 0,
+            gene_names: GeneNames::BEST,
+            layer: Layer::X,
+            temporary: None,
+        }
+    }
 }
 
 /// The generated values of all cells, and how good they are.

@@ -175,19 +175,17 @@ impl<'a> Pretraining<'a> {
             split,
         };
         task.mean = mean_expression(&task)?;
-        let run = RunOptions {
-            folder: options.run,
-            settings: json!({
-                "config": config,
-                "network": network,
-                "data": shards.manifest().vocab,
-                "cells": shards.manifest().shards,
-            }),
-            // Killed before the first checkpoint, it begins anew.
-            resume: options.resume && has_checkpoint(options.run),
-            checkpoint_every: options.checkpoint_every,
-            keep: options.keep,
-        };
+        let mut run = RunOptions::new(options.run);
+        run.settings = json!({
+            "config": config,
+            "network": network,
+            "data": shards.manifest().vocab,
+            "cells": shards.manifest().shards,
+        });
+        // Killed before the first checkpoint, it begins anew.
+        run.resume = options.resume && has_checkpoint(options.run);
+        run.checkpoint_every = options.checkpoint_every;
+        run.keep = options.keep;
         let outcome = fit(&task, model, network, &config.training, &run, device, watch)?;
         let history = RunHistory::read(options.run)?;
         let report = PretrainReport::new(

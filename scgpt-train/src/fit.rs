@@ -36,12 +36,14 @@ const WAITING: usize = 2;
 /// ```
 /// use scgpt_train::RunOptions;
 ///
-/// let folder = "runs/first".as_ref();
-/// // Also saved every 500 steps; the three newest checkpoints stay.
-/// let run = RunOptions { checkpoint_every: Some(500), keep: 3, ..RunOptions::new(folder) };
+/// let mut run = RunOptions::new("runs/first".as_ref());
+/// // It is also saved every 500 steps, and the three newest checkpoints stay.
+/// run.checkpoint_every = Some(500);
+/// run.keep = 3;
 /// assert!(!run.resume);
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RunOptions<'a> {
     /// The folder of the run.
     pub folder: &'a Path,
@@ -57,7 +59,8 @@ pub struct RunOptions<'a> {
 }
 
 impl<'a> RunOptions<'a> {
-    /// A run that begins anew in `folder` and keeps its last checkpoint, at most.
+    /// A run that begins anew in `folder`, is saved at its validations alone, and keeps the newest
+    /// checkpoint beside the best.
     pub fn new(folder: &'a Path) -> Self {
         Self { folder, settings: Value::Null, resume: false, checkpoint_every: None, keep: 1 }
     }

@@ -194,13 +194,11 @@ fn train<T: Task>(
     let device = Device::flex();
     let network = network();
     let model = initial(&network);
-    let run = RunOptions {
-        folder,
-        settings: json!({ "train": config, "network": network }),
-        resume,
-        checkpoint_every: Some(2),
-        keep: 2,
-    };
+    let mut run = RunOptions::new(folder);
+    run.settings = json!({ "train": config, "network": network });
+    run.resume = resume;
+    run.checkpoint_every = Some(2);
+    run.keep = 2;
     fit(task, model, &network, config, &run, &device, watch)
 }
 
@@ -258,13 +256,8 @@ fn accumulated_gradients_are_those_of_the_large_batch() {
         let config = TrainConfig { accumulate, ..config() };
         let device = Device::flex();
         let network = ScgptConfig { dropout: 0.0, ..network() };
-        let run = RunOptions {
-            folder: folder.path(),
-            settings: json!(accumulate),
-            resume: false,
-            checkpoint_every: None,
-            keep: 1,
-        };
+        let mut run = RunOptions::new(folder.path());
+        run.settings = json!(accumulate);
         let model = initial(&network);
         let task = Numbers::new(9, batch_size);
         fit(&task, model, &network, &config, &run, &device, &watch).unwrap();

@@ -145,7 +145,8 @@ fn separations(args: &DemoArgs, printer: Printer) -> Result<Vec<Separation>> {
         .into_iter()
         .map(Option::unwrap_or_default)
         .collect();
-    let options = EmbedOptions { seed: args.seed, ..EmbedOptions::default() };
+    let mut options = EmbedOptions::default();
+    options.seed = args.seed;
     let bar = Bar::new(printer);
     let [shards, run] = ["shards", "run"].map(|name| folder.join(name));
     let settings = read_settings(&run.join("config.toml"))?;

@@ -165,22 +165,23 @@ impl EmbedArgs {
     }
 
     fn options(&self) -> EmbedOptions {
-        EmbedOptions {
-            batch_size: self.batch_size,
-            max_length: self.max_length,
-            tie_mode: self.tie_mode,
-            sampling: self.sampling,
-            seed: self.seed,
-            gene_names: self.matrix.gene_names(),
-            layer: self.matrix.layer(),
-            variable: self.hvg.map(|n_top| VariableOptions {
-                n_top,
-                flavour: self.hvg_flavor,
-                batch_key: self.batch_key.clone(),
-            }),
-            // Beside the output there must be room for the embedding anyway.
-            temporary: self.output.parent().map(|folder| Path::new(".").join(folder)),
-        }
+        let mut options = EmbedOptions::default();
+        options.batch_size = self.batch_size;
+        options.max_length = self.max_length;
+        options.tie_mode = self.tie_mode;
+        options.sampling = self.sampling;
+        options.seed = self.seed;
+        options.gene_names = self.matrix.gene_names();
+        options.layer = self.matrix.layer();
+        options.variable = self.hvg.map(|n_top| {
+            let mut variable = VariableOptions::new(n_top);
+            variable.flavour = self.hvg_flavor;
+            variable.batch_key.clone_from(&self.batch_key);
+            variable
+        });
+        // Beside the output there must be room for the embedding anyway.
+        options.temporary = self.output.parent().map(|folder| Path::new(".").join(folder));
+        options
     }
 }
 

@@ -167,26 +167,25 @@ impl GenerateArgs {
                 embedding: (name != "own").then(|| name.clone()),
             },
         };
-        Ok(GenerateOptions {
-            ask,
-            generation: Generation {
-                rounds: self.rounds,
-                confidence: match self.confidence {
-                    Rule::Dropout => Confidence::DropoutVariance { samples: self.samples },
-                    Rule::Agreement => Confidence::Agreement,
-                    Rule::Random => Confidence::Random,
-                    Rule::Largest => Confidence::LargestValue,
-                },
-                promoted: Promoted::default(),
+        let mut options = GenerateOptions::new(ask);
+        options.generation = Generation {
+            rounds: self.rounds,
+            confidence: match self.confidence {
+                Rule::Dropout => Confidence::DropoutVariance { samples: self.samples },
+                Rule::Agreement => Confidence::Agreement,
+                Rule::Random => Confidence::Random,
+                Rule::Largest => Confidence::LargestValue,
             },
-            batch_size: self.batch_size,
-            max_length: self.max_length,
-            seed: self.seed,
-            gene_names: self.matrix.gene_names(),
-            layer: self.matrix.layer(),
-            // Beside the output there must be room for the result anyway.
-            temporary: self.output.parent().map(|folder| Path::new(".").join(folder)),
-        })
+            promoted: Promoted::default(),
+        };
+        options.batch_size = self.batch_size;
+        options.max_length = self.max_length;
+        options.seed = self.seed;
+        options.gene_names = self.matrix.gene_names();
+        options.layer = self.matrix.layer();
+        // Beside the output there must be room for the result anyway.
+        options.temporary = self.output.parent().map(|folder| Path::new(".").join(folder));
+        Ok(options)
     }
 }
 

@@ -85,16 +85,14 @@ fn by_model(
         problem: "its weights have no hash to be known by again".into(),
     };
     let sha256 = embedder.hash().ok_or_else(lacking)?.to_owned();
-    let options = EmbedOptions {
-        batch_size: reading.batch_size,
-        max_length,
-        tie_mode,
-        seed,
-        gene_names: reading.gene_names.clone(),
-        layer: reading.layer.clone(),
-        temporary: reading.temporary.map(Path::to_path_buf),
-        ..EmbedOptions::default()
-    };
+    let mut options = EmbedOptions::default();
+    options.batch_size = reading.batch_size;
+    options.max_length = max_length;
+    options.tie_mode = tie_mode;
+    options.seed = seed;
+    options.gene_names = reading.gene_names.clone();
+    options.layer = reading.layer.clone();
+    options.temporary = reading.temporary.map(Path::to_path_buf);
     let embedding = embedder.embed_beside(source, &options, reading.reference, bar)?;
     let max_length = embedding.report.max_length;
     let path = folder.canonicalize().unwrap_or_else(|_| folder.into());

@@ -5,8 +5,20 @@ use std::path::PathBuf;
 use scgpt_data::{GeneNames, Layer, Sampling, TieMode, VariableFlavour};
 use serde::{Deserialize, Serialize};
 
-/// How cells are read and embedded; the [example of the module](crate::embed) has some.
+/// How cells are read and embedded.
+///
+/// ```
+/// use scgpt_data::Layer;
+/// use scgpt_tasks::embed::{EmbedOptions, VariableOptions};
+///
+/// // The counts of a layer, and of its genes the 1200 that vary most.
+/// let mut options = EmbedOptions::default();
+/// options.layer = Layer::Named("counts".into());
+/// options.variable = Some(VariableOptions::new(1200));
+/// assert_eq!(options.batch_size, 8);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EmbedOptions {
     /// Cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,
@@ -33,6 +45,7 @@ pub struct EmbedOptions {
 
 /// Which genes count as most variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct VariableOptions {
     /// How many genes are kept.
     pub n_top: usize,
@@ -41,6 +54,13 @@ pub struct VariableOptions {
     /// Column of `obs` with batches: the genes that vary within most of them are kept. Without it, those
     /// that vary among all cells.
     pub batch_key: Option<String>,
+}
+
+impl VariableOptions {
+    /// The `n_top` genes that vary most among all cells, by the measure that fits the values.
+    pub fn new(n_top: usize) -> Self {
+        Self { n_top, flavour: None, batch_key: None }
+    }
 }
 
 impl Default for EmbedOptions {

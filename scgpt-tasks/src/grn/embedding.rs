@@ -71,7 +71,7 @@ pub struct EmbeddingNetworkOptions {
 impl Default for EmbeddingNetworkOptions {
     /// The 1200 most variable genes, by their vectors in the model's table.
     fn default() -> Self {
-        let variable = VariableOptions { n_top: 1200, flavour: None, batch_key: None };
+        let variable = VariableOptions::new(1200);
         Self {
             embed: EmbedOptions { variable: Some(variable), ..EmbedOptions::default() },
             genes: None,

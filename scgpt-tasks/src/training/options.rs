@@ -82,15 +82,12 @@ impl LearnOptions<'_> {
         if let Some(advice) = &advice {
             watch.event(&Event::Undertrained { advice });
         }
-        let options = RunOptions {
-            folder,
-            settings,
-            // Killed before the first checkpoint, it begins anew; of several repeats the later ones may
-            // not have begun.
-            resume: self.resume && has_checkpoint(folder),
-            checkpoint_every: self.checkpoint_every,
-            keep: 1,
-        };
+        let mut options = RunOptions::new(folder);
+        options.settings = settings;
+        // Killed before the first checkpoint, it begins anew; of several repeats the later ones may
+        // not have begun.
+        options.resume = self.resume && has_checkpoint(folder);
+        options.checkpoint_every = self.checkpoint_every;
         let model = start.build(training.seed, device)?;
         let outcome = fit(task, model, &network, training, &options, device, watch)?;
         let history = RunHistory::read(folder)?;

@@ -271,21 +271,18 @@ fn names(list: &str) -> Result<Vec<String>> {
 
 impl EmbeddingArgs {
     fn options(&self, genes: Option<Vec<String>>) -> EmbeddingNetworkOptions {
+        let mut variable = VariableOptions::new(self.hvg.unwrap_or(1200));
+        variable.batch_key.clone_from(&self.batch_key);
+        let mut embed = EmbedOptions::default();
+        embed.batch_size = self.batch_size;
+        embed.max_length = self.max_length;
+        embed.seed = self.seed;
+        embed.gene_names = self.matrix.gene_names();
+        embed.layer = self.matrix.layer();
+        embed.variable = Some(variable);
+        embed.temporary = self.output.parent().map(|folder| Path::new(".").join(folder));
         EmbeddingNetworkOptions {
-            embed: EmbedOptions {
-                batch_size: self.batch_size,
-                max_length: self.max_length,
-                seed: self.seed,
-                gene_names: self.matrix.gene_names(),
-                layer: self.matrix.layer(),
-                variable: Some(VariableOptions {
-                    n_top: self.hvg.unwrap_or(1200),
-                    flavour: None,
-                    batch_key: self.batch_key.clone(),
-                }),
-                temporary: self.output.parent().map(|folder| Path::new(".").join(folder)),
-                ..EmbedOptions::default()
-            },
+            embed,
             genes,
             contextual: self.contextual,
             centre: self.cosine.map(|cosine| cosine == Cosine::Centred),

@@ -154,8 +154,7 @@ impl GenePanel {
         let name = |token: GeneToken| vocab.own_name(token);
         let mut is_chosen = vec![true; alignment.tokens.len()];
         if known.len() > options.n_variable {
-            let variable =
-                VariableOptions { n_top: options.n_variable, flavour: None, batch_key: None };
+            let variable = VariableOptions::new(options.n_variable);
             let mut variable_genes = alignment.clone();
             let names = options.gene_names;
             select_variable(source, options.matrix, &variable, names, &mut variable_genes)?;

@@ -72,7 +72,7 @@ impl OfCells {
         let mut sought = empty.among(source, &embed.layer);
         let source: &mut dyn CellSource = &mut sought;
         if options.genes.is_none() {
-            let variable = VariableOptions { n_top: VARIABLE, flavour: None, batch_key: None };
+            let variable = VariableOptions::new(VARIABLE);
             let variable = embed.variable.as_ref().unwrap_or(&variable);
             observer.begin("selecting variable genes", 0);
             let source = &mut Watched { source: &mut *source, observer };
