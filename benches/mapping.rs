@@ -66,8 +66,7 @@ fn build(n: usize, search: Search) -> (ReferenceIndex, tempfile::TempDir) {
     };
     let place = tempfile::tempdir().unwrap();
     let begin = Instant::now();
-    let index =
-        ReferenceIndex::create(&place.path().join("index"), &of, search, false, &Silent).unwrap();
+    let index = ReferenceIndex::create(&place.path().join("index"), &of, search, &Silent).unwrap();
     eprintln!(
         "{search:?}, {n} cells: built in {:.1} s, {:.0} bytes a cell",
         begin.elapsed().as_secs_f64(),

@@ -47,14 +47,12 @@ fn attention(c: &mut Criterion) {
     let mut group = c.benchmark_group("networks/attention");
     group.sample_size(10).throughput(Throughput::Elements(2 * CELLS as u64));
     for permutations in [0, 20] {
-        let options = AttentionOptions {
-            condition_key: Some("condition"),
-            control: Some("ctrl"),
-            max_cells: CELLS,
-            permutations,
-            baselines: false,
-            ..AttentionOptions::default()
-        };
+        let mut options = AttentionOptions::default();
+        options.condition_key = Some("condition");
+        options.control = Some("ctrl");
+        options.max_cells = CELLS;
+        options.permutations = permutations;
+        options.baselines = false;
         group.bench_with_input(
             BenchmarkId::from_parameter(permutations),
             &options,

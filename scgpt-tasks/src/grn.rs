@@ -5,7 +5,7 @@
 //! direction and what a perturbation changes ([`Embedder::attention_networks`]). Both say how far two
 //! halves of the cells agree, and stand beside networks from expression alone.
 //!
-//! ```no_run
+//! ```
 //! use burn::prelude::Device;
 //! use scgpt_data::{CellSource as _, GeneNames, GeneVocab, Layer, Silent};
 //! use scgpt_eval::simulate::{SimulateOptions, Simulation};
@@ -27,14 +27,15 @@
 //! let preprocess = Preprocess { max_length: 64, cls_value: 0.0 };
 //! let embedder = Embedder::new(network, config, preprocess, vocab)?;
 //!
-//! let options = AttentionOptions {
-//!     n_variable: 10, max_cells: 8, permutations: 2, baselines: false, ..AttentionOptions::default()
-//! };
+//! let mut options = AttentionOptions::default();
+//! options.n_variable = 10;
+//! options.permutations = 2;
 //! let networks = embedder.attention_networks(&mut cells, &options, &Silent)?;
 //! let strongest = networks.network(Setting::Difference, 5);
 //! assert_eq!((networks.genes().len(), strongest.edges().len()), (10, 5));
 //!
-//! let options = EmbeddingNetworkOptions { threshold: 0.1, ..EmbeddingNetworkOptions::default() };
+//! let mut options = EmbeddingNetworkOptions::default();
+//! options.threshold = 0.1;
 //! let networks = EmbeddingNetworks::new(&embedder, None, &[], &options, &Silent)?;
 //! assert_eq!(networks.vectors.len(), networks.genes.len() * networks.d);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

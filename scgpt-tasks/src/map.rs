@@ -3,7 +3,7 @@
 //! [`ReferenceIndex`] holds labelled cells by their embeddings, on disk; [`ReferenceIndex::map`] lets the
 //! nearest of them vote on the label of a cell, and tells cells that are far from all of them.
 //!
-//! ```no_run
+//! ```
 //! use scgpt_data::{Frame, Column, RowSpool, Silent};
 //! use scgpt_eval::Labels;
 //! use scgpt_tasks::map::{MadeBy, MapOptions, ReferenceCells, ReferenceIndex, Search, Voting};
@@ -27,11 +27,13 @@
 //! };
 //! let folder = tempfile::tempdir()?;
 //! let folder = folder.path().join("index");
-//! let index = ReferenceIndex::create(&folder, &cells, Search::Exact, false, &Silent)?;
+//! let index = ReferenceIndex::create(&folder, &cells, Search::Exact, &Silent)?;
 //!
 //! let mut query = RowSpool::new(2)?;
 //! query.push(&[0.96, 0.28])?;
-//! let options = MapOptions { k: 3, voting: Voting::Majority, ..MapOptions::default() };
+//! let mut options = MapOptions::default();
+//! options.k = 3;
+//! options.voting = Voting::Majority;
 //! let mapped = index.map(&query, &options, &Silent)?;
 //! let labels = &mapped.labels[0];
 //! assert_eq!(labels.codes[0].map(|code| labels.names[code as usize].as_str()), Some("B"));

@@ -45,6 +45,7 @@ const BLOCK: usize = 64;
 
 /// Which cells and genes are looked at, and how: see the [example of the module](super).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct AttentionOptions<'a> {
     /// Column of `obs` with groups of cells; all cells are one group if none.
     pub condition_key: Option<&'a str>,

@@ -39,6 +39,7 @@ const SUGGESTED_EDGES: usize = 1000;
 
 /// Which genes are compared, and how: see the [example of the module](super).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct EmbeddingNetworkOptions {
     /// How cells become tokens; its most variable genes are those of the network.
     pub embed: EmbedOptions,

@@ -129,26 +129,26 @@ impl ReferenceIndex {
         Ok(Self { folder: folder.into(), manifest, labels, vectors })
     }
 
-    /// Makes an index of the `cells`, whole or not at all.
+    /// Makes an index of the `cells` in a folder that does not exist yet, whole or not at all.
     ///
     /// # Errors
-    /// If the folder exists and is not to be replaced or is no index, there are no cells, an embedding
-    /// is not finite, or a file cannot be written; [`Error::Cancelled`] if the observer says so.
+    /// If the folder exists, there are no cells, an embedding is not finite, or a file cannot be
+    /// written; [`Error::Cancelled`] if the observer says so.
     pub fn create(
         folder: &Path,
         cells: &ReferenceCells<'_>,
         search: Search,
-        overwrite: bool,
         observer: &dyn Observer,
     ) -> Result<Self> {
-        Self::create_in(Place::folder(folder, overwrite, Self::FOLDER)?, cells, search, observer)
+        Self::create_in(Place::folder(folder, false, Self::FOLDER)?, cells, search, observer)
     }
 
     /// As [`create`](Self::create), in a place that was claimed before, such as before cells were
-    /// embedded.
+    /// embedded; a place says whether it replaces an older index.
     ///
     /// # Errors
-    /// As [`create`](Self::create).
+    /// If the place is taken, there are no cells, an embedding is not finite, or a file cannot be
+    /// written; [`Error::Cancelled`] if the observer says so.
     pub fn create_in(
         place: Place,
         cells: &ReferenceCells<'_>,

@@ -15,6 +15,7 @@ const WINDOW: usize = 4096;
 
 /// How labels are found: see the [example of the module](super).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MapOptions {
     /// Neighbours that vote.
     pub k: usize,

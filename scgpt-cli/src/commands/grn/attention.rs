@@ -173,23 +173,22 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?;
     let matrix = args.matrix.layer();
     let gene_names = args.matrix.gene_names();
-    let options = AttentionOptions {
-        condition_key: args.condition.as_deref(),
-        control: args.control.as_deref(),
-        group: args.group.as_deref(),
-        genes: &args.gene,
-        layer: args.attention_layer.0,
-        n_variable: args.hvg,
-        max_cells: args.max_cells,
-        permutations: args.permutations,
-        baselines: !args.no_baselines,
-        truth: truth.as_ref(),
-        gene_sets: &gene_sets,
-        matrix: &matrix,
-        gene_names: &gene_names,
-        batch_size: args.batch_size,
-        seed: args.seed,
-    };
+    let mut options = AttentionOptions::default();
+    options.condition_key = args.condition.as_deref();
+    options.control = args.control.as_deref();
+    options.group = args.group.as_deref();
+    options.genes = &args.gene;
+    options.layer = args.attention_layer.0;
+    options.n_variable = args.hvg;
+    options.max_cells = args.max_cells;
+    options.permutations = args.permutations;
+    options.baselines = !args.no_baselines;
+    options.truth = truth.as_ref();
+    options.gene_sets = &gene_sets;
+    options.matrix = &matrix;
+    options.gene_names = &gene_names;
+    options.batch_size = args.batch_size;
+    options.seed = args.seed;
     let bar = Bar::new(printer);
     let networks = embedder.attention_networks(&mut source, &options, &bar);
     bar.finish();

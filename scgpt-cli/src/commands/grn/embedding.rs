@@ -281,25 +281,25 @@ impl EmbeddingArgs {
         embed.layer = self.matrix.layer();
         embed.variable = Some(variable);
         embed.temporary = self.output.parent().map(|folder| Path::new(".").join(folder));
-        EmbeddingNetworkOptions {
-            embed,
-            genes,
-            contextual: self.contextual,
-            centre: self.cosine.map(|cosine| cosine == Cosine::Centred),
-            per: self.per.clone(),
-            threshold: self.threshold,
-            programmes: ProgrammeOptions {
-                neighbours: self.neighbours,
-                resolution: self.resolution,
-                least_genes: self.least_genes,
-                seed: self.seed,
-            },
-            universe: self.background,
-            queries: self.gene.clone(),
-            n_similar: self.similar,
-            baselines: !self.no_baselines,
-            baseline_cells: self.max_cells,
-        }
+        let mut options = EmbeddingNetworkOptions::default();
+        options.embed = embed;
+        options.genes = genes;
+        options.contextual = self.contextual;
+        options.centre = self.cosine.map(|cosine| cosine == Cosine::Centred);
+        options.per.clone_from(&self.per);
+        options.threshold = self.threshold;
+        options.programmes = ProgrammeOptions {
+            neighbours: self.neighbours,
+            resolution: self.resolution,
+            least_genes: self.least_genes,
+            seed: self.seed,
+        };
+        options.universe = self.background;
+        options.queries.clone_from(&self.gene);
+        options.n_similar = self.similar;
+        options.baselines = !self.no_baselines;
+        options.baseline_cells = self.max_cells;
+        options
     }
 
     fn write(&self, found: &EmbeddingNetworks, warnings: &Warnings, folder: &Path) -> Result<()> {

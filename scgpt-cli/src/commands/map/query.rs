@@ -91,7 +91,10 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
         temporary: temporary.as_deref(),
         reference: None,
     };
-    let options = MapOptions { k: args.k, voting: args.voting, known_share: args.known_share };
+    let mut options = MapOptions::default();
+    options.k = args.k;
+    options.voting = args.voting;
+    options.known_share = args.known_share;
     let bar = Bar::new(printer);
     let model = args.model.as_deref();
     let mapped = as_index(index.manifest(), model, &mut source, &reading, &device, &bar)
