@@ -5,6 +5,13 @@
 //! direction and what a perturbation changes ([`Embedder::attention_networks`]). Both say how far two
 //! halves of the cells agree, and stand beside networks from expression alone.
 //!
+//! The two see different things. A vector in the table is what the model learned of a gene from all cells
+//! it ever saw, so its network needs no cells and is the same for all of them; a vector in context and
+//! attention are of the cells at hand. Cosines have no direction and say that two genes are used alike;
+//! attention says which gene is looked at by which, and its difference between two groups of cells is the
+//! nearest to a question about regulation that can be asked of a model. Neither is evidence of regulation by itself:
+//! therefore every result carries a verdict beside the simple methods' edge lists.
+//!
 //! ```
 //! use burn::prelude::Device;
 //! use scgpt_data::{CellSource as _, GeneNames, GeneVocab, Layer, Silent};

@@ -1,10 +1,29 @@
 //! [`EmbeddingNetworks`]: networks and programmes of genes from their vectors.
+//!
+//! A gene walks through here as follows. Its name becomes a token, with cells through [`OfCells`],
+//! which also chooses the variable genes, else through the vocabulary alone. The token becomes a
+//! vector of width `d`: its row of the model's table, or, in context, the mean of its states in the
+//! cells that express it. The cosines of all pairs make three results: the edges that reach a
+//! threshold, each with the probability of such a similarity by chance; the graph of the nearest
+//! neighbours; and the communities of that graph, the programmes. Last, programmes and weights are
+//! held against gene sets, against halves of the cells, and against networks from expression alone.
+//!
+//! Chance is a [`Cloud`] of the same shape, in which genes of similar mean expression exchange
+//! their places along each principal axis. It is needed because vectors of genes do not point
+//! everywhere alike: in some directions they crowd, and a plain threshold takes that for
+//! similarity. Vectors in context crowd most, since each state holds much of the whole cell;
+//! therefore their mean is taken off.
+//!
+//! Time and memory grow with the square of the number of genes, at most 10 000; cells are read
+//! block by block, never held.
 
 mod cells;
 mod judge;
+mod options;
 mod page;
 mod pathways;
 mod report;
+mod universe;
 mod varm;
 
 use scgpt_data::{
@@ -13,19 +32,21 @@ use scgpt_data::{
 use scgpt_eval::{
     baseline::Association,
     network::{
-        Cloud, Edge, EdgeKind, Enriched, GeneNetwork, GeneSets, Pairs, Programme, ProgrammeOptions,
-        ProgrammeScores, ProgrammeScoring, Significance, centred, programmes,
+        Cloud, Edge, EdgeKind, Enriched, GeneNetwork, GeneSets, Pairs, Programme, ProgrammeScores,
+        ProgrammeScoring, Significance, centred, programmes,
     },
 };
 use scgpt_stats::{Graph, Neighbours, unit_rows};
 
 use self::cells::OfCells;
 pub use self::{
-    pathways::{NetworkPathways, Universe},
+    options::EmbeddingNetworkOptions,
+    pathways::NetworkPathways,
     report::{EmbeddingReport, ReplicateScores},
+    universe::Universe,
 };
 use crate::{
-    embed::{EmbedOptions, Embedder, VariableOptions, vector_table},
+    embed::{Embedder, vector_table},
     error::{Error, Result},
     usage::Usage,
 };
@@ -36,59 +57,6 @@ const MOST_GENES: usize = 10_000;
 const MOST_EDGES: usize = 5_000_000;
 /// Edges that a suggested threshold would give.
 const SUGGESTED_EDGES: usize = 1000;
-
-/// Which genes are compared, and how: see the [example of the module](super).
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct EmbeddingNetworkOptions {
-    /// How cells become tokens; its most variable genes are those of the network.
-    pub embed: EmbedOptions,
-    /// The genes of the network, by name, instead of the most variable ones.
-    pub genes: Option<Vec<String>>,
-    /// Whether genes have the vectors that the cells make of them, instead of those of the model's table.
-    pub contextual: bool,
-    /// Whether the mean vector of the genes is taken off before they are compared; if none, of vectors
-    /// in context, which share most of their length, but not of the table's.
-    pub centre: Option<bool>,
-    /// Column of `obs` with cell types.
-    pub per: Option<String>,
-    /// Least cosine similarity of an edge.
-    pub threshold: f64,
-    /// How programmes are found; its neighbours are also those of the neighbour network.
-    pub programmes: ProgrammeOptions,
-    /// What enrichment is compared with.
-    pub universe: Universe,
-    /// Genes whose most similar ones are listed; among the genes of the network even if they vary
-    /// little.
-    pub queries: Vec<String>,
-    /// How many of the most similar genes are listed for each of the `queries`.
-    pub n_similar: usize,
-    /// Whether networks from expression alone are made of the same genes.
-    pub baselines: bool,
-    /// Cells that these networks are made of, at most; chosen by their names, not by their order.
-    pub baseline_cells: usize,
-}
-
-impl Default for EmbeddingNetworkOptions {
-    /// The 1200 most variable genes, by their vectors in the model's table.
-    fn default() -> Self {
-        let variable = VariableOptions::new(1200);
-        Self {
-            embed: EmbedOptions { variable: Some(variable), ..EmbedOptions::default() },
-            genes: None,
-            contextual: false,
-            centre: None,
-            per: None,
-            threshold: 0.4,
-            programmes: ProgrammeOptions::default(),
-            universe: Universe::default(),
-            queries: Vec::new(),
-            n_similar: 20,
-            baselines: true,
-            baseline_cells: 1000,
-        }
-    }
-}
 
 /// Networks and programmes of genes, and what speaks for and against them.
 #[derive(Debug)]
@@ -120,9 +88,10 @@ pub struct EmbeddingNetworks {
     pub columns: Option<Vec<usize>>,
     /// How large the networks are, how far to trust them, and how they came about.
     pub report: EmbeddingReport,
+    /// Cosines of all pairs, of vectors without their mean where `is_centred` says so.
     similarities: Pairs,
     is_centred: bool,
-    /// Baselines and their weights, `[sources, targets]`.
+    /// Networks from expression alone and their weights, `[sources, targets]`, row-major.
     baselines: Vec<(Association, Vec<f32>)>,
 }
 
@@ -148,7 +117,7 @@ impl EmbeddingNetworks {
         options: &EmbeddingNetworkOptions,
         observer: &dyn Observer,
     ) -> Result<Self> {
-        check(options, source.is_some())?;
+        options.check(source.is_some())?;
         if options.contextual {
             embedder.check(Usage::States)?;
         }
@@ -233,6 +202,8 @@ impl EmbeddingNetworks {
         cosines(vectors, self.d, self.is_centred)
     }
 
+    /// Scores of the programmes in all cells, by the genes' logged expression; nothing without
+    /// programmes.
     fn score(
         &mut self,
         source: &mut dyn CellSource,
@@ -261,7 +232,8 @@ impl EmbeddingNetworks {
         report::programme_table(&self.genes, &self.programmes)
     }
 
-    /// The enriched gene sets as a table.
+    /// The enriched gene sets as a table: a row for each `programme`, by its number from 1, and
+    /// each set found in it.
     pub fn enrichment_table(&self) -> Table {
         let names: Vec<String> = (1..=self.programmes.len()).map(|n| n.to_string()).collect();
         Enriched::table(&self.enriched, "programme", &names)
@@ -273,38 +245,13 @@ impl EmbeddingNetworks {
     }
 }
 
+/// Cosines of all pairs of vectors, `[genes, d]`, without their mean where `is_centred`.
 fn cosines(vectors: &[f32], d: usize, is_centred: bool) -> Pairs {
     if is_centred { Pairs::cosines(&centred(vectors, d), d) } else { Pairs::cosines(vectors, d) }
 }
 
-fn check(options: &EmbeddingNetworkOptions, has_cells: bool) -> Result<()> {
-    if !has_cells && (options.contextual || options.per.is_some()) {
-        let problem = "is needed: vectors in context and cell types are of cells";
-        return Err(Setting("data").wrong(problem).into());
-    }
-    if !(-1.0..=1.0).contains(&options.threshold) {
-        let problem = format!("is {}, expected -1 to 1", options.threshold);
-        return Err(Setting("threshold").wrong(problem).into());
-    }
-    if options.baselines && options.baseline_cells < 6 {
-        let n = options.baseline_cells;
-        let problem = format!("is {n}, expected at least 6: halves of them are compared");
-        return Err(Setting("max_cells").wrong(problem).into());
-    }
-    if options.programmes.neighbours < 2 {
-        let n = options.programmes.neighbours;
-        let problem = format!("is {n}, expected at least 2: the gene itself counts");
-        return Err(Setting("neighbours").wrong(problem).into());
-    }
-    let resolution = options.programmes.resolution;
-    if !(resolution > 0.0 && resolution.is_finite()) {
-        let problem = format!("is {resolution}, expected a number above 0");
-        return Err(Setting("resolution").wrong(problem).into());
-    }
-    Ok(())
-}
-
-/// Genes of a model alone.
+/// The tokens and names of the network's genes where there are no cells: those named, or all that
+/// the model has.
 fn of_vocabulary(
     embedder: &Embedder,
     options: &EmbeddingNetworkOptions,
@@ -342,7 +289,8 @@ fn enough(n: usize) -> Result<()> {
     }
 }
 
-/// The numbers of genes by name.
+/// The places of genes in the network, by name; similar names are suggested for one that is not
+/// there.
 fn numbers(queries: &[String], genes: &[String]) -> Result<Vec<usize>> {
     let number = |query: &String| {
         genes.iter().position(|gene| gene == query).ok_or_else(|| {
@@ -354,7 +302,12 @@ fn numbers(queries: &[String], genes: &[String]) -> Result<Vec<usize>> {
     queries.iter().map(number).collect()
 }
 
-/// Edges that reach the threshold, the strongest first.
+/// Edges that reach the threshold, the strongest first, with `p` and `fdr` if their significance is
+/// known.
+///
+/// # Errors
+/// If there is no such edge, where the largest similarity and a threshold that gives about a
+/// thousand edges are named, or there are more than can be kept.
 fn at_threshold(
     genes: &[String],
     pairs: &Pairs,
@@ -409,7 +362,8 @@ fn at_threshold(
     })
 }
 
-/// Every gene and its nearest, each pair once.
+/// Every gene and its nearest, each pair once: an edge where either is among the nearest of the
+/// other.
 fn neighbour_network(genes: &[String], pairs: &Pairs, found: &Neighbours) -> GeneNetwork {
     let mut ends: Vec<(usize, usize)> = found
         .cells()
@@ -428,6 +382,7 @@ fn neighbour_network(genes: &[String], pairs: &Pairs, found: &Neighbours) -> Gen
     GeneNetwork::new(genes.to_vec(), ends.into_iter().map(edge).collect(), EdgeKind::Undirected)
 }
 
+/// For each gene asked for the `n` most similar ones with their cosines, by name.
 fn similar(
     queries: &[usize],
     n: usize,

@@ -9,6 +9,10 @@ use crate::error::{Error, Result};
 const ROWS: usize = 16_384;
 
 /// Visits embeddings in blocks, each with the number of its first row.
+///
+/// # Errors
+/// If they cannot be read or are not finite; [`Error::Cancelled`] if the observer says so; what
+/// `visit` answers.
 pub(super) fn each_block(
     spool: &RowSpool,
     observer: &dyn Observer,
@@ -33,7 +37,8 @@ pub(super) fn nearest_first(found: &mut Vec<Found>, k: usize) {
     found.truncate(k);
 }
 
-/// That embeddings have a direction.
+/// That embeddings are whole rows of finite numbers, so that they have a direction; `first` is the
+/// number of the first, for the message.
 pub(super) fn check_rows(rows: &[f32], width: usize, first: usize) -> Result<()> {
     if !rows.len().is_multiple_of(width) {
         return Err(Error::Option(format!(

@@ -1,4 +1,8 @@
 //! What an index says of itself, held against itself and against its files.
+//!
+//! An index comes from elsewhere like any other file: numbers that do not agree are refused when it
+//! is opened, by the name of what is wrong, so that nothing later reads beyond a file or gives a
+//! cell a label that does not exist.
 
 use std::{collections::HashSet, path::Path};
 
@@ -25,6 +29,9 @@ pub(super) fn segment_bytes(n: usize, n_lists: usize, width: usize, search: Sear
 }
 
 /// That the numbers of a manifest agree, names are unique and stay in the folder.
+///
+/// # Errors
+/// With the first thing that does not hold, and `path`, that of the manifest.
 pub(super) fn check_manifest(path: &Path, manifest: &IndexManifest) -> Result<()> {
     let IndexManifest { width, n_cells, search, labels, sources, strangeness, segments, .. } =
         manifest;
@@ -82,7 +89,11 @@ pub(super) fn check_manifest(path: &Path, manifest: &IndexManifest) -> Result<()
     Ok(())
 }
 
-/// That the codes of labels are those of labels, and as many as the manifest counts.
+/// That the codes of labels, `[cells, columns]`, are those of labels, and as many as the manifest
+/// counts.
+///
+/// # Errors
+/// With the first cell or column for which that does not hold, and `path`, that of the codes.
 pub(super) fn check_labels(path: &Path, manifest: &IndexManifest, codes: &[[u8; 4]]) -> Result<()> {
     let columns = &manifest.labels;
     let mut counts: Vec<Vec<u64>> =

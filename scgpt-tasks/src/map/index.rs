@@ -1,4 +1,9 @@
 //! [`ReferenceIndex`]: labelled cells to find neighbours among.
+//!
+//! A folder of plain files: a manifest, a file of label codes `[cells, columns]`, and a file of
+//! vectors for each time that cells were added. Adding appends to the codes and writes a further
+//! file of vectors; the manifest comes last, by renaming, and says how much of every file counts.
+//! Whatever a killed run leaves is therefore beyond what counts, and the next one writes over it.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -62,17 +67,21 @@ pub struct ReferenceCells<'a> {
 /// each of its 41 million cells, makes the same bargain.)
 #[derive(Debug)]
 pub struct ReferenceIndex {
+    /// Where it is, for messages.
     folder: PathBuf,
+    /// What it says of itself, held against its files when it was opened.
     manifest: IndexManifest,
-    /// `[n, columns]`, little-endian.
+    /// Codes of labels, `[n, columns]`, little-endian; [`MISSING`] for a cell without label.
     labels: MappedFile,
     vectors: Vectors,
 }
 
+/// The embeddings on disk, as they are searched.
 #[derive(Debug)]
 enum Vectors {
-    /// `[n, d]` each, little-endian.
+    /// All of every cell, `[n, d]` a file, f32, little-endian.
     Flat(Vec<MappedFile>),
+    /// One byte a number, in lists around centres.
     Lists(Lists),
 }
 
@@ -111,6 +120,7 @@ impl ReferenceIndex {
         Ok(index)
     }
 
+    /// Maps the files that `manifest` names; their lengths are checked, not what they hold.
     fn with(folder: &Path, manifest: IndexManifest) -> Result<Self> {
         let n_labels = (manifest.n_cells as u64)
             .saturating_mul(manifest.labels.len() as u64)
@@ -206,12 +216,12 @@ impl ReferenceIndex {
         Self::open(folder)
     }
 
-    /// What it says about itself.
+    /// What it says about itself: cells, labels, sources, and what made the embeddings.
     pub fn manifest(&self) -> &IndexManifest {
         &self.manifest
     }
 
-    /// The folder.
+    /// The folder it was opened from.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -246,11 +256,16 @@ impl ReferenceIndex {
         Err(Setting("k").wrong(problem).into())
     }
 
-    /// The `k` nearest reference cells of each query, `[m, width]` of unit length, nearest first; of
-    /// equally near ones those that were added first.
+    /// The `k` nearest reference cells of each query, `[m, width]` of unit length, nearest first;
+    /// of equally near ones those that were added first.
+    ///
+    /// Exactly this costs `m · n · width` multiplications, over blocks of cells in memory maps;
+    /// approximately it costs those of a few lists, some neighbours are missed, and distances are
+    /// of vectors that one byte a number holds.
     ///
     /// # Errors
-    /// If `k` is 0 or larger than the index, the width differs, or a query is not finite.
+    /// If `k` is 0 or larger than the index, the width differs, a query is not finite, or a
+    /// reference cell is not.
     pub fn search(&self, queries: &[f32], k: usize) -> Result<Vec<Vec<Found>>> {
         let width = self.manifest.width;
         self.check_k(k)?;
@@ -284,7 +299,8 @@ impl ReferenceIndex {
         Ok(found)
     }
 
-    /// Mean distances to the neighbours of a sample of the cells, ascending.
+    /// Mean distances to their nearest neighbours of a sample of the cells, ascending; a cell is no
+    /// neighbour of itself. The sample is always the same of as many cells.
     fn sampled_strangeness(&self) -> Result<Vec<f32>> {
         let n_cells = self.manifest.n_cells;
         let k = (STRANGENESS_NEIGHBOURS + 1).min(n_cells);
@@ -298,7 +314,8 @@ impl ReferenceIndex {
         Ok(distances)
     }
 
-    /// Numbers and embeddings of the cells at some places.
+    /// Numbers and embeddings of the cells at some places, counted over all files of vectors. In a
+    /// flat file a place is the number; in lists it is not.
     fn at(&self, places: &[usize]) -> (Vec<usize>, Vec<f32>) {
         let parts = match &self.vectors {
             Vectors::Lists(lists) => return lists.at(places),
@@ -322,7 +339,10 @@ impl ReferenceIndex {
     }
 
     /// How far known cells are from their neighbours: the mean distance below which a share `known`
-    /// of the reference cells lies.
+    /// of the reference cells lies; infinite if the sample is too small to tell.
+    ///
+    /// The rank is that of split conformal prediction, `⌈(n + 1) · known⌉`, so that of further
+    /// cells of the same kind at least that share lies below, whatever the distribution.
     pub fn known_distance(&self, known: f64) -> f64 {
         let sample = &self.manifest.strangeness;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
@@ -331,14 +351,14 @@ impl ReferenceIndex {
     }
 }
 
-/// Mean distance to the nearest cells, as far as there are any.
+/// Mean distance to the nearest ten cells, as far as there are any.
 #[allow(clippy::cast_possible_truncation, reason = "stored as f32")]
 pub(super) fn strangeness(found: &[Found]) -> f32 {
     let n = found.len().min(STRANGENESS_NEIGHBOURS);
     (found[..n].iter().map(|one| one.distance).sum::<f64>() / n.max(1) as f64) as f32
 }
 
-/// Adds `cells` to the files of an index, the manifest last.
+/// Adds `cells` to the files of an index, the manifest last, which makes them count.
 fn extend(
     folder: &Path,
     mut manifest: IndexManifest,
@@ -389,7 +409,8 @@ fn extend(
     index.manifest.write(folder)
 }
 
-/// Appends the codes of the labels, and new labels to the manifest.
+/// Appends the codes of the labels, and new labels to the manifest: labels are numbered in the
+/// order in which they were first met, so the codes of older cells stay.
 fn write_labels(
     folder: &Path,
     manifest: &mut IndexManifest,
@@ -432,6 +453,7 @@ fn writer(path: &Path, offset: u64) -> Result<BufWriter<File>> {
     Ok(BufWriter::new(open().map_err(|error| invalid(path, error.to_string()))?))
 }
 
+/// Closes a file once it is on the disk, before a manifest speaks of it.
 fn finish(file: BufWriter<File>, path: &Path) -> Result<()> {
     let file = file.into_inner().map_err(|error| invalid(path, error.to_string()))?;
     file.sync_all().map_err(|error| invalid(path, error.to_string()))

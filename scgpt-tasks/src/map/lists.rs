@@ -32,14 +32,19 @@ const ROUNDS: usize = 8;
 /// Centres, and around each the cells to which it is the nearest: an inverted file (Jégou, Douze
 /// and Schmid 2011) whose vectors are scaled so that their largest number is 127.
 ///
+/// A query is compared with all centres, up to 4096, and with the cells of the nearest 16 lists.
+/// There are as many lists as the root of the number of cells that they were made of, so up to 16
+/// million cells both parts grow with that root alone.
+///
 /// The result depends on neither threads nor the processor. Chosen over a graph of neighbours by
 /// measurement, on a million simulated cells of width 512 and two cores: the graph (usearch, HNSW,
 /// 16 links, 128 candidates) took 550 s to build and found 0.88 of the true neighbours.
 #[derive(Debug)]
 pub(super) struct Lists {
     width: usize,
-    /// `[lists, width]`.
+    /// `[lists, width]`, in memory.
     centres: Vec<f32>,
+    /// The cells, a file for each time that some were added; every file has all lists.
     segments: Vec<ListFile>,
 }
 
@@ -48,10 +53,16 @@ pub(super) struct Lists {
 #[derive(Debug)]
 struct ListFile {
     file: MappedFile,
+    /// Cells in it.
     n: usize,
 }
 
 impl Lists {
+    /// Maps the files and reads the centres; what the lists hold is told by [`check`](Self::check).
+    ///
+    /// # Errors
+    /// If a file is missing or too short, of another number of lists or width, or a centre is not
+    /// finite.
     pub(super) fn open(
         folder: &Path,
         centres: &str,
@@ -112,6 +123,7 @@ impl Lists {
         Ok(())
     }
 
+    /// How many lists there are, empty ones included.
     fn n_lists(&self) -> usize {
         self.centres.len() / self.width
     }
@@ -131,6 +143,8 @@ impl Lists {
         found
     }
 
+    /// The up to `k` nearest of each query among the cells of `probes` lists. List by list, not
+    /// query by query, so that each list is read once for all queries that look into it.
     fn probe(&self, queries: &[f32], k: usize, probes: usize) -> Vec<Vec<Found>> {
         let mut of_list = vec![Vec::new(); self.n_lists()];
         let nearest = Neighbours::among(queries, &self.centres, self.width, probes);
@@ -180,7 +194,8 @@ impl Lists {
         (cells, unit_rows(&rows, self.width))
     }
 
-    /// Numbers and unit vectors of the cells at some places, counted over all files.
+    /// Numbers and unit vectors of the cells at some places, counted over all files in the order of
+    /// their lists.
     pub(super) fn at(&self, places: &[usize]) -> (Vec<usize>, Vec<f32>) {
         let (mut cells, mut rows) = (Vec::new(), Vec::new());
         for &place in places {
@@ -200,11 +215,14 @@ impl Lists {
 }
 
 impl ListFile {
+    /// Where a list begins among the cells of the file; of the number of lists, where the last one
+    /// ends.
     fn offset(&self, list: usize) -> usize {
         let offsets = self.file.bytes().as_chunks::<8>().0;
         usize::try_from(u64::from_le_bytes(offsets[list])).unwrap_or(usize::MAX).min(self.n)
     }
 
+    /// The number of the cell at a place, and its vector, not yet of unit length.
     fn cell(
         &self,
         place: usize,
@@ -219,13 +237,20 @@ impl ListFile {
     }
 }
 
+/// Bytes of a file of `n` cells: offsets, numbers, vectors.
 fn bytes_of(n: usize, n_lists: usize, width: usize) -> u64 {
     ((n_lists + 1) * 8 + n * (4 + width)) as u64
 }
 
 /// Finds centres for the cells and writes them; how many there are.
 ///
-/// By rounds of k-means, from a keyed sample and on one; a centre without cells stays.
+/// By rounds of k-means, from a keyed sample and on one; a centre without cells stays. Cells that
+/// are added later go into the lists of these centres, so an index should begin with cells like
+/// those to come.
+///
+/// # Errors
+/// If the embeddings cannot be read or the file not be written; [`Error::Cancelled`] if the
+/// observer says so.
 pub(super) fn write_centres(
     path: &Path,
     rows: &RowSpool,
@@ -250,7 +275,13 @@ pub(super) fn write_centres(
     Ok(n_lists)
 }
 
-/// Writes the cells of `rows`, numbered from `first`, in the lists of `centres`.
+/// Writes the cells of `rows`, numbered from `first`, in the lists of `centres`. Embeddings are
+/// read twice, to find the list of each and to write it there, so memory holds a place for each
+/// cell, not its vector.
+///
+/// # Errors
+/// If a file cannot be read or written, there are more cells than a number of four bytes can tell
+/// apart, or the observer cancels.
 pub(super) fn write_segment(
     path: &Path,
     centres: &Path,

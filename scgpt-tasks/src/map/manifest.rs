@@ -70,11 +70,11 @@ pub enum Search {
     Approximate,
 }
 
-/// What made embeddings.
+/// What made embeddings: only those of one making can be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MadeBy {
-    /// A model.
+    /// A model of scGPT.
     Model {
         /// Its folder when the index was made.
         path: PathBuf,
@@ -104,7 +104,7 @@ pub struct IndexLabels {
 }
 
 impl IndexManifest {
-    /// A manifest of this version.
+    /// A manifest of this version, of no cells yet.
     pub(super) fn new(width: usize, search: Search, made_by: MadeBy) -> Self {
         Self {
             format: FORMAT,
@@ -122,7 +122,11 @@ impl IndexManifest {
         }
     }
 
-    /// Reads that of an index.
+    /// Reads that of an index; what it says is not yet checked.
+    ///
+    /// # Errors
+    /// If the folder is something else, which is named, or the manifest is of another format or no
+    /// manifest.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         /// Read first: a manifest of another format need not have the same fields.
         #[derive(Deserialize)]
@@ -158,7 +162,11 @@ impl IndexManifest {
         serde_json::from_slice(&text).map_err(broken)
     }
 
-    /// That other embeddings are of the same making.
+    /// That other embeddings are of the same making: by the same weights, or from the same `obsm`.
+    /// Distances between others would be numbers without meaning.
+    ///
+    /// # Errors
+    /// [`Error::Incompatible`] with a remedy.
     pub(super) fn check_made_by(&self, other: &MadeBy, folder: &Path) -> Result<()> {
         let (problem, remedy) = match (&self.made_by, other) {
             (MadeBy::Model { sha256: ours, path, .. }, MadeBy::Model { sha256, .. }) => {
@@ -205,6 +213,7 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The error of a file of an index, with what is wrong with it.
 pub(super) fn invalid(path: &Path, problem: String) -> Error {
     Error::Artefact { path: path.into(), problem }
 }

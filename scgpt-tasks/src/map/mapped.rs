@@ -10,12 +10,17 @@ use crate::error::Result;
 /// The first bytes of a file, read when they are looked at.
 #[derive(Debug)]
 pub(super) struct MappedFile {
+    /// All of the file.
     map: Mmap,
+    /// Bytes that count; what is beyond is of an append that did not finish.
     length: usize,
 }
 
 impl MappedFile {
     /// Maps a file that has at least `length` bytes, of which no more count.
+    ///
+    /// # Errors
+    /// If it cannot be opened, is no regular file, or is shorter.
     pub(super) fn open(path: &Path, length: u64) -> Result<Self> {
         let map = scgpt_data::open_file(path).and_then(|file| map(&file));
         let map = map.map_err(|error| invalid(path, error.to_string()))?;
@@ -33,6 +38,7 @@ impl MappedFile {
     }
 }
 
+/// The file as memory.
 #[allow(unsafe_code, reason = "mapping a file is unsafe by nature")]
 fn map(file: &File) -> std::io::Result<Mmap> {
     // SAFETY: the map is only read. As with every map, another process that shortens the file

@@ -1,4 +1,9 @@
 //! [`ReferenceIndex::map`]: labels of cells by the votes of their neighbours.
+//!
+//! Two questions are asked of the same neighbours and answered apart: what a cell is, by the labels
+//! of the nearest `k`, and whether it is like the reference at all, by the mean distance to the
+//! nearest ten. A cell of a type that the reference lacks gets a label too, often a confident one,
+//! since its neighbours may all agree; only the distance tells.
 
 use scgpt_data::{Observer, RowSpool, Setting};
 use serde::{Deserialize, Serialize};
@@ -13,7 +18,17 @@ use crate::error::{Error, Result};
 /// Cells whose neighbours are searched at once.
 const WINDOW: usize = 4096;
 
-/// How labels are found: see the [example of the module](super).
+/// How labels are found.
+///
+/// ```
+/// use scgpt_tasks::map::{MapOptions, Voting};
+///
+/// // Rare types would be outvoted: their votes count more, and more of them are asked.
+/// let mut options = MapOptions::default();
+/// options.k = 50;
+/// options.voting = Voting::Proportional;
+/// assert_eq!(options.known_share, 0.95);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MapOptions {
@@ -27,6 +42,8 @@ pub struct MapOptions {
 }
 
 impl Default for MapOptions {
+    /// Ten neighbours, each with one vote, as the tutorial has them; one in twenty known cells may
+    /// be called unknown.
     fn default() -> Self {
         Self { k: 10, voting: Voting::default(), known_share: 0.95 }
     }
@@ -34,10 +51,11 @@ impl Default for MapOptions {
 
 /// What neighbours in a reference say of cells, in the order of the embeddings.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct MappedCells {
     /// The labels of the cells, for each column of labels of the index.
     pub labels: Vec<MappedLabels>,
-    /// Mean distance to the nearest ten neighbours.
+    /// Mean distance to the nearest ten neighbours, 0 to 2.
     pub strangeness: Vec<f32>,
     /// Whether a cell is farther from the reference than all but a few of its own cells are.
     pub is_unknown: Vec<bool>,
@@ -45,17 +63,18 @@ pub struct MappedCells {
     pub neighbours: Vec<Vec<Found>>,
 }
 
-/// One column of labels.
+/// Labels of all cells by one column of the reference.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MappedLabels {
     /// The column of the reference.
     pub column: String,
-    /// The labels.
+    /// The labels of the reference, by code.
     pub names: Vec<String>,
     /// The label of each cell; none if no neighbour has one.
     pub codes: Vec<Option<u32>>,
-    /// How sure it is, 0 to 1.
+    /// How sure it is, 0 to 1; 0 of none. By majority the share of the votes, each by the
+    /// reciprocal of its distance; in proportion the share of the weighted votes.
     pub confidence: Vec<f32>,
 }
 
@@ -130,6 +149,8 @@ impl ReferenceIndex {
         Ok(mapped)
     }
 
+    /// The labels of one column for all cells, by the `neighbours` of each. Neighbours without a
+    /// label do not vote.
     fn vote(&self, column: usize, neighbours: &[Vec<Found>], voting: Voting) -> MappedLabels {
         let labels = &self.manifest().labels[column];
         let all: u64 = labels.counts.iter().sum();

@@ -1,11 +1,14 @@
-//! Votes of neighbours on the label of a cell.
+//! Votes of neighbours on the label of a cell: who wins, and how sure that is.
+//!
+//! Every rule is a function of the votes alone and settles ties in one way, so the order in which
+//! neighbours were found has no say.
 
-/// A neighbour's vote.
+/// The vote of a neighbour that has a label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Ballot {
-    /// Its label.
+    /// The code of its label.
     pub(super) label: u32,
-    /// Its distance.
+    /// Its distance from the query, 0 to 2.
     pub(super) distance: f64,
 }
 

@@ -1,4 +1,9 @@
 //! [`EdgeJudge`]: attention beside simpler networks of the same genes and cells.
+//!
+//! What attention tells is worth its price only where it tells more than what anybody can compute
+//! from the same cells in a minute: [associations](Association) of expression, and the cosines of
+//! the genes' vectors, which have seen no cell at all. All are judged alike: by how far halves of
+//! the cells agree, and by known regulations if there are any.
 
 use scgpt_data::Observer;
 use scgpt_eval::{
@@ -25,7 +30,7 @@ const VECTORS: &str = "gene_embeddings";
 const TOP: usize = 1000;
 const TOP_SHARE: f64 = 0.1;
 
-/// What networks are compared by.
+/// What networks are made of and judged by.
 pub(super) struct EdgeJudge<'a> {
     pub(super) genes: &'a GenePanel,
     pub(super) embedder: &'a Embedder,
@@ -35,6 +40,7 @@ pub(super) struct EdgeJudge<'a> {
     pub(super) truth: Option<&'a TrueEdges>,
     /// The half of every cell of the source.
     pub(super) is_second: &'a [bool],
+    /// Seed of what is random in the baselines, such as trees.
     pub(super) seed: u64,
 }
 
@@ -43,6 +49,7 @@ pub(super) struct EdgeJudge<'a> {
 pub(super) struct EdgeBaseline {
     /// What its files are called.
     pub(super) name: &'static str,
+    /// `[sources, targets]`, row-major, as those of attention; so are those of the control.
     pub(super) perturbed: Vec<f32>,
     /// None of a single group, or of no cells.
     pub(super) control: Option<Vec<f32>>,
@@ -50,6 +57,12 @@ pub(super) struct EdgeBaseline {
 
 impl EdgeJudge<'_> {
     /// A row for each method and setting, and the baselines themselves.
+    ///
+    /// `sums` are of ranks, which `scale` makes shares of; without `profiles` attention stands
+    /// alone.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if the observer says so.
     pub(super) fn rows(
         &self,
         sums: &Sums,
@@ -88,6 +101,7 @@ impl EdgeJudge<'_> {
         Ok((rows, baselines))
     }
 
+    /// The network of one rule in one group, and in both halves of it.
     fn of_expression(&self, rule: Association, profiles: &Profiles, group: usize) -> Replicated {
         let of_group = self.cells.iter().enumerate().filter(|(_, cell)| cell.1 == group);
         let cells: Vec<(usize, bool)> =
@@ -111,7 +125,8 @@ impl EdgeJudge<'_> {
         (0..tokens.len() * tokens.len()).map(similarity).collect()
     }
 
-    /// Rows of all settings that the groups allow.
+    /// Rows of all settings that the groups allow: three of two groups, one of a single group's
+    /// baseline.
     fn settings(
         &self,
         method: &str,
@@ -131,6 +146,8 @@ impl EdgeJudge<'_> {
         Setting::ALL.map(row).into()
     }
 
+    /// What one network, `whole`, is worth: the agreement of its `halves`, if it has any, and of
+    /// its edges with the truth, if there is one.
     fn row(
         &self,
         method: &str,

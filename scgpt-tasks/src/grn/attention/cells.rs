@@ -1,4 +1,7 @@
-//! Which cells are looked at, and which of their genes.
+//! [`Groups`] and [`GenePanel`]: which cells are looked at, and which of their genes.
+//!
+//! Both are chosen before the network sees a cell. Of a large group a sample is taken, keyed by the
+//! names of the cells, so that the order of the file has no say.
 
 use scgpt_data::{
     Advice, Alignment, CellSource, CellTokens, Frame, GeneToken, GeneVocab, Keyed, Purpose,
@@ -30,7 +33,14 @@ impl Groups {
         self.cells[1].is_empty()
     }
 
-    /// Chooses them by `obs`.
+    /// Chooses the groups by a column of `obs`, or takes all cells as one group without a column.
+    ///
+    /// Which the first group is: the one named; else that in which the only gene asked for is
+    /// perturbed alone; else all labelled cells but the controls.
+    ///
+    /// # Errors
+    /// If the column is absent, no cell has a named condition (similar names are suggested),
+    /// nothing is left to compare with, or a group has fewer than two cells.
     pub(super) fn choose(obs: &Frame, options: &AttentionOptions<'_>) -> Result<Self> {
         let Some(key) = options.condition_key else {
             let all = (0..obs.len()).collect();
@@ -92,6 +102,7 @@ impl Groups {
         }
     }
 
+    /// Samples the groups down to `max_cells` each, and checks that a network can be made of them.
     fn of(
         names: [&str; 2],
         cells: [Vec<usize>; 2],
@@ -112,7 +123,8 @@ impl Groups {
     }
 }
 
-/// The condition in which the only gene asked for is perturbed alone, if there is one.
+/// The condition in which the only gene asked for is perturbed alone, if there is one: `GENE`,
+/// `GENE+ctrl`, `ctrl+GENE`, also joined by `_`.
 fn condition_of(labels: &Labels, genes: &[String], control: &str) -> Option<String> {
     let [gene] = genes else { return None };
     let is_alone = |name: &&String| {
@@ -126,6 +138,7 @@ fn condition_of(labels: &Labels, genes: &[String], control: &str) -> Option<Stri
 /// Genes that all cells are looked at by, those without expression too.
 #[derive(Clone, Debug)]
 pub(super) struct GenePanel {
+    /// Names in the vocabulary of the model.
     pub(super) names: Vec<String>,
     pub(super) tokens: Vec<GeneToken>,
     /// The column of each in the data, ascending.
@@ -184,24 +197,30 @@ impl GenePanel {
         Ok(panel)
     }
 
+    /// How many genes there are, without `<cls>`.
     pub(super) fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// The place of a gene.
+    /// The place of a gene in the panel, by its name in the vocabulary; none if it is not part of
+    /// it.
     pub(super) fn place(&self, gene: &str) -> Option<usize> {
         self.names.iter().position(|name| name == gene)
     }
 
     /// The values of `<cls>` and of the panel in a cell that has a token for every known gene.
+    ///
+    /// # Panics
+    /// If the cell was tokenised otherwise, without its zeros or of another alignment.
     pub(super) fn values(&self, cell: &CellTokens) -> Vec<f32> {
         let genes = self.places.iter().map(|&place| cell.values[place]);
         cell.values.first().copied().into_iter().chain(genes).collect()
     }
 }
 
-/// The values of genes, shuffled among them, in a way that `cell`, its [content](CellTokens::content),
-/// decides: `<cls>` in front stays.
+/// The values of genes, shuffled among them; `<cls>` in front stays. `cell`, the
+/// [content](CellTokens::content) of the cell, decides how, so equal cells are shuffled alike
+/// wherever they stand.
 pub(super) fn shuffled(values: &[f32], seed: u64, cell: u64) -> Vec<f32> {
     let key = Keyed::new(seed, Purpose::Permute, 1, cell);
     let mut order: Vec<usize> = (1..values.len()).collect();

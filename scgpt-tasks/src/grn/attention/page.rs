@@ -1,4 +1,8 @@
 //! The page about networks from attention.
+//!
+//! It goes from the answer to its grounds: the verdict, how far to trust it, the targets of each
+//! gene asked for (or the strongest edges), their gene sets, and what was done. A page shows tens
+//! of edges; the edge lists have all of them.
 
 use scgpt_eval::network::{SCORES, scores_row};
 use scgpt_report::{HeatMap, Page};
@@ -9,7 +13,7 @@ use super::{AttentionNetworks, NetworkRow, Setting, TargetList, report::SIGNIFIC
 const SHOWN: usize = 20;
 
 impl AttentionNetworks {
-    /// The report as a page; `file` says what the cells are.
+    /// The report as a page for people; `file` says what the cells are, below the title.
     pub fn page(&self, file: &str) -> Page {
         let report = &self.report;
         let [first, second] = &report.groups;
@@ -56,7 +60,7 @@ impl AttentionNetworks {
         page
     }
 
-    /// Gene sets of the lists of targets.
+    /// Gene sets of the lists of targets, the most probable first; nothing if none were given.
     fn enrichment(&self, page: &mut Page) {
         let report = &self.report;
         if report.enriched.is_empty() {
@@ -93,7 +97,8 @@ impl AttentionNetworks {
             );
     }
 
-    /// Consistency and accuracy of all networks.
+    /// How far halves of the cells agree on every network, and, given the truth, how many of the
+    /// known regulations it finds.
     fn trust(&self, page: &mut Page) {
         let report = &self.report;
         page.section("How far to trust it");
@@ -138,6 +143,8 @@ impl AttentionNetworks {
         }
     }
 
+    /// The strongest targets of a gene: their names by each setting, then numbers, and a heat map
+    /// for the setting that the question is about.
     fn targets_of(&self, list: &TargetList, page: &mut Page) {
         let report = &self.report;
         page.section(&format!("Targets of {}", list.gene));
@@ -173,7 +180,8 @@ impl AttentionNetworks {
         self.sub_matrix(&genes, question, page);
     }
 
-    /// The weights among some genes.
+    /// A heat map of the weights among some genes, a row a query and a column a key. Differences
+    /// are shaded around 0, others from the least to the largest of them.
     fn sub_matrix(&self, genes: &[usize], setting: Setting, page: &mut Page) {
         let n = self.genes.len();
         let weights = setting.of(&self.weights[0], &self.weights[1]);
@@ -210,6 +218,7 @@ impl AttentionNetworks {
         page.heat_map(&map, &caption);
     }
 
+    /// How weights, null and p values came about, and how much of everything there was.
     fn method(&self, page: &mut Page) {
         let report = &self.report;
         let [first, second] = &report.groups;

@@ -1,4 +1,9 @@
-//! Ranks of attention: within each query, then within each key.
+//! [`rank_sums`]: ranks of attention, within each query, then within each key.
+//!
+//! Scores of different queries, heads and cells are not in one unit; ranks are. The second ranking
+//! asks not what a query prefers, but which queries prefer a key more than others do, so a gene
+//! that all look at has no advantage. Rows are sorted, `m² log m` a head; their ranks are whole
+//! numbers below `m`, so columns are sorted by counting, `m²`.
 
 use rayon::prelude::*;
 
@@ -29,7 +34,7 @@ pub(super) fn rank_sums(scores: &[f32], m: usize) -> Vec<u32> {
     sums
 }
 
-/// Ranks within each row, transposed.
+/// Ranks within each row of scores, `[queries, keys]`, from 0, transposed: a row a key.
 fn row_ranks(scores: &[f32], m: usize) -> Vec<u16> {
     let mut ranks = vec![0; m * m];
     let mut order: Vec<u64> = Vec::with_capacity(m);
@@ -47,7 +52,8 @@ fn row_ranks(scores: &[f32], m: usize) -> Vec<u16> {
     ranks
 }
 
-/// Ranks within each row of numbers below `m`, by counting.
+/// Ranks within each row of numbers below `m`, by counting. The rows are those of [`row_ranks`], so
+/// they are the columns of the scores.
 fn column_ranks(ranks: &[u16], m: usize) -> Vec<u16> {
     let mut places = vec![0_u32; m + 1];
     let mut ranked = vec![0; m * m];
@@ -70,7 +76,7 @@ fn column_ranks(ranks: &[u16], m: usize) -> Vec<u16> {
     ranked
 }
 
-/// Bits in the order of the values; both zeros are one.
+/// Bits whose order as whole numbers is that of the values; both zeros are one.
 fn ordered(value: f32) -> u32 {
     let bits = (value + 0.0).to_bits();
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }

@@ -1,4 +1,8 @@
 //! [`AttentionReport`]: what was looked at, what was found, and how far to trust it.
+//!
+//! The verdict compares the networks by the best measure there is: by known regulations where the
+//! truth was given, else by how far halves of the cells agree, which a wrong network may do as
+//! well.
 
 use scgpt_eval::network::{Enriched, TruthReport, benjamini_hochberg};
 use scgpt_stats::largest;
@@ -111,7 +115,8 @@ impl TargetList {
 }
 
 impl AttentionNetworks {
-    /// The column of a gene: who looks at it.
+    /// The targets of a gene, its row of the weights: everybody who looks at it, with p values of
+    /// the differences and their false-discovery rate among these targets alone.
     pub(super) fn targets(&self, gene: usize) -> TargetList {
         let n = self.genes.len();
         let others: Vec<usize> = (0..n).filter(|&other| other != gene).collect();
@@ -137,6 +142,7 @@ impl AttentionNetworks {
 }
 
 impl AttentionReport {
+    /// The report before the network was looked at: what was chosen, with zeros for what is found.
     pub(super) fn new(looking: &Looking<'_>, groups: &Groups) -> Self {
         let group = |group: usize| AttentionGroup {
             name: groups.names[group].clone(),
@@ -206,6 +212,7 @@ impl AttentionReport {
         }
     }
 
+    /// The network with the best precision on known regulations, and what attention reaches.
     fn verdict_by_truth(&self) -> String {
         let ratio = |row: &NetworkRow| row.truth.map_or(0.0, |scores| scores.auprc_ratio);
         let by_ratio = |a: &&NetworkRow, b: &&NetworkRow| ratio(a).total_cmp(&ratio(b));
@@ -240,6 +247,8 @@ impl AttentionReport {
         format!("{sentence} Attention reaches {reached:.2} at best ({called}), {advice}.")
     }
 
+    /// The network on which halves of the cells agree best, in the setting that the question is
+    /// about.
     fn verdict_by_halves(&self) -> String {
         let question = self.question();
         let jaccard = |row: &NetworkRow| row.consistency.map_or(0.0, |halves| halves.jaccard);

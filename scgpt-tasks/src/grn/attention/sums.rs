@@ -5,6 +5,10 @@ use scgpt_data::{Keyed, Purpose};
 
 /// Sums over cells of ranks: whole numbers, so that neither batches nor threads can change a digit.
 /// Memory does not grow with the number of cells.
+///
+/// Permutations are counted while the cells pass, not afterwards, since no cell is kept: each has a
+/// sum of its own, of the cells that it counts in the first group. That of the second group is what
+/// remains of all.
 #[derive(Debug)]
 pub(super) struct Sums {
     /// Of each group.
@@ -17,6 +21,7 @@ pub(super) struct Sums {
     permuted: Vec<Vec<u32>>,
 }
 
+/// A number of cells, and the sum of their ranks at each place.
 #[derive(Clone, Debug)]
 struct Sum {
     cells: usize,
@@ -28,6 +33,7 @@ struct Sum {
 pub(super) struct Place<'a> {
     /// 0 or 1.
     pub(super) group: usize,
+    /// Whether it is in the first half of its group, one of the two replicates.
     pub(super) is_first_half: bool,
     /// Whether each permutation calls it the first group.
     pub(super) permuted: &'a [bool],
@@ -55,15 +61,18 @@ pub(super) fn shuffled_labels(
 }
 
 impl Sum {
+    /// No cells yet.
     fn new(size: usize) -> Self {
         Self { cells: 0, values: vec![0; size] }
     }
 
+    /// Adds the ranks of a cell.
     fn add(&mut self, cell: &[u32]) {
         self.cells += 1;
         self.values.par_iter_mut().zip(cell).for_each(|(sum, &x)| *sum += u64::from(x));
     }
 
+    /// The mean rank at each place, times `scale`; 0 of no cells.
     #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
     fn mean(&self, scale: f64) -> Vec<f32> {
         let scale = scale / self.cells.max(1) as f64;
@@ -72,13 +81,14 @@ impl Sum {
 }
 
 impl Sums {
-    /// Of `size` numbers a cell, and that many permutations.
+    /// Sums of no cells yet, of `size` numbers a cell, with that many permutations.
     pub(super) fn new(size: usize, permutations: usize) -> Self {
         let two = || [Sum::new(size), Sum::new(size)];
         let permuted = vec![vec![0; size]; permutations];
         Self { groups: two(), halves: two(), squares: vec![0; size], permuted }
     }
 
+    /// Adds the ranks of a cell, `size` numbers, wherever the cell counts.
     pub(super) fn add(&mut self, cell: &[u32], place: Place<'_>) {
         self.groups[place.group].add(cell);
         if place.is_first_half {
@@ -114,7 +124,9 @@ impl Sums {
     ///
     /// Differences are measured in standard deviations over the cells of both groups, which no
     /// permutation changes, so that those of all places, under all permutations, are one null
-    /// distribution.
+    /// distribution. The smallest probability is therefore 1 in `1 + permutations · places`: a few
+    /// permutations are enough. They are sorted, not compared in pairs: `permutations · places ·
+    /// log(places)`.
     ///
     /// # Reference
     /// Pooled permutations as in SAM (Tusher et al. 2001). Differs: the standard deviation is that

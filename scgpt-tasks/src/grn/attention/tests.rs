@@ -1,7 +1,7 @@
 //! Parity with the reference, and what must hold of any model and any cells.
 
 use burn::prelude::Device;
-use scgpt_data::{GeneNames, GeneVocab, Silent};
+use scgpt_data::{GeneNames, GeneVocab, Layer, Silent};
 use scgpt_eval::{
     network::{Edge, EdgeKind},
     simulate::{Direction, PerturbSimulateOptions, PerturbSimulation},

@@ -1,4 +1,10 @@
-//! What cells say of genes: which vary, how much there is of them, and what the model makes of them.
+//! [`OfCells`]: what cells say of genes, which vary, how much there is of them, and what the model
+//! makes of them.
+//!
+//! Cells are read up to three times, each time in order and block by block: all of them to choose
+//! variable genes, unless genes were named; all of them through the network, for vectors in
+//! context; and a sample, for networks from expression alone. Genes that no cell expresses have no
+//! vector in context and leave the network, unless they were named: then that is an error.
 
 use std::collections::HashMap;
 
@@ -25,7 +31,9 @@ const STRATA: usize = 5;
 
 /// Genes of the network, as the cells have them.
 pub(super) struct OfCells {
+    /// The token of each gene.
     pub(super) tokens: Vec<GeneToken>,
+    /// The name of each in the vocabulary.
     pub(super) genes: Vec<String>,
     /// The column of each.
     pub(super) columns: Vec<usize>,
@@ -33,25 +41,39 @@ pub(super) struct OfCells {
     pub(super) known: Vec<String>,
     /// The group of each by mean expression.
     pub(super) strata: Vec<usize>,
+    /// How values become logarithms of a common sum, for the sample and for scores of programmes
+    /// alike.
     pub(super) logged: LoggedCells,
+    /// Cell types: of the column asked for, else of one that looks like cell types; none if there
+    /// is none.
     pub(super) labels: Option<Labels>,
     /// Expression of the genes in a sample of the cells.
     pub(super) profiles: Profiles,
     /// The cells of the sample, numbered as in the profiles, and whether each is of the second half.
     pub(super) sample: Vec<(usize, bool)>,
+    /// Vectors in context, if they were asked for.
     pub(super) context: Option<Context>,
     /// Cells that express no gene that the model knows, among those that were read.
     pub(super) empty: EmptyCells,
 }
 
-/// Vectors of the genes in cells, `[genes, d]`.
+/// Vectors of the genes in cells, `[genes, d]`: means of their states after the last block.
 pub(super) struct Context {
+    /// Over all cells that express the gene.
     pub(super) vectors: Vec<f32>,
+    /// Over those of one half of the cells, as replicates; NaN for a gene that none of them
+    /// expresses.
     pub(super) halves: [Vec<f32>; 2],
+    /// Over those of one cell type, by its name; NaN likewise. Empty unless types were asked for.
     pub(super) of_types: Vec<(String, Vec<f32>)>,
 }
 
 impl OfCells {
+    /// Chooses the genes, and reads of the cells what the options ask for.
+    ///
+    /// # Errors
+    /// If the cells cannot be read, no or few genes are known to the model, a named gene is absent
+    /// or expressed in no cell, genes are too few or too many, or the observer cancels.
     pub(super) fn new(
         embedder: &Embedder,
         source: &mut dyn CellSource,
@@ -152,7 +174,8 @@ impl OfCells {
 }
 
 impl Context {
-    /// Of the genes that some cell has.
+    /// Means over groups of cells by type and half, as [`groups`] numbers them, of the genes that
+    /// some cell has.
     fn new(states: &GeneStates, n_groups: usize, types: Option<&Labels>) -> Self {
         let of = |keep: &dyn Fn(usize) -> bool| -> Vec<usize> {
             (0..n_groups).filter(|&group| keep(group)).collect()
@@ -188,7 +211,8 @@ fn groups(types: Option<&Labels>, is_second: &[bool]) -> (Vec<Option<u32>>, usiz
     (is_second.iter().enumerate().map(group).collect(), 2 * (n_types + 1))
 }
 
-/// Genes by name, each with its column and token.
+/// Genes by name, each once, with column and token among those `known`; an absent one is an error
+/// that suggests similar names.
 fn asked_for(
     genes: &[String],
     known: &[(usize, GeneToken)],
@@ -211,7 +235,7 @@ fn asked_for(
     Ok(found)
 }
 
-/// Groups of equal size by mean expression.
+/// The group of each gene: [`STRATA`] groups of equal size by mean expression, the lowest first.
 fn strata(means: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..means.len()).collect();
     order.sort_by(|&a, &b| means[a].total_cmp(&means[b]).then(a.cmp(&b)));

@@ -1,4 +1,9 @@
 //! Networks of gene vectors beside simpler ones: known gene sets, and replicates.
+//!
+//! Each network goes the same way: weights of all pairs, the graph of the strongest, its
+//! communities, and the gene sets found in these; and, of two halves of the cells, how many of the
+//! strongest edges both have. Programmes of genes drawn at random go along, to tell how much of
+//! that is chance.
 
 use scgpt_data::Observer;
 use scgpt_eval::network::programmes;
@@ -28,7 +33,11 @@ const TOP: usize = 1000;
 const MOST_FOR_ALL: usize = 2000;
 
 impl EmbeddingNetworks {
-    /// Pathways and replicates of this network and of its baselines.
+    /// Pathways and replicates of this network and of its baselines, into the report.
+    ///
+    /// # Errors
+    /// If a gene set file has no gene in common with the universe; [`Error::Cancelled`] if the
+    /// observer says so.
     pub(super) fn judge(
         &mut self,
         embedder: &Embedder,
@@ -38,7 +47,8 @@ impl EmbeddingNetworks {
         observer: &dyn Observer,
     ) -> Result<()> {
         observer.begin("looking up gene sets", 0);
-        let background = options.universe.background(embedder, of_cells, &self.genes);
+        let known = of_cells.map(|it| it.known.as_slice());
+        let background = options.universe.background(embedder.vocab(), known, &self.genes);
         self.report.background = background.len();
         let genes = self.genes.clone();
         let pathways = |method: &str, lists: &[Vec<String>], weights: &Pairs| {

@@ -1,4 +1,8 @@
 //! The page about a network of gene vectors.
+//!
+//! It goes from sizes and verdict to what was found: the strongest programmes as a drawing, where
+//! they are active, their gene sets, and similar genes; how it came about stands last. The page has
+//! the largest and the strongest of everything, the tables of the folder all of it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,6 +22,7 @@ const SETS: usize = 3;
 
 impl EmbeddingNetworks {
     /// A page for people: the verdict, programmes, where they are active, their gene sets.
+    /// `subtitle` says what the network is of.
     pub fn page(&self, subtitle: &str) -> Page {
         let mut page = Page::new("Gene networks from gene embeddings", subtitle);
         self.overview(&mut page);
@@ -31,6 +36,7 @@ impl EmbeddingNetworks {
         page
     }
 
+    /// How large the network is, and how similar genes are altogether.
     fn overview(&self, page: &mut Page) {
         let report = &self.report;
         let mut numbers = vec![
@@ -64,6 +70,8 @@ impl EmbeddingNetworks {
         ));
     }
 
+    /// This network beside the others: gene sets of its programmes, and the agreement of halves of
+    /// the cells.
     fn trust(&self, page: &mut Page) {
         page.section("Which network to trust").text(&self.report.verdict);
         let rows: Vec<Vec<String>> = self
@@ -109,6 +117,8 @@ impl EmbeddingNetworks {
         }
     }
 
+    /// The [`DRAWN`] programmes of largest mean similarity as clusters, with the strongest edges
+    /// between them.
     fn drawing(&self, page: &mut Page) {
         page.section("The strongest programmes");
         if self.programmes.is_empty() {
@@ -156,6 +166,8 @@ impl EmbeddingNetworks {
         );
     }
 
+    /// One programme of the drawing: its most central genes, the edges among them by how far they
+    /// are beyond the threshold (0 to 1), and the first gene set found in it.
     fn cluster(&self, number: usize, shown: &[usize]) -> Cluster {
         let mut edges = Vec::new();
         for (i, &a) in shown.iter().enumerate() {
@@ -176,6 +188,7 @@ impl EmbeddingNetworks {
         }
     }
 
+    /// Mean scores of programmes in cell types as a heat map; nothing without types.
     fn types(&self, page: &mut Page) {
         let Some(scores) = self.scores.as_ref().filter(|it| !it.types.is_empty()) else { return };
         let n = self.programmes.len();
@@ -209,13 +222,14 @@ impl EmbeddingNetworks {
         );
     }
 
-    /// A programme by its number and its most central genes.
+    /// A programme by its number, from 1, and its most central genes.
     fn name(&self, number: usize, programme: &Programme) -> String {
         let genes: Vec<&str> =
             programme.genes.iter().take(3).map(|&gene| self.genes[gene].as_str()).collect();
         format!("{} {}", number + 1, genes.join(" "))
     }
 
+    /// The most probable gene sets of each programme as a table; nothing if none were given.
     fn sets(&self, page: &mut Page) {
         if self.enriched.is_empty() {
             return;
@@ -260,6 +274,7 @@ impl EmbeddingNetworks {
         ));
     }
 
+    /// The most similar genes of each gene asked for; nothing if none were.
     fn similar_genes(&self, page: &mut Page) {
         if self.similar.is_empty() {
             return;
@@ -284,6 +299,7 @@ impl EmbeddingNetworks {
         }
     }
 
+    /// What similarity means, what chance is, and how programmes came about.
     fn method(&self, page: &mut Page) {
         let options = &self.report.options;
         page.section("How to read this").text(
@@ -314,6 +330,7 @@ impl EmbeddingNetworks {
     }
 }
 
+/// A row of the table of replicates; dashes where halves have no edge in common.
 fn replicate(it: &ReplicateScores) -> Vec<String> {
     let Some(found) = it.consistency else {
         return vec![it.method.clone(), "–".into(), "–".into(), "–".into(), "no edge".into()];
@@ -327,6 +344,7 @@ fn replicate(it: &ReplicateScores) -> Vec<String> {
     ]
 }
 
+/// A share as whole percent.
 fn percent(part: usize, all: usize) -> String {
     format!("{:.0} %", 100.0 * part as f64 / all.max(1) as f64)
 }

@@ -78,6 +78,8 @@ pub struct ReplicateScores {
 }
 
 impl EmbeddingReport {
+    /// The report before anything was judged: the options, and the similarities and their
+    /// significance.
     pub(super) fn new(
         embedder: &Embedder,
         options: &EmbeddingNetworkOptions,
@@ -115,6 +117,7 @@ impl EmbeddingReport {
         }
     }
 
+    /// Adds what is known last, the sizes of the network and of its programmes, and the verdict.
     pub(super) fn finish(&mut self, network: &GeneNetwork, programmes: &[Programme]) {
         self.edges = network.edges().len();
         if let Some(Column::Float(q)) = network.column("fdr") {
@@ -132,7 +135,8 @@ impl EmbeddingReport {
         baselines.max_by(|a, b| worth(a).unwrap_or(0.0).total_cmp(&worth(b).unwrap_or(0.0)))
     }
 
-    /// Strongest edges that halves of the cells have in common.
+    /// The share of their strongest edges that halves of the cells have in common; none if that was
+    /// not measured.
     fn jaccard(&self, method: &str) -> Option<f64> {
         let found = self.replicates.iter().find(|it| it.method == method);
         found.and_then(|it| it.consistency).map(|it| it.jaccard)
@@ -215,14 +219,17 @@ pub(super) fn floats(values: impl Iterator<Item = f64>) -> Column {
     Column::Float(values.map(Some).collect())
 }
 
+/// A column of texts.
 fn texts(values: impl Iterator<Item = String>) -> Column {
     Column::Text(values.map(Some).collect())
 }
 
+/// A column of whole numbers.
 fn counts(values: impl Iterator<Item = usize>) -> Column {
     Column::Integer(values.map(|n| i64::try_from(n).ok()).collect())
 }
 
+/// A row for each gene of a programme, which are numbered from 1; its centrality within it.
 pub(super) fn programme_table(genes: &[String], programmes: &[Programme]) -> Table {
     let rows = || {
         programmes.iter().enumerate().flat_map(|(number, it)| {

@@ -1,4 +1,7 @@
 //! Vectors of genes as rows of `varm`.
+//!
+//! AnnData keeps `varm` beside the genes of `X`, so rows are those of `X`, in its order, even where
+//! the network was made from `raw`, which has genes of its own.
 
 use std::collections::HashMap;
 
@@ -49,6 +52,8 @@ impl EmbeddingNetworks {
     }
 }
 
+/// A row of width `d` for every gene of `X`: that of `vectors` whose column in the network's matrix
+/// has the same name, else NaN.
 fn rows(
     columns: &[usize],
     vectors: &[f32],

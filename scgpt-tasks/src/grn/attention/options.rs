@@ -1,0 +1,76 @@
+//! [`AttentionOptions`]: which cells and genes are looked at, and how.
+
+use scgpt_data::{GeneNames, Layer};
+use scgpt_eval::network::{GeneNetwork, GeneSets};
+
+/// Which cells and genes are looked at, and how.
+///
+/// ```
+/// use scgpt_tasks::grn::AttentionOptions;
+///
+/// // Which genes does the model connect otherwise where GATA1 is knocked out?
+/// let genes = ["GATA1".to_owned()];
+/// let mut options = AttentionOptions::default();
+/// options.condition_key = Some("condition");
+/// options.control = Some("ctrl");
+/// options.genes = &genes;
+/// assert_eq!((options.n_variable, options.max_cells, options.permutations), (1200, 500, 20));
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AttentionOptions<'a> {
+    /// Column of `obs` with groups of cells; all cells are one group if none.
+    pub condition_key: Option<&'a str>,
+    /// The group that others are compared with; if none, a single network is made.
+    pub control: Option<&'a str>,
+    /// The other group; if none, that in which the only one of `genes` is perturbed alone, or else
+    /// all cells but the controls.
+    pub group: Option<&'a str>,
+    /// Genes whose targets are asked for; in the panel even if they vary little.
+    pub genes: &'a [String],
+    /// Layer of the network, from 0; the last if none.
+    pub layer: Option<usize>,
+    /// Most variable genes in the panel.
+    pub n_variable: usize,
+    /// Most cells of a group.
+    pub max_cells: usize,
+    /// Permutations of the null hypothesis; 0 for no p values.
+    pub permutations: usize,
+    /// Whether networks from expression alone are made of the same genes and cells.
+    pub baselines: bool,
+    /// Known regulations to judge all networks by.
+    pub truth: Option<&'a GeneNetwork>,
+    /// Sets that lists of targets are tested for.
+    pub gene_sets: &'a [GeneSets],
+    /// The matrix.
+    pub matrix: &'a Layer,
+    /// Where the genes' names are, and how many of them have to be known.
+    pub gene_names: &'a GeneNames,
+    /// Cells computed at once: affects speed and memory, never results.
+    pub batch_size: usize,
+    /// Seed of every random choice.
+    pub seed: u64,
+}
+
+impl Default for AttentionOptions<'_> {
+    /// All cells as one group, the 1200 most variable genes, the last layer, 20 permutations.
+    fn default() -> Self {
+        Self {
+            condition_key: None,
+            control: None,
+            group: None,
+            genes: &[],
+            layer: None,
+            n_variable: 1200,
+            max_cells: 500,
+            permutations: 20,
+            baselines: true,
+            truth: None,
+            gene_sets: &[],
+            matrix: &Layer::X,
+            gene_names: &GeneNames::BEST,
+            batch_size: 2,
+            seed: 0,
+        }
+    }
+}
