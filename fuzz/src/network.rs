@@ -127,17 +127,17 @@ fn artefacts(folder: &Path) {
 /// The settings of every task that has any.
 fn settings(path: &Path) {
     for recipe in [Recipe::Scratch, Recipe::FineTune(NetworkConfig::RELEASED)] {
-        if let Ok(settings) = layered(&AnnotateConfig::of(recipe), [path], &[]) {
+        if let Ok(settings) = layered(&AnnotateConfig::of(recipe), &[path], &[]) {
             let _ = settings.validate();
         }
-        if let Ok(settings) = layered(&IntegrateConfig::of(recipe), [path], &[]) {
+        if let Ok(settings) = layered(&IntegrateConfig::of(recipe), &[path], &[]) {
             let _ = settings.validate(Some("cell_type"));
         }
-        if let Ok(settings) = layered(&PerturbConfig::of(recipe), [path], &[]) {
+        if let Ok(settings) = layered(&PerturbConfig::of(recipe), &[path], &[]) {
             let _ = settings.validate();
         }
     }
-    if let Ok(settings) = layered(&Preset::Laptop.config(), [path], &[]) {
+    if let Ok(settings) = layered(&Preset::Laptop.config(), &[path], &[]) {
         let _ = settings.validate();
     }
 }

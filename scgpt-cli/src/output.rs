@@ -82,6 +82,11 @@ pub(crate) fn print_text(text: &[u8]) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+/// Prints settings as TOML: they are the result itself.
+pub(crate) fn print_settings(settings: &impl Serialize) -> anyhow::Result<()> {
+    print_text(toml::to_string(settings)?.as_bytes())
+}
+
 /// The first names of a list for a message, and how many there are more.
 pub(crate) fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 5;
@@ -123,6 +128,11 @@ pub(crate) fn check_cells_output<'a>(
 /// `cells.h5ad` → `cells.report.html`: a file that goes beside an output.
 pub(crate) fn beside(output: &Path, suffix: &str) -> PathBuf {
     output.with_extension(suffix)
+}
+
+/// Where rows wait until they are written: beside the output there must be room for them anyway.
+pub(crate) fn temporary(output: &Path) -> Option<PathBuf> {
+    output.parent().map(|folder| Path::new(".").join(folder))
 }
 
 /// Writes a text beside an output: it appears whole or not at all.

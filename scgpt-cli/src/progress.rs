@@ -14,7 +14,8 @@ use scgpt_train::{Event, TrainObserver};
 
 use crate::{interrupt, output::Printer};
 
-/// Draws one bar per stage on stderr, if people are watching.
+/// Draws one bar per stage on stderr, if people are watching. What is dropped is removed, too, as when
+/// an error ends a command.
 #[derive(Debug)]
 pub(crate) struct Bar {
     is_drawn: bool,
@@ -76,7 +77,7 @@ impl Observer for Bar {
     }
 }
 
-/// Draws optimiser steps with their losses, and tells what else happens.
+/// Draws optimiser steps with their losses, and tells what else happens; removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct TrainBar {
     printer: Printer,

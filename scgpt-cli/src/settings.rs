@@ -47,9 +47,9 @@ fn underscored(table: Table) -> Result<Table> {
 }
 
 /// `base`, overlaid by the settings in each of `files`, which may also have `options` of the command.
-pub(crate) fn layered<'p, T: Serialize + DeserializeOwned>(
+pub(crate) fn layered<T: Serialize + DeserializeOwned>(
     base: &T,
-    files: impl IntoIterator<Item = &'p Path>,
+    files: &[impl AsRef<Path>],
     options: &[String],
 ) -> Result<T> {
     let defaults = Table::try_from(base)?;
@@ -57,6 +57,7 @@ pub(crate) fn layered<'p, T: Serialize + DeserializeOwned>(
     let mut settings = typed(all.clone())?;
     let keys = keys::<T>();
     for path in files {
+        let path = path.as_ref();
         let mut file = table(path)?;
         file.retain(|key, _| keys.contains(&key) || !options.iter().any(|it| it == key));
         overlay(&mut all, file);

@@ -3,6 +3,8 @@
 //! Until everything is written, a file in it tells which outputs beside it are the run's: with it, a run
 //! can go on at any moment it was ended. It goes first, then go checkpoints and cells.
 
+mod begin;
+
 use std::{
     fs, io,
     path::{Path, PathBuf, absolute},
@@ -16,22 +18,15 @@ use scgpt_train::has_checkpoint;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::output::{Printer, write_text};
+pub(crate) use self::begin::{Begin, BeginArgs};
+use crate::{
+    output::{Printer, write_text},
+    progress::{Bar, TrainBar},
+};
 
 /// What the settings in force are called in it, and how they begin.
 const SETTINGS: &str = "config.toml";
 const HEADER: &str = "# scgpt ";
-
-/// How a training begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begin {
-    /// In a folder of its own
-    New,
-    /// In place of what is in the folder
-    Anew,
-    /// Where an earlier one ended
-    Resume,
-}
 
 /// A training that has its folder to itself.
 #[derive(Debug)]
@@ -49,17 +44,6 @@ struct Ledger {
     /// Files and folders, each with what it looked like when the run made it, or was told to replace it:
     /// one that looks otherwise is somebody else's.
     own: Vec<(PathBuf, String)>,
-}
-
-impl Begin {
-    /// As flags say.
-    pub(crate) fn of(resume: bool, force: bool) -> Self {
-        match (resume, force) {
-            (true, _) => Self::Resume,
-            (false, true) => Self::Anew,
-            (false, false) => Self::New,
-        }
-    }
 }
 
 /// The settings of the run in a folder, if they were written.
@@ -162,6 +146,20 @@ impl Training {
             printer.remark("note: the run was ended before its first checkpoint, and begins anew");
         }
         self.write(outputs, (!goes_on).then_some(&settings)).inspect_err(|_| self.give_up())
+    }
+
+    /// Trains what was begun, and draws how far that is. If it fails before there is anything to go on
+    /// from, nothing of it stays.
+    pub(crate) fn run<T>(
+        &self,
+        printer: Printer,
+        train: impl FnOnce(&TrainBar, &Bar) -> Result<T, scgpt_tasks::Error>,
+    ) -> Result<T> {
+        let (steps, cells) = (TrainBar::new(printer), Bar::new(printer));
+        let trained = train(&steps, &cells);
+        steps.finish();
+        cells.finish();
+        Ok(trained.inspect_err(|_| self.give_up())?)
     }
 
     fn write<'a>(

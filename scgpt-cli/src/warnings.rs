@@ -1,13 +1,18 @@
 //! [`Warnings`]: what is to be known before a result is believed.
 
-use std::fmt::Display;
+use std::{fmt::Display, path::Path};
 
+use anyhow::Result;
 use scgpt_data::Frame;
 use scgpt_eval::doubts;
 use scgpt_report::Page;
 use serde::Serialize;
 
-use crate::output::Printer;
+use crate::output::{Printer, write_text};
+
+/// What a result and its page are called in a folder of results.
+pub(crate) const REPORT: &str = "report.json";
+pub(crate) const PAGE: &str = "report.html";
 
 /// Warnings of one run: each goes to people at once, and to the page and the JSON of the result, where
 /// it is still there when the terminal is gone.
@@ -121,6 +126,13 @@ impl Warnings {
     /// A result for programs.
     pub(crate) fn beside<'a, T: Serialize>(&'a self, result: &'a T) -> Told<'a, T> {
         Told { result, warnings: &self.told }
+    }
+
+    /// Writes a result and its page into a folder, each with the warnings.
+    pub(crate) fn write(&self, folder: &Path, result: &impl Serialize, page: Page) -> Result<()> {
+        let told = serde_json::to_string_pretty(&self.beside(result))?;
+        write_text(&folder.join(REPORT), &told)?;
+        Ok(write_text(&folder.join(PAGE), &self.on(page))?)
     }
 
     /// A page with the warnings in front, as HTML.

@@ -20,14 +20,12 @@ use serde_json::Value;
 use self::modalities::ModalityArgs;
 use crate::{
     commands::Cli,
-    device::ComputeArgs,
     flags::options_of,
     learn::LearnArgs,
-    matrix::MatrixArgs,
-    output::{Printer, beside, print_text, write_text},
-    progress::{Bar, TrainBar},
-    settings::{layered, recipe},
-    warnings::Warnings,
+    output::{Printer, beside, print_settings, temporary},
+    progress::Bar,
+    settings::layered,
+    warnings::{PAGE, Warnings},
 };
 
 /// Integrate batches, and modalities: an embedding in which they are mixed, in a copy of the file
@@ -51,6 +49,13 @@ use crate::{
     scgpt integrate cite.h5mu --batch-key donor --label cell_type -o integrated.h5mu\n  \
     scgpt integrate RNA=rna.h5ad Protein=adt.h5ad --prefix Protein=p_ -o integrated.h5ad\n  \
     scgpt integrate mosaic.h5mu --batch-key batch --complete completed.h5ad -o integrated.h5mu")]
+#[command(mut_arg("model", |model| model.help(
+    "Model directory to fine-tune, or the artefact of an integration to embed further cells \
+    [default: a small network learns from scratch]"
+)))]
+#[command(mut_arg("output", |output| output.value_name("FILE").help(
+    "File to write: .h5ad, .h5mu of the same, or .zarr for a folder"
+)))]
 pub(crate) struct IntegrateArgs {
     /// File or folder of cells; several are joined by the names of cells. MODALITY=FILE names what it
     /// measures: RNA, Protein, ATAC
@@ -62,13 +67,6 @@ pub(crate) struct IntegrateArgs {
     /// Column of obs with labels to score by; nothing is learned from them
     #[arg(long, value_name = "NAME", env = "SCGPT_LABEL")]
     label: Option<String>,
-    /// Model directory to fine-tune, or the artefact of an integration to embed further cells
-    /// [default: a small network learns from scratch]
-    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
-    model: Option<PathBuf>,
-    /// File to write: .h5ad, .h5mu of the same, or .zarr for a folder
-    #[arg(long, short, value_name = "FILE", required_unless_present = "print_config")]
-    output: Option<PathBuf>,
     /// Folder of the artefact and the report [default: the output's name with .model]
     #[arg(long, value_name = "DIR")]
     artefact: Option<PathBuf>,
@@ -107,48 +105,43 @@ pub(crate) struct IntegrateArgs {
     #[command(flatten)]
     modalities: ModalityArgs,
     #[command(flatten)]
-    matrix: MatrixArgs,
-    #[command(flatten)]
-    compute: ComputeArgs,
-    #[command(flatten)]
     learn: LearnArgs,
 }
 
 pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
-    if let (Some(model), false) = (&args.model, args.learn.print_config)
+    let LearnArgs { run, matrix, .. } = &args.learn;
+    if let (Some(model), false) = (&run.model, run.print_config)
         && IntegrateArtefact::is_at(model)
     {
         return apply::run(args, model, printer);
     }
     let artefact = args.artefact();
     let files = args.learn.files(artefact.as_deref(), config);
-    if args.learn.print_config {
+    if run.print_config {
         // What the cells are decides about the settings; without cells, those of paired ones are shown.
         let pairing = if args.inputs.is_empty() {
             args.modalities.are_named(&args.inputs).then_some(Pairing::Paired)
         } else {
-            let cells = args.modalities.open(&args.inputs)?.modalities(&args.matrix.layer())?;
+            let cells = args.modalities.open(&args.inputs)?.modalities(&matrix.layer())?;
             cells.as_ref().map(CellModalities::pairing)
         };
-        let settings = args.settings(&files, pairing)?;
-        return print_text(toml::to_string(&settings)?.as_bytes());
+        return print_settings(&args.settings(&files, pairing)?);
     }
-    let (Some(output), Some(artefact)) = (&args.output, artefact) else {
+    let (Some(output), Some(artefact)) = (&run.output, artefact) else {
         bail!("the cells and --output are needed");
     };
-    let gene_names = args.matrix.gene_names();
-    let layer = args.matrix.layer();
+    let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
     let mut source = args.modalities.open(&args.inputs)?;
-    let inputs = || source.paths().chain(args.modalities.truth()).chain(args.model.as_deref());
+    let inputs = || source.paths().chain(args.modalities.truth()).chain(run.model.as_deref());
     let training = args.learn.claim(&artefact, IntegrateArtefact::is_at, inputs())?;
     let replaces = |path: &Path| training.replaces(path);
     source.check_output(output, inputs(), replaces(output)?)?;
     let (complete, mut truth) = args.modalities.completion(&source, &replaces)?;
     let modalities = source.modalities(&layer)?;
     let settings = args.settings(&files, modalities.as_ref().map(CellModalities::pairing))?;
-    let device = args.compute.open()?;
+    let device = run.compute.open()?;
     let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
-    let temporary = Path::new(".").join(output.parent().unwrap_or(Path::new("")));
+    let temporary = temporary(output);
     let options = IntegrateOptions {
         batch_key: args.batch_key.as_deref(),
         label: args.label.as_deref(),
@@ -158,8 +151,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         ablate: args.ablate,
         modalities: modalities.as_ref(),
         complete: complete.is_some(),
-        // Beside the output there must be room for the embedding anyway.
-        temporary: Some(&temporary),
+        temporary: temporary.as_deref(),
     };
     let labels: Vec<&str> = args.label.as_deref().into_iter().collect();
     let mut warnings = Warnings::new(printer);
@@ -168,13 +160,9 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     // Nothing is written, or removed, before everything is known to be sound.
     let outputs = [Some(output.as_path()), complete];
     training.begin(&settings, "integrate", outputs.into_iter().flatten(), printer)?;
-    let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
     let truth = truth.as_mut().map(|truth| truth as &mut dyn CellSource);
-    let integrated = prepared.run(source.source_mut(), truth, &train_bar, &bar);
-    train_bar.finish();
-    bar.finish();
-    let integrated = integrated.inspect_err(|_| training.give_up());
-    let Integrated { report, embedding, completed } = integrated?;
+    let Integrated { report, embedding, completed } = training
+        .run(printer, |steps, cells| prepared.run(source.source_mut(), truth, steps, cells))?;
     warnings.said(report.learned.advice.as_ref());
     warnings.without_compared(
         report.data.without_genes,
@@ -192,25 +180,25 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         let made = modalities::make_completed(completed, source.source(), path, replaces(path)?)?;
         training.publish(made)?;
     }
+    let bar = Bar::new(printer);
     let made = source.make(output, &layer, replaces(output)?, &additions, &bar, printer)?;
     training.publish(made)?;
-    let told = warnings.beside(&report);
-    write_text(&artefact.join("report.json"), &serde_json::to_string_pretty(&told)?)?;
-    write_text(&artefact.join("report.html"), &warnings.on(report.page()))?;
+    warnings.write(&artefact, &report, report.page())?;
     training.finish()?;
-    printer.result(&told, &summary(&report, output, &artefact))
+    printer.result(&warnings.beside(&report), &summary(&report, output, &artefact))
 }
 
 impl IntegrateArgs {
     fn artefact(&self) -> Option<PathBuf> {
-        let beside_output = || self.output.as_deref().map(|output| beside(output, "model"));
+        let output = self.learn.run.output.as_deref();
+        let beside_output = || output.map(|output| beside(output, "model"));
         self.artefact.clone().or_else(beside_output)
     }
 
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
     /// Of several modalities, it matters whether cells are a mosaic of them; none for one modality.
     fn settings(&self, files: &[PathBuf], pairing: Option<Pairing>) -> Result<IntegrateConfig> {
-        let recipe = recipe(self.model.as_deref(), files)?;
+        let recipe = self.learn.run.recipe(files)?;
         let is_multimodal = pairing.is_some();
         let (mut defaults, tutorial) = match pairing {
             Some(pairing) => (IntegrateConfig::of_modalities(recipe, pairing), Tutorial::MultiOmic),
@@ -219,7 +207,6 @@ impl IntegrateArgs {
         if self.parity {
             defaults.like_the_reference(tutorial);
         }
-        let files = files.iter().map(PathBuf::as_path);
         let mut settings = layered(&defaults, files, &options_of(Cli::command(), "integrate"))?;
         let n_layers = settings.network.n_layers;
         settings.network = recipe.settle(settings.network);
@@ -227,7 +214,7 @@ impl IntegrateArgs {
             // Nothing but vectors of genes is kept.
             settings.network.n_layers = n_layers;
         }
-        settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
+        self.learn.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
         settings.hvg = self.hvg.unwrap_or(settings.hvg);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
         settings.validation_share = self.validation.unwrap_or(settings.validation_share);
@@ -240,13 +227,9 @@ impl IntegrateArgs {
             settings.objectives.dar = 0.0;
         }
         objectives::weigh(&mut settings.objectives, &self.objectives)?;
-        if let Some(model) = &self.model {
-            settings.model = Some(model.clone());
-        }
         if self.select_by.is_some() {
             settings.training.select_by.clone_from(&self.select_by);
         }
-        self.learn.apply(&mut settings.training);
         Ok(settings)
     }
 }
@@ -313,6 +296,6 @@ fn summary(
     }
     rows.push(("output", format!("{}: obsm[\"X_scGPT\"]", output.display())));
     rows.push(("artefact", artefact.display().to_string()));
-    rows.push(("report", artefact.join("report.html").display().to_string()));
+    rows.push(("report", artefact.join(PAGE).display().to_string()));
     rows
 }

@@ -12,17 +12,17 @@ use scgpt_tasks::{
     Recipe,
     pretrain::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining},
 };
-use scgpt_train::{Precision, has_checkpoint};
+use scgpt_train::has_checkpoint;
 
 use crate::{
     commands::Cli,
-    device::ComputeArgs,
     flags::options_of,
-    output::{Printer, print_text, write_text},
+    learn::RunArgs,
+    output::{Printer, print_settings, write_text},
     progress::TrainBar,
     settings::layered,
-    training::{entries, is_ours},
-    warnings::Warnings,
+    training::{Begin, entries, is_ours},
+    warnings::{PAGE, Warnings},
 };
 
 /// What the settings in force are called in the folder of the run.
@@ -43,112 +43,78 @@ const CHECKPOINTS: &str = "checkpoints";
     scgpt pretrain --data shards/ -o run/ --resume\n  \
     scgpt pretrain --preset paper --print-config > pretrain.toml\n  \
     scgpt pretrain --data shards/ --config pretrain.toml -o run/")]
+#[command(mut_arg("model", |model| model.help("Model directory to continue from")))]
+#[command(mut_arg("output", |output| output.help("Folder of the run")))]
 pub(crate) struct PretrainArgs {
     /// Folder of token shards, made by `scgpt convert`
     #[arg(long, value_name = "DIR", required_unless_present = "print_config", env = "SCGPT_DATA")]
     data: Option<PathBuf>,
-    /// Folder of the run
-    #[arg(long, short, value_name = "DIR", required_unless_present = "print_config")]
-    output: Option<PathBuf>,
-    /// Go on from the newest usable checkpoint, with the settings of the run
-    #[arg(long)]
-    resume: bool,
     /// Settings to start from; --config and flags change them
     #[arg(long, value_enum, default_value_t, env = "SCGPT_PRESET")]
     preset: Preset,
-    /// Model directory to continue from
-    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
-    model: Option<PathBuf>,
-    /// Seed of every random choice
-    #[arg(long, value_name = "N", env = "SCGPT_SEED")]
-    seed: Option<u64>,
-    /// Passes over the cells
-    #[arg(long, value_name = "N", env = "SCGPT_EPOCHS")]
-    epochs: Option<u64>,
-    /// Stop after that many optimiser steps
-    #[arg(long, value_name = "N", env = "SCGPT_MAX_STEPS")]
-    max_steps: Option<u64>,
-    /// Cells per batch
-    #[arg(long, value_name = "N", env = "SCGPT_BATCH_SIZE")]
-    batch_size: Option<usize>,
     /// Most tokens per cell
     #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
     max_length: Option<usize>,
-    /// Learning rate
-    #[arg(long, value_name = "RATE", env = "SCGPT_LR")]
-    lr: Option<f64>,
     /// Learn the classes of this label column of the shards, too
     #[arg(long, value_name = "NAME", env = "SCGPT_CLASS_COLUMN")]
     class_column: Option<String>,
-    /// Number format of the passes: f32, bf16 or f16
-    #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
-    precision: Option<Precision>,
-    /// Optimiser steps between checkpoints, beside those at validations
-    #[arg(long, value_name = "N", default_value_t = 200, env = "SCGPT_CHECKPOINT_EVERY")]
-    checkpoint_every: u64,
     /// Checkpoints kept, beside the best
     #[arg(long, value_name = "N", default_value_t = 2, env = "SCGPT_KEEP")]
     keep: usize,
     #[command(flatten)]
-    compute: ComputeArgs,
-    /// Print the settings in force as TOML, and do nothing
-    #[arg(long)]
-    print_config: bool,
-    /// Begin anew in a folder that has a run
-    #[arg(long, conflicts_with = "resume")]
-    force: bool,
+    run: RunArgs,
 }
 
 pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
-    let saved = args.output.as_deref().map(|folder| folder.join(SETTINGS));
-    let settings = settings(args, config, saved.as_deref().filter(|_| args.resume))?;
-    if args.print_config {
-        return print_text(toml::to_string(&settings)?.as_bytes());
+    let saved = args.run.output.as_deref().map(|folder| folder.join(SETTINGS));
+    let files = args.run.files(saved.filter(|path| path.exists()), config);
+    let settings = args.settings(&files)?;
+    if args.run.print_config {
+        return print_settings(&settings);
     }
-    let (Some(data), Some(output)) = (&args.data, &args.output) else {
+    let (Some(data), Some(output)) = (&args.data, &args.run.output) else {
         bail!("--data and --output are needed");
     };
     let inputs = [Some(data.as_path()), settings.model.as_deref()];
-    let _claim = claim(args, output, inputs)?;
-    let device = args.compute.open()?;
+    let _claim = claim(output, args.run.begin(), inputs)?;
+    let device = args.run.compute.open()?;
     let options = PretrainOptions {
         shards: data,
         run: output,
-        resume: args.resume,
-        checkpoint_every: Some(args.checkpoint_every.max(1)),
+        resume: args.run.resumes(),
+        checkpoint_every: args.run.checkpoint_every(),
         keep: args.keep,
     };
     let mut warnings = Warnings::new(printer);
     let prepared = Pretraining::prepare(&settings, &options, &device)?;
     warnings.all(prepared.doubts()?);
     // Nothing is written, or removed, before everything is known to be sound.
-    begin(args, output, &settings, printer)?;
+    begin(output, args.run.begin(), &settings, printer)?;
     let bar = TrainBar::new(printer);
-    let report = prepared.run(&bar);
+    let report = prepared.run(&bar)?;
     bar.finish();
-    let report = report?;
     for source in &report.data.not_counts {
         warnings
             .tell(format!("`{source}` does not look like raw counts, which pre-training expects"));
     }
-    write_text(&output.join("report.html"), &warnings.on(report.page()))?;
+    write_text(&output.join(PAGE), &warnings.on(report.page()))?;
     print(&report, output, &warnings, printer)
 }
 
 /// Claims the folder: there has to be room for a new run, or a run to go on with.
-fn claim(args: &PretrainArgs, output: &Path, inputs: [Option<&Path>; 2]) -> Result<Claim> {
+fn claim(output: &Path, begin: Begin, inputs: [Option<&Path>; 2]) -> Result<Claim> {
     check_apart(output, inputs.into_iter().flatten())?;
     let claim = Claim::of_folder(output)?;
     let (has_run, is_used) = (is_ours(&output.join(SETTINGS)), entries(output).next().is_some());
     let shown = output.display();
-    match (args.resume, has_run, is_used) {
-        (true, false, _) => {
+    match (begin, has_run, is_used) {
+        (Begin::Resume, false, _) => {
             bail!("`{shown}` has no run to resume: leave --resume out to begin one")
         }
-        (false, _, true) if !args.force => bail!(
+        (Begin::New, _, true) => bail!(
             "`{shown}` exists; pass --resume to go on with its run, --force to begin anew, or choose another -o"
         ),
-        (false, false, true) => {
+        (Begin::Anew, false, true) => {
             let problem = "it is no folder of `scgpt pretrain`";
             Err(Error::protected(output, problem).into())
         }
@@ -157,16 +123,11 @@ fn claim(args: &PretrainArgs, output: &Path, inputs: [Option<&Path>; 2]) -> Resu
 }
 
 /// Begins a run, unless one goes on: its checkpoints are its own, and its settings can be seen.
-fn begin(
-    args: &PretrainArgs,
-    output: &Path,
-    settings: &PretrainConfig,
-    printer: Printer,
-) -> Result<()> {
-    if args.resume && has_checkpoint(output) {
+fn begin(output: &Path, begin: Begin, settings: &PretrainConfig, printer: Printer) -> Result<()> {
+    if begin == Begin::Resume && has_checkpoint(output) {
         return Ok(());
     }
-    if args.resume {
+    if begin == Begin::Resume {
         printer.remark("note: the run was ended before its first checkpoint, and begins anew");
     }
     fs::create_dir_all(output).with_context(|| format!("cannot create `{}`", output.display()))?;
@@ -180,35 +141,22 @@ fn begin(
     Ok(write_text(&output.join(SETTINGS), &(header + &toml::to_string(settings)?))?)
 }
 
-/// Flags, else the file, else the settings of the run to resume, else the preset.
-fn settings(
-    args: &PretrainArgs,
-    config: Option<&Path>,
-    saved: Option<&Path>,
-) -> Result<PretrainConfig> {
-    let files = saved.filter(|path| path.exists()).into_iter().chain(config);
-    let mut settings =
-        layered(&args.preset.config(), files, &options_of(Cli::command(), "pretrain"))?;
-    let set = |value: Option<usize>, to: &mut usize| *to = value.unwrap_or(*to);
-    set(args.batch_size, &mut settings.batch_size);
-    set(args.max_length, &mut settings.max_length);
-    let training = &mut settings.training;
-    training.seed = args.seed.unwrap_or(training.seed);
-    training.epochs = args.epochs.unwrap_or(training.epochs);
-    training.max_steps = args.max_steps.or(training.max_steps);
-    training.optimizer.lr = args.lr.unwrap_or(training.optimizer.lr);
-    training.precision = args.precision.unwrap_or(training.precision);
-    if let Some(model) = &args.model {
-        settings.model = Some(model.clone());
-    }
-    settings.network = Recipe::of(settings.model.as_deref())?.settle(settings.network);
-    if let Some(column) = &args.class_column {
-        settings.class_column = Some(column.clone());
-        if settings.objectives.class == 0.0 {
-            settings.objectives.class = 1.0;
+impl PretrainArgs {
+    /// Flags, else the file, else the settings of the run to resume, else the preset.
+    fn settings(&self, files: &[PathBuf]) -> Result<PretrainConfig> {
+        let options = options_of(Cli::command(), "pretrain");
+        let mut settings = layered(&self.preset.config(), files, &options)?;
+        self.run.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
+        settings.network = Recipe::of(settings.model.as_deref())?.settle(settings.network);
+        settings.max_length = self.max_length.unwrap_or(settings.max_length);
+        if let Some(column) = &self.class_column {
+            settings.class_column = Some(column.clone());
+            if settings.objectives.class == 0.0 {
+                settings.objectives.class = 1.0;
+            }
         }
+        Ok(settings)
     }
-    Ok(settings)
 }
 
 fn print(
@@ -235,6 +183,6 @@ fn print(
         ));
     }
     rows.push(("model", output.join("model").display().to_string()));
-    rows.push(("report", output.join("report.html").display().to_string()));
+    rows.push(("report", output.join(PAGE).display().to_string()));
     printer.result(&warnings.beside(report), &rows)
 }

@@ -202,9 +202,8 @@ fn write_mudata(
         .into_iter()
         .zip(watched.iter_mut().map(|source| source as &mut dyn CellSource))
         .collect();
-    let written = export_mudata(&simulation.obs()?, &mut modalities, &args.output, args.force);
-    bar.finish();
-    Ok(written.map_err(Error::from)?)
+    let obs = simulation.obs()?;
+    Ok(export_mudata(&obs, &mut modalities, &args.output, args.force).map_err(Error::from)?)
 }
 
 fn is_mudata(path: &Path) -> bool {
@@ -273,9 +272,8 @@ fn write(
     let bar = Bar::new(printer);
     bar.begin("simulating", args.cells);
     let mut source = Watched { source, observer: &bar };
-    let written = export(&mut source, &Layer::X, output, &Additions::default(), args.force);
-    bar.finish();
-    Ok(written.map_err(Error::from)?)
+    let additions = Additions::default();
+    Ok(export(&mut source, &Layer::X, output, &additions, args.force).map_err(Error::from)?)
 }
 
 /// Gene names of the vocabulary, spread over it; special tokens and Ensembl ids are left out.

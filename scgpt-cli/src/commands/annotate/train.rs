@@ -13,15 +13,12 @@ use scgpt_tasks::annotate::{
 
 use crate::{
     commands::Cli,
-    device::ComputeArgs,
     flags::options_of,
     gene_remarks,
     learn::LearnArgs,
-    matrix::MatrixArgs,
-    output::{Printer, print_text, write_text},
-    progress::{Bar, TrainBar},
-    settings::{layered, recipe},
-    warnings::Warnings,
+    output::{Printer, print_settings},
+    settings::layered,
+    warnings::{PAGE, Warnings},
 };
 
 /// Learn cell types from labelled cells
@@ -47,12 +44,6 @@ pub(crate) struct TrainArgs {
         env = "SCGPT_LABEL"
     )]
     label: Option<String>,
-    /// Model directory to fine-tune [default: a small network learns from scratch]
-    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
-    model: Option<PathBuf>,
-    /// Folder of the artefact
-    #[arg(long, short, value_name = "DIR", required_unless_present = "print_config")]
-    output: Option<PathBuf>,
     /// Column of obs with batches that the network shall not tell apart (sets objectives.dar to 1)
     #[arg(long, value_name = "NAME", env = "SCGPT_BATCH_KEY")]
     batch_key: Option<String>,
@@ -76,29 +67,25 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
     max_length: Option<usize>,
     #[command(flatten)]
-    matrix: MatrixArgs,
-    #[command(flatten)]
-    compute: ComputeArgs,
-    #[command(flatten)]
     learn: LearnArgs,
 }
 
 pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
-    let files = args.learn.files(args.output.as_deref(), config);
+    let LearnArgs { run, matrix, .. } = &args.learn;
+    let files = args.learn.files(run.output.as_deref(), config);
     let settings = args.settings(&files)?;
-    if args.learn.print_config {
-        return print_text(toml::to_string(&settings)?.as_bytes());
+    if run.print_config {
+        return print_settings(&settings);
     }
-    let (Some(input), Some(label), Some(output)) = (&args.input, &args.label, &args.output) else {
+    let (Some(input), Some(label), Some(output)) = (&args.input, &args.label, &run.output) else {
         bail!("the cells, --label and --output are needed");
     };
     let inputs = [Some(input), settings.model.as_ref()];
     let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
     let training = args.learn.claim(output, Artefact::is_at, inputs)?;
-    let device = args.compute.open()?;
+    let device = run.compute.open()?;
     let mut source = Source::open(input)?;
-    let gene_names = args.matrix.gene_names();
-    let layer = args.matrix.layer();
+    let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
     let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
     let options = AnnotateOptions {
         label,
@@ -113,44 +100,31 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
     training.begin(&settings, "annotate train", [], printer)?;
-    let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
-    let report = prepared.run(&mut source, &train_bar, &bar);
-    train_bar.finish();
-    bar.finish();
-    let report = report.inspect_err(|_| training.give_up())?;
+    let report = training.run(printer, |steps, cells| prepared.run(&mut source, steps, cells))?;
     warnings.said(report.learned.advice.as_ref());
     remark_on(&report, &mut warnings, printer);
     warnings.without_genes(report.data.without_genes, "they are left out");
-    let told = warnings.beside(&report);
-    write_text(&output.join("report.json"), &serde_json::to_string_pretty(&told)?)?;
-    write_text(&output.join("report.html"), &warnings.on(report.page()))?;
+    warnings.write(output, &report, report.page())?;
     training.finish()?;
-    printer.result(&told, &summary(&report, output))
+    printer.result(&warnings.beside(&report), &summary(&report, output))
 }
 
 impl TrainArgs {
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
     fn settings(&self, files: &[PathBuf]) -> Result<AnnotateConfig> {
-        let recipe = recipe(self.model.as_deref(), files)?;
-        let mut settings = layered(
-            &AnnotateConfig::of(recipe),
-            files.iter().map(PathBuf::as_path),
-            &options_of(Cli::command(), "annotate train"),
-        )?;
+        let recipe = self.learn.run.recipe(files)?;
+        let options = options_of(Cli::command(), "annotate train");
+        let mut settings = layered(&AnnotateConfig::of(recipe), files, &options)?;
         settings.network = recipe.settle(settings.network);
+        self.learn.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
         settings.shuffle &= !self.keep_order;
-        settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
         settings.validation_share = self.validation.unwrap_or(settings.validation_share);
         settings.test_share = self.test.unwrap_or(settings.test_share);
         settings.class_weights = self.class_weights.unwrap_or(settings.class_weights);
-        if let Some(model) = &self.model {
-            settings.model = Some(model.clone());
-        }
         if self.batch_key.is_some() && settings.objectives.dar == 0.0 {
             settings.objectives.dar = 1.0;
         }
-        self.learn.apply(&mut settings.training);
         Ok(settings)
     }
 }
@@ -222,6 +196,6 @@ fn summary(report: &AnnotateReport, output: &Path) -> Vec<(&'static str, String)
         }
     }
     rows.push(("artefact", output.display().to_string()));
-    rows.push(("report", output.join("report.html").display().to_string()));
+    rows.push(("report", output.join(PAGE).display().to_string()));
     rows
 }

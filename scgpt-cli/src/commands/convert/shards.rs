@@ -29,9 +29,8 @@ pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> R
     let writer = ShardWriter::create(&args.output, &vocab, options)?;
     let bar = Bar::new(printer);
     bar.begin("converting", n_cells);
-    let written = write(inputs, writer, &bar);
+    let manifest = write(inputs, writer, &bar)?;
     bar.finish();
-    let manifest = written?;
     for source in &manifest.sources {
         remark_on(source, &mut warnings);
     }

@@ -33,9 +33,8 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let embedder = Embedder::open(&args.model, &device, args.strictness())?;
     let bar = Bar::new(printer);
     let source = source.as_mut().map(|source| source as &mut dyn CellSource);
-    let embedding = embedder.gene_embedding(source, &args.options(), &bar);
+    let embedding = embedder.gene_embedding(source, &args.options(), &bar)?;
     bar.finish();
-    let embedding = embedding?;
     warnings.without_genes(embedding.without_genes, "no vector is of them");
     embedding.table().write(&args.output, args.force)?;
     let (genes, width) = (embedding.genes.len(), embedding.d);

@@ -70,9 +70,8 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
         baselines: !args.no_baselines,
         seed: args.seed,
     };
-    let evaluation = evaluate_responses(&mut truth, &mut predicted, &options, &bar);
+    let evaluation = evaluate_responses(&mut truth, &mut predicted, &options, &bar)?;
     bar.finish();
-    let evaluation = evaluation?;
     if let Some(collapse) = evaluation.collapse() {
         warnings.tell(collapse);
     }

@@ -20,9 +20,9 @@ use crate::{
     device::ComputeArgs,
     gene_remarks,
     matrix::MatrixArgs,
-    output::{Printer, write_text},
+    output::Printer,
     progress::Bar,
-    warnings::Warnings,
+    warnings::{PAGE, REPORT, Warnings},
 };
 
 /// Targets that the summary shows.
@@ -39,8 +39,6 @@ const FOLDER: OutputKind = OutputKind {
         is_result(entry, &[&NETWORKS[..], &[REPORT, PAGE, TARGETS, ENRICHMENT]].concat())
     },
 };
-const REPORT: &str = "report.json";
-const PAGE: &str = "report.html";
 const TARGETS: &str = "targets.csv";
 const ENRICHMENT: &str = "enrichment.csv";
 /// Edge lists of two groups and of a single one, in every format.
@@ -190,9 +188,8 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     options.batch_size = args.batch_size;
     options.seed = args.seed;
     let bar = Bar::new(printer);
-    let networks = embedder.attention_networks(&mut source, &options, &bar);
+    let networks = embedder.attention_networks(&mut source, &options, &bar)?;
     bar.finish();
-    let networks = networks?;
     let report = &networks.report;
     gene_remarks::remark_on_others(report.other_features.as_deref(), printer);
     for group in report.groups.iter().filter(|group| group.cells < group.available) {
@@ -233,10 +230,7 @@ impl AttentionArgs {
         if !self.gmt.is_empty() {
             networks.enrichment_table().write(&folder.join(ENRICHMENT), false)?;
         }
-        let told = serde_json::to_string_pretty(&warnings.beside(report))?;
-        write_text(&folder.join(REPORT), &told)?;
-        let page = warnings.on(networks.page(&file_name(&self.input)));
-        Ok(write_text(&folder.join(PAGE), &page)?)
+        warnings.write(folder, report, networks.page(&file_name(&self.input)))
     }
 }
 

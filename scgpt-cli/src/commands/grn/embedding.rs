@@ -26,9 +26,10 @@ use crate::{
     effective::write_effective,
     gene_list,
     matrix::MatrixArgs,
-    output::{Printer, write_text},
+    output::{Printer, temporary},
     progress::Bar,
-    warnings::Warnings,
+    training::BeginArgs,
+    warnings::{PAGE, REPORT, Warnings},
 };
 
 /// The folder of the results.
@@ -48,8 +49,8 @@ const FILES: [&str; 9] = [
     "neighbours.csv",
     "programmes.csv",
     "gene_embeddings.parquet",
-    "report.json",
-    "report.html",
+    REPORT,
+    PAGE,
     "report.config.toml",
 ];
 const ENRICHMENT: &str = "enrichment.csv";
@@ -74,6 +75,10 @@ const CELLS: &str = "cells.h5ad";
     scgpt grn embedding --model scGPT_human --genes tfs.txt --gene STAT1 --threshold 0.3 -o network/\n  \
     scgpt grn embedding --model scGPT_human --data pbmc.h5ad --fine-tune --batch-key batch -o network/\n  \
     scgpt evaluate grn network/edges.csv --undirected --truth known.csv")]
+#[command(mut_arg("resume", |resume| resume.requires("fine_tune").help(
+    "Go on with a run of --fine-tune that was ended before everything was written"
+)))]
+#[command(mut_arg("force", |force| force.help("Replace a folder of an earlier run")))]
 pub(crate) struct EmbeddingArgs {
     /// Model directory, or an artefact that is one
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
@@ -175,14 +180,9 @@ pub(crate) struct EmbeddingArgs {
     #[command(flatten)]
     #[serde(flatten)]
     compute: ComputeArgs,
-    /// Replace a folder of an earlier run
-    #[arg(long)]
+    #[command(flatten)]
     #[serde(skip)]
-    force: bool,
-    /// Go on with a run of --fine-tune that was ended before everything was written
-    #[arg(long, requires = "fine_tune", conflicts_with = "force")]
-    #[serde(skip)]
-    resume: bool,
+    begin: BeginArgs,
 }
 
 /// What cosines are of.
@@ -202,7 +202,7 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let training = args.fine_tune.then(|| fine_tune::claim(args)).transpose()?;
     let replaces = match &training {
         Some(training) => training.replaces(&args.output)?,
-        None => args.force,
+        None => args.begin.force,
     };
     // A result is of one run: the folder appears whole or not at all.
     let place = Place::deep_folder(&args.output, replaces, FOLDER)?;
@@ -232,9 +232,8 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
         &libraries,
         &options,
         &bar,
-    );
+    )?;
     bar.finish();
-    let found = found?;
     warnings.without_genes(found.report.without_genes, "their programme scores mean nothing");
     args.write(&found, &warnings, &place.path())?;
     let report = found.report.clone();
@@ -280,7 +279,7 @@ impl EmbeddingArgs {
         embed.gene_names = self.matrix.gene_names();
         embed.layer = self.matrix.layer();
         embed.variable = Some(variable);
-        embed.temporary = self.output.parent().map(|folder| Path::new(".").join(folder));
+        embed.temporary = temporary(&self.output);
         let mut options = EmbeddingNetworkOptions::default();
         options.embed = embed;
         options.genes = genes;
@@ -325,11 +324,9 @@ impl EmbeddingArgs {
             means(&scores.types, &scores.means).write(&path(SCORES), false)?;
         }
         write_baselines(folder, found.baselines(self.edges), Format::Csv)?;
-        let told = serde_json::to_string_pretty(&warnings.beside(&found.report))?;
-        write_text(&path("report.json"), &told)?;
         let subtitle = self.data.as_ref().unwrap_or(&self.model).display().to_string();
-        write_text(&path("report.html"), &warnings.on(found.page(&subtitle)))?;
-        write_effective(&path("report.json"), "grn embedding", self)
+        warnings.write(folder, &found.report, found.page(&subtitle))?;
+        write_effective(&path(REPORT), "grn embedding", self)
     }
 
     /// Where a copy of the cells goes.

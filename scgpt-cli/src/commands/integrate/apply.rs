@@ -8,31 +8,36 @@ use scgpt_tasks::integrate::{IntegrateArtefact, IntegratedOptions};
 use serde_json::json;
 
 use super::IntegrateArgs;
-use crate::{gene_remarks, output::Printer, progress::Bar, warnings::Warnings};
+use crate::{
+    gene_remarks,
+    learn::LearnArgs,
+    output::{Printer, temporary},
+    progress::Bar,
+    warnings::Warnings,
+};
 
 pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Result<()> {
-    let Some(output) = &args.output else {
+    let LearnArgs { run, matrix, .. } = &args.learn;
+    let Some(output) = &run.output else {
         bail!("the cells and --output are needed");
     };
     let mut source = args.modalities.open(&args.inputs)?;
-    source.check_output(output, source.paths().chain([model]), args.learn.force)?;
+    source.check_output(output, source.paths().chain([model]), run.force())?;
     let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.source().obs()?, &[], args.batch_key.as_deref());
-    let device = args.compute.open()?;
+    let device = run.compute.open()?;
     let artefact = IntegrateArtefact::open(model, &device)?;
     let options = IntegratedOptions {
         batch_key: args.batch_key.clone(),
-        batch_size: args.learn.batch_size.unwrap_or(8),
-        gene_names: args.matrix.gene_names(),
-        modalities: source.modalities(&args.matrix.layer())?.map(|cells| cells.modalities),
-        layer: args.matrix.layer(),
-        // Beside the output there must be room for the embedding anyway.
-        temporary: output.parent().map(|folder| Path::new(".").join(folder)),
+        batch_size: run.batch_size.unwrap_or(8),
+        gene_names: matrix.gene_names(),
+        modalities: source.modalities(&matrix.layer())?.map(|cells| cells.modalities),
+        layer: matrix.layer(),
+        temporary: temporary(output),
     };
     let bar = Bar::new(printer);
-    let embedding = artefact.embed(source.source_mut(), &options, &bar);
+    let embedding = artefact.embed(source.source_mut(), &options, &bar)?;
     bar.finish();
-    let embedding = embedding?;
     gene_remarks::remark_on(&embedding.report, &mut warnings, printer);
     let n_empty = embedding.report.tokens.n_empty;
     warnings.without_compared(n_empty, "their embeddings mean nothing");
@@ -49,7 +54,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let made = source.make(output, &options.layer, args.learn.force, &additions, &bar, printer)?;
+    let made = source.make(output, &options.layer, run.force(), &additions, &bar, printer)?;
     made.publish()?;
     let report = &embedding.report;
     printer.result(

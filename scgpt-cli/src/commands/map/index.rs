@@ -14,7 +14,11 @@ use serde_json::json;
 
 use super::{Embedded, Reading, by_model, from_obsm};
 use crate::{
-    device::ComputeArgs, matrix::MatrixArgs, output::Printer, progress::Bar, warnings::Warnings,
+    device::ComputeArgs,
+    matrix::MatrixArgs,
+    output::{Printer, temporary},
+    progress::Bar,
+    warnings::Warnings,
 };
 
 /// Make an index of labelled reference cells, or add to one
@@ -98,11 +102,10 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
         .iter()
         .map(|name| Ok((name.clone(), Labels::read(&obs, name).map_err(Error::in_file(&source))?)))
         .collect::<Result<Vec<_>>>()?;
-    let temporary = args.output.parent().map(|folder| Path::new(".").join(folder));
+    let temporary = temporary(&args.output);
     let bar = Bar::new(printer);
-    let embedded = embed(args, there.as_ref(), &mut source, temporary.as_deref(), &device, &bar);
+    let embedded = embed(args, there.as_ref(), &mut source, temporary.as_deref(), &device, &bar)?;
     bar.finish();
-    let embedded = embedded?;
     for (_, labels) in &mut labels {
         for &cell in &embedded.empty {
             labels.codes[cell] = None;
@@ -121,9 +124,8 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
             let search = if args.approximate { Search::Approximate } else { Search::Exact };
             ReferenceIndex::create_in(place, &cells, search, &bar)
         }
-    };
+    }?;
     bar.finish();
-    let index = index?;
     embedded.remark(printer, &mut warnings, "they do not vote");
     for (name, labels) in &labels {
         if labels.n_missing() > 0 {

@@ -98,9 +98,8 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
         genes_per_pass: args.genes_per_pass,
     };
     let bar = Bar::new(printer);
-    let responses = artefact.respond(&conditions, &options, &device, &bar);
+    let responses = artefact.respond(&conditions, &options, &device, &bar)?;
     bar.finish();
-    let responses = responses?;
     let found = responses.conditions.clone();
     responses.write(&args.output, args.force, &bar)?;
     bar.finish();

@@ -63,9 +63,8 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
         overwrite: args.force,
     };
     let bar = Bar::new(printer);
-    let prepared = prepare(&mut source, &options, &bar);
+    let prepared = prepare(&mut source, &options, &bar)?;
     bar.finish();
-    let prepared = prepared?;
     let so = "they are written all the same, and count as zeros in the means";
     warnings.without_counts(prepared.without_counts, so);
     remark_on(&prepared, &mut warnings, printer);

@@ -122,9 +122,8 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
         };
         Ok(artefact.reverse(&mut source, &conditions, &predicted, &options, &bar)?)
     };
-    let found = search();
+    let found = search()?;
     bar.finish();
-    let found = found?;
     if let Some(total) = found.rescaled_from {
         printer.remark(&super::predict::rescaled(&args.input, total, &artefact));
     }

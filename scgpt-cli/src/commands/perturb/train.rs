@@ -13,15 +13,12 @@ use scgpt_tasks::perturb::{
 use super::{DesignArgs, remark_on_unmeasured};
 use crate::{
     commands::Cli,
-    device::ComputeArgs,
     flags::options_of,
     gene_remarks,
     learn::LearnArgs,
-    matrix::MatrixArgs,
-    output::{Printer, print_text, some_of, write_text},
-    progress::{Bar, TrainBar},
-    settings::{layered, recipe},
-    warnings::Warnings,
+    output::{Printer, print_settings, some_of, write_text},
+    settings::layered,
+    warnings::{PAGE, Warnings},
 };
 
 /// Learn responses from perturbed cells
@@ -40,12 +37,6 @@ pub(crate) struct TrainArgs {
     /// File or folder of perturbed cells
     #[arg(required_unless_present = "print_config")]
     input: Option<PathBuf>,
-    /// Model directory to fine-tune [default: a small network learns from scratch]
-    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
-    model: Option<PathBuf>,
-    /// Folder of the artefact
-    #[arg(long, short, value_name = "DIR", required_unless_present = "print_config")]
-    output: Option<PathBuf>,
     /// How conditions are held out
     #[arg(long, value_enum, default_value_t, env = "SCGPT_SPLIT")]
     split: SplitMode,
@@ -66,20 +57,17 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     design: DesignArgs,
     #[command(flatten)]
-    matrix: MatrixArgs,
-    #[command(flatten)]
-    compute: ComputeArgs,
-    #[command(flatten)]
     learn: LearnArgs,
 }
 
 pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
-    let files = args.learn.files(args.output.as_deref(), config);
+    let LearnArgs { run, matrix, .. } = &args.learn;
+    let files = args.learn.files(run.output.as_deref(), config);
     let settings = args.settings(&files)?;
-    if args.learn.print_config {
-        return print_text(toml::to_string(&settings)?.as_bytes());
+    if run.print_config {
+        return print_settings(&settings);
     }
-    let (Some(input), Some(output)) = (&args.input, &args.output) else {
+    let (Some(input), Some(output)) = (&args.input, &run.output) else {
         bail!("the cells and --output are needed");
     };
     let inputs = [Some(input), settings.model.as_ref()];
@@ -89,12 +77,12 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
         Some(path) => SplitChoice::Saved(Split::read(path)?),
         None => SplitChoice::Mode(args.split),
     };
-    let device = args.compute.open()?;
+    let device = run.compute.open()?;
     let mut source = Source::open(input)?;
     let mut warnings = Warnings::new(printer);
     args.design.doubts(&source, &mut warnings)?;
-    let (design, layer) = (args.design.options(), args.matrix.layer());
-    let gene_names = args.matrix.gene_names();
+    let design = args.design.options();
+    let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
     let options = PerturbOptions {
         design: &design,
         learn: args.learn.options(output, &layer, &gene_names),
@@ -106,34 +94,28 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     remark_on_unmeasured(&unmeasured, perturbed, &mut warnings);
     // Nothing is written, or removed, before everything is known to be sound.
     training.begin(&settings, "perturb train", [], printer)?;
-    let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
-    let report = prepared.run(&mut source, &train_bar, &bar);
-    train_bar.finish();
-    bar.finish();
-    let report = report.inspect_err(|_| training.give_up())?;
+    let report = training.run(printer, |steps, cells| prepared.run(&mut source, steps, cells))?;
     warnings.said(report.learned.advice.as_ref());
     remark_on(&report, &mut warnings, printer);
     warnings.without_genes(report.without_genes, "nothing is learned from them");
-    let told = warnings.beside(&report);
     write_text(&output.join("split.json"), &serde_json::to_string_pretty(&report.split)?)?;
-    write_text(&output.join("report.json"), &serde_json::to_string_pretty(&told)?)?;
-    write_text(&output.join("report.html"), &warnings.on(report.page()))?;
+    warnings.write(output, &report, report.page())?;
     training.finish()?;
-    printer.result(&told, &summary(&report, output))
+    printer.result(&warnings.beside(&report), &summary(&report, output))
 }
 
 impl TrainArgs {
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
     fn settings(&self, files: &[PathBuf]) -> Result<PerturbConfig> {
-        let recipe = recipe(self.model.as_deref(), files)?;
-        let files = files.iter().map(PathBuf::as_path);
+        let recipe = self.learn.run.recipe(files)?;
         let mut defaults = PerturbConfig::of(recipe);
         if self.parity {
             defaults.like_the_reference(recipe);
         }
-        let mut settings = layered(&defaults, files, &options_of(Cli::command(), "perturb train"))?;
+        let options = options_of(Cli::command(), "perturb train");
+        let mut settings = layered(&defaults, files, &options)?;
         settings.network = recipe.settle(settings.network);
-        settings.batch_size = self.learn.batch_size.unwrap_or(settings.batch_size);
+        self.learn.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
         settings.pool = self.pool.unwrap_or(settings.pool);
         if let Some(genes) = self.genes_per_step {
             settings.genes_per_step = genes;
@@ -141,10 +123,6 @@ impl TrainArgs {
                 settings.genes_per_pass = genes;
             }
         }
-        if let Some(model) = &self.model {
-            settings.model = Some(model.clone());
-        }
-        self.learn.apply(&mut settings.training);
         Ok(settings)
     }
 }
@@ -211,6 +189,6 @@ fn summary(report: &PerturbReport, output: &Path) -> Vec<(&'static str, String)>
         rows.extend(super::scores(evaluation));
     }
     rows.push(("artefact", output.display().to_string()));
-    rows.push(("report", output.join("report.html").display().to_string()));
+    rows.push(("report", output.join(PAGE).display().to_string()));
     rows
 }

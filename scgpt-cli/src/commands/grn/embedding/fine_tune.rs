@@ -13,9 +13,8 @@ use scgpt_tasks::{
 
 use super::EmbeddingArgs;
 use crate::{
-    output::{Printer, write_text},
-    progress::{Bar, TrainBar},
-    training::{Begin, Training},
+    output::{Printer, temporary},
+    training::Training,
     warnings::Warnings,
 };
 
@@ -24,9 +23,8 @@ const CHECKPOINT_EVERY: u64 = 200;
 
 /// Claims the folder of the artefact; see [`Training::claim`].
 pub(super) fn claim(args: &EmbeddingArgs) -> Result<Training> {
-    let begin = Begin::of(args.resume, args.force);
     let inputs = args.data.as_deref().into_iter().chain([args.model.as_path()]);
-    Training::claim(&artefact(&args.output)?, begin, IntegrateArtefact::is_at, inputs)
+    Training::claim(&artefact(&args.output)?, args.begin.begin(), IntegrateArtefact::is_at, inputs)
 }
 
 /// Where the artefact of the integration is: beside the folder of the results, which is replaced as one.
@@ -63,7 +61,7 @@ pub(super) fn run(
     }
     let layer = args.matrix.layer();
     let gene_names = args.matrix.gene_names();
-    let temporary = Path::new(".").join(args.output.parent().unwrap_or(Path::new("")));
+    let temporary = temporary(&args.output);
     let options = IntegrateOptions {
         learn: LearnOptions {
             gene_names: &gene_names,
@@ -78,21 +76,17 @@ pub(super) fn run(
         ablate: false,
         modalities: None,
         complete: false,
-        temporary: Some(&temporary),
+        temporary: temporary.as_deref(),
     };
     let prepared = Integration::prepare(source, &config, options, device)?;
     let outputs = [args.output.as_path()];
     training.begin(&config, "grn embedding --fine-tune", outputs, printer)?;
-    let (bar, train_bar) = (Bar::new(printer), TrainBar::new(printer));
-    let integrated = prepared.run(source, None, &train_bar, &bar);
-    train_bar.finish();
-    bar.finish();
-    let report = integrated.inspect_err(|_| training.give_up())?.report;
+    let integrated =
+        training.run(printer, |steps, cells| prepared.run(source, None, steps, cells))?;
+    let report = integrated.report;
     warnings.said(report.learned.advice.as_ref());
     let without_genes = report.data.without_genes;
     warnings.without_compared(without_genes, "the model is not fine-tuned by them");
-    let told = serde_json::to_string_pretty(&warnings.beside(&report))?;
-    write_text(&artefact.join("report.json"), &told)?;
-    write_text(&artefact.join("report.html"), &warnings.on(report.page()))?;
+    warnings.write(&artefact, &report, report.page())?;
     Ok(artefact)
 }

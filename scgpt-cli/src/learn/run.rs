@@ -1,0 +1,117 @@
+//! [`RunArgs`]: the options of every training, be it pre-training or that of an artefact.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use scgpt_tasks::Recipe;
+use scgpt_train::{Precision, TrainConfig};
+
+use crate::{
+    device::ComputeArgs,
+    settings::recipe,
+    training::{Begin, BeginArgs},
+};
+
+/// Options of every training: from which weights to where, for how long, and on what.
+///
+/// A model and an output are the first of the options that `--help` lists, before those of the command.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Model directory to fine-tune [default: a small network learns from scratch]
+    #[arg(long, short, value_name = "DIR", display_order = 0, env = "SCGPT_MODEL")]
+    pub(crate) model: Option<PathBuf>,
+    /// Folder of the artefact
+    #[arg(
+        long,
+        short,
+        value_name = "DIR",
+        display_order = 0,
+        required_unless_present = "print_config"
+    )]
+    pub(crate) output: Option<PathBuf>,
+    /// Passes over the cells
+    #[arg(long, value_name = "N", env = "SCGPT_EPOCHS")]
+    epochs: Option<u64>,
+    /// Stop after that many optimiser steps
+    #[arg(long, value_name = "N", env = "SCGPT_MAX_STEPS")]
+    max_steps: Option<u64>,
+    /// Cells per batch
+    #[arg(long, value_name = "N", env = "SCGPT_BATCH_SIZE")]
+    pub(crate) batch_size: Option<usize>,
+    /// Learning rate
+    #[arg(long, value_name = "RATE", env = "SCGPT_LR")]
+    lr: Option<f64>,
+    /// Number format of the passes: f32, bf16 or f16
+    #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
+    precision: Option<Precision>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", env = "SCGPT_SEED")]
+    seed: Option<u64>,
+    /// Optimiser steps between checkpoints, beside those at validations
+    #[arg(long, value_name = "N", default_value_t = 200, env = "SCGPT_CHECKPOINT_EVERY")]
+    checkpoint_every: u64,
+    /// Print the settings in force as TOML, and do nothing
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    #[command(flatten)]
+    begin: BeginArgs,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+impl RunArgs {
+    /// How the run begins.
+    pub(crate) fn begin(&self) -> Begin {
+        self.begin.begin()
+    }
+
+    /// Whether it goes on where an earlier one ended.
+    pub(crate) fn resumes(&self) -> bool {
+        self.begin() == Begin::Resume
+    }
+
+    /// Whether an output that exists may be replaced.
+    pub(crate) fn force(&self) -> bool {
+        self.begin.force
+    }
+
+    /// Optimiser steps between checkpoints.
+    pub(crate) fn checkpoint_every(&self) -> Option<u64> {
+        Some(self.checkpoint_every.max(1))
+    }
+
+    /// Files with settings, the first overlaid by the next: those that the run `saved`, if it goes on,
+    /// and that named by --config.
+    pub(crate) fn files(&self, saved: Option<PathBuf>, config: Option<&Path>) -> Vec<PathBuf> {
+        let saved = saved.filter(|_| self.resumes());
+        saved.into_iter().chain(config.map(Path::to_path_buf)).collect()
+    }
+
+    /// The recipe that the settings begin with.
+    pub(crate) fn recipe(&self, files: &[PathBuf]) -> Result<Recipe> {
+        recipe(self.model.as_deref(), files)
+    }
+
+    /// Changes the settings that every training has as the flags say. Who says how many epochs there
+    /// are does not get more of them for the sake of a least number of steps.
+    pub(crate) fn apply(
+        &self,
+        model: &mut Option<PathBuf>,
+        batch_size: &mut usize,
+        training: &mut TrainConfig,
+    ) {
+        if self.model.is_some() {
+            model.clone_from(&self.model);
+        }
+        *batch_size = self.batch_size.unwrap_or(*batch_size);
+        training.seed = self.seed.unwrap_or(training.seed);
+        if let Some(epochs) = self.epochs {
+            training.epochs = epochs;
+            training.least_steps = None;
+        }
+        training.max_steps = self.max_steps.or(training.max_steps);
+        training.optimizer.lr = self.lr.unwrap_or(training.optimizer.lr);
+        training.precision = self.precision.unwrap_or(training.precision);
+    }
+}
