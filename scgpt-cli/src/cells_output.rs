@@ -1,15 +1,59 @@
-//! Writes a copy of the input with what a command found.
+//! [`OutputArgs`]: the file that a command writes, and [`CellsOutput`], a copy of its input with what it
+//! found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clap::Args;
 use scgpt_data::{
     Additions, CellSource as _, CopyReport, Layer, Observer as _, Place, Source, Watched,
     make_copy, make_export,
 };
 use scgpt_tasks::Error;
 
-use crate::{output::Printer, progress::Bar};
+use crate::{
+    effective::EFFECTIVE,
+    output::{Printer, beside, check_cells_output, check_new},
+    progress::Bar,
+};
+
+/// Options of every command that writes a file, most often one of cells.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// File to write: .h5ad, or .zarr for a folder
+    #[arg(id = "output", long = "output", short = 'o', value_name = "FILE")]
+    pub(crate) path: PathBuf,
+    /// Overwrite the output
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+impl OutputArgs {
+    /// Where a page goes that is written beside the cells.
+    pub(crate) fn page(&self) -> PathBuf {
+        beside(&self.path, "report.html")
+    }
+
+    /// Checks, before any work is done for them, that the cells can be written, the options in force
+    /// beside them, and a page if there is to be one, and that none of these is an input.
+    pub(crate) fn check<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = &'a Path> + Clone,
+        page: Option<&Path>,
+    ) -> Result<()> {
+        check_cells_output(&self.path, inputs.clone(), self.force)?;
+        check_new(&beside(&self.path, EFFECTIVE), inputs.clone(), self.force)?;
+        if let Some(page) = page {
+            check_new(page, inputs, self.force)?;
+        }
+        Ok(())
+    }
+
+    /// A copy of the cells in `input`, whose matrix is `layer` if it is of another format.
+    pub(crate) fn copy_of<'a>(&'a self, input: &'a Path, layer: &'a Layer) -> CellsOutput<'a> {
+        CellsOutput { input, output: &self.path, layer, force: self.force }
+    }
+}
 
 /// The file that cells came from, and the one they go to.
 pub(crate) struct CellsOutput<'a> {

@@ -21,7 +21,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::{interrupt, notes, output::Printer};
+use crate::{
+    interrupt, notes,
+    output::{GLOBAL, PrintArgs, Printer},
+};
 
 /// Answers from single-cell data and an scGPT checkpoint.
 #[derive(Debug, Parser)]
@@ -35,18 +38,11 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// Above the options of every command.
-const GLOBAL: &str = "Options of every command";
-
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct GlobalArgs {
-    /// Print the result as JSON
-    #[arg(long, global = true, help_heading = GLOBAL)]
-    pub(crate) json: bool,
-    /// Print nothing but the result and errors
-    #[arg(long, short, global = true, help_heading = GLOBAL)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    print: PrintArgs,
     /// TOML file with options of the command, by their long names, and of a training its settings
     #[arg(
         long,
@@ -89,8 +85,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         interrupt::listen()?;
     }
     scgpt_data::silence_guarded_panics();
-    notes::listen(cli.global.quiet);
-    let printer = Printer::new(cli.global.json, cli.global.quiet);
+    let printer = Printer::new(cli.global.print);
+    notes::listen(printer);
     dispatch(cli.command, cli.global.config.as_deref(), printer)
 }
 

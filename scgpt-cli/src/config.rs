@@ -1,4 +1,9 @@
 //! Flags, else environment, else a TOML file, else defaults.
+//!
+//! What the file says is given to clap as options of their own, each checked beforehand by its own parser:
+//! for clap a default neither satisfies nor excludes another option, and a value of the file has to do
+//! both. So `requires`, `conflicts_with` and `required_unless_present` hold wherever an option comes from.
+//! Nothing is inserted as free text: see [`ConfigFile::options`].
 
 mod file;
 mod known;
@@ -49,10 +54,8 @@ pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
     })
 }
 
-/// Adds what the file says and neither flags nor environment do; returns a note that names it.
-///
-/// What is added is given like flags, since for clap a default neither excludes another option nor
-/// satisfies one that needs it.
+/// Adds the options that the file names and neither flags nor environment do; returns a note that says
+/// which, for an error between options.
 fn complete(args: &mut Vec<OsString>) -> Result<Option<String>> {
     let Some(asked) = asked_for(&Cli::command(), args) else { return Ok(None) };
     let Some(path) = asked.matches.try_get_one::<PathBuf>("config").ok().flatten() else {

@@ -17,6 +17,7 @@ mod output;
 mod progress;
 mod settings;
 mod status;
+mod stream;
 mod terminal;
 mod training;
 mod typed;

@@ -2,7 +2,10 @@
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::terminal::{shown, tell};
+use crate::{
+    output::Printer,
+    terminal::{shown, tell},
+};
 
 struct Notes;
 
@@ -22,9 +25,9 @@ impl Log for Notes {
 }
 
 /// Passes remarks on from now on, unless people want quiet.
-pub(crate) fn listen(quiet: bool) {
+pub(crate) fn listen(printer: Printer) {
     // Of two listeners the first is kept: there is one.
     if log::set_logger(&Notes).is_ok() {
-        log::set_max_level(if quiet { LevelFilter::Off } else { LevelFilter::Warn });
+        log::set_max_level(if printer.is_quiet() { LevelFilter::Off } else { LevelFilter::Warn });
     }
 }

@@ -6,22 +6,42 @@ use std::{
 };
 
 use anyhow::bail;
+use clap::Args;
 use scgpt_data::{check_apart, check_output};
 use serde::Serialize;
 
 use crate::terminal::{shown, shown_json, tell};
 
+/// Above the options of every command in its `--help`.
+pub(crate) const GLOBAL: &str = "Options of every command";
+
+/// Options of every command: what is printed, and for whom.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = GLOBAL)]
+pub(crate) struct PrintArgs {
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print nothing but the result and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
 /// Where results and remarks go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
-    json: bool,
-    quiet: bool,
+    print: PrintArgs,
     is_step: bool,
 }
 
 impl Printer {
-    pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, is_step: false }
+    pub(crate) fn new(print: PrintArgs) -> Self {
+        Self { print, is_step: false }
+    }
+
+    /// Whether people want to read nothing but the result and errors.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.print.quiet
     }
 
     /// For a step before the last: JSON on stdout is one document, that of the last step.
@@ -31,7 +51,7 @@ impl Printer {
 
     /// Whether progress should be drawn: people are watching.
     pub(crate) fn draws_progress(self) -> bool {
-        !self.quiet && io::stderr().is_terminal()
+        !self.is_quiet() && io::stderr().is_terminal()
     }
 
     /// The result: as JSON, or as the rows of a small table.
@@ -40,11 +60,11 @@ impl Printer {
         json: &impl Serialize,
         rows: &[(&str, String)],
     ) -> anyhow::Result<()> {
-        if self.json && self.is_step {
+        if self.print.json && self.is_step {
             return Ok(());
         }
         let mut out = io::stdout().lock();
-        if self.json {
+        if self.print.json {
             let json = serde_json::to_string_pretty(json)?;
             writeln!(out, "{}", shown_json(&json))?;
         } else {
@@ -69,7 +89,7 @@ impl Printer {
 
     /// A remark for people.
     pub(crate) fn remark(self, remark: &str) {
-        if !self.quiet {
+        if !self.is_quiet() {
             tell(&shown(remark, "  "));
         }
     }

@@ -296,13 +296,14 @@ pub(crate) fn is_ours(settings: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::PrintArgs;
 
     fn claim(output: &Path, begin: Begin) -> Result<Training> {
         Training::claim(output, begin, |folder| folder.join("record.json").exists(), [])
     }
 
     fn quiet() -> Printer {
-        Printer::new(false, true)
+        Printer::new(PrintArgs { json: false, quiet: true })
     }
 
     fn message(result: Result<Training>) -> String {

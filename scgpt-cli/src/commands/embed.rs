@@ -2,7 +2,7 @@
 
 mod genes;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
@@ -15,13 +15,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    cells_output::CellsOutput,
-    device::ComputeArgs,
-    effective::{EFFECTIVE, write_effective},
+    cells_output::OutputArgs,
+    effective::write_effective,
     gene_remarks,
-    matrix::MatrixArgs,
-    output::{Printer, beside, check_cells_output, check_new, write_text},
+    output::{Printer, write_text},
     progress::Bar,
+    stream::{StreamArgs, TokenArgs},
     warnings::Warnings,
 };
 
@@ -38,6 +37,9 @@ use crate::{
     scgpt embed pbmc.h5ad --model scGPT_human -o embedded.h5ad\n  \
     scgpt embed filtered_feature_bc_matrix/ --model scGPT_human -o embedded.zarr --hvg 3000\n  \
     scgpt embed --genes --model scGPT_human -o genes.parquet")]
+#[command(mut_arg("output", |output| output.help(
+    "File to write: .h5ad, or .zarr for a folder; of genes .csv, .tsv or .parquet"
+)))]
 pub(crate) struct EmbedArgs {
     /// File or folder of cells
     #[serde(skip)]
@@ -50,31 +52,21 @@ pub(crate) struct EmbedArgs {
     /// Model directory
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
     model: PathBuf,
-    /// File to write: .h5ad, or .zarr for a folder; of genes .csv, .tsv or .parquet
-    #[arg(long, short, value_name = "FILE")]
+    #[command(flatten)]
     #[serde(skip)]
-    output: PathBuf,
-    /// Cells computed at once; affects speed and memory only
-    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
-    batch_size: usize,
-    /// Most tokens per cell [default: the model's]
-    #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
-    max_length: Option<usize>,
+    output: OutputArgs,
     /// What happens to values on a bin edge
     #[arg(long, value_enum, default_value_t, env = "SCGPT_TIE_MODE")]
     tie_mode: TieMode,
     /// Which genes are kept when a cell has more than fit
     #[arg(long, value_enum, default_value_t, env = "SCGPT_SAMPLING")]
     sampling: Sampling,
-    /// Seed of every random choice
-    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
-    seed: u64,
     #[command(flatten)]
     #[serde(flatten)]
-    compute: ComputeArgs,
+    tokens: TokenArgs,
     #[command(flatten)]
     #[serde(flatten)]
-    matrix: MatrixArgs,
+    stream: StreamArgs,
     /// Use only the N most variable genes
     #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
@@ -96,10 +88,6 @@ pub(crate) struct EmbedArgs {
     /// Accept a checkpoint that does not fit its configuration
     #[arg(long)]
     partial: bool,
-    /// Overwrite the output
-    #[arg(long)]
-    #[serde(skip)]
-    force: bool,
 }
 
 pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
@@ -107,13 +95,9 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         return genes::run(args, printer);
     };
     let inputs = [input, &args.model];
-    check_cells_output(&args.output, inputs, args.force)?;
-    let page_path = beside(&args.output, "report.html");
-    check_new(&beside(&args.output, EFFECTIVE), inputs, args.force)?;
-    if !args.no_report {
-        check_new(&page_path, inputs, args.force)?;
-    }
-    let device = args.compute.open()?;
+    let page_path = (!args.no_report).then(|| args.output.page());
+    args.output.check(inputs, page_path.as_deref())?;
+    let device = args.stream.compute.open()?;
     let mut source = Source::open(input)?;
     let labels: Vec<&str> = args.color.as_deref().into_iter().collect();
     let mut warnings = Warnings::new(printer);
@@ -126,16 +110,14 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     remark_on_model(&embedder, &mut warnings, printer);
 
     let bar = Bar::new(printer);
-    let embedded = embedder.embed(&mut source, &args.options(), &bar);
+    let embedding = embedder.embed(&mut source, &args.options(), &bar)?;
     bar.finish();
-    let embedding = embedded?;
     let report = &embedding.report;
     remark_on_input(report, &mut warnings, printer);
     warnings.without_genes(report.tokens.n_empty, "their embeddings mean nothing");
-    let page = if args.no_report {
-        None
-    } else {
-        Some(warnings.on(embedding.page(&source, args.color.as_deref())?))
+    let page = match page_path {
+        Some(path) => Some((path, warnings.on(embedding.page(&source, args.color.as_deref())?))),
+        None => None,
     };
 
     let mut record = record(args, report)?;
@@ -144,17 +126,17 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let place =
-        CellsOutput { input, output: &args.output, layer: &args.matrix.layer(), force: args.force };
-    let skipped = place.write(&mut source, &additions, &bar, printer)?;
+    let layer = args.stream.matrix.layer();
+    let copy = args.output.copy_of(input, &layer);
+    let skipped = copy.write(&mut source, &additions, &bar, printer)?;
     record["not_carried_over"] = skipped.into();
     record["cells_per_second"] = report.cells_per_second.into();
     record["timings"] = serde_json::to_value(report.timings)?;
-    write_effective(&args.output, "embed", args)?;
+    write_effective(&args.output.path, "embed", args)?;
     let mut rows = summary(args, report);
-    if let Some(page) = page {
-        write_text(&page_path, &page)?;
-        rows.push(("report", page_path.display().to_string()));
+    if let Some((path, page)) = page {
+        write_text(&path, &page)?;
+        rows.push(("report", path.display().to_string()));
     }
     printer.result(&warnings.beside(&record), &rows)
 }
@@ -165,22 +147,15 @@ impl EmbedArgs {
     }
 
     fn options(&self) -> EmbedOptions {
-        let mut options = EmbedOptions::default();
-        options.batch_size = self.batch_size;
-        options.max_length = self.max_length;
+        let mut options = self.stream.embed_options(&self.tokens, &self.output.path);
         options.tie_mode = self.tie_mode;
         options.sampling = self.sampling;
-        options.seed = self.seed;
-        options.gene_names = self.matrix.gene_names();
-        options.layer = self.matrix.layer();
         options.variable = self.hvg.map(|n_top| {
             let mut variable = VariableOptions::new(n_top);
             variable.flavour = self.hvg_flavor;
             variable.batch_key.clone_from(&self.batch_key);
             variable
         });
-        // Beside the output there must be room for the embedding anyway.
-        options.temporary = self.output.parent().map(|folder| Path::new(".").join(folder));
         options
     }
 }
@@ -230,7 +205,7 @@ fn record(args: &EmbedArgs, report: &EmbedReport) -> Result<Value> {
     let command: Vec<String> =
         std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     record["command"] = command.join(" ").into();
-    record["output"] = args.output.display().to_string().into();
+    record["output"] = args.output.path.display().to_string().into();
     record["model"]["path"] = args.model.display().to_string().into();
     Ok(record)
 }
@@ -260,7 +235,12 @@ fn summary(args: &EmbedArgs, report: &EmbedReport) -> Vec<(&'static str, String)
         ),
         (
             "output",
-            format!("{}: obsm[\"{}\"], {} wide", args.output.display(), args.key, report.width),
+            format!(
+                "{}: obsm[\"{}\"], {} wide",
+                args.output.path.display(),
+                args.key,
+                report.width
+            ),
         ),
     ];
     if let Some(variable) = &report.variable {

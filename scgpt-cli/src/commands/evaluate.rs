@@ -5,10 +5,16 @@ mod integration;
 mod labels;
 pub(crate) mod perturb;
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use scgpt_report::Page;
 
-use crate::output::Printer;
+use crate::{
+    output::{Printer, check_new, write_text},
+    warnings::Warnings,
+};
 
 /// Judge results whose truth is known, ours or another tool's
 #[derive(Debug, Args)]
@@ -24,6 +30,38 @@ enum EvaluateCommand {
     Grn(grn::GrnArgs),
     Labels(labels::LabelsArgs),
     Perturb(perturb::PerturbArgs),
+}
+
+/// Options of a result that is shown on a page, if one is asked for.
+#[derive(Debug, Args)]
+struct PageArgs {
+    /// Page to write
+    #[arg(id = "output", long = "output", short = 'o', value_name = "FILE")]
+    path: Option<PathBuf>,
+    /// Overwrite the page
+    #[arg(long)]
+    force: bool,
+}
+
+impl PageArgs {
+    /// Checks, before any work is done for it, that the page can be written and is no input.
+    fn check<'a>(&self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+        match &self.path {
+            Some(path) => Ok(check_new(path, inputs, self.force)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the page with the warnings, and returns the row of the summary that names it.
+    fn write(
+        &self,
+        warnings: &Warnings,
+        page: impl FnOnce() -> Page,
+    ) -> Result<Option<(&'static str, String)>> {
+        let Some(path) = &self.path else { return Ok(None) };
+        write_text(path, &warnings.on(page()))?;
+        Ok(Some(("report", path.display().to_string())))
+    }
 }
 
 pub(crate) fn run(args: EvaluateArgs, printer: Printer) -> Result<()> {

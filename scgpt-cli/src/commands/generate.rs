@@ -1,6 +1,6 @@
 //! `scgpt generate`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -13,13 +13,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    cells_output::CellsOutput,
-    device::ComputeArgs,
-    effective::{EFFECTIVE, write_effective},
+    cells_output::OutputArgs,
+    effective::write_effective,
     gene_list, gene_remarks,
-    matrix::MatrixArgs,
-    output::{Printer, beside, check_cells_output, check_new, write_text},
+    output::{Printer, temporary, write_text},
     progress::Bar,
+    stream::{StreamArgs, TokenArgs},
     warnings::Warnings,
 };
 
@@ -41,10 +40,9 @@ pub(crate) struct GenerateArgs {
     /// Model directory, of a generatively pre-trained model
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
     model: PathBuf,
-    /// File to write: .h5ad, or .zarr for a folder
-    #[arg(long, short, value_name = "FILE")]
+    #[command(flatten)]
     #[serde(skip)]
-    output: PathBuf,
+    output: OutputArgs,
     /// Share of each cell's expressed genes to hide
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, env = "SCGPT_HIDE")]
     hide: f64,
@@ -63,31 +61,18 @@ pub(crate) struct GenerateArgs {
     /// Passes of --confidence dropout
     #[arg(long, value_name = "N", default_value_t = 4, env = "SCGPT_SAMPLES")]
     samples: usize,
-    /// Cells computed at once; affects speed and memory only
-    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
-    batch_size: usize,
-    /// Most tokens per cell [default: the model's]
-    #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
-    max_length: Option<usize>,
-    /// Seed of every random choice
-    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
-    seed: u64,
     #[command(flatten)]
     #[serde(flatten)]
-    compute: ComputeArgs,
+    tokens: TokenArgs,
     #[command(flatten)]
     #[serde(flatten)]
-    matrix: MatrixArgs,
+    stream: StreamArgs,
     /// Write no report page
     #[arg(long)]
     no_report: bool,
-    /// Overwrite the output
-    #[arg(long)]
-    #[serde(skip)]
-    force: bool,
 }
 
-/// [`Confidence`] by name; --samples completes one of them.
+/// [`Confidence`] by name: one of its kinds has a number, which is --samples.
 #[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Rule {
@@ -105,20 +90,16 @@ enum Rule {
 
 pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.input, &args.model].into_iter().chain(&args.genes).map(PathBuf::as_path);
-    check_cells_output(&args.output, inputs.clone(), args.force)?;
-    let page_path = beside(&args.output, "report.html");
-    check_new(&beside(&args.output, EFFECTIVE), inputs.clone(), args.force)?;
-    if !args.no_report {
-        check_new(&page_path, inputs, args.force)?;
-    }
+    let page_path = (!args.no_report).then(|| args.output.page());
+    args.output.check(inputs, page_path.as_deref())?;
     let options = args.options()?;
-    let device = args.compute.open()?;
+    let device = args.stream.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let generator = Generator::open(&args.model, &device, Strictness::Strict)?;
     let bar = Bar::new(printer);
-    let generated = generator.generate(&mut source, &options, &device, &bar);
+    let GeneratedCells { genes, rows, errors, report } =
+        generator.generate(&mut source, &options, &device, &bar)?;
     bar.finish();
-    let GeneratedCells { genes, rows, errors, report } = generated?;
     gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
     let mut warnings = Warnings::new(printer);
     let so = "what is generated for them is the same for all";
@@ -137,19 +118,14 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
         uns: vec![("scgpt_generated".into(), record)],
         ..Additions::default()
     };
-    let place = CellsOutput {
-        input: &args.input,
-        output: &args.output,
-        layer: &options.layer,
-        force: args.force,
-    };
-    place.write(&mut source, &additions, &bar, printer)?;
-    write_effective(&args.output, "generate", args)?;
+    let copy = args.output.copy_of(&args.input, &options.layer);
+    copy.write(&mut source, &additions, &bar, printer)?;
+    write_effective(&args.output.path, "generate", args)?;
     let mut rows = summary(args, &report);
-    if !args.no_report {
+    if let Some(path) = page_path {
         let source = source.summary().path.display().to_string();
-        write_text(&page_path, &warnings.on(report.page(&source)))?;
-        rows.push(("report", page_path.display().to_string()));
+        write_text(&path, &warnings.on(report.page(&source)))?;
+        rows.push(("report", path.display().to_string()));
     }
     printer.result(&warnings.beside(&report), &rows)
 }
@@ -178,13 +154,12 @@ impl GenerateArgs {
             },
             promoted: Promoted::default(),
         };
-        options.batch_size = self.batch_size;
-        options.max_length = self.max_length;
-        options.seed = self.seed;
-        options.gene_names = self.matrix.gene_names();
-        options.layer = self.matrix.layer();
-        // Beside the output there must be room for the result anyway.
-        options.temporary = self.output.parent().map(|folder| Path::new(".").join(folder));
+        options.batch_size = self.stream.batch_size;
+        options.max_length = self.tokens.max_length;
+        options.seed = self.tokens.seed;
+        options.gene_names = self.stream.matrix.gene_names();
+        options.layer = self.stream.matrix.layer();
+        options.temporary = temporary(&self.output.path);
         Ok(options)
     }
 }
@@ -217,6 +192,6 @@ fn summary(args: &GenerateArgs, report: &GenerateReport) -> Vec<(&'static str, S
         let name = if round == 0 { "rounds" } else { "" };
         rows.push((name, format!("{} of {} became known{error}", of.moved, of.asked)));
     }
-    rows.push(("output", args.output.display().to_string()));
+    rows.push(("output", args.output.path.display().to_string()));
     rows
 }

@@ -26,7 +26,7 @@ enum GrnCommand {
     Embedding(Box<embedding::EmbeddingArgs>),
 }
 
-/// Formats of edge lists.
+/// Formats of edge lists; the library tells them, and those it reads, by the extension of a path.
 #[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Format {

@@ -13,7 +13,7 @@ use scgpt_data::{CellSource, Column};
 use scgpt_eval::perturbation::{
     Condition, DesignOptions, MethodResponses, PerturbEvaluation, singles, singles_and_pairs,
 };
-use scgpt_tasks::perturb::PerturbArtefact;
+use scgpt_tasks::perturb::{PerturbArtefact, RespondOptions};
 use serde::Serialize;
 
 use crate::{
@@ -129,6 +129,38 @@ impl CandidateArgs {
         let conditions = if self.pairs { singles_and_pairs(&genes) } else { singles(&genes) }
             .with_context(|| format!("--candidates {}", path.display()))?;
         Ok(Some(conditions))
+    }
+}
+
+/// How responses are predicted.
+#[derive(Clone, Debug, Args)]
+struct RespondArgs {
+    /// Cell type whose controls are started from, if the artefact tells several apart
+    #[arg(long, value_name = "NAME", env = "SCGPT_CELL_TYPE")]
+    cell_type: Option<String>,
+    /// Predicted cells of each condition
+    #[arg(long, value_name = "N", default_value_t = 30, env = "SCGPT_CELLS")]
+    cells: usize,
+    /// Genes predicted together; 0 for all [default: as many as in training]
+    #[arg(long, value_name = "N", env = "SCGPT_GENES_PER_PASS")]
+    genes_per_pass: Option<usize>,
+}
+
+impl RespondArgs {
+    /// Checks what can be known before the artefact is opened.
+    fn check(&self) -> Result<()> {
+        if self.cells == 0 {
+            bail!("--cells is 0, expected at least 1");
+        }
+        Ok(())
+    }
+
+    fn options(&self, artefact: &PerturbArtefact) -> Result<RespondOptions> {
+        Ok(RespondOptions {
+            cell_type: artefact.cell_type(self.cell_type.as_deref())?,
+            cells: self.cells,
+            genes_per_pass: self.genes_per_pass,
+        })
     }
 }
 

@@ -16,6 +16,7 @@ use scgpt_tasks::Error;
 use serde_json::json;
 
 use crate::{
+    cells_output::OutputArgs,
     output::{Printer, beside, check_cells_output},
     progress::Bar,
 };
@@ -36,10 +37,12 @@ use crate::{
     scgpt simulate -o mosaic.h5mu --batches 4 --modalities rna,protein,atac --mosaic\n  \
     scgpt simulate -o screen.h5ad --cells 20000 --perturb 80 --doubles 60 --synergy 0.5"
 )]
+#[command(mut_arg("output", |output| output.help(
+    "File to write: .h5ad, .h5mu for modalities, or .zarr for a folder"
+)))]
 pub(crate) struct SimulateArgs {
-    /// File to write: .h5ad, .h5mu for modalities, or .zarr for a folder
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Number of cells
     #[arg(long, value_name = "N", default_value_t = 2000)]
     cells: usize,
@@ -82,11 +85,9 @@ pub(crate) struct SimulateArgs {
     /// Vocabulary whose gene symbols are used
     #[arg(long, value_name = "FILE")]
     vocab: Option<PathBuf>,
-    /// Overwrite the output
-    #[arg(long)]
-    force: bool,
 }
 
+/// What can be measured; the library's options say it by numbers of features, and names of modalities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Modality {
     Rna,
@@ -95,10 +96,10 @@ enum Modality {
 }
 
 pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
-    if is_mudata(&args.output) && !args.modalities.is_empty() {
-        check_output(&args.output, args.force)?;
+    if is_mudata(&args.output.path) && !args.modalities.is_empty() {
+        check_output(&args.output.path, args.output.force)?;
     } else {
-        check_cells_output(&args.output, args.vocab.as_deref(), args.force)?;
+        check_cells_output(&args.output.path, args.vocab.as_deref(), args.output.force)?;
     }
     let symbols = args
         .vocab
@@ -125,8 +126,8 @@ fn options(args: &SimulateArgs) -> SimulateOptions {
 
 /// Cells of types and batches.
 fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) -> Result<()> {
-    write(&mut Simulation::new(&options(args), symbols)?, &args.output, args, printer)?;
-    let output = args.output.display().to_string();
+    write(&mut Simulation::new(&options(args), symbols)?, &args.output.path, args, printer)?;
+    let output = args.output.path.display().to_string();
     printer.result(
         &json!({ "cells": args.cells, "genes": args.genes, "types": args.types, "batches": args.batches, "output": output }),
         &[
@@ -147,21 +148,21 @@ fn multimodal(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printe
         rna: has(Modality::Rna),
         mosaic: args.mosaic,
     };
-    let truth = args.mosaic.then(|| beside(&args.output, "truth.h5ad"));
+    let truth = args.mosaic.then(|| beside(&args.output.path, "truth.h5ad"));
     if let Some(truth) = &truth {
-        check_output(truth, args.force)?;
+        check_output(truth, args.output.force)?;
     }
     let simulation = MultimodalSimulation::new(&options, symbols)?;
-    if is_mudata(&args.output) {
+    if is_mudata(&args.output.path) {
         write_mudata(&simulation, args, printer)?;
     } else {
-        write(&mut simulation.cells()?, &args.output, args, printer)?;
+        write(&mut simulation.cells()?, &args.output.path, args, printer)?;
     }
     if let Some(truth) = &truth {
         write(&mut simulation.complete_cells()?, truth, args, printer)?;
     }
     let name = |path: &PathBuf| path.display().to_string();
-    let (output, truth) = (name(&args.output), truth.as_ref().map(name));
+    let (output, truth) = (name(&args.output.path), truth.as_ref().map(name));
     let mut rows = vec![
         ("cells", format!("{} of {} types in {} batches", args.cells, args.types, args.batches)),
         ("modalities", simulation.modalities().join(", ")),
@@ -203,7 +204,8 @@ fn write_mudata(
         .zip(watched.iter_mut().map(|source| source as &mut dyn CellSource))
         .collect();
     let obs = simulation.obs()?;
-    Ok(export_mudata(&obs, &mut modalities, &args.output, args.force).map_err(Error::from)?)
+    Ok(export_mudata(&obs, &mut modalities, &args.output.path, args.output.force)
+        .map_err(Error::from)?)
 }
 
 fn is_mudata(path: &Path) -> bool {
@@ -227,8 +229,8 @@ fn perturbed(
     symbols: Option<Vec<String>>,
     printer: Printer,
 ) -> Result<()> {
-    let network = beside(&args.output, "network.csv");
-    check_output(&network, args.force)?;
+    let network = beside(&args.output.path, "network.csv");
+    check_output(&network, args.output.force)?;
     let options = PerturbSimulateOptions {
         cells: args.cells,
         genes: args.genes,
@@ -239,10 +241,10 @@ fn perturbed(
         seed: args.seed,
     };
     let mut simulation = PerturbSimulation::new(&options, symbols)?;
-    write(&mut simulation, &args.output, args, printer)?;
+    write(&mut simulation, &args.output.path, args, printer)?;
     let edges = simulation.network();
-    edges.write(&network, args.force)?;
-    let (output, network) = (args.output.display().to_string(), network.display().to_string());
+    edges.write(&network, args.output.force)?;
+    let (output, network) = (args.output.path.display().to_string(), network.display().to_string());
     printer.result(
         &json!({
             "cells": args.cells, "genes": args.genes, "singles": singles, "doubles": args.doubles,
@@ -273,7 +275,8 @@ fn write(
     bar.begin("simulating", args.cells);
     let mut source = Watched { source, observer: &bar };
     let additions = Additions::default();
-    Ok(export(&mut source, &Layer::X, output, &additions, args.force).map_err(Error::from)?)
+    Ok(export(&mut source, &Layer::X, output, &additions, args.output.force)
+        .map_err(Error::from)?)
 }
 
 /// Gene names of the vocabulary, spread over it; special tokens and Ensembl ids are left out.

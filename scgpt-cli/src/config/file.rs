@@ -17,7 +17,9 @@ use crate::{
     settings::{as_written, table},
 };
 
-/// A file named by `--config`. A key may be spelled `batch_size` or `batch-size`.
+/// A file named by `--config`. A key may be spelled `batch_size` or `batch-size`; a key of an option is
+/// its long name, and its value true or false for a flag, else a text, a number or, if the option may be
+/// given several times, a list of these.
 pub(super) struct ConfigFile<'p> {
     path: &'p Path,
     /// Keys at the top as they are written.
@@ -35,8 +37,12 @@ impl<'p> ConfigFile<'p> {
         Ok(Self { path, written, table: table(path)? })
     }
 
-    /// What it says as arguments of the command that was asked for, without those that were given
-    /// otherwise and without settings of a training.
+    /// The options of the command that was asked for, as they would stand on its command line, without
+    /// those that were given otherwise and without settings of a training.
+    ///
+    /// Every one is a single argument, `--name=value`, of an option that the command has, and its value
+    /// has passed the option's own parser: a value that looks like a flag, or has spaces in it, stays a
+    /// value.
     ///
     /// # Errors
     /// Naming the file and the key, if it is unknown or its value is not one of that option.

@@ -1,6 +1,6 @@
 //! `scgpt annotate predict`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
@@ -10,13 +10,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cells_output::CellsOutput,
-    device::ComputeArgs,
-    effective::{EFFECTIVE, write_effective},
+    cells_output::OutputArgs,
+    effective::write_effective,
     gene_remarks,
-    matrix::MatrixArgs,
-    output::{Printer, beside, check_cells_output, check_new},
+    output::{Printer, temporary},
     progress::Bar,
+    stream::StreamArgs,
     warnings::Warnings,
 };
 
@@ -36,10 +35,9 @@ pub(crate) struct PredictArgs {
     /// Artefact of `scgpt annotate train`
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
     model: PathBuf,
-    /// File to write: .h5ad, or .zarr for a folder
-    #[arg(long, short, value_name = "FILE")]
+    #[command(flatten)]
     #[serde(skip)]
-    output: PathBuf,
+    output: OutputArgs,
     /// How often the plausible types shall hold the true one
     #[arg(long, value_name = "SHARE", default_value_t = 0.9, env = "SCGPT_COVERAGE")]
     coverage: f64,
@@ -52,43 +50,30 @@ pub(crate) struct PredictArgs {
     /// Write the probabilities of all types, too: obsm/scgpt_probabilities
     #[arg(long)]
     probabilities: bool,
-    /// Cells computed at once; affects speed and memory only
-    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
-    batch_size: usize,
     #[command(flatten)]
     #[serde(flatten)]
-    compute: ComputeArgs,
-    #[command(flatten)]
-    #[serde(flatten)]
-    matrix: MatrixArgs,
-    /// Overwrite the output
-    #[arg(long)]
-    #[serde(skip)]
-    force: bool,
+    stream: StreamArgs,
 }
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let inputs = [args.input.as_path(), &args.model];
-    check_cells_output(&args.output, inputs, args.force)?;
-    check_new(&beside(&args.output, EFFECTIVE), inputs, args.force)?;
-    let device = args.compute.open()?;
+    args.output.check(inputs, None)?;
+    let device = args.stream.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let artefact = Artefact::open(&args.model, &device)?;
     let options = PredictOptions {
-        batch_size: args.batch_size,
-        gene_names: args.matrix.gene_names(),
-        layer: args.matrix.layer(),
+        batch_size: args.stream.batch_size,
+        gene_names: args.stream.matrix.gene_names(),
+        layer: args.stream.matrix.layer(),
         coverage: args.coverage,
         known_share: args.known_share,
         unknown_score: args.unknown_score,
         probabilities: args.probabilities,
-        // Beside the output there must be room for the result anyway.
-        temporary: args.output.parent().map(|folder| Path::new(".").join(folder)),
+        temporary: temporary(&args.output.path),
     };
     let bar = Bar::new(printer);
-    let annotated = artefact.annotate(&mut source, &options, &bar);
+    let annotated = artefact.annotate(&mut source, &options, &bar)?;
     bar.finish();
-    let annotated = annotated?;
     let mut warnings = Warnings::new(printer);
     gene_remarks::remark_on(&annotated.report, &mut warnings, printer);
     if let Some(accuracy) = annotated.held_out_accuracy {
@@ -102,14 +87,9 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     warnings.without_genes(n_empty, "they get no type, and are unknown");
     let rows = summary(args, &artefact, &annotated);
     let record = record(args, &artefact, &annotated);
-    let place = CellsOutput {
-        input: &args.input,
-        output: &args.output,
-        layer: &options.layer,
-        force: args.force,
-    };
-    place.write(&mut source, &additions(annotated, record.clone()), &bar, printer)?;
-    write_effective(&args.output, "annotate predict", args)?;
+    let copy = args.output.copy_of(&args.input, &options.layer);
+    copy.write(&mut source, &additions(annotated, record.clone()), &bar, printer)?;
+    write_effective(&args.output.path, "annotate predict", args)?;
     printer.result(&warnings.beside(&record), &rows)
 }
 
@@ -153,7 +133,7 @@ fn record(args: &PredictArgs, artefact: &Artefact, annotated: &Annotated) -> Val
         "coverage": args.coverage,
         "known_share": args.known_share,
         "input": annotated.report,
-        "output": args.output.display().to_string(),
+        "output": args.output.path.display().to_string(),
     })
 }
 
@@ -192,6 +172,6 @@ fn summary(
                 annotated.report.cells_per_second, annotated.report.timings.total
             ),
         ),
-        ("output", args.output.display().to_string()),
+        ("output", args.output.path.display().to_string()),
     ]
 }

@@ -15,16 +15,16 @@ use crate::{
 };
 
 pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
-    let extension = args.output.extension().and_then(|extension| extension.to_str());
+    let extension = args.output.path.extension().and_then(|extension| extension.to_str());
     if !matches!(extension, Some("csv" | "tsv" | "parquet")) {
         bail!(
             "`{}`: the format of the output is not known, expected a name in .csv, .tsv or .parquet",
-            args.output.display()
+            args.output.path.display()
         );
     }
     let inputs = args.input.iter().chain([&args.model]).map(PathBuf::as_path);
-    check_new(&args.output, inputs, args.force)?;
-    let device = args.compute.open()?;
+    check_new(&args.output.path, inputs, args.output.force)?;
+    let device = args.stream.compute.open()?;
     let mut source = args.input.as_ref().map(Source::open).transpose()?;
     let mut warnings = Warnings::new(printer);
     if let Some(source) = &source {
@@ -36,7 +36,7 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let embedding = embedder.gene_embedding(source, &args.options(), &bar)?;
     bar.finish();
     warnings.without_genes(embedding.without_genes, "no vector is of them");
-    embedding.table().write(&args.output, args.force)?;
+    embedding.table().write(&args.output.path, args.output.force)?;
     let (genes, width) = (embedding.genes.len(), embedding.d);
     let vectors = if args.input.is_some() {
         "mean states over the cells that express a gene"
@@ -48,7 +48,7 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         "width": width,
         "vectors": vectors,
         "without_genes": embedding.without_genes,
-        "output": args.output,
+        "output": args.output.path,
         "model": {"path": args.model, "sha256": embedder.hash()},
     });
     printer.result(
@@ -56,7 +56,7 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         &[
             ("genes", genes.to_string()),
             ("vectors", format!("{width} wide, {vectors}")),
-            ("output", args.output.display().to_string()),
+            ("output", args.output.path.display().to_string()),
         ],
     )
 }

@@ -7,11 +7,8 @@ use clap::Args;
 use scgpt_eval::network::{EdgeKind, GeneNetwork, NetworkEvaluation};
 use scgpt_stats::EdgeScores;
 
-use crate::{
-    gene_list,
-    output::{Printer, check_new, write_text},
-    warnings::Warnings,
-};
+use super::PageArgs;
+use crate::{gene_list, output::Printer, warnings::Warnings};
 
 /// A gene network against known regulations
 ///
@@ -36,19 +33,13 @@ pub(crate) struct GrnArgs {
     /// Edges count in both directions
     #[arg(long)]
     undirected: bool,
-    /// Page to write
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Overwrite the page
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    page: PageArgs,
 }
 
 pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
-    if let Some(path) = &args.output {
-        let inputs = [&args.input, &args.truth].into_iter().chain(&args.genes);
-        check_new(path, inputs.map(PathBuf::as_path), args.force)?;
-    }
+    let inputs = [&args.input, &args.truth].into_iter().chain(&args.genes);
+    args.page.check(inputs.map(PathBuf::as_path))?;
     let kind = if args.undirected { EdgeKind::Undirected } else { EdgeKind::Directed };
     let network = GeneNetwork::read(&args.input, kind)?;
     let truth = GeneNetwork::read(&args.truth, EdgeKind::Directed)?;
@@ -101,10 +92,8 @@ pub(crate) fn run(args: &GrnArgs, printer: Printer) -> Result<()> {
     let right = evaluation.sign_accuracy.map(|share| format!("{:.1} % right", 100.0 * share));
     rows.extend(right.map(|right| ("signs", right)));
     rows.push(("verdict", evaluation.verdict()));
-    if let Some(path) = &args.output {
-        write_text(path, &warnings.on(evaluation.page(&args.input.display().to_string())))?;
-        rows.push(("report", path.display().to_string()));
-    }
+    let page = || evaluation.page(&args.input.display().to_string());
+    rows.extend(args.page.write(&warnings, page)?);
     printer.result(&warnings.beside(&evaluation), &rows)
 }
 

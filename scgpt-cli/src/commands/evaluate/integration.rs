@@ -14,9 +14,10 @@ use scgpt_stats::{ClusterOptions, Clustering};
 use scgpt_tasks::Error;
 use serde_json::json;
 
+use super::PageArgs;
 use crate::{
     matrix::layer,
-    output::{Printer, check_new, some_of, write_text},
+    output::{Printer, some_of},
     progress::Bar,
     warnings::Warnings,
 };
@@ -58,21 +59,15 @@ pub(crate) struct IntegrationArgs {
     /// Variable genes of simple methods
     #[arg(long, value_name = "N", default_value_t = BaselineOptions::default().n_genes, env = "SCGPT_HVG")]
     hvg: usize,
-    /// Page to write
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    page: PageArgs,
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
-    /// Overwrite the page
-    #[arg(long)]
-    force: bool,
 }
 
 pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
-    if let Some(path) = &args.output {
-        check_new(path, [args.input.as_path()], args.force)?;
-    }
+    args.page.check([args.input.as_path()])?;
     let mut source = Source::open(&args.input)?;
     let mut warnings = Warnings::new(printer);
     let (cells, [label, batch]) = columns(args, &source, &mut warnings, printer)?;
@@ -115,10 +110,7 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     bar.finish();
 
     let mut rows = summary(&comparison);
-    if let Some(path) = &args.output {
-        write_text(path, &warnings.on(page(args, &comparison)))?;
-        rows.push(("report", path.display().to_string()));
-    }
+    rows.extend(args.page.write(&warnings, || page(args, &comparison))?);
     let mut record = serde_json::to_value(&comparison)?;
     record["input"] = json!(args.input.display().to_string());
     record["cells_left_out"] = json!(n_left_out);

@@ -10,8 +10,9 @@ use scgpt_report::Page;
 use scgpt_tasks::Error;
 use serde_json::json;
 
+use super::PageArgs;
 use crate::{
-    output::{Printer, check_new, some_of, write_text},
+    output::{Printer, some_of},
     warnings::Warnings,
 };
 
@@ -54,21 +55,15 @@ pub(crate) struct LabelsArgs {
     /// Name in obsm by which cells are drawn on the page [default: X_scGPT, if it is there]
     #[arg(long, value_name = "NAME", env = "SCGPT_EMBEDDING")]
     embedding: Option<String>,
-    /// Page to write
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    page: PageArgs,
     /// Seed of the intervals
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
-    /// Overwrite the page
-    #[arg(long)]
-    force: bool,
 }
 
 pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
-    if let Some(path) = &args.output {
-        check_new(path, [args.input.as_path()], args.force)?;
-    }
+    args.page.check([args.input.as_path()])?;
     let mut source = Source::open(&args.input)?;
     let columns = Columns::read(args, &source)?;
     let of = columns.labels();
@@ -94,21 +89,7 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     }
     let map = draw(args, &mut source, &columns.cells, &of)?;
     let mut rows = summary(&evaluation);
-    if let Some(path) = &args.output {
-        let title = format!("{}: {} against {}", args.input.display(), args.prediction, args.truth);
-        let mut page = Page::new("Evaluation of labels", &title);
-        page.numbers(&[
-            ("cells", evaluation.scores.n_cells.to_string()),
-            ("accuracy", format!("{:.3}", evaluation.accuracy.mean)),
-            ("macro F1", format!("{:.3}", evaluation.macro_f1.mean)),
-        ]);
-        evaluation.describe(&mut page);
-        if let Some(map) = &map {
-            map.describe(page.section("Map"));
-        }
-        write_text(path, &warnings.on(page))?;
-        rows.push(("report", path.display().to_string()));
-    }
+    rows.extend(args.page.write(&warnings, || page(args, &evaluation, map.as_ref()))?);
     let mut record = serde_json::to_value(&evaluation)?;
     record["input"] = json!(args.input.display().to_string());
     record["truth"] = json!(args.truth);
@@ -118,6 +99,21 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     record["labels_without_truth"] = json!(strange);
     record["map"] = json!(map);
     printer.result(&warnings.beside(&record), &rows)
+}
+
+fn page(args: &LabelsArgs, evaluation: &LabelEvaluation, map: Option<&LabelMap>) -> Page {
+    let title = format!("{}: {} against {}", args.input.display(), args.prediction, args.truth);
+    let mut page = Page::new("Evaluation of labels", &title);
+    page.numbers(&[
+        ("cells", evaluation.scores.n_cells.to_string()),
+        ("accuracy", format!("{:.3}", evaluation.accuracy.mean)),
+        ("macro F1", format!("{:.3}", evaluation.macro_f1.mean)),
+    ]);
+    evaluation.describe(&mut page);
+    if let Some(map) = map {
+        map.describe(page.section("Map"));
+    }
+    page
 }
 
 /// The cells by an embedding, if there is one.

@@ -7,10 +7,11 @@ use clap::Args;
 use scgpt_data::Source;
 use scgpt_eval::perturbation::{EvaluateOptions, NotJudged, Split, evaluate_responses};
 
+use super::PageArgs;
 use crate::{
     commands::perturb::{DesignArgs, remark_on_unmeasured, scores},
     matrix::MatrixArgs,
-    output::{Printer, check_new, write_text},
+    output::Printer,
     progress::Bar,
     warnings::Warnings,
 };
@@ -36,9 +37,8 @@ pub(crate) struct PerturbArgs {
     /// Do not compare with simple methods
     #[arg(long)]
     no_baselines: bool,
-    /// Page to write
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    page: PageArgs,
     /// Seed of the intervals
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
@@ -46,16 +46,11 @@ pub(crate) struct PerturbArgs {
     design: DesignArgs,
     #[command(flatten)]
     matrix: MatrixArgs,
-    /// Overwrite the page
-    #[arg(long)]
-    force: bool,
 }
 
 pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
-    if let Some(path) = &args.output {
-        let inputs = [&args.input, &args.truth].into_iter().chain(&args.split_file);
-        check_new(path, inputs.map(PathBuf::as_path), args.force)?;
-    }
+    let inputs = [&args.input, &args.truth].into_iter().chain(&args.split_file);
+    args.page.check(inputs.map(PathBuf::as_path))?;
     let split = args.split_file.as_deref().map(Split::read).transpose()?;
     let (mut truth, mut predicted) =
         (Source::open(&args.truth)?, Source::open_predicted(&args.input)?);
@@ -78,7 +73,7 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     let mut genes = evaluation.genes.to_string();
     let mut conditions = format!("{} judged", evaluation.conditions.len());
     if let Some(left_out) = &evaluation.left_out {
-        remark_on(left_out, args.split_file.is_some(), &mut warnings);
+        remark_on(left_out, split.as_ref(), &mut warnings);
         let [of_truth, of_predictions] = left_out.without_values;
         warnings.without_counts(of_truth, "in the means of the truth they count as zeros");
         let so = "in the means of the predictions they count as zeros";
@@ -89,22 +84,20 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
             left_out.genes_of_truth, left_out.genes_of_predictions
         );
         let n = left_out.not_predicted.len();
-        if n > 0 && args.split_file.is_none() {
+        if n > 0 && split.is_none() {
             conditions =
                 format!("{conditions}, {n} others of the truth count as known in training");
         }
     }
     let mut rows = vec![("conditions", conditions), ("genes", genes)];
     rows.extend(scores(&evaluation));
-    if let Some(path) = &args.output {
-        write_text(path, &warnings.on(evaluation.page(&args.input.display().to_string())))?;
-        rows.push(("report", path.display().to_string()));
-    }
+    let page = || evaluation.page(&args.input.display().to_string());
+    rows.extend(args.page.write(&warnings, page)?);
     printer.result(&warnings.beside(&evaluation), &rows)
 }
 
 /// Names what was not judged.
-fn remark_on(left_out: &NotJudged, has_split: bool, warnings: &mut Warnings) {
+fn remark_on(left_out: &NotJudged, split: Option<&Split>, warnings: &mut Warnings) {
     let mut of = |what: &str, names: &[String]| {
         if !names.is_empty() {
             warnings.tell(format!("{what}: {}", names.join(", ")));
@@ -112,7 +105,7 @@ fn remark_on(left_out: &NotJudged, has_split: bool, warnings: &mut Warnings) {
     };
     of("predicted conditions that the truth does not have, not judged", &left_out.without_truth);
     of("predicted conditions that the split trains on, not judged", &left_out.trained_on);
-    if has_split {
+    if split.is_some() {
         of("test conditions of the split that were not predicted", &left_out.not_predicted);
     }
 }

@@ -17,11 +17,10 @@ use scgpt_tasks::{
 
 use super::{Format, is_result, write_baselines};
 use crate::{
-    device::ComputeArgs,
     gene_remarks,
-    matrix::MatrixArgs,
     output::Printer,
     progress::Bar,
+    stream::StreamArgs,
     warnings::{PAGE, REPORT, Warnings},
 };
 
@@ -71,6 +70,7 @@ const NETWORKS: [&str; 12] = [
     scgpt grn attention pbmc.h5ad --model scGPT_human --condition disease --control healthy --group lupus -o lupus/\n  \
     scgpt grn attention pbmc.h5ad --model scGPT_human --gmt reactome.gmt --gene STAT1 -o network/\n  \
     scgpt evaluate grn klf1/difference.csv --truth known.csv")]
+#[command(mut_arg("batch_size", |batch_size| batch_size.default_value("2")))]
 pub(crate) struct AttentionArgs {
     /// File or folder of cells
     input: PathBuf,
@@ -116,9 +116,6 @@ pub(crate) struct AttentionArgs {
     /// Make no simpler networks to compare with: correlations and trees of expression, gene embeddings
     #[arg(long)]
     no_baselines: bool,
-    /// Cells computed at once; affects speed and memory only
-    #[arg(long, value_name = "N", default_value_t = 2, env = "SCGPT_BATCH_SIZE")]
-    batch_size: usize,
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
@@ -126,9 +123,7 @@ pub(crate) struct AttentionArgs {
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
-    matrix: MatrixArgs,
-    #[command(flatten)]
-    compute: ComputeArgs,
+    stream: StreamArgs,
     /// Replace a folder of an earlier run
     #[arg(long)]
     force: bool,
@@ -163,14 +158,14 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     if !gene_sets.is_empty() && args.gene.is_empty() {
         bail!("--gmt tests lists of targets: say of which gene, by --gene");
     }
-    let device = args.compute.open()?;
+    let device = args.stream.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let groups: Vec<&str> = args.condition.as_deref().into_iter().collect();
     let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.obs()?, &groups, None);
     let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?;
-    let matrix = args.matrix.layer();
-    let gene_names = args.matrix.gene_names();
+    let matrix = args.stream.matrix.layer();
+    let gene_names = args.stream.matrix.gene_names();
     let mut options = AttentionOptions::default();
     options.condition_key = args.condition.as_deref();
     options.control = args.control.as_deref();
@@ -185,7 +180,7 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     options.gene_sets = &gene_sets;
     options.matrix = &matrix;
     options.gene_names = &gene_names;
-    options.batch_size = args.batch_size;
+    options.batch_size = args.stream.batch_size;
     options.seed = args.seed;
     let bar = Bar::new(printer);
     let networks = embedder.attention_networks(&mut source, &options, &bar)?;

@@ -13,7 +13,7 @@ use scgpt_data::{Additions, CellSource, Column, OutputKind, Place, Source, Table
 use scgpt_eval::network::{GeneSets, ProgrammeOptions};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
-    embed::{EmbedOptions, Embedder, VariableOptions},
+    embed::{Embedder, VariableOptions},
     grn::{EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, Universe},
 };
 use serde::Serialize;
@@ -22,12 +22,11 @@ use serde_json::json;
 use super::{Format, is_result, write_baselines};
 use crate::{
     cells_output::CellsOutput,
-    device::ComputeArgs,
     effective::write_effective,
     gene_list,
-    matrix::MatrixArgs,
-    output::{Printer, temporary},
+    output::Printer,
     progress::Bar,
+    stream::{StreamArgs, TokenArgs},
     training::BeginArgs,
     warnings::{PAGE, REPORT, Warnings},
 };
@@ -157,15 +156,9 @@ pub(crate) struct EmbeddingArgs {
     /// Strongest edges written of each of them; 0 for all
     #[arg(long, value_name = "N", default_value_t = 100_000, env = "SCGPT_EDGES")]
     edges: usize,
-    /// Cells computed at once; affects speed and memory only
-    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
-    batch_size: usize,
-    /// Most tokens per cell [default: the model's]
-    #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
-    max_length: Option<usize>,
-    /// Seed of every random choice
-    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
-    seed: u64,
+    #[command(flatten)]
+    #[serde(flatten)]
+    tokens: TokenArgs,
     /// Folder to write: edge lists, programmes, report, a copy of the cells with vectors and scores, and
     /// in baselines/ the simpler networks
     #[arg(long, short, value_name = "DIR")]
@@ -176,16 +169,13 @@ pub(crate) struct EmbeddingArgs {
     no_cells: bool,
     #[command(flatten)]
     #[serde(flatten)]
-    matrix: MatrixArgs,
-    #[command(flatten)]
-    #[serde(flatten)]
-    compute: ComputeArgs,
+    stream: StreamArgs,
     #[command(flatten)]
     #[serde(skip)]
     begin: BeginArgs,
 }
 
-/// What cosines are of.
+/// What cosines are of; the library's options say it by `centre`, which is a yes, a no, or neither.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Cosine {
@@ -209,7 +199,7 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let libraries = args.gmt.iter().map(|path| GeneSets::read(path));
     let libraries = libraries.collect::<Result<Vec<_>, _>>()?;
     let genes = args.genes.as_deref().map(names).transpose()?;
-    let device = args.compute.open()?;
+    let device = args.stream.compute.open()?;
     let mut source = args.data.as_ref().map(Source::open).transpose()?;
     let mut warnings = Warnings::new(printer);
     if let Some(source) = &source {
@@ -272,14 +262,8 @@ impl EmbeddingArgs {
     fn options(&self, genes: Option<Vec<String>>) -> EmbeddingNetworkOptions {
         let mut variable = VariableOptions::new(self.hvg.unwrap_or(1200));
         variable.batch_key.clone_from(&self.batch_key);
-        let mut embed = EmbedOptions::default();
-        embed.batch_size = self.batch_size;
-        embed.max_length = self.max_length;
-        embed.seed = self.seed;
-        embed.gene_names = self.matrix.gene_names();
-        embed.layer = self.matrix.layer();
+        let mut embed = self.stream.embed_options(&self.tokens, &self.output);
         embed.variable = Some(variable);
-        embed.temporary = temporary(&self.output);
         let mut options = EmbeddingNetworkOptions::default();
         options.embed = embed;
         options.genes = genes;
@@ -291,7 +275,7 @@ impl EmbeddingArgs {
             neighbours: self.neighbours,
             resolution: self.resolution,
             least_genes: self.least_genes,
-            seed: self.seed,
+            seed: self.tokens.seed,
         };
         options.universe = self.background;
         options.queries.clone_from(&self.gene);
@@ -341,7 +325,7 @@ impl EmbeddingArgs {
         let place = CellsOutput {
             input: self.data.as_deref().unwrap_or(&self.model),
             output,
-            layer: &self.matrix.layer(),
+            layer: &self.stream.matrix.layer(),
             force: false,
         };
         place.write(source, additions, bar, printer)?;

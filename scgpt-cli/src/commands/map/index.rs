@@ -14,10 +14,9 @@ use serde_json::json;
 
 use super::{Embedded, Reading, by_model, from_obsm};
 use crate::{
-    device::ComputeArgs,
-    matrix::MatrixArgs,
     output::{Printer, temporary},
     progress::Bar,
+    stream::{StreamArgs, TokenArgs},
     warnings::Warnings,
 };
 
@@ -59,19 +58,10 @@ pub(crate) struct IndexArgs {
     /// Find neighbours approximately
     #[arg(long)]
     approximate: bool,
-    /// Most tokens per cell [default: the model's]
-    #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
-    max_length: Option<usize>,
-    /// Seed of the choice of genes of cells with too many
-    #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
-    seed: u64,
-    /// Cells computed at once; affects speed and memory only
-    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
-    batch_size: usize,
     #[command(flatten)]
-    compute: ComputeArgs,
+    tokens: TokenArgs,
     #[command(flatten)]
-    matrix: MatrixArgs,
+    stream: StreamArgs,
     /// Replace the index
     #[arg(long)]
     force: bool,
@@ -92,7 +82,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     let place = (!args.append)
         .then(|| Place::folder(&args.output, args.force, ReferenceIndex::FOLDER))
         .transpose()?;
-    let device = args.compute.open()?;
+    let device = args.stream.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let obs = source.obs()?;
     let mut warnings = Warnings::new(printer);
@@ -147,11 +137,11 @@ fn embed(
     device: &burn::prelude::Device,
     bar: &Bar,
 ) -> Result<Embedded> {
-    let layer = args.matrix.layer();
+    let layer = args.stream.matrix.layer();
     let reading = Reading {
         layer: &layer,
-        gene_names: args.matrix.gene_names(),
-        batch_size: args.batch_size,
+        gene_names: args.stream.matrix.gene_names(),
+        batch_size: args.stream.batch_size,
         temporary,
         reference: None,
     };
@@ -161,8 +151,8 @@ fn embed(
     match (&args.embedding, &args.model) {
         (Some(name), _) => from_obsm(source, name, temporary),
         (None, Some(model)) => {
-            let (max_length, tie_mode) = (args.max_length, TieMode::default());
-            let choices = super::Choices { max_length, tie_mode, seed: args.seed };
+            let (max_length, tie_mode) = (args.tokens.max_length, TieMode::default());
+            let choices = super::Choices { max_length, tie_mode, seed: args.tokens.seed };
             by_model(source, model, choices, &reading, device, bar)
         }
         (None, None) => {

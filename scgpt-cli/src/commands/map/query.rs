@@ -16,12 +16,11 @@ use serde_json::{Value, json};
 
 use super::{Embedded, Reading, by_model, from_obsm};
 use crate::{
-    cells_output::CellsOutput,
-    device::ComputeArgs,
-    effective::{EFFECTIVE, write_effective},
-    matrix::MatrixArgs,
-    output::{Printer, beside, check_cells_output, check_new},
+    cells_output::OutputArgs,
+    effective::write_effective,
+    output::{Printer, temporary},
     progress::Bar,
+    stream::StreamArgs,
     warnings::Warnings,
 };
 
@@ -43,10 +42,9 @@ pub(crate) struct QueryArgs {
     /// Model directory [default: where it was when the index was made]
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
     model: Option<PathBuf>,
-    /// File to write: .h5ad, or .zarr for a folder
-    #[arg(long, short, value_name = "FILE")]
+    #[command(flatten)]
     #[serde(skip)]
-    output: PathBuf,
+    output: OutputArgs,
     /// Neighbours that vote
     #[arg(short, value_name = "N", default_value_t = 10, env = "SCGPT_K")]
     k: usize,
@@ -59,35 +57,24 @@ pub(crate) struct QueryArgs {
     /// Write distances and numbers of the neighbours, too: obsm/scgpt_map_distances, _neighbours
     #[arg(long)]
     neighbours: bool,
-    /// Cells computed at once; affects speed and memory only
-    #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
-    batch_size: usize,
     #[command(flatten)]
     #[serde(flatten)]
-    compute: ComputeArgs,
-    #[command(flatten)]
-    #[serde(flatten)]
-    matrix: MatrixArgs,
-    /// Overwrite the output
-    #[arg(long)]
-    #[serde(skip)]
-    force: bool,
+    stream: StreamArgs,
 }
 
 pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.input, &args.index].into_iter().chain(&args.model).map(PathBuf::as_path);
-    check_cells_output(&args.output, inputs.clone(), args.force)?;
-    check_new(&beside(&args.output, EFFECTIVE), inputs, args.force)?;
+    args.output.check(inputs, None)?;
     let index = ReferenceIndex::open(&args.index)?;
     index.check_k(args.k)?;
-    let device = args.compute.open()?;
+    let device = args.stream.compute.open()?;
     let mut source = Source::open(&args.input)?;
-    let temporary = args.output.parent().map(|folder| Path::new(".").join(folder));
-    let layer = args.matrix.layer();
+    let temporary = temporary(&args.output.path);
+    let layer = args.stream.matrix.layer();
     let reading = Reading {
         layer: &layer,
-        gene_names: args.matrix.gene_names(),
-        batch_size: args.batch_size,
+        gene_names: args.stream.matrix.gene_names(),
+        batch_size: args.stream.batch_size,
         temporary: temporary.as_deref(),
         reference: None,
     };
@@ -97,21 +84,18 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     options.known_share = args.known_share;
     let bar = Bar::new(printer);
     let model = args.model.as_deref();
-    let mapped = as_index(index.manifest(), model, &mut source, &reading, &device, &bar)
-        .and_then(|embedded| Ok((index.map(&embedded.rows, &options, &bar)?, embedded)));
+    let embedded = as_index(index.manifest(), model, &mut source, &reading, &device, &bar)?;
+    let mut mapped = index.map(&embedded.rows, &options, &bar)?;
     bar.finish();
-    let (mut mapped, embedded) = mapped?;
     mapped.leave_out(&embedded.empty);
     let mut warnings = Warnings::new(printer);
     embedded.remark(printer, &mut warnings, "they get no label, and are unknown");
     let record = record(args, &index, &mapped, &embedded);
     let summary = summary(args, &mapped, &embedded);
     let rows = embedded.rows;
-    let place =
-        CellsOutput { input: &args.input, output: &args.output, layer: &layer, force: args.force };
     let additions = additions(args, mapped, rows, record.clone())?;
-    place.write(&mut source, &additions, &bar, printer)?;
-    write_effective(&args.output, "map query", args)?;
+    args.output.copy_of(&args.input, &layer).write(&mut source, &additions, &bar, printer)?;
+    write_effective(&args.output.path, "map query", args)?;
     printer.result(&warnings.beside(&record), &summary)
 }
 
@@ -216,7 +200,7 @@ fn record(
         "without_genes": embedded.empty.len(),
         "cells": mapped.is_unknown.len(),
         "unknown": mapped.is_unknown.iter().filter(|&&is_unknown| is_unknown).count(),
-        "output": args.output.display().to_string(),
+        "output": args.output.path.display().to_string(),
     })
 }
 
@@ -248,6 +232,6 @@ fn summary(
         "unknown",
         format!("{:.1} % of the cells", 100.0 * unknown as f64 / n.max(1) as f64),
     ));
-    rows.push(("output", args.output.display().to_string()));
+    rows.push(("output", args.output.path.display().to_string()));
     rows
 }

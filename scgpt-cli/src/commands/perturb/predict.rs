@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_eval::perturbation::Condition;
-use scgpt_tasks::perturb::{PerturbArtefact, RespondOptions, Response};
+use scgpt_tasks::perturb::{PerturbArtefact, Response};
 use serde_json::json;
 
-use super::CandidateArgs;
+use super::{CandidateArgs, RespondArgs};
 use crate::{
+    cells_output::OutputArgs,
     device::ComputeArgs,
     output::{Printer, check_cells_output},
     progress::Bar,
@@ -46,31 +47,18 @@ pub(crate) struct PredictArgs {
     /// such a column, else all are]
     #[arg(long, value_name = "NAME", env = "SCGPT_CONDITION_KEY")]
     condition_key: Option<String>,
-    /// Cell type whose controls are started from, if the artefact tells several apart
-    #[arg(long, value_name = "NAME", env = "SCGPT_CELL_TYPE")]
-    cell_type: Option<String>,
-    /// Predicted cells of each condition
-    #[arg(long, value_name = "N", default_value_t = 30, env = "SCGPT_CELLS")]
-    cells: usize,
-    /// Genes predicted together; 0 for all [default: as many as in training]
-    #[arg(long, value_name = "N", env = "SCGPT_GENES_PER_PASS")]
-    genes_per_pass: Option<usize>,
-    /// File to write: .h5ad, or .zarr for a folder
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[command(flatten)]
+    respond: RespondArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     compute: ComputeArgs,
-    /// Overwrite the output
-    #[arg(long)]
-    force: bool,
 }
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.model].into_iter().chain(&args.controls).map(PathBuf::as_path);
-    check_cells_output(&args.output, inputs, args.force)?;
-    if args.cells == 0 {
-        bail!("--cells is 0, expected at least 1");
-    }
+    check_cells_output(&args.output.path, inputs, args.output.force)?;
+    args.respond.check()?;
     let device = args.compute.open()?;
     let mut artefact = PerturbArtefact::open(&args.model, &device)?;
     let mut warnings = Warnings::new(printer);
@@ -92,16 +80,12 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
             conditions.push(condition);
         }
     }
-    let options = RespondOptions {
-        cell_type: artefact.cell_type(args.cell_type.as_deref())?,
-        cells: args.cells,
-        genes_per_pass: args.genes_per_pass,
-    };
+    let options = args.respond.options(&artefact)?;
     let bar = Bar::new(printer);
     let responses = artefact.respond(&conditions, &options, &device, &bar)?;
     bar.finish();
     let found = responses.conditions.clone();
-    responses.write(&args.output, args.force, &bar)?;
+    responses.write(&args.output.path, args.output.force, &bar)?;
     bar.finish();
     let trained = &artefact.record().split.train;
     for response in found.iter().filter(|response| !response.unmeasured.is_empty()) {
@@ -110,21 +94,18 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
             response.unmeasured.join(", ")
         ));
     }
-    let mut rows: Vec<(&str, String)> = found
-        .iter()
-        .take(SHOWN)
-        .map(|response| ("", line(response, trained.contains(&response.condition))))
-        .collect();
+    let mut rows: Vec<(&str, String)> =
+        found.iter().take(SHOWN).map(|response| ("", line(response, trained))).collect();
     if found.len() > SHOWN {
         rows.push(("", format!("… and {} more", found.len() - SHOWN)));
     }
     if let Some(first) = rows.first_mut() {
         first.0 = "conditions";
     }
-    rows.push(("cells", format!("{} of each", args.cells)));
-    rows.push(("output", args.output.display().to_string()));
-    let output = args.output.display().to_string();
-    let record = json!({ "responses": found, "cells": args.cells, "output": output });
+    let (cells, output) = (args.respond.cells, args.output.path.display().to_string());
+    rows.push(("cells", format!("{cells} of each")));
+    rows.push(("output", output.clone()));
+    let record = json!({ "responses": found, "cells": cells, "output": output });
     printer.result(&warnings.beside(&record), &rows)
 }
 
@@ -138,9 +119,10 @@ pub(super) fn rescaled(path: &Path, total: f64, artefact: &PerturbArtefact) -> S
     )
 }
 
-fn line(response: &Response, is_trained: bool) -> String {
+/// The genes that change most; `trained` are the conditions that were seen in training.
+fn line(response: &Response, trained: &[String]) -> String {
     let change = |(gene, change): &(String, f64)| format!("{gene} {change:+.2}");
     let changes: Vec<String> = response.most_changed.iter().take(5).map(change).collect();
-    let seen = if is_trained { " (seen in training)" } else { "" };
+    let seen = if trained.contains(&response.condition) { " (seen in training)" } else { "" };
     format!("{}{seen}: {}", response.condition, changes.join(", "))
 }

@@ -9,6 +9,7 @@ use scgpt_eval::perturbation::{PrepareOptions, Prepared, prepare};
 
 use super::{DesignArgs, remark_on_unmeasured};
 use crate::{
+    cells_output::OutputArgs,
     gene_remarks,
     matrix::MatrixArgs,
     output::{Printer, check_cells_output, some_of},
@@ -28,9 +29,8 @@ use crate::{
 pub(crate) struct PrepareArgs {
     /// File or folder of perturbed cells
     input: PathBuf,
-    /// File to write: .h5ad, or .zarr for a folder
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     design: DesignArgs,
     #[command(flatten)]
@@ -41,13 +41,10 @@ pub(crate) struct PrepareArgs {
     /// Keep that many of the most variable genes, and those perturbed [default: all genes]
     #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
-    /// Overwrite the output
-    #[arg(long)]
-    force: bool,
 }
 
 pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
-    check_cells_output(&args.output, [args.input.as_path()], args.force)?;
+    check_cells_output(&args.output.path, [args.input.as_path()], args.output.force)?;
     let mut source = Source::open(&args.input)?;
     let mut warnings = Warnings::new(printer);
     args.design.doubts(&source, &mut warnings)?;
@@ -59,8 +56,8 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
         gene_names: &gene_names,
         min_cells: args.min_cells,
         variable_genes: args.hvg,
-        output: &args.output,
-        overwrite: args.force,
+        output: &args.output.path,
+        overwrite: args.output.force,
     };
     let bar = Bar::new(printer);
     let prepared = prepare(&mut source, &options, &bar)?;
@@ -84,7 +81,7 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
                 format!("{} singles, {} combinations", prepared.singles, prepared.combinations),
             ),
             ("values", values(&prepared)),
-            ("output", args.output.display().to_string()),
+            ("output", args.output.path.display().to_string()),
         ],
     )
 }

@@ -6,10 +6,11 @@ use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{CellSource as _, Source};
 use scgpt_eval::perturbation::{Retrieval, singles};
-use scgpt_tasks::perturb::{PerturbArtefact, RespondOptions, Reversal, ReverseOptions};
+use scgpt_tasks::perturb::{PerturbArtefact, Reversal, ReverseOptions};
 
-use super::{CandidateArgs, DesignArgs, trained_genes};
+use super::{CandidateArgs, DesignArgs, RespondArgs, trained_genes};
 use crate::{
+    cells_output::OutputArgs,
     device::ComputeArgs,
     matrix::MatrixArgs,
     output::{Printer, beside, check_new, some_of, write_text},
@@ -33,6 +34,8 @@ const SHOWN: usize = 12;
     scgpt perturb reverse held-out.h5ad --model screen/ --candidates all --group-key condition -o found.json\n  \
     scgpt perturb reverse cells.h5ad --model screen/ --predicted candidates.h5ad -o found.json\n  \
     scgpt perturb reverse disease.h5ad --model screen/ --group-key leiden -o found.json")]
+#[command(mut_arg("cells", |cells| cells.help("Predicted profiles of each candidate")))]
+#[command(mut_arg("output", |output| output.help("File to write: JSON, and a page beside it")))]
 pub(crate) struct ReverseArgs {
     /// File or folder of cells to explain, log1p values
     input: PathBuf,
@@ -54,40 +57,28 @@ pub(crate) struct ReverseArgs {
     /// Let a candidate be found by the expression of its own genes
     #[arg(long)]
     see_targets: bool,
-    /// Cell type whose controls candidates start from, if the artefact tells several apart
-    #[arg(long, value_name = "NAME", env = "SCGPT_CELL_TYPE")]
-    cell_type: Option<String>,
-    /// Predicted profiles of each candidate
-    #[arg(long, value_name = "N", default_value_t = 30, env = "SCGPT_CELLS")]
-    cells: usize,
-    /// Genes predicted together; 0 for all [default: as many as in training]
-    #[arg(long, value_name = "N", env = "SCGPT_GENES_PER_PASS")]
-    genes_per_pass: Option<usize>,
-    /// File to write: JSON, and a page beside it
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    #[command(flatten)]
+    respond: RespondArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     design: DesignArgs,
     #[command(flatten)]
     matrix: MatrixArgs,
     #[command(flatten)]
     compute: ComputeArgs,
-    /// Overwrite the output
-    #[arg(long)]
-    force: bool,
 }
 
 pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
-    let report = beside(&args.output, "html");
-    for path in [&args.output, &report] {
+    let report = beside(&args.output.path, "html");
+    for path in [&args.output.path, &report] {
         let inputs = [&args.input, &args.model].into_iter().chain(&args.predicted);
-        check_new(path, inputs.map(PathBuf::as_path), args.force)?;
+        check_new(path, inputs.map(PathBuf::as_path), args.output.force)?;
     }
-    for (name, number) in [("-k", args.k), ("--cells", args.cells)] {
-        if number == 0 {
-            bail!("{name} is 0, expected at least 1");
-        }
+    if args.k == 0 {
+        bail!("-k is 0, expected at least 1");
     }
+    args.respond.check()?;
     let device = args.compute.open()?;
     let artefact = PerturbArtefact::open(&args.model, &device)?;
     let mut source = Source::open(&args.input)?;
@@ -97,10 +88,9 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
         args.group_key.as_deref().or_else(|| has_conditions.then_some(design.condition_key));
     let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.obs()?, &group_key.into_iter().collect::<Vec<_>>(), None);
-    let cell_type = artefact.cell_type(args.cell_type.as_deref())?;
+    let respond = args.respond.options(&artefact)?;
+    let cell_type = respond.cell_type;
     let bar = Bar::new(printer);
-    let respond =
-        RespondOptions { cell_type, cells: args.cells, genes_per_pass: args.genes_per_pass };
     let options = ReverseOptions {
         group_key,
         design: &design,
@@ -135,10 +125,10 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     }
     warnings.without_genes(found.without_genes, "their votes mean nothing");
     let told = warnings.beside(&found);
-    write_text(&args.output, &serde_json::to_string_pretty(&told)?)?;
+    write_text(&args.output.path, &serde_json::to_string_pretty(&told)?)?;
     write_text(&report, &warnings.on(found.page(&args.input.display().to_string())))?;
     let mut rows = summary(&found);
-    rows.push(("output", args.output.display().to_string()));
+    rows.push(("output", args.output.path.display().to_string()));
     rows.push(("report", report.display().to_string()));
     printer.result(&told, &rows)
 }

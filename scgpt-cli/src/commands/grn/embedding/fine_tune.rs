@@ -50,7 +50,7 @@ pub(super) fn run(
     let mut config = IntegrateConfig::of(Recipe::of(Some(&args.model))?);
     config.model = Some(args.model.clone());
     config.hvg = args.hvg.unwrap_or(config.hvg);
-    config.training.seed = args.seed;
+    config.training.seed = args.tokens.seed;
     if let Some(epochs) = args.epochs {
         config.training.epochs = epochs;
         config.training.least_steps = None;
@@ -59,8 +59,8 @@ pub(super) fn run(
         // Tokens that are normalised by batch cannot be compared between batches.
         config.input_norm = InputNorm::None;
     }
-    let layer = args.matrix.layer();
-    let gene_names = args.matrix.gene_names();
+    let layer = args.stream.matrix.layer();
+    let gene_names = args.stream.matrix.gene_names();
     let temporary = temporary(&args.output);
     let options = IntegrateOptions {
         learn: LearnOptions {
@@ -71,7 +71,7 @@ pub(super) fn run(
         },
         batch_key: args.batch_key.as_deref(),
         label: None,
-        predict_batch: args.batch_size,
+        predict_batch: args.stream.batch_size,
         baselines: None,
         ablate: false,
         modalities: None,
