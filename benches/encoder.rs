@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use scgpt_model::{CellEncoder, ScgptConfig, TokenRows};
+use scgpt_model::{CellEncoder, ScgptConfig, TokenBatchView};
 
 const CELLS: usize = 2;
 const GENES: usize = 5_000;
@@ -17,7 +17,7 @@ fn embed(c: &mut Criterion) {
     group.sample_size(10);
     for n_tokens in [512, 1200] {
         let (genes, values) = scgpt_benches::tokens(CELLS, n_tokens, GENES);
-        let rows = TokenRows {
+        let rows = TokenBatchView {
             n_tokens,
             genes: &genes,
             values: &values,

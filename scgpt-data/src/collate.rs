@@ -6,7 +6,10 @@ use crate::{
     vocab::{GeneToken, GeneVocab, SpecialToken},
 };
 
-/// Row-major `[n_cells, n_tokens]` host buffers, ready to become tensors in any framework.
+/// Cells laid out side by side: the owner of row-major `[n_cells, n_tokens]` buffers on the host, which
+/// any framework makes tensors of.
+///
+/// The network of `scgpt-model` borrows them as its `TokenBatchView`; this crate knows no tensors.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TokenBatch {
     /// Number of cells.
@@ -122,11 +125,7 @@ mod tests {
     use super::*;
 
     fn cell(genes: &[u32]) -> CellTokens {
-        CellTokens {
-            genes: genes.iter().copied().map(GeneToken).collect(),
-            values: genes.iter().map(|&gene| gene as f32).collect(),
-            ..CellTokens::default()
-        }
+        genes.iter().map(|&gene| (GeneToken(gene), gene as f32)).collect()
     }
 
     #[test]

@@ -20,6 +20,17 @@ use crate::{
 };
 
 /// What the model sees of one cell: parallel vectors, `<cls>` first.
+///
+/// A [`Tokenizer`] makes them of a row of expression; whoever has tokens of their own collects them:
+///
+/// ```
+/// use scgpt_data::{CellTokens, GeneToken};
+///
+/// // `<cls>` is token 0 here; the values of the two genes are bins.
+/// let tokens = [(GeneToken(0), -2.0), (GeneToken(7), 3.0), (GeneToken(12), 50.0)];
+/// let cell: CellTokens = tokens.into_iter().collect();
+/// assert_eq!((cell.len(), cell.n_available), (3, 2));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CellTokens {
     /// Gene tokens.
@@ -50,6 +61,15 @@ impl CellTokens {
         if let Some(conditions) = &mut self.conditions {
             conditions.extend(condition);
         }
+    }
+}
+
+impl FromIterator<(GeneToken, f32)> for CellTokens {
+    /// The tokens in their order, `<cls>` first, without conditions.
+    fn from_iter<I: IntoIterator<Item = (GeneToken, f32)>>(tokens: I) -> Self {
+        let (genes, values): (Vec<GeneToken>, Vec<f32>) = tokens.into_iter().unzip();
+        let n_available = genes.len().saturating_sub(1);
+        Self { genes, values, conditions: None, n_available }
     }
 }
 

@@ -27,9 +27,9 @@ use crate::config::ScgptConfig;
 /// [`AttentionMask`]; whether unknown genes skip the output projection, as there, is a choice.
 #[derive(Module, Debug)]
 pub struct MaskedAttention {
-    /// `d → 3 d`: queries, then keys, then values, each split into heads.
+    /// The packed projection, `d → 3 d`: queries, then keys, then values, each split into heads.
     pub qkv: Linear,
-    /// `d → d`.
+    /// The output projection, `d → d`.
     pub out: Linear,
     n_heads: usize,
     #[module(skip)]
@@ -132,6 +132,16 @@ fn without_bias(layer: Linear, device: &Device) -> Linear {
 ///
 /// # Panics
 /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
+///
+/// ```
+/// use burn::prelude::*;
+/// use scgpt_model::{AttentionMask, attend};
+///
+/// // Two cells of three tokens, the last of the second padding; two heads of four channels each.
+/// let qkv = Tensor::<3>::ones([2, 3, 24], &Device::flex());
+/// let context = attend(qkv, 2, &AttentionMask::padding(vec![3, 2], 3), 3);
+/// assert_eq!(context.dims(), [2, 3, 8]);
+/// ```
 pub fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: usize) -> Tensor<3> {
     let [b, t, _] = qkv.dims();
     mask.assert_shape(b, t);

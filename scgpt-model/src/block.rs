@@ -25,17 +25,17 @@ use crate::{
 /// attention probabilities are not dropped out.
 #[derive(Module, Debug)]
 pub struct Block {
-    /// Tokens look at each other.
+    /// The layer in which tokens look at each other.
     pub attention: MaskedAttention,
-    /// After attention.
+    /// The norm of the sum after attention, or with [`NormScheme::Normed`] of the input before it.
     pub norm1: LayerNorm,
-    /// `d → f`.
+    /// The first layer of the feed-forward network, `d → f`.
     pub linear1: Linear,
-    /// `f → d`.
+    /// Its second layer, `f → d`.
     pub linear2: Linear,
-    /// After the feed-forward layer.
+    /// The norm of the sum after the feed-forward network, or of the input before it.
     pub norm2: LayerNorm,
-    /// On both branches and inside the feed-forward layer, while training.
+    /// Dropout on both updates and inside the feed-forward network, while training.
     pub dropout: Dropout,
     #[module(skip)]
     norm_scheme: NormScheme,
@@ -61,6 +61,9 @@ impl Block {
     /// # Shapes
     /// - x: `[b, t, d]`
     /// - output: `[b, n, d]`
+    ///
+    /// # Panics
+    /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
         let x = self.attended(x);
         let context = self.attention.forward(x.clone(), mask, n);

@@ -11,18 +11,31 @@ use crate::{
     scgpt::Scgpt,
 };
 
-/// Host buffers of one batch, row-major `[b, t]`, padded on the right.
+/// A batch of cells on the host, as the network borrows it: row-major `[b, t]`, padded on the right.
+///
+/// Whoever lays cells out owns the buffers, such as the `TokenBatch` of `scgpt-data`, which this crate
+/// does not know; nothing is copied before the tensors are made.
+///
+/// ```
+/// use scgpt_model::TokenBatchView;
+///
+/// // Two cells; the second has one gene, so its last token is padding.
+/// let genes = vec![0, 7, 12, 0, 7, 1];
+/// let values = vec![-2.0, 3.0, 50.0, -2.0, 8.0, -2.0];
+/// let batch = TokenBatchView { n_tokens: 3, genes: &genes, values: &values, lengths: &[3, 2], domain: 0 };
+/// assert_eq!(batch.genes.len(), batch.lengths.len() * batch.n_tokens);
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct TokenRows<'a> {
-    /// Tokens per row, padding included.
+pub struct TokenBatchView<'a> {
+    /// Tokens per cell, padding included.
     pub n_tokens: usize,
     /// Gene tokens, `<cls>` first, `[b, t]`.
     pub genes: &'a [i32],
     /// Values, `[b, t]`.
     pub values: &'a [f32],
-    /// Tokens of each row that are not padding, `[b]`.
+    /// Tokens of each cell that are not padding, `[b]`.
     pub lengths: &'a [usize],
-    /// The batch label of all rows, for domain-specific batch norm.
+    /// The batch label of all cells, for domain-specific batch norm.
     pub domain: usize,
 }
 
@@ -38,20 +51,20 @@ const LEADING: usize = 16;
 ///
 /// ```
 /// use burn::prelude::Device;
-/// use scgpt_model::{CellEncoder, ScgptConfig, TokenRows};
+/// use scgpt_model::{CellEncoder, ScgptConfig, TokenBatchView};
 ///
 /// let shape = ScgptConfig { d_model: 16, n_heads: 2, d_ff: 16, n_layers: 1, ..ScgptConfig::new(60) };
 /// let encoder = CellEncoder::new(shape.init(&Device::flex())?, &shape);
 ///
 /// // Two cells; the second has one gene, so its last token is padding.
-/// let rows = TokenRows {
+/// let batch = TokenBatchView {
 ///     n_tokens: 3,
 ///     genes: &[0, 7, 12, 0, 7, 1],
 ///     values: &[-2.0, 3.0, 50.0, -2.0, 8.0, -2.0],
 ///     lengths: &[3, 2],
 ///     domain: 0,
 /// };
-/// assert_eq!(encoder.embed(rows).len(), 2 * encoder.d_model());
+/// assert_eq!(encoder.embed(batch).len(), 2 * encoder.d_model());
 /// # Ok::<(), scgpt_model::Error>(())
 /// ```
 #[derive(Debug)]
@@ -99,16 +112,16 @@ impl CellEncoder {
     ///
     /// # Reference
     /// `tasks/cell_emb.py`, `get_batch_cell_embeddings`, before its final scaling. Differs: none.
-    pub fn embed(&self, rows: TokenRows) -> Vec<f32> {
-        let t = rows.n_tokens;
-        let mask = self.mask(rows);
+    pub fn embed(&self, batch: TokenBatchView) -> Vec<f32> {
+        let t = batch.n_tokens;
+        let mask = self.mask(batch);
         let cell = match self.model.pooling() {
             CellPooling::Cls => {
                 let n = LEADING.min(t);
-                let leading = self.model.encoder.forward_leading(self.tokens(rows), &mask, n);
+                let leading = self.model.encoder.forward_leading(self.tokens(batch), &mask, n);
                 leading.narrow(1, 0, 1).squeeze_dim(1)
             }
-            _ => self.model.cell(&self.input(rows, mask)),
+            _ => self.model.cell(&self.input(batch, mask)),
         };
         host_values(cell)
     }
@@ -121,9 +134,9 @@ impl CellEncoder {
     ///
     /// # Panics
     /// As [`embed`](Self::embed).
-    pub fn attention_scores(&self, rows: TokenRows, layer: usize) -> Result<Vec<f32>> {
-        let mask = self.mask(rows);
-        let scores = self.model.attention_scores_of(self.tokens(rows), &mask, layer)?;
+    pub fn attention_scores(&self, batch: TokenBatchView, layer: usize) -> Result<Vec<f32>> {
+        let mask = self.mask(batch);
+        let scores = self.model.attention_scores_of(self.tokens(batch), &mask, layer)?;
         Ok(host_values(scores))
     }
 
@@ -145,9 +158,9 @@ impl CellEncoder {
     ///
     /// # Panics
     /// As [`embed`](Self::embed).
-    pub fn states(&self, rows: TokenRows) -> Vec<f32> {
-        let mask = self.mask(rows);
-        let hidden = self.model.encoder.forward(self.tokens(rows), &mask);
+    pub fn states(&self, batch: TokenBatchView) -> Vec<f32> {
+        let mask = self.mask(batch);
+        let hidden = self.model.encoder.forward(self.tokens(batch), &mask);
         host_values(hidden)
     }
 
@@ -173,39 +186,40 @@ impl CellEncoder {
         Some(logits)
     }
 
-    /// Who sees whom in `rows`, once they are known to be sound.
-    fn mask(&self, rows: TokenRows) -> AttentionMask {
-        let (b, t) = (rows.lengths.len(), rows.n_tokens);
+    /// Who sees whom in `batch`, once they are known to be sound.
+    fn mask(&self, batch: TokenBatchView) -> AttentionMask {
+        let (b, t) = (batch.lengths.len(), batch.n_tokens);
         assert_eq!(
-            [rows.genes.len(), rows.values.len()],
+            [batch.genes.len(), batch.values.len()],
             [b * t; 2],
             "genes and values are [b, t]"
         );
         let vocab_size = self.genes.dims()[0];
         assert!(
-            rows.genes
+            batch
+                .genes
                 .iter()
                 .all(|&gene| usize::try_from(gene).is_ok_and(|gene| gene < vocab_size)),
             "gene token out of range"
         );
-        AttentionMask::padding(rows.lengths.to_vec(), t)
+        AttentionMask::padding(batch.lengths.to_vec(), t)
     }
 
     /// The input of the network without short cuts.
-    fn input(&self, rows: TokenRows, mask: AttentionMask) -> ModelInput {
-        let shape = [rows.lengths.len(), rows.n_tokens];
-        let genes = self.gene_ids(rows).reshape(shape);
-        let mut input = ModelInput::new(genes, self.value_tensor(rows), mask);
-        input.conditions.domain = rows.domain;
+    fn input(&self, batch: TokenBatchView, mask: AttentionMask) -> ModelInput {
+        let shape = [batch.lengths.len(), batch.n_tokens];
+        let genes = self.gene_ids(batch).reshape(shape);
+        let mut input = ModelInput::new(genes, self.value_tensor(batch), mask);
+        input.conditions.domain = batch.domain;
         input
     }
 
     /// The encoder's input, `[b, t, d]`.
-    fn tokens(&self, rows: TokenRows) -> Tensor<3> {
-        let (b, t) = (rows.lengths.len(), rows.n_tokens);
-        let genes = self.genes.clone().select(0, self.gene_ids(rows)); // [b t, d]
+    fn tokens(&self, batch: TokenBatchView) -> Tensor<3> {
+        let (b, t) = (batch.lengths.len(), batch.n_tokens);
+        let genes = self.genes.clone().select(0, self.gene_ids(batch)); // [b t, d]
         let tokens = match (&self.values, &self.model.values) {
-            (Some(table), Some(encoder)) => match table.indices(rows.values) {
+            (Some(table), Some(encoder)) => match table.indices(batch.values) {
                 Some(indices) => {
                     let indices = Tensor::<1, Int>::from_data(
                         TensorData::new(indices, [b * t]),
@@ -214,25 +228,25 @@ impl CellEncoder {
                     genes + table.rows.clone().select(0, indices)
                 }
                 None => {
-                    genes + encoder.forward(self.value_tensor(rows)).reshape([b * t, self.d_model])
+                    genes + encoder.forward(self.value_tensor(batch)).reshape([b * t, self.d_model])
                 }
             },
-            _ => genes * self.value_tensor(rows).reshape([b * t, 1]),
+            _ => genes * self.value_tensor(batch).reshape([b * t, 1]),
         };
         let tokens = tokens.reshape([b, t, self.d_model]);
         match &self.model.input_norm {
-            Some(norm) => norm.forward(tokens, &[], rows.domain),
+            Some(norm) => norm.forward(tokens, &[], batch.domain),
             None => tokens,
         }
     }
 
-    fn gene_ids(&self, rows: TokenRows) -> Tensor<1, Int> {
-        Tensor::from_data(TensorData::new(rows.genes.to_vec(), [rows.genes.len()]), &self.device)
+    fn gene_ids(&self, batch: TokenBatchView) -> Tensor<1, Int> {
+        Tensor::from_data(TensorData::new(batch.genes.to_vec(), [batch.genes.len()]), &self.device)
     }
 
-    fn value_tensor(&self, rows: TokenRows) -> Tensor<2> {
-        let shape = [rows.lengths.len(), rows.n_tokens];
-        Tensor::from_data(TensorData::new(rows.values.to_vec(), shape), &self.device)
+    fn value_tensor(&self, batch: TokenBatchView) -> Tensor<2> {
+        let shape = [batch.lengths.len(), batch.n_tokens];
+        Tensor::from_data(TensorData::new(batch.values.to_vec(), shape), &self.device)
     }
 }
 

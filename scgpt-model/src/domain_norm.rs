@@ -20,22 +20,22 @@ const MOMENTUM: f64 = 0.1;
 /// not a silent mistake here.
 #[derive(Module, Debug)]
 pub enum DomainNorm {
-    /// One for all cells.
+    /// One norm for the cells of all domains.
     Batch(ChannelNorm),
-    /// One a domain.
+    /// One norm a domain, in the order of their labels.
     Domains(Vec<ChannelNorm>),
 }
 
 /// Statistics of one domain, and the learned scale and shift, if any.
 #[derive(Module, Debug)]
 pub struct ChannelNorm {
-    /// `[d]`.
+    /// The learned scale, `[d]`.
     pub gamma: Option<Param<Tensor<1>>>,
-    /// `[d]`.
+    /// The learned shift, `[d]`.
     pub beta: Option<Param<Tensor<1>>>,
-    /// `[d]`.
+    /// The running mean of every channel, `[d]`.
     pub running_mean: RunningState<Tensor<1>>,
-    /// `[d]`, unbiased.
+    /// The running variance of every channel, unbiased, `[d]`.
     pub running_var: RunningState<Tensor<1>>,
 }
 
@@ -45,9 +45,9 @@ impl DomainNorm {
         let d = config.d_model;
         match config.input_norm {
             InputNorm::None => None,
-            InputNorm::Batch => Some(Self::Batch(ChannelNorm::new(d, true, device))),
+            InputNorm::Batch => Some(Self::Batch(ChannelNorm::learned(d, device))),
             InputNorm::DomainSpecific => {
-                let domain = |_| ChannelNorm::new(d, false, device);
+                let domain = |_| ChannelNorm::new(d, device);
                 Some(Self::Domains((0..config.n_domains).map(domain).collect()))
             }
         }
@@ -90,15 +90,20 @@ impl DomainNorm {
 }
 
 impl ChannelNorm {
-    fn new(d: usize, is_affine: bool, device: &Device) -> Self {
-        let parameter =
-            |value: f32| is_affine.then(|| Param::from_tensor(Tensor::full([d], value, device)));
+    /// Without scale and shift.
+    fn new(d: usize, device: &Device) -> Self {
         Self {
-            gamma: parameter(1.0),
-            beta: parameter(0.0),
+            gamma: None,
+            beta: None,
             running_mean: RunningState::new(Tensor::zeros([d], device)),
             running_var: RunningState::new(Tensor::ones([d], device)),
         }
+    }
+
+    /// With a scale and a shift that are learned.
+    fn learned(d: usize, device: &Device) -> Self {
+        let parameter = |value: f32| Some(Param::from_tensor(Tensor::full([d], value, device)));
+        Self { gamma: parameter(1.0), beta: parameter(0.0), ..Self::new(d, device) }
     }
 
     /// Normalises by the statistics of the tokens where `part` is 1, and updates the running ones.

@@ -12,7 +12,7 @@ use crate::{
 /// Blocks in order, without a final norm.
 #[derive(Module, Debug)]
 pub struct Encoder {
-    /// First to last.
+    /// The blocks, first to last.
     pub blocks: Vec<Block>,
 }
 
@@ -26,6 +26,9 @@ impl Encoder {
     ///
     /// # Shapes
     /// - x, output: `[b, t, d]`
+    ///
+    /// # Panics
+    /// If the mask was made for another `[b, t]`.
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
         let n = x.dims()[1];
         self.forward_leading(x, mask, n)
@@ -39,7 +42,7 @@ impl Encoder {
     /// - output: `[b, n, d]`
     ///
     /// # Panics
-    /// If `n` is larger than `t`.
+    /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
     pub fn forward_leading(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
         let Some((last, before)) = self.blocks.split_last() else {
             return x.narrow(1, 0, n);

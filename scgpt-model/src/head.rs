@@ -9,12 +9,13 @@ mod gepc;
 use burn::prelude::*;
 
 pub use self::{
-    affine::{AffineHead, AffineHeadConfig},
+    affine::AffineHead,
     class::{ClassHead, ClassLayer},
     dar::DarHead,
-    gep::{Decoder, GepHead, GepHeadConfig},
+    gep::{Decoder, GepHead},
     gepc::{GepcHead, InnerProduct, QueryNetwork},
 };
+pub(crate) use self::{affine::AffineHeadConfig, gep::GepHeadConfig};
 
 /// Predicted expression.
 #[derive(Clone, Debug)]

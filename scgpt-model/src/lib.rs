@@ -61,11 +61,13 @@ mod pool;
 mod preprocess;
 mod problem;
 mod scgpt;
+#[cfg(feature = "flex")]
+mod sums;
 
 pub use crate::{
     attention::{AttentionMask, MaskedAttention, attend},
     block::Block,
-    cell_encoder::{CellEncoder, TokenRows},
+    cell_encoder::{CellEncoder, TokenBatchView},
     checkpoint::{
         GeneRows, LoadReport, MapNamed, ModelDir, NetworkPart, ParameterName, Strictness,
         VisitNamed, Weights, save_tensors, write_model_dir,
@@ -83,8 +85,8 @@ pub use crate::{
     error::{Error, Result},
     generate::{Confidence, Generated, Generation, Noise, Promoted, Prompt, Round},
     head::{
-        AffineHead, AffineHeadConfig, ClassHead, ClassLayer, DarHead, Decoder, Expression, GepHead,
-        GepHeadConfig, GepcHead, InnerProduct, QueryNetwork,
+        AffineHead, ClassHead, ClassLayer, DarHead, Decoder, Expression, GepHead, GepcHead,
+        InnerProduct, QueryNetwork,
     },
     host::host_values,
     input::{Conditions, ModelInput},

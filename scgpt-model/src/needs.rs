@@ -5,6 +5,15 @@ use std::fmt;
 use crate::config::{InputNorm, ScgptConfig};
 
 /// What a network needs beside genes and values.
+///
+/// ```
+/// use scgpt_model::{Asked, Need, ScgptConfig};
+///
+/// // The expression heads of this network are told which of three batches a cell is of.
+/// let config = ScgptConfig { n_batches: 3, ..ScgptConfig::new(60) };
+/// assert_eq!(config.needs(Asked::Expression), [Need::BatchLabels(3)]);
+/// assert!(config.needs(Asked::States).is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// A perturbation flag for every token.

@@ -37,9 +37,9 @@ pub struct Encoded {
 /// Vectors of batch and modality, which join after the transformer.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// `[b, t, d]`.
+    /// The vector that joins the state of every token, `[b, t, d]`.
     pub tokens: Tensor<3>,
-    /// `[b, d]`.
+    /// The vector that joins the embedding of every cell, `[b, d]`.
     pub cell: Tensor<2>,
 }
 

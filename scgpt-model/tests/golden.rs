@@ -16,7 +16,7 @@ use reference::{at_used, generative_input, host, ints, order, side_by_side};
 use scgpt_fixtures::{Case, Tensors, assert_close, cases};
 use scgpt_model::{
     CellEncoder, CellPooling, Conditions, Encoded, Error, ModelDir, ModelInput, PaddedStates,
-    Scgpt, ScgptConfig, Strictness, TokenRows, Weights,
+    Scgpt, ScgptConfig, Strictness, TokenBatchView, Weights,
 };
 
 fn input(tensors: &Tensors) -> ModelInput {
@@ -245,7 +245,7 @@ fn check_cell_encoder(
     let to_token = |&gene: &i64| i32::try_from(gene).unwrap();
     let lengths: Vec<usize> =
         inputs.i64("lens").iter().map(|&n| usize::try_from(n).unwrap()).collect();
-    let cell = CellEncoder::new(model, config).embed(TokenRows {
+    let cell = CellEncoder::new(model, config).embed(TokenBatchView {
         n_tokens: inputs.shape("gene_ids")[1],
         genes: &inputs.i64("gene_ids").iter().map(to_token).collect::<Vec<_>>(),
         values: &inputs.f32("values"),

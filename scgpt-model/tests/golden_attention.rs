@@ -5,7 +5,7 @@ mod reference;
 
 use reference::{host, input, model};
 use scgpt_fixtures::{Case, assert_close, cases};
-use scgpt_model::{AttentionMask, CellEncoder, Error, ModelInput, TokenRows};
+use scgpt_model::{AttentionMask, CellEncoder, Error, ModelInput, TokenBatchView};
 
 /// `[rtol, atol]` of attention in the case.
 const TOLERANCE: [f64; 2] = [1e-4, 1e-6];
@@ -86,7 +86,7 @@ fn prepared_networks_have_the_same_scores() {
         let genes: Vec<i32> =
             inputs.i64("gene_ids").iter().map(|&gene| gene.try_into().unwrap()).collect();
         let values = inputs.f32("values");
-        let rows = TokenRows {
+        let rows = TokenBatchView {
             n_tokens: t,
             genes: &genes,
             values: &values,

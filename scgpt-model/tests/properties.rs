@@ -9,7 +9,7 @@
 
 use burn::prelude::*;
 use scgpt_model::{
-    AttentionMask, CellEncoder, CellPooling, ModelInput, ScgptConfig, Strictness, TokenRows,
+    AttentionMask, CellEncoder, CellPooling, ModelInput, ScgptConfig, Strictness, TokenBatchView,
     Weights,
 };
 
@@ -48,7 +48,7 @@ fn embed(encoder: &CellEncoder, cells: &[(Vec<i32>, Vec<f32>)]) -> Vec<f32> {
         genes.resize(genes.len().next_multiple_of(n_tokens), 499);
         values.resize(genes.len(), -2.0);
     }
-    encoder.embed(TokenRows {
+    encoder.embed(TokenBatchView {
         n_tokens,
         genes: &genes,
         values: &values,

@@ -6,7 +6,7 @@
 
 use burn::prelude::Device;
 use scgpt_data::{CellTokens, GeneVocab, Silent};
-use scgpt_model::{Preprocess, ScgptConfig, TokenRows};
+use scgpt_model::{Preprocess, ScgptConfig, TokenBatchView};
 use scgpt_tasks::embed::Embedder;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,9 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A cell is `<cls>` and genes with value bins, from wherever they come.
     let cell = |genes: &[(&str, f32)]| -> Option<CellTokens> {
         let of = std::iter::once(&("<cls>", 0.0)).chain(genes);
-        let tokens = of.map(|(name, bin)| Some((embedder.vocab().token(name)?, *bin)));
-        let (genes, values) = tokens.collect::<Option<Vec<_>>>()?.into_iter().unzip();
-        Some(CellTokens { genes, values, ..CellTokens::default() })
+        of.map(|(name, bin)| Some((embedder.vocab().token(name)?, *bin))).collect()
     };
     let cells = [cell(&[("CD3D", 50.0), ("CD4", 12.0)]), cell(&[("MS4A1", 50.0)])];
     let cells = cells.into_iter().collect::<Option<Vec<_>>>().ok_or("an unknown gene")?;
@@ -37,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("two cells, cosine {cosine:.3}");
 
     let genes: Vec<i32> = cells[0].genes.iter().map(|gene| gene.0.cast_signed()).collect();
-    let states = embedder.encoder().states(TokenRows {
+    let states = embedder.encoder().states(TokenBatchView {
         n_tokens: genes.len(),
         genes: &genes,
         values: &cells[0].values,

@@ -12,7 +12,7 @@ use std::{
 use scgpt_data::{
     CellSource, CellTokens, Collator, Layer, Modalities, Observer, TokenBatch, Tokenizer, buckets,
 };
-use scgpt_model::{CellEncoder, TokenRows};
+use scgpt_model::{CellEncoder, TokenBatchView};
 
 pub use self::counts::{Timings, TokenCounts};
 use crate::error::{Error, Result};
@@ -48,7 +48,7 @@ impl Rows<'_> {
                 return Err(Error::Cancelled);
             }
             let batch = self.collator.collate(bucket.iter().map(|&cell| (cell, &cells[cell])));
-            let computed = self.encoder.embed(token_rows(&batch, domain));
+            let computed = self.encoder.embed(view(&batch, domain));
             for (&cell, row) in bucket.iter().zip(computed.chunks_exact(d)) {
                 rows[cell * d..(cell + 1) * d].copy_from_slice(row);
             }
@@ -58,10 +58,10 @@ impl Rows<'_> {
     }
 }
 
-/// A batch as the network takes it, all of one domain.
-pub(crate) fn token_rows(batch: &TokenBatch, domain: usize) -> TokenRows<'_> {
+/// A batch as the network borrows it, all of one domain.
+pub(crate) fn view(batch: &TokenBatch, domain: usize) -> TokenBatchView<'_> {
     let TokenBatch { n_tokens, genes, values, lengths, .. } = batch;
-    TokenRows { n_tokens: *n_tokens, genes, values, lengths, domain }
+    TokenBatchView { n_tokens: *n_tokens, genes, values, lengths, domain }
 }
 
 /// Cells that are computed together, of one domain and of similar length, and their domain.

@@ -14,8 +14,9 @@ struct Kinds;
 
 fn cells(first: u32) -> TrainBatch {
     let cell = |i: u32| {
-        let genes = [0, 2 + i % 5, 7 + i % 2].map(GeneToken).to_vec();
-        TrainCell::seen(CellTokens { genes, values: vec![0.0, 25.0, 40.0], ..Default::default() })
+        let tokens = [(0, 0.0), (2 + i % 5, 25.0), (7 + i % 2, 40.0)];
+        let tokens = tokens.into_iter().map(|(gene, value)| (GeneToken(gene), value));
+        TrainCell::seen(tokens.collect::<CellTokens>())
     };
     let made: Vec<TrainCell> = (first..first + 16).map(cell).collect();
     let mut batch = TrainBatch::new(&made, GeneToken(1), -2.0);

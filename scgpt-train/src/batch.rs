@@ -14,8 +14,8 @@ use crate::{input::InputBatch, objective::Targets, task::Batch};
 /// use scgpt_train::{Batch, TrainBatch, TrainCell};
 ///
 /// // Genes 7 and 12 after `<cls>`; the value of 12 is hidden behind the mask's -1 and was 40.
-/// let genes = vec![GeneToken(0), GeneToken(7), GeneToken(12)];
-/// let known = CellTokens { genes, values: vec![-2.0, 3.0, -1.0], ..CellTokens::default() };
+/// let known = [(GeneToken(0), -2.0), (GeneToken(7), 3.0), (GeneToken(12), -1.0)];
+/// let known: CellTokens = known.into_iter().collect();
 /// let cell = TrainCell { hidden: vec![(2, 40.0)], ..TrainCell::seen(known) };
 /// let batch = TrainBatch::new(&[cell], GeneToken(1), -2.0);
 /// assert_eq!((batch.n_cells(), batch.n_targets()), (1, 1));
@@ -128,11 +128,7 @@ mod tests {
     use super::*;
 
     fn tokens(genes: &[u32]) -> CellTokens {
-        CellTokens {
-            genes: genes.iter().copied().map(GeneToken).collect(),
-            values: genes.iter().map(|&gene| gene as f32).collect(),
-            ..CellTokens::default()
-        }
+        genes.iter().map(|&gene| (GeneToken(gene), gene as f32)).collect()
     }
 
     #[test]

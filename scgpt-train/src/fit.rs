@@ -17,7 +17,6 @@ use crate::{
     config::TrainConfig,
     error::{Error, Result},
     freeze::freeze,
-    gradients::{Reduce, SingleDevice},
     log::RunLog,
     metric::Metric,
     optimizer::Optimizer,
@@ -143,7 +142,6 @@ pub fn fit<T: Task>(
         checkpoints,
         device,
         watch,
-        reduce: &SingleDevice,
         total_steps,
         state,
         model: Some(model),
@@ -165,7 +163,6 @@ struct Session<'a, T> {
     device: &'a Device,
     watch: &'a dyn TrainObserver,
     log: RunLog,
-    reduce: &'a dyn Reduce,
     total_steps: u64,
     state: State,
     /// Absent only inside the optimiser's step, which takes it and gives it back.
@@ -274,11 +271,11 @@ impl<T: Task> Session<'_, T> {
             &|index| self.device.seed(key.bits(index)),
             self.device,
         );
-        self.reduce.reduce(&mut computed.gradients);
         let numbers = computed.read(self.config.clip_norm);
         let is_finite = numbers.problems().is_empty();
-        let is_usable = self.state.loss_scale.update(self.config.precision, is_finite);
-        if !is_finite && is_usable {
+        if is_finite {
+            self.state.loss_scale.rise(self.config.precision);
+        } else if !self.state.loss_scale.halve(self.config.precision) {
             return Err(Error::Diverged {
                 step: self.state.step + 1,
                 terms: numbers.problems(),
@@ -287,11 +284,11 @@ impl<T: Task> Session<'_, T> {
         }
         let lr = self.config.optimizer.lr * self.config.schedule.factor(progress);
         let model =
-            if is_usable { self.optimizer.step(lr, model, &computed.gradients) } else { model };
+            if is_finite { self.optimizer.step(lr, model, &computed.gradients) } else { model };
         self.model = Some(model);
         self.state.step += 1;
         self.steps_taken += 1;
-        self.steps_used += u64::from(is_usable);
+        self.steps_used += u64::from(is_finite);
         let cells = group.iter().map(Batch::n_cells).sum();
         let record = StepRecord {
             step: self.state.step,

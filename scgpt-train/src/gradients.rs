@@ -11,23 +11,34 @@ use scgpt_model::{ParameterName, Scgpt, VisitNamed};
 
 /// Gradients by parameter name, flat, outside of autodiff. Names in order make every sum over them
 /// the same in every run.
+///
+/// One step without [`fit`](crate::fit):
+///
+/// ```
+/// use burn::prelude::*;
+/// use scgpt_model::{AttentionMask, ModelInput, ScgptConfig};
+/// use scgpt_train::{NamedGradients, Optimizer, OptimizerConfig};
+///
+/// let device = Device::flex().autodiff();
+/// let shape = ScgptConfig { d_model: 16, n_heads: 2, d_ff: 16, n_layers: 1, ..ScgptConfig::new(60) };
+/// let model = shape.init(&device)?;
+/// let genes = Tensor::<2, Int>::from_data([[0, 7, 12]], &device);
+/// let values = Tensor::<2>::from_data([[-2.0, 3.0, 50.0]], &device);
+/// let input = ModelInput::new(genes, values, AttentionMask::padding(vec![3], 3));
+///
+/// let loss = model.predict(&model.encode(&input)).value.square().mean();
+/// let mut gradients = NamedGradients::take(loss.backward(), &model);
+/// if let Some(norm) = gradients.norm() {
+///     gradients.clip(&norm, 1.0);
+/// }
+/// assert!(gradients.get("encoder.embedding.weight").is_some());
+/// let mut optimizer = Optimizer::new(&OptimizerConfig::default());
+/// let model = optimizer.step(1e-4, model, &gradients);
+/// # drop(model);
+/// # Ok::<(), scgpt_model::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct NamedGradients(BTreeMap<String, Tensor<1>>);
-
-/// Where the gradients of several devices or machines become one: the only place that knows of
-/// data parallelism.
-pub trait Reduce: Sync {
-    /// Replaces `gradients` by their mean over all workers.
-    fn reduce(&self, gradients: &mut NamedGradients);
-}
-
-/// One worker: nothing to reduce.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SingleDevice;
-
-impl Reduce for SingleDevice {
-    fn reduce(&self, _: &mut NamedGradients) {}
-}
 
 impl NamedGradients {
     /// The gradients of `model`'s parameters; those without one are absent.
@@ -47,7 +58,7 @@ impl NamedGradients {
         self.0.keys().map(String::as_str)
     }
 
-    /// All gradients, for [`Reduce`].
+    /// Names and gradients in order, to be changed in place.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Tensor<1>)> {
         self.0.iter_mut().map(|(name, gradient)| (name.as_str(), gradient))
     }

@@ -11,10 +11,8 @@ use scgpt_model::{AttentionMask, Conditions, ModelInput};
 /// use scgpt_data::{CellTokens, GeneToken};
 /// use scgpt_train::InputBatch;
 ///
-/// let cell = |genes: &[u32]| CellTokens {
-///     genes: genes.iter().copied().map(GeneToken).collect(),
-///     values: vec![1.0; genes.len()],
-///     ..CellTokens::default()
+/// let cell = |genes: &[u32]| -> CellTokens {
+///     genes.iter().map(|&gene| (GeneToken(gene), 1.0)).collect()
 /// };
 /// let (known, unknown) = ([cell(&[0, 7]), cell(&[0, 7, 12])], cell(&[]));
 /// let batch = InputBatch::new(known.iter().map(|known| [known, &unknown]), GeneToken(1), -2.0);

@@ -4,7 +4,7 @@
 //! for each step:
 //!     batch     = the cells that (seed, epoch, step) choose
 //!     losses    = Objectives::terms(model, batch)          named, weighted, summed
-//!     gradients = one backward pass, reduced over workers, clipped by their global norm
+//!     gradients = one backward pass, clipped by their global norm
 //!     numbers   = losses and norm, read from the device at once; not finite: stop
 //!     model     = Adam(gradients) at the rate of the schedule
 //!     now and then: validate, write a checkpoint from which the run goes on bit for bit
@@ -51,9 +51,9 @@ pub use crate::{
     error::{Error, Result},
     fit::{Outcome, RunOptions, fit},
     freeze::{Part, freeze},
-    gradients::{NamedGradients, Reduce, SingleDevice},
+    gradients::NamedGradients,
     input::InputBatch,
-    log::{EventFile, JsonLines, RunHistory},
+    log::RunHistory,
     loss::{
         contrastive, cross_entropy, elastic_cell_similarity, masked_relative_error,
         masked_squared_error, negative_log_bernoulli,

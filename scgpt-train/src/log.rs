@@ -6,8 +6,8 @@ mod run_log;
 
 use std::{io, path::Path};
 
+pub use self::run_log::RunHistory;
 pub(crate) use self::run_log::RunLog;
-pub use self::{event_file::EventFile, json_lines::JsonLines, run_log::RunHistory};
 
 /// Adds to an error the file it is about.
 fn about(path: &Path) -> impl Fn(io::Error) -> io::Error + '_ {

@@ -3,6 +3,15 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A named number of a validation.
+///
+/// ```
+/// use scgpt_train::Metric;
+///
+/// assert!(Metric::loss("squared_error", 0.2).is_better_than(0.3));
+/// assert!(!Metric::score("accuracy", 0.8).is_better_than(0.9));
+/// // A network without a value is never the best.
+/// assert!(!Metric::score("accuracy", f64::NAN).is_better_than(0.0));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// The name under which it is logged.

@@ -62,7 +62,7 @@ pub struct Targets {
     pub is_target: Tensor<2>,
     /// Class of each cell, `[b]`.
     pub classes: Option<Tensor<1, Int>>,
-    /// How much the class of each cell counts, `[b]`; equally if none.
+    /// How much the class of each cell counts, `[b]`; all count equally if none.
     pub class_weights: Option<Tensor<1>>,
     /// Batch of each cell, `[b]`.
     pub domains: Option<Tensor<1, Int>>,

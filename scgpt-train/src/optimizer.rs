@@ -67,7 +67,8 @@ impl OptimizerConfig {
     }
 }
 
-/// The moments of every parameter that has had a gradient.
+/// Adam at work: the moments of every parameter that has had a gradient. The
+/// [gradients](NamedGradients) have an example.
 #[allow(missing_debug_implementations, reason = "burn's optimisers cannot be printed")]
 pub struct Optimizer {
     adam: AdamW,

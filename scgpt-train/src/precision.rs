@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Precision {
-    /// 32 bits.
+    /// 32 bits: the same on every device, and what the CPU computes in.
     #[default]
     F32,
     /// 16 bits with the range of f32.
@@ -121,21 +121,24 @@ impl LossScale {
         Self { scale, good_steps: 0 }
     }
 
-    /// Takes note of a step; whether its gradients can be used. Without a factor, in formats that
-    /// need none or when halving was in vain, they always can: what is not finite is a divergence.
-    pub(crate) fn update(&mut self, precision: Precision, is_finite: bool) -> bool {
-        if precision != Precision::F16 || (self.scale <= 1.0 && !is_finite) {
-            return true;
-        }
-        if is_finite {
+    /// Takes note of a step with finite gradients: after enough of them the factor is doubled.
+    pub(crate) fn rise(&mut self, precision: Precision) {
+        if precision == Precision::F16 {
             self.good_steps += 1;
             if self.good_steps == PATIENCE {
                 (self.scale, self.good_steps) = (self.scale * 2.0, 0);
             }
-        } else {
+        }
+    }
+
+    /// Takes note of a step whose gradients overflow, and says whether a smaller factor may help. It
+    /// cannot in formats that need none or when halving was in vain: that step is a divergence.
+    pub(crate) fn halve(&mut self, precision: Precision) -> bool {
+        let may_help = precision == Precision::F16 && self.scale > 1.0;
+        if may_help {
             (self.scale, self.good_steps) = (self.scale / 2.0, 0);
         }
-        is_finite
+        may_help
     }
 }
 
@@ -148,14 +151,14 @@ mod tests {
     #[test]
     fn the_scale_follows_overflows() {
         let mut scale = LossScale::new(Precision::F16);
-        assert!(!scale.update(Precision::F16, false));
+        assert!(scale.halve(Precision::F16));
         assert_eq!(scale.scale, 32_768.0);
         for _ in 0..PATIENCE {
-            assert!(scale.update(Precision::F16, true));
+            scale.rise(Precision::F16);
         }
         assert_eq!(scale.scale, 65_536.0);
-        assert!(LossScale::new(Precision::Bf16).update(Precision::Bf16, false));
-        let skipped = (0..100).take_while(|_| !scale.update(Precision::F16, false)).count();
+        assert!(!LossScale::new(Precision::Bf16).halve(Precision::Bf16));
+        let skipped = (0..100).take_while(|_| scale.halve(Precision::F16)).count();
         assert_eq!(skipped, 16, "then it is a divergence");
     }
 }

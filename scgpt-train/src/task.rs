@@ -15,7 +15,8 @@ pub trait Batch: Send {
     /// Number of cells.
     fn n_cells(&self) -> usize;
 
-    /// Number of values that are to be predicted.
+    /// Number of values that are to be predicted: what means over values are weighted by where the
+    /// gradients of several batches are added up.
     fn n_targets(&self) -> usize;
 }
 
@@ -66,7 +67,7 @@ pub trait Task: Sync {
     /// If the cells cannot be read.
     fn batch(&self, epoch: u64, index: u64) -> Result<Self::Batch>;
 
-    /// The losses of a batch.
+    /// The losses of a batch, on a `device` that records gradients.
     fn losses(
         &self,
         model: &Scgpt,
@@ -75,8 +76,9 @@ pub trait Task: Sync {
         device: &Device,
     ) -> LossTerms;
 
-    /// How good the network, outside of autodiff, is on cells it does not learn from; the first
-    /// metric selects the best checkpoint.
+    /// How good the network, outside of autodiff, is on cells it does not learn from. The metric that
+    /// [`TrainConfig::select_by`](crate::TrainConfig::select_by) names, or else the first, selects the
+    /// best checkpoint; without metrics the last network is the result.
     ///
     /// # Errors
     /// If the cells cannot be read.

@@ -50,6 +50,18 @@ impl Term {
 }
 
 /// Losses on the device, each with its weight.
+///
+/// ```
+/// use burn::prelude::*;
+/// use scgpt_train::{LossTerms, Term};
+///
+/// let device = Device::flex();
+/// let mut terms = LossTerms::default();
+/// terms.push(Term::Gep, 1.0, Tensor::from_data([0.5], &device));
+/// terms.push(Term::Ecs, 10.0, Tensor::from_data([0.25], &device));
+/// let total = terms.total().map(|total| total.into_scalar::<f32>());
+/// assert_eq!(total, Some(3.0));
+/// ```
 #[derive(Debug, Default)]
 pub struct LossTerms(Vec<(Term, f64, Tensor<1>)>);
 

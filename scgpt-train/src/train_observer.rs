@@ -10,6 +10,29 @@ use crate::{
 };
 
 /// Watches a training run; also asked whether to stop.
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// use scgpt_train::{Event, TrainObserver};
+///
+/// /// Stops once the loss is small.
+/// #[derive(Default)]
+/// struct UntilSmall(AtomicBool);
+///
+/// impl TrainObserver for UntilSmall {
+///     fn event(&self, event: &Event<'_>) {
+///         if let Event::Step(record) = event {
+///             self.0.store(record.loss < 0.1, Ordering::Relaxed);
+///         }
+///     }
+///
+///     fn is_cancelled(&self) -> bool {
+///         self.0.load(Ordering::Relaxed)
+///     }
+/// }
+/// # assert!(!UntilSmall::default().is_cancelled());
+/// ```
 pub trait TrainObserver: Sync {
     /// Is called for everything that happens, in order.
     fn event(&self, event: &Event<'_>) {
@@ -22,13 +45,13 @@ pub trait TrainObserver: Sync {
     }
 }
 
-/// Watches nothing.
+/// The observer that looks at nothing and never stops a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unwatched;
 
 impl TrainObserver for Unwatched {}
 
-/// What happened.
+/// What happened in a run.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     /// Training begins at a step.
@@ -66,7 +89,7 @@ pub enum Event<'a> {
 pub struct StepRecord {
     /// Steps done, this one included.
     pub step: u64,
-    /// Epoch, from 0.
+    /// Epoch of this step, counted from 0.
     pub epoch: u64,
     /// Sum of weighted losses; not finite, like the gradients, in a step of f16 that overflowed.
     #[serde(deserialize_with = "or_nan")]
@@ -77,9 +100,9 @@ pub struct StepRecord {
     /// Global norm of the gradients before clipping.
     #[serde(deserialize_with = "or_nan")]
     pub gradient_norm: f64,
-    /// Learning rate.
+    /// Learning rate of this step, after the schedule.
     pub lr: f64,
-    /// Cells of this step.
+    /// Cells that this step learned from.
     pub cells: usize,
     /// Cells per second, of this step; none in a history, which is the same whenever it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,11 +112,11 @@ pub struct StepRecord {
 /// The numbers of one validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ValidationRecord {
-    /// Steps done.
+    /// Steps done by then.
     pub step: u64,
-    /// Epochs done.
+    /// Epochs done by then.
     pub epoch: u64,
-    /// The metrics, the selecting one first.
+    /// The metrics, as [`Task::validate`](crate::Task::validate) gives them.
     pub metrics: Vec<Metric>,
     /// Whether this is the best so far.
     pub is_best: bool,

@@ -78,7 +78,7 @@ impl Weights {
         device: &Device,
         strictness: Strictness,
     ) -> Result<(Scgpt, LoadReport)> {
-        let (model, report) = self.walk(config, device, true)?;
+        let (model, report) = self.walk(config, device, Tensors::Read)?;
         if strictness == Strictness::Strict {
             self.complete(&report)?;
         }
@@ -91,7 +91,7 @@ impl Weights {
     /// If the configuration is invalid.
     pub fn compare(&self, config: &ScgptConfig) -> Result<LoadReport> {
         // Parameters are lazy: nothing is drawn.
-        Ok(self.walk(config, &Device::default(), false)?.1)
+        Ok(self.walk(config, &Device::default(), Tensors::Compared)?.1)
     }
 
     /// Checks that every parameter of the network of that configuration is here in its shape, but
@@ -116,16 +116,16 @@ impl Weights {
     }
 
     /// A network of that configuration, its parameters compared with the tensors here, and replaced
-    /// by them if they are to be read.
+    /// by them if those are read.
     fn walk(
         &self,
         config: &ScgptConfig,
         device: &Device,
-        is_read: bool,
+        tensors: Tensors,
     ) -> Result<(Scgpt, LoadReport)> {
         let mut loader = Loader {
             weights: self,
-            is_read,
+            tensors,
             unused: self.names().filter(|key| !keys::is_idle(key)).map(String::from).collect(),
             report: LoadReport::default(),
             failure: None,
@@ -141,10 +141,19 @@ impl Weights {
     }
 }
 
+/// How much of a file's tensors is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tensors {
+    /// Names and shapes alone.
+    Compared,
+    /// Their values too.
+    Read,
+}
+
 /// Walks the network and replaces each parameter by the tensor of its name.
 struct Loader<'a> {
     weights: &'a Weights,
-    is_read: bool,
+    tensors: Tensors,
     unused: BTreeSet<String>,
     report: LoadReport,
     failure: Option<Error>,
@@ -173,7 +182,7 @@ impl MapNamed for Loader<'_> {
             self.report.mismatched.push(format!("{key}: found {shape:?}, expected {expected:?}"));
             return param;
         }
-        if !self.is_read {
+        if self.tensors == Tensors::Compared {
             self.report.loaded.push(key);
             return param;
         }

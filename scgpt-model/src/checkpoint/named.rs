@@ -9,6 +9,28 @@ use super::keys::{ModulePath, ParameterName};
 use crate::scgpt::Scgpt;
 
 /// Looks at every parameter and running statistic, in the order of the network.
+///
+/// ```
+/// use burn::{module::Param, prelude::*};
+/// use scgpt_model::{ParameterName, ScgptConfig, VisitNamed};
+///
+/// /// Counts the weights of the transformer.
+/// struct Counter(usize);
+///
+/// impl VisitNamed for Counter {
+///     fn visit<const D: usize>(&mut self, name: ParameterName, parameter: &Param<Tensor<D>>) {
+///         if name.key.starts_with("transformer_encoder.") {
+///             self.0 += parameter.val().shape().num_elements();
+///         }
+///     }
+/// }
+///
+/// let shape = ScgptConfig { d_model: 16, n_heads: 2, d_ff: 16, n_layers: 1, ..ScgptConfig::new(60) };
+/// let mut counter = Counter(0);
+/// shape.init(&Device::flex())?.visit_named(&mut counter);
+/// assert_eq!(counter.0, 4 * (16 * 16 + 16) + 2 * (16 * 16 + 16) + 2 * 2 * 16);
+/// # Ok::<(), scgpt_model::Error>(())
+/// ```
 pub trait VisitNamed {
     /// Is called once for every parameter.
     fn visit<const D: usize>(&mut self, name: ParameterName, parameter: &Param<Tensor<D>>);

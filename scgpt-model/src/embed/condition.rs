@@ -13,9 +13,9 @@ use super::{hold_row, with_zero_row};
 /// `model.py`, `BatchLabelEncoder` (batches and modalities). Differs: none.
 #[derive(Module, Debug)]
 pub struct ConditionEncoder {
-    /// `[c, d]`.
+    /// The vectors of all condition tokens, `[c, d]`.
     pub embedding: Embedding,
-    /// Over the width.
+    /// The layer norm of the result, over its width.
     pub norm: LayerNorm,
     #[module(skip)]
     held: Option<usize>,
@@ -48,7 +48,7 @@ impl ConditionEncoder {
 /// `generation_model.py`, `TransformerGenerator.pert_encoder`. Differs: none.
 #[derive(Module, Debug)]
 pub struct PerturbationEncoder {
-    /// `[flags, d]`.
+    /// The vectors of all flags, `[flags, d]`.
     pub embedding: Embedding,
     #[module(skip)]
     held: Option<usize>,

@@ -14,9 +14,9 @@ use crate::config::ScgptConfig;
 /// `model.py`, `GeneEncoder`. Differs: none.
 #[derive(Module, Debug)]
 pub struct GeneEncoder {
-    /// `[g, d]`.
+    /// The vectors of all gene tokens, `[g, d]`.
     pub embedding: Embedding,
-    /// Over the width.
+    /// The layer norm of the result, over its width.
     pub norm: LayerNorm,
     #[module(skip)]
     held: Option<usize>,

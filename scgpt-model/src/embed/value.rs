@@ -19,9 +19,9 @@ const LARGEST: f32 = 512.0;
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a network has one")]
 pub enum ValueEncoder {
-    /// A network on the number.
+    /// A small network on the number.
     Continuous(ContinuousValues),
-    /// A table of bins.
+    /// A table with a row per bin.
     Binned(BinnedValues),
 }
 
@@ -31,13 +31,13 @@ pub enum ValueEncoder {
 /// `model.py`, `ContinuousValueEncoder`. Differs: none.
 #[derive(Module, Debug)]
 pub struct ContinuousValues {
-    /// `1 → d`.
+    /// `W₁`, `1 → d`.
     pub linear1: Linear,
-    /// `d → d`.
+    /// `W₂`, `d → d`.
     pub linear2: Linear,
-    /// Over the width.
+    /// The layer norm of the result, over its width.
     pub norm: LayerNorm,
-    /// On the result.
+    /// Dropout on the result, while training.
     pub dropout: Dropout,
 }
 
@@ -47,9 +47,9 @@ pub struct ContinuousValues {
 /// `model.py`, `CategoryValueEncoder` (`padding_idx`). Differs: none.
 #[derive(Module, Debug)]
 pub struct BinnedValues {
-    /// `[n_inputs, d]`.
+    /// The vectors of all bins, `[n_inputs, d]`.
     pub embedding: Embedding,
-    /// Over the width.
+    /// The layer norm of the result, over its width.
     pub norm: LayerNorm,
     #[module(skip)]
     held: Option<usize>,

@@ -17,6 +17,15 @@ pub(super) use self::drop::Drop;
 /// Added to a variance: what burn's `LayerNorm` has unless told otherwise, and PyTorch's.
 const EPSILON: f32 = 1e-5;
 
+/// What a forward leaves for its backward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    /// Nothing that is as large as the result.
+    Nothing,
+    /// The normalised sum.
+    Normed,
+}
+
 /// Whether the kernels compute with this tensor.
 pub(super) fn serves(x: &Tensor<3>) -> bool {
     x.device() == Device::flex() && x.dtype() == DType::F32
@@ -38,7 +47,7 @@ pub(super) fn add_norm(
         gamma.into_dispatch(),
         beta.into_dispatch(),
         drop,
-        false, // recording backends keep on their own account
+        Keep::Nothing, // recording backends keep on their own account
     );
     Tensor::from_dispatch(out)
 }
@@ -51,7 +60,7 @@ pub(super) fn relu_drop(x: Tensor<3>, drop: Option<Drop>) -> Tensor<3> {
 /// The operators as burn's dispatch sees them; rows are all axes but the last.
 #[backend_extension(Flex, Autodiff)]
 trait Fused: Backend {
-    /// The result; for the backward, if `keeps`, the normalised sum before `gamma` and `beta`, and
+    /// The result; for the backward the normalised sum before `gamma` and `beta`, if it is kept, and
     /// the inverse deviation of every row.
     fn fused_add_norm(
         x: FloatTensor<Self>,
@@ -59,7 +68,7 @@ trait Fused: Backend {
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         drop: Option<Drop>,
-        keeps: bool,
+        keep: Keep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// The gradients of x, update, gamma and beta.
@@ -88,14 +97,14 @@ impl Fused for Flex {
         gamma: FlexTensor,
         beta: FlexTensor,
         drop: Option<Drop>,
-        keeps: bool,
+        keep: Keep,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let [x, update, gamma, beta] = [x, update, gamma, beta].map(|x| x.to_contiguous());
         let parameters = [gamma.storage::<f32>(), beta.storage::<f32>()];
         let sum = norm::AddNorm { x: x.storage(), update: update.storage(), parameters, drop };
-        let norm::Added { out, normed, inverse } = sum.forward(keeps);
+        let norm::Added { out, normed, inverse } = sum.forward(keep);
         let shape = x.layout().shape();
-        let kept = if keeps { shape.clone() } else { Shape::new([0]) };
+        let kept = if keep == Keep::Normed { shape.clone() } else { Shape::new([0]) };
         let rows = Shape::new([inverse.len()]);
         (tensor(out, shape.clone()), tensor(normed, kept), tensor(inverse, rows))
     }

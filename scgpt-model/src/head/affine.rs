@@ -16,9 +16,9 @@ use crate::config::Activation;
 /// zero exists once, not twice with one copy unused; `tanh_coeff`, without effect there, is gone.
 #[derive(Module, Debug)]
 pub struct AffineHead {
-    /// `a`, and the probability of a value that is not zero.
+    /// The head that gives `a`, and the probability of a value that is not zero.
     pub coefficient: GepHead,
-    /// `b`.
+    /// The head that gives `b`.
     pub bias: GepHead,
     #[module(skip)]
     activation: Activation,
@@ -28,18 +28,18 @@ pub struct AffineHead {
 
 /// The shape and the switches of an [`AffineHead`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AffineHeadConfig {
+pub(crate) struct AffineHeadConfig {
     /// The shape of the part that gives `a`; that of `b` is the same without a probability.
-    pub coefficient: GepHeadConfig,
+    pub(crate) coefficient: GepHeadConfig,
     /// The function that both `a` and `b` pass through.
-    pub activation: Activation,
+    pub(crate) activation: Activation,
     /// Whether `b` is multiplied by the mean of the cell's non-zero input values.
-    pub adaptive_bias: bool,
+    pub(crate) adaptive_bias: bool,
 }
 
 impl AffineHeadConfig {
     /// A freshly initialised head.
-    pub fn init(self, device: &Device) -> AffineHead {
+    pub(crate) fn init(self, device: &Device) -> AffineHead {
         let bias = GepHeadConfig { zero_probability: false, ..self.coefficient };
         AffineHead {
             coefficient: self.coefficient.init(device),

@@ -15,18 +15,18 @@ use burn::{
 /// `model.py`, `ClsDecoder`. Differs: none.
 #[derive(Module, Debug)]
 pub struct ClassHead {
-    /// `d → d` each.
+    /// The layers before the last, `d → d` each.
     pub layers: Vec<ClassLayer>,
-    /// `d → y`.
+    /// The last layer, `d → y`.
     pub out: Linear,
 }
 
 /// `LN(relu(W x))`: the norm comes after the activation.
 #[derive(Module, Debug)]
 pub struct ClassLayer {
-    /// `d → d`.
+    /// The linear layer, `d → d`.
     pub linear: Linear,
-    /// Over the width.
+    /// The layer norm of the result, over its width.
     pub norm: LayerNorm,
 }
 

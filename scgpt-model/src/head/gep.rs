@@ -19,48 +19,37 @@ const SLOPE: f64 = 0.01;
 /// `model.py`, `ExprDecoder`. Differs: none.
 #[derive(Module, Debug)]
 pub struct GepHead {
-    /// The value.
+    /// The decoder of the value.
     pub value: Decoder,
-    /// The logit of the probability that it is not zero.
+    /// The decoder of the logit of the probability that the value is not zero, if there is one.
     pub nonzero: Option<Decoder>,
 }
 
 /// Three linear layers with leaky ReLUs between.
 #[derive(Module, Debug)]
 pub struct Decoder {
-    /// `d_in → d`.
+    /// The first layer, `d_in → d`.
     pub linear1: Linear,
-    /// `d → d`.
+    /// The second layer, `d → d`.
     pub linear2: Linear,
-    /// `d → 1`.
+    /// The last layer, `d → 1`.
     pub linear3: Linear,
 }
 
 /// The shape of a [`GepHead`].
-///
-/// ```
-/// use burn::prelude::*;
-/// use scgpt_model::GepHeadConfig;
-///
-/// let device = Device::flex();
-/// let head = GepHeadConfig { d_in: 16, d_model: 8, zero_probability: true }.init(&device);
-/// let expression = head.forward(Tensor::zeros([2, 5, 16], &device));
-/// assert_eq!(expression.value.dims(), [2, 5]);
-/// assert!(expression.nonzero.is_some());
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GepHeadConfig {
+pub(crate) struct GepHeadConfig {
     /// Width of the states that the head reads.
-    pub d_in: usize,
+    pub(crate) d_in: usize,
     /// Width of its hidden layers.
-    pub d_model: usize,
+    pub(crate) d_model: usize,
     /// Whether it also predicts the probability that a value is not zero.
-    pub zero_probability: bool,
+    pub(crate) zero_probability: bool,
 }
 
 impl GepHeadConfig {
     /// A freshly initialised head.
-    pub fn init(self, device: &Device) -> GepHead {
+    pub(crate) fn init(self, device: &Device) -> GepHead {
         let decoder = || Decoder::new(self.d_in, self.d_model, device);
         GepHead { value: decoder(), nonzero: self.zero_probability.then(decoder) }
     }

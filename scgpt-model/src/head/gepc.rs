@@ -22,18 +22,18 @@ const D_QUERY: usize = 64;
 pub enum GepcHead {
     /// `⟨W σ(Q g + b), cell⟩`.
     InnerProduct(InnerProduct),
-    /// A small network.
+    /// A small network on query and cell.
     Query(QueryNetwork),
 }
 
 /// `⟨W σ(Q g + b), cell⟩`, and the same with other weights for the probability.
 #[derive(Module, Debug)]
 pub struct InnerProduct {
-    /// `d_gene → d_gene`.
+    /// `Q` and its bias, `d_gene → d_gene`.
     pub gene_to_query: Linear,
-    /// `d_gene → d_cell`, without bias.
+    /// `W`, `d_gene → d_cell`, without bias.
     pub weight: Linear,
-    /// `d_gene → d_cell`, of the logit of the probability that the value is not zero.
+    /// `W` of the logit of the probability that the value is not zero, `d_gene → d_cell`.
     pub nonzero: Option<Linear>,
     #[module(skip)]
     is_detached: bool,
@@ -42,13 +42,13 @@ pub struct InnerProduct {
 /// `W₂ prelu(W₁ join(cell, σ(Q g + b)))`.
 #[derive(Module, Debug)]
 pub struct QueryNetwork {
-    /// `d_gene → 64` to be put beside the cell, or `d_gene → d_cell` to be added to it.
+    /// `Q` and its bias: `d_gene → 64` to be put beside the cell, or `d_gene → d_cell` to be added to it.
     pub gene_to_query: Linear,
-    /// `→ 64`.
+    /// `W₁`, from query and cell to 64.
     pub linear1: Linear,
-    /// Between the two.
+    /// The activation between the two layers.
     pub activation: PRelu,
-    /// `64 → 1`.
+    /// `W₂`, `64 → 1`.
     pub linear2: Linear,
     #[module(skip)]
     is_sum: bool,

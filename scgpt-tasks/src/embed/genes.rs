@@ -7,7 +7,7 @@ use scgpt_data::{
 use super::{EmbedOptions, Embedder, select_variable};
 use crate::{
     error::{Error, Result},
-    stream::{Window, token_rows, windows},
+    stream::{Window, view, windows},
     usage::Usage,
 };
 
@@ -243,7 +243,7 @@ impl Embedder {
             }
             let cells: Vec<usize> = bucket.iter().map(|&place| chosen[place]).collect();
             let batch = rows.collator.collate(cells.iter().map(|&c| (c, &window.cells[c])));
-            let hidden = rows.encoder.states(token_rows(&batch, 0));
+            let hidden = rows.encoder.states(view(&batch, 0));
             for (row, &cell) in cells.iter().enumerate() {
                 let Some(group) = groups[window.first + cell] else { continue };
                 for position in 0..batch.lengths[row] {

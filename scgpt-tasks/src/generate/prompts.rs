@@ -91,12 +91,8 @@ impl<'a> Prompts<'a> {
 
 /// A cell without some of its genes.
 fn without(cell: &CellTokens, leaves: impl Fn(GeneToken) -> bool) -> CellTokens {
-    let kept = || std::iter::zip(&cell.genes, &cell.values).filter(|(gene, _)| !leaves(**gene));
-    CellTokens {
-        genes: kept().map(|(&gene, _)| gene).collect(),
-        values: kept().map(|(_, &value)| value).collect(),
-        ..CellTokens::default()
-    }
+    let all = cell.genes.iter().copied().zip(cell.values.iter().copied());
+    all.filter(|&(gene, _)| !leaves(gene)).collect()
 }
 
 /// Cell embeddings as the network makes them, `[n, d]`, not scaled to unit length.

@@ -37,7 +37,7 @@ use scgpt_eval::{
         off_diagonal, strongest_edges,
     },
 };
-use scgpt_model::TokenRows;
+use scgpt_model::TokenBatchView;
 use scgpt_stats::halves;
 
 use self::{
@@ -342,7 +342,7 @@ impl Looking<'_> {
         let tokens = std::iter::once(cls).chain(self.panel.tokens.iter().copied());
         #[allow(clippy::cast_possible_wrap, reason = "a vocabulary is small")]
         let tokens: Vec<i32> = tokens.map(|token| token.0 as i32).collect();
-        let rows = TokenRows {
+        let rows = TokenBatchView {
             n_tokens: m,
             genes: &tokens.repeat(batch.len()),
             values: &batch.iter().flat_map(|cell| cell.values.iter().copied()).collect::<Vec<_>>(),

@@ -36,18 +36,8 @@ mod field {
 /// Each session of a run writes a file of its own. It begins with a mark that makes TensorBoard
 /// forget what earlier files of the folder say about its first step and all later ones, so the
 /// curves of a run that was interrupted and resumed have neither doubles nor loops.
-///
-/// ```
-/// use scgpt_train::EventFile;
-///
-/// let folder = tempfile::tempdir()?;
-/// let mut events = EventFile::create(folder.path(), 0)?;
-/// events.scalars(1, &[("loss/gep", 0.5), ("lr", 1e-4)])?;
-/// assert!(events.path().starts_with(folder.path()));
-/// # Ok::<(), std::io::Error>(())
-/// ```
 #[derive(Debug)]
-pub struct EventFile {
+pub(super) struct EventFile {
     path: PathBuf,
     file: File,
 }
@@ -58,7 +48,7 @@ impl EventFile {
     ///
     /// # Errors
     /// If the folder or the file cannot be written; the message names it.
-    pub fn create(folder: &Path, first_step: u64) -> io::Result<Self> {
+    pub(super) fn create(folder: &Path, first_step: u64) -> io::Result<Self> {
         fs::create_dir_all(folder).map_err(about(folder))?;
         // Files are read in the order of their names: this one has to be the last, even if it is
         // begun within the same second as another or the clock was set back.
@@ -83,11 +73,6 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Where the file is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Writes values of one step, each under its tag, such as `loss/gep`; tags with the same text
     /// before the slash are shown together.
     ///
@@ -95,7 +80,7 @@ impl EventFile {
     ///
     /// # Errors
     /// If the file cannot be written; the message names it.
-    pub fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> io::Result<()> {
+    pub(super) fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> io::Result<()> {
         let mut summary = Message::default();
         for &(tag, value) in values {
             let mut scalar = Message::default();
@@ -230,7 +215,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut events = EventFile::create(&folder.path().join("new"), 300).unwrap();
         events.scalars(301, &[("loss/gep", 0.5), ("lr", 1e-4)]).unwrap();
-        let records = records(events.path());
+        let records = records(&events.path);
         // The first nine bytes of each are the time.
         assert!(records.iter().all(|record| record[0] == 0x09));
         assert_eq!(&records[0][9..], b"\x1a\x0dbrain.Event:2");
@@ -251,8 +236,8 @@ mod tests {
         let second = EventFile::create(folder.path(), 10).unwrap();
         fs::write(folder.path().join(&future), "").unwrap();
         let third = EventFile::create(folder.path(), 20).unwrap();
-        let paths = [first.path(), second.path(), &folder.path().join(future), third.path()];
-        assert!(paths.is_sorted() && first.path() != second.path());
+        let paths = [&first.path, &second.path, &folder.path().join(future), &third.path];
+        assert!(paths.is_sorted() && first.path != second.path);
     }
 
     #[test]

@@ -16,34 +16,13 @@ use super::about;
 ///
 /// A program that is killed leaves at most one half line at the end, which
 /// [`resume`](Self::resume) removes.
-///
-/// ```
-/// use scgpt_train::JsonLines;
-///
-/// let folder = tempfile::tempdir()?;
-/// let path = folder.path().join("log.jsonl");
-/// let mut log = JsonLines::create(&path)?;
-/// log.append(&serde_json::json!({ "step": 1, "loss": 0.5 }))?;
-/// assert_eq!(std::fs::read_to_string(&path)?.lines().count(), 1);
-/// # Ok::<(), std::io::Error>(())
-/// ```
 #[derive(Debug)]
-pub struct JsonLines {
+pub(super) struct JsonLines {
     path: PathBuf,
     file: File,
 }
 
 impl JsonLines {
-    /// Begins a new log.
-    ///
-    /// # Errors
-    /// If there is a file at `path`, which stays as it is, or it cannot be written; the message
-    /// names it.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let file = File::create_new(path).map_err(about(path))?;
-        Ok(Self { path: path.to_path_buf(), file })
-    }
-
     /// Opens the log of a run that goes on after step `last_step`, or a new one if there is none.
     ///
     /// What the run had logged beyond that step, it will log again: records whose field `step` is
@@ -52,7 +31,7 @@ impl JsonLines {
     /// # Errors
     /// If the file cannot be read or written, or another line than the last is not a JSON object;
     /// the message names file and line.
-    pub fn resume(path: &Path, last_step: u64) -> io::Result<Self> {
+    pub(super) fn resume(path: &Path, last_step: u64) -> io::Result<Self> {
         let open = || File::options().append(true).create(true).open(path).map_err(about(path));
         let bytes = match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -66,16 +45,11 @@ impl JsonLines {
         Ok(Self { path: path.to_path_buf(), file: open()? })
     }
 
-    /// Where the log is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Appends a record, which should be a struct or map; numbers that are not finite become null.
     ///
     /// # Errors
     /// If it cannot be serialised, or the file not be written; the message names the file.
-    pub fn append(&mut self, record: &impl Serialize) -> io::Result<()> {
+    pub(super) fn append(&mut self, record: &impl Serialize) -> io::Result<()> {
         let mut line =
             serde_json::to_vec(record).map_err(io::Error::from).map_err(about(&self.path))?;
         line.push(b'\n');
@@ -127,14 +101,10 @@ mod tests {
     fn every_record_is_a_line_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.jsonl");
-        let mut log = JsonLines::create(&path).unwrap();
+        let mut log = JsonLines::resume(&path, 0).unwrap();
         log.append(&Loss { step: 1, loss: 0.5 }).unwrap();
         log.append(&Loss { step: 2, loss: f64::NAN }).unwrap();
-        assert_eq!(text(log.path()), "{\"step\":1,\"loss\":0.5}\n{\"step\":2,\"loss\":null}\n");
-        // A log is never begun over another.
-        let error = JsonLines::create(&path).unwrap_err();
-        assert!(error.to_string().contains("log.jsonl"), "{error}");
-        assert!(text(&path).contains("0.5"));
+        assert_eq!(text(&path), "{\"step\":1,\"loss\":0.5}\n{\"step\":2,\"loss\":null}\n");
     }
 
     #[test]
@@ -179,7 +149,8 @@ mod tests {
     #[test]
     fn a_log_that_is_not_there_is_begun() {
         let folder = tempfile::tempdir().unwrap();
-        let log = JsonLines::resume(&folder.path().join("log"), 0).unwrap();
-        assert_eq!(text(log.path()), "");
+        let path = folder.path().join("log");
+        JsonLines::resume(&path, 0).unwrap();
+        assert_eq!(text(&path), "");
     }
 }

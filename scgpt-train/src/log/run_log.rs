@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventFile, JsonLines};
+use super::{event_file::EventFile, json_lines::JsonLines};
 use crate::{
     error::{Error, Result},
     train_observer::{StepRecord, ValidationRecord},

@@ -10,6 +10,7 @@ const SHORTEST: f64 = 1e-12;
 ///
 /// # Shapes
 /// - cell: `[b, d]`
+/// - threshold: β, from 0 to 1
 /// - output: `[1]`; the constant `1 − β²` for one cell
 ///
 /// # Reference

@@ -8,6 +8,7 @@ use super::{
     exp::exp,
     product::{add_product, product},
 };
+use crate::sums::dot;
 
 /// The most queries, and the most keys, of a tile. Two tiles of weights of this size must stay in
 /// the cache.
@@ -199,18 +200,6 @@ impl Cell<'_> {
 /// The size of equal tiles of at most `most` that cover `count`.
 fn even(count: usize, most: usize) -> usize {
     count.div_ceil(count.div_ceil(most).max(1)).max(1)
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0; LANES];
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
 fn add_scaled(out: &mut [f32], scale: f32, from: &[f32]) {

@@ -5,6 +5,13 @@ use gemm::Parallelism;
 /// A strided matrix: its elements, column stride, row stride.
 pub(super) type Strided<'a> = (&'a [f32], usize, usize);
 
+/// What becomes of the numbers that `out` holds before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Earlier {
+    Replaced,
+    AddedTo,
+}
+
 /// `out = scale · left · right`, `[m, n] = [m, k] · [k, n]`; `out` has unit columns.
 pub(super) fn product(
     shape: [usize; 3],
@@ -13,7 +20,7 @@ pub(super) fn product(
     left: Strided,
     right: Strided,
 ) {
-    gemm(shape, out, false, scale, left, right);
+    gemm(shape, out, Earlier::Replaced, scale, left, right);
 }
 
 /// As [`product`], but adds to `out`.
@@ -24,7 +31,7 @@ pub(super) fn add_product(
     left: Strided,
     right: Strided,
 ) {
-    gemm(shape, out, true, scale, left, right);
+    gemm(shape, out, Earlier::AddedTo, scale, left, right);
 }
 
 #[allow(
@@ -35,7 +42,7 @@ pub(super) fn add_product(
 fn gemm(
     [m, n, k]: [usize; 3],
     (out, out_row): (&mut [f32], usize),
-    adds: bool,
+    earlier: Earlier,
     scale: f32,
     (left, left_column, left_row): Strided,
     (right, right_column, right_row): Strided,
@@ -57,7 +64,7 @@ fn gemm(
             out.as_mut_ptr(),
             1,
             out_row as isize,
-            adds,
+            earlier == Earlier::AddedTo,
             left.as_ptr(),
             left_column as isize,
             left_row as isize,

@@ -11,7 +11,7 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::{Drop, Fused};
+use super::{Drop, Fused, Keep};
 
 #[derive(Debug)]
 struct AddNormStep;
@@ -67,12 +67,18 @@ impl<B: Fused, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         drop: Option<Drop>,
-        _keeps: bool, // what is recorded needs it
+        _keep: Keep, // what is recorded needs it
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [x_value, update_value, gamma_value, beta_value] =
             [&x, &update, &gamma, &beta].map(|tensor| tensor.primitive().clone());
-        let (out, normed, inverse) =
-            B::fused_add_norm(x_value, update_value, gamma_value.clone(), beta_value, drop, true);
+        let (out, normed, inverse) = B::fused_add_norm(
+            x_value,
+            update_value,
+            gamma_value.clone(),
+            beta_value,
+            drop,
+            Keep::Normed,
+        );
         let nodes = [x.node(), update.node(), gamma.node(), beta.node()];
         // Dropout cannot run again with the same result unless it is part of what is kept: no
         // recomputation by gradient checkpointing.

@@ -3,12 +3,11 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{Drop, EPSILON};
+use super::{Drop, EPSILON, Keep};
+use crate::sums::{dot, sum};
 
 /// Rows of a task; fixed, so that sums over rows do not depend on the number of threads.
 const ROWS: usize = 64;
-
-const LANES: usize = 16;
 
 /// Arguments of the forward; `x` and `update` are rows of the parameters' width.
 pub(super) struct AddNorm<'a> {
@@ -29,16 +28,13 @@ pub(super) struct Added {
 }
 
 impl AddNorm<'_> {
-    pub(super) fn forward(&self, keeps: bool) -> Added {
-        let d = self.parameters[0].len();
-        let mut out = vec![0.0; self.x.len()];
-        let mut normed = vec![0.0; if keeps { self.x.len() } else { 0 }];
-        let mut inverse = vec![0.0; self.x.len() / d];
-        let kept: Vec<Option<&mut [f32]>> = if keeps {
-            normed.chunks_mut(ROWS * d).map(Some).collect()
-        } else {
-            inverse.chunks(ROWS).map(|_| None).collect()
-        };
+    pub(super) fn forward(&self, keep: Keep) -> Added {
+        let (d, size) = (self.parameters[0].len(), self.x.len());
+        let mut out = vec![0.0; size];
+        let mut normed = vec![0.0; if keep == Keep::Normed { size } else { 0 }];
+        let mut inverse = vec![0.0; size / d];
+        let kept = (keep == Keep::Normed).then_some(&mut normed);
+        let kept = chunks(kept, ROWS * d, inverse.len().div_ceil(ROWS));
         let tasks = out.par_chunks_mut(ROWS * d).zip(inverse.par_chunks_mut(ROWS)).zip(kept);
         tasks.enumerate().for_each(|(task, ((out, inverse), normed))| {
             let first = task * ROWS;
@@ -46,6 +42,12 @@ impl AddNorm<'_> {
         });
         Added { out, normed, inverse }
     }
+}
+
+/// What each of `n` tasks writes of `values`, `size` numbers at most; nothing if there are none.
+fn chunks(values: Option<&mut Vec<f32>>, size: usize, n: usize) -> Vec<Option<&mut [f32]>> {
+    let mut chunks = values.map(|values| values.chunks_mut(size));
+    (0..n).map(|_| chunks.as_mut()?.next()).collect()
 }
 
 /// The forward of some rows.
@@ -123,12 +125,10 @@ impl Saved<'_> {
         let (d, size) = (self.gamma.len(), self.normed.len());
         let mut sum = vec![0.0; size];
         let mut update = self.drop.map(|_| vec![0.0; size]);
+        let n_tasks = self.inverse.len().div_ceil(ROWS);
         // Each task's part of the sums over rows, added in order below.
-        let mut parts = vec![0.0; self.inverse.len().div_ceil(ROWS) * 2 * d];
-        let updates: Vec<Option<&mut [f32]>> = match &mut update {
-            Some(update) => update.chunks_mut(ROWS * d).map(Some).collect(),
-            None => parts.chunks(2 * d).map(|_| None).collect(),
-        };
+        let mut parts = vec![0.0; n_tasks * 2 * d];
+        let updates = chunks(update.as_mut(), ROWS * d, n_tasks);
         let tasks = sum.par_chunks_mut(ROWS * d).zip(parts.par_chunks_mut(2 * d)).zip(updates);
         tasks.enumerate().for_each(|(task, ((sum, part), update))| {
             let (gamma, beta) = part.split_at_mut(d);
@@ -177,7 +177,7 @@ impl WithSimd for Backward<'_> {
                 *out = dy * gamma;
             }
             let mean = sum(out, |x| x) / d as f32;
-            let slope = product_sum(out, normed) / d as f32;
+            let slope = dot(out, normed) / d as f32;
             let inverse = saved.inverse[first + row];
             for (out, x) in out.iter_mut().zip(normed) {
                 *out = (*out - mean - x * slope) * inverse;
@@ -190,30 +190,4 @@ impl WithSimd for Backward<'_> {
             }
         }
     }
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "part of loops that are compiled per instruction set")]
-fn sum(x: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let mut sums = [0.0; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            sums[lane] += of(chunk[lane]);
-        }
-    }
-    sums.iter().sum::<f32>() + rest.iter().map(|&x| of(x)).sum::<f32>()
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "part of loops that are compiled per instruction set")]
-fn product_sum(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0; LANES];
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }

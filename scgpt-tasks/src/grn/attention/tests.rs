@@ -157,7 +157,7 @@ fn embedder(case: &Case) -> Embedder {
 fn scores(embedder: &Embedder, inputs: &Tensors, b: usize, m: usize) -> Vec<f32> {
     let genes: Vec<i32> =
         inputs.i64("gene_ids").iter().map(|&gene| i32::try_from(gene).unwrap()).collect();
-    let rows = TokenRows {
+    let rows = TokenBatchView {
         n_tokens: m,
         genes: &genes,
         values: &inputs.f32("values"),
