@@ -49,7 +49,8 @@ impl Cells {
     }
 
     fn scores(&self, clustering: Clustering) -> IntegrationScores {
-        let options = ClusterOptions { clustering, ..ClusterOptions::default() };
+        let mut options = ClusterOptions::default();
+        options.clustering = clustering;
         let space = CellSpace::rows(&self.rows, self.width);
         IntegrationScores::new(&space, Some(&self.labels), &self.batches, &options).unwrap()
     }

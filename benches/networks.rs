@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use scgpt_data::{CellSource as _, GeneVocab, Layer, Silent};
 use scgpt_eval::{
     baseline::{Association, Profiles},
-    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation},
+    simulate::{PerturbSimulateOptions, PerturbSimulation},
 };
 use scgpt_model::{Preprocess, ScgptConfig};
 use scgpt_tasks::{embed::Embedder, grn::AttentionOptions};
@@ -16,15 +16,7 @@ const CELLS: usize = 4;
 
 #[allow(clippy::expect_used, reason = "a bench fails by panicking")]
 fn simulation(cells: usize, genes: usize) -> PerturbSimulation {
-    let options = PerturbSimulateOptions {
-        cells,
-        genes,
-        singles: 2,
-        doubles: 0,
-        synergy: 0.0,
-        direction: Direction::KnockDown,
-        seed: 0,
-    };
+    let options = PerturbSimulateOptions::new(cells, genes, 2);
     PerturbSimulation::new(&options, None).expect("a simulation")
 }
 

@@ -9,10 +9,10 @@ use std::{hint::black_box, path::Path};
 
 use burn::prelude::Device;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use scgpt_data::{GeneNames, Layer, Silent, Source};
+use scgpt_data::{Layer, Silent, Source};
 use scgpt_eval::{
     perturbation::{DesignOptions, PrepareOptions, SplitMode, prepare, singles},
-    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation},
+    simulate::{PerturbSimulateOptions, PerturbSimulation},
 };
 use scgpt_tasks::{
     LearnOptions, NetworkConfig, Recipe,
@@ -26,26 +26,10 @@ const GENES: usize = 5000;
 
 /// An artefact that learned one step from a simulated screen of 5 000 genes.
 fn artefact(place: &Path, network: NetworkConfig, device: &Device) -> PerturbArtefact {
-    let options = PerturbSimulateOptions {
-        cells: 420,
-        genes: GENES,
-        singles: 20,
-        doubles: 0,
-        synergy: 0.0,
-        direction: Direction::KnockDown,
-        seed: 0,
-    };
+    let options = PerturbSimulateOptions::new(420, GENES, 20);
     let mut screen = PerturbSimulation::new(&options, None).unwrap();
     let (design, prepared) = (DesignOptions::default(), place.join("screen.h5ad"));
-    let options = PrepareOptions {
-        design: &design,
-        layer: &Layer::X,
-        gene_names: &GeneNames::BEST,
-        min_cells: 2,
-        variable_genes: None,
-        output: &prepared,
-        overwrite: false,
-    };
+    let options = PrepareOptions::new(&design, &prepared);
     prepare(&mut screen, &options, &Silent).unwrap();
     let scratch = PerturbConfig::of(Recipe::Scratch);
     let config = PerturbConfig {

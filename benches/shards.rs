@@ -27,7 +27,8 @@ fn shards() -> (PathBuf, Option<TempDir>) {
     if let Some(path) = std::env::var_os("SCGPT_SHARDS") {
         return (path.into(), None);
     }
-    let options = SimulateOptions { cells: 20_000, genes: 12_000, types: 4, batches: 1, seed: 0 };
+    let mut options = SimulateOptions::new(20_000, 12_000);
+    options.types = 4;
     let mut cells = Simulation::new(&options, None).unwrap();
     let vocab = GeneVocab::from_genes([&cells.var(&Layer::X).unwrap()], &GeneNames::BEST).unwrap();
     let place = tempfile::tempdir().unwrap();

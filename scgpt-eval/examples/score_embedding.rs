@@ -9,7 +9,7 @@
 
 use std::env::args;
 
-use scgpt_data::{CellSource, Error, Layer, Result, Silent, Source};
+use scgpt_data::{CellSource, Error, Result, Silent, Source};
 use scgpt_eval::{
     CellColumn, CellSpace, IntegrationComparison, Labels,
     baseline::{BaselineOptions, hvg_pca, integration_baselines},
@@ -20,9 +20,11 @@ use scgpt_stats::ClusterOptions;
 fn main() -> Result<()> {
     let arguments: Vec<String> = args().skip(1).collect();
     let Some([file, key, label, batch]) = arguments.first_chunk() else {
-        let cells = SimulateOptions { cells: 600, genes: 400, types: 4, batches: 2, seed: 1 };
+        let mut cells = SimulateOptions::new(600, 400);
+        (cells.types, cells.batches) = (4, 2);
         let mut source = Simulation::new(&cells, None)?;
-        let options = BaselineOptions { n_genes: 100, n_components: 10, ..Default::default() };
+        let mut options = BaselineOptions::default();
+        (options.n_genes, options.n_components) = (100, 10);
         let pca = hvg_pca(&mut source, &options, &Silent)?;
         return compare(&mut source, (&pca.rows, pca.n_components), ["PCA", "cell_type", "batch"]);
     };
@@ -40,11 +42,12 @@ fn compare(
 ) -> Result<()> {
     let obs = source.obs()?;
     let column = |name: &str| CellColumn::new(name, &Labels::read(&obs, name)?);
-    let options = ClusterOptions { max_cells: 10_000, ..ClusterOptions::default() };
+    let mut options = ClusterOptions::default();
+    options.max_cells = 10_000;
     let mut comparison = IntegrationComparison::new(Some(column(label)?), column(batch)?, options);
     comparison.add(key, &CellSpace::rows(rows, width), &Silent)?;
     let batches = comparison.batch.codes().to_vec();
-    let simple = BaselineOptions { layer: Layer::X, ..BaselineOptions::default() };
+    let simple = BaselineOptions::default();
     let baselines = integration_baselines(source, &batches, &simple, 0, &Silent)?;
     comparison.add_baselines(&baselines, &Silent)?;
     for embedding in &comparison.embeddings {

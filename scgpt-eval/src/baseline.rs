@@ -23,7 +23,18 @@ pub use self::{
 };
 
 /// Which genes and how many principal components a baseline uses.
+///
+/// ```
+/// use scgpt_data::Layer;
+/// use scgpt_eval::baseline::BaselineOptions;
+///
+/// let mut options = BaselineOptions::default();
+/// options.layer = Layer::Named("counts".into());
+/// options.n_genes = 1000;
+/// assert_eq!((options.n_components, options.flavour), (50, None));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BaselineOptions {
     /// The matrix that is read.
     #[serde(skip)]

@@ -16,9 +16,11 @@
 //! use scgpt_eval::{baseline::{BaselineOptions, hvg_pca}, simulate::{SimulateOptions, Simulation}};
 //! use scgpt_stats::{ClusterOptions, cluster_scores};
 //!
-//! let cells = SimulateOptions { cells: 300, genes: 200, types: 3, batches: 1, seed: 1 };
+//! let mut cells = SimulateOptions::new(300, 200);
+//! cells.types = 3;
 //! let mut source = Simulation::new(&cells, None)?;
-//! let options = BaselineOptions { n_genes: 100, n_components: 10, ..BaselineOptions::default() };
+//! let mut options = BaselineOptions::default();
+//! (options.n_genes, options.n_components) = (100, 10);
 //! let pca = hvg_pca(&mut source, &options, &Silent)?;
 //! let types: Vec<usize> = (0..300).map(|cell| source.truth(cell).0).collect();
 //! let scores = cluster_scores(&pca.rows, pca.n_components, &types, &ClusterOptions::default())?;

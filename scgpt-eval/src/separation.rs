@@ -26,7 +26,8 @@ impl Separation {
     /// # Errors
     /// See [`cluster_scores`].
     pub fn new(name: &str, rows: &[f32], d: usize, labels: &[String], seed: u64) -> Result<Self> {
-        let options = ClusterOptions { seed, ..ClusterOptions::default() };
+        let mut options = ClusterOptions::default();
+        options.seed = seed;
         let scores = cluster_scores(rows, d, &label_codes(labels), &options)?;
         let map = CellMap::new(rows, d, seed);
         Ok(Self { name: name.into(), scores, map, labels: labels.to_vec() })

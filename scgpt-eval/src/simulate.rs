@@ -61,8 +61,17 @@ mod about {
     pub(super) const ALL: u64 = 8;
 }
 
-/// How much to simulate.
+/// How many cells to simulate, and what differs between them.
+///
+/// ```
+/// use scgpt_eval::simulate::SimulateOptions;
+///
+/// let mut options = SimulateOptions::new(2000, 500);
+/// options.types = 5;
+/// assert_eq!((options.batches, options.seed), (1, 0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SimulateOptions {
     /// Number of cells.
     pub cells: usize,
@@ -74,6 +83,13 @@ pub struct SimulateOptions {
     pub batches: usize,
     /// Seed of every random choice.
     pub seed: u64,
+}
+
+impl SimulateOptions {
+    /// That many cells of one type in one batch, with the seed 0.
+    pub const fn new(cells: usize, genes: usize) -> Self {
+        Self { cells, genes, types: 1, batches: 1, seed: 0 }
+    }
 }
 
 /// Simulated cells as a [`CellSource`]: a cell is made when it is read, always the same, so any
@@ -94,7 +110,8 @@ pub struct SimulateOptions {
 /// use scgpt_data::{CellSource as _, Layer};
 /// use scgpt_eval::simulate::{SimulateOptions, Simulation};
 ///
-/// let options = SimulateOptions { cells: 1_000_000, genes: 500, types: 4, batches: 2, seed: 1 };
+/// let mut options = SimulateOptions::new(1_000_000, 500);
+/// (options.types, options.batches) = (4, 2);
 /// let mut source = Simulation::new(&options, None)?;
 /// // A cell is made when it is read.
 /// let block = source.read(&Layer::X, 999_990..1_000_000)?;

@@ -70,10 +70,12 @@ impl Clustering {
 /// use scgpt_stats::{ClusterOptions, Clustering};
 ///
 /// // As the published scores of scib were made.
-/// let options = ClusterOptions { clustering: Clustering::Louvain, ..ClusterOptions::default() };
+/// let mut options = ClusterOptions::default();
+/// options.clustering = Clustering::Louvain;
 /// assert_eq!(options.clustering.resolutions().len(), 20);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ClusterOptions {
     /// The method by which communities are found.
     #[serde(default)]

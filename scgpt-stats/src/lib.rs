@@ -16,7 +16,8 @@
 //! // Six cells in two groups, far apart in two dimensions.
 //! let rows = [0.0, 0.1, 0.2, 0.0, 0.1, 0.1, 9.0, 9.1, 9.2, 9.0, 9.1, 9.2_f32];
 //! let labels = [0, 0, 0, 1, 1, 1];
-//! let options = ClusterOptions { n_neighbours: 3, ..ClusterOptions::default() };
+//! let mut options = ClusterOptions::default();
+//! options.n_neighbours = 3;
 //! let scores = cluster_scores(&rows, 2, &labels, &options)?;
 //! assert_eq!((scores.n_clusters, scores.nmi), (2, 1.0));
 //! # Ok::<(), scgpt_data::Error>(())

@@ -22,8 +22,7 @@
 //!     grn::{AttentionOptions, EmbeddingNetworkOptions, EmbeddingNetworks, Setting},
 //! };
 //!
-//! let cells = SimulateOptions { cells: 20, genes: 100, types: 2, batches: 1, seed: 1 };
-//! let mut cells = Simulation::new(&cells, None)?;
+//! let mut cells = Simulation::new(&SimulateOptions::new(20, 100), None)?;
 //! let vocab = GeneVocab::from_genes([&cells.var(&Layer::X)?], &GeneNames::BEST)?;
 //! let config = ScgptConfig {
 //!     n_layers: 1, n_heads: 2, d_model: 16, d_ff: 16, ..ScgptConfig::new(vocab.len())

@@ -16,8 +16,11 @@ use scgpt_tasks::{
 };
 use scgpt_train::{Objectives, TrainConfig, Unwatched};
 
-const CELLS: SimulateOptions =
-    SimulateOptions { cells: 600, genes: 200, types: 4, batches: 2, seed: 3 };
+const CELLS: SimulateOptions = {
+    let mut options = SimulateOptions::new(600, 200);
+    (options.types, options.batches, options.seed) = (4, 2, 3);
+    options
+};
 
 fn config() -> AnnotateConfig {
     let scratch = AnnotateConfig::of(Recipe::Scratch);

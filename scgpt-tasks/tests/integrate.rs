@@ -24,8 +24,11 @@ use scgpt_tasks::{
 };
 use scgpt_train::{Objectives, TrainConfig, Unwatched};
 
-const CELLS: SimulateOptions =
-    SimulateOptions { cells: 240, genes: 200, types: 3, batches: 3, seed: 3 };
+const CELLS: SimulateOptions = {
+    let mut options = SimulateOptions::new(240, 200);
+    (options.types, options.batches, options.seed) = (3, 3, 3);
+    options
+};
 
 fn config() -> IntegrateConfig {
     let scratch = IntegrateConfig::of(Recipe::Scratch);
@@ -155,10 +158,10 @@ fn batches_that_lay_apart_are_mixed() {
     let place = tempfile::tempdir().unwrap();
     let training = TrainConfig { epochs: 60, ..config().training };
     let config = IntegrateConfig { training, ..config() };
-    let baselines = BASELINES.get_or_init(|| BaselineOptions {
-        n_genes: 100,
-        n_components: 20,
-        ..BaselineOptions::default()
+    let baselines = BASELINES.get_or_init(|| {
+        let mut options = BaselineOptions::default();
+        (options.n_genes, options.n_components) = (100, 20);
+        options
     });
     let mut source = with_gaps();
     let report = train_on(&mut source, &config, place.path(), |options| {

@@ -140,7 +140,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let modalities = source.modalities(&layer)?;
     let settings = args.settings(&files, modalities.as_ref().map(CellModalities::pairing))?;
     let device = run.compute.open()?;
-    let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
+    let mut baselines = BaselineOptions::default();
+    baselines.layer = layer.clone();
     let temporary = temporary(output);
     let options = IntegrateOptions {
         batch_key: args.batch_key.as_deref(),

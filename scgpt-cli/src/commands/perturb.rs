@@ -82,12 +82,12 @@ impl DesignArgs {
     }
 
     pub(crate) fn options(&self) -> DesignOptions<'_> {
-        DesignOptions {
-            condition_key: &self.condition_key,
-            control: &self.control,
-            separator: &self.separator,
-            cell_type_key: self.cell_type_key.as_deref(),
-        }
+        let mut options = DesignOptions::default();
+        options.condition_key = &self.condition_key;
+        options.control = &self.control;
+        options.separator = &self.separator;
+        options.cell_type_key = self.cell_type_key.as_deref();
+        options
     }
 }
 

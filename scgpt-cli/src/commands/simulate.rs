@@ -115,13 +115,11 @@ pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
 }
 
 fn options(args: &SimulateArgs) -> SimulateOptions {
-    SimulateOptions {
-        cells: args.cells,
-        genes: args.genes,
-        types: args.types,
-        batches: args.batches,
-        seed: args.seed,
-    }
+    let mut options = SimulateOptions::new(args.cells, args.genes);
+    options.types = args.types;
+    options.batches = args.batches;
+    options.seed = args.seed;
+    options
 }
 
 /// Cells of types and batches.
@@ -141,13 +139,15 @@ fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) ->
 /// The same cells in several modalities, and what was not measured beside them.
 fn multimodal(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) -> Result<()> {
     let has = |modality| args.modalities.contains(&modality);
-    let options = MultimodalSimulateOptions {
-        cells: options(args),
-        proteins: if has(Modality::Protein) { args.proteins } else { 0 },
-        peaks: if has(Modality::Atac) { args.peaks } else { 0 },
-        rna: has(Modality::Rna),
-        mosaic: args.mosaic,
-    };
+    let mut options = MultimodalSimulateOptions::new(options(args));
+    if has(Modality::Protein) {
+        options.proteins = args.proteins;
+    }
+    if has(Modality::Atac) {
+        options.peaks = args.peaks;
+    }
+    options.rna = has(Modality::Rna);
+    options.mosaic = args.mosaic;
     let truth = args.mosaic.then(|| beside(&args.output.path, "truth.h5ad"));
     if let Some(truth) = &truth {
         check_output(truth, args.output.force)?;
@@ -231,15 +231,13 @@ fn perturbed(
 ) -> Result<()> {
     let network = beside(&args.output.path, "network.csv");
     check_output(&network, args.output.force)?;
-    let options = PerturbSimulateOptions {
-        cells: args.cells,
-        genes: args.genes,
-        singles,
-        doubles: args.doubles,
-        synergy: args.synergy,
-        direction: if args.over_express { Direction::OverExpression } else { Direction::KnockDown },
-        seed: args.seed,
-    };
+    let mut options = PerturbSimulateOptions::new(args.cells, args.genes, singles);
+    options.doubles = args.doubles;
+    options.synergy = args.synergy;
+    if args.over_express {
+        options.direction = Direction::OverExpression;
+    }
+    options.seed = args.seed;
     let mut simulation = PerturbSimulation::new(&options, symbols)?;
     write(&mut simulation, &args.output.path, args, printer)?;
     let edges = simulation.network();

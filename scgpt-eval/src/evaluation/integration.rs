@@ -305,7 +305,8 @@ mod tests {
     #[test]
     fn many_cells_are_sampled_and_nonsense_is_refused() {
         let (mut rows, labels, batches) = cells(300, 0.0);
-        let options = ClusterOptions { max_cells: 150, ..ClusterOptions::default() };
+        let mut options = ClusterOptions::default();
+        options.max_cells = 150;
         let score = |rows: &[f32]| {
             let space = CellSpace::rows(rows, 5);
             IntegrationScores::new(&space, Some(&labels), &batches, &options)

@@ -6,7 +6,17 @@ use serde::{Deserialize, Serialize};
 use super::pairs::Pairs;
 
 /// How programmes are found.
+///
+/// ```
+/// use scgpt_eval::network::ProgrammeOptions;
+///
+/// // Few, large communities.
+/// let mut options = ProgrammeOptions::default();
+/// options.resolution = 0.5;
+/// assert_eq!((options.neighbours, options.least_genes), (15, 5));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ProgrammeOptions {
     /// Genes of a neighbourhood, the gene itself included, as scanpy counts.
     pub neighbours: usize,

@@ -8,7 +8,19 @@ use super::condition::{CONTROL, Condition};
 use crate::labels::Labels;
 
 /// Where conditions are, and how they are written.
+///
+/// ```
+/// use scgpt_eval::perturbation::DesignOptions;
+///
+/// // Guides in the column `guide`, such as `KLF1;GATA1`, and `NT` where nothing is perturbed.
+/// let mut options = DesignOptions::default();
+/// options.condition_key = "guide";
+/// options.control = "NT";
+/// options.separator = ";";
+/// assert_eq!(options.cell_type_key, None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DesignOptions<'a> {
     /// Column of `obs` with the conditions.
     pub condition_key: &'a str,
@@ -50,17 +62,10 @@ pub struct Group {
 /// ```
 /// use scgpt_data::{CellSource as _, Layer};
 /// use scgpt_eval::perturbation::{Design, DesignOptions};
-/// use scgpt_eval::simulate::{Direction, PerturbSimulateOptions, PerturbSimulation};
+/// use scgpt_eval::simulate::{PerturbSimulateOptions, PerturbSimulation};
 ///
-/// let options = PerturbSimulateOptions {
-///     cells: 300, genes: 60, singles: 5, doubles: 0, synergy: 0.0,
-///     direction: Direction::KnockDown, seed: 1,
-/// };
-/// let source = PerturbSimulation::new(&options, None)?;
-/// let options = DesignOptions {
-///     condition_key: "condition", control: "ctrl", separator: "+", cell_type_key: None,
-/// };
-/// let design = Design::of(&source, &options, 5)?;
+/// let source = PerturbSimulation::new(&PerturbSimulateOptions::new(300, 60, 5), None)?;
+/// let design = Design::of(&source, &DesignOptions::default(), 5)?;
 /// assert_eq!(design.perturbed().count(), 5);
 /// assert!(design.condition(design.control(1)).is_control());
 /// # Ok::<(), scgpt_data::Error>(())

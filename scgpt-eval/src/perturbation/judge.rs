@@ -263,7 +263,17 @@ impl ResponseJudge<'_> {
 }
 
 /// How a file of predicted cells is judged by a file of true ones.
+///
+/// ```
+/// use scgpt_eval::perturbation::{DesignOptions, EvaluateOptions};
+///
+/// let design = DesignOptions::default();
+/// let mut options = EvaluateOptions::new(&design);
+/// options.seed = 7;
+/// assert!(options.baselines && options.split.is_none());
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct EvaluateOptions<'a> {
     /// Where the conditions are, in both files, and how they are written.
     pub design: &'a DesignOptions<'a>,
@@ -275,6 +285,14 @@ pub struct EvaluateOptions<'a> {
     pub baselines: bool,
     /// Seed of the intervals and of the halves of cells.
     pub seed: u64,
+}
+
+impl<'a> EvaluateOptions<'a> {
+    /// The matrix `X` of the true cells, all conditions that are predicted, and simple methods beside
+    /// the predictions; the seed is 0.
+    pub const fn new(design: &'a DesignOptions<'a>) -> Self {
+        Self { design, layer: &Layer::X, split: None, baselines: true, seed: 0 }
+    }
 }
 
 /// Judges the profiles of a file of predicted cells, ours or another tool's, by the cells of another

@@ -26,7 +26,18 @@ use crate::perturbation::gene_column;
 const NAMES: usize = 8_000_000;
 
 /// How perturbed cells are prepared.
+///
+/// ```
+/// use std::path::Path;
+/// use scgpt_eval::perturbation::{DesignOptions, PrepareOptions};
+///
+/// let design = DesignOptions::default();
+/// let mut options = PrepareOptions::new(&design, Path::new("prepared.h5ad"));
+/// options.variable_genes = Some(5000);
+/// assert!(options.min_cells == 2 && !options.overwrite);
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct PrepareOptions<'a> {
     /// Where the conditions are, and how they are written.
     pub design: &'a DesignOptions<'a>,
@@ -42,6 +53,21 @@ pub struct PrepareOptions<'a> {
     pub output: &'a Path,
     /// Whether it may take the place of a file.
     pub overwrite: bool,
+}
+
+impl<'a> PrepareOptions<'a> {
+    /// All genes of `X` in a new file; conditions have at least the two cells that a test takes.
+    pub const fn new(design: &'a DesignOptions<'a>, output: &'a Path) -> Self {
+        Self {
+            design,
+            layer: &Layer::X,
+            gene_names: &GeneNames::BEST,
+            min_cells: 2,
+            variable_genes: None,
+            output,
+            overwrite: false,
+        }
+    }
 }
 
 /// What was prepared.

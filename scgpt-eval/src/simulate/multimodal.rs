@@ -27,7 +27,16 @@ const PEAKS: Profile = Profile {
 };
 
 /// Which modalities of the same cells to simulate.
+///
+/// ```
+/// use scgpt_eval::simulate::{MultimodalSimulateOptions, SimulateOptions};
+///
+/// let mut options = MultimodalSimulateOptions::new(SimulateOptions::new(500, 200));
+/// options.proteins = 30;
+/// assert!(options.rna && options.peaks == 0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MultimodalSimulateOptions {
     /// Cells, genes, types, batches.
     pub cells: SimulateOptions,
@@ -42,6 +51,13 @@ pub struct MultimodalSimulateOptions {
     pub mosaic: bool,
 }
 
+impl MultimodalSimulateOptions {
+    /// Gene expression alone, in every cell.
+    pub const fn new(cells: SimulateOptions) -> Self {
+        Self { cells, proteins: 0, peaks: 0, rna: true, mosaic: false }
+    }
+}
+
 /// Simulated cells measured in several modalities; types and batches are those of [`Simulation`],
 /// and types raise proteins and open peaks as they raise genes.
 ///
@@ -51,9 +67,10 @@ pub struct MultimodalSimulateOptions {
 /// use scgpt_data::CellSource as _;
 /// use scgpt_eval::simulate::{MultimodalSimulateOptions, MultimodalSimulation, SimulateOptions};
 ///
-/// let cells = SimulateOptions { cells: 80, genes: 60, types: 2, batches: 3, seed: 1 };
-/// let options =
-///     MultimodalSimulateOptions { cells, proteins: 12, peaks: 0, rna: true, mosaic: false };
+/// let mut cells = SimulateOptions::new(80, 60);
+/// (cells.types, cells.batches) = (2, 3);
+/// let mut options = MultimodalSimulateOptions::new(cells);
+/// options.proteins = 12;
 /// let simulation = MultimodalSimulation::new(&options, None)?;
 /// assert_eq!(simulation.modalities().len(), 2);
 /// assert_eq!(simulation.cells()?.summary().n_cells, 80);

@@ -59,8 +59,19 @@ pub enum Direction {
     OverExpression,
 }
 
-/// How much to simulate.
+/// How many cells and perturbations to simulate, and what perturbations do.
+///
+/// ```
+/// use scgpt_eval::simulate::{Direction, PerturbSimulateOptions};
+///
+/// // 40 genes, each perturbed alone, and 20 pairs of them.
+/// let mut options = PerturbSimulateOptions::new(5000, 300, 40);
+/// options.doubles = 20;
+/// options.synergy = 0.5;
+/// assert_eq!(options.direction, Direction::KnockDown);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct PerturbSimulateOptions {
     /// Number of cells; a tenth are controls.
     pub cells: usize,
@@ -76,6 +87,14 @@ pub struct PerturbSimulateOptions {
     pub direction: Direction,
     /// Seed of every random choice.
     pub seed: u64,
+}
+
+impl PerturbSimulateOptions {
+    /// That many cells, of whose genes the number `singles` are knocked down, each alone; the seed is 0.
+    pub const fn new(cells: usize, genes: usize, singles: usize) -> Self {
+        let direction = Direction::KnockDown;
+        Self { cells, genes, singles, doubles: 0, synergy: 0.0, direction, seed: 0 }
+    }
 }
 
 /// Perturbed cells whose causes are known, as a [`CellSource`]: a cell is made when it is read, always
@@ -97,12 +116,10 @@ pub struct PerturbSimulateOptions {
 /// `obs` has `condition` (as in GEARS) and `interacts`; `var` the gene symbols.
 ///
 /// ```
-/// use scgpt_eval::simulate::{Direction, PerturbSimulateOptions, PerturbSimulation};
+/// use scgpt_eval::simulate::{PerturbSimulateOptions, PerturbSimulation};
 ///
-/// let options = PerturbSimulateOptions {
-///     cells: 300, genes: 60, singles: 5, doubles: 2, synergy: 0.5,
-///     direction: Direction::KnockDown, seed: 1,
-/// };
+/// let mut options = PerturbSimulateOptions::new(300, 60, 5);
+/// (options.doubles, options.synergy) = (2, 0.5);
 /// let source = PerturbSimulation::new(&options, None)?;
 /// assert!(source.network().is_directed());
 /// # Ok::<(), scgpt_data::Error>(())

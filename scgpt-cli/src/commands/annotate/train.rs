@@ -86,7 +86,8 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let device = run.compute.open()?;
     let mut source = Source::open(input)?;
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
-    let baselines = BaselineOptions { layer: layer.clone(), ..BaselineOptions::default() };
+    let mut baselines = BaselineOptions::default();
+    baselines.layer = layer.clone();
     let options = AnnotateOptions {
         label,
         batch_key: args.batch_key.as_deref(),

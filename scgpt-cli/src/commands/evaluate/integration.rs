@@ -73,12 +73,10 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     let (cells, [label, batch]) = columns(args, &source, &mut warnings, printer)?;
     let n_left_out = source.summary().n_cells - cells.len();
     let mut cells = CellSubset::new(&mut source, cells);
-    let options = ClusterOptions {
-        clustering: args.clustering,
-        max_cells: args.max_cells,
-        seed: args.seed,
-        ..ClusterOptions::default()
-    };
+    let mut options = ClusterOptions::default();
+    options.clustering = args.clustering;
+    options.max_cells = args.max_cells;
+    options.seed = args.seed;
     // All are read before any is scored: better now than after minutes of computing.
     let embeddings = embeddings(args, &mut cells)?;
     for (name, (rows, width)) in args.embedding.iter().zip(&embeddings) {
@@ -94,11 +92,9 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
         comparison.add(&format!("obsm/{name}"), &space, &bar)?;
     }
     if !args.no_baselines {
-        let baseline = BaselineOptions {
-            layer: layer(&args.layer),
-            n_genes: args.hvg,
-            ..BaselineOptions::default()
-        };
+        let mut baseline = BaselineOptions::default();
+        baseline.layer = layer(&args.layer);
+        baseline.n_genes = args.hvg;
         let codes = comparison.batch.codes().to_vec();
         let mut empty = EmptyCells::default();
         let mut sought = empty.among(&mut cells, &baseline.layer);

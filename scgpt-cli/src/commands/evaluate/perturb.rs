@@ -58,13 +58,12 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     args.design.doubts(&truth, &mut warnings)?;
     args.design.doubts(&predicted, &mut warnings)?;
     let bar = Bar::new(printer);
-    let options = EvaluateOptions {
-        design: &args.design.options(),
-        layer: &args.matrix.layer(),
-        split: split.as_ref(),
-        baselines: !args.no_baselines,
-        seed: args.seed,
-    };
+    let (design, layer) = (args.design.options(), args.matrix.layer());
+    let mut options = EvaluateOptions::new(&design);
+    options.layer = &layer;
+    options.split = split.as_ref();
+    options.baselines = !args.no_baselines;
+    options.seed = args.seed;
     let evaluation = evaluate_responses(&mut truth, &mut predicted, &options, &bar)?;
     bar.finish();
     if let Some(collapse) = evaluation.collapse() {

@@ -271,12 +271,11 @@ impl EmbeddingArgs {
         options.centre = self.cosine.map(|cosine| cosine == Cosine::Centred);
         options.per.clone_from(&self.per);
         options.threshold = self.threshold;
-        options.programmes = ProgrammeOptions {
-            neighbours: self.neighbours,
-            resolution: self.resolution,
-            least_genes: self.least_genes,
-            seed: self.tokens.seed,
-        };
+        options.programmes = ProgrammeOptions::default();
+        options.programmes.neighbours = self.neighbours;
+        options.programmes.resolution = self.resolution;
+        options.programmes.least_genes = self.least_genes;
+        options.programmes.seed = self.tokens.seed;
         options.universe = self.background;
         options.queries.clone_from(&self.gene);
         options.n_similar = self.similar;

@@ -50,15 +50,12 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
     args.design.doubts(&source, &mut warnings)?;
     let (design, layer) = (args.design.options(), args.matrix.layer());
     let gene_names = args.matrix.gene_names();
-    let options = PrepareOptions {
-        design: &design,
-        layer: &layer,
-        gene_names: &gene_names,
-        min_cells: args.min_cells,
-        variable_genes: args.hvg,
-        output: &args.output.path,
-        overwrite: args.output.force,
-    };
+    let mut options = PrepareOptions::new(&design, &args.output.path);
+    options.layer = &layer;
+    options.gene_names = &gene_names;
+    options.min_cells = args.min_cells;
+    options.variable_genes = args.hvg;
+    options.overwrite = args.output.force;
     let bar = Bar::new(printer);
     let prepared = prepare(&mut source, &options, &bar)?;
     bar.finish();

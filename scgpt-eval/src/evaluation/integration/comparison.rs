@@ -77,7 +77,8 @@ pub struct ScoredEmbedding {
 ///     CellColumn::new(name, &Labels::new(labels))
 /// };
 /// let (types, batches) = (column("type", |cell| cell % 2)?, column("batch", |cell| cell / 2 % 2)?);
-/// let options = ClusterOptions { n_neighbours: 4, ..ClusterOptions::default() };
+/// let mut options = ClusterOptions::default();
+/// options.n_neighbours = 4;
 /// let mut comparison = IntegrationComparison::new(Some(types), batches, options);
 /// // One dimension that knows the type alone.
 /// let rows: Vec<f32> = (0..12_u8).map(|cell| f32::from(cell % 2) * 9.0 + f32::from(cell)).collect();

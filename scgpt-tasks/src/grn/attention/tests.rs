@@ -4,7 +4,7 @@ use burn::prelude::Device;
 use scgpt_data::{GeneNames, GeneVocab, Layer, Silent};
 use scgpt_eval::{
     network::{Edge, EdgeKind},
-    simulate::{Direction, PerturbSimulateOptions, PerturbSimulation},
+    simulate::{PerturbSimulateOptions, PerturbSimulation},
 };
 use scgpt_fixtures::{Case, Tensors, assert_close, cases};
 use scgpt_model::{Preprocess, ScgptConfig, Strictness, Weights};
@@ -168,14 +168,10 @@ fn scores(embedder: &Embedder, inputs: &Tensors, b: usize, m: usize) -> Vec<f32>
     embedder.encoder().attention_scores(rows, last).unwrap()
 }
 
-const SIMULATED: PerturbSimulateOptions = PerturbSimulateOptions {
-    cells: 60,
-    genes: 40,
-    singles: 3,
-    doubles: 0,
-    synergy: 0.0,
-    direction: Direction::KnockDown,
-    seed: 5,
+const SIMULATED: PerturbSimulateOptions = {
+    let mut options = PerturbSimulateOptions::new(60, 40, 3);
+    options.seed = 5;
+    options
 };
 
 /// A network that has learned nothing, of the genes of the simulation.
