@@ -1,4 +1,12 @@
 //! [`ArtefactKind`]: directories that hold all that one task's answers need.
+//!
+//! An artefact is a model directory with a record beside it. The record lists the SHA-256 of every file
+//! that answers need, and its own, so that a network never answers with the calibration of another:
+//!
+//! - It is written last, and removed first when an artefact is replaced. A run that is killed in between
+//!   leaves a folder that is no artefact, not one that is half of two.
+//! - It is read first, and nothing else is believed before its hash is right.
+//! - Records of another format are named as such, with the version that wrote them.
 
 use std::{
     collections::BTreeMap,
@@ -61,6 +69,9 @@ fn seal(record: &[u8]) -> serde_json::Result<String> {
 impl ArtefactKind {
     /// Moves the model directory `built` into `folder`, with `more` files of it, and the record last:
     /// a folder whose files do not belong together is never taken for an artefact.
+    ///
+    /// # Errors
+    /// If a file cannot be read, written or moved.
     pub(crate) fn publish<R: Serialize>(
         &self,
         record: R,
@@ -162,19 +173,26 @@ impl ArtefactKind {
 }
 
 /// Writes a file of an artefact that is JSON, too large for its record.
+///
+/// # Errors
+/// If it cannot be written.
 pub(crate) fn write_part<P: Serialize>(path: &Path, part: &P) -> Result<()> {
     let failed = |error: &dyn std::fmt::Display| invalid(path.into(), error.to_string());
     let text = serde_json::to_string(part).map_err(|error| failed(&error))?;
     std::fs::write(path, text).map_err(|error| failed(&error))
 }
 
-/// Reads what [`write_part`] wrote.
+/// Reads what [`write_part`] wrote; that it is unchanged is known from the record.
+///
+/// # Errors
+/// If it cannot be read or has another shape.
 pub(crate) fn read_part<P: DeserializeOwned>(path: &Path) -> Result<P> {
     let failed = |error: &dyn std::fmt::Display| invalid(path.into(), error.to_string());
     let text = std::fs::read(path).map_err(|error| failed(&error))?;
     serde_json::from_slice(&text).map_err(|error| failed(&error))
 }
 
+/// SHA-256 of a file, hexadecimal.
 fn hash(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     let copied = scgpt_data::open_file(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
@@ -182,6 +200,7 @@ fn hash(path: &Path) -> Result<String> {
     Ok(format!("{:x}", hasher.finalize()))
 }
 
+/// The error for a file that cannot be what it should be.
 fn invalid(path: PathBuf, problem: String) -> Error {
     Error::Artefact { path, problem }
 }

@@ -30,6 +30,21 @@
 //! assert_eq!(genes.vectors.len(), genes.genes.len() * 16);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! A cell goes this way:
+//!
+//! 1. [`align`](Embedder::align) finds the column of `var` that names the genes, and the token of each
+//!    gene that the model knows. Too few of them are an error: the rows would mean little.
+//! 2. The kind of values is found. Negative ones, which scaling leaves, are refused: zero no longer means
+//!    that a gene is not expressed.
+//! 3. A [`tokenizer`](Embedder::tokenizer) bins the cell's own values and keeps as many genes as the
+//!    model saw at once in training; the choice is keyed by what the cell expresses.
+//! 4. Batches of similar length go through the [`encoder`](Embedder::encoder), on another thread than the
+//!    one that reads.
+//! 5. Each row is scaled to unit length and written in the order of the source.
+//!
+//! A cell's row therefore depends on the cell, the model and the options alone. A cell that expresses no
+//! known gene has a row, too, so that rows and cells stay aligned; it is listed as empty.
 
 mod genes;
 mod options;
@@ -106,7 +121,7 @@ pub struct Embedder {
     loaded: LoadReport,
     /// SHA-256 of the weights file, if there is one.
     sha256: Option<String>,
-    /// Where it was opened, if it was.
+    /// The folder that it was opened from; none for a model from memory.
     folder: Option<PathBuf>,
 }
 
@@ -328,7 +343,8 @@ impl Embedder {
         Ok(Embedded { empty: streamed.empty, report })
     }
 
-    /// The network prepared for inference.
+    /// The network prepared for inference: it takes tokens of one's own and gives the states of all of
+    /// them, gene vectors and attention scores.
     pub fn encoder(&self) -> &CellEncoder {
         &self.encoder
     }
@@ -384,6 +400,10 @@ impl Embedder {
         })
     }
 
+    /// How cells become tokens: genes that they express, binned among themselves.
+    ///
+    /// # Errors
+    /// If the model has more value bins than there can be.
     pub(crate) fn token_config(
         &self,
         options: &EmbedOptions,
@@ -403,6 +423,7 @@ impl Embedder {
     }
 }
 
+/// That the gene table has a row for every token, and no more.
 fn check_vocabulary(vocab: &GeneVocab, config: &ScgptConfig) -> Result<()> {
     if vocab.len() == config.vocab_size {
         return Ok(());

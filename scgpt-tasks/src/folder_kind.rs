@@ -1,4 +1,8 @@
 //! [`FolderKind`]: what a folder is, whoever is asked to open it.
+//!
+//! Models, artefacts, indices, shards and runs are all folders, and it is easy to name one for another.
+//! Whoever opens one therefore says not only what is missing but what is there in its place, and which
+//! command takes it.
 
 use std::path::Path;
 
@@ -6,10 +10,13 @@ use scgpt_model::ModelDir;
 
 use crate::error::{Error, Result};
 
-/// The files by which artefacts and indices are known.
+/// The file by which an artefact of `scgpt annotate train` is known.
 pub(crate) const ANNOTATION: &str = "annotation.json";
+/// The file by which an artefact of `scgpt integrate` is known.
 pub(crate) const INTEGRATION: &str = "integration.json";
+/// The file by which an artefact of `scgpt perturb train` is known.
 pub(crate) const PERTURBATION: &str = "perturbation.json";
+/// The file by which an index of `scgpt map index` is known.
 pub(crate) const INDEX: &str = "index.json";
 
 /// The subfolder of an artefact's folder in which its training happens.
@@ -47,7 +54,8 @@ pub(crate) enum FolderKind {
 }
 
 impl FolderKind {
-    /// What is at `path`, by the files that are there.
+    /// What is at `path`, by the files that are there. The most telling come first: an artefact is a
+    /// model, too, and a finished one keeps the folder of its training.
     pub(crate) fn of(path: &Path) -> Self {
         let has = |name: &str| path.join(name).exists();
         if path.is_file() {
@@ -148,6 +156,16 @@ impl FolderKind {
 }
 
 /// Opens a model directory, that of an artefact too; of anything else it is said what it is.
+///
+/// ```
+/// use scgpt_tasks::open_model;
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("index.json"), "{}")?;
+/// let error = open_model(folder.path()).unwrap_err();
+/// assert!(error.to_string().contains("an index of `scgpt map index`"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// If `path` is no such directory, or a file in it is missing, unreadable, unsafe or inconsistent.

@@ -4,6 +4,12 @@
 //! its embedding alone, in rounds: what it is surest of becomes known and helps to predict the rest.
 //! Values are *bins*: ranks of a cell's expressed genes among each other, from 1 to the number of bins.
 //!
+//! A cell goes this way: it is binned; what is asked is taken out of its tokens and becomes the prompt's
+//! unknown genes; the network predicts all of them in each round, and those it is surest of become known;
+//! predictions are compared with the truth where the cell expresses the gene. The cells are read twice,
+//! first for the means of genes, as an answer without those beside it says nothing. The mean that a
+//! cell's answer is compared with leaves that cell out.
+//!
 //! ```no_run
 //! use std::path::Path;
 //!
@@ -256,6 +262,7 @@ impl Generator {
         Ok((genes, missing))
     }
 
+    /// What bins cells and makes them tokens.
     fn tokenizer(
         &self,
         alignment: &Alignment,
@@ -298,6 +305,7 @@ struct Results {
 }
 
 impl Results {
+    /// Nothing yet; a table of rows only where every cell is asked for the same genes.
     fn new(ask: &Ask, n_genes: usize, options: &GenerateOptions) -> Result<Self> {
         let rows = match (ask, &options.temporary) {
             (Ask::Hidden(_), _) => None,
@@ -338,6 +346,7 @@ impl Job<'_> {
         Ok(mean)
     }
 
+    /// Asks all cells, window by window.
     fn run(
         &self,
         source: &mut dyn CellSource,
@@ -372,6 +381,8 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// Generates the cells of a bucket. The noise is keyed by what a cell expresses, so a cell's answer
+    /// does not depend on those that are computed with it.
     fn bucket(
         &self,
         bucket: &[usize],
@@ -395,7 +406,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// The cell embeddings of a window, for cell prompts.
+    /// The cell embeddings of a window, for cell prompts: those of the file, brought to the length that
+    /// the network expects, or the network's own.
     fn embeddings(
         &self,
         source: &mut dyn CellSource,
@@ -423,7 +435,8 @@ impl Job<'_> {
     }
 }
 
-/// Scores a window of cells, and stores their rows.
+/// Scores a window of cells, and stores their rows. Bins are not negative, so neither are stored values;
+/// scores are of the predictions as they are.
 fn collect(
     first: usize,
     asked: &[(Prompt, Vec<Option<f32>>)],

@@ -32,7 +32,8 @@ pub struct KnownGenes {
 }
 
 impl KnownGenes {
-    /// Of a vocabulary, or of those of its tokens that the model was trained on.
+    /// Counts the genes of `alignment` among those of the vocabulary, or among those that the model was
+    /// `trained` on; `max_length` is what it saw of a cell at once, `<cls>` included.
     pub(crate) fn new(alignment: &Alignment, trained: Option<&[bool]>, max_length: usize) -> Self {
         let tokens = alignment.tokens.iter().flatten();
         let (matched, of_model) = match trained {
@@ -47,7 +48,7 @@ impl KnownGenes {
         Self { matched, of_model, is_trained: trained.is_some(), at_once }
     }
 
-    /// The same beside cells that had `reference` of the genes.
+    /// The same counted beside other cells, which had `reference` of the genes.
     #[must_use]
     pub fn beside(self, reference: usize) -> Self {
         Self { of_model: reference, is_trained: true, ..self }
@@ -59,7 +60,7 @@ impl KnownGenes {
         (self.matched as f64 / all as f64).min(1.0)
     }
 
-    /// That it is enough to say anything.
+    /// Checks that it is enough to say anything of the cells.
     ///
     /// # Errors
     /// If less than a twentieth of what the model sees of a cell is there, or than the share that is
@@ -71,7 +72,7 @@ impl KnownGenes {
         Err(Error::Genes { matched: self.matched, of_model: self.of_model, whose: self.whose() })
     }
 
-    /// A warning, if it is little.
+    /// A warning for people, if it is enough but little.
     pub fn remark(&self) -> Option<String> {
         let lacks = self.is_trained && (self.matched as f64) < ENOUGH * self.of_model as f64;
         (self.share() < ENOUGH || lacks).then(|| {
@@ -85,6 +86,7 @@ impl KnownGenes {
         })
     }
 
+    /// Which genes of the model were counted.
     fn whose(&self) -> &'static str {
         if self.is_trained { "that it was trained on" } else { "of the model" }
     }

@@ -23,6 +23,24 @@ pub(crate) const MODEL: OutputKind = OutputKind {
 /// The folder appears whole or not at all. With `overwrite` it replaces another model directory, and
 /// nothing else.
 ///
+/// ```
+/// use burn::prelude::Device;
+/// use scgpt_model::{Preprocess, ScgptConfig};
+/// use scgpt_tasks::{open_model, write_model};
+///
+/// let folder = tempfile::tempdir()?;
+/// let (vocabulary, model) = (folder.path().join("genes.json"), folder.path().join("model"));
+/// std::fs::write(&vocabulary, r#"{"<pad>":0,"<cls>":1,"<eoc>":2,"CD3D":3,"MS4A1":4}"#)?;
+///
+/// let config = ScgptConfig { d_model: 16, n_heads: 2, d_ff: 16, n_layers: 1, ..ScgptConfig::new(5) };
+/// let network = config.init(&Device::flex())?;
+/// let preprocess = Preprocess { max_length: 64, cls_value: 0.0 };
+/// let save = |file: &std::path::Path| network.save(file);
+/// write_model(&model, false, &config, &preprocess, &vocabulary, "an example", save)?;
+/// assert_eq!(open_model(&model)?.config(), &config);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If `folder` exists and is not to be replaced, or a file cannot be read or written.
 pub fn write_model(

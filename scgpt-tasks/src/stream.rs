@@ -1,4 +1,16 @@
 //! The way of the cells: read and tokenise on one side of a bounded channel, compute on the other.
+//!
+//! ```text
+//! CellSource ─ window of cells ─► Tokenizer ─► channel ─► batches of similar length ─► network ─► sink
+//!              one thread                      bounded    another thread
+//! ```
+//!
+//! - Memory is that of a few windows, however many cells there are: a reader that is ahead waits.
+//! - A row depends on its cell alone, not on the batch, the window or the number of threads, so that
+//!   windows and batches can be chosen for speed.
+//! - The sink gets the cells in their order: whatever is reordered is so within a window.
+//! - An error on either side ends both: a reader sends it in the place of a window, and a sink that
+//!   fails drops the channel.
 
 mod counts;
 
@@ -17,23 +29,33 @@ use scgpt_model::{CellEncoder, TokenBatchView};
 pub use self::counts::{Timings, TokenCounts};
 use crate::error::{Error, Result};
 
-/// Cells read at once, among which batches of similar length are formed.
+/// Cells read at once, among which batches of similar length are formed: enough for hardly any padding,
+/// few enough that a window of the largest cells is small beside the network.
 const WINDOW: usize = 1024;
 
-/// Windows that may wait for the network.
+/// Windows that may wait for the network: one is read while another is ready.
 const WAITING: usize = 2;
 
-/// A network, and how cells are given to it.
+/// A network, and how cells are laid out for it.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
+    /// The network, prepared for inference.
     pub(crate) encoder: &'a CellEncoder,
+    /// What pads cells to the longest of their batch.
     pub(crate) collator: Collator,
+    /// Cells computed at once, at most.
     pub(crate) batch_size: usize,
 }
 
 impl Rows<'_> {
-    /// Cell embeddings `[n, d]`, as the network gives them, each cell in its domain, if there are
-    /// several. A row does not depend on the batch.
+    /// Cell embeddings, `[n, d]`, in the order of `cells` and as the network gives them, not scaled.
+    /// `domains` has the domain of every cell; without them all are of the first.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if the observer says so.
+    ///
+    /// # Panics
+    /// If a token is not of the vocabulary, or the network has no such domain.
     pub(crate) fn of(
         &self,
         cells: &[CellTokens],
@@ -64,7 +86,8 @@ pub(crate) fn view(batch: &TokenBatch, domain: usize) -> TokenBatchView<'_> {
     TokenBatchView { n_tokens: *n_tokens, genes, values, lengths, domain }
 }
 
-/// Cells that are computed together, of one domain and of similar length, and their domain.
+/// Cells that are computed together, of one domain and of similar length, and their domain: the
+/// statistics of a norm by domain hold for a whole batch, so a batch cannot mix them.
 fn in_domains(
     lengths: &[usize],
     domains: Option<&[usize]>,
@@ -114,21 +137,31 @@ pub(crate) type Sink<'a> = dyn FnMut(usize, &[f32]) -> Result<()> + 'a;
 pub(crate) struct Streamed {
     /// Cells that express no known gene, ascending.
     pub(crate) empty: Vec<usize>,
+    /// Tokens per cell.
     pub(crate) tokens: TokenCounts,
+    /// How long it took.
     pub(crate) timings: Timings,
 }
 
 /// Consecutive cells on their way to the network.
 pub(crate) struct Window {
+    /// Number of the first cell in the source.
     pub(crate) first: usize,
+    /// The cells' tokens, in the order of the source.
     pub(crate) cells: Vec<CellTokens>,
+    /// Seconds that reading took.
     reading: f64,
+    /// Seconds that tokenising took.
     tokenising: f64,
 }
 
 impl Rows<'_> {
     /// Sends all cells of `layer` through the network, each in its domain, and their embeddings to
     /// `sink`, in order.
+    ///
+    /// # Errors
+    /// If the cells cannot be read; [`Error::Cancelled`] if the observer says so; whatever `sink`
+    /// fails with.
     pub(crate) fn stream(
         &self,
         source: &mut dyn CellSource,
@@ -169,9 +202,14 @@ impl Rows<'_> {
     }
 }
 
+/// A window, or why it could not be read; nothing comes after an error.
 pub(crate) type Read = Result<Window>;
 
-/// Reads and tokenises all cells on a thread of their own, while `compute` receives them.
+/// Reads and tokenises all cells on a thread of their own, while `compute` receives them, window by
+/// window and in order.
+///
+/// # Errors
+/// What `compute` returns. An error of the reader is the last thing that it receives.
 pub(crate) fn windows<T>(
     source: &mut dyn CellSource,
     layer: &Layer,
@@ -186,6 +224,7 @@ pub(crate) fn windows<T>(
     })
 }
 
+/// Sends windows until the last cell, an error, or until nobody receives them any more.
 fn read(
     source: &mut dyn CellSource,
     layer: &Layer,
@@ -202,6 +241,7 @@ fn read(
     }
 }
 
+/// The cells from `first` up to `end`, as tokens.
 fn window(
     source: &mut dyn CellSource,
     layer: &Layer,

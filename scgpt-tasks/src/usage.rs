@@ -1,4 +1,9 @@
 //! [`Usage`]: what a command does with a network, and what it gives it.
+//!
+//! A network that was trained to be told the batch of every cell computes without it, too, and says
+//! something else. So nothing is left to chance: before a cell is read, what the network needs
+//! ([`ScgptConfig::needs`]) is held against what the command gives, and a need that nobody meets is an
+//! error with the command that would meet it.
 
 use std::path::Path;
 
@@ -10,7 +15,7 @@ use crate::{
     folder_kind::{FolderKind, open_model},
 };
 
-/// Whatever the number.
+/// In a [`Need`] that is given: whatever the number.
 const ANY: usize = 0;
 
 /// What a network is used for. Each says what it gives the network beside genes and values; what
@@ -66,6 +71,7 @@ impl Usage {
         })
     }
 
+    /// Why the network is of no use here; none if it is.
     fn problem(self, kind: FolderKind, network: &ScgptConfig) -> Option<String> {
         let unmet = |need: &Need| !self.gives().iter().any(|given| given.is_like(*need));
         if let Some(need) = network.needs(self.asked()).into_iter().find(unmet) {
@@ -121,6 +127,7 @@ impl Usage {
         }
     }
 
+    /// Which command or which network to take in its place.
     fn remedy(self, kind: FolderKind, path: Option<&Path>) -> Advice {
         let meant = match (kind, path) {
             (FolderKind::Integration | FolderKind::Perturbation, Some(path)) => {

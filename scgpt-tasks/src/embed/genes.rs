@@ -1,4 +1,9 @@
 //! [`GeneEmbedding`]: vectors of genes, as the table has them, and as the cells make them.
+//!
+//! The table has one vector a gene, whatever the cells. In context, a gene's token leaves the last block
+//! with a state that the other genes of its cell had a part in; the vector is the mean of those states
+//! over the cells in which the gene is a token. States are summed as whole numbers, so that the mean
+//! is the same to the last digit for any batches, threads and order of cells.
 
 use scgpt_data::{
     CellSource, Column, EmptyCells, GeneToken, Observer, Table, Tokenizer, Watched, buckets,
@@ -75,11 +80,13 @@ pub(crate) struct GeneStates {
 }
 
 impl GeneStates {
+    /// No cell seen yet.
     fn new(n_groups: usize, n_genes: usize, d: usize) -> Self {
         let cells = vec![0; n_groups * n_genes];
         Self { n_genes, d, cells, sums: vec![0; n_groups * n_genes * d] }
     }
 
+    /// Adds the state, `[d]`, that a gene has in a cell of a group.
     fn add(&mut self, group: usize, gene: usize, state: &[f32]) {
         let place = group * self.n_genes + gene;
         self.cells[place] += 1;
@@ -190,6 +197,9 @@ impl Embedder {
     ///
     /// Memory: `groups · genes · d` numbers, whatever the number of cells.
     ///
+    /// # Errors
+    /// If the cells cannot be read; [`Error::Cancelled`] if the observer says so.
+    ///
     /// # Reference
     /// None; asked for in issues of the reference, and what Geneformer and others give.
     pub(crate) fn gene_states(
@@ -222,6 +232,8 @@ impl Embedder {
         })
     }
 
+    /// Adds the states of a window's cells; `places` has for every token of the vocabulary its place
+    /// among the genes that are asked for.
     fn add_states(
         &self,
         states: &mut GeneStates,

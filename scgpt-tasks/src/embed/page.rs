@@ -1,4 +1,9 @@
-//! The page about an embedding.
+//! The page about an embedding: what a reader checks before believing it.
+//!
+//! It begins with numbers that are wrong when the input is (genes known, tokens per cell, kind of
+//! values), goes on with genes and tokens, draws a map, and ends with what is needed to repeat the run.
+//! The map is of a sample of the cells, so that a page of a million cells opens as fast as one of a
+//! thousand.
 
 use scgpt_data::{CellSource, Column, Frame, obs_column};
 use scgpt_eval::CellMap;
@@ -31,6 +36,7 @@ impl Embedding {
         Ok(page)
     }
 
+    /// The map: a sample of cells by their embeddings, each in the colour of its category.
     fn map(&self, page: &mut Page, obs: &Frame, colour: Option<&str>) -> Result<()> {
         let colour = colour.or_else(|| likely_colour(obs));
         let labels = colour.map(|name| obs_column(obs, name)).transpose()?.map(Column::labels);
@@ -55,6 +61,7 @@ impl Embedding {
     }
 }
 
+/// The numbers by which a wrong input is noticed first.
 fn overview(page: &mut Page, report: &EmbedReport) {
     let genes = &report.genes;
     page.numbers(&[
@@ -66,6 +73,7 @@ fn overview(page: &mut Page, report: &EmbedReport) {
     ]);
 }
 
+/// Which columns could name genes, which one does, and what is not known.
 fn genes(page: &mut Page, report: &EmbedReport) {
     let genes = &report.genes;
     page.section("Genes");
@@ -111,6 +119,7 @@ fn genes(page: &mut Page, report: &EmbedReport) {
     page.table(&rows);
 }
 
+/// Tokens per cell, and what became of cells with too many or none.
 fn tokens(page: &mut Page, report: &EmbedReport) {
     let tokens = &report.tokens;
     page.section("Tokens").histogram(
@@ -142,6 +151,7 @@ fn tokens(page: &mut Page, report: &EmbedReport) {
     ]);
 }
 
+/// What decides the embedding beside the cells: enough to compute it again.
 fn settings(page: &mut Page, report: &EmbedReport) {
     let options = &report.options;
     page.section("Settings").table(&[
@@ -153,6 +163,7 @@ fn settings(page: &mut Page, report: &EmbedReport) {
     ]);
 }
 
+/// A number, and some of what it counts.
 fn with_examples(n: usize, examples: &[String]) -> String {
     match (n, examples) {
         (0, _) | (_, []) => n.to_string(),
@@ -174,6 +185,7 @@ pub(crate) fn likely_types(obs: &Frame) -> Option<&str> {
     })
 }
 
+/// Columns with categories that colours can tell apart.
 fn few_categories(obs: &Frame) -> impl Iterator<Item = &str> {
     let few = |column: &Column| match column {
         Column::Categorical { categories, .. } => (2..=CATEGORIES).contains(&categories.len()),

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct EmbedReport {
-    /// Version of this crate.
+    /// Version of this crate, which wrote the report.
     pub version: String,
     /// Cells embedded.
     pub n_cells: usize,
@@ -66,7 +66,7 @@ impl EmbedReport {
 pub struct ModelReport {
     /// SHA-256 of the weights file, hexadecimal; none for a model from memory.
     pub sha256: Option<String>,
-    /// The network.
+    /// The configuration of the network.
     pub config: ScgptConfig,
 }
 

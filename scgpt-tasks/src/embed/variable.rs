@@ -1,4 +1,8 @@
 //! [`select_variable`]: only the most variable genes of a source.
+//!
+//! Genes are chosen among all that were measured, not among those that the model knows: what varies in
+//! the cells is a property of the data, and the same selection serves models with other vocabularies.
+//! Chosen genes that the model does not know are counted in the report and have no token.
 
 use scgpt_data::{
     Alignment, CellSource, GeneNames, GeneSubset, Layer, gene_columns, obs_column, unscaled,
@@ -8,8 +12,12 @@ use scgpt_data::{
 use super::{VariableOptions, VariableReport};
 use crate::error::{Error, Result};
 
-/// Leaves only the most variable genes in `alignment`. What else was measured counts in no sum, and is
-/// none of them.
+/// Leaves only the most variable genes in `alignment`. What else than genes was measured, such as
+/// proteins, counts in no sum, and is none of them.
+///
+/// # Errors
+/// If the cells or the column of batches cannot be read, the measure does not fit the values, or the
+/// model knows none of the chosen genes.
 pub(crate) fn select_variable(
     source: &mut dyn CellSource,
     layer: &Layer,

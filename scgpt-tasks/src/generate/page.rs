@@ -1,10 +1,12 @@
-//! The page about generated cells.
+//! The page about generated cells: how far from the truth the network is, whether simple guesses are
+//! nearer, and whether it is surest where it is right.
 
 use scgpt_report::{Bar, Group, Page};
 
 use super::{Ask, GenerateReport, Scores};
 
-/// Errors beside simple guesses, round by round, and a picture of predictions.
+/// The page about the cells of `source`: errors beside simple guesses, round by round, and a picture of
+/// predictions. Parts without a known truth are left out.
 pub(super) fn page(report: &GenerateReport, source: &str) -> Page {
     let mut page = Page::new("Generated expression", source);
     page.numbers(&[

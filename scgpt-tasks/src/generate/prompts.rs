@@ -11,7 +11,12 @@ use scgpt_model::{AttentionMask, ModelInput, Prompt, Scgpt, ScgptConfig, host_va
 
 use super::Ask;
 
-/// Makes prompts of cells.
+/// Makes prompts of cells: by what is asked, tokens are known, unknown, or left out.
+///
+/// - [`Ask::Hidden`]: a keyed share of the cell's own genes is unknown, so every answer has a truth.
+/// - [`Ask::Genes`]: the listed genes are unknown in every cell, and never known; the others shrink
+///   until both fit.
+/// - [`Ask::Cells`]: nothing but `<cls>` is known, whose place the cell embedding takes.
 pub(super) struct Prompts<'a> {
     ask: &'a Ask,
     genes: &'a [GeneToken],
@@ -21,6 +26,7 @@ pub(super) struct Prompts<'a> {
 }
 
 impl<'a> Prompts<'a> {
+    /// For prompts of at most `max_length` tokens, which ask for `genes` where the same are asked of all.
     pub(super) fn new(ask: &'a Ask, genes: &'a [GeneToken], seed: u64, max_length: usize) -> Self {
         Self { ask, genes, listed: genes.iter().copied().collect(), seed, max_length }
     }
@@ -70,6 +76,7 @@ impl<'a> Prompts<'a> {
         (prompt, truth)
     }
 
+    /// The value of each listed gene in a cell; none where the cell does not express it.
     fn truth(&self, cell: &CellTokens) -> Vec<Option<f32>> {
         let value = |gene| {
             let position = cell.genes.iter().position(|&other| other == gene)?;
@@ -78,6 +85,7 @@ impl<'a> Prompts<'a> {
         self.genes.iter().map(|&gene| value(gene)).collect()
     }
 
+    /// The known and the unknown tokens of a cell of which a share is hidden.
     fn split(&self, cell: &CellTokens, share: f64) -> [CellTokens; 2] {
         let key = self.key(cell);
         split(cell, share, 1, self.max_length, |gene| key.bits(u64::from(gene.0)))
@@ -95,7 +103,8 @@ fn without(cell: &CellTokens, leaves: impl Fn(GeneToken) -> bool) -> CellTokens 
     all.filter(|&(gene, _)| !leaves(gene)).collect()
 }
 
-/// Cell embeddings as the network makes them, `[n, d]`, not scaled to unit length.
+/// Cell embeddings as the network makes them, `[n, d]`, not scaled to unit length, in the order of
+/// `cells`.
 pub(super) fn encode(
     model: &Scgpt,
     config: &ScgptConfig,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{GenerateOptions, page};
 
-/// The result of generating.
+/// What was generated of all cells, and how good it is.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct GenerateReport {
@@ -26,7 +26,7 @@ pub struct GenerateReport {
     pub gene_mean: Option<Scores>,
     /// Scores of another: the mean of what is known of the cell, for all of its genes.
     pub cell_mean: Option<Scores>,
-    /// Round by round.
+    /// The rounds in their order.
     pub rounds: Vec<RoundReport>,
     /// Genes asked for that the model does not know.
     pub missing: Vec<String>,

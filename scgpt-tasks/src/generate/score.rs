@@ -1,4 +1,8 @@
 //! [`Score`]: predictions against the truth where it is known, beside simple guesses.
+//!
+//! Everything is a sum over predicted values, so memory does not grow with cells, and means and
+//! correlations come out at the end. Two guesses are scored on the same values: the mean of the gene
+//! over the other cells, which knows no cell, and the mean of the cell, which knows no gene.
 
 use scgpt_data::{AlignmentSummary, GeneToken};
 use scgpt_model::{Generated, Prompt, Round};
@@ -12,7 +16,7 @@ use crate::pretrain::MeanExpression;
 /// Pairs of prediction and truth kept for a picture.
 const PAIRS: usize = 2000;
 
-/// Sums over predicted values whose truth is known.
+/// Sums over predicted values whose truth is known, of the network and of the guesses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Score {
     network: Sums,
@@ -36,6 +40,7 @@ struct Sums {
 }
 
 impl Sums {
+    /// Takes note of a prediction, in value bins.
     fn add(&mut self, predicted: f64, truth: f64) {
         let error = predicted - truth;
         self.n += 1.0;
@@ -48,6 +53,7 @@ impl Sums {
         self.xy += predicted * truth;
     }
 
+    /// Errors and correlation; none without predictions.
     fn scores(&self) -> Option<Scores> {
         if self.n == 0.0 {
             return None;
@@ -63,7 +69,9 @@ impl Sums {
 }
 
 impl Score {
-    /// Takes note of a cell; its mean squared error, NaN if no truth is known.
+    /// Takes note of a cell, and gives its mean squared error, NaN if no truth is known. Where the means
+    /// of genes are over values that the network was not shown either (`mean_saw_truth`), the cell's own
+    /// value is taken out of them first.
     pub(super) fn add(
         &mut self,
         prompt: &Prompt,
@@ -99,6 +107,7 @@ impl Score {
         if n > 0.0 { squared / n } else { f64::NAN }
     }
 
+    /// All that is known once all cells were seen.
     pub(super) fn report(
         &self,
         options: &GenerateOptions,
@@ -125,7 +134,7 @@ impl Score {
     }
 }
 
-/// Sums over one round.
+/// Sums over one round: of all genes that were unknown, and of those that became known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RoundSums {
     asked: u64,
@@ -153,6 +162,7 @@ impl RoundSums {
         }
     }
 
+    /// The means; none of genes without a known truth.
     fn report(&self) -> RoundReport {
         let mean = |sum: f64, n: f64| (n > 0.0).then(|| sum / n);
         RoundReport {

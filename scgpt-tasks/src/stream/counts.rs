@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Seconds; stages overlap, so they add up to more than the total.
+/// Seconds that the cells of a source took; stages overlap, so they add up to more than the total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Timings {
