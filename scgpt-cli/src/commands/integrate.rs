@@ -103,9 +103,10 @@ pub(crate) struct IntegrateArgs {
     #[arg(long)]
     parity: bool,
     #[command(flatten)]
-    modalities: ModalityArgs,
-    #[command(flatten)]
     learn: LearnArgs,
+    // Behind all others, which would be listed below its heading.
+    #[command(flatten)]
+    modalities: ModalityArgs,
 }
 
 pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
