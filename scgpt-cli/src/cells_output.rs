@@ -9,7 +9,6 @@ use scgpt_data::{
     Additions, CellSource as _, CopyReport, Layer, Observer as _, Place, Source, Watched,
     make_copy, make_export,
 };
-use scgpt_tasks::Error;
 
 use crate::{
     effective::EFFECTIVE,
@@ -74,7 +73,7 @@ impl CellsOutput<'_> {
         printer: Printer,
     ) -> Result<Vec<String>> {
         let (place, skipped) = self.make(source, additions, bar, printer)?;
-        place.publish().map_err(Error::from)?;
+        place.publish()?;
         Ok(skipped)
     }
 
@@ -86,9 +85,7 @@ impl CellsOutput<'_> {
         bar: &Bar,
         printer: Printer,
     ) -> Result<(Place, Vec<String>)> {
-        if bar.is_cancelled() {
-            return Err(Error::Cancelled.into());
-        }
+        bar.check_cancelled()?;
         let made = if let Source::AnnData(_) = source {
             bar.begin("writing", 0);
             make_copy(self.input, self.output, additions, self.force)
@@ -99,7 +96,7 @@ impl CellsOutput<'_> {
                 .map(|place| (place, CopyReport::default()))
         };
         bar.finish();
-        let (place, CopyReport { skipped }) = made.map_err(Error::from)?;
+        let (place, CopyReport { skipped }) = made?;
         for element in &skipped {
             printer.lacking(element);
         }

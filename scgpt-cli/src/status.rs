@@ -53,11 +53,10 @@ fn report(error: &Error, flags: &Flags) {
 /// What an error says, settings called by their flags.
 fn message(error: &(dyn std::error::Error + 'static), flags: &Flags) -> String {
     let problems = match error.downcast_ref() {
-        Some(scgpt_tasks::Error::Settings(problems)) => problems.as_slice(),
         Some(scgpt_tasks::Error::Data(error)) => return message(error, flags),
         Some(scgpt_tasks::Error::Train(error)) => return message(error, flags),
         _ => match (error.downcast_ref(), error.downcast_ref()) {
-            (Some(scgpt_data::Error::Setting(problem)), _) => std::slice::from_ref(problem),
+            (Some(scgpt_data::Error::Settings(problems)), _) => problems,
             (_, Some(scgpt_train::Error::Config(problems))) => problems,
             _ => return error.to_string(),
         },
@@ -130,7 +129,7 @@ mod tests {
         let expected = "--lr is 0, expected at least 1";
         for error in [
             Error::from(scgpt_tasks::Error::from(problem())),
-            Error::from(scgpt_data::Error::Setting(problem())),
+            Error::from(scgpt_data::Error::from(problem())),
             Error::from(scgpt_tasks::Error::from(scgpt_train::Error::Config(vec![problem()]))),
         ] {
             assert_eq!(message(&*error, &flags), expected);

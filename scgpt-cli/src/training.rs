@@ -119,7 +119,7 @@ impl Training {
             format!("`{}` is not what the run to resume has written there", path.display());
         let remedy =
             Advice::from("move it away and go on, or begin anew by ") + Setting("overwrite");
-        Err(scgpt_tasks::Error::Unsuited { problem, remedy }.into())
+        Err(scgpt_data::Error::unsuited(problem, remedy).into())
     }
 
     /// Renames an output that is made, so that a run that goes on knows it for its own.

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    error::{Error, Result},
-    setting::Setting,
-};
+use crate::{error::Result, setting::Setting};
 
 /// How a value that lies on several bin edges chooses among the bins between them.
 ///
@@ -89,9 +86,8 @@ impl Binner {
 
     pub(crate) fn validate(self) -> Result<()> {
         if self.n_bins < 2 {
-            return Err(Error::Setting(
-                Setting("n_bins").wrong(format!("is {}, expected at least 2", self.n_bins)),
-            ));
+            let problem = format!("is {}, expected at least 2", self.n_bins);
+            return Err(Setting("n_bins").wrong(problem).into());
         }
         Ok(())
     }

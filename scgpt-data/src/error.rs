@@ -128,9 +128,9 @@ pub enum Error {
         /// A few tokens of the vocabulary.
         vocab_examples: Vec<String>,
     },
-    /// A setting has a value that cannot work.
-    #[error("{0}")]
-    Setting(SettingProblem),
+    /// Settings have values that cannot work; every mistake is listed.
+    #[error("{}", listed(.0))]
+    Settings(Vec<SettingProblem>),
     /// The cells, or what is asked of them, cannot be worked with.
     #[error("{0}")]
     Option(String),
@@ -152,7 +152,7 @@ pub enum Error {
 
 impl From<SettingProblem> for Error {
     fn from(problem: SettingProblem) -> Self {
-        Self::Setting(problem)
+        Self::Settings(vec![problem])
     }
 }
 
@@ -229,6 +229,14 @@ impl Error {
         Self::Unsuited { problem: problem.into(), remedy: remedy.into() }
     }
 
+    /// Nothing, or all mistakes there are.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] if there is one.
+    pub fn settings(problems: Vec<SettingProblem>) -> Result<()> {
+        if problems.is_empty() { Ok(()) } else { Err(Self::Settings(problems)) }
+    }
+
     /// Puts the name of the file before a problem with its cells.
     pub fn in_file(path: &Path) -> impl Fn(Self) -> Self {
         let path = path.display().to_string();
@@ -303,4 +311,9 @@ impl Error {
 /// `a`, `b`, … for messages.
 fn list(items: &[String]) -> String {
     items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// All mistakes in one line.
+fn listed(problems: &[SettingProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -25,6 +25,14 @@ pub trait Observer: Sync {
     fn is_cancelled(&self) -> bool {
         false
     }
+
+    /// Ends the task if it should stop; called between steps of some seconds.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if [`is_cancelled`](Self::is_cancelled).
+    fn check_cancelled(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
 }
 
 /// Watches nothing.
@@ -66,18 +74,11 @@ pub struct Watched<'a> {
     pub observer: &'a dyn Observer,
 }
 
-impl Watched<'_> {
-    /// Whether to go on.
-    fn ask(&self) -> Result<()> {
-        if self.observer.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
-    }
-}
-
 impl CellSource for Watched<'_> {
     crate::forward!(source: summary, obs, var, read_lists, unread);
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
-        self.ask()?;
+        self.observer.check_cancelled()?;
         let n = rows.len();
         let block = self.source.read(layer, rows)?;
         self.observer.advance(n);
@@ -85,7 +86,7 @@ impl CellSource for Watched<'_> {
     }
 
     fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
-        self.ask()?;
+        self.observer.check_cancelled()?;
         self.source.read_obsm(name, rows)
     }
 }

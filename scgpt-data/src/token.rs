@@ -181,10 +181,11 @@ impl Tokenizer {
         }
         let least = 1 + usize::from(config.cls_value.is_some());
         if config.max_length < least {
-            return Err(Error::Setting(Setting("max_length").wrong(format!(
+            let problem = format!(
                 "is {}, which leaves no room for a gene: at least {least} are needed",
                 config.max_length
-            ))));
+            );
+            return Err(Setting("max_length").wrong(problem).into());
         }
         Ok(Self {
             config,

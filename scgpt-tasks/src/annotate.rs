@@ -73,7 +73,7 @@ pub use self::{
 use self::{experiment::AnnotateExperiment, held_out::HELD_OUT, profiles::PROFILES};
 use crate::{
     artefact::write_part,
-    error::{Error, Result},
+    error::Result,
     training::{ArtefactFile, LearnOptions, Observers, Session, Trial},
     usage::Usage,
 };
@@ -159,7 +159,7 @@ impl<'a> Annotation<'a> {
         let batches = batches.map_err(&in_file)?;
         if let Some(batches) = &batches {
             check_batches(batches, options.batch_key.unwrap_or_default(), config)
-                .map_err(Error::in_file(source))?;
+                .map_err(&in_file)?;
         }
         let var = source.var(options.learn.layer)?;
         let vocab = match &config.model {
@@ -245,14 +245,14 @@ impl<'a> Annotation<'a> {
 }
 
 /// That batches can be told apart.
-fn check_batches(batches: &Labels, key: &str, config: &AnnotateConfig) -> Result<()> {
+fn check_batches(batches: &Labels, key: &str, config: &AnnotateConfig) -> scgpt_data::Result<()> {
     if config.objectives.dar == 0.0 {
         let problem = format!("`{key}` is of use to the DAR objective only: set ");
         let problem = Advice::from(problem) + Setting("objectives.dar") + ", such as 1";
         return Err(Setting("batch_key").wrong(problem).into());
     }
     if batches.classes.len() < 2 || batches.n_missing() > 0 {
-        return Err(Error::Option(format!(
+        return Err(scgpt_data::Error::Option(format!(
             "column `{key}` of `obs` has {} batches and {} cells without one, expected at least two, and every cell in one",
             batches.classes.len(),
             batches.n_missing()

@@ -192,7 +192,7 @@ impl Embedder {
     /// # Errors
     /// If the network needs more than the cells, as those of other tasks do; if the source cannot be
     /// read, has no cells or negative values, or too few of its genes are known; if an option cannot
-    /// work; [`Error::Cancelled`] if the observer says so.
+    /// work; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
     /// `tasks/cell_emb.py`, `embed_data`. Differs: ties are settled by [`TieMode`](scgpt_data::TieMode) instead of a
@@ -230,7 +230,7 @@ impl Embedder {
     ///
     /// # Errors
     /// If the network needs more than the cells, a cell has no token or one that is not of the
-    /// vocabulary, or `batch_size` is 0; [`Error::Cancelled`] if the observer says so.
+    /// vocabulary, or `batch_size` is 0; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn embed_tokens(
         &self,
         cells: &[CellTokens],
@@ -244,7 +244,7 @@ impl Embedder {
         let is_known = |gene: &GeneToken| (gene.0 as usize) < self.vocab.len();
         let is_sound = |cell: &CellTokens| !cell.is_empty() && cell.genes.iter().all(is_known);
         if let Some(cell) = cells.iter().position(|cell| !is_sound(cell)) {
-            return Err(Error::Option(format!(
+            return Err(Error::option(format!(
                 "cell {cell} has no tokens, or some that are not among the {} of the vocabulary",
                 self.vocab.len()
             )));
@@ -410,7 +410,7 @@ impl Embedder {
         max_length: usize,
     ) -> Result<TokenConfig> {
         let n_bins = u16::try_from(self.config.n_bins).map_err(|_| {
-            Error::Option(format!("{} value bins are more than 65 535", self.config.n_bins))
+            Error::option(format!("{} value bins are more than 65 535", self.config.n_bins))
         })?;
         Ok(TokenConfig {
             binner: Some(Binner::new(n_bins, options.tie_mode)?),

@@ -1,6 +1,6 @@
 //! [`Error`]: the layers below, and what data cannot answer.
 
-use scgpt_data::{Advice, CellSource, Setting, SettingProblem};
+use scgpt_data::{Advice, Setting, SettingProblem};
 
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -9,9 +9,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Reading or writing cells failed.
+    /// Reading or writing cells failed, or they, or the settings, cannot be worked with.
     #[error(transparent)]
-    Data(scgpt_data::Error),
+    Data(#[from] scgpt_data::Error),
     /// The model could not be read or written.
     #[error(transparent)]
     Model(scgpt_model::Error),
@@ -41,20 +41,6 @@ pub enum Error {
         /// Which of its genes these are.
         whose: &'static str,
     },
-    /// Settings have values that cannot work; every mistake is listed.
-    #[error("{}", listed(.0))]
-    Settings(Vec<SettingProblem>),
-    /// The cells, or what is asked of them, cannot be worked with.
-    #[error("{0}")]
-    Option(String),
-    /// As [`Error::Option`], where something can be done about it.
-    #[error("{problem}")]
-    Unsuited {
-        /// What cannot be done with what.
-        problem: String,
-        /// What can be done instead.
-        remedy: Advice,
-    },
     /// A file of a trained artefact is missing or damaged.
     #[error("`{}`: {problem}", path.display())]
     Artefact {
@@ -73,34 +59,17 @@ pub enum Error {
         /// What fits.
         remedy: Advice,
     },
-    /// Temporary storage failed.
-    #[error("cannot write the temporary file of embeddings")]
-    Temporary(#[source] std::io::Error),
-    /// The observer asked to stop.
-    #[error("interrupted; nothing was written")]
-    Cancelled,
-}
-
-impl From<scgpt_data::Error> for Error {
-    fn from(error: scgpt_data::Error) -> Self {
-        match error {
-            scgpt_data::Error::Cancelled => Self::Cancelled,
-            scgpt_data::Error::Option(problem) => Self::Option(problem),
-            scgpt_data::Error::Setting(problem) => Self::Settings(vec![problem]),
-            scgpt_data::Error::Temporary(error) => Self::Temporary(error),
-            scgpt_data::Error::Unsuited { problem, remedy } => Self::Unsuited { problem, remedy },
-            error => Self::Data(error),
-        }
-    }
 }
 
 impl From<scgpt_model::Error> for Error {
     /// What is wrong with a configuration that is in no file are settings of the task.
     fn from(error: scgpt_model::Error) -> Self {
         match error {
-            scgpt_model::Error::Config { path: None, problems } => Self::Settings(
-                problems.into_iter().map(|it| setting(it.field).wrong(it.problem)).collect(),
-            ),
+            scgpt_model::Error::Config { path: None, problems } => {
+                let problems = problems.into_iter();
+                let problems = problems.map(|it| setting(it.field).wrong(it.problem)).collect();
+                scgpt_data::Error::Settings(problems).into()
+            }
             error => Self::Model(error),
         }
     }
@@ -108,7 +77,7 @@ impl From<scgpt_model::Error> for Error {
 
 impl From<SettingProblem> for Error {
     fn from(problem: SettingProblem) -> Self {
-        Self::Settings(vec![problem])
+        scgpt_data::Error::from(problem).into()
     }
 }
 
@@ -125,29 +94,21 @@ impl From<scgpt_train::Error> for Error {
 impl Error {
     /// Whether the observer asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Cancelled | Self::Train(scgpt_train::Error::Interrupted(_)))
+        matches!(
+            self,
+            Self::Data(scgpt_data::Error::Cancelled)
+                | Self::Train(scgpt_train::Error::Interrupted(_))
+        )
     }
 
-    /// An [`Error::Unsuited`].
+    /// Cells, or what is asked of them, with which nothing can be done.
+    pub(crate) fn option(problem: impl Into<String>) -> Self {
+        scgpt_data::Error::Option(problem.into()).into()
+    }
+
+    /// As [`option`](Self::option), where something else can be done.
     pub(crate) fn unsuited(problem: impl Into<String>, remedy: impl Into<Advice>) -> Self {
-        Self::Unsuited { problem: problem.into(), remedy: remedy.into() }
-    }
-
-    /// Nothing, or all mistakes there are.
-    pub(crate) fn settings(problems: Vec<SettingProblem>) -> Result<()> {
-        if problems.is_empty() { Ok(()) } else { Err(Self::Settings(problems)) }
-    }
-
-    /// Puts the name of the file before a problem with its cells.
-    pub fn in_file<E: Into<Self>>(source: &dyn CellSource) -> impl Fn(E) -> Self {
-        let in_file = scgpt_data::Error::in_file(&source.summary().path);
-        move |error| match error.into() {
-            Self::Option(problem) => in_file(scgpt_data::Error::Option(problem)).into(),
-            Self::Unsuited { problem, remedy } => {
-                in_file(scgpt_data::Error::Unsuited { problem, remedy }).into()
-            }
-            other => other,
-        }
+        scgpt_data::Error::unsuited(problem, remedy).into()
     }
 
     /// What the user can do about it, if that can be said.
@@ -176,11 +137,7 @@ impl Error {
                 "an artefact is one directory: copy it as a whole, and leave its files as they are"
                     .into(),
             ),
-            Self::Incompatible { remedy, .. } | Self::Unsuited { remedy, .. } => {
-                Some(remedy.clone())
-            }
-            Self::Temporary(_) => Some("free some space beside the output".into()),
-            _ => None,
+            Self::Incompatible { remedy, .. } => Some(remedy.clone()),
         }
     }
 }
@@ -198,11 +155,6 @@ fn setting(field: &'static str) -> Setting {
     })
 }
 
-/// All mistakes in one line.
-fn listed(problems: &[SettingProblem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
 #[cfg(test)]
 mod tests {
     use scgpt_model::ScgptConfig;
@@ -215,7 +167,9 @@ mod tests {
         let problem = || config.validate().unwrap_err();
         let expected = "is 512, not divisible by `n_heads` (7)";
         for error in [Error::from(problem()), scgpt_train::Error::from(problem()).into()] {
-            let Error::Settings(problems) = error else { panic!("{error}") };
+            let Error::Data(scgpt_data::Error::Settings(problems)) = error else {
+                panic!("{error}")
+            };
             assert_eq!(problems, [Setting("network.d_model").wrong(expected)]);
         }
     }

@@ -183,7 +183,7 @@ impl Generator {
     ///
     /// # Errors
     /// If the source cannot be read, too few of its genes are known, none of the genes asked for
-    /// is, or an option cannot work; [`Error::Cancelled`] if the observer says so.
+    /// is, or an option cannot work; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn generate(
         &self,
         source: &mut dyn CellSource,
@@ -247,7 +247,7 @@ impl Generator {
         if genes.is_empty() {
             let first = names.first().map_or("", String::as_str);
             let hint = similar_names(first, self.vocab.names()).hint();
-            return Err(Error::Option(format!(
+            return Err(Error::option(format!(
                 "none of the {} genes to generate is in the model's vocabulary{hint}",
                 names.len()
             )));
@@ -325,9 +325,7 @@ impl Results {
 impl Job<'_> {
     /// Cells of a window.
     fn window(&self, source: &mut dyn CellSource, first: usize) -> Result<Vec<CellTokens>> {
-        if self.observer.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        self.observer.check_cancelled()?;
         let end = self.n_cells.min(first + WINDOW);
         Ok(self.tokenizer.block(&source.read(&self.options.layer, first..end)?))
     }
@@ -370,9 +368,7 @@ impl Job<'_> {
                 asked.iter().map(|(prompt, _)| prompt.genes.len() + prompt.unknown.len()).collect();
             let mut generated = vec![Generated::default(); cells.len()];
             for bucket in buckets(&lengths, self.options.batch_size) {
-                if self.observer.is_cancelled() {
-                    return Err(Error::Cancelled);
-                }
+                self.observer.check_cancelled()?;
                 self.bucket(&bucket, &asked, &mut generated, &mut results.rounds)?;
                 self.observer.advance(bucket.len());
             }
@@ -420,7 +416,7 @@ impl Job<'_> {
             Some(name) => {
                 let (rows, width) = source.read_obsm(name, first..first + cells.len())?;
                 if width != config.d_model {
-                    return Err(Error::Option(format!(
+                    return Err(Error::option(format!(
                         "`obsm[\"{name}\"]` is {width} wide, but the model's embeddings are {}",
                         config.d_model
                     )));

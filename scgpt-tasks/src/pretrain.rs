@@ -115,7 +115,7 @@ impl<'a> Pretraining<'a> {
         let split =
             CellSplit::new(shards.n_cells(), config.validation_share, config.training.seed)?;
         if split.training().is_empty() {
-            return Err(Error::Option(format!(
+            return Err(Error::option(format!(
                 "`{}` has {} cells, {} of them held out: none is left to train on",
                 options.shards.display(),
                 shards.n_cells(),
@@ -249,11 +249,11 @@ fn labels(shards: &ShardFolder, column: &str) -> Result<(Option<Vec<i32>>, usize
     for cell in 0..shards.n_cells() {
         let code = labels.code(cell)?.and_then(|code| i32::try_from(code).ok());
         classes.push(code.ok_or_else(|| {
-            Error::Option(format!("cell {cell} of the shards has no label in `{column}`"))
+            Error::option(format!("cell {cell} of the shards has no label in `{column}`"))
         })?);
     }
     if n < 2 {
-        return Err(Error::Option(format!(
+        return Err(Error::option(format!(
             "`{column}` has {n} class: at least two are needed to learn to tell them apart"
         )));
     }

@@ -27,7 +27,7 @@ use scgpt_data::{
 use scgpt_model::{CellEncoder, TokenBatchView};
 
 pub use self::counts::{Timings, TokenCounts};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Cells read at once, among which batches of similar length are formed: enough for hardly any padding,
 /// few enough that a window of the largest cells is small beside the network.
@@ -52,7 +52,7 @@ impl Rows<'_> {
     /// `domains` has the domain of every cell; without them all are of the first.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] if the observer says so.
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Panics
     /// If a token is not of the vocabulary, or the network has no such domain.
@@ -66,9 +66,7 @@ impl Rows<'_> {
         let mut rows = vec![0.0; cells.len() * d];
         let lengths: Vec<usize> = cells.iter().map(CellTokens::len).collect();
         for (domain, bucket) in in_domains(&lengths, domains, self.batch_size) {
-            if observer.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            observer.check_cancelled()?;
             let batch = self.collator.collate(bucket.iter().map(|&cell| (cell, &cells[cell])));
             let computed = self.encoder.embed(view(&batch, domain));
             for (&cell, row) in bucket.iter().zip(computed.chunks_exact(d)) {
@@ -160,7 +158,7 @@ impl Rows<'_> {
     /// `sink`, in order.
     ///
     /// # Errors
-    /// If the cells cannot be read; [`Error::Cancelled`] if the observer says so; whatever `sink`
+    /// If the cells cannot be read; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so; whatever `sink`
     /// fails with.
     pub(crate) fn stream(
         &self,

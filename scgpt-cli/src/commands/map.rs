@@ -142,6 +142,6 @@ fn from_obsm(
         };
         spool.push(&unit)?;
     }
-    let rows = spool.ok_or_else(|| Error::Option("there are no cells".into()))?;
+    let rows = spool.ok_or_else(|| scgpt_data::Error::Option("there are no cells".into()))?;
     Ok(Embedded { rows, made_by: MadeBy::Obsm(name.into()), empty, report: None })
 }

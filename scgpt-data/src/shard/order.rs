@@ -39,10 +39,8 @@ impl CellSplit {
     /// If `share` is not in `[0, 1)`, or there are more than 2³² cells.
     pub fn new(n_cells: usize, share: f64, seed: u64) -> Result<Self> {
         if !(0.0..1.0).contains(&share) {
-            return Err(Error::Setting(
-                Setting("validation_share")
-                    .wrong(format!("is {share}, expected at least 0 and below 1")),
-            ));
+            let problem = format!("is {share}, expected at least 0 and below 1");
+            return Err(Setting("validation_share").wrong(problem).into());
         }
         let n = u32::try_from(n_cells).map_err(|_| {
             Error::Option(format!("{n_cells} cells, at most {} can be ordered", u32::MAX))

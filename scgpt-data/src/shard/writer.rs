@@ -343,7 +343,7 @@ impl OutputKind {
 impl ShardOptions {
     fn check(&self) -> Result<()> {
         if self.shard_cells == 0 {
-            return Err(Error::Setting(Setting("shard_cells").zero()));
+            return Err(Setting("shard_cells").zero().into());
         }
         let mut seen = HashSet::from(FIXED);
         if let Some(twice) = self.labels.iter().find(|label| !seen.insert(label)) {

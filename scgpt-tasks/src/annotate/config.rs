@@ -7,7 +7,7 @@ use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     limit::{BATCH, TOKENS, outside},
     training::{LEAST_STEPS, NetworkConfig, Recipe, fine_tuning_rate},
 };
@@ -134,7 +134,7 @@ impl AnnotateConfig {
     /// Checks what the network and the training configuration do not check themselves.
     ///
     /// # Errors
-    /// [`Error::Settings`] with all mistakes at once.
+    /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.
     pub fn validate(&self) -> Result<()> {
         let mut problems = Vec::new();
         for (field, value, limits) in [
@@ -176,7 +176,7 @@ impl AnnotateConfig {
                 ),
             );
         }
-        Error::settings(problems)
+        Ok(scgpt_data::Error::settings(problems)?)
     }
 }
 

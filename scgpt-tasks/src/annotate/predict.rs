@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     embed::{EmbedOptions, EmbedReport, Embedded},
-    error::{Error, Result},
+    error::Result,
     stream::{Stream, windows},
 };
 
@@ -140,7 +140,7 @@ impl Artefact {
     ///
     /// # Errors
     /// If the source cannot be read or too few of its genes are known; if an option cannot work;
-    /// [`Error::Cancelled`] if the observer says so.
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn annotate(
         &self,
         source: &mut dyn CellSource,
@@ -236,9 +236,7 @@ impl Artefact {
             let mut unlike = Vec::new();
             for window in windows {
                 let cells = window?.cells;
-                if observer.is_cancelled() {
-                    return Err(Error::Cancelled);
-                }
+                observer.check_cancelled()?;
                 let strange = cells.par_iter().map(|cell| profiles.strangeness(cell));
                 unlike.extend(strange.collect::<Vec<f32>>());
                 observer.advance(cells.len());

@@ -11,7 +11,7 @@ use scgpt_data::{
 
 use super::{EmbedOptions, Embedder, select_variable};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     stream::{Window, view, windows},
     usage::Usage,
 };
@@ -137,7 +137,7 @@ impl Embedder {
     /// are a token in no cell are left out.
     ///
     /// # Errors
-    /// If the cells cannot be read, or an option cannot work; [`Error::Cancelled`] if the observer
+    /// If the cells cannot be read, or an option cannot work; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer
     /// says so.
     ///
     /// # Reference
@@ -198,7 +198,7 @@ impl Embedder {
     /// Memory: `groups · genes · d` numbers, whatever the number of cells.
     ///
     /// # Errors
-    /// If the cells cannot be read; [`Error::Cancelled`] if the observer says so.
+    /// If the cells cannot be read; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
     /// None; asked for in issues of the reference, and what Geneformer and others give.
@@ -250,9 +250,7 @@ impl Embedder {
         observer.advance(window.cells.len() - chosen.len());
         let lengths: Vec<usize> = chosen.iter().map(|&cell| window.cells[cell].len()).collect();
         for bucket in buckets(&lengths, options.batch_size) {
-            if observer.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            observer.check_cancelled()?;
             let cells: Vec<usize> = bucket.iter().map(|&place| chosen[place]).collect();
             let batch = rows.collator.collate(cells.iter().map(|&c| (c, &window.cells[c])));
             let hidden = rows.encoder.states(view(&batch, 0));

@@ -38,7 +38,7 @@ pub(crate) fn select_variable(
     }
     alignment.retain(|gene| is_selected[gene]);
     if alignment.matched() == 0 {
-        return Err(Error::Option(format!(
+        return Err(Error::option(format!(
             "none of the {} variable genes is in the vocabulary",
             selected.len()
         )));

@@ -54,7 +54,7 @@ pub use self::{
 };
 use crate::{
     embed::{EmbedOptions, Embedder},
-    error::{Error, Result},
+    error::Result,
     usage::Usage,
 };
 
@@ -137,7 +137,7 @@ impl Embedder {
     ///
     /// # Errors
     /// If the source cannot be read; a gene, condition or layer is absent; an option cannot work;
-    /// [`Error::Cancelled`] if the observer says so.
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
     /// `Tutorial_Attention_GRN.ipynb`. Differs: all cells of a group count (there the first is left
@@ -334,9 +334,7 @@ impl Looking<'_> {
         if batch.is_empty() {
             return Ok(());
         }
-        if observer.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        observer.check_cancelled()?;
         let m = self.m();
         let cls = self.embedder.vocab().special(SpecialToken::Cls);
         let tokens = std::iter::once(cls).chain(self.panel.tokens.iter().copied());

@@ -275,7 +275,7 @@ fn of_vocabulary(
 /// That genes are neither too few nor too many to compare.
 fn enough(n: usize) -> Result<()> {
     match n {
-        0..3 => Err(Error::Option(format!("{n} genes are no network, expected at least 3"))),
+        0..3 => Err(Error::option(format!("{n} genes are no network, expected at least 3"))),
         n if n > MOST_GENES => Err(Error::unsuited(
             format!("{n} genes are too many to compare with each other (at most {MOST_GENES})"),
             Advice::from("choose some by ")
@@ -296,7 +296,7 @@ fn numbers(queries: &[String], genes: &[String]) -> Result<Vec<usize>> {
         genes.iter().position(|gene| gene == query).ok_or_else(|| {
             let hint = similar_names(query, genes.iter().map(String::as_str)).hint();
             let n = genes.len();
-            Error::Option(format!("gene `{query}` is not among the {n} genes of the network{hint}"))
+            Error::option(format!("gene `{query}` is not among the {n} genes of the network{hint}"))
         })
     };
     queries.iter().map(number).collect()
@@ -330,7 +330,7 @@ fn at_threshold(
         let (Some(largest), Some(lower)) =
             (values.first(), values.get(SUGGESTED_EDGES.min(values.len()).saturating_sub(1)))
         else {
-            return Err(Error::Option("no gene has a vector".into()));
+            return Err(Error::option("no gene has a vector"));
         };
         // Rounded down, so that what is promised is there.
         let lower = (f64::from(*lower) * 1000.0).floor() / 1000.0;

@@ -119,7 +119,7 @@ impl IntegrateArtefact {
     ///
     /// # Errors
     /// If the source cannot be read or has too few of the genes; if a cell has no batch, or one
-    /// that is not known; [`Error::Cancelled`] if the observer says so.
+    /// that is not known; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn embed(
         &self,
         source: &mut dyn CellSource,
@@ -194,7 +194,7 @@ impl IntegrateArtefact {
             let is_measured = (0..names.len()).any(|at| modality(at) == Some(name));
             let least = options.gene_names.min_genes.unwrap_or(LEAST_SHARE);
             if is_measured && (found as f64) < least * all as f64 {
-                return Err(Error::Option(format!(
+                return Err(Error::option(format!(
                     "the data has {found} of the {all} features of {name} that the cells were integrated by, too few to \
                      compare them: train with these cells, too"
                 )));
@@ -221,7 +221,7 @@ impl IntegrateArtefact {
         let (n, all) = (found.count(), self.panel.len());
         let least = options.gene_names.min_genes.unwrap_or(LEAST_SHARE);
         if (n as f64) < least * all as f64 {
-            return Err(Error::Option(format!(
+            return Err(Error::option(format!(
                 "the data has {n} of the {all} genes that the cells were integrated by, too few to compare them: train \
                  with these cells, too"
             )));

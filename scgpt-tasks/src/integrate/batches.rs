@@ -43,7 +43,7 @@ pub(super) fn read(obs: &Frame, key: &str) -> Result<Labels> {
     };
     match batches.n_missing() {
         0 => Ok(batches),
-        n => Err(Error::Option(format!(
+        n => Err(Error::option(format!(
             "{n} of {} cells have no batch in column `{key}` of `obs`: fill it in, or leave these cells out",
             batches.codes.len()
         ))),
@@ -72,7 +72,7 @@ pub(super) fn check(batches: &Labels, key: &str) -> Result<()> {
         .map(|(name, _)| name.as_str())
         .collect();
     if !alone.is_empty() {
-        return Err(Error::Option(format!(
+        return Err(Error::option(format!(
             "a single cell has no statistics of its batch, and is all there is of {}: leave these cells out, or join \
              them with another batch in column `{key}` of `obs`",
             names(&alone)
@@ -91,7 +91,7 @@ pub(super) fn numbers(batches: &Labels, known: &[String], key: &str) -> Result<V
         batches.classes.iter().filter(|name| place(name).is_none()).map(String::as_str).collect();
     if !unknown.is_empty() {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        return Err(Error::Option(format!(
+        return Err(Error::option(format!(
             "column `{key}` of `obs` has {}, which the model was not trained on (it knows {}): train with these cells, \
              too, or leave them out",
             names(&unknown),

@@ -169,9 +169,7 @@ impl Completion<'_> {
         let mut scores = vec![Sums::new(self.tokens.len()); n_modalities];
         observer.begin("generating modalities", self.measured.len());
         for window in windows(self.measured.len()) {
-            if observer.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            observer.check_cancelled()?;
             let cells = self.read(source, window.clone())?;
             let mut values = vec![0.0; cells.len() * self.tokens.len()];
             for (row, cell) in values.chunks_mut(self.tokens.len()).zip(&cells) {
@@ -294,9 +292,7 @@ impl Completion<'_> {
 }
 
 fn nothing_to_complete() -> Error {
-    Error::Option(
-        "every cell was measured in everything, so that there is nothing to complete".into(),
-    )
+    Error::option("every cell was measured in everything, so that there is nothing to complete")
 }
 
 fn windows(n: usize) -> impl Iterator<Item = Range<usize>> {
@@ -323,7 +319,7 @@ pub(super) fn check_truth(
     let [known_cells, known_features] =
         [&obs, &var].map(|index| index.iter().collect::<HashSet<&String>>());
     if !cells.iter().any(|cell| known_cells.contains(cell)) {
-        return Err(Error::Option(format!(
+        return Err(Error::option(format!(
             "`{path}` has none of the cells, expected the same with what was not measured: their names must be those \
              of the input"
         )));
@@ -332,7 +328,7 @@ pub(super) fn check_truth(
         features.iter().filter(|name| !known_features.contains(name)).collect();
     match lacking.first() {
         None => Ok(()),
-        Some(first) => Err(Error::Option(format!(
+        Some(first) => Err(Error::option(format!(
             "`{path}` lacks {} of the {} features, such as `{first}`, expected all of the input by the same names",
             lacking.len(),
             features.len()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::modality::Pairing;
 use crate::{
-    error::{Error, Result},
+    error::Result,
     limit::{BATCH, TOKENS, outside},
     training::{LEAST_STEPS, NetworkConfig, Recipe, as_in_the_tutorials, fine_tuning_rate},
 };
@@ -287,7 +287,7 @@ impl IntegrateConfig {
     /// `label`, a column of `obs` to score by, can the best network be selected by scores of labels.
     ///
     /// # Errors
-    /// [`Error::Settings`] with all mistakes at once.
+    /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.
     pub fn validate(&self, label: Option<&str>) -> Result<()> {
         let mut problems = Vec::new();
         for (field, value, limits) in [
@@ -328,7 +328,7 @@ impl IntegrateConfig {
             );
         }
         problems.extend(self.selecting_problem(label));
-        Error::settings(problems)
+        Ok(scgpt_data::Error::settings(problems)?)
     }
 
     /// What is wrong with the metric that selects the best network.

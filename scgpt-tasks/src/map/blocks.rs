@@ -11,7 +11,7 @@ const ROWS: usize = 16_384;
 /// Visits embeddings in blocks, each with the number of its first row.
 ///
 /// # Errors
-/// If they cannot be read or are not finite; [`Error::Cancelled`] if the observer says so; what
+/// If they cannot be read or are not finite; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so; what
 /// `visit` answers.
 pub(super) fn each_block(
     spool: &RowSpool,
@@ -21,9 +21,7 @@ pub(super) fn each_block(
     let (n, width) = (spool.n_rows(), spool.n_columns());
     let mut rows = Vec::new();
     for first in (0..n).step_by(ROWS) {
-        if observer.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        observer.check_cancelled()?;
         spool.read_rows(first, ROWS.min(n - first), &mut rows)?;
         check_rows(&rows, width, first)?;
         visit(first, &rows)?;
@@ -41,13 +39,13 @@ pub(super) fn nearest_first(found: &mut Vec<Found>, k: usize) {
 /// number of the first, for the message.
 pub(super) fn check_rows(rows: &[f32], width: usize, first: usize) -> Result<()> {
     if !rows.len().is_multiple_of(width) {
-        return Err(Error::Option(format!(
+        return Err(Error::option(format!(
             "{} values are no rows of {width}, the width of the index",
             rows.len()
         )));
     }
     match rows.iter().position(|x| !x.is_finite()) {
-        Some(place) => Err(Error::Option(format!(
+        Some(place) => Err(Error::option(format!(
             "the embedding of cell {} has {}, so it has no neighbours",
             first + place / width,
             rows[place]

@@ -143,7 +143,7 @@ impl ReferenceIndex {
     ///
     /// # Errors
     /// If the folder exists, there are no cells, an embedding is not finite, or a file cannot be
-    /// written; [`Error::Cancelled`] if the observer says so.
+    /// written; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn create(
         folder: &Path,
         cells: &ReferenceCells<'_>,
@@ -158,7 +158,7 @@ impl ReferenceIndex {
     ///
     /// # Errors
     /// If the place is taken, there are no cells, an embedding is not finite, or a file cannot be
-    /// written; [`Error::Cancelled`] if the observer says so.
+    /// written; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn create_in(
         place: Place,
         cells: &ReferenceCells<'_>,
@@ -367,7 +367,7 @@ fn extend(
 ) -> Result<()> {
     let n = cells.rows.n_rows();
     if n == 0 {
-        return Err(Error::Option("there are no cells to index".into()));
+        return Err(Error::option("there are no cells to index"));
     }
     write_labels(folder, &mut manifest, cells)?;
     observer.begin("indexing", n);

@@ -249,7 +249,7 @@ fn bytes_of(n: usize, n_lists: usize, width: usize) -> u64 {
 /// those to come.
 ///
 /// # Errors
-/// If the embeddings cannot be read or the file not be written; [`Error::Cancelled`] if the
+/// If the embeddings cannot be read or the file not be written; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the
 /// observer says so.
 pub(super) fn write_centres(
     path: &Path,
@@ -269,7 +269,7 @@ pub(super) fn write_centres(
     let is_cancelled = || observer.is_cancelled();
     let centres =
         k_means(&sample, width, &KMeans { k: n_lists, rounds: ROUNDS, seed: 2 }, &is_cancelled);
-    let centres = centres.ok_or(Error::Cancelled)?;
+    let centres = centres.ok_or(scgpt_data::Error::Cancelled)?;
     let bytes: Vec<u8> = centres.iter().flat_map(|x| x.to_le_bytes()).collect();
     std::fs::write(path, bytes).map_err(|error| invalid(path, error.to_string()))?;
     Ok(n_lists)
@@ -324,7 +324,7 @@ pub(super) fn write_segment(
     let mut numbers = vec![0_u32; n];
     for (cell, &place) in places.iter().enumerate() {
         let number = u32::try_from(first + cell)
-            .map_err(|_| Error::Option("an index holds at most 2³² cells".into()))?;
+            .map_err(|_| Error::option("an index holds at most 2³² cells"))?;
         numbers[usize::try_from(place).unwrap_or(usize::MAX)] = number;
     }
     head.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));

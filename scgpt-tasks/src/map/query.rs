@@ -99,7 +99,7 @@ impl ReferenceIndex {
     ///
     /// # Errors
     /// If there are not that many neighbours, the width differs or a row is not finite;
-    /// [`Error::Cancelled`] if the observer says so.
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
     /// The reference mapping tutorial: exact search, k = 10, majority. Differs: ties are settled,
@@ -111,7 +111,7 @@ impl ReferenceIndex {
         observer: &dyn Observer,
     ) -> Result<MappedCells> {
         if rows.n_columns() != self.manifest().width {
-            return Err(Error::Option(format!(
+            return Err(Error::option(format!(
                 "the embeddings are {} wide, those of `{}` {}",
                 rows.n_columns(),
                 self.folder().display(),
@@ -129,9 +129,7 @@ impl ReferenceIndex {
         let mut mapped = MappedCells::default();
         let mut window = Vec::new();
         for first in (0..n).step_by(WINDOW) {
-            if observer.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            observer.check_cancelled()?;
             let m = WINDOW.min(n - first);
             rows.read_rows(first, m, &mut window)?;
             for mut found in self.search(&window, k)? {

@@ -341,7 +341,7 @@ fn read_cells(
     scale: Option<&LogScale>,
 ) -> Result<Controls> {
     if cells.is_empty() {
-        return Err(Error::Option(format!(
+        return Err(Error::option(format!(
             "`{}` has no control cell to start from, expected `{}` among its conditions",
             path.display(),
             CONTROL
@@ -453,7 +453,7 @@ pub(super) fn places(
         .collect();
     if !missing.is_empty() {
         let examples: Vec<&str> = missing.iter().take(5).copied().collect();
-        return Err(Error::Option(format!(
+        return Err(Error::option(format!(
             "`{}` lacks {} of the {} genes that the artefact was trained on, such as {}: the panels differ; expected cells with all of them, by the same names",
             path.display(),
             missing.len(),

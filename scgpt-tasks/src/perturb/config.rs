@@ -7,7 +7,7 @@ use scgpt_train::{OptimizerConfig, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     limit::{BATCH, TOKENS, outside},
     training::{LEAST_STEPS, NetworkConfig, Recipe, as_in_the_tutorials, fine_tuning_rate},
 };
@@ -145,7 +145,7 @@ impl PerturbConfig {
     /// Checks what the network and the training configuration do not check themselves.
     ///
     /// # Errors
-    /// [`Error::Settings`] with all mistakes at once.
+    /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.
     pub fn validate(&self) -> Result<()> {
         let problems: Vec<SettingProblem> = [
             ("batch_size", self.batch_size, BATCH),
@@ -160,7 +160,7 @@ impl PerturbConfig {
         let share = (!(0.0..=1.0).contains(&self.responding)).then(|| {
             Setting("responding").wrong(format!("is {}, expected 0 to 1", self.responding))
         });
-        Error::settings(problems.into_iter().chain(share).collect())
+        Ok(scgpt_data::Error::settings(problems.into_iter().chain(share).collect())?)
     }
 }
 

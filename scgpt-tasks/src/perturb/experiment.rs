@@ -16,7 +16,7 @@ use super::{
     predict::{Controls, Predictor},
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     training::{Codes, Experiment, FirstGuess, Session, StartingNetwork, Trained},
     usage::Usage,
 };
@@ -245,10 +245,8 @@ impl Experiment for PerturbExperiment<'_> {
         }
         let predictor: Predictor<'_> = task.predictor(trained.model());
         observer.begin("judging", parts.test.len());
-        let said = |&group: &usize| {
-            if observer.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+        let said = |&group: &usize| -> Result<_> {
+            observer.check_cancelled()?;
             observer.advance(1);
             let PairedGroup { targets, control, .. } = &parts.groups[group];
             Ok(predictor.mean(

@@ -57,7 +57,7 @@ impl ResponsePanel {
     pub(super) fn of_names(vocab: &GeneVocab, names: &[String]) -> Result<Self> {
         let token = |name: &String| {
             vocab.token(name).ok_or_else(|| {
-                Error::Option(format!("gene `{name}` of the panel is not in the vocabulary"))
+                Error::option(format!("gene `{name}` of the panel is not in the vocabulary"))
             })
         };
         let tokens = names.iter().map(token).collect::<Result<Vec<_>>>()?;

@@ -16,7 +16,7 @@ use super::{
     artefact::{PerturbArtefact, invalid, numbered, places, read_placed},
     panel::Targets,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Genes of a summary.
 const MOST_CHANGED: usize = 10;
@@ -63,7 +63,7 @@ impl PerturbArtefact {
     ///
     /// # Errors
     /// If a gene is not in the vocabulary, before anything is computed; if the temporary file cannot be
-    /// written; [`Error::Cancelled`] if the observer says so.
+    /// written; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn respond(
         &self,
         conditions: &[Condition],
@@ -81,9 +81,7 @@ impl PerturbArtefact {
         let mut responses = Vec::with_capacity(conditions.len());
         observer.begin("predicting", conditions.len() * n);
         for (condition, targets) in conditions.iter().zip(&targets) {
-            if observer.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            observer.check_cancelled()?;
             let rows = predictor.cells(targets, self.controls(cell_type), 0, n, device);
             cells.push(&rows)?;
             responses.push(self.response(condition, &mean(&rows, g), &control));

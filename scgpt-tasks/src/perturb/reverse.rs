@@ -125,9 +125,7 @@ impl PerturbArtefact {
                 means.push(mean(rows, g));
             }
             for (group, nearest) in nearest.iter_mut().enumerate() {
-                if observer.is_cancelled() {
-                    return Err(Error::Cancelled);
-                }
+                observer.check_cancelled()?;
                 let cells = query.read(group)?;
                 if pass == 0 {
                     self.check_sums(&cells, &query.source.summary().path)?;
@@ -276,7 +274,7 @@ impl<'a> Query<'a> {
             }
         }
         if groups.is_empty() {
-            return Err(Error::Option(format!(
+            return Err(Error::option(format!(
                 "`{}` has no perturbed cell to search for",
                 path.display()
             )));

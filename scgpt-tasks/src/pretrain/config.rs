@@ -8,7 +8,7 @@ use scgpt_train::{Objectives, OptimizerConfig, Precision, Schedule, TrainConfig}
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     limit::{BATCH, TOKENS, outside},
     training::NetworkConfig,
 };
@@ -126,7 +126,7 @@ impl PretrainConfig {
     /// Checks what the network and the training configuration do not check themselves.
     ///
     /// # Errors
-    /// [`Error::Settings`] with all mistakes at once.
+    /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.
     pub fn validate(&self) -> Result<()> {
         let mut problems = Vec::new();
         problems.extend(outside("batch_size", self.batch_size, &BATCH));
@@ -157,7 +157,7 @@ impl PretrainConfig {
                 Setting("class_column").wrong("is needed by the objective that learns classes"),
             );
         }
-        Error::settings(problems)
+        Ok(scgpt_data::Error::settings(problems)?)
     }
 
     /// The network for a vocabulary with `pad_token`.

@@ -87,9 +87,7 @@ fn write(inputs: &[PathBuf], mut writer: ShardWriter, bar: &Bar) -> Result<Manif
         let mut source = Source::open(input)?;
         writer.add_source(&mut Watched { source: &mut source, observer: bar })?;
     }
-    if bar.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
+    bar.check_cancelled()?;
     Ok(writer.finish()?)
 }
 

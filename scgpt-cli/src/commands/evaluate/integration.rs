@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource, CellSubset, EmptyCells, Source, obs_column};
+use scgpt_data::{CellSource, CellSubset, EmptyCells, Error, Source, obs_column};
 use scgpt_eval::{
     CellColumn, CellSpace, IntegrationComparison, Labels,
     baseline::{BaselineOptions, integration_baselines},
 };
 use scgpt_report::Page;
 use scgpt_stats::{ClusterOptions, Clustering};
-use scgpt_tasks::Error;
 use serde_json::json;
 
 use super::PageArgs;
@@ -122,7 +121,7 @@ fn columns(
 ) -> Result<(Vec<usize>, [CellColumn; 2])> {
     let obs = source.obs()?;
     warnings.doubts(&obs, &[&args.label], Some(&args.batch_key));
-    let in_file = Error::in_file(source);
+    let in_file = Error::in_file(&source.summary().path);
     let labels = Labels::read(&obs, &args.label).map_err(&in_file)?;
     // Batches are often numbered.
     let batches = obs_column(&obs, &args.batch_key).map_err(&in_file)?;

@@ -4,10 +4,9 @@ use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, CellSubset, Column, Frame, Source, obs_column};
+use scgpt_data::{CellSource as _, CellSubset, Column, Error, Frame, Source, obs_column};
 use scgpt_eval::{LabelEvaluation, LabelMap, Labels, PredictedLabels, split_labels};
 use scgpt_report::Page;
-use scgpt_tasks::Error;
 use serde_json::json;
 
 use super::PageArgs;
@@ -152,7 +151,7 @@ struct Columns {
 impl Columns {
     fn read(args: &LabelsArgs, source: &Source) -> Result<Self> {
         let obs = &source.obs()?;
-        let read = |name| Labels::read(obs, name).map_err(Error::in_file(source));
+        let read = |name| Labels::read(obs, name).map_err(Error::in_file(&source.summary().path));
         let (truth, predicted) = (read(&args.truth)?, read(&args.prediction)?);
         let cells: Vec<usize> =
             (0..truth.codes.len()).filter(|&cell| truth.codes[cell].is_some()).collect();

@@ -4,12 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, Place, Source, TieMode, check_apart};
+use scgpt_data::{CellSource as _, Error, Place, Source, TieMode, check_apart};
 use scgpt_eval::Labels;
-use scgpt_tasks::{
-    Error,
-    map::{IndexManifest, ReferenceCells, ReferenceIndex, Search},
-};
+use scgpt_tasks::map::{IndexManifest, ReferenceCells, ReferenceIndex, Search};
 use serde_json::json;
 
 use super::{Embedded, Reading, by_model, from_obsm};
@@ -90,7 +87,10 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     let mut labels = args
         .labels
         .iter()
-        .map(|name| Ok((name.clone(), Labels::read(&obs, name).map_err(Error::in_file(&source))?)))
+        .map(|name| {
+            let in_file = Error::in_file(&source.summary().path);
+            Ok((name.clone(), Labels::read(&obs, name).map_err(in_file)?))
+        })
         .collect::<Result<Vec<_>>>()?;
     let temporary = temporary(&args.output);
     let bar = Bar::new(printer);

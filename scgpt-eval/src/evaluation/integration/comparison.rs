@@ -128,9 +128,7 @@ impl IntegrationComparison {
         space: &CellSpace<'_>,
         observer: &dyn Observer,
     ) -> Result<ScoredEmbedding> {
-        if observer.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        observer.check_cancelled()?;
         observer.begin(&format!("scoring {name}"), 0);
         let labels = self.label.as_ref().map(CellColumn::codes);
         let scores = IntegrationScores::new(space, labels, self.batch.codes(), &self.options)?;

@@ -18,10 +18,7 @@ use super::{
     sums::Sums,
     without_cls,
 };
-use crate::{
-    embed::Embedder,
-    error::{Error, Result},
-};
+use crate::{embed::Embedder, error::Result};
 
 /// What files of the network of gene vectors are called.
 const VECTORS: &str = "gene_embeddings";
@@ -62,7 +59,7 @@ impl EdgeJudge<'_> {
     /// alone.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] if the observer says so.
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(super) fn rows(
         &self,
         sums: &Sums,
@@ -85,9 +82,7 @@ impl EdgeJudge<'_> {
         for rule in Association::ALL {
             let mut groups = Vec::new();
             for group in 0..if self.groups.is_single() { 1 } else { 2 } {
-                if observer.is_cancelled() {
-                    return Err(Error::Cancelled);
-                }
+                observer.check_cancelled()?;
                 groups.push(self.of_expression(rule, profiles, group));
             }
             rows.extend(self.settings(&rule.to_string(), &groups[0], groups.get(1)));

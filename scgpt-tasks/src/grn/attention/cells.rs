@@ -52,7 +52,7 @@ impl Groups {
                 (0..obs.len()).filter(|&cell| labels.name(cell) == Some(name)).collect();
             if cells.is_empty() {
                 let similar = similar_names(name, labels.classes.iter().map(String::as_str)).hint();
-                return Err(Error::Option(format!(
+                return Err(Error::option(format!(
                     "no cell has `{name}` in column `{key}` of `obs`, which has {}{similar}",
                     some_of(&labels.classes)
                 )));
@@ -72,7 +72,7 @@ impl Groups {
                 Self::of([group, "shuffled values"], [having(group)?, Vec::new()], obs, options)
             }
             (Some(control), Some(group)) if control == group => {
-                Err(Error::Option(format!("`{group}` cannot be compared with itself")))
+                Err(Error::option(format!("`{group}` cannot be compared with itself")))
             }
             (Some(control), Some(group)) => {
                 Self::of([group, control], [having(group)?, having(control)?], obs, options)
@@ -86,7 +86,7 @@ impl Groups {
                     .filter(|&cell| labels.name(cell).is_some_and(|name| name != control))
                     .collect();
                 if others.is_empty() {
-                    return Err(Error::Option(format!(
+                    return Err(Error::option(format!(
                         "all cells have `{control}` in column `{key}` of `obs`: there is nothing to compare with"
                     )));
                 }
@@ -113,7 +113,7 @@ impl Groups {
         let numbers = numbers(obs);
         let cells = cells.map(|cells| sampled(cells, &numbers, options.max_cells, options.seed));
         if cells[0].len() < 2 || cells[1].len() == 1 {
-            return Err(Error::Option(format!(
+            return Err(Error::option(format!(
                 "a network needs at least two cells, but `{}` has {}",
                 names[usize::from(cells[0].len() >= 2)],
                 available[usize::from(cells[0].len() >= 2)]

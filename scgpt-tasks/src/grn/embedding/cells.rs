@@ -133,7 +133,7 @@ impl OfCells {
                 && options.genes.is_some()
             {
                 let gene = name(found[place].1);
-                return Err(Error::Option(format!(
+                return Err(Error::option(format!(
                     "gene `{gene}` is expressed in no cell, so it has no vector in context"
                 )));
             }

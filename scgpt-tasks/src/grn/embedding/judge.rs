@@ -21,10 +21,7 @@ use super::{
     pathways,
     report::{CHANCE, own_name},
 };
-use crate::{
-    embed::Embedder,
-    error::{Error, Result},
-};
+use crate::{embed::Embedder, error::Result};
 
 /// Strongest edges that replicates are compared by.
 const TOP: usize = 1000;
@@ -36,7 +33,7 @@ impl EmbeddingNetworks {
     /// Pathways and replicates of this network and of its baselines, into the report.
     ///
     /// # Errors
-    /// If a gene set file has no gene in common with the universe; [`Error::Cancelled`] if the
+    /// If a gene set file has no gene in common with the universe; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the
     /// observer says so.
     pub(super) fn judge(
         &mut self,
@@ -73,9 +70,7 @@ impl EmbeddingNetworks {
             if is_slow && genes.len() > MOST_FOR_ALL {
                 continue;
             }
-            if observer.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
+            observer.check_cancelled()?;
             let method = rule.to_string();
             observer.begin(&format!("comparing with {method}"), 0);
             let seed = options.embed.seed;
