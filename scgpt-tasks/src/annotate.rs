@@ -204,7 +204,8 @@ impl<'a> Annotation<'a> {
         let mut methods = Vec::new();
         let first = session.trials(
             source,
-            |repeat| AnnotateExperiment::new(&self, &session, repeat),
+            &self.config.training,
+            |training| AnnotateExperiment::new(&self, &session, training),
             |trial| {
                 MethodScores::add(&mut methods, trial.methods());
                 Ok(())

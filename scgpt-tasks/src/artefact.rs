@@ -166,6 +166,33 @@ impl ArtefactKind {
         Ok(sealed.record)
     }
 
+    /// Whether a folder says that it is such an artefact.
+    pub(crate) fn is_at(&self, folder: &Path) -> bool {
+        folder.join(self.record).exists()
+    }
+
+    /// By which program a network was trained, for its card.
+    pub(crate) fn trained(&self) -> String {
+        format!("Trained by `{}` (version {})", self.made_by, env!("CARGO_PKG_VERSION"))
+    }
+
+    /// That the network beside a record has as many of something, such as classes, as the record names.
+    ///
+    /// # Errors
+    /// [`Error::Artefact`] if it has not.
+    pub(crate) fn check_number(
+        &self,
+        folder: &Path,
+        what: &str,
+        [named, has]: [usize; 2],
+    ) -> Result<()> {
+        if named == has {
+            return Ok(());
+        }
+        let problem = format!("it names {named} {what}, but the network has {has}");
+        Err(self.mismatch(folder, problem))
+    }
+
     /// The error for a record that does not fit the model beside it.
     pub(crate) fn mismatch(&self, folder: &Path, problem: String) -> Error {
         invalid(folder.join(self.record), problem)

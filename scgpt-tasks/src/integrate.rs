@@ -270,7 +270,8 @@ impl<'a> Integration<'a> {
         let mut scores = Vec::new();
         let first = session.trials(
             source,
-            |repeat| cells.repeat(repeat),
+            &self.config.training,
+            |training| cells.experiment(training),
             |trial| {
                 observer.begin("scoring", 0);
                 let rows = trial.verdict.all_rows()?;

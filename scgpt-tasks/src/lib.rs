@@ -39,7 +39,6 @@ pub mod generate;
 pub mod grn;
 pub mod integrate;
 mod known_genes;
-mod limit;
 pub mod map;
 mod model_folder;
 pub mod perturb;

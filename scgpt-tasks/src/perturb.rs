@@ -53,6 +53,7 @@
 //! ```
 
 mod artefact;
+mod card;
 mod config;
 mod experiment;
 mod page;
@@ -207,7 +208,8 @@ impl<'a> Perturbation<'a> {
         let mut evaluation: Option<PerturbEvaluation> = None;
         let first = session.trials(
             source,
-            |repeat| PerturbExperiment::new(&self, &session, &moments, repeat),
+            &self.config.training,
+            |training| PerturbExperiment::new(&self, &session, &moments, training),
             |trial| {
                 match (&mut evaluation, &trial.verdict) {
                     (Some(all), Some(one)) => all.add(one.clone()),
@@ -264,7 +266,7 @@ impl<'a> Perturbation<'a> {
             ArtefactFile { name: artefact::CONTROLS, write: &controls },
             ArtefactFile { name: artefact::PROFILES, write: &profiles },
         ];
-        session.publish(artefact::KIND, record, &first.trained, &report.card(), &files)
+        session.publish(artefact::KIND, record, &first.trained, &card::text(report), &files)
     }
 
     /// Mean expression of the controls and of what is trained on or validates.

@@ -1,10 +1,13 @@
 //! The one skeleton of training: a network, cells on their way into batches, and what becomes of them.
 
+mod card;
 mod cells;
 mod curves;
 mod folder;
+mod mistakes;
 mod network;
 mod options;
+mod parts;
 mod rate;
 mod report;
 mod settings;
@@ -12,11 +15,14 @@ mod start;
 mod trial;
 
 pub(crate) use self::{
+    card::card_table,
     cells::{CellChoices, TrainingCells, VALIDATION_EPOCH},
     curves::{learning_curves, validation_curves},
     folder::{Codes, RunFolder},
-    rate::{LEAST_STEPS, as_in_the_tutorials, fine_tuning_rate},
-    settings::{network_rows, training_rows},
+    mistakes::{BATCH, Mistakes, TOKENS},
+    parts::{part_sizes, size_line, total},
+    rate::{as_in_the_tutorials, fine_tuning, from_scratch},
+    settings::{network_rows, settings},
     start::{FirstGuess, StartingNetwork},
     trial::{ArtefactFile, Experiment, Observers, Session, Trained, Trial},
 };

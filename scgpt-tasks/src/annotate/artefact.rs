@@ -59,7 +59,7 @@ pub struct Artefact {
 impl Artefact {
     /// Whether a folder says that it is one.
     pub fn is_at(folder: &Path) -> bool {
-        folder.join(KIND.record).exists()
+        KIND.is_at(folder)
     }
 
     /// Opens a directory made by [`Annotation`](super::Annotation).
@@ -71,13 +71,7 @@ impl Artefact {
         let record: ArtefactRecord = KIND.read(folder)?;
         let embedder = Embedder::open(folder, device, Strictness::Strict)?;
         let n_classes = embedder.config().n_classes;
-        if n_classes != record.classes.len() {
-            let named = record.classes.len();
-            return Err(KIND.mismatch(
-                folder,
-                format!("it names {named} classes, but the network has {n_classes}"),
-            ));
-        }
+        KIND.check_number(folder, "classes", [record.classes.len(), n_classes])?;
         let profiles = read_part(&folder.join(PROFILES))?;
         let n_tokens = embedder.vocab().len();
         let held_out = HeldOut::read(&folder.join(HELD_OUT), n_classes, n_tokens)?;

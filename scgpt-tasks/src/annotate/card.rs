@@ -2,36 +2,31 @@
 
 use std::fmt::Write as _;
 
-use super::AnnotateReport;
+use super::{AnnotateReport, MethodScores, artefact::KIND};
+use crate::training::{card_table, size_line};
 
 /// What the artefact tells apart, and how well, in Markdown.
 pub(super) fn text(report: &AnnotateReport) -> String {
     let data = &report.data;
     let [training, validation, test] = data.totals();
     let mut text = format!(
-        "Tells {} classes of `{}` apart. Trained by `scgpt annotate train` (version {}) on {training} cells of `{}`; \
+        "Tells {} classes of `{}` apart. {} on {training} cells of `{}`; \
          {validation} others selected the network and calibrated its confidence, {test} others judged it.\n\n\
          Use: `scgpt annotate predict cells.h5ad --model THIS_FOLDER -o annotated.h5ad`\n\n\
          Before you share it: `held_out.safetensors` has the expression of up to 300 single cells, without their \
-         names, as it was measured.\n\n\
-         | class | training | validation | test |\n|---|---|---|---|\n",
+         names, as it was measured.\n\n",
         data.classes.len(),
         data.label,
-        env!("CARGO_PKG_VERSION"),
+        KIND.trained(),
         data.path,
     );
-    for class in &data.classes {
-        // Writing to a text cannot fail.
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} |",
-            class.name, class.training, class.validation, class.test
-        );
-    }
+    let classes = data.classes.iter().map(|class| size_line(&class.name, class.parts()));
+    text += &card_table(&["class", "training", "validation", "test"], classes);
     let Some(evaluation) = &report.evaluation else {
         text.push_str("\nNo cells were kept to judge it.\n");
         return text;
     };
+    // Writing to a text cannot fail.
     let _ = writeln!(
         text,
         "\nOn the test cells (95 % intervals):\n\n- accuracy {}\n- macro F1 {}",
@@ -63,10 +58,12 @@ pub(super) fn text(report: &AnnotateReport) -> String {
             100.0 * unknown.known_rejected
         );
     }
-    text.push_str("\n| method, on the test cells | accuracy | macro F1 |\n|---|---|---|\n");
-    for method in &report.methods {
-        let _ = writeln!(text, "| {} | {} | {} |", method.name, method.accuracy, method.macro_f1);
-    }
+    let method = |method: &MethodScores| {
+        vec![method.name.clone(), method.accuracy.to_string(), method.macro_f1.to_string()]
+    };
+    text.push('\n');
+    let methods = report.methods.iter().map(method);
+    text += &card_table(&["method, on the test cells", "accuracy", "macro F1"], methods);
     if let Some(verdict) = report.verdict() {
         let _ = writeln!(text, "\n{verdict}");
     }

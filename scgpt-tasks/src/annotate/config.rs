@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use scgpt_data::{Advice, Setting, TieMode};
-use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
+use scgpt_train::{Objectives, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    limit::{BATCH, TOKENS, outside},
-    training::{LEAST_STEPS, NetworkConfig, Recipe, fine_tuning_rate},
+    training::{BATCH, Mistakes, NetworkConfig, Recipe, TOKENS, fine_tuning, from_scratch},
 };
 
 /// The settings of a fine-tuning run; absent fields have the values of [`Recipe`].
@@ -103,29 +102,14 @@ impl AnnotateConfig {
             test_share: 0.1,
             network,
             objectives: Objectives { class: 1.0, ecs_threshold: 0.8, ..Objectives::default() },
-            training: TrainConfig {
-                epochs: 10,
-                least_steps: Some(LEAST_STEPS),
-                optimizer: OptimizerConfig {
-                    lr: fine_tuning_rate(network.d_model),
-                    ..OptimizerConfig::default()
-                },
-                schedule: Schedule::EpochStep { gamma: 0.9, every: 1 },
-                ..TrainConfig::default()
-            },
+            training: fine_tuning(network.d_model, 10),
         };
         match recipe {
             Recipe::FineTune(_) => fine_tune,
             Recipe::Scratch => Self {
                 max_length: 1200,
                 network: NetworkConfig::SMALL,
-                training: TrainConfig {
-                    epochs: 30,
-                    patience: Some(8),
-                    optimizer: OptimizerConfig { lr: 1e-3, ..OptimizerConfig::default() },
-                    schedule: Schedule::WarmupCosine { warmup: 0.1 },
-                    ..TrainConfig::default()
-                },
+                training: TrainConfig { patience: Some(8), ..from_scratch(30, 1e-3, 0.1) },
                 ..fine_tune
             },
         }
@@ -136,47 +120,29 @@ impl AnnotateConfig {
     /// # Errors
     /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.
     pub fn validate(&self) -> Result<()> {
-        let mut problems = Vec::new();
-        for (field, value, limits) in [
+        let mut mistakes = Mistakes::default();
+        mistakes.check_numbers([
             ("batch_size", self.batch_size, BATCH),
             ("max_length", self.max_length, 2..=TOKENS),
             ("min_cells", self.min_cells, 1..=usize::MAX),
-        ] {
-            problems.extend(outside(field, value, &limits));
-        }
-        for (field, share) in [
+        ]);
+        mistakes.check_shares([
             ("hidden_share", self.hidden_share),
             ("validation_share", self.validation_share),
             ("test_share", self.test_share),
-        ] {
-            if !(0.0..1.0).contains(&share) {
-                problems
-                    .push(Setting(field).wrong(format!("is {share}, expected 0 up to below 1")));
-            }
-        }
-        if self.validation_share + self.test_share >= 1.0 {
-            let sum = self.validation_share + self.test_share;
+        ]);
+        let held_out = self.validation_share + self.test_share;
+        if held_out >= 1.0 {
             let problem = Advice::from("and ")
                 + Setting("test_share")
-                + format!(" are {sum} together: no cell is left to train on");
-            problems.push(Setting("validation_share").wrong(problem));
+                + format!(" are {held_out} together: no cell is left to train on");
+            mistakes.add("validation_share", problem);
         }
-        let Objectives { gep, gepc, class, cell_prompt, .. } = self.objectives;
-        if class <= 0.0 {
-            problems.push(Setting("objectives.class").wrong("is 0, so no class would be learned"));
+        if self.objectives.class <= 0.0 {
+            mistakes.add("objectives.class", "is 0, so no class would be learned");
         }
-        if cell_prompt > 0.0 {
-            problems
-                .push(Setting("objectives.cell_prompt").wrong("is an objective of pre-training"));
-        }
-        if gep + gepc > 0.0 && self.hidden_share == 0.0 {
-            problems.push(
-                Setting("hidden_share").wrong(
-                    "is 0, but the objectives `gep` and `gepc` learn hidden values: try 0.4",
-                ),
-            );
-        }
-        Ok(scgpt_data::Error::settings(problems)?)
+        mistakes.check_objectives(&self.objectives, self.hidden_share);
+        mistakes.tell()
     }
 }
 

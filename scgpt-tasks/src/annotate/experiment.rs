@@ -91,14 +91,13 @@ impl Annotation<'_> {
 }
 
 impl<'a> AnnotateExperiment<'a> {
-    /// The training of a repeat.
+    /// One training, as `training` says.
     pub(super) fn new(
         annotation: &'a Annotation<'a>,
         session: &'a Session<'a>,
-        repeat: u64,
+        training: TrainConfig,
     ) -> Self {
-        let mut config = annotation.config.clone();
-        config.training.seed = config.training.seed.wrapping_add(repeat);
+        let config = AnnotateConfig { training, ..annotation.config.clone() };
         Self { annotation, session, config }
     }
 

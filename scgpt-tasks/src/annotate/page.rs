@@ -3,7 +3,7 @@
 use scgpt_report::Page;
 
 use super::{AnnotateReport, ClassSize, MethodScores};
-use crate::training::{learning_curves, network_rows, training_rows};
+use crate::training::{learning_curves, network_rows, settings, size_line};
 
 impl AnnotateReport {
     /// The report as a page.
@@ -80,10 +80,7 @@ impl AnnotateReport {
 
     fn cells(&self, page: &mut Page) {
         let data = &self.data;
-        let row = |class: &ClassSize| {
-            let numbers = [class.training, class.validation, class.test];
-            [class.name.clone()].into_iter().chain(numbers.map(|n| n.to_string())).collect()
-        };
+        let row = |class: &ClassSize| size_line(&class.name, class.parts());
         let rows: Vec<Vec<String>> = data.classes.iter().chain(&data.unseen).map(row).collect();
         page.section("Cells").text(&format!("Genes: {}.", data.genes.line()));
         page.columns(&["type", "trained on", "to calibrate", "to judge"], &rows);
@@ -110,8 +107,6 @@ impl AnnotateReport {
             ("tokens per cell", format!("at most {}", config.max_length)),
             ("temperature", format!("{:.2}", self.calibration.temperature)),
         ]);
-        rows.extend(training_rows(&config.training, &self.learned));
-        page.warnings(self.learned.advice.as_slice());
-        page.section("Settings").table(&rows);
+        settings(page, "Settings", rows, &config.training, &self.learned);
     }
 }

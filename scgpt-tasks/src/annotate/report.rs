@@ -6,7 +6,7 @@ use scgpt_stats::Interval;
 use serde::Serialize;
 
 use super::{AnnotateConfig, Annotation, Calibration, ClassSize, experiment::AnnotateExperiment};
-use crate::training::{Curves, Learned, NetworkConfig, Session, Trial};
+use crate::training::{Curves, Learned, Session, Trial, total};
 
 /// The result of training an artefact.
 #[derive(Debug, Serialize)]
@@ -136,6 +136,7 @@ impl AnnotateReport {
         methods: Vec<MethodScores>,
     ) -> Self {
         let Trial { parts, trained, verdict } = trial;
+        let (training, network) = trained.in_force();
         let judged = verdict.judged.as_ref();
         let sources = &session.shards.manifest().sources;
         Self {
@@ -150,11 +151,7 @@ impl AnnotateReport {
                 genes: annotation.genes.clone(),
                 input_state: sources.first().map(|source| source.input_state),
             },
-            config: AnnotateConfig {
-                training: trained.outcome.training.clone(),
-                network: NetworkConfig::of(&trained.network),
-                ..annotation.config.clone()
-            },
+            config: AnnotateConfig { training, network, ..annotation.config.clone() },
             learned: trained.learned(),
             calibration: verdict.calibration.clone(),
             methods,
@@ -198,8 +195,7 @@ fn capitalised(text: &str) -> String {
 impl AnnotateData {
     /// Cells of all classes: trained on, validated on, judged on.
     pub fn totals(&self) -> [usize; 3] {
-        let sum = |of: fn(&ClassSize) -> usize| self.classes.iter().map(of).sum();
-        [sum(|class| class.training), sum(|class| class.validation), sum(|class| class.test)]
+        total(self.classes.iter().map(ClassSize::parts))
     }
 
     /// Cells of the largest class for each cell of the smallest, in training.

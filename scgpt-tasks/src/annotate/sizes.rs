@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::training::part_sizes;
+
 /// Cells of one class.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -16,17 +18,21 @@ pub struct ClassSize {
     pub test: usize,
 }
 
+impl ClassSize {
+    /// Cells in each part: trained on, validated on, judged on.
+    pub(super) fn parts(&self) -> [usize; 3] {
+        [self.training, self.validation, self.test]
+    }
+}
+
 /// How many cells of each class, by number, are in the three parts.
 pub(super) fn class_sizes(names: &[String], codes: &[u32], parts: [&[usize]; 3]) -> Vec<ClassSize> {
-    let count =
-        |part: &[usize], class: u32| part.iter().filter(|&&cell| codes[cell] == class).count();
-    (0..)
-        .zip(names)
-        .map(|(class, name)| ClassSize {
-            name: name.clone(),
-            training: count(parts[0], class),
-            validation: count(parts[1], class),
-            test: count(parts[2], class),
-        })
-        .collect()
+    let sizes = part_sizes(names.len(), |cell| codes[cell] as usize, parts);
+    let size = |(name, [training, validation, test]): (&String, [usize; 3])| ClassSize {
+        name: name.clone(),
+        training,
+        validation,
+        test,
+    };
+    names.iter().zip(sizes).map(size).collect()
 }

@@ -79,9 +79,9 @@ pub struct IntegratedOptions {
 }
 
 impl IntegrateArtefact {
-    /// Whether `folder` is one.
+    /// Whether a folder says that it is one.
     pub fn is_at(folder: &Path) -> bool {
-        folder.join(KIND.record).exists()
+        KIND.is_at(folder)
     }
 
     /// Opens a directory made by [`Integration`](super::Integration).
@@ -93,12 +93,9 @@ impl IntegrateArtefact {
         let record: IntegrateRecord = KIND.read(folder)?;
         let embedder = Embedder::open(folder, device, Strictness::Strict)?;
         let n_domains = embedder.config().n_domains;
-        if n_domains != 0 && n_domains != record.batches.len() {
-            let named = record.batches.len();
-            return Err(KIND.mismatch(
-                folder,
-                format!("it names {named} batches, but the network has {n_domains}"),
-            ));
+        // A network that tells no batches apart has no number of them.
+        if n_domains != 0 {
+            KIND.check_number(folder, "batches", [record.batches.len(), n_domains])?;
         }
         let vocab = embedder.vocab();
         let token = |name: &String| {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::IntegrateReport;
+use super::{IntegrateReport, artefact::KIND};
+use crate::training::{card_table, size_line};
 
 /// What the artefact embeds, and how well, in Markdown.
 pub(super) fn text(report: &IntegrateReport) -> String {
@@ -19,19 +20,17 @@ pub(super) fn text(report: &IntegrateReport) -> String {
         )
     };
     let mut text = format!(
-        "Embeds {what}, by {} features. Trained by `scgpt integrate` (version {}) on {training} cells of `{}`; \
+        "Embeds {what}, by {} features. {} on {training} cells of `{}`; \
          {validation} others selected the network.\n\n\
-         Use: `scgpt integrate cells.h5ad --model THIS_FOLDER -o embedded.h5ad`, for {whose}\n\n\
-         | batch | training | validation |\n|---|---|---|\n",
+         Use: `scgpt integrate cells.h5ad --model THIS_FOLDER -o embedded.h5ad`, for {whose}\n\n",
         data.genes,
-        env!("CARGO_PKG_VERSION"),
+        KIND.trained(),
         data.path,
     );
-    for batch in &data.batches {
-        // Writing to a text cannot fail.
-        let _ = writeln!(text, "| {} | {} | {} |", batch.name, batch.training, batch.validation);
-    }
+    let batches = data.batches.iter().map(|batch| size_line(&batch.name, batch.parts()));
+    text += &card_table(&["batch", "training", "validation"], batches);
     let Some(label) = &data.label else { return text };
+    // Writing to a text cannot fail.
     let _ = writeln!(text, "\nScores by the labels in `{label}`, which were not learned from:\n");
     for method in &report.methods {
         let of = |score: Option<f64>| score.map_or("–".into(), |score| format!("{score:.3}"));

@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::{Modalities, Setting, SettingProblem, TieMode, VariableFlavour, similar_names};
+use scgpt_data::{Modalities, TieMode, VariableFlavour, similar_names};
 use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
-use scgpt_train::{Objectives, OptimizerConfig, Schedule, TrainConfig};
+use scgpt_train::{Objectives, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use super::modality::Pairing;
 use crate::{
     error::Result,
-    limit::{BATCH, TOKENS, outside},
-    training::{LEAST_STEPS, NetworkConfig, Recipe, as_in_the_tutorials, fine_tuning_rate},
+    training::{
+        BATCH, Mistakes, NetworkConfig, Recipe, TOKENS, as_in_the_tutorials, fine_tuning,
+        from_scratch,
+    },
 };
 
 /// A tutorial of the reference, whose settings can be asked for.
@@ -106,6 +108,8 @@ impl IntegrateConfig {
     /// are passed over more often.
     pub fn of(recipe: Recipe) -> Self {
         let network = recipe.network();
+        let mut training = fine_tuning(network.d_model, 15);
+        training.optimizer.epsilon = 1e-4;
         let fine_tune = Self {
             model: None,
             batch_size: 64,
@@ -136,17 +140,7 @@ impl IntegrateConfig {
                 dar: 1.0,
                 ..Objectives::default()
             },
-            training: TrainConfig {
-                epochs: 15,
-                least_steps: Some(LEAST_STEPS),
-                optimizer: OptimizerConfig {
-                    lr: fine_tuning_rate(network.d_model),
-                    epsilon: 1e-4,
-                    ..OptimizerConfig::default()
-                },
-                schedule: Schedule::EpochStep { gamma: 0.9, every: 1 },
-                ..TrainConfig::default()
-            },
+            training,
         };
         match recipe {
             Recipe::FineTune(_) => fine_tune,
@@ -159,12 +153,7 @@ impl IntegrateConfig {
                     d_ff: 64,
                     ..NetworkConfig::SMALL
                 },
-                training: TrainConfig {
-                    epochs: 40,
-                    optimizer: OptimizerConfig { lr: 3e-3, ..OptimizerConfig::default() },
-                    schedule: Schedule::WarmupCosine { warmup: 0.1 },
-                    ..TrainConfig::default()
-                },
+                training: from_scratch(40, 3e-3, 0.1),
                 ..fine_tune
             },
         }
@@ -289,61 +278,44 @@ impl IntegrateConfig {
     /// # Errors
     /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.
     pub fn validate(&self, label: Option<&str>) -> Result<()> {
-        let mut problems = Vec::new();
-        for (field, value, limits) in [
+        let mut mistakes = Mistakes::default();
+        mistakes.check_numbers([
             ("batch_size", self.batch_size, BATCH),
             ("hvg", self.hvg, 1..=usize::MAX),
             ("max_length", self.max_length, 2..=TOKENS),
             ("asked_features", self.asked_features, 1..=TOKENS),
-        ] {
-            problems.extend(outside(field, value, &limits));
-        }
-        for (field, share) in [
+        ]);
+        mistakes.check_shares([
             ("hidden_share", self.hidden_share),
             ("hidden_modality", self.hidden_modality),
             ("validation_share", self.validation_share),
-        ] {
-            if !(0.0..1.0).contains(&share) {
-                problems
-                    .push(Setting(field).wrong(format!("is {share}, expected 0 up to below 1")));
-            }
-        }
-        let Objectives { gep, gep_zero, gepc, gepc_zero, cell_prompt, class, .. } = self.objectives;
-        if class > 0.0 {
-            problems.push(Setting("objectives.class").wrong("is an objective of `scgpt annotate`"));
+        ]);
+        if self.objectives.class > 0.0 {
+            mistakes.add("objectives.class", "is an objective of `scgpt annotate`");
         }
         if self.objectives.contrastive > 0.0 {
-            let problem = "is not an objective of integration";
-            problems.push(Setting("objectives.contrastive").wrong(problem));
+            mistakes.add("objectives.contrastive", "is not an objective of integration");
         }
-        if cell_prompt > 0.0 {
-            problems
-                .push(Setting("objectives.cell_prompt").wrong("is an objective of pre-training"));
+        mistakes.check_objectives(&self.objectives, self.hidden_share);
+        if let Some(problem) = self.selecting_problem(label) {
+            mistakes.add("training.select_by", problem);
         }
-        if gep + gep_zero + gepc + gepc_zero > 0.0 && self.hidden_share == 0.0 {
-            problems.push(
-                Setting("hidden_share").wrong(
-                    "is 0, but the objectives `gep` and `gepc` learn hidden values: try 0.4",
-                ),
-            );
-        }
-        problems.extend(self.selecting_problem(label));
-        Ok(scgpt_data::Error::settings(problems)?)
+        mistakes.tell()
     }
 
     /// What is wrong with the metric that selects the best network.
-    fn selecting_problem(&self, label: Option<&str>) -> Option<SettingProblem> {
+    fn selecting_problem(&self, label: Option<&str>) -> Option<String> {
         let name = self.training.select_by.as_deref()?;
         if METRICS.contains(&name) || label.is_some() && LABEL_METRICS.contains(&name) {
             return None;
         }
         let known = METRICS.iter().chain(&LABEL_METRICS).copied();
-        Some(Setting("training.select_by").wrong(format!(
+        Some(format!(
             "is `{name}`, expected one of {}, or with labels {}{}",
             METRICS.join(", "),
             LABEL_METRICS.join(", "),
             similar_names(name, known).hint()
-        )))
+        ))
     }
 }
 

@@ -102,11 +102,9 @@ impl<'a> Cells<'a> {
         Self { integration, session, panel, is_in }
     }
 
-    /// The training of a repeat.
-    pub(super) fn repeat(&'a self, repeat: u64) -> IntegrateExperiment<'a> {
-        let mut config = self.integration.config.clone();
-        config.training.seed = config.training.seed.wrapping_add(repeat);
-        self.with(config)
+    /// One training of the settings, as `training` says.
+    pub(super) fn experiment(&'a self, training: TrainConfig) -> IntegrateExperiment<'a> {
+        self.with(IntegrateConfig { training, ..self.integration.config.clone() })
     }
 
     /// A training with these settings.

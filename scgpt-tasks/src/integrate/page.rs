@@ -3,8 +3,8 @@
 use scgpt_eval::{AXES, IntegrationScores};
 use scgpt_report::{Group, Page};
 
-use super::IntegrateReport;
-use crate::training::{learning_curves, network_rows, training_rows, validation_curves};
+use super::{BatchSize, IntegrateReport};
+use crate::training::{learning_curves, network_rows, settings, size_line, validation_curves};
 
 /// Scores of a table: heading and value.
 type Score = (&'static str, fn(&IntegrationScores) -> Option<f64>);
@@ -176,14 +176,8 @@ impl IntegrateReport {
     }
 
     fn cells(&self, page: &mut Page) {
-        let rows: Vec<Vec<String>> = self
-            .data
-            .batches
-            .iter()
-            .map(|batch| {
-                vec![batch.name.clone(), batch.training.to_string(), batch.validation.to_string()]
-            })
-            .collect();
+        let row = |batch: &BatchSize| size_line(&batch.name, batch.parts());
+        let rows: Vec<Vec<String>> = self.data.batches.iter().map(row).collect();
         page.section("Cells").columns(&["batch", "trained on", "to select"], &rows);
         if self.data.without_genes > 0 {
             page.text(&format!(
@@ -219,9 +213,7 @@ impl IntegrateReport {
             ("input norm", format!("{:?}", config.input_norm)),
             ("batch", format!("{} cells", config.batch_size)),
         ]);
-        rows.extend(training_rows(&config.training, &self.learned));
-        page.warnings(self.learned.advice.as_slice());
-        page.section("Settings").table(&rows);
+        settings(page, "Settings", rows, &config.training, &self.learned);
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     Ablated, BatchSize, GeneratedModality, IntegrateConfig, Integration,
     experiment::{Cells, IntegrateExperiment},
 };
-use crate::training::{Curves, Learned, NetworkConfig, Trial};
+use crate::training::{Curves, Learned, Trial, total};
 
 /// The result of an integration.
 #[derive(Debug, Serialize)]
@@ -123,8 +123,7 @@ impl IntegrateData {
 
     /// Cells of all batches: trained on, validated on.
     pub fn totals(&self) -> [usize; 2] {
-        let sum = |of: fn(&BatchSize) -> usize| self.batches.iter().map(of).sum();
-        [sum(|batch| batch.training), sum(|batch| batch.validation)]
+        total(self.batches.iter().map(BatchSize::parts))
     }
 }
 
@@ -140,6 +139,7 @@ impl IntegrateReport {
     ) -> Self {
         let Cells { integration, panel, session, .. } = *cells;
         let trained = &trial.trained;
+        let (training, network) = trained.in_force();
         Self {
             data: IntegrateData {
                 path: source.path.display().to_string(),
@@ -154,11 +154,7 @@ impl IntegrateReport {
                 without_genes: session.n_without_genes(),
                 input_state: panel.input_state,
             },
-            config: IntegrateConfig {
-                training: trained.outcome.training.clone(),
-                network: NetworkConfig::of(&trained.network),
-                ..integration.config.clone()
-            },
+            config: IntegrateConfig { training, network, ..integration.config.clone() },
             learned: trained.learned(),
             methods,
             ablated,

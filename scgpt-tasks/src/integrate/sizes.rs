@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::training::part_sizes;
+
 /// Cells of one batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -17,14 +19,17 @@ pub struct BatchSize {
 impl BatchSize {
     /// How many cells of each batch, by number, are in the two parts.
     pub(super) fn of(names: &[String], domains: &[usize], parts: [&[usize]; 2]) -> Vec<Self> {
-        let count = |part: &[usize], batch: usize| {
-            part.iter().filter(|&&cell| domains[cell] == batch).count()
-        };
-        let size = |(batch, name): (usize, &String)| Self {
+        let sizes = part_sizes(names.len(), |cell| domains[cell], parts);
+        let size = |(name, [training, validation]): (&String, [usize; 2])| Self {
             name: name.clone(),
-            training: count(parts[0], batch),
-            validation: count(parts[1], batch),
+            training,
+            validation,
         };
-        names.iter().enumerate().map(size).collect()
+        names.iter().zip(sizes).map(size).collect()
+    }
+
+    /// Cells in each part: trained on, validated on.
+    pub(super) fn parts(&self) -> [usize; 2] {
+        [self.training, self.validation]
     }
 }

@@ -106,7 +106,7 @@ pub struct PerturbArtefact {
 impl PerturbArtefact {
     /// Whether a folder says that it is one.
     pub fn is_at(folder: &Path) -> bool {
-        folder.join(KIND.record).exists()
+        KIND.is_at(folder)
     }
 
     /// Opens a directory made by [`Perturbation`](super::Perturbation).

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::{Setting, SettingProblem};
-use scgpt_train::{OptimizerConfig, Schedule, TrainConfig};
+use scgpt_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    limit::{BATCH, TOKENS, outside},
-    training::{LEAST_STEPS, NetworkConfig, Recipe, as_in_the_tutorials, fine_tuning_rate},
+    training::{
+        BATCH, Mistakes, NetworkConfig, Recipe, TOKENS, as_in_the_tutorials, fine_tuning,
+        from_scratch,
+    },
 };
 
 /// The settings of a training run; [`PerturbConfig::of`] has them for each recipe.
@@ -74,17 +75,7 @@ impl PerturbConfig {
             min_cells: 2,
             predicted_cells: 32,
             network: NetworkConfig { dropout: 0.0, ..network },
-            training: TrainConfig {
-                epochs: 15,
-                least_steps: Some(LEAST_STEPS),
-                patience: Some(10),
-                optimizer: OptimizerConfig {
-                    lr: fine_tuning_rate(network.d_model),
-                    ..OptimizerConfig::default()
-                },
-                schedule: Schedule::EpochStep { gamma: 0.9, every: 1 },
-                ..TrainConfig::default()
-            },
+            training: TrainConfig { patience: Some(10), ..fine_tuning(network.d_model, 15) },
         };
         match recipe {
             Recipe::FineTune(_) => fine_tune,
@@ -104,13 +95,7 @@ impl PerturbConfig {
                     dropout: 0.0,
                     n_bins: 51,
                 },
-                training: TrainConfig {
-                    epochs: 100,
-                    patience: Some(30),
-                    optimizer: OptimizerConfig { lr: 3e-3, ..OptimizerConfig::default() },
-                    schedule: Schedule::WarmupCosine { warmup: 0.05 },
-                    ..TrainConfig::default()
-                },
+                training: TrainConfig { patience: Some(30), ..from_scratch(100, 3e-3, 0.05) },
                 ..fine_tune
             },
         }
@@ -147,20 +132,18 @@ impl PerturbConfig {
     /// # Errors
     /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.
     pub fn validate(&self) -> Result<()> {
-        let problems: Vec<SettingProblem> = [
+        let mut mistakes = Mistakes::default();
+        mistakes.check_numbers([
             ("batch_size", self.batch_size, BATCH),
             ("pool", self.pool, BATCH),
             ("pairs", self.pairs.unwrap_or(0), 0..=TOKENS),
             ("min_cells", self.min_cells, 1..=usize::MAX),
             ("predicted_cells", self.predicted_cells, 1..=TOKENS),
-        ]
-        .into_iter()
-        .filter_map(|(field, value, limits)| outside(field, value, &limits))
-        .collect();
-        let share = (!(0.0..=1.0).contains(&self.responding)).then(|| {
-            Setting("responding").wrong(format!("is {}, expected 0 to 1", self.responding))
-        });
-        Ok(scgpt_data::Error::settings(problems.into_iter().chain(share).collect())?)
+        ]);
+        if !(0.0..=1.0).contains(&self.responding) {
+            mistakes.add("responding", format!("is {}, expected 0 to 1", self.responding));
+        }
+        mistakes.tell()
     }
 }
 

@@ -85,15 +85,14 @@ impl Perturbation<'_> {
 }
 
 impl<'a> PerturbExperiment<'a> {
-    /// The training of a repeat.
+    /// One training, as `training` says.
     pub(super) fn new(
         perturbation: &'a Perturbation<'a>,
         session: &'a Session<'a>,
         moments: &'a Moments,
-        repeat: u64,
+        training: TrainConfig,
     ) -> Self {
-        let mut config = perturbation.config.clone();
-        config.training.seed = config.training.seed.wrapping_add(repeat);
+        let config = PerturbConfig { training, ..perturbation.config.clone() };
         Self { perturbation, session, moments, config }
     }
 

@@ -4,7 +4,7 @@ use scgpt_eval::perturbation::Retrieval;
 use scgpt_report::{HeatMap, Page};
 
 use super::{PerturbReport, Reversal, ReversedGroup};
-use crate::training::{learning_curves, network_rows, training_rows};
+use crate::training::{learning_curves, network_rows, settings};
 
 impl PerturbReport {
     /// The report as a page.
@@ -54,9 +54,7 @@ impl PerturbReport {
             ("genes a step", config.genes_per_step.to_string()),
         ];
         rows.extend(network_rows(config.model.as_deref(), &self.learned.network));
-        rows.extend(training_rows(&config.training, &self.learned));
-        page.warnings(self.learned.advice.as_slice());
-        page.section("Data and settings").table(&rows);
+        settings(page, "Data and settings", rows, &config.training, &self.learned);
     }
 }
 

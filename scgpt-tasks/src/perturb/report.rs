@@ -5,7 +5,7 @@ use scgpt_eval::perturbation::{PerturbEvaluation, Split};
 use serde::Serialize;
 
 use super::{PerturbConfig, Perturbation, experiment::PerturbExperiment};
-use crate::training::{Curves, Learned, NetworkConfig, Session, Trial};
+use crate::training::{Curves, Learned, Session, Trial};
 
 /// The result of training an artefact.
 #[derive(Debug, Serialize)]
@@ -50,6 +50,7 @@ impl PerturbReport {
         evaluation: Option<PerturbEvaluation>,
     ) -> Self {
         let (trained, split) = (&trial.trained, &trial.parts.split);
+        let (training, network) = trained.in_force();
         let design = &of.design;
         let is_control = |group: &usize| design.control(*group) == *group;
         let count =
@@ -69,41 +70,10 @@ impl PerturbReport {
                 .filter(|condition| !split.has(condition))
                 .collect(),
             split: split.clone(),
-            config: PerturbConfig {
-                training: trained.outcome.training.clone(),
-                network: NetworkConfig::of(&trained.network),
-                ..of.config.clone()
-            },
+            config: PerturbConfig { training, network, ..of.config.clone() },
             learned: trained.learned(),
             evaluation,
             curves: trained.curves(),
         }
-    }
-
-    /// The model card: what the artefact predicts, and how well, in Markdown.
-    pub(super) fn card(&self) -> String {
-        let mut text = format!(
-            "Predicts how cells respond to the perturbation of genes: {} genes, from {} control cells. Trained by \
-             `scgpt perturb train` (version {}) on {} conditions of `{}`; {} others selected the network.\n\n\
-             Use: `scgpt perturb predict --model THIS_FOLDER --genes A,B -o predicted.h5ad`\n\n\
-             It has seen perturbed cells of this one experiment. It says nothing of causes in cells of another kind.\n",
-            self.genes.matched,
-            self.controls,
-            env!("CARGO_PKG_VERSION"),
-            self.split.train.len(),
-            self.path,
-            self.split.validation.len(),
-        );
-        let judged = match &self.evaluation {
-            Some(evaluation) => format!(
-                "\nOn {} conditions it did not see (95 % intervals):\n\n{}{}",
-                evaluation.conditions.len(),
-                evaluation.table(),
-                evaluation.verdict().map(|said| format!("\n{said}\n")).unwrap_or_default()
-            ),
-            None => "\nNo conditions were kept to judge it.\n".into(),
-        };
-        text.push_str(&judged);
-        text
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::PretrainReport;
+use crate::training::card_table;
 
 /// Where the network comes from and how good it is, in Markdown.
 pub(super) fn text(report: &PretrainReport) -> String {
@@ -26,21 +27,20 @@ pub(super) fn text(report: &PretrainReport) -> String {
         let _ = writeln!(text, "- continued from: `{from}`");
     }
     let shares = &report.config.unknown_shares;
-    let rows: Vec<String> = shares
+    let rows: Vec<Vec<String>> = shares
         .iter()
         .filter_map(|share| {
             let percent = (share * 100.0).round();
             let [network, mean] =
                 ["gep", "mean_expression"].map(|name| report.metric(&format!("{name}_{percent}")));
-            Some(format!("| {percent} % | {:.2} | {:.2} |\n", network?, mean?))
+            Some(vec![format!("{percent} %"), format!("{:.2}", network?), format!("{:.2}", mean?)])
         })
         .collect();
     if !rows.is_empty() {
         text.push_str(
-            "\nSquared error of hidden genes on held-out cells, in squared value bins, beside that of each gene's mean:\n\n\
-             | hidden | network | mean expression |\n|---|---|---|\n",
+            "\nSquared error of hidden genes on held-out cells, in squared value bins, beside that of each gene's mean:\n\n",
         );
-        text.extend(rows);
+        text += &card_table(&["hidden", "network", "mean expression"], rows);
     }
     text
 }

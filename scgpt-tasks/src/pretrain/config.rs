@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::{Setting, TieMode};
+use scgpt_data::TieMode;
 use scgpt_model::{GepcStyle, ScgptConfig};
 use scgpt_train::{Objectives, OptimizerConfig, Precision, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    limit::{BATCH, TOKENS, outside},
-    training::NetworkConfig,
+    training::{BATCH, Mistakes, NetworkConfig, TOKENS, from_scratch},
 };
 
 /// The settings of a pre-training run: those of a [`Preset`], some of them changed. In a file of
@@ -110,12 +109,7 @@ impl Preset {
                 validation_share: 0.05,
                 validation_cells: 500,
                 network: NetworkConfig::SMALL,
-                training: TrainConfig {
-                    epochs: 5,
-                    optimizer: OptimizerConfig { lr: 1e-3, ..OptimizerConfig::default() },
-                    schedule: Schedule::WarmupCosine { warmup: 0.05 },
-                    ..TrainConfig::default()
-                },
+                training: from_scratch(5, 1e-3, 0.05),
                 ..paper
             },
         }
@@ -128,36 +122,24 @@ impl PretrainConfig {
     /// # Errors
     /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.
     pub fn validate(&self) -> Result<()> {
-        let mut problems = Vec::new();
-        problems.extend(outside("batch_size", self.batch_size, &BATCH));
+        let mut mistakes = Mistakes::default();
+        mistakes.check_numbers([("batch_size", self.batch_size, BATCH)]);
         if self.max_length < 3 {
-            problems.push(Setting("max_length").wrong(format!(
-                "is {}: <cls>, a known and an unknown gene need 3",
-                self.max_length
-            )));
+            let problem = "<cls>, a known and an unknown gene need 3";
+            mistakes.add("max_length", format!("is {}: {problem}", self.max_length));
         }
-        problems.extend(outside("max_length", self.max_length, &(0..=TOKENS)));
+        mistakes.check_numbers([("max_length", self.max_length, 0..=TOKENS)]);
+        let shares = &self.unknown_shares;
         let is_share = |share: &f64| *share > 0.0 && *share < 1.0;
-        if self.unknown_shares.is_empty() || !self.unknown_shares.iter().all(is_share) {
-            problems.push(
-                Setting("unknown_shares").wrong(format!(
-                    "is {:?}, expected numbers between 0 and 1",
-                    self.unknown_shares
-                )),
-            );
+        if shares.is_empty() || !shares.iter().all(is_share) {
+            let problem = format!("is {shares:?}, expected numbers between 0 and 1");
+            mistakes.add("unknown_shares", problem);
         }
-        if !(0.0..1.0).contains(&self.validation_share) {
-            problems.push(
-                Setting("validation_share")
-                    .wrong(format!("is {}, expected 0 up to below 1", self.validation_share)),
-            );
-        }
+        mistakes.check_shares([("validation_share", self.validation_share)]);
         if self.objectives.class > 0.0 && self.class_column.is_none() {
-            problems.push(
-                Setting("class_column").wrong("is needed by the objective that learns classes"),
-            );
+            mistakes.add("class_column", "is needed by the objective that learns classes");
         }
-        Ok(scgpt_data::Error::settings(problems)?)
+        mistakes.tell()
     }
 
     /// The network for a vocabulary with `pad_token`.

@@ -55,7 +55,6 @@ fn imputation(page: &mut Page, report: &PretrainReport) {
 
 fn settings(page: &mut Page, report: &PretrainReport) {
     let config = &report.config;
-    let network = &config.network;
     let mut rows = vec![
         ("shards", report.data.shards.clone()),
         ("cells held out", report.data.validation_cells.to_string()),
@@ -77,13 +76,7 @@ fn settings(page: &mut Page, report: &PretrainReport) {
     ];
     match &report.data.from {
         Some(from) => rows.push(("continued from", from.clone())),
-        None => rows.push((
-            "network",
-            format!(
-                "{} layers, {} heads, {} wide",
-                network.n_layers, network.n_heads, network.d_model
-            ),
-        )),
+        None => rows.push(("network", config.network.shape())),
     }
     if let Some(best) = &report.best {
         rows.push((

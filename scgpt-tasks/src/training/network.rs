@@ -90,6 +90,11 @@ impl NetworkConfig {
         Self { n_layers, n_heads, d_model, d_ff, dropout, n_bins }
     }
 
+    /// The shape in words, for pages.
+    pub(crate) fn shape(&self) -> String {
+        format!("{} layers, {} heads, {} wide", self.n_layers, self.n_heads, self.d_model)
+    }
+
     /// That network over a vocabulary with `pad_token`, without task heads.
     pub(crate) fn network(&self, vocab_size: usize, pad_token: usize) -> ScgptConfig {
         let Self { n_layers, n_heads, d_model, d_ff, dropout, n_bins } = *self;

@@ -1,6 +1,6 @@
 //! How fast and how long a checkpoint is fine-tuned: the tutorials' numbers, for networks of any width.
 
-use scgpt_train::TrainConfig;
+use scgpt_train::{OptimizerConfig, Schedule, TrainConfig};
 
 use super::network::NetworkConfig;
 
@@ -17,12 +17,35 @@ const POWER: f64 = 1.5;
 /// The highest rate at which new networks learn, however narrow.
 const HIGHEST_RATE: f64 = 3e-3;
 /// Fewer steps than these leave a checkpoint about as it was, however few cells there are.
-pub(crate) const LEAST_STEPS: u64 = 600;
+const LEAST_STEPS: u64 = 600;
 /// The share of what [`LEAST_STEPS`] at the full rate would do below which it is said.
 const LEAST_SHARE: f64 = 0.25;
 
+/// How a checkpoint `d_model` wide is fine-tuned: the rate of its width falls by a tenth after every
+/// epoch, as in the tutorials, and few cells are passed over until there were [`LEAST_STEPS`].
+pub(crate) fn fine_tuning(d_model: usize, epochs: u64) -> TrainConfig {
+    TrainConfig {
+        epochs,
+        least_steps: Some(LEAST_STEPS),
+        optimizer: OptimizerConfig { lr: fine_tuning_rate(d_model), ..OptimizerConfig::default() },
+        schedule: Schedule::EpochStep { gamma: 0.9, every: 1 },
+        ..TrainConfig::default()
+    }
+}
+
+/// How a new network learns: the rate rises to `lr` in the share `warmup` of all steps, and falls to 0
+/// along a cosine in the others.
+pub(crate) fn from_scratch(epochs: u64, lr: f64, warmup: f64) -> TrainConfig {
+    TrainConfig {
+        epochs,
+        optimizer: OptimizerConfig { lr, ..OptimizerConfig::default() },
+        schedule: Schedule::WarmupCosine { warmup },
+        ..TrainConfig::default()
+    }
+}
+
 /// The learning rate at which a network of that width is fine-tuned.
-pub(crate) fn fine_tuning_rate(d_model: usize) -> f64 {
+fn fine_tuning_rate(d_model: usize) -> f64 {
     let narrower = NetworkConfig::RELEASED.d_model as f64 / d_model.max(1) as f64;
     (TUTORIAL_RATE * narrower.powf(POWER)).min(HIGHEST_RATE)
 }
@@ -58,8 +81,6 @@ pub(super) fn shortfall(
 
 #[cfg(test)]
 mod tests {
-    use scgpt_train::{OptimizerConfig, Schedule};
-
     use super::*;
 
     fn at(lr: f64, epochs: u64, least_steps: Option<u64>) -> TrainConfig {

@@ -1,10 +1,10 @@
 //! [`Learned`] and [`Curves`]: what every report says of how its network was trained.
 
 use scgpt_model::ScgptConfig;
-use scgpt_train::{Best, StepRecord, ValidationRecord};
+use scgpt_train::{Best, StepRecord, TrainConfig, ValidationRecord};
 use serde::Serialize;
 
-use super::Trained;
+use super::{NetworkConfig, Trained};
 
 /// How a network was trained.
 #[derive(Clone, Debug, Serialize)]
@@ -42,6 +42,12 @@ impl Trained {
             stopped_early: self.outcome.stopped_early,
             advice: self.advice.clone(),
         }
+    }
+
+    /// The settings it was trained by, and the shape it has: those that were in force, whatever was asked
+    /// for.
+    pub(crate) fn in_force(&self) -> (TrainConfig, NetworkConfig) {
+        (self.outcome.training.clone(), NetworkConfig::of(&self.network))
     }
 
     /// How it learned.

@@ -1,35 +1,39 @@
-//! Rows of a page about how a network was trained.
+//! The section of a page about how a network was trained.
 
 use std::path::Path;
 
 use scgpt_model::ScgptConfig;
+use scgpt_report::Page;
 use scgpt_train::{Best, TrainConfig};
 
-use super::Learned;
+use super::{Learned, NetworkConfig};
+
+/// A line of a table: what it is about, and what is said of it.
+pub(crate) type Row = (&'static str, String);
 
 /// Where the network came from and what it looks like.
-pub(crate) fn network_rows(
-    model: Option<&Path>,
-    network: &ScgptConfig,
-) -> [(&'static str, String); 2] {
+pub(crate) fn network_rows(model: Option<&Path>, network: &ScgptConfig) -> [Row; 2] {
     let began = model.map_or_else(|| "a new network".into(), |path| path.display().to_string());
-    let ScgptConfig { n_layers, n_heads, d_model, .. } = network;
-    let shape = format!("{n_layers} layers, {n_heads} heads, {d_model} wide");
-    [("began as", began), ("network", shape)]
+    [("began as", began), ("network", NetworkConfig::of(network).shape())]
 }
 
-/// How fast and how long it learned, and which of its states was kept.
-pub(crate) fn training_rows(
+/// Ends a page with the settings of a training: the `rows` of its task, then how fast and how long the
+/// network learned, and which of its states was kept. What is to be said of steps and rate is above.
+pub(crate) fn settings(
+    page: &mut Page,
+    title: &str,
+    mut rows: Vec<Row>,
     training: &TrainConfig,
     learned: &Learned,
-) -> Vec<(&'static str, String)> {
-    let mut rows = vec![
+) {
+    rows.extend([
         ("learning rate", format!("{}, {}", training.optimizer.lr, training.schedule)),
         ("steps", learned.steps.to_string()),
         ("seed", training.seed.to_string()),
-    ];
+    ]);
     if let Some(Best { step, metric, .. }) = &learned.best {
         rows.push(("kept", format!("step {step} ({} {:.3})", metric.name, metric.value)));
     }
-    rows
+    page.warnings(learned.advice.as_slice());
+    page.section(title).table(&rows);
 }

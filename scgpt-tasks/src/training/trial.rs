@@ -135,18 +135,24 @@ impl<'a> Session<'a> {
         self.n_cells - self.ids.len()
     }
 
-    /// As many trials as were asked for, each from the next seed and each told to `each`; the first,
-    /// whose network is the artefact.
+    /// As many trials as were asked for, each an `experiment` that trains as `training` says but from the
+    /// next seed, and each told to `each`; the first, whose network is the artefact.
     pub(crate) fn trials<E: Experiment>(
         &self,
         source: &mut dyn CellSource,
-        experiment: impl Fn(u64) -> E,
+        training: &TrainConfig,
+        experiment: impl Fn(TrainConfig) -> E,
         mut each: impl FnMut(&Trial<E>) -> Result<()>,
     ) -> Result<Trial<E>> {
-        let first = self.trial(&experiment(0), source, &self.run.repeat(0))?;
+        let mut trial = |repeat: u64| {
+            let seed = training.seed.wrapping_add(repeat);
+            let experiment = experiment(TrainConfig { seed, ..training.clone() });
+            self.trial(&experiment, source, &self.run.repeat(repeat))
+        };
+        let first = trial(0)?;
         each(&first)?;
         for repeat in 1..self.learn.repeats {
-            each(&self.trial(&experiment(repeat), source, &self.run.repeat(repeat))?)?;
+            each(&trial(repeat)?)?;
         }
         Ok(first)
     }

@@ -1,0 +1,94 @@
+//! [`Mistakes`]: what is wrong with the settings of a training, all of it told at once.
+
+use std::ops::RangeInclusive;
+
+use scgpt_data::{Advice, Setting, SettingProblem};
+use scgpt_train::Objectives;
+
+use crate::error::Result;
+
+/// Cells computed at once: at least one, and fewer than any device has room for. A mistyped number should
+/// be an error that names the setting, not a machine without memory.
+pub(crate) const BATCH: RangeInclusive<usize> = 1..=65_536;
+/// Most genes, or tokens of a cell: more than any assay measures.
+pub(crate) const TOKENS: usize = 1 << 20;
+
+/// Mistakes in settings, in the order in which they are told. What the network and the training
+/// configuration check themselves is not among them.
+#[derive(Debug, Default)]
+pub(crate) struct Mistakes(Vec<SettingProblem>);
+
+impl Mistakes {
+    /// Adds what is wrong with the value of a field: "is 0, so no class would be learned".
+    pub(crate) fn add(&mut self, field: &'static str, problem: impl Into<Advice>) {
+        self.0.push(Setting(field).wrong(problem));
+    }
+
+    /// Adds the fields whose numbers are outside their limits.
+    pub(crate) fn check_numbers<const N: usize>(
+        &mut self,
+        fields: [(&'static str, usize, RangeInclusive<usize>); N],
+    ) {
+        for (field, value, limits) in fields {
+            let (least, most) = limits.into_inner();
+            if value < least {
+                self.add(field, format!("is {value}, expected at least {least}"));
+            } else if value > most {
+                self.add(field, format!("is {value}, expected at most {most}"));
+            }
+        }
+    }
+
+    /// Adds the fields whose values are no shares, or shares that leave nothing.
+    pub(crate) fn check_shares<const N: usize>(&mut self, fields: [(&'static str, f64); N]) {
+        for (field, share) in fields {
+            if !(0.0..1.0).contains(&share) {
+                self.add(field, format!("is {share}, expected 0 up to below 1"));
+            }
+        }
+    }
+
+    /// Adds what a task cannot learn: cell prompts, and hidden values where none is hidden.
+    pub(crate) fn check_objectives(&mut self, objectives: &Objectives, hidden_share: f64) {
+        let Objectives { gep, gep_zero, gepc, gepc_zero, cell_prompt, .. } = *objectives;
+        if cell_prompt > 0.0 {
+            self.add("objectives.cell_prompt", "is an objective of pre-training");
+        }
+        if gep + gep_zero + gepc + gepc_zero > 0.0 && hidden_share == 0.0 {
+            let problem = "is 0, but the objectives `gep` and `gepc` learn hidden values: try 0.4";
+            self.add("hidden_share", problem);
+        }
+    }
+
+    /// All of them as one error.
+    ///
+    /// # Errors
+    /// [`Error::Settings`](scgpt_data::Error::Settings) if there is a mistake.
+    pub(crate) fn tell(self) -> Result<()> {
+        Ok(scgpt_data::Error::settings(self.0)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_told_and_limits_are_none() {
+        let mut mistakes = Mistakes::default();
+        mistakes.check_numbers([("batch_size", 1, BATCH), ("max_length", TOKENS, 2..=TOKENS)]);
+        mistakes.check_shares([("hidden_share", 0.0), ("validation_share", 0.999)]);
+        mistakes.check_objectives(&Objectives { class: 1.0, ..Objectives::default() }, 0.0);
+        mistakes.tell().unwrap();
+
+        let mut mistakes = Mistakes::default();
+        mistakes.check_numbers([("batch_size", 0, BATCH), ("max_length", TOKENS + 1, 2..=TOKENS)]);
+        mistakes.check_shares([("test_share", 1.0), ("validation_share", f64::NAN)]);
+        mistakes.check_objectives(&Objectives { gepc_zero: 1.0, ..Objectives::default() }, 0.0);
+        let message = mistakes.tell().unwrap_err().to_string();
+        for field in ["batch_size", "max_length", "test_share", "validation_share", "hidden_share"]
+        {
+            assert!(message.contains(field), "{message}");
+        }
+    }
+}
