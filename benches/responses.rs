@@ -39,12 +39,8 @@ fn artefact(place: &Path, network: NetworkConfig, device: &Device) -> PerturbArt
         ..scratch
     };
     let output = place.join("artefact");
-    let options = PerturbOptions {
-        design: &design,
-        learn: LearnOptions::new(&output, &Layer::X),
-        split: &SplitChoice::Mode(SplitMode::NoSplit),
-        baselines: false,
-    };
+    let split = SplitChoice::Mode(SplitMode::NoSplit);
+    let options = PerturbOptions::new(&design, &split, LearnOptions::new(&output, &Layer::X));
     std::fs::create_dir_all(output.join("training")).unwrap();
     let mut source = Source::open(&prepared).unwrap();
     let perturbation = Perturbation::prepare(&mut source, &config, options, device).unwrap();
@@ -66,7 +62,8 @@ fn predict(c: &mut Criterion) {
     let mut group = c.benchmark_group("tasks/responses");
     group.throughput(Throughput::Elements((cells * GENES) as u64)).sample_size(10);
     for genes_per_pass in [256, 1536, 0] {
-        let options = RespondOptions { cell_type: 0, cells, genes_per_pass: Some(genes_per_pass) };
+        let mut options = RespondOptions::new(cells);
+        options.genes_per_pass = Some(genes_per_pass);
         let name = BenchmarkId::new("predict", genes_per_pass);
         group.bench_function(name, |b| {
             b.iter(|| black_box(artefact.respond(&condition, &options, &device, &Silent).unwrap()));

@@ -53,14 +53,12 @@ impl LearnArgs {
         layer: &'a Layer,
         gene_names: &'a GeneNames,
     ) -> LearnOptions<'a> {
-        LearnOptions {
-            layer,
-            gene_names,
-            output,
-            resume: self.run.resumes(),
-            checkpoint_every: self.run.checkpoint_every(),
-            repeats: self.repeats,
-        }
+        let mut options = LearnOptions::new(output, layer);
+        options.gene_names = gene_names;
+        options.resume = self.run.resumes();
+        options.checkpoint_every = self.run.checkpoint_every();
+        options.repeats = self.repeats;
+        options
     }
 
     /// Changes settings as the flags say; see [`RunArgs::apply`].

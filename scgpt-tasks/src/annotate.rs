@@ -18,20 +18,14 @@
 //! let artefact = Path::new("immune.model");
 //! let mut labelled = Source::open(Path::new("labelled.h5ad"))?;
 //! let config = AnnotateConfig { batch_size: 16, ..AnnotateConfig::of(Recipe::Scratch) };
-//! let options = AnnotateOptions {
-//!     label: "cell_type",
-//!     batch_key: None,
-//!     unseen: &[],
-//!     learn: LearnOptions::new(artefact, &Layer::X),
-//!     predict_batch: 32,
-//!     baselines: None,
-//! };
+//! let options = AnnotateOptions::new("cell_type", LearnOptions::new(artefact, &Layer::X));
 //! let annotation = Annotation::prepare(&labelled, &config, options, &device)?;
 //! let report = annotation.run(&mut labelled, &Unwatched, &Silent)?;
 //! println!("{}", report.evaluation.map_or(0.0, |scores| scores.accuracy.mean));
 //!
 //! let artefact = Artefact::open(artefact, &device)?;
-//! let options = PredictOptions { coverage: 0.95, ..PredictOptions::default() };
+//! let mut options = PredictOptions::default();
+//! options.coverage = 0.95;
 //! let mut others = Source::open(Path::new("others.h5ad"))?;
 //! let annotated = artefact.annotate(&mut others, &options, &Silent)?;
 //! println!("{:?}, {:.0} % unknown", annotated.prediction(0), 100.0 * annotated.unknown_share());
@@ -82,8 +76,23 @@ use crate::{
 const COVERAGE: f64 = 0.9;
 const KNOWN_SHARE: f64 = 0.95;
 
-/// Which labels are learned, and where the artefact goes: see the [example of the module](self).
+/// Which labels are learned, and where the artefact goes.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use scgpt_data::Layer;
+/// use scgpt_tasks::{LearnOptions, annotate::AnnotateOptions};
+///
+/// // Cells of one type are left out, to see whether they are noticed.
+/// let unseen = ["Plasma cell".to_owned()];
+/// let learn = LearnOptions::new(Path::new("immune.model"), &Layer::X);
+/// let mut options = AnnotateOptions::new("cell_type", learn);
+/// options.unseen = &unseen;
+/// assert!(options.batch_key.is_none() && options.baselines.is_none());
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct AnnotateOptions<'a> {
     /// Column of `obs` with the classes.
     pub label: &'a str,
@@ -97,6 +106,14 @@ pub struct AnnotateOptions<'a> {
     pub predict_batch: usize,
     /// Simple methods to compare with, on the same cells; none to leave them out.
     pub baselines: Option<&'a BaselineOptions>,
+}
+
+impl<'a> AnnotateOptions<'a> {
+    /// The classes of the column `label`, all of them, without batches and without simple methods beside
+    /// the network; 8 cells at once when nothing is learned.
+    pub fn new(label: &'a str, learn: LearnOptions<'a>) -> Self {
+        Self { label, batch_key: None, unseen: &[], learn, predict_batch: 8, baselines: None }
+    }
 }
 
 /// Labelled cells and settings that belong together.

@@ -7,7 +7,7 @@
 //! use std::path::Path;
 //!
 //! use burn::prelude::Device;
-//! use scgpt_data::{GeneNames, Layer, Silent, Source};
+//! use scgpt_data::{Layer, Silent, Source};
 //! use scgpt_tasks::{
 //!     LearnOptions, Recipe,
 //!     integrate::{
@@ -20,29 +20,14 @@
 //! let artefact = Path::new("lung.model");
 //! let mut cells = Source::open(Path::new("lung.h5ad"))?;
 //! let config = IntegrateConfig { hvg: 2000, ..IntegrateConfig::of(Recipe::Scratch) };
-//! let options = IntegrateOptions {
-//!     batch_key: Some("donor"),
-//!     label: Some("cell_type"),
-//!     learn: LearnOptions::new(artefact, &Layer::X),
-//!     predict_batch: 32,
-//!     baselines: None,
-//!     ablate: false,
-//!     modalities: None,
-//!     complete: false,
-//!     temporary: None,
-//! };
+//! let mut options = IntegrateOptions::new(LearnOptions::new(artefact, &Layer::X));
+//! options.batch_key = Some("donor");
+//! options.label = Some("cell_type");
 //! let integration = Integration::prepare(&cells, &config, options, &device)?;
 //! let integrated = integration.run(&mut cells, None, &Unwatched, &Silent)?;
 //! println!("{:?}", integrated.report.verdict());
 //!
-//! let options = IntegratedOptions {
-//!     batch_key: None,
-//!     batch_size: 32,
-//!     gene_names: GeneNames::BEST,
-//!     modalities: None,
-//!     layer: Layer::X,
-//!     temporary: None,
-//! };
+//! let options = IntegratedOptions::default();
 //! let mut others = Source::open(Path::new("more.h5ad"))?;
 //! let artefact = IntegrateArtefact::open(artefact, &device)?;
 //! let embedding = artefact.embed(&mut others, &options, &Silent)?;
@@ -104,8 +89,22 @@ use crate::{
 /// What the cells without any integration are called among the methods.
 const UNINTEGRATED: &str = "Unintegrated";
 
-/// Which batches are mixed, and where the artefact goes: see the [example of the module](self).
+/// Which batches are mixed, and where the artefact goes.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use scgpt_data::Layer;
+/// use scgpt_tasks::{LearnOptions, integrate::IntegrateOptions};
+///
+/// let learn = LearnOptions::new(Path::new("lung.model"), &Layer::X);
+/// let mut options = IntegrateOptions::new(learn);
+/// options.batch_key = Some("donor");
+/// options.ablate = true;
+/// assert!(options.label.is_none());
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct IntegrateOptions<'a> {
     /// Column of `obs` with the batches; none for cells of several modalities that are one batch.
     pub batch_key: Option<&'a str>,
@@ -127,7 +126,24 @@ pub struct IntegrateOptions<'a> {
     pub temporary: Option<&'a Path>,
 }
 
-impl IntegrateOptions<'_> {
+impl<'a> IntegrateOptions<'a> {
+    /// Cells of one batch and one modality, without labels, other methods and further trainings beside
+    /// the one; 8 cells at once when nothing is learned. One of `batch_key` and `modalities` has to be
+    /// set, or there is nothing to integrate.
+    pub fn new(learn: LearnOptions<'a>) -> Self {
+        Self {
+            batch_key: None,
+            label: None,
+            learn,
+            predict_batch: 8,
+            baselines: None,
+            ablate: false,
+            modalities: None,
+            complete: false,
+            temporary: None,
+        }
+    }
+
     /// What a network is used for.
     pub(crate) fn usage(&self) -> Usage {
         match self.modalities {

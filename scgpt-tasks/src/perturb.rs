@@ -23,29 +23,18 @@
 //! let artefact = Path::new("screen.model");
 //! let mut cells = Source::open(Path::new("screen.h5ad"))?; // logarithms of normalised counts
 //! let config = PerturbConfig { pool: 16, ..PerturbConfig::of(Recipe::Scratch) };
-//! let options = PerturbOptions {
-//!     design: &DesignOptions::default(),
-//!     learn: LearnOptions::new(artefact, &Layer::X),
-//!     split: &SplitChoice::Mode(SplitMode::Simulation),
-//!     baselines: true,
-//! };
+//! let (design, split) = (DesignOptions::default(), SplitChoice::Mode(SplitMode::Simulation));
+//! let options = PerturbOptions::new(&design, &split, LearnOptions::new(artefact, &Layer::X));
 //! let perturbation = Perturbation::prepare(&mut cells, &config, options, &device)?;
 //! perturbation.run(&mut cells, &Unwatched, &Silent)?;
 //!
 //! let artefact = PerturbArtefact::open(artefact, &device)?;
 //! let conditions = [Condition::new(["KLF1"]), Condition::new(["GATA1", "KLF1"])];
-//! let options = RespondOptions { cell_type: 0, cells: 100, genes_per_pass: None };
+//! let options = RespondOptions::new(100);
 //! let responses = artefact.respond(&conditions, &options, &device, &Silent)?;
 //! println!("{:?}", responses.conditions[0].most_changed);
 //!
-//! let options = ReverseOptions {
-//!     group_key: None,
-//!     design: &DesignOptions::default(),
-//!     layer: &Layer::X,
-//!     cell_type: 0,
-//!     k: 10,
-//!     see_targets: false,
-//! };
+//! let options = ReverseOptions::new(&design, &Layer::X);
 //! let mut state = Source::open(Path::new("state.h5ad"))?;
 //! let reversal = artefact.reverse(&mut state, &conditions, &responses, &options, &Silent)?;
 //! println!("{:?}", reversal.groups[0].ranked);
@@ -91,9 +80,25 @@ use scgpt_eval::perturbation::{
     gene_column,
 };
 
-/// Which perturbations are learned, and where the artefact goes: see the [example of the
-/// module](self).
+/// Which perturbations are learned, and where the artefact goes.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use scgpt_data::Layer;
+/// use scgpt_eval::perturbation::{DesignOptions, SplitMode};
+/// use scgpt_tasks::{
+///     LearnOptions,
+///     perturb::{PerturbOptions, SplitChoice},
+/// };
+///
+/// let (design, split) = (DesignOptions::default(), SplitChoice::Mode(SplitMode::Simulation));
+/// let learn = LearnOptions::new(Path::new("screen.model"), &Layer::X);
+/// let mut options = PerturbOptions::new(&design, &split, learn);
+/// options.baselines = true;
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct PerturbOptions<'a> {
     /// Where the conditions are.
     pub design: &'a DesignOptions<'a>,
@@ -104,6 +109,17 @@ pub struct PerturbOptions<'a> {
     pub split: &'a SplitChoice,
     /// Whether simple methods are judged on the same conditions.
     pub baselines: bool,
+}
+
+impl<'a> PerturbOptions<'a> {
+    /// The conditions of a design, so divided, without simple methods beside the network.
+    pub fn new(
+        design: &'a DesignOptions<'a>,
+        split: &'a SplitChoice,
+        learn: LearnOptions<'a>,
+    ) -> Self {
+        Self { design, learn, split, baselines: false }
+    }
 }
 
 /// Where a split comes from.

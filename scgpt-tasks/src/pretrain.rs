@@ -4,6 +4,10 @@
 //! from scratch, or continuing from a model. Cells are read from token shards, as `scgpt convert`
 //! writes them with [`write_shards`](scgpt_data::write_shards).
 //!
+//! Network and batches are those of the other trainings, but not their session: that makes shards of a
+//! source, trains from several seeds, judges by cells of the source and leaves an artefact, while here
+//! the cells are shards already and the last validation is the verdict.
+//!
 //! ```no_run
 //! use std::path::Path;
 //!
@@ -12,13 +16,8 @@
 //! use scgpt_train::Unwatched;
 //!
 //! let config = PretrainConfig { batch_size: 16, ..Preset::Laptop.config() };
-//! let options = PretrainOptions {
-//!     shards: Path::new("cells.shards"),
-//!     run: Path::new("run"),
-//!     resume: false,
-//!     checkpoint_every: Some(1000),
-//!     keep: 2,
-//! };
+//! let mut options = PretrainOptions::new(Path::new("cells.shards"), Path::new("run"));
+//! options.keep = 2;
 //! let device = Device::default();
 //! let report = Pretraining::prepare(&config, &options, &device)?.run(&Unwatched)?;
 //! println!("{} steps; the network is in `run/model`", report.steps);
@@ -62,8 +61,19 @@ const FOLDER: &str = "model";
 /// Cells whose values tell the genes' means.
 const BASELINE_CELLS: usize = 20_000;
 
-/// Where a pre-training run reads and writes: see the [example of the module](self).
+/// Where a pre-training run reads and writes.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use scgpt_tasks::pretrain::PretrainOptions;
+///
+/// let mut options = PretrainOptions::new(Path::new("cells.shards"), Path::new("run"));
+/// options.checkpoint_every = Some(1000);
+/// assert!(!options.resume);
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct PretrainOptions<'a> {
     /// The folder of token shards.
     pub shards: &'a Path,
@@ -75,6 +85,14 @@ pub struct PretrainOptions<'a> {
     pub checkpoint_every: Option<u64>,
     /// Checkpoints kept, beside the best.
     pub keep: usize,
+}
+
+impl<'a> PretrainOptions<'a> {
+    /// A run from its beginning, of whose checkpoints, one at each validation, the newest and the best
+    /// stay.
+    pub fn new(shards: &'a Path, run: &'a Path) -> Self {
+        Self { shards, run, resume: false, checkpoint_every: None, keep: 1 }
+    }
 }
 
 /// A run that can begin: shards, configuration and starting model are sound and belong together.

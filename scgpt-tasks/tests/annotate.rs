@@ -52,14 +52,9 @@ fn train(config: &AnnotateConfig, output: &std::path::Path) -> Result<AnnotateRe
     let mut source = Simulation::new(&CELLS, None).unwrap();
     let known = cells(&source, false);
     let mut subset = CellSubset::new(&mut source, known);
-    let options = AnnotateOptions {
-        label: "cell_type",
-        unseen: &[],
-        batch_key: (config.objectives.dar > 0.0).then_some("batch"),
-        learn: LearnOptions::new(output, &Layer::X),
-        predict_batch: 16,
-        baselines: None,
-    };
+    let mut options = AnnotateOptions::new("cell_type", LearnOptions::new(output, &Layer::X));
+    options.batch_key = (config.objectives.dar > 0.0).then_some("batch");
+    options.predict_batch = 16;
     std::fs::create_dir_all(output.join("training")).unwrap();
     let device = Device::flex();
     let prepared = Annotation::prepare(&subset, config, options, &device)?;
@@ -78,7 +73,8 @@ fn cells_of_a_type_that_was_never_seen_are_unknown() {
     let mut source = Simulation::new(&CELLS, None).unwrap();
     let is_other: Vec<bool> = (0..CELLS.cells).map(|cell| source.truth(cell).0 == 3).collect();
     for unknown_score in UnknownScore::ALL {
-        let options = PredictOptions { unknown_score, ..PredictOptions::default() };
+        let mut options = PredictOptions::default();
+        options.unknown_score = unknown_score;
         let annotated = artefact.annotate(&mut source, &options, &Silent).unwrap();
         let rejected = |wanted: bool| {
             let cells =

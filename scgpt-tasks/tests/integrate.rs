@@ -7,9 +7,7 @@ use std::{
 };
 
 use burn::prelude::Device;
-use scgpt_data::{
-    CellSource, CellSubset, Csr, CsrRow, GeneNames, InputState, Layer, MemoryCells, Silent,
-};
+use scgpt_data::{CellSource, CellSubset, Csr, CsrRow, InputState, Layer, MemoryCells, Silent};
 use scgpt_eval::{
     baseline::BaselineOptions,
     simulate::{SimulateOptions, Simulation},
@@ -83,17 +81,9 @@ fn train_on(
     change: impl FnOnce(&mut IntegrateOptions<'_>),
 ) -> Result<Integrated, Error> {
     let _alone = TRAINING.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut options = IntegrateOptions {
-        batch_key: Some("batch"),
-        label: Some("cell_type"),
-        learn: LearnOptions::new(output, &Layer::X),
-        predict_batch: 8,
-        baselines: None,
-        ablate: false,
-        modalities: None,
-        complete: false,
-        temporary: None,
-    };
+    let mut options = IntegrateOptions::new(LearnOptions::new(output, &Layer::X));
+    options.batch_key = Some("batch");
+    options.label = Some("cell_type");
     change(&mut options);
     std::fs::create_dir_all(output.join("training")).unwrap();
     let device = Device::flex();
@@ -126,14 +116,8 @@ fn an_artefact_embeds_each_cell_in_its_batch_as_the_training_did() {
     let some: Vec<usize> = (0..CELLS.cells).filter(|cell| cell % 7 == 3).collect();
     for batch_size in [1, 5] {
         let mut few = CellSubset::new(&mut source, some.clone());
-        let options = IntegratedOptions {
-            batch_key: None,
-            batch_size,
-            gene_names: GeneNames::BEST,
-            modalities: None,
-            layer: Layer::X,
-            temporary: None,
-        };
+        let mut options = IntegratedOptions::default();
+        options.batch_size = batch_size;
         let embedded = rows(&artefact.embed(&mut few, &options, &Silent).unwrap());
         for (row, &cell) in embedded.chunks(32).zip(&some) {
             assert_eq!(row, &all[cell * 32..(cell + 1) * 32], "cell {cell}");

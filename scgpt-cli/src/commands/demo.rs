@@ -150,13 +150,7 @@ fn separations(args: &DemoArgs, printer: Printer) -> Result<Vec<Separation>> {
     let bar = Bar::new(printer);
     let [shards, run] = ["shards", "run"].map(|name| folder.join(name));
     let settings = read_settings(&run.join("config.toml"))?;
-    let places = PretrainOptions {
-        shards: &shards,
-        run: &run,
-        resume: false,
-        checkpoint_every: None,
-        keep: 1,
-    };
+    let places = PretrainOptions::new(&shards, &run);
     let untrained = Pretraining::prepare(&settings, &places, &device)?.untrained()?;
     let trained = Embedder::open(&run.join("model"), &device, scgpt_model::Strictness::Strict)?;
     let mut separations = Vec::new();

@@ -144,17 +144,16 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();
     let temporary = temporary(output);
-    let options = IntegrateOptions {
-        batch_key: args.batch_key.as_deref(),
-        label: args.label.as_deref(),
-        learn: args.learn.options(&artefact, &layer, &gene_names),
-        predict_batch: settings.batch_size.min(8),
-        baselines: (!args.learn.no_baselines).then_some(&baselines),
-        ablate: args.ablate,
-        modalities: modalities.as_ref(),
-        complete: complete.is_some(),
-        temporary: temporary.as_deref(),
-    };
+    let learn = args.learn.options(&artefact, &layer, &gene_names);
+    let mut options = IntegrateOptions::new(learn);
+    options.batch_key = args.batch_key.as_deref();
+    options.label = args.label.as_deref();
+    options.predict_batch = settings.batch_size.min(8);
+    options.baselines = (!args.learn.no_baselines).then_some(&baselines);
+    options.ablate = args.ablate;
+    options.modalities = modalities.as_ref();
+    options.complete = complete.is_some();
+    options.temporary = temporary.as_deref();
     let labels: Vec<&str> = args.label.as_deref().into_iter().collect();
     let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.source().obs()?, &labels, args.batch_key.as_deref());

@@ -156,11 +156,10 @@ impl RespondArgs {
     }
 
     fn options(&self, artefact: &PerturbArtefact) -> Result<RespondOptions> {
-        Ok(RespondOptions {
-            cell_type: artefact.cell_type(self.cell_type.as_deref())?,
-            cells: self.cells,
-            genes_per_pass: self.genes_per_pass,
-        })
+        let mut options = RespondOptions::new(self.cells);
+        options.cell_type = artefact.cell_type(self.cell_type.as_deref())?;
+        options.genes_per_pass = self.genes_per_pass;
+        Ok(options)
     }
 }
 

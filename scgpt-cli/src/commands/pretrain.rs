@@ -78,13 +78,10 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let inputs = [Some(data.as_path()), settings.model.as_deref()];
     let _claim = claim(output, args.run.begin(), inputs)?;
     let device = args.run.compute.open()?;
-    let options = PretrainOptions {
-        shards: data,
-        run: output,
-        resume: args.run.resumes(),
-        checkpoint_every: args.run.checkpoint_every(),
-        keep: args.keep,
-    };
+    let mut options = PretrainOptions::new(data, output);
+    options.resume = args.run.resumes();
+    options.checkpoint_every = args.run.checkpoint_every();
+    options.keep = args.keep;
     let mut warnings = Warnings::new(printer);
     let prepared = Pretraining::prepare(&settings, &options, &device)?;
     warnings.all(prepared.doubts()?);

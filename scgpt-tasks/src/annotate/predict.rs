@@ -22,8 +22,18 @@ use crate::{
 /// Rows of a spool that are read at a time.
 const ROWS: usize = 1024;
 
-/// How cells are annotated: see the [example of the module](super).
+/// How cells are annotated.
+///
+/// ```
+/// use scgpt_tasks::annotate::{PredictOptions, UnknownScore};
+///
+/// // Sets that hold the class more often, and are larger for it.
+/// let mut options = PredictOptions::default();
+/// options.coverage = 0.99;
+/// assert_eq!(options.unknown_score, UnknownScore::default());
+/// ```
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct PredictOptions {
     /// Cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,

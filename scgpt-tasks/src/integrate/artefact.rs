@@ -61,8 +61,18 @@ pub struct IntegrateArtefact {
     panel: Vec<GeneToken>,
 }
 
-/// How new cells are embedded: see the [example of the module](super).
+/// How new cells are embedded.
+///
+/// ```
+/// use scgpt_tasks::integrate::IntegratedOptions;
+///
+/// // Batches are in another column than those of the training.
+/// let mut options = IntegratedOptions::default();
+/// options.batch_key = Some("sample".into());
+/// assert_eq!(options.batch_size, 8);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct IntegratedOptions {
     /// Column of `obs` with the batches; that of the training if none.
     pub batch_key: Option<String>,
@@ -76,6 +86,20 @@ pub struct IntegratedOptions {
     pub layer: Layer,
     /// Folder of temporary files; the system's if none.
     pub temporary: Option<PathBuf>,
+}
+
+impl Default for IntegratedOptions {
+    /// Batches in the column of the training, 8 cells at once, the best column of gene names, `X`.
+    fn default() -> Self {
+        Self {
+            batch_key: None,
+            batch_size: 8,
+            gene_names: GeneNames::BEST,
+            modalities: None,
+            layer: Layer::X,
+            temporary: None,
+        }
+    }
 }
 
 impl IntegrateArtefact {

@@ -21,8 +21,18 @@ use crate::error::Result;
 /// Genes of a summary.
 const MOST_CHANGED: usize = 10;
 
-/// How conditions are predicted: see the [example of the module](super).
+/// How conditions are predicted.
+///
+/// ```
+/// use scgpt_tasks::perturb::RespondOptions;
+///
+/// // A hundred cells of each condition, all genes of a cell at once.
+/// let mut options = RespondOptions::new(100);
+/// options.genes_per_pass = Some(0);
+/// assert_eq!(options.cell_type, 0);
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct RespondOptions {
     /// The cell type, by its number.
     pub cell_type: usize,
@@ -30,6 +40,13 @@ pub struct RespondOptions {
     pub cells: usize,
     /// Genes that are predicted together; 0 for all, and as many as in training if none.
     pub genes_per_pass: Option<usize>,
+}
+
+impl RespondOptions {
+    /// So many cells of each condition, of the first cell type, predicted as in training.
+    pub fn new(cells: usize) -> Self {
+        Self { cell_type: 0, cells, genes_per_pass: None }
+    }
 }
 
 /// What conditions would look like.

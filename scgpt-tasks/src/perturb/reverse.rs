@@ -20,8 +20,21 @@ const PROFILES: usize = 1 << 26;
 /// Ranked candidates of a group in reports.
 const RANKED: usize = 20;
 
-/// How a state is searched for among candidates: see the [example of the module](super).
+/// How a state is searched for among candidates.
+///
+/// ```
+/// use scgpt_data::Layer;
+/// use scgpt_eval::perturbation::DesignOptions;
+/// use scgpt_tasks::perturb::ReverseOptions;
+///
+/// // The cells of each cluster are looked up apart from the others.
+/// let design = DesignOptions::default();
+/// let mut options = ReverseOptions::new(&design, &Layer::X);
+/// options.group_key = Some("leiden");
+/// assert_eq!(options.k, 10);
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct ReverseOptions<'a> {
     /// Column of `obs` that groups the query cells: conditions, if they are known, or any grouping; all
     /// are one group if none.
@@ -38,6 +51,14 @@ pub struct ReverseOptions<'a> {
     /// held at the control's in its predicted profile: it gains nothing by them, and all candidates
     /// are searched over the same genes.
     pub see_targets: bool,
+}
+
+impl<'a> ReverseOptions<'a> {
+    /// All cells of the matrix as one group, ten neighbours of each among candidates of the first cell
+    /// type, whose own perturbed genes are held.
+    pub fn new(design: &'a DesignOptions<'a>, layer: &'a Layer) -> Self {
+        Self { group_key: None, design, layer, cell_type: 0, k: 10, see_targets: false }
+    }
 }
 
 /// What was found for every group of query cells.

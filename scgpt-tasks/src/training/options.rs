@@ -20,10 +20,12 @@ use crate::error::Result;
 /// use scgpt_data::Layer;
 /// use scgpt_tasks::LearnOptions;
 ///
-/// let learn = LearnOptions { repeats: 3, ..LearnOptions::new(Path::new("immune.model"), &Layer::X) };
+/// let mut learn = LearnOptions::new(Path::new("immune.model"), &Layer::X);
+/// learn.repeats = 3;
 /// assert!(!learn.resume);
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct LearnOptions<'a> {
     /// The matrix that cells are read from.
     pub layer: &'a Layer,

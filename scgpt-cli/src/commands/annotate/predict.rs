@@ -61,16 +61,15 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let device = args.stream.compute.open()?;
     let mut source = Source::open(&args.input)?;
     let artefact = Artefact::open(&args.model, &device)?;
-    let options = PredictOptions {
-        batch_size: args.stream.batch_size,
-        gene_names: args.stream.matrix.gene_names(),
-        layer: args.stream.matrix.layer(),
-        coverage: args.coverage,
-        known_share: args.known_share,
-        unknown_score: args.unknown_score,
-        probabilities: args.probabilities,
-        temporary: temporary(&args.output.path),
-    };
+    let mut options = PredictOptions::default();
+    options.batch_size = args.stream.batch_size;
+    options.gene_names = args.stream.matrix.gene_names();
+    options.layer = args.stream.matrix.layer();
+    options.coverage = args.coverage;
+    options.known_share = args.known_share;
+    options.unknown_score = args.unknown_score;
+    options.probabilities = args.probabilities;
+    options.temporary = temporary(&args.output.path);
     let bar = Bar::new(printer);
     let annotated = artefact.annotate(&mut source, &options, &bar)?;
     bar.finish();

@@ -88,14 +88,12 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();
-    let options = AnnotateOptions {
-        label,
-        batch_key: args.batch_key.as_deref(),
-        unseen: &args.unseen,
-        learn: args.learn.options(output, &layer, &gene_names),
-        predict_batch: settings.batch_size.min(32),
-        baselines: (!args.learn.no_baselines).then_some(&baselines),
-    };
+    let learn = args.learn.options(output, &layer, &gene_names);
+    let mut options = AnnotateOptions::new(label, learn);
+    options.batch_key = args.batch_key.as_deref();
+    options.unseen = &args.unseen;
+    options.predict_batch = settings.batch_size.min(32);
+    options.baselines = (!args.learn.no_baselines).then_some(&baselines);
     let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.obs()?, &[label], args.batch_key.as_deref());
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;

@@ -27,14 +27,13 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     warnings.doubts(&source.source().obs()?, &[], args.batch_key.as_deref());
     let device = run.compute.open()?;
     let artefact = IntegrateArtefact::open(model, &device)?;
-    let options = IntegratedOptions {
-        batch_key: args.batch_key.clone(),
-        batch_size: run.batch_size.unwrap_or(8),
-        gene_names: matrix.gene_names(),
-        modalities: source.modalities(&matrix.layer())?.map(|cells| cells.modalities),
-        layer: matrix.layer(),
-        temporary: temporary(output),
-    };
+    let mut options = IntegratedOptions::default();
+    options.batch_key.clone_from(&args.batch_key);
+    options.batch_size = run.batch_size.unwrap_or(options.batch_size);
+    options.gene_names = matrix.gene_names();
+    options.layer = matrix.layer();
+    options.modalities = source.modalities(&options.layer)?.map(|cells| cells.modalities);
+    options.temporary = temporary(output);
     let bar = Bar::new(printer);
     let embedding = artefact.embed(source.source_mut(), &options, &bar)?;
     bar.finish();

@@ -91,14 +91,11 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     let respond = args.respond.options(&artefact)?;
     let cell_type = respond.cell_type;
     let bar = Bar::new(printer);
-    let options = ReverseOptions {
-        group_key,
-        design: &design,
-        layer: &layer,
-        cell_type,
-        k: args.k,
-        see_targets: args.see_targets,
-    };
+    let mut options = ReverseOptions::new(&design, &layer);
+    options.group_key = group_key;
+    options.cell_type = cell_type;
+    options.k = args.k;
+    options.see_targets = args.see_targets;
     let mut search = || -> Result<Reversal> {
         let (conditions, predicted) = if let Some(path) = &args.predicted {
             artefact.read_responses(path, cell_type)?

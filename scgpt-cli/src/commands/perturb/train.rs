@@ -83,12 +83,9 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     args.design.doubts(&source, &mut warnings)?;
     let design = args.design.options();
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
-    let options = PerturbOptions {
-        design: &design,
-        learn: args.learn.options(output, &layer, &gene_names),
-        split: &split,
-        baselines: !args.learn.no_baselines,
-    };
+    let learn = args.learn.options(output, &layer, &gene_names);
+    let mut options = PerturbOptions::new(&design, &split, learn);
+    options.baselines = !args.learn.no_baselines;
     let prepared = Perturbation::prepare(&mut source, &settings, options, &device)?;
     let (unmeasured, perturbed) = prepared.unmeasured();
     remark_on_unmeasured(&unmeasured, perturbed, &mut warnings);

@@ -62,22 +62,14 @@ pub(super) fn run(
     let layer = args.stream.matrix.layer();
     let gene_names = args.stream.matrix.gene_names();
     let temporary = temporary(&args.output);
-    let options = IntegrateOptions {
-        learn: LearnOptions {
-            gene_names: &gene_names,
-            resume: training.resumes(),
-            checkpoint_every: Some(CHECKPOINT_EVERY),
-            ..LearnOptions::new(&artefact, &layer)
-        },
-        batch_key: args.batch_key.as_deref(),
-        label: None,
-        predict_batch: args.stream.batch_size,
-        baselines: None,
-        ablate: false,
-        modalities: None,
-        complete: false,
-        temporary: temporary.as_deref(),
-    };
+    let mut learn = LearnOptions::new(&artefact, &layer);
+    learn.gene_names = &gene_names;
+    learn.resume = training.resumes();
+    learn.checkpoint_every = Some(CHECKPOINT_EVERY);
+    let mut options = IntegrateOptions::new(learn);
+    options.batch_key = args.batch_key.as_deref();
+    options.predict_batch = args.stream.batch_size;
+    options.temporary = temporary.as_deref();
     let prepared = Integration::prepare(source, &config, options, device)?;
     let outputs = [args.output.as_path()];
     training.begin(&config, "grn embedding --fine-tune", outputs, printer)?;
