@@ -3,6 +3,14 @@
 //! [`Annotation`] trains an artefact on labelled cells; [`Artefact`] annotates others, and says how sure
 //! it is of each, which types are plausible, and which cells are of a type that it never saw.
 //!
+//! A cell walks through as follows. The labelled cells are divided, type by type: most are learned from, some
+//! select the network and calibrate what it says, and some judge it. A cell becomes the tokens of what it
+//! expresses, the encoder turns them into an embedding, and the class head into one logit a type. A temperature
+//! makes probabilities of the logits; limits, which the cells of the second part set, make a set of plausible
+//! types of the probabilities, and an unknown cell of one that is unlike all types.
+//!
+//! Paper: Cui et al., *scGPT*, Nature Methods 2024, cell type annotation.
+//!
 //! ```no_run
 //! use std::path::Path;
 //!

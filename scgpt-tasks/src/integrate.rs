@@ -3,6 +3,15 @@
 //! [`Integration`] learns an embedding in which batches are mixed and cell types are not, and leaves an
 //! artefact, [`IntegrateArtefact`], that embeds further cells of the same batches.
 //!
+//! A cell walks through as follows. The genes that vary within most batches are chosen, and cells become
+//! tokens of these genes alone. Training hides some of their values, which are to be predicted from the others
+//! (GEP, GEPC); pulls the embeddings of similar cells together (ECS); and lets an adversarial head tell the
+//! batch of an embedding, against which the encoder learns (DAR). Tokens are normalised batch by batch. Held-out
+//! cells select the network, all cells are embedded by it, and labels, if there are any, say how well batches
+//! are mixed and types kept apart, beside other methods on the same cells.
+//!
+//! Paper: Cui et al., *scGPT*, Nature Methods 2024, integration of batches and of multi-omic data.
+//!
 //! ```no_run
 //! use std::path::Path;
 //!
@@ -154,6 +163,31 @@ impl<'a> IntegrateOptions<'a> {
 }
 
 /// Cells of batches and settings that belong together.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use burn::prelude::Device;
+/// use scgpt_data::{Layer, Silent, Source};
+/// use scgpt_tasks::{
+///     LearnOptions, Recipe,
+///     integrate::{IntegrateConfig, IntegrateOptions, Integration},
+/// };
+/// use scgpt_train::Unwatched;
+///
+/// // A checkpoint is fine-tuned, and the cells it learns from need no labels.
+/// let model = Path::new("whole-human");
+/// let mut config = IntegrateConfig::of(Recipe::of(Some(model))?);
+/// config.model = Some(model.into());
+/// let mut options = IntegrateOptions::new(LearnOptions::new(Path::new("lung.model"), &Layer::X));
+/// options.batch_key = Some("donor");
+/// let device = Device::default();
+/// let mut cells = Source::open(Path::new("lung.h5ad"))?;
+/// let integration = Integration::prepare(&cells, &config, options, &device)?;
+/// let integrated = integration.run(&mut cells, None, &Unwatched, &Silent)?;
+/// println!("{} rows of unit length", integrated.embedding.rows.n_rows());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Integration<'a> {
     config: &'a IntegrateConfig,
@@ -393,6 +427,9 @@ impl<'a> Integration<'a> {
     }
 
     /// Writes the artefact.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
     fn publish(
         &self,
         cells: &Cells<'_>,

@@ -4,6 +4,14 @@
 //! cells of perturbations that were never made, and [`PerturbArtefact::reverse`] looks up the states of
 //! other cells among predicted ones.
 //!
+//! A pair walks through as follows. A control cell and a perturbed one are drawn, or the means of several of
+//! each; the genes of a step are drawn, too. The control's values are the known tokens, a flag says of each gene
+//! whether it is the perturbed one, and the network learns the values of the perturbed cell, beginning with
+//! "nothing changes". Some conditions select the network, others judge it, beside answers that need none. What is
+//! predicted later are whole profiles, from controls that the artefact keeps.
+//!
+//! Paper: Cui et al., *scGPT*, Nature Methods 2024, perturbation response prediction and reverse perturbation.
+//!
 //! ```no_run
 //! use std::path::Path;
 //!
@@ -123,6 +131,17 @@ impl<'a> PerturbOptions<'a> {
 }
 
 /// Where a split comes from.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use scgpt_eval::perturbation::Split;
+/// use scgpt_tasks::perturb::SplitChoice;
+///
+/// // Judged by the same conditions as an earlier training.
+/// let split = SplitChoice::Saved(Split::read(Path::new("earlier.model/split.json"))?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SplitChoice {

@@ -234,6 +234,10 @@ struct Start {
 }
 
 impl Start {
+    /// Reads the labels of classes, and begins a new network or opens the one to continue.
+    ///
+    /// # Errors
+    /// If labels are missing, or the model is of no use or of another vocabulary.
     fn new(config: &PretrainConfig, shards: &ShardFolder) -> Result<Self> {
         let vocab = shards.vocab();
         let (classes, n_classes) = match &config.class_column {
@@ -278,6 +282,7 @@ fn labels(shards: &ShardFolder, column: &str) -> Result<(Option<Vec<i32>>, usize
     Ok((Some(classes), n))
 }
 
+/// The mean value bin of every gene over some of the cells that are trained on, the same in every run.
 fn mean_expression(task: &PretrainTask<'_>) -> Result<MeanExpression> {
     let mut mean = MeanExpression::new(task.cells.network.vocab_size);
     let order = task.split.order(VALIDATION_EPOCH);

@@ -1,4 +1,9 @@
 //! The one skeleton of training: a network, cells on their way into batches, and what becomes of them.
+//!
+//! An [`Experiment`] says what differs between tasks, a [`Session`] does the rest: cells become shards, a
+//! [`StartingNetwork`] is checked before it has weights, [`TrainingCells`] turn cells into tokens and batches,
+//! `fit` of scgpt-train trains, and the artefact is written. Beside that, what settings, pages and cards have in
+//! common is here: [`Mistakes`], rates and schedules of recipes, [`Learned`] and [`Curves`], tables.
 
 mod card;
 mod cells;

@@ -1,4 +1,8 @@
 //! [`Artefact`]: everything that annotating needs, in one directory.
+//!
+//! It is a model directory whose network has a class head, with a record of the classes and of the calibration, the
+//! profiles of what the cells of each class express, and some held-out cells, by which it is calibrated anew
+//! where a query lacks genes.
 
 use std::path::Path;
 
@@ -48,6 +52,18 @@ pub struct ArtefactRecord {
 }
 
 /// An artefact, ready to annotate.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use burn::prelude::Device;
+/// use scgpt_tasks::annotate::Artefact;
+///
+/// let artefact = Artefact::open(Path::new("immune.model"), &Device::default())?;
+/// let record = artefact.record();
+/// println!("`{}`, one of {}", record.label, record.classes.join(", "));
+/// # Ok::<(), scgpt_tasks::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Artefact {
     pub(super) embedder: Embedder,

@@ -11,7 +11,23 @@ use crate::{
     training::{BATCH, Mistakes, NetworkConfig, Recipe, TOKENS, fine_tuning, from_scratch},
 };
 
-/// The settings of a fine-tuning run; absent fields have the values of [`Recipe`].
+/// The settings of a training: those of a [`Recipe`], some of them changed. In a file of settings, fields
+/// that are absent have the values of the recipe.
+///
+/// ```
+/// use scgpt_tasks::{
+///     Recipe,
+///     annotate::{AnnotateConfig, ClassWeights},
+/// };
+///
+/// // Small classes count as much as large ones.
+/// let class_weights = ClassWeights::Balanced;
+/// let config = AnnotateConfig { class_weights, ..AnnotateConfig::of(Recipe::Scratch) };
+/// config.validate()?;
+/// assert!(AnnotateConfig { batch_size: 0, ..config }.validate().is_err());
+///
+/// # Ok::<(), scgpt_tasks::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnnotateConfig {

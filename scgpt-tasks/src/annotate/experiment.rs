@@ -1,4 +1,7 @@
 //! [`AnnotateExperiment`]: a network that learns one seed's part of the labelled cells.
+//!
+//! The seed decides which cells are learned from, how the class head begins, and in which order cells come, so that
+//! several seeds tell how much of a score is luck.
 
 use std::borrow::Cow;
 
@@ -44,11 +47,13 @@ pub(super) struct AnnotateExperiment<'a> {
 
 /// Parts of the cells, by their numbers in the shards.
 pub(super) struct LabelledParts {
+    /// Cells to learn from, cells that select and calibrate, and cells that judge.
     training: Vec<usize>,
     validation: Vec<usize>,
     test: Vec<usize>,
     /// The class of each cell. Unseen classes come after those that are learned.
     classes: Vec<u32>,
+    /// Names of the classes, in the order of their numbers.
     names: Vec<String>,
     pub(super) learned: Vec<ClassSize>,
     pub(super) unseen: Vec<ClassSize>,
@@ -66,6 +71,9 @@ pub(super) struct LabelVerdict {
 
 impl Annotation<'_> {
     /// The network before its first step.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be opened, is of no use for annotation, or does not fit the settings.
     pub(super) fn start(&self) -> Result<StartingNetwork> {
         let n_batches = self.batches.as_ref().map_or(0, |batches| batches.classes.len());
         let objectives = &self.config.objectives;

@@ -1,4 +1,7 @@
 //! [`HeldOut`]: held-out cells that tell what can be said by fewer genes.
+//!
+//! They are kept as they were measured, tokens and values, in a file of tensors beside the network: whoever shares
+//! an artefact shares them.
 
 use std::path::Path;
 

@@ -1,4 +1,7 @@
 //! [`LabelJudge`]: what held-out cells say about a trained network.
+//!
+//! First the validation cells calibrate it, then the test cells, which neither it nor its calibration knows, tell
+//! what that is worth. Both are computed as new cells would be, nothing of them hidden.
 
 use scgpt_data::Observer;
 use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap, PredictedLabels};
@@ -54,6 +57,9 @@ impl Judged {
 impl LabelJudge<'_> {
     /// Confidence, plausible classes and unknown cells, from the validation cells and the middles of
     /// the classes' training cells.
+    ///
+    /// # Errors
+    /// If the cells cannot be read; [`Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub(super) fn calibrate(&self, training: &[usize]) -> Result<(Calibration, Profiles)> {
         let validation = &self.task.validation;
         let (centres, profiles) = self.centres(training)?;
@@ -128,10 +134,12 @@ impl LabelJudge<'_> {
         }))
     }
 
+    /// Logits and embeddings of cells, by their numbers in the shards.
     fn scored(&self, cells: &[usize]) -> Result<Scored> {
         self.task.scored(self.rows, cells, self.observer)
     }
 
+    /// The class of each cell.
     fn truth(&self, cells: &[usize]) -> Vec<u32> {
         cells.iter().map(|&cell| self.task.classes[cell]).collect()
     }
@@ -170,6 +178,8 @@ impl LabelJudge<'_> {
     }
 }
 
+/// What is known of each cell before it is judged: its scores, and how unlike all classes it is in what
+/// it expresses.
 pub(super) fn evidence<'a>(scored: &'a Scored, unlike: &[f32]) -> Vec<Evidence<'a>> {
     let of = |((logits, embedding), &expression)| Evidence { logits, embedding, expression };
     scored.cells().zip(unlike).map(of).collect()

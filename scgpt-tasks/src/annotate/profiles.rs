@@ -73,6 +73,7 @@ impl Profiles {
         self.over(self.genes.clone())
     }
 
+    /// Over those of the gene tokens that are in `measured`, in any order.
     fn over(&self, mut measured: Vec<u32>) -> SourceProfiles {
         measured.sort_unstable();
         let kept: Vec<usize> = (0..self.genes.len())

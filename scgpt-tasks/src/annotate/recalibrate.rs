@@ -1,4 +1,7 @@
 //! [`Recalibrated`]: what held-out cells tell of cells in which fewer genes were measured.
+//!
+//! Fewer genes make a network less sure and cells stranger than the calibration of the artefact allows for. So the
+//! held-out cells that an artefact keeps lose the genes that a query lacks, and calibrate it anew.
 
 use scgpt_data::{Alignment, CellKey, CellTokens, Observer, TokenScratch, Tokenizer};
 

@@ -1,4 +1,7 @@
 //! [`AnnotateReport`]: what was learned, from what, and how good it is.
+//!
+//! As JSON it is `report.json` of the program; [`page`](AnnotateReport::page) shows the same to people. How it
+//! was trained and its curves are flattened into it, as in every report.
 
 use scgpt_data::{AlignmentSummary, InputState};
 use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap};
@@ -92,6 +95,8 @@ pub struct RepeatScores {
 }
 
 impl MethodScores {
+    /// One repeat of a method: its scores, its lead over the network and how well it tells unseen
+    /// classes from known ones.
     pub(super) fn new(
         name: &str,
         evaluation: &LabelEvaluation,
@@ -187,6 +192,7 @@ impl AnnotateReport {
     }
 }
 
+/// A text as the beginning of a sentence.
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()

@@ -1,4 +1,4 @@
-//! [`Scored`]: class scores and embeddings of cells.
+//! [`Scored`]: class scores and embeddings of cells, all that the network says of them.
 
 use scgpt_data::{CellTokens, Observer};
 use scgpt_model::CellEncoder;
@@ -9,7 +9,9 @@ use crate::{error::Result, stream::Rows};
 /// One row a cell: a logit for each class, then the cell embedding of unit length.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scored {
+    /// Logits of a row.
     pub(super) n_classes: usize,
+    /// Numbers of an embedding.
     pub(super) width: usize,
     pub(super) rows: Vec<f32>,
 }

@@ -1,4 +1,8 @@
 //! [`AnnotateTask`]: labelled cells as batches.
+//!
+//! The class head learns every cell's type from its embedding. Values are hidden only where expression is an
+//! objective, too, and batches are told apart only where they are to be confused. A validation computes the
+//! cross-entropy, which selects the network, and the scores of the most probable types.
 
 use burn::prelude::Device;
 use scgpt_data::{CellTokens, Collator, EpochOrder, Hide, Mask, Observer, Silent};
@@ -37,6 +41,8 @@ pub(super) struct AnnotateTask<'a> {
 }
 
 impl AnnotateTask<'_> {
+    /// A batch of `cells` (numbers in the shards) with the choices of an epoch: which genes of a cell with too
+    /// many, and which values are hidden.
     fn make(&self, cells: &[usize], epoch: u64) -> Result<TrainBatch> {
         let network = self.cells.network;
         let mask = Mask {

@@ -1,4 +1,7 @@
 //! [`Ablated`]: what each objective contributes, by training without it.
+//!
+//! Everything else is as it was, the seed and the parts of the cells among it, so that what differs in the scores
+//! is due to the part that was left out, or to the chance of one training.
 
 use scgpt_data::CellSource;
 use scgpt_eval::IntegrationScores;

@@ -1,4 +1,8 @@
 //! [`IntegrateArtefact`]: everything that embedding new cells of known batches needs.
+//!
+//! Its folder is a model directory with a record: names of batches in the order of the network, and the genes that
+//! cells are compared by. New cells are grouped by batch, as normalisation by batch asks for, and returned in
+//! their own order.
 
 use std::path::{Path, PathBuf};
 
@@ -54,6 +58,21 @@ pub struct IntegrateRecord {
 }
 
 /// An artefact, ready to embed.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use burn::prelude::Device;
+/// use scgpt_data::{Silent, Source};
+/// use scgpt_tasks::integrate::{IntegrateArtefact, IntegratedOptions};
+///
+/// let artefact = IntegrateArtefact::open(Path::new("lung.model"), &Device::default())?;
+/// println!("batches {}, {} genes", artefact.record().batches.join(", "), artefact.record().genes.len());
+/// let mut cells = Source::open(Path::new("more.h5ad"))?;
+/// let embedding = artefact.embed(&mut cells, &IntegratedOptions::default(), &Silent)?;
+/// assert_eq!(embedding.rows.n_rows(), embedding.report.n_cells);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct IntegrateArtefact {
     embedder: Embedder,
@@ -230,6 +249,10 @@ impl IntegrateArtefact {
         Ok(columns)
     }
 
+    /// That the source has enough of the genes that cells are compared by.
+    ///
+    /// # Errors
+    /// If it has fewer than `min_genes` of the options says, or than half.
     fn check_genes(
         &self,
         source: &dyn CellSource,

@@ -1,4 +1,7 @@
-//! Which batch every cell belongs to.
+//! Which batch every cell belongs to: the domains of the network, by their numbers.
+//!
+//! In training the numbers are those of the names in order; an artefact brings the names of new cells to the
+//! numbers that it was trained with.
 
 use scgpt_data::{Advice, Column, Frame, Setting, obs_column};
 use scgpt_eval::Labels;

@@ -1,4 +1,9 @@
 //! [`Completion`]: the modalities that cells were not measured in, generated from those they were.
+//!
+//! What a cell was measured in are its known tokens; the features of a modality that it lacks are unknown
+//! ones, and the network says their values, as it learned to where a modality was hidden (see
+//! [`HiddenModality`](super::cross_modal::HiddenModality)). Cells are read by windows, values are value bins
+//! throughout, and the rows `[n, features]` go to a temporary file.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -67,6 +72,9 @@ pub struct GeneratedScores {
 
 impl Integration<'_> {
     /// That there is something to generate, and that the network will have learned it.
+    ///
+    /// # Errors
+    /// If every cell was measured in everything, or no modality is ever hidden while training.
     pub(super) fn check_completion(&self, network: &ScgptConfig) -> Result<()> {
         let Some(CellModalities { measured, modalities }) = self.options.modalities else {
             return Err(nothing_to_complete());
@@ -82,6 +90,11 @@ impl Integration<'_> {
     }
 
     /// Value bins of cells in all modalities, those they were not measured in generated.
+    ///
+    /// Memory: one window of cells; the rows are in a temporary file.
+    ///
+    /// # Errors
+    /// If the cells lack nothing, source or truth cannot be read, or the temporary file cannot be written.
     pub(super) fn complete(
         &self,
         source: &mut dyn CellSource,
@@ -144,11 +157,13 @@ struct Completion<'a> {
     tokens: &'a [GeneToken],
     /// Of the columns.
     modalities: &'a Modalities,
+    /// What each cell was measured in.
     measured: &'a [Measured],
     /// The batch of each cell.
     domains: &'a [usize],
     /// Token and value of padding.
     pad: (GeneToken, f32),
+    /// Cells computed at once.
     batch_size: usize,
     layer: &'a Layer,
 }
@@ -205,6 +220,7 @@ impl Completion<'_> {
             .collect())
     }
 
+    /// The tokens of some cells: the value bins of what they express, each modality binned apart.
     fn read(&self, source: &mut dyn CellSource, cells: Range<usize>) -> Result<Vec<CellTokens>> {
         Ok(self.tokenizer.block(&source.read(self.layer, cells)?))
     }
@@ -291,10 +307,12 @@ impl Completion<'_> {
     }
 }
 
+/// The error for cells that lack nothing.
 fn nothing_to_complete() -> Error {
     Error::option("every cell was measured in everything, so that there is nothing to complete")
 }
 
+/// Numbers of cells `0..n`, so many at a time as are read at once.
 fn windows(n: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n).step_by(WINDOW).map(move |first| first..n.min(first + WINDOW))
 }
@@ -378,6 +396,7 @@ impl<'a> Truth<'a> {
 /// What scores are made of.
 #[derive(Clone, Debug)]
 struct Sums {
+    /// Cells, and values of theirs.
     cells: usize,
     n: f64,
     error: f64,
@@ -387,10 +406,13 @@ struct Sums {
 }
 
 impl Sums {
+    /// Sums of no cell yet, over so many columns.
     fn new(n_columns: usize) -> Self {
         Self { cells: 0, n: 0.0, error: 0.0, mean_error: 0.0, moments: vec![[0.0; 5]; n_columns] }
     }
 
+    /// Adds the columns of a modality of one cell: what was generated, what is true, and what the mean
+    /// of each column would have said.
     fn add(
         &mut self,
         columns: impl Iterator<Item = usize>,
@@ -410,6 +432,8 @@ impl Sums {
         }
     }
 
+    /// Means and correlations; none without a cell. A column that does not vary, in what was found or in
+    /// truth, has no correlation.
     fn scores(&self) -> Option<GeneratedScores> {
         let n = self.cells as f64;
         let correlation = |[x, y, xx, yy, xy]: &[f64; 5]| {

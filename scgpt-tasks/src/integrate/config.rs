@@ -17,6 +17,17 @@ use crate::{
 };
 
 /// A tutorial of the reference, whose settings can be asked for.
+///
+/// ```
+/// use scgpt_tasks::{
+///     Recipe,
+///     integrate::{IntegrateConfig, Tutorial},
+/// };
+///
+/// let mut config = IntegrateConfig::of(Recipe::Scratch);
+/// config.like_the_reference(Tutorial::Integration);
+/// assert_eq!((config.hvg, config.max_length), (1200, 1201));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tutorial {

@@ -1,4 +1,8 @@
 //! [`HiddenModality`]: a modality of a cell that is to be generated from the others.
+//!
+//! A network that only ever sees some values of a modality hidden learns them from the others of it, and has
+//! nothing to say of a cell without any. So now and then all of a modality is hidden, and some of its features are
+//! asked for, those that the cell does not express among them.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,7 @@
 //! [`IntegrateExperiment`]: a network that learns one seed's part of the cells of all batches.
+//!
+//! [`Cells`] are what does not depend on the seed: the cells as tokens and the panel of features. An
+//! experiment is such cells and settings, which differ by their seed, or by a part that is left out.
 
 use std::{borrow::Cow, path::PathBuf};
 
@@ -41,6 +44,7 @@ pub(super) struct Cells<'a> {
     pub(super) integration: &'a Integration<'a>,
     pub(super) session: &'a Session<'a>,
     pub(super) panel: &'a FeaturePanel,
+    /// Of each token of the vocabulary, whether it is of the panel.
     is_in: Vec<bool>,
 }
 
@@ -52,6 +56,7 @@ pub(super) struct IntegrateExperiment<'a> {
 
 /// Parts of the cells, by their numbers in the shards.
 pub(super) struct BatchParts {
+    /// Cells to learn from, and cells that select the network.
     training: Vec<usize>,
     validation: Vec<usize>,
     /// The batch of each cell of the source, and of each of the shards.
@@ -62,6 +67,9 @@ pub(super) struct BatchParts {
 
 impl Integration<'_> {
     /// The network before its first step.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be opened, is of no use for integration, or does not fit the settings.
     pub(super) fn start(
         &self,
         config: &IntegrateConfig,
@@ -93,6 +101,7 @@ impl Integration<'_> {
 }
 
 impl<'a> Cells<'a> {
+    /// The cells of a session, compared by the features of the panel.
     pub(super) fn new(
         integration: &'a Integration<'a>,
         session: &'a Session<'a>,
@@ -112,7 +121,8 @@ impl<'a> Cells<'a> {
         IntegrateExperiment { cells: self, config }
     }
 
-    /// How cells are read and computed.
+    /// How cells are read and computed; the seed and what happens on bin edges are those of each
+    /// experiment.
     pub(super) fn embed_options(&self) -> EmbedOptions {
         let options = &self.integration.options;
         EmbedOptions {
@@ -129,6 +139,7 @@ impl<'a> Cells<'a> {
 }
 
 impl IntegrateExperiment<'_> {
+    /// The features that become tokens: all of the panel, or those of it that a cell expresses.
     fn panel(&self) -> TokenPanel<'_> {
         TokenPanel { is_in: &self.cells.is_in, with_zeros: self.config.include_zeros }
     }

@@ -1,4 +1,12 @@
 //! [`Multimodal`]: the features of several modalities, and the vocabulary they make.
+//!
+//! A checkpoint knows genes. Peaks and proteins become tokens of a vocabulary that is made for the cells: genes
+//! of the checkpoint keep their vectors, everything else is drawn anew, and every token is told of which
+//! modality it is.
+//!
+//! # Reference
+//! `Tutorial_Multiomics.ipynb` and the multi-omic model of the reference. Differs: features that vary most are
+//! chosen in every modality, each among the cells that were measured in it.
 
 use scgpt_data::{
     Advice, CellSource, CellSubset, GeneNames, GeneSubset, GeneToken, GeneVocab, Measured,
@@ -30,6 +38,22 @@ pub enum Pairing {
 }
 
 /// What the columns of a source measure, and what each of its cells was measured in.
+///
+/// ```
+/// use scgpt_data::{Measured, Modalities};
+/// use scgpt_tasks::integrate::{CellModalities, Pairing};
+///
+/// // A gene and a peak, and two cells of which the second has no peaks.
+/// let modalities = Modalities::new(&[Some("RNA"), Some("ATAC")])?;
+/// let mut of_genes = Measured::default();
+/// of_genes.insert(0);
+/// let mut of_both = of_genes;
+/// of_both.insert(1);
+/// let cells = CellModalities { modalities, measured: vec![of_both, of_genes] };
+/// assert_eq!(cells.pairing(), Pairing::Mosaic);
+///
+/// # Ok::<(), scgpt_data::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CellModalities {
     /// The modality of each column of the matrix.
@@ -92,6 +116,9 @@ pub(super) struct Multimodal {
 impl Multimodal {
     /// Chooses the features that vary most in each modality, among the cells measured in it, and
     /// makes a vocabulary of them in which the genes that `vocab` has keep their vectors.
+    ///
+    /// # Errors
+    /// If the source cannot be read, or names features twice.
     pub(super) fn choose(
         source: &mut dyn CellSource,
         vocab: &GeneVocab,
@@ -181,6 +208,9 @@ impl Multimodal {
     }
 
     /// The network to fine-tune, over the vocabulary of the features.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be opened or is of no use for integration.
     pub(super) fn extend(
         &self,
         config: &IntegrateConfig,

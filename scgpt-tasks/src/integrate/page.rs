@@ -1,4 +1,5 @@
-//! The page about an integration.
+//! The page about an integration: maps, scores beside those of other methods, what each part contributes,
+//! modalities, curves, cells and settings, each where there is something to show.
 
 use scgpt_eval::{AXES, IntegrationScores};
 use scgpt_report::{Group, Page};
@@ -73,6 +74,8 @@ impl IntegrateReport {
         page
     }
 
+    /// Some cells by their embeddings, once in the colours of their batches and, where there are labels, once
+    /// in theirs: batches should lie over each other, labels apart.
     fn maps(&self, page: &mut Page) {
         let map = &self.map;
         page.section("Maps");
@@ -91,6 +94,7 @@ impl IntegrateReport {
         }
     }
 
+    /// Scores of the network and of the other methods, a row each; methods without any score are left out.
     fn compare(&self, page: &mut Page) {
         let rows: Vec<Vec<String>> = self
             .methods
@@ -118,6 +122,7 @@ impl IntegrateReport {
         }
     }
 
+    /// Scores of the network beside those of networks that learned without one of its parts.
     fn ablation(&self, page: &mut Page) {
         let Some(ours) = self.methods.first().filter(|_| !self.ablated.is_empty()) else { return };
         let without = self
@@ -130,6 +135,8 @@ impl IntegrateReport {
         page.text("Each row is one training with the same seed.");
     }
 
+    /// How many cells of each batch were measured in which modality and, if there is a truth, how far what
+    /// was generated is from it.
     fn modalities(&self, page: &mut Page) {
         let data = &self.data;
         if data.modalities.is_empty() {
@@ -175,6 +182,7 @@ impl IntegrateReport {
         }
     }
 
+    /// How many cells of each batch were trained on and selected by.
     fn cells(&self, page: &mut Page) {
         let row = |batch: &BatchSize| size_line(&batch.name, batch.parts());
         let rows: Vec<Vec<String>> = self.data.batches.iter().map(row).collect();
@@ -187,6 +195,7 @@ impl IntegrateReport {
         }
     }
 
+    /// Where the network came from, what it learned and how long.
     fn settings(&self, page: &mut Page) {
         let (config, network, data) = (&self.config, &self.learned.network, &self.data);
         let objectives = config.objectives;
@@ -217,12 +226,15 @@ impl IntegrateReport {
     }
 }
 
+/// What stands in a table for a score that cannot be computed.
 const NONE: &str = "–";
 
+/// The heading of a table of scores, whose first column is `first`.
 fn heading(first: &str) -> Vec<&str> {
     std::iter::once(first).chain(SCORES.iter().map(|(name, _)| *name)).collect()
 }
 
+/// A row of such a table: a name, and each score as `of` gives it.
 fn line(
     name: &str,
     of: impl Fn(fn(&IntegrationScores) -> Option<f64>) -> Option<f64>,

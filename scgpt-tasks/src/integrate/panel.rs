@@ -1,4 +1,7 @@
 //! [`FeaturePanel`]: the genes by which cells of all batches are compared.
+//!
+//! Every cell is a row over the same genes: those that vary within most batches, so that what differs between
+//! batches as a whole does not choose them.
 
 use scgpt_data::{
     Alignment, CellSource, Frame, GeneSubset, GeneToken, GeneVocab, InputState, Observer, RNA,
@@ -29,6 +32,13 @@ pub(super) struct FeaturePanel {
 
 impl FeaturePanel {
     /// Chooses among the genes of `source` that the vocabulary has, as the reference does.
+    ///
+    /// # Reference
+    /// `sc.pp.highly_variable_genes` with `batch_key`, as in `Tutorial_Integration.ipynb`. Differs: genes that the
+    /// vocabulary lacks are left out first.
+    ///
+    /// # Errors
+    /// If the source cannot be read, its values are scaled, or it has too few known genes.
     pub(super) fn choose(
         source: &mut dyn CellSource,
         vocab: &GeneVocab,

@@ -1,4 +1,7 @@
 //! [`IntegrateReport`]: what was learned, from what, and how good it is.
+//!
+//! As JSON it is `report.json` of the program; [`page`](IntegrateReport::page) shows the same to people. How it
+//! was trained and its curves are flattened into it, as in every report.
 
 use scgpt_data::{InputState, Summary, VariableFlavour};
 use scgpt_eval::{CellMap, IntegrationScores};
@@ -128,6 +131,8 @@ impl IntegrateData {
 }
 
 impl IntegrateReport {
+    /// What became of the cells, of the first `trial`, whose network is the artefact, and of the
+    /// `methods` it is compared with; `rows` are its embeddings `[n, d]`, of which some are drawn as maps.
     pub(super) fn new(
         cells: &Cells<'_>,
         trial: &Trial<IntegrateExperiment<'_>>,
@@ -185,6 +190,7 @@ impl IntegrateReport {
     }
 }
 
+/// Some of the embeddings `[n, d]` in the plane, with the batch and the label of each.
 fn map(integration: &Integration<'_>, rows: &[f32], d: usize) -> Map {
     let map = CellMap::new(rows, d, integration.config.training.seed);
     let (cells, points): (Vec<usize>, Vec<[f32; 2]>) = map.points().unzip();

@@ -1,4 +1,7 @@
 //! [`SpaceJudge`]: cells whose labels and batches are known, by which embeddings are scored.
+//!
+//! Every method puts the same cells somewhere, as rows or as a graph. All are scored by the same labels and
+//! batches, so that scores can be compared; cells without a label count for none of them.
 
 use scgpt_eval::{CellSpace, IntegrationScores, Labels};
 use scgpt_stats::ClusterOptions;

@@ -1,4 +1,4 @@
-//! [`BatchSize`]: how many cells of a batch are in which part.
+//! [`BatchSize`]: how many cells of a batch are in which part of them.
 
 use serde::Serialize;
 

@@ -1,5 +1,10 @@
 //! [`IntegrateTask`]: cells of many batches as training batches, each of one of them if they are
 //! normalised apart.
+//!
+//! A share of the values of every cell is hidden, and of several modalities now and then one as a whole; the
+//! expression heads learn both, the adversarial head learns to tell the batch, and the encoder to hide it. A
+//! validation asks for hidden values of cells that were not learned from, for their batches and, where labels are
+//! known, for the scores of their embeddings.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +26,12 @@ use crate::{
 
 /// Cells to learn from, and cells to validate on; all by their numbers in the shards.
 pub(super) struct IntegrateTask<'a> {
+    /// All cells, as tokens of the panel.
     pub(super) cells: TrainingCells<'a>,
     pub(super) config: &'a IntegrateConfig,
     /// The batch of each cell.
     pub(super) domains: &'a [usize],
+    /// Which cells make a batch together, in which order.
     pub(super) order: DomainBatches,
     pub(super) validation: &'a [usize],
     /// Scores of the validation cells, if labels are known.

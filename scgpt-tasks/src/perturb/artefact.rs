@@ -1,4 +1,8 @@
 //! [`PerturbArtefact`]: everything that predicting responses needs, in one directory.
+//!
+//! It is a model directory whose network has flags of perturbation, with a record, control cells that predictions
+//! start from (`controls.h5ad`), and the mean profiles of what was trained on (`profiles.h5ad`), which searches
+//! compare with. All values are logarithms of counts that were normalised to one sum.
 
 use std::{
     collections::BTreeMap,
@@ -92,6 +96,19 @@ pub struct TrainingProfile {
 }
 
 /// An artefact, ready to predict.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use burn::prelude::Device;
+/// use scgpt_tasks::perturb::PerturbArtefact;
+///
+/// let mut artefact = PerturbArtefact::open(Path::new("screen.model"), &Device::default())?;
+/// // Predictions start from cells of another file, those that it calls controls.
+/// let given = artefact.set_controls(Path::new("donor.h5ad"), Some("condition"))?;
+/// println!("{} control cells express no gene of the artefact", given.without_genes);
+/// # Ok::<(), scgpt_tasks::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct PerturbArtefact {
     pub(super) record: PerturbRecord,
@@ -242,6 +259,7 @@ impl PerturbArtefact {
         self.panel.targets(condition, &self.vocab)
     }
 
+    /// The network as it predicts whole profiles, so many genes together, or as many as in training.
     pub(super) fn predictor(&self, genes_per_pass: Option<usize>) -> Predictor<'_> {
         Predictor {
             model: &self.model,
@@ -254,6 +272,7 @@ impl PerturbArtefact {
         }
     }
 
+    /// The cells that predictions of a cell type start from.
     pub(super) fn controls(&self, cell_type: usize) -> &Controls {
         &self.controls[cell_type]
     }
@@ -377,6 +396,11 @@ pub(super) fn read_placed(
     Ok(values)
 }
 
+/// What [`profiles_source`] wrote.
+///
+/// # Errors
+/// If the file cannot be read, a profile lacks its condition, cell type or size, or a cell type has no profile of
+/// its controls.
 fn read_profiles(path: &Path, record: &PerturbRecord) -> Result<Vec<TrainingProfile>> {
     let mut source = Source::open(path)?;
     let obs = source.obs()?;
@@ -464,6 +488,7 @@ pub(super) fn places(
     Ok(places)
 }
 
+/// The error for a file of an artefact that cannot be believed.
 pub(super) fn invalid(path: &Path, problem: String) -> Error {
     Error::Artefact { path: PathBuf::from(path), problem }
 }

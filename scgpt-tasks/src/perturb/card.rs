@@ -1,4 +1,4 @@
-//! The model card of an artefact.
+//! The model card of an artefact, `README.md` in its folder.
 
 use super::{PerturbReport, artefact::KIND};
 

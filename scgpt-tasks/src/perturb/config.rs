@@ -13,7 +13,19 @@ use crate::{
     },
 };
 
-/// The settings of a training run; [`PerturbConfig::of`] has them for each recipe.
+/// The settings of a training: those of a [`Recipe`], some of them changed. In a file of settings, fields
+/// that are absent have the values of the recipe.
+///
+/// ```
+/// use scgpt_tasks::{Recipe, perturb::PerturbConfig};
+///
+/// // Pairs of single cells instead of means of several.
+/// let config = PerturbConfig { pool: 1, ..PerturbConfig::of(Recipe::Scratch) };
+/// config.validate()?;
+/// assert!(PerturbConfig { pool: 0, ..config }.validate().is_err());
+///
+/// # Ok::<(), scgpt_tasks::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PerturbConfig {

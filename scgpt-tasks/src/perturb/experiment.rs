@@ -1,4 +1,6 @@
 //! [`PerturbExperiment`]: a network that learns one seed's part of the conditions.
+//!
+//! The seed divides conditions, not cells: a condition that judges was never seen in any cell.
 
 use std::borrow::Cow;
 
@@ -41,11 +43,13 @@ pub(super) struct PerturbExperiment<'a> {
 /// Parts of the conditions, and the cells of each.
 pub(super) struct ConditionParts {
     pub(super) split: Split,
+    /// Every group of the design: the cells of one condition and one cell type.
     groups: Vec<PairedGroup>,
     /// Of every group; empty but of controls.
     controls: Vec<Controls>,
     /// Groups that are trained on; controls are their own controls, and among them.
     training: Vec<usize>,
+    /// Groups that select the network, and groups that judge it.
     validation: Vec<usize>,
     test: Vec<usize>,
     /// Places in the panel of the genes that respond most, of each group that is trained on.
@@ -61,6 +65,12 @@ impl ConditionParts {
 
 impl Perturbation<'_> {
     /// The network before its first step.
+    ///
+    /// Its expression head says a coefficient and a shift of the control's value, so that "nothing changes" is where
+    /// it begins; a checkpoint's own head is drawn anew for that.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be opened, or is of no use for perturbations.
     pub(super) fn start(&self) -> Result<StartingNetwork> {
         let adapt = |network: ScgptConfig| ScgptConfig {
             gep: GepStyle::Affine { activation: Activation::Identity, adaptive_bias: false },

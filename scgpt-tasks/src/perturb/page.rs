@@ -1,4 +1,4 @@
-//! The pages about a trained artefact, an evaluation, and a search.
+//! The pages about a trained artefact and about a search.
 
 use scgpt_eval::perturbation::Retrieval;
 use scgpt_report::{HeatMap, Page};
@@ -37,6 +37,7 @@ impl PerturbReport {
         page
     }
 
+    /// What was learned from, what was left out, and how the network was trained.
     fn data(&self, page: &mut Page) {
         let some = |names: &[String]| match names.len() {
             0 => "none".to_owned(),
@@ -138,6 +139,9 @@ impl Reversal {
 }
 
 /// How often each method finds the truth, if it is known.
+///
+/// Shares are of the conditions whose truth is among the candidates: that all of its genes were right, and that
+/// at least one was, within the first so many candidates.
 fn found(page: &mut Page, title: &str, methods: &[Retrieval]) {
     let Some(first) = methods.first() else { return };
     let k = first.hits.len();

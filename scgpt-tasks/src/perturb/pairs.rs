@@ -1,4 +1,11 @@
 //! [`Pairs`]: control and perturbed cells side by side, as batches.
+//!
+//! What is drawn is a function of seed, epoch and item, so that a run that goes on draws what it would have
+//! drawn. Controls are items, too, each its own control: the network also learns what does not respond.
+//!
+//! # Reference
+//! `GEARS` pairs as `Tutorial_Perturbation.ipynb` uses them. Differs: see
+//! [`PerturbConfig::of`](super::PerturbConfig::of).
 
 use std::collections::BTreeSet;
 
@@ -20,6 +27,7 @@ use super::{
 pub(super) struct PairedGroup {
     /// Its cells, by their numbers in the shards.
     pub(super) cells: Vec<u32>,
+    /// What the network is told of its condition.
     pub(super) targets: Targets,
     /// The group of its controls.
     pub(super) control: usize,
@@ -47,7 +55,9 @@ pub(super) struct Pairs<'a> {
     pub(super) items: Vec<u32>,
     /// The group of each item.
     pub(super) group_of_item: Vec<u32>,
+    /// Conditions that select the network.
     pub(super) held: Vec<Held>,
+    /// Controls of each group that is a control; empty for all others.
     pub(super) controls: &'a [Controls],
 }
 
@@ -210,6 +220,7 @@ impl Task for Pairs<'_> {
     }
 }
 
+/// The mean, 0 of nothing.
 fn mean_of(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }

@@ -1,4 +1,7 @@
 //! [`ResponsePanel`]: the genes whose response is predicted.
+//!
+//! A perturbed gene need not be measured: the network is told of it by a token of value 0 with the flag, and
+//! says nothing of its response.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +22,7 @@ const PERTURBED: ConditionToken = ConditionToken(1);
 pub(super) struct ResponsePanel {
     /// Their names.
     pub(super) names: Vec<String>,
+    /// Their tokens in the vocabulary.
     pub(super) tokens: Vec<GeneToken>,
     /// The column of each in the data.
     pub(super) columns: Vec<usize>,
@@ -64,6 +68,7 @@ impl ResponsePanel {
         Ok(Self::of(vocab, names.to_vec(), tokens, (0..names.len()).collect()))
     }
 
+    /// A panel of names with their tokens and columns, all in the same order.
     fn of(
         vocab: &GeneVocab,
         names: Vec<String>,
@@ -78,6 +83,7 @@ impl ResponsePanel {
         Self { names, tokens, columns, places, of_token }
     }
 
+    /// Genes of the panel, `g` in shapes.
     pub(super) fn len(&self) -> usize {
         self.names.len()
     }

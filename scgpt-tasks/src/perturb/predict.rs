@@ -1,4 +1,7 @@
 //! [`Predictor`]: what the network says of a condition.
+//!
+//! A few hundred genes are predicted together, as in training; a pass sees genes from all over the panel, and the
+//! perturbed ones. So a whole profile takes several passes, whose answers are put together.
 
 use std::cmp::Ordering;
 
@@ -20,6 +23,7 @@ pub(super) struct Controls {
 }
 
 impl Controls {
+    /// Cells.
     pub(super) fn len(&self) -> usize {
         self.values.len() / self.n_genes.max(1)
     }

@@ -1,4 +1,7 @@
 //! [`PerturbReport`]: what was learned of perturbations, and how good it is.
+//!
+//! As JSON it is `report.json` of the program; [`page`](PerturbReport::page) shows the same to people. How it
+//! was trained and its curves are flattened into it, as in every report.
 
 use scgpt_data::AlignmentSummary;
 use scgpt_eval::perturbation::{PerturbEvaluation, Split};
@@ -42,6 +45,7 @@ pub struct PerturbReport {
 }
 
 impl PerturbReport {
+    /// What became of the cells of a design, and of the first `trial`, whose network is the artefact.
     pub(super) fn new(
         of: &Perturbation<'_>,
         session: &Session<'_>,

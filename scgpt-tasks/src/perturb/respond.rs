@@ -153,6 +153,8 @@ impl PerturbArtefact {
         Ok((conditions, Responses { conditions: responses, cells, genes, cell_type }))
     }
 
+    /// What is said of a condition whose predicted cells have this mean, against that of the controls, both
+    /// `[g]`.
     fn response(&self, condition: &Condition, mean: &[f64], control: &[f64]) -> Response {
         let change = difference(mean, control);
         let mut order: Vec<usize> = (0..change.len()).collect();

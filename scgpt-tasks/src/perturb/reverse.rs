@@ -1,4 +1,12 @@
 //! [`Reversal`]: which perturbation explains a state.
+//!
+//! Every candidate is predicted as some cells. Each query cell looks for the nearest of all predicted cells, whose
+//! candidates get its votes; beside that, candidates are ranked by the distance of their mean from that of the
+//! query.
+//!
+//! # Reference
+//! Cui et al., *scGPT*, Nature Methods 2024, in-silico reverse perturbation, which retrieves conditions by votes of
+//! nearest profiles.
 
 use std::collections::BTreeMap;
 
@@ -267,6 +275,11 @@ struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
+    /// The cells of `source` by group, some of each group if it has many.
+    ///
+    /// # Errors
+    /// If the source lacks genes of the artefact or the column, holds anything but logarithms, or has no cell but
+    /// controls.
     fn new(
         source: &'a mut dyn CellSource,
         artefact: &PerturbArtefact,
@@ -306,6 +319,7 @@ impl<'a> Query<'a> {
         Ok(Self { source, layer, scale, place, n_genes, groups })
     }
 
+    /// Cells of all groups.
     fn n_cells(&self) -> usize {
         self.groups.iter().map(|(_, cells)| cells.len()).sum()
     }

@@ -1,4 +1,6 @@
 //! [`MeanExpression`]: what one would guess of a gene without looking at the cell.
+//!
+//! A network that does not beat it has learned which genes are high, and nothing of the cells.
 
 use scgpt_data::{CellTokens, GeneToken};
 

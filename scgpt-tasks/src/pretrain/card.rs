@@ -1,4 +1,4 @@
-//! The model card of a pre-trained network.
+//! The model card of a pre-trained network, `README.md` in its folder.
 
 use std::fmt::Write as _;
 

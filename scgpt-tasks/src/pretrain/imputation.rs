@@ -1,4 +1,4 @@
-//! How well hidden values are predicted, beside what their genes' means predict.
+//! [`Errors`]: how well hidden values are predicted, beside what their genes' means predict.
 
 use burn::prelude::Device;
 use scgpt_data::GeneToken;
@@ -17,6 +17,8 @@ pub(super) struct Errors {
 }
 
 impl Errors {
+    /// Adds the unknown genes of a batch, as the token states predict them, as the cell embedding does, and as
+    /// their means do.
     pub(super) fn add(
         &mut self,
         model: &Scgpt,

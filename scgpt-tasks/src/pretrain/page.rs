@@ -1,4 +1,4 @@
-//! The page about a pre-training run.
+//! The page about a pre-training run, and nothing that would need the cells again.
 
 use scgpt_report::{Bar, Page};
 
@@ -37,6 +37,7 @@ pub(super) fn page(report: &PretrainReport) -> Page {
     page
 }
 
+/// Errors of the network and of the means of genes, for each share of hidden genes.
 fn imputation(page: &mut Page, report: &PretrainReport) {
     let mut bars = Vec::new();
     for share in &report.config.unknown_shares {
@@ -53,6 +54,7 @@ fn imputation(page: &mut Page, report: &PretrainReport) {
     }
 }
 
+/// The cells, the network and how it was trained.
 fn settings(page: &mut Page, report: &PretrainReport) {
     let config = &report.config;
     let mut rows = vec![

@@ -47,6 +47,7 @@ pub struct PretrainData {
 }
 
 impl PretrainData {
+    /// What the shards are, and how their cells were divided.
     pub(super) fn of(task: &PretrainTask<'_>, options: &PretrainOptions<'_>) -> Self {
         let sources = &task.cells.shards.manifest().sources;
         Self {
@@ -66,6 +67,7 @@ impl PretrainData {
 }
 
 impl PretrainReport {
+    /// What a run came to; `config` gets the shape of the network that was trained.
     pub(super) fn new(
         config: &PretrainConfig,
         network: &ScgptConfig,

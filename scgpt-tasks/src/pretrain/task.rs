@@ -1,4 +1,8 @@
 //! [`PretrainTask`]: cells of shards as batches with known and unknown genes.
+//!
+//! Each cell draws in every epoch which share of its genes is unknown, and which genes these are. The network says
+//! the values of the unknown from the known ones and, once it has learned something, from its own embedding of the
+//! cell, too (cell prompt). Paper: Cui et al., *scGPT*, Nature Methods 2024, generative pre-training.
 
 use burn::prelude::Device;
 use scgpt_data::{CellSplit, GeneToken, Keyed, Purpose, split};
@@ -17,6 +21,7 @@ pub(super) struct PretrainTask<'a> {
     pub(super) split: CellSplit,
     /// Cells to validate on.
     pub(super) validation: Vec<usize>,
+    /// What a guess without a network would say, to compare with.
     pub(super) mean: MeanExpression,
 }
 

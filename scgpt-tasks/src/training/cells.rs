@@ -33,6 +33,7 @@ pub(crate) struct CellChoices<'a> {
     /// Most tokens per cell, `<cls>` included.
     pub(crate) max_length: usize,
     pub(crate) batch_size: usize,
+    /// Decides which genes, ties and masks are drawn, together with epoch and cell.
     pub(crate) seed: u64,
     /// The genes that become tokens; all that a cell expresses if none.
     pub(crate) panel: Option<TokenPanel<'a>>,
@@ -54,6 +55,9 @@ pub(crate) struct TrainingCells<'a> {
 
 impl<'a> TrainingCells<'a> {
     /// Cells for the network that training begins with.
+    ///
+    /// # Errors
+    /// If tokens of the shards cannot be made so: fewer than two value bins, or no room for a gene.
     pub(crate) fn new(
         shards: &'a ShardFolder,
         start: &'a StartingNetwork,
@@ -81,6 +85,11 @@ impl<'a> TrainingCells<'a> {
     }
 
     /// The tokens of some cells, with the choices of an epoch.
+    ///
+    /// A cell with more genes than fit loses some, which are drawn by (seed, epoch, cell).
+    ///
+    /// # Errors
+    /// If the shards cannot be read.
     pub(crate) fn tokens(&self, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {
         self.made(&self.tokenizer, cells, epoch)
     }
@@ -90,6 +99,7 @@ impl<'a> TrainingCells<'a> {
         self.made(&self.whole, cells, epoch)
     }
 
+    /// The tokens of some cells by one of the tokenizers, with the choices of an epoch.
     fn made(&self, tokenizer: &Tokenizer, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {
         let mut scratch = TokenScratch::default();
         let tokens = |&cell: &usize| {

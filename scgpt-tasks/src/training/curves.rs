@@ -1,4 +1,4 @@
-//! Learning curves on a page.
+//! Learning curves on a page: losses of every step, and what the validations found.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,9 @@ pub(crate) fn learning_curves(
 }
 
 /// The named metrics of the validations, those that there are, on an axis with a caption.
+///
+/// A metric that no validation has, such as the scores of labels where there are none, is left out, and so is the
+/// whole chart if there is none of them.
 pub(crate) fn validation_curves(
     page: &mut Page,
     validation: &[ValidationRecord],

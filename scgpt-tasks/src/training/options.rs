@@ -46,6 +46,7 @@ pub struct LearnOptions<'a> {
 pub(super) struct Run<'a> {
     /// Where checkpoints and logs are.
     pub(super) folder: &'a Path,
+    /// How long, how fast, and from which seed.
     pub(super) training: &'a TrainConfig,
     /// What has to be the same if the run is to go on.
     pub(super) settings: Value,
