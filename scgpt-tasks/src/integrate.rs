@@ -308,6 +308,9 @@ impl<'a> Integration<'a> {
     }
 
     /// Trains on cells that are tokens already, and what follows.
+    ///
+    /// The network of the first repeat stays in memory to the end; those of other repeats and of ablations are
+    /// gone once they are scored.
     fn learn(
         &self,
         cells: &Cells<'_>,
@@ -352,6 +355,8 @@ impl<'a> Integration<'a> {
     }
 
     /// The number of the batch of every cell.
+    ///
+    /// Preparing has checked that every cell has one.
     fn domains(&self) -> Vec<usize> {
         self.batches.codes.iter().flatten().map(|&code| code as usize).collect()
     }

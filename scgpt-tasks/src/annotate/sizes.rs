@@ -1,4 +1,6 @@
-//! [`ClassSize`]: how many cells of a class are in which part.
+//! [`ClassSize`]: how many cells of a class are in which part of them.
+//!
+//! Parts are drawn class by class, so that small classes are in all of them.
 
 use serde::Serialize;
 

@@ -170,6 +170,13 @@ struct Completion<'a> {
 
 impl Completion<'_> {
     /// Fills `rows`, whose columns are those of `source`, for all cells, and compares with `truth`.
+    ///
+    /// Every window of cells is filled with what was measured, then modality by modality with what was not.
+    /// What is generated of one modality is never an input for the next.
+    ///
+    /// # Errors
+    /// If a source cannot be read or the rows not be written; [`Cancelled`](scgpt_data::Error::Cancelled) if the
+    /// observer says so.
     fn run(
         &self,
         source: &mut dyn CellSource,
@@ -262,6 +269,10 @@ impl Completion<'_> {
     }
 
     /// Puts the values of a modality into the rows of the cells that lack it.
+    ///
+    /// `cells` are the tokens of the cells from number `first` on, `values` their rows `[n, features]`. Cells of one
+    /// batch are computed together, as tokens are normalised by batch; all are labelled with the batch `label`.
+    /// What is below zero becomes zero: there is no such bin.
     fn generate(
         &self,
         cells: &[CellTokens],
@@ -378,6 +389,11 @@ impl<'a> Truth<'a> {
         Ok(Self { source, rows, columns, scratch: TokenScratch::default() })
     }
 
+    /// The tokens of a cell as it was measured in everything, its columns in the order of the features; none
+    /// if the truth lacks the cell.
+    ///
+    /// # Errors
+    /// If it cannot be read.
     fn cell(&mut self, cell: usize, tokenizer: &Tokenizer) -> Result<Option<CellTokens>> {
         let Some(row) = self.rows[cell] else { return Ok(None) };
         let block = self.source.read(&Layer::X, row..row + 1)?;

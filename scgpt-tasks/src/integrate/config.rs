@@ -1,4 +1,7 @@
 //! [`IntegrateConfig`]: everything that decides what integration learns.
+//!
+//! Beside the recipes for batches and for modalities there are those of the reference's tutorials, for numbers to
+//! be compared with.
 
 use std::path::PathBuf;
 

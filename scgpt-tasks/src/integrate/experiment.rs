@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// What a checkpoint need not have.
+/// What a checkpoint need not have: the released ones were trained without batches, domains and their heads.
 const NEW_PARTS: [NetworkPart; 6] = [
     NetworkPart::Gep,
     NetworkPart::ZeroProbability,

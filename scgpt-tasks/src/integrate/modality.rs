@@ -224,6 +224,12 @@ impl Multimodal {
     }
 
     /// Simple ways to join the modalities, on the features of the panel alone.
+    ///
+    /// Each modality becomes principal components of its own, over the cells that were measured in it; the first
+    /// method that joins them is also shown with batches mixed by Harmony.
+    ///
+    /// # Errors
+    /// If the source cannot be read.
     pub(super) fn baselines(
         &self,
         source: &mut dyn CellSource,

@@ -10,6 +10,7 @@ use crate::training::{learning_curves, network_rows, settings, size_line, valida
 /// Scores of a table: heading and value.
 type Score = (&'static str, fn(&IntegrationScores) -> Option<f64>);
 
+/// Columns of the tables of scores. The first three are means of others, as scIB defines them.
 const SCORES: [Score; 9] = [
     ("overall", |scores| scores.overall),
     ("AvgBIO", |scores| scores.avg_bio),
