@@ -12,7 +12,7 @@
 //! nearest to a question about regulation that can be asked of a model. Neither is evidence of regulation by itself:
 //! therefore every result carries a verdict beside the simple methods' edge lists.
 //!
-//! ```
+//! ```no_run
 //! use burn::prelude::Device;
 //! use scgpt_data::{CellSource as _, GeneNames, GeneVocab, Layer, Silent};
 //! use scgpt_eval::simulate::{SimulateOptions, Simulation};

@@ -13,7 +13,7 @@
 //! Nothing but centres has to be in memory; vectors and codes of labels are mapped, so the system reads what
 //! is looked at and drops it again.
 //!
-//! ```
+//! ```no_run
 //! use scgpt_data::{Frame, Column, RowSpool, Silent};
 //! use scgpt_eval::Labels;
 //! use scgpt_tasks::map::{MadeBy, MapOptions, ReferenceCells, ReferenceIndex, Search, Voting};

@@ -42,15 +42,15 @@ fn config() -> AnnotateConfig {
 /// One training at a time: a device has one generator for all of them.
 static TRAINING: Mutex<()> = Mutex::new(());
 
-/// Cells of a simulation, of all types or all but the last.
-fn cells(source: &Simulation, with_last: bool) -> Vec<usize> {
-    (0..CELLS.cells).filter(|&cell| with_last || source.truth(cell).0 != 3).collect()
+/// Cells of a simulation, of all types but the last.
+fn known_cells(source: &Simulation) -> Vec<usize> {
+    (0..CELLS.cells).filter(|&cell| source.truth(cell).0 != 3).collect()
 }
 
 fn train(config: &AnnotateConfig, output: &std::path::Path) -> Result<AnnotateReport, Error> {
     let _alone = TRAINING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut source = Simulation::new(&CELLS, None).unwrap();
-    let known = cells(&source, false);
+    let known = known_cells(&source);
     let mut subset = CellSubset::new(&mut source, known);
     let mut options = AnnotateOptions::new("cell_type", LearnOptions::new(output, &Layer::X));
     options.batch_key = (config.objectives.dar > 0.0).then_some("batch");

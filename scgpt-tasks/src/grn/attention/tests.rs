@@ -1,7 +1,7 @@
 //! Parity with the reference, and what must hold of any model and any cells.
 
 use burn::prelude::Device;
-use scgpt_data::{GeneNames, GeneVocab, Layer, Silent};
+use scgpt_data::{GeneVocab, Silent};
 use scgpt_eval::{
     network::{Edge, EdgeKind},
     simulate::{PerturbSimulateOptions, PerturbSimulation},
@@ -189,23 +189,17 @@ fn untrained() -> Embedder {
     Embedder::new(model, config, Preprocess { max_length: 1200, cls_value: 0.0 }, vocab).unwrap()
 }
 
-const TWO_GROUPS: AttentionOptions<'_> = AttentionOptions {
-    condition_key: Some("condition"),
-    control: Some("ctrl"),
-    group: None,
-    genes: &[],
-    layer: None,
-    n_variable: 30,
-    max_cells: 500,
-    permutations: 4,
-    baselines: true,
-    truth: None,
-    gene_sets: &[],
-    matrix: &Layer::X,
-    gene_names: &GeneNames::BEST,
-    batch_size: 2,
-    seed: 1,
-};
+/// Cells of one condition and controls, with few genes and permutations.
+fn two_groups() -> AttentionOptions<'static> {
+    AttentionOptions {
+        condition_key: Some("condition"),
+        control: Some("ctrl"),
+        n_variable: 30,
+        permutations: 4,
+        seed: 1,
+        ..AttentionOptions::default()
+    }
+}
 
 #[test]
 fn no_result_depends_on_the_batch_and_everything_is_reported() {
@@ -213,7 +207,7 @@ fn no_result_depends_on_the_batch_and_everything_is_reported() {
     let mut source = PerturbSimulation::new(&SIMULATED, None).unwrap();
     let truth = source.network();
     let genes = ["GENE00001".to_owned()];
-    let options = AttentionOptions { truth: Some(&truth), genes: &genes, ..TWO_GROUPS };
+    let options = AttentionOptions { truth: Some(&truth), genes: &genes, ..two_groups() };
     let networks = embedder.attention_networks(&mut source, &options, &Silent).unwrap();
     let other = AttentionOptions { batch_size: 7, ..options };
     let other = embedder.attention_networks(&mut source, &other, &Silent).unwrap();
@@ -252,7 +246,7 @@ fn edges_go_from_keys_to_queries() {
     let embedder = untrained();
     let mut source = PerturbSimulation::new(&SIMULATED, None).unwrap();
     let genes = ["GENE00002".to_owned()];
-    let options = AttentionOptions { genes: &genes, baselines: false, ..TWO_GROUPS };
+    let options = AttentionOptions { genes: &genes, baselines: false, ..two_groups() };
     let networks = embedder.attention_networks(&mut source, &options, &Silent).unwrap();
     let network = networks.network(Setting::Difference, 0);
     let n = networks.genes().len();
@@ -271,7 +265,7 @@ fn edges_go_from_keys_to_queries() {
 fn a_single_group_is_compared_with_its_shuffled_values() {
     let embedder = untrained();
     let mut source = PerturbSimulation::new(&SIMULATED, None).unwrap();
-    let options = AttentionOptions { condition_key: None, control: None, ..TWO_GROUPS };
+    let options = AttentionOptions { condition_key: None, control: None, ..two_groups() };
     let networks = embedder.attention_networks(&mut source, &options, &Silent).unwrap();
     let report = &networks.report;
     assert!(report.is_single && report.significant.is_some());
@@ -288,18 +282,18 @@ fn what_cannot_work_is_refused() {
     let mut refused = |options: AttentionOptions<'_>| {
         embedder.attention_networks(&mut source, &options, &Silent).unwrap_err().to_string()
     };
-    let layer = AttentionOptions { layer: Some(2), ..TWO_GROUPS };
+    let layer = AttentionOptions { layer: Some(2), ..two_groups() };
     assert!(refused(layer).contains("2 layers, numbered from 0 to 1"));
     let genes = ["GENE0001".to_owned()];
-    let message = refused(AttentionOptions { genes: &genes, ..TWO_GROUPS });
+    let message = refused(AttentionOptions { genes: &genes, ..two_groups() });
     assert!(message.contains("similar names: GENE00010"), "{message}");
     let other = GeneNetwork::new(
         vec!["X".into(), "Y".into()],
         vec![Edge { source: 0, target: 1, weight: 1.0 }],
         EdgeKind::Directed,
     );
-    let message = refused(AttentionOptions { truth: Some(&other), ..TWO_GROUPS });
+    let message = refused(AttentionOptions { truth: Some(&other), ..two_groups() });
     assert!(message.contains("no gene in common"), "{message}");
-    assert!(refused(AttentionOptions { n_variable: 1, ..TWO_GROUPS }).contains("too few"));
-    assert!(refused(AttentionOptions { max_cells: 0, ..TWO_GROUPS }).contains("`max_cells`"));
+    assert!(refused(AttentionOptions { n_variable: 1, ..two_groups() }).contains("too few"));
+    assert!(refused(AttentionOptions { max_cells: 0, ..two_groups() }).contains("`max_cells`"));
 }
