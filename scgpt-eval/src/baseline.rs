@@ -1,4 +1,17 @@
 //! What every model has to beat: variable genes and principal components, and simple classifiers.
+//!
+//! | task | simple methods | here |
+//! |---|---|---|
+//! | embedding | variable genes, then principal components | [`hvg_pca`] |
+//! | annotation | class means, nearest neighbours, logistic regression | [`class_baselines`] |
+//! | integration of batches | principal components, Harmony, ComBat | [`integration_baselines`] |
+//! | integration of modalities | concatenated PCA, weighted neighbours | [`multiomic_baselines`] |
+//! | networks of genes | correlations, trees | [`Association`] |
+//!
+//! All read cells as a stream but for what their definition holds: principal components of every cell,
+//! and for networks the profiles of the genes asked for. Each is the published method, with a
+//! `Differs:` clause where it is not to the letter, since a baseline that is weaker than it need be
+//! flatters the model.
 
 mod classify;
 mod combat;

@@ -1,4 +1,7 @@
 //! [`Simulation`]: cells of known types and batches, made on demand.
+//!
+//! Simulated cells have a truth that no real ones have, which is what tests and examples need;
+//! they are no stand-in for real cells where a method is to be compared with another.
 
 mod multimodal;
 mod perturbed;
@@ -140,6 +143,8 @@ impl Simulation {
         Self::of(GENES, options, symbols)
     }
 
+    /// Plans the cells of one modality, whose counts look like `profile`. The shares of all types and
+    /// batches are computed now, `types · batches · genes` of them; cells only when they are read.
     fn of(
         profile: Profile,
         options: &SimulateOptions,
@@ -162,32 +167,12 @@ impl Simulation {
             );
             return Err(Setting("types").wrong(problem).into());
         }
-        let mut symbols =
-            symbols.unwrap_or_else(|| (1..=genes).map(|gene| format!("GENE{gene:05}")).collect());
-        if symbols.len() < genes {
-            let n = symbols.len();
-            let problem = format!("is {genes}, but only {n} gene symbols are given");
-            return Err(Setting("genes").wrong(problem).into());
-        }
-        symbols.truncate(genes);
+        let symbols = named(symbols, genes)?;
         let shares = (0..types)
             .flat_map(|kind| (0..batches).map(move |batch| shares(&options, profile, kind, batch)))
             .collect();
         let depths = (0..batches).map(|batch| depth(&options, profile, batch)).collect();
-        let summary = Summary {
-            path: PathBuf::from("simulation"),
-            format: "simulation".into(),
-            n_cells: cells,
-            matrices: vec![MatrixSummary {
-                layer: Layer::X,
-                n_genes: genes,
-                // About; the cells are not made yet.
-                n_stored: (cells * genes) as u64 / 8,
-                encoding: "csr",
-                dtype: "float32".into(),
-            }],
-            elements: Vec::new(),
-        };
+        let summary = summary(cells, genes, 8);
         Ok(Self { options, profile, symbols, shares, depths, summary })
     }
 
@@ -198,6 +183,7 @@ impl Simulation {
         (choose(key.uniform(0), self.options.types), choose(key.uniform(1), self.options.batches))
     }
 
+    /// The random choices about one thing in this modality.
     fn key(&self, about: u64, index: usize) -> Keyed {
         key(&self.options, self.profile, about, index)
     }
@@ -261,6 +247,36 @@ impl CellSource for Simulation {
 
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> scgpt_data::Result<Csr> {
         made(&self.summary, layer, rows, |cell| self.cell(cell))
+    }
+}
+
+/// The names of that many genes: the first of those given, else `GENE00001`….
+fn named(symbols: Option<Vec<String>>, genes: usize) -> Result<Vec<String>> {
+    let mut symbols =
+        symbols.unwrap_or_else(|| (1..=genes).map(|gene| format!("GENE{gene:05}")).collect());
+    if symbols.len() < genes {
+        let n = symbols.len();
+        let problem = format!("is {genes}, but only {n} gene symbols are given");
+        return Err(Setting("genes").wrong(problem).into());
+    }
+    symbols.truncate(genes);
+    Ok(symbols)
+}
+
+/// What is said of cells before they are made; about one value in `sparsity` is not zero.
+fn summary(cells: usize, genes: usize, sparsity: u64) -> Summary {
+    Summary {
+        path: PathBuf::from("simulation"),
+        format: "simulation".into(),
+        n_cells: cells,
+        matrices: vec![MatrixSummary {
+            layer: Layer::X,
+            n_genes: genes,
+            n_stored: (cells * genes) as u64 / sparsity,
+            encoding: "csr",
+            dtype: "float32".into(),
+        }],
+        elements: Vec::new(),
     }
 }
 

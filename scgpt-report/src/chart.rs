@@ -1,4 +1,8 @@
 //! Charts as SVG text.
+//!
+//! Every drawing is [`WIDTH`] units wide, and its colours are those of the style sheet, so that it
+//! changes with the page's theme. Coordinates have one decimal, which is below a pixel: a page of many
+//! points stays small. Names are cut to their room and shown whole when pointed at.
 #![allow(
     clippy::format_push_string,
     clippy::format_collect,
@@ -33,7 +37,7 @@ const COLOURS: usize = 10;
 /// Groups drawn apart: every colour once as discs and once as crosses. Further groups are drawn
 /// as one.
 const GROUPS: usize = 2 * COLOURS;
-/// Letters of a name in a legend or beside a bar.
+/// Letters of a name in a legend or beside a bar, where they reach neither the edge nor the bars.
 const NAME: usize = 26;
 
 /// One bar of a chart.
@@ -48,9 +52,9 @@ const NAME: usize = 26;
 pub struct Bar {
     /// What it stands for.
     pub name: String,
-    /// Its length.
+    /// Its length, in any unit that all bars share; one of 0 or less has no bar.
     pub value: f64,
-    /// Its value as text.
+    /// Its value as text, with its unit.
     pub label: String,
 }
 
@@ -68,7 +72,7 @@ pub struct Bar {
 pub struct Group {
     /// What they have in common.
     pub name: String,
-    /// Where they are.
+    /// Where they are, horizontal and vertical; one that is not finite is left out.
     pub points: Vec<[f32; 2]>,
 }
 
@@ -86,10 +90,12 @@ impl Group {
     }
 }
 
+/// A drawing of that height, as an image to those who have it read aloud.
 fn svg(height: f64, body: &str) -> String {
     format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">{body}</svg>")
 }
 
+/// Bars below each other, each between its name and its label.
 pub(crate) fn bars(bars: &[Bar]) -> String {
     const LEFT: f64 = 180.0;
     const STEP: f64 = 26.0;
@@ -123,6 +129,8 @@ pub(crate) fn bars(bars: &[Bar]) -> String {
     svg(bars.len().max(1) as f64 * STEP + 2.0, &body)
 }
 
+/// Counts as columns side by side. A class is titled from its first to its last whole value, since
+/// what is counted by classes, such as tokens or genes of a cell, is whole.
 pub(crate) fn histogram(counts: &[u64], first: f64, width: f64, unit: &str) -> String {
     const HEIGHT: f64 = 230.0;
     const LEFT: f64 = 60.0;
@@ -173,6 +181,8 @@ pub(crate) fn histogram(counts: &[u64], first: f64, width: f64, unit: &str) -> S
     svg(HEIGHT, &body)
 }
 
+/// Points in a square with the legend at its right. Axes are scaled apart, each to the range of its
+/// finite values. A group is one path whatever its size, which browsers draw far faster than circles.
 pub(crate) fn scatter(groups: &[Group], axes: [&str; 2]) -> String {
     const PLOT: f64 = 540.0;
     const LEFT: f64 = 70.0;
@@ -269,10 +279,12 @@ pub(crate) fn scatter(groups: &[Group], axes: [&str; 2]) -> String {
     svg(bottom + 44.0, &body)
 }
 
-/// The shape of points.
+/// The shape of points, which tells groups of one colour apart.
 #[derive(Clone, Copy, Debug)]
 enum Mark {
+    /// A filled circle.
     Disc,
+    /// Two crossing lines.
     Cross,
 }
 
@@ -288,6 +300,7 @@ impl Mark {
         }
     }
 
+    /// The width of the line that draws a point of that size.
     fn stroke(self, size: f64) -> f64 {
         match self {
             Self::Disc => size,

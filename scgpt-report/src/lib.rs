@@ -1,5 +1,23 @@
 //! Plain data to one self-contained HTML page: sections, tables, and charts as inline SVG.
 //!
+//! A page is one file that can be sent and kept: its style is inside, it runs no script and loads
+//! nothing. It follows the reader's light or dark theme and prints in black on white. The same data
+//! make the same bytes, so that two pages can be compared.
+//!
+//! | what is to be shown | figure | data |
+//! |---|---|---|
+//! | a number for each of a few names | [`Page::bars`] | [`Bar`] |
+//! | how often values occur | [`Page::histogram`] | counts |
+//! | where cells lie | [`Page::scatter`] | [`Group`] |
+//! | what changes over steps or epochs | [`Page::lines`] | [`Series`], [`Scale`] |
+//! | a number for each pair of names | [`Page::heat_map`] | [`HeatMap`] |
+//! | predictions beside the truth | [`Page::pairs`] | [`Pair`] |
+//! | what confidence is worth | [`Page::reliability`] | [`ReliabilityBin`] |
+//! | which genes belong together | [`Page::network`] | [`Cluster`] |
+//!
+//! Points of scatters and curves that are not finite are left out, and an empty list is drawn as an
+//! empty figure.
+//!
 //! ```
 //! use scgpt_report::{Bar, Page};
 //!

@@ -1,4 +1,7 @@
 //! [`Page`]: one self-contained HTML page; the room of all reports.
+//!
+//! A page is written from top to bottom, and each method returns the page, so that calls follow each
+//! other. Only warnings are gathered at the top, whenever they are told.
 
 use crate::{
     chart::{self, Bar, Cluster, Group, HeatMap, Pair, ReliabilityBin, Scale, Series},
@@ -28,7 +31,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// An empty page.
+    /// An empty page with a title, also that of the browser's window, and a line below it that says what
+    /// the page is about.
     pub fn new(title: &str, subtitle: &str) -> Self {
         let header =
             format!("<header><h1>{}</h1><p>{}</p></header>\n", escape(title), escape(subtitle));
@@ -70,7 +74,7 @@ impl Page {
         self.push(&format!("<dl class=\"numbers\">{}</dl>\n", cards.collect::<String>()))
     }
 
-    /// A table with a name and a value in each row.
+    /// Adds a table with a name and a value in each row.
     pub fn table(&mut self, rows: &[(&str, String)]) -> &mut Self {
         let rows = rows.iter().map(|(name, value)| {
             format!("<tr><th>{}</th><td>{}</td></tr>\n", escape(name), escape(value))
@@ -78,7 +82,8 @@ impl Page {
         self.push(&format!("<table>\n{}</table>\n", rows.collect::<String>()))
     }
 
-    /// A table with a heading of columns; the first column names the rows.
+    /// Adds a table with a heading of columns; the first column names the rows. A cell that reads as a
+    /// number is never broken into two lines.
     pub fn columns(&mut self, heading: &[&str], rows: &[Vec<String>]) -> &mut Self {
         let row = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
             let cells = cells.map(|cell| {
@@ -95,21 +100,30 @@ impl Page {
     }
 
     /// Adds a figure of a matrix as coloured cells.
+    ///
+    /// # Panics
+    /// If the map has fewer shades or labels than cells.
     pub fn heat_map(&mut self, map: &HeatMap<'_>, caption: &str) -> &mut Self {
         self.figure(&chart::heat_map(map), caption)
     }
 
-    /// Numbers as discs and their predictions as rings, a row each.
+    /// Adds a figure of numbers as discs and their predictions as rings, a row each; `axis` says what the
+    /// numbers are, and in which unit.
     pub fn pairs(&mut self, pairs: &[Pair], axis: &str, caption: &str) -> &mut Self {
         self.figure(&chart::pairs(pairs, axis), caption)
     }
 
-    /// Adds a figure of confidence against accuracy, a disc for each bin.
+    /// Adds a figure of confidence against accuracy: a disc for each bin that has cells, with the 95 %
+    /// interval of its accuracy (Wilson 1927), beside the diagonal of perfect calibration.
     pub fn reliability(&mut self, bins: &[ReliabilityBin], caption: &str) -> &mut Self {
         self.figure(&chart::reliability(bins), caption)
     }
 
-    /// Groups of nodes with their edges, and links between groups, each end given by group and node.
+    /// Adds a figure of groups of nodes with their edges, and of links between groups, each end given by
+    /// group and node.
+    ///
+    /// # Panics
+    /// If an edge or a link is of a group or node that is not there.
     pub fn network(
         &mut self,
         clusters: &[Cluster],
@@ -119,12 +133,13 @@ impl Page {
         self.figure(&chart::network(clusters, links), caption)
     }
 
-    /// Horizontal bars with their values.
+    /// Adds a figure of horizontal bars, from zero, with their values; the longest fills the width.
     pub fn bars(&mut self, bars: &[Bar], caption: &str) -> &mut Self {
         self.figure(&chart::bars(bars), caption)
     }
 
-    /// Counts of equal classes, of which the first begins at `first` and each spans `width`.
+    /// Adds a figure of counts in equal classes, of which the first begins at `first` and each spans
+    /// `width`, both in `unit`.
     pub fn histogram(
         &mut self,
         counts: &[u64],
@@ -136,13 +151,17 @@ impl Page {
         self.figure(&chart::histogram(counts, first, width, unit), caption)
     }
 
-    /// Points in groups of one colour, with a legend.
+    /// Adds a figure of points in groups of one colour, with a legend of their sizes.
+    ///
+    /// The first groups lie lowest, so give the largest first. Twenty groups are told apart, ten as discs
+    /// and ten as crosses; of more, all but the first nineteen are drawn as one, in grey.
     pub fn scatter(&mut self, groups: &[Group], axes: [&str; 2], caption: &str) -> &mut Self {
         self.figure(&chart::scatter(groups, axes), caption)
     }
 
-    /// Curves over a common axis, with a legend that tells their last values; for losses and
-    /// learning rates over steps.
+    /// Adds a figure of curves over a common axis, with a legend that tells their last values; for losses
+    /// and learning rates over steps. `axes` are the names of the horizontal and the vertical one, and
+    /// `scale` is that of the latter.
     pub fn lines(
         &mut self,
         series: &[Series],
@@ -153,7 +172,7 @@ impl Page {
         self.figure(&chart::lines(series, axes, scale), caption)
     }
 
-    /// The whole page.
+    /// The whole page as HTML, with the warnings known by now.
     pub fn to_html(&self) -> String {
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -166,6 +185,7 @@ impl Page {
         )
     }
 
+    /// The list of warnings; nothing if there are none.
     fn warned(&self) -> String {
         if self.warnings.is_empty() {
             return String::new();
@@ -174,6 +194,7 @@ impl Page {
         format!("<ul class=\"warnings\">\n{}</ul>\n", lines.collect::<String>())
     }
 
+    /// Adds a drawing with its caption, under the next number.
     fn figure(&mut self, svg: &str, caption: &str) -> &mut Self {
         self.n_figures += 1;
         let n = self.n_figures;
@@ -183,6 +204,7 @@ impl Page {
         ))
     }
 
+    /// Adds HTML as it is: what comes from outside has been escaped.
     fn push(&mut self, html: &str) -> &mut Self {
         self.body.push_str(html);
         self

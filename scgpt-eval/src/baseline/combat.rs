@@ -1,4 +1,14 @@
 //! [`Combat`]: mean and variance of genes made alike in all batches.
+//!
+//! A gene standardised over all cells has in batch `b` the shift `γ` and the variance `δ²`. Both are
+//! shrunk towards their distribution over all genes of the batch, normal for `γ` and inverse gamma for
+//! `δ²`, whose parameters are found by moments (empirical Bayes); then
+//!
+//! ```text
+//! x' = mean + spread · (z − γ) / δ,   z = (x − mean) / spread
+//! ```
+//!
+//! which is a scale and a shift for each gene and batch, so that sparse cells need not be made dense.
 
 /// Most rounds in which an estimate is refined, and the relative change that ends them.
 const ROUNDS: usize = 1000;
@@ -35,6 +45,7 @@ impl BatchMoments {
         self.cells[batch]
     }
 
+    /// Sums of the genes in a batch.
     fn sums(&self, batch: usize) -> &[f64] {
         &self.sums[batch * self.n_genes..(batch + 1) * self.n_genes]
     }
@@ -169,6 +180,7 @@ impl Standardised {
     }
 }
 
+/// The mean, and the variance with `freedom` taken from the number of values.
 fn mean_and_variance(values: &[f64], freedom: f64) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n.max(1.0);

@@ -1,4 +1,15 @@
 //! [`harmony`]: batches removed from principal components by soft clusters.
+//!
+//! Rounds of two steps. *Clustering* assigns cells to clusters by cosine distance with an entropy of
+//! width σ, less to clusters in which their batch is over-represented:
+//!
+//! ```text
+//! share(cell, k) ∝ exp(−distance(cell, k) / σ) · (expected(k, batch) / observed(k, batch))^θ
+//! ```
+//!
+//! *Correction* takes from every cell, by its shares in the clusters, the shift that its batch has in
+//! each: a ridge regression of the original positions on batches with the penalty λ. A round takes time
+//! with cells · clusters · dimensions.
 
 use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
@@ -268,6 +279,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
     2.0 * (1.0 - a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>())
 }
 
+/// Makes shares of one cell sum up to 1.
 fn normalise(shares: &mut [f64]) {
     let sum: f64 = shares.iter().sum();
     for share in shares.iter_mut() {

@@ -24,6 +24,7 @@ pub struct SpaceBaseline {
 }
 
 impl SpaceBaseline {
+    /// A method that gives every cell `width` coordinates.
     pub(crate) fn of_rows(name: &str, rows: Vec<f32>, width: usize) -> Self {
         Self { name: name.into(), space: CellSpace::rows(rows, width) }
     }

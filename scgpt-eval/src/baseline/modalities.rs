@@ -16,6 +16,7 @@ const SCALE_NEIGHBOURS: usize = 20;
 const CANDIDATES: usize = 200;
 /// Neighbours in the joined graph.
 const JOINED: usize = 20;
+/// Keeps the ratio of affinities finite.
 const EPSILON: f64 = 1e-4;
 
 /// Where the cells lie by one modality, such as principal components of it.
@@ -116,6 +117,7 @@ impl Measured {
         Self { width, cells, rows }
     }
 
+    /// The mean of the measured cells.
     fn mean(&self) -> Vec<f64> {
         let mut mean = vec![0.0; self.width];
         for row in self.rows.chunks_exact(self.width) {
@@ -125,10 +127,12 @@ impl Measured {
         mean
     }
 
+    /// The coordinates of the measured cell at a place.
     fn row(&self, place: usize) -> &[f32] {
         &self.rows[place * self.width..(place + 1) * self.width]
     }
 
+    /// The Euclidean distance of the cells at two places.
     fn distance(&self, a: usize, b: usize) -> f64 {
         distance(self.row(a), self.row(b).iter().copied().map(f64::from))
     }
@@ -144,6 +148,7 @@ impl Measured {
     }
 }
 
+/// The Euclidean distance of two places.
 fn distance(a: &[f32], b: impl Iterator<Item = f64>) -> f64 {
     a.iter().zip(b).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>().sqrt()
 }
@@ -240,6 +245,8 @@ fn weights(modalities: &[Modality], cell: usize) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
+/// The graph of the cells nearest by all modalities. The candidates of a cell are its neighbours in any
+/// modality, `CANDIDATES` of each, and their affinities are summed up with the weights of the cell.
 fn weighted_nearest_neighbours(spaces: &[ModalitySpace<'_>], n: usize) -> Graph {
     let modalities: Vec<Modality> = spaces.iter().map(Modality::new).collect();
     let nearest = |cell: usize| {

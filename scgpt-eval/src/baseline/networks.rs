@@ -112,11 +112,13 @@ impl Profiles {
         Self { n_cells: cells.len(), values, ..*self }
     }
 
+    /// The values of each gene in turn.
     fn rows(&self) -> impl Iterator<Item = &[f32]> {
         // No cells make no chunks, and no rows either.
         self.values.chunks_exact(self.n_cells.max(1))
     }
 
+    /// The values of a gene in all cells.
     fn row(&self, gene: usize) -> &[f32] {
         &self.values[gene * self.n_cells..(gene + 1) * self.n_cells]
     }
@@ -133,6 +135,7 @@ impl Profiles {
         Self { values: values.collect(), ..*self }
     }
 
+    /// Every gene by ranks among its cells, from 1; equal values share the mean of theirs.
     #[allow(clippy::cast_possible_truncation, reason = "ranks are small")]
     fn ranked(&self) -> Self {
         let values = self.rows().flat_map(|row| mean_ranks(row).into_iter().map(|x| x as f32));
@@ -153,6 +156,7 @@ fn correlations(standardised: &Profiles) -> Vec<f32> {
     without_loops(standardised.products(|x| x), standardised.n_genes)
 }
 
+/// Weights, `[n, n]`, with zeros on the diagonal.
 fn without_loops(mut weights: Vec<f32>, n: usize) -> Vec<f32> {
     weights.iter_mut().step_by(n + 1).for_each(|weight| *weight = 0.0);
     weights

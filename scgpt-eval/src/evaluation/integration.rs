@@ -124,6 +124,8 @@ impl IntegrationScores {
         Ok(scores)
     }
 
+    /// What positions of cells tell: one comparison of all cells gives neighbours and silhouettes, so that
+    /// distances, which take time with the square of the cells, are computed once.
     fn of_rows(
         &mut self,
         rows: &[f32],
@@ -170,6 +172,7 @@ impl IntegrationScores {
         self.n_clusters = Some(clusters.n_clusters);
     }
 
+    /// Says why all scores that need labels are missing.
     fn lack_labels(&mut self) {
         let all = ["nmi", "ari", "asw_label", "asw_batch", "graph_connectivity"];
         self.lack(&all, "there are no labels");
@@ -223,6 +226,7 @@ impl IntegrationScores {
     }
 }
 
+/// The codes of the chosen cells, borrowed if all are.
 fn chosen_codes<'a>(codes: &'a [usize], cells: &[usize]) -> Cow<'a, [usize]> {
     if cells.len() == codes.len() {
         return Cow::Borrowed(codes);

@@ -82,6 +82,7 @@ impl LabelMap {
 }
 
 impl MapCell {
+    /// Whether its label could be predicted, and whether it was noticed that it could not.
     fn fate(&self) -> &'static str {
         match (self.is_known_class, self.is_unknown == Some(true)) {
             (true, false) => "known type",

@@ -51,6 +51,7 @@ impl LabelEvaluation {
         }
     }
 
+    /// True against predicted types, as shares of the true ones.
     fn confusion(&self, page: &mut Page) {
         let names: Vec<String> =
             self.scores.classes.iter().map(|class| class.name.clone()).collect();
@@ -72,6 +73,7 @@ impl LabelEvaluation {
         );
     }
 
+    /// Precision, recall and F1 of each type, the most frequent first.
     fn by_class(&self, page: &mut Page) {
         let mut classes: Vec<_> = self.scores.classes.iter().collect();
         classes.sort_by_key(|class| std::cmp::Reverse(class.support));

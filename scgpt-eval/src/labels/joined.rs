@@ -1,6 +1,7 @@
 //! Several labels in one text, for columns of `obs`: `A;B`, and `"A; naïve";B` where a label has the
 //! separator in itself.
 
+/// What stands between labels, as other tools have it.
 const SEPARATOR: char = ';';
 
 /// Labels joined by `;`. A label with a `;`, or one that begins with a quote, is put in quotes, its

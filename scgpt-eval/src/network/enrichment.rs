@@ -1,4 +1,11 @@
 //! [`enrich`]: which gene sets do lists of genes have more of than chance would give them?
+//!
+//! Of `n` genes a list has drawn `m`, a set has `s`, and `a` are of both. The chance of as many or more,
+//! were the list drawn at random, is the hypergeometric upper tail, Fisher's exact test of one side:
+//!
+//! ```text
+//! p = Σ_{x ≥ a} (s over x) · (n − s over m − x) / (n over m)
+//! ```
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -33,6 +40,7 @@ impl Background {
         self.len() == 0
     }
 
+    /// Whether a gene could have been drawn; of a background of which only the number is known, any.
     fn holds(&self, gene: &str) -> bool {
         match self {
             Self::Genes(genes) => genes.contains(gene),
@@ -186,6 +194,7 @@ pub fn enrich(
     Ok(tests)
 }
 
+/// The error of sets that name genes otherwise than the data, with some names of each.
 fn no_gene_in_common(library: &GeneSets, background: &Background) -> Error {
     let some = |genes: &mut dyn Iterator<Item = &String>| {
         genes.take(3).map(|gene| format!("`{gene}`")).collect::<Vec<_>>().join(", ")
@@ -229,6 +238,7 @@ impl LogFactorials {
         Self(logs)
     }
 
+    /// `ln (n over k)`.
     fn choose(&self, n: usize, k: usize) -> f64 {
         self.0[n] - self.0[k] - self.0[n - k]
     }

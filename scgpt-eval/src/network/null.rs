@@ -1,4 +1,8 @@
 //! What similarities would be if genes had nothing to do with each other.
+//!
+//! Embeddings of genes lie in a narrow cone and vary most along few directions, so that the cosines of
+//! most genes are far from 0, and more so the more strongly genes are expressed. A cosine of 0.3 means
+//! nothing by itself: it has to be compared with what shuffled genes have in the same cloud.
 
 use std::collections::BTreeMap;
 
@@ -134,6 +138,7 @@ impl Cloud {
     }
 }
 
+/// The inner product.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

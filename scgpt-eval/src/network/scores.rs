@@ -104,6 +104,8 @@ impl ProgrammeScores {
         Self::scaled(rows, &ranges, labels, n_cells)
     }
 
+    /// Scales every programme to its `ranges`, least and largest score, in place, some rows at a time, and
+    /// takes the means of the types.
     fn scaled(
         mut rows: RowSpool,
         ranges: &[[f32; 2]],

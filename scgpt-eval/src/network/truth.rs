@@ -288,7 +288,7 @@ mod tests {
     use super::*;
     use crate::network::{Edge, EdgeKind};
 
-    fn network(edges: &[(&str, &str, f64)], is_directed: bool) -> GeneNetwork {
+    fn network(edges: &[(&str, &str, f64)], kind: EdgeKind) -> GeneNetwork {
         let mut genes: Vec<String> = Vec::new();
         let mut number = |name: &str| {
             genes.iter().position(|gene| gene == name).unwrap_or_else(|| {
@@ -302,17 +302,17 @@ mod tests {
             weight,
         };
         let edges = edges.iter().map(edge).collect();
-        let kind = if is_directed { EdgeKind::Directed } else { EdgeKind::Undirected };
         GeneNetwork::new(genes, edges, kind)
     }
 
     #[test]
     fn candidates_are_what_the_truth_speaks_of() {
-        let truth = network(&[("A", "B", 1.0), ("A", "C", -1.0), ("D", "A", 1.0)], true);
+        let truth =
+            network(&[("A", "B", 1.0), ("A", "C", -1.0), ("D", "A", 1.0)], EdgeKind::Directed);
         // E is not of the truth; D regulates and is regulated by none.
         let found = network(
             &[("A", "B", 0.9), ("A", "E", 3.0), ("A", "C", 0.5), ("D", "B", 0.7), ("B", "D", 2.0)],
-            true,
+            EdgeKind::Directed,
         );
         let evaluation = NetworkEvaluation::new(&found, &truth, None).unwrap();
         assert_eq!(
@@ -328,26 +328,29 @@ mod tests {
 
     #[test]
     fn signs_and_directions_are_judged() {
-        let truth = network(&[("A", "B", 1.0), ("A", "C", -1.0), ("B", "D", -1.0)], true);
+        let truth =
+            network(&[("A", "B", 1.0), ("A", "C", -1.0), ("B", "D", -1.0)], EdgeKind::Directed);
         let right = NetworkEvaluation::new(&truth, &truth, None).unwrap();
         assert!((right.scores.auprc - 1.0).abs() < 1e-9 && (right.scores.auroc - 1.0).abs() < 1e-9);
         assert_eq!(right.sign_accuracy, Some(1.0));
         assert!(right.verdict().contains("far better") || right.scores.auprc_ratio < 2.0);
-        let turned = network(&[("B", "A", 1.0), ("C", "A", 1.0), ("D", "B", 1.0)], true);
+        let turned =
+            network(&[("B", "A", 1.0), ("C", "A", 1.0), ("D", "B", 1.0)], EdgeKind::Directed);
         let turned = NetworkEvaluation::new(&turned, &truth, None).unwrap();
         assert!(turned.verdict().contains("Turned round, its edges fit better"));
-        let both = network(&[("B", "A", 1.0), ("C", "A", 1.0), ("D", "B", -1.0)], false);
+        let both =
+            network(&[("B", "A", 1.0), ("C", "A", 1.0), ("D", "B", -1.0)], EdgeKind::Undirected);
         let both = NetworkEvaluation::new(&both, &truth, None).unwrap();
         assert_eq!((both.reversed, both.sign_accuracy), (None, Some(2.0 / 3.0)));
     }
 
     #[test]
     fn a_truth_of_other_genes_is_refused() {
-        let truth = network(&[("A", "B", 1.0), ("A", "C", 1.0)], true);
-        let other = network(&[("a", "b", 1.0)], true);
+        let truth = network(&[("A", "B", 1.0), ("A", "C", 1.0)], EdgeKind::Directed);
+        let other = network(&[("a", "b", 1.0)], EdgeKind::Directed);
         let message = NetworkEvaluation::new(&other, &truth, None).unwrap_err().to_string();
         assert!(message.contains("no gene in common"), "{message}");
-        let one = network(&[("B", "C", 1.0)], true);
+        let one = network(&[("B", "C", 1.0)], EdgeKind::Directed);
         let message = NetworkEvaluation::new(&one, &truth, None).unwrap_err().to_string();
         assert!(message.contains("nothing can be"), "{message}");
     }

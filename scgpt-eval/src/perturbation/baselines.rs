@@ -9,10 +9,26 @@ use super::condition::Condition;
 
 /// Components of the linear model.
 const COMPONENTS: usize = 10;
-/// Its penalty.
+/// Its ridge penalty, as Ahlmann-Eltze, Huber and Anders 2025 set it.
 const RIDGE: f64 = 0.1;
 
 /// The responses that a method may learn from: those of one cell type.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use scgpt_eval::perturbation::{Condition, KnownResponses, response_baselines};
+///
+/// // Of two genes each lowers its own expression by 1.
+/// let conditions = [Condition::new(["A"]), Condition::new(["B"])];
+/// let known = KnownResponses {
+///     control: &[2.0, 2.0],
+///     responses: vec![(&conditions[0], &[1.0, 2.0]), (&conditions[1], &[2.0, 1.0])],
+///     columns: &BTreeMap::from([("A".to_owned(), 0), ("B".to_owned(), 1)]),
+/// };
+/// let said = response_baselines(&known, &[&Condition::new(["A", "B"])]);
+/// let additive = said.iter().find(|baseline| baseline.name == "additive");
+/// assert_eq!(additive.unwrap().profiles[0], [1.0, 1.0]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct KnownResponses<'a> {
     /// Mean expression of the controls, `[g]`.
@@ -145,6 +161,8 @@ struct Linear<'a> {
 }
 
 impl<'a> Linear<'a> {
+    /// Fits `W` by the conditions whose genes are all measured. Takes time with the genes times the
+    /// square of the conditions.
     fn fit(known: &KnownResponses<'a>, mean: &'a [f64]) -> Self {
         let n_genes = mean.len();
         let n = known.responses.len();
@@ -187,6 +205,7 @@ impl<'a> Linear<'a> {
         Self { columns: known.columns, mean, genes, weights }
     }
 
+    /// The profile of a condition, `[g]`; `b` if one of its genes is not measured.
     fn predict(&self, condition: &Condition) -> Vec<f64> {
         let k = self.weights.len();
         let Some(p) = sum_of_genes(condition, self.columns, &self.genes, k) else {
@@ -213,7 +232,7 @@ fn sum_of_genes(
     Some(sum)
 }
 
-/// `Gᵀ y`.
+/// `Gᵀ y`, `[k]`.
 fn products_with(rows: &[Vec<f64>], y: &[f64], k: usize) -> Vec<f64> {
     let mut sums = vec![0.0; k];
     for (row, y) in rows.iter().zip(y) {
@@ -242,6 +261,7 @@ fn ridge_inverse(rows: &[Vec<f64>], k: usize) -> Vec<Vec<f64>> {
     inverse
 }
 
+/// `A B`, by rows.
 fn multiply(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let column = |j: usize| b.iter().map(|row| row[j]).collect::<Vec<f64>>();
     a.iter().map(|row| (0..b.len()).map(|j| dot(row, &column(j))).collect()).collect()

@@ -141,14 +141,17 @@ impl ResponseJudge<'_> {
         }
     }
 
+    /// The genes that are judged of a profile of all genes.
     fn part(&self, profile: &[f64]) -> Vec<f64> {
         self.columns.iter().map(|&column| profile[column]).collect()
     }
 
+    /// The mean profile of a group, over the genes that are judged.
     fn mean(&self, group: usize) -> Vec<f64> {
         self.part(&self.moments.mean(group))
     }
 
+    /// The cell type of a group, which is compared within its type only.
     fn cell_type(&self, group: usize) -> u32 {
         self.design.groups[group].cell_type
     }
@@ -172,6 +175,8 @@ impl ResponseJudge<'_> {
         mean(&known)
     }
 
+    /// What a group is judged by: its truth, its controls, and the genes that respond most, ranked over
+    /// all genes and then numbered among those that are judged.
     fn judged(&self, group: usize, centroid: &[f64]) -> JudgedResponse {
         let design = self.design;
         let control = design.control(group);
@@ -311,7 +316,7 @@ pub fn evaluate_responses(
     let EvaluateOptions { design: options, layer, split, baselines, seed } = *options;
     let design = Design::of(truth, options, 1)?;
     super::check_values(truth, layer)?;
-    super::check_predicted(predicted)?;
+    super::values::check_predicted(predicted)?;
     let (said, without_truth) = Design::read_predicted(predicted, options, &design)?;
     let n_groups = design.groups.len();
     let [mut of_truth, mut of_predictions] = [EmptyCells::default(), EmptyCells::default()];

@@ -2,7 +2,9 @@
 
 use scgpt_report::{Page, Pair};
 
-use super::{JudgedResponse, MethodResponses, NotJudged, PerturbEvaluation, RESPONSE_SCORES};
+use super::{
+    JudgedResponse, MethodResponses, NotJudged, PerturbEvaluation, scores::RESPONSE_SCORES,
+};
 
 /// Conditions whose genes are drawn.
 const DRAWN: usize = 6;
@@ -64,6 +66,7 @@ impl PerturbEvaluation {
         self.all_scores(page);
     }
 
+    /// Every score of every method, a row each.
     fn all_scores(&self, page: &mut Page) {
         let methods: Vec<_> = self.methods.iter().chain(&self.ceiling).collect();
         let names = methods.iter().map(|method| method.name.as_str());
@@ -79,6 +82,7 @@ impl PerturbEvaluation {
         page.text("Delta: changes against the controls. de: the 20 genes that differ most; non dropout: those that are expressed in the condition, or in neither it nor the controls.");
     }
 
+    /// One score by how much of a condition was seen in training; nothing where that is not known.
     fn subgroups(&self, page: &mut Page) {
         let Some(first) = self.methods.first().filter(|first| !first.subgroups.is_empty()) else {
             return;
@@ -111,6 +115,7 @@ impl PerturbEvaluation {
         }
     }
 
+    /// True and predicted changes of the genes that respond most in a condition.
     fn pairs(&self, judged: &JudgedResponse, predicted: &[f64]) -> Vec<Pair> {
         let of = |&gene: &usize| Pair {
             name: self.names[gene].clone(),

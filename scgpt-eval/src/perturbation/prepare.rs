@@ -334,6 +334,7 @@ fn condition_name(design: &Design, group: usize) -> String {
     format!("{}_{condition}_{}", cell_type(design, group).replace('_', "-"), dose(condition))
 }
 
+/// The name of the cell type of a group; GEARS needs one where there is none.
 fn cell_type(design: &Design, group: usize) -> String {
     match design.cell_types[design.groups[group].cell_type as usize].as_str() {
         "" => "cells".into(),
@@ -341,6 +342,7 @@ fn cell_type(design: &Design, group: usize) -> String {
     }
 }
 
+/// The dose as GEARS writes it: `1` for one perturbed gene and for controls, `1+1` for several.
 fn dose(condition: &Condition) -> String {
     vec!["1"; condition.genes().len().clamp(1, 2)].join("+")
 }

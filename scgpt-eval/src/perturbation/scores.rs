@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::de::DeGenes;
 
 /// Names of the scores of a condition, and whether less is better.
-pub const RESPONSE_SCORES: [(&str, bool); 15] = [
+pub(super) const RESPONSE_SCORES: [(&str, bool); 15] = [
     ("pearson_delta", false),
     ("pearson_delta_de", false),
     ("pearson_delta_non_dropout", false),
@@ -50,7 +50,7 @@ pub struct JudgedResponse {
 }
 
 /// Scores of one condition, in the order of [`RESPONSE_SCORES`].
-pub type ConditionScores = [f64; RESPONSE_SCORES.len()];
+pub(super) type ConditionScores = [f64; RESPONSE_SCORES.len()];
 
 /// Scores of one method.
 ///

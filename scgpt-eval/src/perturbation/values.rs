@@ -31,7 +31,7 @@ pub fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<Option
 ///
 /// # Errors
 /// If they are, or cannot be read.
-pub fn check_predicted(source: &mut dyn CellSource) -> Result<()> {
+pub(super) fn check_predicted(source: &mut dyn CellSource) -> Result<()> {
     match input_state(source, &Layer::X)? {
         InputState::Log1p | InputState::Scaled => Ok(()),
         state => Err(Error::Option(format!(

@@ -13,7 +13,7 @@ impl PerturbEvaluation {
         ("mse_non_dropout", "MSE, top 20"),
     ];
 
-    /// A row for each method, and for the ceiling.
+    /// A row for each method, and for the ceiling: its name, and the shown scores with their intervals.
     pub fn rows(&self) -> Vec<Vec<String>> {
         self.methods
             .iter()

@@ -163,7 +163,7 @@ impl MultimodalSimulation {
     /// # Errors
     /// As [`Simulation::new`].
     pub fn cells(&self) -> Result<MultimodalCells> {
-        self.joined(false)
+        self.joined(|modality| self.measured(modality).map(Some))
     }
 
     /// The same cells as they are in truth: every modality of every cell.
@@ -171,16 +171,19 @@ impl MultimodalSimulation {
     /// # Errors
     /// As [`Simulation::new`].
     pub fn complete_cells(&self) -> Result<MultimodalCells> {
-        self.joined(true)
+        self.joined(|_| Ok(None))
     }
 
-    fn joined(&self, in_truth: bool) -> Result<MultimodalCells> {
+    /// All modalities side by side, each with the cells that `measured` gives; all of them if none.
+    fn joined(
+        &self,
+        measured: impl Fn(usize) -> Result<Option<Vec<usize>>>,
+    ) -> Result<MultimodalCells> {
         let source = |modality: usize| -> Result<ModalitySource> {
-            let cells = if in_truth { None } else { Some(self.measured(modality)?) };
             Ok(ModalitySource {
                 modality: self.modalities[modality].into(),
                 source: Box::new(self.modality(modality)?),
-                cells,
+                cells: measured(modality)?,
             })
         };
         let sources = (0..self.modalities.len()).map(source).collect::<Result<_>>()?;
@@ -194,14 +197,14 @@ mod tests {
 
     use super::*;
 
-    fn options(mosaic: bool) -> MultimodalSimulateOptions {
+    fn mosaic() -> MultimodalSimulateOptions {
         let cells = SimulateOptions { cells: 80, genes: 60, types: 2, batches: 4, seed: 3 };
-        MultimodalSimulateOptions { cells, proteins: 12, peaks: 500, rna: true, mosaic }
+        MultimodalSimulateOptions { cells, proteins: 12, peaks: 500, rna: true, mosaic: true }
     }
 
     #[test]
     fn each_batch_of_a_mosaic_has_modalities_of_its_own() {
-        let simulation = MultimodalSimulation::new(&options(true), None).unwrap();
+        let simulation = MultimodalSimulation::new(&mosaic(), None).unwrap();
         let of = |batch| [0, 1, 2].map(|modality| simulation.is_measured(batch, modality));
         assert_eq!(
             [0, 1, 2, 3].map(of),
@@ -223,7 +226,7 @@ mod tests {
 
     #[test]
     fn measured_values_are_the_true_ones() {
-        let simulation = MultimodalSimulation::new(&options(true), None).unwrap();
+        let simulation = MultimodalSimulation::new(&mosaic(), None).unwrap();
         let (mut measured, mut truth) =
             (simulation.cells().unwrap(), simulation.complete_cells().unwrap());
         let all = truth.read(&Layer::X, 0..80).unwrap();
@@ -247,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_mosaic_of_one_modality_is_refused() {
-        let options = MultimodalSimulateOptions { proteins: 0, peaks: 0, ..options(true) };
+        let options = MultimodalSimulateOptions { proteins: 0, peaks: 0, ..mosaic() };
         let error = MultimodalSimulation::new(&options, None).unwrap_err();
         assert!(error.to_string().contains("`modalities`"), "{error}");
     }

@@ -1,12 +1,10 @@
 //! [`PerturbSimulation`]: perturbed cells of a known gene network, made on demand.
 
-use std::{ops::Range, path::PathBuf};
+use std::ops::Range;
 
-use scgpt_data::{
-    CellSource, Column, Csr, Frame, Keyed, Layer, MatrixSummary, Purpose, Result, Setting, Summary,
-};
+use scgpt_data::{CellSource, Column, Csr, Frame, Keyed, Layer, Purpose, Result, Setting, Summary};
 
-use super::{cells, choose, made, negative_binomial, normal};
+use super::{cells, choose, made, named, negative_binomial, normal, summary};
 use crate::{
     network::{Edge, EdgeKind, GeneNetwork},
     perturbation::Condition,
@@ -171,32 +169,12 @@ impl PerturbSimulation {
         if let Some(problem) = problem {
             return Err(problem.into());
         }
-        let mut symbols =
-            symbols.unwrap_or_else(|| (1..=genes).map(|gene| format!("GENE{gene:05}")).collect());
-        if symbols.len() < genes {
-            let n = symbols.len();
-            let problem = format!("is {genes}, but only {n} gene symbols are given");
-            return Err(Setting("genes").wrong(problem).into());
-        }
-        symbols.truncate(genes);
+        let symbols = named(symbols, genes)?;
         let regulators = (0..genes).map(|gene| regulators(&options, gene, n_regulators)).collect();
         let rates = (0..genes).map(|gene| rate(&options, gene, n_regulators)).collect();
         let conditions = conditions(&options, n_regulators);
         let interactions = conditions.iter().map(|genes| interaction(&options, genes)).collect();
-        let summary = Summary {
-            path: PathBuf::from("simulation"),
-            format: "simulation".into(),
-            n_cells: cells,
-            matrices: vec![MatrixSummary {
-                layer: Layer::X,
-                n_genes: genes,
-                // About; the cells are not made yet.
-                n_stored: (cells * genes) as u64 / 2,
-                encoding: "csr",
-                dtype: "float32".into(),
-            }],
-            elements: Vec::new(),
-        };
+        let summary = summary(cells, genes, 2);
         Ok(Self { options, symbols, regulators, rates, conditions, interactions, summary })
     }
 
@@ -218,6 +196,7 @@ impl PerturbSimulation {
         1 + choose(key.uniform(1), self.conditions.len() - 1)
     }
 
+    /// The random choices about one thing.
     fn key(&self, about: u64, index: usize) -> Keyed {
         Keyed::new(self.options.seed, Purpose::Simulate, about, index as u64)
     }

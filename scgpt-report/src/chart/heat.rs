@@ -3,7 +3,7 @@
 use super::{WIDTH, cut, svg};
 use crate::escape::escape;
 
-/// A matrix with names.
+/// A matrix with names, `[rows, columns]`.
 ///
 /// ```
 /// use scgpt_report::{HeatMap, Page};
@@ -32,11 +32,13 @@ pub struct HeatMap<'a> {
     pub axes: [&'a str; 2],
 }
 
-/// Letters of a name.
+/// Letters of the name of a row or column.
 const NAME: usize = 34;
 /// Most columns whose cells have room for a label.
 const LABELLED: usize = 16;
 
+/// Rows from top to bottom, columns from left to right; cells are squares that shrink to the width, and
+/// where there are more than [`LABELLED`] columns, their labels are only shown when pointed at.
 pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
     const LEFT: f64 = 240.0;
     const TOP: f64 = 4.0;

@@ -1,4 +1,5 @@
-//! Curves over a common axis.
+//! Curves over a common axis, such as losses over the steps of a run of days: long curves are thinned
+//! without losing a peak, and axes have ticks that can be told apart however narrow their range is.
 #![allow(
     clippy::format_push_string,
     reason = "a drawing is a few kilobytes, and reads best in the order it is drawn"
@@ -7,12 +8,13 @@
 use super::{COLOURS, short, shortened, svg, ticks};
 use crate::escape::escape;
 
+/// Where the plot begins, and its width and height; the legend is at its right.
 const LEFT: f64 = 70.0;
 const TOP: f64 = 10.0;
 const PLOT: [f64; 2] = [520.0, 300.0];
 /// Share of the height that stays free above and below the curves.
 const FREE: f64 = 0.04;
-/// Points of a long curve.
+/// Points from which on a curve is long.
 const MANY: usize = 1500;
 /// Dashes of the first, second and third round of colours.
 const DASHES: [&str; 3] = ["none", "7 5", "2 5"];
@@ -34,6 +36,8 @@ pub struct Series {
 }
 
 /// The scale of a vertical axis.
+///
+/// Losses and learning rates that fall by powers of ten are best drawn on a logarithmic one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
     /// Equal differences are equal distances.
@@ -76,6 +80,7 @@ impl Scale {
     }
 }
 
+/// The curves, each in a colour and dash of its own for 30 of them.
 pub(in super::super) fn lines(series: &[Series], axes: [&str; 2], scale: Scale) -> String {
     let places: Vec<Vec<[f64; 2]>> = series
         .iter()
@@ -190,6 +195,7 @@ fn range(places: &[Vec<[f64; 2]>], axis: usize, free: f64) -> (f64, f64) {
     }
 }
 
+/// Whether a place can be drawn; one that is not finite interrupts its curve.
 fn is_place(place: [f64; 2]) -> bool {
     place.iter().all(|x| x.is_finite())
 }

@@ -1,6 +1,10 @@
 //! Groups of nodes and the edges between them, laid out by forces.
+//!
+//! Each group has a field of its own, since a layout of all nodes at once would be the hairball that
+//! networks of genes are known for. A layout takes time with the square of the nodes of a group: groups
+//! are meant to have tens of nodes, the caller's most important.
 
-use super::{COLOURS, WIDTH, svg};
+use super::{COLOURS, WIDTH, cut, shortened, svg};
 use crate::escape::escape;
 
 /// Nodes that belong together, drawn in a field of their own.
@@ -18,11 +22,11 @@ pub struct Cluster {
     pub title: String,
     /// Names of the nodes, the most important first.
     pub nodes: Vec<String>,
-    /// Edges between two of them, and how strong, 0 to 1.
+    /// Edges between two of them, by their places in `nodes`, and how strong, 0 to 1.
     pub edges: Vec<(usize, usize, f64)>,
 }
 
-/// Fields beside each other.
+/// Fields beside each other, and the width and height of one.
 const COLUMNS: usize = 3;
 const FIELD: [f64; 2] = [WIDTH / COLUMNS as f64, 236.0];
 /// Room for the title, and at the other sides.
@@ -34,7 +38,7 @@ const HALF: [f64; 2] = [31.0, 15.0];
 const ROUNDS: usize = 300;
 const APART: usize = 200;
 /// Letters of a title.
-const TITLE: usize = 42;
+const TITLE: usize = 43;
 
 /// `links` join nodes of different clusters, each given by cluster and node.
 pub(crate) fn network(clusters: &[Cluster], links: &[[(usize, usize); 2]]) -> String {
@@ -62,19 +66,16 @@ pub(crate) fn network(clusters: &[Cluster], links: &[[(usize, usize); 2]]) -> St
     svg(clusters.len().div_ceil(COLUMNS).max(1) as f64 * FIELD[1], &body)
 }
 
+/// One cluster in its field: title, edges below, nodes with their names above.
 fn drawn(cluster: &Cluster, places: &[[f64; 2]], number: usize) -> String {
     let corner = [(number % COLUMNS) as f64 * FIELD[0], (number / COLUMNS) as f64 * FIELD[1]];
     let colour = number % COLOURS;
-    let mut title: String = cluster.title.chars().take(TITLE).collect();
-    if title.len() < cluster.title.len() {
-        title.push('…');
-    }
     let mut body = format!(
         "<text class=\"soft\" x=\"{:.1}\" y=\"{:.1}\"><title>{}</title>{}</text>",
         corner[0] + 4.0,
         corner[1] + 14.0,
         escape(&cluster.title),
-        escape(&title),
+        escape(&cut(&cluster.title, TITLE)),
     );
     for &(a, b, strength) in &cluster.edges {
         let ([x1, y1], [x2, y2]) = (places[a], places[b]);
@@ -91,7 +92,7 @@ fn drawn(cluster: &Cluster, places: &[[f64; 2]], number: usize) -> String {
             "<circle style=\"fill:var(--c{colour})\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>\
              <text class=\"node\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
             y + 19.0,
-            escape(&super::shortened(name)),
+            escape(&shortened(name)),
         );
     }
     body
@@ -171,6 +172,7 @@ fn move_apart(places: &mut [[f64; 2]], a: usize, b: usize) {
     places[b] = within(places[b]);
 }
 
+/// The place in the field, inside its margins, that is nearest.
 fn within(place: [f64; 2]) -> [f64; 2] {
     [place[0].clamp(SIDE, FIELD[0] - SIDE), place[1].clamp(TOP, FIELD[1] - SIDE)]
 }

@@ -1,4 +1,4 @@
-//! True and predicted numbers side by side.
+//! True and predicted numbers side by side: what a prediction misses is the line between the two.
 
 use super::{WIDTH, shortened, svg};
 use crate::escape::escape;
@@ -21,6 +21,7 @@ pub struct Pair {
     pub predicted: f64,
 }
 
+/// A row for each pair on an axis that always has zero, so that a wrong sign is seen.
 pub(crate) fn pairs(pairs: &[Pair], axis: &str) -> String {
     const LEFT: f64 = 120.0;
     const RIGHT: f64 = 30.0;

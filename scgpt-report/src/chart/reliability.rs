@@ -1,11 +1,12 @@
-//! Confidence against accuracy.
+//! Confidence against accuracy: the reliability diagram (Guo et al. 2017), in which a calibrated
+//! classifier lies on the diagonal and one too sure of itself below it.
 
 use super::{svg, ticks};
 
 /// Standard deviations of a 95 % interval.
 const Z: f64 = 1.96;
 
-/// Cells of similar confidence.
+/// Cells of similar confidence; one without cells is not drawn.
 ///
 /// ```
 /// use scgpt_report::{Page, ReliabilityBin};
@@ -80,7 +81,9 @@ pub(crate) fn reliability(bins: &[ReliabilityBin]) -> String {
     svg(BOTTOM + 44.0, &body)
 }
 
-/// The interval of Wilson 1927 of a bin's accuracy.
+/// The interval of Wilson 1927 of a bin's accuracy, `p` of `n` cells:
+/// `(p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n)`. Unlike the normal one it stays within 0 and
+/// 1, and has a width where all or none are right.
 fn wilson(bin: &ReliabilityBin) -> [f64; 2] {
     let (n, p) = (bin.n as f64, bin.accuracy);
     let middle = p + Z * Z / (2.0 * n);

@@ -47,6 +47,7 @@ impl CellColumn {
         &self.codes
     }
 
+    /// The name of the class of a cell.
     pub(super) fn name(&self, cell: usize) -> String {
         self.classes[self.codes[cell]].0.clone()
     }
@@ -122,6 +123,7 @@ impl IntegrationComparison {
         Ok(())
     }
 
+    /// Scores an embedding; a map is made only of what has positions, since a graph has none.
     fn scored(
         &self,
         name: &str,

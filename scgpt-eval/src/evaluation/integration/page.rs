@@ -24,7 +24,8 @@ const HEADING: [&str; 10] = [
 type Score = fn(&IntegrationScores) -> Option<f64>;
 
 impl IntegrationComparison {
-    /// A heading, and a row for each embedding: its name and its scores.
+    /// A heading, and a row for each embedding: its name and its scores with three digits, `–` for one
+    /// that is missing.
     pub fn table(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
         let heading = ["embedding"].into_iter().chain(HEADING).collect();
         let score = |(_, score): (&str, Option<f64>)| {
@@ -85,6 +86,7 @@ impl IntegrationComparison {
         );
     }
 
+    /// The table of scores, why some are missing, and three of them as bars.
     fn scores(&self, page: &mut Page) {
         let (heading, rows) = self.table();
         page.section("Scores");
@@ -115,6 +117,7 @@ impl IntegrationComparison {
         }
     }
 
+    /// Each embedding that has a map, by labels and by batches.
     fn maps(&self, page: &mut Page) {
         page.section("Maps").text(
             "Neighbours in the embedding are near each other. Batches should overlap where the same \

@@ -49,7 +49,7 @@ const WEIGHT: [&str; 14] = [
     "confidence",
 ];
 
-/// Places of the columns.
+/// Places of the columns; an edge list may have no weights.
 pub(super) struct Columns {
     pub(super) source: usize,
     pub(super) target: usize,
@@ -57,6 +57,11 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// Finds the columns of a table read from `path`. A weight without a known name is the only column of
+    /// numbers that is left.
+    ///
+    /// # Errors
+    /// If no column is named as source or target, or several could be the weight.
     pub(super) fn find(path: &Path, table: &Table) -> Result<Self> {
         let plain: Vec<String> = table.names().map(plain).collect();
         let named = |names: &[&str]| {
@@ -91,6 +96,7 @@ impl Columns {
     }
 }
 
+/// Letters and digits in lower case: `Regulatory.Gene` and `regulatory_gene` are the same.
 fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }

@@ -10,6 +10,7 @@ use scgpt_data::{Column, Error, Place, Result};
 
 use super::{GeneNetwork, columns::number};
 
+/// Writes a network whole or not at all.
 pub(super) fn write(network: &GeneNetwork, path: &Path, overwrite: bool) -> Result<()> {
     let place = Place::new(path, overwrite)?;
     let write = || {
@@ -21,6 +22,8 @@ pub(super) fn write(network: &GeneNetwork, path: &Path, overwrite: bool) -> Resu
     place.publish()
 }
 
+/// The document: keys of all values, then nodes, numbered as the genes, then edges. Values that are
+/// missing are left out, as the format has it.
 fn document(network: &GeneNetwork, to: &mut impl io::Write) -> io::Result<()> {
     writeln!(
         to,
