@@ -184,11 +184,19 @@ impl TrainObserver for Recorder {
     }
 }
 
+/// Where a run begins.
+#[derive(Clone, Copy, PartialEq)]
+enum Start {
+    Anew,
+    /// At its newest checkpoint.
+    Resumed,
+}
+
 fn train<T: Task>(
     task: &T,
     config: &TrainConfig,
     folder: &Path,
-    resume: bool,
+    start: Start,
     watch: &dyn TrainObserver,
 ) -> Result<Outcome> {
     let device = Device::flex();
@@ -196,7 +204,7 @@ fn train<T: Task>(
     let model = initial(&network);
     let mut run = RunOptions::new(folder);
     run.settings = json!({ "train": config, "network": network });
-    run.resume = resume;
+    run.resume = start == Start::Resumed;
     run.checkpoint_every = Some(2);
     run.keep = 2;
     fit(task, model, &network, config, &run, &device, watch)
@@ -223,7 +231,7 @@ fn interrupted_anywhere_a_run_goes_on_bit_for_bit() {
     let config = TrainConfig { accumulate: 2, ..config() };
     let whole = tempfile::tempdir().unwrap();
     let watch = Recorder::new(u64::MAX);
-    let expected = train(&task, &config, whole.path(), false, &watch).unwrap();
+    let expected = train(&task, &config, whole.path(), Start::Anew, &watch).unwrap();
     let expected_losses = watch.losses();
     assert_eq!(expected_losses.len(), 9);
     let first = f64::from_bits(expected_losses[0].1);
@@ -233,10 +241,10 @@ fn interrupted_anywhere_a_run_goes_on_bit_for_bit() {
     for stop in [1, 4, 6, 8] {
         let folder = tempfile::tempdir().unwrap();
         let before = Recorder::new(stop);
-        let error = train(&task, &config, folder.path(), false, &before).unwrap_err();
+        let error = train(&task, &config, folder.path(), Start::Anew, &before).unwrap_err();
         assert!(matches!(error, Error::Interrupted(_)), "{error}");
         let after = Recorder::new(u64::MAX);
-        let resumed = train(&task, &config, folder.path(), true, &after).unwrap();
+        let resumed = train(&task, &config, folder.path(), Start::Resumed, &after).unwrap();
         let losses = [before.losses(), after.losses()].concat();
         assert_eq!(losses, expected_losses, "stopped after {stop}");
         assert!(
@@ -277,7 +285,7 @@ fn frozen_parts_stay() {
     let folder = tempfile::tempdir().unwrap();
     let frozen = TrainConfig { freeze: vec![Part::Genes, Part::Blocks(1)], ..config() };
     let trained =
-        train(&Numbers::new(8, 4), &frozen, folder.path(), false, &Unwatched).unwrap().model;
+        train(&Numbers::new(8, 4), &frozen, folder.path(), Start::Anew, &Unwatched).unwrap().model;
     let initial = initial(&network());
     let table = |model: &Scgpt| model.genes.embedding.weight.val().into_data();
     let block = |model: &Scgpt, i: usize| model.encoder.blocks[i].linear1.weight.val().into_data();
@@ -285,7 +293,7 @@ fn frozen_parts_stay() {
     assert_eq!(block(&trained, 0), block(&initial, 0));
     assert_ne!(block(&trained, 1), block(&initial, 1));
     let too_many = TrainConfig { freeze: vec![Part::Blocks(3)], ..config() };
-    let error = train(&Numbers::new(8, 4), &too_many, folder.path(), false, &Unwatched);
+    let error = train(&Numbers::new(8, 4), &too_many, folder.path(), Start::Anew, &Unwatched);
     assert!(error.unwrap_err().to_string().contains("3 blocks, but the network has 2"));
 }
 
@@ -301,7 +309,8 @@ fn training_stops_when_nothing_improves() {
         schedule: Schedule::Constant,
         ..config()
     };
-    let outcome = train(&Numbers::new(8, 4), &config, folder.path(), false, &Unwatched).unwrap();
+    let outcome =
+        train(&Numbers::new(8, 4), &config, folder.path(), Start::Anew, &Unwatched).unwrap();
     assert!(outcome.stopped_early);
     assert!(outcome.steps < 100, "{}", outcome.steps);
     assert!(outcome.best.unwrap().step < outcome.steps);
@@ -312,7 +321,7 @@ fn a_divergence_names_step_term_and_last_good_checkpoint() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let task = Numbers { poison: Some(5), ..Numbers::new(8, 4) };
-    let error = train(&task, &config(), folder.path(), false, &Unwatched).unwrap_err();
+    let error = train(&task, &config(), folder.path(), Start::Anew, &Unwatched).unwrap_err();
     let message = error.to_string();
     for part in ["step 6", "`gep` (NaN)", "step-000000004"] {
         assert!(message.contains(part), "{message}");
@@ -325,14 +334,14 @@ fn damaged_checkpoints_are_passed_over_and_said_so() {
     let _alone = alone();
     let task = Numbers::new(8, 4);
     let folder = tempfile::tempdir().unwrap();
-    let interrupted = train(&task, &config(), folder.path(), false, &Recorder::new(4));
+    let interrupted = train(&task, &config(), folder.path(), Start::Anew, &Recorder::new(4));
     assert!(interrupted.is_err());
     let newest = folder.path().join("checkpoints/step-000000004/model.safetensors");
     let mut bytes = std::fs::read(&newest).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&newest, bytes).unwrap();
     let watch = Recorder::new(u64::MAX);
-    train(&task, &config(), folder.path(), true, &watch).unwrap();
+    train(&task, &config(), folder.path(), Start::Resumed, &watch).unwrap();
     assert_eq!(watch.losses()[0].0, 3, "goes on from step 2");
     let damaged = watch.damaged.lock().unwrap().join(" ");
     assert!(damaged.contains("step-000000004") && damaged.contains("SHA-256"), "{damaged}");
@@ -340,7 +349,7 @@ fn damaged_checkpoints_are_passed_over_and_said_so() {
     for step in ["step-000000004", "step-000000006"] {
         drop(std::fs::write(folder.path().join("checkpoints").join(step).join("state.json"), "{"));
     }
-    let error = train(&task, &config(), folder.path(), true, &Unwatched).unwrap_err();
+    let error = train(&task, &config(), folder.path(), Start::Resumed, &Unwatched).unwrap_err();
     assert!(matches!(error, Error::NoCheckpoint { .. }), "{error}");
 }
 
@@ -350,9 +359,9 @@ fn the_best_network_is_chosen_by_a_named_metric() {
     let folder = tempfile::tempdir().unwrap();
     let by = |name: &str| TrainConfig { select_by: Some(name.into()), ..config() };
     let task = Numbers::new(8, 4);
-    let best = train(&task, &by("gep"), folder.path(), false, &Unwatched).unwrap().best;
+    let best = train(&task, &by("gep"), folder.path(), Start::Anew, &Unwatched).unwrap().best;
     assert_eq!(best.unwrap().metric.name, "gep");
-    let error = train(&task, &by("accuracy"), folder.path(), false, &Unwatched).unwrap_err();
+    let error = train(&task, &by("accuracy"), folder.path(), Start::Anew, &Unwatched).unwrap_err();
     assert!(error.to_string().contains("the metrics are gep"), "{error}");
 }
 
@@ -361,10 +370,10 @@ fn another_configuration_does_not_resume() {
     let _alone = alone();
     let task = Numbers::new(8, 4);
     let folder = tempfile::tempdir().unwrap();
-    assert!(train(&task, &config(), folder.path(), false, &Recorder::new(2)).is_err());
+    assert!(train(&task, &config(), folder.path(), Start::Anew, &Recorder::new(2)).is_err());
     let mut other = config();
     other.optimizer.lr = 0.5;
-    let error = train(&task, &other, folder.path(), true, &Unwatched).unwrap_err();
+    let error = train(&task, &other, folder.path(), Start::Resumed, &Unwatched).unwrap_err();
     assert!(error.to_string().contains("`train.optimizer.lr` was 0.01, is 0.5"), "{error}");
 }
 
@@ -372,10 +381,11 @@ fn another_configuration_does_not_resume() {
 fn nothing_to_train_on_is_an_error() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
-    let error = train(&Numbers::new(0, 4), &config(), folder.path(), false, &Unwatched);
+    let error = train(&Numbers::new(0, 4), &config(), folder.path(), Start::Anew, &Unwatched);
     assert!(error.unwrap_err().to_string().contains("no cells"));
     let bad = TrainConfig { epochs: 0, accumulate: 0, clip_norm: Some(-1.0), ..config() };
-    let error = train(&Numbers::new(4, 4), &bad, folder.path(), false, &Unwatched).unwrap_err();
+    let error =
+        train(&Numbers::new(4, 4), &bad, folder.path(), Start::Anew, &Unwatched).unwrap_err();
     for field in ["`epochs`", "`accumulate`", "`clip_norm`"] {
         assert!(error.to_string().contains(field), "{error}");
     }
@@ -415,11 +425,12 @@ fn training_that_did_not_happen_is_an_error() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let task = Dwindling(Numbers::new(24, 4), AtomicU64::new(0));
-    let error = train(&task, &config(), folder.path(), false, &Unwatched).unwrap_err();
+    let error = train(&task, &config(), folder.path(), Start::Anew, &Unwatched).unwrap_err();
     assert!(error.to_string().contains("batches for 9 of 18 steps only"), "{error}");
     // The first step in f16 only finds the scale of the loss.
     let one = TrainConfig { precision: Precision::F16, max_steps: Some(1), ..config() };
-    let error = train(&Numbers::new(24, 4), &one, folder.path(), false, &Unwatched).unwrap_err();
+    let error =
+        train(&Numbers::new(24, 4), &one, folder.path(), Start::Anew, &Unwatched).unwrap_err();
     assert!(error.to_string().contains("none of 1 steps could be used"), "{error}");
 }
 
@@ -431,7 +442,7 @@ fn sixteen_bits_learn_like_thirty_two() {
         let watch = Recorder::new(u64::MAX);
         // In f16 the first steps only find the scale of the loss.
         let config = TrainConfig { precision, epochs: 10, ..config() };
-        train(&Numbers::new(16, 4), &config, folder.path(), false, &watch).unwrap();
+        train(&Numbers::new(16, 4), &config, folder.path(), Start::Anew, &watch).unwrap();
         let losses = watch.losses();
         [0, losses.len() - 1].map(|step| f64::from_bits(losses[step].1))
     };
