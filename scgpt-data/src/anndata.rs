@@ -1,4 +1,23 @@
 //! [`AnnData`]: the AnnData layout, read the same way from h5ad files and from zarr.
+//!
+//! ```text
+//! X                 a dense array [cells, genes], or a group of a compressed sparse matrix:
+//!   data            the stored values
+//!   indices         the gene (by rows, csr) or the cell (by columns, csc) of each of them
+//!   indptr          where every row or column begins, and the end of the last
+//! layers/NAME       further matrices of the same shape
+//! raw/X, raw/var    the matrix before genes were selected; `raw.X`, `raw.var` before version 0.7
+//! obs, var          a table of the cells and one of the genes, see [`frame`]
+//! obsm/NAME         one row a cell: embeddings, proteins of CITE-seq; an array or a table
+//! varm, obsp, varp  the same for genes, and pairwise; named in the summary, not read
+//! uns/NAME          whatever else there is; only lists of texts are read
+//! ```
+//!
+//! Attributes `encoding-type`, `encoding-version` and `shape` say what a group is; files before
+//! version 0.7 say it by `h5sparse_format` and `h5sparse_shape`. A file is opened by its shapes
+//! alone. A matrix by rows is read where it is asked for; one by columns is turned into rows by
+//! [`RowSort`](crate::rowsort::RowSort), in one pass over it, when it is read first. What is not
+//! needed, such as an element of `uns` in an encoding of another tool, is no obstacle to the rest.
 
 pub(crate) mod chunk;
 mod dtype;

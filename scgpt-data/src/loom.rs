@@ -1,4 +1,17 @@
 //! [`Loom`]: loom files (versions 2 and 3), HDF5 with a matrix of genes × cells.
+//!
+//! ```text
+//! matrix            a dense array [genes, cells]
+//! layers/NAME       further matrices of the same shape, such as `spliced` and `unspliced`
+//! row_attrs/NAME    one value or one row of values a gene
+//! col_attrs/NAME    the same for cells
+//! row_graphs, col_graphs    edges between genes and between cells; named in the summary, not read
+//! ```
+//!
+//! The layout has neither an index nor a fixed name for it, so the names of cells and genes are the
+//! first that exists of [`CELL_NAMES`] and [`GENE_NAMES`]. One row of the file is a gene, hence a
+//! matrix is turned into cells by one pass over the whole of it, when it is read first. Memory
+//! holds one window of the pass and what [`RowSort`] keeps, whatever the size of the file.
 
 use std::{collections::HashMap, ops::Range, path::Path};
 

@@ -1,4 +1,16 @@
 //! [`ScBank`]: cells as the reference implementation keeps them for pre-training.
+//!
+//! ```text
+//! NAME.scb/
+//!   manifest.json             `on_disk_format`, parquet or json, and `main_data`, the table's key
+//!   gene_vocab.json           {"gene": token, …}
+//!   KEY.datatable.parquet     one row a cell: `id`, `genes` (tokens), `expressions`
+//!   KEY.datatable.json        or the same, one object a line
+//! ```
+//!
+//! A table holds what a cell expresses and nothing about the cell, hence `obs` has no columns.
+//! Tokens are those of `gene_vocab.json` beside the table and not those of a model: genes are
+//! matched by name as in any other file.
 
 mod json_lines;
 mod parquet;

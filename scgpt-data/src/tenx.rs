@@ -1,5 +1,17 @@
 //! [`TenX`]: the output of 10x Genomics' Cell Ranger, as `.h5` or as a folder of `matrix.mtx`.
 //!
+//! ```text
+//! filtered_feature_bc_matrix/
+//!   matrix.mtx.gz       features × cells, one entry a line          Cell Ranger 3 and later
+//!   features.tsv.gz     Ensembl ID, symbol, feature type
+//!   barcodes.tsv.gz     one cell a line
+//! filtered_gene_bc_matrices/hg19/
+//!   matrix.mtx, genes.tsv, barcodes.tsv                             Cell Ranger 2
+//! ```
+//!
+//! Files that were uploaded to GEO have a prefix of the sample, `GSM123_matrix.mtx.gz`, which the
+//! three of them share. The layout of `.h5` is told in [`h5`].
+//!
 //! Genes are the features of type "Gene Expression"; antibody, CRISPR and other features are left
 //! out unless [`TenX::keep_all`] is asked for.
 

@@ -1,5 +1,16 @@
 //! [`ZarrStore`]: a zarr folder or zip, version 2 or 3, as a [`Store`].
 //!
+//! ```text
+//! version 2                       version 3
+//! .zgroup, .zattrs                zarr.json            a group and its attributes
+//! X/data/.zarray                  X/data/zarr.json     shape, chunks, element type, codecs
+//! X/data/0, X/data/1, …           X/data/c/0, …        a chunk a file, or many in one: a shard
+//! ```
+//!
+//! A chunk that has no file holds the fill value throughout, so the sizes of files say nothing
+//! about shapes; what a shape claims is held against [`Extent`]. Consolidated metadata are not
+//! read: they repeat what each array says of itself.
+//!
 //! Every array is opened in a storage rooted at its own folder, so that names which zarr reserves
 //! (`__categories`) and arrays of records elsewhere in the tree do not matter.
 

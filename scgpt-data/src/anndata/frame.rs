@@ -1,5 +1,14 @@
 //! `obs` and `var` in all forms that AnnData has written: groups of columns (current), the same
 //! with `__categories` (0.7), one array of records (before 0.7).
+//!
+//! ```text
+//! obs/                         attributes: `_index`, `column-order`
+//!   _index                     names of cells, an array of texts or, from pandas 3, a group
+//!   n_counts                   an array: numbers, booleans, texts
+//!   cell_type/                 categorical: `codes`, −1 where there is none, and `categories`
+//!   quality/                   nullable: `values` and `mask`, which is true where there is none
+//!   __categories/cell_type     of version 0.7, whose column is an array of codes
+//! ```
 
 use std::collections::HashSet;
 

@@ -1,4 +1,11 @@
 //! [`Matrix`]: `X`, a layer or `raw/X`, sparse by rows, sparse by columns or dense, as rows.
+//!
+//! By rows (csr), the entries of cells `a..b` are `data[indptr[a]..indptr[b]]`, so a block of cells
+//! is one window of the file. Dense matrices are decoded a window of [`WINDOW`] elements at a time
+//! and lose their zeros at once. By columns (csc) a cell is scattered over the whole file, so that
+//! all of it is read once and sorted outside of memory. What does not fit together, such as an
+//! `indptr` that decreases or a gene beyond the last, is an error that names the array; it is never
+//! clipped.
 
 use std::{ops::Range, path::Path};
 

@@ -1,5 +1,15 @@
 //! MuData files: one group `mod/<name>` a modality, each of them AnnData, and `obsmap/<name>`, the
 //! place of every cell in it.
+//!
+//! ```text
+//! axis              attribute: 0 if modalities share cells, 1 if they share features
+//! obs               all cells of all modalities
+//! obsmap/NAME       for every cell its row in the modality, from 1; 0 if it was not measured there
+//! mod/NAME/         a modality with its own X, obs, var, as in a file of AnnData
+//! ```
+//!
+//! A file may begin with 512 bytes of text, `MuData (format-version=…)`, before the signature of
+//! HDF5.
 
 use std::path::Path;
 

@@ -1,4 +1,7 @@
 //! [`JsonLines`]: a scBank table with one JSON object a line.
+//!
+//! To open it is one pass over the file that notes where lines begin, 8 bytes a cell in memory;
+//! cells are then read and parsed where they are asked for. Empty lines are no cells.
 
 use std::{
     fs::File,

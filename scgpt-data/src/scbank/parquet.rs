@@ -1,4 +1,10 @@
 //! [`Parquet`]: a scBank table as a parquet file, read column by column.
+//!
+//! The columns `genes` and `expressions` are lists, whose values parquet stores one after another
+//! with levels beside them: the repetition level is 0 where a list begins, and the definition level
+//! says whether there is an item at all. A row group may hold a whole table, so reading keeps its
+//! place: cells that are asked for in order are decoded once, others skip from the start of their
+//! row group.
 
 use std::{
     fs::File,

@@ -1,4 +1,10 @@
 //! [`ShardFile`]: one shard, mapped into memory and checked.
+//!
+//! An Arrow IPC file is a list of record batches with a footer that says where they begin. They are
+//! not compressed, so a cell is a slice of the map, and memory holds what the system chooses to
+//! keep of the file. Offsets are checked when a shard is opened, tokens and values cell by cell
+//! when they are read: to look at all of them at once would read the whole folder before the first
+//! step.
 
 use std::{fs::File, path::Path, sync::Arc};
 

@@ -1,4 +1,8 @@
 //! The Arrow schema of a shard, and what its metadata says.
+//!
+//! No column may hold nulls: what a training reads is a slice of the file as it is. The metadata
+//! have the hash of the vocabulary, since tokens of another one would be read as other genes
+//! without any error, and the [`InputState`] of the values.
 
 use std::{collections::HashMap, sync::Arc};
 

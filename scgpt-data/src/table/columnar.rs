@@ -1,4 +1,8 @@
-//! Parquet.
+//! Tables in parquet: flat columns, each with an optional value a row.
+//!
+//! A column of integers, floats, booleans or texts is read into the [`Column`](crate::Column) of
+//! the same kind. What compressed pages become is held against the bytes of the file before it is
+//! decoded, see [`pages`](crate::pages).
 
 use std::{fs::File, path::Path, sync::Arc};
 

@@ -1,4 +1,8 @@
 //! Separated text, quoted as RFC 4180 has it; a quote that does not end is an error with its line.
+//!
+//! The type of a column is that of all its fields: whole numbers, else numbers, else text. Names
+//! such as `MARCH1` and `1-Mar` thus stay what they are, and a column of numbers with one word in
+//! it is text.
 
 use std::{
     fs::File,

@@ -1,5 +1,16 @@
 //! Cell Ranger `.h5`: one group `matrix` (version 3 and later), or one group a genome (before).
 //!
+//! ```text
+//! matrix/                        GENOME/, such as hg19/
+//!   shape                          shape           features, cells
+//!   data, indices, indptr          the same        entries, their features, where cells begin
+//!   barcodes                       barcodes        names of cells
+//!   features/id                    genes           Ensembl IDs
+//!   features/name                  gene_names      symbols
+//!   features/feature_type                          `Gene Expression`, `Antibody Capture`, …
+//!   features/genome                                left out of files with one genome by some tools
+//! ```
+//!
 //! The stored matrix is features × cells by columns, which is cells × features by rows. Several
 //! genome groups have the same cells; their genes are put side by side.
 

@@ -1,5 +1,16 @@
-//! `matrix.mtx(.gz)`: features × cells in the Matrix Market coordinate format, in any order. Own code,
-//! as crates that read it hold the whole matrix.
+//! `matrix.mtx(.gz)`: features × cells in the Matrix Market coordinate format, in any order. Own
+//! code, as crates that read it hold the whole matrix.
+//!
+//! ```text
+//! %%MatrixMarket matrix coordinate integer general     the banner; also `real` and `pattern`
+//! %metadata_json: {…}                                  comments
+//! 33538 1222 2852390                                   features, cells, entries
+//! 33 1 4                                               feature and cell, from 1, and the value
+//! ```
+//!
+//! Cell Ranger writes cell by cell, other tools gene by gene, so one pass over the file hands all
+//! entries to [`RowSort`], which serves them by cells in bounded memory. The pass is made when
+//! cells are read first: to open a folder reads the size line and the tables beside it.
 
 use std::{
     io::{BufRead, Read as _},

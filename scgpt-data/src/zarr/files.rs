@@ -1,4 +1,8 @@
 //! [`Files`]: the files of a zarr hierarchy, in a folder or a zip.
+//!
+//! A hierarchy is input of somebody else: links that lead out of the folder, names with `..`,
+//! folders nested without end and entries of a zip that unpack to far more than they can hold are
+//! refused before anything is read from them.
 
 use std::{
     fs::{self, File},
