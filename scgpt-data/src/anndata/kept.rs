@@ -45,7 +45,7 @@ impl<'a> Kept<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "zarr"))]
 mod tests {
     use serde_json::json;
 
