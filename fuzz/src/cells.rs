@@ -4,8 +4,8 @@
 use std::{fs, path::Path};
 
 use scgpt_data::{
-    Additions, CellSource, GeneVocab, Layer, MultimodalCells, MultimodalInput, MultimodalOptions,
-    ShardFolder, Source, Table, export, save_copy,
+    Additions, CellSource, Existing, GeneVocab, Layer, MultimodalCells, MultimodalInput,
+    MultimodalOptions, ShardFolder, Source, Table, export, save_copy,
 };
 use serde_json::Value;
 
@@ -84,7 +84,7 @@ fn cells(path: &Path) {
     }
     if n <= MOST_EXPORTED {
         let output = path.with_file_name("exported.h5ad");
-        let _ = export(&mut source, &Layer::X, &output, &Additions::default(), true);
+        let _ = export(&mut source, &Layer::X, &output, &Additions::default(), Existing::Replace);
     }
 }
 
@@ -101,7 +101,8 @@ fn multimodal(path: &Path) {
 /// Into both containers.
 fn copies(path: &Path) {
     for name in ["copy.h5ad", "copy.zarr"] {
-        let _ = save_copy(path, &path.with_file_name(name), &Additions::default(), true);
+        let _ =
+            save_copy(path, &path.with_file_name(name), &Additions::default(), Existing::Replace);
     }
 }
 
@@ -112,7 +113,7 @@ fn tables(path: &Path) {
     }
     for name in ["written.tsv", "written.parquet"] {
         let written = path.with_file_name(name);
-        if table.write(&written, true).is_ok() {
+        if table.write(&written, Existing::Replace).is_ok() {
             let _ = Table::read(&written);
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{
-    Additions, CellSource as _, CopyReport, Layer, Observer as _, Place, Source, Watched,
+    Additions, CellSource as _, CopyReport, Existing, Layer, Observer as _, Place, Source, Watched,
     make_copy, make_export,
 };
 
@@ -28,6 +28,11 @@ pub(crate) struct OutputArgs {
 }
 
 impl OutputArgs {
+    /// What happens to an output that exists.
+    pub(crate) fn existing(&self) -> Existing {
+        Existing::replaced_if(self.force)
+    }
+
     /// Where a page goes that is written beside the cells.
     pub(crate) fn page(&self) -> PathBuf {
         beside(&self.path, "report.html")
@@ -40,17 +45,17 @@ impl OutputArgs {
         inputs: impl IntoIterator<Item = &'a Path> + Clone,
         page: Option<&Path>,
     ) -> Result<()> {
-        check_cells_output(&self.path, inputs.clone(), self.force)?;
-        check_new(&beside(&self.path, EFFECTIVE), inputs.clone(), self.force)?;
+        check_cells_output(&self.path, inputs.clone(), self.existing())?;
+        check_new(&beside(&self.path, EFFECTIVE), inputs.clone(), self.existing())?;
         if let Some(page) = page {
-            check_new(page, inputs, self.force)?;
+            check_new(page, inputs, self.existing())?;
         }
         Ok(())
     }
 
     /// A copy of the cells in `input`, whose matrix is `layer` if it is of another format.
     pub(crate) fn copy_of<'a>(&'a self, input: &'a Path, layer: &'a Layer) -> CellsOutput<'a> {
-        CellsOutput { input, output: &self.path, layer, force: self.force }
+        CellsOutput { input, output: &self.path, layer, existing: self.existing() }
     }
 }
 
@@ -60,7 +65,7 @@ pub(crate) struct CellsOutput<'a> {
     pub(crate) output: &'a Path,
     /// The matrix that an output of another format gets as `X`.
     pub(crate) layer: &'a Layer,
-    pub(crate) force: bool,
+    pub(crate) existing: Existing,
 }
 
 impl CellsOutput<'_> {
@@ -88,11 +93,11 @@ impl CellsOutput<'_> {
         bar.check_cancelled()?;
         let made = if let Source::AnnData(_) = source {
             bar.begin("writing", 0);
-            make_copy(self.input, self.output, additions, self.force)
+            make_copy(self.input, self.output, additions, self.existing)
         } else {
             bar.begin("writing", source.summary().n_cells);
             let mut source = Watched { source, observer: bar };
-            make_export(&mut source, self.layer, self.output, additions, self.force)
+            make_export(&mut source, self.layer, self.output, additions, self.existing)
                 .map(|place| (place, CopyReport::default()))
         };
         bar.finish();

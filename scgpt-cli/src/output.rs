@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::bail;
 use clap::Args;
-use scgpt_data::{check_apart, check_output};
+use scgpt_data::{Existing, check_apart, check_output};
 use serde::Serialize;
 
 use crate::terminal::{shown, shown_json, tell};
@@ -122,18 +122,18 @@ pub(crate) fn some_of(names: &[String]) -> String {
 pub(crate) fn check_new<'a>(
     path: &Path,
     inputs: impl IntoIterator<Item = &'a Path>,
-    overwrite: bool,
+    existing: Existing,
 ) -> Result<(), scgpt_data::Error> {
     let is_folder = path.extension().is_some_and(|extension| extension == "zarr");
     check_apart(path, inputs.into_iter().filter(|input| is_folder || !input.is_dir()))?;
-    check_output(path, overwrite)
+    check_output(path, existing)
 }
 
 /// The same of a file of cells.
 pub(crate) fn check_cells_output<'a>(
     path: &Path,
     inputs: impl IntoIterator<Item = &'a Path>,
-    overwrite: bool,
+    existing: Existing,
 ) -> anyhow::Result<()> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     if !matches!(extension, Some("h5ad" | "zarr")) {
@@ -142,7 +142,7 @@ pub(crate) fn check_cells_output<'a>(
             path.display()
         );
     }
-    Ok(check_new(path, inputs, overwrite)?)
+    Ok(check_new(path, inputs, existing)?)
 }
 
 /// `cells.h5ad` → `cells.report.html`: a file that goes beside an output.

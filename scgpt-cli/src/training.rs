@@ -12,7 +12,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use scgpt_data::{Advice, Claim, Error, Place, Setting, check_apart, is_under_construction};
+use scgpt_data::{
+    Advice, Claim, Error, Existing, Place, Setting, check_apart, is_under_construction,
+};
 use scgpt_tasks::{TRAINING, UNFINISHED, clear_training};
 use scgpt_train::has_checkpoint;
 use serde::{Deserialize, Serialize};
@@ -103,17 +105,17 @@ impl Training {
         self.begin == Begin::Resume
     }
 
-    /// Whether an output may be replaced that exists: if that was asked for, or the run wrote it before it
-    /// was ended.
+    /// What happens to an output that exists: it is replaced if that was asked for, or the run wrote it
+    /// before it was ended.
     ///
     /// # Errors
     /// If it came there since a run that goes on was ended.
-    pub(crate) fn replaces(&self, path: &Path) -> Result<bool> {
+    pub(crate) fn existing(&self, path: &Path) -> Result<Existing> {
         if self.begin != Begin::Resume || fs::symlink_metadata(path).is_err() {
-            return Ok(self.begin != Begin::New);
+            return Ok(Existing::replaced_if(self.begin != Begin::New));
         }
         if self.ledger().own.contains(&entry(path)?) {
-            return Ok(true);
+            return Ok(Existing::Replace);
         }
         let problem =
             format!("`{}` is not what the run to resume has written there", path.display());
@@ -326,18 +328,22 @@ mod tests {
         let training = claim(&output, Begin::Resume).unwrap();
         // Nothing was written there when the run was ended.
         fs::write(&cells, "mine").unwrap();
-        let error = training.replaces(&cells).unwrap_err().to_string();
+        let error = training.existing(&cells).unwrap_err().to_string();
         assert!(error.contains("is not what the run to resume has written"), "{error}");
         fs::remove_file(&cells).unwrap();
-        let place = Place::new(&cells, training.replaces(&cells).unwrap()).unwrap();
+        let place = Place::new(&cells, training.existing(&cells).unwrap()).unwrap();
         fs::write(place.path(), "ours").unwrap();
         training.publish(place).unwrap();
         drop(training);
         let training = claim(&output, Begin::Resume).unwrap();
-        assert!(training.replaces(&cells).unwrap());
-        assert!(training.replaces(&output.join("../cells.h5ad")).unwrap(), "spelled otherwise");
+        assert_eq!(training.existing(&cells).unwrap(), Existing::Replace);
+        assert_eq!(
+            training.existing(&output.join("../cells.h5ad")).unwrap(),
+            Existing::Replace,
+            "spelled otherwise"
+        );
         fs::write(&cells, "ours, and edited").unwrap();
-        training.replaces(&cells).unwrap_err();
+        training.existing(&cells).unwrap_err();
         fs::write(output.join("record.json"), "").unwrap();
         training.finish().unwrap();
         // Killed before all was removed that is of no further use.
@@ -357,16 +363,16 @@ mod tests {
         let training = claim(&output, Begin::Anew).unwrap();
         let settings = std::collections::BTreeMap::from([("epochs", 3)]);
         training.begin(&settings, "test", [net.as_path()], quiet()).unwrap();
-        assert!(training.replaces(&net).unwrap());
+        assert_eq!(training.existing(&net).unwrap(), Existing::Replace);
         drop(training);
         let training = claim(&output, Begin::Resume).unwrap();
-        assert!(training.replaces(&net).unwrap());
+        assert_eq!(training.existing(&net).unwrap(), Existing::Replace);
         training.begin(&settings, "test", [net.as_path()], quiet()).unwrap();
-        assert!(training.replaces(&net).unwrap(), "begun again");
+        assert_eq!(training.existing(&net).unwrap(), Existing::Replace, "begun again");
         fs::write(net.join("baselines/trees.csv"), "mine").unwrap();
-        training.replaces(&net).unwrap_err();
+        training.existing(&net).unwrap_err();
         fs::remove_dir_all(&net).unwrap();
-        assert!(training.replaces(&net).unwrap());
+        assert_eq!(training.existing(&net).unwrap(), Existing::Replace);
         // Nothing is kept of an earlier run.
         drop(training);
         let training = claim(&output, Begin::Anew).unwrap();

@@ -173,8 +173,8 @@ pub use crate::{
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
     observer::{Observer, Silent, Watched},
     output::{
-        Claim, OutputKind, Place, check_apart, check_output, is_under_construction, make_durable,
-        write_file,
+        Claim, Existing, OutputKind, Place, check_apart, check_output, is_under_construction,
+        make_durable, write_file,
     },
     regular::open as open_file,
     row_spool::RowSpool,

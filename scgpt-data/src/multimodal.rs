@@ -52,12 +52,14 @@ pub struct MultimodalInput {
 /// use scgpt_data::{MultimodalCells, MultimodalInput, MultimodalOptions};
 ///
 /// let input = |path: &str| MultimodalInput { path: path.into(), modality: None };
-/// let options = MultimodalOptions { keep: vec!["rna".into()], ..MultimodalOptions::default() };
+/// let mut options = MultimodalOptions::default();
+/// options.keep = vec!["rna".into()];
 /// let cells = MultimodalCells::open(&[input("cells.h5mu")], &options)?;
 /// println!("{:?}", cells.modalities().names());
 /// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MultimodalOptions {
     /// Column of `var` that tells modalities; if none, `feature_types`, `feature_type` or
     /// `modality`, whichever a file has.

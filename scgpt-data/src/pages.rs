@@ -180,12 +180,12 @@ mod tests {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
     use super::*;
-    use crate::{Column, Table};
+    use crate::{Column, Existing, Table};
 
     /// A written table, its metadata and the place of its first page.
     fn written(path: &Path, column: Column) -> (ParquetMetaData, u64) {
         let table = Table { columns: vec![("x".into(), column)] };
-        table.write(path, true).unwrap();
+        table.write(path, Existing::Replace).unwrap();
         let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
         let metadata = reader.metadata().clone();
         let (begin, _) = metadata.row_group(0).column(0).byte_range();

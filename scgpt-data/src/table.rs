@@ -10,7 +10,7 @@ use crate::{
     error::{self, Error, Result},
     frame::Column,
     inflate,
-    output::Place,
+    output::{Existing, Place},
     regular,
 };
 
@@ -19,13 +19,13 @@ use crate::{
 /// ```no_run
 /// use std::path::Path;
 ///
-/// use scgpt_data::{Column, Table};
+/// use scgpt_data::{Column, Existing, Table};
 ///
 /// let genes = Column::Text(vec![Some("CD4".into()), Some("CD8A".into())]);
 /// let table = Table {
 ///     columns: vec![("gene".into(), genes), ("rank".into(), Column::Integer(vec![Some(1), Some(2)]))],
 /// };
-/// table.write(Path::new("genes.csv"), false)?;
+/// table.write(Path::new("genes.csv"), Existing::Refuse)?;
 /// assert_eq!(Table::read(Path::new("genes.csv"))?, table);
 /// # Ok::<_, scgpt_data::Error>(())
 /// ```
@@ -83,9 +83,9 @@ impl Table {
     /// tab-separated, any other comma-separated text. The file appears whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Exists`] if it exists and `overwrite` is not set, [`Error::Write`] if it cannot be
+    /// [`Error::Exists`] if it exists and `existing` refuses it, [`Error::Write`] if it cannot be
     /// written, [`Error::Option`] if columns differ in length.
-    pub fn write(&self, path: &Path, overwrite: bool) -> Result<()> {
+    pub fn write(&self, path: &Path, existing: Existing) -> Result<()> {
         if let Some((name, column)) = self.columns.iter().find(|(_, c)| c.len() != self.len()) {
             return Err(Error::Option(format!(
                 "column `{name}` has {} rows, but the first one {}",
@@ -93,7 +93,7 @@ impl Table {
                 self.len()
             )));
         }
-        let place = Place::new(path, overwrite)?;
+        let place = Place::new(path, existing)?;
         let file = File::create_new(place.path()).map_err(|error| Error::write(path, error))?;
         let written = match path.extension().and_then(|extension| extension.to_str()) {
             #[cfg(feature = "parquet")]
@@ -131,14 +131,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for name in ["a.csv", "a.tsv", "a.parquet"] {
             let path = folder.path().join(name);
-            table().write(&path, false).unwrap();
+            table().write(&path, Existing::Refuse).unwrap();
             assert_eq!(Table::read(&path).unwrap(), table(), "{name}");
-            assert!(matches!(table().write(&path, false), Err(Error::Exists { .. })));
-            table().write(&path, true).unwrap();
+            assert!(matches!(table().write(&path, Existing::Refuse), Err(Error::Exists { .. })));
+            table().write(&path, Existing::Replace).unwrap();
         }
         let empty = Table { columns: vec![("x".into(), Column::Text(Vec::new()))] };
         let path = folder.path().join("empty.parquet");
-        empty.write(&path, false).unwrap();
+        empty.write(&path, Existing::Refuse).unwrap();
         assert_eq!(Table::read(&path).unwrap(), empty);
     }
 

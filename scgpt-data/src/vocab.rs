@@ -28,7 +28,7 @@ pub use self::{
 use crate::{
     error::{Error, Result},
     narrow::narrow,
-    output::Place,
+    output::{Existing, Place},
 };
 
 /// Index of a gene, or of a special token, in a vocabulary: a row of the embedding table.
@@ -189,7 +189,7 @@ impl GeneVocab {
     /// If the folder does not exist or cannot be written.
     pub fn write_json(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let place = Place::new(path, true)?;
+        let place = Place::new(path, Existing::Replace)?;
         File::create_new(place.path())
             .and_then(|file| self.write_object(BufWriter::new(&file)))
             .map_err(|error| Error::write(path, error))?;

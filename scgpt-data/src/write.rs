@@ -30,7 +30,7 @@ use crate::{
     container::Container,
     error::{Error, Result},
     frame::Column,
-    output::{OutputKind, Place, check_apart},
+    output::{Existing, OutputKind, Place, check_apart},
     row_spool::RowSpool,
 };
 
@@ -41,12 +41,12 @@ use crate::{
 /// ```no_run
 /// use std::path::Path;
 ///
-/// use scgpt_data::{Additions, RowSpool, save_copy};
+/// use scgpt_data::{Additions, Existing, RowSpool, save_copy};
 ///
 /// let mut embedding = RowSpool::new(2)?;
 /// embedding.push(&[0.1, 0.2])?;
 /// let additions = Additions { obsm: vec![("X_own".into(), embedding)], ..Additions::default() };
-/// save_copy(Path::new("one_cell.h5ad"), Path::new("embedded.h5ad"), &additions, false)?;
+/// save_copy(Path::new("one_cell.h5ad"), Path::new("embedded.h5ad"), &additions, Existing::Refuse)?;
 /// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Debug, Default)]
@@ -154,16 +154,16 @@ fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> 
 /// or cannot be read, is left out and reported, and nothing refers to it.
 ///
 /// # Errors
-/// [`Error::Exists`] if `output` exists and `overwrite` is not set, [`Error::Protected`] if it is the
+/// [`Error::Exists`] if `output` exists and `existing` refuses it, [`Error::Protected`] if it is the
 /// input, holds it or lies in it, [`Error::Open`] if the input cannot be read, [`Error::Write`] if the output cannot be
 /// written. After an error nothing of the output is left behind; the input is never touched.
 pub fn save_copy(
     input: &Path,
     output: &Path,
     additions: &Additions,
-    overwrite: bool,
+    existing: Existing,
 ) -> Result<CopyReport> {
-    let (place, report) = make_copy(input, output, additions, overwrite)?;
+    let (place, report) = make_copy(input, output, additions, existing)?;
     place.publish()?;
     Ok(report)
 }
@@ -176,10 +176,10 @@ pub fn make_copy(
     input: &Path,
     output: &Path,
     additions: &Additions,
-    overwrite: bool,
+    existing: Existing,
 ) -> Result<(Place, CopyReport)> {
     check_apart(output, [input])?;
-    let place = Container::named(output).place(output, overwrite)?;
+    let place = Container::named(output).place(output, existing)?;
     let container = Container::of(input)?;
     let store = container.open(input)?;
     let is_hdf5 = container == Container::Hdf5;
@@ -253,10 +253,10 @@ fn extend(input: &Path, output: &Path, place: &Place) -> Result<Option<Box<dyn S
 
 impl Container {
     /// Where one is made.
-    fn place(self, output: &Path, overwrite: bool) -> Result<Place> {
+    fn place(self, output: &Path, existing: Existing) -> Result<Place> {
         match self {
-            Self::Hdf5 => Place::new(output, overwrite),
-            _ => Place::folder(output, overwrite, OutputKind::ZARR),
+            Self::Hdf5 => Place::new(output, existing),
+            _ => Place::folder(output, existing, OutputKind::ZARR),
         }
     }
 

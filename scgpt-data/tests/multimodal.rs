@@ -9,7 +9,7 @@ use std::{
 use hdf5_pure::File;
 use proptest::prelude::*;
 use scgpt_data::{
-    Additions, CellSource, CellSubset, Column, Csr, Frame, Layer, Measured, MemoryCells,
+    Additions, CellSource, CellSubset, Column, Csr, Existing, Frame, Layer, Measured, MemoryCells,
     ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, PROTEIN, RNA, Result,
     RowSpool, Source, export, export_mudata, save_copy,
 };
@@ -54,7 +54,8 @@ impl Planted {
     /// As h5ad in a folder.
     fn write(self, folder: &Path, name: &str) -> PathBuf {
         let path = folder.join(name);
-        export(&mut self.source(), &Layer::X, &path, &Additions::default(), false).unwrap();
+        export(&mut self.source(), &Layer::X, &path, &Additions::default(), Existing::Refuse)
+            .unwrap();
         path
     }
 }
@@ -148,7 +149,7 @@ fn a_copy_of_mudata_is_mudata_with_an_embedding_of_all_cells() {
         ..Additions::default()
     };
     let output = folder.path().join("out.h5mu");
-    let report = save_copy(&tiny(), &output, &additions, false).unwrap();
+    let report = save_copy(&tiny(), &output, &additions, Existing::Refuse).unwrap();
     assert!(report.skipped.is_empty(), "{report:?}");
     assert!(std::fs::read(&output).unwrap().starts_with(b"MuData (format-version="));
     let file = File::open_streaming(&output).unwrap();
@@ -171,7 +172,7 @@ fn what_is_written_as_mudata_is_read_again() {
     let obs = rna.clone().with_obs("batch", &["x", "y", "x"]).obs;
     let mut rna = rna.source();
     let mut members: [(&str, &mut dyn CellSource); 2] = [("rna", &mut rna), ("prot", &mut protein)];
-    export_mudata(&obs, &mut members, &output, false).unwrap();
+    export_mudata(&obs, &mut members, &output, Existing::Refuse).unwrap();
     let mut cells = open(&[input(&output, None)]).unwrap();
     assert_eq!(dense(&mut cells), [vec![5.0, 1.0, 0.0], vec![0.0, 2.0, 3.0], vec![7.0, 0.0, 4.0]]);
     assert_eq!(cells.measured(&Layer::X).unwrap()[1], measured(&[1]));
@@ -218,15 +219,13 @@ fn feature_types_tell_modalities_and_some_can_be_kept() {
     let mut cells = open(&[input(&path, None)]).unwrap();
     assert_eq!(cells.modalities().names(), ["ATAC", PROTEIN, RNA]);
     assert_eq!(cells.measured(&Layer::X).unwrap(), [measured(&[0, 1, 2]), measured(&[2])]);
-    let options = MultimodalOptions {
-        keep: vec!["rna".into(), "protein".into()],
-        prefixes: BTreeMap::from([("adt".to_owned(), "p_".to_owned())]),
-        ..MultimodalOptions::default()
-    };
+    let mut options = MultimodalOptions::default();
+    options.keep = vec!["rna".into(), "protein".into()];
+    options.prefixes = BTreeMap::from([("adt".to_owned(), "p_".to_owned())]);
     let mut cells = MultimodalCells::open(&[input(&path, None)], &options).unwrap();
     assert_eq!(cells.var(&Layer::X).unwrap().index, ["G1", "p_CD3"]);
     assert_eq!(dense(&mut cells), [vec![1.0, 2.0], vec![4.0, 0.0]]);
-    let options = MultimodalOptions { keep: vec!["ATAC2".into()], ..options };
+    options.keep = vec!["ATAC2".into()];
     let error = MultimodalCells::open(&[input(&path, None)], &options).err().unwrap();
     assert!(error.to_string().contains("ATAC, Protein, RNA"), "{error}");
 }
@@ -247,14 +246,12 @@ fn proteins_in_obsm_are_a_modality() {
             ],
             ..Additions::default()
         };
-        export(cells, &Layer::X, &path(name), &additions, false).unwrap();
+        export(cells, &Layer::X, &path(name), &additions, Existing::Refuse).unwrap();
     };
     write(&mut cells, [7.0, 0.0, 8.0, 9.0], "counts.h5ad");
     write(&mut cells, [7.0, 0.0, -0.5, 9.0], "clr.h5ad");
-    let options = MultimodalOptions {
-        obsm: Some((PROTEIN.into(), "protein_expression".into())),
-        ..MultimodalOptions::default()
-    };
+    let mut options = MultimodalOptions::default();
+    options.obsm = Some((PROTEIN.into(), "protein_expression".into()));
     let open = |name: &str| MultimodalCells::open(&[input(&path(name), None)], &options);
     let mut found = open("counts.h5ad").unwrap();
     assert_eq!(found.var(&Layer::X).unwrap().index, ["G1", "CD3", "CD4"]);
@@ -288,8 +285,8 @@ fn what_does_not_fit_is_refused_by_name() {
     refused(&[protein.clone(), input(&again, Some("ADT"))], &["cells `a`, `b`", "`CD4`", "unique"]);
     refused(&[input(&rna, None), input(&twice, Some("Protein"))], &["`a` occurs twice"]);
     refused(&[input(&rna, None), input(&tiny(), None)], &["MuData"]);
-    let options =
-        MultimodalOptions { modality_key: Some("kind".into()), ..MultimodalOptions::default() };
+    let mut options = MultimodalOptions::default();
+    options.modality_key = Some("kind".into());
     let error = MultimodalCells::open(&[input(&rna, None)], &options).err().unwrap();
     assert!(error.to_string().contains("var/kind"), "{error}");
     let mut negative = open(&[protein]).unwrap();

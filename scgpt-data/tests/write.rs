@@ -9,8 +9,8 @@ use std::{
 
 use hdf5_pure::{AttrValue, File, FileBuilder};
 use scgpt_data::{
-    Additions, CellSource, Column, CopyReport, Csr, Error, Frame, Layer, Result, RowSpool, Source,
-    Summary, export, save_copy,
+    Additions, CellSource, Column, CopyReport, Csr, Error, Existing, Frame, Layer, Result,
+    RowSpool, Source, Summary, export, save_copy,
 };
 use serde_json::json;
 
@@ -163,7 +163,7 @@ fn a_copy_is_the_input_and_the_additions() {
     let (folder, input, n_cells) = setting();
     let bytes = fs::read(&input).unwrap();
     let output = folder.path().join("out.h5ad");
-    let report = save_copy(&input, &output, &additions(n_cells), false).unwrap();
+    let report = save_copy(&input, &output, &additions(n_cells), Existing::Refuse).unwrap();
     assert_eq!(report, CopyReport::default());
     assert_copy(&input, &output);
     assert_eq!(fs::read(&input).unwrap(), bytes);
@@ -191,10 +191,10 @@ fn vectors_of_genes_go_to_varm() {
     };
     for name in ["out.h5ad", "out.zarr"] {
         let output = folder.path().join(name);
-        save_copy(&input, &output, &genes(n_genes), false).unwrap();
+        save_copy(&input, &output, &genes(n_genes), Existing::Refuse).unwrap();
         let elements = &Source::open(&output).unwrap().summary().elements.clone();
         assert!(elements.contains(&"varm/scGPT_gene_emb".to_owned()), "{elements:?}");
-        let error = save_copy(&input, &output, &genes(n_genes + 1), true).unwrap_err();
+        let error = save_copy(&input, &output, &genes(n_genes + 1), Existing::Replace).unwrap_err();
         assert!(error.to_string().contains("genes"), "{error}");
     }
     let file = File::open(folder.path().join("out.h5ad")).unwrap();
@@ -207,8 +207,8 @@ fn vectors_of_genes_go_to_varm() {
 fn a_copy_of_a_copy_replaces_the_additions() {
     let (folder, input, n_cells) = setting();
     let [first, second] = ["first.h5ad", "second.h5ad"].map(|name| folder.path().join(name));
-    save_copy(&input, &first, &additions(n_cells), false).unwrap();
-    save_copy(&first, &second, &additions(n_cells), false).unwrap();
+    save_copy(&input, &first, &additions(n_cells), Existing::Refuse).unwrap();
+    save_copy(&first, &second, &additions(n_cells), Existing::Refuse).unwrap();
     assert_copy(&input, &second);
 }
 
@@ -216,11 +216,11 @@ fn a_copy_of_a_copy_replaces_the_additions() {
 fn containers_are_converted_both_ways() {
     let (folder, input, n_cells) = setting();
     let [zarr, back, twice] = ["a.zarr", "b.h5ad", "c.zarr"].map(|name| folder.path().join(name));
-    save_copy(&input, &zarr, &additions(n_cells), false).unwrap();
+    save_copy(&input, &zarr, &additions(n_cells), Existing::Refuse).unwrap();
     assert_copy(&input, &zarr);
-    save_copy(&zarr, &back, &additions(n_cells), false).unwrap();
+    save_copy(&zarr, &back, &additions(n_cells), Existing::Refuse).unwrap();
     assert_copy(&input, &back);
-    save_copy(&zarr, &twice, &additions(n_cells), false).unwrap();
+    save_copy(&zarr, &twice, &additions(n_cells), Existing::Refuse).unwrap();
     assert_copy(&input, &twice);
     assert!(!twice.join(".zmetadata").exists());
 }
@@ -231,7 +231,7 @@ fn a_source_is_exported_to_both_containers() {
     for name in ["out.h5ad", "out.zarr"] {
         let output = folder.path().join(name);
         let mut source = Planted::new();
-        export(&mut source, &Layer::X, &output, &additions(CELLS), false).unwrap();
+        export(&mut source, &Layer::X, &output, &additions(CELLS), Existing::Refuse).unwrap();
         assert_eq!(matrix(&output), source.read(&Layer::X, 0..CELLS).unwrap());
         let read = Source::open(&output).unwrap();
         assert_eq!(read.var(&Layer::X).unwrap(), source.var(&Layer::X).unwrap());
@@ -239,7 +239,7 @@ fn a_source_is_exported_to_both_containers() {
         assert_eq!(obs.columns.pop().unwrap().0, "type");
         assert_eq!(obs, source.obs().unwrap());
         // Over an output of either kind.
-        export(&mut source, &Layer::X, &output, &additions(CELLS), true).unwrap();
+        export(&mut source, &Layer::X, &output, &additions(CELLS), Existing::Replace).unwrap();
     }
     assert_eq!(entries(folder.path()), ["out.h5ad", "out.zarr"]);
 }
@@ -260,7 +260,7 @@ fn a_file_of_the_newer_format_is_extended() {
     }
     builder.write(&input).unwrap();
     let output = folder.path().join("out.h5ad");
-    save_copy(&input, &output, &additions(2), false).unwrap();
+    save_copy(&input, &output, &additions(2), Existing::Refuse).unwrap();
     assert_copy(&input, &output);
     // The file was extended, not converted: what was there is there in the same place.
     let (before, after) = (fs::read(&input).unwrap(), fs::read(&output).unwrap());
@@ -272,12 +272,13 @@ fn outputs_are_not_overwritten_unasked() {
     let (folder, input, n_cells) = setting();
     let output = folder.path().join("out.h5ad");
     fs::write(&output, "precious").unwrap();
-    let error = save_copy(&input, &output, &additions(n_cells), false).unwrap_err();
+    let error = save_copy(&input, &output, &additions(n_cells), Existing::Refuse).unwrap_err();
     assert!(matches!(error, Error::Exists { .. }), "{error}");
-    let error = export(&mut Planted::new(), &Layer::X, &output, &additions(CELLS), false);
+    let error =
+        export(&mut Planted::new(), &Layer::X, &output, &additions(CELLS), Existing::Refuse);
     assert!(matches!(error.unwrap_err(), Error::Exists { .. }));
     assert_eq!(fs::read(&output).unwrap(), b"precious");
-    save_copy(&input, &output, &additions(n_cells), true).unwrap();
+    save_copy(&input, &output, &additions(n_cells), Existing::Replace).unwrap();
     assert_copy(&input, &output);
 }
 
@@ -287,24 +288,24 @@ fn what_cannot_be_written_leaves_nothing_behind() {
     let output = folder.path().join("out.h5ad");
     let bytes = fs::read(&input).unwrap();
 
-    let error = save_copy(&input, &input, &additions(n_cells), true).unwrap_err();
+    let error = save_copy(&input, &input, &additions(n_cells), Existing::Replace).unwrap_err();
     assert!(error.to_string().contains("is the input"), "{error}");
-    let error = save_copy(&input, &output, &additions(n_cells + 1), false).unwrap_err();
+    let error = save_copy(&input, &output, &additions(n_cells + 1), Existing::Refuse).unwrap_err();
     assert!(error.to_string().contains("rows, but there are"), "{error}");
     let missing = folder.path().join("missing/out.h5ad");
-    let error = save_copy(&input, &missing, &additions(n_cells), false).unwrap_err();
+    let error = save_copy(&input, &missing, &additions(n_cells), Existing::Refuse).unwrap_err();
     assert!(matches!(error, Error::Write { .. }), "{error}");
     let none = folder.path().join("none.h5ad");
-    let error = save_copy(&none, &output, &additions(n_cells), false).unwrap_err();
+    let error = save_copy(&none, &output, &additions(n_cells), Existing::Refuse).unwrap_err();
     assert!(matches!(error, Error::Open { .. }), "{error}");
     fs::write(folder.path().join("cut.h5ad"), &bytes[..bytes.len() / 2]).unwrap();
     let cut = folder.path().join("cut.h5ad");
-    save_copy(&cut, &output, &additions(n_cells), false).unwrap_err();
+    save_copy(&cut, &output, &additions(n_cells), Existing::Refuse).unwrap_err();
     for name in ["out.h5ad", "out.zarr"] {
         let mut source = Planted::new();
         source.broken = 900;
         let output = folder.path().join(name);
-        let error = export(&mut source, &Layer::X, &output, &additions(CELLS), false);
+        let error = export(&mut source, &Layer::X, &output, &additions(CELLS), Existing::Refuse);
         assert!(error.unwrap_err().to_string().contains("broken here"));
     }
     assert_eq!(entries(folder.path()), ["cut.h5ad", "in.h5ad"]);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use scgpt_data::{OutputKind, Place};
+use scgpt_data::{Existing, OutputKind, Place};
 use scgpt_model::{Preprocess, ScgptConfig, write_model_dir};
 
 use crate::{artefact::MODEL_FILES, error::Result};
@@ -20,7 +20,7 @@ pub(crate) const MODEL: OutputKind = OutputKind {
 /// Writes a native model directory: configuration, preprocessing, weights (by `weights`, given the
 /// file to write), vocabulary, and a model card that tells its `origin`.
 ///
-/// The folder appears whole or not at all. With `overwrite` it replaces another model directory, and
+/// The folder appears whole or not at all. If `existing` allows it, it replaces another model directory, and
 /// nothing else.
 ///
 /// ```
@@ -45,14 +45,14 @@ pub(crate) const MODEL: OutputKind = OutputKind {
 /// If `folder` exists and is not to be replaced, or a file cannot be read or written.
 pub fn write_model(
     folder: &Path,
-    overwrite: bool,
+    existing: Existing,
     config: &ScgptConfig,
     preprocess: &Preprocess,
     vocabulary: &Path,
     origin: &str,
     weights: impl FnOnce(&Path) -> scgpt_model::Result<()>,
 ) -> Result<()> {
-    let place = Place::folder(folder, overwrite, MODEL)?;
+    let place = Place::folder(folder, existing, MODEL)?;
     write_model_dir(&place.path(), config, preprocess, vocabulary, origin, weights)?;
     Ok(place.publish()?)
 }

@@ -65,7 +65,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Advice, AlignmentSummary, CellSource, GeneNames, GeneVocab, Layer, Observer, Setting,
+    Advice, AlignmentSummary, CellSource, Existing, GeneNames, GeneVocab, Layer, Observer, Setting,
     SpooledCells, export,
 };
 use scgpt_train::TrainObserver;
@@ -280,7 +280,7 @@ impl<'a> Perturbation<'a> {
         let parts = &first.parts;
         let write = |mut source: SpooledCells, path: &Path| {
             let nothing = scgpt_data::Additions::default();
-            Ok(export(&mut source, &Layer::X, path, &nothing, true)?)
+            Ok(export(&mut source, &Layer::X, path, &nothing, Existing::Replace)?)
         };
         let controls =
             |path: &Path| write(artefact::controls_source(genes, types, &parts.controls())?, path);

@@ -35,7 +35,7 @@ mod task;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{CellSplit, EpochOrder, GeneVocab, ShardFolder, SpecialToken};
+use scgpt_data::{CellSplit, EpochOrder, Existing, GeneVocab, ShardFolder, SpecialToken};
 use scgpt_eval::doubts_of_shards;
 use scgpt_model::{NetworkPart, Preprocess, ScgptConfig};
 use scgpt_train::{RunHistory, RunOptions, TrainObserver, fit, has_checkpoint};
@@ -215,7 +215,7 @@ impl<'a> Pretraining<'a> {
         );
         write_model(
             &options.run.join(FOLDER),
-            true,
+            Existing::Replace,
             network,
             preprocess,
             &options.shards.join(&shards.manifest().vocab.file),

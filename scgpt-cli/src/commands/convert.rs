@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{Layer, Source};
+use scgpt_data::{Existing, Layer, Source};
 
 use crate::{matrix::MatrixArgs, output::Printer};
 
@@ -84,6 +84,10 @@ fn holds_cells(input: &Path) -> bool {
 }
 
 impl ConvertArgs {
+    fn existing(&self) -> Existing {
+        Existing::replaced_if(self.force)
+    }
+
     /// An option that was given and means nothing for a checkpoint.
     fn option_of_cells(&self) -> Option<&'static str> {
         [

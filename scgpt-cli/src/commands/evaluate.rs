@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use scgpt_data::Existing;
 use scgpt_report::Page;
 
 use crate::{
@@ -47,7 +48,7 @@ impl PageArgs {
     /// Checks, before any work is done for it, that the page can be written and is no input.
     fn check<'a>(&self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
         match &self.path {
-            Some(path) => Ok(check_new(path, inputs, self.force)?),
+            Some(path) => Ok(check_new(path, inputs, Existing::replaced_if(self.force))?),
             None => Ok(()),
         }
     }

@@ -7,6 +7,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
+use scgpt_data::Existing;
 use scgpt_eval::network::GeneNetwork;
 use serde::Serialize;
 
@@ -82,7 +83,7 @@ fn write_baselines(
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         let path = folder.join(name).with_extension(format.extension());
-        network.write(&path, false)?;
+        network.write(&path, Existing::Refuse)?;
     }
     Ok(())
 }

@@ -135,9 +135,9 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let mut source = args.modalities.open(&args.inputs)?;
     let inputs = || source.paths().chain(args.modalities.truth()).chain(run.model.as_deref());
     let training = args.learn.claim(&artefact, IntegrateArtefact::is_at, inputs())?;
-    let replaces = |path: &Path| training.replaces(path);
-    source.check_output(output, inputs(), replaces(output)?)?;
-    let (complete, mut truth) = args.modalities.completion(&source, &replaces)?;
+    let existing = |path: &Path| training.existing(path);
+    source.check_output(output, inputs(), existing(output)?)?;
+    let (complete, mut truth) = args.modalities.completion(&source, &existing)?;
     let modalities = source.modalities(&layer)?;
     let settings = args.settings(&files, modalities.as_ref().map(CellModalities::pairing))?;
     let device = run.compute.open()?;
@@ -178,11 +178,11 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         ..Additions::default()
     };
     if let (Some(path), Some(completed)) = (complete, completed) {
-        let made = modalities::make_completed(completed, source.source(), path, replaces(path)?)?;
+        let made = modalities::make_completed(completed, source.source(), path, existing(path)?)?;
         training.publish(made)?;
     }
     let bar = Bar::new(printer);
-    let made = source.make(output, &layer, replaces(output)?, &additions, &bar, printer)?;
+    let made = source.make(output, &layer, existing(output)?, &additions, &bar, printer)?;
     training.publish(made)?;
     warnings.write(&artefact, &report, report.page())?;
     training.finish()?;

@@ -97,9 +97,9 @@ enum Modality {
 
 pub(crate) fn run(args: &SimulateArgs, printer: Printer) -> Result<()> {
     if is_mudata(&args.output.path) && !args.modalities.is_empty() {
-        check_output(&args.output.path, args.output.force)?;
+        check_output(&args.output.path, args.output.existing())?;
     } else {
-        check_cells_output(&args.output.path, args.vocab.as_deref(), args.output.force)?;
+        check_cells_output(&args.output.path, args.vocab.as_deref(), args.output.existing())?;
     }
     let symbols = args
         .vocab
@@ -150,7 +150,7 @@ fn multimodal(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printe
     options.mosaic = args.mosaic;
     let truth = args.mosaic.then(|| beside(&args.output.path, "truth.h5ad"));
     if let Some(truth) = &truth {
-        check_output(truth, args.output.force)?;
+        check_output(truth, args.output.existing())?;
     }
     let simulation = MultimodalSimulation::new(&options, symbols)?;
     if is_mudata(&args.output.path) {
@@ -204,7 +204,7 @@ fn write_mudata(
         .zip(watched.iter_mut().map(|source| source as &mut dyn CellSource))
         .collect();
     let obs = simulation.obs()?;
-    Ok(export_mudata(&obs, &mut modalities, &args.output.path, args.output.force)
+    Ok(export_mudata(&obs, &mut modalities, &args.output.path, args.output.existing())
         .map_err(Error::from)?)
 }
 
@@ -230,7 +230,7 @@ fn perturbed(
     printer: Printer,
 ) -> Result<()> {
     let network = beside(&args.output.path, "network.csv");
-    check_output(&network, args.output.force)?;
+    check_output(&network, args.output.existing())?;
     let mut options = PerturbSimulateOptions::new(args.cells, args.genes, singles);
     options.doubles = args.doubles;
     options.synergy = args.synergy;
@@ -241,7 +241,7 @@ fn perturbed(
     let mut simulation = PerturbSimulation::new(&options, symbols)?;
     write(&mut simulation, &args.output.path, args, printer)?;
     let edges = simulation.network();
-    edges.write(&network, args.output.force)?;
+    edges.write(&network, args.output.existing())?;
     let (output, network) = (args.output.path.display().to_string(), network.display().to_string());
     printer.result(
         &json!({
@@ -273,7 +273,7 @@ fn write(
     bar.begin("simulating", args.cells);
     let mut source = Watched { source, observer: &bar };
     let additions = Additions::default();
-    Ok(export(&mut source, &Layer::X, output, &additions, args.output.force)
+    Ok(export(&mut source, &Layer::X, output, &additions, args.output.existing())
         .map_err(Error::from)?)
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use scgpt_data::Existing;
 use scgpt_tasks::Recipe;
 use scgpt_train::{Precision, TrainConfig};
 
@@ -71,9 +72,9 @@ impl RunArgs {
         self.begin() == Begin::Resume
     }
 
-    /// Whether an output that exists may be replaced.
-    pub(crate) fn force(&self) -> bool {
-        self.begin.force
+    /// What happens to an output that exists.
+    pub(crate) fn existing(&self) -> Existing {
+        self.begin.existing()
     }
 
     /// Optimiser steps between checkpoints.

@@ -1,6 +1,7 @@
 //! [`Begin`]: how a run begins, and the flags that say so.
 
 use clap::Args;
+use scgpt_data::Existing;
 
 /// How a run begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,11 @@ pub(crate) struct BeginArgs {
 }
 
 impl BeginArgs {
+    /// What happens to an output that exists, where no run goes on.
+    pub(crate) fn existing(&self) -> Existing {
+        Existing::replaced_if(self.force)
+    }
+
     /// How the run is to begin; clap sees to it that at most one of the flags is given.
     pub(crate) fn begin(&self) -> Begin {
         match (self.resume, self.force) {

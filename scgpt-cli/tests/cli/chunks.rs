@@ -2,7 +2,7 @@
 
 use std::{fs, ops::Range, path::Path};
 
-use scgpt_data::{Additions, CellSource, CellSubset, Csr, Frame, Layer, Source, export};
+use scgpt_data::{Additions, CellSource, CellSubset, Csr, Existing, Frame, Layer, Source, export};
 use scgpt_fixtures::repository;
 
 use crate::run::{Place, model, tiny};
@@ -40,7 +40,7 @@ impl CellSource for Reversed<'_> {
 }
 
 fn write(source: &mut dyn CellSource, path: &Path) {
-    export(source, &Layer::X, path, &Additions::default(), false).unwrap();
+    export(source, &Layer::X, path, &Additions::default(), Existing::Refuse).unwrap();
 }
 
 /// Writes the cells of a file from the last to the first.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use scgpt_data::{Additions, CellSource as _, Csr, Layer, Source, save_copy};
+use scgpt_data::{Additions, CellSource as _, Csr, Existing, Layer, Source, save_copy};
 use scgpt_fixtures::repository;
 use serde_json::Value;
 
@@ -85,7 +85,8 @@ fn groups_that_contain_themselves_are_an_error_at_once() {
     done(&place, &["inspect", &cycle]);
     let begun = Instant::now();
     let output = place.path("out.zarr");
-    let error = save_copy(Path::new(&cycle), &output, &Additions::default(), false).unwrap_err();
+    let error =
+        save_copy(Path::new(&cycle), &output, &Additions::default(), Existing::Refuse).unwrap_err();
     assert!(begun.elapsed() < AT_ONCE);
     assert!(error.to_string().contains("`uns/loop`: a group that contains itself"), "{error}");
     assert!(place.content().is_empty(), "something was left behind");
@@ -94,11 +95,12 @@ fn groups_that_contain_themselves_are_an_error_at_once() {
     let cycle = case("soft_cycle.h5ad");
     let text = done(&place, &["inspect", &cycle]).stdout;
     assert!(text.contains("uns/a") && !text.contains("nowhere"), "{text}");
-    let error = save_copy(Path::new(&cycle), &output, &Additions::default(), false).unwrap_err();
+    let error =
+        save_copy(Path::new(&cycle), &output, &Additions::default(), Existing::Refuse).unwrap_err();
     assert!(error.to_string().contains("contains itself"), "{error}");
     // Copied as it is, a circle does no harm.
     let output = place.path("out.h5ad");
-    save_copy(Path::new(&cycle), &output, &Additions::default(), false).unwrap();
+    save_copy(Path::new(&cycle), &output, &Additions::default(), Existing::Refuse).unwrap();
 }
 
 #[test]
@@ -221,7 +223,8 @@ fn names_and_links_do_not_lead_out_of_an_input() {
         // Also where nothing of the array is read.
         for output in ["out.zarr", "out.h5ad"] {
             let output = place.path(output);
-            let error = save_copy(&hostile, &output, &Additions::default(), false).unwrap_err();
+            let error =
+                save_copy(&hostile, &output, &Additions::default(), Existing::Refuse).unwrap_err();
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             let cause = cause.unwrap_or_default();
             assert!(parts.iter().all(|part| cause.contains(part)), "{error}: {cause}");

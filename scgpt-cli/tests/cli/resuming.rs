@@ -12,7 +12,7 @@ use std::{
 };
 
 use scgpt_data::{
-    Additions, CellSource as _, Frame, Layer, RowSpool, Source, SpooledCells, export,
+    Additions, CellSource as _, Existing, Frame, Layer, RowSpool, Source, SpooledCells, export,
 };
 
 use crate::run::{Place, embedding, tiny};
@@ -381,7 +381,7 @@ fn turn_genes_round(from: &Path, to: &Path) {
     }
     let var: Frame = var.pick(&(0..n).rev().collect::<Vec<_>>());
     let mut turned = SpooledCells::new(obs, var, rows);
-    export(&mut turned, &Layer::X, to, &Additions::default(), false).unwrap();
+    export(&mut turned, &Layer::X, to, &Additions::default(), Existing::Refuse).unwrap();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scgpt_data::{Additions, CellSource, Column, Csr, Frame, Layer, Source, export};
+use scgpt_data::{Additions, CellSource, Column, Csr, Existing, Frame, Layer, Source, export};
 use serde_json::Value;
 
 use crate::run::{Place, model, tiny};
@@ -57,7 +57,8 @@ fn spoil(from: &Path, to: &Path, column: &str, label: &str) {
     let labels = source.obs().unwrap().column(column).unwrap().labels();
     let is_it = |cell: &usize| labels[*cell].as_deref() == Some(label);
     let empty = (0..labels.len()).filter(is_it).take(EMPTY).collect();
-    export(&mut Spoilt { source, empty }, &Layer::X, to, &Additions::default(), false).unwrap();
+    export(&mut Spoilt { source, empty }, &Layer::X, to, &Additions::default(), Existing::Refuse)
+        .unwrap();
 }
 
 fn place() -> Place {

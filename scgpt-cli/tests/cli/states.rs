@@ -3,8 +3,8 @@
 use std::{ops::Range, path::Path};
 
 use scgpt_data::{
-    Additions, CellSource, Column, Csr, Frame, InputState, InputValues, Layer, LogScale, RowSpool,
-    Source, SpooledCells, export, log1p, normalise_total,
+    Additions, CellSource, Column, Csr, Existing, Frame, InputState, InputValues, Layer, LogScale,
+    RowSpool, Source, SpooledCells, export, log1p, normalise_total,
 };
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ impl CellSource for Changed<'_> {
 
 fn change(from: &Path, to: &Path, change: &(dyn Fn(&mut Csr) + Sync)) {
     let mut source = Changed(Source::open(from).unwrap(), change);
-    export(&mut source, &Layer::X, to, &Additions::default(), false).unwrap();
+    export(&mut source, &Layer::X, to, &Additions::default(), Existing::Refuse).unwrap();
 }
 
 fn each(block: &mut Csr, change: impl Fn(f32) -> f32) {
@@ -191,7 +191,7 @@ fn with_antibodies(from: &Path, n: usize, to: &Path) {
     let types: Vec<String> = types.map(String::from).collect();
     let columns = vec![("feature_types".to_owned(), Column::categorical(&types))];
     let mut all = SpooledCells::new(obs, Frame { columns, ..var }, rows);
-    export(&mut all, &Layer::X, to, &Additions::default(), false).unwrap();
+    export(&mut all, &Layer::X, to, &Additions::default(), Existing::Refuse).unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::{
 use super::{
     claim::{Claim, REPLACED, parent},
     durable::make_durable,
+    existing::Existing,
     kind::OutputKind,
 };
 use crate::error::{Error, Result};
@@ -16,10 +17,10 @@ use crate::error::{Error, Result};
 /// Whether an output can be written to `path`, so that a command fails before its work.
 ///
 /// # Errors
-/// [`Error::Exists`] if it exists and `overwrite` is not set; [`Error::Write`] if its folder is
+/// [`Error::Exists`] if it exists and `existing` refuses it; [`Error::Write`] if its folder is
 /// missing or not writable; [`Error::Busy`] if another process is writing it.
-pub fn check_output(path: &Path, overwrite: bool) -> Result<()> {
-    check_free(path, overwrite)?;
+pub fn check_output(path: &Path, existing: Existing) -> Result<()> {
+    check_free(path, existing)?;
     if path.file_name().is_none() {
         return Err(Error::write(path, "the path names no file"));
     }
@@ -27,8 +28,8 @@ pub fn check_output(path: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-fn check_free(path: &Path, overwrite: bool) -> Result<()> {
-    if !overwrite && fs::symlink_metadata(path).is_ok() {
+fn check_free(path: &Path, existing: Existing) -> Result<()> {
+    if existing == Existing::Refuse && fs::symlink_metadata(path).is_ok() {
         return Err(Error::Exists { path: path.into() });
     }
     Ok(())
@@ -39,7 +40,7 @@ fn check_free(path: &Path, overwrite: bool) -> Result<()> {
 /// # Errors
 /// [`Error::Busy`] if another process is writing it; [`Error::Write`] if it cannot be written.
 pub fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
-    let place = Place::new(path, true)?;
+    let place = Place::new(path, Existing::Replace)?;
     fs::write(place.path(), bytes).map_err(|error| Error::write(path, error))?;
     place.publish()
 }
@@ -52,10 +53,10 @@ pub fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
 /// ```no_run
 /// use std::{fs, path::Path};
 ///
-/// use scgpt_data::{Error, Place};
+/// use scgpt_data::{Error, Existing, Place};
 ///
 /// let output = Path::new("results.txt");
-/// let place = Place::new(output, false)?;
+/// let place = Place::new(output, Existing::Refuse)?;
 /// fs::write(place.path(), "done").map_err(|error| Error::write(output, error))?;
 /// place.publish()?;
 /// # Ok::<_, Error>(())
@@ -68,7 +69,7 @@ pub struct Place {
     claim: Claim,
     /// What a folder must be to be replaced; none if the output is a file.
     kind: Option<OutputKind>,
-    overwrite: bool,
+    existing: Existing,
 }
 
 impl Place {
@@ -76,39 +77,39 @@ impl Place {
     ///
     /// # Errors
     /// As [`check_output`]; [`Error::Protected`] if there is a folder.
-    pub fn new(output: &Path, overwrite: bool) -> Result<Self> {
-        Self::with(output, overwrite, None, Claim::new)
+    pub fn new(output: &Path, existing: Existing) -> Result<Self> {
+        Self::with(output, existing, None, Claim::new)
     }
 
     /// For a folder, in place of a folder of that kind alone.
     ///
     /// # Errors
     /// As [`check_output`]; [`Error::Protected`] if there is something else.
-    pub fn folder(output: &Path, overwrite: bool, kind: OutputKind) -> Result<Self> {
-        Self::with(output, overwrite, Some(kind), Claim::new)
+    pub fn folder(output: &Path, existing: Existing, kind: OutputKind) -> Result<Self> {
+        Self::with(output, existing, Some(kind), Claim::new)
     }
 
     /// The same; folders above it are made, and removed again if nothing comes of it.
     ///
     /// # Errors
     /// As [`folder`](Self::folder).
-    pub fn deep_folder(output: &Path, overwrite: bool, kind: OutputKind) -> Result<Self> {
-        Self::with(output, overwrite, Some(kind), Claim::of_folder)
+    pub fn deep_folder(output: &Path, existing: Existing, kind: OutputKind) -> Result<Self> {
+        Self::with(output, existing, Some(kind), Claim::of_folder)
     }
 
     fn with(
         output: &Path,
-        overwrite: bool,
+        existing: Existing,
         kind: Option<OutputKind>,
         claim: impl FnOnce(&Path) -> Result<Claim>,
     ) -> Result<Self> {
-        check_free(output, overwrite)?;
+        check_free(output, existing)?;
         let claim = claim(output)?;
         let scratch = tempfile::Builder::new()
             .prefix(&claim.prefix())
             .tempdir_in(parent(claim.output()))
             .map_err(|error| Error::write(output, error))?;
-        let place = Self { scratch, claim, kind, overwrite };
+        let place = Self { scratch, claim, kind, existing };
         // Now that nobody else can make it.
         place.check()?;
         Ok(place)
@@ -144,7 +145,7 @@ impl Place {
     /// That what is there may be replaced.
     fn check(&self) -> Result<()> {
         let output = self.claim.output();
-        check_free(output, self.overwrite)?;
+        check_free(output, self.existing)?;
         match self.kind {
             Some(kind) => kind.check(output),
             None if output.is_dir() => {
@@ -262,20 +263,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("out");
         for thing in ["old", "new"] {
-            let place = Place::folder(&output, true, KIND).unwrap();
+            let place = Place::folder(&output, Existing::Replace, KIND).unwrap();
             fill(&place, thing);
             place.publish().unwrap();
             assert_eq!(fs::read_to_string(output.join("thing")).unwrap(), thing);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        let error = Place::folder(&output, false, KIND).unwrap_err();
+        let error = Place::folder(&output, Existing::Refuse, KIND).unwrap_err();
         assert!(matches!(error, Error::Exists { .. }), "{error}");
     }
 
     #[test]
     fn what_is_published_is_on_disk_before() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::folder(&folder.path().join("out"), false, KIND).unwrap();
+        let place = Place::folder(&folder.path().join("out"), Existing::Refuse, KIND).unwrap();
         fill(&place, "new");
         let built = place.path();
         KEPT.take();
@@ -294,19 +295,22 @@ mod tests {
         fs::create_dir(&output).unwrap();
         fs::write(output.join("thesis.tex"), "years").unwrap();
         let refused = |what: &str| {
-            for error in [Place::folder(&output, true, KIND).err(), write_file(&output, "").err()] {
+            for error in [
+                Place::folder(&output, Existing::Replace, KIND).err(),
+                write_file(&output, "").err(),
+            ] {
                 let error = error.unwrap();
                 assert!(matches!(error, Error::Protected { .. }), "{error}");
                 assert!(error.hint().is_some());
             }
-            let error = Place::folder(&output, true, KIND).unwrap_err().to_string();
+            let error = Place::folder(&output, Existing::Replace, KIND).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
         };
         refused("is not a box");
         fs::write(output.join("lid"), "").unwrap();
         refused("`thesis.tex`");
         fs::remove_file(output.join("thesis.tex")).unwrap();
-        let place = Place::folder(&output, true, KIND).unwrap();
+        let place = Place::folder(&output, Existing::Replace, KIND).unwrap();
         fill(&place, "new");
         // Put there while the output was made.
         fs::write(output.join("thesis.tex"), "years").unwrap();
@@ -315,7 +319,7 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let file = folder.path().join("file");
         fs::write(&file, "data").unwrap();
-        let error = Place::folder(&file, true, KIND).unwrap_err().to_string();
+        let error = Place::folder(&file, Existing::Replace, KIND).unwrap_err().to_string();
         assert!(error.contains("is a file"), "{error}");
     }
 
@@ -325,18 +329,18 @@ mod tests {
         let at = |name: &str| home.path().join(name);
         fs::create_dir(at("here")).unwrap();
         let output = at("here/out");
-        let place = Place::folder(&output, true, KIND).unwrap();
+        let place = Place::folder(&output, Existing::Replace, KIND).unwrap();
         fill(&place, "old");
         place.publish().unwrap();
         // Somebody has removed what was built: the old output comes back from where it was put aside.
-        let place = Place::folder(&output, true, KIND).unwrap();
+        let place = Place::folder(&output, Existing::Replace, KIND).unwrap();
         let error = place.publish().unwrap_err();
         assert!(matches!(error, Error::Write { .. }), "{error}");
         assert!(error.to_string().contains("here/out"), "{error}");
         assert_eq!(fs::read_to_string(output.join("thing")).unwrap(), "old");
         assert_eq!(fs::read_dir(at("here")).unwrap().count(), 1);
         // The folder it lies in was moved.
-        let place = Place::folder(&output, true, KIND).unwrap();
+        let place = Place::folder(&output, Existing::Replace, KIND).unwrap();
         fill(&place, "new");
         fs::rename(at("here"), at("there")).unwrap();
         let error = place.publish().unwrap_err();
@@ -353,12 +357,12 @@ mod tests {
             let error = place.publish().unwrap_err();
             assert!(matches!(error, Error::Protected { .. }), "{error}");
         };
-        let place = Place::folder(&output, true, KIND).unwrap();
+        let place = Place::folder(&output, Existing::Replace, KIND).unwrap();
         fill(&place, "new");
         fs::write(&output, "data").unwrap();
         refused(place);
         assert_eq!(fs::read_to_string(&output).unwrap(), "data");
-        let place = Place::new(&output, true).unwrap();
+        let place = Place::new(&output, Existing::Replace).unwrap();
         fs::write(place.path(), "new").unwrap();
         fs::remove_file(&output).unwrap();
         fs::create_dir(&output).unwrap();
@@ -368,7 +372,7 @@ mod tests {
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
         // One that was not to be replaced.
         let other = home.path().join("other");
-        let place = Place::new(&other, false).unwrap();
+        let place = Place::new(&other, Existing::Refuse).unwrap();
         fs::write(place.path(), "new").unwrap();
         fs::write(&other, "data").unwrap();
         assert!(matches!(place.publish().unwrap_err(), Error::Exists { .. }));
@@ -379,10 +383,10 @@ mod tests {
     fn folders_above_a_deep_folder_are_made_and_do_not_stay_empty() {
         let home = tempfile::tempdir().unwrap();
         let output = home.path().join("a/b/out");
-        assert!(Place::folder(&output, false, KIND).is_err());
-        drop(Place::deep_folder(&output, false, KIND).unwrap());
+        assert!(Place::folder(&output, Existing::Refuse, KIND).is_err());
+        drop(Place::deep_folder(&output, Existing::Refuse, KIND).unwrap());
         assert!(!home.path().join("a").exists());
-        let place = Place::deep_folder(&output, false, KIND).unwrap();
+        let place = Place::deep_folder(&output, Existing::Refuse, KIND).unwrap();
         fill(&place, "new");
         place.publish().unwrap();
         assert!(output.join("thing").exists());

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    Alignment, CellKey, CellSource, Column, Csr, Frame, GeneNames, GeneToken, GeneVocab, Layer,
-    MemoryCells, Sampling, TokenConfig, TokenScratch, Tokenizer,
+    Alignment, CellKey, CellSource, Column, Csr, Existing, Frame, GeneNames, GeneToken, GeneVocab,
+    Layer, MemoryCells, Sampling, TokenConfig, TokenScratch, Tokenizer,
 };
 
 /// Rows of `(gene, value)` as a source.
@@ -110,8 +110,8 @@ fn nothing_is_overwritten_but_shards_and_nothing_left_behind() {
     let folder = place.path().join("shards");
     toy(&folder);
     let rows = vec![vec![(0, 1.0)]];
-    let write = |genes: &[&str], overwrite, to: &Path| {
-        let options = ShardOptions { overwrite, ..options(10) };
+    let write = |genes: &[&str], existing, to: &Path| {
+        let options = ShardOptions { existing, ..options(10) };
         write_shards(
             [&mut cells(genes, rows.clone()) as &mut dyn CellSource],
             &vocab(),
@@ -119,18 +119,20 @@ fn nothing_is_overwritten_but_shards_and_nothing_left_behind() {
             options,
         )
     };
-    assert!(matches!(write(&GENES, false, &folder), Err(crate::Error::Exists { .. })));
-    write(&GENES, true, &folder).unwrap();
+    assert!(matches!(write(&GENES, Existing::Refuse, &folder), Err(crate::Error::Exists { .. })));
+    write(&GENES, Existing::Replace, &folder).unwrap();
     assert_eq!(ShardFolder::open(&folder).unwrap().n_cells(), 1);
     let other = place.path().join("other");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("thesis.txt"), "years").unwrap();
-    let error = write(&GENES, true, &other).unwrap_err().to_string();
+    let error = write(&GENES, Existing::Replace, &other).unwrap_err().to_string();
     assert!(error.contains("not written to: it is not a folder of token shards"), "{error}");
     // No gene is known; no cell has a known gene; a label is missing.
     let new = place.path().join("new");
-    assert!(matches!(write(&["U"], false, &new), Err(crate::Error::Coverage { .. })));
-    assert!(write(&["U", "A"], false, &new).unwrap_err().to_string().contains("no cells"));
+    assert!(matches!(write(&["U"], Existing::Refuse, &new), Err(crate::Error::Coverage { .. })));
+    assert!(
+        write(&["U", "A"], Existing::Refuse, &new).unwrap_err().to_string().contains("no cells")
+    );
     for labels in [["batch"], ["id"]] {
         let options = ShardOptions { labels: labels.map(String::from).into(), ..options(10) };
         let error = write_shards(

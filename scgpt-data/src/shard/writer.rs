@@ -22,7 +22,7 @@ use crate::{
     frame::Frame,
     hex::hex,
     names::similar_names,
-    output::{OutputKind, Place, check_apart},
+    output::{Existing, OutputKind, Place, check_apart},
     setting::{Advice, Setting},
     state::{InputState, StateDetector},
     summary::Layer,
@@ -40,12 +40,14 @@ const STATE_BLOCKS: usize = 2;
 /// use scgpt_data::{GeneVocab, ShardOptions, Source, write_shards};
 ///
 /// let vocab = GeneVocab::from_json("vocab.json")?;
-/// let options = ShardOptions { labels: vec!["batch".into()], ..ShardOptions::default() };
+/// let mut options = ShardOptions::default();
+/// options.labels = vec!["batch".into()];
 /// let manifest = write_shards([&mut Source::open("cells.h5ad")? as _], &vocab, "shards", options)?;
 /// println!("{} shards", manifest.shards.len());
 /// # Ok::<_, scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ShardOptions {
     /// Most cells of a file.
     pub shard_cells: usize,
@@ -55,8 +57,8 @@ pub struct ShardOptions {
     pub gene_names: GeneNames,
     /// Columns of `obs` to keep, as codes.
     pub labels: Vec<String>,
-    /// Whether a folder of token shards that exists is replaced.
-    pub overwrite: bool,
+    /// What happens to a folder of token shards that exists.
+    pub existing: Existing,
 }
 
 impl Default for ShardOptions {
@@ -66,7 +68,7 @@ impl Default for ShardOptions {
             layer: Layer::X,
             gene_names: GeneNames::BEST,
             labels: Vec::new(),
-            overwrite: false,
+            existing: Existing::Refuse,
         }
     }
 }
@@ -103,7 +105,7 @@ impl ShardWriter {
     ) -> Result<Self> {
         let folder = folder.as_ref();
         options.check()?;
-        let place = Place::folder(folder, options.overwrite, OutputKind::SHARDS)?;
+        let place = Place::folder(folder, options.existing, OutputKind::SHARDS)?;
         let built = place.path();
         let failed = |error| Error::write(folder, error);
         std::fs::create_dir(&built).map_err(failed)?;

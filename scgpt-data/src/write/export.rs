@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Result},
     frame::Frame,
     narrow::narrow,
-    output::{Place, check_apart},
+    output::{Existing, Place, check_apart},
     summary::Layer,
 };
 
@@ -34,7 +34,7 @@ const CELLS: usize = 512;
 /// unnamed file beside it, and one number a cell stays in memory.
 ///
 /// # Errors
-/// [`Error::Exists`] if `output` exists and `overwrite` is not set, [`Error::Protected`] if it is no
+/// [`Error::Exists`] if `output` exists and `existing` refuses it, [`Error::Protected`] if it is no
 /// place to write to, whatever `source` fails with,
 /// and [`Error::Write`] if the output cannot be written. After an error nothing of the output is
 /// left behind.
@@ -43,9 +43,9 @@ pub fn export(
     layer: &Layer,
     output: &Path,
     additions: &Additions,
-    overwrite: bool,
+    existing: Existing,
 ) -> Result<()> {
-    make_export(source, layer, output, additions, overwrite)?.publish()
+    make_export(source, layer, output, additions, existing)?.publish()
 }
 
 /// As [`export`], up to the last step: the file or folder is in its place, to be published.
@@ -57,9 +57,9 @@ pub fn make_export(
     layer: &Layer,
     output: &Path,
     additions: &Additions,
-    overwrite: bool,
+    existing: Existing,
 ) -> Result<Place> {
-    let place = made_from(output, std::iter::once(source.summary().path.as_path()), overwrite)?;
+    let place = made_from(output, std::iter::once(source.summary().path.as_path()), existing)?;
     let failed = |error| Error::write(output, error);
     let spool = tempfile::tempfile_in(place.scratch()).map_err(failed)?;
     let mut sink = Container::named(output).create(&place, output)?;
@@ -78,10 +78,10 @@ pub fn export_mudata(
     obs: &Frame,
     modalities: &mut [(&str, &mut dyn CellSource)],
     output: &Path,
-    overwrite: bool,
+    existing: Existing,
 ) -> Result<()> {
     let inputs = modalities.iter().map(|(_, source)| source.summary().path.as_path());
-    let place = made_from(output, inputs, overwrite)?;
+    let place = made_from(output, inputs, existing)?;
     let mut sink = Container::named(output).create(&place, output)?;
     write_mudata(obs, modalities, sink.as_mut(), (&place, output))?;
     sink.finish()?;
@@ -93,11 +93,11 @@ pub fn export_mudata(
 fn made_from<'a>(
     output: &Path,
     inputs: impl Iterator<Item = &'a Path>,
-    overwrite: bool,
+    existing: Existing,
 ) -> Result<Place> {
     let container = Container::named(output);
     check_apart(output, inputs.filter(|input| container == Container::Zarr || !input.is_dir()))?;
-    container.place(output, overwrite)
+    container.place(output, existing)
 }
 
 fn write_mudata(

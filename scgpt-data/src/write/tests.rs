@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Additions, element::Sink as _, h5::H5Sink, save_copy};
 use crate::{
+    Existing,
     anndata::{
         frame::{is_true, whole},
         records::{Records, Values},
@@ -40,7 +41,7 @@ fn open(path: &Path) -> Box<dyn Store> {
 /// A copy of a fixture without additions, and what was left out.
 fn copied(folder: &Path, input: &Path, name: &str) -> (PathBuf, Vec<String>) {
     let output = folder.join(name);
-    let report = save_copy(input, &output, &Additions::default(), true).unwrap();
+    let report = save_copy(input, &output, &Additions::default(), Existing::Replace).unwrap();
     (output, report.skipped)
 }
 
@@ -253,7 +254,7 @@ fn additions_keep_the_columns_there_were() {
             ..Additions::default()
         };
         let output = folder.path().join(name);
-        save_copy(&input, &output, &additions, true).unwrap();
+        save_copy(&input, &output, &additions, Existing::Replace).unwrap();
         let after = Source::open(&output).unwrap().obs().unwrap();
         assert_eq!(after.names().collect::<Vec<_>>(), ["sample", "cell_type"]);
         assert_eq!((&after.index, &after.columns[0]), (&before.index, &before.columns[0]));

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::Path};
 
-use scgpt_data::{Additions, CellSource, Column, Layer, Source, save_copy};
+use scgpt_data::{Additions, CellSource, Column, Existing, Layer, Source, save_copy};
 use scgpt_fixtures::{ENTRIES, Toy, repository};
 
 use crate::{entries, read_all};
@@ -52,7 +52,7 @@ fn shards_in_a_zip_are_read_and_copied() {
     let folder = tempfile::tempdir().unwrap();
     let (zarr, h5ad) = (folder.path().join("copy.zarr"), folder.path().join("copy.h5ad"));
     for copy in [&zarr, &h5ad] {
-        let report = save_copy(&zip, copy, &Additions::default(), false).unwrap();
+        let report = save_copy(&zip, copy, &Additions::default(), Existing::Refuse).unwrap();
         assert_eq!(report.skipped, [""; 0], "{}", copy.display());
     }
     let value = |cell: usize, gene: usize| ((cell * 7 + gene * 3) % 5) as f32;

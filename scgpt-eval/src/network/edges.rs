@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use scgpt_data::{Column, Error, Result, Table};
+use scgpt_data::{Column, Error, Existing, Result, Table};
 
 use self::columns::Columns;
 
@@ -223,12 +223,12 @@ impl GeneNetwork {
     /// the further ones, or the network as `.graphml`. The file appears whole or not at all.
     ///
     /// # Errors
-    /// If it exists and `overwrite` is not set, or cannot be written.
-    pub fn write(&self, path: &Path, overwrite: bool) -> Result<()> {
+    /// If it exists and `existing` refuses it, or cannot be written.
+    pub fn write(&self, path: &Path, existing: Existing) -> Result<()> {
         if path.extension().is_some_and(|extension| extension == "graphml") {
-            return graphml::write(self, path, overwrite);
+            return graphml::write(self, path, existing);
         }
-        self.table().write(path, overwrite)
+        self.table().write(path, existing)
     }
 
     /// The edge list as a table.
@@ -272,17 +272,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for name in ["n.csv", "n.tsv", "n.parquet"] {
             let path = folder.path().join(name);
-            network().write(&path, false).unwrap();
+            network().write(&path, Existing::Refuse).unwrap();
             assert_eq!(GeneNetwork::read(&path, EdgeKind::Directed).unwrap(), network());
         }
         let path = folder.path().join("n.graphml");
-        network().write(&path, false).unwrap();
+        network().write(&path, Existing::Refuse).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("edgedefault=\"directed\"") && text.contains("B&lt;&amp;&gt;"));
         assert!(
             text.contains("<edge source=\"n2\" target=\"n0\"><data key=\"weight\">-1.5</data>")
         );
-        assert!(network().write(&path, false).is_err(), "nothing is overwritten");
+        assert!(network().write(&path, Existing::Refuse).is_err(), "nothing is overwritten");
     }
 
     #[test]

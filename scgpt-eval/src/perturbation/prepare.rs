@@ -7,7 +7,7 @@ use std::{
 };
 
 use scgpt_data::{
-    Additions, CellSource, CellSubset, Column, Csr, EmptyCells, Error, Frame, GeneNames,
+    Additions, CellSource, CellSubset, Column, Csr, EmptyCells, Error, Existing, Frame, GeneNames,
     GeneSubset, InputState, Layer, LogScale, Observer, Result, Summary, TOTAL, VariableConfig,
     VariableFlavour, Watched, export, gene_columns, similar_names, unscaled, variable_genes,
 };
@@ -29,12 +29,13 @@ const NAMES: usize = 8_000_000;
 ///
 /// ```
 /// use std::path::Path;
+/// use scgpt_data::Existing;
 /// use scgpt_eval::perturbation::{DesignOptions, PrepareOptions};
 ///
 /// let design = DesignOptions::default();
 /// let mut options = PrepareOptions::new(&design, Path::new("prepared.h5ad"));
 /// options.variable_genes = Some(5000);
-/// assert!(options.min_cells == 2 && !options.overwrite);
+/// assert!(options.min_cells == 2 && options.existing == Existing::Refuse);
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -51,8 +52,8 @@ pub struct PrepareOptions<'a> {
     pub variable_genes: Option<usize>,
     /// The h5ad to write.
     pub output: &'a Path,
-    /// Whether it may take the place of a file.
-    pub overwrite: bool,
+    /// What happens to a file that exists.
+    pub existing: Existing,
 }
 
 impl<'a> PrepareOptions<'a> {
@@ -65,7 +66,7 @@ impl<'a> PrepareOptions<'a> {
             min_cells: 2,
             variable_genes: None,
             output,
-            overwrite: false,
+            existing: Existing::Refuse,
         }
     }
 }
@@ -159,7 +160,7 @@ pub fn prepare(
         genes.iter().filter(|gene| !measured.contains(*gene)).map(ToString::to_string).collect();
     observer.begin("writing", codes.len());
     let mut watched = Watched { source: &mut cells, observer };
-    export(&mut watched, &Layer::X, options.output, &additions, options.overwrite)?;
+    export(&mut watched, &Layer::X, options.output, &additions, options.existing)?;
     let of_size = |is: fn(usize) -> bool| {
         perturbed.iter().filter(|condition| is(condition.genes().len())).count()
     };

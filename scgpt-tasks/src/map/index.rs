@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scgpt_data::{Advice, Claim, Observer, OutputKind, Place, RowSpool, Setting, narrow};
+use scgpt_data::{Advice, Claim, Existing, Observer, OutputKind, Place, RowSpool, Setting, narrow};
 use scgpt_eval::Labels;
 use scgpt_stats::{Neighbours, subsample};
 
@@ -150,7 +150,12 @@ impl ReferenceIndex {
         search: Search,
         observer: &dyn Observer,
     ) -> Result<Self> {
-        Self::create_in(Place::folder(folder, false, Self::FOLDER)?, cells, search, observer)
+        Self::create_in(
+            Place::folder(folder, Existing::Refuse, Self::FOLDER)?,
+            cells,
+            search,
+            observer,
+        )
     }
 
     /// As [`create`](Self::create), in a place that was claimed before, such as before cells were

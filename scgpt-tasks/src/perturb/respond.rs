@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Additions, CellSource as _, Column, Frame, Layer, Observer, RowSpool, Source, SpooledCells,
-    export, obs_column,
+    Additions, CellSource as _, Column, Existing, Frame, Layer, Observer, RowSpool, Source,
+    SpooledCells, export, obs_column,
 };
 use scgpt_eval::perturbation::{CONTROL, Condition};
 use scgpt_stats::difference;
@@ -182,8 +182,8 @@ impl Responses {
     /// `condition` and `cell_type`.
     ///
     /// # Errors
-    /// If the output exists and `overwrite` is not set, or cannot be written.
-    pub fn write(self, output: &Path, overwrite: bool, observer: &dyn Observer) -> Result<()> {
+    /// If the output exists and `existing` refuses it, or cannot be written.
+    pub fn write(self, output: &Path, existing: Existing, observer: &dyn Observer) -> Result<()> {
         let n = self.cells_each();
         let repeated = |name: &Response| std::iter::repeat_n(name.condition.clone(), n);
         let conditions: Vec<String> = self.conditions.iter().flat_map(repeated).collect();
@@ -198,7 +198,7 @@ impl Responses {
         observer.begin("writing", conditions.len());
         let mut source = SpooledCells::new(obs, Frame::of_names(&self.genes), self.cells);
         let mut watched = scgpt_data::Watched { source: &mut source, observer };
-        Ok(export(&mut watched, &Layer::X, output, &additions, overwrite)?)
+        Ok(export(&mut watched, &Layer::X, output, &additions, existing)?)
     }
 }
 

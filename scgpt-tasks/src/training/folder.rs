@@ -7,8 +7,8 @@ use std::{
 };
 
 use scgpt_data::{
-    CellSource, GeneNames, GeneVocab, Layer, Observer, ShardFolder, ShardOptions, Watched,
-    write_shards,
+    CellSource, Existing, GeneNames, GeneVocab, Layer, Observer, ShardFolder, ShardOptions,
+    Watched, write_shards,
 };
 use scgpt_model::{Preprocess, Scgpt, ScgptConfig, write_model_dir};
 use serde_json::{Map, Value};
@@ -54,12 +54,10 @@ impl RunFolder {
         observer: &dyn Observer,
     ) -> Result<ShardFolder> {
         let folder = self.0.join("cells");
-        let options = ShardOptions {
-            layer: layer.clone(),
-            gene_names: gene_names.clone(),
-            overwrite: true,
-            ..ShardOptions::default()
-        };
+        let mut options = ShardOptions::default();
+        options.layer = layer.clone();
+        options.gene_names = gene_names.clone();
+        options.existing = Existing::Replace;
         observer.begin("reading cells", source.summary().n_cells);
         let mut watched = Watched { source, observer };
         let sources: [&mut dyn CellSource; 1] = [&mut watched];

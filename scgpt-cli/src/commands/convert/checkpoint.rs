@@ -13,7 +13,7 @@ use crate::{device, output::Printer};
 
 pub(super) fn run(args: &ConvertArgs, input: &Path, printer: Printer) -> Result<()> {
     check_apart(&args.output, [input])?;
-    check_output(&args.output, args.force)?;
+    check_output(&args.output, args.existing())?;
     let is_file = args.output.extension().is_some_and(|extension| extension == "safetensors");
     let n_tensors = match (input.is_dir(), is_file) {
         (true, false) => directory(args, input)?,
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ConvertArgs, input: &Path, printer: Printer) -> Result<
 }
 
 fn file(args: &ConvertArgs, weights: &Weights) -> Result<usize> {
-    let place = Place::new(&args.output, args.force)?;
+    let place = Place::new(&args.output, args.existing())?;
     weights.save(&place.path())?;
     place.publish()?;
     Ok(weights.names().count())
@@ -51,7 +51,7 @@ fn directory(args: &ConvertArgs, input: &Path) -> Result<usize> {
     );
     write_model(
         &args.output,
-        args.force,
+        args.existing(),
         model.config(),
         model.preprocess(),
         &model.vocab_path(),

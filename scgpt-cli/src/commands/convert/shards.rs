@@ -16,16 +16,15 @@ use crate::{output::Printer, progress::Bar, warnings::Warnings};
 pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> Result<()> {
     let model = [&args.vocab, &args.model].into_iter().flatten();
     check_apart(&args.output, inputs.iter().chain(model).map(PathBuf::as_path))?;
-    check_output(&args.output, args.force)?;
+    check_output(&args.output, args.existing())?;
     let mut warnings = Warnings::new(printer);
     let (vocab, n_cells) = prepare(args, inputs, &mut warnings)?;
-    let options = ShardOptions {
-        shard_cells: args.shard_cells,
-        layer: args.matrix.layer(),
-        gene_names: args.matrix.gene_names(),
-        labels: args.obs.clone(),
-        overwrite: args.force,
-    };
+    let mut options = ShardOptions::default();
+    options.shard_cells = args.shard_cells;
+    options.layer = args.matrix.layer();
+    options.gene_names = args.matrix.gene_names();
+    options.labels.clone_from(&args.obs);
+    options.existing = args.existing();
     let writer = ShardWriter::create(&args.output, &vocab, options)?;
     let bar = Bar::new(printer);
     bar.begin("converting", n_cells);

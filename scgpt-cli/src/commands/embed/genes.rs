@@ -23,7 +23,7 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         );
     }
     let inputs = args.input.iter().chain([&args.model]).map(PathBuf::as_path);
-    check_new(&args.output.path, inputs, args.output.force)?;
+    check_new(&args.output.path, inputs, args.output.existing())?;
     let device = args.stream.compute.open()?;
     let mut source = args.input.as_ref().map(Source::open).transpose()?;
     let mut warnings = Warnings::new(printer);
@@ -36,7 +36,7 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let embedding = embedder.gene_embedding(source, &args.options(), &bar)?;
     bar.finish();
     warnings.without_genes(embedding.without_genes, "no vector is of them");
-    embedding.table().write(&args.output.path, args.output.force)?;
+    embedding.table().write(&args.output.path, args.output.existing())?;
     let (genes, width) = (embedding.genes.len(), embedding.d);
     let vectors = if args.input.is_some() {
         "mean states over the cells that express a gene"

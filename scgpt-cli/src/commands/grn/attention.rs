@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, Column, OutputKind, Place, Source, Table, check_apart};
+use scgpt_data::{
+    CellSource as _, Column, Existing, OutputKind, Place, Source, Table, check_apart,
+};
 use scgpt_eval::network::{EdgeKind, GeneNetwork, GeneSets};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
@@ -147,7 +149,7 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.input, &args.model].into_iter().chain(&args.truth).chain(&args.gmt);
     check_apart(&args.output, inputs.map(PathBuf::as_path))?;
     // A result is of one run: the folder appears whole or not at all.
-    let place = Place::deep_folder(&args.output, args.force, FOLDER)?;
+    let place = Place::deep_folder(&args.output, Existing::replaced_if(args.force), FOLDER)?;
     let truth = args
         .truth
         .as_deref()
@@ -216,14 +218,14 @@ impl AttentionArgs {
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         for setting in Setting::ALL {
             let name = format!("{}.{}", setting.name(report.contrast()), self.format.extension());
-            networks.network(setting, self.edges).write(&folder.join(name), false)?;
+            networks.network(setting, self.edges).write(&folder.join(name), Existing::Refuse)?;
         }
         write_baselines(folder, networks.baselines(self.edges), self.format)?;
         if !self.gene.is_empty() {
-            targets(report).write(&folder.join(TARGETS), false)?;
+            targets(report).write(&folder.join(TARGETS), Existing::Refuse)?;
         }
         if !self.gmt.is_empty() {
-            networks.enrichment_table().write(&folder.join(ENRICHMENT), false)?;
+            networks.enrichment_table().write(&folder.join(ENRICHMENT), Existing::Refuse)?;
         }
         warnings.write(folder, report, networks.page(&file_name(&self.input)))
     }

@@ -9,7 +9,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, CellSource, Column, OutputKind, Place, Source, Table, check_apart};
+use scgpt_data::{
+    Additions, CellSource, Column, Existing, OutputKind, Place, Source, Table, check_apart,
+};
 use scgpt_eval::network::{GeneSets, ProgrammeOptions};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
@@ -190,12 +192,12 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.model].into_iter().chain(&args.data).chain(&args.gmt);
     check_apart(&args.output, inputs.map(PathBuf::as_path).chain(genes_file))?;
     let training = args.fine_tune.then(|| fine_tune::claim(args)).transpose()?;
-    let replaces = match &training {
-        Some(training) => training.replaces(&args.output)?,
-        None => args.begin.force,
+    let existing = match &training {
+        Some(training) => training.existing(&args.output)?,
+        None => args.begin.existing(),
     };
     // A result is of one run: the folder appears whole or not at all.
-    let place = Place::deep_folder(&args.output, replaces, FOLDER)?;
+    let place = Place::deep_folder(&args.output, existing, FOLDER)?;
     let libraries = args.gmt.iter().map(|path| GeneSets::read(path));
     let libraries = libraries.collect::<Result<Vec<_>, _>>()?;
     let genes = args.genes.as_deref().map(names).transpose()?;
@@ -289,22 +291,22 @@ impl EmbeddingArgs {
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         let path = |name: &str| folder.join(name);
         for name in &FILES[..3] {
-            found.network.write(&path(name), false)?;
+            found.network.write(&path(name), Existing::Refuse)?;
         }
-        found.neighbours.write(&path(FILES[3]), false)?;
-        found.programme_table().write(&path(FILES[4]), false)?;
-        found.vector_table().write(&path(FILES[5]), false)?;
+        found.neighbours.write(&path(FILES[3]), Existing::Refuse)?;
+        found.programme_table().write(&path(FILES[4]), Existing::Refuse)?;
+        found.vector_table().write(&path(FILES[5]), Existing::Refuse)?;
         if !self.gmt.is_empty() {
-            found.enrichment_table().write(&path(ENRICHMENT), false)?;
+            found.enrichment_table().write(&path(ENRICHMENT), Existing::Refuse)?;
         }
         if !found.similar.is_empty() {
-            similar(found).write(&path(SIMILAR), false)?;
+            similar(found).write(&path(SIMILAR), Existing::Refuse)?;
         }
         if !found.type_networks.is_empty() {
-            of_types(found).write(&path(TYPES), false)?;
+            of_types(found).write(&path(TYPES), Existing::Refuse)?;
         }
         if let Some(scores) = found.scores.as_ref().filter(|scores| !scores.types.is_empty()) {
-            means(&scores.types, &scores.means).write(&path(SCORES), false)?;
+            means(&scores.types, &scores.means).write(&path(SCORES), Existing::Refuse)?;
         }
         write_baselines(folder, found.baselines(self.edges), Format::Csv)?;
         let subtitle = self.data.as_ref().unwrap_or(&self.model).display().to_string();
@@ -325,7 +327,7 @@ impl EmbeddingArgs {
             input: self.data.as_deref().unwrap_or(&self.model),
             output,
             layer: &self.stream.matrix.layer(),
-            force: false,
+            existing: Existing::Refuse,
         };
         place.write(source, additions, bar, printer)?;
         Ok(())

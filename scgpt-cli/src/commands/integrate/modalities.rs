@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use scgpt_data::{
-    Additions, CellSource, Layer, MultimodalCells, MultimodalInput, MultimodalOptions,
+    Additions, CellSource, Existing, Layer, MultimodalCells, MultimodalInput, MultimodalOptions,
     Observer as _, Place, Source, SpooledCells, Watched, make_copy, make_export,
 };
 use scgpt_tasks::{
@@ -115,12 +115,12 @@ impl ModalityArgs {
         };
         let prefixes: Result<BTreeMap<_, _>> =
             self.prefix.iter().map(|text| pair(text, "prefix")).collect();
-        Ok(MultimodalOptions {
-            modality_key: self.modality_key.clone(),
-            obsm: self.obsm.as_deref().map(|text| pair(text, "obsm")).transpose()?,
-            prefixes: prefixes?,
-            keep: self.modalities.clone(),
-        })
+        let mut options = MultimodalOptions::default();
+        options.modality_key.clone_from(&self.modality_key);
+        options.obsm = self.obsm.as_deref().map(|text| pair(text, "obsm")).transpose()?;
+        options.prefixes = prefixes?;
+        options.keep.clone_from(&self.modalities);
+        Ok(options)
     }
 
     /// The cells that what is generated is compared with.
@@ -132,7 +132,7 @@ impl ModalityArgs {
     pub(super) fn completion(
         &self,
         cells: &InputCells,
-        replaces: &dyn Fn(&Path) -> Result<bool>,
+        existing: &dyn Fn(&Path) -> Result<Existing>,
     ) -> Result<(Option<&Path>, Option<MultimodalCells>)> {
         let Some(path) = self.complete.as_deref() else { return Ok((None, None)) };
         if matches!(cells, InputCells::One(..)) {
@@ -140,7 +140,7 @@ impl ModalityArgs {
                 "--complete: the cells were measured in one modality, there is nothing to complete"
             );
         }
-        check_cells_output(path, cells.paths().chain(self.truth()), replaces(path)?)?;
+        check_cells_output(path, cells.paths().chain(self.truth()), existing(path)?)?;
         let input = |path: &PathBuf| MultimodalInput { path: path.clone(), modality: None };
         let truth = self.truth.as_ref().map(|path| -> Result<MultimodalCells> {
             Ok(MultimodalCells::open(&[input(path)], &self.options()?)?)
@@ -195,12 +195,12 @@ impl InputCells {
         &self,
         output: &Path,
         inputs: impl Iterator<Item = &'a Path>,
-        force: bool,
+        existing: Existing,
     ) -> Result<()> {
         if self.is_mudata() && output.extension().is_some_and(|extension| extension == "h5mu") {
-            return Ok(check_new(output, inputs, force)?);
+            return Ok(check_new(output, inputs, existing)?);
         }
-        check_cells_output(output, inputs, force)
+        check_cells_output(output, inputs, existing)
     }
 
     /// A copy of the one input, or the joined cells of several, with what was found, to be published.
@@ -208,7 +208,7 @@ impl InputCells {
         &mut self,
         output: &Path,
         layer: &Layer,
-        force: bool,
+        existing: Existing,
         additions: &Additions,
         bar: &Bar,
         printer: Printer,
@@ -216,7 +216,7 @@ impl InputCells {
         let is_mudata = self.is_mudata();
         match self {
             Self::One(source, input) => {
-                let cells = CellsOutput { input, output, layer, force };
+                let cells = CellsOutput { input, output, layer, existing };
                 Ok(cells.make(source, additions, bar, printer)?.0)
             }
             Self::Several(cells, inputs) => {
@@ -226,7 +226,7 @@ impl InputCells {
                 let place = match inputs.as_slice() {
                     [only] if is_mudata == to_mudata && (is_mudata || can_copy(&only.path)) => {
                         bar.begin("writing", 0);
-                        let (place, report) = make_copy(&only.path, output, additions, force)?;
+                        let (place, report) = make_copy(&only.path, output, additions, existing)?;
                         for element in report.skipped {
                             printer.lacking(&element);
                         }
@@ -235,7 +235,7 @@ impl InputCells {
                     _ => {
                         bar.begin("writing", cells.summary().n_cells);
                         let mut source = Watched { source: cells.as_mut(), observer: bar };
-                        make_export(&mut source, layer, output, additions, force)
+                        make_export(&mut source, layer, output, additions, existing)
                             .map_err(Error::from)?
                     }
                 };
@@ -251,10 +251,10 @@ pub(super) fn make_completed(
     completed: Completed,
     source: &dyn CellSource,
     path: &Path,
-    force: bool,
+    existing: Existing,
 ) -> Result<Place> {
     let mut cells = SpooledCells::new(source.obs()?, completed.features, completed.rows);
-    Ok(make_export(&mut cells, &Layer::X, path, &Additions::default(), force)?)
+    Ok(make_export(&mut cells, &Layer::X, path, &Additions::default(), existing)?)
 }
 
 /// Lines about modalities.

@@ -77,7 +77,10 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     check_apart(&args.output, inputs.into_iter().flatten().map(PathBuf::as_path))?;
     // From here on nobody else makes it; embedding may take hours.
     let place = (!args.append)
-        .then(|| Place::folder(&args.output, args.force, ReferenceIndex::FOLDER))
+        .then(|| {
+            let existing = scgpt_data::Existing::replaced_if(args.force);
+            Place::folder(&args.output, existing, ReferenceIndex::FOLDER)
+        })
         .transpose()?;
     let device = args.stream.compute.open()?;
     let mut source = Source::open(&args.input)?;

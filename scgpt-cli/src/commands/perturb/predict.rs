@@ -57,7 +57,7 @@ pub(crate) struct PredictArgs {
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.model].into_iter().chain(&args.controls).map(PathBuf::as_path);
-    check_cells_output(&args.output.path, inputs, args.output.force)?;
+    check_cells_output(&args.output.path, inputs, args.output.existing())?;
     args.respond.check()?;
     let device = args.compute.open()?;
     let mut artefact = PerturbArtefact::open(&args.model, &device)?;
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let responses = artefact.respond(&conditions, &options, &device, &bar)?;
     bar.finish();
     let found = responses.conditions.clone();
-    responses.write(&args.output.path, args.output.force, &bar)?;
+    responses.write(&args.output.path, args.output.existing(), &bar)?;
     bar.finish();
     let trained = &artefact.record().split.train;
     for response in found.iter().filter(|response| !response.unmeasured.is_empty()) {

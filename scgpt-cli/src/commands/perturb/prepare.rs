@@ -44,7 +44,7 @@ pub(crate) struct PrepareArgs {
 }
 
 pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
-    check_cells_output(&args.output.path, [args.input.as_path()], args.output.force)?;
+    check_cells_output(&args.output.path, [args.input.as_path()], args.output.existing())?;
     let mut source = Source::open(&args.input)?;
     let mut warnings = Warnings::new(printer);
     args.design.doubts(&source, &mut warnings)?;
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
     options.gene_names = &gene_names;
     options.min_cells = args.min_cells;
     options.variable_genes = args.hvg;
-    options.overwrite = args.output.force;
+    options.existing = args.output.existing();
     let bar = Bar::new(printer);
     let prepared = prepare(&mut source, &options, &bar)?;
     bar.finish();

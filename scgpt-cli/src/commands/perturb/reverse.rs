@@ -73,7 +73,7 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     let report = beside(&args.output.path, "html");
     for path in [&args.output.path, &report] {
         let inputs = [&args.input, &args.model].into_iter().chain(&args.predicted);
-        check_new(path, inputs.map(PathBuf::as_path), args.output.force)?;
+        check_new(path, inputs.map(PathBuf::as_path), args.output.existing())?;
     }
     if args.k == 0 {
         bail!("-k is 0, expected at least 1");

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{copied, open};
 use crate::{
+    Existing,
     anndata::store::Node,
     cell_source::CellSource as _,
     frame::{Column, Frame},
@@ -84,7 +85,7 @@ fn names_lead_nowhere_else() {
                 obs: vec![("cell_type".into(), Column::categorical(&labels))],
                 ..Additions::default()
             };
-            save_copy(&input, &place, &additions, true).unwrap();
+            save_copy(&input, &place, &additions, Existing::Replace).unwrap();
             open(&place)
         };
         let order = &copy.attributes("obs").unwrap()["column-order"];
@@ -199,7 +200,7 @@ fn lists_that_are_too_long_for_an_attribute_are_named() {
     let mut sink = ZarrSink::extend(&input, &input).unwrap();
     sink.set_attr("obs", "column-order", &json!(order)).unwrap();
     let output = folder.path().join("g.h5ad");
-    let error = save_copy(&input, &output, &Additions::default(), true).unwrap_err();
+    let error = save_copy(&input, &output, &Additions::default(), Existing::Replace).unwrap_err();
     let said = error.source().unwrap().to_string();
     assert_eq!(said, "the attribute `column-order` is larger than the 64 KiB that HDF5 allows");
     assert!(error.hint().unwrap().contains(".zarr"));

@@ -6,13 +6,13 @@ use std::{
     path::Path,
 };
 
-use scgpt_data::{Column, Error, Place, Result};
+use scgpt_data::{Column, Error, Existing, Place, Result};
 
 use super::{GeneNetwork, columns::number};
 
 /// Writes a network whole or not at all.
-pub(super) fn write(network: &GeneNetwork, path: &Path, overwrite: bool) -> Result<()> {
-    let place = Place::new(path, overwrite)?;
+pub(super) fn write(network: &GeneNetwork, path: &Path, existing: Existing) -> Result<()> {
+    let place = Place::new(path, existing)?;
     let write = || {
         let mut to = BufWriter::new(File::create_new(place.path())?);
         document(network, &mut to)?;
