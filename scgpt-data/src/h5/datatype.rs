@@ -110,6 +110,7 @@ pub(super) fn of(datatype: &Datatype) -> Stored {
     }
 }
 
+/// The bits of so many bytes.
 fn bits(bytes: u32) -> u64 {
     u64::from(bytes) * 8
 }

@@ -46,6 +46,8 @@ struct Heap {
 }
 
 impl Heap {
+    /// Reads the header of a fractal heap, and refuses one whose numbers cannot be: what is
+    /// computed from them below neither overflows nor runs without end.
     fn read(file: &mut Image, address: u64) -> io::Result<Self> {
         let head = read_at(file, address, 142)?;
         let number = |at: usize, width: usize| Bytes(&head[at..]).number(width);
@@ -76,6 +78,8 @@ impl Heap {
         Ok(heap)
     }
 
+    /// The bytes of the object that `id` names by offset and length in the space of the heap: from
+    /// the root down, the block that covers the offset is looked up in the table of its parent.
     fn object(&self, file: &mut Image, id: &[u8]) -> io::Result<Vec<u8>> {
         let mut id = Bytes(id);
         let (mut offset, length) = (id.number(self.offset)?, id.number(self.length)?);

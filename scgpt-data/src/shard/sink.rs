@@ -97,6 +97,7 @@ impl Sink {
     }
 }
 
+/// The record batch of the cells in `batch`, in the columns of the schema.
 fn record(schema: SchemaRef, batch: Packed) -> Result<RecordBatch, ArrowError> {
     let offsets = OffsetBuffer::new(ScalarBuffer::from(batch.offsets));
     let list = |data_type: DataType, values: ArrayRef| {

@@ -126,6 +126,7 @@ pub(super) fn seurat(moments: &[(f64, f64)]) -> Vec<Dispersion> {
     genes
 }
 
+/// Variance over mean. A mean of 0 is taken for 1e-12, as scanpy does, so that the ratio is 0.
 fn ratio(mean: f64, variance: f64) -> Dispersion {
     let mean = if mean == 0.0 { 1e-12 } else { mean };
     Dispersion { mean, raw: variance / mean, normalised: f64::NAN }

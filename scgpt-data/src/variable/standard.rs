@@ -15,6 +15,10 @@ pub(super) struct Standard {
 }
 
 impl Standard {
+    /// Fits the logarithm of the variance to that of the mean over the genes that vary, by `loess`
+    /// with the share `span` of them around each. A value is clipped at the square root of the
+    /// number of cells, in expected standard deviations above the mean, so that a few cells do not
+    /// make a gene variable.
     pub(super) fn new(moments: &Moments, span: f64) -> Self {
         let n_cells = moments.n_cells();
         let moments = moments.mean_and_variance();
@@ -39,6 +43,7 @@ impl Standard {
         }
     }
 
+    /// Adds a cell of the second pass. Zeros are not visited: they add nothing to either sum.
     pub(super) fn add(&mut self, row: CsrRow<'_>) {
         for (&gene, &value) in row.indices.iter().zip(row.values) {
             let gene = gene as usize;
@@ -48,6 +53,8 @@ impl Standard {
         }
     }
 
+    /// The variance of each gene after its values were centred, clipped and divided by the
+    /// deviation that its mean lets expect, from the sums of the values and of their squares.
     fn variances(&self) -> Vec<f64> {
         (0..self.means.len())
             .map(|gene| {

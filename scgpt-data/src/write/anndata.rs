@@ -18,14 +18,17 @@ pub(super) fn encoding(kind: &str, version: &str) -> Attrs {
     attrs
 }
 
+/// The attributes of a group whose members are the entries of a dictionary.
 pub(super) fn dict() -> Attrs {
     encoding("dict", "0.1.0")
 }
 
+/// The attributes of an array of numbers or truth values.
 pub(super) fn dense() -> Attrs {
     encoding("array", "0.2.0")
 }
 
+/// The attributes of an array of texts.
 pub(super) fn text_array() -> Attrs {
     encoding("string-array", "0.2.0")
 }
@@ -171,6 +174,8 @@ pub(super) fn json(sink: &mut dyn Sink, path: &str, value: &Value) -> Result<()>
     }
 }
 
+/// A list as one array if all its items are of one kind, else as a dictionary by number: an array
+/// of AnnData has one element type.
 fn json_list(sink: &mut dyn Sink, path: &str, items: &[Value]) -> Result<()> {
     let shape = [items.len() as u64];
     if items.iter().all(Value::is_string) {
@@ -194,7 +199,11 @@ fn json_list(sink: &mut dyn Sink, path: &str, items: &[Value]) -> Result<()> {
     array(sink, path, dtype, &shape, &bytes, &dense())
 }
 
-/// A slash in a name would make a path of it.
+/// A group with one element a member, named by [`member`].
+///
+/// Members are written in the order of the map, which is that of insertion where `serde_json` has the
+/// feature `preserve_order`, and of names where it has not. Readers find members by name, so builds
+/// with other features write the same contents, though not the same bytes.
 fn json_dict<'a>(
     sink: &mut dyn Sink,
     path: &str,

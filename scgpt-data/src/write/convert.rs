@@ -112,6 +112,7 @@ impl Copy<'_> {
         Ok(outcome.is_none())
     }
 
+    /// Copies one element: an array, or a group with what is in it. The reason, if it is left out.
     fn element(&mut self, place: &str) -> Outcome {
         let mut attrs = self.attributes(place)?;
         let array = match self.store.node(place)? {
@@ -158,6 +159,8 @@ impl Copy<'_> {
         }
     }
 
+    /// Copies a group. Sparse matrices and their like are copied whole or left out; of a table or a
+    /// dictionary what can be copied is, and the order of columns names only what is there.
     fn group(&mut self, place: &str, attrs: &Attrs) -> Outcome {
         let kind = attrs.get("encoding-type").and_then(Value::as_str).unwrap_or_default();
         let is_whole = WHOLE.contains(&kind) || attrs.contains_key("h5sparse_format");
@@ -194,6 +197,8 @@ impl Copy<'_> {
         Ok(None)
     }
 
+    /// Copies an array of records field by field; one with a field of no known kind is left out
+    /// whole.
     fn records(&mut self, array: &dyn Array, place: &str, shape: &[u64], attrs: &Attrs) -> Outcome {
         let records = Records::read(self.store, place, array)?;
         let mut fields = Vec::new();
@@ -208,6 +213,7 @@ impl Copy<'_> {
         Ok(None)
     }
 
+    /// Copies an array of numbers, a block of rows at a time: memory does not depend on its size.
     fn numbers(
         &mut self,
         array: &dyn Array,

@@ -61,6 +61,7 @@ pub(super) fn of(metadata: &mut Value) -> (Dtype, Option<Field>) {
     }
 }
 
+/// The element type of numbers of that kind and so many bytes.
 fn number(kind: FieldKind, size: usize) -> Dtype {
     Dtype::named(&match kind {
         FieldKind::Boolean => "bool".into(),
@@ -70,6 +71,7 @@ fn number(kind: FieldKind, size: usize) -> Dtype {
     })
 }
 
+/// The same for version 3, whose types are names or objects with a configuration.
 fn of_v3(metadata: &mut Value) -> (Dtype, Option<Field>) {
     let data_type = metadata["data_type"].clone();
     let name = data_type.as_str().or_else(|| data_type["name"].as_str()).unwrap_or("unknown");
@@ -134,6 +136,8 @@ fn opaque(metadata: &mut Value, name: String) -> (Dtype, Option<Field>) {
     (Dtype::Other(name), None)
 }
 
+/// Makes the elements bytes of that size for the library, which then decodes chunks without knowing
+/// what is in them and fills gaps with zeros.
 fn as_bytes(metadata: &mut Value, size: usize) {
     let name = if metadata["zarr_format"] == 3 { "data_type" } else { "dtype" };
     metadata[name] =
