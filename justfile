@@ -16,6 +16,13 @@ golden-wgpu:
         cargo test --release -p scgpt-model -p scgpt-train --features scgpt-model/wgpu,scgpt-train/wgpu \
         --test golden --test golden_generation golden_
 
+# The unit tests of scgpt-data with one format at a time: none needs what serves another.
+lean:
+    for format in h5ad zarr tenx mudata scbank shards parquet; do \
+        RUSTFLAGS="-D warnings" CARGO_TARGET_DIR=target/lean \
+            cargo test -p scgpt-data --lib --no-default-features --features $format || exit 1; \
+    done
+
 # One bench, for example `just bench attention`.
 bench name:
     cargo bench --workspace --bench {{name}}
