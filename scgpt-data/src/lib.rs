@@ -143,8 +143,8 @@ pub use crate::multimodal::{
 pub use crate::scbank::ScBank;
 #[cfg(feature = "shards")]
 pub use crate::shard::{
-    CellSplit, DomainBatches, EpochOrder, LabelColumn, Manifest, ShardEntry, ShardFolder,
-    ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
+    CellSplit, DomainBatches, DomainOrder, EpochOrder, LabelColumn, Manifest, ShardEntry,
+    ShardFolder, ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
 };
 #[cfg(feature = "tenx")]
 pub use crate::tenx::TenX;

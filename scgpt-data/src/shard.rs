@@ -25,7 +25,7 @@ mod sink;
 mod writer;
 
 pub use self::{
-    domains::DomainBatches,
+    domains::{DomainBatches, DomainOrder},
     folder::{ShardFolder, ShardLabels},
     manifest::{LabelColumn, Manifest, ShardEntry, SourceEntry, VocabEntry},
     order::{CellSplit, EpochOrder},

@@ -7,7 +7,7 @@ use crate::narrow;
 
 /// Batches of cells that share a domain, such as an experimental batch, whose statistics are its
 /// own. In every epoch each cell comes once: the cells of a domain are shuffled and dealt to as few
-/// batches as hold them, and the batches of all domains are shuffled together.
+/// batches as hold them, and the batches of all domains come in a [`DomainOrder`].
 ///
 /// A batch is a function of (seed, epoch, index), so training resumes anywhere.
 ///
@@ -16,9 +16,9 @@ use crate::narrow;
 /// sizes, or sizes that differ by one, instead of a last one of what is left over.
 ///
 /// ```
-/// use scgpt_data::DomainBatches;
+/// use scgpt_data::{DomainBatches, DomainOrder};
 ///
-/// let batches = DomainBatches::new(vec![vec![0, 1, 2], vec![3, 4]], 2, 42, true);
+/// let batches = DomainBatches::new(vec![vec![0, 1, 2], vec![3, 4]], 2, 42, DomainOrder::Mixed);
 /// let mut cells: Vec<usize> =
 ///     (0..batches.len()).filter_map(|at| batches.batch(0, at)).flat_map(|(_, cells)| cells).collect();
 /// cells.sort_unstable();
@@ -32,13 +32,21 @@ pub struct DomainBatches {
     /// Numbers of the batches.
     numbers: Arc<[u32]>,
     seed: u64,
-    is_interleaved: bool,
+    order: DomainOrder,
+}
+
+/// In which order the batches of several domains come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DomainOrder {
+    /// Shuffled together, anew in every epoch.
+    Mixed,
+    /// All batches of one domain, then all of the next, as in the reference.
+    InTurn,
 }
 
 impl DomainBatches {
-    /// The cells of each domain, at most `size` in a batch; `interleave` mixes the batches of the
-    /// domains, else one domain comes after the other.
-    pub fn new(domains: Vec<Vec<u32>>, size: usize, seed: u64, interleave: bool) -> Self {
+    /// The cells of each domain, at most `size` in a batch.
+    pub fn new(domains: Vec<Vec<u32>>, size: usize, seed: u64, order: DomainOrder) -> Self {
         let mut firsts = vec![0];
         for cells in &domains {
             let first = firsts.last().copied().unwrap_or_default();
@@ -50,7 +58,7 @@ impl DomainBatches {
             firsts,
             numbers: (0..narrow(n)).collect(),
             seed,
-            is_interleaved: interleave,
+            order,
         }
     }
 
@@ -66,10 +74,11 @@ impl DomainBatches {
 
     /// The domain and the cells of a batch; none at the end of the epoch.
     pub fn batch(&self, epoch: u64, index: usize) -> Option<(usize, Vec<usize>)> {
-        let number = if self.is_interleaved {
-            EpochOrder::new(self.numbers.clone(), self.seed, epoch).cell(index)?
-        } else {
-            self.numbers.get(index).map(|&number| number as usize)?
+        let number = match self.order {
+            DomainOrder::Mixed => {
+                EpochOrder::new(self.numbers.clone(), self.seed, epoch).cell(index)?
+            }
+            DomainOrder::InTurn => self.numbers.get(index).map(|&number| number as usize)?,
         };
         let domain = self.firsts.partition_point(|&first| first <= number) - 1;
         let (first, end) = (self.firsts[domain], self.firsts[domain + 1]);
@@ -106,10 +115,10 @@ mod tests {
             size in 1..20_usize,
             seed: u64,
             epoch in 0..3_u64,
-            interleave: bool,
+            order in prop::sample::select(vec![DomainOrder::Mixed, DomainOrder::InTurn]),
         ) {
             let all = domains(&sizes);
-            let batches = DomainBatches::new(all.clone(), size, seed, interleave);
+            let batches = DomainBatches::new(all.clone(), size, seed, order);
             let least: usize = sizes.iter().map(|&n| (n as usize).div_ceil(size)).sum();
             prop_assert_eq!(batches.len(), least);
             let mut seen = vec![Vec::new(); sizes.len()];
@@ -128,19 +137,19 @@ mod tests {
 
     #[test]
     fn domains_alternate_unless_told_otherwise() {
-        let of = |interleave: bool, epoch: u64| -> Vec<usize> {
-            let batches = DomainBatches::new(domains(&[40, 40]), 4, 1, interleave);
+        let of = |order: DomainOrder, epoch: u64| -> Vec<usize> {
+            let batches = DomainBatches::new(domains(&[40, 40]), 4, 1, order);
             (0..20).map(|index| batches.batch(epoch, index).unwrap().0).collect()
         };
         let changes = |order: &[usize]| order.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        assert_eq!(changes(&of(false, 0)), 1);
-        assert!(changes(&of(true, 0)) > 5);
-        assert_ne!(of(true, 0), of(true, 1));
+        assert_eq!(changes(&of(DomainOrder::InTurn, 0)), 1);
+        assert!(changes(&of(DomainOrder::Mixed, 0)) > 5);
+        assert_ne!(of(DomainOrder::Mixed, 0), of(DomainOrder::Mixed, 1));
     }
 
     #[test]
     fn batches_of_a_domain_are_of_about_one_size() {
-        let batches = DomainBatches::new(domains(&[5, 5, 7]), 3, 0, false);
+        let batches = DomainBatches::new(domains(&[5, 5, 7]), 3, 0, DomainOrder::InTurn);
         let sizes: Vec<usize> =
             (0..batches.len()).map(|index| batches.batch(0, index).unwrap().1.len()).collect();
         assert_eq!(sizes, [3, 2, 3, 2, 3, 2, 2]);

@@ -37,7 +37,7 @@ impl HiddenModality<'_> {
         }
         let place = key.bits(u64::MAX - 1) % present.len() as u64;
         let hidden = *present.get(usize::try_from(place).ok()?)?;
-        let [known, of_hidden] = [false, true].map(|wanted| part(tokens, hidden, wanted));
+        let [known, of_hidden] = divided(tokens, hidden);
         let values: HashMap<GeneToken, f32> =
             of_hidden.genes.iter().copied().zip(of_hidden.values).collect();
         let mut unknown = asked(self.modalities, hidden, &values);
@@ -46,16 +46,17 @@ impl HiddenModality<'_> {
     }
 }
 
-/// The tokens of a cell that are of a modality, or those that are not.
-fn part(tokens: &CellTokens, modality: ConditionToken, wanted: bool) -> CellTokens {
-    let conditions = tokens.conditions.iter().flatten().copied();
-    let chosen = || conditions.clone().enumerate().filter(move |of| (of.1 == modality) == wanted);
-    CellTokens {
-        genes: chosen().map(|(at, _)| tokens.genes[at]).collect(),
-        values: chosen().map(|(at, _)| tokens.values[at]).collect(),
-        conditions: Some(chosen().map(|(_, condition)| condition).collect()),
+/// The tokens of a cell that are not of a modality, and those that are.
+fn divided(tokens: &CellTokens, modality: ConditionToken) -> [CellTokens; 2] {
+    let conditions: Vec<ConditionToken> = tokens.conditions.iter().flatten().copied().collect();
+    let (inside, outside): (Vec<usize>, Vec<usize>) =
+        (0..conditions.len()).partition(|&at| conditions[at] == modality);
+    [outside, inside].map(|chosen| CellTokens {
+        genes: chosen.iter().map(|&at| tokens.genes[at]).collect(),
+        values: chosen.iter().map(|&at| tokens.values[at]).collect(),
+        conditions: Some(chosen.iter().map(|&at| conditions[at]).collect()),
         n_available: 0,
-    }
+    })
 }
 
 /// All features of a modality with their values, zero where there is none.
@@ -121,7 +122,7 @@ mod tests {
         let modalities = modalities();
         let hidden = HiddenModality { modalities: &modalities, share: 1.0, n_asked: 1, seed: 0 };
         assert_eq!(hidden.hide(0, &cell(), 0).unwrap().unknown.len(), 1);
-        let one = part(&cell(), ConditionToken(1), false);
+        let [one, _] = divided(&cell(), ConditionToken(1));
         assert!(hidden.hide(0, &one, 0).is_none());
         let never = HiddenModality { share: 0.0, ..hidden };
         assert!(never.hide(0, &cell(), 0).is_none());

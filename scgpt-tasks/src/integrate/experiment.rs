@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, path::PathBuf};
 
-use scgpt_data::{CellSource, DomainBatches, GeneNames, SpecialToken, narrow};
+use scgpt_data::{CellSource, DomainBatches, DomainOrder, GeneNames, SpecialToken, narrow};
 use scgpt_model::{InputNorm, NetworkPart, Preprocess, ScgptConfig};
 use scgpt_stats::{ClusterOptions, stratified};
 use scgpt_train::TrainConfig;
@@ -191,6 +191,7 @@ impl Experiment for IntegrateExperiment<'_> {
             let place = if is_apart { parts.domains[cell] } else { 0 };
             cells_of[place].push(narrow(cell));
         }
+        let order = if config.interleave { DomainOrder::Mixed } else { DomainOrder::InTurn };
         let modalities = multimodal.as_ref().map(|cells| &cells.of_tokens);
         let choices = CellChoices {
             tie_mode: config.tie_mode,
@@ -215,7 +216,7 @@ impl Experiment for IntegrateExperiment<'_> {
             }),
             config,
             domains: &parts.domains,
-            order: DomainBatches::new(cells_of, config.batch_size, seed, config.interleave),
+            order: DomainBatches::new(cells_of, config.batch_size, seed, order),
             judge,
             validation: &parts.validation,
             predict_batch: options.predict_batch,
