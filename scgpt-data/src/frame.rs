@@ -111,6 +111,13 @@ impl Frame {
         Ok((numbers, width))
     }
 
+    /// The number that stands for each cell in random choices, a function of its name, so that a choice
+    /// depends neither on the order of the cells nor on which others there are. Cells that share a name
+    /// are told apart by their order alone.
+    pub fn cell_keys(&self) -> Vec<u64> {
+        self.index.iter().map(|name| name_key(name)).collect()
+    }
+
     /// Column names in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|(name, _)| name.as_str())
@@ -265,12 +272,6 @@ pub fn obs_column<'a>(obs: &'a Frame, name: &str) -> Result<&'a Column> {
             names.join(", ")
         ))
     })
-}
-
-/// The number that stands for each cell in random choices, a function of its name. Cells that share a
-/// name are told apart by their order alone.
-pub fn numbers(obs: &Frame) -> Vec<u64> {
-    obs.index.iter().map(|name| name_key(name)).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     normalize::LogScale,
     observer::{Observer, Watched},
-    setting::before_scaling,
+    setting::Advice,
     state::{InputState, InputValues, StateDetector},
     summary::Layer,
     vocab::GeneNames,
@@ -49,7 +49,7 @@ pub fn unscaled(source: &mut dyn CellSource, layer: &Layer) -> Result<InputValue
             "`{layer}` of `{}` has negative values, expected counts or log1p",
             source.summary().path.display()
         );
-        return Err(Error::unsuited(problem, before_scaling()));
+        return Err(Error::unsuited(problem, Advice::before_scaling()));
     }
     Ok(values)
 }

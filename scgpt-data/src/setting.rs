@@ -117,7 +117,9 @@ impl<T: Into<Self>> Add<T> for Advice {
     }
 }
 
-/// What to do about negative values.
-pub fn before_scaling() -> Advice {
-    Advice::from("choose the matrix before scaling by ") + Setting("layer")
+impl Advice {
+    /// What to do about negative values: a matrix of z-scores is beside one that is not scaled.
+    pub fn before_scaling() -> Self {
+        Self::from("choose the matrix before scaling by ") + Setting("layer")
+    }
 }

@@ -47,7 +47,7 @@ pub fn subsample(n: usize, limit: usize, seed: u64) -> Vec<usize> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use scgpt_data::{Frame, numbers};
+    use scgpt_data::Frame;
 
     use super::*;
 
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn halves_are_halves() {
-        let numbers = numbers(&obs(0..10_000));
+        let numbers = obs(0..10_000).cell_keys();
         let n = halves(&numbers, 3).into_iter().filter(|&is_second| is_second).count();
         assert!((4800..5200).contains(&n), "{n}");
         assert_ne!(halves(&numbers[..100], 3), halves(&numbers[..100], 4));
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn the_order_of_cells_decides_nothing() {
         let chosen = |order: Vec<usize>| {
-            let numbers = numbers(&obs(order.iter().copied()));
+            let numbers = obs(order.iter().copied()).cell_keys();
             let second = halves(&numbers, 5);
             let some = sampled((0..order.len()).collect(), &numbers, 20, 5);
             some.into_iter().map(|at| (order[at], second[at])).collect::<BTreeSet<_>>()

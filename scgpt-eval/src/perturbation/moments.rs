@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scgpt_data::{CellSource, Layer, Observer, ReadBlocks as _, Result, Watched, narrow, numbers};
+use scgpt_data::{CellSource, Layer, Observer, ReadBlocks as _, Result, Watched, narrow};
 use scgpt_stats::first_halves;
 
 /// Where GEARS keeps genes by their difference.
@@ -51,7 +51,7 @@ impl Moments {
         let empty =
             || Sums { values: zeros(), squares: zeros(), half_values: zeros(), ..Sums::default() };
         let mut groups: Vec<Sums> = (0..n_groups).map(|_| empty()).collect();
-        let is_first = first_halves(codes, &numbers(&source.obs()?), 0);
+        let is_first = first_halves(codes, &source.obs()?.cell_keys(), 0);
         observer.begin("averaging conditions", n_cells);
         for block in (Watched { source, observer }).blocks(layer, BLOCK) {
             let (cells, block) = block?;

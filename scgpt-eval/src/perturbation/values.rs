@@ -1,8 +1,6 @@
 //! [`check_values`]: that values are what responses are differences of.
 
-use scgpt_data::{
-    Advice, CellSource, Error, InputState, Layer, Result, before_scaling, input_state, input_values,
-};
+use scgpt_data::{Advice, CellSource, Error, InputState, Layer, Result, input_state, input_values};
 
 /// Checks that values are logarithms, as the responses are differences of them; gives the sum that all cells
 /// have before the logarithm, if there is one.
@@ -18,7 +16,7 @@ pub fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<Option
         InputState::Fractional => ("fractional counts", prepare()),
         InputState::Normalised => ("values without logarithm", prepare()),
         InputState::LoggedCounts => ("log1p of counts that were not normalised", prepare()),
-        InputState::Scaled => ("negative values", before_scaling()),
+        InputState::Scaled => ("negative values", Advice::before_scaling()),
     };
     let problem = format!(
         "`{layer}` of `{}` holds {values}, expected normalised values after log1p",

@@ -28,7 +28,7 @@ use std::time::Instant;
 
 use scgpt_data::{
     CellKey, CellSource, CellSubset, Column, EmptyCells, LogScale, Observer, SpecialToken, TOTAL,
-    Table, TokenConfig, TokenScratch, Tokenizer, numbers, unscaled,
+    Table, TokenConfig, TokenScratch, Tokenizer, unscaled,
 };
 use scgpt_eval::{
     baseline::Profiles,
@@ -162,7 +162,7 @@ impl Embedder {
             }
         }
         let groups = Groups::choose(&source.obs()?, options)?;
-        let of_names = numbers(&source.obs()?);
+        let of_names = source.obs()?.cell_keys();
         let is_second = halves(&of_names, options.seed);
         let mut cells: Vec<(usize, usize)> = (0..2)
             .flat_map(|group| groups.cells[group].iter().map(move |&cell| (cell, group)))

@@ -12,7 +12,7 @@ use std::{
 use burn::prelude::Device;
 use scgpt_data::{
     CellSource, CellSubset, Column, Frame, GeneVocab, InputState, InputValues, Layer, LogScale,
-    RowSpool, Setting, Source, SpecialToken, SpooledCells, median_total, numbers, similar_names,
+    RowSpool, Setting, Source, SpecialToken, SpooledCells, median_total, similar_names,
 };
 use scgpt_eval::perturbation::{CONTROL, Condition, Split, gene_column, gene_names};
 use scgpt_model::{GepStyle, ModelDir, Scgpt, ScgptConfig, Strictness};
@@ -214,7 +214,7 @@ impl PerturbArtefact {
             };
             cells.retain(|&cell| labels[cell].as_deref().is_some_and(is_control));
         }
-        let numbers = numbers(&obs);
+        let numbers = obs.cell_keys();
         let cells = sampled(cells, &numbers, CONTROL_CELLS, 0);
         let controls = read_cells(&mut source, path, &self.record.genes, cells, scale.as_ref())?;
         self.check_sums(&controls.values, path)?;

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use scgpt_data::{CellSource, Layer, LogScale, Observer, numbers};
+use scgpt_data::{CellSource, Layer, LogScale, Observer};
 use scgpt_eval::perturbation::{Condition, DesignOptions, Rankings, Retrieval};
 use scgpt_stats::{Neighbours, sampled};
 use serde::Serialize;
@@ -291,7 +291,7 @@ impl<'a> Query<'a> {
         let place = places(source, genes, options.layer, &path)?;
         let scale = artefact.scale(super::check_values(source, options.layer)?);
         let obs = source.obs()?;
-        let numbers = numbers(&obs);
+        let numbers = obs.cell_keys();
         let labels = match options.group_key {
             Some(key) => scgpt_data::obs_column(&obs, key)?.labels(),
             None => vec![Some("all cells".to_owned()); n_cells],

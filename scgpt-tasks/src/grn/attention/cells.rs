@@ -5,7 +5,7 @@
 
 use scgpt_data::{
     Advice, Alignment, CellSource, CellTokens, Frame, GeneToken, GeneVocab, Keyed, Purpose,
-    Setting, absent_gene, numbers, similar_names, some_of,
+    Setting, absent_gene, similar_names, some_of,
 };
 use scgpt_eval::Labels;
 use scgpt_stats::sampled;
@@ -110,7 +110,7 @@ impl Groups {
         options: &AttentionOptions<'_>,
     ) -> Result<Self> {
         let available = [cells[0].len(), cells[1].len()];
-        let numbers = numbers(obs);
+        let numbers = obs.cell_keys();
         let cells = cells.map(|cells| sampled(cells, &numbers, options.max_cells, options.seed));
         if cells[0].len() < 2 || cells[1].len() == 1 {
             return Err(Error::option(format!(

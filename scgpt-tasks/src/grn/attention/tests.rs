@@ -224,7 +224,7 @@ fn no_result_depends_on_the_batch_and_everything_is_reported() {
     // A half of the few control cells may be too small: attention is of one cell, correlation of two.
     let obs = source.obs().unwrap();
     let labels = obs.column("condition").unwrap().labels();
-    let halves = halves(&numbers(&obs), options.seed);
+    let halves = halves(&obs.cell_keys(), options.seed);
     let controls = labels.iter().zip(&halves).filter(|(name, _)| name.as_deref() == Some("ctrl"));
     let (first, second): (Vec<bool>, Vec<bool>) = controls.map(|it| *it.1).partition(|&it| !it);
     let smaller = first.len().min(second.len());

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use scgpt_data::{
     CellSource, CellSubset, EmptyCells, GeneToken, LoggedCells, Observer, Watched, absent_gene,
-    narrow, numbers, unscaled,
+    narrow, unscaled,
 };
 use scgpt_eval::{Labels, baseline::Profiles, network::Expression};
 use scgpt_stats::{halves, sampled};
@@ -83,7 +83,7 @@ impl OfCells {
         let embed = &options.embed;
         let n_cells = source.summary().n_cells;
         let obs = source.obs()?;
-        let numbers = numbers(&obs);
+        let numbers = obs.cell_keys();
         let column = options.per.as_deref().or_else(|| likely_types(&obs));
         let labels = column.map(|name| Labels::read(&obs, name)).transpose()?;
         let values = unscaled(source, &embed.layer)?;
