@@ -17,7 +17,7 @@
 //! use scgpt_stats::{ClusterOptions, cluster_scores};
 //!
 //! let mut cells = SimulateOptions::new(300, 200);
-//! cells.types = 3;
+//! (cells.types, cells.seed) = (3, 1);
 //! let mut source = Simulation::new(&cells, None)?;
 //! let mut options = BaselineOptions::default();
 //! (options.n_genes, options.n_components) = (100, 10);
