@@ -45,7 +45,8 @@ impl<'a> Kept<'a> {
     }
 }
 
-#[cfg(all(test, feature = "zarr"))]
+#[cfg(test)]
+#[cfg(feature = "zarr")]
 mod tests {
     use serde_json::json;
 
