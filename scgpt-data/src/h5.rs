@@ -1,6 +1,10 @@
 //! [`H5Store`]: an HDF5 file as a [`Store`]; the only place that reads through the HDF5 library.
 //!
 //! Files are opened for streaming: memory holds the chunks that overlap a window, never the file.
+//!
+//! The library reads values, types and filters; what it lacks is beside it: links that are soft, in
+//! `links`; texts in other character sets, in `heap`; names for what is not supported, in
+//! `unsupported`. Every call into it is [`guarded`], and reads through a [`BoundedSource`].
 
 mod datatype;
 mod heap;
@@ -74,6 +78,8 @@ pub(crate) struct H5Store {
 }
 
 /// What is in a group.
+///
+/// Hard links alone, by their names.
 struct Members(BTreeMap<String, Member>);
 
 #[derive(Clone)]
@@ -82,6 +88,7 @@ enum Member {
     Dataset(Dataset),
 }
 
+/// A dataset, whose values are read when they are asked for.
 struct H5Array {
     path: PathBuf,
     file: File,
@@ -140,6 +147,7 @@ impl H5Store {
         }
     }
 
+    /// The error for groups that cannot be walked to an end.
     fn circular(&self, place: &str) -> Error {
         let problem = "a group that contains itself, or groups nested without end";
         Error::invalid(&self.path, place, problem)
@@ -155,6 +163,9 @@ impl H5Store {
     }
 
     /// What is at `place`, which is not the root and without soft links.
+    ///
+    /// # Errors
+    /// If the library cannot read what is there.
     fn find(&self, place: &str) -> Result<Option<Member>> {
         let (parent, name) = place.rsplit_once('/').unwrap_or(("", place));
         match self.members(parent) {
@@ -175,6 +186,9 @@ impl H5Store {
     }
 
     /// The members of the group at `place`, listed once; `None` if there is no such group.
+    ///
+    /// # Errors
+    /// If one member cannot be read, as then the library lists none.
     fn members(&self, place: &str) -> Result<Option<Arc<Members>>> {
         let known = self.listed.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
         if known.is_some() {
@@ -340,6 +354,9 @@ impl H5Array {
     }
 
     /// Some texts of an array whose texts are in the heap.
+    ///
+    /// # Errors
+    /// [`Error::Read`] if a text is not where its reference leads.
     fn heap_texts(&self, rows: Range<usize>) -> Result<Vec<String>> {
         let (start, count) = (rows.start as u64, rows.len() as u64);
         let texts = self.read(|| self.dataset.read_string_rows(start, count))?;

@@ -1,5 +1,24 @@
 //! HDF5 files byte by byte: what is needed to append to one, and to follow its links, which the
 //! library cannot do within bounds.
+//!
+//! ```text
+//! superblock             where the root's header is, where the file ends      [`root`]
+//! object header          a chain of blocks of messages                        [`group`]
+//!   symbol table         old groups: a B-tree of names in a local heap        [`group`]
+//!   link, link info      new groups: links here, or in dense storage          [`group`], [`dense`]
+//!   attribute (info)     name, datatype, dataspace, value; or dense storage   [`attribute`]
+//! ```
+//!
+//! Two sides use it. A reader of links ([`group::kind`]) wants to know what a name leads to, and a
+//! writer ([`group::Node`]) wants the messages of a group as they are, to repeat them in a new
+//! header. Values of datasets are never read here; the library has filters and types for that.
+//!
+//! Nothing that a file says is believed. An address must lie in the file, and every walk spends
+//! from the bytes that the file has, so that structures which contain each other end in an error
+//! and not in a loop. Kinds of errors tell two cases apart: `Unsupported` for what is sound and not
+//! known here (the caller then takes another way), anything else for a file that is broken.
+//!
+//! Only files with addresses and lengths of eight bytes are known, the default of the HDF5 library.
 
 pub(crate) mod attribute;
 pub(crate) mod bytes;
@@ -19,6 +38,10 @@ use self::{
 ///
 /// # Errors
 /// [`io::ErrorKind::Unsupported`] for a superblock that is not understood.
+///
+/// The superblock of versions 0 and 1 has the root as an entry of a symbol table, behind four
+/// addresses; that of versions 2 and 3 has the address alone. Its base address must be where the
+/// image begins: what was written behind a block of another size has addresses that lead elsewhere.
 pub(crate) fn root(file: &mut Image) -> io::Result<u64> {
     let head = read_at(file, 0, 48)?;
     let (base, root) = match head[8] {

@@ -1,4 +1,19 @@
-//! Element types of HDF5 arrays.
+//! Element types of HDF5 arrays, brought to the names of NumPy as h5py does.
+//!
+//! ```text
+//! integers of 1, 2, 4, 8 bytes     int8 … uint64     those of fewer bits if no sign is among them
+//! bit fields                       uint8 … uint64
+//! floating point, IEEE             float16, float32, float64
+//! enumeration FALSE = 0, TRUE = 1  bool              any other: the integers it stands for
+//! text of fixed or any length      text
+//! compound of `r` and `i`          complex64, complex128
+//! compound                         records, field by field
+//! opaque, references, lists        not read, and named in the error
+//! ```
+//!
+//! Types are told apart here once, when a dataset is looked at. Bytes of numbers are turned to
+//! little-endian when they are read, those of records are not: their fields say themselves in which
+//! order they are.
 
 use hdf5_pure::{Datatype, DatatypeByteOrder, FixedPointLayout, StringPadding};
 
@@ -6,6 +21,7 @@ use crate::anndata::store::{Dtype, Field, FieldKind};
 
 /// How the elements of an array are stored.
 pub(super) struct Stored {
+    /// What its values are to a reader.
     pub(super) dtype: Dtype,
     /// Bytes whose order is reversed, where the file has the most significant one first.
     pub(super) reversed: Option<usize>,
@@ -32,6 +48,8 @@ pub(super) enum Padding {
 }
 
 /// What is stored in elements of `datatype`.
+///
+/// A type that is not known is [`Dtype::Other`], whose name says in an error what was found.
 pub(super) fn of(datatype: &Datatype) -> Stored {
     let number = |dtype: Dtype, order: &DatatypeByteOrder, size: u32| Stored {
         dtype,
@@ -116,6 +134,8 @@ fn bits(bytes: u32) -> u64 {
 }
 
 /// Whole numbers whose unused bits, if any, are zero.
+///
+/// A signed number of 12 bits in 16 would have to be extended by its sign, and is not read.
 fn integer(size: u32, layout: FixedPointLayout) -> Option<Dtype> {
     let is_whole = u64::from(layout.bit_precision) == bits(size);
     let sign = if layout.signed { "" } else { "u" };
@@ -125,6 +145,8 @@ fn integer(size: u32, layout: FixedPointLayout) -> Option<Dtype> {
 }
 
 /// What h5py writes for NumPy truth values.
+///
+/// The order of the two members does not matter, their values do.
 fn is_boolean(datatype: &Datatype) -> bool {
     let Datatype::Enumeration { size: 1, members, .. } = datatype else {
         return false;
@@ -135,6 +157,8 @@ fn is_boolean(datatype: &Datatype) -> bool {
 }
 
 /// What h5py writes for complex numbers: their parts `r` and `i`. The byte order is that of the parts.
+///
+/// `None` for any other record, which is then read field by field.
 fn complex(fields: &[Field], size: u32) -> Option<(Dtype, Option<usize>)> {
     let [real, imaginary] = fields else {
         return None;
@@ -157,6 +181,9 @@ fn complex(fields: &[Field], size: u32) -> Option<(Dtype, Option<usize>)> {
 }
 
 /// Kind of the values of a field, whether they are big-endian, and how many there are.
+///
+/// A field of text of any length is a reference, to be looked up in the heap; for a list, kind and
+/// order are those of its elements, and the length is the product of its dimensions.
 fn field_kind(datatype: &Datatype) -> (FieldKind, bool, usize) {
     let big = |order: &DatatypeByteOrder| *order == DatatypeByteOrder::BigEndian;
     match datatype {

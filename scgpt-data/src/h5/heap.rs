@@ -3,6 +3,15 @@
 //! The HDF5 library resolves references of whole arrays of text and assumes UTF-8; those in fields
 //! of records, and texts in other character sets, are read here (section III.E of the "HDF5 File
 //! Format Specification" version 3.0).
+//!
+//! ```text
+//! reference    length of the text (4), address of a collection (8), index of the object in it (4)
+//! collection   "GCOL", version (1), unused (3), its size (8), objects …
+//! object       index (2), references to it (2), unused (4), its size (8), bytes, filled up to eight
+//! ```
+//!
+//! Of a collection the places of its objects are kept, not their bytes: texts of one array mostly
+//! lie in few collections, each of which is walked once.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -22,7 +31,9 @@ const HEAD: usize = 16;
 /// The global heap of a file whose addresses have eight bytes.
 pub(super) struct Heap {
     file: File,
+    /// Bytes of the file.
     length: u64,
+    /// Bytes before the HDF5 part of it, from which addresses count.
     base: u64,
     collections: HashMap<u64, Collection>,
 }
@@ -39,6 +50,12 @@ impl Heap {
     }
 
     /// The text that `reference` stands for.
+    ///
+    /// Bytes that are not UTF-8 are read as [`text_of`] reads them.
+    ///
+    /// # Errors
+    /// If the reference leads out of the file, to no collection, or to an object shorter than the
+    /// text.
     pub(super) fn text(&mut self, reference: &[u8]) -> Result<String, error::Source> {
         let broken = || error::Source::from("a reference to text leads nowhere");
         let reference: &[u8; REFERENCE] = reference.try_into().map_err(|_| broken())?;
@@ -66,11 +83,16 @@ impl Heap {
 }
 
 /// Bytes of the text that a reference stands for.
+///
+/// 0 if there are fewer bytes than a length has.
 pub(super) fn length(reference: &[u8]) -> u64 {
     reference.get(..4).map_or(0, |length| number32(length).into())
 }
 
 /// The objects of the collection at `start`, all of which lie in a file of `length` bytes.
+///
+/// # Errors
+/// If it has no signature, does not lie in the file, or one of its objects does not end in it.
 fn collection(file: &mut File, start: u64, length: u64) -> Result<Collection, error::Source> {
     let broken = || error::Source::from("a collection of texts is broken");
     let mut head = [0; HEAD];
@@ -103,10 +125,12 @@ fn collection(file: &mut File, start: u64, length: u64) -> Result<Collection, er
     Ok(objects)
 }
 
+/// A little-endian number of four bytes.
 fn number32(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte))
 }
 
+/// A little-endian number of eight bytes.
 fn number64(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }

@@ -1,5 +1,21 @@
 //! [`Links`]: the links of the groups of an HDF5 file, which the HDF5 library follows only if they
 //! are hard.
+//!
+//! ```text
+//! hard       the address of an object's header     followed; it may have several names
+//! soft       a path in the file                    followed, up to [`MOST_FOLLOWED`] from one name
+//! external   another file, and a path in it        found and named, not followed
+//! ```
+//!
+//! h5py follows all three, and tools that put files together use them: a soft link to a matrix that
+//! two groups share, an external one to a file with the counts. An external one is refused by name,
+//! since what it leads to may change or be missing wherever the file goes.
+//!
+//! Hard links can make a group a member of itself. [`Links::find`] sees it on the way to one
+//! object, and [`Links::endless`] looks through the whole file before anything walks it.
+//!
+//! Groups are read once each and kept by their address: memory grows with the names that were
+//! looked at.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,10 +42,13 @@ const MOST_NAMES: usize = 100;
 /// The groups of a file, each read when it is first looked at.
 pub(super) struct Links {
     file: Image,
+    /// Address of the root's header.
     root: u64,
+    /// What was read so far, by address.
     known: HashMap<u64, Object>,
 }
 
+/// What is at an address.
 #[derive(Clone)]
 enum Object {
     Group(Arc<BTreeMap<String, Link>>),
@@ -55,6 +74,8 @@ pub(super) enum Found {
 }
 
 /// Why a path cannot be followed.
+///
+/// `Nothing` stands also for a soft link that leads nowhere or goes in circles.
 enum Stop {
     Nothing,
     External { file: String, path: String },
@@ -78,6 +99,7 @@ impl Links {
         Some(Self { file, root, known: HashMap::new() })
     }
 
+    /// What is at `address`, read when it is first asked for.
     fn object(&mut self, address: u64) -> io::Result<Object> {
         if let Some(object) = self.known.get(&address) {
             return Ok(object.clone());
@@ -92,6 +114,9 @@ impl Links {
     }
 
     /// What is at `place`, a path from the root.
+    ///
+    /// # Errors
+    /// If a header on the way is broken or of an unknown kind; then the library has to be asked.
     pub(super) fn find(&mut self, place: &str) -> io::Result<Found> {
         // Ancestors by the names asked for, through whatever links.
         let mut ancestors = vec![self.root];
@@ -120,6 +145,10 @@ impl Links {
     }
 
     /// Appends to `trail` what `name` leads to in the group at its end.
+    ///
+    /// A soft link is replaced by the names of its target, from the root if that begins with a
+    /// slash. `..` has no meaning in HDF5, and is a name like any other. `followed` counts soft
+    /// links on the way.
     fn step(&mut self, trail: &mut Trail, name: &str, followed: &mut usize) -> Result<(), Stop> {
         let address = trail.last().map_or(self.root, |(_, address)| *address);
         let Object::Group(links) = self.object(address)? else {
@@ -148,6 +177,8 @@ impl Links {
     }
 
     /// Bytes of the texts of the attributes of what is at `place`, a path without soft links.
+    ///
+    /// 0 if nothing is there.
     pub(super) fn attribute_texts(&mut self, place: &str) -> io::Result<u64> {
         let mut trail = Vec::new();
         for name in place.split('/').filter(|name| !name.is_empty()) {
@@ -160,6 +191,9 @@ impl Links {
     }
 
     /// Names of the members of the group at `place`, sorted; those that lead to nothing left out.
+    ///
+    /// `None` if there is no group. External links are listed: they are there, and refused when
+    /// they are opened.
     pub(super) fn children(&mut self, place: &str) -> io::Result<Option<Vec<String>>> {
         let Found::Object { path, is_group: true } = self.find(place)? else {
             return Ok(None);
@@ -194,6 +228,9 @@ impl Links {
 
     /// The place of a group that contains itself, is nested beyond reason, or goes by so many names
     /// that what it holds would be read without end.
+    ///
+    /// Every group is visited once for each path to it, depth first, so the bounds on depth and
+    /// names are also bounds on time. `None` if there is no such group.
     pub(super) fn endless(&mut self) -> io::Result<Option<String>> {
         let mut names: HashMap<u64, usize> = HashMap::new();
         let mut waiting = vec![(String::new(), vec![self.root])];

@@ -1,4 +1,10 @@
 //! [`BoundedSource`]: the bytes of an HDF5 file, whose structures cannot be walked without end.
+//!
+//! The library follows addresses wherever they lead, and a damaged byte can send it through levels
+//! that are not there, or through the same nodes again and again. It is stopped here, below it,
+//! where all its reads of structures pass: the error then comes out of the call that began the
+//! walk. Reads of values pass uncounted: they are bounded by the shape, which
+//! [`Extent`](crate::anndata::extent::Extent) has checked.
 
 use std::{
     fs,
@@ -24,17 +30,21 @@ const LEVELS: usize = 12;
 /// An HDF5 file that is read on demand.
 pub(super) struct BoundedSource {
     file: ReadSeekSource<fs::File>,
+    /// What the present call has read; the next begins at nothing.
     read: Mutex<Walk>,
 }
 
 /// What a call has read of the structures.
 #[derive(Default)]
 struct Walk {
+    /// The number of the call, see [`current_call`].
     call: u64,
     bytes: u64,
 }
 
 impl BoundedSource {
+    /// # Errors
+    /// If the file is not there or cannot be read.
     pub(super) fn open(path: &Path) -> Result<Self, hdf5_pure::Error> {
         let file = ReadSeekSource::new(fs::File::open(path)?)?;
         Ok(Self { file, read: Mutex::default() })

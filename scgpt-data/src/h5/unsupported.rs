@@ -1,4 +1,13 @@
 //! [`unsupported`]: datasets that are whole, but of a kind that is not read.
+//!
+//! ```text
+//! a virtual dataset                 its values are in other files
+//! layout of version 5 and later     files of `libver="latest"` of HDF5's newest releases
+//! a filter beyond KNOWN_FILTERS     blosc, zstd, lz4, …: plug-ins that Python loads
+//! ```
+//!
+//! To call such a file damaged sends people to look for damage. Each gets the name of what it is,
+//! and a remedy that fits it: a line of Python that saves the same cells anew.
 
 use hdf5_pure::{Dataset, FormatError, Layout};
 
@@ -13,6 +22,9 @@ const DECOMPRESS: &str = "save it again in Python: import hdf5plugin, anndata; a
 const COPY_AGAIN: &str = "save or copy the file again from its source";
 
 /// Why the values of a dataset cannot be read, if they cannot.
+///
+/// What is wrong, and what to do about it. The dataset keeps its name, shape and type, and fails
+/// only when its values are asked for: a layer in an unknown filter is no obstacle to the others.
 pub(super) fn unsupported(dataset: &Dataset) -> Option<(String, &'static str)> {
     let layout = guarded(|| match dataset.layout() {
         Err(hdf5_pure::Error::Format(FormatError::InvalidLayoutVersion(version))) => {
@@ -42,6 +54,7 @@ pub(super) fn unsupported(dataset: &Dataset) -> Option<(String, &'static str)> {
     Some((format!("compressed with {name}, which is not supported"), DECOMPRESS))
 }
 
+/// Filters by the numbers under which they are registered at the HDF Group; others by number.
 fn filter_name(id: u16) -> String {
     match id {
         4 => "szip".into(),

@@ -1,4 +1,16 @@
 //! [`text_size`]: how large the texts of attributes are, known before any is read.
+//!
+//! ```text
+//! attribute message
+//!   version, flags             one byte each; flags of versions 2 and 3 tell of a shared type
+//!   lengths                    of name, datatype and dataspace, two bytes each
+//!   character set              one byte, in version 3 alone
+//!   name, datatype, dataspace  in version 1 each filled up to eight bytes
+//!   value                      texts of any length: 16 bytes each, which begin with a length
+//! ```
+//!
+//! The library makes a string of every reference at once. A few kilobytes of references to one
+//! large text would thus become gigabytes, so the sum is held against the size of the file first.
 
 use std::io;
 
@@ -16,6 +28,12 @@ const REFERENCE: usize = 16;
 
 /// Bytes of all that the attributes of the object at `address` refer to. Many references to one text
 /// count as many texts, as they become that when they are read.
+///
+/// The sum is an upper bound that saturates, and reads the attributes alone, never a text.
+///
+/// # Errors
+/// If the header or its dense storage is broken, or of a kind that is not known here; then only the
+/// library can tell.
 pub(crate) fn text_size(file: &mut Image, address: u64) -> io::Result<u64> {
     let mut size = 0_u64;
     for Message { kind, flags, body } in read_messages(file, address)? {
@@ -34,6 +52,10 @@ pub(crate) fn text_size(file: &mut Image, address: u64) -> io::Result<u64> {
 }
 
 /// Bytes that the value of one attribute refers to.
+///
+/// Values of fixed size refer to nothing and count 0, as do those whose type is shared and so
+/// stands elsewhere. For lists of any length the length counts elements, hence the size of the
+/// element type, which the datatype has at its byte 12.
 fn referred(body: &[u8]) -> io::Result<u64> {
     let mut bytes = Bytes(body);
     let head = bytes.take(2)?;

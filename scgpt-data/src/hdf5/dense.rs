@@ -1,5 +1,19 @@
 //! Dense storage: the many links or attributes of a group of the newer format, kept in a fractal
 //! heap and found by a version 2 B-tree (sections III.A.2 and III.G of the specification).
+//!
+//! ```text
+//! B-tree "BTHD"                         fractal heap "FRHP"
+//!   node size, record size, depth         length of identifiers, of offsets in them
+//!   root: address, count                  blocks a row, size of the first, of the largest block
+//!   inner nodes "BTIN"                    root block, and its rows if it is a table of blocks
+//!   leaves "BTLF"
+//!   record: hash, identifier        →     identifier: kind, offset, length   →   a message
+//! ```
+//!
+//! A writer moves links and attributes here when there are more than a few: h5py does so with a
+//! group of more than eight members in files of `libver="latest"`, so that a table with many
+//! columns is of this kind. Names are not looked up by hash: all messages of a group are wanted, so
+//! the whole tree is read.
 
 use std::io::{self, Seek as _, SeekFrom};
 
@@ -9,6 +23,13 @@ use super::{
 };
 
 /// The messages in the heap at `heap` that the tree at `tree` lists, in the order of the tree.
+///
+/// Each message is as it would stand in the object header.
+///
+/// # Errors
+/// [`io::ErrorKind::Unsupported`] for compressed heaps, objects outside of the heap or inside of
+/// their identifiers, and shared messages; other kinds for what is broken, which includes more
+/// bytes of messages than the file has.
 pub(crate) fn read(file: &mut Image, heap: u64, tree: u64) -> io::Result<Vec<Vec<u8>>> {
     let heap = Heap::read(file, heap)?;
     let mut messages = Vec::new();
@@ -38,6 +59,10 @@ struct Heap {
     offset: usize,
     length: usize,
     /// Blocks a row, size of the first row's blocks, and the largest that holds objects itself.
+    ///
+    /// The table of a root with `rows` rows has `width` blocks a row. Blocks of the first two rows
+    /// have `first` bytes, those of each later row twice as many as the row before; one of more
+    /// than `direct` bytes is a table again.
     width: u64,
     first: u64,
     direct: u64,
@@ -80,6 +105,9 @@ impl Heap {
 
     /// The bytes of the object that `id` names by offset and length in the space of the heap: from
     /// the root down, the block that covers the offset is looked up in the table of its parent.
+    ///
+    /// # Errors
+    /// If the offset is beyond the rows there are, or a block lies outside of the file.
     fn object(&self, file: &mut Image, id: &[u8]) -> io::Result<Vec<u8>> {
         let mut id = Bytes(id);
         let (mut offset, length) = (id.number(self.offset)?, id.number(self.length)?);
@@ -111,6 +139,9 @@ impl Heap {
 }
 
 /// All records of a version 2 B-tree.
+///
+/// The widths of counts inside a node are stored nowhere: each is as wide as the largest count that
+/// fits below, which follows from the sizes of node and record, level by level from the leaves.
 fn read_tree(file: &mut Image, address: u64) -> io::Result<Vec<Vec<u8>>> {
     let head = read_at(file, address, 38)?;
     let number = |at: usize, width: usize| Bytes(&head[at..]).number(width);
@@ -151,14 +182,21 @@ struct Found {
     left: u64,
 }
 
+/// What is the same in all nodes of a tree.
 struct Tree {
+    /// Bytes of a record.
     record: usize,
+    /// Bytes of the number of records in a child.
     count: usize,
+    /// Bytes of the number of records below a child, by the depth of the child; leaves have none.
     widths: Vec<usize>,
+    /// Bytes of a node, whatever is in use of it.
     node: u64,
 }
 
 impl Tree {
+    /// Adds the `count` records of the node at `address` and those below it to `found`. They come
+    /// node by node, an inner node before its children: order is of no use to whoever reads all.
     fn collect(
         &self,
         file: &mut Image,

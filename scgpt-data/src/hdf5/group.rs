@@ -1,4 +1,20 @@
 //! [`Node`]: a group in memory, read from an existing file without interpreting its attributes.
+//!
+//! ```text
+//! object header, version 1           object header, version 2: "OHDR"
+//!   version, count, size               version, flags, (times), (limits), size of the first block
+//!   message: type 2, size 2, flags 4   message: type 1, size 2, flags 1, (order of creation 2)
+//!   … continuation: address, size      … continuation: address, size
+//! ```
+//!
+//! A header can go on in further blocks anywhere in the file, to which a message leads. What makes
+//! a group of an object is one of three messages: a symbol table (old), a link or a link info
+//! (new). All forms end in the same list of names and links, in the order of the file.
+//!
+//! A link message has version, flags, then what the flags announce: kind, order of creation,
+//! character set, a length of one to eight bytes, the name, and what it leads to. The flag of
+//! shared messages, 2, means that the body is a pointer to the real one; those of attributes are
+//! refused, as a new header that repeated them would not be counted among their owners.
 
 use std::{
     collections::HashSet,
@@ -18,6 +34,10 @@ use super::{
 };
 
 /// A group whose header is (re)written when the file is finished.
+///
+/// It stands for the group until the end of writing, so that any number of members and attributes
+/// cost one new header. Bodies of messages are kept as bytes: repeated as they are, they mean the
+/// same.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     /// Attribute messages by name. Addresses inside them stay valid: the file only grows.
@@ -41,6 +61,9 @@ pub(crate) enum Link {
 
 impl Node {
     /// Links `name` to `link` instead of whatever it led to.
+    ///
+    /// A new name comes last; one that is there keeps its place, and what it led to stays in the
+    /// file, unreferenced.
     pub(crate) fn link(&mut self, name: &str, link: Link) {
         match self.links.iter_mut().find(|(other, _)| other == name) {
             Some((_, old)) => *old = link,
@@ -87,10 +110,15 @@ impl Node {
 }
 
 /// What an object header describes.
+///
+/// A dataset is known by its layout message, before anything else: it may have attributes, never
+/// links.
 pub(crate) enum Kind {
     /// Names and what they lead to.
     Group(Vec<(String, Target)>),
+    /// An array, of which nothing more is read here.
     Dataset,
+    /// A named datatype, or whatever else has a header.
     Other,
 }
 
@@ -108,6 +136,9 @@ pub(crate) enum Target {
 }
 
 /// What the object whose header is at `address` is, and its links if it is a group.
+///
+/// # Errors
+/// As [`Node::read`], except that attributes are not looked at.
 pub(crate) fn kind(file: &mut Image, address: u64) -> io::Result<Kind> {
     let messages = read_messages(file, address)?;
     if messages.iter().any(|message| message.kind == LAYOUT) {
@@ -129,11 +160,15 @@ pub(crate) fn kind(file: &mut Image, address: u64) -> io::Result<Kind> {
     Ok(Kind::Group(links.collect::<io::Result<_>>()?))
 }
 
+/// Whether one of the messages is of those that only groups have.
 fn is_group(messages: &[Message]) -> bool {
     messages.iter().any(|message| [SYMBOL_TABLE, LINK_INFO, LINK].contains(&message.kind))
 }
 
 /// The links of a group in all forms.
+///
+/// A group has one form or the other; links in the header and in dense storage exclude each other
+/// in what HDF5 writes, and are added up here if a file has both.
 fn read_links(file: &mut Image, messages: &[Message]) -> io::Result<Vec<(String, Link)>> {
     let mut links = Vec::new();
     for Message { kind, body, .. } in messages {
@@ -158,6 +193,9 @@ fn read_links(file: &mut Image, messages: &[Message]) -> io::Result<Vec<(String,
 
 /// The messages of dense storage that an information message points to; `counter` bytes of it are a
 /// number that may be there.
+///
+/// An information message has version, flags, the number if flag 1 is set, and the addresses of
+/// heap and tree. A heap at the undefined address means that everything is in the header.
 pub(crate) fn read_dense(
     file: &mut Image,
     bytes: &mut Bytes<'_>,
@@ -169,13 +207,23 @@ pub(crate) fn read_dense(
     if heap == UNDEFINED { Ok(Vec::new()) } else { dense::read(file, heap, tree) }
 }
 
+/// One message of an object header.
 pub(crate) struct Message {
+    /// Its type, one of the numbers in [`super::message`] or another.
     pub(crate) kind: u8,
+    /// 2 is that of a shared message, whose body is a pointer.
     pub(crate) flags: u8,
     pub(crate) body: Vec<u8>,
 }
 
 /// All messages of an object header, version 1 or 2, with its continuations.
+///
+/// Messages that continue the header are followed and left out of the result. Unused ones (type 0)
+/// and others that nobody asks for stay in, as they are told apart by type alone.
+///
+/// # Errors
+/// If the address leads to no header, or if the blocks together are larger than the file, which
+/// happens when a block continues in itself.
 pub(crate) fn read_messages(file: &mut Image, address: u64) -> io::Result<Vec<Message>> {
     let mut messages = Vec::new();
     let head = read_at(file, address, 16)?;
@@ -232,6 +280,8 @@ pub(crate) fn read_messages(file: &mut Image, address: u64) -> io::Result<Vec<Me
 }
 
 /// The name inside an attribute message.
+///
+/// It ends at its first zero, which its length counts.
 fn attribute_name(mut bytes: Bytes<'_>) -> io::Result<String> {
     let version = bytes.take(2)?[0];
     let length = usize::try_from(bytes.number(2)?).map_err(io::Error::other)?;
@@ -241,6 +291,9 @@ fn attribute_name(mut bytes: Bytes<'_>) -> io::Result<String> {
 }
 
 /// A link message.
+///
+/// A hard link becomes an address, which is valid wherever its new header is written; any other
+/// stays the message it was.
 fn read_link(mut bytes: Bytes<'_>, body: &[u8]) -> io::Result<(String, Link)> {
     let (name, kind) = read_link_head(&mut bytes)?;
     let link =
@@ -264,6 +317,9 @@ fn read_link_head(bytes: &mut Bytes<'_>) -> io::Result<(String, u8)> {
 }
 
 /// What the link of a whole link message leads to.
+///
+/// Soft and external links have a length of two bytes and a value. A soft one is a path, from whose
+/// end zeros are taken.
 fn read_target(mut bytes: Bytes<'_>) -> io::Result<Target> {
     let (_, kind) = read_link_head(&mut bytes)?;
     if kind == HARD {
@@ -284,6 +340,9 @@ fn read_target(mut bytes: Bytes<'_>) -> io::Result<Target> {
 }
 
 /// The names of a version 1 group.
+///
+/// They stand one behind the other, each ended by a zero; entries of the symbol table give the
+/// offset of theirs.
 fn read_local_heap(file: &mut Image, address: u64) -> io::Result<Vec<u8>> {
     let head = read_at(file, address, 32)?;
     if !head.starts_with(b"HEAP") {
@@ -294,6 +353,13 @@ fn read_local_heap(file: &mut Image, address: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The members of a version 1 group, below the node of its B-tree (or symbol table) at `address`.
+///
+/// Links are added in the order of the tree, which is that of names. Soft links are entries without
+/// an object, and become link messages of the newer format.
+///
+/// # Errors
+/// If a node comes twice or its level is not below that of its parent, so that neither circles nor
+/// chains without end are walked.
 fn read_symbol_tree(
     file: &mut Image,
     address: u64,
@@ -340,6 +406,7 @@ fn read_symbol_tree(
     Ok(())
 }
 
+/// The text at `offset` in a local heap, up to its zero.
 fn heap_text(heap: &[u8], offset: u64) -> io::Result<String> {
     usize::try_from(offset)
         .ok()
@@ -348,6 +415,10 @@ fn heap_text(heap: &[u8], offset: u64) -> io::Result<String> {
         .and_then(text)
 }
 
+/// A name or a path.
+///
+/// # Errors
+/// [`io::ErrorKind::Unsupported`] if it is not UTF-8, as which all names are written.
 fn text(bytes: &[u8]) -> io::Result<String> {
     String::from_utf8(bytes.to_vec()).map_err(|_| unsupported("a name that is not UTF-8"))
 }
