@@ -1,4 +1,15 @@
 //! Writing: copies of an input with additions, and new files.
+//!
+//! ```text
+//! save_copy       a copy of the input; into it, what is new        (the same container)
+//!                 or: every element anew, block by block           (another container)
+//! export          any source: obs, var, X in rows                  (a new container)
+//! ```
+//!
+//! Whatever the way, the file or folder is built in a [`Place`] and appears by a rename. [`Sink`]
+//! is what all of them write into, and has two implementations, of HDF5 and of zarr. What AnnData
+//! means by a table or a categorical is in `anndata`, above the sink: the encodings are the same in
+//! both.
 
 mod anndata;
 mod convert;
@@ -73,6 +84,9 @@ const ROWS: usize = 1024;
 
 impl Additions {
     /// That there is one row a cell, or a gene.
+    ///
+    /// # Errors
+    /// [`Error::Option`] that names the first that has another number of rows.
     fn check(&self, n_cells: usize, n_genes: usize) -> Result<()> {
         let obsm = self.obsm.iter().map(|(name, rows)| ("obsm", name, rows.n_rows()));
         let obs = self.obs.iter().map(|(name, column)| ("obs", name, column.len()));
@@ -89,6 +103,9 @@ impl Additions {
     }
 
     /// Writes the additions into `sink`, whose groups may exist.
+    ///
+    /// Names in `obs` come last in the order of columns, unless they were there. Whatever has one
+    /// of these names already is replaced, with everything in it.
     fn write(&self, sink: &mut dyn Sink) -> Result<()> {
         if !self.obsm.is_empty() {
             sink.group("obsm", &anndata::dict())?;
@@ -114,6 +131,8 @@ impl Additions {
         Ok(())
     }
 
+    /// Writes new columns, and names them in `column-order`: AnnData does not read a column that is
+    /// not there.
     fn write_obs(&self, sink: &mut dyn Sink) -> Result<()> {
         let mut order = match sink.attrs("obs")?.remove("column-order") {
             Some(Value::Array(names)) => names,
@@ -130,6 +149,7 @@ impl Additions {
     }
 }
 
+/// A matrix of `f32` in blocks of [`ROWS`] rows, so that memory does not depend on its size.
 fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> {
     let (rows, columns) = (spool.n_rows(), spool.n_columns());
     let shape = [rows as u64, columns as u64];
@@ -224,6 +244,9 @@ pub fn make_copy(
 
 /// A copy of `input` at `place` that can be extended; `None` if its elements have to be written
 /// anew, into another container or because the file cannot grow.
+///
+/// For HDF5 it is found out by trying: a file that [`H5Sink`] cannot extend is not damaged, and its
+/// copy goes again. A zip is unpacked, since nothing can be added to one in place.
 fn extend(input: &Path, output: &Path, place: &Place) -> Result<Option<Box<dyn Sink>>> {
     let failed = |error: io::Error| Error::write(output, error);
     let copy = place.path();

@@ -1,6 +1,19 @@
 //! AnnData's on-disk encodings: tables, columns, dictionaries, matrices. They are the same in
 //! HDF5 and zarr. From anndata's "On disk format" page; what is written is read by anndata 0.8 and
 //! later, except that `null` in `uns` needs 0.12.
+//!
+//! ```text
+//! dataframe            group: index, columns; attributes `_index`, `column-order`
+//! categorical          group: codes (-1 is missing), categories; attribute `ordered`
+//! nullable-integer     group: values, mask (true is missing); also nullable-boolean
+//! string-array, array  one array
+//! csr_matrix           group: data, indices, indptr; attribute `shape`
+//! dict                 group of elements
+//! string, numeric-scalar, null    one value
+//! ```
+//!
+//! Each carries `encoding-type` and `encoding-version`; without them AnnData guesses by the form of
+//! an element, as it did for files of old versions.
 
 use serde_json::{Map, Value, json};
 
@@ -11,6 +24,9 @@ use crate::{
 };
 
 /// The attributes of an element encoded as `kind`.
+///
+/// The two attributes by which AnnData knows how to read an element; `version` is that of the
+/// encoding, not of the library.
 pub(super) fn encoding(kind: &str, version: &str) -> Attrs {
     let mut attrs = Map::new();
     attrs.insert("encoding-type".into(), kind.into());
@@ -34,6 +50,9 @@ pub(super) fn text_array() -> Attrs {
 }
 
 /// A whole table, with an index named `_index`.
+///
+/// Slashes in names of columns become `_`. An index without a name, or with that of a column, is
+/// named `_index`.
 pub(super) fn frame(sink: &mut dyn Sink, path: &str, frame: &Frame) -> Result<()> {
     let mut attrs = encoding("dataframe", "0.2.0");
     let names: Vec<String> = frame.names().map(member).collect();
@@ -54,6 +73,9 @@ pub(super) fn frame(sink: &mut dyn Sink, path: &str, frame: &Frame) -> Result<()
 }
 
 /// One column. Text with missing values becomes a categorical: plain text has no place for them.
+///
+/// Missing numbers are NaN. Missing whole numbers and truth values need a mask beside them, which
+/// AnnData reads as a nullable column of pandas; where nothing is missing they are plain arrays.
 pub(super) fn column(sink: &mut dyn Sink, path: &str, column: &Column) -> Result<()> {
     let rows = column.len() as u64;
     match column {
@@ -89,6 +111,8 @@ pub(super) fn column(sink: &mut dyn Sink, path: &str, column: &Column) -> Result
 }
 
 /// Codes in the narrowest signed type, as pandas has them; -1 is missing.
+///
+/// `codes` are places in `categories`.
 fn categorical(
     sink: &mut dyn Sink,
     path: &str,
@@ -110,6 +134,9 @@ fn categorical(
 }
 
 /// A categorical of codes that are bytes already.
+///
+/// `dtype` is that of the codes, and may be any whole number; `categories` are texts or numbers,
+/// `n_categories` of them. What is at `path` is replaced.
 pub(super) fn categories_of(
     sink: &mut dyn Sink,
     (path, dtype, codes): (&str, Dtype, &[u8]),
@@ -127,6 +154,8 @@ pub(super) fn categories_of(
 }
 
 /// A plain array, or values and mask where something is missing.
+///
+/// `mask` has one byte a value, 1 where it is missing; the value there is of no meaning.
 fn masked(
     sink: &mut dyn Sink,
     path: &str,
@@ -148,6 +177,8 @@ fn masked(
 
 /// A JSON value as an element of `uns`: object → dictionary; text, number and truth value →
 /// scalar; list of one of these kinds → array; any other list → dictionary with the keys `0`, `1`, …
+///
+/// Numbers are `int64` where they fit and else `float64`.
 pub(super) fn json(sink: &mut dyn Sink, path: &str, value: &Value) -> Result<()> {
     let scalar = |dtype, bytes: &[u8], sink: &mut dyn Sink| {
         array(sink, path, dtype, &[], bytes, &encoding("numeric-scalar", "0.2.0"))
@@ -176,6 +207,8 @@ pub(super) fn json(sink: &mut dyn Sink, path: &str, value: &Value) -> Result<()>
 
 /// A list as one array if all its items are of one kind, else as a dictionary by number: an array
 /// of AnnData has one element type.
+///
+/// An empty list is an array of texts.
 fn json_list(sink: &mut dyn Sink, path: &str, items: &[Value]) -> Result<()> {
     let shape = [items.len() as u64];
     if items.iter().all(Value::is_string) {
@@ -218,6 +251,9 @@ fn json_dict<'a>(
 }
 
 /// A name that is one part of a path.
+///
+/// A slash would make two parts of it, and two dots would lead out of the folder of a zarr
+/// hierarchy.
 pub(super) fn member(name: &str) -> String {
     match name {
         "" | "." | ".." => "_".into(),

@@ -6,6 +6,19 @@
 //! and time depend on what is added and not on the size of the file. The format is that of the
 //! "HDF5 File Format Specification" version 3.0; what is written needs HDF5 1.8 or later.
 //! Own code, so that a copied file keeps its bytes and takes no memory by its size.
+//!
+//! ```text
+//! old file, as it was            superblock … objects … old headers of groups
+//! what is new, as it comes       arrays, collections of texts, headers of datasets
+//! at the end                     headers of the groups that are known here, the root last
+//! superblock                     patched last: where the root is, where the file ends
+//! ```
+//!
+//! Until the superblock is patched the file is the old one with bytes behind its end. A group that
+//! is replaced leaves its old header behind, unreferenced.
+//!
+//! What this needs of a file is refused where it is missing ([`H5Sink::extend`]), and the caller
+//! then writes every element anew.
 
 mod appender;
 mod heap;
@@ -74,6 +87,8 @@ enum Superblock {
     /// Versions 0 and 1: offset of the address field of end-of-file, and of the root's entry.
     Old { end: u64, root: u64 },
     /// Versions 2 and 3, as stored.
+    ///
+    /// 48 bytes with both fields and a checksum of them all.
     New(Vec<u8>),
 }
 
@@ -84,6 +99,7 @@ struct OpenArray {
     dtype: Dtype,
     shape: Vec<u64>,
     attrs: Attrs,
+    /// Where its first value is; nothing else is appended before it ends.
     address: u64,
 }
 
@@ -174,6 +190,10 @@ impl H5Sink {
     }
 
     /// The group at `path`.
+    ///
+    /// # Errors
+    /// If a name is missing or leads to a dataset. Of an extended file only the root and
+    /// [`GROWING`] are known as groups; all others are linked by address and stay as they are.
     fn node(&mut self, path: &str) -> io::Result<&mut Node> {
         let mut node = &mut self.root;
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -209,6 +229,13 @@ impl H5Sink {
     }
 
     /// An attribute message; `None` for a value that has none.
+    ///
+    /// A list becomes one of a single element type: text, truth values, whole or real numbers,
+    /// whichever fits all its items. An empty list is one of text.
+    ///
+    /// # Errors
+    /// If it does not fit into a message. The caller's remedy is another container, since HDF5
+    /// would put it into dense storage, which is not written here.
     fn attribute(&mut self, name: &str, value: &Value) -> io::Result<Option<Vec<u8>>> {
         let items = match value {
             Value::Array(items) => items.as_slice(),
@@ -239,6 +266,7 @@ impl H5Sink {
         Ok(Some(message))
     }
 
+    /// Writes texts into the heap, and an array of references to them.
     fn write_strings(
         &mut self,
         path: &str,
@@ -253,6 +281,7 @@ impl H5Sink {
         self.object(path, messages, attrs)
     }
 
+    /// Writes records as one compound dataset; texts in them are references.
     fn write_records(
         &mut self,
         path: &str,
@@ -283,6 +312,7 @@ impl H5Sink {
         self.object(path, messages, attrs)
     }
 
+    /// Writes the header of the array whose values were pushed, with as many rows as there were.
     fn write_open(&mut self) -> io::Result<()> {
         let Some(mut open) = self.open.take() else {
             return Ok(());
@@ -299,6 +329,7 @@ impl H5Sink {
         self.object(&open.path, messages, &open.attrs)
     }
 
+    /// Writes the groups, the last collection of texts and the superblock, and waits for the disk.
     fn write_end(&mut self) -> io::Result<()> {
         let root = std::mem::take(&mut self.root);
         let root = self.out.group(root)?;
@@ -358,6 +389,8 @@ impl Sink for H5Sink {
         Ok(())
     }
 
+    /// Values of old attributes are read by the HDF5 library, and those that were set since are
+    /// laid over them.
     fn attrs(&mut self, path: &str) -> Result<Attrs> {
         // A group that is new has no attributes in the original.
         let mut attrs = match &self.original {

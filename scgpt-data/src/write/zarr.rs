@@ -3,6 +3,17 @@
 //! Files are written here, version 2 or 3; chunks are encoded by `zarrs`, each array in a storage of
 //! its own in memory, so that names that zarr reserves (`__categories`) do no
 //! harm. Chunks are compressed with zstandard, which every zarr-python reads in both versions.
+//!
+//! ```text
+//!                version 2                       version 3
+//! group          .zgroup, .zattrs                zarr.json
+//! array          .zarray, .zattrs, chunks 0.0    zarr.json, chunks c/0/0
+//! text           |O with filter vlen-utf8        string, codec vlen-utf8
+//! ```
+//!
+//! A chunk spans all axes but the first and has about [`CHUNK`] bytes, so values that come row by
+//! row fill one after the other and memory holds one. Text is one chunk, as it is in memory
+//! already.
 
 use std::{
     borrow::Cow,
@@ -51,6 +62,7 @@ enum Version {
 struct OpenArray {
     place: String,
     array: Array<MemoryStore>,
+    /// The document to be written at the end, when the first length is known.
     metadata: Value,
     attrs: Attrs,
     /// Length of the first axis of a chunk, and bytes of one row.
@@ -96,6 +108,7 @@ impl ZarrSink {
         Error::write(&self.path, error)
     }
 
+    /// A document; an empty one if there is no such file.
     fn read_json(&self, place: &str) -> Result<Value> {
         let bytes = match fs::read(self.folder.join(place)) {
             Ok(bytes) => bytes,
@@ -110,6 +123,7 @@ impl ZarrSink {
         fs::write(self.folder.join(place), bytes).map_err(|error| self.failed(error))
     }
 
+    /// Makes a folder a group, with these attributes in place of any it had.
     fn write_group(&self, place: &str, attrs: &Attrs) -> Result<()> {
         fs::create_dir_all(self.folder.join(place)).map_err(|error| self.failed(error))?;
         match self.version {
@@ -185,6 +199,9 @@ impl ZarrSink {
     }
 
     /// An array for encoding chunks, with the metadata documents in its new folder.
+    ///
+    /// # Errors
+    /// If the folder cannot be made anew, or `zarrs` does not take the metadata.
     fn array(&self, place: &str, metadata: &Value, attrs: &Attrs) -> Result<Array<MemoryStore>> {
         let folder = self.folder.join(place);
         remove(&folder).map_err(|error| self.failed(error))?;
@@ -414,6 +431,8 @@ fn as_stored(metadata: &Value, dtype: Dtype) -> Value {
 }
 
 /// The data type of `dtype` in version 2 or 3.
+///
+/// Chunks of bytes are encoded under another name, see [`as_stored`].
 fn data_type(dtype: Dtype, version: Version) -> Value {
     let [v2, v3] = match dtype {
         Dtype::Bool => ["|b1", "bool"],

@@ -1,4 +1,8 @@
 //! [`Appender`]: the growing end of an HDF5 file.
+//!
+//! Everything is written once, from front to back, but for two patches: the collection of texts
+//! that is full, into the room that was left for it, and the superblock. Addresses count from the
+//! beginning of the HDF5 image, as in all of the file.
 
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 
@@ -12,7 +16,9 @@ use crate::hdf5::{
 /// The end of the file.
 #[derive(Debug)]
 pub(super) struct Appender {
+    /// It writes at `end`, except within `patch`.
     pub(super) file: BufWriter<Image>,
+    /// The address behind the last byte.
     pub(super) end: u64,
 }
 
@@ -42,6 +48,9 @@ impl Appender {
     }
 
     /// Appends the header of an object; its address.
+    ///
+    /// # Errors
+    /// If a message is too large for its length field, as one with a name of 64 KiB would be.
     pub(super) fn header(&mut self, messages: &[(u8, Vec<u8>)]) -> io::Result<u64> {
         if messages.iter().any(|(_, body)| body.len() > LARGEST) {
             return Err(io::Error::other("a name is longer than the 64 KiB that HDF5 allows"));
@@ -51,6 +60,9 @@ impl Appender {
     }
 
     /// Writes the headers of `node` and of the groups below it; its address.
+    ///
+    /// Groups below come first, since a link needs the address of what it leads to. The new header
+    /// is compact: all links and attributes are messages in it, however many they are.
     pub(super) fn group(&mut self, node: Node) -> io::Result<u64> {
         let mut messages = group_messages();
         for (name, link) in node.links {

@@ -1,4 +1,12 @@
 //! [`Heap`]: texts of variable length in global heap collections.
+//!
+//! An element of an array of text is a reference: length (4 bytes), address of a collection (8),
+//! index of the object in it (4). Texts go into the collection that is open until it is full; its
+//! room in the file is taken when it is begun, so that references are known at once, and its bytes
+//! follow when it is done.
+//!
+//! A collection of 16 KiB has room for some hundred barcodes. Indices have two bytes, which no
+//! collection of this size can exceed: an object takes 24 bytes at least.
 
 use std::io;
 
@@ -25,6 +33,9 @@ pub(super) struct Heap {
 
 impl Heap {
     /// Puts `texts` away; their references, sixteen bytes each.
+    ///
+    /// # Errors
+    /// If a text has 4 GiB, or the file cannot be written.
     pub(super) fn insert_all<'a>(
         &mut self,
         out: &mut Appender,
@@ -67,6 +78,9 @@ impl Heap {
     }
 
     /// Writes the collection to its place.
+    ///
+    /// Called when a text does not fit, and once at the end. Whatever comes next begins a new
+    /// collection.
     pub(super) fn flush(&mut self, out: &mut Appender) -> io::Result<()> {
         if self.bytes.is_empty() {
             return Ok(());
