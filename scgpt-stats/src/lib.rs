@@ -51,7 +51,7 @@ pub use crate::{
     },
     neighbours::Neighbours,
     parts::stratified,
-    pca::{Principal, Products, SparseCell, Subspace, largest_eigenpairs},
+    pca::{Principal, Products, SparseCell, Subspace, dot, largest_eigenpairs},
     plane::principal_plane,
     sampling::{first_halves, halves, sampled, subsample},
 };

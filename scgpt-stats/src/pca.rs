@@ -173,7 +173,8 @@ impl Principal {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+/// The inner product of two rows of one length, summed from the first number to the last.
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
-use scgpt_stats::largest_eigenpairs;
+use scgpt_stats::{dot, largest_eigenpairs};
 
 use super::pairs::Pairs;
 use crate::network::{benjamini_hochberg, p_values};
@@ -136,11 +136,6 @@ impl Cloud {
         }
         Pairs::cosines(&rows, self.d.max(1))
     }
-}
-
-/// The inner product.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use scgpt_data::narrow;
-use scgpt_stats::{Products, difference, largest_eigenpairs};
+use scgpt_stats::{Products, difference, dot, largest_eigenpairs};
 
 use super::condition::Condition;
 
@@ -265,10 +265,6 @@ fn ridge_inverse(rows: &[Vec<f64>], k: usize) -> Vec<Vec<f64>> {
 fn multiply(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let column = |j: usize| b.iter().map(|row| row[j]).collect::<Vec<f64>>();
     a.iter().map(|row| (0..b.len()).map(|j| dot(row, &column(j))).collect()).collect()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// The mean of profiles.

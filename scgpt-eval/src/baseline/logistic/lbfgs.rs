@@ -1,5 +1,7 @@
 //! [`minimise`]: the least value of a smooth function.
 
+use scgpt_stats::dot;
+
 /// Most steps, and most lengths of a step that are tried.
 const STEPS: usize = 100;
 const LENGTHS: usize = 40;
@@ -82,11 +84,6 @@ fn direction(gradient: &[f64], past: &[(Vec<f64>, Vec<f64>, f64)]) -> Vec<f64> {
         way.iter_mut().zip(step).for_each(|(d, s)| *d += turn * s);
     }
     way
-}
-
-/// The inner product.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]
