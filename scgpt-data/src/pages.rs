@@ -2,6 +2,16 @@
 //!
 //! The library believes the length that a page gives for its unpacked bytes, and repeats a value as
 //! often as a few bytes say.
+//!
+//! ```text
+//! footer            rows of each group, where the chunk of each column lies         values in sum
+//! column chunk      page, page, …
+//!   page header     kind (1), unpacked length (2), packed length (3), …             each page
+//! ```
+//!
+//! A header is a structure of Thrift's compact protocol: fields of a number and a type, up to a
+//! zero. Only the two lengths matter, so all else is passed over by its type, whatever later
+//! versions of the format add.
 
 use std::{
     fs::File,
@@ -31,6 +41,9 @@ const DEEPEST: u8 = 8;
 ///
 /// # Errors
 /// [`Error::Invalid`] naming what is out of proportion.
+///
+/// It reads headers alone, which takes one seek a page. Pages that lie within each other would make
+/// that many times the file; each header takes at least eight bytes of it, so there is a most.
 pub(crate) fn check(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
     let invalid = |place: &str, problem: String| {
         Error::invalid(path, place, problem).with_hint("the file is damaged; copy it again")
@@ -77,6 +90,7 @@ pub(crate) fn check(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
     Ok(())
 }
 
+/// What the header of a page says of it, in bytes.
 #[derive(Debug, PartialEq)]
 struct Page {
     /// Length of the header.
@@ -88,6 +102,7 @@ struct Page {
 /// The header of a page, in the compact protocol of Thrift.
 struct Header<'a> {
     bytes: &'a [u8],
+    /// Bytes that are read already.
     at: usize,
 }
 
@@ -103,12 +118,14 @@ impl Header<'_> {
         Some(Page { header: self.at as u64, packed: packed?, unpacked: unpacked? })
     }
 
+    /// The next byte.
     fn byte(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
         Some(byte)
     }
 
+    /// Goes past `n` bytes; none if there are fewer.
     fn skip(&mut self, n: u64) -> Option<()> {
         let at = self.at.checked_add(usize::try_from(n).ok()?)?;
         (at <= self.bytes.len()).then(|| self.at = at)
@@ -134,6 +151,8 @@ impl Header<'_> {
     }
 
     /// Goes through a structure; `number` is told the whole numbers that are its own.
+    ///
+    /// Fields of structures within it are passed over. `None` if the bytes end before.
     fn fields(&mut self, depth: u8, number: &mut dyn FnMut(i64, i64)) -> Option<()> {
         let mut id = 0;
         loop {
@@ -152,6 +171,10 @@ impl Header<'_> {
     }
 
     /// Goes past a value.
+    ///
+    /// Kinds: truth values (1, 2), a byte (3), numbers (4 to 6), a real number (7), bytes or text
+    /// (8), lists and sets (9, 10), a structure (12). Maps (11) are in no page header, and are
+    /// refused with all others.
     fn value(&mut self, kind: u8, depth: u8) -> Option<()> {
         if depth == DEEPEST {
             return None;

@@ -4,6 +4,18 @@
 //! appended to their bucket; when more than [`HELD_ENTRIES`] wait in memory they move to an unnamed
 //! temporary file, page by page. To serve cells, their bucket alone is read back and sorted by
 //! counting. One pass over the input therefore suffices, and memory stays bounded whatever its size.
+//!
+//! ```text
+//! push(cell, gene, value)  →  bucket of the cell, in memory
+//!   4 Mi entries wait      →  each bucket's become a page of the temporary file
+//! read(cells)              →  pages and waiting entries of one bucket  →  counting sort  →  rows
+//! ```
+//!
+//! [`HELD_ENTRIES`] of twelve bytes are about 50 MB; a bucket that is read back takes some 12 MB
+//! more, and its rows 8 MB. A single bucket is never written out, as it would come back whole.
+//! Reading cells in order reads every page once. Counting needs no more than the entries and one
+//! number a cell, and keeps the order of arrival, so a result does not depend on when pages were
+//! written.
 
 use std::{
     fs::File,
@@ -23,22 +35,28 @@ const ENTRY_BYTES: usize = 12;
 /// Sorts entries (cell, gene, value) by cell on disk. See the module documentation.
 pub(crate) struct RowSort {
     n_rows: usize,
+    /// Cells of a bucket, the same for all but the last.
     rows_per_bucket: usize,
     buckets: Vec<Bucket>,
+    /// Entries in memory, of all buckets.
     held: usize,
+    /// The temporary file, once there is one, and its length.
     spill: Option<File>,
     spilled: u64,
     /// The bucket sorted last, with its rows.
     sorted: Option<(usize, Rows)>,
 }
 
+/// The entries of neighbouring cells.
 #[derive(Default)]
 struct Bucket {
+    /// What has come since the last page.
     held: Vec<Entry>,
     /// Byte ranges of the file, in order of arrival.
     pages: Vec<(u64, usize)>,
 }
 
+/// One value of the matrix; `row` is the cell, `column` the gene.
 #[derive(Clone, Copy)]
 struct Entry {
     row: u32,
@@ -52,6 +70,8 @@ impl RowSort {
         Self::with_bucket(n_rows, expected, BUCKET_ENTRIES)
     }
 
+    /// Buckets are as many as the expected entries need, at most 65536, and at least one. If more
+    /// entries come than were expected, buckets grow and nothing else happens.
     fn with_bucket(n_rows: usize, expected: u64, bucket_entries: u64) -> Self {
         let buckets = expected.div_ceil(bucket_entries).clamp(1, 1 << 16);
         let rows_per_bucket = n_rows.div_ceil(usize::try_from(buckets).unwrap_or(1)).max(1);
@@ -72,6 +92,9 @@ impl RowSort {
     ///
     /// # Errors
     /// If the temporary file cannot be written.
+    ///
+    /// # Panics
+    /// May panic, here or when its bucket is read, if it is not.
     pub(crate) fn push(&mut self, row: u32, column: u32, value: f32) -> io::Result<()> {
         let bucket = row as usize / self.rows_per_bucket;
         self.buckets[bucket].held.push(Entry { row, column, value });
@@ -86,6 +109,9 @@ impl RowSort {
     ///
     /// # Errors
     /// If the temporary file cannot be read.
+    ///
+    /// Cells beyond the last are none. Several entries of one place stay several; the gate of all
+    /// formats adds them up.
     pub(crate) fn read(&mut self, rows: Range<usize>) -> io::Result<Rows> {
         let (mut indptr, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
         let end = rows.end.min(self.n_rows);
@@ -109,6 +135,8 @@ impl RowSort {
         Ok((indptr, columns, values))
     }
 
+    /// Moves all waiting entries to the end of the temporary file, one page for each bucket that
+    /// has some.
     fn write_out(&mut self) -> io::Result<()> {
         let file = match &mut self.spill {
             Some(file) => file,
@@ -132,6 +160,8 @@ impl RowSort {
         Ok(())
     }
 
+    /// The rows of a bucket. It is kept until another is asked for, as windows of cells come one
+    /// after the other.
     fn sorted_bucket(&mut self, bucket: usize) -> io::Result<&Rows> {
         if self.sorted.as_ref().is_none_or(|(held, _)| *held != bucket) {
             self.sorted = None;
@@ -146,6 +176,7 @@ impl RowSort {
             .ok_or_else(|| io::Error::other("no bucket was sorted"))
     }
 
+    /// The entries of a bucket in order of arrival: those of the file, then those in memory.
     fn entries(&mut self, bucket: usize) -> io::Result<Vec<Entry>> {
         let Bucket { held, pages } = &self.buckets[bucket];
         let stored: usize = pages.iter().map(|(_, length)| length / ENTRY_BYTES).sum();
@@ -170,6 +201,8 @@ impl RowSort {
 }
 
 /// Stable counting sort of `entries` by row.
+///
+/// `first` is the number of the first of `n_rows` cells, all of which the entries belong to.
 fn sort(entries: &[Entry], first: usize, n_rows: usize) -> Rows {
     let mut offsets = vec![0; n_rows + 1];
     for entry in entries {

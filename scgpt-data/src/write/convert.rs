@@ -1,4 +1,19 @@
 //! Copies between containers, element by element.
+//!
+//! ```text
+//! element of the store             becomes
+//!   group                            a group with the same attributes, and its members in turn
+//!   numbers, bytes                   an array, in blocks of about [`BLOCK`] bytes
+//!   text                             an array, at once
+//!   records (rank_genes_groups)      records, field by field
+//!   records (obs of old versions)    a table, at the very end: its categories are in uns
+//!   a type with no counterpart       nothing: named, with the reason
+//! ```
+//!
+//! Something left out must not be missed later. AnnData reads the columns that `column-order`
+//! names, and fails at one that is not there: the list is written anew without it. A sparse matrix
+//! without its indices is no matrix: such groups ([`WHOLE`]) go as a whole. Only in `X`, `obs` and
+//! `var` is a failure to read the end, as a copy without its cells is none.
 
 use serde_json::{Value, json};
 
@@ -52,18 +67,27 @@ pub(super) fn convert(
     Ok(())
 }
 
+/// A copy on its way.
 struct Copy<'a> {
     store: &'a dyn Store,
     sink: &'a mut dyn Sink,
+    /// Places that were left out, each with its reason.
     skipped: &'a mut Vec<String>,
+    /// Places of tables of the first AnnData versions, which wait for everything else.
     tables: Vec<String>,
 }
 
 /// What became of an element: the reason why it was left out.
+///
+/// `None` if it was copied. An error is a failure to read or to write, which [`Copy::member`]
+/// judges.
 type Outcome = Result<Option<String>>;
 
 impl Copy<'_> {
     /// Copies the members of the group at `place`; the names of those that were left out.
+    ///
+    /// # Errors
+    /// If the group cannot be listed, or one of the essential members not be copied.
     fn members(&mut self, place: &str) -> Result<Vec<String>> {
         let mut left = Vec::new();
         for name in self.store.children(place)? {
@@ -96,6 +120,9 @@ impl Copy<'_> {
     }
 
     /// Copies the element at `place`, or says why not; whether it was copied.
+    ///
+    /// # Errors
+    /// If the output cannot be written; or the input not be read, where it is essential.
     fn member(&mut self, place: &str) -> Result<bool> {
         let outcome = match self.element(place) {
             // What the cells and their matrix are made of is not left out because it is damaged.
@@ -214,6 +241,12 @@ impl Copy<'_> {
     }
 
     /// Copies an array of numbers, a block of rows at a time: memory does not depend on its size.
+    ///
+    /// Values pass as bytes, so none is rounded or cut: a `uint64` of 2⁶³ and more stays what it
+    /// is.
+    ///
+    /// # Errors
+    /// If a block cannot be read or written; the array is ended before, so that the sink can go on.
     fn numbers(
         &mut self,
         array: &dyn Array,
@@ -239,6 +272,7 @@ impl Copy<'_> {
     }
 }
 
+/// Whether a place is part of the matrix, the table of cells or that of genes.
 fn is_essential(place: &str) -> bool {
     ["X", "obs", "var"].contains(&place.split('/').next().unwrap_or(place))
 }
@@ -253,6 +287,9 @@ fn reason(error: &Error) -> String {
 }
 
 /// The attributes of an element as AnnData wants them, where the storage is less exact.
+///
+/// What differs: `ordered` is a truth value, lengths are whole numbers, categories are named by a
+/// path within the table instead of a reference, and tables say what [`complete`] adds.
 fn attributes(store: &dyn Store, place: &str) -> Result<Attrs> {
     let mut attrs = store.attributes(place)?;
     // AnnData 0.7 keeps the categories of a column beside it, and refers to them.
@@ -280,6 +317,10 @@ fn attributes(store: &dyn Store, place: &str) -> Result<Attrs> {
 }
 
 /// Adds what a table must say of itself, and what this one does not.
+///
+/// That is the index and the order of columns, as this crate reads them, and the encoding: 0.1.0
+/// for tables whose categories are beside the columns. What the table says itself is kept, but for
+/// the order of columns.
 pub(super) fn complete(store: &dyn Store, place: &str, attrs: &mut Attrs) -> Result<()> {
     let is_old = matches!(store.node(&join(place, "__categories"))?, Some(Node::Group));
     let version = if is_old { "0.1.0" } else { "0.2.0" };

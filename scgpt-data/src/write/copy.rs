@@ -1,8 +1,16 @@
 //! Copies of files, folders and zips, with every file writable.
+//!
+//! Contents go byte by byte; permissions are kept, but that the owner may write, as a read-only
+//! input would else give a copy that cannot be extended. Links are followed: what is copied is what
+//! they lead to.
 
 use std::{fs, io, path::Path};
 
 /// Copies the file or folder `from` to `to`, which does not exist.
+///
+/// # Errors
+/// If something cannot be read or written; what was copied until then stays, in a
+/// [`Place`](crate::Place) that goes with it.
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     if !from.is_dir() {
         fs::copy(from, to)?;
@@ -17,6 +25,9 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Unpacks the zip `from` to the folder `to`, which does not exist.
+///
+/// # Errors
+/// If an entry names a place outside of the folder, such as `../x`, or is damaged.
 #[cfg(feature = "zarr")]
 pub(super) fn unzip(from: &Path, to: &Path) -> io::Result<()> {
     let mut archive = zip::ZipArchive::new(fs::File::open(from)?)?;

@@ -1,4 +1,15 @@
 //! [`Sink`]: the few element kinds that AnnData is made of, whatever the container.
+//!
+//! ```text
+//! arrays     begin, push …, end      numbers, row by row; the first length may be open till the end
+//!            strings                 text, at once
+//!            records                 fields, at once
+//!            null                    the element without a value
+//! groups     group, attrs, set_attr, remove
+//!            finish
+//! ```
+//!
+//! A container knows nothing of AnnData: encodings are attributes to it, and come from above.
 
 use std::borrow::Cow;
 
@@ -19,6 +30,8 @@ pub(super) fn is_attribute(value: &Value) -> bool {
 }
 
 /// Element type of an array of numbers, truth values or bytes.
+///
+/// Names are those of NumPy. Whatever the machine, bytes are little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dtype {
     Bool,
@@ -78,6 +91,7 @@ impl Dtype {
 /// Values of one kind: text, or numbers as little-endian bytes.
 pub(super) enum Values {
     Texts(Vec<String>),
+    /// As many as the size of one goes into the bytes.
     Numbers(Dtype, Vec<u8>),
 }
 
@@ -93,6 +107,8 @@ impl Values {
     }
 
     /// Writes an array of them.
+    ///
+    /// The attributes are those for text and those for numbers.
     pub(super) fn write(
         &self,
         sink: &mut dyn Sink,
@@ -116,6 +132,8 @@ pub(super) trait Sink {
     fn group(&mut self, path: &str, attrs: &Attrs) -> Result<()>;
 
     /// Attributes of a group.
+    ///
+    /// Those of the input, if it is extended, with what was set since.
     fn attrs(&mut self, path: &str) -> Result<Attrs>;
 
     /// Sets one attribute of a group.
@@ -146,6 +164,9 @@ pub(super) trait Sink {
     fn null(&mut self, path: &str, attrs: &Attrs) -> Result<()>;
 
     /// Begins an array whose values follow with [`push`](Self::push).
+    ///
+    /// One array is open at a time, and nothing else is written before it ends. A first length of
+    /// `u64::MAX` is one that is not known yet.
     fn begin(&mut self, path: &str, dtype: Dtype, shape: &[u64], attrs: &Attrs) -> Result<()>;
 
     /// The next values of the array, little-endian, row-major.
@@ -156,6 +177,8 @@ pub(super) trait Sink {
     fn end(&mut self) -> Result<()>;
 
     /// Completes the container.
+    ///
+    /// Nothing may be written after it. Without it the output is not complete.
     fn finish(&mut self) -> Result<()>;
 }
 
@@ -179,6 +202,11 @@ pub(super) fn split(path: &str) -> (&str, &str) {
 }
 
 /// Columns of elements of some size each, record by record.
+///
+/// Every column has as many elements; records are as long as the sizes together.
+///
+/// # Panics
+/// If a column is shorter than the first.
 pub(super) fn interleave(columns: &[(usize, Cow<'_, [u8]>)]) -> Vec<u8> {
     let size: usize = columns.iter().map(|(size, _)| size).sum();
     let count = columns.first().map_or(0, |(size, bytes)| bytes.len() / (*size).max(1));

@@ -1,4 +1,12 @@
 //! [`export`]: any [`CellSource`] as a new AnnData file, and [`export_mudata`]: several as MuData.
+//!
+//! ```text
+//! MuData, an .h5mu file or .zarr folder
+//!   obs, var               all cells; all features, side by side in the order of modalities
+//!   mod/NAME               AnnData of the cells that were measured in it
+//!   obsmap/NAME            for each cell of all: its row in the modality from 1, or 0
+//!   varmap/NAME            for each feature of all: its place in the modality from 1, or 0
+//! ```
 
 use std::{
     collections::HashMap,
@@ -25,6 +33,8 @@ use crate::{
 };
 
 /// Cells that are read at a time.
+///
+/// A block of them is what memory holds of the matrix.
 const CELLS: usize = 512;
 
 /// Writes the matrix `layer` of `source` as `X` of a new file, in compressed sparse rows, with
@@ -90,6 +100,10 @@ pub fn export_mudata(
 }
 
 /// Where an output is made. A file may lie in a folder of cells, such as that of 10x, a folder may not.
+///
+/// # Errors
+/// [`Error::Protected`] if the output and an input are the same or lie in each other,
+/// [`Error::Exists`] if there is one that stays.
 fn made_from<'a>(
     output: &Path,
     inputs: impl Iterator<Item = &'a Path>,
@@ -100,6 +114,8 @@ fn made_from<'a>(
     container.place(output, existing)
 }
 
+/// Features keep their names, even those that two modalities share: `var` says by `varmap` whose
+/// they are.
 fn write_mudata(
     obs: &Frame,
     modalities: &mut [(&str, &mut dyn CellSource)],
@@ -151,6 +167,7 @@ fn write_mudata(
     anndata::frame(sink, "var", &var)
 }
 
+/// Writes an array of `int64`.
 fn integers(sink: &mut dyn Sink, path: &str, values: &[i64]) -> Result<()> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     array(sink, path, Dtype::I64, &[values.len() as u64], &bytes, &anndata::dense())
@@ -183,6 +200,12 @@ fn write(
     additions.write(sink)
 }
 
+/// Compressed sparse rows are three arrays, which HDF5 and zarr take one after the other: `data`
+/// goes out as it is read, `indices` wait in `spool` and follow, four bytes a value, and `indptr`
+/// is last.
+///
+/// # Errors
+/// What the source or the output fails with.
 fn matrix(
     source: &mut dyn CellSource,
     layer: &Layer,

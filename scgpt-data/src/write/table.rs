@@ -1,4 +1,9 @@
 //! Tables of the first AnnData versions: one array of records, one field a column.
+//!
+//! AnnData before 0.7 kept `obs`, `var`, `obsm` and `varm` so: pandas made records of a table, and
+//! names of categories went to `uns`, where `louvain_categories` has those of the codes in the
+//! field `louvain`. Nothing can be added to an array of records, so a table that gets a new column
+//! is first made what it would be today.
 
 use serde_json::json;
 
@@ -21,6 +26,11 @@ use crate::{
 ///
 /// Fields that have no counterpart are added to `skipped`, and so are names that are no part of a
 /// path, which are spelled anew.
+///
+/// A place with a group, or with nothing, stays as it is.
+///
+/// # Errors
+/// [`Error::Invalid`] for an array of anything but records, or an index that cannot be read.
 pub(super) fn split(
     store: &dyn Store,
     place: &str,
@@ -88,6 +98,10 @@ pub(super) fn split(
 }
 
 /// Writes a column of codes as a categorical, if its categories are in `uns`.
+///
+/// `false` if there are none, or if the codes do not fit them: `obs` and `var` share `uns`, so they
+/// may be those of a column of the same name in the other table. Its categories in `uns` go, since
+/// they are in the column now.
 fn categorical(
     store: &dyn Store,
     place: &str,
