@@ -1,4 +1,19 @@
 //! What a file is that no reader takes, found by content, and how to make cells of it.
+//!
+//! People name what they have: the file a repository gave them, often by another tool or compressed
+//! as a whole. "Not a file of cells" leaves them there, so each kind that is met in the field has a
+//! name and one line that makes cells of it.
+//!
+//! ```text
+//! gzip, bzip2, xz, Zstandard, tar    around a file: what it is inside, and how to unpack it
+//! RDX, X, A                          R: a saved workspace, or one object
+//! PAR1, ARROW1, NUMPY                tables and arrays without names of cells and genes
+//! h5Seurat, molecule_info            HDF5 of another layout
+//! text with commas or tabs           a table of counts
+//! ```
+//!
+//! Nothing is guessed from the ending of a name. The remedies are commands for a shell, R or
+//! Python.
 
 use std::{io::Read, path::Path};
 
@@ -20,6 +35,12 @@ const FROM_ARROW: &str = "convert it in Python: import anndata, pandas; anndata.
 const FROM_NUMPY: &str = "names of cells and genes are missing in it; make an AnnData of both in Python and save it with write_h5ad";
 
 /// What the file begins like, if it is no format that is read and not HDF5.
+///
+/// `head` is its beginning, about a thousand bytes. A gzipped Matrix Market file is read, and so is
+/// none.
+///
+/// # Errors
+/// [`Error::Open`] if the file has to be looked into and cannot be.
 pub(crate) fn of_file(path: &Path, head: &[u8]) -> Result<Option<Error>> {
     let unsupported = |what: &str, remedy: String| Ok(Some(Error::unsupported(path, what, remedy)));
     let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -66,6 +87,9 @@ pub(crate) fn of_file(path: &Path, head: &[u8]) -> Result<Option<Error>> {
 }
 
 /// What uncompressed bytes are.
+///
+/// The name of it and what to do, if it is known. Text is a table if its first line has commas,
+/// tabs or semicolons.
 fn plain(head: &[u8]) -> Option<(&'static str, &'static str)> {
     for (magic, what, remedy) in [
         (&b"RDX"[..], "R data", FROM_R_WORKSPACE),

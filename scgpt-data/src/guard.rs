@@ -1,4 +1,8 @@
 //! Calls into storage libraries, some of which panic on damaged files.
+//!
+//! A library that indexes by what a file says stops the whole program when the file lies. Here that
+//! becomes an error like any other, and the caller adds file and place. Calls are kept small, so
+//! that a panic of own code, which is a bug, is still seen as one.
 
 use std::{
     cell::Cell,
@@ -8,16 +12,23 @@ use std::{
 use crate::error;
 
 thread_local! {
+    /// Whether this thread is within [`guarded`].
     static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+    /// How many calls there were on this thread.
     static CALL: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The number of the present call, of this thread.
+///
+/// For those who count what one call may do, see `BoundedSource` of HDF5.
 pub(crate) fn current_call() -> u64 {
     CALL.get()
 }
 
 /// Calls into a storage library; a panic there becomes an error.
+///
+/// # Errors
+/// Those of the call, or that the file is damaged.
 pub(crate) fn guarded<T, E: Into<error::Source>>(
     call: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, error::Source> {

@@ -1,4 +1,8 @@
 //! Text that may be compressed, and be far larger than its file.
+//!
+//! Deflate makes up to a thousand bytes of one, so a file of some megabytes can fill all memory
+//! before anything is known of it. Text here is read whole, as tables of names are, and is refused
+//! where it is larger than any table of its size.
 
 use std::{
     io::{BufRead, BufReader, Read as _},
@@ -24,6 +28,8 @@ const FIELDS_ALWAYS: u64 = 1 << 30;
 const FIELDS_EXPANSION: u64 = 400;
 
 /// Whether a file begins like gzip.
+///
+/// Its name says little: a browser may decompress `features.tsv.gz` and keep the name.
 pub(crate) fn is_gzip(head: &[u8]) -> bool {
     head.starts_with(&[0x1f, 0x8b])
 }
@@ -90,6 +96,9 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
 }
 
 /// How many fields there are at most, whatever separates them.
+///
+/// An upper bound, from one count of the bytes: lines, and the commonest of tab, comma, semicolon
+/// and blank.
 fn most_fields(text: &[u8]) -> u64 {
     let mut counts = [0_u64; 256];
     for &byte in text {

@@ -60,12 +60,15 @@ impl std::fmt::Debug for Loom {
 struct Matrix {
     place: String,
     genes: Box<dyn Array>,
+    /// The rows, once they were asked for.
     sorted: Option<RowSort>,
 }
 
 /// What the attributes of cells or genes are.
 struct Attributes {
+    /// One column each: `obs` or `var`.
     table: Frame,
+    /// Several columns each, such as coordinates: `obsm` of cells.
     wide: HashMap<String, Box<dyn Array>>,
 }
 
@@ -78,6 +81,10 @@ impl Loom {
     }
 
     /// Opens the matrices, and reads the attributes.
+    ///
+    /// # Errors
+    /// If `matrix` is missing or no matrix of numbers, a layer has another shape, or an attribute
+    /// another length.
     pub(crate) fn open(store: &H5Store) -> Result<Self> {
         let matrix = matrix(store, "matrix")?;
         let &[n_genes, n_cells] = matrix.genes.shape() else {
@@ -125,6 +132,7 @@ impl Loom {
     }
 }
 
+/// Nothing of its values is read yet.
 fn matrix(store: &H5Store, place: &str) -> Result<Matrix> {
     match store.node(place)? {
         Some(Node::Array(genes)) if genes.dtype().is_numeric() => {
@@ -135,6 +143,7 @@ fn matrix(store: &H5Store, place: &str) -> Result<Matrix> {
     }
 }
 
+/// The error that an array is no matrix of genes × cells.
 fn not_a_matrix(store: &H5Store, place: &str, array: &dyn Array) -> Error {
     let problem = format!(
         "shape {:?} of {}, expected numbers of genes × cells, as many as `matrix` has",
@@ -145,6 +154,11 @@ fn not_a_matrix(store: &H5Store, place: &str, array: &dyn Array) -> Error {
 }
 
 /// The attributes in `group`, each of `length` entries; the index is the first of `names` there is.
+///
+/// If none of the names is there, the first attribute of text is the index.
+///
+/// # Errors
+/// If an attribute has another length, or none has text.
 fn attributes(
     store: &H5Store,
     group: &str,
@@ -182,6 +196,7 @@ fn attributes(
 }
 
 impl Matrix {
+    /// Reads genes in windows of [`WINDOW`] elements, and hands on those that are not zero.
     fn sort(&self, path: &Path, n_cells: usize) -> Result<RowSort> {
         let n_genes = self.genes.len();
         let expected = (n_genes as u64).saturating_mul(n_cells as u64) / SPARSITY;

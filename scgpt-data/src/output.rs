@@ -1,4 +1,15 @@
 //! Outputs: who may write one, where it is made, and how it appears whole or not at all.
+//!
+//! ```text
+//! cells.h5ad                        the output: the old one until the rename, then the new one
+//! .scgpt-1a2b3c4d.lock              the claim: a lock of the system while a process writes
+//! .scgpt-1a2b3c4d-XXXXXX/           the place: a folder, removed with all that is left in it
+//!   cells.h5ad                        what is being built
+//!   replaced/                         a folder that is about to be replaced, for a moment
+//! ```
+//!
+//! All are in one folder, so that a rename never becomes a copy. The digits are of a hash of the
+//! output's name, so that a new owner of the claim knows by them what a killed one has left.
 
 mod claim;
 mod durable;

@@ -1,4 +1,8 @@
 //! [`open`]: files with a beginning and an end.
+//!
+//! A name may lead to a pipe, such as `<(zcat cells.mtx.gz)` of a shell, to a device or to a
+//! folder. Most readers open a file more than once or go back in it, which a pipe cannot; to open
+//! one that nobody writes to waits without end.
 
 use std::{
     fs::{self, File},
@@ -12,9 +16,13 @@ pub(crate) const NOT_A_FILE: &str = "a pipe, socket or device, not a file";
 pub(crate) const SAVE_IT: &str = "save what it gives to a file, and name that";
 
 /// Why something is not read on purpose, and what to do about it.
+///
+/// It travels inside of an [`io::Error`], so that functions which read bytes need no error of their
+/// own.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub(crate) struct Refusal {
+    /// Without the file, which whoever opens it adds.
     problem: String,
     remedy: &'static str,
 }
@@ -49,6 +57,9 @@ pub fn open(path: &Path) -> io::Result<File> {
 }
 
 /// All bytes of a file that [`open`] opens.
+///
+/// # Errors
+/// As [`open`].
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;

@@ -14,6 +14,13 @@
 //!
 //! Genes are the features of type "Gene Expression"; antibody, CRISPR and other features are left
 //! out unless [`TenX::keep_all`] is asked for.
+//!
+//! A cell's row comes from the stored matrix with all its features ([`Features::rows`]); those that
+//! are no genes are taken out, and what is left gets numbers among the genes alone. The row then
+//! passes the gate of all formats, which finds values below zero or not finite.
+//!
+//! `obs` of these files has names alone: barcodes such as `AAACCTGAGAAACCAT-1`, whose suffix is the
+//! number of the GEM well.
 
 pub(crate) mod h5;
 mod mtx;
@@ -44,12 +51,15 @@ const GENE_EXPRESSION: &str = "Gene Expression";
 /// `feature_types` and `genome`.
 pub struct TenX {
     summary: Summary,
+    /// Names of the cells.
     barcodes: Vec<String>,
+    /// The features that are kept: genes, or all.
     genes: Frame,
     /// All features.
     table: Frame,
     /// Gene index of each feature, `None` where the feature is left out.
     kept: Vec<Option<u32>>,
+    /// Where the rows come from.
     features: Box<dyn Features>,
 }
 
@@ -60,8 +70,12 @@ impl fmt::Debug for TenX {
 }
 
 /// A matrix of cells × features of any type.
+///
+/// It differs between the two forms; which features are genes does not.
 trait Features: Send {
     /// Cells `rows`; the values are not checked.
+    ///
+    /// Columns are numbers of features, in no particular order within a cell.
     fn rows(&mut self, rows: &Range<usize>) -> Result<Rows>;
 }
 
@@ -71,14 +85,21 @@ struct Parts {
     format: &'static str,
     /// Entries, of all features.
     n_stored: u64,
+    /// Type of the values, for the summary.
     dtype: String,
+    /// One a cell.
     barcodes: Vec<String>,
+    /// Features: symbols as the index, with what else is known of them.
     table: Frame,
     features: Box<dyn Features>,
 }
 
 impl TenX {
     /// Opens the genome groups of an HDF5 file.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) naming the array that is missing, or not of the
+    /// length that `shape` says.
     pub(crate) fn open_h5(
         store: &H5Store,
         format: &'static str,
@@ -88,6 +109,9 @@ impl TenX {
     }
 
     /// Opens a folder that holds `matrix.mtx` or `matrix.mtx.gz`, with or without a prefix.
+    ///
+    /// # Errors
+    /// If it holds none or several matrices, or as [`open_matrix`](Self::open_matrix).
     pub(crate) fn open_folder(path: &Path) -> Result<Self> {
         Self::open_matrix(&tables::find_matrix(path)?)
     }
@@ -98,10 +122,15 @@ impl TenX {
     }
 
     /// Opens a `matrix.mtx` or `matrix.mtx.gz` whose tables are beside it.
+    ///
+    /// # Errors
+    /// If a table is missing, or the matrix has another number of features or barcodes than they
+    /// have.
     pub(crate) fn open_matrix(path: &Path) -> Result<Self> {
         mtx::open(path).map(Self::new)
     }
 
+    /// Keeps the features that are genes, and tells of the others in the summary.
     fn new(parts: Parts) -> Self {
         let (genes, kept) = select(parts.table.clone());
         let summary = Summary {
@@ -128,6 +157,8 @@ impl TenX {
     }
 
     /// Takes features of all types, not genes alone.
+    ///
+    /// For modalities, of which antibodies are one: each feature keeps its type in `feature_types`.
     pub(crate) fn keep_all(&mut self) {
         self.genes = self.table.clone();
         self.kept = (0..).take(self.genes.len()).map(Some).collect();
@@ -149,6 +180,9 @@ fn left_out(features: &Frame) -> Vec<String> {
 }
 
 /// The rows of `features` that are genes, and where each feature went.
+///
+/// Without types all are genes, as in files of Cell Ranger 2. In a file of antibodies alone none
+/// is, and the summary says what there is.
 fn select(mut features: Frame) -> (Frame, Vec<Option<u32>>) {
     let types = features.column("feature_types").map(Column::labels);
     let is_gene: Vec<bool> = (0..features.len())
@@ -167,6 +201,7 @@ fn select(mut features: Frame) -> (Frame, Vec<Option<u32>>) {
     (features, kept)
 }
 
+/// Keeps the rows of which `keep`, as long as `rows`, says so.
 fn retain<T>(rows: &mut Vec<T>, keep: &[bool]) {
     let mut keep = keep.iter();
     rows.retain(|_| keep.next() == Some(&true));

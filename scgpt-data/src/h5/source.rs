@@ -43,6 +43,8 @@ struct Walk {
 }
 
 impl BoundedSource {
+    /// Opens the file at `path`, of which nothing is read yet.
+    ///
     /// # Errors
     /// If the file is not there or cannot be read.
     pub(super) fn open(path: &Path) -> Result<Self, hdf5_pure::Error> {

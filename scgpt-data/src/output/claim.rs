@@ -43,8 +43,10 @@ pub struct Claim {
     made: Vec<PathBuf>,
 }
 
+/// A locked file.
 #[derive(Debug)]
 struct Lock {
+    /// Where it is, to remove it.
     path: PathBuf,
     /// The lock ends when it is closed.
     _file: File,
@@ -185,6 +187,11 @@ fn digest(output: &Path) -> String {
     hex(&Sha256::digest(name.as_bytes()))[..DIGITS].to_owned()
 }
 
+/// `None` where the file system has no locks. Its content is the number of the process that has it,
+/// for the error of others.
+///
+/// # Errors
+/// [`Error::Busy`] if another process has it, [`Error::Write`] if its file cannot be made.
 fn lock(output: &Path) -> Result<Option<Lock>> {
     let failed = |error: io::Error| Error::write(output, error);
     let name = format!("{PREFIX}{}.lock", digest(output));
@@ -227,10 +234,13 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path).or_else(|error| File::open(path).map_err(|_| error))
 }
 
+/// Whether nothing may be written there.
 fn is_forbidden(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
+/// Whether `path` still leads to the open file, which its last owner may have removed before the
+/// lock was had.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;

@@ -52,6 +52,8 @@ fn all_at_once(_: &Path) -> bool {
 }
 
 /// Adds a file, or a folder and everything below it.
+///
+/// Folders come behind what is in them: their entries are kept when what they name is.
 fn list(path: PathBuf, files: &mut Vec<PathBuf>, folders: &mut Vec<PathBuf>) -> io::Result<()> {
     if !path.is_dir() {
         files.push(path);
@@ -65,6 +67,9 @@ fn list(path: PathBuf, files: &mut Vec<PathBuf>, folders: &mut Vec<PathBuf>) -> 
 }
 
 /// Calls `keep` for every path, several at a time.
+///
+/// # Errors
+/// The first that a thread met; others go on with the rest.
 fn each(paths: &[PathBuf], keep: impl Fn(&Path) -> io::Result<()> + Sync) -> io::Result<()> {
     let next = AtomicUsize::new(0);
     let some = || {

@@ -63,6 +63,7 @@ impl OutputKind {
 /// Documents of groups and arrays.
 const ZARR_FILES: [&str; 5] = [".zgroup", ".zattrs", ".zarray", ".zmetadata", "zarr.json"];
 
+/// Whether a folder has the document of a group or an array.
 fn is_zarr(folder: &Path) -> bool {
     [".zgroup", ".zarray", "zarr.json"].iter().any(|name| folder.join(name).is_file())
 }

@@ -28,6 +28,10 @@ pub fn check_output(path: &Path, existing: Existing) -> Result<()> {
     Ok(())
 }
 
+/// That nothing stands in the way of an output which must not be replaced.
+///
+/// # Errors
+/// [`Error::Exists`] if it is there and is to stay; a link is there even if it leads to nothing.
 fn check_free(path: &Path, existing: Existing) -> Result<()> {
     if existing == Existing::Refuse && fs::symlink_metadata(path).is_ok() {
         return Err(Error::Exists { path: path.into() });
@@ -97,6 +101,7 @@ impl Place {
         Self::with(output, existing, Some(kind), Claim::of_folder)
     }
 
+    /// Claims the output and makes the folder for it; `claim` says whether folders above are made.
     fn with(
         output: &Path,
         existing: Existing,
@@ -155,6 +160,9 @@ impl Place {
         }
     }
 
+    /// A file is replaced by one rename. Of folders the names are exchanged where the system can,
+    /// and the old one then goes with the scratch folder; elsewhere it is put aside first, and
+    /// there is a moment without any, for which [`Claim`] brings it back.
     fn exchange(&mut self) -> io::Result<()> {
         let (built, output) = (self.path(), self.claim.output());
         make_durable(&built)?;

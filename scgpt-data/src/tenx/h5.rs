@@ -13,6 +13,10 @@
 //!
 //! The stored matrix is features × cells by columns, which is cells × features by rows. Several
 //! genome groups have the same cells; their genes are put side by side.
+//!
+//! CellBender and other tools write the newer layout with further groups and attributes beside it,
+//! which are not looked at. Entries are read in windows of cells, as those of any sparse matrix in
+//! HDF5; `indptr`, one number a cell, is held.
 
 use std::{ops::Range, path::PathBuf};
 
@@ -30,6 +34,9 @@ use crate::{
 };
 
 /// The format and the groups of a 10x file, or `None`.
+///
+/// A `matrix` without `features` is of loom or of another tool. Of the older layout any name may be
+/// a genome's, so each group is asked for its genes and barcodes.
 pub(crate) fn recognise(
     store: &H5Store,
     members: &[String],
@@ -49,6 +56,10 @@ pub(crate) fn recognise(
 }
 
 /// Opens the groups found by [`recognise`].
+///
+/// # Errors
+/// [`Error::Invalid`] if an array is missing, of another type, or not as long as `shape` says; or
+/// if genomes have different cells.
 pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> Result<Parts> {
     let (mut genomes, mut table, mut barcodes) = (Vec::new(), Frame::default(), None);
     let (mut n_stored, mut dtype) = (0, String::new());
@@ -107,12 +118,14 @@ pub(super) fn open(store: &H5Store, format: &'static str, groups: &[String]) -> 
     })
 }
 
+/// The matrices of all groups, side by side.
 struct Genomes {
     path: PathBuf,
     n_cells: usize,
     members: Vec<Genome>,
 }
 
+/// One group.
 struct Genome {
     group: String,
     sparse: Sparse,
@@ -144,6 +157,10 @@ impl Features for Genomes {
     }
 }
 
+/// The whole numbers of an array, each a length or a place.
+///
+/// # Errors
+/// If it is missing, not of whole numbers, or one of them is negative.
 fn numbers(store: &H5Store, place: &str) -> Result<Vec<usize>> {
     match store.node(place)? {
         Some(Node::Array(array)) if matches!(array.dtype(), Dtype::Integer(_)) => {
@@ -159,6 +176,10 @@ fn numbers(store: &H5Store, place: &str) -> Result<Vec<usize>> {
     }
 }
 
+/// An array of `length` texts.
+///
+/// # Errors
+/// If it is missing, of another type, or has another length.
 fn texts(store: &H5Store, place: &str, length: usize) -> Result<Vec<String>> {
     let texts = match store.node(place)? {
         Some(Node::Array(array)) if *array.dtype() == Dtype::Text => array.texts()?,

@@ -11,6 +11,9 @@
 //! Cell Ranger writes cell by cell, other tools gene by gene, so one pass over the file hands all
 //! entries to [`RowSort`], which serves them by cells in bounded memory. The pass is made when
 //! cells are read first: to open a folder reads the size line and the tables beside it.
+//!
+//! Entries of one place add up, as they do in SciPy. What the format has and cells have not is
+//! refused: symmetric matrices, complex numbers, dense arrays.
 
 use std::{
     io::{BufRead, Read as _},
@@ -26,6 +29,13 @@ use crate::{
 };
 
 /// Reads the header of a matrix and the tables beside it.
+///
+/// A matrix of cells × genes, as some tools write it, is named as that when the lengths of the
+/// tables tell.
+///
+/// # Errors
+/// [`Error::Unsupported`] for such a matrix, [`Error::Invalid`] for a header that is none or does
+/// not match the tables.
 pub(super) fn open(path: &Path) -> Result<Parts> {
     let mut lines = Lines::open(path)?;
     let header = Header::read(&mut lines)?;
@@ -72,6 +82,7 @@ pub(super) fn open(path: &Path) -> Result<Parts> {
 /// Bytes of a line that are read: the format allows 1024, but comments are longer.
 const LONGEST_LINE: u64 = 1 << 16;
 
+/// The entries of a file, of which nothing is held before they are asked for.
 struct Matrix {
     path: PathBuf,
     /// Filled by one pass over the file on the first read.
@@ -88,6 +99,7 @@ impl Features for Matrix {
     }
 }
 
+/// What stands before the entries.
 struct Header {
     /// `integer`, `real` or `pattern`.
     field: String,
@@ -97,6 +109,11 @@ struct Header {
 }
 
 impl Header {
+    /// Leaves `lines` before the first entry.
+    ///
+    /// # Errors
+    /// If the banner names another kind of matrix, or the size line is missing, has numbers beyond
+    /// 32 bits or more entries than places.
     fn read(lines: &mut Lines) -> Result<Self> {
         let banner = lines.next()?.map(|line| String::from_utf8_lossy(line).to_ascii_lowercase());
         let banner = banner.unwrap_or_default();
@@ -142,6 +159,11 @@ impl Header {
     }
 }
 
+/// One pass over all entries.
+///
+/// # Errors
+/// [`Error::Invalid`] with the line that is no entry, lies outside of the matrix, or is one too many;
+/// also if the file ends early.
 fn sort(path: &Path) -> Result<RowSort> {
     let mut lines = Lines::open(path)?;
     let header = Header::read(&mut lines)?;
@@ -189,15 +211,25 @@ struct Lines {
     path: PathBuf,
     reader: Box<dyn BufRead + Send>,
     line: Vec<u8>,
+    /// That of the last line read, from 1, for messages.
     number: u64,
 }
 
 impl Lines {
+    /// The lines of a file that may be gzipped.
+    ///
+    /// # Errors
+    /// If the file is not there or cannot be read.
     fn open(path: &Path) -> Result<Self> {
         let reader = tables::open(path).map_err(|cause| Error::open(path, cause))?;
         Ok(Self { path: path.into(), reader, line: Vec::new(), number: 0 })
     }
 
+    /// The next line without blanks around it; `None` at the end.
+    ///
+    /// # Errors
+    /// If the line is longer than [`LONGEST_LINE`], as binary files have them, or the gzip stream
+    /// is damaged.
     fn next(&mut self) -> Result<Option<&[u8]>> {
         loop {
             self.line.clear();
@@ -214,10 +246,12 @@ impl Lines {
         }
     }
 
+    /// The error that a line cannot be read.
     fn fault(&self, cause: error::Source) -> Error {
         Error::read(&self.path, format!("line {}", self.number), cause)
     }
 
+    /// The error that a line is not what it should be.
     fn invalid(&self, problem: String) -> Error {
         Error::invalid(&self.path, format!("line {}", self.number), problem)
             .with_hint("the file is damaged or incomplete; copy it again")
@@ -233,6 +267,7 @@ fn entry(line: &[u8], is_pattern: bool) -> Option<(u64, u64, f32)> {
     Some((feature, cell, value))
 }
 
+/// What stands between blanks and tabs, of which there may be several.
 fn words_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
@@ -245,6 +280,7 @@ fn whole(word: &[u8]) -> Option<u64> {
     })
 }
 
+/// A value, whole or with a fraction; `None` for what is no number.
 fn number(word: &[u8]) -> Option<f32> {
     // Counts are by far the most frequent.
     whole(word).map(|number| number as f32).or_else(|| std::str::from_utf8(word).ok()?.parse().ok())

@@ -1,5 +1,13 @@
 //! The tables beside `matrix.mtx`: `features.tsv` (or `genes.tsv`) and `barcodes.tsv`, each plain
 //! or `.gz`, all with the same optional prefix.
+//!
+//! ```text
+//! features.tsv   ENSG00000243485  MIR1302-2HG  Gene Expression     tabs between; no header
+//! genes.tsv      ENSG00000243485  MIR1302-2HG                      no types: all are genes
+//! barcodes.tsv   AAACCTGAGAAACCAT-1
+//! ```
+//!
+//! Blank lines and a byte-order mark, which editors leave, are passed over.
 
 use std::{
     io::{BufRead, BufReader},
@@ -18,6 +26,10 @@ use crate::{
 const MATRIX: [&str; 2] = ["matrix.mtx", "matrix.mtx.gz"];
 
 /// The one matrix in a folder.
+///
+/// # Errors
+/// If there is none, or several: uploads of many samples into one folder differ by prefix, and one
+/// has to be named.
 pub(super) fn find_matrix(folder: &Path) -> Result<PathBuf> {
     let mut found = Vec::new();
     for entry in folder.read_dir().map_err(|cause| Error::open(folder, cause))? {
@@ -41,6 +53,9 @@ pub(super) fn find_matrix(folder: &Path) -> Result<PathBuf> {
 }
 
 /// Opens a file, through gzip (of one or several members) if it begins like it.
+///
+/// # Errors
+/// If it is no file (a pipe can be read but once, and matrices are read twice) or cannot be read.
 pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead + Send>> {
     let mut reader = BufReader::with_capacity(1 << 18, regular::open(path)?);
     if inflate::is_gzip(reader.fill_buf()?) {
@@ -50,6 +65,9 @@ pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead + Send>> {
 }
 
 /// Barcodes and features that belong to `matrix`; the index of the features are gene symbols.
+///
+/// # Errors
+/// If a table is missing or not UTF-8, or a feature has no identifier.
 pub(super) fn read(matrix: &Path) -> Result<(Vec<String>, Frame)> {
     let (_, barcodes) = columns(matrix, &["barcodes.tsv"], 1)?;
     let (place, features) = columns(matrix, &["features.tsv", "genes.tsv"], 3)?;
@@ -75,6 +93,9 @@ pub(super) fn read(matrix: &Path) -> Result<(Vec<String>, Frame)> {
 }
 
 /// The first `count` columns of the first table that exists; blank lines are none.
+///
+/// Fields that are empty, or missing at the end of a line, are `None`; further ones are left. Gives
+/// the path of the table, too.
 fn columns(
     matrix: &Path,
     names: &[&str],
