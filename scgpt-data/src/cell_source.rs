@@ -15,7 +15,7 @@ use crate::{
 /// storage needs to decode one chunk.
 ///
 /// No method has a default, so that a view of another source cannot forget what that one has.
-/// [`forward!`](crate::forward) writes the methods that are those of the source within,
+/// [`forward!`](macro@crate::forward) writes the methods that are those of the source within,
 /// [`absent!`](crate::absent) those of which there is nothing.
 ///
 /// ```

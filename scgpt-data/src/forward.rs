@@ -1,4 +1,4 @@
-//! [`forward!`](crate::forward) and [`absent!`](crate::absent): methods of a
+//! [`forward!`](macro@crate::forward) and [`absent!`](crate::absent): methods of a
 //! [`CellSource`](crate::CellSource) that say nothing of their own.
 
 /// Writes methods of a [`CellSource`](crate::CellSource) that are those of the source in a field:

@@ -25,6 +25,7 @@ pub(crate) const MODEL: OutputKind = OutputKind {
 ///
 /// ```
 /// use burn::prelude::Device;
+/// use scgpt_data::Existing;
 /// use scgpt_model::{Preprocess, ScgptConfig};
 /// use scgpt_tasks::{open_model, write_model};
 ///
@@ -36,7 +37,8 @@ pub(crate) const MODEL: OutputKind = OutputKind {
 /// let network = config.init(&Device::flex())?;
 /// let preprocess = Preprocess { max_length: 64, cls_value: 0.0 };
 /// let save = |file: &std::path::Path| network.save(file);
-/// write_model(&model, false, &config, &preprocess, &vocabulary, "an example", save)?;
+/// let existing = Existing::Refuse;
+/// write_model(&model, existing, &config, &preprocess, &vocabulary, "an example", save)?;
 /// assert_eq!(open_model(&model)?.config(), &config);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
