@@ -156,7 +156,7 @@ impl AnnotateReport {
                 genes: annotation.genes.clone(),
                 input_state: sources.first().map(|source| source.input_state),
             },
-            config: AnnotateConfig { training, network, ..annotation.config.clone() },
+            config: AnnotateConfig { network, training, ..annotation.config.clone() },
             learned: trained.learned(),
             calibration: verdict.calibration.clone(),
             methods,

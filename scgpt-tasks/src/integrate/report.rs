@@ -159,7 +159,7 @@ impl IntegrateReport {
                 without_genes: session.n_without_genes(),
                 input_state: panel.input_state,
             },
-            config: IntegrateConfig { training, network, ..integration.config.clone() },
+            config: IntegrateConfig { network, training, ..integration.config.clone() },
             learned: trained.learned(),
             methods,
             ablated,

@@ -74,7 +74,7 @@ impl PerturbReport {
                 .filter(|condition| !split.has(condition))
                 .collect(),
             split: split.clone(),
-            config: PerturbConfig { training, network, ..of.config.clone() },
+            config: PerturbConfig { network, training, ..of.config.clone() },
             learned: trained.learned(),
             evaluation,
             curves: trained.curves(),
