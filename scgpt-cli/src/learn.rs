@@ -56,7 +56,7 @@ impl LearnArgs {
         let mut options = LearnOptions::new(output, layer);
         options.gene_names = gene_names;
         options.resume = self.run.resumes();
-        options.checkpoint_every = self.run.checkpoint_every();
+        options.checkpoint_every = Some(self.run.checkpoint_every());
         options.repeats = self.repeats;
         options
     }

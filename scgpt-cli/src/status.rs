@@ -56,8 +56,8 @@ fn message(error: &(dyn std::error::Error + 'static), flags: &Flags) -> String {
         Some(scgpt_tasks::Error::Data(error)) => return message(error, flags),
         Some(scgpt_tasks::Error::Train(error)) => return message(error, flags),
         _ => match (error.downcast_ref(), error.downcast_ref()) {
-            (Some(scgpt_data::Error::Settings(problems)), _) => problems,
-            (_, Some(scgpt_train::Error::Config(problems))) => problems,
+            (Some(scgpt_data::Error::Settings(problems)), _)
+            | (_, Some(scgpt_train::Error::Config(problems))) => problems,
             _ => return error.to_string(),
         },
     };

@@ -80,7 +80,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let device = args.run.compute.open()?;
     let mut options = PretrainOptions::new(data, output);
     options.resume = args.run.resumes();
-    options.checkpoint_every = args.run.checkpoint_every();
+    options.checkpoint_every = Some(args.run.checkpoint_every());
     options.keep = args.keep;
     let mut warnings = Warnings::new(printer);
     let prepared = Pretraining::prepare(&settings, &options, &device)?;

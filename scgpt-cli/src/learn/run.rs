@@ -78,8 +78,8 @@ impl RunArgs {
     }
 
     /// Optimiser steps between checkpoints.
-    pub(crate) fn checkpoint_every(&self) -> Option<u64> {
-        Some(self.checkpoint_every.max(1))
+    pub(crate) fn checkpoint_every(&self) -> u64 {
+        self.checkpoint_every.max(1)
     }
 
     /// Files with settings, the first overlaid by the next: those that the run `saved`, if it goes on,
