@@ -1,4 +1,5 @@
 //! The settings of every recipe, number by number: what was trained by one is to be trained by it again.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use scgpt_tasks::{
     NetworkConfig, Recipe, annotate::AnnotateConfig, integrate::IntegrateConfig,
