@@ -7,7 +7,7 @@
 //! - [`network`]: edges of genes, gene sets, enrichment, null distributions, programmes, the truth;
 //! - [`perturbation`]: designs, splits, scores and judges of responses;
 //! - [`simulate`]: cells with planted types, batches, modalities and perturbations;
-//! - [`Labels`], [`CellMap`], [`Separation`], [`doubts`]: what is said of the columns of `obs`.
+//! - [`Labels`], [`CellMap`], [`Separation`], [`doubts()`]: what is said of the columns of `obs`.
 //!
 //! Cells come from any [`CellSource`](scgpt_data::CellSource) in blocks; nothing holds a whole matrix.
 //!

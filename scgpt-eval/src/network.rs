@@ -3,9 +3,9 @@
 //! A network is a weight for every two genes, [`Pairs`], or a list of edges, [`GeneNetwork`], ours or
 //! another tool's. What is asked of it:
 //!
-//! - is a weight more than chance? [`Significance`] against the null of a [`Cloud`], [`p_values`],
+//! - is a weight more than chance? [`Significance`] against the null of a [`Cloud`], [`p_values()`],
 //!   [`benjamini_hochberg`];
-//! - which genes belong together, and what are they for? [`programmes`], [`enrich`] in [`GeneSets`],
+//! - which genes belong together, and what are they for? [`programmes()`], [`enrich`] in [`GeneSets`],
 //!   [`ProgrammeScores`] of cells;
 //! - do other cells say the same? [`Consistency`];
 //! - do the edges exist? [`NetworkEvaluation`] against [`TrueEdges`];

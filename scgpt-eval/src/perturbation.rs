@@ -1,7 +1,7 @@
 //! Responses of cells to perturbations: which cells had what done to them, and how good predictions are.
 //!
 //! [`Design`] reads the conditions of the cells, [`Split`] says which of them are trained on, and
-//! [`prepare`] writes such cells as GEARS has them. A *response* is the mean profile of the cells of a
+//! [`prepare()`] writes such cells as GEARS has them. A *response* is the mean profile of the cells of a
 //! condition, `[g]`, after log1p; its *change* is its difference from the mean of the controls of the
 //! same cell type. [`Moments`] holds the means of all conditions after one pass over the cells.
 //!

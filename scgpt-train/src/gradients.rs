@@ -12,7 +12,7 @@ use scgpt_model::{ParameterName, Scgpt, VisitNamed};
 /// Gradients by parameter name, flat, outside of autodiff. Names in order make every sum over them
 /// the same in every run.
 ///
-/// One step without [`fit`](crate::fit):
+/// One step without [`fit()`](crate::fit()):
 ///
 /// ```
 /// use burn::prelude::*;

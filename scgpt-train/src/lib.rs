@@ -10,7 +10,7 @@
 //!     now and then: validate, write a checkpoint from which the run goes on bit for bit
 //! ```
 //!
-//! A [`Task`] makes batches and says which [`Objectives`] they are learned by; [`fit`] does the rest:
+//! A [`Task`] makes batches and says which [`Objectives`] they are learned by; [`fit()`] does the rest:
 //!
 //! ```no_run
 //! use burn::prelude::Device;
