@@ -29,7 +29,7 @@ use scgpt_data::{Error, Result};
 pub enum Clustering {
     /// As scib from 1.1.6 on.
     ///
-    /// [`leiden`] at ten resolutions 0.2, 0.4, … 2.
+    /// [`leiden()`] at ten resolutions 0.2, 0.4, … 2.
     #[default]
     Leiden,
     /// As scib up to 1.1.5, by which the published scores were made.

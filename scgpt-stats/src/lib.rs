@@ -5,7 +5,7 @@
 //! - neighbours: [`Neighbours`], exact; communities of their graph: [`Graph`], [`leiden`], [`louvain`],
 //!   [`cluster_scores`];
 //! - principal components from sums that a stream of cells is added to: [`Products`], [`Subspace`];
-//! - [`k_means`], and [`layout`] for the eye, beginning at [`principal_plane`];
+//! - [`k_means()`], and [`layout()`] for the eye, beginning at [`principal_plane`];
 //! - parts and samples of cells, keyed by a seed: [`stratified`], [`subsample`], [`halves`].
 //!
 //! All results are functions of the arguments alone, whatever the number of threads.
