@@ -34,7 +34,8 @@ impl LogScale {
         self.from.state == InputState::Log1p && !self.from.total.is_some_and(is_other)
     }
 
-    /// Brings the values of a block there. Negative ones, which are no expression, stay as they are.
+    /// Brings the values of a block to this scale: each cell to the same total, then `log1p`. Negative values,
+    /// which are no expression, stay as they are.
     pub fn apply(&self, block: &mut Csr) {
         if self.is_done() {
             return;

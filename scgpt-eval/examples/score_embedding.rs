@@ -29,8 +29,7 @@ fn main() -> Result<()> {
         return compare(&mut source, (&pca.rows, pca.n_components), ["PCA", "cell_type", "batch"]);
     };
     let mut source = Source::open(file)?;
-    let n_cells = source.summary().n_cells;
-    let (rows, width) = source.read_obsm(key, 0..n_cells)?;
+    let (rows, width) = source.read_obsm(key, 0..source.summary().n_cells)?;
     compare(&mut source, (&rows, width), [key, label, batch])
 }
 
@@ -42,13 +41,11 @@ fn compare(
 ) -> Result<()> {
     let obs = source.obs()?;
     let column = |name: &str| CellColumn::new(name, &Labels::read(&obs, name)?);
-    let mut options = ClusterOptions::default();
-    options.max_cells = 10_000;
+    let options = ClusterOptions::default();
     let mut comparison = IntegrationComparison::new(Some(column(label)?), column(batch)?, options);
     comparison.add(key, &CellSpace::rows(rows, width), &Silent)?;
     let batches = comparison.batch.codes().to_vec();
-    let simple = BaselineOptions::default();
-    let baselines = integration_baselines(source, &batches, &simple, 0, &Silent)?;
+    let baselines = integration_baselines(source, &batches, &Default::default(), 0, &Silent)?;
     comparison.add_baselines(&baselines, &Silent)?;
     for embedding in &comparison.embeddings {
         let scores = &embedding.scores;

@@ -20,7 +20,8 @@
 //! h  attention heads               k  width of one head      y  classes
 //! ```
 //!
-//! A network begins with its configuration:
+//! All parts of a network are public: whoever builds another one takes them, and finds each by its name in
+//! [`Scgpt`]. A network begins with its configuration:
 //!
 //! ```
 //! use burn::prelude::*;

@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout, reason = "an example says what it found")]
 
 use burn::prelude::Device;
-use scgpt_data::{CellTokens, GeneToken};
+use scgpt_data::GeneToken;
 use scgpt_model::{Scgpt, ScgptConfig, host_values};
 use scgpt_train::{
     LossTerms, Metric, Objectives, Progress, Result, RunOptions, Task, TrainBatch, TrainCell,
@@ -15,8 +15,7 @@ struct Kinds;
 fn cells(first: u32) -> TrainBatch {
     let cell = |i: u32| {
         let tokens = [(0, 0.0), (2 + i % 5, 25.0), (7 + i % 2, 40.0)];
-        let tokens = tokens.into_iter().map(|(gene, value)| (GeneToken(gene), value));
-        TrainCell::seen(tokens.collect::<CellTokens>())
+        TrainCell::seen(tokens.map(|(gene, value)| (GeneToken(gene), value)).into_iter().collect())
     };
     let made: Vec<TrainCell> = (first..first + 16).map(cell).collect();
     let mut batch = TrainBatch::new(&made, GeneToken(1), -2.0);

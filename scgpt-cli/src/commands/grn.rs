@@ -61,10 +61,10 @@ fn is_result(entry: &Path, files: &[&str]) -> bool {
         return entry.is_file() && files.iter().any(|file| entry.ends_with(file));
     }
     fs::read_dir(entry)
-        .is_ok_and(|mut all| all.all(|entry| entry.is_ok_and(|entry| is_rival(&entry.path()))))
+        .is_ok_and(|mut all| all.all(|entry| entry.is_ok_and(|entry| is_baseline(&entry.path()))))
 }
 
-fn is_rival(path: &Path) -> bool {
+fn is_baseline(path: &Path) -> bool {
     let [stem, extension] =
         [path.file_stem(), path.extension()].map(|part| part.unwrap_or_default().to_string_lossy());
     let is_named =

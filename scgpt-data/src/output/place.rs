@@ -131,7 +131,8 @@ impl Place {
         self.scratch.path().join(name.map_or(OsString::new(), OsString::from))
     }
 
-    /// Where unnamed files may lie meanwhile.
+    /// A folder for temporary files while the output is built: it lies beside the output, on the same disk, and
+    /// is removed when the place is published or dropped.
     pub fn scratch(&self) -> &Path {
         self.scratch.path()
     }

@@ -166,7 +166,7 @@ mod tests {
     };
 
     #[test]
-    fn rivals_mix_batches_and_keep_types() {
+    fn baselines_mix_batches_and_keep_types() {
         let simulated = SimulateOptions { cells: 600, genes: 400, types: 4, batches: 3, seed: 1 };
         let mut source = Simulation::new(&simulated, None).unwrap();
         let (labels, batches): (Vec<usize>, Vec<usize>) =

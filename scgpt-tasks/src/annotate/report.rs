@@ -80,7 +80,7 @@ pub struct MethodScores {
     pub repeats: Vec<RepeatScores>,
 }
 
-/// How well a method does in one repeat.
+/// Accuracy and F1 of a method on the cells that one repeat has held out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RepeatScores {

@@ -77,7 +77,7 @@ pub struct ModalitySize {
     pub cells: Vec<usize>,
 }
 
-/// How well a method integrates.
+/// The scores of one method: how well types are kept and batches mixed where it puts the cells.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct IntegrationMethod {

@@ -70,7 +70,8 @@ pub enum Search {
     Approximate,
 }
 
-/// What made embeddings: only those of one making can be compared.
+/// What made embeddings. Distances between two of them mean something only if the same model with the same
+/// settings, or the same other tool, made both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MadeBy {

@@ -59,7 +59,7 @@ pub struct ScoredEmbedding {
     /// What it is called.
     pub name: String,
     /// Whether it is a simple method that others are compared with.
-    pub is_rival: bool,
+    pub is_baseline: bool,
     /// How good it is.
     pub scores: IntegrationScores,
     #[serde(skip)]
@@ -138,7 +138,7 @@ impl IntegrationComparison {
             CellSpace::Rows { rows, width } => Some(CellMap::new(rows, *width, self.options.seed)),
             CellSpace::Graph(_) => None,
         };
-        Ok(ScoredEmbedding { name: name.into(), is_rival: false, scores, map })
+        Ok(ScoredEmbedding { name: name.into(), is_baseline: false, scores, map })
     }
 
     /// Scores simple methods; the first are the unintegrated cells, and the variance of batches in
@@ -154,7 +154,7 @@ impl IntegrationComparison {
         let first = self.embeddings.len();
         for baseline in baselines {
             let scored = self.scored(&baseline.name, &baseline.space, observer)?;
-            self.embeddings.push(ScoredEmbedding { is_rival: true, ..scored });
+            self.embeddings.push(ScoredEmbedding { is_baseline: true, ..scored });
         }
         if first < self.embeddings.len() {
             let unintegrated = self.embeddings[first].scores.clone();
@@ -167,8 +167,9 @@ impl IntegrationComparison {
 
     /// The best of the embeddings that are no baselines beside the best baseline, by the overall score.
     pub fn verdict(&self) -> Option<String> {
-        let best = |is_rival: bool| {
-            let of = self.embeddings.iter().filter(|embedding| embedding.is_rival == is_rival);
+        let best = |is_baseline: bool| {
+            let of =
+                self.embeddings.iter().filter(|embedding| embedding.is_baseline == is_baseline);
             let scored = of.filter_map(|one| one.scores.overall.map(|score| (score, &one.name)));
             scored.max_by(|a, b| a.0.total_cmp(&b.0))
         };

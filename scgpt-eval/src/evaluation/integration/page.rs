@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(html.matches("<figure>").count(), 3 + 4);
         assert!(html.contains("X_a, coloured by batch") && html.contains("best of 10 resolutions"));
         let twin = serde_json::to_value(&comparison).unwrap();
-        assert_eq!(twin["embeddings"][1]["is_rival"], true);
+        assert_eq!(twin["embeddings"][1]["is_baseline"], true);
         assert!(twin["embeddings"][0]["scores"]["nmi"].as_f64().unwrap() > 0.9);
     }
 

@@ -21,7 +21,8 @@ pub(super) const SIGNIFICANT: f64 = 0.05;
 /// Targets of the two lists that are looked at by other means, as in the article.
 const LISTS: [usize; 2] = [20, 100];
 
-/// What was looked at, what was found, and how far to trust it.
+/// The targets of a gene by attention: the two groups of cells and the genes that were compared, the targets
+/// with their weights and p-values, and how well simpler networks and halves of the cells agree with them.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AttentionReport {
