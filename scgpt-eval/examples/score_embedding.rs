@@ -45,7 +45,8 @@ fn compare(
     let mut comparison = IntegrationComparison::new(Some(column(label)?), column(batch)?, options);
     comparison.add(key, &CellSpace::rows(rows, width), &Silent)?;
     let batches = comparison.batch.codes().to_vec();
-    let baselines = integration_baselines(source, &batches, &Default::default(), 0, &Silent)?;
+    let baselines =
+        integration_baselines(source, &batches, &BaselineOptions::default(), 0, &Silent)?;
     comparison.add_baselines(&baselines, &Silent)?;
     for embedding in &comparison.embeddings {
         let scores = &embedding.scores;
