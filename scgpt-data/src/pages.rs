@@ -199,6 +199,7 @@ impl Header<'_> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "parquet")]
 mod tests {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
