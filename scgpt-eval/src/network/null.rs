@@ -65,6 +65,21 @@ impl Significance {
 /// Its null keeps the shape of the cloud and shuffles where in it the genes are: along each axis
 /// genes of a stratum exchange their places. What is left of similarity is what the few directions
 /// of most variance, the common centre, and the strata (how strongly genes are expressed) explain.
+///
+/// ```
+/// use scgpt_eval::network::{Cloud, Pairs, Significance};
+///
+/// // Forty genes of one stratum, the first two of which lie together.
+/// let (d, strata) = (8, [0; 40]);
+/// let number = |i: u32| ((i * 37 + i * i % 251) % 101) as f32 / 50.0 - 1.0;
+/// let mut vectors: Vec<f32> = (0..320).map(number).collect();
+/// vectors.copy_within(0..d, d);
+///
+/// let cloud = Cloud::new(&vectors, d, &strata);
+/// let observed = Pairs::cosines(&vectors, d);
+/// let found = Significance::new(&observed, |round| cloud.shuffled(0, round), &strata);
+/// assert!(found.p[0] < 0.01 && found.p.iter().sum::<f64>() / found.p.len() as f64 > 0.3);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Cloud {
     d: usize,
