@@ -52,7 +52,7 @@ pub use crate::{
     folder_kind::{TRAINING, UNFINISHED, open_model},
     known_genes::KnownGenes,
     model_folder::write_model,
-    training::{Curves, LearnOptions, Learned, NetworkConfig, Recipe, clear_training},
+    training::{Curves, GeneStart, LearnOptions, Learned, NetworkConfig, Recipe, clear_training},
 };
 
 /// The example of the README, compiled.

@@ -52,7 +52,9 @@ use crate::{
     error::{Error, Result},
     folder_kind::{FolderKind, open_model},
     model_folder::{MODEL, write_model},
-    training::{CellChoices, StartingNetwork, TrainingCells, VALIDATION_EPOCH},
+    training::{
+        CellChoices, GeneStart, GeneVectors, StartingNetwork, TrainingCells, VALIDATION_EPOCH,
+    },
     usage::Usage,
 };
 
@@ -170,7 +172,7 @@ impl<'a> Pretraining<'a> {
     /// Everything that stops [`fit`].
     pub fn run(self, watch: &dyn TrainObserver) -> Result<PretrainReport> {
         let Self { config, options, device, shards, start, split } = self;
-        let model = start.network.build(config.training.seed, device)?;
+        let mut model = start.network.build(config.training.seed, device)?;
         let StartingNetwork { config: network, preprocess, .. } = &start.network;
         let validation = EpochOrder::new(split.held_out(), config.training.seed, VALIDATION_EPOCH)
             .cells_from(0)
@@ -204,6 +206,11 @@ impl<'a> Pretraining<'a> {
         run.resume = options.resume && has_checkpoint(options.run);
         run.checkpoint_every = options.checkpoint_every;
         run.keep = options.keep;
+        if !run.resume && !start.network.is_fine_tuned() && config.start == GeneStart::Spectral {
+            let order = task.split.order(VALIDATION_EPOCH);
+            let some: Vec<usize> = order.cells_from(0).take(GeneVectors::CELLS).collect();
+            model = GeneVectors::spectral(&task.cells, &some)?.give_to(model, device);
+        }
         let outcome = fit(&task, model, network, &config.training, &run, device, watch)?;
         let history = RunHistory::read(options.run)?;
         let report = PretrainReport::new(

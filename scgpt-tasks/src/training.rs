@@ -16,6 +16,7 @@ mod parts;
 mod rate;
 mod report;
 mod settings;
+mod spectral;
 mod start;
 mod trial;
 
@@ -28,12 +29,13 @@ pub(crate) use self::{
     parts::{part_sizes, size_line, total},
     rate::{as_in_the_tutorials, fine_tuning, from_scratch},
     settings::{network_rows, settings},
+    spectral::GeneVectors,
     start::{FirstGuess, StartingNetwork},
     trial::{ArtefactFile, Experiment, Observers, Session, Trained, Trial},
 };
 pub use self::{
     folder::clear_training,
-    network::{NetworkConfig, Recipe},
+    network::{GeneStart, NetworkConfig, Recipe},
     options::LearnOptions,
     report::{Curves, Learned},
 };

@@ -12,9 +12,9 @@ use scgpt_eval::{
     baseline::BaselineOptions,
     simulate::{SimulateOptions, Simulation},
 };
-use scgpt_model::InputNorm;
+use scgpt_model::{CellPooling, InputNorm};
 use scgpt_tasks::{
-    Error, LearnOptions, NetworkConfig, Recipe, clear_training,
+    Error, GeneStart, LearnOptions, NetworkConfig, Recipe, clear_training,
     integrate::{
         IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integrated, IntegratedOptions,
         Integration,
@@ -135,6 +135,26 @@ fn batches_are_mixed_and_types_stay_apart() {
     assert!(scores.avg_bio > Some(0.5) && scores.asw_batch > Some(0.7), "{scores:?}");
     // 0.697 and 0.875 when this was written.
     assert!(scores.overall > Some(0.6) && scores.avg_batch > Some(0.8), "{scores:?}");
+}
+
+#[test]
+fn a_spectral_start_tells_types_before_anything_is_learned() {
+    let scratch = config();
+    let [random, spectral] = [GeneStart::Random, GeneStart::Spectral].map(|start| {
+        let place = tempfile::tempdir().unwrap();
+        let config = IntegrateConfig {
+            start,
+            pooling: CellPooling::ValueMean,
+            input_norm: InputNorm::None,
+            batch_labels: false,
+            objectives: Objectives { dar: 0.0, ecs: 0.0, ..scratch.objectives },
+            training: TrainConfig { max_steps: Some(1), ..scratch.training.clone() },
+            ..scratch.clone()
+        };
+        let report = train(&config, place.path(), |_| ()).unwrap().report;
+        report.methods[0].scores[0].avg_bio.unwrap()
+    });
+    assert!(spectral > random + 0.1, "{random} {spectral}");
 }
 
 #[test]

@@ -40,12 +40,15 @@ pub struct Subspace {
     blocks: Vec<Block>,
     n: usize,
     sums: Vec<f64>,
-    squares: f64,
+    squares: Vec<f64>,
+    /// What the values are divided by, as factors: 1 until they are [standardised](Self::standardise).
+    factors: Vec<f64>,
 }
 
 /// Some directions, `[d, LANES]`, and what the cells seen in this pass make of them.
 #[derive(Debug)]
 struct Block {
+    /// Times the factors of the values, so that values are taken as they come.
     directions: Vec<Lanes>,
     images: Vec<Lanes>,
     totals: Lanes,
@@ -66,7 +69,8 @@ impl Subspace {
             }
         };
         let blocks = (0..n_blocks).map(random).collect();
-        let mut subspace = Self { blocks, n: 0, sums: vec![0.0; d], squares: 0.0 };
+        let mut subspace =
+            Self { blocks, n: 0, sums: vec![0.0; d], squares: vec![0.0; d], factors: vec![1.0; d] };
         subspace.restart(subspace.columns(|block| &block.directions));
         subspace
     }
@@ -78,7 +82,7 @@ impl Subspace {
         for (indices, values) in cells {
             for (&i, &x) in indices.iter().zip(values) {
                 self.sums[i as usize] += f64::from(x);
-                self.squares += f64::from(x).powi(2);
+                self.squares[i as usize] += f64::from(x).powi(2);
             }
         }
         self.blocks.par_iter_mut().for_each(|block| {
@@ -98,11 +102,67 @@ impl Subspace {
     /// Ends a pass: the images of the directions are the next ones.
     pub fn turn(&mut self) {
         self.centre();
+        for block in &mut self.blocks {
+            for (image, factor) in block.images.iter_mut().zip(&self.factors) {
+                for x in image {
+                    *x *= factor;
+                }
+            }
+        }
         self.restart(self.columns(|block| &block.images));
+    }
+
+    /// From now on values are divided by their standard deviations, those of the cells seen in this
+    /// pass; what never varies counts for nothing.
+    ///
+    /// To be called before the first [`turn`](Self::turn), which then begins as well as if the
+    /// deviations had been known: random directions are random in any scale.
+    pub fn standardise(&mut self) {
+        let n = self.n.max(1) as f64;
+        let moments = self.sums.iter().zip(&self.squares);
+        self.factors = moments
+            .map(|(sum, square)| {
+                let (mean, square) = (sum / n, square / n);
+                let variance = square - mean * mean;
+                // Below this, a variance is rounding.
+                if variance > 1e-12 * square { variance.sqrt().recip() } else { 0.0 }
+            })
+            .collect();
+    }
+
+    /// Ends the last pass: how far each value goes along each of the `n` directions of most variance,
+    /// times the standard deviation of the cells in that direction; `[d, n]`, row-major.
+    ///
+    /// Rows are the right singular vectors of the cells, times singular values over `sqrt(cells)`:
+    /// the product of two rows is the covariance of their values, as far as `n` directions tell it.
+    pub fn loadings(mut self, n: usize) -> Vec<f64> {
+        let pairs = self.ritz(n);
+        let along = |(value, axis): (f64, Vec<f64>)| {
+            let length = value.max(0.0).sqrt();
+            let scaled = axis.iter().zip(&self.factors);
+            let loading = |(x, factor): (&f64, &f64)| {
+                if *factor > 0.0 { x * length / factor } else { 0.0 }
+            };
+            scaled.map(loading).collect()
+        };
+        let columns: Vec<Vec<f64>> = pairs.into_iter().map(along).collect();
+        (0..self.sums.len()).flat_map(|i| columns.iter().map(move |column| column[i])).collect()
     }
 
     /// Ends the last pass: the `n` directions of most variance among those there are.
     pub fn principal(mut self, n: usize) -> Principal {
+        let cells = self.n.max(1) as f64;
+        let mean: Vec<f64> = self.sums.iter().map(|sum| sum / cells).collect();
+        let variance = |i: usize| {
+            (self.squares[i] / cells - mean[i] * mean[i]) * self.factors[i] * self.factors[i]
+        };
+        let total = (0..mean.len()).map(variance).sum();
+        Principal::new(self.ritz(n), &mean, total)
+    }
+
+    /// The `n` directions of most variance in the space of those there are, and their variances; times
+    /// the factors, for values as they come.
+    fn ritz(&mut self, n: usize) -> Vec<(f64, Vec<f64>)> {
         self.centre();
         let cells = self.n.max(1) as f64;
         let directions = self.columns(|block| &block.directions);
@@ -113,19 +173,16 @@ impl Subspace {
             images.iter().map(move |image| dot(direction, image) / cells)
         };
         let seen: Vec<f64> = (0..m).flat_map(seen).collect();
-        let mean: Vec<f64> = self.sums.iter().map(|sum| sum / cells).collect();
-        let total = self.squares / cells - dot(&mean, &mean);
         let pairs = largest_eigenpairs(&seen, m, n.min(self.sums.len()));
         let axis = |weights: &[f64]| {
-            let mut axis = vec![0.0; mean.len()];
+            let mut axis = vec![0.0; self.sums.len()];
             for (weight, direction) in weights.iter().zip(&directions) {
                 axis.iter_mut().zip(direction).for_each(|(a, x)| *a += weight * x);
             }
             orient(&mut axis);
             axis
         };
-        let axes = pairs.iter().map(|(value, weights)| (*value, axis(weights))).collect();
-        Principal::new(axes, &mean, total)
+        pairs.iter().map(|(value, weights)| (*value, axis(weights))).collect()
     }
 
     fn centre(&mut self) {
@@ -166,10 +223,12 @@ impl Subspace {
         }
         for (i, column) in basis.iter().enumerate() {
             let directions = &mut self.blocks[i / LANES].directions;
-            directions.iter_mut().zip(column).for_each(|(lanes, &x)| lanes[i % LANES] = x);
+            let scaled = column.iter().zip(&self.factors).map(|(x, factor)| x * factor);
+            directions.iter_mut().zip(scaled).for_each(|(lanes, x)| lanes[i % LANES] = x);
         }
-        (self.n, self.squares) = (0, 0.0);
+        self.n = 0;
         self.sums.fill(0.0);
+        self.squares.fill(0.0);
     }
 }
 
@@ -215,6 +274,29 @@ mod tests {
             let (a, b) = (found.project(indices, values), exact.project(indices, values));
             assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-2), "{a:?} {b:?}");
         }
+    }
+
+    #[test]
+    fn standardised_values_have_loadings_whose_products_are_correlations() {
+        // Two pairs that vary together, of very different spread, and one value that never varies.
+        let key = Keyed::new(4, Purpose::Simulate, 0, 0);
+        #[allow(clippy::cast_possible_truncation, reason = "test data")]
+        let cell = |cell: u64| -> SparseCell {
+            let [a, b] = [key.uniform(2 * cell), key.uniform(2 * cell + 1)].map(|x| x as f32);
+            (vec![0, 1, 2, 3, 4], vec![a, 90.0 * a, b, 2.0 - 0.01 * b, 7.0])
+        };
+        let cells: Vec<SparseCell> = (0..300).map(cell).collect();
+        let mut subspace = Subspace::new(5, 2);
+        subspace.add(&cells);
+        subspace.standardise();
+        subspace.turn();
+        cells.chunks(77).for_each(|block| subspace.add(block));
+        let loadings = subspace.loadings(2);
+        let product = |i: usize, j: usize| dot(&loadings[2 * i..][..2], &loadings[2 * j..][..2]);
+        for (i, j, expected) in [(0, 0, 1.0), (0, 1, 1.0), (2, 3, -1.0), (3, 3, 1.0), (4, 4, 0.0)] {
+            assert!((product(i, j) - expected).abs() < 1e-4, "{i} {j}: {}", product(i, j));
+        }
+        assert!(product(0, 2).abs() < 0.2);
     }
 
     #[test]

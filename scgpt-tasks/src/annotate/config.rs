@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use scgpt_data::{Advice, Setting, TieMode};
+use scgpt_model::CellPooling;
 use scgpt_train::{Objectives, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    training::{BATCH, Mistakes, NetworkConfig, Recipe, TOKENS, fine_tuning, from_scratch},
+    training::{
+        BATCH, GeneStart, Mistakes, NetworkConfig, Recipe, TOKENS, fine_tuning, from_scratch,
+    },
 };
 
 /// The settings of a training: those of a [`Recipe`], some of them changed. In a file of settings, fields
@@ -53,6 +56,12 @@ pub struct AnnotateConfig {
     pub validation_share: f64,
     /// Share of the cells that judge the result, and nothing else.
     pub test_share: f64,
+    /// Where gene vectors of a new network come from.
+    #[serde(default)]
+    pub start: GeneStart,
+    /// How a cell embedding is made of a new network's token states.
+    #[serde(default)]
+    pub pooling: CellPooling,
     /// Shape of a new network; its dropout also that of a fine-tuned one.
     pub network: NetworkConfig,
     /// Weights of the objectives.
@@ -116,6 +125,8 @@ impl AnnotateConfig {
             min_cells: 2,
             validation_share: 0.1,
             test_share: 0.1,
+            start: GeneStart::default(),
+            pooling: CellPooling::Cls,
             network,
             objectives: Objectives { class: 1.0, ecs_threshold: 0.8, ..Objectives::default() },
             training: fine_tuning(network.d_model, 10),

@@ -27,7 +27,8 @@ use crate::{
     embed::Embedder,
     error::Result,
     training::{
-        CellChoices, Codes, Experiment, Session, StartingNetwork, Trained, TrainingCells, Trial,
+        CellChoices, Codes, Experiment, GeneStart, Session, StartingNetwork, Trained,
+        TrainingCells, Trial,
     },
     usage::Usage,
 };
@@ -91,6 +92,7 @@ impl Annotation<'_> {
         let Some(path) = &self.config.model else {
             let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
             let network = adapt(self.config.network.network(self.vocab.len(), pad));
+            let network = ScgptConfig { cell_pooling: self.config.pooling, ..network };
             return Ok(StartingNetwork::new(network, preprocess));
         };
         let start = StartingNetwork::open(path, Usage::Annotate, adapt, &NEW_PARTS)?;
@@ -198,6 +200,14 @@ impl Experiment for AnnotateExperiment<'_> {
             names: &labels.classes,
             predict_batch: options.predict_batch,
         })
+    }
+
+    fn spectral_start<'t>(
+        &self,
+        parts: &'t LabelledParts,
+        task: &'t AnnotateTask<'_>,
+    ) -> Option<(&'t TrainingCells<'t>, &'t [usize])> {
+        (self.config.start == GeneStart::Spectral).then_some((&task.cells, &parts.training[..]))
     }
 
     fn settings(&self, _: &LabelledParts) -> Map<String, Value> {

@@ -14,8 +14,8 @@ use super::modality::Pairing;
 use crate::{
     error::Result,
     training::{
-        BATCH, Mistakes, NetworkConfig, Recipe, TOKENS, as_in_the_tutorials, fine_tuning,
-        from_scratch,
+        BATCH, GeneStart, Mistakes, NetworkConfig, Recipe, TOKENS, as_in_the_tutorials,
+        fine_tuning, from_scratch,
     },
 };
 
@@ -101,6 +101,9 @@ pub struct IntegrateConfig {
     pub only_genes: bool,
     /// Share of the cells that select the best network.
     pub validation_share: f64,
+    /// Where gene vectors of a new network come from.
+    #[serde(default)]
+    pub start: GeneStart,
     /// Shape of a new network; its dropout also that of a fine-tuned one.
     pub network: NetworkConfig,
     /// Weights of the objectives.
@@ -143,6 +146,7 @@ impl IntegrateConfig {
             asked_features: Self::default_asked_features(),
             only_genes: false,
             validation_share: 0.1,
+            start: GeneStart::default(),
             network,
             objectives: Objectives {
                 gep: 1.0,
@@ -230,6 +234,7 @@ impl IntegrateConfig {
     /// dropped out; a network from scratch keeps its own size, batch and schedule.
     pub fn like_the_reference(&mut self, tutorial: Tutorial) {
         let is_multimodal = tutorial == Tutorial::MultiOmic;
+        self.start = GeneStart::Random;
         self.interleave = false;
         self.hide_cls = true;
         self.pooling = CellPooling::Cls;

@@ -24,7 +24,7 @@ use crate::{
     error::Result,
     stream::{Stream, TokenPanel},
     training::{
-        CellChoices, Codes, Experiment, FirstGuess, Session, StartingNetwork, Trained,
+        CellChoices, Codes, Experiment, FirstGuess, GeneStart, Session, StartingNetwork, Trained,
         TrainingCells,
     },
 };
@@ -221,6 +221,14 @@ impl Experiment for IntegrateExperiment<'_> {
             validation: &parts.validation,
             predict_batch: options.predict_batch,
         })
+    }
+
+    fn spectral_start<'t>(
+        &self,
+        parts: &'t BatchParts,
+        task: &'t IntegrateTask<'_>,
+    ) -> Option<(&'t TrainingCells<'t>, &'t [usize])> {
+        (self.config.start == GeneStart::Spectral).then_some((&task.cells, &parts.training[..]))
     }
 
     fn settings(&self, _: &BatchParts) -> Map<String, Value> {

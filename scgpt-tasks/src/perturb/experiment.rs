@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    training::{Codes, Experiment, FirstGuess, Session, StartingNetwork, Trained},
+    training::{Codes, Experiment, FirstGuess, Session, StartingNetwork, Trained, TrainingCells},
     usage::Usage,
 };
 
@@ -220,6 +220,16 @@ impl Experiment for PerturbExperiment<'_> {
             held: held.collect(),
             controls: &parts.controls,
         })
+    }
+
+    /// None: with gene vectors that vary together responses were learned worse than with drawn ones and
+    /// the first guess that nothing changes.
+    fn spectral_start<'t>(
+        &self,
+        _: &'t ConditionParts,
+        _: &'t Pairs<'_>,
+    ) -> Option<(&'t TrainingCells<'t>, &'t [usize])> {
+        None
     }
 
     fn settings(&self, parts: &ConditionParts) -> Map<String, Value> {

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use scgpt_data::TieMode;
-use scgpt_model::{GepcStyle, ScgptConfig};
+use scgpt_model::{CellPooling, GepcStyle, ScgptConfig};
 use scgpt_train::{Objectives, OptimizerConfig, Precision, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    training::{BATCH, Mistakes, NetworkConfig, TOKENS, from_scratch},
+    training::{BATCH, GeneStart, Mistakes, NetworkConfig, TOKENS, from_scratch},
 };
 
 /// The settings of a pre-training run: those of a [`Preset`], some of them changed. In a file of
@@ -46,6 +46,12 @@ pub struct PretrainConfig {
     /// Label column of the shards to learn classes from (continual pre-training).
     #[serde(default)]
     pub class_column: Option<String>,
+    /// Where gene vectors of a new network come from.
+    #[serde(default)]
+    pub start: GeneStart,
+    /// How a cell embedding is made of a new network's token states.
+    #[serde(default)]
+    pub pooling: CellPooling,
     /// The network, unless it is continued from a model.
     pub network: NetworkConfig,
     /// Weights of the objectives.
@@ -88,6 +94,8 @@ impl Preset {
             validation_cells: 10_000,
             tie_mode: TieMode::default(),
             class_column: None,
+            start: GeneStart::default(),
+            pooling: CellPooling::Cls,
             network: NetworkConfig::RELEASED,
             objectives,
             training: TrainConfig {
@@ -147,6 +155,7 @@ impl PretrainConfig {
         ScgptConfig {
             gepc: Some(GepcStyle::InnerProduct),
             unknown_flag: true,
+            cell_pooling: self.pooling,
             ..self.network.network(vocab_size, pad_token)
         }
     }

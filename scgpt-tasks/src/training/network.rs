@@ -57,6 +57,21 @@ impl Recipe {
     }
 }
 
+/// Where the gene vectors of a new network come from. What is fine-tuned has its own.
+///
+/// Differs: the reference draws them, and has the cells of an atlas to move them by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GeneStart {
+    /// Drawn, as in the reference.
+    #[default]
+    Random,
+    /// From the co-expression of the training cells: genes that vary together begin alike, and the means
+    /// of cells pooled by values lie about where principal components put them.
+    Spectral,
+}
+
 /// The shape of a new network; of one that is fine-tuned, the dropout alone is in force. The
 /// [`Recipe`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use scgpt_train::{
 };
 use serde_json::Value;
 
-use super::{StartingNetwork, Trained, rate::shortfall};
+use super::{GeneVectors, StartingNetwork, Trained, rate::shortfall};
 use crate::error::Result;
 
 /// Which matrix an artefact is trained on, where it goes, and how often the training is repeated.
@@ -69,11 +69,12 @@ impl<'a> LearnOptions<'a> {
 }
 
 impl LearnOptions<'_> {
-    /// Trains one network, or goes on with it.
+    /// Trains one network, which begins with the gene `vectors` if it is new, or goes on with it.
     pub(super) fn train(
         &self,
         task: &impl Task,
         start: &StartingNetwork,
+        vectors: impl FnOnce() -> Result<Option<GeneVectors>>,
         run: Run<'_>,
     ) -> Result<Trained> {
         let Run { folder, training, settings, device, watch } = run;
@@ -91,7 +92,14 @@ impl LearnOptions<'_> {
         // not have begun.
         options.resume = self.resume && has_checkpoint(folder);
         options.checkpoint_every = self.checkpoint_every;
-        let model = start.build(training.seed, device)?;
+        let mut model = start.build(training.seed, device)?;
+        // A run that goes on has its gene vectors in the checkpoint.
+        if !options.resume
+            && !start.is_fine_tuned()
+            && let Some(vectors) = vectors()?
+        {
+            model = vectors.give_to(model, device);
+        }
         let outcome = fit(task, model, &network, training, &options, device, watch)?;
         let history = RunHistory::read(folder)?;
         Ok(Trained { network, preprocess, outcome, history, advice })

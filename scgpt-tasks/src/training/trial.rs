@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    LearnOptions, RunFolder, StartingNetwork,
+    GeneVectors, LearnOptions, RunFolder, StartingNetwork, TrainingCells,
     cells::source_cells,
     folder::{Codes, content},
     options::Run,
@@ -44,6 +44,14 @@ pub(crate) trait Experiment {
         start: &'t StartingNetwork,
         parts: &'t Self::Parts,
     ) -> Result<Self::Task<'t>>;
+
+    /// The cells, and the numbers of those that are learned from, whose co-expression the gene vectors of
+    /// a new network come from; none if these are drawn.
+    fn spectral_start<'t>(
+        &self,
+        parts: &'t Self::Parts,
+        task: &'t Self::Task<'_>,
+    ) -> Option<(&'t TrainingCells<'t>, &'t [usize])>;
 
     /// Settings that have to be the same if a run is to go on, beside the shape of the network.
     fn settings(&self, parts: &Self::Parts) -> Map<String, Value>;
@@ -173,7 +181,11 @@ impl<'a> Session<'a> {
         let training = experiment.training();
         let settings = Value::Object(settings);
         let run = Run { folder, training, settings, device: self.device, watch: self.watch };
-        let trained = self.learn.train(&task, &start, run)?;
+        let vectors = || {
+            let start = experiment.spectral_start(&parts, &task);
+            Ok(start.map(|(cells, numbers)| GeneVectors::spectral(cells, numbers)).transpose()?)
+        };
+        let trained = self.learn.train(&task, &start, vectors, run)?;
         let verdict = experiment.judge(source, &parts, &task, &trained)?;
         drop(task);
         Ok(Trial { parts, trained, verdict })
