@@ -14,6 +14,7 @@ use crate::{
     effective::EFFECTIVE,
     output::{Printer, beside, check_cells_output, check_new},
     progress::Bar,
+    warnings::PAGE,
 };
 
 /// Options of every command that writes a file, most often one of cells.
@@ -35,7 +36,7 @@ impl OutputArgs {
 
     /// Where a page goes that is written beside the cells.
     pub(crate) fn page(&self) -> PathBuf {
-        beside(&self.path, "report.html")
+        beside(&self.path, PAGE)
     }
 
     /// Checks, before any work is done for them, that the cells can be written, the options in force

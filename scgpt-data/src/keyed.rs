@@ -1,5 +1,7 @@
 //! [`Keyed`]: random numbers that are a pure function of what they are for.
 
+use std::f64::consts::TAU;
+
 /// What a random choice decides; a part of its key, so that choices do not echo each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u64)]
@@ -76,6 +78,13 @@ impl Keyed {
     pub fn uniform(self, index: u64) -> f64 {
         (self.bits(index) >> 11) as f64 / (1_u64 << 53) as f64
     }
+
+    /// A draw from the standard normal distribution, made of the numbers `index` and `index + 1`
+    /// (Box–Muller).
+    pub fn normal(self, index: u64) -> f64 {
+        let [radius, angle] = [index, index + 1].map(|index| self.uniform(index));
+        (-2.0 * (1.0 - radius).ln()).sqrt() * (TAU * angle).cos()
+    }
 }
 
 /// A number for a name, such as that of a cell, the same on every machine: a key or an index of
@@ -124,6 +133,15 @@ pub(crate) fn choose(n: usize, k: usize, order: impl Fn(usize) -> u64) -> Vec<us
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn draws_are_normal() {
+        let key = Keyed::new(1, Purpose::Initial, 1, 0);
+        let draws: Vec<f64> = (0..4000).map(|i| key.normal(2 * i)).collect();
+        let mean = draws.iter().sum::<f64>() / 4000.0;
+        let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 4000.0;
+        assert!(mean.abs() < 0.06 && (variance - 1.0).abs() < 0.1, "{mean} {variance}");
+    }
 
     #[test]
     fn every_part_of_the_key_matters() {

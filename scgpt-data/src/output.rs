@@ -3,7 +3,7 @@
 //! ```text
 //! cells.h5ad                        the output: the old one until the rename, then the new one
 //! .scgpt-1a2b3c4d.lock              the claim: a lock of the system while a process writes
-//! .scgpt-1a2b3c4d-XXXXXX/           the place: a folder, removed with all that is left in it
+//! .scgpt-1a2b3c4d-q7Zk2x/           the place: a folder, removed with all that is left in it
 //!   cells.h5ad                        what is being built
 //!   replaced/                         a folder that is about to be replaced, for a moment
 //! ```

@@ -6,7 +6,7 @@
 mod multimodal;
 mod perturbed;
 
-use std::{f64::consts::TAU, ops::Range, path::PathBuf};
+use std::{ops::Range, path::PathBuf};
 
 use rayon::prelude::*;
 use scgpt_data::{
@@ -193,7 +193,7 @@ impl Simulation {
         let (kind, batch) = self.truth(cell);
         let library = self.options.genes as f64
             * self.profile.depth
-            * (LIBRARY_SPREAD * normal(self.key(about::CELL, cell), 2) + self.depths[batch]).exp();
+            * (LIBRARY_SPREAD * self.key(about::CELL, cell).normal(2) + self.depths[batch]).exp();
         let shares = &self.shares[kind * self.options.batches + batch];
         shares.iter().map(move |share| library * share)
     }
@@ -310,12 +310,12 @@ fn shares(options: &SimulateOptions, profile: Profile, kind: usize, batch: usize
         (key(about::GENE, 0), key(about::TYPE, kind), key(about::BATCH, batch));
     let weights: Vec<f64> = (0..options.genes as u64)
         .map(|gene| {
-            let base = profile.feature_spread * normal(of_gene, 2 * gene);
+            let base = profile.feature_spread * of_gene.normal(2 * gene);
             let is_marker = of_type.uniform(3 * gene) < profile.markers;
-            let raised = || profile.marker_effect + normal(of_type, 3 * gene + 1).abs();
+            let raised = || profile.marker_effect + of_type.normal(3 * gene + 1).abs();
             let marker = if is_marker { raised() } else { 0.0 };
             let effect =
-                if batch == 0 { 0.0 } else { profile.batch_spread * normal(of_batch, 2 * gene) };
+                if batch == 0 { 0.0 } else { profile.batch_spread * of_batch.normal(2 * gene) };
             (base + marker + effect).exp()
         })
         .collect();
@@ -326,18 +326,13 @@ fn shares(options: &SimulateOptions, profile: Profile, kind: usize, batch: usize
 /// Logarithm of the factor by which cells of that batch are sequenced deeper.
 fn depth(options: &SimulateOptions, profile: Profile, batch: usize) -> f64 {
     let key = key(options, profile, about::DEPTH, batch);
-    if batch == 0 { 0.0 } else { DEPTH_SPREAD * normal(key, 0) }
+    if batch == 0 { 0.0 } else { DEPTH_SPREAD * key.normal(0) }
 }
 
 /// One of `n`, for a draw from [0, 1).
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
 fn choose(draw: f64, n: usize) -> usize {
     ((draw * n as f64) as usize).min(n - 1)
-}
-
-/// A standard normal draw from numbers `index` and `index + 1` of the key (Box–Muller).
-fn normal(key: Keyed, index: u64) -> f64 {
-    (-2.0 * (1.0 - key.uniform(index)).ln()).sqrt() * (TAU * key.uniform(index + 1)).cos()
 }
 
 /// A negative-binomial count by inversion: the smallest `k` whose cumulative probability exceeds

@@ -52,9 +52,7 @@ use crate::{
     error::{Error, Result},
     folder_kind::{FolderKind, open_model},
     model_folder::{MODEL, write_model},
-    training::{
-        CellChoices, GeneStart, GeneVectors, StartingNetwork, TrainingCells, VALIDATION_EPOCH,
-    },
+    training::{CellChoices, GeneVectors, StartingNetwork, TrainingCells, VALIDATION_EPOCH},
     usage::Usage,
 };
 
@@ -172,7 +170,6 @@ impl<'a> Pretraining<'a> {
     /// Everything that stops [`fit`].
     pub fn run(self, watch: &dyn TrainObserver) -> Result<PretrainReport> {
         let Self { config, options, device, shards, start, split } = self;
-        let mut model = start.network.build(config.training.seed, device)?;
         let StartingNetwork { config: network, preprocess, .. } = &start.network;
         let validation = EpochOrder::new(split.held_out(), config.training.seed, VALIDATION_EPOCH)
             .cells_from(0)
@@ -206,11 +203,12 @@ impl<'a> Pretraining<'a> {
         run.resume = options.resume && has_checkpoint(options.run);
         run.checkpoint_every = options.checkpoint_every;
         run.keep = options.keep;
-        if !run.resume && !start.network.is_fine_tuned() && config.start == GeneStart::Spectral {
+        let vectors = || {
             let order = task.split.order(VALIDATION_EPOCH);
             let some: Vec<usize> = order.cells_from(0).take(GeneVectors::CELLS).collect();
-            model = GeneVectors::spectral(&task.cells, &some)?.give_to(model, device);
-        }
+            GeneVectors::of(config.start, &task.cells, &some)
+        };
+        let model = start.network.begin(config.training.seed, device, &run, vectors)?;
         let outcome = fit(&task, model, network, &config.training, &run, device, watch)?;
         let history = RunHistory::read(options.run)?;
         let report = PretrainReport::new(

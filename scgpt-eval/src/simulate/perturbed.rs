@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use scgpt_data::{CellSource, Column, Csr, Frame, Keyed, Layer, Purpose, Result, Setting, Summary};
 
-use super::{cells, choose, made, named, negative_binomial, normal, summary};
+use super::{cells, choose, made, named, negative_binomial, summary};
 use crate::{
     network::{Edge, EdgeKind, GeneNetwork},
     perturbation::Condition,
@@ -212,7 +212,7 @@ impl PerturbSimulation {
         let mut deviations: Vec<f64> = vec![0.0; self.rates.len()];
         for gene in 0..deviations.len() {
             let spread = ACTIVITY[usize::from(gene >= n_regulators)];
-            let own = activity.map_or(0.0, |key| spread * normal(key, 2 * gene as u64));
+            let own = activity.map_or(0.0, |key| spread * key.normal(2 * gene as u64));
             let perturbed = if self.conditions[condition].contains(&gene) { shift } else { 0.0 };
             let regulated: f64 =
                 self.regulators[gene].iter().map(|&(r, strength)| strength * deviations[r]).sum();
@@ -229,7 +229,7 @@ impl PerturbSimulation {
         let state = self.state(self.condition_of(cell), Some(self.key(about::ACTIVITY, cell)));
         let levels: Vec<f64> = state.into_iter().map(f64::exp).collect();
         let total: f64 = levels.iter().sum();
-        let spread = LIBRARY_SPREAD * normal(self.key(about::CELL, cell), 2);
+        let spread = LIBRARY_SPREAD * self.key(about::CELL, cell).normal(2);
         let library = self.options.genes as f64 * DEPTH * spread.exp();
         let key = self.key(about::COUNTS, cell);
         (0u32..)
@@ -292,7 +292,7 @@ fn regulators(
 
 /// The logarithm of a gene's rate; regulators are expressed well, so that a perturbation is seen.
 fn rate(options: &PerturbSimulateOptions, gene: usize, n_regulators: usize) -> f64 {
-    let spread = GENE_SPREAD * normal(key(options, about::GENE, gene), 0);
+    let spread = GENE_SPREAD * key(options, about::GENE, gene).normal(0);
     if gene < n_regulators { 0.5 + spread.abs() } else { spread }
 }
 
@@ -327,7 +327,7 @@ fn interaction(options: &PerturbSimulateOptions, genes: &[usize]) -> Vec<(usize,
     }
     (0..options.genes)
         .filter(|&gene| key.uniform(1 + 3 * gene as u64) < INTERACTING)
-        .map(|gene| (gene, INTERACTION * normal(key, 2 + 3 * gene as u64)))
+        .map(|gene| (gene, INTERACTION * key.normal(2 + 3 * gene as u64)))
         .collect()
 }
 

@@ -27,7 +27,7 @@ use crate::{
     embed::Embedder,
     error::Result,
     training::{
-        CellChoices, Codes, Experiment, GeneStart, Session, StartingNetwork, Trained,
+        CellChoices, Codes, Experiment, GeneVectors, Session, StartingNetwork, Trained,
         TrainingCells, Trial,
     },
     usage::Usage,
@@ -202,12 +202,12 @@ impl Experiment for AnnotateExperiment<'_> {
         })
     }
 
-    fn spectral_start<'t>(
+    fn gene_vectors(
         &self,
-        parts: &'t LabelledParts,
-        task: &'t AnnotateTask<'_>,
-    ) -> Option<(&'t TrainingCells<'t>, &'t [usize])> {
-        (self.config.start == GeneStart::Spectral).then_some((&task.cells, &parts.training[..]))
+        parts: &LabelledParts,
+        task: &AnnotateTask<'_>,
+    ) -> Result<Option<GeneVectors>> {
+        GeneVectors::of(self.config.start, &task.cells, &parts.training)
     }
 
     fn settings(&self, _: &LabelledParts) -> Map<String, Value> {

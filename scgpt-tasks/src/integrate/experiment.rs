@@ -24,7 +24,7 @@ use crate::{
     error::Result,
     stream::{Stream, TokenPanel},
     training::{
-        CellChoices, Codes, Experiment, FirstGuess, GeneStart, Session, StartingNetwork, Trained,
+        CellChoices, Codes, Experiment, FirstGuess, GeneVectors, Session, StartingNetwork, Trained,
         TrainingCells,
     },
 };
@@ -223,12 +223,12 @@ impl Experiment for IntegrateExperiment<'_> {
         })
     }
 
-    fn spectral_start<'t>(
+    fn gene_vectors(
         &self,
-        parts: &'t BatchParts,
-        task: &'t IntegrateTask<'_>,
-    ) -> Option<(&'t TrainingCells<'t>, &'t [usize])> {
-        (self.config.start == GeneStart::Spectral).then_some((&task.cells, &parts.training[..]))
+        parts: &BatchParts,
+        task: &IntegrateTask<'_>,
+    ) -> Result<Option<GeneVectors>> {
+        GeneVectors::of(self.config.start, &task.cells, &parts.training)
     }
 
     fn settings(&self, _: &BatchParts) -> Map<String, Value> {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    training::{Codes, Experiment, FirstGuess, Session, StartingNetwork, Trained, TrainingCells},
+    training::{Codes, Experiment, FirstGuess, GeneVectors, Session, StartingNetwork, Trained},
     usage::Usage,
 };
 
@@ -224,12 +224,10 @@ impl Experiment for PerturbExperiment<'_> {
 
     /// None: with gene vectors that vary together responses were learned worse than with drawn ones and
     /// the first guess that nothing changes.
-    fn spectral_start<'t>(
-        &self,
-        _: &'t ConditionParts,
-        _: &'t Pairs<'_>,
-    ) -> Option<(&'t TrainingCells<'t>, &'t [usize])> {
-        None
+    /// None: with gene vectors that vary together responses were learned worse than with drawn ones and
+    /// the first guess that nothing changes.
+    fn gene_vectors(&self, _: &ConditionParts, _: &Pairs<'_>) -> Result<Option<GeneVectors>> {
+        Ok(None)
     }
 
     fn settings(&self, parts: &ConditionParts) -> Map<String, Value> {

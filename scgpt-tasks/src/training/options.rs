@@ -92,14 +92,7 @@ impl LearnOptions<'_> {
         // not have begun.
         options.resume = self.resume && has_checkpoint(folder);
         options.checkpoint_every = self.checkpoint_every;
-        let mut model = start.build(training.seed, device)?;
-        // A run that goes on has its gene vectors in the checkpoint.
-        if !options.resume
-            && !start.is_fine_tuned()
-            && let Some(vectors) = vectors()?
-        {
-            model = vectors.give_to(model, device);
-        }
+        let model = start.begin(training.seed, device, &options, vectors)?;
         let outcome = fit(task, model, &network, training, &options, device, watch)?;
         let history = RunHistory::read(folder)?;
         Ok(Trained { network, preprocess, outcome, history, advice })

@@ -15,10 +15,11 @@ use burn::prelude::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use scgpt_data::{CellTokens, Keyed, Purpose};
 use scgpt_model::{Scgpt, ValueEncoder, host_values};
-use scgpt_stats::{SparseCell, Subspace, subsample};
-use scgpt_train::Result;
+use scgpt_stats::{SparseCell, Subspace, dot, subsample};
+use scgpt_train::RunOptions;
 
-use super::{TrainingCells, VALIDATION_EPOCH};
+use super::{GeneStart, StartingNetwork, TrainingCells, VALIDATION_EPOCH};
+use crate::error::Result;
 
 /// Passes over the cells. In the first, directions are random and deviations are learned; every further
 /// one turns the directions towards those of most variance.
@@ -45,6 +46,21 @@ impl GeneVectors {
     /// As many cells as tell co-expression well enough.
     pub(crate) const CELLS: usize = 100_000;
 
+    /// Those of a start: none if vectors are drawn.
+    ///
+    /// # Errors
+    /// If the shards are broken.
+    pub(crate) fn of(
+        start: GeneStart,
+        cells: &TrainingCells<'_>,
+        numbers: &[usize],
+    ) -> Result<Option<Self>> {
+        match start {
+            GeneStart::Random => Ok(None),
+            GeneStart::Spectral => Self::spectral(cells, numbers).map(Some),
+        }
+    }
+
     /// The co-expression of the cells with these numbers, or of [`CELLS`](Self::CELLS) of them. It depends
     /// on the cells and the seed, not on threads.
     ///
@@ -55,7 +71,7 @@ impl GeneVectors {
     ///
     /// # Reference
     /// None: it draws all vectors. Randomised singular vectors as of Halko, Martinsson and Tropp 2011.
-    pub(crate) fn spectral(cells: &TrainingCells<'_>, numbers: &[usize]) -> Result<Self> {
+    fn spectral(cells: &TrainingCells<'_>, numbers: &[usize]) -> Result<Self> {
         let chosen = subsample(numbers.len(), Self::CELLS, cells.seed);
         let chosen: Vec<usize> = chosen.into_iter().map(|place| numbers[place]).collect();
         let width = cells.network.d_model;
@@ -76,7 +92,7 @@ impl GeneVectors {
     }
 
     /// The network with these vectors, in which values count for little; genes without one keep theirs.
-    pub(crate) fn give_to(&self, mut model: Scgpt, device: &Device) -> Scgpt {
+    fn give_to(&self, mut model: Scgpt, device: &Device) -> Scgpt {
         let weight = model.genes.embedding.weight;
         let mut table = host_values(weight.val());
         for (own, row) in table.chunks_mut(self.width).zip(self.rows.chunks(self.width)) {
@@ -98,9 +114,31 @@ impl GeneVectors {
     }
 }
 
+impl StartingNetwork {
+    /// Its weights before the first step of a run: a new network has the gene `vectors`, if there are any.
+    /// They are not asked for where the run is resumed, which has the weights in its checkpoint.
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build), and of `vectors`.
+    pub(crate) fn begin(
+        &self,
+        seed: u64,
+        device: &Device,
+        RunOptions { resume, .. }: &RunOptions<'_>,
+        vectors: impl FnOnce() -> Result<Option<GeneVectors>>,
+    ) -> Result<Scgpt> {
+        let model = self.build(seed, device)?;
+        let vectors = if *resume || self.is_fine_tuned() { None } else { vectors()? };
+        Ok(match vectors {
+            Some(vectors) => vectors.give_to(model, device),
+            None => model,
+        })
+    }
+}
+
 /// Rows for a table of gene vectors, `[genes, width]`, of loadings, `[genes, n]`.
 fn rows(loadings: &[f64], n: usize, width: usize, seed: u64) -> Vec<f32> {
-    let length = |row: &[f64]| row.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let length = |row: &[f64]| dot(row, row).sqrt();
     let lengths: Vec<f64> = loadings.chunks(n.max(1)).map(length).collect();
     let varying = || lengths.iter().filter(|&&length| length > 0.0);
     let mean = varying().sum::<f64>() / varying().count().max(1) as f64;
@@ -111,7 +149,7 @@ fn rows(loadings: &[f64], n: usize, width: usize, seed: u64) -> Vec<f32> {
         if lengths[gene] > 0.0 {
             let key = Keyed::new(seed, Purpose::Initial, 1, gene as u64);
             let number =
-                |i: usize| row.get(i).map_or(0.0, |x| x / mean) + noise * normal(key, i as u64);
+                |i: usize| row.get(i).map_or(0.0, |x| x / mean) + noise * key.normal(2 * i as u64);
             let row: Vec<f64> = (0..width).map(number).collect();
             let scale = wanted / length(&row);
             #[allow(clippy::cast_possible_truncation, reason = "as narrow as weights")]
@@ -119,12 +157,6 @@ fn rows(loadings: &[f64], n: usize, width: usize, seed: u64) -> Vec<f32> {
         }
     }
     table
-}
-
-/// A draw from the normal distribution, by the method of Box and Muller.
-fn normal(key: Keyed, i: u64) -> f64 {
-    let [radius, angle] = [2 * i, 2 * i + 1].map(|i| key.uniform(i));
-    (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
 
 /// Value bins of cells with all their genes, which are what is above zero.
@@ -166,14 +198,5 @@ mod tests {
         }
         assert!(rows[4 * width..].iter().all(|&x| x == 0.0));
         assert_ne!(rows, super::rows(&loadings, 2, width, 8));
-    }
-
-    #[test]
-    fn draws_are_normal() {
-        let key = Keyed::new(1, Purpose::Initial, 1, 0);
-        let draws: Vec<f64> = (0..4000).map(|i| normal(key, i)).collect();
-        let mean = draws.iter().sum::<f64>() / 4000.0;
-        let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 4000.0;
-        assert!(mean.abs() < 0.06 && (variance - 1.0).abs() < 0.1, "{mean} {variance}");
     }
 }

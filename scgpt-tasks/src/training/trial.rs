@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    GeneVectors, LearnOptions, RunFolder, StartingNetwork, TrainingCells,
+    GeneVectors, LearnOptions, RunFolder, StartingNetwork,
     cells::source_cells,
     folder::{Codes, content},
     options::Run,
@@ -45,13 +45,12 @@ pub(crate) trait Experiment {
         parts: &'t Self::Parts,
     ) -> Result<Self::Task<'t>>;
 
-    /// The cells, and the numbers of those that are learned from, whose co-expression the gene vectors of
-    /// a new network come from; none if these are drawn.
-    fn spectral_start<'t>(
+    /// Gene vectors that a new network begins with; none if they are drawn.
+    fn gene_vectors(
         &self,
-        parts: &'t Self::Parts,
-        task: &'t Self::Task<'_>,
-    ) -> Option<(&'t TrainingCells<'t>, &'t [usize])>;
+        parts: &Self::Parts,
+        task: &Self::Task<'_>,
+    ) -> Result<Option<GeneVectors>>;
 
     /// Settings that have to be the same if a run is to go on, beside the shape of the network.
     fn settings(&self, parts: &Self::Parts) -> Map<String, Value>;
@@ -181,10 +180,7 @@ impl<'a> Session<'a> {
         let training = experiment.training();
         let settings = Value::Object(settings);
         let run = Run { folder, training, settings, device: self.device, watch: self.watch };
-        let vectors = || {
-            let start = experiment.spectral_start(&parts, &task);
-            Ok(start.map(|(cells, numbers)| GeneVectors::spectral(cells, numbers)).transpose()?)
-        };
+        let vectors = || experiment.gene_vectors(&parts, &task);
         let trained = self.learn.train(&task, &start, vectors, run)?;
         let verdict = experiment.judge(source, &parts, &task, &trained)?;
         drop(task);
