@@ -134,8 +134,9 @@ impl AnnData {
         self.least = f32::MIN;
     }
 
-    /// Names of the columns of `obsm[name]`, which has `width` of them: those of a table, or the list
-    /// in `uns` that fits, best one named after the matrix.
+    /// Names of the columns of `obsm[name]`, which has `width` of them: those of a table, or those
+    /// of a list of texts in `uns` that is as long, preferably one named after the matrix. `None`
+    /// if nothing names them.
     pub(crate) fn obsm_names(&self, name: &str, width: usize) -> Result<Option<Vec<String>>> {
         let place = join("obsm", name);
         if self.is_table(&place)? {
@@ -175,7 +176,7 @@ impl AnnData {
     }
 }
 
-/// Rows with a value in every column.
+/// Rows written out with their zeros, `width` values each, row-major.
 fn dense((indptr, indices, values): check::Rows, width: usize) -> Vec<f32> {
     let mut rows = vec![0.0; indptr.len().saturating_sub(1) * width];
     for (row, ends) in rows.chunks_mut(width.max(1)).zip(indptr.windows(2)) {

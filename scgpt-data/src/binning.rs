@@ -74,7 +74,7 @@ impl BinScratch {
 }
 
 impl Binner {
-    /// A binner.
+    /// A binner with `n_bins` bins, bin 0 for zero among them.
     ///
     /// # Errors
     /// If `n_bins` is below 2: one bin for zero and one for everything else are the least.

@@ -15,8 +15,8 @@ use crate::{
 /// storage needs to decode one chunk.
 ///
 /// No method has a default, so that a view of another source cannot forget what that one has.
-/// [`forward!`](macro@crate::forward) writes the methods that are those of the source within,
-/// [`absent!`](crate::absent) those of which there is nothing.
+/// [`forward!`](macro@crate::forward) writes the methods that only call the source within,
+/// [`absent!`](crate::absent) those for which a source has nothing.
 ///
 /// ```
 /// use std::ops::Range;
@@ -40,31 +40,19 @@ use crate::{
 /// }
 /// ```
 pub trait CellSource: Send {
-    /// What there is.
+    /// What the source holds: number of cells, matrices, further elements.
     fn summary(&self) -> &Summary;
 
-    /// Annotations of the cells.
-    ///
-    /// # Errors
-    /// If the table is missing or broken.
+    /// The annotations of the cells, one row a cell.
     fn obs(&self) -> Result<Frame>;
 
-    /// Annotations of the genes of `layer`.
-    ///
-    /// # Errors
-    /// If the table is missing or broken.
+    /// The annotations of the genes of `layer`, one row a gene.
     fn var(&self, layer: &Layer) -> Result<Frame>;
 
-    /// Cells `rows` of `layer`, in order.
-    ///
-    /// # Errors
-    /// If the matrix is missing, or its offsets or indices are not valid.
+    /// The cells `rows` of `layer`, in order: a block `[rows, genes]`.
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr>;
 
-    /// Cells `rows` of `obsm[name]`, row-major, and its width.
-    ///
-    /// # Errors
-    /// If there is no such matrix, or it is broken or not finite.
+    /// The rows `rows` of `obsm[name]`, row-major, and the number of its columns.
     fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)>;
 
     /// The lists of names of the dictionary `uns[name]`, by key; none if there is no such dictionary.
@@ -74,15 +62,15 @@ pub trait CellSource: Send {
     /// If it is broken.
     fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>>;
 
-    /// Columns of `obs` and `var` that [`obs`](Self::obs) and [`var`](Self::var) leave out, as they
-    /// are of no kind that is known, each with what it is.
+    /// Columns of `obs` and `var` that [`obs`](Self::obs) and [`var`](Self::var) leave out, because
+    /// their kind is not known, each with what it is.
     ///
     /// # Errors
     /// If a table is missing or broken.
     fn unread(&self) -> Result<Vec<String>>;
 }
 
-/// Reading any source in blocks.
+/// Reading any source in blocks; every [`CellSource`] has it.
 pub trait ReadBlocks: CellSource {
     /// The cells of `layer` in order, `n` at a time: the numbers of those of a block, and the block.
     /// Nothing follows an error.
@@ -121,7 +109,7 @@ impl<S: CellSource + ?Sized> ReadBlocks for S {}
 pub struct CellBlocks<'a, S: ?Sized> {
     source: &'a mut S,
     layer: &'a Layer,
-    /// What is to be read.
+    /// Cells that are still to be read.
     cells: Range<usize>,
     n: usize,
 }

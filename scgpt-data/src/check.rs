@@ -15,12 +15,12 @@ use crate::{
 
 const NOT_FINITE: &str = "remove or repair these cells before reading, for example with numpy.nan_to_num, or use another layer";
 
-/// Matrices of which it was said that values are added up.
+/// Matrices for which the warning about values that are added up was given.
 static SAID: Mutex<BTreeSet<(PathBuf, String)>> = Mutex::new(BTreeSet::new());
 
-/// Cells `rows` of the matrix at `place`, once their values are known to be finite and not below
-/// `least`; `gene` names a column for messages. Values of a gene that occurs several times in a cell
-/// are added up, and a warning is logged, once for each matrix.
+/// A block of the cells `rows` of the matrix at `place`, after their values are found to be finite
+/// and not below `least`; `gene` names a column for messages. Values of a gene that occurs several
+/// times in a cell are added up, and a warning is logged, once for each matrix.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming the first bad value with its cell and gene, or what [`Csr::new`] found.

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What elements are kept in.
+/// A container of AnnData elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Container {
     Hdf5,
@@ -21,7 +21,7 @@ pub(crate) enum Container {
 }
 
 impl Container {
-    /// By content.
+    /// The container of the file or folder at `path`, by its content.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         if path.is_dir() {
             return Ok(Self::Zarr);
@@ -33,7 +33,7 @@ impl Container {
         Ok(if head == *b"PK\x03\x04" { Self::Zip } else { Self::Hdf5 })
     }
 
-    /// By name: what ends in `.zarr` is a zarr folder.
+    /// The container that the name of an output asks for: zarr if it ends in `.zarr`, else HDF5.
     pub(crate) fn named(path: &Path) -> Self {
         if path.extension().is_some_and(|extension| extension == "zarr") {
             Self::Zarr
@@ -54,7 +54,7 @@ impl Container {
         }
     }
 
-    /// The error for one that this build knows nothing of.
+    /// The error for a container that this build was made without.
     #[cfg(not(all(feature = "h5ad", feature = "zarr")))]
     pub(crate) fn left_out(self, path: &Path) -> Error {
         match self {

@@ -33,7 +33,8 @@ pub struct CsrRow<'a> {
 }
 
 impl Csr {
-    /// Builds a block from its parts; rows with unsorted indices are sorted.
+    /// Builds a block from its parts, `n_cells + 1` offsets and parallel gene indices and values;
+    /// rows with unsorted indices are sorted.
     ///
     /// # Errors
     /// A sentence naming the first violation: offsets that decrease or do not match the data,
@@ -50,8 +51,8 @@ impl Csr {
         }
     }
 
-    /// As [`new`](Self::new), but the values of a gene that occurs several times in a cell are added
-    /// up, as SciPy does; also the first such cell and gene.
+    /// As [`new`](Self::new), but the values of a gene that occurs several times in a cell are
+    /// added up, as SciPy does. The first such cell and gene are returned beside the block.
     ///
     /// # Errors
     /// As for [`new`](Self::new), but for genes that occur twice.
@@ -105,10 +106,7 @@ impl Csr {
         Ok((Self { n_genes, indptr, indices, values }, twice))
     }
 
-    /// The matrix of those rows: indices, which ascend, and values of each.
-    ///
-    /// # Errors
-    /// What [`new`](Self::new) reports.
+    /// Builds a block from its rows, each a list of gene indices and one of their values.
     pub fn of_rows(
         n_genes: usize,
         rows: impl IntoIterator<Item = (Vec<u32>, Vec<f32>)>,
@@ -152,15 +150,12 @@ impl Csr {
         &self.values
     }
 
-    /// Row offsets, gene indices and values.
+    /// Takes the block apart: row offsets, gene indices and values.
     pub(crate) fn into_parts(self) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
         (self.indptr, self.indices, self.values)
     }
 
-    /// One cell.
-    ///
-    /// # Panics
-    /// If `cell` is not below [`n_cells`](Self::n_cells).
+    /// One cell: its gene indices and values.
     pub fn row(&self, cell: usize) -> CsrRow<'_> {
         let Range { start, end } = self.indptr[cell]..self.indptr[cell + 1];
         CsrRow { indices: &self.indices[start..end], values: &self.values[start..end] }

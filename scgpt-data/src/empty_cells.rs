@@ -13,7 +13,7 @@ use crate::{
 /// Cells that were read and express none of the genes that matter: nothing can be said of them, and
 /// whoever reads them has to say so.
 ///
-/// A cell that is read again counts once, so that no reading is done for their sake.
+/// A cell that is read several times counts once. No cell is read only to find out.
 ///
 /// ```
 /// use scgpt_data::{Csr, EmptyCells, Frame, Layer, MemoryCells, ReadBlocks as _};
@@ -35,28 +35,28 @@ pub struct EmptyCells {
 }
 
 impl EmptyCells {
-    /// Of the genes that a model knows.
+    /// Looks for cells that express none of the genes a model knows.
     pub fn of_known(alignment: &Alignment) -> Self {
         let is_known = alignment.tokens.iter().map(Option::is_some).collect();
         Self { matters: Some(is_known), cells: BTreeSet::new() }
     }
 
-    /// How many were found.
+    /// How many such cells were found.
     pub fn len(&self) -> usize {
         self.cells.len()
     }
 
-    /// Whether none was found.
+    /// Whether no such cell was found.
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
 
-    /// How many of them have something in `of`, a value a cell.
+    /// How many of them have an entry in `of`, which has one a cell.
     pub fn having<T>(&self, of: &[Option<T>]) -> usize {
         self.cells.iter().filter(|&&cell| of.get(cell).is_some_and(Option::is_some)).count()
     }
 
-    /// A source that finds them in what is read of `layer`.
+    /// A view of `source` that notes them in whatever is read of `layer`.
     pub fn among<'a>(
         &'a mut self,
         source: &'a mut dyn CellSource,
@@ -73,7 +73,7 @@ impl EmptyCells {
     }
 }
 
-/// A source in which they are sought.
+/// A source whose cells are looked at as they are read.
 struct Sought<'a> {
     empty: &'a mut EmptyCells,
     source: &'a mut dyn CellSource,

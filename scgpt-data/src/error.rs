@@ -98,7 +98,7 @@ pub enum Error {
     Busy {
         /// The file or folder.
         path: PathBuf,
-        /// Its number, if it is known.
+        /// Number of the process, if it is known.
         process: String,
     },
     /// The vocabulary file is not a bijection `token -> 0..n`.
@@ -131,7 +131,7 @@ pub enum Error {
     /// Settings have values that cannot work; every mistake is listed.
     #[error("{}", listed(.0))]
     Settings(Vec<SettingProblem>),
-    /// The cells, or what is asked of them, cannot be worked with.
+    /// The cells, or what is asked of them, are of no use for the purpose.
     #[error("{0}")]
     Option(String),
     /// As [`Error::Option`], where something can be done about it.
@@ -229,15 +229,12 @@ impl Error {
         Self::Unsuited { problem: problem.into(), remedy: remedy.into() }
     }
 
-    /// Nothing, or all mistakes there are.
-    ///
-    /// # Errors
-    /// [`Error::Settings`] if there is one.
+    /// Succeeds if there are no problems; else all of them are one error.
     pub fn settings(problems: Vec<SettingProblem>) -> Result<()> {
         if problems.is_empty() { Ok(()) } else { Err(Self::Settings(problems)) }
     }
 
-    /// Puts the name of the file before a problem with its cells.
+    /// Puts the name of the file before a problem with its cells; other errors stay as they are.
     pub fn in_file(path: &Path) -> impl Fn(Self) -> Self {
         let path = path.display().to_string();
         move |error| match error {
@@ -249,7 +246,7 @@ impl Error {
         }
     }
 
-    /// The same error with a remedy, where its kind carries one.
+    /// The same error with a remedy. Only [`Error::Invalid`] takes one; others stay as they are.
     #[must_use]
     pub fn with_hint(mut self, remedy: impl Into<Advice>) -> Self {
         if let Self::Invalid { hint, .. } = &mut self {
@@ -263,7 +260,7 @@ impl Error {
         self.advice().map(|advice| advice.to_string())
     }
 
-    /// As [`Error::hint`], the settings it names as data.
+    /// As [`Error::hint`], but the settings that it names are data.
     pub fn advice(&self) -> Option<Advice> {
         match self {
             Self::Open { source, .. } => Some(

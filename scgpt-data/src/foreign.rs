@@ -1,4 +1,4 @@
-//! What a file is that no reader takes, found by content, and how to make cells of it.
+//! Files that no reader takes: what they are, found by content, and how to make cells of them.
 //!
 //! People name what they have: the file a repository gave them, often by another tool or compressed
 //! as a whole. "Not a file of cells" leaves them there, so each kind that is met in the field has a

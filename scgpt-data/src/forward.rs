@@ -1,9 +1,9 @@
 //! [`forward!`](macro@crate::forward) and [`absent!`](crate::absent): methods of a
-//! [`CellSource`](crate::CellSource) that say nothing of their own.
+//! [`CellSource`](crate::CellSource) that add nothing of their own.
 
-/// Writes methods of a [`CellSource`](crate::CellSource) that are those of the source in a field:
-/// `forward!(field: method, …);`, in its `impl` block. A method that is neither forwarded nor written
-/// is an error of the compiler.
+/// Writes methods of a [`CellSource`](crate::CellSource) that call the same method of the source in
+/// a field: `forward!(field: method, …);`, in its `impl` block. The compiler refuses an `impl` that
+/// lacks a method.
 ///
 /// The trait has to be in scope; see there for an example.
 #[macro_export]
@@ -61,8 +61,9 @@ macro_rules! forward {
     };
 }
 
-/// Writes methods of a [`CellSource`](crate::CellSource) of which it has nothing, of `read_obsm`,
-/// `read_lists` and `unread`: `absent!(method, …);`, in its `impl` block.
+/// Writes those of the methods `read_obsm`, `read_lists` and `unread` for which a
+/// [`CellSource`](crate::CellSource) has nothing to give: `absent!(method, …);`, in its `impl`
+/// block.
 ///
 /// ```
 /// use std::ops::Range;

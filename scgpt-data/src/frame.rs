@@ -46,12 +46,7 @@ pub enum Column {
 }
 
 impl Frame {
-    /// A table of those rows, without columns.
-    ///
-    /// ```
-    /// let var = scgpt_data::Frame::of_names(["CD3D", "CD4"]);
-    /// assert_eq!((var.len(), var.columns.len()), (2, 0));
-    /// ```
+    /// A table with a row for each of these names, and without columns.
     pub fn of_names<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
         Self {
             index_name: "_index".into(),
@@ -70,15 +65,12 @@ impl Frame {
         self.index.is_empty()
     }
 
-    /// The column of that name.
+    /// The column of that name, if there is one.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|(other, _)| other == name).map(|(_, column)| column)
     }
 
-    /// Its `rows`, in that order.
-    ///
-    /// # Panics
-    /// If there is no such row.
+    /// A table of the given `rows`, in that order.
     #[must_use]
     pub fn pick(&self, rows: &[usize]) -> Self {
         let columns = self.columns.iter();
@@ -89,10 +81,8 @@ impl Frame {
         }
     }
 
-    /// Some rows of a table of numbers, row-major, and its width; a missing value is NaN.
-    ///
-    /// # Errors
-    /// A sentence that names the column that holds no numbers.
+    /// The given `rows` of a table of numbers, row-major, and the number of columns; a missing
+    /// value is NaN.
     pub fn numbers(&self, rows: Range<usize>) -> Result<(Vec<f32>, usize), String> {
         let width = self.columns.len();
         let mut numbers = vec![f32::NAN; rows.len() * width];
@@ -198,10 +188,7 @@ impl Column {
         }
     }
 
-    /// Its `rows`, in that order.
-    ///
-    /// # Panics
-    /// If there is no such row.
+    /// A column of the given `rows`, in that order.
     #[must_use]
     pub fn pick(&self, rows: &[usize]) -> Self {
         fn of<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {
@@ -237,14 +224,14 @@ impl Column {
     }
 }
 
-/// A real number as Python spells it; none for NaN.
+/// A real number as Python spells it; `None` for NaN.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::float_cmp,
     reason = "what was f32 is recognised by that"
 )]
 fn real_label(value: f64) -> Option<String> {
-    /// All whole numbers up to here are f32, too.
+    /// Every whole number up to this one is also an `f32`.
     const EXACT: f64 = 16_777_216.0;
     let single = value as f32;
     let is_single = f64::from(single) == value && value.abs() < EXACT;

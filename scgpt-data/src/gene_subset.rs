@@ -33,13 +33,7 @@ pub struct GeneSubset<'a> {
 }
 
 impl<'a> GeneSubset<'a> {
-    /// The `genes` (columns) of `layer` of `source`, which ascend; the only matrix there is then.
-    ///
-    /// # Errors
-    /// If there is no such matrix.
-    ///
-    /// # Panics
-    /// If they do not ascend, or there is no such gene.
+    /// A view of the columns `genes` of `layer`, in ascending order; it offers no other matrix.
     pub fn new(source: &'a mut dyn CellSource, layer: &Layer, genes: Vec<usize>) -> Result<Self> {
         let (_, n_genes) = source.summary().shape(layer)?;
         assert!(genes.is_sorted_by(|a, b| a < b), "genes ascend");

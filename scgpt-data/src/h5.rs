@@ -47,14 +47,15 @@ use crate::{
 const CHUNK_CACHE_BYTES: usize = 16 << 20;
 const CHUNK_CACHE_SLOTS: usize = 4096;
 
-/// Of a file whose groups only the library reads: how deep they lie in each other, and how many
-/// members of them are told, beside those there is room for.
+/// For a file whose groups only the library can read: how deep groups may lie within each other,
+/// and how many members it may list beside those that the file has room for.
 const MOST_NESTED: usize = 32;
 const MOST_TOLD: u64 = 1 << 12;
-/// Bytes of a member, at least, if it is looked at a few times.
+/// Fewest bytes that a member takes in a file, if each is looked at a few times.
 const LEAST_MEMBER: u64 = 16;
 
-/// Texts may take this many bytes whatever the size of the file, and else its size this many times.
+/// Bytes that texts may take whatever the size of the file; beyond it they may take this many times
+/// its size.
 const ANY_TEXTS: u64 = 64 << 20;
 const DENSEST_TEXTS: u64 = 10;
 
@@ -69,15 +70,15 @@ const TEXTS: usize = 4096;
 pub(crate) struct H5Store {
     path: PathBuf,
     file: File,
-    /// None for the few files whose groups only the library reads.
+    /// `None` for the few files whose groups only the library reads.
     links: Option<RefCell<Links>>,
-    /// Members of groups that the library has told.
+    /// How many members of groups the library has listed.
     told: Cell<u64>,
     /// The members of groups that were listed: to find each by its name takes a walk of the group.
     listed: Mutex<HashMap<String, Arc<Members>>>,
 }
 
-/// What is in a group.
+/// The members of a group.
 ///
 /// Hard links alone, by their names.
 struct Members(BTreeMap<String, Member>);
@@ -126,7 +127,7 @@ impl H5Store {
         Ok(Self { path: path.into(), file, links, listed: Mutex::default(), told: Cell::default() })
     }
 
-    /// The place of an object without soft links, or `None` if nothing is there.
+    /// The place of an object after its soft links were followed, or `None` if nothing is there.
     fn resolve(&self, place: &str) -> Result<Option<String>> {
         // What our own reader of groups does not know the library may, but for cycles.
         let Some(Ok(found)) = self.links.as_ref().map(|links| links.borrow_mut().find(place))
@@ -344,7 +345,7 @@ impl H5Array {
         Error::invalid(&self.path, &self.place, problem)
     }
 
-    /// That texts of `size` bytes together can be meant.
+    /// Checks that texts of `size` bytes together are in proportion to the file.
     fn check_texts(&self, size: u64) -> Result<()> {
         if size <= self.most_text {
             return Ok(());

@@ -34,8 +34,8 @@ pub(crate) fn is_gzip(head: &[u8]) -> bool {
     head.starts_with(&[0x1f, 0x8b])
 }
 
-/// The text of a file, through gzip (of one or several members) if it begins like it, without a
-/// byte-order mark.
+/// The text of a file without a byte-order mark, unpacked if the file begins like gzip (of one or
+/// several members).
 ///
 /// # Errors
 /// If the file cannot be read or is not UTF-8 (as `utf8` says it), or the text is out of proportion to the file.

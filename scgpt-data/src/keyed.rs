@@ -58,7 +58,7 @@ pub struct Keyed(u64);
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Keyed {
-    /// The stream of that key.
+    /// The stream of this seed, purpose, epoch and cell.
     pub fn new(seed: u64, purpose: Purpose, epoch: u64, cell: u64) -> Self {
         Self(
             [purpose as u64, epoch, cell]
@@ -69,12 +69,12 @@ impl Keyed {
         )
     }
 
-    /// 64 random bits.
+    /// 64 random bits: number `index` of the stream.
     pub fn bits(self, index: u64) -> u64 {
         mix(self.0.wrapping_add(GOLDEN.wrapping_mul(index.wrapping_add(1))))
     }
 
-    /// A number uniform on `[0, 1)`, a multiple of 2⁻⁵³.
+    /// A number uniform on `[0, 1)`, a multiple of 2⁻⁵³, made of the bits of `index`.
     pub fn uniform(self, index: u64) -> f64 {
         (self.bits(index) >> 11) as f64 / (1_u64 << 53) as f64
     }

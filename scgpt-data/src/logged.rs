@@ -12,17 +12,15 @@ use crate::{
     vocab::GeneNames,
 };
 
-/// Cells read at once.
+/// Cells read at a time.
 const BLOCK: usize = 4096;
-/// Cells, the first of a file, whose values tell what values are.
+/// The first cells of a file, so many of them, whose values tell the [`InputState`].
 pub const STATE_CELLS: usize = 2048;
-/// Sum that cells have before the logarithm, wherever logarithms are asked for.
+/// The sum of every cell before the logarithm, wherever logarithms are asked for.
 pub const TOTAL: f64 = 1e4;
 
-/// What the values of `layer` are, judged by its first cells.
-///
-/// # Errors
-/// If they cannot be read.
+/// What the values of `layer` are and the sum that cells have, judged by its first [`STATE_CELLS`]
+/// cells.
 pub fn input_values(source: &mut dyn CellSource, layer: &Layer) -> Result<InputValues> {
     let mut detector = StateDetector::default();
     let n = source.summary().n_cells.min(STATE_CELLS);
@@ -30,18 +28,12 @@ pub fn input_values(source: &mut dyn CellSource, layer: &Layer) -> Result<InputV
     Ok(detector.values())
 }
 
-/// The same without the sum.
-///
-/// # Errors
-/// If they cannot be read.
+/// As [`input_values`], without the sum.
 pub fn input_state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
     Ok(input_values(source, layer)?.state)
 }
 
-/// What the values of `layer` are.
-///
-/// # Errors
-/// If some are negative, which neither the model nor a logarithm can take; if they cannot be read.
+/// What the values of `layer` are, as [`input_values`] finds, where negative ones are an error.
 pub fn unscaled(source: &mut dyn CellSource, layer: &Layer) -> Result<InputValues> {
     let values = input_values(source, layer)?;
     if values.state == InputState::Scaled {
@@ -67,23 +59,24 @@ pub fn gene_columns(
     Ok((0..is_gene.len()).filter(|&column| is_gene[column]).collect())
 }
 
-/// A matrix, and the way from its values to logarithms.
+/// A matrix, and how its values become logarithms.
 #[derive(Clone, Debug)]
 pub struct LoggedCells {
     /// The matrix.
     pub layer: Layer,
-    /// The way.
+    /// How its values become logarithms.
     pub scale: LogScale,
 }
 
 impl LoggedCells {
-    /// Cells whose values are so, as logarithms of values that sum to 10 000.
+    /// The cells of `layer`, whose values are `from`, as logarithms of values that sum to
+    /// [`TOTAL`].
     pub fn new(layer: &Layer, from: InputValues) -> Self {
         Self { layer: layer.clone(), scale: LogScale { from, total: TOTAL } }
     }
 
-    /// Visits all cells of `source` in blocks, each with the number of its first cell: normalised
-    /// to 10 000 and logged, unless they were.
+    /// Calls `visit` with all cells of `source` in blocks, each with the number of its first cell:
+    /// normalised and logged as `scale` says. `stage` is what the observer is told.
     ///
     /// # Errors
     /// If the source cannot be read; [`Error::Cancelled`] if the observer says so.

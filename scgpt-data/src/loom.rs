@@ -30,9 +30,9 @@ use crate::{
     summary::{Layer, MatrixSummary, Summary},
 };
 
-/// Elements decoded at once.
+/// Elements decoded at a time.
 const WINDOW: usize = 2 << 20;
-/// Of so many elements one is expected not to be zero.
+/// One of so many elements is expected to be non-zero.
 const SPARSITY: u64 = 8;
 /// Attributes that name cells and genes, the likeliest first.
 const CELL_NAMES: [&str; 6] =
@@ -56,7 +56,8 @@ impl std::fmt::Debug for Loom {
     }
 }
 
-/// Genes × cells, turned into rows by one pass over the file when they are first asked for.
+/// A matrix `[genes, cells]`, turned into rows of cells by one pass over the file when they are
+/// first asked for.
 struct Matrix {
     place: String,
     genes: Box<dyn Array>,
@@ -132,7 +133,7 @@ impl Loom {
     }
 }
 
-/// Nothing of its values is read yet.
+/// Opens the matrix at `place`; none of its values is read yet.
 fn matrix(store: &H5Store, place: &str) -> Result<Matrix> {
     match store.node(place)? {
         Some(Node::Array(genes)) if genes.dtype().is_numeric() => {
@@ -143,7 +144,7 @@ fn matrix(store: &H5Store, place: &str) -> Result<Matrix> {
     }
 }
 
-/// The error that an array is no matrix of genes × cells.
+/// The error that says an array is no matrix of genes × cells.
 fn not_a_matrix(store: &H5Store, place: &str, array: &dyn Array) -> Error {
     let problem = format!(
         "shape {:?} of {}, expected numbers of genes × cells, as many as `matrix` has",

@@ -35,21 +35,22 @@ pub enum Hide {
 pub struct Mask {
     /// How many values are hidden.
     pub hide: Hide,
-    /// That many tokens in front are never hidden; 1 protects `<cls>`.
+    /// So many tokens in front are never hidden; 1 protects `<cls>`.
     pub keep_first: usize,
     /// Values equal to this are never hidden.
     pub pad_value: f32,
 }
 
 impl Mask {
-    /// Whether a position can be hidden.
+    /// Whether the value at a position can be hidden.
     pub fn is_eligible(&self, position: usize, value: f32) -> bool {
         #[allow(clippy::float_cmp, reason = "the value is a marker, not a measurement")]
         let is_pad = value == self.pad_value;
         position >= self.keep_first && !is_pad
     }
 
-    /// Which positions of a cell are hidden; `draw` gives a number in `[0, 1)` for a position.
+    /// Which values of a cell are hidden, one entry a position; `draw` gives a number in `[0, 1)`
+    /// for a position.
     pub fn is_masked(&self, values: &[f32], draw: impl Fn(usize) -> f64) -> Vec<bool> {
         let eligible: Vec<usize> = (0..values.len())
             .filter(|&position| self.is_eligible(position, values[position]))
@@ -73,7 +74,7 @@ impl Mask {
     }
 }
 
-/// Splits a cell into known tokens, beginning with its first `keep`, and unknown ones: the share
+/// Splits a cell into `[known, unknown]` tokens. The first `keep` are known; unknown is the share
 /// `unknown` of the others, those with the smallest `order`. Each part is shortened to its share of
 /// `max_length`.
 ///

@@ -11,8 +11,8 @@ use crate::{
     summary::{Layer, MatrixSummary, Summary},
 };
 
-/// Cells in memory: compressed sparse rows and annotations, lent by the caller or owned. What is lent
-/// is not copied; a block is, when it is read.
+/// Cells in memory: compressed sparse rows and annotations, lent by the caller or owned. What is
+/// lent is not copied as a whole, only block by block as it is read.
 ///
 /// Values are checked when they are read: they are finite, and those of a gene that a cell has
 /// several times are added up. They may be negative, as scaled and predicted ones are.
@@ -64,18 +64,16 @@ impl<'a> MemoryCells<'a> {
         Self::empty(Cow::Borrowed(obs), Cow::Borrowed(var)).with(Layer::X, rows)
     }
 
-    /// The same of a matrix and annotations that are given away.
-    ///
-    /// # Errors
-    /// If the matrix has not a row for each of `obs` and a column for each of `var`.
+    /// As [`new`](Self::new), for a matrix and annotations that are given away; the matrix is
+    /// [`Layer::X`].
     pub fn of(matrix: Csr, obs: Frame, var: Frame) -> Result<MemoryCells<'static>> {
         MemoryCells::empty(Cow::Owned(obs), Cow::Owned(var)).with_layer(Layer::X, matrix)
     }
 
-    /// A further matrix of the same cells and genes.
+    /// Adds a further matrix of the same cells and genes.
     ///
     /// # Errors
-    /// If it has others, or there is such a matrix.
+    /// If its cells or genes differ in number, or there is a matrix of that name.
     pub fn with_layer(self, layer: Layer, matrix: Csr) -> Result<Self> {
         if matrix.n_genes() != self.var.len() {
             let problem = format!("{} columns, but {} genes", matrix.n_genes(), self.var.len());
@@ -86,7 +84,7 @@ impl<'a> MemoryCells<'a> {
         self.with(layer, rows)
     }
 
-    /// Cells that go by this path in messages, in place of `cells in memory`.
+    /// Gives the cells a path to be called by in messages, in place of `cells in memory`.
     #[must_use]
     pub fn named(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.summary.path = path.into();

@@ -15,7 +15,7 @@ pub const PROTEIN: &str = "Protein";
 /// The name of open chromatin.
 pub const ATAC: &str = "ATAC";
 
-/// Most modalities, so that those of a cell are the bits of a number.
+/// Most modalities there can be: those of a cell are the bits of one number.
 const MOST: usize = 32;
 
 /// The modalities of a set of features: a few sorted names, and one of them a feature.
@@ -39,12 +39,12 @@ const MOST: usize = 32;
 #[serde(deny_unknown_fields)]
 pub struct Modalities {
     names: Vec<String>,
-    /// An index into the names a feature.
+    /// For each feature, the index of its modality in the names.
     features: Vec<Option<u32>>,
 }
 
 impl Modalities {
-    /// The modalities that `features` name.
+    /// The modalities that `features` name, one entry a feature; `None` for a special token.
     ///
     /// # Errors
     /// If there are none, or more than 32.
@@ -70,17 +70,17 @@ impl Modalities {
         Ok(Self { names, features })
     }
 
-    /// Their names, sorted.
+    /// The names of the modalities, sorted; a modality's number is its place here.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The number of the modality of that name.
+    /// The number of the modality of that name, if there is one.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|other| other == name)
     }
 
-    /// The number of the modality of a feature; none of a special token.
+    /// The number of the modality of a feature; `None` for a special token.
     pub fn of(&self, feature: usize) -> Option<usize> {
         self.features.get(feature).copied().flatten().map(|modality| modality as usize)
     }
@@ -102,23 +102,24 @@ impl Modalities {
         self.names.len() + 3
     }
 
-    /// The token of padding.
+    /// The modality token of padding.
     pub fn pad(&self) -> ConditionToken {
         ConditionToken(narrow(self.names.len()))
     }
 
-    /// The token of `<cls>`.
+    /// The modality token of `<cls>`.
     pub fn cls(&self) -> ConditionToken {
         ConditionToken(self.pad().0 + 1)
     }
 
-    /// One token a feature; that of padding where there is no modality.
+    /// One modality token a feature; that of padding where a feature has no modality.
     pub fn tokens(&self) -> Vec<ConditionToken> {
         let of = self.features.iter();
         of.map(|modality| modality.map_or(self.pad(), ConditionToken)).collect()
     }
 
-    /// These modalities of other features: `sources` has the feature here of each there.
+    /// These modalities for other features: `sources` has, for each of them, the feature here whose
+    /// modality it takes.
     #[must_use]
     pub fn pick(&self, sources: impl IntoIterator<Item = Option<usize>>) -> Self {
         let of = |source: Option<usize>| self.features.get(source?).copied().flatten();
@@ -131,22 +132,22 @@ impl Modalities {
 pub struct Measured(u32);
 
 impl Measured {
-    /// That one, too.
+    /// Adds that modality.
     pub fn insert(&mut self, modality: usize) {
         self.0 |= 1 << modality;
     }
 
-    /// Whether that one is among them.
+    /// Whether that modality is among them.
     pub fn contains(self, modality: usize) -> bool {
         self.0 >> modality & 1 == 1
     }
 
-    /// How many they are.
+    /// How many modalities they are.
     pub fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }

@@ -32,7 +32,7 @@ use crate::{
 const FEATURE_TYPES: &str = "feature_types";
 /// Column of `obs` with the input of every cell, where there are several.
 const INPUT: &str = "input";
-/// Cells read at once to see what they were measured in.
+/// Cells read at a time to see what they were measured in.
 const BLOCK: usize = 1024;
 /// How many names an error shows.
 const EXAMPLES: usize = 5;
@@ -42,7 +42,8 @@ const EXAMPLES: usize = 5;
 pub struct MultimodalInput {
     /// Where it is.
     pub path: PathBuf,
-    /// The modality of all of its features; if none, what the file says, or else gene expression.
+    /// The modality of all of its features; `None` stands for what the file says, or else gene
+    /// expression.
     pub modality: Option<String>,
 }
 
@@ -61,12 +62,12 @@ pub struct MultimodalInput {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MultimodalOptions {
-    /// Column of `var` that tells modalities; if none, `feature_types`, `feature_type` or
+    /// Column of `var` that tells modalities. With `None` it is `feature_types`, `feature_type` or
     /// `modality`, whichever a file has.
     pub modality_key: Option<String>,
-    /// A modality whose features are in `obsm`, and its name there.
+    /// A modality whose features are in a matrix of `obsm`: its name, and the name of the matrix.
     pub obsm: Option<(String, String)>,
-    /// What is put before the names of a modality's features.
+    /// By modality, what is put before the names of its features.
     pub prefixes: BTreeMap<String, String>,
     /// The modalities to keep; all, if empty.
     pub keep: Vec<String>,
@@ -79,7 +80,7 @@ pub struct ModalitySource {
     pub modality: String,
     /// The cells.
     pub source: Box<dyn CellSource>,
-    /// Which of them were measured; all, if none.
+    /// The numbers of the cells that were measured; `None` stands for all.
     pub cells: Option<Vec<usize>>,
 }
 
@@ -100,14 +101,14 @@ pub struct MultimodalCells {
     summary: Summary,
 }
 
-/// A source on its way to be a [`Part`].
+/// A source before it becomes a [`Part`].
 struct Opened {
     source: Box<dyn CellSource>,
     obs: Frame,
     var: Frame,
     /// One modality a feature.
     modalities: Vec<String>,
-    /// Its row of every cell of the whole, where that is known; else names tell.
+    /// For each cell of the whole, its row in the source; `None` if only the names of cells tell.
     rows: Option<Vec<Option<u32>>>,
 }
 
@@ -143,8 +144,9 @@ impl MultimodalCells {
         Self::join(opened, root, options, (&path, format, is_several))
     }
 
-    /// Sources that each measure one modality of the same cells, known by their names; with the
-    /// annotations of `all`, in their order.
+    /// Joins sources that each measure one modality of the same cells, which are known by their
+    /// names. With `all`, its rows are the cells of the whole, in their order and with their
+    /// annotations.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -171,13 +173,14 @@ impl MultimodalCells {
         Self::join(opened, all, &MultimodalOptions::default(), (&path, "multimodal", false))
     }
 
-    /// What the features measure.
+    /// What the features measure, one entry a feature.
     pub fn modalities(&self) -> &Modalities {
         &self.modalities
     }
 
-    /// What each cell was measured in. Inputs of one modality tell by the cells they have; of those
-    /// with several, all cells of `layer` are read: a cell was measured in what it has values of.
+    /// What each cell was measured in, one entry a cell. An input of one modality tells it by the
+    /// cells it has. Of an input with several, all cells of `layer` are read: a cell counts as
+    /// measured in the modalities that it has values of.
     ///
     /// # Errors
     /// If they cannot be read.
@@ -289,7 +292,7 @@ fn open(input: &MultimodalInput, options: &MultimodalOptions) -> Result<Vec<Open
     Ok(opened)
 }
 
-/// The cells of the whole.
+/// The cells of the whole, and where each source has them.
 struct Cells {
     names: Vec<String>,
     /// For each source its row of every cell.
@@ -368,7 +371,7 @@ impl CellSource for MultimodalCells {
         }
     }
 
-    /// Of a source that lacks `layer`, its `X`.
+    /// A source that lacks `layer` gives its `X` instead.
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
         self.summary.check_rows(layer, &rows)?;
         let mut cells = vec![Vec::new(); rows.len()];

@@ -1,4 +1,4 @@
-//! [`similar_names`]: what was probably meant by a name that there is not.
+//! [`similar_names`]: what was probably meant by a name that does not exist.
 
 use strsim::osa_distance;
 
@@ -21,8 +21,8 @@ impl Similar<'_> {
     }
 }
 
-/// Those of `names` that differ from `name` by few letters or go on where it ends, whatever their
-/// case; special tokens never.
+/// Those of `names` that differ from `name` by few letters, or begin with it, whatever their case;
+/// never special tokens.
 pub fn similar_names<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Similar<'n> {
     let wanted = name.to_uppercase();
     let n_wanted = wanted.chars().count();
@@ -48,7 +48,7 @@ pub fn similar_names<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Si
     Similar(ranked.into_iter().take(SUGGESTED).map(|(.., name)| name).collect())
 }
 
-/// The first names of a list for a message.
+/// The first names of a list, for a message.
 pub fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let first: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
@@ -56,7 +56,7 @@ pub fn some_of(names: &[String]) -> String {
     if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
 }
 
-/// The error for a word where one of `choices` is expected.
+/// The error for a word in place of one of `choices`.
 pub fn unknown_choice(word: &str, choices: &[&str]) -> Error {
     let hint = similar_names(word, choices.iter().copied()).hint();
     let listed = match choices {

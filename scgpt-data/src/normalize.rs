@@ -7,7 +7,7 @@ use crate::{
     state::{InputState, InputValues, StateDetector},
 };
 
-/// The way from what values are to logarithms, `log1p`, of values that sum to `total` in every cell.
+/// How values become logarithms, `log1p`, of values that sum to `total` in every cell.
 ///
 /// ```
 /// use scgpt_data::{Csr, InputState, LogScale};
@@ -20,15 +20,15 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogScale {
-    /// What they are.
+    /// What the values are.
     pub from: InputValues,
     /// The sum they are to have before the logarithm.
     pub total: f64,
 }
 
 impl LogScale {
-    /// Whether values stay as they are: logarithms of values with that sum, or with one that is not
-    /// known, as that of some genes of normalised cells.
+    /// Whether values stay as they are: they are logarithms of values with that sum, or with a sum
+    /// that is not known because some genes of the normalised cells are missing.
     pub fn is_done(&self) -> bool {
         let is_other = |total: f64| (total / self.total - 1.0).abs() > 1e-3;
         self.from.state == InputState::Log1p && !self.from.total.is_some_and(is_other)
@@ -64,7 +64,7 @@ fn each(block: &mut Csr, change: impl Fn(f64) -> f64) {
     }
 }
 
-/// Sum of every cell, over the genes of the block.
+/// Sums of the cells over the genes of the block, one a cell.
 pub fn totals(block: &Csr) -> impl Iterator<Item = f64> + '_ {
     block.rows().map(|row| row.values.iter().map(|&value| f64::from(value)).sum())
 }
@@ -100,7 +100,7 @@ pub fn median_total(mut totals: Vec<f64>) -> f64 {
     median(&totals).unwrap_or(1.0)
 }
 
-/// Median of ascending numbers.
+/// Median of numbers in ascending order; `None` without any.
 pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
     let middle = sorted.len() / 2;
     let high = *sorted.get(middle)?;

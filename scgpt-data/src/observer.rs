@@ -11,7 +11,7 @@ use crate::{
 
 /// Watches a task. All methods have a default that does nothing, and may be called from any thread.
 pub trait Observer: Sync {
-    /// A stage begins, of `total` cells.
+    /// A stage begins, in which `total` cells are worked on.
     fn begin(&self, stage: &str, total: usize) {
         let _ = (stage, total);
     }
@@ -35,7 +35,7 @@ pub trait Observer: Sync {
     }
 }
 
-/// Watches nothing.
+/// Watches nothing and never cancels.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
@@ -68,9 +68,9 @@ impl Observer for Silent {}
 /// ```
 #[allow(missing_debug_implementations, reason = "neither part can be printed")]
 pub struct Watched<'a> {
-    /// Where cells come from.
+    /// The source whose cells are read.
     pub source: &'a mut dyn CellSource,
-    /// Who is told, and asked.
+    /// The observer that is told of the reads and asked whether to go on.
     pub observer: &'a dyn Observer,
 }
 

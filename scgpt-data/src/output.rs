@@ -9,7 +9,7 @@
 //! ```
 //!
 //! All are in one folder, so that a rename never becomes a copy. The digits are of a hash of the
-//! output's name, so that a new owner of the claim knows by them what a killed one has left.
+//! output's name, by which a new owner of the claim knows what a killed one has left.
 
 mod claim;
 mod durable;

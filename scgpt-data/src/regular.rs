@@ -1,4 +1,4 @@
-//! [`open`]: files with a beginning and an end.
+//! [`open`]: regular files, which have a beginning and an end.
 //!
 //! A name may lead to a pipe, such as `<(zcat cells.mtx.gz)` of a shell, to a device or to a
 //! folder. Most readers open a file more than once or go back in it, which a pipe cannot; to open
@@ -28,7 +28,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// What to do, if that is what an error comes from.
+    /// The remedy of a refusal, if the error comes from one.
     pub(crate) fn remedy(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         let error = error.downcast_ref::<io::Error>()?.get_ref()?;
         Some(error.downcast_ref::<Self>()?.remedy)
@@ -40,7 +40,7 @@ pub(crate) fn refusal(problem: impl Into<String>, remedy: &'static str) -> io::E
     io::Error::other(Refusal { problem: problem.into(), remedy })
 }
 
-/// Opens a file for reading, as [`File::open`] does, and refuses what is none at once.
+/// Opens a file for reading, as [`File::open`] does, and at once refuses what is no regular file.
 ///
 /// # Errors
 /// If it is not there, cannot be read, or is a folder, pipe, socket or device.

@@ -41,8 +41,8 @@ impl RowSpool {
         Self::new_in(None, n_columns)
     }
 
-    /// An empty spool whose file lies in `folder`, for example beside the output: a system folder
-    /// for temporary files, which it is in if none, may be small, or held in memory.
+    /// An empty spool whose file lies in `folder`, for example beside the output. With `None` it
+    /// lies in the system's folder for temporary files, which may be small, or held in memory.
     ///
     /// # Errors
     /// If the temporary file cannot be made.
@@ -96,7 +96,8 @@ impl RowSpool {
         Ok(())
     }
 
-    /// Rows `first..first + n`, row-major, into `values`, whose former content is dropped.
+    /// Reads the rows `first..first + n`, row-major, into `values`, whose former content is
+    /// dropped.
     ///
     /// # Errors
     /// If there are fewer rows, or the file cannot be read.
@@ -108,7 +109,7 @@ impl RowSpool {
         Ok(())
     }
 
-    /// Rows `first..first + n` as little-endian bytes.
+    /// Reads the rows `first..first + n` as little-endian bytes.
     pub(crate) fn read_bytes(&self, first: usize, n: usize, bytes: &mut Vec<u8>) -> Result<()> {
         if first + n > self.n_rows {
             let end = first + n;

@@ -91,7 +91,7 @@ struct Manifest {
 }
 
 impl ScBank {
-    /// Opens a folder.
+    /// Opens a scBank folder.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(MANIFEST);
         let text = regular::read(&path).map_err(|error| Error::open(&path, error))?;
@@ -206,7 +206,7 @@ impl CellSource for ScBank {
     }
 }
 
-/// A cell whose genes and expressions do not belong together.
+/// The error for a cell whose genes and expressions differ in number.
 fn uneven(table: &Path, cell: usize, genes: usize, expressions: usize) -> Error {
     let problem = format!("{genes} genes, but {expressions} expressions");
     Error::invalid(table, format!("cell {cell}"), problem).with_hint(REMEDY)

@@ -11,17 +11,17 @@ use std::{
 pub struct Setting(pub &'static str);
 
 impl Setting {
-    /// What is wrong with its value, as a sentence that begins with the setting.
+    /// Says what is wrong with its value; the sentence begins with the setting.
     pub fn wrong(self, problem: impl Into<Advice>) -> SettingProblem {
         SettingProblem { setting: self, problem: problem.into() }
     }
 
-    /// That it is 0.
+    /// Says that it is 0, where at least 1 is needed.
     pub fn zero(self) -> SettingProblem {
         self.wrong("is 0, expected at least 1")
     }
 
-    /// That a share is none between 0 and 1.
+    /// Says that `value` is no share between 0 and 1.
     pub fn no_share(self, value: f64) -> SettingProblem {
         self.wrong(format!("is {value}, expected a number between 0 and 1"))
     }
@@ -36,14 +36,14 @@ impl Display for Setting {
 /// A setting whose value cannot work, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingProblem {
-    /// Which one.
+    /// Which setting it is.
     pub setting: Setting,
     /// What is wrong with it: "is 0, expected at least 1".
     pub problem: Advice,
 }
 
 impl SettingProblem {
-    /// The sentence, settings called as `spell` says.
+    /// The sentence, with each setting called as `spell` calls it.
     pub fn spelled(&self, spell: &dyn Fn(Setting) -> String) -> String {
         format!("{} {}", spell(self.setting), self.problem.spelled(spell))
     }
@@ -74,7 +74,7 @@ enum Part {
 }
 
 impl Advice {
-    /// The text, settings called as `spell` says.
+    /// The text, with each setting called as `spell` calls it.
     pub fn spelled(&self, spell: &dyn Fn(Setting) -> String) -> String {
         let said = |part: &Part| match part {
             Part::Text(text) => text.clone().into_owned(),
@@ -118,7 +118,7 @@ impl<T: Into<Self>> Add<T> for Advice {
 }
 
 impl Advice {
-    /// What to do about negative values: a matrix of z-scores is beside one that is not scaled.
+    /// What to do about negative values: to choose the matrix that the z-scores were made of.
     pub fn before_scaling() -> Self {
         Self::from("choose the matrix before scaling by ") + Setting("layer")
     }

@@ -1,4 +1,4 @@
-//! [`Source`]: the formats there are, found by content.
+//! [`Source`]: a file or folder of cells in any format, found by content.
 
 use std::{collections::BTreeMap, io::Read as _, ops::Range, path::Path};
 

@@ -32,10 +32,8 @@ pub struct SpooledCells {
 }
 
 impl SpooledCells {
-    /// Cells with those annotations: one row of `rows` each, with a column a gene.
-    ///
-    /// # Panics
-    /// If the numbers of rows or columns differ from those of the annotations.
+    /// Cells with the annotations `obs` and `var`, whose values are `rows`, `[cells, genes]`; the
+    /// matrix is [`Layer::X`].
     pub fn new(obs: Frame, var: Frame, rows: RowSpool) -> Self {
         assert_eq!((obs.len(), var.len()), (rows.n_rows(), rows.n_columns()), "annotations fit");
         let summary = Summary {

@@ -30,7 +30,7 @@ pub enum InputState {
 }
 
 impl InputState {
-    /// Its name in reports.
+    /// The name of the state in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counts => "counts",
@@ -57,10 +57,10 @@ impl fmt::Display for InputState {
 /// What the values of a matrix are, and the sum that all cells share.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InputValues {
-    /// What they are.
+    /// What the values are.
     pub state: InputState,
-    /// The sum of every cell, before the logarithm, if values were normalised and all genes are
-    /// there.
+    /// The sum of every cell before the logarithm; `None` if values were not normalised, or genes
+    /// are missing.
     pub total: Option<f64>,
 }
 
@@ -144,7 +144,7 @@ impl StateDetector {
         InputValues { state, total }
     }
 
-    /// The same without the sum.
+    /// As [`values`](Self::values), without the sum.
     pub(crate) fn state(&self) -> InputState {
         self.values().state
     }

@@ -10,7 +10,7 @@ use crate::{
     summary::{Layer, Summary},
 };
 
-/// Rows of the whole source that are read at once, of which the chosen are kept.
+/// Rows of the whole source that are read at a time, of which the chosen are kept.
 const BLOCK: usize = 4096;
 
 /// Chosen cells of another source, in its order. Memory: the cells asked for, and one block.
@@ -34,10 +34,10 @@ pub struct CellSubset<'a> {
 }
 
 impl<'a> CellSubset<'a> {
-    /// The `cells` of `source`, which ascend.
+    /// A view of the `cells` of `source`, in ascending order.
     ///
     /// # Panics
-    /// If they do not, or there is no such cell.
+    /// If they do not ascend, or there is no such cell.
     pub fn new(source: &'a mut dyn CellSource, cells: Vec<usize>) -> Self {
         assert!(cells.is_sorted_by(|a, b| a < b), "cells ascend");
         let n = source.summary().n_cells;

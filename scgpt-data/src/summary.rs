@@ -61,7 +61,7 @@ impl std::fmt::Display for Layer {
 }
 
 impl Summary {
-    /// Cells and genes of `layer`, a matrix that can be worked on.
+    /// The numbers of cells and of genes of `layer`, neither of them 0.
     ///
     /// # Errors
     /// If there is no such matrix (the message lists those there are), no cell, or no gene.
@@ -86,7 +86,7 @@ impl Summary {
         }
     }
 
-    /// The error for features none of which is a gene.
+    /// The error for a matrix whose features are not genes.
     fn no_genes(&self, layer: &Layer) -> Error {
         let problem = format!("no genes: it has {}", self.elements.join(", "));
         Error::invalid(&self.path, layer.to_string(), problem).with_hint(
@@ -94,7 +94,7 @@ impl Summary {
         )
     }
 
-    /// The error for an embedding that is not there.
+    /// The error for a matrix of `obsm` that is not there; it names those there are.
     pub fn missing_obsm(&self, name: &str) -> Error {
         let there: Vec<&str> =
             self.elements.iter().filter_map(|element| element.strip_prefix("obsm/")).collect();
@@ -105,7 +105,7 @@ impl Summary {
             .with_hint("name one of those there are, or embed the cells first: scgpt embed")
     }
 
-    /// The error for a matrix that is not there.
+    /// The error for a matrix that is not there; it names those there are.
     pub fn missing(&self, layer: &Layer) -> Error {
         let there: Vec<String> =
             self.matrices.iter().map(|matrix| format!("`{}`", matrix.layer)).collect();
@@ -133,7 +133,7 @@ impl Summary {
         Error::invalid(&self.path, layer.to_string(), problem).with_hint(hint)
     }
 
-    /// That `rows` are rows of `layer`.
+    /// Checks that `rows` are rows of `layer`.
     ///
     /// # Errors
     /// If they are not.

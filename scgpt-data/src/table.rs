@@ -31,7 +31,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// In the order of the file.
+    /// The columns and their names, in the order of the file.
     pub columns: Vec<(String, Column)>,
 }
 
@@ -46,7 +46,7 @@ impl Table {
         self.len() == 0
     }
 
-    /// The column of that name.
+    /// The column of that name, if there is one.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|(other, _)| other == name).map(|(_, column)| column)
     }

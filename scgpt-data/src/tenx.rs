@@ -73,7 +73,7 @@ impl fmt::Debug for TenX {
 ///
 /// It differs between the two forms; which features are genes does not.
 trait Features: Send {
-    /// Cells `rows`; the values are not checked.
+    /// The offsets, features and values of the cells `rows`; the values are not checked.
     ///
     /// Columns are numbers of features, in no particular order within a cell.
     fn rows(&mut self, rows: &Range<usize>) -> Result<Rows>;
@@ -85,11 +85,11 @@ struct Parts {
     format: &'static str,
     /// Entries, of all features.
     n_stored: u64,
-    /// Type of the values, for the summary.
+    /// Element type of the values, for the summary.
     dtype: String,
-    /// One a cell.
+    /// Names of the cells.
     barcodes: Vec<String>,
-    /// Features: symbols as the index, with what else is known of them.
+    /// All features: symbols as the index, with what else is known of them.
     table: Frame,
     features: Box<dyn Features>,
 }
@@ -130,7 +130,7 @@ impl TenX {
         mtx::open(path).map(Self::new)
     }
 
-    /// Keeps the features that are genes, and tells of the others in the summary.
+    /// Keeps the features that are genes, and names the others in the summary.
     fn new(parts: Parts) -> Self {
         let (genes, kept) = select(parts.table.clone());
         let summary = Summary {

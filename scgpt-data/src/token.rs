@@ -36,14 +36,15 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CellTokens {
-    /// Gene tokens.
+    /// Gene tokens, one a position.
     pub genes: Vec<GeneToken>,
-    /// Value bins, or values as they are if there is no binner.
+    /// One value a position: a value bin, or the value as it is if there is no binner.
     pub values: Vec<f32>,
     /// A condition a position, if the tokenizer was given conditions.
     pub conditions: Option<Vec<ConditionToken>>,
-    /// Gene tokens there would be without the maximal length, `<cls>` not counted; 0 for a cell
-    /// that expresses no gene of the vocabulary (unless genes of value zero are tokens too).
+    /// Number of gene tokens that the cell would have without the maximal length, `<cls>` not
+    /// counted; 0 for a cell that expresses no gene of the vocabulary (unless genes of value zero
+    /// are tokens too).
     pub n_available: usize,
 }
 
@@ -124,7 +125,7 @@ pub struct TokenScratch {
 }
 
 impl Tokenizer {
-    /// A tokenizer of data whose columns are `alignment.tokens`.
+    /// A tokenizer of data whose columns have the tokens `alignment.tokens`.
     ///
     /// # Errors
     /// If there are fewer than two bins, or no room for a token.
@@ -179,9 +180,8 @@ impl Tokenizer {
     }
 
     /// Gives every position the modality of its column. The values of each modality are binned
-    /// apart, as what is many counts of a protein is few of a gene; and where a cell has more
-    /// tokens than it may, every modality keeps an equal share
-    /// ([`CellTokens::shorten_fairly`]).
+    /// apart, since a count that is high for a gene is low for a protein; and where a cell has more
+    /// tokens than it may, every modality keeps an equal share ([`CellTokens::shorten_fairly`]).
     ///
     /// # Errors
     /// If `modalities` has not one feature a column.
@@ -190,7 +190,7 @@ impl Tokenizer {
         Ok(Self { is_multimodal: true, ..tokenizer })
     }
 
-    /// Leaves out the genes whose token `keep` does not accept, as if they had none.
+    /// Leaves out the genes whose token `keep` does not accept, as if they had no token.
     #[must_use]
     pub fn retain(mut self, keep: impl Fn(GeneToken) -> bool) -> Self {
         for token in &mut self.tokens {
@@ -199,7 +199,8 @@ impl Tokenizer {
         self
     }
 
-    /// The same for cells of at most `max_length` tokens, at least one a cell beside `<cls>`.
+    /// The same tokenizer for cells of at most `max_length` tokens; a cell keeps at least one
+    /// beside `<cls>`.
     #[must_use]
     pub fn within(mut self, max_length: usize) -> Self {
         self.config.max_length = max_length.max(1 + usize::from(self.config.cls_value.is_some()));
@@ -278,7 +279,7 @@ impl Tokenizer {
         tokens
     }
 
-    /// Modalities of the cell's values, as bits, if modalities matter.
+    /// The modalities that the cell has values of, as bits; `None` if modalities do not matter.
     fn measured(&self, row: CsrRow<'_>) -> Option<u64> {
         let stored = row.indices.iter().zip(row.values).filter(|&(_, &value)| value != 0.0);
         let columns = stored.map(|(&index, _)| index as usize);

@@ -23,7 +23,7 @@ use crate::{
     summary::Layer,
 };
 
-/// Cells read at once.
+/// Cells read at a time.
 const BLOCK: usize = 4096;
 
 /// Which measure of variability is used.
@@ -68,7 +68,7 @@ impl fmt::Display for VariableFlavour {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VariableConfig {
-    /// Number of genes.
+    /// Number of genes to select.
     pub n_top: usize,
     /// Measure of variability.
     pub flavour: VariableFlavour,
@@ -80,7 +80,7 @@ pub struct VariableConfig {
 }
 
 impl VariableConfig {
-    /// The `n_top` most variable genes by that flavour, of values as they are.
+    /// Selects the `n_top` most variable genes by that flavour; values are taken as they are.
     pub fn new(n_top: usize, flavour: VariableFlavour) -> Self {
         Self { n_top, flavour, normalise: None, span: 0.3 }
     }
@@ -89,7 +89,7 @@ impl VariableConfig {
 /// The selected genes and why. Vectors have one entry a gene.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VariableGenes {
-    /// Columns of the selected genes, most variable first.
+    /// Columns of the selected genes, the most variable first.
     pub selected: Vec<usize>,
     /// Means: of all cells (`seurat_v3`), or averaged over batches, as a logarithm for `seurat`.
     pub means: Vec<f64>,
@@ -192,13 +192,13 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     sum / n
 }
 
-/// The measure of variability of values in that state, if none is named.
+/// The flavour that fits values in that state, where the caller names none.
 pub fn flavour_of(state: InputState) -> VariableFlavour {
     if state.is_counts() { VariableFlavour::SeuratV3 } else { VariableFlavour::CellRanger }
 }
 
-/// Columns of the `n_top` most variable genes, most variable first, and by which measure, which is
-/// chosen by the state of the values if none is named.
+/// The flavour and the columns of the `n_top` most variable genes, the most variable first. With
+/// `None` the flavour is the one that fits the state of the values ([`flavour_of`]).
 ///
 /// # Errors
 /// As [`variable_genes`].

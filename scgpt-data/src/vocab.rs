@@ -51,7 +51,7 @@ pub enum SpecialToken {
 }
 
 impl SpecialToken {
-    /// All, in the order in which they are appended to a vocabulary that lacks them.
+    /// All of them, in the order in which they are appended to a vocabulary that lacks them.
     pub const ALL: [Self; 3] = [Self::Pad, Self::Cls, Self::Eoc];
 
     /// Its text in a vocabulary file.
@@ -100,7 +100,7 @@ impl GeneVocab {
         )
     }
 
-    /// [`from_json`](Self::from_json) of a file whose content is at hand.
+    /// As [`from_json`](Self::from_json), for a file whose content is at hand.
     pub(crate) fn from_bytes(path: &Path, text: &[u8]) -> Result<Self> {
         let wrong = |problem| Error::Vocabulary { path: path.into(), problem };
         let Entries(entries) =
@@ -149,30 +149,30 @@ impl GeneVocab {
         self.names.is_empty()
     }
 
-    /// The token of a gene name or a special token's text.
+    /// The token of a gene, or of a special token by its text; `None` if the name is unknown.
     pub fn token(&self, name: &str) -> Option<GeneToken> {
         self.tokens.get(name).copied()
     }
 
-    /// A special token.
+    /// The token of a special token, which every vocabulary has.
     pub fn special(&self, token: SpecialToken) -> GeneToken {
         self.specials[token as usize]
     }
 
-    /// Whether the token is no gene.
+    /// Whether the token is special, and so no gene.
     pub fn is_special(&self, token: GeneToken) -> bool {
         self.specials.contains(&token)
     }
 
-    /// The name of a token.
+    /// The name of a token; `None` if the vocabulary has no such token.
     pub fn name(&self, token: GeneToken) -> Option<&str> {
         self.names.get(token.0 as usize).map(AsRef::as_ref)
     }
 
-    /// The name of one of its own tokens.
+    /// The name of a token that is known to be of this vocabulary.
     ///
     /// # Panics
-    /// If it is not.
+    /// If it is not of this vocabulary.
     pub fn own_name(&self, token: GeneToken) -> &str {
         &self.names[token.0 as usize]
     }

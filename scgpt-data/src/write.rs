@@ -83,7 +83,7 @@ pub struct CopyReport {
 const ROWS: usize = 1024;
 
 impl Additions {
-    /// That there is one row a cell, or a gene.
+    /// Checks that everything has one row a cell, or one a gene.
     ///
     /// # Errors
     /// [`Error::Option`] that names the first that has another number of rows.
@@ -188,7 +188,8 @@ pub fn save_copy(
     Ok(report)
 }
 
-/// As [`save_copy`], up to the last step: the copy is in its place, to be published.
+/// As [`save_copy`], but for the last step: the copy lies in a [`Place`], to be published by the
+/// caller.
 ///
 /// # Errors
 /// As [`save_copy`].
@@ -275,7 +276,7 @@ fn extend(input: &Path, output: &Path, place: &Place) -> Result<Option<Box<dyn S
 }
 
 impl Container {
-    /// Where one is made.
+    /// The place where such a container is made.
     fn place(self, output: &Path, existing: Existing) -> Result<Place> {
         match self {
             Self::Hdf5 => Place::new(output, existing),

@@ -13,6 +13,10 @@
 //!
 //! Every array is opened in a storage rooted at its own folder, so that names which zarr reserves
 //! (`__categories`) and arrays of records elsewhere in the tree do not matter.
+//!
+//! Sharded arrays are read by their inner chunks, through an index that is kept; all others through
+//! a cache of decoded chunks. Chunks that are too large for the cache are decoded once, see
+//! [`chunk`]. Every call into the library is [`guarded`] and reads through [`Bounded`] storage.
 
 mod bounded;
 mod dtype;
@@ -53,20 +57,26 @@ const CHUNK_CACHE_BYTES: u64 = 32 << 20;
 
 /// Bytes a decompressed chunk may have beside its elements, such as checksums.
 const AROUND_CHUNK: u64 = 64 << 10;
-/// Most bytes of the texts of a chunk, and of an array whatever its files have; else so many for each
-/// byte of them.
+/// Most bytes of all texts of a chunk, and of an array however small its files are; a larger array
+/// may have [`DENSEST_TEXTS`] times the bytes of its files.
 const MOST_TEXTS: u64 = 512 << 20;
+/// Most bytes of text for a byte of the files, beyond [`MOST_TEXTS`].
 const DENSEST_TEXTS: u64 = 100;
 
-/// An open zarr hierarchy.
+/// An open zarr hierarchy, of which only the version is known.
 pub(crate) struct ZarrStore {
     path: PathBuf,
     files: Arc<Files>,
+    /// Version of the zarr format, 2 or 3.
     version: u8,
 }
 
 impl ZarrStore {
     /// Opens a zarr folder, or a zip of one.
+    ///
+    /// # Errors
+    /// [`Error::Open`] if it has no document of a group at its root, [`Error::Read`] if that is no
+    /// JSON.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let files = Files::open(path).map_err(|cause| Error::open(path, cause))?;
         let mut store = Self { path: path.into(), files: Arc::new(files), version: 2 };
@@ -78,6 +88,7 @@ impl ZarrStore {
         Ok(store)
     }
 
+    /// The metadata document at `place`, or `None` if there is none.
     fn json(&self, place: &str) -> Result<Option<Value>> {
         let read = |cause: error::Source| Error::read(&self.path, place, cause);
         let Some(bytes) = self.files.get(place).map_err(|cause| read(cause.into()))? else {
@@ -86,6 +97,14 @@ impl ZarrStore {
         serde_json::from_slice(&bytes).map(Some).map_err(|cause| read(cause.into()))
     }
 
+    /// Opens the array at `place`, which `metadata` describes.
+    ///
+    /// The type of its elements may be one that the library does not know, such as records: it is
+    /// then given as plain bytes, and decoded here.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if shape or chunks claim more than the files can hold, [`Error::Read`] if
+    /// the library does not take the metadata.
     fn array(&self, place: &str, mut metadata: Value) -> Result<Box<dyn Array>> {
         let read = |cause: error::Source| Error::read(&self.path, place, cause);
         let (dtype, text) = dtype::of(&mut metadata);
@@ -196,15 +215,17 @@ impl Store for ZarrStore {
     }
 }
 
-/// What metadata says of the parts that are decoded at a time.
+/// The size of what is decoded at a time, as metadata claims it.
 struct Claimed {
-    /// Lengths of a chunk, of an inner one where shards are read in parts; none of an unknown grid.
+    /// Lengths of a chunk along each axis, or of an inner chunk where shards are read in parts;
+    /// `None` for a grid that is not known.
     chunk: Option<Vec<u64>>,
-    /// Inner chunks of a shard, which its index lists.
+    /// Inner chunks of a shard, which its index lists; 0 without shards.
     parts: u64,
 }
 
 impl Claimed {
+    /// Reads the claims of a metadata document, of version 2 or 3.
     fn of(metadata: &Value) -> Self {
         let lengths = |value: &Value| -> Option<Vec<u64>> {
             value.as_array()?.iter().map(Value::as_u64).collect()
@@ -228,6 +249,7 @@ impl Claimed {
     }
 }
 
+/// An open array, which decodes the chunks that a window needs.
 struct ZarrArray {
     path: PathBuf,
     place: String,
@@ -235,11 +257,12 @@ struct ZarrArray {
     chunks: Chunks,
     shape: Vec<usize>,
     dtype: Dtype,
-    /// How the bytes of fixed-width text are decoded.
+    /// How the bytes of fixed-width text are decoded; `None` for all other arrays.
     text: Option<Field>,
     files: Arc<Files>,
 }
 
+/// The decoded chunks, or the indices of shards, that are kept.
 enum Chunks {
     Plain(ChunkCacheDecodedLruSizeLimit),
     /// The inner chunks of a shard are read one by one, through its cached index.
@@ -247,6 +270,7 @@ enum Chunks {
 }
 
 impl ZarrArray {
+    /// The rows `rows`, whole along all other axes.
     fn subset(&self, rows: Range<usize>) -> ArraySubset {
         let mut ranges: Vec<Range<u64>> =
             self.shape.iter().map(|&length| 0..length as u64).collect();
@@ -256,6 +280,7 @@ impl ZarrArray {
         ArraySubset::new_with_ranges(&ranges)
     }
 
+    /// Decodes the rows `rows`.
     fn get<T: FromArrayBytes>(&self, rows: Range<usize>) -> Result<T> {
         let subset = self.subset(rows);
         let options = CodecOptions::default();
@@ -270,7 +295,10 @@ impl ZarrArray {
 }
 
 impl ZarrArray {
-    /// Texts of any length, chunk by chunk: only what was decoded tells how long they are.
+    /// All texts of any length, chunk by chunk, as only decoding tells how long they are.
+    ///
+    /// # Errors
+    /// If together they are longer than [`MOST_TEXTS`] and out of proportion to the files.
     fn free_texts(&self) -> Result<Vec<String>> {
         let rows = self.array.chunk_shape(&vec![0; self.shape.len()]).ok();
         let rows = rows.and_then(|shape| usize::try_from(shape.first()?.get()).ok());

@@ -15,10 +15,11 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Larger chunks are not kept by the storage libraries.
+/// Bytes of a decoded chunk beyond which the storage libraries do not keep it.
 const KEPT_BYTES: u64 = 16 << 20;
 
-/// Rows of one chunk across the other axes take no more than this in memory.
+/// Most bytes of the rows of one chunk, whole along the other axes; an array with more is not
+/// spooled.
 const BAND_BYTES: u64 = 1 << 30;
 
 /// `array`, or one that decodes each of its large chunks once.
@@ -51,7 +52,7 @@ struct Spooled {
     band: RefCell<Option<Band>>,
 }
 
-/// The rows of a chunk, decoded into an unnamed file.
+/// The rows of one chunk, whole along the other axes, decoded into an unnamed file.
 struct Band {
     index: usize,
     file: File,

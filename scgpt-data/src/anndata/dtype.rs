@@ -4,15 +4,15 @@
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Dtype {
     Boolean,
-    /// With the usual name: `int32`, `uint8`…
+    /// Whole numbers by their usual name, such as `int32` or `uint8`.
     Integer(String),
-    /// With the usual name: `float32`…
+    /// Real numbers by their usual name, such as `float32`.
     Float(String),
-    /// With the usual name: `complex64`, `complex128`.
+    /// Complex numbers by their usual name, `complex64` or `complex128`.
     Complex(String),
     Text,
     Records(Vec<Field>),
-    /// Anything else, in words.
+    /// Anything else, described in words for messages.
     Other(String),
 }
 
@@ -20,9 +20,9 @@ pub(crate) enum Dtype {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Field {
     pub(crate) name: String,
-    /// Of its first byte within the record.
+    /// Offset of its first byte within the record.
     pub(crate) offset: usize,
-    /// In bytes.
+    /// Bytes of the field.
     pub(crate) size: usize,
     /// Number of values: more than one for a field that is an array.
     pub(crate) length: usize,
@@ -41,7 +41,7 @@ pub(crate) enum FieldKind {
     Text,
     /// Zero-padded UTF-32.
     WideText,
-    /// To text of any length elsewhere in the file.
+    /// A reference to text of any length elsewhere in the file.
     Reference,
     Other,
 }

@@ -1,14 +1,17 @@
-//! [`Extent`]: what an array says of its size, compared with what its file can hold.
+//! [`Extent`]: the size that an array claims, compared with what its file can hold.
 //!
-//! A few bytes can claim terabytes. Nothing is allocated for an array before this was asked.
+//! A few bytes can claim terabytes. Nothing is allocated for an array before it has passed this
+//! check.
 
 /// Densest storage of a whole matrix: deflate turns at most 1032 bytes into one. Zstandard and missing
 /// chunks can be denser, but whole matrices of nothing else are no data.
 const DENSEST: u64 = 2048;
-/// Most bytes in memory for a byte of a file, of what is read at once. Real tables have about 10.
+/// Most bytes in memory for each byte of a file, in what is read at once. Real tables need about
+/// 10.
 const DENSEST_AT_ONCE: u64 = 100;
-/// What may be claimed by any file: by all of an array, by what is read at once, by a chunk. A sparse
-/// matrix as one dense chunk is compressed without end, and may take half of the gigabyte there is.
+/// Bytes that any file may claim, however small it is: for a whole array, for what is read at once,
+/// or for a chunk. A sparse matrix as one dense chunk is compressed without end, and may take half
+/// of the gigabyte there is.
 const ANY: u64 = 16 << 20;
 const ANY_AT_ONCE: u64 = 4 << 20;
 const ANY_CHUNK: u64 = 512 << 20;
@@ -31,8 +34,8 @@ pub(crate) struct Extent<'a> {
 }
 
 impl Extent<'_> {
-    /// Refuses a claim that `stored` bytes, all of the file or folder, cannot meet; those are asked
-    /// for only if the claim is large.
+    /// Refuses a claim that `stored` bytes, those of the whole file or folder, cannot meet. They
+    /// are counted only if the claim is large.
     pub(crate) fn check(&self, stored: impl FnOnce() -> u64) -> Result<(), String> {
         let count = |lengths: &[u64]| lengths.iter().fold(1_u64, |all, &n| all.saturating_mul(n));
         let all = count(self.shape);

@@ -30,7 +30,7 @@ const OLD_CATEGORIES: &str = "__categories";
 /// Code of a missing value.
 const MISSING: i64 = -1;
 
-/// The table at `place`.
+/// Reads the table at `place`. Columns of no known kind are left out, see [`unread`].
 pub(crate) fn read(store: &dyn Store, place: &str) -> Result<Frame> {
     let mut frame = match store.node(place)? {
         Some(Node::Array(array)) => records::frame(store, place, array.as_ref())?,
@@ -218,7 +218,8 @@ fn categorical(
     Ok(Some(Column::Categorical { codes, categories, ordered }))
 }
 
-/// Whether an attribute is true: writers in R have numbers, also real ones, and text for it.
+/// Whether an attribute is true. Writers in R store numbers, even real ones, or text instead of
+/// truth values.
 pub(crate) fn is_true(value: &Value) -> bool {
     match value {
         Value::Bool(value) => *value,

@@ -1,7 +1,7 @@
-//! [`Kept`]: what is kept of a file at once, in sum.
+//! [`Kept`]: how much of a file is kept in memory at once, in sum.
 //!
-//! A claim is held against what is stored array by array; many that are possible one by one may not be so
-//! together.
+//! Each array's claim is held against what is stored; many claims that are possible one by one may
+//! not be so together.
 
 use crate::{
     anndata::{
@@ -11,8 +11,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Bytes in memory that may be kept of any file, and for each byte of a larger one: columns that say
-/// the same again and again are stored at a hundredth, and there are more bytes in a file than those.
+/// Bytes in memory that may be kept of any file, and for each byte of a larger one. Columns that
+/// repeat themselves are stored in a hundredth of their size, and a file holds more than those.
 const ANY: u64 = 512 << 20;
 const DENSEST: u64 = 400;
 
@@ -24,12 +24,15 @@ pub(crate) struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    /// Nothing of `place` yet.
+    /// Begins to count what is kept of `place`.
     pub(crate) fn of(store: &'a dyn Store, place: &'a str) -> Self {
         Self { store, place, bytes: 0 }
     }
 
-    /// Takes note of `bytes` more, of the member `name`.
+    /// Counts `bytes` more, of the member `name`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if all together are more than the file can mean.
     pub(crate) fn add(&mut self, name: &str, bytes: usize) -> Result<()> {
         self.bytes = self.bytes.saturating_add(bytes as u64);
         if self.bytes <= ANY || self.bytes / DENSEST <= self.store.stored() {

@@ -3,9 +3,9 @@
 //! By rows (csr), the entries of cells `a..b` are `data[indptr[a]..indptr[b]]`, so a block of cells
 //! is one window of the file. Dense matrices are decoded a window of [`WINDOW`] elements at a time
 //! and lose their zeros at once. By columns (csc) a cell is scattered over the whole file, so that
-//! all of it is read once and sorted outside of memory. What does not fit together, such as an
-//! `indptr` that decreases or a gene beyond the last, is an error that names the array; it is never
-//! clipped.
+//! all of it is read once and sorted by cells outside of memory ([`RowSort`]). What does not fit
+//! together, such as an `indptr` that decreases or a gene beyond the last, is an error that names
+//! the array; it is never clipped.
 
 use std::{ops::Range, path::Path};
 
@@ -25,31 +25,42 @@ use crate::{
 /// Elements decoded at once when a matrix is dense or stored by columns.
 const WINDOW: usize = 2 << 20;
 
-/// A matrix whose arrays are open.
+/// A matrix `[n_cells, n_genes]` whose arrays are open, of which no value is read yet.
 pub(crate) struct Matrix {
+    /// Its path in the store, such as `X` or `layers/counts`.
     pub(crate) place: String,
     pub(crate) n_cells: usize,
     pub(crate) n_genes: usize,
     form: Form,
 }
 
+/// How the matrix is stored.
 enum Form {
+    /// An array `[cells, genes]`.
     Dense(Box<dyn Array>),
+    /// Sparse by rows: the offsets are those of cells.
     Csr(Sparse),
+    /// Sparse by columns: the offsets are those of genes. The entries sorted by cells follow once
+    /// cells were asked for.
     Csc(Sparse, Option<RowSort>),
 }
 
-/// The three arrays of a compressed sparse matrix.
+/// The three arrays of a compressed sparse matrix. The axis that `indptr` counts is the major one,
+/// cells in csr and genes in csc; `indices` are places on the other, the minor one.
 pub(crate) struct Sparse {
     indptr_array: Box<dyn Array>,
     indices: Box<dyn Array>,
     data: Box<dyn Array>,
-    /// Read and checked on first use.
+    /// The offsets, `n_major + 1` of them, read and checked on first use.
     indptr: Option<Vec<usize>>,
 }
 
 impl Matrix {
-    /// The matrix at `place`, or `None` if nothing is there.
+    /// Opens the matrix at `place`; `None` if nothing is there, or AnnData's null.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is no array of two axes and no sparse matrix, holds no numbers, or
+    /// has an axis of more than 2³² − 1; also if one of the arrays of a sparse matrix is missing.
     pub(crate) fn open(store: &dyn Store, place: &str) -> Result<Option<Self>> {
         let invalid = |problem: String| Error::invalid(store.path(), place, problem);
         let (n_cells, n_genes, form) = match store.node(place)? {
@@ -115,11 +126,12 @@ impl Matrix {
         self.values().dtype().name()
     }
 
-    /// Number of stored entries.
+    /// Number of stored entries; for a dense matrix cells × genes.
     pub(crate) fn n_stored(&self) -> u64 {
         self.values().shape().iter().map(|&length| length as u64).product()
     }
 
+    /// The array that holds the values.
     fn values(&self) -> &dyn Array {
         match &self.form {
             Form::Dense(array) => array.as_ref(),
@@ -127,10 +139,15 @@ impl Matrix {
         }
     }
 
-    /// Cells `rows`; the values are not checked.
+    /// The offsets, genes and values of the cells `rows`, which must exist; the values are not
+    /// checked.
     ///
     /// A matrix stored by columns is read once from end to end on the first call and sorted by
     /// [`RowSort`]; the later calls read what was sorted.
+    ///
+    /// # Errors
+    /// If an array cannot be read, its offsets do not rise from 0 to the number of entries, or an
+    /// index is beyond the last gene or cell. `path` is the file, for messages.
     pub(crate) fn read(&mut self, path: &Path, rows: &Range<usize>) -> Result<Rows> {
         let place = &self.place;
         match &mut self.form {
@@ -148,7 +165,10 @@ impl Matrix {
 }
 
 impl Sparse {
-    /// The arrays `data`, `indices` and `indptr` in the group at `place`.
+    /// Opens the arrays `data`, `indices` and `indptr` in the group at `place`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the first that is missing or no list.
     pub(crate) fn open(store: &dyn Store, place: &str) -> Result<Self> {
         let array = |name: &str| {
             let place = join(place, name);
@@ -170,7 +190,11 @@ impl Sparse {
         (self.data.dtype().name(), self.data.len() as u64)
     }
 
-    /// Major rows `rows` of `n_major` × `n_minor`.
+    /// The offsets, minor indices and values of the major rows `rows` of a matrix `[n_major,
+    /// n_minor]`. The first offset is 0.
+    ///
+    /// # Errors
+    /// As [`Matrix::read`].
     pub(crate) fn rows(
         &mut self,
         path: &Path,
@@ -188,6 +212,11 @@ impl Sparse {
         Ok((indptr, indices, values))
     }
 
+    /// Reads and checks the offsets, unless they are there already.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if their number does not fit the shape, they decrease, or they do not run
+    /// from 0 to the number of entries.
     fn load_indptr(&mut self, path: &Path, place: &str, n_major: usize) -> Result<()> {
         if self.indptr.is_some() {
             return Ok(());
@@ -226,6 +255,10 @@ impl Sparse {
         Ok(())
     }
 
+    /// The minor indices and values of the stored entries number `entries`.
+    ///
+    /// # Errors
+    /// If an index is not below `n_minor`, or the arrays are shorter than they claim.
     fn entries(
         &self,
         path: &Path,
@@ -263,7 +296,8 @@ impl Sparse {
         Ok((indices, values))
     }
 
-    /// All entries of a matrix stored by columns, by rows.
+    /// Reads all entries of a matrix stored by columns, a window at a time, and sorts them by
+    /// cells.
     fn sort(
         &mut self,
         path: &Path,
@@ -293,6 +327,7 @@ impl Sparse {
     }
 }
 
+/// Cells `rows` of a dense matrix, decoded a window at a time and without their zeros.
 fn dense(
     array: &dyn Array,
     path: &Path,
@@ -326,6 +361,8 @@ fn dense(
     Ok((indptr, indices, values))
 }
 
+/// The numbers of cells and genes that the attributes of a sparse matrix name, in their present or
+/// their older spelling.
 fn shape(attributes: &Map<String, Value>) -> Option<(usize, usize)> {
     let shape = attributes.get("shape").or_else(|| attributes.get("h5sparse_shape"))?;
     let [cells, genes] = shape.as_array()?.as_slice() else {

@@ -54,7 +54,7 @@ impl<'a> Records<'a> {
         self.fields
     }
 
-    /// The values of a field, record by record; `None` if they are of no kind that is known.
+    /// The values of a field, record by record; `None` if the field is of no known kind.
     pub(crate) fn values(&self, field: &Field) -> Result<Option<Values>> {
         let cells = || {
             let records = self.bytes.chunks_exact(self.size.max(1));

@@ -19,7 +19,7 @@ pub(crate) trait Store: Send {
     /// The file or folder.
     fn path(&self) -> &Path;
 
-    /// Format in words.
+    /// The format, in words.
     fn format(&self) -> String;
 
     /// What is at `place` (the root is `""`), or `None`.
@@ -31,10 +31,10 @@ pub(crate) trait Store: Send {
     /// Attributes of the node at `place`.
     fn attributes(&self, place: &str) -> Result<Map<String, Value>>;
 
-    /// Bytes of the file, or of all files.
+    /// Bytes of the file, or of all files of a folder.
     fn stored(&self) -> u64;
 
-    /// That the tree has an end.
+    /// Checks that the tree can be walked to an end.
     fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -69,10 +69,10 @@ pub(crate) trait Array: Send {
     /// stored in chunks that are decoded as a whole.
     fn chunk(&self) -> Option<(usize, u64)>;
 
-    /// The error that its elements are no numbers.
+    /// The error that says its elements are no numbers.
     fn not_numbers(&self) -> Error;
 
-    /// The error that it cannot be read.
+    /// The error that says it cannot be read.
     fn failed(&self, cause: io::Error) -> Error;
 
     /// Rows as `f32`, row-major. Wider types are rounded.
@@ -95,7 +95,7 @@ pub(crate) trait Array: Send {
 pub(crate) struct Within {
     store: Box<dyn Store>,
     prefix: String,
-    /// That of the store and the group, for messages.
+    /// Path of the store with that of the group behind it, for messages.
     path: PathBuf,
 }
 

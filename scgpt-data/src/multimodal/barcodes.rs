@@ -15,8 +15,9 @@ const SUFFIX: usize = 4;
 /// of other samples are the same in less than one of a hundred.
 const SAME: f64 = 0.5;
 
-/// That inputs of different modalities do not name the same cells in two ways: joined by their names
-/// as they are, paired cells would become twice as many that were measured in half.
+/// Checks that inputs of different modalities do not spell the names of the same cells in two ways.
+/// Joined by these names, paired cells would become twice as many, each measured in one modality
+/// only.
 ///
 /// # Errors
 /// [`Error::Invalid`] with both spellings and what to do.
@@ -80,8 +81,8 @@ fn keys_of<'a>(names: &'a [String], known: &HashMap<&str, &'a str>) -> Vec<[&'a 
     pairs.filter_map(|(key, name)| Some([*known.get(key)?, name.as_str()])).collect()
 }
 
-/// Names without what is around a barcode, or without a short suffix; as they are, if they would not
-/// be told apart then.
+/// Names without what is around a barcode, or without a short suffix; the names as they are, if two
+/// would become the same.
 fn keys(names: &[String]) -> Vec<&str> {
     let all = || names.iter().map(String::as_str);
     for key in [barcode as fn(&str) -> &str, stem] {

@@ -1,4 +1,10 @@
-//! The features of all sources, side by side.
+//! The features of all sources, side by side: which modality each one measures, and which column of
+//! the whole it becomes.
+//!
+//! A source tells modalities by what the caller says of it, by a column of `var`, or not at all,
+//! and is then gene expression. A name that several sources have is one feature if its modality is
+//! the same in all of them. A name in two modalities is an error, since a name is one token of the
+//! model.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,19 +21,25 @@ use crate::{
     setting::{Advice, Setting},
 };
 
-/// Columns of `var` that tell modalities, and whether they always do: others also name the biotype
-/// of a gene so.
+/// Columns of `var` that tell modalities, and whether every label there is one. The last one also
+/// holds the biotype of a gene in some files, and counts only if all its labels are known
+/// modalities.
 const COLUMNS: [(&str, bool); 3] =
     [(FEATURE_TYPES, true), ("modality", true), ("feature_type", false)];
 
-/// The features of the whole.
+/// The features of the whole, in the order in which the sources bring them.
 pub(super) struct Features {
     pub(super) var: Frame,
-    /// For each source the column of each of its features; `None` for one that is left out.
+    /// For each source, the column of the whole that each of its features becomes; `None` for one
+    /// that is left out.
     pub(super) columns: Vec<Vec<Option<u32>>>,
 }
 
-/// The modality of every feature of one source: `given`, or what the column `key` says.
+/// The modality of every feature of one source: `given`, or what the column `key` of `var` says, or
+/// the first of [`COLUMNS`] there is; without any, gene expression.
+///
+/// # Errors
+/// If there is no column `key`, or a feature has no label in the column.
 pub(super) fn of(
     path: &Path,
     var: &Frame,
@@ -68,12 +80,24 @@ pub(super) fn of(
         .collect()
 }
 
-/// Modalities that a column of `var` names.
+/// The modalities that the text column `column` of `var` names, one a feature; none if there is no
+/// such column.
+///
+/// # Errors
+/// If there are none, or more than [`Modalities`] can hold.
 pub(super) fn modalities(var: &Frame, column: &str) -> Result<Modalities> {
     Modalities::new(&var.column(column).map_or_else(Vec::new, Column::labels))
 }
 
-/// All features: one that several sources name is the same if its modality is.
+/// Puts the features of all sources side by side, those of `options.keep` alone if it names any,
+/// under the names with their prefixes.
+///
+/// A name that one source has twice stays two features; one that several sources have is the same
+/// feature.
+///
+/// # Errors
+/// [`Error::Option`] if a modality to keep has no feature, [`Error::Modalities`] if a name stands
+/// for features of two modalities.
 pub(super) fn join(opened: &[Opened], options: &MultimodalOptions) -> Result<Features> {
     let keep: Vec<String> = options.keep.iter().map(|name| modality_name(name)).collect();
     let found = opened.iter().flat_map(|source| &source.modalities);
@@ -148,7 +172,8 @@ pub(super) fn join(opened: &[Opened], options: &MultimodalOptions) -> Result<Fea
     Ok(Features { var, columns })
 }
 
-/// The columns of text that any source has; of a feature without, its name.
+/// A table of the text columns that any source has, one row a feature; where its source lacks a
+/// column, the feature has its name there.
 fn describe(opened: &[Opened], described: &[(usize, usize)]) -> Frame {
     let is_text = |column: &Column| matches!(column, Column::Text(_) | Column::Categorical { .. });
     let mut names: Vec<&str> = Vec::new();

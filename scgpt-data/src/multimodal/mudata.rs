@@ -68,7 +68,8 @@ fn store(path: &Path) -> Result<Box<dyn Store>> {
     Container::of(path)?.open(path)
 }
 
-/// The annotations of all cells, and the modalities with their rows of every cell.
+/// Opens the file at `path`: the annotations of all cells, and the modalities, each with its row of
+/// every cell.
 pub(super) fn open(path: &Path, options: &MultimodalOptions) -> Result<(Frame, Vec<Opened>)> {
     let root = store(path)?;
     if root.attributes("")?.get("axis").and_then(serde_json::Value::as_i64).unwrap_or(0) != 0 {

@@ -2,7 +2,7 @@
 
 use crate::frame::{Column, Frame};
 
-/// A source's annotations, and its row of every cell of the whole.
+/// The annotations of a source, and for each cell of the whole its row there.
 pub(super) type Table = (Frame, Vec<Option<u32>>);
 
 /// The values of a column of that kind.
@@ -11,7 +11,8 @@ macro_rules! of {
         if let Column::$kind(values) = $column { Some(values) } else { None }
     };
 }
-/// All columns, in the order in which they are met; of several values of a cell the first counts.
+/// Joins the columns of all sources, in the order in which they are met; where several have a value
+/// for a cell, the first counts.
 pub(super) fn join(tables: &[Table], cells: Vec<String>) -> Frame {
     let mut names: Vec<&str> = Vec::new();
     for name in tables.iter().flat_map(|(table, _)| table.names()) {

@@ -1,4 +1,8 @@
 //! [`ObsmCells`]: a matrix in `obsm` whose columns are features, such as protein counts.
+//!
+//! AnnData keeps one matrix of features, so tools put a second modality of the same cells beside
+//! it: scvi-tools has proteins in `obsm["protein_expression"]`, either as a table, whose columns
+//! have names, or as an array, whose names are then a list in `uns`.
 
 use std::{ops::Range, path::Path};
 
@@ -11,8 +15,8 @@ use crate::{
     summary::{Layer, MatrixSummary, Summary},
 };
 
-/// The counts of proteins as scvi-tools keeps them: `obsm["protein_expression"]`, with the names in
-/// the table itself or in `uns`.
+/// A matrix of `obsm` as a source: its `X` are the values `[cells, columns]`, its `var` the names
+/// of the columns. The cells and their `obs` are those of the file.
 pub(super) struct ObsmCells {
     source: Source,
     name: String,
@@ -21,6 +25,11 @@ pub(super) struct ObsmCells {
 }
 
 impl ObsmCells {
+    /// Opens the matrix `obsm[name]` of the file at `path`; its values are read when they are asked
+    /// for.
+    ///
+    /// # Errors
+    /// If there is no such matrix, or nothing names its columns.
     pub(super) fn open(path: &Path, name: &str) -> Result<Self> {
         let mut source = Source::open(path)?;
         let (_, width) = source.read_obsm(name, 0..0)?;
@@ -65,6 +74,8 @@ impl CellSource for ObsmCells {
         Ok(Frame { index_name: "_index".into(), index: self.features.clone(), columns: Vec::new() })
     }
 
+    /// Negative and missing values are errors whose remedy is raw counts: the usual normalisations
+    /// of proteins give such values.
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
         self.summary.check_rows(layer, &rows)?;
         let (values, width) = self.source.read_obsm(&self.name, rows.clone())?;

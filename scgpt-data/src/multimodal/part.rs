@@ -10,15 +10,15 @@ use crate::{
     summary::Layer,
 };
 
-/// Rows that are read to save another access.
+/// Rows that are read without need where that saves a second access.
 const GAP: usize = 64;
 
-/// A source with the places of its features and cells in the whole.
+/// One source, and where its features and cells are in the whole.
 pub(super) struct Part {
     source: Box<dyn CellSource>,
-    /// Column of each feature; `None` for one that is left out.
+    /// For each feature of the source its column in the whole; `None` for one that is left out.
     columns: Vec<Option<u32>>,
-    /// Its row of each cell of the whole.
+    /// For each cell of the whole its row in the source; `None` for a cell that it does not have.
     rows: Vec<Option<u32>>,
     /// Whether all features are genes.
     is_rna: bool,
@@ -40,19 +40,19 @@ impl Part {
         Self { source, columns, rows, is_rna }
     }
 
-    /// Whether the cell is here.
+    /// Whether the source has the cell.
     pub(super) fn has(&self, cell: usize) -> bool {
         self.rows[cell].is_some()
     }
 
-    /// The modality of all features that are kept, if it is one.
+    /// The modality of all features that are kept, if they have only one.
     pub(super) fn only_modality(&self, modalities: &Modalities) -> Option<usize> {
         let mut of = self.columns.iter().flatten().map(|&column| modalities.of(column as usize));
         let first = of.next()??;
         of.all(|modality| modality == Some(first)).then_some(first)
     }
 
-    /// Appends what is here of `cells` to their `rows`.
+    /// Appends the values that the source has of `cells` to their `rows`.
     pub(super) fn read(
         &mut self,
         layer: &Layer,
@@ -82,7 +82,7 @@ impl Part {
         Ok(())
     }
 
-    /// What is to be done about negative values depends on what is measured.
+    /// Adds the remedy for negative values, which depends on what is measured.
     fn remedy(&self, error: Error) -> Error {
         match &error {
             Error::Invalid { problem, .. } if !self.is_rna && problem.starts_with("negative") => {
@@ -93,7 +93,7 @@ impl Part {
     }
 }
 
-/// That no cell has a feature in two of the parts.
+/// Checks that no cell has a feature in two of the parts.
 pub(super) fn check_overlap(parts: &[Part], cells: &[String], features: &[String]) -> Result<()> {
     for (number, part) in parts.iter().enumerate() {
         let mut is_here = vec![false; features.len()];

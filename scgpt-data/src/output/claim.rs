@@ -19,7 +19,8 @@ pub(super) const REPLACED: &str = "replaced";
 
 /// What every file and folder under construction begins with.
 const PREFIX: &str = ".scgpt-";
-/// How often folders are made anew that another process, to which they were of no use, has removed.
+/// How often folders are made anew after another process, for which they were of no use, has
+/// removed them.
 const TRIES: usize = 100;
 /// Digits of the name's hash that tell outputs of one folder apart.
 const DIGITS: usize = 8;
@@ -65,8 +66,8 @@ impl Claim {
         Ok(claim)
     }
 
-    /// Claims a folder that is filled bit by bit; folders above it are made, and removed again if
-    /// nothing comes of it.
+    /// Claims a folder that is filled bit by bit. The folders above it are made, and removed again
+    /// if it is never written.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -100,7 +101,8 @@ impl Claim {
         format!("{PREFIX}{}-", digest(&self.output))
     }
 
-    /// Removes what killed writers have left; without a lock it cannot be told from a living one's.
+    /// Removes what killed writers have left. Without a lock nothing is removed, as it could be a
+    /// living writer's.
     fn tidy(&self) {
         if self.lock.is_none() {
             return;
@@ -132,8 +134,8 @@ impl Drop for Claim {
     }
 }
 
-/// Brings back to `home`, under their own names, the outputs that a writer had put aside when it was
-/// killed between two renames. Whether all that were put aside are at home.
+/// Brings back to `home`, under their own names, the outputs that a writer had put aside when it
+/// was killed between two renames. Returns whether all that were put aside are back.
 fn brought_back(scratch: &Path, home: &Path) -> bool {
     let mut all = true;
     for old in fs::read_dir(scratch.join(REPLACED)).into_iter().flatten().flatten() {
@@ -159,7 +161,7 @@ fn make_parents(output: &Path, made: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Whether a folder was gone.
+/// Whether the error is that of a folder which is gone.
 fn is_missing(error: &Error) -> bool {
     let Error::Write { source, .. } = error else { return false };
     source.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::NotFound)
@@ -172,7 +174,7 @@ fn remove_empty(folders: &[PathBuf]) {
     }
 }
 
-/// The path with a name: that of a folder behind a link, `.` or `..` is looked up.
+/// The path with its last part resolved: links to folders, `.` and `..` are looked up.
 fn resolved(output: &Path) -> Result<PathBuf> {
     let is_link = output.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
     if output.file_name().is_none() || (is_link && output.is_dir()) {
@@ -181,14 +183,15 @@ fn resolved(output: &Path) -> Result<PathBuf> {
     Ok(output.into())
 }
 
-/// Of the name alone, and without regard to case: however a path is spelled, the folder is the same.
+/// Digits of the hash of the name alone, without regard to case: however a path is spelled, the
+/// folder is the same.
 fn digest(output: &Path) -> String {
     let name = output.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     hex(&Sha256::digest(name.as_bytes()))[..DIGITS].to_owned()
 }
 
-/// `None` where the file system has no locks. Its content is the number of the process that has it,
-/// for the error of others.
+/// Locks the file of `output`, into which the number of this process is written, for the messages
+/// of others; `None` where the file system has no locks.
 ///
 /// # Errors
 /// [`Error::Busy`] if another process has it, [`Error::Write`] if its file cannot be made.
@@ -227,7 +230,7 @@ fn lock(output: &Path) -> Result<Option<Lock>> {
     }
 }
 
-/// The lock file; that of another user may not be written to, but locked.
+/// Opens the lock file. That of another user cannot be written to, but it can be locked.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -248,7 +251,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     file.metadata().is_ok_and(|here| fs::metadata(path).is_ok_and(|there| same(here, there)))
 }
 
-/// It is never removed there.
+/// Elsewhere a lock file is never removed.
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true

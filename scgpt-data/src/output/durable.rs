@@ -8,10 +8,11 @@ use std::{
     thread,
 };
 
-/// So few files are asked for one by one: all at once means all that others write there, too.
+/// Up to so many files are made durable one by one: to ask for a whole file system would also wait
+/// for what others write there.
 const FEW: usize = 64;
 
-/// Files that a disk is asked for at a time: one after the other, a thousand take seconds.
+/// Files that are made durable at a time: one after the other, a thousand take seconds.
 const AT_ONCE: usize = 32;
 
 /// Asks the system to keep a file, or everything in a folder and below, through a loss of power; it

@@ -27,7 +27,8 @@ pub enum Existing {
 }
 
 impl Existing {
-    /// What a flag such as `--force` asks for.
+    /// [`Replace`](Self::Replace) if a flag such as `--force` is set, else
+    /// [`Refuse`](Self::Refuse).
     pub const fn replaced_if(is_forced: bool) -> Self {
         if is_forced { Self::Replace } else { Self::Refuse }
     }

@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 pub struct OutputKind {
     /// What it is called in errors, such as `a folder of token shards`.
     pub name: &'static str,
-    /// Whether a folder is one.
+    /// Whether a folder is of this kind.
     pub is_one: fn(&Path) -> bool,
-    /// Whether something in such a folder belongs to it.
+    /// Whether a path in such a folder belongs to it.
     pub holds: fn(&Path) -> bool,
 }
 
@@ -29,8 +29,8 @@ impl OutputKind {
         },
     };
 
-    /// That what is at `path` may be replaced by a folder of the kind: nothing, an empty folder, or one
-    /// of the kind.
+    /// Checks that what is at `path` may be replaced by a folder of this kind: nothing, an empty
+    /// folder, or one of the kind.
     ///
     /// # Errors
     /// [`Error::Protected`] if it may not, with what stands against it.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// Whether an output can be written to `path`, so that a command fails before its work.
+/// Checks that an output can be written to `path`, so that a command fails before it works.
 ///
 /// # Errors
 /// [`Error::Exists`] if it exists and `existing` refuses it; [`Error::Write`] if its folder is
@@ -28,7 +28,7 @@ pub fn check_output(path: &Path, existing: Existing) -> Result<()> {
     Ok(())
 }
 
-/// That nothing stands in the way of an output which must not be replaced.
+/// Checks that nothing stands where an output goes, unless it may be replaced.
 ///
 /// # Errors
 /// [`Error::Exists`] if it is there and is to stay; a link is there even if it leads to nothing.
@@ -39,7 +39,7 @@ fn check_free(path: &Path, existing: Existing) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file of `bytes`, which appears whole or not at all, in place of a file that is there.
+/// Writes `bytes` as a file, which appears whole or not at all and replaces a file that is there.
 ///
 /// # Errors
 /// [`Error::Busy`] if another process is writing it; [`Error::Write`] if it cannot be written.
@@ -77,7 +77,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// For a file.
+    /// A place for a file.
     ///
     /// # Errors
     /// As [`check_output`]; [`Error::Protected`] if there is a folder.
@@ -85,7 +85,7 @@ impl Place {
         Self::with(output, existing, None, Claim::new)
     }
 
-    /// For a folder, in place of a folder of that kind alone.
+    /// A place for a folder, which replaces nothing but a folder of that `kind`.
     ///
     /// # Errors
     /// As [`check_output`]; [`Error::Protected`] if there is something else.
@@ -93,7 +93,8 @@ impl Place {
         Self::with(output, existing, Some(kind), Claim::new)
     }
 
-    /// The same; folders above it are made, and removed again if nothing comes of it.
+    /// As [`folder`](Self::folder), but the folders above it are made, and removed again if it is
+    /// never published.
     ///
     /// # Errors
     /// As [`folder`](Self::folder).
@@ -148,7 +149,7 @@ impl Place {
         self.exchange().map_err(|error| Error::write(self.claim.output(), error))
     }
 
-    /// That what is there may be replaced.
+    /// Checks that what is at the output may be replaced.
     fn check(&self) -> Result<()> {
         let output = self.claim.output();
         check_free(output, self.existing)?;
@@ -161,9 +162,10 @@ impl Place {
         }
     }
 
-    /// A file is replaced by one rename. Of folders the names are exchanged where the system can,
-    /// and the old one then goes with the scratch folder; elsewhere it is put aside first, and
-    /// there is a moment without any, for which [`Claim`] brings it back.
+    /// Puts what was built in place of the output. A file is replaced by one rename. Of folders the
+    /// names are exchanged where the system can, and the old one then goes with the scratch folder;
+    /// elsewhere it is put aside first, and there is a moment without any, for which [`Claim`]
+    /// brings it back.
     fn exchange(&mut self) -> io::Result<()> {
         let (built, output) = (self.path(), self.claim.output());
         make_durable(&built)?;
@@ -208,7 +210,8 @@ fn swapped(_: &Path, _: &Path) -> bool {
     false
 }
 
-/// That an output is none of the inputs, holds none and lies in none, however their paths are spelled.
+/// Checks that an output is none of the inputs, holds none and lies in none, however their paths
+/// are spelled.
 ///
 /// # Errors
 /// [`Error::Protected`] if it does.
@@ -237,7 +240,7 @@ pub fn check_apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>
     Ok(())
 }
 
-/// Names may differ in case, or go through other mounts.
+/// Whether two paths lead to the same file; names may differ in case, or go through other mounts.
 #[cfg(unix)]
 fn is_same(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;

@@ -27,7 +27,7 @@ use crate::narrow;
 #[derive(Clone, Debug)]
 pub struct DomainBatches {
     domains: Vec<Arc<[u32]>>,
-    /// The number of the first batch of each domain, and of all batches.
+    /// The number of the first batch of each domain, and at the end the number of all batches.
     firsts: Vec<usize>,
     /// Numbers of the batches.
     numbers: Arc<[u32]>,
@@ -45,7 +45,7 @@ pub enum DomainOrder {
 }
 
 impl DomainBatches {
-    /// The cells of each domain, at most `size` in a batch.
+    /// Batches of at most `size` cells; `domains` has the numbers of the cells of each domain.
     pub fn new(domains: Vec<Vec<u32>>, size: usize, seed: u64, order: DomainOrder) -> Self {
         let mut firsts = vec![0];
         for cells in &domains {
@@ -62,7 +62,7 @@ impl DomainBatches {
         }
     }
 
-    /// Batches of an epoch.
+    /// Number of batches of an epoch.
     pub fn len(&self) -> usize {
         self.numbers.len()
     }
@@ -72,7 +72,8 @@ impl DomainBatches {
         self.numbers.is_empty()
     }
 
-    /// The domain and the cells of a batch; none at the end of the epoch.
+    /// The number of the domain and the cells of batch `index` of an epoch; `None` at the end of
+    /// the epoch.
     pub fn batch(&self, epoch: u64, index: usize) -> Option<(usize, Vec<usize>)> {
         let number = match self.order {
             DomainOrder::Mixed => {

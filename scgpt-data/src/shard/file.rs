@@ -35,7 +35,7 @@ use crate::{
 const REMEDY: &str =
     "copy the folder again from where it was made, or make it again with `scgpt convert`";
 
-/// A mapped file.
+/// A shard that is mapped into memory.
 #[derive(Debug)]
 pub(super) struct ShardFile {
     pub(super) map: Arc<Mmap>,

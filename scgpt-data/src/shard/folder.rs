@@ -185,7 +185,7 @@ impl ShardFolder {
         Ok(ShardLabels { folder: self, index, categories: &labels[index].categories })
     }
 
-    /// That a model's vocabulary is that of the shards.
+    /// Checks that a model's vocabulary is that of the shards.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the first token that differs.
@@ -261,7 +261,7 @@ pub struct ShardLabels<'a> {
 }
 
 impl<'a> ShardLabels<'a> {
-    /// Distinct labels.
+    /// The distinct labels of the column.
     pub fn categories(&self) -> &'a [String] {
         self.categories
     }

@@ -30,7 +30,7 @@ pub struct Manifest {
     pub version: u32,
     /// Program that wrote it, with its version.
     pub program: String,
-    /// Most cells of a file that were asked for.
+    /// Most cells of a shard, as it was asked for.
     pub shard_cells: u64,
     /// Number of cells.
     pub n_cells: u64,
@@ -75,7 +75,7 @@ pub struct ShardEntry {
 /// A kept column of `obs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelColumn {
-    /// Its name.
+    /// Name of the column.
     pub column: String,
     /// Distinct labels; a code is an index into them.
     pub categories: Vec<String>,
@@ -84,23 +84,23 @@ pub struct LabelColumn {
 /// One source of cells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceEntry {
-    /// The file or folder.
+    /// Path of the file or folder.
     pub path: String,
-    /// Its format in words.
+    /// Its format, in words.
     pub format: String,
-    /// The matrix.
+    /// Name of the matrix that was read.
     pub layer: String,
     /// What its values are, judged by its first cells.
     pub input_state: InputState,
     /// `id` of its first cell.
     pub first_id: u64,
-    /// Its cells, all of them.
+    /// Number of all its cells.
     pub cells: u64,
-    /// Those that express no known gene, and are left out.
+    /// Number of its cells that express no known gene, and are left out.
     pub skipped_cells: u64,
-    /// Its genes.
+    /// Number of its genes.
     pub genes: usize,
-    /// Those that are in the vocabulary.
+    /// Number of its genes that are in the vocabulary.
     pub known_genes: usize,
     /// Where the names of its genes were found.
     pub gene_column: String,

@@ -26,7 +26,7 @@ use crate::hex::hex;
 const BEGIN: &str = "shard-";
 const END: &str = ".arrow";
 
-/// Whether a file is called as shards are.
+/// Whether a file has a name as shards have.
 pub(super) fn is_shard(name: &str) -> bool {
     let number = name.strip_prefix(BEGIN).and_then(|name| name.strip_suffix(END));
     number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
@@ -115,7 +115,7 @@ fn record(schema: SchemaRef, batch: Packed) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(schema, columns)
 }
 
-/// The cause, where arrow only wraps one.
+/// The cause of an error that arrow only wraps, or the error itself.
 fn plain(error: ArrowError) -> io::Error {
     match error {
         ArrowError::IoError(_, error) => error,

@@ -29,9 +29,9 @@ use crate::{
     vocab::{Alignment, GeneNames, GeneVocab},
 };
 
-/// Cells read at once.
+/// Cells read at a time.
 const BLOCK: usize = 1024;
-/// Blocks whose values tell the input state.
+/// The first blocks, so many of them, whose values tell the input state.
 const STATE_BLOCKS: usize = 2;
 
 /// How token shards are made.
@@ -51,9 +51,9 @@ const STATE_BLOCKS: usize = 2;
 pub struct ShardOptions {
     /// Most cells of a file.
     pub shard_cells: usize,
-    /// The matrix of every source.
+    /// The matrix that is read of every source.
     pub layer: Layer,
-    /// Where the genes' names are, and how many of them have to be known.
+    /// Where the names of genes are, and how many genes have to be known.
     pub gene_names: GeneNames,
     /// Columns of `obs` to keep, as codes.
     pub labels: Vec<String>,
@@ -92,7 +92,7 @@ pub struct ShardWriter {
 }
 
 impl ShardWriter {
-    /// Begins a folder of cells as tokens of `vocab`.
+    /// Begins a folder of token shards, whose gene tokens are those of `vocab`.
     ///
     /// # Errors
     /// [`Error::Exists`] if the folder exists and overwriting was not asked for; [`Error::Protected`]
@@ -193,7 +193,8 @@ impl ShardWriter {
     /// Completes the folder and puts it in its place.
     ///
     /// # Errors
-    /// If no cell was written, or the folder cannot be; nothing is left behind then.
+    /// If no cell was written, or the folder cannot be put in its place; nothing is left behind
+    /// then.
     pub fn finish(mut self) -> Result<Manifest> {
         if let Some((sink, _)) = self.sink.take() {
             self.close(sink)?;
@@ -331,7 +332,7 @@ fn read(source: &mut dyn CellSource, layer: &Layer, sender: &SyncSender<Read>) {
 }
 
 impl OutputKind {
-    /// Token shards.
+    /// A folder of token shards.
     pub const SHARDS: Self = Self {
         name: "a folder of token shards",
         is_one: Manifest::is_in,

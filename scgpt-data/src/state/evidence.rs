@@ -13,7 +13,7 @@ const EQUAL: f64 = 0.01;
 /// Fewer cells than this may have equal sums by chance.
 const FEW: usize = 3;
 
-/// How many numbers are whole, of those that were looked at.
+/// Of the numbers that were looked at, how many are whole.
 #[derive(Clone, Copy, Debug, Default)]
 struct Whole {
     tested: usize,
@@ -30,7 +30,7 @@ impl Whole {
         }
     }
 
-    /// The share that is; of random numbers it is a fiftieth.
+    /// The share of whole ones; of random numbers it would be a fiftieth.
     fn share(self) -> f64 {
         if self.tested < ENOUGH { 0.0 } else { self.whole as f64 / self.tested as f64 }
     }
@@ -41,7 +41,8 @@ impl Whole {
 struct Totals(Vec<f64>);
 
 impl Totals {
-    /// The sum that all cells have, if there is one, and by which share they differ still.
+    /// The sum that all cells share, if there is one, and the share by which their sums still
+    /// differ from it.
     fn common(&self) -> Option<(f64, f64)> {
         let [least, most] = [f64::min, f64::max].map(|of| self.0.iter().copied().reduce(of));
         let (least, most) = (least?, most?);
@@ -66,13 +67,13 @@ impl Totals {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Evidence {
     plain: Totals,
-    /// Of `exp(x) − 1`.
+    /// Sums of `exp(x) − 1`.
     unlogged: Totals,
-    /// `exp(x) − 1` itself.
+    /// How many of `exp(x) − 1` are whole.
     counts: Whole,
-    /// Values by the smallest of their cell.
+    /// How many values are whole multiples of the smallest of their cell.
     plain_ratios: Whole,
-    /// The same of `exp(x) − 1`.
+    /// The same, for `exp(x) − 1`.
     unlogged_ratios: Whole,
 }
 
@@ -83,7 +84,7 @@ pub(super) enum Origin {
     Fractional,
     /// Counts scaled to a common sum, which is known if all genes are there.
     Normalised(Option<f64>),
-    /// Logarithms of those.
+    /// Logarithms of normalised values.
     Log1p(Option<f64>),
     /// Logarithms of counts.
     LoggedCounts,
@@ -117,7 +118,8 @@ impl Evidence {
         self.unlogged.0.push(unlogged);
     }
 
-    /// What speaks most clearly, of values up to `max`, of which logarithms are at most `most_logged`.
+    /// The origin that most speaks for, of values up to `max`; logarithms are at most
+    /// `most_logged`.
     pub(super) fn origin(&self, max: f32, most_logged: f32) -> Origin {
         let is_sure = |whole: Whole| whole.share() >= 0.9;
         let may_be_logs = max <= most_logged;

@@ -1,8 +1,9 @@
 //! Tables in parquet: flat columns, each with an optional value a row.
 //!
-//! A column of integers, floats, booleans or texts is read into the [`Column`](crate::Column) of
-//! the same kind. What compressed pages become is held against the bytes of the file before it is
-//! decoded, see [`pages`](crate::pages).
+//! A column of integers, floats, booleans or texts is read into the [`Column`] of the same kind.
+//! Nested columns, lists, byte arrays of fixed length and timestamps of 96 bits are left out. The
+//! size that pages claim to have once they are unpacked is held against the bytes of the file
+//! before any is decoded, see [`pages`].
 
 use std::{fs::File, path::Path, sync::Arc};
 
@@ -26,6 +27,11 @@ use crate::{
     pages,
 };
 
+/// Reads the flat columns of the parquet file `file`, which was opened from `path`.
+///
+/// # Errors
+/// [`Error::Open`] if it is no parquet file or has no flat column, [`Error::Invalid`] if a page
+/// claims more than its file can hold, [`Error::Read`] if a column cannot be decoded.
 pub(super) fn read(path: &Path, file: File) -> Result<Table> {
     let reader =
         guarded(|| SerializedFileReader::new(file)).map_err(|error| Error::open(path, error))?;
@@ -50,6 +56,7 @@ pub(super) fn read(path: &Path, file: File) -> Result<Table> {
     Ok(Table { columns })
 }
 
+/// Column number `index` of all row groups, one after the other.
 fn column_of(
     reader: &SerializedFileReader<File>,
     index: usize,
@@ -70,7 +77,8 @@ fn column_of(
     })
 }
 
-/// The values of a column so far; one of the lists is filled.
+/// The values of a column so far, one a row, `None` where one is missing. Only the list that fits
+/// the type of the column is filled.
 #[derive(Default)]
 struct Parts {
     text: Vec<Option<String>>,
@@ -80,6 +88,10 @@ struct Parts {
 }
 
 impl Parts {
+    /// Appends the `n` values of one row group. Narrow numbers are widened: 32 bits to 64.
+    ///
+    /// # Errors
+    /// If the column is of a type that is left out, or a text is not UTF-8.
     fn add(&mut self, reader: ColumnReader, n: usize, max: i16) -> Result<(), error::Source> {
         match reader {
             ColumnReader::ByteArrayColumnReader(reader) => {
@@ -109,7 +121,13 @@ impl Parts {
     }
 }
 
-/// The next `n` values, missing ones included.
+/// The next `n` values of a column within a row group, missing ones included.
+/// Parquet stores only those that are there, and a definition level a row: the row has a value
+/// where its level is `max_definition`. A column that cannot lack any has 0 as its largest level
+/// and no levels.
+///
+/// # Errors
+/// If the row group ends before `n` rows, or a page is damaged.
 fn values<T: DataType>(
     mut reader: ColumnReaderImpl<T>,
     n: usize,
@@ -133,6 +151,11 @@ fn values<T: DataType>(
     Ok(definitions.iter().map(value).collect())
 }
 
+/// Writes `table` into the empty `file` as one row group, compressed by Snappy. Every column is
+/// optional; a categorical is written as text.
+///
+/// # Errors
+/// If the columns differ in length, or the file cannot be written.
 pub(super) fn write(table: &Table, file: File) -> Result<(), error::Source> {
     let fields = table.columns.iter().map(|(name, column)| {
         let (physical, logical) = match column {
@@ -170,6 +193,7 @@ pub(super) fn write(table: &Table, file: File) -> Result<(), error::Source> {
     Ok(())
 }
 
+/// Writes the values of a column: those that are there, and a level a row that says where.
 fn put<T: DataType>(
     to: &mut SerializedColumnWriter<'_>,
     values: &[Option<T::T>],

@@ -82,7 +82,7 @@ pub(super) fn open(path: &Path) -> Result<Parts> {
 /// Bytes of a line that are read: the format allows 1024, but comments are longer.
 const LONGEST_LINE: u64 = 1 << 16;
 
-/// The entries of a file, of which nothing is held before they are asked for.
+/// A matrix in a file, none of whose entries is read before it is asked for.
 struct Matrix {
     path: PathBuf,
     /// Filled by one pass over the file on the first read.
@@ -99,7 +99,7 @@ impl Features for Matrix {
     }
 }
 
-/// What stands before the entries.
+/// The sizes and the kind of values that stand before the entries.
 struct Header {
     /// `integer`, `real` or `pattern`.
     field: String,
@@ -109,7 +109,7 @@ struct Header {
 }
 
 impl Header {
-    /// Leaves `lines` before the first entry.
+    /// Reads the banner and the size line, and leaves `lines` before the first entry.
     ///
     /// # Errors
     /// If the banner names another kind of matrix, or the size line is missing, has numbers beyond
@@ -211,7 +211,7 @@ struct Lines {
     path: PathBuf,
     reader: Box<dyn BufRead + Send>,
     line: Vec<u8>,
-    /// That of the last line read, from 1, for messages.
+    /// Number of the line read last, counted from 1, for messages.
     number: u64,
 }
 
@@ -246,12 +246,12 @@ impl Lines {
         }
     }
 
-    /// The error that a line cannot be read.
+    /// The error that says a line cannot be read.
     fn fault(&self, cause: error::Source) -> Error {
         Error::read(&self.path, format!("line {}", self.number), cause)
     }
 
-    /// The error that a line is not what it should be.
+    /// The error that says a line is not what it should be.
     fn invalid(&self, problem: String) -> Error {
         Error::invalid(&self.path, format!("line {}", self.number), problem)
             .with_hint("the file is damaged or incomplete; copy it again")
@@ -267,7 +267,7 @@ fn entry(line: &[u8], is_pattern: bool) -> Option<(u64, u64, f32)> {
     Some((feature, cell, value))
 }
 
-/// What stands between blanks and tabs, of which there may be several.
+/// The words of a line, between which there are blanks or tabs.
 fn words_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }

@@ -52,7 +52,7 @@ pub(super) fn find_matrix(folder: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Opens a file, through gzip (of one or several members) if it begins like it.
+/// Opens a file, and unpacks it if it begins like gzip (of one or several members).
 ///
 /// # Errors
 /// If it is no file (a pipe can be read but once, and matrices are read twice) or cannot be read.
@@ -64,7 +64,7 @@ pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead + Send>> {
     Ok(Box::new(reader))
 }
 
-/// Barcodes and features that belong to `matrix`; the index of the features are gene symbols.
+/// Barcodes and features that belong to `matrix`; the index of the features is gene symbols.
 ///
 /// # Errors
 /// If a table is missing or not UTF-8, or a feature has no identifier.
@@ -94,8 +94,8 @@ pub(super) fn read(matrix: &Path) -> Result<(Vec<String>, Frame)> {
 
 /// The first `count` columns of the first table that exists; blank lines are none.
 ///
-/// Fields that are empty, or missing at the end of a line, are `None`; further ones are left. Gives
-/// the path of the table, too.
+/// Fields that are empty, or missing at the end of a line, are `None`; further ones are left. The
+/// path of the table comes first.
 fn columns(
     matrix: &Path,
     names: &[&str],

@@ -24,10 +24,10 @@ pub enum Sampling {
 /// How cells become tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenConfig {
-    /// Bins of the values of one cell; `None` keeps the values.
+    /// How the values of one cell become bins; `None` keeps the values.
     pub binner: Option<Binner>,
-    /// Whether genes with value zero are tokens too; of several modalities, those of a modality that
-    /// the cell has a value of: it was not measured in others.
+    /// Whether genes with value zero are tokens too. With several modalities these are only
+    /// features of a modality that the cell has a value of, as it was not measured in the others.
     pub include_zero_genes: bool,
     /// Value of the `<cls>` token in front, −2 (the value of padding) in pre-training and
     /// zero-shot use, 0 in fine-tuning; `None` for no `<cls>`.

@@ -3,7 +3,7 @@
 use super::{CellTokens, Sampling, TokenConfig};
 use crate::{binning::TieMode, keyed::mix, vocab::GeneToken};
 
-/// What the random choices of a cell are keyed by, beside seed and gene.
+/// The part of the key of random choices that stands for the cell, beside seed and gene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellKey {
     /// What the cell expresses: the tokens of its genes and their values, in any order, zeros and
@@ -13,7 +13,7 @@ pub enum CellKey {
     /// A number given to it. For training, where each cell is to be sampled by itself, anew in every
     /// epoch.
     Number {
-        /// Of the cell, such as its place in token shards.
+        /// Number of the cell, such as its place in token shards.
         cell: u64,
         /// Pass over the data, so that training sees other choices in every pass.
         epoch: u64,
@@ -21,8 +21,9 @@ pub enum CellKey {
 }
 
 impl CellKey {
-    /// The epoch, and the number that stands for the cell: of the tokens from `keep` on, whose values
-    /// are not bins yet. Content is looked at only where something is left to chance.
+    /// The epoch, and the number that stands for the cell. Content is that of the tokens from
+    /// `keep` on, whose values are not bins yet; it is computed only where something is left to
+    /// chance.
     pub(super) fn numbers(
         self,
         config: &TokenConfig,
@@ -49,7 +50,7 @@ impl CellTokens {
     }
 }
 
-/// The same of parallel genes and values.
+/// As [`CellTokens::content`], of parallel genes and values.
 fn content(genes: &[GeneToken], values: &[f32]) -> u64 {
     let expressed = genes.iter().zip(values).filter(|&(_, &value)| value != 0.0);
     // A sum, so that the order of columns does not matter.

@@ -1,4 +1,4 @@
-//! Cells with more tokens than they may have.
+//! Cells with more tokens than they may have: which of the tokens are kept.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use crate::{keyed::choose, vocab::GeneToken};
 
 impl CellTokens {
     /// Like [`shorten`](Self::shorten), but every condition gets an equal share of the room; what
-    /// one does not need goes to the others. So a hundred proteins are not crowded out by ten
-    /// thousand open peaks.
+    /// one condition does not need goes to the others. In this way a hundred proteins are not
+    /// crowded out by ten thousand open peaks.
     pub fn shorten_fairly(
         &mut self,
         max_length: usize,
@@ -31,8 +31,8 @@ impl CellTokens {
         self.take(&chosen);
     }
 
-    /// Keeps the first `keep` tokens and of the others as many as fit into `max_length`, those
-    /// with the smallest `order` (the first of equal ones), in the order they have.
+    /// Keeps the first `keep` tokens and of the others as many as fit into `max_length`, those with
+    /// the smallest `order` (of equal ones the first), in their present order.
     pub fn shorten(&mut self, max_length: usize, keep: usize, order: impl Fn(GeneToken) -> u64) {
         if self.len() <= max_length {
             return;
@@ -45,7 +45,7 @@ impl CellTokens {
         self.take(&chosen);
     }
 
-    /// Leaves the `chosen` tokens, ascending.
+    /// Keeps the `chosen` tokens, places in ascending order.
     fn take(&mut self, chosen: &[usize]) {
         take(&mut self.genes, chosen);
         take(&mut self.values, chosen);
@@ -64,7 +64,8 @@ pub(super) fn by_condition(conditions: &[ConditionToken]) -> Vec<Vec<usize>> {
     groups.into_values().collect()
 }
 
-/// `room` in equal shares, none larger than what is available, as much as there is.
+/// Divides `room` into equal shares, none larger than what is `available`; what is left goes to the
+/// others.
 fn fair(available: &[usize], mut room: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..available.len()).collect();
     order.sort_by_key(|&group| available[group]);
@@ -76,7 +77,7 @@ fn fair(available: &[usize], mut room: usize) -> Vec<usize> {
     shares
 }
 
-/// Leaves the `chosen` items, ascending.
+/// Keeps the `chosen` items, places in ascending order.
 fn take<T: Copy>(items: &mut Vec<T>, chosen: &[usize]) {
     for (to, &from) in chosen.iter().enumerate() {
         items[to] = items[from];

@@ -16,17 +16,17 @@ use crate::{
     frame::Frame,
 };
 
-/// Below this share of known genes, of those of the data and of those of the vocabulary, the wrong
-/// column or species is likelier than a small panel or a small model.
+/// Least share of known genes, of those of the data or of those of the vocabulary. Below it in
+/// both, a wrong column or species is likelier than a small panel or a small model.
 const MIN_GENES: f64 = 0.1;
 
 /// How many names an error or a summary shows.
 const EXAMPLES: usize = 5;
 
-/// For every gene of the data its token, if it has one.
+/// Which token each gene of the data has, if any.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alignment {
-    /// One entry a gene, in the order of the data.
+    /// One entry a gene, in the order of `var`.
     pub tokens: Vec<Option<GeneToken>>,
     /// Where the names were found: a column of `var`, or `index`.
     pub column: String,
@@ -39,7 +39,7 @@ pub struct Alignment {
     /// What the features that are no genes measure, and how many there are of each; they have no
     /// token.
     pub other_features: Vec<(String, usize)>,
-    /// Genes of the vocabulary.
+    /// Number of genes in the vocabulary.
     pub vocabulary: usize,
 }
 
@@ -57,9 +57,9 @@ pub struct Duplicate {
 /// A column that could hold gene names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Candidate {
-    /// Its name, or `index`.
+    /// Name of the column, or `index`.
     pub column: String,
-    /// How many different genes of the vocabulary it names.
+    /// Number of different genes of the vocabulary that it names.
     pub matched: usize,
 }
 
@@ -68,21 +68,21 @@ pub struct Candidate {
 pub struct AlignmentSummary {
     /// Where the names were found.
     pub column: String,
-    /// Genes of the data; other features are not counted.
+    /// Number of genes of the data; other features are not counted.
     pub genes: usize,
-    /// Genes with a token.
+    /// Number of genes with a token.
     pub matched: usize,
     /// `matched / genes`.
     pub coverage: f64,
-    /// Genes of the vocabulary.
+    /// Number of genes in the vocabulary.
     pub vocabulary: usize,
     /// `matched / vocabulary`.
     pub vocabulary_coverage: f64,
-    /// Genes without a token.
+    /// Number of genes without a token.
     pub unmatched: usize,
     /// A few of them.
     pub unmatched_examples: Vec<String>,
-    /// Genes left out because an earlier one has the same token.
+    /// Number of genes left out because an earlier one has the same token.
     pub duplicates: usize,
     /// A few of them.
     pub duplicate_examples: Vec<String>,
@@ -95,10 +95,11 @@ pub struct AlignmentSummary {
 impl GeneVocab {
     /// Finds the genes of `var` in the vocabulary.
     ///
-    /// Names are taken from the column that is named, or else from whichever of the index and the text
-    /// columns names most genes; the earlier wins a tie, the index being first. Row numbers are no
-    /// names. An Ensembl id with a version (`ENSG00000000003.15`) also matches without it. Features
-    /// that `feature_types` calls something else are no genes, unless that is asked for.
+    /// Names are taken from the column that is named, or else from whichever of the index and the
+    /// text columns names most genes; the earlier one wins a tie, and the index is first. Row
+    /// numbers are no names. An Ensembl id with a version (`ENSG00000000003.15`) also matches
+    /// without it. Features that `feature_types` calls something else are no genes, unless that is
+    /// asked for.
     ///
     /// Differs from the reference: of several genes with the same token only the first is kept
     /// and the others are reported, so that no token occurs twice in a cell; a gene named like a
@@ -189,7 +190,7 @@ impl GeneVocab {
         Self::from_names(genes)
     }
 
-    /// Genes, special tokens not counted.
+    /// Number of genes, special tokens not counted.
     pub fn n_genes(&self) -> usize {
         self.len() - SpecialToken::ALL.len()
     }
@@ -260,7 +261,7 @@ impl Alignment {
         self.tokens.iter().flatten().count()
     }
 
-    /// Genes of the data; other features are not counted.
+    /// Number of genes of the data; other features are not counted.
     pub fn genes(&self) -> usize {
         let others: usize = self.other_features.iter().map(|(_, n)| n).sum();
         self.tokens.len() - others
@@ -285,7 +286,7 @@ impl Alignment {
         }
     }
 
-    /// The numbers and examples of a report.
+    /// A summary in numbers and examples, for reports.
     pub fn summary(&self) -> AlignmentSummary {
         AlignmentSummary {
             column: self.column.clone(),
@@ -323,7 +324,7 @@ impl AlignmentSummary {
         )
     }
 
-    /// Features that are no genes, for people; none if all are.
+    /// The features that are no genes, in words for people; `None` if all are genes.
     pub fn others(&self) -> Option<String> {
         (!self.other_features.is_empty()).then(|| counted(&self.other_features))
     }

@@ -12,21 +12,21 @@ pub struct ExtendedVocab {
     /// Known features in the order of the data, the special tokens, new features in the order of
     /// the data.
     pub vocab: GeneVocab,
-    /// For every token the token it had before: the row of an embedding to start from.
+    /// For every token, the token it had before: the row of the old embedding table to start from.
     pub rows: Vec<Option<GeneToken>>,
 }
 
 impl ExtendedVocab {
-    /// Features whose row is known, special tokens not counted.
+    /// Number of features that the older vocabulary knew, special tokens not counted.
     pub fn n_known(&self) -> usize {
         self.rows.iter().flatten().count() - SpecialToken::ALL.len()
     }
 }
 
 impl GeneVocab {
-    /// The vocabulary of `features`, each a name and the token it has here, if it has one. Known
-    /// ones keep the name they have here; of several features with one token, or of one name, there is
-    /// one.
+    /// Builds the vocabulary of `features`, each with its name and the token it has in this
+    /// vocabulary, if any. Known features keep the name they have here; of several features with
+    /// one token, or of one name, there is one.
     ///
     /// # Errors
     /// If a new feature has the name of a known one.

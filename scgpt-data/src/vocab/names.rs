@@ -42,15 +42,15 @@ const DIFFERENT: f64 = 0.9;
 /// Where the names of genes are, which features are genes, and how many have to be known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GeneNames {
-    /// Column of `var` with the names, or `index`; the best one if none. Names that are row numbers
-    /// are taken from a column only if it is named here.
+    /// Column of `var` with the names, or `index`; `None` takes the best one. Names that are row
+    /// numbers are taken from a column only if it is named here.
     #[serde(rename = "gene_column")]
     pub column: Option<String>,
     /// Whether features that `var/feature_types` calls antibodies, peaks or guides are taken for genes,
     /// too.
     #[serde(default)]
     pub all_features: bool,
-    /// Least share of genes that have to be known, from 0 to 1; the usual one if none.
+    /// Least share of genes that have to be known, from 0 to 1; `None` is the usual share of 10 %.
     #[serde(default)]
     pub min_genes: Option<f64>,
 }
@@ -62,23 +62,24 @@ impl GeneNames {
     /// The best names, of genes alone.
     pub const BEST: Self = Self { column: None, all_features: false, min_genes: None };
 
-    /// Those of one column.
+    /// The names in one column of `var`.
     pub fn of_column(column: impl Into<String>) -> Self {
         Self { column: Some(column.into()), ..Self::BEST }
     }
 
-    /// Those of a column in which all features were found before, whatever they measure.
+    /// The names in a column where they were found before, of all features whatever they measure.
     pub fn found_in(column: impl Into<String>) -> Self {
         Self { column: Some(column.into()), all_features: true, min_genes: Some(0.0) }
     }
 
-    /// Which features are genes.
+    /// Which features are genes, one entry a row of `var`.
     pub fn are_genes(&self, var: &Frame) -> Vec<bool> {
         let types = if self.all_features { None } else { feature_types(var) };
         types.map_or_else(|| vec![true; var.len()], |types| are_genes(&types))
     }
 
-    /// The genes of `var` under their names: the index, unless it counts rows.
+    /// The rows of `var` that are genes, indexed by their names: the index of `var` unless it
+    /// counts rows, or the column that is named.
     ///
     /// # Errors
     /// If the column does not exist, or there are no names.

@@ -3,13 +3,13 @@
 use super::GeneVocab;
 use crate::{error::Error, names::similar_names};
 
-/// The error for a gene that the model cannot be told of.
+/// The error for a gene that is not in the vocabulary, with similar names.
 pub fn unknown_gene(gene: &str, vocab: &GeneVocab) -> Error {
     let hint = similar_names(gene, vocab.names()).hint();
     Error::Option(format!("gene `{gene}` is not in the vocabulary of the model{hint}"))
 }
 
-/// The error for a gene that is none of those measured, or that the model does not know.
+/// The error for a gene that was not measured, or that the model does not know.
 pub fn absent_gene<'n>(
     gene: &str,
     vocab: &GeneVocab,

@@ -84,7 +84,8 @@ struct Copy<'a> {
 type Outcome = Result<Option<String>>;
 
 impl Copy<'_> {
-    /// Copies the members of the group at `place`; the names of those that were left out.
+    /// Copies the members of the group at `place`, and returns the names of those that were left
+    /// out.
     ///
     /// # Errors
     /// If the group cannot be listed, or one of the essential members not be copied.
@@ -119,7 +120,7 @@ impl Copy<'_> {
         Ok(attrs)
     }
 
-    /// Copies the element at `place`, or says why not; whether it was copied.
+    /// Copies the element at `place`, or notes why not, and returns whether it was copied.
     ///
     /// # Errors
     /// If the output cannot be written; or the input not be read, where it is essential.
@@ -139,7 +140,8 @@ impl Copy<'_> {
         Ok(outcome.is_none())
     }
 
-    /// Copies one element: an array, or a group with what is in it. The reason, if it is left out.
+    /// Copies one element: an array, or a group with what is in it. Returns the reason if it is
+    /// left out.
     fn element(&mut self, place: &str) -> Outcome {
         let mut attrs = self.attributes(place)?;
         let array = match self.store.node(place)? {

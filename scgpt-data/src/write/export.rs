@@ -58,7 +58,8 @@ pub fn export(
     make_export(source, layer, output, additions, existing)?.publish()
 }
 
-/// As [`export`], up to the last step: the file or folder is in its place, to be published.
+/// As [`export`], but for the last step: the file or folder lies in a [`Place`], to be published by
+/// the caller.
 ///
 /// # Errors
 /// As [`export`].
@@ -99,7 +100,8 @@ pub fn export_mudata(
     place.publish()
 }
 
-/// Where an output is made. A file may lie in a folder of cells, such as that of 10x, a folder may not.
+/// The place where an output is made. A file may lie in a folder of cells, such as that of 10x; a
+/// folder may not.
 ///
 /// # Errors
 /// [`Error::Protected`] if the output and an input are the same or lie in each other,

@@ -44,7 +44,7 @@ const OPEN_END: u64 = 1 << 48;
 pub(super) struct ZarrSink {
     /// The folder being written.
     folder: PathBuf,
-    /// Where it will be, for messages.
+    /// Path of the output, for messages.
     path: PathBuf,
     version: Version,
     open: Option<OpenArray>,
@@ -69,7 +69,7 @@ struct OpenArray {
     rows: u64,
     row: u64,
     scalar: bool,
-    /// Bytes of all values so far; those of the chunk that is not full.
+    /// Bytes of all values so far, and the values of the chunk that is not full yet.
     size: u64,
     pending: Vec<u8>,
 }
@@ -108,7 +108,7 @@ impl ZarrSink {
         Error::write(&self.path, error)
     }
 
-    /// A document; an empty one if there is no such file.
+    /// Reads a metadata document; an empty one if there is no such file.
     fn read_json(&self, place: &str) -> Result<Value> {
         let bytes = match fs::read(self.folder.join(place)) {
             Ok(bytes) => bytes,
@@ -462,7 +462,7 @@ fn data_type(dtype: Dtype, version: Version) -> Value {
     json!(if version == Version::V2 { v2 } else { v3 })
 }
 
-/// So many zero bytes in base64, the fill value of a record.
+/// `size` zero bytes in base64, the fill value of a record.
 fn zeros(size: usize) -> String {
     let digits = (size * 8).div_ceil(6);
     "A".repeat(digits) + &"=".repeat(digits.next_multiple_of(4) - digits)

@@ -1,8 +1,12 @@
 //! [`Files`]: the files of a zarr hierarchy, in a folder or a zip.
 //!
-//! A hierarchy is input of somebody else: links that lead out of the folder, names with `..`,
+//! A hierarchy comes from somebody else: links that lead out of the folder, names with `..`,
 //! folders nested without end and entries of a zip that unpack to far more than they can hold are
 //! refused before anything is read from them.
+//!
+//! Keys are paths relative to the root of the hierarchy, with `/` between names: `X/data/.zarray`.
+//! In a zip the hierarchy may lie in a folder, as it does if the folder itself was packed; the root
+//! is then the shortest path that holds a document of a group.
 
 use std::{
     fs::{self, File},
@@ -28,28 +32,32 @@ use crate::{
 
 /// What to do about a hierarchy that AnnData never writes.
 const MAKE_ANEW: &str = "save it again with anndata";
-/// Folders within folders.
+/// Most levels of folders within folders.
 const DEEPEST: usize = 64;
-/// An entry of a zip may be this large whatever it is compressed to, and else so many times that.
+/// An entry of a zip may have this many bytes whatever it is compressed to; a larger one at most
+/// [`DENSEST_ENTRY`] times its compressed size, which is all that deflate can make of it.
 const ANY_ENTRY: u64 = 64 << 20;
+/// Most bytes that deflate makes of one.
 const DENSEST_ENTRY: u64 = 1032;
 /// Most bytes of a metadata document.
 const MOST_METADATA: u64 = 32 << 20;
 
-/// Where the files are.
+/// Where the files of a hierarchy are.
 pub(super) enum Files {
     Folder(Folder),
     Zip(Arc<Zip>),
 }
 
+/// A folder on disk. The files in it are checked where they are opened.
 pub(super) struct Folder {
     path: PathBuf,
-    /// The same without links: nothing outside of it is read.
+    /// The path without links; nothing outside of it is read.
     real: PathBuf,
-    /// Bytes of all files.
+    /// Bytes of all files, counted when they are first asked for.
     stored: OnceLock<u64>,
 }
 
+/// A zip, which one thread reads at a time. Names of entries are checked when it is opened.
 pub(super) struct Zip {
     archive: Mutex<ZipArchive<File>>,
     /// Bytes of the zip.
@@ -61,6 +69,11 @@ pub(super) struct Zip {
 }
 
 impl Files {
+    /// Opens the folder or the zip at `path`.
+    ///
+    /// # Errors
+    /// If it is neither, a zip has a name that leads out of it, or a zip holds no document of a
+    /// group.
     pub(super) fn open(path: &Path) -> Result<Self, error::Source> {
         if path.is_dir() {
             let real = fs::canonicalize(path)?;
@@ -92,7 +105,7 @@ impl Files {
         Ok(Self::Zip(Arc::new(Zip { archive: Mutex::new(archive), stored, names, root })))
     }
 
-    /// Bytes of all files.
+    /// Bytes of all files of a folder, or of the zip as it is.
     pub(super) fn stored(&self) -> u64 {
         match self {
             Self::Folder(folder) => *folder.stored.get_or_init(|| stored(&folder.path, DEEPEST)),
@@ -100,7 +113,11 @@ impl Files {
         }
     }
 
-    /// That every file is one, and lies in the hierarchy.
+    /// Checks that every entry is a file or a folder, and lies in the hierarchy.
+    ///
+    /// # Errors
+    /// For a pipe or a device, a link out of the folder, and folders nested beyond [`DEEPEST`]. Of
+    /// a zip the names were checked when it was opened.
     pub(super) fn check(&self) -> io::Result<()> {
         match self {
             Self::Folder(folder) => folder.check(&folder.path, DEEPEST),
@@ -108,7 +125,7 @@ impl Files {
         }
     }
 
-    /// For the name of the format.
+    /// What the name of the format ends with: ` (zip)`, or nothing.
     pub(super) fn suffix(&self) -> &'static str {
         match self {
             Self::Folder(_) => "",
@@ -116,7 +133,10 @@ impl Files {
         }
     }
 
-    /// The content of a file, or `None` if it does not exist.
+    /// The content of the metadata document `key`, or `None` if it does not exist.
+    ///
+    /// # Errors
+    /// If it is larger than [`MOST_METADATA`], lies outside of the hierarchy, or cannot be read.
     pub(super) fn get(&self, key: &str) -> io::Result<Option<Vec<u8>>> {
         match self {
             Self::Folder(folder) => {
@@ -145,7 +165,11 @@ impl Files {
         }
     }
 
-    /// Names of the folders in a folder, sorted.
+    /// Names of the folders in the folder `place`, sorted.
+    ///
+    /// # Errors
+    /// If the folder is missing, or has a link out of the hierarchy or to a folder that contains
+    /// it.
     pub(super) fn folders(&self, place: &str) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         match self {
@@ -171,7 +195,10 @@ impl Files {
         Ok(names)
     }
 
-    /// The folder `place` as the root of a zarr storage.
+    /// The folder `place` as the root of a storage that `zarrs` reads.
+    ///
+    /// # Errors
+    /// If anything in it lies outside of the hierarchy.
     pub(super) fn storage(
         &self,
         place: &str,
@@ -189,7 +216,10 @@ impl Files {
 }
 
 impl Folder {
-    /// That a path leads to something in the folder.
+    /// The path without links, once it is known to lie in the folder.
+    ///
+    /// # Errors
+    /// If it leads out of the folder, or to nothing.
     fn inside(&self, path: &Path) -> io::Result<PathBuf> {
         let real = fs::canonicalize(path)?;
         if real.starts_with(&self.real) {
@@ -200,7 +230,7 @@ impl Folder {
         Err(refusal(problem, "copy what the link leads to in its place"))
     }
 
-    /// That a link leads to something in the folder that does not contain it.
+    /// Checks that the link at `path` leads into the folder, and not to a folder that contains it.
     fn check_link(&self, path: &Path) -> io::Result<()> {
         let real = self.inside(path)?;
         let parent = path.parent().map(fs::canonicalize).transpose()?;
@@ -211,7 +241,8 @@ impl Folder {
         Ok(())
     }
 
-    /// That everything below `path` is a file, a folder, or a link to one in the hierarchy.
+    /// Checks that everything below `path`, at most `depth` levels, is a file, a folder, or a link
+    /// to one in the hierarchy.
     fn check(&self, path: &Path, depth: usize) -> io::Result<()> {
         let refuse = |path: &Path, problem: &str, remedy| {
             Err(refusal(format!("`{}` is {problem}", path.display()), remedy))
@@ -240,7 +271,7 @@ impl Folder {
     }
 }
 
-/// That a metadata document is not larger than any is.
+/// Checks that a metadata document of `size` bytes is no larger than [`MOST_METADATA`].
 fn check_document(key: &str, size: u64) -> io::Result<()> {
     if size <= MOST_METADATA {
         return Ok(());
@@ -256,7 +287,7 @@ fn check_document(key: &str, size: u64) -> io::Result<()> {
     ))
 }
 
-/// Bytes of the files below a folder; what cannot be counted does not count.
+/// Bytes of the files below a folder. What cannot be read counts as nothing.
 fn stored(path: &Path, depth: usize) -> u64 {
     let Ok(entries) = fs::read_dir(path) else { return 0 };
     let size = |entry: fs::DirEntry| match entry.file_type() {
@@ -267,7 +298,8 @@ fn stored(path: &Path, depth: usize) -> u64 {
     entries.flatten().map(size).sum()
 }
 
-/// That the name of an entry stays in the folder it is unpacked to.
+/// Checks that an entry of a zip stays in the folder it would be unpacked to, and is not nested
+/// beyond [`DEEPEST`].
 fn check_name(name: &str) -> io::Result<()> {
     let is_outside = name.starts_with('/')
         || name.contains(['\\', '\0', ':'])
@@ -285,7 +317,10 @@ fn check_name(name: &str) -> io::Result<()> {
 }
 
 impl Zip {
-    /// All of an entry.
+    /// The content of an entry, or `None` if there is none.
+    ///
+    /// # Errors
+    /// If it claims more bytes than its compressed ones can become, or is damaged.
     fn get(&self, key: &str) -> io::Result<Option<Vec<u8>>> {
         let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Vec::new();
@@ -305,7 +340,7 @@ impl Zip {
         Ok(Some(bytes))
     }
 
-    /// Bytes of an entry.
+    /// Bytes of an entry once it is unpacked; `None` if there is none.
     fn size(&self, key: &str) -> Option<u64> {
         let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = archive.by_name(&format!("{}{key}", self.root));
@@ -313,13 +348,15 @@ impl Zip {
     }
 }
 
-/// A folder in a zip. Entries may be compressed, so each is read whole.
+/// A folder in a zip as a storage that `zarrs` reads. Entries may be compressed, so each is read
+/// whole.
 struct ZipFolder {
     zip: Arc<Zip>,
     place: String,
 }
 
 impl ZipFolder {
+    /// All of an entry; `key` is relative to the folder.
     fn entry(&self, key: &StoreKey) -> Result<Option<Bytes>, StorageError> {
         let bytes = self.zip.get(&join(&self.place, key.as_str()));
         bytes

@@ -11,7 +11,7 @@ const ZSTD_BLOCK: u64 = 128 << 10;
 const SLACK: u64 = 4;
 /// Deflate makes no more bytes of one.
 const DEFLATE: u64 = 1032;
-/// Gzip does not say how much it holds; it is looked up beyond this.
+/// Gzip does not say how much it holds. Where it could be more than this, it is unpacked to count.
 const GZIP_UNSEEN: u64 = 64 << 20;
 
 /// The compressions an array names.

@@ -23,7 +23,7 @@ pub(super) struct Appender {
 }
 
 impl Appender {
-    /// Appends `bytes`; their address.
+    /// Appends `bytes`, and returns their address.
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<u64> {
         let address = self.end;
         self.file.write_all(bytes)?;
@@ -47,7 +47,7 @@ impl Appender {
         Ok(())
     }
 
-    /// Appends the header of an object; its address.
+    /// Appends the header of an object, and returns its address.
     ///
     /// # Errors
     /// If a message is too large for its length field, as one with a name of 64 KiB would be.
@@ -59,7 +59,7 @@ impl Appender {
         self.append(&object_header(messages))
     }
 
-    /// Writes the headers of `node` and of the groups below it; its address.
+    /// Writes the headers of `node` and of the groups below it, and returns its address.
     ///
     /// Groups below come first, since a link needs the address of what it leads to. The new header
     /// is compact: all links and attributes are messages in it, however many they are.

@@ -32,7 +32,7 @@ pub(super) struct Heap {
 }
 
 impl Heap {
-    /// Puts `texts` away; their references, sixteen bytes each.
+    /// Stores `texts`, and returns their references, sixteen bytes each.
     ///
     /// # Errors
     /// If a text has 4 GiB, or the file cannot be written.
@@ -52,7 +52,8 @@ impl Heap {
         Ok(references)
     }
 
-    /// Address of the collection and index of the object in it; an empty text is nowhere.
+    /// Stores one text, and returns the address of its collection and its index there; an empty
+    /// text is stored nowhere.
     fn insert(&mut self, out: &mut Appender, text: &[u8]) -> io::Result<(u64, u16)> {
         if text.is_empty() {
             return Ok((0, 0));
