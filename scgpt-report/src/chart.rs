@@ -1,8 +1,8 @@
 //! Charts as SVG text.
 //!
 //! Every drawing is [`WIDTH`] units wide, and its colours are those of the style sheet, so that it
-//! changes with the page's theme. Coordinates have one decimal, which is below a pixel: a page of many
-//! points stays small. Names are cut to their room and shown whole when pointed at.
+//! changes with the page's theme. Coordinates have one decimal, which is below a pixel: a page of
+//! many points stays small. Names are cut to fit, and shown whole when they are pointed at.
 #![allow(
     clippy::format_push_string,
     clippy::format_collect,
@@ -52,7 +52,7 @@ const NAME: usize = 26;
 pub struct Bar {
     /// What it stands for.
     pub name: String,
-    /// Its length, in any unit that all bars share; one of 0 or less has no bar.
+    /// Its length, in any unit that all bars share; 0 or less draws no bar.
     pub value: f64,
     /// Its value as text, with its unit.
     pub label: String,
@@ -77,7 +77,8 @@ pub struct Group {
 }
 
 impl Group {
-    /// Points by name, the largest group first: it gets the colour that is easiest to tell apart.
+    /// Gathers points by name into groups, the largest first: it gets the colour that is easiest to
+    /// tell apart.
     pub fn of(points: impl IntoIterator<Item = (String, [f32; 2])>) -> Vec<Self> {
         let mut groups: BTreeMap<String, Vec<[f32; 2]>> = BTreeMap::new();
         for (name, point) in points {

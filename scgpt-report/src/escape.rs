@@ -1,8 +1,8 @@
-//! [`escape`]: text that means nothing but itself.
+//! [`escape`]: text whose characters HTML does not take for tags.
 
 use std::fmt::Write as _;
 
-/// Text that HTML shows as it is.
+/// The text with the characters escaped that mean something in HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,7 +1,7 @@
 //! [`Page`]: one self-contained HTML page; the room of all reports.
 //!
-//! A page is written from top to bottom, and each method returns the page, so that calls follow each
-//! other. Only warnings are gathered at the top, whenever they are told.
+//! A page is written from top to bottom, and each method returns the page, so that calls follow
+//! each other. Only warnings are gathered at the top, whenever they are added.
 
 use crate::{
     chart::{self, Bar, Cluster, Group, HeatMap, Pair, ReliabilityBin, Scale, Series},
@@ -31,8 +31,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// An empty page with a title, also that of the browser's window, and a line below it that says what
-    /// the page is about.
+    /// An empty page with a title, which is also that of the browser's window, and a line below it
+    /// that says what the page is about.
     pub fn new(title: &str, subtitle: &str) -> Self {
         let header =
             format!("<header><h1>{}</h1><p>{}</p></header>\n", escape(title), escape(subtitle));
@@ -45,8 +45,8 @@ impl Page {
         }
     }
 
-    /// Adds what a reader must know before believing the page, a sentence each. Warnings are shown below
-    /// the title; one that is told twice is shown once.
+    /// Adds what a reader must know before believing the page, a sentence each. Warnings are shown
+    /// below the title; one that is added twice is shown once.
     pub fn warnings(&mut self, warnings: &[String]) -> &mut Self {
         for warning in warnings {
             if !self.warnings.contains(warning) {

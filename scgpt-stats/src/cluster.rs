@@ -27,12 +27,12 @@ use scgpt_data::{Error, Result};
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Clustering {
-    /// As scib from 1.1.6 on.
+    /// As scib does from version 1.1.6 on.
     ///
     /// [`leiden()`] at ten resolutions 0.2, 0.4, … 2.
     #[default]
     Leiden,
-    /// As scib up to 1.1.5, by which the published scores were made.
+    /// As scib did up to version 1.1.5, by which the published scores were made.
     ///
     /// [`louvain`] on edges that all weigh the same, at twenty resolutions 0.1, 0.2, … 2.
     Louvain,
@@ -48,7 +48,7 @@ impl Clustering {
         (1..=n).map(|step| f64::from(step) / steps).collect()
     }
 
-    /// What a report calls it.
+    /// The name of the method in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Leiden => "Leiden, best of 10 resolutions",
@@ -82,7 +82,7 @@ pub struct ClusterOptions {
     pub clustering: Clustering,
     /// Cells of a neighbourhood, the cell itself included, as scanpy counts.
     pub n_neighbours: usize,
-    /// Most cells; of more a sample is taken, since comparing all takes their number squared.
+    /// Most cells that are clustered. Of more a sample is taken, since all are compared with all.
     pub max_cells: usize,
     /// Seed of the sample and of the order in which cells are visited.
     pub seed: u64,
@@ -104,15 +104,15 @@ pub struct ClusterScores {
     pub nmi: f64,
     /// Adjusted Rand index, at most 1.
     pub ari: f64,
-    /// The resolution.
+    /// The resolution at which clusters agree with labels best.
     pub resolution: f64,
-    /// Clusters at that resolution.
+    /// Number of clusters at that resolution.
     pub n_clusters: usize,
-    /// Different labels among the clustered cells.
+    /// Number of different labels among the clustered cells.
     pub n_labels: usize,
-    /// Clustered cells.
+    /// Number of clustered cells.
     pub n_cells: usize,
-    /// Cells there are; more than `n_cells` if a sample was clustered.
+    /// Number of cells there are; more than `n_cells` if a sample was clustered.
     pub n_available: usize,
     /// All resolutions tried and the mutual information at each.
     pub tried: Vec<(f64, f64)>,
@@ -125,9 +125,9 @@ impl ClusterScores {
     }
 }
 
-/// Clusters `rows`, `[n, d]` row-major, and compares with `labels`, `[n]`: a nearest-neighbour
-/// graph ([`Graph::fuzzy`]), communities at several resolutions, and of these the first with the
-/// highest mutual information.
+/// Clusters `rows`, `[n, d]` row-major, and compares the clusters with `labels`, `[n]`: a
+/// nearest-neighbour graph ([`Graph::fuzzy`]), communities at several resolutions, and of these the
+/// first with the highest mutual information.
 ///
 /// # Errors
 /// If there are no cells, a neighbourhood has no neighbours, or a value is not finite.
@@ -154,7 +154,7 @@ pub fn cluster_scores(
     Ok(ClusterScores { n_available: labels.len(), ..scores })
 }
 
-/// As [`cluster_scores`], for a graph that is there already, one node a cell.
+/// As [`cluster_scores`], for a graph that has been made already, with one node a cell.
 ///
 /// # Panics
 /// If there is not one label a node.
@@ -219,7 +219,7 @@ impl ClusterOptions {
     }
 }
 
-/// The rows of those cells, ascending, without a copy if they are all.
+/// The rows `cells`, in ascending order, of `rows`, `[n, d]`; they are not copied if they are all.
 pub fn chosen_rows<'a>(rows: &'a [f32], d: usize, cells: &[usize]) -> Cow<'a, [f32]> {
     if cells.len() * d == rows.len() {
         return Cow::Borrowed(rows);

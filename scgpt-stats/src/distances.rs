@@ -24,7 +24,7 @@ pub(crate) struct Rows {
     pub(crate) n: usize,
     width: usize,
     values: Vec<f32>,
-    /// The squared length of each.
+    /// The squared length of each row.
     pub(crate) squares: Vec<f32>,
 }
 
@@ -33,7 +33,7 @@ impl Rows {
         Self::centred(rows, d, rows.len() / d.max(1))
     }
 
-    /// Rows of which the mean of the first `of` is taken away.
+    /// Rows from which the mean of the first `of` of them is subtracted.
     pub(crate) fn centred(rows: &[f32], d: usize, of: usize) -> Self {
         let n = rows.len() / d.max(1);
         assert_eq!(n * d, rows.len(), "rows must be whole");
@@ -61,7 +61,7 @@ impl Rows {
         &self.values[cell * self.width..(cell + 1) * self.width]
     }
 
-    /// The distance of two rows, exactly.
+    /// The distance of two rows, without the rounding of [`products`].
     pub(crate) fn distance(&self, a: usize, b: usize) -> f64 {
         let squares = self
             .row(a)

@@ -1,8 +1,8 @@
-//! [`k_means`]: centres of cells.
+//! [`k_means`]: centres of groups of cells.
 
 use crate::{neighbours::Neighbours, sampling::subsample};
 
-/// How many centres are sought, and for how long.
+/// How many centres are sought, and in how many rounds.
 ///
 /// ```
 /// use scgpt_stats::{KMeans, k_means};
@@ -24,7 +24,7 @@ pub struct KMeans {
 }
 
 /// The centres of `rows`, `[n, d]` row-major, as `[k, d]`; a centre that loses its last cell stays
-/// where it is. Returns none if `is_cancelled` says so before a round.
+/// where it is. `None` if `is_cancelled` says so before a round.
 ///
 /// # Panics
 /// If `d` does not divide the number of values.

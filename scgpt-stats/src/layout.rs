@@ -17,7 +17,8 @@ const LONGEST: f64 = 4.0;
 /// Width of the starting positions.
 const WIDTH: f64 = 10.0;
 
-/// Positions such that nodes with heavy edges are near each other, beginning at `start`.
+/// One position a node, such that nodes with heavy edges are near each other, beginning at the
+/// positions `start`.
 ///
 /// The result depends on the graph, the start and the seed alone: edges are followed in their order,
 /// on one thread.

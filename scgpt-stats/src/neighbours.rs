@@ -30,7 +30,7 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
-    /// Finds the `k` nearest of each of the `rows`, `[n, d]` row-major, exactly; all others if
+    /// Finds the `k` nearest of each of the `rows`, `[n, d]` row-major, exactly; all other rows if
     /// there are fewer.
     ///
     /// Among cells at the same distance those of lower number come first. The result depends on
@@ -47,8 +47,8 @@ impl Neighbours {
         Self { n: rows.n, k, nearest: rows.all_nearest(0..rows.n, 0..rows.n, k) }
     }
 
-    /// [`new`](Self::new), and of each cell what `finish` makes of the sums of its distances to the
-    /// cells of every group. `groups` are numbers below `n_groups`, one a cell.
+    /// As [`new`](Self::new), and beside it, for each cell, what `finish` makes of the sums of its
+    /// distances to the cells of every group. `groups` are numbers below `n_groups`, one a cell.
     ///
     /// All cells are compared with all once, for both.
     ///
@@ -95,12 +95,12 @@ impl Neighbours {
         Self { n: m, k, nearest: rows.all_nearest(n..n + m, 0..n, k) }
     }
 
-    /// Neighbours of each cell.
+    /// Number of neighbours that each cell has.
     pub fn k(&self) -> usize {
         self.k
     }
 
-    /// Distance and number of the neighbours of each cell in turn, nearest first.
+    /// The neighbours of each cell in turn, nearest first: the distance and the number of each.
     pub fn cells(&self) -> impl ExactSizeIterator<Item = &[(f64, usize)]> {
         (0..self.n).map(|cell| &self.nearest[cell * self.k..(cell + 1) * self.k])
     }

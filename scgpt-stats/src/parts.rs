@@ -2,8 +2,9 @@
 
 use scgpt_data::{Keyed, Purpose};
 
-/// Splits the cells that have a class into one part more than there are `shares`: the first part
-/// gets what the others, of these shares of each class, leave over. Each part ascends.
+/// Splits the cells that have a class into one part more than there are `shares`. Of each class the
+/// further parts get these shares, and the first part gets what is left. The numbers of the cells
+/// in a part ascend.
 ///
 /// A class with at least as many cells as there are parts is in every part; of a smaller one the
 /// first part comes first. Which cells go where is a function of the seed and their numbers.

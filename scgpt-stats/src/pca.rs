@@ -1,4 +1,5 @@
-//! [`Principal`]: principal components from sums that a stream of cells can be added to.
+//! [`Products`] and [`Principal`]: principal components from sums to which a stream of cells is
+//! added.
 
 mod eigen;
 mod subspace;
@@ -7,7 +8,7 @@ use rayon::prelude::*;
 
 pub use self::{eigen::largest_eigenpairs, subspace::Subspace};
 
-/// Numbers, ascending, and values of what is not zero in a cell.
+/// A cell by its non-zero values: their numbers, ascending, and the values.
 pub type SparseCell = (Vec<u32>, Vec<f32>);
 
 /// Rows that stay in a core's cache while products are summed.
@@ -66,7 +67,7 @@ impl Products {
         });
     }
 
-    /// Adds whole rows, `[n, d]` row-major, as [`add`](Self::add) would.
+    /// As [`add`](Self::add), for cells given as whole rows, `[n, d]` row-major.
     pub fn add_rows(&mut self, rows: &[f32]) {
         let d = self.sums.len();
         self.n += rows.len() / d.max(1);
@@ -84,7 +85,8 @@ impl Products {
         }
     }
 
-    /// Adds `shift`, `[d]`, to the values of `n` of the cells, whose values sum to `sums`, `[d]`.
+    /// Adds `shift`, `[d]`, to the values of `n` of the cells, as if it had been added before; the
+    /// values of these cells sum to `sums`, `[d]`.
     pub fn shift(&mut self, n: f64, sums: &[f64], shift: &[f64]) {
         let d = self.sums.len();
         self.of_pairs.par_chunks_mut(d.max(1)).enumerate().for_each(|(i, products)| {
@@ -95,7 +97,7 @@ impl Products {
         self.sums.iter_mut().zip(shift).for_each(|(sum, shift)| *sum += n * shift);
     }
 
-    /// The `n` directions of most variance; fewer if the cells have fewer values.
+    /// The `n` directions in which the cells vary most; fewer if cells have fewer values.
     pub fn principal(mut self, n: usize) -> Principal {
         let d = self.sums.len();
         let cells = self.n.max(1) as f64;
@@ -116,7 +118,7 @@ impl Products {
 #[derive(Clone, Debug)]
 pub struct Principal {
     n: usize,
-    /// `[d, n]`.
+    /// How far each value goes along each component, `[d, n]`.
     loadings: Vec<f64>,
     offsets: Vec<f64>,
     shares: Vec<f64>,
@@ -143,12 +145,13 @@ impl Principal {
         &self.shares
     }
 
-    /// The position of a cell, given by the numbers and values of what is not zero.
+    /// The position of a cell along the components, `[n]`; the cell is given by the numbers and the
+    /// values of what is not zero.
     pub fn project(&self, indices: &[u32], values: &[f32]) -> Vec<f32> {
         self.project_from(self.offsets.iter().map(|offset| -offset).collect(), indices, values)
     }
 
-    /// The position of a cell without a value, if all its values are shifted.
+    /// The position of a cell without a value after `shift`, `[d]`, was added to it.
     pub fn shifted(&self, shift: &[f64]) -> Vec<f64> {
         let mut position: Vec<f64> = self.offsets.iter().map(|offset| -offset).collect();
         for (shift, loadings) in shift.iter().zip(self.loadings.chunks(self.n.max(1))) {
@@ -157,7 +160,8 @@ impl Principal {
         position
     }
 
-    /// The position of a cell whose values begin at `position`.
+    /// The position of a cell whose values are added to those of a cell at `position`, see
+    /// [`shifted`](Self::shifted).
     #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
     pub fn project_from(
         &self,
@@ -173,7 +177,7 @@ impl Principal {
     }
 }
 
-/// The inner product of two rows of one length, summed from the first number to the last.
+/// The scalar product of two rows of equal length, summed from the first number to the last.
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

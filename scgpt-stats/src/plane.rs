@@ -6,8 +6,8 @@ use scgpt_data::{Keyed, Purpose};
 /// Rounds of subspace iteration; more than enough for a picture.
 const ROUNDS: usize = 30;
 
-/// The first two principal components of `rows`, `[n, d]` row-major, and the share of variance
-/// that each explains.
+/// The positions of `rows`, `[n, d]` row-major, along their first two principal components, and the
+/// share of variance that each component explains.
 ///
 /// By subspace iteration on the centred rows; the sign of an axis is such that its largest loading
 /// is positive, so the same rows always give the same map.

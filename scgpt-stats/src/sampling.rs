@@ -12,14 +12,16 @@ pub fn sampled(mut cells: Vec<usize>, numbers: &[u64], n: usize, seed: u64) -> V
     cells
 }
 
-/// Two random halves of cells that have these `numbers`: whether each cell belongs to the second.
+/// Two random halves of the cells, chosen by the seed and by `numbers`, one a cell: whether each
+/// cell belongs to the second half.
 pub fn halves(numbers: &[u64], seed: u64) -> Vec<bool> {
     let key = Keyed::new(seed, Purpose::HoldOut, 2, 0);
     numbers.iter().map(|&number| key.bits(number) & 1 == 1).collect()
 }
 
-/// Which cells are of the first half of their group, in each of which every second one is, in an order of
-/// their `numbers`: of two cells, each is a half. Cells without a group are in none.
+/// Whether each cell is in the first half of its group. Within a group, cells are ordered at random
+/// by the seed and their `numbers`, and every second one is taken, so that of two cells each is a
+/// half. Cells without a group are in neither half.
 pub fn first_halves(groups: &[Option<u32>], numbers: &[u64], seed: u64) -> Vec<bool> {
     let key = Keyed::new(seed, Purpose::HoldOut, 1, 0);
     let cells = groups.iter().zip(numbers).enumerate();

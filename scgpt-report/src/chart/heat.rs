@@ -24,11 +24,11 @@ pub struct HeatMap<'a> {
     pub rows: &'a [String],
     /// Names of the columns.
     pub columns: &'a [String],
-    /// How dark each cell is, 0 to 1, row by row; in another colour below 0, down to -1.
+    /// How dark each cell is, from 0 to 1, row by row; below 0, down to −1, in another colour.
     pub shades: Vec<f64>,
-    /// What each cell says, row by row; drawn where there is room, and shown when pointed at.
+    /// The text of each cell, row by row; drawn where there is room, and shown when pointed at.
     pub labels: Vec<String>,
-    /// What rows and columns are.
+    /// What the rows are and what the columns are.
     pub axes: [&'a str; 2],
 }
 

@@ -29,7 +29,7 @@ const DASHES: [&str; 3] = ["none", "7 5", "2 5"];
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// What it is.
+    /// Its name in the legend.
     pub name: String,
     /// Its points, by ascending first coordinate; one that is not finite interrupts the curve.
     pub points: Vec<[f64; 2]>,

@@ -18,11 +18,12 @@ use crate::escape::escape;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
-    /// What they have in common.
+    /// What the nodes have in common.
     pub title: String,
     /// Names of the nodes, the most important first.
     pub nodes: Vec<String>,
-    /// Edges between two of them, by their places in `nodes`, and how strong, 0 to 1.
+    /// Edges between two nodes, each given by the places of both in `nodes`, and its strength, 0 to
+    /// 1.
     pub edges: Vec<(usize, usize, f64)>,
 }
 

@@ -13,11 +13,11 @@ use crate::escape::escape;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
-    /// What they are of.
+    /// What the two numbers are of, such as a gene.
     pub name: String,
     /// The true number.
     pub truth: f64,
-    /// The predicted one.
+    /// The predicted number.
     pub predicted: f64,
 }
 

@@ -1,9 +1,9 @@
-//! [`graph_connectivity`]: whether cells of one label hang together.
+//! [`graph_connectivity`]: whether cells of one label are connected to each other.
 
 use super::graph::Graph;
 
-/// Whether cells of one label hang together in a neighbour graph, 0 to 1: the share of them in the
-/// largest connected part of the graph restricted to the label, mean over labels.
+/// Whether cells of one label are connected to each other in a neighbour graph, 0 to 1: the share
+/// of them in the largest connected part of the graph restricted to the label, mean over labels.
 ///
 /// # Panics
 /// If there is not one label a node.

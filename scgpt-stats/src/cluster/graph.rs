@@ -59,9 +59,10 @@ impl Graph {
         )
     }
 
-    /// How strongly cells are connected to their neighbours: certainly to the nearest, less with
-    /// distance beyond it, on a scale by which each has about `log2(k + 1)` neighbours; the two
-    /// directions of an edge are joined as independent chances, `a + b - a b`.
+    /// The graph of cells and their neighbours, weighted by how strongly they are connected:
+    /// certainly to the nearest, less with distance beyond it, on a scale by which each has about
+    /// `log2(k + 1)` neighbours; the two directions of an edge are joined as independent chances,
+    /// `a + b - a b`.
     ///
     /// # Reference
     /// `scanpy.pp.neighbors(n_neighbors=k + 1)`, which counts the cell itself, that is
@@ -99,7 +100,7 @@ impl Graph {
         Self::from_edges(n, chances)
     }
 
-    /// The same edges, all of weight 1.
+    /// A graph of the same edges, all of weight 1.
     #[must_use]
     pub fn unweighted(&self) -> Self {
         let edges = self.edges.iter().map(|&(other, weight)| (other, weight.signum())).collect();
@@ -116,7 +117,7 @@ impl Graph {
         self.loops.is_empty()
     }
 
-    /// Nodes that a node has an edge with.
+    /// Nodes to which a node has an edge.
     pub fn neighbours(&self, node: usize) -> impl Iterator<Item = usize> {
         self.edges(node).iter().filter(|edge| edge.1 > 0.0).map(|edge| edge.0)
     }
@@ -148,7 +149,7 @@ impl Graph {
         terms.sum()
     }
 
-    /// Nodes that a node has edges with, and their weights.
+    /// Nodes to which a node has edges, each with the weight of the edge.
     pub fn edges(&self, node: usize) -> &[(usize, f64)] {
         &self.edges[self.offsets[node]..self.offsets[node + 1]]
     }
@@ -210,7 +211,7 @@ impl Graph {
     }
 }
 
-/// The scale by which the chances of all neighbours add up to `target`.
+/// The scale on which the chances of all neighbours add up to `target`.
 fn scale(nearest: &[(f64, usize)], first: f64, target: f64) -> f64 {
     let (mut low, mut high, mut middle) = (0.0, f64::INFINITY, 1.0);
     for _ in 0..SEARCH_ROUNDS {

@@ -14,8 +14,8 @@ const LEAST_GAIN: f64 = 1e-10;
 /// moved in circles.
 const LEAST_MOVE: f64 = 1e-12;
 
-/// The community of every node, numbered from 0 by decreasing size, such that modularity at that
-/// `resolution` is as high as could be found: the higher, the more communities.
+/// The community of every node, numbered from 0 by decreasing size, such that modularity is as high
+/// as could be found. The higher the `resolution`, the more communities.
 ///
 /// Every community is connected. The result is the same for the same graph, resolution and seed.
 ///

@@ -1,6 +1,6 @@
 //! [`Weights`]: sums by number.
 
-/// Sums of weights by number, emptied at the cost of what is in it.
+/// Sums of weights by number; to empty them costs only as much as they hold.
 pub(super) struct Weights {
     sums: Vec<f64>,
     is_touched: Vec<bool>,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {
-    /// Cells.
+    /// Number of cells.
     pub n_cells: usize,
     /// Share of the cells whose class is right; micro precision, recall and F1 are the same.
     pub accuracy: f64,
@@ -41,7 +41,7 @@ pub struct ClassScores {
 pub struct ClassScore {
     /// Its name.
     pub name: String,
-    /// True cells.
+    /// Number of cells whose true class it is.
     pub support: u64,
     /// Share of the cells predicted to be of the class that are.
     pub precision: f64,
@@ -52,7 +52,7 @@ pub struct ClassScore {
 }
 
 impl ClassScores {
-    /// Compares one true with one predicted class a cell, both positions in `names`.
+    /// Compares a true with a predicted class for each cell, both given as places in `names`.
     ///
     /// # Panics
     /// If there are not as many predictions as truths, or a class has no name.

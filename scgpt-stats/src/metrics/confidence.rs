@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Cells of similar confidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReliabilityBin {
-    /// Cells.
+    /// Number of cells.
     pub n: usize,
     /// Their mean confidence.
     pub confidence: f64,
@@ -13,7 +13,8 @@ pub struct ReliabilityBin {
     pub accuracy: f64,
 }
 
-/// Cells by confidence, in `n_bins` equal parts of 0 to 1; a value on an edge is in the lower one.
+/// Sorts cells by confidence into `n_bins` equal parts of 0 to 1; a value on an edge is in the
+/// lower part. `is_right` says which answers are right.
 ///
 /// # Panics
 /// If there are not as many answers as confidences.
@@ -59,14 +60,14 @@ pub fn expected_calibration_error(bins: &[ReliabilityBin]) -> f64 {
 pub struct Coverage {
     /// Share of the cells whose set holds their class.
     pub overall: f64,
-    /// That share for the cells of each class; none for a class without cells.
+    /// That share among the cells of each class; `None` for a class without cells.
     pub by_class: Vec<Option<f64>>,
-    /// Mean classes of a set.
+    /// Mean number of classes in a set.
     pub mean_size: f64,
 }
 
 impl Coverage {
-    /// Compares one true class, below `n_classes`, with one set of classes a cell.
+    /// Compares the true class of each cell, below `n_classes`, with its set of classes.
     ///
     /// # Panics
     /// If there are not as many sets as truths, or a truth is no class.
@@ -89,7 +90,7 @@ impl Coverage {
 }
 
 /// Area under the receiver operating characteristic: how often a positive scores higher than a
-/// negative, a tie counting half; none without both.
+/// negative, a tie counting half; `None` unless there are both.
 ///
 /// # Panics
 /// If there are not as many answers as scores.

@@ -77,9 +77,9 @@ pub fn label_separation(rows: &[f32], d: usize, labels: &[usize]) -> f64 {
     f64::midpoint(all.iter().sum::<f64>() / all.len().max(1) as f64, 1.0)
 }
 
-/// How well batches are mixed within every label, 0 to 1: one less the absolute silhouette by batch,
-/// mean over the cells of a label, then over labels; "ASW batch". None if no label has several
-/// batches, one of them with several cells.
+/// How well batches are mixed within every label, 0 to 1: one minus the absolute silhouette by
+/// batch, mean over the cells of a label, then over labels; "ASW batch". `None` if no label has
+/// several batches, one of them with several cells.
 ///
 /// # Panics
 /// See [`silhouettes`].
@@ -143,7 +143,7 @@ pub fn batch_variance(rows: &[f32], d: usize, batches: &[usize]) -> f64 {
     if total > 0.0 { between / total } else { 0.0 }
 }
 
-/// The rows by their first principal components, if they are wider.
+/// The rows in their first [`COMPONENTS`] principal components, if they have more dimensions.
 fn components(rows: &[f32], d: usize) -> Cow<'_, [f32]> {
     if d <= COMPONENTS {
         return Cow::Borrowed(rows);

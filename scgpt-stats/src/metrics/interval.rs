@@ -51,7 +51,7 @@ impl Interval {
         Self { mean, low: mean - half, high: mean + half }
     }
 
-    /// The part of it between two bounds, for scores that cannot lie beyond.
+    /// The part of the interval between two bounds, for scores that cannot lie beyond them.
     #[must_use]
     pub fn within(self, least: f64, most: f64) -> Self {
         let Self { mean, low, high } = self;

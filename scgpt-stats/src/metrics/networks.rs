@@ -16,17 +16,17 @@ use super::area_under_roc;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EdgeScores {
-    /// Candidate edges.
+    /// Number of candidate edges.
     pub candidates: usize,
-    /// Those that are true.
+    /// Number of true edges among them.
     pub positives: usize,
     /// Area under the curve of precision over recall, as average precision.
     pub auprc: f64,
-    /// That over what random scores give, the share of true edges.
+    /// `auprc` divided by that of random scores, which is the share of true edges.
     pub auprc_ratio: f64,
     /// Share of true edges among the first `positives`.
     pub early_precision: f64,
-    /// That over what random scores give.
+    /// `early_precision` divided by that of random scores, which is the share of true edges.
     pub early_precision_ratio: f64,
     /// Area under the receiver operating characteristic.
     pub auroc: f64,
@@ -35,10 +35,10 @@ pub struct EdgeScores {
 }
 
 impl EdgeScores {
-    /// Ranks candidates by their scores and compares with the answers, one each; none if no candidate is
-    /// true, or all are.
+    /// Ranks candidate edges by their scores, one each, and looks where the true ones are; `None`
+    /// if no candidate is true, or all are.
     ///
-    /// Equal scores share a place: whatever is cut among them counts in proportion.
+    /// Equal scores share a place: where a cut falls among them, they count in proportion.
     ///
     /// # Panics
     /// If there are not as many answers as scores.
@@ -78,7 +78,8 @@ impl EdgeScores {
     }
 }
 
-/// Share of the pairs with the same sign, where both have one; none if there is no such pair.
+/// Share of the pairs with the same sign, among pairs where both have one; `None` if there is no
+/// such pair.
 ///
 /// # Panics
 /// If the sides differ in length.
@@ -90,14 +91,15 @@ pub fn sign_accuracy(a: &[f64], b: &[f64]) -> Option<f64> {
     (n > 0).then(|| same as f64 / f64::from(n))
 }
 
-/// Ranks from 0, the least value first, ties sharing their mean.
+/// Ranks from 0, the smallest value first; values that tie share the mean of their ranks.
 pub fn mean_ranks(values: &[f32]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
     ranks_in(&order, values)
 }
 
-/// Ranks from 0 in the order of values that are sorted already, ties sharing their mean.
+/// Ranks from 0 of `values`, whose places in the order of their ranks are `order`; values that tie
+/// share the mean of their ranks.
 pub fn ranks_in(order: &[usize], values: &[f32]) -> Vec<f64> {
     let mut ranks = vec![0.0; values.len()];
     let mut first = 0;
@@ -112,7 +114,7 @@ pub fn ranks_in(order: &[usize], values: &[f32]) -> Vec<f64> {
     ranks
 }
 
-/// Places of the `n` largest values, the largest first, of equal ones the first.
+/// Places of the `n` largest values, the largest first; of equal ones the earlier comes first.
 pub fn largest(values: &[f32], n: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     let by_value = |a: &usize, b: &usize| values[*b].total_cmp(&values[*a]).then(a.cmp(b));

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A mean expression profile of a condition and its prediction, compared over a set of genes.
+/// How a predicted mean expression profile of a condition compares with the true one, over a set of
+/// genes.
 ///
 /// # Reference
 /// `compute_perturbation_metrics` and GEARS `compute_metrics`, `deeper_analysis`,
@@ -30,7 +31,8 @@ pub struct ResponseScores {
 }
 
 impl ResponseScores {
-    /// Scores over `genes`, of profiles `[g]`; all 0 if there are no genes.
+    /// Compares the profiles `truth` and `predicted`, `[g]`, and their changes against `control`,
+    /// over `genes`; all scores are 0 if there are no genes.
     ///
     /// # Panics
     /// If a gene is beyond the end of a profile.
@@ -119,8 +121,9 @@ fn shares_farther(distances: &[Vec<f64>]) -> Vec<f64> {
     distances.iter().enumerate().map(share).collect()
 }
 
-/// Centroid accuracy of each condition: the share of the other conditions whose true profile is
-/// farther (Euclidean) from the prediction than the condition's own; 0.5 is chance.
+/// Centroid accuracy of each condition, `[n]` for `n` profiles `[g]`: the share of the other
+/// conditions whose true profile is farther (Euclidean) from the prediction than the condition's
+/// own; 0.5 is chance.
 ///
 /// # Reference
 /// Viñas Torné et al. 2025 (Systema).
@@ -129,8 +132,9 @@ pub fn centroid_accuracy(predicted: &[&[f64]], truth: &[&[f64]]) -> Vec<f64> {
     shares_farther(&distances(predicted, truth, &none, |x| x * x))
 }
 
-/// Discrimination score of each condition: the same by absolute differences, over all genes but
-/// those that were perturbed, whose change says by itself which condition it is.
+/// Discrimination score of each condition: as [`centroid_accuracy`], but by absolute differences,
+/// over all genes except those `perturbed` in the condition, whose change tells by itself which
+/// condition it is.
 ///
 /// # Reference
 /// The perturbation discrimination score of Virtual Cell Challenge 2025. Differs: ties count half.

@@ -77,7 +77,7 @@ pub fn largest_eigenpairs(matrix: &[f64], d: usize, n: usize) -> Vec<(f64, Vec<f
     pairs.into_iter().map(|(value, weights)| (value, back(weights))).collect()
 }
 
-/// Turns a vector round if its largest entry is negative.
+/// Reverses a vector whose largest entry is negative.
 pub(super) fn orient(vector: &mut [f64]) {
     let largest =
         vector.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
@@ -88,7 +88,7 @@ pub(super) fn orient(vector: &mut [f64]) {
     }
 }
 
-/// Removes from `vector` what lies in the `basis`; the length of the rest.
+/// Removes from `vector` what lies in the `basis`, and returns the length of the rest.
 pub(super) fn orthogonalise(vector: &mut [f64], basis: &[Vec<f64>]) -> f64 {
     // Twice is enough: the second time removes what rounding left.
     for _ in 0..2 {
@@ -119,8 +119,8 @@ fn dot_in_lanes(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + dot(a_rest, b_rest)
 }
 
-/// All eigenvalues and vectors of a symmetric matrix, the largest first; of one that is not finite
-/// nothing but NaN.
+/// All eigenvalues and vectors of a symmetric matrix, the largest first; nothing but NaN if the
+/// matrix is not finite.
 fn all_eigenpairs(matrix: DMatrix<f64>) -> Vec<(f64, Vec<f64>)> {
     let d = matrix.nrows();
     if d == 0 || matrix.iter().any(|x| !x.is_finite()) {

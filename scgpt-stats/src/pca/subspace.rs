@@ -45,7 +45,7 @@ pub struct Subspace {
     factors: Vec<f64>,
 }
 
-/// Some directions, `[d, LANES]`, and what the cells seen in this pass make of them.
+/// Some directions, `[d, LANES]`, and their images under the cells seen in this pass.
 #[derive(Debug)]
 struct Block {
     /// Times the factors of the values, so that values are taken as they come.
@@ -55,7 +55,7 @@ struct Block {
 }
 
 impl Subspace {
-    /// Directions of `d` values, enough for `n` components, before the first pass.
+    /// Directions in the space of `d` values, enough for `n` components, before the first pass.
     pub fn new(d: usize, n: usize) -> Self {
         let n_blocks = (n + FURTHER).min(d).div_ceil(LANES);
         let random = |block: usize| {
@@ -99,7 +99,7 @@ impl Subspace {
         });
     }
 
-    /// Ends a pass: the images of the directions are the next ones.
+    /// Ends a pass: the images of the directions become the next directions.
     pub fn turn(&mut self) {
         self.centre();
         for block in &mut self.blocks {
@@ -149,7 +149,7 @@ impl Subspace {
         (0..self.sums.len()).flat_map(|i| columns.iter().map(move |column| column[i])).collect()
     }
 
-    /// Ends the last pass: the `n` directions of most variance among those there are.
+    /// Ends the last pass: the `n` directions of most variance within the subspace.
     pub fn principal(mut self, n: usize) -> Principal {
         let cells = self.n.max(1) as f64;
         let mean: Vec<f64> = self.sums.iter().map(|sum| sum / cells).collect();
