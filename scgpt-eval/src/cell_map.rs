@@ -1,11 +1,11 @@
-//! [`CellMap`]: cells on a plane, for the eye.
+//! [`CellMap`]: cells laid out on a plane, to be looked at.
 
 use scgpt_report::{Group, Page};
 use scgpt_stats::{Graph, Neighbours, chosen_rows, layout, principal_plane, subsample};
 
-/// Cells on a map; of more a sample is drawn.
+/// Most cells on a map; of more a sample is drawn.
 const POINTS: usize = 3000;
-/// Neighbours of each.
+/// Neighbours of each cell.
 const NEIGHBOURS: usize = 14;
 
 /// What the axes of a map are called.
@@ -43,12 +43,12 @@ impl CellMap {
         Self::of_cells(cells, rows.len() / d.max(1), &chosen, d, seed)
     }
 
-    /// The cells that a map of `n` cells draws, ascending: all, or a sample of them.
+    /// Numbers of the cells that a map of `n` cells draws, ascending: all, or a sample of them.
     pub fn sample(n: usize, seed: u64) -> Vec<usize> {
         subsample(n, POINTS, seed)
     }
 
-    /// Of the `rows`, `[cells, d]`, of some of `n` cells.
+    /// Lays out `rows`, `[cells, d]`, which are those of the numbers `cells` among `n` cells.
     pub fn of_cells(cells: Vec<usize>, n: usize, rows: &[f32], d: usize, seed: u64) -> Self {
         let (start, _) = principal_plane(rows, d);
         let graph = Graph::fuzzy(&Neighbours::new(rows, d, NEIGHBOURS));

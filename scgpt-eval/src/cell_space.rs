@@ -1,17 +1,17 @@
-//! [`CellSpace`]: where cells lie.
+//! [`CellSpace`]: where an embedding puts the cells.
 
 use std::borrow::Cow;
 
 use scgpt_stats::Graph;
 
-/// Where cells lie: what an embedding comes to.
+/// Where an embedding puts the cells: coordinates, or neighbours alone.
 #[derive(Clone, Debug)]
 pub enum CellSpace<'a> {
     /// Every cell has coordinates.
     Rows {
-        /// `[n, width]`, row-major.
+        /// The coordinates, `[n, width]`, row-major.
         rows: Cow<'a, [f32]>,
-        /// Coordinates of a cell.
+        /// Number of coordinates of a cell.
         width: usize,
     },
     /// Only neighbours are known: a graph with one node a cell.

@@ -1,4 +1,4 @@
-//! [`doubts`] and [`doubts_of_shards`]: what columns of `obs` say that can hardly be meant.
+//! [`doubts`] and [`doubts_of_shards`]: what columns of `obs` say that is probably a mistake.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,23 +6,24 @@ use scgpt_data::{Frame, Result, ShardFolder, some_of};
 
 /// Ends of the names of columns that hold the ids of an ontology, beside a column of names.
 const IDS: &str = "_ontology_term_id";
-/// What a missing value is called once it has been made text.
+/// How missing values are spelled once they have been made text.
 const NOTHING: [&str; 9] = ["nan", "none", "na", "n/a", "<na>", "null", "#n/a", "nat", "-nan"];
 /// Parts of the names of columns that say whom a cell is of.
 const PEOPLE: [&str; 5] = ["donor", "patient", "individual", "subject", "participant"];
 /// Values of another column that go with one, as far as they are named.
 const EXAMPLES: usize = 3;
-/// What is the same for all cells of a person, as far as it goes.
+/// Columns whose values are the same for all cells of a person, in most data.
 const OF_PEOPLE: [&str; 6] =
     ["sex", "gender", "self_reported_ethnicity", "ethnicity", "organism", "species"];
 
 /// The values in one column that go with each value in another.
 type Values = BTreeMap<String, BTreeSet<String>>;
 
-/// Doubts about the columns of labels and of batches that a question uses, a sentence each.
+/// Doubts about columns of `obs`: of the `labels` that a question uses and, if there are any, of
+/// its `batches`. Each is a sentence.
 ///
-/// None of this need be wrong, so nothing is refused; but a label with several ids, a donor of two
-/// sexes, or a class called `nan` is usually a mistake made before.
+/// None of this has to be wrong, so nothing is refused; but a label with several ids, a donor of
+/// two sexes, or a class called `nan` is usually a mistake made earlier.
 pub fn doubts(obs: &Frame, labels: &[&str], batches: Option<&str>) -> Vec<String> {
     let mut doubts = Vec::new();
     for &name in labels.iter().chain(&batches) {
@@ -47,7 +48,8 @@ pub fn doubts(obs: &Frame, labels: &[&str], batches: Option<&str>) -> Vec<String
     doubts
 }
 
-/// The same of a column of labels that token shards keep, and of its ids if they keep these too.
+/// As [`doubts`], for the column of labels `name` that token shards keep, and the column of its ids
+/// if they keep that too.
 ///
 /// # Errors
 /// If there is no such column, or the shards are broken.

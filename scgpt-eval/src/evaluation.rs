@@ -1,4 +1,4 @@
-//! [`LabelEvaluation`]: everything that is worth knowing about predicted labels whose truth is known.
+//! [`LabelEvaluation`]: all scores of predicted labels whose truth is known.
 
 mod integration;
 mod map;
@@ -34,13 +34,13 @@ const BINS: usize = 10;
 pub struct PredictedLabels<'a> {
     /// Names of all classes, true and predicted.
     pub names: &'a [String],
-    /// The true class.
+    /// The true class of each cell, by its position in `names`.
     pub truth: &'a [u32],
-    /// The predicted class.
+    /// The predicted class of each cell, by its position in `names`.
     pub predicted: &'a [u32],
     /// How sure the prediction is, 0 to 1.
     pub confidence: Option<&'a [f32]>,
-    /// Plausible classes.
+    /// The plausible classes of each cell.
     pub sets: Option<&'a [Vec<u32>]>,
     /// Whether the cell was said to be unlike all classes.
     pub is_unknown: Option<&'a [bool]>,
@@ -53,17 +53,18 @@ pub struct PredictedLabels<'a> {
 /// Scores of predicted labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelEvaluation {
-    /// Scores over the cells whose class could be predicted.
+    /// Scores over the cells whose true class could be predicted.
     pub scores: ClassScores,
     /// Accuracy, with a bootstrap interval over the cells.
     pub accuracy: Interval,
-    /// Macro F1, likewise.
+    /// Macro F1, with an interval of the same kind.
     pub macro_f1: Interval,
-    /// Whether confidence can be believed.
+    /// Whether confidence can be believed; `None` if predictions have none.
     pub calibration: Option<CalibrationScores>,
-    /// Whether sets of plausible classes hold the true one.
+    /// Whether sets of plausible classes hold the true one; `None` if predictions have none.
     pub coverage: Option<Coverage>,
-    /// Whether cells of classes that could not be predicted were found out.
+    /// Whether cells of classes that could not be predicted were recognised; `None` if there are
+    /// none or nothing was said of it.
     pub unknown: Option<UnknownScores>,
 }
 
@@ -72,29 +73,30 @@ pub struct LabelEvaluation {
 pub struct CalibrationScores {
     /// Expected calibration error.
     pub error: f64,
-    /// Cells by confidence.
+    /// Confidence and accuracy of cells of similar confidence.
     pub bins: Vec<ReliabilityBin>,
 }
 
 /// What became of cells of known and of other classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnknownScores {
-    /// Cells of classes that could be predicted.
+    /// Number of cells of classes that could be predicted.
     pub n_known: usize,
     /// Share of those that were called unknown.
     pub known_rejected: f64,
-    /// Cells of other classes.
+    /// Number of cells of other classes.
     pub n_other: usize,
     /// Share of those that were called unknown.
     pub other_rejected: f64,
     /// Accuracy of cells of known classes that were not called unknown.
     pub accuracy_kept: f64,
-    /// [`PredictedLabels::unseen_area`], whatever the limit from which cells are called unknown.
+    /// [`PredictedLabels::unseen_area`], which does not depend on the limit from which cells are
+    /// called unknown.
     pub area: Option<f64>,
 }
 
 impl CalibrationScores {
-    /// Compares one confidence (0 to 1) with one answer a cell.
+    /// Compares the confidence of each cell, 0 to 1, with whether its label is right.
     ///
     /// # Panics
     /// If there are not as many answers as confidences.
@@ -105,8 +107,8 @@ impl CalibrationScores {
 }
 
 impl PredictedLabels<'_> {
-    /// By how much its accuracy is above that of another prediction of the same cells, with a
-    /// bootstrap interval over the cells with that seed.
+    /// By how much the accuracy is above that of another prediction of the same cells, with a
+    /// bootstrap interval over the cells, drawn with that seed.
     pub fn lead_over(&self, other: &Self, seed: u64) -> Interval {
         let cells = self.truth.iter().zip(self.predicted.iter().zip(other.predicted));
         let leads: Vec<f64> = cells
@@ -125,7 +127,8 @@ impl PredictedLabels<'_> {
     }
 
     /// How often a cell of a class that could not be predicted is stranger than one of a class that
-    /// could (area under the ROC curve); none without strangeness or without either.
+    /// could (area under the ROC curve); `None` without strangeness, or if one of the two kinds has
+    /// no cells.
     pub fn unseen_area(&self) -> Option<f64> {
         let is_other: Vec<bool> = self.truth.iter().map(|&class| !self.is_known(class)).collect();
         area_under_roc(self.strangeness?, &is_other)
@@ -133,10 +136,11 @@ impl PredictedLabels<'_> {
 }
 
 impl LabelEvaluation {
-    /// Scores some cells; intervals by a bootstrap with that seed.
+    /// Scores the cells of a prediction; intervals are by a bootstrap over them, drawn with that
+    /// seed.
     ///
     /// # Panics
-    /// If the parts differ in length, or a class has no name.
+    /// If the entries of the prediction differ in length, or a class has no name.
     pub fn new(of: &PredictedLabels<'_>, seed: u64) -> Self {
         let known: Vec<usize> =
             (0..of.truth.len()).filter(|&cell| of.is_known(of.truth[cell])).collect();

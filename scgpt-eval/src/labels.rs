@@ -22,7 +22,7 @@ pub use self::joined::{join_labels, split_labels};
 pub struct Labels {
     /// Names of the classes that have cells.
     pub classes: Vec<String>,
-    /// The class of each cell; none for cells without a label.
+    /// The class of each cell, a place in `classes`; `None` for cells without a label.
     pub codes: Vec<Option<u32>>,
 }
 
@@ -59,7 +59,7 @@ impl Labels {
         Ok(labels)
     }
 
-    /// Makes classes of one label a cell; an empty label counts as missing.
+    /// Makes classes of the labels, one a cell; an empty label counts as missing.
     pub fn new(labels: Vec<Option<String>>) -> Self {
         let labels: Vec<Option<String>> =
             labels.into_iter().map(|label| label.filter(|label| !label.is_empty())).collect();
@@ -77,7 +77,7 @@ impl Labels {
         }
     }
 
-    /// Cells of each class.
+    /// Number of cells of each class.
     pub fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
         for code in self.codes.iter().flatten() {
@@ -86,12 +86,12 @@ impl Labels {
         counts
     }
 
-    /// Cells without a label.
+    /// Number of cells without a label.
     pub fn n_missing(&self) -> usize {
         self.codes.iter().filter(|code| code.is_none()).count()
     }
 
-    /// The name of a cell's class.
+    /// The name of a cell's class; `None` for a cell without a label.
     pub fn name(&self, cell: usize) -> Option<&str> {
         self.codes[cell].map(|code| self.classes[code as usize].as_str())
     }
@@ -106,8 +106,8 @@ impl Labels {
         small.classes
     }
 
-    /// Takes the labels off all cells of the classes `names`, and returns these labels, for the same
-    /// cells.
+    /// Takes the labels off all cells of the classes `names`, and returns them as labels of the
+    /// same cells, of which the others have none.
     ///
     /// # Errors
     /// If there is no such class.
@@ -124,7 +124,7 @@ impl Labels {
         Ok(taken)
     }
 
-    /// The classes that are wanted, and the others.
+    /// The labels of the wanted classes alone, and those of all others.
     fn split(&self, is_wanted: impl Fn(u32) -> bool) -> (Self, Self) {
         let of = |wanted: bool| {
             let label = |code: &Option<u32>| {

@@ -7,9 +7,9 @@
 //!   [`benjamini_hochberg`];
 //! - which genes belong together, and what are they for? [`programmes()`], [`enrich`] in [`GeneSets`],
 //!   [`ProgrammeScores`] of cells;
-//! - do other cells say the same? [`Consistency`];
+//! - do other cells give the same network? [`Consistency`];
 //! - do the edges exist? [`NetworkEvaluation`] against [`TrueEdges`];
-//! - does expression alone say as much? [`Replicated`].
+//! - does expression alone find as much? [`Replicated`].
 
 mod consistency;
 mod edges;

@@ -10,9 +10,9 @@ use crate::cell_map::CellMap;
 /// An embedding and how well its clusters agree with labels.
 #[derive(Clone, Debug, Serialize)]
 pub struct Separation {
-    /// What the embedding is made by.
+    /// The name of the embedding in reports.
     pub name: String,
-    /// Clusters against labels.
+    /// How clusters of the embedding agree with labels.
     pub scores: ClusterScores,
     #[serde(skip)]
     map: CellMap,
@@ -21,7 +21,7 @@ pub struct Separation {
 }
 
 impl Separation {
-    /// Clusters `rows`, `[n, d]` row-major, and compares with `labels`, `[n]`.
+    /// Clusters `rows`, `[n, d]` row-major, and compares the clusters with `labels`, `[n]`.
     ///
     /// # Errors
     /// See [`cluster_scores`].
@@ -43,7 +43,8 @@ impl Separation {
         Self::new(name, &all, rows.n_columns(), labels, seed)
     }
 
-    /// Scores as bars, then a map of each embedding.
+    /// Adds to the page the scores as bars, then a map of each embedding, coloured by the labels,
+    /// which are called `label`.
     pub fn describe(all: &[Self], label: &str, page: &mut Page) {
         let bars = |of: fn(&ClusterScores) -> f64| -> Vec<Bar> {
             let bar = |one: &Self| {

@@ -52,7 +52,7 @@ const GENES: Profile = Profile {
     stream: 0,
 };
 
-/// What the keys of random choices are about; the fourth part of a key.
+/// What random choices are about: numbers that are the fourth part of their keys.
 mod about {
     pub(super) const GENE: u64 = 0;
     pub(super) const TYPE: u64 = 1;
@@ -60,7 +60,7 @@ mod about {
     pub(super) const CELL: u64 = 3;
     pub(super) const COUNTS: u64 = 4;
     pub(super) const DEPTH: u64 = 5;
-    /// What the choices of one modality are counted up to.
+    /// An upper bound of these numbers within one modality.
     pub(super) const ALL: u64 = 8;
 }
 
@@ -89,7 +89,7 @@ pub struct SimulateOptions {
 }
 
 impl SimulateOptions {
-    /// That many cells of one type in one batch, with the seed 0.
+    /// The given numbers of cells and genes, with one type, one batch and the seed 0.
     pub const fn new(cells: usize, genes: usize) -> Self {
         Self { cells, genes, types: 1, batches: 1, seed: 0 }
     }
@@ -135,7 +135,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Plans a simulation; genes are named `symbols`, or `GENE00001`… if none.
+    /// Plans a simulation; genes have the names `symbols` or, with `None`, `GENE00001`….
     ///
     /// # Errors
     /// If a number is zero, or there are fewer symbols than genes.
@@ -176,7 +176,7 @@ impl Simulation {
         Ok(Self { options, profile, symbols, shares, depths, summary })
     }
 
-    /// Type and batch of a cell.
+    /// The number of the type and that of the batch of a cell.
     pub fn truth(&self, cell: usize) -> (usize, usize) {
         // The same in all modalities.
         let key = Keyed::new(self.options.seed, Purpose::Simulate, about::CELL, cell as u64);
@@ -250,7 +250,7 @@ impl CellSource for Simulation {
     }
 }
 
-/// The names of that many genes: the first of those given, else `GENE00001`….
+/// The names of `genes` genes: the first of `symbols`, or `GENE00001`….
 fn named(symbols: Option<Vec<String>>, genes: usize) -> Result<Vec<String>> {
     let mut symbols =
         symbols.unwrap_or_else(|| (1..=genes).map(|gene| format!("GENE{gene:05}")).collect());
@@ -263,7 +263,7 @@ fn named(symbols: Option<Vec<String>>, genes: usize) -> Result<Vec<String>> {
     Ok(symbols)
 }
 
-/// What is said of cells before they are made; about one value in `sparsity` is not zero.
+/// The summary of simulated cells, of whose values about one in `sparsity` is not zero.
 fn summary(cells: usize, genes: usize, sparsity: u64) -> Summary {
     Summary {
         path: PathBuf::from("simulation"),

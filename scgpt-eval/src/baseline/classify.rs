@@ -8,7 +8,7 @@ use super::{
     BaselineOptions, logistic::LogisticRegression, variable_expression::VariableExpression,
 };
 
-/// Cells whose votes decide.
+/// Number of nearest cells that vote.
 const NEIGHBOURS: usize = 15;
 /// Most cells to learn from: logistic regression holds them all, gene by gene.
 const TRAINING: usize = 10_000;
@@ -16,26 +16,26 @@ const TRAINING: usize = 10_000;
 /// Cells of a source and their classes.
 #[derive(Clone, Debug)]
 pub struct LabelledCells<'a> {
-    /// The class of each cell of the source; those of cells in no part do not matter.
+    /// The class of each cell of the source; cells that are in no part may have any.
     pub classes: &'a [u32],
     /// Number of classes.
     pub n_classes: usize,
-    /// Cells to learn from, ascending.
+    /// Numbers of the cells to learn from, ascending.
     pub training: &'a [usize],
-    /// Cells to tune by, ascending.
+    /// Numbers of the cells to tune by, ascending.
     pub tuning: &'a [usize],
-    /// Cells to predict, ascending.
+    /// Numbers of the cells to predict, ascending.
     pub test: &'a [usize],
 }
 
-/// What a simple method says of the cells to predict.
+/// What a simple method predicts for the cells of the test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassBaseline {
-    /// The method.
+    /// Name of the method.
     pub name: String,
-    /// The class of each cell.
+    /// The predicted class of each cell of the test.
     pub classes: Vec<u32>,
-    /// How unlike all classes each cell is, larger for stranger ones, if the method can tell: one
+    /// How unlike all classes each cell is, larger for stranger cells, if the method can tell: one
     /// minus the largest probability, the mean distance of the neighbours, or the distance to the
     /// nearest mean.
     pub strangeness: Option<Vec<f32>>,
@@ -43,8 +43,8 @@ pub struct ClassBaseline {
 
 /// Predicts classes by the largest class, the nearest class mean and the 15 nearest neighbours
 /// (both on principal components of variable genes), and by logistic regression on the logarithms
-/// of variable genes, its penalty tuned. Genes are selected and all is fitted on the cells to
-/// learn from, a sample of them if there are more than 10 000.
+/// of variable genes, whose penalty is tuned. Genes are selected and everything is fitted on the
+/// cells to learn from, a sample of them if there are more than 10 000.
 ///
 /// # Errors
 /// If the source cannot be read, or has negative values; if an option is zero;
@@ -137,8 +137,8 @@ impl Positions {
         Self { d: principal.n(), training: project(training), test: project(test) }
     }
 
-    /// The class of most of the nearest cells, of equals that whose first cell is nearest; and
-    /// their mean distance.
+    /// For each cell the class of most of its nearest cells and their mean distance; of equally
+    /// frequent classes the one whose first cell is nearest.
     #[allow(clippy::cast_possible_truncation, reason = "distances are f32")]
     fn by_neighbours(&self, learned: &Learned) -> Vec<(u32, f32)> {
         let found = Neighbours::among(&self.test, &self.training, self.d, NEIGHBOURS);
@@ -151,7 +151,7 @@ impl Positions {
         found.cells().map(vote).collect()
     }
 
-    /// The class whose mean is nearest, and its distance.
+    /// For each cell the class whose mean is nearest, and its distance.
     #[allow(clippy::cast_possible_truncation, reason = "distances are f32")]
     fn by_means(&self, learned: &Learned) -> Vec<(u32, f32)> {
         let d = self.d;

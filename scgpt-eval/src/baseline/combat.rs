@@ -1,4 +1,4 @@
-//! [`Combat`]: mean and variance of genes made alike in all batches.
+//! [`Combat`]: gives each gene the same mean and variance in all batches.
 //!
 //! A gene standardised over all cells has in batch `b` the shift `γ` and the variance `δ²`. Both are
 //! shrunk towards their distribution over all genes of the batch, normal for `γ` and inverse gamma for
@@ -14,12 +14,12 @@
 const ROUNDS: usize = 1000;
 const CHANGE: f64 = 1e-4;
 
-/// Sums over cells of the values of genes and of their squares, for each batch.
+/// For each batch, sums over its cells of the values of genes and of their squares.
 pub(super) struct BatchMoments {
     n_genes: usize,
-    /// Cells of each batch.
+    /// Number of cells of each batch.
     cells: Vec<f64>,
-    /// `[batches, genes]`.
+    /// Sums of values, `[batches, genes]`.
     sums: Vec<f64>,
     squares: Vec<f64>,
 }
@@ -30,7 +30,7 @@ impl BatchMoments {
         Self { n_genes, cells: vec![0.0; n_batches], sums: zeros(), squares: zeros() }
     }
 
-    /// Adds a cell by the numbers and values of what is not zero.
+    /// Adds a cell, given by the numbers and values of its non-zero genes.
     pub(super) fn add(&mut self, batch: usize, genes: &[u32], values: &[f32]) {
         self.cells[batch] += 1.0;
         for (&gene, &x) in genes.iter().zip(values) {
@@ -58,7 +58,7 @@ impl BatchMoments {
 /// rounds of each gene end by themselves; a batch of one cell is only shifted.
 pub(super) struct Combat {
     n_genes: usize,
-    /// `[batches, genes]`.
+    /// The factor of each gene in each batch, `[batches, genes]`.
     scales: Vec<f64>,
     shifts: Vec<f64>,
 }
@@ -107,12 +107,12 @@ impl Combat {
         }
     }
 
-    /// What is added to the genes of cells of a batch.
+    /// What is added to each gene of the cells of a batch.
     pub(super) fn shifts(&self, batch: usize) -> &[f64] {
         &self.shifts[batch * self.n_genes..(batch + 1) * self.n_genes]
     }
 
-    /// The sums of scaled cells of a batch.
+    /// The sums of a batch's cells after they were scaled.
     pub(super) fn scaled_sums(&self, moments: &BatchMoments, batch: usize) -> Vec<f64> {
         let scales = &self.scales[batch * self.n_genes..(batch + 1) * self.n_genes];
         moments.sums(batch).iter().zip(scales).map(|(sum, scale)| sum * scale).collect()
@@ -142,7 +142,7 @@ impl Standardised {
         Self { n, sums: genes().map(sum).collect(), squares: genes().map(square).collect() }
     }
 
-    /// Mean and variance of every gene, drawn towards those of all genes.
+    /// Mean and variance of every gene, each drawn towards those of all genes.
     fn shrunk(&self) -> (Vec<f64>, Vec<f64>) {
         let n = self.n;
         let gammas: Vec<f64> = self.sums.iter().map(|sum| sum / n.max(1.0)).collect();

@@ -35,7 +35,8 @@ const CORRECTED: f64 = 1e-4;
 /// Share of the cells that are assigned anew together.
 const BLOCK: f64 = 0.05;
 
-/// Positions of cells, `[n, d]` row-major, without the shifts that batches make inside soft clusters.
+/// Positions of cells without the shifts that batches make inside soft clusters. Both `rows` and
+/// the result are `[n, d]` row-major.
 ///
 /// `batches` are `0..`. The result depends on the seed alone.
 ///
@@ -118,8 +119,8 @@ impl<'a> Clusters<'a> {
         }
     }
 
-    /// Assigns the cells until the objective changes no more; batches that a cluster has too many
-    /// cells of are kept out of it.
+    /// Assigns the cells until the objective changes no more; a cluster with too many cells of a
+    /// batch takes fewer of its cells.
     fn assign(&mut self, unit: &[f32], seed: u64) {
         let n = self.batches.len();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of n")]

@@ -19,7 +19,7 @@ const PASSES: usize = 5;
 pub struct SpaceBaseline {
     /// What it is called in reports.
     pub name: String,
-    /// Where cells lie.
+    /// Where the method puts the cells.
     pub space: CellSpace<'static>,
 }
 
@@ -30,8 +30,8 @@ impl SpaceBaseline {
     }
 }
 
-/// Where simple methods put the cells of `source`, which are normalised to 10 000 and logged unless
-/// they were. Four of them, in this order:
+/// Where four simple methods put the cells of `source`, which are normalised to 10 000 and logged
+/// unless they are already. In this order:
 ///
 /// - "Unintegrated": principal components of all genes;
 /// - "HVG + PCA": of the genes that vary most within batches;
@@ -83,7 +83,7 @@ pub fn integration_baselines(
     Ok(baselines)
 }
 
-/// Principal components of all genes, which are too many for the products of every two.
+/// Principal components of all genes. These are too many for sums of the products of every two.
 fn principal_of_all(
     all: &VariableExpression,
     source: &mut dyn CellSource,

@@ -22,11 +22,11 @@ const EPSILON: f64 = 1e-4;
 /// Where the cells lie by one modality, such as principal components of it.
 #[derive(Clone, Copy, Debug)]
 pub struct ModalitySpace<'a> {
-    /// `[n, width]`, row-major; rows of cells that were not measured count for nothing.
+    /// The positions `[n, width]`, row-major; rows of cells that were not measured do not count.
     pub rows: &'a [f32],
-    /// Coordinates of a cell.
+    /// Number of coordinates of a cell.
     pub width: usize,
-    /// Whether each cell was measured.
+    /// Whether each cell was measured in the modality.
     pub is_measured: &'a [bool],
 }
 
@@ -137,7 +137,7 @@ impl Measured {
         distance(self.row(a), self.row(b).iter().copied().map(f64::from))
     }
 
-    /// Distance of a cell to the mean of others.
+    /// Distance of a cell to the mean of the `others`.
     fn to_mean(&self, cell: usize, others: &[usize]) -> f64 {
         let mut mean = vec![0.0; self.width];
         for &other in others {
@@ -155,14 +155,15 @@ fn distance(a: &[f32], b: impl Iterator<Item = f64>) -> f64 {
 
 /// A modality with all that the weights of cells need.
 struct Modality {
-    /// Of unit rows.
+    /// The measured cells, in rows of length 1.
     measured: Measured,
     /// The place of each cell among the measured ones.
     places: Vec<Option<usize>>,
     /// Neighbours of each measured cell by this modality, as numbers of cells.
     nearest: Vec<Vec<usize>>,
     candidates: Vec<Vec<usize>>,
-    /// Distance to the nearest, and to those that are alike but far.
+    /// Distance of each cell to its nearest neighbour, and to those that share few neighbours with
+    /// it.
     first: Vec<f64>,
     scale: Vec<f64>,
 }
@@ -201,8 +202,8 @@ impl Modality {
     }
 }
 
-/// For each cell the mean distance to those that share fewest of its neighbours, but some; of
-/// equally many the farthest.
+/// For each cell, the mean distance to the cells that share fewest of its neighbours, but at least
+/// one; of cells that share equally many, the farthest.
 fn scales(measured: &Measured, nearest: &[Vec<usize>]) -> Vec<f64> {
     // Cells that have a cell among their neighbours.
     let mut near_to: Vec<Vec<usize>> = vec![Vec::new(); nearest.len()];

@@ -9,7 +9,7 @@ use ndarray::ArrayView2;
 use scgpt_stats::mean_ranks;
 use serde::{Deserialize, Serialize};
 
-/// Logarithms (log1p) of the expression of some genes in some cells.
+/// Expression of some genes in some cells as logarithms (log1p), `[genes, cells]`.
 ///
 /// ```
 /// use scgpt_eval::baseline::{Association, Profiles};
@@ -31,13 +31,14 @@ pub struct Profiles {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Association {
-    /// Correlation.
+    /// Pearson's correlation.
     Pearson,
-    /// Correlation of ranks.
+    /// Spearman's correlation of ranks.
     Spearman,
-    /// Correlation given all other genes, of a matrix shrunk towards independence.
+    /// Partial correlation, given all other genes; of a correlation matrix shrunk towards
+    /// independence.
     Partial,
-    /// What trees that predict a gene from all others owe to each of them.
+    /// How much trees that predict a gene from all others owe to each of them.
     Trees,
 }
 
@@ -56,7 +57,8 @@ impl Association {
     }
 
     /// The weights of all pairs, `[sources, targets]`, row-major; 0 for a gene and itself, and for
-    /// genes that do not vary. Only trees tell the two directions apart, and have no signs.
+    /// genes that do not vary. Weights of trees differ between the two directions and have no sign;
+    /// those of the other rules are the same both ways.
     ///
     /// # Reference
     /// Partial correlation: Schäfer and Strimmer 2005, as `corpcor::pcor.shrink` with equal weights
@@ -102,7 +104,7 @@ impl Profiles {
         (0..self.n_genes).map(mean).collect()
     }
 
-    /// The same genes in some of the cells, in that order.
+    /// Profiles of the same genes in some of the cells, in the given order.
     ///
     /// # Panics
     /// If there is no such cell.
@@ -135,14 +137,15 @@ impl Profiles {
         Self { values: values.collect(), ..*self }
     }
 
-    /// Every gene by ranks among its cells, from 1; equal values share the mean of theirs.
+    /// Every gene by the ranks of its values among the cells, from 1; equal values share the mean
+    /// of their ranks.
     #[allow(clippy::cast_possible_truncation, reason = "ranks are small")]
     fn ranked(&self) -> Self {
         let values = self.rows().flat_map(|row| mean_ranks(row).into_iter().map(|x| x as f32));
         Self { values: values.collect(), ..*self }
     }
 
-    /// `X Xᵀ`, `[genes, genes]`, of values changed by `change`.
+    /// `X Xᵀ`, `[genes, genes]`, of the values after `change`.
     #[expect(clippy::expect_used, reason = "the shape is that of the values")]
     fn products(&self, change: impl Fn(f32) -> f32) -> Vec<f32> {
         let changed: Vec<f32> = self.values.iter().map(|&x| change(x)).collect();
@@ -151,7 +154,7 @@ impl Profiles {
     }
 }
 
-/// Products of standardised genes without those of a gene and itself.
+/// Correlations of standardised genes, with 0 for a gene and itself.
 fn correlations(standardised: &Profiles) -> Vec<f32> {
     without_loops(standardised.products(|x| x), standardised.n_genes)
 }

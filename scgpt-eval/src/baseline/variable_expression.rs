@@ -8,25 +8,27 @@ use scgpt_stats::SparseCell;
 
 use super::BaselineOptions;
 
-/// The most variable genes of some cells; gives these and other cells of the same genes by them.
+/// The most variable genes of some cells; it reads any cells of the same source layout by these
+/// genes.
 #[derive(Clone, Debug)]
 pub(super) struct VariableExpression {
     cells: LoggedCells,
-    /// Columns, ascending.
+    /// Columns of the genes, ascending.
     genes: Vec<usize>,
     /// The number of each column among `genes`.
     numbers: Vec<Option<u32>>,
 }
 
 impl VariableExpression {
-    /// All genes of the cells of `source`.
+    /// Takes all genes of the cells of `source`.
     pub(super) fn all(source: &mut dyn CellSource, layer: &Layer) -> Result<Self> {
         let (_, n_genes) = source.summary().shape(layer)?;
         let cells = LoggedCells::new(layer, unscaled(source, layer)?);
         Ok(Self::of((0..n_genes).collect(), n_genes, cells))
     }
 
-    /// The most variable genes of the cells of `source`; with `batches`, within most of them.
+    /// Chooses the most variable genes of the cells of `source`; with `batches`, those most
+    /// variable within most batches.
     pub(super) fn choose(
         source: &mut dyn CellSource,
         options: &BaselineOptions,
@@ -65,12 +67,13 @@ impl VariableExpression {
         &self.genes
     }
 
-    /// What the values were before.
+    /// What the values were as they were read.
     pub(super) fn input_state(&self) -> InputState {
         self.cells.scale.from.state
     }
 
-    /// Visits all cells of `source` in blocks: normalised to 10 000 and logged, unless they were.
+    /// Calls `visit` with all cells of `source` in blocks, normalised to 10 000 and logged unless
+    /// they are already.
     pub(super) fn each(
         &self,
         source: &mut dyn CellSource,
@@ -81,7 +84,7 @@ impl VariableExpression {
         self.cells.each(source, stage, observer, &mut |_, block| visit(self.chosen(block)))
     }
 
-    /// Of every cell the chosen genes, by their number among the chosen.
+    /// The chosen genes of every cell, each by its number among the chosen.
     fn chosen(&self, block: &Csr) -> Vec<SparseCell> {
         let cell = |row: CsrRow<'_>| {
             let pairs = row.indices.iter().zip(row.values);

@@ -1,4 +1,4 @@
-//! [`IntegrationScores`]: is biology kept and are batches mixed?
+//! [`IntegrationScores`]: is biology kept, and are batches mixed?
 
 mod comparison;
 mod groups;
@@ -17,11 +17,12 @@ use self::groups::Groups;
 use crate::cell_space::CellSpace;
 use scgpt_data::Result;
 
-/// Weight of what is kept of biology in the overall score; the rest is how batches are mixed.
+/// Weight in the overall score of what is kept of biology; the rest is that of how batches are
+/// mixed.
 const BIO: f64 = 0.6;
 
 /// Scores of an embedding of cells with labels and batches; 1 is best, but for
-/// [`batch_variance`](Self::batch_variance). What could not be computed is none, and
+/// [`batch_variance`](Self::batch_variance). A score that could not be computed is `None`, and
 /// [`missing`](Self::missing) says why.
 ///
 /// # Reference
@@ -37,36 +38,37 @@ pub struct IntegrationScores {
     pub asw_label: Option<f64>,
     /// How well batches are mixed within labels: by silhouettes of batches.
     pub asw_batch: Option<f64>,
-    /// Whether cells of a label hang together.
+    /// Whether cells of a label are connected to each other in the graph of neighbours.
     pub graph_connectivity: Option<f64>,
     /// Share of the variance of the first 50 principal components that batches explain: the less
     /// the better.
     pub batch_variance: Option<f64>,
-    /// By which share that is less than in the unintegrated cells; see [`against`](Self::against).
+    /// By which share the variance of batches is less than in the unintegrated cells; see
+    /// [`against`](Self::against).
     pub pcr: Option<f64>,
     /// Mean of [`nmi`](Self::nmi), [`ari`](Self::ari) and [`asw_label`](Self::asw_label).
     pub avg_bio: Option<f64>,
     /// Mean of [`asw_batch`](Self::asw_batch) and [`graph_connectivity`](Self::graph_connectivity).
     pub avg_batch: Option<f64>,
-    /// 0.6 of the former and 0.4 of the latter.
+    /// Overall score: 0.6 of [`avg_bio`](Self::avg_bio) and 0.4 of [`avg_batch`](Self::avg_batch).
     pub overall: Option<f64>,
     /// How clusters were found.
     pub clustering: Clustering,
-    /// The resolution with the highest mutual information.
+    /// The resolution at which clusters have the highest mutual information with labels.
     pub resolution: Option<f64>,
-    /// Clusters at that resolution.
+    /// Number of clusters at that resolution.
     pub n_clusters: Option<usize>,
-    /// Cells that were scored.
+    /// Number of cells that were scored.
     pub n_cells: usize,
-    /// Cells there are; more if a sample was scored.
+    /// Number of cells there are; more than `n_cells` if a sample was scored.
     pub n_available: usize,
-    /// Why a score is none, by its name.
+    /// By the name of a score that is `None`, the reason why.
     pub missing: BTreeMap<String, String>,
 }
 
 impl IntegrationScores {
-    /// Scores where cells lie. Labels and batches are numbers `0..`; without labels only the
-    /// variance of batches can be told.
+    /// Scores an embedding. Labels and batches are numbers `0..`; without labels only the variance
+    /// of batches is computed.
     ///
     /// Cells are compared with all others: `n² · width` multiplications, and memory for `n`
     /// neighbourhoods. Of more than [`max_cells`](ClusterOptions::max_cells) a sample is scored, but
@@ -124,8 +126,9 @@ impl IntegrationScores {
         Ok(scores)
     }
 
-    /// What positions of cells tell: one comparison of all cells gives neighbours and silhouettes, so that
-    /// distances, which take time with the square of the cells, are computed once.
+    /// Computes the scores that need positions. One comparison of all cells gives neighbours and
+    /// silhouettes, so that distances, whose number grows with the square of the cells, are
+    /// computed once.
     fn of_rows(
         &mut self,
         rows: &[f32],
@@ -159,7 +162,7 @@ impl IntegrationScores {
         self.lack(&["asw_batch"], reason);
     }
 
-    /// What neighbours tell.
+    /// Computes the scores that need only neighbours.
     fn of_graph(&mut self, graph: &Graph, labels: &[usize], options: &ClusterOptions) {
         self.graph_connectivity = Some(graph_connectivity(graph, labels));
         if labels.iter().all(|label| *label == labels[0]) {
@@ -178,7 +181,7 @@ impl IntegrationScores {
         self.lack(&all, "there are no labels");
     }
 
-    /// Says of those scores that are none, and of which nothing is said yet, why.
+    /// Notes the reason for those of the scores `names` that are `None` and have none yet.
     fn lack(&mut self, names: &[&str], reason: &str) {
         for (name, score) in self.named() {
             if names.contains(&name) && score.is_none() {
@@ -187,7 +190,7 @@ impl IntegrationScores {
         }
     }
 
-    /// All scores by name.
+    /// All scores with their names.
     pub fn named(&self) -> [(&'static str, Option<f64>); 10] {
         [
             ("nmi", self.nmi),
@@ -203,10 +206,11 @@ impl IntegrationScores {
         ]
     }
 
-    /// Compares the variance of batches with what it was: principal component regression.
+    /// Compares the variance of batches with that in the unintegrated cells, and sets
+    /// [`pcr`](Self::pcr): principal component regression.
     ///
     /// # Reference
-    /// `scib.metrics.pcr_comparison`, scaled: 0 if there is more than there was.
+    /// `scib.metrics.pcr_comparison`, scaled; 0 if batches explain more than they did.
     pub fn against(&mut self, unintegrated: &Self) {
         let (Some(before), Some(after)) = (unintegrated.batch_variance, self.batch_variance) else {
             return;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::PredictedLabels;
 use crate::cell_map::{AXES, CellMap};
 
-/// Some cells on a plane, where cells are near each other whose embeddings are neighbours.
+/// Some cells on a plane, on which cells with similar embeddings are near each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelMap {
     /// The cells.
@@ -16,20 +16,20 @@ pub struct LabelMap {
 /// One cell of a map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MapCell {
-    /// Where it is.
+    /// Its place on the plane.
     pub at: [f32; 2],
-    /// Its label.
+    /// Its true label.
     pub truth: String,
-    /// What it was said to be.
+    /// Its predicted label.
     pub predicted: String,
     /// Whether its label could be predicted.
     pub is_known_class: bool,
-    /// Whether it was said to be unlike all labels.
+    /// Whether it was said to be unlike all labels; `None` if nothing was said.
     pub is_unknown: Option<bool>,
 }
 
 impl LabelMap {
-    /// The cells that a map of `n` cells draws, ascending: all, or a sample of them.
+    /// Numbers of the cells that a map of `n` cells draws, ascending: all, or a sample of them.
     pub fn sample(n: usize, seed: u64) -> Vec<usize> {
         CellMap::sample(n, seed)
     }
@@ -54,8 +54,8 @@ impl LabelMap {
         Self { cells: map.points().map(cell).collect() }
     }
 
-    /// The map three times: by true type, by prediction, and by what was found unknown. A type has
-    /// one colour in all of them.
+    /// Draws the map on the page three times: by true type, by predicted type, and by what was
+    /// found unknown. A type has one colour in all of them.
     pub fn describe(&self, page: &mut Page) {
         let mut scatter = |what: &str, groups: &[Group]| {
             let caption = format!("Cells by their embeddings, coloured by {what}.");

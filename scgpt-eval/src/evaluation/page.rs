@@ -5,7 +5,8 @@ use scgpt_report::{HeatMap, Page, ReliabilityBin};
 use super::LabelEvaluation;
 
 impl LabelEvaluation {
-    /// Confusion, scores by class, reliability, sets and unknown cells.
+    /// Adds to the page the confusion of types, scores by class, reliability, sets and unknown
+    /// cells.
     pub fn describe(&self, page: &mut Page) {
         self.confusion(page);
         self.by_class(page);
@@ -51,7 +52,7 @@ impl LabelEvaluation {
         }
     }
 
-    /// True against predicted types, as shares of the true ones.
+    /// Draws true against predicted types, as shares of the true ones.
     fn confusion(&self, page: &mut Page) {
         let names: Vec<String> =
             self.scores.classes.iter().map(|class| class.name.clone()).collect();
@@ -73,7 +74,7 @@ impl LabelEvaluation {
         );
     }
 
-    /// Precision, recall and F1 of each type, the most frequent first.
+    /// Draws precision, recall and F1 of each type, the most frequent first.
     fn by_class(&self, page: &mut Page) {
         let mut classes: Vec<_> = self.scores.classes.iter().collect();
         classes.sort_by_key(|class| std::cmp::Reverse(class.support));

@@ -1,5 +1,5 @@
-//! Several labels in one text, for columns of `obs`: `A;B`, and `"A; naïve";B` where a label has the
-//! separator in itself.
+//! Several labels in one text, for columns of `obs`: `A;B`, and `"A; naïve";B` where a label
+//! contains the separator.
 
 /// What stands between labels, as other tools have it.
 const SEPARATOR: char = ';';
@@ -23,8 +23,8 @@ pub fn join_labels<'l>(labels: impl IntoIterator<Item = &'l str>) -> String {
     joined
 }
 
-/// The labels of a text that [`join_labels`] made. Other tools join without quotes: a text that
-/// `is_known` as one label is one, whether it has separators or not.
+/// The labels of a text that [`join_labels`] made. Other tools join without quotes, so a text that
+/// `is_known` as one label is taken for one, whether it has separators or not.
 pub fn split_labels(text: &str, is_known: impl Fn(&str) -> bool) -> Vec<String> {
     let mut labels = Vec::new();
     let mut rest = text;

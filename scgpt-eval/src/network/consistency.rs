@@ -1,4 +1,4 @@
-//! [`Consistency`]: do two replicates tell the same network?
+//! [`Consistency`]: do two replicates give the same network?
 
 use rayon::prelude::*;
 use scgpt_stats::{pearson, ranks_in};
@@ -9,22 +9,24 @@ use serde::{Deserialize, Serialize};
 pub struct Consistency {
     /// Rank correlation of all weights.
     pub spearman: f64,
-    /// Common edges among the `top` strongest of each, over edges that are among those of either.
+    /// Jaccard index of the `top` strongest edges of each: edges in both lists over edges in
+    /// either.
     pub jaccard: f64,
     /// What [`jaccard`](Self::jaccard) is expected to be for two random choices of edges.
     pub chance: f64,
-    /// Strongest edges compared.
+    /// Number of strongest edges compared.
     pub top: usize,
-    /// Edges of which both know the weight.
+    /// Number of edges whose weight both replicates know.
     pub n: usize,
 }
 
 impl Consistency {
-    /// Compares the weights of the same edges in two replicates; edges of which one is NaN are left out.
-    /// None if fewer than three are left, or one has no weight other than zero.
+    /// Compares the weights of the same edges in two replicates; edges of which one is NaN are left
+    /// out. `None` if fewer than three edges are left, or one replicate has no weight other than
+    /// zero.
     ///
     /// # Panics
-    /// If one has more edges than the other.
+    /// If the two differ in length.
     pub fn of(a: &[f32], b: &[f32], top: usize) -> Option<Self> {
         assert_eq!(a.len(), b.len(), "the same edges");
         let known = a.iter().zip(b).filter(|(a, b)| !a.is_nan() && !b.is_nan());
@@ -53,11 +55,11 @@ impl Consistency {
         })
     }
 
-    /// The same for weights with signs: the rank correlation is that of the weights, and the strongest
-    /// edges are those of the largest size.
+    /// As [`of`](Self::of), for weights with signs: the rank correlation is that of the weights,
+    /// and the strongest edges are those of the largest absolute weight.
     ///
     /// # Panics
-    /// If one has more edges than the other.
+    /// If the two differ in length.
     pub fn signed(a: &[f32], b: &[f32], top: usize) -> Option<Self> {
         let sizes = |side: &[f32]| side.iter().map(|weight| weight.abs()).collect::<Vec<f32>>();
         let spearman = Self::of(a, b, top)?.spearman;

@@ -12,14 +12,14 @@ use scgpt_data::{Column, Error, Existing, Result, Table};
 
 use self::columns::Columns;
 
-/// An edge between two genes, by their numbers.
+/// An edge between two genes, which are given by their numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Edge {
-    /// The regulator; of an undirected network either gene.
+    /// The regulator; in an undirected network either of the two genes.
     pub source: usize,
-    /// The gene that is regulated.
+    /// The gene that is regulated; in an undirected network the other gene.
     pub target: usize,
-    /// How strong: larger is stronger; a negative one represses.
+    /// How strong the edge is: larger is stronger, and a negative weight represses.
     pub weight: f64,
 }
 
@@ -28,7 +28,7 @@ pub struct Edge {
 pub enum EdgeKind {
     /// The source regulates the target.
     Directed,
-    /// Source and target are two genes in any order.
+    /// Source and target are two genes in either order.
     Undirected,
 }
 
@@ -46,7 +46,7 @@ impl GeneNetwork {
     /// A network of these genes and edges.
     ///
     /// # Panics
-    /// If an edge has a gene that there is not.
+    /// If an edge has a gene that does not exist.
     ///
     /// ```
     /// use scgpt_eval::network::{Edge, EdgeKind, GeneNetwork};
@@ -64,10 +64,10 @@ impl GeneNetwork {
         Self { genes, edges, is_directed, columns: Vec::new() }
     }
 
-    /// The same with a further column, one value an edge.
+    /// The same network with a further column, one value an edge.
     ///
     /// # Panics
-    /// If there are more values or fewer.
+    /// If there is not one value an edge.
     #[must_use]
     pub fn with_column(mut self, name: &str, values: Column) -> Self {
         assert_eq!(values.len(), self.edges.len(), "one value an edge");
@@ -75,7 +75,7 @@ impl GeneNetwork {
         self
     }
 
-    /// The genes; those without edges too.
+    /// The genes, those without edges among them.
     pub fn genes(&self) -> &[String] {
         &self.genes
     }
@@ -85,13 +85,13 @@ impl GeneNetwork {
         &self.edges
     }
 
-    /// Whether source and target mean something.
+    /// Whether source and target play different parts.
     pub fn is_directed(&self) -> bool {
         self.is_directed
     }
 
-    /// What makes a list that is read as directed look undirected, if anything: listed both ways, or
-    /// each pair once in an order that no regulation has.
+    /// Why a list that is read as directed looks undirected, if it does: edges are listed both
+    /// ways, or each pair once in an order that no regulation has.
     pub fn looks_undirected(&self) -> Option<&'static str> {
         /// Fewer edges, or regulators, may be in any order by chance.
         const FEW: usize = 20;
@@ -148,12 +148,13 @@ impl GeneNetwork {
         taken < n
     }
 
-    /// The column of that name.
+    /// The further column of that name, if there is one.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|(other, _)| other == name).map(|(_, column)| column)
     }
 
-    /// The `n` edges of the largest weights, the strongest first; of equal ones the earlier.
+    /// The network of the `n` edges with the largest weights, the strongest first; of equal ones
+    /// the earlier first.
     #[must_use]
     pub fn strongest(&self, n: usize) -> Self {
         let mut order: Vec<usize> = (0..self.edges.len()).collect();
@@ -162,7 +163,7 @@ impl GeneNetwork {
         self.pick(&order)
     }
 
-    /// These edges in that order, and all genes.
+    /// A network of these edges in that order, and of all genes.
     fn pick(&self, edges: &[usize]) -> Self {
         let columns = self.columns.iter().map(|(name, column)| (name.clone(), column.pick(edges)));
         Self {
@@ -231,7 +232,7 @@ impl GeneNetwork {
         self.table().write(path, existing)
     }
 
-    /// The edge list as a table.
+    /// The edge list as a table with the columns `source`, `target`, `weight` and the further ones.
     pub fn table(&self) -> Table {
         let end = |of: fn(&Edge) -> usize| {
             let name = |edge: &Edge| Some(self.genes[of(edge)].clone());

@@ -1,7 +1,8 @@
-//! [`enrich`]: which gene sets do lists of genes have more of than chance would give them?
+//! [`enrich`]: of which gene sets do lists have more genes than chance would give them?
 //!
-//! Of `n` genes a list has drawn `m`, a set has `s`, and `a` are of both. The chance of as many or more,
-//! were the list drawn at random, is the hypergeometric upper tail, Fisher's exact test of one side:
+//! Of `n` genes the list has `m`, the set has `s`, and both have `a`. The chance of as many or
+//! more, were the list drawn at random, is the upper tail of the hypergeometric distribution,
+//! Fisher's one-sided exact test:
 //!
 //! ```text
 //! p = Σ_{x ≥ a} (s over x) · (n − s over m − x) / (n over m)
@@ -19,10 +20,9 @@ use crate::network::benjamini_hochberg;
 /// The genes that a list was drawn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Background {
-    /// Known genes: what is not among them is taken out of lists and sets.
+    /// The genes by name: what is not among them is taken out of lists and sets.
     Genes(BTreeSet<String>),
-    /// So many, of which only the number is known; lists and sets are taken as they are. Enrichr
-    /// counts 20 000.
+    /// The number of genes alone; lists and sets are taken as they are. Enrichr counts 20 000.
     Number(usize),
 }
 
@@ -40,7 +40,7 @@ impl Background {
         self.len() == 0
     }
 
-    /// Whether a gene could have been drawn; of a background of which only the number is known, any.
+    /// Whether a gene could have been drawn; any could if only the number of genes is known.
     fn holds(&self, gene: &str) -> bool {
         match self {
             Self::Genes(genes) => genes.contains(gene),
@@ -49,16 +49,16 @@ impl Background {
     }
 }
 
-/// A set of which a list has genes.
+/// A set that has genes of a list, and how surprising that is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Enriched {
-    /// The number of the list.
+    /// The number of the list, from 0.
     pub list: usize,
-    /// The file of the set.
+    /// The name of the library that has the set.
     pub library: String,
-    /// The set.
+    /// The name of the set.
     pub set: String,
-    /// Genes of the set in the background.
+    /// Number of genes of the set in the background.
     pub size: usize,
     /// Genes of the list that are in the set.
     pub genes: Vec<String>,
@@ -70,7 +70,7 @@ pub struct Enriched {
     pub combined: f64,
     /// False-discovery rate over all lists and all sets of the library.
     pub q: f64,
-    /// `p` times the number of these tests, at most 1.
+    /// `p` times the number of these tests, at most 1 (Bonferroni).
     pub bonferroni: f64,
 }
 
@@ -84,7 +84,7 @@ impl Enriched {
         self.set.clone()
     }
 
-    /// What was found as a table; `lists` has what each list is called, under that `heading`.
+    /// What was found as a table; `lists` are the names of the lists, in the column `heading`.
     pub fn table(found: &[Self], heading: &str, lists: &[String]) -> Table {
         let texts = |of: &dyn Fn(&Self) -> String| {
             Column::Text(found.iter().map(|it| Some(of(it))).collect())
@@ -112,8 +112,8 @@ impl Enriched {
     }
 }
 
-/// Compares every list with every set of a library. Sets without a gene of the list, whose `p` is 1,
-/// are left out, but counted as tests. By list, then by `p`.
+/// Compares every list of gene names with every set of a library. Sets without a gene of the list,
+/// whose `p` is 1, are left out, but counted as tests. The result is ordered by list, then by `p`.
 ///
 /// # Errors
 /// If no set has a gene of the background, or the background is smaller than a set and a list.
@@ -194,7 +194,7 @@ pub fn enrich(
     Ok(tests)
 }
 
-/// The error of sets that name genes otherwise than the data, with some names of each.
+/// The error for sets that name genes differently from the data, with some names of each.
 fn no_gene_in_common(library: &GeneSets, background: &Background) -> Error {
     let some = |genes: &mut dyn Iterator<Item = &String>| {
         genes.take(3).map(|gene| format!("`{gene}`")).collect::<Vec<_>>().join(", ")
@@ -211,7 +211,8 @@ fn no_gene_in_common(library: &GeneSets, background: &Background) -> Error {
     ))
 }
 
-/// How much larger the odds of a gene of the list are; infinite if list or set have no other gene.
+/// The odds for a gene of the list to be in the set over those of other genes; infinite if list or
+/// set have no other gene.
 fn odds_ratio(a: usize, n: usize, size: usize, drawn: usize) -> f64 {
     let outside = (n + a).saturating_sub(size + drawn);
     match a * outside {
@@ -243,7 +244,8 @@ impl LogFactorials {
         self.0[n] - self.0[k] - self.0[n - k]
     }
 
-    /// The chance of `a` or more of `size` genes among `drawn` of `n`.
+    /// The chance that among `drawn` of `n` genes there are `a` or more of the `size` genes of a
+    /// set.
     fn upper_tail(&self, a: usize, n: usize, size: usize, drawn: usize) -> f64 {
         let least = (size + drawn).saturating_sub(n);
         if a <= least {

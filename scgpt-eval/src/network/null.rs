@@ -17,18 +17,18 @@ use crate::network::{benjamini_hochberg, p_values};
 const ROUNDS: u64 = 20;
 const NULL_PAIRS: usize = 20_000_000;
 
-/// How surprising the number of every pair is, in the order of [`Pairs::values`].
+/// How surprising the number of every pair is: one entry a pair, in the order of [`Pairs::values`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Significance {
-    /// One-sided: the chance of a number as large.
+    /// The chance of a number as large, under the null (one-sided).
     pub p: Vec<f64>,
-    /// False-discovery rate.
+    /// False-discovery rates.
     pub q: Vec<f64>,
 }
 
 impl Significance {
-    /// Compares `observed` with repetitions of a null, each a function of its number, pairs of the
-    /// same two strata with each other; `strata` has one a gene.
+    /// Compares `observed` with repetitions of a null, each of which `null` makes of its number.
+    /// Pairs are compared with pairs of the same two strata; `strata` has one entry a gene.
     ///
     /// # Panics
     /// If there is not one stratum a gene, or the null has other pairs.
@@ -63,7 +63,7 @@ impl Significance {
 /// A cloud of vectors in its principal axes.
 ///
 /// Its null keeps the shape of the cloud and shuffles where in it the genes are: along each axis
-/// genes of a stratum exchange their places. What is left of similarity is what the few directions
+/// genes of a stratum exchange their places. The similarity that is left is what the few directions
 /// of most variance, the common centre, and the strata (how strongly genes are expressed) explain.
 ///
 /// ```

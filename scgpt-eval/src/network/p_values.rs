@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-/// The chance, under the null, of a score at least as large, for each of the `observed`:
-/// `(1 + null scores at least as large) / (1 + null scores)`, so never 0. NaN gets 1.
+/// For each of the `observed` scores the chance, under the null, of one at least as large: `(1 +
+/// null scores at least as large) / (1 + null scores)`, so never 0. NaN gets 1.
 ///
 /// # Reference
 /// Phipson and Smyth 2010.
@@ -20,8 +20,8 @@ pub fn p_values(observed: &[f32], null: &mut [f32]) -> Vec<f64> {
     observed.par_iter().map(p).collect()
 }
 
-/// False-discovery rates of `p`, which are those of `n` tests that are not 1 by themselves; the
-/// others may be left out. One-sided or two-sided, as `p` is.
+/// False-discovery rates of the p-values `p`, one each. `n` is the number of all tests; those whose
+/// p-value is 1 may be left out of `p`. The rates are one-sided or two-sided, as `p` is.
 ///
 /// # Reference
 /// Benjamini and Hochberg 1995; `statsmodels.stats.multitest.multipletests(method="fdr_bh")`.

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pairs {
     n: usize,
-    /// `(0, 1), (0, 2), … (1, 2), …`.
+    /// The numbers of the pairs `(0, 1), (0, 2), … (1, 2), …`.
     values: Vec<f32>,
 }
 
@@ -57,7 +57,7 @@ impl Pairs {
         self.n
     }
 
-    /// All numbers: of `(0, 1), (0, 2), … (1, 2), …`.
+    /// The numbers of all pairs, in the order `(0, 1), (0, 2), … (1, 2), …`.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -78,7 +78,8 @@ impl Pairs {
         pairs.zip(&self.values).map(|((i, j), &value)| (i, j, value))
     }
 
-    /// The `k` genes of the largest numbers beside `gene`, the largest first; NaN never.
+    /// The `k` genes whose pairs with `gene` have the largest numbers, the largest first; never
+    /// NaN.
     pub fn strongest(&self, gene: usize, k: usize) -> Vec<(usize, f32)> {
         let others = (0..self.n).filter(|&other| other != gene);
         let mut found: Vec<(usize, f32)> = others
@@ -91,7 +92,8 @@ impl Pairs {
     }
 }
 
-/// Vectors, `[n, d]` row-major, less the mean of them all; vectors with NaN do not count for the mean.
+/// Vectors, `[n, d]` row-major, minus the mean of them all; vectors with NaN do not count for the
+/// mean.
 ///
 /// What all vectors share says nothing of any two of them, and hides what does.
 pub fn centred(rows: &[f32], d: usize) -> Vec<f32> {

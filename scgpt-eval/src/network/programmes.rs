@@ -20,10 +20,11 @@ use super::pairs::Pairs;
 pub struct ProgrammeOptions {
     /// Genes of a neighbourhood, the gene itself included, as scanpy counts.
     pub neighbours: usize,
-    /// Resolution of the communities: the higher, the more and the smaller. The reference's 40 leaves
-    /// programmes of a handful of genes, in which no pathway can be recognised.
+    /// Resolution of the communities: the higher it is, the more and the smaller they are. The
+    /// reference's 40 leaves programmes of a handful of genes, in which no pathway can be
+    /// recognised.
     pub resolution: f64,
-    /// Genes that a community must have to be a programme.
+    /// Fewest genes that make a community a programme.
     pub least_genes: usize,
     /// Seed of the order in which genes are visited.
     pub seed: u64,
@@ -38,16 +39,16 @@ impl Default for ProgrammeOptions {
 /// A community of genes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Programme {
-    /// Its genes, by their numbers, the most central first.
+    /// Numbers of its genes, the most central first.
     pub genes: Vec<usize>,
-    /// The mean similarity of each with the others.
+    /// The mean similarity of each gene with the others.
     pub centrality: Vec<f64>,
     /// The mean similarity of all of them.
     pub strength: f64,
 }
 
-/// The communities of `graph` that have enough genes, the largest first. How central a gene is within
-/// its community is told by `similarities`.
+/// The communities of `graph` that have enough genes, the largest first. How central a gene is
+/// within its community follows from `similarities`.
 ///
 /// # Panics
 /// If graph and similarities are of different genes.

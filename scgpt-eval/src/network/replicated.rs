@@ -1,4 +1,4 @@
-//! Networks of expression alone, on the same genes and cells: what any other network has to beat.
+//! Networks from expression alone, of the same genes and cells: what any other network has to beat.
 
 use scgpt_data::CsrRow;
 use scgpt_stats::largest;
@@ -8,18 +8,18 @@ use crate::{
     network::{Edge, EdgeKind, GeneNetwork},
 };
 
-/// Log1p values of some genes in cells that are read, one after the other.
+/// Expression of some genes (log1p) in cells that are added one after the other.
 #[derive(Clone, Debug)]
 pub struct Expression {
     /// `[cells, genes]`.
     values: Vec<f32>,
-    /// The number of the gene in each column.
+    /// The number of each column's gene, if it is kept.
     of_column: Vec<Option<u32>>,
     n_genes: usize,
 }
 
 impl Expression {
-    /// No cells yet; of the `n_columns` of a matrix the genes in `columns` are kept.
+    /// Expression of no cells yet; of the `n_columns` of a matrix the genes in `columns` are kept.
     pub fn new(columns: &[usize], n_columns: usize) -> Self {
         let mut of_column = vec![None; n_columns];
         for (gene, &column) in (0..).zip(columns) {
@@ -31,7 +31,7 @@ impl Expression {
     /// Adds a cell, a row of the matrix.
     ///
     /// # Panics
-    /// If it has more columns than were said.
+    /// If it has more columns than the matrix.
     pub fn push(&mut self, row: CsrRow<'_>) {
         let begin = self.values.len();
         self.values.resize(begin + self.n_genes, 0.0);
@@ -42,7 +42,7 @@ impl Expression {
         }
     }
 
-    /// The values gene by gene.
+    /// The values of all cells, gene by gene.
     pub fn into_profiles(self) -> Profiles {
         let n_cells = self.values.len() / self.n_genes.max(1);
         let genes = 0..self.n_genes;
@@ -53,12 +53,13 @@ impl Expression {
     }
 }
 
-/// Weights of all pairs of genes, `[sources, targets]`: of all cells, and of two halves of them.
+/// Weights of all pairs of genes, `[sources, targets]`: from all cells, and from each of two halves
+/// of them.
 #[derive(Clone, Debug)]
 pub struct Replicated {
-    /// Of all cells, `[sources, targets]`.
+    /// The weights from all cells, `[sources, targets]`.
     pub whole: Vec<f32>,
-    /// Of each half, `[sources, targets]`.
+    /// The weights from each half, `[sources, targets]`.
     pub halves: [Vec<f32>; 2],
 }
 
@@ -75,13 +76,14 @@ impl Replicated {
     }
 }
 
-/// Places of an `[n, n]` matrix, row-major, without its diagonal.
+/// Places of the entries of an `[n, n]` matrix, row-major, without its diagonal.
 pub fn off_diagonal(n: usize) -> Vec<usize> {
     (0..n * n).filter(|place| place % (n + 1) != 0).collect()
 }
 
-/// The `n` edges of the largest weights, `[sources, targets]`, whatever their sign, all if 0; and the
-/// number of each among [`off_diagonal`]. Edges of weight 0 are none, unless all are asked for.
+/// The `n` edges with the largest absolute weights of `[sources, targets]`, and the number of each
+/// among [`off_diagonal`]. If `n` is 0, these are all edges; otherwise pairs of weight 0 are no
+/// edges.
 pub fn strongest_edges(genes: &[String], weights: &[f32], n: usize) -> (GeneNetwork, Vec<usize>) {
     let places = off_diagonal(genes.len());
     let size: Vec<f32> = places.iter().map(|&place| weights[place].abs()).collect();

@@ -8,17 +8,17 @@ use crate::labels::Labels;
 
 /// Groups of genes of similar mean expression, as scanpy has them.
 const BINS: usize = 25;
-/// Control genes of each such group.
+/// Most control genes of each such group.
 const CONTROLS: usize = 50;
 /// Rows of a spool that are scaled at a time.
 const ROWS: usize = 4096;
 
-/// Scores of programmes, 0 to 1 each.
+/// How active programmes are in cells; scores are from 0 to 1.
 #[derive(Debug)]
 pub struct ProgrammeScores {
     /// Scores, `[cells, programmes]`.
     pub cells: RowSpool,
-    /// Names of the cell types; none without labels.
+    /// Names of the cell types; empty without labels.
     pub types: Vec<String>,
     /// Mean score of the cells of each type, `[types, programmes]` row-major.
     pub means: Vec<f64>,
@@ -27,19 +27,19 @@ pub struct ProgrammeScores {
 /// How programmes are scored.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProgrammeScoring<'a> {
-    /// Types of the cells, whose means are told; none of them if there are no labels.
+    /// The types of the cells, by which means are taken; `None` if there are no labels.
     pub labels: Option<&'a Labels>,
-    /// Folder for the temporary file of the scores; the system's if none.
+    /// Folder for the temporary file of the scores; `None` is the system's.
     pub temporary: Option<&'a Path>,
     /// Seed of the choice of control genes.
     pub seed: u64,
 }
 
 impl ProgrammeScores {
-    /// Scores programmes, each given by columns of the matrix: the mean of its genes minus that of
-    /// control genes, of which up to 50 are drawn from each of the 25 groups of similar mean
-    /// expression that it has genes of; then the least score of a programme becomes 0 and the
-    /// largest 1. Reads the cells twice, streaming.
+    /// Scores programmes, each given by the columns of its genes. A score is the mean of these
+    /// genes minus that of control genes, of which up to 50 are drawn from each of the 25 groups of
+    /// similar mean expression in which the programme has genes. Then the least score of a
+    /// programme becomes 0 and the largest 1. Reads the cells twice, streaming.
     ///
     /// # Reference
     /// `scanpy.tl.score_genes` and `GeneEmbedding.score_metagenes`. Differs: where a group has more
@@ -104,8 +104,8 @@ impl ProgrammeScores {
         Self::scaled(rows, &ranges, labels, n_cells)
     }
 
-    /// Scales every programme to its `ranges`, least and largest score, in place, some rows at a time, and
-    /// takes the means of the types.
+    /// Scales every programme in place, so that its `ranges`, least and largest score, become 0 and
+    /// 1, and takes the means of the types.
     fn scaled(
         mut rows: RowSpool,
         ranges: &[[f32; 2]],

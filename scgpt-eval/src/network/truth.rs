@@ -11,38 +11,39 @@ use scgpt_data::{Error, Result};
 
 /// Known regulations among some genes, and the pairs that could have been.
 ///
-/// Candidates are all pairs of a gene that regulates any other in the truth and another gene of it:
-/// what the truth says nothing of is not held against anyone.
+/// Candidates are all pairs of a gene that regulates any other in the truth with another gene of
+/// the truth: a network is not blamed for pairs of which the truth says nothing.
 #[derive(Clone, Debug)]
 pub struct TrueEdges {
     n_genes: usize,
     /// Places of the candidates in `[sources, targets]`.
     candidates: Vec<usize>,
     is_true: Vec<bool>,
-    /// Weights of the true edges, 0 elsewhere; none if all are positive.
+    /// Weights of all candidates in the truth, 0 where there is no edge; `None` if none is
+    /// negative.
     signs: Option<Vec<f64>>,
     regulators: usize,
     genes: usize,
 }
 
-/// How much truth there is.
+/// How much is known of true edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TruthReport {
-    /// True edges among the genes of the network.
+    /// Number of true edges among the genes of the network.
     pub edges: usize,
-    /// Genes that regulate.
+    /// Number of genes that regulate.
     pub regulators: usize,
-    /// Genes of the truth, those that regulate too.
+    /// Number of genes of the truth, the regulating ones among them.
     pub genes: usize,
-    /// Pairs that could have been an edge.
+    /// Number of pairs that could have been an edge.
     pub candidates: usize,
 }
 
 impl TrueEdges {
-    /// The part of `truth` among `genes`.
+    /// The true edges among `genes`.
     ///
     /// # Errors
-    /// If they have no gene in common, no edge, or nothing but edges.
+    /// If they have no gene in common, or if none or all of the candidates are true.
     pub fn among(truth: &GeneNetwork, genes: &[String]) -> Result<Self> {
         let numbers: HashMap<&str, usize> =
             genes.iter().enumerate().map(|(number, gene)| (gene.as_str(), number)).collect();
@@ -107,7 +108,8 @@ impl TrueEdges {
         }
     }
 
-    /// Scores of weights, `[sources, targets]`, the larger the surer whatever the sign.
+    /// Scores weights, `[sources, targets]`: the larger one is, whatever its sign, the surer is the
+    /// edge.
     ///
     /// # Panics
     /// If they are of another number of genes.
@@ -117,8 +119,8 @@ impl TrueEdges {
         EdgeScores::new(&sizes, &self.is_true)
     }
 
-    /// Share of the true edges, among those with a weight, whose sign is right; none if truth or
-    /// weights have no negative ones.
+    /// Share of the true edges, among those with a weight, whose sign is right; `None` if the truth
+    /// or the weights have no negative ones.
     ///
     /// # Panics
     /// If they are of another number of genes.
@@ -137,27 +139,27 @@ impl TrueEdges {
 /// Scores of an edge list, ours or another tool's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkEvaluation {
-    /// Edges of the list.
+    /// Number of edges in the list.
     pub edges: usize,
-    /// How many of the candidates the list has.
+    /// Number of candidates that are in the list.
     pub listed: usize,
-    /// Genes of the list.
+    /// Number of genes in the list.
     pub genes_of_network: usize,
-    /// Genes of the truth, of which those that the list may have judge.
+    /// Number of genes of the truth; those among them that the list can contain are judged.
     pub genes_of_truth: usize,
-    /// How much truth there is.
+    /// How much is known of true edges among the genes judged.
     pub truth: TruthReport,
     /// Edges ranked by the size of their weight; those that are not listed come last.
     pub scores: EdgeScores,
     /// Share of listed true edges whose sign is right, where both sides have signs.
     pub sign_accuracy: Option<f64>,
-    /// The same of edges turned round, if they have a direction: scores as good mean that the
-    /// network does not know the direction.
+    /// Scores of the reversed edges, if they have a direction: if they are as good, the network
+    /// does not know the direction.
     pub reversed: Option<EdgeScores>,
 }
 
 impl NetworkEvaluation {
-    /// Judges `network` by `truth` among `genes`, or the genes that both have.
+    /// Judges `network` by `truth` among `genes`; with `None`, among the genes that both have.
     ///
     /// # Errors
     /// As [`TrueEdges::among`].
@@ -211,7 +213,7 @@ impl NetworkEvaluation {
         })
     }
 
-    /// What the scores say, in a sentence.
+    /// A sentence that says what the scores mean.
     pub fn verdict(&self) -> String {
         let EdgeScores { auprc_ratio, auroc, .. } = self.scores;
         let quality = match auprc_ratio {
@@ -267,7 +269,7 @@ impl NetworkEvaluation {
 pub const SCORES: [&str; 7] =
     ["edges", "AUPRC", "AUPRC ratio", "early precision", "EPR", "AUROC", "F1"];
 
-/// What a table says of a network, by [`SCORES`] after its name.
+/// A row of a table for a network: its name, then its scores under the headings [`SCORES`].
 pub fn scores_row(name: &str, scores: &EdgeScores) -> Vec<String> {
     let EdgeScores {
         auprc, auprc_ratio, early_precision, early_precision_ratio, auroc, f1, ..

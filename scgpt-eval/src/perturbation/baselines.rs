@@ -1,4 +1,4 @@
-//! [`response_baselines`]: what simple methods say about responses to perturbations.
+//! [`response_baselines`]: what simple methods predict for responses to perturbations.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ const COMPONENTS: usize = 10;
 /// Its ridge penalty, as Ahlmann-Eltze, Huber and Anders 2025 set it.
 const RIDGE: f64 = 0.1;
 
-/// The responses that a method may learn from: those of one cell type.
+/// The responses that a method may learn from, all of one cell type. Profiles have one entry a
+/// measured gene, `[g]`.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -35,31 +36,32 @@ pub struct KnownResponses<'a> {
     pub control: &'a [f64],
     /// Conditions and their mean expression, `[g]`.
     pub responses: Vec<(&'a Condition, &'a [f64])>,
-    /// Column of each measured gene.
+    /// By name, the column of each measured gene.
     pub columns: &'a BTreeMap<String, usize>,
 }
 
 /// What one method predicts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResponseBaseline {
-    /// Its name.
+    /// Its name in reports.
     pub name: &'static str,
     /// Mean expression for each condition asked for, `[g]`.
     pub profiles: Vec<Vec<f64>>,
 }
 
-/// Predicts the conditions `asked` from those known, by
+/// Predicts the conditions `asked` from those that are known. The methods are
 ///
 /// - *no change*: the controls;
 /// - *training mean*: the mean of the known perturbed profiles;
 /// - *matching mean* (Viñas Torné et al. 2025): the mean, over the perturbed genes, of the profile of
 ///   the gene alone, or else of the known profiles with that gene, or else of all;
-/// - *additive*: the controls plus the changes that each gene makes alone; of a gene that is not known
-///   alone, what known pairs change beyond their other gene; else the mean change of those that are;
+/// - *additive*: the controls plus the changes that each gene makes alone; for a gene that is not
+///   known alone, what known pairs change beyond their other gene; else the mean change of the
+///   genes that are known alone;
 /// - *linear* (Ahlmann-Eltze, Huber and Anders 2025): `Y ≈ G W Pᵀ + b`, where `b` is the mean
 ///   profile, `G` the genes' first ten principal components in the known profiles, and `P` those of
-///   the perturbed genes (their sum, if several), by ridge regression with penalty 0.1. For genes
-///   that are not measured it says `b`.
+///   the perturbed genes (their sum, if several), by ridge regression with penalty 0.1. If a
+///   perturbed gene is not measured, it predicts `b`.
 ///
 /// # Panics
 /// If no response is known.
@@ -119,7 +121,8 @@ impl KnownResponses<'_> {
         self.responses.iter().find(is_alone).map(|(_, profile)| *profile)
     }
 
-    /// The change that a gene makes alone, or else the mean of what it adds to others in pairs.
+    /// The change that a gene makes alone, or else the mean of what it adds to other genes in
+    /// pairs.
     fn change(&self, gene: &String) -> Option<Vec<f64>> {
         if let Some(profile) = self.alone(gene) {
             return Some(difference(profile, self.control));
@@ -217,7 +220,7 @@ impl<'a> Linear<'a> {
     }
 }
 
-/// The sum of the components of a condition's genes; none if one is not measured.
+/// The sum of the components of a condition's genes; `None` if one is not measured.
 fn sum_of_genes(
     condition: &Condition,
     columns: &BTreeMap<String, usize>,

@@ -7,7 +7,8 @@ use scgpt_data::{Error, Result};
 /// The name of the control in conditions.
 pub const CONTROL: &str = "ctrl";
 
-/// The genes that were perturbed in a cell, in alphabetical order; none in a control cell.
+/// The genes that were perturbed in a cell, in alphabetical order; a control cell has no such
+/// genes.
 ///
 /// Written as in GEARS: `ctrl`, `A+ctrl`, `A+B`.
 ///
@@ -33,7 +34,8 @@ impl Condition {
         Self { genes }
     }
 
-    /// Reads a condition; `control` is a name of the control besides `ctrl`.
+    /// Reads a condition: gene names with `separator` between them. `control` is a name of the
+    /// control besides `ctrl`.
     ///
     /// # Errors
     /// If a gene has no name.
@@ -52,12 +54,12 @@ impl Condition {
         Ok(Self::new(genes))
     }
 
-    /// Whether nothing was done.
+    /// Whether nothing was perturbed.
     pub fn is_control(&self) -> bool {
         self.genes.is_empty()
     }
 
-    /// The genes.
+    /// The perturbed genes, in alphabetical order.
     pub fn genes(&self) -> &[String] {
         &self.genes
     }
@@ -73,7 +75,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// The perturbations of each of `genes` alone, ascending, each once.
+/// The conditions in which each of `genes` is perturbed alone, ascending, each once.
 ///
 /// # Errors
 /// If there are no genes.
@@ -90,7 +92,8 @@ pub fn singles(genes: &[String]) -> Result<Vec<Condition>> {
     Ok(all)
 }
 
-/// The perturbations of each of `genes` alone and of every two together, ascending, each once.
+/// The conditions in which each of `genes` is perturbed alone and every two together, ascending,
+/// each once.
 ///
 /// # Errors
 /// If there are no genes.

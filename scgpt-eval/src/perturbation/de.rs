@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::moments::Moments;
 
-/// Genes of a list.
+/// Most genes of a list.
 const TOP: usize = 20;
 
 /// The most differentially expressed genes of a group against its controls, by column.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeGenes {
-    /// The first 20 of all.
+    /// The first 20 of all genes.
     pub top: Vec<usize>,
     /// The first 20 that are expressed in the group, or in neither it nor the controls.
     pub non_dropout: Vec<usize>,
@@ -19,7 +19,8 @@ pub struct DeGenes {
 }
 
 impl DeGenes {
-    /// Lists from genes by their difference, the greatest first, and the means of both groups.
+    /// Takes the lists from `ranked`, all genes by their difference, the greatest first, and from
+    /// the means of both groups, `[g]`.
     ///
     /// # Reference
     /// GEARS `get_dropout_non_zero_genes`.

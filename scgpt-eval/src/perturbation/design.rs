@@ -1,4 +1,4 @@
-//! [`Design`]: which cells had what done to them.
+//! [`Design`]: which perturbation each cell had.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,13 +51,13 @@ impl DesignOptions<'_> {
 /// Cells of one type in one condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
-    /// Its cell type.
+    /// Its cell type, a place in [`Design::cell_types`].
     pub cell_type: u32,
-    /// Its condition.
+    /// Its condition, a place in [`Design::conditions`].
     pub condition: u32,
 }
 
-/// The groups of a perturbation experiment.
+/// The groups of a perturbation experiment, each the cells of one type in one condition.
 ///
 /// ```
 /// use scgpt_data::{CellSource as _, Layer};
@@ -78,9 +78,9 @@ pub struct Design {
     pub conditions: Vec<Condition>,
     /// Groups that have cells; those of a cell type begin with its control.
     pub groups: Vec<Group>,
-    /// The group of each cell; none for cells of groups that were left out.
+    /// The group of each cell; `None` for cells of groups that were left out.
     pub codes: Vec<Option<u32>>,
-    /// Cells of each group.
+    /// Number of cells of each group.
     pub counts: Vec<usize>,
     /// Groups left out because they have too few cells, or their cell type has no control.
     pub dropped: Vec<String>,
@@ -140,8 +140,9 @@ impl Design {
         )
     }
 
-    /// The group in `truth` of each predicted cell; none for controls and for what it does not have,
-    /// which is named. Predictions need no cell types where the truth has one.
+    /// The group in `truth` of each predicted cell; `None` for controls and for conditions that the
+    /// truth does not have, whose names come second. Predictions need no cell types if the truth
+    /// has only one.
     pub(super) fn read_predicted(
         source: &dyn CellSource,
         options: &DesignOptions<'_>,
@@ -234,18 +235,18 @@ impl Design {
         Ok(design)
     }
 
-    /// What was done in a group.
+    /// The condition of a group.
     pub fn condition(&self, group: usize) -> &Condition {
         &self.conditions[self.groups[group].condition as usize]
     }
 
-    /// The group of the controls of a group's cell type.
+    /// The group of the controls with the same cell type as a group.
     pub fn control(&self, group: usize) -> usize {
         let Group { cell_type, .. } = self.groups[group];
         self.groups.partition_point(|other| other.cell_type < cell_type)
     }
 
-    /// Groups in which something was done.
+    /// The groups that are not controls.
     pub fn perturbed(&self) -> impl Iterator<Item = usize> {
         (0..self.groups.len()).filter(|&group| self.groups[group].condition != 0)
     }
@@ -255,7 +256,7 @@ impl Design {
         self.name(self.groups[group])
     }
 
-    /// The conditions that are perturbed and have cells.
+    /// The conditions that have cells, without the control.
     pub fn perturbed_conditions(&self) -> Vec<Condition> {
         let mut codes: Vec<u32> =
             self.perturbed().map(|group| self.groups[group].condition).collect();

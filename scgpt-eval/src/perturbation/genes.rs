@@ -1,4 +1,4 @@
-//! [`gene_column`]: by which names genes are perturbed.
+//! [`gene_column`]: by which names conditions call the perturbed genes.
 
 use std::collections::BTreeSet;
 

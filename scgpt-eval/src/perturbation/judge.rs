@@ -1,4 +1,5 @@
-//! [`PerturbEvaluation`]: predicted responses beside simple methods and what the data itself allows.
+//! [`PerturbEvaluation`]: predicted responses beside simple methods, and the best that the noise of
+//! the data allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,53 +20,54 @@ use super::{
 /// How good predicted responses are.
 #[derive(Clone, Debug, Serialize)]
 pub struct PerturbEvaluation {
-    /// Conditions that judge.
+    /// Names of the conditions that are judged.
     pub conditions: Vec<String>,
-    /// Genes they are judged over.
+    /// Number of genes over which they are judged.
     pub genes: usize,
     /// The predictions, then simple methods on the same conditions.
     pub methods: Vec<MethodResponses>,
-    /// What half of the cells of a condition say of the other half: a measure of the noise, which a method that learns from more cells can pass.
+    /// How well half of the cells of a condition predict the other half: a measure of the noise. A
+    /// method that learns from more cells can do better.
     pub ceiling: Option<MethodResponses>,
     /// Mean correlation between the true changes of different conditions.
     pub truth_similarity: f64,
-    /// What two files have that was not judged; none of an artefact's own conditions.
+    /// What of two files was not judged; `None` if an artefact's own conditions are judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<NotJudged>,
-    /// The conditions that judge, with their true profiles.
+    /// The conditions that are judged, with their true profiles.
     #[serde(skip)]
     pub judged: Vec<JudgedResponse>,
-    /// Predicted profile of each.
+    /// The predicted profile of each of them, `[g]`.
     #[serde(skip)]
     pub predicted: Vec<Vec<f64>>,
-    /// Names of the genes.
+    /// Names of the genes `[g]`.
     #[serde(skip)]
     pub names: Vec<String>,
 }
 
-/// What of two files is not judged.
+/// What of two files was not judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotJudged {
     /// Predicted conditions that the truth does not have.
     pub without_truth: Vec<String>,
     /// Conditions of the truth that were not predicted; without a split they count as known.
     pub not_predicted: Vec<String>,
-    /// Predicted conditions that the split learns from, or selects by.
+    /// Predicted conditions on which the split trains or by which it selects.
     pub trained_on: Vec<String>,
-    /// Genes of the truth.
+    /// Number of genes of the truth.
     pub genes_of_truth: usize,
-    /// Genes of the predictions.
+    /// Number of genes of the predictions.
     pub genes_of_predictions: usize,
-    /// Cells of the truth, and predicted ones, whose values are all zero.
+    /// Number of true cells and of predicted cells whose values are all zero.
     pub without_values: [usize; 2],
-    /// Perturbed genes, by the conditions' names.
+    /// Number of perturbed genes, by the names of the conditions.
     pub perturbed: usize,
-    /// Those that are not among the genes that both files measure.
+    /// Perturbed genes that are not measured in both files.
     pub unmeasured: Vec<String>,
 }
 
 impl PerturbEvaluation {
-    /// Adds another repeat.
+    /// Adds the evaluation of another repeat of the training.
     pub fn add(&mut self, other: Self) {
         MethodResponses::add(&mut self.methods, other.methods);
         if let (Some(ceiling), Some(other)) = (&mut self.ceiling, other.ceiling) {
@@ -74,24 +76,24 @@ impl PerturbEvaluation {
     }
 }
 
-/// What predictions of responses are judged by.
+/// What predicted responses are judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseJudge<'a> {
-    /// What was done to which cells.
+    /// Which cells had which perturbation.
     pub design: &'a Design,
-    /// Means of their groups.
+    /// Means of the groups of the design, over all genes.
     pub moments: &'a Moments,
-    /// Names of the genes that are judged.
+    /// Names of the genes over which predictions are judged.
     pub names: &'a [String],
-    /// The column of each.
+    /// The column of each of these genes.
     pub columns: &'a [usize],
-    /// What was learned from, and what is judged.
+    /// Which conditions were trained on, and which are judged.
     pub split: &'a Split,
     /// Seed of the intervals and of the halves of cells.
     pub seed: u64,
 }
 
-/// What a method predicts.
+/// The profiles that a method predicts.
 #[derive(Clone, Debug)]
 pub struct Predictions<'a> {
     /// What the method is called in reports.
@@ -156,13 +158,13 @@ impl ResponseJudge<'_> {
         self.design.groups[group].cell_type
     }
 
-    /// Tested groups of one cell type after the other; groups come by cell type.
+    /// The tested groups of each cell type in turn; groups are ordered by cell type.
     fn by_type<'t>(&self, tested: &'t [usize]) -> impl Iterator<Item = &'t [usize]> {
         tested.chunk_by(|&one, &other| self.cell_type(one) == self.cell_type(other))
     }
 
-    /// The mean profile known of the cell type of some tested groups; that of the groups themselves if
-    /// nothing is known.
+    /// The mean of the known profiles of the cell type of some tested groups; that of the groups'
+    /// own profiles if none is known.
     fn centroid(&self, tested: &[usize], known: &[(usize, Vec<f64>)]) -> Vec<f64> {
         let is_of_type =
             |(group, _): &&(usize, Vec<f64>)| self.cell_type(*group) == self.cell_type(tested[0]);
@@ -247,8 +249,8 @@ impl ResponseJudge<'_> {
         by_method
     }
 
-    /// One half of the cells of each tested group as truth, the other as prediction; of groups of one
-    /// cell neither.
+    /// Half of the cells of each tested group as truth, and the other half as prediction; groups of
+    /// one cell are left out.
     fn halves(
         &self,
         tested: &[usize],
@@ -282,9 +284,10 @@ impl ResponseJudge<'_> {
 pub struct EvaluateOptions<'a> {
     /// Where the conditions are, in both files, and how they are written.
     pub design: &'a DesignOptions<'a>,
-    /// The matrix of the true cells, logarithms.
+    /// The matrix of the true cells, whose values are logarithms.
     pub layer: &'a Layer,
-    /// Which conditions were trained on and which judge; see [`evaluate_responses`] if none.
+    /// Which conditions were trained on and which are judged; [`evaluate_responses`] says what
+    /// `None` means.
     pub split: Option<&'a Split>,
     /// Whether simple methods are judged beside the predictions.
     pub baselines: bool,
@@ -300,13 +303,13 @@ impl<'a> EvaluateOptions<'a> {
     }
 }
 
-/// Judges the profiles of a file of predicted cells, ours or another tool's, by the cells of another
-/// file, over the genes that both have. Conditions that the split trains on are not judged; without
-/// one, all conditions that are not predicted count as known in training.
+/// Judges the mean profiles of predicted cells, ours or another tool's, by true cells, over the
+/// genes that both sources have. Conditions that the split trains on are not judged; without one,
+/// all conditions that are not predicted count as known in training.
 ///
 /// # Errors
-/// If a file cannot be read, has no conditions or anything but logarithms, or the files share no gene
-/// or no condition to judge.
+/// If a source cannot be read, has no conditions or values that are not logarithms, or the files
+/// share no gene or no condition to judge.
 pub fn evaluate_responses(
     truth: &mut dyn CellSource,
     predicted: &mut dyn CellSource,

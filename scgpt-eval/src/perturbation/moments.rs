@@ -5,21 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use scgpt_data::{CellSource, Layer, Observer, ReadBlocks as _, Result, Watched, narrow};
 use scgpt_stats::first_halves;
 
-/// Where GEARS keeps genes by their difference.
+/// The dictionary of `uns` in which GEARS keeps genes by their difference.
 pub(super) const RANKINGS: &str = "rank_genes_groups_cov_all";
-/// Column of `obs` by which.
+/// The column of `obs` by whose values that dictionary is keyed.
 pub(super) const CONDITION_NAME: &str = "condition_name";
 
-/// Cells read at once.
+/// Cells read at a time.
 const BLOCK: usize = 1024;
 
-/// Sums of one group's values; a number per gene each.
+/// Sums of the values of one group, one number a gene.
 #[derive(Clone, Debug, Default)]
 struct Sums {
     cells: usize,
     values: Vec<f64>,
     squares: Vec<f64>,
-    /// Of a random half of the cells.
+    /// Cells of a random half.
     half_cells: usize,
     half_values: Vec<f64>,
 }
@@ -29,13 +29,14 @@ struct Sums {
 pub struct Moments {
     groups: Vec<Sums>,
     n_genes: usize,
-    /// Genes by their difference from the controls, of groups for which the file says it.
+    /// Genes by their difference from the controls, for the groups whose order the file gives.
     rankings: BTreeMap<u32, Vec<u32>>,
 }
 
 impl Moments {
-    /// Reads the cells once, streaming; cells without a group are passed over. Halves of a group are
-    /// drawn by the names of its cells, so that their order does not matter.
+    /// Reads the cells once, streaming; `codes` has the group of each cell, below `n_groups`, and
+    /// cells without a group are passed over. Halves of a group are drawn by the names of its
+    /// cells, so that their order does not matter.
     ///
     /// # Errors
     /// If the source cannot be read, or the observer asked to stop.
@@ -73,8 +74,8 @@ impl Moments {
         Ok(Self { groups, n_genes, rankings: BTreeMap::new() })
     }
 
-    /// Takes the genes by their difference from the controls as the file has them, where it does and
-    /// all cells of a group have the same name.
+    /// Takes over the order of genes by their difference from the controls that the file gives for
+    /// a group, if all cells of the group have the same name.
     ///
     /// # Reference
     /// GEARS: `uns["rank_genes_groups_cov_all"]`, names of the index of `var` by
@@ -111,18 +112,18 @@ impl Moments {
         Ok(())
     }
 
-    /// Genes of every group.
+    /// Number of genes.
     pub fn n_genes(&self) -> usize {
         self.n_genes
     }
 
-    /// Mean expression of a group, `[g]`; zeros of a group without cells.
+    /// Mean expression of a group, `[g]`; zeros for a group without cells.
     pub fn mean(&self, group: usize) -> Vec<f64> {
         let Sums { cells, values, .. } = &self.groups[group];
         values.iter().map(|sum| sum / (*cells).max(1) as f64).collect()
     }
 
-    /// Means of two random halves of a group's cells; none if it has less than two.
+    /// Means of two random halves of a group's cells; `None` if it has fewer than two.
     pub fn halves(&self, group: usize) -> Option<[Vec<f64>; 2]> {
         let Sums { cells, values, half_cells, half_values, .. } = &self.groups[group];
         let rest = cells - half_cells;
@@ -134,8 +135,9 @@ impl Moments {
         Some([half, other.collect()])
     }
 
-    /// Genes by their difference between two groups: numbers, the greatest |t| first, the earlier of
-    /// equals first; all genes. What [`read_rankings`](Self::read_rankings) found goes before.
+    /// Numbers of all genes by their difference between two groups: the greatest |t| first, of
+    /// equals the earlier first. An order that [`read_rankings`](Self::read_rankings) found is used
+    /// instead.
     ///
     /// # Reference
     /// GEARS `rank_genes_groups_by_cov` (scanpy `rank_genes_groups`, Welch's t-test, `rankby_abs`):
@@ -162,7 +164,7 @@ impl Moments {
 }
 
 impl Sums {
-    /// Means, and squared standard errors of them.
+    /// Means of all genes, and their squared standard errors.
     fn means_and_errors(&self) -> (Vec<f64>, Vec<f64>) {
         let n = self.cells as f64;
         let of = |(sum, square): (&f64, &f64)| {

@@ -44,7 +44,7 @@ impl PerturbEvaluation {
         page
     }
 
-    /// Scores beside those of simple methods, and the genes that respond most.
+    /// Adds to the page the scores beside those of simple methods, and the genes that respond most.
     pub fn describe(&self, page: &mut Page) {
         let mut heading = vec!["method"];
         heading.extend(Self::SHOWN.iter().map(|(_, name)| *name));
@@ -66,7 +66,7 @@ impl PerturbEvaluation {
         self.all_scores(page);
     }
 
-    /// Every score of every method, a row each.
+    /// Adds every score of every method, a row each.
     fn all_scores(&self, page: &mut Page) {
         let methods: Vec<_> = self.methods.iter().chain(&self.ceiling).collect();
         let names = methods.iter().map(|method| method.name.as_str());
@@ -82,7 +82,8 @@ impl PerturbEvaluation {
         page.text("Delta: changes against the controls. de: the 20 genes that differ most; non dropout: those that are expressed in the condition, or in neither it nor the controls.");
     }
 
-    /// One score by how much of a condition was seen in training; nothing where that is not known.
+    /// Adds one score by how much of a condition was seen in training; nothing if that is not
+    /// known.
     fn subgroups(&self, page: &mut Page) {
         let Some(first) = self.methods.first().filter(|first| !first.subgroups.is_empty()) else {
             return;
@@ -101,7 +102,7 @@ impl PerturbEvaluation {
         page.text("Pearson Δ of the top 20, by what of a condition was in training.");
     }
 
-    /// True and predicted changes of the top genes of some conditions.
+    /// Draws true and predicted changes of the top genes of some conditions.
     fn genes(&self, page: &mut Page) {
         page.section("Genes that respond most");
         let step = self.judged.len().div_ceil(DRAWN).max(1);

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::perturbation::gene_column;
 
-/// Names of all ranked genes in the output, at most; of more, each list is cut to a thousand.
+/// Most names of ranked genes in the output; if there are more, each list is cut to a thousand.
 const NAMES: usize = 8_000_000;
 
 /// How perturbed cells are prepared.
@@ -42,13 +42,14 @@ const NAMES: usize = 8_000_000;
 pub struct PrepareOptions<'a> {
     /// Where the conditions are, and how they are written.
     pub design: &'a DesignOptions<'a>,
-    /// The matrix.
+    /// The matrix of `source` that is read.
     pub layer: &'a Layer,
-    /// Column of `var` with the genes' names; the one that names most perturbed genes if none.
+    /// Where the names of genes are; without a column it is the one that names most of the
+    /// perturbed genes.
     pub gene_names: &'a GeneNames,
     /// Conditions with fewer cells are left out.
     pub min_cells: usize,
-    /// Most variable genes to keep, beside those perturbed; all genes if none.
+    /// Most variable genes to keep, beside those perturbed; `None` keeps all genes.
     pub variable_genes: Option<usize>,
     /// The h5ad to write.
     pub output: &'a Path,
@@ -57,7 +58,8 @@ pub struct PrepareOptions<'a> {
 }
 
 impl<'a> PrepareOptions<'a> {
-    /// All genes of `X` in a new file; conditions have at least the two cells that a test takes.
+    /// Keeps all genes of `X`, writes a new file, and leaves out conditions with fewer than the two
+    /// cells that a test needs.
     pub const fn new(design: &'a DesignOptions<'a>, output: &'a Path) -> Self {
         Self {
             design,
@@ -74,19 +76,19 @@ impl<'a> PrepareOptions<'a> {
 /// What was prepared.
 #[derive(Clone, Debug, Serialize)]
 pub struct Prepared {
-    /// Cells written.
+    /// Number of cells written.
     pub cells: usize,
-    /// Of these, controls.
+    /// Number of controls among them.
     pub controls: usize,
-    /// Cells of conditions left out, or of none.
+    /// Number of cells left out: those of conditions left out, or without a condition.
     pub cells_left_out: usize,
-    /// Genes written.
+    /// Number of genes written.
     pub genes: usize,
-    /// Conditions of one perturbed gene.
+    /// Number of conditions with one perturbed gene.
     pub singles: usize,
-    /// Conditions of several perturbed genes.
+    /// Number of conditions with several perturbed genes.
     pub combinations: usize,
-    /// Perturbed genes, by the conditions' names.
+    /// Number of perturbed genes, by the names of the conditions.
     pub perturbed: usize,
     /// Perturbed genes that are not measured.
     pub unmeasured: Vec<String>,
@@ -94,20 +96,21 @@ pub struct Prepared {
     pub dropped: Vec<String>,
     /// The unit of the values as they were read.
     pub input_state: InputState,
-    /// The sum they had in every cell, before the logarithm, if there was one.
+    /// The sum that the values had in every cell before the logarithm, if it was the same in all.
     pub input_total: Option<f64>,
     /// Where the names of the genes were found.
     pub gene_column: String,
-    /// Features left out because they are no genes.
+    /// Number of features left out because they are no genes.
     pub other_features: usize,
-    /// Cells written that have no counts in the genes written.
+    /// Number of cells written that have no counts in the genes written.
     pub without_counts: usize,
 }
 
-/// Writes the cells of `source` as `perturb_processed.h5ad` of GEARS has them: `log1p` of values
-/// normalised to 10 000 (those of some genes of normalised cells, whose sums differ, stay as they are), `obs` with `condition`, `control`, `cell_type`, `dose_val` and
-/// `condition_name`, `var["gene_name"]`, and in `uns` the genes by their difference (Welch's t-test
-/// against the controls of the cell type) and the top-20 lists.
+/// Writes the cells of `source` in the layout of GEARS' `perturb_processed.h5ad`: `log1p` of values
+/// normalised to 10 000 (those of some genes of normalised cells, whose sums differ, stay as they
+/// are), `obs` with `condition`, `control`, `cell_type`, `dose_val` and `condition_name`,
+/// `var["gene_name"]`, and in `uns` the genes by their difference (Welch's t-test against the
+/// controls of the cell type) and the top-20 lists.
 ///
 /// # Errors
 /// If the source cannot be read or has no controls, the values are scaled, or the output cannot be
@@ -311,7 +314,7 @@ impl<'a> PreparedCells<'a> {
         prepared
     }
 
-    /// What GEARS wants to know of every cell.
+    /// The columns of `obs` that GEARS reads.
     fn annotations(&self, design: &Design) -> Vec<(String, Column)> {
         let group = |&cell: &usize| design.codes[cell].map_or(0, |group| group as usize);
         let groups: Vec<usize> = self.cells.iter().map(group).collect();

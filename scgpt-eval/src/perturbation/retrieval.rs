@@ -1,4 +1,4 @@
-//! [`Retrieval`]: how often a search finds the truth.
+//! [`Retrieval`]: how often a search finds the true condition.
 
 use serde::Serialize;
 
@@ -7,25 +7,27 @@ use super::condition::Condition;
 /// A ranking of candidates, best first, for each group.
 pub type Rankings = Vec<Vec<usize>>;
 
-/// How often a method finds the truth.
+/// How often a method finds the true condition among candidates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Retrieval {
-    /// The method.
+    /// Name of the method.
     pub name: String,
-    /// Groups whose truth was looked for.
+    /// Number of groups whose true condition was looked for.
     pub groups: usize,
     /// Share of the groups whose truth is among the first 1, 2, … `k` candidates.
     pub hits: Vec<f64>,
     /// Share of the groups for which one of the first 1, 2, … `k` candidates has at least one of the
     /// perturbed genes.
     pub partial_hits: Vec<f64>,
-    /// Mean place of the truth, as a share of the candidates: 0 is the first, 0.5 chance.
+    /// Mean place of the true condition, as a share of the candidates: 0 is the first, 0.5 is
+    /// chance.
     pub mean_rank: f64,
 }
 
 impl Retrieval {
-    /// Of the `scored` groups, each with the place of its truth among the `candidates`, whose order for
-    /// each group the method says.
+    /// Scores `rankings`, the order of the `candidates` for each group, over the `scored` groups,
+    /// each given with the place of its true condition among the candidates. Hits are counted up to
+    /// `k`.
     pub fn new(
         name: &str,
         rankings: &Rankings,
@@ -59,7 +61,7 @@ impl Retrieval {
         }
     }
 
-    /// What a random order of the candidates is expected to find.
+    /// The scores that a random order of the candidates is expected to have.
     pub fn random(scored: &[(usize, usize)], candidates: &[Condition], k: usize) -> Self {
         let n = candidates.len();
         let related = |truth: usize| {

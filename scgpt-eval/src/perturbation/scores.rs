@@ -28,7 +28,7 @@ pub(super) const RESPONSE_SCORES: [(&str, bool); 15] = [
     ("pearson_non_dropout", false),
 ];
 
-/// A condition that judges predictions; profiles over the genes judged.
+/// A condition by which predictions are judged; profiles are over the genes judged.
 #[derive(Clone, Debug)]
 pub struct JudgedResponse {
     /// Its name.
@@ -41,11 +41,11 @@ pub struct JudgedResponse {
     pub control: Vec<f64>,
     /// Mean perturbed profile known in training, of its cell type if one is known, `[g]`.
     pub centroid: Vec<f64>,
-    /// Its cell type: conditions are told from others of the same.
+    /// Its cell type. A condition is compared only with others of the same type.
     pub cell_type: u32,
     /// Its most differentially expressed genes.
     pub de: DeGenes,
-    /// Its perturbed genes, as far as they are judged.
+    /// Its perturbed genes that are judged, by their places in `[g]`.
     pub perturbed: Vec<usize>,
 }
 
@@ -61,17 +61,18 @@ pub(super) type ConditionScores = [f64; RESPONSE_SCORES.len()];
 /// the type earns nothing either.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MethodResponses {
-    /// The method.
+    /// Name of the method.
     pub name: String,
-    /// Mean over conditions: over the repeats, else by a bootstrap over conditions.
+    /// Each score's mean over conditions, with an interval over the repeats or, of a single one, a
+    /// bootstrap interval over conditions.
     pub scores: BTreeMap<&'static str, Interval>,
-    /// Means over the conditions of each subgroup, of the first repeat.
+    /// Means over the conditions of each subgroup, in the first repeat.
     pub subgroups: BTreeMap<String, BTreeMap<&'static str, f64>>,
-    /// Scores of each condition of the first repeat.
+    /// Scores of each condition, in the first repeat.
     pub conditions: BTreeMap<String, BTreeMap<&'static str, f64>>,
     /// Mean correlation between the predicted changes of different conditions; 1 if all are the same.
     pub similarity: f64,
-    /// Means over conditions of each repeat.
+    /// Means over conditions, of each repeat.
     #[serde(skip)]
     repeats: Vec<ConditionScores>,
 }
@@ -80,7 +81,8 @@ pub struct MethodResponses {
 const COLLAPSE: f64 = 0.2;
 
 impl MethodResponses {
-    /// Scores `predicted` profiles of the `judged` conditions, which come by cell type.
+    /// Scores the `predicted` profiles, `[g]` each, of the `judged` conditions, which are ordered
+    /// by cell type.
     ///
     /// # Panics
     /// If there are no conditions, or not one prediction for each.
@@ -145,7 +147,8 @@ impl MethodResponses {
         self.scores[score].mean
     }
 
-    /// Whether different conditions are predicted to be nearly the same, unlike the truth.
+    /// Whether the predictions for different conditions are nearly the same, although the true
+    /// responses, whose [`similarity`](Self::similarity) is `truth`, are not.
     pub fn has_collapsed(&self, truth: f64) -> bool {
         self.similarity > truth + COLLAPSE && self.similarity > 0.9
     }

@@ -1,4 +1,4 @@
-//! [`Split`]: which conditions are trained on, and which judge.
+//! [`Split`]: which conditions are trained on, and which are kept to judge by.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +22,7 @@ pub enum SplitMode {
     /// quarter of those with two).
     #[default]
     Simulation,
-    /// The same, with singles alone.
+    /// As in `simulation`, but with singles alone.
     #[cfg_attr(feature = "clap", value(alias = "simulation-single"))]
     SimulationSingle,
     /// Singles of unseen genes.
@@ -35,15 +35,15 @@ pub enum SplitMode {
     /// Doubles with one unseen gene.
     #[cfg_attr(feature = "clap", value(alias = "combo-seen1"))]
     ComboSeen1,
-    /// Doubles of genes that are both seen, elsewhere.
+    /// Doubles of two seen genes.
     #[cfg_attr(feature = "clap", value(alias = "combo-seen2"))]
     ComboSeen2,
-    /// None: a tenth selects the network.
+    /// Nothing is tested: a tenth of the conditions selects the network.
     ///
-    /// All conditions are trained on or validate.
+    /// All others are trained on.
     #[cfg_attr(feature = "clap", value(alias = "no-test"))]
     NoTest,
-    /// None at all: all conditions are trained on.
+    /// Nothing is tested or selects the network: all conditions are trained on.
     #[cfg_attr(feature = "clap", value(alias = "no-split"))]
     NoSplit,
 }
@@ -67,14 +67,14 @@ pub enum SplitMode {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
-    /// Conditions that are trained on.
+    /// Names of the conditions that are trained on.
     pub train: Vec<String>,
-    /// Conditions that choose the best network.
+    /// Names of the conditions by which the best network is chosen.
     #[serde(rename = "val")]
     pub validation: Vec<String>,
-    /// Conditions that judge the result, and serve nothing else.
+    /// Names of the conditions by which the result is judged; they serve nothing else.
     pub test: Vec<String>,
-    /// Tested conditions by how much of them is seen in training.
+    /// The tested conditions by how much of each is seen in training, one of the names above.
     #[serde(default)]
     pub test_subgroup: BTreeMap<String, Vec<String>>,
 }
@@ -83,13 +83,13 @@ pub struct Split {
 const SEEN: f64 = 0.75;
 /// Share of the conditions left for training that is trained on, the others validating.
 const TRAINED: f64 = 0.9;
-/// What a choice is about: a part of its key.
+/// What a choice is made among: a part of its key.
 const OF_GENES: u64 = 0;
 const OF_CONDITIONS: u64 = 1;
 const OF_VALIDATION: u64 = 2;
 
 impl Split {
-    /// Divides `conditions`; controls are passed over.
+    /// Divides `conditions` by `mode`; controls are passed over.
     ///
     /// # Errors
     /// If nothing is left to train on, or to judge by where the mode asks for it.
@@ -143,7 +143,7 @@ impl Split {
         Self { train, validation, test, test_subgroup }
     }
 
-    /// The same split, of some of its conditions alone.
+    /// The same split of those of its conditions that are among `conditions`.
     ///
     /// # Errors
     /// If none of them is trained on.
@@ -165,7 +165,8 @@ impl Split {
             .any(|part| part.iter().any(|name| name == condition))
     }
 
-    /// Reads a split that was saved; also one of GEARS saved as JSON, whose subgroups need not be in it.
+    /// Reads a split that was saved as JSON, by this program or by GEARS, whose file need not have
+    /// subgroups.
     ///
     /// # Errors
     /// If the file is no split, or a condition is in two parts of it.
@@ -194,7 +195,7 @@ impl Split {
         Ok(split)
     }
 
-    /// The subgroup of a tested condition.
+    /// The subgroup of a tested condition, if it has one.
     pub fn subgroup(&self, condition: &str) -> Option<&str> {
         let of = |(_, names): &(&String, &Vec<String>)| names.iter().any(|name| name == condition);
         self.test_subgroup.iter().find(of).map(|(group, _)| group.as_str())
@@ -246,7 +247,7 @@ fn divide<'a>(
     (train, test)
 }
 
-/// How much of a condition is seen.
+/// The name of the subgroup that says how much of a condition is seen.
 fn subgroup(condition: &Condition, seen: &BTreeSet<&str>) -> String {
     let genes = condition.genes();
     let n = genes.iter().filter(|gene| seen.contains(gene.as_str())).count();
@@ -261,7 +262,7 @@ fn genes_of<'a>(conditions: impl Iterator<Item = &'a Condition>) -> BTreeSet<&'a
     conditions.flat_map(Condition::genes).map(String::as_str).collect()
 }
 
-/// About `share`, but at least one of several.
+/// The number nearest to `share`, but at least one and less than all `of` them.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
 fn least_one(share: f64, of: usize) -> usize {
     (share.round() as usize).max(1).min(of.saturating_sub(1))

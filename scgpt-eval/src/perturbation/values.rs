@@ -1,9 +1,9 @@
-//! [`check_values`]: that values are what responses are differences of.
+//! [`check_values`]: checks that values are logarithms, of which responses are differences.
 
 use scgpt_data::{Advice, CellSource, Error, InputState, Layer, Result, input_state, input_values};
 
-/// Checks that values are logarithms, as the responses are differences of them; gives the sum that all cells
-/// have before the logarithm, if there is one.
+/// Checks that values are logarithms, of which responses are differences, and returns the sum that
+/// all cells have before the logarithm, if they share one.
 ///
 /// # Errors
 /// If they are anything else, or cannot be read.

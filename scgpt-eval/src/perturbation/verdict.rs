@@ -1,4 +1,4 @@
-//! What an evaluation of responses comes to, in a table and a sentence.
+//! The result of an evaluation of responses, in a table and a sentence.
 
 use super::PerturbEvaluation;
 
@@ -35,8 +35,8 @@ impl PerturbEvaluation {
         line(&heading) + &line(&rule) + &rows
     }
 
-    /// A sentence on whether the predictions are worth their while, if there is something to compare
-    /// them with.
+    /// A sentence on whether the predictions are better than simple methods, if there are any to
+    /// compare them with.
     pub fn verdict(&self) -> Option<String> {
         const SCORE: &str = "pearson_delta_non_dropout";
         let (first, baselines) = self.methods.split_first()?;
@@ -60,7 +60,7 @@ impl PerturbEvaluation {
         })
     }
 
-    /// A warning if different conditions are predicted to be nearly the same.
+    /// A warning if the predictions for different conditions are nearly the same.
     pub fn collapse(&self) -> Option<String> {
         let first =
             self.methods.first().filter(|first| first.has_collapsed(self.truth_similarity))?;

@@ -38,7 +38,7 @@ const PEAKS: Profile = Profile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MultimodalSimulateOptions {
-    /// Cells, genes, types, batches.
+    /// Numbers of cells, genes, types and batches.
     pub cells: SimulateOptions,
     /// Number of proteins; 0 for none.
     pub proteins: usize,
@@ -52,7 +52,7 @@ pub struct MultimodalSimulateOptions {
 }
 
 impl MultimodalSimulateOptions {
-    /// Gene expression alone, in every cell.
+    /// Gene expression alone, measured in every cell.
     pub const fn new(cells: SimulateOptions) -> Self {
         Self { cells, proteins: 0, peaks: 0, rna: true, mosaic: false }
     }
@@ -84,10 +84,10 @@ pub struct MultimodalSimulation {
 }
 
 impl MultimodalSimulation {
-    /// Plans a simulation; genes are named `symbols`, or `GENE00001`… if none.
+    /// Plans a simulation; genes have the names `symbols` or, with `None`, `GENE00001`….
     ///
     /// # Errors
-    /// As [`Simulation::new`]; also if there is no modality, or but one for a mosaic.
+    /// As [`Simulation::new`]; also if there is no modality, or only one for a mosaic.
     pub fn new(options: &MultimodalSimulateOptions, symbols: Option<Vec<String>>) -> Result<Self> {
         let present =
             [(RNA, options.rna), (PROTEIN, options.proteins > 0), (ATAC, options.peaks > 0)];
@@ -105,7 +105,7 @@ impl MultimodalSimulation {
         Ok(simulation)
     }
 
-    /// Names of the modalities.
+    /// Names of the modalities; the place of a name is the number of its modality.
     pub fn modalities(&self) -> &[&'static str] {
         &self.modalities
     }
@@ -140,10 +140,7 @@ impl MultimodalSimulation {
         }
     }
 
-    /// The cells measured in a modality, ascending.
-    ///
-    /// # Errors
-    /// As [`Simulation::new`].
+    /// Numbers of the cells measured in a modality, ascending.
     pub fn measured(&self, modality: usize) -> Result<Vec<usize>> {
         let simulation = self.modality(modality)?;
         let is_measured = |&cell: &usize| self.is_measured(simulation.truth(cell).1, modality);
@@ -174,7 +171,8 @@ impl MultimodalSimulation {
         self.joined(|_| Ok(None))
     }
 
-    /// All modalities side by side, each with the cells that `measured` gives; all of them if none.
+    /// All modalities side by side, each with the cells that `measured` gives; `None` stands for
+    /// all of them.
     fn joined(
         &self,
         measured: impl Fn(usize) -> Result<Option<Vec<usize>>>,

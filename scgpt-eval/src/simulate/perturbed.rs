@@ -12,7 +12,7 @@ use crate::{
 
 /// Regulators for each gene, at most; the first is always there.
 const REGULATORS: u64 = 4;
-/// Share of the genes that regulate.
+/// Share of the genes that are regulators.
 const REGULATING: f64 = 0.1;
 /// Groups of regulators that regulate mostly the same genes.
 const MODULES: usize = 8;
@@ -47,7 +47,7 @@ mod about {
     pub(super) const COUNTS: u64 = 107;
 }
 
-/// How genes are perturbed.
+/// In which direction perturbations change the expression of their genes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
     /// To a fifth of their expression (CRISPRi).
@@ -75,20 +75,21 @@ pub struct PerturbSimulateOptions {
     pub cells: usize,
     /// Number of genes.
     pub genes: usize,
-    /// Genes that are perturbed alone.
+    /// Number of genes that are perturbed alone.
     pub singles: usize,
-    /// Pairs of them that are perturbed together.
+    /// Number of pairs of them that are perturbed together.
     pub doubles: usize,
-    /// Share of the pairs of modules whose genes, perturbed together, do more than the sum.
+    /// Share of the pairs of modules whose genes, perturbed together, do more than the sum of both.
     pub synergy: f64,
-    /// What a perturbation does.
+    /// In which direction a perturbation changes its gene.
     pub direction: Direction,
     /// Seed of every random choice.
     pub seed: u64,
 }
 
 impl PerturbSimulateOptions {
-    /// That many cells, of whose genes the number `singles` are knocked down, each alone; the seed is 0.
+    /// The given numbers of cells and genes, `singles` of which are knocked down, each alone; the
+    /// seed is 0.
     pub const fn new(cells: usize, genes: usize, singles: usize) -> Self {
         let direction = Direction::KnockDown;
         Self { cells, genes, singles, doubles: 0, synergy: 0.0, direction, seed: 0 }
@@ -130,15 +131,16 @@ pub struct PerturbSimulation {
     regulators: Vec<Vec<(usize, f64)>>,
     /// Logarithm of the rate of each gene.
     rates: Vec<f64>,
-    /// Perturbed genes of every condition; the control first.
+    /// The regulators of each gene, all with lower numbers, and the strength of each.
     conditions: Vec<Vec<usize>>,
-    /// What its steady state has beyond what the network makes of the perturbed genes.
+    /// For each condition, what its steady state has beyond what the network makes of the perturbed
+    /// genes.
     interactions: Vec<Vec<(usize, f64)>>,
     summary: Summary,
 }
 
 impl PerturbSimulation {
-    /// Plans a simulation; genes are named `symbols`, or `GENE00001`… if none.
+    /// Plans a simulation; genes have the names `symbols` or, with `None`, `GENE00001`….
     ///
     /// # Errors
     /// If a number cannot work, or there are fewer symbols than genes.
@@ -257,7 +259,8 @@ fn key(options: &PerturbSimulateOptions, about: u64, index: usize) -> Keyed {
     Keyed::new(options.seed, Purpose::Simulate, about, index as u64)
 }
 
-/// The regulators of a gene: of one module mostly, and of lower number if it regulates itself.
+/// The regulators of a gene: mostly of one module, and with lower numbers if the gene regulates
+/// itself.
 fn regulators(
     options: &PerturbSimulateOptions,
     gene: usize,

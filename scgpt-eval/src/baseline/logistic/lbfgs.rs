@@ -1,4 +1,4 @@
-//! [`minimise`]: the least value of a smooth function.
+//! [`minimise`]: finds where a smooth function is least.
 
 use scgpt_stats::dot;
 
@@ -7,13 +7,14 @@ const STEPS: usize = 100;
 const LENGTHS: usize = 40;
 /// Steps from which curvature is estimated.
 const REMEMBERED: usize = 10;
-/// Length of the gradient at which it stops.
+/// Length of the gradient at which the search stops.
 const TOLERANCE: f64 = 1e-3;
-/// What a step must gain, and how steep it may stay, as shares of the slope (Wolfe).
+/// How much a step must gain, and how steep the function may stay, as shares of the slope (Wolfe).
 const LEAST_GAIN: f64 = 1e-4;
 const STEEPEST: f64 = 0.9;
 
-/// Where the function, given with its gradient, is least, beginning at `start`.
+/// Finds where the function `f`, which returns its value and its gradient, is least, beginning at
+/// `start`.
 ///
 /// # Reference
 /// Limited-memory BFGS: Nocedal and Wright, algorithm 7.4; lengths of steps by bisection until the
@@ -64,7 +65,7 @@ pub(super) fn minimise(f: impl Fn(&[f64]) -> (f64, Vec<f64>), start: Vec<f64>) -
     place
 }
 
-/// Downhill, by the curvature that past steps met.
+/// The direction downhill, by the curvature that past steps met.
 fn direction(gradient: &[f64], past: &[(Vec<f64>, Vec<f64>, f64)]) -> Vec<f64> {
     let mut way: Vec<f64> = gradient.iter().map(|slope| -slope).collect();
     let mut weights = Vec::with_capacity(past.len());

@@ -14,7 +14,8 @@ use nalgebra::{Cholesky, DMatrix};
 
 use super::{Profiles, without_loops};
 
-/// Of standardised genes, `[genes, genes]`; zeros if the matrix has no inverse.
+/// Partial correlations of standardised genes, `[genes, genes]`; zeros if the matrix has no
+/// inverse.
 #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
 pub(super) fn correlations(standardised: &Profiles) -> Vec<f32> {
     let (p, n) = (standardised.n_genes, standardised.n_cells as f64);

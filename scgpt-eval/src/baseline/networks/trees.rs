@@ -16,7 +16,7 @@ const FEWEST: usize = 10;
 const DEEPEST: usize = 8;
 
 /// Importances of standardised genes, `[sources, targets]`: the share of a target's variance that
-/// the cuts at a source explain, in the mean of the trees.
+/// the cuts at a source explain, averaged over the trees.
 pub(super) fn importances(standardised: &Profiles, seed: u64) -> Vec<f32> {
     let n = standardised.n_genes;
     let by_target: Vec<Vec<f32>> =
@@ -38,7 +38,7 @@ fn of_target(profiles: &Profiles, target: usize, seed: u64) -> Vec<f32> {
     gains.into_iter().map(|gain| (gain / TREES as f64) as f32).collect()
 }
 
-/// One tree in the making. It is never kept: only its gains are.
+/// A tree while it grows. The tree is never kept, only what its cuts gain.
 struct Growing<'a> {
     profiles: &'a Profiles,
     target: usize,

@@ -7,19 +7,19 @@ use serde::Serialize;
 use super::IntegrationScores;
 use crate::{baseline::SpaceBaseline, cell_map::CellMap, cell_space::CellSpace, labels::Labels};
 
-/// What an embedding should keep, or lose: a column of `obs` without missing labels.
+/// A column of `obs` that an embedding should keep, or lose; no cell lacks a label.
 #[derive(Clone, Debug, Serialize)]
 pub struct CellColumn {
     /// Name of the column.
     pub key: String,
-    /// Classes and cells of each.
+    /// Names of the classes, and the number of cells of each.
     pub classes: Vec<(String, usize)>,
     #[serde(skip)]
     codes: Vec<usize>,
 }
 
 impl CellColumn {
-    /// The labels of a column.
+    /// Takes the labels of the column `key`.
     ///
     /// # Errors
     /// If a cell has none, or all have the same.
@@ -42,7 +42,7 @@ impl CellColumn {
         Ok(Self { key: key.into(), classes, codes })
     }
 
-    /// The class of each cell.
+    /// The class of each cell, a place in [`classes`](Self::classes).
     pub fn codes(&self) -> &[usize] {
         &self.codes
     }
@@ -56,7 +56,7 @@ impl CellColumn {
 /// An embedding among others.
 #[derive(Clone, Debug, Serialize)]
 pub struct ScoredEmbedding {
-    /// What it is called.
+    /// Its name in reports.
     pub name: String,
     /// Whether it is a simple method that others are compared with.
     pub is_baseline: bool,
@@ -89,23 +89,25 @@ pub struct ScoredEmbedding {
 /// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct IntegrationComparison {
-    /// What should be kept; without it only the variance of batches is scored.
+    /// The labels that an embedding should keep; without them only the variance of batches is
+    /// scored.
     pub label: Option<CellColumn>,
-    /// What should be lost.
+    /// The batches that an embedding should lose.
     pub batch: CellColumn,
     /// How cells are clustered and sampled.
     pub options: ClusterOptions,
-    /// The embeddings.
+    /// The embeddings and their scores.
     pub embeddings: Vec<ScoredEmbedding>,
 }
 
 impl IntegrationComparison {
-    /// No embeddings yet.
+    /// A comparison without embeddings yet.
     pub fn new(label: Option<CellColumn>, batch: CellColumn, options: ClusterOptions) -> Self {
         Self { label, batch, options, embeddings: Vec::new() }
     }
 
-    /// Scores where cells lie, and draws a map if they have coordinates.
+    /// Scores an embedding under the name `name`, and lays out a map of it if cells have
+    /// coordinates.
     ///
     /// # Errors
     /// See [`IntegrationScores::new`]; [`Error::Cancelled`] if the observer says so.
@@ -141,8 +143,8 @@ impl IntegrationComparison {
         Ok(ScoredEmbedding { name: name.into(), is_baseline: false, scores, map })
     }
 
-    /// Scores simple methods; the first are the unintegrated cells, and the variance of batches in
-    /// all embeddings is compared with theirs.
+    /// Scores simple methods. The first of them has to be the unintegrated cells, with which the
+    /// variance of batches in all embeddings is compared.
     ///
     /// # Errors
     /// See [`add`](Self::add).
@@ -165,7 +167,8 @@ impl IntegrationComparison {
         Ok(())
     }
 
-    /// The best of the embeddings that are no baselines beside the best baseline, by the overall score.
+    /// A sentence that compares the best of the embeddings with the best simple method, by the
+    /// overall score; `None` if there is nothing to compare.
     pub fn verdict(&self) -> Option<String> {
         let best = |is_baseline: bool| {
             let of =

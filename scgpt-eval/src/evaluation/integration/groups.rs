@@ -9,7 +9,7 @@ pub(super) struct Groups<'a> {
     labels: &'a [usize],
     /// The group of every cell.
     pub(super) of_cells: Vec<usize>,
-    /// Groups of each label, one a batch, and their cells.
+    /// For each label its groups, one a batch, and the number of cells of each.
     of_labels: Vec<Vec<(usize, usize)>>,
 }
 
@@ -62,8 +62,8 @@ impl<'a> Groups<'a> {
         f64::midpoint(sum / silhouettes.len().max(1) as f64, 1.0)
     }
 
-    /// How well batches are mixed within labels, 0 to 1; none if no label has several batches, one
-    /// of them with several cells.
+    /// How well batches are mixed within labels, 0 to 1; `None` if no label has several batches,
+    /// one of them with several cells.
     pub(super) fn batch_mixing(&self, silhouettes: &[[f64; 2]]) -> Option<f64> {
         let mut sums = vec![0.0; self.of_labels.len()];
         for (&label, both) in self.labels.iter().zip(silhouettes) {

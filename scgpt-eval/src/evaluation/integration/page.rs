@@ -38,7 +38,8 @@ impl IntegrationComparison {
         (heading, rows.collect())
     }
 
-    /// Why scores are missing: each reason with the scores and embeddings that it holds for.
+    /// Why scores are missing: a sentence for each reason, with the scores and embeddings for which
+    /// it holds.
     pub fn missing(&self) -> Vec<String> {
         let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for embedding in &self.embeddings {
@@ -52,7 +53,7 @@ impl IntegrationComparison {
         reasons.into_iter().map(line).collect()
     }
 
-    /// Scores as a table and as bars, maps, and how it was done.
+    /// Adds to the page the scores as a table and as bars, the maps, and how it was done.
     pub fn describe(&self, page: &mut Page) {
         self.scores(page);
         self.maps(page);

@@ -96,7 +96,8 @@ impl Columns {
     }
 }
 
-/// Letters and digits in lower case: `Regulatory.Gene` and `regulatory_gene` are the same.
+/// The letters and digits of a name in lower case, so that `Regulatory.Gene` and `regulatory_gene`
+/// are the same.
 fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
