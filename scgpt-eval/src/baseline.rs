@@ -26,6 +26,7 @@ use scgpt_data::{CellSource, InputState, Layer, Observer, Result, Setting, Varia
 use scgpt_stats::Products;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::logistic::LogisticRegression;
 use self::variable_expression::VariableExpression;
 pub use self::{
     classify::{ClassBaseline, LabelledCells, class_baselines},

@@ -7,6 +7,7 @@
 //! - [`network`]: edges of genes, gene sets, enrichment, null distributions, programmes, the truth;
 //! - [`perturbation`]: designs, splits, scores and judges of responses;
 //! - [`simulate`]: cells with planted types, batches, modalities and perturbations;
+//! - [`BatchesTold`]: whether batches differ at all;
 //! - [`Labels`], [`CellMap`], [`Separation`], [`doubts()`]: what is said of the columns of `obs`.
 //!
 //! Cells come from any [`CellSource`](scgpt_data::CellSource) in blocks; nothing holds a whole matrix.
@@ -38,6 +39,7 @@ pub mod network;
 pub mod perturbation;
 mod separation;
 pub mod simulate;
+mod told;
 
 pub use crate::{
     cell_map::{AXES, CellMap},
@@ -49,4 +51,5 @@ pub use crate::{
     },
     labels::{Labels, join_labels, split_labels},
     separation::Separation,
+    told::BatchesTold,
 };

@@ -65,7 +65,7 @@ use std::path::Path;
 use burn::prelude::Device;
 use scgpt_data::{Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Observer, Setting};
 use scgpt_eval::{
-    Labels,
+    BatchesTold, Labels,
     baseline::{BaselineOptions, SpaceBaseline, integration_baselines},
 };
 use scgpt_model::Strictness;
@@ -75,6 +75,7 @@ use scgpt_train::TrainObserver;
 pub use self::{
     ablation::Ablated,
     artefact::{IntegrateArtefact, IntegrateRecord, IntegratedOptions},
+    batches::batches_told,
     complete::{Completed, GeneratedModality, GeneratedScores},
     config::{IntegrateConfig, Tutorial},
     modality::{CellModalities, Pairing},
@@ -117,6 +118,8 @@ const UNINTEGRATED: &str = "Unintegrated";
 pub struct IntegrateOptions<'a> {
     /// Column of `obs` with the batches; none for cells of several modalities that are one batch.
     pub batch_key: Option<&'a str>,
+    /// How well the batches can be told, if that was asked: see [`batches_told`]. The report says it.
+    pub told: Option<BatchesTold>,
     /// Column of `obs` with labels to score by; nothing is learned from them.
     pub label: Option<&'a str>,
     /// Which matrix is read, where the artefact goes, and how often the training is repeated.
@@ -142,6 +145,7 @@ impl<'a> IntegrateOptions<'a> {
     pub fn new(learn: LearnOptions<'a>) -> Self {
         Self {
             batch_key: None,
+            told: None,
             label: None,
             learn,
             predict_batch: 8,

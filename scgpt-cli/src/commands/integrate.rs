@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::{Args, CommandFactory as _};
 use scgpt_data::{Additions, CellSource};
-use scgpt_eval::{IntegrationScores, baseline::BaselineOptions};
+use scgpt_eval::{BatchesTold, IntegrationScores, baseline::BaselineOptions};
 use scgpt_model::InputNorm;
 use scgpt_tasks::integrate::{
     CellModalities, IntegrateArtefact, IntegrateConfig, IntegrateOptions, IntegrateReport,
-    Integrated, Integration, IntegrationMethod, Pairing, Tutorial,
+    Integrated, Integration, IntegrationMethod, Pairing, Tutorial, batches_told,
 };
 use serde_json::Value;
 
@@ -120,13 +120,20 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let files = args.learn.files(artefact.as_deref(), config);
     if run.print_config {
         // What the cells are decides about the settings; without cells, those of paired ones are shown.
-        let pairing = if args.inputs.is_empty() {
-            args.modalities.are_named(&args.inputs).then_some(Pairing::Paired)
-        } else {
-            let cells = args.modalities.open(&args.inputs)?.modalities(&matrix.layer())?;
-            cells.as_ref().map(CellModalities::pairing)
-        };
-        return print_settings(&args.settings(&files, pairing)?);
+        if args.inputs.is_empty() {
+            let pairing = args.modalities.are_named(&args.inputs).then_some(Pairing::Paired);
+            return print_settings(&args.settings(&files, pairing, None)?);
+        }
+        let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
+        let mut source = args.modalities.open(&args.inputs)?;
+        let modalities = source.modalities(&layer)?;
+        let mut options =
+            IntegrateOptions::new(args.learn.options(Path::new(""), &layer, &gene_names));
+        options.batch_key = args.batch_key.as_deref();
+        options.modalities = modalities.as_ref();
+        let told = args.told(source.source_mut(), &options, printer)?;
+        let pairing = modalities.as_ref().map(CellModalities::pairing);
+        return print_settings(&args.settings(&files, pairing, told.as_ref())?);
     }
     let (Some(output), Some(artefact)) = (&run.output, artefact) else {
         bail!("the cells and --output are needed");
@@ -139,7 +146,6 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     source.check_output(output, inputs(), existing(output)?)?;
     let (complete, mut truth) = args.modalities.completion(&source, &existing)?;
     let modalities = source.modalities(&layer)?;
-    let settings = args.settings(&files, modalities.as_ref().map(CellModalities::pairing))?;
     let device = run.compute.open()?;
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();
@@ -147,16 +153,23 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let learn = args.learn.options(&artefact, &layer, &gene_names);
     let mut options = IntegrateOptions::new(learn);
     options.batch_key = args.batch_key.as_deref();
+    options.modalities = modalities.as_ref();
     options.label = args.label.as_deref();
-    options.predict_batch = settings.batch_size.min(8);
     options.baselines = (!args.learn.no_baselines).then_some(&baselines);
     options.ablate = args.ablate;
-    options.modalities = modalities.as_ref();
     options.complete = complete.is_some();
     options.temporary = temporary.as_deref();
     let labels: Vec<&str> = args.label.as_deref().into_iter().collect();
     let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.source().obs()?, &labels, args.batch_key.as_deref());
+    let pairing = modalities.as_ref().map(CellModalities::pairing);
+    let settings = |told| args.settings(&files, pairing, told);
+    // What is wrong should be known before the cells are read.
+    let planned = settings(None)?;
+    options.predict_batch = planned.batch_size.min(8);
+    Integration::prepare(source.source(), &planned, options, &device)?;
+    options.told = args.told(source.source_mut(), &options, printer)?;
+    let settings = settings(options.told.as_ref())?;
     let prepared = Integration::prepare(source.source(), &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.
     let outputs = [Some(output.as_path()), complete];
@@ -164,6 +177,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let truth = truth.as_mut().map(|truth| truth as &mut dyn CellSource);
     let Integrated { report, embedding, completed } = training
         .run(printer, |steps, cells| prepared.run(source.source_mut(), truth, steps, cells))?;
+    warnings.all(report.caution().into_iter().collect());
     warnings.said(report.learned.advice.as_ref());
     warnings.without_compared(
         report.data.without_genes,
@@ -196,15 +210,40 @@ impl IntegrateArgs {
         self.artefact.clone().or_else(beside_output)
     }
 
+    /// How well batches can be told; not asked where the recipe is the reference's.
+    fn told(
+        &self,
+        source: &mut dyn CellSource,
+        options: &IntegrateOptions<'_>,
+        printer: Printer,
+    ) -> Result<Option<BatchesTold>> {
+        if self.parity {
+            return Ok(None);
+        }
+        let told = batches_told(source, options, &Bar::new(printer))?;
+        if let Some(told) = told.filter(|told| !told.can_be()) {
+            printer.remark(&format!(
+                "note: {told}; nothing makes them alike but what is asked for (input_norm, batch_labels, objectives.dar)"
+            ));
+        }
+        Ok(told)
+    }
+
     /// Flags, else the file, else the settings of the run to resume, else the recipe.
     /// Of several modalities, it matters whether cells are a mosaic of them; none for one modality.
-    fn settings(&self, files: &[PathBuf], pairing: Option<Pairing>) -> Result<IntegrateConfig> {
+    fn settings(
+        &self,
+        files: &[PathBuf],
+        pairing: Option<Pairing>,
+        told: Option<&BatchesTold>,
+    ) -> Result<IntegrateConfig> {
         let recipe = self.learn.run.recipe(files)?;
         let is_multimodal = pairing.is_some();
         let (mut defaults, tutorial) = match pairing {
             Some(pairing) => (IntegrateConfig::of_modalities(recipe, pairing), Tutorial::MultiOmic),
             None => (IntegrateConfig::of(recipe), Tutorial::Integration),
         };
+        defaults = defaults.for_batches(told);
         if self.parity {
             defaults.like_the_reference(tutorial);
         }

@@ -15,7 +15,7 @@ const STRENGTHS: [f64; 4] = [0.1, 1.0, 10.0, 100.0];
 const PARTS: usize = 16;
 
 /// Multinomial logistic regression with an L2 penalty on all weights but the intercepts.
-pub(super) struct LogisticRegression {
+pub(crate) struct LogisticRegression {
     /// Classes that a cell to learn from has, ascending.
     classes: Vec<u32>,
     /// `[genes + 1, classes]`, row-major, the intercepts last.
@@ -24,7 +24,7 @@ pub(super) struct LogisticRegression {
 
 impl LogisticRegression {
     /// Fits the penalty strength that is most often right on `tuning`; the first of equals.
-    pub(super) fn fit(
+    pub(crate) fn fit(
         training: (&[SparseCell], &[u32]),
         tuning: (&[SparseCell], &[u32]),
         n_genes: usize,
@@ -51,7 +51,7 @@ impl LogisticRegression {
 
     /// The likeliest class of each cell, and the probability that it is another.
     #[allow(clippy::cast_possible_truncation, reason = "probabilities are f32")]
-    pub(super) fn predict(&self, cells: &[SparseCell]) -> Vec<(u32, f32)> {
+    pub(crate) fn predict(&self, cells: &[SparseCell]) -> Vec<(u32, f32)> {
         let predict = |cell: &SparseCell| {
             let probabilities = probabilities(cell, &self.weights, self.classes.len()).0;
             let mut best = (0.0, 0);

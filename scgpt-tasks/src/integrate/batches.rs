@@ -3,10 +3,12 @@
 //! In training the numbers are those of the names in order; an artefact brings the names of new cells to the
 //! numbers that it was trained with.
 
-use scgpt_data::{Advice, Column, Frame, Setting, obs_column};
-use scgpt_eval::Labels;
+use scgpt_data::{
+    Advice, CellSource, Column, Frame, GeneSubset, Observer, RNA, Setting, obs_column,
+};
+use scgpt_eval::{BatchesTold, Labels, baseline::BaselineOptions};
 
-use super::IntegrateOptions;
+use super::{IntegrateOptions, Pairing};
 use crate::error::{Error, Result};
 
 /// The batches of the cells, at least two of two cells; one of all cells if modalities are all there
@@ -28,6 +30,40 @@ pub(super) fn of(obs: &Frame, options: &IntegrateOptions<'_>) -> Result<Labels> 
             Err(Setting("batch_key").wrong(problem).into())
         }
     }
+}
+
+/// How well cells tell which batch of `options.batch_key` they are of, by their genes; it decides whether the
+/// recipe makes batches alike, see [`IntegrateConfig::for_batches`](super::IntegrateConfig::for_batches). None
+/// where no column is named, no feature is a gene, and in a mosaic, whose batches differ in what was measured.
+///
+/// # Errors
+/// If the batches are not sound, as in [`Integration::prepare`](super::Integration::prepare); if the source
+/// cannot be read, or has negative values.
+pub fn batches_told(
+    source: &mut dyn CellSource,
+    options: &IntegrateOptions<'_>,
+    observer: &dyn Observer,
+) -> Result<Option<BatchesTold>> {
+    if options.batch_key.is_none() {
+        return Ok(None);
+    }
+    let codes = of(&source.obs()?, options)?.codes;
+    let batches: Vec<usize> = codes.into_iter().flatten().map(|code| code as usize).collect();
+    let mut by = BaselineOptions::default();
+    by.layer = options.learn.layer.clone();
+    let told = match options.modalities {
+        None => BatchesTold::of(source, &batches, &by, 0, observer)?,
+        Some(cells) => {
+            let Some(rna) = cells.modalities.position(RNA) else { return Ok(None) };
+            if cells.pairing() == Pairing::Mosaic {
+                return Ok(None);
+            }
+            let genes = cells.modalities.features(rna).collect();
+            let mut genes = GeneSubset::new(source, options.learn.layer, genes)?;
+            BatchesTold::of(&mut genes, &batches, &by, 0, observer)?
+        }
+    };
+    Ok(Some(told))
 }
 
 /// All of `n` cells in one batch.

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use scgpt_data::{Modalities, TieMode, VariableFlavour, similar_names};
+use scgpt_eval::BatchesTold;
 use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
 use scgpt_train::{Objectives, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -223,6 +224,21 @@ impl IntegrateConfig {
                 ..of_batches
             },
         }
+    }
+
+    /// The same settings, but that nothing makes batches alike (norms by batch, batch labels, DAR) which cannot
+    /// be told apart: from cells without batches these take what the cells are.
+    ///
+    /// # Reference
+    /// None: it corrects whatever the batches are.
+    #[must_use]
+    pub fn for_batches(mut self, told: Option<&BatchesTold>) -> Self {
+        if told.is_some_and(|told| !told.can_be()) {
+            self.input_norm = InputNorm::None;
+            self.batch_labels = false;
+            self.objectives.dar = 0.0;
+        }
+        self
     }
 
     /// Makes the settings those of a tutorial of the reference where they differ.

@@ -188,6 +188,9 @@ impl IntegrateReport {
         let row = |batch: &BatchSize| size_line(&batch.name, batch.parts());
         let rows: Vec<Vec<String>> = self.data.batches.iter().map(row).collect();
         page.section("Cells").columns(&["batch", "trained on", "to select"], &rows);
+        if let Some(told) = &self.data.batches_told {
+            page.text(&format!("{told}."));
+        }
         if self.data.without_genes > 0 {
             page.text(&format!(
                 "{} cells express none of the genes; they were embedded, but not learned from.",

@@ -4,7 +4,7 @@
 //! was trained and its curves are flattened into it, as in every report.
 
 use scgpt_data::{InputState, Summary, VariableFlavour};
-use scgpt_eval::{CellMap, IntegrationScores};
+use scgpt_eval::{BatchesTold, CellMap, IntegrationScores};
 use serde::Serialize;
 
 use super::{
@@ -12,6 +12,9 @@ use super::{
     experiment::{Cells, IntegrateExperiment},
 };
 use crate::training::{Curves, Learned, Trial, total};
+
+/// By how much AvgBATCH may fall short of that of the unintegrated cells without a word.
+const WORSE: f64 = 0.02;
 
 /// The result of an integration.
 #[derive(Debug, Serialize)]
@@ -49,6 +52,8 @@ pub struct IntegrateData {
     pub label: Option<String>,
     /// The batches.
     pub batches: Vec<BatchSize>,
+    /// How well they can be told, if that was asked.
+    pub batches_told: Option<BatchesTold>,
     /// The modalities, if there are several.
     pub modalities: Vec<ModalitySize>,
     /// Genes, or features, that cells are compared by.
@@ -151,6 +156,7 @@ impl IntegrateReport {
                 batch_key: integration.options.batch_key.unwrap_or_default().into(),
                 label: integration.options.label.map(str::to_owned),
                 batches: trial.parts.sizes.clone(),
+                batches_told: integration.options.told,
                 modalities: integration.modality_sizes(),
                 genes: panel.columns.len(),
                 known_genes: panel.n_known,
@@ -167,6 +173,22 @@ impl IntegrateReport {
             curves: trained.curves(),
             map: map(integration, rows, trained.network.d_model),
         }
+    }
+
+    /// What is to be known before the embedding is used: that it tells batches apart more than the cells did.
+    pub fn caution(&self) -> Option<String> {
+        let mixing = |name: Option<&str>| {
+            let is_wanted =
+                |method: &&IntegrationMethod| name.is_none_or(|name| method.name == name);
+            self.methods.iter().find(is_wanted)?.mean(|scores| scores.avg_batch)
+        };
+        let (ours, before) = (mixing(None)?, mixing(Some(super::UNINTEGRATED))?);
+        (ours < before - WORSE).then(|| {
+            format!(
+                "batches are mixed less in the embedding than in the cells as they are (AvgBATCH {ours:.3} against \
+                 {before:.3} on their principal components): what it adds are batches"
+            )
+        })
     }
 
     /// A sentence on whether the network is worth its while, if there is something to compare with.
