@@ -7,7 +7,9 @@ use std::{
 };
 
 use burn::prelude::Device;
-use scgpt_data::{CellSource, CellSubset, Csr, CsrRow, InputState, Layer, MemoryCells, Silent};
+use scgpt_data::{
+    CellSource, CellSubset, Column, Csr, CsrRow, InputState, Layer, MemoryCells, Silent,
+};
 use scgpt_eval::{
     baseline::BaselineOptions,
     simulate::{SimulateOptions, Simulation},
@@ -17,7 +19,7 @@ use scgpt_tasks::{
     Error, GeneStart, LearnOptions, NetworkConfig, Recipe, clear_training,
     integrate::{
         IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integrated, IntegratedOptions,
-        Integration,
+        Integration, batches_told,
     },
 };
 use scgpt_train::{Objectives, TrainConfig, Unwatched};
@@ -155,6 +157,33 @@ fn a_spectral_start_tells_types_before_anything_is_learned() {
         report.methods[0].scores[0].avg_bio.unwrap()
     });
     assert!(spectral > random + 0.1, "{random} {spectral}");
+}
+
+#[test]
+fn corrections_are_left_out_where_batches_cannot_be_told() {
+    let layer = Layer::X;
+    let mut options = IntegrateOptions::new(LearnOptions::new(Path::new(""), &layer));
+    assert_eq!(batches_told(&mut with_gaps(), &options, &Silent).unwrap(), None);
+    options.batch_key = Some("batch");
+    let apart = batches_told(&mut with_gaps(), &options, &Silent).unwrap().unwrap();
+    assert!(apart.right > 0.9, "{apart}");
+    assert_eq!(config().for_batches(Some(&apart)), config());
+    assert_eq!(config().for_batches(None), config());
+
+    // Cells of one batch, numbered in turn.
+    let of_one = SimulateOptions { batches: 1, ..CELLS };
+    let mut simulation = Simulation::new(&of_one, None).unwrap();
+    let counts = simulation.read(&layer, 0..CELLS.cells).unwrap();
+    let numbers = (0..CELLS.cells).map(|cell| Some(["a", "b", "c"][cell / 7 % 3].into()));
+    let mut obs = simulation.obs().unwrap();
+    obs.columns = vec![("batch".into(), Column::Text(numbers.collect()))];
+    let var = simulation.var(&layer).unwrap();
+    let mut drawn = MemoryCells::of(counts, obs, var).unwrap();
+    let alike = batches_told(&mut drawn, &options, &Silent).unwrap().unwrap();
+    assert!(!alike.can_be(), "{alike}");
+    let plain = config().for_batches(Some(&alike));
+    let left = (plain.input_norm, plain.batch_labels, plain.objectives.dar);
+    assert_eq!(left, (InputNorm::None, false, 0.0));
 }
 
 #[test]

@@ -177,18 +177,7 @@ impl IntegrateReport {
 
     /// What is to be known before the embedding is used: that it tells batches apart more than the cells did.
     pub fn caution(&self) -> Option<String> {
-        let mixing = |name: Option<&str>| {
-            let is_wanted =
-                |method: &&IntegrationMethod| name.is_none_or(|name| method.name == name);
-            self.methods.iter().find(is_wanted)?.mean(|scores| scores.avg_batch)
-        };
-        let (ours, before) = (mixing(None)?, mixing(Some(super::UNINTEGRATED))?);
-        (ours < before - WORSE).then(|| {
-            format!(
-                "batches are mixed less in the embedding than in the cells as they are (AvgBATCH {ours:.3} against \
-                 {before:.3} on their principal components): what it adds are batches"
-            )
-        })
+        caution(&self.methods)
     }
 
     /// A sentence on whether the network is worth its while, if there is something to compare with.
@@ -212,6 +201,19 @@ impl IntegrateReport {
     }
 }
 
+/// What to say of `methods`, of which the network is the first, if it adds batches to the cells.
+fn caution(methods: &[IntegrationMethod]) -> Option<String> {
+    let mixing = |method: &IntegrationMethod| method.mean(|scores| scores.avg_batch);
+    let ours = mixing(methods.first()?)?;
+    let before = mixing(methods.iter().find(|method| method.name == super::UNINTEGRATED)?)?;
+    (ours < before - WORSE).then(|| {
+        format!(
+            "batches are mixed less in the embedding than in the cells as they are (AvgBATCH {ours:.3} against \
+             {before:.3} on their principal components): what it adds are batches"
+        )
+    })
+}
+
 /// Some of the embeddings `[n, d]` in the plane, with the batch and the label of each.
 fn map(integration: &Integration<'_>, rows: &[f32], d: usize) -> Map {
     let map = CellMap::new(rows, d, integration.config.training.seed);
@@ -224,5 +226,26 @@ fn map(integration: &Integration<'_>, rows: &[f32], d: usize) -> Map {
         batches: names(&integration.batches),
         labels: integration.labels.as_ref().map(names),
         n_available: rows.len() / d.max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_embedding_that_adds_batches_is_said() {
+        let method = |name: &str, avg_batch| IntegrationMethod {
+            name: name.into(),
+            scores: vec![IntegrationScores { avg_batch, ..IntegrationScores::default() }],
+        };
+        let said = |ours, before| {
+            caution(&[method("scGPT", ours), method(super::super::UNINTEGRATED, before)])
+        };
+        let message = said(Some(0.53), Some(0.891)).unwrap();
+        assert!(message.contains("0.530 against 0.891"), "{message}");
+        assert_eq!(said(Some(0.88), Some(0.891)), None);
+        // Without labels there are no such scores.
+        assert_eq!(said(None, None), None);
     }
 }
