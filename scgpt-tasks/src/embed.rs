@@ -238,9 +238,7 @@ impl Embedder {
         observer: &dyn Observer,
     ) -> Result<Vec<f32>> {
         self.check(Usage::Embed)?;
-        if batch_size == 0 {
-            return Err(Setting("batch_size").zero().into());
-        }
+        let rows = self.rows(batch_size)?;
         let is_known = |gene: &GeneToken| (gene.0 as usize) < self.vocab.len();
         let is_sound = |cell: &CellTokens| !cell.is_empty() && cell.genes.iter().all(is_known);
         if let Some(cell) = cells.iter().position(|cell| !is_sound(cell)) {
@@ -249,8 +247,7 @@ impl Embedder {
                 self.vocab.len()
             )));
         }
-        let rows = self.rows(batch_size).of(cells, None, observer)?;
-        Ok(unit_rows(&rows, self.encoder.d_model()))
+        Ok(unit_rows(&rows.of(cells, None, observer)?, self.encoder.d_model()))
     }
 
     /// As [`embed`](Self::embed), for cells that are to be compared with others, of which `reference` is
@@ -304,6 +301,7 @@ impl Embedder {
         observer: &dyn Observer,
     ) -> Result<Embedded> {
         let (n_cells, n_genes) = source.summary().shape(&options.layer)?;
+        let rows = self.rows(options.batch_size)?;
         let mut alignment = self.align(source, options)?;
         let genes = alignment.summary();
         let known_genes = self.known_genes(&alignment, trained);
@@ -322,7 +320,6 @@ impl Embedder {
             tokenizer = tokenizer.with_modalities(&of_columns)?;
         }
         let max_length = tokenizer.config().max_length;
-        let rows = self.rows(options.batch_size);
         let streamed = rows.stream(source, &options.layer, &tokenizer, domains, sink, observer)?;
         let report = EmbedReport {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -350,9 +347,15 @@ impl Embedder {
     }
 
     /// The network, for cells that are tokens already.
-    pub(crate) fn rows(&self, batch_size: usize) -> Rows<'_> {
+    ///
+    /// # Errors
+    /// If `batch_size` is 0.
+    pub(crate) fn rows(&self, batch_size: usize) -> Result<Rows<'_>> {
+        if batch_size == 0 {
+            return Err(Setting("batch_size").zero().into());
+        }
         let collator = Collator::new(&self.vocab, self.config.pad_value);
-        Rows { encoder: &self.encoder, collator, batch_size }
+        Ok(Rows { encoder: &self.encoder, collator, batch_size })
     }
 
     /// Which genes of a source the model knows.
@@ -385,9 +388,6 @@ impl Embedder {
         options: &EmbedOptions,
         panel: Option<TokenPanel<'_>>,
     ) -> Result<Tokenizer> {
-        if options.batch_size == 0 {
-            return Err(Setting("batch_size").zero().into());
-        }
         let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
         let config = TokenConfig {
             include_zero_genes: panel.is_some_and(|panel| panel.with_zeros),
@@ -403,17 +403,14 @@ impl Embedder {
     /// How cells become tokens: genes that they express, binned among themselves.
     ///
     /// # Errors
-    /// If the model has more value bins than there can be.
+    /// If the model has too few value bins.
     pub(crate) fn token_config(
         &self,
         options: &EmbedOptions,
         max_length: usize,
     ) -> Result<TokenConfig> {
-        let n_bins = u16::try_from(self.config.n_bins).map_err(|_| {
-            Error::option(format!("{} value bins are more than 65 535", self.config.n_bins))
-        })?;
         Ok(TokenConfig {
-            binner: Some(Binner::new(n_bins, options.tie_mode)?),
+            binner: Some(Binner::new(self.config.value_bins(), options.tie_mode)?),
             include_zero_genes: false,
             cls_value: Some(self.preprocess.cls_value),
             max_length,
@@ -424,7 +421,7 @@ impl Embedder {
 }
 
 /// That the gene table has a row for every token, and no more.
-fn check_vocabulary(vocab: &GeneVocab, config: &ScgptConfig) -> Result<()> {
+pub(crate) fn check_vocabulary(vocab: &GeneVocab, config: &ScgptConfig) -> Result<()> {
     if vocab.len() == config.vocab_size {
         return Ok(());
     }

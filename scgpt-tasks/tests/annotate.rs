@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use burn::prelude::Device;
-use scgpt_data::{CellSubset, Layer, Silent};
+use scgpt_data::{CellSubset, GeneSubset, Layer, Silent};
 use scgpt_eval::simulate::{SimulateOptions, Simulation};
 use scgpt_stats::area_under_roc;
 use scgpt_tasks::{
@@ -89,6 +89,13 @@ fn cells_of_a_type_that_was_never_seen_are_unknown() {
             assert!(area > 0.9 && others > 0.4, "{area:.3} {others:.3} {known:.3}");
         }
     }
+    // Cells of half the genes are calibrated for anew, before the first of them is computed.
+    let mut options = PredictOptions::default();
+    options.batch_size = 0;
+    let half = (0..CELLS.genes / 2).collect();
+    let mut half = GeneSubset::new(&mut source, &Layer::X, half).unwrap();
+    let error = artefact.annotate(&mut half, &options, &Silent).unwrap_err();
+    assert!(error.to_string().contains("batch_size"), "{error}");
 }
 
 #[test]

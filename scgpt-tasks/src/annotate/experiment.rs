@@ -240,7 +240,7 @@ impl Experiment for AnnotateExperiment<'_> {
         let Trained { network, preprocess, .. } = trained;
         let (model, vocab) = (trained.model().clone(), self.annotation.vocab.clone());
         let embedder = Embedder::new(model, network.clone(), *preprocess, vocab)?;
-        let rows = embedder.rows(self.annotation.options.predict_batch);
+        let rows = embedder.rows(self.annotation.options.predict_batch)?;
         let judge = LabelJudge { task, rows, observer: self.session.observer };
         let (calibration, profiles) = judge.calibrate(&parts.training)?;
         let held_out = HeldOut::of(task)?;

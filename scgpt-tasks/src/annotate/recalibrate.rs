@@ -54,7 +54,7 @@ impl Artefact {
             Ok(cells.map(|cell| tokenizer.cell(cell, CellKey::Content, &mut scratch)).collect())
         };
         observer.begin("calibrating for the genes there are", classes.len());
-        let rows = self.embedder.rows(options.batch_size);
+        let rows = self.embedder.rows(options.batch_size)?;
         let scored = Scored::of(rows, &tokens(self.record.max_length)?, observer)?;
         let profiles = self.profiles.within(source);
         let unlike: Vec<f32> =

@@ -243,7 +243,7 @@ impl Embedder {
         options: &EmbedOptions,
         observer: &dyn Observer,
     ) -> Result<()> {
-        let rows = self.rows(options.batch_size);
+        let rows = self.rows(options.batch_size)?;
         let d = states.d;
         let chosen: Vec<usize> =
             (0..window.cells.len()).filter(|cell| groups[window.first + cell].is_some()).collect();
