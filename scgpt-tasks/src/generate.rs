@@ -55,9 +55,10 @@ use self::{
     score::{RoundSums, Score},
 };
 use crate::{
+    embed::check_vocabulary,
     error::{Error, Result},
     known_genes::KnownGenes,
-    pretrain::MeanExpression,
+    mean_expression::MeanExpression,
     usage::Usage,
 };
 
@@ -165,9 +166,7 @@ impl Generator {
         let folder = Usage::Generate.open(folder)?;
         let vocab = GeneVocab::from_json(folder.vocab_path())?;
         let config = folder.config().clone();
-        if vocab.len() != config.vocab_size {
-            return Err(Error::Vocabulary { vocabulary: vocab.len(), table: config.vocab_size });
-        }
+        check_vocabulary(&vocab, &config)?;
         let (model, loaded) = folder.load(device, strictness)?;
         Ok(Self { model, config, preprocess: *folder.preprocess(), vocab, loaded })
     }

@@ -40,6 +40,7 @@ pub mod grn;
 pub mod integrate;
 mod known_genes;
 pub mod map;
+mod mean_expression;
 mod model_folder;
 pub mod perturb;
 pub mod pretrain;

@@ -24,7 +24,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod baseline;
 mod card;
 mod config;
 mod imputation;
@@ -38,10 +37,9 @@ use burn::prelude::Device;
 use scgpt_data::{CellSplit, EpochOrder, Existing, GeneVocab, ShardFolder, SpecialToken};
 use scgpt_eval::doubts_of_shards;
 use scgpt_model::{NetworkPart, Preprocess, ScgptConfig};
-use scgpt_train::{RunHistory, RunOptions, TrainObserver, fit, has_checkpoint};
+use scgpt_train::{RunOptions, TrainObserver};
 use serde_json::json;
 
-pub(crate) use self::baseline::MeanExpression;
 use self::task::PretrainTask;
 pub use self::{
     config::{Preset, PretrainConfig},
@@ -50,9 +48,10 @@ pub use self::{
 use crate::{
     embed::Embedder,
     error::{Error, Result},
-    folder_kind::{FolderKind, open_model},
+    folder_kind::FolderKind,
+    mean_expression::MeanExpression,
     model_folder::{MODEL, write_model},
-    training::{CellChoices, GeneVectors, StartingNetwork, TrainingCells, VALIDATION_EPOCH},
+    training::{CellChoices, GeneVectors, Run, StartingNetwork, TrainingCells, VALIDATION_EPOCH},
     usage::Usage,
 };
 
@@ -167,7 +166,7 @@ impl<'a> Pretraining<'a> {
     /// Trains; the network is then in `model` in the folder of the run.
     ///
     /// # Errors
-    /// Everything that stops [`fit`].
+    /// Everything that stops [`fit`](scgpt_train::fit()).
     pub fn run(self, watch: &dyn TrainObserver) -> Result<PretrainReport> {
         let Self { config, options, device, shards, start, split } = self;
         let StartingNetwork { config: network, preprocess, .. } = &start.network;
@@ -183,15 +182,9 @@ impl<'a> Pretraining<'a> {
             panel: None,
             modalities: None,
         };
-        let mut task = PretrainTask {
-            cells: TrainingCells::new(&shards, &start.network, choices)?,
-            config,
-            classes: start.classes,
-            validation,
-            mean: MeanExpression::new(network.vocab_size),
-            split,
-        };
-        task.mean = mean_expression(&task)?;
+        let cells = TrainingCells::new(&shards, &start.network, choices)?;
+        let mean = mean_expression(&cells, &some(&split, BASELINE_CELLS))?;
+        let task = PretrainTask { cells, config, classes: start.classes, validation, mean, split };
         let mut run = RunOptions::new(options.run);
         run.settings = json!({
             "config": config,
@@ -199,25 +192,14 @@ impl<'a> Pretraining<'a> {
             "data": shards.manifest().vocab,
             "cells": shards.manifest().shards,
         });
-        // Killed before the first checkpoint, it begins anew.
-        run.resume = options.resume && has_checkpoint(options.run);
+        run.resume = options.resume;
         run.checkpoint_every = options.checkpoint_every;
         run.keep = options.keep;
-        let vectors = || {
-            let order = task.split.order(VALIDATION_EPOCH);
-            let some: Vec<usize> = order.cells_from(0).take(GeneVectors::CELLS).collect();
-            GeneVectors::of(config.start, &task.cells, &some)
-        };
-        let model = start.network.begin(config.training.seed, device, &run, vectors)?;
-        let outcome = fit(&task, model, network, &config.training, &run, device, watch)?;
-        let history = RunHistory::read(options.run)?;
-        let report = PretrainReport::new(
-            config,
-            network,
-            PretrainData::of(&task, &options),
-            &outcome,
-            history,
-        );
+        let vectors =
+            || GeneVectors::of(config.start, &task.cells, &some(&task.split, GeneVectors::CELLS));
+        let run = Run { options: run, training: &config.training, device, watch };
+        let trained = run.train(&task, &start.network, vectors)?;
+        let report = PretrainReport::new(config, PretrainData::of(&task, &options), &trained);
         write_model(
             &options.run.join(FOLDER),
             Existing::Replace,
@@ -225,7 +207,7 @@ impl<'a> Pretraining<'a> {
             preprocess,
             &options.shards.join(&shards.manifest().vocab.file),
             &card::text(&report),
-            |path| outcome.model.save(path),
+            |path| trained.model().save(path),
         )?;
         Ok(report)
     }
@@ -262,7 +244,9 @@ impl Start {
         };
         let mut network =
             StartingNetwork::open(from, Usage::Pretrain, adapt, &[NetworkPart::Class])?;
-        shards.check_vocab(&GeneVocab::from_json(open_model(from)?.vocab_path())?)?;
+        if let Some(vocab) = network.vocab_path() {
+            shards.check_vocab(&GeneVocab::from_json(vocab)?)?;
+        }
         network.preprocess.max_length = config.max_length;
         Ok(Self { network, classes })
     }
@@ -287,13 +271,16 @@ fn labels(shards: &ShardFolder, column: &str) -> Result<(Option<Vec<i32>>, usize
     Ok((Some(classes), n))
 }
 
-/// The mean value bin of every gene over some of the cells that are trained on, the same in every run.
-fn mean_expression(task: &PretrainTask<'_>) -> Result<MeanExpression> {
-    let mut mean = MeanExpression::new(task.cells.network.vocab_size);
-    let order = task.split.order(VALIDATION_EPOCH);
-    let cells: Vec<usize> = order.cells_from(0).take(BASELINE_CELLS).collect();
-    for cells in cells.chunks(1024) {
-        for cell in task.cells.tokens(cells, VALIDATION_EPOCH)? {
+/// So many of the cells that are trained on, the same in every run.
+fn some(split: &CellSplit, n: usize) -> Vec<usize> {
+    split.order(VALIDATION_EPOCH).cells_from(0).take(n).collect()
+}
+
+/// The mean value bin of every gene over some cells.
+fn mean_expression(cells: &TrainingCells<'_>, some: &[usize]) -> Result<MeanExpression> {
+    let mut mean = MeanExpression::new(cells.network.vocab_size);
+    for some in some.chunks(1024) {
+        for cell in cells.tokens(some, VALIDATION_EPOCH)? {
             mean.add(&cell, 1);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! An [`Experiment`] says what differs between tasks, a [`Session`] does the rest: cells become shards, a
 //! [`StartingNetwork`] is checked before it has weights, [`TrainingCells`] turn cells into tokens and batches,
-//! `fit` of scgpt-train trains, and the artefact is written. Beside that, what settings, pages and cards have in
+//! a [`Run`] trains by `fit` of scgpt-train, and the artefact is written. Beside that, what settings, pages and cards have in
 //! common is here: [`Mistakes`], rates and schedules of recipes, [`Learned`] and [`Curves`], tables.
 
 mod card;
@@ -15,6 +15,7 @@ mod options;
 mod parts;
 mod rate;
 mod report;
+mod run;
 mod settings;
 mod spectral;
 mod start;
@@ -28,10 +29,11 @@ pub(crate) use self::{
     mistakes::{BATCH, Mistakes, TOKENS},
     parts::{part_sizes, size_line, total},
     rate::{as_in_the_tutorials, fine_tuning, from_scratch},
+    run::{Run, Trained},
     settings::{network_rows, settings},
     spectral::GeneVectors,
     start::{FirstGuess, StartingNetwork},
-    trial::{ArtefactFile, Experiment, Observers, Session, Trained, Trial},
+    trial::{ArtefactFile, Experiment, Observers, Session, Trial},
 };
 pub use self::{
     folder::clear_training,

@@ -1,10 +1,9 @@
 //! [`GenerateReport`]: what was generated and how well, as values.
 
 use scgpt_data::AlignmentSummary;
-use scgpt_report::Page;
 use serde::Serialize;
 
-use super::{GenerateOptions, page};
+use super::GenerateOptions;
 
 /// What was generated of all cells, and how good it is.
 #[derive(Clone, Debug, Serialize)]
@@ -61,11 +60,4 @@ pub struct RoundReport {
     pub squared_error: Option<f64>,
     /// Mean squared error of those that became known.
     pub squared_error_of_moved: Option<f64>,
-}
-
-impl GenerateReport {
-    /// The report as a page about the cells of `source`.
-    pub fn page(&self, source: &str) -> Page {
-        page::page(self, source)
-    }
 }

@@ -11,7 +11,7 @@ use super::{
     GenerateOptions, GenerateReport,
     report::{RoundReport, Scores},
 };
-use crate::pretrain::MeanExpression;
+use crate::mean_expression::MeanExpression;
 
 /// Pairs of prediction and truth kept for a picture.
 const PAIRS: usize = 2000;

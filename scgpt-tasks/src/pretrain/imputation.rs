@@ -5,7 +5,7 @@ use scgpt_data::GeneToken;
 use scgpt_model::{Scgpt, host_values};
 use scgpt_train::{Metric, TrainBatch};
 
-use super::baseline::MeanExpression;
+use crate::mean_expression::MeanExpression;
 
 /// Sums of squared errors.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,8 +26,7 @@ impl Errors {
         mean: &MeanExpression,
         device: &Device,
     ) {
-        let (input, _) = batch.to_device(device);
-        let encoded = model.encode(&input);
+        let encoded = model.encode(&batch.input.to_device(device));
         let by_token = host_values(model.predict(&encoded).value);
         let by_cell =
             model.predict_from_cell(&encoded).map(|predicted| host_values(predicted.value));

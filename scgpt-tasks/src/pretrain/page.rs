@@ -5,36 +5,38 @@ use scgpt_report::{Bar, Page};
 use super::PretrainReport;
 use crate::training::learning_curves;
 
-/// Loss curves, imputation error beside the genes' means, settings.
-pub(super) fn page(report: &PretrainReport) -> Page {
-    let mut page = Page::new("Pre-training", &report.data.sources.join(", "));
-    let number = |name: &str| {
-        report.metric(name).map_or_else(|| "not measured".into(), |value| format!("{value:.1}"))
-    };
-    page.numbers(&[
-        ("cells trained on", report.data.training_cells.to_string()),
-        ("optimiser steps", report.steps.to_string()),
-        ("error of hidden genes", number("gep")),
-        ("error of gene means", number("mean_expression")),
-    ]);
-    page.text(
-        "Errors are mean squares in squared value bins, on held-out cells whose genes were hidden; \
-         the mean of each gene over other cells is what one could guess without a network.",
-    );
-    learning_curves(
-        &mut page,
-        &report.curves,
-        &[
-            ("gep", "from token states"),
-            ("gepc", "from the cell embedding"),
-            ("mean_expression", "gene means"),
-        ],
-        "squared error",
-        "Error of hidden genes on held-out cells.",
-    );
-    imputation(&mut page, report);
-    settings(&mut page, report);
-    page
+impl PretrainReport {
+    /// Loss curves, imputation error beside the genes' means, settings.
+    pub fn page(&self) -> Page {
+        let mut page = Page::new("Pre-training", &self.data.sources.join(", "));
+        let number = |name: &str| {
+            self.metric(name).map_or_else(|| "not measured".into(), |value| format!("{value:.1}"))
+        };
+        page.numbers(&[
+            ("cells trained on", self.data.training_cells.to_string()),
+            ("optimiser steps", self.steps.to_string()),
+            ("error of hidden genes", number("gep")),
+            ("error of gene means", number("mean_expression")),
+        ]);
+        page.text(
+            "Errors are mean squares in squared value bins, on held-out cells whose genes were hidden; \
+             the mean of each gene over other cells is what one could guess without a network.",
+        );
+        learning_curves(
+            &mut page,
+            &self.curves,
+            &[
+                ("gep", "from token states"),
+                ("gepc", "from the cell embedding"),
+                ("mean_expression", "gene means"),
+            ],
+            "squared error",
+            "Error of hidden genes on held-out cells.",
+        );
+        imputation(&mut page, self);
+        settings(&mut page, self);
+        page
+    }
 }
 
 /// Errors of the network and of the means of genes, for each share of hidden genes.

@@ -1,11 +1,10 @@
 //! [`PretrainReport`]: what a run learned, as values.
 
-use scgpt_model::ScgptConfig;
-use scgpt_train::{Best, Outcome, RunHistory};
+use scgpt_train::Best;
 use serde::Serialize;
 
-use super::{PretrainConfig, PretrainOptions, page, task::PretrainTask};
-use crate::training::{Curves, NetworkConfig};
+use super::{PretrainConfig, PretrainOptions, task::PretrainTask};
+use crate::training::{Curves, NetworkConfig, Trained};
 
 /// The result of pre-training.
 #[derive(Debug, Serialize)]
@@ -68,20 +67,15 @@ impl PretrainData {
 
 impl PretrainReport {
     /// What a run came to; `config` gets the shape of the network that was trained.
-    pub(super) fn new(
-        config: &PretrainConfig,
-        network: &ScgptConfig,
-        data: PretrainData,
-        outcome: &Outcome,
-        history: RunHistory,
-    ) -> Self {
+    pub(super) fn new(config: &PretrainConfig, data: PretrainData, trained: &Trained) -> Self {
+        let Trained { network, outcome, .. } = trained;
         Self {
             data,
             config: PretrainConfig { network: NetworkConfig::of(network), ..config.clone() },
             steps: outcome.steps,
             best: outcome.best.clone(),
             stopped_early: outcome.stopped_early,
-            curves: Curves { training: history.steps, validation: history.validations },
+            curves: trained.curves(),
         }
     }
 
@@ -89,10 +83,5 @@ impl PretrainReport {
     pub fn metric(&self, name: &str) -> Option<f64> {
         let record = self.curves.validation.iter().rev().find(|record| record.is_best)?;
         Some(record.metrics.iter().find(|metric| metric.name == name)?.value)
-    }
-
-    /// The report as a page.
-    pub fn page(&self) -> scgpt_report::Page {
-        page::page(self)
     }
 }

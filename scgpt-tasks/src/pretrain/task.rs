@@ -9,8 +9,11 @@ use scgpt_data::{CellSplit, GeneToken, Keyed, Purpose, split};
 use scgpt_model::Scgpt;
 use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch, TrainCell};
 
-use super::{baseline::MeanExpression, config::PretrainConfig, imputation};
-use crate::training::{TrainingCells, VALIDATION_EPOCH};
+use super::{config::PretrainConfig, imputation};
+use crate::{
+    mean_expression::MeanExpression,
+    training::{TrainingCells, VALIDATION_EPOCH},
+};
 
 /// Cells to learn from, and held-out ones.
 pub(super) struct PretrainTask<'a> {

@@ -2,15 +2,9 @@
 
 use std::path::Path;
 
-use burn::prelude::Device;
 use scgpt_data::{GeneNames, Layer};
-use scgpt_train::{
-    Event, RunHistory, RunOptions, Task, TrainConfig, TrainObserver, fit, has_checkpoint,
-};
+use scgpt_train::RunOptions;
 use serde_json::Value;
-
-use super::{GeneVectors, StartingNetwork, Trained, rate::shortfall};
-use crate::error::Result;
 
 /// Which matrix an artefact is trained on, where it goes, and how often the training is repeated.
 ///
@@ -42,18 +36,6 @@ pub struct LearnOptions<'a> {
     pub repeats: u64,
 }
 
-/// Where a network learns, and all that decides what.
-pub(super) struct Run<'a> {
-    /// Where checkpoints and logs are.
-    pub(super) folder: &'a Path,
-    /// How long, how fast, and from which seed.
-    pub(super) training: &'a TrainConfig,
-    /// What has to be the same if the run is to go on.
-    pub(super) settings: Value,
-    pub(super) device: &'a Device,
-    pub(super) watch: &'a dyn TrainObserver,
-}
-
 impl<'a> LearnOptions<'a> {
     /// One training from the beginning, with the best column of gene names and the usual checkpoints.
     pub fn new(output: &'a Path, layer: &'a Layer) -> Self {
@@ -66,35 +48,13 @@ impl<'a> LearnOptions<'a> {
             repeats: 1,
         }
     }
-}
 
-impl LearnOptions<'_> {
-    /// Trains one network, which begins with the gene `vectors` if it is new, or goes on with it.
-    pub(super) fn train(
-        &self,
-        task: &impl Task,
-        start: &StartingNetwork,
-        vectors: impl FnOnce() -> Result<Option<GeneVectors>>,
-        run: Run<'_>,
-    ) -> Result<Trained> {
-        let Run { folder, training, settings, device, watch } = run;
-        let (network, preprocess) = (start.config.clone(), start.preprocess);
-        let advice = start
-            .is_fine_tuned()
-            .then(|| shortfall(training, network.d_model, task.batches_per_epoch()))
-            .flatten();
-        if let Some(advice) = &advice {
-            watch.event(&Event::Undertrained { advice });
-        }
+    /// One run in `folder`, which goes on only with the same `settings`.
+    pub(super) fn run<'r>(&self, folder: &'r Path, settings: Value) -> RunOptions<'r> {
         let mut options = RunOptions::new(folder);
         options.settings = settings;
-        // Killed before the first checkpoint, it begins anew; of several repeats the later ones may
-        // not have begun.
-        options.resume = self.resume && has_checkpoint(folder);
+        options.resume = self.resume;
         options.checkpoint_every = self.checkpoint_every;
-        let model = start.begin(training.seed, device, &options, vectors)?;
-        let outcome = fit(task, model, &network, training, &options, device, watch)?;
-        let history = RunHistory::read(folder)?;
-        Ok(Trained { network, preprocess, outcome, history, advice })
+        options
     }
 }

@@ -4,7 +4,7 @@ use scgpt_model::ScgptConfig;
 use scgpt_train::{Best, StepRecord, TrainConfig, ValidationRecord};
 use serde::Serialize;
 
-use super::{NetworkConfig, Trained};
+use super::{NetworkConfig, run::Trained};
 
 /// How a network was trained.
 #[derive(Clone, Debug, Serialize)]

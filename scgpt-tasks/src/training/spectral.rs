@@ -16,9 +16,8 @@ use rayon::prelude::*;
 use scgpt_data::{CellTokens, Keyed, Purpose};
 use scgpt_model::{Scgpt, ValueEncoder, host_values};
 use scgpt_stats::{SparseCell, Subspace, dot, subsample};
-use scgpt_train::RunOptions;
 
-use super::{GeneStart, StartingNetwork, TrainingCells, VALIDATION_EPOCH};
+use super::{GeneStart, TrainingCells, VALIDATION_EPOCH};
 use crate::error::Result;
 
 /// Passes over the cells. In the first, directions are random and deviations are learned; every further
@@ -92,7 +91,7 @@ impl GeneVectors {
     }
 
     /// The network with these vectors, in which values count for little; genes without one keep theirs.
-    fn give_to(&self, mut model: Scgpt, device: &Device) -> Scgpt {
+    pub(super) fn give_to(&self, mut model: Scgpt, device: &Device) -> Scgpt {
         let weight = model.genes.embedding.weight;
         let mut table = host_values(weight.val());
         for (own, row) in table.chunks_mut(self.width).zip(self.rows.chunks(self.width)) {
@@ -111,28 +110,6 @@ impl GeneVectors {
             norm.gamma = norm.gamma.clone().map(|gamma| gamma * VALUE_WEIGHT);
         }
         model
-    }
-}
-
-impl StartingNetwork {
-    /// Its weights before the first step of a run: a new network has the gene `vectors`, if there are any.
-    /// They are not asked for where the run is resumed, which has the weights in its checkpoint.
-    ///
-    /// # Errors
-    /// Those of [`build`](Self::build), and of `vectors`.
-    pub(crate) fn begin(
-        &self,
-        seed: u64,
-        device: &Device,
-        RunOptions { resume, .. }: &RunOptions<'_>,
-        vectors: impl FnOnce() -> Result<Option<GeneVectors>>,
-    ) -> Result<Scgpt> {
-        let model = self.build(seed, device)?;
-        let vectors = if *resume || self.is_fine_tuned() { None } else { vectors()? };
-        Ok(match vectors {
-            Some(vectors) => vectors.give_to(model, device),
-            None => model,
-        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`StartingNetwork`]: the network before its first step.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{GeneToken, Keyed, Purpose};
@@ -79,6 +79,14 @@ impl StartingNetwork {
         let preprocess = *folder.preprocess();
         let origin = Origin::Extended(folder, GeneRows { rows, only_genes });
         Ok(Self { config, preprocess, first_guess: None, origin })
+    }
+
+    /// The vocabulary beside the checkpoint that it begins with; none of a new network.
+    pub(crate) fn vocab_path(&self) -> Option<PathBuf> {
+        match &self.origin {
+            Origin::New => None,
+            Origin::Checkpoint(folder) | Origin::Extended(folder, _) => Some(folder.vocab_path()),
+        }
     }
 
     /// Whether it has learned something before.

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use scgpt_data::{CellSource, GeneNames, GeneVocab, Observer, ShardFolder};
-use scgpt_model::{Preprocess, Scgpt, ScgptConfig};
-use scgpt_train::{Outcome, RunHistory, Task, TrainConfig, TrainObserver};
+use scgpt_train::{Event, Task, TrainConfig, TrainObserver};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -13,7 +12,8 @@ use super::{
     GeneVectors, LearnOptions, RunFolder, StartingNetwork,
     cells::source_cells,
     folder::{Codes, content},
-    options::Run,
+    rate::shortfall,
+    run::{Run, Trained},
 };
 use crate::{artefact::ArtefactKind, error::Result};
 
@@ -66,23 +66,6 @@ pub(crate) trait Experiment {
         task: &Self::Task<'_>,
         trained: &Trained,
     ) -> Result<Self::Verdict>;
-}
-
-/// A trained network, and how that came about.
-pub(crate) struct Trained {
-    pub(crate) network: ScgptConfig,
-    pub(crate) preprocess: Preprocess,
-    pub(crate) outcome: Outcome,
-    pub(crate) history: RunHistory,
-    /// What is to be said of steps and rate.
-    pub(crate) advice: Option<String>,
-}
-
-impl Trained {
-    /// The network.
-    pub(crate) fn model(&self) -> &Scgpt {
-        &self.outcome.model
-    }
 }
 
 /// What one seed comes to.
@@ -179,12 +162,29 @@ impl<'a> Session<'a> {
         settings.insert("cells".into(), content(&self.shards, &experiment.codes(&task)));
         let training = experiment.training();
         let settings = Value::Object(settings);
-        let run = Run { folder, training, settings, device: self.device, watch: self.watch };
-        let vectors = || experiment.gene_vectors(&parts, &task);
-        let trained = self.learn.train(&task, &start, vectors, run)?;
+        let options = self.learn.run(folder, settings);
+        let run = Run { options, training, device: self.device, watch: self.watch };
+        let advice = self.advice(&start, training, task.batches_per_epoch());
+        let trained = run.train(&task, &start, || experiment.gene_vectors(&parts, &task))?;
+        let trained = Trained { advice, ..trained };
         let verdict = experiment.judge(source, &parts, &task, &trained)?;
         drop(task);
         Ok(Trial { parts, trained, verdict })
+    }
+
+    /// What is to be said of a fine-tuning that is too short, which is said at once.
+    fn advice(
+        &self,
+        start: &StartingNetwork,
+        training: &TrainConfig,
+        batches_per_epoch: u64,
+    ) -> Option<String> {
+        if !start.is_fine_tuned() {
+            return None;
+        }
+        let advice = shortfall(training, start.config.d_model, batches_per_epoch)?;
+        self.watch.event(&Event::Undertrained { advice: &advice });
+        Some(advice)
     }
 
     /// Writes the artefact: the network, its card, further files, and last the record by which it is
