@@ -48,6 +48,7 @@ mod config;
 mod experiment;
 mod held_out;
 mod judge;
+mod methods;
 mod page;
 mod predict;
 mod profiles;
@@ -68,8 +69,9 @@ pub use self::{
     artefact::{Artefact, ArtefactRecord},
     calibration::{Calibration, UnknownScore},
     config::{AnnotateConfig, ClassWeights},
+    methods::{MethodScores, RepeatScores},
     predict::{Annotated, AnnotatedCell, PredictOptions},
-    report::{AnnotateData, AnnotateReport, MethodScores, RepeatScores},
+    report::{AnnotateData, AnnotateReport},
     sizes::ClassSize,
 };
 use self::{experiment::AnnotateExperiment, held_out::HELD_OUT, profiles::PROFILES};
@@ -80,7 +82,7 @@ use crate::{
     usage::Usage,
 };
 
-/// Coverage and share of known cells at which an artefact is judged.
+/// Coverage and share of known cells at which an artefact is judged, and answers if nothing else is said.
 const COVERAGE: f64 = 0.9;
 const KNOWN_SHARE: f64 = 0.95;
 

@@ -48,6 +48,7 @@ mod ablation;
 mod artefact;
 mod batches;
 mod card;
+mod cell_modalities;
 mod complete;
 mod config;
 mod cross_modal;
@@ -76,11 +77,11 @@ pub use self::{
     ablation::Ablated,
     artefact::{IntegrateArtefact, IntegrateRecord, IntegratedOptions},
     batches::batches_told,
+    cell_modalities::{CellModalities, Pairing},
     complete::{Completed, GeneratedModality, GeneratedScores},
     config::{IntegrateConfig, Tutorial},
-    modality::{CellModalities, Pairing},
-    report::{IntegrateData, IntegrateReport, IntegrationMethod, ModalitySize},
-    sizes::BatchSize,
+    report::{IntegrateData, IntegrateReport, IntegrationMethod},
+    sizes::{BatchSize, ModalitySize},
 };
 use self::{
     complete::check_truth,

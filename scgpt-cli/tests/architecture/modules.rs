@@ -11,18 +11,29 @@ use super::{code, files};
 /// The path of a module, a name a level.
 type Module = Vec<String>;
 
+/// The code of every module.
+type Texts = BTreeMap<Module, String>;
+
+/// The path that a module exports under a name.
+type Exports = BTreeMap<(Module, String), Module>;
+
 /// Of the modules that lie side by side, those that use each other, directly or by way of others. A
-/// parent and its children may.
+/// parent and its children may; what a parent exports of a child is the child's.
 pub(super) fn circles(src: &Path) -> Vec<String> {
-    let texts: BTreeMap<Module, String> = files(src)
+    let text = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        code(&text).collect::<Vec<_>>().join("\n")
+    };
+    let texts: Texts = files(src)
         .into_iter()
-        .map(|path| (module(path.strip_prefix(src).unwrap()), fs::read_to_string(&path).unwrap()))
+        .map(|path| (module(path.strip_prefix(src).unwrap()), text(&path)))
         .collect();
+    let exports = exports(&texts);
     // For each parent, which of its children use which others.
     let mut sides: BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for (from, text) in &texts {
-        for path in paths(&code(text).collect::<Vec<_>>().join("\n")) {
-            let Some(to) = target(from, &path, &texts) else { continue };
+        for path in paths(text) {
+            let Some(to) = target(from, &path, &texts, &exports) else { continue };
             let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
             if let (Some(one), Some(other)) = (from.get(shared), to.get(shared)) {
                 let uses = sides.entry(from[..shared].to_vec()).or_default();
@@ -110,17 +121,51 @@ fn expand(text: &str, before: &mut Module, found: &mut Vec<Module>) -> usize {
     read
 }
 
-/// The module that a path in `from` leads to.
-fn target(from: &Module, path: &Module, texts: &BTreeMap<Module, String>) -> Option<Module> {
+/// What modules export of others.
+fn exports(texts: &Texts) -> Exports {
+    let mut found = Exports::new();
+    for (module, text) in texts {
+        for (at, _) in text.match_indices(" use ") {
+            let line = text[..at].rsplit('\n').next().unwrap_or_default();
+            if !line.trim_start().starts_with("pub") {
+                continue;
+            }
+            let end = text[at..].find(';').map_or(text.len(), |end| at + end);
+            for path in paths(&text[at..end]) {
+                let (Some(name), Some(whole)) = (path.last(), absolute(module, &path)) else {
+                    continue;
+                };
+                found.insert((module.clone(), name.clone()), whole);
+            }
+        }
+    }
+    found
+}
+
+/// A path in `from`, from the root of the crate.
+fn absolute(from: &Module, path: &Module) -> Option<Module> {
     let ups = path.iter().take_while(|name| *name == "super").count();
     let (base, rest) = match path[0].as_str() {
         "crate" => (Vec::new(), &path[1..]),
         "self" => (from.clone(), &path[1..]),
         _ => (from[..from.len().checked_sub(ups)?].to_vec(), &path[ups..]),
     };
-    let whole: Module = base.into_iter().chain(rest.iter().cloned()).collect();
-    let known = (0..=whole.len()).rev().map(|n| whole[..n].to_vec());
-    known.into_iter().find(|module| module.is_empty() || texts.contains_key(module))
+    Some(base.into_iter().chain(rest.iter().cloned()).collect())
+}
+
+/// The module that a path in `from` leads to, past those that export it.
+fn target(from: &Module, path: &Module, texts: &Texts, exports: &Exports) -> Option<Module> {
+    let mut whole = absolute(from, path)?;
+    loop {
+        let is_known = |n: &usize| *n == 0 || texts.contains_key(&whole[..*n]);
+        let n = (0..=whole.len()).rev().find(is_known)?;
+        let name = whole.get(n).cloned().unwrap_or_default();
+        let exported = exports.get(&(whole[..n].to_vec(), name));
+        let Some(place) = exported.filter(|place| **place != whole[..=n]) else {
+            return Some(whole[..n].to_vec());
+        };
+        whole = place.iter().chain(&whole[n + 1..]).cloned().collect();
+    }
 }
 
 #[test]
@@ -128,4 +173,20 @@ fn paths_are_read_out_of_braces() {
     let code = "use crate::{a::{b, c as d}, e};\nlet x = super::f::g(1); crate_::no(); self::h";
     let read: Vec<String> = paths(code).iter().map(|path| path.join("::")).collect();
     assert_eq!(read, ["crate::a::b", "crate::a::c", "crate::e", "super::f::g", "self::h"]);
+}
+
+#[test]
+fn what_a_parent_exports_is_its_childs() {
+    let module = |path: &str| path.split("::").map(str::to_owned).collect::<Module>();
+    let texts = Texts::from([
+        (Vec::new(), "pub mod a;".into()),
+        (module("a"), "mod b;\nmod c;\npub(crate) use self::{b::One, c::Two};".into()),
+        (module("a::b"), "use super::Two;".into()),
+        (module("a::c"), "use super::{c, One};".into()),
+    ]);
+    let to = |from: &str, path: &str| {
+        target(&module(from), &module(path), &texts, &exports(&texts)).unwrap().join("::")
+    };
+    assert_eq!([to("a::b", "super::Two"), to("a::c", "crate::a::One::new")], ["a::c", "a::b"]);
+    assert_eq!([to("a::b", "super::c"), to("a::b", "super::Three")], ["a::c", "a"]);
 }

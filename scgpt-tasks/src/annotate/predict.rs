@@ -8,6 +8,7 @@ use scgpt_eval::join_labels;
 use serde::Serialize;
 
 use super::{
+    COVERAGE, KNOWN_SHARE,
     artefact::Artefact,
     calibration::{Evidence, Judgement, UnknownScore},
     recalibrate::ALL_GENES,
@@ -62,8 +63,8 @@ impl Default for PredictOptions {
             batch_size: 8,
             gene_names: GeneNames::BEST,
             layer: Layer::X,
-            coverage: 0.9,
-            known_share: 0.95,
+            coverage: COVERAGE,
+            known_share: KNOWN_SHARE,
             unknown_score: UnknownScore::default(),
             probabilities: false,
             temporary: None,

@@ -11,7 +11,7 @@ use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
 use scgpt_train::{Objectives, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use super::modality::Pairing;
+use super::cell_modalities::Pairing;
 use crate::{
     error::Result,
     training::{

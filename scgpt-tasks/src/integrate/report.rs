@@ -8,7 +8,7 @@ use scgpt_eval::{BatchesTold, CellMap, IntegrationScores};
 use serde::Serialize;
 
 use super::{
-    Ablated, BatchSize, GeneratedModality, IntegrateConfig, Integration,
+    Ablated, BatchSize, GeneratedModality, IntegrateConfig, Integration, ModalitySize,
     experiment::{Cells, IntegrateExperiment},
 };
 use crate::training::{Curves, Learned, Trial, total};
@@ -68,18 +68,6 @@ pub struct IntegrateData {
     pub without_genes: usize,
     /// What the values look like.
     pub input_state: InputState,
-}
-
-/// One of several modalities.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ModalitySize {
-    /// Its name.
-    pub name: String,
-    /// Its features that cells are compared by.
-    pub features: usize,
-    /// Cells measured in it, of each batch.
-    pub cells: Vec<usize>,
 }
 
 /// The scores of one method: how well types are kept and batches mixed where it puts the cells.

@@ -1,4 +1,5 @@
-//! [`BatchSize`]: how many cells of a batch are in which part of them.
+//! [`BatchSize`] and [`ModalitySize`]: how many cells of a batch are in which part of them, and of a modality in which
+//! batch.
 
 use serde::Serialize;
 
@@ -14,6 +15,18 @@ pub struct BatchSize {
     pub training: usize,
     /// Cells that selected the network.
     pub validation: usize,
+}
+
+/// One of several modalities.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ModalitySize {
+    /// Its name.
+    pub name: String,
+    /// Its features that cells are compared by.
+    pub features: usize,
+    /// Cells measured in it, of each batch.
+    pub cells: Vec<usize>,
 }
 
 impl BatchSize {
