@@ -204,6 +204,7 @@ impl Source {
             ),
         ))
     }
+
     fn cells(&self) -> &dyn CellSource {
         match *self {
             #[cfg(any(feature = "h5ad", feature = "zarr"))]

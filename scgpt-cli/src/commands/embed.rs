@@ -101,10 +101,11 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let mut source = Source::open(input)?;
     let labels: Vec<&str> = args.color.as_deref().into_iter().collect();
     let mut warnings = Warnings::new(printer);
-    warnings.doubts(&source.obs()?, &labels, args.batch_key.as_deref());
+    let obs = source.obs()?;
+    warnings.doubts(&obs, &labels, args.batch_key.as_deref());
     if let Some(name) = &args.color {
         // Better now than after hours of computing.
-        obs_column(&source.obs()?, name)?;
+        obs_column(&obs, name)?;
     }
     let embedder = Embedder::open(&args.model, &device, args.strictness())?;
     remark_on_model(&embedder, &mut warnings, printer);

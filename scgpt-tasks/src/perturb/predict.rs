@@ -72,19 +72,18 @@ pub(super) struct Predictor<'a> {
 }
 
 impl Predictor<'_> {
-    /// Predicted cells `first..first + n` of a condition, row-major `[n, g]`. A cell depends on
-    /// nothing but its number.
+    /// The first `n` predicted cells of a condition, row-major `[n, g]`. A cell depends on nothing but
+    /// its number.
     pub(super) fn cells(
         &self,
         targets: &Targets,
         controls: &Controls,
-        first: usize,
         n: usize,
         device: &Device,
     ) -> Vec<f32> {
         let g = self.panel.len();
         let starts: Vec<Vec<f32>> =
-            (first..first + n).map(|cell| controls.start(cell, self.pool, self.seed)).collect();
+            (0..n).map(|cell| controls.start(cell, self.pool, self.seed)).collect();
         let mut predicted = vec![0.0; n * g];
         let passes = match self.genes_per_pass {
             0 => 1,
@@ -116,12 +115,7 @@ impl Predictor<'_> {
         n: usize,
         device: &Device,
     ) -> Vec<f64> {
-        let cells = self.cells(targets, controls, 0, n, device);
-        let mut sum = vec![0.0; self.panel.len()];
-        for row in cells.chunks(self.panel.len()) {
-            sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x) / n as f64);
-        }
-        sum
+        mean(&self.cells(targets, controls, n, device), self.panel.len())
     }
 
     /// Predicted values of the genes at `places`, and of perturbed genes not measured, of each cell.
@@ -140,6 +134,16 @@ impl Predictor<'_> {
         let predicted = self.model.predict(&self.model.encode(&input)).value;
         host_values(predicted)
     }
+}
+
+/// The mean of rows `[n, g]`, `[g]`.
+pub(super) fn mean(rows: &[f32], g: usize) -> Vec<f64> {
+    let n = (rows.len() / g) as f64;
+    let mut mean = vec![0.0; g];
+    for row in rows.chunks(g) {
+        mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n);
+    }
+    mean
 }
 
 #[cfg(test)]

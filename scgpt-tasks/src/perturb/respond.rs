@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{
     artefact::{PerturbArtefact, invalid, numbered, places, read_placed},
     panel::Targets,
+    predict::mean,
 };
 use crate::error::Result;
 
@@ -99,7 +100,7 @@ impl PerturbArtefact {
         observer.begin("predicting", conditions.len() * n);
         for (condition, targets) in conditions.iter().zip(&targets) {
             observer.check_cancelled()?;
-            let rows = predictor.cells(targets, self.controls(cell_type), 0, n, device);
+            let rows = predictor.cells(targets, self.controls(cell_type), n, device);
             cells.push(&rows)?;
             responses.push(self.response(condition, &mean(&rows, g), &control));
             observer.advance(n);
@@ -200,14 +201,4 @@ impl Responses {
         let mut watched = scgpt_data::Watched { source: &mut source, observer };
         Ok(export(&mut watched, &Layer::X, output, &additions, existing)?)
     }
-}
-
-/// The mean of rows, `[g]`.
-fn mean(rows: &[f32], g: usize) -> Vec<f64> {
-    let n = (rows.len() / g) as f64;
-    let mut mean = vec![0.0; g];
-    for row in rows.chunks(g) {
-        mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n);
-    }
-    mean
 }
