@@ -17,18 +17,6 @@ pub struct BatchSize {
     pub validation: usize,
 }
 
-/// One of several modalities.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ModalitySize {
-    /// Its name.
-    pub name: String,
-    /// Its features that cells are compared by.
-    pub features: usize,
-    /// Cells measured in it, of each batch.
-    pub cells: Vec<usize>,
-}
-
 impl BatchSize {
     /// How many cells of each batch, by number, are in the two parts.
     pub(super) fn of(names: &[String], domains: &[usize], parts: [&[usize]; 2]) -> Vec<Self> {
@@ -45,4 +33,16 @@ impl BatchSize {
     pub(super) fn parts(&self) -> [usize; 2] {
         [self.training, self.validation]
     }
+}
+
+/// One of several modalities.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ModalitySize {
+    /// Its name.
+    pub name: String,
+    /// Its features that cells are compared by.
+    pub features: usize,
+    /// Cells measured in it, of each batch.
+    pub cells: Vec<usize>,
 }
