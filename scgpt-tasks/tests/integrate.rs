@@ -171,7 +171,8 @@ fn corrections_are_left_out_where_batches_cannot_be_told() {
     assert_eq!(config().for_batches(None), config());
 
     // Cells of one batch, numbered in turn.
-    let of_one = SimulateOptions { batches: 1, ..CELLS };
+    let mut of_one = CELLS;
+    of_one.batches = 1;
     let mut simulation = Simulation::new(&of_one, None).unwrap();
     let counts = simulation.read(&layer, 0..CELLS.cells).unwrap();
     let numbers = (0..CELLS.cells).map(|cell| Some(["a", "b", "c"][cell / 7 % 3].into()));
