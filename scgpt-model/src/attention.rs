@@ -24,7 +24,8 @@ use crate::config::ScgptConfig;
 /// # Reference
 /// Methods, "masked attention"; `model.py`, `FlashTransformerEncoderLayer.self_attn` (`Wqkv`) and
 /// `torch.nn.MultiheadAttention` (`in_proj`). Differs: the mask is never a matrix, see
-/// [`AttentionMask`]; whether unknown genes skip the output projection, as there, is a choice.
+/// [`AttentionMask`]; whether unknown genes skip the output projection, as they do there, is a
+/// switch of the configuration.
 #[derive(Module, Debug)]
 pub struct MaskedAttention {
     /// The packed projection, `d → 3 d`: queries, then keys, then values, each split into heads.
@@ -56,7 +57,7 @@ impl MaskedAttention {
         }
     }
 
-    /// The output at the first `n` tokens, which look at all of them.
+    /// The output at the first `n` tokens, whose keys are all `t` tokens that the mask lets them see.
     ///
     /// # Shapes
     /// - x: `[b, t, d]`

@@ -25,13 +25,13 @@ use crate::{
 /// attention probabilities are not dropped out.
 #[derive(Module, Debug)]
 pub struct Block {
-    /// The layer in which tokens look at each other.
+    /// The attention layer.
     pub attention: MaskedAttention,
     /// The norm of the sum after attention, or with [`NormScheme::Normed`] of the input before it.
     pub norm1: LayerNorm,
     /// The first layer of the feed-forward network, `d → f`.
     pub linear1: Linear,
-    /// Its second layer, `f → d`.
+    /// The second layer of the feed-forward network, `f → d`.
     pub linear2: Linear,
     /// The norm of the sum after the feed-forward network, or of the input before it.
     pub norm2: LayerNorm,
@@ -56,7 +56,7 @@ impl Block {
         }
     }
 
-    /// The states of the first `n` tokens.
+    /// The states of the first `n` tokens after the block.
     ///
     /// # Shapes
     /// - x: `[b, t, d]`
@@ -75,7 +75,8 @@ impl Block {
         self.add(&self.norm2, x, update)
     }
 
-    /// What attention sees of the states that come into the block, `[b, t, d]`.
+    /// The states that attention reads, `[b, t, d]`: those that come into the block, normalised if
+    /// the norm stands there.
     pub(crate) fn attended(&self, x: Tensor<3>) -> Tensor<3> {
         self.before(&self.norm1, x)
     }

@@ -1,4 +1,4 @@
-//! [`CellEncoder`]: cell embeddings as fast as they are exact.
+//! [`CellEncoder`]: fast cell embeddings, exactly those of the network.
 
 use burn::prelude::*;
 
@@ -27,11 +27,11 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBatchView<'a> {
-    /// Tokens per cell, padding included.
+    /// Number of tokens per cell, padding included.
     pub n_tokens: usize,
     /// Gene tokens, `<cls>` first, `[b, t]`.
     pub genes: &'a [i32],
-    /// Values, `[b, t]`.
+    /// Values, parallel to `genes`, `[b, t]`.
     pub values: &'a [f32],
     /// Tokens of each cell that are not padding, `[b]`.
     pub lengths: &'a [usize],
@@ -39,15 +39,16 @@ pub struct TokenBatchView<'a> {
     pub domain: usize,
 }
 
-/// Tokens the last block computes, of which `<cls>` is the first. One would do, but products with
-/// few rows sum in another order, and a cell's embedding must not depend on the size of its batch.
+/// Tokens that the last block computes, of which `<cls>` is the first. One would be enough, but
+/// products with few rows sum in another order, and a cell's embedding must not depend on the size
+/// of its batch.
 const LEADING: usize = 16;
 
 /// A network prepared for inference.
 ///
-/// Three exact short cuts against [`Scgpt::encode`]: gene vectors are normalised once and looked
-/// up; so are the vectors of whole-numbered values (value bins); and with `<cls>` pooling the last
-/// block computes the leading tokens alone.
+/// It takes three short cuts against [`Scgpt::encode`], all exact: gene vectors are normalised once
+/// and looked up; so are the vectors of whole-numbered values (value bins); and with `<cls>`
+/// pooling the last block computes the leading tokens alone.
 ///
 /// ```
 /// use burn::prelude::Device;
@@ -94,12 +95,12 @@ impl CellEncoder {
         Self { model, genes, values, d_model: config.d_model, device }
     }
 
-    /// Width of an embedding.
+    /// Width of an embedding, `d`.
     pub fn d_model(&self) -> usize {
         self.d_model
     }
 
-    /// The network.
+    /// The network that was prepared.
     pub fn model(&self) -> &Scgpt {
         &self.model
     }
@@ -186,7 +187,7 @@ impl CellEncoder {
         Some(logits)
     }
 
-    /// Who sees whom in `batch`, once they are known to be sound.
+    /// The attention mask of `batch`, after its buffers were checked.
     fn mask(&self, batch: TokenBatchView) -> AttentionMask {
         let (b, t) = (batch.lengths.len(), batch.n_tokens);
         assert_eq!(

@@ -94,12 +94,12 @@ impl ModelDir {
         Ok(Self { path: path.into(), config, preprocess, weights })
     }
 
-    /// The directory.
+    /// Path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The configuration.
+    /// The configuration of the network.
     pub fn config(&self) -> &ScgptConfig {
         &self.config
     }
@@ -114,7 +114,7 @@ impl ModelDir {
         &self.weights
     }
 
-    /// The vocabulary file.
+    /// Path of the vocabulary file.
     pub fn vocab_path(&self) -> PathBuf {
         self.path.join(VOCABULARY)
     }

@@ -38,26 +38,26 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools, reason = "switches of one network, each on its own")]
 pub struct ScgptConfig {
-    /// Gene tokens, special tokens included.
+    /// Number of gene tokens, special tokens included.
     pub vocab_size: usize,
     /// Width of the token states.
     pub d_model: usize,
-    /// Attention heads; divides `d_model`.
+    /// Number of attention heads; it divides `d_model`.
     pub n_heads: usize,
     /// Width of the feed-forward layer.
     pub d_ff: usize,
-    /// Transformer blocks.
+    /// Number of transformer blocks.
     pub n_layers: usize,
     /// Dropout probability while training; inference never drops.
     #[serde(default)]
     pub dropout: f64,
-    /// Value bins of one cell, zero included.
+    /// Number of value bins of a cell, bin 0 for zero included.
     #[serde(default = "ScgptConfig::default_n_bins")]
     pub n_bins: usize,
     /// Value fed at padded positions, and at `<cls>` in pre-training and zero-shot use.
     #[serde(default = "ScgptConfig::default_pad_value")]
     pub pad_value: f32,
-    /// Value fed where the true value is hidden.
+    /// Value fed where the true value is hidden from the network.
     #[serde(default = "ScgptConfig::default_mask_value")]
     pub mask_value: f32,
     /// How values are embedded.
@@ -88,10 +88,11 @@ pub struct ScgptConfig {
     /// were most likely trained without (their other tokens do).
     #[serde(default = "ScgptConfig::default_project_unknown")]
     pub project_unknown: bool,
-    /// Batch labels the expression heads are told of; 0 for none.
+    /// Number of batch labels that the expression heads are told of; 0 for none.
     #[serde(default)]
     pub n_batches: usize,
-    /// Modality tokens (padding and `<cls>` included) the expression heads are told of; 0 for none.
+    /// Number of modality tokens (padding and `<cls>` included) that the expression heads are told
+    /// of; 0 for none.
     #[serde(default)]
     pub n_modalities: usize,
     /// The modality token of padding, whose vector does not learn.
@@ -100,7 +101,7 @@ pub struct ScgptConfig {
     /// Whether the gene queries of the GEPC head see batch and modality too.
     #[serde(default)]
     pub context_in_query: bool,
-    /// Perturbation flags that are added to the tokens; 0 for none.
+    /// Number of perturbation flags, whose vectors are added to the tokens; 0 for none.
     #[serde(default)]
     pub n_perturbation_flags: usize,
     /// The perturbation flag of padding, whose vector does not learn.
@@ -109,16 +110,16 @@ pub struct ScgptConfig {
     /// Batch normalisation of the token embeddings.
     #[serde(default)]
     pub input_norm: InputNorm,
-    /// Batch labels that the input norm and the adversarial head (DAR) tell apart.
+    /// Number of batch labels that the input norm and the adversarial head (DAR) tell apart.
     #[serde(default)]
     pub n_domains: usize,
     /// Whether the network has the head that tells batches apart behind a reversed gradient (DAR).
     #[serde(default)]
     pub dar: bool,
-    /// Classes of the class head; 0 for none.
+    /// Number of classes of the class head; 0 for none.
     #[serde(default)]
     pub n_classes: usize,
-    /// Linear layers of the class head.
+    /// Number of linear layers of the class head.
     #[serde(default = "ScgptConfig::default_class_layers")]
     pub n_class_layers: usize,
     /// The gene token of padding, whose vector does not learn.
@@ -264,10 +265,10 @@ impl ScgptConfig {
         self.n_batches > 0 || self.n_modalities > 0
     }
 
-    /// Value bins of one cell, as binning counts them.
+    /// Number of value bins of a cell, bin 0 included, in the type that binning takes.
     ///
     /// # Panics
-    /// If [`validate`](Self::validate) refuses them.
+    /// If [`validate`](Self::validate) refuses the number.
     #[expect(clippy::expect_used, reason = "a network has a configuration that was validated")]
     pub fn value_bins(&self) -> u16 {
         u16::try_from(self.n_bins).expect("at most 65535 value bins")

@@ -1,4 +1,5 @@
-//! [`DomainNorm`]: batch normalisation of the token embeddings, once or once a domain (DSBN).
+//! [`DomainNorm`]: batch normalisation of the token embeddings, one for all cells or one a domain
+//! (DSBN).
 
 use burn::{
     module::{Param, RunningState},
@@ -40,7 +41,7 @@ pub struct ChannelNorm {
 }
 
 impl DomainNorm {
-    /// Freshly initialised, or none if the configuration has no such norm.
+    /// A freshly initialised norm, or `None` if the configuration has none.
     pub fn new(config: &ScgptConfig, device: &Device) -> Option<Self> {
         let d = config.d_model;
         match config.input_norm {
@@ -68,7 +69,7 @@ impl DomainNorm {
         y.cast(dtype)
     }
 
-    /// Statistics need all their digits.
+    /// As [`forward`](Self::forward), in f32, as statistics need all their digits.
     fn forward_f32(&self, x: Tensor<3>, parts: &[Tensor<3>], domain: usize) -> Tensor<3> {
         let norm = match self {
             Self::Batch(norm) => norm,
@@ -90,7 +91,7 @@ impl DomainNorm {
 }
 
 impl ChannelNorm {
-    /// Without scale and shift.
+    /// A norm without scale and shift.
     fn new(d: usize, device: &Device) -> Self {
         Self {
             gamma: None,
@@ -100,7 +101,7 @@ impl ChannelNorm {
         }
     }
 
-    /// With a scale and a shift that are learned.
+    /// A norm with a scale and a shift that are learned.
     fn learned(d: usize, device: &Device) -> Self {
         let parameter = |value: f32| Some(Param::from_tensor(Tensor::full([d], value, device)));
         Self { gamma: parameter(1.0), beta: parameter(0.0), ..Self::new(d, device) }

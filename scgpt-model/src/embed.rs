@@ -12,7 +12,8 @@ pub use self::{
     value::{BinnedValues, ContinuousValues, ValueEncoder},
 };
 
-/// A table whose row `held`, if there is one, is zero, as that of a padding index begins.
+/// A table whose row `held`, if there is one, is zero at first, as that of a padding index is in
+/// PyTorch.
 fn with_zero_row(mut table: Embedding, held: Option<usize>) -> Embedding {
     if let Some(row) = held {
         table.weight = table.weight.map(|weight| {
@@ -24,7 +25,7 @@ fn with_zero_row(mut table: Embedding, held: Option<usize>) -> Embedding {
     table
 }
 
-/// `vectors` as they are, without a gradient where the token is `held`.
+/// Returns `vectors` unchanged, but without a gradient where the token is `held`.
 ///
 /// # Shapes
 /// - vectors, output: `[b, t, d]`

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Blocks in order, without a final norm.
+/// Blocks in order, without a norm after the last.
 #[derive(Module, Debug)]
 pub struct Encoder {
     /// The blocks, first to last.
@@ -22,7 +22,7 @@ impl Encoder {
         Self { blocks: (0..config.n_layers).map(|_| Block::new(config, device)).collect() }
     }
 
-    /// States of all tokens.
+    /// The states of all tokens after the last block.
     ///
     /// # Shapes
     /// - x, output: `[b, t, d]`
@@ -34,8 +34,8 @@ impl Encoder {
         self.forward_leading(x, mask, n)
     }
 
-    /// States of the first `n` tokens, equal to those of [`forward`](Self::forward): the last block
-    /// computes no others.
+    /// The states of the first `n` tokens, equal to those of [`forward`](Self::forward); the last
+    /// block computes no others.
     ///
     /// # Shapes
     /// - x: `[b, t, d]`
@@ -51,8 +51,8 @@ impl Encoder {
         last.forward(before.iter().fold(x, |x, block| block.forward(x, mask, t)), mask, n)
     }
 
-    /// What attention of block `layer` sees, and that block's attention; blocks from `layer` on are
-    /// not computed.
+    /// The states that the attention of block `layer` reads, `[b, t, d]`, and that attention; the
+    /// block itself and later ones are not computed.
     ///
     /// # Errors
     /// If there is no such block.

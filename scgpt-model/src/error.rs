@@ -16,7 +16,7 @@ pub enum Error {
     Config {
         /// The file it came from, if any.
         path: Option<PathBuf>,
-        /// One per mistake.
+        /// One entry a mistake.
         problems: Vec<FieldProblem>,
     },
     /// A configuration file is not what its name promises.
@@ -57,9 +57,9 @@ pub enum Error {
     /// A layer was asked for that the network does not have.
     #[error("the network has {n_layers} layers, numbered from 0 to {}, but none {layer}", n_layers.saturating_sub(1))]
     Layer {
-        /// The one asked for.
+        /// The layer that was asked for, counted from 0.
         layer: usize,
-        /// Those there are.
+        /// Number of layers that the network has.
         n_layers: usize,
     },
     /// The output could not be written.
@@ -91,7 +91,7 @@ impl Error {
         Self::Checkpoint { path: path.as_ref().into(), problem: problem.into() }
     }
 
-    /// The same, of a configuration that is in a file.
+    /// The same error, of a configuration that was read from a file.
     pub(crate) fn in_file(self, file: &Path) -> Self {
         match self {
             Self::Config { problems, .. } => Self::Config { path: Some(file.into()), problems },

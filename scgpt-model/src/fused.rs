@@ -1,7 +1,7 @@
-//! Operators between the products of a block: one pass over memory each on the CPU.
+//! Operators between the products of a block, each of which takes one pass over memory on the CPU.
 //!
-//! Elsewhere, and in other precisions than f32, they are what their documentation spells out in
-//! burn's operations.
+//! On other devices, and in other precisions than f32, they are composed of burn's operations as
+//! their documentation says.
 
 #[cfg(feature = "flex")]
 mod flex;

@@ -1,4 +1,4 @@
-//! [`Scgpt::generate`]: moves unknown genes to known, most confident first, round by round.
+//! [`Scgpt::generate`]: makes unknown genes known round by round, the most confident first.
 
 use burn::{prelude::*, tensor::TensorData};
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,14 @@ use crate::{
     scgpt::Scgpt,
 };
 
-/// How sure the network is of a prediction. The article leaves it open; all of these are ours.
+/// How sure the network is of a prediction. The article leaves the measure open; all of these are
+/// ours.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
     /// How little the prediction varies when parts of the token embeddings are dropped: the
-    /// negative variance over that many passes. The dropped parts are chosen by the caller's
-    /// noise, so a cell's result does not depend on its batch.
+    /// negative variance over several passes. The dropped parts are chosen by the caller's noise,
+    /// so a cell's result does not depend on its batch.
     DropoutVariance {
         /// Number of passes, at least 2.
         samples: usize,
@@ -27,7 +28,7 @@ pub enum Confidence {
     /// How well the predictions from token states (GEP) and from the cell embedding (GEPC) agree:
     /// their negative distance.
     Agreement,
-    /// Genes are drawn by lot: the control.
+    /// Genes are drawn at random, as a control.
     Random,
     /// The predicted value itself: highly expressed genes first.
     LargestValue,
@@ -39,7 +40,7 @@ impl Default for Confidence {
     }
 }
 
-/// What an unknown gene is known as after its round.
+/// The value with which an unknown gene becomes known after its round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Promoted {
@@ -90,57 +91,58 @@ impl Default for Generation {
     }
 }
 
-/// What is known of a cell, and what is asked.
+/// What is known of a cell, and which genes are asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prompt {
     /// Known gene tokens, `<cls>` first.
     pub genes: Vec<i32>,
-    /// Their values.
+    /// Their values, parallel to `genes`.
     pub values: Vec<f32>,
     /// A cell embedding in the place of `<cls>`, `[d]`.
     pub cell: Option<Vec<f32>>,
     /// Gene tokens to generate.
     pub unknown: Vec<i32>,
-    /// Chooses the noise of this cell; equal keys, equal results.
+    /// Key of this cell's noise; cells with equal keys and prompts get equal results.
     pub key: u64,
 }
 
-/// The answer, in the order of [`Prompt::unknown`].
+/// The generated genes of a cell, in the order of [`Prompt::unknown`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Generated {
-    /// Predicted values of the round in which each gene became known.
+    /// The predicted value of each gene in the round in which it became known.
     pub values: Vec<f32>,
     /// The round in which each gene became known, counted from 0.
     pub rounds: Vec<usize>,
-    /// The confidence in that round; larger is surer.
+    /// The confidence of each gene in that round; larger is surer.
     pub confidence: Vec<f32>,
 }
 
-/// What all unknown genes were predicted to be in one round.
+/// The predictions for all unknown genes of one cell in one round.
 #[derive(Clone, Debug)]
 pub struct Round<'a> {
-    /// The round, counted from 0.
+    /// Number of the round, counted from 0.
     pub round: usize,
-    /// Position in the prompts.
+    /// Position of the cell among the prompts.
     pub cell: usize,
     /// Positions in [`Prompt::unknown`] that were unknown in this round.
     pub asked: &'a [usize],
-    /// Their predicted values.
+    /// The predicted values of these genes.
     pub predictions: &'a [f32],
-    /// Those of them that became known.
+    /// Those of these positions that became known.
     pub moved: &'a [usize],
 }
 
-/// 64 random bits of a cell's key and an index.
+/// A function that gives 64 random bits for a cell's key and an index.
 pub type Noise<'a> = &'a dyn Fn(u64, u64) -> u64;
 
 /// Share of the token embeddings' channels that a stochastic pass drops.
 const DROPPED: f64 = 0.1;
 
 impl Scgpt {
-    /// Generates the unknown genes of some cells in rounds: each predicts all that are unknown,
-    /// and makes the `⌈unknown / rounds⌉` most confident of each cell known (of equals the first);
-    /// the last round takes all that are left.
+    /// Generates the unknown genes of some cells in rounds. Each round predicts all that are
+    /// unknown, and makes the `⌈unknown / rounds⌉` most confident genes of each cell known (of
+    /// equals the first); the last round takes all that are left. `watch` is called with every cell
+    /// of every round.
     ///
     /// # Errors
     /// [`Error::Config`] if there are no rounds or passes; [`Error::Generate`] if the network has no
@@ -241,7 +243,7 @@ impl Generation {
 /// A cell between two rounds.
 struct Cell<'a> {
     prompt: &'a Prompt,
-    /// Known by now: those of the prompt, then promoted ones.
+    /// Genes known by now: those of the prompt, then those that became known.
     genes: Vec<i32>,
     values: Vec<f32>,
     /// Positions in the prompt's unknown genes that are still unknown, ascending.
@@ -269,7 +271,7 @@ impl<'a> Cell<'a> {
         self.genes.len() + self.open.len()
     }
 
-    /// Makes the `quota` most confident genes known; their positions, ascending.
+    /// Makes the `quota` most confident genes known, and returns their positions, ascending.
     fn promote(
         &mut self,
         round: usize,
@@ -346,7 +348,7 @@ impl Pass<'_> {
             .collect()
     }
 
-    /// Numbers of this round, apart from those of others.
+    /// An index for the noise of this round, different from those of other rounds.
     fn index(&self, index: u64) -> u64 {
         ((self.round as u64) << 48) | index
     }

@@ -1,4 +1,4 @@
-//! Token states and cell embeddings → what tasks ask for.
+//! Heads: from token states and cell embeddings to expression, classes and batches.
 
 mod affine;
 mod class;
@@ -20,7 +20,7 @@ pub(crate) use self::{affine::AffineHeadConfig, gep::GepHeadConfig};
 /// Predicted expression.
 #[derive(Clone, Debug)]
 pub struct Expression {
-    /// `[b, t]`, in the unit of the training values.
+    /// Predicted values, `[b, t]`, in the unit of the values trained on.
     pub value: Tensor<2>,
     /// Probability that the gene is expressed at all, `[b, t]`, if the head predicts it.
     ///

@@ -1,4 +1,4 @@
-//! [`host_values`]: the way of numbers from a device to the host.
+//! [`host_values`]: brings the numbers of a tensor from its device to the host.
 
 use burn::prelude::*;
 

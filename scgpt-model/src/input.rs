@@ -22,7 +22,7 @@ use crate::attention::AttentionMask;
 pub struct ModelInput {
     /// Gene tokens, `[b, t]`: known ones first (`<cls>` at 0), then unknown ones, then padding.
     pub genes: Tensor<2, Int>,
-    /// Values, `[b, t]`, not looked at where a gene is unknown; none if no token has a value.
+    /// Values, `[b, t]`, ignored where a gene is unknown; `None` if no token has a value.
     pub values: Option<Tensor<2>>,
     /// Which tokens attend to which.
     pub mask: AttentionMask,
@@ -46,7 +46,7 @@ pub struct Conditions {
 }
 
 impl ModelInput {
-    /// Genes with values and nothing else.
+    /// Genes with values and no conditions.
     pub fn new(genes: Tensor<2, Int>, values: Tensor<2>, mask: AttentionMask) -> Self {
         Self { genes, values: Some(values), mask, conditions: Conditions::default() }
     }

@@ -1,4 +1,4 @@
-//! [`Need`]: what a network wants beside the genes and values of a cell.
+//! [`Need`]: what a network needs beside the genes and values of a cell.
 
 use std::fmt;
 
@@ -18,11 +18,11 @@ use crate::config::{InputNorm, ScgptConfig};
 pub enum Need {
     /// A perturbation flag for every token.
     PerturbationFlags,
-    /// The batch of every cell, as the tokens of each of so many batches are normalised apart.
+    /// The batch of every cell, one of so many: the tokens of each batch are normalised apart.
     Domains(usize),
-    /// The batch of every cell, one of so many, which the expression heads are told.
+    /// The batch of every cell, one of so many, of which the expression heads are told.
     BatchLabels(usize),
-    /// A modality token for every token, one of so many, which the expression heads are told.
+    /// A modality token for every token, one of so many, of which the expression heads are told.
     ModalityTokens(usize),
 }
 
@@ -31,14 +31,15 @@ pub enum Need {
 pub enum Asked {
     /// Vectors of genes, as the table has them.
     GeneVectors,
-    /// Token states, attention, cell embeddings, and what is read off the cell embedding alone.
+    /// Token states, attention, cell embeddings, and what is computed from the cell embedding
+    /// alone.
     States,
-    /// Expression too, from token states or from the cell embedding; and with it all of training.
+    /// Expression, from token states or from the cell embedding; all of training counts as this.
     Expression,
 }
 
 impl Need {
-    /// Whether both are the same need, whatever the numbers.
+    /// Whether both are the same need, whatever their numbers.
     pub fn is_like(self, other: Self) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
@@ -69,7 +70,7 @@ impl fmt::Display for Need {
 }
 
 impl ScgptConfig {
-    /// What this network needs for an answer of that kind. Given less, [`Scgpt`](crate::Scgpt)
+    /// What this network needs to give what is `asked`. If it gets less, [`Scgpt`](crate::Scgpt)
     /// panics, or takes all cells for cells of its first batch.
     pub fn needs(&self, asked: Asked) -> Vec<Need> {
         let mut needs = Vec::new();

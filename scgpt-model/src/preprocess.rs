@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
-    /// Tokens per cell the model was trained with, `<cls>` included.
+    /// Most tokens per cell that the model was trained with, `<cls>` included.
     pub max_length: usize,
     /// The value fed at `<cls>`.
     pub cls_value: f32,

@@ -5,7 +5,8 @@ use std::fmt::{self, Display, Formatter};
 /// A field whose value cannot work, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldProblem {
-    /// Which one, as it is called where it was read: `n_heads`, in a released `args.json` `nheads`.
+    /// Name of the field, as it is called where it was read: `n_heads`, or `nheads` in a released
+    /// `args.json`.
     pub field: &'static str,
     /// What is wrong with it: "is 0, expected 1 to 1024".
     pub problem: String,

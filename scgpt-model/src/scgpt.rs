@@ -19,7 +19,7 @@ use crate::{
     input::{Conditions, ModelInput},
 };
 
-/// What the encoder makes of the tokens.
+/// The result of the encoder for some cells.
 #[derive(Clone, Debug)]
 pub struct Encoded {
     /// Gene vectors before values were added, `[b, t, d]`.
@@ -30,7 +30,7 @@ pub struct Encoded {
     pub cell: Tensor<2>,
     /// Batch and modality vectors, if the network has any.
     pub context: Option<Context>,
-    /// The input values, `[b, t]`.
+    /// The input values, `[b, t]`, if there were any.
     pub values: Option<Tensor<2>>,
 }
 
@@ -43,7 +43,7 @@ pub struct Context {
     pub cell: Tensor<2>,
 }
 
-/// How tokens become expression.
+/// The head that predicts expression from token states.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a network has one")]
 pub enum Gep {
@@ -63,7 +63,7 @@ pub enum Gep {
 pub struct Scgpt {
     /// Gene token → vector.
     pub genes: GeneEncoder,
-    /// Value → vector; none if values scale the gene vector.
+    /// Value → vector; `None` if values scale the gene vector.
     pub values: Option<ValueEncoder>,
     /// Perturbation flag → vector.
     pub perturbations: Option<PerturbationEncoder>,
@@ -148,7 +148,7 @@ impl Scgpt {
         self.encode_with(input, |tokens| tokens)
     }
 
-    /// The same with the encoder's input multiplied by `noise`, `[b, t, d]`.
+    /// As [`encode`](Self::encode), with the encoder's input multiplied by `noise`, `[b, t, d]`.
     pub(crate) fn encode_noisy(&self, input: &ModelInput, noise: Tensor<3>) -> Encoded {
         self.encode_with(input, |tokens| tokens * noise)
     }
@@ -200,7 +200,7 @@ impl Scgpt {
         }
     }
 
-    /// Expression from the cell embedding (GEPC); none without that head.
+    /// Expression from the cell embedding (GEPC); `None` without that head.
     pub fn predict_from_cell(&self, encoded: &Encoded) -> Option<Expression> {
         let head = self.gepc.as_ref()?;
         let (mut cell, mut genes) = (encoded.cell.clone(), encoded.genes.clone());
@@ -213,13 +213,13 @@ impl Scgpt {
         Some(head.forward(cell, genes))
     }
 
-    /// Logits of the classes, `[b, y]`; none without that head.
+    /// Logits of the classes, `[b, y]`; `None` without that head.
     pub fn classify(&self, encoded: &Encoded) -> Option<Tensor<2>> {
         Some(self.class.as_ref()?.forward(encoded.cell.clone()))
     }
 
     /// Logits of the batches, `[b, domains]`, whose gradient reaches the encoder reversed (DAR);
-    /// none without that head.
+    /// `None` without that head.
     pub fn tell_batches(&self, encoded: &Encoded) -> Option<Tensor<2>> {
         Some(self.dar.as_ref()?.forward(encoded.cell.clone()))
     }
@@ -242,7 +242,7 @@ impl Scgpt {
         self.attention_scores_of(self.input_tokens(input), &input.mask, layer)
     }
 
-    /// The shares in which layer `layer`, counted from 0, mixes the values of tokens: its scores
+    /// The weights with which layer `layer`, counted from 0, mixes the values of tokens: its scores
     /// after scaling, mask and softmax. Later layers are not computed.
     ///
     /// # Shapes
@@ -259,7 +259,7 @@ impl Scgpt {
         Ok(attention.weights(x, &input.mask))
     }
 
-    /// The scores for the encoder's input, `[b, t, d]`.
+    /// Attention scores of layer `layer` for the encoder's input, `[b, t, d]`.
     pub(crate) fn attention_scores_of(
         &self,
         tokens: Tensor<3>,
@@ -275,7 +275,7 @@ impl Scgpt {
         self.tokens(self.genes.forward(input.genes.clone()), input)
     }
 
-    /// How this network pools.
+    /// How this network pools token states.
     pub fn pooling(&self) -> CellPooling {
         self.pooling
     }
@@ -321,7 +321,7 @@ impl Scgpt {
         genes + values.mask_where(mask.is_unknown(&device).expand(shape), flag)
     }
 
-    /// Tokens that are normalised together.
+    /// The parts of the tokens that are normalised apart, see [`DomainNorm::forward`].
     fn parts(&self, mask: &AttentionMask, device: &Device) -> Vec<Tensor<3>> {
         let is_used = match self.padded_states {
             PaddedStates::Excluded => Some(mask.is_used(&Tensor::zeros([1, 1, 1], device))),
@@ -370,7 +370,10 @@ impl Scgpt {
     }
 }
 
-/// A part of the input that the network was made for.
+/// A part of the input that the network needs.
+///
+/// # Panics
+/// If it is missing; `what` names it.
 #[allow(clippy::panic, reason = "documented: a caller's mistake, like a wrong shape")]
 fn required<T: Clone>(part: Option<&T>, what: &str) -> T {
     part.cloned().unwrap_or_else(|| panic!("this network needs {what}"))

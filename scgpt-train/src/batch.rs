@@ -1,4 +1,4 @@
-//! [`TrainBatch`]: where host tokens become tensors to learn from.
+//! [`TrainBatch`]: cells on the host, laid out to become the tensors that a network learns from.
 
 use burn::{prelude::*, tensor::TensorData};
 use scgpt_data::{CellTokens, ConditionToken, GeneToken};
@@ -6,7 +6,7 @@ use scgpt_model::ModelInput;
 
 use crate::{input::InputBatch, objective::Targets, task::Batch};
 
-/// Cells to learn from: a network's input, and what it should say.
+/// Cells to learn from: the input of a network, and the values that it should predict.
 ///
 /// ```
 /// use burn::prelude::Device;
@@ -26,7 +26,7 @@ use crate::{input::InputBatch, objective::Targets, task::Batch};
 pub struct TrainBatch {
     /// What the network sees.
     pub input: InputBatch,
-    /// What it should say, `[b, t]`.
+    /// The values that it should predict, `[b, t]`.
     truth: Vec<f32>,
     is_target: Vec<f32>,
     /// Class of each cell, `[b]`.
@@ -38,10 +38,10 @@ pub struct TrainBatch {
 /// One cell on its way into a batch.
 #[derive(Clone, Debug)]
 pub struct TrainCell {
-    /// Tokens whose values are seen, `<cls>` first; of those, values hidden by a mask have the
-    /// mask's value here.
+    /// Tokens whose values are seen, `<cls>` first; where a value is hidden, the value of the mask
+    /// stands here.
     pub known: CellTokens,
-    /// True values of the known tokens where they are to be predicted.
+    /// The known tokens whose true value is to be predicted, by their position, and that value.
     pub hidden: Vec<(usize, f32)>,
     /// Tokens whose values are to be generated.
     pub unknown: CellTokens,
@@ -74,7 +74,7 @@ impl TrainBatch {
         Self { input, truth, is_target, ..Self::default() }
     }
 
-    /// Takes the conditions of the tokens for modalities; see [`InputBatch::with_modalities`].
+    /// Takes the conditions of the tokens as modalities; see [`InputBatch::with_modalities`].
     #[must_use]
     pub fn with_modalities(self, pad: ConditionToken) -> Self {
         Self { input: self.input.with_modalities(pad), ..self }
@@ -88,7 +88,7 @@ impl TrainBatch {
             .map(|position| (position, self.input.genes[position], self.truth[position]))
     }
 
-    /// The tensors on `device`.
+    /// Makes the tensors on `device`.
     pub fn to_device(&self, device: &Device) -> (ModelInput, Targets) {
         let shape = [self.n_cells(), self.input.n_tokens()];
         let floats = |data: &[f32]| -> Tensor<2> {

@@ -1,4 +1,4 @@
-//! [`Checkpoints`]: from which a run goes on bit for bit.
+//! [`Checkpoints`]: states of a run, from which it goes on bit for bit.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ const STATE: &str = "state.json";
 /// Extension of a checkpoint that is not complete.
 const PARTIAL: &str = "partial";
 
-/// Everything beside weights and moments that the next step depends on. Random choices are
+/// Everything that the next step depends on, beside weights and moments. Random choices are
 /// functions of seed, epoch, cell and step, so there is no generator to save.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -39,7 +39,7 @@ pub struct State {
     pub index: u64,
     /// The best validation so far.
     pub best: Option<Best>,
-    /// Validations since the best one.
+    /// Number of validations since the best one.
     pub stale: u64,
     /// The factor on the loss.
     pub loss_scale: LossScale,
@@ -50,7 +50,7 @@ pub struct State {
 pub struct Best {
     /// Steps done by then.
     pub step: u64,
-    /// The selecting metric.
+    /// The metric that selects the best network.
     pub metric: Metric,
 }
 
@@ -66,8 +66,8 @@ struct Saved {
     files: BTreeMap<String, String>,
 }
 
-/// Whether a run has a checkpoint to go on from; if not, it was killed before the first, and begins
-/// anew.
+/// Whether a run has a checkpoint to go on from. If not, it was killed before it wrote the first
+/// one, and begins anew.
 pub fn has_checkpoint(run: &Path) -> bool {
     !Checkpoints::new(run, Value::Null, 1).steps().is_empty()
 }
@@ -91,8 +91,8 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Checkpoints in `run`, of which the newest `keep` and the best stay; `settings` is what must
-    /// be equal to go on from them.
+    /// Checkpoints in the folder `run`, of which the newest `keep` and the best stay. A run goes on
+    /// from them only if its `settings` are equal.
     pub fn new(run: &Path, settings: Value, keep: usize) -> Self {
         Self { folder: run.join("checkpoints"), settings, keep: keep.max(1) }
     }
@@ -141,7 +141,7 @@ impl Checkpoints {
         Ok(path)
     }
 
-    /// Steps of the checkpoints there are, ascending.
+    /// The steps after which there are checkpoints, ascending.
     pub fn steps(&self) -> Vec<u64> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut steps: Vec<u64> = entries
@@ -161,7 +161,7 @@ impl Checkpoints {
         }
     }
 
-    /// An old checkpoint that cannot be removed does no harm.
+    /// Removes old checkpoints. One that cannot be removed does no harm.
     fn prune(&self, state: &State) {
         let steps = self.steps();
         let best = state.best.as_ref().map(|best| best.step);
@@ -170,7 +170,8 @@ impl Checkpoints {
         }
     }
 
-    /// The newest usable checkpoint; the watcher is told of those that are not.
+    /// Reads the newest usable checkpoint: its state, network and optimiser. `watch` is told of
+    /// those that are not usable.
     ///
     /// # Errors
     /// [`Error::OtherConfig`] if the settings differ, [`Error::NoCheckpoint`] if there is no usable
@@ -229,7 +230,7 @@ impl Checkpoints {
         Ok((saved.state, model, optimizer))
     }
 
-    /// The weights after that many steps, outside of autodiff.
+    /// Reads the weights after that many steps, without gradients.
     ///
     /// # Errors
     /// If they cannot be read or are damaged.
@@ -241,7 +242,7 @@ impl Checkpoints {
     }
 }
 
-/// The state of a checkpoint whose files are those that were written.
+/// The state of a checkpoint, once its files are found to be those that were written.
 fn verified(path: &Path) -> Result<Saved, String> {
     let damaged = |name: &str, problem: &dyn std::fmt::Display| {
         format!("`{}` is damaged: {problem}", path.join(name).display())

@@ -35,13 +35,13 @@ pub struct TrainConfig {
     pub epochs: u64,
     /// Optimiser steps after which training stops at the latest.
     pub max_steps: Option<u64>,
-    /// Least optimiser steps, as far as `max_steps` lets: few cells are passed over more often than
-    /// `epochs` says, see [`in_force`](Self::in_force).
+    /// Fewest optimiser steps, as far as `max_steps` allows: if there are few cells, more epochs
+    /// than `epochs` are made, see [`in_force`](Self::in_force).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub least_steps: Option<u64>,
     /// Batches whose gradients are added up before each optimiser step.
     pub accumulate: u64,
-    /// Most the global norm of the gradients may be; larger ones are scaled down.
+    /// Largest global norm of the gradients; larger gradients are scaled down to it.
     pub clip_norm: Option<f64>,
     /// Number format of the forward and backward pass; weights and optimiser stay f32.
     pub precision: Precision,
@@ -51,9 +51,9 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// How the learning rate changes.
     pub schedule: Schedule,
-    /// Optimiser steps between validations; at every epoch's end if none.
+    /// Optimiser steps between validations; `None` validates at the end of every epoch.
     pub validate_every: Option<u64>,
-    /// The metric of the validations that selects the best network; their first if none.
+    /// Name of the metric that selects the best network; `None` takes the first of the validation.
     pub select_by: Option<String>,
     /// Validations without a better value of the selecting metric after which training stops.
     pub patience: Option<u64>,
@@ -81,15 +81,15 @@ impl Default for TrainConfig {
     }
 }
 
-/// Most epochs and steps: products of them with numbers of cells are whole numbers still.
+/// Largest number of epochs and of steps, so that their products with numbers of cells stay exact.
 const MOST: u64 = 1_000_000_000_000;
-/// Steps whose rates are looked at, at most.
+/// Most steps whose learning rates are computed.
 const LOOKED_AT: u64 = 1 << 20;
 
 impl TrainConfig {
-    /// The settings in force where an epoch has that many batches: of so few cells that `epochs` are
-    /// less than `least_steps`, more epochs, over which the decay of the rate and the validations
-    /// spread as they do over the given ones.
+    /// The settings in force if an epoch has that many batches. If `epochs` would make fewer than
+    /// `least_steps`, there are more epochs, and the decay of the rate and the validations are
+    /// spread over them as they were over the given ones.
     #[must_use]
     pub fn in_force(&self, batches_per_epoch: u64) -> Self {
         let per_epoch = self.steps_per_epoch(batches_per_epoch);
@@ -108,14 +108,14 @@ impl TrainConfig {
         }
     }
 
-    /// Optimiser steps of a whole run whose epochs have that many batches.
+    /// Number of optimiser steps of a whole run whose epochs have that many batches.
     pub fn total_steps(&self, batches_per_epoch: u64) -> u64 {
         let steps = self.steps_per_epoch(batches_per_epoch).saturating_mul(self.epochs);
         steps.min(self.max_steps.unwrap_or(u64::MAX))
     }
 
     /// The sum of the learning rates of all steps: about as far as Adam can move a weight, whose
-    /// steps are hardly longer than the rate. Of very many, some stand for all.
+    /// steps are hardly longer than the rate. If there are very many steps, some stand for all.
     pub fn reach(&self, batches_per_epoch: u64) -> f64 {
         let per_epoch = self.steps_per_epoch(batches_per_epoch);
         let total_steps = self.total_steps(batches_per_epoch);

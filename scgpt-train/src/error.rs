@@ -1,4 +1,4 @@
-//! [`Error`]: why training stopped, with the place and what to do.
+//! [`Error`]: why training stopped, where, and what to do about it.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub enum Error {
     /// The run in the folder was made with another configuration.
     #[error("`{}` was made with another configuration: {}", run.display(), differences.join("; "))]
     OtherConfig {
-        /// The run.
+        /// Folder of the run.
         run: PathBuf,
         /// One sentence per field that differs.
         differences: Vec<String>,
@@ -32,25 +32,25 @@ pub enum Error {
         last_good.as_deref().map_or_else(String::new, |path| format!("; the last good checkpoint is `{}`", path.display()))
     )]
     Diverged {
-        /// The optimiser step.
+        /// Number of the optimiser step.
         step: u64,
         /// The loss terms that are NaN or infinite, or the gradient.
         terms: Vec<String>,
-        /// Where to start again.
+        /// The newest checkpoint, from which to start again.
         last_good: Option<PathBuf>,
     },
     /// No checkpoint of a run can be used.
     #[error("`{}` has no usable checkpoint: {}", run.display(), if problems.is_empty() { "there is none".into() } else { problems.join("; ") })]
     NoCheckpoint {
-        /// The run.
+        /// Folder of the run.
         run: PathBuf,
-        /// What is wrong with those there are.
+        /// What is wrong with the checkpoints there are.
         problems: Vec<String>,
     },
     /// A file of the run could not be read or written.
     #[error("cannot {action} `{}`", path.display())]
     File {
-        /// What was tried.
+        /// What was being done, such as reading.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -82,7 +82,7 @@ impl Error {
         self.advice().map(|advice| advice.to_string())
     }
 
-    /// As [`Error::hint`], the settings it names as data.
+    /// As [`Error::hint`], but the settings that it names are data.
     pub fn advice(&self) -> Option<Advice> {
         match self {
             Self::Config(_) => Some("correct the named fields of the training configuration".into()),

@@ -30,7 +30,7 @@ use crate::{
 /// Batches that may wait for the device.
 const WAITING: usize = 2;
 
-/// Where a run lives and how often it is saved; nothing here changes what is learned.
+/// Where the files of a run go and how often it is saved; nothing here changes what is learned.
 ///
 /// ```
 /// use scgpt_train::RunOptions;
@@ -46,45 +46,46 @@ const WAITING: usize = 2;
 pub struct RunOptions<'a> {
     /// The folder of the run.
     pub folder: &'a Path,
-    /// Everything that must be equal to resume: configurations of network, data and training.
+    /// Everything that must be equal for the run to be resumed: configurations of network, data and
+    /// training.
     pub settings: Value,
     /// Whether to go on from the newest checkpoint.
     pub resume: bool,
-    /// Optimiser steps between checkpoints, beside those at validations, which are
-    /// the only ones if `None`.
+    /// Optimiser steps between checkpoints. There is one at every validation, too; with `None`
+    /// there are no others.
     pub checkpoint_every: Option<u64>,
-    /// Checkpoints kept, beside the best.
+    /// Number of newest checkpoints that are kept, beside the best.
     pub keep: usize,
 }
 
 impl<'a> RunOptions<'a> {
-    /// A run that begins anew in `folder`, is saved at its validations alone, and keeps the newest
+    /// A run that begins anew in `folder`, is saved only at its validations, and keeps the newest
     /// checkpoint beside the best.
     pub fn new(folder: &'a Path) -> Self {
         Self { folder, settings: Value::Null, resume: false, checkpoint_every: None, keep: 1 }
     }
 }
 
-/// A finished run.
+/// The result of a finished run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The best network by validation, outside of autodiff.
+    /// The best network by validation, without gradients.
     pub model: Scgpt,
     /// Optimiser steps done.
     pub steps: u64,
     /// The best validation.
     pub best: Option<Best>,
-    /// Whether training stopped because nothing improved any more.
+    /// Whether training stopped before its end because nothing improved any more.
     pub stopped_early: bool,
     /// The settings in force, see [`TrainConfig::in_force`].
     pub training: TrainConfig,
 }
 
-/// Trains `model` on `task`.
+/// Trains `model`, a network of the configuration `network`, on `task`.
 ///
-/// Interrupted by `watch`, it saves its state and returns [`Error::Interrupted`]; killed, it
-/// continues from its last checkpoint when resumed. Either way the weights are those of a run
-/// without interruption, bit for bit on the CPU.
+/// If `watch` asks it to stop, it saves its state and returns [`Error::Interrupted`]. A run that is
+/// killed continues from its last checkpoint when it is resumed. Either way the weights are those
+/// of a run without interruption, bit for bit on the CPU.
 ///
 /// # Errors
 /// If the configuration is invalid, cells cannot be read, a file cannot be written, or a loss is
@@ -165,11 +166,11 @@ struct Session<'a, T> {
     log: RunLog,
     total_steps: u64,
     state: State,
-    /// Absent only inside the optimiser's step, which takes it and gives it back.
+    /// The network; absent only inside the optimiser's step, which takes it and gives it back.
     model: Option<Scgpt>,
     optimizer: Optimizer,
     saved_step: Option<u64>,
-    /// Steps of this session, and those of them that moved the network.
+    /// Steps of this session, and how many of them changed the network.
     steps_taken: u64,
     steps_used: u64,
 }
@@ -211,7 +212,7 @@ impl<T: Task> Session<'_, T> {
         self.finish(stopped_early)
     }
 
-    /// Steps until the end; whether training stopped early.
+    /// Trains to the end, and returns whether training stopped early.
     fn steps(&mut self, batches: Receiver<Result<T::Batch>>) -> Result<bool> {
         let per_epoch = self.task.batches_per_epoch();
         let mut group = Vec::new();
@@ -328,7 +329,7 @@ impl<T: Task> Session<'_, T> {
         Ok(())
     }
 
-    /// The metric that selects the best network; none if the task validates nothing.
+    /// The metric that selects the best network; `None` if the task validates nothing.
     fn selecting<'m>(&self, metrics: &'m [Metric]) -> Result<Option<&'m Metric>> {
         let Some(name) = &self.config.select_by else { return Ok(metrics.first()) };
         let found = metrics.iter().find(|metric| metric.name == *name);
@@ -363,7 +364,7 @@ impl<T: Task> Session<'_, T> {
         self.model.take().expect("the network between steps")
     }
 
-    /// The best network, else the last.
+    /// Ends the run with the best network or, without validations, the last.
     fn finish(&mut self, stopped_early: bool) -> Result<Outcome> {
         let last = self.taken().valid();
         let best = self.state.best.clone();
@@ -378,7 +379,7 @@ impl<T: Task> Session<'_, T> {
     }
 }
 
-/// Makes batches ahead of the device.
+/// Makes batches while the device computes, and sends them.
 fn read<T: Task>(
     task: &T,
     (first_epoch, first_index): (u64, u64),

@@ -7,8 +7,8 @@ use scgpt_data::{Setting, SettingProblem, unknown_choice};
 use scgpt_model::{MapNamed, NetworkPart, ParameterName, Scgpt, ScgptConfig};
 use serde::{Deserialize, Serialize};
 
-/// A part of the network, one word on a command line, in TOML and in JSON: `blocks:6` are the first six
-/// blocks of the transformer.
+/// A part of the network. It is one word on a command line, in TOML and in JSON: `blocks:6` are the
+/// first six blocks of the transformer.
 ///
 /// ```
 /// use scgpt_train::Part;
@@ -24,15 +24,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "Spelled")]
 pub enum Part {
-    /// Gene vectors and their norm.
+    /// The gene vectors and their norm.
     Genes,
     /// The value encoder.
     Values,
-    /// Vectors of batches, modalities, perturbations and unknown genes.
+    /// The vectors of batches, modalities, perturbation flags and unknown genes.
     Conditions,
-    /// The first blocks of the transformer.
+    /// The first blocks of the transformer, as many as the number says.
     Blocks(usize),
-    /// All blocks.
+    /// All blocks of the transformer.
     Transformer,
     /// The expression heads.
     ExpressionHeads,
@@ -41,7 +41,7 @@ pub enum Part {
 /// The parts that have a name without a number.
 const NAMED: [Part; 5] =
     [Part::Genes, Part::Values, Part::Conditions, Part::Transformer, Part::ExpressionHeads];
-/// What blocks are called before their number.
+/// The word for blocks, before their number.
 const BLOCKS: &str = "blocks";
 
 impl FromStr for Part {
@@ -80,7 +80,8 @@ impl From<Part> for String {
     }
 }
 
-/// A part as files have it: its name, or as earlier versions wrote blocks, `{ blocks = 6 }`.
+/// A part as it is spelled in files: its name, or `{ blocks = 6 }` as earlier versions wrote
+/// blocks.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a part such as genes or blocks:6")]
 enum Spelled {
@@ -125,7 +126,7 @@ impl Part {
     }
 }
 
-/// `model` with the parameters of `parts` excluded from gradients.
+/// Returns `model` with the parameters of `parts` excluded from gradients.
 #[must_use]
 pub fn freeze(model: Scgpt, parts: &[Part]) -> Scgpt {
     if parts.is_empty() { model } else { model.map_named(&mut Freeze { parts }) }

@@ -1,4 +1,4 @@
-//! [`NamedGradients`]: what one backward pass found, under the names of the parameters.
+//! [`NamedGradients`]: the gradients of a backward pass, under the names of the parameters.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use burn::{
 };
 use scgpt_model::{ParameterName, Scgpt, VisitNamed};
 
-/// Gradients by parameter name, flat, outside of autodiff. Names in order make every sum over them
+/// Gradients by parameter name, each a flat vector. Since names are in order, a sum over them is
 /// the same in every run.
 ///
 /// One step without [`fit()`](crate::fit()):
@@ -48,12 +48,13 @@ impl NamedGradients {
         Self(collector.found)
     }
 
-    /// One gradient, flat, in burn's axis order (`[in, out]` for linear layers).
+    /// The gradient of a parameter, flat, in burn's axis order (`[in, out]` for linear layers);
+    /// `None` if it has none.
     pub fn get(&self, name: &str) -> Option<&Tensor<1>> {
         self.0.get(name)
     }
 
-    /// Names in order.
+    /// Names of the parameters, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
@@ -63,7 +64,7 @@ impl NamedGradients {
         self.0.iter_mut().map(|(name, gradient)| (name.as_str(), gradient))
     }
 
-    /// Adds other gradients, those of another part of the same batch.
+    /// Adds other gradients, such as those of another part of the same batch.
     pub fn add(&mut self, other: Self) {
         for (name, gradient) in other.0 {
             let sum = match self.0.remove(&name) {
@@ -74,7 +75,7 @@ impl NamedGradients {
         }
     }
 
-    /// The Euclidean length of all gradients together, `[1]`; none without gradients.
+    /// The Euclidean norm of all gradients together, `[1]`; `None` without gradients.
     pub fn norm(&self) -> Option<Tensor<1>> {
         self.0
             .values()
@@ -83,7 +84,7 @@ impl NamedGradients {
             .map(Tensor::sqrt)
     }
 
-    /// Scales all gradients by `min(1, largest / (norm + 10⁻⁶))`, on the device.
+    /// Multiplies all gradients by `min(1, largest / (norm + 10⁻⁶))`, on the device.
     ///
     /// # Reference
     /// `torch.nn.utils.clip_grad_norm_`. Differs: none.

@@ -1,4 +1,4 @@
-//! [`InputBatch`]: where host tokens become a network's input.
+//! [`InputBatch`]: cells on the host, laid out to become the input of a network.
 
 use burn::{prelude::*, tensor::TensorData};
 use scgpt_data::{CellTokens, ConditionToken, GeneToken};
@@ -25,21 +25,21 @@ pub struct InputBatch {
     pub(crate) genes: Vec<i32>,
     pub(crate) values: Vec<f32>,
     pub(crate) known: Vec<usize>,
-    /// Tokens of each cell that are not padding.
+    /// Number of tokens of each cell that are not padding.
     used: Vec<usize>,
     /// Perturbation flag of each token, if known tokens have conditions; 0 for all others.
     pub(crate) perturbations: Option<Vec<i32>>,
     /// Modality token of each token.
     pub(crate) modalities: Option<Vec<i32>>,
-    /// Batch label of each cell, for condition tokens and DAR.
+    /// Batch label of each cell, `[b]`, for condition tokens and DAR.
     pub batches: Option<Vec<i32>>,
     /// The batch label of all cells, for domain-specific batch norm.
     pub domain: usize,
 }
 
 impl InputBatch {
-    /// Lays cells out, known and unknown tokens of each, padded to the longest with `pad` and
-    /// `pad_value`. The values of unknown tokens are not seen.
+    /// Lays out cells, each given by its known and its unknown tokens, padded to the longest with
+    /// `pad` and `pad_value`. The values of unknown tokens are not seen.
     pub fn new<'c>(
         cells: impl Iterator<Item = [&'c CellTokens; 2]> + Clone,
         pad: GeneToken,
@@ -79,8 +79,8 @@ impl InputBatch {
         batch
     }
 
-    /// Takes the conditions of the tokens for modalities, not for perturbation flags; that of
-    /// padding is `pad`.
+    /// Takes the conditions of the tokens as modality tokens, not as perturbation flags; `pad` is
+    /// that of padding.
     #[must_use]
     pub fn with_modalities(mut self, pad: ConditionToken) -> Self {
         let mut modalities = self.perturbations.take();
@@ -97,12 +97,12 @@ impl InputBatch {
         self.used.len()
     }
 
-    /// Tokens per cell, padding included.
+    /// Number of tokens per cell, padding included.
     pub fn n_tokens(&self) -> usize {
         self.n_tokens
     }
 
-    /// The tensors on `device`.
+    /// Makes the tensors on `device`.
     pub fn to_device(&self, device: &Device) -> ModelInput {
         let shape = [self.n_cells(), self.n_tokens];
         let conditions = |of: &Option<Vec<i32>>| -> Option<Tensor<2, Int>> {

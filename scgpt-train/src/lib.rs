@@ -10,7 +10,8 @@
 //!     now and then: validate, write a checkpoint from which the run goes on bit for bit
 //! ```
 //!
-//! A [`Task`] makes batches and says which [`Objectives`] they are learned by; [`fit()`] does the rest:
+//! A [`Task`] makes batches and computes their losses, most simply by [`Objectives`]; [`fit()`]
+//! does the rest:
 //!
 //! ```no_run
 //! use burn::prelude::Device;

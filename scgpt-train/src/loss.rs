@@ -1,4 +1,4 @@
-//! The loss functions, one a file: tensors in, one number out.
+//! The loss functions, one a file: from tensors to one number.
 
 mod bernoulli;
 mod class;

@@ -1,8 +1,8 @@
-//! [`Metric`]: a number of a validation.
+//! [`Metric`]: a number that a validation finds.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A named number of a validation.
+/// A number that a validation finds, with its name.
 ///
 /// ```
 /// use scgpt_train::Metric;
@@ -19,17 +19,17 @@ pub struct Metric {
     /// Its value.
     #[serde(deserialize_with = "or_nan")]
     pub value: f64,
-    /// Whether less is better.
+    /// Whether a smaller value is better.
     pub lower_is_better: bool,
 }
 
 impl Metric {
-    /// A metric of which less is better.
+    /// A metric of which a smaller value is better.
     pub fn loss(name: impl Into<String>, value: f64) -> Self {
         Self { name: name.into(), value, lower_is_better: true }
     }
 
-    /// A metric of which more is better.
+    /// A metric of which a larger value is better.
     pub fn score(name: impl Into<String>, value: f64) -> Self {
         Self { name: name.into(), value, lower_is_better: false }
     }
@@ -40,7 +40,7 @@ impl Metric {
     }
 }
 
-/// JSON writes numbers that are not finite as null.
+/// Reads a number that JSON has as null, as it is written if it is not finite, as NaN.
 pub(crate) fn or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }

@@ -14,7 +14,8 @@ use crate::{
     terms::{LossTerms, Term},
 };
 
-/// Weights of the objectives; 0 leaves one out and computes nothing for it.
+/// Weights of the objectives. An objective with weight 0 is left out, and nothing is computed for
+/// it.
 ///
 /// ```
 /// use scgpt_model::ScgptConfig;
@@ -31,29 +32,30 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Objectives {
-    /// Values from token states (GEP).
+    /// Predicted values from token states (GEP).
     pub gep: f64,
-    /// Probabilities of zero from token states.
+    /// Probability that a value is zero, from token states.
     pub gep_zero: f64,
-    /// Values from the cell embedding (GEPC).
+    /// Predicted values from the cell embedding (GEPC).
     pub gepc: f64,
-    /// Probabilities of zero from the cell embedding.
+    /// Probability that a value is zero, from the cell embedding.
     pub gepc_zero: f64,
-    /// Values in a second pass that starts from the cell embedding of the first (pre-training).
+    /// Predicted values in a second pass, which starts from the cell embedding of the first (cell
+    /// prompt; pre-training).
     pub cell_prompt: f64,
     /// Elastic cell similarity (ECS); 10 in the reference.
     pub ecs: f64,
-    /// β of ECS, the cosine similarity that pairs of cells are pushed away from; 0 to 1.
+    /// β of ECS, from 0 to 1: the cosine similarity from which pairs of cells are pushed away.
     pub ecs_threshold: f64,
-    /// Batches, adversarially (DAR).
+    /// Adversarial classification of batches (DAR).
     pub dar: f64,
     /// Classes of cells, by cross-entropy.
     pub class: f64,
-    /// Contrastive, between two passes (CCE); 10 in the reference.
+    /// Contrastive objective between two passes of the same cells (CCE); 10 in the reference.
     pub contrastive: f64,
 }
 
-/// What the network should have said.
+/// What the network should predict for some cells.
 #[derive(Clone, Debug)]
 pub struct Targets {
     /// True values, `[b, t]`.
@@ -62,9 +64,9 @@ pub struct Targets {
     pub is_target: Tensor<2>,
     /// Class of each cell, `[b]`.
     pub classes: Option<Tensor<1, Int>>,
-    /// How much the class of each cell counts, `[b]`; all count equally if none.
+    /// How much the class of each cell counts, `[b]`; with `None` all count equally.
     pub class_weights: Option<Tensor<1>>,
-    /// Batch of each cell, `[b]`.
+    /// Batch label of each cell, `[b]`.
     pub domains: Option<Tensor<1, Int>>,
 }
 
@@ -131,8 +133,8 @@ impl Objectives {
             + self.contrastive
     }
 
-    /// The terms of one batch: one or (for the cell prompt and the contrastive objective) more
-    /// passes, nothing read from the device.
+    /// The losses of one batch. They take one forward pass, and a further one each for the cell
+    /// prompt and for the contrastive objective; nothing is read from the device.
     ///
     /// # Panics
     /// If the network lacks a head, or the targets a part, that an objective with a weight needs.
@@ -186,7 +188,7 @@ impl Objectives {
     }
 }
 
-/// Value and zero terms of one prediction.
+/// Adds the losses of one prediction: that of the values, and that of the probabilities of zero.
 fn expression(
     terms: &mut LossTerms,
     predicted: Expression,
@@ -207,7 +209,8 @@ fn expression(
     }
 }
 
-/// The same cells once more, with their cell embedding, as a constant, in the place of `<cls>`.
+/// The loss of a second pass of the same cells, in which their cell embedding, as a constant,
+/// stands in the place of `<cls>`.
 fn cell_prompt(
     model: &Scgpt,
     input: &ModelInput,
@@ -221,7 +224,8 @@ fn cell_prompt(
     masked_squared_error(predicted, targets.values.clone(), targets.is_target.clone())
 }
 
-/// A part of the network or of the targets that [`Objectives::check`] or the task vouched for.
+/// A part of the network or of the targets that must be there: [`Objectives::check`] or the task
+/// has made sure of it.
 #[allow(clippy::panic, reason = "documented: a caller's mistake")]
 fn needed<T>(part: Option<T>, what: &str) -> T {
     part.unwrap_or_else(|| panic!("an objective needs {what}"))

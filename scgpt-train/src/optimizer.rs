@@ -67,8 +67,8 @@ impl OptimizerConfig {
     }
 }
 
-/// Adam at work: the moments of every parameter that has had a gradient. The
-/// [gradients](NamedGradients) have an example.
+/// Adam, with the moments of every parameter that has had a gradient. [`NamedGradients`] has an
+/// example.
 #[allow(missing_debug_implementations, reason = "burn's optimisers cannot be printed")]
 pub struct Optimizer {
     adam: AdamW,
@@ -76,7 +76,7 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// An optimiser that has seen no gradient yet.
+    /// An optimiser without moments yet.
     pub fn new(config: &OptimizerConfig) -> Self {
         let adam = AdamWConfig::new()
             .with_beta_1(config.beta1)
@@ -87,7 +87,8 @@ impl Optimizer {
         Self { adam, states: BTreeMap::new() }
     }
 
-    /// `model` after one step along `gradients`; parameters without a gradient stay.
+    /// Returns `model` after one step along `gradients` at the learning rate `lr`; parameters
+    /// without a gradient stay as they are.
     #[must_use]
     pub fn step(&mut self, lr: f64, model: Scgpt, gradients: &NamedGradients) -> Scgpt {
         model.map_named(&mut Step { optimizer: self, lr, gradients })

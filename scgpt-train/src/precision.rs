@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Precision {
-    /// 32 bits: the same on every device, and what the CPU computes in.
+    /// 32 bits: the same on every device, and the only format of the CPU.
     #[default]
     F32,
     /// 16 bits with the range of f32.
@@ -57,7 +57,7 @@ impl TryFrom<String> for Precision {
 }
 
 impl Precision {
-    /// The format of tensors; none for f32, which needs no conversion.
+    /// The format of tensors; `None` for f32, which needs no conversion.
     pub fn dtype(self) -> Option<FloatDType> {
         match self {
             Self::F32 => None,
@@ -75,8 +75,8 @@ impl Precision {
     }
 }
 
-/// `model` with parameters in `dtype`, whose gradients are found under the same names. Running
-/// statistics stay f32 and are shared.
+/// A copy of `model` with parameters in `dtype`, whose gradients are found under the same names.
+/// Running statistics stay f32 and are shared.
 pub(crate) fn working_copy(model: &Scgpt, dtype: FloatDType) -> Scgpt {
     model.clone().map_named(&mut Cast { dtype })
 }
@@ -107,10 +107,11 @@ const PATIENCE: u32 = 2000;
 /// after a while without.
 ///
 /// # Reference
-/// `torch.cuda.amp.GradScaler`. Differs: an overflow without a factor is none, so it is not skipped.
+/// `torch.cuda.amp.GradScaler`. Differs: without a factor, in bf16 and f32, an overflow is a
+/// divergence and is not skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossScale {
-    /// The factor; 1 unless in f16.
+    /// The factor, which is 1 unless the format is f16.
     pub scale: f64,
     good_steps: u32,
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use scgpt_data::{Setting, SettingProblem};
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate changes. A pure function of step and epoch, so resuming needs no state.
+/// How the learning rate changes. It is a pure function of step and epoch, so that a resumed run
+/// needs no state of it.
 ///
 /// ```
 /// use scgpt_train::{Progress, Schedule};
@@ -25,13 +26,13 @@ pub enum Schedule {
     EpochStep {
         /// The factor.
         gamma: f64,
-        /// Epochs between.
+        /// Number of epochs between two changes.
         #[serde(default = "one")]
         every: u64,
     },
     /// The rate rises linearly from 0 over the warm-up, then falls as half a cosine to 0 at the last step.
     WarmupCosine {
-        /// Steps if at least 1, else a share of all steps.
+        /// Length of the warm-up: in steps if at least 1, else as a share of all steps.
         warmup: f64,
     },
 }
@@ -59,7 +60,7 @@ fn one() -> u64 {
     1
 }
 
-/// Where training is.
+/// How far training is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Optimiser steps done.
@@ -71,7 +72,7 @@ pub struct Progress {
 }
 
 impl Schedule {
-    /// The factor on the base learning rate for the next step.
+    /// The factor by which the base learning rate is multiplied for the next step.
     ///
     /// # Reference
     /// `torch.optim.lr_scheduler.StepLR` stepped once an epoch, and `pretrain.py`,
@@ -95,8 +96,8 @@ impl Schedule {
         }
     }
 
-    /// The same decay over that many times the epochs; what depends on the share of steps that are
-    /// done needs no change.
+    /// The same decay spread over `times` as many epochs; what depends on a share of all steps
+    /// needs no change.
     pub(crate) fn stretched(self, times: u64) -> Self {
         match self {
             Self::EpochStep { gamma, every } => {
@@ -106,7 +107,7 @@ impl Schedule {
         }
     }
 
-    /// What is wrong with it, if anything.
+    /// What is wrong with the schedule, if anything.
     pub(crate) fn problem(self) -> Option<SettingProblem> {
         match self {
             Self::EpochStep { gamma, every } if !(gamma > 0.0 && gamma <= 1.0) || every == 0 => {

@@ -1,4 +1,4 @@
-//! The passes of one optimiser step, and the one time their numbers are read from the device.
+//! The passes of one optimiser step, whose numbers are read from the device once.
 
 use burn::{prelude::*, tensor::DType};
 use scgpt_model::{Scgpt, host_values};
@@ -19,7 +19,7 @@ pub(crate) struct Computed {
     losses: Option<Tensor<1>>,
 }
 
-/// The numbers of one step, on the host.
+/// The losses and the gradient norm of one step, on the host.
 pub(crate) struct Numbers {
     pub(crate) terms: Vec<(Term, f64)>,
     pub(crate) loss: f64,
@@ -100,7 +100,7 @@ impl Computed {
 }
 
 impl Numbers {
-    /// The numbers that are NaN or infinite.
+    /// Names of the numbers that are NaN or infinite.
     pub(crate) fn problems(&self) -> Vec<String> {
         let terms = self.terms.iter().filter(|(_, loss)| !loss.is_finite());
         let mut problems: Vec<String> =

@@ -1,4 +1,4 @@
-//! [`Task`]: what the loop asks of whatever is trained.
+//! [`Task`]: what the training loop asks of what is trained.
 
 use burn::prelude::Device;
 use scgpt_model::Scgpt;
@@ -15,12 +15,12 @@ pub trait Batch: Send {
     /// Number of cells.
     fn n_cells(&self) -> usize;
 
-    /// Number of values that are to be predicted: what means over values are weighted by where the
+    /// Number of values that are to be predicted: the weight of means over values where the
     /// gradients of several batches are added up.
     fn n_targets(&self) -> usize;
 }
 
-/// Cells to learn from, and what to learn of them.
+/// Batches of cells to learn from, their losses, and a validation.
 ///
 /// A batch is a function of its epoch and index alone, so a run can go on anywhere.
 ///
@@ -55,7 +55,7 @@ pub trait Batch: Send {
 /// # assert_eq!(InMemory(Vec::new()).batches_per_epoch(), 0);
 /// ```
 pub trait Task: Sync {
-    /// Cells on the host, made by another thread while the device computes.
+    /// A batch of cells on the host; another thread makes it while the device computes.
     type Batch: Batch;
 
     /// Number of batches in an epoch, the same for every epoch.
@@ -76,23 +76,23 @@ pub trait Task: Sync {
         device: &Device,
     ) -> LossTerms;
 
-    /// How good the network, outside of autodiff, is on cells it does not learn from. The metric that
-    /// [`TrainConfig::select_by`](crate::TrainConfig::select_by) names, or else the first, selects the
-    /// best checkpoint; without metrics the last network is the result.
+    /// How good the network, which records no gradients, is on cells that it does not learn from.
+    /// The metric that [`TrainConfig::select_by`](crate::TrainConfig::select_by) names, or else the
+    /// first, selects the best checkpoint; without metrics the last network is the result.
     ///
     /// # Errors
     /// If the cells cannot be read.
     fn validate(&self, model: &Scgpt, device: &Device) -> Result<Vec<Metric>>;
 }
 
-/// What terms of several batches are averaged by: the values or the cells they are means over.
+/// The share of a part in averages over several batches: by the number of values, or of cells.
 pub(crate) struct Shares {
     values: f64,
     cells: f64,
 }
 
 impl Shares {
-    /// The shares of `(targets, cells)` in `(all targets, all cells)`.
+    /// The shares that `part`, numbers of targets and of cells, has of `all`.
     pub(crate) fn new(part: (usize, usize), all: (usize, usize)) -> Self {
         let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
         Self { values: share(part.0, all.0), cells: share(part.1, all.1) }

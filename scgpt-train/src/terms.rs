@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Term {
-    /// Values from token states.
+    /// Values predicted from token states.
     Gep,
-    /// Zeros from token states.
+    /// Whether values are zero, from token states.
     GepZero,
-    /// Values from the cell embedding.
+    /// Values predicted from the cell embedding.
     Gepc,
-    /// Zeros from the cell embedding.
+    /// Whether values are zero, from the cell embedding.
     GepcZero,
-    /// Values in the pass from the cell embedding.
+    /// Values in the second pass, from the cell prompt.
     CellPrompt,
     /// Elastic cell similarity.
     Ecs,
     /// Classes of cells, by cross-entropy.
     Class,
-    /// Batches, adversarially.
+    /// Batches, by the adversarial head.
     Dar,
-    /// Contrastive, between two passes (CCE).
+    /// Contrastive loss between two passes (CCE).
     Contrastive,
 }
 
@@ -71,7 +71,7 @@ impl LossTerms {
         self.0.push((term, weight, loss));
     }
 
-    /// The names, in order.
+    /// Names of the losses, in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = Term> {
         self.0.iter().map(|(term, ..)| *term)
     }
@@ -87,12 +87,12 @@ impl LossTerms {
         }
     }
 
-    /// `Σ weight · loss`, `[1]`; none without terms.
+    /// The weighted sum `Σ weight · loss`, `[1]`; `None` without terms.
     pub fn total(&self) -> Option<Tensor<1>> {
         self.0.iter().map(|(_, weight, loss)| loss.clone() * *weight).reduce(|a, b| a + b)
     }
 
-    /// The unweighted losses side by side, outside of autodiff, `[terms]`; none without terms.
+    /// The unweighted losses side by side, `[terms]`, without gradients; `None` without terms.
     pub fn stacked(&self) -> Option<Tensor<1>> {
         let losses: Vec<_> = self.0.iter().map(|(_, _, loss)| loss.clone().detach()).collect();
         (!losses.is_empty()).then(|| Tensor::cat(losses, 0))

@@ -1,4 +1,4 @@
-//! [`TrainObserver`]: what training tells, as values.
+//! [`TrainObserver`]: is told what happens in training, as values.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::{
     terms::Term,
 };
 
-/// Watches a training run; also asked whether to stop.
+/// Watches a training run, and is asked whether it should stop.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ use crate::{
 /// # assert!(!UntilSmall::default().is_cancelled());
 /// ```
 pub trait TrainObserver: Sync {
-    /// Is called for everything that happens, in order.
+    /// Called for everything that happens, in order.
     fn event(&self, event: &Event<'_>) {
         let _ = event;
     }
@@ -45,7 +45,7 @@ pub trait TrainObserver: Sync {
     }
 }
 
-/// The observer that looks at nothing and never stops a run.
+/// An observer that ignores all events and never stops a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unwatched;
 
@@ -56,17 +56,18 @@ impl TrainObserver for Unwatched {}
 pub enum Event<'a> {
     /// Training begins at a step.
     Begin {
-        /// Steps done in former sessions.
+        /// Steps done in earlier sessions.
         step: u64,
         /// Steps of the whole run.
         total_steps: u64,
     },
-    /// Steps and rate are far from what a network needs; training goes on all the same.
+    /// Number of steps and learning rate are far from what the network needs; training goes on all
+    /// the same.
     Undertrained {
-        /// By how much, and what helps.
+        /// How far they are, and what helps.
         advice: &'a str,
     },
-    /// A checkpoint could not be used, so an older one is.
+    /// A checkpoint could not be used, so an older one is used.
     Damaged {
         /// The checkpoint.
         path: &'a Path,
@@ -91,7 +92,8 @@ pub struct StepRecord {
     pub step: u64,
     /// Epoch of this step, counted from 0.
     pub epoch: u64,
-    /// Sum of weighted losses; not finite, like the gradients, in a step of f16 that overflowed.
+    /// Weighted sum of the losses. Like the gradients it is not finite in an f16 step that
+    /// overflowed.
     #[serde(deserialize_with = "or_nan")]
     pub loss: f64,
     /// Losses without their weights.
@@ -104,7 +106,7 @@ pub struct StepRecord {
     pub lr: f64,
     /// Cells that this step learned from.
     pub cells: usize,
-    /// Cells per second, of this step; none in a history, which is the same whenever it happened.
+    /// Cells per second in this step; `None` in a history, which is the same whenever it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells_per_second: Option<f64>,
 }
@@ -118,7 +120,7 @@ pub struct ValidationRecord {
     pub epoch: u64,
     /// The metrics, as [`Task::validate`](crate::Task::validate) gives them.
     pub metrics: Vec<Metric>,
-    /// Whether this is the best so far.
+    /// Whether this is the best validation so far.
     pub is_best: bool,
 }
 

@@ -38,13 +38,14 @@ pub(super) fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: us
 #[derive(Clone, Debug)]
 struct Plan {
     n_heads: usize,
-    /// Rows of the result.
+    /// Rows of the result: the first `n` tokens.
     n: usize,
-    /// Keys of each cell that all its queries see.
+    /// For each cell, the number of keys that all its queries see.
     known: Vec<usize>,
-    /// Tokens of each cell that are not padding: from `known` on they also see themselves.
+    /// For each cell, the number of tokens that are not padding; from `known` on they also see
+    /// themselves.
     used: Vec<usize>,
-    /// Queries of each cell that attend, at most `n`.
+    /// For each cell, the number of queries that attend, at most `n`.
     queries: Vec<usize>,
 }
 

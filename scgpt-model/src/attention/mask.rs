@@ -28,7 +28,8 @@ pub struct AttentionMask {
 }
 
 impl AttentionMask {
-    /// Everything but padding is known: cell `i` has `lengths[i]` tokens of `n_tokens`.
+    /// A mask in which everything but padding is known: cell `i` has `lengths[i]` tokens of
+    /// `n_tokens`.
     ///
     /// # Panics
     /// If a length is zero or larger than `n_tokens`.
@@ -36,7 +37,8 @@ impl AttentionMask {
         Self::generative(lengths.clone(), lengths, n_tokens)
     }
 
-    /// Cell `i` has `known[i]` known tokens first, then unknown ones up to `lengths[i]`.
+    /// A mask in which cell `i` has `known[i]` known tokens first, then unknown ones up to
+    /// `lengths[i]`.
     ///
     /// # Panics
     /// Unless `0 < known[i] <= lengths[i] <= n_tokens` for every cell.
@@ -51,20 +53,20 @@ impl AttentionMask {
         Self { n_tokens, known, used: lengths, padding_attends: false }
     }
 
-    /// The same mask with padded queries that look at the known tokens, as in the reference's plain
-    /// layout while training, and with an odd number of heads always.
+    /// The same mask, but padded queries attend to the known tokens, as they do in the reference's
+    /// plain layout: while training, and with an odd number of heads always.
     #[must_use]
     pub fn with_attending_padding(mut self) -> Self {
         self.padding_attends = true;
         self
     }
 
-    /// Known tokens of each cell.
+    /// Number of known tokens of each cell, `[b]`.
     pub fn known(&self) -> &[usize] {
         &self.known
     }
 
-    /// Tokens of each cell that are not padding.
+    /// Number of tokens of each cell that are not padding, `[b]`.
     pub fn used(&self) -> &[usize] {
         &self.used
     }
@@ -108,7 +110,7 @@ impl AttentionMask {
         flags.cast(like.dtype()).unsqueeze_dim(2)
     }
 
-    /// `true` at keys that are not known, `[b, 1, 1, t]`; none if all are known.
+    /// `true` at keys that are not known, `[b, 1, 1, t]`; `None` if all are known.
     pub(super) fn unknown_keys(&self, device: &Device) -> Option<Tensor<4, Bool>> {
         let all_known = self.known.iter().all(|&known| known == self.n_tokens);
         (!all_known).then(|| self.flags_from(&self.known, device).unsqueeze_dims(&[1, 1]))

@@ -1,4 +1,4 @@
-//! [`GeneRows`]: the weights of a checkpoint over another vocabulary.
+//! [`GeneRows`]: takes the weights of a checkpoint over to another vocabulary.
 
 use burn::prelude::*;
 
@@ -16,15 +16,16 @@ use crate::{config::ScgptConfig, error::Result, host::host_values, scgpt::Scgpt}
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeneRows {
-    /// The row in the checkpoint of each token of the new vocabulary; the vectors of others are drawn.
+    /// The row in the checkpoint of each token of the new vocabulary; the vectors of tokens without
+    /// a row are drawn.
     pub rows: Vec<Option<usize>>,
-    /// Whether everything but the gene vectors and the scale of their norm is drawn anew, too.
+    /// Whether everything but the gene vectors and the scale of their norm is drawn anew.
     pub only_genes: bool,
 }
 
 impl Weights {
-    /// A network of that configuration in which gene vectors, and whatever else fits, are those here;
-    /// the rest is drawn from the generator of the device.
+    /// A network of that configuration with the gene vectors of this checkpoint, and with whatever
+    /// else of it fits; the rest is drawn from the generator of the device.
     ///
     /// # Errors
     /// If the configuration is invalid, or a tensor is unreadable or holds NaN or infinity.

@@ -1,4 +1,4 @@
-//! Names of tensors: the reference's, their older spellings, and the paths of our modules.
+//! Names of tensors: those of the reference, their older spellings, and the paths of our modules.
 
 /// The gene table of the reference.
 pub(super) const GENE_TABLE: &str = "encoder.embedding.weight";
@@ -31,7 +31,7 @@ pub(super) fn canonical(key: &str) -> String {
     key.replace("self_attn._impl.", "self_attn.").replace("self_attn.in_proj_", "self_attn.Wqkv.")
 }
 
-/// Where a walk through our module tree is.
+/// The place in our module tree that a walk has reached.
 #[derive(Default)]
 pub(super) struct ModulePath {
     names: Vec<String>,
@@ -49,7 +49,7 @@ impl ModulePath {
         self.kinds.pop();
     }
 
-    /// The name of the parameter of that rank here.
+    /// The name of the parameter of that rank at this place.
     pub(super) fn name(&self, rank: usize) -> ParameterName {
         let is_linear = self.kinds.iter().any(|kind| kind == "Struct:Linear");
         ParameterName { key: of_module(&self.names), is_transposed: rank == 2 && is_linear }
@@ -115,7 +115,8 @@ fn of_decoder(path: &[&str]) -> String {
     }
 }
 
-/// A head that scores classes: a linear layer, an activation and a norm are three numbers.
+/// The name within a head that scores classes: the linear layer, the activation and the norm of
+/// each of its layers have three successive numbers.
 fn of_classifier(path: &[&str]) -> String {
     match path {
         ["layers", layer, part, name] => {

@@ -30,15 +30,15 @@ pub enum Strictness {
 /// What became of every tensor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LoadReport {
-    /// Tensors copied into the network.
+    /// Names of the tensors that were copied into the network.
     pub loaded: Vec<String>,
-    /// Parameters of the network that the file lacks.
+    /// Names of the parameters of the network that the file lacks.
     pub missing: Vec<String>,
     /// Parameters whose tensor has another shape: `name: found [..], expected [..]`.
     pub mismatched: Vec<String>,
-    /// Tensors of task heads, which this network does not have.
+    /// Names of the tensors of task heads that this network does not have.
     pub heads: Vec<String>,
-    /// Other tensors the network has no place for.
+    /// Names of the other tensors for which the network has no place.
     pub unused: Vec<String>,
 }
 
@@ -71,7 +71,7 @@ impl Weights {
     /// # Errors
     /// If the configuration is invalid, a tensor is unreadable or holds NaN or infinity, or, when
     /// `strictness` is [`Strictness::Strict`], if any is missing, of another shape, or unused
-    /// without belonging to a task head.
+    /// although it belongs to no task head.
     pub fn load(
         &self,
         config: &ScgptConfig,
@@ -94,8 +94,8 @@ impl Weights {
         Ok(self.walk(config, &Device::default(), Tensors::Compared)?.1)
     }
 
-    /// Checks that every parameter of the network of that configuration is here in its shape, but
-    /// for the parameters of the parts that are `new` to it.
+    /// Checks that every parameter of the network of that configuration is here in its shape,
+    /// except for the parameters of the parts that are `new` to the checkpoint.
     ///
     /// # Errors
     /// If the configuration is invalid, or something of another part is missing or of another shape.
@@ -115,8 +115,8 @@ impl Weights {
         Err(Error::Mismatch { path: self.path().into(), problem: report.problem() })
     }
 
-    /// A network of that configuration, its parameters compared with the tensors here, and replaced
-    /// by them if those are read.
+    /// A network of that configuration. Its parameters are compared with the tensors here and, if
+    /// `tensors` are read, replaced by them.
     fn walk(
         &self,
         config: &ScgptConfig,
@@ -202,7 +202,7 @@ impl MapNamed for Loader<'_> {
     }
 }
 
-/// A transposed view laid out anew, once, so that no product has to.
+/// The same tensor laid out contiguously, so that no later product has to do it.
 fn contiguous<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     let device = tensor.device();
     Tensor::from_data(tensor.into_data(), &device)

@@ -48,7 +48,7 @@ pub trait MapNamed {
 
 impl Scgpt {
     /// Draws the initial values that were not needed so far, in the order of the network, from the
-    /// generator of the device: until then it is unsettled which numbers a parameter gets.
+    /// generator of the device. Until they are drawn, it is open which numbers a parameter gets.
     pub fn draw(&self) {
         self.visit_named(&mut Draw);
     }

@@ -20,11 +20,11 @@ pub enum NetworkPart {
     InputNorm,
     /// A block of the transformer, by its number.
     Block(usize),
-    /// The expression head by token, but for what says whether a value is zero.
+    /// The expression head on token states, without what says whether a value is zero.
     Gep,
-    /// What of the direct expression head says whether a value is zero.
+    /// The part of the direct expression head that says whether a value is zero.
     ZeroProbability,
-    /// The expression head from the cell.
+    /// The expression head on the cell embedding.
     Gepc,
     /// The class head.
     Class,
@@ -32,7 +32,7 @@ pub enum NetworkPart {
     Dar,
 }
 
-/// Beginnings of names; of two that fit, the earlier one counts.
+/// Beginnings of names; where two fit, the earlier one counts.
 const PREFIXES: [(&str, NetworkPart); 13] = [
     ("encoder.", NetworkPart::Genes),
     ("value_encoder.", NetworkPart::Values),
@@ -51,7 +51,8 @@ const PREFIXES: [(&str, NetworkPart); 13] = [
 const BLOCKS: &str = "transformer_encoder.layers.";
 
 impl NetworkPart {
-    /// The part of the parameter that a checkpoint calls `key`; none of a name that is no network's.
+    /// The part of the parameter that a checkpoint calls `key`; `None` if the name is of no
+    /// network.
     ///
     /// ```
     /// use scgpt_model::NetworkPart;
@@ -68,7 +69,7 @@ impl NetworkPart {
         PREFIXES.iter().find(|(prefix, _)| key.starts_with(prefix)).map(|(_, part)| *part)
     }
 
-    /// Whether it is a head that the cell embedding does not depend on.
+    /// Whether it is a head, on which the cell embedding does not depend.
     pub(super) fn is_task_head(self) -> bool {
         matches!(self, Self::Class | Self::Dar)
     }

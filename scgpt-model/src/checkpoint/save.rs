@@ -71,12 +71,12 @@ impl Scgpt {
 }
 
 /// Fills `folder`, which does not exist yet, with a native model directory: configuration,
-/// preprocessing, weights (by `weights`, given the file to write), vocabulary, and a model card that
-/// tells its `origin`.
+/// preprocessing, weights (written by `weights`, which is given the path of their file),
+/// vocabulary, and a model card that tells its `origin`.
 ///
 /// # Errors
-/// If `folder` exists, or a file cannot be read or written; what was written by then is left to the
-/// caller.
+/// If `folder` exists, or a file cannot be read or written; what was written until then is left to
+/// the caller.
 pub fn write_model_dir(
     folder: &Path,
     config: &ScgptConfig,
@@ -134,7 +134,7 @@ pub fn save_tensors(path: &Path, tensors: Vec<(String, Vec<usize>, Vec<f32>)>) -
     write(path, &tensors)
 }
 
-/// Under a name of its own first: the file appears whole or not at all.
+/// Writes the file under a name of its own first, so that it appears whole or not at all.
 fn write(path: &Path, tensors: &[(String, Tensors)]) -> Result<()> {
     let views = tensors.iter().map(|(name, tensor)| (name, tensor));
     let folder = match path.parent() {

@@ -1,4 +1,4 @@
-//! `.pt` files: what they may hold before they are believed.
+//! `.pt` files, whose size is checked before anything in them is believed.
 //!
 //! A pickle of a few bytes an instruction builds objects of hundreds, and entries of an archive
 //! inflate a thousandfold, so a small file could fill the memory. A state dict is small beside its
@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 
 /// The longest pickle that is read: names, types and shapes of 25 000 tensors.
 const LONGEST_PICKLE: u64 = 4 << 20;
-/// What tensors may have together, in bytes for each of the file's; parameters that share their
+/// Most bytes of all tensors together, for each byte of the file; parameters that share their
 /// numbers are stored once.
 const EXPANSION: u64 = 4;
-/// Bytes that the tensors of any file may have.
+/// Bytes that the tensors of any file may have, however small it is.
 const ALWAYS: u64 = 64 << 20;
 
 /// The tensors of a `.pt` file by their names in it.
@@ -43,7 +43,7 @@ pub(super) fn tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     Ok(tensors)
 }
 
-/// That the file is small enough once it is unpacked.
+/// Checks that the file is small enough once it is unpacked.
 fn check_container(path: &Path) -> Result<()> {
     let read = |error: io::Error| Error::read(path, error);
     let file = File::open(path).map_err(read)?;
@@ -107,8 +107,9 @@ fn check_size(path: &Path, bytes: u64, length: u64) -> Result<()> {
     Ok(())
 }
 
-/// The first object that is neither a tensor nor a plain value. A state dict has none, so one that
-/// does was not made by saving a state dict: it may be an attack, and it is not what was promised.
+/// The first object that is neither a tensor nor a plain value. A state dict has none, so a file
+/// that does was not made by saving a state dict: it may be an attack, and is not what it claims to
+/// be.
 fn foreign_object(value: &PickleValue) -> Option<&str> {
     match value {
         PickleValue::Unsupported(name) => (name != "torch.Tensor").then_some(name),
@@ -125,7 +126,7 @@ enum Skipped {
     Nothing,
 }
 
-/// Goes to the end of a pickle, without doing what it says, and takes its length off `left`; stops
+/// Goes to the end of a pickle without executing it, and subtracts its length from `left`; stops
 /// when nothing is left.
 fn skip_pickle(reader: &mut impl BufRead, left: &mut u64) -> io::Result<Skipped> {
     while *left > 0 {

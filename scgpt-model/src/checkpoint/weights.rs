@@ -80,22 +80,22 @@ impl Weights {
         Ok(Self { path: path.into(), tensors })
     }
 
-    /// The file.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Names in order.
+    /// Names of the tensors, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Shape of a tensor, PyTorch's axis order.
+    /// Shape of a tensor, in PyTorch's axis order; `None` if there is no such tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(Stored::shape)
     }
 
-    /// Number of elements in the file.
+    /// Number of elements of all tensors in the file.
     pub fn n_parameters(&self) -> usize {
         self.tensors.values().map(|tensor| tensor.shape().iter().product::<usize>()).sum()
     }
@@ -225,7 +225,7 @@ fn safe_dtype(dtype: DType) -> Dtype {
     }
 }
 
-/// Bytes of a float type as f32; none for other types.
+/// Bytes of a float type as f32; `None` for other types.
 fn numbers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     let halves = |convert: fn(u16) -> f32| {
         bytes.as_chunks::<2>().0.iter().map(|&two| convert(u16::from_le_bytes(two))).collect()

@@ -1,4 +1,4 @@
-//! What the fields of a configuration choose between.
+//! The choices that the fields of a configuration have.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub enum ValueEncoding {
     Continuous,
     /// A table with one row per value bin.
     Binned {
-        /// Rows of the table: bins plus one for padding and one for hidden values.
+        /// Rows of the table: one a bin, one for padding and one for hidden values.
         n_inputs: usize,
     },
     /// The value scales the gene embedding.
@@ -29,8 +29,8 @@ pub enum CellPooling {
     Mean,
     /// The sum over tokens weighted by their values, scaled to unit length.
     Weighted,
-    /// The mean over tokens weighted by their values, to which tokens with a hidden, unknown or zero
-    /// value add nothing. A new network need not learn first which tokens matter.
+    /// The mean over tokens weighted by their values, to which tokens with a hidden, unknown or
+    /// zero value add nothing. A new network then need not first learn which tokens matter.
     ValueMean,
 }
 
@@ -58,8 +58,8 @@ pub enum NormScheme {
     /// After each residual sum: `x ← LN(x + f(x))`. Every released model.
     #[default]
     Post,
-    /// Before it, with the residual taken from the normalised state: `x ← LN(x); x ← x + f(x)`.
-    /// The reference calls it "pre"; it is not the usual pre-norm.
+    /// Before each residual sum, with the residual taken from the normalised state: `x ← LN(x); x ←
+    /// x + f(x)`. The reference calls it "pre"; it is not the usual pre-norm.
     Normed,
 }
 
@@ -90,15 +90,15 @@ pub enum GepcStyle {
     /// `⟨W σ(Q g + b), cell⟩`.
     #[default]
     InnerProduct,
-    /// The same product, from which gene vectors learn nothing.
+    /// As [`InnerProduct`](Self::InnerProduct), but no gradient reaches the gene vectors.
     InnerProductDetached,
-    /// A small network on query and cell side by side.
+    /// A small network on query and cell embedding side by side.
     Concat,
-    /// A small network on their sum.
+    /// A small network on the sum of query and cell embedding.
     Sum,
 }
 
-/// The function that slope and bias of the affine head pass through.
+/// The function through which slope and bias of the affine head pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {

@@ -7,7 +7,7 @@ use burn::{
 
 use super::{hold_row, with_zero_row};
 
-/// One learned vector per batch label or modality, normalised.
+/// One learned vector per batch label or per modality token, normalised.
 ///
 /// # Reference
 /// `model.py`, `BatchLabelEncoder` (batches and modalities). Differs: none.
@@ -42,7 +42,7 @@ impl ConditionEncoder {
     }
 }
 
-/// One learned vector per perturbation flag, as it is.
+/// One learned vector per perturbation flag, not normalised.
 ///
 /// # Reference
 /// `generation_model.py`, `TransformerGenerator.pert_encoder`. Differs: none.

@@ -23,7 +23,7 @@ pub struct GeneEncoder {
 }
 
 impl GeneEncoder {
-    /// A freshly initialised encoder: rows uniform in ±0.1, as the reference.
+    /// A freshly initialised encoder, whose rows are uniform in ±0.1 as in the reference.
     pub fn new(config: &ScgptConfig, device: &Device) -> Self {
         let initializer = Initializer::Uniform { min: -0.1, max: 0.1 };
         Self {
@@ -45,7 +45,8 @@ impl GeneEncoder {
         self.norm.forward(hold_row(vectors, genes, self.held))
     }
 
-    /// The vectors of all gene tokens, `[g, d]`: what [`forward`](Self::forward) looks up.
+    /// The normalised vectors of all gene tokens, `[g, d]`: what [`forward`](Self::forward) looks
+    /// up.
     pub fn table(&self) -> Tensor<2> {
         self.norm.forward(self.embedding.weight.val())
     }

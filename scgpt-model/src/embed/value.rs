@@ -56,7 +56,7 @@ pub struct BinnedValues {
 }
 
 impl ValueEncoder {
-    /// A freshly initialised encoder, or none if values scale the gene embedding.
+    /// A freshly initialised encoder, or `None` if values scale the gene embedding.
     pub fn new(config: &ScgptConfig, device: &Device) -> Option<Self> {
         let d = config.d_model;
         let norm = LayerNormConfig::new(d).init(device);

@@ -8,8 +8,8 @@ use burn::{
 use super::{Expression, GepHead, GepHeadConfig};
 use crate::config::Activation;
 
-/// Predicts `a · value + b`, with `a` and `b` from the token's state: a perturbed cell as a change
-/// of its control.
+/// Predicts `a · value + b`, with `a` and `b` from the token's state, so that a perturbed cell is
+/// predicted as a change of its control.
 ///
 /// # Reference
 /// `generation_model.py`, `AffineExprDecoder`. Differs: the probability of a value that is not

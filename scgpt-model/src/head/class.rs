@@ -52,7 +52,7 @@ impl ClassHead {
         self.with_slope(cell, 0.0)
     }
 
-    /// The same with a leaky ReLU.
+    /// As [`forward`](Self::forward), with a leaky ReLU of that slope.
     pub(super) fn with_slope(&self, cell: Tensor<2>, slope: f64) -> Tensor<2> {
         let activate = |x| if slope == 0.0 { relu(x) } else { leaky_relu(x, slope) };
         let x = self

@@ -7,7 +7,8 @@ use super::ClassHead;
 const SLOPE: f64 = 0.01;
 const LAYERS: usize = 3;
 
-/// Tells batches apart; what it learns, the network before it unlearns (DAR).
+/// Tells batches apart, with a reversed gradient: what the head learns, the network before it
+/// unlearns (DAR).
 ///
 /// # Reference
 /// Methods, "domain adaptation by reverse back-propagation"; `model.py`,

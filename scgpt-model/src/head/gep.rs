@@ -25,7 +25,7 @@ pub struct GepHead {
     pub nonzero: Option<Decoder>,
 }
 
-/// Three linear layers with leaky ReLUs between.
+/// Three linear layers with leaky ReLUs between them.
 #[derive(Module, Debug)]
 pub struct Decoder {
     /// The first layer, `d_in → d`.
@@ -39,9 +39,9 @@ pub struct Decoder {
 /// The shape of a [`GepHead`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GepHeadConfig {
-    /// Width of the states that the head reads.
+    /// Width of the states that the head reads, `d_in`.
     pub(crate) d_in: usize,
-    /// Width of its hidden layers.
+    /// Width of its hidden layers, `d`.
     pub(crate) d_model: usize,
     /// Whether it also predicts the probability that a value is not zero.
     pub(crate) zero_probability: bool,

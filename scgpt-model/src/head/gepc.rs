@@ -22,11 +22,11 @@ const D_QUERY: usize = 64;
 pub enum GepcHead {
     /// `⟨W σ(Q g + b), cell⟩`.
     InnerProduct(InnerProduct),
-    /// A small network on query and cell.
+    /// A small network on query and cell embedding.
     Query(QueryNetwork),
 }
 
-/// `⟨W σ(Q g + b), cell⟩`, and the same with other weights for the probability.
+/// `⟨W σ(Q g + b), cell⟩`, and the same product with other weights for the probability.
 #[derive(Module, Debug)]
 pub struct InnerProduct {
     /// `Q` and its bias, `d_gene → d_gene`.
@@ -55,7 +55,7 @@ pub struct QueryNetwork {
 }
 
 impl GepcHead {
-    /// A freshly initialised head, or none if the configuration has none.
+    /// A freshly initialised head, or `None` if the configuration has none.
     pub fn new(config: &ScgptConfig, device: &Device) -> Option<Self> {
         let d = config.d_model;
         let d_cell = if config.has_context() { 2 * d } else { d };
@@ -83,7 +83,8 @@ impl GepcHead {
         })
     }
 
-    /// Predicts the expression of every token from the embedding of its cell and the gene's vector.
+    /// Predicts the expression of every token from the embedding of its cell and the vector of its
+    /// gene.
     ///
     /// # Shapes
     /// - cell: `[b, d_cell]`

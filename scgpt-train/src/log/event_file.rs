@@ -34,8 +34,8 @@ mod field {
 /// A file of scalars that TensorBoard draws as curves.
 ///
 /// Each session of a run writes a file of its own. It begins with a mark that makes TensorBoard
-/// forget what earlier files of the folder say about its first step and all later ones, so the
-/// curves of a run that was interrupted and resumed have neither doubles nor loops.
+/// forget what earlier files of the folder say about its first step and all later ones, so that the
+/// curves of a run that was interrupted and resumed have no values twice.
 #[derive(Debug)]
 pub(super) struct EventFile {
     path: PathBuf,
@@ -95,7 +95,7 @@ impl EventFile {
         self.write(&[event])
     }
 
-    /// Writes events with the time of now, as records, at once.
+    /// Writes events with the present time, as records, all at once.
     fn write(&mut self, events: &[Message]) -> io::Result<()> {
         let mut records = Vec::new();
         for event in events {
@@ -108,7 +108,7 @@ impl EventFile {
     }
 }
 
-/// The time since 1970; 0 before.
+/// The time since 1970, or 0 before it.
 fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

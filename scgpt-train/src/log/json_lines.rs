@@ -48,7 +48,7 @@ impl JsonLines {
     /// Appends a record, which should be a struct or map; numbers that are not finite become null.
     ///
     /// # Errors
-    /// If it cannot be serialised, or the file not be written; the message names the file.
+    /// If it cannot be serialised, or the file cannot be written; the message names the file.
     pub(super) fn append(&mut self, record: &impl Serialize) -> io::Result<()> {
         let mut line =
             serde_json::to_vec(record).map_err(io::Error::from).map_err(about(&self.path))?;

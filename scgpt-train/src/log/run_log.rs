@@ -23,7 +23,7 @@ pub(crate) struct RunLog {
     events: EventFile,
 }
 
-/// One line, telling what it is.
+/// One line, with a field that tells its kind.
 #[derive(Serialize)]
 struct Line<'a, T> {
     kind: &'a str,
@@ -31,10 +31,10 @@ struct Line<'a, T> {
     record: &'a T,
 }
 
-/// What a run has logged in all its sessions.
+/// What a run has logged, in all its sessions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunHistory {
-    /// Optimiser steps; of many, every second, fourth, … is kept.
+    /// Optimiser steps. If there are many, only every second, fourth, … is kept.
     pub steps: Vec<StepRecord>,
     /// Validations.
     pub validations: Vec<ValidationRecord>,
@@ -49,7 +49,7 @@ enum Read {
 }
 
 impl RunHistory {
-    /// Most steps kept.
+    /// Most steps that are kept.
     const MOST: usize = 2000;
 
     /// Reads the log in the folder of a run.
@@ -90,8 +90,8 @@ impl RunHistory {
 }
 
 impl RunLog {
-    /// The logs in the folder of a run that has done `step` steps; what it logged beyond is
-    /// forgotten, since it comes again. A new run begins new logs.
+    /// Opens the logs in the folder of a run that has done `step` steps. What was logged beyond
+    /// that step is removed, since it comes again. A new run begins new logs.
     pub(crate) fn open(folder: &Path, step: u64) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let lines = JsonLines::resume(&folder.join(LINES), step)?;

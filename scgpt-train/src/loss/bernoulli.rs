@@ -4,8 +4,9 @@ use burn::prelude::*;
 
 use super::masked_mean;
 
-/// Negative log-likelihood of "the gene is expressed" where `is_masked` is 1, with the predicted
-/// probability kept an f32 rounding error away from 0 and 1.
+/// Negative log-likelihood of whether each gene is expressed, which it is where its target is above
+/// 0; the mean where `is_masked` is 1. Predicted probabilities are kept an f32 rounding error away
+/// from 0 and 1.
 ///
 /// # Shapes
 /// - probability (of a value that is not zero), target (the value), is_masked: `[b, t]`

@@ -2,7 +2,8 @@
 
 use burn::{prelude::*, tensor::activation::log_softmax};
 
-/// Mean cross-entropy of the true classes, each cell's multiplied by its weight if there are any.
+/// Mean cross-entropy of the true classes, where each cell is multiplied by its weight if there are
+/// weights.
 ///
 /// # Shapes
 /// - logits: `[b, y]`

@@ -4,9 +4,9 @@ use burn::{prelude::*, tensor::DType};
 
 const SHORTEST: f64 = 1e-12;
 
-/// Mean of `1 − (c − β)²` over all pairs of cells, `c` being their cosine similarity, and 0 for
-/// negative similarities and for a cell with itself: similar cells are drawn together, dissimilar
-/// ones apart.
+/// Mean of `1 − (c − β)²` over all pairs of cells, where `c` is their cosine similarity, or 0 if
+/// that is negative and for a cell with itself: similar cells are drawn together, dissimilar ones
+/// apart.
 ///
 /// # Shapes
 /// - cell: `[b, d]`

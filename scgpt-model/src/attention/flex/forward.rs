@@ -102,7 +102,7 @@ impl Tile<'_> {
 struct Sum {
     largest: f32,
     total: f32,
-    /// The exponential of the own score; zero if the query is known.
+    /// The exponential of the query's own score; zero if the query is known.
     own: f32,
 }
 

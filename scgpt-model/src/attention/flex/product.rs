@@ -5,7 +5,7 @@ use gemm::Parallelism;
 /// A strided matrix: its elements, column stride, row stride.
 pub(super) type Strided<'a> = (&'a [f32], usize, usize);
 
-/// What becomes of the numbers that `out` holds before.
+/// What becomes of the numbers that `out` held before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Earlier {
     Replaced,

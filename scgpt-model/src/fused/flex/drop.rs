@@ -6,14 +6,14 @@ use burn::{nn::Dropout, prelude::*, tensor::Distribution};
 #[derive(Clone, Copy, Debug)]
 pub(in crate::fused) struct Drop {
     seed: u64,
-    /// Elements whose hash is below are dropped.
+    /// Elements whose hash is below this are dropped.
     threshold: u32,
-    /// Kept elements are multiplied by it.
+    /// Kept elements are multiplied by this.
     scale: f32,
 }
 
 impl Drop {
-    /// A new draw from the device's generator; none where dropout does nothing.
+    /// A new draw from the device's generator; `None` where dropout does nothing.
     pub(in crate::fused) fn new(dropout: &Dropout, device: &Device) -> Option<Self> {
         let is_active = dropout.training.is_enabled() && device.is_autodiff() && dropout.prob > 0.0;
         is_active.then(|| Self::with_seed(dropout.prob, draw(&device.clone().inner())))

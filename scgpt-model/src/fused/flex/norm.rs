@@ -21,7 +21,7 @@ pub(super) struct AddNorm<'a> {
 /// Results of the forward.
 pub(super) struct Added {
     pub(super) out: Vec<f32>,
-    /// Before gamma and beta; empty unless asked for.
+    /// The normalised sum before gamma and beta; empty unless asked for.
     pub(super) normed: Vec<f32>,
     /// One over the deviation of each row.
     pub(super) inverse: Vec<f32>,
@@ -44,7 +44,8 @@ impl AddNorm<'_> {
     }
 }
 
-/// What each of `n` tasks writes of `values`, `size` numbers at most; nothing if there are none.
+/// The part of `values` that each of `n` tasks writes, at most `size` numbers; nothing if there are
+/// no values.
 fn chunks(values: Option<&mut Vec<f32>>, size: usize, n: usize) -> Vec<Option<&mut [f32]>> {
     let mut chunks = values.map(|values| values.chunks_mut(size));
     (0..n).map(|_| chunks.as_mut()?.next()).collect()
@@ -108,9 +109,9 @@ pub(super) struct Saved<'a> {
 
 /// Results of the backward.
 pub(super) struct Gradients {
-    /// Of x.
+    /// Gradient of x.
     pub(super) sum: Vec<f32>,
-    /// Of the update; none if it is that of x.
+    /// Gradient of the update; `None` if it is that of x.
     pub(super) update: Option<Vec<f32>>,
     pub(super) gamma: Vec<f32>,
     pub(super) beta: Vec<f32>,
