@@ -8,10 +8,10 @@
 //! | integration of modalities | concatenated PCA, weighted neighbours | [`multiomic_baselines`] |
 //! | networks of genes | correlations, trees | [`Association`] |
 //!
-//! All read cells as a stream but for what their definition holds: principal components of every cell,
-//! and for networks the profiles of the genes asked for. Each is the published method, with a
-//! `Differs:` clause where it is not to the letter, since a baseline that is weaker than it need be
-//! flatters the model.
+//! All read cells as a stream and hold only what their definition needs: principal components of
+//! every cell, and for networks the profiles of the genes asked for. Each is the published method,
+//! with a `Differs:` clause where it departs from it, since a baseline that is weaker than it need
+//! be flatters the model.
 
 mod classify;
 mod combat;
@@ -55,7 +55,7 @@ pub struct BaselineOptions {
     pub layer: Layer,
     /// Number of most variable genes.
     pub n_genes: usize,
-    /// The measure of variability; if none, `seurat_v3` for counts and `cell_ranger` otherwise.
+    /// The measure of variability; `None` takes `seurat_v3` for counts and `cell_ranger` otherwise.
     pub flavour: Option<VariableFlavour>,
     /// Number of principal components, at most.
     pub n_components: usize,
@@ -72,7 +72,7 @@ impl Default for BaselineOptions {
 pub struct HvgPca {
     /// `[n, n_components]`, row-major, in the order of the source.
     pub rows: Vec<f32>,
-    /// Components: as many as asked for, at most one a variable gene.
+    /// Number of components: as many as asked for, at most one a variable gene.
     pub n_components: usize,
     /// Share of the variance of the variable genes that each component explains.
     pub shares: Vec<f64>,
@@ -86,7 +86,7 @@ pub struct HvgPca {
 /// principal components, streaming: the source is read three or four times, and memory holds one
 /// block, `n_genes²` numbers and the result.
 ///
-/// Values that are normalised or logged already are not so again.
+/// Values that are normalised or logged already are not normalised or logged again.
 ///
 /// # Errors
 /// If the source cannot be read, has no cells or negative values; if an option is zero;

@@ -1,5 +1,5 @@
-//! Results to a verdict: what a model's answers are worth, and what simple methods say to the same
-//! question.
+//! Results to a verdict: what a model's answers are worth, and what simple methods answer to the
+//! same question.
 //!
 //! - [`baseline`]: variable genes and principal components, Harmony, ComBat, logistic regression,
 //!   neighbours, correlation and trees;
@@ -7,8 +7,9 @@
 //! - [`network`]: edges of genes, gene sets, enrichment, null distributions, programmes, the truth;
 //! - [`perturbation`]: designs, splits, scores and judges of responses;
 //! - [`simulate`]: cells with planted types, batches, modalities and perturbations;
-//! - [`BatchesTold`]: whether batches differ at all;
-//! - [`Labels`], [`CellMap`], [`Separation`], [`doubts()`]: what is said of the columns of `obs`.
+//! - [`BatchesTold`]: whether batches can be told apart at all;
+//! - [`Labels`], [`CellMap`], [`Separation`], [`doubts()`]: labels of cells, maps of them, how well
+//!   an embedding separates them, and what may be wrong with them.
 //!
 //! Cells come from any [`CellSource`](scgpt_data::CellSource) in blocks; nothing holds a whole matrix.
 //!

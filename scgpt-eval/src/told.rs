@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::baseline::{BaselineOptions, LogisticRegression, hvg_pca};
 
-/// Most cells that are looked at: they tell shares to a percent, in seconds.
+/// Most cells that are looked at: enough to know a share to a percent, and few enough for seconds.
 const CELLS: usize = 2000;
 /// Parts of the cells; each is predicted from the others.
 const FOLDS: usize = 5;
-/// Share of what chance leaves to tell from which on batches count as different.
+/// Share of what chance leaves to be told from which on batches count as different.
 const TELLING: f64 = 0.1;
 
-/// How often a cell tells which batch it is of.
+/// How often the batch of a cell can be predicted from where the cell lies.
 ///
-/// Corrections of batches that do not differ, such as norms by batch or an adversarial objective, have
-/// nothing to remove but what cells are.
+/// If batches do not differ, their corrections, such as norms by batch or an adversarial objective,
+/// can only remove what sets cells apart.
 ///
 /// ```
 /// use scgpt_eval::BatchesTold;
@@ -32,17 +32,17 @@ const TELLING: f64 = 0.1;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BatchesTold {
-    /// Share of the cells whose batch is predicted from the others, 0 to 1.
+    /// Share of the cells whose batch is predicted rightly from the other cells, 0 to 1.
     pub right: f64,
-    /// Share of the largest batch: how often one is right who looks at no cell.
+    /// Share of the largest batch, which is how often a prediction is right that looks at no cell.
     pub chance: f64,
-    /// Cells that were looked at.
+    /// Number of cells that were looked at.
     pub n_cells: usize,
 }
 
 impl BatchesTold {
-    /// From principal components of variable genes of the cells of `source`, at most 2 000 of them;
-    /// `batches` are numbers `0..`, one a cell.
+    /// Predicts batches from principal components of variable genes, for at most 2 000 cells of
+    /// `source`; `batches` are numbers `0..`, one a cell.
     ///
     /// # Errors
     /// Those of [`hvg_pca`].
@@ -60,8 +60,8 @@ impl BatchesTold {
         Ok(Self::by(&pca.rows, pca.n_components, &batches, seed))
     }
 
-    /// From `rows`, `[n, d]`, row-major, and the batches `0..` of these cells: by multinomial logistic
-    /// regression, five-fold, each batch in every fold.
+    /// Predicts the batches `0..` of cells from their `rows`, `[n, d]` row-major, by multinomial
+    /// logistic regression in five folds, each of which has cells of every batch.
     ///
     /// # Panics
     /// If there is not one row a batch.
@@ -93,7 +93,7 @@ impl BatchesTold {
         }
     }
 
-    /// Whether they differ visibly: of what chance leaves to tell, a tenth is told.
+    /// Whether batches differ visibly: of what chance leaves to be told, at least a tenth is told.
     pub fn can_be(&self) -> bool {
         self.right - self.chance >= TELLING * (1.0 - self.chance)
     }

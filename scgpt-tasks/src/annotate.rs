@@ -3,11 +3,12 @@
 //! [`Annotation`] trains an artefact on labelled cells; [`Artefact`] annotates others, and says how sure
 //! it is of each, which types are plausible, and which cells are of a type that it never saw.
 //!
-//! A cell walks through as follows. The labelled cells are divided, type by type: most are learned from, some
-//! select the network and calibrate what it says, and some judge it. A cell becomes the tokens of what it
-//! expresses, the encoder turns them into an embedding, and the class head into one logit a type. A temperature
-//! makes probabilities of the logits; limits, which the cells of the second part set, make a set of plausible
-//! types of the probabilities, and an unknown cell of one that is unlike all types.
+//! A cell goes this way. The labelled cells are divided, type by type: most are learned from, some
+//! select the network and calibrate its answers, and some judge it. A cell becomes the tokens of
+//! what it expresses, the encoder turns them into an embedding, and the class head into one logit a
+//! type. A temperature turns the logits into probabilities. Limits, which the cells of the second
+//! part set, turn the probabilities into a set of plausible types, and say which cells are unlike
+//! all types and so unknown.
 //!
 //! Paper: Cui et al., *scGPT*, Nature Methods 2024, cell type annotation.
 //!
@@ -82,7 +83,8 @@ use crate::{
     usage::Usage,
 };
 
-/// Coverage and share of known cells at which an artefact is judged, and answers if nothing else is said.
+/// Coverage, and share of known cells, at which an artefact is judged, and at which it answers by
+/// default.
 const COVERAGE: f64 = 0.9;
 const KNOWN_SHARE: f64 = 0.95;
 
@@ -114,19 +116,19 @@ pub struct AnnotateOptions<'a> {
     pub learn: LearnOptions<'a>,
     /// Cells computed at once when nothing is learned.
     pub predict_batch: usize,
-    /// Simple methods to compare with, on the same cells; none to leave them out.
+    /// Simple methods to compare with, on the same cells; `None` leaves them out.
     pub baselines: Option<&'a BaselineOptions>,
 }
 
 impl<'a> AnnotateOptions<'a> {
-    /// The classes of the column `label`, all of them, without batches and without simple methods beside
-    /// the network; 8 cells at once when nothing is learned.
+    /// Learns all classes of the column `label`, without batches and without simple methods beside
+    /// the network; 8 cells are computed at once when nothing is learned.
     pub fn new(label: &'a str, learn: LearnOptions<'a>) -> Self {
         Self { label, batch_key: None, unseen: &[], learn, predict_batch: 8, baselines: None }
     }
 }
 
-/// Labelled cells and settings that belong together.
+/// Labelled cells and settings, checked to belong together.
 #[derive(Debug)]
 pub struct Annotation<'a> {
     config: &'a AnnotateConfig,
@@ -134,14 +136,14 @@ pub struct Annotation<'a> {
     device: &'a Device,
     vocab: GeneVocab,
     labels: Labels,
-    /// Cells without a label.
+    /// Number of cells without a label.
     unlabelled: usize,
     /// Classes left out because they have too few cells.
     dropped: Vec<String>,
     /// The labels that are left out of training.
     unseen: Labels,
     batches: Option<Labels>,
-    /// Genes of the data, and which the model knows.
+    /// The genes of the data, and which of them the model knows.
     genes: AlignmentSummary,
 }
 
@@ -272,7 +274,7 @@ impl<'a> Annotation<'a> {
     }
 }
 
-/// That batches can be told apart.
+/// Checks that there are batches which can be told apart.
 fn check_batches(batches: &Labels, key: &str, config: &AnnotateConfig) -> scgpt_data::Result<()> {
     if config.objectives.dar == 0.0 {
         let problem = format!("`{key}` is of use to the DAR objective only: set ");

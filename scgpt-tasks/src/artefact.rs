@@ -1,4 +1,4 @@
-//! [`ArtefactKind`]: directories that hold all that one task's answers need.
+//! [`ArtefactKind`]: directories that hold everything a task needs for its answers.
 //!
 //! An artefact is a model directory with a record beside it. The record lists the SHA-256 of every file
 //! that answers need, and its own, so that a network never answers with the calibration of another:
@@ -33,15 +33,15 @@ pub(crate) const MODEL_FILES: [&str; 4] =
 pub(crate) struct ArtefactKind {
     /// The file with the record, which makes a folder such an artefact.
     pub(crate) record: &'static str,
-    /// What writes and reads it.
+    /// Version of the record's format, which is written and alone is read.
     pub(crate) format: u32,
-    /// What such a folder is called among others.
+    /// The kind of folder that it is.
     pub(crate) kind: FolderKind,
-    /// The command that makes it.
+    /// The command that makes such an artefact.
     pub(crate) made_by: &'static str,
 }
 
-/// A record and what tells that the files beside it are those it was made with.
+/// A record, with what proves that the files beside it are those it was made with.
 #[derive(Serialize, Deserialize)]
 struct Sealed<R> {
     /// Version of the format.
@@ -52,12 +52,12 @@ struct Sealed<R> {
     files: BTreeMap<String, String>,
     #[serde(flatten)]
     record: R,
-    /// SHA-256 of all of this but itself; records of earlier versions have none.
+    /// SHA-256 of all of this but itself; `None` in records of earlier versions.
     #[serde(default)]
     seal: Option<String>,
 }
 
-/// What the member `seal` of a record has to be.
+/// What the field `seal` of a record has to be.
 fn seal(record: &[u8]) -> serde_json::Result<String> {
     let mut record: serde_json::Value = serde_json::from_slice(record)?;
     if let Some(members) = record.as_object_mut() {
@@ -104,7 +104,7 @@ impl ArtefactKind {
         Ok(())
     }
 
-    /// The record of an artefact whose files are those it was made with.
+    /// Reads the record of an artefact, once its files are found to be those it was made with.
     ///
     /// # Errors
     /// If a file is missing or was changed, or the format is of another version.
@@ -166,17 +166,18 @@ impl ArtefactKind {
         Ok(sealed.record)
     }
 
-    /// Whether a folder says that it is such an artefact.
+    /// Whether a folder holds such an artefact, as far as its record tells.
     pub(crate) fn is_at(&self, folder: &Path) -> bool {
         folder.join(self.record).exists()
     }
 
-    /// By which program a network was trained, for its card.
+    /// By which program a network was trained, in words for its card.
     pub(crate) fn trained(&self) -> String {
         format!("Trained by `{}` (version {})", self.made_by, env!("CARGO_PKG_VERSION"))
     }
 
-    /// That the network beside a record has as many of something, such as classes, as the record names.
+    /// Checks that the network beside a record has as many of something, such as classes, as the
+    /// record names.
     ///
     /// # Errors
     /// [`Error::Artefact`] if it has not.
@@ -209,7 +210,7 @@ pub(crate) fn write_part<P: Serialize>(path: &Path, part: &P) -> Result<()> {
     std::fs::write(path, text).map_err(|error| failed(&error))
 }
 
-/// Reads what [`write_part`] wrote; that it is unchanged is known from the record.
+/// Reads what [`write_part`] wrote. The record has proved that it is unchanged.
 ///
 /// # Errors
 /// If it cannot be read or has another shape.

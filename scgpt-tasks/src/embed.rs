@@ -43,8 +43,9 @@
 //!    one that reads.
 //! 5. Each row is scaled to unit length and written in the order of the source.
 //!
-//! A cell's row therefore depends on the cell, the model and the options alone. A cell that expresses no
-//! known gene has a row, too, so that rows and cells stay aligned; it is listed as empty.
+//! A cell's row therefore depends on the cell, the model and the options alone. A cell that
+//! expresses no known gene still has a row, so that rows and cells stay aligned; it is listed as
+//! empty.
 
 mod genes;
 mod options;
@@ -81,23 +82,23 @@ use crate::{
     usage::Usage,
 };
 
-/// The embeddings of all cells, in a temporary file, and how they came about.
+/// The embeddings of all cells, in a temporary file, and how they were made.
 #[derive(Debug)]
 pub struct Embedding {
     /// One row of unit length per cell, in the order of the source.
     pub rows: RowSpool,
     /// Cells that express no known gene, ascending; their rows mean nothing.
     pub empty: Vec<usize>,
-    /// What happened.
+    /// What happened while the cells were embedded.
     pub report: EmbedReport,
 }
 
-/// What [`Embedder::embed_each`] says of the cells beside their embeddings, which it gave away.
+/// What [`Embedder::embed_each`] returns beside the embeddings, which it has given away.
 #[derive(Debug)]
 pub struct Embedded {
     /// Cells that express no known gene, ascending; their rows mean nothing.
     pub empty: Vec<usize>,
-    /// What happened.
+    /// What happened while the cells were embedded.
     pub report: EmbedReport,
 }
 
@@ -121,7 +122,7 @@ pub struct Embedder {
     loaded: LoadReport,
     /// SHA-256 of the weights file, if there is one.
     sha256: Option<String>,
-    /// The folder that it was opened from; none for a model from memory.
+    /// The folder that it was opened from; `None` for a model from memory.
     folder: Option<PathBuf>,
 }
 
@@ -158,12 +159,12 @@ impl Embedder {
         Ok(Self { encoder, config, preprocess, vocab, loaded, sha256: None, folder: None })
     }
 
-    /// The vocabulary.
+    /// The vocabulary of the model.
     pub fn vocab(&self) -> &GeneVocab {
         &self.vocab
     }
 
-    /// SHA-256 of the weights file, hexadecimal; none for a model from memory.
+    /// SHA-256 of the weights file, hexadecimal; `None` for a model from memory.
     pub fn hash(&self) -> Option<&str> {
         self.sha256.as_deref()
     }
@@ -178,7 +179,7 @@ impl Embedder {
         &self.loaded
     }
 
-    /// That the network gets what it needs, and was made for that.
+    /// Checks that the network gets what it needs, and was made for that use.
     pub(crate) fn check(&self, usage: Usage) -> Result<()> {
         usage.check(self.folder.as_deref(), &self.config)
     }
@@ -207,8 +208,9 @@ impl Embedder {
         self.spooled(source, options, Stream::default(), observer)
     }
 
-    /// As [`embed`](Self::embed), but nothing is stored: `each` is called with the number of a cell and
-    /// the rows, `[n, d]`, of that cell and of those that follow it. Cells come in their order.
+    /// As [`embed`](Self::embed), but no row is stored: `each` is called with the rows, `[n, d]`,
+    /// of some consecutive cells and the number of the first. Cells come in the order of the
+    /// source.
     ///
     /// # Errors
     /// As [`embed`](Self::embed), and whatever `each` fails with.
@@ -250,11 +252,11 @@ impl Embedder {
         Ok(unit_rows(&rows.of(cells, None, observer)?, self.encoder.d_model()))
     }
 
-    /// As [`embed`](Self::embed), for cells that are to be compared with others, of which `reference` is
-    /// how many of the model's genes they had.
+    /// As [`embed`](Self::embed), for cells that are to be compared with other cells, which had
+    /// `reference` of the model's genes.
     ///
     /// # Errors
-    /// As [`embed`](Self::embed), and if the cells have too few genes beside the others.
+    /// As [`embed`](Self::embed), and if the cells have too few genes compared with the others.
     pub fn embed_beside(
         &self,
         source: &mut dyn CellSource,
@@ -340,13 +342,13 @@ impl Embedder {
         Ok(Embedded { empty: streamed.empty, report })
     }
 
-    /// The network prepared for inference: it takes tokens of one's own and gives the states of all of
-    /// them, gene vectors and attention scores.
+    /// The network prepared for inference: it takes the caller's own tokens, and gives the states
+    /// of all of them, gene vectors and attention scores.
     pub fn encoder(&self) -> &CellEncoder {
         &self.encoder
     }
 
-    /// The network, for cells that are tokens already.
+    /// The network, for cells that are given as tokens.
     ///
     /// # Errors
     /// If `batch_size` is 0.
@@ -367,13 +369,13 @@ impl Embedder {
         Ok(self.vocab.align(&var, &options.gene_names)?)
     }
 
-    /// How many of the genes that the model was made for a source has; `trained` says of each token
-    /// whether it was trained on.
+    /// How many of the genes that the model was made for a source has. `trained` says which tokens
+    /// it was trained on, if that is known.
     pub(crate) fn known_genes(&self, genes: &Alignment, trained: Option<&[bool]>) -> KnownGenes {
         KnownGenes::new(genes, trained, self.preprocess.max_length)
     }
 
-    /// What turns cells with the genes of `alignment` into tokens.
+    /// The tokenizer of cells with the genes of `alignment`.
     ///
     /// # Errors
     /// If an option cannot work.
@@ -381,7 +383,7 @@ impl Embedder {
         self.panel_tokenizer(alignment, options, None)
     }
 
-    /// As [`tokenizer`](Self::tokenizer), of those genes alone that are in a panel.
+    /// As [`tokenizer`](Self::tokenizer), for those genes alone that are in a panel.
     fn panel_tokenizer(
         &self,
         alignment: &Alignment,
@@ -420,7 +422,7 @@ impl Embedder {
     }
 }
 
-/// That the gene table has a row for every token, and no more.
+/// Checks that the gene table has exactly one row a token.
 pub(crate) fn check_vocabulary(vocab: &GeneVocab, config: &ScgptConfig) -> Result<()> {
     if vocab.len() == config.vocab_size {
         return Ok(());

@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Reading or writing cells failed, or they, or the settings, cannot be worked with.
+    /// Reading or writing cells failed, or the cells or the settings are of no use for the purpose.
     #[error(transparent)]
     Data(#[from] scgpt_data::Error),
     /// The model could not be read or written.
@@ -23,9 +23,9 @@ pub enum Error {
         "`vocab.json` has {vocabulary} tokens, special tokens included, but the gene table of the weights has {table} rows"
     )]
     Vocabulary {
-        /// Tokens of the vocabulary.
+        /// Number of tokens in the vocabulary.
         vocabulary: usize,
-        /// Rows of the gene table.
+        /// Number of rows in the gene table.
         table: usize,
     },
     /// The data has too few of the genes that the model was made for.
@@ -34,11 +34,11 @@ pub enum Error {
         100.0 * *matched as f64 / (*of_model).max(1) as f64
     )]
     Genes {
-        /// Genes of the model that the data has.
+        /// Number of genes of the model that the data has.
         matched: usize,
-        /// Genes of the model.
+        /// Number of genes of the model.
         of_model: usize,
-        /// Which of its genes these are.
+        /// Which genes of the model were counted, in words.
         whose: &'static str,
     },
     /// A file of a trained artefact is missing or damaged.
@@ -49,20 +49,20 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// A trained artefact is sound, but not for this use.
+    /// A trained artefact is sound, but cannot be used for this.
     #[error("`{}`: {problem}", path.display())]
     Incompatible {
         /// The artefact.
         path: std::path::PathBuf,
         /// What does not fit.
         problem: String,
-        /// What fits.
+        /// What can be done instead.
         remedy: Advice,
     },
 }
 
 impl From<scgpt_model::Error> for Error {
-    /// What is wrong with a configuration that is in no file are settings of the task.
+    /// Problems of a configuration that is in no file are problems of the task's settings.
     fn from(error: scgpt_model::Error) -> Self {
         match error {
             scgpt_model::Error::Config { path: None, problems } => {
@@ -101,12 +101,12 @@ impl Error {
         )
     }
 
-    /// Cells, or what is asked of them, with which nothing can be done.
+    /// The error for cells, or a question about them, with which nothing can be done.
     pub(crate) fn option(problem: impl Into<String>) -> Self {
         scgpt_data::Error::Option(problem.into()).into()
     }
 
-    /// As [`option`](Self::option), where something else can be done.
+    /// As [`option`](Self::option), where something else can be done instead.
     pub(crate) fn unsuited(problem: impl Into<String>, remedy: impl Into<Advice>) -> Self {
         scgpt_data::Error::unsuited(problem, remedy).into()
     }
@@ -116,7 +116,7 @@ impl Error {
         self.advice().map(|advice| advice.to_string())
     }
 
-    /// As [`Error::hint`], the settings it names as data.
+    /// As [`Error::hint`], but the settings that it names are data.
     pub fn advice(&self) -> Option<Advice> {
         match self {
             Self::Data(error) => error.advice(),
@@ -142,7 +142,7 @@ impl Error {
     }
 }
 
-/// A field of a network as it is called in the settings of a task.
+/// The setting of a task by which a field of the network is set.
 fn setting(field: &'static str) -> Setting {
     Setting(match field {
         "n_layers" => "network.n_layers",

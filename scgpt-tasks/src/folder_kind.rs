@@ -1,8 +1,8 @@
-//! [`FolderKind`]: what a folder is, whoever is asked to open it.
+//! [`FolderKind`]: what a folder holds.
 //!
-//! Models, artefacts, indices, shards and runs are all folders, and it is easy to name one for another.
-//! Whoever opens one therefore says not only what is missing but what is there in its place, and which
-//! command takes it.
+//! Models, artefacts, indices, shards and runs are all folders, and it is easy to name one for
+//! another. An error on opening one therefore says not only what is missing but what is there in
+//! its place, and which command takes it.
 
 use std::path::Path;
 
@@ -22,8 +22,8 @@ pub(crate) const INDEX: &str = "index.json";
 /// The subfolder of an artefact's folder in which its training happens.
 pub const TRAINING: &str = "training";
 
-/// The file, in the folder of an artefact, of a run that has not written everything yet: while it is
-/// there, the other files need not belong together.
+/// The file, in the folder of an artefact, by which a run is known that has not written everything
+/// yet: while it is there, the other files need not belong together.
 pub const UNFINISHED: &str = "training/unfinished.json";
 
 /// The kinds of folders that the commands write and read.
@@ -45,17 +45,17 @@ pub(crate) enum FolderKind {
     Shards,
     /// A run of `scgpt pretrain`.
     Run,
-    /// Cells.
+    /// A file or folder of cells.
     Cells,
-    /// A file.
+    /// Some other file.
     File,
     /// None of these.
     Other,
 }
 
 impl FolderKind {
-    /// What is at `path`, by the files that are there. The most telling come first: an artefact is a
-    /// model, too, and a finished one keeps the folder of its training.
+    /// The kind of what is at `path`, by the files that are there. The most telling ones come
+    /// first: an artefact is a model, too, and a finished one keeps the folder of its training.
     pub(crate) fn of(path: &Path) -> Self {
         let has = |name: &str| path.join(name).exists();
         if path.is_file() {
@@ -79,7 +79,7 @@ impl FolderKind {
         .unwrap_or(Self::Other)
     }
 
-    /// What it is called, with its article.
+    /// Its name with an article, for messages.
     pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Model => "a model that was trained for no task",
@@ -96,7 +96,7 @@ impl FolderKind {
         }
     }
 
-    /// What it is for: the command that is meant.
+    /// The command that takes such a folder, in words.
     pub(crate) fn meant(self, path: &Path) -> String {
         let said = match self {
             Self::Model => "embed cells with it by `scgpt embed`, or train it for a task",
@@ -121,7 +121,7 @@ impl FolderKind {
         said.into()
     }
 
-    /// How a folder of this kind is made.
+    /// The command that makes such a folder, in words.
     fn made(self) -> &'static str {
         match self {
             Self::Annotation => "make an artefact with `scgpt annotate train`",
@@ -133,8 +133,8 @@ impl FolderKind {
         }
     }
 
-    /// What is at `path` in the place of something of this kind; none if that cannot be told by
-    /// what kind it is.
+    /// The error that says what is at `path` in the place of something of this kind; `None` if that
+    /// has no known kind.
     pub(crate) fn instead(self, path: &Path) -> Option<Error> {
         let found = Self::of(path);
         if found == self || found == Self::Other || !path.exists() {
@@ -155,7 +155,8 @@ impl FolderKind {
     }
 }
 
-/// Opens a model directory, that of an artefact too; of anything else it is said what it is.
+/// Opens a model directory, which may be that of an artefact. The error for anything else says what
+/// it is.
 ///
 /// ```
 /// use scgpt_tasks::open_model;

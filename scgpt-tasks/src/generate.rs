@@ -4,11 +4,11 @@
 //! its embedding alone, in rounds: what it is surest of becomes known and helps to predict the rest.
 //! Values are *bins*: ranks of a cell's expressed genes among each other, from 1 to the number of bins.
 //!
-//! A cell goes this way: it is binned; what is asked is taken out of its tokens and becomes the prompt's
-//! unknown genes; the network predicts all of them in each round, and those it is surest of become known;
-//! predictions are compared with the truth where the cell expresses the gene. The cells are read twice,
-//! first for the means of genes, as an answer without those beside it says nothing. The mean that a
-//! cell's answer is compared with leaves that cell out.
+//! A cell goes this way: it is binned; the genes that are asked for are taken out of its tokens and
+//! become the prompt's unknown genes; the network predicts all of them in each round, and those it
+//! is surest of become known; predictions are compared with the truth where the cell expresses the
+//! gene. The cells are read twice, first for the means of genes, as an answer says nothing without
+//! them beside it. The mean that a cell's answer is compared with leaves that cell out.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -62,7 +62,7 @@ use crate::{
     usage::Usage,
 };
 
-/// Cells read at once, among which batches of similar length are formed.
+/// Cells read at a time, among which batches of similar length are formed.
 const WINDOW: usize = 512;
 
 /// What is asked of each cell.
@@ -70,15 +70,15 @@ const WINDOW: usize = 512;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ask {
-    /// That share of its expressed genes, which are hidden: a test with known answers.
+    /// This share of the genes that it expresses, which are hidden: a test with known answers.
     Hidden(f64),
     /// These genes, given all others that it expresses (gene prompt).
     Genes(Vec<String>),
     /// These genes, given its embedding alone (cell prompt).
     Cells {
-        /// The genes.
+        /// Names of the genes.
         genes: Vec<String>,
-        /// The embedding in `obsm`; the network's own if none.
+        /// Name of the embedding in `obsm`; `None` takes the network's own.
         embedding: Option<String>,
     },
 }
@@ -98,28 +98,28 @@ pub enum Ask {
 pub struct GenerateOptions {
     /// What is asked of each cell.
     pub ask: Ask,
-    /// In how many rounds, and what becomes known in each.
+    /// The number of rounds, and which genes become known in each.
     pub generation: Generation,
-    /// Cells computed at once: affects speed and memory, never results.
+    /// Number of cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,
-    /// Most tokens per cell, `<cls>` included; the model's own number if none.
+    /// Most tokens per cell, `<cls>` included; `None` takes the model's own number.
     pub max_length: Option<usize>,
     /// Seed of every random choice.
     pub seed: u64,
     /// Where the genes' names are, and how many of them have to be known.
     #[serde(flatten)]
     pub gene_names: GeneNames,
-    /// The matrix.
+    /// The matrix that is read.
     #[serde(skip)]
     pub layer: Layer,
-    /// Folder of the temporary file that collects the results; the system's if none.
+    /// Folder of the temporary file that collects the results; `None` is the system's.
     #[serde(skip)]
     pub temporary: Option<PathBuf>,
 }
 
 impl GenerateOptions {
-    /// What is asked, generated as [`Generation`] does by default, 8 cells at once, from `X` and from
-    /// the names of genes that the model knows best.
+    /// Generates what is asked as [`Generation`] does by default, 8 cells at once, from `X`, with
+    /// the best column of gene names.
     pub fn new(ask: Ask) -> Self {
         Self {
             ask,
@@ -137,13 +137,13 @@ impl GenerateOptions {
 /// The generated values of all cells, and how good they are.
 #[derive(Debug)]
 pub struct GeneratedCells {
-    /// The genes of [`Ask::Genes`] or [`Ask::Cells`] that the model knows, in order.
+    /// Names of the genes of [`Ask::Genes`] or [`Ask::Cells`] that the model knows, in order.
     pub genes: Vec<String>,
-    /// Their predicted value bins, one row per cell; none for [`Ask::Hidden`].
+    /// Their predicted value bins, one row a cell, `[cells, genes]`; `None` for [`Ask::Hidden`].
     pub rows: Option<RowSpool>,
     /// Mean squared error of each cell, in squared value bins; NaN where no answer is known.
     pub errors: Column,
-    /// What was asked, and how far from the truth the answers are.
+    /// What was asked, and how far the answers are from the truth.
     pub report: GenerateReport,
 }
 
@@ -261,7 +261,7 @@ impl Generator {
         Ok((genes, missing))
     }
 
-    /// What bins cells and makes them tokens.
+    /// The tokenizer, which bins cells and makes tokens of them.
     fn tokenizer(
         &self,
         alignment: &Alignment,
@@ -293,18 +293,19 @@ struct Job<'a> {
     n_cells: usize,
 }
 
-/// What is collected of all cells.
+/// What is collected over all cells.
 struct Results {
     rows: Option<RowSpool>,
     errors: Vec<f64>,
     score: Score,
     rounds: Vec<RoundSums>,
-    /// Cells that express no known gene.
+    /// Number of cells that express no known gene.
     n_empty: usize,
 }
 
 impl Results {
-    /// Nothing yet; a table of rows only where every cell is asked for the same genes.
+    /// Results of no cells yet, with a table of rows only if every cell is asked for the same
+    /// genes.
     fn new(ask: &Ask, n_genes: usize, options: &GenerateOptions) -> Result<Self> {
         let rows = match (ask, &options.temporary) {
             (Ask::Hidden(_), _) => None,
@@ -322,14 +323,14 @@ impl Results {
 }
 
 impl Job<'_> {
-    /// Cells of a window.
+    /// The cells of a window, as tokens.
     fn window(&self, source: &mut dyn CellSource, first: usize) -> Result<Vec<CellTokens>> {
         self.observer.check_cancelled()?;
         let end = self.n_cells.min(first + WINDOW);
         Ok(self.tokenizer.block(&source.read(&self.options.layer, first..end)?))
     }
 
-    /// The mean of every gene where it is known.
+    /// The mean of every gene over the cells in which its value is known.
     fn means(&self, source: &mut dyn CellSource) -> Result<MeanExpression> {
         self.observer.begin("averaging", self.n_cells);
         let mut mean = MeanExpression::new(self.generator.vocab.len());

@@ -1,9 +1,10 @@
 //! Which genes belong together, and which regulate which?
 //!
-//! Two kinds of networks answer: of the *vectors* of genes, in the table of a model or in the cells
-//! ([`EmbeddingNetworks`]), and of the *attention* that genes pay to each other in cells, which tells a
-//! direction and what a perturbation changes ([`Embedder::attention_networks`]). Both say how far two
-//! halves of the cells agree, and stand beside networks from expression alone.
+//! Two kinds of networks answer: those of the *vectors* of genes, in the table of a model or in
+//! cells ([`EmbeddingNetworks`]), and those of the *attention* that genes pay to each other in
+//! cells, which has a direction and shows what a perturbation changes
+//! ([`Embedder::attention_networks`]). Both come with the agreement of two halves of the cells, and
+//! with networks from expression alone.
 //!
 //! The two see different things. A vector in the table is what the model learned of a gene from all cells
 //! it ever saw, so its network needs no cells and is the same for all of them; a vector in context and

@@ -3,12 +3,13 @@
 //! [`Integration`] learns an embedding in which batches are mixed and cell types are not, and leaves an
 //! artefact, [`IntegrateArtefact`], that embeds further cells of the same batches.
 //!
-//! A cell walks through as follows. The genes that vary within most batches are chosen, and cells become
-//! tokens of these genes alone. Training hides some of their values, which are to be predicted from the others
-//! (GEP, GEPC); pulls the embeddings of similar cells together (ECS); and lets an adversarial head tell the
-//! batch of an embedding, against which the encoder learns (DAR). Tokens are normalised batch by batch. Held-out
-//! cells select the network, all cells are embedded by it, and labels, if there are any, say how well batches
-//! are mixed and types kept apart, beside other methods on the same cells.
+//! A cell goes this way. The genes that vary within most batches are chosen, and cells become
+//! tokens of these genes alone. Training hides some of their values, which are to be predicted from
+//! the others (GEP, GEPC); pulls the embeddings of similar cells together (ECS); and lets an
+//! adversarial head tell the batch of an embedding, against which the encoder learns (DAR). Tokens
+//! are normalised batch by batch. Held-out cells select the network, all cells are embedded by it,
+//! and labels, if there are any, say how well batches are mixed and types kept apart, beside other
+//! methods on the same cells.
 //!
 //! Paper: Cui et al., *scGPT*, Nature Methods 2024, integration of batches and of multi-omic data.
 //!
@@ -97,7 +98,7 @@ use crate::{
     usage::Usage,
 };
 
-/// What the cells without any integration are called among the methods.
+/// The name of the cells without any integration among the methods.
 const UNINTEGRATED: &str = "Unintegrated";
 
 /// Which batches are mixed, and where the artefact goes.
@@ -117,7 +118,7 @@ const UNINTEGRATED: &str = "Unintegrated";
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct IntegrateOptions<'a> {
-    /// Column of `obs` with the batches; none for cells of several modalities that are one batch.
+    /// Column of `obs` with the batches; `None` for cells of several modalities that are one batch.
     pub batch_key: Option<&'a str>,
     /// How well the batches can be told, if that was asked: see [`batches_told`]. The report says it.
     pub told: Option<BatchesTold>,
@@ -125,9 +126,9 @@ pub struct IntegrateOptions<'a> {
     pub label: Option<&'a str>,
     /// Which matrix is read, where the artefact goes, and how often the training is repeated.
     pub learn: LearnOptions<'a>,
-    /// Cells computed at once when nothing is learned.
+    /// Number of cells computed at once when nothing is learned.
     pub predict_batch: usize,
-    /// Other methods to compare with, on the same cells; none to leave them out.
+    /// Other methods to compare with, on the same cells; `None` leaves them out.
     pub baselines: Option<&'a BaselineOptions>,
     /// Whether to train once more without each objective.
     pub ablate: bool,
@@ -135,14 +136,14 @@ pub struct IntegrateOptions<'a> {
     pub modalities: Option<&'a CellModalities>,
     /// Whether to generate the modalities that cells were not measured in.
     pub complete: bool,
-    /// Folder of temporary files; the system's if none.
+    /// Folder of temporary files; `None` is the system's.
     pub temporary: Option<&'a Path>,
 }
 
 impl<'a> IntegrateOptions<'a> {
-    /// Cells of one batch and one modality, without labels, other methods and further trainings beside
-    /// the one; 8 cells at once when nothing is learned. One of `batch_key` and `modalities` has to be
-    /// set, or there is nothing to integrate.
+    /// Cells of one batch and one modality, without labels, other methods or further trainings; 8
+    /// cells are computed at once when nothing is learned. One of `batch_key` and `modalities` has
+    /// to be set, or there is nothing to integrate.
     pub fn new(learn: LearnOptions<'a>) -> Self {
         Self {
             batch_key: None,
@@ -158,7 +159,7 @@ impl<'a> IntegrateOptions<'a> {
         }
     }
 
-    /// What a network is used for.
+    /// What the network is used for.
     pub(crate) fn usage(&self) -> Usage {
         match self.modalities {
             Some(_) => Usage::IntegrateModalities,
@@ -167,7 +168,7 @@ impl<'a> IntegrateOptions<'a> {
     }
 }
 
-/// Cells of batches and settings that belong together.
+/// Cells of several batches and settings, checked to belong together.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -205,7 +206,7 @@ pub struct Integration<'a> {
     multimodal: Option<Multimodal>,
 }
 
-/// An integration.
+/// The result of an integration.
 #[derive(Debug)]
 pub struct Integrated {
     /// What was learned, and how good it is.
@@ -268,10 +269,10 @@ impl<'a> Integration<'a> {
         Ok(integration)
     }
 
-    /// Trains, embeds, scores, and writes the artefact. What is generated of modalities that were
-    /// not measured is compared with `truth`, which has the same cells and features. Checkpoints stay
-    /// until [`clear_training`](crate::clear_training), so that a run that ends before all is written can
-    /// go on.
+    /// Trains, embeds, scores, and writes the artefact. If modalities that were not measured are
+    /// generated, they are compared with `truth`, which has the same cells and features.
+    /// Checkpoints stay until [`clear_training`](crate::clear_training), so that a run that ends
+    /// before all is written can go on.
     ///
     /// # Errors
     /// If cells cannot be read or a file cannot be written, and everything that stops
@@ -312,7 +313,7 @@ impl<'a> Integration<'a> {
         self.learn(&cells, source, truth)
     }
 
-    /// Trains on cells that are tokens already, and what follows.
+    /// Trains on cells that are tokens already, then embeds, scores and writes.
     ///
     /// The network of the first repeat stays in memory to the end; those of other repeats and of ablations are
     /// gone once they are scored.
@@ -361,12 +362,12 @@ impl<'a> Integration<'a> {
 
     /// The number of the batch of every cell.
     ///
-    /// Preparing has checked that every cell has one.
+    /// [`prepare`](Self::prepare) has checked that every cell has one.
     fn domains(&self) -> Vec<usize> {
         self.batches.codes.iter().flatten().map(|&code| code as usize).collect()
     }
 
-    /// The modalities, if there are several.
+    /// The modalities and their sizes; empty if there is only one.
     fn modality_sizes(&self) -> Vec<ModalitySize> {
         match (&self.multimodal, self.options.modalities) {
             (Some(chosen), Some(cells)) => chosen.sizes(cells, &self.domains()),
@@ -374,14 +375,14 @@ impl<'a> Integration<'a> {
         }
     }
 
-    /// Scores of embeddings of all cells.
+    /// The judge that scores embeddings of all cells.
     fn judge(&self) -> SpaceJudge {
         let domains = self.domains();
         let all: Vec<usize> = (0..domains.len()).collect();
         SpaceJudge::new(&all, self.labels.as_ref(), &domains, ClusterOptions::default())
     }
 
-    /// The checkpoint as it was, if one was fine-tuned.
+    /// Scores of the checkpoint before training, if one was fine-tuned.
     fn zero_shot(
         &self,
         cells: &Cells<'_>,
@@ -413,7 +414,7 @@ impl<'a> Integration<'a> {
         Ok(Some(IntegrationMethod { name: "scGPT, not fine-tuned".into(), scores }))
     }
 
-    /// Other methods on the same cells.
+    /// Scores of other methods on the same cells.
     fn baselines(
         &self,
         source: &mut dyn CellSource,

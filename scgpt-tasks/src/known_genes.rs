@@ -5,29 +5,29 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// Below this share little is left of what the model learned to look at: a query with 5 of 200
-/// training genes was annotated with confidence 0.95 and was right in 39 % of its cells. What has
-/// more passes with a warning, such as panels that were made for other models. Whether the names
-/// are names of genes at all is asked before, by `GeneVocab::align`.
+/// Least share of the genes. Below it little is left of what the model learned to look at: a query
+/// with 5 of 200 training genes was annotated with confidence 0.95 and was right in 39 % of its
+/// cells. Data with a larger share, such as panels that were made for other models, passes with a
+/// warning. Whether the names are names of genes at all is checked before, by `GeneVocab::align`.
 const LEAST: f64 = 0.05;
 
-/// Below this share it is worth a warning: most of what the model could see of a cell is missing.
+/// Share below which there is a warning: most of what the model could see of a cell is missing.
 const ENOUGH: f64 = 0.5;
 
-/// The genes of a model, counted from its side: a file of five genes that it knows, all of them, is
-/// not enough for a model of two hundred.
+/// How many of the genes of a model some data has. They are counted among those of the model: a
+/// file of five genes, all of which it knows, is not enough for a model of two hundred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KnownGenes {
-    /// Genes that the model was made for, and the data has.
+    /// Number of genes that the model was made for and the data has.
     pub matched: usize,
-    /// Genes that the model was made for: those it was trained on where that is known, else those of
-    /// its vocabulary.
+    /// Number of genes that the model was made for: those it was trained on where that is known,
+    /// else those of its vocabulary.
     pub of_model: usize,
-    /// Whether they are known to be those it was trained on.
+    /// Whether these are known to be the genes that it was trained on.
     pub is_trained: bool,
-    /// Genes of one cell that it saw at once in training, at most. A model of all human genes saw
-    /// some 1200 of a cell at a time, so a panel of 1200 is as good to it as all.
+    /// Most genes of one cell that it saw at once in training. A model of all human genes saw some
+    /// 1200 of a cell at a time, so a panel of 1200 is as good to it as all.
     pub at_once: usize,
 }
 
@@ -48,7 +48,7 @@ impl KnownGenes {
         Self { matched, of_model, is_trained: trained.is_some(), at_once }
     }
 
-    /// The same counted beside other cells, which had `reference` of the genes.
+    /// The same genes, counted among `reference` genes that other cells had.
     #[must_use]
     pub fn beside(self, reference: usize) -> Self {
         Self { of_model: reference, is_trained: true, ..self }
@@ -60,7 +60,7 @@ impl KnownGenes {
         (self.matched as f64 / all as f64).min(1.0)
     }
 
-    /// Checks that it is enough to say anything of the cells.
+    /// Checks that the genes are enough to say anything of the cells.
     ///
     /// # Errors
     /// If less than a twentieth of what the model sees of a cell is there, or than the share that is
@@ -72,7 +72,7 @@ impl KnownGenes {
         Err(Error::Genes { matched: self.matched, of_model: self.of_model, whose: self.whose() })
     }
 
-    /// A warning for people, if it is enough but little.
+    /// A warning for people, if there are enough genes but few.
     pub fn remark(&self) -> Option<String> {
         let lacks = self.is_trained && (self.matched as f64) < ENOUGH * self.of_model as f64;
         (self.share() < ENOUGH || lacks).then(|| {
@@ -86,7 +86,7 @@ impl KnownGenes {
         })
     }
 
-    /// Which genes of the model were counted.
+    /// Which genes of the model were counted, in words.
     fn whose(&self) -> &'static str {
         if self.is_trained { "that it was trained on" } else { "of the model" }
     }

@@ -1,4 +1,4 @@
-//! What scGPT is used for: one module a question.
+//! The tasks of scGPT, one module a question.
 //!
 //! - [`embed`]: which vector stands for each cell, or for each gene?
 //! - [`generate`]: which values do unknown genes have?

@@ -1,17 +1,19 @@
 //! What do its neighbours in a reference say of a cell?
 //!
-//! [`ReferenceIndex`] holds labelled cells by their embeddings, on disk; [`ReferenceIndex::map`] lets the
-//! nearest of them vote on the label of a cell, and tells cells that are far from all of them.
+//! [`ReferenceIndex`] holds the embeddings and labels of reference cells on disk;
+//! [`ReferenceIndex::map`] lets the nearest of them vote on the label of a cell, and finds cells
+//! that are far from all of them.
 //!
-//! A reference cell walks through here as follows. [`ReferenceCells`] are embeddings of unit length with
-//! labels, and what made them; the index keeps the latter, because distances between embeddings of
-//! different models mean nothing. Its vectors are written whole ([`Search::Exact`]), or one byte a number
-//! and sorted into lists around centres ([`Search::Approximate`]). Last, a sample of the cells is asked for
-//! its own neighbours: how far known cells are tells what is far for a query. A query meets the index
-//! a few thousand cells at a time; its neighbours become [`Found`], their votes a [`MappedLabels`].
+//! A reference cell goes this way. [`ReferenceCells`] are embeddings of unit length with labels,
+//! and a note of what made them, which the index keeps because distances between embeddings of
+//! different models mean nothing. Its vectors are written whole ([`Search::Exact`]), or one byte a
+//! number and sorted into lists around centres ([`Search::Approximate`]). Last, the neighbours of a
+//! sample of the cells are found: how far these are from each other tells what is far for a query.
+//! A query meets the index a few thousand cells at a time; its neighbours become [`Found`], their
+//! votes a [`MappedLabels`].
 //!
-//! Nothing but centres has to be in memory; vectors and codes of labels are mapped, so the system reads what
-//! is looked at and drops it again.
+//! Only centres have to be in memory; vectors and codes of labels are mapped, so the system reads
+//! what is looked at and drops it again.
 //!
 //! ```no_run
 //! use scgpt_data::{Frame, Column, RowSpool, Silent};
@@ -66,7 +68,7 @@ pub use self::{
     vote::Voting,
 };
 
-/// One of the reference cells near to a query.
+/// A reference cell that is near to a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Found {

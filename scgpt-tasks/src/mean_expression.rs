@@ -1,4 +1,4 @@
-//! [`MeanExpression`]: what one would guess of a gene without looking at the cell.
+//! [`MeanExpression`]: what one would guess for a gene without looking at the cell.
 //!
 //! A network that does not beat it has learned which genes are high, and nothing of the cells.
 
@@ -14,12 +14,12 @@ pub(crate) struct MeanExpression {
 }
 
 impl MeanExpression {
-    /// Of a vocabulary of that size, without cells.
+    /// Means over no cells yet, for a vocabulary of that size.
     pub(crate) fn new(vocab_size: usize) -> Self {
         Self { sums: vec![0.0; vocab_size], counts: vec![0; vocab_size], total: 0.0, n: 0.0 }
     }
 
-    /// Takes note of a cell's genes; its first `skip` tokens are none.
+    /// Adds the genes of a cell; its first `skip` tokens are no genes.
     pub(crate) fn add(&mut self, cell: &CellTokens, skip: usize) {
         for (gene, &value) in cell.genes.iter().zip(&cell.values).skip(skip) {
             self.sums[gene.0 as usize] += f64::from(value);
@@ -29,7 +29,7 @@ impl MeanExpression {
         }
     }
 
-    /// The mean of a gene without one cell, whose value is `own` if it was counted.
+    /// The mean of a gene without one cell, whose value is `own` if it was added.
     pub(crate) fn without(&self, gene: GeneToken, own: Option<f32>) -> f64 {
         let index = gene.0 as usize;
         match own.map(f64::from) {
@@ -41,7 +41,7 @@ impl MeanExpression {
         }
     }
 
-    /// The mean of a gene; of a gene never seen, that of all genes.
+    /// The mean of a gene; for a gene never seen, the mean of all genes.
     pub(crate) fn of(&self, gene: GeneToken) -> f64 {
         let gene = gene.0 as usize;
         match self.counts[gene] {

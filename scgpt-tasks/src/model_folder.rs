@@ -1,4 +1,4 @@
-//! [`write_model`]: a network as a model directory in its place.
+//! [`write_model`]: writes a network as a model directory.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use scgpt_model::{Preprocess, ScgptConfig, write_model_dir};
 
 use crate::{artefact::MODEL_FILES, error::Result};
 
-/// Model directories, as this program writes them.
+/// Model directories as this program writes them.
 pub(crate) const MODEL: OutputKind = OutputKind {
     name: "a model directory",
     is_one: |folder| MODEL_FILES.iter().all(|name| folder.join(name).is_file()),
@@ -17,8 +17,8 @@ pub(crate) const MODEL: OutputKind = OutputKind {
     },
 };
 
-/// Writes a native model directory: configuration, preprocessing, weights (by `weights`, given the
-/// file to write), vocabulary, and a model card that tells its `origin`.
+/// Writes a native model directory: configuration, preprocessing, weights (written by `weights`,
+/// which is given the path of their file), vocabulary, and a model card that tells its `origin`.
 ///
 /// The folder appears whole or not at all. If `existing` allows it, it replaces another model directory, and
 /// nothing else.

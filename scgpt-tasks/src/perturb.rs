@@ -1,14 +1,15 @@
 //! How do cells respond to the perturbation of genes, and which perturbation explains a state?
 //!
-//! [`Perturbation`] learns from perturbed cells beside controls; [`PerturbArtefact::respond`] predicts
-//! cells of perturbations that were never made, and [`PerturbArtefact::reverse`] looks up the states of
-//! other cells among predicted ones.
+//! [`Perturbation`] learns from perturbed cells beside controls; [`PerturbArtefact::respond`]
+//! predicts cells under perturbations that were never made, and [`PerturbArtefact::reverse`] looks
+//! up the states of other cells among predicted ones.
 //!
-//! A pair walks through as follows. A control cell and a perturbed one are drawn, or the means of several of
-//! each; the genes of a step are drawn, too. The control's values are the known tokens, a flag says of each gene
-//! whether it is the perturbed one, and the network learns the values of the perturbed cell, beginning with
-//! "nothing changes". Some conditions select the network, others judge it, beside answers that need none. What is
-//! predicted later are whole profiles, from controls that the artefact keeps.
+//! A pair goes this way. A control cell and a perturbed one are drawn, or the means of several of
+//! each; the genes of a step are drawn, too. The control's values are the known tokens, a flag says
+//! of each gene whether it is the perturbed one, and the network learns the values of the perturbed
+//! cell, beginning with "nothing changes". Some conditions select the network, others judge it,
+//! beside simple methods that need no network. Later whole profiles are predicted, from controls
+//! that the artefact keeps.
 //!
 //! Paper: Cui et al., *scGPT*, Nature Methods 2024, perturbation response prediction and reverse perturbation.
 //!
@@ -108,10 +109,10 @@ use scgpt_eval::perturbation::{
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct PerturbOptions<'a> {
-    /// Where the conditions are.
+    /// Where the conditions are, and how they are written.
     pub design: &'a DesignOptions<'a>,
-    /// Which matrix is read, where the artefact goes, and how often the training is repeated. Without a
-    /// column of gene names, that which names most of the perturbed genes is taken.
+    /// Which matrix is read, where the artefact goes, and how often the training is repeated. If no
+    /// column of gene names is set, the one that names most of the perturbed genes is taken.
     pub learn: LearnOptions<'a>,
     /// How conditions are divided.
     pub split: &'a SplitChoice,
@@ -120,7 +121,8 @@ pub struct PerturbOptions<'a> {
 }
 
 impl<'a> PerturbOptions<'a> {
-    /// The conditions of a design, so divided, without simple methods beside the network.
+    /// Learns the conditions of a design, divided by `split`, without simple methods beside the
+    /// network.
     pub fn new(
         design: &'a DesignOptions<'a>,
         split: &'a SplitChoice,
@@ -145,13 +147,13 @@ impl<'a> PerturbOptions<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SplitChoice {
-    /// The conditions are drawn by a rule, from the seed of the training.
+    /// The conditions are divided by a rule, with the seed of the training.
     Mode(SplitMode),
-    /// The conditions of a split that was saved before.
+    /// The conditions are divided as in a split that was saved before.
     Saved(Split),
 }
 
-/// Perturbed cells and settings that belong together.
+/// Perturbed cells and settings, checked to belong together.
 #[derive(Debug)]
 pub struct Perturbation<'a> {
     config: &'a PerturbConfig,
@@ -163,7 +165,7 @@ pub struct Perturbation<'a> {
     genes: AlignmentSummary,
     /// Conditions left out because the model cannot be told of one of their genes.
     untold: Vec<String>,
-    /// The sum that all cells have before the logarithm, if there is one.
+    /// The sum that all cells have before the logarithm, if they share one.
     total: Option<f64>,
 }
 
@@ -211,7 +213,7 @@ impl<'a> Perturbation<'a> {
         Ok(perturbation)
     }
 
-    /// Perturbed genes that are not measured, and how many genes are perturbed.
+    /// Perturbed genes that are not measured, and the number of all perturbed genes.
     pub fn unmeasured(&self) -> (Vec<String>, usize) {
         let conditions = self.design.perturbed_conditions();
         let perturbed: BTreeSet<&String> = conditions.iter().flat_map(Condition::genes).collect();
@@ -304,7 +306,7 @@ impl<'a> Perturbation<'a> {
         session.publish(artefact::KIND, record, &first.trained, &card::text(report), &files)
     }
 
-    /// Mean expression of the controls and of what is trained on or validates.
+    /// Mean expression of the controls, and of the conditions that are trained on or validate.
     fn training_profiles(&self, moments: &Moments, split: &Split) -> Vec<TrainingProfile> {
         let is_known = |group: &usize| {
             let condition = self.design.condition(*group);

@@ -55,9 +55,9 @@ use crate::{
     usage::Usage,
 };
 
-/// Where the network goes in the folder of a run.
+/// Name of the network's folder in the folder of a run.
 const FOLDER: &str = "model";
-/// Cells whose values tell the genes' means.
+/// Most cells from whose values the means of genes are computed.
 const BASELINE_CELLS: usize = 20_000;
 
 /// Where a pre-training run reads and writes.
@@ -80,15 +80,16 @@ pub struct PretrainOptions<'a> {
     pub run: &'a Path,
     /// Whether to go on from the newest checkpoint of the run.
     pub resume: bool,
-    /// Optimiser steps between checkpoints, beside those at validations.
+    /// Optimiser steps between checkpoints. There is one at every validation, too; with `None`
+    /// there are no others.
     pub checkpoint_every: Option<u64>,
-    /// Checkpoints kept, beside the best.
+    /// Number of newest checkpoints that are kept, beside the best.
     pub keep: usize,
 }
 
 impl<'a> PretrainOptions<'a> {
-    /// A run from its beginning, of whose checkpoints, one at each validation, the newest and the best
-    /// stay.
+    /// A run from the beginning, with a checkpoint at each validation, of which the newest and the
+    /// best stay.
     pub fn new(shards: &'a Path, run: &'a Path) -> Self {
         Self { shards, run, resume: false, checkpoint_every: None, keep: 1 }
     }
@@ -142,7 +143,7 @@ impl<'a> Pretraining<'a> {
         Ok(Self { config, options: *options, device, shards, start, split })
     }
 
-    /// What the labels of the classes say that can hardly be meant, a sentence each.
+    /// Doubts about the labels of the classes, a sentence each: what is probably a mistake.
     ///
     /// # Errors
     /// If the shards are broken.
@@ -156,14 +157,14 @@ impl<'a> Pretraining<'a> {
     /// The network before its first step, as a model that embeds.
     ///
     /// # Errors
-    /// None that [`prepare`](Self::prepare) did not find.
+    /// None, unless [`prepare`](Self::prepare) has already failed.
     pub fn untrained(&self) -> Result<Embedder> {
         let StartingNetwork { config, preprocess, .. } = &self.start.network;
         let model = self.start.network.build(self.config.training.seed, self.device)?;
         Embedder::new(model, config.clone(), *preprocess, self.shards.vocab().clone())
     }
 
-    /// Trains; the network is then in `model` in the folder of the run.
+    /// Trains. The network is then in `model` in the folder of the run.
     ///
     /// # Errors
     /// Everything that stops [`fit`](scgpt_train::fit()).
@@ -252,7 +253,7 @@ impl Start {
     }
 }
 
-/// The class of every cell, and how many there are.
+/// The class of every cell, and the number of classes.
 fn labels(shards: &ShardFolder, column: &str) -> Result<(Option<Vec<i32>>, usize)> {
     let labels = shards.labels(column)?;
     let n = labels.categories().len();

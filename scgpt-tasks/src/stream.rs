@@ -1,4 +1,5 @@
-//! The way of the cells: read and tokenise on one side of a bounded channel, compute on the other.
+//! How cells become rows: they are read and tokenised on one side of a bounded channel, and
+//! computed on the other.
 //!
 //! ```text
 //! CellSource ─ window of cells ─► Tokenizer ─► channel ─► batches of similar length ─► network ─► sink
@@ -8,7 +9,7 @@
 //! - Memory is that of a few windows, however many cells there are: a reader that is ahead waits.
 //! - A row depends on its cell alone, not on the batch, the window or the number of threads, so that
 //!   windows and batches can be chosen for speed.
-//! - The sink gets the cells in their order: whatever is reordered is so within a window.
+//! - The sink gets the cells in their order: cells are reordered only within a window.
 //! - An error on either side ends both: a reader sends it in the place of a window, and a sink that
 //!   fails drops the channel.
 
@@ -29,8 +30,8 @@ use scgpt_model::{CellEncoder, TokenBatchView};
 pub use self::counts::{Timings, TokenCounts};
 use crate::error::Result;
 
-/// Cells read at once, among which batches of similar length are formed: enough for hardly any padding,
-/// few enough that a window of the largest cells is small beside the network.
+/// Cells read at a time, among which batches of similar length are formed: enough for hardly any
+/// padding, and few enough that a window of the largest cells is small beside the network.
 const WINDOW: usize = 1024;
 
 /// Windows that may wait for the network: one is read while another is ready.
@@ -43,7 +44,7 @@ pub(crate) struct Rows<'a> {
     pub(crate) encoder: &'a CellEncoder,
     /// What pads cells to the longest of their batch.
     pub(crate) collator: Collator,
-    /// Cells computed at once, at most.
+    /// Most cells computed at once.
     pub(crate) batch_size: usize,
 }
 
@@ -109,39 +110,39 @@ fn in_domains(
 /// The genes of a vocabulary that become tokens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenPanel<'a> {
-    /// Of each token, whether it is one of them.
+    /// For each token, whether it is one of them.
     pub(crate) is_in: &'a [bool],
     /// Whether genes of value zero are tokens too.
     pub(crate) with_zeros: bool,
 }
 
-/// How cells become rows; by the genes they express, all of one domain, if nothing else is said.
+/// How cells become rows; by default by the genes that they express, and all in one domain.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Stream<'a> {
-    /// The genes that become tokens; all that a cell expresses if none.
+    /// The genes that become tokens; with `None`, all that a cell expresses.
     pub(crate) panel: Option<TokenPanel<'a>>,
     /// The domain of every cell of the source, if the network tells them apart.
     pub(crate) domains: Option<&'a [usize]>,
     /// Modalities of the tokens, if there are several.
     pub(crate) modalities: Option<&'a Modalities>,
-    /// Of each token, whether the network was trained on it, where that is known.
+    /// For each token, whether the network was trained on it, if that is known.
     pub(crate) trained: Option<&'a [bool]>,
 }
 
-/// Takes cell embeddings `[n, d]` as the network gives them, and the number of their first cell.
+/// Takes cell embeddings `[n, d]` as the network gives them, after the number of their first cell.
 pub(crate) type Sink<'a> = dyn FnMut(usize, &[f32]) -> Result<()> + 'a;
 
-/// What is known once all cells went through.
+/// What is known once all cells went through the network.
 pub(crate) struct Streamed {
     /// Cells that express no known gene, ascending.
     pub(crate) empty: Vec<usize>,
-    /// Tokens per cell.
+    /// Counts of tokens per cell.
     pub(crate) tokens: TokenCounts,
-    /// How long it took.
+    /// How long each stage took.
     pub(crate) timings: Timings,
 }
 
-/// Consecutive cells on their way to the network.
+/// Consecutive cells that go to the network.
 pub(crate) struct Window {
     /// Number of the first cell in the source.
     pub(crate) first: usize,
@@ -200,7 +201,7 @@ impl Rows<'_> {
     }
 }
 
-/// A window, or why it could not be read; nothing comes after an error.
+/// A window, or the error for which it could not be read; nothing comes after an error.
 pub(crate) type Read = Result<Window>;
 
 /// Reads and tokenises all cells on a thread of their own, while `compute` receives them, window by

@@ -1,9 +1,11 @@
-//! The one skeleton of training: a network, cells on their way into batches, and what becomes of them.
+//! The one skeleton of training: a network, the cells that become its batches, and what is made of
+//! it.
 //!
-//! An [`Experiment`] says what differs between tasks, a [`Session`] does the rest: cells become shards, a
-//! [`StartingNetwork`] is checked before it has weights, [`TrainingCells`] turn cells into tokens and batches,
-//! a [`Run`] trains by `fit` of scgpt-train, and the artefact is written. Beside that, what settings, pages and cards have in
-//! common is here: [`Mistakes`], rates and schedules of recipes, [`Learned`] and [`Curves`], tables.
+//! An [`Experiment`] says what differs between tasks, a [`Session`] does the rest: cells become
+//! shards, a [`StartingNetwork`] is checked before it has weights, [`TrainingCells`] turn cells
+//! into tokens and batches, a [`Run`] trains by `fit` of scgpt-train, and the artefact is written.
+//! What settings, pages and cards have in common is here, too: [`Mistakes`], rates and schedules of
+//! recipes, [`Learned`] and [`Curves`], tables.
 
 mod card;
 mod cells;

@@ -1,9 +1,9 @@
-//! [`Usage`]: what a command does with a network, and what it gives it.
+//! [`Usage`]: what a command does with a network, and what it tells the network.
 //!
-//! A network that was trained to be told the batch of every cell computes without it, too, and says
-//! something else. So nothing is left to chance: before a cell is read, what the network needs
-//! ([`ScgptConfig::needs`]) is held against what the command gives, and a need that nobody meets is an
-//! error with the command that would meet it.
+//! A network that was trained with the batch of every cell also computes without it, but gives
+//! other results. Therefore, before a cell is read, what the network needs ([`ScgptConfig::needs`])
+//! is compared with what the command gives, and a need that is not met is an error that names the
+//! command which would meet it.
 
 use std::path::Path;
 
@@ -15,16 +15,16 @@ use crate::{
     folder_kind::{FolderKind, open_model},
 };
 
-/// In a [`Need`] that is given: whatever the number.
+/// The number in a [`Need`] that is given, which meets any number.
 const ANY: usize = 0;
 
 /// What a network is used for. Each says what it gives the network beside genes and values; what
 /// the network needs is a property of its configuration, and the two meet in [`check`](Self::check).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Usage {
-    /// Cell embeddings, of cells of which nothing else is known.
+    /// Cell embeddings, for cells of which nothing else is known.
     Embed,
-    /// States and attention of genes in cells of which nothing else is known.
+    /// States and attention of genes, for cells of which nothing else is known.
     States,
     /// Expression of genes that are asked for.
     Generate,
@@ -41,7 +41,7 @@ pub(crate) enum Usage {
 }
 
 impl Usage {
-    /// Opens a model directory whose network is of use.
+    /// Opens a model directory whose network can be used so.
     ///
     /// # Errors
     /// If it cannot be opened, or [`check`](Self::check) refuses it.
@@ -51,7 +51,7 @@ impl Usage {
         Ok(model)
     }
 
-    /// That the network at `path` gets what it needs, and was not made for another question.
+    /// Checks that the network at `path` gets what it needs, and was not made for another task.
     ///
     /// # Errors
     /// [`Error::Incompatible`] with the command that is meant.
@@ -71,7 +71,7 @@ impl Usage {
         })
     }
 
-    /// Why the network is of no use here; none if it is.
+    /// Why the network cannot be used so; `None` if it can.
     fn problem(self, kind: FolderKind, network: &ScgptConfig) -> Option<String> {
         let unmet = |need: &Need| !self.gives().iter().any(|given| given.is_like(*need));
         if let Some(need) = network.needs(self.asked()).into_iter().find(unmet) {
@@ -94,7 +94,7 @@ impl Usage {
         })
     }
 
-    /// What it asks the network for.
+    /// What this use asks the network for.
     fn asked(self) -> Asked {
         match self {
             Self::Embed | Self::States => Asked::States,
@@ -102,7 +102,7 @@ impl Usage {
         }
     }
 
-    /// What it gives, or makes anew.
+    /// The needs that this use meets, or whose parts of the network it makes anew.
     fn gives(self) -> &'static [Need] {
         match self {
             Self::Embed | Self::States | Self::Generate | Self::Pretrain | Self::Annotate => &[],
@@ -114,7 +114,7 @@ impl Usage {
         }
     }
 
-    /// What it is called.
+    /// Its name in messages.
     fn describe(self) -> &'static str {
         match self {
             Self::Embed => "embedding",
@@ -127,7 +127,7 @@ impl Usage {
         }
     }
 
-    /// Which command or which network to take in its place.
+    /// Which command or which network to use instead.
     fn remedy(self, kind: FolderKind, path: Option<&Path>) -> Advice {
         let meant = match (kind, path) {
             (FolderKind::Integration | FolderKind::Perturbation, Some(path)) => {

@@ -11,19 +11,20 @@ use self::lbfgs::minimise;
 
 /// Strengths of the regularisation that are tried: the reciprocal of `C`.
 const STRENGTHS: [f64; 4] = [0.1, 1.0, 10.0, 100.0];
-/// Parts in which cells are summed up, the same for any number of threads, so that sums are too.
+/// Parts in which sums over cells are computed, the same for any number of threads, so that the
+/// sums are too.
 const PARTS: usize = 16;
 
 /// Multinomial logistic regression with an L2 penalty on all weights but the intercepts.
 pub(crate) struct LogisticRegression {
-    /// Classes that a cell to learn from has, ascending.
+    /// The classes that cells to learn from have, ascending.
     classes: Vec<u32>,
     /// `[genes + 1, classes]`, row-major, the intercepts last.
     weights: Vec<f64>,
 }
 
 impl LogisticRegression {
-    /// Fits the penalty strength that is most often right on `tuning`; the first of equals.
+    /// Fits the weights with the penalty that is most often right on `tuning`; of equals the first.
     pub(crate) fn fit(
         training: (&[SparseCell], &[u32]),
         tuning: (&[SparseCell], &[u32]),
@@ -66,7 +67,8 @@ impl LogisticRegression {
     }
 }
 
-/// The penalised negative log-likelihood of the targets, positions below `k`, and its gradient.
+/// The penalised negative log-likelihood of the targets and its gradient; targets are classes below
+/// `k`.
 fn loss(
     cells: &[SparseCell],
     targets: &[usize],
@@ -115,7 +117,8 @@ fn probabilities(cell: &SparseCell, weights: &[f64], k: usize) -> (Vec<f64>, Vec
     (scores.iter().map(|score| score.exp()).collect(), scores)
 }
 
-/// Rows of the weights that a cell has values for; the last, that of the intercepts, with 1.
+/// The rows of the weights for which a cell has values; the last, that of the intercepts, has the
+/// value 1.
 fn rows_of((genes, values): &SparseCell, n: usize) -> impl Iterator<Item = (usize, f64)> {
     let values = values.iter().map(|&x| f64::from(x));
     genes.iter().map(|&gene| gene as usize).zip(values).chain([(n - 1, 1.0)])

@@ -141,8 +141,8 @@ impl Design {
     }
 
     /// The group in `truth` of each predicted cell; `None` for controls and for conditions that the
-    /// truth does not have, whose names come second. Predictions need no cell types if the truth
-    /// has only one.
+    /// truth does not have, whose names come second. If the truth tells cell types apart, the
+    /// predictions need a column of them, too.
     pub(super) fn read_predicted(
         source: &dyn CellSource,
         options: &DesignOptions<'_>,

@@ -23,7 +23,7 @@ use crate::{
     folder_kind::{ANNOTATION, FolderKind},
 };
 
-/// How it is written.
+/// How the artefact is written.
 pub(super) const KIND: ArtefactKind = ArtefactKind {
     record: ANNOTATION,
     format: 3,
@@ -35,11 +35,11 @@ pub(super) const KIND: ArtefactKind = ArtefactKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ArtefactRecord {
-    /// The column of `obs` it was trained on.
+    /// The column of `obs` whose labels it was trained on.
     pub label: String,
     /// Names of the classes, in the order of the class head.
     pub classes: Vec<String>,
-    /// Cells of each class that it was trained on.
+    /// Number of cells of each class that it was trained on.
     pub counts: Vec<usize>,
     /// Most tokens per cell.
     pub max_length: usize,
@@ -73,7 +73,7 @@ pub struct Artefact {
 }
 
 impl Artefact {
-    /// Whether a folder says that it is one.
+    /// Whether a folder holds such an artefact, as far as its record tells.
     pub fn is_at(folder: &Path) -> bool {
         KIND.is_at(folder)
     }
@@ -94,7 +94,7 @@ impl Artefact {
         Ok(Self { embedder, record, profiles, held_out })
     }
 
-    /// What it knows beyond its model.
+    /// The record: what the artefact knows beyond its model.
     pub fn record(&self) -> &ArtefactRecord {
         &self.record
     }

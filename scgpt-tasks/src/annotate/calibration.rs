@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use self::temperature::fit_temperature;
 use super::centre::{Centre, UnitRow, nearest};
 
-/// How unlike all classes a cell is; larger is stranger.
+/// The measure of how unlike all classes a cell is; larger is stranger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
@@ -26,42 +26,42 @@ pub enum UnknownScore {
     /// By the distance of its embedding to the mean of a class, for a cell of that class.
     ///
     /// One minus the cosine of the cell embedding with the mean of a class, in units of its mean
-    /// over the training cells of that class, so that cells beside a dense class are strange; of the
-    /// class for which it is smallest.
+    /// over the training cells of that class, so that cells beside a dense class are strange. The
+    /// class for which it is smallest counts.
     Distance,
     /// By that of the genes that it expresses.
     ///
-    /// The same of what the cell expresses, its value bins, instead of the embedding.
+    /// As the distance of embeddings, but of what the cell expresses, its value bins.
     #[default]
     Expression,
 }
 
-/// What held-out cells of known classes tell: how sure a network may be, which classes are plausible,
-/// and how strange known cells are.
+/// What was learned from held-out cells of known classes: how sure the network may be, which
+/// classes are plausible, and how strange known cells are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Calibration {
     /// The temperature that logits are divided by before they become probabilities.
     pub temperature: f64,
-    /// Held-out cells it was made from; with none, nothing is calibrated.
+    /// Number of held-out cells that it was made from; with none, nothing is calibrated.
     pub n_cells: usize,
     /// Of the held-out cells of each class, one minus the probability of that class, ascending.
     nonconformity: Vec<Vec<f32>>,
     /// Scores of strangeness of the held-out cells, ascending.
     strangeness: BTreeMap<UnknownScore, Vec<f32>>,
-    /// Where the training cells of each class are.
+    /// Centres of the training cells of each class.
     centres: Vec<Centre>,
 }
 
-/// What [`Calibration::limits`] makes of the two shares a user asks for.
+/// The limits that [`Calibration::limits`] makes of the two shares a user asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Limits {
-    /// Largest nonconformity of a plausible class, by class.
+    /// For each class, its largest nonconformity at which it is plausible.
     sets: Vec<f32>,
-    /// The score by which cells are unknown.
+    /// The score by which cells are found unknown.
     score: UnknownScore,
-    /// Its largest value of a known cell.
+    /// The largest value of that score for a known cell.
     unknown: f32,
 }
 
@@ -70,7 +70,7 @@ impl UnknownScore {
     pub const ALL: [Self; 4] = [Self::Confidence, Self::Energy, Self::Distance, Self::Expression];
 }
 
-/// What is known of one cell.
+/// What the network and the cell's expression say of one cell.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Evidence<'a> {
     /// Score of each class.
@@ -81,7 +81,7 @@ pub(super) struct Evidence<'a> {
     pub(super) expression: f32,
 }
 
-/// What is said of one cell.
+/// The answer for one cell.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Judgement {
     /// The likeliest class.
@@ -104,7 +104,8 @@ impl Judgement {
 }
 
 impl Calibration {
-    /// From the `held_out` cells of classes `truth` and the centres of the classes.
+    /// Calibrates by the `held_out` cells, whose classes are `truth`, and by the centres of the
+    /// classes.
     ///
     /// The held-out cells are those that selected the network, which makes it look a little surer
     /// than it is of other cells; what a report says of test cells is free of that.
@@ -138,7 +139,7 @@ impl Calibration {
         calibration
     }
 
-    /// The same from other held-out cells, or from those as they are with fewer genes.
+    /// Calibrates by other held-out cells, or by the same ones with fewer genes; the centres stay.
     pub(super) fn anew(&self, held_out: &[Evidence<'_>], truth: &[u32]) -> Self {
         Self::new(held_out, truth, self.centres.clone())
     }
@@ -163,7 +164,7 @@ impl Calibration {
         }
     }
 
-    /// What is said of a cell.
+    /// The answer for a cell.
     pub(super) fn judge(&self, limits: &Limits, cell: &Evidence<'_>) -> Judgement {
         let probabilities = self.probabilities(cell.logits);
         let strangeness = self.strangeness(limits.score, cell, &probabilities);
@@ -203,14 +204,14 @@ impl Calibration {
 }
 
 /// The limit under which a new score lies with probability `share`, from `n` ascending ones: the
-/// `⌈(n + 1) · share⌉`-th; none if there are too few.
+/// `⌈(n + 1) · share⌉`-th; `None` if there are too few.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
 fn conformal(ascending: &[f32], share: f64) -> Option<f32> {
     let rank = ((ascending.len() + 1) as f64 * share).ceil() as usize;
     ascending.get(rank.max(1) - 1).copied()
 }
 
-/// The first of the largest.
+/// The position of the largest probability; of equal ones the first.
 pub(super) fn largest(probabilities: &[f32]) -> u32 {
     let mut best = 0;
     for (class, &probability) in (0..).zip(probabilities) {
@@ -221,7 +222,7 @@ pub(super) fn largest(probabilities: &[f32]) -> u32 {
     best
 }
 
-/// Probabilities of logits divided by a temperature.
+/// Probabilities from logits that are divided by a temperature.
 #[allow(clippy::cast_possible_truncation, reason = "probabilities are f32")]
 pub(super) fn softmax(logits: &[f32], temperature: f64) -> Vec<f32> {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

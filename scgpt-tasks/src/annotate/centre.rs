@@ -1,12 +1,12 @@
-//! [`Centre`]: where the cells of a class are.
+//! [`Centre`]: the middle of the cells of a class.
 
 use serde::{Deserialize, Serialize};
 
-/// Cells of the usual spread that each class is thought to have beside its own: the spread of a few
+/// Number of cells of the usual spread that are added to each class, since the spread of a few
 /// cells says little.
 const PRIOR: f64 = 5.0;
 
-/// A vector of length 1 by its entries that are not zero.
+/// A vector of length 1, given by its non-zero entries: their numbers, ascending, and values.
 #[derive(Clone, Debug)]
 pub(super) struct UnitRow(Vec<(usize, f32)>);
 
@@ -16,14 +16,14 @@ pub(super) struct UnitRow(Vec<(usize, f32)>);
 pub(super) struct Centre {
     /// Mean of the cells, of unit length.
     mean: Vec<f32>,
-    /// Cells it was made from.
+    /// Number of cells that it was made from.
     n_cells: usize,
     /// Expected distance of a cell of the class, one minus the cosine with the mean.
     spread: f64,
 }
 
 impl UnitRow {
-    /// Scales a vector; one of zeros stays as it is.
+    /// Scales a vector to length 1; a vector of zeros stays as it is.
     #[allow(clippy::cast_possible_truncation, reason = "entries are f32")]
     pub(super) fn new(entries: impl Iterator<Item = (usize, f32)>) -> Self {
         let mut entries: Vec<(usize, f32)> = entries.filter(|&(_, x)| x != 0.0).collect();
@@ -35,20 +35,20 @@ impl UnitRow {
         Self(entries)
     }
 
-    /// Entries at other places; those without a place only lengthen it.
+    /// The entries at other places; those without a place are dropped, but count for the length.
     pub(super) fn at(&self, places: &[Option<usize>]) -> Self {
         let place = |&(place, x): &(usize, f32)| Some((places.get(place).copied().flatten()?, x));
         Self(self.0.iter().filter_map(place).collect())
     }
 
-    /// The same of all entries.
+    /// The unit vector of a whole row.
     pub(super) fn of(row: &[f32]) -> Self {
         Self::new(row.iter().copied().enumerate())
     }
 }
 
 impl Centre {
-    /// Of cells with `d` entries.
+    /// The centre of `rows`, cells with `d` entries.
     #[allow(clippy::cast_possible_truncation, reason = "means are f32")]
     pub(super) fn around(d: usize, rows: &[UnitRow]) -> Self {
         let mut sum = vec![0.0_f64; d];
@@ -84,13 +84,13 @@ impl Centre {
         (0..self.mean.len()).filter(|&place| self.mean[place] != 0.0)
     }
 
-    /// Some entries, rounded to that part of 1; the spread is that of all.
+    /// Some entries of the mean, rounded to that part of 1; the spread stays that of all entries.
     pub(super) fn short(&self, kept: &[usize], parts: f32) -> Self {
         let round = |&place: &usize| (self.mean[place] * parts).round() / parts;
         Self { mean: kept.iter().map(round).collect(), ..*self }
     }
 
-    /// Over some of the entries; the spread is that of all.
+    /// The mean over some of the entries; the spread stays that of all entries.
     pub(super) fn part(&self, kept: &[usize]) -> Self {
         let mean = kept.iter().map(|&place| self.mean[place]);
         let length = mean.clone().map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
@@ -99,7 +99,7 @@ impl Centre {
         Self { mean: mean.map(unit).collect(), ..*self }
     }
 
-    /// How far a cell is, in units of the spread.
+    /// How far a cell is from the centre, in units of the spread.
     fn distance(&self, row: &UnitRow) -> f64 {
         self.off_mean(row) / self.spread
     }
@@ -109,7 +109,7 @@ impl Centre {
     }
 }
 
-/// How far a cell is from the class for which that is least.
+/// How far a cell is from the centre of the class that is nearest in this measure.
 #[allow(clippy::cast_possible_truncation, reason = "distances are f32")]
 pub(super) fn nearest(centres: &[Centre], row: &UnitRow) -> f32 {
     centres.iter().map(|centre| centre.distance(row)).fold(f64::INFINITY, f64::min) as f32

@@ -34,19 +34,19 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnnotateConfig {
-    /// Model directory to fine-tune; a new `network` if none.
+    /// Model directory to fine-tune; `None` trains a new `network`.
     #[serde(default)]
     pub model: Option<PathBuf>,
-    /// Cells per batch.
+    /// Number of cells per batch.
     pub batch_size: usize,
-    /// Most tokens per cell, `<cls>` included; more are sampled anew in every epoch.
+    /// Most tokens per cell, `<cls>` included; of more genes some are sampled, anew in every epoch.
     pub max_length: usize,
     /// What happens to values on a bin edge.
     pub tie_mode: TieMode,
-    /// Whether every epoch has an order of its own; if not, all have one random order, and batches
-    /// are cut out of it as it is, as in the reference.
+    /// Whether every epoch has a random order of its own. If not, all epochs have the same random
+    /// order, out of which batches are cut, as in the reference.
     pub shuffle: bool,
-    /// Share of the values that are hidden; more than 0 if expression is an objective.
+    /// Share of the values that are hidden; it has to be more than 0 if expression is an objective.
     pub hidden_share: f64,
     /// How much the cells of a class count.
     pub class_weights: ClassWeights,
@@ -62,11 +62,11 @@ pub struct AnnotateConfig {
     /// How a cell embedding is made of a new network's token states.
     #[serde(default)]
     pub pooling: CellPooling,
-    /// Shape of a new network; its dropout also that of a fine-tuned one.
+    /// Shape of a new network; its dropout is also that of a fine-tuned one.
     pub network: NetworkConfig,
     /// Weights of the objectives.
     pub objectives: Objectives,
-    /// How it is trained.
+    /// How the network is trained.
     pub training: TrainConfig,
 }
 
@@ -142,7 +142,7 @@ impl AnnotateConfig {
         }
     }
 
-    /// Checks what the network and the training configuration do not check themselves.
+    /// Checks the fields that the network and the training configuration do not check themselves.
     ///
     /// # Errors
     /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.

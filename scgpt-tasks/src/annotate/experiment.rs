@@ -33,9 +33,10 @@ use crate::{
     usage::Usage,
 };
 
-/// Instead of a class where there is none. It is no number of one: taken for one it is an error.
+/// Stands for the class of a cell that has none. No class has this number, so to use it as one is
+/// an error.
 const NO_CLASS: u32 = u32::MAX;
-/// What a checkpoint need not have.
+/// Parts of the network that a checkpoint need not have.
 const NEW_PARTS: [NetworkPart; 4] =
     [NetworkPart::Class, NetworkPart::Dar, NetworkPart::Gepc, NetworkPart::ZeroProbability];
 
@@ -52,7 +53,7 @@ pub(super) struct LabelledParts {
     training: Vec<usize>,
     validation: Vec<usize>,
     test: Vec<usize>,
-    /// The class of each cell. Unseen classes come after those that are learned.
+    /// The class of each cell; unseen classes come after those that are learned.
     classes: Vec<u32>,
     /// Names of the classes, in the order of their numbers.
     names: Vec<String>,
@@ -60,7 +61,7 @@ pub(super) struct LabelledParts {
     pub(super) unseen: Vec<ClassSize>,
 }
 
-/// What the cells that were held out tell.
+/// What the held-out cells tell.
 pub(super) struct LabelVerdict {
     seed: u64,
     pub(super) calibration: Calibration,
@@ -101,7 +102,7 @@ impl Annotation<'_> {
 }
 
 impl<'a> AnnotateExperiment<'a> {
-    /// One training, as `training` says.
+    /// One training of the experiment, by the settings `training`.
     pub(super) fn new(
         annotation: &'a Annotation<'a>,
         session: &'a Session<'a>,
@@ -111,7 +112,7 @@ impl<'a> AnnotateExperiment<'a> {
         Self { annotation, session, config }
     }
 
-    /// Simple methods on the same cells.
+    /// What simple methods predict for the same cells.
     fn baselines(
         &self,
         source: &mut dyn CellSource,
@@ -252,7 +253,7 @@ impl Experiment for AnnotateExperiment<'_> {
 }
 
 impl Trial<AnnotateExperiment<'_>> {
-    /// Scores of the network, then of the baselines, on the same cells.
+    /// Scores of the network, then those of the baselines, on the same cells.
     pub(super) fn methods(&self) -> Vec<MethodScores> {
         let LabelVerdict { seed, judged, baselines, .. } = &self.verdict;
         let Some(judged) = judged else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! [`HeldOut`]: held-out cells that tell what can be said by fewer genes.
+//! [`HeldOut`]: held-out cells, which tell how good answers are when fewer genes are measured.
 //!
 //! They are kept as they were measured, tokens and values, in a file of tensors beside the network: whoever shares
 //! an artefact shares them.
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// The file in an artefact.
 pub(super) const HELD_OUT: &str = "held_out.safetensors";
 
-/// Cells that are kept, at most: enough for the limits of a share of 0.95, and a few megabytes.
+/// Most cells that are kept: enough for the limits of a share of 0.95, and a few megabytes.
 const MOST: usize = 300;
 
 /// Cells of known classes that the network was calibrated by, as they were measured.
@@ -30,7 +30,7 @@ pub(super) struct HeldOut {
 }
 
 impl HeldOut {
-    /// Some of the cells that validated a training.
+    /// Takes some of the cells that validated a training.
     pub(super) fn of(task: &AnnotateTask<'_>) -> Result<Self> {
         let mut held_out = Self::default();
         for place in subsample(task.validation.len(), MOST, task.cells.seed) {
@@ -97,7 +97,7 @@ impl HeldOut {
         Ok(Self { classes, ends, genes, values })
     }
 
-    /// The cells, genes by their tokens.
+    /// The cells, each with its gene tokens and values.
     pub(super) fn cells(&self) -> impl Iterator<Item = CsrRow<'_>> {
         let begins = std::iter::once(&0).chain(&self.ends);
         begins.zip(&self.ends).map(|(&begin, &end)| CsrRow {

@@ -1,7 +1,8 @@
-//! [`LabelJudge`]: what held-out cells say about a trained network.
+//! [`LabelJudge`]: calibrates and judges a trained network by held-out cells.
 //!
-//! First the validation cells calibrate it, then the test cells, which neither it nor its calibration knows, tell
-//! what that is worth. Both are computed as new cells would be, nothing of them hidden.
+//! First the validation cells calibrate it, then the test cells, which neither it nor its
+//! calibration knows, tell what that is worth. Both are computed as new cells would be, with
+//! nothing of them hidden.
 
 use scgpt_data::Observer;
 use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap, PredictedLabels};
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{error::Result, stream::Rows};
 
-/// Cells whose mean is the centre of a class, at most.
+/// Most cells whose mean is the centre of a class.
 const CENTRE_CELLS: usize = 500;
 
 /// A trained network and the cells it was trained and is judged on.
@@ -26,7 +27,7 @@ pub(super) struct LabelJudge<'a> {
     pub(super) observer: &'a dyn Observer,
 }
 
-/// Cells that were kept to judge the result, and what was said of them.
+/// The cells that were kept to judge the result, and the answers for them.
 #[derive(Debug)]
 pub(super) struct Judged {
     names: Vec<String>,
@@ -41,7 +42,7 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    /// What is compared with other methods.
+    /// The true and the predicted labels, for comparison with other methods.
     pub(super) fn labels(&self) -> PredictedLabels<'_> {
         PredictedLabels {
             names: &self.names,
@@ -55,8 +56,8 @@ impl Judged {
 }
 
 impl LabelJudge<'_> {
-    /// Confidence, plausible classes and unknown cells, from the validation cells and the middles of
-    /// the classes' training cells.
+    /// Calibrates confidence, plausible classes and unknown cells by the validation cells and by
+    /// the centres of the classes' training cells.
     ///
     /// # Errors
     /// If the cells cannot be read; [`Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
@@ -71,8 +72,9 @@ impl LabelJudge<'_> {
         Ok((calibration, profiles))
     }
 
-    /// What is said of `cells`, and how right it is; none without cells. `names` are of the classes
-    /// that were learned, then of those whose cells can only be found unknown.
+    /// Answers for `cells` and says how right the answers are; `None` without cells. `names` are
+    /// those of the classes that were learned, then those of the classes whose cells can only be
+    /// found unknown.
     pub(super) fn judge(
         &self,
         calibration: &Calibration,
@@ -153,7 +155,8 @@ impl LabelJudge<'_> {
         Ok(unlike)
     }
 
-    /// Where the training cells of each class are, by their embeddings and by what they express.
+    /// The centres of the training cells of each class, by their embeddings and by what they
+    /// express.
     fn centres(&self, training: &[usize]) -> Result<(Vec<Centre>, Profiles)> {
         let mut of_class = vec![Vec::new(); self.task.names.len()];
         for &cell in training {
@@ -178,8 +181,8 @@ impl LabelJudge<'_> {
     }
 }
 
-/// What is known of each cell before it is judged: its scores, and how unlike all classes it is in what
-/// it expresses.
+/// What is known of each cell before it is judged: its class scores, its embedding, and how unlike
+/// all classes it is in what it expresses.
 pub(super) fn evidence<'a>(scored: &'a Scored, unlike: &[f32]) -> Vec<Evidence<'a>> {
     let of = |((logits, embedding), &expression)| Evidence { logits, embedding, expression };
     scored.cells().zip(unlike).map(of).collect()

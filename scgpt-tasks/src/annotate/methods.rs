@@ -8,13 +8,15 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct MethodScores {
-    /// The method.
+    /// Name of the method.
     pub name: String,
-    /// Share of the cells that are right: over the repeats, else by a bootstrap over cells.
+    /// Share of the cells that are right, with an interval over the repeats or, of a single one, by
+    /// a bootstrap over cells.
     pub accuracy: Interval,
-    /// Mean F1 of the classes, likewise.
+    /// Mean F1 of the classes, with an interval of the same kind.
     pub macro_f1: Interval,
-    /// By how much the accuracy is above that of the network: repeat by repeat, else cell by cell.
+    /// By how much the accuracy is above that of the network: repeat by repeat or, of a single one,
+    /// cell by cell.
     pub lead: Interval,
     /// How well cells of unseen classes are told from those of known ones (area under the ROC
     /// curve), over the repeats.
@@ -38,8 +40,8 @@ pub struct RepeatScores {
 }
 
 impl MethodScores {
-    /// One repeat of a method: its scores, its lead over the network and how well it tells unseen
-    /// classes from known ones.
+    /// The scores of a method in one repeat: its own scores, its lead over the network, and how
+    /// well it tells unseen classes from known ones.
     pub(super) fn new(
         name: &str,
         evaluation: &LabelEvaluation,

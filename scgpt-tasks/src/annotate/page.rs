@@ -1,5 +1,5 @@
-//! The page about a trained artefact: scores beside those of simple methods, what the held-out cells say of its
-//! confidence, a map, curves, cells and settings.
+//! The page about a trained artefact: scores beside those of simple methods, what the held-out
+//! cells tell of its confidence, a map, curves, cells and settings.
 
 use scgpt_report::Page;
 
@@ -55,7 +55,8 @@ impl AnnotateReport {
         page
     }
 
-    /// Scores of the network and of simple methods on the same cells, and which of them is better.
+    /// Adds scores of the network and of simple methods on the same cells, and which of them is
+    /// better.
     fn compare(&self, page: &mut Page) {
         let mut columns = vec!["method", "accuracy", "macro F1"];
         if !self.data.unseen.is_empty() {
@@ -80,7 +81,7 @@ impl AnnotateReport {
         }.as_str());
     }
 
-    /// How many cells of each type are in which part, and which were left out.
+    /// Adds how many cells of each type are in which part, and which were left out.
     fn cells(&self, page: &mut Page) {
         let data = &self.data;
         let row = |class: &ClassSize| size_line(&class.name, class.parts());
@@ -102,7 +103,7 @@ impl AnnotateReport {
         }
     }
 
-    /// Where the network came from, what it learned and how long.
+    /// Adds where the network came from, what it learned and how long.
     fn settings(&self, page: &mut Page) {
         let config = &self.config;
         let mut rows = network_rows(config.model.as_deref(), &self.learned.network).to_vec();

@@ -1,4 +1,4 @@
-//! [`Artefact::annotate`]: cells → classes, with what is known of their certainty.
+//! [`Artefact::annotate`]: predicts classes of cells, with what is known of their certainty.
 
 use std::path::PathBuf;
 
@@ -36,23 +36,23 @@ const ROWS: usize = 1024;
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct PredictOptions {
-    /// Cells computed at once: affects speed and memory, never results.
+    /// Number of cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,
     /// Where the genes' names are, and how many of them have to be known.
     #[serde(flatten)]
     pub gene_names: GeneNames,
-    /// The matrix.
+    /// The matrix that is read.
     #[serde(skip)]
     pub layer: Layer,
-    /// Share of the cells of each class whose set of plausible classes shall hold it.
+    /// Share of the cells of each class whose set of plausible classes should contain it.
     pub coverage: f64,
-    /// Share of the cells of known classes that shall not be called unknown.
+    /// Share of the cells of known classes that should not be called unknown.
     pub known_share: f64,
-    /// The score by which cells are unlike all classes.
+    /// The score by which cells are found to be unlike all classes.
     pub unknown_score: UnknownScore,
     /// Whether the probabilities of all classes are kept.
     pub probabilities: bool,
-    /// Folder of temporary files; the system's if none.
+    /// Folder of temporary files; `None` is the system's.
     #[serde(skip)]
     pub temporary: Option<PathBuf>,
 }
@@ -78,38 +78,39 @@ impl Default for PredictOptions {
 pub struct Annotated {
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// What is said of each cell, in the order of the source.
+    /// The answer for each cell, in the order of the source.
     pub cells: Vec<AnnotatedCell>,
     /// Cell embeddings of unit length, `[n, d]`.
     pub embeddings: RowSpool,
     /// Probabilities of the classes, `[n, y]`, if asked for.
     pub probabilities: Option<RowSpool>,
-    /// Where the cells lack genes that the artefact was trained on: share of its held-out cells whose
-    /// class it finds without these genes, too. Confidence and limits are those of such cells.
+    /// If the cells lack genes that the artefact was trained on: the share of its held-out cells
+    /// whose class it still finds without these genes. Confidence and limits are then those of such
+    /// cells.
     pub held_out_accuracy: Option<f64>,
-    /// How the cells were read.
+    /// What happened while the cells were read and embedded.
     pub report: EmbedReport,
 }
 
-/// What is said of one cell.
+/// The answer for one cell.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct AnnotatedCell {
-    /// The likeliest class; none of a cell that expresses no known gene.
+    /// The likeliest class; `None` for a cell that expresses no known gene.
     pub class: Option<u32>,
-    /// Its probability; 0 without a class.
+    /// The probability of that class; 0 without a class.
     pub confidence: f32,
     /// Plausible classes, ascending.
     pub set: Vec<u32>,
-    /// How unlike all classes the cell is, by the [`UnknownScore`] that was asked for; comparable among
-    /// cells of one run alone.
+    /// How unlike all classes the cell is, by the [`UnknownScore`] that was asked for; comparable
+    /// only among cells of one run.
     pub strangeness: f32,
-    /// Whether it is stranger than all but a few cells of known classes are.
+    /// Whether the cell is stranger than all but a few cells of known classes.
     pub is_unknown: bool,
 }
 
 impl AnnotatedCell {
-    /// A judgement without the probabilities of all classes.
+    /// The judgement of a cell without the probabilities of all classes.
     fn of(judged: &Judgement) -> Self {
         Self {
             class: Some(judged.class),
@@ -120,14 +121,15 @@ impl AnnotatedCell {
         }
     }
 
-    /// The same without a class: of a cell that expresses no known gene nothing can be said.
+    /// The answer without a class, for a cell that expresses no known gene: nothing can be said of
+    /// it.
     fn without_class(self) -> Self {
         Self { class: None, confidence: 0.0, set: Vec::new(), is_unknown: true, ..self }
     }
 }
 
 impl Annotated {
-    /// The name of a cell's class; none of a cell that expresses no known gene.
+    /// The name of a cell's class; `None` for a cell that expresses no known gene.
     pub fn prediction(&self, cell: usize) -> Option<&str> {
         Some(&self.classes[self.cells[cell].class? as usize])
     }
@@ -138,7 +140,7 @@ impl Annotated {
         join_labels(names)
     }
 
-    /// Share of the cells that are unlike all classes.
+    /// Share of the cells that are unknown, unlike all classes.
     pub fn unknown_share(&self) -> f64 {
         let unknown = self.cells.iter().filter(|cell| cell.is_unknown).count();
         unknown as f64 / self.cells.len().max(1) as f64
@@ -231,7 +233,7 @@ impl Artefact {
         })
     }
 
-    /// How unlike the cells of all classes the cells are in all that they express.
+    /// How unlike the cells of all classes each cell is, in all that it expresses.
     fn unlike(
         &self,
         source: &mut dyn CellSource,

@@ -10,7 +10,7 @@ use super::centre::{Centre, UnitRow, nearest};
 /// The file in an artefact.
 pub(super) const PROFILES: &str = "profiles.json";
 
-/// Parts of 1 that means are rounded to: the file is text.
+/// Means are rounded to this part of 1, as the file is text.
 const PARTS: f32 = 1e6;
 
 /// Mean value bins of the genes in the cells of each class.
@@ -23,20 +23,20 @@ const PARTS: f32 = 1e6;
 pub(super) struct Profiles {
     /// Gene tokens that some cell expresses, ascending.
     genes: Vec<u32>,
-    /// One a class, over these genes.
+    /// One centre a class, over these genes.
     centres: Vec<Centre>,
 }
 
-/// Profiles over the genes that a source has.
+/// Profiles over those genes that a source has.
 #[derive(Debug)]
 pub(super) struct SourceProfiles {
-    /// Where the profiles have a gene token.
+    /// For each gene token, its place in the profiles.
     places: Vec<Option<usize>>,
     centres: Vec<Centre>,
 }
 
 impl Profiles {
-    /// Of centres over all tokens of a vocabulary, one a class.
+    /// Profiles of the centres over all tokens of a vocabulary, one a class.
     pub(super) fn new(centres: &[Centre]) -> Self {
         let tokens: BTreeSet<usize> = centres.iter().flat_map(Centre::entries).collect();
         let tokens: Vec<usize> = tokens.into_iter().collect();
@@ -51,13 +51,13 @@ impl Profiles {
         UnitRow::new(tokens.zip(cell.values.iter().copied()).skip(1))
     }
 
-    /// Over those genes alone that the source measured: none of the others can be in its cells.
+    /// The profiles over the genes that the source measured: its cells cannot express the others.
     pub(super) fn within(&self, source: &Alignment) -> SourceProfiles {
         let measured = source.tokens.iter().flatten().map(|token| token.0);
         self.over(measured.collect())
     }
 
-    /// Of each token of a vocabulary, whether some training cell expresses it.
+    /// Whether some training cell expresses the gene of each token of a vocabulary.
     pub(super) fn trained(&self, n_tokens: usize) -> Vec<bool> {
         let mut trained = vec![false; n_tokens];
         for &gene in &self.genes {
@@ -68,12 +68,12 @@ impl Profiles {
         trained
     }
 
-    /// Over all genes.
+    /// The profiles over all genes.
     pub(super) fn whole(&self) -> SourceProfiles {
         self.over(self.genes.clone())
     }
 
-    /// Over those of the gene tokens that are in `measured`, in any order.
+    /// The profiles over those genes whose tokens are in `measured`, which may be in any order.
     fn over(&self, mut measured: Vec<u32>) -> SourceProfiles {
         measured.sort_unstable();
         let kept: Vec<usize> = (0..self.genes.len())

@@ -1,7 +1,8 @@
-//! [`Recalibrated`]: what held-out cells tell of cells in which fewer genes were measured.
+//! [`Recalibrated`]: the calibration for cells in which fewer genes were measured.
 //!
-//! Fewer genes make a network less sure and cells stranger than the calibration of the artefact allows for. So the
-//! held-out cells that an artefact keeps lose the genes that a query lacks, and calibrate it anew.
+//! With fewer genes a network is less sure, and cells are stranger, than the calibration of the
+//! artefact allows for. Therefore the genes that a query lacks are taken from the held-out cells
+//! that the artefact keeps, and these calibrate it anew.
 
 use scgpt_data::{Alignment, CellKey, CellTokens, Observer, TokenScratch, Tokenizer};
 
@@ -14,22 +15,22 @@ use super::{
 };
 use crate::{embed::EmbedOptions, error::Result};
 
-/// Share of the training genes from which the artefact's own calibration, of more cells, is the
-/// better one.
+/// Share of the training genes from which on the artefact's own calibration, which is of more
+/// cells, is the better one.
 pub(super) const ALL_GENES: f64 = 0.9;
 
 /// A calibration for cells in which fewer genes were measured.
 #[derive(Debug)]
 pub(super) struct Recalibrated {
     pub(super) calibration: Calibration,
-    /// Share of the held-out cells whose class is found by these genes.
+    /// Share of the held-out cells whose class is found with these genes alone.
     pub(super) accuracy: f64,
 }
 
 impl Artefact {
-    /// Confidence, plausible classes and limits of unknown cells for cells in which `source` genes
-    /// were measured: those that the held-out cells have if the others are taken from them, too. None
-    /// without held-out cells.
+    /// Calibrates confidence, plausible classes and unknown cells for cells in which the genes of
+    /// `source` were measured, by the held-out cells without all other genes. `None` without
+    /// held-out cells.
     pub(super) fn recalibrated(
         &self,
         source: &Alignment,

@@ -17,25 +17,25 @@ use crate::training::{Curves, Learned, Session, Trial, total};
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct AnnotateReport {
-    /// The cells.
+    /// The labelled cells.
     pub data: AnnotateData,
-    /// The settings.
+    /// The settings that were in force.
     pub config: AnnotateConfig,
     /// How the network was trained.
     #[serde(flatten)]
     pub learned: Learned,
-    /// What the validation cells told.
+    /// The calibration by the validation cells.
     pub calibration: Calibration,
     /// The network and simple methods on the same cells, if any were kept to judge them.
     pub methods: Vec<MethodScores>,
-    /// Of the test cells, if any were kept.
+    /// Scores of the test cells, if any were kept.
     pub evaluation: Option<LabelEvaluation>,
     /// Calibration error of the test cells before the temperature.
     pub uncalibrated: Option<CalibrationScores>,
-    /// How it learned.
+    /// How losses and scores changed as the network learned.
     #[serde(flatten)]
     pub curves: Curves,
-    /// The test cells, or some of them, by their embeddings.
+    /// The test cells, or some of them, laid out by their embeddings.
     pub map: Option<LabelMap>,
 }
 
@@ -43,23 +43,23 @@ pub struct AnnotateReport {
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct AnnotateData {
-    /// The file.
+    /// Path of the file.
     pub path: String,
     /// Column of `obs` with the classes.
     pub label: String,
-    /// The classes.
+    /// The classes that were learned, with their numbers of cells.
     pub classes: Vec<ClassSize>,
     /// Classes left out because they have too few cells.
     pub dropped: Vec<String>,
     /// Classes left out to see how well their cells are noticed.
     pub unseen: Vec<ClassSize>,
-    /// Cells without a class.
+    /// Number of cells without a class.
     pub unlabelled: usize,
-    /// Cells that express no gene the model knows.
+    /// Number of cells that express no gene the model knows.
     pub without_genes: usize,
-    /// Genes of the data, and which the model knows.
+    /// The genes of the data, and which of them the model knows.
     pub genes: AlignmentSummary,
-    /// What the values look like.
+    /// What the values of the matrix look like.
     pub input_state: Option<InputState>,
 }
 
@@ -98,8 +98,9 @@ impl AnnotateReport {
         }
     }
 
-    /// A sentence on whether the network is worth its while, if there is something to compare with:
-    /// by the difference on the same cells, whose interval is narrower than those of both.
+    /// A sentence on whether the network is better than simple methods, if there are any to compare
+    /// with. It goes by the difference on the same cells, whose interval is narrower than those of
+    /// both scores.
     pub fn verdict(&self) -> Option<String> {
         let (network, baselines) = self.methods.split_first()?;
         // The last of equals is the first in the list.
@@ -123,19 +124,19 @@ impl AnnotateReport {
     }
 }
 
-/// A text as the beginning of a sentence.
+/// The text with a capital letter at the beginning, as a sentence begins.
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 impl AnnotateData {
-    /// Cells of all classes: trained on, validated on, judged on.
+    /// Numbers of cells of all classes together: trained on, validated on, judged on.
     pub fn totals(&self) -> [usize; 3] {
         total(self.classes.iter().map(ClassSize::parts))
     }
 
-    /// Cells of the largest class for each cell of the smallest, in training.
+    /// Number of training cells of the largest class for each one of the smallest.
     pub fn imbalance(&self) -> f64 {
         let sizes = || self.classes.iter().map(|class| class.training);
         sizes().max().unwrap_or(0) as f64 / sizes().min().unwrap_or(0).max(1) as f64

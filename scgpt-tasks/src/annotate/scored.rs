@@ -1,4 +1,4 @@
-//! [`Scored`]: class scores and embeddings of cells, all that the network says of them.
+//! [`Scored`]: class scores and embeddings of cells: all that the network says of them.
 
 use scgpt_data::{CellTokens, Observer};
 use scgpt_model::CellEncoder;
@@ -9,15 +9,15 @@ use crate::{error::Result, stream::Rows};
 /// One row a cell: a logit for each class, then the cell embedding of unit length.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scored {
-    /// Logits of a row.
+    /// Number of logits in a row, one a class.
     pub(super) n_classes: usize,
-    /// Numbers of an embedding.
+    /// Width of an embedding.
     pub(super) width: usize,
     pub(super) rows: Vec<f32>,
 }
 
 impl Scored {
-    /// Of cells that are tokens.
+    /// Computes the scores of cells that are given as tokens.
     pub(super) fn of(
         rows: Rows<'_>,
         cells: &[CellTokens],
@@ -30,7 +30,7 @@ impl Scored {
         Ok(Self { n_classes, width, rows })
     }
 
-    /// Adds the cells of another.
+    /// Appends the cells of another.
     pub(super) fn extend(&mut self, other: Self) {
         self.rows.extend(other.rows);
         (self.n_classes, self.width) = (other.n_classes, other.width);
@@ -43,7 +43,7 @@ impl Scored {
     }
 }
 
-/// Rows of [`Scored`] from cell embeddings `[n, d]` as the network gives them.
+/// Rows of [`Scored`], from cell embeddings `[n, d]` as the network gives them.
 ///
 /// # Panics
 /// If the network has no class head, which opening an artefact has checked.

@@ -6,22 +6,22 @@ use serde::Serialize;
 
 use crate::training::part_sizes;
 
-/// Cells of one class.
+/// Numbers of cells of one class.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ClassSize {
-    /// Its name.
+    /// Name of the class.
     pub name: String,
-    /// Cells trained on.
+    /// Number of cells trained on.
     pub training: usize,
-    /// Cells that selected the network and calibrated it.
+    /// Number of cells that selected the network and calibrated it.
     pub validation: usize,
-    /// Cells that judged it.
+    /// Number of cells that judged it.
     pub test: usize,
 }
 
 impl ClassSize {
-    /// Cells in each part: trained on, validated on, judged on.
+    /// Numbers of cells in each part: trained on, validated on, judged on.
     pub(super) fn parts(&self) -> [usize; 3] {
         [self.training, self.validation, self.test]
     }

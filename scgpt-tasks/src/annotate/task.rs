@@ -20,14 +20,15 @@ use crate::{
     training::{TrainingCells, VALIDATION_EPOCH},
 };
 
-/// Cells whose tokens are made at once.
+/// Cells whose tokens are made at a time.
 const WINDOW: usize = 1024;
 
 /// Cells to learn from, and cells to validate on; all by their numbers in the shards.
 pub(super) struct AnnotateTask<'a> {
     pub(super) cells: TrainingCells<'a>,
     pub(super) config: &'a AnnotateConfig,
-    /// Class of each cell of the shards; of cells without label no number of one, which no part holds.
+    /// Class of each cell of the shards. A cell without a label has the number of no class, and is
+    /// in no part.
     pub(super) classes: &'a [u32],
     pub(super) class_weights: Vec<f32>,
     /// Batch of each cell, if batches are told apart.
@@ -69,7 +70,7 @@ impl AnnotateTask<'_> {
         Ok(self.cells.whole(cells, VALIDATION_EPOCH)?)
     }
 
-    /// Scores of some cells, nothing of them hidden.
+    /// Class scores and embeddings of some cells, with nothing of them hidden.
     pub(super) fn scored(
         &self,
         rows: Rows<'_>,

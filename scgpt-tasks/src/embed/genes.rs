@@ -1,9 +1,10 @@
-//! [`GeneEmbedding`]: vectors of genes, as the table has them, and as the cells make them.
+//! [`GeneEmbedding`]: vectors of genes: those of the model's table, and those that genes have in
+//! cells.
 //!
-//! The table has one vector a gene, whatever the cells. In context, a gene's token leaves the last block
-//! with a state that the other genes of its cell had a part in; the vector is the mean of those states
-//! over the cells in which the gene is a token. States are summed as whole numbers, so that the mean
-//! is the same to the last digit for any batches, threads and order of cells.
+//! The table has one vector a gene, whatever the cells. In context, a gene's token leaves the last
+//! block with a state to which the other genes of its cell have contributed; the vector is the mean
+//! of those states over the cells in which the gene is a token. States are summed as whole numbers,
+//! so that the mean is the same to the last digit for any batches, threads and order of cells.
 
 use scgpt_data::{
     CellSource, Column, EmptyCells, GeneToken, Observer, Table, Tokenizer, Watched, buckets,
@@ -16,11 +17,11 @@ use crate::{
     usage::Usage,
 };
 
-/// Parts of 1 in which states are counted. Sums of whole numbers are the same in any order, so that
-/// a mean depends on neither batches nor threads.
+/// States are counted in this part of 1. Sums of whole numbers are the same in any order, so that a
+/// mean depends on neither batches nor threads.
 const PARTS: f64 = (1_u64 << 28) as f64;
 
-/// Vectors of genes, from the table of a model or as cells make them (*in context*).
+/// Vectors of genes, from the table of a model or *in context*, from cells.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GeneEmbedding {
@@ -30,9 +31,10 @@ pub struct GeneEmbedding {
     pub d: usize,
     /// Their vectors, `[genes, d]`.
     pub vectors: Vec<f32>,
-    /// Number of cells that each vector is the mean of; none for vectors of the table.
+    /// Number of cells that each vector is the mean of; `None` for vectors of the table.
     pub cells: Option<Vec<u64>>,
-    /// Cells that express no gene that the model knows, so that no vector is made of them.
+    /// Number of cells that express no gene the model knows, so that they have no part in the
+    /// vectors.
     pub without_genes: usize,
 }
 
@@ -64,7 +66,7 @@ pub(crate) fn vector_table(genes: &[String], vectors: &[f32], d: usize) -> Table
 pub(crate) struct CellGroups<'a> {
     /// The group of each cell, if it is in one.
     pub(crate) of_cells: &'a [Option<u32>],
-    /// How many there are.
+    /// Number of groups.
     pub(crate) n: usize,
 }
 
@@ -73,14 +75,14 @@ pub(crate) struct CellGroups<'a> {
 pub(crate) struct GeneStates {
     n_genes: usize,
     d: usize,
-    /// Cells in which the gene is a token, `[groups, genes]`.
+    /// Number of cells in which each gene is a token, `[groups, genes]`.
     cells: Vec<u64>,
-    /// States in [`PARTS`], `[groups, genes, d]`.
+    /// Sums of states, counted in [`PARTS`], `[groups, genes, d]`.
     sums: Vec<i64>,
 }
 
 impl GeneStates {
-    /// No cell seen yet.
+    /// Sums of no cells yet.
     fn new(n_groups: usize, n_genes: usize, d: usize) -> Self {
         let cells = vec![0; n_groups * n_genes];
         Self { n_genes, d, cells, sums: vec![0; n_groups * n_genes * d] }
@@ -101,7 +103,7 @@ impl GeneStates {
         }
     }
 
-    /// Cells of these groups in which each gene is a token.
+    /// For each gene, the number of cells of these groups in which it is a token, `[genes]`.
     pub(crate) fn cells(&self, groups: &[usize]) -> Vec<u64> {
         let of = |gene| groups.iter().map(|group| self.cells[group * self.n_genes + gene]).sum();
         (0..self.n_genes).map(of).collect()
@@ -132,9 +134,9 @@ impl Embedder {
         self.encoder().gene_vectors(&ids)
     }
 
-    /// Vectors of genes: without a `source` those of the whole vocabulary from the table, with one the
-    /// mean state of each gene after the last block, over the cells in which it is a token. Genes that
-    /// are a token in no cell are left out.
+    /// Vectors of genes. Without a `source` they are those of the whole vocabulary, from the table;
+    /// with one, the mean state of each gene after the last block, over the cells in which it is a
+    /// token. Genes that are a token in no cell are left out.
     ///
     /// # Errors
     /// If the cells cannot be read, or an option cannot work; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer
@@ -191,7 +193,7 @@ impl Embedder {
         })
     }
 
-    /// States of `genes` after the last block, summed over the cells of each group in which they
+    /// Sums the states of `genes` after the last block over the cells of each group in which they
     /// are tokens; cells without a group are passed over. All genes that `tokenizer` knows are seen
     /// by the model, as when cells are embedded.
     ///
@@ -201,7 +203,7 @@ impl Embedder {
     /// If the cells cannot be read; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
-    /// None; asked for in issues of the reference, and what Geneformer and others give.
+    /// None: the reference has no vectors in context, which Geneformer and others give.
     pub(crate) fn gene_states(
         &self,
         source: &mut dyn CellSource,
@@ -232,8 +234,8 @@ impl Embedder {
         })
     }
 
-    /// Adds the states of a window's cells; `places` has for every token of the vocabulary its place
-    /// among the genes that are asked for.
+    /// Adds the states of a window's cells; `places` gives for every token of the vocabulary its
+    /// place among the genes that are asked for.
     fn add_states(
         &self,
         states: &mut GeneStates,

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EmbedOptions {
-    /// Cells computed at once: affects speed and memory, never results.
+    /// Number of cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,
-    /// Most tokens per cell, `<cls>` included; the model's own number if none.
+    /// Most tokens per cell, `<cls>` included; `None` takes the model's own number.
     pub max_length: Option<usize>,
     /// What happens to values on a bin edge.
     pub tie_mode: TieMode,
@@ -33,12 +33,12 @@ pub struct EmbedOptions {
     /// Where the genes' names are, and how many of them have to be known.
     #[serde(flatten)]
     pub gene_names: GeneNames,
-    /// The matrix.
+    /// The matrix that is read.
     #[serde(skip)]
     pub layer: Layer,
-    /// Use only the most variable genes.
+    /// Which of the most variable genes alone are used; `None` uses all genes.
     pub variable: Option<VariableOptions>,
-    /// Folder of the temporary file that collects the embeddings; the system's if none.
+    /// Folder of the temporary file that collects the embeddings; `None` is the system's.
     #[serde(skip)]
     pub temporary: Option<PathBuf>,
 }
@@ -47,17 +47,17 @@ pub struct EmbedOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VariableOptions {
-    /// How many genes are kept.
+    /// Number of genes that are kept.
     pub n_top: usize,
-    /// The measure of variability; if none, `seurat_v3` for counts and `cell_ranger` otherwise.
+    /// The measure of variability; `None` takes `seurat_v3` for counts and `cell_ranger` otherwise.
     pub flavour: Option<VariableFlavour>,
-    /// Column of `obs` with batches: the genes that vary within most of them are kept. Without it, those
-    /// that vary among all cells.
+    /// Column of `obs` with batches: the genes that vary within most of them are kept. With `None`
+    /// they are those that vary among all cells.
     pub batch_key: Option<String>,
 }
 
 impl VariableOptions {
-    /// The `n_top` genes that vary most among all cells, by the measure that fits the values.
+    /// Takes the `n_top` genes that vary most among all cells, by the measure that fits the values.
     pub fn new(n_top: usize) -> Self {
         Self { n_top, flavour: None, batch_key: None }
     }

@@ -1,4 +1,4 @@
-//! The page about an embedding: what a reader checks before believing it.
+//! The page about an embedding: what a reader should check before believing it.
 //!
 //! It begins with numbers that are wrong when the input is (genes known, tokens per cell, kind of
 //! values), goes on with genes and tokens, draws a map, and ends with what is needed to repeat the run.
@@ -19,8 +19,8 @@ const LIKELY: [&str; 8] =
     ["cell_type", "celltype", "cell type", "annotation", "label", "louvain", "leiden", "cluster"];
 
 impl Embedding {
-    /// A page for people: gene coverage, tokens per cell, settings, and a map of the cells coloured
-    /// by column `colour` of `obs`, or by one that looks like cell types.
+    /// The report as a page: gene coverage, tokens per cell, settings, and a map of the cells
+    /// coloured by column `colour` of `obs`, or by one that looks like cell types.
     ///
     /// # Errors
     /// If annotations or embeddings cannot be read, or there is no such column.
@@ -61,7 +61,7 @@ impl Embedding {
     }
 }
 
-/// The numbers by which a wrong input is noticed first.
+/// Adds the numbers by which a wrong input is noticed first.
 fn overview(page: &mut Page, report: &EmbedReport) {
     let genes = &report.genes;
     page.numbers(&[
@@ -73,7 +73,7 @@ fn overview(page: &mut Page, report: &EmbedReport) {
     ]);
 }
 
-/// Which columns could name genes, which one does, and what is not known.
+/// Adds which columns could name genes, which one does, and which genes are not known.
 fn genes(page: &mut Page, report: &EmbedReport) {
     let genes = &report.genes;
     page.section("Genes");
@@ -119,7 +119,7 @@ fn genes(page: &mut Page, report: &EmbedReport) {
     page.table(&rows);
 }
 
-/// Tokens per cell, and what became of cells with too many or none.
+/// Adds tokens per cell, and what became of cells with too many or none.
 fn tokens(page: &mut Page, report: &EmbedReport) {
     let tokens = &report.tokens;
     page.section("Tokens").histogram(
@@ -151,7 +151,7 @@ fn tokens(page: &mut Page, report: &EmbedReport) {
     ]);
 }
 
-/// What decides the embedding beside the cells: enough to compute it again.
+/// Adds what decides the embedding beside the cells: enough to compute it again.
 fn settings(page: &mut Page, report: &EmbedReport) {
     let options = &report.options;
     page.section("Settings").table(&[
@@ -163,7 +163,7 @@ fn settings(page: &mut Page, report: &EmbedReport) {
     ]);
 }
 
-/// A number, and some of what it counts.
+/// A number, and some of the things that it counts.
 fn with_examples(n: usize, examples: &[String]) -> String {
     match (n, examples) {
         (0, _) | (_, []) => n.to_string(),
@@ -171,12 +171,12 @@ fn with_examples(n: usize, examples: &[String]) -> String {
     }
 }
 
-/// A column that probably tells what a cell is; else any with a few categories.
+/// A column that probably says what each cell is, or else any with a few categories.
 fn likely_colour(obs: &Frame) -> Option<&str> {
     likely_types(obs).or_else(|| few_categories(obs).next())
 }
 
-/// The column that most probably tells cell types, if one looks like it.
+/// The column that most probably has cell types, if one looks like it.
 pub(crate) fn likely_types(obs: &Frame) -> Option<&str> {
     // The shortest: `cell_type`, not `cell_type_ontology_term_id`.
     LIKELY.iter().find_map(|part| {

@@ -16,13 +16,13 @@ use crate::{
 pub struct EmbedReport {
     /// Version of this crate, which wrote the report.
     pub version: String,
-    /// Cells embedded.
+    /// Number of cells embedded.
     pub n_cells: usize,
-    /// Genes of the data.
+    /// Number of genes of the data.
     pub n_genes: usize,
     /// Width of an embedding.
     pub width: usize,
-    /// Which genes the model knows.
+    /// Which genes of the data the model knows.
     pub genes: AlignmentSummary,
     /// How many of the genes that the model was made for the data has.
     pub known_genes: KnownGenes,
@@ -32,10 +32,10 @@ pub struct EmbedReport {
     pub variable: Option<VariableReport>,
     /// Tokens per cell.
     pub tokens: TokenCounts,
-    /// Most tokens a cell could have.
+    /// Most tokens that a cell could have.
     pub max_length: usize,
-    /// Cells per second, from the first cell read to the last embedded. Times are for whoever waits:
-    /// outputs hold none, so that the same run writes the same bytes.
+    /// Cells per second, from the first cell read to the last embedded. Times are only for whoever
+    /// waits: files hold none, so that the same run writes the same bytes.
     #[serde(skip)]
     pub cells_per_second: f64,
     /// How long reading, tokenising and the network took, in seconds.
@@ -48,7 +48,7 @@ pub struct EmbedReport {
 }
 
 impl EmbedReport {
-    /// How many genes are known, of those of the data and of those of the model.
+    /// A line that says how many genes are known, of those of the data and of those of the model.
     pub fn genes_line(&self) -> String {
         let AlignmentSummary { matched, genes, coverage, column, .. } = &self.genes;
         let KnownGenes { matched: of_model, of_model: all, is_trained, .. } = &self.known_genes;
@@ -60,11 +60,11 @@ impl EmbedReport {
     }
 }
 
-/// Which model it was.
+/// Which model was used.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ModelReport {
-    /// SHA-256 of the weights file, hexadecimal; none for a model from memory.
+    /// SHA-256 of the weights file, hexadecimal; `None` for a model from memory.
     pub sha256: Option<String>,
     /// The configuration of the network.
     pub config: ScgptConfig,
@@ -76,8 +76,8 @@ pub struct ModelReport {
 pub struct VariableReport {
     /// The measure that was used.
     pub flavour: VariableFlavour,
-    /// Genes selected.
+    /// Number of genes selected.
     pub n_selected: usize,
-    /// Those of them that the model knows.
+    /// Number of those that the model knows.
     pub n_known: usize,
 }

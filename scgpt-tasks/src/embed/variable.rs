@@ -12,8 +12,8 @@ use scgpt_data::{
 use super::{VariableOptions, VariableReport};
 use crate::error::{Error, Result};
 
-/// Leaves only the most variable genes in `alignment`. What else than genes was measured, such as
-/// proteins, counts in no sum, and is none of them.
+/// Leaves only the most variable genes in `alignment`. Features that are no genes, such as
+/// proteins, count in no sum and are never selected.
 ///
 /// # Errors
 /// If the cells or the column of batches cannot be read, the measure does not fit the values, or the

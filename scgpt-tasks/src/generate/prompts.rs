@@ -1,4 +1,4 @@
-//! [`Prompts`]: which genes of a cell are known and which are asked.
+//! [`Prompts`]: which genes of a cell are known and which are asked for.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use scgpt_model::{AttentionMask, ModelInput, Prompt, Scgpt, ScgptConfig, host_va
 
 use super::Ask;
 
-/// Makes prompts of cells: by what is asked, tokens are known, unknown, or left out.
+/// Turns cells into prompts: what is asked decides which tokens are known, unknown, or left out.
 ///
 /// - [`Ask::Hidden`]: a keyed share of the cell's own genes is unknown, so every answer has a truth.
 /// - [`Ask::Genes`]: the listed genes are unknown in every cell, and never known; the others shrink
@@ -26,12 +26,14 @@ pub(super) struct Prompts<'a> {
 }
 
 impl<'a> Prompts<'a> {
-    /// For prompts of at most `max_length` tokens, which ask for `genes` where the same are asked of all.
+    /// Prompts of at most `max_length` tokens, which ask for `genes` if all cells are asked for the
+    /// same.
     pub(super) fn new(ask: &'a Ask, genes: &'a [GeneToken], seed: u64, max_length: usize) -> Self {
         Self { ask, genes, listed: genes.iter().copied().collect(), seed, max_length }
     }
 
-    /// What the mean of a gene may know of a cell: everything but what is hidden from the network.
+    /// The part of a cell that the means of genes may know: everything but what is hidden from the
+    /// network.
     pub(super) fn known_to_baseline(&self, cell: &CellTokens) -> CellTokens {
         match self.ask {
             Ask::Hidden(share) => self.split(cell, *share)[0].clone(),
@@ -39,8 +41,8 @@ impl<'a> Prompts<'a> {
         }
     }
 
-    /// The prompt of a cell, and the true values of what it asks where they are known: of a listed
-    /// gene that the cell does not express, there is none.
+    /// The prompt of a cell, and the true values of the genes it asks for, where they are known: a
+    /// listed gene that the cell does not express has none.
     pub(super) fn make(
         &self,
         cell: &CellTokens,
@@ -76,7 +78,7 @@ impl<'a> Prompts<'a> {
         (prompt, truth)
     }
 
-    /// The value of each listed gene in a cell; none where the cell does not express it.
+    /// The value of each listed gene in a cell; `None` if the cell does not express it.
     fn truth(&self, cell: &CellTokens) -> Vec<Option<f32>> {
         let value = |gene| {
             let position = cell.genes.iter().position(|&other| other == gene)?;
@@ -85,13 +87,14 @@ impl<'a> Prompts<'a> {
         self.genes.iter().map(|&gene| value(gene)).collect()
     }
 
-    /// The known and the unknown tokens of a cell of which a share is hidden.
+    /// The known and the unknown tokens of a cell, a share of which is hidden.
     fn split(&self, cell: &CellTokens, share: f64) -> [CellTokens; 2] {
         let key = self.key(cell);
         split(cell, share, 1, self.max_length, |gene| key.bits(u64::from(gene.0)))
     }
 
-    /// By what the cell expresses, so that its place in the file does not matter.
+    /// The key of a cell's random choices, made of what it expresses, so that its place in the file
+    /// does not matter.
     fn key(&self, cell: &CellTokens) -> Keyed {
         Keyed::new(self.seed, Purpose::Split, 0, cell.content())
     }
@@ -132,7 +135,7 @@ pub(super) fn encode(
     embeddings
 }
 
-/// Embeddings of a file, which are scaled to unit length, at the length that the network's own have
+/// Scales embeddings of a file, which are of unit length, to the length that the network's own have
 /// on average: that of a vector with the scale and shift of its last norm.
 pub(super) fn scaled(mut rows: Vec<f32>, width: usize, model: &Scgpt) -> Vec<f32> {
     let length = typical_length(model);

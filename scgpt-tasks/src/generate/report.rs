@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::GenerateOptions;
 
-/// What was generated of all cells, and how good it is.
+/// What was generated for all cells, and how good it is.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct GenerateReport {
@@ -13,17 +13,18 @@ pub struct GenerateReport {
     pub version: String,
     /// Number of cells.
     pub n_cells: usize,
-    /// Genes of the data, and which the model knows.
+    /// The genes of the data, and which of them the model knows.
     pub genes: AlignmentSummary,
-    /// Cells that express no known gene.
+    /// Number of cells that express no known gene.
     pub without_genes: usize,
     /// Number of predicted values.
     pub n_predicted: u64,
     /// Scores of the network, over the genes whose truth is known.
     pub network: Option<Scores>,
-    /// Scores of a simple guess: each gene's mean over the other cells that express it.
+    /// Scores of a simple guess: the mean of each gene over the other cells that express it.
     pub gene_mean: Option<Scores>,
-    /// Scores of another: the mean of what is known of the cell, for all of its genes.
+    /// Scores of another simple guess: the mean of the known values of the cell, for all of its
+    /// genes.
     pub cell_mean: Option<Scores>,
     /// The rounds in their order.
     pub rounds: Vec<RoundReport>,
@@ -44,7 +45,7 @@ pub struct Scores {
     pub squared_error: f64,
     /// Mean absolute error, in value bins.
     pub absolute_error: f64,
-    /// Pearson correlation with the truth; none if one of them does not vary.
+    /// Pearson correlation with the truth; `None` if one of them does not vary.
     pub correlation: Option<f64>,
 }
 
@@ -52,11 +53,11 @@ pub struct Scores {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RoundReport {
-    /// Genes that were unknown.
+    /// Number of genes that were unknown, over all cells.
     pub asked: u64,
-    /// Those of them that became known.
+    /// Number of those that became known.
     pub moved: u64,
-    /// Mean squared error of all that were unknown.
+    /// Mean squared error of all genes that were unknown.
     pub squared_error: Option<f64>,
     /// Mean squared error of those that became known.
     pub squared_error_of_moved: Option<f64>,

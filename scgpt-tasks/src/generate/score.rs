@@ -40,7 +40,7 @@ struct Sums {
 }
 
 impl Sums {
-    /// Takes note of a prediction, in value bins.
+    /// Adds a prediction and its truth, in value bins.
     fn add(&mut self, predicted: f64, truth: f64) {
         let error = predicted - truth;
         self.n += 1.0;
@@ -53,7 +53,7 @@ impl Sums {
         self.xy += predicted * truth;
     }
 
-    /// Errors and correlation; none without predictions.
+    /// Errors and correlation; `None` without predictions.
     fn scores(&self) -> Option<Scores> {
         if self.n == 0.0 {
             return None;
@@ -69,8 +69,8 @@ impl Sums {
 }
 
 impl Score {
-    /// Takes note of a cell, and gives its mean squared error, NaN if no truth is known. Where the means
-    /// of genes are over values that the network was not shown either (`mean_saw_truth`), the cell's own
+    /// Adds a cell, and returns its mean squared error, NaN if no truth is known. If the means of
+    /// genes include values that were hidden from the network (`mean_saw_truth`), the cell's own
     /// value is taken out of them first.
     pub(super) fn add(
         &mut self,
@@ -107,7 +107,7 @@ impl Score {
         if n > 0.0 { squared / n } else { f64::NAN }
     }
 
-    /// All that is known once all cells were seen.
+    /// The report, once all cells were added.
     pub(super) fn report(
         &self,
         options: &GenerateOptions,
@@ -146,7 +146,7 @@ pub(super) struct RoundSums {
 }
 
 impl RoundSums {
-    /// Takes note of a cell's round.
+    /// Adds one round of a cell.
     pub(super) fn add(&mut self, round: &Round<'_>, truth: &[Option<f32>]) {
         self.asked += round.asked.len() as u64;
         self.moved += round.moved.len() as u64;
@@ -162,7 +162,7 @@ impl RoundSums {
         }
     }
 
-    /// The means; none of genes without a known truth.
+    /// The means of the round; `None` where no gene has a known truth.
     fn report(&self) -> RoundReport {
         let mean = |sum: f64, n: f64| (n > 0.0).then(|| sum / n);
         RoundReport {

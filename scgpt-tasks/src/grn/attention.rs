@@ -1,11 +1,11 @@
 //! Gene networks from attention: which genes does a gene look at, and does that change?
 //!
-//! A cell walks through here as follows. [`Groups`] chooses the cells, [`GenePanel`] the genes that
-//! all of them are looked at by. The [`Tokenizer`] bins the values of all known genes of a cell;
-//! those of the panel go to the network, with `<cls>` in front, `m` tokens in all. One layer gives
-//! scores `[heads, m, m]`, [`rank_sums`] turns them into ranks `[m, m]`, and [`Sums`] adds these
-//! up: for the cell's group, for its half of the group, and for every permutation that counts it in
-//! the first group. Networks, p values and the agreement of halves are all computed from these sums
+//! A cell goes this way. [`Groups`] chooses the cells, and [`GenePanel`] the genes that are looked
+//! at in all of them. The [`Tokenizer`] bins the values of all known genes of a cell; those of the
+//! panel go to the network, with `<cls>` in front, `m` tokens in all. One layer gives scores
+//! `[heads, m, m]`, [`rank_sums`] turns them into ranks `[m, m]`, and [`Sums`] adds these up: for
+//! the cell's group, for its half of the group, and for every permutation that counts it in the
+//! first group. Networks, p values and the agreement of halves are all computed from these sums
 //! after the last cell.
 //!
 //! Ranks are whole numbers, so the sums are exact: neither the order of the cells nor batches nor
@@ -58,16 +58,16 @@ use crate::{
     usage::Usage,
 };
 
-/// Cells read at once.
+/// Cells read at a time.
 const BLOCK: usize = 64;
 
-/// Networks from attention, and what speaks for and against them.
+/// Networks from attention, and the evidence for and against them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AttentionNetworks {
-    /// What happened, and scores.
+    /// What was done, and scores.
     pub report: AttentionReport,
-    /// Names of the panel, in the order of the rows and columns of all weights.
+    /// Names of the genes of the panel, in the order of the rows and columns of all weights.
     genes: Vec<String>,
     /// Weights of the perturbed group and of the control, `[sources, targets]`, row-major.
     weights: [Vec<f32>; 2],
@@ -78,13 +78,14 @@ pub struct AttentionNetworks {
 }
 
 impl AttentionNetworks {
-    /// Names of the panel.
+    /// Names of the genes of the panel, in the order of the rows and columns of all weights.
     pub fn genes(&self) -> &[String] {
         &self.genes
     }
 
-    /// The `n` strongest edges of a setting, all if 0; of a difference, those that differ most.
-    /// A difference has columns `p` and `fdr` besides.
+    /// The network of the `n` strongest edges of a setting, or of all edges if `n` is 0; of a
+    /// difference, the edges that differ most. The network of a difference also has the columns `p`
+    /// and `fdr`.
     ///
     /// The source is the *key*, the gene that is looked at; the target the *query*, the gene that
     /// looks.
@@ -100,8 +101,9 @@ impl AttentionNetworks {
         network
     }
 
-    /// The simpler networks that it was compared with, each with the name of its file and its `n`
-    /// strongest edges, all if 0. Of correlations, which have no direction, both are listed.
+    /// The simpler networks that attention was compared with, each with the name of its file and
+    /// its `n` strongest edges, or all if `n` is 0. A correlation, which has no direction, is
+    /// listed as two edges.
     pub fn baselines(&self, n: usize) -> impl Iterator<Item = (String, GeneNetwork)> {
         self.baselines.iter().flat_map(move |baseline| {
             let settings = if baseline.control.is_some() { &Setting::ALL[..] } else { &[] };
@@ -127,9 +129,9 @@ impl AttentionNetworks {
 impl Embedder {
     /// Networks from the attention of one layer, of two groups of cells or of a single one.
     ///
-    /// All cells are looked at by the same genes, expressed or not; values are binned among all
-    /// known genes of a cell before the panel is chosen. Streaming: memory holds a few matrices of
-    /// the panel, whatever the number of cells.
+    /// The same genes are looked at in all cells, whether expressed or not; values are binned among
+    /// all known genes of a cell before the panel is chosen. Streaming: memory holds a few matrices
+    /// of the panel, whatever the number of cells.
     ///
     /// A single group is compared with copies of its cells in which values are shuffled among the
     /// genes of the panel: what differs is due to expression, not to the genes' identity alone. Its
@@ -222,23 +224,23 @@ impl Embedder {
     }
 }
 
-/// By what the cells are looked at: the network, one of its layers, and the genes.
+/// What is looked at in the cells: the network, one of its layers, and the genes.
 struct Looking<'a> {
     embedder: &'a Embedder,
     panel: &'a GenePanel,
     layer: usize,
-    /// The number of every cell of the source, made of its name, that random choices are keyed by.
+    /// For every cell of the source a number made of its name, by which random choices are keyed.
     numbers: &'a [u64],
     /// Whether each cell of the source is in the second half of the cells, by its name.
     is_second: &'a [bool],
     options: &'a AttentionOptions<'a>,
 }
 
-/// What is kept of the cells once all were looked at.
+/// What is kept of the cells after all were looked at.
 struct Seen {
     sums: Sums,
-    /// What a mean of ranks over cells is multiplied by to be a share of the largest rank, in the
-    /// mean over heads: the reciprocal of `heads · m`.
+    /// The factor that turns a mean of ranks over cells into a share of the largest rank, averaged
+    /// over heads: the reciprocal of `heads · m`.
     scale: f64,
 }
 
@@ -248,18 +250,18 @@ struct Waiting<'a> {
     values: Vec<f32>,
     group: usize,
     is_first_half: bool,
-    /// Whether each permutation counts it in the first group.
+    /// For each permutation, whether it counts the cell in the first group.
     permuted: &'a [bool],
 }
 
 impl Looking<'_> {
-    /// Tokens of a cell: `<cls>` and the panel.
+    /// Number of tokens of a cell: `<cls>` and the panel.
     fn m(&self) -> usize {
         1 + self.panel.len()
     }
 
-    /// Reads the cells once and adds up what the network makes of them; their expression too, if it
-    /// is asked for.
+    /// Reads the cells once and adds up the ranks of their attention, and collects their expression
+    /// if it is asked for.
     ///
     /// `cells` are the chosen cells, ascending, each with its group (0 or 1), as `source` gives
     /// them. A cell of a single group goes through the network twice: as it is, and as the copy it

@@ -1,18 +1,18 @@
 //! [`EmbeddingNetworks`]: networks and programmes of genes from their vectors.
 //!
-//! A gene walks through here as follows. Its name becomes a token, with cells through [`OfCells`],
-//! which also chooses the variable genes, else through the vocabulary alone. The token becomes a
-//! vector of width `d`: its row of the model's table, or, in context, the mean of its states in the
-//! cells that express it. The cosines of all pairs make three results: the edges that reach a
-//! threshold, each with the probability of such a similarity by chance; the graph of the nearest
-//! neighbours; and the communities of that graph, the programmes. Last, programmes and weights are
-//! held against gene sets, against halves of the cells, and against networks from expression alone.
+//! A gene goes this way. Its name becomes a token: with cells through [`OfCells`], which also
+//! chooses the variable genes, otherwise through the vocabulary alone. The token becomes a vector
+//! of width `d`: its row of the model's table, or, in context, the mean of its states in the cells
+//! that express it. The cosines of all pairs make three results: the edges that reach a threshold,
+//! each with the probability of such a similarity by chance; the graph of the nearest neighbours;
+//! and the communities of that graph, the programmes. Last, programmes and weights are compared
+//! with gene sets, with halves of the cells, and with networks from expression alone.
 //!
 //! Chance is a [`Cloud`] of the same shape, in which genes of similar mean expression exchange
 //! their places along each principal axis. It is needed because vectors of genes do not point
 //! everywhere alike: in some directions they crowd, and a plain threshold takes that for
 //! similarity. Vectors in context crowd most, since each state holds much of the whole cell;
-//! therefore their mean is taken off.
+//! therefore their mean is subtracted.
 //!
 //! Time and memory grow with the square of the number of genes, at most 10 000; cells are read
 //! block by block, never held.
@@ -51,30 +51,31 @@ use crate::{
     usage::Usage,
 };
 
-/// Genes that are compared with each other, at most: their number squared is held in memory.
+/// Most genes that are compared with each other: their number squared is held in memory.
 const MOST_GENES: usize = 10_000;
-/// Edges of a network, at most.
+/// Most edges of a network.
 const MOST_EDGES: usize = 5_000_000;
-/// Edges that a suggested threshold would give.
+/// Number of edges that a suggested threshold would give.
 const SUGGESTED_EDGES: usize = 1000;
 
-/// Networks and programmes of genes, and what speaks for and against them.
+/// Networks and programmes of genes, and the evidence for and against them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct EmbeddingNetworks {
-    /// The genes.
+    /// Names of the genes.
     pub genes: Vec<String>,
     /// Width of a vector.
     pub d: usize,
     /// Their vectors, `[genes, d]`.
     pub vectors: Vec<f32>,
-    /// Vectors per cell type; NaN for a gene that no cell of it has.
+    /// Vectors of the genes in each cell type, by its name; NaN for a gene that no cell of it has.
     pub of_types: Vec<(String, Vec<f32>)>,
-    /// Genes whose similarity reaches the threshold, with `p` and `fdr` of the null.
+    /// Edges between genes whose similarity reaches the threshold, with `p` and `fdr` under the
+    /// null.
     pub network: GeneNetwork,
     /// The network of each cell type, by its name; empty unless types were asked for.
     pub type_networks: Vec<(String, GeneNetwork)>,
-    /// Every gene and its nearest.
+    /// Edges between every gene and its nearest neighbours.
     pub neighbours: GeneNetwork,
     /// Programmes: communities of genes in the network of neighbours.
     pub programmes: Vec<Programme>,
@@ -82,13 +83,13 @@ pub struct EmbeddingNetworks {
     pub scores: Option<ProgrammeScores>,
     /// Gene sets of programmes, by library.
     pub enriched: Vec<Enriched>,
-    /// The genes asked for, each with the most similar ones.
+    /// The genes asked for, each with its most similar genes and their cosines.
     pub similar: Vec<(String, Vec<(String, f32)>)>,
-    /// Column of every gene in the matrix of the cells; none without cells.
+    /// Column of every gene in the matrix of the cells; `None` without cells.
     pub columns: Option<Vec<usize>>,
     /// How large the networks are, how far to trust them, and how they came about.
     pub report: EmbeddingReport,
-    /// Cosines of all pairs, of vectors without their mean where `is_centred` says so.
+    /// Cosines of all pairs of vectors, whose mean was subtracted if `is_centred` says so.
     similarities: Pairs,
     is_centred: bool,
     /// Networks from expression alone and their weights, `[sources, targets]`, row-major.
@@ -97,8 +98,8 @@ pub struct EmbeddingNetworks {
 
 impl EmbeddingNetworks {
     /// Compares the vectors of genes: a network at a threshold, one of neighbours, programmes and
-    /// their gene sets. With cells also: which genes vary, vectors in context, scores of programmes,
-    /// replicates, and networks from expression alone as baselines.
+    /// their gene sets. With cells there are also the choice of variable genes, vectors in context,
+    /// scores of programmes, replicates, and networks from expression alone as baselines.
     ///
     /// # Errors
     /// If a gene is unknown (similar names are suggested), no edge reaches the threshold (one that
@@ -107,9 +108,9 @@ impl EmbeddingNetworks {
     ///
     /// # Reference
     /// `Tutorial_GRN.ipynb` and `scgpt/tasks/grn.py`, `GeneEmbedding`. Differs: enrichment is
-    /// offline; similarities have a null; replicates and baselines are compared with; of vectors in
-    /// context, unless `centre` says no, the mean of the genes is taken off, and neighbours are those
-    /// of the largest cosine, where the reference has the nearest vectors.
+    /// offline; similarities have a null; replicates and baselines are compared with; from vectors
+    /// in context, unless `centre` says no, the mean of the genes is subtracted, and neighbours are
+    /// those of the largest cosine, where the reference has the nearest vectors.
     pub fn new(
         embedder: &Embedder,
         mut source: Option<&mut dyn CellSource>,
@@ -197,7 +198,7 @@ impl EmbeddingNetworks {
         Ok(judged)
     }
 
-    /// Similarities of other vectors of the same genes, as those of the network are compared.
+    /// Cosines of other vectors of the same genes, computed as those of the network are.
     fn cosines(&self, vectors: &[f32]) -> Pairs {
         cosines(vectors, self.d, self.is_centred)
     }
@@ -245,13 +246,13 @@ impl EmbeddingNetworks {
     }
 }
 
-/// Cosines of all pairs of vectors, `[genes, d]`, without their mean where `is_centred`.
+/// Cosines of all pairs of vectors, `[genes, d]`; with `is_centred` their mean is subtracted first.
 fn cosines(vectors: &[f32], d: usize, is_centred: bool) -> Pairs {
     if is_centred { Pairs::cosines(&centred(vectors, d), d) } else { Pairs::cosines(vectors, d) }
 }
 
-/// The tokens and names of the network's genes where there are no cells: those named, or all that
-/// the model has.
+/// The tokens and names of the network's genes if there are no cells: those that are named, or all
+/// of the model.
 fn of_vocabulary(
     embedder: &Embedder,
     options: &EmbeddingNetworkOptions,
@@ -272,7 +273,7 @@ fn of_vocabulary(
     Ok((tokens, genes))
 }
 
-/// That genes are neither too few nor too many to compare.
+/// Checks that there are neither too few genes nor too many to compare.
 fn enough(n: usize) -> Result<()> {
     match n {
         0..3 => Err(Error::option(format!("{n} genes are no network, expected at least 3"))),
@@ -302,12 +303,12 @@ fn numbers(queries: &[String], genes: &[String]) -> Result<Vec<usize>> {
     queries.iter().map(number).collect()
 }
 
-/// Edges that reach the threshold, the strongest first, with `p` and `fdr` if their significance is
-/// known.
+/// The network of the edges that reach the threshold, the strongest first, with `p` and `fdr` if
+/// their significance is known.
 ///
 /// # Errors
-/// If there is no such edge, where the largest similarity and a threshold that gives about a
-/// thousand edges are named, or there are more than can be kept.
+/// If there is no such edge, in which case the message names the largest similarity and a threshold
+/// that gives about a thousand edges, or there are more than can be kept.
 fn at_threshold(
     genes: &[String],
     pairs: &Pairs,
@@ -362,8 +363,8 @@ fn at_threshold(
     })
 }
 
-/// Every gene and its nearest, each pair once: an edge where either is among the nearest of the
-/// other.
+/// The network of every gene and its nearest, each pair once: an edge where either is among the
+/// nearest of the other.
 fn neighbour_network(genes: &[String], pairs: &Pairs, found: &Neighbours) -> GeneNetwork {
     let mut ends: Vec<(usize, usize)> = found
         .cells()

@@ -1,7 +1,7 @@
 //! [`Ablated`]: what each objective contributes, by training without it.
 //!
-//! Everything else is as it was, the seed and the parts of the cells among it, so that what differs in the scores
-//! is due to the part that was left out, or to the chance of one training.
+//! Everything else is as it was, the seed and the parts of the cells among it, so that what differs
+//! in the scores is due to the part that was left out, or to chance in one training.
 
 use scgpt_data::CellSource;
 use scgpt_eval::IntegrationScores;
@@ -16,13 +16,13 @@ use crate::error::Result;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Ablated {
-    /// The part that was left out.
+    /// Name of the part that was left out.
     pub without: String,
     /// Scores of the network that learned without it.
     pub scores: IntegrationScores,
 }
 
-/// A part: its name, that of its folder, and how settings lose it.
+/// A part: its name, the name of its folder, and how settings lose it.
 type Part = (&'static str, &'static str, fn(&mut IntegrateConfig));
 
 const PARTS: [Part; 7] = [
@@ -42,7 +42,7 @@ const PARTS: [Part; 7] = [
 ];
 
 impl Cells<'_> {
-    /// Trains without each part that the settings have, and of which something is left then.
+    /// Trains without each part that the settings have, as far as something is left to learn then.
     pub(super) fn ablate(
         &self,
         source: &mut dyn CellSource,

@@ -1,8 +1,8 @@
 //! [`IntegrateArtefact`]: everything that embedding new cells of known batches needs.
 //!
-//! Its folder is a model directory with a record: names of batches in the order of the network, and the genes that
-//! cells are compared by. New cells are grouped by batch, as normalisation by batch asks for, and returned in
-//! their own order.
+//! Its folder is a model directory with a record: names of batches in the order of the network, and
+//! the genes that cells are compared by. New cells are grouped by batch, which normalisation by
+//! batch needs, and returned in their own order.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ use crate::{
     stream::{Stream, TokenPanel},
 };
 
-/// How it is written.
+/// How the artefact is written.
 pub(super) const KIND: ArtefactKind = ArtefactKind {
     record: INTEGRATION,
     format: 1,
@@ -31,7 +31,7 @@ pub(super) const KIND: ArtefactKind = ArtefactKind {
     made_by: "scgpt integrate",
 };
 
-/// Share of the panel's genes that new cells must have.
+/// Least share of the panel's genes that new cells must have.
 const LEAST_SHARE: f64 = 0.5;
 
 /// What an artefact knows beyond its model.
@@ -42,9 +42,9 @@ pub struct IntegrateRecord {
     pub batch_key: String,
     /// Names of the batches, in the order of the network.
     pub batches: Vec<String>,
-    /// Cells of each batch that it was trained on.
+    /// Number of cells of each batch that it was trained on.
     pub counts: Vec<usize>,
-    /// The genes that cells are compared by.
+    /// Names of the genes by which cells are compared.
     pub genes: Vec<String>,
     /// Whether genes of value zero are tokens too.
     pub include_zeros: bool,
@@ -93,22 +93,22 @@ pub struct IntegrateArtefact {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IntegratedOptions {
-    /// Column of `obs` with the batches; that of the training if none.
+    /// Column of `obs` with the batches; `None` takes the name of that of the training.
     pub batch_key: Option<String>,
-    /// Cells computed at once: affects speed and memory, never results.
+    /// Number of cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,
     /// Where the genes' names are, and how many of them have to be known.
     pub gene_names: GeneNames,
-    /// Modalities of the columns, for an artefact of several.
+    /// Modalities of the columns, for an artefact of several modalities.
     pub modalities: Option<Modalities>,
-    /// The matrix.
+    /// The matrix that is read.
     pub layer: Layer,
-    /// Folder of temporary files; the system's if none.
+    /// Folder of temporary files; `None` is the system's.
     pub temporary: Option<PathBuf>,
 }
 
 impl Default for IntegratedOptions {
-    /// Batches in the column of the training, 8 cells at once, the best column of gene names, `X`.
+    /// The column of batches of the training, 8 cells at once, the best column of gene names, `X`.
     fn default() -> Self {
         Self {
             batch_key: None,
@@ -122,7 +122,7 @@ impl Default for IntegratedOptions {
 }
 
 impl IntegrateArtefact {
-    /// Whether a folder says that it is one.
+    /// Whether a folder holds such an artefact, as far as its record tells.
     pub fn is_at(folder: &Path) -> bool {
         KIND.is_at(folder)
     }
@@ -149,7 +149,7 @@ impl IntegrateArtefact {
         Ok(Self { embedder, record, panel })
     }
 
-    /// What it knows beyond its model.
+    /// The record: what the artefact knows beyond its model.
     pub fn record(&self) -> &IntegrateRecord {
         &self.record
     }
@@ -203,8 +203,8 @@ impl IntegrateArtefact {
         self.embedder.spooled(source, &embed, stream, observer)
     }
 
-    /// Columns with the features of the artefact, of which every modality that the data has must
-    /// have enough.
+    /// The columns with the features of the artefact. Every modality that the data has must have
+    /// enough of them.
     fn features(
         &self,
         source: &dyn CellSource,
@@ -249,10 +249,10 @@ impl IntegrateArtefact {
         Ok(columns)
     }
 
-    /// That the source has enough of the genes that cells are compared by.
+    /// Checks that the source has enough of the genes by which cells are compared.
     ///
     /// # Errors
-    /// If it has fewer than `min_genes` of the options says, or than half.
+    /// If it has a smaller share than `min_genes` of the options or, if that is not set, than half.
     fn check_genes(
         &self,
         source: &dyn CellSource,

@@ -11,8 +11,8 @@ use scgpt_eval::{BatchesTold, Labels, baseline::BaselineOptions};
 use super::{IntegrateOptions, Pairing};
 use crate::error::{Error, Result};
 
-/// The batches of the cells, at least two of two cells; one of all cells if modalities are all there
-/// is to integrate.
+/// The batches of the cells, at least two of at least two cells; all cells are one batch if only
+/// modalities are integrated.
 ///
 /// # Errors
 /// As [`read`] and [`check`].
@@ -32,9 +32,10 @@ pub(super) fn of(obs: &Frame, options: &IntegrateOptions<'_>) -> Result<Labels> 
     }
 }
 
-/// How well cells tell which batch of `options.batch_key` they are of, by their genes; it decides whether the
-/// recipe makes batches alike, see [`IntegrateConfig::for_batches`](super::IntegrateConfig::for_batches). None
-/// where no column is named, no feature is a gene, and in a mosaic, whose batches differ in what was measured.
+/// How well the batch of a cell, in the column `options.batch_key`, can be predicted from its genes.
+/// This decides whether a recipe makes batches alike, see
+/// [`IntegrateConfig::for_batches`](super::IntegrateConfig::for_batches). `None` if no column is
+/// named, no feature is a gene, or the cells are a mosaic, whose batches differ in what was measured.
 ///
 /// # Errors
 /// If the batches are not sound, as in [`Integration::prepare`](super::Integration::prepare); if the source
@@ -66,7 +67,7 @@ pub fn batches_told(
     Ok(Some(told))
 }
 
-/// All of `n` cells in one batch.
+/// Labels that put all of `n` cells in one batch.
 pub(super) fn one(n: usize) -> Labels {
     Labels::new(vec![Some("all".to_owned()); n])
 }
@@ -89,7 +90,7 @@ pub(super) fn read(obs: &Frame, key: &str) -> Result<Labels> {
     }
 }
 
-/// That there is something to integrate, and something to learn of every batch.
+/// Checks that there are batches to integrate, each with enough cells to learn from.
 pub(super) fn check(batches: &Labels, key: &str) -> Result<()> {
     if let [only] = batches.classes.as_slice() {
         let problem = format!(
@@ -141,7 +142,7 @@ pub(super) fn numbers(batches: &Labels, known: &[String], key: &str) -> Result<V
     Ok(batches.codes.iter().flatten().map(|&code| places[code as usize]).collect())
 }
 
-/// Names for a message, of many only the first.
+/// Names for a message; if there are many, only the first.
 fn names(names: &[&str]) -> String {
     const SHOWN: usize = 10;
     let first: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();

@@ -40,15 +40,15 @@ pub struct CellModalities {
 }
 
 impl CellModalities {
-    /// Whether the cells are a mosaic: more than a twentieth of them lack a modality. A cell of paired
-    /// data may by chance have no value of one.
+    /// Whether the cells are a mosaic: more than a twentieth of them lack a modality. A cell of
+    /// paired data may have no value of one by chance.
     pub fn pairing(&self) -> Pairing {
         let all = self.modalities.names().len();
         let lacking = self.measured.iter().filter(|measured| measured.len() < all).count();
         if lacking * 20 > self.measured.len() { Pairing::Mosaic } else { Pairing::Paired }
     }
 
-    /// That something links all modalities.
+    /// Checks that cells or batches link all modalities to each other.
     pub(super) fn check(&self, batches: Option<&Labels>) -> Result<()> {
         let codes = batches.map(|batches| batches.codes.iter().flatten().copied().collect());
         let codes: Option<Vec<u32>> = codes;
@@ -72,7 +72,7 @@ impl CellModalities {
         ))
     }
 
-    /// Cells that were measured in a modality, ascending.
+    /// Numbers of the cells that were measured in a modality, ascending.
     pub(super) fn cells(&self, modality: usize) -> Vec<usize> {
         let of = self.measured.iter().enumerate();
         of.filter(|(_, measured)| measured.contains(modality)).map(|(cell, _)| cell).collect()

@@ -1,9 +1,10 @@
-//! [`Completion`]: the modalities that cells were not measured in, generated from those they were.
+//! [`Completion`]: generates the modalities that cells were not measured in from those that they
+//! were.
 //!
-//! What a cell was measured in are its known tokens; the features of a modality that it lacks are unknown
-//! ones, and the network says their values, as it learned to where a modality was hidden (see
-//! [`HiddenModality`](super::cross_modal::HiddenModality)). Cells are read by windows, values are value bins
-//! throughout, and the rows `[n, features]` go to a temporary file.
+//! Features that were measured are the known tokens of a cell; the features of a modality that it
+//! lacks are unknown ones, whose values the network predicts as it learned to when a modality was
+//! hidden (see [`HiddenModality`](super::cross_modal::HiddenModality)). Cells are read by windows,
+//! values are value bins throughout, and the rows `[n, features]` go to a temporary file.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -28,50 +29,51 @@ use crate::{
     training::Trained,
 };
 
-/// Cells read at once.
+/// Cells read at a time.
 const WINDOW: usize = 256;
-/// Features asked for at once. They do not see each other, so the number changes nothing.
+/// Features asked for at a time. They do not see each other, so the number changes no result.
 const ASKED: usize = 1024;
 
 /// Cells with values of all modalities.
 #[derive(Debug)]
 pub struct Completed {
-    /// Annotations of the features that cells were integrated by.
+    /// Annotations of the features by which cells were integrated.
     pub features: Frame,
-    /// Value bins, measured or generated, one row a cell.
+    /// Value bins, measured or generated, `[cells, features]`.
     pub rows: RowSpool,
 }
 
-/// One modality of the cells that were not measured in it.
+/// A modality as it was generated for the cells that were not measured in it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct GeneratedModality {
     /// Its name.
     pub modality: String,
-    /// Its features.
+    /// Number of its features.
     pub features: usize,
-    /// Cells that were not measured in it.
+    /// Number of cells that were not measured in it.
     pub cells: usize,
     /// How far the generated values are from the truth, if it is known.
     pub scores: Option<GeneratedScores>,
 }
 
-/// How far from the truth generated values are.
+/// How far generated values are from the truth.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct GeneratedScores {
-    /// Cells with a truth.
+    /// Number of cells with a truth.
     pub cells: usize,
     /// Mean squared error, in squared value bins.
     pub error: f64,
-    /// Mean squared error of a simple guess: each feature's mean over the cells that were measured.
+    /// Mean squared error of a simple guess, in squared value bins: each feature's mean over the
+    /// cells in which it was measured.
     pub mean_error: f64,
     /// Pearson correlation over cells, averaged over the features that vary; the mean has none.
     pub correlation: f64,
 }
 
 impl Integration<'_> {
-    /// That there is something to generate, and that the network will have learned it.
+    /// Checks that there is something to generate, and that the network will have learned to.
     ///
     /// # Errors
     /// If every cell was measured in everything, or no modality is ever hidden while training.
@@ -89,12 +91,13 @@ impl Integration<'_> {
         Ok(())
     }
 
-    /// Value bins of cells in all modalities, those they were not measured in generated.
+    /// Value bins of cells in all modalities; those in which a cell was not measured are generated.
     ///
     /// Memory: one window of cells; the rows are in a temporary file.
     ///
     /// # Errors
-    /// If the cells lack nothing, source or truth cannot be read, or the temporary file cannot be written.
+    /// If the cells lack nothing, source or truth cannot be read, or the temporary file cannot be
+    /// written.
     pub(super) fn complete(
         &self,
         source: &mut dyn CellSource,
@@ -151,11 +154,11 @@ impl Integration<'_> {
 struct Completion<'a> {
     model: &'a Scgpt,
     device: &'a Device,
-    /// Of the columns.
+    /// The tokenizer of the columns.
     tokenizer: &'a Tokenizer,
     /// The token of every column.
     tokens: &'a [GeneToken],
-    /// Of the columns.
+    /// The modalities of the columns.
     modalities: &'a Modalities,
     /// What each cell was measured in.
     measured: &'a [Measured],
@@ -163,7 +166,7 @@ struct Completion<'a> {
     domains: &'a [usize],
     /// Token and value of padding.
     pad: (GeneToken, f32),
-    /// Cells computed at once.
+    /// Number of cells computed at once.
     batch_size: usize,
     layer: &'a Layer,
 }
@@ -232,7 +235,7 @@ impl Completion<'_> {
         Ok(self.tokenizer.block(&source.read(self.layer, cells)?))
     }
 
-    /// The mean bin of every feature, zeros included, over the cells that were measured in it.
+    /// The mean bin of every feature over the cells that were measured in it, zeros included.
     fn means(
         &self,
         source: &mut dyn CellSource,
@@ -257,8 +260,9 @@ impl Completion<'_> {
         Ok(sums)
     }
 
-    /// The batch with most cells measured in a modality: values are generated as they would be there,
-    /// as the vectors of other batches may never have met that of the modality.
+    /// The batch with most cells measured in a modality. Values are generated as they would be in
+    /// that batch, since the vectors of other batches may never have been trained with that of the
+    /// modality.
     fn label(&self, modality: usize) -> i32 {
         let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
         for (measured, &domain) in self.measured.iter().zip(self.domains) {
@@ -270,9 +274,10 @@ impl Completion<'_> {
 
     /// Puts the values of a modality into the rows of the cells that lack it.
     ///
-    /// `cells` are the tokens of the cells from number `first` on, `values` their rows `[n, features]`. Cells of one
-    /// batch are computed together, as tokens are normalised by batch; all are labelled with the batch `label`.
-    /// What is below zero becomes zero: there is no such bin.
+    /// `cells` are the tokens of the cells from number `first` on, `values` their rows `[n,
+    /// features]`. Cells of one batch are computed together, as tokens are normalised by batch; all
+    /// are labelled with the batch `label`. Predictions below zero become zero, as there are no
+    /// such bins.
     fn generate(
         &self,
         cells: &[CellTokens],
@@ -323,7 +328,7 @@ fn nothing_to_complete() -> Error {
     Error::option("every cell was measured in everything, so that there is nothing to complete")
 }
 
-/// Numbers of cells `0..n`, so many at a time as are read at once.
+/// Numbers of the cells `0..n`, in ranges of as many as are read at a time.
 fn windows(n: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n).step_by(WINDOW).map(move |first| first..n.min(first + WINDOW))
 }
@@ -337,7 +342,8 @@ fn fill(row: &mut [f32], cell: &CellTokens, places: &HashMap<GeneToken, usize>) 
     }
 }
 
-/// That `truth` has some of the cells, and all of the features: one that it lacks would count as zero.
+/// Checks that `truth` has some of the cells and all of the features, since a feature that it lacks
+/// would count as zero.
 pub(super) fn check_truth(
     truth: &dyn CellSource,
     cells: &[String],
@@ -365,12 +371,12 @@ pub(super) fn check_truth(
     }
 }
 
-/// The same cells, measured in everything.
+/// The true values: the same cells, measured in every modality.
 struct Truth<'a> {
     source: &'a mut dyn CellSource,
-    /// Its row of each cell.
+    /// For each cell, its row in the truth.
     rows: Vec<Option<usize>>,
-    /// The place of each of its columns among the features.
+    /// For each column of the truth, its place among the features.
     columns: Vec<Option<u32>>,
     scratch: TokenScratch,
 }
@@ -389,8 +395,8 @@ impl<'a> Truth<'a> {
         Ok(Self { source, rows, columns, scratch: TokenScratch::default() })
     }
 
-    /// The tokens of a cell as it was measured in everything, its columns in the order of the features; none
-    /// if the truth lacks the cell.
+    /// The tokens of a cell as it was measured in every modality, with columns in the order of the
+    /// features; `None` if the truth lacks the cell.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -412,23 +418,23 @@ impl<'a> Truth<'a> {
 /// What scores are made of.
 #[derive(Clone, Debug)]
 struct Sums {
-    /// Cells, and values of theirs.
+    /// Numbers of cells, and of values of theirs.
     cells: usize,
     n: f64,
     error: f64,
     mean_error: f64,
-    /// Of each column: sums of x, y, x², y², xy.
+    /// For each column, the sums of x, y, x², y² and xy.
     moments: Vec<[f64; 5]>,
 }
 
 impl Sums {
-    /// Sums of no cell yet, over so many columns.
+    /// Sums of no cells yet, over `n_columns` columns.
     fn new(n_columns: usize) -> Self {
         Self { cells: 0, n: 0.0, error: 0.0, mean_error: 0.0, moments: vec![[0.0; 5]; n_columns] }
     }
 
-    /// Adds the columns of a modality of one cell: what was generated, what is true, and what the mean
-    /// of each column would have said.
+    /// Adds the columns of a modality of one cell: the generated values, the true ones, and the
+    /// means of the columns.
     fn add(
         &mut self,
         columns: impl Iterator<Item = usize>,
@@ -448,8 +454,8 @@ impl Sums {
         }
     }
 
-    /// Means and correlations; none without a cell. A column that does not vary, in what was found or in
-    /// truth, has no correlation.
+    /// Means and correlations; `None` without cells. A column that does not vary in what was
+    /// generated, or in truth, has no correlation.
     fn scores(&self) -> Option<GeneratedScores> {
         let n = self.cells as f64;
         let correlation = |[x, y, xx, yy, xy]: &[f64; 5]| {

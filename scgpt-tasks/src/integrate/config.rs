@@ -56,26 +56,27 @@ pub enum Tutorial {
 #[serde(deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools, reason = "settings, each on its own")]
 pub struct IntegrateConfig {
-    /// Model directory to fine-tune; a new `network` if none.
+    /// Model directory to fine-tune; `None` trains a new `network`.
     #[serde(default)]
     pub model: Option<PathBuf>,
-    /// Cells per batch.
+    /// Number of cells per batch.
     pub batch_size: usize,
-    /// Genes that vary most within the batches, which cells are compared by.
+    /// Number of genes that vary most within the batches, by which cells are compared.
     pub hvg: usize,
-    /// Features of every other modality that vary most; 0 for all.
+    /// Number of features of every other modality that vary most; 0 for all.
     #[serde(default)]
     pub other_features: usize,
-    /// Measure of variability; `seurat_v3` for counts and `cell_ranger` otherwise if none.
+    /// Measure of variability; `None` takes `seurat_v3` for counts and `cell_ranger` otherwise.
     #[serde(default)]
     pub flavour: Option<VariableFlavour>,
     /// Whether genes of value zero are tokens too.
     pub include_zeros: bool,
-    /// Most tokens per cell while training, `<cls>` included; more are sampled anew in every epoch.
+    /// Most tokens per cell while training, `<cls>` included; of more genes some are sampled, anew
+    /// in every epoch.
     pub max_length: usize,
     /// What happens to values on a bin edge.
     pub tie_mode: TieMode,
-    /// Share of the values that are hidden.
+    /// Share of the values that are hidden from the network.
     pub hidden_share: f64,
     /// Whether the value of `<cls>` may be hidden too, as in the reference.
     pub hide_cls: bool,
@@ -85,19 +86,20 @@ pub struct IntegrateConfig {
     /// it was.
     #[serde(default)]
     pub pooling: CellPooling,
-    /// Batch normalisation of the tokens: by batch, of all together, or none.
+    /// Batch normalisation of the tokens: by batch, over all cells together, or none.
     pub input_norm: InputNorm,
-    /// Whether the expression heads are told which batch a cell is of.
+    /// Whether the expression heads are told the batch of each cell.
     pub batch_labels: bool,
-    /// How often a cell of several modalities has one of them hidden as a whole, which is generated
-    /// from the others: this is what predicts a modality that was not measured.
+    /// Share of the times that a cell of several modalities has one of them hidden as a whole, to
+    /// be generated from the others. By this the network learns to predict a modality that was not
+    /// measured.
     #[serde(default)]
     pub hidden_modality: f64,
-    /// Features of a hidden modality that are asked for at once.
+    /// Number of features of a hidden modality that are asked for at a time.
     #[serde(default = "IntegrateConfig::default_asked_features")]
     pub asked_features: usize,
-    /// Whether of a fine-tuned network only the gene vectors are kept, as in the reference, when
-    /// there are several modalities.
+    /// Whether only the gene vectors of a fine-tuned network are kept if there are several
+    /// modalities, as in the reference.
     #[serde(default)]
     pub only_genes: bool,
     /// Share of the cells that select the best network.
@@ -105,11 +107,11 @@ pub struct IntegrateConfig {
     /// Where gene vectors of a new network come from.
     #[serde(default)]
     pub start: GeneStart,
-    /// Shape of a new network; its dropout also that of a fine-tuned one.
+    /// Shape of a new network; its dropout is also that of a fine-tuned one.
     pub network: NetworkConfig,
     /// Weights of the objectives.
     pub objectives: Objectives,
-    /// How it is trained.
+    /// How the network is trained.
     pub training: TrainConfig,
 }
 
@@ -181,11 +183,11 @@ impl IntegrateConfig {
     /// The settings of a recipe for cells of several modalities, each cell measured in all of them or,
     /// in a mosaic, in some.
     ///
-    /// A new network sees zeros, too: which features a cell lacks is most of what it can learn, and a
-    /// peak has hardly another value than one. It pools by values and takes few features, those that
-    /// vary most; with all of them it learns their means for hundreds of steps, and nothing else.
-    /// Batches of a mosaic are not normalised apart, as they differ in what was measured; where there
-    /// is no mosaic, nothing is to be generated, and no modality is hidden as a whole.
+    /// A new network sees zeros, too: which features a cell lacks is most of what it can learn, as
+    /// a peak hardly has values other than one. It pools by values and takes only the few features
+    /// that vary most; with all of them it learns nothing but their means for hundreds of steps.
+    /// Batches of a mosaic are not normalised apart, as they differ in what was measured. Without a
+    /// mosaic there is nothing to generate, and no modality is hidden as a whole.
     ///
     /// # Reference
     /// `FineTune`: the multi-omic tutorial, expressed features alone, batches mixed within a step.
@@ -226,8 +228,8 @@ impl IntegrateConfig {
         }
     }
 
-    /// The same settings, but that nothing makes batches alike (norms by batch, batch labels, DAR) which cannot
-    /// be told apart: from cells without batches these take what the cells are.
+    /// The same settings, but without anything that makes batches alike (norms by batch, batch labels,
+    /// DAR) if these cannot be told apart: it would then only remove what sets cells apart.
     ///
     /// # Reference
     /// None: it corrects whatever the batches are.
@@ -241,7 +243,7 @@ impl IntegrateConfig {
         self
     }
 
-    /// Makes the settings those of a tutorial of the reference where they differ.
+    /// Changes the settings to those of a tutorial of the reference where they differ.
     ///
     /// # Reference
     /// `Tutorial_Integration.ipynb` and `Tutorial_Multiomics.ipynb`. Differs still: cells with more genes than fit are
@@ -307,8 +309,9 @@ impl IntegrateConfig {
         }
     }
 
-    /// Checks what the network and the training configuration do not check themselves. Only with a
-    /// `label`, a column of `obs` to score by, can the best network be selected by scores of labels.
+    /// Checks the fields that the network and the training configuration do not check themselves.
+    /// Only with a `label`, a column of `obs` to score by, can the best network be selected by
+    /// scores of labels.
     ///
     /// # Errors
     /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.
@@ -338,7 +341,7 @@ impl IntegrateConfig {
         mistakes.tell()
     }
 
-    /// What is wrong with the metric that selects the best network.
+    /// What is wrong with the metric that is to select the best network, if anything.
     fn selecting_problem(&self, label: Option<&str>) -> Option<String> {
         let name = self.training.select_by.as_deref()?;
         if METRICS.contains(&name) || label.is_some() && LABEL_METRICS.contains(&name) {

@@ -1,28 +1,29 @@
 //! [`HiddenModality`]: a modality of a cell that is to be generated from the others.
 //!
-//! A network that only ever sees some values of a modality hidden learns them from the others of it, and has
-//! nothing to say of a cell without any. So now and then all of a modality is hidden, and some of its features are
-//! asked for, those that the cell does not express among them.
+//! If only some values of a modality are ever hidden, a network learns them from its other values,
+//! and cannot predict a modality of which a cell has none. Therefore now and then a modality is
+//! hidden as a whole, and some of its features are asked for, whether the cell expresses them or
+//! not.
 
 use std::collections::HashMap;
 
 use scgpt_data::{CellTokens, ConditionToken, GeneToken, Keyed, Modalities, Purpose, narrow};
 use scgpt_train::TrainCell;
 
-/// Which modality of which cell is hidden, and what is asked of it.
+/// Which modality of which cell is hidden, and which of its features are asked for.
 #[derive(Debug)]
 pub(super) struct HiddenModality<'a> {
     pub(super) modalities: &'a Modalities,
-    /// How often one is hidden.
+    /// Share of the times that a modality is hidden.
     pub(super) share: f64,
-    /// Features that are asked for.
+    /// Number of features that are asked for.
     pub(super) n_asked: usize,
     pub(super) seed: u64,
 }
 
 impl HiddenModality<'_> {
-    /// The cell with one of its modalities unknown, of which some features are asked, expressed or
-    /// not; none if this is not its turn, or it has but one.
+    /// The cell with one of its modalities unknown, some of whose features are asked for, expressed
+    /// or not; `None` if it is not the cell's turn, or it has only one modality.
     pub(super) fn hide(&self, cell: usize, tokens: &CellTokens, epoch: u64) -> Option<TrainCell> {
         let conditions = tokens.conditions.as_ref()?;
         let n = narrow(self.modalities.names().len());

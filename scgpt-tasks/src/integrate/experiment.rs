@@ -29,7 +29,8 @@ use crate::{
     },
 };
 
-/// What a checkpoint need not have: the released ones were trained without batches, domains and their heads.
+/// Parts of the network that a checkpoint need not have: the released ones were trained without
+/// batches, domains and their heads.
 const NEW_PARTS: [NetworkPart; 6] = [
     NetworkPart::Gep,
     NetworkPart::ZeroProbability,
@@ -39,12 +40,12 @@ const NEW_PARTS: [NetworkPart; 6] = [
     NetworkPart::InputNorm,
 ];
 
-/// What all trials of an integration share.
+/// What all trials of an integration have in common.
 pub(super) struct Cells<'a> {
     pub(super) integration: &'a Integration<'a>,
     pub(super) session: &'a Session<'a>,
     pub(super) panel: &'a FeaturePanel,
-    /// Of each token of the vocabulary, whether it is of the panel.
+    /// For each token of the vocabulary, whether it is in the panel.
     is_in: Vec<bool>,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct BatchParts {
     /// Cells to learn from, and cells that select the network.
     training: Vec<usize>,
     validation: Vec<usize>,
-    /// The batch of each cell of the source, and of each of the shards.
+    /// The batch of each cell of the source, and of each cell of the shards.
     of_source: Vec<usize>,
     domains: Vec<usize>,
     pub(super) sizes: Vec<BatchSize>,
@@ -111,18 +112,17 @@ impl<'a> Cells<'a> {
         Self { integration, session, panel, is_in }
     }
 
-    /// One training of the settings, as `training` says.
+    /// One training by the given settings of the loop.
     pub(super) fn experiment(&'a self, training: TrainConfig) -> IntegrateExperiment<'a> {
         self.with(IntegrateConfig { training, ..self.integration.config.clone() })
     }
 
-    /// A training with these settings.
+    /// One training by these settings.
     pub(super) fn with(&'a self, config: IntegrateConfig) -> IntegrateExperiment<'a> {
         IntegrateExperiment { cells: self, config }
     }
 
-    /// How cells are read and computed; the seed and what happens on bin edges are those of each
-    /// experiment.
+    /// How cells are read and computed; seed and ties on bin edges are those of each experiment.
     pub(super) fn embed_options(&self) -> EmbedOptions {
         let options = &self.integration.options;
         EmbedOptions {
@@ -151,7 +151,7 @@ impl Experiment for IntegrateExperiment<'_> {
         = IntegrateTask<'t>
     where
         Self: 't;
-    /// Where the network puts all cells.
+    /// The embedding of all cells by the network.
     type Verdict = Embedding;
 
     fn training(&self) -> &TrainConfig {

@@ -1,8 +1,8 @@
 //! [`Multimodal`]: the features of several modalities, and the vocabulary they make.
 //!
-//! A checkpoint knows genes. Peaks and proteins become tokens of a vocabulary that is made for the cells: genes
-//! of the checkpoint keep their vectors, everything else is drawn anew, and every token is told of which
-//! modality it is.
+//! A checkpoint knows genes. Peaks and proteins become tokens of a vocabulary that is made for the
+//! cells: genes of the checkpoint keep their vectors, everything else is drawn anew, and every
+//! token carries the token of its modality.
 //!
 //! # Reference
 //! `Tutorial_Multiomics.ipynb` and the multi-omic model of the reference. Differs: features that vary most are
@@ -25,14 +25,14 @@ use super::{
 };
 use crate::{error::Result, training::StartingNetwork};
 
-/// Modalities of the features that cells are compared by.
+/// Modalities of the features by which cells are compared.
 #[derive(Clone, Debug)]
 pub(super) struct Multimodal {
-    /// Of the tokens of the vocabulary.
+    /// Modalities of the tokens of the vocabulary.
     pub(super) of_tokens: Modalities,
-    /// Of the columns of the panel.
+    /// Modalities of the columns of the panel.
     pub(super) of_columns: Modalities,
-    /// What tokens had a vector before, and which.
+    /// For each token, the token of the same gene in the checkpoint, if there is one.
     rows: Vec<Option<GeneToken>>,
 }
 
@@ -114,7 +114,7 @@ impl Multimodal {
         Ok((panel, extended.vocab, multimodal))
     }
 
-    /// Features and cells of each modality.
+    /// Numbers of features and of cells of each modality.
     pub(super) fn sizes(&self, cells: &CellModalities, domains: &[usize]) -> Vec<ModalitySize> {
         let n_batches = domains.iter().max().map_or(0, |last| last + 1);
         let names = self.of_columns.names().iter().enumerate();
@@ -146,7 +146,7 @@ impl Multimodal {
         StartingNetwork::extended(path, adapt, &self.rows, config.only_genes)
     }
 
-    /// Simple ways to join the modalities, on the features of the panel alone.
+    /// Embeddings by simple ways to join the modalities, on the features of the panel alone.
     ///
     /// Each modality becomes principal components of its own, over the cells that were measured in it; the first
     /// method that joins them is also shown with batches mixed by Harmony.

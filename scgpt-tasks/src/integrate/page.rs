@@ -75,8 +75,9 @@ impl IntegrateReport {
         page
     }
 
-    /// Some cells by their embeddings, once in the colours of their batches and, where there are labels, once
-    /// in theirs: batches should lie over each other, labels apart.
+    /// Draws some cells by their embeddings, in the colours of their batches and, if there are
+    /// labels, once more in those of their labels: batches should lie over each other, labels
+    /// apart.
     fn maps(&self, page: &mut Page) {
         let map = &self.map;
         page.section("Maps");
@@ -95,7 +96,8 @@ impl IntegrateReport {
         }
     }
 
-    /// Scores of the network and of the other methods, a row each; methods without any score are left out.
+    /// Adds scores of the network and of the other methods, a row each; methods without any score
+    /// are left out.
     fn compare(&self, page: &mut Page) {
         let rows: Vec<Vec<String>> = self
             .methods
@@ -123,7 +125,7 @@ impl IntegrateReport {
         }
     }
 
-    /// Scores of the network beside those of networks that learned without one of its parts.
+    /// Adds scores of the network beside those of networks that learned without one of its parts.
     fn ablation(&self, page: &mut Page) {
         let Some(ours) = self.methods.first().filter(|_| !self.ablated.is_empty()) else { return };
         let without = self
@@ -136,8 +138,8 @@ impl IntegrateReport {
         page.text("Each row is one training with the same seed.");
     }
 
-    /// How many cells of each batch were measured in which modality and, if there is a truth, how far what
-    /// was generated is from it.
+    /// Adds how many cells of each batch were measured in which modality and, if there is a truth,
+    /// how far the generated values are from it.
     fn modalities(&self, page: &mut Page) {
         let data = &self.data;
         if data.modalities.is_empty() {
@@ -183,7 +185,7 @@ impl IntegrateReport {
         }
     }
 
-    /// How many cells of each batch were trained on and selected by.
+    /// Adds how many cells of each batch were trained on, and how many selected the network.
     fn cells(&self, page: &mut Page) {
         let row = |batch: &BatchSize| size_line(&batch.name, batch.parts());
         let rows: Vec<Vec<String>> = self.data.batches.iter().map(row).collect();
@@ -199,7 +201,7 @@ impl IntegrateReport {
         }
     }
 
-    /// Where the network came from, what it learned and how long.
+    /// Adds where the network came from, what it learned and how long.
     fn settings(&self, page: &mut Page) {
         let (config, network, data) = (&self.config, &self.learned.network, &self.data);
         let objectives = config.objectives;
@@ -230,7 +232,7 @@ impl IntegrateReport {
     }
 }
 
-/// What stands in a table for a score that cannot be computed.
+/// What a table shows for a score that cannot be computed.
 const NONE: &str = "–";
 
 /// The heading of a table of scores, whose first column is `first`.
@@ -238,7 +240,7 @@ fn heading(first: &str) -> Vec<&str> {
     std::iter::once(first).chain(SCORES.iter().map(|(name, _)| *name)).collect()
 }
 
-/// A row of such a table: a name, and each score as `of` gives it.
+/// A row of such a table: a name, and the value that `of` gives for each score.
 fn line(
     name: &str,
     of: impl Fn(fn(&IntegrationScores) -> Option<f64>) -> Option<f64>,

@@ -1,7 +1,7 @@
 //! [`FeaturePanel`]: the genes by which cells of all batches are compared.
 //!
-//! Every cell is a row over the same genes: those that vary within most batches, so that what differs between
-//! batches as a whole does not choose them.
+//! Every cell is a row over the same genes. They are those that vary within most batches, so that
+//! genes are not chosen for differing between batches as a whole.
 
 use scgpt_data::{
     Alignment, CellSource, Frame, GeneSubset, GeneToken, GeneVocab, InputState, Observer, RNA,
@@ -16,17 +16,17 @@ use crate::error::Result;
 pub(super) struct FeaturePanel {
     /// Columns of the data, ascending.
     pub(super) columns: Vec<usize>,
-    /// Their tokens.
+    /// Tokens of the genes.
     pub(super) tokens: Vec<GeneToken>,
-    /// By which measure.
+    /// The measure of variability that chose them.
     pub(super) flavour: VariableFlavour,
     /// What the values looked like.
     pub(super) input_state: InputState,
     /// Where the genes' names were found.
     pub(super) gene_column: String,
-    /// Genes of the data that the vocabulary has.
+    /// Number of genes of the data that the vocabulary has.
     pub(super) n_known: usize,
-    /// Genes of the vocabulary.
+    /// Number of genes of the vocabulary.
     pub(super) vocabulary: usize,
 }
 
@@ -79,7 +79,8 @@ impl FeaturePanel {
     }
 }
 
-/// Which features of the data the vocabulary has; of several modalities, genes alone are looked for.
+/// Which features of the data the vocabulary has; if there are several modalities, only genes are
+/// looked for.
 pub(super) fn align(
     vocab: &GeneVocab,
     var: &Frame,
@@ -111,7 +112,7 @@ pub(super) fn align(
     Ok(Alignment { tokens, ..found })
 }
 
-/// Of each token of the vocabulary, whether it is one of `tokens`.
+/// For each token of the vocabulary, whether it is one of `tokens`.
 pub(super) fn is_in(vocab: &GeneVocab, tokens: &[GeneToken]) -> Vec<bool> {
     let mut is_in = vec![false; vocab.len()];
     for token in tokens {

@@ -13,27 +13,27 @@ use super::{
 };
 use crate::training::{Curves, Learned, Trial, total};
 
-/// By how much AvgBATCH may fall short of that of the unintegrated cells without a word.
+/// By how much AvgBATCH may fall short of that of the unintegrated cells without a warning.
 const WORSE: f64 = 0.02;
 
 /// The result of an integration.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct IntegrateReport {
-    /// The cells.
+    /// The cells of the batches.
     pub data: IntegrateData,
-    /// The settings.
+    /// The settings that were in force.
     pub config: IntegrateConfig,
     /// How the network was trained.
     #[serde(flatten)]
     pub learned: Learned,
     /// The network and other methods on the same cells.
     pub methods: Vec<IntegrationMethod>,
-    /// The network without its parts, if that was asked for.
+    /// Networks that were trained without one of the parts, if that was asked for.
     pub ablated: Vec<Ablated>,
     /// The modalities that cells were not measured in, if they were generated.
     pub generated: Vec<GeneratedModality>,
-    /// How it learned.
+    /// How losses and scores changed as the network learned.
     #[serde(flatten)]
     pub curves: Curves,
     #[serde(skip)]
@@ -44,7 +44,7 @@ pub struct IntegrateReport {
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct IntegrateData {
-    /// The file.
+    /// Path of the file.
     pub path: String,
     /// Column of `obs` with the batches.
     pub batch_key: String,
@@ -52,35 +52,35 @@ pub struct IntegrateData {
     pub label: Option<String>,
     /// The batches.
     pub batches: Vec<BatchSize>,
-    /// How well they can be told, if that was asked.
+    /// How well the batches can be told apart, if that was found out.
     pub batches_told: Option<BatchesTold>,
     /// The modalities, if there are several.
     pub modalities: Vec<ModalitySize>,
-    /// Genes, or features, that cells are compared by.
+    /// Number of genes, or of features, by which cells are compared.
     pub genes: usize,
-    /// Genes of the data that the model knows.
+    /// Number of genes of the data that the model knows.
     pub known_genes: usize,
-    /// Genes of the model it began as, or of the data without one.
+    /// Number of genes of the model that was fine-tuned, or else of the data.
     pub model_genes: usize,
-    /// By which measure the genes were chosen.
+    /// The measure of variability that chose the genes.
     pub flavour: VariableFlavour,
-    /// Cells that express none of the genes: embedded, but not learned from.
+    /// Number of cells that express none of the genes: they are embedded, but not learned from.
     pub without_genes: usize,
-    /// What the values look like.
+    /// What the values of the matrix look like.
     pub input_state: InputState,
 }
 
-/// The scores of one method: how well types are kept and batches mixed where it puts the cells.
+/// The scores of one method: how well its embedding keeps types apart and mixes batches.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct IntegrationMethod {
-    /// The method.
+    /// Name of the method.
     pub name: String,
     /// Its scores, one for each repeat.
     pub scores: Vec<IntegrationScores>,
 }
 
-/// Positions of some cells, for the eye.
+/// Positions of some cells on a plane, for a map.
 #[derive(Debug, Default)]
 pub(super) struct Map {
     pub(super) points: Vec<[f32; 2]>,
@@ -90,13 +90,14 @@ pub(super) struct Map {
 }
 
 impl IntegrationMethod {
-    /// The mean of a score over the repeats; none if it could not be computed.
+    /// The mean of a score over the repeats; `None` if it could not be computed.
     pub fn mean(&self, of: impl Fn(&IntegrationScores) -> Option<f64>) -> Option<f64> {
         let sum: Option<f64> = self.scores.iter().map(of).sum();
         sum.map(|sum| sum / self.scores.len().max(1) as f64)
     }
 
-    /// What all `methods` explain of the variance by batches, against the unintegrated cells.
+    /// Compares how much of the variance batches explain in all `methods` with the unintegrated
+    /// cells.
     pub(super) fn compare(methods: &mut [Self]) {
         let unintegrated = methods.iter().find(|method| method.name == super::UNINTEGRATED);
         let Some(before) = unintegrated.and_then(|method| method.scores.first()).cloned() else {
@@ -109,7 +110,7 @@ impl IntegrationMethod {
 }
 
 impl IntegrateData {
-    /// How many batches of which column.
+    /// How many batches there are, and in which column, in words.
     pub fn batches_of(&self) -> String {
         match self.batch_key.as_str() {
             "" => "one, as no column was named".into(),
@@ -117,15 +118,16 @@ impl IntegrateData {
         }
     }
 
-    /// Cells of all batches: trained on, validated on.
+    /// Numbers of cells of all batches together: trained on, validated on.
     pub fn totals(&self) -> [usize; 2] {
         total(self.batches.iter().map(BatchSize::parts))
     }
 }
 
 impl IntegrateReport {
-    /// What became of the cells, of the first `trial`, whose network is the artefact, and of the
-    /// `methods` it is compared with; `rows` are its embeddings `[n, d]`, of which some are drawn as maps.
+    /// The report of the cells, of the first `trial`, whose network is the artefact, and of the
+    /// `methods` it is compared with; `rows` are its embeddings `[n, d]`, of which some are drawn
+    /// as maps.
     pub(super) fn new(
         cells: &Cells<'_>,
         trial: &Trial<IntegrateExperiment<'_>>,
@@ -163,12 +165,13 @@ impl IntegrateReport {
         }
     }
 
-    /// What is to be known before the embedding is used: that it tells batches apart more than the cells did.
+    /// A warning if the embedding tells batches apart more than the cells themselves do.
     pub fn caution(&self) -> Option<String> {
         caution(&self.methods)
     }
 
-    /// A sentence on whether the network is worth its while, if there is something to compare with.
+    /// A sentence on whether the network is better than the other methods, if there are any to
+    /// compare with.
     pub fn verdict(&self) -> Option<String> {
         let (network, others) = self.methods.split_first()?;
         let scored = |method: &'_ IntegrationMethod| -> Option<(f64, String)> {
@@ -189,7 +192,8 @@ impl IntegrateReport {
     }
 }
 
-/// What to say of `methods`, of which the network is the first, if it adds batches to the cells.
+/// A warning if the network, the first of `methods`, tells batches apart more than the cells
+/// themselves do.
 fn caution(methods: &[IntegrationMethod]) -> Option<String> {
     let mixing = |method: &IntegrationMethod| method.mean(|scores| scores.avg_batch);
     let ours = mixing(methods.first()?)?;
@@ -202,7 +206,7 @@ fn caution(methods: &[IntegrationMethod]) -> Option<String> {
     })
 }
 
-/// Some of the embeddings `[n, d]` in the plane, with the batch and the label of each.
+/// Lays out some of the embeddings, `[n, d]`, on a plane, with the batch and the label of each.
 fn map(integration: &Integration<'_>, rows: &[f32], d: usize) -> Map {
     let map = CellMap::new(rows, d, integration.config.training.seed);
     let (cells, points): (Vec<usize>, Vec<[f32; 2]>) = map.points().unzip();

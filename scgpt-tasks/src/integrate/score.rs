@@ -1,7 +1,8 @@
 //! [`SpaceJudge`]: cells whose labels and batches are known, by which embeddings are scored.
 //!
-//! Every method puts the same cells somewhere, as rows or as a graph. All are scored by the same labels and
-//! batches, so that scores can be compared; cells without a label count for none of them.
+//! Every method puts the same cells somewhere, as rows or as a graph. All are scored by the same
+//! labels and batches, so that scores can be compared; cells without a label are left out of all of
+//! them.
 
 use scgpt_eval::{CellSpace, IntegrationScores, Labels};
 use scgpt_stats::ClusterOptions;
@@ -11,7 +12,7 @@ use crate::error::Result;
 /// Labels and batches of some cells.
 #[derive(Clone, Debug)]
 pub(super) struct SpaceJudge {
-    /// Those that have a label, by their places; all if there are no labels.
+    /// Places of the cells that have a label; all of them if there are no labels.
     cells: Vec<usize>,
     labels: Option<Vec<usize>>,
     batches: Vec<usize>,
@@ -19,7 +20,7 @@ pub(super) struct SpaceJudge {
 }
 
 impl SpaceJudge {
-    /// Of `cells`, which are numbers of `labels` and `domains`.
+    /// A judge of `cells`, which are numbers of entries of `labels` and `domains`.
     pub(super) fn new(
         cells: &[usize],
         labels: Option<&Labels>,
@@ -37,7 +38,7 @@ impl SpaceJudge {
         }
     }
 
-    /// Scores of where a method puts the cells; none of a graph if some cells do not count.
+    /// Scores an embedding of the cells; `None` for a graph if some cells are left out.
     pub(super) fn space(&self, space: &CellSpace<'_>) -> Result<Option<IntegrationScores>> {
         match space {
             CellSpace::Rows { rows, width } => self.judge(rows, *width).map(Some),
@@ -49,7 +50,7 @@ impl SpaceJudge {
         }
     }
 
-    /// Scores of embeddings `[n, width]` of the cells.
+    /// Scores embeddings `[n, width]` of the cells.
     pub(super) fn judge(&self, rows: &[f32], width: usize) -> Result<IntegrationScores> {
         let all = rows.len() / width.max(1);
         let chosen: Vec<f32>;

@@ -5,15 +5,15 @@ use serde::Serialize;
 
 use crate::training::part_sizes;
 
-/// Cells of one batch.
+/// Numbers of cells of one batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BatchSize {
-    /// Its name.
+    /// Name of the batch.
     pub name: String,
-    /// Cells trained on.
+    /// Number of cells trained on.
     pub training: usize,
-    /// Cells that selected the network.
+    /// Number of cells that selected the network.
     pub validation: usize,
 }
 
@@ -29,7 +29,7 @@ impl BatchSize {
         names.iter().zip(sizes).map(size).collect()
     }
 
-    /// Cells in each part: trained on, validated on.
+    /// Numbers of cells in each part: trained on, validated on.
     pub(super) fn parts(&self) -> [usize; 2] {
         [self.training, self.validation]
     }
@@ -41,8 +41,8 @@ impl BatchSize {
 pub struct ModalitySize {
     /// Its name.
     pub name: String,
-    /// Its features that cells are compared by.
+    /// Number of its features by which cells are compared.
     pub features: usize,
-    /// Cells measured in it, of each batch.
+    /// For each batch, the number of cells that were measured in it.
     pub cells: Vec<usize>,
 }

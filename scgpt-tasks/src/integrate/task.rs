@@ -1,10 +1,10 @@
-//! [`IntegrateTask`]: cells of many batches as training batches, each of one of them if they are
-//! normalised apart.
+//! [`IntegrateTask`]: cells of several batches, laid out as training batches. Each of these has
+//! cells of one batch if batches are normalised apart.
 //!
-//! A share of the values of every cell is hidden, and of several modalities now and then one as a whole; the
-//! expression heads learn both, the adversarial head learns to tell the batch, and the encoder to hide it. A
-//! validation asks for hidden values of cells that were not learned from, for their batches and, where labels are
-//! known, for the scores of their embeddings.
+//! A share of the values of every cell is hidden and, if there are several modalities, now and then
+//! one as a whole. The expression heads learn both; the adversarial head learns to tell the batch,
+//! and the encoder to hide it. A validation asks for hidden values of cells that were not learned
+//! from, for their batches and, where labels are known, for the scores of their embeddings.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(super) struct IntegrateTask<'a> {
     pub(super) judge: Option<SpaceJudge>,
     /// Modalities that are hidden as a whole, if there are several.
     pub(super) hidden_modality: Option<HiddenModality<'a>>,
-    /// Cells computed at once when nothing is learned.
+    /// Number of cells computed at once when nothing is learned.
     pub(super) predict_batch: usize,
 }
 
@@ -103,7 +103,7 @@ impl IntegrateTask<'_> {
         Ok(sums.into_iter().map(mean).collect())
     }
 
-    /// Embeddings `[n, d]` of the validation cells, nothing hidden.
+    /// Embeddings `[n, d]` of the validation cells, with nothing hidden.
     fn embeddings(&self, encoder: &CellEncoder) -> crate::error::Result<Vec<f32>> {
         let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
         let rows = Rows { encoder, collator, batch_size: self.predict_batch };
@@ -112,7 +112,8 @@ impl IntegrateTask<'_> {
         rows.of(&tokens, Some(&domains), &Silent)
     }
 
-    /// The share of the validation cells whose batch the adversarial head tells.
+    /// The share of the validation cells whose batch the adversarial head finds; `None` without
+    /// that head.
     fn told(&self, model: &Scgpt, embeddings: &[f32], device: &Device) -> Option<f64> {
         let head = model.dar.as_ref()?;
         let n = self.validation.len();

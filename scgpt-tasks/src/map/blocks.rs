@@ -1,4 +1,4 @@
-//! [`each_block`]: embeddings on their way into an index.
+//! [`each_block`]: visits the embeddings that go into an index.
 
 use scgpt_data::{Observer, RowSpool};
 
@@ -8,11 +8,11 @@ use crate::error::{Error, Result};
 /// Rows of a spool that are read at a time.
 const ROWS: usize = 16_384;
 
-/// Visits embeddings in blocks, each with the number of its first row.
+/// Calls `visit` with embeddings in blocks, each with the number of its first row.
 ///
 /// # Errors
-/// If they cannot be read or are not finite; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so; what
-/// `visit` answers.
+/// If they cannot be read or are not finite; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if
+/// the observer says so; whatever `visit` fails with.
 pub(super) fn each_block(
     spool: &RowSpool,
     observer: &dyn Observer,
@@ -29,14 +29,14 @@ pub(super) fn each_block(
     Ok(())
 }
 
-/// Leaves the `k` nearest, nearest first; of equally near ones those of lower number.
+/// Keeps the `k` nearest cells, nearest first; of equally near ones those of lower number.
 pub(super) fn nearest_first(found: &mut Vec<Found>, k: usize) {
     found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.cell.cmp(&b.cell)));
     found.truncate(k);
 }
 
-/// That embeddings are whole rows of finite numbers, so that they have a direction; `first` is the
-/// number of the first, for the message.
+/// Checks that embeddings are whole rows of finite numbers, so that they have a direction; `first`
+/// is the number of the first row, for the message.
 pub(super) fn check_rows(rows: &[f32], width: usize, first: usize) -> Result<()> {
     if !rows.len().is_multiple_of(width) {
         return Err(Error::option(format!(

@@ -1,22 +1,22 @@
-//! What an index says of itself, held against itself and against its files.
+//! Checks of an index: whether its manifest agrees with itself and with its files.
 //!
 //! An index comes from elsewhere like any other file: numbers that do not agree are refused when it
-//! is opened, by the name of what is wrong, so that nothing later reads beyond a file or gives a
-//! cell a label that does not exist.
+//! is opened, with a message that names what is wrong, so that nothing later reads beyond a file or
+//! gives a cell a label that does not exist.
 
 use std::{collections::HashSet, path::Path};
 
 use super::manifest::{IndexManifest, Search, invalid};
 use crate::error::Result;
 
-/// The code of a cell without label.
+/// The code of a cell without a label.
 pub(super) const MISSING: u32 = u32::MAX;
 
-/// Widest embeddings.
+/// Largest width of embeddings.
 const WIDEST: usize = 1 << 20;
 
 /// Bytes of the numbers and vectors of a segment, and of its offsets if it has lists; `None` if no
-/// file is as large.
+/// file can be as large.
 pub(super) fn segment_bytes(n: usize, n_lists: usize, width: usize, search: Search) -> Option<u64> {
     let (n, n_lists, width) = (n as u64, n_lists as u64, width as u64);
     match search {
@@ -28,10 +28,10 @@ pub(super) fn segment_bytes(n: usize, n_lists: usize, width: usize, search: Sear
     }
 }
 
-/// That the numbers of a manifest agree, names are unique and stay in the folder.
+/// Checks that the numbers of a manifest agree, and that names are unique and stay in the folder.
 ///
 /// # Errors
-/// With the first thing that does not hold, and `path`, that of the manifest.
+/// The first thing that does not hold; `path` is that of the manifest.
 pub(super) fn check_manifest(path: &Path, manifest: &IndexManifest) -> Result<()> {
     let IndexManifest { width, n_cells, search, labels, sources, strangeness, segments, .. } =
         manifest;
@@ -89,11 +89,11 @@ pub(super) fn check_manifest(path: &Path, manifest: &IndexManifest) -> Result<()
     Ok(())
 }
 
-/// That the codes of labels, `[cells, columns]`, are those of labels, and as many as the manifest
+/// Checks that the codes, `[cells, columns]`, stand for labels, and are as many as the manifest
 /// counts.
 ///
 /// # Errors
-/// With the first cell or column for which that does not hold, and `path`, that of the codes.
+/// The first cell or column for which that does not hold; `path` is that of the codes.
 pub(super) fn check_labels(path: &Path, manifest: &IndexManifest, codes: &[[u8; 4]]) -> Result<()> {
     let columns = &manifest.labels;
     let mut counts: Vec<Vec<u64>> =

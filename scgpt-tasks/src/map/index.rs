@@ -1,4 +1,4 @@
-//! [`ReferenceIndex`]: labelled cells to find neighbours among.
+//! [`ReferenceIndex`]: labelled cells, among which neighbours are found.
 //!
 //! A folder of plain files: a manifest, a file of label codes `[cells, columns]`, and a file of
 //! vectors for each time that cells were added. Adding appends to the codes and writes a further
@@ -28,60 +28,60 @@ use crate::{
     folder_kind::INDEX,
 };
 
-/// Reference cells compared with at once.
+/// Reference cells that queries are compared with at a time.
 const BLOCK: usize = 32_768;
-/// Reference cells whose neighbours tell how near known cells are.
+/// Number of reference cells whose neighbours tell how near known cells are.
 const SAMPLE: usize = 1000;
-/// Neighbours of which the mean distance is the strangeness of a cell.
+/// Number of neighbours whose mean distance is the strangeness of a cell.
 pub(super) const STRANGENESS_NEIGHBOURS: usize = 10;
 /// The files beside the manifest.
 const LABELS: &str = "labels.u32";
 const CENTRES: &str = "centres.f32";
 
-/// Reference cells on their way into an index: see the [example of the module](super).
+/// Reference cells to be put into an index: see the [example of the module](super).
 #[derive(Debug)]
 pub struct ReferenceCells<'a> {
     /// Embeddings of unit length, `[n, d]`.
     pub rows: &'a RowSpool,
-    /// Columns of `obs`, by name.
+    /// Labels of the cells, by the names of their columns of `obs`.
     pub labels: &'a [(String, Labels)],
-    /// Where the cells came from.
+    /// Where the cells came from, such as the path of a file.
     pub source: String,
     /// What made the embeddings.
     pub made_by: MadeBy,
-    /// Genes of the model that the cells have, if a model embedded them.
+    /// Number of genes of the model that the cells have, if a model embedded them.
     pub genes: Option<usize>,
 }
 
 /// An index on disk, opened as memory: it takes milliseconds, whatever its size. The module has an
 /// [example](super).
 ///
-/// 33 million cells: of width 512 an exact index has 2052 bytes a cell (68 GB), an approximate one
-/// 520 (17 GB): 512 numbers of one byte, 4 for the number of the cell, 4 for the code of its label.
-/// That is room on disk. In memory are the 4096 centres (8 MB) and what queries touch, 16 lists or
-/// 67 MB each, which the system may drop again. For an index below 1 GB, 30 bytes are left for a
-/// cell: 22 numbers beside the same 8, 33 · 10⁶ · 30 = 0.99 GB, from embeddings reduced to 22
-/// principal components (`obsm`). It is a bargain for labels, not for neighbours: among simulated
-/// cells that differ in 24 directions and a little in all 512, 22 components find 0.40 of the ten
-/// nearest, 64 (2.4 GB) 0.88 and 128 (4.5 GB) 0.96. (The index of the reference, of 16 bytes for
-/// each of its 41 million cells, makes the same bargain.)
+/// For 33 million cells of width 512 an exact index has 2052 bytes a cell (68 GB), an approximate
+/// one 520 (17 GB): 512 numbers of one byte, 4 for the number of the cell, 4 for the code of its
+/// label. That is space on disk. Memory holds the 4096 centres (8 MB) and what queries touch, 16
+/// lists or 67 MB each, which the system may drop again. For an index below 1 GB, 30 bytes are left
+/// for a cell: 22 numbers beside the same 8, 33 · 10⁶ · 30 = 0.99 GB, from embeddings reduced to 22
+/// principal components (`obsm`). That is good enough for labels, but not for neighbours: among
+/// simulated cells that differ in 24 directions and a little in all 512, 22 components find 0.40 of
+/// the ten nearest, 64 (2.4 GB) 0.88 and 128 (4.5 GB) 0.96. (The index of the reference, of 16
+/// bytes for each of its 41 million cells, makes the same bargain.)
 #[derive(Debug)]
 pub struct ReferenceIndex {
-    /// Where it is, for messages.
+    /// Path of the folder, for messages.
     folder: PathBuf,
-    /// What it says of itself, held against its files when it was opened.
+    /// The manifest, checked against the files when the index was opened.
     manifest: IndexManifest,
     /// Codes of labels, `[n, columns]`, little-endian; [`MISSING`] for a cell without label.
     labels: MappedFile,
     vectors: Vectors,
 }
 
-/// The embeddings on disk, as they are searched.
+/// The embeddings on disk, in the form in which they are searched.
 #[derive(Debug)]
 enum Vectors {
-    /// All of every cell, `[n, d]` a file, f32, little-endian.
+    /// Whole vectors, `[n, d]` in each file, f32, little-endian.
     Flat(Vec<MappedFile>),
-    /// One byte a number, in lists around centres.
+    /// Vectors of one byte a number, in lists around centres.
     Lists(Lists),
 }
 
@@ -102,8 +102,8 @@ impl ReferenceIndex {
         },
     };
 
-    /// Opens an index. Its numbers, labels and lists are checked, which takes a second for an atlas;
-    /// vectors are when they are looked at.
+    /// Opens an index. Its numbers, labels and lists are checked, which takes a second for an
+    /// atlas; vectors are checked when they are looked at.
     ///
     /// # Errors
     /// If a file is missing, cut short, of another version or of another index, or contradicts the
@@ -158,8 +158,8 @@ impl ReferenceIndex {
         )
     }
 
-    /// As [`create`](Self::create), in a place that was claimed before, such as before cells were
-    /// embedded; a place says whether it replaces an older index.
+    /// As [`create`](Self::create), in a place that was claimed earlier, such as before cells were
+    /// embedded. The place decides whether an older index is replaced.
     ///
     /// # Errors
     /// If the place is taken, there are no cells, an embedding is not finite, or a file cannot be
@@ -191,7 +191,7 @@ impl ReferenceIndex {
     /// Adds cells to an index. Interrupted or killed, it leaves the index as it was.
     ///
     /// # Errors
-    /// If the cells were embedded otherwise or have other label columns, and as
+    /// If the cells were embedded in another way or have other label columns, and as
     /// [`create`](Self::create).
     pub fn append(
         folder: &Path,
@@ -221,7 +221,7 @@ impl ReferenceIndex {
         Self::open(folder)
     }
 
-    /// What it says about itself: cells, labels, sources, and what made the embeddings.
+    /// The manifest: cells, labels, sources, and what made the embeddings.
     pub fn manifest(&self) -> &IndexManifest {
         &self.manifest
     }
@@ -237,7 +237,8 @@ impl ReferenceIndex {
         segments.sum::<u64>() + self.labels.bytes().len() as u64
     }
 
-    /// The label of a cell in a column; none if it has none.
+    /// The label of a cell in a column, as a place in the names of the column's labels; `None` if
+    /// it has none.
     ///
     /// # Panics
     /// If there is no such cell or column.
@@ -247,7 +248,7 @@ impl ReferenceIndex {
         Some(u32::from_le_bytes(codes[place])).filter(|&code| code != MISSING)
     }
 
-    /// That a cell can have `k` neighbours.
+    /// Checks that a cell can have `k` neighbours.
     ///
     /// # Errors
     /// If `k` is 0 or larger than the index.
@@ -264,9 +265,9 @@ impl ReferenceIndex {
     /// The `k` nearest reference cells of each query, `[m, width]` of unit length, nearest first;
     /// of equally near ones those that were added first.
     ///
-    /// Exactly this costs `m · n · width` multiplications, over blocks of cells in memory maps;
-    /// approximately it costs those of a few lists, some neighbours are missed, and distances are
-    /// of vectors that one byte a number holds.
+    /// An exact search takes `m · n · width` multiplications, over blocks of cells in memory maps.
+    /// An approximate one compares with the cells of a few lists: some neighbours are missed, and
+    /// distances are those of vectors of one byte a number.
     ///
     /// # Errors
     /// If `k` is 0 or larger than the index, the width differs, a query is not finite, or a
@@ -304,8 +305,8 @@ impl ReferenceIndex {
         Ok(found)
     }
 
-    /// Mean distances to their nearest neighbours of a sample of the cells, ascending; a cell is no
-    /// neighbour of itself. The sample is always the same of as many cells.
+    /// For a sample of the cells, their mean distances to their nearest neighbours, ascending; a
+    /// cell is no neighbour of itself. The sample depends on the number of cells alone.
     fn sampled_strangeness(&self) -> Result<Vec<f32>> {
         let n_cells = self.manifest.n_cells;
         let k = (STRANGENESS_NEIGHBOURS + 1).min(n_cells);
@@ -356,7 +357,7 @@ impl ReferenceIndex {
     }
 }
 
-/// Mean distance to the nearest ten cells, as far as there are any.
+/// Mean distance to the nearest ten cells, or to as many as there are.
 #[allow(clippy::cast_possible_truncation, reason = "stored as f32")]
 pub(super) fn strangeness(found: &[Found]) -> f32 {
     let n = found.len().min(STRANGENESS_NEIGHBOURS);
@@ -447,7 +448,8 @@ fn write_labels(
     finish(file, &path)
 }
 
-/// A file that is written from `offset` on; what is beyond is of an append that did not finish.
+/// Opens a file to be written from `offset` on; what is beyond is left from an append that did not
+/// finish.
 fn writer(path: &Path, offset: u64) -> Result<BufWriter<File>> {
     let open = || -> std::io::Result<File> {
         let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
@@ -458,7 +460,7 @@ fn writer(path: &Path, offset: u64) -> Result<BufWriter<File>> {
     Ok(BufWriter::new(open().map_err(|error| invalid(path, error.to_string()))?))
 }
 
-/// Closes a file once it is on the disk, before a manifest speaks of it.
+/// Closes a file once it is on the disk, before a manifest names it.
 fn finish(file: BufWriter<File>, path: &Path) -> Result<()> {
     let file = file.into_inner().map_err(|error| invalid(path, error.to_string()))?;
     file.sync_all().map_err(|error| invalid(path, error.to_string()))

@@ -1,5 +1,5 @@
-//! [`Lists`]: approximate neighbours by looking into the nearest lists only, with vectors of one
-//! byte a number.
+//! [`Lists`]: finds approximate neighbours in the nearest lists only, among vectors of one byte a
+//! number.
 
 use std::{
     fs::File,
@@ -20,11 +20,11 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// Lists a query looks into.
+/// Number of lists that a query looks into.
 const PROBES: usize = 16;
-/// Most lists.
+/// Most lists of an index.
 const MOST_LISTS: usize = 4096;
-/// Cells of a list that its centre is found by.
+/// Number of cells per list from which its centre is found.
 const CELLS_OF_CENTRE: usize = 64;
 /// Rounds in which centres move to the means of their cells.
 const ROUNDS: usize = 8;
@@ -36,13 +36,14 @@ const ROUNDS: usize = 8;
 /// There are as many lists as the root of the number of cells that they were made of, so up to 16
 /// million cells both parts grow with that root alone.
 ///
-/// The result depends on neither threads nor the processor. Chosen over a graph of neighbours by
-/// measurement, on a million simulated cells of width 512 and two cores: the graph (usearch, HNSW,
-/// 16 links, 128 candidates) took 550 s to build and found 0.88 of the true neighbours.
+/// The result depends on neither threads nor the processor. It was chosen over a graph of
+/// neighbours by measurement, on a million simulated cells of width 512 and two cores: the graph
+/// (usearch, HNSW, 16 links, 128 candidates) took 550 s to build and found 0.88 of the true
+/// neighbours.
 #[derive(Debug)]
 pub(super) struct Lists {
     width: usize,
-    /// `[lists, width]`, in memory.
+    /// The centres, `[lists, width]`, in memory.
     centres: Vec<f32>,
     /// The cells, a file for each time that some were added; every file has all lists.
     segments: Vec<ListFile>,
@@ -53,12 +54,13 @@ pub(super) struct Lists {
 #[derive(Debug)]
 struct ListFile {
     file: MappedFile,
-    /// Cells in it.
+    /// Number of cells in it.
     n: usize,
 }
 
 impl Lists {
-    /// Maps the files and reads the centres; what the lists hold is told by [`check`](Self::check).
+    /// Maps the files and reads the centres; what the lists hold is checked by
+    /// [`check`](Self::check).
     ///
     /// # Errors
     /// If a file is missing or too short, of another number of lists or width, or a centre is not
@@ -94,7 +96,8 @@ impl Lists {
         Ok(Self { width, centres, segments })
     }
 
-    /// That the lists of every file rise to its cells, and hold each of them once.
+    /// Checks that the lists of every file ascend to its number of cells, and hold each of them
+    /// once.
     pub(super) fn check(&self, folder: &Path, manifest: &IndexManifest) -> Result<()> {
         let n_lists = self.n_lists();
         let mut is_taken = vec![false; manifest.n_cells];
@@ -123,7 +126,7 @@ impl Lists {
         Ok(())
     }
 
-    /// How many lists there are, empty ones included.
+    /// Number of lists, empty ones included.
     fn n_lists(&self) -> usize {
         self.centres.len() / self.width
     }
@@ -143,8 +146,9 @@ impl Lists {
         found
     }
 
-    /// The up to `k` nearest of each query among the cells of `probes` lists. List by list, not
-    /// query by query, so that each list is read once for all queries that look into it.
+    /// At most `k` nearest of each query, among the cells of `probes` lists. The search goes list
+    /// by list, not query by query, so that each list is read once for all queries that look into
+    /// it.
     fn probe(&self, queries: &[f32], k: usize, probes: usize) -> Vec<Vec<Found>> {
         let mut of_list = vec![Vec::new(); self.n_lists()];
         let nearest = Neighbours::among(queries, &self.centres, self.width, probes);
@@ -215,8 +219,8 @@ impl Lists {
 }
 
 impl ListFile {
-    /// Where a list begins among the cells of the file; of the number of lists, where the last one
-    /// ends.
+    /// Where a list begins among the cells of the file; for the number after the last list, where
+    /// that one ends.
     fn offset(&self, list: usize) -> usize {
         let offsets = self.file.bytes().as_chunks::<8>().0;
         usize::try_from(u64::from_le_bytes(offsets[list])).unwrap_or(usize::MAX).min(self.n)
@@ -242,15 +246,15 @@ fn bytes_of(n: usize, n_lists: usize, width: usize) -> u64 {
     ((n_lists + 1) * 8 + n * (4 + width)) as u64
 }
 
-/// Finds centres for the cells and writes them; how many there are.
+/// Finds centres for the cells, writes them, and returns how many there are.
 ///
-/// By rounds of k-means, from a keyed sample and on one; a centre without cells stays. Cells that
-/// are added later go into the lists of these centres, so an index should begin with cells like
-/// those to come.
+/// They are found by rounds of k-means on a keyed sample, beginning at cells of it; a centre
+/// without cells stays. Cells that are added later go into the lists of these centres, so an index
+/// should begin with cells like those to come.
 ///
 /// # Errors
-/// If the embeddings cannot be read or the file not be written; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the
-/// observer says so.
+/// If the embeddings cannot be read or the file cannot be written;
+/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
 pub(super) fn write_centres(
     path: &Path,
     rows: &RowSpool,
@@ -340,7 +344,7 @@ pub(super) fn write_segment(
     file.sync_all().map_err(failed)
 }
 
-/// A vector whose largest number is 127; its direction is what counts.
+/// A vector scaled so that its largest number is 127, as bytes; only its direction counts.
 #[allow(clippy::cast_possible_truncation, reason = "numbers up to 127")]
 fn quantised(row: &[f32]) -> Vec<u8> {
     let most = row.iter().fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));

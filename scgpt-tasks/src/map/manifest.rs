@@ -1,4 +1,4 @@
-//! [`IndexManifest`]: what an index says about itself.
+//! [`IndexManifest`]: what an index holds and what made it.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,11 @@ use crate::{
     folder_kind::{FolderKind, INDEX},
 };
 
-/// What this version writes and reads.
+/// The version of the format that is written, and alone is read.
 const FORMAT: u32 = 1;
 
-/// The parts of an index, and where its cells came from. Written last, and replaced by renaming:
-/// what the other files hold beyond it does not count.
+/// The parts of an index, and where its cells came from. It is written last and replaced by
+/// renaming: what the other files hold beyond what it counts does not exist.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IndexManifest {
@@ -24,7 +24,7 @@ pub struct IndexManifest {
     pub version: String,
     /// Width of the embeddings.
     pub width: usize,
-    /// Reference cells.
+    /// Number of reference cells.
     pub n_cells: usize,
     /// How neighbours are found.
     pub search: Search,
@@ -32,16 +32,16 @@ pub struct IndexManifest {
     pub made_by: MadeBy,
     /// Columns of labels.
     pub labels: Vec<IndexLabels>,
-    /// Files the cells came from, and how many of each.
+    /// Files from which the cells came, and the number of cells of each.
     pub sources: Vec<(String, usize)>,
-    /// Mean distance of reference cells to their neighbours, of a sample, ascending.
+    /// For a sample of the reference cells, their mean distances to their neighbours, ascending.
     pub strangeness: Vec<f32>,
     /// Files of embeddings, one for each time that cells were added.
     pub segments: Vec<Segment>,
-    /// Lists of an approximate index; 0 of an exact one.
+    /// Number of lists of an approximate index; 0 for an exact one.
     pub n_lists: usize,
-    /// Genes of the model that the cells had, of the file with most of them; none if no model embedded
-    /// them, or that was not counted.
+    /// Number of genes of the model that the cells had, in the file with most of them; `None` if no
+    /// model embedded the cells, or genes were not counted.
     #[serde(default)]
     pub genes: Option<usize>,
 }
@@ -52,9 +52,9 @@ pub struct IndexManifest {
 pub struct Segment {
     /// Its name.
     pub file: String,
-    /// Cells in it.
+    /// Number of cells in it.
     pub n_cells: usize,
-    /// Its length.
+    /// Its length in bytes.
     pub n_bytes: u64,
 }
 
@@ -70,25 +70,25 @@ pub enum Search {
     Approximate,
 }
 
-/// What made embeddings. Distances between two of them mean something only if the same model with the same
-/// settings, or the same other tool, made both.
+/// What made the embeddings. Distances between two embeddings mean something only if the same model
+/// with the same settings, or the same other tool, made both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MadeBy {
     /// A model of scGPT.
     Model {
-        /// Its folder when the index was made.
+        /// Path of its folder when the index was made.
         path: PathBuf,
         /// SHA-256 of its weights.
         sha256: String,
-        /// Most tokens per cell.
+        /// Most tokens per cell that were used.
         max_length: usize,
         /// What happens to values on a bin edge.
         tie_mode: TieMode,
         /// Seed of the choice of genes.
         seed: u64,
     },
-    /// Something else, that wrote them into `obsm`.
+    /// Something else, which wrote them into this matrix of `obsm`.
     Obsm(String),
 }
 
@@ -100,12 +100,12 @@ pub struct IndexLabels {
     pub column: String,
     /// The labels; cells hold positions in this list.
     pub names: Vec<String>,
-    /// Cells of each label.
+    /// Number of cells with each label.
     pub counts: Vec<u64>,
 }
 
 impl IndexManifest {
-    /// A manifest of this version, of no cells yet.
+    /// A manifest of this version, without cells yet.
     pub(super) fn new(width: usize, search: Search, made_by: MadeBy) -> Self {
         Self {
             format: FORMAT,
@@ -123,11 +123,11 @@ impl IndexManifest {
         }
     }
 
-    /// Reads that of an index; what it says is not yet checked.
+    /// Reads the manifest of an index; what it says is not checked yet.
     ///
     /// # Errors
-    /// If the folder is something else, which is named, or the manifest is of another format or no
-    /// manifest.
+    /// If the folder is something else, which the message names, or the manifest is of another
+    /// format or is none.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         /// Read first: a manifest of another format need not have the same fields.
         #[derive(Deserialize)]
@@ -163,8 +163,8 @@ impl IndexManifest {
         serde_json::from_slice(&text).map_err(broken)
     }
 
-    /// That other embeddings are of the same making: by the same weights, or from the same `obsm`.
-    /// Distances between others would be numbers without meaning.
+    /// Checks that other embeddings were made in the same way: by the same weights, or from the
+    /// same `obsm`. Distances between others would mean nothing.
     ///
     /// # Errors
     /// [`Error::Incompatible`] with a remedy.
@@ -198,7 +198,7 @@ impl IndexManifest {
         Err(Error::Incompatible { path: folder.into(), problem, remedy })
     }
 
-    /// Writes it, by renaming.
+    /// Writes the manifest, by renaming.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(INDEX);
         let text = serde_json::to_string_pretty(self)
@@ -207,14 +207,14 @@ impl IndexManifest {
     }
 }
 
-/// All of a file, which is no pipe.
+/// All bytes of a file, which may not be a pipe.
 fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut scgpt_data::open_file(path)?, &mut bytes)?;
     Ok(bytes)
 }
 
-/// The error of a file of an index, with what is wrong with it.
+/// The error for a file of an index, with what is wrong with it.
 pub(super) fn invalid(path: &Path, problem: String) -> Error {
     Error::Artefact { path: path.into(), problem }
 }

@@ -1,4 +1,4 @@
-//! [`MappedFile`]: a file as memory.
+//! [`MappedFile`]: a file that is mapped into memory.
 
 use std::{fs::File, path::Path};
 
@@ -10,14 +10,14 @@ use crate::error::Result;
 /// The first bytes of a file, read when they are looked at.
 #[derive(Debug)]
 pub(super) struct MappedFile {
-    /// All of the file.
+    /// The map of the whole file.
     map: Mmap,
-    /// Bytes that count; what is beyond is of an append that did not finish.
+    /// Number of bytes that count; what is beyond is left from an append that did not finish.
     length: usize,
 }
 
 impl MappedFile {
-    /// Maps a file that has at least `length` bytes, of which no more count.
+    /// Maps a file of at least `length` bytes; only these count.
     ///
     /// # Errors
     /// If it cannot be opened, is no regular file, or is shorter.
@@ -32,13 +32,13 @@ impl MappedFile {
         Ok(Self { map, length })
     }
 
-    /// What counts.
+    /// The bytes that count.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.map[..self.length]
     }
 }
 
-/// The file as memory.
+/// Maps the whole file.
 #[allow(unsafe_code, reason = "mapping a file is unsafe by nature")]
 fn map(file: &File) -> std::io::Result<Mmap> {
     // SAFETY: the map is only read. As with every map, another process that shortens the file

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// Cells whose neighbours are searched at once.
+/// Number of cells whose neighbours are searched at a time.
 const WINDOW: usize = 4096;
 
 /// How labels are found.
@@ -32,12 +32,12 @@ const WINDOW: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MapOptions {
-    /// Neighbours that vote.
+    /// Number of neighbours that vote.
     pub k: usize,
     /// How their votes are counted.
     pub voting: Voting,
-    /// Share of cells as near to the reference as its own cells are to each other that shall not
-    /// be called unknown.
+    /// Of cells that are as near to the reference as its own cells are to each other, the share
+    /// that should not be called unknown.
     pub known_share: f64,
 }
 
@@ -49,7 +49,7 @@ impl Default for MapOptions {
     }
 }
 
-/// What neighbours in a reference say of cells, in the order of the embeddings.
+/// What the neighbours in a reference say of cells, in the order of the embeddings.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct MappedCells {
@@ -57,7 +57,7 @@ pub struct MappedCells {
     pub labels: Vec<MappedLabels>,
     /// Mean distance to the nearest ten neighbours, 0 to 2.
     pub strangeness: Vec<f32>,
-    /// Whether a cell is farther from the reference than all but a few of its own cells are.
+    /// Whether each cell is farther from the reference than all but a few of its own cells.
     pub is_unknown: Vec<bool>,
     /// Neighbours of each cell, nearest first.
     pub neighbours: Vec<Vec<Found>>,
@@ -67,19 +67,20 @@ pub struct MappedCells {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MappedLabels {
-    /// The column of the reference.
+    /// Name of the column in the reference.
     pub column: String,
     /// The labels of the reference, by code.
     pub names: Vec<String>,
-    /// The label of each cell; none if no neighbour has one.
+    /// The label of each cell, a place in `names`; `None` if no neighbour has one.
     pub codes: Vec<Option<u32>>,
-    /// How sure it is, 0 to 1; 0 of none. By majority the share of the votes, each by the
-    /// reciprocal of its distance; in proportion the share of the weighted votes.
+    /// How sure each label is, 0 to 1; 0 without a label. With majority voting it is the share of
+    /// the votes, each weighted by the reciprocal of its distance; with proportional voting the
+    /// share of the weighted votes.
     pub confidence: Vec<f32>,
 }
 
 impl MappedCells {
-    /// Takes the labels of some cells away: nothing can be said of them, so they are unknown.
+    /// Takes the labels of some cells away: nothing can be said of them, so they count as unknown.
     ///
     /// # Panics
     /// If there is no such cell.
@@ -95,15 +96,16 @@ impl MappedCells {
 }
 
 impl ReferenceIndex {
-    /// Labels for cells with embeddings `rows` of unit length, made as those of the index.
+    /// Labels cells by their embeddings `rows`, `[n, width]` of unit length, which were made as
+    /// those of the index.
     ///
     /// # Errors
-    /// If there are not that many neighbours, the width differs or a row is not finite;
+    /// If there are not as many neighbours as asked for, the width differs or a row is not finite;
     /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     ///
     /// # Reference
-    /// The reference mapping tutorial: exact search, k = 10, majority. Differs: ties are settled,
-    /// and cells far from all reference cells are told.
+    /// The reference mapping tutorial: exact search, k = 10, majority. Differs: ties are settled by
+    /// a rule, and cells far from all reference cells are marked.
     pub fn map(
         &self,
         rows: &RowSpool,

@@ -1,7 +1,7 @@
 //! Votes of neighbours on the label of a cell: who wins, and how sure that is.
 //!
 //! Every rule is a function of the votes alone and settles ties in one way, so the order in which
-//! neighbours were found has no say.
+//! neighbours were found does not matter.
 
 /// The vote of a neighbour that has a label.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,8 +25,8 @@ pub enum Voting {
     Proportional,
 }
 
-/// The label of most votes; of equals that with the smallest summed distance, then the first.
-/// None without votes.
+/// The label of most votes; of equals the one with the smallest summed distance, then the first.
+/// `None` without votes.
 ///
 /// # Reference
 /// The reference mapping tutorial. Differs: ties are settled; there the library decides.
@@ -47,8 +47,9 @@ pub(super) fn majority(votes: &[Ballot]) -> Option<u32> {
     tally.into_iter().min_by(better).map(|(label, ..)| label)
 }
 
-/// Votes divided by the `proportions` of the labels in the reference: of the counts a hundredth of
-/// all votes is taken off first. Shares that add up to 1, largest first, those of 0 left out.
+/// Votes divided by the `proportions` of the labels in the reference, after a hundredth of all
+/// votes was subtracted from the count of each label. Shares that add up to 1, largest first, those
+/// of 0 left out.
 ///
 /// # Reference
 /// `weighted_vote`, and `compute_category_proportion`. Differs: none, up to ties, where the first

@@ -29,7 +29,7 @@ use crate::{
     folder_kind::{FolderKind, PERTURBATION},
 };
 
-/// How it is written.
+/// How the artefact is written.
 pub(super) const KIND: ArtefactKind = ArtefactKind {
     record: PERTURBATION,
     format: 1,
@@ -38,24 +38,25 @@ pub(super) const KIND: ArtefactKind = ArtefactKind {
 };
 /// Control cells that predictions start from.
 pub(super) const CONTROLS: &str = "controls.h5ad";
-/// Control cells of each cell type that an artefact keeps, at most.
+/// Most control cells of each cell type that an artefact keeps.
 pub(super) const CONTROL_CELLS: usize = 500;
 /// Mean expression of the conditions trained on.
 pub(super) const PROFILES: &str = "profiles.h5ad";
-/// Columns of their `obs`.
+/// Columns of the `obs` of these files.
 const CELL_TYPE: &str = "cell_type";
 const CONDITION: &str = "condition";
 const N_CELLS: &str = "n_cells";
 /// Sums of cells that were normalised alike differ by less than this factor over the same genes.
 const MOST_APART: f64 = 3.0;
 
-/// What was found of control cells of another file.
+/// What was found about control cells of another file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GivenControls {
-    /// The sum they had before the logarithm, if it was not that of training and they were brought to it.
+    /// The sum that they had before the logarithm, if it was another than in training and they were
+    /// brought to that one.
     pub rescaled_from: Option<f64>,
-    /// Those that express no gene of the artefact.
+    /// Number of those that express no gene of the artefact.
     pub without_genes: usize,
 }
 
@@ -63,33 +64,33 @@ pub struct GivenControls {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PerturbRecord {
-    /// The genes whose response it predicts, in order.
+    /// Names of the genes whose response it predicts, in order.
     pub genes: Vec<String>,
-    /// Cell types that are told apart; a single one without a name if none are.
+    /// Cell types that are told apart; a single one without a name if they are not told apart.
     pub cell_types: Vec<String>,
-    /// Controls whose mean a predicted cell starts from.
+    /// Number of controls whose mean a predicted cell starts from.
     pub pool: usize,
-    /// Genes that are predicted together; 0 for all.
+    /// Number of genes that are predicted together; 0 for all.
     pub genes_per_pass: usize,
     /// Seed of the choice of controls.
     pub seed: u64,
-    /// The sum that all cells of training had before the logarithm; none if they had different ones,
-    /// as when only some genes are there.
+    /// The sum that all cells of training had before the logarithm; `None` if they had different
+    /// ones, as when some genes are missing.
     #[serde(default)]
     pub total: Option<f64>,
-    /// Conditions it was trained on, validated by, and judged by.
+    /// The conditions it was trained on, validated by, and judged by.
     pub split: Split,
 }
 
-/// A condition trained on, and its mean expression.
+/// A condition that was trained on, and its mean expression.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TrainingProfile {
-    /// The cell type.
+    /// The cell type, a place in [`PerturbRecord::cell_types`].
     pub cell_type: usize,
     /// The condition.
     pub condition: Condition,
-    /// Cells it is the mean of.
+    /// Number of cells it is the mean of.
     pub cells: usize,
     /// Mean logarithm of each gene over these cells, `[g]`.
     pub mean: Vec<f64>,
@@ -121,7 +122,7 @@ pub struct PerturbArtefact {
 }
 
 impl PerturbArtefact {
-    /// Whether a folder says that it is one.
+    /// Whether a folder holds such an artefact, as far as its record tells.
     pub fn is_at(folder: &Path) -> bool {
         KIND.is_at(folder)
     }
@@ -147,12 +148,12 @@ impl PerturbArtefact {
         Ok(Self { record, vocab, panel, model, network, controls, profiles })
     }
 
-    /// What it knows beyond its model.
+    /// The record: what the artefact knows beyond its model.
     pub fn record(&self) -> &PerturbRecord {
         &self.record
     }
 
-    /// The conditions it was trained on, and the controls, of a cell type.
+    /// The profiles of a cell type: of the conditions it was trained on, and of the controls.
     pub fn profiles(&self, cell_type: usize) -> Vec<&TrainingProfile> {
         self.profiles.iter().filter(|profile| profile.cell_type == cell_type).collect()
     }
@@ -169,7 +170,7 @@ impl PerturbArtefact {
         self.profiles.iter().find(of).expect("controls of every cell type").mean.clone()
     }
 
-    /// The number of a cell type; the only one if there is no name.
+    /// The number of a cell type; without a name, of the only one there is.
     ///
     /// # Errors
     /// If there is no such cell type, or several to choose from.
@@ -187,9 +188,10 @@ impl PerturbArtefact {
         }
     }
 
-    /// Starts predictions from control cells of another file instead of those of training: those that
-    /// column `condition_key` calls controls, or all if it has no such column and none is named; of many,
-    /// some are drawn, by their names, so that the order of the file does not matter.
+    /// Starts predictions from control cells of another file instead of those of training: those
+    /// that the column `condition_key` calls controls, or all cells if no column is named and there
+    /// is none with the usual name. If there are many, some are drawn by their names, so that the
+    /// order of the file does not matter.
     ///
     /// Cells that were normalised to another sum than those of training are brought to it, if both are
     /// known.
@@ -224,17 +226,17 @@ impl PerturbArtefact {
         Ok(GivenControls { rescaled_from, without_genes })
     }
 
-    /// The way from logarithms of cells with that sum to those of training; none if they are the same,
-    /// or one of the sums is not known.
+    /// How logarithms of cells with the sum `found` become those of training; `None` if the sums
+    /// are equal, or one of them is not known.
     pub(super) fn scale(&self, found: Option<f64>) -> Option<LogScale> {
         let from = InputValues { state: InputState::Log1p, total: Some(found?) };
         Some(LogScale { from, total: self.record.total? }).filter(|scale| !scale.is_done())
     }
 
-    /// That cells `[n, g]` have about as much of the genes as the controls of training.
+    /// Checks that cells `[n, g]` express the genes about as much as the controls of training.
     ///
     /// # Errors
-    /// If they have not, so that they must have been normalised to another sum.
+    /// If they do not, so that they must have been normalised to another sum.
     pub(super) fn check_sums(&self, cells: &[f32], path: &Path) -> Result<()> {
         let g = self.panel.len();
         let of_training: Vec<f64> =
@@ -259,7 +261,8 @@ impl PerturbArtefact {
         self.panel.targets(condition, &self.vocab)
     }
 
-    /// The network as it predicts whole profiles, so many genes together, or as many as in training.
+    /// The network that predicts whole profiles, with that many genes together or, with `None`, as
+    /// many as in training.
     pub(super) fn predictor(&self, genes_per_pass: Option<usize>) -> Predictor<'_> {
         Predictor {
             model: &self.model,
@@ -324,13 +327,13 @@ pub(super) fn profiles_source(
     ))
 }
 
-/// A table of `n` rows without names of their own.
+/// A table of `n` rows, named by numbers, with these columns.
 pub(super) fn numbered(name: &str, n: usize, columns: Vec<(String, Column)>) -> Frame {
     let index = (1..=n).map(|number| format!("{name}_{number}")).collect();
     Frame { index_name: "_index".into(), index, columns }
 }
 
-/// The control cells that an artefact keeps, of each of its cell types.
+/// Reads the control cells that an artefact keeps, of each of its cell types.
 fn read_controls(path: &Path, record: &PerturbRecord) -> Result<Vec<Controls>> {
     let mut source = Source::open(path)?;
     let names = own_column(&source.obs()?, CELL_TYPE, path)?.labels();
@@ -341,17 +344,17 @@ fn read_controls(path: &Path, record: &PerturbRecord) -> Result<Vec<Controls>> {
     groups.map(|cells| read_cells(&mut source, path, &record.genes, cells, None)).collect()
 }
 
-/// Sums of the values of cells `[n, g]` before the logarithm.
+/// For each of the cells `[n, g]`, the sum of its values before the logarithm.
 fn sums(cells: &[f32], g: usize) -> impl Iterator<Item = f64> + '_ {
     cells.chunks(g).map(|row| row.iter().map(|&x| f64::from(x).exp_m1()).sum())
 }
 
-/// Cells `[n, g]` that express none of the genes.
+/// Number of the cells `[n, g]` that express none of the genes.
 pub(super) fn n_empty(cells: &[f32], g: usize) -> usize {
     cells.chunks(g.max(1)).filter(|row| row.iter().all(|&x| x == 0.0)).count()
 }
 
-/// Some cells of a file that has all `genes`, in any order.
+/// Reads some cells of a file that has all `genes`, in any order.
 fn read_cells(
     source: &mut Source,
     path: &Path,
@@ -371,7 +374,8 @@ fn read_cells(
     Ok(Controls::new(&values, genes.len()))
 }
 
-/// Some cells, `[n, g]`, brought to another scale if there is one: each column goes where `place` says.
+/// Reads some cells, `[n, g]`, brought to another scale if there is one; each column goes where
+/// `place` says.
 pub(super) fn read_placed(
     source: &mut dyn CellSource,
     layer: &Layer,
@@ -396,7 +400,7 @@ pub(super) fn read_placed(
     Ok(values)
 }
 
-/// What [`profiles_source`] wrote.
+/// Reads what [`profiles_source`] wrote.
 ///
 /// # Errors
 /// If the file cannot be read, a profile lacks its condition, cell type or size, or a cell type has no profile of
@@ -451,7 +455,7 @@ fn own_column<'o>(obs: &'o Frame, name: &str, path: &Path) -> Result<&'o Column>
     obs.column(name).ok_or_else(|| invalid(path, format!("`obs` lacks the column `{name}`")))
 }
 
-/// The place in `genes` of every column of a file that has them all.
+/// For every column of a file that has all `genes`, its place among them.
 pub(super) fn places(
     source: &mut dyn CellSource,
     genes: &[String],

@@ -29,37 +29,41 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PerturbConfig {
-    /// Model directory to fine-tune; a new `network` if none.
+    /// Model directory to fine-tune; `None` trains a new `network`.
     #[serde(default)]
     pub model: Option<PathBuf>,
-    /// Pairs of control and perturbed cells per batch.
+    /// Number of pairs of a control and a perturbed cell per batch.
     pub batch_size: usize,
-    /// Genes a training step sees, drawn anew for every batch; 0 for all.
+    /// Number of genes that a training step sees, drawn anew for every batch; 0 for all.
     pub genes_per_step: usize,
-    /// Genes that are predicted together, the perturbed ones always among them; 0 for all. With more
-    /// genes than it was trained on, the network attends less to those that are perturbed.
+    /// Number of genes that are predicted together, the perturbed ones always among them; 0 for
+    /// all. With more genes than it was trained on, the network attends less to those that are
+    /// perturbed.
     pub genes_per_pass: usize,
-    /// Whether the perturbed genes of a batch are always among them.
+    /// Whether the perturbed genes of a batch are always among those of a step.
     pub keep_perturbed: bool,
-    /// Share of a step's genes that are drawn from those that respond most to the batch's conditions, as
-    /// far as there are such. Few genes respond to a perturbation; without this the rest outweigh them.
+    /// Share of a step's genes that are drawn from those that respond most to the batch's
+    /// conditions, as far as there are any. Few genes respond to a perturbation, and without this
+    /// the others outweigh them.
     pub responding: f64,
-    /// Cells averaged on either side of a pair. With 1, as in the reference, a pair is two single
-    /// cells, and the response is small beside what differs between cells; the mean of several shows it.
+    /// Number of cells averaged on either side of a pair. With 1, as in the reference, a pair is
+    /// two single cells, and the response is small beside the differences between cells; the mean
+    /// of several cells shows it.
     pub pool: usize,
-    /// Pairs of every condition in an epoch; if none or 0, every cell is in one, as in the reference.
+    /// Number of pairs of every condition in an epoch; with `None` or 0 every cell is in one, as in
+    /// the reference.
     pub pairs: Option<usize>,
     /// Whether pairs are drawn anew in every epoch.
     pub fresh_pairs: bool,
-    /// Whether the first guess is "no change" instead of random numbers.
+    /// Whether the first guess of a network is "nothing changes" instead of random numbers.
     pub start_at_control: bool,
     /// Conditions with fewer cells are left out.
     pub min_cells: usize,
-    /// Predicted cells that are averaged for a condition, while validating and judging.
+    /// Number of predicted cells that are averaged for a condition, while validating and judging.
     pub predicted_cells: usize,
-    /// Shape of a new network; its dropout also that of a fine-tuned one.
+    /// Shape of a new network; its dropout is also that of a fine-tuned one.
     pub network: NetworkConfig,
-    /// How it is trained.
+    /// How the network is trained.
     pub training: TrainConfig,
 }
 
@@ -113,16 +117,17 @@ impl PerturbConfig {
         }
     }
 
-    /// Makes the settings those of the reference where they differ: the genes of a step and the first
-    /// guess are drawn without regard to what is perturbed, every cell is in one pair of single cells,
-    /// and all genes are predicted at once. A checkpoint is fine-tuned at the tutorial's rate, for as long.
+    /// Changes the settings to those of the reference where they differ: the genes of a step and
+    /// the first guess are drawn without regard to what is perturbed, every cell is in one pair of
+    /// single cells, and all genes are predicted at once. A checkpoint is fine-tuned at the
+    /// tutorial's rate, for as long.
     ///
     /// # Reference
-    /// The perturbation tutorial. Differs still: a gene that the vocabulary lacks is left out instead
-    /// of sharing the token of padding; the last batch of an epoch may be smaller; the gene of
-    /// column 0 is flagged like any other; what is selected by is the correlation of changes, not of
-    /// expression. A network from scratch keeps its own size, batch and schedule, and draws the control
-    /// of a cell anew in every epoch: of one control for good, it learns noise.
+    /// The perturbation tutorial. Differs still: a gene that the vocabulary lacks is left out
+    /// instead of sharing the token of padding; the last batch of an epoch may be smaller; the gene
+    /// of column 0 is flagged like any other; the network is selected by the correlation of
+    /// changes, not of expression. A network from scratch keeps its own size, batch and schedule,
+    /// and draws the control of a cell anew in every epoch: with one fixed control it learns noise.
     pub fn like_the_reference(&mut self, recipe: Recipe) {
         as_in_the_tutorials(&mut self.training);
         self.keep_perturbed = false;
@@ -134,12 +139,12 @@ impl PerturbConfig {
         self.genes_per_pass = 0;
     }
 
-    /// Pairs of every condition in an epoch; none if every cell is in one.
+    /// Number of pairs of every condition in an epoch; `None` if every cell is in one.
     pub(super) fn pairs_each(&self) -> Option<usize> {
         self.pairs.filter(|&pairs| pairs > 0)
     }
 
-    /// Checks what the network and the training configuration do not check themselves.
+    /// Checks the fields that the network and the training configuration do not check themselves.
     ///
     /// # Errors
     /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.

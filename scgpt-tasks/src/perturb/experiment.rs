@@ -1,6 +1,6 @@
 //! [`PerturbExperiment`]: a network that learns one seed's part of the conditions.
 //!
-//! The seed divides conditions, not cells: a condition that judges was never seen in any cell.
+//! The seed divides conditions, not cells: no cell of a condition that judges was ever seen.
 
 use std::borrow::Cow;
 
@@ -23,13 +23,13 @@ use crate::{
     usage::Usage,
 };
 
-/// What a checkpoint need not have.
+/// Parts of the network that a checkpoint need not have.
 const NEW_PARTS: [NetworkPart; 3] =
     [NetworkPart::Gep, NetworkPart::ZeroProbability, NetworkPart::Perturbations];
-/// Flags of the reference: not perturbed, perturbed, padding.
+/// Number of flags in the reference: not perturbed, perturbed, padding.
 const FLAGS: usize = 3;
 
-/// Genes of a condition that count as responding.
+/// Number of genes of a condition that count as responding.
 const RESPONDING: usize = 20;
 
 /// One seed's training on perturbed cells.
@@ -43,16 +43,16 @@ pub(super) struct PerturbExperiment<'a> {
 /// Parts of the conditions, and the cells of each.
 pub(super) struct ConditionParts {
     pub(super) split: Split,
-    /// Every group of the design: the cells of one condition and one cell type.
+    /// All groups of the design, each the cells of one condition and one cell type.
     groups: Vec<PairedGroup>,
-    /// Of every group; empty but of controls.
+    /// Controls of every group that is a control; empty for all others.
     controls: Vec<Controls>,
-    /// Groups that are trained on; controls are their own controls, and among them.
+    /// Groups that are trained on. Controls are among them, each its own control.
     training: Vec<usize>,
     /// Groups that select the network, and groups that judge it.
     validation: Vec<usize>,
     test: Vec<usize>,
-    /// Places in the panel of the genes that respond most, of each group that is trained on.
+    /// For each group that is trained on, the places in the panel of the genes that respond most.
     responding: Vec<Vec<usize>>,
 }
 
@@ -66,8 +66,8 @@ impl ConditionParts {
 impl Perturbation<'_> {
     /// The network before its first step.
     ///
-    /// Its expression head says a coefficient and a shift of the control's value, so that "nothing changes" is where
-    /// it begins; a checkpoint's own head is drawn anew for that.
+    /// Its expression head predicts a coefficient and a shift of the control's value, so that it
+    /// begins at "nothing changes"; the head of a checkpoint is drawn anew for that.
     ///
     /// # Errors
     /// If the checkpoint cannot be opened, or is of no use for perturbations.
@@ -95,7 +95,7 @@ impl Perturbation<'_> {
 }
 
 impl<'a> PerturbExperiment<'a> {
-    /// One training, as `training` says.
+    /// One training of the experiment, by the settings `training`.
     pub(super) fn new(
         perturbation: &'a Perturbation<'a>,
         session: &'a Session<'a>,
@@ -125,7 +125,7 @@ impl<'a> PerturbExperiment<'a> {
         Ok(groups)
     }
 
-    /// Control cells that predictions start from: of every group that is a control.
+    /// Control cells that predictions start from, for every group that is a control.
     fn control_cells(&self, groups: &[PairedGroup]) -> Result<Vec<Controls>> {
         let Perturbation { design, panel, .. } = self.perturbation;
         let g = panel.len();
@@ -146,7 +146,7 @@ impl<'a> PerturbExperiment<'a> {
         Ok(all)
     }
 
-    /// The genes that respond most, of each group that is trained on.
+    /// The genes that respond most, for each group that is trained on.
     fn responding(&self, groups: &[PairedGroup], training: &[usize]) -> Vec<Vec<usize>> {
         let mut responding = vec![Vec::new(); groups.len()];
         for &group in training.iter().filter(|&&group| groups[group].control != group) {
@@ -164,7 +164,7 @@ impl Experiment for PerturbExperiment<'_> {
         = Pairs<'t>
     where
         Self: 't;
-    /// None if nothing was kept to judge by.
+    /// `None` if nothing was kept to judge by.
     type Verdict = Option<PerturbEvaluation>;
 
     fn training(&self) -> &TrainConfig {
@@ -222,10 +222,8 @@ impl Experiment for PerturbExperiment<'_> {
         })
     }
 
-    /// None: with gene vectors that vary together responses were learned worse than with drawn ones and
-    /// the first guess that nothing changes.
-    /// None: with gene vectors that vary together responses were learned worse than with drawn ones and
-    /// the first guess that nothing changes.
+    /// `None`: from gene vectors that vary together, responses were learned worse than from drawn
+    /// ones and the first guess that nothing changes.
     fn gene_vectors(&self, _: &ConditionParts, _: &Pairs<'_>) -> Result<Option<GeneVectors>> {
         Ok(None)
     }

@@ -37,7 +37,7 @@ impl PerturbReport {
         page
     }
 
-    /// What was learned from, what was left out, and how the network was trained.
+    /// Adds what was learned from, what was left out, and how the network was trained.
     fn data(&self, page: &mut Page) {
         let some = |names: &[String]| match names.len() {
             0 => "none".to_owned(),
@@ -101,8 +101,8 @@ impl Reversal {
         page
     }
 
-    /// Groups, those whose truth is a candidate if there are such, against the candidates that any of
-    /// them found.
+    /// Adds the groups, only those whose truth is a candidate if there are any, against the
+    /// candidates that any of them found.
     fn retrieval(&self, page: &mut Page) {
         const MOST: usize = 40;
         let is_known = self.groups.iter().any(|group| group.rank.is_some());
@@ -138,7 +138,7 @@ impl Reversal {
     }
 }
 
-/// How often each method finds the truth, if it is known.
+/// Adds how often each method finds the true condition, if it is known.
 ///
 /// Shares are of the conditions whose truth is among the candidates: that all of its genes were right, and that
 /// at least one was, within the first so many candidates.

@@ -23,9 +23,9 @@ use super::{
     predict::{Controls, Predictor},
 };
 
-/// What a group is to the network.
+/// The cells of a group, and what the network is told of its condition.
 pub(super) struct PairedGroup {
-    /// Its cells, by their numbers in the shards.
+    /// Numbers of its cells in the shards.
     pub(super) cells: Vec<u32>,
     /// What the network is told of its condition.
     pub(super) targets: Targets,
@@ -33,7 +33,7 @@ pub(super) struct PairedGroup {
     pub(super) control: usize,
 }
 
-/// A condition that chooses the best network.
+/// A condition by which the best network is chosen.
 pub(super) struct Held {
     pub(super) group: usize,
     /// Mean expression of its cells and of its controls, `[g]`.
@@ -41,7 +41,8 @@ pub(super) struct Held {
     pub(super) control: Vec<f64>,
 }
 
-/// Pairs of a control and a perturbed cell, to learn one from the other.
+/// Pairs of a control and a perturbed cell, from which the network learns the second from the
+/// first.
 pub(super) struct Pairs<'a> {
     pub(super) shards: &'a ShardFolder,
     pub(super) vocab: &'a GeneVocab,
@@ -49,21 +50,21 @@ pub(super) struct Pairs<'a> {
     pub(super) panel: &'a ResponsePanel,
     pub(super) config: &'a PerturbConfig,
     pub(super) groups: &'a [PairedGroup],
-    /// Places in the panel of the genes that respond most, of each group that is trained on.
+    /// For each group that is trained on, the places in the panel of the genes that respond most.
     pub(super) responding: &'a [Vec<usize>],
-    /// What an epoch goes through; see [`Self::items_of`].
+    /// The items of an epoch, see [`Self::items_of`].
     pub(super) items: Vec<u32>,
     /// The group of each item.
     pub(super) group_of_item: Vec<u32>,
-    /// Conditions that select the network.
+    /// Conditions by which the network is selected.
     pub(super) held: Vec<Held>,
     /// Controls of each group that is a control; empty for all others.
     pub(super) controls: &'a [Controls],
 }
 
 impl Pairs<'_> {
-    /// What an epoch over the groups `training` goes through: with as many `pairs` per group
-    /// numbers of their own, else cells. Beside each item its group.
+    /// The items of an epoch over the groups `training`, numbered from 0, and the group of each: of
+    /// every group `pairs` items or, with `None`, one for each of its cells.
     pub(super) fn items_of(
         groups: &[PairedGroup],
         training: &[usize],
@@ -78,7 +79,7 @@ impl Pairs<'_> {
         ((0..n).collect(), group_of_item)
     }
 
-    /// Control and perturbed values of an item, `[g]`: means of `pool` cells each.
+    /// Control and perturbed values of an item, `[g]` each: means over `pool` cells.
     fn pair(&self, item: usize, epoch: u64) -> Result<[Vec<f32>; 2]> {
         let pool = self.config.pool;
         let group = &self.groups[self.group_of_item[item] as usize];
@@ -115,8 +116,8 @@ impl Pairs<'_> {
         Ok([control, perturbed])
     }
 
-    /// The genes that a batch sees: those perturbed in it, unless parity is asked for, some that respond,
-    /// and others.
+    /// Places of the genes that a batch sees: those perturbed in it, unless the reference's choice
+    /// is asked for, some that respond, and others.
     fn places(&self, items: &[usize], epoch: u64, index: u64) -> Vec<usize> {
         let n = self.panel.len();
         if self.config.genes_per_step == 0 || self.config.genes_per_step >= n {
@@ -143,7 +144,7 @@ impl Pairs<'_> {
         chosen.into_iter().collect()
     }
 
-    /// The network as it predicts whole profiles.
+    /// The network as a predictor of whole profiles.
     pub(super) fn predictor<'m>(&'m self, model: &'m Scgpt) -> Predictor<'m> {
         Predictor {
             model,
@@ -157,7 +158,7 @@ impl Pairs<'_> {
     }
 }
 
-/// One of `cells`, for a number of the key.
+/// One of `cells`, drawn by number `number` of the key.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..n")]
 fn draw(cells: &[u32], key: Keyed, number: u64) -> u32 {
     cells[(key.uniform(number) * cells.len() as f64) as usize]
@@ -220,7 +221,7 @@ impl Task for Pairs<'_> {
     }
 }
 
-/// The mean, 0 of nothing.
+/// The mean of the values; 0 without any.
 fn mean_of(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }

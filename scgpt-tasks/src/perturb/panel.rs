@@ -1,7 +1,7 @@
 //! [`ResponsePanel`]: the genes whose response is predicted.
 //!
-//! A perturbed gene need not be measured: the network is told of it by a token of value 0 with the flag, and
-//! says nothing of its response.
+//! A perturbed gene need not be measured: the network is told of it by a token of value 0 with the
+//! flag, and does not predict its response.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use scgpt_eval::perturbation::Condition;
 
 use crate::error::{Error, Result};
 
-/// Flags of tokens; the network's third, of padding, is not used.
+/// Flags of tokens; the network's third flag, of padding, is not used.
 const NOT_PERTURBED: ConditionToken = ConditionToken(0);
 const PERTURBED: ConditionToken = ConditionToken(1);
 
@@ -26,9 +26,9 @@ pub(super) struct ResponsePanel {
     pub(super) tokens: Vec<GeneToken>,
     /// The column of each in the data.
     pub(super) columns: Vec<usize>,
-    /// The place in the panel of each name.
+    /// The place in the panel of each gene, by its name.
     pub(super) places: BTreeMap<String, usize>,
-    /// The place of each token, or none.
+    /// The place in the panel of each token's gene, if it has one.
     of_token: Vec<Option<u32>>,
 }
 
@@ -57,7 +57,7 @@ impl ResponsePanel {
         Ok((Self::of(vocab, names, tokens, columns), alignment.summary()))
     }
 
-    /// The panel of an artefact: `names` are genes of its vocabulary.
+    /// The panel of an artefact, whose genes are `names` of its vocabulary.
     pub(super) fn of_names(vocab: &GeneVocab, names: &[String]) -> Result<Self> {
         let token = |name: &String| {
             vocab.token(name).ok_or_else(|| {
@@ -68,7 +68,7 @@ impl ResponsePanel {
         Ok(Self::of(vocab, names.to_vec(), tokens, (0..names.len()).collect()))
     }
 
-    /// A panel of names with their tokens and columns, all in the same order.
+    /// A panel of genes with their names, tokens and columns, all in the same order.
     fn of(
         vocab: &GeneVocab,
         names: Vec<String>,
@@ -83,12 +83,12 @@ impl ResponsePanel {
         Self { names, tokens, columns, places, of_token }
     }
 
-    /// Genes of the panel, `g` in shapes.
+    /// Number of genes of the panel, `g` in shapes.
     pub(super) fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// The place in the panel of a column of the data.
+    /// The place in the panel of a column of the data, if it has one.
     pub(super) fn place(&self, column: usize) -> Option<usize> {
         self.columns.binary_search(&column).ok()
     }
@@ -102,7 +102,7 @@ impl ResponsePanel {
         }
     }
 
-    /// The panel's part of a profile over all columns of the data.
+    /// The genes of the panel, `[g]`, from a profile over all columns of the data.
     pub(super) fn part(&self, profile: &[f64]) -> Vec<f64> {
         self.columns.iter().map(|&column| profile[column]).collect()
     }

@@ -1,7 +1,8 @@
-//! [`Predictor`]: what the network says of a condition.
+//! [`Predictor`]: predicts the cells of a condition.
 //!
-//! A few hundred genes are predicted together, as in training; a pass sees genes from all over the panel, and the
-//! perturbed ones. So a whole profile takes several passes, whose answers are put together.
+//! A few hundred genes are predicted together, as in training; a pass sees genes from all over the
+//! panel, and the perturbed ones. A whole profile thus takes several passes, whose answers are put
+//! together.
 
 use std::cmp::Ordering;
 
@@ -12,7 +13,8 @@ use scgpt_train::InputBatch;
 
 use super::panel::{ResponsePanel, Targets};
 
-/// Tokens that are computed at once, about: bounds the memory of a prediction over all genes.
+/// About how many tokens are computed at once, which bounds the memory of a prediction over all
+/// genes.
 const TOKENS: usize = 16_384;
 
 /// Control cells that predictions start from, row-major `[n, g]`.
@@ -23,13 +25,13 @@ pub(super) struct Controls {
 }
 
 impl Controls {
-    /// Cells.
+    /// Number of cells.
     pub(super) fn len(&self) -> usize {
         self.values.len() / self.n_genes.max(1)
     }
 
-    /// Cells `[n, g]`, which are put in an order of their own, by their values: predictions draw by
-    /// place, and the place of a cell in a file is not to matter.
+    /// Control cells with `values`, `[n, g]`. They are ordered by their values: predictions draw
+    /// cells by their place, and the place of a cell in a file must not matter.
     pub(super) fn new(values: &[f32], n_genes: usize) -> Self {
         let mut rows: Vec<&[f32]> = values.chunks_exact(n_genes.max(1)).collect();
         rows.sort_by(|a, b| {
@@ -57,16 +59,16 @@ impl Controls {
     }
 }
 
-/// A trained network, asked for whole profiles.
+/// A trained network that predicts whole profiles.
 #[derive(Clone, Copy)]
 pub(super) struct Predictor<'a> {
     pub(super) model: &'a Scgpt,
     pub(super) network: &'a ScgptConfig,
     pub(super) panel: &'a ResponsePanel,
     pub(super) pad: GeneToken,
-    /// Controls whose mean a predicted cell starts from.
+    /// Number of controls whose mean a predicted cell starts from.
     pub(super) pool: usize,
-    /// Genes that are predicted together; 0 for all.
+    /// Number of genes that are predicted together; 0 for all.
     pub(super) genes_per_pass: usize,
     pub(super) seed: u64,
 }
@@ -118,7 +120,8 @@ impl Predictor<'_> {
         mean(&self.cells(targets, controls, n, device), self.panel.len())
     }
 
-    /// Predicted values of the genes at `places`, and of perturbed genes not measured, of each cell.
+    /// For each cell, the predicted values of the genes at `places`, and of perturbed genes that
+    /// are not measured.
     fn forward(
         &self,
         targets: &Targets,

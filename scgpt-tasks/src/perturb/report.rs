@@ -14,38 +14,40 @@ use crate::training::{Curves, Learned, Session, Trial};
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct PerturbReport {
-    /// The file.
+    /// Path of the file.
     pub path: String,
-    /// Cells with a condition.
+    /// Number of cells with a condition.
     pub cells: usize,
-    /// Of these, controls.
+    /// Number of controls among them.
     pub controls: usize,
-    /// Genes of the data, and which the model knows.
+    /// The genes of the data, and which of them the model knows.
     pub genes: AlignmentSummary,
-    /// Cells that express no gene the model knows.
+    /// Number of cells that express no gene the model knows.
     pub without_genes: usize,
     /// Perturbed genes that are not measured: the network is told of them without a value.
     pub unmeasured: Vec<String>,
-    /// Conditions left out: too few cells, no controls of their cell type, or an unknown gene.
+    /// Conditions that were left out: too few cells, no controls of their cell type, or a gene that
+    /// the model does not know.
     pub dropped: Vec<String>,
-    /// Conditions trained on, validated by and judged by.
+    /// The conditions trained on, validated by and judged by.
     pub split: Split,
-    /// Conditions in no part of it.
+    /// Conditions that are in no part of the split.
     pub not_split: Vec<String>,
-    /// The settings.
+    /// The settings that were in force.
     pub config: PerturbConfig,
     /// How the network was trained.
     #[serde(flatten)]
     pub learned: Learned,
     /// Scores of the tested conditions, if any were kept.
     pub evaluation: Option<PerturbEvaluation>,
-    /// How it learned.
+    /// How losses and scores changed as the network learned.
     #[serde(flatten)]
     pub curves: Curves,
 }
 
 impl PerturbReport {
-    /// What became of the cells of a design, and of the first `trial`, whose network is the artefact.
+    /// The report of the cells of a design, and of the first `trial`, whose network is the
+    /// artefact.
     pub(super) fn new(
         of: &Perturbation<'_>,
         session: &Session<'_>,

@@ -1,4 +1,4 @@
-//! [`Responses`]: predicted cells of any conditions.
+//! [`Responses`]: predicted cells of given conditions.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::error::Result;
 
-/// Genes of a summary.
+/// Number of genes in a summary.
 const MOST_CHANGED: usize = 10;
 
 /// How conditions are predicted.
@@ -37,24 +37,26 @@ const MOST_CHANGED: usize = 10;
 pub struct RespondOptions {
     /// The cell type, by its number.
     pub cell_type: usize,
-    /// Predicted cells of each condition.
+    /// Number of predicted cells of each condition.
     pub cells: usize,
-    /// Genes that are predicted together; 0 for all, and as many as in training if none.
+    /// Number of genes that are predicted together; 0 for all, and `None` for as many as in
+    /// training.
     pub genes_per_pass: Option<usize>,
 }
 
 impl RespondOptions {
-    /// So many cells of each condition, of the first cell type, predicted as in training.
+    /// Predicts `cells` cells of each condition, of the first cell type, with as many genes
+    /// together as in training.
     pub fn new(cells: usize) -> Self {
         Self { cell_type: 0, cells, genes_per_pass: None }
     }
 }
 
-/// What conditions would look like.
+/// Predicted cells of conditions.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Responses {
-    /// In the order asked for.
+    /// A summary of each condition, in the order asked for.
     pub conditions: Vec<Response>,
     /// Predicted cells, `cells` of each condition in turn, row-major `[n · cells, g]`.
     pub cells: RowSpool,
@@ -62,16 +64,16 @@ pub struct Responses {
     cell_type: String,
 }
 
-/// What one condition would look like.
+/// A summary of the predicted cells of one condition.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Response {
-    /// The condition.
+    /// Name of the condition.
     pub condition: String,
     /// Perturbed genes that are not measured.
     pub unmeasured: Vec<String>,
-    /// The genes that change most against the controls predictions start from, and the change of their
-    /// mean logarithm.
+    /// The genes that change most against the controls that predictions start from, each with the
+    /// change of its mean logarithm.
     pub most_changed: Vec<(String, f64)>,
 }
 
@@ -113,12 +115,12 @@ impl PerturbArtefact {
         })
     }
 
-    /// Predicted cells that [`Responses::write`] wrote, by condition in order, so that they are not
-    /// computed again.
+    /// Reads predicted cells that [`Responses::write`] wrote, condition by condition in order, so
+    /// that they need not be computed again.
     ///
     /// # Errors
-    /// If the file cannot be read, lacks genes of the artefact, or has different numbers of cells of
-    /// its conditions.
+    /// If the file cannot be read, lacks genes of the artefact, or has not the same number of cells
+    /// of every condition.
     pub fn read_responses(
         &self,
         path: &Path,
@@ -154,8 +156,8 @@ impl PerturbArtefact {
         Ok((conditions, Responses { conditions: responses, cells, genes, cell_type }))
     }
 
-    /// What is said of a condition whose predicted cells have this mean, against that of the controls, both
-    /// `[g]`.
+    /// The summary of a condition whose predicted cells have the given mean, against that of the
+    /// controls, `[g]` each.
     fn response(&self, condition: &Condition, mean: &[f64], control: &[f64]) -> Response {
         let change = difference(mean, control);
         let mut order: Vec<usize> = (0..change.len()).collect();
@@ -174,13 +176,13 @@ impl PerturbArtefact {
 }
 
 impl Responses {
-    /// Predicted cells of each condition.
+    /// Number of predicted cells of each condition.
     pub fn cells_each(&self) -> usize {
         self.cells.n_rows() / self.conditions.len().max(1)
     }
 
-    /// Writes the predicted cells as h5ad or zarr: `X` the predicted logarithms, `obs` with
-    /// `condition` and `cell_type`.
+    /// Writes the predicted cells as h5ad or zarr: `X` has the predicted logarithms, `obs` the
+    /// columns `condition` and `cell_type`.
     ///
     /// # Errors
     /// If the output exists and `existing` refuses it, or cannot be written.

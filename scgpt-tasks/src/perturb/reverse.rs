@@ -1,4 +1,4 @@
-//! [`Reversal`]: which perturbation explains a state.
+//! [`Reversal`]: which perturbation explains the state of some cells.
 //!
 //! Every candidate is predicted as some cells. Each query cell looks for the nearest of all predicted cells, whose
 //! candidates get its votes; beside that, candidates are ranked by the distance of their mean from that of the
@@ -21,11 +21,11 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// Query cells of one group that are looked at, at most.
+/// Most query cells of one group that are looked at.
 const CELLS: usize = 500;
-/// Numbers of predicted profiles that are held in memory at once, about.
+/// About how many numbers of predicted profiles are held in memory at once.
 const PROFILES: usize = 1 << 26;
-/// Ranked candidates of a group in reports.
+/// Most ranked candidates of a group in reports.
 const RANKED: usize = 20;
 
 /// How a state is searched for among candidates.
@@ -44,26 +44,26 @@ const RANKED: usize = 20;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ReverseOptions<'a> {
-    /// Column of `obs` that groups the query cells: conditions, if they are known, or any grouping; all
-    /// are one group if none.
+    /// Column of `obs` that groups the query cells: conditions, if they are known, or any grouping;
+    /// with `None` all cells are one group.
     pub group_key: Option<&'a str>,
-    /// How conditions are written, if the groups are such.
+    /// How conditions are written, if the groups are conditions.
     pub design: &'a DesignOptions<'a>,
-    /// The matrix of the query, logarithms as in training.
+    /// The matrix of the query, whose values are logarithms as in training.
     pub layer: &'a Layer,
     /// The cell type of the candidates, by its number.
     pub cell_type: usize,
-    /// Most nearest profiles of each cell that vote, and most candidates named.
+    /// Most nearest profiles of each cell that vote, and most candidates that are named.
     pub k: usize,
-    /// Whether a candidate may be found by the expression of its own perturbed genes. If not, they are
-    /// held at the control's in its predicted profile: it gains nothing by them, and all candidates
-    /// are searched over the same genes.
+    /// Whether a candidate may be found by the expression of its own perturbed genes. If not, these
+    /// genes keep the control's expression in its predicted profile: the candidate gains nothing by
+    /// them, and all candidates are compared over the same genes.
     pub see_targets: bool,
 }
 
 impl<'a> ReverseOptions<'a> {
-    /// All cells of the matrix as one group, ten neighbours of each among candidates of the first cell
-    /// type, whose own perturbed genes are held.
+    /// All cells of the matrix as one group, with ten neighbours of each among candidates of the
+    /// first cell type, whose own perturbed genes keep the control's expression.
     pub fn new(design: &'a DesignOptions<'a>, layer: &'a Layer) -> Self {
         Self { group_key: None, design, layer, cell_type: 0, k: 10, see_targets: false }
     }
@@ -73,20 +73,21 @@ impl<'a> ReverseOptions<'a> {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Reversal {
-    /// Candidates searched.
+    /// Number of candidates that were searched.
     pub candidates: usize,
-    /// Groups of query cells.
+    /// What was found for each group of query cells.
     pub groups: Vec<ReversedGroup>,
-    /// How often the truth was found, by method; empty if the groups are not known conditions.
+    /// How often each method found the true condition; empty if the groups are not known
+    /// conditions.
     pub methods: Vec<Retrieval>,
-    /// The same of the conditions that the artefact was not trained on, nor selected by.
+    /// As `methods`, over the conditions on which the artefact was neither trained nor selected.
     pub held_out: Vec<Retrieval>,
     /// Known conditions of the query that are not among the candidates, and are not scored.
     pub not_candidates: Vec<String>,
-    /// The sum of the query's cells before the logarithm, if it was not that of training and they were
-    /// brought to it.
+    /// The sum of the query's cells before the logarithm, if it was another than in training and
+    /// they were brought to that one.
     pub rescaled_from: Option<f64>,
-    /// Query cells that express no gene of the artefact.
+    /// Number of query cells that express no gene of the artefact.
     pub without_genes: usize,
 }
 
@@ -94,32 +95,35 @@ pub struct Reversal {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ReversedGroup {
-    /// Its name.
+    /// Name of the group.
     pub group: String,
-    /// Its cells that voted.
+    /// Number of its cells that voted.
     pub cells: usize,
-    /// Candidates by the votes of the cells' nearest profiles, and their share of the votes.
+    /// Candidates by the votes of the cells' nearest profiles, each with its share of the votes.
     pub votes: Vec<(String, f64)>,
-    /// Candidates by the distance of their mean profile from that of the cells, nearest first.
+    /// Candidates by the distance of their mean profile from that of the cells, nearest first, each
+    /// with the distance.
     pub ranked: Vec<(String, f64)>,
-    /// The candidate that it is, if that is known.
+    /// The true condition, if it is known.
     pub truth: Option<String>,
-    /// The place of the truth by votes and by distance, 1 being the first; none if it is not known.
+    /// The places of the truth by votes and by distance, 1 being the first; `None` if it is not
+    /// known.
     pub rank: Option<[usize; 2]>,
 }
 
 impl PerturbArtefact {
-    /// Searches the states of `query` among predicted ones: for each group of cells which candidates
-    /// explain it best. Distances are Euclidean, over all genes, without normalisation.
+    /// Searches the states of `query` among predicted ones: finds, for each group of cells, the
+    /// candidates that explain it best. Distances are Euclidean, over all genes, without
+    /// normalisation.
     ///
     /// Memory: the profiles of a block of candidates and the cells of one group.
     ///
-    /// Beside it stand three answers that need no network: *random*, *same for all* (the candidates
-    /// by their mean distance from all groups), and *nearest trained profile*.
+    /// Beside these stand three methods that need no network: *random*, *same for all* (the
+    /// candidates by their mean distance from all groups), and *nearest trained profile*.
     ///
     /// # Errors
-    /// If the query cannot be read, lacks genes of the panel, holds anything but logarithms, or has no
-    /// cells to search for.
+    /// If the query cannot be read, lacks genes of the panel, has values that are not logarithms,
+    /// or has no cells to search for.
     pub fn reverse(
         &self,
         query: &mut dyn CellSource,
@@ -261,21 +265,21 @@ impl PerturbArtefact {
     }
 }
 
-/// Cells to explain, by group; controls are left out.
+/// Cells whose state is to be explained, by group; controls are left out.
 struct Query<'a> {
     source: &'a mut dyn CellSource,
     layer: &'a Layer,
-    /// The way to the scale of training, if it is another.
+    /// How values are brought to the scale of training, if theirs is another.
     scale: Option<LogScale>,
-    /// Their columns' places in the panel.
+    /// For each column, its place in the panel.
     place: Vec<Option<usize>>,
     n_genes: usize,
-    /// Names of the groups, and their cells.
+    /// Names of the groups, each with the numbers of its cells.
     groups: Vec<(String, Vec<usize>)>,
 }
 
 impl<'a> Query<'a> {
-    /// The cells of `source` by group, some of each group if it has many.
+    /// Groups the cells of `source`; of a group with many cells some are taken.
     ///
     /// # Errors
     /// If the source lacks genes of the artefact or the column, holds anything but logarithms, or has no cell but
@@ -319,7 +323,7 @@ impl<'a> Query<'a> {
         Ok(Self { source, layer, scale, place, n_genes, groups })
     }
 
-    /// Cells of all groups.
+    /// Number of cells of all groups.
     fn n_cells(&self) -> usize {
         self.groups.iter().map(|(_, cells)| cells.len()).sum()
     }
@@ -332,10 +336,11 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The nearest profiles of every cell of a group, nearest first, and their distance.
+/// For every cell of a group its nearest profiles, nearest first: the distance and the number of
+/// each.
 type Nearest = Vec<Vec<(f64, usize)>>;
 
-/// Takes up what was found among the profiles from number `first` on.
+/// Merges what was found among the profiles from number `first` on into `nearest`.
 fn merge(nearest: &mut Nearest, found: &Neighbours, first: usize, k: usize) {
     nearest.resize(found.cells().len(), Vec::new());
     for (list, found) in nearest.iter_mut().zip(found.cells()) {
@@ -364,7 +369,7 @@ fn truths(
     (scored, not_candidates)
 }
 
-/// The condition that a group is, if it is one.
+/// The condition that the name of a group stands for, if it is one.
 fn known(name: &str, design: &DesignOptions<'_>, candidates: &[Condition]) -> Option<Condition> {
     let condition = Condition::parse(name, design.separator, design.control).ok()?;
     // A group by another name, such as a cluster, names no gene of the candidates.

@@ -26,16 +26,17 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainConfig {
-    /// Model directory to continue from; its network replaces `network`, all but the dropout.
+    /// Model directory to continue from; its network replaces `network`, except for the dropout.
     #[serde(default)]
     pub model: Option<PathBuf>,
-    /// Cells per batch.
+    /// Number of cells per batch.
     pub batch_size: usize,
-    /// Most tokens per cell, `<cls>` included; more are sampled anew in every epoch.
+    /// Most tokens per cell, `<cls>` included; of more genes some are sampled, anew in every epoch.
     pub max_length: usize,
     /// Shares of a cell's genes that are unknown; each cell draws one in every epoch.
     pub unknown_shares: Vec<f64>,
-    /// Optimiser steps after which the second pass, from the cell embedding, joins in.
+    /// Optimiser steps after which the second pass, from the cell embedding, joins in (cell
+    /// prompt).
     pub cell_prompt_after: u64,
     /// Share of the cells kept for validation.
     pub validation_share: f64,
@@ -56,7 +57,7 @@ pub struct PretrainConfig {
     pub network: NetworkConfig,
     /// Weights of the objectives.
     pub objectives: Objectives,
-    /// How it is trained.
+    /// How the network is trained.
     pub training: TrainConfig,
 }
 
@@ -74,7 +75,7 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// Its settings.
+    /// The settings of the preset.
     ///
     /// # Reference
     /// `Paper`: Methods, "pre-training", and `args.json` of the whole-human checkpoint (12 × 512,
@@ -125,7 +126,7 @@ impl Preset {
 }
 
 impl PretrainConfig {
-    /// Checks what the network and the training configuration do not check themselves.
+    /// Checks the fields that the network and the training configuration do not check themselves.
     ///
     /// # Errors
     /// [`Error::Settings`](scgpt_data::Error::Settings) with all mistakes at once.

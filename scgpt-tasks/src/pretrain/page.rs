@@ -1,4 +1,4 @@
-//! The page about a pre-training run, and nothing that would need the cells again.
+//! The page about a pre-training run; it is made without reading the cells again.
 
 use scgpt_report::{Bar, Page};
 

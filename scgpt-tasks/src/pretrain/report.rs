@@ -10,17 +10,17 @@ use crate::training::{Curves, NetworkConfig, Trained};
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct PretrainReport {
-    /// The cells.
+    /// The cells that it learned from.
     pub data: PretrainData,
-    /// The settings.
+    /// The settings that were in force.
     pub config: PretrainConfig,
     /// Optimiser steps done.
     pub steps: u64,
     /// The best validation, whose network was kept.
     pub best: Option<Best>,
-    /// Whether training stopped because nothing improved any more.
+    /// Whether training stopped before its end because nothing improved any more.
     pub stopped_early: bool,
-    /// How it learned.
+    /// How losses and scores changed as the network learned.
     #[serde(flatten)]
     pub curves: Curves,
 }
@@ -29,24 +29,24 @@ pub struct PretrainReport {
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct PretrainData {
-    /// The folder of shards.
+    /// Path of the folder of shards.
     pub shards: String,
-    /// Files the shards were made from.
+    /// Paths of the files from which the shards were made.
     pub sources: Vec<String>,
-    /// Cells trained on.
+    /// Number of cells trained on.
     pub training_cells: usize,
-    /// Cells of each validation.
+    /// Number of cells in each validation.
     pub validation_cells: usize,
-    /// Gene tokens of the vocabulary.
+    /// Number of gene tokens in the vocabulary.
     pub vocabulary: usize,
-    /// What the network was before, if not freshly initialised.
+    /// The model that it continues from; `None` for a new network.
     pub from: Option<String>,
     /// Sources whose values are not counts.
     pub not_counts: Vec<String>,
 }
 
 impl PretrainData {
-    /// What the shards are, and how their cells were divided.
+    /// Describes the shards, and how their cells were divided.
     pub(super) fn of(task: &PretrainTask<'_>, options: &PretrainOptions<'_>) -> Self {
         let sources = &task.cells.shards.manifest().sources;
         Self {
@@ -66,7 +66,7 @@ impl PretrainData {
 }
 
 impl PretrainReport {
-    /// What a run came to; `config` gets the shape of the network that was trained.
+    /// The report of a run; `config` gets the shape of the network that was trained.
     pub(super) fn new(config: &PretrainConfig, data: PretrainData, trained: &Trained) -> Self {
         let Trained { network, outcome, .. } = trained;
         Self {
@@ -79,7 +79,7 @@ impl PretrainReport {
         }
     }
 
-    /// The value of a metric in the best validation.
+    /// The value of a metric in the best validation, if it has such a metric.
     pub fn metric(&self, name: &str) -> Option<f64> {
         let record = self.curves.validation.iter().rev().find(|record| record.is_best)?;
         Some(record.metrics.iter().find(|metric| metric.name == name)?.value)

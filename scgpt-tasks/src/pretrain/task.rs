@@ -1,8 +1,9 @@
 //! [`PretrainTask`]: cells of shards as batches with known and unknown genes.
 //!
-//! Each cell draws in every epoch which share of its genes is unknown, and which genes these are. The network says
-//! the values of the unknown from the known ones and, once it has learned something, from its own embedding of the
-//! cell, too (cell prompt). Paper: Cui et al., *scGPT*, Nature Methods 2024, generative pre-training.
+//! Each cell draws in every epoch which share of its genes is unknown, and which genes these are.
+//! The network predicts the values of the unknown genes from the known ones and, once it has
+//! learned something, also from its own embedding of the cell (cell prompt). Paper: Cui et al.,
+//! *scGPT*, Nature Methods 2024, generative pre-training.
 
 use burn::prelude::Device;
 use scgpt_data::{CellSplit, GeneToken, Keyed, Purpose, split};
@@ -24,13 +25,13 @@ pub(super) struct PretrainTask<'a> {
     pub(super) split: CellSplit,
     /// Cells to validate on.
     pub(super) validation: Vec<usize>,
-    /// What a guess without a network would say, to compare with.
+    /// The means of genes, a guess without a network to compare with.
     pub(super) mean: MeanExpression,
 }
 
 impl PretrainTask<'_> {
-    /// A batch of `cells` (numbers in the shards) with the choices of an epoch; `share` of their
-    /// genes is unknown, or what each cell draws.
+    /// A batch of `cells` (numbers in the shards) with the choices of an epoch; the given `share`
+    /// of their genes is unknown or, with `None`, the share that each cell draws.
     fn make(&self, cells: &[usize], epoch: u64, share: Option<f64>) -> Result<TrainBatch> {
         let mut made = Vec::with_capacity(cells.len());
         for (&cell, tokens) in cells.iter().zip(self.cells.tokens(cells, epoch)?) {
@@ -89,7 +90,7 @@ impl Task for PretrainTask<'_> {
     }
 }
 
-/// `0..n` from a number in `[0, 1)`.
+/// A number of `0..n`, from one in `[0, 1)`.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number in 0..n")]
 fn index(uniform: f64, n: usize) -> usize {
     ((uniform * n as f64) as usize).min(n - 1)

@@ -1,8 +1,8 @@
-//! [`TokenCounts`] and [`Timings`]: what is counted of cells on their way.
+//! [`TokenCounts`] and [`Timings`]: what is counted while cells go through a network.
 
 use serde::Serialize;
 
-/// Seconds that the cells of a source took; stages overlap, so they add up to more than the total.
+/// Seconds that the cells of a source took. Stages overlap, so they add up to more than the total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Timings {
@@ -16,28 +16,29 @@ pub struct Timings {
     pub computing: f64,
 }
 
-/// Tokens per cell in a fixed number of equal classes, so that memory does not grow with cells.
+/// How many tokens cells have, in a fixed number of equal classes, so that memory does not grow
+/// with cells.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TokenCounts {
-    /// Cells per class; class `i` has `i * width + 1 ..= (i + 1) * width` tokens.
+    /// Number of cells per class; class `i` has `i * width + 1 ..= (i + 1) * width` tokens.
     pub histogram: Vec<u64>,
-    /// Tokens a class spans.
+    /// Number of tokens that a class spans.
     pub width: usize,
     /// Fewest tokens of a cell.
     pub min: usize,
     /// Most tokens of a cell.
     pub max: usize,
-    /// Tokens of all cells.
+    /// Number of tokens of all cells.
     pub total: u64,
-    /// Cells that express no known gene: `<cls>` alone, or tokens of zeros.
+    /// Number of cells that express no known gene: `<cls>` alone, or tokens of zeros.
     pub n_empty: u64,
-    /// Cells with more known expressed genes than fit, of which some were sampled.
+    /// Number of cells with more known expressed genes than fit, some of which were sampled.
     pub n_shortened: u64,
 }
 
 impl TokenCounts {
-    /// No cells yet, at most `max_length` tokens each.
+    /// Counts of no cells yet, with at most `max_length` tokens each.
     pub(crate) fn new(max_length: usize) -> Self {
         let width = max_length.div_ceil(40).max(1);
         Self {
@@ -51,8 +52,8 @@ impl TokenCounts {
         }
     }
 
-    /// One more cell of `n_tokens` tokens, of which there could be `n_available` besides `<cls>`; empty
-    /// if it expresses no known gene, though there may be tokens of zeros.
+    /// Adds a cell of `n_tokens` tokens, which could have `n_available` beside `<cls>`. It is empty
+    /// if it expresses no known gene, though it may have tokens of zeros.
     pub(crate) fn add(&mut self, n_tokens: usize, n_available: usize, is_empty: bool) {
         if let Some(count) = self.histogram.get_mut(n_tokens.saturating_sub(1) / self.width) {
             *count += 1;

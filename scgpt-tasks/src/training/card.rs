@@ -1,6 +1,6 @@
 //! Parts of model cards, which are Markdown.
 
-/// A table: headings, and the cells of each row.
+/// A table in Markdown: headings, and the cells of each row.
 pub(crate) fn card_table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let rule = format!("|{}\n", "---|".repeat(headings.len()));

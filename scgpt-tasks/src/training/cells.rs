@@ -1,4 +1,4 @@
-//! [`TrainingCells`]: cells of shards on their way into batches.
+//! [`TrainingCells`]: turns cells of shards into tokens and batches.
 
 use scgpt_data::{
     Binner, CellKey, CellTokens, EpochOrder, GeneToken, Keyed, Mask, Modalities, Purpose,
@@ -10,13 +10,13 @@ use scgpt_train::{Error, Result, TrainCell};
 use super::StartingNetwork;
 use crate::stream::TokenPanel;
 
-/// Batches whose cells are sorted by length together, so that little is padded.
+/// Number of batches whose cells are sorted by length together, so that little is padded.
 const BATCHES_PER_WINDOW: usize = 32;
 
 /// Epoch of the choices made for validation: the same in every run.
 pub(crate) const VALIDATION_EPOCH: u64 = u64::MAX;
 
-/// The cell of the source that each cell of the shards is: they lack cells without known genes.
+/// For each cell of the shards its number in the source; the shards lack cells without known genes.
 pub(crate) fn source_cells(shards: &ShardFolder) -> Result<Vec<usize>> {
     let id = |cell| {
         let id = shards.id(cell)?;
@@ -33,15 +33,15 @@ pub(crate) struct CellChoices<'a> {
     /// Most tokens per cell, `<cls>` included.
     pub(crate) max_length: usize,
     pub(crate) batch_size: usize,
-    /// Decides which genes, ties and masks are drawn, together with epoch and cell.
+    /// Seed by which genes, ties and masks are drawn, together with epoch and cell.
     pub(crate) seed: u64,
-    /// The genes that become tokens; all that a cell expresses if none.
+    /// The genes that become tokens; with `None`, all that a cell expresses.
     pub(crate) panel: Option<TokenPanel<'a>>,
     /// Modalities of the tokens, if there are several.
     pub(crate) modalities: Option<&'a Modalities>,
 }
 
-/// Cells of shards on their way into batches.
+/// Cells of shards, and how they become tokens and batches.
 pub(crate) struct TrainingCells<'a> {
     pub(crate) shards: &'a ShardFolder,
     pub(crate) network: &'a ScgptConfig,
@@ -49,15 +49,16 @@ pub(crate) struct TrainingCells<'a> {
     pub(crate) seed: u64,
     pub(crate) modalities: Option<&'a Modalities>,
     tokenizer: Tokenizer,
-    /// The same without a limit of tokens.
+    /// As `tokenizer`, without a limit of tokens.
     whole: Tokenizer,
 }
 
 impl<'a> TrainingCells<'a> {
-    /// Cells for the network that training begins with.
+    /// Cells for the network with which training begins.
     ///
     /// # Errors
-    /// If tokens of the shards cannot be made so: fewer than two value bins, or no room for a gene.
+    /// If tokens cannot be made in this way: there are fewer than two value bins, or no room for a
+    /// gene.
     pub(crate) fn new(
         shards: &'a ShardFolder,
         start: &'a StartingNetwork,
@@ -94,7 +95,7 @@ impl<'a> TrainingCells<'a> {
         self.made(&self.tokenizer, cells, epoch)
     }
 
-    /// The same, however many tokens that is.
+    /// As [`tokens`](Self::tokens), without a limit: all tokens of a cell, however many they are.
     pub(crate) fn whole(&self, cells: &[usize], epoch: u64) -> Result<Vec<CellTokens>> {
         self.made(&self.whole, cells, epoch)
     }
@@ -109,14 +110,15 @@ impl<'a> TrainingCells<'a> {
         cells.iter().map(tokens).collect()
     }
 
-    /// The same with some values hidden, which are to be predicted.
+    /// As [`tokens`](Self::tokens), with some values hidden, which are to be predicted.
     pub(crate) fn hidden(&self, cells: &[usize], epoch: u64, mask: Mask) -> Result<Vec<TrainCell>> {
         let tokens = self.tokens(cells, epoch)?;
         let made = cells.iter().zip(tokens);
         Ok(made.map(|(&cell, tokens)| self.mask(cell, tokens, epoch, mask)).collect())
     }
 
-    /// Leaves the tokens of a cell that [`tokens`](Self::tokens) leaves it, of every modality alike.
+    /// Shortens a cell as [`tokens`](Self::tokens) does, with an equal share of its tokens for
+    /// every modality.
     pub(crate) fn shorten(&self, cell: usize, tokens: &mut CellTokens, epoch: u64) {
         let key = Keyed::new(self.seed, Purpose::Sample, epoch, cell as u64);
         tokens.shorten_fairly(self.tokenizer.config().max_length, 1, |gene| {
@@ -124,7 +126,7 @@ impl<'a> TrainingCells<'a> {
         });
     }
 
-    /// A cell with some values hidden.
+    /// The cell with some values hidden.
     pub(crate) fn mask(
         &self,
         cell: usize,
@@ -149,8 +151,8 @@ impl<'a> TrainingCells<'a> {
         self.shards.vocab().special(SpecialToken::Pad)
     }
 
-    /// The cells of a batch: the window it lies in is cut out of the shuffled epoch, sorted by
-    /// length, cut into batches, and these are shuffled.
+    /// Numbers of the cells of a batch. The window in which it lies is cut out of the shuffled
+    /// epoch, sorted by length and cut into batches, which are shuffled.
     pub(crate) fn batch(&self, order: &EpochOrder, epoch: u64, index: u64) -> Result<Vec<usize>> {
         let size = self.batch_size;
         let per_window = BATCHES_PER_WINDOW * size;
@@ -170,7 +172,7 @@ impl<'a> TrainingCells<'a> {
         Ok(cells[first..end].iter().map(|&(_, cell)| cell).collect())
     }
 
-    /// Batches of an epoch of `n` cells.
+    /// Number of batches of an epoch of `n` cells.
     pub(crate) fn n_batches(&self, n: usize) -> u64 {
         n.div_ceil(self.batch_size) as u64
     }

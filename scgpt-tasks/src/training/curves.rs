@@ -7,7 +7,7 @@ use scgpt_train::{Term, ValidationRecord};
 
 use super::Curves;
 
-/// Training losses, then the named metrics of the validations on an axis with a caption.
+/// Draws training losses, then the named metrics of the validations, on an axis with a caption.
 pub(crate) fn learning_curves(
     page: &mut Page,
     curves: &Curves,
@@ -34,7 +34,7 @@ pub(crate) fn learning_curves(
     validation_curves(page, &curves.validation, metrics, axis, caption);
 }
 
-/// The named metrics of the validations, those that there are, on an axis with a caption.
+/// Draws those of the named metrics that the validations have, on an axis with a caption.
 ///
 /// A metric that no validation has, such as the scores of labels where there are none, is left out, and so is the
 /// whole chart if there is none of them.

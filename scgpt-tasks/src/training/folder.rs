@@ -1,4 +1,4 @@
-//! [`RunFolder`]: where a training leaves its cells, its checkpoints and its network.
+//! [`RunFolder`]: the folder of a training, with its cells, checkpoints and network.
 
 use std::{
     borrow::Cow,
@@ -19,18 +19,18 @@ use crate::{
     folder_kind::TRAINING,
 };
 
-/// The folder `training` in that of an artefact: `cells`, checkpoints, logs, and a folder for each
-/// further repeat.
+/// The folder `training` in the folder of an artefact: `cells`, checkpoints, logs, and a folder for
+/// each further repeat.
 #[derive(Clone, Debug)]
 pub(crate) struct RunFolder(PathBuf);
 
 impl RunFolder {
-    /// The one in `output`.
+    /// The folder of the training of the artefact `output`.
     pub(crate) fn of(output: &Path) -> Self {
         Self(output.join(TRAINING))
     }
 
-    /// The folder of a repeat; the first has no name of its own.
+    /// The folder of a repeat; the first repeat uses the folder itself.
     pub(crate) fn repeat(&self, repeat: u64) -> PathBuf {
         match repeat {
             0 => self.0.clone(),
@@ -38,13 +38,13 @@ impl RunFolder {
         }
     }
 
-    /// The folder of a training on the side.
+    /// The folder of a further training, such as one without a part.
     pub(crate) fn part(&self, name: &str) -> PathBuf {
         self.0.join(format!("without-{name}"))
     }
 
-    /// The cells as tokens. Those of a run that goes on are read again: only so can it be told whether
-    /// they are the same.
+    /// Writes the cells as tokens. When a run goes on they are read again, as there is no other way
+    /// to tell whether they are the same.
     pub(crate) fn cells(
         &self,
         source: &mut dyn CellSource,
@@ -65,7 +65,8 @@ impl RunFolder {
         Ok(ShardFolder::open(&folder)?)
     }
 
-    /// Writes the network as a model directory over the vocabulary of the cells; its place.
+    /// Writes the network as a model directory over the vocabulary of the cells, and returns its
+    /// path.
     pub(crate) fn build(
         &self,
         shards: &ShardFolder,
@@ -88,8 +89,8 @@ impl RunFolder {
     }
 }
 
-/// Removes what is of no further use when an artefact and all that is said of it are written:
-/// checkpoints and cells are large. What is left are the logs.
+/// Removes what is of no further use after an artefact and everything about it are written:
+/// checkpoints and cells, which are large. The logs stay.
 ///
 /// Until then the run can go on, so this comes last.
 pub fn clear_training(output: &Path) {
@@ -105,11 +106,11 @@ pub fn clear_training(output: &Path) {
     }
 }
 
-/// Codes of cells, or of genes, that training depends on, each with what they are of.
+/// Codes of cells, or of genes, on which training depends, each with what they are of.
 pub(crate) type Codes<'a> = Vec<(&'static str, Cow<'a, [Option<u32>]>)>;
 
-/// By what a run that goes on knows its cells again: how many there are, a hash of their tokens, and
-/// one of each of the codes that training depends on, such as those of their labels.
+/// The content by which a run that goes on recognises its cells: their number, a hash of their
+/// tokens, and one of each of the codes on which training depends, such as those of their labels.
 pub(super) fn content(shards: &ShardFolder, codes: &Codes<'_>) -> Value {
     let mut content = Map::new();
     let manifest = shards.manifest();

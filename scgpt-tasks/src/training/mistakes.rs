@@ -1,4 +1,4 @@
-//! [`Mistakes`]: what is wrong with the settings of a training, all of it told at once.
+//! [`Mistakes`]: everything that is wrong with the settings of a training, told at once.
 
 use std::ops::RangeInclusive;
 
@@ -7,14 +7,14 @@ use scgpt_train::Objectives;
 
 use crate::error::Result;
 
-/// Cells computed at once: at least one, and fewer than any device has room for. A mistyped number should
-/// be an error that names the setting, not a machine without memory.
+/// Number of cells that may be computed at once: at least one, and no more than any device has room
+/// for. A mistyped number should be an error that names the setting, not a machine without memory.
 pub(crate) const BATCH: RangeInclusive<usize> = 1..=65_536;
-/// Most genes, or tokens of a cell: more than any assay measures.
+/// Most genes, or tokens of a cell, that a setting may ask for: more than any assay measures.
 pub(crate) const TOKENS: usize = 1 << 20;
 
-/// Mistakes in settings, in the order in which they are told. What the network and the training
-/// configuration check themselves is not among them.
+/// Mistakes in settings, in the order in which they are told. Those that the network and the
+/// training configuration find themselves are not among them.
 #[derive(Debug, Default)]
 pub(crate) struct Mistakes(Vec<SettingProblem>);
 
@@ -39,7 +39,7 @@ impl Mistakes {
         }
     }
 
-    /// Adds the fields whose values are no shares, or shares that leave nothing.
+    /// Adds the fields whose values are not shares, or shares that leave nothing.
     pub(crate) fn check_shares<const N: usize>(&mut self, fields: [(&'static str, f64); N]) {
         for (field, share) in fields {
             if !(0.0..1.0).contains(&share) {
@@ -48,7 +48,7 @@ impl Mistakes {
         }
     }
 
-    /// Adds what a task cannot learn: cell prompts, and hidden values where none is hidden.
+    /// Adds objectives that a task cannot learn: cell prompts, and hidden values if none is hidden.
     pub(crate) fn check_objectives(&mut self, objectives: &Objectives, hidden_share: f64) {
         let Objectives { gep, gep_zero, gepc, gepc_zero, cell_prompt, .. } = *objectives;
         if cell_prompt > 0.0 {
@@ -60,7 +60,7 @@ impl Mistakes {
         }
     }
 
-    /// All of them as one error.
+    /// Returns all of them as one error.
     ///
     /// # Errors
     /// [`Error::Settings`](scgpt_data::Error::Settings) if there is a mistake.

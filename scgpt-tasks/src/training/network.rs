@@ -1,4 +1,4 @@
-//! [`Recipe`] and [`NetworkConfig`]: what a training begins with, in its settings.
+//! [`Recipe`] and [`NetworkConfig`]: the settings of the network with which a training begins.
 
 use std::path::Path;
 
@@ -30,7 +30,8 @@ pub enum Recipe {
 }
 
 impl Recipe {
-    /// Fine-tuning of the network in the directory `model`, if one is given; else from scratch.
+    /// Fine-tuning of the network in the directory `model` if one is given, else training from
+    /// scratch.
     ///
     /// # Errors
     /// If it cannot be opened.
@@ -39,7 +40,8 @@ impl Recipe {
         Ok(Self::FineTune(NetworkConfig::of(open_model(path)?.config())))
     }
 
-    /// The shape in force: that of the checkpoint, of which settings change the dropout alone.
+    /// The shape in force: that of the checkpoint, whose dropout alone the settings change, or the
+    /// `wanted` one of a new network.
     #[must_use]
     pub fn settle(self, wanted: NetworkConfig) -> NetworkConfig {
         match self {
@@ -57,7 +59,7 @@ impl Recipe {
     }
 }
 
-/// Where the gene vectors of a new network come from. What is fine-tuned has its own.
+/// Where the gene vectors of a new network come from. A network that is fine-tuned has its own.
 ///
 /// Differs: the reference draws them, and has the cells of an atlas to move them by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,35 +69,35 @@ pub enum GeneStart {
     /// Drawn, as in the reference.
     #[default]
     Random,
-    /// From the co-expression of the training cells: genes that vary together begin alike, and the means
-    /// of cells pooled by values lie about where principal components put them.
+    /// From the co-expression of the training cells: genes that vary together begin with similar
+    /// vectors, and cells pooled by their values lie about where principal components put them.
     Spectral,
 }
 
-/// The shape of a new network; of one that is fine-tuned, the dropout alone is in force. The
+/// The shape of a new network. For one that is fine-tuned only the dropout is in force. The
 /// [`Recipe`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Transformer blocks.
+    /// Number of transformer blocks.
     pub n_layers: usize,
-    /// Attention heads.
+    /// Number of attention heads.
     pub n_heads: usize,
     /// Width of the token states.
     pub d_model: usize,
     /// Width of the feed-forward layer.
     pub d_ff: usize,
-    /// Dropout probability; that of a network that is trained further, too.
+    /// Dropout probability, also for a network that is trained further.
     pub dropout: f64,
-    /// Value bins of one cell, zero included.
+    /// Number of value bins of a cell, bin 0 for zero included.
     pub n_bins: usize,
 }
 
 impl NetworkConfig {
-    /// What learns on a laptop.
+    /// A small network, which learns on a laptop.
     pub const SMALL: Self =
         Self { n_layers: 4, n_heads: 4, d_model: 128, d_ff: 128, dropout: 0.1, n_bins: 51 };
-    /// The whole-human model.
+    /// The shape of the released whole-human model.
     pub const RELEASED: Self =
         Self { n_layers: 12, n_heads: 8, d_model: 512, d_ff: 512, dropout: 0.2, n_bins: 51 };
 
@@ -110,7 +112,7 @@ impl NetworkConfig {
         format!("{} layers, {} heads, {} wide", self.n_layers, self.n_heads, self.d_model)
     }
 
-    /// That network over a vocabulary with `pad_token`, without task heads.
+    /// The network of this shape over a vocabulary with `pad_token`, without task heads.
     pub(crate) fn network(&self, vocab_size: usize, pad_token: usize) -> ScgptConfig {
         let Self { n_layers, n_heads, d_model, d_ff, dropout, n_bins } = *self;
         ScgptConfig {

@@ -1,4 +1,4 @@
-//! [`LearnOptions`]: what every training of an artefact is told beside its settings.
+//! [`LearnOptions`]: the options of every training of an artefact, beside its settings.
 
 use std::path::Path;
 
@@ -29,9 +29,10 @@ pub struct LearnOptions<'a> {
     pub output: &'a Path,
     /// Whether to go on from the newest checkpoint.
     pub resume: bool,
-    /// Optimiser steps between checkpoints, beside those at validations.
+    /// Optimiser steps between checkpoints. There is one at every validation, too; with `None`
+    /// there are no others.
     pub checkpoint_every: Option<u64>,
-    /// How often all is done anew with other seeds and other cells held out, at least once; the
+    /// Number of trainings, each with another seed and other cells held out, at least one; the
     /// artefact is that of the first.
     pub repeats: u64,
 }

@@ -1,8 +1,8 @@
-//! How many cells of each class or batch are in which part of them: counted, added up, and as lines of
-//! tables.
+//! Numbers of cells of each class or batch in each part of the cells: counted, added up, and as
+//! lines of tables.
 
-/// Cells of each of `n_groups` groups in each of the parts, which are lists of cells; `group` says of
-/// a cell the number of its group. Cells of other groups do not count.
+/// Number of cells of each of `n_groups` groups in each of the parts, which are lists of cells;
+/// `group` gives the number of a cell's group. Cells of other groups do not count.
 pub(crate) fn part_sizes<const N: usize>(
     n_groups: usize,
     group: impl Fn(usize) -> usize,
@@ -19,7 +19,7 @@ pub(crate) fn part_sizes<const N: usize>(
     sizes
 }
 
-/// Cells of all groups in each of the parts.
+/// Number of cells of all groups in each of the parts.
 pub(crate) fn total<const N: usize>(sizes: impl Iterator<Item = [usize; N]>) -> [usize; N] {
     sizes.fold([0; N], |mut sum, size| {
         sum.iter_mut().zip(size).for_each(|(sum, n)| *sum += n);
@@ -27,7 +27,7 @@ pub(crate) fn total<const N: usize>(sizes: impl Iterator<Item = [usize; N]>) -> 
     })
 }
 
-/// The line of a group: its name, and its cells in each of the parts.
+/// The line of a group: its name, and its number of cells in each of the parts.
 pub(crate) fn size_line<const N: usize>(name: &str, sizes: [usize; N]) -> Vec<String> {
     std::iter::once(name.to_owned()).chain(sizes.map(|n| n.to_string())).collect()
 }

@@ -6,23 +6,24 @@ use super::network::NetworkConfig;
 
 /// The learning rate of the tutorials, whose network is as wide as [`NetworkConfig::RELEASED`].
 const TUTORIAL_RATE: f64 = 1e-4;
-/// The rate is the tutorials' times this power of how many times narrower a network is.
+/// The rate is that of the tutorials times this power of how many times narrower a network is.
 ///
-/// A step of Adam moves every weight by about the rate. Of a layer `d` wide, weights are about `1/√d`
-/// and a state is a sum of `d` products, all of which move together, so that equal changes of what a
-/// network does ask for a rate as `1/d` at least. Checkpoints that narrow networks are pre-trained to
-/// are also further from a task: measured, 3/2 is better than 1, and meets the rates at which new
-/// networks 128 and 64 wide learn best.
+/// A step of Adam moves every weight by about the rate. In a layer `d` wide, weights are about
+/// `1/√d` and a state is a sum of `d` products, all of which move together, so that equal changes
+/// of what a network does need a rate that grows at least as `1/d`. Checkpoints that narrow
+/// networks are pre-trained to are also further from a task: measured, 3/2 is better than 1, and
+/// meets the rates at which new networks 128 and 64 wide learn best.
 const POWER: f64 = 1.5;
 /// The highest rate at which new networks learn, however narrow.
 const HIGHEST_RATE: f64 = 3e-3;
-/// Fewer steps than these leave a checkpoint about as it was, however few cells there are.
+/// Fewer steps than this leave a checkpoint about as it was, however few cells there are.
 const LEAST_STEPS: u64 = 600;
-/// The share of what [`LEAST_STEPS`] at the full rate would do below which it is said.
+/// Below this share of what [`LEAST_STEPS`] at the full rate would do, there is a warning.
 const LEAST_SHARE: f64 = 0.25;
 
-/// How a checkpoint `d_model` wide is fine-tuned: the rate of its width falls by a tenth after every
-/// epoch, as in the tutorials, and few cells are passed over until there were [`LEAST_STEPS`].
+/// How a checkpoint `d_model` wide is fine-tuned. The rate for its width falls by a tenth after
+/// every epoch, as in the tutorials, and few cells are passed over again until [`LEAST_STEPS`] were
+/// made.
 pub(crate) fn fine_tuning(d_model: usize, epochs: u64) -> TrainConfig {
     TrainConfig {
         epochs,
@@ -50,15 +51,16 @@ fn fine_tuning_rate(d_model: usize) -> f64 {
     (TUTORIAL_RATE * narrower.powf(POWER)).min(HIGHEST_RATE)
 }
 
-/// Fine-tuning at the tutorials' rate and for as long, whatever the network and the cells; a recipe
-/// without a least number of steps is that of a new network, and stays.
+/// Changes fine-tuning to the rate and length of the tutorials, whatever the network and the cells.
+/// A recipe without a least number of steps is that of a new network, and stays as it is.
 pub(crate) fn as_in_the_tutorials(training: &mut TrainConfig) {
     if training.least_steps.take().is_some() {
         training.optimizer.lr = TUTORIAL_RATE;
     }
 }
 
-/// What to tell of a fine-tuning that ends long before a network of that width has learned.
+/// The advice about a fine-tuning that ends long before a network of that width has learned; `None`
+/// if it does not.
 pub(super) fn shortfall(
     training: &TrainConfig,
     d_model: usize,

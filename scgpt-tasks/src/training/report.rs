@@ -10,15 +10,15 @@ use super::{NetworkConfig, run::Trained};
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Learned {
-    /// The network.
+    /// The configuration of the network.
     pub network: ScgptConfig,
-    /// Optimiser steps done.
+    /// Number of optimiser steps done.
     pub steps: u64,
     /// The best validation, whose network was kept.
     pub best: Option<Best>,
-    /// Whether training stopped because nothing improved any more.
+    /// Whether training stopped before its end because nothing improved any more.
     pub stopped_early: bool,
-    /// What is to be said of how it was trained: far fewer steps, or a lower rate, than it needs.
+    /// Advice about how it was trained: with far fewer steps, or at a lower rate, than it needs.
     pub advice: Option<String>,
 }
 
@@ -26,7 +26,7 @@ pub struct Learned {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Curves {
-    /// Training losses; of many steps, every second, fourth, … is kept.
+    /// Training losses. If there are many steps, only every second, fourth, … is kept.
     pub training: Vec<StepRecord>,
     /// What every validation found, in order.
     pub validation: Vec<ValidationRecord>,
@@ -44,13 +44,13 @@ impl Trained {
         }
     }
 
-    /// The settings it was trained by, and the shape it has: those that were in force, whatever was asked
-    /// for.
+    /// The settings by which it was trained, and its shape: those that were in force, whatever was
+    /// asked for.
     pub(crate) fn in_force(&self) -> (TrainConfig, NetworkConfig) {
         (self.outcome.training.clone(), NetworkConfig::of(&self.network))
     }
 
-    /// How it learned.
+    /// How losses and scores changed as the network learned.
     pub(crate) fn curves(&self) -> Curves {
         Curves {
             training: self.history.steps.clone(),

@@ -1,4 +1,4 @@
-//! [`Run`]: one network learns in a folder of its own, whatever it learns.
+//! [`Run`]: the training of one network in a folder of its own, whatever the task.
 
 use burn::prelude::Device;
 use scgpt_model::{Preprocess, Scgpt, ScgptConfig};
@@ -9,9 +9,10 @@ use scgpt_train::{
 use super::{spectral::GeneVectors, start::StartingNetwork};
 use crate::error::Result;
 
-/// Where a network learns, and all that decides what.
+/// Where a network learns, and everything that decides what it learns.
 pub(crate) struct Run<'a> {
-    /// Where checkpoints and logs are, and what has to be the same if the run is to go on.
+    /// The folder of checkpoints and logs, and the settings that have to be the same if the run is
+    /// to go on.
     pub(crate) options: RunOptions<'a>,
     /// How long, how fast, and from which seed.
     pub(crate) training: &'a TrainConfig,
@@ -19,25 +20,26 @@ pub(crate) struct Run<'a> {
     pub(crate) watch: &'a dyn TrainObserver,
 }
 
-/// A trained network, and what tells how it came about.
+/// A trained network, and how it was trained.
 pub(crate) struct Trained {
     pub(crate) network: ScgptConfig,
     pub(crate) preprocess: Preprocess,
     pub(crate) outcome: Outcome,
     pub(crate) history: RunHistory,
-    /// What is to be said of steps and rate.
+    /// Advice about steps and rate, if there is any.
     pub(crate) advice: Option<String>,
 }
 
 impl Trained {
-    /// The network itself.
+    /// The trained network.
     pub(crate) fn model(&self) -> &Scgpt {
         &self.outcome.model
     }
 }
 
 impl Run<'_> {
-    /// Trains one network, which begins with the gene `vectors` if it is new, or goes on with it.
+    /// Trains one network, or goes on with its training. A new network begins with the gene
+    /// `vectors`, if there are any.
     ///
     /// # Errors
     /// If the network cannot begin, and everything that stops [`fit`].

@@ -8,7 +8,7 @@ use scgpt_train::{Best, TrainConfig};
 
 use super::{Learned, NetworkConfig};
 
-/// A line of a table: what it is about, and what is said of it.
+/// A line of a table: what it is about, and its value.
 pub(crate) type Row = (&'static str, String);
 
 /// Where the network came from and what it looks like.
@@ -17,8 +17,8 @@ pub(crate) fn network_rows(model: Option<&Path>, network: &ScgptConfig) -> [Row;
     [("began as", began), ("network", NetworkConfig::of(network).shape())]
 }
 
-/// Ends a page with the settings of a training: the `rows` of its task, then how fast and how long the
-/// network learned, and which of its states was kept. What is to be said of steps and rate is above.
+/// Ends a page with the settings of a training: the `rows` of its task, then how fast and how long
+/// the network learned, and which of its states was kept. Advice about steps and rate comes first.
 pub(crate) fn settings(
     page: &mut Page,
     title: &str,

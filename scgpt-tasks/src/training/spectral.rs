@@ -1,7 +1,9 @@
-//! [`GeneVectors`]: where genes that vary together begin, before the first step of training.
+//! [`GeneVectors`]: gene vectors before the first step of training, such that genes that vary
+//! together are similar.
 //!
-//! A few thousand shallow cells do not move gene vectors that were drawn: what a new network says of cells
-//! is then less than their principal components say. The vectors begin with these instead:
+//! A few thousand shallow cells hardly move gene vectors that were drawn at random, so that a new
+//! network tells less of the cells than their principal components do. The vectors begin with these
+//! instead:
 //!
 //! ```text
 //! value bins of whole cells ─ / standard deviation of each gene ─ singular value decomposition
@@ -20,20 +22,22 @@ use scgpt_stats::{SparseCell, Subspace, dot, subsample};
 use super::{GeneStart, TrainingCells, VALIDATION_EPOCH};
 use crate::error::Result;
 
-/// Passes over the cells. In the first, directions are random and deviations are learned; every further
-/// one turns the directions towards those of most variance.
+/// Number of passes over the cells. In the first, directions are random and deviations are found;
+/// every further one turns the directions towards those of most variance.
 const PASSES: usize = 3;
 /// Cells that are tokenised together, and by one thread.
 const BLOCK: usize = 2048;
 const THREAD: usize = 64;
-/// Of the length of a mean row: genes whose rows are short begin almost as if drawn.
+/// Noise, as a share of the length of a mean row: genes whose rows are short begin almost as if
+/// drawn.
 const NOISE: f64 = 0.1;
-/// Root mean square of the numbers of a row that is drawn from ±0.1, as the others are: 0.1/√3.
+/// Root mean square of the numbers of a row that is drawn from ±0.1, as those of other genes are:
+/// 0.1/√3.
 const SPREAD: f64 = 0.057_735;
-/// Of the weights of the norm of encoded values: a token is first of all which gene it is.
+/// Factor on the weights of the norm of encoded values: a token says first of all which gene it is.
 const VALUE_WEIGHT: f32 = 0.1;
 
-/// Vectors for the genes that vary over the training cells.
+/// Initial vectors for the genes that vary over the training cells.
 #[derive(Debug)]
 pub(crate) struct GeneVectors {
     width: usize,
@@ -42,10 +46,10 @@ pub(crate) struct GeneVectors {
 }
 
 impl GeneVectors {
-    /// As many cells as tell co-expression well enough.
+    /// Number of cells that is enough to find co-expression.
     pub(crate) const CELLS: usize = 100_000;
 
-    /// Those of a start: none if vectors are drawn.
+    /// The vectors of a start; `None` if they are drawn.
     ///
     /// # Errors
     /// If the shards are broken.
@@ -60,8 +64,8 @@ impl GeneVectors {
         }
     }
 
-    /// The co-expression of the cells with these numbers, or of [`CELLS`](Self::CELLS) of them. It depends
-    /// on the cells and the seed, not on threads.
+    /// Vectors by the co-expression of the cells with these numbers, or of [`CELLS`](Self::CELLS)
+    /// of them. It depends on the cells and the seed, not on threads.
     ///
     /// Memory is four numbers for each gene token and dimension, and a block of cells.
     ///
@@ -90,7 +94,8 @@ impl GeneVectors {
         Ok(Self { width, rows: rows(&subspace.loadings(n), n, width, cells.seed) })
     }
 
-    /// The network with these vectors, in which values count for little; genes without one keep theirs.
+    /// The network with these vectors, in which values count for little; genes without a vector
+    /// keep theirs.
     pub(super) fn give_to(&self, mut model: Scgpt, device: &Device) -> Scgpt {
         let weight = model.genes.embedding.weight;
         let mut table = host_values(weight.val());
@@ -113,7 +118,7 @@ impl GeneVectors {
     }
 }
 
-/// Rows for a table of gene vectors, `[genes, width]`, of loadings, `[genes, n]`.
+/// Rows for a table of gene vectors, `[genes, width]`, made of loadings, `[genes, n]`.
 fn rows(loadings: &[f64], n: usize, width: usize, seed: u64) -> Vec<f32> {
     let length = |row: &[f64]| dot(row, row).sqrt();
     let lengths: Vec<f64> = loadings.chunks(n.max(1)).map(length).collect();
@@ -136,7 +141,7 @@ fn rows(loadings: &[f64], n: usize, width: usize, seed: u64) -> Vec<f32> {
     table
 }
 
-/// Value bins of cells with all their genes, which are what is above zero.
+/// Value bins of cells with all their genes; only those above zero are kept.
 fn bins(cells: &TrainingCells<'_>, numbers: &[usize]) -> Result<Vec<SparseCell>> {
     let sparse = |tokens: CellTokens| -> SparseCell {
         let tokens = tokens.genes.iter().zip(&tokens.values);

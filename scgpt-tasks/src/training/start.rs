@@ -10,13 +10,14 @@ use scgpt_model::{
 
 use crate::{error::Result, usage::Usage};
 
-/// Which network training begins with. Its weights are drawn, or read, by [`build`](Self::build) alone,
-/// so that it can be checked before there are any.
+/// The network with which training begins. Its weights are drawn, or read, only by
+/// [`build`](Self::build), so that it can be checked before there are any.
 #[derive(Debug)]
 pub(crate) struct StartingNetwork {
     pub(crate) config: ScgptConfig,
     pub(crate) preprocess: Preprocess,
-    /// What it says of expression before it has learned anything, if that is not left to its weights.
+    /// The expression that it predicts before it has learned anything, if that is not left to its
+    /// weights.
     pub(crate) first_guess: Option<FirstGuess>,
     pub(crate) origin: Origin,
 }
@@ -29,23 +30,23 @@ pub(crate) enum Origin {
     Extended(ModelDir, GeneRows),
 }
 
-/// What a network says of expression before its first step.
+/// The expression that a network predicts before its first step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum FirstGuess {
-    /// Every value is this.
+    /// Every value is predicted to be this one.
     Value(f32),
-    /// Every value is the one it was given: nothing changes.
+    /// Every value is predicted to be its input: nothing changes.
     Input,
 }
 
 impl StartingNetwork {
-    /// A network to be drawn.
+    /// A new network, whose weights are drawn.
     pub(crate) fn new(config: ScgptConfig, preprocess: Preprocess) -> Self {
         Self { config, preprocess, first_guess: None, origin: Origin::New }
     }
 
-    /// The network of a model directory that is of use, its configuration changed by `adapt`. Parts that
-    /// are `new` to it need not be in the checkpoint.
+    /// The network of a model directory that can be used so, with its configuration changed by
+    /// `adapt`. Parts that are `new` to it need not be in the checkpoint.
     pub(crate) fn open(
         path: &Path,
         usage: Usage,
@@ -59,10 +60,10 @@ impl StartingNetwork {
         Ok(Self { config, preprocess, first_guess: None, origin })
     }
 
-    /// The network of a model directory over another vocabulary, its configuration changed by
-    /// `adapt`: gene vectors of the tokens that have one of `rows` there are kept, others are drawn,
-    /// and so is all that does not fit. With `only_genes`, all but the gene vectors and the scale of
-    /// their norm is drawn.
+    /// The network of a model directory over another vocabulary, with its configuration changed by
+    /// `adapt`. Tokens keep the gene vector of their entry in `rows`; other vectors are drawn, and
+    /// so is all that does not fit. With `only_genes`, everything but the gene vectors and the
+    /// scale of their norm is drawn.
     pub(crate) fn extended(
         path: &Path,
         adapt: impl FnOnce(ScgptConfig) -> ScgptConfig,
@@ -94,7 +95,7 @@ impl StartingNetwork {
         !matches!(self.origin, Origin::New)
     }
 
-    /// Its weights; what is not in a checkpoint is drawn from `seed`.
+    /// The network with its weights; those that are not in a checkpoint are drawn from `seed`.
     ///
     /// # Errors
     /// If the configuration is invalid, or the checkpoint cannot be read or holds NaN or infinity.
@@ -126,7 +127,7 @@ impl StartingNetwork {
 }
 
 impl FirstGuess {
-    /// A network that begins with it.
+    /// The network, changed so that this is its first guess.
     fn of(self, mut model: Scgpt) -> Scgpt {
         let (bias, value) = match (self, &mut model.gep) {
             (Self::Value(value), Gep::Direct(head)) => (&mut head.value.linear3.bias, value),

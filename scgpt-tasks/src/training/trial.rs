@@ -17,19 +17,20 @@ use super::{
 };
 use crate::{artefact::ArtefactKind, error::Result};
 
-/// What differs between the questions for which a network is trained on the cells of a source: one
-/// training, from one seed. [`Session::trial`] is what they have in common.
+/// One training on the cells of a source, from one seed. It holds what differs between the tasks;
+/// [`Session::trial`] is what they have in common.
 pub(crate) trait Experiment {
-    /// The seed's parts of the cells: what is learned from, and what selects and judges.
+    /// The parts of the cells that the seed makes: those to learn from, and those that select and
+    /// judge.
     type Parts;
-    /// Batches, and their losses.
+    /// The batches of the training, and their losses.
     type Task<'t>: Task
     where
         Self: 't;
-    /// What the trained network is worth, and what it says.
+    /// The judgement of the trained network.
     type Verdict;
 
-    /// How it is trained. Its seed decides everything that is drawn.
+    /// The settings of the training. Its seed decides everything that is drawn.
     fn training(&self) -> &TrainConfig;
 
     /// The network before its first step.
@@ -45,7 +46,7 @@ pub(crate) trait Experiment {
         parts: &'t Self::Parts,
     ) -> Result<Self::Task<'t>>;
 
-    /// Gene vectors that a new network begins with; none if they are drawn.
+    /// Gene vectors with which a new network begins; `None` if they are drawn.
     fn gene_vectors(
         &self,
         parts: &Self::Parts,
@@ -55,10 +56,11 @@ pub(crate) trait Experiment {
     /// Settings that have to be the same if a run is to go on, beside the shape of the network.
     fn settings(&self, parts: &Self::Parts) -> Map<String, Value>;
 
-    /// What of each cell, and of its genes, has to be the same, each with its name.
+    /// What has to be the same of each cell and of its genes if a run is to go on, each with its
+    /// name.
     fn codes<'t>(&'t self, task: &'t Self::Task<'_>) -> Codes<'t>;
 
-    /// What the trained network says of the cells that were kept for that.
+    /// Judges the trained network by the cells that were kept for that.
     fn judge(
         &self,
         source: &mut dyn CellSource,
@@ -68,14 +70,15 @@ pub(crate) trait Experiment {
     ) -> Result<Self::Verdict>;
 }
 
-/// What one seed comes to.
+/// The result of one training.
 pub(crate) struct Trial<E: Experiment> {
     pub(crate) parts: E::Parts,
     pub(crate) trained: Trained,
     pub(crate) verdict: E::Verdict,
 }
 
-/// What all trials of one training share: the cells as tokens, where it happens, and who is told.
+/// What all trials of one training have in common: the cells as tokens, the folder, and the
+/// observers.
 pub(crate) struct Session<'a> {
     pub(crate) learn: LearnOptions<'a>,
     pub(crate) device: &'a Device,
@@ -83,16 +86,16 @@ pub(crate) struct Session<'a> {
     pub(crate) observer: &'a dyn Observer,
     pub(crate) run: RunFolder,
     pub(crate) shards: ShardFolder,
-    /// The cell of the source that each cell of the shards is.
+    /// For each cell of the shards, its number in the source.
     pub(crate) ids: Vec<usize>,
-    /// Cells of the source, of which those without known genes are not among the shards.
+    /// Number of cells of the source; those without known genes are not among the shards.
     pub(crate) n_cells: usize,
 }
 
 /// A file of an artefact beside its network.
 pub(crate) struct ArtefactFile<'a> {
     pub(crate) name: &'static str,
-    /// Writes it where it is told.
+    /// Writes the file to a path.
     pub(crate) write: &'a dyn Fn(&Path) -> Result<()>,
 }
 
@@ -120,13 +123,14 @@ impl<'a> Session<'a> {
         Ok(Self { learn, device, watch, observer, run, shards, ids, n_cells })
     }
 
-    /// Cells of the source that express none of the genes.
+    /// Number of cells of the source that express none of the genes.
     pub(crate) fn n_without_genes(&self) -> usize {
         self.n_cells - self.ids.len()
     }
 
-    /// As many trials as were asked for, each an `experiment` that trains as `training` says but from the
-    /// next seed, and each told to `each`; the first, whose network is the artefact.
+    /// Runs as many trials as were asked for, each an `experiment` that trains as `training` says
+    /// but from the next seed, and calls `each` with every one. Returns the first, whose network is
+    /// the artefact.
     pub(crate) fn trials<E: Experiment>(
         &self,
         source: &mut dyn CellSource,

@@ -1,4 +1,4 @@
-//! The temperature at which probabilities are as often right as they say.
+//! The temperature at which answers are right as often as their probabilities say.
 
 /// Bounds of the temperature; outside of them, logits are not those of a classifier.
 const BOUNDS: [f64; 2] = [0.05, 20.0];
@@ -8,8 +8,8 @@ const STEPS: usize = 60;
 /// The temperature of least negative log likelihood, 1 without cells.
 ///
 /// As in Platt 1999, the truth is taken to be right in all but one of `n + 2` cases, so that a few
-/// cells that all come out right do not make for certainty. The likelihood has one optimum, found
-/// by golden-section search over the logarithm.
+/// cells whose answers are all right do not make the network certain. The likelihood has one
+/// optimum, found by golden-section search over the logarithm.
 pub(super) fn fit_temperature(logits: &[&[f32]], truth: &[u32]) -> f64 {
     if logits.is_empty() {
         return 1.0;

@@ -1,9 +1,9 @@
 //! [`EdgeJudge`]: attention beside simpler networks of the same genes and cells.
 //!
-//! What attention tells is worth its price only where it tells more than what anybody can compute
-//! from the same cells in a minute: [associations](Association) of expression, and the cosines of
-//! the genes' vectors, which have seen no cell at all. All are judged alike: by how far halves of
-//! the cells agree, and by known regulations if there are any.
+//! Attention is worth its price only where it finds more than anybody can compute from the same
+//! cells in a minute: [associations](Association) of expression, and the cosines of the genes'
+//! vectors, which have seen no cell at all. All are judged alike: by how far halves of the cells
+//! agree, and by known regulations if there are any.
 
 use scgpt_data::Observer;
 use scgpt_eval::{
@@ -20,14 +20,14 @@ use super::{
 };
 use crate::{embed::Embedder, error::Result};
 
-/// What files of the network of gene vectors are called.
+/// Name of the network of gene vectors in names of files.
 const VECTORS: &str = "gene_embeddings";
 /// Strongest edges whose agreement between halves is measured, at most, and of a small panel this
 /// share.
 const TOP: usize = 1000;
 const TOP_SHARE: f64 = 0.1;
 
-/// What networks are made of and judged by.
+/// What the networks are made of, and what they are judged by.
 pub(super) struct EdgeJudge<'a> {
     pub(super) genes: &'a GenePanel,
     pub(super) embedder: &'a Embedder,
@@ -44,19 +44,19 @@ pub(super) struct EdgeJudge<'a> {
 /// A simpler network of the same genes: its weights in the perturbed group and in the control.
 #[derive(Clone, Debug)]
 pub(super) struct EdgeBaseline {
-    /// What its files are called.
+    /// Name of its files.
     pub(super) name: &'static str,
     /// `[sources, targets]`, row-major, as those of attention; so are those of the control.
     pub(super) perturbed: Vec<f32>,
-    /// None of a single group, or of no cells.
+    /// The weights in the control; `None` for a single group, or a network that needs no cells.
     pub(super) control: Option<Vec<f32>>,
 }
 
 impl EdgeJudge<'_> {
-    /// A row for each method and setting, and the baselines themselves.
+    /// A row for each method and setting, and the networks of the simpler methods.
     ///
-    /// `sums` are of ranks, which `scale` makes shares of; without `profiles` attention stands
-    /// alone.
+    /// `sums` are sums of ranks, which `scale` turns into shares. Without `profiles` there are no
+    /// simpler methods.
     ///
     /// # Errors
     /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
@@ -120,8 +120,8 @@ impl EdgeJudge<'_> {
         (0..tokens.len() * tokens.len()).map(similarity).collect()
     }
 
-    /// Rows of all settings that the groups allow: three of two groups, one of a single group's
-    /// baseline.
+    /// Rows of all settings that the groups allow: three for two groups, one for the baseline of a
+    /// single group.
     fn settings(
         &self,
         method: &str,

@@ -1,7 +1,7 @@
 //! [`Groups`] and [`GenePanel`]: which cells are looked at, and which of their genes.
 //!
 //! Both are chosen before the network sees a cell. Of a large group a sample is taken, keyed by the
-//! names of the cells, so that the order of the file has no say.
+//! names of the cells, so that the order of the file does not matter.
 
 use scgpt_data::{
     Advice, Alignment, CellSource, CellTokens, Frame, GeneToken, GeneVocab, Keyed, Purpose,
@@ -21,22 +21,24 @@ use crate::{
 pub(super) struct Groups {
     /// Names of the groups: the first is compared with the second.
     pub(super) names: [String; 2],
-    /// Cells of each, ascending; none in the second if it is made of copies of the first.
+    /// Numbers of the cells of each group, ascending; empty for a second group that is made of
+    /// copies of the first.
     pub(super) cells: [Vec<usize>; 2],
-    /// Cells there would be without the maximum.
+    /// Number of cells that each group would have without the maximum.
     pub(super) available: [usize; 2],
 }
 
 impl Groups {
-    /// Whether the second group are copies of the first, in which values are shuffled among genes.
+    /// Whether the second group is made of copies of the first, in which values are shuffled among
+    /// genes.
     pub(super) fn is_single(&self) -> bool {
         self.cells[1].is_empty()
     }
 
     /// Chooses the groups by a column of `obs`, or takes all cells as one group without a column.
     ///
-    /// Which the first group is: the one named; else that in which the only gene asked for is
-    /// perturbed alone; else all labelled cells but the controls.
+    /// The first group is the one that is named, or else the one in which the only gene asked for
+    /// is perturbed alone, or else all labelled cells except the controls.
     ///
     /// # Errors
     /// If the column is absent, no cell has a named condition (similar names are suggested),
@@ -135,15 +137,15 @@ fn condition_of(labels: &Labels, genes: &[String], control: &str) -> Option<Stri
     labels.classes.iter().find(is_alone).cloned()
 }
 
-/// Genes that all cells are looked at by, those without expression too.
+/// The genes that are looked at in all cells, whether expressed or not.
 #[derive(Clone, Debug)]
 pub(super) struct GenePanel {
-    /// Names in the vocabulary of the model.
+    /// Their names in the vocabulary of the model.
     pub(super) names: Vec<String>,
     pub(super) tokens: Vec<GeneToken>,
     /// The column of each in the data, ascending.
     pub(super) columns: Vec<usize>,
-    /// Where each is among the tokens of a cell that has one for every known gene.
+    /// The place of each among the tokens of a cell that has one for every known gene.
     places: Vec<usize>,
 }
 
@@ -202,8 +204,8 @@ impl GenePanel {
         self.names.len()
     }
 
-    /// The place of a gene in the panel, by its name in the vocabulary; none if it is not part of
-    /// it.
+    /// The place of a gene in the panel, by its name in the vocabulary; `None` if it is not in the
+    /// panel.
     pub(super) fn place(&self, gene: &str) -> Option<usize> {
         self.names.iter().position(|name| name == gene)
     }
@@ -211,14 +213,14 @@ impl GenePanel {
     /// The values of `<cls>` and of the panel in a cell that has a token for every known gene.
     ///
     /// # Panics
-    /// If the cell was tokenised otherwise, without its zeros or of another alignment.
+    /// If the cell was tokenised without its zeros, or by another alignment.
     pub(super) fn values(&self, cell: &CellTokens) -> Vec<f32> {
         let genes = self.places.iter().map(|&place| cell.values[place]);
         cell.values.first().copied().into_iter().chain(genes).collect()
     }
 }
 
-/// The values of genes, shuffled among them; `<cls>` in front stays. `cell`, the
+/// The values shuffled among the genes; `<cls>` in front stays. `cell`, the
 /// [content](CellTokens::content) of the cell, decides how, so equal cells are shuffled alike
 /// wherever they stand.
 pub(super) fn shuffled(values: &[f32], seed: u64, cell: u64) -> Vec<f32> {

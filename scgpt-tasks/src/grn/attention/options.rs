@@ -19,34 +19,34 @@ use scgpt_eval::network::{GeneNetwork, GeneSets};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AttentionOptions<'a> {
-    /// Column of `obs` with groups of cells; all cells are one group if none.
+    /// Column of `obs` with groups of cells; with `None` all cells are one group.
     pub condition_key: Option<&'a str>,
-    /// The group that others are compared with; if none, a single network is made.
+    /// The group that others are compared with; with `None` a single network is made.
     pub control: Option<&'a str>,
-    /// The other group; if none, that in which the only one of `genes` is perturbed alone, or else
-    /// all cells but the controls.
+    /// The other group. `None` takes the one in which the only one of `genes` is perturbed alone,
+    /// or else all cells except the controls.
     pub group: Option<&'a str>,
-    /// Genes whose targets are asked for; in the panel even if they vary little.
+    /// Genes whose targets are asked for; they are in the panel even if they vary little.
     pub genes: &'a [String],
-    /// Layer of the network, from 0; the last if none.
+    /// Layer of the network, counted from 0; `None` takes the last.
     pub layer: Option<usize>,
-    /// Most variable genes in the panel.
+    /// Number of most variable genes in the panel.
     pub n_variable: usize,
-    /// Most cells of a group.
+    /// Most cells of a group; of more a sample is taken.
     pub max_cells: usize,
-    /// Permutations of the null hypothesis; 0 for no p values.
+    /// Number of permutations for the null hypothesis; 0 for no p values.
     pub permutations: usize,
     /// Whether networks from expression alone are made of the same genes and cells.
     pub baselines: bool,
     /// Known regulations to judge all networks by.
     pub truth: Option<&'a GeneNetwork>,
-    /// Sets that lists of targets are tested for.
+    /// Gene sets in which lists of targets are looked up.
     pub gene_sets: &'a [GeneSets],
-    /// The matrix.
+    /// The matrix that is read.
     pub matrix: &'a Layer,
     /// Where the genes' names are, and how many of them have to be known.
     pub gene_names: &'a GeneNames,
-    /// Cells computed at once: affects speed and memory, never results.
+    /// Number of cells computed at once: affects speed and memory, never results.
     pub batch_size: usize,
     /// Seed of every random choice.
     pub seed: u64,

@@ -1,6 +1,6 @@
 //! The page about networks from attention.
 //!
-//! It goes from the answer to its grounds: the verdict, how far to trust it, the targets of each
+//! It goes from the answer to the evidence: the verdict, how far to trust it, the targets of each
 //! gene asked for (or the strongest edges), their gene sets, and what was done. A page shows tens
 //! of edges; the edge lists have all of them.
 
@@ -9,11 +9,11 @@ use scgpt_report::{HeatMap, Page};
 
 use super::{AttentionNetworks, NetworkRow, Setting, TargetList, report::SIGNIFICANT};
 
-/// Targets in a table, and genes beside the one asked for in a heat map.
+/// Most targets in a table, and most genes beside the one asked for in a heat map.
 const SHOWN: usize = 20;
 
 impl AttentionNetworks {
-    /// The report as a page for people; `file` says what the cells are, below the title.
+    /// The report as a page; `file` is shown below the title, and says what the cells are.
     pub fn page(&self, file: &str) -> Page {
         let report = &self.report;
         let [first, second] = &report.groups;
@@ -60,7 +60,7 @@ impl AttentionNetworks {
         page
     }
 
-    /// Gene sets of the lists of targets, the most probable first; nothing if none were given.
+    /// Adds gene sets of the lists of targets, the most probable first; nothing if none were given.
     fn enrichment(&self, page: &mut Page) {
         let report = &self.report;
         if report.enriched.is_empty() {
@@ -97,8 +97,8 @@ impl AttentionNetworks {
             );
     }
 
-    /// How far halves of the cells agree on every network, and, given the truth, how many of the
-    /// known regulations it finds.
+    /// Adds how far halves of the cells agree on every network and, if the truth is given, how many
+    /// of the known regulations it finds.
     fn trust(&self, page: &mut Page) {
         let report = &self.report;
         page.section("How far to trust it");
@@ -143,8 +143,8 @@ impl AttentionNetworks {
         }
     }
 
-    /// The strongest targets of a gene: their names by each setting, then numbers, and a heat map
-    /// for the setting that the question is about.
+    /// Adds the strongest targets of a gene: their names by each setting, then numbers, and a heat
+    /// map for the setting that the question is about.
     fn targets_of(&self, list: &TargetList, page: &mut Page) {
         let report = &self.report;
         page.section(&format!("Targets of {}", list.gene));
@@ -180,8 +180,8 @@ impl AttentionNetworks {
         self.sub_matrix(&genes, question, page);
     }
 
-    /// A heat map of the weights among some genes, a row a query and a column a key. Differences
-    /// are shaded around 0, others from the least to the largest of them.
+    /// Adds a heat map of the weights among some genes, a row a query and a column a key.
+    /// Differences are shaded around 0, others from the least to the largest of them.
     fn sub_matrix(&self, genes: &[usize], setting: Setting, page: &mut Page) {
         let n = self.genes.len();
         let weights = setting.of(&self.weights[0], &self.weights[1]);
@@ -218,7 +218,7 @@ impl AttentionNetworks {
         page.heat_map(&map, &caption);
     }
 
-    /// How weights, null and p values came about, and how much of everything there was.
+    /// Adds how weights, null and p values came about, and how many cells and genes there were.
     fn method(&self, page: &mut Page) {
         let report = &self.report;
         let [first, second] = &report.groups;

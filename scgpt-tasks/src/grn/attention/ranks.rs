@@ -7,8 +7,8 @@
 
 use rayon::prelude::*;
 
-/// Ranks of one cell's scores, `[h, m, m]` (queries × keys), summed over heads: `[m, m]`, a row a
-/// *key*, so that what attends to a gene lies together.
+/// Turns one cell's scores, `[h, m, m]` (queries × keys), into ranks summed over heads, `[m, m]`: a
+/// row a *key*, so that all that attend to a gene lie together.
 ///
 /// Every row of scores is replaced by the ranks of its entries, from 0, then every column of that
 /// by its ranks; of equal entries the first comes first. Divided by `h · m` this is the mean over

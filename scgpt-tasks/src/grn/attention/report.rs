@@ -18,11 +18,11 @@ use crate::embed::ModelReport;
 /// False-discovery rate below which a difference counts.
 pub(super) const SIGNIFICANT: f64 = 0.05;
 
-/// Targets of the two lists that are looked at by other means, as in the article.
+/// Lengths of the two lists of targets that are looked up in gene sets, as in the article.
 const LISTS: [usize; 2] = [20, 100];
 
-/// The targets of a gene by attention: the two groups of cells and the genes that were compared, the targets
-/// with their weights and p-values, and how well simpler networks and halves of the cells agree with them.
+/// Networks from attention in numbers: the groups of cells and the genes that were compared, the
+/// targets of the genes asked for, and how good the networks are beside simpler ones.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AttentionReport {
@@ -30,36 +30,38 @@ pub struct AttentionReport {
     pub version: String,
     /// The two groups: the first is compared with the second.
     pub groups: [AttentionGroup; 2],
-    /// Whether the second group are copies of the first with shuffled values.
+    /// Whether the second group is made of copies of the first with shuffled values.
     pub is_single: bool,
-    /// Genes of the panel.
+    /// Number of genes in the panel.
     pub genes: usize,
-    /// Genes of the data that the model knows.
+    /// Number of genes of the data that the model knows.
     pub genes_known: usize,
-    /// Genes of the model.
+    /// Number of genes of the model.
     pub genes_of_model: usize,
-    /// Features of the data that are no genes, for people; none if all are.
+    /// Features of the data that are no genes, in words for people; `None` if all are genes.
     pub other_features: Option<String>,
-    /// Cells looked at that express no gene that the model knows.
+    /// Number of cells looked at that express no gene the model knows.
     pub without_genes: usize,
-    /// Layer of the network, from 0.
+    /// Layer of the network, counted from 0.
     pub layer: usize,
-    /// Permutations of the null hypothesis.
+    /// Number of permutations of the null hypothesis.
     pub permutations: usize,
-    /// Edges whose difference has a false-discovery rate below 5 %; none without permutations.
+    /// Number of edges whose difference has a false-discovery rate below 5 %; `None` without
+    /// permutations.
     pub significant: Option<usize>,
-    /// Targets of the genes asked for.
+    /// The targets of each gene asked for.
     pub targets: Vec<TargetList>,
     /// Gene sets in [`lists`](Self::lists) of targets, among the genes of the panel.
     pub enriched: Vec<Enriched>,
-    /// How much truth there is, if it was given.
+    /// How much is known of true edges, if the truth was given.
     pub truth: Option<TruthReport>,
-    /// Attention beside other networks.
+    /// What the networks from attention and the others are worth, a row each.
     pub rows: Vec<NetworkRow>,
-    /// Seconds of reading the cells and of the network.
+    /// Seconds that reading the cells and the network took.
     #[serde(skip)]
     pub seconds_looking: f64,
-    /// Seconds of everything. Files hold no times, so that the same run writes the same bytes.
+    /// Seconds that everything took. Files hold no times, so that the same run writes the same
+    /// bytes.
     #[serde(skip)]
     pub seconds: f64,
     /// Seed of every random choice.
@@ -68,25 +70,25 @@ pub struct AttentionReport {
     pub model: ModelReport,
 }
 
-/// One of the groups.
+/// One of the two groups of cells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AttentionGroup {
     /// Its name.
     pub name: String,
-    /// Cells looked at.
+    /// Number of cells looked at.
     pub cells: usize,
-    /// Cells there are.
+    /// Number of cells there are.
     pub available: usize,
 }
 
-/// All genes by how much they look at one.
+/// The targets of a gene: all other genes, by how much they look at it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TargetList {
     /// The gene that is looked at.
     pub gene: String,
-    /// The others, in the order of the panel.
+    /// The other genes, in the order of the panel.
     pub targets: Vec<Target>,
 }
 
@@ -96,11 +98,11 @@ pub struct TargetList {
 pub struct Target {
     /// Its name.
     pub gene: String,
-    /// Weights of [`Setting::ALL`].
+    /// Its weights in the settings of [`Setting::ALL`].
     pub weights: [f64; 3],
-    /// The probability of such a difference if labels mean nothing.
+    /// The probability of such a difference if labels mean nothing; `None` without permutations.
     pub p: Option<f64>,
-    /// The false-discovery rate among the targets.
+    /// The false-discovery rate among the targets; `None` without permutations.
     pub fdr: Option<f64>,
 }
 
@@ -116,8 +118,8 @@ impl TargetList {
 }
 
 impl AttentionNetworks {
-    /// The targets of a gene, its row of the weights: everybody who looks at it, with p values of
-    /// the differences and their false-discovery rate among these targets alone.
+    /// The targets of a gene, which is a row of the weights: all genes that look at it, with p
+    /// values of the differences and their false-discovery rate among these targets alone.
     pub(super) fn targets(&self, gene: usize) -> TargetList {
         let n = self.genes.len();
         let others: Vec<usize> = (0..n).filter(|&other| other != gene).collect();
@@ -143,7 +145,8 @@ impl AttentionNetworks {
 }
 
 impl AttentionReport {
-    /// The report before the network was looked at: what was chosen, with zeros for what is found.
+    /// The report before the network was looked at: what was chosen, with zeros for what is not
+    /// found yet.
     pub(super) fn new(looking: &Looking<'_>, groups: &Groups) -> Self {
         let group = |group: usize| AttentionGroup {
             name: groups.names[group].clone(),
@@ -183,8 +186,8 @@ impl AttentionReport {
         if self.is_single { Contrast::Shuffled } else { Contrast::Groups }
     }
 
-    /// Lists of target names, for enrichment: of each gene asked for the 20 and the 100 strongest of
-    /// each setting, each with what it is.
+    /// Lists of target names for enrichment, each with a name of its own: for each gene asked for,
+    /// the 20 and the 100 strongest targets of each setting.
     pub fn lists(&self) -> Vec<(String, Vec<String>)> {
         let mut lists = Vec::new();
         for list in &self.targets {
@@ -200,12 +203,13 @@ impl AttentionReport {
         lists
     }
 
-    /// The setting that the question is about.
+    /// The setting that the question is about: the difference of two groups, or of a group and its
+    /// copies.
     pub(super) fn question(&self) -> Setting {
         if self.is_single { Setting::Perturbed } else { Setting::Difference }
     }
 
-    /// Which network is the most trustworthy on these data, and why.
+    /// Which network is the most trustworthy on these data, and why, in sentences.
     pub fn verdict(&self) -> String {
         match &self.truth {
             Some(_) => self.verdict_by_truth(),
@@ -213,7 +217,8 @@ impl AttentionReport {
         }
     }
 
-    /// The network with the best precision on known regulations, and what attention reaches.
+    /// The network with the best precision on known regulations, and what attention reaches, in a
+    /// sentence.
     fn verdict_by_truth(&self) -> String {
         let ratio = |row: &NetworkRow| row.truth.map_or(0.0, |scores| scores.auprc_ratio);
         let by_ratio = |a: &&NetworkRow, b: &&NetworkRow| ratio(a).total_cmp(&ratio(b));
@@ -249,7 +254,7 @@ impl AttentionReport {
     }
 
     /// The network on which halves of the cells agree best, in the setting that the question is
-    /// about.
+    /// about, in a sentence.
     fn verdict_by_halves(&self) -> String {
         let question = self.question();
         let jaccard = |row: &NetworkRow| row.consistency.map_or(0.0, |halves| halves.jaccard);

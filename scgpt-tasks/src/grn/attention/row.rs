@@ -6,21 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use super::Setting;
 
-/// What attention is called among methods.
+/// The name of attention among methods.
 pub(super) const ATTENTION: &str = "attention";
 
 /// What one network is worth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NetworkRow {
-    /// What made it.
+    /// The method that made it.
     pub method: String,
-    /// Of which cells it is; none if of no cells at all.
+    /// Of which cells it is; `None` for a network that needs no cells.
     pub setting: Option<Setting>,
-    /// How well two halves of the cells agree: Spearman by weight, the strongest by its size.
+    /// How well two halves of the cells agree: the rank correlation of weights, and common edges
+    /// among the strongest by absolute weight.
     pub consistency: Option<Consistency>,
     /// How well it finds known regulations.
     pub truth: Option<EdgeScores>,
-    /// Share of known regulations whose sign is right, if it has signs.
+    /// Share of known regulations whose sign is right, if weights have signs.
     pub sign_accuracy: Option<f64>,
 }

@@ -9,16 +9,16 @@ pub enum Contrast {
     Shuffled,
 }
 
-/// Which weights of the attention network are meant. There are all three in either [`Contrast`]: with
-/// another group of cells, or with copies of the cells whose values are shuffled.
+/// Which weights of the attention network are meant. All three exist in either [`Contrast`], with
+/// another group of cells or with copies of the cells whose values are shuffled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Setting {
-    /// Of the group that others are compared with, or of the copies with shuffled values.
+    /// Those of the group that others are compared with, or of the copies with shuffled values.
     Control,
-    /// Of the other group.
+    /// Those of the other group.
     Perturbed,
-    /// What the other group has more than the control.
+    /// Those of the other group minus those of the control.
     Difference,
 }
 
@@ -26,7 +26,7 @@ impl Setting {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Control, Self::Perturbed, Self::Difference];
 
-    /// What it is called in files and tables, which depends on what the group is compared with.
+    /// Its name in files and tables, which depends on what the group is compared with.
     pub fn name(self, contrast: Contrast) -> &'static str {
         match (self, contrast) {
             (Self::Control, Contrast::Groups) => "control",

@@ -7,17 +7,17 @@ use scgpt_data::{Keyed, Purpose};
 /// Memory does not grow with the number of cells.
 ///
 /// Permutations are counted while the cells pass, not afterwards, since no cell is kept: each has a
-/// sum of its own, of the cells that it counts in the first group. That of the second group is what
-/// remains of all.
+/// sum of its own, of the cells that it counts in the first group. The sum of the second group is
+/// what remains of the sum of all cells.
 #[derive(Debug)]
 pub(super) struct Sums {
-    /// Of each group.
+    /// Sums of each group.
     groups: [Sum; 2],
-    /// Of the first half of each group.
+    /// Sums of the first half of each group.
     halves: [Sum; 2],
-    /// Squares of the cells of both groups.
+    /// Sums of squares, over the cells of both groups.
     squares: Vec<u64>,
-    /// Of the cells that each permutation calls the first group.
+    /// For each permutation, the sum over the cells that it counts in the first group.
     permuted: Vec<Vec<u32>>,
 }
 
@@ -31,16 +31,17 @@ struct Sum {
 /// Where a cell counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
-    /// 0 or 1.
+    /// Its group, 0 or 1.
     pub(super) group: usize,
     /// Whether it is in the first half of its group, one of the two replicates.
     pub(super) is_first_half: bool,
-    /// Whether each permutation calls it the first group.
+    /// For each permutation, whether it counts the cell in the first group.
     pub(super) permuted: &'a [bool],
 }
 
-/// For each of `permutations` which of the cells it calls the first group, `n_first` of them:
-/// `[cells][permutations]`. Cells are known by their `numbers`, in whatever order they are.
+/// For each cell, whether each of the `permutations` counts it in the first group, which has
+/// `n_first` cells: `[cells][permutations]`. The choice goes by the `numbers` of the cells, not by
+/// their order.
 pub(super) fn shuffled_labels(
     numbers: &[u64],
     n_first: usize,
@@ -72,7 +73,7 @@ impl Sum {
         self.values.par_iter_mut().zip(cell).for_each(|(sum, &x)| *sum += u64::from(x));
     }
 
-    /// The mean rank at each place, times `scale`; 0 of no cells.
+    /// The mean rank at each place, times `scale`; 0 without cells.
     #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
     fn mean(&self, scale: f64) -> Vec<f32> {
         let scale = scale / self.cells.max(1) as f64;
@@ -81,7 +82,7 @@ impl Sum {
 }
 
 impl Sums {
-    /// Sums of no cells yet, of `size` numbers a cell, with that many permutations.
+    /// Sums of no cells yet, for `size` numbers a cell and the given number of permutations.
     pub(super) fn new(size: usize, permutations: usize) -> Self {
         let two = || [Sum::new(size), Sum::new(size)];
         let permuted = vec![vec![0; size]; permutations];
@@ -104,7 +105,7 @@ impl Sums {
         });
     }
 
-    /// The mean of a group, each number times `scale`.
+    /// The mean of a group, with each number multiplied by `scale`.
     pub(super) fn mean(&self, group: usize, scale: f64) -> Vec<f32> {
         self.groups[group].mean(scale)
     }
@@ -120,7 +121,7 @@ impl Sums {
     }
 
     /// The probability of a difference between the groups as large as it is, at each of `places`,
-    /// if labels mean nothing; none without permutations.
+    /// if labels mean nothing; `None` without permutations.
     ///
     /// Differences are measured in standard deviations over the cells of both groups, which no
     /// permutation changes, so that those of all places, under all permutations, are one null

@@ -1,5 +1,5 @@
-//! [`OfCells`]: what cells say of genes, which vary, how much there is of them, and what the model
-//! makes of them.
+//! [`OfCells`]: what cells tell of genes: which of them vary, how strongly they are expressed, and
+//! which vectors the model gives them.
 //!
 //! Cells are read up to three times, each time in order and block by block: all of them to choose
 //! variable genes, unless genes were named; all of them through the network, for vectors in
@@ -26,10 +26,10 @@ use crate::{
 
 /// Most variable genes, if no number is given.
 const VARIABLE: usize = 1200;
-/// Groups of genes by mean expression, within which a null exchanges them.
+/// Number of groups of genes by mean expression, within which a null exchanges them.
 const STRATA: usize = 5;
 
-/// Genes of the network, as the cells have them.
+/// The genes of the network, and what the cells tell of them.
 pub(super) struct OfCells {
     /// The token of each gene.
     pub(super) tokens: Vec<GeneToken>,
@@ -39,37 +39,39 @@ pub(super) struct OfCells {
     pub(super) columns: Vec<usize>,
     /// All genes of the data that the model knows.
     pub(super) known: Vec<String>,
-    /// The group of each by mean expression.
+    /// The group of each gene by mean expression.
     pub(super) strata: Vec<usize>,
     /// How values become logarithms of a common sum, for the sample and for scores of programmes
     /// alike.
     pub(super) logged: LoggedCells,
-    /// Cell types: of the column asked for, else of one that looks like cell types; none if there
-    /// is none.
+    /// Cell types: those of the column asked for, or else of one that looks like cell types; `None`
+    /// if there is none.
     pub(super) labels: Option<Labels>,
     /// Expression of the genes in a sample of the cells.
     pub(super) profiles: Profiles,
-    /// The cells of the sample, numbered as in the profiles, and whether each is of the second half.
+    /// The cells of the sample, by their places in the profiles, and whether each is in the second
+    /// half.
     pub(super) sample: Vec<(usize, bool)>,
     /// Vectors in context, if they were asked for.
     pub(super) context: Option<Context>,
-    /// Cells that express no gene that the model knows, among those that were read.
+    /// Cells that express no gene the model knows, among those that were read.
     pub(super) empty: EmptyCells,
 }
 
 /// Vectors of the genes in cells, `[genes, d]`: means of their states after the last block.
 pub(super) struct Context {
-    /// Over all cells that express the gene.
+    /// Means over all cells that express the gene.
     pub(super) vectors: Vec<f32>,
-    /// Over those of one half of the cells, as replicates; NaN for a gene that none of them
+    /// Means over those of each half of the cells, as replicates; NaN for a gene that none of them
     /// expresses.
     pub(super) halves: [Vec<f32>; 2],
-    /// Over those of one cell type, by its name; NaN likewise. Empty unless types were asked for.
+    /// Means over those of each cell type, by its name, NaN as above; empty unless types were asked
+    /// for.
     pub(super) of_types: Vec<(String, Vec<f32>)>,
 }
 
 impl OfCells {
-    /// Chooses the genes, and reads of the cells what the options ask for.
+    /// Chooses the genes, and reads from the cells what the options ask for.
     ///
     /// # Errors
     /// If the cells cannot be read, no or few genes are known to the model, a named gene is absent
@@ -174,8 +176,8 @@ impl OfCells {
 }
 
 impl Context {
-    /// Means over groups of cells by type and half, as [`groups`] numbers them, of the genes that
-    /// some cell has.
+    /// The mean vectors of the genes that some cell has, over groups of cells by type and half as
+    /// [`groups`] numbers them.
     fn new(states: &GeneStates, n_groups: usize, types: Option<&Labels>) -> Self {
         let of = |keep: &dyn Fn(usize) -> bool| -> Vec<usize> {
             (0..n_groups).filter(|&group| keep(group)).collect()

@@ -1,9 +1,9 @@
-//! Networks of gene vectors beside simpler ones: known gene sets, and replicates.
+//! Networks of gene vectors beside simpler ones, judged by known gene sets and by replicates.
 //!
 //! Each network goes the same way: weights of all pairs, the graph of the strongest, its
 //! communities, and the gene sets found in these; and, of two halves of the cells, how many of the
-//! strongest edges both have. Programmes of genes drawn at random go along, to tell how much of
-//! that is chance.
+//! strongest edges both have. Programmes of genes drawn at random are judged as well, to tell how
+//! much of that is chance.
 
 use scgpt_data::Observer;
 use scgpt_eval::network::programmes;
@@ -26,11 +26,12 @@ use crate::{embed::Embedder, error::Result};
 /// Strongest edges that replicates are compared by.
 const TOP: usize = 1000;
 
-/// Genes up to which partial correlations and trees are made, whose cost grows with their cube.
+/// Most genes for which partial correlations and trees are made, whose cost grows with the cube of
+/// their number.
 const MOST_FOR_ALL: usize = 2000;
 
 impl EmbeddingNetworks {
-    /// Pathways and replicates of this network and of its baselines, into the report.
+    /// Adds pathways and replicates of this network and of its baselines to the report.
     ///
     /// # Errors
     /// If a gene set file has no gene in common with the universe; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the
@@ -99,8 +100,9 @@ impl EmbeddingNetworks {
         programmes.iter().map(|it| it.genes.iter().map(name).collect()).collect()
     }
 
-    /// The simpler networks that it was compared with, each with the name of its file and its `n`
-    /// strongest edges, all if 0. Of correlations, which have no direction, both are listed.
+    /// The simpler networks that this one was compared with, each with the name of its file and its
+    /// `n` strongest edges, or all if `n` is 0. A correlation, which has no direction, is listed as
+    /// two edges.
     pub fn baselines(&self, n: usize) -> impl Iterator<Item = (&'static str, GeneNetwork)> {
         self.baselines
             .iter()
@@ -108,7 +110,8 @@ impl EmbeddingNetworks {
     }
 }
 
-/// Of weights `[sources, targets]` the larger one of both directions, whatever its sign.
+/// For every pair of genes the larger absolute weight of both directions, from `[sources,
+/// targets]`.
 fn either_way(n: usize, weights: &[f32]) -> Pairs {
     Pairs::new(n, |i, j| {
         let [there, back] = [weights[i * n + j], weights[j * n + i]];
@@ -116,7 +119,7 @@ fn either_way(n: usize, weights: &[f32]) -> Pairs {
     })
 }
 
-/// Strongest edges to compare among `n` genes: of few genes a tenth of their pairs.
+/// Number of strongest edges to compare among `n` genes: for few genes a tenth of their pairs.
 fn top(n: usize) -> usize {
     TOP.min((n * n.saturating_sub(1) / 20).max(1))
 }

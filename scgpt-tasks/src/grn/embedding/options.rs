@@ -30,25 +30,26 @@ pub struct EmbeddingNetworkOptions {
     pub genes: Option<Vec<String>>,
     /// Whether genes have the vectors that the cells make of them, instead of those of the model's table.
     pub contextual: bool,
-    /// Whether the mean vector of the genes is taken off before they are compared; if none, of vectors
-    /// in context, which share most of their length, but not of the table's.
+    /// Whether the mean vector of the genes is subtracted before they are compared. `None`
+    /// subtracts it from vectors in context, which share most of their length, but not from those
+    /// of the table.
     pub centre: Option<bool>,
-    /// Column of `obs` with cell types.
+    /// Column of `obs` with cell types, each of which gets a network.
     pub per: Option<String>,
     /// Least cosine similarity of an edge.
     pub threshold: f64,
     /// How programmes are found; its neighbours are also those of the neighbour network.
     pub programmes: ProgrammeOptions,
-    /// What enrichment is compared with.
+    /// The genes that programmes are compared with in gene sets.
     pub universe: Universe,
-    /// Genes whose most similar ones are listed; among the genes of the network even if they vary
-    /// little.
+    /// Genes whose most similar ones are listed; they are in the network even if they vary little.
     pub queries: Vec<String>,
     /// How many of the most similar genes are listed for each of the `queries`.
     pub n_similar: usize,
     /// Whether networks from expression alone are made of the same genes.
     pub baselines: bool,
-    /// Cells that these networks are made of, at most; chosen by their names, not by their order.
+    /// Most cells that these networks are made of; they are chosen by their names, not by their
+    /// order.
     pub baseline_cells: usize,
 }
 
@@ -74,8 +75,8 @@ impl Default for EmbeddingNetworkOptions {
 }
 
 impl EmbeddingNetworkOptions {
-    /// That the options can work, with cells or without. Messages name the setting as callers of
-    /// the command line know it.
+    /// Checks that the options can work, with cells or without. Messages name the setting as
+    /// callers of the command line know it.
     pub(super) fn check(&self, has_cells: bool) -> Result<()> {
         if !has_cells && (self.contextual || self.per.is_some()) {
             let problem = "is needed: vectors in context and cell types are of cells";

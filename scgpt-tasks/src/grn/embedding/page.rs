@@ -11,17 +11,17 @@ use scgpt_report::{Cluster, HeatMap, Page};
 
 use super::{EmbeddingNetworks, ReplicateScores};
 
-/// Programmes drawn, genes of each, and edges between programmes.
+/// Numbers of programmes drawn, of genes of each, and of edges between programmes.
 const DRAWN: usize = 9;
 const GENES: usize = 10;
 const LINKS: usize = 25;
-/// Programmes of the heat map and of the table of gene sets.
+/// Most programmes in the heat map and in the table of gene sets.
 const ROWS: usize = 40;
-/// Gene sets of a programme in the table.
+/// Most gene sets of a programme in the table.
 const SETS: usize = 3;
 
 impl EmbeddingNetworks {
-    /// A page for people: the verdict, programmes, where they are active, their gene sets.
+    /// The report as a page: the verdict, programmes, where they are active, their gene sets.
     /// `subtitle` says what the network is of.
     pub fn page(&self, subtitle: &str) -> Page {
         let mut page = Page::new("Gene networks from gene embeddings", subtitle);
@@ -36,7 +36,7 @@ impl EmbeddingNetworks {
         page
     }
 
-    /// How large the network is, and how similar genes are altogether.
+    /// Adds how large the network is, and how similar genes are altogether.
     fn overview(&self, page: &mut Page) {
         let report = &self.report;
         let mut numbers = vec![
@@ -70,8 +70,8 @@ impl EmbeddingNetworks {
         ));
     }
 
-    /// This network beside the others: gene sets of its programmes, and the agreement of halves of
-    /// the cells.
+    /// Adds this network beside the others: gene sets of its programmes, and the agreement of
+    /// halves of the cells.
     fn trust(&self, page: &mut Page) {
         page.section("Which network to trust").text(&self.report.verdict);
         let rows: Vec<Vec<String>> = self
@@ -117,8 +117,8 @@ impl EmbeddingNetworks {
         }
     }
 
-    /// The [`DRAWN`] programmes of largest mean similarity as clusters, with the strongest edges
-    /// between them.
+    /// Draws the [`DRAWN`] programmes of largest mean similarity as clusters, with the strongest
+    /// edges between them.
     fn drawing(&self, page: &mut Page) {
         page.section("The strongest programmes");
         if self.programmes.is_empty() {
@@ -188,7 +188,7 @@ impl EmbeddingNetworks {
         }
     }
 
-    /// Mean scores of programmes in cell types as a heat map; nothing without types.
+    /// Adds mean scores of programmes in cell types as a heat map; nothing without types.
     fn types(&self, page: &mut Page) {
         let Some(scores) = self.scores.as_ref().filter(|it| !it.types.is_empty()) else { return };
         let n = self.programmes.len();
@@ -229,7 +229,7 @@ impl EmbeddingNetworks {
         format!("{} {}", number + 1, genes.join(" "))
     }
 
-    /// The most probable gene sets of each programme as a table; nothing if none were given.
+    /// Adds the most probable gene sets of each programme as a table; nothing if none were given.
     fn sets(&self, page: &mut Page) {
         if self.enriched.is_empty() {
             return;
@@ -274,7 +274,7 @@ impl EmbeddingNetworks {
         ));
     }
 
-    /// The most similar genes of each gene asked for; nothing if none were.
+    /// Adds the most similar genes of each gene asked for; nothing if none were.
     fn similar_genes(&self, page: &mut Page) {
         if self.similar.is_empty() {
             return;
@@ -289,7 +289,7 @@ impl EmbeddingNetworks {
         page.section("Similar genes").columns(&["gene", "most similar, with cosine"], &rows);
     }
 
-    /// What agreement of halves and a threshold mean for vectors in context.
+    /// Adds what agreement of halves and a threshold mean for vectors in context.
     fn caution(&self, page: &mut Page) {
         if self.report.contextual {
             page.text(
@@ -299,7 +299,7 @@ impl EmbeddingNetworks {
         }
     }
 
-    /// What similarity means, what chance is, and how programmes came about.
+    /// Adds what similarity means, what chance is, and how programmes came about.
     fn method(&self, page: &mut Page) {
         let options = &self.report.options;
         page.section("How to read this").text(

@@ -1,4 +1,4 @@
-//! [`NetworkPathways`]: how much of what is known a network finds.
+//! [`NetworkPathways`]: how many of the known gene sets a network finds.
 //!
 //! Two measures, because each alone can be deceived. Gene sets of programmes depend on how a
 //! network is cut into communities; whether its weights tell pairs that share a set from pairs that
@@ -15,24 +15,24 @@ use crate::error::Result;
 
 /// False-discovery rate up to which a set counts as found.
 const FOUND: f64 = 0.05;
-/// Genes of a set, at most, whose pairs count as belonging together; larger ones say little.
+/// Most genes of a set whose pairs count as belonging together; larger sets say little.
 const LARGEST: usize = 200;
 
 /// Gene sets that a network finds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NetworkPathways {
-    /// What made the network.
+    /// The method that made the network.
     pub method: String,
-    /// Programmes.
+    /// Number of programmes.
     pub programmes: usize,
-    /// Genes in them.
+    /// Number of genes in them.
     pub genes: usize,
-    /// Programmes with a set at a false-discovery rate of 5 %.
+    /// Number of programmes with a set at a false-discovery rate of 5 %.
     pub with_set: usize,
-    /// Different sets that some programme has at a false-discovery rate of 5 %.
+    /// Number of different sets that some programme has at a false-discovery rate of 5 %.
     pub sets: usize,
-    /// The same by Bonferroni's correction, as the reference counts.
+    /// As `sets`, but by Bonferroni's correction, as the reference counts.
     pub sets_bonferroni: usize,
     /// How well weights tell pairs of genes that share a set of at most 200 genes from pairs that
     /// do not, both genes being in such a set (area under the ROC curve; 0.5 is chance).
@@ -41,7 +41,7 @@ pub struct NetworkPathways {
 
 impl NetworkPathways {
     /// Looks up `lists`, the genes of each programme, in all `libraries`, and judges the `weights`
-    /// of all pairs of `genes`; the enriched sets beside the row.
+    /// of all pairs of `genes`; returns the enriched sets beside the row.
     ///
     /// # Errors
     /// If a library has no gene in common with the background.
@@ -76,7 +76,7 @@ impl NetworkPathways {
 }
 
 /// How well weights tell pairs that share a set from those that do not, by the area under the ROC
-/// curve; none if all pairs are of one kind. Sets of more than [`LARGEST`] genes are left out.
+/// curve; `None` if all pairs are of one kind. Sets of more than [`LARGEST`] genes are left out.
 fn separation(weights: &Pairs, genes: &[String], libraries: &[GeneSets]) -> Option<f64> {
     let numbers: HashMap<&str, usize> = genes.iter().map(String::as_str).zip(0..).collect();
     let mut sets_of: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); genes.len()];

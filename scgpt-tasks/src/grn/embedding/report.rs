@@ -15,7 +15,7 @@ const FOUND: f64 = 0.05;
 /// the curve.
 const SAME_JACCARD: f64 = 0.02;
 const SAME_AREA: f64 = 0.01;
-/// What programmes of genes at random are called among methods.
+/// The name of randomly drawn programmes among methods.
 pub(super) const CHANCE: &str = "random programmes";
 
 /// How large a network of gene vectors is, how far to trust it, and how it came about.
@@ -24,44 +24,44 @@ pub(super) const CHANCE: &str = "random programmes";
 pub struct EmbeddingReport {
     /// Version of this program.
     pub version: String,
-    /// SHA-256 of the weights.
+    /// SHA-256 of the weights; `None` for a model from memory.
     pub model: Option<String>,
     /// Whether vectors are those that genes have in cells.
     pub contextual: bool,
-    /// Whether the mean of all genes was taken off before vectors were compared.
+    /// Whether the mean of all genes was subtracted before vectors were compared.
     pub centred: bool,
-    /// Genes compared.
+    /// Number of genes compared.
     pub genes: usize,
     /// Width of a vector.
     pub width: usize,
     /// Least similarity of an edge.
     pub threshold: f64,
-    /// Edges.
+    /// Number of edges.
     pub edges: usize,
-    /// Pairs of genes.
+    /// Number of pairs of genes.
     pub pairs: usize,
-    /// Pairs at a false-discovery rate of 5 % under the null.
+    /// Number of pairs at a false-discovery rate of 5 % under the null.
     pub pairs_beyond_chance: usize,
-    /// Edges at a false-discovery rate of 5 % under the null.
+    /// Number of edges at a false-discovery rate of 5 % under the null.
     pub edges_beyond_chance: usize,
     /// Quantiles of all similarities: least, 5 %, median, 95 %, largest.
     pub similarities: [f64; 5],
     /// How programmes were found.
     pub options: ProgrammeOptions,
-    /// Programmes.
+    /// Number of programmes.
     pub programmes: usize,
-    /// Genes in programmes.
+    /// Number of genes in programmes.
     pub genes_in_programmes: usize,
-    /// Genes that enrichment is compared with.
+    /// Number of genes that enrichment is compared with.
     pub background: usize,
-    /// Cells that baselines are made of.
+    /// Number of cells that baselines are made of.
     pub baseline_cells: usize,
-    /// Cells that were read and express no gene that the model knows.
+    /// Number of cells that were read and express no gene the model knows.
     #[serde(default)]
     pub without_genes: usize,
     /// Pathways of this network, of its baselines, and of random programmes.
     pub pathways: Vec<NetworkPathways>,
-    /// What two halves of the cells say.
+    /// How far two halves of the cells agree, for each method.
     pub replicates: Vec<ReplicateScores>,
     /// Which network is the more trustworthy on this data, and why.
     pub verdict: String,
@@ -71,9 +71,9 @@ pub struct EmbeddingReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReplicateScores {
-    /// What made the network.
+    /// The method that made the network.
     pub method: String,
-    /// The agreement; none if halves have no edges in common.
+    /// The agreement; `None` if halves have no edges in common.
     pub consistency: Option<Consistency>,
 }
 
@@ -128,21 +128,23 @@ impl EmbeddingReport {
         self.verdict = self.judged();
     }
 
-    /// The strongest baseline: by known pathways, and without them by whether halves of the cells agree.
+    /// The strongest baseline: by known pathways or, without them, by whether halves of the cells
+    /// agree.
     fn best_baseline(&self) -> Option<&NetworkPathways> {
         let baselines = self.pathways.iter().skip(1).filter(|it| it.method != CHANCE);
         let worth = |it: &NetworkPathways| it.pairs.or_else(|| self.jaccard(&it.method));
         baselines.max_by(|a, b| worth(a).unwrap_or(0.0).total_cmp(&worth(b).unwrap_or(0.0)))
     }
 
-    /// The share of their strongest edges that halves of the cells have in common; none if that was
-    /// not measured.
+    /// The share of their strongest edges that halves of the cells have in common; `None` if that
+    /// was not measured.
     fn jaccard(&self, method: &str) -> Option<f64> {
         let found = self.replicates.iter().find(|it| it.method == method);
         found.and_then(|it| it.consistency).map(|it| it.jaccard)
     }
 
-    /// Which network to trust: by known pathways, and by whether halves of the cells agree.
+    /// Which network to trust, in a sentence: by known pathways, and by whether halves of the cells
+    /// agree.
     fn judged(&self) -> String {
         let (Some(own), Some(baseline)) = (self.pathways.first(), self.best_baseline()) else {
             return "Nothing was compared with this network: networks from expression alone need cells."
@@ -204,12 +206,12 @@ impl EmbeddingReport {
     }
 }
 
-/// What the network of gene vectors is called among methods.
+/// The name of the network of gene vectors among methods.
 pub(super) fn own_name(contextual: bool) -> &'static str {
     if contextual { "gene vectors in context" } else { "gene vectors" }
 }
 
-/// 1, 0 or -1: larger, about the same, smaller.
+/// 1, 0 or −1: `a` is larger than `b`, about the same, or smaller.
 fn compared(a: f64, b: f64, same: f64) -> i8 {
     i8::from(a > b + same) - i8::from(b > a + same)
 }
@@ -229,7 +231,8 @@ fn counts(values: impl Iterator<Item = usize>) -> Column {
     Column::Integer(values.map(|n| i64::try_from(n).ok()).collect())
 }
 
-/// A row for each gene of a programme, which are numbered from 1; its centrality within it.
+/// A row for each gene of each programme, with the number of the programme, from 1, and the gene's
+/// centrality within it.
 pub(super) fn programme_table(genes: &[String], programmes: &[Programme]) -> Table {
     let rows = || {
         programmes.iter().enumerate().flat_map(|(number, it)| {

@@ -10,10 +10,10 @@ use scgpt_data::{GeneVocab, unknown_choice};
 use scgpt_eval::network::Background;
 use serde::{Deserialize, Serialize};
 
-/// More genes than any organism has.
+/// A number larger than that of any organism's genes.
 const MOST: usize = 10_000_000;
 
-/// Genes that programmes are compared with, as it is said on a command line and in files.
+/// The genes that programmes are compared with. It has one spelling on a command line and in files.
 ///
 /// ```
 /// use scgpt_tasks::grn::Universe;
@@ -27,13 +27,14 @@ const MOST: usize = 10_000_000;
 #[serde(into = "String", try_from = "String")]
 #[non_exhaustive]
 pub enum Universe {
-    /// All of the data that the model knows, or all of its vocabulary. Where the network is of variable
-    /// genes, even random programmes find sets then: those that variable genes are rich in.
+    /// All genes of the data that the model knows, or its whole vocabulary. If the network is of
+    /// variable genes, even random programmes then find sets: those that variable genes are rich
+    /// in.
     Data,
-    /// Those of the network: the genes that a programme could have had.
+    /// The genes of the network: those that a programme could have had.
     #[default]
     Network,
-    /// A number of genes, whichever they are, that programmes could have been drawn from.
+    /// Any genes from which programmes could have been drawn, of which only the number is known.
     Number(usize),
 }
 

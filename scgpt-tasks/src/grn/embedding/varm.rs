@@ -1,7 +1,7 @@
 //! Vectors of genes as rows of `varm`.
 //!
-//! AnnData keeps `varm` beside the genes of `X`, so rows are those of `X`, in its order, even where
-//! the network was made from `raw`, which has genes of its own.
+//! AnnData keeps `varm` beside the genes of `X`, so there is a row for each of these, in their
+//! order, even if the network was made from `raw`, which has genes of its own.
 
 use std::collections::HashMap;
 
@@ -11,12 +11,12 @@ use super::{EmbeddingNetworkOptions, EmbeddingNetworks};
 use crate::{embed::Embedder, error::Result};
 
 impl EmbeddingNetworks {
-    /// A row for every gene of the data's `X`: its vector in the model's table, or, of vectors in
-    /// context, in the cells; NaN for a gene that the model does not know, or that is none of the
-    /// network.
+    /// A row for every gene of the data's `X`: its vector in the model's table or, if the network
+    /// is of vectors in context, in the cells; NaN for a gene that the model does not know, or that
+    /// is not in the network.
     ///
     /// # Errors
-    /// If the data cannot be read, or a temporary file not be written.
+    /// If the data cannot be read, or a temporary file cannot be written.
     pub fn by_gene(
         &self,
         embedder: &Embedder,
@@ -37,11 +37,11 @@ impl EmbeddingNetworks {
         rows(&columns, &embedder.gene_vectors(&tokens), self.d, source, options)
     }
 
-    /// A row for every gene of the data's `X`: that of `vectors`, `[genes, d]`, of the network; NaN
-    /// for others.
+    /// A row for every gene of the data's `X`: its row in `vectors`, `[genes, d]`, which has one
+    /// for each gene of the network; NaN for other genes.
     ///
     /// # Errors
-    /// If the data cannot be read, or a temporary file not be written.
+    /// If the data cannot be read, or a temporary file cannot be written.
     pub fn spread(
         &self,
         vectors: &[f32],
