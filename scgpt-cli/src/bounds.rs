@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 
 use crate::flags::{Asked, name};
 
-/// The largest value of every flag that is a number, by its field. Least values, and what a number means
-/// together with others, are the libraries' to check.
+/// The largest value of every flag that is a number, by its field. Least values, and what a number
+/// means together with others, are checked by the libraries.
 const MOST: [(&str, f64); 43] = [
     ("batch_size", 65_536.0),
     ("batches", 10_000.0),

@@ -34,7 +34,7 @@ impl OutputArgs {
         Existing::replaced_if(self.force)
     }
 
-    /// Where a page goes that is written beside the cells.
+    /// Path of a page that is written beside the cells.
     pub(crate) fn page(&self) -> PathBuf {
         beside(&self.path, PAGE)
     }
@@ -54,7 +54,8 @@ impl OutputArgs {
         Ok(())
     }
 
-    /// A copy of the cells in `input`, whose matrix is `layer` if it is of another format.
+    /// A copy of the cells in `input`, to be written. If it is of another format, its matrix is
+    /// `layer`.
     pub(crate) fn copy_of<'a>(&'a self, input: &'a Path, layer: &'a Layer) -> CellsOutput<'a> {
         CellsOutput { input, output: &self.path, layer, existing: self.existing() }
     }
@@ -83,7 +84,8 @@ impl CellsOutput<'_> {
         Ok(skipped)
     }
 
-    /// The same, to be published.
+    /// As [`write`](Self::write), but the copy is left in a [`Place`], to be published by the
+    /// caller.
     pub(crate) fn make(
         &self,
         source: &mut Source,

@@ -43,7 +43,8 @@ pub(crate) struct Cli {
 pub(crate) struct GlobalArgs {
     #[command(flatten)]
     print: PrintArgs,
-    /// TOML file with options of the command, by their long names, and of a training its settings
+    /// TOML file with options of the command, by their long names, and with the settings of a
+    /// training
     #[arg(
         long,
         global = true,

@@ -54,8 +54,8 @@ pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
     })
 }
 
-/// Adds the options that the file names and neither flags nor environment do; returns a note that says
-/// which, for an error between options.
+/// Adds the options that the file names and that neither flags nor environment set. Returns a note
+/// of which they are, for an error between options.
 fn complete(args: &mut Vec<OsString>) -> Result<Option<String>> {
     let Some(asked) = asked_for(&Cli::command(), args) else { return Ok(None) };
     let Some(path) = asked.matches.try_get_one::<PathBuf>("config").ok().flatten() else {
@@ -73,12 +73,12 @@ fn complete(args: &mut Vec<OsString>) -> Result<Option<String>> {
     Ok(note)
 }
 
-/// Whether something is wrong with options together, so that it matters where they come from.
+/// Whether an error is about several options together, so that it matters where they come from.
 fn is_between_options(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ArgumentConflict | ErrorKind::MissingRequiredArgument)
 }
 
-/// The error of a value that one of the libraries refuses, in its words.
+/// The error for a value that one of the libraries refuses, in the words of the library.
 fn refused(error: &clap::Error) -> Option<anyhow::Error> {
     let reason = std::error::Error::source(error)?.downcast_ref::<scgpt_data::Error>()?;
     let text = |kind| match error.get(kind) {

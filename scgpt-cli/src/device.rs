@@ -38,7 +38,7 @@ impl ComputeArgs {
     }
 }
 
-/// Sets the number of threads of everything that follows; all cores if none.
+/// Sets the number of threads of everything that follows; `None` takes all cores.
 fn set_threads(threads: Option<usize>) -> Result<()> {
     match threads {
         None => Ok(()),

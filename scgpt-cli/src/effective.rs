@@ -1,4 +1,4 @@
-//! [`write_effective`]: the options in force, beside what was made by them.
+//! [`write_effective`]: writes the options in force beside an output that was made by them.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::output::{beside, write_text};
 
-/// What the file with the options in force is called, after the name of the output.
+/// End of the name of the file with the options in force, after the name of the output.
 pub(crate) const EFFECTIVE: &str = "config.toml";
 
 /// Writes the options in force beside an output, so that `--config` repeats the run.

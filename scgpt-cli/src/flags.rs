@@ -1,11 +1,11 @@
-//! [`Flags`]: libraries name settings by their fields, people by the flags of the command they ran.
+//! [`Flags`]: the flags by which people know settings, which libraries name by their fields.
 
 use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Command};
 use scgpt_data::Setting;
 
-/// Settings whose flags are called otherwise.
+/// Settings whose flags have another name.
 const OTHERWISE: [(&str, &str); 9] = [
     ("overwrite", "force"),
     ("singles", "perturb"),
@@ -23,12 +23,12 @@ const OTHERWISE: [(&str, &str); 9] = [
 pub(crate) struct Flags(Command);
 
 impl Flags {
-    /// Those of the command that `args` ask for, among all the program has.
+    /// The flags of the command that `args` ask for, among all commands of the program.
     pub(crate) fn of(program: Command, args: &[OsString]) -> Self {
         Self(asked_for(&program, args).map_or(program, |asked| asked.command))
     }
 
-    /// How a setting is called on the command line; by its own name, if it has no flag.
+    /// The flag of a setting, or its own name if it has no flag.
     pub(crate) fn spell(&self, setting: Setting) -> String {
         let flag = |id: &str| self.0.get_arguments().find(|it| it.get_id() == id).map(name);
         let other = || OTHERWISE.iter().find(|it| it.0 == setting.0).and_then(|it| flag(it.1));
@@ -36,7 +36,7 @@ impl Flags {
     }
 }
 
-/// How an argument is called.
+/// The name of an argument on the command line.
 pub(crate) fn name(argument: &Arg) -> String {
     match (argument.get_long(), argument.get_short()) {
         (Some(long), _) => format!("--{long}"),
@@ -45,7 +45,7 @@ pub(crate) fn name(argument: &Arg) -> String {
     }
 }
 
-/// What a command can be given by a name, and so by a file, too.
+/// The arguments of a command that can be given by a name, and so also in a file.
 pub(crate) fn options(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|argument| !argument.is_positional())
 }
@@ -57,14 +57,15 @@ pub(crate) fn options_of(program: Command, words: &str) -> Vec<String> {
     options(&command).map(|option| option.get_id().to_string()).collect()
 }
 
-/// A subcommand, and what was given to it.
+/// A subcommand, and the arguments that were given to it.
 pub(crate) struct Asked {
     pub(crate) command: Command,
     pub(crate) matches: ArgMatches,
     pub(crate) names: Vec<String>,
 }
 
-/// The innermost subcommand of the program that a command line asks for, whose arguments may be incomplete; none if there is none.
+/// The innermost subcommand of the program that a command line asks for, whose arguments may be
+/// incomplete; `None` if there is none.
 pub(crate) fn asked_for(program: &Command, args: &[OsString]) -> Option<Asked> {
     let mut command = program.clone();
     let mut matches = program.clone().ignore_errors(true).try_get_matches_from(args).ok()?;

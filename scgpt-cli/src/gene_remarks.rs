@@ -1,10 +1,10 @@
-//! What is said of the genes of a file: how few are known, and what is left out.
+//! Remarks about the genes of a file: how few of them are known, and which features are left out.
 
 use scgpt_tasks::embed::EmbedReport;
 
 use crate::{output::Printer, warnings::Warnings};
 
-/// Says what is to be said of the genes that a model saw.
+/// Tells what there is to tell about the genes that a model saw.
 pub(crate) fn remark_on(report: &EmbedReport, warnings: &mut Warnings, printer: Printer) {
     if let Some(remark) = report.known_genes.remark() {
         warnings.tell(remark);
@@ -19,7 +19,7 @@ pub(crate) fn remark_on(report: &EmbedReport, warnings: &mut Warnings, printer: 
     }
 }
 
-/// Says which features are left out because they are no genes.
+/// Tells which features are left out because they are no genes.
 pub(crate) fn remark_on_others(counted: Option<&str>, printer: Printer) {
     if let Some(counted) = counted {
         printer.remark(&format!(

@@ -46,7 +46,7 @@ impl LearnArgs {
         self.run.files(output.and_then(saved_settings), config)
     }
 
-    /// Where and how often an artefact is trained.
+    /// Options of the training: where the artefact goes, and how often it is trained.
     pub(crate) fn options<'a>(
         &self,
         output: &'a Path,
@@ -61,7 +61,7 @@ impl LearnArgs {
         options
     }
 
-    /// Changes settings as the flags say; see [`RunArgs::apply`].
+    /// Changes the settings as the flags say; see [`RunArgs::apply`].
     pub(crate) fn apply(
         &self,
         model: &mut Option<PathBuf>,

@@ -33,7 +33,7 @@ impl MatrixArgs {
         }
     }
 
-    /// An option that was given, of those that say what the genes are.
+    /// The name of an option that was given, among those that say what the genes are.
     pub(crate) fn gene_option(&self) -> Option<&'static str> {
         [
             ("--gene-column", self.gene_column.is_some()),
@@ -44,7 +44,7 @@ impl MatrixArgs {
         .find_map(|(option, is_given)| is_given.then_some(option))
     }
 
-    /// The matrix.
+    /// The matrix that is read.
     pub(crate) fn layer(&self) -> Layer {
         layer(&self.layer)
     }
@@ -59,7 +59,7 @@ pub(crate) fn layer(name: &str) -> Layer {
     }
 }
 
-/// A number from 0 to 1.
+/// Takes a number from 0 to 1.
 fn share(text: &str) -> Result<f64, &'static str> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or("expected a number from 0 to 1")

@@ -1,4 +1,4 @@
-//! [`listen`]: what the crates below remark while they work, as lines for people.
+//! [`listen`]: shows the remarks of the crates below as lines for people.
 
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -10,7 +10,7 @@ use crate::{
 struct Notes;
 
 impl Log for Notes {
-    /// Ours alone: what libraries log is not meant for users.
+    /// Only our own remarks: what libraries log is not meant for users.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("scgpt")
     }

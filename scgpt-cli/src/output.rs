@@ -1,4 +1,4 @@
-//! stdout is data, stderr is people.
+//! Output: stdout has data, stderr has what is meant for people.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::terminal::{shown, shown_json, tell};
 
-/// Above the options of every command in its `--help`.
+/// The heading above the options of every command in `--help`.
 pub(crate) const GLOBAL: &str = "Options of every command";
 
 /// Options of every command: what is printed, and for whom.
@@ -49,12 +49,12 @@ impl Printer {
         Self { is_step: true, ..self }
     }
 
-    /// Whether progress should be drawn: people are watching.
+    /// Whether progress should be drawn, because people are watching.
     pub(crate) fn draws_progress(self) -> bool {
         !self.is_quiet() && io::stderr().is_terminal()
     }
 
-    /// The result: as JSON, or as the rows of a small table.
+    /// Prints the result: as JSON, or as the rows of a small table.
     pub(crate) fn result(
         self,
         json: &impl Serialize,
@@ -81,13 +81,13 @@ impl Printer {
         Ok(out.flush()?)
     }
 
-    /// A warning that an output lacks something: it is said whatever else is not.
+    /// Warns that an output lacks something, even if people want quiet.
     #[expect(clippy::unused_self, reason = "as every other word to people")]
     pub(crate) fn lacking(self, what: &str) {
         tell(&shown(&format!("warning: not carried over: {what}"), "  "));
     }
 
-    /// A remark for people.
+    /// Prints a remark for people.
     pub(crate) fn remark(self, remark: &str) {
         if !self.is_quiet() {
             tell(&shown(remark, "  "));
@@ -129,7 +129,7 @@ pub(crate) fn check_new<'a>(
     check_output(path, existing)
 }
 
-/// The same of a file of cells.
+/// As [`check_new`], for a file of cells.
 pub(crate) fn check_cells_output<'a>(
     path: &Path,
     inputs: impl IntoIterator<Item = &'a Path>,
@@ -150,7 +150,8 @@ pub(crate) fn beside(output: &Path, suffix: &str) -> PathBuf {
     output.with_extension(suffix)
 }
 
-/// Where rows wait until they are written: beside the output there must be room for them anyway.
+/// Folder in which rows wait until they are written: beside the output, where there must be room
+/// for them anyway.
 pub(crate) fn temporary(output: &Path) -> Option<PathBuf> {
     output.parent().map(|folder| Path::new(".").join(folder))
 }

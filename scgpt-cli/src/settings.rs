@@ -1,4 +1,4 @@
-//! Settings of a training run: those of a recipe, changed by files, in one TOML table.
+//! Settings of a training: those of a recipe, changed by files, in one TOML table.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use toml::{Table, Value};
 
 use super::typed::{Misfit, keys, typed};
 
-/// A file, all keys spelled with underscores: `batch-size` is `batch_size`.
+/// Reads a file, with all keys spelled with underscores: `batch-size` becomes `batch_size`.
 ///
 /// # Errors
 /// If it cannot be read, is not TOML, or has a key in both spellings.
@@ -21,7 +21,7 @@ pub(crate) fn table(path: &Path) -> Result<Table> {
     underscored(as_written(path)?).with_context(|| format!("`{}`", path.display()))
 }
 
-/// A file as it is.
+/// Reads a file as it is.
 ///
 /// # Errors
 /// If it cannot be read, or is not TOML.
@@ -46,7 +46,8 @@ fn underscored(table: Table) -> Result<Table> {
     Ok(renamed)
 }
 
-/// `base`, overlaid by the settings in each of `files`, which may also have `options` of the command.
+/// The settings `base`, overridden by those in each of `files`, which may also have `options` of
+/// the command.
 pub(crate) fn layered<T: Serialize + DeserializeOwned>(
     base: &T,
     files: &[impl AsRef<Path>],
@@ -69,7 +70,7 @@ pub(crate) fn layered<T: Serialize + DeserializeOwned>(
     Ok(settings)
 }
 
-/// What was probably meant by a key that there is not.
+/// What was probably meant by a key that does not exist.
 fn hint(misfit: &Misfit, defaults: &Table) -> String {
     let Some((key, keys)) = &misfit.unknown else { return String::new() };
     let at_the_top = defaults.contains_key(key).then(|| key.clone());
@@ -79,7 +80,7 @@ fn hint(misfit: &Misfit, defaults: &Table) -> String {
     }
 }
 
-/// The place of a key in one of the tables within a table.
+/// Where a key is, if it is in one of the tables within a table.
 pub(crate) fn elsewhere(table: &Table, key: &str) -> Option<String> {
     let inner = table.iter().filter_map(|(name, value)| Some((name, value.as_table()?)));
     let mut places = inner.filter_map(|(name, inner)| {
@@ -89,8 +90,8 @@ pub(crate) fn elsewhere(table: &Table, key: &str) -> Option<String> {
     places.next()
 }
 
-/// The recipe to begin with: fine-tuning of the model that the flag or else the last of the files
-/// names, or a new network.
+/// The recipe with which settings begin: fine-tuning of the model that the flag or else the last of
+/// the files names, or a new network.
 pub(crate) fn recipe(flag: Option<&Path>, files: &[PathBuf]) -> Result<Recipe> {
     let mut model = None;
     for path in files {
@@ -101,8 +102,9 @@ pub(crate) fn recipe(flag: Option<&Path>, files: &[PathBuf]) -> Result<Recipe> {
     Ok(Recipe::of(flag.or(model.as_deref()))?)
 }
 
-/// Replaces what `file` has; a schedule as a whole, since its kinds have different fields. Who says
-/// how many epochs there are does not get more of them for the sake of a least number of steps.
+/// Replaces the values in `table` by those in `file`; a schedule is replaced as a whole, since its
+/// kinds have different fields. If a number of epochs is given, there are no more epochs for the
+/// sake of a least number of steps.
 fn overlay(table: &mut Table, file: Table) {
     if file.contains_key("epochs") {
         table.remove("least_steps");

@@ -10,9 +10,9 @@ use crate::{
     terminal::{shown, tell},
 };
 
-/// Input or configuration is wrong, or an output failed.
+/// Exit code: an input or a setting is wrong, or an output could not be written.
 const FAILURE: u8 = 1;
-/// Ended by Ctrl-C, as a shell reports it.
+/// Exit code: ended by Ctrl-C, as a shell reports it.
 const INTERRUPTED: u8 = 130;
 
 /// 0, or an error message on stderr and its code.
@@ -50,7 +50,7 @@ fn report(error: &Error, flags: &Flags) {
     }
 }
 
-/// What an error says, settings called by their flags.
+/// The message of an error, in which settings are called by their flags.
 fn message(error: &(dyn std::error::Error + 'static), flags: &Flags) -> String {
     let problems = match error.downcast_ref() {
         Some(scgpt_tasks::Error::Data(error)) => return message(error, flags),
@@ -74,7 +74,7 @@ fn of_model(error: &scgpt_model::Error) -> Option<Advice> {
     })
 }
 
-/// What can be done about an error, settings called by their flags.
+/// What can be done about an error, in which settings are called by their flags.
 fn hint(error: &Error, flags: &Flags) -> Option<String> {
     let advice = |cause: &(dyn std::error::Error + 'static)| {
         if let Some(error) = cause.downcast_ref::<scgpt_tasks::Error>() {

@@ -34,7 +34,7 @@ pub(crate) struct TokenArgs {
 }
 
 impl StreamArgs {
-    /// How cells are embedded whose rows go to `output`.
+    /// The options with which cells are embedded whose rows go to `output`.
     pub(crate) fn embed_options(&self, tokens: &TokenArgs, output: &Path) -> EmbedOptions {
         let mut options = EmbedOptions::default();
         options.batch_size = self.batch_size;

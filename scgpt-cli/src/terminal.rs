@@ -1,4 +1,5 @@
-//! The one room for text that goes to a terminal: names of files, labels and genes are others' text.
+//! The one place for text that goes to a terminal: names of files, labels and genes were written by
+//! others.
 
 use std::{
     borrow::Cow,
@@ -55,7 +56,7 @@ fn is_unseen(it: char) -> bool {
         )
 }
 
-/// Writes a line for people. Where nobody can read it, that is no reason to stop.
+/// Writes a line for people. If it cannot be written, the program goes on all the same.
 pub(crate) fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,7 +1,8 @@
 //! [`Training`]: the folder of an artefact while it is trained, by one process at a time.
 //!
-//! Until everything is written, a file in it tells which outputs beside it are the run's: with it, a run
-//! can go on at any moment it was ended. It goes first, then go checkpoints and cells.
+//! Until everything is written, a file in it tells which outputs beside it are the run's own. With
+//! it a run can go on, whenever it was ended. At the end this file is removed first, then
+//! checkpoints and cells.
 
 mod begin;
 
@@ -26,7 +27,7 @@ use crate::{
     progress::{Bar, TrainBar},
 };
 
-/// What the settings in force are called in it, and how they begin.
+/// Name of the file with the settings in force, and the line with which it begins.
 const SETTINGS: &str = "config.toml";
 const HEADER: &str = "# scgpt ";
 
@@ -36,15 +37,15 @@ pub(crate) struct Training {
     /// The folder of the artefact.
     output: PathBuf,
     begin: Begin,
-    /// Held until the end.
+    /// The claim of the folder, held until the end.
     _claim: Claim,
 }
 
-/// What a run that goes on may replace beside its artefact.
+/// Outputs beside its artefact that a run which goes on may replace.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Ledger {
-    /// Files and folders, each with what it looked like when the run made it, or was told to replace it:
-    /// one that looks otherwise is somebody else's.
+    /// Files and folders, each with its looks when the run made it or was told to replace it. One
+    /// that looks different now belongs to somebody else.
     own: Vec<(PathBuf, String)>,
 }
 
@@ -54,8 +55,8 @@ pub(crate) fn saved_settings(output: &Path) -> Option<PathBuf> {
 }
 
 impl Training {
-    /// Claims the folder of an artefact: there has to be room for a new run, or a run to go on with.
-    /// Nothing is written yet.
+    /// Claims the folder of an artefact: it must have room for a new run, or hold a run to go on
+    /// with. Nothing is written yet.
     ///
     /// A folder is used again only if it `is_artefact` of the same kind, or a training was begun in it.
     pub(crate) fn claim<'a>(
@@ -100,7 +101,7 @@ impl Training {
         Ok(training)
     }
 
-    /// Whether a run goes on.
+    /// Whether the run goes on where an earlier one ended.
     pub(crate) fn resumes(&self) -> bool {
         self.begin == Begin::Resume
     }
@@ -109,7 +110,7 @@ impl Training {
     /// before it was ended.
     ///
     /// # Errors
-    /// If it came there since a run that goes on was ended.
+    /// If the output appeared after the run that goes on was ended.
     pub(crate) fn existing(&self, path: &Path) -> Result<Existing> {
         if self.begin != Begin::Resume || fs::symlink_metadata(path).is_err() {
             return Ok(Existing::replaced_if(self.begin != Begin::New));
@@ -124,7 +125,8 @@ impl Training {
         Err(scgpt_data::Error::unsuited(problem, remedy).into())
     }
 
-    /// Renames an output that is made, so that a run that goes on knows it for its own.
+    /// Renames an output into its place, and notes it, so that a run which goes on knows it for its
+    /// own.
     pub(crate) fn publish(&self, place: Place) -> Result<()> {
         let mut ledger = self.ledger();
         ledger.own.push((name(place.output())?, looks(&place.path())?));
@@ -132,8 +134,8 @@ impl Training {
         Ok(place.publish()?)
     }
 
-    /// Begins a run, or goes on with one: it has a folder, its settings can be seen, and it is known
-    /// which `outputs` beside the artefact it was told to replace.
+    /// Begins a run, or goes on with one: makes the folder, writes down the settings, and notes
+    /// which `outputs` beside the artefact the run was told to replace.
     pub(crate) fn begin<'a>(
         &self,
         settings: &impl Serialize,
@@ -150,7 +152,7 @@ impl Training {
         self.write(outputs, (!goes_on).then_some(&settings)).inspect_err(|_| self.give_up())
     }
 
-    /// Trains what was begun, and draws how far that is. If it fails before there is anything to go on
+    /// Trains what was begun, and draws the progress. If it fails before there is anything to go on
     /// from, nothing of it stays.
     pub(crate) fn run<T>(
         &self,
@@ -188,7 +190,7 @@ impl Training {
         }
     }
 
-    /// Removes what an earlier run left, but the ledger; what a user keeps there stays.
+    /// Removes what an earlier run left, except the ledger; what a user keeps there stays.
     fn empty(&self) -> Result<()> {
         clear_training(&self.output);
         for path in entries(&self.folder()) {
@@ -233,7 +235,7 @@ impl Training {
         Ok(write_text(&self.ledger_path(), &serde_json::to_string_pretty(ledger)?)?)
     }
 
-    /// One that cannot be read names nothing that may be replaced.
+    /// The ledger. One that cannot be read names nothing that may be replaced.
     fn ledger(&self) -> Ledger {
         let text = fs::read(self.ledger_path()).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
@@ -245,7 +247,7 @@ fn entry(path: &Path) -> Result<(PathBuf, String)> {
     Ok((name(path)?, looks(path)?))
 }
 
-/// Its path, however it is spelled.
+/// The path of an output, the same however it is spelled.
 fn name(path: &Path) -> Result<PathBuf> {
     let path = absolute(path)?;
     let real = match (path.is_dir(), path.parent(), path.file_name()) {
@@ -256,8 +258,8 @@ fn name(path: &Path) -> Result<PathBuf> {
     real.with_context(|| format!("cannot read `{}`", path.display()))
 }
 
-/// What tells a file or folder from another one: sizes and times of change of all files, which are the
-/// same under another name.
+/// What tells a file or folder from another one: sizes and times of change of all its files. A
+/// rename changes neither.
 fn looks(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     look(path, &mut hash).with_context(|| format!("cannot read `{}`", path.display()))?;
@@ -284,7 +286,7 @@ fn look(path: &Path, hash: &mut Sha256) -> io::Result<()> {
     Ok(())
 }
 
-/// What is in a folder, but for what is under construction.
+/// The entries of a folder, except what is under construction.
 pub(crate) fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|entry| !is_under_construction(&entry.file_name())).map(|entry| entry.path())

@@ -12,12 +12,12 @@ use serde::{
 };
 use toml::{Table, Value, map::IntoIter};
 
-/// Settings from a table.
+/// Reads settings from a table.
 pub(crate) fn typed<T: DeserializeOwned>(table: Table) -> Result<T, Misfit> {
     T::deserialize(Node(Value::Table(table)))
 }
 
-/// The keys of settings, which refuse all others.
+/// The keys that settings have; they refuse all others.
 pub(crate) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
     let stray = Table::from_iter([(String::new(), Value::Boolean(true))]);
     let misfit = typed::<T>(stray).err();
@@ -27,10 +27,10 @@ pub(crate) fn keys<T: DeserializeOwned>() -> &'static [&'static str] {
 /// What is wrong with a table, and where.
 #[derive(Debug)]
 pub(crate) struct Misfit {
-    /// Keys from the innermost outwards.
+    /// Keys of the table, from the innermost outwards.
     path: Vec<String>,
     problem: String,
-    /// A key that there is not, and those there are.
+    /// A key that does not exist, and the keys that do.
     pub(crate) unknown: Option<(String, &'static [&'static str])>,
 }
 
@@ -68,7 +68,7 @@ impl Error for Misfit {
     }
 }
 
-/// A value, with what it holds.
+/// A value that is read, so that an error in it gets the key.
 struct Node(Value);
 
 impl<'de> Deserializer<'de> for Node {
@@ -132,7 +132,7 @@ impl IntoDeserializer<'_, Misfit> for Node {
     }
 }
 
-/// What a table holds; an error in a value gets its key.
+/// The entries of a table; an error in a value gets its key.
 struct Entries {
     rest: IntoIter<String, Value>,
     next: Option<(String, Value)>,

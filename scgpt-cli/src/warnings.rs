@@ -1,4 +1,4 @@
-//! [`Warnings`]: what is to be known before a result is believed.
+//! [`Warnings`]: what a reader has to know before believing a result.
 
 use std::{fmt::Display, path::Path};
 
@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use crate::output::{Printer, write_text};
 
-/// What a result and its page are called in a folder of results.
+/// Names of a result and its page in a folder of results.
 pub(crate) const REPORT: &str = "report.json";
 pub(crate) const PAGE: &str = "report.html";
 
-/// Warnings of one run: each goes to people at once, and to the page and the JSON of the result, where
-/// it is still there when the terminal is gone.
+/// Warnings of one run: each is shown to people at once, and goes to the page and the JSON of the
+/// result, where it stays.
 #[derive(Debug)]
 pub(crate) struct Warnings {
     printer: Printer,
@@ -52,35 +52,35 @@ impl Warnings {
         Self { printer, told: Vec::new() }
     }
 
-    /// Warns of what columns of `obs` say that can hardly be meant.
+    /// Warns of what is probably wrong in columns of `obs`.
     pub(crate) fn doubts(&mut self, obs: &Frame, labels: &[&str], batches: Option<&str>) {
         self.all(doubts(obs, labels, batches));
     }
 
-    /// Says that nothing can be said of some cells, and what that means: they express no gene that the
-    /// model knows.
+    /// Warns that some cells express no gene the model knows, so that nothing can be said of them;
+    /// `so` says what follows.
     pub(crate) fn without_genes(&mut self, cells: impl Count, so: &str) {
         self.of_cells(cells, "express no known gene", so);
     }
 
-    /// The same where cells are compared by some genes alone: they express none of these.
+    /// Warns that some cells express none of the genes by which cells are compared.
     pub(crate) fn without_compared(&mut self, cells: impl Count, so: &str) {
         self.of_cells(cells, "express none of the genes compared by", so);
     }
 
-    /// The same of cells of one of several files.
+    /// As [`without_genes`](Self::without_genes), for cells of one of several files.
     pub(crate) fn without_genes_of(&mut self, file: &str, cells: impl Count, so: &str) {
         if !cells.is_none() {
             self.tell(format!("`{file}`: {cells} cells express no known gene: {so}"));
         }
     }
 
-    /// The same of cells that have no counts at all.
+    /// As [`without_genes`](Self::without_genes), for cells that have no counts at all.
     pub(crate) fn without_counts(&mut self, cells: impl Count, so: &str) {
         self.of_cells(cells, "have no counts", so);
     }
 
-    /// The same of the first cells of a matrix, those that were looked at.
+    /// Warns of cells without counts among the first cells of a matrix, those that were looked at.
     pub(crate) fn empty_in_matrix(&mut self, matrix: &str, cells: usize, looked_at: usize) {
         if cells > 0 {
             let so = "nothing can be said of them";
@@ -90,7 +90,7 @@ impl Warnings {
         }
     }
 
-    /// The same of cells for which an embedding has nothing.
+    /// As [`without_genes`](Self::without_genes), for cells without an entry in an embedding.
     pub(crate) fn without_rows(&mut self, cells: impl Count, so: &str) {
         self.of_cells(cells, "have a row of zeros", so);
     }
@@ -101,19 +101,19 @@ impl Warnings {
         }
     }
 
-    /// Takes up warnings that a task has.
+    /// Adds the warnings of a task.
     pub(crate) fn all(&mut self, warnings: Vec<String>) {
         for warning in warnings {
             self.tell(warning);
         }
     }
 
-    /// Takes up one that people were told while it mattered.
+    /// Adds a warning that was shown to people when it mattered.
     pub(crate) fn said(&mut self, warning: Option<&String>) {
         self.told.extend(warning.cloned());
     }
 
-    /// Takes up one warning, if it is new.
+    /// Adds one warning and shows it, if it is new.
     pub(crate) fn tell(&mut self, warning: String) {
         // Two files may have the same column.
         if self.told.contains(&warning) {
@@ -123,7 +123,7 @@ impl Warnings {
         self.told.push(warning);
     }
 
-    /// A result for programs.
+    /// A result with its warnings, for programs.
     pub(crate) fn beside<'a, T: Serialize>(&'a self, result: &'a T) -> Told<'a, T> {
         Told { result, warnings: &self.told }
     }
@@ -135,7 +135,7 @@ impl Warnings {
         Ok(write_text(&folder.join(PAGE), &self.on(page))?)
     }
 
-    /// A page with the warnings in front, as HTML.
+    /// A page with the warnings at the top, as HTML.
     pub(crate) fn on(&self, mut page: Page) -> String {
         page.warnings(&self.told).to_html()
     }

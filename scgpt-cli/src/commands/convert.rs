@@ -77,7 +77,8 @@ pub(crate) fn run(args: &ConvertArgs, printer: Printer) -> Result<()> {
     }
 }
 
-/// By content; by name what is damaged, so that the error is about cells.
+/// Whether an input is cells: by content or, for one that is damaged, by name, so that the error is
+/// about cells.
 fn holds_cells(input: &Path) -> bool {
     let extension = input.extension().and_then(|extension| extension.to_str());
     matches!(extension, Some("h5ad" | "h5" | "zarr" | "mtx" | "scb")) || Source::recognises(input)
@@ -88,7 +89,7 @@ impl ConvertArgs {
         Existing::replaced_if(self.force)
     }
 
-    /// An option that was given and means nothing for a checkpoint.
+    /// The name of an option that was given and has no meaning for a checkpoint.
     fn option_of_cells(&self) -> Option<&'static str> {
         [
             ("--vocab", self.vocab.is_some()),

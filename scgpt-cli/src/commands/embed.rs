@@ -161,7 +161,7 @@ impl EmbedArgs {
     }
 }
 
-/// A name that can be a key of obsm.
+/// Takes a name that can be a key of `obsm`.
 fn key(name: &str) -> Result<String, &'static str> {
     match name {
         "" => Err("expected a name"),
@@ -200,7 +200,7 @@ fn remark_on_input(report: &EmbedReport, warnings: &mut Warnings, printer: Print
     gene_remarks::remark_on(report, warnings, printer);
 }
 
-/// What `uns["scgpt"]` and `--json` say.
+/// The record of the run, for `uns["scgpt"]` and `--json`.
 fn record(args: &EmbedArgs, report: &EmbedReport) -> Result<Value> {
     let mut record = serde_json::to_value(report)?;
     let command: Vec<String> =

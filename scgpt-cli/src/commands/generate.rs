@@ -72,7 +72,7 @@ pub(crate) struct GenerateArgs {
     no_report: bool,
 }
 
-/// [`Confidence`] by name: one of its kinds has a number, which is --samples.
+/// The kinds of [`Confidence`] by name; the number that one of them has is --samples.
 #[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Rule {

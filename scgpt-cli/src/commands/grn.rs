@@ -27,7 +27,7 @@ enum GrnCommand {
     Embedding(Box<embedding::EmbeddingArgs>),
 }
 
-/// Formats of edge lists; the library tells them, and those it reads, by the extension of a path.
+/// Formats of edge lists. The library tells formats by the extension of a path.
 #[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Format {
@@ -48,13 +48,13 @@ impl Format {
 
 /// The folder of simpler networks in that of the results.
 const BASELINES: &str = "baselines";
-/// How names of simpler networks begin, and how they may go on.
+/// How names of simpler networks begin; they may go on.
 const METHODS: [&str; 5] = ["pearson", "spearman", "partial", "trees", "gene_embeddings"];
 const GROUPS: [&str; 4] = ["", "_control", "_perturbed", "_difference"];
 /// Extensions of edge lists.
 const EXTENSIONS: [&str; 2] = ["csv", "parquet"];
 
-/// Whether something in a folder of results is one of these files, or the folder of simpler networks
+/// Whether an entry in a folder of results is one of these files, or the folder of simpler networks
 /// with nothing else in it.
 fn is_result(entry: &Path, files: &[&str]) -> bool {
     if !entry.ends_with(BASELINES) {

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
     print(&json, &rows, &warnings, printer)
 }
 
-/// What is in the modalities of a MuData file, and which cells they share.
+/// Says what is in the modalities of a MuData file, and which cells they share.
 fn of_modalities(
     args: &InspectArgs,
     modalities: Vec<(String, AnnData)>,
@@ -118,7 +118,8 @@ struct Inspected {
     var: Frame,
 }
 
-/// What a source holds, whose features are called `things`, of a modality if there are several.
+/// Says what a source holds. Its features are called `things`; `modality` is its name if there are
+/// several.
 fn inspect(
     source: &mut dyn CellSource,
     things: &str,
@@ -189,7 +190,7 @@ fn inspect(
     Ok(Inspected { rows, json, var })
 }
 
-/// Which genes of `var` the model knows, and what memory embedding would take.
+/// Says which genes of `var` the model knows, and how much memory embedding would take.
 fn look_up(
     model: &Path,
     var: &Frame,

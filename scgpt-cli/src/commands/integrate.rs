@@ -97,9 +97,9 @@ pub(crate) struct IntegrateArgs {
     /// Train once more without each part, for a table of what it contributes
     #[arg(long)]
     ablate: bool,
-    /// As the reference does: ties of bins at random, its lengths and epsilon, one batch after the other in
-    /// every epoch, `<cls>` hidden too; of several modalities, gene vectors alone are kept of --model, and
-    /// no modality is hidden as a whole
+    /// As the reference does: ties of bins at random, its lengths and epsilon, one batch after the
+    /// other in every epoch, `<cls>` hidden too; with several modalities, only the gene vectors of
+    /// --model are kept, and no modality is hidden as a whole
     #[arg(long)]
     parity: bool,
     #[command(flatten)]
@@ -210,7 +210,7 @@ impl IntegrateArgs {
         self.artefact.clone().or_else(beside_output)
     }
 
-    /// How well batches can be told; not asked where the recipe is the reference's.
+    /// How well batches can be told apart; `None` with --parity, whose recipe does not depend on it.
     fn told(
         &self,
         source: &mut dyn CellSource,
@@ -229,8 +229,9 @@ impl IntegrateArgs {
         Ok(told)
     }
 
-    /// Flags, else the file, else the settings of the run to resume, else the recipe.
-    /// Of several modalities, it matters whether cells are a mosaic of them; none for one modality.
+    /// The settings: those of the flags, else of the file, else of the run to resume, else of the
+    /// recipe, in which it matters whether cells of several modalities are a mosaic (`pairing`) and
+    /// whether batches can be told apart (`told`).
     fn settings(
         &self,
         files: &[PathBuf],
@@ -274,7 +275,7 @@ impl IntegrateArgs {
     }
 }
 
-/// What `uns["scgpt"]` says of the training.
+/// The record of the training, for `uns["scgpt"]`.
 fn record_of(report: &IntegrateReport, artefact: &Path) -> Result<Value> {
     Ok(serde_json::json!({
         "artefact": artefact.display().to_string(),

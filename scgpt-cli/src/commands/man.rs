@@ -11,7 +11,7 @@ use crate::{commands::Cli, output::print_text};
 #[command(after_help = "Example:\n  scgpt man | man -l -\n  scgpt man embed | man -l -\n  \
     scgpt man grn attention | man -l -")]
 pub(crate) struct ManArgs {
-    /// A command, and one of its own; the program itself if none
+    /// A command and a subcommand of it; without any, the program itself
     command: Vec<String>,
 }
 

@@ -43,9 +43,9 @@ pub(crate) fn run(args: MapArgs, printer: Printer) -> Result<()> {
 struct Embedded {
     rows: RowSpool,
     made_by: MadeBy,
-    /// Cells of which nothing can be said, ascending: they express no known gene.
+    /// Cells that express no known gene, ascending: nothing can be said of them.
     empty: Vec<usize>,
-    /// How the cells were read, if a model embedded them.
+    /// What happened while the cells were embedded, if a model embedded them.
     report: Option<EmbedReport>,
 }
 
@@ -56,14 +56,15 @@ struct Reading<'a> {
     gene_names: GeneNames,
     batch_size: usize,
     temporary: Option<&'a Path>,
-    /// Genes of the model that reference cells had, beside which these are to lie.
+    /// Number of genes of the model that the reference cells had, with which these cells are to be
+    /// compared.
     reference: Option<usize>,
 }
 
-/// How cells become tokens: as those of the index did.
+/// How cells become tokens, as those of the index did.
 #[derive(Clone, Copy)]
 struct Choices {
-    /// Most tokens a cell; the model's own number if none.
+    /// Most tokens a cell; `None` takes the model's own number.
     max_length: Option<usize>,
     tie_mode: TieMode,
     seed: u64,
@@ -102,12 +103,12 @@ fn by_model(
 }
 
 impl Embedded {
-    /// Genes of the model that the cells have.
+    /// Number of genes of the model that the cells have.
     fn genes(&self) -> Option<usize> {
         self.report.as_ref().map(|report| report.known_genes.matched)
     }
 
-    /// Says what is to be said of the genes, and of cells without any.
+    /// Tells what there is to tell of the genes, and of cells without any.
     fn remark(&self, printer: Printer, warnings: &mut Warnings, of_empty: &str) {
         if let Some(report) = &self.report {
             gene_remarks::remark_on(report, warnings, printer);
@@ -118,7 +119,7 @@ impl Embedded {
     }
 }
 
-/// Cells whose embeddings are read at once.
+/// Cells whose embeddings are read at a time.
 const BLOCK: usize = 4096;
 
 /// Takes embeddings from `obsm`, scaled to length 1.

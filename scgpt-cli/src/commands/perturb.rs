@@ -65,7 +65,7 @@ pub(crate) struct DesignArgs {
 }
 
 impl DesignArgs {
-    /// Warns of what the columns of conditions and cell types say that can hardly be meant.
+    /// Warns of what is probably wrong in the columns of conditions and cell types.
     pub(crate) fn doubts(&self, source: &dyn CellSource, warnings: &mut Warnings) -> Result<()> {
         let mut obs = source.obs()?;
         let labels = std::iter::once(&self.condition_key).chain(&self.cell_type_key);
@@ -91,7 +91,7 @@ impl DesignArgs {
     }
 }
 
-/// Warns if no perturbed gene is measured: usually the genes of a condition are told apart wrongly.
+/// Warns if no perturbed gene is measured: usually the names in a condition are separated wrongly.
 pub(crate) fn remark_on_unmeasured(
     unmeasured: &[String],
     perturbed: usize,
@@ -118,7 +118,7 @@ struct CandidateArgs {
 }
 
 impl CandidateArgs {
-    /// The candidates; none if there is no such option.
+    /// The candidates; `None` if the option is not given.
     fn conditions(&self, artefact: &PerturbArtefact) -> Result<Option<Vec<Condition>>> {
         let Some(path) = &self.candidates else { return Ok(None) };
         let genes = if path.as_os_str() == "all" {
@@ -147,7 +147,7 @@ struct RespondArgs {
 }
 
 impl RespondArgs {
-    /// Checks what can be known before the artefact is opened.
+    /// Checks everything that can be checked before the artefact is opened.
     fn check(&self) -> Result<()> {
         if self.cells == 0 {
             bail!("--cells is 0, expected at least 1");

@@ -25,9 +25,9 @@ use crate::{
     warnings::{PAGE, Warnings},
 };
 
-/// What the settings in force are called in the folder of the run.
+/// Name of the file with the settings in force, in the folder of the run.
 const SETTINGS: &str = "config.toml";
-/// The folder from which it goes on.
+/// Name of the folder with the checkpoints from which a run goes on.
 const CHECKPOINTS: &str = "checkpoints";
 
 /// Pre-train a model on token shards: known genes, unknown genes, cell prompts
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     print(&report, output, &warnings, printer)
 }
 
-/// Claims the folder: there has to be room for a new run, or a run to go on with.
+/// Claims the folder, which must have room for a new run, or hold a run to go on with.
 fn claim(output: &Path, begin: Begin, inputs: [Option<&Path>; 2]) -> Result<Claim> {
     check_apart(output, inputs.into_iter().flatten())?;
     let claim = Claim::of_folder(output)?;
@@ -119,7 +119,8 @@ fn claim(output: &Path, begin: Begin, inputs: [Option<&Path>; 2]) -> Result<Clai
     }
 }
 
-/// Begins a run, unless one goes on: its checkpoints are its own, and its settings can be seen.
+/// Begins a run, unless one goes on: removes the checkpoints of others, and writes down the
+/// settings.
 fn begin(output: &Path, begin: Begin, settings: &PretrainConfig, printer: Printer) -> Result<()> {
     if begin == Begin::Resume && has_checkpoint(output) {
         return Ok(());
@@ -139,7 +140,8 @@ fn begin(output: &Path, begin: Begin, settings: &PretrainConfig, printer: Printe
 }
 
 impl PretrainArgs {
-    /// Flags, else the file, else the settings of the run to resume, else the preset.
+    /// The settings: those of the flags, else of the file, else of the run to resume, else of the
+    /// preset.
     fn settings(&self, files: &[PathBuf]) -> Result<PretrainConfig> {
         let options = options_of(Cli::command(), "pretrain");
         let mut settings = layered(&self.preset.config(), files, &options)?;

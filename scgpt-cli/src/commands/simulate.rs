@@ -87,7 +87,7 @@ pub(crate) struct SimulateArgs {
     vocab: Option<PathBuf>,
 }
 
-/// What can be measured; the library's options say it by numbers of features, and names of modalities.
+/// The modalities that can be simulated; the library's options have numbers of features instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Modality {
     Rna,
@@ -122,7 +122,7 @@ fn options(args: &SimulateArgs) -> SimulateOptions {
     options
 }
 
-/// Cells of types and batches.
+/// Writes cells of types and batches.
 fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) -> Result<()> {
     write(&mut Simulation::new(&options(args), symbols)?, &args.output.path, args, printer)?;
     let output = args.output.path.display().to_string();
@@ -136,7 +136,7 @@ fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) ->
     )
 }
 
-/// The same cells in several modalities, and what was not measured beside them.
+/// Writes the same cells in several modalities, and beside them what was not measured.
 fn multimodal(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) -> Result<()> {
     let has = |modality| args.modalities.contains(&modality);
     let mut options = MultimodalSimulateOptions::new(options(args));
@@ -212,7 +212,7 @@ fn is_mudata(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "h5mu")
 }
 
-/// What muon calls a modality.
+/// The name of a modality in muon.
 fn mudata_key(modality: &str) -> &str {
     match modality {
         RNA => "rna",
@@ -222,7 +222,7 @@ fn mudata_key(modality: &str) -> &str {
     }
 }
 
-/// Cells with perturbed genes, and the network beside them.
+/// Writes cells with perturbed genes, and beside them the network.
 fn perturbed(
     args: &SimulateArgs,
     singles: usize,

@@ -22,13 +22,13 @@ use crate::{
 /// given several times, a list of these.
 pub(super) struct ConfigFile<'p> {
     path: &'p Path,
-    /// Keys at the top as they are written.
+    /// Keys of the top table, as they are written.
     written: Vec<String>,
     table: Table,
 }
 
 impl<'p> ConfigFile<'p> {
-    /// Reads it.
+    /// Reads the file.
     ///
     /// # Errors
     /// If it cannot be read, is not TOML, or has a key in both spellings.
@@ -87,7 +87,7 @@ impl<'p> ConfigFile<'p> {
     }
 }
 
-/// The values that are given to an option, each as on a command line; none for a flag.
+/// The values that are given to an option, each as on a command line; `None` for a flag.
 fn texts(option: &Arg, value: &Value) -> Result<Vec<Option<String>>> {
     let takes_value = option.get_action().takes_values();
     match (value, takes_value) {
@@ -110,13 +110,13 @@ fn text(value: &Value) -> Result<String> {
     })
 }
 
-/// As if the option were given on the command line, once for each of its values.
+/// The argument for one value of an option, as on the command line.
 fn argument(option: &Arg, text: Option<&str>) -> OsString {
     let name = crate::flags::name(option);
     text.map_or_else(|| name.clone(), |text| format!("{name}={text}")).into()
 }
 
-/// Lets the option's own parser look at its values.
+/// Lets the option's own parser check its values.
 fn check(option: &Arg, texts: &[Option<String>]) -> Result<()> {
     const VALUE: &str = "value";
     let mut alone = Arg::new(VALUE).long(VALUE).action(ArgAction::Append);

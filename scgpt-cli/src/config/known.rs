@@ -1,4 +1,4 @@
-//! [`Known`]: what a file may say beside options, for a command that trains.
+//! [`Known`]: the settings that a file may have beside options, for a command that trains.
 
 use anyhow::Result;
 use scgpt_tasks::{
@@ -15,14 +15,14 @@ use crate::{settings::elsewhere, typed::keys};
 
 /// The settings of a training.
 pub(super) struct Known {
-    /// Keys at the top of the file.
+    /// Keys of the top table.
     pub(super) keys: &'static [&'static str],
-    /// How deeper ones are called.
+    /// A table with all settings and their defaults, for the names of deeper keys.
     defaults: Table,
 }
 
 impl Known {
-    /// Those of a command by its words; none if it does not train.
+    /// The settings of a command, given by its words; `None` if it does not train.
     pub(super) fn of_command(names: &[String]) -> Result<Option<Self>> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let recipe = Recipe::Scratch;
@@ -39,7 +39,7 @@ impl Known {
         Ok(Self { keys: keys::<T>(), defaults: Table::try_from(defaults)? })
     }
 
-    /// Where a key is that is not at the top.
+    /// Where a key is that is not in the top table.
     pub(super) fn elsewhere(&self, key: &str) -> Option<String> {
         elsewhere(&self.defaults, key)
     }

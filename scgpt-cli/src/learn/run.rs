@@ -67,7 +67,7 @@ impl RunArgs {
         self.begin.begin()
     }
 
-    /// Whether it goes on where an earlier one ended.
+    /// Whether the run goes on where an earlier one ended.
     pub(crate) fn resumes(&self) -> bool {
         self.begin() == Begin::Resume
     }
@@ -82,8 +82,8 @@ impl RunArgs {
         self.checkpoint_every.max(1)
     }
 
-    /// Files with settings, the first overlaid by the next: those that the run `saved`, if it goes on,
-    /// and that named by --config.
+    /// Files with settings, each of which overrides those before it: the one that the run has
+    /// `saved`, if it goes on, and the one named by --config.
     pub(crate) fn files(&self, saved: Option<PathBuf>, config: Option<&Path>) -> Vec<PathBuf> {
         let saved = saved.filter(|_| self.resumes());
         saved.into_iter().chain(config.map(Path::to_path_buf)).collect()
@@ -94,8 +94,8 @@ impl RunArgs {
         recipe(self.model.as_deref(), files)
     }
 
-    /// Changes the settings that every training has as the flags say. Who says how many epochs there
-    /// are does not get more of them for the sake of a least number of steps.
+    /// Changes the settings that every training has, as the flags say. If a number of epochs is
+    /// given, there are no more epochs for the sake of a least number of steps.
     pub(crate) fn apply(
         &self,
         model: &mut Option<PathBuf>,

@@ -26,7 +26,7 @@ pub(crate) struct BeginArgs {
 }
 
 impl BeginArgs {
-    /// What happens to an output that exists, where no run goes on.
+    /// What happens to an output that exists if no run goes on.
     pub(crate) fn existing(&self) -> Existing {
         Existing::replaced_if(self.force)
     }

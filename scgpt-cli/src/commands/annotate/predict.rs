@@ -44,7 +44,7 @@ pub(crate) struct PredictArgs {
     /// Share of cells of known types that shall not be called unknown
     #[arg(long, value_name = "SHARE", default_value_t = 0.95, env = "SCGPT_KNOWN_SHARE")]
     known_share: f64,
-    /// How unlike all known types a cell is
+    /// Measure of how unlike all known types a cell is
     #[arg(long, value_enum, default_value_t, env = "SCGPT_UNKNOWN_SCORE")]
     unknown_score: UnknownScore,
     /// Write the probabilities of all types, too: obsm/scgpt_probabilities
@@ -113,7 +113,7 @@ fn additions(annotated: Annotated, record: Value) -> Additions {
     Additions { obsm, obs, uns: vec![("scgpt_annotation".into(), record)], ..Additions::default() }
 }
 
-/// What `uns["scgpt_annotation"]` and `--json` say.
+/// The record of the run, for `uns["scgpt_annotation"]` and `--json`.
 fn record(args: &PredictArgs, artefact: &Artefact, annotated: &Annotated) -> Value {
     let known = artefact.record();
     let mut counts: Vec<u64> = vec![0; known.classes.len()];

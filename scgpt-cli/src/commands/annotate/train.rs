@@ -109,7 +109,8 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
 }
 
 impl TrainArgs {
-    /// Flags, else the file, else the settings of the run to resume, else the recipe.
+    /// The settings: those of the flags, else of the file, else of the run to resume, else of the
+    /// recipe.
     fn settings(&self, files: &[PathBuf]) -> Result<AnnotateConfig> {
         let recipe = self.learn.run.recipe(files)?;
         let options = options_of(Cli::command(), "annotate train");

@@ -38,7 +38,7 @@ pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> R
     printer.result(&warnings.beside(&record), &summary(args, &manifest))
 }
 
-/// The vocabulary and the number of cells. What can be refused is refused here: better now than
+/// The vocabulary and the number of cells. Everything that can be refused is refused here, not
 /// after hours of writing.
 fn prepare(
     args: &ConvertArgs,

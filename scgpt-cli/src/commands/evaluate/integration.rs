@@ -46,7 +46,7 @@ pub(crate) struct IntegrationArgs {
     /// How cells are clustered: leiden as scib does now, louvain as for the published scores
     #[arg(long, value_enum, default_value_t, env = "SCGPT_CLUSTERING")]
     clustering: Clustering,
-    /// Most cells that are scored; of more a sample is
+    /// Most cells that are scored; of more, a sample is scored
     #[arg(long, value_name = "N", default_value_t = ClusterOptions::default().max_cells)]
     max_cells: usize,
     /// Do not compare with simple methods
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     printer.result(&warnings.beside(&record), &rows)
 }
 
-/// The cells that have a label and a batch, and these.
+/// The cells that have a label and a batch, and these labels and batches.
 fn columns(
     args: &IntegrationArgs,
     source: &Source,

@@ -115,7 +115,7 @@ fn page(args: &LabelsArgs, evaluation: &LabelEvaluation, map: Option<&LabelMap>)
     page
 }
 
-/// The cells by an embedding, if there is one.
+/// A map of the cells by an embedding, if there is one.
 fn draw(
     args: &LabelsArgs,
     source: &mut Source,
@@ -133,7 +133,7 @@ fn draw(
     Ok(Some(LabelMap::new(of, &drawn, &rows)))
 }
 
-/// The cells with a true label, in columns.
+/// The columns of the cells that have a true label.
 struct Columns {
     cells: Vec<usize>,
     names: Vec<String>,
@@ -241,7 +241,7 @@ fn of_cells<T: Clone>(values: &[T], cells: &[usize]) -> Vec<T> {
     cells.iter().map(|&cell| values[cell].clone()).collect()
 }
 
-/// Numbers of cells in a range; `what` they are is said if they are not.
+/// A column of numbers of the cells; an error says what they are (`what`) if one is not in `range`.
 #[allow(clippy::cast_possible_truncation, reason = "scores are f32")]
 fn numbers(
     obs: &Frame,

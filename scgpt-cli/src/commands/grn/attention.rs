@@ -42,7 +42,7 @@ const FOLDER: OutputKind = OutputKind {
 };
 const TARGETS: &str = "targets.csv";
 const ENRICHMENT: &str = "enrichment.csv";
-/// Edge lists of two groups and of a single one, in every format.
+/// Edge lists of two groups, and of a single one, in every format.
 const NETWORKS: [&str; 12] = [
     "control.csv",
     "perturbed.csv",
@@ -94,7 +94,7 @@ pub(crate) struct AttentionArgs {
     /// Layer of the network, counted from 0: a number, or last
     #[arg(long, value_name = "N", default_value = "last", value_parser = layer, env = "SCGPT_ATTENTION_LAYER")]
     attention_layer: Layer,
-    /// Look at the N most variable genes, and those asked for; all cells are looked at by the same
+    /// Look at the N most variable genes and those asked for, the same in all cells
     #[arg(long, value_name = "N", default_value_t = 1200, env = "SCGPT_HVG")]
     hvg: usize,
     /// Look at that many cells of a group at most, chosen at random
@@ -243,7 +243,7 @@ fn numbers(values: impl Iterator<Item = Option<f64>>) -> Column {
     Column::Float(values.collect())
 }
 
-/// All targets of all genes asked for, those of each gene by the difference.
+/// All targets of all genes asked for as a table; those of each gene are ordered by the difference.
 fn targets(report: &AttentionReport) -> Table {
     let all = |list: &TargetList| {
         let ranked = list.strongest(Setting::Difference, list.targets.len());

@@ -131,7 +131,7 @@ pub(crate) struct EmbeddingArgs {
     /// Resolution of programmes: the higher, the more and the smaller
     #[arg(long, value_name = "R", default_value_t = 2.0, env = "SCGPT_RESOLUTION")]
     resolution: f64,
-    /// Genes that a programme has at least
+    /// Fewest genes of a programme
     #[arg(long, value_name = "N", default_value_t = 5, env = "SCGPT_LEAST_GENES")]
     least_genes: usize,
     /// File of gene sets (GMT) that programmes are tested for; again for another
@@ -177,7 +177,7 @@ pub(crate) struct EmbeddingArgs {
     begin: BeginArgs,
 }
 
-/// What cosines are of; the library's options say it by `centre`, which is a yes, a no, or neither.
+/// What cosines are computed of; the library's option `centre` is a yes, a no, or neither.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Cosine {
@@ -314,7 +314,7 @@ impl EmbeddingArgs {
         write_effective(&path(REPORT), "grn embedding", self)
     }
 
-    /// Where a copy of the cells goes.
+    /// Writes the copy of the cells.
     fn write_cells(
         &self,
         additions: &Additions,
@@ -398,7 +398,7 @@ fn similar(found: &EmbeddingNetworks) -> Table {
     }
 }
 
-/// The networks of all cell types below each other.
+/// The networks of all cell types as one table.
 fn of_types(found: &EmbeddingNetworks) -> Table {
     let rows = || {
         found.type_networks.iter().flat_map(|(name, network)| {
@@ -415,7 +415,7 @@ fn of_types(found: &EmbeddingNetworks) -> Table {
     }
 }
 
-/// Mean scores: a row a cell type, a column a programme.
+/// Mean scores as a table: a row a cell type, a column a programme.
 fn means(types: &[String], means: &[f64]) -> Table {
     let n = means.len() / types.len().max(1);
     let column = |programme: usize| {
@@ -426,7 +426,7 @@ fn means(types: &[String], means: &[f64]) -> Table {
     Table { columns: std::iter::once(names).chain((0..n).map(column)).collect() }
 }
 
-/// What a copy of the cells gets: vectors in `varm`, scores in `obsm`, programmes in `uns`.
+/// What is added to a copy of the cells: vectors in `varm`, scores in `obsm`, programmes in `uns`.
 fn additions(
     embedder: &Embedder,
     found: EmbeddingNetworks,

@@ -46,7 +46,7 @@ pub(super) struct ModalityArgs {
     /// generated from the others
     #[arg(long, value_name = "FILE")]
     complete: Option<PathBuf>,
-    /// The same cells measured in everything: how far from it is what was generated?
+    /// The same cells, measured in everything, with which generated values are compared
     #[arg(long, value_name = "FILE", requires = "complete")]
     truth: Option<PathBuf>,
 }
@@ -70,7 +70,8 @@ impl ModalityArgs {
             || !self.prefix.is_empty()
     }
 
-    /// Opens the inputs; one file without word of modalities has several if it says so itself.
+    /// Opens the inputs; a single file for which no modality is named has several if it says so
+    /// itself.
     pub(super) fn open(&self, inputs: &[String]) -> Result<InputCells> {
         let inputs: Vec<MultimodalInput> = inputs
             .iter()
@@ -123,12 +124,12 @@ impl ModalityArgs {
         Ok(options)
     }
 
-    /// The cells that what is generated is compared with.
+    /// Path of the cells with which generated values are compared.
     pub(super) fn truth(&self) -> Option<&Path> {
         self.truth.as_deref()
     }
 
-    /// Where completed cells go, and what they are compared with.
+    /// Path of the completed cells, and the cells with which they are compared.
     pub(super) fn completion(
         &self,
         cells: &InputCells,
@@ -170,7 +171,7 @@ impl InputCells {
         }
     }
 
-    /// The files.
+    /// Paths of the inputs.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         let (one, several) = match self {
             Self::One(_, path) => (Some(path.as_path()), [].as_slice()),
@@ -179,7 +180,8 @@ impl InputCells {
         one.into_iter().chain(several.iter().map(|input| input.path.as_path()))
     }
 
-    /// What was measured, if it is several modalities.
+    /// What the features measure and in what each cell was measured, if there are several
+    /// modalities.
     pub(super) fn modalities(&mut self, layer: &Layer) -> Result<Option<CellModalities>> {
         let Self::Several(cells, _) = self else { return Ok(None) };
         let measured = cells.measured(layer)?;
@@ -190,7 +192,7 @@ impl InputCells {
         matches!(self, Self::Several(cells, _) if cells.summary().format == "MuData")
     }
 
-    /// Whether the output can be written: MuData for MuData alone.
+    /// Checks that the output can be written; MuData can be written only for an input of MuData.
     pub(super) fn check_output<'a>(
         &self,
         output: &Path,
@@ -203,7 +205,8 @@ impl InputCells {
         check_cells_output(output, inputs, existing)
     }
 
-    /// A copy of the one input, or the joined cells of several, with what was found, to be published.
+    /// A copy of the one input, or the joined cells of several, with what was found; to be
+    /// published by the caller.
     pub(super) fn make(
         &mut self,
         output: &Path,
@@ -246,7 +249,7 @@ impl InputCells {
     }
 }
 
-/// Value bins of all modalities, to be published.
+/// The value bins of all modalities as a file, to be published by the caller.
 pub(super) fn make_completed(
     completed: Completed,
     source: &dyn CellSource,
@@ -257,7 +260,7 @@ pub(super) fn make_completed(
     Ok(make_export(&mut cells, &Layer::X, path, &Additions::default(), existing)?)
 }
 
-/// Lines about modalities.
+/// Lines of the summary about modalities.
 pub(super) fn summary(report: &IntegrateReport) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     let sizes = report.data.modalities.iter().map(|modality| {

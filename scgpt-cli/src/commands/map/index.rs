@@ -131,7 +131,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
     print(&index, &embedded, &warnings, printer)
 }
 
-/// Embeds as the index was, or as asked for.
+/// Embeds the cells as those of the index were, or as asked for.
 fn embed(
     args: &IndexArgs,
     there: Option<&IndexManifest>,

@@ -180,7 +180,7 @@ fn additions(
     Ok(Additions { obsm, obs, uns: vec![("scgpt_map".into(), record)], ..Additions::default() })
 }
 
-/// What `uns["scgpt_map"]` and `--json` say.
+/// The record of the run, for `uns["scgpt_map"]` and `--json`.
 fn record(
     args: &QueryArgs,
     index: &ReferenceIndex,

@@ -109,7 +109,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     printer.result(&warnings.beside(&record), &rows)
 }
 
-/// What is said of cells that were brought to the scale of training.
+/// The remark about cells that were brought to the scale of training.
 pub(super) fn rescaled(path: &Path, total: f64, artefact: &PerturbArtefact) -> String {
     let of_training = artefact.record().total.unwrap_or(total);
     format!(
@@ -119,7 +119,7 @@ pub(super) fn rescaled(path: &Path, total: f64, artefact: &PerturbArtefact) -> S
     )
 }
 
-/// The genes that change most; `trained` are the conditions that were seen in training.
+/// A line with the genes that change most; `trained` are the conditions that were seen in training.
 fn line(response: &Response, trained: &[String]) -> String {
     let change = |(gene, change): &(String, f64)| format!("{gene} {change:+.2}");
     let changes: Vec<String> = response.most_changed.iter().take(5).map(change).collect();

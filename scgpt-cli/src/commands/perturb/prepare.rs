@@ -20,8 +20,9 @@ use crate::{
 /// Bring perturbed cells into the layout that training reads
 ///
 /// Writes perturb_processed.h5ad of GEARS: log1p of values normalised to 10 000, conditions such as
-/// ctrl, A+ctrl and A+B in obs, gene names in var, and the genes that differ most from the controls of
-/// the cell type (Welch's t-test) in uns. Values that are normalised or logged already are not so again.
+/// ctrl, A+ctrl and A+B in obs, gene names in var, and the genes that differ most from the controls
+/// of the cell type (Welch's t-test) in uns. Values that are normalised or logged already are not
+/// normalised or logged again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt perturb prepare screen.h5ad --condition-key guide --control non-targeting --separator _ -o prepared.h5ad\n  \
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
     )
 }
 
-/// What values were, and what became of them.
+/// A line that says what the values were, and what became of them.
 fn values(prepared: &Prepared) -> String {
     let found = InputValues { state: prepared.input_state, total: prepared.input_total };
     match found {

@@ -23,11 +23,12 @@ const SHOWN: usize = 12;
 
 /// Find the perturbation that explains cells
 ///
-/// Predicts the state of every candidate, and searches the cells' states among them: each cell votes
-/// for its nearest predicted profiles. So that a candidate is not found by the expression of its own
-/// gene alone, that gene is held at the control's in the candidate's profile (--see-targets leaves it).
-/// If the groups are conditions of known genes, the report tells how often the truth is found, beside
-/// random candidates, one answer for all, and the nearest profile seen in training.
+/// Predicts the state of every candidate, and searches the cells' states among them: each cell
+/// votes for its nearest predicted profiles. So that a candidate is not found by the expression of
+/// its own gene alone, that gene keeps the control's expression in the candidate's profile, unless
+/// --see-targets is given. If the groups are conditions of known genes, the report tells how often
+/// the truth is found, beside random candidates, one answer for all, and the nearest profile seen
+/// in training.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt perturb reverse cells.h5ad --model screen/ --candidates genes.txt --pairs -o found.json\n  \

@@ -27,7 +27,8 @@ pub(super) fn claim(args: &EmbeddingArgs) -> Result<Training> {
     Training::claim(&artefact(&args.output)?, args.begin.begin(), IntegrateArtefact::is_at, inputs)
 }
 
-/// Where the artefact of the integration is: beside the folder of the results, which is replaced as one.
+/// Path of the artefact of the integration. It is beside the folder of the results, as that is
+/// replaced as a whole.
 fn artefact(output: &Path) -> Result<PathBuf> {
     let name = output.file_name().with_context(|| {
         format!("`{}` has no name beside which there could be an artefact", output.display())
