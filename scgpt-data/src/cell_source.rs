@@ -44,15 +44,27 @@ pub trait CellSource: Send {
     fn summary(&self) -> &Summary;
 
     /// The annotations of the cells, one row a cell.
+    ///
+    /// # Errors
+    /// If the table is missing or broken.
     fn obs(&self) -> Result<Frame>;
 
     /// The annotations of the genes of `layer`, one row a gene.
+    ///
+    /// # Errors
+    /// If the table is missing or broken.
     fn var(&self, layer: &Layer) -> Result<Frame>;
 
     /// The cells `rows` of `layer`, in order: a block `[rows, genes]`.
+    ///
+    /// # Errors
+    /// If the matrix is missing, or its offsets or indices are not valid.
     fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr>;
 
     /// The rows `rows` of `obsm[name]`, row-major, and the number of its columns.
+    ///
+    /// # Errors
+    /// If there is no such matrix, or it is broken or not finite.
     fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)>;
 
     /// The lists of names of the dictionary `uns[name]`, by key; none if there is no such dictionary.

@@ -107,6 +107,9 @@ impl Csr {
     }
 
     /// Builds a block from its rows, each a list of gene indices and one of their values.
+    ///
+    /// # Errors
+    /// What [`new`](Self::new) reports.
     pub fn of_rows(
         n_genes: usize,
         rows: impl IntoIterator<Item = (Vec<u32>, Vec<f32>)>,
@@ -156,6 +159,9 @@ impl Csr {
     }
 
     /// One cell: its gene indices and values.
+    ///
+    /// # Panics
+    /// If `cell` is not below [`n_cells`](Self::n_cells).
     pub fn row(&self, cell: usize) -> CsrRow<'_> {
         let Range { start, end } = self.indptr[cell]..self.indptr[cell + 1];
         CsrRow { indices: &self.indices[start..end], values: &self.values[start..end] }

@@ -230,6 +230,9 @@ impl Error {
     }
 
     /// Succeeds if there are no problems; else all of them are one error.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] if there is a problem.
     pub fn settings(problems: Vec<SettingProblem>) -> Result<()> {
         if problems.is_empty() { Ok(()) } else { Err(Self::Settings(problems)) }
     }

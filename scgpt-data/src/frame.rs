@@ -71,6 +71,9 @@ impl Frame {
     }
 
     /// A table of the given `rows`, in that order.
+    ///
+    /// # Panics
+    /// If there is no such row.
     #[must_use]
     pub fn pick(&self, rows: &[usize]) -> Self {
         let columns = self.columns.iter();
@@ -83,6 +86,9 @@ impl Frame {
 
     /// The given `rows` of a table of numbers, row-major, and the number of columns; a missing
     /// value is NaN.
+    ///
+    /// # Errors
+    /// A sentence that names the column that holds no numbers.
     pub fn numbers(&self, rows: Range<usize>) -> Result<(Vec<f32>, usize), String> {
         let width = self.columns.len();
         let mut numbers = vec![f32::NAN; rows.len() * width];
@@ -189,6 +195,9 @@ impl Column {
     }
 
     /// A column of the given `rows`, in that order.
+    ///
+    /// # Panics
+    /// If there is no such row.
     #[must_use]
     pub fn pick(&self, rows: &[usize]) -> Self {
         fn of<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {

@@ -34,6 +34,12 @@ pub struct GeneSubset<'a> {
 
 impl<'a> GeneSubset<'a> {
     /// A view of the columns `genes` of `layer`, in ascending order; it offers no other matrix.
+    ///
+    /// # Errors
+    /// If there is no such matrix.
+    ///
+    /// # Panics
+    /// If the genes do not ascend, or there is no such gene.
     pub fn new(source: &'a mut dyn CellSource, layer: &Layer, genes: Vec<usize>) -> Result<Self> {
         let (_, n_genes) = source.summary().shape(layer)?;
         assert!(genes.is_sorted_by(|a, b| a < b), "genes ascend");

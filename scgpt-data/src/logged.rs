@@ -21,6 +21,9 @@ pub const TOTAL: f64 = 1e4;
 
 /// What the values of `layer` are and the sum that cells have, judged by its first [`STATE_CELLS`]
 /// cells.
+///
+/// # Errors
+/// If they cannot be read.
 pub fn input_values(source: &mut dyn CellSource, layer: &Layer) -> Result<InputValues> {
     let mut detector = StateDetector::default();
     let n = source.summary().n_cells.min(STATE_CELLS);
@@ -29,11 +32,17 @@ pub fn input_values(source: &mut dyn CellSource, layer: &Layer) -> Result<InputV
 }
 
 /// As [`input_values`], without the sum.
+///
+/// # Errors
+/// If they cannot be read.
 pub fn input_state(source: &mut dyn CellSource, layer: &Layer) -> Result<InputState> {
     Ok(input_values(source, layer)?.state)
 }
 
 /// What the values of `layer` are, as [`input_values`] finds, where negative ones are an error.
+///
+/// # Errors
+/// If some are negative, which neither the model nor a logarithm can take; if they cannot be read.
 pub fn unscaled(source: &mut dyn CellSource, layer: &Layer) -> Result<InputValues> {
     let values = input_values(source, layer)?;
     if values.state == InputState::Scaled {

@@ -66,6 +66,9 @@ impl<'a> MemoryCells<'a> {
 
     /// As [`new`](Self::new), for a matrix and annotations that are given away; the matrix is
     /// [`Layer::X`].
+    ///
+    /// # Errors
+    /// If the matrix has not a row for each of `obs` and a column for each of `var`.
     pub fn of(matrix: Csr, obs: Frame, var: Frame) -> Result<MemoryCells<'static>> {
         MemoryCells::empty(Cow::Owned(obs), Cow::Owned(var)).with_layer(Layer::X, matrix)
     }

@@ -34,6 +34,9 @@ pub struct SpooledCells {
 impl SpooledCells {
     /// Cells with the annotations `obs` and `var`, whose values are `rows`, `[cells, genes]`; the
     /// matrix is [`Layer::X`].
+    ///
+    /// # Panics
+    /// If the numbers of rows or columns differ from those of the annotations.
     pub fn new(obs: Frame, var: Frame, rows: RowSpool) -> Self {
         assert_eq!((obs.len(), var.len()), (rows.n_rows(), rows.n_columns()), "annotations fit");
         let summary = Summary {

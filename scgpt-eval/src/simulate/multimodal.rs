@@ -141,6 +141,9 @@ impl MultimodalSimulation {
     }
 
     /// Numbers of the cells measured in a modality, ascending.
+    ///
+    /// # Errors
+    /// As [`Simulation::new`].
     pub fn measured(&self, modality: usize) -> Result<Vec<usize>> {
         let simulation = self.modality(modality)?;
         let is_measured = |&cell: &usize| self.is_measured(simulation.truth(cell).1, modality);
