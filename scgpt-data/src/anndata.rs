@@ -163,6 +163,10 @@ impl AnnData {
             && self.store.attributes(place)?.get("encoding-type") == Some(&"dataframe".into()))
     }
 
+    /// Reads the table at `place`.
+    ///
+    /// # Errors
+    /// If it is missing or broken, or has not the given number of rows.
     fn table(&self, place: &str, rows: Option<usize>) -> Result<Frame> {
         let frame = frame::read(self.store.as_ref(), place)?;
         match rows {

@@ -134,6 +134,7 @@ impl Source {
         }
     }
 
+    /// Opens a zarr folder, or a zip of one.
     fn open_zarr(path: &Path) -> Result<Self> {
         #[cfg(feature = "zarr")]
         return AnnData::open(Container::Zarr.open(path)?).map(Self::AnnData);
@@ -141,6 +142,7 @@ impl Source {
         Err(Error::left_out(path, "an AnnData-zarr store", "zarr"))
     }
 
+    /// Opens a scBank folder.
     fn open_scbank(path: &Path) -> Result<Self> {
         #[cfg(feature = "scbank")]
         return ScBank::open(path).map(Self::ScBank);
@@ -148,6 +150,7 @@ impl Source {
         Err(Error::left_out(path, "a scBank folder", "scbank"))
     }
 
+    /// Opens any other folder, as the output of Cell Ranger.
     fn open_tenx_folder(path: &Path) -> Result<Self> {
         #[cfg(feature = "tenx")]
         return TenX::open_folder(path).map(Self::TenX);
@@ -155,6 +158,7 @@ impl Source {
         Err(Error::left_out(path, "a folder, but neither zarr nor scBank; if it is of 10x", "tenx"))
     }
 
+    /// Opens a `matrix.mtx`, plain or gzipped.
     fn open_matrix_market(path: &Path) -> Result<Self> {
         #[cfg(feature = "tenx")]
         return TenX::open_matrix(path).map(Self::TenX);
@@ -205,6 +209,7 @@ impl Source {
         ))
     }
 
+    /// The source of whatever format it is.
     fn cells(&self) -> &dyn CellSource {
         match *self {
             #[cfg(any(feature = "h5ad", feature = "zarr"))]
@@ -218,6 +223,7 @@ impl Source {
         }
     }
 
+    /// The source of whatever format it is, to be read.
     fn cells_mut(&mut self) -> &mut dyn CellSource {
         match *self {
             #[cfg(any(feature = "h5ad", feature = "zarr"))]

@@ -120,7 +120,7 @@ const UNINTEGRATED: &str = "Unintegrated";
 pub struct IntegrateOptions<'a> {
     /// Column of `obs` with the batches; `None` for cells of several modalities that are one batch.
     pub batch_key: Option<&'a str>,
-    /// How well the batches can be told, if that was asked: see [`batches_told`]. The report says it.
+    /// How well batches can be told apart, if that was found out by [`batches_told`]; for the report.
     pub told: Option<BatchesTold>,
     /// Column of `obs` with labels to score by; nothing is learned from them.
     pub label: Option<&'a str>,

@@ -272,7 +272,7 @@ fn labels(shards: &ShardFolder, column: &str) -> Result<(Option<Vec<i32>>, usize
     Ok((Some(classes), n))
 }
 
-/// So many of the cells that are trained on, the same in every run.
+/// At most `n` of the cells that are trained on, the same ones in every run.
 fn some(split: &CellSplit, n: usize) -> Vec<usize> {
     split.order(VALIDATION_EPOCH).cells_from(0).take(n).collect()
 }

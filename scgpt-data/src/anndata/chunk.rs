@@ -27,6 +27,7 @@ pub(crate) fn spooled(array: Box<dyn Array>) -> Box<dyn Array> {
     spooled_beyond(array, KEPT_BYTES)
 }
 
+/// As [`spooled`], for chunks of more than `kept` bytes.
 fn spooled_beyond(array: Box<dyn Array>, kept: u64) -> Box<dyn Array> {
     let is_fixed = array.dtype().is_numeric() || matches!(array.dtype(), Dtype::Complex(_));
     match array.chunk() {

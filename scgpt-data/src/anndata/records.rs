@@ -50,6 +50,7 @@ impl<'a> Records<'a> {
         Ok(Self { array, fields, bytes, size })
     }
 
+    /// The fields of a record, in order.
     pub(crate) fn fields(&self) -> &'a [Field] {
         self.fields
     }

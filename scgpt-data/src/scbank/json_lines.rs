@@ -29,6 +29,10 @@ struct Cell {
 }
 
 impl JsonLines {
+    /// Finds the lines of the table at `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = crate::regular::open(path).map_err(|error| Error::open(path, error))?;
         let mut table = Self { path: path.into(), file: BufReader::new(file), begins: Vec::new() };

@@ -42,13 +42,17 @@ pub(super) struct Parquet {
 /// A column of lists.
 #[derive(Clone, Copy, Debug)]
 struct Leaf {
+    /// Number of its column in the file.
     index: usize,
+    /// Definition level of an item that is there.
     max_definition: i16,
     /// Whether items may be missing.
     has_optional_items: bool,
+    /// Type of the items.
     physical: Type,
 }
 
+/// Readers of the two columns that stand before the same row.
 struct Cursor {
     row: usize,
     genes: ColumnReader,
@@ -59,6 +63,11 @@ struct Cursor {
 type Items<T> = (Vec<usize>, Vec<T>);
 
 impl Parquet {
+    /// Opens the table at `path`; of its cells nothing is read yet.
+    ///
+    /// # Errors
+    /// If it is no parquet file, lacks one of the two columns of lists, or its pages claim more
+    /// than the file can hold.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = regular::open(path).map_err(|error| Error::open(path, error))?;
         let reader = guarded(|| SerializedFileReader::new(file))
@@ -186,6 +195,7 @@ fn leaf(reader: &SerializedFileReader<File>, name: &str, types: [Type; 2]) -> Re
     })
 }
 
+/// Leaves a reader `n` lists further on.
 fn skip_lists(reader: &mut ColumnReader, n: usize) -> Result<(), error::Source> {
     let skipped = match reader {
         ColumnReader::Int32ColumnReader(reader) => reader.skip_records(n),
@@ -209,6 +219,10 @@ fn numbers(reader: &mut ColumnReader, leaf: Leaf, n: usize) -> Result<Items<f64>
     }
 }
 
+/// The items of the next `n` lists as numbers, and where each list ends.
+///
+/// # Errors
+/// If the row group ends before, an item is missing (null), or the levels contradict each other.
 fn lists<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
     leaf: Leaf,
@@ -246,6 +260,7 @@ fn lists<T: DataType>(
     Ok((ends, items.into_iter().map(number).collect()))
 }
 
+/// The error for a row group that ends too early.
 fn ended(found: usize, n: usize) -> error::Source {
     format!("the row group ends after {found} of {n} lists").into()
 }

@@ -52,6 +52,7 @@ pub(super) struct Chunk {
     labels: Vec<ScalarBuffer<i32>>,
 }
 
+/// The map as the owner of Arrow's buffers, which therefore need no copy.
 struct Mapped(Arc<Mmap>);
 
 impl AsRef<[u8]> for Mapped {
@@ -103,6 +104,7 @@ impl ShardFile {
     }
 }
 
+/// Maps a shard for reading.
 #[allow(unsafe_code, reason = "mapping a file is unsafe by nature")]
 fn map(file: &File) -> std::io::Result<Mmap> {
     // SAFETY: the map is only read. As with every map, another process that shortens the file
@@ -160,6 +162,11 @@ fn batches(
 }
 
 impl Chunk {
+    /// Takes the columns of a record batch apart.
+    ///
+    /// # Errors
+    /// If a column has another type than the schema says or holds nulls, or the offsets of the
+    /// lists do not fit.
     fn new(batch: &RecordBatch) -> Result<Self, String> {
         let wrong = || "a column has another type than the schema says".to_owned();
         if batch.columns().iter().any(|column| column.null_count() > 0) {
@@ -203,10 +210,12 @@ impl Chunk {
         self.ids.len()
     }
 
+    /// The number of a cell among all cells of all sources.
     pub(super) fn id(&self, row: usize) -> i64 {
         self.ids[row]
     }
 
+    /// The code of a cell in a label column, −1 if the label is missing.
     pub(super) fn code(&self, column: usize, row: usize) -> i32 {
         self.labels[column][row]
     }

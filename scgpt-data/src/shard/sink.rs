@@ -43,6 +43,10 @@ pub(super) struct Sink {
 }
 
 impl Sink {
+    /// Begins shard `number` in `folder`.
+    ///
+    /// # Errors
+    /// If its file exists or cannot be made.
     pub(super) fn create(folder: &Path, number: usize, schema: Schema) -> io::Result<Self> {
         let file = format!("{BEGIN}{number:05}{END}");
         let to =

@@ -23,6 +23,12 @@ const SEPARATORS: [u8; 4] = [b'\t', b',', b';', b' '];
 /// A record that is put behind the text: a quote that does not end swallows it.
 const END: &str = "\n\0end";
 
+/// Reads a table from its text; `path` is for messages. Lines that begin with `#` before the first
+/// row are passed over, and that row names the columns.
+///
+/// # Errors
+/// If the table is empty, a row has not as many fields as there are columns, or a quote does not
+/// end; the message names the line.
 pub(super) fn read(path: &Path, text: &str) -> Result<Table> {
     let mut text = text;
     let mut skipped = 0;
@@ -85,6 +91,8 @@ fn typed(fields: Vec<String>) -> Column {
     Column::Text(fields.into_iter().map(|field| Some(field).filter(|f| !f.is_empty())).collect())
 }
 
+/// Writes the table with a first row of names, and waits until it is on the disk. A missing value
+/// is an empty field.
 pub(super) fn write(table: &Table, separator: u8, file: File) -> io::Result<()> {
     let mut to =
         WriterBuilder::new().delimiter(separator).buffer_capacity(1 << 16).from_writer(file);

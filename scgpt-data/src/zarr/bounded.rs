@@ -9,8 +9,8 @@ use zarrs::storage::{
 
 use super::frame::Frames;
 
-/// The files of an array; ranges that end behind a file, and frames that become more than a chunk,
-/// are errors before anything is allocated for them.
+/// The files of an array. A range that ends behind a file, or a compressed frame that would become
+/// more than a chunk, is an error before anything is allocated for it.
 pub(super) struct Bounded {
     pub(super) files: Arc<dyn ReadableStorageTraits>,
     pub(super) frames: Frames,

@@ -71,7 +71,7 @@ fn number(kind: FieldKind, size: usize) -> Dtype {
     })
 }
 
-/// The same for version 3, whose types are names or objects with a configuration.
+/// As [`of`], for version 3 of zarr, whose types are names or objects with a configuration.
 fn of_v3(metadata: &mut Value) -> (Dtype, Option<Field>) {
     let data_type = metadata["data_type"].clone();
     let name = data_type.as_str().or_else(|| data_type["name"].as_str()).unwrap_or("unknown");

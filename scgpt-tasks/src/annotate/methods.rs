@@ -1,10 +1,10 @@
-//! [`MethodScores`]: how right a method is on the cells that judge, the network like any simple one.
+//! [`MethodScores`]: scores of the network, and of each simple method, on the cells that judge.
 
 use scgpt_eval::LabelEvaluation;
 use scgpt_stats::Interval;
 use serde::Serialize;
 
-/// How well a method does.
+/// The scores of one method on the cells that judge.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct MethodScores {

@@ -1,5 +1,5 @@
-//! [`BatchSize`] and [`ModalitySize`]: how many cells of a batch are in which part of them, and of a modality in which
-//! batch.
+//! [`BatchSize`] and [`ModalitySize`]: numbers of cells of each batch in each part of the cells, and
+//! of each modality in each batch.
 
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ impl BatchSize {
     }
 }
 
-/// One of several modalities.
+/// The size of one of several modalities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ModalitySize {

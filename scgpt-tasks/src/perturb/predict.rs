@@ -139,7 +139,7 @@ impl Predictor<'_> {
     }
 }
 
-/// The mean of rows `[n, g]`, `[g]`.
+/// The mean, `[g]`, of rows `[n, g]`.
 pub(super) fn mean(rows: &[f32], g: usize) -> Vec<f64> {
     let n = (rows.len() / g) as f64;
     let mut mean = vec![0.0; g];

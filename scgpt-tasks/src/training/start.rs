@@ -82,7 +82,7 @@ impl StartingNetwork {
         Ok(Self { config, preprocess, first_guess: None, origin })
     }
 
-    /// The vocabulary beside the checkpoint that it begins with; none of a new network.
+    /// Path of the vocabulary of the checkpoint with which it begins; `None` for a new network.
     pub(crate) fn vocab_path(&self) -> Option<PathBuf> {
         match &self.origin {
             Origin::New => None,

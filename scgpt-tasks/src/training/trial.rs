@@ -176,7 +176,7 @@ impl<'a> Session<'a> {
         Ok(Trial { parts, trained, verdict })
     }
 
-    /// What is to be said of a fine-tuning that is too short, which is said at once.
+    /// Advice about a fine-tuning that is too short; it is also given at once.
     fn advice(
         &self,
         start: &StartingNetwork,

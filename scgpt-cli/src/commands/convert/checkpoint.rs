@@ -1,4 +1,4 @@
-//! A checkpoint to safetensors.
+//! Converts a checkpoint to safetensors.
 
 use std::path::Path;
 

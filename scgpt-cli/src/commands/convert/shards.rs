@@ -1,4 +1,4 @@
-//! Cells to token shards.
+//! Converts cells to token shards.
 
 use std::path::PathBuf;
 
