@@ -10,7 +10,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use scgpt_data::Observer;
-use scgpt_train::{Event, TrainObserver};
+use scgpt_train::{Event, Metric, TrainObserver};
 
 use crate::{interrupt, output::Printer};
 
@@ -144,11 +144,12 @@ impl TrainObserver for TrainBar {
                 self.bar.set_position(record.step);
             }
             Event::Validation(record) => {
-                let metrics: Vec<String> = record
-                    .metrics
-                    .iter()
-                    .take(3)
-                    .map(|metric| format!("{} {:.2}", metric.name, metric.value))
+                let is_shown = |(place, metric): &(usize, &Metric)| {
+                    *place < 3 || metric.name == Metric::THINNING
+                };
+                let metrics = record.metrics.iter().enumerate().filter(is_shown);
+                let metrics: Vec<String> = metrics
+                    .map(|(_, metric)| format!("{} {:.2}", metric.name, metric.value))
                     .collect();
                 let best = if record.is_best { "  (best so far)" } else { "" };
                 self.remark(&format!("step {}: {}{best}", record.step, metrics.join("  ")));

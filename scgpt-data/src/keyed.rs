@@ -35,6 +35,8 @@ pub enum Purpose {
     Permute = 20,
     /// Which cuts the trees of an ensemble try.
     Forest = 21,
+    /// Which half of a cell each of its counts goes to.
+    Thin = 22,
 }
 
 /// The stream of random numbers of one (seed, purpose, epoch, cell), addressed by index.

@@ -123,6 +123,7 @@ mod summary;
 mod table;
 #[cfg(feature = "tenx")]
 mod tenx;
+mod thinning;
 mod token;
 mod variable;
 mod vocab;
@@ -185,6 +186,7 @@ pub use crate::{
     subset::CellSubset,
     summary::{Layer, MatrixSummary, Summary},
     table::Table,
+    thinning::ThinnedCell,
     token::{CellKey, CellTokens, Sampling, TokenConfig, TokenScratch, Tokenizer},
     variable::{
         VariableConfig, VariableFlavour, VariableGenes, flavour_of, variable_columns,

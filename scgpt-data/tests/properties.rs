@@ -10,8 +10,8 @@
 
 use proptest::{collection::vec, prelude::*};
 use scgpt_data::{
-    BinScratch, Binner, CellTokens, Collator, Csr, Frame, GeneNames, GeneVocab, Keyed, Purpose,
-    Sampling, SpecialToken, TieMode, TokenConfig, Tokenizer, buckets,
+    BinScratch, Binner, CellTokens, Collator, Csr, CsrRow, Frame, GeneNames, GeneVocab, Keyed,
+    Purpose, Sampling, SpecialToken, ThinnedCell, TieMode, TokenConfig, Tokenizer, buckets,
 };
 
 /// Values of a cell as counts are: many zeros, few distinct values, now and then a large one.
@@ -274,5 +274,41 @@ proptest! {
             }
         }
         prop_assert!(seen.iter().all(|&n| n == 1));
+    }
+}
+
+proptest! {
+    #[test]
+    fn halves_of_a_cell_add_up_to_it_and_no_feature_minds_the_others(
+        values in counts(), scale in prop_oneof![Just(1.0_f32), Just(0.5)], seed: u64, cell: u64,
+        is_there in vec(any::<bool>(), 120),
+    ) {
+        // Halves of odd numbers are no counts.
+        let values: Vec<f32> = values.iter().map(|value| value * scale).collect();
+        let indices: Vec<u32> = (0..).take(values.len()).collect();
+        let thinned = ThinnedCell::new(CsrRow { indices: &indices, values: &values }, seed, cell);
+        prop_assert_eq!(thinned.by_coin, values.iter().any(|value| value.fract() != 0.0));
+        let mut sums = vec![0.0; values.len()];
+        for half in thinned.halves() {
+            prop_assert!(half.indices.is_sorted_by(|a, b| a < b));
+            for (&index, &value) in half.indices.iter().zip(half.values) {
+                let whole = values[index as usize];
+                prop_assert!(value > 0.0 && (!thinned.by_coin || value == whole));
+                prop_assert!(thinned.by_coin || value.fract() == 0.0);
+                sums[index as usize] += value;
+            }
+        }
+        prop_assert_eq!(&sums, &values);
+
+        let some: Vec<u32> = indices.into_iter().filter(|&i| is_there[i as usize]).collect();
+        let of_some: Vec<f32> = some.iter().map(|&i| values[i as usize]).collect();
+        let part = ThinnedCell::new(CsrRow { indices: &some, values: &of_some }, seed, cell);
+        if part.by_coin == thinned.by_coin {
+            for (half, of_part) in thinned.halves().into_iter().zip(part.halves()) {
+                let kept = half.indices.iter().zip(half.values);
+                let kept = kept.filter(|(index, _)| is_there[**index as usize]);
+                prop_assert!(kept.eq(of_part.indices.iter().zip(of_part.values)));
+            }
+        }
     }
 }

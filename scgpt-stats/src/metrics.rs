@@ -5,6 +5,7 @@ mod classes;
 mod confidence;
 mod integration;
 mod interval;
+mod matching;
 mod networks;
 mod responses;
 
@@ -16,6 +17,7 @@ pub use self::{
     },
     integration::{batch_mixing, batch_variance, label_separation, silhouettes},
     interval::Interval,
+    matching::matching_accuracy,
     networks::{EdgeScores, mean_ranks, sign_accuracy},
     responses::{ResponseScores, centroid_accuracy, difference, discrimination, pearson},
 };

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use proptest::{collection::vec, prelude::*};
+use proptest::{array::uniform3, collection::vec, prelude::*};
 use scgpt_stats::{
     Graph, Products, SparseCell, adjusted_rand_index, area_under_roc, first_halves, leiden,
-    mean_ranks, normalised_mutual_information, pearson, silhouettes, stratified, subsample,
+    matching_accuracy, mean_ranks, normalised_mutual_information, pearson, silhouettes, stratified,
+    subsample,
 };
 
 /// Two labellings of the same cells, and an order of the cells.
@@ -74,6 +75,36 @@ proptest! {
         for (cell, code) in codes.iter().enumerate() {
             let is_alone = codes.iter().filter(|other| *other == code).count() == 1;
             prop_assert!(!is_alone || found[cell] == 0.0);
+        }
+    }
+
+    #[test]
+    fn matches_know_neither_sides_nor_orders_and_copies_are_all_found(
+        (first, order) in (2..40_usize).prop_flat_map(|n| {
+            let order = Just((0..n).collect::<Vec<usize>>()).prop_shuffle();
+            (vec(uniform3(-9..9_i8).prop_map(|row| row.map(f32::from)), n), order)
+        }),
+        noise in vec(uniform3(-1..2_i8), 40),
+    ) {
+        let blur = |(row, noise): (&[f32; 3], &[i8; 3])| {
+            std::array::from_fn(|i| row[i] + 0.37 * f32::from(noise[i]))
+        };
+        let second: Vec<[f32; 3]> = first.iter().zip(&noise).map(blur).collect();
+        let found = |a: &[[f32; 3]], b: &[[f32; 3]]| {
+            matching_accuracy(a.as_flattened(), b.as_flattened(), 3)
+        };
+        let share = found(&first, &second);
+        prop_assert!((0.0..=1.0).contains(&share));
+        prop_assert_eq!(share, found(&second, &first));
+        let mut distinct = first.clone();
+        distinct.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        distinct.dedup();
+        // Of equal rows one is found.
+        let copies = distinct.len() as f64 / first.len() as f64;
+        prop_assert!((found(&first, &first) - copies).abs() < 1e-12);
+        if distinct.len() == first.len() {
+            let moved = found(&reordered(&distinct, &order), &reordered(&distinct, &order));
+            prop_assert_eq!(moved, 1.0);
         }
     }
 

@@ -53,7 +53,10 @@ pub use crate::{
     folder_kind::{TRAINING, UNFINISHED, open_model},
     known_genes::KnownGenes,
     model_folder::write_model,
-    training::{Curves, GeneStart, LearnOptions, Learned, NetworkConfig, Recipe, clear_training},
+    training::{
+        Curves, GeneStart, LearnOptions, Learned, NetworkConfig, Recipe, ThinnedCells,
+        clear_training,
+    },
 };
 
 /// The example of the README, compiled.

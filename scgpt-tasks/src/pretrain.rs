@@ -51,7 +51,9 @@ use crate::{
     folder_kind::FolderKind,
     mean_expression::MeanExpression,
     model_folder::{MODEL, write_model},
-    training::{CellChoices, GeneVectors, Run, StartingNetwork, TrainingCells, VALIDATION_EPOCH},
+    training::{
+        CellChoices, GeneVectors, Run, StartingNetwork, Thinning, TrainingCells, VALIDATION_EPOCH,
+    },
     usage::Usage,
 };
 
@@ -154,14 +156,35 @@ impl<'a> Pretraining<'a> {
         }
     }
 
-    /// The network before its first step, as a model that embeds.
+    /// The network before its first step, as a model that embeds. A new one has the gene vectors
+    /// that [`start`](PretrainConfig::start) asks for.
     ///
     /// # Errors
-    /// None, unless [`prepare`](Self::prepare) has already failed.
+    /// If the shards are broken.
     pub fn untrained(&self) -> Result<Embedder> {
         let StartingNetwork { config, preprocess, .. } = &self.start.network;
-        let model = self.start.network.build(self.config.training.seed, self.device)?;
+        let cells = self.cells()?;
+        let vectors = || self.gene_vectors(&cells);
+        let model = self.start.network.begin(self.config.training.seed, self.device, vectors)?;
         Embedder::new(model, config.clone(), *preprocess, self.shards.vocab().clone())
+    }
+
+    /// The cells on their way into batches.
+    fn cells(&self) -> Result<TrainingCells<'_>> {
+        let choices = CellChoices {
+            tie_mode: self.config.tie_mode,
+            max_length: self.config.max_length,
+            batch_size: self.config.batch_size,
+            seed: self.config.training.seed,
+            panel: None,
+            modalities: None,
+        };
+        Ok(TrainingCells::new(&self.shards, &self.start.network, choices)?)
+    }
+
+    /// Gene vectors for a new network, if they are not drawn.
+    fn gene_vectors(&self, cells: &TrainingCells<'_>) -> Result<Option<GeneVectors>> {
+        GeneVectors::of(self.config.start, cells, &some(&self.split, GeneVectors::CELLS))
     }
 
     /// Trains. The network is then in `model` in the folder of the run.
@@ -169,23 +192,23 @@ impl<'a> Pretraining<'a> {
     /// # Errors
     /// Everything that stops [`fit`](scgpt_train::fit()).
     pub fn run(self, watch: &dyn TrainObserver) -> Result<PretrainReport> {
-        let Self { config, options, device, shards, start, split } = self;
+        let Self { config, options, device, shards, start, split } = &self;
         let StartingNetwork { config: network, preprocess, .. } = &start.network;
-        let validation = EpochOrder::new(split.held_out(), config.training.seed, VALIDATION_EPOCH)
-            .cells_from(0)
-            .take(config.validation_cells)
-            .collect();
-        let choices = CellChoices {
-            tie_mode: config.tie_mode,
-            max_length: config.max_length,
-            batch_size: config.batch_size,
-            seed: config.training.seed,
-            panel: None,
-            modalities: None,
+        let validation: Vec<usize> =
+            EpochOrder::new(split.held_out(), config.training.seed, VALIDATION_EPOCH)
+                .cells_from(0)
+                .take(config.validation_cells)
+                .collect();
+        let cells = self.cells()?;
+        let task = PretrainTask {
+            mean: mean_expression(&cells, &some(split, BASELINE_CELLS))?,
+            thinning: Thinning::new(&cells, &validation)?,
+            cells,
+            config,
+            classes: start.classes.as_deref(),
+            validation,
+            split,
         };
-        let cells = TrainingCells::new(&shards, &start.network, choices)?;
-        let mean = mean_expression(&cells, &some(&split, BASELINE_CELLS))?;
-        let task = PretrainTask { cells, config, classes: start.classes, validation, mean, split };
         let mut run = RunOptions::new(options.run);
         run.settings = json!({
             "config": config,
@@ -196,11 +219,15 @@ impl<'a> Pretraining<'a> {
         run.resume = options.resume;
         run.checkpoint_every = options.checkpoint_every;
         run.keep = options.keep;
-        let vectors =
-            || GeneVectors::of(config.start, &task.cells, &some(&task.split, GeneVectors::CELLS));
-        let run = Run { options: run, training: &config.training, device, watch };
-        let trained = run.train(&task, &start.network, vectors)?;
-        let report = PretrainReport::new(config, PretrainData::of(&task, &options), &trained);
+        let run = Run {
+            options: run,
+            training: &config.training,
+            thinned: task.thinning.sizes(),
+            device,
+            watch,
+        };
+        let trained = run.train(&task, &start.network, || self.gene_vectors(&task.cells))?;
+        let report = PretrainReport::new(config, PretrainData::of(&task, options), &trained);
         write_model(
             &options.run.join(FOLDER),
             Existing::Replace,

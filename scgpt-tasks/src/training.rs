@@ -21,6 +21,7 @@ mod run;
 mod settings;
 mod spectral;
 mod start;
+mod thinning;
 mod trial;
 
 pub(crate) use self::{
@@ -35,6 +36,7 @@ pub(crate) use self::{
     settings::{network_rows, settings},
     spectral::GeneVectors,
     start::{FirstGuess, StartingNetwork},
+    thinning::{THINNING_CURVE, Thinning},
     trial::{ArtefactFile, Experiment, Observers, Session, Trial},
 };
 pub use self::{
@@ -42,4 +44,5 @@ pub use self::{
     network::{GeneStart, NetworkConfig, Recipe},
     options::LearnOptions,
     report::{Curves, Learned},
+    thinning::ThinnedCells,
 };

@@ -179,9 +179,8 @@ impl<T: Task> Session<'_, T> {
     fn run(&mut self) -> Result<Outcome> {
         let total_steps = self.total_steps;
         self.watch.event(&Event::Begin { step: self.state.step, total_steps });
-        if self.state.step == 0 && self.config.select_by.is_some() {
-            // A metric that does not exist is found now, not after hours.
-            self.selecting(&self.task.validate(&self.model().valid(), self.device)?)?;
+        if !self.run.resume {
+            self.before()?;
         }
         let mut stopped_early = self.is_stale();
         if self.state.step < self.total_steps && !stopped_early {
@@ -210,6 +209,23 @@ impl<T: Task> Session<'_, T> {
             return Err(Error::Config(vec![Setting("precision").wrong(problem)]));
         }
         self.finish(stopped_early)
+    }
+
+    /// Looks at the network before the first step. Where it is a candidate, it is validated and saved,
+    /// so that it can be the result.
+    fn before(&mut self) -> Result<()> {
+        match self.config.select_by.as_deref() {
+            None | Some(Metric::LOSS) => Ok(()),
+            Some(Metric::THINNING) => {
+                self.validate()?;
+                self.save()
+            }
+            // A metric that does not exist is found now, not after hours.
+            Some(_) => {
+                let metrics = self.task.validate(&self.model().valid(), self.device)?;
+                self.selecting(&metrics).map(|_| ())
+            }
+        }
     }
 
     /// Trains to the end, and returns whether training stopped early.
@@ -310,12 +326,13 @@ impl<T: Task> Session<'_, T> {
         let metrics = self.task.validate(&self.model().valid(), self.device)?;
         let mut is_best = false;
         if let Some(selecting) = self.selecting(&metrics)? {
-            let best = self.state.best.as_ref();
-            is_best = best.is_none_or(|best| selecting.is_better_than(best.metric.value))
-                && selecting.value.is_finite();
+            let found = Best::new(self.state.step, selecting, &metrics);
+            is_best = match &self.state.best {
+                Some(best) => found.is_better_than(best),
+                None => found.metric.value.is_finite(),
+            };
             if is_best {
-                let best = Best { step: self.state.step, metric: selecting.clone() };
-                (self.state.best, self.state.stale) = (Some(best), 0);
+                (self.state.best, self.state.stale) = (Some(found), 0);
             } else {
                 self.state.stale += 1;
             }
@@ -331,8 +348,11 @@ impl<T: Task> Session<'_, T> {
 
     /// The metric that selects the best network; `None` if the task validates nothing.
     fn selecting<'m>(&self, metrics: &'m [Metric]) -> Result<Option<&'m Metric>> {
-        let Some(name) = &self.config.select_by else { return Ok(metrics.first()) };
-        let found = metrics.iter().find(|metric| metric.name == *name);
+        let name = self.config.select_by.as_deref().unwrap_or(Metric::LOSS);
+        if name == Metric::LOSS {
+            return Ok(metrics.first());
+        }
+        let found = metrics.iter().find(|metric| metric.name == name);
         if found.is_none() && !metrics.is_empty() {
             let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
             let hint = similar_names(name, names.iter().copied()).hint();

@@ -24,6 +24,12 @@ pub struct Metric {
 }
 
 impl Metric {
+    /// The name that stands for the first metric of a validation, whatever it is called.
+    pub const LOSS: &'static str = "loss";
+    /// The name of the share of cells that are found again by a random half of their counts. It
+    /// needs no labels, and a network has it before it has learned anything.
+    pub const THINNING: &'static str = "thinning";
+
     /// A metric of which a smaller value is better.
     pub fn loss(name: impl Into<String>, value: f64) -> Self {
         Self { name: name.into(), value, lower_is_better: true }

@@ -78,7 +78,8 @@ pub trait Task: Sync {
 
     /// How good the network, which records no gradients, is on cells that it does not learn from.
     /// The metric that [`TrainConfig::select_by`](crate::TrainConfig::select_by) names, or else the
-    /// first, selects the best checkpoint; without metrics the last network is the result.
+    /// first, which should be the loss, selects the best checkpoint; without metrics the last
+    /// network is the result.
     ///
     /// # Errors
     /// If the cells cannot be read.

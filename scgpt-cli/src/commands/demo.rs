@@ -14,6 +14,7 @@ use scgpt_eval::{
 };
 use scgpt_report::{Page, Scale, Series};
 use scgpt_tasks::{
+    GeneStart,
     embed::{EmbedOptions, Embedder},
     pretrain::{PretrainConfig, PretrainOptions, Pretraining},
 };
@@ -154,9 +155,11 @@ fn separations(args: &DemoArgs, printer: Printer) -> Result<Vec<Separation>> {
     let untrained = Pretraining::prepare(&settings, &places, &device)?.untrained()?;
     let trained = Embedder::open(&run.join("model"), &device, scgpt_model::Strictness::Strict)?;
     let mut separations = Vec::new();
-    for (name, embedder) in
-        [("Model before training", untrained), ("Model after training", trained)]
-    {
+    let before = match settings.start {
+        GeneStart::Spectral => "Model before training (spectral start)",
+        _ => "Model before training",
+    };
+    for (name, embedder) in [(before, untrained), ("Model after training", trained)] {
         let embedding = embedder.embed(&mut source, &options, &bar)?;
         separations.push(Separation::of_spool(name, &embedding.rows, &labels, args.seed)?);
     }

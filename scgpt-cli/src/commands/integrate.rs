@@ -87,8 +87,10 @@ pub(crate) struct IntegrateArgs {
     /// Do not tell the expression heads which batch a cell is of
     #[arg(long)]
     no_batch_labels: bool,
-    /// Metric of the validation that selects the network: gep, gepc, dar_accuracy, …; with --label
-    /// also avg_bio, avg_batch, overall [default: gep]
+    /// What selects the network and ends the training: loss; thinning, the share of cells that a random
+    /// half of their counts finds again, by which the start is kept if nothing is better; or another metric
+    /// of the validation: gepc, dar_accuracy, …; with --label also avg_bio, avg_batch, overall
+    /// [default: loss]
     #[arg(long, value_name = "METRIC", env = "SCGPT_SELECT_BY")]
     select_by: Option<String>,
     /// Share of the cells that selects the network [default: 0.1]
@@ -179,6 +181,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         .run(printer, |steps, cells| prepared.run(source.source_mut(), truth, steps, cells))?;
     warnings.all(report.caution().into_iter().collect());
     warnings.said(report.learned.advice.as_ref());
+    warnings.all(report.learned.kept_start.clone().into_iter().collect());
     warnings.without_compared(
         report.data.without_genes,
         "they are embedded, but were not learned from, and their embeddings mean nothing",

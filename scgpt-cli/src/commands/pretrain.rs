@@ -58,6 +58,11 @@ pub(crate) struct PretrainArgs {
     /// Learn the classes of this label column of the shards, too
     #[arg(long, value_name = "NAME", env = "SCGPT_CLASS_COLUMN")]
     class_column: Option<String>,
+    /// What selects the network and ends the training: loss, the error of hidden genes; thinning, the share
+    /// of cells that a random half of their counts finds again, by which the start is kept if nothing is
+    /// better; or another metric of the validation [default: loss]
+    #[arg(long, value_name = "METRIC", env = "SCGPT_SELECT_BY")]
+    select_by: Option<String>,
     /// Checkpoints kept, beside the best
     #[arg(long, value_name = "N", default_value_t = 2, env = "SCGPT_KEEP")]
     keep: usize,
@@ -90,6 +95,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let bar = TrainBar::new(printer);
     let report = prepared.run(&bar)?;
     bar.finish();
+    warnings.all(report.kept_start.clone().into_iter().collect());
     for source in &report.data.not_counts {
         warnings
             .tell(format!("`{source}` does not look like raw counts, which pre-training expects"));
@@ -148,6 +154,9 @@ impl PretrainArgs {
         self.run.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
         settings.network = Recipe::of(settings.model.as_deref())?.settle(settings.network);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
+        if self.select_by.is_some() {
+            settings.training.select_by.clone_from(&self.select_by);
+        }
         if let Some(column) = &self.class_column {
             settings.class_column = Some(column.clone());
             if settings.objectives.class == 0.0 {

@@ -22,11 +22,14 @@ pub(super) fn text(report: &AnnotateReport) -> String {
     );
     let classes = data.classes.iter().map(|class| size_line(&class.name, class.parts()));
     text += &card_table(&["class", "training", "validation", "test"], classes);
+    if let Some(line) = report.learned.thinning_line(&report.curves) {
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "\n{line}.");
+    }
     let Some(evaluation) = &report.evaluation else {
         text.push_str("\nNo cells were kept to judge it.\n");
         return text;
     };
-    // Writing to a text cannot fail.
     let _ = writeln!(
         text,
         "\nOn the test cells (95 % intervals):\n\n- accuracy {}\n- macro F1 {}",

@@ -27,8 +27,8 @@ use crate::{
     embed::Embedder,
     error::Result,
     training::{
-        CellChoices, Codes, Experiment, GeneVectors, Session, StartingNetwork, Trained,
-        TrainingCells, Trial,
+        CellChoices, Codes, Experiment, GeneVectors, Session, StartingNetwork, ThinnedCells,
+        Thinning, Trained, TrainingCells, Trial,
     },
     usage::Usage,
 };
@@ -190,8 +190,10 @@ impl Experiment for AnnotateExperiment<'_> {
         let counts: Vec<usize> = parts.learned.iter().map(|class| class.training).collect();
         let batch = |id: &usize| batches.as_ref()?.codes[*id];
         let of_cells = batches.as_ref().and_then(|_| self.session.ids.iter().map(batch).collect());
+        let cells = TrainingCells::new(&self.session.shards, start, choices)?;
         Ok(AnnotateTask {
-            cells: TrainingCells::new(&self.session.shards, start, choices)?,
+            thinning: Thinning::new(&cells, &parts.validation)?,
+            cells,
             config: &self.config,
             classes: &parts.classes,
             class_weights: self.config.class_weights.of(&counts),
@@ -209,6 +211,10 @@ impl Experiment for AnnotateExperiment<'_> {
         task: &AnnotateTask<'_>,
     ) -> Result<Option<GeneVectors>> {
         GeneVectors::of(self.config.start, &task.cells, &parts.training)
+    }
+
+    fn thinned(&self, task: &AnnotateTask<'_>) -> Option<ThinnedCells> {
+        task.thinning.sizes()
     }
 
     fn settings(&self, _: &LabelledParts) -> Map<String, Value> {

@@ -4,7 +4,7 @@
 use scgpt_report::Page;
 
 use super::{AnnotateReport, ClassSize, MethodScores};
-use crate::training::{learning_curves, network_rows, settings, size_line};
+use crate::training::{THINNING_CURVE, learning_curves, network_rows, settings, size_line};
 
 impl AnnotateReport {
     /// The report as a page.
@@ -46,10 +46,18 @@ impl AnnotateReport {
         learning_curves(
             &mut page,
             &self.curves,
-            &[("class", "cross-entropy"), ("accuracy", "accuracy"), ("macro_f1", "macro F1")],
+            &[
+                ("class", "cross-entropy"),
+                ("accuracy", "accuracy"),
+                ("macro_f1", "macro F1"),
+                THINNING_CURVE,
+            ],
             "score",
             "Scores of the validation cells.",
         );
+        if let Some(thinned) = self.learned.thinned {
+            page.text(&thinned.sentence());
+        }
         self.cells(&mut page);
         self.settings(&mut page);
         page

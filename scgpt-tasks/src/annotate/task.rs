@@ -2,7 +2,8 @@
 //!
 //! The class head learns every cell's type from its embedding. Values are hidden only where expression is an
 //! objective, too, and batches are told apart only where they are to be confused. A validation computes the
-//! cross-entropy, which selects the network, and the scores of the most probable types.
+//! cross-entropy, which selects the network, the scores of the most probable types, and whether halves of cells
+//! find each other.
 
 use burn::prelude::Device;
 use scgpt_data::{CellTokens, Collator, EpochOrder, Hide, Mask, Observer, Silent};
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     stream::Rows,
-    training::{TrainingCells, VALIDATION_EPOCH},
+    training::{Thinning, TrainingCells, VALIDATION_EPOCH},
 };
 
 /// Cells whose tokens are made at a time.
@@ -35,6 +36,7 @@ pub(super) struct AnnotateTask<'a> {
     pub(super) batches: Option<Vec<u32>>,
     pub(super) training: Vec<u32>,
     pub(super) validation: &'a [usize],
+    pub(super) thinning: Thinning,
     /// Names of the classes.
     pub(super) names: &'a [String],
     /// Cells computed at once when nothing is learned.
@@ -119,7 +121,9 @@ impl Task for AnnotateTask<'_> {
             .scored(rows, self.validation, &Silent)
             .map_err(|error| scgpt_train::Error::Data(error.to_string()))?;
         let truth: Vec<u32> = self.validation.iter().map(|&cell| self.classes[cell]).collect();
-        Ok(metrics(&scored, &truth, self.names))
+        let mut metrics = metrics(&scored, &truth, self.names);
+        metrics.push(self.thinning.measure(&self.cells, &encoder, self.predict_batch, None)?);
+        Ok(metrics)
     }
 }
 

@@ -29,8 +29,11 @@ pub(super) fn text(report: &IntegrateReport) -> String {
     );
     let batches = data.batches.iter().map(|batch| size_line(&batch.name, batch.parts()));
     text += &card_table(&["batch", "training", "validation"], batches);
+    if let Some(line) = report.learned.thinning_line(&report.curves) {
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "\n{line}.");
+    }
     let Some(label) = &data.label else { return text };
-    // Writing to a text cannot fail.
     let _ = writeln!(text, "\nScores by the labels in `{label}`, which were not learned from:\n");
     for method in &report.methods {
         let of = |score: Option<f64>| score.map_or("–".into(), |score| format!("{score:.3}"));

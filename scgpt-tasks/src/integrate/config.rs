@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use scgpt_data::{Modalities, TieMode, VariableFlavour, similar_names};
 use scgpt_eval::BatchesTold;
 use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
-use scgpt_train::{Objectives, Schedule, TrainConfig};
+use scgpt_train::{Metric, Objectives, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use super::cell_modalities::Pairing;
@@ -116,7 +116,8 @@ pub struct IntegrateConfig {
 }
 
 /// Names of the validation's metrics that need no labels, and of those that do.
-const METRICS: [&str; 5] = ["gep", "gep_zero", "gepc", "gepc_zero", "dar_accuracy"];
+const METRICS: [&str; 7] =
+    [Metric::LOSS, Metric::THINNING, "gep", "gep_zero", "gepc", "gepc_zero", "dar_accuracy"];
 pub(super) const LABEL_METRICS: [&str; 3] = ["avg_bio", "avg_batch", "overall"];
 
 impl IntegrateConfig {
@@ -130,6 +131,7 @@ impl IntegrateConfig {
         let network = recipe.network();
         let mut training = fine_tuning(network.d_model, 15);
         training.optimizer.epsilon = 1e-4;
+        training.select_by = Some(Metric::LOSS.into());
         let fine_tune = Self {
             model: None,
             batch_size: 64,
@@ -174,7 +176,10 @@ impl IntegrateConfig {
                     d_ff: 64,
                     ..NetworkConfig::SMALL
                 },
-                training: from_scratch(40, 3e-3, 0.1),
+                training: TrainConfig {
+                    select_by: Some(Metric::LOSS.into()),
+                    ..from_scratch(40, 3e-3, 0.1)
+                },
                 ..fine_tune
             },
         }
@@ -257,6 +262,7 @@ impl IntegrateConfig {
         self.hide_cls = true;
         self.pooling = CellPooling::Cls;
         as_in_the_tutorials(&mut self.training);
+        self.training.select_by = Some(Metric::LOSS.into());
         self.tie_mode = TieMode::Random;
         self.hvg = 1200;
         self.max_length = if is_multimodal { 4001 } else { 1201 };

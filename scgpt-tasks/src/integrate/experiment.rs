@@ -24,8 +24,8 @@ use crate::{
     error::Result,
     stream::{Stream, TokenPanel},
     training::{
-        CellChoices, Codes, Experiment, FirstGuess, GeneVectors, Session, StartingNetwork, Trained,
-        TrainingCells,
+        CellChoices, Codes, Experiment, FirstGuess, GeneVectors, Session, StartingNetwork,
+        ThinnedCells, Thinning, Trained, TrainingCells,
     },
 };
 
@@ -206,8 +206,10 @@ impl Experiment for IntegrateExperiment<'_> {
             let options = ClusterOptions::default();
             SpaceJudge::new(&held_out, Some(labels), &parts.of_source, options)
         });
+        let cells = TrainingCells::new(&session.shards, start, choices)?;
         Ok(IntegrateTask {
-            cells: TrainingCells::new(&session.shards, start, choices)?,
+            thinning: Thinning::new(&cells, &parts.validation)?,
+            cells,
             hidden_modality: modalities.map(|modalities| HiddenModality {
                 modalities,
                 share: config.hidden_modality,
@@ -229,6 +231,10 @@ impl Experiment for IntegrateExperiment<'_> {
         task: &IntegrateTask<'_>,
     ) -> Result<Option<GeneVectors>> {
         GeneVectors::of(self.config.start, &task.cells, &parts.training)
+    }
+
+    fn thinned(&self, task: &IntegrateTask<'_>) -> Option<ThinnedCells> {
+        task.thinning.sizes()
     }
 
     fn settings(&self, _: &BatchParts) -> Map<String, Value> {

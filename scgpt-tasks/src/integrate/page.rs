@@ -5,7 +5,9 @@ use scgpt_eval::{AXES, IntegrationScores};
 use scgpt_report::{Group, Page};
 
 use super::{BatchSize, IntegrateReport};
-use crate::training::{learning_curves, network_rows, settings, size_line, validation_curves};
+use crate::training::{
+    THINNING_CURVE, learning_curves, network_rows, settings, size_line, validation_curves,
+};
 
 /// Scores of a table: heading and value.
 type Score = (&'static str, fn(&IntegrationScores) -> Option<f64>);
@@ -48,6 +50,7 @@ impl IntegrateReport {
             ("gep", "GEP error"),
             ("gepc", "GEPC error"),
             ("dar_accuracy", "batches told (DAR)"),
+            THINNING_CURVE,
             ("avg_bio", "AvgBIO"),
             ("avg_batch", "AvgBATCH"),
         ];
@@ -68,8 +71,12 @@ impl IntegrateReport {
             &self.curves.validation,
             &shares,
             "share",
-            "How often the adversarial head tells the batch of a validation cell, and scores by labels.",
+            "How often the adversarial head tells the batch of a validation cell, how often halves of cells find each \
+             other, and scores by labels.",
         );
+        if let Some(thinned) = self.learned.thinned {
+            page.text(&thinned.sentence());
+        }
         self.cells(&mut page);
         self.settings(&mut page);
         page

@@ -4,7 +4,8 @@
 //! A share of the values of every cell is hidden and, if there are several modalities, now and then
 //! one as a whole. The expression heads learn both; the adversarial head learns to tell the batch,
 //! and the encoder to hide it. A validation asks for hidden values of cells that were not learned
-//! from, for their batches and, where labels are known, for the scores of their embeddings.
+//! from, for their batches, whether halves of them find each other and, where labels are known, for
+//! the scores of their embeddings.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     stream::Rows,
-    training::{TrainingCells, VALIDATION_EPOCH},
+    training::{Thinning, TrainingCells, VALIDATION_EPOCH},
 };
 
 /// Cells to learn from, and cells to validate on; all by their numbers in the shards.
@@ -34,6 +35,7 @@ pub(super) struct IntegrateTask<'a> {
     /// Which cells make a batch together, in which order.
     pub(super) order: DomainBatches,
     pub(super) validation: &'a [usize],
+    pub(super) thinning: Thinning,
     /// Scores of the validation cells, if labels are known.
     pub(super) judge: Option<SpaceJudge>,
     /// Modalities that are hidden as a whole, if there are several.
@@ -153,14 +155,18 @@ impl Task for IntegrateTask<'_> {
             return Ok(Vec::new());
         }
         let mut metrics = self.errors(model, device)?;
+        let encoder = CellEncoder::new(model.clone(), self.cells.network);
+        let (batch_size, domains) = (self.predict_batch, Some(self.domains));
+        let thinning = self.thinning.measure(&self.cells, &encoder, batch_size, domains)?;
         if self.judge.is_none() && model.dar.is_none() {
+            metrics.push(thinning);
             return Ok(metrics);
         }
-        let encoder = CellEncoder::new(model.clone(), self.cells.network);
         let failed = |error: crate::error::Error| scgpt_train::Error::Data(error.to_string());
         let embeddings = self.embeddings(&encoder).map_err(failed)?;
         let told = self.told(model, &embeddings, device);
         metrics.extend(told.map(|share| Metric::loss("dar_accuracy", share)));
+        metrics.push(thinning);
         if let Some(judge) = &self.judge {
             let unit = unit_rows(&embeddings, encoder.d_model());
             let scores = judge.judge(&unit, encoder.d_model()).map_err(failed)?;

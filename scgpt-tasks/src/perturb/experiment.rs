@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     error::Result,
-    training::{Codes, Experiment, FirstGuess, GeneVectors, Session, StartingNetwork, Trained},
+    training::{
+        Codes, Experiment, FirstGuess, GeneVectors, Session, StartingNetwork, ThinnedCells, Trained,
+    },
     usage::Usage,
 };
 
@@ -226,6 +228,11 @@ impl Experiment for PerturbExperiment<'_> {
     /// ones and the first guess that nothing changes.
     fn gene_vectors(&self, _: &ConditionParts, _: &Pairs<'_>) -> Result<Option<GeneVectors>> {
         Ok(None)
+    }
+
+    /// None: what is learned is how expression changes, not which cells are alike.
+    fn thinned(&self, _: &Pairs<'_>) -> Option<ThinnedCells> {
+        None
     }
 
     fn settings(&self, parts: &ConditionParts) -> Map<String, Value> {

@@ -26,6 +26,9 @@ pub(super) fn text(report: &PretrainReport) -> String {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "- continued from: `{from}`");
     }
+    if let Some(line) = report.thinned.and_then(|cells| cells.line(&report.curves.validation)) {
+        let _ = writeln!(text, "- {line}");
+    }
     let shares = &report.config.unknown_shares;
     let rows: Vec<Vec<String>> = shares
         .iter()

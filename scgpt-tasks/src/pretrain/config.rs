@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use scgpt_data::TieMode;
 use scgpt_model::{CellPooling, GepcStyle, ScgptConfig};
-use scgpt_train::{Objectives, OptimizerConfig, Precision, Schedule, TrainConfig};
+use scgpt_train::{Metric, Objectives, OptimizerConfig, Precision, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -106,6 +106,7 @@ impl Preset {
                 optimizer: OptimizerConfig::default(),
                 schedule: Schedule::WarmupCosine { warmup: 10_000.0 },
                 validate_every: Some(5000),
+                select_by: Some(Metric::LOSS.into()),
                 ..TrainConfig::default()
             },
         };
@@ -118,7 +119,10 @@ impl Preset {
                 validation_share: 0.05,
                 validation_cells: 500,
                 network: NetworkConfig::SMALL,
-                training: from_scratch(5, 1e-3, 0.05),
+                training: TrainConfig {
+                    select_by: Some(Metric::LOSS.into()),
+                    ..from_scratch(5, 1e-3, 0.05)
+                },
                 ..paper
             },
         }

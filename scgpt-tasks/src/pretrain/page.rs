@@ -3,7 +3,7 @@
 use scgpt_report::{Bar, Page};
 
 use super::PretrainReport;
-use crate::training::learning_curves;
+use crate::training::{THINNING_CURVE, learning_curves, validation_curves};
 
 impl PretrainReport {
     /// Loss curves, imputation error beside the genes' means, settings.
@@ -33,6 +33,12 @@ impl PretrainReport {
             "squared error",
             "Error of hidden genes on held-out cells.",
         );
+        if let Some(thinned) = self.thinned {
+            let caption = "How often halves of held-out cells find each other.";
+            let validations = &self.curves.validation;
+            validation_curves(&mut page, validations, &[THINNING_CURVE], "share", caption);
+            page.text(&thinned.sentence());
+        }
         imputation(&mut page, self);
         settings(&mut page, self);
         page
@@ -88,5 +94,6 @@ fn settings(page: &mut Page, report: &PretrainReport) {
             format!("step {} ({} {:.2})", best.step, best.metric.name, best.metric.value),
         ));
     }
+    page.warnings(report.kept_start.as_slice());
     page.section("Settings").table(&rows);
 }

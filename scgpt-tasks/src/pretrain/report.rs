@@ -4,7 +4,7 @@ use scgpt_train::Best;
 use serde::Serialize;
 
 use super::{PretrainConfig, PretrainOptions, task::PretrainTask};
-use crate::training::{Curves, NetworkConfig, Trained};
+use crate::training::{Curves, NetworkConfig, ThinnedCells, Trained};
 
 /// The result of pre-training.
 #[derive(Debug, Serialize)]
@@ -20,6 +20,12 @@ pub struct PretrainReport {
     pub best: Option<Best>,
     /// Whether training stopped before its end because nothing improved any more.
     pub stopped_early: bool,
+    /// The cells whose halves were to find each other in every validation, if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinned: Option<ThinnedCells>,
+    /// Says that the network before the first step was kept, if no later one was better.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_start: Option<String>,
     /// How losses and scores changed as the network learned.
     #[serde(flatten)]
     pub curves: Curves,
@@ -75,6 +81,8 @@ impl PretrainReport {
             steps: outcome.steps,
             best: outcome.best.clone(),
             stopped_early: outcome.stopped_early,
+            thinned: trained.thinned,
+            kept_start: trained.kept_start.clone(),
             curves: trained.curves(),
         }
     }

@@ -7,13 +7,13 @@
 
 use burn::prelude::Device;
 use scgpt_data::{CellSplit, GeneToken, Keyed, Purpose, split};
-use scgpt_model::Scgpt;
+use scgpt_model::{CellEncoder, Scgpt};
 use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch, TrainCell};
 
 use super::{config::PretrainConfig, imputation};
 use crate::{
     mean_expression::MeanExpression,
-    training::{TrainingCells, VALIDATION_EPOCH},
+    training::{Thinning, TrainingCells, VALIDATION_EPOCH},
 };
 
 /// Cells to learn from, and held-out ones.
@@ -21,10 +21,11 @@ pub(super) struct PretrainTask<'a> {
     pub(super) cells: TrainingCells<'a>,
     pub(super) config: &'a PretrainConfig,
     /// Class of each cell of the shards, if classes are learned.
-    pub(super) classes: Option<Vec<i32>>,
-    pub(super) split: CellSplit,
+    pub(super) classes: Option<&'a [i32]>,
+    pub(super) split: &'a CellSplit,
     /// Cells to validate on.
     pub(super) validation: Vec<usize>,
+    pub(super) thinning: Thinning,
     /// The means of genes, a guess without a network to compare with.
     pub(super) mean: MeanExpression,
 }
@@ -44,8 +45,8 @@ impl PretrainTask<'_> {
             made.push(TrainCell { known, hidden: Vec::new(), unknown });
         }
         let mut batch = TrainBatch::new(&made, self.cells.pad(), self.cells.network.pad_value);
-        let classes = self.classes.as_ref();
-        batch.classes = classes.map(|classes| cells.iter().map(|&cell| classes[cell]).collect());
+        batch.classes =
+            self.classes.map(|classes| cells.iter().map(|&cell| classes[cell]).collect());
         Ok(batch)
     }
 }
@@ -86,7 +87,13 @@ impl Task for PretrainTask<'_> {
             }
             errors.push((share, sum));
         }
-        Ok(imputation::metrics(&errors))
+        let mut metrics = imputation::metrics(&errors);
+        if self.thinning.sizes().is_some() {
+            let encoder = CellEncoder::new(model.clone(), self.cells.network);
+            let batch_size = self.config.batch_size;
+            metrics.push(self.thinning.measure(&self.cells, &encoder, batch_size, None)?);
+        }
+        Ok(metrics)
     }
 }
 

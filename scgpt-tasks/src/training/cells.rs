@@ -2,7 +2,7 @@
 
 use scgpt_data::{
     Binner, CellKey, CellTokens, EpochOrder, GeneToken, Keyed, Mask, Modalities, Purpose,
-    ShardFolder, SpecialToken, TieMode, TokenConfig, TokenScratch, Tokenizer,
+    ShardFolder, SpecialToken, ThinnedCell, TieMode, TokenConfig, TokenScratch, Tokenizer,
 };
 use scgpt_model::ScgptConfig;
 use scgpt_train::{Error, Result, TrainCell};
@@ -51,6 +51,8 @@ pub(crate) struct TrainingCells<'a> {
     tokenizer: Tokenizer,
     /// As `tokenizer`, without a limit of tokens.
     whole: Tokenizer,
+    /// As `tokenizer`, with as many tokens as the trained network embeds a cell by.
+    embedding: Tokenizer,
 }
 
 impl<'a> TrainingCells<'a> {
@@ -82,7 +84,8 @@ impl<'a> TrainingCells<'a> {
             tokenizer = tokenizer.with_modalities(modalities)?;
         }
         let whole = tokenizer.clone().within(usize::MAX);
-        Ok(Self { shards, network, batch_size, seed, modalities, tokenizer, whole })
+        let embedding = tokenizer.clone().within(preprocess.max_length);
+        Ok(Self { shards, network, batch_size, seed, modalities, tokenizer, whole, embedding })
     }
 
     /// The tokens of some cells, with the choices of an epoch.
@@ -108,6 +111,33 @@ impl<'a> TrainingCells<'a> {
             Ok(tokenizer.cell(self.shards.cell(cell)?, key, &mut scratch))
         };
         cells.iter().map(tokens).collect()
+    }
+
+    /// The two random halves of a cell's counts, the same in every epoch.
+    ///
+    /// # Errors
+    /// If the shards cannot be read.
+    pub(crate) fn thinned(&self, cell: usize) -> Result<ThinnedCell> {
+        Ok(ThinnedCell::new(self.shards.cell(cell)?, self.seed, cell as u64))
+    }
+
+    /// The tokens of the first halves of some cells, and of the second, as they are embedded.
+    ///
+    /// Halves with more genes than fit all lose the same ones, as far as they have them: a choice
+    /// by cell would be known again in the other half.
+    ///
+    /// # Errors
+    /// If the shards cannot be read.
+    pub(crate) fn halves(&self, cells: &[usize]) -> Result<[Vec<CellTokens>; 2]> {
+        let key = CellKey::Number { cell: 0, epoch: VALIDATION_EPOCH };
+        let mut scratch = TokenScratch::default();
+        let mut tokens = [(); 2].map(|()| Vec::with_capacity(cells.len()));
+        for &cell in cells {
+            for (tokens, half) in tokens.iter_mut().zip(self.thinned(cell)?.halves()) {
+                tokens.push(self.embedding.cell(half, key, &mut scratch));
+            }
+        }
+        Ok(tokens)
     }
 
     /// As [`tokens`](Self::tokens), with some values hidden, which are to be predicted.

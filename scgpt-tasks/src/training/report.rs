@@ -4,7 +4,7 @@ use scgpt_model::ScgptConfig;
 use scgpt_train::{Best, StepRecord, TrainConfig, ValidationRecord};
 use serde::Serialize;
 
-use super::{NetworkConfig, run::Trained};
+use super::{NetworkConfig, run::Trained, thinning::ThinnedCells};
 
 /// How a network was trained.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +20,12 @@ pub struct Learned {
     pub stopped_early: bool,
     /// Advice about how it was trained: with far fewer steps, or at a lower rate, than it needs.
     pub advice: Option<String>,
+    /// The cells whose halves were to find each other in every validation, if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinned: Option<ThinnedCells>,
+    /// Says that the network before the first step was kept, if no later one was better.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_start: Option<String>,
 }
 
 /// How the losses and the scores of a network changed as it learned.
@@ -32,6 +38,13 @@ pub struct Curves {
     pub validation: Vec<ValidationRecord>,
 }
 
+impl Learned {
+    /// How well the network that was kept tells cells apart, for a card.
+    pub(crate) fn thinning_line(&self, curves: &Curves) -> Option<String> {
+        self.thinned?.line(&curves.validation)
+    }
+}
+
 impl Trained {
     /// How the network was trained.
     pub(crate) fn learned(&self) -> Learned {
@@ -41,6 +54,8 @@ impl Trained {
             best: self.outcome.best.clone(),
             stopped_early: self.outcome.stopped_early,
             advice: self.advice.clone(),
+            thinned: self.thinned,
+            kept_start: self.kept_start.clone(),
         }
     }
 

@@ -6,7 +6,7 @@ use scgpt_train::{
     Outcome, RunHistory, RunOptions, Task, TrainConfig, TrainObserver, fit, has_checkpoint,
 };
 
-use super::{spectral::GeneVectors, start::StartingNetwork};
+use super::{spectral::GeneVectors, start::StartingNetwork, thinning::ThinnedCells};
 use crate::error::Result;
 
 /// Where a network learns, and everything that decides what it learns.
@@ -16,6 +16,8 @@ pub(crate) struct Run<'a> {
     pub(crate) options: RunOptions<'a>,
     /// How long, how fast, and from which seed.
     pub(crate) training: &'a TrainConfig,
+    /// The cells whose halves are to find each other in every validation, if there are any.
+    pub(crate) thinned: Option<ThinnedCells>,
     pub(crate) device: &'a Device,
     pub(crate) watch: &'a dyn TrainObserver,
 }
@@ -28,6 +30,10 @@ pub(crate) struct Trained {
     pub(crate) history: RunHistory,
     /// Advice about steps and rate, if there is any.
     pub(crate) advice: Option<String>,
+    /// The cells whose halves were to find each other in every validation, if there were any.
+    pub(crate) thinned: Option<ThinnedCells>,
+    /// Says that the network before the first step was kept, if no later one was better.
+    pub(crate) kept_start: Option<String>,
 }
 
 impl Trained {
@@ -49,20 +55,37 @@ impl Run<'_> {
         start: &StartingNetwork,
         vectors: impl FnOnce() -> Result<Option<GeneVectors>>,
     ) -> Result<Trained> {
-        let Run { mut options, training, device, watch } = self;
+        let Run { mut options, training, thinned, device, watch } = self;
         // Killed before the first checkpoint, it begins anew; of several repeats the later ones may
         // not have begun.
         options.resume &= has_checkpoint(options.folder);
-        let model = start.build(training.seed, device)?;
         // A run that goes on has the weights in its checkpoint.
-        let is_new = !options.resume && !start.is_fine_tuned();
-        let model = match if is_new { vectors()? } else { None } {
-            Some(vectors) => vectors.give_to(model, device),
-            None => model,
-        };
+        let vectors = || if options.resume { Ok(None) } else { vectors() };
+        let model = start.begin(training.seed, device, vectors)?;
         let (network, preprocess) = (start.config.clone(), start.preprocess);
         let outcome = fit(task, model, &network, training, &options, device, watch)?;
         let history = RunHistory::read(options.folder)?;
-        Ok(Trained { network, preprocess, outcome, history, advice: None })
+        let kept_start =
+            thinned.and_then(|cells| cells.kept_start(outcome.best.as_ref(), &history.validations));
+        Ok(Trained { network, preprocess, outcome, history, advice: None, thinned, kept_start })
+    }
+}
+
+impl StartingNetwork {
+    /// The network before its first step: if it is new, with the gene `vectors`, if there are any.
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build), and of `vectors`.
+    pub(crate) fn begin(
+        &self,
+        seed: u64,
+        device: &Device,
+        vectors: impl FnOnce() -> Result<Option<GeneVectors>>,
+    ) -> Result<Scgpt> {
+        let model = self.build(seed, device)?;
+        Ok(match if self.is_fine_tuned() { None } else { vectors()? } {
+            Some(vectors) => vectors.give_to(model, device),
+            None => model,
+        })
     }
 }

@@ -34,6 +34,6 @@ pub(crate) fn settings(
     if let Some(Best { step, metric, .. }) = &learned.best {
         rows.push(("kept", format!("step {step} ({} {:.3})", metric.name, metric.value)));
     }
-    page.warnings(learned.advice.as_slice());
+    page.warnings(learned.advice.as_slice()).warnings(learned.kept_start.as_slice());
     page.section(title).table(&rows);
 }

@@ -14,6 +14,7 @@ use super::{
     folder::{Codes, content},
     rate::shortfall,
     run::{Run, Trained},
+    thinning::ThinnedCells,
 };
 use crate::{artefact::ArtefactKind, error::Result};
 
@@ -52,6 +53,9 @@ pub(crate) trait Experiment {
         parts: &Self::Parts,
         task: &Self::Task<'_>,
     ) -> Result<Option<GeneVectors>>;
+
+    /// The cells whose halves are to find each other in every validation, if there are any.
+    fn thinned(&self, task: &Self::Task<'_>) -> Option<ThinnedCells>;
 
     /// Settings that have to be the same if a run is to go on, beside the shape of the network.
     fn settings(&self, parts: &Self::Parts) -> Map<String, Value>;
@@ -167,7 +171,8 @@ impl<'a> Session<'a> {
         let training = experiment.training();
         let settings = Value::Object(settings);
         let options = self.learn.run(folder, settings);
-        let run = Run { options, training, device: self.device, watch: self.watch };
+        let thinned = experiment.thinned(&task);
+        let run = Run { options, training, thinned, device: self.device, watch: self.watch };
         let advice = self.advice(&start, training, task.batches_per_epoch());
         let trained = run.train(&task, &start, || experiment.gene_vectors(&parts, &task))?;
         let trained = Trained { advice, ..trained };
