@@ -47,6 +47,11 @@ pub enum Column {
 
 impl Frame {
     /// A table with a row for each of these names, and without columns.
+    ///
+    /// ```
+    /// let var = scgpt_data::Frame::of_names(["CD3D", "CD4"]);
+    /// assert_eq!((var.len(), var.columns.len()), (2, 0));
+    /// ```
     pub fn of_names<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
         Self {
             index_name: "_index".into(),
