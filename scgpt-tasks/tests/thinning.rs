@@ -107,11 +107,18 @@ fn a_start_that_training_destroys_is_kept_and_said_so() {
     assert!(card.contains("find each other by their embeddings"), "{card}");
 }
 
+/// A network whose embedding tells hardly a cell before it has learned what `<cls>` should look at.
+fn learning() -> IntegrateConfig {
+    IntegrateConfig { pooling: CellPooling::Cls, ..config(GeneStart::Random, 3e-3) }
+}
+
 #[test]
 fn a_network_that_learned_to_tell_cells_apart_is_kept() {
     let place = tempfile::tempdir().unwrap();
-    let report = train(&config(GeneStart::Random, 3e-3), place.path(), &Unwatched, |_| ()).unwrap();
+    let report = train(&learning(), place.path(), &Unwatched, |_| ()).unwrap();
     let shares = shares(&report.curves.validation);
+    // 0.03 before the first step, 0.09 at best when this was written.
+    assert!(shares.iter().any(|share| share.1 > shares[0].1 + 0.03), "{shares:?}");
     assert!(report.learned.best.unwrap().step > 0, "{shares:?}");
     assert_eq!(report.learned.kept_start, None);
 }
@@ -152,17 +159,17 @@ fn a_run_that_goes_on_remembers_its_start() {
         let weights = std::fs::read(place.join("model.safetensors")).unwrap();
         (weights, report.learned.best.clone(), report.curves.validation.clone())
     };
-    // The rates at which the start, and a later network, is kept.
-    for (start, lr) in [(GeneStart::Spectral, 0.3), (GeneStart::Random, 3e-3)] {
-        let config = config(start, lr);
+    // Of the one the start is kept, of the other a later network.
+    for config in [config(GeneStart::Spectral, 0.3), learning()] {
         let whole = tempfile::tempdir().unwrap();
         let expected = train(&config, whole.path(), &Unwatched, |_| ()).unwrap();
+        let is_kept = expected.learned.best.as_ref().unwrap().step == 0;
+        assert_eq!(is_kept, config.start == GeneStart::Spectral);
         for (stop, only_start) in [(3, true), (20, false)] {
             let place = tempfile::tempdir().unwrap();
             let watch = StopAfter(stop, AtomicU64::new(0));
             assert!(train(&config, place.path(), &watch, |_| ()).is_err());
             let checkpoints = place.path().join("training/checkpoints");
-            assert!(checkpoints.join("step-000000000").exists() || start == GeneStart::Random);
             if only_start {
                 std::fs::remove_dir_all(checkpoints.join("step-000000003")).unwrap();
             }
@@ -209,9 +216,9 @@ fn the_network_before_training_is_the_one_that_training_begins_with() {
     };
     let [random, spectral] = [GeneStart::Random, GeneStart::Spectral].map(config);
     let prepare = |config| Pretraining::prepare(config, &options, &device).unwrap();
+    let _alone = TRAINING.lock().unwrap_or_else(PoisonError::into_inner);
     let start = embed(&prepare(&spectral).untrained().unwrap());
     assert_ne!(start, embed(&prepare(&random).untrained().unwrap()));
-    let _alone = TRAINING.lock().unwrap_or_else(PoisonError::into_inner);
     let report = prepare(&spectral).run(&Unwatched).unwrap();
     assert_eq!(report.best.as_ref().unwrap().step, 0, "{:?}", shares(&report.curves.validation));
     assert!(report.kept_start.is_some());
