@@ -217,8 +217,8 @@ fn parts_can_be_left_out_and_each_tells_what_it_contributes() {
     let place = tempfile::tempdir().unwrap();
     let training =
         TrainConfig { epochs: 1, select_by: Some("overall".into()), ..config().training };
-    let objectives = Objectives { gepc: 0.0, gepc_zero: 0.0, ..config().objectives };
-    let config = IntegrateConfig { objectives, training, include_zeros: false, ..config() };
+    let objectives = Objectives { gepc: 0.0, gepc_zero: 0.0, ecs: 10.0, ..config().objectives };
+    let config = IntegrateConfig { objectives, training, ..config() };
     let report = train(&config, place.path(), |options| options.ablate = true).unwrap().report;
     let without: Vec<&str> = report.ablated.iter().map(|part| part.without.as_str()).collect();
     let expected =

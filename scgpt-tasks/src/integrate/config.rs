@@ -126,7 +126,9 @@ impl IntegrateConfig {
     /// # Reference
     /// `FineTune`: the integration tutorial. Differs: the batches alternate from step to step, and
     /// the value of `<cls>` is never hidden; narrower networks learn at a higher rate, and few cells
-    /// are passed over more often.
+    /// are passed over more often. A new network begins with gene vectors of co-expression and pools by
+    /// values; it learns slowly, from expressed genes and without ECS, as what it begins with is lost
+    /// otherwise.
     pub fn of(recipe: Recipe) -> Self {
         let network = recipe.network();
         let mut training = fine_tuning(network.d_model, 15);
@@ -169,16 +171,20 @@ impl IntegrateConfig {
             Recipe::FineTune(_) => fine_tune,
             Recipe::Scratch => Self {
                 batch_size: 32,
+                include_zeros: false,
                 max_length: 301,
+                pooling: CellPooling::ValueMean,
+                start: GeneStart::Spectral,
                 network: NetworkConfig {
                     n_layers: 2,
                     d_model: 64,
                     d_ff: 64,
                     ..NetworkConfig::SMALL
                 },
+                objectives: Objectives { ecs: 0.0, ..fine_tune.objectives },
                 training: TrainConfig {
                     select_by: Some(Metric::LOSS.into()),
-                    ..from_scratch(40, 3e-3, 0.1)
+                    ..from_scratch(15, 3e-4, 0.1)
                 },
                 ..fine_tune
             },
@@ -221,12 +227,17 @@ impl IntegrateConfig {
             Recipe::Scratch => Self {
                 hvg: 300,
                 other_features: 300,
-                pooling: CellPooling::ValueMean,
                 input_norm: if is_mosaic { InputNorm::None } else { InputNorm::DomainSpecific },
                 hidden_modality: if is_mosaic { 0.25 } else { 0.0 },
+                include_zeros: true,
+                start: GeneStart::Random,
                 objectives: Objectives {
-                    ecs: if is_mosaic { 0.0 } else { of_batches.objectives.ecs },
+                    ecs: if is_mosaic { 0.0 } else { 10.0 },
                     ..of_batches.objectives
+                },
+                training: TrainConfig {
+                    select_by: Some(Metric::LOSS.into()),
+                    ..from_scratch(40, 3e-3, 0.1)
                 },
                 ..of_batches
             },
@@ -244,6 +255,9 @@ impl IntegrateConfig {
             self.input_norm = InputNorm::None;
             self.batch_labels = false;
             self.objectives.dar = 0.0;
+            if self.start == GeneStart::Spectral {
+                self.training.select_by = Some(Metric::THINNING.into());
+            }
         }
         self
     }
