@@ -71,7 +71,7 @@ pub(crate) struct IntegrateArgs {
     #[arg(long, value_name = "DIR")]
     artefact: Option<PathBuf>,
     /// Genes that vary most within the batches, which cells are compared by [default: 1200; 300 for a
-    /// new network of several modalities]
+    /// new network of a mosaic]
     #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
     /// Most tokens per cell while training
@@ -248,6 +248,9 @@ impl IntegrateArgs {
             None => (IntegrateConfig::of(recipe), Tutorial::Integration),
         };
         defaults = defaults.for_batches(told);
+        if is_multimodal && self.batch_key.is_none() {
+            defaults = defaults.without_batches();
+        }
         if self.parity {
             defaults.like_the_reference(tutorial);
         }

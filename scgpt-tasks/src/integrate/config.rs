@@ -194,11 +194,13 @@ impl IntegrateConfig {
     /// The settings of a recipe for cells of several modalities, each cell measured in all of them or,
     /// in a mosaic, in some.
     ///
-    /// A new network sees zeros, too: which features a cell lacks is most of what it can learn, as
-    /// a peak hardly has values other than one. It pools by values and takes only the few features
-    /// that vary most; with all of them it learns nothing but their means for hundreds of steps.
-    /// Batches of a mosaic are not normalised apart, as they differ in what was measured. Without a
-    /// mosaic there is nothing to generate, and no modality is hidden as a whole.
+    /// A new network of paired cells is that of [`of`](Self::of) with as few features of every other modality
+    /// as do not drown the genes: peaks are many, and each is as much of a token as a gene.
+    ///
+    /// A new network of a mosaic sees zeros, too: which features a cell lacks is most of what it can learn, and
+    /// a peak has hardly another value than one. It takes few features, those that vary most; with all of them
+    /// it learns their means for hundreds of steps, and nothing else. Its batches are not normalised apart, as
+    /// they differ in what was measured, and now and then a modality is hidden as a whole.
     ///
     /// # Reference
     /// `FineTune`: the multi-omic tutorial, expressed features alone, batches mixed within a step.
@@ -207,9 +209,8 @@ impl IntegrateConfig {
     /// modality.
     pub fn of_modalities(recipe: Recipe, pairing: Pairing) -> Self {
         let of_batches = Self::of(recipe);
-        let is_mosaic = pairing == Pairing::Mosaic;
-        match recipe {
-            Recipe::FineTune(_) => Self {
+        match (recipe, pairing) {
+            (Recipe::FineTune(_), _) => Self {
                 batch_size: 16,
                 other_features: 4000,
                 include_zeros: false,
@@ -224,17 +225,14 @@ impl IntegrateConfig {
                 },
                 ..of_batches
             },
-            Recipe::Scratch => Self {
+            (Recipe::Scratch, Pairing::Paired) => Self { other_features: 300, ..of_batches },
+            (Recipe::Scratch, Pairing::Mosaic) => Self {
                 hvg: 300,
                 other_features: 300,
-                input_norm: if is_mosaic { InputNorm::None } else { InputNorm::DomainSpecific },
-                hidden_modality: if is_mosaic { 0.25 } else { 0.0 },
                 include_zeros: true,
                 start: GeneStart::Random,
-                objectives: Objectives {
-                    ecs: if is_mosaic { 0.0 } else { 10.0 },
-                    ..of_batches.objectives
-                },
+                input_norm: InputNorm::None,
+                hidden_modality: 0.25,
                 training: TrainConfig {
                     select_by: Some(Metric::LOSS.into()),
                     ..from_scratch(40, 3e-3, 0.1)
@@ -244,20 +242,26 @@ impl IntegrateConfig {
         }
     }
 
+    /// The same settings if batches can be told apart or nothing is known of it, else
+    /// [`without_batches`](Self::without_batches).
+    #[must_use]
+    pub fn for_batches(self, told: Option<&BatchesTold>) -> Self {
+        if told.is_some_and(|told| !told.can_be()) { self.without_batches() } else { self }
+    }
+
     /// The same settings, but without anything that makes batches alike (norms by batch, batch labels,
-    /// DAR) if these cannot be told apart: it would then only remove what sets cells apart.
+    /// DAR): where they do not differ, it would only remove what sets cells apart. A network that begins
+    /// with co-expression is then selected by thinning, so that it is never worse than its beginning.
     ///
     /// # Reference
     /// None: it corrects whatever the batches are.
     #[must_use]
-    pub fn for_batches(mut self, told: Option<&BatchesTold>) -> Self {
-        if told.is_some_and(|told| !told.can_be()) {
-            self.input_norm = InputNorm::None;
-            self.batch_labels = false;
-            self.objectives.dar = 0.0;
-            if self.start == GeneStart::Spectral {
-                self.training.select_by = Some(Metric::THINNING.into());
-            }
+    pub fn without_batches(mut self) -> Self {
+        self.input_norm = InputNorm::None;
+        self.batch_labels = false;
+        self.objectives.dar = 0.0;
+        if self.start == GeneStart::Spectral {
+            self.training.select_by = Some(Metric::THINNING.into());
         }
         self
     }
