@@ -120,7 +120,8 @@ mod tests {
         assert!(first.indices.len() + second.indices.len() == 199);
         assert!((70..130).contains(&first.indices.len()), "{}", first.indices.len());
         for half in [first, second] {
-            assert!(half.indices.iter().zip(half.values).all(|(&i, x)| values[i as usize] == *x));
+            let whole = half.indices.iter().map(|&index| &values[index as usize]);
+            assert!(whole.eq(half.values));
         }
         assert!(thin(&[LARGEST * 2.0], 0).by_coin);
         assert!(!thin(&[0.0, 3.0], 0).by_coin);

@@ -48,6 +48,8 @@ const PRETRAINING: Training = Training {
         "shards",
         "--config",
         "pretrain.toml",
+        "--select-by",
+        "thinning",
         "--checkpoint-every",
         "3",
         "-o",

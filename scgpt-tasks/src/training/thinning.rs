@@ -94,18 +94,18 @@ impl ThinnedCells {
     /// What the number is, for a page.
     pub(crate) fn sentence(self) -> String {
         let Self { cells, by_coin } = self;
-        let mut text = format!(
+        let of_coin = match by_coin {
+            0 => String::new(),
+            n => format!(
+                " Values of {n} of these cells are no counts, so their expressed features were divided instead."
+            ),
+        };
+        format!(
             "The counts of {cells} validation cells were divided at random into two halves each; thinning is the \
              share of the halves to which, of the other halves of all cells, that of the same cell is nearest. By \
-             chance it is {:.3}.",
+             chance it is {:.3}.{of_coin}",
             1.0 / cells as f64
-        );
-        if by_coin > 0 {
-            text += &format!(
-                " Values of {by_coin} of these cells are no counts, so their expressed features were divided instead."
-            );
-        }
-        text
+        )
     }
 
     /// What the best of the validations found, and the first if that was before training, for a card.
