@@ -47,7 +47,14 @@ fn config(start: GeneStart, lr: f64) -> IntegrateConfig {
         batch_labels: false,
         validation_share: 0.3,
         network: TINY,
-        objectives: Objectives { dar: 0.0, ecs: 0.0, ..scratch.objectives },
+        include_zeros: true,
+        objectives: Objectives {
+            gep: 1.0,
+            gep_zero: 1.0,
+            gepc: 1.0,
+            gepc_zero: 1.0,
+            ..Objectives::default()
+        },
         training: TrainConfig {
             epochs: 3,
             select_by: Some(Metric::THINNING.into()),
