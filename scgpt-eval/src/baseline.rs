@@ -5,7 +5,7 @@
 //! | embedding | variable genes, then principal components | [`hvg_pca`] |
 //! | annotation | class means, nearest neighbours, logistic regression | [`class_baselines`] |
 //! | integration of batches | principal components, Harmony, ComBat | [`integration_baselines`] |
-//! | integration of modalities | concatenated PCA, weighted neighbours | [`multiomic_baselines`] |
+//! | integration of modalities | LSI, weighted neighbours, Harmony | [`multiomic_baselines`] |
 //! | networks of genes | correlations, trees | [`Association`] |
 //!
 //! All read cells as a stream and hold only what their definition needs: principal components of
@@ -18,12 +18,13 @@ mod combat;
 mod harmony;
 mod integration;
 mod logistic;
+mod lsi;
 mod modalities;
 mod networks;
 mod variable_expression;
+mod weighted_neighbours;
 
-use scgpt_data::{CellSource, InputState, Layer, Observer, Result, Setting, VariableFlavour};
-use scgpt_stats::Products;
+use scgpt_data::{CellSource, InputState, Layer, Observer, Result, VariableFlavour};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::logistic::LogisticRegression;
@@ -32,8 +33,10 @@ pub use self::{
     classify::{ClassBaseline, LabelledCells, class_baselines},
     harmony::harmony,
     integration::{SpaceBaseline, integration_baselines},
-    modalities::{ModalitySpace, multiomic_baselines},
+    lsi::{DepthComponent, Lsi, lsi},
+    modalities::multiomic_baselines,
     networks::{Association, Profiles},
+    weighted_neighbours::{ModalitySpace, WeightedNeighbours, weighted_neighbours},
 };
 
 /// Which genes and how many principal components a baseline uses.
@@ -100,28 +103,8 @@ pub fn hvg_pca(
     options: &BaselineOptions,
     observer: &dyn Observer,
 ) -> Result<HvgPca> {
-    if options.n_components == 0 {
-        return Err(Setting("n_components").zero().into());
-    }
     let expression = VariableExpression::choose(source, options, None, observer)?;
-    let mut products = Products::new(expression.genes().len());
-    expression.each(source, "finding principal components", observer, &mut |cells| {
-        products.add(&cells);
-    })?;
-    let principal = products.principal(options.n_components);
-    let mut rows = Vec::with_capacity(source.summary().n_cells * principal.n());
-    expression.each(source, "projecting cells", observer, &mut |cells| {
-        for (genes, values) in &cells {
-            rows.extend(principal.project(genes, values));
-        }
-    })?;
-    Ok(HvgPca {
-        rows,
-        n_components: principal.n(),
-        shares: principal.shares().to_vec(),
-        genes: expression.genes().to_vec(),
-        input_state: expression.input_state(),
-    })
+    expression.principal(source, options.n_components, observer)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use proptest::{collection::vec, prelude::*};
+use scgpt_data::{Csr, Frame, Layer, MemoryCells, Silent};
 use scgpt_eval::{
+    baseline::{ModalitySpace, lsi, weighted_neighbours},
     network::{Consistency, Pairs, benjamini_hochberg, p_values},
     perturbation::{Condition, Split, SplitMode},
 };
@@ -16,8 +18,60 @@ fn conditions() -> impl Strategy<Value = Vec<Condition>> {
     vec(condition, 1..60)
 }
 
+/// Counts of up to 40 cells in eight peaks, some of them without any.
+fn peaks() -> impl Strategy<Value = Vec<(Vec<u32>, Vec<f32>)>> {
+    let cell = vec(0..4_u8, 8).prop_map(|counts| {
+        let pairs = (0..).zip(counts.into_iter().map(f32::from));
+        pairs.filter(|(_, x)| *x > 0.0).unzip()
+    });
+    vec(cell, 3..40)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn components_that_remain_are_finite_and_of_one_scale(rows in peaks()) {
+        let n = rows.len();
+        let names = |of: &str, n: usize| Frame::of_names((0..n).map(|i| format!("{of}{i}")));
+        let matrix = Csr::of_rows(8, rows).unwrap();
+        let mut cells = MemoryCells::of(matrix, names("cell", n), names("peak", 8)).unwrap();
+        let found = lsi(&mut cells, &Layer::X, 5, &Silent).unwrap();
+        prop_assert!(found.n_components > 0 && found.n_components + found.of_depth.len() <= 5);
+        prop_assert!(found.of_depth.iter().all(|of| of.correlation.abs() > 0.75));
+        for i in 0..found.n_components {
+            let column = found.rows.iter().skip(i).step_by(found.n_components);
+            let column: Vec<f64> = column.copied().map(f64::from).collect();
+            let mean = column.iter().sum::<f64>() / n as f64;
+            let variance = column.iter().map(|x| x * x).sum::<f64>() / n as f64;
+            prop_assert!(mean.abs() < 1e-5, "{}", mean);
+            prop_assert!((variance - 1.0).abs() < 1e-4 || variance == 0.0, "{}", variance);
+        }
+    }
+
+    #[test]
+    fn weights_of_modalities_are_shares_and_know_no_unit(
+        rows in vec(-1.0..1.0_f32, 2 * 3 * 30), unit in 0..6_i32,
+    ) {
+        let (first, second) = rows.split_at(90);
+        // A power of two, by which nothing is rounded.
+        let scaled: Vec<f32> = second.iter().map(|x| x * 2_f32.powi(unit)).collect();
+        let of = |second: &[f32]| {
+            let spaces = [first, second].map(|rows| ModalitySpace {
+                rows,
+                width: 3,
+                is_measured: &[true; 30],
+            });
+            weighted_neighbours(&spaces).unwrap()
+        };
+        let found = of(second);
+        for weights in found.weights.chunks(2) {
+            prop_assert!(weights.iter().all(|weight| (0.0..=1.0).contains(weight)));
+            prop_assert!((weights[0] + weights[1] - 1.0).abs() < 1e-12);
+        }
+        prop_assert_eq!(&found.weights, &of(&scaled).weights);
+        prop_assert_eq!(found.graph, of(&scaled).graph);
+    }
 
     #[test]
     fn discovery_rates_rise_with_p_and_are_no_less(

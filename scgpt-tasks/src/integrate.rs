@@ -68,7 +68,7 @@ use burn::prelude::Device;
 use scgpt_data::{Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Observer, Setting};
 use scgpt_eval::{
     BatchesTold, Labels,
-    baseline::{BaselineOptions, SpaceBaseline, integration_baselines},
+    baseline::{BaselineOptions, SpaceBaseline, integration_baselines, multiomic_baselines},
 };
 use scgpt_model::Strictness;
 use scgpt_stats::ClusterOptions;
@@ -300,16 +300,12 @@ impl<'a> Integration<'a> {
                 panel
             }
         };
-        let mut features = GeneSubset::new(&mut *source, layer, panel.columns.clone())?;
+        let mut features = self.chosen(&mut *source, &panel)?;
         let names = GeneNames::found_in(&panel.gene_column);
         let observers = Observers { watch, observer };
         let (learn, device) = (self.options.learn, self.device);
         let session = Session::open(learn, &mut features, &self.vocab, &names, device, observers)?;
         let cells = Cells::new(&self, &session, &panel);
-        if self.multimodal.is_some() {
-            // Of a hundred thousand peaks, those that were not chosen are of no use from here on.
-            return self.learn(&cells, &mut features, truth);
-        }
         self.learn(&cells, source, truth)
     }
 
@@ -327,8 +323,16 @@ impl<'a> Integration<'a> {
         let observer = session.observer;
         let judge = self.judge();
         let mut scores = Vec::new();
+        let mut chosen;
+        let compared: &mut dyn CellSource = if self.multimodal.is_some() {
+            // Of a hundred thousand peaks, those that were not chosen are of no use to the network.
+            chosen = self.chosen(&mut *source, panel)?;
+            &mut chosen
+        } else {
+            &mut *source
+        };
         let first = session.trials(
-            source,
+            compared,
             &self.config.training,
             |training| cells.experiment(training),
             |trial| {
@@ -339,16 +343,18 @@ impl<'a> Integration<'a> {
             },
         )?;
         let rows = first.verdict.all_rows()?;
-        let ablated = if self.options.ablate { cells.ablate(source, &judge)? } else { Vec::new() };
-        let mut methods = vec![IntegrationMethod { name: "scGPT".into(), scores }];
-        methods.extend(self.zero_shot(cells, source, &judge)?);
+        let ablated =
+            if self.options.ablate { cells.ablate(compared, &judge)? } else { Vec::new() };
+        let mut methods = vec![IntegrationMethod::new("scGPT", scores)];
+        methods.extend(self.zero_shot(cells, compared, &judge)?);
         methods.extend(self.baselines(source, &judge, observer)?);
         IntegrationMethod::compare(&mut methods);
         let (completed, generated) = match &self.multimodal {
             Some(chosen) if self.options.complete => {
+                let mut compared = self.chosen(&mut *source, panel)?;
                 let (rows, report) =
-                    self.complete(source, chosen, panel, &first.trained, truth, observer)?;
-                let features = source.var(self.options.learn.layer)?;
+                    self.complete(&mut compared, chosen, panel, &first.trained, truth, observer)?;
+                let features = compared.var(self.options.learn.layer)?;
                 (Some(Completed { features, rows }), report)
             }
             _ => (None, Vec::new()),
@@ -358,6 +364,15 @@ impl<'a> Integration<'a> {
             IntegrateReport::new(cells, &first, source, methods, ablated, generated, &rows);
         self.publish(cells, &first, &report)?;
         Ok(Integrated { report, embedding: first.verdict, completed })
+    }
+
+    /// The cells by the features that the network compares them by.
+    fn chosen<'s>(
+        &self,
+        source: &'s mut dyn CellSource,
+        panel: &FeaturePanel,
+    ) -> Result<GeneSubset<'s>> {
+        Ok(GeneSubset::new(source, self.options.learn.layer, panel.columns.clone())?)
     }
 
     /// The number of the batch of every cell.
@@ -411,10 +426,10 @@ impl<'a> Integration<'a> {
         };
         let rows = embedding.all_rows()?;
         let scores = vec![judge.judge(&rows, embedder.encoder().d_model())?];
-        Ok(Some(IntegrationMethod { name: "scGPT, not fine-tuned".into(), scores }))
+        Ok(Some(IntegrationMethod::new("scGPT, not fine-tuned", scores)))
     }
 
-    /// Scores of other methods on the same cells.
+    /// Scores of other methods on the same cells, by all of their features.
     fn baselines(
         &self,
         source: &mut dyn CellSource,
@@ -422,17 +437,16 @@ impl<'a> Integration<'a> {
         observer: &dyn Observer,
     ) -> Result<Vec<IntegrationMethod>> {
         let Some(options) = self.options.baselines else { return Ok(Vec::new()) };
-        let seed = self.config.training.seed;
-        let baselines = match (&self.multimodal, self.options.modalities) {
-            (Some(chosen), Some(cells)) => {
-                let domains = self.domains();
-                chosen.baselines(source, cells, options, &domains, seed, observer)?
-            }
-            _ => integration_baselines(source, &self.domains(), options, seed, observer)?,
+        let (seed, domains) = (self.config.training.seed, self.domains());
+        let baselines = match self.options.modalities {
+            Some(CellModalities { modalities, measured }) => multiomic_baselines(
+                source, modalities, measured, &domains, options, seed, observer,
+            )?,
+            None => integration_baselines(source, &domains, options, seed, observer)?,
         };
-        let scored = baselines.into_iter().map(|SpaceBaseline { name, space }| {
+        let scored = baselines.into_iter().map(|SpaceBaseline { name, space, note }| {
             let scores = judge.space(&space)?;
-            Ok(scores.map(|scores| IntegrationMethod { name, scores: vec![scores] }))
+            Ok(scores.map(|scores| IntegrationMethod { name, scores: vec![scores], note }))
         });
         scored.filter_map(Result::transpose).collect()
     }

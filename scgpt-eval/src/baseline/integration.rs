@@ -21,12 +21,14 @@ pub struct SpaceBaseline {
     pub name: String,
     /// Where the method puts the cells.
     pub space: CellSpace<'static>,
+    /// What a reader should know of how it came to that with these cells.
+    pub note: Option<String>,
 }
 
 impl SpaceBaseline {
     /// A method that gives every cell `width` coordinates.
     pub(crate) fn of_rows(name: &str, rows: Vec<f32>, width: usize) -> Self {
-        Self { name: name.into(), space: CellSpace::rows(rows, width) }
+        Self { name: name.into(), space: CellSpace::rows(rows, width), note: None }
     }
 }
 

@@ -2,368 +2,269 @@
 
 use std::borrow::Cow;
 
-use rayon::prelude::*;
-use scgpt_stats::{Graph, Neighbours, Products, unit_rows};
+use scgpt_data::{
+    ATAC, CellSource, CellSubset, Error, GeneSubset, Measured, Modalities, Observer, Result,
+};
 
-use super::integration::SpaceBaseline;
+use super::{
+    BaselineOptions,
+    harmony::harmony,
+    integration::SpaceBaseline,
+    lsi::lsi,
+    variable_expression::VariableExpression,
+    weighted_neighbours::{ModalitySpace, weighted_neighbours},
+};
 use crate::cell_space::CellSpace;
-use scgpt_data::{Error, Result};
 
-/// Neighbours of a cell in a modality, those by which its scale is found, and candidates for
-/// neighbours by all modalities: as Seurat and muon have them.
-const NEIGHBOURS: usize = 20;
-const SCALE_NEIGHBOURS: usize = 20;
-const CANDIDATES: usize = 200;
-/// Neighbours in the joined graph.
-const JOINED: usize = 20;
-/// Keeps the ratio of affinities finite.
-const EPSILON: f64 = 1e-4;
+/// One cell in so many may lack a modality for this alone to be shown: of more, it says nothing of them.
+const MOST_LACKING: usize = 20;
 
-/// Where the cells lie by one modality, such as principal components of it.
-#[derive(Clone, Copy, Debug)]
-pub struct ModalitySpace<'a> {
-    /// The positions `[n, width]`, row-major; rows of cells that were not measured do not count.
-    pub rows: &'a [f32],
-    /// Number of coordinates of a cell.
-    pub width: usize,
-    /// Whether each cell was measured in the modality.
-    pub is_measured: &'a [bool],
-}
-
-/// Where simple methods put cells of several modalities, in this order:
+/// Where simple methods put cells of several modalities, each of them by all of the features that `source` has
+/// of it, in this order:
 ///
-/// - "Concatenated PCA": principal components of all modalities side by side, each scaled to the
-///   same variance; what is not measured is at the mean;
-/// - "WNN": weighted nearest neighbours, a graph.
+/// - "Unintegrated": the spaces below side by side, each scaled to the same variance; what is not measured is at
+///   the mean;
+/// - "LSI of ATAC": [`lsi`] of the peaks; "PCA of RNA", and of whatever else there is: principal components of
+///   the most variable features as of [`hvg_pca`](super::hvg_pca), but each scaled to the same variance. A
+///   modality that more than a twentieth of the cells lack is not shown alone;
+/// - "WNN": [`weighted_neighbours`] by these spaces, a graph;
+/// - "Harmony of both", or "of all": the unintegrated cells, corrected by [`harmony`]. Of one batch there is
+///   nothing to correct.
+///
+/// `modalities` are those of the columns of the matrix, `measured` those that each cell was measured in, and
+/// `batches` numbers `0..`, one a cell. The source is read about a dozen times; memory holds one block of it,
+/// what each modality needs in turn (`n_genes²` numbers, see [`lsi`] for peaks), and the results.
 ///
 /// # Errors
-/// If there are no cells or modalities, or a cell is measured in none.
+/// If the source cannot be read or has negative values; if there are no cells, not one batch a cell, or a cell
+/// was measured in no modality; [`Error::Cancelled`] if the observer says so.
 ///
 /// # Panics
-/// If there is not one row a cell.
+/// If these are not the modalities of the source.
 ///
 /// # Reference
-/// Hao et al. 2021; `muon.pp.neighbors`. Differs: neighbours are exact; of the cells that share
-/// fewest neighbours, by which the scale of a cell is found, only those that share any are looked
-/// at, as in Seurat; a cell's weights are among the modalities it was measured in.
+/// The steps of Seurat, Signac and muon for cells measured in several ways: `sc.pp.normalize_total`, `log1p`,
+/// `highly_variable_genes`, `scale(max_value=10)` and `tl.pca`; TF-IDF and LSI; WNN; `harmonypy`. Differs:
+/// proteins are normalised as genes are, not by centred log ratios.
 pub fn multiomic_baselines(
-    modalities: &[ModalitySpace<'_>],
-    n_components: usize,
+    source: &mut dyn CellSource,
+    modalities: &Modalities,
+    measured: &[Measured],
+    batches: &[usize],
+    options: &BaselineOptions,
+    seed: u64,
+    observer: &dyn Observer,
 ) -> Result<Vec<SpaceBaseline>> {
-    let n = modalities.first().map_or(0, |modality| modality.is_measured.len());
-    for modality in modalities {
-        assert_eq!(modality.is_measured.len(), n, "one row a cell");
-        assert_eq!(modality.rows.len(), n * modality.width, "one row a cell");
+    let n = source.summary().n_cells;
+    assert_eq!(measured.len(), n, "one entry a cell");
+    if batches.len() != n {
+        return Err(Error::Option(format!(
+            "{} batches for {n} cells, expected one a cell",
+            batches.len()
+        )));
     }
-    if n == 0 || n_components == 0 || modalities.iter().any(|modality| modality.width == 0) {
-        return Err(Error::Option("there are no cells or no modalities to join".into()));
+    let names = modalities.names();
+    let spaces: Result<Vec<Space>> = (0..names.len())
+        .map(|number| Space::of(source, modalities, measured, number, options, observer))
+        .collect();
+    let spaces = spaces?;
+    observer.begin("joining modalities", 0);
+    let parts: Vec<ModalitySpace<'_>> = spaces.iter().map(Space::part).collect();
+    let joined = weighted_neighbours(&parts)?;
+    let (rows, width) = side_by_side(&parts, n);
+    let mut baselines = vec![SpaceBaseline::of_rows("Unintegrated", rows.clone(), width)];
+    let shown = spaces.iter().filter(|space| space.n_lacking() * MOST_LACKING <= n);
+    baselines.extend(shown.map(Space::baseline));
+    let mean = |number: usize| {
+        let weights = joined.weights.iter().skip(number).step_by(names.len());
+        format!("{:.2} of {}", weights.sum::<f64>() / n as f64, names[number])
+    };
+    let weights: Vec<String> = (0..names.len()).map(mean).collect();
+    baselines.push(SpaceBaseline {
+        name: "WNN".into(),
+        space: CellSpace::Graph(Cow::Owned(joined.graph)),
+        note: Some(format!("mean weights of the cells: {}", weights.join(", "))),
+    });
+    if batches.iter().any(|&batch| batch != batches[0]) {
+        observer.begin("integrating with Harmony", 0);
+        let name = if names.len() == 2 { "Harmony of both" } else { "Harmony of all" };
+        let rows = harmony(&rows, width, batches, seed);
+        baselines.push(SpaceBaseline::of_rows(name, rows, width));
     }
-    if let Some(cell) = (0..n).find(|&cell| modalities.iter().all(|one| !one.is_measured[cell])) {
-        return Err(Error::Option(format!("cell {cell} was measured in no modality")));
-    }
-    let concatenated = concatenated(modalities, n, n_components);
-    let graph = weighted_nearest_neighbours(modalities, n);
-    let graph = CellSpace::Graph(Cow::Owned(graph));
-    Ok(vec![concatenated, SpaceBaseline { name: "WNN".into(), space: graph }])
+    Ok(baselines)
 }
 
-/// Principal components of all modalities, scaled to the same variance.
-fn concatenated(modalities: &[ModalitySpace<'_>], n: usize, n_components: usize) -> SpaceBaseline {
-    let d: usize = modalities.iter().map(|modality| modality.width).sum();
-    let mut rows = vec![0.0; n * d];
+/// Where the cells lie by one modality.
+struct Space {
+    /// The method and the modality.
+    name: String,
+    note: Option<String>,
+    /// `[n, width]`, zeros for cells that were not measured.
+    rows: Vec<f32>,
+    width: usize,
+    is_measured: Vec<bool>,
+}
+
+impl Space {
+    /// By the features of a modality, over the cells that were measured in it.
+    fn of(
+        source: &mut dyn CellSource,
+        modalities: &Modalities,
+        measured: &[Measured],
+        number: usize,
+        options: &BaselineOptions,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let modality = &modalities.names()[number];
+        let is_measured: Vec<bool> = measured.iter().map(|of| of.contains(number)).collect();
+        let cells: Vec<usize> = (0..is_measured.len()).filter(|&cell| is_measured[cell]).collect();
+        let columns = modalities.features(number).collect();
+        let mut features = GeneSubset::new(source, &options.layer, columns)?;
+        let mut of_modality = CellSubset::new(&mut features, cells.clone());
+        let (method, found, width, note) = if modality == ATAC {
+            let found = lsi(&mut of_modality, &options.layer, options.n_components, observer)?;
+            let note = found.left_out();
+            ("LSI", found.rows, found.n_components, note)
+        } else {
+            let found = VariableExpression::choose(&mut of_modality, options, None, observer)?
+                .scaled(&mut of_modality, observer)?
+                .principal(&mut of_modality, options.n_components, observer)?;
+            ("PCA", found.rows, found.n_components, None)
+        };
+        let mut rows = vec![0.0; is_measured.len() * width];
+        for (&cell, row) in cells.iter().zip(found.chunks(width.max(1))) {
+            rows[cell * width..(cell + 1) * width].copy_from_slice(row);
+        }
+        Ok(Self { name: format!("{method} of {modality}"), note, rows, width, is_measured })
+    }
+
+    fn part(&self) -> ModalitySpace<'_> {
+        ModalitySpace { rows: &self.rows, width: self.width, is_measured: &self.is_measured }
+    }
+
+    /// Cells that were not measured.
+    fn n_lacking(&self) -> usize {
+        self.is_measured.iter().filter(|is_measured| !**is_measured).count()
+    }
+
+    fn baseline(&self) -> SpaceBaseline {
+        let space = CellSpace::rows(self.rows.clone(), self.width);
+        SpaceBaseline { name: self.name.clone(), space, note: self.note.clone() }
+    }
+}
+
+/// The spaces of all modalities side by side, `[n, width]`, and the width: each about the mean of the cells
+/// measured in it, and scaled so that their variances over all of its coordinates sum up to 1.
+fn side_by_side(parts: &[ModalitySpace<'_>], n: usize) -> (Vec<f32>, usize) {
+    let all: usize = parts.iter().map(|part| part.width).sum();
+    let mut rows = vec![0.0; n * all];
     let mut first = 0;
-    for modality in modalities {
-        let own = Measured::new(modality);
-        let mean = own.mean();
-        let apart = |row: &[f32]| -> f64 {
+    for part in parts {
+        let width = part.width;
+        let measured: Vec<(usize, &[f32])> = (0..n)
+            .filter(|&cell| part.is_measured[cell])
+            .map(|cell| (cell, &part.rows[cell * width..(cell + 1) * width]))
+            .collect();
+        let mut mean = vec![0.0; width];
+        for (_, row) in &measured {
+            let n = measured.len() as f64;
+            mean.iter_mut().zip(*row).for_each(|(mean, &x)| *mean += f64::from(x) / n);
+        }
+        let apart = |(_, row): &(usize, &[f32])| -> f64 {
             row.iter().zip(&mean).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum()
         };
-        let variance = own.rows.chunks(own.width).map(apart).sum::<f64>() / own.cells.len() as f64;
+        let variance = measured.iter().map(apart).sum::<f64>() / measured.len().max(1) as f64;
         let scale = if variance > 0.0 { variance.sqrt().recip() } else { 0.0 };
-        for (&cell, row) in own.cells.iter().zip(own.rows.chunks(own.width)) {
-            let place = &mut rows[cell * d + first..][..own.width];
+        for (cell, row) in measured {
+            let place = &mut rows[cell * all + first..][..width];
             for ((out, &x), mean) in place.iter_mut().zip(row).zip(&mean) {
                 #[allow(clippy::cast_possible_truncation, reason = "as narrow as the rows")]
                 let scaled = ((f64::from(x) - mean) * scale) as f32;
                 *out = scaled;
             }
         }
-        first += modality.width;
+        first += width;
     }
-    let mut products = Products::new(d);
-    products.add_rows(&rows);
-    let principal = products.principal(n_components);
-    let all: Vec<u32> = (0..).take(d).collect();
-    let placed = rows.par_chunks(d).flat_map_iter(|row| principal.project(&all, row)).collect();
-    SpaceBaseline::of_rows("Concatenated PCA", placed, principal.n())
-}
-
-/// The measured cells of a modality, and their neighbours by it.
-struct Measured {
-    width: usize,
-    /// Numbers of the cells, ascending.
-    cells: Vec<usize>,
-    /// `[cells, width]`.
-    rows: Vec<f32>,
-}
-
-impl Measured {
-    fn new(modality: &ModalitySpace<'_>) -> Self {
-        let width = modality.width;
-        let cells: Vec<usize> =
-            (0..modality.is_measured.len()).filter(|&cell| modality.is_measured[cell]).collect();
-        let row = |&cell: &usize| &modality.rows[cell * width..(cell + 1) * width];
-        let rows = cells.iter().flat_map(row).copied().collect();
-        Self { width, cells, rows }
-    }
-
-    /// The mean of the measured cells.
-    fn mean(&self) -> Vec<f64> {
-        let mut mean = vec![0.0; self.width];
-        for row in self.rows.chunks_exact(self.width) {
-            let n = self.cells.len() as f64;
-            mean.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / n);
-        }
-        mean
-    }
-
-    /// The coordinates of the measured cell at a place.
-    fn row(&self, place: usize) -> &[f32] {
-        &self.rows[place * self.width..(place + 1) * self.width]
-    }
-
-    /// The Euclidean distance of the cells at two places.
-    fn distance(&self, a: usize, b: usize) -> f64 {
-        distance(self.row(a), self.row(b).iter().copied().map(f64::from))
-    }
-
-    /// Distance of a cell to the mean of the `others`.
-    fn to_mean(&self, cell: usize, others: &[usize]) -> f64 {
-        let mut mean = vec![0.0; self.width];
-        for &other in others {
-            let n = others.len() as f64;
-            mean.iter_mut().zip(self.row(other)).for_each(|(m, &x)| *m += f64::from(x) / n);
-        }
-        distance(self.row(cell), mean.into_iter())
-    }
-}
-
-/// The Euclidean distance of two places.
-fn distance(a: &[f32], b: impl Iterator<Item = f64>) -> f64 {
-    a.iter().zip(b).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>().sqrt()
-}
-
-/// A modality with all that the weights of cells need.
-struct Modality {
-    /// The measured cells, in rows of length 1.
-    measured: Measured,
-    /// The place of each cell among the measured ones.
-    places: Vec<Option<usize>>,
-    /// Neighbours of each measured cell by this modality, as numbers of cells.
-    nearest: Vec<Vec<usize>>,
-    candidates: Vec<Vec<usize>>,
-    /// Distance of each cell to its nearest neighbour, and to those that share few neighbours with
-    /// it.
-    first: Vec<f64>,
-    scale: Vec<f64>,
-}
-
-impl Modality {
-    fn new(space: &ModalitySpace<'_>) -> Self {
-        let mut measured = Measured::new(space);
-        measured.rows = unit_rows(&measured.rows, measured.width);
-        let mut places = vec![None; space.is_measured.len()];
-        for (place, &cell) in measured.cells.iter().enumerate() {
-            places[cell] = Some(place);
-        }
-        let all = Neighbours::new(&measured.rows, measured.width, CANDIDATES);
-        let local: Vec<Vec<usize>> =
-            all.cells().map(|found| found.iter().map(|&(_, other)| other).collect()).collect();
-        let nearest: Vec<Vec<usize>> =
-            local.iter().map(|found| found[..found.len().min(NEIGHBOURS)].to_vec()).collect();
-        let first = all.cells().map(|found| found.first().map_or(0.0, |near| near.0)).collect();
-        let scale = scales(&measured, &nearest);
-        let number = |found: &Vec<usize>| {
-            found.iter().map(|&place| measured.cells[place]).collect::<Vec<_>>()
-        };
-        let candidates = local.iter().map(number).collect();
-        let nearest = nearest.iter().map(number).collect();
-        Self { measured, places, nearest, candidates, first, scale }
-    }
-
-    /// How well the mean of those `others` that were measured stands for a cell.
-    fn affinity(&self, place: usize, others: &[usize]) -> f64 {
-        let others: Vec<usize> = others.iter().filter_map(|&other| self.places[other]).collect();
-        if others.is_empty() {
-            return 0.0;
-        }
-        let beyond = (self.measured.to_mean(place, &others) - self.first[place]).max(0.0);
-        (-beyond / (self.scale[place] - self.first[place]).max(f64::MIN_POSITIVE)).exp()
-    }
-}
-
-/// For each cell, the mean distance to the cells that share fewest of its neighbours, but at least
-/// one; of cells that share equally many, the farthest.
-fn scales(measured: &Measured, nearest: &[Vec<usize>]) -> Vec<f64> {
-    // Cells that have a cell among their neighbours.
-    let mut near_to: Vec<Vec<usize>> = vec![Vec::new(); nearest.len()];
-    for (cell, found) in nearest.iter().enumerate() {
-        for &other in found {
-            near_to[other].push(cell);
-        }
-    }
-    let of = |cell: usize| {
-        let mut sharing: Vec<usize> =
-            nearest[cell].iter().flat_map(|&other| &near_to[other]).copied().collect();
-        sharing.sort_unstable();
-        let counted = sharing.chunk_by(|a, b| a == b).filter(|same| same[0] != cell);
-        let mut alike: Vec<(usize, f64)> =
-            counted.map(|same| (same.len(), measured.distance(cell, same[0]))).collect();
-        alike.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
-        alike.truncate(SCALE_NEIGHBOURS);
-        alike.iter().map(|&(_, x)| x).sum::<f64>() / alike.len().max(1) as f64
-    };
-    (0..nearest.len()).into_par_iter().map(of).collect()
-}
-
-/// How much each modality counts for a cell, 0 for those in which it was not measured.
-fn weights(modalities: &[Modality], cell: usize) -> Vec<f64> {
-    let ratio = |(own, modality): (usize, &Modality)| {
-        let place = modality.places[cell]?;
-        let affinity = |other: &Modality| {
-            let neighbours = &other.nearest[other.places[cell]?];
-            Some(modality.affinity(place, neighbours))
-        };
-        let others = modalities.iter().enumerate().filter(|(other, _)| *other != own);
-        let best = others.filter_map(|(_, other)| affinity(other)).fold(0.0, f64::max);
-        affinity(modality).map(|within| within / (best + EPSILON))
-    };
-    let ratios: Vec<Option<f64>> = modalities.iter().enumerate().map(ratio).collect();
-    let most = ratios.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
-    let powers: Vec<f64> =
-        ratios.iter().map(|ratio| ratio.map_or(0.0, |ratio| (ratio - most).exp())).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
-}
-
-/// The graph of the cells nearest by all modalities. The candidates of a cell are its neighbours in any
-/// modality, `CANDIDATES` of each, and their affinities are summed up with the weights of the cell.
-fn weighted_nearest_neighbours(spaces: &[ModalitySpace<'_>], n: usize) -> Graph {
-    let modalities: Vec<Modality> = spaces.iter().map(Modality::new).collect();
-    let nearest = |cell: usize| {
-        let weights = weights(&modalities, cell);
-        let mut candidates: Vec<usize> = modalities
-            .iter()
-            .filter_map(|modality| Some(&modality.candidates[modality.places[cell]?]))
-            .flatten()
-            .copied()
-            .collect();
-        candidates.sort_unstable();
-        candidates.dedup();
-        let apart = |other: usize| {
-            let alike = |(modality, weight): (&Modality, &f64)| {
-                let (a, b) = modality.places[cell].zip(modality.places[other])?;
-                let scale = modality.scale[a].max(f64::MIN_POSITIVE);
-                Some(weight * (-modality.measured.distance(a, b) / scale).exp())
-            };
-            let alike: f64 = modalities.iter().zip(&weights).filter_map(alike).sum();
-            ((1.0 - alike) / 2.0).max(0.0).sqrt()
-        };
-        let mut found: Vec<(f64, usize)> =
-            candidates.into_iter().map(|other| (apart(other), other)).collect();
-        found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        found.truncate(JOINED);
-        found
-    };
-    let lists: Vec<Vec<(f64, usize)>> = (0..n).into_par_iter().map(nearest).collect();
-    Graph::of_nearest(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), JOINED)
+    (rows, all)
 }
 
 #[cfg(test)]
 mod tests {
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::Silent;
     use scgpt_stats::ClusterOptions;
 
     use super::*;
-    use crate::IntegrationScores;
+    use crate::{
+        IntegrationScores,
+        simulate::{MultimodalSimulateOptions, MultimodalSimulation, SimulateOptions},
+    };
 
-    /// Four types: the first modality tells 0 from 1 from the rest, the second 2 from 3 from the
-    /// rest.
-    fn modality(n: usize, about: u64) -> Vec<f32> {
-        let key = Keyed::new(3, Purpose::Simulate, about, 0);
-        #[allow(clippy::cast_possible_truncation, reason = "test data")]
-        let value = |cell: usize, i: usize| {
-            let told = cell % 4 / 2 == about as usize;
-            let centre = if told && i == cell % 4 { 3.0 } else { 1.0 };
-            (centre + key.uniform((cell * 6 + i) as u64) - 0.5) as f32
+    /// What simple methods make of 300 simulated cells, with their types and batches.
+    fn baselines(mosaic: bool) -> (Vec<SpaceBaseline>, [Vec<usize>; 2]) {
+        let cells = SimulateOptions { cells: 300, genes: 200, types: 3, batches: 2, seed: 1 };
+        let mut options = MultimodalSimulateOptions::new(cells);
+        (options.peaks, options.mosaic) = (600, mosaic);
+        let mut source = MultimodalSimulation::new(&options, None).unwrap().cells().unwrap();
+        let modalities = source.modalities().clone();
+        let measured = source.measured(&scgpt_data::Layer::X).unwrap();
+        let obs = source.obs().unwrap();
+        let codes = |name: &str| -> Vec<usize> {
+            let labels = crate::Labels::read(&obs, name).unwrap();
+            labels.codes.iter().flatten().map(|&code| code as usize).collect()
         };
-        (0..n).flat_map(|cell| (0..6).map(move |i| value(cell, i))).collect()
+        let [types, batches] = ["cell_type", "batch"].map(codes);
+        let options = BaselineOptions { n_components: 10, ..Default::default() };
+        let of = |batches: &[usize], source: &mut dyn CellSource| {
+            multiomic_baselines(source, &modalities, &measured, batches, &options, 0, &Silent)
+        };
+        let found = of(&batches, &mut source).unwrap();
+        let alone = of(&[0; 300], &mut source).unwrap();
+        assert!(alone.len() + 1 == found.len(), "one batch has nothing to correct");
+        assert!(of(&batches[1..], &mut source).unwrap_err().to_string().contains("299 batches"));
+        (found, [types, batches])
+    }
+
+    fn names(baselines: &[SpaceBaseline]) -> Vec<&str> {
+        baselines.iter().map(|baseline| baseline.name.as_str()).collect()
     }
 
     #[test]
-    fn modalities_complete_each_other() {
-        let n = 240;
-        let rows = [modality(n, 0), modality(n, 1)];
-        let labels: Vec<usize> = (0..n).map(|cell| cell % 4).collect();
-        let measured = vec![true; n];
-        let spaces =
-            [0, 1].map(|i| ModalitySpace { rows: &rows[i], width: 6, is_measured: &measured });
-        let baselines = multiomic_baselines(&spaces, 10).unwrap();
-        let scores = |space: &CellSpace<'_>| {
+    fn methods_are_named_and_tell_types() {
+        let (found, [types, batches]) = baselines(false);
+        let expected = ["Unintegrated", "LSI of ATAC", "PCA of RNA", "WNN", "Harmony of both"];
+        assert_eq!(names(&found), expected);
+        for baseline in found.iter().filter(|baseline| baseline.name != "LSI of ATAC") {
             let options = ClusterOptions::default();
-            IntegrationScores::new(space, Some(&labels), &vec![0; n], &options).unwrap().nmi
-        };
-        let alone = scores(&CellSpace::rows(&rows[0], 6));
-        for baseline in &baselines {
-            assert!(
-                scores(&baseline.space) > alone && scores(&baseline.space) > Some(0.9),
-                "{baseline:?}"
-            );
+            let scores =
+                IntegrationScores::new(&baseline.space, Some(&types), &batches, &options).unwrap();
+            assert!(scores.nmi > Some(0.9), "{}: {scores:?}", baseline.name);
         }
+        assert!(found[3].note.as_ref().unwrap().contains("of ATAC"));
     }
 
     #[test]
-    fn weights_are_those_of_muon() {
-        let n = 400;
-        #[allow(clippy::cast_possible_truncation, reason = "test data")]
-        let value = |cell: usize, i: usize, modality: f64| {
-            let (cell, i) = (cell as f64, i as f64);
-            let slow = (cell * 1.7 + i * 2.3 + modality * 0.9).sin();
-            (2.0 + slow + 0.5 * (cell * cell * 0.37 + i * (modality + 1.0) * 1.1).sin()) as f32
-        };
-        let rows = [0.0, 1.0].map(|modality| -> Vec<f32> {
-            (0..n).flat_map(|cell| (0..3).map(move |i| value(cell, i, modality))).collect()
-        });
-        let measured = vec![true; n];
-        let modalities = rows
-            .each_ref()
-            .map(|rows| Modality::new(&ModalitySpace { rows, width: 3, is_measured: &measured }));
-        // muon.pp.neighbors of muon 0.1.9 on unit rows with 20 neighbours in each modality, which
-        // finds the scale of a cell approximately.
-        let expected = [0.4143, 0.6022, 0.522, 0.1699, 0.5878, 0.4883, 0.5962, 0.4661];
-        for (cell, expected) in expected.into_iter().enumerate() {
-            let found = weights(&modalities, cell)[0];
-            assert!((found - expected).abs() < 0.012, "{cell}: {found} {expected}");
-        }
+    fn a_modality_that_many_cells_lack_is_not_shown_alone() {
+        let (found, _) = baselines(true);
+        assert!(names(&found).starts_with(&["Unintegrated"]));
+        assert!(!names(&found).contains(&"LSI of ATAC") || !names(&found).contains(&"PCA of RNA"));
     }
 
     #[test]
-    fn cells_count_only_where_they_were_measured() {
-        let n = 120;
-        let rows = [modality(n, 0), modality(n, 1)];
-        let first: Vec<bool> = (0..n).map(|cell| cell < 80).collect();
-        let second: Vec<bool> = (0..n).map(|cell| cell >= 40).collect();
-        let spaces = [
-            ModalitySpace { rows: &rows[0], width: 6, is_measured: &first },
-            ModalitySpace { rows: &rows[1], width: 6, is_measured: &second },
+    fn neither_modality_drowns_the_other() {
+        let rows = [vec![0.0, 2.0, 0.0, 2.0_f32], vec![500.0, 0.0, 0.0, 700.0, 0.0, 0.0_f32]];
+        let measured = [[true; 4], [true, false, true, true]];
+        // The second modality has no values of the second cell.
+        let second = [rows[1][0], 9.0, rows[1][1], rows[1][3]];
+        let parts = [
+            ModalitySpace { rows: &rows[0], width: 1, is_measured: &measured[0] },
+            ModalitySpace { rows: &second, width: 1, is_measured: &measured[1] },
         ];
-        let modalities: Vec<Modality> = spaces.iter().map(Modality::new).collect();
-        assert_eq!(weights(&modalities, 0), [1.0, 0.0]);
-        assert_eq!(weights(&modalities, 119), [0.0, 1.0]);
-        let both = weights(&modalities, 60);
-        assert!(both[0] > 0.0 && both[1] > 0.0 && (both[0] + both[1] - 1.0).abs() < 1e-12);
-        assert_eq!(multiomic_baselines(&spaces, 4).unwrap().len(), 2);
-        let none = [ModalitySpace { rows: &rows[0], width: 6, is_measured: &first }];
-        assert!(multiomic_baselines(&none, 4).unwrap_err().to_string().contains("cell 80"));
+        let (joined, width) = side_by_side(&parts, 4);
+        assert_eq!(width, 2);
+        let column = |i: usize| joined.iter().skip(i).step_by(2).copied();
+        assert!(column(0).zip([-1.0, 1.0, -1.0, 1.0]).all(|(x, y)| (x - y).abs() < 1e-6));
+        assert!(joined[3].abs() < 1e-12 && column(1).sum::<f32>().abs() < 1e-5);
+        let variance = column(1).map(|x| x * x).sum::<f32>() / 3.0;
+        assert!((variance - 1.0).abs() < 1e-5, "{variance}");
     }
 }

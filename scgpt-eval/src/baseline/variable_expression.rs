@@ -4,9 +4,9 @@ use scgpt_data::{
     CellSource, Csr, CsrRow, InputState, Layer, LoggedCells, Observer, Result, Setting,
     VariableConfig, VariableFlavour, Watched, flavour_of, unscaled, variable_genes,
 };
-use scgpt_stats::SparseCell;
+use scgpt_stats::{Products, SparseCell};
 
-use super::BaselineOptions;
+use super::{BaselineOptions, HvgPca};
 
 /// The most variable genes of some cells; it reads any cells of the same source layout by these
 /// genes.
@@ -17,7 +17,13 @@ pub(super) struct VariableExpression {
     genes: Vec<usize>,
     /// The number of each column among `genes`.
     numbers: Vec<Option<u32>>,
+    /// What the logarithms of each gene are multiplied by, and what they are at most then; nothing unless
+    /// they are [scaled](Self::scaled).
+    scales: Option<Vec<(f64, f64)>>,
 }
+
+/// Standard deviations above the mean that a scaled value has at most.
+const MOST_DEVIATIONS: f64 = 10.0;
 
 impl VariableExpression {
     /// Takes all genes of the cells of `source`.
@@ -59,7 +65,40 @@ impl VariableExpression {
         for (number, &gene) in (0..).zip(&genes) {
             numbers[gene] = Some(number);
         }
-        Self { cells, genes, numbers }
+        Self { cells, genes, numbers, scales: None }
+    }
+
+    /// The same genes, each divided by its standard deviation over the cells of `source`, and cut off ten
+    /// deviations above its mean.
+    ///
+    /// The mean itself is not taken away, so that zeros stay what they are: principal components are of
+    /// centred values anyhow. Genes that never vary become zeros.
+    ///
+    /// # Reference
+    /// `scanpy.pp.scale(max_value=10)`.
+    pub(super) fn scaled(
+        mut self,
+        source: &mut dyn CellSource,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let n = source.summary().n_cells as f64;
+        let (mut sums, mut squares) = (vec![0.0; self.genes.len()], vec![0.0; self.genes.len()]);
+        self.each(source, "scaling genes", observer, &mut |cells| {
+            for (&gene, &x) in cells.iter().flat_map(|(genes, values)| genes.iter().zip(values)) {
+                sums[gene as usize] += f64::from(x);
+                squares[gene as usize] += f64::from(x).powi(2);
+            }
+        })?;
+        let scale = |(sum, square): (&f64, &f64)| {
+            let mean = sum / n;
+            let variance = (square - n * mean * mean) / (n - 1.0).max(1.0);
+            // Below this, a variance is rounding.
+            let is_constant = variance <= 1e-12 * square / n;
+            let factor = if is_constant { 0.0 } else { variance.sqrt().recip() };
+            (factor, mean * factor + MOST_DEVIATIONS)
+        };
+        self.scales = Some(sums.iter().zip(&squares).map(scale).collect());
+        Ok(self)
     }
 
     /// Columns of the genes, ascending.
@@ -72,8 +111,38 @@ impl VariableExpression {
         self.cells.scale.from.state
     }
 
+    /// Positions of the cells of `source` by up to `n` principal components of the genes.
+    pub(super) fn principal(
+        &self,
+        source: &mut dyn CellSource,
+        n: usize,
+        observer: &dyn Observer,
+    ) -> Result<HvgPca> {
+        if n == 0 {
+            return Err(Setting("n_components").zero().into());
+        }
+        let mut products = Products::new(self.genes.len());
+        self.each(source, "finding principal components", observer, &mut |cells| {
+            products.add(&cells);
+        })?;
+        let principal = products.principal(n);
+        let mut rows = Vec::with_capacity(source.summary().n_cells * principal.n());
+        self.each(source, "projecting cells", observer, &mut |cells| {
+            for (genes, values) in &cells {
+                rows.extend(principal.project(genes, values));
+            }
+        })?;
+        Ok(HvgPca {
+            rows,
+            n_components: principal.n(),
+            shares: principal.shares().to_vec(),
+            genes: self.genes.clone(),
+            input_state: self.input_state(),
+        })
+    }
+
     /// Calls `visit` with all cells of `source` in blocks, normalised to 10 000 and logged unless
-    /// they are already.
+    /// they are already, and scaled if they are to be.
     pub(super) fn each(
         &self,
         source: &mut dyn CellSource,
@@ -88,9 +157,56 @@ impl VariableExpression {
     fn chosen(&self, block: &Csr) -> Vec<SparseCell> {
         let cell = |row: CsrRow<'_>| {
             let pairs = row.indices.iter().zip(row.values);
-            let chosen = |(&gene, &x)| self.numbers[gene as usize].map(|number| (number, x));
+            let chosen = |(&gene, &x): (&u32, &f32)| {
+                let number = self.numbers[gene as usize]?;
+                let Some(scales) = &self.scales else { return Some((number, x)) };
+                let (factor, most) = scales[number as usize];
+                #[allow(clippy::cast_possible_truncation, reason = "as narrow as the values")]
+                let scaled = (f64::from(x) * factor).min(most) as f32;
+                Some((number, scaled))
+            };
             pairs.filter_map(chosen).unzip()
         };
         block.rows().map(cell).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scgpt_data::{Frame, MemoryCells, Silent};
+
+    use super::*;
+
+    #[test]
+    fn scaled_values_have_unit_variance_and_outliers_are_cut_off() {
+        // A gene of a few values, one that a single cell of 400 has, and one that all cells have alike.
+        let row = |cell: usize| {
+            let rare = if cell == 0 { 9.0 } else { 0.0 };
+            (vec![0, 1, 2], vec![[1.0, 2.0, 4.0][cell % 3], rare, 1.0])
+        };
+        let matrix = Csr::of_rows(3, (0..400).map(row)).unwrap();
+        let obs = Frame::of_names((0..400).map(|cell| format!("cell{cell}")));
+        let mut source = MemoryCells::of(matrix, obs, Frame::of_names(["A", "B", "C"])).unwrap();
+        let mut all = VariableExpression::all(&mut source, &Layer::X).unwrap();
+        // Values as they are, so that they can be computed by hand.
+        all.cells.scale.from = InputState::Log1p.into();
+        let scaled = all.scaled(&mut source, &Silent).unwrap();
+        let mut values = vec![Vec::new(); 3];
+        let visit = &mut |cells: Vec<SparseCell>| {
+            for (genes, row) in cells {
+                genes
+                    .iter()
+                    .zip(row)
+                    .for_each(|(&gene, x)| values[gene as usize].push(f64::from(x)));
+            }
+        };
+        scaled.each(&mut source, "", &Silent, visit).unwrap();
+        let mean = values[0].iter().sum::<f64>() / 400.0;
+        let variance = values[0].iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 399.0;
+        assert!((variance - 1.0).abs() < 1e-6, "{variance}");
+        // One of 400 is 20 deviations above the mean, of which ten and the mean remain: the deviation is 9/20, the
+        // mean 9/400.
+        assert!((values[1][0] - (10.0 + 20.0 / 400.0)).abs() < 1e-6, "{}", values[1][0]);
+        assert!(values[2].iter().all(|x| x.abs() < 1e-12));
     }
 }

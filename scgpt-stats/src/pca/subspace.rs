@@ -43,6 +43,8 @@ pub struct Subspace {
     squares: Vec<f64>,
     /// What the values are divided by, as factors: 1 until they are [standardised](Self::standardise).
     factors: Vec<f64>,
+    /// Whether directions are through the mean of the cells, or through zero.
+    is_centred: bool,
 }
 
 /// Some directions, `[d, LANES]`, and their images under the cells seen in this pass.
@@ -69,10 +71,24 @@ impl Subspace {
             }
         };
         let blocks = (0..n_blocks).map(random).collect();
-        let mut subspace =
-            Self { blocks, n: 0, sums: vec![0.0; d], squares: vec![0.0; d], factors: vec![1.0; d] };
+        let mut subspace = Self {
+            blocks,
+            n: 0,
+            sums: vec![0.0; d],
+            squares: vec![0.0; d],
+            factors: vec![1.0; d],
+            is_centred: true,
+        };
         subspace.restart(subspace.columns(|block| &block.directions));
         subspace
+    }
+
+    /// As [`new`](Self::new), but directions through zero and not through the mean of the cells: the right
+    /// singular vectors of the cells as they are, a truncated singular value decomposition.
+    ///
+    /// Shares are of the sum of all squares then, not of the variance.
+    pub fn uncentred(d: usize, n: usize) -> Self {
+        Self { is_centred: false, ..Self::new(d, n) }
     }
 
     /// Adds cells to this pass. The result does not depend on threads, nor on how cells are divided
@@ -152,7 +168,8 @@ impl Subspace {
     /// Ends the last pass: the `n` directions of most variance within the subspace.
     pub fn principal(mut self, n: usize) -> Principal {
         let cells = self.n.max(1) as f64;
-        let mean: Vec<f64> = self.sums.iter().map(|sum| sum / cells).collect();
+        let mean = |sum: &f64| if self.is_centred { sum / cells } else { 0.0 };
+        let mean: Vec<f64> = self.sums.iter().map(mean).collect();
         let variance = |i: usize| {
             (self.squares[i] / cells - mean[i] * mean[i]) * self.factors[i] * self.factors[i]
         };
@@ -185,7 +202,11 @@ impl Subspace {
         pairs.iter().map(|(value, weights)| (*value, axis(weights))).collect()
     }
 
+    /// Makes the images those of centred cells, if directions are through the mean.
     fn centre(&mut self) {
+        if !self.is_centred {
+            return;
+        }
         let n = self.n.max(1) as f64;
         for block in &mut self.blocks {
             for (image, sum) in block.images.iter_mut().zip(&self.sums) {
@@ -297,6 +318,29 @@ mod tests {
             assert!((product(i, j) - expected).abs() < 1e-4, "{i} {j}: {}", product(i, j));
         }
         assert!(product(0, 2).abs() < 0.2);
+    }
+
+    #[test]
+    fn uncentred_directions_are_singular_vectors() {
+        // Rows 3a and 4b of orthogonal unit vectors a, b: a decomposition that can be read off.
+        let (a, b) = ([0.6, 0.8, 0.0], [0.0, 0.0, 1.0_f32]);
+        let cell =
+            |by: f32, of: [f32; 3]| -> SparseCell { (vec![0, 1, 2], of.map(|x| by * x).to_vec()) };
+        let cells = [cell(3.0, a), cell(4.0, b)];
+        let mut subspace = Subspace::uncentred(3, 2);
+        for _ in 0..3 {
+            cells.chunks(1).for_each(|block| subspace.add(block));
+            subspace.turn();
+        }
+        subspace.add(&cells);
+        let found = subspace.principal(2);
+        for (share, expected) in found.shares().iter().zip([16.0 / 25.0, 9.0 / 25.0]) {
+            assert!((share - expected).abs() < 1e-6, "{share} {expected}");
+        }
+        for (cell, expected) in cells.iter().zip([[0.0, 3.0], [4.0, 0.0]]) {
+            let place = found.project(&cell.0, &cell.1);
+            assert!(place.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-5), "{place:?}");
+        }
     }
 
     #[test]

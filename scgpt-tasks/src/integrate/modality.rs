@@ -12,11 +12,6 @@ use scgpt_data::{
     CellSource, CellSubset, GeneNames, GeneSubset, GeneToken, GeneVocab, Modalities, Observer, RNA,
     Watched, unscaled, variable_columns,
 };
-use scgpt_eval::baseline::harmony;
-use scgpt_eval::{
-    CellSpace,
-    baseline::{BaselineOptions, ModalitySpace, SpaceBaseline, hvg_pca, multiomic_baselines},
-};
 use scgpt_model::ScgptConfig;
 
 use super::{
@@ -144,55 +139,6 @@ impl Multimodal {
             config.adapt_to(&config.adapt(&network, n_batches), &self.of_tokens)
         };
         StartingNetwork::extended(path, adapt, &self.rows, config.only_genes)
-    }
-
-    /// Embeddings by simple ways to join the modalities, on the features of the panel alone.
-    ///
-    /// Each modality becomes principal components of its own, over the cells that were measured in it; the first
-    /// method that joins them is also shown with batches mixed by Harmony.
-    ///
-    /// # Errors
-    /// If the source cannot be read.
-    pub(super) fn baselines(
-        &self,
-        source: &mut dyn CellSource,
-        cells: &CellModalities,
-        options: &BaselineOptions,
-        domains: &[usize],
-        seed: u64,
-        observer: &dyn Observer,
-    ) -> Result<Vec<SpaceBaseline>> {
-        let n = cells.measured.len();
-        let mut rows = Vec::new();
-        for number in 0..self.of_columns.names().len() {
-            let columns: Vec<usize> = self.of_columns.features(number).collect();
-            let of_modality = cells.cells(number);
-            let mut features = GeneSubset::new(source, &options.layer, columns)?;
-            let mut measured = CellSubset::new(&mut features, of_modality.clone());
-            let found = hvg_pca(&mut measured, options, observer)?;
-            let width = found.n_components;
-            let mut all = vec![0.0; n * width];
-            let mut is_measured = vec![false; n];
-            for (&cell, row) in of_modality.iter().zip(found.rows.chunks(width)) {
-                all[cell * width..(cell + 1) * width].copy_from_slice(row);
-                is_measured[cell] = true;
-            }
-            rows.push((all, width, is_measured));
-        }
-        observer.begin("joining modalities", 0);
-        let spaces: Vec<ModalitySpace<'_>> = rows
-            .iter()
-            .map(|(rows, width, is_measured)| ModalitySpace { rows, width: *width, is_measured })
-            .collect();
-        let mut baselines = multiomic_baselines(&spaces, options.n_components)?;
-        if let Some(SpaceBaseline { name, space: CellSpace::Rows { rows, width } }) =
-            baselines.first()
-        {
-            let (name, width) = (format!("{name} + Harmony"), *width);
-            let rows = harmony(rows, width, domains, seed);
-            baselines.push(SpaceBaseline { name, space: CellSpace::rows(rows, width) });
-        }
-        Ok(baselines)
     }
 
     /// Columns of the genes, if there are any.

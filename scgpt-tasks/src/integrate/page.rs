@@ -116,6 +116,11 @@ impl IntegrateReport {
             return;
         }
         page.section("Against other methods").columns(&heading("method"), &rows);
+        for method in &self.methods {
+            if let Some(note) = &method.note {
+                page.text(&format!("{}: {note}.", method.name));
+            }
+        }
         match &self.data.label {
             Some(label) => {
                 page.text(&format!(

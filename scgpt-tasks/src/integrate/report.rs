@@ -78,6 +78,9 @@ pub struct IntegrationMethod {
     pub name: String,
     /// Its scores, one for each repeat.
     pub scores: Vec<IntegrationScores>,
+    /// What a reader should know of how it came to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Positions of some cells on a plane, for a map.
@@ -90,6 +93,11 @@ pub(super) struct Map {
 }
 
 impl IntegrationMethod {
+    /// A method of which nothing else is to be said.
+    pub(super) fn new(name: &str, scores: Vec<IntegrationScores>) -> Self {
+        Self { name: name.into(), scores, note: None }
+    }
+
     /// The mean of a score over the repeats; `None` if it could not be computed.
     pub fn mean(&self, of: impl Fn(&IntegrationScores) -> Option<f64>) -> Option<f64> {
         let sum: Option<f64> = self.scores.iter().map(of).sum();
@@ -227,9 +235,9 @@ mod tests {
 
     #[test]
     fn an_embedding_that_adds_batches_is_said() {
-        let method = |name: &str, avg_batch| IntegrationMethod {
-            name: name.into(),
-            scores: vec![IntegrationScores { avg_batch, ..IntegrationScores::default() }],
+        let method = |name: &str, avg_batch| {
+            let scores = IntegrationScores { avg_batch, ..IntegrationScores::default() };
+            IntegrationMethod::new(name, vec![scores])
         };
         let said = |ours, before| {
             caution(&[method("scGPT", ours), method(super::super::UNINTEGRATED, before)])
