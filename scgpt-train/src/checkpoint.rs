@@ -52,28 +52,6 @@ pub struct Best {
     pub step: u64,
     /// The metric that selects the best network.
     pub metric: Metric,
-    /// The loss, where it decides between networks that are equal by the metric.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub loss: Option<Metric>,
-}
-
-impl Best {
-    /// What a validation after that many steps is worth by one of its metrics.
-    pub(crate) fn new(step: u64, metric: &Metric, metrics: &[Metric]) -> Self {
-        let is_tied = metric.name == Metric::THINNING;
-        let loss = metrics.first().filter(|_| is_tied).cloned();
-        Self { step, metric: metric.clone(), loss }
-    }
-
-    /// Whether it is better than an `other`; never if its value is not finite.
-    pub(crate) fn is_better_than(&self, other: &Self) -> bool {
-        let is_less = |loss: &Metric, other: &Metric| loss.is_better_than(other.value);
-        #[allow(clippy::float_cmp, reason = "shares of the same cells are equal, or they are not")]
-        let is_equal = self.metric.value == other.metric.value;
-        let wins_tie = self.loss.iter().zip(&other.loss).any(|(a, b)| is_less(a, b));
-        self.metric.value.is_finite()
-            && (self.metric.is_better_than(other.metric.value) || is_equal && wins_tie)
-    }
 }
 
 /// The contents of `state.json`.
@@ -301,29 +279,5 @@ fn compare(field: &str, was: &Value, is: &Value, differences: &mut Vec<String>) 
         }
     } else if was != is {
         differences.push(format!("`{field}` was {was}, is {is}"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_networks_that_tell_cells_apart_alike_the_one_of_lower_loss_is_better() {
-        let best = |share: f64, loss: f64| {
-            let metrics = [Metric::loss("gep", loss), Metric::score(Metric::THINNING, share)];
-            Best::new(0, &metrics[1], &metrics)
-        };
-        let start = best(0.5, 3.0);
-        assert!(best(0.6, 9.0).is_better_than(&start) && best(0.5, 2.0).is_better_than(&start));
-        for other in [best(0.5, 3.0), best(0.5, 4.0), best(0.4, 1.0), best(f64::NAN, 1.0)] {
-            assert!(!other.is_better_than(&start), "{other:?}");
-        }
-        // By a loss, or a score of labels, the first of equals stays.
-        for metric in [Metric::loss("gep", 3.0), Metric::score("accuracy", 3.0)] {
-            let by = |loss: f64| Best::new(0, &metric, &[Metric::loss("class", loss)]);
-            assert!(!by(1.0).is_better_than(&by(2.0)));
-            assert!(!serde_json::to_string(&by(1.0)).unwrap().contains("loss\":{"));
-        }
     }
 }

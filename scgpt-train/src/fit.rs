@@ -326,13 +326,13 @@ impl<T: Task> Session<'_, T> {
         let metrics = self.task.validate(&self.model().valid(), self.device)?;
         let mut is_best = false;
         if let Some(selecting) = self.selecting(&metrics)? {
-            let found = Best::new(self.state.step, selecting, &metrics);
             is_best = match &self.state.best {
-                Some(best) => found.is_better_than(best),
-                None => found.metric.value.is_finite(),
+                Some(best) => selecting.surpasses(&best.metric),
+                None => selecting.value.is_finite(),
             };
             if is_best {
-                (self.state.best, self.state.stale) = (Some(found), 0);
+                let best = Best { step: self.state.step, metric: selecting.clone() };
+                (self.state.best, self.state.stale) = (Some(best), 0);
             } else {
                 self.state.stale += 1;
             }

@@ -21,6 +21,9 @@ pub struct Metric {
     pub value: f64,
     /// Whether a smaller value is better.
     pub lower_is_better: bool,
+    /// The standard error of the value, if it is known: a network that is better by less is not better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
 }
 
 impl Metric {
@@ -32,21 +35,61 @@ impl Metric {
 
     /// A metric of which a smaller value is better.
     pub fn loss(name: impl Into<String>, value: f64) -> Self {
-        Self { name: name.into(), value, lower_is_better: true }
+        Self { name: name.into(), value, lower_is_better: true, standard_error: None }
     }
 
     /// A metric of which a larger value is better.
     pub fn score(name: impl Into<String>, value: f64) -> Self {
-        Self { name: name.into(), value, lower_is_better: false }
+        Self { name: name.into(), value, lower_is_better: false, standard_error: None }
+    }
+
+    /// A share of `n` cells, of which a larger one is better.
+    ///
+    /// ```
+    /// use scgpt_train::Metric;
+    ///
+    /// let half = Metric::share("thinning", 0.5, 100);
+    /// assert_eq!(half.standard_error, Some(0.05));
+    /// ```
+    pub fn share(name: impl Into<String>, value: f64, n: usize) -> Self {
+        let standard_error = Some((value * (1.0 - value) / n.max(1) as f64).sqrt());
+        Self { standard_error, ..Self::score(name, value) }
     }
 
     /// Whether this value is better than `other`; never if it is NaN.
     pub fn is_better_than(&self, other: f64) -> bool {
         if self.lower_is_better { self.value < other } else { self.value > other }
     }
+
+    /// Whether it is better than that of another network by more than the other's standard error, if that is
+    /// known; never if it is not finite. Of networks that cannot be told apart, the earlier one stays so.
+    pub fn surpasses(&self, other: &Self) -> bool {
+        let error = other.standard_error.unwrap_or(0.0);
+        let beyond = if other.lower_is_better { other.value - error } else { other.value + error };
+        self.value.is_finite() && self.is_better_than(beyond)
+    }
 }
 
 /// Reads a number that JSON has as null, as it is written if it is not finite, as NaN.
 pub(crate) fn or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_better_by_chance_is_not_better() {
+        let start = Metric::share(Metric::THINNING, 0.5, 100);
+        let after = |share| Metric::share(Metric::THINNING, share, 100);
+        assert!(after(0.56).surpasses(&start));
+        for share in [0.54, 0.5, 0.4, f64::NAN] {
+            assert!(!after(share).surpasses(&start), "{share}");
+        }
+        // By a loss every difference counts, and the first of equals stays.
+        let loss = |value| Metric::loss("gep", value);
+        assert!(loss(2.999).surpasses(&loss(3.0)) && !loss(3.0).surpasses(&loss(3.0)));
+        assert!(!serde_json::to_string(&loss(3.0)).unwrap().contains("standard_error"));
+    }
 }

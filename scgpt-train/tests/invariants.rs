@@ -24,11 +24,7 @@ fn state() -> impl Strategy<Value = State> {
     (counts, best, 1.0..1e9_f64, any::<u32>()).prop_map(|(counts, best, scale, good_steps)| {
         let best = best.filter(|best| best.1.is_finite()).map(|(step, value, name, is_loss)| {
             let of = if is_loss { Metric::loss } else { Metric::score };
-            Best {
-                step,
-                loss: is_loss.then(|| Metric::loss("gep", value)),
-                metric: of(name, value),
-            }
+            Best { step, metric: of(name, value) }
         });
         let (step, epoch, index, stale) = counts;
         let scale = json!({ "scale": scale, "good_steps": good_steps });

@@ -251,7 +251,8 @@ impl IntegrateConfig {
 
     /// The same settings, but without anything that makes batches alike (norms by batch, batch labels,
     /// DAR): where they do not differ, it would only remove what sets cells apart. A network that begins
-    /// with co-expression is then selected by thinning, so that it is never worse than its beginning.
+    /// with co-expression is then selected by thinning, so that it is never worse than its beginning, and
+    /// trained until that has not risen for five validations.
     ///
     /// # Reference
     /// None: it corrects whatever the batches are.
@@ -262,6 +263,7 @@ impl IntegrateConfig {
         self.objectives.dar = 0.0;
         if self.start == GeneStart::Spectral {
             self.training.select_by = Some(Metric::THINNING.into());
+            self.training.patience = Some(5);
         }
         self
     }

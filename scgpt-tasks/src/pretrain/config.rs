@@ -118,6 +118,8 @@ impl Preset {
                 cell_prompt_after: 200,
                 validation_share: 0.05,
                 validation_cells: 500,
+                start: GeneStart::Spectral,
+                pooling: CellPooling::ValueMean,
                 network: NetworkConfig::SMALL,
                 training: TrainConfig {
                     select_by: Some(Metric::LOSS.into()),

@@ -86,7 +86,7 @@ impl Thinning {
         };
         let [first, second] = cells.halves(&self.cells)?;
         let share = matching_accuracy(&embed(&first)?, &embed(&second)?, encoder.d_model());
-        Ok(Metric::score(Metric::THINNING, share))
+        Ok(Metric::share(Metric::THINNING, share, self.cells.len()))
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
         let cells = ThinnedCells { cells: 1000, by_coin: 3 };
         assert!(cells.sentence().contains("3 of these cells are no counts"));
         let validations = records(&[(0, 0.81, true), (9, 0.74, false), (18, 0.3, false)]);
-        let at = |step| Best { step, metric: Metric::score(Metric::THINNING, 0.81), loss: None };
+        let at = |step| Best { step, metric: Metric::score(Metric::THINNING, 0.81) };
         let said = cells.kept_start(Some(&at(0)), &validations).unwrap();
         assert!(said.contains("0.81 of the halves of 1000 cells"), "{said}");
         assert!(said.contains("0.74 at the best checkpoint"), "{said}");
