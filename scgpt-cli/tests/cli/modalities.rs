@@ -138,6 +138,16 @@ fn files_of_modalities_are_integrated_as_one_batch_and_a_checkpoint_is_extended(
     // The file that was written has two modalities itself.
     place.done(&["integrate", "paired.h5ad", "--model", "paired.model", "-o", "again.h5ad"]);
     assert_eq!(embedding(&place.path("again.h5ad")), embedding(&place.path("paired.h5ad")));
+    // Other methods know of both.
+    let args = ["evaluate", "integration", "paired.h5ad", "--embedding", "X_scGPT", "--json"];
+    let compared =
+        place.done(&[&args[..], &["--batch-key", "batch", "--label", "cell_type"]].concat());
+    let compared: Value = serde_json::from_str(&compared.stdout).unwrap();
+    let names = compared["embeddings"].as_array().unwrap().iter().map(|one| one["name"].as_str());
+    let names: Vec<&str> = names.map(Option::unwrap).collect();
+    let expected = ["obsm/X_scGPT", "Unintegrated", "PCA of Protein", "PCA of RNA", "WNN"];
+    assert_eq!(names[..5], expected);
+    assert_eq!(names[5..], ["Harmony of both"]);
     // Genes keep the vectors of another model, proteins are new to it.
     let model = model();
     let fine = ["--batch-key", "batch", "--model", &model, "--json", "--no-baselines"];

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource, CellSubset, EmptyCells, Error, Source, obs_column};
+use scgpt_data::{
+    CellSource, CellSubset, EmptyCells, Error, Measured, Modalities, MultimodalCells,
+    MultimodalInput, MultimodalOptions, Source, obs_column,
+};
 use scgpt_eval::{
     CellColumn, CellSpace, IntegrationComparison, Labels,
-    baseline::{BaselineOptions, integration_baselines},
+    baseline::{BaselineOptions, integration_baselines, multiomic_baselines},
 };
 use scgpt_report::Page;
 use scgpt_stats::{ClusterOptions, Clustering};
@@ -24,7 +27,8 @@ use crate::{
 /// Embeddings of several batches: are labels kept, and batches mixed?
 ///
 /// Reads embeddings from obsm, of any tool, and scores them as scib does, beside the unintegrated
-/// cells, variable genes, Harmony and ComBat. Cells without a label or batch are left out.
+/// cells, variable genes, Harmony and ComBat; of several modalities, beside PCA of genes, LSI of
+/// peaks, weighted nearest neighbours and Harmony. Cells without a label or batch are left out.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt evaluate integration integrated.h5ad --embedding X_scGPT,X_scVI --batch-key batch \\\n    \
@@ -71,6 +75,7 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     let mut warnings = Warnings::new(printer);
     let (cells, [label, batch]) = columns(args, &source, &mut warnings, printer)?;
     let n_left_out = source.summary().n_cells - cells.len();
+    let several = if args.no_baselines { None } else { modalities(args, &source, &cells)? };
     let mut cells = CellSubset::new(&mut source, cells);
     let mut options = ClusterOptions::default();
     options.clustering = args.clustering;
@@ -97,7 +102,18 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
         let codes = comparison.batch.codes().to_vec();
         let mut empty = EmptyCells::default();
         let mut sought = empty.among(&mut cells, &baseline.layer);
-        let baselines = integration_baselines(&mut sought, &codes, &baseline, args.seed, &bar)?;
+        let baselines = match several {
+            None => integration_baselines(&mut sought, &codes, &baseline, args.seed, &bar)?,
+            Some((modalities, measured)) => multiomic_baselines(
+                &mut sought,
+                &modalities,
+                &measured,
+                &codes,
+                &baseline,
+                args.seed,
+                &bar,
+            )?,
+        };
         drop(sought);
         warnings.without_counts(empty.len(), "where they lie means nothing, but they are scored");
         comparison.add_baselines(&baselines, &bar)?;
@@ -110,6 +126,38 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     record["input"] = json!(args.input.display().to_string());
     record["cells_left_out"] = json!(n_left_out);
     printer.result(&warnings.beside(&record), &rows)
+}
+
+/// Returns the modality of every feature and what each of the `cells` was measured in, if an AnnData file has
+/// several modalities; cells that have no values at all count as measured in the first.
+///
+/// A file whose columns of modalities contradict each other is scored as if it had one.
+fn modalities(
+    args: &IntegrationArgs,
+    source: &Source,
+    cells: &[usize],
+) -> Result<Option<(Modalities, Vec<Measured>)>> {
+    if !matches!(source, Source::AnnData(_)) {
+        return Ok(None);
+    }
+    let input = MultimodalInput { path: args.input.clone(), modality: None };
+    let Ok(mut all) = MultimodalCells::open(&[input], &MultimodalOptions::default()) else {
+        return Ok(None);
+    };
+    let layer = layer(&args.layer);
+    let (_, n_features) = source.summary().shape(&layer)?;
+    if all.modalities().names().len() < 2 || all.modalities().n_features() != n_features {
+        return Ok(None);
+    }
+    let of_all = all.measured(&layer)?;
+    let of = |&cell: &usize| {
+        let mut of_cell = of_all[cell];
+        if of_cell.is_empty() {
+            of_cell.insert(0);
+        }
+        of_cell
+    };
+    Ok(Some((all.modalities().clone(), cells.iter().map(of).collect())))
 }
 
 /// The cells that have a label and a batch, and these labels and batches.
