@@ -65,7 +65,7 @@ pub fn weighted_neighbours(spaces: &[ModalitySpace<'_>]) -> Result<WeightedNeigh
         return Err(Error::Option(format!("cell {cell} was measured in no modality")));
     }
     let modalities: Vec<Modality> = spaces.iter().map(Modality::new).collect();
-    let (weights, lists): (Vec<Vec<f64>>, Vec<Vec<(f64, usize)>>) = (0..n)
+    let (weights, lists): (Vec<_>, Vec<_>) = (0..n)
         .into_par_iter()
         .map(|cell| {
             let weights = weights(&modalities, cell);
