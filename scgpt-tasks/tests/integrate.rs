@@ -22,7 +22,7 @@ use scgpt_tasks::{
         Integration, batches_told,
     },
 };
-use scgpt_train::{Objectives, TrainConfig, Unwatched};
+use scgpt_train::{Metric, Objectives, TrainConfig, Unwatched};
 
 const CELLS: SimulateOptions = {
     let mut options = SimulateOptions::new(240, 200);
@@ -185,6 +185,10 @@ fn corrections_are_left_out_where_batches_cannot_be_told() {
     let plain = config().for_batches(Some(&alike));
     let left = (plain.input_norm, plain.batch_labels, plain.objectives.dar);
     assert_eq!(left, (InputNorm::None, false, 0.0));
+    assert_eq!(plain.training.select_by.as_deref(), Some(Metric::THINNING));
+    // Drawn vectors are nothing to keep.
+    let drawn = IntegrateConfig { start: GeneStart::Random, ..config() }.without_batches();
+    assert_eq!(drawn.training, config().training);
 }
 
 #[test]

@@ -35,7 +35,9 @@ use crate::{
 /// A feature expressed in a cell is a token; values are binned by cell and modality. A copy of .h5mu
 /// has the embedding of all cells at its root; several files become one .h5ad.
 ///
-/// With --model a checkpoint is fine-tuned; without, a small network learns from these cells alone.
+/// With --model a checkpoint is fine-tuned; without, a small network learns from these cells alone: it
+/// begins with what genes have in common, and keeps that if training does not gain on it. Batches that
+/// a classifier cannot tell apart are left as they are, unless --input-norm or --objectives dar=1 asks.
 /// The output is a copy of the file with obsm/X_scGPT; scores by the labels, which are not learned
 /// from, stand beside those of other methods in a report. The folder --artefact embeds further
 /// cells of the same batches: pass it as --model, and nothing is trained. Stopped by Ctrl-C or
@@ -80,8 +82,8 @@ pub(crate) struct IntegrateArgs {
     /// Weights of objectives: gep, gep_zero, gepc, gepc_zero, ecs, dar; 0 leaves one out
     #[arg(long, value_name = "NAME=WEIGHT", value_delimiter = ',', env = "SCGPT_OBJECTIVES")]
     objectives: Vec<String>,
-    /// Batch normalisation of the tokens [default: domain_specific; none for a mosaic, and for several
-    /// modalities with --model]
+    /// Batch normalisation of the tokens [default: domain_specific; none if batches cannot be told, for a
+    /// mosaic, and for several modalities with --model]
     #[arg(long, value_enum, env = "SCGPT_INPUT_NORM")]
     input_norm: Option<InputNorm>,
     /// Do not tell the expression heads which batch a cell is of

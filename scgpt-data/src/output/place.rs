@@ -216,18 +216,18 @@ fn swapped(_: &Path, _: &Path) -> bool {
 /// # Errors
 /// [`Error::Protected`] if it does.
 pub fn check_apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
-    // What does not exist yet lies in what does.
-    let real = output.ancestors().find_map(|path| {
+    // What does not exist yet lies in what does. Another process may make it meanwhile: it is asked once.
+    let real = output.ancestors().enumerate().find_map(|(above, path)| {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        fs::canonicalize(path).ok()
+        Some((fs::canonicalize(path).ok()?, above == 0))
     });
-    let Some(real) = real else { return Ok(()) };
+    let Some((real, exists)) = real else { return Ok(()) };
     for input in inputs {
         // One that cannot be found is said when it is opened.
         let Ok(found) = fs::canonicalize(input) else { continue };
-        let relation = if is_same(&found, &real) && output.exists() {
+        let relation = if exists && is_same(&found, &real) {
             "is"
-        } else if output.exists() && found.ancestors().any(|path| is_same(path, &real)) {
+        } else if exists && found.ancestors().any(|path| is_same(path, &real)) {
             "holds"
         } else if found.is_dir() && real.ancestors().any(|path| is_same(path, &found)) {
             "lies in"

@@ -251,8 +251,8 @@ impl IntegrateConfig {
 
     /// The same settings, but without anything that makes batches alike (norms by batch, batch labels,
     /// DAR): where they do not differ, it would only remove what sets cells apart. A network that begins
-    /// with co-expression is then selected by thinning, so that it is never worse than its beginning, and
-    /// trained until that has not risen for five validations.
+    /// with co-expression then learns three times as slowly, is selected by thinning, so that it may be its
+    /// beginning, and is trained until that has not risen for five validations.
     ///
     /// # Reference
     /// None: it corrects whatever the batches are.
@@ -264,6 +264,7 @@ impl IntegrateConfig {
         if self.start == GeneStart::Spectral {
             self.training.select_by = Some(Metric::THINNING.into());
             self.training.patience = Some(5);
+            self.training.optimizer.lr = 1e-4;
         }
         self
     }
