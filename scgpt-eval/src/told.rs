@@ -93,9 +93,10 @@ impl BatchesTold {
         }
     }
 
-    /// Whether batches differ visibly: of what chance leaves to be told, at least a tenth is told.
+    /// Whether batches differ visibly: of what chance leaves to be told, at least a tenth is told; of
+    /// many batches, each of few cells, at least twice as many cells are told as by chance.
     pub fn can_be(&self) -> bool {
-        self.right - self.chance >= TELLING * (1.0 - self.chance)
+        self.right - self.chance >= (TELLING * (1.0 - self.chance)).min(self.chance)
     }
 }
 
@@ -157,6 +158,13 @@ mod tests {
         assert!(planted.can_be() && planted.right > 0.6, "{planted:?}");
         assert!(!drawn.can_be() && (drawn.right - 0.5).abs() < 0.1, "{drawn:?}");
         assert_eq!(planted.n_cells, 400);
+    }
+
+    #[test]
+    fn of_many_batches_few_cells_need_to_be_told() {
+        let told = |right, chance| BatchesTold { right, chance, n_cells: 2000 }.can_be();
+        assert!(told(0.05, 0.015) && told(0.2, 0.09) && told(0.6, 0.5));
+        assert!(!told(0.02, 0.015) && !told(0.093, 0.092) && !told(0.54, 0.5));
     }
 
     proptest! {
