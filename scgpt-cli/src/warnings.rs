@@ -102,7 +102,7 @@ impl Warnings {
     }
 
     /// Adds the warnings of a task.
-    pub(crate) fn all(&mut self, warnings: Vec<String>) {
+    pub(crate) fn all(&mut self, warnings: impl IntoIterator<Item = String>) {
         for warning in warnings {
             self.tell(warning);
         }

@@ -181,9 +181,9 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let truth = truth.as_mut().map(|truth| truth as &mut dyn CellSource);
     let Integrated { report, embedding, completed } = training
         .run(printer, |steps, cells| prepared.run(source.source_mut(), truth, steps, cells))?;
-    warnings.all(report.caution().into_iter().collect());
+    warnings.all(report.caution());
     warnings.said(report.learned.advice.as_ref());
-    warnings.all(report.learned.kept_start.clone().into_iter().collect());
+    warnings.all(report.learned.kept_start.clone());
     warnings.without_compared(
         report.data.without_genes,
         "they are embedded, but were not learned from, and their embeddings mean nothing",

@@ -95,7 +95,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let bar = TrainBar::new(printer);
     let report = prepared.run(&bar)?;
     bar.finish();
-    warnings.all(report.kept_start.clone().into_iter().collect());
+    warnings.all(report.kept_start.clone());
     for source in &report.data.not_counts {
         warnings
             .tell(format!("`{source}` does not look like raw counts, which pre-training expects"));

@@ -101,7 +101,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     training.begin(&settings, "annotate train", [], printer)?;
     let report = training.run(printer, |steps, cells| prepared.run(&mut source, steps, cells))?;
     warnings.said(report.learned.advice.as_ref());
-    warnings.all(report.learned.kept_start.clone().into_iter().collect());
+    warnings.all(report.learned.kept_start.clone());
     remark_on(&report, &mut warnings, printer);
     warnings.without_genes(report.data.without_genes, "they are left out");
     warnings.write(output, &report, report.page())?;

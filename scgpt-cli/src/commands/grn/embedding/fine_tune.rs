@@ -78,7 +78,7 @@ pub(super) fn run(
         training.run(printer, |steps, cells| prepared.run(source, None, steps, cells))?;
     let report = integrated.report;
     warnings.said(report.learned.advice.as_ref());
-    warnings.all(report.learned.kept_start.clone().into_iter().collect());
+    warnings.all(report.learned.kept_start.clone());
     let without_genes = report.data.without_genes;
     warnings.without_compared(without_genes, "the model is not fine-tuned by them");
     warnings.write(&artefact, &report, report.page())?;
