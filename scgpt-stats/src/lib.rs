@@ -5,6 +5,7 @@
 //! - neighbours: [`Neighbours`], exact; communities of their graph: [`Graph`], [`leiden`], [`louvain`],
 //!   [`cluster_scores`];
 //! - principal components from sums that a stream of cells is added to: [`Products`], [`Subspace`];
+//! - a linear map between rows of numbers, by regularised least squares: [`Ridge`];
 //! - [`k_means()`], and [`layout()`] for the eye, beginning at [`principal_plane`];
 //! - parts and samples of cells, keyed by a seed: [`stratified`], [`subsample`], [`halves`].
 //!
@@ -32,6 +33,7 @@ mod neighbours;
 mod parts;
 mod pca;
 mod plane;
+mod ridge;
 mod sampling;
 
 pub use crate::{
@@ -53,5 +55,6 @@ pub use crate::{
     parts::stratified,
     pca::{Principal, Products, SparseCell, Subspace, dot, largest_eigenpairs},
     plane::principal_plane,
+    ridge::Ridge,
     sampling::{first_halves, halves, sampled, subsample},
 };

@@ -24,6 +24,27 @@ impl ExtendedVocab {
 }
 
 impl GeneVocab {
+    /// This vocabulary and, behind it, the `names` that it lacks, in their order and each once; tokens
+    /// keep their numbers.
+    ///
+    /// # Errors
+    /// If there are too many.
+    ///
+    /// ```
+    /// use scgpt_data::{GeneToken, GeneVocab};
+    ///
+    /// let known = GeneVocab::from_names(["CD4", "<pad>", "<cls>", "<eoc>"])?;
+    /// let vocab = known.with_genes(["NKG7", "CD4", "NKG7"])?;
+    /// assert_eq!((vocab.len(), vocab.token("NKG7")), (5, Some(GeneToken(4))));
+    /// # Ok::<_, scgpt_data::Error>(())
+    /// ```
+    pub fn with_genes<'a>(&'a self, names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut seen = HashSet::new();
+        let is_new =
+            |name: &&'a str| !name.is_empty() && self.token(name).is_none() && seen.insert(*name);
+        Self::from_names(self.names().chain(names.into_iter().filter(is_new)))
+    }
+
     /// Builds the vocabulary of `features`, each with its name and the token it has in this
     /// vocabulary, if any. Known features keep the name they have here; of several features with
     /// one token, or of one name, there is one.
@@ -59,6 +80,16 @@ impl GeneVocab {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn further_genes_stand_behind_those_that_are_known() {
+        let known = GeneVocab::from_names(["B", "<cls>", "A"]).unwrap();
+        let vocab = known.with_genes(["C", "", "A", "C", "D"]).unwrap();
+        let names: Vec<&str> = vocab.names().collect();
+        assert_eq!(names, ["B", "<cls>", "A", "<pad>", "<eoc>", "C", "D"]);
+        assert_eq!(vocab.special(SpecialToken::Cls), known.special(SpecialToken::Cls));
+        assert_eq!(known.with_genes([]).unwrap().len(), known.len());
+    }
 
     #[test]
     fn known_features_then_specials_then_new_ones() {
