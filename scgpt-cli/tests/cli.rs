@@ -43,6 +43,8 @@ mod left_out;
 mod modalities;
 #[path = "cli/models.rs"]
 mod models;
+#[path = "cli/new_genes.rs"]
+mod new_genes;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/reproducible.rs"]

@@ -192,7 +192,10 @@ impl<'a> Annotation<'a> {
         }
         let var = source.var(options.learn.layer)?;
         let vocab = match &config.model {
-            Some(path) => GeneVocab::from_json(Usage::Annotate.open(path)?.vocab_path())?,
+            Some(path) => {
+                let known = GeneVocab::from_json(Usage::Annotate.open(path)?.vocab_path())?;
+                config.new_genes.extend(known, &var, options.learn.gene_names)?
+            }
             None => GeneVocab::from_genes([&var], options.learn.gene_names)?,
         };
         let genes = vocab.align(&var, options.learn.gene_names)?.summary();

@@ -78,6 +78,7 @@ use crate::{
     error::{Error, Result},
     folder_kind::open_model,
     known_genes::KnownGenes,
+    start_vectors::START,
     stream::{Rows, Sink, Stream, TokenPanel},
     usage::Usage,
 };
@@ -141,6 +142,12 @@ impl Embedder {
         let embedder = Self::new(model, folder.config().clone(), *folder.preprocess(), vocab)?;
         let sha256 = Some(folder.hash()?);
         Ok(Self { loaded, sha256, folder: Some(path.into()), ..embedder })
+    }
+
+    /// Path at which there are gene vectors before training, if they are known; `None` for a model from
+    /// memory.
+    fn start_path(&self) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(START))
     }
 
     /// Takes a model that is already in memory.

@@ -255,6 +255,11 @@ impl<'a> Integration<'a> {
             None => GeneVocab::from_genes([&var], &names)?,
         };
         align(&vocab, &var, &options)?;
+        // Of several modalities, features that the model does not know are added once they are chosen.
+        let vocab = match options.modalities {
+            None => config.new_genes.extend(vocab, &var, &names)?,
+            Some(_) => vocab,
+        };
         if let Some(cells) = options.modalities {
             cells.check(options.batch_key.map(|_| &batches))?;
         }
@@ -292,7 +297,18 @@ impl<'a> Integration<'a> {
         let codes: Vec<u32> = self.batches.codes.iter().flatten().copied().collect();
         let (config, options, vocab) = (self.config, &self.options, &self.vocab);
         let panel = match self.options.modalities {
-            None => FeaturePanel::choose(source, vocab, config, options, &codes, observer)?,
+            None => {
+                let panel = FeaturePanel::choose(source, vocab, config, options, &codes, observer)?;
+                match config.model.as_ref().filter(|_| !config.new_genes.are_left_out()) {
+                    None => panel,
+                    Some(path) => {
+                        let known = GeneVocab::from_json(options.usage().open(path)?.vocab_path())?;
+                        let (panel, vocab) = panel.joining(vocab, &known)?;
+                        self.vocab = vocab;
+                        panel
+                    }
+                }
+            }
             Some(cells) => {
                 let (panel, vocab, chosen) =
                     Multimodal::choose(source, vocab, config, options, cells, &codes, observer)?;

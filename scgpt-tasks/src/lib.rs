@@ -44,6 +44,7 @@ mod mean_expression;
 mod model_folder;
 pub mod perturb;
 pub mod pretrain;
+mod start_vectors;
 mod stream;
 mod training;
 mod usage;
@@ -54,8 +55,8 @@ pub use crate::{
     known_genes::KnownGenes,
     model_folder::write_model,
     training::{
-        Curves, GeneStart, LearnOptions, Learned, NetworkConfig, Recipe, ThinnedCells,
-        clear_training,
+        AddedGenes, Curves, GeneStart, LearnOptions, Learned, NetworkConfig, NewGenes, Recipe,
+        ThinnedCells, VectorMap, clear_training,
     },
 };
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use scgpt_data::{Existing, OutputKind, Place};
 use scgpt_model::{Preprocess, ScgptConfig, write_model_dir};
 
-use crate::{artefact::MODEL_FILES, error::Result};
+use crate::{artefact::MODEL_FILES, error::Result, start_vectors::START};
 
 /// Model directories as this program writes them.
 pub(crate) const MODEL: OutputKind = OutputKind {
@@ -13,7 +13,7 @@ pub(crate) const MODEL: OutputKind = OutputKind {
     is_one: |folder| MODEL_FILES.iter().all(|name| folder.join(name).is_file()),
     holds: |entry| {
         let name = entry.file_name().unwrap_or_default();
-        MODEL_FILES.iter().chain(&["README.md"]).any(|file| name == *file)
+        MODEL_FILES.iter().chain(&["README.md", START]).any(|file| name == *file)
     },
 };
 

@@ -195,7 +195,13 @@ impl<'a> Perturbation<'a> {
         };
         let gene_names = GeneNames { column: Some(column), ..given.clone() };
         let vocab = if let Some(path) = &config.model {
-            GeneVocab::from_json(Usage::Perturb.open(path)?.vocab_path())?
+            let known = GeneVocab::from_json(Usage::Perturb.open(path)?.vocab_path())?;
+            let vocab = config.new_genes.extend(known, &var, &gene_names)?;
+            if config.new_genes.are_left_out() {
+                vocab
+            } else {
+                vocab.with_genes(names.iter().copied())?
+            }
         } else {
             // A perturbed gene that is not measured is a token all the same.
             let measured = GeneVocab::from_genes([&var], &gene_names)?;

@@ -36,7 +36,7 @@ use std::path::Path;
 use burn::prelude::Device;
 use scgpt_data::{CellSplit, EpochOrder, Existing, GeneVocab, ShardFolder, SpecialToken};
 use scgpt_eval::doubts_of_shards;
-use scgpt_model::{NetworkPart, Preprocess, ScgptConfig};
+use scgpt_model::{GeneRows, NetworkPart, Preprocess, ScgptConfig};
 use scgpt_train::{RunOptions, TrainObserver};
 use serde_json::json;
 
@@ -51,8 +51,9 @@ use crate::{
     folder_kind::FolderKind,
     mean_expression::MeanExpression,
     model_folder::{MODEL, write_model},
+    start_vectors::START,
     training::{
-        CellChoices, GeneVectors, Run, StartingNetwork, Thinning, TrainingCells, VALIDATION_EPOCH,
+        CellChoices, CoExpression, Run, StartingNetwork, Thinning, TrainingCells, VALIDATION_EPOCH,
     },
     usage::Usage,
 };
@@ -164,9 +165,10 @@ impl<'a> Pretraining<'a> {
     pub fn untrained(&self) -> Result<Embedder> {
         let StartingNetwork { config, preprocess, .. } = &self.start.network;
         let cells = self.cells()?;
-        let vectors = || self.gene_vectors(&cells);
-        let model = self.start.network.begin(self.config.training.seed, self.device, vectors)?;
-        Embedder::new(model, config.clone(), *preprocess, self.shards.vocab().clone())
+        let (seed, vocab) = (self.config.training.seed, self.shards.vocab());
+        let co_expression = |n| self.co_expression(&cells, n);
+        let beginning = self.start.network.begin(seed, vocab, self.device, co_expression)?;
+        Embedder::new(beginning.model, config.clone(), *preprocess, vocab.clone())
     }
 
     /// The cells on their way into batches.
@@ -182,9 +184,9 @@ impl<'a> Pretraining<'a> {
         Ok(TrainingCells::new(&self.shards, &self.start.network, choices)?)
     }
 
-    /// Gene vectors for a new network, if they are not drawn.
-    fn gene_vectors(&self, cells: &TrainingCells<'_>) -> Result<Option<GeneVectors>> {
-        GeneVectors::of(self.config.start, cells, &some(&self.split, GeneVectors::CELLS))
+    /// How genes vary together over the cells that are trained on, along `n` directions.
+    fn co_expression(&self, cells: &TrainingCells<'_>, n: usize) -> Result<CoExpression> {
+        CoExpression::of(cells, &some(&self.split, CoExpression::CELLS), n)
     }
 
     /// Trains. The network is then in `model` in the folder of the run.
@@ -223,10 +225,11 @@ impl<'a> Pretraining<'a> {
             options: run,
             training: &config.training,
             thinned: task.thinning.sizes(),
+            vocab: shards.vocab(),
             device,
             watch,
         };
-        let trained = run.train(&task, &start.network, || self.gene_vectors(&task.cells))?;
+        let trained = run.train(&task, &start.network, |n| self.co_expression(&task.cells, n))?;
         let report = PretrainReport::new(config, PretrainData::of(&task, options), &trained);
         write_model(
             &options.run.join(FOLDER),
@@ -235,7 +238,13 @@ impl<'a> Pretraining<'a> {
             preprocess,
             &options.shards.join(&shards.manifest().vocab.file),
             &card::text(&report),
-            |path| trained.model().save(path),
+            |path| {
+                trained.model().save(path)?;
+                match &trained.beginning.vectors {
+                    Some(vectors) => vectors.save(&path.with_file_name(START)),
+                    None => Ok(()),
+                }
+            },
         )?;
         Ok(report)
     }
@@ -264,16 +273,28 @@ impl Start {
             let network = ScgptConfig { n_classes, ..config.new_network(vocab.len(), pad) };
             let preprocess =
                 Preprocess { max_length: config.max_length, cls_value: network.pad_value };
-            return Ok(Self { network: StartingNetwork::new(network, preprocess), classes });
+            let network = StartingNetwork::new(network, preprocess, config.start);
+            return Ok(Self { network, classes });
         };
         let adapt = |network: ScgptConfig| {
             let dropout = config.network.dropout;
-            ScgptConfig { n_classes, dropout, pad_token: Some(pad), ..network }
+            // Over another vocabulary, padding has the token that it has there.
+            let is_same = config.new_genes.are_left_out();
+            let pad_token = if is_same { Some(pad) } else { network.pad_token };
+            ScgptConfig { n_classes, dropout, pad_token, ..network }
         };
         let mut network =
             StartingNetwork::open(from, Usage::Pretrain, adapt, &[NetworkPart::Class])?;
-        if let Some(vocab) = network.vocab_path() {
-            shards.check_vocab(&GeneVocab::from_json(vocab)?)?;
+        if let Some(path) = network.vocab_path() {
+            let known = GeneVocab::from_json(path)?;
+            if config.new_genes.are_left_out() {
+                shards.check_vocab(&known)?;
+            } else {
+                let row = |name: &str| known.token(name).map(|token| token.0 as usize);
+                let rows = vocab.names().map(row).collect();
+                network = network.over(GeneRows { rows, only_genes: false }, config.new_genes);
+                network.config.pad_token = Some(pad);
+            }
         }
         network.preprocess.max_length = config.max_length;
         Ok(Self { network, classes })

@@ -264,6 +264,7 @@ impl IntegrateArgs {
             settings.network.n_layers = n_layers;
         }
         self.learn.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
+        settings.new_genes = self.learn.run.new_genes.unwrap_or(settings.new_genes);
         settings.hvg = self.hvg.unwrap_or(settings.hvg);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
         settings.validation_share = self.validation.unwrap_or(settings.validation_share);
@@ -321,6 +322,7 @@ fn summary(
         ),
         ("steps", report.learned.steps.to_string()),
     ];
+    rows.extend(report.learned.new_genes.iter().map(|added| ("new genes", added.line())));
     rows.extend(modalities::summary(report));
     let of = |score: fn(&IntegrationScores) -> Option<f64>| {
         let line = |method: &IntegrationMethod| {

@@ -44,6 +44,10 @@ const CHECKPOINTS: &str = "checkpoints";
     scgpt pretrain --preset paper --print-config > pretrain.toml\n  \
     scgpt pretrain --data shards/ --config pretrain.toml -o run/")]
 #[command(mut_arg("model", |model| model.help("Model directory to continue from")))]
+#[command(mut_arg("new_genes", |new| new.help(
+    "Genes of the shards that --model does not know: none are allowed (none), or they join with vectors that are \
+    drawn (random) or mapped from their co-expression with genes that it knows (spectral) [default: none]"
+)))]
 #[command(mut_arg("output", |output| output.help("Folder of the run")))]
 pub(crate) struct PretrainArgs {
     /// Folder of token shards, made by `scgpt convert`
@@ -152,6 +156,7 @@ impl PretrainArgs {
         let options = options_of(Cli::command(), "pretrain");
         let mut settings = layered(&self.preset.config(), files, &options)?;
         self.run.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
+        settings.new_genes = self.run.new_genes.unwrap_or(settings.new_genes);
         settings.network = Recipe::of(settings.model.as_deref())?.settle(settings.network);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
         if self.select_by.is_some() {
@@ -183,6 +188,7 @@ fn print(
         ),
         ("steps", report.steps.to_string()),
     ];
+    rows.extend(report.new_genes.iter().map(|added| ("new genes", added.line())));
     let number = |name: &str| report.metric(name).map(|value| format!("{value:.2}"));
     if let (Some(network), Some(mean)) = (number("gep"), number("mean_expression")) {
         rows.push((

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::Existing;
-use scgpt_tasks::Recipe;
+use scgpt_tasks::{NewGenes, Recipe};
 use scgpt_train::{Precision, TrainConfig};
 
 use crate::{
@@ -31,6 +31,10 @@ pub(crate) struct RunArgs {
         required_unless_present = "print_config"
     )]
     pub(crate) output: Option<PathBuf>,
+    /// Genes that --model does not know: left out (none), or added to its vocabulary with vectors that are
+    /// drawn (random) or mapped from their co-expression with genes that it knows (spectral) [default: none]
+    #[arg(long, value_enum, value_name = "VECTORS", env = "SCGPT_NEW_GENES")]
+    pub(crate) new_genes: Option<NewGenes>,
     /// Passes over the cells
     #[arg(long, value_name = "N", env = "SCGPT_EPOCHS")]
     epochs: Option<u64>,

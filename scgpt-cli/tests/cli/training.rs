@@ -134,6 +134,9 @@ fn a_killed_run_goes_on_bit_for_bit() {
         assert!(ended.stderr.contains("going on after step") || status.code() == Some(0));
         assert_eq!(losses(&place, run), expected, "{run}");
         assert!(weights(&place, run) == weights(&place, "whole"), "{run}");
+        let [start, whole] =
+            [run, "whole"].map(|run| fs::read(place.path(run).join("model/start.safetensors")));
+        assert!(start.unwrap() == whole.unwrap(), "{run}: the vectors that it began with");
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn text(report: &AnnotateReport) -> String {
     );
     let classes = data.classes.iter().map(|class| size_line(&class.name, class.parts()));
     text += &card_table(&["class", "training", "validation", "test"], classes);
-    if let Some(line) = report.learned.thinning_line(&report.curves) {
+    for line in report.learned.card_lines(&report.curves) {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "\n{line}.");
     }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Result,
     training::{
-        BATCH, GeneStart, Mistakes, NetworkConfig, Recipe, TOKENS, fine_tuning, from_scratch,
+        BATCH, GeneStart, Mistakes, NetworkConfig, NewGenes, Recipe, TOKENS, fine_tuning,
+        from_scratch,
     },
 };
 
@@ -59,6 +60,9 @@ pub struct AnnotateConfig {
     /// Where gene vectors of a new network come from.
     #[serde(default)]
     pub start: GeneStart,
+    /// Whether genes that the checkpoint does not know are left out, or where their vectors come from.
+    #[serde(default, skip_serializing_if = "NewGenes::are_left_out")]
+    pub new_genes: NewGenes,
     /// How a cell embedding is made of a new network's token states.
     #[serde(default)]
     pub pooling: CellPooling,
@@ -126,6 +130,7 @@ impl AnnotateConfig {
             validation_share: 0.1,
             test_share: 0.1,
             start: GeneStart::default(),
+            new_genes: NewGenes::None,
             pooling: CellPooling::Cls,
             network,
             objectives: Objectives { class: 1.0, ecs_threshold: 0.8, ..Objectives::default() },
@@ -169,6 +174,7 @@ impl AnnotateConfig {
             mistakes.add("objectives.class", "is 0, so no class would be learned");
         }
         mistakes.check_objectives(&self.objectives, self.hidden_share);
+        mistakes.check_new_genes(self.new_genes, self.model.is_some());
         mistakes.tell()
     }
 }

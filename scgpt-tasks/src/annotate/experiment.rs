@@ -27,7 +27,7 @@ use crate::{
     embed::Embedder,
     error::Result,
     training::{
-        CellChoices, Codes, Experiment, GeneVectors, Session, StartingNetwork, ThinnedCells,
+        CellChoices, CoExpression, Codes, Experiment, Session, StartingNetwork, ThinnedCells,
         Thinning, Trained, TrainingCells, Trial,
     },
     usage::Usage,
@@ -94,9 +94,10 @@ impl Annotation<'_> {
             let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
             let network = adapt(self.config.network.network(self.vocab.len(), pad));
             let network = ScgptConfig { cell_pooling: self.config.pooling, ..network };
-            return Ok(StartingNetwork::new(network, preprocess));
+            return Ok(StartingNetwork::new(network, preprocess, self.config.start));
         };
-        let start = StartingNetwork::open(path, Usage::Annotate, adapt, &NEW_PARTS)?;
+        let start = StartingNetwork::open(path, Usage::Annotate, adapt, &NEW_PARTS)?
+            .with_new_genes(self.config.new_genes, self.vocab.len());
         Ok(StartingNetwork { preprocess, ..start })
     }
 }
@@ -205,12 +206,13 @@ impl Experiment for AnnotateExperiment<'_> {
         })
     }
 
-    fn gene_vectors(
+    fn co_expression(
         &self,
         parts: &LabelledParts,
         task: &AnnotateTask<'_>,
-    ) -> Result<Option<GeneVectors>> {
-        GeneVectors::of(self.config.start, &task.cells, &parts.training)
+        n: usize,
+    ) -> Result<CoExpression> {
+        CoExpression::of(&task.cells, &parts.training, n)
     }
 
     fn thinned(&self, task: &AnnotateTask<'_>) -> Option<ThinnedCells> {

@@ -12,7 +12,8 @@ use scgpt_data::{
 
 use super::{EmbedOptions, Embedder, select_variable};
 use crate::{
-    error::Result,
+    error::{Error, Result},
+    start_vectors::StartVectors,
     stream::{Window, view, windows},
     usage::Usage,
 };
@@ -132,6 +133,25 @@ impl Embedder {
     pub fn gene_vectors(&self, genes: &[GeneToken]) -> Vec<f32> {
         let ids: Vec<i32> = genes.iter().map(|gene| gene.0.cast_signed()).collect();
         self.encoder().gene_vectors(&ids)
+    }
+
+    /// As [`gene_vectors`](Self::gene_vectors), before training: what the network had from the co-expression of
+    /// its training cells, as it was made by this program with such a start; `None` if it was not.
+    ///
+    /// # Errors
+    /// If the file with them cannot be read, or has no vector for one of the genes.
+    pub fn start_vectors(&self, genes: &[GeneToken]) -> Result<Option<Vec<f32>>> {
+        let Some(path) = self.start_path().filter(|path| path.exists()) else { return Ok(None) };
+        let start = StartVectors::open(&path, self.config().d_model)?;
+        let missing = || Error::Artefact {
+            path: path.clone(),
+            problem: "it has fewer genes than the vocabulary".into(),
+        };
+        let mut vectors = Vec::with_capacity(genes.len() * self.config().d_model);
+        for gene in genes {
+            vectors.extend_from_slice(start.of(gene.0 as usize).ok_or_else(missing)?);
+        }
+        Ok(Some(vectors))
     }
 
     /// Vectors of genes. Without a `source` they are those of the whole vocabulary, from the table;

@@ -29,7 +29,7 @@ pub(super) fn text(report: &IntegrateReport) -> String {
     );
     let batches = data.batches.iter().map(|batch| size_line(&batch.name, batch.parts()));
     text += &card_table(&["batch", "training", "validation"], batches);
-    if let Some(line) = report.learned.thinning_line(&report.curves) {
+    for line in report.learned.card_lines(&report.curves) {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "\n{line}.");
     }

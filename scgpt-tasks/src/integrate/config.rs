@@ -15,7 +15,7 @@ use super::cell_modalities::Pairing;
 use crate::{
     error::Result,
     training::{
-        BATCH, GeneStart, Mistakes, NetworkConfig, Recipe, TOKENS, as_in_the_tutorials,
+        BATCH, GeneStart, Mistakes, NetworkConfig, NewGenes, Recipe, TOKENS, as_in_the_tutorials,
         fine_tuning, from_scratch,
     },
 };
@@ -107,6 +107,10 @@ pub struct IntegrateConfig {
     /// Where gene vectors of a new network come from.
     #[serde(default)]
     pub start: GeneStart,
+    /// Whether genes that the checkpoint does not know are left out, or where their vectors come from. Of
+    /// several modalities all features that were chosen are tokens, whatever this says.
+    #[serde(default, skip_serializing_if = "NewGenes::are_left_out")]
+    pub new_genes: NewGenes,
     /// Shape of a new network; its dropout is also that of a fine-tuned one.
     pub network: NetworkConfig,
     /// Weights of the objectives.
@@ -154,6 +158,7 @@ impl IntegrateConfig {
             only_genes: false,
             validation_share: 0.1,
             start: GeneStart::default(),
+            new_genes: NewGenes::None,
             network,
             objectives: Objectives {
                 gep: 1.0,
@@ -362,6 +367,7 @@ impl IntegrateConfig {
             mistakes.add("objectives.contrastive", "is not an objective of integration");
         }
         mistakes.check_objectives(&self.objectives, self.hidden_share);
+        mistakes.check_new_genes(self.new_genes, self.model.is_some());
         if let Some(problem) = self.selecting_problem(label) {
             mistakes.add("training.select_by", problem);
         }

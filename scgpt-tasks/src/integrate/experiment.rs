@@ -24,7 +24,7 @@ use crate::{
     error::Result,
     stream::{Stream, TokenPanel},
     training::{
-        CellChoices, Codes, Experiment, FirstGuess, GeneVectors, Session, StartingNetwork,
+        CellChoices, CoExpression, Codes, Experiment, FirstGuess, Session, StartingNetwork,
         ThinnedCells, Thinning, Trained, TrainingCells,
     },
 };
@@ -88,7 +88,7 @@ impl Integration<'_> {
             }
             // If zeros are tokens, most values are zero.
             let first_guess = config.include_zeros.then_some(FirstGuess::Value(0.0));
-            let start = StartingNetwork::new(network, preprocess);
+            let start = StartingNetwork::new(network, preprocess, config.start);
             return Ok(StartingNetwork { first_guess, ..start });
         };
         let start = if let Some(multimodal) = multimodal {
@@ -96,6 +96,7 @@ impl Integration<'_> {
         } else {
             let adapt = |network: ScgptConfig| config.adapt(&network, n_batches);
             StartingNetwork::open(path, self.options.usage(), adapt, &NEW_PARTS)?
+                .with_new_genes(config.new_genes, self.vocab.len())
         };
         Ok(StartingNetwork { preprocess, ..start })
     }
@@ -225,12 +226,13 @@ impl Experiment for IntegrateExperiment<'_> {
         })
     }
 
-    fn gene_vectors(
+    fn co_expression(
         &self,
         parts: &BatchParts,
         task: &IntegrateTask<'_>,
-    ) -> Result<Option<GeneVectors>> {
-        GeneVectors::of(self.config.start, &task.cells, &parts.training)
+        n: usize,
+    ) -> Result<CoExpression> {
+        CoExpression::of(&task.cells, &parts.training, n)
     }
 
     fn thinned(&self, task: &IntegrateTask<'_>) -> Option<ThinnedCells> {

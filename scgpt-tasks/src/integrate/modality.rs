@@ -138,7 +138,7 @@ impl Multimodal {
         let adapt = |network: ScgptConfig| {
             config.adapt_to(&config.adapt(&network, n_batches), &self.of_tokens)
         };
-        StartingNetwork::extended(path, adapt, &self.rows, config.only_genes)
+        StartingNetwork::extended(path, adapt, &self.rows, config.only_genes, config.new_genes)
     }
 
     /// Columns of the genes, if there are any.

@@ -72,6 +72,15 @@ impl FeaturePanel {
         })
     }
 
+    /// The same panel over the vocabulary `known`, behind which only those genes stand that are in the
+    /// panel, out of all that `vocab` has.
+    pub(super) fn joining(self, vocab: &GeneVocab, known: &GeneVocab) -> Result<(Self, GeneVocab)> {
+        let names = self.names(vocab);
+        let vocab = known.with_genes(names.iter().map(String::as_str))?;
+        let tokens = names.iter().filter_map(|name| vocab.token(name)).collect();
+        Ok((Self { tokens, ..self }, vocab))
+    }
+
     /// Names of the genes.
     pub(super) fn names(&self, vocab: &GeneVocab) -> Vec<String> {
         let name = |token: &GeneToken| vocab.own_name(*token).to_owned();

@@ -1,5 +1,7 @@
 //! The model card of an artefact, `README.md` in its folder.
 
+use std::fmt::Write as _;
+
 use super::{PerturbReport, artefact::KIND};
 
 /// What the artefact predicts, and how well, in Markdown.
@@ -25,6 +27,10 @@ pub(super) fn text(report: &PerturbReport) -> String {
         ),
         None => "\nNo conditions were kept to judge it.\n".into(),
     };
+    for line in report.learned.card_lines(&report.curves) {
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "\n{line}.");
+    }
     text.push_str(&judged);
     text
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Result,
     training::{
-        BATCH, Mistakes, NetworkConfig, Recipe, TOKENS, as_in_the_tutorials, fine_tuning,
-        from_scratch,
+        BATCH, GeneStart, Mistakes, NetworkConfig, NewGenes, Recipe, TOKENS, as_in_the_tutorials,
+        fine_tuning, from_scratch,
     },
 };
 
@@ -61,6 +61,12 @@ pub struct PerturbConfig {
     pub min_cells: usize,
     /// Number of predicted cells that are averaged for a condition, while validating and judging.
     pub predicted_cells: usize,
+    /// Where gene vectors of a new network come from.
+    #[serde(default)]
+    pub start: GeneStart,
+    /// Whether genes that the checkpoint does not know are left out, or where their vectors come from.
+    #[serde(default, skip_serializing_if = "NewGenes::are_left_out")]
+    pub new_genes: NewGenes,
     /// Shape of a new network; its dropout is also that of a fine-tuned one.
     pub network: NetworkConfig,
     /// How the network is trained.
@@ -90,6 +96,8 @@ impl PerturbConfig {
             start_at_control: true,
             min_cells: 2,
             predicted_cells: 32,
+            start: GeneStart::default(),
+            new_genes: NewGenes::None,
             network: NetworkConfig { dropout: 0.0, ..network },
             training: TrainConfig { patience: Some(10), ..fine_tuning(network.d_model, 15) },
         };
@@ -132,6 +140,7 @@ impl PerturbConfig {
         as_in_the_tutorials(&mut self.training);
         self.keep_perturbed = false;
         self.responding = 0.0;
+        self.start = GeneStart::Random;
         self.pool = 1;
         self.pairs = None;
         self.fresh_pairs = matches!(recipe, Recipe::Scratch);
@@ -157,6 +166,7 @@ impl PerturbConfig {
             ("min_cells", self.min_cells, 1..=usize::MAX),
             ("predicted_cells", self.predicted_cells, 1..=TOKENS),
         ]);
+        mistakes.check_new_genes(self.new_genes, self.model.is_some());
         if !(0.0..=1.0).contains(&self.responding) {
             mistakes.add("responding", format!("is {}, expected 0 to 1", self.responding));
         }

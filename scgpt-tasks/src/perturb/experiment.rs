@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use scgpt_data::{CellSource, SpecialToken, narrow};
+use scgpt_data::{CellSource, SpecialToken, TieMode, narrow};
 use scgpt_eval::perturbation::{Moments, PerturbEvaluation, Predictions, ResponseJudge, Split};
 use scgpt_model::{Activation, GepStyle, NetworkPart, Preprocess, ScgptConfig};
 use scgpt_stats::subsample;
@@ -20,7 +20,8 @@ use super::{
 use crate::{
     error::Result,
     training::{
-        Codes, Experiment, FirstGuess, GeneVectors, Session, StartingNetwork, ThinnedCells, Trained,
+        CellChoices, CoExpression, Codes, Experiment, FirstGuess, Session, StartingNetwork,
+        ThinnedCells, Trained, TrainingCells,
     },
     usage::Usage,
 };
@@ -86,10 +87,11 @@ impl Perturbation<'_> {
         let preprocess = Preprocess { max_length: self.panel.len().max(2), cls_value: 0.0 };
         let start = if let Some(path) = &self.config.model {
             StartingNetwork::open(path, Usage::Perturb, adapt, &NEW_PARTS)?
+                .with_new_genes(self.config.new_genes, self.vocab.len())
         } else {
             let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
             let network = adapt(self.config.network.network(self.vocab.len(), pad));
-            StartingNetwork::new(network, preprocess)
+            StartingNetwork::new(network, preprocess, self.config.start)
         };
         let first_guess = self.config.start_at_control.then_some(FirstGuess::Input);
         Ok(StartingNetwork { preprocess, first_guess, ..start })
@@ -224,10 +226,27 @@ impl Experiment for PerturbExperiment<'_> {
         })
     }
 
-    /// `None`: from gene vectors that vary together, responses were learned worse than from drawn
-    /// ones and the first guess that nothing changes.
-    fn gene_vectors(&self, _: &ConditionParts, _: &Pairs<'_>) -> Result<Option<GeneVectors>> {
-        Ok(None)
+    /// That of the cells of all conditions that are trained on, controls included, by value bins of
+    /// whole cells as in other tasks.
+    fn co_expression(
+        &self,
+        parts: &ConditionParts,
+        _: &Pairs<'_>,
+        n: usize,
+    ) -> Result<CoExpression> {
+        let start = self.start()?;
+        let choices = CellChoices {
+            tie_mode: TieMode::default(),
+            max_length: start.preprocess.max_length,
+            batch_size: self.config.batch_size,
+            seed: self.config.training.seed,
+            panel: None,
+            modalities: None,
+        };
+        let cells = TrainingCells::new(&self.session.shards, &start, choices)?;
+        let of_group = |&group: &usize| parts.groups[group].cells.iter().map(|&cell| cell as usize);
+        let numbers: Vec<usize> = parts.training.iter().flat_map(of_group).collect();
+        CoExpression::of(&cells, &numbers, n)
     }
 
     /// None: what is learned is how expression changes, not which cells are alike.

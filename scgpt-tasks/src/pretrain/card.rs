@@ -29,6 +29,9 @@ pub(super) fn text(report: &PretrainReport) -> String {
     if let Some(line) = report.thinned.and_then(|cells| cells.line(&report.curves.validation)) {
         let _ = writeln!(text, "- {line}");
     }
+    if let Some(added) = &report.new_genes {
+        let _ = writeln!(text, "- {}", added.card_line());
+    }
     let shares = &report.config.unknown_shares;
     let rows: Vec<Vec<String>> = shares
         .iter()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Result,
-    training::{BATCH, GeneStart, Mistakes, NetworkConfig, TOKENS, from_scratch},
+    training::{BATCH, GeneStart, Mistakes, NetworkConfig, NewGenes, TOKENS, from_scratch},
 };
 
 /// The settings of a pre-training run: those of a [`Preset`], some of them changed. In a file of
@@ -50,6 +50,10 @@ pub struct PretrainConfig {
     /// Where gene vectors of a new network come from.
     #[serde(default)]
     pub start: GeneStart,
+    /// Whether shards may have another vocabulary than the model, and where the vectors of genes come from
+    /// that it does not know; with `None` both vocabularies have to be the same.
+    #[serde(default, skip_serializing_if = "NewGenes::are_left_out")]
+    pub new_genes: NewGenes,
     /// How a cell embedding is made of a new network's token states.
     #[serde(default)]
     pub pooling: CellPooling,
@@ -96,6 +100,7 @@ impl Preset {
             tie_mode: TieMode::default(),
             class_column: None,
             start: GeneStart::default(),
+            new_genes: NewGenes::None,
             pooling: CellPooling::Cls,
             network: NetworkConfig::RELEASED,
             objectives,
@@ -151,6 +156,7 @@ impl PretrainConfig {
             mistakes.add("unknown_shares", problem);
         }
         mistakes.check_shares([("validation_share", self.validation_share)]);
+        mistakes.check_new_genes(self.new_genes, self.model.is_some());
         if self.objectives.class > 0.0 && self.class_column.is_none() {
             mistakes.add("class_column", "is needed by the objective that learns classes");
         }

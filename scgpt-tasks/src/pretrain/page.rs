@@ -88,6 +88,7 @@ fn settings(page: &mut Page, report: &PretrainReport) {
         Some(from) => rows.push(("continued from", from.clone())),
         None => rows.push(("network", config.network.shape())),
     }
+    rows.extend(report.new_genes.iter().map(|added| ("new genes", added.line())));
     if let Some(best) = &report.best {
         rows.push((
             "kept",

@@ -4,7 +4,7 @@ use scgpt_train::Best;
 use serde::Serialize;
 
 use super::{PretrainConfig, PretrainOptions, task::PretrainTask};
-use crate::training::{Curves, NetworkConfig, ThinnedCells, Trained};
+use crate::training::{AddedGenes, Curves, NetworkConfig, ThinnedCells, Trained};
 
 /// The result of pre-training.
 #[derive(Debug, Serialize)]
@@ -26,6 +26,9 @@ pub struct PretrainReport {
     /// Says that the network before the first step was kept, if no later one was better.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_start: Option<String>,
+    /// Genes that joined the vocabulary of the model, if they were to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_genes: Option<AddedGenes>,
     /// How losses and scores changed as the network learned.
     #[serde(flatten)]
     pub curves: Curves,
@@ -83,6 +86,7 @@ impl PretrainReport {
             stopped_early: outcome.stopped_early,
             thinned: trained.thinned,
             kept_start: trained.kept_start.clone(),
+            new_genes: trained.beginning.added.clone(),
             curves: trained.curves(),
         }
     }

@@ -14,6 +14,7 @@ use scgpt_model::{Preprocess, Scgpt, ScgptConfig, write_model_dir};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::beginning::FOLDER as START_FOLDER;
 use crate::{
     error::{Error, Result},
     folder_kind::TRAINING,
@@ -97,7 +98,7 @@ pub fn clear_training(output: &Path) {
     let entries = fs::read_dir(RunFolder::of(output).0).into_iter().flatten().flatten();
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if matches!(name.as_str(), "cells" | "checkpoints" | "artefact")
+        if matches!(name.as_str(), "cells" | "checkpoints" | "artefact" | START_FOLDER)
             || ["repeat-", "without-"].iter().any(|begin| name.starts_with(begin))
         {
             // What cannot be removed does no harm.

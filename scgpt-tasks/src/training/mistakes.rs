@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use scgpt_data::{Advice, Setting, SettingProblem};
 use scgpt_train::Objectives;
 
+use super::NewGenes;
 use crate::error::Result;
 
 /// Number of cells that may be computed at once: at least one, and no more than any device has room
@@ -45,6 +46,14 @@ impl Mistakes {
             if !(0.0..1.0).contains(&share) {
                 self.add(field, format!("is {share}, expected 0 up to below 1"));
             }
+        }
+    }
+
+    /// Adds new genes where there is no model to which they could be new.
+    pub(crate) fn check_new_genes(&mut self, new_genes: NewGenes, has_model: bool) {
+        if !has_model && !new_genes.are_left_out() {
+            let problem = "is for genes that a checkpoint does not know: give ";
+            self.add("new_genes", Advice::from(problem) + Setting("model"));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use scgpt_data::{Frame, GeneNames, GeneVocab};
 use scgpt_model::ScgptConfig;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,49 @@ pub enum GeneStart {
     /// From the co-expression of the training cells: genes that vary together begin with similar
     /// vectors, and cells pooled by their values lie about where principal components put them.
     Spectral,
+}
+
+/// What becomes of genes that a checkpoint does not know.
+///
+/// Differs: the reference leaves them out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NewGenes {
+    /// They are left out.
+    #[default]
+    None,
+    /// They join the vocabulary with vectors that are drawn.
+    Random,
+    /// They join it with vectors mapped from their co-expression with genes that it knows.
+    Spectral,
+}
+
+impl NewGenes {
+    /// Whether they are left out.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub(crate) fn are_left_out(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// The vocabulary of a checkpoint, and behind it the genes of `var` that it lacks, unless they
+    /// are left out.
+    ///
+    /// # Errors
+    /// If the vocabulary knows too few of the genes, so that it is probably of another species.
+    pub(crate) fn extend(
+        self,
+        vocab: GeneVocab,
+        var: &Frame,
+        names: &GeneNames,
+    ) -> Result<GeneVocab> {
+        if self.are_left_out() {
+            return Ok(vocab);
+        }
+        let unknown = vocab.align(var, names)?.unmatched;
+        Ok(vocab.with_genes(unknown.iter().map(String::as_str))?)
+    }
 }
 
 /// The shape of a new network. For one that is fine-tuned only the dropout is in force. The

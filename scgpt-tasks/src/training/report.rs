@@ -4,7 +4,7 @@ use scgpt_model::ScgptConfig;
 use scgpt_train::{Best, StepRecord, TrainConfig, ValidationRecord};
 use serde::Serialize;
 
-use super::{NetworkConfig, run::Trained, thinning::ThinnedCells};
+use super::{NetworkConfig, added_genes::AddedGenes, run::Trained, thinning::ThinnedCells};
 
 /// How a network was trained.
 #[derive(Clone, Debug, Serialize)]
@@ -26,6 +26,9 @@ pub struct Learned {
     /// Says that the network before the first step was kept, if no later one was better.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_start: Option<String>,
+    /// Genes that joined the vocabulary of the checkpoint, if they were to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_genes: Option<AddedGenes>,
 }
 
 /// How the losses and the scores of a network changed as it learned.
@@ -39,9 +42,12 @@ pub struct Curves {
 }
 
 impl Learned {
-    /// How well the network that was kept tells cells apart, for a card.
-    pub(crate) fn thinning_line(&self, curves: &Curves) -> Option<String> {
-        self.thinned?.line(&curves.validation)
+    /// What a card says of it: how well the network that was kept tells cells apart, and which genes
+    /// joined the vocabulary.
+    pub(crate) fn card_lines(&self, curves: &Curves) -> impl Iterator<Item = String> {
+        let thinning = self.thinned.and_then(|cells| cells.line(&curves.validation));
+        let added = self.new_genes.as_ref().map(AddedGenes::card_line);
+        thinning.into_iter().chain(added)
     }
 }
 
@@ -56,6 +62,7 @@ impl Trained {
             advice: self.advice.clone(),
             thinned: self.thinned,
             kept_start: self.kept_start.clone(),
+            new_genes: self.beginning.added.clone(),
         }
     }
 

@@ -1,12 +1,18 @@
 //! [`Run`]: the training of one network in a folder of its own, whatever the task.
 
 use burn::prelude::Device;
+use scgpt_data::GeneVocab;
 use scgpt_model::{Preprocess, Scgpt, ScgptConfig};
 use scgpt_train::{
     Outcome, RunHistory, RunOptions, Task, TrainConfig, TrainObserver, fit, has_checkpoint,
 };
 
-use super::{spectral::GeneVectors, start::StartingNetwork, thinning::ThinnedCells};
+use super::{
+    beginning::{Beginning, Kept},
+    spectral::CoExpression,
+    start::StartingNetwork,
+    thinning::ThinnedCells,
+};
 use crate::error::Result;
 
 /// Where a network learns, and everything that decides what it learns.
@@ -18,6 +24,8 @@ pub(crate) struct Run<'a> {
     pub(crate) training: &'a TrainConfig,
     /// The cells whose halves are to find each other in every validation, if there are any.
     pub(crate) thinned: Option<ThinnedCells>,
+    /// The vocabulary of the cells.
+    pub(crate) vocab: &'a GeneVocab,
     pub(crate) device: &'a Device,
     pub(crate) watch: &'a dyn TrainObserver,
 }
@@ -34,6 +42,8 @@ pub(crate) struct Trained {
     pub(crate) thinned: Option<ThinnedCells>,
     /// Says that the network before the first step was kept, if no later one was better.
     pub(crate) kept_start: Option<String>,
+    /// What is to be known of how it began.
+    pub(crate) beginning: Kept,
 }
 
 impl Trained {
@@ -44,8 +54,8 @@ impl Trained {
 }
 
 impl Run<'_> {
-    /// Trains one network, or goes on with its training. A new network begins with the gene
-    /// `vectors`, if there are any.
+    /// Trains one network, or goes on with its training. Gene vectors that begin with the
+    /// `co_expression` of the cells, along a number of directions, ask for it.
     ///
     /// # Errors
     /// If the network cannot begin, and everything that stops [`fit`].
@@ -53,39 +63,35 @@ impl Run<'_> {
         self,
         task: &impl Task,
         start: &StartingNetwork,
-        vectors: impl FnOnce() -> Result<Option<GeneVectors>>,
+        co_expression: impl FnOnce(usize) -> Result<CoExpression>,
     ) -> Result<Trained> {
-        let Run { mut options, training, thinned, device, watch } = self;
+        let Run { mut options, training, thinned, vocab, device, watch } = self;
         // Killed before the first checkpoint, it begins anew; of several repeats the later ones may
         // not have begun.
         options.resume &= has_checkpoint(options.folder);
-        // A run that goes on has the weights in its checkpoint.
-        let vectors = || if options.resume { Ok(None) } else { vectors() };
-        let model = start.begin(training.seed, device, vectors)?;
+        let Beginning { model, kept } = if options.resume {
+            // Its weights are in its checkpoint.
+            let kept = Kept::read(options.folder, start)?;
+            Beginning { model: start.build(training.seed, device)?, kept }
+        } else {
+            let beginning = start.begin(training.seed, vocab, device, co_expression)?;
+            beginning.kept.write(options.folder)?;
+            beginning
+        };
         let (network, preprocess) = (start.config.clone(), start.preprocess);
         let outcome = fit(task, model, &network, training, &options, device, watch)?;
         let history = RunHistory::read(options.folder)?;
         let kept_start =
             thinned.and_then(|cells| cells.kept_start(outcome.best.as_ref(), &history.validations));
-        Ok(Trained { network, preprocess, outcome, history, advice: None, thinned, kept_start })
-    }
-}
-
-impl StartingNetwork {
-    /// The network before its first step: if it is new, with the gene `vectors`, if there are any.
-    ///
-    /// # Errors
-    /// Those of [`build`](Self::build), and of `vectors`.
-    pub(crate) fn begin(
-        &self,
-        seed: u64,
-        device: &Device,
-        vectors: impl FnOnce() -> Result<Option<GeneVectors>>,
-    ) -> Result<Scgpt> {
-        let model = self.build(seed, device)?;
-        Ok(match if self.is_fine_tuned() { None } else { vectors()? } {
-            Some(vectors) => vectors.give_to(model, device),
-            None => model,
+        Ok(Trained {
+            network,
+            preprocess,
+            outcome,
+            history,
+            advice: None,
+            thinned,
+            kept_start,
+            beginning: kept,
         })
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn settings(
     training: &TrainConfig,
     learned: &Learned,
 ) {
+    rows.extend(learned.new_genes.iter().map(|added| ("new genes", added.line())));
     rows.extend([
         ("learning rate", format!("{}, {}", training.optimizer.lr, training.schedule)),
         ("steps", learned.steps.to_string()),

@@ -1,4 +1,4 @@
-//! [`GeneVectors`]: gene vectors before the first step of training, such that genes that vary
+//! [`CoExpression`]: gene vectors before the first step of training, such that genes that vary
 //! together are similar.
 //!
 //! A few thousand shallow cells hardly move gene vectors that were drawn at random, so that a new
@@ -12,6 +12,9 @@
 //!
 //! With values encoded weakly beside them, the mean of a cell's tokens weighted by their values is about
 //! where the cell lies along the components, whatever the transformer adds.
+//!
+//! A network that is fine-tuned has vectors already; for genes that are new to it, those of co-expression
+//! are mapped to vectors like its own.
 
 use burn::prelude::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -19,7 +22,7 @@ use scgpt_data::{CellTokens, Keyed, Purpose};
 use scgpt_model::{Scgpt, ValueEncoder, host_values};
 use scgpt_stats::{SparseCell, Subspace, dot, subsample};
 
-use super::{GeneStart, TrainingCells, VALIDATION_EPOCH};
+use super::{TrainingCells, VALIDATION_EPOCH};
 use crate::error::Result;
 
 /// Number of passes over the cells. In the first, directions are random and deviations are found;
@@ -37,35 +40,24 @@ const SPREAD: f64 = 0.057_735;
 /// Factor on the weights of the norm of encoded values: a token says first of all which gene it is.
 const VALUE_WEIGHT: f32 = 0.1;
 
-/// Initial vectors for the genes that vary over the training cells.
+/// How genes vary together over the training cells.
 #[derive(Debug)]
-pub(crate) struct GeneVectors {
-    width: usize,
-    /// `[vocabulary, width]`, row-major; zeros for genes that do not vary.
-    rows: Vec<f32>,
+pub(crate) struct CoExpression {
+    /// How far each gene goes along the `n` directions of most variance, `[vocabulary, n]`, row-major;
+    /// zeros for genes that do not vary.
+    pub(super) loadings: Vec<f64>,
+    pub(super) n: usize,
+    /// Number of the cells that express each gene.
+    pub(super) counts: Vec<usize>,
+    pub(super) seed: u64,
 }
 
-impl GeneVectors {
+impl CoExpression {
     /// Number of cells that is enough to find co-expression.
     pub(crate) const CELLS: usize = 100_000;
 
-    /// The vectors of a start; `None` if they are drawn.
-    ///
-    /// # Errors
-    /// If the shards are broken.
-    pub(crate) fn of(
-        start: GeneStart,
-        cells: &TrainingCells<'_>,
-        numbers: &[usize],
-    ) -> Result<Option<Self>> {
-        match start {
-            GeneStart::Random => Ok(None),
-            GeneStart::Spectral => Self::spectral(cells, numbers).map(Some),
-        }
-    }
-
-    /// Vectors by the co-expression of the cells with these numbers, or of [`CELLS`](Self::CELLS)
-    /// of them. It depends on the cells and the seed, not on threads.
+    /// The co-expression of the cells with these numbers, or of [`CELLS`](Self::CELLS) of them, along at
+    /// most `n` directions. It depends on the cells and the seed, not on threads.
     ///
     /// Memory is four numbers for each gene token and dimension, and a block of cells.
     ///
@@ -74,11 +66,12 @@ impl GeneVectors {
     ///
     /// # Reference
     /// None: it draws all vectors. Randomised singular vectors as of Halko, Martinsson and Tropp 2011.
-    fn spectral(cells: &TrainingCells<'_>, numbers: &[usize]) -> Result<Self> {
+    pub(crate) fn of(cells: &TrainingCells<'_>, numbers: &[usize], n: usize) -> Result<Self> {
         let chosen = subsample(numbers.len(), Self::CELLS, cells.seed);
         let chosen: Vec<usize> = chosen.into_iter().map(|place| numbers[place]).collect();
-        let width = cells.network.d_model;
-        let mut subspace = Subspace::new(cells.network.vocab_size, width);
+        let n = n.min(cells.network.vocab_size);
+        let mut subspace = Subspace::new(cells.network.vocab_size, n);
+        let mut counts = vec![0; cells.network.vocab_size];
         for pass in 0..PASSES {
             if pass == 1 {
                 subspace.standardise();
@@ -87,24 +80,30 @@ impl GeneVectors {
                 subspace.turn();
             }
             for block in chosen.chunks(BLOCK) {
-                subspace.add(&bins(cells, block)?);
+                let bins = bins(cells, block)?;
+                subspace.add(&bins);
+                if pass == 0 {
+                    let expressed = bins.iter().flat_map(|(genes, _)| genes);
+                    expressed.for_each(|&gene| counts[gene as usize] += 1);
+                }
             }
         }
-        let n = width.min(cells.network.vocab_size);
-        Ok(Self { width, rows: rows(&subspace.loadings(n), n, width, cells.seed) })
+        Ok(Self { loadings: subspace.loadings(n), n, counts, seed: cells.seed })
     }
 
     /// The network with these vectors, in which values count for little; genes without a vector
     /// keep theirs.
     pub(super) fn give_to(&self, mut model: Scgpt, device: &Device) -> Scgpt {
         let weight = model.genes.embedding.weight;
+        let [_, width] = weight.val().dims();
         let mut table = host_values(weight.val());
-        for (own, row) in table.chunks_mut(self.width).zip(self.rows.chunks(self.width)) {
+        let rows = rows(&self.loadings, self.n, width, self.seed);
+        for (own, row) in table.chunks_mut(width).zip(rows.chunks(width)) {
             if row.iter().any(|&x| x != 0.0) {
                 own.copy_from_slice(row);
             }
         }
-        let shape = [table.len() / self.width, self.width];
+        let shape = [table.len() / width, width];
         let table = Tensor::<2>::from_data(TensorData::new(table, shape), device);
         model.genes.embedding.weight = weight.map(|_| table);
         if let Some(values) = &mut model.values {

@@ -8,6 +8,7 @@ use scgpt_model::{
     GeneRows, Gep, ModelDir, NetworkPart, Preprocess, Scgpt, ScgptConfig, Strictness,
 };
 
+use super::{GeneStart, NewGenes};
 use crate::{error::Result, usage::Usage};
 
 /// The network with which training begins. Its weights are drawn, or read, only by
@@ -25,9 +26,10 @@ pub(crate) struct StartingNetwork {
 /// Where the weights come from.
 #[derive(Debug)]
 pub(crate) enum Origin {
-    New,
+    New(GeneStart),
     Checkpoint(ModelDir),
-    Extended(ModelDir, GeneRows),
+    /// A checkpoint over another vocabulary; genes without a row in it are new.
+    Extended(ModelDir, GeneRows, NewGenes),
 }
 
 /// The expression that a network predicts before its first step.
@@ -40,9 +42,9 @@ pub(crate) enum FirstGuess {
 }
 
 impl StartingNetwork {
-    /// A new network, whose weights are drawn.
-    pub(crate) fn new(config: ScgptConfig, preprocess: Preprocess) -> Self {
-        Self { config, preprocess, first_guess: None, origin: Origin::New }
+    /// A new network, whose weights are drawn, but for gene vectors that `start` has from the cells.
+    pub(crate) fn new(config: ScgptConfig, preprocess: Preprocess, start: GeneStart) -> Self {
+        Self { config, preprocess, first_guess: None, origin: Origin::New(start) }
     }
 
     /// The network of a model directory that can be used so, with its configuration changed by
@@ -61,38 +63,58 @@ impl StartingNetwork {
     }
 
     /// The network of a model directory over another vocabulary, with its configuration changed by
-    /// `adapt`. Tokens keep the gene vector of their entry in `rows`; other vectors are drawn, and
-    /// so is all that does not fit. With `only_genes`, everything but the gene vectors and the
-    /// scale of their norm is drawn.
+    /// `adapt`. Tokens keep the gene vector of their entry in `rows`; others have those of
+    /// `new_genes`, and all that does not fit is drawn. With `only_genes`, everything but the gene
+    /// vectors and the scale of their norm is drawn.
     pub(crate) fn extended(
         path: &Path,
         adapt: impl FnOnce(ScgptConfig) -> ScgptConfig,
         rows: &[Option<GeneToken>],
         only_genes: bool,
+        new_genes: NewGenes,
     ) -> Result<Self> {
         let folder = Usage::IntegrateModalities.open(path)?;
-        let config = adapt(folder.config().clone());
-        let rows: Vec<Option<usize>> =
-            rows.iter().map(|row| row.map(|token| token.0 as usize)).collect();
-        let new_token = |old: usize| rows.iter().position(|&row| row == Some(old));
-        let pad_token = config.pad_token.and_then(new_token);
-        let config = ScgptConfig { vocab_size: rows.len(), pad_token, ..config };
-        let preprocess = *folder.preprocess();
-        let origin = Origin::Extended(folder, GeneRows { rows, only_genes });
-        Ok(Self { config, preprocess, first_guess: None, origin })
+        let (config, preprocess) = (adapt(folder.config().clone()), *folder.preprocess());
+        let origin = Origin::Checkpoint(folder);
+        let start = Self { config, preprocess, first_guess: None, origin };
+        let rows = rows.iter().map(|row| row.map(|token| token.0 as usize)).collect();
+        Ok(start.over(GeneRows { rows, only_genes }, new_genes))
+    }
+
+    /// The same network over a vocabulary of `vocab_size` tokens, of which those of the checkpoint are the
+    /// first; if new genes are left out, the network as it is.
+    pub(crate) fn with_new_genes(self, new_genes: NewGenes, vocab_size: usize) -> Self {
+        if new_genes == NewGenes::None {
+            return self;
+        }
+        let known = self.config.vocab_size;
+        let rows = (0..vocab_size).map(|token| Some(token).filter(|&token| token < known));
+        let rows = GeneRows { rows: rows.collect(), only_genes: false };
+        self.over(rows, new_genes)
+    }
+
+    /// The same checkpoint over another vocabulary.
+    pub(crate) fn over(mut self, genes: GeneRows, new_genes: NewGenes) -> Self {
+        if let Origin::Checkpoint(folder) = self.origin {
+            let new_token = |old: usize| genes.rows.iter().position(|&row| row == Some(old));
+            self.config.pad_token = self.config.pad_token.and_then(new_token);
+            self.config.vocab_size = genes.rows.len();
+            self.origin = Origin::Extended(folder, genes, new_genes);
+        }
+        self
     }
 
     /// Path of the vocabulary of the checkpoint with which it begins; `None` for a new network.
     pub(crate) fn vocab_path(&self) -> Option<PathBuf> {
         match &self.origin {
-            Origin::New => None,
-            Origin::Checkpoint(folder) | Origin::Extended(folder, _) => Some(folder.vocab_path()),
+            Origin::New(_) => None,
+            Origin::Checkpoint(folder) | Origin::Extended(folder, ..) => Some(folder.vocab_path()),
         }
     }
 
     /// Whether it has learned something before.
     pub(crate) fn is_fine_tuned(&self) -> bool {
-        !matches!(self.origin, Origin::New)
+        !matches!(self.origin, Origin::New(_))
     }
 
     /// The network with its weights; those that are not in a checkpoint are drawn from `seed`.
@@ -102,7 +124,7 @@ impl StartingNetwork {
     pub(crate) fn build(&self, seed: u64, device: &Device) -> Result<Scgpt> {
         device.seed(Keyed::new(seed, Purpose::Initial, 0, 0).bits(0));
         let model = match &self.origin {
-            Origin::New => {
+            Origin::New(_) => {
                 // The middle bin, the mean of all values: a new network need not spend its first
                 // hundreds of steps on moving there from zero.
                 let middle = (self.config.n_bins / 2) as f32;
@@ -115,7 +137,7 @@ impl StartingNetwork {
                 loaded.0.draw();
                 loaded.0
             }
-            Origin::Extended(folder, genes) => {
+            Origin::Extended(folder, genes, _) => {
                 folder.weights().load_rows(&self.config, genes, device)?
             }
         };

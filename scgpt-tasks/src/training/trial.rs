@@ -9,14 +9,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    GeneVectors, LearnOptions, RunFolder, StartingNetwork,
+    CoExpression, LearnOptions, RunFolder, StartingNetwork,
     cells::source_cells,
     folder::{Codes, content},
     rate::shortfall,
     run::{Run, Trained},
     thinning::ThinnedCells,
 };
-use crate::{artefact::ArtefactKind, error::Result};
+use crate::{artefact::ArtefactKind, error::Result, start_vectors::START};
 
 /// One training on the cells of a source, from one seed. It holds what differs between the tasks;
 /// [`Session::trial`] is what they have in common.
@@ -47,12 +47,14 @@ pub(crate) trait Experiment {
         parts: &'t Self::Parts,
     ) -> Result<Self::Task<'t>>;
 
-    /// Gene vectors with which a new network begins; `None` if they are drawn.
-    fn gene_vectors(
+    /// How genes vary together over the cells to learn from, along `n` directions; gene vectors may begin
+    /// with it.
+    fn co_expression(
         &self,
         parts: &Self::Parts,
         task: &Self::Task<'_>,
-    ) -> Result<Option<GeneVectors>>;
+        n: usize,
+    ) -> Result<CoExpression>;
 
     /// The cells whose halves are to find each other in every validation, if there are any.
     fn thinned(&self, task: &Self::Task<'_>) -> Option<ThinnedCells>;
@@ -172,9 +174,10 @@ impl<'a> Session<'a> {
         let settings = Value::Object(settings);
         let options = self.learn.run(folder, settings);
         let thinned = experiment.thinned(&task);
-        let run = Run { options, training, thinned, device: self.device, watch: self.watch };
+        let vocab = self.shards.vocab();
+        let run = Run { options, training, thinned, vocab, device: self.device, watch: self.watch };
         let advice = self.advice(&start, training, task.batches_per_epoch());
-        let trained = run.train(&task, &start, || experiment.gene_vectors(&parts, &task))?;
+        let trained = run.train(&task, &start, |n| experiment.co_expression(&parts, &task, n))?;
         let trained = Trained { advice, ..trained };
         let verdict = experiment.judge(source, &parts, &task, &trained)?;
         drop(task);
@@ -196,8 +199,8 @@ impl<'a> Session<'a> {
         Some(advice)
     }
 
-    /// Writes the artefact: the network, its card, further files, and last the record by which it is
-    /// known.
+    /// Writes the artefact: the network, its card, further files, gene vectors that it began with if they
+    /// came from the cells, and last the record by which it is known.
     pub(crate) fn publish(
         &self,
         kind: ArtefactKind,
@@ -211,7 +214,11 @@ impl<'a> Session<'a> {
         for ArtefactFile { name, write } in files {
             write(&built.join(name))?;
         }
-        let names: Vec<&str> = files.iter().map(|file| file.name).collect();
+        let mut names: Vec<&str> = files.iter().map(|file| file.name).collect();
+        if let Some(vectors) = &trained.beginning.vectors {
+            vectors.save(&built.join(START))?;
+            names.push(START);
+        }
         kind.publish(record, &built, self.learn.output, &names)
     }
 }

@@ -118,6 +118,7 @@ impl TrainArgs {
         let mut settings = layered(&AnnotateConfig::of(recipe), files, &options)?;
         settings.network = recipe.settle(settings.network);
         self.learn.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
+        settings.new_genes = self.learn.run.new_genes.unwrap_or(settings.new_genes);
         settings.shuffle &= !self.keep_order;
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
         settings.validation_share = self.validation.unwrap_or(settings.validation_share);
@@ -159,6 +160,7 @@ fn summary(report: &AnnotateReport, output: &Path) -> Vec<(&'static str, String)
         ("genes", report.data.genes.line()),
         ("steps", report.learned.steps.to_string()),
     ];
+    rows.extend(report.learned.new_genes.iter().map(|added| ("new genes", added.line())));
     let of = |score: fn(&MethodScores) -> String| {
         let line = |method: &MethodScores| format!("{}: {}", method.name, score(method));
         report.methods.iter().map(line).collect::<Vec<_>>().join("\n")

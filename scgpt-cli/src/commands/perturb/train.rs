@@ -114,6 +114,7 @@ impl TrainArgs {
         let mut settings = layered(&defaults, files, &options)?;
         settings.network = recipe.settle(settings.network);
         self.learn.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
+        settings.new_genes = self.learn.run.new_genes.unwrap_or(settings.new_genes);
         settings.pool = self.pool.unwrap_or(settings.pool);
         if let Some(genes) = self.genes_per_step {
             settings.genes_per_step = genes;
@@ -183,6 +184,7 @@ fn summary(report: &PerturbReport, output: &Path) -> Vec<(&'static str, String)>
         ("genes", report.genes.line()),
         ("steps", report.learned.steps.to_string()),
     ];
+    rows.extend(report.learned.new_genes.iter().map(|added| ("new genes", added.line())));
     if let Some(evaluation) = &report.evaluation {
         rows.extend(super::scores(evaluation));
     }
