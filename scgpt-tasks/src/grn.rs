@@ -53,6 +53,8 @@
 mod attention;
 mod embedding;
 
+pub use crate::start_vectors::NO_START;
+
 pub use self::{
     attention::{
         AttentionGroup, AttentionNetworks, AttentionOptions, AttentionReport, Contrast, NetworkRow,
@@ -60,6 +62,6 @@ pub use self::{
     },
     embedding::{
         EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, NetworkPathways,
-        ReplicateScores, Universe,
+        ReplicateScores, StartNetwork, Universe,
     },
 };

@@ -49,7 +49,14 @@ impl Format {
 /// The folder of simpler networks in that of the results.
 const BASELINES: &str = "baselines";
 /// How names of simpler networks begin; they may go on.
-const METHODS: [&str; 5] = ["pearson", "spearman", "partial", "trees", "gene_embeddings"];
+const METHODS: [&str; 6] = [
+    "pearson",
+    "spearman",
+    "partial",
+    "trees",
+    "gene_embeddings",
+    "gene_embeddings_before_training",
+];
 const GROUPS: [&str; 4] = ["", "_control", "_perturbed", "_difference"];
 /// Extensions of edge lists.
 const EXTENSIONS: [&str; 2] = ["csv", "parquet"];

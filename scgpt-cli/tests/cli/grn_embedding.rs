@@ -5,7 +5,7 @@ use std::fs;
 use hdf5_pure::File;
 use serde_json::Value;
 
-use crate::run::{Place, model};
+use crate::run::{Place, model, tiny};
 
 /// A folder with simulated cells of three types whose genes the model knows.
 fn place() -> Place {
@@ -212,4 +212,37 @@ fn nonsense_is_refused() {
     refused(&["--genes", "A B"], &["not in the vocabulary"]);
     refused(&["--threshold", "7"], &["--threshold is 7"]);
     refused(&["--neighbours", "1"], &["--neighbours"]);
+}
+
+#[test]
+fn what_a_network_began_with_stands_beside_what_it_became() {
+    let place = place();
+    place.done(&["convert", "cells.h5ad", "-o", "shards"]);
+    fs::write(place.path("tiny.toml"), tiny("batch_size = 16", "n_layers = 1", "")).unwrap();
+    let pretrain = ["pretrain", "--data", "shards", "--config", "tiny.toml", "--max-steps", "3"];
+    place.done(&[&pretrain[..], &["-o", "run"]].concat());
+    let more = ["--no-cells", "--no-baselines", "--json"];
+    let known = place.done(&network("known", "run/model", &more)).stdout;
+    let start = &serde_json::from_str::<Value>(&known).unwrap()["start"];
+    assert!(start["edges"].as_u64().unwrap() > 0, "{start}");
+    // Three steps change little.
+    assert!(start["kept"]["jaccard"].as_f64().unwrap() > 0.5, "{start}");
+    assert!(read(&place, "known/report.html").contains("pairs beyond chance"));
+    let edges = read(&place, "known/baselines/gene_embeddings_before_training.csv");
+    assert!(edges.starts_with("source,target,weight\n") && edges.lines().count() > 80);
+    place.done(&network("known", "run/model", &["--no-cells", "--no-baselines", "--force"]));
+    let attention = ["grn", "attention", "cells.h5ad", "--model", "run/model", "--hvg", "20"];
+    let attention = [&attention[..], &["--permutations", "2", "-o", "attention"]].concat();
+    let said = place.done(&attention).stdout;
+    assert!(said.contains("gene embeddings before training (cosine)"), "{said}");
+    place.path("attention/baselines/gene_embeddings_before_training.csv").metadata().unwrap();
+
+    // A checkpoint that was made elsewhere has no such record.
+    let unknown = place.done(&network("unknown", &model(), &more[..2])).stdout;
+    assert!(unknown.contains("before training  not known: "), "{unknown}");
+    assert!(
+        read(&place, "unknown/report.html").contains("What was there before training is not known")
+    );
+    let report: Value = serde_json::from_str(&read(&place, "unknown/report.json")).unwrap();
+    assert!(report.get("start").is_none());
 }

@@ -23,6 +23,7 @@ mod options;
 mod page;
 mod pathways;
 mod report;
+mod start;
 mod universe;
 mod varm;
 
@@ -43,6 +44,7 @@ pub use self::{
     options::EmbeddingNetworkOptions,
     pathways::NetworkPathways,
     report::{EmbeddingReport, ReplicateScores},
+    start::StartNetwork,
     universe::Universe,
 };
 use crate::{
@@ -94,6 +96,8 @@ pub struct EmbeddingNetworks {
     is_centred: bool,
     /// Networks from expression alone and their weights, `[sources, targets]`, row-major.
     baselines: Vec<(Association, Vec<f32>)>,
+    /// The same of the vectors before training, if they are known.
+    start: Option<Vec<f32>>,
 }
 
 impl EmbeddingNetworks {
@@ -140,8 +144,7 @@ impl EmbeddingNetworks {
 
         observer.begin("comparing genes", 0);
         let is_centred = options.centre.unwrap_or(options.contextual);
-        let compared =
-            if is_centred { unit_rows(&centred(&vectors, d), d) } else { vectors.clone() };
+        let compared = compared(&vectors, d, is_centred);
         let similarities = Pairs::cosines(&compared, d);
         let strata = of_cells.as_ref().map_or_else(|| vec![0; genes.len()], |it| it.strata.clone());
         let cloud = Cloud::new(&compared, d, &strata);
@@ -185,6 +188,7 @@ impl EmbeddingNetworks {
             similarities,
             is_centred,
             baselines: Vec::new(),
+            start: None,
         };
         judged.judge(embedder, of_cells.as_ref(), libraries, options, observer)?;
         if let (Some(source), Some(mut of_cells)) = (source, of_cells) {
@@ -244,6 +248,11 @@ impl EmbeddingNetworks {
     pub fn vector_table(&self) -> Table {
         vector_table(&self.genes, &self.vectors, self.d)
     }
+}
+
+/// Vectors as they are compared, `[genes, d]`: as they are, or without their mean and of unit length.
+fn compared(vectors: &[f32], d: usize, is_centred: bool) -> Vec<f32> {
+    if is_centred { unit_rows(&centred(vectors, d), d) } else { vectors.to_vec() }
 }
 
 /// Cosines of all pairs of vectors, `[genes, d]`; with `is_centred` their mean is subtracted first.

@@ -15,8 +15,12 @@ use scgpt_data::{
 use scgpt_eval::network::{GeneSets, ProgrammeOptions};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
+    NewGenes,
     embed::{Embedder, VariableOptions},
-    grn::{EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, Universe},
+    grn::{
+        EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, NO_START, StartNetwork,
+        Universe,
+    },
 };
 use serde::Serialize;
 use serde_json::json;
@@ -102,6 +106,16 @@ pub(crate) struct EmbeddingArgs {
     /// Passes over the cells of --fine-tune [default: that of integrate]
     #[arg(long, value_name = "N", requires = "fine_tune", env = "SCGPT_EPOCHS")]
     epochs: Option<u64>,
+    /// Genes that the model does not know, for --fine-tune: left out (none), or added with vectors that are
+    /// drawn (random) or mapped from their co-expression with known genes (spectral) [default: none]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "VECTORS",
+        requires = "fine_tune",
+        env = "SCGPT_NEW_GENES"
+    )]
+    new_genes: Option<NewGenes>,
     /// Column of obs with cell types: scores, and with --contextual vectors and networks, of each
     /// [default: for scores, one that looks like cell types]
     #[arg(long, value_name = "NAME", requires = "data", env = "SCGPT_PER")]
@@ -372,6 +386,8 @@ impl EmbeddingArgs {
         if !halves.is_empty() {
             rows.push(("halves agree", halves.join("\n")));
         }
+        let before = report.start.as_ref().map_or_else(|| NO_START.into(), StartNetwork::line);
+        rows.push(("before training", before));
         rows.push(("trust", report.verdict.clone()));
         rows.push(("output", self.output.display().to_string()));
         printer.result(&warnings.beside(report), &rows)

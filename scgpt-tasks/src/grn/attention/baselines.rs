@@ -14,7 +14,7 @@ use scgpt_eval::{
 use super::{
     Setting,
     cells::{GenePanel, Groups},
-    row::{ATTENTION, NetworkRow},
+    row::{ATTENTION, BEFORE_TRAINING, NetworkRow},
     sums::Sums,
     without_cls,
 };
@@ -22,6 +22,8 @@ use crate::{embed::Embedder, error::Result};
 
 /// Name of the network of gene vectors in names of files.
 const VECTORS: &str = "gene_embeddings";
+/// The same of the vectors before training, if they are known.
+const START: &str = "gene_embeddings_before_training";
 /// Strongest edges whose agreement between halves is measured, at most, and of a small panel this
 /// share.
 const TOP: usize = 1000;
@@ -76,9 +78,16 @@ impl EdgeJudge<'_> {
         let mut rows = self.settings(ATTENTION, &of_group(0), Some(&of_group(1)));
         let mut baselines = Vec::new();
         let Some(profiles) = profiles else { return Ok((rows, baselines)) };
-        let similarities = self.similarities();
-        rows.push(self.row("gene embeddings (cosine)", None, &similarities, None));
-        baselines.push(EdgeBaseline { name: VECTORS, perturbed: similarities, control: None });
+        let vectors = self.embedder.gene_vectors(&self.genes.tokens);
+        let before = self.embedder.start_vectors(&self.genes.tokens)?;
+        for (method, name, vectors) in
+            [("gene embeddings (cosine)", VECTORS, Some(vectors)), (BEFORE_TRAINING, START, before)]
+        {
+            let Some(vectors) = vectors else { continue };
+            let similarities = self.similarities(&vectors);
+            rows.push(self.row(method, None, &similarities, None));
+            baselines.push(EdgeBaseline { name, perturbed: similarities, control: None });
+        }
         for rule in Association::ALL {
             let mut groups = Vec::new();
             for group in 0..if self.groups.is_single() { 1 } else { 2 } {
@@ -104,20 +113,18 @@ impl EdgeJudge<'_> {
         Replicated::of(rule, profiles, &cells, self.seed)
     }
 
-    /// Cosine similarities of the genes' vectors, as the network has them.
-    fn similarities(&self) -> Vec<f32> {
-        #[allow(clippy::cast_possible_wrap, reason = "a vocabulary is small")]
-        let tokens: Vec<i32> = self.genes.tokens.iter().map(|token| token.0 as i32).collect();
-        let vectors = self.embedder.encoder().gene_vectors(&tokens);
-        let d = vectors.len() / tokens.len();
-        let unit = scgpt_stats::unit_rows(&vectors, d);
+    /// Cosine similarities of the genes' vectors, `[genes, d]`.
+    fn similarities(&self, vectors: &[f32]) -> Vec<f32> {
+        let n = self.genes.len();
+        let d = vectors.len() / n;
+        let unit = scgpt_stats::unit_rows(vectors, d);
         let similarity = |place: usize| {
-            let (a, b) = (place / tokens.len(), place % tokens.len());
+            let (a, b) = (place / n, place % n);
             let pairs = unit[a * d..(a + 1) * d].iter().zip(&unit[b * d..(b + 1) * d]);
             // Opposite vectors do not make an edge.
             if a == b { 0.0 } else { pairs.map(|(x, y)| x * y).sum::<f32>().max(0.0) }
         };
-        (0..tokens.len() * tokens.len()).map(similarity).collect()
+        (0..n * n).map(similarity).collect()
     }
 
     /// Rows of all settings that the groups allow: three for two groups, one for the baseline of a

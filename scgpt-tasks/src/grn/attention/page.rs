@@ -7,7 +7,12 @@
 use scgpt_eval::network::{SCORES, scores_row};
 use scgpt_report::{HeatMap, Page};
 
-use super::{AttentionNetworks, NetworkRow, Setting, TargetList, report::SIGNIFICANT};
+use super::{
+    AttentionNetworks, AttentionReport, NetworkRow, Setting, TargetList,
+    report::SIGNIFICANT,
+    row::{ATTENTION, BEFORE_TRAINING},
+};
+use crate::start_vectors::NO_START;
 
 /// Most targets in a table, and most genes beside the one asked for in a heat map.
 const SHOWN: usize = 20;
@@ -257,8 +262,20 @@ impl AttentionNetworks {
         }
         rows.extend([
             ("permutations", report.permutations.to_string()),
+            ("gene vectors before training", before_training(report).into()),
             ("seed", report.seed.to_string()),
         ]);
         page.table(&rows);
+    }
+}
+
+/// Whether there is a network of the vectors before training among those that were compared.
+fn before_training(report: &AttentionReport) -> &'static str {
+    if report.rows.iter().any(|row| row.method == BEFORE_TRAINING) {
+        "compared above: what they tell was there before the first step"
+    } else if report.rows.iter().any(|row| row.method != ATTENTION) {
+        NO_START
+    } else {
+        "not compared, as no other network was"
     }
 }

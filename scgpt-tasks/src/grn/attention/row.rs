@@ -8,6 +8,8 @@ use super::Setting;
 
 /// The name of attention among methods.
 pub(super) const ATTENTION: &str = "attention";
+/// That of gene vectors that a model began with.
+pub(super) const BEFORE_TRAINING: &str = "gene embeddings before training (cosine)";
 
 /// What one network is worth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -19,7 +19,8 @@ use super::{
     EmbeddingNetworkOptions, EmbeddingNetworks, NetworkPathways, ReplicateScores,
     cells::OfCells,
     pathways,
-    report::{CHANCE, own_name},
+    report::{CHANCE, FOUND, own_name},
+    start::{self, Start},
 };
 use crate::{embed::Embedder, error::Result};
 
@@ -57,6 +58,9 @@ impl EmbeddingNetworks {
         let (row, enriched) = pathways(own, &lists, &self.similarities)?;
         self.report.pathways.push(row);
         self.enriched = enriched;
+        self.judge_start(embedder, of_cells, options, observer, &|lists, weights| {
+            Ok(pathways(start::METHOD, lists, weights)?.0)
+        })?;
         if let Some(context) = of_cells.and_then(|it| it.context.as_ref()) {
             let halves = context.halves.each_ref().map(|rows| self.cosines(rows));
             let consistency =
@@ -94,19 +98,46 @@ impl EmbeddingNetworks {
         Ok(())
     }
 
+    /// Adds what vectors told before training to the report, if that is known; `pathways` judges lists of
+    /// genes and the weights of their pairs.
+    fn judge_start(
+        &mut self,
+        embedder: &Embedder,
+        of_cells: Option<&OfCells>,
+        options: &EmbeddingNetworkOptions,
+        observer: &dyn Observer,
+        pathways: &dyn Fn(&[Vec<String>], &Pairs) -> Result<NetworkPathways>,
+    ) -> Result<()> {
+        let token = |gene: &String| embedder.vocab().token(gene);
+        let Some(tokens) = self.genes.iter().map(token).collect::<Option<Vec<_>>>() else {
+            return Ok(());
+        };
+        let Some(vectors) = embedder.start_vectors(&tokens)? else { return Ok(()) };
+        observer.begin("comparing with the start", 0);
+        let strata = of_cells.map_or_else(|| vec![0; tokens.len()], |it| it.strata.clone());
+        let start = Start::new(&vectors, self.d, &strata, options, FOUND);
+        let row = pathways(&self.lists(&start.programmes), &start.similarities)?;
+        self.report.start = Some(start.beside(&self.similarities, top(self.genes.len()), row));
+        self.start = Some(start.weights());
+        Ok(())
+    }
+
     /// Names of the genes of programmes.
     fn lists(&self, programmes: &[Programme]) -> Vec<Vec<String>> {
         let name = |&gene: &usize| self.genes[gene].clone();
         programmes.iter().map(|it| it.genes.iter().map(name).collect()).collect()
     }
 
-    /// The simpler networks that this one was compared with, each with the name of its file and its
-    /// `n` strongest edges, or all if `n` is 0. A correlation, which has no direction, is listed as
-    /// two edges.
+    /// The simpler networks that this one was compared with, that of its vectors before training among
+    /// them, each with the name of its file and its `n` strongest edges, or all if `n` is 0. A
+    /// similarity, which has no direction, is listed as two edges.
     pub fn baselines(&self, n: usize) -> impl Iterator<Item = (&'static str, GeneNetwork)> {
-        self.baselines
+        let of_rules = self.baselines.iter().map(|(rule, weights)| (rule.name(), weights));
+        self.start
             .iter()
-            .map(move |(rule, weights)| (rule.name(), strongest_edges(&self.genes, weights, n).0))
+            .map(|weights| (start::NAME, weights))
+            .chain(of_rules)
+            .map(move |(name, weights)| (name, strongest_edges(&self.genes, weights, n).0))
     }
 }
 

@@ -10,6 +10,7 @@ use scgpt_eval::network::{Edge, Programme};
 use scgpt_report::{Cluster, HeatMap, Page};
 
 use super::{EmbeddingNetworks, ReplicateScores};
+use crate::start_vectors::NO_START;
 
 /// Numbers of programmes drawn, of genes of each, and of edges between programmes.
 const DRAWN: usize = 9;
@@ -28,6 +29,7 @@ impl EmbeddingNetworks {
         self.overview(&mut page);
         self.trust(&mut page);
         self.caution(&mut page);
+        self.added_by_training(&mut page);
         self.drawing(&mut page);
         self.types(&mut page);
         self.sets(&mut page);
@@ -296,6 +298,45 @@ impl EmbeddingNetworks {
                 "Agreement between halves is easily had by vectors in context, since both halves start from the same table: \
                  it says that few cells suffice, not that an edge is true.",
             );
+        }
+    }
+
+    /// Adds the network of the vectors before training beside this one, or that it is not known.
+    fn added_by_training(&self, page: &mut Page) {
+        let report = &self.report;
+        page.section("What training added");
+        let Some(start) = &report.start else {
+            page.text(&format!("What was there before training is {NO_START}."));
+            return;
+        };
+        let number = |before: usize, now: usize| [before.to_string(), now.to_string()];
+        let mut rows = vec![
+            ("edges", number(start.edges, report.edges)),
+            ("pairs beyond chance", number(start.pairs_beyond_chance, report.pairs_beyond_chance)),
+            ("programmes", number(start.pathways.programmes, report.programmes)),
+        ];
+        if let Some(own) = report.pathways.first() {
+            rows.push(("pathways (FDR < 5 %)", number(start.pathways.sets, own.sets)));
+            if let (Some(before), Some(now)) = (start.pathways.pairs, own.pairs) {
+                let areas = [before, now].map(|area| format!("{area:.3}"));
+                rows.push(("pairs within a pathway (AUC)", areas));
+            }
+        }
+        let row = |(what, [before, now]): (&str, [String; 2])| vec![what.to_owned(), before, now];
+        let rows: Vec<Vec<String>> = rows.into_iter().map(row).collect();
+        page.columns(&["", "before training", "now"], &rows).text(
+            "The network began with the co-expression of its training cells: vectors of genes that vary together were \
+             similar before its first step. Edges of that start are in baselines/, to be judged like any others.",
+        );
+        if let Some(kept) = &start.kept {
+            page.text(&format!(
+                "Of the {} strongest edges before and now, {:.1} % are in both lists (chance {:.1} %); the rank correlation \
+                 of all similarities is {:.3}.",
+                kept.top,
+                100.0 * kept.jaccard,
+                100.0 * kept.chance,
+                kept.spearman
+            ));
         }
     }
 

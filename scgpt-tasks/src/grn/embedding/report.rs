@@ -6,11 +6,11 @@ use scgpt_eval::network::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{EmbeddingNetworkOptions, NetworkPathways};
+use super::{EmbeddingNetworkOptions, NetworkPathways, StartNetwork};
 use crate::embed::Embedder;
 
 /// False-discovery rate up to which a similarity counts as more than chance.
-const FOUND: f64 = 0.05;
+pub(super) const FOUND: f64 = 0.05;
 /// Differences that do not make a network better: of the agreement of halves, and of the area under
 /// the curve.
 const SAME_JACCARD: f64 = 0.02;
@@ -63,6 +63,9 @@ pub struct EmbeddingReport {
     pub pathways: Vec<NetworkPathways>,
     /// How far two halves of the cells agree, for each method.
     pub replicates: Vec<ReplicateScores>,
+    /// What the vectors told before training; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartNetwork>,
     /// Which network is the more trustworthy on this data, and why.
     pub verdict: String,
 }
@@ -113,6 +116,7 @@ impl EmbeddingReport {
             background: 0,
             pathways: Vec::new(),
             replicates: Vec::new(),
+            start: None,
             verdict: String::new(),
         }
     }

@@ -51,6 +51,7 @@ pub(super) fn run(
     let mut config = IntegrateConfig::of(Recipe::of(Some(&args.model))?);
     config.model = Some(args.model.clone());
     config.hvg = args.hvg.unwrap_or(config.hvg);
+    config.new_genes = args.new_genes.unwrap_or_default();
     config.training.seed = args.tokens.seed;
     if let Some(epochs) = args.epochs {
         config.training.epochs = epochs;
