@@ -10,6 +10,8 @@
 //!
 //! How good the guess is, shared genes tell that the map was not made from.
 
+use std::fmt::Write;
+
 use burn::prelude::{Device, Tensor, TensorData};
 use scgpt_data::{Advice, Keyed, Purpose, Setting};
 use scgpt_model::{Scgpt, host_values};
@@ -86,7 +88,7 @@ impl AddedGenes {
             }
         };
         if *lost > 0 {
-            line += &format!("; {lost} genes of the model are in none of the data and lost");
+            let _ = write!(line, "; {lost} genes of the model are in none of the data and lost");
         }
         line
     }

@@ -31,6 +31,9 @@ const TOP: usize = 1000;
 /// their number.
 const MOST_FOR_ALL: usize = 2000;
 
+/// Judges lists of genes and the weights of their pairs.
+type JudgePathways<'a> = dyn Fn(&[Vec<String>], &Pairs) -> Result<NetworkPathways> + 'a;
+
 impl EmbeddingNetworks {
     /// Adds pathways and replicates of this network and of its baselines to the report.
     ///
@@ -98,15 +101,14 @@ impl EmbeddingNetworks {
         Ok(())
     }
 
-    /// Adds what vectors told before training to the report, if that is known; `pathways` judges lists of
-    /// genes and the weights of their pairs.
+    /// Adds what vectors told before training to the report, if that is known.
     fn judge_start(
         &mut self,
         embedder: &Embedder,
         of_cells: Option<&OfCells>,
         options: &EmbeddingNetworkOptions,
         observer: &dyn Observer,
-        pathways: &dyn Fn(&[Vec<String>], &Pairs) -> Result<NetworkPathways>,
+        pathways: &JudgePathways<'_>,
     ) -> Result<()> {
         let token = |gene: &String| embedder.vocab().token(gene);
         let Some(tokens) = self.genes.iter().map(token).collect::<Option<Vec<_>>>() else {

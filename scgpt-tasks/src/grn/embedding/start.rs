@@ -4,6 +4,8 @@
 //! vary together before its first step. What its trained vectors tell is its own only as far as
 //! it differs from that.
 
+use std::fmt::Write;
+
 use scgpt_eval::network::{Cloud, Consistency, Pairs, Programme, Significance, programmes};
 use scgpt_stats::{Graph, Neighbours};
 use serde::{Deserialize, Serialize};
@@ -97,7 +99,8 @@ impl StartNetwork {
         let mut line =
             format!("{} edges, {} pairs beyond chance", self.edges, self.pairs_beyond_chance);
         if let Some(kept) = &self.kept {
-            line += &format!(
+            let _ = write!(
+                line,
                 "; the {} strongest edges have {:.0} % in common with those after it (Spearman {:.2})",
                 kept.top,
                 100.0 * kept.jaccard,
@@ -118,8 +121,7 @@ mod tests {
         let vectors =
             [[1.0, 0.1, 0.0], [1.0, 0.0, 0.1], [0.0, 1.0, 0.1], [0.1, 1.0, 0.0], [0.0, 0.0, 1.0]];
         let vectors: Vec<f32> = vectors.concat();
-        let mut options = EmbeddingNetworkOptions::default();
-        options.threshold = 0.5;
+        let mut options = EmbeddingNetworkOptions { threshold: 0.5, ..Default::default() };
         options.programmes.neighbours = 3;
         let start = Start::new(&vectors, 3, &[0; 5], &options, 0.05);
         assert_eq!(start.edges, 2);
