@@ -57,8 +57,8 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
 use scgpt_data::{
-    Alignment, Binner, CellSource, CellTokens, Collator, GeneNames, GeneToken, GeneVocab, Observer,
-    RowSpool, Setting, TokenConfig, Tokenizer, Watched, unscaled,
+    Alignment, Binner, CellSource, CellTokens, Collator, GeneToken, GeneVocab, Observer, RowSpool,
+    Setting, TokenConfig, Tokenizer, Watched, unscaled,
 };
 use scgpt_model::{CellEncoder, LoadReport, Preprocess, Scgpt, ScgptConfig, Strictness};
 use scgpt_stats::unit_rows;
@@ -79,7 +79,7 @@ use crate::{
     folder_kind::open_model,
     known_genes::KnownGenes,
     start_vectors::START,
-    stream::{Rows, Sink, Stream, TokenPanel},
+    stream::{CellReader, Rows, Sink, Stream, TokenPanel},
     usage::Usage,
 };
 
@@ -101,6 +101,14 @@ pub struct Embedded {
     pub empty: Vec<usize>,
     /// What happened while the cells were embedded.
     pub report: EmbedReport,
+    /// What was [told](Sink::tell) of each cell; empty if nothing was asked.
+    pub(crate) told: Vec<f32>,
+}
+
+/// Which genes of a source a model knows, and that they are enough.
+pub(crate) struct SourceGenes {
+    pub(crate) alignment: Alignment,
+    pub(crate) known: KnownGenes,
 }
 
 impl Embedding {
@@ -229,9 +237,11 @@ impl Embedder {
         observer: &dyn Observer,
     ) -> Result<Embedded> {
         self.check(Usage::Embed)?;
+        let genes = self.source_genes(source, options, None)?;
         let d = self.encoder.d_model();
-        let mut sink = |first: usize, rows: &[f32]| each(first, &unit_rows(rows, d));
-        self.stream(source, options, Stream::default(), &mut sink, observer)
+        let mut each = |first: usize, rows: &[f32]| each(first, &unit_rows(rows, d));
+        let sink = Sink { rows: &mut each, tell: None };
+        self.stream(source, genes, options, Stream::default(), sink, observer)
     }
 
     /// Embeds cells that are tokens already, `<cls>` first, such as those of a
@@ -273,14 +283,12 @@ impl Embedder {
     ) -> Result<Embedding> {
         let Some(reference) = reference else { return self.embed(source, options, observer) };
         self.check(Usage::Embed)?;
-        let beside = self.known_genes(&self.align(source, options)?, None).beside(reference);
-        beside.check(&options.gene_names)?;
         // The others are what counts, however few genes they had.
-        let gene_names = GeneNames { min_genes: Some(0.0), ..options.gene_names.clone() };
-        let options = EmbedOptions { gene_names, ..options.clone() };
-        let mut embedding = self.embed(source, &options, observer)?;
-        embedding.report.known_genes = beside;
-        Ok(embedding)
+        let alignment = self.align(source, options)?;
+        let known = self.known_genes(&alignment, None).beside(reference);
+        known.check(&options.gene_names)?;
+        let genes = SourceGenes { alignment, known };
+        self.spool(source, genes, options, Stream::default(), observer)
     }
 
     /// The rows of a stream of cells, each of unit length, in a temporary file.
@@ -291,30 +299,44 @@ impl Embedder {
         stream: Stream<'_>,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
+        let genes = self.source_genes(source, options, stream.trained)?;
+        self.spool(source, genes, options, stream, observer)
+    }
+
+    /// As [`spooled`](Self::spooled), where the genes of the source are known.
+    pub(crate) fn spool(
+        &self,
+        source: &mut dyn CellSource,
+        genes: SourceGenes,
+        options: &EmbedOptions,
+        stream: Stream<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Embedding> {
         let d = self.encoder.d_model();
         let mut rows = RowSpool::new_in(options.temporary.as_deref(), d)?;
-        let mut sink =
+        let mut write =
             |first: usize, computed: &[f32]| Ok(rows.write_rows(first, &unit_rows(computed, d))?);
-        let Embedded { empty, report } =
-            self.stream(source, options, stream, &mut sink, observer)?;
+        let sink = Sink { rows: &mut write, tell: None };
+        let Embedded { empty, report, .. } =
+            self.stream(source, genes, options, stream, sink, observer)?;
         Ok(Embedding { rows, empty, report })
     }
 
-    /// Sends the cells of a source through the network, and their embeddings, as they are, to `sink`.
+    /// Sends the cells of a source, which has these genes, through the network, and their embeddings, as they
+    /// are, to `sink`.
     pub(crate) fn stream(
         &self,
         source: &mut dyn CellSource,
+        genes: SourceGenes,
         options: &EmbedOptions,
-        Stream { panel, domains, modalities, trained }: Stream<'_>,
-        sink: &mut Sink<'_>,
+        Stream { panel, domains, modalities, .. }: Stream<'_>,
+        Sink { rows: sink, tell }: Sink<'_>,
         observer: &dyn Observer,
     ) -> Result<Embedded> {
         let (n_cells, n_genes) = source.summary().shape(&options.layer)?;
         let rows = self.rows(options.batch_size)?;
-        let mut alignment = self.align(source, options)?;
+        let SourceGenes { mut alignment, known } = genes;
         let genes = alignment.summary();
-        let known_genes = self.known_genes(&alignment, trained);
-        known_genes.check(&options.gene_names)?;
         let values = unscaled(source, &options.layer)?;
         let variable = options.variable.as_ref().map(|variable| {
             observer.begin("selecting variable genes", 0);
@@ -329,14 +351,15 @@ impl Embedder {
             tokenizer = tokenizer.with_modalities(&of_columns)?;
         }
         let max_length = tokenizer.config().max_length;
-        let streamed = rows.stream(source, &options.layer, &tokenizer, domains, sink, observer)?;
+        let reader = CellReader { layer: &options.layer, tokenizer: &tokenizer, tell };
+        let streamed = rows.stream(source, reader, domains, sink, observer)?;
         let report = EmbedReport {
             version: env!("CARGO_PKG_VERSION").into(),
             n_cells,
             n_genes,
             width: self.encoder.d_model(),
             genes,
-            known_genes,
+            known_genes: known,
             input_state: values.state,
             variable,
             tokens: streamed.tokens,
@@ -346,7 +369,7 @@ impl Embedder {
             options: options.clone(),
             model: ModelReport { sha256: self.sha256.clone(), config: self.config.clone() },
         };
-        Ok(Embedded { empty: streamed.empty, report })
+        Ok(Embedded { empty: streamed.empty, report, told: streamed.told })
     }
 
     /// The network prepared for inference: it takes the caller's own tokens, and gives the states
@@ -374,6 +397,20 @@ impl Embedder {
     pub fn align(&self, source: &dyn CellSource, options: &EmbedOptions) -> Result<Alignment> {
         let var = source.var(&options.layer)?;
         Ok(self.vocab.align(&var, &options.gene_names)?)
+    }
+
+    /// The genes of a source, once they are found to be enough of those that the model was made for, or
+    /// of those that it was `trained` on.
+    pub(crate) fn source_genes(
+        &self,
+        source: &dyn CellSource,
+        options: &EmbedOptions,
+        trained: Option<&[bool]>,
+    ) -> Result<SourceGenes> {
+        let alignment = self.align(source, options)?;
+        let known = self.known_genes(&alignment, trained);
+        known.check(&options.gene_names)?;
+        Ok(SourceGenes { alignment, known })
     }
 
     /// How many of the genes that the model was made for a source has. `trained` says which tokens

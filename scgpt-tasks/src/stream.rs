@@ -17,11 +17,13 @@ mod counts;
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
     time::Instant,
 };
 
+use rayon::prelude::*;
 use scgpt_data::{
     CellSource, CellTokens, Collator, Layer, Modalities, Observer, TokenBatch, Tokenizer, buckets,
 };
@@ -129,13 +131,32 @@ pub(crate) struct Stream<'a> {
     pub(crate) trained: Option<&'a [bool]>,
 }
 
-/// Takes cell embeddings `[n, d]` as the network gives them, after the number of their first cell.
-pub(crate) type Sink<'a> = dyn FnMut(usize, &[f32]) -> Result<()> + 'a;
+/// A number that is told of a cell by all that it expresses, however few tokens the network takes.
+pub(crate) type Tell<'a> = &'a (dyn Fn(&CellTokens) -> f32 + Sync);
+
+/// How cells are read: which matrix, and how its rows become tokens.
+#[derive(Clone, Copy)]
+pub(crate) struct CellReader<'a> {
+    pub(crate) layer: &'a Layer,
+    pub(crate) tokenizer: &'a Tokenizer,
+    /// What is told of each cell.
+    pub(crate) tell: Option<Tell<'a>>,
+}
+
+/// What becomes of cells.
+pub(crate) struct Sink<'a> {
+    /// Takes cell embeddings `[n, d]` as the network gives them, after the number of their first cell.
+    pub(crate) rows: &'a mut dyn FnMut(usize, &[f32]) -> Result<()>,
+    /// What is told of each cell beside its row.
+    pub(crate) tell: Option<Tell<'a>>,
+}
 
 /// What is known once all cells went through the network.
 pub(crate) struct Streamed {
     /// Cells that express no known gene, ascending.
     pub(crate) empty: Vec<usize>,
+    /// What was [told](Sink::tell) of each cell; empty if nothing was asked.
+    pub(crate) told: Vec<f32>,
     /// Counts of tokens per cell.
     pub(crate) tokens: TokenCounts,
     /// How long each stage took.
@@ -148,6 +169,8 @@ pub(crate) struct Window {
     pub(crate) first: usize,
     /// The cells' tokens, in the order of the source.
     pub(crate) cells: Vec<CellTokens>,
+    /// What is told of each of them; empty if nothing was asked.
+    told: Vec<f32>,
     /// Seconds that reading took.
     reading: f64,
     /// Seconds that tokenising took.
@@ -155,7 +178,7 @@ pub(crate) struct Window {
 }
 
 impl Rows<'_> {
-    /// Sends all cells of `layer` through the network, each in its domain, and their embeddings to
+    /// Sends all cells of a source through the network, each in its domain, and their embeddings to
     /// `sink`, in order.
     ///
     /// # Errors
@@ -164,22 +187,22 @@ impl Rows<'_> {
     pub(crate) fn stream(
         &self,
         source: &mut dyn CellSource,
-        layer: &Layer,
-        tokenizer: &Tokenizer,
+        reader: CellReader<'_>,
         domains: Option<&[usize]>,
-        sink: &mut Sink<'_>,
+        sink: &mut dyn FnMut(usize, &[f32]) -> Result<()>,
         observer: &dyn Observer,
     ) -> Result<Streamed> {
         let begin = Instant::now();
         observer.begin("embedding", source.summary().n_cells);
-        let mut tokens = TokenCounts::new(tokenizer.config().max_length);
+        let mut tokens = TokenCounts::new(reader.tokenizer.config().max_length);
         let mut timings = Timings::default();
-        let mut empty = Vec::new();
-        windows(source, layer, tokenizer, |windows| {
+        let (mut empty, mut told) = (Vec::new(), Vec::new());
+        windows(source, reader, |windows| {
             for window in windows {
                 let window = window?;
                 timings.reading += window.reading;
                 timings.tokenising += window.tokenising;
+                told.extend_from_slice(&window.told);
                 let begin = Instant::now();
                 let end = window.first + window.cells.len();
                 let domains = domains.map(|domains| &domains[window.first..end]);
@@ -197,7 +220,7 @@ impl Rows<'_> {
             Ok(())
         })?;
         timings.total = begin.elapsed().as_secs_f64();
-        Ok(Streamed { empty, tokens, timings })
+        Ok(Streamed { empty, told, tokens, timings })
     }
 }
 
@@ -211,46 +234,40 @@ pub(crate) type Read = Result<Window>;
 /// What `compute` returns. An error of the reader is the last thing that it receives.
 pub(crate) fn windows<T>(
     source: &mut dyn CellSource,
-    layer: &Layer,
-    tokenizer: &Tokenizer,
+    reader: CellReader<'_>,
     compute: impl FnOnce(Receiver<Read>) -> Result<T>,
 ) -> Result<T> {
     let (sender, receiver) = sync_channel(WAITING);
     // If computing fails, it drops the receiver, and the reader stops at its next window.
     thread::scope(|scope| {
-        scope.spawn(move || read(source, layer, tokenizer, &sender));
+        scope.spawn(move || reader.send(source, &sender));
         compute(receiver)
     })
 }
 
-/// Sends windows until the last cell, an error, or until nobody receives them any more.
-fn read(
-    source: &mut dyn CellSource,
-    layer: &Layer,
-    tokenizer: &Tokenizer,
-    sender: &SyncSender<Read>,
-) {
-    let n_cells = source.summary().n_cells;
-    for first in (0..n_cells).step_by(WINDOW) {
-        let window = window(source, layer, tokenizer, first, n_cells.min(first + WINDOW));
-        let is_last = window.is_err();
-        if sender.send(window).is_err() || is_last {
-            return;
+impl CellReader<'_> {
+    /// Sends windows until the last cell, an error, or until nobody receives them any more.
+    fn send(&self, source: &mut dyn CellSource, sender: &SyncSender<Read>) {
+        let n_cells = source.summary().n_cells;
+        let whole = self.tokenizer.clone().within(usize::MAX);
+        for first in (0..n_cells).step_by(WINDOW) {
+            let window = self.window(source, first..n_cells.min(first + WINDOW), &whole);
+            let is_last = window.is_err();
+            if sender.send(window).is_err() || is_last {
+                return;
+            }
         }
     }
-}
 
-/// The cells from `first` up to `end`, as tokens.
-fn window(
-    source: &mut dyn CellSource,
-    layer: &Layer,
-    tokenizer: &Tokenizer,
-    first: usize,
-    end: usize,
-) -> Read {
-    let begin = Instant::now();
-    let block = source.read(layer, first..end)?;
-    let reading = begin.elapsed().as_secs_f64();
-    let cells = tokenizer.block(&block);
-    Ok(Window { first, cells, reading, tokenising: begin.elapsed().as_secs_f64() - reading })
+    /// Some cells as tokens, of as many as they may have; `whole` is the tokenizer without a limit.
+    fn window(&self, source: &mut dyn CellSource, cells: Range<usize>, whole: &Tokenizer) -> Read {
+        let (begin, first) = (Instant::now(), cells.start);
+        let block = source.read(self.layer, cells)?;
+        let reading = begin.elapsed().as_secs_f64();
+        let cells = self.tokenizer.block(&block);
+        let told = self.tell.map(|tell| whole.block(&block).par_iter().map(tell).collect());
+        let told = told.unwrap_or_default();
+        let tokenising = begin.elapsed().as_secs_f64() - reading;
+        Ok(Window { first, cells, told, reading, tokenising })
+    }
 }

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use rayon::prelude::*;
-use scgpt_data::{Alignment, CellSource, GeneNames, Layer, Observer, RowSpool, Setting};
+use scgpt_data::{CellSource, CellTokens, GeneNames, Layer, Observer, RowSpool, Setting};
 use scgpt_eval::join_labels;
 use serde::Serialize;
 
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     embed::{EmbedOptions, EmbedReport, Embedded},
     error::Result,
-    stream::{Stream, windows},
+    stream::{Sink, Stream, Tell},
 };
 
 /// Rows of a spool that are read at a time.
@@ -177,26 +176,30 @@ impl Artefact {
             temporary: options.temporary.clone(),
             ..EmbedOptions::default()
         };
-        let genes = self.embedder.align(source, &embed)?;
         let trained = self.profiles.trained(self.embedder.vocab().len());
-        let known = self.embedder.known_genes(&genes, Some(&trained));
-        known.check(&embed.gene_names)?;
-        let lacks = (known.matched as f64) < ALL_GENES * known.of_model as f64;
-        let recalibrated = if lacks { self.recalibrated(&genes, &embed, observer)? } else { None };
+        let genes = self.embedder.source_genes(source, &embed, Some(&trained))?;
+        let lacks = (genes.known.matched as f64) < ALL_GENES * genes.known.of_model as f64;
+        let recalibrated = match lacks {
+            true => self.recalibrated(&genes.alignment, &embed, observer)?,
+            false => None,
+        };
         let calibration = recalibrated.as_ref().map_or(&record.calibration, |it| &it.calibration);
-        let unlike = match options.unknown_score {
-            UnknownScore::Expression => self.unlike(source, &genes, &embed, observer)?,
-            _ => vec![0.0; source.summary().n_cells],
+        let profiles = self.profiles.within(&genes.alignment);
+        let strangeness = |cell: &CellTokens| profiles.strangeness(cell);
+        let tell: Option<Tell<'_>> = match options.unknown_score {
+            UnknownScore::Expression => Some(&strangeness),
+            _ => None,
         };
         let encoder = self.embedder.encoder();
         let (k, d) = (record.classes.len(), encoder.d_model());
         let spool = |width| RowSpool::new_in(options.temporary.as_deref(), width);
         let mut scored = spool(k + d)?;
         let stream = Stream { trained: Some(&trained), ..Stream::default() };
-        let mut sink =
+        let mut write =
             |first: usize, rows: &[f32]| Ok(scored.write_rows(first, &score(encoder, rows))?);
-        let Embedded { empty, report } =
-            self.embedder.stream(source, &embed, stream, &mut sink, observer)?;
+        let sink = Sink { rows: &mut write, tell };
+        let Embedded { empty, report, told } =
+            self.embedder.stream(source, genes, &embed, stream, sink, observer)?;
 
         let limits =
             calibration.limits(options.coverage, options.known_share, options.unknown_score);
@@ -208,7 +211,7 @@ impl Artefact {
             scored.read_rows(first, ROWS.min(n - first), &mut rows)?;
             for (cell, row) in rows.chunks_exact(k + d).enumerate() {
                 let (logits, embedding) = row.split_at(k);
-                let expression = unlike[first + cell];
+                let expression = told.get(first + cell).copied().unwrap_or_default();
                 let seen = Evidence { logits, embedding, expression };
                 let mut judged = calibration.judge(&limits, &seen);
                 let said = AnnotatedCell::of(&judged);
@@ -230,31 +233,6 @@ impl Artefact {
             probabilities,
             held_out_accuracy: recalibrated.map(|it| it.accuracy),
             report,
-        })
-    }
-
-    /// How unlike the cells of all classes each cell is, in all that it expresses.
-    fn unlike(
-        &self,
-        source: &mut dyn CellSource,
-        genes: &Alignment,
-        options: &EmbedOptions,
-        observer: &dyn Observer,
-    ) -> Result<Vec<f32>> {
-        let whole = EmbedOptions { max_length: Some(usize::MAX), ..options.clone() };
-        let profiles = self.profiles.within(genes);
-        let tokenizer = self.embedder.tokenizer(genes, &whole)?;
-        observer.begin("comparing with known types", source.summary().n_cells);
-        windows(source, &whole.layer, &tokenizer, |windows| {
-            let mut unlike = Vec::new();
-            for window in windows {
-                let cells = window?.cells;
-                observer.check_cancelled()?;
-                let strange = cells.par_iter().map(|cell| profiles.strangeness(cell));
-                unlike.extend(strange.collect::<Vec<f32>>());
-                observer.advance(cells.len());
-            }
-            Ok(unlike)
         })
     }
 }

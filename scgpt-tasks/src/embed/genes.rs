@@ -10,11 +10,11 @@ use scgpt_data::{
     CellSource, Column, EmptyCells, GeneToken, Observer, Table, Tokenizer, Watched, buckets,
 };
 
-use super::{EmbedOptions, Embedder, select_variable};
+use super::{EmbedOptions, Embedder, SourceGenes, select_variable};
 use crate::{
     error::{Error, Result},
     start_vectors::StartVectors,
-    stream::{Window, view, windows},
+    stream::{CellReader, Window, view, windows},
     usage::Usage,
 };
 
@@ -185,8 +185,7 @@ impl Embedder {
             });
         };
         self.check(Usage::States)?;
-        let mut alignment = self.align(source, options)?;
-        self.known_genes(&alignment, None).check(&options.gene_names)?;
+        let SourceGenes { mut alignment, .. } = self.source_genes(source, options, None)?;
         let known = alignment.clone();
         if let Some(variable) = &options.variable {
             observer.begin("selecting variable genes", 0);
@@ -239,7 +238,8 @@ impl Embedder {
         }
         let mut states = GeneStates::new(groups.n, genes.len(), self.encoder().d_model());
         observer.begin("reading states of genes", source.summary().n_cells);
-        windows(source, &options.layer, tokenizer, |windows| {
+        let reader = CellReader { layer: &options.layer, tokenizer, tell: None };
+        windows(source, reader, |windows| {
             for window in windows {
                 self.add_states(
                     &mut states,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{batches, panel::is_in};
 use crate::{
     artefact::ArtefactKind,
-    embed::{EmbedOptions, Embedder, Embedding},
+    embed::{EmbedOptions, Embedder, Embedding, SourceGenes},
     error::{Error, Result},
     folder_kind::{FolderKind, INTEGRATION},
     stream::{Stream, TokenPanel},
@@ -199,8 +199,8 @@ impl IntegrateArtefact {
             let mut features = GeneSubset::new(source, &options.layer, columns)?;
             return self.embedder.spooled(&mut features, &embed, stream, observer);
         }
-        self.check_genes(source, options, &is_in)?;
-        self.embedder.spooled(source, &embed, stream, observer)
+        let genes = self.genes(source, options, &is_in)?;
+        self.embedder.spool(source, genes, &embed, stream, observer)
     }
 
     /// The columns with the features of the artefact. Every modality that the data has must have
@@ -249,27 +249,27 @@ impl IntegrateArtefact {
         Ok(columns)
     }
 
-    /// Checks that the source has enough of the genes by which cells are compared.
+    /// The genes of a source, which has enough of those by which cells are compared.
     ///
     /// # Errors
     /// If it has a smaller share than `min_genes` of the options or, if that is not set, than half.
-    fn check_genes(
+    fn genes(
         &self,
         source: &dyn CellSource,
         options: &IntegratedOptions,
         is_in: &[bool],
-    ) -> Result<()> {
+    ) -> Result<SourceGenes> {
         let var = source.var(&options.layer)?;
         let alignment = self.embedder.vocab().align(&var, &options.gene_names)?;
-        let found = alignment.tokens.iter().flatten().filter(|token| is_in[token.0 as usize]);
-        let (n, all) = (found.count(), self.panel.len());
+        let known = self.embedder.known_genes(&alignment, Some(is_in));
+        let (n, all) = (known.matched, self.panel.len());
         let least = options.gene_names.min_genes.unwrap_or(LEAST_SHARE);
-        if (n as f64) < least * all as f64 {
+        if n == 0 || (n as f64) < least * all as f64 {
             return Err(Error::option(format!(
                 "the data has {n} of the {all} genes that the cells were integrated by, too few to compare them: train \
                  with these cells, too"
             )));
         }
-        Ok(())
+        Ok(SourceGenes { alignment, known })
     }
 }

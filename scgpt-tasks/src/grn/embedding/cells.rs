@@ -18,7 +18,7 @@ use scgpt_stats::{halves, sampled};
 use super::{EmbeddingNetworkOptions, enough};
 use crate::{
     embed::{
-        CellGroups, EmbedOptions, Embedder, GeneStates, VariableOptions, likely_types,
+        CellGroups, EmbedOptions, Embedder, GeneStates, SourceGenes, VariableOptions, likely_types,
         select_variable,
     },
     error::{Error, Result},
@@ -89,8 +89,8 @@ impl OfCells {
         let column = options.per.as_deref().or_else(|| likely_types(&obs));
         let labels = column.map(|name| Labels::read(&obs, name)).transpose()?;
         let values = unscaled(source, &embed.layer)?;
-        let mut chosen = embedder.align(source, embed)?;
-        embedder.known_genes(&chosen, None).check(&embed.gene_names)?;
+        let SourceGenes { alignment: mut chosen, .. } =
+            embedder.source_genes(source, embed, None)?;
         let whole = chosen.clone();
         let mut empty = EmptyCells::of_known(&whole);
         let mut sought = empty.among(source, &embed.layer);
