@@ -15,6 +15,7 @@ use std::{
 };
 
 use scgpt_data::make_durable;
+use scgpt_model::ModelDir;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
@@ -23,9 +24,11 @@ use crate::{
     folder_kind::FolderKind,
 };
 
+/// The weights among the files of a model directory.
+const WEIGHTS: &str = "model.safetensors";
+
 /// The files of a model directory that have to belong together.
-pub(crate) const MODEL_FILES: [&str; 4] =
-    ["config.json", "model.safetensors", "preprocess.json", "vocab.json"];
+pub(crate) const MODEL_FILES: [&str; 4] = ["config.json", WEIGHTS, "preprocess.json", "vocab.json"];
 
 /// A kind of artefact: a model directory with a record of what the model alone does not know, and
 /// files of its own.
@@ -66,6 +69,17 @@ fn seal(record: &[u8]) -> serde_json::Result<String> {
     Ok(format!("{:x}", Sha256::digest(record.to_string())))
 }
 
+/// An artefact whose files are found to be those it was made with.
+#[derive(Debug)]
+pub(crate) struct OpenArtefact<R> {
+    /// What the model alone does not know.
+    pub(crate) record: R,
+    /// The model beside it.
+    pub(crate) model: ModelDir,
+    /// SHA-256 of its weights.
+    pub(crate) sha256: String,
+}
+
 impl ArtefactKind {
     /// Moves the model directory `built` into `folder`, with `more` files of it, and the record last:
     /// a folder whose files do not belong together is never taken for an artefact.
@@ -104,11 +118,18 @@ impl ArtefactKind {
         Ok(())
     }
 
-    /// Reads the record of an artefact, once its files are found to be those it was made with.
+    /// Opens an artefact, once its files are found to be those it was made with.
     ///
     /// # Errors
-    /// If a file is missing or was changed, or the format is of another version.
-    pub(crate) fn read<R: DeserializeOwned>(&self, folder: &Path) -> Result<R> {
+    /// If a file is missing, was changed or is no file of a model, or the format is of another version.
+    pub(crate) fn open<R: DeserializeOwned>(&self, folder: &Path) -> Result<OpenArtefact<R>> {
+        let Sealed { record, mut files, .. } = self.read(folder)?;
+        let sha256 = files.remove(WEIGHTS).unwrap_or_default();
+        Ok(OpenArtefact { record, model: ModelDir::open(folder)?, sha256 })
+    }
+
+    /// Reads the record of an artefact, and compares its files with it.
+    fn read<R: DeserializeOwned>(&self, folder: &Path) -> Result<Sealed<R>> {
         /// Read first: a record of another format need not have the same fields.
         #[derive(Deserialize)]
         struct Head {
@@ -163,7 +184,7 @@ impl ArtefactKind {
                 ));
             }
         }
-        Ok(sealed.record)
+        Ok(sealed)
     }
 
     /// Whether a folder holds such an artefact, as far as its record tells.
@@ -252,12 +273,14 @@ mod tests {
         let record = BTreeMap::from([("share", 0.1 + 0.2), ("rate", 1e-7), ("whole", 3.0)]);
         KIND.publish(&record, &built, folder.path(), &[]).unwrap();
         let read = || KIND.read::<BTreeMap<String, serde_json::Value>>(folder.path());
-        assert_eq!(read().unwrap()["share"], 0.1 + 0.2);
+        let sealed = read().unwrap();
+        assert_eq!(sealed.record["share"], 0.1 + 0.2);
+        assert_eq!(sealed.files[WEIGHTS], hash(&folder.path().join(WEIGHTS)).unwrap());
         let path = folder.path().join(KIND.record);
         let text = std::fs::read_to_string(&path).unwrap();
         for (old, new) in [("3.0", "4.0"), ("config.json", "confih.json"), ("e-7", "e-8")] {
             std::fs::write(&path, text.replacen(old, new, 1)).unwrap();
-            let problem = read().unwrap_err().to_string();
+            let problem = read().err().unwrap().to_string();
             assert!(problem.contains("it.json"), "{old}: {problem}");
         }
         // Earlier versions wrote no seal.

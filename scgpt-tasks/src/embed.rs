@@ -60,7 +60,7 @@ use scgpt_data::{
     Alignment, Binner, CellSource, CellTokens, Collator, GeneToken, GeneVocab, Observer, RowSpool,
     Setting, TokenConfig, Tokenizer, Watched, unscaled,
 };
-use scgpt_model::{CellEncoder, LoadReport, Preprocess, Scgpt, ScgptConfig, Strictness};
+use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
 use scgpt_stats::unit_rows;
 
 pub use self::{
@@ -76,7 +76,7 @@ pub(crate) use self::{
 pub use crate::stream::{Timings, TokenCounts};
 use crate::{
     error::{Error, Result},
-    folder_kind::open_model,
+    folder_kind::FolderKind,
     known_genes::KnownGenes,
     start_vectors::START,
     stream::{CellReader, Rows, Sink, Stream, TokenPanel},
@@ -131,8 +131,8 @@ pub struct Embedder {
     loaded: LoadReport,
     /// SHA-256 of the weights file, if there is one.
     sha256: Option<String>,
-    /// The folder that it was opened from; `None` for a model from memory.
-    folder: Option<PathBuf>,
+    /// The folder that it was opened from, and what that holds; `None` for a model from memory.
+    folder: Option<(FolderKind, PathBuf)>,
 }
 
 impl Embedder {
@@ -142,20 +142,31 @@ impl Embedder {
     /// If a file is missing, unsafe or inconsistent, or weights, configuration and vocabulary do
     /// not belong together.
     pub fn open(folder: &Path, device: &Device, strictness: Strictness) -> Result<Self> {
-        let path = folder;
-        let folder = open_model(path)?;
-        let vocab = GeneVocab::from_json(folder.vocab_path())?;
-        check_vocabulary(&vocab, folder.config())?;
-        let (model, loaded) = folder.load(device, strictness)?;
-        let embedder = Self::new(model, folder.config().clone(), *folder.preprocess(), vocab)?;
-        let sha256 = Some(folder.hash()?);
-        Ok(Self { loaded, sha256, folder: Some(path.into()), ..embedder })
+        let (kind, model) = FolderKind::open(folder)?;
+        let sha256 = model.hash()?;
+        Self::of_folder(model, kind, sha256, device, strictness)
+    }
+
+    /// Takes a model directory that is open, of a folder of some kind; its weights have that SHA-256.
+    pub(crate) fn of_folder(
+        model: ModelDir,
+        kind: FolderKind,
+        sha256: String,
+        device: &Device,
+        strictness: Strictness,
+    ) -> Result<Self> {
+        let vocab = GeneVocab::from_json(model.vocab_path())?;
+        check_vocabulary(&vocab, model.config())?;
+        let (network, loaded) = model.load(device, strictness)?;
+        let embedder = Self::new(network, model.config().clone(), *model.preprocess(), vocab)?;
+        let folder = Some((kind, model.path().into()));
+        Ok(Self { loaded, sha256: Some(sha256), folder, ..embedder })
     }
 
     /// Path at which there are gene vectors before training, if they are known; `None` for a model from
     /// memory.
     fn start_path(&self) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join(START))
+        Some(self.folder.as_ref()?.1.join(START))
     }
 
     /// Takes a model that is already in memory.
@@ -196,7 +207,8 @@ impl Embedder {
 
     /// Checks that the network gets what it needs, and was made for that use.
     pub(crate) fn check(&self, usage: Usage) -> Result<()> {
-        usage.check(self.folder.as_deref(), &self.config)
+        let folder = self.folder.as_ref().map(|(kind, path)| (*kind, path.as_path()));
+        usage.check(folder, &self.config)
     }
 
     /// Embeds all cells of `source`, streaming: memory does not grow with their number.

@@ -79,6 +79,21 @@ impl FolderKind {
         .unwrap_or(Self::Other)
     }
 
+    /// Opens the model directory at `path`, and says whether it is that of an artefact.
+    ///
+    /// # Errors
+    /// As [`open_model`].
+    pub(crate) fn open(path: &Path) -> Result<(Self, ModelDir)> {
+        use FolderKind::{Cells, File, Index, Run, Shards, Unfinished};
+        let kind = Self::of(path);
+        if let Index | Shards | Run | Unfinished | Cells | File = kind
+            && let Some(error) = Self::Model.instead(path)
+        {
+            return Err(error);
+        }
+        Ok((kind, ModelDir::open(path)?))
+    }
+
     /// Its name with an article, for messages.
     pub(crate) fn describe(self) -> &'static str {
         match self {
@@ -171,14 +186,7 @@ impl FolderKind {
 /// # Errors
 /// If `path` is no such directory, or a file in it is missing, unreadable, unsafe or inconsistent.
 pub fn open_model(path: &Path) -> Result<ModelDir> {
-    use FolderKind::{Cells, File, Index, Run, Shards, Unfinished};
-    match FolderKind::of(path) {
-        Index | Shards | Run | Unfinished | Cells | File => match FolderKind::Model.instead(path) {
-            Some(error) => Err(error),
-            None => Ok(ModelDir::open(path)?),
-        },
-        _ => Ok(ModelDir::open(path)?),
-    }
+    Ok(FolderKind::open(path)?.1)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use scgpt_model::{Asked, ModelDir, Need, ScgptConfig};
 
 use crate::{
     error::{Error, Result},
-    folder_kind::{FolderKind, open_model},
+    folder_kind::FolderKind,
 };
 
 /// The number in a [`Need`] that is given, which meets any number.
@@ -46,17 +46,22 @@ impl Usage {
     /// # Errors
     /// If it cannot be opened, or [`check`](Self::check) refuses it.
     pub(crate) fn open(self, path: &Path) -> Result<ModelDir> {
-        let model = open_model(path)?;
-        self.check(Some(path), model.config())?;
+        let (kind, model) = FolderKind::open(path)?;
+        self.check(Some((kind, path)), model.config())?;
         Ok(model)
     }
 
-    /// Checks that the network at `path` gets what it needs, and was not made for another task.
+    /// Checks that a network gets what it needs, and was not made for another task. `folder` is what holds
+    /// it, unless it is from memory.
     ///
     /// # Errors
     /// [`Error::Incompatible`] with the command that is meant.
-    pub(crate) fn check(self, path: Option<&Path>, network: &ScgptConfig) -> Result<()> {
-        let kind = path.map_or(FolderKind::Other, FolderKind::of);
+    pub(crate) fn check(
+        self,
+        folder: Option<(FolderKind, &Path)>,
+        network: &ScgptConfig,
+    ) -> Result<()> {
+        let (kind, path) = folder.map_or((FolderKind::Other, None), |(kind, at)| (kind, Some(at)));
         let Some(problem) = self.problem(kind, network) else { return Ok(()) };
         let whose = match kind {
             FolderKind::Annotation | FolderKind::Integration | FolderKind::Perturbation => {

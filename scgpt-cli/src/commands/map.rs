@@ -70,22 +70,34 @@ struct Choices {
     seed: u64,
 }
 
-/// Embeds the cells of `source` with the model in `folder`.
+/// A model in a folder, and the SHA-256 of its weights, by which it is known again.
+struct HashedModel<'a> {
+    embedder: Embedder,
+    folder: &'a Path,
+    sha256: String,
+}
+
+impl<'a> HashedModel<'a> {
+    fn open(folder: &'a Path, device: &Device) -> Result<Self> {
+        let embedder = Embedder::open(folder, device, Strictness::Strict)?;
+        let lacking = || Error::Artefact {
+            path: folder.into(),
+            problem: "its weights have no hash to be known by again".into(),
+        };
+        let sha256 = embedder.hash().ok_or_else(lacking)?.to_owned();
+        Ok(Self { embedder, folder, sha256 })
+    }
+}
+
+/// Embeds the cells of `source` with a model.
 fn by_model(
     source: &mut dyn CellSource,
-    folder: &Path,
+    HashedModel { embedder, folder, sha256 }: HashedModel<'_>,
     choices: Choices,
     reading: &Reading<'_>,
-    device: &Device,
     bar: &Bar,
 ) -> Result<Embedded> {
     let Choices { max_length, tie_mode, seed } = choices;
-    let embedder = Embedder::open(folder, device, Strictness::Strict)?;
-    let lacking = || Error::Artefact {
-        path: folder.into(),
-        problem: "its weights have no hash to be known by again".into(),
-    };
-    let sha256 = embedder.hash().ok_or_else(lacking)?.to_owned();
     let mut options = EmbedOptions::default();
     options.batch_size = reading.batch_size;
     options.max_length = max_length;

@@ -17,7 +17,7 @@ use super::{
     profiles::{PROFILES, Profiles},
 };
 use crate::{
-    artefact::{ArtefactKind, read_part},
+    artefact::{ArtefactKind, OpenArtefact, read_part},
     embed::Embedder,
     error::Result,
     folder_kind::{ANNOTATION, FolderKind},
@@ -84,8 +84,8 @@ impl Artefact {
     /// If a file is missing or was changed, the format is of another version, or the parts do not
     /// belong together.
     pub fn open(folder: &Path, device: &Device) -> Result<Self> {
-        let record: ArtefactRecord = KIND.read(folder)?;
-        let embedder = Embedder::open(folder, device, Strictness::Strict)?;
+        let OpenArtefact { record, model, sha256 } = KIND.open::<ArtefactRecord>(folder)?;
+        let embedder = Embedder::of_folder(model, KIND.kind, sha256, device, Strictness::Strict)?;
         let n_classes = embedder.config().n_classes;
         KIND.check_number(folder, "classes", [record.classes.len(), n_classes])?;
         let profiles = read_part(&folder.join(PROFILES))?;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{batches, panel::is_in};
 use crate::{
-    artefact::ArtefactKind,
+    artefact::{ArtefactKind, OpenArtefact},
     embed::{EmbedOptions, Embedder, Embedding, SourceGenes},
     error::{Error, Result},
     folder_kind::{FolderKind, INTEGRATION},
@@ -133,8 +133,8 @@ impl IntegrateArtefact {
     /// If a file is missing or was changed, the format is of another version, or the parts do not
     /// belong together.
     pub fn open(folder: &Path, device: &Device) -> Result<Self> {
-        let record: IntegrateRecord = KIND.read(folder)?;
-        let embedder = Embedder::open(folder, device, Strictness::Strict)?;
+        let OpenArtefact { record, model, sha256 } = KIND.open::<IntegrateRecord>(folder)?;
+        let embedder = Embedder::of_folder(model, KIND.kind, sha256, device, Strictness::Strict)?;
         let n_domains = embedder.config().n_domains;
         // A network that tells no batches apart has no number of them.
         if n_domains != 0 {

@@ -15,7 +15,7 @@ use scgpt_data::{
     RowSpool, Setting, Source, SpecialToken, SpooledCells, median_total, similar_names,
 };
 use scgpt_eval::perturbation::{CONTROL, Condition, Split, gene_column, gene_names};
-use scgpt_model::{GepStyle, ModelDir, Scgpt, ScgptConfig, Strictness};
+use scgpt_model::{GepStyle, Scgpt, ScgptConfig, Strictness};
 use scgpt_stats::sampled;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ use super::{
     predict::{Controls, Predictor},
 };
 use crate::{
-    artefact::ArtefactKind,
+    artefact::{ArtefactKind, OpenArtefact},
     error::{Error, Result},
     folder_kind::{FolderKind, PERTURBATION},
 };
@@ -133,16 +133,15 @@ impl PerturbArtefact {
     /// If a file is missing or was changed, the format is of another version, or the parts do not
     /// belong together.
     pub fn open(folder: &Path, device: &Device) -> Result<Self> {
-        let record: PerturbRecord = KIND.read(folder)?;
-        let directory = ModelDir::open(folder)?;
-        let network = directory.config().clone();
+        let OpenArtefact { record, model, .. } = KIND.open::<PerturbRecord>(folder)?;
+        let network = model.config().clone();
         if network.n_perturbation_flags < 2 || network.gep == GepStyle::Direct {
             let problem = "the network beside it has no perturbation flags".into();
             return Err(KIND.mismatch(folder, problem));
         }
-        let vocab = GeneVocab::from_json(directory.vocab_path())?;
+        let vocab = GeneVocab::from_json(model.vocab_path())?;
         let panel = ResponsePanel::of_names(&vocab, &record.genes)?;
-        let (model, _) = directory.load(device, Strictness::Strict)?;
+        let (model, _) = model.load(device, Strictness::Strict)?;
         let controls = read_controls(&folder.join(CONTROLS), &record)?;
         let profiles = read_profiles(&folder.join(PROFILES), &record)?;
         Ok(Self { record, vocab, panel, model, network, controls, profiles })

@@ -9,7 +9,7 @@ use scgpt_eval::Labels;
 use scgpt_tasks::map::{IndexManifest, ReferenceCells, ReferenceIndex, Search};
 use serde_json::json;
 
-use super::{Embedded, Reading, by_model, from_obsm};
+use super::{Embedded, HashedModel, Reading, by_model, from_obsm};
 use crate::{
     output::{Printer, temporary},
     progress::Bar,
@@ -156,7 +156,7 @@ fn embed(
         (None, Some(model)) => {
             let (max_length, tie_mode) = (args.tokens.max_length, TieMode::default());
             let choices = super::Choices { max_length, tie_mode, seed: args.tokens.seed };
-            by_model(source, model, choices, &reading, device, bar)
+            by_model(source, HashedModel::open(model, device)?, choices, &reading, bar)
         }
         (None, None) => {
             bail!("--model or --embedding is needed: what shall the cells be embedded by?")

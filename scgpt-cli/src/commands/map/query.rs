@@ -9,12 +9,11 @@ use scgpt_data::{Additions, Column, RowSpool, Source};
 use scgpt_tasks::{
     Error,
     map::{IndexManifest, MadeBy, MapOptions, MappedCells, ReferenceIndex, Voting},
-    open_model,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Embedded, Reading, by_model, from_obsm};
+use super::{Embedded, HashedModel, Reading, by_model, from_obsm};
 use crate::{
     cells_output::OutputArgs,
     effective::write_effective,
@@ -118,13 +117,13 @@ pub(super) fn as_index(
                     path.display()
                 );
             }
-            let found = open_model(folder)?.hash()?;
-            if found != *sha256 {
+            let model = HashedModel::open(folder, device)?;
+            if model.sha256 != *sha256 {
                 return Err(Error::Incompatible {
                     path: folder.into(),
                     problem: format!(
                         "not the model of the index: its weights have SHA-256 {}…, those of the index {}…",
-                        &found[..12],
+                        &model.sha256[..12],
                         &sha256[..sha256.len().min(12)]
                     ),
                     remedy: format!(
@@ -138,7 +137,7 @@ pub(super) fn as_index(
             let choices =
                 super::Choices { max_length: Some(*max_length), tie_mode: *tie_mode, seed: *seed };
             let reading = &Reading { reference: index.genes, ..reading.clone() };
-            by_model(source, folder, choices, reading, device, bar)
+            by_model(source, model, choices, reading, bar)
         }
     }
 }
