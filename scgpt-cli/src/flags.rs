@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command};
 use scgpt_data::Setting;
 
 /// Settings whose flags have another name.
-const OTHERWISE: [(&str, &str); 9] = [
+const OTHERWISE: [(&str, &str); 10] = [
     ("overwrite", "force"),
     ("singles", "perturb"),
     ("test_share", "test"),
@@ -14,6 +14,7 @@ const OTHERWISE: [(&str, &str); 9] = [
     ("optimizer.lr", "lr"),
     ("training.select_by", "select_by"),
     ("n_genes", "hvg"),
+    ("predict_batch", "batch_size"),
     ("labels", "obs"),
     ("objectives", "objectives"),
 ];

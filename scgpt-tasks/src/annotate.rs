@@ -79,7 +79,7 @@ use self::{experiment::AnnotateExperiment, held_out::HELD_OUT, profiles::PROFILE
 use crate::{
     artefact::write_part,
     error::Result,
-    training::{ArtefactFile, LearnOptions, Observers, Session, Trial},
+    training::{ArtefactFile, LearnOptions, Mistakes, Observers, Session, Trial},
     usage::Usage,
 };
 
@@ -160,7 +160,9 @@ impl<'a> Annotation<'a> {
         options: AnnotateOptions<'a>,
         device: &'a Device,
     ) -> Result<Self> {
-        config.validate()?;
+        let mut mistakes = Mistakes::found(config.validate())?;
+        mistakes.check_batch("predict_batch", options.predict_batch);
+        mistakes.tell()?;
         let obs = source.obs()?;
         let in_file = scgpt_data::Error::in_file(&source.summary().path);
         let mut labels = Labels::read(&obs, options.label).map_err(&in_file)?;

@@ -295,6 +295,7 @@ impl Embedder {
     ) -> Result<Embedding> {
         let Some(reference) = reference else { return self.embed(source, options, observer) };
         self.check(Usage::Embed)?;
+        options.check()?;
         // The others are what counts, however few genes they had.
         let alignment = self.align(source, options)?;
         let known = self.known_genes(&alignment, None).beside(reference);
@@ -419,6 +420,7 @@ impl Embedder {
         options: &EmbedOptions,
         trained: Option<&[bool]>,
     ) -> Result<SourceGenes> {
+        options.check()?;
         let alignment = self.align(source, options)?;
         let known = self.known_genes(&alignment, trained);
         known.check(&options.gene_names)?;

@@ -190,11 +190,11 @@ impl Generator {
         device: &Device,
         observer: &dyn Observer,
     ) -> Result<GeneratedCells> {
-        let (n_cells, _) = source.summary().shape(&options.layer)?;
-        unscaled(source, &options.layer)?;
         if options.batch_size == 0 {
             return Err(Setting("batch_size").zero().into());
         }
+        let (n_cells, _) = source.summary().shape(&options.layer)?;
+        unscaled(source, &options.layer)?;
         let max_length = options.max_length.unwrap_or(self.preprocess.max_length);
         let var = source.var(&options.layer)?;
         let alignment = self.vocab.align(&var, &options.gene_names)?;

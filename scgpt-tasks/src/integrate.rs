@@ -50,6 +50,7 @@ mod artefact;
 mod batches;
 mod card;
 mod cell_modalities;
+mod comparison;
 mod complete;
 mod config;
 mod cross_modal;
@@ -66,11 +67,7 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use scgpt_data::{Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Observer, Setting};
-use scgpt_eval::{
-    BatchesTold, Labels,
-    baseline::{BaselineOptions, SpaceBaseline, integration_baselines, multiomic_baselines},
-};
-use scgpt_model::Strictness;
+use scgpt_eval::{BatchesTold, Labels, baseline::BaselineOptions};
 use scgpt_stats::ClusterOptions;
 use scgpt_train::TrainObserver;
 
@@ -92,9 +89,9 @@ use self::{
     score::SpaceJudge,
 };
 use crate::{
-    embed::{Embedder, Embedding},
+    embed::Embedding,
     error::{Error, Result},
-    training::{LearnOptions, Observers, Session, Trial},
+    training::{LearnOptions, Mistakes, Observers, Session, Trial},
     usage::Usage,
 };
 
@@ -200,6 +197,8 @@ pub struct Integration<'a> {
     options: IntegrateOptions<'a>,
     device: &'a Device,
     vocab: GeneVocab,
+    /// The vocabulary of the model, without any of the cells' genes that it lacks.
+    known: Option<GeneVocab>,
     batches: Labels,
     labels: Option<Labels>,
     /// The features of several modalities, once they are chosen.
@@ -231,7 +230,9 @@ impl<'a> Integration<'a> {
         options: IntegrateOptions<'a>,
         device: &'a Device,
     ) -> Result<Self> {
-        config.validate(options.label)?;
+        let mut mistakes = Mistakes::found(config.validate(options.label))?;
+        mistakes.check_batch("predict_batch", options.predict_batch);
+        mistakes.tell()?;
         let obs = source.obs()?;
         let batches = batches::of(&obs, &options)?;
         let labels = options.label.map(|name| Labels::read(&obs, name)).transpose()?;
@@ -250,8 +251,12 @@ impl<'a> Integration<'a> {
             all_features: options.modalities.is_some() || options.learn.gene_names.all_features,
             ..options.learn.gene_names.clone()
         };
-        let vocab = match &config.model {
-            Some(path) => GeneVocab::from_json(options.usage().open(path)?.vocab_path())?,
+        let known = match &config.model {
+            Some(path) => Some(GeneVocab::from_json(options.usage().open(path)?.vocab_path())?),
+            None => None,
+        };
+        let vocab = match &known {
+            Some(known) => known.clone(),
             None => GeneVocab::from_genes([&var], &names)?,
         };
         align(&vocab, &var, &options)?;
@@ -264,14 +269,33 @@ impl<'a> Integration<'a> {
             cells.check(options.batch_key.map(|_| &batches))?;
         }
         let integration =
-            Self { config, options, device, vocab, batches, labels, multimodal: None };
-        let network = integration.start(config, config.hvg)?.config;
-        config.objectives.check(&network)?;
-        config.training.validate(&network)?;
-        if options.complete {
-            integration.check_completion(&network)?;
-        }
+            Self { config, options, device, vocab, known, batches, labels, multimodal: None };
+        integration.check_network()?;
         Ok(integration)
+    }
+
+    /// The same cells under settings that were made once it was known how well their batches can be
+    /// [`told`](Self::told). What the settings say of the model and its new genes has to be as it was.
+    ///
+    /// # Errors
+    /// If the settings contradict themselves or the network.
+    pub fn under(self, config: &'a IntegrateConfig, told: Option<BatchesTold>) -> Result<Self> {
+        config.validate(self.options.label)?;
+        let options = IntegrateOptions { told, ..self.options };
+        let integration = Self { config, options, ..self };
+        integration.check_network()?;
+        Ok(integration)
+    }
+
+    /// Checks that the settings fit the network with which training begins.
+    fn check_network(&self) -> Result<()> {
+        let network = self.start(self.config, self.config.hvg)?.config;
+        self.config.objectives.check(&network)?;
+        self.config.training.validate(&network)?;
+        match self.options.complete {
+            true => self.check_completion(&network),
+            false => Ok(()),
+        }
     }
 
     /// Trains, embeds, scores, and writes the artefact. If modalities that were not measured are
@@ -299,11 +323,10 @@ impl<'a> Integration<'a> {
         let panel = match self.options.modalities {
             None => {
                 let panel = FeaturePanel::choose(source, vocab, config, options, &codes, observer)?;
-                match config.model.as_ref().filter(|_| !config.new_genes.are_left_out()) {
+                match self.known.as_ref().filter(|_| !config.new_genes.are_left_out()) {
                     None => panel,
-                    Some(path) => {
-                        let known = GeneVocab::from_json(options.usage().open(path)?.vocab_path())?;
-                        let (panel, vocab) = panel.joining(vocab, &known)?;
+                    Some(known) => {
+                        let (panel, vocab) = panel.joining(vocab, known)?;
                         self.vocab = vocab;
                         panel
                     }
@@ -411,60 +434,6 @@ impl<'a> Integration<'a> {
         let domains = self.domains();
         let all: Vec<usize> = (0..domains.len()).collect();
         SpaceJudge::new(&all, self.labels.as_ref(), &domains, ClusterOptions::default())
-    }
-
-    /// Scores of the checkpoint before training, if one was fine-tuned.
-    fn zero_shot(
-        &self,
-        cells: &Cells<'_>,
-        source: &mut dyn CellSource,
-        judge: &SpaceJudge,
-    ) -> Result<Option<IntegrationMethod>> {
-        let observer = cells.session.observer;
-        let Some(path) = self.config.model.as_ref().filter(|_| self.options.baselines.is_some())
-        else {
-            return Ok(None);
-        };
-        let embedder = Embedder::open(path, self.device, Strictness::Partial)?;
-        if embedder.check(Usage::Embed).is_err() {
-            // The network of another task has no rows without what that task tells it.
-            return Ok(None);
-        }
-        let options = cells.embed_options();
-        let embedding = match &self.multimodal {
-            None => embedder.embed(source, &options, observer)?,
-            Some(chosen) => {
-                // It knows genes only.
-                let Some(columns) = chosen.genes() else { return Ok(None) };
-                let mut genes = GeneSubset::new(source, self.options.learn.layer, columns)?;
-                embedder.embed(&mut genes, &options, observer)?
-            }
-        };
-        let rows = embedding.all_rows()?;
-        let scores = vec![judge.judge(&rows, embedder.encoder().d_model())?];
-        Ok(Some(IntegrationMethod::new("scGPT, not fine-tuned", scores)))
-    }
-
-    /// Scores of other methods on the same cells, by all of their features.
-    fn baselines(
-        &self,
-        source: &mut dyn CellSource,
-        judge: &SpaceJudge,
-        observer: &dyn Observer,
-    ) -> Result<Vec<IntegrationMethod>> {
-        let Some(options) = self.options.baselines else { return Ok(Vec::new()) };
-        let (seed, domains) = (self.config.training.seed, self.domains());
-        let baselines = match self.options.modalities {
-            Some(CellModalities { modalities, measured }) => multiomic_baselines(
-                source, modalities, measured, &domains, options, seed, observer,
-            )?,
-            None => integration_baselines(source, &domains, options, seed, observer)?,
-        };
-        let scored = baselines.into_iter().map(|SpaceBaseline { name, space, note }| {
-            let scores = judge.space(&space)?;
-            Ok(scores.map(|scores| IntegrationMethod { name, scores: vec![scores], note }))
-        });
-        scored.filter_map(Result::transpose).collect()
     }
 
     /// Writes the artefact.

@@ -133,3 +133,16 @@ fn settings_that_contradict_are_refused() {
     let pretraining = AnnotateConfig { objectives: cell_prompt, ..config() };
     assert!(fail(pretraining).contains("objective of pre-training"));
 }
+
+#[test]
+fn no_cell_at_once_is_a_mistake_among_the_others() {
+    let source = Simulation::new(&CELLS, None).unwrap();
+    let config = AnnotateConfig { batch_size: 0, ..config() };
+    let learn = LearnOptions::new(std::path::Path::new("nowhere"), &Layer::X);
+    // There is no such column, which nobody looks for before the settings are sound.
+    let mut options = AnnotateOptions::new("no such column", learn);
+    options.predict_batch = 0;
+    let error = Annotation::prepare(&source, &config, options, &Device::flex()).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("`batch_size` is 0") && message.contains("`predict_batch` is 0"));
+}

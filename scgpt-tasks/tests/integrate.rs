@@ -256,3 +256,16 @@ fn settings_and_cells_that_cannot_work_are_refused() {
     };
     assert!(fail(nothing, |_| ()).contains("nothing to learn"));
 }
+
+#[test]
+fn no_cell_at_once_is_a_mistake_among_the_others() {
+    let source = Simulation::new(&CELLS, None).unwrap();
+    let config = IntegrateConfig { hvg: 0, ..config() };
+    let mut options = IntegrateOptions::new(LearnOptions::new(Path::new("nowhere"), &Layer::X));
+    // There is no such column, which nobody looks for before the settings are sound.
+    options.batch_key = Some("no such column");
+    options.predict_batch = 0;
+    let error = Integration::prepare(&source, &config, options, &Device::flex()).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("`hvg` is 0") && message.contains("`predict_batch` is 0"));
+}

@@ -135,7 +135,11 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
             IntegrateOptions::new(args.learn.options(Path::new(""), &layer, &gene_names));
         options.batch_key = args.batch_key.as_deref();
         options.modalities = modalities.as_ref();
-        let told = args.told(source.source_mut(), &options, printer)?;
+        let told = match args.parity {
+            true => None,
+            false => batches_told(source.source_mut(), &options, &Bar::new(printer))?,
+        };
+        remark_on_batches(told, printer);
         let pairing = modalities.as_ref().map(CellModalities::pairing);
         return print_settings(&args.settings(&files, pairing, told.as_ref())?);
     }
@@ -170,11 +174,16 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let settings = |told| args.settings(&files, pairing, told);
     // What is wrong should be known before the cells are read.
     let planned = settings(None)?;
-    options.predict_batch = planned.batch_size.min(8);
-    Integration::prepare(source.source(), &planned, options, &device)?;
-    options.told = args.told(source.source_mut(), &options, printer)?;
-    let settings = settings(options.told.as_ref())?;
-    let prepared = Integration::prepare(source.source(), &settings, options, &device)?;
+    options.predict_batch = planned.batch_size.clamp(1, 8);
+    let prepared = Integration::prepare(source.source(), &planned, options, &device)?;
+    // The recipe of the reference does not depend on it.
+    let told = match args.parity {
+        true => None,
+        false => prepared.told(source.source_mut(), &Bar::new(printer))?,
+    };
+    remark_on_batches(told, printer);
+    let settings = settings(told.as_ref())?;
+    let prepared = prepared.under(&settings, told)?;
     // Nothing is written, or removed, before everything is known to be sound.
     let outputs = [Some(output.as_path()), complete];
     training.begin(&settings, "integrate", outputs.into_iter().flatten(), printer)?;
@@ -213,25 +222,6 @@ impl IntegrateArgs {
         let output = self.learn.run.output.as_deref();
         let beside_output = || output.map(|output| beside(output, "model"));
         self.artefact.clone().or_else(beside_output)
-    }
-
-    /// How well batches can be told apart; `None` with --parity, whose recipe does not depend on it.
-    fn told(
-        &self,
-        source: &mut dyn CellSource,
-        options: &IntegrateOptions<'_>,
-        printer: Printer,
-    ) -> Result<Option<BatchesTold>> {
-        if self.parity {
-            return Ok(None);
-        }
-        let told = batches_told(source, options, &Bar::new(printer))?;
-        if let Some(told) = told.filter(|told| !told.can_be()) {
-            printer.remark(&format!(
-                "note: {told}; nothing makes them alike but what is asked for (input_norm, batch_labels, objectives.dar)"
-            ));
-        }
-        Ok(told)
     }
 
     /// The settings: those of the flags, else of the file, else of the run to resume, else of the
@@ -294,6 +284,15 @@ fn record_of(report: &IntegrateReport, artefact: &Path) -> Result<Value> {
         "seed": report.config.training.seed,
         "methods": serde_json::to_value(&report.methods)?,
     }))
+}
+
+/// Says so if batches cannot be told apart.
+fn remark_on_batches(told: Option<BatchesTold>, printer: Printer) {
+    if let Some(told) = told.filter(|told| !told.can_be()) {
+        printer.remark(&format!(
+            "note: {told}; nothing makes them alike but what is asked for (input_norm, batch_labels, objectives.dar)"
+        ));
+    }
 }
 
 fn remark_on(report: &IntegrateReport, printer: Printer) {

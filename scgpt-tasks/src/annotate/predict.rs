@@ -159,12 +159,17 @@ impl Artefact {
         options: &PredictOptions,
         observer: &dyn Observer,
     ) -> Result<Annotated> {
+        let mut mistakes = Vec::new();
+        if options.batch_size == 0 {
+            mistakes.push(Setting("batch_size").zero());
+        }
         for (name, share) in [("coverage", options.coverage), ("known_share", options.known_share)]
         {
             if !(share > 0.0 && share < 1.0) {
-                return Err(Setting(name).no_share(share).into());
+                mistakes.push(Setting(name).no_share(share));
             }
         }
+        scgpt_data::Error::settings(mistakes)?;
         let record = &self.record;
         let embed = EmbedOptions {
             batch_size: options.batch_size,

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use scgpt_data::{GeneNames, Layer, Sampling, TieMode, VariableFlavour};
+use scgpt_data::{GeneNames, Layer, Sampling, Setting, TieMode, VariableFlavour};
 use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
 
 /// How cells are read and embedded.
 ///
@@ -54,6 +56,19 @@ pub struct VariableOptions {
     /// Column of `obs` with batches: the genes that vary within most of them are kept. With `None`
     /// they are those that vary among all cells.
     pub batch_key: Option<String>,
+}
+
+impl EmbedOptions {
+    /// Checks what can be told before a cell is read.
+    ///
+    /// # Errors
+    /// If no cell is to be computed at once.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.batch_size {
+            0 => Err(Setting("batch_size").zero().into()),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl VariableOptions {

@@ -166,6 +166,9 @@ impl IntegrateArtefact {
         options: &IntegratedOptions,
         observer: &dyn Observer,
     ) -> Result<Embedding> {
+        if options.batch_size == 0 {
+            return Err(Setting("batch_size").zero().into());
+        }
         let record = &self.record;
         let key = options.batch_key.as_deref().unwrap_or(&record.batch_key);
         let obs = source.obs()?;

@@ -8,7 +8,7 @@ use scgpt_data::{
 };
 use scgpt_eval::{BatchesTold, Labels, baseline::BaselineOptions};
 
-use super::{IntegrateOptions, Pairing};
+use super::{IntegrateOptions, Integration, Pairing};
 use crate::error::{Error, Result};
 
 /// The batches of the cells, at least two of at least two cells; all cells are one batch if only
@@ -48,8 +48,35 @@ pub fn batches_told(
     if options.batch_key.is_none() {
         return Ok(None);
     }
-    let codes = of(&source.obs()?, options)?.codes;
-    let batches: Vec<usize> = codes.into_iter().flatten().map(|code| code as usize).collect();
+    let batches = of(&source.obs()?, options)?;
+    told(source, &batches, options, observer)
+}
+
+impl Integration<'_> {
+    /// As [`batches_told`], for the cells that were prepared.
+    ///
+    /// # Errors
+    /// If the source cannot be read, or has negative values.
+    pub fn told(
+        &self,
+        source: &mut dyn CellSource,
+        observer: &dyn Observer,
+    ) -> Result<Option<BatchesTold>> {
+        told(source, &self.batches, &self.options, observer)
+    }
+}
+
+/// As [`batches_told`], of cells whose batches are known.
+fn told(
+    source: &mut dyn CellSource,
+    batches: &Labels,
+    options: &IntegrateOptions<'_>,
+    observer: &dyn Observer,
+) -> Result<Option<BatchesTold>> {
+    if options.batch_key.is_none() {
+        return Ok(None);
+    }
+    let batches: Vec<usize> = batches.codes.iter().flatten().map(|&code| code as usize).collect();
     let mut by = BaselineOptions::default();
     by.layer = options.learn.layer.clone();
     let told = match options.modalities {

@@ -6,7 +6,7 @@ use scgpt_data::{Advice, Setting, SettingProblem};
 use scgpt_train::Objectives;
 
 use super::NewGenes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Number of cells that may be computed at once: at least one, and no more than any device has room
 /// for. A mistyped number should be an error that names the setting, not a machine without memory.
@@ -20,6 +20,18 @@ pub(crate) const TOKENS: usize = 1 << 20;
 pub(crate) struct Mistakes(Vec<SettingProblem>);
 
 impl Mistakes {
+    /// The mistakes that were found in settings before, to tell others with them.
+    ///
+    /// # Errors
+    /// If what was found is no mistake in settings.
+    pub(crate) fn found(checked: Result<()>) -> Result<Self> {
+        match checked {
+            Ok(()) => Ok(Self::default()),
+            Err(Error::Data(scgpt_data::Error::Settings(problems))) => Ok(Self(problems)),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Adds what is wrong with the value of a field: "is 0, so no class would be learned".
     pub(crate) fn add(&mut self, field: &'static str, problem: impl Into<Advice>) {
         self.0.push(Setting(field).wrong(problem));
@@ -38,6 +50,11 @@ impl Mistakes {
                 self.add(field, format!("is {value}, expected at most {most}"));
             }
         }
+    }
+
+    /// Adds a number of cells computed at once that cannot work.
+    pub(crate) fn check_batch(&mut self, field: &'static str, cells: usize) {
+        self.check_numbers([(field, cells, BATCH)]);
     }
 
     /// Adds the fields whose values are not shares, or shares that leave nothing.
@@ -94,10 +111,19 @@ mod tests {
         mistakes.check_numbers([("batch_size", 0, BATCH), ("max_length", TOKENS + 1, 2..=TOKENS)]);
         mistakes.check_shares([("test_share", 1.0), ("validation_share", f64::NAN)]);
         mistakes.check_objectives(&Objectives { gepc_zero: 1.0, ..Objectives::default() }, 0.0);
+        let mut mistakes = Mistakes::found(mistakes.tell()).unwrap();
+        mistakes.check_batch("predict_batch", 0);
         let message = mistakes.tell().unwrap_err().to_string();
-        for field in ["batch_size", "max_length", "test_share", "validation_share", "hidden_share"]
-        {
+        for field in [
+            "`batch_size` is 0",
+            "max_length",
+            "test_share",
+            "validation_share",
+            "hidden_share",
+            "`predict_batch` is 0",
+        ] {
             assert!(message.contains(field), "{message}");
         }
+        assert!(Mistakes::found(Err(Error::option("another error"))).is_err());
     }
 }

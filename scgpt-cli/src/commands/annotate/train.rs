@@ -92,7 +92,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let mut options = AnnotateOptions::new(label, learn);
     options.batch_key = args.batch_key.as_deref();
     options.unseen = &args.unseen;
-    options.predict_batch = settings.batch_size.min(32);
+    options.predict_batch = settings.batch_size.clamp(1, 32);
     options.baselines = (!args.learn.no_baselines).then_some(&baselines);
     let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.obs()?, &[label], args.batch_key.as_deref());
