@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command};
 use scgpt_data::Setting;
 
 /// Settings whose flags have another name.
-const OTHERWISE: [(&str, &str); 10] = [
+const OTHERWISE: [(&str, &str); 11] = [
     ("overwrite", "force"),
     ("singles", "perturb"),
     ("test_share", "test"),
@@ -15,6 +15,7 @@ const OTHERWISE: [(&str, &str); 10] = [
     ("training.select_by", "select_by"),
     ("n_genes", "hvg"),
     ("predict_batch", "batch_size"),
+    ("baselines", "no_baselines"),
     ("labels", "obs"),
     ("objectives", "objectives"),
 ];

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, io::Read as _, ops::Range, path::Path};
 
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
-use crate::anndata::AnnData;
+use crate::anndata::{
+    AnnData,
+    store::{Node, Store},
+};
 #[cfg(feature = "zarr")]
 use crate::container::Container;
 #[cfg(feature = "h5ad")]
@@ -137,7 +140,11 @@ impl Source {
     /// Opens a zarr folder, or a zip of one.
     fn open_zarr(path: &Path) -> Result<Self> {
         #[cfg(feature = "zarr")]
-        return AnnData::open(Container::Zarr.open(path)?).map(Self::AnnData);
+        {
+            let store = Container::Zarr.open(path)?;
+            one_modality(store.as_ref())?;
+            AnnData::open(store).map(Self::AnnData)
+        }
         #[cfg(not(feature = "zarr"))]
         Err(Error::left_out(path, "an AnnData-zarr store", "zarr"))
     }
@@ -173,17 +180,11 @@ impl Source {
 
     #[cfg(feature = "h5ad")]
     fn open_h5(path: &Path) -> Result<Self> {
-        use crate::{anndata::store::Store as _, h5::H5Store};
+        use crate::h5::H5Store;
 
         let store = H5Store::open(path)?;
         let members = store.children("")?;
-        if members.iter().any(|member| member == "mod") {
-            let mods = store.children("mod")?.join(", ");
-            let problem = format!("MuData of several modalities ({mods}), one was expected");
-            return Err(Error::invalid(path, "mod", problem).with_hint(
-                "`scgpt integrate` takes the whole file; for one modality, in Python mdata.mod[\"rna\"].write_h5ad(path)",
-            ));
-        }
+        one_modality(&store)?;
         if AnnData::recognises(&members) {
             return AnnData::open(Box::new(store)).map(Self::AnnData);
         }
@@ -236,6 +237,20 @@ impl Source {
             Self::Loom(ref mut cells) => cells,
         }
     }
+}
+
+/// Refuses MuData, which has a matrix for every modality.
+#[cfg(any(feature = "h5ad", feature = "zarr"))]
+fn one_modality(store: &dyn Store) -> Result<()> {
+    const MODALITIES: &str = "mod";
+    if !matches!(store.node(MODALITIES)?, Some(Node::Group)) {
+        return Ok(());
+    }
+    let mods = store.children(MODALITIES)?.join(", ");
+    let problem = format!("MuData of several modalities ({mods}), one was expected");
+    Err(Error::invalid(store.path(), MODALITIES, problem).with_hint(
+        "`scgpt integrate` takes the whole file; for one modality, in Python mdata.mod[\"rna\"].write_h5ad(path)",
+    ))
 }
 
 fn is_zarr(folder: &Path) -> bool {

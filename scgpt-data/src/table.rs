@@ -61,7 +61,8 @@ impl Table {
     /// are comments.
     ///
     /// In text a column of whole numbers becomes integers, one of numbers floats, and an empty
-    /// field a missing value; of parquet only flat columns are read.
+    /// field a missing value, as `NaN` and `NA` are beside numbers; a column without a digit is text.
+    /// Of parquet only flat columns are read.
     ///
     /// # Errors
     /// If the file cannot be read, a row has more or fewer fields than the first, or a compressed

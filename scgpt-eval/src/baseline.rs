@@ -24,7 +24,10 @@ mod networks;
 mod variable_expression;
 mod weighted_neighbours;
 
-use scgpt_data::{CellSource, InputState, Layer, Observer, Result, VariableFlavour};
+use scgpt_data::{
+    Advice, CellSource, Error, InputState, Layer, Observer, ReadBlocks as _, Result, Setting,
+    VariableFlavour,
+};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::logistic::LogisticRegression;
@@ -105,6 +108,29 @@ pub fn hvg_pca(
 ) -> Result<HvgPca> {
     let expression = VariableExpression::choose(source, options, None, observer)?;
     expression.principal(source, options.n_components, observer)
+}
+
+/// Checks that there is anything by which methods could place the cells of `source`. Reading ends at the
+/// first cell that has a value.
+///
+/// # Errors
+/// If there is no such matrix, it cannot be read, or no cell has a value in it.
+pub(crate) fn check_values(source: &mut dyn CellSource, layer: &Layer) -> Result<()> {
+    source.summary().shape(layer)?;
+    for block in source.blocks(layer, 1024) {
+        let (_, block) = block?;
+        if block.rows().any(|cell| cell.values.iter().any(|&value| value != 0.0)) {
+            return Ok(());
+        }
+    }
+    Err(Error::unsuited(
+        format!("no cell of `{}` has a value in `{layer}`", source.summary().path.display()),
+        Advice::from("name the matrix with their values by ")
+            + Setting("layer")
+            + ", or leave out simple methods ("
+            + Setting("baselines")
+            + ")",
+    ))
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! [`Labels`]: a column of `obs` that says what each cell is.
 
 mod joined;
+mod likely;
 
 use std::collections::BTreeMap;
 
 use scgpt_data::{Column, Error, Frame, Result, obs_column, similar_names, some_of};
 
-pub use self::joined::{join_labels, split_labels};
+pub use self::{
+    joined::{join_labels, split_labels},
+    likely::{likely_colour, likely_types},
+};
 
 /// Classes of cells, in alphabetical order, and the class of each cell.
 ///

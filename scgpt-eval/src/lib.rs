@@ -50,7 +50,7 @@ pub use crate::{
         CalibrationScores, CellColumn, IntegrationComparison, IntegrationScores, LabelEvaluation,
         LabelMap, MapCell, PredictedLabels, ScoredEmbedding, UnknownScores,
     },
-    labels::{Labels, join_labels, split_labels},
+    labels::{Labels, join_labels, likely_colour, likely_types, split_labels},
     separation::Separation,
     told::BatchesTold,
 };

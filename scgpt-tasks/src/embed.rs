@@ -70,7 +70,6 @@ pub use self::{
 };
 pub(crate) use self::{
     genes::{CellGroups, GeneStates, vector_table},
-    page::likely_types,
     variable::select_variable,
 };
 pub use crate::stream::{Timings, TokenCounts};

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use scgpt_data::{
+    Additions, CellSource as _, Csr, Existing, Layer, MemoryCells, RowSpool, Source, export,
+};
 use serde_json::Value;
 
 use crate::run::{Place, model};
@@ -64,4 +67,31 @@ fn one_batch_and_constant_labels_are_refused() {
     let one_type = place("1", "2");
     let parts = ["`cell_type` of `obs` has", "for all cells", "two different labels"];
     one_type.refused(&evaluate("X_scGPT", "batch", &[]), &parts);
+}
+
+#[test]
+fn cells_without_values_and_files_of_several_matrices_are_refused_before_anything_is_scored() {
+    let place = place("2", "2");
+    let mut whole = Source::open(place.path("embedded.h5ad")).unwrap();
+    let (n, genes) = whole.summary().shape(&Layer::X).unwrap();
+    let mut rows = RowSpool::new(16).unwrap();
+    rows.push(&whole.read_obsm("X_scGPT", 0..n).unwrap().0).unwrap();
+    let nothing = Csr::new(genes, vec![0; n + 1], Vec::new(), Vec::new()).unwrap();
+    let (obs, var) = (whole.obs().unwrap(), whole.var(&Layer::X).unwrap());
+    let mut nothing = MemoryCells::of(nothing, obs, var).unwrap();
+    let added = Additions { obsm: vec![("X_scGPT".into(), rows)], ..Additions::default() };
+    let path = place.path("nothing.h5ad");
+    export(&mut nothing, &Layer::X, &path, &added, Existing::Refuse).unwrap();
+    let of = |input: &'static str, more: &[&'static str]| {
+        let args = ["evaluate", "integration", input, "--embedding", "X_scGPT", "--label"];
+        [&args[..], &["cell_type", "--batch-key", "batch"], more].concat()
+    };
+    let parts = ["no cell of", "nothing.h5ad", "--layer", "--no-baselines"];
+    let message = place.refused(&of("nothing.h5ad", &[]), &parts);
+    assert!(!message.contains("scoring"), "{message}");
+    place.done(&of("nothing.h5ad", &["--no-baselines"]));
+
+    let simulate = ["simulate", "-o", "two.h5mu", "--cells", "9", "--modalities", "rna,protein"];
+    place.done(&simulate);
+    place.refused(&of("two.h5mu", &[]), &["MuData", "prot, rna", "mdata.mod[\"rna\"].copy()"]);
 }

@@ -2,12 +2,14 @@
 //!
 //! The type of a column is that of all its fields: whole numbers, else numbers, else text. Names
 //! such as `MARCH1` and `1-Mar` thus stay what they are, and a column of numbers with one word in
-//! it is text.
+//! it is text. A number is written with digits. Words for none (`NaN`, `NA`) and for infinity mean
+//! what they say only beside numbers: alone they are text, such as the names of genes.
 
 use std::{
     fs::File,
     io::{self, Read as _},
     path::Path,
+    str::FromStr,
 };
 
 use csv::{ReaderBuilder, StringRecord, WriterBuilder};
@@ -70,23 +72,26 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Table> {
     Ok(Table { columns: columns.into_iter().map(|(name, column)| (name, typed(column))).collect() })
 }
 
+/// What pandas and R write into a column of numbers where there is none, in lower case.
+const MISSING: [&str; 5] = ["", "nan", "-nan", "na", "<na>"];
+
 /// The narrowest type that holds all fields.
 fn typed(fields: Vec<String>) -> Column {
-    fn all<T: std::str::FromStr>(fields: &[String]) -> Option<Vec<Option<T>>> {
-        let value = |field: &String| match field.as_str() {
-            "" => Some(None),
-            field => field.parse().ok().map(Some),
+    fn all<T: FromStr>(fields: &[String]) -> Option<Vec<Option<T>>> {
+        let value = |field: &String| {
+            let is_missing = MISSING.iter().any(|word| field.eq_ignore_ascii_case(word));
+            if is_missing { Some(None) } else { field.parse().ok().map(Some) }
         };
         fields.iter().map(value).collect()
     }
-    if fields.iter().all(String::is_empty) {
-        return Column::Text(vec![None; fields.len()]);
-    }
-    if let Some(values) = all(&fields) {
-        return Column::Integer(values);
-    }
-    if let Some(values) = all(&fields) {
-        return Column::Float(values);
+    let has_digits = |field: &String| field.bytes().any(|byte| byte.is_ascii_digit());
+    if fields.iter().any(has_digits) {
+        if let Some(values) = all(&fields) {
+            return Column::Integer(values);
+        }
+        if let Some(values) = all(&fields) {
+            return Column::Float(values);
+        }
     }
     Column::Text(fields.into_iter().map(|field| Some(field).filter(|f| !f.is_empty())).collect())
 }
@@ -117,5 +122,37 @@ fn field(column: &Column, row: usize) -> String {
         }),
         Column::Integer(values) => values[row].map_or_else(String::new, |value| value.to_string()),
         Column::Boolean(values) => values[row].map_or_else(String::new, |value| value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(fields: &[&str]) -> Column {
+        typed(fields.iter().map(|&field| field.to_owned()).collect())
+    }
+
+    #[test]
+    fn words_for_no_number_are_text_unless_they_stand_beside_numbers() {
+        let text = |fields: &[&str]| {
+            let some = |field: &&str| Some((*field).to_owned()).filter(|field| !field.is_empty());
+            Column::Text(fields.iter().map(some).collect())
+        };
+        for words in [
+            &["nan", "inf", "infinity", ""][..],
+            &["NaN", "NaN"],
+            &["", ""],
+            &["-inf", "NA"],
+            &["nan", "1-Mar"],
+            &["1", "none"],
+        ] {
+            assert_eq!(column(words), text(words), "{words:?}");
+        }
+        let of = |numbers: &[Option<f64>]| Column::Float(numbers.to_vec());
+        let (some, gap) = (Some(0.5), None);
+        assert_eq!(column(&["0.5", "NaN", "nan", "NA", ""]), of(&[some, gap, gap, gap, gap]));
+        assert_eq!(column(&["0.5", "-inf"]), of(&[some, Some(f64::NEG_INFINITY)]));
+        assert_eq!(column(&["3", "NA", "<NA>"]), Column::Integer(vec![Some(3), None, None]));
     }
 }

@@ -4,7 +4,7 @@ use scgpt_data::{CellSource, Error, Observer, Result};
 use scgpt_stats::{Principal, Products, Subspace};
 
 use super::{
-    BaselineOptions,
+    BaselineOptions, check_values,
     combat::{BatchMoments, Combat},
     harmony::harmony,
     variable_expression::VariableExpression,
@@ -44,7 +44,7 @@ impl SpaceBaseline {
 /// block, `n_genes²` numbers and the results.
 ///
 /// # Errors
-/// If the source cannot be read, has no cells or negative values; if there is not one batch a cell;
+/// If the source cannot be read, has no cells, no or negative values; if there is not one batch a cell;
 /// [`Error::Cancelled`] if the observer says so.
 ///
 /// # Reference
@@ -66,6 +66,7 @@ pub fn integration_baselines(
             options.n_components
         )));
     }
+    check_values(source, &options.layer)?;
     let all = VariableExpression::all(source, &options.layer)?;
     let unintegrated = principal_of_all(&all, source, options.n_components, observer)?;
     let mut rows = Vec::with_capacity(n * unintegrated.n());
@@ -158,7 +159,7 @@ fn of_variable(
 
 #[cfg(test)]
 mod tests {
-    use scgpt_data::Silent;
+    use scgpt_data::{Csr, MemoryCells, Silent};
     use scgpt_stats::ClusterOptions;
 
     use super::*;
@@ -188,6 +189,11 @@ mod tests {
             assert!(integrated.batch_variance < scores[1].batch_variance, "{scores:?}");
             assert!(integrated.nmi > Some(0.9), "{integrated:?}");
         }
+        let nothing = Csr::new(400, vec![0; 601], Vec::new(), Vec::new()).unwrap();
+        let (obs, var) = (source.obs().unwrap(), source.var(&options.layer).unwrap());
+        let mut nothing = MemoryCells::of(nothing, obs, var).unwrap();
+        let refused = integration_baselines(&mut nothing, &batches, &options, 0, &Silent);
+        assert!(refused.unwrap_err().to_string().contains("no cell"));
         let few = integration_baselines(&mut source, &batches[1..], &options, 0, &Silent);
         assert!(few.unwrap_err().to_string().contains("599 batches"));
     }

@@ -7,7 +7,7 @@ use scgpt_data::{
 };
 
 use super::{
-    BaselineOptions,
+    BaselineOptions, check_values,
     harmony::harmony,
     integration::SpaceBaseline,
     lsi::lsi,
@@ -36,7 +36,7 @@ const MOST_LACKING: usize = 20;
 /// what each modality needs in turn (`n_genes²` numbers, see [`lsi`] for peaks), and the results.
 ///
 /// # Errors
-/// If the source cannot be read or has negative values; if there are no cells, not one batch a cell, or a cell
+/// If the source cannot be read, or has no or negative values; if there are no cells, not one batch a cell, or a cell
 /// was measured in no modality; [`Error::Cancelled`] if the observer says so.
 ///
 /// # Panics
@@ -63,6 +63,7 @@ pub fn multiomic_baselines(
             batches.len()
         )));
     }
+    check_values(source, &options.layer)?;
     let names = modalities.names();
     let spaces: Result<Vec<Space>> = (0..names.len())
         .map(|number| Space::of(source, modalities, measured, number, options, observer))

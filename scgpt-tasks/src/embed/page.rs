@@ -6,17 +6,11 @@
 //! thousand.
 
 use scgpt_data::{CellSource, Column, Frame, obs_column};
-use scgpt_eval::CellMap;
+use scgpt_eval::{CellMap, likely_colour};
 use scgpt_report::{Bar, Page};
 
 use super::{EmbedReport, Embedding};
 use crate::error::Result;
-
-/// Most categories of a column that may colour the map by itself.
-const CATEGORIES: usize = 60;
-/// Parts of names of columns that probably tell what a cell is, the likeliest first.
-const LIKELY: [&str; 8] =
-    ["cell_type", "celltype", "cell type", "annotation", "label", "louvain", "leiden", "cluster"];
 
 impl Embedding {
     /// The report as a page: gene coverage, tokens per cell, settings, and a map of the cells
@@ -168,49 +162,5 @@ fn with_examples(n: usize, examples: &[String]) -> String {
     match (n, examples) {
         (0, _) | (_, []) => n.to_string(),
         _ => format!("{n}, such as {}", examples.join(", ")),
-    }
-}
-
-/// A column that probably says what each cell is, or else any with a few categories.
-fn likely_colour(obs: &Frame) -> Option<&str> {
-    likely_types(obs).or_else(|| few_categories(obs).next())
-}
-
-/// The column that most probably has cell types, if one looks like it.
-pub(crate) fn likely_types(obs: &Frame) -> Option<&str> {
-    // The shortest: `cell_type`, not `cell_type_ontology_term_id`.
-    LIKELY.iter().find_map(|part| {
-        let named = few_categories(obs).filter(|name| name.to_lowercase().contains(part));
-        named.min_by_key(|name| name.len())
-    })
-}
-
-/// Columns with categories that colours can tell apart.
-fn few_categories(obs: &Frame) -> impl Iterator<Item = &str> {
-    let few = |column: &Column| match column {
-        Column::Categorical { categories, .. } => (2..=CATEGORIES).contains(&categories.len()),
-        _ => false,
-    };
-    obs.columns.iter().filter(move |(_, column)| few(column)).map(|(name, _)| name.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cell_types_colour_the_map() {
-        let column = || Column::categorical(&["a".into(), "b".into()]);
-        let frame = |names: &[&str]| Frame {
-            columns: names.iter().map(|&name| (name.to_owned(), column())).collect(),
-            ..Frame::default()
-        };
-        assert_eq!(likely_colour(&frame(&["batch", "my_CellType", "leiden"])), Some("my_CellType"));
-        assert_eq!(
-            likely_colour(&frame(&["cell_type_ontology_term_id", "cell_type"])),
-            Some("cell_type")
-        );
-        assert_eq!(likely_colour(&frame(&["batch"])), Some("batch"));
-        assert_eq!(likely_colour(&frame(&[])), None);
     }
 }

@@ -1,6 +1,6 @@
 //! `scgpt evaluate integration`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -71,7 +71,7 @@ pub(crate) struct IntegrationArgs {
 
 pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     args.page.check([args.input.as_path()])?;
-    let mut source = Source::open(&args.input)?;
+    let mut source = open(&args.input)?;
     let mut warnings = Warnings::new(printer);
     let (cells, [label, batch]) = columns(args, &source, &mut warnings, printer)?;
     let n_left_out = source.summary().n_cells - cells.len();
@@ -91,10 +91,8 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     }
     let bar = Bar::new(printer);
     let mut comparison = IntegrationComparison::new(Some(label), batch, options);
-    for (name, (rows, width)) in args.embedding.iter().zip(&embeddings) {
-        let space = CellSpace::rows(rows, *width);
-        comparison.add(&format!("obsm/{name}"), &space, &bar)?;
-    }
+    // These read the cells, in which something may be wrong, so that they come before the scores.
+    let mut baselines = Vec::new();
     if !args.no_baselines {
         let mut baseline = BaselineOptions::default();
         baseline.layer = layer(&args.layer);
@@ -102,7 +100,7 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
         let codes = comparison.batch.codes().to_vec();
         let mut empty = EmptyCells::default();
         let mut sought = empty.among(&mut cells, &baseline.layer);
-        let baselines = match several {
+        baselines = match several {
             None => integration_baselines(&mut sought, &codes, &baseline, args.seed, &bar)?,
             Some((modalities, measured)) => multiomic_baselines(
                 &mut sought,
@@ -116,8 +114,12 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
         };
         drop(sought);
         warnings.without_counts(empty.len(), "where they lie means nothing, but they are scored");
-        comparison.add_baselines(&baselines, &bar)?;
     }
+    for (name, (rows, width)) in args.embedding.iter().zip(&embeddings) {
+        let space = CellSpace::rows(rows, *width);
+        comparison.add(&format!("obsm/{name}"), &space, &bar)?;
+    }
+    comparison.add_baselines(&baselines, &bar)?;
     bar.finish();
 
     let mut rows = summary(&comparison);
@@ -126,6 +128,18 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     record["input"] = json!(args.input.display().to_string());
     record["cells_left_out"] = json!(n_left_out);
     printer.result(&warnings.beside(&record), &rows)
+}
+
+/// Opens the cells; of MuData, whose embeddings are of all modalities, it says how one file is made of them.
+fn open(input: &Path) -> Result<Source> {
+    Ok(Source::open(input).map_err(|error| match &error {
+        Error::Invalid { place, .. } if place == "mod" => error.with_hint(
+            "put labels, batches and embedding into the file of one modality, in Python adata = \
+             mdata.mod[\"rna\"].copy(); cells = adata.obs_names; adata.obs = mdata.obs.loc[cells]; \
+             adata.obsm[\"X_scGPT\"] = mdata[cells].obsm[\"X_scGPT\"]; adata.write_h5ad(path)",
+        ),
+        _ => error,
+    })?)
 }
 
 /// Returns the modality of every feature and what each of the `cells` was measured in, if an AnnData file has

@@ -12,13 +12,13 @@ use scgpt_data::{
     CellSource, CellSubset, EmptyCells, GeneToken, LoggedCells, Observer, Watched, absent_gene,
     narrow, unscaled,
 };
-use scgpt_eval::{Labels, baseline::Profiles, network::Expression};
+use scgpt_eval::{Labels, baseline::Profiles, likely_types, network::Expression};
 use scgpt_stats::{halves, sampled};
 
 use super::{EmbeddingNetworkOptions, enough};
 use crate::{
     embed::{
-        CellGroups, EmbedOptions, Embedder, GeneStates, SourceGenes, VariableOptions, likely_types,
+        CellGroups, EmbedOptions, Embedder, GeneStates, SourceGenes, VariableOptions,
         select_variable,
     },
     error::{Error, Result},
