@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use scgpt_data::{CellSource as _, GeneVocab, Layer, Silent};
 use scgpt_eval::{
-    baseline::{Association, Profiles},
+    baseline::{Association, GeneProfiles},
     simulate::{PerturbSimulateOptions, PerturbSimulation},
 };
 use scgpt_model::{Preprocess, ScgptConfig};
@@ -69,7 +69,7 @@ fn baselines(c: &mut Criterion) {
             values[gene as usize * cells + cell] = x.ln_1p();
         }
     }
-    let profiles = Profiles::new(genes, cells, values);
+    let profiles = GeneProfiles::new(genes, cells, values);
     let mut group = c.benchmark_group("networks/baselines");
     group.sample_size(10);
     for rule in Association::ALL {

@@ -38,7 +38,7 @@ pub use self::{
     integration::{SpaceBaseline, integration_baselines},
     lsi::{DepthComponent, Lsi, lsi},
     modalities::multiomic_baselines,
-    networks::{Association, Profiles},
+    networks::{Association, GeneProfiles},
     weighted_neighbours::{ModalitySpace, WeightedNeighbours, weighted_neighbours},
 };
 

@@ -1,6 +1,6 @@
 //! Networks of genes, and what they are judged by.
 //!
-//! A network is a weight for every two genes, [`Pairs`], or a list of edges, [`GeneNetwork`], ours or
+//! A network is a weight for every two genes, [`GenePairs`], or a list of edges, [`GeneNetwork`], ours or
 //! another tool's. What is asked of it:
 //!
 //! - is a weight more than chance? [`Significance`] against the null of a [`Cloud`], [`p_values()`],
@@ -30,9 +30,9 @@ pub use self::{
     gene_sets::{GeneSet, GeneSets},
     null::{Cloud, Significance},
     p_values::{benjamini_hochberg, p_values},
-    pairs::{Pairs, centred},
+    pairs::{GenePairs, centred},
     programmes::{Programme, ProgrammeOptions, programmes, strongest_graph},
-    replicated::{Expression, Replicated, off_diagonal, strongest_edges},
+    replicated::{ProfileBuilder, Replicated, off_diagonal, strongest_edges},
     scores::{ProgrammeScores, ProgrammeScoring},
     truth::{NetworkEvaluation, SCORES, TrueEdges, TruthReport, scores_row},
 };

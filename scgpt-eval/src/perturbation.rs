@@ -30,7 +30,7 @@ pub use self::{
     baselines::{KnownResponses, ResponseBaseline, response_baselines},
     condition::{CONTROL, Condition, singles, singles_and_pairs},
     de::DeGenes,
-    design::{Design, DesignOptions, Group},
+    design::{ConditionGroup, Design, DesignOptions},
     genes::{gene_column, gene_names},
     judge::{
         EvaluateOptions, NotJudged, PerturbEvaluation, Predictions, ResponseJudge,

@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*};
 use scgpt_data::{Csr, Frame, Layer, MemoryCells, Silent};
 use scgpt_eval::{
     baseline::{ModalitySpace, lsi, weighted_neighbours},
-    network::{Consistency, Pairs, benjamini_hochberg, p_values},
+    network::{Consistency, GenePairs, benjamini_hochberg, p_values},
     perturbation::{Condition, Split, SplitMode},
 };
 
@@ -146,9 +146,9 @@ proptest! {
     fn cosines_know_neither_sides_nor_lengths(
         rows in vec(-4.0..4.0_f32, 3 * 8), factor in 0.5..9.0_f32,
     ) {
-        let pairs = Pairs::cosines(&rows, 3);
+        let pairs = GenePairs::cosines(&rows, 3);
         let longer: Vec<f32> = rows.iter().map(|x| factor * x).collect();
-        let others = Pairs::cosines(&longer, 3);
+        let others = GenePairs::cosines(&longer, 3);
         for (i, j, value) in pairs.iter() {
             prop_assert!(value.abs() <= 1.0 + 1e-6);
             prop_assert!((value - others.get(j, i)).abs() < 1e-5);

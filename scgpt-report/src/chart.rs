@@ -23,7 +23,7 @@ pub use self::{
     lines::{Scale, Series},
     network::Cluster,
     pairs::Pair,
-    reliability::ReliabilityBin,
+    reliability::ConfidenceBin,
 };
 pub(crate) use self::{
     heat::heat_map, lines::lines, network::network, pairs::pairs, reliability::reliability,

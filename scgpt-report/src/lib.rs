@@ -12,7 +12,7 @@
 //! | what changes over steps or epochs | [`Page::lines`] | [`Series`], [`Scale`] |
 //! | a number for each pair of names | [`Page::heat_map`] | [`HeatMap`] |
 //! | predictions beside the truth | [`Page::pairs`] | [`Pair`] |
-//! | what confidence is worth | [`Page::reliability`] | [`ReliabilityBin`] |
+//! | what confidence is worth | [`Page::reliability`] | [`ConfidenceBin`] |
 //! | which genes belong together | [`Page::network`] | [`Cluster`] |
 //!
 //! Points of scatters and curves that are not finite are left out, and an empty list is drawn as an
@@ -32,6 +32,6 @@ mod escape;
 mod page;
 
 pub use crate::{
-    chart::{Bar, Cluster, Group, HeatMap, Pair, ReliabilityBin, Scale, Series},
+    chart::{Bar, Cluster, ConfidenceBin, Group, HeatMap, Pair, Scale, Series},
     page::Page,
 };

@@ -4,7 +4,7 @@
 //! each other. Only warnings are gathered at the top, whenever they are added.
 
 use crate::{
-    chart::{self, Bar, Cluster, Group, HeatMap, Pair, ReliabilityBin, Scale, Series},
+    chart::{self, Bar, Cluster, ConfidenceBin, Group, HeatMap, Pair, Scale, Series},
     escape::escape,
 };
 
@@ -115,7 +115,7 @@ impl Page {
 
     /// Adds a figure of confidence against accuracy: a disc for each bin that has cells, with the 95 %
     /// interval of its accuracy (Wilson 1927), beside the diagonal of perfect calibration.
-    pub fn reliability(&mut self, bins: &[ReliabilityBin], caption: &str) -> &mut Self {
+    pub fn reliability(&mut self, bins: &[ConfidenceBin], caption: &str) -> &mut Self {
         self.figure(&chart::reliability(bins), caption)
     }
 
@@ -240,7 +240,7 @@ mod tests {
         let map =
             HeatMap { rows: &names, columns: &names, shades: vec![1.0], labels, axes: ["", ""] };
         page.pairs(&[Pair { name: "<p>".into(), truth: 1.0, predicted: -0.5 }], "x", "q");
-        page.heat_map(&map, "g").reliability(&[ReliabilityBin::default()], "h");
+        page.heat_map(&map, "g").reliability(&[ConfidenceBin::default()], "h");
         page.warnings(&["one <b>".into()]).warnings(&["one <b>".into(), "two".into()]);
         let html = page.to_html();
         assert!(

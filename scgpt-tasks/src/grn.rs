@@ -20,7 +20,7 @@
 //! use scgpt_model::{Preprocess, ScgptConfig};
 //! use scgpt_tasks::{
 //!     embed::Embedder,
-//!     grn::{AttentionOptions, EmbeddingNetworkOptions, EmbeddingNetworks, Setting},
+//!     grn::{AttentionOptions, EmbeddingNetworkOptions, EmbeddingNetworks, NetworkSetting},
 //! };
 //!
 //! let mut cells = Simulation::new(&SimulateOptions::new(20, 100), None)?;
@@ -38,7 +38,7 @@
 //! options.n_variable = 10;
 //! options.permutations = 2;
 //! let networks = embedder.attention_networks(&mut cells, &options, &Silent)?;
-//! let strongest = networks.network(Setting::Difference, 5);
+//! let strongest = networks.network(NetworkSetting::Difference, 5);
 //! assert_eq!((networks.genes().len(), strongest.edges().len()), (10, 5));
 //!
 //! let mut options = EmbeddingNetworkOptions::default();
@@ -58,7 +58,7 @@ pub use crate::start_vectors::NO_START;
 pub use self::{
     attention::{
         AttentionGroup, AttentionNetworks, AttentionOptions, AttentionReport, Contrast, NetworkRow,
-        Setting, Target, TargetList,
+        NetworkSetting, Target, TargetList,
     },
     embedding::{
         EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, NetworkPathways,

@@ -40,7 +40,7 @@ pub(crate) fn run(args: MapArgs, printer: Printer) -> Result<()> {
 }
 
 /// Embeddings of unit length, by a model or from `obsm`, and what made them.
-struct Embedded {
+struct EmbeddedCells {
     rows: RowSpool,
     made_by: MadeBy,
     /// Cells that express no known gene, ascending: nothing can be said of them.
@@ -96,7 +96,7 @@ fn by_model(
     choices: Choices,
     reading: &Reading<'_>,
     bar: &Bar,
-) -> Result<Embedded> {
+) -> Result<EmbeddedCells> {
     let Choices { max_length, tie_mode, seed } = choices;
     let mut options = EmbedOptions::default();
     options.batch_size = reading.batch_size;
@@ -111,10 +111,10 @@ fn by_model(
     let path = folder.canonicalize().unwrap_or_else(|_| folder.into());
     let made_by = MadeBy::Model { path, sha256, max_length, tie_mode, seed };
     let Embedding { rows, empty, report } = embedding;
-    Ok(Embedded { rows, made_by, empty, report: Some(report) })
+    Ok(EmbeddedCells { rows, made_by, empty, report: Some(report) })
 }
 
-impl Embedded {
+impl EmbeddedCells {
     /// Number of genes of the model that the cells have.
     fn genes(&self) -> Option<usize> {
         self.report.as_ref().map(|report| report.known_genes.matched)
@@ -139,7 +139,7 @@ fn from_obsm(
     source: &mut dyn CellSource,
     name: &str,
     temporary: Option<&Path>,
-) -> Result<Embedded> {
+) -> Result<EmbeddedCells> {
     let n = source.summary().n_cells;
     let mut spool: Option<RowSpool> = None;
     let mut empty = Vec::new();
@@ -156,5 +156,5 @@ fn from_obsm(
         spool.push(&unit)?;
     }
     let rows = spool.ok_or_else(|| scgpt_data::Error::Option("there are no cells".into()))?;
-    Ok(Embedded { rows, made_by: MadeBy::Obsm(name.into()), empty, report: None })
+    Ok(EmbeddedCells { rows, made_by: MadeBy::Obsm(name.into()), empty, report: None })
 }

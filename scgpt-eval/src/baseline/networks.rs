@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 /// Expression of some genes in some cells as logarithms (log1p), `[genes, cells]`.
 ///
 /// ```
-/// use scgpt_eval::baseline::{Association, Profiles};
+/// use scgpt_eval::baseline::{Association, GeneProfiles};
 ///
 /// // Two genes of three cells that rise together.
-/// let profiles = Profiles::new(2, 3, vec![0.0, 1.0, 2.0, 1.0, 2.0, 3.0]);
+/// let profiles = GeneProfiles::new(2, 3, vec![0.0, 1.0, 2.0, 1.0, 2.0, 3.0]);
 /// let weights = Association::Pearson.network(&profiles, 0);
 /// assert!((weights[1] - 1.0).abs() < 1e-6 && weights[0] == 0.0);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Profiles {
+pub struct GeneProfiles {
     n_genes: usize,
     n_cells: usize,
     /// `[genes, cells]`, row-major.
@@ -65,7 +65,7 @@ impl Association {
     /// and variances left as they are. Trees: GENIE3 (Huynh-Thu et al. 2010) with extremely
     /// randomised trees (Geurts et al. 2006). Differs: fewer and shallower trees, and every random
     /// choice is keyed by (seed, target, tree).
-    pub fn network(self, profiles: &Profiles, seed: u64) -> Vec<f32> {
+    pub fn network(self, profiles: &GeneProfiles, seed: u64) -> Vec<f32> {
         match self {
             Self::Pearson => correlations(&profiles.standardised()),
             Self::Spearman => correlations(&profiles.ranked().standardised()),
@@ -86,7 +86,7 @@ impl fmt::Display for Association {
     }
 }
 
-impl Profiles {
+impl GeneProfiles {
     /// Makes profiles of `values`, `[n_genes, n_cells]`, row-major.
     ///
     /// # Panics
@@ -155,7 +155,7 @@ impl Profiles {
 }
 
 /// Correlations of standardised genes, with 0 for a gene and itself.
-fn correlations(standardised: &Profiles) -> Vec<f32> {
+fn correlations(standardised: &GeneProfiles) -> Vec<f32> {
     without_loops(standardised.products(|x| x), standardised.n_genes)
 }
 
@@ -172,7 +172,7 @@ mod tests {
 
     /// A chain 0 → 1 → 2 with that much noise in each step, a gene that is the opposite of 0, noise,
     /// and a constant.
-    fn chain(spread: f32) -> Profiles {
+    fn chain(spread: f32) -> GeneProfiles {
         let key = Keyed::new(3, Purpose::Simulate, 0, 0);
         let n = 400;
         #[allow(clippy::cast_possible_truncation, reason = "test data")]
@@ -185,7 +185,7 @@ mod tests {
             let values = [a, b, c, -a + 0.2 * noise(3, cell), noise(4, cell), 1.0];
             rows.iter_mut().zip(values).for_each(|(row, x)| row.push(x));
         }
-        Profiles::new(6, 400, rows.concat())
+        GeneProfiles::new(6, 400, rows.concat())
     }
 
     #[test]
@@ -206,12 +206,12 @@ mod tests {
 
     #[test]
     fn correlation_is_pearsons() {
-        let profiles = Profiles::new(2, 4, vec![1.0, 2.0, 3.0, 5.0, 2.0, 1.0, 4.0, 3.0]);
+        let profiles = GeneProfiles::new(2, 4, vec![1.0, 2.0, 3.0, 5.0, 2.0, 1.0, 4.0, 3.0]);
         let weights = Association::Pearson.network(&profiles, 0);
         let expected = scgpt_stats::pearson(&[1.0, 2.0, 3.0, 5.0], &[2.0, 1.0, 4.0, 3.0]);
         assert!((f64::from(weights[1]) - expected).abs() < 1e-6);
         let some = profiles.of_cells(&[0, 3]);
-        assert_eq!(some, Profiles::new(2, 2, vec![1.0, 5.0, 2.0, 3.0]));
+        assert_eq!(some, GeneProfiles::new(2, 2, vec![1.0, 5.0, 2.0, 3.0]));
     }
 
     #[test]

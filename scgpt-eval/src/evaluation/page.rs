@@ -1,6 +1,6 @@
 //! An evaluation on a page.
 
-use scgpt_report::{HeatMap, Page, ReliabilityBin};
+use scgpt_report::{ConfidenceBin, HeatMap, Page};
 
 use super::LabelEvaluation;
 
@@ -11,12 +11,12 @@ impl LabelEvaluation {
         self.confusion(page);
         self.by_class(page);
         if let Some(calibration) = &self.calibration {
-            let drawn = |bin: &scgpt_stats::ReliabilityBin| ReliabilityBin {
+            let drawn = |bin: &scgpt_stats::ReliabilityBin| ConfidenceBin {
                 n: bin.n,
                 confidence: bin.confidence,
                 accuracy: bin.accuracy,
             };
-            let bins: Vec<ReliabilityBin> = calibration.bins.iter().map(drawn).collect();
+            let bins: Vec<ConfidenceBin> = calibration.bins.iter().map(drawn).collect();
             page.section("Confidence").reliability(
                 &bins,
                 &format!(

@@ -10,14 +10,14 @@ use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
 use scgpt_stats::{dot, largest_eigenpairs};
 
-use super::pairs::Pairs;
+use super::pairs::GenePairs;
 use crate::network::{benjamini_hochberg, p_values};
 
 /// Repetitions of a null, at most, and pairs of all of them, about.
 const ROUNDS: u64 = 20;
 const NULL_PAIRS: usize = 20_000_000;
 
-/// How surprising the number of every pair is: one entry a pair, in the order of [`Pairs::values`].
+/// How surprising the number of every pair is: one entry a pair, in the order of [`GenePairs::values`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Significance {
     /// The chance of a number as large, under the null (one-sided).
@@ -32,7 +32,7 @@ impl Significance {
     ///
     /// # Panics
     /// If there is not one stratum a gene, or the null has other pairs.
-    pub fn new(observed: &Pairs, null: impl Fn(u64) -> Pairs, strata: &[usize]) -> Self {
+    pub fn new(observed: &GenePairs, null: impl Fn(u64) -> GenePairs, strata: &[usize]) -> Self {
         assert_eq!(observed.n(), strata.len(), "one stratum a gene");
         let n = observed.values().len();
         let rounds = u64::try_from(NULL_PAIRS / n.max(1)).unwrap_or(ROUNDS).clamp(1, ROUNDS);
@@ -67,7 +67,7 @@ impl Significance {
 /// of most variance, the common centre, and the strata (how strongly genes are expressed) explain.
 ///
 /// ```
-/// use scgpt_eval::network::{Cloud, Pairs, Significance};
+/// use scgpt_eval::network::{Cloud, GenePairs, Significance};
 ///
 /// // Forty genes of one stratum, the first two of which lie together.
 /// let (d, strata) = (8, [0; 40]);
@@ -76,7 +76,7 @@ impl Significance {
 /// vectors.copy_within(0..d, d);
 ///
 /// let cloud = Cloud::new(&vectors, d, &strata);
-/// let observed = Pairs::cosines(&vectors, d);
+/// let observed = GenePairs::cosines(&vectors, d);
 /// let found = Significance::new(&observed, |round| cloud.shuffled(0, round), &strata);
 /// assert!(found.p[0] < 0.01 && found.p.iter().sum::<f64>() / found.p.len() as f64 > 0.3);
 /// ```
@@ -128,7 +128,7 @@ impl Cloud {
 
     /// The cosine similarities of genes whose places were shuffled: repetition `round` of the null with
     /// that `seed`.
-    pub fn shuffled(&self, seed: u64, round: u64) -> Pairs {
+    pub fn shuffled(&self, seed: u64, round: u64) -> GenePairs {
         let n: usize = self.strata.iter().map(Vec::len).sum();
         let shuffled = |(axis, places): (usize, &Vec<f64>)| {
             let key = Keyed::new(seed, Purpose::Permute, round, axis as u64);
@@ -149,7 +149,7 @@ impl Cloud {
                 rows[row * self.d + axis] = value;
             }
         }
-        Pairs::cosines(&rows, self.d.max(1))
+        GenePairs::cosines(&rows, self.d.max(1))
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
         let (n, d) = (120, 16);
         let rows = rows(n, d, 10);
         let cloud = Cloud::new(&rows, d, &vec![0; n]);
-        let observed = Pairs::cosines(&rows, d);
+        let observed = GenePairs::cosines(&rows, d);
         let found = Significance::new(&observed, |round| cloud.shuffled(1, round), &vec![0; n]);
         let is_twin = |i: usize, j: usize| j == i + 1 && i.is_multiple_of(2) && j < 20;
         let mut others = 0;
@@ -194,14 +194,15 @@ mod tests {
     fn the_null_keeps_the_shape_of_the_cloud() {
         let (n, d) = (200, 8);
         let rows = rows(n, d, 0);
-        let mean = |pairs: &Pairs| pairs.values().iter().sum::<f32>() / pairs.values().len() as f32;
+        let mean =
+            |pairs: &GenePairs| pairs.values().iter().sum::<f32>() / pairs.values().len() as f32;
         let cloud = Cloud::new(&rows, d, &vec![0; n]);
-        let (before, after) = (mean(&Pairs::cosines(&rows, d)), mean(&cloud.shuffled(0, 0)));
+        let (before, after) = (mean(&GenePairs::cosines(&rows, d)), mean(&cloud.shuffled(0, 0)));
         assert!((before - after).abs() < 0.01, "{before} {after}");
         // Alone in its stratum, a gene stays where it is.
         let alone: Vec<usize> = (0..n).collect();
         let same = Cloud::new(&rows, d, &alone).shuffled(0, 0);
-        let apart = Pairs::cosines(&rows, d);
+        let apart = GenePairs::cosines(&rows, d);
         let gap = same.values().iter().zip(apart.values()).map(|(a, b)| (a - b).abs());
         assert!(gap.fold(0.0, f32::max) < 1e-5);
     }

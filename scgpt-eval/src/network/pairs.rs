@@ -1,4 +1,4 @@
-//! [`Pairs`]: one number for every two genes.
+//! [`GenePairs`]: one number for every two genes.
 
 use rayon::prelude::*;
 
@@ -6,20 +6,20 @@ use rayon::prelude::*;
 /// correlation. It takes `n (n - 1) / 2` numbers.
 ///
 /// ```
-/// use scgpt_eval::network::Pairs;
+/// use scgpt_eval::network::GenePairs;
 ///
 /// // Vectors of three genes in two dimensions.
-/// let pairs = Pairs::cosines(&[1.0, 0.0, 2.0, 0.0, 0.0, 1.0], 2);
+/// let pairs = GenePairs::cosines(&[1.0, 0.0, 2.0, 0.0, 0.0, 1.0], 2);
 /// assert_eq!((pairs.get(0, 1), pairs.get(2, 0)), (1.0, 0.0));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pairs {
+pub struct GenePairs {
     n: usize,
     /// The numbers of the pairs `(0, 1), (0, 2), … (1, 2), …`.
     values: Vec<f32>,
 }
 
-impl Pairs {
+impl GenePairs {
     /// Computes `of(i, j)` for all `i < j < n`.
     pub fn new(n: usize, of: impl Fn(usize, usize) -> f32 + Sync) -> Self {
         let of = &of;
@@ -124,13 +124,13 @@ mod tests {
 
     #[test]
     fn pairs_are_found_in_any_order() {
-        let pairs = Pairs::new(5, |i, j| (10 * i + j) as f32);
+        let pairs = GenePairs::new(5, |i, j| (10 * i + j) as f32);
         let all: Vec<f32> = pairs.iter().map(|(i, j, _)| (10 * i + j) as f32).collect();
         assert_eq!(pairs.values(), all);
         assert_eq!((pairs.get(3, 1), pairs.get(3, 4), pairs.get(0, 4)), (13.0, 34.0, 4.0));
         assert_eq!(pairs.strongest(2, 2), [(4, 24.0), (3, 23.0)]);
         assert_eq!(
-            (Pairs::new(1, |_, _| 0.0).values().len(), Pairs::new(0, |_, _| 0.0).n()),
+            (GenePairs::new(1, |_, _| 0.0).values().len(), GenePairs::new(0, |_, _| 0.0).n()),
             (0, 0)
         );
     }
@@ -141,15 +141,15 @@ mod tests {
         let apart = centred(&rows, 2);
         assert_eq!(apart[..8], [1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0]);
         assert!(apart[8].is_nan());
-        assert!(Pairs::cosines(&rows, 2).get(0, 1) > 0.99);
-        let pairs = Pairs::cosines(&apart, 2);
+        assert!(GenePairs::cosines(&rows, 2).get(0, 1) > 0.99);
+        let pairs = GenePairs::cosines(&apart, 2);
         assert_eq!((pairs.get(0, 1), pairs.get(0, 2), pairs.get(2, 3)), (-1.0, 0.0, -1.0));
     }
 
     #[test]
     fn cosines_of_odd_rows() {
         let rows = [3.0, 4.0, 0.0, 0.0, 6.0, 8.0, -4.0, 3.0, f32::NAN, 1.0];
-        let pairs = Pairs::cosines(&rows, 2);
+        let pairs = GenePairs::cosines(&rows, 2);
         assert_eq!((pairs.get(0, 1), pairs.get(0, 2), pairs.get(0, 3)), (0.0, 1.0, 0.0));
         assert!(pairs.get(0, 4).is_nan());
         assert_eq!(pairs.strongest(0, 9).len(), 3);

@@ -3,7 +3,7 @@
 use scgpt_stats::{Graph, leiden};
 use serde::{Deserialize, Serialize};
 
-use super::pairs::Pairs;
+use super::pairs::GenePairs;
 
 /// How programmes are found.
 ///
@@ -57,7 +57,7 @@ pub struct Programme {
 /// `GeneEmbedding.get_metagenes` on `scanpy.tl.leiden`. Differs: see [`leiden`].
 pub fn programmes(
     graph: &Graph,
-    similarities: &Pairs,
+    similarities: &GenePairs,
     options: &ProgrammeOptions,
 ) -> Vec<Programme> {
     assert_eq!(graph.len(), similarities.n(), "the same genes");
@@ -86,7 +86,7 @@ pub fn programmes(
 ///
 /// # Reference
 /// The co-expression baseline of the reference (`examples/GSEA_for_grn`).
-pub fn strongest_graph(weights: &Pairs, k: usize) -> Graph {
+pub fn strongest_graph(weights: &GenePairs, k: usize) -> Graph {
     let mut edges: Vec<(usize, usize)> = (0..weights.n())
         .flat_map(|gene| {
             let found = weights.strongest(gene, k).into_iter().filter(|&(_, w)| w > 0.0);
@@ -107,7 +107,7 @@ mod tests {
     fn planted_groups_are_found_with_their_centres() {
         // Three groups of 6, 5 and 3 genes; gene 2 is the most similar to the others of its own.
         let group = |gene: usize| usize::from(gene > 5) + usize::from(gene > 10);
-        let weights = Pairs::new(14, |i, j| match group(i) == group(j) {
+        let weights = GenePairs::new(14, |i, j| match group(i) == group(j) {
             true if i == 2 || j == 2 => 0.95,
             true => 0.8,
             false => 0.05,

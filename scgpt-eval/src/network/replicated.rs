@@ -4,13 +4,13 @@ use scgpt_data::CsrRow;
 use scgpt_stats::largest;
 
 use crate::{
-    baseline::{Association, Profiles},
+    baseline::{Association, GeneProfiles},
     network::{Edge, EdgeKind, GeneNetwork},
 };
 
 /// Expression of some genes (log1p) in cells that are added one after the other.
 #[derive(Clone, Debug)]
-pub struct Expression {
+pub struct ProfileBuilder {
     /// `[cells, genes]`.
     values: Vec<f32>,
     /// The number of each column's gene, if it is kept.
@@ -18,7 +18,7 @@ pub struct Expression {
     n_genes: usize,
 }
 
-impl Expression {
+impl ProfileBuilder {
     /// Expression of no cells yet; of the `n_columns` of a matrix the genes in `columns` are kept.
     pub fn new(columns: &[usize], n_columns: usize) -> Self {
         let mut of_column = vec![None; n_columns];
@@ -43,13 +43,13 @@ impl Expression {
     }
 
     /// The values of all cells, gene by gene.
-    pub fn into_profiles(self) -> Profiles {
+    pub fn into_profiles(self) -> GeneProfiles {
         let n_cells = self.values.len() / self.n_genes.max(1);
         let genes = 0..self.n_genes;
         let values =
             genes.flat_map(|gene| self.values.iter().skip(gene).step_by(self.n_genes).copied());
         let values = values.collect();
-        Profiles::new(self.n_genes, n_cells, values)
+        GeneProfiles::new(self.n_genes, n_cells, values)
     }
 }
 
@@ -66,7 +66,12 @@ pub struct Replicated {
 impl Replicated {
     /// Applies `rule` to some cells of the profiles, and to each half of them. `cells` are places in the
     /// profiles, each with whether it belongs to the second half.
-    pub fn of(rule: Association, profiles: &Profiles, cells: &[(usize, bool)], seed: u64) -> Self {
+    pub fn of(
+        rule: Association,
+        profiles: &GeneProfiles,
+        cells: &[(usize, bool)],
+        seed: u64,
+    ) -> Self {
         let network = |half: Option<bool>| {
             let kept = cells.iter().filter(|cell| half.is_none_or(|half| half == cell.1));
             let places: Vec<usize> = kept.map(|&(place, _)| place).collect();

@@ -50,7 +50,7 @@ impl DesignOptions<'_> {
 
 /// Cells of one type in one condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Group {
+pub struct ConditionGroup {
     /// Its cell type, a place in [`Design::cell_types`].
     pub cell_type: u32,
     /// Its condition, a place in [`Design::conditions`].
@@ -77,7 +77,7 @@ pub struct Design {
     /// Conditions, the control first.
     pub conditions: Vec<Condition>,
     /// Groups that have cells; those of a cell type begin with its control.
-    pub groups: Vec<Group>,
+    pub groups: Vec<ConditionGroup>,
     /// The group of each cell; `None` for cells of groups that were left out.
     pub codes: Vec<Option<u32>>,
     /// Number of cells of each group.
@@ -129,9 +129,10 @@ impl Design {
             parsed.iter().map(|(&name, condition)| (name, code(condition))).collect();
         let group = |(name, cell_type): (&Option<String>, &Option<u32>)| {
             let condition = *by_name.get(name.as_deref()?)?;
-            Some(Group { cell_type: (*cell_type)?, condition })
+            Some(ConditionGroup { cell_type: (*cell_type)?, condition })
         };
-        let of_cell: Vec<Option<Group>> = names.iter().zip(&types.codes).map(group).collect();
+        let of_cell: Vec<Option<ConditionGroup>> =
+            names.iter().zip(&types.codes).map(group).collect();
         Self::of_groups(types.classes, conditions, &of_cell, min_cells).map_err(
             |(problem, remedy)| {
                 let problem = format!("column `{}` of `obs` {problem}", options.condition_key);
@@ -189,14 +190,16 @@ impl Design {
     fn of_groups(
         cell_types: Vec<String>,
         conditions: Vec<Condition>,
-        of_cell: &[Option<Group>],
+        of_cell: &[Option<ConditionGroup>],
         min_cells: usize,
     ) -> std::result::Result<Self, (String, Advice)> {
-        let mut counts: BTreeMap<Group, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<ConditionGroup, usize> = BTreeMap::new();
         for group in of_cell.iter().flatten() {
             *counts.entry(*group).or_default() += 1;
         }
-        let has_control = |group: &Group| counts.contains_key(&Group { condition: 0, ..*group });
+        let has_control = |group: &ConditionGroup| {
+            counts.contains_key(&ConditionGroup { condition: 0, ..*group })
+        };
         if !counts.keys().any(|group| group.condition == 0) {
             let examples: Vec<String> =
                 conditions.iter().skip(1).take(3).map(ToString::to_string).collect();
@@ -210,8 +213,10 @@ impl Design {
                     + Setting("control"),
             ));
         }
-        let is_kept = |(group, n): &(&Group, &usize)| **n >= min_cells && has_control(group);
-        let groups: Vec<Group> = counts.iter().filter(is_kept).map(|(group, _)| *group).collect();
+        let is_kept =
+            |(group, n): &(&ConditionGroup, &usize)| **n >= min_cells && has_control(group);
+        let groups: Vec<ConditionGroup> =
+            counts.iter().filter(is_kept).map(|(group, _)| *group).collect();
         if groups.iter().all(|group| group.condition == 0) {
             return Err((
                 format!("has no perturbed condition with at least {min_cells} cells"),
@@ -242,7 +247,7 @@ impl Design {
 
     /// The group of the controls with the same cell type as a group.
     pub fn control(&self, group: usize) -> usize {
-        let Group { cell_type, .. } = self.groups[group];
+        let ConditionGroup { cell_type, .. } = self.groups[group];
         self.groups.partition_point(|other| other.cell_type < cell_type)
     }
 
@@ -283,7 +288,7 @@ impl Design {
         self.counts.retain(|_| kept.next() == Some(&true));
     }
 
-    fn name(&self, group: Group) -> String {
+    fn name(&self, group: ConditionGroup) -> String {
         let condition = &self.conditions[group.condition as usize];
         match self.cell_types[group.cell_type as usize].as_str() {
             "" => condition.to_string(),

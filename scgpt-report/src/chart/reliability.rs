@@ -9,13 +9,13 @@ const Z: f64 = 1.96;
 /// Cells of similar confidence; one without cells is not drawn.
 ///
 /// ```
-/// use scgpt_report::{Page, ReliabilityBin};
+/// use scgpt_report::{Page, ConfidenceBin};
 ///
-/// let bin = ReliabilityBin { n: 120, confidence: 0.85, accuracy: 0.81 };
+/// let bin = ConfidenceBin { n: 120, confidence: 0.85, accuracy: 0.81 };
 /// Page::new("Calibration", "").reliability(&[bin], "Confidence against accuracy.");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ReliabilityBin {
+pub struct ConfidenceBin {
     /// Number of cells.
     pub n: usize,
     /// Their mean confidence, 0 to 1.
@@ -26,7 +26,7 @@ pub struct ReliabilityBin {
 
 /// Bins as discs against the diagonal, as large as they have cells, each with the 95 % interval of
 /// its accuracy.
-pub(crate) fn reliability(bins: &[ReliabilityBin]) -> String {
+pub(crate) fn reliability(bins: &[ConfidenceBin]) -> String {
     const LEFT: f64 = 250.0;
     const TOP: f64 = 12.0;
     const SIDE: f64 = 340.0;
@@ -84,7 +84,7 @@ pub(crate) fn reliability(bins: &[ReliabilityBin]) -> String {
 /// The interval of Wilson 1927 of a bin's accuracy, `p` of `n` cells:
 /// `(p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n)`. Unlike the normal one it stays within 0 and
 /// 1, and has a width where all or none are right.
-fn wilson(bin: &ReliabilityBin) -> [f64; 2] {
+fn wilson(bin: &ConfidenceBin) -> [f64; 2] {
     let (n, p) = (bin.n as f64, bin.accuracy);
     let middle = p + Z * Z / (2.0 * n);
     let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
@@ -98,13 +98,13 @@ mod tests {
     #[test]
     fn intervals_are_those_of_wilson() {
         // statsmodels.stats.proportion.proportion_confint(9, 10, method="wilson").
-        let [low, high] = wilson(&ReliabilityBin { n: 10, confidence: 0.9, accuracy: 0.9 });
+        let [low, high] = wilson(&ConfidenceBin { n: 10, confidence: 0.9, accuracy: 0.9 });
         assert!((low - 0.5958).abs() < 1e-3 && (high - 0.9821).abs() < 1e-3, "{low} {high}");
     }
 
     #[test]
     fn only_bins_with_cells_are_drawn() {
-        let bin = |n, confidence, accuracy| ReliabilityBin { n, confidence, accuracy };
+        let bin = |n, confidence, accuracy| ConfidenceBin { n, confidence, accuracy };
         let drawn = reliability(&[bin(0, 0.0, 0.0), bin(4, 0.55, 0.5), bin(9, 0.95, 0.9)]);
         assert_eq!(drawn.matches("<circle").count(), 2);
         assert!(drawn.contains("9 cells: confidence 0.95, accuracy 0.90"));

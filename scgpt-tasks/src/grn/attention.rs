@@ -31,9 +31,9 @@ use scgpt_data::{
     Table, TokenConfig, TokenScratch, Tokenizer, unscaled,
 };
 use scgpt_eval::{
-    baseline::Profiles,
+    baseline::GeneProfiles,
     network::{
-        Background, Enriched, Expression, GeneNetwork, TrueEdges, benjamini_hochberg, enrich,
+        Background, Enriched, GeneNetwork, ProfileBuilder, TrueEdges, benjamini_hochberg, enrich,
         off_diagonal, strongest_edges,
     },
 };
@@ -50,7 +50,7 @@ pub use self::{
     options::AttentionOptions,
     report::{AttentionGroup, AttentionReport, Target, TargetList},
     row::NetworkRow,
-    setting::{Contrast, Setting},
+    setting::{Contrast, NetworkSetting},
 };
 use crate::{
     embed::{EmbedOptions, Embedder},
@@ -89,10 +89,10 @@ impl AttentionNetworks {
     ///
     /// The source is the *key*, the gene that is looked at; the target the *query*, the gene that
     /// looks.
-    pub fn network(&self, setting: Setting, n: usize) -> GeneNetwork {
+    pub fn network(&self, setting: NetworkSetting, n: usize) -> GeneNetwork {
         let weights = setting.of(&self.weights[0], &self.weights[1]);
         let (mut network, chosen) = strongest_edges(&self.genes, &weights, n);
-        if let (Setting::Difference, Some(null)) = (setting, &self.null) {
+        if let (NetworkSetting::Difference, Some(null)) = (setting, &self.null) {
             for (name, values) in ["p", "fdr"].into_iter().zip(null) {
                 let values = chosen.iter().map(|&index| Some(values[index])).collect();
                 network = network.with_column(name, Column::Float(values));
@@ -106,10 +106,10 @@ impl AttentionNetworks {
     /// listed as two edges.
     pub fn baselines(&self, n: usize) -> impl Iterator<Item = (String, GeneNetwork)> {
         self.baselines.iter().flat_map(move |baseline| {
-            let settings = if baseline.control.is_some() { &Setting::ALL[..] } else { &[] };
+            let settings = if baseline.control.is_some() { &NetworkSetting::ALL[..] } else { &[] };
             let alone =
                 settings.is_empty().then(|| (baseline.name.into(), baseline.perturbed.clone()));
-            let of_setting = |setting: &Setting| {
+            let of_setting = |setting: &NetworkSetting| {
                 let control = baseline.control.as_deref().unwrap_or_default();
                 let name = format!("{}_{}", baseline.name, setting.name(Contrast::Groups));
                 (name, setting.of(&baseline.perturbed, control))
@@ -185,7 +185,7 @@ impl Embedder {
             ..self.token_config(&EmbedOptions::default(), usize::MAX)?
         };
         let tokenizer = Tokenizer::new(self.vocab(), &alignment, config)?;
-        let expression = options.baselines.then(|| Expression::new(&panel.columns, n_columns));
+        let expression = options.baselines.then(|| ProfileBuilder::new(&panel.columns, n_columns));
         let is_second = &is_second;
         let looking = Looking {
             embedder: self,
@@ -276,9 +276,9 @@ impl Looking<'_> {
         cells: &[(usize, usize)],
         groups: &Groups,
         tokenizer: &Tokenizer,
-        mut expression: Option<Expression>,
+        mut expression: Option<ProfileBuilder>,
         observer: &dyn Observer,
-    ) -> Result<(Seen, Option<Profiles>)> {
+    ) -> Result<(Seen, Option<GeneProfiles>)> {
         let (options, m) = (self.options, self.m());
         let h = self.embedder.config().n_heads;
         let n = cells.len();
@@ -325,7 +325,7 @@ impl Looking<'_> {
         }
         self.add(&waiting, &mut sums, observer)?;
         let scale = 1.0 / (h * m) as f64;
-        Ok((Seen { sums, scale }, expression.map(Expression::into_profiles)))
+        Ok((Seen { sums, scale }, expression.map(ProfileBuilder::into_profiles)))
     }
 
     /// Takes one batch through the network and adds its ranks to `sums`.

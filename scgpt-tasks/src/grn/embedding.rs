@@ -33,8 +33,8 @@ use scgpt_data::{
 use scgpt_eval::{
     baseline::Association,
     network::{
-        Cloud, Edge, EdgeKind, Enriched, GeneNetwork, GeneSets, Pairs, Programme, ProgrammeScores,
-        ProgrammeScoring, Significance, centred, programmes,
+        Cloud, Edge, EdgeKind, Enriched, GeneNetwork, GenePairs, GeneSets, Programme,
+        ProgrammeScores, ProgrammeScoring, Significance, centred, programmes,
     },
 };
 use scgpt_stats::{Graph, Neighbours, unit_rows};
@@ -92,7 +92,7 @@ pub struct EmbeddingNetworks {
     /// How large the networks are, how far to trust them, and how they came about.
     pub report: EmbeddingReport,
     /// Cosines of all pairs of vectors, whose mean was subtracted if `is_centred` says so.
-    similarities: Pairs,
+    similarities: GenePairs,
     is_centred: bool,
     /// Networks from expression alone and their weights, `[sources, targets]`, row-major.
     baselines: Vec<(Association, Vec<f32>)>,
@@ -145,7 +145,7 @@ impl EmbeddingNetworks {
         observer.begin("comparing genes", 0);
         let is_centred = options.centre.unwrap_or(options.contextual);
         let compared = compared(&vectors, d, is_centred);
-        let similarities = Pairs::cosines(&compared, d);
+        let similarities = GenePairs::cosines(&compared, d);
         let strata = of_cells.as_ref().map_or_else(|| vec![0; genes.len()], |it| it.strata.clone());
         let cloud = Cloud::new(&compared, d, &strata);
         let seed = options.embed.seed;
@@ -203,7 +203,7 @@ impl EmbeddingNetworks {
     }
 
     /// Cosines of other vectors of the same genes, computed as those of the network are.
-    fn cosines(&self, vectors: &[f32]) -> Pairs {
+    fn cosines(&self, vectors: &[f32]) -> GenePairs {
         cosines(vectors, self.d, self.is_centred)
     }
 
@@ -256,8 +256,12 @@ fn compared(vectors: &[f32], d: usize, is_centred: bool) -> Vec<f32> {
 }
 
 /// Cosines of all pairs of vectors, `[genes, d]`; with `is_centred` their mean is subtracted first.
-fn cosines(vectors: &[f32], d: usize, is_centred: bool) -> Pairs {
-    if is_centred { Pairs::cosines(&centred(vectors, d), d) } else { Pairs::cosines(vectors, d) }
+fn cosines(vectors: &[f32], d: usize, is_centred: bool) -> GenePairs {
+    if is_centred {
+        GenePairs::cosines(&centred(vectors, d), d)
+    } else {
+        GenePairs::cosines(vectors, d)
+    }
 }
 
 /// The tokens and names of the network's genes if there are no cells: those that are named, or all
@@ -320,7 +324,7 @@ fn numbers(queries: &[String], genes: &[String]) -> Result<Vec<usize>> {
 /// that gives about a thousand edges, or there are more than can be kept.
 fn at_threshold(
     genes: &[String],
-    pairs: &Pairs,
+    pairs: &GenePairs,
     threshold: f64,
     significance: Option<&Significance>,
 ) -> Result<GeneNetwork> {
@@ -374,7 +378,7 @@ fn at_threshold(
 
 /// The network of every gene and its nearest, each pair once: an edge where either is among the
 /// nearest of the other.
-fn neighbour_network(genes: &[String], pairs: &Pairs, found: &Neighbours) -> GeneNetwork {
+fn neighbour_network(genes: &[String], pairs: &GenePairs, found: &Neighbours) -> GeneNetwork {
     let mut ends: Vec<(usize, usize)> = found
         .cells()
         .enumerate()
@@ -397,7 +401,7 @@ fn similar(
     queries: &[usize],
     n: usize,
     genes: &[String],
-    pairs: &Pairs,
+    pairs: &GenePairs,
 ) -> Vec<(String, Vec<(String, f32)>)> {
     let name = |(gene, value): (usize, f32)| (genes[gene].clone(), value);
     let list = |&query: &usize| {

@@ -20,7 +20,7 @@ use scgpt_stats::sampled;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    panel::{ResponsePanel, Targets},
+    panel::{PerturbedGenes, ResponsePanel},
     predict::{Controls, Predictor},
 };
 use crate::{
@@ -256,7 +256,7 @@ impl PerturbArtefact {
     ///
     /// # Errors
     /// If a gene is not in the vocabulary; similar names are suggested.
-    pub(super) fn targets(&self, condition: &Condition) -> Result<Targets> {
+    pub(super) fn targets(&self, condition: &Condition) -> Result<PerturbedGenes> {
         self.panel.targets(condition, &self.vocab)
     }
 

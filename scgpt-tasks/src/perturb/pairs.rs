@@ -19,7 +19,7 @@ use scgpt_train::{LossTerms, Metric, Objectives, Progress, Result, Task, TrainBa
 
 use super::{
     config::PerturbConfig,
-    panel::{ResponsePanel, Targets},
+    panel::{PerturbedGenes, ResponsePanel},
     predict::{Controls, Predictor},
 };
 
@@ -28,7 +28,7 @@ pub(super) struct PairedGroup {
     /// Numbers of its cells in the shards.
     pub(super) cells: Vec<u32>,
     /// What the network is told of its condition.
-    pub(super) targets: Targets,
+    pub(super) targets: PerturbedGenes,
     /// The group of its controls.
     pub(super) control: usize,
 }
@@ -96,7 +96,7 @@ impl Pairs<'_> {
             };
             self.panel.add(self.shards.cell(cell as usize)?, &mut perturbed);
         }
-        let is_control = group.targets == Targets::default();
+        let is_control = group.targets == PerturbedGenes::default();
         let mut control = vec![0.0; self.panel.len()];
         if is_control {
             // A control is its own control.

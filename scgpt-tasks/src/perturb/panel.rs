@@ -34,7 +34,7 @@ pub(super) struct ResponsePanel {
 
 /// What a network is told of a condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Targets {
+pub(super) struct PerturbedGenes {
     /// Places in the panel of the perturbed genes.
     pub(super) measured: Vec<usize>,
     /// Tokens of perturbed genes that are not measured.
@@ -111,8 +111,12 @@ impl ResponsePanel {
     ///
     /// # Errors
     /// If a gene is neither in the panel nor in the vocabulary.
-    pub(super) fn targets(&self, condition: &Condition, vocab: &GeneVocab) -> Result<Targets> {
-        let mut targets = Targets::default();
+    pub(super) fn targets(
+        &self,
+        condition: &Condition,
+        vocab: &GeneVocab,
+    ) -> Result<PerturbedGenes> {
+        let mut targets = PerturbedGenes::default();
         for gene in condition.genes() {
             if let Some(&place) = self.places.get(gene) {
                 targets.measured.push(place);
@@ -129,7 +133,12 @@ impl ResponsePanel {
 
     /// The tokens of one cell: the genes at `places`, then perturbed genes that are not measured,
     /// with value 0.
-    pub(super) fn tokens(&self, places: &[usize], values: &[f32], targets: &Targets) -> CellTokens {
+    pub(super) fn tokens(
+        &self,
+        places: &[usize],
+        values: &[f32],
+        targets: &PerturbedGenes,
+    ) -> CellTokens {
         let flag = |place: &usize| {
             if targets.measured.contains(place) { PERTURBED } else { NOT_PERTURBED }
         };

@@ -11,7 +11,7 @@ use scgpt_data::{CellTokens, GeneToken, Keyed, Purpose};
 use scgpt_model::{Scgpt, ScgptConfig, host_values};
 use scgpt_train::InputBatch;
 
-use super::panel::{ResponsePanel, Targets};
+use super::panel::{PerturbedGenes, ResponsePanel};
 
 /// About how many tokens are computed at once, which bounds the memory of a prediction over all
 /// genes.
@@ -78,7 +78,7 @@ impl Predictor<'_> {
     /// its number.
     pub(super) fn cells(
         &self,
-        targets: &Targets,
+        targets: &PerturbedGenes,
         controls: &Controls,
         n: usize,
         device: &Device,
@@ -112,7 +112,7 @@ impl Predictor<'_> {
     /// The mean of `n` predicted cells, `[g]`.
     pub(super) fn mean(
         &self,
-        targets: &Targets,
+        targets: &PerturbedGenes,
         controls: &Controls,
         n: usize,
         device: &Device,
@@ -124,7 +124,7 @@ impl Predictor<'_> {
     /// are not measured.
     fn forward(
         &self,
-        targets: &Targets,
+        targets: &PerturbedGenes,
         places: &[usize],
         starts: &[Vec<f32>],
         device: &Device,

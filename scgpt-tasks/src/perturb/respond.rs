@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     artefact::{PerturbArtefact, invalid, numbered, places, read_placed},
-    panel::Targets,
+    panel::PerturbedGenes,
     predict::mean,
 };
 use crate::error::Result;
@@ -91,7 +91,7 @@ impl PerturbArtefact {
         device: &Device,
         observer: &dyn Observer,
     ) -> Result<Responses> {
-        let targets: Vec<Targets> =
+        let targets: Vec<PerturbedGenes> =
             conditions.iter().map(|condition| self.targets(condition)).collect::<Result<_>>()?;
         let RespondOptions { cell_type, cells: n, genes_per_pass } = *options;
         let predictor = self.predictor(genes_per_pass);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use scgpt_eval::network::{Background, GeneSet, GeneSets, Pairs, enrich};
+use scgpt_eval::network::{Background, GenePairs, GeneSet, GeneSets, enrich};
 use scgpt_fixtures::{Case, cases};
 use scgpt_stats::{Neighbours, unit_rows};
 use serde_json::Value;
@@ -18,7 +18,7 @@ fn golden_similarities_and_the_network_at_a_threshold() {
         let tensors = case.tensors("tensors.safetensors");
         let (vectors, cosines) = (tensors.f32("gene_embeddings"), tensors.f32("cosine"));
         let [n, d] = tensors.shape("gene_embeddings")[..] else { panic!("[n, d]") };
-        let pairs = Pairs::cosines(&vectors, d);
+        let pairs = GenePairs::cosines(&vectors, d);
         let tolerance = case.json["tolerance"]["cosine"]["atol"].as_f64().unwrap();
         for (i, j, cosine) in pairs.iter() {
             let expected = cosines[i * n + j];

@@ -14,7 +14,10 @@ use scgpt_eval::network::{EdgeKind, GeneNetwork, GeneSets};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     embed::Embedder,
-    grn::{AttentionNetworks, AttentionOptions, AttentionReport, NetworkRow, Setting, TargetList},
+    grn::{
+        AttentionNetworks, AttentionOptions, AttentionReport, NetworkRow, NetworkSetting,
+        TargetList,
+    },
 };
 
 use super::{Format, is_result, write_baselines};
@@ -216,7 +219,7 @@ impl AttentionArgs {
         let report = &networks.report;
         fs::create_dir(folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-        for setting in Setting::ALL {
+        for setting in NetworkSetting::ALL {
             let name = format!("{}.{}", setting.name(report.contrast()), self.format.extension());
             networks.network(setting, self.edges).write(&folder.join(name), Existing::Refuse)?;
         }
@@ -246,7 +249,7 @@ fn numbers(values: impl Iterator<Item = Option<f64>>) -> Column {
 /// All targets of all genes asked for as a table; those of each gene are ordered by the difference.
 fn targets(report: &AttentionReport) -> Table {
     let all = |list: &TargetList| {
-        let ranked = list.strongest(Setting::Difference, list.targets.len());
+        let ranked = list.strongest(NetworkSetting::Difference, list.targets.len());
         ranked.into_iter().cloned().map(|target| (list.gene.clone(), target)).collect::<Vec<_>>()
     };
     let rows: Vec<_> = report.targets.iter().flat_map(all).collect();
@@ -254,7 +257,7 @@ fn targets(report: &AttentionReport) -> Table {
         ("gene".to_owned(), text(rows.iter().map(|(gene, _)| gene.clone()))),
         ("target".to_owned(), text(rows.iter().map(|(_, target)| target.gene.clone()))),
     ];
-    for setting in Setting::ALL {
+    for setting in NetworkSetting::ALL {
         let weights = rows.iter().map(|(_, target)| Some(target.weights[setting as usize]));
         columns.push((setting.name(report.contrast()).to_owned(), numbers(weights)));
     }
@@ -285,7 +288,8 @@ fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
         let all = report.genes * (report.genes - 1);
         rows.push(("differences", format!("{n} of {all} edges at FDR 5 %")));
     }
-    let question = if report.is_single { Setting::Perturbed } else { Setting::Difference };
+    let question =
+        if report.is_single { NetworkSetting::Perturbed } else { NetworkSetting::Difference };
     let lists: Vec<String> = report
         .targets
         .iter()

@@ -9,7 +9,7 @@ use scgpt_eval::Labels;
 use scgpt_tasks::map::{IndexManifest, ReferenceCells, ReferenceIndex, Search};
 use serde_json::json;
 
-use super::{Embedded, HashedModel, Reading, by_model, from_obsm};
+use super::{EmbeddedCells, HashedModel, Reading, by_model, from_obsm};
 use crate::{
     output::{Printer, temporary},
     progress::Bar,
@@ -139,7 +139,7 @@ fn embed(
     temporary: Option<&Path>,
     device: &burn::prelude::Device,
     bar: &Bar,
-) -> Result<Embedded> {
+) -> Result<EmbeddedCells> {
     let layer = args.stream.matrix.layer();
     let reading = Reading {
         layer: &layer,
@@ -166,7 +166,7 @@ fn embed(
 
 fn print(
     index: &ReferenceIndex,
-    new: &Embedded,
+    new: &EmbeddedCells,
     warnings: &Warnings,
     printer: Printer,
 ) -> Result<()> {

@@ -13,7 +13,7 @@ use scgpt_tasks::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Embedded, HashedModel, Reading, by_model, from_obsm};
+use super::{EmbeddedCells, HashedModel, Reading, by_model, from_obsm};
 use crate::{
     cells_output::OutputArgs,
     effective::write_effective,
@@ -106,7 +106,7 @@ pub(super) fn as_index(
     reading: &Reading<'_>,
     device: &Device,
     bar: &Bar,
-) -> Result<Embedded> {
+) -> Result<EmbeddedCells> {
     match &index.made_by {
         MadeBy::Obsm(name) => from_obsm(source, name, reading.temporary),
         MadeBy::Model { path, sha256, max_length, tie_mode, seed } => {
@@ -184,7 +184,7 @@ fn record(
     args: &QueryArgs,
     index: &ReferenceIndex,
     mapped: &MappedCells,
-    embedded: &Embedded,
+    embedded: &EmbeddedCells,
 ) -> Value {
     let manifest = index.manifest();
     json!({
@@ -206,7 +206,7 @@ fn record(
 fn summary(
     args: &QueryArgs,
     mapped: &MappedCells,
-    embedded: &Embedded,
+    embedded: &EmbeddedCells,
 ) -> Vec<(&'static str, String)> {
     let n = mapped.is_unknown.len();
     let unknown = mapped.is_unknown.iter().filter(|&&is_unknown| is_unknown).count();

@@ -12,12 +12,12 @@
 
 use nalgebra::{Cholesky, DMatrix};
 
-use super::{Profiles, without_loops};
+use super::{GeneProfiles, without_loops};
 
 /// Partial correlations of standardised genes, `[genes, genes]`; zeros if the matrix has no
 /// inverse.
 #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
-pub(super) fn correlations(standardised: &Profiles) -> Vec<f32> {
+pub(super) fn correlations(standardised: &GeneProfiles) -> Vec<f32> {
     let (p, n) = (standardised.n_genes, standardised.n_cells as f64);
     let r = standardised.products(|x| x);
     let squares = standardised.products(|x| x * x);
@@ -46,7 +46,7 @@ pub(super) fn correlations(standardised: &Profiles) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::baseline::networks::Profiles;
+    use crate::baseline::networks::GeneProfiles;
 
     #[test]
     fn three_genes_have_the_known_partial_correlations() {
@@ -59,7 +59,7 @@ mod tests {
         let [y, z] = [1, 2].map(|part| -> Vec<f32> {
             (0..n).zip(&x).map(|(i, x)| x + draw(part * n + i)).collect()
         });
-        let profiles = Profiles::new(3, 20_000, [x, y, z].concat());
+        let profiles = GeneProfiles::new(3, 20_000, [x, y, z].concat());
         let found = correlations(&profiles.standardised());
         let r = [0, 1, 2].map(|i| f64::from(profiles.standardised().products(|x| x)[[1, 2, 5][i]]));
         let partial =
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn genes_that_are_the_same_have_no_partial_correlation() {
-        let same = Profiles::new(2, 4, vec![1.0, 1.0, -1.0, -1.0, 1.0, 1.0, -1.0, -1.0]);
+        let same = GeneProfiles::new(2, 4, vec![1.0, 1.0, -1.0, -1.0, 1.0, 1.0, -1.0, -1.0]);
         let weights = correlations(&same.standardised());
         assert!(weights.iter().all(|weight| weight.is_finite()), "{weights:?}");
     }

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
 
-use super::Profiles;
+use super::GeneProfiles;
 
 /// Trees for each gene.
 const TREES: u64 = 50;
@@ -17,7 +17,7 @@ const DEEPEST: usize = 8;
 
 /// Importances of standardised genes, `[sources, targets]`: the share of a target's variance that
 /// the cuts at a source explain, averaged over the trees.
-pub(super) fn importances(standardised: &Profiles, seed: u64) -> Vec<f32> {
+pub(super) fn importances(standardised: &GeneProfiles, seed: u64) -> Vec<f32> {
     let n = standardised.n_genes;
     let by_target: Vec<Vec<f32>> =
         (0..n).into_par_iter().map(|target| of_target(standardised, target, seed)).collect();
@@ -26,7 +26,7 @@ pub(super) fn importances(standardised: &Profiles, seed: u64) -> Vec<f32> {
 
 /// The importance of every gene for one target; zeros if the target does not vary.
 #[allow(clippy::cast_possible_truncation, reason = "computed wide, stored narrow")]
-fn of_target(profiles: &Profiles, target: usize, seed: u64) -> Vec<f32> {
+fn of_target(profiles: &GeneProfiles, target: usize, seed: u64) -> Vec<f32> {
     let mut gains = vec![0.0_f64; profiles.n_genes];
     if profiles.n_genes > 1 && profiles.row(target).iter().any(|&y| y != 0.0) {
         let mut cells: Vec<u32> = (0..).take(profiles.n_cells).collect();
@@ -40,7 +40,7 @@ fn of_target(profiles: &Profiles, target: usize, seed: u64) -> Vec<f32> {
 
 /// A tree while it grows. The tree is never kept, only what its cuts gain.
 struct Growing<'a> {
-    profiles: &'a Profiles,
+    profiles: &'a GeneProfiles,
     target: usize,
     key: Keyed,
     /// Random numbers used so far.

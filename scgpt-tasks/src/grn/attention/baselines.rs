@@ -7,12 +7,12 @@
 
 use scgpt_data::Observer;
 use scgpt_eval::{
-    baseline::{Association, Profiles},
+    baseline::{Association, GeneProfiles},
     network::{Consistency, Replicated, TrueEdges, off_diagonal},
 };
 
 use super::{
-    Setting,
+    NetworkSetting,
     cells::{GenePanel, Groups},
     row::{ATTENTION, BEFORE_TRAINING, NetworkRow},
     sums::Sums,
@@ -66,7 +66,7 @@ impl EdgeJudge<'_> {
         &self,
         sums: &Sums,
         scale: f64,
-        profiles: Option<&Profiles>,
+        profiles: Option<&GeneProfiles>,
         observer: &dyn Observer,
     ) -> Result<(Vec<NetworkRow>, Vec<EdgeBaseline>)> {
         observer.begin("comparing networks", 0);
@@ -106,7 +106,12 @@ impl EdgeJudge<'_> {
     }
 
     /// The network of one rule in one group, and in both halves of it.
-    fn of_expression(&self, rule: Association, profiles: &Profiles, group: usize) -> Replicated {
+    fn of_expression(
+        &self,
+        rule: Association,
+        profiles: &GeneProfiles,
+        group: usize,
+    ) -> Replicated {
         let of_group = self.cells.iter().enumerate().filter(|(_, cell)| cell.1 == group);
         let cells: Vec<(usize, bool)> =
             of_group.map(|(place, cell)| (place, self.is_second[cell.0])).collect();
@@ -138,14 +143,19 @@ impl EdgeJudge<'_> {
         let Some(control) = control else {
             let [first, second] = &perturbed.halves;
             let halves = Some([first.as_slice(), second]);
-            return vec![self.row(method, Some(Setting::Perturbed), &perturbed.whole, halves)];
+            return vec![self.row(
+                method,
+                Some(NetworkSetting::Perturbed),
+                &perturbed.whole,
+                halves,
+            )];
         };
-        let row = |setting: Setting| {
+        let row = |setting: NetworkSetting| {
             let whole = setting.of(&perturbed.whole, &control.whole);
             let halves = [0, 1].map(|i| setting.of(&perturbed.halves[i], &control.halves[i]));
             self.row(method, Some(setting), &whole, Some([&halves[0], &halves[1]]))
         };
-        Setting::ALL.map(row).into()
+        NetworkSetting::ALL.map(row).into()
     }
 
     /// What one network, `whole`, is worth: the agreement of its `halves`, if it has any, and of
@@ -153,7 +163,7 @@ impl EdgeJudge<'_> {
     fn row(
         &self,
         method: &str,
-        setting: Option<Setting>,
+        setting: Option<NetworkSetting>,
         whole: &[f32],
         halves: Option<[&[f32]; 2]>,
     ) -> NetworkRow {

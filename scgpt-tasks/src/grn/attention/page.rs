@@ -8,7 +8,7 @@ use scgpt_eval::network::{SCORES, scores_row};
 use scgpt_report::{HeatMap, Page};
 
 use super::{
-    AttentionNetworks, AttentionReport, NetworkRow, Setting, TargetList,
+    AttentionNetworks, AttentionReport, NetworkRow, NetworkSetting, TargetList,
     report::SIGNIFICANT,
     row::{ATTENTION, BEFORE_TRAINING},
 };
@@ -154,7 +154,7 @@ impl AttentionNetworks {
         let report = &self.report;
         page.section(&format!("Targets of {}", list.gene));
         let number = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.2e}"));
-        for setting in Setting::ALL {
+        for setting in NetworkSetting::ALL {
             let strongest = list.strongest(setting, SHOWN);
             page.text(&format!(
                 "Strongest by {}: {}.",
@@ -174,7 +174,7 @@ impl AttentionNetworks {
             })
             .collect();
         let mut heading = vec!["target"];
-        heading.extend(Setting::ALL.map(|setting| setting.name(report.contrast())));
+        heading.extend(NetworkSetting::ALL.map(|setting| setting.name(report.contrast())));
         heading.extend(["p", "FDR"]);
         page.columns(&heading, &rows);
         let place = |name: &str| self.genes.iter().position(|gene| gene == name);
@@ -187,7 +187,7 @@ impl AttentionNetworks {
 
     /// Adds a heat map of the weights among some genes, a row a query and a column a key.
     /// Differences are shaded around 0, others from the least to the largest of them.
-    fn sub_matrix(&self, genes: &[usize], setting: Setting, page: &mut Page) {
+    fn sub_matrix(&self, genes: &[usize], setting: NetworkSetting, page: &mut Page) {
         let n = self.genes.len();
         let weights = setting.of(&self.weights[0], &self.weights[1]);
         let names: Vec<String> = genes.iter().map(|&gene| self.genes[gene].clone()).collect();
@@ -201,7 +201,7 @@ impl AttentionNetworks {
         let least = of_pairs().fold(f32::INFINITY, f32::min);
         let most = of_pairs().fold(f32::NEG_INFINITY, f32::max);
         let (from, scale, colours) = match setting {
-            Setting::Difference => (0.0, most.max(-least), "blue more, orange less; "),
+            NetworkSetting::Difference => (0.0, most.max(-least), "blue more, orange less; "),
             _ => (least, most - least, ""),
         };
         let shade = |&x: &f32| {

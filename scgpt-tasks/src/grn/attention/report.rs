@@ -9,7 +9,7 @@ use scgpt_stats::largest;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionNetworks, Contrast, Looking, Setting,
+    AttentionNetworks, Contrast, Looking, NetworkSetting,
     cells::Groups,
     row::{ATTENTION, NetworkRow},
 };
@@ -98,7 +98,7 @@ pub struct TargetList {
 pub struct Target {
     /// Its name.
     pub gene: String,
-    /// Its weights in the settings of [`Setting::ALL`].
+    /// Its weights in the settings of [`NetworkSetting::ALL`].
     pub weights: [f64; 3],
     /// The probability of such a difference if labels mean nothing; `None` without permutations.
     pub p: Option<f64>,
@@ -109,7 +109,7 @@ pub struct Target {
 impl TargetList {
     /// The `n` strongest targets of a setting, the strongest first; neither `<cls>` nor the gene
     /// itself is among them.
-    pub fn strongest(&self, setting: Setting, n: usize) -> Vec<&Target> {
+    pub fn strongest(&self, setting: NetworkSetting, n: usize) -> Vec<&Target> {
         #[allow(clippy::cast_possible_truncation, reason = "they were f32")]
         let weights: Vec<f32> =
             self.targets.iter().map(|target| target.weights[setting as usize] as f32).collect();
@@ -191,7 +191,7 @@ impl AttentionReport {
     pub fn lists(&self) -> Vec<(String, Vec<String>)> {
         let mut lists = Vec::new();
         for list in &self.targets {
-            for setting in Setting::ALL {
+            for setting in NetworkSetting::ALL {
                 for n in LISTS.into_iter().filter(|&n| n < list.targets.len()) {
                     let targets = list.strongest(setting, n).into_iter();
                     let names = targets.map(|target| target.gene.clone()).collect();
@@ -205,8 +205,8 @@ impl AttentionReport {
 
     /// The setting that the question is about: the difference of two groups, or of a group and its
     /// copies.
-    pub(super) fn question(&self) -> Setting {
-        if self.is_single { Setting::Perturbed } else { Setting::Difference }
+    pub(super) fn question(&self) -> NetworkSetting {
+        if self.is_single { NetworkSetting::Perturbed } else { NetworkSetting::Difference }
     }
 
     /// Which network is the most trustworthy on these data, and why, in sentences.

@@ -4,7 +4,7 @@ use scgpt_eval::network::Consistency;
 use scgpt_stats::EdgeScores;
 use serde::{Deserialize, Serialize};
 
-use super::Setting;
+use super::NetworkSetting;
 
 /// The name of attention among methods.
 pub(super) const ATTENTION: &str = "attention";
@@ -18,7 +18,7 @@ pub struct NetworkRow {
     /// The method that made it.
     pub method: String,
     /// Of which cells it is; `None` for a network that needs no cells.
-    pub setting: Option<Setting>,
+    pub setting: Option<NetworkSetting>,
     /// How well two halves of the cells agree: the rank correlation of weights, and common edges
     /// among the strongest by absolute weight.
     pub consistency: Option<Consistency>,

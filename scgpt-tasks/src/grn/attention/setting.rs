@@ -1,4 +1,4 @@
-//! [`Contrast`] and [`Setting`]: what a group is compared with, and which weights are meant.
+//! [`Contrast`] and [`NetworkSetting`]: what a group is compared with, and which weights are meant.
 
 /// What a group of cells is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Contrast {
 /// another group of cells or with copies of the cells whose values are shuffled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Setting {
+pub enum NetworkSetting {
     /// Those of the group that others are compared with, or of the copies with shuffled values.
     Control,
     /// Those of the other group.
@@ -22,7 +22,7 @@ pub enum Setting {
     Difference,
 }
 
-impl Setting {
+impl NetworkSetting {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Control, Self::Perturbed, Self::Difference];
 

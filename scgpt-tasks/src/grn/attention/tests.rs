@@ -80,7 +80,7 @@ fn golden_ranks_means_and_targets() {
 fn check_targets(case: &Case, means: &[Vec<f32>], m: usize) {
     let factor = usize::try_from(case.json["factor_position"].as_u64().unwrap()).unwrap();
     let k = usize::try_from(case.json["top_k"].as_u64().unwrap()).unwrap();
-    for setting in Setting::ALL {
+    for setting in NetworkSetting::ALL {
         let weights = setting.of(&means[1], &means[0]);
         let column: Vec<f32> = weights.iter().skip(factor).step_by(m).copied().collect();
         let top = &case.json["top"][format!("all_cells.{}", setting.name(Contrast::Groups))];
@@ -230,7 +230,7 @@ fn no_result_depends_on_the_batch_and_everything_is_reported() {
     let smaller = first.len().min(second.len());
     let is_told = |row: &super::NetworkRow| {
         let least = if row.method == "attention" { 1 } else { 2 };
-        row.setting.is_some_and(|it| it != Setting::Control || smaller >= least)
+        row.setting.is_some_and(|it| it != NetworkSetting::Control || smaller >= least)
     };
     assert!(report.rows.iter().all(|row| row.consistency.is_some() == is_told(row)));
     let [list] = report.targets.as_slice() else { panic!("one gene was asked for") };
@@ -248,16 +248,16 @@ fn edges_go_from_keys_to_queries() {
     let genes = ["GENE00002".to_owned()];
     let options = AttentionOptions { genes: &genes, baselines: false, ..two_groups() };
     let networks = embedder.attention_networks(&mut source, &options, &Silent).unwrap();
-    let network = networks.network(Setting::Difference, 0);
+    let network = networks.network(NetworkSetting::Difference, 0);
     let n = networks.genes().len();
     assert_eq!(network.edges().len(), n * (n - 1));
     assert!(network.edges().is_sorted_by(|a, b| a.weight.abs() >= b.weight.abs()));
     let list = &networks.report.targets[0];
     for edge in network.edges().iter().filter(|edge| network.genes()[edge.source] == genes[0]) {
         let target = list.targets.iter().find(|t| t.gene == network.genes()[edge.target]).unwrap();
-        assert!((target.weights[Setting::Difference as usize] - edge.weight).abs() < 1e-7);
+        assert!((target.weights[NetworkSetting::Difference as usize] - edge.weight).abs() < 1e-7);
     }
-    assert_eq!(networks.network(Setting::Control, 10).edges().len(), 10);
+    assert_eq!(networks.network(NetworkSetting::Control, 10).edges().len(), 10);
     assert!(network.column("fdr").is_some());
 }
 

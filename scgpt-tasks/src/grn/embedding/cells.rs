@@ -12,7 +12,7 @@ use scgpt_data::{
     CellSource, CellSubset, EmptyCells, GeneToken, LoggedCells, Observer, Watched, absent_gene,
     narrow, unscaled,
 };
-use scgpt_eval::{Labels, baseline::Profiles, likely_types, network::Expression};
+use scgpt_eval::{Labels, baseline::GeneProfiles, likely_types, network::ProfileBuilder};
 use scgpt_stats::{halves, sampled};
 
 use super::{EmbeddingNetworkOptions, enough};
@@ -48,7 +48,7 @@ pub(super) struct OfCells {
     /// if there is none.
     pub(super) labels: Option<Labels>,
     /// Expression of the genes in a sample of the cells.
-    pub(super) profiles: Profiles,
+    pub(super) profiles: GeneProfiles,
     /// The cells of the sample, by their places in the profiles, and whether each is in the second
     /// half.
     pub(super) sample: Vec<(usize, bool)>,
@@ -150,7 +150,7 @@ impl OfCells {
         let logged = LoggedCells::new(&embed.layer, values);
         let (_, n_columns) = source.summary().shape(&embed.layer)?;
         let sample = sampled((0..n_cells).collect(), &numbers, options.baseline_cells, embed.seed);
-        let mut expression = Expression::new(&columns, n_columns);
+        let mut expression = ProfileBuilder::new(&columns, n_columns);
         let mut some = CellSubset::new(source, sample.clone());
         logged.each(&mut some, "reading expression", observer, &mut |_, block| {
             block.rows().for_each(|row| expression.push(row));

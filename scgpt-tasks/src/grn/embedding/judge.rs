@@ -10,7 +10,7 @@ use scgpt_eval::network::programmes;
 use scgpt_eval::{
     baseline::Association,
     network::{
-        Consistency, GeneNetwork, GeneSets, Pairs, Programme, Replicated, strongest_edges,
+        Consistency, GeneNetwork, GenePairs, GeneSets, Programme, Replicated, strongest_edges,
         strongest_graph,
     },
 };
@@ -32,7 +32,7 @@ const TOP: usize = 1000;
 const MOST_FOR_ALL: usize = 2000;
 
 /// Judges lists of genes and the weights of their pairs.
-type JudgePathways<'a> = dyn Fn(&[Vec<String>], &Pairs) -> Result<NetworkPathways> + 'a;
+type JudgePathways<'a> = dyn Fn(&[Vec<String>], &GenePairs) -> Result<NetworkPathways> + 'a;
 
 impl EmbeddingNetworks {
     /// Adds pathways and replicates of this network and of its baselines to the report.
@@ -53,7 +53,7 @@ impl EmbeddingNetworks {
         let background = options.universe.background(embedder.vocab(), known, &self.genes);
         self.report.background = background.len();
         let genes = self.genes.clone();
-        let pathways = |method: &str, lists: &[Vec<String>], weights: &Pairs| {
+        let pathways = |method: &str, lists: &[Vec<String>], weights: &GenePairs| {
             NetworkPathways::new(method, lists, weights, &genes, libraries, &background)
         };
         let own = own_name(options.contextual);
@@ -84,7 +84,7 @@ impl EmbeddingNetworks {
             let seed = options.embed.seed;
             let baseline = Replicated::of(rule, &of_cells.profiles, &of_cells.sample, seed);
             let weights = either_way(genes.len(), &baseline.whole);
-            let strength = Pairs::new(genes.len(), |i, j| weights.get(i, j).abs());
+            let strength = GenePairs::new(genes.len(), |i, j| weights.get(i, j).abs());
             let graph = strongest_graph(&strength, options.programmes.neighbours);
             let found = programmes(&graph, &strength, &options.programmes);
             self.report.pathways.push(pathways(&method, &self.lists(&found), &strength)?.0);
@@ -95,7 +95,7 @@ impl EmbeddingNetworks {
             self.baselines.push((rule, baseline.whole));
         }
         let shuffled = pathways::shuffled(&lists, &genes, options.embed.seed);
-        let chance = Pairs::new(genes.len(), |_, _| 0.0);
+        let chance = GenePairs::new(genes.len(), |_, _| 0.0);
         self.report.pathways.push(pathways(CHANCE, &shuffled, &chance)?.0);
         self.report.finish(&self.network, &self.programmes);
         Ok(())
@@ -145,8 +145,8 @@ impl EmbeddingNetworks {
 
 /// For every pair of genes the larger absolute weight of both directions, from `[sources,
 /// targets]`.
-fn either_way(n: usize, weights: &[f32]) -> Pairs {
-    Pairs::new(n, |i, j| {
+fn either_way(n: usize, weights: &[f32]) -> GenePairs {
+    GenePairs::new(n, |i, j| {
         let [there, back] = [weights[i * n + j], weights[j * n + i]];
         if there.abs() < back.abs() { back } else { there }
     })

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use scgpt_data::{Keyed, Purpose};
-use scgpt_eval::network::{Background, Enriched, GeneSets, Pairs, enrich};
+use scgpt_eval::network::{Background, Enriched, GenePairs, GeneSets, enrich};
 use scgpt_stats::area_under_roc;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ impl NetworkPathways {
     pub(super) fn new(
         method: &str,
         lists: &[Vec<String>],
-        weights: &Pairs,
+        weights: &GenePairs,
         genes: &[String],
         libraries: &[GeneSets],
         background: &Background,
@@ -77,7 +77,7 @@ impl NetworkPathways {
 
 /// How well weights tell pairs that share a set from those that do not, by the area under the ROC
 /// curve; `None` if all pairs are of one kind. Sets of more than [`LARGEST`] genes are left out.
-fn separation(weights: &Pairs, genes: &[String], libraries: &[GeneSets]) -> Option<f64> {
+fn separation(weights: &GenePairs, genes: &[String], libraries: &[GeneSets]) -> Option<f64> {
     let numbers: HashMap<&str, usize> = genes.iter().map(String::as_str).zip(0..).collect();
     let mut sets_of: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); genes.len()];
     let sets = libraries.iter().flat_map(|library| &library.sets);
@@ -121,14 +121,14 @@ mod tests {
         let library = GeneSets { library: "l".into(), sets: vec![set(0), set(4)] };
         let libraries = [library];
         let of = |weight: &(dyn Fn(usize, usize) -> f32 + Sync)| {
-            separation(&Pairs::new(12, weight), &genes, &libraries)
+            separation(&GenePairs::new(12, weight), &genes, &libraries)
         };
         assert_eq!(of(&|i, j| f32::from(u8::from(i / 4 == j / 4))), Some(1.0));
         assert_eq!(of(&|_, _| 1.0), Some(0.5));
-        assert_eq!(separation(&Pairs::new(12, |_, _| 1.0), &genes, &[]), None);
+        assert_eq!(separation(&GenePairs::new(12, |_, _| 1.0), &genes, &[]), None);
         let lists = [genes[..4].to_vec(), genes[4..8].to_vec()];
         let background = Background::Genes(genes.iter().cloned().collect());
-        let weights = Pairs::new(12, |_, _| 0.0);
+        let weights = GenePairs::new(12, |_, _| 0.0);
         let (row, _) =
             NetworkPathways::new("m", &lists, &weights, &genes, &libraries, &background).unwrap();
         assert_eq!((row.sets, row.with_set, row.sets_bonferroni, row.genes), (2, 2, 2, 8));

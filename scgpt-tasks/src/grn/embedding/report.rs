@@ -2,7 +2,7 @@
 
 use scgpt_data::{Column, Table};
 use scgpt_eval::network::{
-    Consistency, GeneNetwork, Pairs, Programme, ProgrammeOptions, Significance,
+    Consistency, GeneNetwork, GenePairs, Programme, ProgrammeOptions, Significance,
 };
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ impl EmbeddingReport {
     pub(super) fn new(
         embedder: &Embedder,
         options: &EmbeddingNetworkOptions,
-        pairs: &Pairs,
+        pairs: &GenePairs,
         significance: &Significance,
     ) -> Self {
         let mut sorted: Vec<f32> = pairs.values().iter().copied().filter(|x| !x.is_nan()).collect();

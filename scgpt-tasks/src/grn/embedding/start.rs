@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use scgpt_eval::network::{Cloud, Consistency, Pairs, Programme, Significance, programmes};
+use scgpt_eval::network::{Cloud, Consistency, GenePairs, Programme, Significance, programmes};
 use scgpt_stats::{Graph, Neighbours};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub struct StartNetwork {
 
 /// The similarities of vectors before training, and the programmes they make.
 pub(super) struct Start {
-    pub(super) similarities: Pairs,
+    pub(super) similarities: GenePairs,
     pub(super) programmes: Vec<Programme>,
     edges: usize,
     pairs_beyond_chance: usize,
@@ -70,7 +70,7 @@ impl Start {
     /// What is told of it beside the `trained` similarities, of which the `top` strongest are compared.
     pub(super) fn beside(
         &self,
-        trained: &Pairs,
+        trained: &GenePairs,
         top: usize,
         pathways: NetworkPathways,
     ) -> StartNetwork {
