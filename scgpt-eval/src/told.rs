@@ -3,7 +3,7 @@
 use std::fmt;
 
 use scgpt_data::{CellSource, CellSubset, Observer, Result, narrow};
-use scgpt_stats::{SparseCell, stratified, subsample};
+use scgpt_stats::{SparseCell, column_means, stratified, subsample};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::{BaselineOptions, LogisticRegression, hvg_pca};
@@ -118,12 +118,12 @@ impl fmt::Display for BatchesTold {
 fn standardised(rows: &[f32], d: usize) -> Vec<SparseCell> {
     let n = (rows.len() / d.max(1)).max(1) as f64;
     let column = |j: usize| rows.iter().skip(j).step_by(d).map(|&x| f64::from(x));
-    let of_column = |j: usize| {
-        let mean = column(j).sum::<f64>() / n;
+    let of_column = |(j, mean): (usize, f64)| {
         let deviation = (column(j).map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
         (mean, if deviation > 0.0 { deviation } else { 1.0 })
     };
-    let columns: Vec<(f64, f64)> = (0..d).map(of_column).collect();
+    let means = column_means(rows.chunks_exact(d.max(1)), d);
+    let columns: Vec<(f64, f64)> = means.into_iter().enumerate().map(of_column).collect();
     #[allow(clippy::cast_possible_truncation, reason = "as narrow as the rows")]
     let cell = |row: &[f32]| -> SparseCell {
         let number = |(x, (mean, deviation)): (&f32, &(f64, f64))| {

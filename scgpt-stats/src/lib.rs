@@ -25,6 +25,7 @@
 //! ```
 
 mod cluster;
+mod columns;
 mod distances;
 mod k_means;
 mod layout;
@@ -41,6 +42,7 @@ pub use crate::{
         ClusterOptions, ClusterScores, Clustering, Graph, chosen_rows, cluster_scores,
         graph_cluster_scores, graph_connectivity, leiden, louvain,
     },
+    columns::column_means,
     distances::unit_rows,
     k_means::{KMeans, k_means},
     layout::layout,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use scgpt_data::{Keyed, Purpose};
-use scgpt_stats::{dot, largest_eigenpairs};
+use scgpt_stats::{column_means, dot, largest_eigenpairs};
 
 use super::pairs::GenePairs;
 use crate::network::{benjamini_hochberg, p_values};
@@ -99,8 +99,7 @@ impl Cloud {
     pub fn new(rows: &[f32], d: usize, of_rows: &[usize]) -> Self {
         let n = of_rows.len();
         let column = |axis: usize| (0..n).map(move |row| f64::from(rows[row * d + axis]));
-        let mean: Vec<f64> =
-            (0..d).map(|axis| column(axis).sum::<f64>() / n.max(1) as f64).collect();
+        let mean = column_means(rows.chunks_exact(d.max(1)).take(n), d);
         let columns: Vec<Vec<f64>> =
             (0..d).map(|axis| column(axis).map(|x| x - mean[axis]).collect()).collect();
         let products: Vec<f64> =

@@ -1,6 +1,7 @@
 //! [`GenePairs`]: one number for every two genes.
 
 use rayon::prelude::*;
+use scgpt_stats::column_means;
 
 /// One number for every pair of `n` different genes, whatever their order: a similarity, a
 /// correlation. It takes `n (n - 1) / 2` numbers.
@@ -97,10 +98,8 @@ impl GenePairs {
 ///
 /// What all vectors share says nothing of any two of them, and hides what does.
 pub fn centred(rows: &[f32], d: usize) -> Vec<f32> {
-    let known = || rows.chunks_exact(d).filter(|row| row.iter().all(|x| x.is_finite()));
-    let n = known().count().max(1) as f64;
-    let mean: Vec<f64> =
-        (0..d).map(|i| known().map(|row| f64::from(row[i])).sum::<f64>() / n).collect();
+    let known = rows.chunks_exact(d).filter(|row| row.iter().all(|x| x.is_finite()));
+    let mean = column_means(known, d);
     #[allow(clippy::cast_possible_truncation, reason = "as wide as the vectors")]
     let less = |(x, mean): (&f32, &f64)| (f64::from(*x) - mean) as f32;
     rows.chunks_exact(d).flat_map(|row| row.iter().zip(&mean).map(less)).collect()
