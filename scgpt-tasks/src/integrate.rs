@@ -292,10 +292,7 @@ impl<'a> Integration<'a> {
         let network = self.start(self.config, self.config.hvg)?.config;
         self.config.objectives.check(&network)?;
         self.config.training.validate(&network)?;
-        match self.options.complete {
-            true => self.check_completion(&network),
-            false => Ok(()),
-        }
+        if self.options.complete { self.check_completion(&network) } else { Ok(()) }
     }
 
     /// Trains, embeds, scores, and writes the artefact. If modalities that were not measured are

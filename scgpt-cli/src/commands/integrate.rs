@@ -135,9 +135,10 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
             IntegrateOptions::new(args.learn.options(Path::new(""), &layer, &gene_names));
         options.batch_key = args.batch_key.as_deref();
         options.modalities = modalities.as_ref();
-        let told = match args.parity {
-            true => None,
-            false => batches_told(source.source_mut(), &options, &Bar::new(printer))?,
+        let told = if args.parity {
+            None
+        } else {
+            batches_told(source.source_mut(), &options, &Bar::new(printer))?
         };
         remark_on_batches(told, printer);
         let pairing = modalities.as_ref().map(CellModalities::pairing);
@@ -177,10 +178,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     options.predict_batch = planned.batch_size.clamp(1, 8);
     let prepared = Integration::prepare(source.source(), &planned, options, &device)?;
     // The recipe of the reference does not depend on it.
-    let told = match args.parity {
-        true => None,
-        false => prepared.told(source.source_mut(), &Bar::new(printer))?,
-    };
+    let told =
+        if args.parity { None } else { prepared.told(source.source_mut(), &Bar::new(printer))? };
     remark_on_batches(told, printer);
     let settings = settings(told.as_ref())?;
     let prepared = prepared.under(&settings, told)?;

@@ -184,10 +184,8 @@ impl Artefact {
         let trained = self.profiles.trained(self.embedder.vocab().len());
         let genes = self.embedder.source_genes(source, &embed, Some(&trained))?;
         let lacks = (genes.known.matched as f64) < ALL_GENES * genes.known.of_model as f64;
-        let recalibrated = match lacks {
-            true => self.recalibrated(&genes.alignment, &embed, observer)?,
-            false => None,
-        };
+        let recalibrated =
+            if lacks { self.recalibrated(&genes.alignment, &embed, observer)? } else { None };
         let calibration = recalibrated.as_ref().map_or(&record.calibration, |it| &it.calibration);
         let profiles = self.profiles.within(&genes.alignment);
         let strangeness = |cell: &CellTokens| profiles.strangeness(cell);
