@@ -9,11 +9,10 @@
 /// assert_eq!(column_means(rows.chunks_exact(2), 2), [2.0, 4.0]);
 /// ```
 pub fn column_means<'r>(rows: impl Iterator<Item = &'r [f32]>, d: usize) -> Vec<f64> {
-    let (mut n, mut means) = (0_usize, vec![0.0; d]);
+    let (mut n, mut sums) = (0_usize, vec![0.0; d]);
     for row in rows {
         n += 1;
-        means.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
+        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
     }
-    means.iter_mut().for_each(|sum| *sum /= n.max(1) as f64);
-    means
+    sums.into_iter().map(|sum| sum / n.max(1) as f64).collect()
 }

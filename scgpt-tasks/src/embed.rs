@@ -143,12 +143,12 @@ impl Embedder {
     pub fn open(folder: &Path, device: &Device, strictness: Strictness) -> Result<Self> {
         let (kind, model) = FolderKind::open(folder)?;
         let sha256 = model.hash()?;
-        Self::of_folder(model, kind, sha256, device, strictness)
+        Self::of_folder(&model, kind, sha256, device, strictness)
     }
 
     /// Takes a model directory that is open, of a folder of some kind; its weights have that SHA-256.
     pub(crate) fn of_folder(
-        model: ModelDir,
+        model: &ModelDir,
         kind: FolderKind,
         sha256: String,
         device: &Device,
@@ -405,8 +405,10 @@ impl Embedder {
     /// Which genes of a source the model knows.
     ///
     /// # Errors
-    /// If there is no such matrix or no such column of names, or too few genes are known.
+    /// If there is no such matrix, no cell or gene in it, or no such column of names, or too few genes are
+    /// known.
     pub fn align(&self, source: &dyn CellSource, options: &EmbedOptions) -> Result<Alignment> {
+        source.summary().shape(&options.layer)?;
         let var = source.var(&options.layer)?;
         Ok(self.vocab.align(&var, &options.gene_names)?)
     }

@@ -74,8 +74,9 @@ fn cells_without_values_and_files_of_several_matrices_are_refused_before_anythin
     let place = place("2", "2");
     let mut whole = Source::open(place.path("embedded.h5ad")).unwrap();
     let (n, genes) = whole.summary().shape(&Layer::X).unwrap();
-    let mut rows = RowSpool::new(16).unwrap();
-    rows.push(&whole.read_obsm("X_scGPT", 0..n).unwrap().0).unwrap();
+    let (embedding, width) = whole.read_obsm("X_scGPT", 0..n).unwrap();
+    let mut rows = RowSpool::new(width).unwrap();
+    rows.push(&embedding).unwrap();
     let nothing = Csr::new(genes, vec![0; n + 1], Vec::new(), Vec::new()).unwrap();
     let (obs, var) = (whole.obs().unwrap(), whole.var(&Layer::X).unwrap());
     let mut nothing = MemoryCells::of(nothing, obs, var).unwrap();
