@@ -5,7 +5,8 @@
 //! - neighbours: [`Neighbours`], exact; communities of their graph: [`Graph`], [`leiden`], [`louvain`],
 //!   [`cluster_scores`];
 //! - principal components from sums that a stream of cells is added to: [`Products`], [`Subspace`];
-//! - a linear map between rows of numbers, by regularised least squares: [`Ridge`];
+//! - a linear map between rows of numbers, by regularised least squares: [`Ridge`]; linear scores of
+//!   classes: [`Discriminant`];
 //! - [`k_means()`], and [`layout()`] for the eye, beginning at [`principal_plane`];
 //! - parts and samples of cells, keyed by a seed: [`stratified`], [`subsample`], [`halves`].
 //!
@@ -26,6 +27,7 @@
 
 mod cluster;
 mod columns;
+mod discriminant;
 mod distances;
 mod k_means;
 mod layout;
@@ -43,6 +45,7 @@ pub use crate::{
         graph_cluster_scores, graph_connectivity, leiden, louvain,
     },
     columns::column_means,
+    discriminant::Discriminant,
     distances::unit_rows,
     k_means::{KMeans, k_means},
     layout::layout,

@@ -47,6 +47,7 @@ mod card;
 mod centre;
 mod config;
 mod experiment;
+mod head;
 mod held_out;
 mod judge;
 mod methods;
@@ -69,7 +70,7 @@ use scgpt_train::TrainObserver;
 pub use self::{
     artefact::{Artefact, ArtefactRecord},
     calibration::{Calibration, UnknownScore},
-    config::{AnnotateConfig, ClassWeights},
+    config::{AnnotateConfig, ClassWeights, HeadStart},
     methods::{MethodScores, RepeatScores},
     predict::{Annotated, AnnotatedCell, PredictOptions},
     report::{AnnotateData, AnnotateReport},

@@ -229,7 +229,8 @@ impl<'a> Pretraining<'a> {
             device,
             watch,
         };
-        let trained = run.train(&task, &start.network, |n| self.co_expression(&task.cells, n))?;
+        let trained =
+            run.train(&task, &start.network, |n| self.co_expression(&task.cells, n), Ok)?;
         let report = PretrainReport::new(config, PretrainData::of(&task, options), &trained);
         write_model(
             &options.run.join(FOLDER),

@@ -215,11 +215,11 @@ impl<T: Task> Session<'_, T> {
     /// so that it can be the result.
     fn before(&mut self) -> Result<()> {
         match self.config.select_by.as_deref() {
-            None | Some(Metric::LOSS) => Ok(()),
-            Some(Metric::THINNING) => {
+            by if by == Some(Metric::THINNING) || self.task.begins_fitted() => {
                 self.validate()?;
                 self.save()
             }
+            None | Some(Metric::LOSS) => Ok(()),
             // A metric that does not exist is found now, not after hours.
             Some(_) => {
                 let metrics = self.task.validate(&self.model().valid(), self.device)?;

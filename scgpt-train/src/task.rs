@@ -84,6 +84,12 @@ pub trait Task: Sync {
     /// # Errors
     /// If the cells cannot be read.
     fn validate(&self, model: &Scgpt, device: &Device) -> Result<Vec<Metric>>;
+
+    /// Whether the network before the first step may be the result, whatever selects, because it begins with
+    /// what the cells say. By [`Metric::THINNING`] it always may.
+    fn begins_fitted(&self) -> bool {
+        false
+    }
 }
 
 /// The share of a part in averages over several batches: by the number of values, or of cells.

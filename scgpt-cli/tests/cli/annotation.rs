@@ -174,6 +174,28 @@ fn a_killed_run_goes_on_to_the_same_artefact() {
 }
 
 #[test]
+fn a_new_network_begins_with_what_embeddings_say_of_the_types() {
+    let place = place();
+    let fitted = json(&place.done(&train("fitted", &["--json", "--max-steps", "1"])).stdout);
+    let begin = &fitted["validation"][0];
+    assert_eq!(begin["step"], 0);
+    let accuracy = |record: &Value| {
+        let metrics = record["metrics"].as_array().unwrap();
+        let found = metrics.iter().find(|metric| metric["name"] == "accuracy");
+        found.unwrap()["value"].as_f64().unwrap()
+    };
+    assert!(accuracy(begin) > 0.9, "{begin}");
+    // Drawn, it is no candidate before it has learned.
+    let settings = fs::read_to_string(place.path("tiny.toml")).unwrap();
+    fs::write(place.path("drawn.toml"), format!("head = \"drawn\"\n{settings}")).unwrap();
+    let args = train("drawn", &["--json", "--max-steps", "1"]);
+    let args: Vec<&str> =
+        args.iter().map(|&arg| if arg == "tiny.toml" { "drawn.toml" } else { arg }).collect();
+    let drawn = json(&place.done(&args).stdout);
+    assert_eq!(drawn["validation"][0]["step"], 1);
+}
+
+#[test]
 fn labels_that_cannot_be_learned_are_refused() {
     let place = place();
     let refuse = |label: &str, parts: &[&str]| {

@@ -52,13 +52,24 @@ impl ClassHead {
         self.with_slope(cell, 0.0)
     }
 
+    /// What the last layer sees of every cell.
+    ///
+    /// # Shapes
+    /// - cell: `[b, d]`
+    /// - output: `[b, d]`
+    pub fn hidden(&self, cell: Tensor<2>) -> Tensor<2> {
+        self.hidden_with_slope(cell, 0.0)
+    }
+
     /// As [`forward`](Self::forward), with a leaky ReLU of that slope.
     pub(super) fn with_slope(&self, cell: Tensor<2>, slope: f64) -> Tensor<2> {
+        self.out.forward(self.hidden_with_slope(cell, slope)).cast(DType::F32)
+    }
+
+    fn hidden_with_slope(&self, cell: Tensor<2>, slope: f64) -> Tensor<2> {
         let activate = |x| if slope == 0.0 { relu(x) } else { leaky_relu(x, slope) };
-        let x = self
-            .layers
+        self.layers
             .iter()
-            .fold(cell, |x, layer| layer.norm.forward(activate(layer.linear.forward(x))));
-        self.out.forward(x).cast(DType::F32)
+            .fold(cell, |x, layer| layer.norm.forward(activate(layer.linear.forward(x))))
     }
 }

@@ -63,6 +63,9 @@ pub struct AnnotateConfig {
     /// Whether genes that the checkpoint does not know are left out, or where their vectors come from.
     #[serde(default, skip_serializing_if = "NewGenes::are_left_out")]
     pub new_genes: NewGenes,
+    /// Where a new network's class head comes from.
+    #[serde(default)]
+    pub head: HeadStart,
     /// How a cell embedding is made of a new network's token states.
     #[serde(default)]
     pub pooling: CellPooling,
@@ -72,6 +75,21 @@ pub struct AnnotateConfig {
     pub objectives: Objectives,
     /// How the network is trained.
     pub training: TrainConfig,
+}
+
+/// Where the class head of a new network comes from.
+///
+/// Differs: the reference draws it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HeadStart {
+    /// Drawn, as in the reference.
+    #[default]
+    Drawn,
+    /// From the training cells: before its first step the network classifies as a linear discriminant
+    /// of its embeddings does, and it is the result if no later one is better.
+    Discriminant,
 }
 
 /// How much the cells of a class count in the class objective, so that large classes do not drown
@@ -115,7 +133,9 @@ impl AnnotateConfig {
     /// `FineTune`: the annotation tutorial (class objective alone, Adam at 10⁻⁴ times 0.9 an epoch,
     /// 10 epochs of 32 cells, 3001 tokens, a tenth of the cells for validation). Differs: cells are
     /// shuffled; another tenth is kept to judge the result; narrower networks learn at a higher rate,
-    /// and few cells are passed over more often.
+    /// and few cells are passed over more often. A new network begins with gene vectors of co-expression
+    /// and a class head that is a discriminant, pools by values and counts all classes alike; it
+    /// learns slowly, as what it begins with is lost otherwise.
     pub fn of(recipe: Recipe) -> Self {
         let network = recipe.network();
         let fine_tune = Self {
@@ -131,6 +151,7 @@ impl AnnotateConfig {
             test_share: 0.1,
             start: GeneStart::default(),
             new_genes: NewGenes::None,
+            head: HeadStart::default(),
             pooling: CellPooling::Cls,
             network,
             objectives: Objectives { class: 1.0, ecs_threshold: 0.8, ..Objectives::default() },
@@ -140,8 +161,12 @@ impl AnnotateConfig {
             Recipe::FineTune(_) => fine_tune,
             Recipe::Scratch => Self {
                 max_length: 1200,
+                class_weights: ClassWeights::Balanced,
+                start: GeneStart::Spectral,
+                head: HeadStart::Discriminant,
+                pooling: CellPooling::ValueMean,
                 network: NetworkConfig::SMALL,
-                training: TrainConfig { patience: Some(8), ..from_scratch(30, 1e-3, 0.1) },
+                training: TrainConfig { patience: Some(3), ..from_scratch(6, 3e-5, 0.1) },
                 ..fine_tune
             },
         }

@@ -5,14 +5,14 @@
 
 use std::borrow::Cow;
 
-use scgpt_data::{CellSource, SpecialToken, narrow};
+use scgpt_data::{CellSource, Observer, SpecialToken, narrow};
 use scgpt_eval::{
     LabelEvaluation, PredictedLabels,
     baseline::{ClassBaseline, LabelledCells, class_baselines},
 };
-use scgpt_model::{GepcStyle, NetworkPart, Preprocess, ScgptConfig};
+use scgpt_model::{GepcStyle, NetworkPart, Preprocess, Scgpt, ScgptConfig};
 use scgpt_stats::stratified;
-use scgpt_train::TrainConfig;
+use scgpt_train::{Task as _, TrainConfig};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -189,6 +189,9 @@ impl Experiment for AnnotateExperiment<'_> {
             modalities: None,
         };
         let counts: Vec<usize> = parts.learned.iter().map(|class| class.training).collect();
+        let class_weights = self.config.class_weights.of(&counts);
+        // Without a cell to learn from, as of half of one.
+        let prior = |(&n, &weight): (&usize, &f32)| (n as f64).max(0.5) * f64::from(weight);
         let batch = |id: &usize| batches.as_ref()?.codes[*id];
         let of_cells = batches.as_ref().and_then(|_| self.session.ids.iter().map(batch).collect());
         let cells = TrainingCells::new(&self.session.shards, start, choices)?;
@@ -197,7 +200,8 @@ impl Experiment for AnnotateExperiment<'_> {
             cells,
             config: &self.config,
             classes: &parts.classes,
-            class_weights: self.config.class_weights.of(&counts),
+            priors: counts.iter().zip(&class_weights).map(prior).collect(),
+            class_weights,
             batches: of_cells,
             training: parts.training.iter().map(|&cell| narrow(cell)).collect(),
             validation: &parts.validation,
@@ -213,6 +217,16 @@ impl Experiment for AnnotateExperiment<'_> {
         n: usize,
     ) -> Result<CoExpression> {
         CoExpression::of(&task.cells, &parts.training, n)
+    }
+
+    fn fitted(
+        &self,
+        model: Scgpt,
+        _: &LabelledParts,
+        task: &AnnotateTask<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Scgpt> {
+        if task.begins_fitted() { task.fitted(model, observer) } else { Ok(model) }
     }
 
     fn thinned(&self, task: &AnnotateTask<'_>) -> Option<ThinnedCells> {

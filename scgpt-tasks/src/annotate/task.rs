@@ -8,12 +8,13 @@
 use burn::prelude::Device;
 use scgpt_data::{CellTokens, Collator, EpochOrder, Hide, Mask, Observer, Silent};
 use scgpt_model::{CellEncoder, Scgpt};
-use scgpt_stats::ClassScores;
+use scgpt_stats::{ClassScores, subsample};
 use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch};
 
 use super::{
     calibration::{largest, softmax},
-    config::AnnotateConfig,
+    config::{AnnotateConfig, HeadStart},
+    head,
     scored::Scored,
 };
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
 
 /// Cells whose tokens are made at a time.
 const WINDOW: usize = 1024;
+/// Most cells that the class head is fitted to before it learns.
+const FITTED_CELLS: usize = 20_000;
 
 /// Cells to learn from, and cells to validate on; all by their numbers in the shards.
 pub(super) struct AnnotateTask<'a> {
@@ -32,6 +35,9 @@ pub(super) struct AnnotateTask<'a> {
     /// in no part.
     pub(super) classes: &'a [u32],
     pub(super) class_weights: Vec<f32>,
+    /// How frequent classes are, as far as they are to count: by the number of their training cells times
+    /// the weight of each.
+    pub(super) priors: Vec<f64>,
     /// Batch of each cell, if batches are told apart.
     pub(super) batches: Option<Vec<u32>>,
     pub(super) training: Vec<u32>,
@@ -65,6 +71,33 @@ impl AnnotateTask<'_> {
             .as_ref()
             .map(|batches| cells.iter().map(|&cell| code(batches, cell)).collect());
         Ok(batch)
+    }
+
+    /// How cells are laid out for a network.
+    fn rows<'e>(&self, encoder: &'e CellEncoder) -> Rows<'e> {
+        let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
+        Rows { encoder, collator, batch_size: self.predict_batch }
+    }
+
+    /// The network with a class head that is fitted to the embeddings that it has of the training cells.
+    pub(super) fn fitted(
+        &self,
+        mut model: Scgpt,
+        observer: &dyn Observer,
+    ) -> crate::error::Result<Scgpt> {
+        let Some(head) = model.class.take() else { return Ok(model) };
+        let chosen = subsample(self.training.len(), FITTED_CELLS, self.cells.seed);
+        let chosen: Vec<usize> = chosen.into_iter().map(|at| self.training[at] as usize).collect();
+        let classes: Vec<u32> = chosen.iter().map(|&cell| self.classes[cell]).collect();
+        let encoder = CellEncoder::new(model.clone(), self.cells.network);
+        observer.begin("fitting the class head", chosen.len());
+        let mut embeddings = Vec::new();
+        for cells in chosen.chunks(WINDOW) {
+            let tokens = self.cells.tokens(cells, VALIDATION_EPOCH)?;
+            embeddings.extend(self.rows(&encoder).of(&tokens, None, observer)?);
+        }
+        model.class = Some(head::fitted(head, &embeddings, &classes, &self.priors));
+        Ok(model)
     }
 
     /// All that some cells express, however many tokens that is.
@@ -115,15 +148,17 @@ impl Task for AnnotateTask<'_> {
             return Ok(Vec::new());
         }
         let encoder = CellEncoder::new(model.clone(), self.cells.network);
-        let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
-        let rows = Rows { encoder: &encoder, collator, batch_size: self.predict_batch };
         let scored = self
-            .scored(rows, self.validation, &Silent)
+            .scored(self.rows(&encoder), self.validation, &Silent)
             .map_err(|error| scgpt_train::Error::Data(error.to_string()))?;
         let truth: Vec<u32> = self.validation.iter().map(|&cell| self.classes[cell]).collect();
         let mut metrics = metrics(&scored, &truth, self.names);
         metrics.push(self.thinning.measure(&self.cells, &encoder, self.predict_batch, None)?);
         Ok(metrics)
+    }
+
+    fn begins_fitted(&self) -> bool {
+        self.config.head == HeadStart::Discriminant && self.config.model.is_none()
     }
 }
 

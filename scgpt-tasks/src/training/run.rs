@@ -55,7 +55,8 @@ impl Trained {
 
 impl Run<'_> {
     /// Trains one network, or goes on with its training. Gene vectors that begin with the
-    /// `co_expression` of the cells, along a number of directions, ask for it.
+    /// `co_expression` of the cells, along a number of directions, ask for it; `fitted` changes the network
+    /// before its first step.
     ///
     /// # Errors
     /// If the network cannot begin, and everything that stops [`fit`].
@@ -64,6 +65,7 @@ impl Run<'_> {
         task: &impl Task,
         start: &StartingNetwork,
         co_expression: impl FnOnce(usize) -> Result<CoExpression>,
+        fitted: impl FnOnce(Scgpt) -> Result<Scgpt>,
     ) -> Result<Trained> {
         let Run { mut options, training, thinned, vocab, device, watch } = self;
         // Killed before the first checkpoint, it begins anew; of several repeats the later ones may
@@ -76,7 +78,7 @@ impl Run<'_> {
         } else {
             let beginning = start.begin(training.seed, vocab, device, co_expression)?;
             beginning.kept.write(options.folder)?;
-            beginning
+            Beginning { model: fitted(beginning.model)?, ..beginning }
         };
         let (network, preprocess) = (start.config.clone(), start.preprocess);
         let outcome = fit(task, model, &network, training, &options, device, watch)?;

@@ -129,6 +129,12 @@ impl ThinnedCells {
         validations: &[ValidationRecord],
     ) -> Option<String> {
         let Best { metric, .. } = best.filter(|best| best.step == 0)?;
+        if metric.name != Metric::THINNING {
+            return Some(format!(
+                "no checkpoint is better than the start by `{}` ({:.3}): the start is kept",
+                metric.name, metric.value
+            ));
+        }
         let later = validations.iter().filter(|record| record.step > 0).filter_map(share);
         let later = later.reduce(f64::max)?;
         Some(format!(
@@ -168,6 +174,10 @@ mod tests {
         assert!(said.contains("0.81 of the halves of 1000 cells"), "{said}");
         assert!(said.contains("0.74 at the best checkpoint"), "{said}");
         assert_eq!(cells.kept_start(Some(&at(9)), &validations), None);
+        // What else selected is said by its own name.
+        let by_loss = Best { step: 0, metric: Metric::loss("class", 0.4) };
+        let said = cells.kept_start(Some(&by_loss), &validations).unwrap();
+        assert!(said.contains("than the start by `class` (0.400)"), "{said}");
         let line = cells.line(&records(&[(0, 0.5, true), (9, 0.6, true)])).unwrap();
         assert!(line.starts_with("0.60") && line.ends_with("before the first step 0.50"), "{line}");
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use scgpt_data::{CellSource, GeneNames, GeneVocab, Observer, ShardFolder};
+use scgpt_model::Scgpt;
 use scgpt_train::{Event, Task, TrainConfig, TrainObserver};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -55,6 +56,17 @@ pub(crate) trait Experiment {
         task: &Self::Task<'_>,
         n: usize,
     ) -> Result<CoExpression>;
+
+    /// The new network, further fitted to the cells to learn from before its first step.
+    fn fitted(
+        &self,
+        model: Scgpt,
+        _parts: &Self::Parts,
+        _task: &Self::Task<'_>,
+        _observer: &dyn Observer,
+    ) -> Result<Scgpt> {
+        Ok(model)
+    }
 
     /// The cells whose halves are to find each other in every validation, if there are any.
     fn thinned(&self, task: &Self::Task<'_>) -> Option<ThinnedCells>;
@@ -177,7 +189,12 @@ impl<'a> Session<'a> {
         let vocab = self.shards.vocab();
         let run = Run { options, training, thinned, vocab, device: self.device, watch: self.watch };
         let advice = self.advice(&start, training, task.batches_per_epoch());
-        let trained = run.train(&task, &start, |n| experiment.co_expression(&parts, &task, n))?;
+        let trained = run.train(
+            &task,
+            &start,
+            |n| experiment.co_expression(&parts, &task, n),
+            |model| experiment.fitted(model, &parts, &task, self.observer),
+        )?;
         let trained = Trained { advice, ..trained };
         let verdict = experiment.judge(source, &parts, &task, &trained)?;
         drop(task);

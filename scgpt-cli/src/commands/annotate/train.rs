@@ -57,7 +57,7 @@ pub(crate) struct TrainArgs {
     /// Share of the cells that judges it [default: 0.1]
     #[arg(long, value_name = "SHARE", env = "SCGPT_TEST")]
     test: Option<f64>,
-    /// How much cells of large and small classes count [default: equal]
+    /// How much cells of large and small classes count [default: equal; of a new network balanced]
     #[arg(long, value_enum, env = "SCGPT_CLASS_WEIGHTS")]
     class_weights: Option<ClassWeights>,
     /// The same batches in every epoch, as in the reference, instead of newly shuffled ones
