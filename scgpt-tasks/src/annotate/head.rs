@@ -86,7 +86,7 @@ mod tests {
         #[allow(clippy::cast_possible_truncation, reason = "as narrow as embeddings")]
         let number = |at: usize| key.normal(2 * at as u64) as f32;
         // All cells have much in common; the classes differ along one number.
-        let common = |i: usize| if i % 2 == 0 { 1.0 } else { -1.0 };
+        let common = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let apart = |i: usize, class: u32| if i == 3 && class == 1 { 1.0 } else { 0.0 };
         let cell = |at: usize| {
             let (i, class) = (at % width, classes[at / width]);
