@@ -145,7 +145,8 @@ impl TrainObserver for TrainBar {
             }
             Event::Validation(record) => {
                 let is_shown = |(place, metric): &(usize, &Metric)| {
-                    *place < 3 || metric.name == Metric::THINNING
+                    *place < 3
+                        || [Metric::THINNING, Metric::FOSCTTM].contains(&metric.name.as_str())
                 };
                 let metrics = record.metrics.iter().enumerate().filter(is_shown);
                 let metrics: Vec<String> = metrics

@@ -128,7 +128,7 @@ impl Modalities {
 }
 
 /// The modalities a cell was measured in, as bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Measured(u32);
 
 impl Measured {
@@ -140,6 +140,11 @@ impl Measured {
     /// Whether that modality is among them.
     pub fn contains(self, modality: usize) -> bool {
         self.0 >> modality & 1 == 1
+    }
+
+    /// Whether all of them are among `others`.
+    pub fn is_within(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
     }
 
     /// How many modalities they are.

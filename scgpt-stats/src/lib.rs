@@ -4,7 +4,8 @@
 //!   [`ResponseScores`] and others, each after its reference definition;
 //! - neighbours: [`Neighbours`], exact; communities of their graph: [`Graph`], [`leiden`], [`louvain`],
 //!   [`cluster_scores`];
-//! - principal components from sums that a stream of cells is added to: [`Products`], [`Subspace`];
+//! - principal components from sums that a stream of cells is added to: [`Products`], [`Subspace`]; values along
+//!   places that come from elsewhere: [`Correlations`];
 //! - a linear map between rows of numbers, by regularised least squares: [`Ridge`]; linear scores of
 //!   classes: [`Discriminant`];
 //! - [`k_means()`], and [`layout()`] for the eye, beginning at [`principal_plane`];
@@ -52,13 +53,14 @@ pub use crate::{
     metrics::{
         ClassDistance, ClassScore, ClassScores, Coverage, EdgeScores, Interval, ReliabilityBin,
         ResponseScores, adjusted_rand_index, area_under_roc, batch_mixing, batch_variance,
-        centroid_accuracy, difference, discrimination, expected_calibration_error, label_codes,
-        label_separation, largest, matching_accuracy, mean_ranks, normalised_mutual_information,
-        pearson, ranks_in, reliability, sign_accuracy, silhouette, silhouettes,
+        centroid_accuracy, difference, discrimination, expected_calibration_error, foscttm,
+        label_codes, label_separation, largest, matching_accuracy, mean_ranks,
+        normalised_mutual_information, pearson, ranks_in, reliability, sign_accuracy, silhouette,
+        silhouettes,
     },
     neighbours::Neighbours,
     parts::stratified,
-    pca::{Principal, Products, SparseCell, Subspace, dot, largest_eigenpairs},
+    pca::{Correlations, Principal, Products, SparseCell, Subspace, dot, largest_eigenpairs},
     plane::principal_plane,
     ridge::Ridge,
     sampling::{first_halves, halves, sampled, subsample},

@@ -17,7 +17,7 @@ pub use self::{
     },
     integration::{batch_mixing, batch_variance, label_separation, silhouettes},
     interval::Interval,
-    matching::matching_accuracy,
+    matching::{foscttm, matching_accuracy},
     networks::{EdgeScores, mean_ranks, sign_accuracy},
     responses::{ResponseScores, centroid_accuracy, difference, discrimination, pearson},
 };

@@ -1,12 +1,13 @@
 //! [`Products`] and [`Principal`]: principal components from sums to which a stream of cells is
 //! added.
 
+mod correlations;
 mod eigen;
 mod subspace;
 
 use rayon::prelude::*;
 
-pub use self::{eigen::largest_eigenpairs, subspace::Subspace};
+pub use self::{correlations::Correlations, eigen::largest_eigenpairs, subspace::Subspace};
 
 /// A cell by its non-zero values: their numbers, ascending, and the values.
 pub type SparseCell = (Vec<u32>, Vec<f32>);
@@ -180,6 +181,14 @@ impl Principal {
 /// The scalar product of two rows of equal length, summed from the first number to the last.
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// What values of that mean and mean square are multiplied by to have a standard deviation of 1; 0 if they
+/// never vary.
+fn standard_factor(mean: f64, square: f64) -> f64 {
+    let variance = square - mean * mean;
+    // Below this, a variance is rounding.
+    if variance > 1e-12 * square { variance.sqrt().recip() } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -42,7 +42,25 @@ impl Ridge {
     ///
     /// # Panics
     /// If `x` and `y` have different numbers of rows.
-    pub fn new(x: &[f64], y: &[f64], [k, m]: [usize; 2]) -> Self {
+    pub fn new(x: &[f64], y: &[f64], dims: [usize; 2]) -> Self {
+        Self::by(x, y, dims, least_penalty)
+    }
+
+    /// As [`new`](Self::new), with a penalty of one's own.
+    ///
+    /// # Panics
+    /// If `x` and `y` have different numbers of rows.
+    pub fn with_penalty(x: &[f64], y: &[f64], dims: [usize; 2], penalty: f64) -> Self {
+        Self::by(x, y, dims, |_, _, _, _| penalty)
+    }
+
+    /// The map with the penalty that `choose` takes, as [`least_penalty`] does.
+    fn by(
+        x: &[f64],
+        y: &[f64],
+        [k, m]: [usize; 2],
+        choose: impl FnOnce(&[f64], &[f64], f64, usize) -> f64,
+    ) -> Self {
         let n = y.len() / m.max(1);
         assert_eq!(x.len(), n * k, "x and y have different numbers of rows");
         let (x, x_mean) = centred(x, n, k);
@@ -52,7 +70,7 @@ impl Ridge {
         // What y has along each direction, `[k, m]`.
         let along = eigenvectors.tr_mul(&x.tr_mul(&y));
         let squares: Vec<f64> = along.row_iter().map(|row| row.norm_squared()).collect();
-        let penalty = least_penalty(&values, &squares, y.norm_squared(), n);
+        let penalty = choose(&values, &squares, y.norm_squared(), n);
         let mut scaled = along;
         for (mut row, value) in scaled.row_iter_mut().zip(&values) {
             let sum = value + penalty;
@@ -77,7 +95,12 @@ impl Ridge {
         self.y_mean.iter().enumerate().map(to).collect()
     }
 
-    /// The penalty that was chosen.
+    /// The means of `y`, `[m]`, to which the mean of `x` is mapped.
+    pub fn means(&self) -> &[f64] {
+        &self.y_mean
+    }
+
+    /// The penalty.
     pub fn penalty(&self) -> f64 {
         self.penalty
     }
@@ -159,6 +182,17 @@ mod tests {
         let ridge = Ridge::new(&x, &noise, [3, 2]);
         let far = x.chunks(3).flat_map(|x| ridge.map(x)).map(f64::abs).fold(0.0, f64::max);
         assert!(far < 0.6, "{far}");
+    }
+
+    #[test]
+    fn the_stronger_the_penalty_the_nearer_to_the_means() {
+        let (x, y) = planted(40, 0.0);
+        let free = Ridge::new(&x, &y, [3, 2]);
+        let far = |ridge: &Ridge| (ridge.map(&x[..3])[0] - ridge.means()[0]).abs();
+        let held = Ridge::with_penalty(&x, &y, [3, 2], 1e9 * (1.0 + free.penalty()));
+        assert!(far(&held) < 1e-3 && far(&free) > 0.1, "{} {}", far(&held), far(&free));
+        let same = Ridge::with_penalty(&x, &y, [3, 2], free.penalty());
+        assert_eq!(same.map(&x[..3]), free.map(&x[..3]));
     }
 
     #[test]

@@ -54,19 +54,22 @@ mod comparison;
 mod complete;
 mod config;
 mod cross_modal;
+mod crossing;
 mod experiment;
 mod modality;
+mod mosaic;
 mod page;
 mod panel;
 mod report;
 mod score;
 mod sizes;
 mod task;
+mod tutorial;
 
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Observer, Setting};
+use scgpt_data::{Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Observer, RNA, Setting};
 use scgpt_eval::{BatchesTold, Labels, baseline::BaselineOptions};
 use scgpt_stats::ClusterOptions;
 use scgpt_train::TrainObserver;
@@ -76,10 +79,12 @@ pub use self::{
     artefact::{IntegrateArtefact, IntegrateRecord, IntegratedOptions},
     batches::batches_told,
     cell_modalities::{CellModalities, Pairing},
-    complete::{Completed, GeneratedModality, GeneratedScores},
-    config::{IntegrateConfig, Tutorial},
+    complete::{Completed, GeneratedBy, GeneratedModality, GeneratedScores, HeldOutErrors},
+    config::IntegrateConfig,
+    mosaic::{CarriedTypes, MosaicScores},
     report::{IntegrateData, IntegrateReport, IntegrationMethod},
     sizes::{BatchSize, ModalitySize},
+    tutorial::Tutorial,
 };
 use self::{
     complete::check_truth,
@@ -265,6 +270,8 @@ impl<'a> Integration<'a> {
             None => config.new_genes.extend(vocab, &var, &names)?,
             Some(_) => vocab,
         };
+        let rna = [RNA.to_owned()];
+        config.check_features(options.modalities.map_or(&rna, |cells| cells.modalities.names()))?;
         if let Some(cells) = options.modalities {
             cells.check(options.batch_key.map(|_| &batches))?;
         }
@@ -379,6 +386,7 @@ impl<'a> Integration<'a> {
             },
         )?;
         let rows = first.verdict.all_rows()?;
+        let mosaic = self.mosaic_scores(&rows, first.trained.network.d_model)?;
         let ablated =
             if self.options.ablate { cells.ablate(compared, &judge)? } else { Vec::new() };
         let mut methods = vec![IntegrationMethod::new("scGPT", scores)];
@@ -388,16 +396,28 @@ impl<'a> Integration<'a> {
         let (completed, generated) = match &self.multimodal {
             Some(chosen) if self.options.complete => {
                 let mut compared = self.chosen(&mut *source, panel)?;
-                let (rows, report) =
-                    self.complete(&mut compared, chosen, panel, &first.trained, truth, observer)?;
+                let held_out: Vec<usize> =
+                    first.parts.validation.iter().map(|&cell| session.ids[cell]).collect();
+                let trained = &first.trained;
+                let (rows, report) = self.complete(
+                    &mut compared,
+                    chosen,
+                    panel,
+                    trained,
+                    &held_out,
+                    truth,
+                    observer,
+                )?;
                 let features = compared.var(self.options.learn.layer)?;
                 (Some(Completed { features, rows }), report)
             }
             _ => (None, Vec::new()),
         };
         let source = source.summary();
-        let report =
-            IntegrateReport::new(cells, &first, source, methods, ablated, generated, &rows);
+        let report = IntegrateReport {
+            mosaic,
+            ..IntegrateReport::new(cells, &first, source, methods, ablated, generated, &rows)
+        };
         self.publish(cells, &first, &report)?;
         Ok(Integrated { report, embedding: first.verdict, completed })
     }

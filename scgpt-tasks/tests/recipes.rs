@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use scgpt_tasks::{
-    NetworkConfig, Recipe, annotate::AnnotateConfig, integrate::IntegrateConfig,
-    perturb::PerturbConfig, pretrain::Preset,
+    NetworkConfig, Recipe,
+    annotate::AnnotateConfig,
+    integrate::{IntegrateConfig, Pairing},
+    perturb::PerturbConfig,
+    pretrain::Preset,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -22,12 +25,16 @@ fn of_file(settings: &impl Serialize) -> Value {
 #[test]
 fn recipes_have_the_settings_they_had() {
     let expected: Value = serde_json::from_str(include_str!("recipes.json")).unwrap();
+    let modalities = |pairing| of_file(&IntegrateConfig::of_modalities(Recipe::Scratch, pairing));
     let released = Recipe::FineTune(NetworkConfig::RELEASED);
     for (name, settings) in [
         ("annotate, released", of_file(&AnnotateConfig::of(released))),
         ("annotate, scratch", of_file(&AnnotateConfig::of(Recipe::Scratch))),
         ("integrate, released", of_file(&IntegrateConfig::of(released))),
         ("integrate, scratch", of_file(&IntegrateConfig::of(Recipe::Scratch))),
+        ("integrate, paired", modalities(Pairing::Paired)),
+        ("integrate, mosaic", modalities(Pairing::Mosaic)),
+        ("integrate, apart", modalities(Pairing::Apart)),
         ("perturb, released", of_file(&PerturbConfig::of(released))),
         ("perturb, scratch", of_file(&PerturbConfig::of(Recipe::Scratch))),
         ("pretrain, laptop", of_file(&Preset::Laptop.config())),

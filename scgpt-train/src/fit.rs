@@ -215,10 +215,8 @@ impl<T: Task> Session<'_, T> {
     /// so that it can be the result.
     fn before(&mut self) -> Result<()> {
         match self.config.select_by.as_deref() {
-            by if by == Some(Metric::THINNING) || self.task.begins_fitted() => {
-                self.validate()?;
-                self.save()
-            }
+            Some(Metric::THINNING | Metric::FOSCTTM) => self.candidate(),
+            _ if self.task.begins_fitted() => self.candidate(),
             None | Some(Metric::LOSS) => Ok(()),
             // A metric that does not exist is found now, not after hours.
             Some(_) => {
@@ -226,6 +224,12 @@ impl<T: Task> Session<'_, T> {
                 self.selecting(&metrics).map(|_| ())
             }
         }
+    }
+
+    /// Makes the network as it is one of those of which the best is kept.
+    fn candidate(&mut self) -> Result<()> {
+        self.validate()?;
+        self.save()
     }
 
     /// Trains to the end, and returns whether training stopped early.

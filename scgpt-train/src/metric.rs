@@ -32,6 +32,9 @@ impl Metric {
     /// The name of the share of cells that are found again by a random half of their counts. It
     /// needs no labels, and a network has it before it has learned anything.
     pub const THINNING: &'static str = "thinning";
+    /// The name of the share of other cells that lie nearer to one modality of a cell than another modality
+    /// of it does. A network has it before it has learned anything, too.
+    pub const FOSCTTM: &'static str = "foscttm";
 
     /// A metric of which a smaller value is better.
     pub fn loss(name: impl Into<String>, value: f64) -> Self {
@@ -54,6 +57,11 @@ impl Metric {
     pub fn share(name: impl Into<String>, value: f64, n: usize) -> Self {
         let standard_error = Some((value * (1.0 - value) / n.max(1) as f64).sqrt());
         Self { standard_error, ..Self::score(name, value) }
+    }
+
+    /// A share of `n` cells, of which a smaller one is better.
+    pub fn lower_share(name: impl Into<String>, value: f64, n: usize) -> Self {
+        Self { lower_is_better: true, ..Self::share(name, value, n) }
     }
 
     /// Whether this value is better than `other`; never if it is NaN.

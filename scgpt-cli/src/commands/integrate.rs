@@ -73,7 +73,7 @@ pub(crate) struct IntegrateArgs {
     #[arg(long, value_name = "DIR")]
     artefact: Option<PathBuf>,
     /// Genes that vary most within the batches, which cells are compared by [default: 1200; 300 for a
-    /// new network of a mosaic]
+    /// new network of a mosaic that hardly any cells link]
     #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
     /// Most tokens per cell while training
@@ -90,9 +90,10 @@ pub(crate) struct IntegrateArgs {
     #[arg(long)]
     no_batch_labels: bool,
     /// What selects the network and ends the training: loss; thinning, the share of cells that a random
-    /// half of their counts finds again, by which the start is kept if nothing is better; or another metric
-    /// of the validation: gepc, dar_accuracy, …; with --label also avg_bio, avg_batch, overall
-    /// [default: loss]
+    /// half of their counts finds again, or foscttm, the share of others between the modalities of a cell, by
+    /// which the start is kept if nothing is better; or another metric of the validation: gepc, dar_accuracy,
+    /// …; with --label also avg_bio, avg_batch, overall [default: loss; thinning if batches cannot be told;
+    /// foscttm for a new network of a mosaic]
     #[arg(long, value_name = "METRIC", env = "SCGPT_SELECT_BY")]
     select_by: Option<String>,
     /// Share of the cells that selects the network [default: 0.1]
@@ -260,6 +261,7 @@ impl IntegrateArgs {
         settings.input_norm = self.input_norm.unwrap_or(settings.input_norm);
         settings.batch_labels &= !self.no_batch_labels;
         settings.other_features = self.modalities.other_features.unwrap_or(settings.other_features);
+        settings.features.extend(self.modalities.features()?);
         if is_multimodal && self.batch_key.is_none() {
             // One batch is not told from another.
             settings.batch_labels = false;

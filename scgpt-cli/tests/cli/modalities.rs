@@ -126,6 +126,58 @@ fn a_mosaic_becomes_an_embedding_and_complete_cells() {
 }
 
 #[test]
+fn a_mosaic_that_cells_link_begins_in_one_space_and_is_completed_by_embeddings() {
+    let place = Place::new();
+    let simulate =
+        ["simulate", "-o", "mosaic.h5mu", "--modalities", "rna,atac", "--mosaic", "--seed", "3"];
+    let sizes =
+        ["--cells", "1000", "--genes", "60", "--peaks", "120", "--types", "3", "--batches", "4"];
+    place.done(&[&simulate[..], &sizes].concat());
+    let args = ["integrate", "mosaic.h5mu", "--batch-key", "batch", "--label", "cell_type"];
+    let shown = place.done(&[&args[..], &["--print-config"]].concat()).stdout;
+    for setting in ["start = \"spectral\"", "select_by = \"foscttm\"", "dar = 0.0"] {
+        assert!(shown.contains(setting), "{shown}");
+    }
+    let complete = ["--complete", "all.h5ad", "--truth", "mosaic.truth.h5ad", "-o", "out.h5mu"];
+    // Of each modality as many features as are said, in its usual spellings.
+    place.refused(
+        &[&args[..], &complete, &["--features", "ADT=9"]].concat(),
+        &["`ADT`", "ATAC, RNA"],
+    );
+    place.refused(&[&args[..], &complete, &["--features", "atac"]].concat(), &["MODALITY=N"]);
+    let quick = ["--features", "rna=50,atac=0", "--max-steps", "3", "--no-baselines", "--json"];
+    let report = place.done(&[&args[..], &complete, &quick].concat());
+    let report: Value = serde_json::from_str(&report.stdout).unwrap();
+    let sizes = &report["data"]["modalities"];
+    assert_eq!([&sizes[0]["features"], &sizes[1]["features"]], [120, 50], "{sizes}");
+    // Of two modalities of a cell, the other one is nearer than by chance, before anything is learned.
+    let metrics = report["validation"][0]["metrics"].as_array().unwrap();
+    let share = metrics.iter().find(|metric| metric["name"] == "foscttm").unwrap();
+    assert!(share["value"].as_f64().unwrap() < 0.35, "{share}");
+    let generated = report["generated"].as_array().unwrap();
+    assert_eq!(generated.len(), 2);
+    for generated in generated {
+        let error = |of: &str, name: &str| generated[of][name].as_f64().unwrap();
+        // No modality was hidden in training, so that the expression head cannot be asked.
+        assert_eq!(generated["by"], "cell_embedding");
+        assert!(error("scores", "error") < error("scores", "mean_error"), "{generated}");
+        assert!(
+            error("scores", "correlation") > 0.5 * error("ridge", "correlation"),
+            "{generated}"
+        );
+        assert!(error("type_mean", "error") < error("scores", "mean_error"), "{generated}");
+        assert!(generated["foscttm"].as_f64().unwrap() < 0.42, "{generated}");
+    }
+    let mosaic = &report["mosaic"];
+    assert_eq!((&mosaic["kinds"], &mosaic["carried"]["from"]), (&3.into(), &"RNA".into()));
+    let [told, largest] =
+        ["accuracy", "largest"].map(|name| mosaic["carried"][name].as_f64().unwrap());
+    assert!(told > largest + 0.2, "{mosaic}");
+    let page = fs::read_to_string(place.path("out.model/report.html")).unwrap();
+    assert!(page.contains("FOSCTTM") && page.contains("cell embeddings"));
+}
+
+#[test]
 fn files_of_modalities_are_integrated_as_one_batch_and_a_checkpoint_is_extended() {
     let place = place();
     let inputs = ["integrate", "RNA=rna.h5ad", "Protein=adt.h5ad", "--config", "tiny.toml"];

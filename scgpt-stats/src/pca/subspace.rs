@@ -6,7 +6,7 @@ use scgpt_data::{Keyed, Purpose};
 use super::{
     Principal, SparseCell, dot,
     eigen::{orient, orthogonalise},
-    largest_eigenpairs,
+    largest_eigenpairs, standard_factor,
 };
 
 /// Directions whose images are summed together.
@@ -136,14 +136,7 @@ impl Subspace {
     pub fn standardise(&mut self) {
         let n = self.n.max(1) as f64;
         let moments = self.sums.iter().zip(&self.squares);
-        self.factors = moments
-            .map(|(sum, square)| {
-                let (mean, square) = (sum / n, square / n);
-                let variance = square - mean * mean;
-                // Below this, a variance is rounding.
-                if variance > 1e-12 * square { variance.sqrt().recip() } else { 0.0 }
-            })
-            .collect();
+        self.factors = moments.map(|(sum, square)| standard_factor(sum / n, square / n)).collect();
     }
 
     /// Ends the last pass: how far each value goes along each of the `n` directions of most variance,

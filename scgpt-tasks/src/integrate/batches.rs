@@ -83,7 +83,7 @@ fn told(
         None => BatchesTold::of(source, &batches, &by, 0, observer)?,
         Some(cells) => {
             let Some(rna) = cells.modalities.position(RNA) else { return Ok(None) };
-            if cells.pairing() == Pairing::Mosaic {
+            if cells.pairing() != Pairing::Paired {
                 return Ok(None);
             }
             let genes = cells.modalities.features(rna).collect();

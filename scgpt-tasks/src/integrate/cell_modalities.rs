@@ -1,6 +1,6 @@
 //! [`CellModalities`]: what each cell was measured in, and whether that links all modalities.
 
-use scgpt_data::{Advice, Measured, Modalities, Setting, unlinked};
+use scgpt_data::{ATAC, Advice, Measured, Modalities, RNA, Setting, unlinked};
 use scgpt_eval::Labels;
 
 use crate::error::{Error, Result};
@@ -10,9 +10,15 @@ use crate::error::{Error, Result};
 pub enum Pairing {
     /// Each cell was measured in every modality, up to a few that may lack one by chance.
     Paired,
-    /// Many cells lack a modality, as where data sets of different assays are joined.
+    /// Many cells lack a modality, as where data sets of different assays are joined, but enough were measured
+    /// in several to tell how these belong together.
     Mosaic,
+    /// Many cells lack a modality, and hardly any was measured in all that belong together.
+    Apart,
 }
+
+/// Fewer cells that were measured in two modalities do not tell how these belong together.
+pub(super) const LINKS: usize = 200;
 
 /// What the columns of a source measure, and what each of its cells was measured in.
 ///
@@ -20,14 +26,14 @@ pub enum Pairing {
 /// use scgpt_data::{Measured, Modalities};
 /// use scgpt_tasks::integrate::{CellModalities, Pairing};
 ///
-/// // A gene and a peak, and two cells of which the second has no peaks.
+/// // A gene and a peak, and two cells of which the second has no peaks: too few to tell how they belong together.
 /// let modalities = Modalities::new(&[Some("RNA"), Some("ATAC")])?;
 /// let mut of_genes = Measured::default();
 /// of_genes.insert(0);
 /// let mut of_both = of_genes;
 /// of_both.insert(1);
 /// let cells = CellModalities { modalities, measured: vec![of_both, of_genes] };
-/// assert_eq!(cells.pairing(), Pairing::Mosaic);
+/// assert_eq!(cells.pairing(), Pairing::Apart);
 ///
 /// # Ok::<(), scgpt_data::Error>(())
 /// ```
@@ -45,7 +51,15 @@ impl CellModalities {
     pub fn pairing(&self) -> Pairing {
         let all = self.modalities.names().len();
         let lacking = self.measured.iter().filter(|measured| measured.len() < all).count();
-        if lacking * 20 > self.measured.len() { Pairing::Mosaic } else { Pairing::Paired }
+        if lacking * 20 <= self.measured.len() {
+            return Pairing::Paired;
+        }
+        let leading = self.leading_of_mosaic();
+        let is_linked = |modality: usize| {
+            let both = |cell: &&Measured| cell.contains(leading) && cell.contains(modality);
+            self.measured.iter().filter(both).count() >= LINKS
+        };
+        if (0..all).all(is_linked) { Pairing::Mosaic } else { Pairing::Apart }
     }
 
     /// Checks that cells or batches link all modalities to each other.
@@ -72,9 +86,63 @@ impl CellModalities {
         ))
     }
 
+    /// Numbers of the modalities that tell cells apart best, by which the others are looked at: of paired
+    /// cells all but open chromatin, which is shallow; in a mosaic gene expression, or else the modality of
+    /// most cells.
+    pub(super) fn leading(&self) -> Vec<usize> {
+        let names = self.modalities.names();
+        let deep: Vec<usize> = (0..names.len()).filter(|&it| names[it] != ATAC).collect();
+        if self.pairing() == Pairing::Paired && !deep.is_empty() {
+            return deep;
+        }
+        vec![self.leading_of_mosaic()]
+    }
+
+    fn leading_of_mosaic(&self) -> usize {
+        let all = 0..self.modalities.names().len();
+        let most = || all.max_by_key(|&it| self.cells(it).len()).unwrap_or(0);
+        self.modalities.position(RNA).unwrap_or_else(most)
+    }
+
     /// Numbers of the cells that were measured in a modality, ascending.
     pub(super) fn cells(&self, modality: usize) -> Vec<usize> {
         let of = self.measured.iter().enumerate();
         of.filter(|(_, measured)| measured.contains(modality)).map(|(cell, _)| cell).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many cells of each group as are given, and the modalities each was measured in.
+    fn cells(names: &[&str], groups: &[(usize, &[usize])]) -> CellModalities {
+        let of: Vec<Option<&str>> = names.iter().copied().map(Some).collect();
+        let modalities = Modalities::new(&of).unwrap();
+        let measured = groups.iter().flat_map(|(n, of)| {
+            let mut cell = Measured::default();
+            of.iter().for_each(|name| cell.insert(*name));
+            std::iter::repeat_n(cell, *n)
+        });
+        CellModalities { modalities, measured: measured.collect() }
+    }
+
+    #[test]
+    fn what_cells_share_says_how_they_pair_and_which_modality_leads() {
+        // ATAC is modality 0, RNA modality 1.
+        let of = |groups: &[(usize, &[usize])]| cells(&[ATAC, RNA], groups);
+        let paired = of(&[(95, &[0, 1]), (5, &[1])]);
+        assert_eq!((paired.pairing(), paired.leading()), (Pairing::Paired, vec![1]));
+        let mosaic = of(&[(LINKS, &[0, 1]), (LINKS, &[0]), (LINKS, &[1])]);
+        assert_eq!((mosaic.pairing(), mosaic.leading()), (Pairing::Mosaic, vec![1]));
+        let apart = of(&[(LINKS - 1, &[0, 1]), (LINKS, &[0]), (LINKS, &[1])]);
+        assert_eq!(apart.pairing(), Pairing::Apart);
+        // Proteins tell cells apart as genes do; without genes, what most cells have leads a mosaic.
+        let proteins = cells(&[ATAC, "Protein", RNA], &[(9, &[0, 1, 2])]);
+        assert_eq!(proteins.leading(), [1, 2]);
+        let without_genes = cells(&[ATAC, "Protein"], &[(9, &[0]), (200, &[0, 1])]);
+        assert_eq!(without_genes.leading(), [1]);
+        let many = cells(&[ATAC, "Protein"], &[(90, &[0]), (200, &[0, 1])]);
+        assert_eq!((many.pairing(), many.leading()), (Pairing::Mosaic, vec![0]));
     }
 }

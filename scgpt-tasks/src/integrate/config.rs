@@ -1,11 +1,12 @@
 //! [`IntegrateConfig`]: everything that decides what integration learns.
 //!
-//! Beside the recipes for batches and for modalities there are those of the reference's tutorials, for numbers to
-//! be compared with.
+//! The recipes for batches and for modalities; those of the reference's tutorials are in [`tutorial`](super::tutorial).
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use scgpt_data::{Modalities, TieMode, VariableFlavour, similar_names};
+use scgpt_data::{
+    Modalities, RNA, Setting, TieMode, VariableFlavour, modality_name, similar_names,
+};
 use scgpt_eval::BatchesTold;
 use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
 use scgpt_train::{Metric, Objectives, Schedule, TrainConfig};
@@ -15,31 +16,10 @@ use super::cell_modalities::Pairing;
 use crate::{
     error::Result,
     training::{
-        BATCH, GeneStart, Mistakes, NetworkConfig, NewGenes, Recipe, TOKENS, as_in_the_tutorials,
-        fine_tuning, from_scratch,
+        BATCH, GeneStart, Mistakes, NetworkConfig, NewGenes, Recipe, TOKENS, fine_tuning,
+        from_scratch,
     },
 };
-
-/// A tutorial of the reference, whose settings can be asked for.
-///
-/// ```
-/// use scgpt_tasks::{
-///     Recipe,
-///     integrate::{IntegrateConfig, Tutorial},
-/// };
-///
-/// let mut config = IntegrateConfig::of(Recipe::Scratch);
-/// config.like_the_reference(Tutorial::Integration);
-/// assert_eq!((config.hvg, config.max_length), (1200, 1201));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Tutorial {
-    /// Batches of gene expression.
-    Integration,
-    /// Cells of several modalities.
-    MultiOmic,
-}
 
 /// The settings of an integration: those of a [`Recipe`], some of them changed. In a file of settings,
 /// fields that are absent have the values of the recipe.
@@ -66,6 +46,9 @@ pub struct IntegrateConfig {
     /// Number of features of every other modality that vary most; 0 for all.
     #[serde(default)]
     pub other_features: usize,
+    /// The same of single modalities by their names, in place of `hvg` and `other_features`; 0 for all.
+    #[serde(default)]
+    pub features: BTreeMap<String, usize>,
     /// Measure of variability; `None` takes `seurat_v3` for counts and `cell_ranger` otherwise.
     #[serde(default)]
     pub flavour: Option<VariableFlavour>,
@@ -120,8 +103,16 @@ pub struct IntegrateConfig {
 }
 
 /// Names of the validation's metrics that need no labels, and of those that do.
-const METRICS: [&str; 7] =
-    [Metric::LOSS, Metric::THINNING, "gep", "gep_zero", "gepc", "gepc_zero", "dar_accuracy"];
+const METRICS: [&str; 8] = [
+    Metric::LOSS,
+    Metric::THINNING,
+    Metric::FOSCTTM,
+    "gep",
+    "gep_zero",
+    "gepc",
+    "gepc_zero",
+    "dar_accuracy",
+];
 pub(super) const LABEL_METRICS: [&str; 3] = ["avg_bio", "avg_batch", "overall"];
 
 impl IntegrateConfig {
@@ -143,6 +134,7 @@ impl IntegrateConfig {
             batch_size: 64,
             hvg: 1200,
             other_features: 0,
+            features: BTreeMap::new(),
             flavour: None,
             include_zeros: true,
             max_length: 1201,
@@ -202,10 +194,15 @@ impl IntegrateConfig {
     /// A new network of paired cells is that of [`of`](Self::of) with as few features of every other modality
     /// as do not drown the genes: peaks are many, and each is as much of a token as a gene.
     ///
-    /// A new network of a mosaic sees zeros, too: which features a cell lacks is most of what it can learn, and
-    /// a peak has hardly another value than one. It takes few features, those that vary most; with all of them
-    /// it learns their means for hundreds of steps, and nothing else. Its batches are not normalised apart, as
-    /// they differ in what was measured, and now and then a modality is hidden as a whole.
+    /// A new network of a mosaic begins with all modalities in one space, which cells tell that were measured in
+    /// two of them. It takes many features of each, since a cell has few values, and does nothing to make batches
+    /// alike, as they differ in what was measured. It is selected by how near the modalities of a cell are to each
+    /// other, so that it may be its beginning.
+    ///
+    /// Where too few cells were measured in two modalities, vectors are drawn. Such a network sees zeros, too: which
+    /// features a cell lacks is most of what it can learn, and a peak has hardly another value than one. It takes
+    /// few features; with all of them it learns their means for hundreds of steps, and nothing else. Now and then a
+    /// modality is hidden as a whole.
     ///
     /// # Reference
     /// `FineTune`: the multi-omic tutorial, expressed features alone, batches mixed within a step.
@@ -231,7 +228,13 @@ impl IntegrateConfig {
                 ..of_batches
             },
             (Recipe::Scratch, Pairing::Paired) => Self { other_features: 300, ..of_batches },
-            (Recipe::Scratch, Pairing::Mosaic) => Self {
+            (Recipe::Scratch, Pairing::Mosaic) => {
+                let mut of_batches = of_batches.without_batches();
+                of_batches.other_features = 4000;
+                of_batches.training.select_by = Some(Metric::FOSCTTM.into());
+                of_batches
+            }
+            (Recipe::Scratch, Pairing::Apart) => Self {
                 hvg: 300,
                 other_features: 300,
                 include_zeros: true,
@@ -274,35 +277,25 @@ impl IntegrateConfig {
         self
     }
 
-    /// Changes the settings to those of a tutorial of the reference where they differ.
+    /// Number of features of a modality that vary most; 0 for all.
+    pub(super) fn n_features(&self, modality: &str) -> usize {
+        let own = self.features.iter().find(|(name, _)| modality_name(name) == modality);
+        let others = if modality == RNA { self.hvg } else { self.other_features };
+        own.map_or(others, |(_, &n)| n)
+    }
+
+    /// Checks that the modalities whose numbers of features are set are among those of the cells.
     ///
-    /// # Reference
-    /// `Tutorial_Integration.ipynb` and `Tutorial_Multiomics.ipynb`. Differs still: cells with more genes than fit are
-    /// sampled anew in every epoch, not once; a batch of cells is of one domain in evaluation, too, where
-    /// there a batch astride two is normalised as its first cell; attention probabilities are not
-    /// dropped out; a network from scratch keeps its own size, batch and schedule.
-    pub fn like_the_reference(&mut self, tutorial: Tutorial) {
-        let is_multimodal = tutorial == Tutorial::MultiOmic;
-        self.start = GeneStart::Random;
-        self.interleave = false;
-        self.hide_cls = true;
-        self.pooling = CellPooling::Cls;
-        as_in_the_tutorials(&mut self.training);
-        self.training.select_by = Some(Metric::LOSS.into());
-        self.tie_mode = TieMode::Random;
-        self.hvg = 1200;
-        self.max_length = if is_multimodal { 4001 } else { 1201 };
-        self.training.optimizer.epsilon = 1e-4;
-        if is_multimodal {
-            self.include_zeros = false;
-            self.other_features = 4000;
-            self.input_norm = InputNorm::None;
-            self.objectives = Objectives { gep: 1.0, gepc: 1.0, dar: 1.0, ..Objectives::default() };
-            self.hidden_modality = 0.0;
-            self.only_genes = true;
-            self.network.n_layers = 4;
-            self.training.optimizer.lr = 1e-3;
-        }
+    /// # Errors
+    /// If one is not.
+    pub(super) fn check_features(&self, names: &[String]) -> Result<()> {
+        let unknown = self.features.keys().find(|name| !names.contains(&modality_name(name)));
+        let Some(unknown) = unknown else { return Ok(()) };
+        let problem = format!(
+            "names `{unknown}`, expected one of what the cells were measured in: {}",
+            names.join(", ")
+        );
+        Err(Setting("features").wrong(problem).into())
     }
 
     fn default_asked_features() -> usize {
@@ -393,6 +386,7 @@ impl IntegrateConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::integrate::Tutorial;
 
     #[test]
     fn recipes_are_valid_and_mistakes_are_all_told() {

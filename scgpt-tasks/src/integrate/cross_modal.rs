@@ -38,7 +38,8 @@ impl HiddenModality<'_> {
         }
         let place = key.bits(u64::MAX - 1) % present.len() as u64;
         let hidden = *present.get(usize::try_from(place).ok()?)?;
-        let [known, of_hidden] = divided(tokens, hidden);
+        let known = part(tokens, |modality| modality != hidden);
+        let of_hidden = part(tokens, |modality| modality == hidden);
         let values: HashMap<GeneToken, f32> =
             of_hidden.genes.iter().copied().zip(of_hidden.values).collect();
         let mut unknown = asked(self.modalities, hidden, &values);
@@ -47,17 +48,18 @@ impl HiddenModality<'_> {
     }
 }
 
-/// The tokens of a cell that are not of a modality, and those that are.
-fn divided(tokens: &CellTokens, modality: ConditionToken) -> [CellTokens; 2] {
-    let conditions: Vec<ConditionToken> = tokens.conditions.iter().flatten().copied().collect();
-    let (inside, outside): (Vec<usize>, Vec<usize>) =
-        (0..conditions.len()).partition(|&at| conditions[at] == modality);
-    [outside, inside].map(|chosen| CellTokens {
-        genes: chosen.iter().map(|&at| tokens.genes[at]).collect(),
-        values: chosen.iter().map(|&at| tokens.values[at]).collect(),
-        conditions: Some(chosen.iter().map(|&at| conditions[at]).collect()),
-        n_available: 0,
-    })
+/// The tokens of a cell whose modality is to be kept.
+pub(super) fn part(cell: &CellTokens, is_kept: impl Fn(ConditionToken) -> bool) -> CellTokens {
+    let conditions = cell.conditions.as_deref().unwrap_or_default();
+    let kept: Vec<usize> = (0..cell.len())
+        .filter(|&at| conditions.get(at).is_none_or(|&modality| is_kept(modality)))
+        .collect();
+    CellTokens {
+        genes: kept.iter().map(|&at| cell.genes[at]).collect(),
+        values: kept.iter().map(|&at| cell.values[at]).collect(),
+        conditions: cell.conditions.as_ref().map(|of| kept.iter().map(|&at| of[at]).collect()),
+        n_available: cell.n_available,
+    }
 }
 
 /// All features of a modality with their values, zero where there is none.
@@ -123,7 +125,7 @@ mod tests {
         let modalities = modalities();
         let hidden = HiddenModality { modalities: &modalities, share: 1.0, n_asked: 1, seed: 0 };
         assert_eq!(hidden.hide(0, &cell(), 0).unwrap().unknown.len(), 1);
-        let [one, _] = divided(&cell(), ConditionToken(1));
+        let one = part(&cell(), |modality| modality != ConditionToken(1));
         assert!(hidden.hide(0, &one, 0).is_none());
         let never = HiddenModality { share: 0.0, ..hidden };
         assert!(never.hide(0, &cell(), 0).is_none());

@@ -12,8 +12,9 @@ use scgpt_train::TrainConfig;
 use serde_json::{Map, Value, json};
 
 use super::{
-    IntegrateConfig, Integration,
+    IntegrateConfig, Integration, Pairing,
     cross_modal::HiddenModality,
+    crossing::Crossing,
     panel::{FeaturePanel, is_in},
     score::SpaceJudge,
     sizes::BatchSize,
@@ -59,7 +60,7 @@ pub(super) struct IntegrateExperiment<'a> {
 pub(super) struct BatchParts {
     /// Cells to learn from, and cells that select the network.
     training: Vec<usize>,
-    validation: Vec<usize>,
+    pub(super) validation: Vec<usize>,
     /// The batch of each cell of the source, and of each cell of the shards.
     of_source: Vec<usize>,
     domains: Vec<usize>,
@@ -211,6 +212,9 @@ impl Experiment for IntegrateExperiment<'_> {
         Ok(IntegrateTask {
             thinning: Thinning::new(&cells, &parts.validation)?,
             cells,
+            crossing: options.modalities.zip(modalities).map(|(cells, of_tokens)| {
+                Crossing::new(cells, of_tokens, &session.ids, &parts.validation, seed)
+            }),
             hidden_modality: modalities.map(|modalities| HiddenModality {
                 modalities,
                 share: config.hidden_modality,
@@ -232,7 +236,13 @@ impl Experiment for IntegrateExperiment<'_> {
         task: &IntegrateTask<'_>,
         n: usize,
     ) -> Result<CoExpression> {
-        CoExpression::of(&task.cells, &parts.training, n)
+        let Integration { options, multimodal, .. } = self.cells.integration;
+        let (Some(features), Some(cells)) = (multimodal, options.modalities) else {
+            return CoExpression::of(&task.cells, &parts.training, n);
+        };
+        let (of, leading) = (&features.of_tokens, cells.leading());
+        let are_apart = cells.pairing() != Pairing::Paired;
+        CoExpression::of_modalities(&task.cells, &parts.training, of, &leading, are_apart, n)
     }
 
     fn thinned(&self, task: &IntegrateTask<'_>) -> Option<ThinnedCells> {

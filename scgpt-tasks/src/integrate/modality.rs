@@ -54,7 +54,7 @@ impl Multimodal {
         let mut by = None;
         for (number, name) in cells.modalities.names().iter().enumerate() {
             let all: Vec<usize> = cells.modalities.features(number).collect();
-            let n_top = if name == RNA { config.hvg } else { config.other_features };
+            let n_top = config.n_features(name);
             if n_top == 0 || all.len() <= n_top {
                 columns.extend(all);
                 continue;

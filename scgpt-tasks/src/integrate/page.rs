@@ -3,8 +3,9 @@
 
 use scgpt_eval::{AXES, IntegrationScores};
 use scgpt_report::{Group, Page};
+use scgpt_train::Metric;
 
-use super::{BatchSize, IntegrateReport};
+use super::{BatchSize, GeneratedModality, GeneratedScores, IntegrateReport};
 use crate::training::{
     THINNING_CURVE, learning_curves, network_rows, settings, size_line, validation_curves,
 };
@@ -51,6 +52,7 @@ impl IntegrateReport {
             ("gepc", "GEPC error"),
             ("dar_accuracy", "batches told (DAR)"),
             THINNING_CURVE,
+            (Metric::FOSCTTM, "FOSCTTM of modalities"),
             ("avg_bio", "AvgBIO"),
             ("avg_batch", "AvgBATCH"),
         ];
@@ -72,7 +74,7 @@ impl IntegrateReport {
             &shares,
             "share",
             "How often the adversarial head tells the batch of a validation cell, how often halves of cells find each \
-             other, and scores by labels.",
+             other, which share of other cells lies between two modalities of a cell (FOSCTTM), and scores by labels.",
         );
         if let Some(thinned) = self.learned.thinned {
             page.text(&thinned.sentence());
@@ -173,26 +175,50 @@ impl IntegrateReport {
             })
             .collect();
         page.section("Modalities").columns(&heading, &rows);
-        let rows: Vec<Vec<String>> = self
-            .generated
-            .iter()
-            .filter_map(|modality| {
-                let scores = modality.scores?;
-                let mut row = vec![modality.modality.clone(), scores.cells.to_string()];
-                let of = [scores.error, scores.mean_error, scores.correlation];
-                row.extend(of.map(|score| format!("{score:.3}")));
-                Some(row)
-            })
-            .collect();
+        if let Some(mosaic) = &self.mosaic {
+            page.text(&format!("{mosaic}."));
+        }
+        let row = |modality: &GeneratedModality| {
+            let scores = modality.scores?;
+            let number = |score: Option<f64>, digits: usize| {
+                score.map_or_else(|| NONE.to_owned(), |score| format!("{score:.digits$}"))
+            };
+            let pair = |scores: Option<GeneratedScores>| {
+                [number(scores.map(|it| it.error), 1), number(scores.map(|it| it.correlation), 3)]
+            };
+            let mut row =
+                vec![modality.modality.clone(), scores.cells.to_string(), modality.by.to_string()];
+            row.extend(pair(Some(scores)));
+            row.push(number(Some(scores.mean_error), 1));
+            row.extend(pair(modality.ridge));
+            row.extend(pair(modality.type_mean));
+            row.push(number(modality.foscttm, 3));
+            Some(row)
+        };
+        let rows: Vec<Vec<String>> = self.generated.iter().filter_map(row).collect();
         if !rows.is_empty() {
             page.columns(
-                &["generated", "cells", "squared error", "error of the mean", "correlation"],
+                &[
+                    "generated",
+                    "cells",
+                    "by",
+                    "squared error",
+                    "correlation",
+                    "error of the mean",
+                    "error of ridge",
+                    "correlation of ridge",
+                    "error of type means",
+                    "correlation of type means",
+                    "FOSCTTM",
+                ],
                 &rows,
             );
             page.text(
                 "Value bins of modalities that cells were not measured in, generated from the others, against the truth. \
-                 The mean is that of each feature over the cells that were measured; the correlation is over cells, \
-                 averaged over features.",
+                 The mean is that of each feature over the cells that were measured, that of types takes the types of the \
+                 cells to be known; ridge is a regression on principal components of what was measured. Correlations are over \
+                 cells, averaged over features. FOSCTTM is the share of other cells that lie nearer to a cell than what was not \
+                 measured of it, as the truth has it: 0.5 by chance.",
             );
         }
     }

@@ -57,7 +57,11 @@ impl FeaturePanel {
         let mut watched = Watched { source, observer };
         let columns = known.iter().map(|&(column, _)| column).collect();
         let mut subset = GeneSubset::new(&mut watched, layer, columns)?;
-        let wanted = (config.hvg.min(known.len()), config.flavour);
+        let n_top = match config.n_features(RNA) {
+            0 => known.len(),
+            n => n.min(known.len()),
+        };
+        let wanted = (n_top, config.flavour);
         let (flavour, mut chosen) =
             variable_columns(&mut subset, layer, wanted, Some(batches), values)?;
         chosen.sort_unstable();

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{
     Ablated, BatchSize, GeneratedModality, IntegrateConfig, Integration, ModalitySize,
+    MosaicScores,
     experiment::{Cells, IntegrateExperiment},
 };
 use crate::training::{Curves, Learned, Trial, total};
@@ -31,6 +32,9 @@ pub struct IntegrateReport {
     pub methods: Vec<IntegrationMethod>,
     /// Networks that were trained without one of the parts, if that was asked for.
     pub ablated: Vec<Ablated>,
+    /// How cells lie together that were measured in different modalities, if they are a mosaic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mosaic: Option<MosaicScores>,
     /// The modalities that cells were not measured in, if they were generated.
     pub generated: Vec<GeneratedModality>,
     /// How losses and scores changed as the network learned.
@@ -167,6 +171,7 @@ impl IntegrateReport {
             learned: trained.learned(),
             methods,
             ablated,
+            mosaic: None,
             generated,
             curves: trained.curves(),
             map: map(integration, rows, trained.network.d_model),

@@ -18,6 +18,7 @@ use scgpt_train::{Batch as _, LossTerms, Metric, Progress, Result, Task, Term, T
 use super::{
     config::{IntegrateConfig, LABEL_METRICS},
     cross_modal::HiddenModality,
+    crossing::Crossing,
     score::SpaceJudge,
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(super) struct IntegrateTask<'a> {
     pub(super) thinning: Thinning,
     /// Scores of the validation cells, if labels are known.
     pub(super) judge: Option<SpaceJudge>,
+    /// Cells of several modalities, which are to lie near each other, if there are any.
+    pub(super) crossing: Option<Crossing<'a>>,
     /// Modalities that are hidden as a whole, if there are several.
     pub(super) hidden_modality: Option<HiddenModality<'a>>,
     /// Number of cells computed at once when nothing is learned.
@@ -105,10 +108,15 @@ impl IntegrateTask<'_> {
         Ok(sums.into_iter().map(mean).collect())
     }
 
+    /// The network as it lays out cells when nothing is learned.
+    fn rows<'e>(&self, encoder: &'e CellEncoder) -> Rows<'e> {
+        let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
+        Rows { encoder, collator, batch_size: self.predict_batch }
+    }
+
     /// Embeddings `[n, d]` of the validation cells, with nothing hidden.
     fn embeddings(&self, encoder: &CellEncoder) -> crate::error::Result<Vec<f32>> {
-        let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
-        let rows = Rows { encoder, collator, batch_size: self.predict_batch };
+        let rows = self.rows(encoder);
         let domains: Vec<usize> = self.validation.iter().map(|&cell| self.domains[cell]).collect();
         let tokens = self.cells.tokens(self.validation, VALIDATION_EPOCH)?;
         rows.of(&tokens, Some(&domains), &Silent)
@@ -158,11 +166,15 @@ impl Task for IntegrateTask<'_> {
         let encoder = CellEncoder::new(model.clone(), self.cells.network);
         let (batch_size, domains) = (self.predict_batch, Some(self.domains));
         let thinning = self.thinning.measure(&self.cells, &encoder, batch_size, domains)?;
+        let failed = |error: crate::error::Error| scgpt_train::Error::Data(error.to_string());
+        if let Some(crossing) = &self.crossing {
+            let rows = self.rows(&encoder);
+            metrics.extend(crossing.measure(&self.cells, &rows, self.domains).map_err(failed)?);
+        }
         if self.judge.is_none() && model.dar.is_none() {
             metrics.push(thinning);
             return Ok(metrics);
         }
-        let failed = |error: crate::error::Error| scgpt_train::Error::Data(error.to_string());
         let embeddings = self.embeddings(&encoder).map_err(failed)?;
         let told = self.told(model, &embeddings, device);
         metrics.extend(told.map(|share| Metric::loss("dar_accuracy", share)));

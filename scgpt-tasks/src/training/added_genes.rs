@@ -236,7 +236,7 @@ mod tests {
         counts[n - 2] = LEAST_CELLS - 1;
         let mut rows: Vec<Option<usize>> = (0..n).map(Some).collect();
         rows[n - 2..].fill(None);
-        (CoExpression { loadings, n: 2, counts, seed: 3 }, table, rows)
+        (CoExpression { loadings, n: 2, counts, seed: 3, centred: Vec::new() }, table, rows)
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     beginning::{Beginning, Kept},
     spectral::CoExpression,
     start::StartingNetwork,
-    thinning::ThinnedCells,
+    thinning::{ThinnedCells, kept_start},
 };
 use crate::error::Result;
 
@@ -83,8 +83,7 @@ impl Run<'_> {
         let (network, preprocess) = (start.config.clone(), start.preprocess);
         let outcome = fit(task, model, &network, training, &options, device, watch)?;
         let history = RunHistory::read(options.folder)?;
-        let kept_start =
-            thinned.and_then(|cells| cells.kept_start(outcome.best.as_ref(), &history.validations));
+        let kept_start = kept_start(outcome.best.as_ref(), &history.validations);
         Ok(Trained {
             network,
             preprocess,

@@ -113,41 +113,31 @@ impl ThinnedCells {
         let best = validations.iter().rev().find(|record| record.is_best)?;
         let before = validations.first().filter(|record| record.step == 0);
         let before = before
-            .and_then(share)
+            .and_then(|record| value(record, Metric::THINNING))
             .map_or(String::new(), |share| format!(", before the first step {share:.2}"));
         let Self { cells, .. } = self;
         Some(format!(
             "{:.2} of the random halves of {cells} validation cells find each other by their embeddings{before}",
-            share(best)?
-        ))
-    }
-
-    /// What is to be said if the network before the first step was never surpassed, and is the result.
-    pub(crate) fn kept_start(
-        self,
-        best: Option<&Best>,
-        validations: &[ValidationRecord],
-    ) -> Option<String> {
-        let Best { metric, .. } = best.filter(|best| best.step == 0)?;
-        if metric.name != Metric::THINNING {
-            return Some(format!(
-                "no checkpoint is better than the start by `{}` ({:.3}): the start is kept",
-                metric.name, metric.value
-            ));
-        }
-        let later = validations.iter().filter(|record| record.step > 0).filter_map(share);
-        let later = later.reduce(f64::max)?;
-        Some(format!(
-            "no checkpoint tells cells apart better than the start ({:.2} of the halves of {} cells find each other, \
-             {later:.2} at the best checkpoint): the start is kept",
-            metric.value, self.cells
+            value(best, Metric::THINNING)?
         ))
     }
 }
 
-/// The share that a validation has found.
-fn share(record: &ValidationRecord) -> Option<f64> {
-    Some(record.metrics.iter().find(|metric| metric.name == Metric::THINNING)?.value)
+/// What is to be said if the network before the first step was never surpassed, and is the result.
+pub(crate) fn kept_start(best: Option<&Best>, validations: &[ValidationRecord]) -> Option<String> {
+    let Best { metric, .. } = best.filter(|best| best.step == 0)?;
+    let later = validations.iter().filter(|record| record.step > 0);
+    let later = later.filter_map(|record| value(record, &metric.name));
+    let later = later.reduce(if metric.lower_is_better { f64::min } else { f64::max })?;
+    Some(format!(
+        "no checkpoint is clearly better than the start (`{}` {:.3}, {later:.3} at the best checkpoint): the start is kept",
+        metric.name, metric.value
+    ))
+}
+
+/// What a validation has found by a metric.
+fn value(record: &ValidationRecord, name: &str) -> Option<f64> {
+    Some(record.metrics.iter().find(|metric| metric.name == name)?.value)
 }
 
 #[cfg(test)]
@@ -170,14 +160,9 @@ mod tests {
         assert!(cells.sentence().contains("3 of these cells are no counts"));
         let validations = records(&[(0, 0.81, true), (9, 0.74, false), (18, 0.3, false)]);
         let at = |step| Best { step, metric: Metric::score(Metric::THINNING, 0.81) };
-        let said = cells.kept_start(Some(&at(0)), &validations).unwrap();
-        assert!(said.contains("0.81 of the halves of 1000 cells"), "{said}");
-        assert!(said.contains("0.74 at the best checkpoint"), "{said}");
-        assert_eq!(cells.kept_start(Some(&at(9)), &validations), None);
-        // What else selected is said by its own name.
-        let by_loss = Best { step: 0, metric: Metric::loss("class", 0.4) };
-        let said = cells.kept_start(Some(&by_loss), &validations).unwrap();
-        assert!(said.contains("than the start by `class` (0.400)"), "{said}");
+        let said = kept_start(Some(&at(0)), &validations).unwrap();
+        assert!(said.contains("`thinning` 0.810, 0.740 at the best checkpoint"), "{said}");
+        assert_eq!(kept_start(Some(&at(9)), &validations), None);
         let line = cells.line(&records(&[(0, 0.5, true), (9, 0.6, true)])).unwrap();
         assert!(line.starts_with("0.60") && line.ends_with("before the first step 0.50"), "{line}");
     }

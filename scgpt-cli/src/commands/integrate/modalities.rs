@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -38,10 +39,14 @@ pub(super) struct ModalityArgs {
     /// What is put before the names of a modality's features, such as Protein=p_
     #[arg(long, value_name = "MODALITY=PREFIX", value_delimiter = ',')]
     prefix: Vec<String>,
-    /// Features of every modality but genes that vary most; 0 for all [default: 4000 with --model, else
-    /// 300]
+    /// Features of every modality but genes that vary most; 0 for all [default: 4000 with --model and for a
+    /// mosaic, else 300]
     #[arg(long, value_name = "N")]
     pub(super) other_features: Option<usize>,
+    /// Features of single modalities that vary most, such as RNA=1200,ATAC=4000; 0 for all [default:
+    /// those of --hvg and --other-features]
+    #[arg(long, value_name = "MODALITY=N", value_delimiter = ',')]
+    features: Vec<String>,
     /// Also write a .h5ad of value bins in all modalities, those that cells were not measured in
     /// generated from the others
     #[arg(long, value_name = "FILE")]
@@ -105,6 +110,16 @@ impl ModalityArgs {
         }
         let cells = MultimodalCells::open(&inputs, &self.options()?)?;
         Ok(InputCells::Several(Box::new(cells), inputs))
+    }
+
+    /// Numbers of features of single modalities.
+    pub(super) fn features(&self) -> Result<BTreeMap<String, usize>> {
+        let number = |text: &String| {
+            let expected = || format!("--features {text}: expected MODALITY=N, such as ATAC=4000");
+            let (name, n) = text.split_once('=').with_context(expected)?;
+            Ok((name.trim().to_owned(), n.trim().parse().with_context(expected)?))
+        };
+        self.features.iter().map(number).collect()
     }
 
     fn options(&self) -> Result<MultimodalOptions> {
@@ -271,12 +286,24 @@ pub(super) fn summary(report: &IntegrateReport) -> Vec<(&'static str, String)> {
     if !sizes.is_empty() {
         lines.push(("modalities", sizes.join("\n")));
     }
+    lines.extend(report.mosaic.as_ref().map(|mosaic| ("mosaic", mosaic.to_string())));
     let line = |modality: &GeneratedModality| {
-        let scores = modality.scores?;
-        Some(format!(
-            "{} of {} cells: error {:.2}, of the mean {:.2}, correlation {:.3}",
-            modality.modality, scores.cells, scores.error, scores.mean_error, scores.correlation
-        ))
+        let GeneratedModality { modality, by, scores, ridge, type_mean, foscttm, .. } = modality;
+        let scores = (*scores)?;
+        let mut line = format!(
+            "{modality} of {} cells by {by}: error {:.2}, correlation {:.3} (the mean: {:.2}",
+            scores.cells, scores.error, scores.correlation, scores.mean_error
+        );
+        for (name, scores) in [("ridge", ridge), ("means of types", type_mean)] {
+            if let Some(scores) = scores {
+                let _ = write!(line, "; {name}: {:.2}, {:.3}", scores.error, scores.correlation);
+            }
+        }
+        line.push(')');
+        if let Some(share) = foscttm {
+            let _ = write!(line, ", FOSCTTM {share:.3}");
+        }
+        Some(line)
     };
     let generated: Vec<String> = report.generated.iter().filter_map(line).collect();
     if !generated.is_empty() {
