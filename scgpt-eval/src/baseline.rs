@@ -96,7 +96,7 @@ pub struct HvgPca {
 ///
 /// # Errors
 /// If the source cannot be read, has no cells or negative values; if an option is zero;
-/// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+/// [`Error::Cancelled`] if the observer says so.
 ///
 /// # Reference
 /// `scanpy.pp.normalize_total`, `log1p`, `highly_variable_genes` and `pca`, as in the baseline
