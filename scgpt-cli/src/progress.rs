@@ -145,8 +145,7 @@ impl TrainObserver for TrainBar {
             }
             Event::Validation(record) => {
                 let is_shown = |(place, metric): &(usize, &Metric)| {
-                    *place < 3
-                        || [Metric::THINNING, Metric::FOSCTTM].contains(&metric.name.as_str())
+                    *place < 3 || Metric::tells_of_start(&metric.name)
                 };
                 let metrics = record.metrics.iter().enumerate().filter(is_shown);
                 let metrics: Vec<String> = metrics

@@ -54,8 +54,8 @@ pub struct TrainConfig {
     /// Optimiser steps between validations; `None` validates at the end of every epoch.
     pub validate_every: Option<u64>,
     /// Name of the metric that selects the best network; `loss`, and `None`, take the first of the
-    /// validation. By `thinning`, and where it begins fitted, the network before the first step is a
-    /// candidate, too; by `thinning`, of networks that are equally good the one with the lower loss is
+    /// validation. By `thinning` and `foscttm`, and where it begins fitted, the network before the first step is
+    /// a candidate, too; by `thinning`, of networks that are equally good the one with the lower loss is
     /// better.
     pub select_by: Option<String>,
     /// Validations without a better value of the selecting metric after which training stops.

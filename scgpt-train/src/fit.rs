@@ -215,8 +215,10 @@ impl<T: Task> Session<'_, T> {
     /// so that it can be the result.
     fn before(&mut self) -> Result<()> {
         match self.config.select_by.as_deref() {
-            Some(Metric::THINNING | Metric::FOSCTTM) => self.candidate(),
-            _ if self.task.begins_fitted() => self.candidate(),
+            by if self.task.begins_fitted() || by.is_some_and(Metric::tells_of_start) => {
+                self.validate()?;
+                self.save()
+            }
             None | Some(Metric::LOSS) => Ok(()),
             // A metric that does not exist is found now, not after hours.
             Some(_) => {
@@ -224,12 +226,6 @@ impl<T: Task> Session<'_, T> {
                 self.selecting(&metrics).map(|_| ())
             }
         }
-    }
-
-    /// Makes the network as it is one of those of which the best is kept.
-    fn candidate(&mut self) -> Result<()> {
-        self.validate()?;
-        self.save()
     }
 
     /// Trains to the end, and returns whether training stopped early.

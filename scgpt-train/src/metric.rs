@@ -64,6 +64,12 @@ impl Metric {
         Self { lower_is_better: true, ..Self::share(name, value, n) }
     }
 
+    /// Whether a metric of that name tells of a network before it has learned anything, so that by it the
+    /// network before the first step may be the result.
+    pub fn tells_of_start(name: &str) -> bool {
+        [Self::THINNING, Self::FOSCTTM].contains(&name)
+    }
+
     /// Whether this value is better than `other`; never if it is NaN.
     pub fn is_better_than(&self, other: f64) -> bool {
         if self.lower_is_better { self.value < other } else { self.value > other }

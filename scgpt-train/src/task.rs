@@ -86,7 +86,8 @@ pub trait Task: Sync {
     fn validate(&self, model: &Scgpt, device: &Device) -> Result<Vec<Metric>>;
 
     /// Whether the network before the first step may be the result, whatever selects, because it begins with
-    /// what the cells say. By [`Metric::THINNING`] it always may.
+    /// what the cells say. By a metric that [tells of the start](Metric::tells_of_start) it always
+    /// may.
     fn begins_fitted(&self) -> bool {
         false
     }

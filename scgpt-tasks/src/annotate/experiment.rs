@@ -222,7 +222,6 @@ impl Experiment for AnnotateExperiment<'_> {
     fn fitted(
         &self,
         model: Scgpt,
-        _: &LabelledParts,
         task: &AnnotateTask<'_>,
         observer: &dyn Observer,
     ) -> Result<Scgpt> {

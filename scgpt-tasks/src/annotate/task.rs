@@ -6,7 +6,7 @@
 //! find each other.
 
 use burn::prelude::Device;
-use scgpt_data::{CellTokens, Collator, EpochOrder, Hide, Mask, Observer, Silent};
+use scgpt_data::{CellTokens, EpochOrder, Hide, Mask, Observer, Silent};
 use scgpt_model::{CellEncoder, Scgpt};
 use scgpt_stats::{ClassScores, subsample};
 use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch};
@@ -73,12 +73,6 @@ impl AnnotateTask<'_> {
         Ok(batch)
     }
 
-    /// How cells are laid out for a network.
-    fn rows<'e>(&self, encoder: &'e CellEncoder) -> Rows<'e> {
-        let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
-        Rows { encoder, collator, batch_size: self.predict_batch }
-    }
-
     /// The network with a class head that is fitted to the embeddings that it has of the training cells.
     pub(super) fn fitted(
         &self,
@@ -91,10 +85,11 @@ impl AnnotateTask<'_> {
         let classes: Vec<u32> = chosen.iter().map(|&cell| self.classes[cell]).collect();
         let encoder = CellEncoder::new(model.clone(), self.cells.network);
         observer.begin("fitting the class head", chosen.len());
+        let rows = self.cells.rows(&encoder, self.predict_batch);
         let mut embeddings = Vec::new();
         for cells in chosen.chunks(WINDOW) {
             let tokens = self.cells.tokens(cells, VALIDATION_EPOCH)?;
-            embeddings.extend(self.rows(&encoder).of(&tokens, None, observer)?);
+            embeddings.extend(rows.of(&tokens, None, observer)?);
         }
         model.class = Some(head::fitted(head, &embeddings, &classes, &self.priors));
         Ok(model)
@@ -149,7 +144,7 @@ impl Task for AnnotateTask<'_> {
         }
         let encoder = CellEncoder::new(model.clone(), self.cells.network);
         let scored = self
-            .scored(self.rows(&encoder), self.validation, &Silent)
+            .scored(self.cells.rows(&encoder, self.predict_batch), self.validation, &Silent)
             .map_err(|error| scgpt_train::Error::Data(error.to_string()))?;
         let truth: Vec<u32> = self.validation.iter().map(|&cell| self.classes[cell]).collect();
         let mut metrics = metrics(&scored, &truth, self.names);

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use burn::prelude::*;
-use scgpt_data::{Collator, DomainBatches, Hide, Mask, Silent, narrow};
+use scgpt_data::{DomainBatches, Hide, Mask, Silent, narrow};
 use scgpt_model::{CellEncoder, Scgpt, host_values};
 use scgpt_stats::unit_rows;
 use scgpt_train::{Batch as _, LossTerms, Metric, Progress, Result, Task, Term, TrainBatch};
@@ -21,10 +21,7 @@ use super::{
     crossing::Crossing,
     score::SpaceJudge,
 };
-use crate::{
-    stream::Rows,
-    training::{Thinning, TrainingCells, VALIDATION_EPOCH},
-};
+use crate::training::{Thinning, TrainingCells, VALIDATION_EPOCH};
 
 /// Cells to learn from, and cells to validate on; all by their numbers in the shards.
 pub(super) struct IntegrateTask<'a> {
@@ -108,15 +105,9 @@ impl IntegrateTask<'_> {
         Ok(sums.into_iter().map(mean).collect())
     }
 
-    /// The network as it lays out cells when nothing is learned.
-    fn rows<'e>(&self, encoder: &'e CellEncoder) -> Rows<'e> {
-        let collator = Collator::new(self.cells.shards.vocab(), self.cells.network.pad_value);
-        Rows { encoder, collator, batch_size: self.predict_batch }
-    }
-
     /// Embeddings `[n, d]` of the validation cells, with nothing hidden.
     fn embeddings(&self, encoder: &CellEncoder) -> crate::error::Result<Vec<f32>> {
-        let rows = self.rows(encoder);
+        let rows = self.cells.rows(encoder, self.predict_batch);
         let domains: Vec<usize> = self.validation.iter().map(|&cell| self.domains[cell]).collect();
         let tokens = self.cells.tokens(self.validation, VALIDATION_EPOCH)?;
         rows.of(&tokens, Some(&domains), &Silent)
@@ -168,7 +159,7 @@ impl Task for IntegrateTask<'_> {
         let thinning = self.thinning.measure(&self.cells, &encoder, batch_size, domains)?;
         let failed = |error: crate::error::Error| scgpt_train::Error::Data(error.to_string());
         if let Some(crossing) = &self.crossing {
-            let rows = self.rows(&encoder);
+            let rows = self.cells.rows(&encoder, self.predict_batch);
             metrics.extend(crossing.measure(&self.cells, &rows, self.domains).map_err(failed)?);
         }
         if self.judge.is_none() && model.dar.is_none() {

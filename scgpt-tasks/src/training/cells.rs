@@ -1,14 +1,14 @@
 //! [`TrainingCells`]: turns cells of shards into tokens and batches.
 
 use scgpt_data::{
-    Binner, CellKey, CellTokens, EpochOrder, GeneToken, Keyed, Mask, Modalities, Purpose,
+    Binner, CellKey, CellTokens, Collator, EpochOrder, GeneToken, Keyed, Mask, Modalities, Purpose,
     ShardFolder, SpecialToken, ThinnedCell, TieMode, TokenConfig, TokenScratch, Tokenizer,
 };
-use scgpt_model::ScgptConfig;
+use scgpt_model::{CellEncoder, ScgptConfig};
 use scgpt_train::{Error, Result, TrainCell};
 
 use super::StartingNetwork;
-use crate::stream::TokenPanel;
+use crate::stream::{Rows, TokenPanel};
 
 /// Number of batches whose cells are sorted by length together, so that little is padded.
 const BATCHES_PER_WINDOW: usize = 32;
@@ -86,6 +86,12 @@ impl<'a> TrainingCells<'a> {
         let whole = tokenizer.clone().within(usize::MAX);
         let embedding = tokenizer.clone().within(preprocess.max_length);
         Ok(Self { shards, network, batch_size, seed, modalities, tokenizer, whole, embedding })
+    }
+
+    /// A network as it lays out these cells when nothing is learned, `batch_size` computed at once.
+    pub(crate) fn rows<'e>(&self, encoder: &'e CellEncoder, batch_size: usize) -> Rows<'e> {
+        let collator = Collator::new(self.shards.vocab(), self.network.pad_value);
+        Rows { encoder, collator, batch_size }
     }
 
     /// The tokens of some cells, with the choices of an epoch.

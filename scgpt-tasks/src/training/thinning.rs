@@ -9,14 +9,13 @@
 //! are alike. The halves are the same in every validation, so that its numbers can be compared. Each costs
 //! two embeddings a cell, of at most [`CELLS`](Thinning::CELLS) cells.
 
-use scgpt_data::{Collator, Silent};
+use scgpt_data::Silent;
 use scgpt_model::CellEncoder;
 use scgpt_stats::{matching_accuracy, subsample, unit_rows};
 use scgpt_train::{Best, Metric, Result, ValidationRecord};
 use serde::Serialize;
 
 use super::TrainingCells;
-use crate::stream::Rows;
 
 /// The metric and what it is called in a chart.
 pub(crate) const THINNING_CURVE: (&str, &str) = (Metric::THINNING, "halves that find each other");
@@ -75,8 +74,7 @@ impl Thinning {
         batch_size: usize,
         domains: Option<&[usize]>,
     ) -> Result<Metric> {
-        let collator = Collator::new(cells.shards.vocab(), cells.network.pad_value);
-        let rows = Rows { encoder, collator, batch_size };
+        let rows = cells.rows(encoder, batch_size);
         let own = |domains: &[usize]| self.cells.iter().map(|&cell| domains[cell]).collect();
         let domains: Option<Vec<usize>> = domains.map(own);
         let embed = |tokens| {

@@ -61,7 +61,6 @@ pub(crate) trait Experiment {
     fn fitted(
         &self,
         model: Scgpt,
-        _parts: &Self::Parts,
         _task: &Self::Task<'_>,
         _observer: &dyn Observer,
     ) -> Result<Scgpt> {
@@ -193,7 +192,7 @@ impl<'a> Session<'a> {
             &task,
             &start,
             |n| experiment.co_expression(&parts, &task, n),
-            |model| experiment.fitted(model, &parts, &task, self.observer),
+            |model| experiment.fitted(model, &task, self.observer),
         )?;
         let trained = Trained { advice, ..trained };
         let verdict = experiment.judge(source, &parts, &task, &trained)?;

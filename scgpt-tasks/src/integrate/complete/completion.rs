@@ -131,11 +131,11 @@ impl Completion<'_> {
             rows.write_rows(window.start, &values)?;
             self.observer.advance(window.len());
         }
-        let d = self.cells.d();
         let report = ways.into_iter().map(|way| {
-            let verdict = judge.as_ref().map(|judge| judge.verdict(way.modality, d));
-            let Verdict { network, ridge, type_mean, foscttm } = verdict.unwrap_or_default();
-            GeneratedModality {
+            let verdict = judge.as_ref().map(|judge| judge.verdict(&self.cells, way.modality));
+            let Verdict { network, ridge, type_mean, foscttm } =
+                verdict.transpose()?.unwrap_or_default();
+            Ok(GeneratedModality {
                 modality: names[way.modality].clone(),
                 features: self.cells.columns.of(way.modality).len(),
                 cells: self.cells.lacking(way.modality).len(),
@@ -145,9 +145,9 @@ impl Completion<'_> {
                 ridge,
                 type_mean,
                 foscttm,
-            }
+            })
         });
-        Ok(report.collect())
+        report.collect()
     }
 
     /// The tokens of some cells: the value bins of what they express, each modality binned apart.

@@ -31,12 +31,15 @@ pub(super) struct Judge<'t, 'a> {
 
 /// What a truth tells of a modality.
 struct Judged {
+    /// The mean of each feature.
+    mean: Vec<f64>,
     network: Sums,
     ridge: Sums,
     type_mean: Sums,
     pairs: HashSet<usize>,
-    /// Embeddings of what was measured of the pairs and of what was not, `[pairs, d]`.
-    halves: [Vec<f32>; 2],
+    /// Numbers of the pairs with a truth, and the tokens of what was measured of them and of what was not.
+    numbers: Vec<usize>,
+    halves: [Vec<CellTokens>; 2],
 }
 
 /// The scores of a modality.
@@ -55,8 +58,15 @@ impl<'t, 'a> Judge<'t, 'a> {
             let lacking = all.lacking(modality);
             let chosen = subsample(lacking.len(), PAIRS, all.seed);
             let pairs = chosen.into_iter().map(|place| lacking[place]).collect();
-            let (ridge, type_mean) = (sums.clone(), sums.clone());
-            Judged { network: sums, ridge, type_mean, pairs, halves: Default::default() }
+            Judged {
+                mean: means.of_all(&all.columns, modality),
+                ridge: sums.clone(),
+                type_mean: sums.clone(),
+                network: sums,
+                pairs,
+                numbers: Vec::new(),
+                halves: Default::default(),
+            }
         };
         let judged = (0..all.columns.modalities.names().len()).map(of).collect();
         Self { truth, means, kept, judged, ridges: BTreeMap::new() }
@@ -77,15 +87,15 @@ impl<'t, 'a> Judge<'t, 'a> {
         let Some(truth) = self.truth.cell(cell, all.tokenizer)? else { return Ok(()) };
         let columns = &all.columns;
         let expected = columns.values(&truth, modality);
-        let mean = self.means.of_all(columns, modality);
         let judged = &mut self.judged[modality];
-        judged.network.add(found, &expected, &mean);
+        let mean = &judged.mean;
+        judged.network.add(found, &expected, mean);
         let measured = all.measured[cell];
         let ridge = self.ridges.entry((modality, measured));
         let ridge = ridge.or_insert_with(|| linear(all, self.kept, modality, measured));
         if let Some(ridge) = ridge {
             let found = ridge.values(columns, std::slice::from_ref(known));
-            judged.ridge.add(&found, &expected, &mean);
+            judged.ridge.add(&found, &expected, mean);
         }
         let of_type = all.of_type(cell);
         if let Some(of_type) =
@@ -93,28 +103,31 @@ impl<'t, 'a> Judge<'t, 'a> {
         {
             #[allow(clippy::cast_possible_truncation, reason = "values are bins")]
             let found: Vec<f32> = of_type.iter().map(|&mean| mean as f32).collect();
-            judged.type_mean.add(&found, &expected, &mean);
+            judged.type_mean.add(&found, &expected, mean);
         }
         if judged.pairs.contains(&cell) {
-            for (half, tokens) in
-                judged.halves.iter_mut().zip([known.clone(), columns.only(&truth, modality)])
-            {
-                half.extend(all.places(&[cell], &[tokens])?);
-            }
+            judged.numbers.push(cell);
+            let [measured, hidden] = &mut judged.halves;
+            measured.push(known.clone());
+            hidden.push(columns.only(&truth, modality));
         }
         Ok(())
     }
 
     /// What has been told of a modality.
-    pub(super) fn verdict(&self, modality: usize, d: usize) -> Verdict {
-        let Judged { network, ridge, type_mean, halves, .. } = &self.judged[modality];
-        let n = halves[0].len() / d.max(1);
-        Verdict {
+    ///
+    /// # Errors
+    /// If the pairs cannot be embedded.
+    pub(super) fn verdict(&self, all: &Cells<'_>, modality: usize) -> Result<Verdict> {
+        let Judged { network, ridge, type_mean, numbers, halves, .. } = &self.judged[modality];
+        let [measured, hidden] = halves.each_ref().map(|half| all.places(numbers, half));
+        let (measured, hidden) = (measured?, hidden?);
+        Ok(Verdict {
             network: network.scores(),
             ridge: ridge.scores(),
             type_mean: type_mean.scores(),
-            foscttm: (n > 1).then(|| foscttm(&halves[0], &halves[1], d)),
-        }
+            foscttm: (numbers.len() > 1).then(|| foscttm(&measured, &hidden, all.d())),
+        })
     }
 }
 

@@ -13,8 +13,8 @@ impl CoExpression {
     ///
     /// Where single cells are shallow, a modality that tells less of them would turn the directions towards its
     /// noise; so it only follows. If `are_apart`, many cells lack a modality, and directions count by how much
-    /// varies along them once more: a cell of few values is lost along the lesser ones. The vectors of each modality are centred: cells begin to lie over each other,
-    /// whatever they were measured in.
+    /// varies along them once more: a cell of few values is lost along the lesser ones. The vectors of each
+    /// modality are centred: cells begin to lie over each other, whatever they were measured in.
     ///
     /// # Errors
     /// If the shards are broken.
@@ -54,9 +54,7 @@ impl CoExpression {
         }
         Ok(found)
     }
-}
 
-impl CoExpression {
     /// Multiplies loadings by the standard deviation of the cells in each direction, as the loadings of
     /// `leading` tokens tell it.
     fn weigh(&mut self, leading: &[bool]) {
