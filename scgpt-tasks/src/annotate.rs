@@ -80,7 +80,7 @@ use self::{experiment::AnnotateExperiment, held_out::HELD_OUT, profiles::PROFILE
 use crate::{
     artefact::write_part,
     error::Result,
-    training::{ArtefactFile, LearnOptions, Mistakes, Observers, Session, Trial},
+    training::{ArtefactFile, Checkpoint, LearnOptions, Mistakes, Observers, Session, Trial},
     usage::Usage,
 };
 
@@ -135,6 +135,8 @@ pub struct Annotation<'a> {
     config: &'a AnnotateConfig,
     options: AnnotateOptions<'a>,
     device: &'a Device,
+    /// The model that is fine-tuned, unless the network is new.
+    checkpoint: Option<Checkpoint>,
     vocab: GeneVocab,
     labels: Labels,
     /// Number of cells without a label.
@@ -194,10 +196,10 @@ impl<'a> Annotation<'a> {
                 .map_err(&in_file)?;
         }
         let var = source.var(options.learn.layer)?;
-        let vocab = match &config.model {
-            Some(path) => {
-                let known = GeneVocab::from_json(Usage::Annotate.open(path)?.vocab_path())?;
-                config.new_genes.extend(known, &var, options.learn.gene_names)?
+        let checkpoint = Checkpoint::open(config.model.as_deref(), Usage::Annotate)?;
+        let vocab = match &checkpoint {
+            Some(Checkpoint { vocab, .. }) => {
+                config.new_genes.extend(vocab.clone(), &var, options.learn.gene_names)?
             }
             None => GeneVocab::from_genes([&var], options.learn.gene_names)?,
         };
@@ -206,6 +208,7 @@ impl<'a> Annotation<'a> {
             config,
             options,
             device,
+            checkpoint,
             vocab,
             labels,
             unlabelled,

@@ -96,7 +96,7 @@ use self::{
 use crate::{
     embed::Embedding,
     error::{Error, Result},
-    training::{LearnOptions, Mistakes, Observers, Session, Trial},
+    training::{Checkpoint, LearnOptions, Mistakes, Observers, Session, Trial},
     usage::Usage,
 };
 
@@ -201,9 +201,9 @@ pub struct Integration<'a> {
     config: &'a IntegrateConfig,
     options: IntegrateOptions<'a>,
     device: &'a Device,
+    /// The model that is fine-tuned, unless the network is new.
+    checkpoint: Option<Checkpoint>,
     vocab: GeneVocab,
-    /// The vocabulary of the model, without any of the cells' genes that it lacks.
-    known: Option<GeneVocab>,
     batches: Labels,
     labels: Option<Labels>,
     /// The features of several modalities, once they are chosen.
@@ -256,12 +256,9 @@ impl<'a> Integration<'a> {
             all_features: options.modalities.is_some() || options.learn.gene_names.all_features,
             ..options.learn.gene_names.clone()
         };
-        let known = match &config.model {
-            Some(path) => Some(GeneVocab::from_json(options.usage().open(path)?.vocab_path())?),
-            None => None,
-        };
-        let vocab = match &known {
-            Some(known) => known.clone(),
+        let checkpoint = Checkpoint::open(config.model.as_deref(), options.usage())?;
+        let vocab = match &checkpoint {
+            Some(checkpoint) => checkpoint.vocab.clone(),
             None => GeneVocab::from_genes([&var], &names)?,
         };
         align(&vocab, &var, &options)?;
@@ -276,7 +273,7 @@ impl<'a> Integration<'a> {
             cells.check(options.batch_key.map(|_| &batches))?;
         }
         let integration =
-            Self { config, options, device, vocab, known, batches, labels, multimodal: None };
+            Self { config, options, device, checkpoint, vocab, batches, labels, multimodal: None };
         integration.check_network()?;
         Ok(integration)
     }
@@ -327,10 +324,10 @@ impl<'a> Integration<'a> {
         let panel = match self.options.modalities {
             None => {
                 let panel = FeaturePanel::choose(source, vocab, config, options, &codes, observer)?;
-                match self.known.as_ref().filter(|_| !config.new_genes.are_left_out()) {
+                match self.checkpoint.as_ref().filter(|_| !config.new_genes.are_left_out()) {
                     None => panel,
-                    Some(known) => {
-                        let (panel, vocab) = panel.joining(vocab, known)?;
+                    Some(checkpoint) => {
+                        let (panel, vocab) = panel.joining(vocab, &checkpoint.vocab)?;
                         self.vocab = vocab;
                         panel
                     }

@@ -81,7 +81,7 @@ pub use self::{
 use self::{experiment::PerturbExperiment, panel::ResponsePanel};
 use crate::{
     error::{Error, Result},
-    training::{ArtefactFile, LearnOptions, Observers, Session, Trial},
+    training::{ArtefactFile, Checkpoint, LearnOptions, Observers, Session, Trial},
     usage::Usage,
 };
 use scgpt_eval::perturbation::{
@@ -159,6 +159,8 @@ pub struct Perturbation<'a> {
     config: &'a PerturbConfig,
     options: PerturbOptions<'a>,
     device: &'a Device,
+    /// The model that is fine-tuned, unless the network is new.
+    checkpoint: Option<Checkpoint>,
     vocab: GeneVocab,
     design: Design,
     panel: ResponsePanel,
@@ -194,9 +196,9 @@ impl<'a> Perturbation<'a> {
             None => gene_column(&var, &names),
         };
         let gene_names = GeneNames { column: Some(column), ..given.clone() };
-        let vocab = if let Some(path) = &config.model {
-            let known = GeneVocab::from_json(Usage::Perturb.open(path)?.vocab_path())?;
-            let vocab = config.new_genes.extend(known, &var, &gene_names)?;
+        let checkpoint = Checkpoint::open(config.model.as_deref(), Usage::Perturb)?;
+        let vocab = if let Some(Checkpoint { vocab, .. }) = &checkpoint {
+            let vocab = config.new_genes.extend(vocab.clone(), &var, &gene_names)?;
             if config.new_genes.are_left_out() {
                 vocab
             } else {
@@ -211,8 +213,18 @@ impl<'a> Perturbation<'a> {
         };
         let (panel, genes) = ResponsePanel::new(&vocab, &var, &gene_names)?;
         let untold = drop_untold(&mut design, &panel, &vocab)?;
-        let perturbation =
-            Self { config, options, device, vocab, design, panel, genes, untold, total };
+        let perturbation = Self {
+            config,
+            options,
+            device,
+            checkpoint,
+            vocab,
+            design,
+            panel,
+            genes,
+            untold,
+            total,
+        };
         let network = perturbation.start()?.config;
         config.training.validate(&network)?;
         perturbation.split(config.training.seed)?;

@@ -34,7 +34,7 @@ mod task;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{CellSplit, EpochOrder, Existing, GeneVocab, ShardFolder, SpecialToken};
+use scgpt_data::{CellSplit, EpochOrder, Existing, ShardFolder, SpecialToken};
 use scgpt_eval::doubts_of_shards;
 use scgpt_model::{GeneRows, NetworkPart, Preprocess, ScgptConfig};
 use scgpt_train::{RunOptions, TrainObserver};
@@ -53,7 +53,8 @@ use crate::{
     model_folder::{MODEL, write_model},
     start_vectors::START,
     training::{
-        CellChoices, CoExpression, Run, StartingNetwork, Thinning, TrainingCells, VALIDATION_EPOCH,
+        CellChoices, Checkpoint, CoExpression, Run, StartingNetwork, Thinning, TrainingCells,
+        VALIDATION_EPOCH,
     },
     usage::Usage,
 };
@@ -270,7 +271,8 @@ impl Start {
             None => (None, 0),
         };
         let pad = vocab.special(SpecialToken::Pad).0 as usize;
-        let Some(from) = &config.model else {
+        let checkpoint = Checkpoint::open(config.model.as_deref(), Usage::Pretrain)?;
+        let Some(checkpoint) = &checkpoint else {
             let network = ScgptConfig { n_classes, ..config.new_network(vocab.len(), pad) };
             let preprocess =
                 Preprocess { max_length: config.max_length, cls_value: network.pad_value };
@@ -284,18 +286,15 @@ impl Start {
             let pad_token = if is_same { Some(pad) } else { network.pad_token };
             ScgptConfig { n_classes, dropout, pad_token, ..network }
         };
-        let mut network =
-            StartingNetwork::open(from, Usage::Pretrain, adapt, &[NetworkPart::Class])?;
-        if let Some(path) = network.vocab_path() {
-            let known = GeneVocab::from_json(path)?;
-            if config.new_genes.are_left_out() {
-                shards.check_vocab(&known)?;
-            } else {
-                let row = |name: &str| known.token(name).map(|token| token.0 as usize);
-                let rows = vocab.names().map(row).collect();
-                network = network.over(GeneRows { rows, only_genes: false }, config.new_genes);
-                network.config.pad_token = Some(pad);
-            }
+        let mut network = StartingNetwork::of(checkpoint, adapt, &[NetworkPart::Class])?;
+        let known = &checkpoint.vocab;
+        if config.new_genes.are_left_out() {
+            shards.check_vocab(known)?;
+        } else {
+            let row = |name: &str| known.token(name).map(|token| token.0 as usize);
+            let rows = vocab.names().map(row).collect();
+            network = network.over(GeneRows { rows, only_genes: false }, config.new_genes);
+            network.config.pad_token = Some(pad);
         }
         network.preprocess.max_length = config.max_length;
         Ok(Self { network, classes })

@@ -13,6 +13,7 @@ mod added_genes;
 mod beginning;
 mod card;
 mod cells;
+mod checkpoint;
 mod curves;
 mod folder;
 mod mistakes;
@@ -39,6 +40,7 @@ pub use self::{
 pub(crate) use self::{
     card::card_table,
     cells::{CellChoices, TrainingCells, VALIDATION_EPOCH},
+    checkpoint::Checkpoint,
     curves::{learning_curves, validation_curves},
     folder::{Codes, RunFolder},
     mistakes::{BATCH, Mistakes, TOKENS},

@@ -30,7 +30,6 @@ use crate::{
         CellChoices, CoExpression, Codes, Experiment, Session, StartingNetwork, ThinnedCells,
         Thinning, Trained, TrainingCells, Trial,
     },
-    usage::Usage,
 };
 
 /// Stands for the class of a cell that has none. No class has this number, so to use it as one is
@@ -75,7 +74,7 @@ impl Annotation<'_> {
     /// The network before its first step.
     ///
     /// # Errors
-    /// If the checkpoint cannot be opened, is of no use for annotation, or does not fit the settings.
+    /// If the checkpoint does not fit the settings.
     pub(super) fn start(&self) -> Result<StartingNetwork> {
         let n_batches = self.batches.as_ref().map_or(0, |batches| batches.classes.len());
         let objectives = &self.config.objectives;
@@ -90,13 +89,13 @@ impl Annotation<'_> {
             ..network
         };
         let preprocess = Preprocess { max_length: self.config.max_length, cls_value: 0.0 };
-        let Some(path) = &self.config.model else {
+        let Some(checkpoint) = &self.checkpoint else {
             let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
             let network = adapt(self.config.network.network(self.vocab.len(), pad));
             let network = ScgptConfig { cell_pooling: self.config.pooling, ..network };
             return Ok(StartingNetwork::new(network, preprocess, self.config.start));
         };
-        let start = StartingNetwork::open(path, Usage::Annotate, adapt, &NEW_PARTS)?
+        let start = StartingNetwork::of(checkpoint, adapt, &NEW_PARTS)?
             .with_new_genes(self.config.new_genes, self.vocab.len());
         Ok(StartingNetwork { preprocess, ..start })
     }

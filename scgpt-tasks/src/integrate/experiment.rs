@@ -71,7 +71,7 @@ impl Integration<'_> {
     /// The network before its first step.
     ///
     /// # Errors
-    /// If the checkpoint cannot be opened, is of no use for integration, or does not fit the settings.
+    /// If the checkpoint does not fit the settings.
     pub(super) fn start(
         &self,
         config: &IntegrateConfig,
@@ -80,7 +80,7 @@ impl Integration<'_> {
         let n_batches = self.batches.classes.len();
         let preprocess = Preprocess { max_length: n_genes + 1, cls_value: 0.0 };
         let multimodal = self.multimodal.as_ref();
-        let Some(path) = &config.model else {
+        let Some(checkpoint) = &self.checkpoint else {
             let pad = self.vocab.special(SpecialToken::Pad).0 as usize;
             let network = config.network.network(self.vocab.len(), pad);
             let mut network = config.adapt(&network, n_batches);
@@ -93,10 +93,10 @@ impl Integration<'_> {
             return Ok(StartingNetwork { first_guess, ..start });
         };
         let start = if let Some(multimodal) = multimodal {
-            multimodal.extend(config, path, n_batches)?
+            multimodal.extend(config, checkpoint, n_batches)
         } else {
             let adapt = |network: ScgptConfig| config.adapt(&network, n_batches);
-            StartingNetwork::open(path, self.options.usage(), adapt, &NEW_PARTS)?
+            StartingNetwork::of(checkpoint, adapt, &NEW_PARTS)?
                 .with_new_genes(config.new_genes, self.vocab.len())
         };
         Ok(StartingNetwork { preprocess, ..start })

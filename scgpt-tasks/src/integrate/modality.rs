@@ -18,7 +18,10 @@ use super::{
     CellModalities, IntegrateConfig, IntegrateOptions, ModalitySize,
     panel::{FeaturePanel, align},
 };
-use crate::{error::Result, training::StartingNetwork};
+use crate::{
+    error::Result,
+    training::{Checkpoint, StartingNetwork},
+};
 
 /// Modalities of the features by which cells are compared.
 #[derive(Clone, Debug)]
@@ -126,19 +129,22 @@ impl Multimodal {
     }
 
     /// The network to fine-tune, over the vocabulary of the features.
-    ///
-    /// # Errors
-    /// If the checkpoint cannot be opened or is of no use for integration.
     pub(super) fn extend(
         &self,
         config: &IntegrateConfig,
-        path: &std::path::Path,
+        checkpoint: &Checkpoint,
         n_batches: usize,
-    ) -> Result<StartingNetwork> {
+    ) -> StartingNetwork {
         let adapt = |network: ScgptConfig| {
             config.adapt_to(&config.adapt(&network, n_batches), &self.of_tokens)
         };
-        StartingNetwork::extended(path, adapt, &self.rows, config.only_genes, config.new_genes)
+        StartingNetwork::extended(
+            checkpoint,
+            adapt,
+            &self.rows,
+            config.only_genes,
+            config.new_genes,
+        )
     }
 
     /// Columns of the genes, if there are any.

@@ -23,7 +23,6 @@ use crate::{
         CellChoices, CoExpression, Codes, Experiment, FirstGuess, Session, StartingNetwork,
         ThinnedCells, Trained, TrainingCells,
     },
-    usage::Usage,
 };
 
 /// Parts of the network that a checkpoint need not have.
@@ -73,7 +72,7 @@ impl Perturbation<'_> {
     /// begins at "nothing changes"; the head of a checkpoint is drawn anew for that.
     ///
     /// # Errors
-    /// If the checkpoint cannot be opened, or is of no use for perturbations.
+    /// If the checkpoint does not fit the settings.
     pub(super) fn start(&self) -> Result<StartingNetwork> {
         let adapt = |network: ScgptConfig| ScgptConfig {
             gep: GepStyle::Affine { activation: Activation::Identity, adaptive_bias: false },
@@ -85,8 +84,8 @@ impl Perturbation<'_> {
             ..network
         };
         let preprocess = Preprocess { max_length: self.panel.len().max(2), cls_value: 0.0 };
-        let start = if let Some(path) = &self.config.model {
-            StartingNetwork::open(path, Usage::Perturb, adapt, &NEW_PARTS)?
+        let start = if let Some(checkpoint) = &self.checkpoint {
+            StartingNetwork::of(checkpoint, adapt, &NEW_PARTS)?
                 .with_new_genes(self.config.new_genes, self.vocab.len())
         } else {
             let pad = self.vocab.special(SpecialToken::Pad).0 as usize;

@@ -1,6 +1,6 @@
 //! [`StartingNetwork`]: the network before its first step.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::prelude::Device;
 use scgpt_data::{GeneToken, Keyed, Purpose};
@@ -8,8 +8,8 @@ use scgpt_model::{
     GeneRows, Gep, ModelDir, NetworkPart, Preprocess, Scgpt, ScgptConfig, Strictness,
 };
 
-use super::{GeneStart, NewGenes};
-use crate::{error::Result, usage::Usage};
+use super::{Checkpoint, GeneStart, NewGenes};
+use crate::error::Result;
 
 /// The network with which training begins. Its weights are drawn, or read, only by
 /// [`build`](Self::build), so that it can be checked before there are any.
@@ -27,9 +27,9 @@ pub(crate) struct StartingNetwork {
 #[derive(Debug)]
 pub(crate) enum Origin {
     New(GeneStart),
-    Checkpoint(ModelDir),
+    Checkpoint(Arc<ModelDir>),
     /// A checkpoint over another vocabulary; genes without a row in it are new.
-    Extended(ModelDir, GeneRows, NewGenes),
+    Extended(Arc<ModelDir>, GeneRows, NewGenes),
 }
 
 /// The expression that a network predicts before its first step.
@@ -47,38 +47,47 @@ impl StartingNetwork {
         Self { config, preprocess, first_guess: None, origin: Origin::New(start) }
     }
 
-    /// The network of a model directory that can be used so, with its configuration changed by
-    /// `adapt`. Parts that are `new` to it need not be in the checkpoint.
-    pub(crate) fn open(
-        path: &Path,
-        usage: Usage,
+    /// The network of a checkpoint, with its configuration changed by `adapt`. Parts that are `new` to it
+    /// need not be in the checkpoint.
+    ///
+    /// # Errors
+    /// If another part of the network is not in the checkpoint, or of another shape.
+    pub(crate) fn of(
+        checkpoint: &Checkpoint,
         adapt: impl FnOnce(ScgptConfig) -> ScgptConfig,
         new: &[NetworkPart],
     ) -> Result<Self> {
-        let folder = usage.open(path)?;
-        let config = adapt(folder.config().clone());
-        folder.weights().check(&config, new)?;
-        let (preprocess, origin) = (*folder.preprocess(), Origin::Checkpoint(folder));
-        Ok(Self { config, preprocess, first_guess: None, origin })
+        let start = Self::adapted(checkpoint, adapt);
+        checkpoint.folder.weights().check(&start.config, new)?;
+        Ok(start)
     }
 
-    /// The network of a model directory over another vocabulary, with its configuration changed by
+    /// The network of a checkpoint, with its configuration changed by `adapt`.
+    fn adapted(
+        Checkpoint { folder, .. }: &Checkpoint,
+        adapt: impl FnOnce(ScgptConfig) -> ScgptConfig,
+    ) -> Self {
+        Self {
+            config: adapt(folder.config().clone()),
+            preprocess: *folder.preprocess(),
+            first_guess: None,
+            origin: Origin::Checkpoint(Arc::clone(folder)),
+        }
+    }
+
+    /// The network of a checkpoint over another vocabulary, with its configuration changed by
     /// `adapt`. Tokens keep the gene vector of their entry in `rows`; others have those of
     /// `new_genes`, and all that does not fit is drawn. With `only_genes`, everything but the gene
     /// vectors and the scale of their norm is drawn.
     pub(crate) fn extended(
-        path: &Path,
+        checkpoint: &Checkpoint,
         adapt: impl FnOnce(ScgptConfig) -> ScgptConfig,
         rows: &[Option<GeneToken>],
         only_genes: bool,
         new_genes: NewGenes,
-    ) -> Result<Self> {
-        let folder = Usage::IntegrateModalities.open(path)?;
-        let (config, preprocess) = (adapt(folder.config().clone()), *folder.preprocess());
-        let origin = Origin::Checkpoint(folder);
-        let start = Self { config, preprocess, first_guess: None, origin };
+    ) -> Self {
         let rows = rows.iter().map(|row| row.map(|token| token.0 as usize)).collect();
-        Ok(start.over(GeneRows { rows, only_genes }, new_genes))
+        Self::adapted(checkpoint, adapt).over(GeneRows { rows, only_genes }, new_genes)
     }
 
     /// The same network over a vocabulary of `vocab_size` tokens, of which those of the checkpoint are the
@@ -102,14 +111,6 @@ impl StartingNetwork {
             self.origin = Origin::Extended(folder, genes, new_genes);
         }
         self
-    }
-
-    /// Path of the vocabulary of the checkpoint with which it begins; `None` for a new network.
-    pub(crate) fn vocab_path(&self) -> Option<PathBuf> {
-        match &self.origin {
-            Origin::New(_) => None,
-            Origin::Checkpoint(folder) | Origin::Extended(folder, ..) => Some(folder.vocab_path()),
-        }
     }
 
     /// Whether it has learned something before.
