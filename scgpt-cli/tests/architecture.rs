@@ -15,10 +15,11 @@ use std::{
 const MOST_LINES: usize = 500;
 
 /// Each crate, and those it may stand on.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
+    ("scgpt-kernels", &[]),
     ("scgpt-data", &[]),
     ("scgpt-report", &[]),
-    ("scgpt-model", &[]),
+    ("scgpt-model", &["scgpt-kernels"]),
     ("scgpt-stats", &["scgpt-data"]),
     ("scgpt-eval", &["scgpt-data", "scgpt-report", "scgpt-stats"]),
     ("scgpt-train", &["scgpt-data", "scgpt-model"]),
@@ -31,6 +32,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
         &[
             "scgpt-data",
             "scgpt-eval",
+            "scgpt-kernels",
             "scgpt-model",
             "scgpt-report",
             "scgpt-stats",
@@ -41,7 +43,8 @@ const LAYERS: [(&str, &[&str]); 8] = [
 ];
 
 /// Crates that know no tensors.
-const WITHOUT_BURN: [&str; 4] = ["scgpt-data", "scgpt-report", "scgpt-stats", "scgpt-eval"];
+const WITHOUT_BURN: [&str; 5] =
+    ["scgpt-data", "scgpt-report", "scgpt-stats", "scgpt-eval", "scgpt-kernels"];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

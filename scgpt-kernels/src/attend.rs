@@ -1,0 +1,167 @@
+//! [`attend`]: attention in which no query sees an unknown token but itself.
+
+mod head;
+mod softmax;
+
+use rayon::prelude::*;
+
+pub(crate) use self::{
+    head::{Head, Projected, Reader},
+    softmax::{Scratch, attend_block},
+};
+use crate::{
+    block::{Block, Rows, SIDE},
+    cpu::Cpu,
+    engine::{Engine, Task},
+    format::Format,
+    lanes::Lanes,
+};
+
+/// The tokens of a cell, which are ordered known, unknown, padding.
+///
+/// Every query sees the known tokens, and if it is unknown itself also itself; padding is seen by
+/// none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// How many are known: the first ones.
+    pub known: usize,
+    /// How many are not padding; from `known` on they are unknown.
+    pub used: usize,
+    /// How many attend: the first ones. More than `used` let padding see the known tokens.
+    pub queries: usize,
+}
+
+impl Tokens {
+    /// Of a cell without padding whose tokens are all known, and all attend.
+    pub const fn all(n: usize) -> Self {
+        Self { known: n, used: n, queries: n }
+    }
+
+    fn check(self, t: usize) {
+        let Self { known, used, queries } = self;
+        assert!(
+            known <= used && used <= t && queries <= t && (known > 0 || queries <= used),
+            "{known} known of {used} used of {t} tokens, {queries} queries"
+        );
+    }
+}
+
+/// The context of each query: `softmax(q kᵀ / √k) v`, per head, of what its query sees.
+///
+/// A row depends on nothing but the tokens that it sees, in the order of all tokens; but where a
+/// value is not finite, those that do not see it may become not-a-number as well.
+///
+/// # Shapes
+/// - qkv: `[t, 3 d]`, the packed projection of a cell: queries, keys, values, each head after head
+/// - out: `[queries, d]`
+///
+/// # Panics
+/// If a slice has another length, `heads` does not divide the width, or tokens are more than there are.
+///
+/// ```
+/// use scgpt_kernels::{Cpu, Format, Tokens, attend};
+///
+/// // Two tokens of one head that is one wide; the second is unknown, so the first sees itself alone.
+/// let qkv = [1.0, 1.0, 10.0, 0.0, 1.0, 20.0];
+/// let mut out = [0.0; 2];
+/// let tokens = Tokens { known: 1, used: 2, queries: 2 };
+/// attend(Cpu::best(), Format::F32, &qkv, 1, tokens, &mut out);
+/// assert!((out[0] - 10.0).abs() < 1e-4 && (out[1] - 15.0).abs() < 1e-4);
+/// ```
+pub fn attend(
+    cpu: Cpu,
+    format: Format,
+    qkv: &[f32],
+    heads: usize,
+    tokens: Tokens,
+    out: &mut [f32],
+) {
+    if tokens.queries == 0 {
+        assert!(out.is_empty(), "an output is [queries, d]");
+        return;
+    }
+    let d = out.len() / tokens.queries;
+    assert!(
+        heads > 0 && d > 0 && out.len() == tokens.queries * d && d.is_multiple_of(heads),
+        "an output is [queries, d], d a multiple of the {heads} heads"
+    );
+    let t = qkv.len() / (3 * d);
+    assert_eq!(qkv.len(), t * 3 * d, "a packed projection is [t, 3 d]");
+    tokens.check(t);
+    let contexts: Vec<Vec<f32>> = (0..heads)
+        .into_par_iter()
+        .map(|head| cpu.run(cpu.computes_in(format), OfHead { qkv, d, heads, head, tokens }))
+        .collect();
+    let width = d / heads;
+    for (i, row) in out.chunks_exact_mut(d).enumerate() {
+        for (head, out) in row.chunks_exact_mut(width).enumerate() {
+            out.copy_from_slice(&contexts[head][i * width..(i + 1) * width]);
+        }
+    }
+}
+
+/// One head on one thread; its output is `[queries, k]`.
+struct OfHead<'a> {
+    qkv: &'a [f32],
+    d: usize,
+    heads: usize,
+    head: usize,
+    tokens: Tokens,
+}
+
+impl Task for OfHead<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<E: Engine>(self, engine: &E) -> Vec<f32> {
+        let Self { qkv, d, heads, head, tokens } = self;
+        let width = d / heads;
+        let rows = tokens.used.max(tokens.queries);
+        let mut packed = Head::default();
+        packed.reserve::<E>(rows, width);
+        for part in Projected::ALL {
+            let first = part as usize * d + head * width;
+            let rows = Rows::new(&qkv[first..], 3 * d, [rows, width]);
+            let mut block = Block::ZERO;
+            for row in 0..rows.height.div_ceil(SIDE) {
+                for column in 0..width.div_ceil(SIDE) {
+                    block.read(engine.lanes(), rows, [row * SIDE, column * SIDE], 1.0);
+                    packed.write(engine, part, [row, column], &mut block, width);
+                }
+            }
+        }
+        let mut out = vec![0.0; tokens.queries * width];
+        let mut scratch = Scratch::default();
+        for block in 0..tokens.queries.div_ceil(SIDE) {
+            let mut reader = IntoContext { out: &mut out, width, first: block * SIDE };
+            attend_block(engine, &packed, block, tokens, &mut scratch, &mut reader);
+        }
+        out
+    }
+}
+
+/// Blocks of a head's context become rows.
+struct IntoContext<'a> {
+    out: &'a mut [f32],
+    width: usize,
+    first: usize,
+}
+
+impl<E: Engine> Reader<E> for IntoContext<'_> {
+    #[inline(always)]
+    fn take(&mut self, engine: &E, column: usize, block: &Block) {
+        let columns = SIDE.min(self.width - column * SIDE);
+        let rows = self.out[self.first * self.width..].chunks_exact_mut(self.width);
+        for (row, out) in block.0.iter().zip(rows) {
+            let mut whole = [[0.0; 16]; 2];
+            for half in 0..2 {
+                engine.lanes().store(engine.lanes().load(&row[half]), &mut whole[half]);
+            }
+            let out = &mut out[column * SIDE..column * SIDE + columns];
+            out.copy_from_slice(&whole.as_flattened()[..columns]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! Contexts of 32 queries by running softmax: keys come in groups, and what earlier groups gave is
+//! scaled down when a later one has a much larger score.
+
+use super::{
+    Tokens,
+    head::{Head, Reader},
+};
+use crate::{
+    block::{Block, SIDE, Tile},
+    engine::Engine,
+    lanes::Lanes,
+};
+
+/// Blocks of keys in a group.
+const GROUP: usize = 4;
+
+/// A score may be so much larger than the one that exponentials are relative to: 2⁸ fits well into
+/// f32 and bf16, and hardly any group has to scale down what came before.
+const SLACK: f32 = 8.0;
+
+/// Buffers of a thread.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Scores of a group, and of the one that comes next; keys × queries.
+    scores: [Vec<Block>; 2],
+    /// Their exponentials as right operands.
+    shares: Vec<Tile>,
+    /// Contexts, channels × queries.
+    sums: Vec<Block>,
+}
+
+/// Some consecutive blocks of keys.
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    first: usize,
+    blocks: usize,
+    /// Whether queries see nothing but themselves of it.
+    own: bool,
+}
+
+impl Group {
+    /// The groups that the queries of a block see: known keys, and their own if some are unknown.
+    fn nth(index: usize, block: usize, tokens: Tokens) -> Option<Self> {
+        let known = tokens.known.div_ceil(SIDE);
+        let first = index * GROUP;
+        if first < known {
+            return Some(Self { first, blocks: GROUP.min(known - first), own: false });
+        }
+        let is_last = index == known.div_ceil(GROUP);
+        let has_unknown = (block + 1) * SIDE > tokens.known && block * SIDE < tokens.used;
+        (is_last && has_unknown).then_some(Self { first: block, blocks: 1, own: true })
+    }
+
+    /// Keys of its `i`-th block that are seen.
+    fn keys(self, i: usize, tokens: Tokens) -> usize {
+        if self.own { SIDE } else { SIDE.min(tokens.known - (self.first + i) * SIDE) }
+    }
+}
+
+/// State of 32 queries, two times sixteen lanes.
+struct Running<L: Lanes> {
+    /// What exponentials are relative to.
+    base: [L::F; 2],
+    /// Sums of exponentials.
+    total: [L::F; 2],
+}
+
+/// Gives the contexts of queries `32 block…` to `reader`, 32 channels at a time.
+#[inline(always)]
+pub(crate) fn attend_block<E: Engine>(
+    engine: &E,
+    head: &Head,
+    block: usize,
+    tokens: Tokens,
+    scratch: &mut Scratch,
+    reader: &mut impl Reader<E>,
+) {
+    let lanes = engine.lanes();
+    let steps = head.steps();
+    let Scratch { scores, shares, sums } = scratch;
+    let [scores, scores_next] = scores;
+    for scores in [&mut *scores, scores_next] {
+        scores.resize(GROUP, Block::ZERO);
+    }
+    shares.resize(GROUP * E::TILES, Tile::ZERO);
+    sums.resize(steps, Block::ZERO);
+    for sum in sums.iter_mut() {
+        *sum = Block::ZERO;
+    }
+    let mut running = Running::<E::Lanes> {
+        base: [lanes.splat(f32::NEG_INFINITY); 2],
+        total: [lanes.splat(0.0); 2],
+    };
+    let queries = head.queries::<E>(block);
+    let mut index = 0;
+    let mut group = Group::nth(0, block, tokens);
+    if let Some(first) = group {
+        for i in 0..first.blocks {
+            score(engine, head, queries, first, i, &mut scores[i]);
+        }
+    }
+    while let Some(now) = group {
+        if now.own {
+            hide_others(&mut scores[0], block, tokens);
+        }
+        rebase(lanes, now, tokens, scores, &mut running, sums);
+        index += 1;
+        let next = Group::nth(index, block, tokens);
+        // Tiles work on the next group's scores, lanes on this one's exponentials.
+        for i in 0..GROUP {
+            if let Some(next) = next.filter(|next| i < next.blocks) {
+                score(engine, head, queries, next, i, &mut scores_next[i]);
+            }
+            if i < now.blocks {
+                exponentials::<E>(lanes, &mut scores[i], now.keys(i, tokens), &mut running);
+                engine.right(&scores[i], &mut shares[i * E::TILES..(i + 1) * E::TILES]);
+            }
+        }
+        let shares = &shares[..now.blocks * E::TILES];
+        for (column, sum) in sums.iter_mut().enumerate() {
+            let values = head.values::<E>(column, [now.first, now.blocks]);
+            engine.product::<true>(values, shares, sum, None);
+        }
+        std::mem::swap(scores, scores_next);
+        group = next;
+    }
+    let one = lanes.splat(1.0);
+    let mut inverse = [one; 2];
+    for half in 0..2 {
+        let mut total = [0.0; 16];
+        lanes.store(running.total[half], &mut total);
+        for x in &mut total {
+            *x = 1.0 / *x;
+        }
+        inverse[half] = lanes.load(&total);
+    }
+    let mut context = Block::ZERO;
+    for (column, sum) in sums.iter_mut().enumerate() {
+        for row in &mut sum.0 {
+            for half in 0..2 {
+                let x = lanes.mul(lanes.load(&row[half]), inverse[half]);
+                lanes.store(x, &mut row[half]);
+            }
+        }
+        sum.transposed(lanes, &mut context);
+        reader.take(engine, column, &context);
+    }
+}
+
+/// Scores of the group's `i`-th block of keys.
+#[inline(always)]
+fn score<E: Engine>(
+    engine: &E,
+    head: &Head,
+    queries: &[Tile],
+    group: Group,
+    i: usize,
+    to: &mut Block,
+) {
+    engine.product::<false>(head.keys::<E>(group.first + i), queries, to, None);
+}
+
+/// Leaves each unknown query its own score alone, and known ones nothing.
+#[inline(always)]
+fn hide_others(scores: &mut Block, block: usize, tokens: Tokens) {
+    for (key, row) in scores.0.iter_mut().enumerate() {
+        for (query, score) in row.as_flattened_mut().iter_mut().enumerate() {
+            let is_unknown = (tokens.known..tokens.used).contains(&(block * SIDE + query));
+            if key != query || !is_unknown {
+                *score = f32::NEG_INFINITY;
+            }
+        }
+    }
+}
+
+/// Where the group has a much larger score than what exponentials are relative to, makes them
+/// relative to that. Each query decides alone.
+#[inline(always)]
+fn rebase<L: Lanes>(
+    lanes: L,
+    group: Group,
+    tokens: Tokens,
+    scores: &[Block],
+    running: &mut Running<L>,
+    sums: &mut [Block],
+) {
+    let least = lanes.splat(f32::NEG_INFINITY);
+    let mut largest = [[least; 2]; 2];
+    for i in 0..group.blocks {
+        for key in 0..group.keys(i, tokens) {
+            for half in 0..2 {
+                let x = lanes.load(&scores[i].0[key][half]);
+                largest[key % 2][half] = lanes.max(largest[key % 2][half], x);
+            }
+        }
+    }
+    for half in 0..2 {
+        let largest = lanes.max(largest[0][half], largest[1][half]);
+        let base = running.base[half];
+        let limit = lanes.add(base, lanes.splat(SLACK));
+        if !lanes.any_greater(largest, limit) {
+            continue;
+        }
+        let raised = lanes.if_greater([largest, limit], largest, base);
+        // One where it stays, zero where there was nothing yet.
+        let fade = lanes.exp2::<true>(lanes.sub(base, raised));
+        let fade = lanes.if_greater([largest, limit], fade, lanes.splat(1.0));
+        running.base[half] = raised;
+        running.total[half] = lanes.mul(running.total[half], fade);
+        for sum in sums.iter_mut() {
+            for row in &mut sum.0 {
+                lanes.store(lanes.mul(lanes.load(&row[half]), fade), &mut row[half]);
+            }
+        }
+    }
+}
+
+/// Scores become exponentials; those of keys that are not seen become zero.
+#[inline(always)]
+fn exponentials<E: Engine>(
+    lanes: E::Lanes,
+    scores: &mut Block,
+    keys: usize,
+    running: &mut Running<E::Lanes>,
+) {
+    let base = running.base;
+    let mut total = running.total;
+    for row in &mut scores.0[..keys] {
+        for half in 0..2 {
+            let x = lanes.sub(lanes.load(&row[half]), base[half]);
+            let x = if E::EXACT { lanes.exp2::<true>(x) } else { lanes.exp2::<false>(x) };
+            total[half] = lanes.add(total[half], x);
+            lanes.store(x, &mut row[half]);
+        }
+    }
+    running.total = total;
+    scores.0[keys..].fill([[0.0; 16]; 2]);
+}

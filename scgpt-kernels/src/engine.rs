@@ -1,0 +1,77 @@
+//! [`Engine`]: products of blocks, in the numbers of a format and the instructions of a set.
+//!
+//! ```text
+//! c [32, 32] (+)= left [32, 32 n] · right [32 n, 32]
+//! ```
+//!
+//! Every operator is written once, over engines. Those of bf16 numbers work on tiles: of the
+//! processor (`amx`), as 16 dot products at a time (`pairs`), or in portable code with the very bits
+//! of the processor's (`software`), so that all that surrounds tiles is tested on every machine.
+
+#[cfg(target_arch = "x86_64")]
+mod amx;
+mod halves;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
+mod single;
+mod software;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use self::{
+    amx::{Amx, Permission},
+    pairs::Pairs,
+};
+pub(crate) use self::{single::Single, software::Software};
+use crate::{
+    block::{Block, Tile},
+    lanes::Lanes,
+};
+
+/// Multiplies operands that it packed itself: 32 × 32 numbers of a left or a right matrix are
+/// `TILES` tiles.
+pub(crate) trait Engine: Sized {
+    type Lanes: Lanes;
+
+    /// Tiles of an operand.
+    const TILES: usize;
+    /// Whether exponentials have to be exact to f32.
+    const EXACT: bool;
+
+    fn lanes(&self) -> Self::Lanes;
+
+    /// Packs rows of a left matrix: 32 rows, 32 deep.
+    fn left(&self, block: &Block, to: &mut [Tile]);
+
+    /// As [`left`](Self::left) of the transposed block.
+    fn left_of_columns(&self, block: &Block, to: &mut [Tile]);
+
+    /// Packs rows of a right matrix: 32 deep, 32 columns.
+    fn right(&self, block: &Block, to: &mut [Tile]);
+
+    /// As [`right`](Self::right) of the transposed block.
+    fn right_of_columns(&self, block: &Block, to: &mut [Tile]);
+
+    /// `c = left · right`, or with `ADD` `c + left · right`. Fetches `ahead` into the second cache
+    /// meanwhile, if that makes sense.
+    ///
+    /// # Panics
+    /// Unless both are the same whole number of operands.
+    fn product<const ADD: bool>(
+        &self,
+        left: &[Tile],
+        right: &[Tile],
+        c: &mut Block,
+        ahead: Option<&Tile>,
+    );
+}
+
+/// What runs on whichever engine there is. `run` is to be inlined, so that it is compiled for the
+/// engine's instructions as a whole.
+pub(crate) trait Task {
+    type Output;
+
+    fn run<E: Engine>(self, engine: &E) -> Self::Output;
+}
+
+#[cfg(test)]
+mod tests;

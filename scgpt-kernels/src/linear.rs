@@ -1,0 +1,187 @@
+//! [`linear`]: products with weights, and what follows them while results are in the cache.
+
+use rayon::prelude::*;
+
+use crate::{
+    block::{Block, Rows, SIDE},
+    cpu::Cpu,
+    engine::{Engine, Task},
+    lanes::Lanes,
+    matrix::PackedMatrix,
+    norm::{Norm, norm_rows},
+    product::{Sink, multiply, pack_rows},
+};
+
+/// Rows of a task: as packed operands they fit into the second cache.
+const ROWS: usize = 128;
+
+/// What follows a product, in this order: `norm(relu(x W + bias) + residual)`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Epilogue<'a> {
+    /// Added to every row, `[n]`.
+    pub bias: Option<&'a [f32]>,
+    /// Whether what is negative becomes zero.
+    pub relu: bool,
+    /// Added after that, `[m, n]`.
+    pub residual: Option<&'a [f32]>,
+    /// Normalises every row.
+    pub norm: Option<Norm<'a>>,
+}
+
+/// `out = x W`, and what follows; in the format that `weight` is packed for.
+///
+/// A row of the result depends on nothing but its own row of `x`: neither on the other rows nor on
+/// the number of threads.
+///
+/// # Shapes
+/// - x: `[m, k]`
+/// - weight: `[k, n]`
+/// - out: `[m, n]`
+///
+/// # Panics
+/// If a slice has another length, or the weight was packed for instructions that `cpu` lacks.
+///
+/// ```
+/// use scgpt_kernels::{Cpu, Epilogue, Format, PackedMatrix, linear};
+///
+/// let cpu = Cpu::best();
+/// let weight = PackedMatrix::new(cpu, Format::F32, &[1.0, 2.0, 3.0, 4.0], [2, 2]);
+/// let mut out = [0.0; 2];
+/// let epilogue = Epilogue { bias: Some(&[0.5, -20.0]), relu: true, ..Epilogue::default() };
+/// linear(cpu, &[10.0, 1.0], &weight, epilogue, &mut out);
+/// assert_eq!(out, [13.5, 4.0]);
+/// ```
+pub fn linear(cpu: Cpu, x: &[f32], weight: &PackedMatrix, epilogue: Epilogue, out: &mut [f32]) {
+    let [k, n] = weight.shape();
+    assert_eq!(cpu.computes_in(weight.format()), weight.format(), "packed for another processor");
+    if n == 0 {
+        assert!(out.is_empty(), "an output is [m, n]");
+        return;
+    }
+    let m = out.len() / n;
+    assert!(out.len() == m * n && x.len() == m * k, "an input is [m, k], an output [m, n]");
+    epilogue.check(m, n);
+    out.par_chunks_mut(ROWS * n).enumerate().for_each(|(index, out)| {
+        let (first, rows) = (index * ROWS, out.len() / n);
+        let task = Linear {
+            x: Rows::new(&x[first * k..(first + rows) * k], k, [rows, k]),
+            weight,
+            epilogue: epilogue.at(first * n..(first + rows) * n),
+            out,
+        };
+        cpu.run(weight.format(), task);
+    });
+}
+
+impl Epilogue<'_> {
+    fn check(&self, m: usize, n: usize) {
+        assert!(self.bias.is_none_or(|bias| bias.len() == n), "a bias is [n]");
+        assert!(self.residual.is_none_or(|it| it.len() == m * n), "a residual is [m, n]");
+        if let Some(norm) = self.norm {
+            norm.check(n);
+        }
+    }
+
+    /// For some rows alone.
+    fn at(self, range: std::ops::Range<usize>) -> Self {
+        Self { residual: self.residual.map(|it| &it[range]), ..self }
+    }
+}
+
+/// Some rows on one thread.
+struct Linear<'a> {
+    x: Rows<'a>,
+    weight: &'a PackedMatrix,
+    epilogue: Epilogue<'a>,
+    out: &'a mut [f32],
+}
+
+impl Task for Linear<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<E: Engine>(self, engine: &E) {
+        let Self { x, weight, epilogue, out } = self;
+        let n = weight.shape()[1];
+        let mut packed = Vec::new();
+        pack_rows(engine, x, &mut packed);
+        let mut sink = IntoRows {
+            bias: epilogue.bias,
+            relu: epilogue.relu,
+            residual: epilogue.residual,
+            rows: x.height,
+            columns: n,
+            out,
+        };
+        let steps = x.width.div_ceil(SIDE);
+        if steps == 0 {
+            // A product over nothing is zero.
+            for at in 0..x.height.div_ceil(SIDE) * n.div_ceil(SIDE) {
+                let columns = n.div_ceil(SIDE);
+                sink.take(engine, [at / columns, at % columns], &mut Block::ZERO.clone());
+            }
+        }
+        multiply(engine, steps, &packed, weight.tiles(), &mut sink);
+        if let Some(norm) = epilogue.norm {
+            norm_rows(engine.lanes(), out, norm);
+        }
+    }
+}
+
+/// Blocks become rows of numbers.
+pub(crate) struct IntoRows<'a> {
+    pub(crate) bias: Option<&'a [f32]>,
+    pub(crate) relu: bool,
+    pub(crate) residual: Option<&'a [f32]>,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) out: &'a mut [f32],
+}
+
+impl<E: Engine> Sink<E> for IntoRows<'_> {
+    #[inline(always)]
+    fn take(&mut self, engine: &E, [row, column]: [usize; 2], block: &mut Block) {
+        let lanes = engine.lanes();
+        let rows = SIDE.min(self.rows - row * SIDE);
+        for half in 0..2 {
+            let first = column * SIDE + half * 16;
+            let columns = self.columns.saturating_sub(first).min(16);
+            if columns == 0 {
+                continue;
+            }
+            let bias = self.bias.map_or_else(|| lanes.splat(0.0), |b| part(lanes, &b[first..]));
+            for r in 0..rows {
+                let at = (row * SIDE + r) * self.columns + first;
+                let mut x = lanes.add(lanes.load(&block.0[r][half]), bias);
+                if self.relu {
+                    x = lanes.max(lanes.splat(0.0), x); // which leaves what is not a number
+                }
+                if let Some(residual) = self.residual {
+                    x = lanes.add(x, part(lanes, &residual[at..]));
+                }
+                let out = &mut self.out[at..at + columns];
+                if let Some(whole) = out.first_chunk_mut() {
+                    lanes.store(x, whole);
+                } else {
+                    let mut sixteen = [0.0; 16];
+                    lanes.store(x, &mut sixteen);
+                    out.copy_from_slice(&sixteen[..columns]);
+                }
+            }
+        }
+    }
+}
+
+/// The first sixteen numbers, or as many as there are and zeros.
+#[inline(always)]
+pub(crate) fn part<L: Lanes>(lanes: L, from: &[f32]) -> L::F {
+    if let Some(whole) = from.first_chunk() {
+        return lanes.load(whole);
+    }
+    let mut sixteen = [0.0; 16];
+    sixteen[..from.len()].copy_from_slice(from);
+    lanes.load(&sixteen)
+}
+
+#[cfg(test)]
+mod tests;

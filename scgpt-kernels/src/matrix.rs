@@ -1,0 +1,72 @@
+//! [`PackedMatrix`]: weights, packed once.
+
+use crate::{
+    block::{Block, Rows, SIDE, Tile},
+    cpu::Cpu,
+    engine::{Engine, Task},
+    format::Format,
+};
+
+/// A matrix `[k, n]` that others are multiplied with, in the form that products read it in.
+#[derive(Clone, Debug)]
+pub struct PackedMatrix {
+    /// 32 columns after the other, each 32 rows after the other.
+    tiles: Vec<Tile>,
+    rows: usize,
+    columns: usize,
+    format: Format,
+}
+
+impl PackedMatrix {
+    /// Packs `weight`, row-major `[k, n]`: output `j` is the product with column `j`.
+    ///
+    /// # Panics
+    /// If `weight` has another length.
+    pub fn new(cpu: Cpu, format: Format, weight: &[f32], [k, n]: [usize; 2]) -> Self {
+        assert_eq!(weight.len(), k * n, "a weight is [k, n]");
+        let format = cpu.computes_in(format);
+        let tiles = cpu.run(format, Pack { weight: Rows::new(weight, n, [k, n]) });
+        Self { tiles, rows: k, columns: n, format }
+    }
+
+    /// Rows and columns, `[k, n]`.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    /// The format it is packed for, see [`Cpu::computes_in`].
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.tiles.as_slice())
+    }
+
+    /// 32 columns after the other.
+    pub(crate) fn tiles(&self) -> &[Tile] {
+        &self.tiles
+    }
+}
+
+struct Pack<'a> {
+    weight: Rows<'a>,
+}
+
+impl Task for Pack<'_> {
+    type Output = Vec<Tile>;
+
+    #[inline(always)]
+    fn run<E: Engine>(self, engine: &E) -> Vec<Tile> {
+        let (lanes, weight) = (engine.lanes(), self.weight);
+        let (steps, panels) = (weight.height.div_ceil(SIDE), weight.width.div_ceil(SIDE));
+        let mut tiles = vec![Tile::ZERO; steps * panels * E::TILES];
+        let mut block = Block::ZERO;
+        for (i, operand) in tiles.chunks_exact_mut(E::TILES).enumerate() {
+            block.read(lanes, weight, [i % steps * SIDE, i / steps * SIDE], 1.0);
+            engine.right(&block, operand);
+        }
+        tiles
+    }
+}
