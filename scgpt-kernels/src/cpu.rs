@@ -256,32 +256,4 @@ mod x86_64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sets_are_found_by_name() {
-        for set in InstructionSet::ALL {
-            assert_eq!(set.name().parse(), Ok(set));
-        }
-        assert_eq!(Cpu::named(None), Ok(Cpu::best()));
-        assert_eq!(Cpu::named(Some("portable")).unwrap().set(), InstructionSet::Portable);
-        let error = Cpu::named(Some("sse9")).unwrap_err().to_string();
-        assert!(error.starts_with("`sse9` is no instruction set: use amx,"), "{error}");
-    }
-
-    #[test]
-    fn what_is_absent_is_an_error() {
-        for set in InstructionSet::ALL {
-            match Cpu::with(set) {
-                Ok(cpu) => assert!(Cpu::all().any(|it| it == cpu)),
-                Err(error) => assert!(error.to_string().contains("there is"), "{error}"),
-            }
-        }
-    }
-
-    #[test]
-    fn software_is_never_chosen() {
-        assert_ne!(Cpu::best().set(), InstructionSet::Software);
-    }
-}
+mod tests;

@@ -72,6 +72,3 @@ pub(crate) trait Task {
 
     fn run<E: Engine>(self, engine: &E) -> Self::Output;
 }
-
-#[cfg(test)]
-mod tests;
