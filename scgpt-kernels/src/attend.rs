@@ -6,15 +6,14 @@ mod softmax;
 use rayon::prelude::*;
 
 pub(crate) use self::{
-    head::{Head, Projected, Reader},
+    head::{Head, Projected},
     softmax::{Scratch, attend_block},
 };
 use crate::{
     block::{Block, Rows, SIDE},
     cpu::Cpu,
-    engine::{Engine, Task},
+    engine::{Engine, Step, Task},
     format::Format,
-    lanes::Lanes,
 };
 
 /// The tokens of a cell, which are ordered known, unknown, padding.
@@ -37,7 +36,7 @@ impl Tokens {
         Self { known: n, used: n, queries: n }
     }
 
-    fn check(self, t: usize) {
+    pub(crate) fn check(self, t: usize) {
         let Self { known, used, queries } = self;
         assert!(
             known <= used && used <= t && queries <= t && (known > 0 || queries <= used),
@@ -112,7 +111,6 @@ struct OfHead<'a> {
 impl Task for OfHead<'_> {
     type Output = Vec<f32>;
 
-    #[inline(always)]
     fn run<E: Engine>(self, engine: &E) -> Vec<f32> {
         let Self { qkv, d, heads, head, tokens } = self;
         let width = d / heads;
@@ -122,43 +120,41 @@ impl Task for OfHead<'_> {
         for part in Projected::ALL {
             let first = part as usize * d + head * width;
             let rows = Rows::new(&qkv[first..], 3 * d, [rows, width]);
-            let mut block = Block::ZERO;
-            for row in 0..rows.height.div_ceil(SIDE) {
-                for column in 0..width.div_ceil(SIDE) {
-                    block.read(engine.lanes(), rows, [row * SIDE, column * SIDE], 1.0);
-                    packed.write(engine, part, [row, column], &mut block, width);
-                }
-            }
+            engine.enter(PackHead { rows, part, to: &mut packed });
         }
         let mut out = vec![0.0; tokens.queries * width];
         let mut scratch = Scratch::default();
-        for block in 0..tokens.queries.div_ceil(SIDE) {
-            let mut reader = IntoContext { out: &mut out, width, first: block * SIDE };
-            attend_block(engine, &packed, block, tokens, &mut scratch, &mut reader);
+        for (block, out) in out.chunks_mut(SIDE * width).enumerate() {
+            let contexts = attend_block(engine, &packed, block, tokens, &mut scratch);
+            for (row, out) in out.chunks_exact_mut(width).enumerate() {
+                for (context, out) in contexts.iter().zip(out.chunks_mut(SIDE)) {
+                    out.copy_from_slice(&context.0[row].as_flattened()[..out.len()]);
+                }
+            }
         }
         out
     }
 }
 
-/// Blocks of a head's context become rows.
-struct IntoContext<'a> {
-    out: &'a mut [f32],
-    width: usize,
-    first: usize,
+/// Packs one part of a projection.
+struct PackHead<'a> {
+    rows: Rows<'a>,
+    part: Projected,
+    to: &'a mut Head,
 }
 
-impl<E: Engine> Reader<E> for IntoContext<'_> {
+impl Step for PackHead<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn take(&mut self, engine: &E, column: usize, block: &Block) {
-        let columns = SIDE.min(self.width - column * SIDE);
-        let rows = self.out[self.first * self.width..].chunks_exact_mut(self.width);
-        for (row, out) in block.0.iter().zip(rows) {
-            let mut whole = [[0.0; 16]; 2];
-            for half in 0..2 {
-                engine.lanes().store(engine.lanes().load(&row[half]), &mut whole[half]);
+    fn run<E: Engine>(self, engine: &E) {
+        let Self { rows, part, to } = self;
+        let mut block = Block::ZERO;
+        for row in 0..rows.height.div_ceil(SIDE) {
+            for column in 0..rows.width.div_ceil(SIDE) {
+                block.read(engine.lanes(), rows, [row * SIDE, column * SIDE], 1.0);
+                to.write(engine, part, [row, column], &mut block, rows.width);
             }
-            let out = &mut out[column * SIDE..column * SIDE + columns];
-            out.copy_from_slice(&whole.as_flattened()[..columns]);
         }
     }
 }

@@ -5,6 +5,11 @@ use crate::lanes::{Lanes, Sixteen};
 /// Rows and columns of a block.
 pub(crate) const SIDE: usize = 32;
 
+/// Operands that a product over `k` is deep: one of zeros if it is over nothing.
+pub(crate) fn depth(k: usize) -> usize {
+    k.div_ceil(SIDE).max(1)
+}
+
 /// 32 × 32 numbers, row by row, each row two times sixteen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(64))]

@@ -8,7 +8,7 @@ use crate::{
     lanes::{Avx2, Avx512, Avx512Halves},
 };
 use crate::{
-    engine::{Engine, Single, Software, Task},
+    engine::{Single, Software, Task},
     format::Format,
     lanes::Portable,
 };
@@ -174,8 +174,30 @@ impl Cpu {
             };
         }
         #[cfg(target_arch = "x86_64")]
-        return x86_64::run(self, format, task);
-        #[cfg(not(target_arch = "x86_64"))]
+        match (self.set, Permission::ask(), Avx512::detect(), Avx512Halves::detect()) {
+            (InstructionSet::Amx, Some(tiles), _, _) if format == Format::Bf16x6 => {
+                return task.run(&Amx::<3>::new(tiles));
+            }
+            (InstructionSet::Amx, Some(tiles), _, _) if format == Format::Bf16x3 => {
+                return task.run(&Amx::<2>::new(tiles));
+            }
+            (InstructionSet::Amx, Some(tiles), _, _) if format == Format::Bf16 => {
+                return task.run(&Amx::<1>::new(tiles));
+            }
+            (InstructionSet::Avx512Bf16, _, Some(lanes), Some(halves))
+                if format == Format::Bf16 =>
+            {
+                return task.run(&Pairs { lanes, halves });
+            }
+            (InstructionSet::Avx2, ..) => {
+                if let Some(lanes) = Avx2::detect() {
+                    return task.run(&Single::<_, 4, 1> { lanes });
+                }
+            }
+            (InstructionSet::Portable, ..) => {}
+            (_, _, Some(lanes), _) => return task.run(&Single::<_, 8, 2> { lanes }),
+            _ => {}
+        }
         portable(task)
     }
 }
@@ -193,66 +215,6 @@ fn is_amd() -> bool {
 #[cfg(not(target_arch = "x86_64"))]
 fn is_amd() -> bool {
     false
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86_64 {
-    #![allow(unsafe_code, reason = "instructions of a set are unsafe where it may be absent")]
-
-    use super::{
-        Amx, Avx2, Avx512, Avx512Halves, Cpu, Engine, Format, InstructionSet, Pairs, Permission,
-        Single, Task, portable,
-    };
-
-    /// Compiles the task for AVX-512 with its bf16 instructions.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
-    fn with_halves<E: Engine, T: Task>(engine: &E, task: T) -> T::Output {
-        task.run(engine)
-    }
-
-    /// Compiles the task for AVX-512.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
-    fn with_512<E: Engine, T: Task>(engine: &E, task: T) -> T::Output {
-        task.run(engine)
-    }
-
-    /// Compiles the task for AVX2.
-    #[target_feature(enable = "avx2,fma")]
-    fn with_256<E: Engine, T: Task>(engine: &E, task: T) -> T::Output {
-        task.run(engine)
-    }
-
-    pub(super) fn run<T: Task>(cpu: Cpu, format: Format, task: T) -> T::Output {
-        let tiles = if cpu.set == InstructionSet::Amx { Permission::ask() } else { None };
-        if let (Some(tiles), true) = (tiles, format != Format::F32) {
-            // SAFETY: permission is given only where AVX-512 and its bf16 instructions are there.
-            return unsafe {
-                match format {
-                    Format::Bf16x6 => with_halves(&Amx::<3>::new(tiles), task),
-                    Format::Bf16x3 => with_halves(&Amx::<2>::new(tiles), task),
-                    _ => with_halves(&Amx::<1>::new(tiles), task),
-                }
-            };
-        }
-        let lanes = match cpu.set {
-            InstructionSet::Avx2 | InstructionSet::Portable => None,
-            _ => Avx512::detect(),
-        };
-        if let Some(lanes) = lanes {
-            let pairs = cpu.set == InstructionSet::Avx512Bf16 && format == Format::Bf16;
-            if let (Some(halves), true) = (Avx512Halves::detect(), pairs) {
-                // SAFETY: detection found all features.
-                return unsafe { with_halves(&Pairs { lanes, halves }, task) };
-            }
-            // SAFETY: detection found all features.
-            return unsafe { with_512(&Single::<_, 12, 2> { lanes }, task) };
-        }
-        if let (Some(lanes), InstructionSet::Avx2) = (Avx2::detect(), cpu.set) {
-            // SAFETY: detection found both features.
-            return unsafe { with_256(&Single::<_, 4, 1> { lanes }, task) };
-        }
-        portable(task)
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(crate) use self::{
 pub(crate) use self::{single::Single, software::Software};
 use crate::{
     block::{Block, Tile},
-    lanes::Lanes,
+    lanes::{Lanes, Run},
 };
 
 /// Multiplies operands that it packed itself: 32 × 32 numbers of a left or a right matrix are
@@ -38,6 +38,9 @@ pub(crate) trait Engine: Sized {
     const EXACT: bool;
 
     fn lanes(&self) -> Self::Lanes;
+
+    /// Runs a step with the engine's instructions, as a function of its own.
+    fn enter<S: Step>(&self, step: S) -> S::Output;
 
     /// Packs rows of a left matrix: 32 rows, 32 deep.
     fn left(&self, block: &Block, to: &mut [Tile]);
@@ -65,10 +68,29 @@ pub(crate) trait Engine: Sized {
     );
 }
 
-/// What runs on whichever engine there is. `run` is to be inlined, so that it is compiled for the
-/// engine's instructions as a whole.
+/// What runs on whichever engine there is.
 pub(crate) trait Task {
     type Output;
 
     fn run<E: Engine>(self, engine: &E) -> Self::Output;
+}
+
+/// A part of a task that is compiled for the engine's instructions as a whole: `run` and all that it
+/// calls has to be inlined.
+pub(crate) trait Step {
+    type Output;
+
+    fn run<E: Engine>(self, engine: &E) -> Self::Output;
+}
+
+/// A step on its engine.
+struct On<'a, E, S>(&'a E, S);
+
+impl<E: Engine, S: Step> Run for On<'_, E, S> {
+    type Output = S::Output;
+
+    #[inline(always)]
+    fn run(self) -> S::Output {
+        self.1.run(self.0)
+    }
 }

@@ -26,11 +26,21 @@ pub(crate) const CUBIC: [f32; 4] = [0.999_925_2, 0.695_833_56, 0.226_067_16, 0.0
 pub(crate) const QUINTIC: [f32; 6] =
     [0.999_999_94, 0.693_153_1, 0.240_153_61, 0.055_826_318, 0.008_989_341, 0.001_877_576_7];
 
+/// What is compiled for a set as a whole: `run` and all that it calls has to be inlined.
+pub(crate) trait Run {
+    type Output;
+
+    fn run(self) -> Self::Output;
+}
+
 /// Arithmetic on sixteen lanes. Methods are always inlined, so that what is composed of them is
 /// compiled for the set as a whole.
 pub(crate) trait Lanes: Copy + Send + Sync {
     /// Sixteen numbers, or the bits of 32 of half the width.
     type F: Copy;
+
+    /// Runs something with the instructions of the set, as a function of its own.
+    fn enter<R: Run>(self, run: R) -> R::Output;
 
     fn splat(self, x: f32) -> Self::F;
     fn load(self, from: &Sixteen) -> Self::F;
@@ -104,6 +114,8 @@ pub(crate) trait Lanes: Copy + Send + Sync {
 
 /// bf16 numbers, two a lane.
 pub(crate) trait Halves<L: Lanes>: Copy + Send + Sync {
+    /// As [`Lanes::enter`], with conversions to bf16 besides.
+    fn enter<R: Run>(self, lanes: L, run: R) -> R::Output;
     /// Rounds 32 numbers: those of `low` fill the first eight lanes, those of `high` the last.
     fn round(self, lanes: L, low: L::F, high: L::F) -> L::F;
     /// The 32 numbers again.

@@ -1,7 +1,10 @@
 //! CPU kernels of the scGPT transformer: slices in, slices out.
 //!
 //! ```text
-//! linear  x W + b, ReLU, residual, norm      norm    layer norm
+//! linear        x W + b, ReLU, residual, norm
+//! attend        softmax(q kᵀ / √k) v of known keys and oneself
+//! norm          layer norm
+//! EncoderStack  all blocks of an encoder, packed from end to end
 //! ```
 //!
 //! Each computes in a [`Format`]: f32, or one to six bf16 products for each product of f32, with the
@@ -51,6 +54,7 @@ mod norm;
 #[cfg(test)]
 mod numbers;
 mod product;
+mod stack;
 
 pub use crate::{
     attend::{Tokens, attend},
@@ -59,4 +63,5 @@ pub use crate::{
     linear::{Epilogue, linear},
     matrix::PackedMatrix,
     norm::{Norm, norm},
+    stack::{Affine, BlockWeights, EncoderStack, Widths},
 };

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::{
-    block::{Block, Rows, SIDE},
+    block::{Block, Rows, SIDE, depth},
     cpu::Cpu,
     engine::{Engine, Task},
     lanes::Lanes,
@@ -99,7 +99,6 @@ struct Linear<'a> {
 impl Task for Linear<'_> {
     type Output = ();
 
-    #[inline(always)]
     fn run<E: Engine>(self, engine: &E) {
         let Self { x, weight, epilogue, out } = self;
         let n = weight.shape()[1];
@@ -108,39 +107,41 @@ impl Task for Linear<'_> {
         let mut sink = IntoRows {
             bias: epilogue.bias,
             relu: epilogue.relu,
-            residual: epilogue.residual,
+            residual: epilogue.residual.map_or(Residual::None, Residual::Of),
             rows: x.height,
             columns: n,
             out,
         };
-        let steps = x.width.div_ceil(SIDE);
-        if steps == 0 {
-            // A product over nothing is zero.
-            for at in 0..x.height.div_ceil(SIDE) * n.div_ceil(SIDE) {
-                let columns = n.div_ceil(SIDE);
-                sink.take(engine, [at / columns, at % columns], &mut Block::ZERO.clone());
-            }
-        }
+        let steps = depth(x.width);
         multiply(engine, steps, &packed, weight.tiles(), &mut sink);
         if let Some(norm) = epilogue.norm {
-            norm_rows(engine.lanes(), out, norm);
+            norm_rows(engine, out, norm);
         }
     }
+}
+
+/// What is added to a product, after all else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Residual<'a> {
+    None,
+    Of(&'a [f32]),
+    /// What was in the place of the result before.
+    Before,
 }
 
 /// Blocks become rows of numbers.
 pub(crate) struct IntoRows<'a> {
     pub(crate) bias: Option<&'a [f32]>,
     pub(crate) relu: bool,
-    pub(crate) residual: Option<&'a [f32]>,
+    pub(crate) residual: Residual<'a>,
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     pub(crate) out: &'a mut [f32],
 }
 
-impl<E: Engine> Sink<E> for IntoRows<'_> {
+impl Sink for IntoRows<'_> {
     #[inline(always)]
-    fn take(&mut self, engine: &E, [row, column]: [usize; 2], block: &mut Block) {
+    fn take<E: Engine>(&mut self, engine: &E, [row, column]: [usize; 2], block: &mut Block) {
         let lanes = engine.lanes();
         let rows = SIDE.min(self.rows - row * SIDE);
         for half in 0..2 {
@@ -156,10 +157,12 @@ impl<E: Engine> Sink<E> for IntoRows<'_> {
                 if self.relu {
                     x = lanes.max(lanes.splat(0.0), x); // which leaves what is not a number
                 }
-                if let Some(residual) = self.residual {
-                    x = lanes.add(x, part(lanes, &residual[at..]));
-                }
                 let out = &mut self.out[at..at + columns];
+                match self.residual {
+                    Residual::None => {}
+                    Residual::Of(it) => x = lanes.add(x, part(lanes, &it[at..at + columns])),
+                    Residual::Before => x = lanes.add(x, part(lanes, out)),
+                }
                 if let Some(whole) = out.first_chunk_mut() {
                     lanes.store(x, whole);
                 } else {

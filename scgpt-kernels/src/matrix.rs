@@ -1,9 +1,9 @@
 //! [`PackedMatrix`]: weights, packed once.
 
 use crate::{
-    block::{Block, Rows, SIDE, Tile},
+    block::{Block, Rows, SIDE, Tile, depth},
     cpu::Cpu,
-    engine::{Engine, Task},
+    engine::{Engine, Step, Task},
     format::Format,
 };
 
@@ -57,10 +57,18 @@ struct Pack<'a> {
 impl Task for Pack<'_> {
     type Output = Vec<Tile>;
 
+    fn run<E: Engine>(self, engine: &E) -> Vec<Tile> {
+        engine.enter(self)
+    }
+}
+
+impl Step for Pack<'_> {
+    type Output = Vec<Tile>;
+
     #[inline(always)]
     fn run<E: Engine>(self, engine: &E) -> Vec<Tile> {
         let (lanes, weight) = (engine.lanes(), self.weight);
-        let (steps, panels) = (weight.height.div_ceil(SIDE), weight.width.div_ceil(SIDE));
+        let (steps, panels) = (depth(weight.height), weight.width.div_ceil(SIDE));
         let mut tiles = vec![Tile::ZERO; steps * panels * E::TILES];
         let mut block = Block::ZERO;
         for (i, operand) in tiles.chunks_exact_mut(E::TILES).enumerate() {

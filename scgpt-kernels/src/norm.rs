@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::{
     cpu::Cpu,
-    engine::{Engine, Task},
+    engine::{Engine, Step, Task},
     format::Format,
     lanes::Lanes,
 };
@@ -61,19 +61,26 @@ struct Normalise<'a> {
 impl Task for Normalise<'_> {
     type Output = ();
 
-    #[inline(always)]
     fn run<E: Engine>(self, engine: &E) {
-        norm_rows(engine.lanes(), self.x, self.norm);
+        engine.enter(self);
     }
 }
 
-/// Rows of one task.
-#[inline(always)]
-pub(crate) fn norm_rows<L: Lanes>(lanes: L, x: &mut [f32], norm: Norm) {
-    let n = norm.gamma.len();
-    for row in x.chunks_exact_mut(n) {
-        norm_row(lanes, row, norm);
+impl Step for Normalise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<E: Engine>(self, engine: &E) {
+        let Self { x, norm } = self;
+        for row in x.chunks_exact_mut(norm.gamma.len()) {
+            norm_row(engine.lanes(), row, norm);
+        }
     }
+}
+
+/// Normalises rows on the engine of a task.
+pub(crate) fn norm_rows<E: Engine>(engine: &E, x: &mut [f32], norm: Norm) {
+    engine.enter(Normalise { x, norm });
 }
 
 /// Mean, then variance about it, then the result: the row stays in the first cache.

@@ -18,11 +18,6 @@ impl Projected {
     pub(crate) const ALL: [Self; 3] = [Self::Queries, Self::Keys, Self::Values];
 }
 
-/// Takes blocks of contexts, 32 queries by 32 channels.
-pub(crate) trait Reader<E: Engine> {
-    fn take(&mut self, engine: &E, column: usize, block: &Block);
-}
-
 /// One head of one cell. Scores are computed as keys × queries and contexts as channels × queries,
 /// so that a query is a lane: its largest score, sum and scale need no sums across lanes.
 #[derive(Clone, Debug, Default)]

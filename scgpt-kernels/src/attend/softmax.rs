@@ -1,13 +1,10 @@
 //! Contexts of 32 queries by running softmax: keys come in groups, and what earlier groups gave is
 //! scaled down when a later one has a much larger score.
 
-use super::{
-    Tokens,
-    head::{Head, Reader},
-};
+use super::{Tokens, head::Head};
 use crate::{
     block::{Block, SIDE, Tile},
-    engine::Engine,
+    engine::{Engine, Step},
     lanes::Lanes,
 };
 
@@ -27,6 +24,8 @@ pub(crate) struct Scratch {
     shares: Vec<Tile>,
     /// Contexts, channels × queries.
     sums: Vec<Block>,
+    /// The same, queries × channels.
+    contexts: Vec<Block>,
 }
 
 /// Some consecutive blocks of keys.
@@ -65,28 +64,47 @@ struct Running<L: Lanes> {
     total: [L::F; 2],
 }
 
-/// Gives the contexts of queries `32 block…` to `reader`, 32 channels at a time.
-#[inline(always)]
-pub(crate) fn attend_block<E: Engine>(
+/// The contexts of queries `32 block…`, 32 channels after the other.
+pub(crate) fn attend_block<'a, E: Engine>(
     engine: &E,
     head: &Head,
     block: usize,
     tokens: Tokens,
-    scratch: &mut Scratch,
-    reader: &mut impl Reader<E>,
-) {
-    let lanes = engine.lanes();
+    scratch: &'a mut Scratch,
+) -> &'a [Block] {
     let steps = head.steps();
-    let Scratch { scores, shares, sums } = scratch;
-    let [scores, scores_next] = scores;
-    for scores in [&mut *scores, scores_next] {
+    for scores in &mut scratch.scores {
         scores.resize(GROUP, Block::ZERO);
     }
-    shares.resize(GROUP * E::TILES, Tile::ZERO);
-    sums.resize(steps, Block::ZERO);
-    for sum in sums.iter_mut() {
-        *sum = Block::ZERO;
+    scratch.shares.resize(GROUP * E::TILES, Tile::ZERO);
+    scratch.sums.resize(steps, Block::ZERO);
+    scratch.sums.fill(Block::ZERO);
+    scratch.contexts.resize(steps, Block::ZERO);
+    engine.enter(Attend { head, block, tokens, scratch });
+    &scratch.contexts
+}
+
+struct Attend<'a> {
+    head: &'a Head,
+    block: usize,
+    tokens: Tokens,
+    scratch: &'a mut Scratch,
+}
+
+impl Step for Attend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<E: Engine>(self, engine: &E) {
+        let Self { head, block, tokens, scratch } = self;
+        attend(engine, head, block, tokens, scratch);
     }
+}
+
+#[inline(always)]
+fn attend<E: Engine>(engine: &E, head: &Head, block: usize, tokens: Tokens, scratch: &mut Scratch) {
+    let lanes = engine.lanes();
+    let Scratch { scores: [scores, scores_next], shares, sums, contexts } = scratch;
     let mut running = Running::<E::Lanes> {
         base: [lanes.splat(f32::NEG_INFINITY); 2],
         total: [lanes.splat(0.0); 2],
@@ -134,16 +152,14 @@ pub(crate) fn attend_block<E: Engine>(
         }
         inverse[half] = lanes.load(&total);
     }
-    let mut context = Block::ZERO;
-    for (column, sum) in sums.iter_mut().enumerate() {
+    for (sum, context) in sums.iter_mut().zip(contexts) {
         for row in &mut sum.0 {
             for half in 0..2 {
                 let x = lanes.mul(lanes.load(&row[half]), inverse[half]);
                 lanes.store(x, &mut row[half]);
             }
         }
-        sum.transposed(lanes, &mut context);
-        reader.take(engine, column, &context);
+        sum.transposed(lanes, context);
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     block::{Block, SIDE, Tile},
+    engine::{Engine, Step},
     numbers::Numbers,
 };
 
@@ -27,6 +28,14 @@ struct Product<'a> {
 }
 
 impl Task for Product<'_> {
+    type Output = Block;
+
+    fn run<E: Engine>(self, engine: &E) -> Block {
+        engine.enter(self)
+    }
+}
+
+impl Step for Product<'_> {
     type Output = Block;
 
     #[inline(always)]

@@ -4,12 +4,12 @@
 use std::{arch::asm, cell::Cell, marker::PhantomData, sync::OnceLock};
 
 use super::{
-    Engine,
+    Engine, On, Step,
     halves::{self, pack_parts},
 };
 use crate::{
     block::{Block, Tile},
-    lanes::{Avx512, Avx512Halves},
+    lanes::{Avx512, Avx512Halves, Halves},
 };
 
 /// Proof that this process may use tiles.

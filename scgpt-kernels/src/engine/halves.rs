@@ -88,6 +88,9 @@ macro_rules! pack_parts {
         fn lanes(&self) -> Self::Lanes {
             self.lanes
         }
+        fn enter<S: Step>(&self, step: S) -> S::Output {
+            self.halves.enter(self.lanes, On(self, step))
+        }
         #[inline(always)]
         fn left(&self, block: &Block, to: &mut [Tile]) {
             halves::left::<_, _, $parts>(self.lanes, self.halves, block, to);

@@ -5,12 +5,12 @@
 use std::arch::x86_64::*;
 
 use super::{
-    Engine,
+    Engine, On, Step,
     halves::{self, pack_parts},
 };
 use crate::{
     block::{Block, SIDE, Tile},
-    lanes::{Avx512, Avx512Halves, Sixteen},
+    lanes::{Avx512, Avx512Halves, Halves, Sixteen},
 };
 
 /// Rows that are summed up in registers at once.

@@ -1,6 +1,6 @@
 //! Products in f32 by fused multiply-adds: the same bits in every set.
 
-use super::Engine;
+use super::{Engine, On, Step};
 use crate::{
     block::{Block, SIDE, Tile},
     lanes::Lanes,
@@ -83,6 +83,9 @@ impl<L: Lanes, const ROWS: usize, const HALVES: usize> Engine for Single<L, ROWS
     #[inline(always)]
     fn lanes(&self) -> L {
         self.lanes
+    }
+    fn enter<S: Step>(&self, step: S) -> S::Output {
+        self.lanes.enter(On(self, step))
     }
     #[inline(always)]
     fn left(&self, block: &Block, to: &mut [Tile]) {

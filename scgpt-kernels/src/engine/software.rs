@@ -1,12 +1,12 @@
 //! Tiles in portable code, with the bits of the processor's.
 
 use super::{
-    Engine,
+    Engine, On, Step,
     halves::{self, pack_parts},
 };
 use crate::{
     block::{Block, Tile},
-    lanes::Portable,
+    lanes::{Halves, Portable},
 };
 
 /// Which parts are multiplied with which, left first, the smallest products first.

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Lanes, Sixteen};
+use super::{Lanes, Run, Sixteen};
 
 /// Exists only where AVX2 and FMA do.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,14 @@ macro_rules! found {
 impl Lanes for Avx2 {
     type F = [__m256; 2];
 
+    fn enter<R: Run>(self, run: R) -> R::Output {
+        #[inline(never)]
+        #[target_feature(enable = "avx2,fma")]
+        fn inside<R: Run>(run: R) -> R::Output {
+            run.run()
+        }
+        found!(inside(run))
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         found!([_mm256_set1_ps(x); 2])

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Halves, Lanes, Sixteen};
+use super::{Halves, Lanes, Run, Sixteen};
 
 /// Exists only where AVX-512 does, with its instructions for words and double words.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,14 @@ macro_rules! found {
 impl Lanes for Avx512 {
     type F = __m512;
 
+    fn enter<R: Run>(self, run: R) -> R::Output {
+        #[inline(never)]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+        fn inside<R: Run>(run: R) -> R::Output {
+            run.run()
+        }
+        found!(inside(run))
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
         found!(_mm512_set1_ps(x))
@@ -153,6 +161,14 @@ fn widen(x: __m512) -> [__m512; 2] {
 }
 
 impl Halves<Avx512> for Avx512Halves {
+    fn enter<R: Run>(self, _: Avx512, run: R) -> R::Output {
+        #[inline(never)]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
+        fn inside<R: Run>(run: R) -> R::Output {
+            run.run()
+        }
+        found!(inside(run))
+    }
     #[inline(always)]
     fn round(self, _: Avx512, low: __m512, high: __m512) -> __m512 {
         found!(std::mem::transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(high, low)))

@@ -1,6 +1,6 @@
 //! Lanes and halves without instructions of their own.
 
-use super::{Halves, Lanes, Sixteen};
+use super::{Halves, Lanes, Run, Sixteen};
 
 /// Arrays, which compilers vectorise as the target allows.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,10 @@ fn zip(a: Sixteen, b: Sixteen, f: impl Fn(f32, f32) -> f32) -> Sixteen {
 impl Lanes for Portable {
     type F = Sixteen;
 
+    #[inline(never)]
+    fn enter<R: Run>(self, run: R) -> R::Output {
+        run.run()
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> Sixteen {
         [x; 16]
@@ -109,6 +113,9 @@ fn bf16(x: f32) -> u32 {
 }
 
 impl Halves<Self> for Portable {
+    fn enter<R: Run>(self, lanes: Self, run: R) -> R::Output {
+        Lanes::enter(lanes, run)
+    }
     #[inline(always)]
     fn round(self, _: Self, low: Sixteen, high: Sixteen) -> Sixteen {
         let mut out = [0.0; 16];

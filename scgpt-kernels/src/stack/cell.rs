@@ -1,0 +1,143 @@
+//! One cell on its way through all blocks, on one thread.
+
+use super::{
+    EncoderStack, OwnNorm, Packed,
+    sink::{Contexts, Inner, IntoHeads},
+};
+use crate::{
+    attend::{self, Head, Tokens, attend_block},
+    block::{Rows, SIDE, Tile},
+    engine::{Engine, Task},
+    linear::{IntoRows, Residual},
+    norm::norm_rows,
+    product::{multiply, pack_rows},
+};
+
+/// Rows that stay in the second cache between attention and the next projection, in blocks.
+const ROWS: usize = 4;
+
+/// Buffers of a thread.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    heads: Vec<Head>,
+    /// Contexts, as a left matrix.
+    contexts: Vec<Tile>,
+    /// Some rows of states, as a left matrix.
+    rows: Vec<Tile>,
+    /// The same inside the feed-forward network.
+    inner: Vec<Tile>,
+    attend: attend::Scratch,
+}
+
+/// See [`EncoderStack::forward`].
+pub(super) struct Through<'a> {
+    pub(super) stack: &'a EncoderStack,
+    pub(super) tokens: Tokens,
+    /// `[used, d]`.
+    pub(super) x: &'a mut [f32],
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl Task for Through<'_> {
+    type Output = ();
+
+    fn run<E: Engine>(self, engine: &E) {
+        let Self { stack, tokens, x, scratch } = self;
+        let widths = stack.widths;
+        let width = widths.head();
+        scratch.heads.resize_with(widths.heads, Head::default);
+        for head in &mut scratch.heads {
+            head.reserve::<E>(tokens.used, width);
+        }
+        let of_heads = widths.heads * width.div_ceil(SIDE);
+        scratch.contexts.resize(tokens.used.div_ceil(SIDE) * of_heads * E::TILES, Tile::ZERO);
+        let Some(first) = stack.blocks.first() else { return };
+        let d = widths.model;
+        for (i, x) in x.chunks(ROWS * SIDE * d).enumerate() {
+            pack_rows(engine, Rows::new(x, d, [x.len() / d, d]), &mut scratch.rows);
+            project(engine, stack, first, [i * ROWS, 0], scratch);
+        }
+        for (index, block) in stack.blocks.iter().enumerate() {
+            let next = stack.blocks.get(index + 1);
+            // The last block answers the queries alone, the one before has to project no others.
+            let used = Tokens { queries: tokens.used, ..tokens };
+            let tokens = if next.is_some() { used } else { tokens };
+            let steps = of_heads / widths.heads;
+            for (head, of_head) in scratch.heads.iter().enumerate() {
+                for rows in 0..tokens.queries.div_ceil(SIDE) {
+                    let from = attend_block(engine, of_head, rows, tokens, &mut scratch.attend);
+                    let first = (rows * of_heads + head * steps) * E::TILES;
+                    let to = &mut scratch.contexts[first..first + steps * E::TILES];
+                    engine.enter(Contexts { from, to });
+                }
+            }
+            let x = &mut x[..tokens.queries * d];
+            for (i, x) in x.chunks_mut(ROWS * SIDE * d).enumerate() {
+                feed_forward(engine, stack, block, i * ROWS, x, scratch);
+                if let Some(next) = next {
+                    let is_last = index + 2 == stack.blocks.len();
+                    let is_asked = i * ROWS * SIDE < self.tokens.queries;
+                    let column = if is_last && !is_asked { of_heads } else { 0 };
+                    project(engine, stack, next, [i * ROWS, column], scratch);
+                }
+            }
+        }
+    }
+}
+
+/// Packed rows become queries, keys and values; columns from `first` on.
+fn project<E: Engine>(
+    engine: &E,
+    stack: &EncoderStack,
+    block: &Packed,
+    first: [usize; 2],
+    scratch: &mut Scratch,
+) {
+    let steps = stack.widths.model.div_ceil(SIDE);
+    let weight = &block.qkv.weight.tiles()[first[1] * steps * E::TILES..];
+    let (bias, width) = (&block.qkv.bias, stack.widths.head());
+    let mut sink = IntoHeads { bias, heads: &mut scratch.heads, first, width };
+    multiply(engine, steps, &scratch.rows, weight, &mut sink);
+}
+
+/// What follows attention in a block, for some rows: `x` becomes the block's result, which is left
+/// packed in `scratch.rows`.
+fn feed_forward<E: Engine>(
+    engine: &E,
+    stack: &EncoderStack,
+    block: &Packed,
+    first: usize,
+    x: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let widths = stack.widths;
+    let (d, f) = (widths.model, widths.inner);
+    let panels = (x.len() / d).div_ceil(SIDE);
+    let of_heads = widths.heads * widths.head().div_ceil(SIDE);
+    let size = of_heads * E::TILES;
+    let contexts = &scratch.contexts[first * size..(first + panels) * size];
+    let mut sink = added(&block.out.bias, x);
+    multiply(engine, of_heads, contexts, block.out.weight.tiles(), &mut sink);
+    norm_and_pack(engine, x, &block.norm1, &mut scratch.rows);
+    let inner_steps = f.div_ceil(SIDE);
+    scratch.inner.resize(panels * inner_steps * E::TILES, Tile::ZERO);
+    let mut sink = Inner { bias: &block.linear1.bias, to: &mut scratch.inner };
+    let steps = d.div_ceil(SIDE);
+    multiply(engine, steps, &scratch.rows, block.linear1.weight.tiles(), &mut sink);
+    let mut sink = added(&block.linear2.bias, x);
+    multiply(engine, inner_steps, &scratch.inner, block.linear2.weight.tiles(), &mut sink);
+    norm_and_pack(engine, x, &block.norm2, &mut scratch.rows);
+}
+
+/// A product and its bias are added to `x`.
+fn added<'a>(bias: &'a [f32], x: &'a mut [f32]) -> IntoRows<'a> {
+    let (rows, columns) = (x.len() / bias.len(), bias.len());
+    let residual = Residual::Before;
+    IntoRows { bias: Some(bias), relu: false, residual, rows, columns, out: x }
+}
+
+fn norm_and_pack<E: Engine>(engine: &E, x: &mut [f32], norm: &OwnNorm, to: &mut Vec<Tile>) {
+    let d = norm.gamma.len();
+    norm_rows(engine, x, norm.get());
+    pack_rows(engine, Rows::new(x, d, [x.len() / d, d]), to);
+}
