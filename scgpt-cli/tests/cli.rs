@@ -61,6 +61,8 @@ mod shards;
 mod silent_commands;
 #[path = "cli/states.rs"]
 mod states;
+#[path = "cli/system.rs"]
+mod system;
 #[path = "cli/training.rs"]
 mod training;
 #[path = "cli/writers.rs"]

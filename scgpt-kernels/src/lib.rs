@@ -53,6 +53,7 @@ mod matrix;
 mod norm;
 #[cfg(test)]
 mod numbers;
+mod processor;
 mod product;
 mod stack;
 
@@ -63,5 +64,6 @@ pub use crate::{
     linear::{Epilogue, linear},
     matrix::PackedMatrix,
     norm::{Norm, norm},
+    processor::Processor,
     stack::{Affine, BlockWeights, EncoderStack, Widths},
 };

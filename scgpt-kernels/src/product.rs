@@ -38,6 +38,13 @@ impl Step for PackRows<'_> {
     }
 }
 
+/// Rows of blocks whose sums are in the cache at once.
+const MOST_ROWS: usize = 8;
+
+/// Tiles of a left or right operand that are multiplied before the next rows' turn: those of the
+/// right stay in the first cache while they are multiplied with all rows.
+const DEEP: usize = 16;
+
 /// The product of packed rows with a packed matrix, both `steps` operands deep. A block is taken
 /// while the next is computed, so that tiles and lanes are busy at the same time.
 pub(crate) fn multiply<E: Engine>(
@@ -47,11 +54,17 @@ pub(crate) fn multiply<E: Engine>(
     right: &[Tile],
     sink: &mut impl Sink,
 ) {
-    engine.enter(Multiply { steps, left, right, sink });
+    let panel = steps * E::TILES;
+    for (i, left) in left.chunks(MOST_ROWS * panel).enumerate() {
+        engine.enter(Multiply { first: i * MOST_ROWS, panel, left, right, sink });
+    }
 }
 
 struct Multiply<'a, S> {
-    steps: usize,
+    /// The first row, in blocks.
+    first: usize,
+    /// Tiles of 32 rows or columns.
+    panel: usize,
     left: &'a [Tile],
     right: &'a [Tile],
     sink: &'a mut S,
@@ -62,26 +75,38 @@ impl<S: Sink> Step for Multiply<'_, S> {
 
     #[inline(always)]
     fn run<E: Engine>(self, engine: &E) {
-        let Self { steps, left, right, sink } = self;
-        let panel = steps * E::TILES;
-        let (mut current, mut previous) = (&mut Block::ZERO.clone(), &mut Block::ZERO.clone());
-        let mut last = None;
+        let Self { first, panel, left, right, sink } = self;
         let (rows, columns) = (left.len() / panel, right.len() / panel);
-        for i in 0..=rows * columns {
-            let (row, column) = (i % rows.max(1), i / rows.max(1));
-            let at = (column < columns).then_some([row, column]);
-            if at.is_some() {
-                let left = &left[row * panel..(row + 1) * panel];
-                let right_panel = &right[column * panel..(column + 1) * panel];
-                // A share of the panel that comes next.
-                let ahead = right.get((column + 1) * panel + row * panel / rows);
-                engine.product::<false>(left, right_panel, current, ahead);
+        let deep = DEEP.max(E::TILES) / E::TILES * E::TILES;
+        // One more than rows, so that the block that is taken is not the next one.
+        let mut blocks = vec![Block::ZERO; rows + 1];
+        let place = |row: usize, column: usize| (column * rows + row) % (rows + 1);
+        // The block that was finished last.
+        let mut last: Option<[usize; 2]> = None;
+        for column in 0..columns {
+            for begin in (0..panel).step_by(deep) {
+                let end = panel.min(begin + deep);
+                let right_part = &right[column * panel + begin..column * panel + end];
+                for row in 0..rows {
+                    let left_part = &left[row * panel + begin..row * panel + end];
+                    // A share of the part that comes next.
+                    let ahead = right.get(column * panel + end + row * deep / rows);
+                    let block = &mut blocks[place(row, column)];
+                    if begin == 0 {
+                        engine.product::<false>(left_part, right_part, block, ahead);
+                    } else {
+                        engine.product::<true>(left_part, right_part, block, ahead);
+                    }
+                    if let Some([row, column]) = last.take() {
+                        let block = &mut blocks[place(row, column)];
+                        sink.take(engine, [first + row, column], block);
+                    }
+                    last = (end == panel).then_some([row, column]);
+                }
             }
-            if let Some(at) = last {
-                sink.take(engine, at, previous);
-            }
-            last = at;
-            std::mem::swap(&mut current, &mut previous);
+        }
+        if let Some([row, column]) = last {
+            sink.take(engine, [first + row, column], &mut blocks[place(row, column)]);
         }
     }
 }

@@ -1,11 +1,13 @@
 //! `scgpt inspect`.
 
+mod system;
+
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use scgpt_data::{
     AnnData, CellSource, EmptyCells, Frame, GeneNames, GeneVocab, Layer, RNA, STATE_CELLS, Source,
@@ -20,24 +22,35 @@ use crate::{output::Printer, warnings::Warnings};
 /// Cells per batch that the memory estimate assumes, the default of `embed`.
 const BATCH: usize = 8;
 
-/// Say what is in a file, and which of its genes a model knows
+/// Say what is in a file, and which of its genes a model knows; or what there is to compute with
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  scgpt inspect pbmc.h5ad\n  scgpt inspect pbmc.h5ad --model scGPT_human --json"
+    after_help = "Examples:\n  scgpt inspect pbmc.h5ad\n  scgpt inspect pbmc.h5ad --model scGPT_human --json\n  scgpt inspect --system"
 )]
 pub(crate) struct InspectArgs {
     /// File or folder of cells
-    input: PathBuf,
+    #[arg(required_unless_present = "system")]
+    input: Option<PathBuf>,
     /// Model directory whose genes are looked up
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
     model: Option<PathBuf>,
+    /// Say which processor this is, and which of its instructions kernels use
+    #[arg(long, conflicts_with = "input")]
+    system: bool,
+    /// Instructions that kernels use: amx, avx512bf16, avx512, avx2, portable [default: the best]
+    #[arg(long, value_name = "SET", env = "SCGPT_CPU", hide = true)]
+    cpu: Option<String>,
 }
 
 pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
-    if let Some(modalities) = open_modalities(&args.input)? {
-        return of_modalities(args, modalities, printer);
+    if args.system {
+        return system::run(args.cpu.as_deref(), printer);
     }
-    let mut source = Source::open(&args.input)?;
+    let input = args.input.as_deref().context("inspect needs a file of cells, or --system")?;
+    if let Some(modalities) = open_modalities(input)? {
+        return of_modalities(args, input, modalities, printer);
+    }
+    let mut source = Source::open(input)?;
     let mut warnings = Warnings::new(printer);
     let inspected = inspect(&mut source, "genes", None, &mut warnings)?;
     let Inspected { mut rows, mut json, var } = inspected;
@@ -53,10 +66,11 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
 /// Says what is in the modalities of a MuData file, and which cells they share.
 fn of_modalities(
     args: &InspectArgs,
+    input: &Path,
     modalities: Vec<(String, AnnData)>,
     printer: Printer,
 ) -> Result<()> {
-    let mut rows = vec![("file".to_owned(), format!("{} (MuData)", args.input.display()))];
+    let mut rows = vec![("file".to_owned(), format!("{} (MuData)", input.display()))];
     let mut listed = Vec::new();
     let mut cells: Vec<(String, BTreeSet<String>)> = Vec::new();
     let mut model_rows = Vec::new();
@@ -91,7 +105,7 @@ fn of_modalities(
     }
     rows.extend(model_rows);
     let mut json = json!({
-        "path": args.input, "format": "MuData", "cells": all.len(), "modalities": listed,
+        "path": input, "format": "MuData", "cells": all.len(), "modalities": listed,
         "in_common": shared,
     });
     if args.model.is_some() {

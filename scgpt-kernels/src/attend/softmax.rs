@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Blocks of keys in a group.
-const GROUP: usize = 4;
+const GROUP: usize = 2;
 
 /// A score may be so much larger than the one that exponentials are relative to: 2⁸ fits well into
 /// f32 and bf16, and hardly any group has to scale down what came before.
@@ -20,8 +20,8 @@ const SLACK: f32 = 8.0;
 pub(crate) struct Scratch {
     /// Scores of a group, and of the one that comes next; keys × queries.
     scores: [Vec<Block>; 2],
-    /// Their exponentials as right operands.
-    shares: Vec<Tile>,
+    /// Exponentials of a group, and of the one before, as right operands.
+    shares: [Vec<Tile>; 2],
     /// Contexts, channels × queries.
     sums: Vec<Block>,
     /// The same, queries × channels.
@@ -76,7 +76,9 @@ pub(crate) fn attend_block<'a, E: Engine>(
     for scores in &mut scratch.scores {
         scores.resize(GROUP, Block::ZERO);
     }
-    scratch.shares.resize(GROUP * E::TILES, Tile::ZERO);
+    for shares in &mut scratch.shares {
+        shares.resize(GROUP * E::TILES, Tile::ZERO);
+    }
     scratch.sums.resize(steps, Block::ZERO);
     scratch.sums.fill(Block::ZERO);
     scratch.contexts.resize(steps, Block::ZERO);
@@ -104,43 +106,61 @@ impl Step for Attend<'_> {
 #[inline(always)]
 fn attend<E: Engine>(engine: &E, head: &Head, block: usize, tokens: Tokens, scratch: &mut Scratch) {
     let lanes = engine.lanes();
-    let Scratch { scores: [scores, scores_next], shares, sums, contexts } = scratch;
+    let Scratch { scores: [scores, scores_next], shares: [shares, shares_before], sums, contexts } =
+        scratch;
     let mut running = Running::<E::Lanes> {
         base: [lanes.splat(f32::NEG_INFINITY); 2],
         total: [lanes.splat(0.0); 2],
     };
     let queries = head.queries::<E>(block);
-    let mut index = 0;
     let mut group = Group::nth(0, block, tokens);
     if let Some(first) = group {
         for i in 0..first.blocks {
             score(engine, head, queries, first, i, &mut scores[i]);
         }
     }
+    let mut waiting: Option<Group> = None;
+    let mut index = 0;
     while let Some(now) = group {
         if now.own {
             hide_others(&mut scores[0], block, tokens);
         }
-        rebase(lanes, now, tokens, scores, &mut running, sums);
+        let largest = largest(lanes, now, tokens, scores);
+        if running.is_exceeded(lanes, largest) {
+            if let Some(before) = waiting.take() {
+                for (column, sum) in sums.iter_mut().enumerate() {
+                    add_values(engine, head, before, column, shares_before, sum);
+                }
+            }
+            rebase(lanes, largest, &mut running, sums);
+        }
         index += 1;
         let next = Group::nth(index, block, tokens);
-        // Tiles work on the next group's scores, lanes on this one's exponentials.
+        // While lanes compute exponentials, tiles compute the scores of the next group and the
+        // contexts of the one before.
         for i in 0..GROUP {
             if let Some(next) = next.filter(|next| i < next.blocks) {
                 score(engine, head, queries, next, i, &mut scores_next[i]);
+            }
+            if let Some(before) = waiting {
+                for column in (i..sums.len()).step_by(GROUP) {
+                    add_values(engine, head, before, column, shares_before, &mut sums[column]);
+                }
             }
             if i < now.blocks {
                 exponentials::<E>(lanes, &mut scores[i], now.keys(i, tokens), &mut running);
                 engine.right(&scores[i], &mut shares[i * E::TILES..(i + 1) * E::TILES]);
             }
         }
-        let shares = &shares[..now.blocks * E::TILES];
-        for (column, sum) in sums.iter_mut().enumerate() {
-            let values = head.values::<E>(column, [now.first, now.blocks]);
-            engine.product::<true>(values, shares, sum, None);
-        }
+        waiting = Some(now);
+        std::mem::swap(shares, shares_before);
         std::mem::swap(scores, scores_next);
         group = next;
+    }
+    if let Some(before) = waiting {
+        for (column, sum) in sums.iter_mut().enumerate() {
+            add_values(engine, head, before, column, shares_before, sum);
+        }
     }
     let one = lanes.splat(1.0);
     let mut inverse = [one; 2];
@@ -189,34 +209,57 @@ fn hide_others(scores: &mut Block, block: usize, tokens: Tokens) {
     }
 }
 
-/// Where the group has a much larger score than what exponentials are relative to, makes them
-/// relative to that. Each query decides alone.
+/// Adds the values of a group to contexts, 32 channels of them.
 #[inline(always)]
-fn rebase<L: Lanes>(
-    lanes: L,
+fn add_values<E: Engine>(
+    engine: &E,
+    head: &Head,
     group: Group,
-    tokens: Tokens,
-    scores: &[Block],
-    running: &mut Running<L>,
-    sums: &mut [Block],
+    column: usize,
+    shares: &[Tile],
+    sum: &mut Block,
 ) {
+    let values = head.values::<E>(column, [group.first, group.blocks]);
+    engine.product::<true>(values, &shares[..group.blocks * E::TILES], sum, None);
+}
+
+/// The largest score of each query in a group.
+#[inline(always)]
+fn largest<L: Lanes>(lanes: L, group: Group, tokens: Tokens, scores: &[Block]) -> [L::F; 2] {
     let least = lanes.splat(f32::NEG_INFINITY);
-    let mut largest = [[least; 2]; 2];
+    let (mut even, mut odd) = ([least; 2], [least; 2]);
     for i in 0..group.blocks {
-        for key in 0..group.keys(i, tokens) {
-            for half in 0..2 {
-                let x = lanes.load(&scores[i].0[key][half]);
-                largest[key % 2][half] = lanes.max(largest[key % 2][half], x);
-            }
+        let (pairs, rest) = scores[i].0[..group.keys(i, tokens)].as_chunks::<2>();
+        for [first, second] in pairs {
+            even[0] = lanes.max(even[0], lanes.load(&first[0]));
+            even[1] = lanes.max(even[1], lanes.load(&first[1]));
+            odd[0] = lanes.max(odd[0], lanes.load(&second[0]));
+            odd[1] = lanes.max(odd[1], lanes.load(&second[1]));
+        }
+        for row in rest {
+            even[0] = lanes.max(even[0], lanes.load(&row[0]));
+            even[1] = lanes.max(even[1], lanes.load(&row[1]));
         }
     }
+    [lanes.max(even[0], odd[0]), lanes.max(even[1], odd[1])]
+}
+
+impl<L: Lanes> Running<L> {
+    /// Whether a score is much larger than what exponentials are relative to.
+    #[inline(always)]
+    fn is_exceeded(&self, lanes: L, largest: [L::F; 2]) -> bool {
+        let slack = lanes.splat(SLACK);
+        lanes.any_greater(largest[0], lanes.add(self.base[0], slack))
+            || lanes.any_greater(largest[1], lanes.add(self.base[1], slack))
+    }
+}
+
+/// Makes exponentials relative to scores that are much larger. Each query decides alone.
+#[inline(always)]
+fn rebase<L: Lanes>(lanes: L, largest: [L::F; 2], running: &mut Running<L>, sums: &mut [Block]) {
     for half in 0..2 {
-        let largest = lanes.max(largest[0][half], largest[1][half]);
-        let base = running.base[half];
+        let (largest, base) = (largest[half], running.base[half]);
         let limit = lanes.add(base, lanes.splat(SLACK));
-        if !lanes.any_greater(largest, limit) {
-            continue;
-        }
         let raised = lanes.if_greater([largest, limit], largest, base);
         // One where it stays, zero where there was nothing yet.
         let fade = lanes.exp2::<true>(lanes.sub(base, raised));

@@ -128,9 +128,6 @@ impl<const P: usize> Drop for Amx<P> {
     }
 }
 
-/// Where a sum of zero begins.
-static ZERO: [f32; 32] = [0.0; 32];
-
 /// Loads part `$p` of the left operand: rows 0 to 15, and 16 to 31.
 macro_rules! l {
     ($p:literal) => {
@@ -169,27 +166,46 @@ macro_rules! dot {
     };
 }
 
-/// The sum over `$steps` operands of `$parts` parts, 16 cache lines of `$ahead` a step.
+/// Begins with zeros.
+macro_rules! zero {
+    () => {
+        "tilezero tmm0\ntilezero tmm1\ntilezero tmm2\ntilezero tmm3\n"
+    };
+}
+
+/// Begins with what the block holds.
+macro_rules! resume {
+    () => {
+        "tileloadd tmm0, [{c} + {s}*2]\n\
+         tileloadd tmm1, [{c} + {s}*2 + 64]\n\
+         tileloadd tmm2, [{c} + {s}*2 + 2048]\n\
+         tileloadd tmm3, [{c} + {s}*2 + 2112]\n"
+    };
+}
+
+/// Fetches eight cache lines into the second cache.
+macro_rules! fetch {
+    () => {
+        "prefetcht1 [{n}]\n\
+         prefetcht1 [{n} + 64]\n\
+         prefetcht1 [{n} + 128]\n\
+         prefetcht1 [{n} + 192]\n\
+         prefetcht1 [{n} + 256]\n\
+         prefetcht1 [{n} + 320]\n\
+         prefetcht1 [{n} + 384]\n\
+         prefetcht1 [{n} + 448]\n\
+         add {n}, 512\n"
+    };
+}
+
+/// The sum over steps, each of `$parts` parts.
 macro_rules! sum {
-    ($parts:literal, [$($body:expr),*], $steps:ident, $a:ident, $b:ident, $c:ident, $init:ident, $stride:ident, $ahead:ident) => {
+    ($parts:literal, $begin:expr, [$($body:expr),*], [$($fetch:expr),*], $operands:ident) => {
         asm!(
-            "tileloadd tmm0, [{i} + {ld}*1]",
-            "tileloadd tmm1, [{i} + {ld}*1 + 64]",
-            "lea {i}, [{i} + {ld}*8]",
-            "lea {i}, [{i} + {ld}*8]",
-            "tileloadd tmm2, [{i} + {ld}*1]",
-            "tileloadd tmm3, [{i} + {ld}*1 + 64]",
+            $begin,
             "2:",
             $($body,)*
-            "prefetcht1 [{n}]",
-            "prefetcht1 [{n} + 64]",
-            "prefetcht1 [{n} + 128]",
-            "prefetcht1 [{n} + 192]",
-            "prefetcht1 [{n} + 256]",
-            "prefetcht1 [{n} + 320]",
-            "prefetcht1 [{n} + 384]",
-            "prefetcht1 [{n} + 448]",
-            "add {n}, 512",
+            $($fetch,)*
             "add {a}, 2048 * {parts}",
             "add {b}, 2048 * {parts}",
             "dec {k}",
@@ -198,13 +214,12 @@ macro_rules! sum {
             "tilestored [{c} + {s}*2 + 64], tmm1",
             "tilestored [{c} + {s}*2 + 2048], tmm2",
             "tilestored [{c} + {s}*2 + 2112], tmm3",
-            a = inout(reg) $a => _,
-            b = inout(reg) $b => _,
-            k = inout(reg) $steps => _,
-            n = inout(reg) $ahead => _,
-            i = inout(reg) $init => _,
-            ld = in(reg) $stride,
-            c = in(reg) $c,
+            "/* {n} */",
+            a = inout(reg) $operands.left => _,
+            b = inout(reg) $operands.right => _,
+            k = inout(reg) $operands.steps => _,
+            n = inout(reg) $operands.ahead => _,
+            c = in(reg) $operands.block,
             s = in(reg) 64_usize,
             parts = const $parts,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
@@ -212,6 +227,28 @@ macro_rules! sum {
             options(nostack),
         )
     };
+}
+
+/// As [`sum`], by what it begins with and what is fetched meanwhile.
+macro_rules! variants {
+    ($parts:literal, $body:tt, $fetch:tt, $add:expr, $fetches:expr, $operands:ident) => {
+        match ($add, $fetches) {
+            (true, true) => sum!($parts, resume!(), $body, $fetch, $operands),
+            (true, false) => sum!($parts, resume!(), $body, [], $operands),
+            (false, true) => sum!($parts, zero!(), $body, $fetch, $operands),
+            (false, false) => sum!($parts, zero!(), $body, [], $operands),
+        }
+    };
+}
+
+/// What a sum is of, and where it goes.
+#[derive(Clone, Copy)]
+struct Operands {
+    left: *const Tile,
+    right: *const Tile,
+    steps: usize,
+    ahead: *const Tile,
+    block: *mut Block,
 }
 
 impl<const P: usize> Engine for Amx<P> {
@@ -238,30 +275,30 @@ impl<const P: usize> Engine for Amx<P> {
             }
             return;
         }
-        let (a, b) = (left.as_ptr(), right.as_ptr());
-        let c: *mut Block = c;
-        let (init, stride) =
-            if ADD { (c.cast_const().cast(), 128_usize) } else { (ZERO.as_ptr(), 0) };
-        let ahead = ahead.map_or(b, |tile| &raw const *tile);
+        let on = Operands {
+            left: left.as_ptr(),
+            right: right.as_ptr(),
+            steps,
+            ahead: ahead.map_or(std::ptr::null(), std::ptr::from_ref),
+            block: c,
+        };
+        let fetches = ahead.is_some();
         // SAFETY: this engine was made on this thread, so tiles are configured. Each step reads 2 P
         // tiles of either operand, of which there are 2 P for each of the steps; the sum begins with
-        // the whole block, or with rows of zeros at a stride of zero, and ends in the whole block.
-        // What is fetched ahead need not exist: that instruction never fails.
+        // the whole block, or with zeros, and ends in the whole block. What is fetched ahead need
+        // not exist: that instruction never fails.
         unsafe {
             match P {
-                1 => sum!(1, [l!(0), r!(0), dot!()], steps, a, b, c, init, stride, ahead),
-                2 => sum!(
+                1 => variants!(1, [l!(0), r!(0), dot!()], [fetch!()], ADD, fetches, on),
+                2 => variants!(
                     2,
                     [l!(1), r!(0), dot!(), l!(0), dot!(), r!(1), dot!()],
-                    steps,
-                    a,
-                    b,
-                    c,
-                    init,
-                    stride,
-                    ahead
+                    [fetch!(), fetch!()],
+                    ADD,
+                    fetches,
+                    on
                 ),
-                _ => sum!(
+                _ => variants!(
                     3,
                     [
                         l!(2),
@@ -279,13 +316,10 @@ impl<const P: usize> Engine for Amx<P> {
                         l!(0),
                         dot!()
                     ],
-                    steps,
-                    a,
-                    b,
-                    c,
-                    init,
-                    stride,
-                    ahead
+                    [fetch!(), fetch!(), fetch!()],
+                    ADD,
+                    fetches,
+                    on
                 ),
             }
         }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Rows that stay in the second cache between attention and the next projection, in blocks.
-const ROWS: usize = 4;
+const ROWS: usize = 8;
 
 /// Buffers of a thread.
 #[derive(Debug, Default)]
