@@ -5,6 +5,7 @@
 //! attend        softmax(q kᵀ / √k) v of known keys and oneself
 //! norm          layer norm
 //! EncoderStack  all blocks of an encoder, packed from end to end
+//! recorded      attention, sums with norms, and ReLU with dropout, each with its gradient
 //! ```
 //!
 //! Each computes in a [`Format`]: f32, or one to six bf16 products for each product of f32, with the
@@ -55,6 +56,7 @@ mod norm;
 mod numbers;
 mod processor;
 mod product;
+pub mod recorded;
 mod stack;
 
 pub use crate::{

@@ -24,7 +24,7 @@ pub(crate) fn add_norm(
 ) -> Tensor<3> {
     #[cfg(feature = "flex")]
     if let Some(beta) = norm.beta.as_ref().filter(|_| flex::serves(&x) && flex::serves(&update)) {
-        let drop = flex::Drop::new(dropout, &update.device());
+        let drop = flex::draw(dropout, &update.device());
         return flex::add_norm(x, update, norm.gamma.val(), beta.val(), drop);
     }
     norm.forward(x + dropout.forward(update))
@@ -37,7 +37,7 @@ pub(crate) fn add_norm(
 pub(crate) fn relu_drop(x: Tensor<3>, dropout: &Dropout) -> Tensor<3> {
     #[cfg(feature = "flex")]
     if flex::serves(&x) {
-        let drop = flex::Drop::new(dropout, &x.device());
+        let drop = flex::draw(dropout, &x.device());
         return flex::relu_drop(x, drop);
     }
     dropout.forward(relu(x))

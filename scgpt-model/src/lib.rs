@@ -62,8 +62,6 @@ mod pool;
 mod preprocess;
 mod problem;
 mod scgpt;
-#[cfg(feature = "flex")]
-mod sums;
 
 pub use crate::{
     attention::{AttentionMask, MaskedAttention, attend},

@@ -1,10 +1,6 @@
 //! The attention operator as a CPU kernel over the packed projection, with a backward of its own.
 
 mod autodiff;
-mod backward;
-mod exp;
-mod forward;
-mod product;
 
 use burn::{
     backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor},
@@ -12,6 +8,7 @@ use burn::{
     tensor::{Bytes, DType, Shape},
 };
 use burn_flex::{FlexTensor, Layout};
+use scgpt_kernels::recorded::{self, AttentionGradient, AttentionPlan as Plan};
 
 use super::AttentionMask;
 
@@ -32,21 +29,6 @@ pub(super) fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: us
     };
     let (context, _) = <Dispatch as PackedAttention>::packed_attention(qkv.into_dispatch(), plan);
     Tensor::from_dispatch(context)
-}
-
-/// Everything but numbers that the kernels need to know.
-#[derive(Clone, Debug)]
-struct Plan {
-    n_heads: usize,
-    /// Rows of the result: the first `n` tokens.
-    n: usize,
-    /// For each cell, the number of keys that all its queries see.
-    known: Vec<usize>,
-    /// For each cell, the number of tokens that are not padding; from `known` on they also see
-    /// themselves.
-    used: Vec<usize>,
-    /// For each cell, the number of queries that attend, at most `n`.
-    queries: Vec<usize>,
 }
 
 /// The operator as burn's dispatch sees it.
@@ -73,7 +55,7 @@ impl PackedAttention for Flex {
     fn packed_attention(qkv: FlexTensor, plan: Plan) -> (FlexTensor, FlexTensor) {
         let qkv = qkv.to_contiguous();
         let [b, t, d] = packed_shape(&qkv);
-        let (context, log_sums) = forward::attend(qkv.storage::<f32>(), [b, t, d], &plan);
+        let (context, log_sums) = recorded::attend(qkv.storage::<f32>(), [b, t, d], &plan);
         (tensor(context, [b, plan.n, d]), tensor(log_sums, [b, plan.n, plan.n_heads]))
     }
 
@@ -87,13 +69,13 @@ impl PackedAttention for Flex {
         let [qkv, context, log_sums, gradient] =
             [qkv, context, log_sums, gradient].map(|tensor| tensor.to_contiguous());
         let [b, t, d] = packed_shape(&qkv);
-        let saved = backward::Saved {
+        let saved = AttentionGradient {
             qkv: qkv.storage::<f32>(),
             context: context.storage::<f32>(),
             log_sums: log_sums.storage::<f32>(),
             gradient: gradient.storage::<f32>(),
         };
-        tensor(backward::gradient(&saved, [b, t, d], &plan), [b, t, 3 * d])
+        tensor(saved.compute([b, t, d], &plan), [b, t, 3 * d])
     }
 }
 

@@ -1,29 +1,27 @@
 //! The operators as CPU kernels with backwards of their own.
 
 mod autodiff;
-mod drop;
-mod norm;
-mod relu;
 
 use burn::{
     backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor},
+    nn::Dropout,
     prelude::*,
-    tensor::{Bytes, DType, Shape},
+    tensor::{Bytes, DType, Distribution, Shape},
 };
 use burn_flex::{FlexTensor, Layout};
+pub(super) use scgpt_kernels::recorded::Drop;
+use scgpt_kernels::recorded::{self, AddNorm, Added, Keep, NormGradient, NormGradients};
 
-pub(super) use self::drop::Drop;
+/// A new draw from the device's generator; `None` where dropout does nothing.
+pub(super) fn draw(dropout: &Dropout, device: &Device) -> Option<Drop> {
+    let is_active = dropout.training.is_enabled() && device.is_autodiff() && dropout.prob > 0.0;
+    is_active.then(|| Drop::with_seed(dropout.prob, seed(&device.clone().inner())))
+}
 
-/// Added to a variance: what burn's `LayerNorm` has unless told otherwise, and PyTorch's.
-const EPSILON: f32 = 1e-5;
-
-/// What a forward leaves for its backward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keep {
-    /// Nothing that is as large as the result.
-    Nothing,
-    /// The normalised sum.
-    Normed,
+/// 64 bits of the device's generator, so that its seed decides.
+fn seed(device: &Device) -> u64 {
+    let halves = Tensor::<1, Int>::random([4], Distribution::Uniform(0.0, 65_536.0), device);
+    halves.into_data().iter::<u64>().fold(0, |seed, part| (seed << 16) | (part & 0xFFFF))
 }
 
 /// Whether the kernels compute with this tensor.
@@ -101,8 +99,8 @@ impl Fused for Flex {
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let [x, update, gamma, beta] = [x, update, gamma, beta].map(|x| x.to_contiguous());
         let parameters = [gamma.storage::<f32>(), beta.storage::<f32>()];
-        let sum = norm::AddNorm { x: x.storage(), update: update.storage(), parameters, drop };
-        let norm::Added { out, normed, inverse } = sum.forward(keep);
+        let sum = AddNorm { x: x.storage(), update: update.storage(), parameters, drop };
+        let Added { out, normed, inverse } = sum.forward(keep);
         let shape = x.layout().shape();
         let kept = if keep == Keep::Normed { shape.clone() } else { Shape::new([0]) };
         let rows = Shape::new([inverse.len()]);
@@ -118,14 +116,14 @@ impl Fused for Flex {
     ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
         let [normed, inverse, gamma, gradient] =
             [normed, inverse, gamma, gradient].map(|x| x.to_contiguous());
-        let saved = norm::Saved {
+        let saved = NormGradient {
             normed: normed.storage(),
             inverse: inverse.storage(),
             gamma: gamma.storage(),
             gradient: gradient.storage(),
             drop,
         };
-        let norm::Gradients { sum, update, gamma, beta } = saved.backward();
+        let NormGradients { sum, update, gamma, beta } = saved.compute();
         let shape = normed.layout().shape();
         let width = Shape::new([gamma.len()]);
         let sum = tensor(sum, shape.clone());
@@ -136,7 +134,7 @@ impl Fused for Flex {
     fn fused_relu_drop(x: FlexTensor, drop: Option<Drop>) -> FlexTensor {
         let x = x.to_contiguous();
         let shape = x.layout().shape();
-        tensor(relu::forward(x.storage(), width(shape), drop), shape.clone())
+        tensor(recorded::relu_drop(x.storage(), width(shape), drop), shape.clone())
     }
 
     fn fused_relu_drop_backward(
@@ -146,7 +144,7 @@ impl Fused for Flex {
     ) -> FlexTensor {
         let [out, gradient] = [out, gradient].map(|x| x.to_contiguous());
         let shape = out.layout().shape();
-        tensor(relu::backward(out.storage(), gradient.storage(), drop), shape.clone())
+        tensor(recorded::relu_drop_gradient(out.storage(), gradient.storage(), drop), shape.clone())
     }
 }
 

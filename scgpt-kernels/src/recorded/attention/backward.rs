@@ -4,11 +4,11 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
-    Plan,
+    AttentionPlan,
     exp::exp,
     product::{add_product, product},
 };
-use crate::sums::dot;
+use crate::recorded::sums::dot;
 
 /// The most queries, and the most keys, of a tile. Two tiles of weights of this size must stay in
 /// the cache.
@@ -16,54 +16,60 @@ const QUERIES: usize = 256;
 const KEYS: usize = 256;
 
 /// What the forward kept, and the gradient of its result.
-pub(super) struct Saved<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionGradient<'a> {
     /// `[b, t, 3 d]`.
-    pub(super) qkv: &'a [f32],
+    pub qkv: &'a [f32],
     /// `[b, n, d]`.
-    pub(super) context: &'a [f32],
+    pub context: &'a [f32],
     /// `[b, n, h]`.
-    pub(super) log_sums: &'a [f32],
+    pub log_sums: &'a [f32],
     /// `[b, n, d]`, of the context.
-    pub(super) gradient: &'a [f32],
+    pub gradient: &'a [f32],
 }
 
-/// The gradient of the packed projection, `[b, t, 3 d]`; zero at padding.
-///
-/// A task is one head of one cell and sums over its tiles in order, so a cell's result depends
-/// neither on the batch nor on the number of threads.
-pub(super) fn gradient(saved: &Saved, [b, t, d]: [usize; 3], plan: &Plan) -> Vec<f32> {
-    let (n, n_heads) = (plan.n, plan.n_heads);
-    let k = d / n_heads;
-    assert_eq!(saved.qkv.len(), b * t * 3 * d, "qkv is [b, t, 3 d]");
-    assert_eq!(saved.gradient.len(), b * n * d, "the gradient is [b, n, d]");
-    let mut out = vec![0.0; b * t * 3 * d];
-    out.par_chunks_mut(t * 3 * d).enumerate().for_each(|(cell, out)| {
-        let cell = Cell {
-            qkv: &saved.qkv[cell * t * 3 * d..(cell + 1) * t * 3 * d],
-            context: &saved.context[cell * n * d..(cell + 1) * n * d],
-            log_sums: &saved.log_sums[cell * n * n_heads..(cell + 1) * n * n_heads],
-            gradient: &saved.gradient[cell * n * d..(cell + 1) * n * d],
-            d,
-            n_heads,
-            known: plan.known[cell],
-            used: plan.used[cell],
-            queries: plan.queries[cell],
-        };
-        let heads: Vec<HeadGradient> = (0..n_heads)
-            .into_par_iter()
-            .map_init(Scratch::default, |scratch, head| cell.head(head, scratch))
-            .collect();
-        out.par_chunks_mut(3 * d).take(cell.tokens()).enumerate().for_each(|(token, out)| {
-            for (head, gradient) in heads.iter().enumerate() {
-                let parts = [&gradient.queries, &gradient.keys, &gradient.values];
-                for (part, from) in parts.into_iter().enumerate() {
-                    let at = part * d + head * k;
-                    out[at..at + k].copy_from_slice(&from[token * k..(token + 1) * k]);
+impl AttentionGradient<'_> {
+    /// The gradient of the packed projection, `[b, t, 3 d]`; zero at padding.
+    ///
+    /// A task is one head of one cell and sums over its tiles in order, so a cell's result depends
+    /// neither on the batch nor on the number of threads.
+    ///
+    /// # Panics
+    /// If a slice has another length.
+    pub fn compute(&self, [b, t, d]: [usize; 3], plan: &AttentionPlan) -> Vec<f32> {
+        let (n, n_heads) = (plan.n, plan.n_heads);
+        let k = d / n_heads;
+        assert_eq!(self.qkv.len(), b * t * 3 * d, "qkv is [b, t, 3 d]");
+        assert_eq!(self.gradient.len(), b * n * d, "the gradient is [b, n, d]");
+        let mut out = vec![0.0; b * t * 3 * d];
+        out.par_chunks_mut(t * 3 * d).enumerate().for_each(|(cell, out)| {
+            let cell = Cell {
+                qkv: &self.qkv[cell * t * 3 * d..(cell + 1) * t * 3 * d],
+                context: &self.context[cell * n * d..(cell + 1) * n * d],
+                log_sums: &self.log_sums[cell * n * n_heads..(cell + 1) * n * n_heads],
+                gradient: &self.gradient[cell * n * d..(cell + 1) * n * d],
+                d,
+                n_heads,
+                known: plan.known[cell],
+                used: plan.used[cell],
+                queries: plan.queries[cell],
+            };
+            let heads: Vec<HeadGradient> = (0..n_heads)
+                .into_par_iter()
+                .map_init(Scratch::default, |scratch, head| cell.head(head, scratch))
+                .collect();
+            out.par_chunks_mut(3 * d).take(cell.tokens()).enumerate().for_each(|(token, out)| {
+                for (head, gradient) in heads.iter().enumerate() {
+                    let parts = [&gradient.queries, &gradient.keys, &gradient.values];
+                    for (part, from) in parts.into_iter().enumerate() {
+                        let at = part * d + head * k;
+                        out[at..at + k].copy_from_slice(&from[token * k..(token + 1) * k]);
+                    }
                 }
-            }
+            });
         });
-    });
-    out
+        out
+    }
 }
 
 /// The gradient of one head's queries, keys and values, `[tokens, k]` each.
@@ -82,7 +88,7 @@ struct Scratch {
     gradients: Vec<f32>,
 }
 
-/// One cell's part of [`Saved`].
+/// One cell's part of [`AttentionGradient`].
 struct Cell<'a> {
     qkv: &'a [f32],
     context: &'a [f32],
@@ -225,7 +231,6 @@ impl WithSimd for Recompute<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "compiled anew for each instruction set")]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { weights, gradients, keys, log_sums, stride, deltas } = self;
         let rows = weights.chunks_exact_mut(keys).zip(gradients.chunks_exact_mut(keys));

@@ -3,32 +3,53 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{Drop, EPSILON, Keep};
-use crate::sums::{dot, sum};
+use super::{
+    Drop,
+    sums::{dot, sum},
+};
+
+/// Added to a variance: what burn's `LayerNorm` has unless told otherwise, and PyTorch's.
+const EPSILON: f32 = 1e-5;
+
+/// What a forward leaves for its backward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing that is as large as the result.
+    Nothing,
+    /// The normalised sum.
+    Normed,
+}
 
 /// Rows of a task; fixed, so that sums over rows do not depend on the number of threads.
 const ROWS: usize = 64;
 
-/// Arguments of the forward; `x` and `update` are rows of the parameters' width.
-pub(super) struct AddNorm<'a> {
-    pub(super) x: &'a [f32],
-    pub(super) update: &'a [f32],
+/// `norm(x + dropout(update))`: arguments of the forward; `x` and `update` are rows of the parameters' width.
+#[derive(Clone, Copy, Debug)]
+pub struct AddNorm<'a> {
+    /// Rows.
+    pub x: &'a [f32],
+    /// Rows that are added.
+    pub update: &'a [f32],
     /// Gamma and beta.
-    pub(super) parameters: [&'a [f32]; 2],
-    pub(super) drop: Option<Drop>,
+    pub parameters: [&'a [f32]; 2],
+    /// Dropout of the update.
+    pub drop: Option<Drop>,
 }
 
 /// Results of the forward.
-pub(super) struct Added {
-    pub(super) out: Vec<f32>,
+#[derive(Clone, Debug)]
+pub struct Added {
+    /// The result, rows as of x.
+    pub out: Vec<f32>,
     /// The normalised sum before gamma and beta; empty unless asked for.
-    pub(super) normed: Vec<f32>,
+    pub normed: Vec<f32>,
     /// One over the deviation of each row.
-    pub(super) inverse: Vec<f32>,
+    pub inverse: Vec<f32>,
 }
 
 impl AddNorm<'_> {
-    pub(super) fn forward(&self, keep: Keep) -> Added {
+    /// The sum, normalised; `keep` says what of it a backward needs.
+    pub fn forward(&self, keep: Keep) -> Added {
         let (d, size) = (self.parameters[0].len(), self.x.len());
         let mut out = vec![0.0; size];
         let mut normed = vec![0.0; if keep == Keep::Normed { size } else { 0 }];
@@ -64,7 +85,6 @@ impl WithSimd for Forward<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "compiled anew for each instruction set")]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { arguments, first, out, mut normed, inverse } = self;
         let AddNorm { x, update, parameters: [gamma, beta], drop } = *arguments;
@@ -99,30 +119,41 @@ impl WithSimd for Forward<'_> {
 }
 
 /// What the forward kept, and the gradient of its result.
-pub(super) struct Saved<'a> {
-    pub(super) normed: &'a [f32],
-    pub(super) inverse: &'a [f32],
-    pub(super) gamma: &'a [f32],
-    pub(super) gradient: &'a [f32],
-    pub(super) drop: Option<Drop>,
+#[derive(Clone, Copy, Debug)]
+pub struct NormGradient<'a> {
+    /// The normalised sum.
+    pub normed: &'a [f32],
+    /// One over the deviation of each row.
+    pub inverse: &'a [f32],
+    /// Gamma.
+    pub gamma: &'a [f32],
+    /// Of the result.
+    pub gradient: &'a [f32],
+    /// Dropout of the update.
+    pub drop: Option<Drop>,
 }
 
 /// Results of the backward.
-pub(super) struct Gradients {
+#[derive(Clone, Debug)]
+pub struct NormGradients {
     /// Gradient of x.
-    pub(super) sum: Vec<f32>,
+    pub sum: Vec<f32>,
     /// Gradient of the update; `None` if it is that of x.
-    pub(super) update: Option<Vec<f32>>,
-    pub(super) gamma: Vec<f32>,
-    pub(super) beta: Vec<f32>,
+    pub update: Option<Vec<f32>>,
+    /// Gradient of gamma.
+    pub gamma: Vec<f32>,
+    /// Gradient of beta.
+    pub beta: Vec<f32>,
 }
 
-impl Saved<'_> {
+impl NormGradient<'_> {
+    /// The gradients of what was added up, and of the parameters.
+    ///
     /// ```text
     /// g = γ ∘ dy    dx = (g − mean(g) − x̂ mean(g ∘ x̂)) / σ    du = dropout(dx)
     /// dγ = Σ dy ∘ x̂    dβ = Σ dy    over rows
     /// ```
-    pub(super) fn backward(&self) -> Gradients {
+    pub fn compute(&self) -> NormGradients {
         let (d, size) = (self.gamma.len(), self.normed.len());
         let mut sum = vec![0.0; size];
         let mut update = self.drop.map(|_| vec![0.0; size]);
@@ -143,13 +174,13 @@ impl Saved<'_> {
             }
         }
         let beta = totals.split_off(d);
-        Gradients { sum, update, gamma: totals, beta }
+        NormGradients { sum, update, gamma: totals, beta }
     }
 }
 
 /// The backward of some rows.
 struct Backward<'a> {
-    saved: &'a Saved<'a>,
+    saved: &'a NormGradient<'a>,
     first: usize,
     sum: &'a mut [f32],
     update: Option<&'a mut [f32]>,
@@ -161,7 +192,6 @@ impl WithSimd for Backward<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "compiled anew for each instruction set")]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { saved, first, sum: out, mut update, gamma: to_gamma, beta: to_beta } = self;
         let d = saved.gamma.len();

@@ -9,7 +9,7 @@ use super::Drop;
 const ROWS: usize = 64;
 
 /// `dropout(relu(x))` of rows of some width.
-pub(super) fn forward(x: &[f32], width: usize, drop: Option<Drop>) -> Vec<f32> {
+pub fn relu_drop(x: &[f32], width: usize, drop: Option<Drop>) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
     let tasks = out.par_chunks_mut(ROWS * width).zip(x.par_chunks(ROWS * width)).enumerate();
     tasks.for_each(|(task, (out, x))| {
@@ -19,7 +19,7 @@ pub(super) fn forward(x: &[f32], width: usize, drop: Option<Drop>) -> Vec<f32> {
 }
 
 /// The gradient of x given the result and its gradient.
-pub(super) fn backward(result: &[f32], gradient: &[f32], drop: Option<Drop>) -> Vec<f32> {
+pub fn relu_drop_gradient(result: &[f32], gradient: &[f32], drop: Option<Drop>) -> Vec<f32> {
     let scale = drop.map_or(1.0, Drop::scale);
     let mut out = vec![0.0; result.len()];
     let tasks = out.par_chunks_mut(1 << 15).zip(result.par_chunks(1 << 15));
@@ -41,7 +41,6 @@ impl WithSimd for Forward<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "compiled anew for each instruction set")]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { out, x, width, first, drop } = self;
         let rows = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
@@ -71,7 +70,6 @@ impl WithSimd for Backward<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "compiled anew for each instruction set")]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { out, result, gradient, scale } = self;
         for ((out, result), gradient) in out.iter_mut().zip(result).zip(gradient) {

@@ -1,10 +1,8 @@
 //! [`Drop`]: which elements dropout drops, without a tensor that says so.
 
-use burn::{nn::Dropout, prelude::*, tensor::Distribution};
-
 /// One draw of dropout: element `(row, column)` depends on nothing but the seed.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::fused) struct Drop {
+pub struct Drop {
     seed: u64,
     /// Elements whose hash is below this are dropped.
     threshold: u32,
@@ -13,18 +11,13 @@ pub(in crate::fused) struct Drop {
 }
 
 impl Drop {
-    /// A new draw from the device's generator; `None` where dropout does nothing.
-    pub(in crate::fused) fn new(dropout: &Dropout, device: &Device) -> Option<Self> {
-        let is_active = dropout.training.is_enabled() && device.is_autodiff() && dropout.prob > 0.0;
-        is_active.then(|| Self::with_seed(dropout.prob, draw(&device.clone().inner())))
-    }
-
+    /// The draw of a seed: elements are dropped with a probability below 1.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a probability below 1 times 2³²"
     )]
-    pub(in crate::fused) fn with_seed(probability: f64, seed: u64) -> Self {
+    pub fn with_seed(probability: f64, seed: u64) -> Self {
         let threshold = (probability * (f64::from(u32::MAX) + 1.0)) as u32;
         Self { seed, threshold, scale: (1.0 / (1.0 - probability)) as f32 }
     }
@@ -35,7 +28,6 @@ impl Drop {
 
     /// The elements of one row.
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "part of loops that are compiled per instruction set")]
     pub(super) fn row(self, row: usize) -> RowDrop {
         // SplitMix64 of the row's number.
         let mut x = self.seed.wrapping_add((row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -59,7 +51,6 @@ pub(super) struct RowDrop {
 impl RowDrop {
     /// The factor of an element: zero or the scale.
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "part of loops that are compiled per instruction set")]
     pub(super) fn factor(self, column: u32) -> f32 {
         // The finaliser of MurmurHash3, keyed twice so that no row is a shifted other one.
         let mut x = column.wrapping_mul(0x9E37_79B9).wrapping_add(self.key[0]);
@@ -68,10 +59,4 @@ impl RowDrop {
         x ^= x >> 16;
         if x < self.threshold { 0.0 } else { self.scale }
     }
-}
-
-/// 64 bits of the device's generator, so that its seed decides.
-fn draw(device: &Device) -> u64 {
-    let halves = Tensor::<1, Int>::random([4], Distribution::Uniform(0.0, 65_536.0), device);
-    halves.into_data().iter::<u64>().fold(0, |seed, part| (seed << 16) | (part & 0xFFFF))
 }

@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{Plan, exp::exp, product::product};
+use super::{AttentionPlan, exp::exp, product::product};
 
 /// The most queries a task handles at once. More would push their scores out of the cache, fewer
 /// would repack keys and values too often: of 96, 160, 256 and 400, this is the fastest.
@@ -14,7 +14,10 @@ const TILE: usize = 256;
 ///
 /// A task is a tile of queries of one cell with all its heads, so a cell's result depends neither
 /// on the batch nor on the number of threads.
-pub(super) fn attend(qkv: &[f32], [b, t, d]: [usize; 3], plan: &Plan) -> (Vec<f32>, Vec<f32>) {
+///
+/// # Panics
+/// If `qkv` has another length.
+pub fn attend(qkv: &[f32], [b, t, d]: [usize; 3], plan: &AttentionPlan) -> (Vec<f32>, Vec<f32>) {
     let (n, n_heads) = (plan.n, plan.n_heads);
     assert_eq!(qkv.len(), b * t * 3 * d, "qkv is [b, t, 3 d]");
     let (mut context, mut log_sums) = (vec![0.0; b * n * d], vec![0.0; b * n * n_heads]);
@@ -118,7 +121,6 @@ impl WithSimd for Softmax<'_> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "compiled anew for each instruction set")]
     fn with_simd<S: Simd>(self, _: S) {
         let Tile { qkv, d, n_heads, known, used, first } = *self.tile;
         let (k, row) = (d / n_heads, 3 * d);
@@ -139,10 +141,6 @@ impl WithSimd for Softmax<'_> {
 
 /// Replaces scores by `exp(score − largest)`.
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be compiled inside the dispatch to use its vector width"
-)]
 fn exponentials(scores: &mut [f32], own: f32) -> Sum {
     const LANES: usize = 16;
     let mut largest = [f32::NEG_INFINITY; LANES];

@@ -4,10 +4,6 @@
 ///
 /// `x = n ln 2 + r` with `|r| <= ln 2 / 2`, a polynomial for `eʳ`, and `2ⁿ` by the exponent bits.
 #[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "must be compiled inside the dispatch to use its vector width"
-)]
 pub(super) fn exp(x: f32) -> f32 {
     // Adding and subtracting this rounds to a whole number.
     const ROUND: f32 = 12_582_912.0;

@@ -5,7 +5,6 @@ const LANES: usize = 16;
 
 /// The sum of a function of all numbers.
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "part of loops that are compiled per instruction set")]
 pub(crate) fn sum(x: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0.0; LANES];
     let (chunks, rest) = x.as_chunks::<LANES>();
@@ -19,7 +18,6 @@ pub(crate) fn sum(x: &[f32], of: impl Fn(f32) -> f32) -> f32 {
 
 /// `⟨a, b⟩`, of slices of the same length.
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "part of loops that are compiled per instruction set")]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0; LANES];
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
