@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Rows of a task: as packed operands they fit into the second cache.
-const ROWS: usize = 128;
+const ROWS: usize = 256;
 
 /// What follows a product, in this order: `norm(relu(x W + bias) + residual)`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -151,27 +151,48 @@ impl Sink for IntoRows<'_> {
                 continue;
             }
             let bias = self.bias.map_or_else(|| lanes.splat(0.0), |b| part(lanes, &b[first..]));
-            for r in 0..rows {
-                let at = (row * SIDE + r) * self.columns + first;
-                let mut x = lanes.add(lanes.load(&block.0[r][half]), bias);
-                if self.relu {
-                    x = lanes.max(lanes.splat(0.0), x); // which leaves what is not a number
+            // Whatever is smaller than this becomes it: nothing, or what is negative.
+            let least = lanes.splat(if self.relu { 0.0 } else { f32::NEG_INFINITY });
+            let at = row * SIDE * self.columns + first;
+            let from = block.0[..rows].iter();
+            let out = self.out[at..].chunks_mut(self.columns);
+            match self.residual {
+                Residual::None => {
+                    for (from, out) in from.zip(out) {
+                        let x = lanes.add(lanes.load(&from[half]), bias);
+                        put(lanes, lanes.max(least, x), &mut out[..columns]);
+                    }
                 }
-                let out = &mut self.out[at..at + columns];
-                match self.residual {
-                    Residual::None => {}
-                    Residual::Of(it) => x = lanes.add(x, part(lanes, &it[at..at + columns])),
-                    Residual::Before => x = lanes.add(x, part(lanes, out)),
+                Residual::Of(residual) => {
+                    let residual = residual[at..].chunks(self.columns);
+                    for ((from, out), residual) in from.zip(out).zip(residual) {
+                        let x = lanes.add(lanes.load(&from[half]), bias);
+                        let x = lanes.add(lanes.max(least, x), part(lanes, &residual[..columns]));
+                        put(lanes, x, &mut out[..columns]);
+                    }
                 }
-                if let Some(whole) = out.first_chunk_mut() {
-                    lanes.store(x, whole);
-                } else {
-                    let mut sixteen = [0.0; 16];
-                    lanes.store(x, &mut sixteen);
-                    out.copy_from_slice(&sixteen[..columns]);
+                Residual::Before => {
+                    for (from, out) in from.zip(out) {
+                        let x = lanes.add(lanes.load(&from[half]), bias);
+                        let out = &mut out[..columns];
+                        put(lanes, lanes.add(lanes.max(least, x), part(lanes, out)), out);
+                    }
                 }
             }
         }
+    }
+}
+
+/// Writes as many numbers as there is room for, at most sixteen.
+#[inline(always)]
+fn put<L: Lanes>(lanes: L, x: L::F, out: &mut [f32]) {
+    if let Some(whole) = out.first_chunk_mut() {
+        lanes.store(x, whole);
+    } else {
+        let mut sixteen = [0.0; 16];
+        lanes.store(x, &mut sixteen);
+        let n = out.len();
+        out.copy_from_slice(&sixteen[..n]);
     }
 }
 

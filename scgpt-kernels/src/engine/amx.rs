@@ -183,18 +183,14 @@ macro_rules! resume {
     };
 }
 
-/// Fetches eight cache lines into the second cache.
+/// Fetches four cache lines into the second cache.
 macro_rules! fetch {
     () => {
         "prefetcht1 [{n}]\n\
          prefetcht1 [{n} + 64]\n\
          prefetcht1 [{n} + 128]\n\
          prefetcht1 [{n} + 192]\n\
-         prefetcht1 [{n} + 256]\n\
-         prefetcht1 [{n} + 320]\n\
-         prefetcht1 [{n} + 384]\n\
-         prefetcht1 [{n} + 448]\n\
-         add {n}, 512\n"
+         add {n}, 256\n"
     };
 }
 
