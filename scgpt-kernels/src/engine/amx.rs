@@ -210,7 +210,7 @@ macro_rules! sum {
             "tilestored [{c} + {s}*2 + 64], tmm1",
             "tilestored [{c} + {s}*2 + 2048], tmm2",
             "tilestored [{c} + {s}*2 + 2112], tmm3",
-            "/* {n} */",
+            "/* {n} */", // where nothing is fetched, an operand has to be named all the same
             a = inout(reg) $operands.left => _,
             b = inout(reg) $operands.right => _,
             k = inout(reg) $operands.steps => _,
