@@ -3,7 +3,7 @@
 use super::{Engine, On, Step};
 use crate::{
     block::{Block, SIDE, Tile},
-    lanes::Lanes,
+    lanes::{Lanes, Run},
 };
 
 /// f32 operands: four tiles, quarter by quarter. `ROWS` rows of `HALVES` times 16 columns are summed
@@ -31,9 +31,9 @@ impl<L: Lanes, const ROWS: usize, const HALVES: usize> Single<L, ROWS, HALVES> {
         self.pack(&turned, to);
     }
 
-    /// `N` rows from `first` on.
+    /// `ROWS` rows from `first` on.
     #[inline(always)]
-    fn rows<const N: usize, const ADD: bool>(
+    fn rows<const ADD: bool>(
         self,
         left: &[Tile],
         right: &[Tile],
@@ -41,9 +41,9 @@ impl<L: Lanes, const ROWS: usize, const HALVES: usize> Single<L, ROWS, HALVES> {
         [first, half]: [usize; 2],
     ) {
         let lanes = self.lanes;
-        let mut sums = [[lanes.splat(0.0); HALVES]; N];
+        let mut sums = [[lanes.splat(0.0); HALVES]; ROWS];
         if ADD {
-            for r in 0..N {
+            for r in 0..ROWS {
                 for h in 0..HALVES {
                     sums[r][h] = lanes.load(&c.0[first + r][half + h]);
                 }
@@ -56,7 +56,7 @@ impl<L: Lanes, const ROWS: usize, const HALVES: usize> Single<L, ROWS, HALVES> {
                     for h in 0..HALVES {
                         y[h] = lanes.load(&right[2 * deep + half + h].0[k]);
                     }
-                    for r in 0..N {
+                    for r in 0..ROWS {
                         let row = first + r;
                         let x = lanes.splat(left[row / 16 * 2 + deep].0[row % 16][k]);
                         for h in 0..HALVES {
@@ -66,7 +66,7 @@ impl<L: Lanes, const ROWS: usize, const HALVES: usize> Single<L, ROWS, HALVES> {
                 }
             }
         }
-        for r in 0..N {
+        for r in 0..ROWS {
             for h in 0..HALVES {
                 lanes.store(sums[r][h], &mut c.0[first + r][half + h]);
             }
@@ -103,7 +103,6 @@ impl<L: Lanes, const ROWS: usize, const HALVES: usize> Engine for Single<L, ROWS
     fn right_of_columns(&self, block: &Block, to: &mut [Tile]) {
         self.pack_columns(block, to);
     }
-    #[inline(always)]
     fn product<const ADD: bool>(
         &self,
         left: &[Tile],
@@ -112,17 +111,31 @@ impl<L: Lanes, const ROWS: usize, const HALVES: usize> Engine for Single<L, ROWS
         _ahead: Option<&Tile>,
     ) {
         assert!(left.len() == right.len() && left.len().is_multiple_of(4), "whole operands");
+        self.lanes.enter(Product::<_, ROWS, HALVES, ADD> { engine: *self, left, right, c });
+    }
+}
+
+/// A product as a function of its own: it is long, and called from many places.
+struct Product<'a, L, const ROWS: usize, const HALVES: usize, const ADD: bool> {
+    engine: Single<L, ROWS, HALVES>,
+    left: &'a [Tile],
+    right: &'a [Tile],
+    c: &'a mut Block,
+}
+
+impl<L: Lanes, const ROWS: usize, const HALVES: usize, const ADD: bool> Run
+    for Product<'_, L, ROWS, HALVES, ADD>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        const { assert!(SIDE.is_multiple_of(ROWS) && (HALVES == 1 || HALVES == 2)) }
+        let Self { engine, left, right, c } = self;
         for half in (0..2).step_by(HALVES) {
-            let mut first = 0;
-            while first + ROWS <= SIDE {
-                self.rows::<ROWS, ADD>(left, right, c, [first, half]);
-                first += ROWS;
-            }
-            while first + 4 <= SIDE {
-                self.rows::<4, ADD>(left, right, c, [first, half]);
-                first += 4;
+            for first in (0..SIDE).step_by(ROWS) {
+                engine.rows::<ADD>(left, right, c, [first, half]);
             }
         }
-        const { assert!((SIDE % ROWS).is_multiple_of(4) && (HALVES == 1 || HALVES == 2)) }
     }
 }
