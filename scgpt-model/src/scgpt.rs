@@ -190,19 +190,23 @@ impl Scgpt {
     /// # Panics
     /// If the head is affine and the input had no values.
     pub fn predict(&self, encoded: &Encoded) -> Expression {
-        let hidden = match &encoded.context {
-            Some(context) => Tensor::cat(vec![encoded.hidden.clone(), context.tokens.clone()], 2),
-            None => encoded.hidden.clone(),
-        };
+        let hidden = self.gep_states(encoded);
         match &self.gep {
             Gep::Direct(head) => head.forward(hidden),
             Gep::Affine(head) => head.forward(hidden, required(encoded.values.as_ref(), "values")),
         }
     }
 
-    /// Expression from the cell embedding (GEPC); `None` without that head.
-    pub fn predict_from_cell(&self, encoded: &Encoded) -> Option<Expression> {
-        let head = self.gepc.as_ref()?;
+    /// What the GEP head reads, `[b, t, d_in]`.
+    pub fn gep_states(&self, encoded: &Encoded) -> Tensor<3> {
+        match &encoded.context {
+            Some(context) => Tensor::cat(vec![encoded.hidden.clone(), context.tokens.clone()], 2),
+            None => encoded.hidden.clone(),
+        }
+    }
+
+    /// What the GEPC head reads: cells, `[b, d_cell]`, and genes, `[b, t, d_gene]`.
+    pub fn gepc_states(&self, encoded: &Encoded) -> (Tensor<2>, Tensor<3>) {
         let (mut cell, mut genes) = (encoded.cell.clone(), encoded.genes.clone());
         if let Some(context) = &encoded.context {
             cell = Tensor::cat(vec![cell, context.cell.clone()], 1);
@@ -210,6 +214,13 @@ impl Scgpt {
                 genes = Tensor::cat(vec![genes, context.tokens.clone()], 2);
             }
         }
+        (cell, genes)
+    }
+
+    /// Expression from the cell embedding (GEPC); `None` without that head.
+    pub fn predict_from_cell(&self, encoded: &Encoded) -> Option<Expression> {
+        let head = self.gepc.as_ref()?;
+        let (cell, genes) = self.gepc_states(encoded);
         Some(head.forward(cell, genes))
     }
 

@@ -100,6 +100,11 @@ impl Ridge {
         &self.y_mean
     }
 
+    /// The weights of `w`, `[m, k]`, row-major.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
     /// The penalty.
     pub fn penalty(&self) -> f64 {
         self.penalty

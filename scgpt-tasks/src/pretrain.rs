@@ -230,8 +230,12 @@ impl<'a> Pretraining<'a> {
             device,
             watch,
         };
-        let trained =
-            run.train(&task, &start.network, |n| self.co_expression(&task.cells, n), Ok)?;
+        let trained = run.train(
+            &task,
+            &start.network,
+            |n| self.co_expression(&task.cells, n),
+            |model| start.network.fit_heads(model, &task, device),
+        )?;
         let report = PretrainReport::new(config, PretrainData::of(&task, options), &trained);
         write_model(
             &options.run.join(FOLDER),

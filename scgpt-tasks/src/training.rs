@@ -16,6 +16,7 @@ mod cells;
 mod checkpoint;
 mod curves;
 mod folder;
+mod heads;
 mod mistakes;
 mod network;
 mod options;

@@ -76,10 +76,18 @@ impl Decoder {
         }
     }
 
-    fn forward(&self, hidden: Tensor<3>) -> Tensor<2> {
+    /// What the last layer sees of every token.
+    ///
+    /// # Shapes
+    /// - hidden: `[b, t, d_in]`
+    /// - output: `[b, t, d]`
+    pub fn hidden(&self, hidden: Tensor<3>) -> Tensor<3> {
         let x = leaky_relu(self.linear1.forward(hidden), SLOPE);
-        let x = leaky_relu(self.linear2.forward(x), SLOPE);
+        leaky_relu(self.linear2.forward(x), SLOPE)
+    }
+
+    fn forward(&self, hidden: Tensor<3>) -> Tensor<2> {
         // Losses need all digits, whatever the format of the states.
-        self.linear3.forward(x).squeeze_dim(2).cast(DType::F32)
+        self.linear3.forward(self.hidden(hidden)).squeeze_dim(2).cast(DType::F32)
     }
 }

@@ -99,9 +99,17 @@ impl GepcHead {
 }
 
 impl InnerProduct {
-    fn forward(&self, cell: Tensor<2>, genes: Tensor<3>) -> Expression {
+    /// What `W` sees of every gene.
+    ///
+    /// # Shapes
+    /// - genes, output: `[b, t, d_gene]`
+    pub fn query(&self, genes: Tensor<3>) -> Tensor<3> {
         let genes = if self.is_detached { genes.detach() } else { genes };
-        let query = sigmoid(self.gene_to_query.forward(genes)); // [b, t, d_gene]
+        sigmoid(self.gene_to_query.forward(genes))
+    }
+
+    fn forward(&self, cell: Tensor<2>, genes: Tensor<3>) -> Expression {
+        let query = self.query(genes);
         let cell = cell.unsqueeze_dim::<3>(2); // [b, d_cell, 1]
         let product = |weight: &Linear| -> Tensor<2> {
             weight.forward(query.clone()).matmul(cell.clone()).squeeze_dim(2).cast(DType::F32)

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use scgpt_data::{CellSource, Observer, SpecialToken, narrow};
+use scgpt_data::{CellSource, SpecialToken, narrow};
 use scgpt_eval::{
     LabelEvaluation, PredictedLabels,
     baseline::{ClassBaseline, LabelledCells, class_baselines},
@@ -220,10 +220,14 @@ impl Experiment for AnnotateExperiment<'_> {
 
     fn fitted(
         &self,
-        model: Scgpt,
+        mut model: Scgpt,
+        start: &StartingNetwork,
         task: &AnnotateTask<'_>,
-        observer: &dyn Observer,
     ) -> Result<Scgpt> {
+        let Session { device, observer, .. } = *self.session;
+        if self.config.objectives.gep + self.config.objectives.gepc > 0.0 {
+            model = start.fit_heads(model, task, device)?;
+        }
         if task.begins_fitted() { task.fitted(model, observer) } else { Ok(model) }
     }
 

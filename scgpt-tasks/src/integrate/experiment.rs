@@ -6,7 +6,7 @@
 use std::{borrow::Cow, path::PathBuf};
 
 use scgpt_data::{CellSource, DomainBatches, DomainOrder, GeneNames, SpecialToken, narrow};
-use scgpt_model::{InputNorm, NetworkPart, Preprocess, ScgptConfig};
+use scgpt_model::{InputNorm, NetworkPart, Preprocess, Scgpt, ScgptConfig};
 use scgpt_stats::{ClusterOptions, stratified};
 use scgpt_train::TrainConfig;
 use serde_json::{Map, Value, json};
@@ -243,6 +243,15 @@ impl Experiment for IntegrateExperiment<'_> {
         let (of, leading) = (&features.of_tokens, cells.leading());
         let are_apart = cells.pairing() != Pairing::Paired;
         CoExpression::of_modalities(&task.cells, &parts.training, of, &leading, are_apart, n)
+    }
+
+    fn fitted(
+        &self,
+        model: Scgpt,
+        start: &StartingNetwork,
+        task: &IntegrateTask<'_>,
+    ) -> Result<Scgpt> {
+        start.fit_heads(model, task, self.cells.session.device)
     }
 
     fn thinned(&self, task: &IntegrateTask<'_>) -> Option<ThinnedCells> {

@@ -61,8 +61,8 @@ pub(crate) trait Experiment {
     fn fitted(
         &self,
         model: Scgpt,
+        _start: &StartingNetwork,
         _task: &Self::Task<'_>,
-        _observer: &dyn Observer,
     ) -> Result<Scgpt> {
         Ok(model)
     }
@@ -192,7 +192,7 @@ impl<'a> Session<'a> {
             &task,
             &start,
             |n| experiment.co_expression(&parts, &task, n),
-            |model| experiment.fitted(model, &task, self.observer),
+            |model| experiment.fitted(model, &start, &task),
         )?;
         let trained = Trained { advice, ..trained };
         let verdict = experiment.judge(source, &parts, &task, &trained)?;
