@@ -93,13 +93,18 @@ pub(crate) fn elsewhere(table: &Table, key: &str) -> Option<String> {
 /// The recipe with which settings begin: fine-tuning of the model that the flag or else the last of
 /// the files names, or a new network.
 pub(crate) fn recipe(flag: Option<&Path>, files: &[PathBuf]) -> Result<Recipe> {
-    let mut model = None;
+    Ok(Recipe::of(named("model", flag, files)?.as_deref())?)
+}
+
+/// The path that the flag or else the last of the files gives for a key.
+pub(crate) fn named(key: &str, flag: Option<&Path>, files: &[PathBuf]) -> Result<Option<PathBuf>> {
+    let mut found = None;
     for path in files {
-        if let Some(Value::String(named)) = table(path)?.remove("model") {
-            model = Some(PathBuf::from(named));
+        if let Some(Value::String(named)) = table(path)?.remove(key) {
+            found = Some(PathBuf::from(named));
         }
     }
-    Ok(Recipe::of(flag.or(model.as_deref()))?)
+    Ok(flag.map(Path::to_owned).or(found))
 }
 
 /// Replaces the values in `table` by those in `file`; a schedule is replaced as a whole, since its

@@ -1,5 +1,6 @@
 //! [`variable_genes`]: selects highly variable genes from a stream of cells.
 
+mod accessibility;
 mod dispersion;
 mod loess;
 mod moments;
@@ -12,7 +13,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use self::{moments::Moments, standard::Standard};
+use self::{accessibility::Weights, moments::Moments, standard::Standard};
 use crate::{
     cell_source::{CellSource, ReadBlocks as _},
     csr::{Csr, CsrRow},
@@ -44,6 +45,17 @@ pub enum VariableFlavour {
     CellRanger,
     /// Of log1p values: the same before the logarithm, by means.
     Seurat,
+    /// Of peaks: the share of cells in which a feature is open, whatever its value.
+    Accessibility,
+    /// Of peaks: variance after TF-IDF, so that what is open everywhere comes behind.
+    Tfidf,
+}
+
+impl VariableFlavour {
+    /// Whether it measures logarithms of normalised values, and not the values as they are.
+    pub fn wants_logarithms(self) -> bool {
+        matches!(self, Self::CellRanger | Self::Seurat)
+    }
 }
 
 impl fmt::Display for VariableFlavour {
@@ -52,6 +64,8 @@ impl fmt::Display for VariableFlavour {
             Self::SeuratV3 => "seurat-v3",
             Self::CellRanger => "cell-ranger",
             Self::Seurat => "seurat",
+            Self::Accessibility => "accessibility",
+            Self::Tfidf => "TF-IDF",
         })
     }
 }
@@ -91,11 +105,13 @@ impl VariableConfig {
 pub struct VariableGenes {
     /// Columns of the selected genes, the most variable first.
     pub selected: Vec<usize>,
-    /// Means: of all cells (`seurat_v3`), or averaged over batches, as a logarithm for `seurat`.
+    /// Means: of all cells (`seurat_v3`), or averaged over batches, as a logarithm for `seurat`; of weights for
+    /// `tfidf`, of 1 where it is open for `accessibility`.
     pub means: Vec<f64>,
-    /// Variances of all cells (`seurat_v3`), or dispersions averaged over batches.
+    /// Variances of all cells (`seurat_v3`), or dispersions, for peaks variances, averaged over batches.
     pub dispersions: Vec<f64>,
-    /// Normalised variances or dispersions, averaged over batches; NaN where not defined.
+    /// Normalised variances or dispersions, or what peaks are measured by, averaged over batches; NaN where not
+    /// defined.
     pub normalised: Vec<f64>,
     /// Number of batches in which the gene is among the most variable.
     pub n_batches: Vec<usize>,
@@ -114,7 +130,8 @@ pub struct VariableGenes {
 ///
 /// # Reference
 /// `scanpy.pp.highly_variable_genes`. Differs: genes that tie keep the order of
-/// the data; percentiles of the mean that coincide are no error.
+/// the data; percentiles of the mean that coincide are no error; peaks have flavours of their own, after
+/// `FindTopFeatures` and `RunTFIDF` of Signac.
 pub fn variable_genes(
     source: &mut dyn CellSource,
     layer: &Layer,
@@ -157,17 +174,33 @@ pub fn variable_genes(
     for batch in &mut moments {
         batch.resize(n_genes);
     }
-    if config.flavour != VariableFlavour::SeuratV3 {
-        let measure = match config.flavour {
-            VariableFlavour::Seurat => dispersion::seurat,
-            _ => dispersion::cell_ranger,
-        };
-        return Ok(dispersion::select(&moments, measure, batches.is_some(), config.n_top));
-    }
-    let mut standards: Vec<Standard> =
-        moments.iter().map(|batch| Standard::new(batch, config.span)).collect();
-    each(&mut |batch, row| standards[batch].add(row))?;
-    Ok(standard::select(&moments, &standards, config.n_top))
+    let (n_top, has_batches) = (config.n_top, batches.is_some());
+    Ok(match config.flavour {
+        VariableFlavour::SeuratV3 => {
+            let standards = moments.iter().map(|batch| Standard::new(batch, config.span));
+            let mut standards: Vec<Standard> = standards.collect();
+            each(&mut |batch, row| standards[batch].add(row))?;
+            standard::select(&moments, &standards, n_top)
+        }
+        VariableFlavour::CellRanger => {
+            dispersion::select(&moments, dispersion::cell_ranger, has_batches, n_top)
+        }
+        VariableFlavour::Seurat => {
+            dispersion::select(&moments, dispersion::seurat, has_batches, n_top)
+        }
+        VariableFlavour::Accessibility => accessibility::select(&moments, |(mean, _)| mean, n_top),
+        VariableFlavour::Tfidf => {
+            let weights = Weights::new(&moments);
+            let mut weighed = vec![Moments::default(); moments.len()];
+            each(&mut |batch, row| {
+                weighed[batch].add(CsrRow { indices: row.indices, values: &weights.of(row) });
+            })?;
+            for batch in &mut weighed {
+                batch.resize(n_genes);
+            }
+            accessibility::select(&weighed, |(_, variance)| variance, n_top)
+        }
+    })
 }
 
 /// Brings the values of a block into the form that the flavour measures.
@@ -175,12 +208,13 @@ fn prepare(block: &mut Csr, config: &VariableConfig) {
     if let Some(scale) = &config.normalise {
         scale.apply(block);
     }
-    if config.flavour == VariableFlavour::Seurat {
-        for cell in 0..block.n_cells() {
-            for value in block.row_values_mut(cell) {
-                *value = value.exp_m1();
-            }
-        }
+    let change: fn(f32) -> f32 = match config.flavour {
+        VariableFlavour::Seurat => f32::exp_m1,
+        VariableFlavour::Accessibility => |value| if value > 0.0 { 1.0 } else { 0.0 },
+        _ => return,
+    };
+    for cell in 0..block.n_cells() {
+        block.row_values_mut(cell).iter_mut().for_each(|value| *value = change(*value));
     }
 }
 
@@ -210,8 +244,7 @@ pub fn variable_columns(
     values: InputValues,
 ) -> Result<(VariableFlavour, Vec<usize>)> {
     let flavour = flavour.unwrap_or(flavour_of(values.state));
-    let normalise =
-        (flavour != VariableFlavour::SeuratV3).then_some(LogScale { from: values, total: TOTAL });
+    let normalise = flavour.wants_logarithms().then_some(LogScale { from: values, total: TOTAL });
     let config = VariableConfig { normalise, ..VariableConfig::new(n_top, flavour) };
     Ok((flavour, variable_genes(source, layer, batches, &config)?.selected))
 }

@@ -242,7 +242,7 @@ pub(crate) fn read_part<P: DeserializeOwned>(path: &Path) -> Result<P> {
 }
 
 /// SHA-256 of a file, hexadecimal.
-fn hash(path: &Path) -> Result<String> {
+pub(crate) fn hash(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     let copied = scgpt_data::open_file(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
     copied.map_err(|error| invalid(path.into(), error.to_string()))?;

@@ -56,6 +56,7 @@ mod config;
 mod cross_modal;
 mod crossing;
 mod experiment;
+mod links;
 mod modality;
 mod mosaic;
 mod page;
@@ -81,6 +82,7 @@ pub use self::{
     cell_modalities::{CellModalities, Pairing},
     complete::{Completed, GeneratedBy, GeneratedModality, GeneratedScores, HeldOutErrors},
     config::IntegrateConfig,
+    links::{LinksReport, UnknownNames},
     mosaic::{CarriedTypes, MosaicScores},
     report::{IntegrateData, IntegrateReport, IntegrationMethod},
     sizes::{BatchSize, ModalitySize},
@@ -89,6 +91,7 @@ pub use self::{
 use self::{
     complete::check_truth,
     experiment::{Cells, IntegrateExperiment},
+    links::Links,
     modality::Multimodal,
     panel::{FeaturePanel, align},
     score::SpaceJudge,
@@ -206,6 +209,8 @@ pub struct Integration<'a> {
     vocab: GeneVocab,
     batches: Labels,
     labels: Option<Labels>,
+    /// Which features belong to which genes, if a table says so.
+    links: Option<Links>,
     /// The features of several modalities, once they are chosen.
     multimodal: Option<Multimodal>,
 }
@@ -261,7 +266,8 @@ impl<'a> Integration<'a> {
             Some(checkpoint) => checkpoint.vocab.clone(),
             None => GeneVocab::from_genes([&var], &names)?,
         };
-        align(&vocab, &var, &options)?;
+        let alignment = align(&vocab, &var, &options)?;
+        let links = Links::of(config, options.modalities, &var, &alignment.column)?;
         // Of several modalities, features that the model does not know are added once they are chosen.
         let vocab = match options.modalities {
             None => config.new_genes.extend(vocab, &var, &names)?,
@@ -270,10 +276,12 @@ impl<'a> Integration<'a> {
         let rna = [RNA.to_owned()];
         config.check_features(options.modalities.map_or(&rna, |cells| cells.modalities.names()))?;
         if let Some(cells) = options.modalities {
-            cells.check(options.batch_key.map(|_| &batches))?;
+            let linked = links.as_ref().map(Links::modalities).unwrap_or_default();
+            cells.check(options.batch_key.map(|_| &batches), linked)?;
         }
+        let multimodal = None;
         let integration =
-            Self { config, options, device, checkpoint, vocab, batches, labels, multimodal: None };
+            Self { config, options, device, checkpoint, vocab, batches, labels, links, multimodal };
         integration.check_network()?;
         Ok(integration)
     }

@@ -49,7 +49,7 @@ pub(crate) use self::{
     rate::{as_in_the_tutorials, fine_tuning, from_scratch},
     run::{Run, Trained},
     settings::{network_rows, settings},
-    spectral::CoExpression,
+    spectral::{CoExpression, Link, OneSpace},
     start::{FirstGuess, StartingNetwork},
     thinning::{THINNING_CURVE, Thinning},
     trial::{ArtefactFile, Experiment, Observers, Session, Trial},

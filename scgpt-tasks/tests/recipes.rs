@@ -35,6 +35,7 @@ fn recipes_have_the_settings_they_had() {
         ("integrate, paired", modalities(Pairing::Paired)),
         ("integrate, mosaic", modalities(Pairing::Mosaic)),
         ("integrate, apart", modalities(Pairing::Apart)),
+        ("integrate, linked", modalities(Pairing::Linked)),
         ("perturb, released", of_file(&PerturbConfig::of(released))),
         ("perturb, scratch", of_file(&PerturbConfig::of(Recipe::Scratch))),
         ("pretrain, laptop", of_file(&Preset::Laptop.config())),

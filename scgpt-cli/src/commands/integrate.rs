@@ -24,7 +24,7 @@ use crate::{
     learn::LearnArgs,
     output::{Printer, beside, print_settings, temporary},
     progress::Bar,
-    settings::layered,
+    settings::{layered, named},
     warnings::{PAGE, Warnings},
 };
 
@@ -50,7 +50,8 @@ use crate::{
     scgpt integrate more.h5ad --model integrated.model -o more-integrated.h5ad\n  \
     scgpt integrate cite.h5mu --batch-key donor --label cell_type -o integrated.h5mu\n  \
     scgpt integrate RNA=rna.h5ad Protein=adt.h5ad --prefix Protein=p_ -o integrated.h5ad\n  \
-    scgpt integrate mosaic.h5mu --batch-key batch --complete completed.h5ad -o integrated.h5mu")]
+    scgpt integrate mosaic.h5mu --batch-key batch --complete completed.h5ad -o integrated.h5mu\n  \
+    scgpt integrate mosaic.h5mu --batch-key batch --links peaks_near_genes.csv -o integrated.h5mu")]
 #[command(mut_arg("model", |model| model.help(
     "Model directory to fine-tune, or the artefact of an integration to embed further cells \
     [default: a small network learns from scratch]"
@@ -225,8 +226,8 @@ impl IntegrateArgs {
     }
 
     /// The settings: those of the flags, else of the file, else of the run to resume, else of the
-    /// recipe, in which it matters whether cells of several modalities are a mosaic (`pairing`) and
-    /// whether batches can be told apart (`told`).
+    /// recipe, in which it matters whether cells of several modalities are a mosaic (`pairing`), whether links say how
+    /// these belong together, and whether batches can be told apart (`told`).
     fn settings(
         &self,
         files: &[PathBuf],
@@ -235,6 +236,8 @@ impl IntegrateArgs {
     ) -> Result<IntegrateConfig> {
         let recipe = self.learn.run.recipe(files)?;
         let is_multimodal = pairing.is_some();
+        let links = named("links", self.modalities.links.as_deref(), files)?;
+        let pairing = pairing.map(|it| if links.is_some() { it.with_links() } else { it });
         let (mut defaults, tutorial) = match pairing {
             Some(pairing) => (IntegrateConfig::of_modalities(recipe, pairing), Tutorial::MultiOmic),
             None => (IntegrateConfig::of(recipe), Tutorial::Integration),
@@ -262,6 +265,8 @@ impl IntegrateArgs {
         settings.batch_labels &= !self.no_batch_labels;
         settings.other_features = self.modalities.other_features.unwrap_or(settings.other_features);
         settings.features.extend(self.modalities.features()?);
+        settings.peak_flavour = self.modalities.peak_flavour.or(settings.peak_flavour);
+        settings.links = self.modalities.links.clone().or(settings.links);
         if is_multimodal && self.batch_key.is_none() {
             // One batch is not told from another.
             settings.batch_labels = false;

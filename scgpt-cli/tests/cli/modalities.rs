@@ -178,6 +178,71 @@ fn a_mosaic_that_cells_link_begins_in_one_space_and_is_completed_by_embeddings()
 }
 
 #[test]
+fn a_table_of_links_is_what_vectors_of_peaks_begin_with() {
+    let place = Place::new();
+    let simulate = ["simulate", "--genes", "60", "--types", "3", "--batches", "4", "--seed", "3"];
+    let mosaic = ["--modalities", "rna,atac", "--mosaic", "--peaks", "120", "--cells", "240"];
+    place.done(&[&simulate[..], &mosaic, &["-o", "mosaic.h5mu"]].concat());
+    place.done(&[&simulate[..], &["--cells", "60", "-o", "rna.h5ad"]].concat());
+    let links = |rows: &str| fs::write(place.path("links.csv"), rows).unwrap();
+    let table = ["--batch-key", "batch", "--links", "links.csv"];
+    let args = [&["integrate", "mosaic.h5mu"], &table[..]].concat();
+    // A region in another spelling, a peak and a gene that are not there.
+    links(
+        "gene,peak,weight\nGENE00001,chr1_10000_10500,2\nGENE00002,chr2:10000-10500,1\n\
+         GENE00002,chr99:1-2,1\nGENE0001,chr1:10000-10500,0.5\n",
+    );
+    // Sixty cells with both are too few to begin with, but for the table.
+    let shown = place.done(&[&args[..], &["--print-config"]].concat()).stdout;
+    for setting in [
+        "start = \"spectral\"",
+        "links = \"links.csv\"",
+        "peak_flavour = \"tfidf\"",
+        "= \"thinning\"",
+    ] {
+        assert!(shown.contains(setting), "{shown}");
+    }
+    let quick = ["--max-steps", "2", "--no-baselines", "--json", "-o", "out.h5mu"];
+    let report = place.done(&[&args[..], &quick].concat());
+    let report: Value = serde_json::from_str(&report.stdout).unwrap();
+    let said = &report["data"]["links"];
+    let numbers = ["rows", "known", "used", "linked"].map(|name| said[name].as_u64().unwrap());
+    assert_eq!(numbers, [4, 2, 2, 2], "{said}");
+    assert_eq!(said["unknown_peaks"]["number"], 1);
+    let example = said["unknown_genes"]["examples"][0].as_str().unwrap();
+    assert!(example.contains("`GENE0001`; similar names: GENE0001"), "{example}");
+    let text = |name: &str| fs::read_to_string(place.path("out.model").join(name)).unwrap();
+    assert!(text("report.html").contains("Links: 2 of 4 in `links.csv`"));
+    assert!(text("README.md").contains(said["sha256"].as_str().unwrap()));
+
+    // Peaks by another measure than genes, which the report names.
+    let peaks = ["--peak-flavour", "accessibility", "--features", "rna=50,atac=30", "--force"];
+    let report = place.done(&[&args[..2], &table[..2], &peaks, &quick].concat());
+    let report: Value = serde_json::from_str(&report.stdout).unwrap();
+    let atac = &report["data"]["modalities"][0];
+    assert_eq!((&atac["features"], &atac["by"]), (&30.into(), &"accessibility".into()));
+
+    let refused = |rows: &str, parts: &[&str]| {
+        links(rows);
+        place.refused(&[&args[..], &["-o", "x.h5mu"]].concat(), &[&["links.csv"], parts].concat());
+    };
+    refused("peak\nchr1:10000-10500\n", &["line 1", "one column", "peak, gene"]);
+    refused("peak,gene,weight\nchr1:10000-10500,GENE00001,0\n", &["row 1, `weight`", "above 0"]);
+    refused("peak,gene\nchr1:10000-10500,\n", &["row 1, `gene`", "no name"]);
+    refused(
+        "peak,gene\nfoo,bar\n",
+        &["line 2", "`chr1:10000-10500` and `GENE00001`", "`foo` and `bar`", "index of var"],
+    );
+    refused("a,b\nGENE00001,chr1:10000-10500\n", &["another order"]);
+    links("peak,gene\nchr1:10000-10500,GENE00001\n");
+    let one = [&["integrate", "rna.h5ad", "-o", "x.h5ad"], &table[..]].concat();
+    place.refused(&one, &["--links", "RNA and another one"]);
+    fs::write(place.path("drawn.toml"), "start = \"random\"\n").unwrap();
+    let drawn = [&args[..], &["--config", "drawn.toml", "-o", "x.h5mu"]].concat();
+    place.refused(&drawn, &["--links", "`start` = \"spectral\""]);
+}
+
+#[test]
 fn files_of_modalities_are_integrated_as_one_batch_and_a_checkpoint_is_extended() {
     let place = place();
     let inputs = ["integrate", "RNA=rna.h5ad", "Protein=adt.h5ad", "--config", "tiny.toml"];

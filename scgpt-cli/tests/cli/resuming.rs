@@ -368,6 +368,27 @@ fn other_cells_under_the_same_name_do_not_go_on() {
     place.refused(&args, &["another configuration", "`cells.genes` was", "hint: "]);
 }
 
+#[test]
+fn another_table_of_links_does_not_go_on() {
+    let place = Place::new();
+    let cells = ["--cells", "60", "--genes", "40", "--peaks", "80", "--types", "2"];
+    place.done(&[&["simulate", "-o", "c.h5mu", "--modalities", "rna,atac"], &cells[..]].concat());
+    fs::write(place.path("tiny.toml"), settings()).unwrap();
+    let links = |gene: &str| {
+        let rows = format!("peak,gene\nchr1:10000-10500,{gene}\n");
+        fs::write(place.path("links.csv"), rows).unwrap();
+    };
+    links("GENE00001");
+    let args = ["integrate", "c.h5mu", "--config", "tiny.toml", "--links", "links.csv"];
+    let args = [&args[..], &["--no-baselines", "-o", "out.h5mu"]].concat();
+    unfinished(&place, &args, "out.model/training");
+    links("GENE00002");
+    place.refused(
+        &[&args[..], &["--resume"]].concat(),
+        &["another configuration", "`links` was", "hint: "],
+    );
+}
+
 /// The cells of a file, genes in the reverse order.
 fn turn_genes_round(from: &Path, to: &Path) {
     let mut source = Source::open(from).unwrap();

@@ -2,7 +2,7 @@
 
 use scgpt_data::{
     CellSource, Csr, CsrRow, InputState, Layer, LoggedCells, Observer, Result, Setting,
-    VariableConfig, VariableFlavour, Watched, flavour_of, unscaled, variable_genes,
+    VariableConfig, Watched, flavour_of, unscaled, variable_genes,
 };
 use scgpt_stats::{Products, SparseCell};
 
@@ -47,7 +47,7 @@ impl VariableExpression {
         }
         let cells = LoggedCells::new(&options.layer, unscaled(source, &options.layer)?);
         let flavour = options.flavour.unwrap_or(flavour_of(cells.scale.from.state));
-        let normalise = (flavour != VariableFlavour::SeuratV3).then_some(cells.scale);
+        let normalise = flavour.wants_logarithms().then_some(cells.scale);
         let config = VariableConfig { normalise, ..VariableConfig::new(options.n_genes, flavour) };
         observer.begin("selecting variable genes", 0);
         let watched = &mut Watched { source, observer };

@@ -66,6 +66,11 @@ impl Correlations {
         });
     }
 
+    /// Number of cells so far.
+    pub fn n_cells(&self) -> usize {
+        self.n
+    }
+
     /// Pearson's correlations of each value with each number of the places, `[d, k]`, row-major; 0 where
     /// either never varies.
     pub fn rows(&self) -> Vec<f64> {
@@ -110,6 +115,7 @@ mod tests {
         let mut parts = Correlations::new(3, 2);
         parts.add(&cells[..1], &places[..2]);
         parts.add(&cells[1..], &places[2..]);
+        assert_eq!(parts.n_cells(), 4);
         assert_eq!(parts.rows(), rows);
     }
 }

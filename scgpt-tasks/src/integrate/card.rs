@@ -29,8 +29,16 @@ pub(super) fn text(report: &IntegrateReport) -> String {
     );
     let batches = data.batches.iter().map(|batch| size_line(&batch.name, batch.parts()));
     text += &card_table(&["batch", "training", "validation"], batches);
-    for line in report.learned.card_lines(&report.curves) {
+    if let Some(links) = &data.links {
         // Writing to a text cannot fail.
+        let _ = writeln!(
+            text,
+            "\nLinks: {}. SHA-256 of the table: {}.",
+            links.sentence(),
+            links.sha256
+        );
+    }
+    for line in report.learned.card_lines(&report.curves) {
         let _ = writeln!(text, "\n{line}.");
     }
     let Some(label) = &data.label else { return text };

@@ -15,6 +15,16 @@ pub enum Pairing {
     Mosaic,
     /// Many cells lack a modality, and hardly any was measured in all that belong together.
     Apart,
+    /// The same, but a table of links says which features of one modality belong to which of another.
+    Linked,
+}
+
+impl Pairing {
+    /// The same cells, with a table of links.
+    #[must_use]
+    pub fn with_links(self) -> Self {
+        if self == Self::Apart { Self::Linked } else { self }
+    }
 }
 
 /// Fewer cells that were measured in two modalities do not tell how these belong together.
@@ -62,12 +72,14 @@ impl CellModalities {
         if (0..all).all(is_linked) { Pairing::Mosaic } else { Pairing::Apart }
     }
 
-    /// Checks that cells or batches link all modalities to each other.
-    pub(super) fn check(&self, batches: Option<&Labels>) -> Result<()> {
+    /// Checks that all modalities are linked to each other: by cells, by batches, or because they are `linked` anyway.
+    pub(super) fn check(&self, batches: Option<&Labels>, linked: Measured) -> Result<()> {
         let codes = batches.map(|batches| batches.codes.iter().flatten().copied().collect());
         let codes: Option<Vec<u32>> = codes;
         let names = self.modalities.names();
-        let Some(alone) = unlinked(names.len(), &self.measured, codes.as_deref()) else {
+        // As if there were one cell more, of no batch.
+        let measured: Vec<Measured> = self.measured.iter().copied().chain([linked]).collect();
+        let Some(alone) = unlinked(names.len(), &measured, codes.as_deref()) else {
             return Ok(());
         };
         let others: Vec<&str> =
@@ -80,9 +92,11 @@ impl CellModalities {
         Err(Error::unsuited(
             problem,
             Advice::from(
-                "add cells that were measured in both, check that the inputs name the same cells alike, or name \
-                 another column by ",
-            ) + Setting("batch_key"),
+                "add cells that were measured in both, check that the inputs name the same cells alike, name another \
+                 column by ",
+            ) + Setting("batch_key")
+                + ", or say which features belong to which genes by "
+                + Setting("links"),
         ))
     }
 
@@ -137,6 +151,15 @@ mod tests {
         assert_eq!((mosaic.pairing(), mosaic.leading()), (Pairing::Mosaic, vec![1]));
         let apart = of(&[(LINKS - 1, &[0, 1]), (LINKS, &[0]), (LINKS, &[1])]);
         assert_eq!(apart.pairing(), Pairing::Apart);
+        // Of cells that have nothing in common, a table may say how they belong together.
+        let disjoint = of(&[(5, &[0]), (5, &[1])]);
+        let mut both = Measured::default();
+        both.insert(0);
+        both.insert(1);
+        assert!(disjoint.check(None, Measured::default()).is_err());
+        disjoint.check(None, both).unwrap();
+        assert_eq!(disjoint.pairing().with_links(), Pairing::Linked);
+        assert_eq!(paired.pairing().with_links(), Pairing::Paired);
         // Proteins tell cells apart as genes do; without genes, what most cells have leads a mosaic.
         let proteins = cells(&[ATAC, "Protein", RNA], &[(9, &[0, 1, 2])]);
         assert_eq!(proteins.leading(), [1, 2]);

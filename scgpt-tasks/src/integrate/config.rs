@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use scgpt_data::{
-    Modalities, RNA, Setting, TieMode, VariableFlavour, modality_name, similar_names,
+    ATAC, Advice, Modalities, RNA, Setting, TieMode, VariableFlavour, modality_name, similar_names,
 };
 use scgpt_eval::BatchesTold;
 use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
@@ -52,6 +52,13 @@ pub struct IntegrateConfig {
     /// Measure of variability; `None` takes `seurat_v3` for counts and `cell_ranger` otherwise.
     #[serde(default)]
     pub flavour: Option<VariableFlavour>,
+    /// Measure by which features of open chromatin are chosen; `None` takes that of all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_flavour: Option<VariableFlavour>,
+    /// Table that says which features of another modality belong to which genes: columns `peak` and `gene`, or
+    /// else the first two, and `weight`, if genes of a peak count differently. Vectors begin with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<PathBuf>,
     /// Whether genes of value zero are tokens too.
     pub include_zeros: bool,
     /// Most tokens per cell while training, `<cls>` included; of more genes some are sampled, anew
@@ -136,6 +143,8 @@ impl IntegrateConfig {
             other_features: 0,
             features: BTreeMap::new(),
             flavour: None,
+            peak_flavour: None,
+            links: None,
             include_zeros: true,
             max_length: 1201,
             tie_mode: TieMode::default(),
@@ -197,7 +206,8 @@ impl IntegrateConfig {
     /// A new network of a mosaic begins with all modalities in one space, which cells tell that were measured in
     /// two of them. It takes many features of each, since a cell has few values, and does nothing to make batches
     /// alike, as they differ in what was measured. It is selected by how near the modalities of a cell are to each
-    /// other, so that it may be its beginning.
+    /// other, so that it may be its beginning. Peaks are chosen by variance after TF-IDF. Where a table of links
+    /// says how modalities belong together (`Linked`), hardly any cell has to; thinning selects such a network.
     ///
     /// Where too few cells were measured in two modalities, vectors are drawn. Such a network sees zeros, too: which
     /// features a cell lacks is most of what it can learn, and a peak has hardly another value than one. It takes
@@ -228,10 +238,13 @@ impl IntegrateConfig {
                 ..of_batches
             },
             (Recipe::Scratch, Pairing::Paired) => Self { other_features: 300, ..of_batches },
-            (Recipe::Scratch, Pairing::Mosaic) => {
+            (Recipe::Scratch, Pairing::Mosaic | Pairing::Linked) => {
                 let mut of_batches = of_batches.without_batches();
                 of_batches.other_features = 4000;
-                of_batches.training.select_by = Some(Metric::FOSCTTM.into());
+                of_batches.peak_flavour = Some(VariableFlavour::Tfidf);
+                if pairing == Pairing::Mosaic {
+                    of_batches.training.select_by = Some(Metric::FOSCTTM.into());
+                }
                 of_batches
             }
             (Recipe::Scratch, Pairing::Apart) => Self {
@@ -282,6 +295,11 @@ impl IntegrateConfig {
         let own = self.features.iter().find(|(name, _)| modality_name(name) == modality);
         let others = if modality == RNA { self.hvg } else { self.other_features };
         own.map_or(others, |(_, &n)| n)
+    }
+
+    /// The measure by which features of a modality are chosen; `None` takes what fits their values.
+    pub(super) fn flavour_of(&self, modality: &str) -> Option<VariableFlavour> {
+        self.peak_flavour.filter(|_| modality == ATAC).or(self.flavour)
     }
 
     /// Checks that the modalities whose numbers of features are set are among those of the cells.
@@ -361,6 +379,14 @@ impl IntegrateConfig {
         }
         mistakes.check_objectives(&self.objectives, self.hidden_share);
         mistakes.check_new_genes(self.new_genes, self.model.is_some());
+        let vectors = match self.model {
+            None => ("start", self.start == GeneStart::Spectral),
+            Some(_) => ("new_genes", self.new_genes == NewGenes::Spectral),
+        };
+        if let (Some(_), (setting, false)) = (&self.links, vectors) {
+            let problem = Advice::from("is what vectors begin with, but none does: it takes ");
+            mistakes.add("links", problem + Setting(setting) + " = \"spectral\"");
+        }
         if let Some(problem) = self.selecting_problem(label) {
             mistakes.add("training.select_by", problem);
         }
@@ -392,7 +418,7 @@ mod tests {
     fn recipes_are_valid_and_mistakes_are_all_told() {
         for recipe in [Recipe::FineTune(NetworkConfig::SMALL), Recipe::Scratch] {
             IntegrateConfig::of(recipe).validate(None).unwrap();
-            for pairing in [Pairing::Paired, Pairing::Mosaic] {
+            for pairing in [Pairing::Paired, Pairing::Mosaic, Pairing::Linked, Pairing::Apart] {
                 IntegrateConfig::of_modalities(recipe, pairing).validate(None).unwrap();
             }
         }

@@ -25,8 +25,8 @@ use crate::{
     error::Result,
     stream::{Stream, TokenPanel},
     training::{
-        CellChoices, CoExpression, Codes, Experiment, FirstGuess, Session, StartingNetwork,
-        ThinnedCells, Thinning, Trained, TrainingCells,
+        CellChoices, CoExpression, Codes, Experiment, FirstGuess, Link, OneSpace, Session,
+        StartingNetwork, ThinnedCells, Thinning, Trained, TrainingCells,
     },
 };
 
@@ -122,6 +122,12 @@ impl<'a> Cells<'a> {
     /// One training by these settings.
     pub(super) fn with(&'a self, config: IntegrateConfig) -> IntegrateExperiment<'a> {
         IntegrateExperiment { cells: self, config }
+    }
+
+    /// What is known of the features beforehand.
+    fn links(&self) -> Vec<Link> {
+        let links = self.integration.links.as_ref();
+        links.map_or_else(Vec::new, |links| links.of_tokens(self.panel))
     }
 
     /// How cells are read and computed; seed and ties on bin edges are those of each experiment.
@@ -242,7 +248,9 @@ impl Experiment for IntegrateExperiment<'_> {
         };
         let (of, leading) = (&features.of_tokens, cells.leading());
         let are_apart = cells.pairing() != Pairing::Paired;
-        CoExpression::of_modalities(&task.cells, &parts.training, of, &leading, are_apart, n)
+        let links = self.cells.links();
+        let space = OneSpace { modalities: of, leading: &leading, are_apart, links: &links };
+        CoExpression::of_modalities(&task.cells, &parts.training, space, n)
     }
 
     fn fitted(
@@ -259,12 +267,14 @@ impl Experiment for IntegrateExperiment<'_> {
     }
 
     fn settings(&self, _: &BatchParts) -> Map<String, Value> {
-        let Integration { options, batches, .. } = self.cells.integration;
-        Map::from_iter([
+        let Integration { options, batches, links, .. } = self.cells.integration;
+        let mut settings = Map::from_iter([
             ("config".into(), json!(self.config)),
             ("batch_key".into(), json!(options.batch_key)),
             ("batches".into(), json!(batches.classes)),
-        ])
+        ]);
+        settings.extend(links.iter().map(|links| ("links".into(), json!(links.sha256()))));
+        settings
     }
 
     fn codes<'t>(&'t self, _: &'t IntegrateTask<'_>) -> Codes<'t> {

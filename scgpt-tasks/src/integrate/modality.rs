@@ -10,7 +10,7 @@
 
 use scgpt_data::{
     CellSource, CellSubset, GeneNames, GeneSubset, GeneToken, GeneVocab, Modalities, Observer, RNA,
-    Watched, unscaled, variable_columns,
+    VariableFlavour, Watched, unscaled, variable_columns,
 };
 use scgpt_model::ScgptConfig;
 
@@ -30,6 +30,8 @@ pub(super) struct Multimodal {
     pub(super) of_tokens: Modalities,
     /// Modalities of the columns of the panel.
     pub(super) of_columns: Modalities,
+    /// For each modality, the measure that chose its features, if it is another than that of the panel.
+    by: Vec<Option<VariableFlavour>>,
     /// For each token, the token of the same gene in the checkpoint, if there is one.
     rows: Vec<Option<GeneToken>>,
 }
@@ -54,7 +56,7 @@ impl Multimodal {
         let alignment = align(vocab, &var, options)?;
         let input_state = unscaled(source, layer)?.state;
         let mut columns = Vec::new();
-        let mut by = None;
+        let mut by = vec![None; cells.modalities.names().len()];
         for (number, name) in cells.modalities.names().iter().enumerate() {
             let all: Vec<usize> = cells.modalities.features(number).collect();
             let n_top = config.n_features(name);
@@ -69,10 +71,10 @@ impl Multimodal {
             let mut features = GeneSubset::new(&mut watched, layer, all.clone())?;
             let mut measured = CellSubset::new(&mut features, of_modality);
             let values = unscaled(&mut measured, layer)?;
-            let wanted = (n_top, config.flavour);
+            let wanted = (n_top, config.flavour_of(name));
             let (flavour, chosen) =
                 variable_columns(&mut measured, layer, wanted, Some(&of_batch), values)?;
-            by = by.or(Some(flavour));
+            by[number] = Some(flavour);
             columns.extend(chosen.into_iter().map(|place| all[place]));
         }
         columns.sort_unstable();
@@ -95,7 +97,13 @@ impl Multimodal {
         for &(column, token) in &kept {
             column_of[token.0 as usize] = Some(column);
         }
+        // What is said of all features is said of genes, if there is a choice.
+        let of_genes = cells.modalities.position(RNA).and_then(|rna| by[rna]);
+        let first = by.iter().flatten().next().copied();
+        let flavour = of_genes.or(first).or(config.flavour).unwrap_or_default();
+        let by = by.into_iter().map(|of| of.filter(|&of| of != flavour)).collect();
         let multimodal = Self {
+            by,
             of_tokens: cells.modalities.pick(column_of),
             of_columns: cells.modalities.pick(kept.iter().map(|&(column, _)| Some(column))),
             rows: extended.rows.clone(),
@@ -103,7 +111,7 @@ impl Multimodal {
         let panel = FeaturePanel {
             columns: kept.iter().map(|&(column, _)| column).collect(),
             tokens: kept.iter().map(|&(_, token)| token).collect(),
-            flavour: by.or(config.flavour).unwrap_or_default(),
+            flavour,
             input_state,
             gene_column: alignment.column,
             vocabulary: alignment.vocabulary,
@@ -123,7 +131,7 @@ impl Multimodal {
                     counts[domains[cell]] += 1;
                 }
                 let features = self.of_columns.features(number).count();
-                ModalitySize { name: name.clone(), features, cells: counts }
+                ModalitySize { name: name.clone(), features, by: self.by[number], cells: counts }
             })
             .collect()
     }

@@ -168,13 +168,16 @@ impl IntegrateReport {
             .iter()
             .map(|modality| {
                 let cells = modality.cells.iter().map(ToString::to_string);
-                [modality.name.clone(), modality.features.to_string()]
+                [modality.name.clone(), format!("{}{}", modality.features, modality.chosen_by())]
                     .into_iter()
                     .chain(cells)
                     .collect()
             })
             .collect();
         page.section("Modalities").columns(&heading, &rows);
+        if let Some(links) = &data.links {
+            page.text(&format!("Links: {}.", links.sentence()));
+        }
         if let Some(mosaic) = &self.mosaic {
             page.text(&format!("{mosaic}."));
         }

@@ -8,7 +8,7 @@ use scgpt_eval::{BatchesTold, CellMap, IntegrationScores};
 use serde::Serialize;
 
 use super::{
-    Ablated, BatchSize, GeneratedModality, IntegrateConfig, Integration, ModalitySize,
+    Ablated, BatchSize, GeneratedModality, IntegrateConfig, Integration, LinksReport, ModalitySize,
     MosaicScores,
     experiment::{Cells, IntegrateExperiment},
 };
@@ -60,6 +60,9 @@ pub struct IntegrateData {
     pub batches_told: Option<BatchesTold>,
     /// The modalities, if there are several.
     pub modalities: Vec<ModalitySize>,
+    /// The table of links between features and genes, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub links: Option<LinksReport>,
     /// Number of genes, or of features, by which cells are compared.
     pub genes: usize,
     /// Number of genes of the data that the model knows.
@@ -160,6 +163,7 @@ impl IntegrateReport {
                 batches: trial.parts.sizes.clone(),
                 batches_told: integration.options.told,
                 modalities: integration.modality_sizes(),
+                links: integration.links.as_ref().map(|links| links.report(panel)),
                 genes: panel.columns.len(),
                 known_genes: panel.n_known,
                 model_genes: panel.vocabulary,

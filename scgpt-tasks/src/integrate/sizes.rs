@@ -1,6 +1,7 @@
 //! [`BatchSize`] and [`ModalitySize`]: numbers of cells of each batch in each part of the cells, and
 //! of each modality in each batch.
 
+use scgpt_data::VariableFlavour;
 use serde::Serialize;
 
 use crate::training::part_sizes;
@@ -43,6 +44,16 @@ pub struct ModalitySize {
     pub name: String,
     /// Number of its features by which cells are compared.
     pub features: usize,
+    /// The measure that chose them, if it is another than that of the genes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<VariableFlavour>,
     /// For each batch, the number of cells that were measured in it.
     pub cells: Vec<usize>,
+}
+
+impl ModalitySize {
+    /// The measure that chose its features, if it is another than that of the genes: ` by TF-IDF`, or nothing.
+    pub fn chosen_by(&self) -> String {
+        self.by.map_or_else(String::new, |by| format!(" by {by}"))
+    }
 }

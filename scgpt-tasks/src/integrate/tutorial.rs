@@ -51,6 +51,7 @@ impl IntegrateConfig {
         if is_multimodal {
             self.include_zeros = false;
             self.other_features = 4000;
+            self.peak_flavour = None;
             self.input_norm = InputNorm::None;
             self.objectives = Objectives { gep: 1.0, gepc: 1.0, dar: 1.0, ..Objectives::default() };
             self.hidden_modality = 0.0;

@@ -24,6 +24,7 @@ use scgpt_data::{CellTokens, Keyed, Purpose};
 use scgpt_model::{Scgpt, ValueEncoder, host_values};
 use scgpt_stats::{SparseCell, Subspace, dot, subsample};
 
+pub(crate) use self::modalities::{Link, OneSpace};
 use super::{TrainingCells, VALIDATION_EPOCH};
 use crate::error::Result;
 

@@ -10,11 +10,11 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use scgpt_data::{
     Additions, CellSource, Existing, Layer, MultimodalCells, MultimodalInput, MultimodalOptions,
-    Observer as _, Place, Source, SpooledCells, Watched, make_copy, make_export,
+    Observer as _, Place, Source, SpooledCells, VariableFlavour, Watched, make_copy, make_export,
 };
 use scgpt_tasks::{
     Error,
-    integrate::{CellModalities, Completed, GeneratedModality, IntegrateReport},
+    integrate::{CellModalities, Completed, GeneratedModality, IntegrateReport, ModalitySize},
 };
 
 use crate::{
@@ -47,6 +47,14 @@ pub(super) struct ModalityArgs {
     /// those of --hvg and --other-features]
     #[arg(long, value_name = "MODALITY=N", value_delimiter = ',')]
     features: Vec<String>,
+    /// Measure by which features of open chromatin are chosen [default: tfidf for a new network of a mosaic,
+    /// else that of genes]
+    #[arg(long, value_name = "MEASURE", value_enum)]
+    pub(super) peak_flavour: Option<VariableFlavour>,
+    /// Table of which peaks belong to which genes, such as those near them, by which a new network begins:
+    /// columns peak, gene and, if the genes of a peak count differently, weight
+    #[arg(long, value_name = "FILE")]
+    pub(super) links: Option<PathBuf>,
     /// Also write a .h5ad of value bins in all modalities, those that cells were not measured in
     /// generated from the others
     #[arg(long, value_name = "FILE")]
@@ -280,12 +288,14 @@ pub(super) fn summary(report: &IntegrateReport) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     let sizes = report.data.modalities.iter().map(|modality| {
         let cells: usize = modality.cells.iter().sum();
-        format!("{}: {} features, {cells} cells", modality.name, modality.features)
+        let ModalitySize { name, features, .. } = modality;
+        format!("{name}: {features} features{}, {cells} cells", modality.chosen_by())
     });
     let sizes: Vec<String> = sizes.collect();
     if !sizes.is_empty() {
         lines.push(("modalities", sizes.join("\n")));
     }
+    lines.extend(report.data.links.as_ref().map(|links| ("links", links.sentence())));
     lines.extend(report.mosaic.as_ref().map(|mosaic| ("mosaic", mosaic.to_string())));
     let line = |modality: &GeneratedModality| {
         let GeneratedModality { modality, by, scores, ridge, type_mean, foscttm, .. } = modality;

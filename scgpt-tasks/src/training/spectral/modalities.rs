@@ -1,10 +1,38 @@
 //! Co-expression over several modalities, in one space.
 
+use std::collections::BTreeMap;
+
 use scgpt_data::Modalities;
 use scgpt_stats::{Correlations, Principal, SparseCell};
 
 use super::{BLOCK, CoExpression, bins, sample, subspace};
 use crate::{error::Result, training::TrainingCells};
+
+/// What the links of a feature count for, in cells that were measured in both modalities: where fewer were, a table
+/// of links says more of the feature than they do.
+const LINKED: f64 = 250.0;
+
+/// A feature that is known to belong to a gene; both are tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Link {
+    pub(crate) feature: usize,
+    pub(crate) gene: usize,
+    /// How much the gene counts among those of the feature; above 0.
+    pub(crate) weight: f64,
+}
+
+/// What several modalities are put into one space by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OneSpace<'a> {
+    /// Modalities of the tokens.
+    pub(crate) modalities: &'a Modalities,
+    /// Numbers of those that the directions are of.
+    pub(crate) leading: &'a [usize],
+    /// Whether many cells lack a modality.
+    pub(crate) are_apart: bool,
+    /// What is known of features beforehand.
+    pub(crate) links: &'a [Link],
+}
 
 impl CoExpression {
     /// The co-expression of features of several modalities, along at most `n` directions: those of most
@@ -16,6 +44,8 @@ impl CoExpression {
     /// varies along them once more: a cell of few values is lost along the lesser ones. The vectors of each
     /// modality are centred: cells begin to lie over each other, whatever they were measured in.
     ///
+    /// A feature with links is drawn towards its genes, the more the fewer cells tell of it.
+    ///
     /// # Errors
     /// If the shards are broken.
     ///
@@ -24,11 +54,10 @@ impl CoExpression {
     pub(crate) fn of_modalities(
         cells: &TrainingCells<'_>,
         numbers: &[usize],
-        modalities: &Modalities,
-        leading: &[usize],
-        are_apart: bool,
+        space: OneSpace<'_>,
         n: usize,
     ) -> Result<Self> {
+        let OneSpace { modalities, leading, are_apart, links } = space;
         let numbers = sample(cells, numbers);
         let is_led = |token| modalities.of(token).is_some_and(|of| leading.contains(&of));
         let led: Vec<bool> = (0..cells.network.vocab_size).map(is_led).collect();
@@ -48,11 +77,34 @@ impl CoExpression {
             let block = of_leading(block);
             sums.correlate(&block, &places(&principal, &block, &led));
         }
+        let cells_of: Vec<usize> = sums.correlations.iter().map(Correlations::n_cells).collect();
         let mut found = sums.co_expression(cells.seed);
+        found.draw(links, |feature| modalities.of(feature).map_or(0, |of| cells_of[of]));
         if are_apart {
             found.weigh(&led);
         }
         Ok(found)
+    }
+
+    /// Draws the loadings of features towards the mean of the genes that they are linked to, as if that had been
+    /// seen in [`LINKED`] further cells beside the `n_cells` of each.
+    fn draw(&mut self, links: &[Link], n_cells: impl Fn(usize) -> usize) {
+        let n = self.n;
+        let mut genes: BTreeMap<usize, (f64, Vec<f64>)> = BTreeMap::new();
+        for &Link { feature, gene, weight } in links {
+            let (total, sum) = genes.entry(feature).or_insert_with(|| (0.0, vec![0.0; n]));
+            *total += weight;
+            let row = &self.loadings[gene * n..(gene + 1) * n];
+            sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += weight * x);
+        }
+        for (feature, (total, sum)) in genes {
+            let seen = n_cells(feature) as f64;
+            let row = &mut self.loadings[feature * n..(feature + 1) * n];
+            let of_genes = sum.iter().map(|x| x / total);
+            row.iter_mut().zip(of_genes).for_each(|(x, gene)| {
+                *x = (seen * *x + LINKED * gene) / (seen + LINKED);
+            });
+        }
     }
 
     /// Multiplies loadings by the standard deviation of the cells in each direction, as the loadings of
@@ -154,5 +206,32 @@ impl<'a> Sums<'a> {
             centred.push(modalities.features(modality).map(share).collect());
         }
         CoExpression { loadings, n, counts, seed, centred }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linked_feature_is_drawn_to_its_genes_the_more_the_fewer_cells_tell_of_it() {
+        // Tokens 0 and 1 are genes; 2, 3 and 4 are peaks along the second direction, of which 4 has no links.
+        let loadings = [[1.0, 0.0], [0.6, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]].concat();
+        let link = |feature, gene, weight| Link { feature, gene, weight };
+        let links = [link(2, 0, 2.0), link(3, 0, 3.0), link(3, 1, 1.0)];
+        let drawn = |n_cells: usize| {
+            let (counts, centred) = (vec![1; 5], Vec::new());
+            let mut found =
+                CoExpression { loadings: loadings.clone(), n: 2, counts, seed: 0, centred };
+            found.draw(&links, |_| n_cells);
+            found.loadings
+        };
+        let near = |a: &[f64], b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+        let half = drawn(250);
+        assert!(near(&half[4..6], [0.5, 0.5]) && near(&half[6..8], [0.45, 0.5]), "{half:?}");
+        assert!(near(&half[8..10], [0.0, 1.0]) && near(&half[..2], [1.0, 0.0]), "{half:?}");
+        assert!(near(&drawn(750)[4..6], [0.25, 0.75]));
+        // Nothing but the table tells where a peak is that no cell has beside genes.
+        assert!(near(&drawn(0)[6..8], [0.9, 0.0]));
     }
 }
