@@ -63,7 +63,7 @@ pub use crate::{
     attend::{Tokens, attend},
     cpu::{Cpu, CpuError, InstructionSet},
     format::{Format, UnknownFormat},
-    linear::{Epilogue, linear},
+    linear::{Epilogue, linear, linear_gradient},
     matrix::PackedMatrix,
     norm::{Norm, norm},
     processor::Processor,

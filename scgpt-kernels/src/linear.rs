@@ -1,7 +1,10 @@
 //! [`linear`]: products with weights, and what follows them while results are in the cache.
 
+mod gradient;
+
 use rayon::prelude::*;
 
+pub use self::gradient::linear_gradient;
 use crate::{
     block::{Block, Rows, SIDE, depth},
     cpu::Cpu,

@@ -25,8 +25,22 @@ impl PackedMatrix {
     pub fn new(cpu: Cpu, format: Format, weight: &[f32], [k, n]: [usize; 2]) -> Self {
         assert_eq!(weight.len(), k * n, "a weight is [k, n]");
         let format = cpu.computes_in(format);
-        let tiles = cpu.run(format, Pack { weight: Rows::new(weight, n, [k, n]) });
-        Self { tiles, rows: k, columns: n, format }
+        let pack = Pack { weight: Rows::new(weight, n, [k, n]), transposed: false };
+        Self { tiles: cpu.run(format, pack), rows: k, columns: n, format }
+    }
+
+    /// Packs `Wᵀ`, `[n, k]`, of a `weight` that is row-major `[k, n]` itself: [`linear`] of the
+    /// gradient of a result by it is the gradient of what the weight was multiplied with.
+    ///
+    /// # Panics
+    /// If `weight` has another length.
+    ///
+    /// [`linear`]: crate::linear
+    pub fn transposed(cpu: Cpu, format: Format, weight: &[f32], [k, n]: [usize; 2]) -> Self {
+        assert_eq!(weight.len(), k * n, "a weight is [k, n]");
+        let format = cpu.computes_in(format);
+        let pack = Pack { weight: Rows::new(weight, n, [k, n]), transposed: true };
+        Self { tiles: cpu.run(format, pack), rows: n, columns: k, format }
     }
 
     /// Rows and columns, `[k, n]`.
@@ -52,6 +66,7 @@ impl PackedMatrix {
 
 struct Pack<'a> {
     weight: Rows<'a>,
+    transposed: bool,
 }
 
 impl Task for Pack<'_> {
@@ -67,13 +82,22 @@ impl Step for Pack<'_> {
 
     #[inline(always)]
     fn run<E: Engine>(self, engine: &E) -> Vec<Tile> {
-        let (lanes, weight) = (engine.lanes(), self.weight);
-        let (steps, panels) = (depth(weight.height), weight.width.div_ceil(SIDE));
+        let Self { weight, transposed } = self;
+        let lanes = engine.lanes();
+        let [k, n] =
+            if transposed { [weight.width, weight.height] } else { [weight.height, weight.width] };
+        let (steps, panels) = (depth(k), n.div_ceil(SIDE));
         let mut tiles = vec![Tile::ZERO; steps * panels * E::TILES];
         let mut block = Block::ZERO;
         for (i, operand) in tiles.chunks_exact_mut(E::TILES).enumerate() {
-            block.read(lanes, weight, [i % steps * SIDE, i / steps * SIDE], 1.0);
-            engine.right(&block, operand);
+            let [row, column] = [i % steps * SIDE, i / steps * SIDE];
+            if transposed {
+                block.read(lanes, weight, [column, row], 1.0);
+                engine.right_of_columns(&block, operand);
+            } else {
+                block.read(lanes, weight, [row, column], 1.0);
+                engine.right(&block, operand);
+            }
         }
         tiles
     }

@@ -39,7 +39,7 @@ impl Step for PackRows<'_> {
 }
 
 /// Rows of blocks whose sums are in the cache at once.
-const MOST_ROWS: usize = 8;
+pub(crate) const MOST_ROWS: usize = 8;
 
 /// Tiles of a left or right operand that are multiplied before the next rows' turn: those of the
 /// right stay in the first cache while they are multiplied with all rows.
