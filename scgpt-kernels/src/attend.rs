@@ -1,10 +1,12 @@
 //! [`attend`]: attention in which no query sees an unknown token but itself.
 
+mod gradient;
 mod head;
 mod softmax;
 
 use rayon::prelude::*;
 
+pub use self::gradient::{Attended, attend_gradient};
 pub(crate) use self::{
     head::{Head, Projected},
     softmax::{Scratch, attend_block},
@@ -75,9 +77,49 @@ pub fn attend(
     tokens: Tokens,
     out: &mut [f32],
 ) {
+    attend_heads(cpu, format, qkv, heads, tokens, out);
+}
+
+/// As [`attend`], and the logarithm of the sum of exponentials of each query and head, which
+/// [`attend_gradient`] needs.
+///
+/// # Shapes
+/// - qkv: `[t, 3 d]`
+/// - out: `[queries, d]`
+/// - log_sums: `[queries, heads]`, which is written, too
+///
+/// # Panics
+/// As [`attend`].
+pub fn attend_recorded(
+    cpu: Cpu,
+    format: Format,
+    qkv: &[f32],
+    heads: usize,
+    tokens: Tokens,
+    out: &mut [f32],
+    log_sums: &mut [f32],
+) {
+    assert_eq!(log_sums.len(), tokens.queries * heads, "sums are [queries, heads]");
+    let contexts = attend_heads(cpu, format, qkv, heads, tokens, out);
+    for (head, context) in contexts.iter().enumerate() {
+        for (sums, &log_sum) in log_sums.chunks_exact_mut(heads).zip(&context.log_sums) {
+            sums[head] = log_sum;
+        }
+    }
+}
+
+/// Writes contexts, and returns what each head is.
+fn attend_heads(
+    cpu: Cpu,
+    format: Format,
+    qkv: &[f32],
+    heads: usize,
+    tokens: Tokens,
+    out: &mut [f32],
+) -> Vec<Contexts> {
     if tokens.queries == 0 {
         assert!(out.is_empty(), "an output is [queries, d]");
-        return;
+        return Vec::new();
     }
     let d = out.len() / tokens.queries;
     assert!(
@@ -87,19 +129,28 @@ pub fn attend(
     let t = qkv.len() / (3 * d);
     assert_eq!(qkv.len(), t * 3 * d, "a packed projection is [t, 3 d]");
     tokens.check(t);
-    let contexts: Vec<Vec<f32>> = (0..heads)
+    let contexts: Vec<Contexts> = (0..heads)
         .into_par_iter()
         .map(|head| cpu.run(cpu.computes_in(format), OfHead { qkv, d, heads, head, tokens }))
         .collect();
     let width = d / heads;
     for (i, row) in out.chunks_exact_mut(d).enumerate() {
         for (head, out) in row.chunks_exact_mut(width).enumerate() {
-            out.copy_from_slice(&contexts[head][i * width..(i + 1) * width]);
+            out.copy_from_slice(&contexts[head].rows[i * width..(i + 1) * width]);
         }
     }
+    contexts
 }
 
-/// One head on one thread; its output is `[queries, k]`.
+/// What the queries of a head have.
+struct Contexts {
+    /// `[queries, k]`.
+    rows: Vec<f32>,
+    /// Of every query.
+    log_sums: Vec<f32>,
+}
+
+/// One head on one thread.
 struct OfHead<'a> {
     qkv: &'a [f32],
     d: usize,
@@ -109,9 +160,9 @@ struct OfHead<'a> {
 }
 
 impl Task for OfHead<'_> {
-    type Output = Vec<f32>;
+    type Output = Contexts;
 
-    fn run<E: Engine>(self, engine: &E) -> Vec<f32> {
+    fn run<E: Engine>(self, engine: &E) -> Contexts {
         let Self { qkv, d, heads, head, tokens } = self;
         let width = d / heads;
         let rows = tokens.used.max(tokens.queries);
@@ -122,17 +173,19 @@ impl Task for OfHead<'_> {
             let rows = Rows::new(&qkv[first..], 3 * d, [rows, width]);
             engine.enter(PackHead { rows, part, to: &mut packed });
         }
-        let mut out = vec![0.0; tokens.queries * width];
+        let mut rows = vec![0.0; tokens.queries * width];
+        let mut log_sums = Vec::with_capacity(tokens.queries);
         let mut scratch = Scratch::default();
-        for (block, out) in out.chunks_mut(SIDE * width).enumerate() {
+        for (block, out) in rows.chunks_mut(SIDE * width).enumerate() {
             let contexts = attend_block(engine, &packed, block, tokens, &mut scratch);
             for (row, out) in out.chunks_exact_mut(width).enumerate() {
                 for (context, out) in contexts.iter().zip(out.chunks_mut(SIDE)) {
                     out.copy_from_slice(&context.0[row].as_flattened()[..out.len()]);
                 }
             }
+            log_sums.extend((0..out.len() / width).map(|query| scratch.log_sum(query)));
         }
-        out
+        Contexts { rows, log_sums }
     }
 }
 

@@ -1,11 +1,11 @@
 //! CPU kernels of the scGPT transformer: slices in, slices out.
 //!
 //! ```text
-//! linear        x W + b, ReLU, residual, norm
-//! attend        softmax(q kᵀ / √k) v of known keys and oneself
+//! linear        x W + b, ReLU, residual, norm; linear_gradient: xᵀ dy and sums of dy
+//! attend        softmax(q kᵀ / √k) v of known keys and oneself; attend_gradient
 //! norm          layer norm
 //! EncoderStack  all blocks of an encoder, packed from end to end
-//! recorded      attention, sums with norms, and ReLU with dropout, each with its gradient
+//! recorded      attention, sums with norms, and ReLU with dropout, each with its gradient, in f32
 //! ```
 //!
 //! Each computes in a [`Format`]: f32, or one to six bf16 products for each product of f32, with the
@@ -60,7 +60,7 @@ pub mod recorded;
 mod stack;
 
 pub use crate::{
-    attend::{Tokens, attend},
+    attend::{Attended, Tokens, attend, attend_gradient, attend_recorded},
     cpu::{Cpu, CpuError, InstructionSet},
     format::{Format, UnknownFormat},
     linear::{Epilogue, linear, linear_gradient},

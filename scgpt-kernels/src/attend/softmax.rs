@@ -26,6 +26,16 @@ pub(crate) struct Scratch {
     sums: Vec<Block>,
     /// The same, queries × channels.
     contexts: Vec<Block>,
+    /// What exponentials of each query are relative to, and their sum.
+    kept: [[f32; SIDE]; 2],
+}
+
+impl Scratch {
+    /// The logarithm of the sum of exponentials of a query of the block that was attended last.
+    pub(super) fn log_sum(&self, query: usize) -> f32 {
+        let [base, total] = self.kept.map(|of| of[query]);
+        base * std::f32::consts::LN_2 + total.ln()
+    }
 }
 
 /// Some consecutive blocks of keys.
@@ -106,8 +116,13 @@ impl Step for Attend<'_> {
 #[inline(always)]
 fn attend<E: Engine>(engine: &E, head: &Head, block: usize, tokens: Tokens, scratch: &mut Scratch) {
     let lanes = engine.lanes();
-    let Scratch { scores: [scores, scores_next], shares: [shares, shares_before], sums, contexts } =
-        scratch;
+    let Scratch {
+        scores: [scores, scores_next],
+        shares: [shares, shares_before],
+        sums,
+        contexts,
+        kept,
+    } = scratch;
     let mut running = Running::<E::Lanes> {
         base: [lanes.splat(f32::NEG_INFINITY); 2],
         total: [lanes.splat(0.0); 2],
@@ -167,6 +182,8 @@ fn attend<E: Engine>(engine: &E, head: &Head, block: usize, tokens: Tokens, scra
     for half in 0..2 {
         let mut total = [0.0; 16];
         lanes.store(running.total[half], &mut total);
+        lanes.store(running.base[half], &mut kept[0].as_chunks_mut().0[half]);
+        kept[1].as_chunks_mut().0[half] = total;
         for x in &mut total {
             *x = 1.0 / *x;
         }
@@ -198,7 +215,7 @@ fn score<E: Engine>(
 
 /// Leaves each unknown query its own score alone, and known ones nothing.
 #[inline(always)]
-fn hide_others(scores: &mut Block, block: usize, tokens: Tokens) {
+pub(super) fn hide_others(scores: &mut Block, block: usize, tokens: Tokens) {
     for (key, row) in scores.0.iter_mut().enumerate() {
         for (query, score) in row.as_flattened_mut().iter_mut().enumerate() {
             let is_unknown = (tokens.known..tokens.used).contains(&(block * SIDE + query));

@@ -53,7 +53,7 @@ pub fn linear_gradient(
     bias: &mut [f32],
 ) {
     let n = bias.len();
-    let (m, k) = if n == 0 { (0, 0) } else { (gradient.len() / n, weight.len() / n) };
+    let [m, k] = [gradient.len(), weight.len()].map(|len| len.checked_div(n).unwrap_or(0));
     assert!(
         x.len() == m * k && gradient.len() == m * n && weight.len() == k * n,
         "an input is [m, k], a gradient [m, n], a weight [k, n], a bias [n]"
@@ -137,7 +137,7 @@ impl Step for PackColumns<'_> {
 
     #[inline(always)]
     fn run<E: Engine>(self, engine: &E) {
-        let Self { from, first, mut sums, to } = self;
+        let Self { from, first, sums, to } = self;
         let lanes = engine.lanes();
         let steps = depth(from.height);
         let panels = to.len() / (steps * E::TILES);
@@ -162,7 +162,7 @@ impl Step for PackColumns<'_> {
                 }
             }
         }
-        let Some(sums) = sums.as_deref_mut() else { return };
+        let Some(sums) = sums else { return };
         for (sums, total) in sums.chunks_mut(16).zip(totals.as_flattened()) {
             put(lanes, lanes.add(part(lanes, sums), *total), sums);
         }
