@@ -5,8 +5,9 @@ use std::{hint::black_box, time::Duration};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use scgpt_data::{Keyed, Purpose};
 use scgpt_kernels::{
-    Affine, BlockWeights, Cpu, EncoderStack, Epilogue, Format, Norm, PackedMatrix, Tokens, Widths,
-    attend, linear, norm,
+    Affine, Attended, BlockWeights, Cpu, EncoderStack, Epilogue, Format, Norm, PackedMatrix,
+    Tokens, Widths, attend, attend_gradient, attend_recorded, linear, linear_gradient, norm,
+    recorded,
 };
 
 const TOKENS: usize = 1200;
@@ -47,6 +48,45 @@ fn products(c: &mut Criterion) {
     }
 }
 
+/// Of weights and biases, and of what weights were multiplied with, packing included.
+fn product_gradients(c: &mut Criterion) {
+    let cpu = Cpu::best();
+    let mut group = c.benchmark_group("kernels/linear_gradient");
+    group.sample_size(10).measurement_time(Duration::from_secs(1));
+    let rows = 8 * TOKENS;
+    for columns in [WIDTH, 3 * WIDTH] {
+        let [x, gradient] = [rows * WIDTH, rows * columns].map(|n| numbers(n, 1.0));
+        let weight = numbers(WIDTH * columns, 0.04);
+        let [mut of_x, mut of_weight, mut of_bias] =
+            [rows * WIDTH, WIDTH * columns, columns].map(|n| vec![0.0; n]);
+        group.throughput(Throughput::Elements(2 * (rows * WIDTH * columns) as u64));
+        for format in formats(cpu) {
+            let id = |part: &str| {
+                BenchmarkId::new(format!("{}/{part}", format.name()), format!("{rows}x{columns}"))
+            };
+            group.bench_function(id("weight"), |bench| {
+                bench.iter(|| {
+                    linear_gradient(
+                        cpu,
+                        format,
+                        black_box(&x),
+                        &gradient,
+                        &mut of_weight,
+                        &mut of_bias,
+                    );
+                });
+            });
+            group.bench_function(id("input"), |bench| {
+                bench.iter(|| {
+                    let weight = black_box(&weight);
+                    let weight = PackedMatrix::transposed(cpu, format, weight, [WIDTH, columns]);
+                    linear(cpu, &gradient, &weight, Epilogue::default(), &mut of_x);
+                });
+            });
+        }
+    }
+}
+
 fn attention(c: &mut Criterion) {
     let cpu = Cpu::best();
     let mut group = c.benchmark_group("kernels/attend");
@@ -59,6 +99,56 @@ fn attention(c: &mut Criterion) {
         for format in formats(cpu) {
             group.bench_function(BenchmarkId::new(format.name(), name), |bench| {
                 bench.iter(|| attend(cpu, format, black_box(&qkv), HEADS, tokens, &mut out));
+            });
+        }
+    }
+}
+
+/// Forward with what the gradient needs, and the gradient; `recorded` is the operator in f32 alone.
+fn attention_gradients(c: &mut Criterion) {
+    let cpu = Cpu::best();
+    let mut group = c.benchmark_group("kernels/attend_gradient");
+    group.sample_size(10).measurement_time(Duration::from_secs(1));
+    let (qkv, gradient) = (numbers(TOKENS * 3 * WIDTH, 1.0), numbers(TOKENS * WIDTH, 1.0));
+    for (name, known) in [("all_known", TOKENS), ("generative", TOKENS * 6 / 10)] {
+        let tokens = Tokens { known, ..Tokens::all(TOKENS) };
+        group.throughput(Throughput::Elements(TOKENS as u64));
+        let plan = recorded::AttentionPlan {
+            n_heads: HEADS,
+            n: TOKENS,
+            known: vec![known],
+            used: vec![TOKENS],
+            queries: vec![TOKENS],
+        };
+        let shape = [1, TOKENS, WIDTH];
+        group.bench_function(BenchmarkId::new("recorded/forward", name), |bench| {
+            bench.iter(|| recorded::attend(black_box(&qkv), shape, &plan));
+        });
+        let (context, log_sums) = recorded::attend(&qkv, shape, &plan);
+        let attended = recorded::AttentionGradient {
+            qkv: &qkv,
+            context: &context,
+            log_sums: &log_sums,
+            gradient: &gradient,
+        };
+        group.bench_function(BenchmarkId::new("recorded/backward", name), |bench| {
+            bench.iter(|| black_box(attended).compute(shape, &plan));
+        });
+        for format in formats(cpu) {
+            let (mut context, mut log_sums) = (context.clone(), log_sums.clone());
+            let of = |part: &str| BenchmarkId::new(format!("{}/{part}", format.name()), name);
+            group.bench_function(of("forward"), |bench| {
+                bench.iter(|| {
+                    let qkv = black_box(&qkv);
+                    attend_recorded(cpu, format, qkv, HEADS, tokens, &mut context, &mut log_sums);
+                });
+            });
+            let mut out = vec![0.0; TOKENS * 3 * WIDTH];
+            let attended = Attended { qkv: &qkv, context: &context, log_sums: &log_sums, tokens };
+            group.bench_function(of("backward"), |bench| {
+                bench.iter(|| {
+                    attend_gradient(cpu, format, black_box(attended), HEADS, &gradient, &mut out);
+                });
             });
         }
     }
@@ -102,5 +192,13 @@ fn stack(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, products, attention, norms, stack);
+criterion_group!(
+    benches,
+    products,
+    product_gradients,
+    attention,
+    attention_gradients,
+    norms,
+    stack
+);
 criterion_main!(benches);
