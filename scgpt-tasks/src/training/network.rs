@@ -71,7 +71,8 @@ pub enum GeneStart {
     #[default]
     Random,
     /// From the co-expression of the training cells: genes that vary together begin with similar
-    /// vectors, and cells pooled by their values lie about where principal components put them.
+    /// vectors, and cells pooled by their values lie about where principal components put
+    /// them. Heads of expression begin fitted to what this tells of values.
     Spectral,
 }
 
