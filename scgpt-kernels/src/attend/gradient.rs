@@ -11,7 +11,7 @@ mod packed;
 use rayon::prelude::*;
 
 use self::{
-    area::{Area, Scratch},
+    area::{Area, Factors},
     packed::{Pack, Packed, Part},
 };
 use super::Tokens;
@@ -20,7 +20,7 @@ use crate::{
     cpu::Cpu,
     engine::{Engine, Step, Task},
     format::Format,
-    lanes::Lanes,
+    lanes::{Lanes, Sixteen},
 };
 
 /// What [`attend_recorded`](super::attend_recorded) was given, and what it gave.
@@ -87,24 +87,22 @@ pub fn attend_gradient(
     let t = qkv.len() / (3 * d);
     assert_eq!(qkv.len(), t * 3 * d, "a packed projection is [t, 3 d]");
     tokens.check(t);
-    let of_heads: Vec<Vec<f32>> = (0..heads)
-        .into_par_iter()
-        .map(|head| cpu.run(cpu.computes_in(format), OfHead { attended, gradient, d, heads, head }))
-        .collect();
-    let k = d / heads;
     let rows = tokens.known.max(tokens.queries);
     let (seen, unseen) = out.split_at_mut(rows * 3 * d);
     unseen.fill(0.0);
-    for (token, row) in seen.chunks_exact_mut(3 * d).enumerate() {
-        for (place, out) in row.chunks_exact_mut(k).enumerate() {
-            let (part, head) = (place / heads, place % heads);
-            let at = (token * 3 + part) * k;
-            out.copy_from_slice(&of_heads[head][at..at + k]);
-        }
+    // A head's part of every row: queries, keys, values.
+    let mut parts: Vec<Vec<&mut [f32]>> = Vec::new();
+    parts.resize_with(heads, || Vec::with_capacity(3 * rows));
+    for (place, part) in seen.chunks_exact_mut(d / heads).enumerate() {
+        parts[place % heads].push(part);
     }
+    parts.into_par_iter().enumerate().for_each_init(Scratch::default, |scratch, (head, out)| {
+        let task = OfHead { attended, gradient, d, heads, head, out, scratch };
+        cpu.run(cpu.computes_in(format), task);
+    });
 }
 
-/// One head on one thread; its output is `[max(known, queries), 3, k]`.
+/// One head on one thread.
 struct OfHead<'a> {
     attended: Attended<'a>,
     /// Of the contexts.
@@ -112,23 +110,34 @@ struct OfHead<'a> {
     d: usize,
     heads: usize,
     head: usize,
+    /// Of every row queries, keys, values.
+    out: Vec<&'a mut [f32]>,
+    scratch: &'a mut Scratch,
 }
 
-/// All that one head needs, and what it gives.
-#[derive(Debug)]
+/// Buffers of a thread.
+#[derive(Debug, Default)]
+struct Scratch {
+    operands: Operands,
+    sums: Sums,
+    factors: Factors,
+}
+
+/// What one head is computed of.
+#[derive(Debug, Default)]
 struct Operands {
     queries: Packed,
     keys: Packed,
     values: Packed,
     gradients: Packed,
     /// Logarithms of the sums of exponentials, to the base of two, in blocks of queries.
-    log_sums: Vec<[[f32; 16]; 2]>,
+    log_sums: Vec<[Sixteen; 2]>,
     /// The sums over channels of gradient times context.
-    deltas: Vec<[[f32; 16]; 2]>,
+    deltas: Vec<[Sixteen; 2]>,
 }
 
 /// Gradients of one head: 32 tokens after the other, all channels.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Sums {
     /// Channels × queries.
     queries: Vec<Block>,
@@ -139,11 +148,12 @@ struct Sums {
 }
 
 impl Task for OfHead<'_> {
-    type Output = Vec<f32>;
+    type Output = ();
 
-    fn run<E: Engine>(self, engine: &E) -> Vec<f32> {
-        let Self { attended, gradient, d, heads, head } = self;
+    fn run<E: Engine>(self, engine: &E) {
+        let Self { attended, gradient, d, heads, head, out, scratch } = self;
         let Attended { qkv, context, log_sums, tokens } = attended;
+        let Scratch { operands, sums, factors } = scratch;
         let k = d / heads;
         let scale = 1.0 / (k as f32).sqrt();
         let rows = tokens.known.max(tokens.queries);
@@ -152,38 +162,34 @@ impl Task for OfHead<'_> {
         let of_queries = |x| Rows::new(x, d, [tokens.queries, k]);
         let gradient = of_queries(&gradient[head * k..]);
         let context = of_queries(&context[head * k..]);
-        let pack = |rows, part| engine.enter(Pack { rows, part });
-        let of_log = |query: usize| {
-            let log_sum = log_sums.get(query * heads + head);
-            log_sum.map_or(0.0, |log_sum| log_sum * std::f32::consts::LOG2_E)
-        };
-        let blocks = rows.div_ceil(SIDE);
-        let in_block = |block: usize, half: usize| {
-            std::array::from_fn(|i| of_log(block * SIDE + half * 16 + i))
-        };
-        let operands = Operands {
-            // Exponentials are powers of two.
-            queries: pack(
-                of_projection(0, tokens.queries),
-                Part::Right(scale * std::f32::consts::LOG2_E),
-            ),
-            keys: pack(of_projection(1, rows), Part::Left),
-            values: pack(of_projection(2, rows), Part::Left),
-            gradients: pack(gradient, Part::Right(1.0)),
-            log_sums: (0..tokens.queries.div_ceil(SIDE))
-                .map(|block| [in_block(block, 0), in_block(block, 1)])
-                .collect(),
-            deltas: engine.enter(Deltas { gradient, context }),
-        };
-        let zeros = vec![Block::ZERO; blocks * k.div_ceil(SIDE)];
-        let mut sums = Sums { queries: zeros.clone(), keys: zeros.clone(), values: zeros };
-        let mut scratch = Scratch::default();
-        for area in Area::all(tokens) {
-            area.add(engine, &operands, tokens, &mut sums, &mut scratch);
+        // Exponentials are powers of two.
+        let of_query = Part::Right(scale * std::f32::consts::LOG2_E);
+        for (rows, part, to) in [
+            (of_projection(0, tokens.queries), of_query, &mut operands.queries),
+            (of_projection(1, rows), Part::Left, &mut operands.keys),
+            (of_projection(2, rows), Part::Left, &mut operands.values),
+            (gradient, Part::Right(1.0), &mut operands.gradients),
+        ] {
+            engine.enter(Pack { rows, part, to });
         }
-        let mut out = vec![0.0; rows * 3 * k];
-        engine.enter(Unpack { sums: &mut sums, k, scale, out: &mut out });
-        out
+        let blocks = tokens.queries.div_ceil(SIDE);
+        operands.log_sums.clear();
+        operands.log_sums.resize(blocks, [[0.0; 16]; 2]);
+        let to = operands.log_sums.as_flattened_mut().as_flattened_mut();
+        for (to, of_heads) in to.iter_mut().zip(log_sums.chunks_exact(heads)) {
+            *to = of_heads[head] * std::f32::consts::LOG2_E;
+        }
+        operands.deltas.resize(blocks, [[0.0; 16]; 2]);
+        engine.enter(Deltas { gradient, context, to: &mut operands.deltas });
+        let size = rows.div_ceil(SIDE) * k.div_ceil(SIDE);
+        for sums in [&mut sums.queries, &mut sums.keys, &mut sums.values] {
+            sums.clear();
+            sums.resize(size, Block::ZERO);
+        }
+        for area in Area::all(tokens) {
+            area.add(engine, operands, tokens, sums, factors);
+        }
+        engine.enter(Unpack { sums, scale, out });
     }
 }
 
@@ -191,17 +197,17 @@ impl Task for OfHead<'_> {
 struct Deltas<'a> {
     gradient: Rows<'a>,
     context: Rows<'a>,
+    to: &'a mut [[Sixteen; 2]],
 }
 
 impl Step for Deltas<'_> {
-    type Output = Vec<[[f32; 16]; 2]>;
+    type Output = ();
 
     #[inline(always)]
-    fn run<E: Engine>(self, engine: &E) -> Self::Output {
-        let (lanes, Self { gradient, context }) = (engine.lanes(), self);
-        let mut deltas = vec![[[0.0; 16]; 2]; gradient.height.div_ceil(SIDE)];
+    fn run<E: Engine>(self, engine: &E) {
+        let (lanes, Self { gradient, context, to }) = (engine.lanes(), self);
         let (mut a, mut b, mut turned) = (Block::ZERO, Block::ZERO, Block::ZERO);
-        for (row, deltas) in deltas.iter_mut().enumerate() {
+        for (row, deltas) in to.iter_mut().enumerate() {
             let mut totals = [lanes.splat(0.0); 2];
             for column in 0..gradient.width.div_ceil(SIDE) {
                 let at = [row * SIDE, column * SIDE];
@@ -221,17 +227,15 @@ impl Step for Deltas<'_> {
                 lanes.store(totals[half], &mut deltas[half]);
             }
         }
-        deltas
     }
 }
 
 /// Sums become rows of queries, keys and values.
 struct Unpack<'a> {
     sums: &'a mut Sums,
-    k: usize,
     /// Of scores.
     scale: f32,
-    out: &'a mut [f32],
+    out: Vec<&'a mut [f32]>,
 }
 
 impl Step for Unpack<'_> {
@@ -239,8 +243,8 @@ impl Step for Unpack<'_> {
 
     #[inline(always)]
     fn run<E: Engine>(self, engine: &E) {
-        let (lanes, Self { sums, k, scale, out }) = (engine.lanes(), self);
-        let steps = k.div_ceil(SIDE);
+        let (lanes, Self { sums, scale, mut out }) = (engine.lanes(), self);
+        let steps = out[0].len().div_ceil(SIDE);
         let mut turned = Block::ZERO;
         for block in &mut sums.queries {
             block.transposed(lanes, &mut turned);
@@ -249,8 +253,8 @@ impl Step for Unpack<'_> {
         // Queries were packed with the scale, and with the base of exponentials.
         let scales = [scale, std::f32::consts::LN_2, 1.0];
         let parts = [&sums.queries, &sums.keys, &sums.values];
-        for (i, out) in out.chunks_exact_mut(3 * k).enumerate() {
-            for (part, out) in out.chunks_exact_mut(k).enumerate() {
+        for (i, out) in out.chunks_exact_mut(3).enumerate() {
+            for (part, out) in out.iter_mut().enumerate() {
                 let blocks = &parts[part][i / SIDE * steps..][..steps];
                 for (block, out) in blocks.iter().zip(out.chunks_mut(SIDE)) {
                     for (out, x) in out.iter_mut().zip(block.0[i % SIDE].as_flattened()) {

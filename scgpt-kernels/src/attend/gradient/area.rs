@@ -7,15 +7,15 @@ use crate::{
     attend::{Tokens, softmax::hide_others},
     block::{Block, SIDE, Tile},
     engine::{Engine, Step},
-    lanes::Lanes,
+    lanes::{Lanes, Sixteen},
 };
 
 /// The most blocks of queries, and of keys, of an area: its weights stay in the second cache.
-const QUERIES: usize = 4;
+const QUERIES: usize = 8;
 const KEYS: usize = 4;
 
 /// Consecutive blocks of queries, and of keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Area {
     queries: Range<usize>,
     keys: Range<usize>,
@@ -23,10 +23,10 @@ pub(super) struct Area {
     own: bool,
 }
 
-/// Buffers of a thread.
+/// What an area is multiplied with.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// Weights as left operands: of 32 keys after the other, all queries.
+pub(super) struct Factors {
+    /// Factors as left operands: of 32 keys after the other, all queries.
     weights: Vec<Tile>,
     /// Gradients of scores, the same way.
     gradients: Vec<Tile>,
@@ -64,14 +64,14 @@ impl Area {
         operands: &Operands,
         tokens: Tokens,
         sums: &mut Sums,
-        scratch: &mut Scratch,
+        to: &mut Factors,
     ) {
         let size = QUERIES * KEYS * E::TILES;
-        let Scratch { weights, gradients, gradients_of_queries } = scratch;
+        let Factors { weights, gradients, gradients_of_queries } = to;
         for tiles in [weights, gradients, gradients_of_queries] {
             tiles.resize(size, Tile::ZERO);
         }
-        engine.enter(Add { area: self, operands, tokens, sums, scratch });
+        engine.enter(Add { area: self, operands, tokens, sums, factors: to });
     }
 
     fn blocks(&self) -> usize {
@@ -84,7 +84,7 @@ struct Add<'a> {
     operands: &'a Operands,
     tokens: Tokens,
     sums: &'a mut Sums,
-    scratch: &'a mut Scratch,
+    factors: &'a mut Factors,
 }
 
 impl Step for Add<'_> {
@@ -92,9 +92,9 @@ impl Step for Add<'_> {
 
     #[inline(always)]
     fn run<E: Engine>(self, engine: &E) {
-        let Self { area, operands, tokens, sums, scratch } = self;
-        weigh(engine, &area, operands, tokens, scratch);
-        let Scratch { weights, gradients, gradients_of_queries } = scratch;
+        let Self { area, operands, tokens, sums, factors: to } = self;
+        weigh(engine, &area, operands, tokens, to);
+        let Factors { weights, gradients, gradients_of_queries } = to;
         let steps = operands.keys.steps();
         let (queries, keys) = (area.queries.len(), area.keys.len());
         for key in 0..keys {
@@ -147,10 +147,10 @@ fn weigh<E: Engine>(
     area: &Area,
     operands: &Operands,
     tokens: Tokens,
-    scratch: &mut Scratch,
+    to: &mut Factors,
 ) {
     let (queries, keys) = (area.queries.len(), area.keys.len());
-    let Scratch { weights, gradients, gradients_of_queries } = scratch;
+    let Factors { weights, gradients, gradients_of_queries } = to;
     let at = |place: usize| place * E::TILES..(place + 1) * E::TILES;
     // While lanes compute exponentials of one block, tiles compute the scores of the next.
     let mut pairs = [Pair { scores: Block::ZERO, gradients: Block::ZERO }; 2];
@@ -184,7 +184,7 @@ fn derive<E: Engine>(
     lanes: E::Lanes,
     pair: &mut Pair,
     seen: usize,
-    [log_sums, deltas]: [&[[f32; 16]; 2]; 2],
+    [log_sums, deltas]: [&[Sixteen; 2]; 2],
 ) {
     let Pair { scores, gradients } = pair;
     for half in 0..2 {

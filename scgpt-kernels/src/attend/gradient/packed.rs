@@ -3,7 +3,6 @@
 use crate::{
     block::{Block, Rows, SIDE, Tile},
     engine::{Engine, Step},
-    lanes::Lanes,
 };
 
 /// On which side of products something stands.
@@ -11,12 +10,12 @@ use crate::{
 pub(super) enum Part {
     /// Keys and values, tokens of which are rows of scores.
     Left,
-    /// Queries and gradients, tokens of which are columns; in sums over channels times a factor.
+    /// Queries and gradients, tokens of which are columns; they are multiplied by a factor.
     Right(f32),
 }
 
 /// Tokens by channels of one head.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Packed {
     /// Of 32 tokens after the other, all channels.
     over_channels: Vec<Tile>,
@@ -55,45 +54,39 @@ impl Packed {
 pub(super) struct Pack<'a> {
     pub(super) rows: Rows<'a>,
     pub(super) part: Part,
+    pub(super) to: &'a mut Packed,
 }
 
 impl Step for Pack<'_> {
-    type Output = Packed;
+    type Output = ();
 
     #[inline(always)]
-    fn run<E: Engine>(self, engine: &E) -> Packed {
-        let (lanes, Self { rows, part }) = (engine.lanes(), self);
+    fn run<E: Engine>(self, engine: &E) {
+        let Self { rows, part, to } = self;
         let (blocks, steps) = (rows.height.div_ceil(SIDE), rows.width.div_ceil(SIDE));
-        let tiles = vec![Tile::ZERO; blocks * steps * E::TILES];
-        let mut packed = Packed {
-            over_channels: tiles.clone(),
-            over_tokens: tiles,
-            blocks,
-            steps,
-            tiles: E::TILES,
-        };
+        for tiles in [&mut to.over_channels, &mut to.over_tokens] {
+            tiles.resize(blocks * steps * E::TILES, Tile::ZERO);
+        }
+        (to.blocks, to.steps, to.tiles) = (blocks, steps, E::TILES);
         let mut block = Block::ZERO;
         let at = |place: usize| place * E::TILES..(place + 1) * E::TILES;
         for row in 0..blocks {
             for column in 0..steps {
-                block.read(lanes, rows, [row * SIDE, column * SIDE], 1.0);
-                let over_channels = &mut packed.over_channels[at(row * steps + column)];
-                let over_tokens = &mut packed.over_tokens[at(column * blocks + row)];
+                let scale = if let Part::Right(scale) = part { scale } else { 1.0 };
+                block.read(engine.lanes(), rows, [row * SIDE, column * SIDE], scale);
+                let over_channels = &mut to.over_channels[at(row * steps + column)];
+                let over_tokens = &mut to.over_tokens[at(column * blocks + row)];
                 match part {
                     Part::Left => {
                         engine.left(&block, over_channels);
                         engine.left_of_columns(&block, over_tokens);
                     }
-                    Part::Right(scale) => {
-                        for x in block.0.as_flattened_mut() {
-                            lanes.store(lanes.mul(lanes.load(x), lanes.splat(scale)), x);
-                        }
+                    Part::Right(_) => {
                         engine.right_of_columns(&block, over_channels);
                         engine.right(&block, over_tokens);
                     }
                 }
             }
         }
-        packed
     }
 }
