@@ -2,12 +2,18 @@
 
 mod cell;
 mod sink;
+mod wide;
 
 use rayon::prelude::*;
 
 use self::cell::{Scratch, Through};
 use crate::{
-    attend::Tokens, block::SIDE, cpu::Cpu, format::Format, matrix::PackedMatrix, norm::Norm,
+    attend::{Head, Tokens},
+    block::SIDE,
+    cpu::Cpu,
+    format::Format,
+    matrix::PackedMatrix,
+    norm::Norm,
 };
 
 /// An affine map: weight `[k, n]`, row-major, and bias `[n]`.
@@ -61,11 +67,16 @@ impl Widths {
     fn padded_head(self) -> usize {
         self.head().div_ceil(SIDE) * SIDE
     }
+
+    /// Of all heads, in blocks.
+    fn head_blocks(self) -> usize {
+        self.heads * self.head().div_ceil(SIDE)
+    }
 }
 
 /// Blocks with packed weights. Each thread takes one cell through all of them: what a block leaves
 /// is multiplied again while it is in the cache, and no number but the tokens' states is ever
-/// unpacked.
+/// unpacked. If cells are fewer than threads, all threads take one cell after the other.
 #[derive(Clone, Debug)]
 pub struct EncoderStack {
     cpu: Cpu,
@@ -193,8 +204,13 @@ impl EncoderStack {
             parts.push((tokens, own));
             rest = others;
         }
-        parts.into_par_iter().for_each_init(Scratch::default, |scratch, (tokens, x)| {
-            self.cpu.run(self.format, Through { stack: self, tokens, x, scratch });
+        if cells.len() < rayon::current_num_threads() {
+            parts.into_iter().for_each(|(tokens, x)| self.forward_wide(tokens, x));
+            return;
+        }
+        let buffers = <(Vec<Head>, Scratch)>::default;
+        parts.into_par_iter().for_each_init(buffers, |(heads, scratch), (tokens, x)| {
+            self.cpu.run(self.format, Through { stack: self, tokens, x, heads, scratch });
         });
     }
 }

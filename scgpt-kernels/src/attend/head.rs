@@ -75,7 +75,7 @@ impl Head {
     }
 
     /// Operands of the width.
-    pub(super) fn steps(&self) -> usize {
+    pub(crate) fn steps(&self) -> usize {
         self.steps
     }
 

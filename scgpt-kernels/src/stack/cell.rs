@@ -19,11 +19,10 @@ const ROWS: usize = 8;
 /// Buffers of a thread.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    heads: Vec<Head>,
     /// Contexts, as a left matrix.
     contexts: Vec<Tile>,
     /// Some rows of states, as a left matrix.
-    rows: Vec<Tile>,
+    pub(super) rows: Vec<Tile>,
     /// The same inside the feed-forward network.
     inner: Vec<Tile>,
     attend: attend::Scratch,
@@ -35,6 +34,7 @@ pub(super) struct Through<'a> {
     pub(super) tokens: Tokens,
     /// `[used, d]`.
     pub(super) x: &'a mut [f32],
+    pub(super) heads: &'a mut Vec<Head>,
     pub(super) scratch: &'a mut Scratch,
 }
 
@@ -42,45 +42,55 @@ impl Task for Through<'_> {
     type Output = ();
 
     fn run<E: Engine>(self, engine: &E) {
-        let Self { stack, tokens, x, scratch } = self;
+        let Self { stack, tokens, x, heads, scratch } = self;
         let widths = stack.widths;
-        let width = widths.head();
-        scratch.heads.resize_with(widths.heads, Head::default);
-        for head in &mut scratch.heads {
-            head.reserve::<E>(tokens.used, width);
+        heads.resize_with(widths.heads, Head::default);
+        for head in heads.iter_mut() {
+            head.reserve::<E>(tokens.used, widths.head());
         }
-        let of_heads = widths.heads * width.div_ceil(SIDE);
-        scratch.contexts.resize(tokens.used.div_ceil(SIDE) * of_heads * E::TILES, Tile::ZERO);
         let Some(first) = stack.blocks.first() else { return };
         let d = widths.model;
         for (i, x) in x.chunks(ROWS * SIDE * d).enumerate() {
             pack_rows(engine, Rows::new(x, d, [x.len() / d, d]), &mut scratch.rows);
-            project(engine, stack, first, [i * ROWS, 0], scratch);
+            project(engine, stack, first, [i * ROWS, 0], &scratch.rows, heads);
         }
         for (index, block) in stack.blocks.iter().enumerate() {
             let next = stack.blocks.get(index + 1);
             // The last block answers the queries alone, the one before has to project no others.
-            let used = Tokens { queries: tokens.used, ..tokens };
-            let tokens = if next.is_some() { used } else { tokens };
-            let steps = of_heads / widths.heads;
-            for (head, of_head) in scratch.heads.iter().enumerate() {
-                for rows in 0..tokens.queries.div_ceil(SIDE) {
-                    let from = attend_block(engine, of_head, rows, tokens, &mut scratch.attend);
-                    let first = (rows * of_heads + head * steps) * E::TILES;
-                    let to = &mut scratch.contexts[first..first + steps * E::TILES];
-                    engine.enter(Contexts { from, to });
-                }
-            }
-            let x = &mut x[..tokens.queries * d];
+            let all = Tokens { queries: tokens.used, ..tokens };
+            let here = if next.is_some() { all } else { tokens };
+            attend_rows(engine, heads, here, [0, here.queries.div_ceil(SIDE)], scratch);
+            let x = &mut x[..here.queries * d];
             for (i, x) in x.chunks_mut(ROWS * SIDE * d).enumerate() {
                 feed_forward(engine, stack, block, i * ROWS, x, scratch);
                 if let Some(next) = next {
                     let is_last = index + 2 == stack.blocks.len();
-                    let is_asked = i * ROWS * SIDE < self.tokens.queries;
-                    let column = if is_last && !is_asked { of_heads } else { 0 };
-                    project(engine, stack, next, [i * ROWS, column], scratch);
+                    let is_asked = i * ROWS * SIDE < tokens.queries;
+                    let column = if is_last && !is_asked { widths.head_blocks() } else { 0 };
+                    project(engine, stack, next, [i * ROWS, column], &scratch.rows, heads);
                 }
             }
+        }
+    }
+}
+
+/// Contexts of some blocks of queries, from the first of which `scratch.contexts` begins.
+pub(super) fn attend_rows<E: Engine>(
+    engine: &E,
+    heads: &[Head],
+    tokens: Tokens,
+    [first, end]: [usize; 2],
+    scratch: &mut Scratch,
+) {
+    let steps = heads.first().map_or(0, Head::steps);
+    let of_heads = heads.len() * steps;
+    scratch.contexts.resize((end - first) * of_heads * E::TILES, Tile::ZERO);
+    for (index, head) in heads.iter().enumerate() {
+        for row in first..end {
+            let from = attend_block(engine, head, row, tokens, &mut scratch.attend);
+            let at = ((row - first) * of_heads + index * steps) * E::TILES;
+            let to = &mut scratch.contexts[at..at + steps * E::TILES];
+            engine.enter(Contexts { from, to });
         }
     }
 }
@@ -91,18 +101,18 @@ fn project<E: Engine>(
     stack: &EncoderStack,
     block: &Packed,
     first: [usize; 2],
-    scratch: &mut Scratch,
+    rows: &[Tile],
+    heads: &mut [Head],
 ) {
     let steps = stack.widths.model.div_ceil(SIDE);
     let weight = &block.qkv.weight.tiles()[first[1] * steps * E::TILES..];
-    let (bias, width) = (&block.qkv.bias, stack.widths.head());
-    let mut sink = IntoHeads { bias, heads: &mut scratch.heads, first, width };
-    multiply(engine, steps, &scratch.rows, weight, &mut sink);
+    let mut sink = IntoHeads { bias: &block.qkv.bias, heads, first, width: stack.widths.head() };
+    multiply(engine, steps, rows, weight, &mut sink);
 }
 
-/// What follows attention in a block, for some rows: `x` becomes the block's result, which is left
-/// packed in `scratch.rows`.
-fn feed_forward<E: Engine>(
+/// What follows attention in a block, for some rows, whose contexts are the `first` and following
+/// blocks: `x` becomes the block's result, which is left packed in `scratch.rows`.
+pub(super) fn feed_forward<E: Engine>(
     engine: &E,
     stack: &EncoderStack,
     block: &Packed,
@@ -113,7 +123,7 @@ fn feed_forward<E: Engine>(
     let widths = stack.widths;
     let (d, f) = (widths.model, widths.inner);
     let panels = (x.len() / d).div_ceil(SIDE);
-    let of_heads = widths.heads * widths.head().div_ceil(SIDE);
+    let of_heads = widths.head_blocks();
     let size = of_heads * E::TILES;
     let contexts = &scratch.contexts[first * size..(first + panels) * size];
     let mut sink = added(&block.out.bias, x);

@@ -52,13 +52,36 @@ pub(super) struct IntoHeads<'a> {
 impl Sink for IntoHeads<'_> {
     #[inline(always)]
     fn take<E: Engine>(&mut self, engine: &E, [row, column]: [usize; 2], block: &mut Block) {
-        let (row, column) = (row + self.first[0], column + self.first[1]);
-        finish(engine.lanes(), block, &self.bias[column * SIDE..], false);
+        let column = column + self.first[1];
         let steps = self.width.div_ceil(SIDE);
         let of_part = self.heads.len() * steps;
-        let head = &mut self.heads[column % of_part / steps];
-        let part = Projected::ALL[column / of_part];
-        head.write(engine, part, [row, column % steps], block, self.width);
+        let mut head = IntoHead {
+            bias: &self.bias[(column - column % steps) * SIDE..],
+            head: &mut self.heads[column % of_part / steps],
+            part: Projected::ALL[column / of_part],
+            first: self.first[0],
+            width: self.width,
+        };
+        head.take(engine, [row, column % steps], block);
+    }
+}
+
+/// One part of the projection of one head.
+pub(super) struct IntoHead<'a> {
+    pub(super) bias: &'a [f32],
+    pub(super) head: &'a mut Head,
+    pub(super) part: Projected,
+    /// Where rows begin, in blocks.
+    pub(super) first: usize,
+    /// Of the head.
+    pub(super) width: usize,
+}
+
+impl Sink for IntoHead<'_> {
+    #[inline(always)]
+    fn take<E: Engine>(&mut self, engine: &E, [row, column]: [usize; 2], block: &mut Block) {
+        finish(engine.lanes(), block, &self.bias[column * SIDE..], false);
+        self.head.write(engine, self.part, [row + self.first, column], block, self.width);
     }
 }
 
