@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use burn::prelude::Device;
 use clap::Args;
 use scgpt_data::similar_names;
+use scgpt_kernels::Cpu;
 use serde::Serialize;
 
 /// The devices this binary can use.
@@ -28,12 +29,21 @@ pub(crate) struct ComputeArgs {
     /// Where to compute: cpu, cuda, cuda:N, wgpu or auto
     #[arg(long, default_value = "auto", env = "SCGPT_DEVICE")]
     device: String,
+    /// Instructions that kernels use: amx, avx512bf16, avx512, avx2, portable [default: the best]
+    #[arg(long, value_name = "SET", env = "SCGPT_CPU", hide = true)]
+    #[serde(skip)]
+    cpu: Option<String>,
 }
 
 impl ComputeArgs {
-    /// Sets the threads, and opens the device.
+    /// Sets the threads and the instructions, and opens the device.
     pub(crate) fn open(&self) -> Result<Device> {
         set_threads(self.threads)?;
+        if self.cpu.is_some() {
+            let cpu = Cpu::named(self.cpu.as_deref());
+            cpu.and_then(Cpu::install)
+                .context("SCGPT_CPU names the instructions that kernels use")?;
+        }
         open(&self.device)
     }
 }

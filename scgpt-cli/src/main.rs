@@ -14,6 +14,7 @@ mod learn;
 mod matrix;
 mod notes;
 mod output;
+mod precision;
 mod progress;
 mod settings;
 mod status;

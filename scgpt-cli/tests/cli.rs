@@ -47,6 +47,8 @@ mod models;
 mod new_genes;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
+#[path = "cli/precision.rs"]
+mod precision;
 #[path = "cli/reproducible.rs"]
 mod reproducible;
 #[path = "cli/resuming.rs"]

@@ -85,6 +85,14 @@ pub enum CpuError {
         /// What there is, in words.
         there: String,
     },
+    /// The process computes with others already.
+    #[error("kernels use `{used}` already, and cannot go over to `{asked}`")]
+    Used {
+        /// What was asked for.
+        asked: InstructionSet,
+        /// What is used.
+        used: InstructionSet,
+    },
 }
 
 impl FromStr for InstructionSet {
@@ -110,10 +118,12 @@ pub struct Cpu {
     set: InstructionSet,
 }
 
+/// What [`Cpu::best`] gives in this process.
+static BEST: OnceLock<InstructionSet> = OnceLock::new();
+
 impl Cpu {
-    /// The best of what there is.
+    /// The best of what there is, unless others were [installed](Self::install).
     pub fn best() -> Self {
-        static BEST: OnceLock<InstructionSet> = OnceLock::new();
         let choose = || {
             let serves = |set: &InstructionSet| {
                 set.is_there() && (*set != InstructionSet::Avx512Bf16 || is_amd())
@@ -134,6 +144,16 @@ impl Cpu {
         }
         let there: Vec<&str> = Self::all().map(|cpu| cpu.set.name()).collect();
         Err(CpuError::Absent { set, there: there.join(", ") })
+    }
+
+    /// Makes these what [`best`](Self::best) gives in this process, as a thread pool is made that of
+    /// all.
+    ///
+    /// # Errors
+    /// If others were asked for before.
+    pub fn install(self) -> Result<(), CpuError> {
+        let used = *BEST.get_or_init(|| self.set);
+        if used == self.set { Ok(()) } else { Err(CpuError::Used { asked: self.set, used }) }
     }
 
     /// Those of the set that is named, or the best if none is.

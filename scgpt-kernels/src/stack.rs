@@ -205,7 +205,9 @@ impl EncoderStack {
             rest = others;
         }
         if cells.len() < rayon::current_num_threads() {
-            parts.into_iter().for_each(|(tokens, x)| self.forward_wide(tokens, x));
+            for (tokens, x) in parts {
+                self.forward_wide(tokens, x);
+            }
             return;
         }
         let buffers = <(Vec<Head>, Scratch)>::default;

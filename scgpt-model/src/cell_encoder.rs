@@ -1,13 +1,20 @@
-//! [`CellEncoder`]: fast cell embeddings, exactly those of the network.
+//! [`CellEncoder`]: fast cell embeddings, exactly those of the network unless less is asked for.
+
+mod packed;
+
+use std::sync::OnceLock;
 
 use burn::prelude::*;
+use scgpt_kernels::{Cpu, Format};
 
+use self::packed::{PackedEncoder, serves};
 use crate::{
     attention::AttentionMask,
-    config::{CellPooling, ScgptConfig},
+    config::{CellPooling, PaddedStates, ScgptConfig},
     error::Result,
     host::host_values,
     input::ModelInput,
+    precision::InferencePrecision,
     scgpt::Scgpt,
 };
 
@@ -50,6 +57,9 @@ const LEADING: usize = 16;
 /// and looked up; so are the vectors of whole-numbered values (value bins); and with `<cls>`
 /// pooling the last block computes the leading tokens alone.
 ///
+/// On the CPU in f32, the blocks of a network whose norms stand after the sums are one operator, whose
+/// weights are packed when the first cells come. Padding is not computed then.
+///
 /// ```
 /// use burn::prelude::Device;
 /// use scgpt_model::{CellEncoder, ScgptConfig, TokenBatchView};
@@ -74,8 +84,11 @@ pub struct CellEncoder {
     /// `[g, d]`.
     genes: Tensor<2>,
     values: Option<ValueTable>,
-    d_model: usize,
+    config: ScgptConfig,
     device: Device,
+    precision: InferencePrecision,
+    cpu: Cpu,
+    packed: OnceLock<PackedEncoder>,
 }
 
 /// Vectors of the whole numbers `first, first + 1, …`.
@@ -92,12 +105,45 @@ impl CellEncoder {
         let genes = model.genes.table();
         let device = genes.device();
         let values = model.values.as_ref().map(|encoder| ValueTable::new(encoder, config, &device));
-        Self { model, genes, values, d_model: config.d_model, device }
+        Self {
+            model,
+            genes,
+            values,
+            config: config.clone(),
+            device,
+            precision: InferencePrecision::Exact,
+            cpu: Cpu::best(),
+            packed: OnceLock::new(),
+        }
+    }
+
+    /// The same, but cells are computed in that precision where there is a faster way to do so; without
+    /// this they are computed exactly.
+    #[must_use]
+    pub fn with_precision(self, precision: InferencePrecision) -> Self {
+        Self { precision, packed: OnceLock::new(), ..self }
+    }
+
+    /// The same with those instructions instead of the best.
+    #[must_use]
+    pub fn with_cpu(self, cpu: Cpu) -> Self {
+        Self { cpu, packed: OnceLock::new(), ..self }
+    }
+
+    /// The precision in which cells are computed: the one that was asked for, or the exact one where
+    /// device, network or processor have no faster one.
+    pub fn precision(&self) -> InferencePrecision {
+        let computed = self.cpu.computes_in(self.precision.format());
+        if self.is_packed() && computed != Format::F32 {
+            self.precision
+        } else {
+            InferencePrecision::Exact
+        }
     }
 
     /// Width of an embedding, `d`.
     pub fn d_model(&self) -> usize {
-        self.d_model
+        self.config.d_model
     }
 
     /// The network that was prepared.
@@ -114,15 +160,21 @@ impl CellEncoder {
     /// # Reference
     /// `tasks/cell_emb.py`, `get_batch_cell_embeddings`, before its final scaling. Differs: none.
     pub fn embed(&self, batch: TokenBatchView) -> Vec<f32> {
-        let t = batch.n_tokens;
         let mask = self.mask(batch);
-        let cell = match self.model.pooling() {
-            CellPooling::Cls => {
-                let n = LEADING.min(t);
-                let leading = self.model.encoder.forward_leading(self.tokens(batch), &mask, n);
-                leading.narrow(1, 0, 1).squeeze_dim(1)
-            }
-            _ => self.model.cell(&self.input(batch, mask)),
+        let is_cls = self.config.cell_pooling == CellPooling::Cls;
+        let leaves_padding_out = self.config.padded_states == PaddedStates::Excluded;
+        let cell = if self.is_packed() && is_cls {
+            return self.cls_states(batch);
+        } else if self.is_packed() && leaves_padding_out {
+            let [b, t, d] = [batch.lengths.len(), batch.n_tokens, self.d_model()];
+            let states = TensorData::new(self.packed_states(batch), [b, t, d]);
+            self.model.pool(Tensor::from_data(states, &self.device), &self.input(batch, mask))
+        } else if is_cls {
+            let n = LEADING.min(batch.n_tokens);
+            let leading = self.model.encoder.forward_leading(self.tokens(batch), &mask, n);
+            leading.narrow(1, 0, 1).squeeze_dim(1)
+        } else {
+            self.model.cell(&self.input(batch, mask))
         };
         host_values(cell)
     }
@@ -161,6 +213,9 @@ impl CellEncoder {
     /// As [`embed`](Self::embed).
     pub fn states(&self, batch: TokenBatchView) -> Vec<f32> {
         let mask = self.mask(batch);
+        if self.is_packed() {
+            return self.packed_states(batch);
+        }
         let hidden = self.model.encoder.forward(self.tokens(batch), &mask);
         host_values(hidden)
     }
@@ -175,16 +230,68 @@ impl CellEncoder {
     /// If the embeddings are not rows of the network's width.
     pub fn classify(&self, cells: &[f32]) -> Option<Vec<f32>> {
         let head = self.model.class.as_ref()?;
-        assert!(cells.len().is_multiple_of(self.d_model), "cells are [b, d]");
-        let n = cells.len() / self.d_model;
+        let d = self.d_model();
+        assert!(cells.len().is_multiple_of(d), "cells are [b, d]");
+        let n = cells.len() / d;
         let mut padded = cells.to_vec();
-        padded.resize(n.max(LEADING) * self.d_model, 0.0);
-        let shape = [n.max(LEADING), self.d_model];
+        padded.resize(n.max(LEADING) * d, 0.0);
+        let shape = [n.max(LEADING), d];
         let logits = head.forward(Tensor::from_data(TensorData::new(padded, shape), &self.device));
         let width = logits.dims()[1];
         let mut logits = host_values(logits);
         logits.truncate(n * width);
         Some(logits)
+    }
+
+    /// Whether the blocks are computed by one operator.
+    fn is_packed(&self) -> bool {
+        serves(&self.config, &self.genes)
+    }
+
+    /// The state of every cell's `<cls>`, `[b, d]`.
+    fn cls_states(&self, batch: TokenBatchView) -> Vec<f32> {
+        let used = self.used_states(batch, Some(1));
+        let mut rest = used.as_slice();
+        let cls = |&length: &usize| {
+            let (cell, others) = rest.split_at(length * self.d_model());
+            rest = others;
+            &cell[..self.d_model()]
+        };
+        batch.lengths.iter().flat_map(cls).copied().collect()
+    }
+
+    /// The states of all tokens, `[b, t, d]`, those of padding zero.
+    fn packed_states(&self, batch: TokenBatchView) -> Vec<f32> {
+        let (t, d) = (batch.n_tokens, self.d_model());
+        let used = self.used_states(batch, None);
+        let mut rest = used.as_slice();
+        let mut states = Vec::with_capacity(batch.lengths.len() * t * d);
+        for (cell, &length) in batch.lengths.iter().enumerate() {
+            let (own, others) = rest.split_at(length * d);
+            states.extend_from_slice(own);
+            states.resize((cell + 1) * t * d, 0.0);
+            rest = others;
+        }
+        states
+    }
+
+    /// The states of all tokens but padding, `[Σ lengths, d]`; those of the first `queries` of each
+    /// cell alone, or of all with `None`.
+    fn used_states(&self, batch: TokenBatchView, queries: Option<usize>) -> Vec<f32> {
+        let used = |row: usize| row * batch.n_tokens..row * batch.n_tokens + batch.lengths[row];
+        let rows = 0..batch.lengths.len();
+        let genes: Vec<i32> =
+            rows.clone().flat_map(|row| &batch.genes[used(row)]).copied().collect();
+        let values: Vec<f32> = rows.flat_map(|row| &batch.values[used(row)]).copied().collect();
+        let n_tokens = genes.len();
+        let (genes, values, lengths) = (&*genes, &*values, &[n_tokens][..]);
+        let one = TokenBatchView { n_tokens, genes, values, lengths, domain: batch.domain };
+        let mut states = host_values(self.tokens(one));
+        let packed = self.packed.get_or_init(|| {
+            PackedEncoder::new(&self.model.encoder, &self.config, self.precision, self.cpu)
+        });
+        packed.forward(&mut states, batch.lengths, queries);
+        states
     }
 
     /// The attention mask of `batch`, after its buffers were checked.
@@ -229,12 +336,13 @@ impl CellEncoder {
                     genes + table.rows.clone().select(0, indices)
                 }
                 None => {
-                    genes + encoder.forward(self.value_tensor(batch)).reshape([b * t, self.d_model])
+                    genes
+                        + encoder.forward(self.value_tensor(batch)).reshape([b * t, self.d_model()])
                 }
             },
             _ => genes * self.value_tensor(batch).reshape([b * t, 1]),
         };
-        let tokens = tokens.reshape([b, t, self.d_model]);
+        let tokens = tokens.reshape([b, t, self.d_model()]);
         match &self.model.input_norm {
             Some(norm) => norm.forward(tokens, &[], batch.domain),
             None => tokens,

@@ -41,7 +41,7 @@
 //! # Ok::<(), scgpt_model::Error>(())
 //! ```
 //!
-//! Feature `flex` compiles the hand-written CPU kernel of the attention operator.
+//! Feature `flex` compiles the hand-written CPU kernels.
 
 mod attention;
 mod block;
@@ -59,6 +59,7 @@ mod host;
 mod input;
 mod needs;
 mod pool;
+mod precision;
 mod preprocess;
 mod problem;
 mod scgpt;
@@ -90,6 +91,7 @@ pub use crate::{
     host::host_values,
     input::{Conditions, ModelInput},
     needs::{Asked, Need},
+    precision::InferencePrecision,
     preprocess::Preprocess,
     problem::FieldProblem,
     scgpt::{Context, Encoded, Gep, Scgpt},

@@ -350,7 +350,8 @@ impl Scgpt {
             .into()
     }
 
-    fn pool(&self, tokens: Tensor<3>, input: &ModelInput) -> Tensor<2> {
+    /// The states of tokens, `[b, t, d]`, pooled to cells, `[b, d]`.
+    pub(crate) fn pool(&self, tokens: Tensor<3>, input: &ModelInput) -> Tensor<2> {
         self.pooling.pool(tokens, input.values.clone(), &input.mask, self.padded_states)
     }
 

@@ -60,7 +60,10 @@ use scgpt_data::{
     Alignment, Binner, CellSource, CellTokens, Collator, GeneToken, GeneVocab, Observer, RowSpool,
     Setting, TokenConfig, Tokenizer, Watched, unscaled,
 };
-use scgpt_model::{CellEncoder, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig, Strictness};
+use scgpt_model::{
+    CellEncoder, InferencePrecision, LoadReport, ModelDir, Preprocess, Scgpt, ScgptConfig,
+    Strictness,
+};
 use scgpt_stats::unit_rows;
 
 pub use self::{
@@ -182,6 +185,12 @@ impl Embedder {
         let encoder = CellEncoder::new(model, &config);
         let loaded = LoadReport::default();
         Ok(Self { encoder, config, preprocess, vocab, loaded, sha256: None, folder: None })
+    }
+
+    /// The same with the network [`with_precision`](CellEncoder::with_precision).
+    #[must_use]
+    pub fn with_precision(self, precision: InferencePrecision) -> Self {
+        Self { encoder: self.encoder.with_precision(precision), ..self }
     }
 
     /// The vocabulary of the model.
@@ -376,6 +385,7 @@ impl Embedder {
             variable,
             tokens: streamed.tokens,
             max_length,
+            precision: self.encoder.precision(),
             cells_per_second: n_cells as f64 / streamed.timings.total,
             timings: streamed.timings,
             options: options.clone(),

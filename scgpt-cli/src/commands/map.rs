@@ -9,14 +9,16 @@ use anyhow::Result;
 use burn::prelude::Device;
 use clap::{Args, Subcommand};
 use scgpt_data::{CellSource, GeneNames, Layer, RowSpool, TieMode};
-use scgpt_model::Strictness;
+use scgpt_model::{InferencePrecision, Strictness};
 use scgpt_tasks::{
     Error,
     embed::{EmbedOptions, EmbedReport, Embedder, Embedding},
     map::MadeBy,
 };
 
-use crate::{gene_remarks, output::Printer, progress::Bar, warnings::Warnings};
+use crate::{
+    gene_remarks, output::Printer, precision::PrecisionArgs, progress::Bar, warnings::Warnings,
+};
 
 /// Map cells to a labelled reference: each cell takes the label of its neighbours
 #[derive(Debug, Args)]
@@ -55,6 +57,7 @@ struct Reading<'a> {
     layer: &'a Layer,
     gene_names: GeneNames,
     batch_size: usize,
+    precision: InferencePrecision,
     temporary: Option<&'a Path>,
     /// Number of genes of the model that the reference cells had, with which these cells are to be
     /// compared.
@@ -106,10 +109,11 @@ fn by_model(
     options.gene_names = reading.gene_names.clone();
     options.layer = reading.layer.clone();
     options.temporary = reading.temporary.map(Path::to_path_buf);
+    let embedder = embedder.with_precision(reading.precision);
     let embedding = embedder.embed_beside(source, &options, reading.reference, bar)?;
-    let max_length = embedding.report.max_length;
+    let EmbedReport { max_length, precision, .. } = embedding.report;
     let path = folder.canonicalize().unwrap_or_else(|_| folder.into());
-    let made_by = MadeBy::Model { path, sha256, max_length, tie_mode, seed };
+    let made_by = MadeBy::Model { path, sha256, max_length, tie_mode, seed, precision };
     let Embedding { rows, empty, report } = embedding;
     Ok(EmbeddedCells { rows, made_by, empty, report: Some(report) })
 }
@@ -120,9 +124,26 @@ impl EmbeddedCells {
         self.report.as_ref().map(|report| report.known_genes.matched)
     }
 
-    /// Tells what there is to tell of the genes, and of cells without any.
-    fn remark(&self, printer: Printer, warnings: &mut Warnings, of_empty: &str) {
+    /// Tells what there is to tell of the genes, of cells without any, and of the numbers that they
+    /// were computed in, beside cells of an index that were `made_by` something.
+    fn remark(
+        &self,
+        printer: Printer,
+        warnings: &mut Warnings,
+        (precision, made_by): (PrecisionArgs, &MadeBy),
+        of_empty: &str,
+    ) {
         if let Some(report) = &self.report {
+            precision.remark_on(report.precision, warnings);
+            if let MadeBy::Model { precision: of_index, .. } = made_by
+                && *of_index != report.precision
+            {
+                warnings.tell(format!(
+                    "the cells of the index were computed with precision {of_index}, these with {}: \
+                     distances are a little larger for it",
+                    report.precision
+                ));
+            }
             gene_remarks::remark_on(report, warnings, printer);
             warnings.without_genes(self.empty.len(), of_empty);
         } else {

@@ -167,3 +167,13 @@ fn what_is_absent_is_an_error() {
 fn software_is_never_chosen() {
     assert_ne!(Cpu::best().set(), InstructionSet::Software);
 }
+
+#[test]
+fn what_is_installed_stays() {
+    let used = Cpu::best();
+    assert_eq!(used.install(), Ok(()));
+    let asked = Cpu::with(InstructionSet::Software).unwrap();
+    let error = asked.install().unwrap_err();
+    assert_eq!(error, CpuError::Used { asked: asked.set(), used: used.set() });
+    assert_eq!(Cpu::best(), used);
+}

@@ -115,8 +115,8 @@ fn a_cell_depends_on_neither_batch_nor_threads() {
         .map(|(n, queries)| Tokens { queries, ..Tokens::all(n) });
     let total: usize = cells.iter().map(|cell| cell.used).sum();
     let x = numbers.normals(total * 64);
-    let [one_thread, three] = [1, 3]
-        .map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+    let [one_thread, three] =
+        [1, 3].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
     for cpu in Cpu::all() {
         for format in computed(cpu) {
             let stack =

@@ -90,8 +90,8 @@ impl Task for Project<'_, '_> {
         let (of_head, steps) = (width.div_ceil(SIDE), stack.widths.model.div_ceil(SIDE));
         for part in Projected::ALL {
             let columns = part as usize * of_heads + index * of_head;
-            let [weight, bias] = [steps * E::TILES, SIDE]
-                .map(|size| columns * size..(columns + of_head) * size);
+            let [weight, bias] =
+                [steps * E::TILES, SIDE].map(|size| columns * size..(columns + of_head) * size);
             let weight = &block.qkv.weight.tiles()[weight];
             let bias = &block.qkv.bias[bias];
             for rows in parts {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use scgpt_data::TieMode;
-use scgpt_model::Strictness;
+use scgpt_model::{InferencePrecision, Strictness};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -92,6 +92,12 @@ impl Artefact {
         let n_tokens = embedder.vocab().len();
         let held_out = HeldOut::read(&folder.join(HELD_OUT), n_classes, n_tokens)?;
         Ok(Self { embedder, record, profiles, held_out })
+    }
+
+    /// The same, but cells are computed in that precision where there is a faster way to do so.
+    #[must_use]
+    pub fn with_precision(self, precision: InferencePrecision) -> Self {
+        Self { embedder: self.embedder.with_precision(precision), ..self }
     }
 
     /// The record: what the artefact knows beyond its model.

@@ -1,7 +1,7 @@
 //! [`EmbedReport`]: what happened, for people (the page) and programs (JSON, `uns["scgpt"]`).
 
 use scgpt_data::{AlignmentSummary, InputState, VariableFlavour};
-use scgpt_model::ScgptConfig;
+use scgpt_model::{InferencePrecision, ScgptConfig};
 use serde::Serialize;
 
 use super::EmbedOptions;
@@ -34,6 +34,8 @@ pub struct EmbedReport {
     pub tokens: TokenCounts,
     /// Most tokens that a cell could have.
     pub max_length: usize,
+    /// In which numbers cells were computed: not always what was asked for.
+    pub precision: InferencePrecision,
     /// Cells per second, from the first cell read to the last embedded. Times are only for whoever
     /// waits: files hold none, so that the same run writes the same bytes.
     #[serde(skip)]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use scgpt_data::{Advice, Setting, TieMode, write_file};
+use scgpt_model::InferencePrecision;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -87,6 +88,9 @@ pub enum MadeBy {
         tie_mode: TieMode,
         /// Seed of the choice of genes.
         seed: u64,
+        /// In which numbers the first cells were computed.
+        #[serde(default)]
+        precision: InferencePrecision,
     },
     /// Something else, which wrote them into this matrix of `obsm`.
     Obsm(String),

@@ -14,6 +14,7 @@ use crate::{
     effective::write_effective,
     gene_remarks,
     output::{Printer, temporary},
+    precision::PrecisionArgs,
     progress::Bar,
     stream::StreamArgs,
     warnings::Warnings,
@@ -53,6 +54,9 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     #[serde(flatten)]
     stream: StreamArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    precision: PrecisionArgs,
 }
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
@@ -60,7 +64,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     args.output.check(inputs, None)?;
     let device = args.stream.compute.open()?;
     let mut source = Source::open(&args.input)?;
-    let artefact = Artefact::open(&args.model, &device)?;
+    let artefact = Artefact::open(&args.model, &device)?.with_precision(args.precision.precision);
     let mut options = PredictOptions::default();
     options.batch_size = args.stream.batch_size;
     options.gene_names = args.stream.matrix.gene_names();
@@ -74,6 +78,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let annotated = artefact.annotate(&mut source, &options, &bar)?;
     bar.finish();
     let mut warnings = Warnings::new(printer);
+    args.precision.remark_on(annotated.report.precision, &mut warnings);
     gene_remarks::remark_on(&annotated.report, &mut warnings, printer);
     if let Some(accuracy) = annotated.held_out_accuracy {
         printer.remark(&format!(
@@ -126,6 +131,7 @@ fn record(args: &PredictArgs, artefact: &Artefact, annotated: &Annotated) -> Val
         "label": known.label,
         "classes": known.classes,
         "cells": counts,
+        "precision": annotated.report.precision,
         "unknown_share": annotated.unknown_share(),
         "held_out_accuracy": annotated.held_out_accuracy,
         "without_genes": annotated.report.tokens.n_empty,

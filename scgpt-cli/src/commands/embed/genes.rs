@@ -30,7 +30,11 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     if let Some(source) = &source {
         warnings.doubts(&source.obs()?, &[], args.batch_key.as_deref());
     }
-    let embedder = Embedder::open(&args.model, &device, args.strictness())?;
+    let embedder = Embedder::open(&args.model, &device, args.strictness())?
+        .with_precision(args.precision.precision);
+    if source.is_some() {
+        args.precision.remark_on(embedder.encoder().precision(), &mut warnings);
+    }
     let bar = Bar::new(printer);
     let source = source.as_mut().map(|source| source as &mut dyn CellSource);
     let embedding = embedder.gene_embedding(source, &args.options(), &bar)?;
@@ -47,6 +51,7 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         "genes": genes,
         "width": width,
         "vectors": vectors,
+        "precision": embedder.encoder().precision(),
         "without_genes": embedding.without_genes,
         "output": args.output.path,
         "model": {"path": args.model, "sha256": embedder.hash()},

@@ -31,6 +31,7 @@ use crate::{
     effective::write_effective,
     gene_list,
     output::Printer,
+    precision::PrecisionArgs,
     progress::Bar,
     stream::{StreamArgs, TokenArgs},
     training::BeginArgs,
@@ -187,6 +188,9 @@ pub(crate) struct EmbeddingArgs {
     #[serde(flatten)]
     stream: StreamArgs,
     #[command(flatten)]
+    #[serde(flatten)]
+    precision: PrecisionArgs,
+    #[command(flatten)]
     #[serde(skip)]
     begin: BeginArgs,
 }
@@ -229,7 +233,11 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
         _ => None,
     };
     let model = tuned.as_deref().unwrap_or(&args.model);
-    let embedder = Embedder::open(model, &device, Strictness::Strict)?;
+    let embedder = Embedder::open(model, &device, Strictness::Strict)?
+        .with_precision(args.precision.precision);
+    if args.contextual {
+        args.precision.remark_on(embedder.encoder().precision(), &mut warnings);
+    }
     let bar = Bar::new(printer);
     let options = args.options(genes);
     let found = EmbeddingNetworks::new(

@@ -18,6 +18,7 @@ use crate::{
     cells_output::OutputArgs,
     effective::write_effective,
     output::{Printer, temporary},
+    precision::PrecisionArgs,
     progress::Bar,
     stream::StreamArgs,
     warnings::Warnings,
@@ -59,6 +60,9 @@ pub(crate) struct QueryArgs {
     #[command(flatten)]
     #[serde(flatten)]
     stream: StreamArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    precision: PrecisionArgs,
 }
 
 pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
@@ -74,6 +78,7 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
         layer: &layer,
         gene_names: args.stream.matrix.gene_names(),
         batch_size: args.stream.batch_size,
+        precision: args.precision.precision,
         temporary: temporary.as_deref(),
         reference: None,
     };
@@ -88,7 +93,8 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     bar.finish();
     mapped.leave_out(&embedded.empty);
     let mut warnings = Warnings::new(printer);
-    embedded.remark(printer, &mut warnings, "they get no label, and are unknown");
+    let precision = (args.precision, &index.manifest().made_by);
+    embedded.remark(printer, &mut warnings, precision, "they get no label, and are unknown");
     let record = record(args, &index, &mapped, &embedded);
     let summary = summary(args, &mapped, &embedded);
     let rows = embedded.rows;
@@ -109,7 +115,7 @@ pub(super) fn as_index(
 ) -> Result<EmbeddedCells> {
     match &index.made_by {
         MadeBy::Obsm(name) => from_obsm(source, name, reading.temporary),
-        MadeBy::Model { path, sha256, max_length, tie_mode, seed } => {
+        MadeBy::Model { path, sha256, max_length, tie_mode, seed, .. } => {
             let folder = model.unwrap_or(path);
             if model.is_none() && !folder.is_dir() {
                 bail!(
@@ -193,6 +199,7 @@ fn record(
         "reference_cells": manifest.n_cells,
         "search": manifest.search,
         "made_by": manifest.made_by,
+        "precision": embedded.report.as_ref().map(|report| report.precision),
         "k": args.k,
         "genes": embedded.report.as_ref().map(|report| &report.genes),
         "known_genes": embedded.report.as_ref().map(|report| report.known_genes),

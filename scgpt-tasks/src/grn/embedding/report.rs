@@ -4,6 +4,7 @@ use scgpt_data::{Column, Table};
 use scgpt_eval::network::{
     Consistency, GeneNetwork, GenePairs, Programme, ProgrammeOptions, Significance,
 };
+use scgpt_model::InferencePrecision;
 use serde::{Deserialize, Serialize};
 
 use super::{EmbeddingNetworkOptions, NetworkPathways, StartNetwork};
@@ -28,6 +29,9 @@ pub struct EmbeddingReport {
     pub model: Option<String>,
     /// Whether vectors are those that genes have in cells.
     pub contextual: bool,
+    /// In which numbers cells were computed, if there were any.
+    #[serde(default)]
+    pub precision: InferencePrecision,
     /// Whether the mean of all genes was subtracted before vectors were compared.
     pub centred: bool,
     /// Number of genes compared.
@@ -99,6 +103,11 @@ impl EmbeddingReport {
             version: env!("CARGO_PKG_VERSION").into(),
             model: embedder.hash().map(String::from),
             contextual: options.contextual,
+            precision: if options.contextual {
+                embedder.encoder().precision()
+            } else {
+                InferencePrecision::Exact
+            },
             centred: options.centre.unwrap_or(options.contextual),
             baseline_cells: 0,
             without_genes: 0,
