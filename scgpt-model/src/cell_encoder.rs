@@ -5,7 +5,7 @@ mod packed;
 use std::sync::OnceLock;
 
 use burn::prelude::*;
-use scgpt_kernels::{Cpu, Format};
+use scgpt_kernels::{Cpu, Format, InstructionSet};
 
 use self::packed::{PackedEncoder, serves};
 use crate::{
@@ -243,9 +243,9 @@ impl CellEncoder {
         Some(logits)
     }
 
-    /// Whether the blocks are computed by one operator.
+    /// Whether the blocks are computed by one operator. In portable code it is slower than burn.
     fn is_packed(&self) -> bool {
-        serves(&self.config, &self.genes)
+        self.cpu.set() != InstructionSet::Portable && serves(&self.config, &self.genes)
     }
 
     /// The state of every cell's `<cls>`, `[b, d]`.

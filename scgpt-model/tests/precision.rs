@@ -2,7 +2,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::float_cmp,
-    clippy::print_stderr,
     clippy::cast_precision_loss,
     reason = "a test fails by panicking, and compares bits"
 )]
@@ -94,20 +93,19 @@ fn share(of: impl Iterator<Item = bool>) -> f64 {
 }
 
 #[test]
-fn golden_decisions_agree_in_every_precision() {
+fn golden_decisions_agree_in_less_precision() {
+    // Exact ones are those of the other golden tests.
     for case in cases(|case| case.name == "forward_medium") {
         let (model, config) = reference::model(&case, "params.safetensors", &Device::flex());
         let encoder = || CellEncoder::new(model.clone(), &config);
-        let cells = Cells::new(240, config.vocab_size, 36);
+        let cells = Cells::new(64, config.vocab_size, 28);
         let d = config.d_model;
         let exact = encoder().with_cpu(Cpu::with(InstructionSet::Portable).unwrap());
         let expected = exact.embed(cells.view());
         let rows = unit(&expected, d);
-        for (precision, most, recall) in [
-            (InferencePrecision::Exact, 1e-6, 1.0),
-            (InferencePrecision::Bf16x3, 1e-4, 0.995),
-            (InferencePrecision::Bf16, 2e-2, 0.98),
-        ] {
+        for (precision, most, recall) in
+            [(InferencePrecision::Bf16x3, 1e-4, 0.995), (InferencePrecision::Bf16, 2e-2, 0.98)]
+        {
             let encoder = encoder().with_precision(precision).with_cpu(tiles());
             assert_eq!(encoder.precision(), precision);
             let embedded = encoder.embed(cells.view());
@@ -122,7 +120,6 @@ fn golden_decisions_agree_in_every_precision() {
             let found = nearest(&rows, d).into_iter().zip(nearest(&unit, d));
             let found =
                 share(found.flat_map(|(a, b)| a.into_iter().map(move |cell| b.contains(&cell))));
-            eprintln!("{precision}: {worst} {least} {labels} {found}");
             assert!(worst <= most && least >= 0.999, "{precision}: {worst}, cosine {least}");
             assert!(labels >= 0.995 && found >= recall, "{precision}: {labels}, recall {found}");
         }
@@ -132,8 +129,8 @@ fn golden_decisions_agree_in_every_precision() {
 #[test]
 fn a_cell_depends_on_neither_batch_nor_threads_in_any_precision() {
     let config =
-        ScgptConfig { d_model: 32, n_heads: 2, d_ff: 40, n_layers: 2, ..ScgptConfig::new(90) };
-    let cells = Cells::new(5, 90, 70);
+        ScgptConfig { d_model: 32, n_heads: 1, d_ff: 40, n_layers: 2, ..ScgptConfig::new(90) };
+    let cells = Cells::new(3, 90, 70);
     let model = config.init(&Device::flex()).unwrap();
     let [one, three] =
         [1, 3].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
