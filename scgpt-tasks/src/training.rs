@@ -20,6 +20,7 @@ mod heads;
 mod mistakes;
 mod network;
 mod options;
+mod parameter;
 mod parts;
 mod rate;
 mod report;
@@ -45,6 +46,7 @@ pub(crate) use self::{
     curves::{learning_curves, validation_curves},
     folder::{Codes, RunFolder},
     mistakes::{BATCH, Mistakes, TOKENS},
+    parameter::{set, weights},
     parts::{part_sizes, size_line, total},
     rate::{as_in_the_tutorials, fine_tuning, from_scratch},
     run::{Run, Trained},

@@ -218,6 +218,12 @@ fn cramped(place: &Place, args: &[&str], blocks: &str) -> Ended {
     let mut command = Command::new("sh");
     command.arg("-c").arg(script).arg(scgpt.get_program()).args(scgpt.get_args());
     command.current_dir(scgpt.get_current_dir().unwrap()).stdin(Stdio::null());
+    for (name, value) in scgpt.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     ended(&mut command)
 }
 

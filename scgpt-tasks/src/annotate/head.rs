@@ -12,12 +12,11 @@
 //! A hidden layer is `LN(relu(W x + b))`. With the identity for `W` and the largest number of a normalised
 //! state, √d, for every `b`, ReLU lets all through and the norm takes `b` off again.
 
-use burn::{
-    module::Param,
-    prelude::{Tensor, TensorData},
-};
+use burn::prelude::{Tensor, TensorData};
 use scgpt_model::{ClassHead, host_values};
 use scgpt_stats::Discriminant;
+
+use crate::training::{set, weights};
 
 /// The head that classifies as the discriminant of `cells`, embeddings `[n, d]` of cells with these
 /// `classes`, of which each is as frequent as its entry in `priors`.
@@ -52,23 +51,11 @@ pub(super) fn fitted(
     let found = Discriminant::new(&host_values(hidden), classes, priors);
     let y = priors.len();
     // `[y, d]` there, `[d, y]` here.
-    let weight =
-        Tensor::<2>::from_data(TensorData::new(narrow(found.weights()), [y, width]), &device);
-    set(&mut head.out.weight, weight.transpose());
+    set(&mut head.out.weight, weights(found.weights(), [y, width], &device).transpose());
     if let Some(bias) = &mut head.out.bias {
-        set(bias, Tensor::from_data(TensorData::new(narrow(found.biases()), [y]), &device));
+        set(bias, weights(found.biases(), [y], &device));
     }
     head
-}
-
-/// Gives a parameter another value.
-fn set<const D: usize>(parameter: &mut Param<Tensor<D>>, value: Tensor<D>) {
-    *parameter = parameter.clone().map(|_| value);
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "as narrow as weights")]
-fn narrow(numbers: &[f64]) -> Vec<f32> {
-    numbers.iter().map(|&x| x as f32).collect()
 }
 
 #[cfg(test)]

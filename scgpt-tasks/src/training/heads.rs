@@ -9,16 +9,14 @@
 //!                                 └─ cell embeddings, gene queries ─ conjugate gradients ─ W of GEPC
 //! ```
 
-use burn::{
-    module::Param,
-    prelude::{Device, Tensor, TensorData},
-};
+use burn::prelude::{Device, Tensor};
 use scgpt_model::{Decoder, Gep, GepcHead, InnerProduct, Scgpt, host_values};
 use scgpt_stats::Ridge;
 use scgpt_train::{Batch as _, Targets, Task, TrainBatch};
 
 use super::{
     GeneStart, VALIDATION_EPOCH,
+    parameter::{set, weights},
     start::{Origin, StartingNetwork},
 };
 use crate::error::Result;
@@ -123,9 +121,11 @@ impl Seen {
         }
         let width = self.rows.len() / self.values.len();
         let map = Ridge::new(&self.rows, &self.values, [width, 1]);
-        set(&mut decoder.linear3.weight, map.weights(), [width, 1]);
-        if let Some(bias) = &mut decoder.linear3.bias {
-            set(bias, &map.map(&vec![0.0; width]), [1]);
+        let layer = &mut decoder.linear3;
+        let device = layer.weight.device();
+        set(&mut layer.weight, weights(map.weights(), [width, 1], &device));
+        if let Some(bias) = &mut layer.bias {
+            set(bias, weights(&map.map(&vec![0.0; width]), [1], &device));
         }
     }
 }
@@ -180,17 +180,8 @@ fn fit(head: &mut InnerProduct, batches: &[Queried]) {
         }
     }
     if let Some(w) = best.1 {
-        head.weight.weight = head.weight.weight.clone().map(|_| w);
+        set(&mut head.weight.weight, w);
     }
-}
-
-/// Gives a parameter other numbers.
-#[allow(clippy::cast_possible_truncation, reason = "as narrow as weights")]
-fn set<const D: usize>(parameter: &mut Param<Tensor<D>>, numbers: &[f64], shape: [usize; D]) {
-    let numbers: Vec<f32> = numbers.iter().map(|&x| x as f32).collect();
-    let device = parameter.device();
-    *parameter =
-        parameter.clone().map(|_| Tensor::from_data(TensorData::new(numbers, shape), &device));
 }
 
 #[cfg(test)]
