@@ -113,13 +113,7 @@ fn attention_gradients(c: &mut Criterion) {
     for (name, known) in [("all_known", TOKENS), ("generative", TOKENS * 6 / 10)] {
         let tokens = Tokens { known, ..Tokens::all(TOKENS) };
         group.throughput(Throughput::Elements(TOKENS as u64));
-        let plan = recorded::AttentionPlan {
-            n_heads: HEADS,
-            n: TOKENS,
-            known: vec![known],
-            used: vec![TOKENS],
-            queries: vec![TOKENS],
-        };
+        let plan = recorded::AttentionPlan { n_heads: HEADS, n: TOKENS, cells: vec![tokens] };
         let shape = [1, TOKENS, WIDTH];
         group.bench_function(BenchmarkId::new("recorded/forward", name), |bench| {
             bench.iter(|| recorded::attend(black_box(&qkv), shape, &plan));

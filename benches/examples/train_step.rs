@@ -1,5 +1,6 @@
 //! CPU seconds a training step, and its peak memory:
-//! `train_step [cells] [tokens] [steps] [dropout] [integration: 0 or 1] [layers] [width]`.
+//! `train_step [cells] [tokens] [steps] [dropout] [integration: 0 or 1] [layers] [width]`, in the precision of
+//! the variable `SCGPT_PRECISION`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -48,6 +49,9 @@ fn main() {
     } else {
         TrainStep::new(&config, [cells, tokens], &device)
     };
+    if let Ok(name) = std::env::var("SCGPT_PRECISION") {
+        train = train.in_precision(name.parse().unwrap());
+    }
     for step in 0..=steps {
         let (cpu, wall) = (cpu_seconds(), Instant::now());
         let loss = train.step();

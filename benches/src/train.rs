@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use scgpt_model::{AttentionMask, InputNorm, ModelInput, Scgpt, ScgptConfig};
 use scgpt_tasks::{Recipe, integrate::IntegrateConfig};
-use scgpt_train::{NamedGradients, Objectives, Optimizer, OptimizerConfig, Targets};
+use scgpt_train::{NamedGradients, Objectives, Optimizer, OptimizerConfig, Precision, Targets};
 
 /// A network, its optimiser and one batch.
 #[allow(missing_debug_implementations, reason = "the optimiser has none")]
@@ -13,6 +13,7 @@ pub struct TrainStep {
     objectives: Objectives,
     input: ModelInput,
     targets: Targets,
+    precision: Precision,
 }
 
 impl TrainStep {
@@ -36,7 +37,14 @@ impl TrainStep {
                 domains: None,
             },
             input: ModelInput::new(genes, values, mask),
+            precision: Precision::F32,
         }
+    }
+
+    /// The same, whose passes are in another precision.
+    #[must_use]
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Cells of one batch, by all objectives of integration at once; the network gets the heads they
@@ -53,8 +61,10 @@ impl TrainStep {
     /// One step on the batch; the loss before it.
     pub fn step(&mut self) -> f32 {
         let model = self.model.take().unwrap();
-        let loss = self.objectives.terms(&model, &self.input, &self.targets).total().unwrap();
-        let mut gradients = NamedGradients::take(loss.backward(), &model);
+        let working = self.precision.working_copy(&model, &self.input.genes.device());
+        let used = working.as_ref().unwrap_or(&model);
+        let loss = self.objectives.terms(used, &self.input, &self.targets).total().unwrap();
+        let mut gradients = NamedGradients::take(loss.backward(), used);
         let norm = gradients.norm().unwrap();
         gradients.clip(&norm, 1.0);
         self.model = Some(self.optimizer.step(1e-4, model, &gradients));

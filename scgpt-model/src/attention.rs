@@ -6,12 +6,13 @@ mod flex;
 mod mask;
 
 use burn::{
-    nn::{Initializer, Linear, LinearConfig},
+    nn::{Initializer, LinearConfig},
     prelude::*,
 };
+use scgpt_kernels::Format;
 
 pub use self::mask::AttentionMask;
-use crate::config::ScgptConfig;
+use crate::{config::ScgptConfig, linear::Linear};
 
 /// Self-attention over one packed projection of queries, keys and values.
 ///
@@ -35,6 +36,8 @@ pub struct MaskedAttention {
     n_heads: usize,
     #[module(skip)]
     project_unknown: bool,
+    #[module(skip)]
+    format: Option<Format>,
 }
 
 impl MaskedAttention {
@@ -48,12 +51,13 @@ impl MaskedAttention {
     pub fn new(config: &ScgptConfig, device: &Device) -> Self {
         let d = config.d_model;
         let packed = Initializer::XavierUniform { gain: 1.0 };
-        let qkv = LinearConfig::new(d, 3 * d).with_initializer(packed).init(device);
+        let qkv = LinearConfig::new(d, 3 * d).with_initializer(packed);
         Self {
-            qkv: without_bias(qkv, device),
-            out: without_bias(LinearConfig::new(d, d).init(device), device),
+            qkv: without_bias(Linear::drawn(qkv, device), device),
+            out: without_bias(Linear::new(d, d, device), device),
             n_heads: config.n_heads,
             project_unknown: config.project_unknown,
+            format: None,
         }
     }
 
@@ -66,13 +70,21 @@ impl MaskedAttention {
     /// # Panics
     /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
     pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
-        let context = attend(self.qkv.forward(x), self.n_heads, mask, n);
+        let context = attend_in(self.format, self.qkv.forward(x), self.n_heads, mask, n);
         let projected = self.out.forward(context.clone());
         if self.project_unknown || !mask.is_generative() {
             return projected;
         }
         let is_unknown = mask.is_unknown(&context.device()).narrow(1, 0, n);
         projected.mask_where(is_unknown.expand(context.dims()), context)
+    }
+
+    /// See [`Scgpt::computing_in`](crate::Scgpt::computing_in).
+    pub(crate) fn compute_in(&mut self, format: Option<Format>) {
+        self.format = format;
+        for layer in [&mut self.qkv, &mut self.out] {
+            layer.compute_in(format);
+        }
     }
 
     /// `q kᵀ` of every head, neither scaled nor masked: how much query token `i` asks for key token
@@ -116,9 +128,9 @@ impl MaskedAttention {
 }
 
 /// The layer with a bias of zero.
-fn without_bias(layer: Linear, device: &Device) -> Linear {
-    let bias = layer.bias.map(|bias| Initializer::Zeros.init(bias.shape(), device));
-    Linear { bias, ..layer }
+fn without_bias(mut layer: Linear, device: &Device) -> Linear {
+    layer.bias = layer.bias.map(|bias| Initializer::Zeros.init(bias.shape(), device));
+    layer
 }
 
 /// The attention operator: the only place where kernels differ per backend.
@@ -144,12 +156,23 @@ fn without_bias(layer: Linear, device: &Device) -> Linear {
 /// assert_eq!(context.dims(), [2, 3, 8]);
 /// ```
 pub fn attend(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask, n: usize) -> Tensor<3> {
+    attend_in(None, qkv, n_heads, mask, n)
+}
+
+/// As [`attend`], where the processor has the instructions in a format of bf16 numbers.
+fn attend_in(
+    format: Option<Format>,
+    qkv: Tensor<3>,
+    n_heads: usize,
+    mask: &AttentionMask,
+    n: usize,
+) -> Tensor<3> {
     let [b, t, _] = qkv.dims();
     mask.assert_shape(b, t);
     assert!(n <= t, "{n} queries of {t} tokens");
     #[cfg(feature = "flex")]
     if flex::serves(&qkv) {
-        return flex::attend(qkv, n_heads, mask, n);
+        return flex::attend(format, qkv, n_heads, mask, n);
     }
     composed::attend(qkv, n_heads, mask, n)
 }

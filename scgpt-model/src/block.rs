@@ -1,14 +1,16 @@
 //! [`Block`]: one transformer layer, post-norm.
 
 use burn::{
-    nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig},
+    nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig},
     prelude::*,
 };
+use scgpt_kernels::Format;
 
 use crate::{
     attention::{AttentionMask, MaskedAttention},
     config::{NormScheme, ScgptConfig},
     fused::{add_norm, relu_drop},
+    linear::Linear,
 };
 
 /// One layer of the transformer: attention, then a feed-forward network, each added to its input.
@@ -48,8 +50,8 @@ impl Block {
         Self {
             attention: MaskedAttention::new(config, device),
             norm1: LayerNormConfig::new(d).init(device),
-            linear1: LinearConfig::new(d, f).init(device),
-            linear2: LinearConfig::new(f, d).init(device),
+            linear1: Linear::new(d, f, device),
+            linear2: Linear::new(f, d, device),
             norm2: LayerNormConfig::new(d).init(device),
             dropout: DropoutConfig::new(config.dropout).init(),
             norm_scheme: config.norm_scheme,
@@ -73,6 +75,14 @@ impl Block {
         let inner = relu_drop(self.linear1.forward(x.clone()), &self.dropout); // [b, n, f]
         let update = self.linear2.forward(inner); // [b, n, d]
         self.add(&self.norm2, x, update)
+    }
+
+    /// See [`Scgpt::computing_in`](crate::Scgpt::computing_in).
+    pub(crate) fn compute_in(&mut self, format: Option<Format>) {
+        self.attention.compute_in(format);
+        for layer in [&mut self.linear1, &mut self.linear2] {
+            layer.compute_in(format);
+        }
     }
 
     /// The states that attention reads, `[b, t, d]`: those that come into the block, normalised if

@@ -57,6 +57,7 @@ mod generate;
 mod head;
 mod host;
 mod input;
+mod linear;
 mod needs;
 mod pool;
 mod precision;
@@ -90,9 +91,11 @@ pub use crate::{
     },
     host::host_values,
     input::{Conditions, ModelInput},
+    linear::Linear,
     needs::{Asked, Need},
-    precision::InferencePrecision,
+    precision::{InferencePrecision, has_kernels, packed_format},
     preprocess::Preprocess,
     problem::FieldProblem,
     scgpt::{Context, Encoded, Gep, Scgpt},
 };
+pub use scgpt_kernels::Format;

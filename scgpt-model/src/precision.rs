@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use scgpt_kernels::Format;
+use burn::prelude::Device;
+use scgpt_kernels::{Cpu, Format};
 use serde::{Deserialize, Serialize};
 
 /// In which numbers the blocks of a network are computed where it does not learn.
@@ -48,6 +49,23 @@ impl InferencePrecision {
             Self::Bf16 => Format::Bf16,
         }
     }
+}
+
+/// The format in which a network on `device` computes if it is [asked](crate::Scgpt::computing_in) for
+/// `format`: that one, or `None` where f32 is faster or all there is.
+pub fn packed_format(format: Format, device: &Device) -> Option<Format> {
+    let is_faster = Cpu::best().computes_in(format) != Format::F32;
+    (is_faster && has_kernels(device)).then_some(format)
+}
+
+/// Whether kernels of the CPU compute on that device.
+#[cfg_attr(not(feature = "flex"), allow(unused_variables, reason = "there are no kernels"))]
+pub fn has_kernels(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    let has_kernels = device.clone().inner() == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    let has_kernels = false;
+    has_kernels
 }
 
 impl fmt::Display for InferencePrecision {

@@ -4,6 +4,7 @@ use burn::{
     nn::{Embedding, EmbeddingConfig},
     prelude::*,
 };
+use scgpt_kernels::Format;
 
 use crate::{
     attention::AttentionMask,
@@ -17,6 +18,7 @@ use crate::{
         GepcHead,
     },
     input::{Conditions, ModelInput},
+    precision::packed_format,
 };
 
 /// The result of the encoder for some cells.
@@ -139,6 +141,31 @@ impl ScgptConfig {
 }
 
 impl Scgpt {
+    /// The same network, of which attention and the layers that see every token multiply in `format`,
+    /// where [`packed_format`] finds that to be faster than f32; elsewhere it stays as it is. Norms, sums
+    /// and all gradients are in f32.
+    ///
+    /// Weights are packed when they are first used, and not again: a network that learns gets such a
+    /// copy for every step.
+    #[must_use]
+    pub fn computing_in(mut self, format: Format) -> Self {
+        let format = packed_format(format, &self.genes.embedding.weight.device());
+        for block in &mut self.encoder.blocks {
+            block.compute_in(format);
+        }
+        if let Some(values) = &mut self.values {
+            values.compute_in(format);
+        }
+        match &mut self.gep {
+            Gep::Direct(head) => head.compute_in(format),
+            Gep::Affine(head) => head.compute_in(format),
+        }
+        if let Some(head) = &mut self.gepc {
+            head.compute_in(format);
+        }
+        self
+    }
+
     /// Token states and cell embeddings.
     ///
     /// # Panics

@@ -103,8 +103,7 @@ pub fn fit<T: Task>(
     if task.batches_per_epoch() == 0 {
         return Err(Error::Data("there are no cells to train on".into()));
     }
-    if !device.supports_dtype(config.precision.of_device()) {
-        let problem = format!("{:?} is not supported by the device", config.precision);
+    if let Err(problem) = config.precision.on(device) {
         return Err(Error::Config(vec![Setting("precision").wrong(problem)]));
     }
     let checkpoints = Checkpoints::new(run.folder, run.settings.clone(), run.keep);

@@ -8,10 +8,13 @@ use burn::{
     tensor::{DType, FloatDType},
 };
 use scgpt_data::unknown_choice;
-use scgpt_model::{MapNamed, ParameterName, Scgpt};
+use scgpt_model::{Format, MapNamed, ParameterName, Scgpt, has_kernels, packed_format};
 use serde::{Deserialize, Serialize};
 
-/// Number format of forward and backward pass. Weights and optimiser are always f32.
+/// Numbers that forward and backward pass multiply. Weights and optimiser are always f32.
+///
+/// On the CPU, attention and the layers that see every token multiply bf16 numbers, and all else, such as
+/// norms and sums, is f32; on other devices, whole passes are in 16 bits.
 ///
 /// One word on a command line, in TOML and in JSON:
 ///
@@ -20,17 +23,19 @@ use serde::{Deserialize, Serialize};
 ///
 /// assert_eq!("bf16".parse::<Precision>()?, Precision::Bf16);
 /// let message = "bf17".parse::<Precision>().unwrap_err().to_string();
-/// assert_eq!(message, "`bf17` is not known, expected f32, bf16 or f16; similar names: bf16");
+/// assert_eq!(message, "`bf17` is not known, expected f32, bf16, bf16x3 or f16; similar names: bf16");
 /// # Ok::<(), scgpt_data::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Precision {
-    /// 32 bits: the same on every device, and the only format of the CPU.
+    /// 32 bits: the same on every device.
     #[default]
     F32,
     /// 16 bits with the range of f32.
     Bf16,
+    /// Three products of 16 bits for each of 32; on a CPU alone.
+    Bf16x3,
     /// 16 bits with more digits and little range: losses are scaled up to keep small gradients.
     F16,
 }
@@ -42,8 +47,9 @@ impl FromStr for Precision {
         Ok(match name {
             "f32" => Self::F32,
             "bf16" => Self::Bf16,
+            "bf16x3" => Self::Bf16x3,
             "f16" => Self::F16,
-            other => return Err(unknown_choice(other, &["f32", "bf16", "f16"])),
+            other => return Err(unknown_choice(other, &["f32", "bf16", "bf16x3", "f16"])),
         })
     }
 }
@@ -57,30 +63,50 @@ impl TryFrom<String> for Precision {
 }
 
 impl Precision {
-    /// The format of tensors; `None` for f32, which needs no conversion.
-    pub fn dtype(self) -> Option<FloatDType> {
+    /// What is computed in on that device: itself, or [`F32`](Self::F32) on a CPU without instructions
+    /// for bf16 numbers.
+    ///
+    /// # Errors
+    /// A sentence, if the device cannot compute so.
+    pub fn on(self, device: &Device) -> Result<Self, String> {
+        let is_there = match (self, has_kernels(device)) {
+            (Self::F32, _) => true,
+            (Self::Bf16 | Self::Bf16x3, true) => {
+                let is_faster = packed_format(self.format(), device).is_some();
+                return Ok(if is_faster { self } else { Self::F32 });
+            }
+            (Self::Bf16x3, false) => return Err("is for the CPU: use bf16".into()),
+            (Self::Bf16, false) => device.supports_dtype(DType::BF16),
+            (Self::F16, _) => device.supports_dtype(DType::F16),
+        };
+        if is_there { Ok(self) } else { Err(format!("{self:?} is not supported by the device")) }
+    }
+
+    /// The format of products.
+    fn format(self) -> Format {
         match self {
-            Self::F32 => None,
-            Self::Bf16 => Some(FloatDType::BF16),
-            Self::F16 => Some(FloatDType::F16),
+            Self::F32 | Self::F16 => Format::F32,
+            Self::Bf16 => Format::Bf16,
+            Self::Bf16x3 => Format::Bf16x3,
         }
     }
 
-    pub(crate) fn of_device(self) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::Bf16 => DType::BF16,
-            Self::F16 => DType::F16,
-        }
+    /// A copy of `model` for the passes of one step, whose gradients are found under the same names;
+    /// `None` if it is the same.
+    pub fn working_copy(self, model: &Scgpt, device: &Device) -> Option<Scgpt> {
+        let dtype = match self {
+            Self::F32 => return None,
+            Self::Bf16 | Self::Bf16x3 if has_kernels(device) => {
+                return Some(model.clone().computing_in(self.format()));
+            }
+            Self::Bf16 | Self::Bf16x3 => FloatDType::BF16,
+            Self::F16 => FloatDType::F16,
+        };
+        Some(model.clone().map_named(&mut Cast { dtype }))
     }
 }
 
-/// A copy of `model` with parameters in `dtype`, whose gradients are found under the same names.
-/// Running statistics stay f32 and are shared.
-pub(crate) fn working_copy(model: &Scgpt, dtype: FloatDType) -> Scgpt {
-    model.clone().map_named(&mut Cast { dtype })
-}
-
+/// Casts parameters; running statistics stay f32 and are shared.
 struct Cast {
     dtype: FloatDType,
 }

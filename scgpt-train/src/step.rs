@@ -5,7 +5,7 @@ use scgpt_model::{Scgpt, host_values};
 
 use crate::{
     gradients::NamedGradients,
-    precision::{Precision, working_copy},
+    precision::Precision,
     schedule::Progress,
     task::{Batch as _, Shares, Task},
     terms::{LossTerms, Term},
@@ -45,7 +45,7 @@ pub(crate) fn compute<T: Task>(
     let all = sizes.iter().fold((0, 0), |all, size| (all.0 + size.0, all.1 + size.1));
     let mut computed =
         Computed { gradients: NamedGradients::default(), terms: Vec::new(), losses: None };
-    let working = precision.dtype().map(|dtype| working_copy(model, dtype));
+    let working = precision.working_copy(model, device);
     let model = working.as_ref().unwrap_or(model);
     let training = device.clone().autodiff();
     for (index, (batch, size)) in (0..).zip(std::iter::zip(group, sizes)) {

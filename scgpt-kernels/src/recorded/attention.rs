@@ -5,6 +5,8 @@ mod exp;
 mod forward;
 mod product;
 
+use crate::attend::Tokens;
+
 pub use self::{backward::AttentionGradient, forward::attend};
 
 /// Everything but numbers that attention needs to know.
@@ -14,11 +16,6 @@ pub struct AttentionPlan {
     pub n_heads: usize,
     /// Rows of the result: the first `n` tokens.
     pub n: usize,
-    /// For each cell, the number of keys that all its queries see.
-    pub known: Vec<usize>,
-    /// For each cell, the number of tokens that are not padding; from `known` on they also see
-    /// themselves.
-    pub used: Vec<usize>,
-    /// For each cell, the number of queries that attend, at most `n`.
-    pub queries: Vec<usize>,
+    /// The tokens of each cell, of which at most `n` attend.
+    pub cells: Vec<Tokens>,
 }

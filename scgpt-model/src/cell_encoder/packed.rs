@@ -1,10 +1,6 @@
 //! [`PackedEncoder`]: the blocks of a network in one operator of the CPU.
 
-use burn::{
-    nn::{LayerNorm, Linear},
-    prelude::*,
-    tensor::DType,
-};
+use burn::{nn::LayerNorm, prelude::*, tensor::DType};
 use scgpt_kernels::{Affine, BlockWeights, Cpu, EncoderStack, Norm, Tokens, Widths};
 
 use crate::{
@@ -12,7 +8,8 @@ use crate::{
     config::{NormScheme, ScgptConfig},
     encoder::Encoder,
     host::host_values,
-    precision::InferencePrecision,
+    linear::Linear,
+    precision::{InferencePrecision, has_kernels},
 };
 
 /// ε of every layer norm of the network.
@@ -27,11 +24,9 @@ pub(super) struct PackedEncoder {
 
 /// Whether the operator computes such a network, whose parameters are as `parameter` is.
 pub(super) fn serves<const D: usize>(config: &ScgptConfig, parameter: &Tensor<D>) -> bool {
-    #[cfg(feature = "flex")]
-    let is_cpu = parameter.device() == Device::flex();
-    #[cfg(not(feature = "flex"))]
-    let is_cpu = false;
-    is_cpu && parameter.dtype() == DType::F32 && config.norm_scheme == NormScheme::Post
+    has_kernels(&parameter.device())
+        && parameter.dtype() == DType::F32
+        && config.norm_scheme == NormScheme::Post
 }
 
 impl PackedEncoder {

@@ -1,16 +1,18 @@
 //! Value → vector.
 
 use burn::{
-    nn::{
-        Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear,
-        LinearConfig,
-    },
+    nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig},
     prelude::*,
     tensor::activation::relu,
 };
 
+use scgpt_kernels::Format;
+
 use super::{hold_row, with_zero_row};
-use crate::config::{ScgptConfig, ValueEncoding};
+use crate::{
+    config::{ScgptConfig, ValueEncoding},
+    linear::Linear,
+};
 
 /// Larger values are fed as this one.
 const LARGEST: f32 = 512.0;
@@ -62,8 +64,8 @@ impl ValueEncoder {
         let norm = LayerNormConfig::new(d).init(device);
         match config.value_encoding {
             ValueEncoding::Continuous => Some(Self::Continuous(ContinuousValues {
-                linear1: LinearConfig::new(1, d).init(device),
-                linear2: LinearConfig::new(d, d).init(device),
+                linear1: Linear::new(1, d, device),
+                linear2: Linear::new(d, d, device),
                 norm,
                 dropout: DropoutConfig::new(config.dropout).init(),
             })),
@@ -79,6 +81,13 @@ impl ValueEncoder {
                 Some(Self::Binned(BinnedValues { embedding, norm, held }))
             }
             ValueEncoding::Scaling => None,
+        }
+    }
+
+    /// See [`Scgpt::computing_in`](crate::Scgpt::computing_in).
+    pub(crate) fn compute_in(&mut self, format: Option<Format>) {
+        if let Self::Continuous(encoder) = self {
+            encoder.linear2.compute_in(format);
         }
     }
 

@@ -12,6 +12,8 @@ use burn_flex::{FlexTensor, Layout};
 pub(super) use scgpt_kernels::recorded::Drop;
 use scgpt_kernels::recorded::{self, AddNorm, Added, Keep, NormGradient, NormGradients};
 
+use crate::precision::has_kernels;
+
 /// A new draw from the device's generator; `None` where dropout does nothing.
 pub(super) fn draw(dropout: &Dropout, device: &Device) -> Option<Drop> {
     let is_active = dropout.training.is_enabled() && device.is_autodiff() && dropout.prob > 0.0;
@@ -26,7 +28,7 @@ fn seed(device: &Device) -> u64 {
 
 /// Whether the kernels compute with this tensor.
 pub(super) fn serves(x: &Tensor<3>) -> bool {
-    x.device() == Device::flex() && x.dtype() == DType::F32
+    has_kernels(&x.device()) && x.dtype() == DType::F32
 }
 
 /// See [`super::add_norm`].

@@ -4,6 +4,7 @@ use burn::{
     prelude::*,
     tensor::activation::{relu, sigmoid, softplus, tanh},
 };
+use scgpt_kernels::Format;
 
 use super::{Expression, GepHead, GepHeadConfig};
 use crate::config::Activation;
@@ -67,6 +68,13 @@ impl AffineHead {
             bias
         };
         Expression { value: self.activation.apply(coefficient) * values + bias, nonzero }
+    }
+
+    /// See [`Scgpt::computing_in`](crate::Scgpt::computing_in).
+    pub(crate) fn compute_in(&mut self, format: Option<Format>) {
+        for head in [&mut self.coefficient, &mut self.bias] {
+            head.compute_in(format);
+        }
     }
 }
 

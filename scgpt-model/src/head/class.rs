@@ -1,13 +1,15 @@
 //! Cell embedding → class scores.
 
 use burn::{
-    nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig},
+    nn::{LayerNorm, LayerNormConfig},
     prelude::*,
     tensor::{
         DType,
         activation::{leaky_relu, relu},
     },
 };
+
+use crate::linear::Linear;
 
 /// Scores the classes (cell types, batches) of a cell.
 ///
@@ -34,12 +36,12 @@ impl ClassHead {
     /// A freshly initialised head of `n_layers` linear layers, the last to `n_classes`.
     pub fn new(d_model: usize, n_classes: usize, n_layers: usize, device: &Device) -> Self {
         let layer = |_| ClassLayer {
-            linear: LinearConfig::new(d_model, d_model).init(device),
+            linear: Linear::new(d_model, d_model, device),
             norm: LayerNormConfig::new(d_model).init(device),
         };
         Self {
             layers: (1..n_layers).map(layer).collect(),
-            out: LinearConfig::new(d_model, n_classes).init(device),
+            out: Linear::new(d_model, n_classes, device),
         }
     }
 

@@ -1,7 +1,6 @@
 //! Token state → expression.
 
 use burn::{
-    nn::{Linear, LinearConfig},
     prelude::*,
     tensor::{
         DType,
@@ -9,7 +8,10 @@ use burn::{
     },
 };
 
+use scgpt_kernels::Format;
+
 use super::Expression;
+use crate::linear::Linear;
 
 const SLOPE: f64 = 0.01;
 
@@ -65,14 +67,22 @@ impl GepHead {
         let nonzero = self.nonzero.as_ref().map(|decoder| sigmoid(decoder.forward(hidden.clone())));
         Expression { value: self.value.forward(hidden), nonzero }
     }
+
+    /// See [`Scgpt::computing_in`](crate::Scgpt::computing_in).
+    pub(crate) fn compute_in(&mut self, format: Option<Format>) {
+        for decoder in std::iter::once(&mut self.value).chain(&mut self.nonzero) {
+            decoder.linear1.compute_in(format);
+            decoder.linear2.compute_in(format);
+        }
+    }
 }
 
 impl Decoder {
     fn new(d_in: usize, d_model: usize, device: &Device) -> Self {
         Self {
-            linear1: LinearConfig::new(d_in, d_model).init(device),
-            linear2: LinearConfig::new(d_model, d_model).init(device),
-            linear3: LinearConfig::new(d_model, 1).init(device),
+            linear1: Linear::new(d_in, d_model, device),
+            linear2: Linear::new(d_model, d_model, device),
+            linear3: Linear::new(d_model, 1, device),
         }
     }
 

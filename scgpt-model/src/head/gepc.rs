@@ -1,13 +1,18 @@
 //! Cell embedding × gene query → expression.
 
 use burn::{
-    nn::{Linear, LinearConfig, PRelu, PReluConfig},
+    nn::{LinearConfig, PRelu, PReluConfig},
     prelude::*,
     tensor::{DType, activation::sigmoid},
 };
 
+use scgpt_kernels::Format;
+
 use super::Expression;
-use crate::config::{GepcStyle, ScgptConfig};
+use crate::{
+    config::{GepcStyle, ScgptConfig},
+    linear::Linear,
+};
 
 /// Width of the small networks of [`GepcStyle::Concat`] and [`GepcStyle::Sum`].
 const D_QUERY: usize = 64;
@@ -60,12 +65,15 @@ impl GepcHead {
         let d = config.d_model;
         let d_cell = if config.has_context() { 2 * d } else { d };
         let d_gene = if config.has_context() && config.context_in_query { 2 * d } else { d };
-        let linear = |from, to| LinearConfig::new(from, to).init(device);
+        let linear = |from, to| Linear::new(from, to, device);
         Some(match config.gepc? {
             style @ (GepcStyle::InnerProduct | GepcStyle::InnerProductDetached) => {
                 Self::InnerProduct(InnerProduct {
                     gene_to_query: linear(d_gene, d_gene),
-                    weight: LinearConfig::new(d_gene, d_cell).with_bias(false).init(device),
+                    weight: Linear::drawn(
+                        LinearConfig::new(d_gene, d_cell).with_bias(false),
+                        device,
+                    ),
                     nonzero: config.zero_probability.then(|| linear(d_gene, d_cell)),
                     is_detached: style == GepcStyle::InnerProductDetached,
                 })
@@ -96,6 +104,17 @@ impl GepcHead {
             Self::Query(head) => head.forward(cell, genes),
         }
     }
+
+    /// See [`Scgpt::computing_in`](crate::Scgpt::computing_in).
+    pub(crate) fn compute_in(&mut self, format: Option<Format>) {
+        match self {
+            Self::InnerProduct(head) => head.gene_to_query.compute_in(format),
+            Self::Query(head) => {
+                head.gene_to_query.compute_in(format);
+                head.linear1.compute_in(format);
+            }
+        }
+    }
 }
 
 impl InnerProduct {
@@ -110,9 +129,16 @@ impl InnerProduct {
 
     fn forward(&self, cell: Tensor<2>, genes: Tensor<3>) -> Expression {
         let query = self.query(genes);
-        let cell = cell.unsqueeze_dim::<3>(2); // [b, d_cell, 1]
-        let product = |weight: &Linear| -> Tensor<2> {
-            weight.forward(query.clone()).matmul(cell.clone()).squeeze_dim(2).cast(DType::F32)
+        // ⟨W q + b, cell⟩ = ⟨q, Wᵀ cell⟩ + ⟨b, cell⟩: a product a cell instead of one a token.
+        let product = |layer: &Linear| -> Tensor<2> {
+            let weights = cell.clone().matmul(layer.weight.val().transpose()); // [b, d_gene]
+            let products = query.clone().matmul(weights.unsqueeze_dim(2)).squeeze_dim::<2>(2);
+            let bias = layer.bias.as_ref().map(|bias| cell.clone() * bias.val().unsqueeze());
+            match bias {
+                Some(bias) => products + bias.sum_dim(1),
+                None => products,
+            }
+            .cast(DType::F32)
         };
         Expression {
             value: product(&self.weight),

@@ -127,13 +127,8 @@ fn f32_has_the_same_bits_in_every_set_and_equals_the_recorded_kernel() {
     let all = Cpu::all().map(|cpu| run(cpu, Format::F32, [&qkv, &gradient], [d, heads], tokens));
     let all: Vec<_> = all.collect();
     assert!(all.iter().all(|it| it == &all[0]));
-    let plan = crate::recorded::AttentionPlan {
-        n_heads: heads,
-        n: tokens.queries,
-        known: vec![tokens.known],
-        used: vec![tokens.used],
-        queries: vec![tokens.queries],
-    };
+    let plan =
+        crate::recorded::AttentionPlan { n_heads: heads, n: tokens.queries, cells: vec![tokens] };
     let (context, log_sums) = crate::recorded::attend(&qkv, [1, t, d], &plan);
     let recorded = crate::recorded::AttentionGradient {
         qkv: &qkv,

@@ -8,7 +8,7 @@ use super::{
     exp::exp,
     product::{add_product, product},
 };
-use crate::recorded::sums::dot;
+use crate::{attend::Tokens, recorded::sums::dot};
 
 /// The most queries, and the most keys, of a tile. Two tiles of weights of this size must stay in
 /// the cache.
@@ -43,6 +43,7 @@ impl AttentionGradient<'_> {
         assert_eq!(self.gradient.len(), b * n * d, "the gradient is [b, n, d]");
         let mut out = vec![0.0; b * t * 3 * d];
         out.par_chunks_mut(t * 3 * d).enumerate().for_each(|(cell, out)| {
+            let Tokens { known, used, queries } = plan.cells[cell];
             let cell = Cell {
                 qkv: &self.qkv[cell * t * 3 * d..(cell + 1) * t * 3 * d],
                 context: &self.context[cell * n * d..(cell + 1) * n * d],
@@ -50,9 +51,9 @@ impl AttentionGradient<'_> {
                 gradient: &self.gradient[cell * n * d..(cell + 1) * n * d],
                 d,
                 n_heads,
-                known: plan.known[cell],
-                used: plan.used[cell],
-                queries: plan.queries[cell],
+                known,
+                used,
+                queries,
             };
             let heads: Vec<HeadGradient> = (0..n_heads)
                 .into_par_iter()
