@@ -6,7 +6,7 @@ use clap::Args;
 use scgpt_tasks::embed::EmbedOptions;
 use serde::Serialize;
 
-use crate::{device::ComputeArgs, matrix::MatrixArgs, output::temporary};
+use crate::{device::ComputeArgs, matrix::MatrixArgs, output::temporary, precision::PrecisionArgs};
 
 /// Options of every command that sends the cells of a file through a network, and trains none.
 #[derive(Debug, Args, Serialize)]
@@ -14,6 +14,9 @@ pub(crate) struct StreamArgs {
     /// Cells computed at once; affects speed and memory only
     #[arg(long, value_name = "N", default_value_t = 8, env = "SCGPT_BATCH_SIZE")]
     pub(crate) batch_size: usize,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(crate) precision: PrecisionArgs,
     #[command(flatten)]
     #[serde(flatten)]
     pub(crate) compute: ComputeArgs,

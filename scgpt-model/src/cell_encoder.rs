@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     host::host_values,
     input::ModelInput,
-    precision::InferencePrecision,
+    precision::{InferencePrecision, has_kernels},
     scgpt::Scgpt,
 };
 
@@ -121,7 +121,8 @@ impl CellEncoder {
     /// this they are computed exactly.
     #[must_use]
     pub fn with_precision(self, precision: InferencePrecision) -> Self {
-        Self { precision, packed: OnceLock::new(), ..self }
+        let model = self.model.computing_in(precision.format());
+        Self { model, precision, packed: OnceLock::new(), ..self }
     }
 
     /// The same with those instructions instead of the best.
@@ -131,10 +132,10 @@ impl CellEncoder {
     }
 
     /// The precision in which cells are computed: the one that was asked for, or the exact one where
-    /// device, network or processor have no faster one.
+    /// device or processor have no faster one.
     pub fn precision(&self) -> InferencePrecision {
         let computed = self.cpu.computes_in(self.precision.format());
-        if self.is_packed() && computed != Format::F32 {
+        if has_kernels(&self.device) && computed != Format::F32 {
             self.precision
         } else {
             InferencePrecision::Exact

@@ -41,8 +41,14 @@ impl InferencePrecision {
         }
     }
 
-    /// The format that products are asked for in.
-    pub(crate) const fn format(self) -> Format {
+    /// What is computed in on that device: itself, or [`Exact`](Self::Exact) where nothing is faster.
+    #[must_use]
+    pub fn on(self, device: &Device) -> Self {
+        if packed_format(self.format(), device).is_some() { self } else { Self::Exact }
+    }
+
+    /// The format that a network [computes in](crate::Scgpt::computing_in).
+    pub const fn format(self) -> Format {
         match self {
             Self::Exact => Format::Bf16x6,
             Self::Bf16x3 => Format::Bf16x3,

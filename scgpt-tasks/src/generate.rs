@@ -45,7 +45,8 @@ use scgpt_data::{
     similar_names, unscaled,
 };
 use scgpt_model::{
-    Generated, Generation, LoadReport, Preprocess, Prompt, Scgpt, ScgptConfig, Strictness,
+    Generated, Generation, InferencePrecision, LoadReport, Preprocess, Prompt, Scgpt, ScgptConfig,
+    Strictness,
 };
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +156,7 @@ pub struct Generator {
     preprocess: Preprocess,
     vocab: GeneVocab,
     loaded: LoadReport,
+    precision: InferencePrecision,
 }
 
 impl Generator {
@@ -168,7 +170,15 @@ impl Generator {
         let config = folder.config().clone();
         check_vocabulary(&vocab, &config)?;
         let (model, loaded) = folder.load(device, strictness)?;
-        Ok(Self { model, config, preprocess: *folder.preprocess(), vocab, loaded })
+        let preprocess = *folder.preprocess();
+        let precision = InferencePrecision::Exact;
+        Ok(Self { model, config, preprocess, vocab, loaded, precision })
+    }
+
+    /// The same, but cells are computed in that precision where there is a faster way to do so.
+    #[must_use]
+    pub fn with_precision(self, precision: InferencePrecision) -> Self {
+        Self { model: self.model.computing_in(precision.format()), precision, ..self }
     }
 
     /// What became of every tensor of the checkpoint.
@@ -213,7 +223,7 @@ impl Generator {
         let mean = job.means(source)?;
         let mut results = Results::new(&options.ask, genes.len(), options)?;
         job.run(source, &mean, &mut results)?;
-        let report = results.score.report(
+        let mut report = results.score.report(
             options,
             n_cells,
             alignment.summary(),
@@ -221,6 +231,7 @@ impl Generator {
             missing,
             &results.rounds,
         );
+        report.precision = self.precision.on(device);
         let names = genes.iter().filter_map(|&gene| self.vocab.name(gene)).map(String::from);
         Ok(GeneratedCells {
             genes: names.collect(),

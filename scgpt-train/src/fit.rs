@@ -202,7 +202,7 @@ impl<T: Task> Session<'_, T> {
         if step > 0 && self.steps_taken == step && self.steps_used == 0 {
             let n = self.steps_taken;
             let problem = format!(
-                "is {:?}: none of {n} steps could be used, as gradients overflow in it; take another",
+                "is {}: none of {n} steps could be used, as gradients overflow in it; take another",
                 self.config.precision
             );
             return Err(Error::Config(vec![Setting("precision").wrong(problem)]));

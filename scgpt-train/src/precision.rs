@@ -1,6 +1,6 @@
 //! [`Precision`]: the number format of the passes, and [`LossScale`], which f16 needs.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use burn::{
     module::Param,
@@ -54,6 +54,17 @@ impl FromStr for Precision {
     }
 }
 
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Bf16x3 => "bf16x3",
+            Self::F16 => "f16",
+        })
+    }
+}
+
 impl TryFrom<String> for Precision {
     type Error = scgpt_data::Error;
 
@@ -79,7 +90,7 @@ impl Precision {
             (Self::Bf16, false) => device.supports_dtype(DType::BF16),
             (Self::F16, _) => device.supports_dtype(DType::F16),
         };
-        if is_there { Ok(self) } else { Err(format!("{self:?} is not supported by the device")) }
+        if is_there { Ok(self) } else { Err(format!("{self} is not supported by the device")) }
     }
 
     /// The format of products.

@@ -19,7 +19,6 @@ use crate::{
     effective::write_effective,
     gene_remarks,
     output::{Printer, write_text},
-    precision::PrecisionArgs,
     progress::Bar,
     stream::{StreamArgs, TokenArgs},
     warnings::Warnings,
@@ -68,9 +67,6 @@ pub(crate) struct EmbedArgs {
     #[command(flatten)]
     #[serde(flatten)]
     stream: StreamArgs,
-    #[command(flatten)]
-    #[serde(flatten)]
-    precision: PrecisionArgs,
     /// Use only the N most variable genes
     #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
@@ -112,8 +108,8 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         obs_column(&obs, name)?;
     }
     let embedder = Embedder::open(&args.model, &device, args.strictness())?
-        .with_precision(args.precision.precision);
-    args.precision.remark_on(embedder.encoder().precision(), &mut warnings);
+        .with_precision(args.stream.precision.precision);
+    args.stream.precision.remark_on(embedder.encoder().precision(), &mut warnings);
     remark_on_model(&embedder, &mut warnings, printer);
 
     let bar = Bar::new(printer);

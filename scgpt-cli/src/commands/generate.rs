@@ -95,13 +95,15 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     let options = args.options()?;
     let device = args.stream.compute.open()?;
     let mut source = Source::open(&args.input)?;
-    let generator = Generator::open(&args.model, &device, Strictness::Strict)?;
+    let generator = Generator::open(&args.model, &device, Strictness::Strict)?
+        .with_precision(args.stream.precision.precision);
     let bar = Bar::new(printer);
     let GeneratedCells { genes, rows, errors, report } =
         generator.generate(&mut source, &options, &device, &bar)?;
     bar.finish();
     gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
     let mut warnings = Warnings::new(printer);
+    args.stream.precision.remark_on(report.precision, &mut warnings);
     let so = "what is generated for them is the same for all";
     warnings.without_genes(report.without_genes, so);
     if !report.missing.is_empty() {

@@ -157,7 +157,12 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     source.check_output(output, inputs(), existing(output)?)?;
     let (complete, mut truth) = args.modalities.completion(&source, &existing)?;
     let modalities = source.modalities(&layer)?;
-    let device = run.compute.open()?;
+    let pairing = modalities.as_ref().map(CellModalities::pairing);
+    let settings = |told| args.settings(&files, pairing, told);
+    // What is wrong should be known before the cells are read.
+    let planned = settings(None)?;
+    let mut warnings = Warnings::new(printer);
+    let device = run.open(&planned.training, &mut warnings)?;
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();
     let temporary = temporary(output);
@@ -171,12 +176,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     options.complete = complete.is_some();
     options.temporary = temporary.as_deref();
     let labels: Vec<&str> = args.label.as_deref().into_iter().collect();
-    let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.source().obs()?, &labels, args.batch_key.as_deref());
-    let pairing = modalities.as_ref().map(CellModalities::pairing);
-    let settings = |told| args.settings(&files, pairing, told);
-    // What is wrong should be known before the cells are read.
-    let planned = settings(None)?;
     options.predict_batch = planned.batch_size.clamp(1, 8);
     let prepared = Integration::prepare(source.source(), &planned, options, &device)?;
     // The recipe of the reference does not depend on it.

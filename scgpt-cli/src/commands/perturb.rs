@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::{
     gene_list,
     output::{Printer, some_of},
+    precision::PrecisionArgs,
     warnings::Warnings,
 };
 
@@ -144,6 +145,8 @@ struct RespondArgs {
     /// Genes predicted together; 0 for all [default: as many as in training]
     #[arg(long, value_name = "N", env = "SCGPT_GENES_PER_PASS")]
     genes_per_pass: Option<usize>,
+    #[command(flatten)]
+    precision: PrecisionArgs,
 }
 
 impl RespondArgs {

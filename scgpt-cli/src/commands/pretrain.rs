@@ -86,12 +86,12 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     };
     let inputs = [Some(data.as_path()), settings.model.as_deref()];
     let _claim = claim(output, args.run.begin(), inputs)?;
-    let device = args.run.compute.open()?;
+    let mut warnings = Warnings::new(printer);
+    let device = args.run.open(&settings.training, &mut warnings)?;
     let mut options = PretrainOptions::new(data, output);
     options.resume = args.run.resumes();
     options.checkpoint_every = Some(args.run.checkpoint_every());
     options.keep = args.keep;
-    let mut warnings = Warnings::new(printer);
     let prepared = Pretraining::prepare(&settings, &options, &device)?;
     warnings.all(prepared.doubts()?);
     // Nothing is written, or removed, before everything is known to be sound.

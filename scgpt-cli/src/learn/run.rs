@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use burn::prelude::Device;
 use clap::Args;
 use scgpt_data::Existing;
 use scgpt_tasks::{NewGenes, Recipe};
@@ -12,6 +13,7 @@ use crate::{
     device::ComputeArgs,
     settings::recipe,
     training::{Begin, BeginArgs},
+    warnings::Warnings,
 };
 
 /// Options of every training: from which weights to where, for how long, and on what.
@@ -47,7 +49,8 @@ pub(crate) struct RunArgs {
     /// Learning rate
     #[arg(long, value_name = "RATE", env = "SCGPT_LR")]
     lr: Option<f64>,
-    /// Number format of the passes: f32, bf16 or f16
+    /// Numbers that passes multiply: f32; bf16 or bf16x3, faster on a CPU that has instructions for them, see
+    /// `scgpt inspect --system`, and bf16 or f16 on a GPU [default: f32]
     #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
     precision: Option<Precision>,
     /// Seed of every random choice
@@ -96,6 +99,20 @@ impl RunArgs {
     /// The recipe that the settings begin with.
     pub(crate) fn recipe(&self, files: &[PathBuf]) -> Result<Recipe> {
         recipe(self.model.as_deref(), files)
+    }
+
+    /// Opens the device, and warns if it multiplies other numbers than the settings ask for.
+    pub(crate) fn open(&self, training: &TrainConfig, warnings: &mut Warnings) -> Result<Device> {
+        let device = self.compute.open()?;
+        let asked = training.precision;
+        let computed = asked.on(&device).map_err(|problem| anyhow!("precision {problem}"))?;
+        if computed != asked {
+            warnings.tell(format!(
+                "steps are computed in f32: this processor has nothing faster for {asked}, see \
+                 `scgpt inspect --system`"
+            ));
+        }
+        Ok(device)
     }
 
     /// Changes the settings that every training has, as the flags say. If a number of epochs is

@@ -1,5 +1,8 @@
 //! Precision of inference: what is computed, and what is said of it.
 
+use std::fs;
+
+use hdf5_pure::File;
 use serde_json::Value;
 
 use crate::run::{Ended, Place, cells, embedding, ended, model};
@@ -97,4 +100,73 @@ fn an_index_says_in_which_precision_it_was_made() {
     let same = with(&place, tiles, &[&query[..], &same].concat());
     assert!(!same.stderr.contains(warning), "{}", same.stderr);
     assert_eq!(said(&same), "bf16");
+}
+
+/// Learns a network that generates, of cells that it is asked about.
+fn generative(place: &Place) {
+    place.done(&["simulate", "-o", "cells.h5ad", "--cells", "40", "--genes", "60"]);
+    place.done(&["convert", "cells.h5ad", "-o", "shards"]);
+    let settings =
+        "max_length = 40\n[network]\nn_layers = 2\nn_heads = 2\nd_model = 32\nd_ff = 32\n";
+    fs::write(place.path("small.toml"), settings).unwrap();
+    let pretrain = ["pretrain", "--data", "shards", "--config", "small.toml", "--max-steps", "2"];
+    place.done(&[&pretrain[..], &["-o", "run"]].concat());
+    fs::write(place.path("panel.txt"), "GENE00003\nGENE00007\n").unwrap();
+}
+
+#[test]
+fn generation_and_attention_are_computed_as_asked() {
+    let place = Place::new();
+    generative(&place);
+    let tiles = tiles(&place);
+    let generate = ["generate", "cells.h5ad", "-m", "run/model", "--genes", "panel.txt", "--json"];
+    let attention = ["grn", "attention", "cells.h5ad", "-m", "run/model", "--hvg", "20", "--json"];
+    let mut seen = Vec::new();
+    for (set, precision, computed) in
+        [("portable", "bf16", "exact"), (tiles, "exact", "exact"), (tiles, "bf16", "bf16")]
+    {
+        let output = format!("{set}-{precision}");
+        let more = ["--precision", precision, "-o"];
+        let filled = format!("{output}.h5ad");
+        let ended = with(&place, set, &[&generate[..], &more, &[&filled]].concat());
+        assert_eq!(said(&ended), computed);
+        let is_told = ended.stderr.contains("warning: cells are computed in f32");
+        assert_eq!(is_told, precision != computed, "{}", ended.stderr);
+        let file = File::open_streaming(place.path(&filled)).unwrap();
+        seen.push(file.dataset("obsm/X_scgpt_generated").unwrap().read_f32().unwrap());
+        let ended = with(&place, set, &[&attention[..], &more, &[&output]].concat());
+        assert_eq!(said(&ended), computed);
+    }
+    let worst =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let [portable, exact, bf16] = [&seen[0], &seen[1], &seen[2]];
+    assert!(worst(portable, exact) < 1e-3, "{}", worst(portable, exact));
+    assert!(bf16 != exact && worst(bf16, exact) < 1.0, "{}", worst(bf16, exact));
+}
+
+#[test]
+fn training_multiplies_what_it_is_asked_to_and_says_if_it_cannot() {
+    let place = Place::new();
+    generative(&place);
+    let loss = |set: &str, precision: &str| {
+        let output = format!("{set}-{precision}");
+        let train = ["pretrain", "--data", "shards", "--config", "small.toml", "--max-steps", "3"];
+        let more = ["--precision", precision, "--json", "-o", &output];
+        let ended = with(&place, set, &[&train[..], &more].concat());
+        let log = fs::read_to_string(place.path(&output).join("log.jsonl")).unwrap();
+        let steps = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let last = steps.filter(|one| one["kind"] == "step").last().unwrap();
+        (
+            last["loss"].as_f64().unwrap(),
+            ended.stderr.contains("warning: steps are computed in f32"),
+        )
+    };
+    let tiles = tiles(&place);
+    let (f32, is_told) = loss(tiles, "f32");
+    assert!(!is_told);
+    assert_eq!(loss("portable", "bf16"), (loss("portable", "f32").0, true));
+    for (precision, most) in [("bf16x3", 1e-4), ("bf16", 3e-2)] {
+        let (loss, is_told) = loss(tiles, precision);
+        assert!(!is_told && loss != f32 && (loss / f32 - 1.0).abs() < most, "{loss} of {f32}");
+    }
 }

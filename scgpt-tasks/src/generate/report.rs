@@ -1,6 +1,7 @@
 //! [`GenerateReport`]: what was generated and how well, as values.
 
 use scgpt_data::AlignmentSummary;
+use scgpt_model::InferencePrecision;
 use serde::Serialize;
 
 use super::GenerateOptions;
@@ -28,6 +29,8 @@ pub struct GenerateReport {
     pub cell_mean: Option<Scores>,
     /// The rounds in their order.
     pub rounds: Vec<RoundReport>,
+    /// The numbers that cells were computed in.
+    pub precision: InferencePrecision,
     /// Genes asked for that the model does not know.
     pub missing: Vec<String>,
     /// Some pairs of truth and prediction, in value bins, for a picture.

@@ -5,7 +5,7 @@
 //! over the other cells, which knows no cell, and the mean of the cell, which knows no gene.
 
 use scgpt_data::{AlignmentSummary, GeneToken};
-use scgpt_model::{Generated, Prompt, Round};
+use scgpt_model::{Generated, InferencePrecision, Prompt, Round};
 
 use super::{
     GenerateOptions, GenerateReport,
@@ -127,6 +127,7 @@ impl Score {
             gene_mean: self.gene_mean.scores(),
             cell_mean: self.cell_mean.scores(),
             rounds: rounds.iter().map(RoundSums::report).collect(),
+            precision: InferencePrecision::Exact,
             missing,
             pairs: self.pairs.clone(),
             options: options.clone(),

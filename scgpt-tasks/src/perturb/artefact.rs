@@ -15,7 +15,7 @@ use scgpt_data::{
     RowSpool, Setting, Source, SpecialToken, SpooledCells, median_total, similar_names,
 };
 use scgpt_eval::perturbation::{CONTROL, Condition, Split, gene_column, gene_names};
-use scgpt_model::{GepStyle, Scgpt, ScgptConfig, Strictness};
+use scgpt_model::{GepStyle, InferencePrecision, Scgpt, ScgptConfig, Strictness};
 use scgpt_stats::sampled;
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,7 @@ pub struct PerturbArtefact {
     network: ScgptConfig,
     controls: Vec<Controls>,
     profiles: Vec<TrainingProfile>,
+    pub(super) precision: InferencePrecision,
 }
 
 impl PerturbArtefact {
@@ -144,7 +145,14 @@ impl PerturbArtefact {
         let (model, _) = model.load(device, Strictness::Strict)?;
         let controls = read_controls(&folder.join(CONTROLS), &record)?;
         let profiles = read_profiles(&folder.join(PROFILES), &record)?;
-        Ok(Self { record, vocab, panel, model, network, controls, profiles })
+        let precision = InferencePrecision::Exact;
+        Ok(Self { record, vocab, panel, model, network, controls, profiles, precision })
+    }
+
+    /// The same, but cells are computed in that precision where there is a faster way to do so.
+    #[must_use]
+    pub fn with_precision(self, precision: InferencePrecision) -> Self {
+        Self { model: self.model.computing_in(precision.format()), precision, ..self }
     }
 
     /// The record: what the artefact knows beyond its model.

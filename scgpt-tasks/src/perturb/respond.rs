@@ -8,6 +8,7 @@ use scgpt_data::{
     SpooledCells, export, obs_column,
 };
 use scgpt_eval::perturbation::{CONTROL, Condition};
+use scgpt_model::InferencePrecision;
 use scgpt_stats::difference;
 use serde::Serialize;
 use serde_json::json;
@@ -60,6 +61,8 @@ pub struct Responses {
     pub conditions: Vec<Response>,
     /// Predicted cells, `cells` of each condition in turn, row-major `[n · cells, g]`.
     pub cells: RowSpool,
+    /// The numbers that they were computed in; `None` if a file does not say.
+    pub precision: Option<InferencePrecision>,
     genes: Vec<String>,
     cell_type: String,
 }
@@ -110,6 +113,7 @@ impl PerturbArtefact {
         Ok(Responses {
             conditions: responses,
             cells,
+            precision: Some(self.precision.on(device)),
             genes: self.record.genes.clone(),
             cell_type: self.record.cell_types[cell_type].clone(),
         })
@@ -153,7 +157,10 @@ impl PerturbArtefact {
         }
         let cell_type = self.record.cell_types[cell_type].clone();
         let genes = self.record.genes.clone();
-        Ok((conditions, Responses { conditions: responses, cells, genes, cell_type }))
+        Ok((
+            conditions,
+            Responses { conditions: responses, cells, precision: None, genes, cell_type },
+        ))
     }
 
     /// The summary of a condition whose predicted cells have the given mean, against that of the
@@ -195,7 +202,7 @@ impl Responses {
             ("cell_type".into(), Column::categorical(&vec![self.cell_type; conditions.len()])),
         ];
         let obs = numbered("predicted", conditions.len(), columns);
-        let responses = json!({ "responses": self.conditions });
+        let responses = json!({ "responses": self.conditions, "precision": self.precision });
         let additions =
             Additions { uns: vec![("scgpt".into(), responses)], ..Additions::default() };
         observer.begin("writing", conditions.len());

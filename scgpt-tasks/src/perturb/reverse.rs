@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use scgpt_data::{CellSource, Layer, LogScale, Observer};
 use scgpt_eval::perturbation::{Condition, DesignOptions, Rankings, Retrieval};
+use scgpt_model::InferencePrecision;
 use scgpt_stats::{Neighbours, sampled};
 use serde::Serialize;
 
@@ -89,6 +90,9 @@ pub struct Reversal {
     pub rescaled_from: Option<f64>,
     /// Number of query cells that express no gene of the artefact.
     pub without_genes: usize,
+    /// The numbers that candidates were computed in; `None` if a file of them does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<InferencePrecision>,
 }
 
 /// What was found for the cells of one group.
@@ -230,6 +234,7 @@ impl PerturbArtefact {
             not_candidates,
             rescaled_from: query.scale.and_then(|scale| scale.from.total),
             without_genes,
+            precision: predicted.precision,
         })
     }
 

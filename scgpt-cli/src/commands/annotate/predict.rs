@@ -14,7 +14,6 @@ use crate::{
     effective::write_effective,
     gene_remarks,
     output::{Printer, temporary},
-    precision::PrecisionArgs,
     progress::Bar,
     stream::StreamArgs,
     warnings::Warnings,
@@ -54,9 +53,6 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     #[serde(flatten)]
     stream: StreamArgs,
-    #[command(flatten)]
-    #[serde(flatten)]
-    precision: PrecisionArgs,
 }
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
@@ -64,7 +60,8 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     args.output.check(inputs, None)?;
     let device = args.stream.compute.open()?;
     let mut source = Source::open(&args.input)?;
-    let artefact = Artefact::open(&args.model, &device)?.with_precision(args.precision.precision);
+    let artefact =
+        Artefact::open(&args.model, &device)?.with_precision(args.stream.precision.precision);
     let mut options = PredictOptions::default();
     options.batch_size = args.stream.batch_size;
     options.gene_names = args.stream.matrix.gene_names();
@@ -78,7 +75,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let annotated = artefact.annotate(&mut source, &options, &bar)?;
     bar.finish();
     let mut warnings = Warnings::new(printer);
-    args.precision.remark_on(annotated.report.precision, &mut warnings);
+    args.stream.precision.remark_on(annotated.report.precision, &mut warnings);
     gene_remarks::remark_on(&annotated.report, &mut warnings, printer);
     if let Some(accuracy) = annotated.held_out_accuracy {
         printer.remark(&format!(

@@ -83,7 +83,8 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let inputs = [Some(input), settings.model.as_ref()];
     let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
     let training = args.learn.claim(output, Artefact::is_at, inputs)?;
-    let device = run.compute.open()?;
+    let mut warnings = Warnings::new(printer);
+    let device = run.open(&settings.training, &mut warnings)?;
     let mut source = Source::open(input)?;
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
     let mut baselines = BaselineOptions::default();
@@ -94,7 +95,6 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     options.unseen = &args.unseen;
     options.predict_batch = settings.batch_size.clamp(1, 32);
     options.baselines = (!args.learn.no_baselines).then_some(&baselines);
-    let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.obs()?, &[label], args.batch_key.as_deref());
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;
     // Nothing is written, or removed, before everything is known to be sound.

@@ -31,9 +31,9 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         warnings.doubts(&source.obs()?, &[], args.batch_key.as_deref());
     }
     let embedder = Embedder::open(&args.model, &device, args.strictness())?
-        .with_precision(args.precision.precision);
+        .with_precision(args.stream.precision.precision);
     if source.is_some() {
-        args.precision.remark_on(embedder.encoder().precision(), &mut warnings);
+        args.stream.precision.remark_on(embedder.encoder().precision(), &mut warnings);
     }
     let bar = Bar::new(printer);
     let source = source.as_mut().map(|source| source as &mut dyn CellSource);

@@ -168,7 +168,9 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     let groups: Vec<&str> = args.condition.as_deref().into_iter().collect();
     let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.obs()?, &groups, None);
-    let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?;
+    let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?
+        .with_precision(args.stream.precision.precision);
+    args.stream.precision.remark_on(embedder.encoder().precision(), &mut warnings);
     let matrix = args.stream.matrix.layer();
     let gene_names = args.stream.matrix.gene_names();
     let mut options = AttentionOptions::default();

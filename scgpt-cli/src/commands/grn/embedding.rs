@@ -31,7 +31,6 @@ use crate::{
     effective::write_effective,
     gene_list,
     output::Printer,
-    precision::PrecisionArgs,
     progress::Bar,
     stream::{StreamArgs, TokenArgs},
     training::BeginArgs,
@@ -188,9 +187,6 @@ pub(crate) struct EmbeddingArgs {
     #[serde(flatten)]
     stream: StreamArgs,
     #[command(flatten)]
-    #[serde(flatten)]
-    precision: PrecisionArgs,
-    #[command(flatten)]
     #[serde(skip)]
     begin: BeginArgs,
 }
@@ -234,9 +230,9 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     };
     let model = tuned.as_deref().unwrap_or(&args.model);
     let embedder = Embedder::open(model, &device, Strictness::Strict)?
-        .with_precision(args.precision.precision);
+        .with_precision(args.stream.precision.precision);
     if args.contextual {
-        args.precision.remark_on(embedder.encoder().precision(), &mut warnings);
+        args.stream.precision.remark_on(embedder.encoder().precision(), &mut warnings);
     }
     let bar = Bar::new(printer);
     let options = args.options(genes);

@@ -12,7 +12,6 @@ use serde_json::json;
 use super::{EmbeddedCells, HashedModel, Reading, by_model, from_obsm};
 use crate::{
     output::{Printer, temporary},
-    precision::PrecisionArgs,
     progress::Bar,
     stream::{StreamArgs, TokenArgs},
     warnings::Warnings,
@@ -60,8 +59,6 @@ pub(crate) struct IndexArgs {
     tokens: TokenArgs,
     #[command(flatten)]
     stream: StreamArgs,
-    #[command(flatten)]
-    precision: PrecisionArgs,
     /// Replace the index
     #[arg(long)]
     force: bool,
@@ -122,7 +119,7 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
         }
     }?;
     bar.finish();
-    let precision = (args.precision, &index.manifest().made_by);
+    let precision = (args.stream.precision, &index.manifest().made_by);
     embedded.remark(printer, &mut warnings, precision, "they do not vote");
     for (name, labels) in &labels {
         if labels.n_missing() > 0 {
@@ -149,7 +146,7 @@ fn embed(
         layer: &layer,
         gene_names: args.stream.matrix.gene_names(),
         batch_size: args.stream.batch_size,
-        precision: args.precision.precision,
+        precision: args.stream.precision.precision,
         temporary,
         reference: None,
     };

@@ -18,7 +18,6 @@ use crate::{
     cells_output::OutputArgs,
     effective::write_effective,
     output::{Printer, temporary},
-    precision::PrecisionArgs,
     progress::Bar,
     stream::StreamArgs,
     warnings::Warnings,
@@ -60,9 +59,6 @@ pub(crate) struct QueryArgs {
     #[command(flatten)]
     #[serde(flatten)]
     stream: StreamArgs,
-    #[command(flatten)]
-    #[serde(flatten)]
-    precision: PrecisionArgs,
 }
 
 pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
@@ -78,7 +74,7 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
         layer: &layer,
         gene_names: args.stream.matrix.gene_names(),
         batch_size: args.stream.batch_size,
-        precision: args.precision.precision,
+        precision: args.stream.precision.precision,
         temporary: temporary.as_deref(),
         reference: None,
     };
@@ -93,7 +89,7 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     bar.finish();
     mapped.leave_out(&embedded.empty);
     let mut warnings = Warnings::new(printer);
-    let precision = (args.precision, &index.manifest().made_by);
+    let precision = (args.stream.precision, &index.manifest().made_by);
     embedded.remark(printer, &mut warnings, precision, "they get no label, and are unknown");
     let record = record(args, &index, &mapped, &embedded);
     let summary = summary(args, &mapped, &embedded);

@@ -60,7 +60,9 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     check_cells_output(&args.output.path, inputs, args.output.existing())?;
     args.respond.check()?;
     let device = args.compute.open()?;
-    let mut artefact = PerturbArtefact::open(&args.model, &device)?;
+    let precision = args.respond.precision;
+    let mut artefact =
+        PerturbArtefact::open(&args.model, &device)?.with_precision(precision.precision);
     let mut warnings = Warnings::new(printer);
     if let Some(path) = &args.controls {
         let found = artefact.set_controls(path, args.condition_key.as_deref())?;
@@ -85,6 +87,8 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let responses = artefact.respond(&conditions, &options, &device, &bar)?;
     bar.finish();
     let found = responses.conditions.clone();
+    let computed = responses.precision;
+    computed.inspect(|&computed| precision.remark_on(computed, &mut warnings));
     responses.write(&args.output.path, args.output.existing(), &bar)?;
     bar.finish();
     let trained = &artefact.record().split.train;
@@ -105,7 +109,8 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let (cells, output) = (args.respond.cells, args.output.path.display().to_string());
     rows.push(("cells", format!("{cells} of each")));
     rows.push(("output", output.clone()));
-    let record = json!({ "responses": found, "cells": cells, "output": output });
+    let record =
+        json!({ "responses": found, "cells": cells, "precision": computed, "output": output });
     printer.result(&warnings.beside(&record), &rows)
 }
 

@@ -81,7 +81,8 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     }
     args.respond.check()?;
     let device = args.compute.open()?;
-    let artefact = PerturbArtefact::open(&args.model, &device)?;
+    let precision = args.respond.precision;
+    let artefact = PerturbArtefact::open(&args.model, &device)?.with_precision(precision.precision);
     let mut source = Source::open(&args.input)?;
     let (design, layer) = (args.design.options(), args.matrix.layer());
     let has_conditions = source.obs()?.column(design.condition_key).is_some();
@@ -121,6 +122,7 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
             some_of(&found.not_candidates)
         ));
     }
+    found.precision.inspect(|&computed| precision.remark_on(computed, &mut warnings));
     warnings.without_genes(found.without_genes, "their votes mean nothing");
     let told = warnings.beside(&found);
     write_text(&args.output.path, &serde_json::to_string_pretty(&told)?)?;

@@ -77,9 +77,9 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
         Some(path) => SplitChoice::Saved(Split::read(path)?),
         None => SplitChoice::Mode(args.split),
     };
-    let device = run.compute.open()?;
-    let mut source = Source::open(input)?;
     let mut warnings = Warnings::new(printer);
+    let device = run.open(&settings.training, &mut warnings)?;
+    let mut source = Source::open(input)?;
     args.design.doubts(&source, &mut warnings)?;
     let design = args.design.options();
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());

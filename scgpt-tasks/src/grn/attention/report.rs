@@ -5,6 +5,7 @@
 //! well.
 
 use scgpt_eval::network::{Enriched, TruthReport, benjamini_hochberg};
+use scgpt_model::InferencePrecision;
 use scgpt_stats::largest;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,8 @@ pub struct AttentionReport {
     pub without_genes: usize,
     /// Layer of the network, counted from 0.
     pub layer: usize,
+    /// The numbers that cells were computed in.
+    pub precision: InferencePrecision,
     /// Number of permutations of the null hypothesis.
     pub permutations: usize,
     /// Number of edges whose difference has a false-discovery rate below 5 %; `None` without
@@ -168,6 +171,7 @@ impl AttentionReport {
             other_features: None,
             without_genes: 0,
             layer: looking.layer,
+            precision: embedder.encoder().precision(),
             permutations: looking.options.permutations,
             significant: None,
             targets: Vec::new(),
