@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use scgpt_data::{
     Additions, CellSource as _, CopyReport, Existing, Layer, Observer as _, Place, Source, Watched,
-    make_copy, make_export,
+    make_copy, make_export, make_part,
 };
 
 use crate::{
@@ -61,7 +61,8 @@ impl OutputArgs {
     }
 }
 
-/// The file that cells came from, and the one they go to.
+/// The file that cells came from, and the one they go to. Of cells that were chosen by a condition, the
+/// output has these alone.
 pub(crate) struct CellsOutput<'a> {
     pub(crate) input: &'a Path,
     pub(crate) output: &'a Path,
@@ -75,7 +76,7 @@ impl CellsOutput<'_> {
     pub(crate) fn write(
         &self,
         source: &mut Source,
-        additions: &Additions,
+        additions: Additions,
         bar: &Bar,
         printer: Printer,
     ) -> Result<Vec<String>> {
@@ -89,19 +90,31 @@ impl CellsOutput<'_> {
     pub(crate) fn make(
         &self,
         source: &mut Source,
-        additions: &Additions,
+        mut additions: Additions,
         bar: &Bar,
         printer: Printer,
     ) -> Result<(Place, Vec<String>)> {
         bar.check_cancelled()?;
-        let made = if let Source::AnnData(_) = source {
-            bar.begin("writing", 0);
-            make_copy(self.input, self.output, additions, self.existing)
-        } else {
-            bar.begin("writing", source.summary().n_cells);
-            let mut source = Watched { source, observer: bar };
-            make_export(&mut source, self.layer, self.output, additions, self.existing)
-                .map(|place| (place, CopyReport::default()))
+        let made = match source {
+            Source::AnnData(_) => {
+                bar.begin("writing", 0);
+                make_copy(self.input, self.output, &additions, self.existing)
+            }
+            Source::Annotated(cells) if matches!(cells.bare(), Source::AnnData(_)) => {
+                bar.begin("writing", 0);
+                additions.obs.splice(0..0, cells.columns().iter().cloned());
+                make_copy(self.input, self.output, &additions, self.existing)
+            }
+            Source::Chosen(cells) if matches!(cells.whole().opened(), Source::AnnData(_)) => {
+                bar.begin("writing", 0);
+                make_part(cells, self.output, &additions, self.existing)
+            }
+            _ => {
+                bar.begin("writing", source.summary().n_cells);
+                let mut source = Watched { source, observer: bar };
+                make_export(&mut source, self.layer, self.output, &additions, self.existing)
+                    .map(|place| (place, CopyReport::default()))
+            }
         };
         bar.finish();
         let (place, CopyReport { skipped }) = made?;

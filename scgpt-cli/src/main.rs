@@ -2,6 +2,7 @@
 
 mod bounds;
 mod cells_output;
+mod choice;
 mod commands;
 mod config;
 mod device;

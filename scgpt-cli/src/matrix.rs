@@ -4,6 +4,8 @@ use clap::Args;
 use scgpt_data::{GeneNames, Layer};
 use serde::Serialize;
 
+use crate::choice::ChoiceArgs;
+
 /// Options of every command that reads expression.
 #[derive(Clone, Debug, Args, Serialize)]
 pub(crate) struct MatrixArgs {
@@ -21,6 +23,9 @@ pub(crate) struct MatrixArgs {
     /// Matrix to read: X, raw, or the name of a layer
     #[arg(long, value_name = "NAME", default_value = "X", env = "SCGPT_LAYER")]
     layer: String,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(crate) choice: ChoiceArgs,
 }
 
 impl MatrixArgs {

@@ -1,9 +1,12 @@
 //! [`Warnings`]: what a reader has to know before believing a result.
 
-use std::{fmt::Display, path::Path};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
-use scgpt_data::Frame;
+use scgpt_data::{CellChoice, ChosenCells, Frame, JoinedTable};
 use scgpt_eval::doubts;
 use scgpt_report::Page;
 use serde::Serialize;
@@ -20,6 +23,16 @@ pub(crate) const PAGE: &str = "report.html";
 pub(crate) struct Warnings {
     printer: Printer,
     told: Vec<String>,
+    /// Which cells of the inputs were chosen by a condition.
+    chosen: Vec<ChosenOf>,
+}
+
+/// Cells of an input that were chosen.
+#[derive(Debug, Serialize)]
+struct ChosenOf {
+    input: PathBuf,
+    #[serde(flatten)]
+    choice: CellChoice,
 }
 
 /// A result and the warnings that go with it.
@@ -27,6 +40,8 @@ pub(crate) struct Warnings {
 pub(crate) struct Told<'a, T> {
     #[serde(flatten)]
     result: &'a T,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    chosen: &'a [ChosenOf],
     warnings: &'a [String],
 }
 
@@ -49,7 +64,21 @@ impl Count for u64 {
 
 impl Warnings {
     pub(crate) fn new(printer: Printer) -> Self {
-        Self { printer, told: Vec::new() }
+        Self { printer, told: Vec::new(), chosen: Vec::new() }
+    }
+
+    /// Says which cells of an input were chosen, and warns of texts in the condition that none has.
+    pub(crate) fn chosen(&mut self, input: &Path, chosen: &ChosenCells) {
+        self.printer.remark(&format!("note: {}", chosen.choice));
+        self.all(chosen.absent.iter().cloned());
+        self.chosen.push(ChosenOf { input: input.into(), choice: chosen.choice.clone() });
+    }
+
+    /// Says which columns of a table joined those of `obs`.
+    pub(crate) fn joined(&mut self, joined: Option<&JoinedTable>) {
+        if let Some(joined) = joined {
+            self.printer.remark(&format!("note: {joined}"));
+        }
     }
 
     /// Warns of what is probably wrong in columns of `obs`.
@@ -125,7 +154,7 @@ impl Warnings {
 
     /// A result with its warnings, for programs.
     pub(crate) fn beside<'a, T: Serialize>(&'a self, result: &'a T) -> Told<'a, T> {
-        Told { result, warnings: &self.told }
+        Told { result, chosen: &self.chosen, warnings: &self.told }
     }
 
     /// Writes a result and its page into a folder, each with the warnings.
@@ -135,8 +164,10 @@ impl Warnings {
         Ok(write_text(&folder.join(PAGE), &self.on(page))?)
     }
 
-    /// A page with the warnings at the top, as HTML.
+    /// A page with the choice of cells and the warnings at the top, as HTML.
     pub(crate) fn on(&self, mut page: Page) -> String {
-        page.warnings(&self.told).to_html()
+        let chosen = self.chosen.iter().map(|of| format!("{}: {}", of.input.display(), of.choice));
+        let told: Vec<String> = chosen.chain(self.told.iter().cloned()).collect();
+        page.warnings(&told).to_html()
     }
 }

@@ -16,6 +16,8 @@ mod bad_model;
 mod behaviour;
 #[path = "cli/carried_over.rs"]
 mod carried_over;
+#[path = "cli/choice.rs"]
+mod choice;
 #[path = "cli/chunks.rs"]
 mod chunks;
 #[path = "cli/config.rs"]

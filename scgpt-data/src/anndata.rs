@@ -125,6 +125,7 @@ impl AnnData {
                 })
                 .collect(),
             elements,
+            chosen: None,
         };
         Ok(Self { store, summary, matrices, least: 0.0 })
     }

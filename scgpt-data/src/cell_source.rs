@@ -82,6 +82,36 @@ pub trait CellSource: Send {
     fn unread(&self) -> Result<Vec<String>>;
 }
 
+impl<S: CellSource + ?Sized> CellSource for &mut S {
+    fn summary(&self) -> &Summary {
+        (**self).summary()
+    }
+
+    fn obs(&self) -> Result<Frame> {
+        (**self).obs()
+    }
+
+    fn var(&self, layer: &Layer) -> Result<Frame> {
+        (**self).var(layer)
+    }
+
+    fn read(&mut self, layer: &Layer, rows: Range<usize>) -> Result<Csr> {
+        (**self).read(layer, rows)
+    }
+
+    fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
+        (**self).read_obsm(name, rows)
+    }
+
+    fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
+        (**self).read_lists(name)
+    }
+
+    fn unread(&self) -> Result<Vec<String>> {
+        (**self).unread()
+    }
+}
+
 /// Reading any source in blocks; every [`CellSource`] has it.
 pub trait ReadBlocks: CellSource {
     /// The cells of `layer` in order, `n` at a time: the numbers of those of a block, and the block.

@@ -1,5 +1,7 @@
 //! [`Frame`]: the annotations of cells (`obs`) or genes (`var`), a named index and typed columns.
 
+pub(crate) mod join;
+
 use std::ops::Range;
 
 use crate::{

@@ -52,6 +52,7 @@
 //! - `scbank`: scBank folders of the reference implementation.
 //! - `shards`: token shards for training.
 //! - `parquet`: tables in parquet.
+//! - `query`: cells chosen by a condition in SQL; brings polars.
 //!
 //! What a build was made without is named by the error of [`Source::open`].
 #![cfg_attr(
@@ -62,13 +63,15 @@
         feature = "mudata",
         feature = "scbank",
         feature = "shards",
-        feature = "parquet"
+        feature = "parquet",
+        feature = "query"
     )),
     allow(dead_code, reason = "what several formats share is not taken apart for each of them")
 )]
 
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
 mod anndata;
+mod annotated;
 mod binning;
 mod cell_source;
 mod check;
@@ -106,6 +109,8 @@ mod observer;
 mod output;
 #[cfg(any(feature = "parquet", feature = "scbank"))]
 mod pages;
+#[cfg(feature = "query")]
+mod query;
 mod regular;
 mod row_spool;
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
@@ -140,6 +145,8 @@ pub use crate::loom::Loom;
 pub use crate::multimodal::{
     ModalitySource, MultimodalCells, MultimodalInput, MultimodalOptions, open_modalities,
 };
+#[cfg(feature = "query")]
+pub use crate::query::CellQuery;
 #[cfg(feature = "scbank")]
 pub use crate::scbank::ScBank;
 #[cfg(feature = "shards")]
@@ -151,9 +158,10 @@ pub use crate::shard::{
 pub use crate::tenx::TenX;
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
 pub use crate::write::{
-    Additions, CopyReport, export, export_mudata, make_copy, make_export, save_copy,
+    Additions, CopyReport, export, export_mudata, make_copy, make_export, make_part, save_copy,
 };
 pub use crate::{
+    annotated::{AnnotatedCells, JoinedTable},
     binning::{BinScratch, Binner, TieMode},
     cell_source::{CellBlocks, CellSource, ReadBlocks},
     collate::{Collator, TokenBatch, buckets},
@@ -183,8 +191,8 @@ pub use crate::{
     source::Source,
     spooled::SpooledCells,
     state::{InputState, InputValues},
-    subset::CellSubset,
-    summary::{Layer, MatrixSummary, Summary},
+    subset::{CellSubset, ChosenCells},
+    summary::{CellChoice, Layer, MatrixSummary, Summary},
     table::Table,
     thinning::ThinnedCell,
     token::{CellKey, CellTokens, Sampling, TokenConfig, TokenScratch, Tokenizer},

@@ -128,6 +128,7 @@ impl Loom {
             n_cells,
             matrices: summaries,
             elements,
+            chosen: None,
         };
         Ok(Self { summary, obs: cells.table, var: genes.table, matrices, obsm: cells.wide })
     }

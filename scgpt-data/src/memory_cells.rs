@@ -101,6 +101,7 @@ impl<'a> MemoryCells<'a> {
             n_cells: obs.len(),
             matrices: Vec::new(),
             elements: Vec::new(),
+            chosen: None,
         };
         Self { obs, var, matrices: Vec::new(), summary }
     }

@@ -4,7 +4,6 @@
 mod barcodes;
 mod features;
 mod mudata;
-mod obs;
 mod obsm;
 mod part;
 
@@ -18,12 +17,14 @@ pub(crate) use self::mudata::is_mudata;
 pub use self::mudata::open_modalities;
 use self::part::Part;
 use crate::{
+    annotated::{JoinedTable, join_table},
     cell_source::CellSource,
     csr::Csr,
     error::{Error, Result},
-    frame::{Column, Frame},
+    frame::{Column, Frame, join},
     modality::{Measured, Modalities, RNA, modality_name},
     source::Source,
+    subset::ChosenCells,
     summary::{Layer, MatrixSummary, Summary},
     vocab::{GeneNames, count_rows},
 };
@@ -173,6 +174,30 @@ impl MultimodalCells {
         Self::join(opened, all, &MultimodalOptions::default(), (&path, "multimodal", false))
     }
 
+    /// The cells that were chosen, as if there were no others: their numbers count from 0.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    #[must_use]
+    pub fn only(mut self, ChosenCells { choice, cells, .. }: ChosenCells) -> Self {
+        self.parts.iter_mut().for_each(|part| part.keep(&cells));
+        self.obs = self.obs.pick(&cells);
+        self.summary.n_cells = cells.len();
+        self.summary.chosen = Some(choice);
+        self
+    }
+
+    /// Adds the columns of a table to the annotations of the cells; see
+    /// [`AnnotatedCells::join`](crate::AnnotatedCells::join).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn annotate(&mut self, path: &Path) -> Result<JoinedTable> {
+        let (obs, joined) = join_table(self.obs.clone(), path)?;
+        self.obs = obs;
+        Ok(joined)
+    }
+
     /// What the features measure, one entry a feature.
     pub fn modalities(&self) -> &Modalities {
         &self.modalities
@@ -249,13 +274,14 @@ impl MultimodalCells {
             parts.push(Part::new(opened.source, columns, rows, is_rna));
         }
         part::check_overlap(&parts, &cells.names, &features.var.index)?;
-        let obs = obs::join(&tables, cells.names);
+        let obs = join::join(&tables, cells.names);
         let summary = Summary {
             path: path.into(),
             format: format.into(),
             n_cells: obs.len(),
             matrices: matrices(&layers, features.var.len()),
             elements: Vec::new(),
+            chosen: None,
         };
         let modalities = features::modalities(&features.var, FEATURE_TYPES)?;
         Ok(Self { parts, obs, var: features.var, modalities, summary })

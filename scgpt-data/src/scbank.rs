@@ -125,6 +125,7 @@ impl ScBank {
                 dtype: rows.dtype().into(),
             }],
             elements: Vec::new(),
+            chosen: None,
         };
         Ok(Self { summary, vocab, table, rows })
     }

@@ -16,12 +16,14 @@ use crate::scbank::ScBank;
 #[cfg(feature = "tenx")]
 use crate::tenx::{self, TenX};
 use crate::{
+    annotated::{AnnotatedCells, JoinedTable},
     cell_source::CellSource,
     csr::Csr,
     error::{Error, Result},
     foreign,
     frame::Frame,
     regular,
+    subset::{CellSubset, ChosenCells},
     summary::{Layer, Summary},
 };
 
@@ -51,6 +53,10 @@ pub enum Source {
     /// A loom file.
     #[cfg(feature = "h5ad")]
     Loom(Loom),
+    /// Some of the cells of any of them.
+    Chosen(Box<CellSubset<Source>>),
+    /// The cells of any of them, with further annotations.
+    Annotated(Box<AnnotatedCells<Source>>),
 }
 
 impl Source {
@@ -96,14 +102,19 @@ impl Source {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_predicted(path: impl AsRef<Path>) -> Result<Self> {
-        match Self::open(path)? {
-            #[cfg(any(feature = "h5ad", feature = "zarr"))]
-            Self::AnnData(mut cells) => {
-                cells.allow_negative();
-                Ok(Self::AnnData(cells))
-            }
-            #[cfg(any(feature = "h5ad", feature = "tenx", feature = "scbank"))]
-            other => Ok(other),
+        let mut cells = Self::open(path)?;
+        cells.allow_negative();
+        Ok(cells)
+    }
+
+    /// Lets matrices of AnnData hold negative numbers.
+    pub(crate) fn allow_negative(&mut self) {
+        #[cfg(any(feature = "h5ad", feature = "zarr"))]
+        if let Self::AnnData(cells) = self {
+            cells.allow_negative();
+        }
+        if let Some(within) = self.within() {
+            within.allow_negative();
         }
     }
 
@@ -113,6 +124,47 @@ impl Source {
         if let Self::TenX(cells) = self {
             cells.keep_all();
         }
+        if let Some(within) = self.within() {
+            within.keep_all_features();
+        }
+    }
+
+    /// The source whose cells these are, if they were chosen or annotated.
+    fn within(&mut self) -> Option<&mut Self> {
+        match self {
+            Self::Chosen(cells) => Some(cells.whole_mut()),
+            Self::Annotated(cells) => Some(cells.bare_mut()),
+            #[cfg(any(feature = "h5ad", feature = "zarr", feature = "scbank"))]
+            _ => None,
+        }
+    }
+
+    /// The cells with the columns of a table, by their names; see [`AnnotatedCells::join`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn annotated(self, path: &Path) -> Result<(Self, JoinedTable)> {
+        let (cells, joined) = AnnotatedCells::join(self, path)?;
+        Ok((Self::Annotated(Box::new(cells)), joined))
+    }
+
+    /// What was opened, however its cells were chosen and annotated.
+    pub fn opened(&self) -> &Self {
+        match self {
+            Self::Chosen(cells) => cells.whole().opened(),
+            Self::Annotated(cells) => cells.bare().opened(),
+            #[cfg(any(feature = "h5ad", feature = "zarr", feature = "scbank"))]
+            opened => opened,
+        }
+    }
+
+    /// The cells that were chosen, as a file that holds only these: their numbers count from 0.
+    ///
+    /// # Panics
+    /// If there is no such cell.
+    #[must_use]
+    pub fn only(self, chosen: ChosenCells) -> Self {
+        Self::Chosen(Box::new(CellSubset::chosen(self, chosen)))
     }
 
     /// Whether a file or folder looks like cells of one of the formats, by its first bytes or the
@@ -221,6 +273,8 @@ impl Source {
             Self::ScBank(ref cells) => cells,
             #[cfg(feature = "h5ad")]
             Self::Loom(ref cells) => cells,
+            Self::Chosen(ref cells) => cells.as_ref(),
+            Self::Annotated(ref cells) => cells.as_ref(),
         }
     }
 
@@ -235,6 +289,8 @@ impl Source {
             Self::ScBank(ref mut cells) => cells,
             #[cfg(feature = "h5ad")]
             Self::Loom(ref mut cells) => cells,
+            Self::Chosen(ref mut cells) => cells.as_mut(),
+            Self::Annotated(ref mut cells) => cells.as_mut(),
         }
     }
 }

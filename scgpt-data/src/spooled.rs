@@ -51,6 +51,7 @@ impl SpooledCells {
                 dtype: "float32".into(),
             }],
             elements: Vec::new(),
+            chosen: None,
         };
         Self { obs, var, rows, summary }
     }

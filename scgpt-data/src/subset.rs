@@ -1,19 +1,49 @@
 //! [`CellSubset`]: some cells of a source, as a source.
 
-use std::ops::Range;
+use std::{ops::Range, path::Path};
 
 use crate::{
     cell_source::CellSource,
     csr::Csr,
     error::{Error, Result},
     frame::Frame,
-    summary::{Layer, Summary},
+    summary::{CellChoice, Layer, Summary},
 };
 
 /// Rows of the whole source that are read at a time, of which the chosen are kept.
 const BLOCK: usize = 4096;
 
-/// Chosen cells of another source, in its order. Memory: the cells asked for, and one block.
+/// Cells of a source for which a condition is true.
+#[derive(Clone, Debug)]
+pub struct ChosenCells {
+    /// The condition, and how many there are.
+    pub choice: CellChoice,
+    /// Their numbers, ascending.
+    pub cells: Vec<usize>,
+    /// A sentence for each text that a column is compared with and no cell has.
+    pub absent: Vec<String>,
+}
+
+impl ChosenCells {
+    /// Checks that there are any, in the file at `path`.
+    ///
+    /// # Errors
+    /// If not; the message has what a condition may have misspelled.
+    pub fn some_of(self, path: &Path) -> Result<Self> {
+        if !self.cells.is_empty() {
+            return Ok(self);
+        }
+        let CellChoice { condition, of, .. } = &self.choice;
+        let mut problem = vec![format!("none of {of} cells where {condition}")];
+        problem.extend(self.absent.iter().cloned());
+        Err(Error::invalid(path, "obs", problem.join("; "))
+            .with_hint("`scgpt inspect` lists the columns of obs and what they hold"))
+    }
+}
+
+/// Chosen cells of another source, lent or owned, in its order: as a file that holds only these. Rows
+/// between two chosen ones of a block are read with them, blocks without any are not read. Memory: the
+/// cells asked for, and one block.
 ///
 /// ```
 /// use scgpt_data::{CellSource as _, CellSubset, Csr, Frame, MemoryCells};
@@ -26,19 +56,19 @@ const BLOCK: usize = 4096;
 /// assert_eq!(second.obs()?.index, ["b"]);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-#[allow(missing_debug_implementations, reason = "the source cannot be printed")]
-pub struct CellSubset<'a> {
-    source: &'a mut dyn CellSource,
+#[derive(Debug)]
+pub struct CellSubset<S> {
+    source: S,
     cells: Vec<usize>,
     summary: Summary,
 }
 
-impl<'a> CellSubset<'a> {
+impl<S: CellSource> CellSubset<S> {
     /// A view of the `cells` of `source`, in ascending order.
     ///
     /// # Panics
     /// If they do not ascend, or there is no such cell.
-    pub fn new(source: &'a mut dyn CellSource, cells: Vec<usize>) -> Self {
+    pub fn new(source: S, cells: Vec<usize>) -> Self {
         assert!(cells.is_sorted_by(|a, b| a < b), "cells ascend");
         let n = source.summary().n_cells;
         assert!(cells.last().is_none_or(|&last| last < n), "one of {n} cells");
@@ -46,7 +76,29 @@ impl<'a> CellSubset<'a> {
         Self { source, cells, summary }
     }
 
-    /// Calls `keep` with each block that has chosen cells, and their places in it.
+    /// As [`new`](Self::new), for cells chosen by a condition, which the summary tells.
+    pub(crate) fn chosen(source: S, ChosenCells { choice, cells, .. }: ChosenCells) -> Self {
+        let mut subset = Self::new(source, cells);
+        subset.summary.chosen = Some(choice);
+        subset
+    }
+
+    /// The source that has all cells.
+    pub fn whole(&self) -> &S {
+        &self.source
+    }
+
+    /// As [`whole`](Self::whole), to be changed; not in its number of cells.
+    pub(crate) fn whole_mut(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    /// The numbers of the cells in the source that has all, ascending.
+    pub fn cells(&self) -> &[usize] {
+        &self.cells
+    }
+
+    /// Each block that has chosen cells, and their places in it.
     fn blocks(&self, rows: Range<usize>) -> impl Iterator<Item = (Range<usize>, Vec<usize>)> {
         let chosen = &self.cells[rows];
         chosen.chunk_by(|a, b| a / BLOCK == b / BLOCK).map(|cells| {
@@ -56,7 +108,7 @@ impl<'a> CellSubset<'a> {
     }
 }
 
-impl CellSource for CellSubset<'_> {
+impl<S: CellSource> CellSource for CellSubset<S> {
     crate::forward!(source: var, read_lists, unread);
 
     fn summary(&self) -> &Summary {
@@ -86,6 +138,9 @@ impl CellSource for CellSubset<'_> {
 
     fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)> {
         let blocks: Vec<_> = self.blocks(rows).collect();
+        if blocks.is_empty() {
+            return self.source.read_obsm(name, 0..0);
+        }
         let (mut values, mut width) = (Vec::new(), 0);
         for (range, places) in blocks {
             let (block, columns) = self.source.read_obsm(name, range)?;
@@ -124,6 +179,7 @@ mod tests {
                 n_cells,
                 matrices: vec![matrix],
                 elements: vec!["obsm/X_a".into()],
+                chosen: None,
             };
             Self { summary }
         }
@@ -180,6 +236,7 @@ mod tests {
         assert_eq!(read.values(), [6.0, 4096.0, 4097.0, 9001.0, 10_000.0]);
         assert_eq!(read.indices()[0], 5);
         assert_eq!(subset.read_obsm("X_a", 4..5).unwrap(), (vec![9000.0, 0.5], 2));
+        assert_eq!(subset.read_obsm("X_a", 3..3).unwrap(), (Vec::new(), 2));
         let obs = subset.obs().unwrap();
         assert_eq!(obs.index, ["c3", "c5", "c4095", "c4096", "c9000", "c9999"]);
         let kinds: Vec<_> = obs.columns[0].1.labels().into_iter().flatten().collect();

@@ -2,6 +2,8 @@
 
 use std::{ops::Range, path::PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     error::{Error, Result},
     names::similar_names,
@@ -21,7 +23,7 @@ pub enum Layer {
 }
 
 /// What a file holds, found without reading a matrix.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// The file or folder.
     pub path: PathBuf,
@@ -33,6 +35,20 @@ pub struct Summary {
     pub matrices: Vec<MatrixSummary>,
     /// Names of further elements (`obsm/X_pca`, `uns/neighbors`…).
     pub elements: Vec<String>,
+    /// Which of the cells of the file these are, if they were chosen by a condition.
+    pub chosen: Option<CellChoice>,
+}
+
+/// Cells that were chosen by a condition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellChoice {
+    /// The condition, in SQL.
+    #[serde(rename = "where")]
+    pub condition: String,
+    /// Number of cells for which it is true.
+    pub kept: usize,
+    /// Number of cells there were.
+    pub of: usize,
 }
 
 /// One matrix of a [`Summary`].
@@ -48,6 +64,12 @@ pub struct MatrixSummary {
     pub encoding: &'static str,
     /// Element type: `float32`, `int64`…
     pub dtype: String,
+}
+
+impl std::fmt::Display for CellChoice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} of {} cells where {}", self.kept, self.of, self.condition)
+    }
 }
 
 impl std::fmt::Display for Layer {

@@ -145,6 +145,7 @@ impl TenX {
                 dtype: parts.dtype,
             }],
             elements: left_out(&parts.table),
+            chosen: None,
         };
         Self {
             summary,

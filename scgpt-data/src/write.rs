@@ -3,6 +3,7 @@
 //! ```text
 //! save_copy       a copy of the input; into it, what is new        (the same container)
 //!                 or: every element anew, block by block           (another container)
+//! make_part       chosen cells of an input, and all it has of them (a new container)
 //! export          any source: obs, var, X in rows                  (a new container)
 //! ```
 //!
@@ -18,6 +19,7 @@ mod element;
 mod export;
 #[cfg(feature = "h5ad")]
 mod h5;
+mod part;
 mod table;
 #[cfg(all(test, feature = "h5ad", feature = "zarr"))]
 mod tests;
@@ -31,11 +33,14 @@ use std::{io, path::Path};
 use serde_json::{Value, json};
 
 use self::element::{Dtype, Sink};
-pub use self::export::{export, export_mudata, make_export};
 #[cfg(feature = "h5ad")]
 use self::h5::H5Sink;
 #[cfg(feature = "zarr")]
 use self::zarr::ZarrSink;
+pub use self::{
+    export::{export, export_mudata, make_export},
+    part::make_part,
+};
 use crate::{
     anndata::{frame, store::Node},
     container::Container,

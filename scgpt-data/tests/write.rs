@@ -32,6 +32,7 @@ impl Planted {
                 n_cells: CELLS,
                 matrices: Vec::new(),
                 elements: Vec::new(),
+                chosen: None,
             },
             broken: CELLS,
         }

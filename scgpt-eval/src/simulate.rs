@@ -277,6 +277,7 @@ fn summary(cells: usize, genes: usize, sparsity: u64) -> Summary {
             dtype: "float32".into(),
         }],
         elements: Vec::new(),
+        chosen: None,
     }
 }
 

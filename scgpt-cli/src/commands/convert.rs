@@ -99,6 +99,7 @@ impl ConvertArgs {
         ]
         .into_iter()
         .find_map(|(option, is_given)| is_given.then_some(option))
+        .or_else(|| self.matrix.choice.option())
         .or_else(|| self.matrix.gene_option())
     }
 }

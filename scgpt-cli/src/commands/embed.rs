@@ -6,9 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{
-    Additions, CellSource as _, Sampling, Source, TieMode, VariableFlavour, obs_column,
-};
+use scgpt_data::{Additions, CellSource as _, Sampling, TieMode, VariableFlavour, obs_column};
 use scgpt_model::Strictness;
 use scgpt_tasks::embed::{EmbedOptions, EmbedReport, Embedder, VariableOptions};
 use serde::Serialize;
@@ -98,9 +96,9 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let page_path = (!args.no_report).then(|| args.output.page());
     args.output.check(inputs, page_path.as_deref())?;
     let device = args.stream.compute.open()?;
-    let mut source = Source::open(input)?;
-    let labels: Vec<&str> = args.color.as_deref().into_iter().collect();
     let mut warnings = Warnings::new(printer);
+    let mut source = args.stream.matrix.choice.open(input, &mut warnings)?;
+    let labels: Vec<&str> = args.color.as_deref().into_iter().collect();
     let obs = source.obs()?;
     warnings.doubts(&obs, &labels, args.batch_key.as_deref());
     if let Some(name) = &args.color {
@@ -131,7 +129,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     };
     let layer = args.stream.matrix.layer();
     let copy = args.output.copy_of(input, &layer);
-    let skipped = copy.write(&mut source, &additions, &bar, printer)?;
+    let skipped = copy.write(&mut source, additions, &bar, printer)?;
     record["not_carried_over"] = skipped.into();
     record["cells_per_second"] = report.cells_per_second.into();
     record["timings"] = serde_json::to_value(report.timings)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, CellSource as _, Source};
+use scgpt_data::{Additions, CellSource as _};
 use scgpt_model::{Confidence, Generation, Promoted, Strictness};
 use scgpt_tasks::generate::{
     Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, Scores,
@@ -94,7 +94,8 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     args.output.check(inputs, page_path.as_deref())?;
     let options = args.options()?;
     let device = args.stream.compute.open()?;
-    let mut source = Source::open(&args.input)?;
+    let mut warnings = Warnings::new(printer);
+    let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
     let generator = Generator::open(&args.model, &device, Strictness::Strict)?
         .with_precision(args.stream.precision.precision);
     let bar = Bar::new(printer);
@@ -102,7 +103,6 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
         generator.generate(&mut source, &options, &device, &bar)?;
     bar.finish();
     gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
-    let mut warnings = Warnings::new(printer);
     args.stream.precision.remark_on(report.precision, &mut warnings);
     let so = "what is generated for them is the same for all";
     warnings.without_genes(report.without_genes, so);
@@ -121,7 +121,7 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
         ..Additions::default()
     };
     let copy = args.output.copy_of(&args.input, &options.layer);
-    copy.write(&mut source, &additions, &bar, printer)?;
+    copy.write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "generate", args)?;
     let mut rows = summary(args, &report);
     if let Some(path) = page_path {

@@ -7,17 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use scgpt_data::{
-    AnnData, CellSource, EmptyCells, Frame, GeneNames, GeneVocab, Layer, RNA, STATE_CELLS, Source,
+    AnnData, CellSource, EmptyCells, Frame, GeneNames, GeneVocab, Layer, RNA, STATE_CELLS,
     input_values, modality_name, open_modalities,
 };
 use scgpt_model::ModelDir;
 use scgpt_tasks::open_model;
 use serde_json::{Value, json};
 
-use crate::{output::Printer, warnings::Warnings};
+use crate::{choice::ChoiceArgs, output::Printer, warnings::Warnings};
 
 /// Cells per batch that the memory estimate assumes, the default of `embed`.
 const BATCH: usize = 8;
@@ -34,6 +34,8 @@ pub(crate) struct InspectArgs {
     /// Model directory whose genes are looked up
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    choice: ChoiceArgs,
     /// Say which processor this is, and which of its instructions kernels use
     #[arg(long, conflicts_with = "input")]
     system: bool,
@@ -48,10 +50,16 @@ pub(crate) fn run(args: &InspectArgs, printer: Printer) -> Result<()> {
     }
     let input = args.input.as_deref().context("inspect needs a file of cells, or --system")?;
     if let Some(modalities) = open_modalities(input)? {
+        if let Some(option) = args.choice.option() {
+            bail!(
+                "{option} is for cells of one table, but `{}` is MuData of several",
+                input.display()
+            );
+        }
         return of_modalities(args, input, modalities, printer);
     }
-    let mut source = Source::open(input)?;
     let mut warnings = Warnings::new(printer);
+    let mut source = args.choice.open(input, &mut warnings)?;
     let inspected = inspect(&mut source, "genes", None, &mut warnings)?;
     let Inspected { mut rows, mut json, var } = inspected;
     let summary = source.summary();
@@ -165,8 +173,10 @@ fn inspect(
                 (problem.clone(), problem)
             }
         };
+        // The file says how much it stores of all cells.
+        let n_cells = summary.chosen.as_ref().map_or(summary.n_cells, |chosen| chosen.of);
         let density = matrix.n_stored as f64
-            / (summary.n_cells as f64 * matrix.n_genes as f64).max(matrix.n_stored as f64).max(1.0);
+            / (n_cells as f64 * matrix.n_genes as f64).max(matrix.n_stored as f64).max(1.0);
         lines.push(format!(
             "{}: {} {things}, {} {}, {:.1} % stored, {shown}",
             matrix.layer,

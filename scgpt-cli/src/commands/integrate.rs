@@ -131,7 +131,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
             return print_settings(&args.settings(&files, pairing, None)?);
         }
         let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
-        let mut source = args.modalities.open(&args.inputs)?;
+        let mut warnings = Warnings::new(printer);
+        let mut source = args.modalities.open(&args.inputs, &matrix.choice, &mut warnings)?;
         let modalities = source.modalities(&layer)?;
         let mut options =
             IntegrateOptions::new(args.learn.options(Path::new(""), &layer, &gene_names));
@@ -150,7 +151,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         bail!("the cells and --output are needed");
     };
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
-    let mut source = args.modalities.open(&args.inputs)?;
+    let mut warnings = Warnings::new(printer);
+    let mut source = args.modalities.open(&args.inputs, &matrix.choice, &mut warnings)?;
     let inputs = || source.paths().chain(args.modalities.truth()).chain(run.model.as_deref());
     let training = args.learn.claim(&artefact, IntegrateArtefact::is_at, inputs())?;
     let existing = |path: &Path| training.existing(path);
@@ -161,7 +163,6 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let settings = |told| args.settings(&files, pairing, told);
     // What is wrong should be known before the cells are read.
     let planned = settings(None)?;
-    let mut warnings = Warnings::new(printer);
     let device = run.open(&planned.training, &mut warnings)?;
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();
@@ -211,7 +212,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         training.publish(made)?;
     }
     let bar = Bar::new(printer);
-    let made = source.make(output, &layer, existing(output)?, &additions, &bar, printer)?;
+    let made = source.make(output, &layer, existing(output)?, additions, &bar, printer)?;
     training.publish(made)?;
     warnings.write(&artefact, &report, report.page())?;
     training.finish()?;

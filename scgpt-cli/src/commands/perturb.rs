@@ -36,7 +36,7 @@ enum PerturbCommand {
     Prepare(prepare::PrepareArgs),
     Train(Box<train::TrainArgs>),
     Predict(predict::PredictArgs),
-    Reverse(reverse::ReverseArgs),
+    Reverse(Box<reverse::ReverseArgs>),
 }
 
 pub(crate) fn run(args: PerturbArgs, config: Option<&Path>, printer: Printer) -> Result<()> {

@@ -40,6 +40,11 @@ impl Part {
         Self { source, columns, rows, is_rna }
     }
 
+    /// Leaves out all cells of the whole but those of these numbers.
+    pub(super) fn keep(&mut self, cells: &[usize]) {
+        self.rows = cells.iter().map(|&cell| self.rows[cell]).collect();
+    }
+
     /// Whether the source has the cell.
     pub(super) fn has(&self, cell: usize) -> bool {
         self.rows[cell].is_some()

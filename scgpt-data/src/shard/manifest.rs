@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     regular,
     state::InputState,
+    summary::CellChoice,
 };
 
 /// Names of files in a folder of shards.
@@ -104,6 +105,9 @@ pub struct SourceEntry {
     pub known_genes: usize,
     /// Where the names of its genes were found.
     pub gene_column: String,
+    /// Which of its cells were read, if they were chosen by a condition; `cells` counts these alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<CellChoice>,
 }
 
 impl Manifest {

@@ -158,6 +158,7 @@ impl ShardWriter {
             genes: n_genes,
             known_genes: alignment.matched(),
             gene_column: alignment.column.clone(),
+            chosen: source.summary().chosen.clone(),
         };
         // The file is read while the cells before are written.
         let (sender, receiver) = sync_channel(1);

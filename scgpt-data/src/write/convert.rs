@@ -55,7 +55,17 @@ pub(super) fn convert(
     sink: &mut dyn Sink,
     skipped: &mut Vec<String>,
 ) -> Result<()> {
-    let mut copy = Copy { store, sink, skipped, tables: Vec::new() };
+    convert_but(&[], store, sink, skipped)
+}
+
+/// As [`convert`], without the members of the root that are named, for which the caller cares.
+pub(super) fn convert_but(
+    without: &[&str],
+    store: &dyn Store,
+    sink: &mut dyn Sink,
+    skipped: &mut Vec<String>,
+) -> Result<()> {
+    let mut copy = Copy { store, sink, skipped, without, tables: Vec::new() };
     for (name, value) in &copy.attributes("")? {
         copy.sink.set_attr("", name, value)?;
     }
@@ -73,6 +83,8 @@ struct Copy<'a> {
     sink: &'a mut dyn Sink,
     /// Places that were left out, each with its reason.
     skipped: &'a mut Vec<String>,
+    /// Members of the root that are passed over.
+    without: &'a [&'a str],
     /// Places of tables of the first AnnData versions, which wait for everything else.
     tables: Vec<String>,
 }
@@ -93,6 +105,9 @@ impl Copy<'_> {
         let mut left = Vec::new();
         for name in self.store.children(place)? {
             let member = join(place, &name);
+            if self.without.contains(&member.as_str()) {
+                continue;
+            }
             if anndata::member(&name) != name {
                 // It would lead out of the group, and out of the folder of a zarr hierarchy.
                 self.skipped.push(format!("{member}: a name that is no part of a path"));
@@ -280,7 +295,7 @@ fn is_essential(place: &str) -> bool {
 }
 
 /// What is wrong, without the file, which is the input.
-fn reason(error: &Error) -> String {
+pub(super) fn reason(error: &Error) -> String {
     match error {
         Error::Invalid { problem, .. } => problem.clone(),
         Error::Read { source, .. } => source.to_string(),

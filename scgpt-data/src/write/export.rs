@@ -199,7 +199,16 @@ fn write(
     anndata::frame(sink, &join(group, "obs"), &obs)?;
     anndata::frame(sink, &join(group, "var"), &var)?;
     matrix(source, layer, sink, spool, (&join(group, "X"), var.len()))?;
-    additions.write(sink)
+    additions.write(sink)?;
+    note_choice(source, sink, &join(group, "uns"))
+}
+
+/// Writes into `uns` by which condition cells were chosen, if they were.
+pub(super) fn note_choice(source: &dyn CellSource, sink: &mut dyn Sink, uns: &str) -> Result<()> {
+    match &source.summary().chosen {
+        Some(choice) => anndata::json(sink, &format!("{uns}/scgpt_where"), &json!(choice)),
+        None => Ok(()),
+    }
 }
 
 /// Compressed sparse rows are three arrays, which HDF5 and zarr take one after the other: `data`
@@ -207,8 +216,8 @@ fn write(
 /// is last.
 ///
 /// # Errors
-/// What the source or the output fails with.
-fn matrix(
+/// What the source or the output fails with; no array is open then.
+pub(super) fn matrix(
     source: &mut dyn CellSource,
     layer: &Layer,
     sink: &mut dyn Sink,
@@ -227,7 +236,13 @@ fn matrix(
     sink.begin(&join(place, "data"), Dtype::F32, &[u64::MAX], &anndata::dense())?;
     let mut bytes = Vec::new();
     for block in source.blocks(layer, CELLS) {
-        let (_, block) = block?;
+        let (_, block) = match block {
+            Ok(block) => block,
+            Err(error) => {
+                sink.end()?;
+                return Err(error);
+            }
+        };
         bytes.clear();
         bytes.extend(block.values().iter().flat_map(|value| value.to_le_bytes()));
         sink.push(&bytes)?;

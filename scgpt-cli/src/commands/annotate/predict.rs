@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, Column, Source};
+use scgpt_data::{Additions, Column};
 use scgpt_tasks::annotate::{Annotated, Artefact, PredictOptions, UnknownScore};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -59,7 +59,8 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let inputs = [args.input.as_path(), &args.model];
     args.output.check(inputs, None)?;
     let device = args.stream.compute.open()?;
-    let mut source = Source::open(&args.input)?;
+    let mut warnings = Warnings::new(printer);
+    let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
     let artefact =
         Artefact::open(&args.model, &device)?.with_precision(args.stream.precision.precision);
     let mut options = PredictOptions::default();
@@ -74,7 +75,6 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let bar = Bar::new(printer);
     let annotated = artefact.annotate(&mut source, &options, &bar)?;
     bar.finish();
-    let mut warnings = Warnings::new(printer);
     args.stream.precision.remark_on(annotated.report.precision, &mut warnings);
     gene_remarks::remark_on(&annotated.report, &mut warnings, printer);
     if let Some(accuracy) = annotated.held_out_accuracy {
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let rows = summary(args, &artefact, &annotated);
     let record = record(args, &artefact, &annotated);
     let copy = args.output.copy_of(&args.input, &options.layer);
-    copy.write(&mut source, &additions(annotated, record.clone()), &bar, printer)?;
+    copy.write(&mut source, additions(annotated, record.clone()), &bar, printer)?;
     write_effective(&args.output.path, "annotate predict", args)?;
     printer.result(&warnings.beside(&record), &rows)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, CommandFactory as _};
-use scgpt_data::{CellSource as _, Source};
+use scgpt_data::CellSource as _;
 use scgpt_eval::baseline::BaselineOptions;
 use scgpt_tasks::annotate::{
     AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, ClassWeights,
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let training = args.learn.claim(output, Artefact::is_at, inputs)?;
     let mut warnings = Warnings::new(printer);
     let device = run.open(&settings.training, &mut warnings)?;
-    let mut source = Source::open(input)?;
+    let mut source = matrix.choice.open(input, &mut warnings)?;
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();

@@ -4,21 +4,21 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use scgpt_data::{
-    CellSource as _, Frame, GeneNames, GeneVocab, InputState, Manifest, Observer as _,
+    CellSource as _, ChosenCells, Frame, GeneNames, GeneVocab, InputState, Manifest, Observer as _,
     ShardOptions, ShardWriter, Source, SourceEntry, SpecialToken, Watched, check_apart,
     check_output, obs_column,
 };
 use scgpt_tasks::{Error, open_model};
 
 use super::ConvertArgs;
-use crate::{output::Printer, progress::Bar, warnings::Warnings};
+use crate::{choice::ChoiceArgs, output::Printer, progress::Bar, warnings::Warnings};
 
 pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> Result<()> {
     let model = [&args.vocab, &args.model].into_iter().flatten();
     check_apart(&args.output, inputs.iter().chain(model).map(PathBuf::as_path))?;
     check_output(&args.output, args.existing())?;
     let mut warnings = Warnings::new(printer);
-    let (vocab, n_cells) = prepare(args, inputs, &mut warnings)?;
+    let Prepared { vocab, n_cells, inputs } = prepare(args, inputs, &mut warnings)?;
     let mut options = ShardOptions::default();
     options.shard_cells = args.shard_cells;
     options.layer = args.matrix.layer();
@@ -28,7 +28,7 @@ pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> R
     let writer = ShardWriter::create(&args.output, &vocab, options)?;
     let bar = Bar::new(printer);
     bar.begin("converting", n_cells);
-    let manifest = write(inputs, writer, &bar)?;
+    let manifest = write(inputs, &args.matrix.choice, writer, &bar)?;
     bar.finish();
     for source in &manifest.sources {
         remark_on(source, &mut warnings);
@@ -38,13 +38,17 @@ pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> R
     printer.result(&warnings.beside(&record), &summary(args, &manifest))
 }
 
-/// The vocabulary and the number of cells. Everything that can be refused is refused here, not
+/// What is known before anything is written.
+struct Prepared {
+    vocab: GeneVocab,
+    n_cells: usize,
+    /// The inputs that have cells to be read, and which, if not all.
+    inputs: Vec<(PathBuf, Option<ChosenCells>)>,
+}
+
+/// Opens the inputs for their vocabulary and number of cells. Everything that can be refused is refused here, not
 /// after hours of writing.
-fn prepare(
-    args: &ConvertArgs,
-    inputs: &[PathBuf],
-    warnings: &mut Warnings,
-) -> Result<(GeneVocab, usize)> {
+fn prepare(args: &ConvertArgs, inputs: &[PathBuf], warnings: &mut Warnings) -> Result<Prepared> {
     let path = match (&args.vocab, &args.model) {
         (Some(path), _) => Some(path.clone()),
         (None, Some(model)) => Some(open_model(model)?.vocab_path()),
@@ -54,12 +58,28 @@ fn prepare(
     let names = args.matrix.gene_names();
     let layer = args.matrix.layer();
     let mut tables: Vec<Frame> = Vec::new();
-    let mut n_cells = 0;
-    for input in inputs {
-        let source = Source::open(input)?;
-        n_cells += source.summary().shape(&layer)?.0;
+    let (mut n_cells, mut with_cells) = (0, Vec::new());
+    for (input, is_last) in inputs.iter().zip(1..).map(|(input, n)| (input, n == inputs.len())) {
+        let (source, joined) = args.matrix.choice.annotated(Source::open(input)?)?;
+        warnings.joined(joined.as_ref());
+        let of_all = source.summary().shape(&layer)?.0;
+        let mut chosen = args.matrix.choice.choose(&source)?;
+        if is_last && with_cells.is_empty() {
+            chosen = chosen.map(|chosen| chosen.some_of(input)).transpose()?;
+        }
+        if let Some(chosen) = &chosen {
+            warnings.chosen(input, chosen);
+            // Of several files, some may have none.
+            if chosen.cells.is_empty() {
+                continue;
+            }
+        }
+        n_cells += chosen.as_ref().map_or(of_all, |chosen| chosen.cells.len());
         if !args.obs.is_empty() {
-            let obs = source.obs()?;
+            let mut obs = source.obs()?;
+            if let Some(chosen) = &chosen {
+                obs = obs.pick(&chosen.cells);
+            }
             for name in &args.obs {
                 obs_column(&obs, name)?;
             }
@@ -73,17 +93,27 @@ fn prepare(
             // Of many files, only the names are held.
             tables.push(names.genes(&var)?);
         }
+        with_cells.push((input.clone(), chosen));
     }
     let vocab = match given {
         Some(vocab) => vocab,
         None => GeneVocab::from_genes(&tables, &GeneNames::of_column("index"))?,
     };
-    Ok((vocab, n_cells))
+    Ok(Prepared { vocab, n_cells, inputs: with_cells })
 }
 
-fn write(inputs: &[PathBuf], mut writer: ShardWriter, bar: &Bar) -> Result<Manifest, Error> {
-    for input in inputs {
-        let mut source = Source::open(input)?;
+fn write(
+    inputs: Vec<(PathBuf, Option<ChosenCells>)>,
+    choice: &ChoiceArgs,
+    mut writer: ShardWriter,
+    bar: &Bar,
+) -> Result<Manifest, Error> {
+    for (input, chosen) in inputs {
+        let (source, _) = choice.annotated(Source::open(input)?)?;
+        let mut source = match chosen {
+            Some(chosen) => source.only(chosen),
+            None => source,
+        };
         writer.add_source(&mut Watched { source: &mut source, observer: bar })?;
     }
     bar.check_cancelled()?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use scgpt_data::{CellSource, Source};
+use scgpt_data::CellSource;
 use scgpt_tasks::embed::Embedder;
 use serde_json::json;
 
@@ -25,8 +25,10 @@ pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let inputs = args.input.iter().chain([&args.model]).map(PathBuf::as_path);
     check_new(&args.output.path, inputs, args.output.existing())?;
     let device = args.stream.compute.open()?;
-    let mut source = args.input.as_ref().map(Source::open).transpose()?;
     let mut warnings = Warnings::new(printer);
+    let choice = &args.stream.matrix.choice;
+    let open = |input: &PathBuf| choice.open(input, &mut warnings);
+    let mut source = args.input.as_ref().map(open).transpose()?;
     if let Some(source) = &source {
         warnings.doubts(&source.obs()?, &[], args.batch_key.as_deref());
     }

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::PageArgs;
 use crate::{
+    choice::ChoiceArgs,
     matrix::layer,
     output::{Printer, some_of},
     progress::Bar,
@@ -63,6 +64,8 @@ pub(crate) struct IntegrationArgs {
     #[arg(long, value_name = "N", default_value_t = BaselineOptions::default().n_genes, env = "SCGPT_HVG")]
     hvg: usize,
     #[command(flatten)]
+    choice: ChoiceArgs,
+    #[command(flatten)]
     page: PageArgs,
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
@@ -71,8 +74,8 @@ pub(crate) struct IntegrationArgs {
 
 pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     args.page.check([args.input.as_path()])?;
-    let mut source = open(&args.input)?;
     let mut warnings = Warnings::new(printer);
+    let mut source = args.choice.of(open(&args.input)?, &mut warnings)?;
     let (cells, [label, batch]) = columns(args, &source, &mut warnings, printer)?;
     let n_left_out = source.summary().n_cells - cells.len();
     let several = if args.no_baselines { None } else { modalities(args, &source, &cells)? };
@@ -151,9 +154,13 @@ fn modalities(
     source: &Source,
     cells: &[usize],
 ) -> Result<Option<(Modalities, Vec<Measured>)>> {
-    if !matches!(source, Source::AnnData(_)) {
+    if !matches!(source.opened(), Source::AnnData(_)) {
         return Ok(None);
     }
+    let chosen = match source {
+        Source::Chosen(chosen) => Some(chosen.cells()),
+        _ => None,
+    };
     let input = MultimodalInput { path: args.input.clone(), modality: None };
     let Ok(mut all) = MultimodalCells::open(&[input], &MultimodalOptions::default()) else {
         return Ok(None);
@@ -165,7 +172,7 @@ fn modalities(
     }
     let of_all = all.measured(&layer)?;
     let of = |&cell: &usize| {
-        let mut of_cell = of_all[cell];
+        let mut of_cell = of_all[chosen.map_or(cell, |chosen| chosen[cell])];
         if of_cell.is_empty() {
             of_cell.insert(0);
         }
@@ -224,7 +231,7 @@ fn columns(
 
 fn embeddings(
     args: &IntegrationArgs,
-    cells: &mut CellSubset<'_>,
+    cells: &mut CellSubset<&mut Source>,
 ) -> Result<Vec<(Vec<f32>, usize)>> {
     let n = cells.summary().n_cells;
     let mut all = Vec::new();

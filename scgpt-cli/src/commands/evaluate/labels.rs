@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::PageArgs;
 use crate::{
+    choice::ChoiceArgs,
     output::{Printer, some_of},
     warnings::Warnings,
 };
@@ -55,6 +56,8 @@ pub(crate) struct LabelsArgs {
     #[arg(long, value_name = "NAME", env = "SCGPT_EMBEDDING")]
     embedding: Option<String>,
     #[command(flatten)]
+    choice: ChoiceArgs,
+    #[command(flatten)]
     page: PageArgs,
     /// Seed of the intervals
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
@@ -63,12 +66,12 @@ pub(crate) struct LabelsArgs {
 
 pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     args.page.check([args.input.as_path()])?;
-    let mut source = Source::open(&args.input)?;
+    let mut warnings = Warnings::new(printer);
+    let mut source = args.choice.open(&args.input, &mut warnings)?;
     let columns = Columns::read(args, &source)?;
     let of = columns.labels();
     let evaluation = LabelEvaluation::new(&of, args.seed);
     let left_out = source.summary().n_cells - columns.cells.len();
-    let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.obs()?, &[&args.truth, &args.prediction], None);
     if left_out > 0 {
         printer.remark(&format!("note: {left_out} cells have no true label and were left out"));

@@ -52,9 +52,10 @@ pub(crate) fn run(args: &PerturbArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.input, &args.truth].into_iter().chain(&args.split_file);
     args.page.check(inputs.map(PathBuf::as_path))?;
     let split = args.split_file.as_deref().map(Split::read).transpose()?;
-    let (mut truth, mut predicted) =
-        (Source::open(&args.truth)?, Source::open_predicted(&args.input)?);
     let mut warnings = Warnings::new(printer);
+    let choice = &args.matrix.choice;
+    let mut truth = choice.open(&args.truth, &mut warnings)?;
+    let mut predicted = choice.of(Source::open_predicted(&args.input)?, &mut warnings)?;
     args.design.doubts(&truth, &mut warnings)?;
     args.design.doubts(&predicted, &mut warnings)?;
     let bar = Bar::new(printer);

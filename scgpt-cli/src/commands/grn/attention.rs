@@ -7,9 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use scgpt_data::{
-    CellSource as _, Column, Existing, OutputKind, Place, Source, Table, check_apart,
-};
+use scgpt_data::{CellSource as _, Column, Existing, OutputKind, Place, Table, check_apart};
 use scgpt_eval::network::{EdgeKind, GeneNetwork, GeneSets};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
@@ -164,9 +162,9 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
         bail!("--gmt tests lists of targets: say of which gene, by --gene");
     }
     let device = args.stream.compute.open()?;
-    let mut source = Source::open(&args.input)?;
-    let groups: Vec<&str> = args.condition.as_deref().into_iter().collect();
     let mut warnings = Warnings::new(printer);
+    let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
+    let groups: Vec<&str> = args.condition.as_deref().into_iter().collect();
     warnings.doubts(&source.obs()?, &groups, None);
     let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?
         .with_precision(args.stream.precision.precision);

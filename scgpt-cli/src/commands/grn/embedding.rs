@@ -216,8 +216,10 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let libraries = libraries.collect::<Result<Vec<_>, _>>()?;
     let genes = args.genes.as_deref().map(names).transpose()?;
     let device = args.stream.compute.open()?;
-    let mut source = args.data.as_ref().map(Source::open).transpose()?;
     let mut warnings = Warnings::new(printer);
+    let choice = &args.stream.matrix.choice;
+    let open = |data: &PathBuf| choice.open(data, &mut warnings);
+    let mut source = args.data.as_ref().map(open).transpose()?;
     if let Some(source) = &source {
         let labels: Vec<&str> = args.per.as_deref().into_iter().collect();
         warnings.doubts(&source.obs()?, &labels, args.batch_key.as_deref());
@@ -250,7 +252,7 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     if let Some(source) = source.as_mut().filter(|_| !args.no_cells) {
         let cells = place.path().join(CELLS);
         let additions = additions(&embedder, found, source, &options)?;
-        args.write_cells(&additions, source, &cells, &bar, printer)?;
+        args.write_cells(additions, source, &cells, &bar, printer)?;
     }
     match training {
         Some(training) => {
@@ -335,7 +337,7 @@ impl EmbeddingArgs {
     /// Writes the copy of the cells.
     fn write_cells(
         &self,
-        additions: &Additions,
+        additions: Additions,
         source: &mut Source,
         output: &Path,
         bar: &Bar,

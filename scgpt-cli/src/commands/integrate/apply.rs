@@ -21,9 +21,9 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     let Some(output) = &run.output else {
         bail!("the cells and --output are needed");
     };
-    let mut source = args.modalities.open(&args.inputs)?;
-    source.check_output(output, source.paths().chain([model]), run.existing())?;
     let mut warnings = Warnings::new(printer);
+    let mut source = args.modalities.open(&args.inputs, &matrix.choice, &mut warnings)?;
+    source.check_output(output, source.paths().chain([model]), run.existing())?;
     warnings.doubts(&source.source().obs()?, &[], args.batch_key.as_deref());
     let device = run.compute.open()?;
     let artefact = IntegrateArtefact::open(model, &device)?;
@@ -53,7 +53,7 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let made = source.make(output, &options.layer, run.existing(), &additions, &bar, printer)?;
+    let made = source.make(output, &options.layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     let report = &embedding.report;
     printer.result(

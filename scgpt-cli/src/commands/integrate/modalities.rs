@@ -19,8 +19,10 @@ use scgpt_tasks::{
 
 use crate::{
     cells_output::CellsOutput,
+    choice::ChoiceArgs,
     output::{Printer, check_cells_output, check_new},
     progress::Bar,
+    warnings::Warnings,
 };
 
 /// Options of cells that were measured in several modalities.
@@ -83,9 +85,26 @@ impl ModalityArgs {
             || !self.prefix.is_empty()
     }
 
+    /// Opens the inputs, and chooses among their cells.
+    pub(super) fn open(
+        &self,
+        inputs: &[String],
+        choice: &ChoiceArgs,
+        warnings: &mut Warnings,
+    ) -> Result<InputCells> {
+        Ok(match self.open_all(inputs)? {
+            InputCells::One(source, path) => {
+                InputCells::One(Box::new(choice.of(*source, warnings)?), path)
+            }
+            InputCells::Several(cells, inputs) => {
+                InputCells::Several(Box::new(choice.of_several(*cells, warnings)?), inputs)
+            }
+        })
+    }
+
     /// Opens the inputs; a single file for which no modality is named has several if it says so
     /// itself.
-    pub(super) fn open(&self, inputs: &[String]) -> Result<InputCells> {
+    fn open_all(&self, inputs: &[String]) -> Result<InputCells> {
         let inputs: Vec<MultimodalInput> = inputs
             .iter()
             .map(|input| match modality_of(input) {
@@ -223,6 +242,12 @@ impl InputCells {
         existing: Existing,
     ) -> Result<()> {
         if self.is_mudata() && output.extension().is_some_and(|extension| extension == "h5mu") {
+            if self.source().summary().chosen.is_some() {
+                bail!(
+                    "`{}`: chosen cells of MuData are written as .h5ad: choose another -o, or leave --where out",
+                    output.display()
+                );
+            }
             return Ok(check_new(output, inputs, existing)?);
         }
         check_cells_output(output, inputs, existing)
@@ -235,7 +260,7 @@ impl InputCells {
         output: &Path,
         layer: &Layer,
         existing: Existing,
-        additions: &Additions,
+        additions: Additions,
         bar: &Bar,
         printer: Printer,
     ) -> Result<Place> {
@@ -249,10 +274,15 @@ impl InputCells {
                 let to_mudata = output.extension().is_some_and(|extension| extension == "h5mu");
                 // Other formats, those of 10x, have no room for an embedding.
                 let can_copy = |path| matches!(Source::open(path), Ok(Source::AnnData(_)));
+                let is_whole = cells.summary().chosen.is_none();
                 let place = match inputs.as_slice() {
-                    [only] if is_mudata == to_mudata && (is_mudata || can_copy(&only.path)) => {
+                    [only]
+                        if is_whole
+                            && is_mudata == to_mudata
+                            && (is_mudata || can_copy(&only.path)) =>
+                    {
                         bar.begin("writing", 0);
-                        let (place, report) = make_copy(&only.path, output, additions, existing)?;
+                        let (place, report) = make_copy(&only.path, output, &additions, existing)?;
                         for element in report.skipped {
                             printer.lacking(&element);
                         }
@@ -261,7 +291,7 @@ impl InputCells {
                     _ => {
                         bar.begin("writing", cells.summary().n_cells);
                         let mut source = Watched { source: cells.as_mut(), observer: bar };
-                        make_export(&mut source, layer, output, additions, existing)
+                        make_export(&mut source, layer, output, &additions, existing)
                             .map_err(Error::from)?
                     }
                 };

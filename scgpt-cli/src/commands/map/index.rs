@@ -83,9 +83,9 @@ pub(crate) fn run(args: &IndexArgs, printer: Printer) -> Result<()> {
         })
         .transpose()?;
     let device = args.stream.compute.open()?;
-    let mut source = Source::open(&args.input)?;
-    let obs = source.obs()?;
     let mut warnings = Warnings::new(printer);
+    let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
+    let obs = source.obs()?;
     warnings.doubts(&obs, &args.labels.iter().map(String::as_str).collect::<Vec<_>>(), None);
     let mut labels = args
         .labels

@@ -67,7 +67,8 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let index = ReferenceIndex::open(&args.index)?;
     index.check_k(args.k)?;
     let device = args.stream.compute.open()?;
-    let mut source = Source::open(&args.input)?;
+    let mut warnings = Warnings::new(printer);
+    let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
     let temporary = temporary(&args.output.path);
     let layer = args.stream.matrix.layer();
     let reading = Reading {
@@ -88,14 +89,13 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let mut mapped = index.map(&embedded.rows, &options, &bar)?;
     bar.finish();
     mapped.leave_out(&embedded.empty);
-    let mut warnings = Warnings::new(printer);
     let precision = (args.stream.precision, &index.manifest().made_by);
     embedded.remark(printer, &mut warnings, precision, "they get no label, and are unknown");
     let record = record(args, &index, &mapped, &embedded);
     let summary = summary(args, &mapped, &embedded);
     let rows = embedded.rows;
     let additions = additions(args, mapped, rows, record.clone())?;
-    args.output.copy_of(&args.input, &layer).write(&mut source, &additions, &bar, printer)?;
+    args.output.copy_of(&args.input, &layer).write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "map query", args)?;
     printer.result(&warnings.beside(&record), &summary)
 }

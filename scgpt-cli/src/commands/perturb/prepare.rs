@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{InputState, InputValues, Source};
+use scgpt_data::{InputState, InputValues};
 use scgpt_eval::perturbation::{PrepareOptions, Prepared, prepare};
 
 use super::{DesignArgs, remark_on_unmeasured};
@@ -46,8 +46,8 @@ pub(crate) struct PrepareArgs {
 
 pub(crate) fn run(args: &PrepareArgs, printer: Printer) -> Result<()> {
     check_cells_output(&args.output.path, [args.input.as_path()], args.output.existing())?;
-    let mut source = Source::open(&args.input)?;
     let mut warnings = Warnings::new(printer);
+    let mut source = args.matrix.choice.open(&args.input, &mut warnings)?;
     args.design.doubts(&source, &mut warnings)?;
     let (design, layer) = (args.design.options(), args.matrix.layer());
     let gene_names = args.matrix.gene_names();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, Source};
+use scgpt_data::CellSource as _;
 use scgpt_eval::perturbation::{Retrieval, singles};
 use scgpt_tasks::perturb::{PerturbArtefact, Reversal, ReverseOptions};
 
@@ -83,12 +83,12 @@ pub(crate) fn run(args: &ReverseArgs, printer: Printer) -> Result<()> {
     let device = args.compute.open()?;
     let precision = args.respond.precision;
     let artefact = PerturbArtefact::open(&args.model, &device)?.with_precision(precision.precision);
-    let mut source = Source::open(&args.input)?;
+    let mut warnings = Warnings::new(printer);
+    let mut source = args.matrix.choice.open(&args.input, &mut warnings)?;
     let (design, layer) = (args.design.options(), args.matrix.layer());
     let has_conditions = source.obs()?.column(design.condition_key).is_some();
     let group_key =
         args.group_key.as_deref().or_else(|| has_conditions.then_some(design.condition_key));
-    let mut warnings = Warnings::new(printer);
     warnings.doubts(&source.obs()?, &group_key.into_iter().collect::<Vec<_>>(), None);
     let respond = args.respond.options(&artefact)?;
     let cell_type = respond.cell_type;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, CommandFactory as _};
-use scgpt_data::Source;
 use scgpt_eval::perturbation::{Split, SplitMode};
 use scgpt_tasks::perturb::{
     PerturbArtefact, PerturbConfig, PerturbOptions, PerturbReport, Perturbation, SplitChoice,
@@ -79,7 +78,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     };
     let mut warnings = Warnings::new(printer);
     let device = run.open(&settings.training, &mut warnings)?;
-    let mut source = Source::open(input)?;
+    let mut source = matrix.choice.open(input, &mut warnings)?;
     args.design.doubts(&source, &mut warnings)?;
     let design = args.design.options();
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());

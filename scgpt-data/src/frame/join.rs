@@ -1,9 +1,9 @@
-//! The annotations of all sources as one table.
+//! [`join`]: the annotations of several sources as one table.
 
-use crate::frame::{Column, Frame};
+use super::{Column, Frame};
 
 /// The annotations of a source, and for each cell of the whole its row there.
-pub(super) type Table = (Frame, Vec<Option<u32>>);
+pub(crate) type Table = (Frame, Vec<Option<u32>>);
 
 /// The values of a column of that kind.
 macro_rules! of {
@@ -13,7 +13,7 @@ macro_rules! of {
 }
 /// Joins the columns of all sources, in the order in which they are met; where several have a value
 /// for a cell, the first counts.
-pub(super) fn join(tables: &[Table], cells: Vec<String>) -> Frame {
+pub(crate) fn join(tables: &[Table], cells: Vec<String>) -> Frame {
     let mut names: Vec<&str> = Vec::new();
     for name in tables.iter().flat_map(|(table, _)| table.names()) {
         if !names.contains(&name) {
