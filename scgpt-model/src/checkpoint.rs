@@ -9,7 +9,10 @@ mod save;
 mod torch;
 mod weights;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::BufReader,
+    path::{Path, PathBuf},
+};
 
 use burn::prelude::Device;
 use serde::de::DeserializeOwned;
@@ -125,9 +128,10 @@ impl ModelDir {
     /// If the file cannot be read.
     pub fn hash(&self) -> Result<String> {
         let path = self.weights.path();
-        let mut file = std::fs::File::open(path).map_err(|error| Error::read(path, error))?;
+        let file = std::fs::File::open(path).map_err(|error| Error::read(path, error))?;
         let mut hasher = Sha256::new();
-        std::io::copy(&mut file, &mut hasher).map_err(|error| Error::read(path, error))?;
+        std::io::copy(&mut BufReader::with_capacity(1 << 17, file), &mut hasher)
+            .map_err(|error| Error::read(path, error))?;
         Ok(format!("{:x}", hasher.finalize()))
     }
 

@@ -53,7 +53,11 @@ mod page;
 mod report;
 mod variable;
 
-use std::path::{Path, PathBuf};
+use std::{
+    panic::resume_unwind,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use burn::prelude::Device;
 use scgpt_data::{
@@ -145,15 +149,19 @@ impl Embedder {
     /// not belong together.
     pub fn open(folder: &Path, device: &Device, strictness: Strictness) -> Result<Self> {
         let (kind, model) = FolderKind::open(folder)?;
-        let sha256 = model.hash()?;
-        Self::of_folder(&model, kind, sha256, device, strictness)
+        // Hashing takes as long as loading, and nothing of it is needed for that.
+        let (sha256, embedder) = thread::scope(|scope| {
+            let hashing = scope.spawn(|| model.hash());
+            let embedder = Self::of_folder(&model, kind, device, strictness);
+            (hashing.join().unwrap_or_else(|panic| resume_unwind(panic)), embedder)
+        });
+        Ok(embedder?.with_hash(sha256?))
     }
 
-    /// Takes a model directory that is open, of a folder of some kind; its weights have that SHA-256.
+    /// Takes a model directory that is open, of a folder of some kind.
     pub(crate) fn of_folder(
         model: &ModelDir,
         kind: FolderKind,
-        sha256: String,
         device: &Device,
         strictness: Strictness,
     ) -> Result<Self> {
@@ -162,7 +170,13 @@ impl Embedder {
         let (network, loaded) = model.load(device, strictness)?;
         let embedder = Self::new(network, model.config().clone(), *model.preprocess(), vocab)?;
         let folder = Some((kind, model.path().into()));
-        Ok(Self { loaded, sha256: Some(sha256), folder, ..embedder })
+        Ok(Self { loaded, folder, ..embedder })
+    }
+
+    /// The same, whose weights file has that SHA-256.
+    #[must_use]
+    pub(crate) fn with_hash(self, sha256: String) -> Self {
+        Self { sha256: Some(sha256), ..self }
     }
 
     /// Path at which there are gene vectors before training, if they are known; `None` for a model from

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{Read as _, Seek as _, SeekFrom},
+    io::{self, Read, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -12,6 +12,9 @@ use safetensors::{Dtype, tensor::Metadata};
 
 use super::{keys, torch};
 use crate::error::{Error, Result};
+
+/// Bytes that are read at a time, and made numbers while they are in the cache.
+const PART: usize = 1 << 16;
 
 /// The largest safetensors header that is read: names, types and shapes of 60 000 tensors.
 const LARGEST_HEADER: u64 = 8 << 20;
@@ -108,17 +111,27 @@ impl Weights {
         let bad = |problem: String| Error::checkpoint(&self.path, problem);
         let stored =
             self.tensors.get(name).ok_or_else(|| bad(format!("it has no tensor `{name}`")))?;
-        let (dtype, bytes) =
-            self.bytes(stored).map_err(|error| bad(format!("tensor `{name}`: {error}")))?;
-        let values = numbers(dtype, &bytes).ok_or_else(|| {
-            bad(format!("tensor `{name}` has element type {dtype:?}, expected a float"))
-        })?;
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(index) => {
-                Err(bad(format!("tensor `{name}` holds {} at element {index}", values[index])))
+        let unread = |error: io::Error| bad(format!("tensor `{name}`: {error}"));
+        let (dtype, length, mut bytes) = self.open_tensor(stored).map_err(unread)?;
+        let mut values = Vec::with_capacity(stored.shape().iter().product());
+        let mut part = vec![0; PART.min(length)];
+        for begin in (0..length).step_by(PART) {
+            let part = &mut part[..PART.min(length - begin)];
+            bytes.read_exact(part).map_err(unread)?;
+            let first = values.len();
+            if !append_numbers(dtype, part, &mut values) {
+                return Err(bad(format!(
+                    "tensor `{name}` has element type {dtype:?}, expected a float"
+                )));
             }
-            None => Ok(values),
+            // A sum over all is computed many at a time, unlike a search.
+            if !values[first..].iter().fold(true, |all, value| all & value.is_finite()) {
+                let index = values.iter().position(|value| !value.is_finite()).unwrap_or(first);
+                let value = values[index];
+                return Err(bad(format!("tensor `{name}` holds {value} at element {index}")));
+            }
         }
+        Ok(values)
     }
 
     /// The stored bytes of a tensor, little-endian and row-major, with type and shape.
@@ -126,21 +139,25 @@ impl Weights {
         let bad = |problem: String| Error::checkpoint(&self.path, problem);
         let stored =
             self.tensors.get(name).ok_or_else(|| bad(format!("it has no tensor `{name}`")))?;
-        let (dtype, bytes) =
-            self.bytes(stored).map_err(|error| bad(format!("tensor `{name}`: {error}")))?;
+        let unread = |error: io::Error| bad(format!("tensor `{name}`: {error}"));
+        let (dtype, length, mut reader) = self.open_tensor(stored).map_err(unread)?;
+        let mut bytes = vec![0; length];
+        reader.read_exact(&mut bytes).map_err(unread)?;
         Ok((dtype, stored.shape().to_vec(), bytes))
     }
 
-    fn bytes(&self, stored: &Stored) -> std::io::Result<(Dtype, Vec<u8>)> {
+    /// Type, number of bytes, and the bytes of a tensor.
+    fn open_tensor(&self, stored: &Stored) -> io::Result<(Dtype, usize, Box<dyn Read>)> {
         match stored {
-            Stored::Torch(tensor) => Ok((safe_dtype(tensor.dtype()), tensor.read()?)),
+            Stored::Torch(tensor) => {
+                let bytes = tensor.read()?;
+                Ok((safe_dtype(tensor.dtype()), bytes.len(), Box::new(io::Cursor::new(bytes))))
+            }
             Stored::Safe { dtype, begin, end, .. } => {
                 let mut file = File::open(&self.path)?;
                 file.seek(SeekFrom::Start(*begin))?;
-                let length = usize::try_from(end - begin).map_err(std::io::Error::other)?;
-                let mut bytes = vec![0; length];
-                file.read_exact(&mut bytes)?;
-                Ok((*dtype, bytes))
+                let length = usize::try_from(end - begin).map_err(io::Error::other)?;
+                Ok((*dtype, length, Box::new(file)))
             }
         }
     }
@@ -155,7 +172,7 @@ impl Stored {
     }
 }
 
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
+fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut n = 0;
     while n < buffer.len() {
         match file.read(&mut buffer[n..])? {
@@ -225,21 +242,20 @@ fn safe_dtype(dtype: DType) -> Dtype {
     }
 }
 
-/// Bytes of a float type as f32; `None` for other types.
-fn numbers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
-    let halves = |convert: fn(u16) -> f32| {
-        bytes.as_chunks::<2>().0.iter().map(|&two| convert(u16::from_le_bytes(two))).collect()
-    };
-    Some(match dtype {
-        Dtype::F32 => {
-            bytes.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
-        }
-        #[allow(clippy::cast_possible_truncation, reason = "the model computes in f32")]
-        Dtype::F64 => {
-            bytes.as_chunks::<8>().0.iter().map(|&eight| f64::from_le_bytes(eight) as f32).collect()
-        }
-        Dtype::F16 => halves(|bits| half::f16::from_bits(bits).to_f32()),
-        Dtype::BF16 => halves(|bits| half::bf16::from_bits(bits).to_f32()),
-        _ => return None,
-    })
+/// Appends bytes of a float type as f32, and says whether it is one.
+fn append_numbers(dtype: Dtype, bytes: &[u8], to: &mut Vec<f32>) -> bool {
+    let (twos, fours, eights) =
+        (bytes.as_chunks::<2>().0, bytes.as_chunks::<4>().0, bytes.as_chunks::<8>().0);
+    let half = |&two: &[u8; 2]| half::f16::from_le_bytes(two).to_f32();
+    let brain = |&two: &[u8; 2]| half::bf16::from_le_bytes(two).to_f32();
+    #[allow(clippy::cast_possible_truncation, reason = "the model computes in f32")]
+    let double = |&eight: &[u8; 8]| f64::from_le_bytes(eight) as f32;
+    match dtype {
+        Dtype::F32 => to.extend(fours.iter().map(|&four| f32::from_le_bytes(four))),
+        Dtype::F64 => to.extend(eights.iter().map(double)),
+        Dtype::F16 => to.extend(twos.iter().map(half)),
+        Dtype::BF16 => to.extend(twos.iter().map(brain)),
+        _ => return false,
+    }
+    true
 }

@@ -85,7 +85,8 @@ impl Artefact {
     /// belong together.
     pub fn open(folder: &Path, device: &Device) -> Result<Self> {
         let OpenArtefact { record, model, sha256 } = KIND.open::<ArtefactRecord>(folder)?;
-        let embedder = Embedder::of_folder(&model, KIND.kind, sha256, device, Strictness::Strict)?;
+        let embedder = Embedder::of_folder(&model, KIND.kind, device, Strictness::Strict)?;
+        let embedder = embedder.with_hash(sha256);
         let n_classes = embedder.config().n_classes;
         KIND.check_number(folder, "classes", [record.classes.len(), n_classes])?;
         let profiles = read_part(&folder.join(PROFILES))?;

@@ -134,7 +134,8 @@ impl IntegrateArtefact {
     /// belong together.
     pub fn open(folder: &Path, device: &Device) -> Result<Self> {
         let OpenArtefact { record, model, sha256 } = KIND.open::<IntegrateRecord>(folder)?;
-        let embedder = Embedder::of_folder(&model, KIND.kind, sha256, device, Strictness::Strict)?;
+        let embedder = Embedder::of_folder(&model, KIND.kind, device, Strictness::Strict)?;
+        let embedder = embedder.with_hash(sha256);
         let n_domains = embedder.config().n_domains;
         // A network that tells no batches apart has no number of them.
         if n_domains != 0 {
