@@ -67,5 +67,5 @@ pub use crate::{
     matrix::PackedMatrix,
     norm::{Norm, norm},
     processor::Processor,
-    stack::{Affine, BlockWeights, EncoderStack, Widths},
+    stack::{Affine, BlockWeights, EncoderStack, Start, Tables, Widths},
 };

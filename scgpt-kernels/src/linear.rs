@@ -188,7 +188,7 @@ impl Sink for IntoRows<'_> {
 
 /// Writes as many numbers as there is room for, at most sixteen.
 #[inline(always)]
-fn put<L: Lanes>(lanes: L, x: L::F, out: &mut [f32]) {
+pub(crate) fn put<L: Lanes>(lanes: L, x: L::F, out: &mut [f32]) {
     if let Some(whole) = out.first_chunk_mut() {
         lanes.store(x, whole);
     } else {

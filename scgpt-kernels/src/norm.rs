@@ -85,7 +85,7 @@ pub(crate) fn norm_rows<E: Engine>(engine: &E, x: &mut [f32], norm: Norm) {
 
 /// Mean, then variance about it, then the result: the row stays in the first cache.
 #[inline(always)]
-fn norm_row<L: Lanes>(lanes: L, row: &mut [f32], norm: Norm) {
+pub(crate) fn norm_row<L: Lanes>(lanes: L, row: &mut [f32], norm: Norm) {
     let n = row.len() as f32;
     let (whole, rest) = row.as_chunks_mut::<16>();
     let mut sums = [lanes.splat(0.0); 4];

@@ -2,18 +2,17 @@
 
 mod cell;
 mod sink;
+mod start;
 mod wide;
+
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use self::cell::{Scratch, Through};
+use self::cell::{Buffers, Through};
+pub use self::start::{Start, Tables};
 use crate::{
-    attend::{Head, Tokens},
-    block::SIDE,
-    cpu::Cpu,
-    format::Format,
-    matrix::PackedMatrix,
-    norm::Norm,
+    attend::Tokens, block::SIDE, cpu::Cpu, format::Format, matrix::PackedMatrix, norm::Norm,
 };
 
 /// An affine map: weight `[k, n]`, row-major, and bias `[n]`.
@@ -166,19 +165,22 @@ impl EncoderStack {
         layers.map(|layer| layer.weight.bytes()).sum()
     }
 
-    /// Replaces the states before the first block by those after the last. The last computes the
-    /// queries of each cell alone; what becomes of the other rows means nothing.
+    /// The states after the last block of the queries of each cell, which are all that it computes.
     ///
     /// A cell's result depends on neither the other cells nor the number of threads.
     ///
     /// # Shapes
-    /// - x: `[Σ used, d]`, cell after cell without padding
+    /// - start: of all tokens that are used, cell after cell
+    /// - out: `[Σ queries, d]`
     ///
     /// # Panics
-    /// If `x` has another length, or a cell has more queries than tokens.
+    /// If a slice has another length, a token is not in a table, or a cell has more queries than
+    /// tokens.
     ///
     /// ```
-    /// use scgpt_kernels::{Affine, BlockWeights, Cpu, EncoderStack, Format, Norm, Tokens, Widths};
+    /// use scgpt_kernels::{
+    ///     Affine, BlockWeights, Cpu, EncoderStack, Format, Norm, Start, Tokens, Widths,
+    /// };
     ///
     /// // One block of two channels that adds nothing, so that norms are all that is left.
     /// let norm = Norm { gamma: &[1.0; 2], beta: &[0.0; 2], epsilon: 0.0 };
@@ -188,33 +190,50 @@ impl EncoderStack {
     ///     BlockWeights { qkv, out: zero, norm1: norm, linear1: zero, linear2: zero, norm2: norm };
     /// let widths = Widths { model: 2, inner: 2, heads: 1 };
     /// let stack = EncoderStack::new(Cpu::best(), Format::Bf16, widths, [block]);
-    /// let mut x = [1.0, 5.0, 3.0, 2.0]; // a cell of two tokens
-    /// stack.forward(&mut x, &[Tokens::all(2)]);
-    /// assert_eq!(x, [-1.0, 1.0, 1.0, -1.0]);
+    /// let start = Start::States(&[1.0, 5.0, 3.0, 2.0]); // a cell of two tokens
+    /// let mut out = [0.0; 4];
+    /// stack.forward(start, &[Tokens::all(2)], &mut out);
+    /// assert_eq!(out, [-1.0, 1.0, 1.0, -1.0]);
     /// ```
-    pub fn forward(&self, x: &mut [f32], cells: &[Tokens]) {
+    pub fn forward(&self, start: Start, cells: &[Tokens], out: &mut [f32]) {
         let d = self.widths.model;
-        let total: usize = cells.iter().map(|cell| cell.used).sum();
-        assert_eq!(x.len(), total * d, "states are [Σ used, d]");
-        let mut rest = x;
-        let mut parts = Vec::with_capacity(cells.len());
-        for &tokens in cells {
+        let sum = |of: fn(&Tokens) -> usize| cells.iter().map(of).sum::<usize>();
+        start.check(sum(|cell| cell.used), d);
+        assert_eq!(out.len(), sum(|cell| cell.queries) * d, "an output is [Σ queries, d]");
+        let (mut first, mut rest) = (0, out);
+        let cell = |&tokens: &Tokens| {
             tokens.check(tokens.used);
-            let (own, others) = std::mem::take(&mut rest).split_at_mut(tokens.used * d);
-            parts.push((tokens, own));
+            let (out, others) = std::mem::take(&mut rest).split_at_mut(tokens.queries * d);
             rest = others;
-        }
+            first += tokens.used;
+            Cell { tokens, start, first: first - tokens.used, out }
+        };
+        let cells: Vec<Cell> = cells.iter().map(cell).collect();
         if cells.len() < rayon::current_num_threads() {
-            for (tokens, x) in parts {
-                self.forward_wide(tokens, x);
+            for cell in cells {
+                self.forward_wide(cell);
             }
             return;
         }
-        let buffers = <(Vec<Head>, Scratch)>::default;
-        parts.into_par_iter().for_each_init(buffers, |(heads, scratch), (tokens, x)| {
-            self.cpu.run(self.format, Through { stack: self, tokens, x, heads, scratch });
+        // Buffers outlive cells: those of the largest are some ten megabytes a thread.
+        let spare = Mutex::new(Vec::<Buffers>::new());
+        let spare = || spare.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.into_par_iter().with_max_len(1).for_each(|cell| {
+            let mut buffers = spare().pop().unwrap_or_default();
+            self.cpu.run(self.format, Through { stack: self, cell, buffers: &mut buffers });
+            spare().push(buffers);
         });
     }
+}
+
+/// A cell, and where its result goes.
+struct Cell<'a> {
+    tokens: Tokens,
+    start: Start<'a>,
+    /// Its first token among those of all cells.
+    first: usize,
+    /// `[queries, d]`.
+    out: &'a mut [f32],
 }
 
 /// Columns of each head, and zeros up to whole blocks.

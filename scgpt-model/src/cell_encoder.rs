@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use burn::prelude::*;
 use scgpt_kernels::{Cpu, Format, InstructionSet};
 
-use self::packed::{PackedEncoder, serves};
+use self::packed::{Input, PackedEncoder, serves};
 use crate::{
     attention::AttentionMask,
     config::{CellPooling, PaddedStates, ScgptConfig},
@@ -53,12 +53,13 @@ const LEADING: usize = 16;
 
 /// A network prepared for inference.
 ///
-/// It takes three short cuts against [`Scgpt::encode`], all exact: gene vectors are normalised once
-/// and looked up; so are the vectors of whole-numbered values (value bins); and with `<cls>`
-/// pooling the last block computes the leading tokens alone.
+/// It takes two short cuts against [`Scgpt::encode`], both exact: the vectors of whole-numbered values
+/// (value bins) are computed once and looked up; and with `<cls>` pooling the last block computes the
+/// leading tokens alone.
 ///
 /// On the CPU in f32, the blocks of a network whose norms stand after the sums are one operator, whose
-/// weights are packed when the first cells come. Padding is not computed then.
+/// weights are packed when the first cells come. It looks tokens up by itself, and padding is not
+/// computed then.
 ///
 /// ```
 /// use burn::prelude::Device;
@@ -81,8 +82,6 @@ const LEADING: usize = 16;
 #[derive(Debug)]
 pub struct CellEncoder {
     model: Scgpt,
-    /// `[g, d]`.
-    genes: Tensor<2>,
     values: Option<ValueTable>,
     config: ScgptConfig,
     device: Device,
@@ -102,12 +101,10 @@ struct ValueTable {
 impl CellEncoder {
     /// Prepares `model`, which must have been initialised from `config`.
     pub fn new(model: Scgpt, config: &ScgptConfig) -> Self {
-        let genes = model.genes.table();
-        let device = genes.device();
+        let device = model.genes.embedding.weight.val().device();
         let values = model.values.as_ref().map(|encoder| ValueTable::new(encoder, config, &device));
         Self {
             model,
-            genes,
             values,
             config: config.clone(),
             device,
@@ -147,6 +144,12 @@ impl CellEncoder {
         self.config.d_model
     }
 
+    /// Whether memory does not grow with the cells of a batch, as each is computed by itself: then
+    /// threads hardly wait for each other if a batch has many.
+    pub fn takes_cells_singly(&self) -> bool {
+        self.is_packed() && self.config.cell_pooling == CellPooling::Cls
+    }
+
     /// The network that was prepared.
     pub fn model(&self) -> &Scgpt {
         &self.model
@@ -165,7 +168,7 @@ impl CellEncoder {
         let is_cls = self.config.cell_pooling == CellPooling::Cls;
         let leaves_padding_out = self.config.padded_states == PaddedStates::Excluded;
         let cell = if self.is_packed() && is_cls {
-            return self.cls_states(batch);
+            return self.used_states(batch, Some(1));
         } else if self.is_packed() && leaves_padding_out {
             let [b, t, d] = [batch.lengths.len(), batch.n_tokens, self.d_model()];
             let states = TensorData::new(self.packed_states(batch), [b, t, d]);
@@ -203,8 +206,7 @@ impl CellEncoder {
     /// `model.encoder(ids)`: the embedding after its layer norm. Differs: none.
     pub fn gene_vectors(&self, genes: &[i32]) -> Vec<f32> {
         let ids = Tensor::from_data(TensorData::new(genes.to_vec(), [genes.len()]), &self.device);
-        let vectors = self.genes.clone().select(0, ids);
-        host_values(vectors)
+        host_values(self.model.genes.vectors(ids))
     }
 
     /// States of all tokens after the last block, row-major `[b, t, d]`; those of padding mean
@@ -246,19 +248,8 @@ impl CellEncoder {
 
     /// Whether the blocks are computed by one operator. In portable code it is slower than burn.
     fn is_packed(&self) -> bool {
-        self.cpu.set() != InstructionSet::Portable && serves(&self.config, &self.genes)
-    }
-
-    /// The state of every cell's `<cls>`, `[b, d]`.
-    fn cls_states(&self, batch: TokenBatchView) -> Vec<f32> {
-        let used = self.used_states(batch, Some(1));
-        let mut rest = used.as_slice();
-        let cls = |&length: &usize| {
-            let (cell, others) = rest.split_at(length * self.d_model());
-            rest = others;
-            &cell[..self.d_model()]
-        };
-        batch.lengths.iter().flat_map(cls).copied().collect()
+        self.cpu.set() != InstructionSet::Portable
+            && serves(&self.config, &self.model.genes.embedding.weight.val())
     }
 
     /// The states of all tokens, `[b, t, d]`, those of padding zero.
@@ -284,15 +275,21 @@ impl CellEncoder {
         let genes: Vec<i32> =
             rows.clone().flat_map(|row| &batch.genes[used(row)]).copied().collect();
         let values: Vec<f32> = rows.flat_map(|row| &batch.values[used(row)]).copied().collect();
-        let n_tokens = genes.len();
-        let (genes, values, lengths) = (&*genes, &*values, &[n_tokens][..]);
-        let one = TokenBatchView { n_tokens, genes, values, lengths, domain: batch.domain };
-        let mut states = host_values(self.tokens(one));
         let packed = self.packed.get_or_init(|| {
-            PackedEncoder::new(&self.model.encoder, &self.config, self.precision, self.cpu)
+            let values = self.values.as_ref().map(|table| table.rows.clone());
+            PackedEncoder::new(&self.model, values, &self.config, self.precision, self.cpu)
         });
-        packed.forward(&mut states, batch.lengths, queries);
-        states
+        let looked_up = self.values.as_ref().filter(|_| self.model.input_norm.is_none());
+        let input = if let Some(indices) = looked_up.and_then(|table| table.indices(&values)) {
+            let row = |(gene, value): (&i32, i32)| [gene.cast_unsigned(), value.cast_unsigned()];
+            Input::Rows(genes.iter().zip(indices).map(row).collect())
+        } else {
+            let n_tokens = genes.len();
+            let (genes, values, lengths) = (&*genes, &*values, &[n_tokens][..]);
+            let one = TokenBatchView { n_tokens, genes, values, lengths, domain: batch.domain };
+            Input::States(host_values(self.tokens(one)))
+        };
+        packed.forward(&input, batch.lengths, queries)
     }
 
     /// The attention mask of `batch`, after its buffers were checked.
@@ -303,7 +300,7 @@ impl CellEncoder {
             [b * t; 2],
             "genes and values are [b, t]"
         );
-        let vocab_size = self.genes.dims()[0];
+        let vocab_size = self.config.vocab_size;
         assert!(
             batch
                 .genes
@@ -326,7 +323,7 @@ impl CellEncoder {
     /// The encoder's input, `[b, t, d]`.
     fn tokens(&self, batch: TokenBatchView) -> Tensor<3> {
         let (b, t) = (batch.lengths.len(), batch.n_tokens);
-        let genes = self.genes.clone().select(0, self.gene_ids(batch)); // [b t, d]
+        let genes = self.model.genes.vectors(self.gene_ids(batch)); // [b t, d]
         let tokens = match (&self.values, &self.model.values) {
             (Some(table), Some(encoder)) => match table.indices(batch.values) {
                 Some(indices) => {

@@ -39,6 +39,10 @@ const WINDOW: usize = 1024;
 /// Windows that may wait for the network: one is read while another is ready.
 const WAITING: usize = 2;
 
+/// Cells of a batch for each thread that takes one by itself: two seconds for the largest networks, so
+/// that progress is told and a run can be cancelled.
+const CELLS_A_THREAD: usize = 16;
+
 /// A network, and how cells are laid out for it.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
@@ -46,7 +50,7 @@ pub(crate) struct Rows<'a> {
     pub(crate) encoder: &'a CellEncoder,
     /// What pads cells to the longest of their batch.
     pub(crate) collator: Collator,
-    /// Most cells computed at once.
+    /// Most cells computed at once, where memory grows with them.
     pub(crate) batch_size: usize,
 }
 
@@ -68,7 +72,7 @@ impl Rows<'_> {
         let d = self.encoder.d_model();
         let mut rows = vec![0.0; cells.len() * d];
         let lengths: Vec<usize> = cells.iter().map(CellTokens::len).collect();
-        for (domain, bucket) in in_domains(&lengths, domains, self.batch_size) {
+        for (domain, bucket) in in_domains(&lengths, domains, self.cells_at_once()) {
             observer.check_cancelled()?;
             let batch = self.collator.collate(bucket.iter().map(|&cell| (cell, &cells[cell])));
             let computed = self.encoder.embed(view(&batch, domain));
@@ -78,6 +82,16 @@ impl Rows<'_> {
             observer.advance(bucket.len());
         }
         Ok(rows)
+    }
+
+    /// Cells of a batch: those that were asked for, or so many more that threads hardly wait for each
+    /// other at its end, where that takes no memory.
+    fn cells_at_once(&self) -> usize {
+        if self.encoder.takes_cells_singly() {
+            self.batch_size.max(CELLS_A_THREAD * rayon::current_num_threads())
+        } else {
+            self.batch_size
+        }
     }
 }
 

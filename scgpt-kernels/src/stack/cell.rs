@@ -1,7 +1,7 @@
 //! One cell on its way through all blocks, on one thread.
 
 use super::{
-    EncoderStack, OwnNorm, Packed,
+    Cell, EncoderStack, OwnNorm, Packed,
     sink::{Contexts, Inner, IntoHeads},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 /// Rows that stay in the second cache between attention and the next projection, in blocks.
 const ROWS: usize = 8;
 
-/// Buffers of a thread.
+/// Packed rows on their way from product to product.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// Contexts, as a left matrix.
@@ -28,31 +28,40 @@ pub(super) struct Scratch {
     attend: attend::Scratch,
 }
 
+/// What a thread writes while a cell is computed.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    /// `[used, d]`.
+    states: Vec<f32>,
+    heads: Vec<Head>,
+    scratch: Scratch,
+}
+
 /// See [`EncoderStack::forward`].
 pub(super) struct Through<'a> {
     pub(super) stack: &'a EncoderStack,
-    pub(super) tokens: Tokens,
-    /// `[used, d]`.
-    pub(super) x: &'a mut [f32],
-    pub(super) heads: &'a mut Vec<Head>,
-    pub(super) scratch: &'a mut Scratch,
+    pub(super) cell: Cell<'a>,
+    pub(super) buffers: &'a mut Buffers,
 }
 
 impl Task for Through<'_> {
     type Output = ();
 
     fn run<E: Engine>(self, engine: &E) {
-        let Self { stack, tokens, x, heads, scratch } = self;
-        let widths = stack.widths;
+        let Self { stack, cell, buffers: Buffers { states, heads, scratch } } = self;
+        let Cell { tokens, start, first, out } = cell;
+        let (widths, d) = (stack.widths, stack.widths.model);
+        states.resize(tokens.used * d, 0.0);
         heads.resize_with(widths.heads, Head::default);
         for head in heads.iter_mut() {
             head.reserve::<E>(tokens.used, widths.head());
         }
-        let Some(first) = stack.blocks.first() else { return };
-        let d = widths.model;
-        for (i, x) in x.chunks(ROWS * SIDE * d).enumerate() {
-            pack_rows(engine, Rows::new(x, d, [x.len() / d, d]), &mut scratch.rows);
-            project(engine, stack, first, [i * ROWS, 0], &scratch.rows, heads);
+        for (i, x) in states.chunks_mut(ROWS * SIDE * d).enumerate() {
+            start.write(engine, first + i * ROWS * SIDE, d, x);
+            if let Some(next) = stack.blocks.first() {
+                pack_rows(engine, Rows::new(x, d, [x.len() / d, d]), &mut scratch.rows);
+                project(engine, stack, next, [i * ROWS, 0], &scratch.rows, heads);
+            }
         }
         for (index, block) in stack.blocks.iter().enumerate() {
             let next = stack.blocks.get(index + 1);
@@ -60,8 +69,8 @@ impl Task for Through<'_> {
             let all = Tokens { queries: tokens.used, ..tokens };
             let here = if next.is_some() { all } else { tokens };
             attend_rows(engine, heads, here, [0, here.queries.div_ceil(SIDE)], scratch);
-            let x = &mut x[..here.queries * d];
-            for (i, x) in x.chunks_mut(ROWS * SIDE * d).enumerate() {
+            let x = states[..here.queries * d].chunks_mut(ROWS * SIDE * d);
+            for (i, x) in x.enumerate() {
                 feed_forward(engine, stack, block, i * ROWS, x, scratch);
                 if let Some(next) = next {
                     let is_last = index + 2 == stack.blocks.len();
@@ -71,6 +80,7 @@ impl Task for Through<'_> {
                 }
             }
         }
+        out.copy_from_slice(&states[..out.len()]);
     }
 }
 

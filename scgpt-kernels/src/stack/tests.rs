@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Epilogue, InstructionSet, attend, linear, numbers::Numbers};
+use crate::{Epilogue, InstructionSet, attend, linear, norm, numbers::Numbers};
 
 /// The numbers of a block.
 struct Numbered {
@@ -91,14 +91,14 @@ fn the_stack_equals_its_layers() {
             for format in computed(cpu) {
                 let weights = blocks.iter().map(Numbered::weights);
                 let stack = EncoderStack::new(cpu, format, widths, weights);
-                let mut out = x.clone();
-                stack.forward(&mut out, &[tokens]);
+                let mut out = vec![0.0; queries * d];
+                stack.forward(Start::States(&x), &[tokens], &mut out);
                 let most = match format {
                     Format::F32 | Format::Bf16x6 => 3e-5,
                     Format::Bf16x3 => 5e-4,
                     Format::Bf16 => 0.2,
                 };
-                for (out, expected) in out.iter().zip(&expected).take(queries * d) {
+                for (out, expected) in out.iter().zip(&expected) {
                     assert!((out - expected).abs() < most, "{cpu:?} {format} case {i}");
                 }
             }
@@ -121,19 +121,21 @@ fn a_cell_depends_on_neither_batch_nor_threads() {
         for format in computed(cpu) {
             let stack =
                 EncoderStack::new(cpu, format, widths, blocks.iter().map(Numbered::weights));
-            let mut all = x.clone();
-            stack.forward(&mut all, &cells);
-            let mut again = x.clone();
-            one_thread.install(|| stack.forward(&mut again, &cells));
-            let mut first = 0;
-            for cell in cells {
-                let mut alone = x[first * 64..(first + cell.used) * 64].to_vec();
-                three.install(|| stack.forward(&mut alone, &[cell]));
-                let rows = first * 64..(first + cell.queries) * 64;
-                assert_eq!(all[rows.clone()], alone[..cell.queries * 64], "{cpu:?} {format}");
-                assert_eq!(all[rows.clone()], again[rows], "{cpu:?} {format}");
-                first += cell.used;
-            }
+            let forward = |x: &[f32], cells: &[Tokens]| {
+                let queries: usize = cells.iter().map(|cell| cell.queries).sum();
+                let mut out = vec![0.0; queries * 64];
+                stack.forward(Start::States(x), cells, &mut out);
+                out
+            };
+            let all = one_thread.install(|| forward(&x, &cells));
+            assert_eq!(all, forward(&x, &cells), "{cpu:?} {format}");
+            let mut rest = x.as_slice();
+            let alone = cells.map(|cell| {
+                let (own, others) = rest.split_at(cell.used * 64);
+                rest = others;
+                three.install(|| forward(own, &[cell]))
+            });
+            assert_eq!(all, alone.concat(), "{cpu:?} {format}");
         }
     }
 }
@@ -147,11 +149,43 @@ fn f32_has_the_same_bits_in_every_set() {
     let results: Vec<Vec<f32>> = Cpu::all()
         .map(|cpu| {
             let weights = blocks.iter().map(Numbered::weights);
-            let mut out = x.clone();
-            EncoderStack::new(cpu, Format::F32, widths, weights)
-                .forward(&mut out, &[Tokens { known: 40, used: 50, queries: 50 }]);
+            let mut out = vec![0.0; x.len()];
+            let cells = [Tokens { known: 40, used: 50, queries: 50 }];
+            EncoderStack::new(cpu, Format::F32, widths, weights).forward(
+                Start::States(&x),
+                &cells,
+                &mut out,
+            );
             out
         })
         .collect();
     assert!(results.iter().all(|result| result == &results[0]));
+}
+
+#[test]
+fn states_are_looked_up_in_tables() {
+    let widths = Widths { model: 20, inner: 8, heads: 1 };
+    let mut numbers = Numbers::new(52);
+    let block = Numbered::new(widths, &mut numbers);
+    let [genes, values] = [5, 3].map(|rows| numbers.normals(rows * 20));
+    let tokens = [[4, 0], [0, 2], [3, 1], [0, 0]];
+    let cells = [Tokens::all(1), Tokens::all(3)];
+    for cpu in Cpu::all() {
+        let stack = EncoderStack::new(cpu, Format::F32, widths, [block.weights()]);
+        let mut normed = genes.clone();
+        norm(cpu, &mut normed, block.norm(0));
+        let sum = |[gene, value]: [u32; 2]| {
+            let row = |table: &[f32], row: u32| table[row as usize * 20..][..20].to_vec();
+            row(&normed, gene).into_iter().zip(row(&values, value)).map(|(x, y)| x + y)
+        };
+        let states: Vec<f32> = tokens.into_iter().flat_map(sum).collect();
+        let tables =
+            Tables { genes: &genes, norm: block.norm(0), values: &values, tokens: &tokens };
+        let [of_tables, of_states] = [Start::Tables(tables), Start::States(&states)].map(|start| {
+            let mut out = vec![0.0; 4 * 20];
+            stack.forward(start, &cells, &mut out);
+            out
+        });
+        assert_eq!(of_tables, of_states, "{cpu:?}");
+    }
 }

@@ -5,7 +5,7 @@
 use rayon::prelude::*;
 
 use super::{
-    EncoderStack, Packed,
+    Cell, EncoderStack, Packed, Start,
     cell::{Scratch, attend_rows, feed_forward},
     sink::IntoHead,
 };
@@ -30,14 +30,18 @@ struct Part<'a> {
 
 impl EncoderStack {
     /// As [`forward`](Self::forward), of one cell.
-    pub(super) fn forward_wide(&self, tokens: Tokens, x: &mut [f32]) {
-        let d = self.widths.model;
+    pub(super) fn forward_wide(&self, cell: Cell) {
+        let (d, Cell { tokens, start, first, out }) = (self.widths.model, cell);
+        let mut states = vec![0.0; tokens.used * d];
         let threads = rayon::current_num_threads();
         let rows = tokens.used.div_ceil(SIDE).div_ceil(threads).clamp(1, ROWS);
         let part = |(i, x)| Part { first: i * rows, x, scratch: Scratch::default() };
-        let mut parts: Vec<Part> = x.chunks_mut(rows * SIDE * d).enumerate().map(part).collect();
+        let x = states.chunks_mut(rows * SIDE * d);
+        let mut parts: Vec<Part> = x.enumerate().map(part).collect();
         let mut heads = vec![Head::default(); self.widths.heads];
-        parts.par_iter_mut().for_each(|part| self.cpu.run(self.format, Pack { part, d }));
+        parts.par_iter_mut().for_each(|part| {
+            self.cpu.run(self.format, Begin { start, first, part, d });
+        });
         for (index, block) in self.blocks.iter().enumerate() {
             let is_last = index + 1 == self.blocks.len();
             let queries = if is_last { tokens.queries } else { tokens.used };
@@ -52,20 +56,26 @@ impl EncoderStack {
                 self.cpu.run(self.format, task);
             });
         }
+        out.copy_from_slice(&states[..out.len()]);
     }
 }
 
-/// Packs the rows of a part.
-struct Pack<'a, 'x> {
+/// Writes and packs the rows that a part begins with.
+struct Begin<'a, 'x> {
+    start: Start<'a>,
+    /// The first token of the cell.
+    first: usize,
     part: &'a mut Part<'x>,
     d: usize,
 }
 
-impl Task for Pack<'_, '_> {
+impl Task for Begin<'_, '_> {
     type Output = ();
 
     fn run<E: Engine>(self, engine: &E) {
-        let Self { part: Part { x, scratch, .. }, d } = self;
+        let Self { start, first, part, d } = self;
+        let Part { first: block, x, scratch } = part;
+        start.write(engine, first + *block * SIDE, d, x);
         pack_rows(engine, Rows::new(x, d, [x.len() / d, d]), &mut scratch.rows);
     }
 }

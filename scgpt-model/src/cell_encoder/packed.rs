@@ -1,25 +1,37 @@
 //! [`PackedEncoder`]: the blocks of a network in one operator of the CPU.
 
-use burn::{nn::LayerNorm, prelude::*, tensor::DType};
-use scgpt_kernels::{Affine, BlockWeights, Cpu, EncoderStack, Norm, Tokens, Widths};
+use burn::{module::Param, nn::LayerNorm, prelude::*, tensor::DType};
+use scgpt_kernels::{Affine, BlockWeights, Cpu, EncoderStack, Norm, Start, Tables, Tokens, Widths};
 
 use crate::{
     block::Block,
     config::{NormScheme, ScgptConfig},
-    encoder::Encoder,
-    host::host_values,
+    host::HostNumbers,
     linear::Linear,
     precision::{InferencePrecision, has_kernels},
+    scgpt::Scgpt,
 };
 
 /// ε of every layer norm of the network.
 const EPSILON: f32 = 1e-5;
 
-/// Blocks whose weights are packed once. All tokens of a cell are known: nothing is hidden from a
-/// network that embeds.
+/// Blocks whose weights are packed once, and the tables that tokens are looked up in. All tokens of a
+/// cell are known: nothing is hidden from a network that embeds.
 #[derive(Debug)]
 pub(super) struct PackedEncoder {
     stack: EncoderStack,
+    genes: HostNumbers,
+    gene_norm: HostNorm,
+    /// Empty if values are not looked up.
+    values: HostNumbers,
+}
+
+/// Tokens of some cells, one cell after the other without padding.
+pub(super) enum Input {
+    /// Their states before the first block, `[Σ lengths, d]`.
+    States(Vec<f32>),
+    /// Their rows in the tables of genes and values.
+    Rows(Vec<[u32; 2]>),
 }
 
 /// Whether the operator computes such a network, whose parameters are as `parameter` is.
@@ -30,32 +42,55 @@ pub(super) fn serves<const D: usize>(config: &ScgptConfig, parameter: &Tensor<D>
 }
 
 impl PackedEncoder {
-    /// Packs the blocks of a network that the operator [`serves`].
+    /// Packs the blocks of a network that the operator [`serves`]; `values` are the vectors of values,
+    /// if they are looked up.
     pub(super) fn new(
-        encoder: &Encoder,
+        model: &Scgpt,
+        values: Option<Tensor<2>>,
         config: &ScgptConfig,
         precision: InferencePrecision,
         cpu: Cpu,
     ) -> Self {
-        let &ScgptConfig { d_model: model, d_ff: inner, n_heads: heads, .. } = config;
-        let blocks: Vec<HostBlock> = encoder.blocks.iter().map(HostBlock::new).collect();
-        let widths = Widths { model, inner, heads };
+        let &ScgptConfig { d_model, d_ff: inner, n_heads: heads, .. } = config;
+        let blocks: Vec<HostBlock> = model.encoder.blocks.iter().map(HostBlock::new).collect();
+        let widths = Widths { model: d_model, inner, heads };
         let weights = blocks.iter().map(HostBlock::weights);
-        Self { stack: EncoderStack::new(cpu, precision.format(), widths, weights) }
+        Self {
+            stack: EncoderStack::new(cpu, precision.format(), widths, weights),
+            genes: HostNumbers::of(model.genes.embedding.weight.val()),
+            gene_norm: HostNorm::new(&model.genes.norm),
+            values: values.map_or(HostNumbers::Copied(Vec::new()), HostNumbers::of),
+        }
     }
 
-    /// Replaces the states before the first block by those after the last; of the last block, those
-    /// of the first `queries` tokens of each cell alone, or all with `None`.
+    /// The states after the last block of the first `queries` tokens of each cell, or of all with
+    /// `None`.
     ///
     /// # Shapes
-    /// - x: `[Σ lengths, d]`, cell after cell without padding
-    pub(super) fn forward(&self, x: &mut [f32], lengths: &[usize], queries: Option<usize>) {
+    /// - output: `[Σ queries, d]`, cell after cell
+    pub(super) fn forward(
+        &self,
+        input: &Input,
+        lengths: &[usize],
+        queries: Option<usize>,
+    ) -> Vec<f32> {
         let of_cell = |&used: &usize| Tokens {
             queries: queries.map_or(used, |n| n.min(used)),
             ..Tokens::all(used)
         };
         let cells: Vec<Tokens> = lengths.iter().map(of_cell).collect();
-        self.stack.forward(x, &cells);
+        let norm = self.gene_norm.get();
+        let start = match input {
+            Input::States(states) => Start::States(states),
+            Input::Rows(tokens) => {
+                let (genes, values) = (&self.genes, &self.values);
+                Start::Tables(Tables { genes, norm, values, tokens })
+            }
+        };
+        let queries: usize = cells.iter().map(|cell| cell.queries).sum();
+        let mut out = vec![0.0; queries * norm.gamma.len()];
+        self.stack.forward(start, &cells, &mut out);
+        out
     }
 }
 
@@ -70,13 +105,14 @@ struct HostBlock {
 }
 
 struct HostLinear {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+    weight: HostNumbers,
+    bias: HostNumbers,
 }
 
+#[derive(Debug)]
 struct HostNorm {
-    gamma: Vec<f32>,
-    beta: Vec<f32>,
+    gamma: HostNumbers,
+    beta: HostNumbers,
 }
 
 impl HostBlock {
@@ -105,9 +141,9 @@ impl HostBlock {
 
 impl HostLinear {
     fn new(layer: &Linear) -> Self {
-        let n = layer.weight.dims()[1];
-        let bias = layer.bias.as_ref().map(|bias| host_values(bias.val()));
-        Self { weight: host_values(layer.weight.val()), bias: bias.unwrap_or_else(|| vec![0.0; n]) }
+        let weight = layer.weight.val();
+        let bias = numbers_or_zeros(layer.bias.as_ref(), weight.dims()[1]);
+        Self { weight: HostNumbers::of(weight), bias }
     }
 
     fn get(&self) -> Affine<'_> {
@@ -117,13 +153,19 @@ impl HostLinear {
 
 impl HostNorm {
     fn new(norm: &LayerNorm) -> Self {
-        let gamma = host_values(norm.gamma.val());
-        let beta = norm.beta.as_ref().map(|beta| host_values(beta.val()));
-        let beta = beta.unwrap_or_else(|| vec![0.0; gamma.len()]);
-        Self { gamma, beta }
+        let gamma = norm.gamma.val();
+        let beta = numbers_or_zeros(norm.beta.as_ref(), gamma.dims()[0]);
+        Self { gamma: HostNumbers::of(gamma), beta }
     }
 
     fn get(&self) -> Norm<'_> {
         Norm { gamma: &self.gamma, beta: &self.beta, epsilon: EPSILON }
     }
+}
+
+fn numbers_or_zeros(parameter: Option<&Param<Tensor<1>>>, n: usize) -> HostNumbers {
+    parameter.map_or_else(
+        || HostNumbers::Copied(vec![0.0; n]),
+        |parameter| HostNumbers::of(parameter.val()),
+    )
 }

@@ -45,6 +45,15 @@ impl GeneEncoder {
         self.norm.forward(hold_row(vectors, genes, self.held))
     }
 
+    /// The normalised vectors of some gene tokens, without a gradient held back.
+    ///
+    /// # Shapes
+    /// - genes: `[n]`
+    /// - output: `[n, d]`
+    pub(crate) fn vectors(&self, genes: Tensor<1, Int>) -> Tensor<2> {
+        self.norm.forward(self.embedding.weight.val().select(0, genes))
+    }
+
     /// The normalised vectors of all gene tokens, `[g, d]`: what [`forward`](Self::forward) looks
     /// up.
     pub fn table(&self) -> Tensor<2> {
