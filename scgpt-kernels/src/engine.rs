@@ -49,7 +49,13 @@ pub(crate) trait Engine: Sized {
     fn left_of_columns(&self, block: &Block, to: &mut [Tile]);
 
     /// Packs rows of a right matrix: 32 deep, 32 columns.
-    fn right(&self, block: &Block, to: &mut [Tile]);
+    #[inline(always)]
+    fn right(&self, block: &Block, to: &mut [Tile]) {
+        self.right_of(&mut Stored(self.lanes(), block), to);
+    }
+
+    /// As [`right`](Self::right), of rows that are made as they are packed.
+    fn right_of(&self, rows: &mut impl Made<Self::Lanes>, to: &mut [Tile]);
 
     /// As [`right`](Self::right) of the transposed block.
     fn right_of_columns(&self, block: &Block, to: &mut [Tile]);
@@ -66,6 +72,22 @@ pub(crate) trait Engine: Sized {
         c: &mut Block,
         ahead: Option<&Tile>,
     );
+}
+
+/// Rows of a block that are made when they are asked for: both halves of each once, and each half of
+/// all rows in order.
+pub(crate) trait Made<L: Lanes> {
+    fn make(&mut self, row: usize, half: usize) -> L::F;
+}
+
+/// Rows as they are.
+struct Stored<'a, L>(L, &'a Block);
+
+impl<L: Lanes> Made<L> for Stored<'_, L> {
+    #[inline(always)]
+    fn make(&mut self, row: usize, half: usize) -> L::F {
+        self.0.load(&self.1.0[row][half])
+    }
 }
 
 /// What runs on whichever engine there is.

@@ -1,19 +1,20 @@
-//! Contexts of 32 queries by running softmax: keys come in groups, and what earlier groups gave is
-//! scaled down when a later one has a much larger score.
+//! Contexts of 32 queries by running softmax: keys come in groups, exponentials are relative to the
+//! largest score of the first, and what earlier groups gave is scaled down when those of a later one
+//! are much larger.
 
 use super::{Tokens, head::Head};
 use crate::{
     block::{Block, SIDE, Tile},
-    engine::{Engine, Step},
+    engine::{Engine, Made, Step},
     lanes::Lanes,
 };
 
 /// Blocks of keys in a group.
 const GROUP: usize = 2;
 
-/// A score may be so much larger than the one that exponentials are relative to: 2⁸ fits well into
-/// f32 and bf16, and hardly any group has to scale down what came before.
-const SLACK: f32 = 8.0;
+/// The exponentials of a group may add up to so much, which fits well into f32 and bf16. Hardly any
+/// group is beyond it, and none but the first is searched for its largest score before it is.
+const MOST: f32 = (1 << 14) as f32;
 
 /// Buffers of a thread.
 #[derive(Debug, Default)]
@@ -60,13 +61,21 @@ impl Group {
         (is_last && has_unknown).then_some(Self { first: block, blocks: 1, own: true })
     }
 
-    /// Keys of its `i`-th block that are seen.
-    fn keys(self, i: usize, tokens: Tokens) -> usize {
-        if self.own { SIDE } else { SIDE.min(tokens.known - (self.first + i) * SIDE) }
+    /// Leaves nothing of the scores that are not seen.
+    #[inline(always)]
+    fn hide(self, block: usize, tokens: Tokens, scores: &mut [Block]) {
+        if self.own {
+            return hide_others(&mut scores[0], block, tokens);
+        }
+        let seen = tokens.known - self.first * SIDE;
+        if seen < self.blocks * SIDE {
+            scores[seen / SIDE].0[seen % SIDE..].fill([[f32::NEG_INFINITY; 16]; 2]);
+        }
     }
 }
 
 /// State of 32 queries, two times sixteen lanes.
+#[derive(Clone, Copy)]
 struct Running<L: Lanes> {
     /// What exponentials are relative to.
     base: [L::F; 2],
@@ -133,26 +142,17 @@ fn attend<E: Engine>(engine: &E, head: &Head, block: usize, tokens: Tokens, scra
         for i in 0..first.blocks {
             score(engine, head, queries, first, i, &mut scores[i]);
         }
+        first.hide(block, tokens, scores);
+        running.base = largest(lanes, &scores[..first.blocks]);
     }
     let mut waiting: Option<Group> = None;
     let mut index = 0;
     while let Some(now) = group {
-        if now.own {
-            hide_others(&mut scores[0], block, tokens);
-        }
-        let largest = largest(lanes, now, tokens, scores);
-        if running.is_exceeded(lanes, largest) {
-            if let Some(before) = waiting.take() {
-                for (column, sum) in sums.iter_mut().enumerate() {
-                    add_values(engine, head, before, column, shares_before, sum);
-                }
-            }
-            rebase(lanes, largest, &mut running, sums);
-        }
         index += 1;
         let next = Group::nth(index, block, tokens);
-        // While lanes compute exponentials, tiles compute the scores of the next group and the
-        // contexts of the one before.
+        let before = running;
+        // Tiles compute the scores of the next group and the contexts of the one before, lanes
+        // exponentials: neither waits for what the other has just written.
         for i in 0..GROUP {
             if let Some(next) = next.filter(|next| i < next.blocks) {
                 score(engine, head, queries, next, i, &mut scores_next[i]);
@@ -163,13 +163,25 @@ fn attend<E: Engine>(engine: &E, head: &Head, block: usize, tokens: Tokens, scra
                 }
             }
             if i < now.blocks {
-                exponentials::<E>(lanes, &mut scores[i], now.keys(i, tokens), &mut running);
-                engine.right(&scores[i], &mut shares[i * E::TILES..(i + 1) * E::TILES]);
+                share(engine, &scores[i], &mut running, &mut shares[i * E::TILES..]);
+            }
+        }
+        let growth = running.growth(lanes, before);
+        let most = lanes.splat(MOST);
+        if lanes.any_greater(growth[0], most) || lanes.any_greater(growth[1], most) {
+            running = before;
+            let largest = largest(lanes, &scores[..now.blocks]);
+            rebase(lanes, largest, growth, &mut running, sums);
+            for i in 0..now.blocks {
+                share(engine, &scores[i], &mut running, &mut shares[i * E::TILES..]);
             }
         }
         waiting = Some(now);
         std::mem::swap(shares, shares_before);
         std::mem::swap(scores, scores_next);
+        if let Some(next) = next {
+            next.hide(block, tokens, scores);
+        }
         group = next;
     }
     if let Some(before) = waiting {
@@ -240,47 +252,47 @@ fn add_values<E: Engine>(
     engine.product::<true>(values, &shares[..group.blocks * E::TILES], sum, None);
 }
 
-/// The largest score of each query in a group.
+/// The largest score of each query.
 #[inline(always)]
-fn largest<L: Lanes>(lanes: L, group: Group, tokens: Tokens, scores: &[Block]) -> [L::F; 2] {
-    let least = lanes.splat(f32::NEG_INFINITY);
-    let (mut even, mut odd) = ([least; 2], [least; 2]);
-    for i in 0..group.blocks {
-        let (pairs, rest) = scores[i].0[..group.keys(i, tokens)].as_chunks::<2>();
-        for [first, second] in pairs {
-            even[0] = lanes.max(even[0], lanes.load(&first[0]));
-            even[1] = lanes.max(even[1], lanes.load(&first[1]));
-            odd[0] = lanes.max(odd[0], lanes.load(&second[0]));
-            odd[1] = lanes.max(odd[1], lanes.load(&second[1]));
-        }
-        for row in rest {
-            even[0] = lanes.max(even[0], lanes.load(&row[0]));
-            even[1] = lanes.max(even[1], lanes.load(&row[1]));
+fn largest<L: Lanes>(lanes: L, scores: &[Block]) -> [L::F; 2] {
+    let mut largest = [lanes.splat(f32::NEG_INFINITY); 2];
+    for scores in scores {
+        for row in &scores.0 {
+            for half in 0..2 {
+                largest[half] = lanes.max(largest[half], lanes.load(&row[half]));
+            }
         }
     }
-    [lanes.max(even[0], odd[0]), lanes.max(even[1], odd[1])]
+    largest
 }
 
 impl<L: Lanes> Running<L> {
-    /// Whether a score is much larger than what exponentials are relative to.
+    /// What a group has added to sums since `before`.
     #[inline(always)]
-    fn is_exceeded(&self, lanes: L, largest: [L::F; 2]) -> bool {
-        let slack = lanes.splat(SLACK);
-        lanes.any_greater(largest[0], lanes.add(self.base[0], slack))
-            || lanes.any_greater(largest[1], lanes.add(self.base[1], slack))
+    fn growth(&self, lanes: L, before: Self) -> [L::F; 2] {
+        let mut growth = self.total;
+        for half in 0..2 {
+            growth[half] = lanes.sub(growth[half], before.total[half]);
+        }
+        growth
     }
 }
 
-/// Makes exponentials relative to scores that are much larger. Each query decides alone.
+/// Makes exponentials relative to the largest scores of a group in which they grew too much. Each query
+/// decides alone.
 #[inline(always)]
-fn rebase<L: Lanes>(lanes: L, largest: [L::F; 2], running: &mut Running<L>, sums: &mut [Block]) {
+fn rebase<L: Lanes>(
+    lanes: L,
+    largest: [L::F; 2],
+    growth: [L::F; 2],
+    running: &mut Running<L>,
+    sums: &mut [Block],
+) {
     for half in 0..2 {
-        let (largest, base) = (largest[half], running.base[half]);
-        let limit = lanes.add(base, lanes.splat(SLACK));
-        let raised = lanes.if_greater([largest, limit], largest, base);
-        // One where it stays, zero where there was nothing yet.
+        let (base, is_beyond) = (running.base[half], [growth[half], lanes.splat(MOST)]);
+        let raised = lanes.if_greater(is_beyond, largest[half], base);
         let fade = lanes.exp2::<true>(lanes.sub(base, raised));
-        let fade = lanes.if_greater([largest, limit], fade, lanes.splat(1.0));
+        let fade = lanes.if_greater(is_beyond, fade, lanes.splat(1.0));
         running.base[half] = raised;
         running.total[half] = lanes.mul(running.total[half], fade);
         for sum in sums.iter_mut() {
@@ -291,24 +303,28 @@ fn rebase<L: Lanes>(lanes: L, largest: [L::F; 2], running: &mut Running<L>, sums
     }
 }
 
-/// Scores become exponentials; those of keys that are not seen become zero.
+/// Exponentials of a block of scores as a right operand.
 #[inline(always)]
-fn exponentials<E: Engine>(
+fn share<E: Engine>(engine: &E, scores: &Block, running: &mut Running<E::Lanes>, to: &mut [Tile]) {
+    let mut rows = Exponentials::<E> { lanes: engine.lanes(), scores, running: *running };
+    engine.right_of(&mut rows, &mut to[..E::TILES]);
+    *running = rows.running;
+}
+
+/// Exponentials of scores, which are added up.
+struct Exponentials<'a, E: Engine> {
     lanes: E::Lanes,
-    scores: &mut Block,
-    keys: usize,
-    running: &mut Running<E::Lanes>,
-) {
-    let base = running.base;
-    let mut total = running.total;
-    for row in &mut scores.0[..keys] {
-        for half in 0..2 {
-            let x = lanes.sub(lanes.load(&row[half]), base[half]);
-            let x = if E::EXACT { lanes.exp2::<true>(x) } else { lanes.exp2::<false>(x) };
-            total[half] = lanes.add(total[half], x);
-            lanes.store(x, &mut row[half]);
-        }
+    scores: &'a Block,
+    running: Running<E::Lanes>,
+}
+
+impl<E: Engine> Made<E::Lanes> for Exponentials<'_, E> {
+    #[inline(always)]
+    fn make(&mut self, row: usize, half: usize) -> <E::Lanes as Lanes>::F {
+        let (lanes, running) = (self.lanes, &mut self.running);
+        let x = lanes.sub(lanes.load(&self.scores.0[row][half]), running.base[half]);
+        let x = if E::EXACT { lanes.exp2::<true>(x) } else { lanes.exp2::<false>(x) };
+        running.total[half] = lanes.add(running.total[half], x);
+        x
     }
-    running.total = total;
-    scores.0[keys..].fill([[0.0; 16]; 2]);
 }

@@ -4,7 +4,7 @@
 use std::{arch::asm, cell::Cell, marker::PhantomData, sync::OnceLock};
 
 use super::{
-    Engine, On, Step,
+    Engine, Made, On, Step,
     halves::{self, pack_parts},
 };
 use crate::{

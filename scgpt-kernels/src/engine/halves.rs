@@ -4,6 +4,7 @@
 //! rows 0 to 15, each 32 bf16 numbers deep; the second rows 16 to 31. Of a right one a tile has 16
 //! columns, and its rows are pairs of consecutive depth.
 
+use super::Made;
 use crate::{
     block::{Block, Tile},
     lanes::{Halves, Lanes},
@@ -49,14 +50,14 @@ pub(super) fn left<L: Lanes, H: Halves<L>, const P: usize>(
 pub(super) fn right<L: Lanes, H: Halves<L>, const P: usize>(
     lanes: L,
     halves: H,
-    block: &Block,
+    rows: &mut impl Made<L>,
     to: &mut [Tile],
 ) {
     assert!(to.len() == 2 * P, "an operand");
     for r in 0..16 {
         for half in 0..2 {
-            let [low, high] = [&block.0[2 * r][half], &block.0[2 * r + 1][half]];
-            let parts = split::<L, H, P>(lanes, halves, [lanes.load(low), lanes.load(high)]);
+            let pair = [rows.make(2 * r, half), rows.make(2 * r + 1, half)];
+            let parts = split::<L, H, P>(lanes, halves, pair);
             for p in 0..P {
                 let part = halves.interleave(lanes, parts[p]);
                 lanes.store(part, &mut to[2 * p + half].0[r]);
@@ -97,12 +98,12 @@ macro_rules! pack_parts {
         }
         #[inline(always)]
         fn left_of_columns(&self, block: &Block, to: &mut [Tile]) {
-            halves::right::<_, _, $parts>(self.lanes, self.halves, block, to);
+            self.right(block, to);
             halves::turn(self.lanes, to);
         }
         #[inline(always)]
-        fn right(&self, block: &Block, to: &mut [Tile]) {
-            halves::right::<_, _, $parts>(self.lanes, self.halves, block, to);
+        fn right_of(&self, rows: &mut impl Made<Self::Lanes>, to: &mut [Tile]) {
+            halves::right::<_, _, $parts>(self.lanes, self.halves, rows, to);
         }
         #[inline(always)]
         fn right_of_columns(&self, block: &Block, to: &mut [Tile]) {

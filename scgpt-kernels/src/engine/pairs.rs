@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::{
-    Engine, On, Step,
+    Engine, Made, On, Step,
     halves::{self, pack_parts},
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! Products in f32 by fused multiply-adds: the same bits in every set.
 
-use super::{Engine, On, Step};
+use super::{Engine, Made, On, Step};
 use crate::{
     block::{Block, SIDE, Tile},
     lanes::{Lanes, Run},
@@ -15,20 +15,10 @@ pub(crate) struct Single<L, const ROWS: usize, const HALVES: usize> {
 
 impl<L: Lanes, const ROWS: usize, const HALVES: usize> Single<L, ROWS, HALVES> {
     #[inline(always)]
-    fn pack(self, block: &Block, to: &mut [Tile]) {
-        assert!(to.len() == 4, "an operand");
-        for (r, row) in block.0.iter().enumerate() {
-            for half in 0..2 {
-                self.lanes.store(self.lanes.load(&row[half]), &mut to[r / 16 * 2 + half].0[r % 16]);
-            }
-        }
-    }
-
-    #[inline(always)]
     fn pack_columns(self, block: &Block, to: &mut [Tile]) {
         let mut turned = Block::ZERO;
         block.transposed(self.lanes, &mut turned);
-        self.pack(&turned, to);
+        self.right(&turned, to);
     }
 
     /// `ROWS` rows from `first` on.
@@ -89,15 +79,20 @@ impl<L: Lanes, const ROWS: usize, const HALVES: usize> Engine for Single<L, ROWS
     }
     #[inline(always)]
     fn left(&self, block: &Block, to: &mut [Tile]) {
-        self.pack(block, to);
+        self.right(block, to);
     }
     #[inline(always)]
     fn left_of_columns(&self, block: &Block, to: &mut [Tile]) {
         self.pack_columns(block, to);
     }
     #[inline(always)]
-    fn right(&self, block: &Block, to: &mut [Tile]) {
-        self.pack(block, to);
+    fn right_of(&self, rows: &mut impl Made<L>, to: &mut [Tile]) {
+        assert!(to.len() == 4, "an operand");
+        for r in 0..SIDE {
+            for half in 0..2 {
+                self.lanes.store(rows.make(r, half), &mut to[r / 16 * 2 + half].0[r % 16]);
+            }
+        }
     }
     #[inline(always)]
     fn right_of_columns(&self, block: &Block, to: &mut [Tile]) {

@@ -1,7 +1,7 @@
 //! Tiles in portable code, with the bits of the processor's.
 
 use super::{
-    Engine, On, Step,
+    Engine, Made, On, Step,
     halves::{self, pack_parts},
 };
 use crate::{
