@@ -275,15 +275,16 @@ fn look_up(
     Ok(json!({ "config": config, "genes": genes, "memory_mb": megabytes, "embedding_mb": disk }))
 }
 
-/// Bytes that embedding needs at its peak: the weights and the gene table, the activations of a
-/// batch (input, packed projection, context and two temporaries of every token), and the blocks
-/// that wait.
+/// Bytes that embedding needs at its peak: the weights, those of the blocks as they are packed, the
+/// activations of a batch (input, packed projection, context and two temporaries of every token), and
+/// the cells that wait.
 fn memory(model: &ModelDir) -> usize {
     let config = model.config();
-    let tokens = BATCH * model.preprocess().max_length;
-    let activations = tokens * (7 * config.d_model + config.d_ff);
-    let table = config.vocab_size * config.d_model;
-    (model.weights().n_parameters() + table + activations) * size_of::<f32>() + (150 << 20)
+    let (d, f) = (config.d_model, config.d_ff);
+    // The most exact format keeps three numbers of two bytes for each.
+    let packed = config.n_layers * (4 * d * d + 2 * d * f) * 3 * size_of::<u16>();
+    let activations = BATCH * model.preprocess().max_length * (7 * d + f);
+    (model.weights().n_parameters() + activations) * size_of::<f32>() + packed + (150 << 20)
 }
 
 fn columns(frame: &Frame) -> String {
