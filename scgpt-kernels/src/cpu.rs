@@ -188,21 +188,21 @@ impl Cpu {
         if self.set == InstructionSet::Software {
             return match format {
                 Format::F32 => portable(task),
-                Format::Bf16x6 => task.run(&Software::<3>::new()),
-                Format::Bf16x3 => task.run(&Software::<2>::new()),
-                Format::Bf16 => task.run(&Software::<1>::new()),
+                Format::Bf16x6 => task.run(&Software::<3, 2>::new()),
+                Format::Bf16x3 => task.run(&Software::<2, 2>::new()),
+                Format::Bf16 => task.run(&Software::<1, 1>::new()),
             };
         }
         #[cfg(target_arch = "x86_64")]
         match (self.set, Permission::ask(), Avx512::detect(), Avx512Halves::detect()) {
             (InstructionSet::Amx, Some(tiles), _, _) if format == Format::Bf16x6 => {
-                return task.run(&Amx::<3>::new(tiles));
+                return task.run(&Amx::<3, 2>::new(tiles));
             }
             (InstructionSet::Amx, Some(tiles), _, _) if format == Format::Bf16x3 => {
-                return task.run(&Amx::<2>::new(tiles));
+                return task.run(&Amx::<2, 2>::new(tiles));
             }
             (InstructionSet::Amx, Some(tiles), _, _) if format == Format::Bf16 => {
-                return task.run(&Amx::<1>::new(tiles));
+                return task.run(&Amx::<1, 1>::new(tiles));
             }
             (InstructionSet::Avx512Bf16, _, Some(lanes), Some(halves))
                 if format == Format::Bf16 =>

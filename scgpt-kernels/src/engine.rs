@@ -37,7 +37,12 @@ pub(crate) trait Engine: Sized {
     /// Whether exponentials have to be exact to f32.
     const EXACT: bool;
 
+    /// The engine of attention in a stack of this one.
+    type Attention: Engine;
+
     fn lanes(&self) -> Self::Lanes;
+
+    fn attention(&self) -> Self::Attention;
 
     /// Runs a step with the engine's instructions, as a function of its own.
     fn enter<S: Step>(&self, step: S) -> S::Output;

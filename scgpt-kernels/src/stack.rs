@@ -75,7 +75,8 @@ impl Widths {
 
 /// Blocks with packed weights. Each thread takes one cell through all of them: what a block leaves
 /// is multiplied again while it is in the cache, and no number but the tokens' states is ever
-/// unpacked. If cells are fewer than threads, all threads take one cell after the other.
+/// unpacked. With [`Format::Bf16x6`], scores and contexts of attention are of three products: what that
+/// loses is as much as f32 loses in all. If cells are fewer than threads, all threads take one cell after the other.
 #[derive(Clone, Debug)]
 pub struct EncoderStack {
     cpu: Cpu,

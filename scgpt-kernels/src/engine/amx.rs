@@ -82,16 +82,17 @@ thread_local! {
     static ENGINES: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Tiles of `P` parts on this thread, which are configured while there is an engine.
+/// Tiles of `P` parts on this thread, which are configured while there is an engine; of `A` parts in the
+/// attention of a stack.
 #[derive(Debug)]
-pub(crate) struct Amx<const P: usize> {
+pub(crate) struct Amx<const P: usize, const A: usize> {
     lanes: Avx512,
     halves: Avx512Halves,
     /// The configuration is of a thread.
     stays_here: PhantomData<*const ()>,
 }
 
-impl<const P: usize> Amx<P> {
+impl<const P: usize, const A: usize> Amx<P, A> {
     pub(crate) fn new(Permission { lanes, halves }: Permission) -> Self {
         if ENGINES.replace(ENGINES.get() + 1) == 0 {
             // SAFETY: the permission says that the instruction is there; it reads a valid
@@ -109,7 +110,7 @@ impl<const P: usize> Amx<P> {
     }
 }
 
-impl<const P: usize> Drop for Amx<P> {
+impl<const P: usize, const A: usize> Drop for Amx<P, A> {
     fn drop(&mut self) {
         let left = ENGINES.get() - 1;
         ENGINES.set(left);
@@ -247,13 +248,19 @@ struct Operands {
     block: *mut Block,
 }
 
-impl<const P: usize> Engine for Amx<P> {
+impl<const P: usize, const A: usize> Engine for Amx<P, A> {
     type Lanes = Avx512;
+    type Attention = Amx<A, A>;
 
     const TILES: usize = 2 * P;
     const EXACT: bool = P > 1;
 
     pack_parts!(P);
+
+    #[inline(always)]
+    fn attention(&self) -> Amx<A, A> {
+        Amx::new(Permission { lanes: self.lanes, halves: self.halves })
+    }
 
     #[inline(always)]
     fn product<const ADD: bool>(

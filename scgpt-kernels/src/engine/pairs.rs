@@ -69,11 +69,16 @@ fn rows<const ADD: bool>(
 
 impl Engine for Pairs {
     type Lanes = Avx512;
+    type Attention = Self;
 
     const TILES: usize = 2;
     const EXACT: bool = false;
 
     pack_parts!(1);
+
+    fn attention(&self) -> Self {
+        *self
+    }
 
     #[inline(always)]
     fn product<const ADD: bool>(

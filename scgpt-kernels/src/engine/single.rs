@@ -66,6 +66,7 @@ impl<L: Lanes, const ROWS: usize, const HALVES: usize> Single<L, ROWS, HALVES> {
 
 impl<L: Lanes, const ROWS: usize, const HALVES: usize> Engine for Single<L, ROWS, HALVES> {
     type Lanes = L;
+    type Attention = Self;
 
     const TILES: usize = 4;
     const EXACT: bool = true;
@@ -73,6 +74,10 @@ impl<L: Lanes, const ROWS: usize, const HALVES: usize> Engine for Single<L, ROWS
     #[inline(always)]
     fn lanes(&self) -> L {
         self.lanes
+    }
+
+    fn attention(&self) -> Self {
+        *self
     }
     fn enter<S: Step>(&self, step: S) -> S::Output {
         self.lanes.enter(On(self, step))

@@ -19,14 +19,14 @@ pub(super) const fn pairs<const P: usize>() -> &'static [[usize; 2]] {
     }
 }
 
-/// Tiles of `P` parts without instructions.
+/// Tiles of `P` parts without instructions; of `A` parts in the attention of a stack.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Software<const P: usize> {
+pub(crate) struct Software<const P: usize, const A: usize> {
     lanes: Portable,
     halves: Portable,
 }
 
-impl<const P: usize> Software<P> {
+impl<const P: usize, const A: usize> Software<P, A> {
     pub(crate) const fn new() -> Self {
         Self { lanes: Portable, halves: Portable }
     }
@@ -61,13 +61,18 @@ fn tdpbf16ps(c: &mut Block, [row, half]: [usize; 2], a: &Tile, b: &Tile) {
     }
 }
 
-impl<const P: usize> Engine for Software<P> {
+impl<const P: usize, const A: usize> Engine for Software<P, A> {
     type Lanes = Portable;
+    type Attention = Software<A, A>;
 
     const TILES: usize = 2 * P;
     const EXACT: bool = P > 1;
 
     pack_parts!(P);
+
+    fn attention(&self) -> Software<A, A> {
+        Software::new()
+    }
 
     fn product<const ADD: bool>(
         &self,

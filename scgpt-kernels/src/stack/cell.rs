@@ -54,7 +54,7 @@ impl Task for Through<'_> {
         states.resize(tokens.used * d, 0.0);
         heads.resize_with(widths.heads, Head::default);
         for head in heads.iter_mut() {
-            head.reserve::<E>(tokens.used, widths.head());
+            head.reserve::<E::Attention>(tokens.used, widths.head());
         }
         for (i, x) in states.chunks_mut(ROWS * SIDE * d).enumerate() {
             start.write(engine, first + i * ROWS * SIDE, d, x);
@@ -94,10 +94,11 @@ pub(super) fn attend_rows<E: Engine>(
 ) {
     let steps = heads.first().map_or(0, Head::steps);
     let of_heads = heads.len() * steps;
+    let attention = engine.attention();
     scratch.contexts.resize((end - first) * of_heads * E::TILES, Tile::ZERO);
     for (index, head) in heads.iter().enumerate() {
         for row in first..end {
-            let from = attend_block(engine, head, row, tokens, &mut scratch.attend);
+            let from = attend_block(&attention, head, row, tokens, &mut scratch.attend);
             let at = ((row - first) * of_heads + index * steps) * E::TILES;
             let to = &mut scratch.contexts[at..at + steps * E::TILES];
             engine.enter(Contexts { from, to });

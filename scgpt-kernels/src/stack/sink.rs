@@ -81,7 +81,13 @@ impl Sink for IntoHead<'_> {
     #[inline(always)]
     fn take<E: Engine>(&mut self, engine: &E, [row, column]: [usize; 2], block: &mut Block) {
         finish(engine.lanes(), block, &self.bias[column * SIDE..], false);
-        self.head.write(engine, self.part, [row + self.first, column], block, self.width);
+        self.head.write(
+            &engine.attention(),
+            self.part,
+            [row + self.first, column],
+            block,
+            self.width,
+        );
     }
 }
 

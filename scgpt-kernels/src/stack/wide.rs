@@ -96,7 +96,7 @@ impl Task for Project<'_, '_> {
     fn run<E: Engine>(self, engine: &E) {
         let Self { stack, block, parts, tokens, head, index } = self;
         let (width, of_heads) = (stack.widths.head(), stack.widths.head_blocks());
-        head.reserve::<E>(tokens.used, width);
+        head.reserve::<E::Attention>(tokens.used, width);
         let (of_head, steps) = (width.div_ceil(SIDE), stack.widths.model.div_ceil(SIDE));
         for part in Projected::ALL {
             let columns = part as usize * of_heads + index * of_head;
