@@ -58,13 +58,13 @@ fn block(c: &mut Criterion) {
         let known = TOKENS - TOKENS * percent / 100;
         let mask = AttentionMask::generative(vec![known; CELLS], vec![TOKENS; CELLS], TOKENS);
         group.bench_function(BenchmarkId::new("forward", percent), |bench| {
-            bench.iter(|| black_box(block.forward(x.clone(), &mask, TOKENS)));
+            bench.iter(|| black_box(block.forward(x.clone(), &(&mask).into(), TOKENS)));
         });
         let training = block.clone().train();
         let input = Tensor::<3>::from_inner(x.clone()).require_grad();
         group.bench_function(BenchmarkId::new("forward_backward", percent), |bench| {
             bench.iter(|| {
-                black_box(training.forward(input.clone(), &mask, TOKENS).sum().backward())
+                black_box(training.forward(input.clone(), &(&mask).into(), TOKENS).sum().backward())
             });
         });
     }

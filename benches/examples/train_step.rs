@@ -1,6 +1,6 @@
 //! CPU seconds a training step, and its peak memory:
 //! `train_step [cells] [tokens] [steps] [dropout] [integration: 0 or 1] [layers] [width]`, in the precision of
-//! the variable `SCGPT_PRECISION`.
+//! the variable `SCGPT_PRECISION`, with the attention of `SCGPT_ATTENTION`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -10,7 +10,7 @@
 use std::time::Instant;
 
 use scgpt_benches::{TrainStep, device};
-use scgpt_model::ScgptConfig;
+use scgpt_model::{AttentionKind, ScgptConfig};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +28,15 @@ fn peak_mb() -> f64 {
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
+fn attention() -> AttentionKind {
+    match std::env::var("SCGPT_ATTENTION").as_deref() {
+        Ok("linear") => AttentionKind::Linear,
+        Ok("favor") => AttentionKind::Favor,
+        Ok("linformer") => AttentionKind::Linformer,
+        _ => AttentionKind::Exact,
+    }
+}
+
 fn main() {
     let arguments: Vec<f64> =
         std::env::args().skip(1).map(|argument| argument.parse().unwrap()).collect();
@@ -41,6 +50,8 @@ fn main() {
         n_layers,
         d_model: width,
         d_ff: width,
+        n_heads: if width < 512 { 4 } else { 8 },
+        attention: attention(),
         ..ScgptConfig::new(60_697)
     };
     let device = device().autodiff();

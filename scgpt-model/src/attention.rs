@@ -1,9 +1,11 @@
 //! [`MaskedAttention`]: multi-head attention in which no query sees an unknown gene but itself.
 
 mod composed;
+mod features;
 #[cfg(feature = "flex")]
 mod flex;
 mod mask;
+mod means;
 
 use burn::{
     nn::{Initializer, LinearConfig},
@@ -11,8 +13,28 @@ use burn::{
 };
 use scgpt_kernels::Format;
 
+use self::features::FeatureMap;
 pub use self::mask::AttentionMask;
-use crate::{config::ScgptConfig, linear::Linear};
+pub(crate) use self::means::shares;
+use crate::{
+    config::{AttentionKind, ScgptConfig},
+    linear::Linear,
+};
+
+/// Who sees whom.
+#[derive(Clone, Debug)]
+pub struct Sight<'a> {
+    /// Which tokens are known, and which are padding.
+    pub mask: &'a AttentionMask,
+    /// For [`AttentionKind::Linformer`], in which shares each mean is made of the tokens, `[b, r, t]`.
+    pub shares: Option<Tensor<3>>,
+}
+
+impl<'a> From<&'a AttentionMask> for Sight<'a> {
+    fn from(mask: &'a AttentionMask) -> Self {
+        Self { mask, shares: None }
+    }
+}
 
 /// Self-attention over one packed projection of queries, keys and values.
 ///
@@ -38,6 +60,30 @@ pub struct MaskedAttention {
     project_unknown: bool,
     #[module(skip)]
     format: Option<Format>,
+    #[module(skip)]
+    kind: Kind,
+}
+
+/// See [`AttentionKind`].
+#[derive(Clone, Debug)]
+enum Kind {
+    Exact,
+    Features(FeatureMap),
+    Means,
+}
+
+impl Kind {
+    fn of(config: &ScgptConfig) -> Self {
+        let &ScgptConfig { attention_rank: rank, attention_seed: seed, .. } = config;
+        match config.attention {
+            AttentionKind::Exact => Self::Exact,
+            AttentionKind::Linear => Self::Features(FeatureMap::Elu),
+            AttentionKind::Favor => {
+                Self::Features(FeatureMap::random(config.head_width(), rank, seed))
+            }
+            AttentionKind::Linformer => Self::Means,
+        }
+    }
 }
 
 impl MaskedAttention {
@@ -58,6 +104,7 @@ impl MaskedAttention {
             n_heads: config.n_heads,
             project_unknown: config.project_unknown,
             format: None,
+            kind: Kind::of(config),
         }
     }
 
@@ -68,15 +115,31 @@ impl MaskedAttention {
     /// - output: `[b, n, d]`
     ///
     /// # Panics
-    /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
-    pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
-        let context = attend_in(self.format, self.qkv.forward(x), self.n_heads, mask, n);
+    /// If the mask was made for another `[b, t]`, or `n` is larger than `t`, or shares are needed that are
+    /// not there.
+    pub fn forward(&self, x: Tensor<3>, sight: &Sight<'_>, n: usize) -> Tensor<3> {
+        let mask = sight.mask;
+        let context = self.attend(self.qkv.forward(x), sight, n);
         let projected = self.out.forward(context.clone());
         if self.project_unknown || !mask.is_generative() {
             return projected;
         }
         let is_unknown = mask.is_unknown(&context.device()).narrow(1, 0, n);
         projected.mask_where(is_unknown.expand(context.dims()), context)
+    }
+
+    #[expect(clippy::expect_used, reason = "documented: a caller's mistake, like a wrong shape")]
+    fn attend(&self, qkv: Tensor<3>, sight: &Sight<'_>, n: usize) -> Tensor<3> {
+        let (mask, [b, t, _]) = (sight.mask, qkv.dims());
+        mask.assert_shape(b, t);
+        match &self.kind {
+            Kind::Exact => attend_in(self.format, qkv, self.n_heads, mask, n),
+            Kind::Features(map) => features::attend(qkv, self.n_heads, mask, n, map),
+            Kind::Means => {
+                let shares = sight.shares.clone().expect("shares of genes in means");
+                means::attend(qkv, self.n_heads, mask, n, shares)
+            }
+        }
     }
 
     /// See [`Scgpt::computing_in`](crate::Scgpt::computing_in).

@@ -7,7 +7,7 @@ use burn::{
 use scgpt_kernels::Format;
 
 use crate::{
-    attention::{AttentionMask, MaskedAttention},
+    attention::{MaskedAttention, Sight},
     config::{NormScheme, ScgptConfig},
     fused::{add_norm, relu_drop},
     linear::Linear,
@@ -66,9 +66,9 @@ impl Block {
     ///
     /// # Panics
     /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
-    pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, sight: &Sight<'_>, n: usize) -> Tensor<3> {
         let x = self.attended(x);
-        let context = self.attention.forward(x.clone(), mask, n);
+        let context = self.attention.forward(x.clone(), sight, n);
         let x =
             self.add(&self.norm1, if n == x.dims()[1] { x } else { x.narrow(1, 0, n) }, context);
         let x = self.before(&self.norm2, x);

@@ -9,7 +9,7 @@ use scgpt_kernels::{Cpu, Format, InstructionSet};
 
 use self::packed::{Input, PackedEncoder, serves};
 use crate::{
-    attention::AttentionMask,
+    attention::{AttentionMask, Sight},
     config::{CellPooling, PaddedStates, ScgptConfig},
     error::Result,
     host::host_values,
@@ -175,7 +175,8 @@ impl CellEncoder {
             self.model.pool(Tensor::from_data(states, &self.device), &self.input(batch, mask))
         } else if is_cls {
             let n = LEADING.min(batch.n_tokens);
-            let leading = self.model.encoder.forward_leading(self.tokens(batch), &mask, n);
+            let sight = self.sight(batch, &mask);
+            let leading = self.model.encoder.forward_leading(self.tokens(batch), &sight, n);
             leading.narrow(1, 0, 1).squeeze_dim(1)
         } else {
             self.model.cell(&self.input(batch, mask))
@@ -193,7 +194,8 @@ impl CellEncoder {
     /// As [`embed`](Self::embed).
     pub fn attention_scores(&self, batch: TokenBatchView, layer: usize) -> Result<Vec<f32>> {
         let mask = self.mask(batch);
-        let scores = self.model.attention_scores_of(self.tokens(batch), &mask, layer)?;
+        let sight = self.sight(batch, &mask);
+        let scores = self.model.attention_scores_of(self.tokens(batch), &sight, layer)?;
         Ok(host_values(scores))
     }
 
@@ -219,7 +221,7 @@ impl CellEncoder {
         if self.is_packed() {
             return self.packed_states(batch);
         }
-        let hidden = self.model.encoder.forward(self.tokens(batch), &mask);
+        let hidden = self.model.encoder.forward(self.tokens(batch), &self.sight(batch, &mask));
         host_values(hidden)
     }
 
@@ -309,6 +311,12 @@ impl CellEncoder {
             "gene token out of range"
         );
         AttentionMask::padding(batch.lengths.to_vec(), t)
+    }
+
+    /// Who of the tokens sees whom.
+    fn sight<'a>(&self, batch: TokenBatchView, mask: &'a AttentionMask) -> Sight<'a> {
+        let genes = self.gene_ids(batch).reshape([batch.lengths.len(), batch.n_tokens]);
+        self.model.sight(&genes, mask)
     }
 
     /// The input of the network without short cuts.

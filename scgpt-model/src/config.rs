@@ -6,8 +6,8 @@ mod reference;
 use serde::{Deserialize, Serialize};
 
 pub use self::choices::{
-    Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
-    ValueEncoding,
+    Activation, AttentionKind, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme,
+    PaddedStates, ValueEncoding,
 };
 use crate::{
     error::{Error, Result},
@@ -69,6 +69,16 @@ pub struct ScgptConfig {
     /// What padding contributes to pooling.
     #[serde(default)]
     pub padded_states: PaddedStates,
+    /// How tokens attend to each other.
+    #[serde(default)]
+    pub attention: AttentionKind,
+    /// Number of random features of [`AttentionKind::Favor`], and of means of
+    /// [`AttentionKind::Linformer`].
+    #[serde(default = "ScgptConfig::default_attention_rank")]
+    pub attention_rank: usize,
+    /// Seed of the random features of [`AttentionKind::Favor`].
+    #[serde(default)]
+    pub attention_seed: u64,
     /// Where the norms of a block stand.
     #[serde(default)]
     pub norm_scheme: NormScheme,
@@ -143,6 +153,9 @@ impl ScgptConfig {
             value_encoding: ValueEncoding::default(),
             cell_pooling: CellPooling::default(),
             padded_states: PaddedStates::default(),
+            attention: AttentionKind::default(),
+            attention_rank: Self::default_attention_rank(),
+            attention_seed: 0,
             norm_scheme: NormScheme::default(),
             gep: GepStyle::default(),
             gepc: Some(GepcStyle::default()),
@@ -179,6 +192,7 @@ impl ScgptConfig {
             ("d_ff", self.d_ff, 1 << 16),
             ("n_layers", self.n_layers, 1 << 10),
             ("n_bins", self.n_bins, usize::from(u16::MAX)),
+            ("attention_rank", self.attention_rank, 1 << 14),
         ] {
             if value == 0 || value > limit {
                 wrong(field, format!("is {value}, expected 1 to {limit}"));
@@ -277,6 +291,10 @@ impl ScgptConfig {
     /// Width of one attention head.
     pub fn head_width(&self) -> usize {
         self.d_model / self.n_heads
+    }
+
+    fn default_attention_rank() -> usize {
+        64
     }
 
     fn default_project_unknown() -> bool {

@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use crate::{
-    attention::{AttentionMask, MaskedAttention},
+    attention::{MaskedAttention, Sight},
     block::Block,
     config::ScgptConfig,
     error::{Error, Result},
@@ -29,9 +29,9 @@ impl Encoder {
     ///
     /// # Panics
     /// If the mask was made for another `[b, t]`.
-    pub fn forward(&self, x: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, sight: &Sight<'_>) -> Tensor<3> {
         let n = x.dims()[1];
-        self.forward_leading(x, mask, n)
+        self.forward_leading(x, sight, n)
     }
 
     /// The states of the first `n` tokens, equal to those of [`forward`](Self::forward); the last
@@ -43,12 +43,12 @@ impl Encoder {
     ///
     /// # Panics
     /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
-    pub fn forward_leading(&self, x: Tensor<3>, mask: &AttentionMask, n: usize) -> Tensor<3> {
+    pub fn forward_leading(&self, x: Tensor<3>, sight: &Sight<'_>, n: usize) -> Tensor<3> {
         let Some((last, before)) = self.blocks.split_last() else {
             return x.narrow(1, 0, n);
         };
         let t = x.dims()[1];
-        last.forward(before.iter().fold(x, |x, block| block.forward(x, mask, t)), mask, n)
+        last.forward(before.iter().fold(x, |x, block| block.forward(x, sight, t)), sight, n)
     }
 
     /// The states that the attention of block `layer` reads, `[b, t, d]`, and that attention; the
@@ -59,13 +59,13 @@ impl Encoder {
     pub(crate) fn before_attention(
         &self,
         x: Tensor<3>,
-        mask: &AttentionMask,
+        sight: &Sight<'_>,
         layer: usize,
     ) -> Result<(Tensor<3>, &MaskedAttention)> {
         let n_layers = self.blocks.len();
         let block = self.blocks.get(layer).ok_or(Error::Layer { layer, n_layers })?;
         let t = x.dims()[1];
-        let x = self.blocks[..layer].iter().fold(x, |x, block| block.forward(x, mask, t));
+        let x = self.blocks[..layer].iter().fold(x, |x, block| block.forward(x, sight, t));
         Ok((block.attended(x), &block.attention))
     }
 }

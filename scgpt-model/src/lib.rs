@@ -66,7 +66,7 @@ mod problem;
 mod scgpt;
 
 pub use crate::{
-    attention::{AttentionMask, MaskedAttention, attend},
+    attention::{AttentionMask, MaskedAttention, Sight, attend},
     block::Block,
     cell_encoder::{CellEncoder, TokenBatchView},
     checkpoint::{
@@ -74,8 +74,8 @@ pub use crate::{
         VisitNamed, Weights, save_tensors, write_model_dir,
     },
     config::{
-        Activation, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme, PaddedStates,
-        ScgptConfig, ValueEncoding,
+        Activation, AttentionKind, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme,
+        PaddedStates, ScgptConfig, ValueEncoding,
     },
     domain_norm::{ChannelNorm, DomainNorm},
     embed::{

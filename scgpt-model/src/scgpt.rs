@@ -7,8 +7,8 @@ use burn::{
 use scgpt_kernels::Format;
 
 use crate::{
-    attention::AttentionMask,
-    config::{CellPooling, GepStyle, PaddedStates, ScgptConfig},
+    attention::{AttentionMask, Sight, shares},
+    config::{AttentionKind, CellPooling, GepStyle, PaddedStates, ScgptConfig},
     domain_norm::DomainNorm,
     embed::{ConditionEncoder, GeneEncoder, PerturbationEncoder, ValueEncoder},
     encoder::Encoder,
@@ -73,6 +73,9 @@ pub struct Scgpt {
     pub unknown_flag: Option<Embedding>,
     /// Batch normalisation of the tokens.
     pub input_norm: Option<DomainNorm>,
+    /// With [`AttentionKind::Linformer`](crate::AttentionKind::Linformer), the weights of genes in means
+    /// of keys and values, `[g, r]`.
+    pub means: Option<Embedding>,
     /// The transformer.
     pub encoder: Encoder,
     /// Batch label → vector.
@@ -124,6 +127,8 @@ impl ScgptConfig {
                 .then(|| PerturbationEncoder::new(flags, d, self.pad_perturbation_flag, device)),
             unknown_flag: self.unknown_flag.then(|| EmbeddingConfig::new(2, d).init(device)),
             input_norm: DomainNorm::new(self, device),
+            means: (self.attention == AttentionKind::Linformer)
+                .then(|| EmbeddingConfig::new(self.vocab_size, self.attention_rank).init(device)),
             encoder: Encoder::new(self, device),
             batches: conditions(self.n_batches, None),
             modalities: conditions(self.n_modalities, self.pad_modality),
@@ -196,18 +201,25 @@ impl Scgpt {
         self.pool(self.states(self.input_tokens(input), input), input)
     }
 
+    /// Who of the tokens, whose genes are `[b, t]`, sees whom.
+    pub(crate) fn sight<'a>(&self, genes: &Tensor<2, Int>, mask: &'a AttentionMask) -> Sight<'a> {
+        let shares = self.means.as_ref().map(|table| shares(table.forward(genes.clone()), mask));
+        Sight { mask, shares }
+    }
+
     /// Final states of `tokens`, `[b, t, d]`.
     fn states(&self, tokens: Tensor<3>, input: &ModelInput) -> Tensor<3> {
         let device = tokens.device();
         if self.padded_states != PaddedStates::PlainLayout {
-            return self.encoder.forward(tokens, &input.mask);
+            return self.encoder.forward(tokens, &self.sight(&input.genes, &input.mask));
         }
         // In training mode, the reference's plain layout lets padded queries attend; so it does with an
         // odd number of heads, as the fast path that leaves padding out is for even ones.
         if device.is_autodiff() || self.has_odd_heads {
-            return self.encoder.forward(tokens, &input.mask.clone().with_attending_padding());
+            let mask = input.mask.clone().with_attending_padding();
+            return self.encoder.forward(tokens, &self.sight(&input.genes, &mask));
         }
-        let hidden = self.encoder.forward(tokens, &input.mask);
+        let hidden = self.encoder.forward(tokens, &self.sight(&input.genes, &input.mask));
         let is_used = input.mask.is_used(&hidden);
         hidden * is_used
     }
@@ -277,7 +289,8 @@ impl Scgpt {
     /// # Reference
     /// `Tutorial_Attention_GRN.ipynb`: the scores it ranks. Differs: any layer.
     pub fn attention_scores(&self, input: &ModelInput, layer: usize) -> Result<Tensor<4>> {
-        self.attention_scores_of(self.input_tokens(input), &input.mask, layer)
+        let sight = self.sight(&input.genes, &input.mask);
+        self.attention_scores_of(self.input_tokens(input), &sight, layer)
     }
 
     /// The weights with which layer `layer`, counted from 0, mixes the values of tokens: its scores
@@ -293,7 +306,8 @@ impl Scgpt {
     /// As [`encode`](Self::encode).
     pub fn attention_weights(&self, input: &ModelInput, layer: usize) -> Result<Tensor<4>> {
         let tokens = self.input_tokens(input);
-        let (x, attention) = self.encoder.before_attention(tokens, &input.mask, layer)?;
+        let sight = self.sight(&input.genes, &input.mask);
+        let (x, attention) = self.encoder.before_attention(tokens, &sight, layer)?;
         Ok(attention.weights(x, &input.mask))
     }
 
@@ -301,10 +315,10 @@ impl Scgpt {
     pub(crate) fn attention_scores_of(
         &self,
         tokens: Tensor<3>,
-        mask: &AttentionMask,
+        sight: &Sight<'_>,
         layer: usize,
     ) -> Result<Tensor<4>> {
-        let (x, attention) = self.encoder.before_attention(tokens, mask, layer)?;
+        let (x, attention) = self.encoder.before_attention(tokens, sight, layer)?;
         Ok(attention.scores(x))
     }
 

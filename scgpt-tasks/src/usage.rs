@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use scgpt_data::{Advice, Setting};
-use scgpt_model::{Asked, ModelDir, Need, ScgptConfig};
+use scgpt_model::{Asked, AttentionKind, ModelDir, Need, ScgptConfig};
 
 use crate::{
     error::{Error, Result},
@@ -24,8 +24,10 @@ const ANY: usize = 0;
 pub(crate) enum Usage {
     /// Cell embeddings, for cells of which nothing else is known.
     Embed,
-    /// States and attention of genes, for cells of which nothing else is known.
+    /// States of genes, for cells of which nothing else is known.
     States,
+    /// The scores by which genes attend to each other.
+    Attention,
     /// Expression of genes that are asked for.
     Generate,
     /// Pre-training goes on.
@@ -89,6 +91,13 @@ impl Usage {
                     .into(),
             );
         }
+        if self == Self::Attention && network.attention != AttentionKind::Exact {
+            return Some(format!(
+                "the network attends in linear time ({}): there are no scores of pairs of genes by which it mixes \
+                 them",
+                network.attention.name()
+            ));
+        }
         let asks_unknown = matches!(self, Self::Generate | Self::Pretrain);
         (asks_unknown && !network.unknown_flag).then(|| {
             format!(
@@ -102,7 +111,7 @@ impl Usage {
     /// What this use asks the network for.
     fn asked(self) -> Asked {
         match self {
-            Self::Embed | Self::States => Asked::States,
+            Self::Embed | Self::States | Self::Attention => Asked::States,
             _ => Asked::Expression,
         }
     }
@@ -110,7 +119,8 @@ impl Usage {
     /// The needs that this use meets, or whose parts of the network it makes anew.
     fn gives(self) -> &'static [Need] {
         match self {
-            Self::Embed | Self::States | Self::Generate | Self::Pretrain | Self::Annotate => &[],
+            Self::Embed | Self::States | Self::Attention => &[],
+            Self::Generate | Self::Pretrain | Self::Annotate => &[],
             Self::Integrate => &[Need::BatchLabels(ANY), Need::Domains(ANY)],
             Self::IntegrateModalities => {
                 &[Need::BatchLabels(ANY), Need::Domains(ANY), Need::ModalityTokens(ANY)]
@@ -124,6 +134,7 @@ impl Usage {
         match self {
             Self::Embed => "embedding",
             Self::States => "looking at genes in cells",
+            Self::Attention => "looking at attention",
             Self::Generate => "generation",
             Self::Pretrain => "pre-training",
             Self::Annotate => "training to annotate",
@@ -146,6 +157,9 @@ impl Usage {
                     + Setting("contextual")
                     + ", or without cells), or integrate with the setting `input_norm` none"
             }
+            Self::Attention => {
+                "take a network with exact attention, or compare vectors of genes (`scgpt grn embedding`)".into()
+            }
             Self::Generate | Self::Pretrain => {
                 "take a generatively pre-trained model, such as `scgpt pretrain` makes".into()
             }
@@ -160,9 +174,10 @@ mod tests {
     use super::*;
     use scgpt_model::InputNorm;
 
-    const ALL: [Usage; 8] = [
+    const ALL: [Usage; 9] = [
         Usage::Embed,
         Usage::States,
+        Usage::Attention,
         Usage::Generate,
         Usage::Pretrain,
         Usage::Annotate,
@@ -183,9 +198,21 @@ mod tests {
         for (network, fits) in [
             (plain, &ALL[..]),
             (perturbed, &[Usage::Perturb]),
-            (batches, &[Usage::Embed, Usage::States, Usage::Integrate, Usage::IntegrateModalities]),
+            (
+                batches,
+                &[
+                    Usage::Embed,
+                    Usage::States,
+                    Usage::Attention,
+                    Usage::Integrate,
+                    Usage::IntegrateModalities,
+                ],
+            ),
             (apart, &[Usage::Integrate, Usage::IntegrateModalities]),
-            (modalities, &[Usage::Embed, Usage::States, Usage::IntegrateModalities]),
+            (
+                modalities,
+                &[Usage::Embed, Usage::States, Usage::Attention, Usage::IntegrateModalities],
+            ),
             (
                 mute,
                 &[

@@ -87,7 +87,11 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let inputs = [Some(data.as_path()), settings.model.as_deref()];
     let _claim = claim(output, args.run.begin(), inputs)?;
     let mut warnings = Warnings::new(printer);
-    let device = args.run.open(&settings.training, &mut warnings)?;
+    let device = args.run.open(
+        settings.model.as_deref(),
+        (&settings.network, &settings.training),
+        &mut warnings,
+    )?;
     let mut options = PretrainOptions::new(data, output);
     options.resume = args.run.resumes();
     options.checkpoint_every = Some(args.run.checkpoint_every());

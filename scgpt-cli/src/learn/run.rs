@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use burn::prelude::Device;
 use clap::Args;
 use scgpt_data::Existing;
-use scgpt_tasks::{NewGenes, Recipe};
+use scgpt_tasks::{NetworkConfig, NewGenes, Recipe};
 use scgpt_train::{Precision, TrainConfig};
 
 use crate::{
@@ -101,9 +101,24 @@ impl RunArgs {
         recipe(self.model.as_deref(), files)
     }
 
-    /// Opens the device, and warns if it multiplies other numbers than the settings ask for.
-    pub(crate) fn open(&self, training: &TrainConfig, warnings: &mut Warnings) -> Result<Device> {
+    /// Opens the device. Warns if it multiplies other numbers than the settings ask for, and if the weights
+    /// of `model` were learned with another attention.
+    pub(crate) fn open(
+        &self,
+        model: Option<&Path>,
+        (network, training): (&NetworkConfig, &TrainConfig),
+        warnings: &mut Warnings,
+    ) -> Result<Device> {
         let device = self.compute.open()?;
+        if let Recipe::FineTune(learned) = Recipe::of(model)?
+            && learned.attention != network.attention
+        {
+            warnings.tell(format!(
+                "the weights of the model were learned with attention `{}`, and go on with `{}`",
+                learned.attention.name(),
+                network.attention.name()
+            ));
+        }
         let asked = training.precision;
         let computed = asked.on(&device).map_err(|problem| anyhow!("precision {problem}"))?;
         if computed != asked {

@@ -116,6 +116,26 @@ impl AttentionMask {
         (!all_known).then(|| self.flags_from(&self.known, device).unsqueeze_dims(&[1, 1]))
     }
 
+    /// `true` at the first `n` tokens that do not see themselves beside the known ones, `[b, 1, n, 1]`:
+    /// those that are known, and padding.
+    pub(super) fn hides_self(&self, n: usize, device: &Device) -> Tensor<4, Bool> {
+        let hides: Vec<bool> = std::iter::zip(&self.known, &self.used)
+            .flat_map(|(&known, &used)| (0..n).map(move |token| token < known || token >= used))
+            .collect();
+        let shape = [self.known.len(), 1, n, 1];
+        Tensor::from_data(TensorData::new(hides, shape), device)
+    }
+
+    /// `true` at padding, `[b, 1, t, 1]`.
+    pub(super) fn is_padding(&self, device: &Device) -> Tensor<4, Bool> {
+        self.flags_from(&self.used, device).unsqueeze_dim::<3>(1).unsqueeze_dim(3)
+    }
+
+    /// `true` at tokens that are not known, `[b, t]`.
+    pub(crate) fn is_hidden(&self, device: &Device) -> Tensor<2, Bool> {
+        self.flags_from(&self.known, device)
+    }
+
     /// `true` from position `counts[i]` on, `[b, t]`.
     fn flags_from(&self, counts: &[usize], device: &Device) -> Tensor<2, Bool> {
         let flags: Vec<bool> = counts

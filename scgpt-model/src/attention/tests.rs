@@ -1,6 +1,7 @@
 //! The operator and its gradient against the dense −∞ mask and against composed operations.
 
 mod dense;
+mod kinds;
 
 use burn::{prelude::*, tensor::Distribution};
 use proptest::prelude::*;

@@ -5,7 +5,7 @@ use scgpt_kernels::{Affine, BlockWeights, Cpu, EncoderStack, Norm, Start, Tables
 
 use crate::{
     block::Block,
-    config::{NormScheme, ScgptConfig},
+    config::{AttentionKind, NormScheme, ScgptConfig},
     host::HostNumbers,
     linear::Linear,
     precision::{InferencePrecision, has_kernels},
@@ -39,6 +39,7 @@ pub(super) fn serves<const D: usize>(config: &ScgptConfig, parameter: &Tensor<D>
     has_kernels(&parameter.device())
         && parameter.dtype() == DType::F32
         && config.norm_scheme == NormScheme::Post
+        && config.attention == AttentionKind::Exact
 }
 
 impl PackedEncoder {

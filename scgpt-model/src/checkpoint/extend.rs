@@ -1,6 +1,6 @@
 //! [`GeneRows`]: takes the weights of a checkpoint over to another vocabulary.
 
-use burn::prelude::*;
+use burn::{nn::Embedding, prelude::*};
 
 use super::{Weights, keys, load::Strictness};
 use crate::{config::ScgptConfig, error::Result, host::host_values, scgpt::Scgpt};
@@ -45,18 +45,10 @@ impl Weights {
             self.load(config, device, Strictness::Partial)?.0
         };
         model.draw();
-        let old = self.read(keys::GENE_TABLE)?;
-        let d = config.d_model;
-        let weight = model.genes.embedding.weight;
-        let mut table: Vec<f32> = host_values(weight.val());
-        for (row, kept) in table.chunks_mut(d).zip(&genes.rows) {
-            if let Some(kept) = kept.and_then(|kept| old.chunks(d).nth(kept)) {
-                row.copy_from_slice(kept);
-            }
+        keep(&mut model.genes.embedding, &self.read(keys::GENE_TABLE)?, &genes.rows);
+        if let Some(means) = model.means.as_mut().filter(|_| !genes.only_genes) {
+            keep(means, &self.read(keys::MEANS_TABLE)?, &genes.rows);
         }
-        let shape = [genes.rows.len(), d];
-        model.genes.embedding.weight =
-            weight.map(|old| Tensor::from_data(TensorData::new(table, shape), &old.device()));
         if genes.only_genes {
             let scale = self.read(keys::GENE_SCALE)?;
             let norm = &mut model.genes.norm;
@@ -65,4 +57,18 @@ impl Weights {
         }
         Ok(model)
     }
+}
+
+/// Replaces those rows of a table that the one of a checkpoint has.
+fn keep(table: &mut Embedding, old: &[f32], rows: &[Option<usize>]) {
+    let weight = table.weight.clone();
+    let shape @ [_, width] = weight.dims();
+    let mut values: Vec<f32> = host_values(weight.val());
+    for (row, kept) in values.chunks_mut(width).zip(rows) {
+        if let Some(kept) = kept.and_then(|kept| old.chunks(width).nth(kept)) {
+            row.copy_from_slice(kept);
+        }
+    }
+    table.weight =
+        weight.map(|old| Tensor::from_data(TensorData::new(values, shape), &old.device()));
 }

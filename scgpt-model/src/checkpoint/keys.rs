@@ -2,6 +2,8 @@
 
 /// The gene table of the reference.
 pub(super) const GENE_TABLE: &str = "encoder.embedding.weight";
+/// The weights of genes in means of keys and values, which the reference does not have.
+pub(super) const MEANS_TABLE: &str = "means.weight";
 /// The scale of the norm of gene vectors.
 pub(super) const GENE_SCALE: &str = "encoder.enc_norm.weight";
 /// The value table, with binned values.

@@ -18,6 +18,8 @@ pub enum NetworkPart {
     UnknownFlag,
     /// The norm of the input by domain, or of all cells.
     InputNorm,
+    /// The weights of genes in means of keys and values.
+    Means,
     /// A block of the transformer, by its number.
     Block(usize),
     /// The expression head on token states, without what says whether a value is zero.
@@ -33,7 +35,7 @@ pub enum NetworkPart {
 }
 
 /// Beginnings of names; where two fit, the earlier one counts.
-const PREFIXES: [(&str, NetworkPart); 13] = [
+const PREFIXES: [(&str, NetworkPart); 14] = [
     ("encoder.", NetworkPart::Genes),
     ("value_encoder.", NetworkPart::Values),
     ("batch_encoder.", NetworkPart::Batches),
@@ -42,6 +44,7 @@ const PREFIXES: [(&str, NetworkPart); 13] = [
     ("flag_encoder.", NetworkPart::UnknownFlag),
     ("dsbn.", NetworkPart::InputNorm),
     ("bn.", NetworkPart::InputNorm),
+    ("means.", NetworkPart::Means),
     ("decoder.zero_logit.", NetworkPart::ZeroProbability),
     ("decoder.", NetworkPart::Gep),
     ("mvc_decoder.", NetworkPart::Gepc),

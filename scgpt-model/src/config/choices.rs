@@ -63,6 +63,39 @@ pub enum NormScheme {
     Normed,
 }
 
+/// How a query mixes the values of the keys that it sees.
+///
+/// All but [`Exact`](Self::Exact) take time and memory in proportion to the number of tokens. In all of
+/// them a query sees the known tokens, an unknown one also itself, and nobody padding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
+#[serde(rename_all = "snake_case")]
+pub enum AttentionKind {
+    /// `softmax(q kᵀ / √k) v`.
+    #[default]
+    Exact,
+    /// `φ(q) φ(k)ᵀ v`, rows scaled to sum to 1, with `φ(x) = elu(x) + 1` (Katharopoulos et al., 2020).
+    Linear,
+    /// As [`Linear`](Self::Linear) with positive orthogonal random features, by which the expected
+    /// weights are those of [`Exact`](Self::Exact) (Performer, Choromanski et al., 2021).
+    Favor,
+    /// [`Exact`](Self::Exact) among a few means of keys and of values, to which each gene belongs by
+    /// learned weights (after Linformer, Wang et al., 2020).
+    Linformer,
+}
+
+impl AttentionKind {
+    /// What it is called in a configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Linear => "linear",
+            Self::Favor => "favor",
+            Self::Linformer => "linformer",
+        }
+    }
+}
+
 /// Batch normalisation of the token embeddings, before the transformer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]

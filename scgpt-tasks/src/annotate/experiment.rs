@@ -80,13 +80,12 @@ impl Annotation<'_> {
         let objectives = &self.config.objectives;
         let adapt = |network: ScgptConfig| ScgptConfig {
             n_classes: self.labels.classes.len(),
-            dropout: self.config.network.dropout,
             dar: n_batches > 0,
             n_domains: n_batches,
             gepc: network.gepc.or((objectives.gepc > 0.0).then_some(GepcStyle::InnerProduct)),
             zero_probability: network.zero_probability
                 || objectives.gep_zero + objectives.gepc_zero > 0.0,
-            ..network
+            ..self.config.network.over(network)
         };
         let preprocess = Preprocess { max_length: self.config.max_length, cls_value: 0.0 };
         let Some(checkpoint) = &self.checkpoint else {

@@ -156,7 +156,7 @@ impl Embedder {
         if layer >= n_layers {
             return Err(scgpt_model::Error::Layer { layer, n_layers }.into());
         }
-        self.check(Usage::States)?;
+        self.check(Usage::Attention)?;
         for (name, number) in [("batch_size", options.batch_size), ("max_cells", options.max_cells)]
         {
             if number == 0 {

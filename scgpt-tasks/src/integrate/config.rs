@@ -339,7 +339,6 @@ impl IntegrateConfig {
         let style = network.gepc.unwrap_or(GepcStyle::InnerProduct);
         let is_new = self.model.is_none();
         ScgptConfig {
-            dropout: self.network.dropout,
             cell_pooling: if is_new { self.pooling } else { network.cell_pooling },
             gepc: (gepc + gepc_zero > 0.0).then_some(style),
             zero_probability: gep_zero + gepc_zero > 0.0,
@@ -348,7 +347,7 @@ impl IntegrateConfig {
             n_domains: if is_told_apart { n_batches } else { 0 },
             dar: dar > 0.0,
             n_classes: 0,
-            ..network.clone()
+            ..self.network.over(network.clone())
         }
     }
 

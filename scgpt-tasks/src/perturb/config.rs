@@ -117,7 +117,7 @@ impl PerturbConfig {
                     d_model: 64,
                     d_ff: 128,
                     dropout: 0.0,
-                    n_bins: 51,
+                    ..NetworkConfig::SMALL
                 },
                 training: TrainConfig { patience: Some(30), ..from_scratch(100, 3e-3, 0.05) },
                 ..fine_tune

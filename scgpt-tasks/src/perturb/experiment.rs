@@ -78,10 +78,9 @@ impl Perturbation<'_> {
             gep: GepStyle::Affine { activation: Activation::Identity, adaptive_bias: false },
             n_perturbation_flags: FLAGS,
             pad_perturbation_flag: Some(0),
-            dropout: self.config.network.dropout,
             gepc: None,
             zero_probability: false,
-            ..network
+            ..self.config.network.over(network)
         };
         let preprocess = Preprocess { max_length: self.panel.len().max(2), cls_value: 0.0 };
         let start = if let Some(checkpoint) = &self.checkpoint {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use scgpt_data::{Frame, GeneNames, GeneVocab};
-use scgpt_model::ScgptConfig;
+use scgpt_model::{AttentionKind, ScgptConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{error::Result, folder_kind::open_model};
@@ -41,12 +41,15 @@ impl Recipe {
         Ok(Self::FineTune(NetworkConfig::of(open_model(path)?.config())))
     }
 
-    /// The shape in force: that of the checkpoint, whose dropout alone the settings change, or the
+    /// The shape in force: that of the checkpoint, of which the settings change dropout and attention, or the
     /// `wanted` one of a new network.
     #[must_use]
     pub fn settle(self, wanted: NetworkConfig) -> NetworkConfig {
         match self {
-            Self::FineTune(network) => NetworkConfig { dropout: wanted.dropout, ..network },
+            Self::FineTune(network) => {
+                let NetworkConfig { dropout, attention, attention_rank, .. } = wanted;
+                NetworkConfig { dropout, attention, attention_rank, ..network }
+            }
             Self::Scratch => wanted,
         }
     }
@@ -119,7 +122,7 @@ impl NewGenes {
     }
 }
 
-/// The shape of a new network. For one that is fine-tuned only the dropout is in force. The
+/// The shape of a new network. For one that is fine-tuned only dropout and attention are in force. The
 /// [`Recipe`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,42 +139,81 @@ pub struct NetworkConfig {
     pub dropout: f64,
     /// Number of value bins of a cell, bin 0 for zero included.
     pub n_bins: usize,
+    /// How tokens attend to each other, also in a network that is trained further.
+    #[serde(default)]
+    pub attention: AttentionKind,
+    /// Random features of [`AttentionKind::Favor`], or means of [`AttentionKind::Linformer`].
+    #[serde(default = "default_rank")]
+    pub attention_rank: usize,
+}
+
+fn default_rank() -> usize {
+    NetworkConfig::SMALL.attention_rank
 }
 
 impl NetworkConfig {
     /// A small network, which learns on a laptop.
-    pub const SMALL: Self =
-        Self { n_layers: 4, n_heads: 4, d_model: 128, d_ff: 128, dropout: 0.1, n_bins: 51 };
+    pub const SMALL: Self = Self {
+        n_layers: 4,
+        n_heads: 4,
+        d_model: 128,
+        d_ff: 128,
+        dropout: 0.1,
+        n_bins: 51,
+        attention: AttentionKind::Exact,
+        attention_rank: 64,
+    };
     /// The shape of the released whole-human model.
     pub const RELEASED: Self =
-        Self { n_layers: 12, n_heads: 8, d_model: 512, d_ff: 512, dropout: 0.2, n_bins: 51 };
+        Self { n_layers: 12, n_heads: 8, d_model: 512, d_ff: 512, dropout: 0.2, ..Self::SMALL };
 
     /// The shape of a network.
     pub fn of(network: &ScgptConfig) -> Self {
-        let ScgptConfig { n_layers, n_heads, d_model, d_ff, dropout, n_bins, .. } = *network;
-        Self { n_layers, n_heads, d_model, d_ff, dropout, n_bins }
+        Self {
+            n_layers: network.n_layers,
+            n_heads: network.n_heads,
+            d_model: network.d_model,
+            d_ff: network.d_ff,
+            dropout: network.dropout,
+            n_bins: network.n_bins,
+            attention: network.attention,
+            attention_rank: network.attention_rank,
+        }
     }
 
     /// The shape in words, for pages.
     pub(crate) fn shape(&self) -> String {
-        format!("{} layers, {} heads, {} wide", self.n_layers, self.n_heads, self.d_model)
+        let attention = match self.attention {
+            AttentionKind::Exact => String::new(),
+            AttentionKind::Linear => ", linear attention".into(),
+            AttentionKind::Favor => format!(", attention by {} features", self.attention_rank),
+            AttentionKind::Linformer => format!(", attention to {} means", self.attention_rank),
+        };
+        let Self { n_layers, n_heads, d_model, .. } = self;
+        format!("{n_layers} layers, {n_heads} heads, {d_model} wide{attention}")
     }
 
     /// The network of this shape over a vocabulary with `pad_token`, without task heads.
     pub(crate) fn network(&self, vocab_size: usize, pad_token: usize) -> ScgptConfig {
-        let Self { n_layers, n_heads, d_model, d_ff, dropout, n_bins } = *self;
-        ScgptConfig {
+        let Self { n_layers, n_heads, d_model, d_ff, n_bins, .. } = *self;
+        let network = ScgptConfig {
             d_model,
             n_heads,
             d_ff,
             n_layers,
-            dropout,
             n_bins,
             gepc: None,
             unknown_flag: false,
             project_unknown: true,
             pad_token: Some(pad_token),
             ..ScgptConfig::new(vocab_size)
-        }
+        };
+        self.over(network)
+    }
+
+    /// A network with those of these settings that its weights allow for: dropout and attention.
+    pub(crate) fn over(&self, network: ScgptConfig) -> ScgptConfig {
+        let Self { dropout, attention, attention_rank, .. } = *self;
+        ScgptConfig { dropout, attention, attention_rank, ..network }
     }
 }

@@ -84,7 +84,11 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let inputs = inputs.into_iter().flatten().map(PathBuf::as_path);
     let training = args.learn.claim(output, Artefact::is_at, inputs)?;
     let mut warnings = Warnings::new(printer);
-    let device = run.open(&settings.training, &mut warnings)?;
+    let device = run.open(
+        settings.model.as_deref(),
+        (&settings.network, &settings.training),
+        &mut warnings,
+    )?;
     let mut source = matrix.choice.open(input, &mut warnings)?;
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
     let mut baselines = BaselineOptions::default();

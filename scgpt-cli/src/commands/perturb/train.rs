@@ -77,7 +77,11 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
         None => SplitChoice::Mode(args.split),
     };
     let mut warnings = Warnings::new(printer);
-    let device = run.open(&settings.training, &mut warnings)?;
+    let device = run.open(
+        settings.model.as_deref(),
+        (&settings.network, &settings.training),
+        &mut warnings,
+    )?;
     let mut source = matrix.choice.open(input, &mut warnings)?;
     args.design.doubts(&source, &mut warnings)?;
     let design = args.design.options();
