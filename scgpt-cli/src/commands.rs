@@ -3,6 +3,7 @@
 pub(crate) mod annotate;
 pub(crate) mod completions;
 pub(crate) mod convert;
+pub(crate) mod corpus;
 pub(crate) mod demo;
 pub(crate) mod embed;
 pub(crate) mod evaluate;
@@ -69,6 +70,7 @@ pub(crate) enum Command {
     Integrate(Box<integrate::IntegrateArgs>),
     Inspect(inspect::InspectArgs),
     Convert(convert::ConvertArgs),
+    Corpus(corpus::CorpusArgs),
     Pretrain(pretrain::PretrainArgs),
     Generate(generate::GenerateArgs),
     Simulate(simulate::SimulateArgs),
@@ -102,6 +104,7 @@ fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result
         Command::Inspect(args) => inspect::run(&args, printer),
         Command::Integrate(args) => integrate::run(&args, config, printer),
         Command::Convert(args) => convert::run(&args, printer),
+        Command::Corpus(args) => corpus::run(&args, printer),
         Command::Perturb(args) => perturb::run(args, config, printer),
         Command::Pretrain(args) => pretrain::run(&args, config, printer),
         Command::Simulate(args) => simulate::run(&args, printer),

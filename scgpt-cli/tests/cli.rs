@@ -22,6 +22,8 @@ mod choice;
 mod chunks;
 #[path = "cli/config.rs"]
 mod config;
+#[path = "cli/corpus.rs"]
+mod corpus;
 #[path = "cli/evaluate_integration.rs"]
 mod evaluate_integration;
 #[path = "cli/fine_tuning.rs"]

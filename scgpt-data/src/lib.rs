@@ -151,8 +151,9 @@ pub use crate::query::CellQuery;
 pub use crate::scbank::ScBank;
 #[cfg(feature = "shards")]
 pub use crate::shard::{
-    CellSplit, DomainBatches, DomainOrder, EpochOrder, LabelColumn, Manifest, ShardEntry,
-    ShardFolder, ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry, write_shards,
+    CellSplit, DomainBatches, DomainOrder, EpochOrder, LabelColumn, LabelKind, Manifest,
+    ShardEntry, ShardFolder, ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry,
+    write_shards,
 };
 #[cfg(feature = "tenx")]
 pub use crate::tenx::TenX;

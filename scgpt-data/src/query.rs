@@ -59,13 +59,23 @@ impl CellQuery {
     /// # Errors
     /// As for [`cells`](Self::cells).
     pub fn choose(&self, source: &dyn CellSource) -> Result<ChosenCells> {
-        let path = &source.summary().path;
-        let obs = source.obs()?;
-        let cells = self.cells(&obs).map_err(Error::in_file(path))?;
-        let absent = self.absent(&obs);
+        self.among(&source.obs()?).map_err(Error::in_file(&source.summary().path))
+    }
+
+    /// The rows of a table for which the condition is true; there may be none.
+    pub(crate) fn among(&self, obs: &Frame) -> Result<ChosenCells> {
+        let cells = self.cells(obs)?;
+        let absent = self.absent(obs);
         let condition = self.text.clone();
         let choice = CellChoice { condition, kept: cells.len(), of: obs.len() };
         Ok(ChosenCells { choice, cells, absent })
+    }
+
+    /// The names of columns in the condition.
+    pub fn names(&self) -> Vec<String> {
+        let names: BTreeSet<PlSmallStr> =
+            self.condition.clone().meta().root_names().into_iter().collect();
+        names.into_iter().map(|name| name.to_string()).collect()
     }
 
     /// The rows of `obs` for which the condition is true, ascending; none for which it is NULL.
@@ -74,8 +84,7 @@ impl CellQuery {
     /// If it names a column that is not there (the message has similar ones), compares what cannot be
     /// compared, or is neither true nor false of a cell.
     pub fn cells(&self, obs: &Frame) -> Result<Vec<usize>> {
-        let names: BTreeSet<PlSmallStr> =
-            self.condition.clone().meta().root_names().into_iter().collect();
+        let names = self.names();
         let (mut columns, mut kinds) = (Vec::new(), Vec::new());
         for name in &names {
             columns.push(match obs.column(name) {

@@ -27,7 +27,7 @@ mod writer;
 pub use self::{
     domains::{DomainBatches, DomainOrder},
     folder::{ShardFolder, ShardLabels},
-    manifest::{LabelColumn, Manifest, ShardEntry, SourceEntry, VocabEntry},
+    manifest::{LabelColumn, LabelKind, Manifest, ShardEntry, SourceEntry, VocabEntry},
     order::{CellSplit, EpochOrder},
     writer::{ShardOptions, ShardWriter, write_shards},
 };

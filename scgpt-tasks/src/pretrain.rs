@@ -34,7 +34,9 @@ mod task;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{CellSplit, EpochOrder, Existing, ShardFolder, SpecialToken};
+use scgpt_data::{
+    CellQuery, CellSplit, ChosenCells, EpochOrder, Existing, ShardFolder, SpecialToken,
+};
 use scgpt_eval::doubts_of_shards;
 use scgpt_model::{GeneRows, NetworkPart, Preprocess, ScgptConfig};
 use scgpt_train::{RunOptions, TrainObserver};
@@ -112,6 +114,7 @@ pub struct Pretraining<'a> {
     device: &'a Device,
     shards: ShardFolder,
     start: Start,
+    chosen: Option<ChosenCells>,
     split: CellSplit,
 }
 
@@ -134,17 +137,33 @@ impl<'a> Pretraining<'a> {
         let start = Start::new(config, &shards)?;
         config.objectives.check(&start.network.config)?;
         config.training.validate(&start.network.config)?;
-        let split =
-            CellSplit::new(shards.n_cells(), config.validation_share, config.training.seed)?;
+        let (share, seed) = (config.validation_share, config.training.seed);
+        let query = config.condition.as_deref().map(str::parse::<CellQuery>).transpose()?;
+        let chosen = query.map(|query| shards.choose(&query)).transpose()?;
+        let mut split = match &chosen {
+            Some(chosen) => CellSplit::of(chosen.cells.iter().copied(), share, seed)?,
+            None => CellSplit::new(shards.n_cells(), share, seed)?,
+        };
+        if let Some(column) = &config.balance {
+            let labels = shards.labels(column)?;
+            let groups = (0..shards.n_cells()).map(|cell| labels.code(cell));
+            let groups = groups.collect::<Result<Vec<_>, _>>()?;
+            split = split.balanced(|cell| groups[cell]);
+        }
         if split.training().is_empty() {
             return Err(Error::option(format!(
                 "`{}` has {} cells, {} of them held out: none is left to train on",
                 options.shards.display(),
-                shards.n_cells(),
+                split.held_out().len() + split.training().len(),
                 split.held_out().len()
             )));
         }
-        Ok(Self { config, options: *options, device, shards, start, split })
+        Ok(Self { config, options: *options, device, shards, start, chosen, split })
+    }
+
+    /// The cells of the shards that it is about, if they were chosen by a condition.
+    pub fn chosen(&self) -> Option<&ChosenCells> {
+        self.chosen.as_ref()
     }
 
     /// Doubts about the labels of the classes, a sentence each: what is probably a mistake.
@@ -195,7 +214,7 @@ impl<'a> Pretraining<'a> {
     /// # Errors
     /// Everything that stops [`fit`](scgpt_train::fit()).
     pub fn run(self, watch: &dyn TrainObserver) -> Result<PretrainReport> {
-        let Self { config, options, device, shards, start, split } = &self;
+        let Self { config, options, device, shards, start, chosen: _, split } = &self;
         let StartingNetwork { config: network, preprocess, .. } = &start.network;
         let validation: Vec<usize> =
             EpochOrder::new(split.held_out(), config.training.seed, VALIDATION_EPOCH)

@@ -1,7 +1,7 @@
 //! `scgpt convert`.
 
 mod checkpoint;
-mod shards;
+pub(crate) mod shards;
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{Existing, Layer, Source};
 
+use self::shards::Conversion;
 use crate::{matrix::MatrixArgs, output::Printer};
 
 /// Convert cells to token shards for training, or a checkpoint to safetensors
@@ -54,7 +55,7 @@ pub(crate) struct ConvertArgs {
 }
 
 /// Large enough that there are few files, small enough to be copied again after a failure.
-const SHARD_CELLS: usize = 50_000;
+pub(crate) const SHARD_CELLS: usize = 50_000;
 
 pub(crate) fn run(args: &ConvertArgs, printer: Printer) -> Result<()> {
     match args.input.as_slice() {
@@ -73,7 +74,7 @@ pub(crate) fn run(args: &ConvertArgs, printer: Printer) -> Result<()> {
                 inputs[0].display()
             )
         }
-        inputs => shards::run(args, inputs, printer),
+        inputs => shards::run(&args.conversion(inputs), printer),
     }
 }
 
@@ -87,6 +88,21 @@ fn holds_cells(input: &Path) -> bool {
 impl ConvertArgs {
     fn existing(&self) -> Existing {
         Existing::replaced_if(self.force)
+    }
+
+    /// The conversion of cells.
+    fn conversion<'a>(&'a self, inputs: &'a [PathBuf]) -> Conversion<'a> {
+        Conversion {
+            inputs,
+            output: &self.output,
+            vocab: self.vocab.as_deref(),
+            model: self.model.as_deref(),
+            obs: &self.obs,
+            shard_cells: self.shard_cells,
+            matrix: &self.matrix,
+            existing: self.existing(),
+            is_corpus: false,
+        }
     }
 
     /// The name of an option that was given and has no meaning for a checkpoint.

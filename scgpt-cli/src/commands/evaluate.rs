@@ -35,7 +35,7 @@ enum EvaluateCommand {
 
 /// Options of a result that is shown on a page, if one is asked for.
 #[derive(Debug, Args)]
-struct PageArgs {
+pub(crate) struct PageArgs {
     /// Page to write
     #[arg(id = "output", long = "output", short = 'o', value_name = "FILE")]
     path: Option<PathBuf>,
@@ -46,7 +46,7 @@ struct PageArgs {
 
 impl PageArgs {
     /// Checks, before any work is done for it, that the page can be written and is no input.
-    fn check<'a>(&self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    pub(crate) fn check<'a>(&self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
         match &self.path {
             Some(path) => Ok(check_new(path, inputs, Existing::replaced_if(self.force))?),
             None => Ok(()),
@@ -54,7 +54,7 @@ impl PageArgs {
     }
 
     /// Writes the page with the warnings, and returns the row of the summary that names it.
-    fn write(
+    pub(crate) fn write(
         &self,
         warnings: &Warnings,
         page: impl FnOnce() -> Page,

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, CommandFactory as _};
-use scgpt_data::{Claim, Error, check_apart};
+use scgpt_data::{CellQuery, Claim, Error, check_apart};
 use scgpt_tasks::{
     Recipe,
     pretrain::{Preset, PretrainConfig, PretrainOptions, PretrainReport, Pretraining},
@@ -41,6 +41,7 @@ const CHECKPOINTS: &str = "checkpoints";
     scgpt convert cells.h5ad -o shards/\n  \
     scgpt pretrain --data shards/ -o run/\n  \
     scgpt pretrain --data shards/ -o run/ --resume\n  \
+    scgpt pretrain --data shards/ -o blood/ --where \"tissue = 'blood'\" --balance study\n  \
     scgpt pretrain --preset paper --print-config > pretrain.toml\n  \
     scgpt pretrain --data shards/ --config pretrain.toml -o run/")]
 #[command(mut_arg("model", |model| model.help("Model directory to continue from")))]
@@ -59,6 +60,13 @@ pub(crate) struct PretrainArgs {
     /// Most tokens per cell
     #[arg(long, value_name = "N", env = "SCGPT_MAX_LENGTH")]
     max_length: Option<usize>,
+    /// Learn from the cells for which this is true of the columns that the shards keep, in SQL, such as
+    /// "tissue = 'blood' AND assay <> 'Drop-seq'"
+    #[arg(id = "where", long = "where", value_name = "CONDITION", env = "SCGPT_WHERE")]
+    query: Option<CellQuery>,
+    /// Label column of the shards whose labels all come as often, however many cells they have
+    #[arg(long, value_name = "NAME", env = "SCGPT_BALANCE")]
+    balance: Option<String>,
     /// Learn the classes of this label column of the shards, too
     #[arg(long, value_name = "NAME", env = "SCGPT_CLASS_COLUMN")]
     class_column: Option<String>,
@@ -97,6 +105,9 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     options.checkpoint_every = Some(args.run.checkpoint_every());
     options.keep = args.keep;
     let prepared = Pretraining::prepare(&settings, &options, &device)?;
+    if let Some(chosen) = prepared.chosen() {
+        warnings.chosen(data, chosen);
+    }
     warnings.all(prepared.doubts()?);
     // Nothing is written, or removed, before everything is known to be sound.
     begin(output, args.run.begin(), &settings, printer)?;
@@ -165,6 +176,12 @@ impl PretrainArgs {
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
         if self.select_by.is_some() {
             settings.training.select_by.clone_from(&self.select_by);
+        }
+        if let Some(query) = &self.query {
+            settings.condition = Some(query.to_string());
+        }
+        if self.balance.is_some() {
+            settings.balance.clone_from(&self.balance);
         }
         if let Some(column) = &self.class_column {
             settings.class_column = Some(column.clone());

@@ -15,16 +15,20 @@ use sha2::{Digest, Sha256};
 
 use super::{
     file::{Chunk, ShardFile, release},
-    manifest::{MANIFEST, Manifest, ShardEntry},
+    manifest::{LabelKind, MANIFEST, Manifest, ShardEntry},
 };
 use crate::{
     csr::CsrRow,
     error::{Error, Result},
+    frame::{Column, Frame},
     hex::hex,
     names::similar_names,
+    narrow::narrow,
     regular,
     vocab::{GeneToken, GeneVocab},
 };
+#[cfg(feature = "query")]
+use crate::{query::CellQuery, subset::ChosenCells};
 
 /// Bytes of the files that may stay mapped in memory, about.
 const RESIDENT: usize = 160 << 20;
@@ -183,6 +187,50 @@ impl ShardFolder {
                 .with_hint("name the columns to keep when making shards with `scgpt convert`")
         })?;
         Ok(ShardLabels { folder: self, index, categories: &labels[index].categories })
+    }
+
+    /// The kept columns of `obs` of these names, as the sources had them; those that are not there are left out. Cells
+    /// have no names.
+    ///
+    /// # Errors
+    /// If the shards are damaged.
+    pub fn obs(&self, columns: &[String]) -> Result<Frame> {
+        let mut obs = Frame { index: vec![String::new(); self.n_cells], ..Frame::default() };
+        for label in self.manifest.labels.iter().filter(|label| columns.contains(&label.column)) {
+            let labels = self.labels(&label.column)?;
+            let codes: Vec<Option<usize>> =
+                (0..self.n_cells).map(|cell| labels.code(cell)).collect::<Result<_>>()?;
+            let of = |code: &Option<usize>| code.map(|code| label.categories[code].as_str());
+            let labels = codes.iter().map(of);
+            let column = match label.kind {
+                LabelKind::Text => Column::Categorical {
+                    codes: codes.iter().map(|code| code.map(narrow)).collect(),
+                    categories: label.categories.clone(),
+                    ordered: false,
+                },
+                LabelKind::Float => Column::Float(labels.map(|it| it?.parse().ok()).collect()),
+                LabelKind::Integer => Column::Integer(labels.map(|it| it?.parse().ok()).collect()),
+                LabelKind::Boolean => {
+                    Column::Boolean(labels.map(|it| Some(it? == "True")).collect())
+                }
+            };
+            obs.columns.push((label.column.clone(), column));
+        }
+        Ok(obs)
+    }
+
+    /// The cells for which a condition on the kept columns of `obs` is true.
+    ///
+    /// # Errors
+    /// As for [`CellQuery::cells`]; also if there is no such cell.
+    #[cfg(feature = "query")]
+    pub fn choose(&self, query: &CellQuery) -> Result<ChosenCells> {
+        let names = query.names();
+        for name in &names {
+            self.labels(name)?;
+        }
+        let chosen = query.among(&self.obs(&names)?).map_err(Error::in_file(&self.path))?;
+        chosen.some_of(&self.path)
     }
 
     /// Checks that a model's vocabulary is that of the shards.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    frame::Column,
     regular,
     state::InputState,
     summary::CellChoice,
@@ -80,6 +81,41 @@ pub struct LabelColumn {
     pub column: String,
     /// Distinct labels; a code is an index into them.
     pub categories: Vec<String>,
+    /// What they are, as far as all sources agree.
+    #[serde(default, skip_serializing_if = "LabelKind::is_text")]
+    pub kind: LabelKind,
+}
+
+/// What the labels of a column are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelKind {
+    /// Text.
+    #[default]
+    Text,
+    /// Real numbers.
+    Float,
+    /// Whole numbers.
+    Integer,
+    /// Truth values.
+    Boolean,
+}
+
+impl LabelKind {
+    /// That of the labels of a column.
+    pub(super) fn of(column: &Column) -> Self {
+        match column {
+            Column::Float(_) => Self::Float,
+            Column::Integer(_) => Self::Integer,
+            Column::Boolean(_) => Self::Boolean,
+            Column::Text(_) | Column::Categorical { .. } => Self::Text,
+        }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_text(&self) -> bool {
+        *self == Self::Text
+    }
 }
 
 /// One source of cells.
@@ -99,6 +135,9 @@ pub struct SourceEntry {
     pub cells: u64,
     /// Number of its cells that express no known gene, and are left out.
     pub skipped_cells: u64,
+    /// Number of its cells that express what another cell of the folder does, and are left out, if such are.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub duplicates: u64,
     /// Number of its genes.
     pub genes: usize,
     /// Number of its genes that are in the vocabulary.
@@ -108,6 +147,11 @@ pub struct SourceEntry {
     /// Which of its cells were read, if they were chosen by a condition; `cells` counts these alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<CellChoice>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Manifest {

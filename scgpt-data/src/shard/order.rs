@@ -1,6 +1,6 @@
 //! [`CellSplit`] and [`EpochOrder`]: which cells are trained on, and in which order.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     error::{Error, Result},
@@ -30,6 +30,8 @@ pub struct CellSplit {
     share: f64,
     training: Arc<[u32]>,
     held_out: Arc<[u32]>,
+    /// The cells to train on by group, if groups are balanced.
+    groups: Arc<[Arc<[u32]>]>,
 }
 
 impl CellSplit {
@@ -38,16 +40,41 @@ impl CellSplit {
     /// # Errors
     /// If `share` is not in `[0, 1)`, or there are more than 2³² cells.
     pub fn new(n_cells: usize, share: f64, seed: u64) -> Result<Self> {
+        Self::of(0..n_cells, share, seed)
+    }
+
+    /// As [`new`](Self::new), of some cells, by their ascending numbers. Which of them are held out does not depend
+    /// on which others there are.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of(cells: impl IntoIterator<Item = usize>, share: f64, seed: u64) -> Result<Self> {
         if !(0.0..1.0).contains(&share) {
             let problem = format!("is {share}, expected at least 0 and below 1");
             return Err(Setting("validation_share").wrong(problem).into());
         }
-        let n = u32::try_from(n_cells).map_err(|_| {
-            Error::Option(format!("{n_cells} cells, at most {} can be ordered", u32::MAX))
-        })?;
-        let (held_out, training): (Vec<u32>, Vec<u32>) =
-            (0..n).partition(|&cell| is_held_out(seed, share, cell.into()));
-        Ok(Self { seed, share, training: training.into(), held_out: held_out.into() })
+        let (mut held_out, mut training) = (Vec::new(), Vec::new());
+        for cell in cells {
+            let number = u32::try_from(cell).map_err(|_| {
+                Error::Option(format!("cell {cell}: at most {} can be ordered", u32::MAX))
+            })?;
+            let is_held_out = is_held_out(seed, share, number.into());
+            if is_held_out { &mut held_out } else { &mut training }.push(number);
+        }
+        let groups = Arc::default();
+        Ok(Self { seed, share, training: training.into(), held_out: held_out.into(), groups })
+    }
+
+    /// The same cells, of which every group comes as often in an epoch: `group` is that of a cell. An epoch
+    /// is as long as before; cells of small groups come several times in it, of large ones some do not come.
+    #[must_use]
+    pub fn balanced(mut self, group: impl Fn(usize) -> Option<usize>) -> Self {
+        let mut groups: BTreeMap<Option<usize>, Vec<u32>> = BTreeMap::new();
+        for &cell in self.training.iter() {
+            groups.entry(group(cell as usize)).or_default().push(cell);
+        }
+        self.groups = groups.into_values().map(Arc::from).collect();
+        self
     }
 
     /// Whether a cell is held out.
@@ -67,7 +94,8 @@ impl CellSplit {
 
     /// The order of the cells to train on in an epoch.
     pub fn order(&self, epoch: u64) -> EpochOrder {
-        EpochOrder::new(self.training.clone(), self.seed, epoch)
+        let order = EpochOrder::new(self.training.clone(), self.seed, epoch);
+        EpochOrder { groups: self.groups.clone(), ..order }
     }
 }
 
@@ -84,6 +112,8 @@ fn is_held_out(seed: u64, share: f64, cell: u64) -> bool {
 #[derive(Clone, Debug)]
 pub struct EpochOrder {
     cells: Arc<[u32]>,
+    /// The same cells by group, if every group is to come as often as any other.
+    groups: Arc<[Arc<[u32]>]>,
     key: Keyed,
     /// Bits of one half of the network.
     half: u32,
@@ -101,6 +131,7 @@ impl EpochOrder {
             half: bits.div_ceil(2).max(1),
             key: Keyed::new(seed, Purpose::Order, epoch, 0),
             cells,
+            groups: Arc::default(),
         }
     }
 
@@ -125,7 +156,20 @@ impl EpochOrder {
             place = self.permute(place);
         }
         let place = usize::try_from(place).ok()?;
-        self.cells.get(place).map(|&cell| cell as usize)
+        match self.groups.len() {
+            0 => self.cells.get(place).map(|&cell| cell as usize),
+            n => self.of_group(place % n, place / n),
+        }
+    }
+
+    /// The `n`th cell that a group gives: all of its cells, in an order of their own, then all of them in
+    /// another one.
+    fn of_group(&self, group: usize, n: usize) -> Option<usize> {
+        let cells = &self.groups[group];
+        let (round, place) = (n / cells.len(), n % cells.len());
+        // Groups of one size have orders of their own.
+        let seed = self.key.bits(1 + group as u64);
+        EpochOrder::new(cells.clone(), seed, round as u64).cell(place)
     }
 
     /// The cells from a position to the end of the epoch.
@@ -173,6 +217,42 @@ mod tests {
         // Neighbours of an order are far apart: 300 cells on average, of 900.
         let distance: usize = whole.windows(2).map(|pair| pair[0].abs_diff(pair[1])).sum();
         assert!((270..390).contains(&(distance / 899)), "{}", distance / 899);
+    }
+
+    #[test]
+    fn chosen_cells_are_held_out_as_among_all() {
+        let all = CellSplit::new(1000, 0.2, 3).unwrap();
+        let some = CellSplit::of((0..1000).step_by(3), 0.2, 3).unwrap();
+        assert!(some.held_out().iter().all(|&cell| all.is_held_out(cell as usize)));
+        assert_eq!(some.held_out().len() + some.training().len(), 334);
+        assert!(some.order(1).cells_from(0).all(|cell| cell % 3 == 0));
+    }
+
+    #[test]
+    fn groups_of_any_size_come_as_often() {
+        // 30 cells of one group, 300 of another, 670 without any.
+        let group = |cell: usize| (cell < 330).then_some(usize::from(cell >= 30));
+        let split = CellSplit::new(1000, 0.0, 7).unwrap().balanced(group);
+        let order = split.order(2);
+        let cells: Vec<usize> = order.cells_from(0).collect();
+        assert_eq!(cells.len(), 1000);
+        assert!(order.cells_from(400).eq(cells[400..].iter().copied()), "it resumes anywhere");
+        for of in [None, Some(0), Some(1)] {
+            let drawn: Vec<usize> =
+                cells.iter().copied().filter(|&cell| group(cell) == of).collect();
+            assert!((333..=334).contains(&drawn.len()), "{of:?}: {}", drawn.len());
+            let mut times = vec![0; 1000];
+            for &cell in &drawn {
+                times[cell] += 1;
+            }
+            let members = (0..1000).filter(|&cell| group(cell) == of).map(|cell| times[cell]);
+            let (least, most) = (members.clone().min(), members.max());
+            assert!(most.unwrap() - least.unwrap() <= 1, "{of:?}: {least:?} to {most:?}");
+        }
+        assert_ne!(cells, split.order(3).cells_from(0).collect::<Vec<_>>());
+        // A small batch has all of them.
+        let counts = cells.chunks(100).map(|some| some.iter().filter(|&&cell| cell < 30).count());
+        assert!(counts.into_iter().all(|n| (10..60).contains(&n)));
     }
 
     #[test]

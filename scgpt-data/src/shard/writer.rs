@@ -10,7 +10,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    manifest::{LabelColumn, MANIFEST, Manifest, SourceEntry, VOCABULARY, VocabEntry},
+    manifest::{LabelColumn, LabelKind, MANIFEST, Manifest, SourceEntry, VOCABULARY, VocabEntry},
     pack,
     schema::{self, FIXED},
     sink::{self, Sink},
@@ -57,6 +57,11 @@ pub struct ShardOptions {
     pub gene_names: GeneNames,
     /// Columns of `obs` to keep, as codes.
     pub labels: Vec<String>,
+    /// Whether a source may lack columns of `labels`; its cells then have none.
+    pub may_lack_labels: bool,
+    /// Whether a cell is left out that expresses the genes of the vocabulary exactly as one before it, of
+    /// whichever source: studies are published more than once. Memory: about 16 bytes a cell.
+    pub unique: bool,
     /// What happens to a folder of token shards that exists.
     pub existing: Existing,
 }
@@ -68,6 +73,8 @@ impl Default for ShardOptions {
             layer: Layer::X,
             gene_names: GeneNames::BEST,
             labels: Vec::new(),
+            may_lack_labels: false,
+            unique: false,
             existing: Existing::Refuse,
         }
     }
@@ -87,6 +94,8 @@ pub struct ShardWriter {
     codes: Vec<HashMap<String, i32>>,
     /// The shard under construction, and the state of its values.
     sink: Option<(Sink, InputState)>,
+    /// What the cells so far express, if no two are to express the same.
+    seen: HashSet<u64>,
     /// `id` of the next cell.
     next_id: u64,
 }
@@ -126,6 +135,7 @@ impl ShardWriter {
             codes: vec![HashMap::new(); options.labels.len()],
             options,
             sink: None,
+            seen: HashSet::new(),
             next_id: 0,
         })
     }
@@ -155,6 +165,7 @@ impl ShardWriter {
             first_id: self.next_id,
             cells: n_cells as u64,
             skipped_cells: 0,
+            duplicates: 0,
             genes: n_genes,
             known_genes: alignment.matched(),
             gene_column: alignment.column.clone(),
@@ -182,7 +193,9 @@ impl ShardWriter {
             for block in head.into_iter().map(Ok).chain(blocks) {
                 let (first, block) = block?;
                 let of = Block { cells: &block, first, alignment: &alignment, codes: &codes };
-                entry.skipped_cells += self.append(&of, entry.input_state)?;
+                let left_out = self.append(&of, entry.input_state)?;
+                entry.skipped_cells += left_out.skipped;
+                entry.duplicates += left_out.duplicates;
             }
             Ok::<_, Error>(())
         })?;
@@ -217,12 +230,16 @@ impl ShardWriter {
         Ok(self.manifest)
     }
 
-    /// Appends a block; returns how many of its cells were skipped.
-    fn append(&mut self, block: &Block<'_>, state: InputState) -> Result<u64> {
-        let mut skipped = 0;
+    /// Appends a block; returns how many of its cells were left out.
+    fn append(&mut self, block: &Block<'_>, state: InputState) -> Result<LeftOut> {
+        let mut left_out = LeftOut::default();
         for (row, cell) in pack::cells(block.cells, block.alignment).iter().enumerate() {
             if cell.is_empty() {
-                skipped += 1;
+                left_out.skipped += 1;
+                continue;
+            }
+            if self.options.unique && !self.seen.insert(pack::content(cell)) {
+                left_out.duplicates += 1;
                 continue;
             }
             let number = block.first + row;
@@ -236,7 +253,7 @@ impl ShardWriter {
                 self.close(sink)?;
             }
         }
-        Ok(skipped)
+        Ok(left_out)
     }
 
     /// The shard under construction, or a new one. All cells of a file are in the state that its
@@ -264,6 +281,10 @@ impl ShardWriter {
         let columns = self.manifest.labels.iter_mut().zip(&mut self.codes);
         columns
             .map(|(label, known)| {
+                let is_first = known.is_empty();
+                if self.options.may_lack_labels && obs.column(&label.column).is_none() {
+                    return Ok(vec![-1; n_cells]);
+                }
                 let column = obs.column(&label.column).ok_or_else(|| {
                     let names: Vec<&str> = obs.names().collect();
                     let hint = similar_names(&label.column, names.iter().copied()).hint();
@@ -272,6 +293,8 @@ impl ShardWriter {
                         Advice::from("name columns by ") + Setting("obs") + " that every input has",
                     )
                 })?;
+                let kind = LabelKind::of(column);
+                label.kind = if is_first || label.kind == kind { kind } else { LabelKind::Text };
                 let labels = column.labels();
                 if labels.len() != n_cells {
                     return Err(Error::invalid(
@@ -312,6 +335,15 @@ pub fn write_shards<'a>(
         writer.add_source(source)?;
     }
     writer.finish()
+}
+
+/// How many cells were left out.
+#[derive(Default)]
+struct LeftOut {
+    /// They express no known gene.
+    skipped: u64,
+    /// They express what another one does.
+    duplicates: u64,
 }
 
 /// A block of a source, whose first cell is number `first` in it.

@@ -44,6 +44,13 @@ pub struct PretrainConfig {
     pub validation_cells: usize,
     /// What happens to values on a bin edge.
     pub tie_mode: TieMode,
+    /// Condition in SQL on the kept columns of `obs` that is true of the cells to learn from; with `None`, all
+    /// are.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// Label column of the shards whose labels, and the lack of one, all come as often in an epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<String>,
     /// Label column of the shards to learn classes from (continual pre-training).
     #[serde(default)]
     pub class_column: Option<String>,
@@ -98,6 +105,8 @@ impl Preset {
             validation_share: 0.003,
             validation_cells: 10_000,
             tie_mode: TieMode::default(),
+            condition: None,
+            balance: None,
             class_column: None,
             start: GeneStart::default(),
             new_genes: NewGenes::None,

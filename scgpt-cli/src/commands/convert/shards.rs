@@ -1,31 +1,54 @@
 //! Converts cells to token shards.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use scgpt_data::{
-    CellSource as _, ChosenCells, Frame, GeneNames, GeneVocab, InputState, Manifest, Observer as _,
-    ShardOptions, ShardWriter, Source, SourceEntry, SpecialToken, Watched, check_apart,
-    check_output, obs_column,
+    CellSource as _, ChosenCells, Existing, Frame, GeneNames, GeneVocab, InputState, Manifest,
+    Observer as _, ShardOptions, ShardWriter, Source, SourceEntry, SpecialToken, Watched,
+    check_apart, check_output, obs_column,
 };
 use scgpt_tasks::{Error, open_model};
 
-use super::ConvertArgs;
-use crate::{choice::ChoiceArgs, output::Printer, progress::Bar, warnings::Warnings};
+use crate::{
+    choice::ChoiceArgs,
+    matrix::MatrixArgs,
+    output::{Printer, some_of},
+    progress::Bar,
+    warnings::Warnings,
+};
 
-pub(super) fn run(args: &ConvertArgs, inputs: &[PathBuf], printer: Printer) -> Result<()> {
-    let model = [&args.vocab, &args.model].into_iter().flatten();
-    check_apart(&args.output, inputs.iter().chain(model).map(PathBuf::as_path))?;
-    check_output(&args.output, args.existing())?;
+/// What becomes shards, and how.
+pub(crate) struct Conversion<'a> {
+    pub(crate) inputs: &'a [PathBuf],
+    pub(crate) output: &'a Path,
+    pub(crate) vocab: Option<&'a Path>,
+    pub(crate) model: Option<&'a Path>,
+    /// Columns of obs to keep.
+    pub(crate) obs: &'a [String],
+    pub(crate) shard_cells: usize,
+    pub(crate) matrix: &'a MatrixArgs,
+    pub(crate) existing: Existing,
+    /// Whether the inputs are many studies: some may lack a column, and cells occur in several.
+    pub(crate) is_corpus: bool,
+}
+
+pub(crate) fn run(args: &Conversion<'_>, printer: Printer) -> Result<()> {
+    let inputs = args.inputs;
+    let others = [args.vocab, args.model].into_iter().flatten();
+    check_apart(args.output, inputs.iter().map(PathBuf::as_path).chain(others))?;
+    check_output(args.output, args.existing)?;
     let mut warnings = Warnings::new(printer);
     let Prepared { vocab, n_cells, inputs } = prepare(args, inputs, &mut warnings)?;
     let mut options = ShardOptions::default();
     options.shard_cells = args.shard_cells;
     options.layer = args.matrix.layer();
     options.gene_names = args.matrix.gene_names();
-    options.labels.clone_from(&args.obs);
-    options.existing = args.existing();
-    let writer = ShardWriter::create(&args.output, &vocab, options)?;
+    options.labels = args.obs.to_vec();
+    options.may_lack_labels = args.is_corpus;
+    options.unique = args.is_corpus;
+    options.existing = args.existing;
+    let writer = ShardWriter::create(args.output, &vocab, options)?;
     let bar = Bar::new(printer);
     bar.begin("converting", n_cells);
     let manifest = write(inputs, &args.matrix.choice, writer, &bar)?;
@@ -48,9 +71,9 @@ struct Prepared {
 
 /// Opens the inputs for their vocabulary and number of cells. Everything that can be refused is refused here, not
 /// after hours of writing.
-fn prepare(args: &ConvertArgs, inputs: &[PathBuf], warnings: &mut Warnings) -> Result<Prepared> {
-    let path = match (&args.vocab, &args.model) {
-        (Some(path), _) => Some(path.clone()),
+fn prepare(args: &Conversion<'_>, inputs: &[PathBuf], warnings: &mut Warnings) -> Result<Prepared> {
+    let path = match (args.vocab, args.model) {
+        (Some(path), _) => Some(path.to_owned()),
         (None, Some(model)) => Some(open_model(model)?.vocab_path()),
         (None, None) => None,
     };
@@ -59,6 +82,8 @@ fn prepare(args: &ConvertArgs, inputs: &[PathBuf], warnings: &mut Warnings) -> R
     let layer = args.matrix.layer();
     let mut tables: Vec<Frame> = Vec::new();
     let (mut n_cells, mut with_cells) = (0, Vec::new());
+    // Columns that no input has.
+    let mut lacking = if args.is_corpus { args.obs.to_vec() } else { Vec::new() };
     for (input, is_last) in inputs.iter().zip(1..).map(|(input, n)| (input, n == inputs.len())) {
         let (source, joined) = args.matrix.choice.annotated(Source::open(input)?)?;
         warnings.joined(joined.as_ref());
@@ -80,10 +105,14 @@ fn prepare(args: &ConvertArgs, inputs: &[PathBuf], warnings: &mut Warnings) -> R
             if let Some(chosen) = &chosen {
                 obs = obs.pick(&chosen.cells);
             }
-            for name in &args.obs {
+            let mut labels: Vec<&str> = args.obs.iter().map(String::as_str).collect();
+            if args.is_corpus {
+                labels.retain(|name| obs.column(name).is_some());
+                lacking.retain(|name| !labels.contains(&name.as_str()));
+            }
+            for name in &labels {
                 obs_column(&obs, name)?;
             }
-            let labels: Vec<&str> = args.obs.iter().map(String::as_str).collect();
             warnings.doubts(&obs, &labels, None);
         }
         let var = source.var(&layer)?;
@@ -94,6 +123,9 @@ fn prepare(args: &ConvertArgs, inputs: &[PathBuf], warnings: &mut Warnings) -> R
             tables.push(names.genes(&var)?);
         }
         with_cells.push((input.clone(), chosen));
+    }
+    if !lacking.is_empty() {
+        bail!("no input has a column {} of obs (--obs)", some_of(&lacking));
     }
     let vocab = match given {
         Some(vocab) => vocab,
@@ -130,7 +162,7 @@ fn remark_on(source: &SourceEntry, warnings: &mut Warnings) {
     warnings.without_genes_of(&source.path, source.skipped_cells, "they are left out");
 }
 
-fn summary(args: &ConvertArgs, manifest: &Manifest) -> Vec<(&'static str, String)> {
+fn summary(args: &Conversion<'_>, manifest: &Manifest) -> Vec<(&'static str, String)> {
     let genes = |source: &SourceEntry| {
         format!(
             "{} of {} known, named by `{}`; {} of the {} of the vocabulary",
@@ -168,6 +200,10 @@ fn summary(args: &ConvertArgs, manifest: &Manifest) -> Vec<(&'static str, String
         ("vocabulary", format!("{} tokens", manifest.vocab.n_tokens)),
         ("shards", format!("{} of {:.1} MB in all", manifest.shards.len(), bytes as f64 / 1e6)),
     ];
+    let duplicates: u64 = manifest.sources.iter().map(|source| source.duplicates).sum();
+    if args.is_corpus {
+        rows.push(("left out", format!("{duplicates} cells that express what another one does")));
+    }
     if !labels.is_empty() {
         rows.push(("labels", labels.join(", ")));
     }
