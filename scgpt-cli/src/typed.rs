@@ -196,7 +196,10 @@ mod tests {
             ("optimizer.learning = 3", "`optimizer.learning`: there is no such setting (has lr, "),
             ("epochs = 'x'", "`epochs`: invalid type: string \"x\", expected u64"),
             ("epochs = -1", "`epochs`: invalid value: integer `-1`"),
-            ("precision = 'f8'", "`precision`: `f8` is not known, expected f32, bf16 or f16"),
+            (
+                "precision = 'f8'",
+                "`precision`: `f8` is not known, expected f32, bf16, bf16x3 or f16",
+            ),
             ("freeze = ['gene']", "`freeze`: `gene` is not known"),
             ("freeze = 'genes'", "`freeze`: invalid type: string \"genes\", expected a sequence"),
             ("schedule.epoch_step = { gama = 1 }", "`schedule.epoch_step.gama`: there is no such"),

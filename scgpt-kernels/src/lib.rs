@@ -58,9 +58,10 @@ mod processor;
 mod product;
 pub mod recorded;
 mod stack;
+mod tokens;
 
 pub use crate::{
-    attend::{Attended, Tokens, attend, attend_gradient, attend_recorded},
+    attend::{Attended, attend, attend_gradient, attend_recorded},
     cpu::{Cpu, CpuError, InstructionSet},
     format::{Format, UnknownFormat},
     linear::{Epilogue, linear, linear_gradient},
@@ -68,4 +69,5 @@ pub use crate::{
     norm::{Norm, norm},
     processor::Processor,
     stack::{Affine, BlockWeights, EncoderStack, Start, Tables, Widths},
+    tokens::Tokens,
 };

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use self::cell::{Buffers, Through};
 pub use self::start::{Start, Tables};
 use crate::{
-    attend::Tokens, block::SIDE, cpu::Cpu, format::Format, matrix::PackedMatrix, norm::Norm,
+    block::SIDE, cpu::Cpu, format::Format, matrix::PackedMatrix, norm::Norm, tokens::Tokens,
 };
 
 /// An affine map: weight `[k, n]`, row-major, and bias `[n]`.

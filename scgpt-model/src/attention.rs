@@ -99,7 +99,7 @@ impl MaskedAttention {
         let packed = Initializer::XavierUniform { gain: 1.0 };
         let qkv = LinearConfig::new(d, 3 * d).with_initializer(packed);
         Self {
-            qkv: without_bias(Linear::drawn(qkv, device), device),
+            qkv: without_bias(Linear::drawn(&qkv, device), device),
             out: without_bias(Linear::new(d, d, device), device),
             n_heads: config.n_heads,
             project_unknown: config.project_unknown,

@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     host::host_values,
     input::ModelInput,
-    precision::{InferencePrecision, has_kernels},
+    precision::InferencePrecision,
     scgpt::Scgpt,
 };
 
@@ -131,12 +131,11 @@ impl CellEncoder {
     /// The precision in which cells are computed: the one that was asked for, or the exact one where
     /// device or processor have no faster one.
     pub fn precision(&self) -> InferencePrecision {
-        let computed = self.cpu.computes_in(self.precision.format());
-        if has_kernels(&self.device) && computed != Format::F32 {
-            self.precision
-        } else {
-            InferencePrecision::Exact
+        if !self.is_packed() {
+            return self.precision.on(&self.device);
         }
+        let is_faster = self.cpu.computes_in(self.precision.format()) != Format::F32;
+        if is_faster { self.precision } else { InferencePrecision::Exact }
     }
 
     /// Width of an embedding, `d`.

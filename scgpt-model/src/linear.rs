@@ -31,11 +31,11 @@ pub struct Linear {
 impl Linear {
     /// Freshly drawn weights, uniform in ±√(1 / d_in), as those of `torch.nn.Linear`.
     pub fn new(d_in: usize, d_out: usize, device: &Device) -> Self {
-        Self::drawn(LinearConfig::new(d_in, d_out), device)
+        Self::drawn(&LinearConfig::new(d_in, d_out), device)
     }
 
     /// As [`new`](Self::new), drawn as the configuration says.
-    pub(crate) fn drawn(config: LinearConfig, device: &Device) -> Self {
+    pub(crate) fn drawn(config: &LinearConfig, device: &Device) -> Self {
         let Unpacked { weight, bias } = config.init(device);
         Self { weight, bias, packed: None }
     }

@@ -203,7 +203,7 @@ impl Scgpt {
 
     /// Who of the tokens, whose genes are `[b, t]`, sees whom.
     pub(crate) fn sight<'a>(&self, genes: &Tensor<2, Int>, mask: &'a AttentionMask) -> Sight<'a> {
-        let shares = self.means.as_ref().map(|table| shares(table.forward(genes.clone()), mask));
+        let shares = self.means.as_ref().map(|table| shares(&table.forward(genes.clone()), mask));
         Sight { mask, shares }
     }
 

@@ -51,6 +51,7 @@ mod genes;
 mod options;
 mod page;
 mod report;
+mod rows;
 mod variable;
 
 use std::{
@@ -74,6 +75,7 @@ pub use self::{
     genes::GeneEmbedding,
     options::{EmbedOptions, VariableOptions},
     report::{EmbedReport, ModelReport, VariableReport},
+    rows::{Embedded, Embedding},
 };
 pub(crate) use self::{
     genes::{CellGroups, GeneStates, vector_table},
@@ -89,41 +91,10 @@ use crate::{
     usage::Usage,
 };
 
-/// The embeddings of all cells, in a temporary file, and how they were made.
-#[derive(Debug)]
-pub struct Embedding {
-    /// One row of unit length per cell, in the order of the source.
-    pub rows: RowSpool,
-    /// Cells that express no known gene, ascending; their rows mean nothing.
-    pub empty: Vec<usize>,
-    /// What happened while the cells were embedded.
-    pub report: EmbedReport,
-}
-
-/// What [`Embedder::embed_each`] returns beside the embeddings, which it has given away.
-#[derive(Debug)]
-pub struct Embedded {
-    /// Cells that express no known gene, ascending; their rows mean nothing.
-    pub empty: Vec<usize>,
-    /// What happened while the cells were embedded.
-    pub report: EmbedReport,
-    /// What was [told](Sink::tell) of each cell; empty if nothing was asked.
-    pub(crate) told: Vec<f32>,
-}
-
 /// Which genes of a source a model knows, and that they are enough.
 pub(crate) struct SourceGenes {
     pub(crate) alignment: Alignment,
     pub(crate) known: KnownGenes,
-}
-
-impl Embedding {
-    /// All rows in memory, `[n, d]`.
-    pub(crate) fn all_rows(&self) -> Result<Vec<f32>> {
-        let mut rows = Vec::new();
-        self.rows.read_rows(0, self.rows.n_rows(), &mut rows)?;
-        Ok(rows)
-    }
 }
 
 /// A model, its vocabulary and what it expects of its input, ready to embed cells: see the [example of

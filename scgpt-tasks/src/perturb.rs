@@ -72,8 +72,9 @@ use scgpt_data::{
 use scgpt_train::TrainObserver;
 
 pub use self::{
-    artefact::{GivenControls, PerturbArtefact, PerturbRecord, TrainingProfile},
+    artefact::{PerturbArtefact, PerturbRecord, TrainingProfile},
     config::PerturbConfig,
+    predict::GivenControls,
     report::PerturbReport,
     respond::{RespondOptions, Response, Responses},
     reverse::{Reversal, ReverseOptions, ReversedGroup},

@@ -306,7 +306,7 @@ impl Start {
             // Over another vocabulary, padding has the token that it has there.
             let is_same = config.new_genes.are_left_out();
             let pad_token = if is_same { Some(pad) } else { network.pad_token };
-            ScgptConfig { n_classes, pad_token, ..config.network.over(network) }
+            ScgptConfig { n_classes, pad_token, ..config.network.over(&network) }
         };
         let mut network = StartingNetwork::of(checkpoint, adapt, &[NetworkPart::Class])?;
         let known = &checkpoint.vocab;

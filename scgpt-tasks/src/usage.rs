@@ -119,8 +119,12 @@ impl Usage {
     /// The needs that this use meets, or whose parts of the network it makes anew.
     fn gives(self) -> &'static [Need] {
         match self {
-            Self::Embed | Self::States | Self::Attention => &[],
-            Self::Generate | Self::Pretrain | Self::Annotate => &[],
+            Self::Embed
+            | Self::States
+            | Self::Attention
+            | Self::Generate
+            | Self::Pretrain
+            | Self::Annotate => &[],
             Self::Integrate => &[Need::BatchLabels(ANY), Need::Domains(ANY)],
             Self::IntegrateModalities => {
                 &[Need::BatchLabels(ANY), Need::Domains(ANY), Need::ModalityTokens(ANY)]
@@ -218,6 +222,7 @@ mod tests {
                 &[
                     Usage::Embed,
                     Usage::States,
+                    Usage::Attention,
                     Usage::Annotate,
                     Usage::Integrate,
                     Usage::IntegrateModalities,

@@ -88,7 +88,7 @@ fn mistakes_are_told_with_file_key_and_near_names() {
         (&train, "training.batch_size = 2", ["`training.batch_size`", "; it is `batch_size`"]),
         (&train, "training.epoch = 2", ["`training.epoch`", "; similar names: epochs"]),
         (&train, "training.epochs = 'x'", ["`training.epochs`", "invalid type"]),
-        (&train, "training.precision = 'f8'", ["`training.precision`", "f32, bf16 or f16"]),
+        (&train, "training.precision = 'f8'", ["`training.precision`", "f32, bf16, bf16x3 or f16"]),
         (&train, "freeze = ['gene']", ["`freeze`", "similar names: genes"]),
     ] {
         place(toml).refused(command, &[&["`options.toml`: "][..], &parts].concat());

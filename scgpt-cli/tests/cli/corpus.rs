@@ -98,7 +98,7 @@ fn what_a_corpus_does_not_have_is_refused() {
             "--min-genes",
             "0",
         ],
-        &["no input has a column `tissue`"],
+        &["no input has a column tissue"],
     );
     place.refused(
         &["pretrain", "--data", "corpus", "-o", "run", "--balance", "tissue"],

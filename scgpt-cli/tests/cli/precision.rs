@@ -43,7 +43,7 @@ fn less_precision_is_near_and_recorded() {
     let (ended, exact) = embed(&place, "portable", "exact");
     assert_eq!(said(&ended), "exact");
     let width = exact.len() / 16;
-    for (precision, most) in [("exact", 1e-6), ("bf16x3", 1e-4), ("bf16", 2e-2)] {
+    for (precision, most) in [("exact", 5e-6), ("bf16x3", 1e-4), ("bf16", 2e-2)] {
         let (ended, rows) = embed(&place, tiles(&place), precision);
         assert_eq!(said(&ended), precision);
         assert!(!ended.stderr.contains("warning: cells are computed"), "{}", ended.stderr);
@@ -154,8 +154,8 @@ fn training_multiplies_what_it_is_asked_to_and_says_if_it_cannot() {
         let more = ["--precision", precision, "--json", "-o", &output];
         let ended = with(&place, set, &[&train[..], &more].concat());
         let log = fs::read_to_string(place.path(&output).join("log.jsonl")).unwrap();
-        let steps = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let last = steps.filter(|one| one["kind"] == "step").last().unwrap();
+        let mut steps = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let last = steps.rfind(|one| one["kind"] == "step").unwrap();
         (
             last["loss"].as_f64().unwrap(),
             ended.stderr.contains("warning: steps are computed in f32"),
@@ -167,6 +167,7 @@ fn training_multiplies_what_it_is_asked_to_and_says_if_it_cannot() {
     assert_eq!(loss("portable", "bf16"), (loss("portable", "f32").0, true));
     for (precision, most) in [("bf16x3", 1e-4), ("bf16", 3e-2)] {
         let (loss, is_told) = loss(tiles, precision);
-        assert!(!is_told && loss != f32 && (loss / f32 - 1.0).abs() < most, "{loss} of {f32}");
+        let difference = (loss / f32 - 1.0).abs();
+        assert!(!is_told && difference > 0.0 && difference < most, "{loss} of {f32}");
     }
 }

@@ -105,10 +105,11 @@ enum Tells {
 use Tells::{Both, Cells, Columns};
 
 /// Commands that read cells, as they are run.
-const RUNS: [(&str, Tells); 24] = [
+const RUNS: [(&str, Tells); 25] = [
     ("annotate train cells.h5ad --label kind --config tiny.toml --no-baselines -o out", Both),
     ("annotate predict cells.h5ad -m types -o out.h5ad", Cells),
     ("convert cells.h5ad --obs kind -o out", Both),
+    ("corpus build cells.h5ad --obs kind -o out", Both),
     ("embed cells.h5ad --color kind -m MODEL -o out.h5ad", Both),
     ("embed cells.h5ad --genes -m MODEL -o out.csv", Cells),
     (
@@ -152,8 +153,9 @@ const RUNS: [(&str, Tells); 24] = [
 ];
 
 /// Commands that read no cells of anybody.
-const READ_NONE: [(&str, &str); 5] = [
+const READ_NONE: [(&str, &str); 6] = [
     ("completions", "prints a script"),
+    ("corpus show", "reads shards"),
     ("demo", "simulates its cells, and runs commands of the other list"),
     ("evaluate grn", "reads edge lists"),
     ("man", "prints a page"),

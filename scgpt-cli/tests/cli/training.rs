@@ -157,7 +157,7 @@ fn runs_that_cannot_be_are_refused() {
     place.refused(&pretrain("run", &["--lr=-1"]), &["--lr is -1"]);
     place.refused(&pretrain("run", &["--class-column", "colour"]), &["colour", "cell_type"]);
     place.refused(&pretrain("run", &["--resume"]), &["`run` has no run to resume"]);
-    place.refused(&pretrain("run", &["--precision", "f8"]), &["f8", "f32, bf16 or f16"]);
+    place.refused(&pretrain("run", &["--precision", "f8"]), &["f8", "f32, bf16, bf16x3 or f16"]);
     fs::write(place.path("wrong.toml"), "batch_size = 8\nlearning = 3\n").unwrap();
     place.refused(
         &["pretrain", "--data", "shards", "--config", "wrong.toml", "-o", "run"],

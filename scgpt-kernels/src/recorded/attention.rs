@@ -5,7 +5,7 @@ mod exp;
 mod forward;
 mod product;
 
-use crate::attend::Tokens;
+use crate::tokens::Tokens;
 
 pub use self::{backward::AttentionGradient, forward::attend};
 

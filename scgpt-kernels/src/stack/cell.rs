@@ -5,12 +5,13 @@ use super::{
     sink::{Contexts, Inner, IntoHeads},
 };
 use crate::{
-    attend::{self, Head, Tokens, attend_block},
+    attend::{self, Head, attend_block},
     block::{Rows, SIDE, Tile},
     engine::{Engine, Task},
     linear::{IntoRows, Residual},
     norm::norm_rows,
     product::{multiply, pack_rows},
+    tokens::Tokens,
 };
 
 /// Rows that stay in the second cache between attention and the next projection, in blocks.

@@ -10,10 +10,11 @@ use super::{
     sink::IntoHead,
 };
 use crate::{
-    attend::{Head, Projected, Tokens},
+    attend::{Head, Projected},
     block::{Rows, SIDE},
     engine::{Engine, Task},
     product::{multiply, pack_rows},
+    tokens::Tokens,
 };
 
 /// Most rows of a part, in blocks: few enough for threads to end at about the same time.

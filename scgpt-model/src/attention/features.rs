@@ -109,7 +109,9 @@ impl Directions {
                 direction.iter_mut().zip(other).for_each(|(x, o)| *x -= shared * o);
             }
             let length = product(&direction, &direction).sqrt();
-            direction.iter_mut().for_each(|x| *x /= length);
+            for x in &mut direction {
+                *x /= length;
+            }
             // As long as one that is drawn without looking at the others.
             let drawn = normals.vector(k);
             let length = product(&drawn, &drawn).sqrt();

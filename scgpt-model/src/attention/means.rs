@@ -11,7 +11,7 @@ use super::{
 ///
 /// # Shapes
 /// - weights: `[b, t, r]`, of the genes of the tokens
-pub(crate) fn shares(weights: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
+pub(crate) fn shares(weights: &Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
     let is_hidden = mask.is_hidden(&weights.device()).unsqueeze_dim::<3>(2);
     let weights = weights.clone().mask_fill(is_hidden.expand(weights.dims()), f32::NEG_INFINITY);
     softmax(weights, 1).swap_dims(1, 2)

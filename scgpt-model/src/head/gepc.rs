@@ -71,7 +71,7 @@ impl GepcHead {
                 Self::InnerProduct(InnerProduct {
                     gene_to_query: linear(d_gene, d_gene),
                     weight: Linear::drawn(
-                        LinearConfig::new(d_gene, d_cell).with_bias(false),
+                        &LinearConfig::new(d_gene, d_cell).with_bias(false),
                         device,
                     ),
                     nonzero: config.zero_probability.then(|| linear(d_gene, d_cell)),
@@ -100,7 +100,7 @@ impl GepcHead {
     /// - output: `[b, t]`
     pub fn forward(&self, cell: Tensor<2>, genes: Tensor<3>) -> Expression {
         match self {
-            Self::InnerProduct(head) => head.forward(cell, genes),
+            Self::InnerProduct(head) => head.forward(&cell, genes),
             Self::Query(head) => head.forward(cell, genes),
         }
     }
@@ -127,18 +127,17 @@ impl InnerProduct {
         sigmoid(self.gene_to_query.forward(genes))
     }
 
-    fn forward(&self, cell: Tensor<2>, genes: Tensor<3>) -> Expression {
+    fn forward(&self, cell: &Tensor<2>, genes: Tensor<3>) -> Expression {
         let query = self.query(genes);
         // ⟨W q + b, cell⟩ = ⟨q, Wᵀ cell⟩ + ⟨b, cell⟩: a product a cell instead of one a token.
         let product = |layer: &Linear| -> Tensor<2> {
             let weights = cell.clone().matmul(layer.weight.val().transpose()); // [b, d_gene]
             let products = query.clone().matmul(weights.unsqueeze_dim(2)).squeeze_dim::<2>(2);
-            let bias = layer.bias.as_ref().map(|bias| cell.clone() * bias.val().unsqueeze());
-            match bias {
-                Some(bias) => products + bias.sum_dim(1),
+            let value = match &layer.bias {
+                Some(bias) => products + (cell.clone() * bias.val().unsqueeze()).sum_dim(1),
                 None => products,
-            }
-            .cast(DType::F32)
+            };
+            value.cast(DType::F32)
         };
         Expression {
             value: product(&self.weight),

@@ -71,7 +71,7 @@ impl PackedLinear for Flex {
     ) -> FlexTensor {
         let [weight, bias] = [weight, bias].map(|tensor| tensor.to_contiguous());
         let epilogue = Epilogue { bias: Some(bias.storage()), ..Epilogue::default() };
-        multiplied(x, packed.weight(weight.storage()), epilogue)
+        multiplied(&x, packed.weight(weight.storage()), epilogue)
     }
 
     fn packed_linear_backward(
@@ -80,7 +80,7 @@ impl PackedLinear for Flex {
         packed: Packed,
     ) -> FlexTensor {
         let weight = weight.to_contiguous();
-        multiplied(gradient, packed.transposed(weight.storage()), Epilogue::default())
+        multiplied(&gradient, packed.transposed(weight.storage()), Epilogue::default())
     }
 
     fn packed_linear_gradients(
@@ -98,7 +98,7 @@ impl PackedLinear for Flex {
 }
 
 /// The rows of a tensor times a matrix.
-fn multiplied(x: FlexTensor, matrix: &PackedMatrix, epilogue: Epilogue) -> FlexTensor {
+fn multiplied(x: &FlexTensor, matrix: &PackedMatrix, epilogue: Epilogue) -> FlexTensor {
     let x = x.to_contiguous();
     let [k, n] = matrix.shape();
     let mut shape = x.layout().shape().clone();

@@ -85,7 +85,7 @@ impl Annotation<'_> {
             gepc: network.gepc.or((objectives.gepc > 0.0).then_some(GepcStyle::InnerProduct)),
             zero_probability: network.zero_probability
                 || objectives.gep_zero + objectives.gepc_zero > 0.0,
-            ..self.config.network.over(network)
+            ..self.config.network.over(&network)
         };
         let preprocess = Preprocess { max_length: self.config.max_length, cls_value: 0.0 };
         let Some(checkpoint) = &self.checkpoint else {

@@ -347,7 +347,7 @@ impl IntegrateConfig {
             n_domains: if is_told_apart { n_batches } else { 0 },
             dar: dar > 0.0,
             n_classes: 0,
-            ..self.network.over(network.clone())
+            ..self.network.over(network)
         }
     }
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     panel::{PerturbedGenes, ResponsePanel},
-    predict::{Controls, Predictor},
+    predict::{Controls, GivenControls, Predictor},
 };
 use crate::{
     artefact::{ArtefactKind, OpenArtefact},
@@ -48,17 +48,6 @@ const CONDITION: &str = "condition";
 const N_CELLS: &str = "n_cells";
 /// Sums of cells that were normalised alike differ by less than this factor over the same genes.
 const MOST_APART: f64 = 3.0;
-
-/// What was found about control cells of another file.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct GivenControls {
-    /// The sum that they had before the logarithm, if it was another than in training and they were
-    /// brought to that one.
-    pub rescaled_from: Option<f64>,
-    /// Number of those that express no gene of the artefact.
-    pub without_genes: usize,
-}
 
 /// What an artefact knows beyond its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -80,7 +80,7 @@ impl Perturbation<'_> {
             pad_perturbation_flag: Some(0),
             gepc: None,
             zero_probability: false,
-            ..self.config.network.over(network)
+            ..self.config.network.over(&network)
         };
         let preprocess = Preprocess { max_length: self.panel.len().max(2), cls_value: 0.0 };
         let start = if let Some(checkpoint) = &self.checkpoint {

@@ -59,6 +59,17 @@ impl Controls {
     }
 }
 
+/// What was found about control cells of another file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct GivenControls {
+    /// The sum that they had before the logarithm, if it was another than in training and they were
+    /// brought to that one.
+    pub rescaled_from: Option<f64>,
+    /// Number of those that express no gene of the artefact.
+    pub without_genes: usize,
+}
+
 /// A trained network that predicts whole profiles.
 #[derive(Clone, Copy)]
 pub(super) struct Predictor<'a> {

@@ -208,12 +208,12 @@ impl NetworkConfig {
             pad_token: Some(pad_token),
             ..ScgptConfig::new(vocab_size)
         };
-        self.over(network)
+        self.over(&network)
     }
 
     /// A network with those of these settings that its weights allow for: dropout and attention.
-    pub(crate) fn over(&self, network: ScgptConfig) -> ScgptConfig {
+    pub(crate) fn over(&self, network: &ScgptConfig) -> ScgptConfig {
         let Self { dropout, attention, attention_rank, .. } = *self;
-        ScgptConfig { dropout, attention, attention_rank, ..network }
+        ScgptConfig { dropout, attention, attention_rank, ..network.clone() }
     }
 }

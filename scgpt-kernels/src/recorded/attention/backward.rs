@@ -8,7 +8,7 @@ use super::{
     exp::exp,
     product::{add_product, product},
 };
-use crate::{attend::Tokens, recorded::sums::dot};
+use crate::{recorded::sums::dot, tokens::Tokens};
 
 /// The most queries, and the most keys, of a tile. Two tiles of weights of this size must stay in
 /// the cache.

@@ -4,7 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{AttentionPlan, exp::exp, product::product};
-use crate::attend::Tokens;
+use crate::tokens::Tokens;
 
 /// The most queries a task handles at once. More would push their scores out of the cache, fewer
 /// would repack keys and values too often: of 96, 160, 256 and 400, this is the fastest.
