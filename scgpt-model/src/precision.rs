@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "snake_case"))]
 #[serde(rename_all = "snake_case")]
 pub enum InferencePrecision {
-    /// As exact as f32: in f32, or by six bf16 products for each of f32 where that is faster.
+    /// As exact as f32: in f32, or where that is faster by six bf16 products for each of f32, and three in
+    /// attention: embeddings of unit length differ by 2e-6 at most.
     #[default]
     Exact,
     /// Three bf16 products for each: embeddings of unit length differ by 1e-5.
