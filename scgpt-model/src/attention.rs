@@ -234,7 +234,7 @@ fn attend_in(
     mask.assert_shape(b, t);
     assert!(n <= t, "{n} queries of {t} tokens");
     #[cfg(feature = "flex")]
-    if flex::serves(&qkv) {
+    if crate::flex::serves(&qkv) {
         return flex::attend(format, qkv, n_heads, mask, n);
     }
     composed::attend(qkv, n_heads, mask, n)

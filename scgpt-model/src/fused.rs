@@ -12,6 +12,9 @@ use burn::{
     tensor::activation::relu,
 };
 
+#[cfg(feature = "flex")]
+use crate::flex::serves;
+
 /// `norm(x + dropout(update))`.
 ///
 /// # Shapes
@@ -23,7 +26,7 @@ pub(crate) fn add_norm(
     dropout: &Dropout,
 ) -> Tensor<3> {
     #[cfg(feature = "flex")]
-    if let Some(beta) = norm.beta.as_ref().filter(|_| flex::serves(&x) && flex::serves(&update)) {
+    if let Some(beta) = norm.beta.as_ref().filter(|_| serves(&x) && serves(&update)) {
         let drop = flex::draw(dropout, &update.device());
         return flex::add_norm(x, update, norm.gamma.val(), beta.val(), drop);
     }
@@ -36,7 +39,7 @@ pub(crate) fn add_norm(
 /// - x, output: `[b, t, f]`
 pub(crate) fn relu_drop(x: Tensor<3>, dropout: &Dropout) -> Tensor<3> {
     #[cfg(feature = "flex")]
-    if flex::serves(&x) {
+    if serves(&x) {
         let drop = flex::draw(dropout, &x.device());
         return flex::relu_drop(x, drop);
     }

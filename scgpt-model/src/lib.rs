@@ -52,6 +52,8 @@ mod domain_norm;
 mod embed;
 mod encoder;
 mod error;
+#[cfg(feature = "flex")]
+mod flex;
 mod fused;
 mod generate;
 mod head;

@@ -51,7 +51,7 @@ impl Linear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let (weight, bias) = (self.weight.val(), self.bias.as_ref().map(Param::val));
         #[cfg(feature = "flex")]
-        if let Some(packed) = self.packed.as_ref().filter(|_| flex::serves(&x)) {
+        if let Some(packed) = self.packed.as_ref().filter(|_| crate::flex::serves(&x)) {
             return flex::linear(x, weight, bias, packed.clone());
         }
         linear(x, weight, bias)

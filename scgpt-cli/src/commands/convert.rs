@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{Existing, Layer, Source};
 
-use self::shards::Conversion;
-use crate::{matrix::MatrixArgs, output::Printer};
+use self::shards::{Conversion, SHARD_CELLS, ShardArgs};
+use crate::output::Printer;
 
 /// Convert cells to token shards for training, or a checkpoint to safetensors
 ///
@@ -25,6 +25,14 @@ use crate::{matrix::MatrixArgs, output::Printer};
     scgpt convert bank.scb -o shards/                    the reference's scBank, its own vocabulary\n  \
     scgpt convert scGPT_human -o model/                  a directory that loads faster\n  \
     scgpt convert scGPT_human -o weights.safetensors     for Python: safetensors.torch.load_file")]
+#[command(mut_arg("vocab", |vocab| vocab.help(
+    "Cells: vocabulary of the gene tokens [default: the model's, else all genes of the data]"
+)))]
+#[command(mut_arg("model", |model| model.help("Cells: model directory whose vocabulary is used")))]
+#[command(mut_arg("obs", |obs| obs.help(
+    "Cells: columns of obs to keep as labels, for example cell_type,batch"
+)))]
+#[command(mut_arg("shard_cells", |most| most.help("Cells: most cells per file")))]
 pub(crate) struct ConvertArgs {
     /// Files or folders of cells; or one model directory, `.pt` or `.safetensors` file
     #[arg(required = true)]
@@ -32,20 +40,8 @@ pub(crate) struct ConvertArgs {
     /// Directory to write, or a `.safetensors` file
     #[arg(long, short, value_name = "PATH")]
     output: PathBuf,
-    /// Cells: vocabulary of the gene tokens [default: the model's, else all genes of the data]
-    #[arg(long, value_name = "FILE")]
-    vocab: Option<PathBuf>,
-    /// Cells: model directory whose vocabulary is used
-    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
-    model: Option<PathBuf>,
-    /// Cells: columns of obs to keep as labels, for example cell_type,batch
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "SCGPT_OBS")]
-    obs: Vec<String>,
-    /// Cells: most cells per file
-    #[arg(long, value_name = "N", default_value_t = SHARD_CELLS, env = "SCGPT_SHARD_CELLS")]
-    shard_cells: usize,
     #[command(flatten)]
-    matrix: MatrixArgs,
+    shards: ShardArgs,
     /// Checkpoint: accept weights that do not fit the configuration
     #[arg(long)]
     partial: bool,
@@ -53,9 +49,6 @@ pub(crate) struct ConvertArgs {
     #[arg(long)]
     force: bool,
 }
-
-/// Large enough that there are few files, small enough to be copied again after a failure.
-pub(crate) const SHARD_CELLS: usize = 50_000;
 
 pub(crate) fn run(args: &ConvertArgs, printer: Printer) -> Result<()> {
     match args.input.as_slice() {
@@ -95,11 +88,7 @@ impl ConvertArgs {
         Conversion {
             inputs,
             output: &self.output,
-            vocab: self.vocab.as_deref(),
-            model: self.model.as_deref(),
-            obs: &self.obs,
-            shard_cells: self.shard_cells,
-            matrix: &self.matrix,
+            shards: &self.shards,
             existing: self.existing(),
             is_corpus: false,
         }
@@ -108,14 +97,14 @@ impl ConvertArgs {
     /// The name of an option that was given and has no meaning for a checkpoint.
     fn option_of_cells(&self) -> Option<&'static str> {
         [
-            ("--vocab", self.vocab.is_some()),
-            ("--obs", !self.obs.is_empty()),
-            ("--shard-cells", self.shard_cells != SHARD_CELLS),
-            ("--layer", self.matrix.layer() != Layer::X),
+            ("--vocab", self.shards.vocab.is_some()),
+            ("--obs", !self.shards.obs.is_empty()),
+            ("--shard-cells", self.shards.shard_cells != SHARD_CELLS),
+            ("--layer", self.shards.matrix.layer() != Layer::X),
         ]
         .into_iter()
         .find_map(|(option, is_given)| is_given.then_some(option))
-        .or_else(|| self.matrix.choice.option())
-        .or_else(|| self.matrix.gene_option())
+        .or_else(|| self.shards.matrix.choice.option())
+        .or_else(|| self.shards.matrix.gene_option())
     }
 }

@@ -5,9 +5,8 @@ mod autodiff;
 use burn::{
     backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor},
     prelude::*,
-    tensor::{Bytes, DType, Shape},
 };
-use burn_flex::{FlexTensor, Layout};
+use burn_flex::FlexTensor;
 use rayon::prelude::*;
 use scgpt_kernels::{
     self as kernels, Attended, Cpu, Format, Tokens,
@@ -15,7 +14,7 @@ use scgpt_kernels::{
 };
 
 use super::AttentionMask;
-use crate::precision::has_kernels;
+use crate::flex::tensor;
 
 /// What the operator needs to know beside numbers.
 #[derive(Clone, Debug)]
@@ -23,11 +22,6 @@ struct Plan {
     attention: AttentionPlan,
     /// In which products are computed, if not in f32.
     format: Option<Format>,
-}
-
-/// Whether the kernel computes this tensor's attention, and its gradient if the device records one.
-pub(super) fn serves(qkv: &Tensor<3>) -> bool {
-    has_kernels(&qkv.device()) && qkv.dtype() == DType::F32
 }
 
 /// See [`super::attend_in`].
@@ -156,9 +150,4 @@ fn gradient_in(
 fn packed_shape(qkv: &FlexTensor) -> [usize; 3] {
     let [b, t, d3] = [0, 1, 2].map(|axis| qkv.layout().shape()[axis]);
     [b, t, d3 / 3]
-}
-
-fn tensor(values: Vec<f32>, shape: [usize; 3]) -> FlexTensor {
-    let layout = Layout::contiguous(Shape::new(shape));
-    FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
 }

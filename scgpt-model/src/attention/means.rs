@@ -4,7 +4,7 @@ use burn::{prelude::*, tensor::activation::softmax};
 
 use super::{
     AttentionMask,
-    composed::{mixed, scaled},
+    composed::{heads, mixed, scaled},
 };
 
 /// In which shares each mean is made of the known tokens, `[b, r, t]`; others have none.
@@ -30,7 +30,7 @@ pub(super) fn attend(
     let means = shares.matmul(qkv.clone().narrow(2, d, 2 * d)); // [b, r, 2 d]
     let means = means.reshape([b, r, 2, n_heads, k]).permute([2, 0, 3, 1, 4]);
     let [keys, values] = [0, 1].map(|index| means.clone().narrow(0, index, 1).squeeze_dim::<4>(0)); // [b, h, r, k]
-    let [queries, own_keys, own_values] = super::composed::heads(qkv, n_heads, n);
+    let [queries, own_keys, own_values] = heads(qkv, n_heads, n);
     let queries = scaled(queries);
     let scores = queries.clone().matmul(keys.transpose());
     mixed(queries, scores, values, [own_keys, own_values], mask)

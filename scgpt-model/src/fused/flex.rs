@@ -6,13 +6,13 @@ use burn::{
     backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor},
     nn::Dropout,
     prelude::*,
-    tensor::{Bytes, DType, Distribution, Shape},
+    tensor::{Distribution, Shape},
 };
-use burn_flex::{FlexTensor, Layout};
+use burn_flex::FlexTensor;
 pub(super) use scgpt_kernels::recorded::Drop;
 use scgpt_kernels::recorded::{self, AddNorm, Added, Keep, NormGradient, NormGradients};
 
-use crate::precision::has_kernels;
+use crate::flex::tensor;
 
 /// A new draw from the device's generator; `None` where dropout does nothing.
 pub(super) fn draw(dropout: &Dropout, device: &Device) -> Option<Drop> {
@@ -24,11 +24,6 @@ pub(super) fn draw(dropout: &Dropout, device: &Device) -> Option<Drop> {
 fn seed(device: &Device) -> u64 {
     let halves = Tensor::<1, Int>::random([4], Distribution::Uniform(0.0, 65_536.0), device);
     halves.into_data().iter::<u64>().fold(0, |seed, part| (seed << 16) | (part & 0xFFFF))
-}
-
-/// Whether the kernels compute with this tensor.
-pub(super) fn serves(x: &Tensor<3>) -> bool {
-    has_kernels(&x.device()) && x.dtype() == DType::F32
 }
 
 /// See [`super::add_norm`].
@@ -152,8 +147,4 @@ impl Fused for Flex {
 
 fn width(shape: &Shape) -> usize {
     shape[shape.num_dims() - 1]
-}
-
-fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
 }

@@ -5,18 +5,12 @@ mod autodiff;
 use burn::{
     backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor},
     prelude::*,
-    tensor::{Bytes, DType, Shape},
 };
-use burn_flex::{FlexTensor, Layout};
+use burn_flex::FlexTensor;
 use scgpt_kernels::{self as kernels, Cpu, Epilogue, PackedMatrix};
 
 use super::Packed;
-use crate::precision::has_kernels;
-
-/// Whether the kernels compute with this tensor.
-pub(super) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
-    has_kernels(&x.device()) && x.dtype() == DType::F32
-}
+use crate::flex::tensor;
 
 /// See [`super::Linear::forward`].
 pub(super) fn linear<const D: usize>(
@@ -93,7 +87,7 @@ impl PackedLinear for Flex {
         let (mut weight, mut bias) = (vec![0.0; k * n], vec![0.0; n]);
         let (x, gradient, format) = (x.storage(), gradient.storage(), packed.format());
         kernels::linear_gradient(Cpu::best(), format, x, gradient, &mut weight, &mut bias);
-        (tensor(weight, Shape::new([k, n])), tensor(bias, Shape::new([n])))
+        (tensor(weight, [k, n]), tensor(bias, [n]))
     }
 }
 
@@ -107,8 +101,4 @@ fn multiplied(x: &FlexTensor, matrix: &PackedMatrix, epilogue: Epilogue) -> Flex
     let last = shape.num_dims() - 1;
     shape[last] = n;
     tensor(out, shape)
-}
-
-fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use clap::Args;
 use scgpt_data::{
     CellSource as _, ChosenCells, Existing, Frame, GeneNames, GeneVocab, InputState, Manifest,
     Observer as _, ShardOptions, ShardWriter, Source, SourceEntry, SpecialToken, Watched,
@@ -18,16 +19,33 @@ use crate::{
     warnings::Warnings,
 };
 
+/// How cells become shards.
+#[derive(Debug, Args)]
+pub(crate) struct ShardArgs {
+    /// Vocabulary of the gene tokens [default: the model's, else all genes of the data]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vocab: Option<PathBuf>,
+    /// Model directory whose vocabulary is used
+    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
+    model: Option<PathBuf>,
+    /// Columns of obs to keep, for example tissue,assay,study
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "SCGPT_OBS")]
+    pub(crate) obs: Vec<String>,
+    /// Most cells per file
+    #[arg(long, value_name = "N", default_value_t = SHARD_CELLS, env = "SCGPT_SHARD_CELLS")]
+    pub(crate) shard_cells: usize,
+    #[command(flatten)]
+    pub(crate) matrix: MatrixArgs,
+}
+
+/// Large enough that there are few files, small enough to be copied again after a failure.
+pub(crate) const SHARD_CELLS: usize = 50_000;
+
 /// What becomes shards, and how.
 pub(crate) struct Conversion<'a> {
     pub(crate) inputs: &'a [PathBuf],
     pub(crate) output: &'a Path,
-    pub(crate) vocab: Option<&'a Path>,
-    pub(crate) model: Option<&'a Path>,
-    /// Columns of obs to keep.
-    pub(crate) obs: &'a [String],
-    pub(crate) shard_cells: usize,
-    pub(crate) matrix: &'a MatrixArgs,
+    pub(crate) shards: &'a ShardArgs,
     pub(crate) existing: Existing,
     /// Whether the inputs are many studies: some may lack a column, and cells occur in several.
     pub(crate) is_corpus: bool,
@@ -35,23 +53,23 @@ pub(crate) struct Conversion<'a> {
 
 pub(crate) fn run(args: &Conversion<'_>, printer: Printer) -> Result<()> {
     let inputs = args.inputs;
-    let others = [args.vocab, args.model].into_iter().flatten();
-    check_apart(args.output, inputs.iter().map(PathBuf::as_path).chain(others))?;
+    let others = args.shards.vocab.iter().chain(&args.shards.model);
+    check_apart(args.output, inputs.iter().chain(others).map(PathBuf::as_path))?;
     check_output(args.output, args.existing)?;
     let mut warnings = Warnings::new(printer);
     let Prepared { vocab, n_cells, inputs } = prepare(args, inputs, &mut warnings)?;
     let mut options = ShardOptions::default();
-    options.shard_cells = args.shard_cells;
-    options.layer = args.matrix.layer();
-    options.gene_names = args.matrix.gene_names();
-    options.labels = args.obs.to_vec();
+    options.shard_cells = args.shards.shard_cells;
+    options.layer = args.shards.matrix.layer();
+    options.gene_names = args.shards.matrix.gene_names();
+    options.labels.clone_from(&args.shards.obs);
     options.may_lack_labels = args.is_corpus;
     options.unique = args.is_corpus;
     options.existing = args.existing;
     let writer = ShardWriter::create(args.output, &vocab, options)?;
     let bar = Bar::new(printer);
     bar.begin("converting", n_cells);
-    let manifest = write(inputs, &args.matrix.choice, writer, &bar)?;
+    let manifest = write(inputs, &args.shards.matrix.choice, writer, &bar)?;
     bar.finish();
     for source in &manifest.sources {
         remark_on(source, &mut warnings);
@@ -72,23 +90,23 @@ struct Prepared {
 /// Opens the inputs for their vocabulary and number of cells. Everything that can be refused is refused here, not
 /// after hours of writing.
 fn prepare(args: &Conversion<'_>, inputs: &[PathBuf], warnings: &mut Warnings) -> Result<Prepared> {
-    let path = match (args.vocab, args.model) {
-        (Some(path), _) => Some(path.to_owned()),
+    let path = match (&args.shards.vocab, &args.shards.model) {
+        (Some(path), _) => Some(path.clone()),
         (None, Some(model)) => Some(open_model(model)?.vocab_path()),
         (None, None) => None,
     };
     let given = path.map(GeneVocab::from_json).transpose()?;
-    let names = args.matrix.gene_names();
-    let layer = args.matrix.layer();
+    let names = args.shards.matrix.gene_names();
+    let layer = args.shards.matrix.layer();
     let mut tables: Vec<Frame> = Vec::new();
     let (mut n_cells, mut with_cells) = (0, Vec::new());
     // Columns that no input has.
-    let mut lacking = if args.is_corpus { args.obs.to_vec() } else { Vec::new() };
+    let mut lacking = if args.is_corpus { args.shards.obs.clone() } else { Vec::new() };
     for (input, is_last) in inputs.iter().zip(1..).map(|(input, n)| (input, n == inputs.len())) {
-        let (source, joined) = args.matrix.choice.annotated(Source::open(input)?)?;
+        let (source, joined) = args.shards.matrix.choice.annotated(Source::open(input)?)?;
         warnings.joined(joined.as_ref());
         let of_all = source.summary().shape(&layer)?.0;
-        let mut chosen = args.matrix.choice.choose(&source)?;
+        let mut chosen = args.shards.matrix.choice.choose(&source)?;
         if is_last && with_cells.is_empty() {
             chosen = chosen.map(|chosen| chosen.some_of(input)).transpose()?;
         }
@@ -100,12 +118,12 @@ fn prepare(args: &Conversion<'_>, inputs: &[PathBuf], warnings: &mut Warnings) -
             }
         }
         n_cells += chosen.as_ref().map_or(of_all, |chosen| chosen.cells.len());
-        if !args.obs.is_empty() {
+        if !args.shards.obs.is_empty() {
             let mut obs = source.obs()?;
             if let Some(chosen) = &chosen {
                 obs = obs.pick(&chosen.cells);
             }
-            let mut labels: Vec<&str> = args.obs.iter().map(String::as_str).collect();
+            let mut labels: Vec<&str> = args.shards.obs.iter().map(String::as_str).collect();
             if args.is_corpus {
                 labels.retain(|name| obs.column(name).is_some());
                 lacking.retain(|name| !labels.contains(&name.as_str()));

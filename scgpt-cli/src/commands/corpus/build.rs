@@ -7,11 +7,7 @@ use clap::Args;
 use scgpt_data::Existing;
 
 use crate::{
-    commands::convert::{
-        SHARD_CELLS,
-        shards::{self, Conversion},
-    },
-    matrix::MatrixArgs,
+    commands::convert::shards::{self, Conversion, ShardArgs},
     output::Printer,
 };
 
@@ -32,20 +28,8 @@ pub(crate) struct BuildArgs {
     /// Folder of the corpus
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
-    /// Vocabulary of the gene tokens [default: the model's, else all genes of the data]
-    #[arg(long, value_name = "FILE")]
-    vocab: Option<PathBuf>,
-    /// Model directory whose vocabulary is used
-    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
-    model: Option<PathBuf>,
-    /// Columns of obs to keep, for example tissue,assay,study
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "SCGPT_OBS")]
-    obs: Vec<String>,
-    /// Most cells per file
-    #[arg(long, value_name = "N", default_value_t = SHARD_CELLS, env = "SCGPT_SHARD_CELLS")]
-    shard_cells: usize,
     #[command(flatten)]
-    matrix: MatrixArgs,
+    shards: ShardArgs,
     /// Overwrite the output
     #[arg(long)]
     force: bool,
@@ -55,11 +39,7 @@ pub(super) fn run(args: &BuildArgs, printer: Printer) -> Result<()> {
     let conversion = Conversion {
         inputs: &args.input,
         output: &args.output,
-        vocab: args.vocab.as_deref(),
-        model: args.model.as_deref(),
-        obs: &args.obs,
-        shard_cells: args.shard_cells,
-        matrix: &args.matrix,
+        shards: &args.shards,
         existing: Existing::replaced_if(args.force),
         is_corpus: true,
     };
