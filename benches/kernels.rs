@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use scgpt_data::{Keyed, Purpose};
 use scgpt_kernels::{
     Affine, Attended, BlockWeights, Cpu, EncoderStack, Epilogue, Format, Norm, PackedMatrix, Start,
-    Tokens, Widths, attend, attend_gradient, attend_recorded, linear, linear_gradient, norm,
+    Tokens, Widths, attend, attend_gradient, attend_recorded, exp, linear, linear_gradient, norm,
     recorded,
 };
 
@@ -160,6 +160,23 @@ fn norms(c: &mut Criterion) {
     });
 }
 
+/// Of numbers that stay in the first cache.
+fn exponentials(c: &mut Criterion) {
+    let cpu = Cpu::best();
+    let mut group = c.benchmark_group("kernels/exp");
+    let x = numbers(4096, 1.0);
+    let mut out = x.clone();
+    group.throughput(Throughput::Elements(x.len() as u64));
+    for format in formats(cpu) {
+        group.bench_function(format.name(), |bench| {
+            bench.iter(|| {
+                out.copy_from_slice(black_box(&x));
+                exp(cpu, format, &mut out);
+            });
+        });
+    }
+}
+
 fn stack(c: &mut Criterion) {
     let cpu = Cpu::best();
     let mut group = c.benchmark_group("kernels/stack");
@@ -190,6 +207,7 @@ criterion_group!(
     attention,
     attention_gradients,
     norms,
+    exponentials,
     stack
 );
 criterion_main!(benches);

@@ -15,7 +15,7 @@ pub const AXES: [&str; 2] = ["UMAP 1", "UMAP 2"];
 /// Distances between groups mean little.
 ///
 /// # Reference
-/// McInnes, Healy and Melville 2018, with 15 neighbours and `min_dist` 0.3, as in `scanpy.tl.umap`.
+/// McInnes, Healy and Melville 2018, with 15 neighbours, as in `scanpy.tl.umap`.
 /// Differs: begins at the first two principal components; the same cells give the same map.
 ///
 /// ```

@@ -4,6 +4,7 @@
 //! linear        x W + b, ReLU, residual, norm; linear_gradient: xᵀ dy and sums of dy
 //! attend        softmax(q kᵀ / √k) v of known keys and oneself; attend_gradient
 //! norm          layer norm
+//! exp           exponentials
 //! EncoderStack  all blocks of an encoder, packed from end to end
 //! recorded      attention, sums with norms, and ReLU with dropout, each with its gradient, in f32
 //! ```
@@ -47,6 +48,7 @@ mod attend;
 mod block;
 mod cpu;
 mod engine;
+mod exp;
 mod format;
 mod lanes;
 mod linear;
@@ -63,6 +65,7 @@ mod tokens;
 pub use crate::{
     attend::{Attended, attend, attend_gradient, attend_recorded},
     cpu::{Cpu, CpuError, InstructionSet},
+    exp::exp,
     format::{Format, UnknownFormat},
     linear::{Epilogue, linear, linear_gradient},
     matrix::PackedMatrix,
