@@ -57,6 +57,8 @@ impl LearnArgs {
         options.gene_names = gene_names;
         options.resume = self.run.resumes();
         options.checkpoint_every = Some(self.run.checkpoint_every());
+        options.recompute = self.run.recompute;
+        options.rehearse = self.run.plans();
         options.repeats = self.repeats;
         options
     }

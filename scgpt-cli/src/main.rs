@@ -15,6 +15,7 @@ mod learn;
 mod matrix;
 mod notes;
 mod output;
+mod plan;
 mod precision;
 mod progress;
 mod settings;

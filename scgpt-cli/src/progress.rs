@@ -154,7 +154,7 @@ impl TrainObserver for TrainBar {
                 let best = if record.is_best { "  (best so far)" } else { "" };
                 self.remark(&format!("step {}: {}{best}", record.step, metrics.join("  ")));
             }
-            Event::Checkpoint { .. } => {}
+            Event::Checkpoint { .. } | Event::Rehearsed(_) => {}
         }
     }
 

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "cli/adapters.rs"]
+mod adapters;
 #[path = "cli/annotation.rs"]
 mod annotation;
 #[path = "cli/bad_input.rs"]
@@ -51,6 +53,8 @@ mod models;
 mod new_genes;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
+#[path = "cli/plan.rs"]
+mod plan;
 #[path = "cli/precision.rs"]
 mod precision;
 #[path = "cli/reproducible.rs"]

@@ -1,5 +1,8 @@
 //! [`Block`]: one transformer layer, post-norm.
 
+#[cfg(feature = "flex")]
+mod recompute;
+
 use burn::{
     nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig},
     prelude::*,
@@ -9,9 +12,19 @@ use scgpt_kernels::Format;
 use crate::{
     attention::{MaskedAttention, Sight},
     config::{NormScheme, ScgptConfig},
-    fused::{add_norm, relu_drop},
+    fused::{Dropping, add_norm, relu_drop},
     linear::Linear,
+    precision::has_kernels,
 };
+
+/// Whether a network that learns on that device can be [computed again](crate::Scgpt::recomputing): all that its
+/// blocks drop out is drawn by the kernels of the CPU, or nothing is.
+pub fn recomputes(config: &ScgptConfig, device: &Device) -> bool {
+    has_kernels(device) && (config.norm_scheme == NormScheme::Post || config.dropout == 0.0)
+}
+
+/// How often a block drops states out.
+const USES: usize = 3;
 
 /// One layer of the transformer: attention, then a feed-forward network, each added to its input.
 ///
@@ -41,6 +54,8 @@ pub struct Block {
     pub dropout: Dropout,
     #[module(skip)]
     norm_scheme: NormScheme,
+    #[module(skip)]
+    recomputes: bool,
 }
 
 impl Block {
@@ -55,6 +70,7 @@ impl Block {
             norm2: LayerNormConfig::new(d).init(device),
             dropout: DropoutConfig::new(config.dropout).init(),
             norm_scheme: config.norm_scheme,
+            recomputes: false,
         }
     }
 
@@ -67,14 +83,34 @@ impl Block {
     /// # Panics
     /// If the mask was made for another `[b, t]`, or `n` is larger than `t`.
     pub fn forward(&self, x: Tensor<3>, sight: &Sight<'_>, n: usize) -> Tensor<3> {
+        #[cfg(feature = "flex")]
+        if self.recomputes && x.device().is_autodiff() {
+            return recompute::forward(self, x, sight, n);
+        }
+        self.dropping(x, sight, n, [(&self.dropout).into(); USES])
+    }
+
+    /// As [`forward`](Self::forward), with what each use of dropout drops.
+    fn dropping(
+        &self,
+        x: Tensor<3>,
+        sight: &Sight<'_>,
+        n: usize,
+        [after_attention, inside, after]: [Dropping<'_>; USES],
+    ) -> Tensor<3> {
         let x = self.attended(x);
         let context = self.attention.forward(x.clone(), sight, n);
-        let x =
-            self.add(&self.norm1, if n == x.dims()[1] { x } else { x.narrow(1, 0, n) }, context);
+        let x = if n == x.dims()[1] { x } else { x.narrow(1, 0, n) };
+        let x = self.add(&self.norm1, x, context, after_attention);
         let x = self.before(&self.norm2, x);
-        let inner = relu_drop(self.linear1.forward(x.clone()), &self.dropout); // [b, n, f]
+        let inner = relu_drop(self.linear1.forward(x.clone()), inside); // [b, n, f]
         let update = self.linear2.forward(inner); // [b, n, d]
-        self.add(&self.norm2, x, update)
+        self.add(&self.norm2, x, update, after)
+    }
+
+    /// See [`Scgpt::recomputing`](crate::Scgpt::recomputing).
+    pub(crate) fn recompute(&mut self) {
+        self.recomputes = true;
     }
 
     /// See [`Scgpt::computing_in`](crate::Scgpt::computing_in).
@@ -96,11 +132,17 @@ impl Block {
     }
 
     /// `x + dropout(update)`, normalised if the norm stands there.
-    fn add(&self, norm: &LayerNorm, x: Tensor<3>, update: Tensor<3>) -> Tensor<3> {
+    fn add(
+        &self,
+        norm: &LayerNorm,
+        x: Tensor<3>,
+        update: Tensor<3>,
+        dropping: Dropping<'_>,
+    ) -> Tensor<3> {
         if self.norm_scheme == NormScheme::Post {
-            add_norm(x, update, norm, &self.dropout)
+            add_norm(x, update, norm, dropping)
         } else {
-            x + self.dropout.forward(update)
+            x + dropping.forward(update)
         }
     }
 }

@@ -101,6 +101,7 @@ struct ValueTable {
 impl CellEncoder {
     /// Prepares `model`, which must have been initialised from `config`.
     pub fn new(model: Scgpt, config: &ScgptConfig) -> Self {
+        let model = model.merged();
         let device = model.genes.embedding.weight.val().device();
         let values = model.values.as_ref().map(|encoder| ValueTable::new(encoder, config, &device));
         Self {

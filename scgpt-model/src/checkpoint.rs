@@ -1,5 +1,6 @@
 //! [`ModelDir`]: a model on disk, native or as released, loaded strictly.
 
+mod adapters;
 mod extend;
 mod keys;
 mod load;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 pub use self::{
+    adapters::{Adapters, AdaptersFile},
     extend::GeneRows,
     keys::ParameterName,
     load::{LoadReport, Strictness},

@@ -60,6 +60,7 @@ mod head;
 mod host;
 mod input;
 mod linear;
+mod lora;
 mod needs;
 mod pool;
 mod precision;
@@ -69,11 +70,11 @@ mod scgpt;
 
 pub use crate::{
     attention::{AttentionMask, MaskedAttention, Sight, attend},
-    block::Block,
+    block::{Block, recomputes},
     cell_encoder::{CellEncoder, TokenBatchView},
     checkpoint::{
-        GeneRows, LoadReport, MapNamed, ModelDir, NetworkPart, ParameterName, Strictness,
-        VisitNamed, Weights, save_tensors, write_model_dir,
+        Adapters, AdaptersFile, GeneRows, LoadReport, MapNamed, ModelDir, NetworkPart,
+        ParameterName, Strictness, VisitNamed, Weights, save_tensors, write_model_dir,
     },
     config::{
         Activation, AttentionKind, CellPooling, GepStyle, GepcStyle, InputNorm, NormScheme,
@@ -93,7 +94,7 @@ pub use crate::{
     },
     host::host_values,
     input::{Conditions, ModelInput},
-    linear::Linear,
+    linear::{Adapter, Linear, Lora},
     needs::{Asked, Need},
     precision::{InferencePrecision, has_kernels, packed_format},
     preprocess::Preprocess,

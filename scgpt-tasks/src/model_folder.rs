@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use scgpt_data::{Existing, OutputKind, Place};
-use scgpt_model::{Preprocess, ScgptConfig, write_model_dir};
+use scgpt_model::{Adapters, Preprocess, ScgptConfig, write_model_dir};
 
 use crate::{artefact::MODEL_FILES, error::Result, start_vectors::START};
 
@@ -13,7 +13,7 @@ pub(crate) const MODEL: OutputKind = OutputKind {
     is_one: |folder| MODEL_FILES.iter().all(|name| folder.join(name).is_file()),
     holds: |entry| {
         let name = entry.file_name().unwrap_or_default();
-        MODEL_FILES.iter().chain(&["README.md", START]).any(|file| name == *file)
+        MODEL_FILES.iter().chain(&["README.md", START, Adapters::FILE]).any(|file| name == *file)
     },
 };
 

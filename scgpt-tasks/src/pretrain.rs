@@ -38,7 +38,7 @@ use scgpt_data::{
     CellQuery, CellSplit, ChosenCells, EpochOrder, Existing, ShardFolder, SpecialToken,
 };
 use scgpt_eval::doubts_of_shards;
-use scgpt_model::{GeneRows, NetworkPart, Preprocess, ScgptConfig};
+use scgpt_model::{Adapters, GeneRows, NetworkPart, Preprocess, ScgptConfig};
 use scgpt_train::{RunOptions, TrainObserver};
 use serde_json::json;
 
@@ -91,13 +91,26 @@ pub struct PretrainOptions<'a> {
     pub checkpoint_every: Option<u64>,
     /// Number of newest checkpoints that are kept, beside the best.
     pub keep: usize,
+    /// Whether blocks are computed again for their gradients, for less memory.
+    pub recompute: bool,
+    /// Whether to stop after a few steps, which tell what the run needs, see
+    /// [`Event::Rehearsed`](scgpt_train::Event::Rehearsed).
+    pub rehearse: bool,
 }
 
 impl<'a> PretrainOptions<'a> {
     /// A run from the beginning, with a checkpoint at each validation, of which the newest and the
     /// best stay.
     pub fn new(shards: &'a Path, run: &'a Path) -> Self {
-        Self { shards, run, resume: false, checkpoint_every: None, keep: 1 }
+        Self {
+            shards,
+            run,
+            resume: false,
+            checkpoint_every: None,
+            keep: 1,
+            recompute: false,
+            rehearse: false,
+        }
     }
 }
 
@@ -241,6 +254,8 @@ impl<'a> Pretraining<'a> {
         run.resume = options.resume;
         run.checkpoint_every = options.checkpoint_every;
         run.keep = options.keep;
+        run.recompute = options.recompute;
+        run.rehearse = options.rehearse;
         let run = Run {
             options: run,
             training: &config.training,
@@ -265,6 +280,7 @@ impl<'a> Pretraining<'a> {
             &card::text(&report),
             |path| {
                 trained.model().save(path)?;
+                trained.save_adapters(&path.with_file_name(Adapters::FILE))?;
                 match &trained.beginning.vectors {
                     Some(vectors) => vectors.save(&path.with_file_name(START)),
                     None => Ok(()),

@@ -8,7 +8,7 @@ use std::{
 
 use burn::{prelude::*, tensor::TensorData};
 use scgpt_data::make_durable;
-use scgpt_model::{Scgpt, ScgptConfig, Strictness, Weights, host_values, save_tensors};
+use scgpt_model::{Lora, Scgpt, ScgptConfig, Strictness, Weights, host_values, save_tensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -88,13 +88,20 @@ pub struct Checkpoints {
     folder: PathBuf,
     settings: Value,
     keep: usize,
+    lora: Option<Lora>,
 }
 
 impl Checkpoints {
     /// Checkpoints in the folder `run`, of which the newest `keep` and the best stay. A run goes on
     /// from them only if its `settings` are equal.
     pub fn new(run: &Path, settings: Value, keep: usize) -> Self {
-        Self { folder: run.join("checkpoints"), settings, keep: keep.max(1) }
+        Self { folder: run.join("checkpoints"), settings, keep: keep.max(1), lora: None }
+    }
+
+    /// The same, of networks with such adapters.
+    #[must_use]
+    pub fn with_adapters(self, lora: Option<Lora>) -> Self {
+        Self { lora, ..self }
     }
 
     /// The folder of the checkpoint after that many steps.
@@ -215,8 +222,7 @@ impl Checkpoints {
             let run = self.folder.parent().unwrap_or(&self.folder).into();
             return Err(Error::OtherConfig { run, differences });
         }
-        let weights = Weights::open(&path.join(MODEL))?;
-        let (model, _) = weights.load(network, &device.clone().autodiff(), Strictness::Strict)?;
+        let model = self.weights(path, network, &device.clone().autodiff())?;
         // Before the first step there are none, and a file without tensors cannot be opened.
         if !saved.times.is_empty() {
             let moments = Weights::open(&path.join(OPTIMIZER))?;
@@ -240,8 +246,16 @@ impl Checkpoints {
     pub fn model(&self, step: u64, network: &ScgptConfig, device: &Device) -> Result<Scgpt> {
         let path = self.path(step);
         verified(&path).map_err(|problem| self.no_checkpoint(vec![problem]))?;
-        let weights = Weights::open(&path.join(MODEL))?;
-        Ok(weights.load(network, device, Strictness::Strict)?.0)
+        self.weights(&path, network, device)
+    }
+
+    fn weights(&self, path: &Path, network: &ScgptConfig, device: &Device) -> Result<Scgpt> {
+        let model = network.init(device)?;
+        let model = match self.lora {
+            Some(lora) => model.with_adapters(lora),
+            None => model,
+        };
+        Ok(Weights::open(&path.join(MODEL))?.load_into(model, Strictness::Strict)?.0)
     }
 }
 

@@ -1,12 +1,13 @@
 //! [`TrainConfig`]: how a network is trained, whatever the task.
 
 use scgpt_data::Setting;
-use scgpt_model::ScgptConfig;
+use scgpt_model::{Lora, ScgptConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
     freeze::Part,
+    lora,
     optimizer::OptimizerConfig,
     precision::Precision,
     schedule::{Progress, Schedule},
@@ -47,6 +48,9 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// Parts of the network that do not learn.
     pub freeze: Vec<Part>,
+    /// Adapters that learn instead of the weights of the blocks and of gene vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
     /// Learning rate, moments and weight decay of Adam.
     pub optimizer: OptimizerConfig,
     /// How the learning rate changes.
@@ -74,6 +78,7 @@ impl Default for TrainConfig {
             clip_norm: Some(1.0),
             precision: Precision::default(),
             freeze: Vec::new(),
+            lora: None,
             optimizer: OptimizerConfig::default(),
             schedule: Schedule::default(),
             validate_every: None,
@@ -129,7 +134,7 @@ impl TrainConfig {
         self.optimizer.lr * stands_for as f64 * looked_at.map(factor).sum::<f64>()
     }
 
-    fn steps_per_epoch(&self, batches_per_epoch: u64) -> u64 {
+    pub(crate) fn steps_per_epoch(&self, batches_per_epoch: u64) -> u64 {
         batches_per_epoch.div_ceil(self.accumulate.max(1)).max(1)
     }
 
@@ -164,6 +169,9 @@ impl TrainConfig {
         problems.extend(self.schedule.problem());
         for part in &self.freeze {
             problems.extend(part.problem(network));
+        }
+        if let Some(lora) = self.lora {
+            problems.extend(lora::problem(lora, &self.freeze, network));
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::Config(problems)) }
     }

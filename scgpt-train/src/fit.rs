@@ -9,7 +9,7 @@ use std::{
 
 use burn::prelude::*;
 use scgpt_data::{Keyed, Purpose, Setting, similar_names};
-use scgpt_model::{Scgpt, ScgptConfig};
+use scgpt_model::{Adapters, Scgpt, ScgptConfig, recomputes};
 use serde_json::Value;
 
 use crate::{
@@ -18,9 +18,11 @@ use crate::{
     error::{Error, Result},
     freeze::freeze,
     log::RunLog,
+    lora::{adapt, hold_base},
     metric::Metric,
     optimizer::Optimizer,
-    precision::LossScale,
+    precision::{LossScale, Precision},
+    rehearsal::Rehearsing,
     schedule::Progress,
     step,
     task::{Batch, Task},
@@ -56,21 +58,36 @@ pub struct RunOptions<'a> {
     pub checkpoint_every: Option<u64>,
     /// Number of newest checkpoints that are kept, beside the best.
     pub keep: usize,
+    /// Whether blocks are [computed again](Scgpt::recomputing) for their gradients.
+    pub recompute: bool,
+    /// Whether to stop after a few steps, a validation and a checkpoint, which tell what the run needs: see
+    /// [`Event::Rehearsed`].
+    pub rehearse: bool,
 }
 
 impl<'a> RunOptions<'a> {
     /// A run that begins anew in `folder`, is saved only at its validations, and keeps the newest
     /// checkpoint beside the best.
     pub fn new(folder: &'a Path) -> Self {
-        Self { folder, settings: Value::Null, resume: false, checkpoint_every: None, keep: 1 }
+        Self {
+            folder,
+            settings: Value::Null,
+            resume: false,
+            checkpoint_every: None,
+            keep: 1,
+            recompute: false,
+            rehearse: false,
+        }
     }
 }
 
 /// The result of a finished run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The best network by validation, without gradients.
+    /// The best network by validation, without gradients; adapters are in its weights.
     pub model: Scgpt,
+    /// Its adapters, if [`TrainConfig::lora`] asked for them.
+    pub adapters: Option<Adapters>,
     /// Optimiser steps done.
     pub steps: u64,
     /// The best validation.
@@ -106,7 +123,13 @@ pub fn fit<T: Task>(
     if let Err(problem) = config.precision.on(device) {
         return Err(Error::Config(vec![Setting("precision").wrong(problem)]));
     }
-    let checkpoints = Checkpoints::new(run.folder, run.settings.clone(), run.keep);
+    if run.recompute && !(recomputes(network, device) && config.precision != Precision::F16) {
+        let problem = "is for the CPU in f32, bf16 or bf16x3, and for networks whose norms stand after the sums: \
+                       what dropout drops is not known again elsewhere";
+        return Err(Error::Config(vec![Setting("recompute").wrong(problem)]));
+    }
+    let checkpoints =
+        Checkpoints::new(run.folder, run.settings.clone(), run.keep).with_adapters(config.lora);
     let optimizer = Optimizer::new(&config.optimizer);
     let (state, model, optimizer) = if run.resume {
         checkpoints.latest(network, optimizer, device, watch)?
@@ -122,9 +145,18 @@ pub fn fit<T: Task>(
         // Parameters not yet drawn are drawn now, from the seed of the run.
         device.seed(Keyed::new(config.seed, Purpose::Initial, 0, 0).bits(0));
         model.draw();
+        let model = match config.lora {
+            Some(lora) => adapt(model, lora, config.seed),
+            None => model,
+        };
         (state, model.train(), optimizer)
     };
     let model = freeze(model, &config.freeze);
+    let model = match config.lora {
+        Some(lora) => hold_base(model, lora),
+        None => model,
+    };
+    let model = if run.recompute { model.recomputing() } else { model };
     let config = &config.in_force(task.batches_per_epoch());
     let total_steps = config.total_steps(task.batches_per_epoch());
     if !run.resume {
@@ -149,6 +181,7 @@ pub fn fit<T: Task>(
         saved_step: None,
         steps_taken: 0,
         steps_used: 0,
+        rehearsing: None,
     };
     session.run()
 }
@@ -172,6 +205,7 @@ struct Session<'a, T> {
     /// Steps of this session, and how many of them changed the network.
     steps_taken: u64,
     steps_used: u64,
+    rehearsing: Option<Rehearsing>,
 }
 
 impl<T: Task> Session<'_, T> {
@@ -230,6 +264,7 @@ impl<T: Task> Session<'_, T> {
     /// Trains to the end, and returns whether training stopped early.
     fn steps(&mut self, batches: Receiver<Result<T::Batch>>) -> Result<bool> {
         let per_epoch = self.task.batches_per_epoch();
+        self.rehearsing = self.run.rehearse.then(Rehearsing::begin);
         let mut group = Vec::new();
         for batch in batches {
             group.push(batch?);
@@ -238,7 +273,9 @@ impl<T: Task> Session<'_, T> {
             if (group.len() as u64) < self.config.accumulate && !ends_epoch {
                 continue;
             }
+            let cells = group.iter().map(Batch::n_cells).sum();
             self.step(&std::mem::take(&mut group))?;
+            let is_rehearsed = self.rehearsing.as_mut().is_some_and(|it| it.step(cells));
             if ends_epoch {
                 (self.state.epoch, self.state.index) = (self.state.epoch + 1, 0);
             }
@@ -247,18 +284,23 @@ impl<T: Task> Session<'_, T> {
                 Some(every) => self.state.step.is_multiple_of(every) || is_last,
                 None => ends_epoch || is_last,
             };
-            if validates {
+            if validates || is_rehearsed {
                 self.validate()?;
+                self.rehearsing.iter_mut().for_each(Rehearsing::validated);
             }
             let is_due = self
                 .run
                 .checkpoint_every
                 .is_some_and(|every| self.state.step.is_multiple_of(every));
             let is_cancelled = self.watch.is_cancelled();
-            if validates || is_due || is_cancelled {
+            if validates || is_due || is_cancelled || is_rehearsed {
                 self.save()?;
+                self.rehearsing.iter_mut().for_each(Rehearsing::saved);
             }
-            if is_cancelled && !is_last {
+            if is_rehearsed || is_last {
+                self.rehearsed();
+            }
+            if (is_cancelled || is_rehearsed) && !is_last {
                 return Err(Error::Interrupted(self.run.folder.into()));
             }
             if is_last || self.is_stale() {
@@ -361,6 +403,16 @@ impl<T: Task> Session<'_, T> {
         Ok(found)
     }
 
+    /// Tells what a rehearsal was for, if it is one.
+    fn rehearsed(&mut self) {
+        if let Some(rehearsing) = self.rehearsing.take() {
+            let steps = [self.task.batches_per_epoch(), self.total_steps];
+            let every = self.run.checkpoint_every;
+            let rehearsal = rehearsing.end(self.model(), self.config, steps, every);
+            self.watch.event(&Event::Rehearsed(&rehearsal));
+        }
+    }
+
     fn is_stale(&self) -> bool {
         self.config.patience.is_some_and(|patience| self.state.stale >= patience)
     }
@@ -394,7 +446,8 @@ impl<T: Task> Session<'_, T> {
             self.checkpoints.model(best_step, self.network, self.device)?
         };
         let (steps, training) = (self.state.step, self.config.clone());
-        Ok(Outcome { model, steps, best, stopped_early, training })
+        let (adapters, model) = (model.adapters(), model.merged());
+        Ok(Outcome { model, adapters, steps, best, stopped_early, training })
     }
 }
 

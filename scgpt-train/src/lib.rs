@@ -34,11 +34,13 @@ mod freeze;
 mod gradients;
 mod input;
 mod log;
+mod lora;
 mod loss;
 mod metric;
 mod objective;
 mod optimizer;
 mod precision;
+mod rehearsal;
 mod schedule;
 mod step;
 mod task;
@@ -63,6 +65,7 @@ pub use crate::{
     objective::{Objectives, Targets},
     optimizer::{Optimizer, OptimizerConfig},
     precision::{LossScale, Precision},
+    rehearsal::Rehearsal,
     schedule::{Progress, Schedule},
     task::{Batch, Task},
     terms::{LossTerms, Term},

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     metric::{Metric, or_nan},
+    rehearsal::Rehearsal,
     terms::Term,
 };
 
@@ -83,6 +84,8 @@ pub enum Event<'a> {
         /// Its folder.
         path: &'a Path,
     },
+    /// A rehearsal is done; the run ends as if it was stopped.
+    Rehearsed(&'a Rehearsal),
 }
 
 /// The numbers of one optimiser step.

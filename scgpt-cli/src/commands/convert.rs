@@ -12,29 +12,33 @@ use scgpt_data::{Existing, Layer, Source};
 use self::shards::{Conversion, SHARD_CELLS, ShardArgs};
 use crate::output::Printer;
 
-/// Convert cells to token shards for training, or a checkpoint to safetensors
+/// Convert cells to token shards for training, or a checkpoint or adapters to safetensors
 ///
 /// Cells (h5ad, AnnData-zarr, 10x, scBank) become a folder of memory-mapped Arrow files with the
 /// gene tokens and values of every cell, its vocabulary and a manifest. Of a checkpoint all tensors
 /// are kept, those of task heads too, under the reference's names; a directory is checked against
-/// its configuration first; nothing inside a `.pt` file is executed. What an input is, is found by
-/// content.
+/// its configuration first; nothing inside a `.pt` file is executed. Adapters, as --lora
+/// writes them, and the model they were made from become the weights that were published with them,
+/// bit for bit. What an input is, is found by content.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt convert a.h5ad b.h5ad --model scGPT_human -o shards/ --obs cell_type,batch\n  \
     scgpt convert bank.scb -o shards/                    the reference's scBank, its own vocabulary\n  \
     scgpt convert scGPT_human -o model/                  a directory that loads faster\n  \
-    scgpt convert scGPT_human -o weights.safetensors     for Python: safetensors.torch.load_file")]
+    scgpt convert scGPT_human -o weights.safetensors     for Python: safetensors.torch.load_file\n  \
+    scgpt convert types/adapters.safetensors --model scGPT_human -o types/model.safetensors")]
 #[command(mut_arg("vocab", |vocab| vocab.help(
     "Cells: vocabulary of the gene tokens [default: the model's, else all genes of the data]"
 )))]
-#[command(mut_arg("model", |model| model.help("Cells: model directory whose vocabulary is used")))]
+#[command(mut_arg("model", |model| model.help(
+    "Cells: model directory whose vocabulary is used. Adapters: the one that they were made from"
+)))]
 #[command(mut_arg("obs", |obs| obs.help(
     "Cells: columns of obs to keep as labels, for example cell_type,batch"
 )))]
 #[command(mut_arg("shard_cells", |most| most.help("Cells: most cells per file")))]
 pub(crate) struct ConvertArgs {
-    /// Files or folders of cells; or one model directory, `.pt` or `.safetensors` file
+    /// Files or folders of cells; or one model directory, `.pt` or `.safetensors` file, of weights or adapters
     #[arg(required = true)]
     input: Vec<PathBuf>,
     /// Directory to write, or a `.safetensors` file

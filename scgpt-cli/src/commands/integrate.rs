@@ -23,6 +23,7 @@ use crate::{
     flags::options_of,
     learn::LearnArgs,
     output::{Printer, beside, print_settings, temporary},
+    plan::Plan,
     progress::Bar,
     settings::{layered, named},
     warnings::{PAGE, Warnings},
@@ -125,27 +126,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let artefact = args.artefact();
     let files = args.learn.files(artefact.as_deref(), config);
     if run.print_config {
-        // What the cells are decides about the settings; without cells, those of paired ones are shown.
-        if args.inputs.is_empty() {
-            let pairing = args.modalities.are_named(&args.inputs).then_some(Pairing::Paired);
-            return print_settings(&args.settings(&files, pairing, None)?);
-        }
-        let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
-        let mut warnings = Warnings::new(printer);
-        let mut source = args.modalities.open(&args.inputs, &matrix.choice, &mut warnings)?;
-        let modalities = source.modalities(&layer)?;
-        let mut options =
-            IntegrateOptions::new(args.learn.options(Path::new(""), &layer, &gene_names));
-        options.batch_key = args.batch_key.as_deref();
-        options.modalities = modalities.as_ref();
-        let told = if args.parity {
-            None
-        } else {
-            batches_told(source.source_mut(), &options, &Bar::new(printer))?
-        };
-        remark_on_batches(told, printer);
-        let pairing = modalities.as_ref().map(CellModalities::pairing);
-        return print_settings(&args.settings(&files, pairing, told.as_ref())?);
+        return show_settings(args, &files, printer);
     }
     let (Some(output), Some(artefact)) = (&run.output, artefact) else {
         bail!("the cells and --output are needed");
@@ -168,7 +149,9 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();
     let temporary = temporary(output);
-    let learn = args.learn.options(&artefact, &layer, &gene_names);
+    let plan = run.plan(&artefact)?;
+    let place = plan.as_ref().map_or_else(|| artefact.clone(), Plan::output);
+    let learn = args.learn.options(&place, &layer, &gene_names);
     let mut options = IntegrateOptions::new(learn);
     options.batch_key = args.batch_key.as_deref();
     options.modalities = modalities.as_ref();
@@ -187,10 +170,16 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     remark_on_batches(told, printer);
     let settings = settings(told.as_ref())?;
     let prepared = prepared.under(&settings, told)?;
+    let truth = truth.as_mut().map(|truth| truth as &mut dyn CellSource);
+    if let Some(plan) = plan {
+        let both = (&settings.network, &settings.training);
+        let load = run.load(settings.model.as_deref(), settings.batch_size, both);
+        let cells = source.source_mut();
+        return plan.run(load, printer, |steps, bar| prepared.run(cells, truth, steps, bar));
+    }
     // Nothing is written, or removed, before everything is known to be sound.
     let outputs = [Some(output.as_path()), complete];
     training.begin(&settings, "integrate", outputs.into_iter().flatten(), printer)?;
-    let truth = truth.as_mut().map(|truth| truth as &mut dyn CellSource);
     let Integrated { report, embedding, completed } = training
         .run(printer, |steps, cells| prepared.run(source.source_mut(), truth, steps, cells))?;
     warnings.all(report.caution());
@@ -218,6 +207,31 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     warnings.write(&artefact, &report, report.page())?;
     training.finish()?;
     printer.result(&warnings.beside(&report), &summary(&report, output, &artefact))
+}
+
+/// Prints the settings in force.
+fn show_settings(args: &IntegrateArgs, files: &[PathBuf], printer: Printer) -> Result<()> {
+    let matrix = &args.learn.matrix;
+    // What the cells are decides about the settings; without cells, those of paired ones are shown.
+    if args.inputs.is_empty() {
+        let pairing = args.modalities.are_named(&args.inputs).then_some(Pairing::Paired);
+        return print_settings(&args.settings(files, pairing, None)?);
+    }
+    let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
+    let mut warnings = Warnings::new(printer);
+    let mut source = args.modalities.open(&args.inputs, &matrix.choice, &mut warnings)?;
+    let modalities = source.modalities(&layer)?;
+    let mut options = IntegrateOptions::new(args.learn.options(Path::new(""), &layer, &gene_names));
+    options.batch_key = args.batch_key.as_deref();
+    options.modalities = modalities.as_ref();
+    let told = if args.parity {
+        None
+    } else {
+        batches_told(source.source_mut(), &options, &Bar::new(printer))?
+    };
+    remark_on_batches(told, printer);
+    let pairing = modalities.as_ref().map(CellModalities::pairing);
+    print_settings(&args.settings(files, pairing, told.as_ref())?)
 }
 
 impl IntegrateArgs {

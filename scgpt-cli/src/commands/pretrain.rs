@@ -19,6 +19,7 @@ use crate::{
     flags::options_of,
     learn::RunArgs,
     output::{Printer, print_settings, write_text},
+    plan::Plan,
     progress::TrainBar,
     settings::layered,
     training::{Begin, entries, is_ours},
@@ -100,15 +101,24 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
         (&settings.network, &settings.training),
         &mut warnings,
     )?;
-    let mut options = PretrainOptions::new(data, output);
+    let plan = args.run.plan(output)?;
+    let place = plan.as_ref().map_or_else(|| output.clone(), Plan::output);
+    let mut options = PretrainOptions::new(data, &place);
+    options.rehearse = plan.is_some();
     options.resume = args.run.resumes();
     options.checkpoint_every = Some(args.run.checkpoint_every());
     options.keep = args.keep;
+    options.recompute = args.run.recompute;
     let prepared = Pretraining::prepare(&settings, &options, &device)?;
     if let Some(chosen) = prepared.chosen() {
         warnings.chosen(data, chosen);
     }
     warnings.all(prepared.doubts()?);
+    if let Some(plan) = plan {
+        let both = (&settings.network, &settings.training);
+        let load = args.run.load(settings.model.as_deref(), settings.batch_size, both);
+        return plan.run(load, printer, |steps, _| prepared.run(steps));
+    }
     // Nothing is written, or removed, before everything is known to be sound.
     begin(output, args.run.begin(), &settings, printer)?;
     let bar = TrainBar::new(printer);

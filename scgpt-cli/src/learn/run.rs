@@ -6,11 +6,13 @@ use anyhow::{Result, anyhow};
 use burn::prelude::Device;
 use clap::Args;
 use scgpt_data::Existing;
+use scgpt_model::Lora;
 use scgpt_tasks::{NetworkConfig, NewGenes, Recipe};
 use scgpt_train::{Precision, TrainConfig};
 
 use crate::{
     device::ComputeArgs,
+    plan::{Load, Plan},
     settings::recipe,
     training::{Begin, BeginArgs},
     warnings::Warnings,
@@ -53,12 +55,24 @@ pub(crate) struct RunArgs {
     /// `scgpt inspect --system`, and bf16 or f16 on a GPU [default: f32]
     #[arg(long, value_name = "FORMAT", env = "SCGPT_PRECISION")]
     precision: Option<Precision>,
+    /// Rank of adapters that learn instead of the weights of --model: less memory, and a file of a few MB
+    /// beside the weights [default: all weights learn]
+    #[arg(long, value_name = "RANK", env = "SCGPT_LORA")]
+    lora: Option<usize>,
+    /// Keep no states between blocks, which are computed again for their gradients: less memory for a
+    /// third more time, and the same result
+    #[arg(long)]
+    pub(crate) recompute: bool,
     /// Seed of every random choice
     #[arg(long, value_name = "N", env = "SCGPT_SEED")]
     seed: Option<u64>,
     /// Optimiser steps between checkpoints, beside those at validations
     #[arg(long, value_name = "N", default_value_t = 200, env = "SCGPT_CHECKPOINT_EVERY")]
     checkpoint_every: u64,
+    /// Tell what the training will need, by a few of its steps, and leave nothing: parameters, memory, speed and
+    /// time, and what would need less memory
+    #[arg(long, conflicts_with = "resume")]
+    plan: bool,
     /// Print the settings in force as TOML, and do nothing
     #[arg(long)]
     pub(crate) print_config: bool,
@@ -82,6 +96,27 @@ impl RunArgs {
     /// What happens to an output that exists.
     pub(crate) fn existing(&self) -> Existing {
         self.begin.existing()
+    }
+
+    /// Whether the training is to be planned.
+    pub(crate) fn plans(&self) -> bool {
+        self.plan
+    }
+
+    /// The rehearsal of the training whose output that would be, if it is to be planned.
+    pub(crate) fn plan(&self, output: &Path) -> Result<Option<Plan>> {
+        self.plan.then(|| Plan::beside(output)).transpose()
+    }
+
+    /// What decides how much memory a training with these settings needs.
+    pub(crate) fn load<'a>(
+        &self,
+        model: Option<&Path>,
+        batch_size: usize,
+        (network, training): (&'a NetworkConfig, &'a TrainConfig),
+    ) -> Load<'a> {
+        let (is_fine_tuned, recomputes) = (model.is_some(), self.recompute);
+        Load { network, training, is_fine_tuned, batch_size, recomputes }
     }
 
     /// Optimiser steps between checkpoints.
@@ -150,5 +185,9 @@ impl RunArgs {
         training.max_steps = self.max_steps.or(training.max_steps);
         training.optimizer.lr = self.lr.unwrap_or(training.optimizer.lr);
         training.precision = self.precision.unwrap_or(training.precision);
+        if let Some(rank) = self.lora {
+            let given = training.lora.unwrap_or(Lora::of_rank(rank));
+            training.lora = Some(Lora { rank, ..given });
+        }
     }
 }

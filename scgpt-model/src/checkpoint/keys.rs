@@ -13,6 +13,10 @@ pub(super) const GEPC_HEAD: &str = "mvc_decoder.gene2query.weight";
 /// Present when the embedding of unknown genes was saved.
 pub(super) const UNKNOWN_FLAG: &str = "flag_encoder.weight";
 
+/// The two matrices of an adapter, beside the `weight` of their layer.
+pub(super) const LORA_A: &str = "lora_A";
+pub(super) const LORA_B: &str = "lora_B";
+
 /// Tensors without an effect on anything: a counter of batch norm, and a copy of the probability
 /// decoder of which the reference uses one.
 pub(super) fn is_idle(key: &str) -> bool {
@@ -65,12 +69,12 @@ fn of_module(path: &[String]) -> String {
         ["genes", "norm", name] => format!("encoder.enc_norm.{}", parameter(name)),
         ["values", "Binned", "norm", name] => format!("value_encoder.enc_norm.{}", parameter(name)),
         ["values", _, part, name] => format!("value_encoder.{part}.{}", parameter(name)),
-        ["encoder", "blocks", layer, "attention", part, name] => {
+        ["encoder", "blocks", layer, "attention", part, rest @ ..] => {
             let part = if *part == "qkv" { "Wqkv" } else { "out_proj" };
-            format!("transformer_encoder.layers.{layer}.self_attn.{part}.{name}")
+            format!("transformer_encoder.layers.{layer}.self_attn.{part}.{}", of_layer(rest))
         }
-        ["encoder", "blocks", layer, part, name] => {
-            format!("transformer_encoder.layers.{layer}.{part}.{}", parameter(name))
+        ["encoder", "blocks", layer, part, rest @ ..] => {
+            format!("transformer_encoder.layers.{layer}.{part}.{}", of_layer(rest))
         }
         ["gep", "Direct", rest @ ..] => format!("decoder.{}", of_decoder(rest)),
         ["gep", _, "coefficient", rest @ ..] => {
@@ -97,6 +101,16 @@ fn of_module(path: &[String]) -> String {
         ["input_norm", "Domains", domain, name] => format!("dsbn.bns.{domain}.{name}"),
         ["input_norm", _, name] => format!("bn.{}", parameter(name)),
         ["unknown_flag", name] => format!("flag_encoder.{name}"),
+        other => other.join("."),
+    }
+}
+
+/// The name within a layer of a block; adapters are called as PEFT calls them.
+fn of_layer(path: &[&str]) -> String {
+    match path {
+        ["adapter", "a"] => format!("{LORA_A}.weight"),
+        ["adapter", _] => format!("{LORA_B}.weight"),
+        [name] => parameter(name).into(),
         other => other.join("."),
     }
 }

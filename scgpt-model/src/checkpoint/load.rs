@@ -78,7 +78,15 @@ impl Weights {
         device: &Device,
         strictness: Strictness,
     ) -> Result<(Scgpt, LoadReport)> {
-        let (model, report) = self.walk(config, device, Tensors::Read)?;
+        self.load_into(config.init(device)?, strictness)
+    }
+
+    /// As [`load`](Self::load), into a network that is there, whose parameters need not be drawn.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load) but for the configuration.
+    pub fn load_into(&self, model: Scgpt, strictness: Strictness) -> Result<(Scgpt, LoadReport)> {
+        let (model, report) = self.walk(model, Tensors::Read)?;
         if strictness == Strictness::Strict {
             self.complete(&report)?;
         }
@@ -91,7 +99,7 @@ impl Weights {
     /// If the configuration is invalid.
     pub fn compare(&self, config: &ScgptConfig) -> Result<LoadReport> {
         // Parameters are lazy: nothing is drawn.
-        Ok(self.walk(config, &Device::default(), Tensors::Compared)?.1)
+        Ok(self.walk(config.init(&Device::default())?, Tensors::Compared)?.1)
     }
 
     /// Checks that every parameter of the network of that configuration is here in its shape,
@@ -115,14 +123,9 @@ impl Weights {
         Err(Error::Mismatch { path: self.path().into(), problem: report.problem() })
     }
 
-    /// A network of that configuration. Its parameters are compared with the tensors here and, if
-    /// `tensors` are read, replaced by them.
-    fn walk(
-        &self,
-        config: &ScgptConfig,
-        device: &Device,
-        tensors: Tensors,
-    ) -> Result<(Scgpt, LoadReport)> {
+    /// The network, whose parameters are compared with the tensors here and, if `tensors` are read,
+    /// replaced by them.
+    fn walk(&self, model: Scgpt, tensors: Tensors) -> Result<(Scgpt, LoadReport)> {
         let mut loader = Loader {
             weights: self,
             tensors,
@@ -130,7 +133,7 @@ impl Weights {
             report: LoadReport::default(),
             failure: None,
         };
-        let model = config.init(device)?.map_named(&mut loader);
+        let model = model.map_named(&mut loader);
         let Loader { unused, mut report, failure, .. } = loader;
         if let Some(error) = failure {
             return Err(error);

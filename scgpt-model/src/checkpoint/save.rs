@@ -1,6 +1,6 @@
 //! Writes model directories and safetensors files with the reference's key names.
 
-use std::{borrow::Cow, fs, path::Path};
+use std::{borrow::Cow, collections::HashMap, fs, path::Path};
 
 use burn::{module::Param, prelude::*};
 use safetensors::{Dtype, View};
@@ -16,10 +16,34 @@ use crate::{
 };
 
 /// A tensor on its way into a file.
-struct Tensors {
+#[derive(Clone, Debug)]
+pub(super) struct Tensors {
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
+}
+
+impl Tensors {
+    /// A parameter with the axis order of the reference.
+    pub(super) fn of<const D: usize>(name: &ParameterName, parameter: &Param<Tensor<D>>) -> Self {
+        let tensor = parameter.val();
+        let tensor = if name.is_transposed { tensor.transpose() } else { tensor };
+        let shape = tensor.dims().to_vec();
+        let bytes = tensor.into_data().convert::<f32>().bytes().to_vec();
+        Self { dtype: Dtype::F32, shape, bytes }
+    }
+
+    /// Whether a file has the same tensor under that name, bit for bit once it is f32.
+    ///
+    /// # Errors
+    /// If it cannot be read there.
+    pub(super) fn is_in(&self, weights: &Weights, name: &str) -> Result<bool> {
+        if weights.shape(name) != Some(&self.shape) {
+            return Ok(false);
+        }
+        let bytes = weights.read(name)?.into_iter().flat_map(f32::to_le_bytes);
+        Ok(bytes.eq(self.bytes.iter().copied()))
+    }
 }
 
 impl View for &Tensors {
@@ -54,7 +78,7 @@ impl Weights {
                 Ok((name.to_owned(), Tensors { dtype, shape, bytes }))
             })
             .collect::<Result<_>>()?;
-        write(path, &tensors)
+        write(path, &tensors, None)
     }
 }
 
@@ -64,9 +88,9 @@ impl Scgpt {
     /// # Errors
     /// If the file cannot be written; nothing is left behind.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut collector = Collector::default();
-        self.visit_named(&mut collector);
-        write(path, &collector.tensors)
+        let mut parameters = Parameters::default();
+        self.visit_named(&mut parameters);
+        write(path, &parameters.0, None)
     }
 }
 
@@ -131,11 +155,17 @@ pub fn save_tensors(path: &Path, tensors: Vec<(String, Vec<usize>, Vec<f32>)>) -
             (name, Tensors { dtype: Dtype::F32, shape, bytes })
         })
         .collect();
-    write(path, &tensors)
+    write(path, &tensors, None)
 }
 
-/// Writes the file under a name of its own first, so that it appears whole or not at all.
-fn write(path: &Path, tensors: &[(String, Tensors)]) -> Result<()> {
+/// Writes the file, with an entry of its metadata if there is any, under a name of its own first, so that
+/// it appears whole or not at all.
+pub(super) fn write(
+    path: &Path,
+    tensors: &[(String, Tensors)],
+    about: Option<(&str, String)>,
+) -> Result<()> {
+    let about = about.map(|(name, text)| HashMap::from([(name.to_owned(), text)]));
     let views = tensors.iter().map(|(name, tensor)| (name, tensor));
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -151,7 +181,7 @@ fn write(path: &Path, tensors: &[(String, Tensors)]) -> Result<()> {
         builder.permissions(permissions);
         let file = builder.tempfile_in(folder)?;
         let permissions = file.as_file().metadata()?.permissions();
-        safetensors::serialize_to_file(views, None, file.path())?;
+        safetensors::serialize_to_file(views, about, file.path())?;
         fs::set_permissions(file.path(), permissions)?;
         file.persist(path)?;
         Ok(())
@@ -159,18 +189,13 @@ fn write(path: &Path, tensors: &[(String, Tensors)]) -> Result<()> {
     fill().map_err(|error| Error::write(path, error))
 }
 
-/// Gathers the parameters of a network under their reference names.
+/// All parameters of a network under their reference names, in its order.
 #[derive(Default)]
-struct Collector {
-    tensors: Vec<(String, Tensors)>,
-}
+struct Parameters(Vec<(String, Tensors)>);
 
-impl VisitNamed for Collector {
+impl VisitNamed for Parameters {
     fn visit<const D: usize>(&mut self, name: ParameterName, parameter: &Param<Tensor<D>>) {
-        let tensor = parameter.val();
-        let tensor = if name.is_transposed { tensor.transpose() } else { tensor };
-        let shape = tensor.dims().to_vec();
-        let bytes = tensor.into_data().convert::<f32>().bytes().to_vec();
-        self.tensors.push((name.key, Tensors { dtype: Dtype::F32, shape, bytes }));
+        let tensor = Tensors::of(&name, parameter);
+        self.0.push((name.key, tensor));
     }
 }

@@ -1,7 +1,7 @@
 //! [`Weights`]: the tensors of a checkpoint file, by name, read one at a time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{self, Read, Seek as _, SeekFrom},
     path::{Path, PathBuf},
@@ -44,6 +44,8 @@ const LARGEST_HEADER: u64 = 8 << 20;
 pub struct Weights {
     path: PathBuf,
     tensors: BTreeMap<String, Stored>,
+    /// What a safetensors file says of itself.
+    about: HashMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,7 @@ impl Weights {
         let n = read_up_to(&mut file, &mut first).map_err(|error| Error::read(path, error))?;
         let first = &first[..n];
         let is_safetensors = first.len() > 8 && first[8] == b'{';
+        let mut about = HashMap::new();
         let tensors = match first {
             [] => return Err(Error::checkpoint(path, "the file is empty")),
             _ if first.starts_with(b"version https://") => {
@@ -71,7 +74,7 @@ impl Weights {
                     "this is a large-file pointer, not the file it points to",
                 ));
             }
-            _ if is_safetensors => safetensors_index(path, file)?,
+            _ if is_safetensors => safetensors_index(path, file, &mut about)?,
             _ => torch::tensors(path)?
                 .into_iter()
                 .map(|(name, tensor)| (keys::canonical(&name), Stored::Torch(tensor)))
@@ -80,12 +83,17 @@ impl Weights {
         if tensors.is_empty() {
             return Err(Error::checkpoint(path, "it holds no tensors"));
         }
-        Ok(Self { path: path.into(), tensors })
+        Ok(Self { path: path.into(), tensors, about })
     }
 
     /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// An entry of the file's metadata, of which only safetensors have any.
+    pub(super) fn about(&self, name: &str) -> Option<&str> {
+        self.about.get(name).map(String::as_str)
     }
 
     /// Names of the tensors, in order.
@@ -183,7 +191,11 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(n)
 }
 
-fn safetensors_index(path: &Path, mut file: File) -> Result<BTreeMap<String, Stored>> {
+fn safetensors_index(
+    path: &Path,
+    mut file: File,
+    about: &mut HashMap<String, String>,
+) -> Result<BTreeMap<String, Stored>> {
     let bad = |problem: String| Error::checkpoint(path, problem);
     let read = |error| Error::read(path, error);
     let length = file.metadata().map_err(read)?.len();
@@ -198,6 +210,7 @@ fn safetensors_index(path: &Path, mut file: File) -> Result<BTreeMap<String, Sto
     file.read_exact(&mut header).map_err(read)?;
     let metadata: Metadata =
         serde_json::from_slice(&header).map_err(|error| bad(error.to_string()))?;
+    about.extend(metadata.metadata().clone().unwrap_or_default());
     let data = size + 8;
     let index: BTreeMap<String, Stored> = metadata
         .tensors()

@@ -78,7 +78,7 @@ proptest! {
         let (inputs, weights, norm) =
             ([random([b, t, d]), random([b, t, d])], random([b, t, d]), norm(d));
         let fused = answer(inputs.clone(), &norm, &weights, |[x, update]| {
-            add_norm(x, update, &norm, &no_dropout())
+            add_norm(x, update, &norm, (&no_dropout()).into())
         });
         let burn = answer(inputs.clone(), &norm, &weights, |[x, update]| norm.forward(x + update));
         prop_assert_eq!(fused.len(), 5);
@@ -99,7 +99,7 @@ proptest! {
     #[test]
     fn relu_drop_equals_burn(b in 1..4_usize, t in 1..90_usize, f in 1..70_usize) {
         let (x, weights, norm) = (random([b, t, f]), random([b, t, f]), norm(f));
-        let fused = answer([x.clone()], &norm, &weights, |[x]| relu_drop(x, &no_dropout()));
+        let fused = answer([x.clone()], &norm, &weights, |[x]| relu_drop(x, (&no_dropout()).into()));
         let burn = answer([x.clone()], &norm, &weights, |[x]| relu(x));
         prop_assert_eq!(&fused, &burn);
 
@@ -120,7 +120,7 @@ fn a_constant_beside_a_recorded_update_is_no_obstacle() {
         let gradients = add().square().sum().backward();
         update.grad(&gradients).unwrap()
     };
-    let fused = add(&|| add_norm(x.clone(), update.clone(), &norm, &no_dropout()));
+    let fused = add(&|| add_norm(x.clone(), update.clone(), &norm, (&no_dropout()).into()));
     let burn = add(&|| norm.forward(x.clone() + update.clone()));
     let worst: f32 = (fused - burn).abs().max().into_scalar();
     assert!(worst < 1e-4, "{worst}");
@@ -151,7 +151,8 @@ fn a_draw_is_a_function_of_its_seed_each_is_another_and_inference_never_drops() 
     assert_eq!(of(5), of(5));
     assert_ne!(of(5), of(6));
     let dropout = DropoutConfig::new(0.4).init();
-    let draw = |device: &Device| relu_drop(Tensor::ones(shape, device), &dropout).into_data();
+    let draw =
+        |device: &Device| relu_drop(Tensor::ones(shape, device), (&dropout).into()).into_data();
     assert_ne!(draw(&recording()), draw(&recording()));
     assert_eq!(draw(&Device::flex()), Tensor::<3>::ones(shape, &Device::flex()).into_data());
 }

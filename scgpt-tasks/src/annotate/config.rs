@@ -200,6 +200,7 @@ impl AnnotateConfig {
         }
         mistakes.check_objectives(&self.objectives, self.hidden_share);
         mistakes.check_new_genes(self.new_genes, self.model.is_some());
+        mistakes.check_lora(&self.training, self.model.is_some());
         mistakes.tell()
     }
 }

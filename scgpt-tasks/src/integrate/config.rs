@@ -378,6 +378,11 @@ impl IntegrateConfig {
         }
         mistakes.check_objectives(&self.objectives, self.hidden_share);
         mistakes.check_new_genes(self.new_genes, self.model.is_some());
+        mistakes.check_lora(&self.training, self.model.is_some());
+        if self.training.lora.is_some() && self.only_genes {
+            let problem = "is for the weights of a checkpoint, of which `only_genes` keeps none but gene vectors";
+            mistakes.add("lora", problem);
+        }
         let vectors = match self.model {
             None => ("start", self.start == GeneStart::Spectral),
             Some(_) => ("new_genes", self.new_genes == NewGenes::Spectral),

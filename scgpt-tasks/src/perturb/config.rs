@@ -167,6 +167,7 @@ impl PerturbConfig {
             ("predicted_cells", self.predicted_cells, 1..=TOKENS),
         ]);
         mistakes.check_new_genes(self.new_genes, self.model.is_some());
+        mistakes.check_lora(&self.training, self.model.is_some());
         if !(0.0..=1.0).contains(&self.responding) {
             mistakes.add("responding", format!("is {}, expected 0 to 1", self.responding));
         }

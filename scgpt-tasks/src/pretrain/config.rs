@@ -166,6 +166,7 @@ impl PretrainConfig {
         }
         mistakes.check_shares([("validation_share", self.validation_share)]);
         mistakes.check_new_genes(self.new_genes, self.model.is_some());
+        mistakes.check_lora(&self.training, self.model.is_some());
         if self.objectives.class > 0.0 && self.class_column.is_none() {
             mistakes.add("class_column", "is needed by the objective that learns classes");
         }

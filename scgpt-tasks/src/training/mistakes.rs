@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use scgpt_data::{Advice, Setting, SettingProblem};
-use scgpt_train::Objectives;
+use scgpt_train::{Objectives, TrainConfig};
 
 use super::NewGenes;
 use crate::error::{Error, Result};
@@ -71,6 +71,16 @@ impl Mistakes {
         if !has_model && !new_genes.are_left_out() {
             let problem = "is for genes that a checkpoint does not know: give ";
             self.add("new_genes", Advice::from(problem) + Setting("model"));
+        }
+    }
+
+    /// Adds adapters where there is no checkpoint whose weights they could be beside.
+    pub(crate) fn check_lora(&mut self, training: &TrainConfig, has_model: bool) {
+        if training.lora.is_some() && !has_model {
+            self.add(
+                "lora",
+                Advice::from("is for the weights of a checkpoint: give ") + Setting("model"),
+            );
         }
     }
 

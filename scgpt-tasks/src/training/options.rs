@@ -32,6 +32,11 @@ pub struct LearnOptions<'a> {
     /// Optimiser steps between checkpoints. There is one at every validation, too; with `None`
     /// there are no others.
     pub checkpoint_every: Option<u64>,
+    /// Whether blocks are computed again for their gradients, for less memory.
+    pub recompute: bool,
+    /// Whether to stop after a few steps, which tell what the training needs, see
+    /// [`Event::Rehearsed`](scgpt_train::Event::Rehearsed).
+    pub rehearse: bool,
     /// Number of trainings, each with another seed and other cells held out, at least one; the
     /// artefact is that of the first.
     pub repeats: u64,
@@ -46,6 +51,8 @@ impl<'a> LearnOptions<'a> {
             output,
             resume: false,
             checkpoint_every: None,
+            recompute: false,
+            rehearse: false,
             repeats: 1,
         }
     }
@@ -56,6 +63,8 @@ impl<'a> LearnOptions<'a> {
         options.settings = settings;
         options.resume = self.resume;
         options.checkpoint_every = self.checkpoint_every;
+        options.recompute = self.recompute;
+        options.rehearse = self.rehearse;
         options
     }
 }

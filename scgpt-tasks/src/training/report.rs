@@ -1,6 +1,6 @@
 //! [`Learned`] and [`Curves`]: what every report says of how its network was trained.
 
-use scgpt_model::ScgptConfig;
+use scgpt_model::{Adapters, Lora, ScgptConfig};
 use scgpt_train::{Best, StepRecord, TrainConfig, ValidationRecord};
 use serde::Serialize;
 
@@ -29,6 +29,9 @@ pub struct Learned {
     /// Genes that joined the vocabulary of the checkpoint, if they were to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_genes: Option<AddedGenes>,
+    /// The adapters by which it learned, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
 }
 
 /// How the losses and the scores of a network changed as it learned.
@@ -47,7 +50,15 @@ impl Learned {
     pub(crate) fn card_lines(&self, curves: &Curves) -> impl Iterator<Item = String> {
         let thinning = self.thinned.and_then(|cells| cells.line(&curves.validation));
         let added = self.new_genes.as_ref().map(AddedGenes::card_line);
-        thinning.into_iter().chain(added)
+        let adapters = self.lora.map(|lora| {
+            format!(
+                "learned by adapters of rank {}, which are in the weights: `{}` has what was learned alone, and \
+                 `scgpt convert` makes the weights of it and of the checkpoint again",
+                lora.rank,
+                Adapters::FILE
+            )
+        });
+        thinning.into_iter().chain(added).chain(adapters)
     }
 }
 
@@ -63,6 +74,7 @@ impl Trained {
             thinned: self.thinned,
             kept_start: self.kept_start.clone(),
             new_genes: self.beginning.added.clone(),
+            lora: self.outcome.training.lora,
         }
     }
 

@@ -1,8 +1,10 @@
 //! [`Run`]: the training of one network in a folder of its own, whatever the task.
 
+use std::{path::Path, sync::Arc};
+
 use burn::prelude::Device;
 use scgpt_data::GeneVocab;
-use scgpt_model::{Preprocess, Scgpt, ScgptConfig};
+use scgpt_model::{ModelDir, Preprocess, Scgpt, ScgptConfig};
 use scgpt_train::{
     Outcome, RunHistory, RunOptions, Task, TrainConfig, TrainObserver, fit, has_checkpoint,
 };
@@ -44,12 +46,27 @@ pub(crate) struct Trained {
     pub(crate) kept_start: Option<String>,
     /// What is to be known of how it began.
     pub(crate) beginning: Kept,
+    /// The checkpoint that it began with, if it did.
+    pub(crate) base: Option<Arc<ModelDir>>,
 }
 
 impl Trained {
     /// The trained network.
     pub(crate) fn model(&self) -> &Scgpt {
         &self.outcome.model
+    }
+
+    /// Writes its adapters and all else that training changed, if it has learned by adapters; says
+    /// whether it has.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read or the file cannot be written.
+    pub(crate) fn save_adapters(&self, path: &Path) -> scgpt_model::Result<bool> {
+        let (Some(adapters), Some(base)) = (&self.outcome.adapters, &self.base) else {
+            return Ok(false);
+        };
+        adapters.save(path, self.model(), base)?;
+        Ok(true)
     }
 }
 
@@ -81,7 +98,8 @@ impl Run<'_> {
             Beginning { model: fitted(beginning.model)?, ..beginning }
         };
         let (network, preprocess) = (start.config.clone(), start.preprocess);
-        let outcome = fit(task, model, &network, training, &options, device, watch)?;
+        let training = start.learning(training);
+        let outcome = fit(task, model, &network, &training, &options, device, watch)?;
         let history = RunHistory::read(options.folder)?;
         let kept_start = kept_start(outcome.best.as_ref(), &history.validations);
         Ok(Trained {
@@ -93,6 +111,7 @@ impl Run<'_> {
             thinned,
             kept_start,
             beginning: kept,
+            base: start.checkpoint().cloned(),
         })
     }
 }

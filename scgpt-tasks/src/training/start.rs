@@ -5,8 +5,9 @@ use std::sync::Arc;
 use burn::prelude::Device;
 use scgpt_data::{GeneToken, Keyed, Purpose};
 use scgpt_model::{
-    GeneRows, Gep, ModelDir, NetworkPart, Preprocess, Scgpt, ScgptConfig, Strictness,
+    GeneRows, Gep, Lora, ModelDir, NetworkPart, Preprocess, Scgpt, ScgptConfig, Strictness,
 };
+use scgpt_train::TrainConfig;
 
 use super::{Checkpoint, GeneStart, NewGenes};
 use crate::error::Result;
@@ -116,6 +117,24 @@ impl StartingNetwork {
     /// Whether it has learned something before.
     pub(crate) fn is_fine_tuned(&self) -> bool {
         !matches!(self.origin, Origin::New(_))
+    }
+
+    /// The checkpoint that it begins with, if it does.
+    pub(crate) fn checkpoint(&self) -> Option<&Arc<ModelDir>> {
+        match &self.origin {
+            Origin::New(_) => None,
+            Origin::Checkpoint(folder) | Origin::Extended(folder, ..) => Some(folder),
+        }
+    }
+
+    /// The settings by which it learns: where genes join the vocabulary, gene vectors learn beside adapters.
+    pub(crate) fn learning(&self, training: &TrainConfig) -> TrainConfig {
+        let has_new = match &self.origin {
+            Origin::Extended(_, genes, _) => genes.rows.iter().any(Option::is_none),
+            Origin::New(_) | Origin::Checkpoint(_) => false,
+        };
+        let lora = training.lora.map(|lora| Lora { genes: lora.genes || has_new, ..lora });
+        TrainConfig { lora, ..training.clone() }
     }
 
     /// The network with its weights; those that are not in a checkpoint are drawn from `seed`.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::prelude::Device;
 use scgpt_data::{CellSource, GeneNames, GeneVocab, Observer, ShardFolder};
-use scgpt_model::Scgpt;
+use scgpt_model::{Adapters, Scgpt};
 use scgpt_train::{Event, Task, TrainConfig, TrainObserver};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -216,7 +216,7 @@ impl<'a> Session<'a> {
     }
 
     /// Writes the artefact: the network, its card, further files, gene vectors that it began with if they
-    /// came from the cells, and last the record by which it is known.
+    /// came from the cells, adapters if it learned by them, and last the record by which it is known.
     pub(crate) fn publish(
         &self,
         kind: ArtefactKind,
@@ -234,6 +234,12 @@ impl<'a> Session<'a> {
         if let Some(vectors) = &trained.beginning.vectors {
             vectors.save(&built.join(START))?;
             names.push(START);
+        }
+        if trained.save_adapters(&built.join(Adapters::FILE))? {
+            names.push(Adapters::FILE);
+        } else {
+            // Those of an artefact that is replaced belong to it alone.
+            drop(std::fs::remove_file(self.learn.output.join(Adapters::FILE)));
         }
         kind.publish(record, &built, self.learn.output, &names)
     }

@@ -17,6 +17,7 @@ use crate::{
     gene_remarks,
     learn::LearnArgs,
     output::{Printer, print_settings},
+    plan::Plan,
     settings::layered,
     warnings::{PAGE, Warnings},
 };
@@ -93,7 +94,9 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();
-    let learn = args.learn.options(output, &layer, &gene_names);
+    let plan = run.plan(output)?;
+    let place = plan.as_ref().map_or_else(|| output.clone(), Plan::output);
+    let learn = args.learn.options(&place, &layer, &gene_names);
     let mut options = AnnotateOptions::new(label, learn);
     options.batch_key = args.batch_key.as_deref();
     options.unseen = &args.unseen;
@@ -101,6 +104,11 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     options.baselines = (!args.learn.no_baselines).then_some(&baselines);
     warnings.doubts(&source.obs()?, &[label], args.batch_key.as_deref());
     let prepared = Annotation::prepare(&source, &settings, options, &device)?;
+    if let Some(plan) = plan {
+        let both = (&settings.network, &settings.training);
+        let load = run.load(settings.model.as_deref(), settings.batch_size, both);
+        return plan.run(load, printer, |steps, cells| prepared.run(&mut source, steps, cells));
+    }
     // Nothing is written, or removed, before everything is known to be sound.
     training.begin(&settings, "annotate train", [], printer)?;
     let report = training.run(printer, |steps, cells| prepared.run(&mut source, steps, cells))?;

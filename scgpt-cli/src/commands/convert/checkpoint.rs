@@ -1,10 +1,10 @@
-//! Converts a checkpoint to safetensors.
+//! Converts a checkpoint, or adapters and the model they were made from, to safetensors.
 
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use scgpt_data::{GeneVocab, Place, check_apart, check_output};
-use scgpt_model::{Strictness, Weights};
+use scgpt_model::{AdaptersFile, Strictness, Weights, save_tensors};
 use scgpt_tasks::{open_model, write_model};
 use serde_json::json;
 
@@ -18,7 +18,14 @@ pub(super) fn run(args: &ConvertArgs, input: &Path, printer: Printer) -> Result<
     let n_tensors = match (input.is_dir(), is_file) {
         (true, false) => directory(args, input)?,
         (true, true) => file(args, open_model(input)?.weights())?,
-        (false, true) => file(args, &Weights::open(input)?)?,
+        (false, true) => {
+            let weights = Weights::open(input)?;
+            if AdaptersFile::is_one(&weights) {
+                adapted(args, input)?
+            } else {
+                file(args, &weights)?
+            }
+        }
         (false, false) => bail!(
             "`{}` is a file without configuration and vocabulary: name a `.safetensors` output, or convert its folder",
             input.display()
@@ -36,6 +43,23 @@ fn file(args: &ConvertArgs, weights: &Weights) -> Result<usize> {
     weights.save(&place.path())?;
     place.publish()?;
     Ok(weights.names().count())
+}
+
+/// Adapters of a model, merged into its weights.
+fn adapted(args: &ConvertArgs, input: &Path) -> Result<usize> {
+    let Some(base) = args.shards.model.as_deref() else {
+        bail!(
+            "`{}` holds adapters: name the model they were made from by --model",
+            input.display()
+        );
+    };
+    check_apart(&args.output, [base])?;
+    let tensors = AdaptersFile::open(input)?.merged(&open_model(base)?)?;
+    let n_tensors = tensors.len();
+    let place = Place::new(&args.output, args.existing())?;
+    save_tensors(&place.path(), tensors)?;
+    place.publish()?;
+    Ok(n_tensors)
 }
 
 fn directory(args: &ConvertArgs, input: &Path) -> Result<usize> {

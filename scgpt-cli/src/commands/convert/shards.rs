@@ -27,7 +27,7 @@ pub(crate) struct ShardArgs {
     pub(crate) vocab: Option<PathBuf>,
     /// Model directory whose vocabulary is used
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
-    model: Option<PathBuf>,
+    pub(crate) model: Option<PathBuf>,
     /// Columns of obs to keep, for example tissue,assay,study
     #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "SCGPT_OBS")]
     pub(crate) obs: Vec<String>,

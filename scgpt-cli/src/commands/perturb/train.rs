@@ -16,6 +16,7 @@ use crate::{
     gene_remarks,
     learn::LearnArgs,
     output::{Printer, print_settings, some_of, write_text},
+    plan::Plan,
     settings::layered,
     warnings::{PAGE, Warnings},
 };
@@ -86,12 +87,19 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     args.design.doubts(&source, &mut warnings)?;
     let design = args.design.options();
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
-    let learn = args.learn.options(output, &layer, &gene_names);
+    let plan = run.plan(output)?;
+    let place = plan.as_ref().map_or_else(|| output.clone(), Plan::output);
+    let learn = args.learn.options(&place, &layer, &gene_names);
     let mut options = PerturbOptions::new(&design, &split, learn);
     options.baselines = !args.learn.no_baselines;
     let prepared = Perturbation::prepare(&mut source, &settings, options, &device)?;
     let (unmeasured, perturbed) = prepared.unmeasured();
     remark_on_unmeasured(&unmeasured, perturbed, &mut warnings);
+    if let Some(plan) = plan {
+        let both = (&settings.network, &settings.training);
+        let load = run.load(settings.model.as_deref(), settings.batch_size, both);
+        return plan.run(load, printer, |steps, cells| prepared.run(&mut source, steps, cells));
+    }
     // Nothing is written, or removed, before everything is known to be sound.
     training.begin(&settings, "perturb train", [], printer)?;
     let report = training.run(printer, |steps, cells| prepared.run(&mut source, steps, cells))?;
