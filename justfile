@@ -18,7 +18,7 @@ golden-wgpu:
 
 # The unit tests of scgpt-data with one format at a time: none needs what serves another.
 lean:
-    for format in h5ad zarr tenx mudata scbank shards parquet query; do \
+    for format in h5ad zarr tenx mudata scbank shards parquet query cloud; do \
         RUSTFLAGS="-D warnings" CARGO_TARGET_DIR=target/lean \
             cargo test -p scgpt-data --lib --no-default-features --features $format || exit 1; \
     done

@@ -18,7 +18,7 @@ use clap::{
 
 use self::{file::ConfigFile, known::Known};
 use crate::{
-    bounds,
+    apart, bounds,
     commands::Cli,
     flags::{Flags, asked_for},
     status,
@@ -32,7 +32,10 @@ use crate::{
 pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
     let mut args = given;
     let completed = complete(&mut args).and_then(|added| {
-        asked_for(&Cli::command(), &args).map_or(Ok(()), |asked| bounds::check(&asked))?;
+        if let Some(asked) = asked_for(&Cli::command(), &args) {
+            bounds::check(&asked)?;
+            apart::check(&asked)?;
+        }
         Ok(added)
     });
     let added = match completed {

@@ -1,5 +1,6 @@
 //! `scgpt`: answers from single-cell data and an scGPT checkpoint.
 
+mod apart;
 mod bounds;
 mod cells_output;
 mod choice;
@@ -19,6 +20,7 @@ mod plan;
 mod precision;
 mod progress;
 mod settings;
+mod shards_here;
 mod status;
 mod stream;
 mod terminal;

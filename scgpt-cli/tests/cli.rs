@@ -22,6 +22,9 @@ mod carried_over;
 mod choice;
 #[path = "cli/chunks.rs"]
 mod chunks;
+#[cfg(feature = "cloud")]
+#[path = "cli/cloud.rs"]
+mod cloud;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/corpus.rs"]

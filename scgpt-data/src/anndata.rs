@@ -86,7 +86,7 @@ impl AnnData {
             match Matrix::open(store.as_ref(), &place) {
                 Ok(Some(matrix)) => matrices.push((layer, matrix)),
                 Ok(None) => {}
-                Err(cause) if layer == Layer::X => return Err(cause),
+                Err(cause) if layer == Layer::X || cause.is_transfer() => return Err(cause),
                 // No obstacle to work on the other matrices.
                 Err(_) => elements.push(format!("{place} (not a matrix that can be read)")),
             }
@@ -107,6 +107,7 @@ impl AnnData {
             // What these hold is not needed, and no obstacle to what is.
             match members(store.as_ref(), group) {
                 Ok(members) => elements.extend(members.iter().map(|name| join(group, name))),
+                Err(cause) if cause.is_transfer() => return Err(cause),
                 Err(_) => elements.push(format!("{group} (cannot be listed)")),
             }
         }
@@ -261,6 +262,7 @@ impl CellSource for AnnData {
     fn unread(&self) -> Result<Vec<String>> {
         let mut left = frame::unread(self.store.as_ref(), "obs")?;
         left.extend(frame::unread(self.store.as_ref(), "var")?);
+        left.extend(self.store.unlisted());
         Ok(left)
     }
 

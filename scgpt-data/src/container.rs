@@ -7,6 +7,7 @@ use crate::h5::H5Store;
 #[cfg(feature = "zarr")]
 use crate::zarr::ZarrStore;
 use crate::{
+    address::is_url,
     anndata::store::Store,
     error::{Error, Result},
 };
@@ -23,7 +24,7 @@ pub(crate) enum Container {
 impl Container {
     /// The container of the file or folder at `path`, by its content.
     pub(crate) fn of(path: &Path) -> Result<Self> {
-        if path.is_dir() {
+        if path.is_dir() || is_url(path) {
             return Ok(Self::Zarr);
         }
         let mut head = [0; 4];

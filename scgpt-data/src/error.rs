@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    address::is_url,
     regular::Refusal,
     setting::{Advice, Setting, SettingProblem},
 };
@@ -246,6 +247,16 @@ impl Error {
                 Self::Unsuited { problem: format!("`{path}`: {problem}"), remedy }
             }
             other => other,
+        }
+    }
+
+    /// Whether something at a URL could not be fetched, whatever it is.
+    pub(crate) fn is_transfer(&self) -> bool {
+        match self {
+            Self::Open { path, source } | Self::Read { path, source, .. } => {
+                is_url(path) && source.is::<std::io::Error>()
+            }
+            _ => false,
         }
     }
 

@@ -42,6 +42,12 @@ pub(crate) fn guarded<T, E: Into<error::Source>>(
     }
 }
 
+/// Marks a thread on which nothing but guarded calls run: a panic there reaches who waits for it.
+#[cfg(feature = "cloud")]
+pub(crate) fn guard_thread() {
+    IS_GUARDED.set(true);
+}
+
 /// Keeps panics that this crate turns into errors from being printed; all others are, as before.
 ///
 /// For programs: it replaces the process-wide panic hook by one that asks the present one.

@@ -43,7 +43,7 @@
 //!
 //! # Features
 //!
-//! All are on unless `default-features = false`.
+//! All but `cloud` are on unless `default-features = false`.
 //!
 //! - `h5ad`: h5ad and loom files, read and written.
 //! - `zarr`: AnnData-zarr folders and zips, read; folders, written.
@@ -53,6 +53,7 @@
 //! - `shards`: token shards for training.
 //! - `parquet`: tables in parquet.
 //! - `query`: cells chosen by a condition in SQL; brings polars.
+//! - `cloud`: AnnData-zarr and token shards at `https://` and `s3://`; brings `zarr`, a web client and tokio.
 //!
 //! What a build was made without is named by the error of [`Source::open`].
 #![cfg_attr(
@@ -64,17 +65,21 @@
         feature = "scbank",
         feature = "shards",
         feature = "parquet",
-        feature = "query"
+        feature = "query",
+        feature = "cloud"
     )),
     allow(dead_code, reason = "what several formats share is not taken apart for each of them")
 )]
 
+mod address;
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
 mod anndata;
 mod annotated;
 mod binning;
 mod cell_source;
 mod check;
+#[cfg(feature = "cloud")]
+mod cloud;
 mod collate;
 mod condition_token;
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
@@ -155,13 +160,18 @@ pub use crate::shard::{
     ShardEntry, ShardFolder, ShardLabels, ShardOptions, ShardWriter, SourceEntry, VocabEntry,
     write_shards,
 };
+#[cfg(feature = "cloud")]
+pub use crate::shard::{FetchedShards, ShardCache};
 #[cfg(feature = "tenx")]
 pub use crate::tenx::TenX;
+#[cfg(feature = "mudata")]
+pub use crate::write::make_mudata_part;
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
 pub use crate::write::{
     Additions, CopyReport, export, export_mudata, make_copy, make_export, make_part, save_copy,
 };
 pub use crate::{
+    address::is_url,
     annotated::{AnnotatedCells, JoinedTable},
     binning::{BinScratch, Binner, TieMode},
     cell_source::{CellBlocks, CellSource, ReadBlocks},

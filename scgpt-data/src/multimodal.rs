@@ -100,6 +100,7 @@ pub struct MultimodalCells {
     var: Frame,
     modalities: Modalities,
     summary: Summary,
+    chosen: Option<ChosenCells>,
 }
 
 /// A source before it becomes a [`Part`].
@@ -179,12 +180,18 @@ impl MultimodalCells {
     /// # Panics
     /// If there is no such cell.
     #[must_use]
-    pub fn only(mut self, ChosenCells { choice, cells, .. }: ChosenCells) -> Self {
-        self.parts.iter_mut().for_each(|part| part.keep(&cells));
-        self.obs = self.obs.pick(&cells);
-        self.summary.n_cells = cells.len();
-        self.summary.chosen = Some(choice);
+    pub fn only(mut self, chosen: ChosenCells) -> Self {
+        self.parts.iter_mut().for_each(|part| part.keep(&chosen.cells));
+        self.obs = self.obs.pick(&chosen.cells);
+        self.summary.n_cells = chosen.cells.len();
+        self.summary.chosen = Some(chosen.choice.clone());
+        self.chosen = Some(chosen);
         self
+    }
+
+    /// Which of all cells these are, if they were chosen.
+    pub fn chosen(&self) -> Option<&ChosenCells> {
+        self.chosen.as_ref()
     }
 
     /// Adds the columns of a table to the annotations of the cells; see
@@ -284,7 +291,7 @@ impl MultimodalCells {
             chosen: None,
         };
         let modalities = features::modalities(&features.var, FEATURE_TYPES)?;
-        Ok(Self { parts, obs, var: features.var, modalities, summary })
+        Ok(Self { parts, obs, var: features.var, modalities, summary, chosen: None })
     }
 }
 

@@ -37,7 +37,16 @@ impl Refusal {
 
 /// The error for what is not read on purpose.
 pub(crate) fn refusal(problem: impl Into<String>, remedy: &'static str) -> io::Error {
-    io::Error::other(Refusal { problem: problem.into(), remedy })
+    refused(io::ErrorKind::Other, problem, remedy)
+}
+
+/// As [`refusal`], of a kind that whoever asked looks at.
+pub(crate) fn refused(
+    kind: io::ErrorKind,
+    problem: impl Into<String>,
+    remedy: &'static str,
+) -> io::Error {
+    io::Error::new(kind, Refusal { problem: problem.into(), remedy })
 }
 
 /// Opens a file for reading, as [`File::open`] does, and at once refuses what is no regular file.

@@ -15,6 +15,8 @@
 //! epoch.
 
 mod domains;
+#[cfg(feature = "cloud")]
+mod fetched;
 mod file;
 mod folder;
 mod manifest;
@@ -24,6 +26,8 @@ mod schema;
 mod sink;
 mod writer;
 
+#[cfg(feature = "cloud")]
+pub use self::fetched::{FetchedShards, ShardCache};
 pub use self::{
     domains::{DomainBatches, DomainOrder},
     folder::{ShardFolder, ShardLabels},

@@ -16,6 +16,7 @@ use crate::scbank::ScBank;
 #[cfg(feature = "tenx")]
 use crate::tenx::{self, TenX};
 use crate::{
+    address::is_url,
     annotated::{AnnotatedCells, JoinedTable},
     cell_source::CellSource,
     csr::Csr,
@@ -62,7 +63,7 @@ pub enum Source {
 impl Source {
     /// Opens a file or folder of cells. The format is found by content: h5ad, AnnData-zarr (folder
     /// or zip), 10x `.h5`, 10x `matrix.mtx(.gz)` (its folder, or the file itself), loom, or a scBank
-    /// folder.
+    /// folder. Of AnnData-zarr folders the path may be a URL (`https://`, `s3://`; feature `cloud`).
     ///
     /// # Errors
     /// [`Error::Open`] if the path does not exist or is of no known format, [`Error::Unsupported`]
@@ -71,6 +72,9 @@ impl Source {
     /// requires.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
+        if is_url(path) {
+            return Self::open_url(path);
+        }
         let metadata = std::fs::metadata(path).map_err(|cause| Error::open(path, cause))?;
         if metadata.is_dir() {
             return if is_zarr(path) {
@@ -171,6 +175,9 @@ impl Source {
     /// names in it; [`open`](Self::open) says whether it is.
     pub fn recognises(path: impl AsRef<Path>) -> bool {
         let path = path.as_ref();
+        if is_url(path) {
+            return true;
+        }
         if path.is_dir() {
             #[cfg(feature = "tenx")]
             if TenX::recognises(path) {
@@ -199,6 +206,18 @@ impl Source {
         }
         #[cfg(not(feature = "zarr"))]
         Err(Error::left_out(path, "an AnnData-zarr store", "zarr"))
+    }
+
+    /// Opens the zarr folder at a URL.
+    fn open_url(path: &Path) -> Result<Self> {
+        #[cfg(feature = "cloud")]
+        return Self::open_zarr(path);
+        #[cfg(not(feature = "cloud"))]
+        Err(Error::unsupported(
+            path,
+            "a URL: scgpt was built without feature `cloud`",
+            "build it with `--features cloud`, or download the folder first",
+        ))
     }
 
     /// Opens a scBank folder.

@@ -4,6 +4,7 @@
 //! save_copy       a copy of the input; into it, what is new        (the same container)
 //!                 or: every element anew, block by block           (another container)
 //! make_part       chosen cells of an input, and all it has of them (a new container)
+//! make_mudata_part  the same of MuData
 //! export          any source: obs, var, X in rows                  (a new container)
 //! ```
 //!
@@ -13,12 +14,16 @@
 //! both.
 
 mod anndata;
+#[cfg(feature = "mudata")]
+mod beneath;
 mod convert;
 mod copy;
 mod element;
 mod export;
 #[cfg(feature = "h5ad")]
 mod h5;
+#[cfg(feature = "mudata")]
+mod mudata;
 mod part;
 mod table;
 #[cfg(all(test, feature = "h5ad", feature = "zarr"))]
@@ -35,12 +40,16 @@ use serde_json::{Value, json};
 use self::element::{Dtype, Sink};
 #[cfg(feature = "h5ad")]
 use self::h5::H5Sink;
+#[cfg(feature = "mudata")]
+pub use self::mudata::make_mudata_part;
 #[cfg(feature = "zarr")]
 use self::zarr::ZarrSink;
 pub use self::{
     export::{export, export_mudata, make_export},
     part::make_part,
 };
+#[cfg(feature = "zarr")]
+use crate::address::is_url;
 use crate::{
     anndata::{frame, store::Node},
     container::Container,
@@ -168,8 +177,8 @@ fn write_spool(sink: &mut dyn Sink, path: &str, spool: &RowSpool) -> Result<()> 
     sink.end()
 }
 
-/// Copies `input` (h5ad, AnnData-zarr folder or zip) to `output` with `additions`; everything else
-/// is carried over.
+/// Copies `input` (h5ad, AnnData-zarr folder or zip, or the folder at a URL) to `output` with `additions`;
+/// everything else is carried over.
 ///
 /// An output that ends in `.zarr` is a zarr folder, any other an h5ad file. Within one container
 /// the copy is exact and what is new is appended, so that memory does not depend on the size of the
@@ -240,6 +249,7 @@ pub fn make_copy(
             store.check()?;
         }
         convert::convert(store.as_ref(), sink.as_mut(), skipped)?;
+        skipped.extend(store.unlisted());
         sink
     };
     additions.write(sink.as_mut())?;
@@ -249,7 +259,8 @@ pub fn make_copy(
 }
 
 /// A copy of `input` at `place` that can be extended; `None` if its elements have to be written
-/// anew, into another container or because the file cannot grow.
+/// anew, into another container, because the file cannot grow, or from a URL, whose files cannot all
+/// be listed.
 ///
 /// For HDF5 it is found out by trying: a file that [`H5Sink`] cannot extend is not damaged, and its
 /// copy goes again. A zip is unpacked, since nothing can be added to one in place.
@@ -270,7 +281,7 @@ fn extend(input: &Path, output: &Path, place: &Place) -> Result<Option<Box<dyn S
             }
         }
         #[cfg(feature = "zarr")]
-        (from @ (Container::Zarr | Container::Zip), Container::Zarr) => {
+        (from @ (Container::Zarr | Container::Zip), Container::Zarr) if !is_url(input) => {
             let is_zip = from == Container::Zip;
             let copied = if is_zip { copy::unzip(input, &copy) } else { copy::copy(input, &copy) };
             copied.map_err(failed)?;

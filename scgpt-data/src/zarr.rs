@@ -9,7 +9,7 @@
 //!
 //! A chunk that has no file holds the fill value throughout, so the sizes of files say nothing
 //! about shapes; what a shape claims is held against [`Extent`]. Consolidated metadata are not
-//! read: they repeat what each array says of itself.
+//! read, as they repeat what each array says of itself, but at a URL, see `remote`.
 //!
 //! Every array is opened in a storage rooted at its own folder, so that names which zarr reserves
 //! (`__categories`) and arrays of records elsewhere in the tree do not matter.
@@ -19,15 +19,19 @@
 //! [`chunk`]. Every call into the library is [`guarded`] and reads through [`Bounded`] storage.
 
 mod bounded;
+mod claimed;
 mod dtype;
 mod files;
 mod frame;
+mod names;
+#[cfg(feature = "cloud")]
+mod remote;
 
 use std::{
     io,
     ops::Range,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use serde_json::{Map, Value};
@@ -49,7 +53,7 @@ use crate::{
     },
     error::{self, Error, Result},
     guard::guarded,
-    zarr::{bounded::Bounded, files::Files, frame::Frames},
+    zarr::{bounded::Bounded, claimed::Claimed, files::Files, frame::Frames},
 };
 
 /// Decoded chunks kept for one array, so that windows which share a chunk decode it once.
@@ -116,8 +120,10 @@ impl ZarrStore {
             serde_json::from_value(metadata).map(ArrayMetadata::V2)
         }
         .map_err(|cause| read(cause.into()))?;
-        let files = self.files.storage(place).map_err(read)?;
-        let storage = Arc::new(Bounded { files, frames, most: OnceLock::new() });
+        let most = Arc::default();
+        let files = self.files.storage(place, &most).map_err(read)?;
+        let storage = Bounded { files, frames, asks_sizes: !self.files.is_remote(), most };
+        let storage = Arc::new(storage);
         let opened: Arc<dyn ReadableStorageTraits> = storage.clone();
         let array = guarded(|| Zarr::new_with_metadata(opened, "/", metadata)).map_err(read)?;
         // Nothing is taken for a request for memory before it is known to be possible.
@@ -174,6 +180,10 @@ impl Store for ZarrStore {
         self.files.check().map_err(|cause| Error::open(&self.path, cause))
     }
 
+    fn unlisted(&self) -> Vec<String> {
+        self.files.unlisted()
+    }
+
     fn path(&self) -> &Path {
         &self.path
     }
@@ -215,40 +225,6 @@ impl Store for ZarrStore {
     }
 }
 
-/// The size of what is decoded at a time, as metadata claims it.
-struct Claimed {
-    /// Lengths of a chunk along each axis, or of an inner chunk where shards are read in parts;
-    /// `None` for a grid that is not known.
-    chunk: Option<Vec<u64>>,
-    /// Inner chunks of a shard, which its index lists; 0 without shards.
-    parts: u64,
-}
-
-impl Claimed {
-    /// Reads the claims of a metadata document, of version 2 or 3.
-    fn of(metadata: &Value) -> Self {
-        let lengths = |value: &Value| -> Option<Vec<u64>> {
-            value.as_array()?.iter().map(Value::as_u64).collect()
-        };
-        let outer = lengths(&metadata["chunks"])
-            .or_else(|| lengths(&metadata["chunk_grid"]["configuration"]["chunk_shape"]));
-        let codecs = metadata["codecs"].as_array();
-        let mut codecs = codecs.into_iter().flatten();
-        let sharding = codecs.find(|codec| codec["name"] == "sharding_indexed");
-        let inner = sharding.and_then(|codec| lengths(&codec["configuration"]["chunk_shape"]));
-        // A shard that is compressed as a whole is decompressed as a whole.
-        let is_whole = codecs.next().is_some();
-        let parts = match (&outer, &inner) {
-            (Some(outer), Some(inner)) => outer
-                .iter()
-                .zip(inner)
-                .fold(1_u64, |all, (outer, inner)| all.saturating_mul(outer / (*inner).max(1))),
-            _ => 0,
-        };
-        Self { chunk: inner.filter(|_| !is_whole).or(outer), parts }
-    }
-}
-
 /// An open array, which decodes the chunks that a window needs.
 struct ZarrArray {
     path: PathBuf,
@@ -281,16 +257,26 @@ impl ZarrArray {
     }
 
     /// Decodes the rows `rows`.
-    fn get<T: FromArrayBytes>(&self, rows: Range<usize>) -> Result<T> {
+    fn get<T: FromArrayBytes + Send>(&self, rows: Range<usize>) -> Result<T> {
         let subset = self.subset(rows);
-        let options = CodecOptions::default();
-        guarded(|| match &self.chunks {
-            Chunks::Plain(cache) => cache.retrieve_array_subset(&subset, &options),
-            Chunks::Shards(cache) => {
-                self.array.retrieve_array_subset_sharded_opt(cache, &subset, &options)
+        let read = || {
+            // As many chunks at a time as there are threads for them.
+            let threads = rayon::current_num_threads();
+            let options = CodecOptions::default();
+            let least = options.chunk_concurrent_minimum().max(threads);
+            let options =
+                options.with_concurrent_target(threads).with_chunk_concurrent_minimum(least);
+            match &self.chunks {
+                Chunks::Plain(cache) => cache.retrieve_array_subset(&subset, &options),
+                Chunks::Shards(cache) => {
+                    self.array.retrieve_array_subset_sharded_opt(cache, &subset, &options)
+                }
             }
+        };
+        guarded(|| self.files.reading(read)).map_err(|cause| {
+            let cause = self.files.failure().map_or(cause, Into::into);
+            Error::read(&self.path, &self.place, cause)
         })
-        .map_err(|cause| Error::read(&self.path, &self.place, cause))
     }
 }
 

@@ -147,12 +147,12 @@ impl<'a> Pretraining<'a> {
         MODEL.check(&options.run.join(FOLDER))?;
         let shards = ShardFolder::open(options.shards)
             .map_err(|error| FolderKind::Shards.instead(options.shards).unwrap_or(error.into()))?;
-        let start = Start::new(config, &shards)?;
-        config.objectives.check(&start.network.config)?;
-        config.training.validate(&start.network.config)?;
         let (share, seed) = (config.validation_share, config.training.seed);
         let query = config.condition.as_deref().map(str::parse::<CellQuery>).transpose()?;
         let chosen = query.map(|query| shards.choose(&query)).transpose()?;
+        let start = Start::new(config, &shards, chosen.as_ref())?;
+        config.objectives.check(&start.network.config)?;
+        config.training.validate(&start.network.config)?;
         let mut split = match &chosen {
             Some(chosen) => CellSplit::of(chosen.cells.iter().copied(), share, seed)?,
             None => CellSplit::new(shards.n_cells(), share, seed)?,
@@ -303,10 +303,14 @@ impl Start {
     ///
     /// # Errors
     /// If labels are missing, or the model is of no use or of another vocabulary.
-    fn new(config: &PretrainConfig, shards: &ShardFolder) -> Result<Self> {
+    fn new(
+        config: &PretrainConfig,
+        shards: &ShardFolder,
+        chosen: Option<&ChosenCells>,
+    ) -> Result<Self> {
         let vocab = shards.vocab();
         let (classes, n_classes) = match &config.class_column {
-            Some(column) => labels(shards, column)?,
+            Some(column) => labels(shards, column, chosen)?,
             None => (None, 0),
         };
         let pad = vocab.special(SpecialToken::Pad).0 as usize;
@@ -339,16 +343,26 @@ impl Start {
     }
 }
 
-/// The class of every cell, and the number of classes.
-fn labels(shards: &ShardFolder, column: &str) -> Result<(Option<Vec<i32>>, usize)> {
+/// The class of every cell, and the number of classes. Cells that were not chosen need none, and are of
+/// the first; classes that none of the chosen has stay, so that a class has one number in all shards.
+fn labels(
+    shards: &ShardFolder,
+    column: &str,
+    chosen: Option<&ChosenCells>,
+) -> Result<(Option<Vec<i32>>, usize)> {
     let labels = shards.labels(column)?;
     let n = labels.categories().len();
-    let mut classes = Vec::with_capacity(shards.n_cells());
-    for cell in 0..shards.n_cells() {
+    let mut classes = vec![0; shards.n_cells()];
+    let mut label = |cell: usize| {
         let code = labels.code(cell)?.and_then(|code| i32::try_from(code).ok());
-        classes.push(code.ok_or_else(|| {
+        classes[cell] = code.ok_or_else(|| {
             Error::option(format!("cell {cell} of the shards has no label in `{column}`"))
-        })?);
+        })?;
+        Ok::<_, Error>(())
+    };
+    match chosen {
+        Some(chosen) => chosen.cells.iter().try_for_each(|&cell| label(cell))?,
+        None => (0..shards.n_cells()).try_for_each(label)?,
     }
     if n < 2 {
         return Err(Error::option(format!(

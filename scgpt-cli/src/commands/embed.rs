@@ -24,8 +24,8 @@ use crate::{
 
 /// Embed cells: obsm/X_scGPT in a copy of the file
 ///
-/// Reads h5ad, AnnData-zarr (folder or zip) and 10x (h5, or a matrix.mtx folder); the format is
-/// found by content. The output is a copy with the embedding, everything else untouched; a page
+/// Reads h5ad, AnnData-zarr (folder or zip, or a folder at https:// or s3://) and 10x (h5, or a
+/// matrix.mtx folder); the format is found by content. The output is a copy with the embedding, everything else untouched; a page
 /// with gene coverage and a map of the cells, and the options in force, are written beside it.
 /// Results do not depend on batch size or threads. With --genes the output is a table of vectors of
 /// genes: without cells those of the model's vocabulary, with cells their mean states in these.
@@ -33,6 +33,7 @@ use crate::{
 #[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 #[command(after_help = "Examples:\n  \
     scgpt embed pbmc.h5ad --model scGPT_human -o embedded.h5ad\n  \
+    scgpt embed s3://bucket/cells.zarr --model scGPT_human -o embedded.h5ad\n  \
     scgpt embed filtered_feature_bc_matrix/ --model scGPT_human -o embedded.zarr --hvg 3000\n  \
     scgpt embed --genes --model scGPT_human -o genes.parquet")]
 #[command(mut_arg("output", |output| output.help(

@@ -22,6 +22,7 @@ use crate::{
     plan::Plan,
     progress::TrainBar,
     settings::layered,
+    shards_here::on_this_machine,
     training::{Begin, entries, is_ours},
     warnings::{PAGE, Warnings},
 };
@@ -52,7 +53,8 @@ const CHECKPOINTS: &str = "checkpoints";
 )))]
 #[command(mut_arg("output", |output| output.help("Folder of the run")))]
 pub(crate) struct PretrainArgs {
-    /// Folder of token shards, made by `scgpt convert`
+    /// Folder of token shards, made by `scgpt convert`; of one at a URL (https://, s3://) a copy is kept in
+    /// SCGPT_CACHE
     #[arg(long, value_name = "DIR", required_unless_present = "print_config", env = "SCGPT_DATA")]
     data: Option<PathBuf>,
     /// Settings to start from; --config and flags change them
@@ -93,6 +95,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     let (Some(data), Some(output)) = (&args.data, &args.run.output) else {
         bail!("--data and --output are needed");
     };
+    let data = &on_this_machine(data, printer)?;
     let inputs = [Some(data.as_path()), settings.model.as_deref()];
     let _claim = claim(output, args.run.begin(), inputs)?;
     let mut warnings = Warnings::new(printer);

@@ -59,7 +59,12 @@ fn studies_become_a_corpus_that_is_shown_and_drawn_from() {
 
     let settings = "batch_size = 4\nmax_length = 40\nvalidation_share = 0.2";
     fs::write(place.path("tiny.toml"), tiny(settings, "n_layers = 1", "epochs = 1")).unwrap();
-    let train = ["pretrain", "--data", "corpus", "--config", "tiny.toml", "--balance", "cell_type"];
+    let train = ["pretrain", "--data", "corpus", "--config", "tiny.toml"];
+    let classes = [&train[..], &["--class-column", "n_genes", "-o", "classes"]].concat();
+    place.refused(&classes, &["of the shards has no label in `n_genes`"]);
+    // Cells that are not read need no label.
+    place.done(&[&classes[..], &["--where", "n_genes IS NOT NULL"]].concat());
+    let train = [&train[..], &["--balance", "cell_type"]].concat();
     let more = ["--where", condition, "-o", "run", "--json"];
     let report = parsed(&place.done(&[&train[..], &more].concat()).stdout);
     assert_eq!(report["chosen"][0]["kept"], n);

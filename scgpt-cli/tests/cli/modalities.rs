@@ -121,6 +121,17 @@ fn a_mosaic_becomes_an_embedding_and_complete_cells() {
     let apply = ["integrate", "mosaic.h5mu", "--model", "out.model", "-o", "again.h5ad"];
     place.done(&apply);
     assert_eq!(embedding(&place.path("again.h5ad")), rows);
+    // Some of them as MuData of their own.
+    let some = ["--where", "batch IN ('batch_1', 'batch_2')"];
+    for output in ["some.h5mu", "some.h5ad"] {
+        place.done(&[&apply[..4], &["-o", output], &some].concat());
+    }
+    let of_some = embedding(&place.path("some.h5ad"));
+    assert!(of_some.len() < rows.len() && of_some == embedding(&place.path("some.h5mu")));
+    place.done(&["integrate", "some.h5mu", "--model", "out.model", "-o", "of_some.h5ad"]);
+    assert_eq!(embedding(&place.path("of_some.h5ad")), of_some);
+    let shown = |file: &str| place.done(&["inspect", file]).stdout;
+    assert!(shown("some.h5mu").contains("atac obs"), "{}", shown("some.h5mu"));
     place.done(&["integrate", "rna.h5ad", "--model", "out.model", "-o", "rna-out.h5ad"]);
     assert_eq!(embedding(&place.path("rna-out.h5ad")).len(), 96 * 16);
 }

@@ -204,6 +204,9 @@ fn a_screen_is_learned_predicted_searched_and_judged() {
     let chosen = with(&chosen, "chosen.h5ad");
     assert!(chosen.iter().all(|x| x.is_finite()));
     assert!(chosen == with(&["--controls", "screen.h5ad"], "default.h5ad"), "controls alone");
+    let controls = "condition = 'ctrl'";
+    let wanted = ["--controls", "screen.h5ad", "--where", controls];
+    assert!(chosen == with(&wanted, "where.h5ad"), "those of the condition");
 
     // Of all candidates those that were not trained on are judged.
     let evaluate = ["evaluate", "perturb", "all.h5ad", "--truth", "screen.h5ad"];
@@ -221,6 +224,10 @@ fn refuse_wrong_questions(place: &Place, gene: &str) {
     };
     predict(&["--genes", "GENE0001"], &["`GENE0001`", "similar names", "GENE00010"]);
     predict(&["--genes", ","], &["names no gene"]);
+    predict(
+        &["--genes", gene, "--where", "batch = 'a'"],
+        &["--where is about the cells of --controls"],
+    );
     predict(&["--genes", gene, "--cells", "0"], &["--cells is 0"]);
     fs::write(place.path("none.txt"), "\n \n").unwrap();
     predict(&["--candidates", "none.txt"], &["none.txt", "names no gene"]);

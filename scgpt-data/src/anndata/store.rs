@@ -38,6 +38,11 @@ pub(crate) trait Store: Send {
     fn check(&self) -> Result<()> {
         Ok(())
     }
+
+    /// Members that may be there and could not be listed, for people.
+    fn unlisted(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A node of a [`Store`].
@@ -133,6 +138,10 @@ impl Store for Within {
 
     fn stored(&self) -> u64 {
         self.store.stored()
+    }
+
+    fn unlisted(&self) -> Vec<String> {
+        self.store.unlisted()
     }
 }
 

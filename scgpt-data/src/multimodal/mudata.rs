@@ -15,6 +15,7 @@ use std::path::Path;
 
 use super::{MultimodalOptions, Opened, examples, features};
 use crate::{
+    address::is_url,
     anndata::{
         AnnData, frame,
         store::{Dtype, Node, Store, Within, join},
@@ -34,8 +35,8 @@ const DAMAGED: &str =
 
 /// Whether there is a MuData file or zarr store at `path`.
 pub(crate) fn is_mudata(path: &Path) -> Result<bool> {
-    let is_store = path.is_dir()
-        && ["zarr.json", ".zgroup"].iter().any(|name| path.join(name).exists())
+    let is_store = cfg!(feature = "cloud") && is_url(path)
+        || path.is_dir() && ["zarr.json", ".zgroup"].iter().any(|name| path.join(name).exists())
         || path.is_file() && has_signature(path);
     Ok(is_store && matches!(store(path)?.node(MODALITIES)?, Some(Node::Group)))
 }

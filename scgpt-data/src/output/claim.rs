@@ -10,6 +10,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    address::is_url,
     error::{Error, Result},
     hex::hex,
 };
@@ -58,8 +59,9 @@ impl Claim {
     ///
     /// # Errors
     /// [`Error::Busy`] if another process has it, [`Error::Write`] if its folder is missing or not
-    /// writable.
+    /// writable, [`Error::Unsupported`] if it is a URL.
     pub fn new(output: &Path) -> Result<Self> {
+        check_local(output)?;
         let output = resolved(output)?;
         let claim = Self { lock: lock(&output)?, output, made: Vec::new() };
         claim.tidy();
@@ -72,6 +74,7 @@ impl Claim {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn of_folder(output: &Path) -> Result<Self> {
+        check_local(output)?;
         let mut tries = 0;
         loop {
             let mut made = Vec::new();
@@ -230,6 +233,15 @@ fn lock(output: &Path) -> Result<Option<Lock>> {
     }
 }
 
+/// Checks that an output is on this machine.
+fn check_local(output: &Path) -> Result<()> {
+    if !is_url(output) {
+        return Ok(());
+    }
+    let what = "an output is written to a path of this machine, not to a URL";
+    Err(Error::unsupported(output, what, "write it here, and copy it there, as by `aws s3 cp`"))
+}
+
 /// Opens the lock file. That of another user cannot be written to, but it can be locked.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -331,6 +343,16 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn nothing_is_written_to_a_url() {
+        let output = Path::new("s3://bucket/out.h5ad");
+        for claim in [Claim::new, Claim::of_folder] {
+            let error = claim(output).unwrap_err();
+            assert!(error.to_string().contains("not to a URL"), "{error}");
+        }
+        assert!(!Path::new("s3:").exists());
     }
 
     #[test]

@@ -174,9 +174,14 @@ impl Manifest {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(MANIFEST);
         let text = regular::read(&path).map_err(|error| Error::open(&path, error))?;
-        let broken = |problem: String| Error::invalid(&path, "manifest", problem).with_hint(REMEDY);
+        Self::of(&path, &text)
+    }
+
+    /// The manifest with this text, and whether its numbers agree. `path` is for messages.
+    pub(super) fn of(path: &Path, text: &[u8]) -> Result<Self> {
+        let broken = |problem: String| Error::invalid(path, "manifest", problem).with_hint(REMEDY);
         // The word and the version first: another version may have other members.
-        let head: Head = serde_json::from_slice(&text)
+        let head: Head = serde_json::from_slice(text)
             .map_err(|error| broken(format!("no manifest of token shards: {error}")))?;
         if head.format != FORMAT {
             return Err(broken(format!("format is `{}`, expected `{FORMAT}`", head.format)));
@@ -188,7 +193,7 @@ impl Manifest {
             )));
         }
         let manifest: Self =
-            serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))?;
+            serde_json::from_slice(text).map_err(|error| broken(error.to_string()))?;
         let sum = |of: fn(&ShardEntry) -> u64| {
             manifest.shards.iter().try_fold(0_u64, |sum, shard| sum.checked_add(of(shard)))
         };

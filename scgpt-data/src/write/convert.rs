@@ -142,7 +142,11 @@ impl Copy<'_> {
     fn member(&mut self, place: &str) -> Result<bool> {
         let outcome = match self.element(place) {
             // What the cells and their matrix are made of is not left out because it is damaged.
-            Err(error) if matches!(error, Error::Write { .. }) || is_essential(place) => {
+            Err(error)
+                if matches!(error, Error::Write { .. })
+                    || is_essential(place)
+                    || error.is_transfer() =>
+            {
                 return Err(error);
             }
             Err(error) => Some(reason(&error)),

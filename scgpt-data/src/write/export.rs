@@ -170,7 +170,7 @@ fn write_mudata(
 }
 
 /// Writes an array of `int64`.
-fn integers(sink: &mut dyn Sink, path: &str, values: &[i64]) -> Result<()> {
+pub(super) fn integers(sink: &mut dyn Sink, path: &str, values: &[i64]) -> Result<()> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     array(sink, path, Dtype::I64, &[values.len() as u64], &bytes, &anndata::dense())
 }

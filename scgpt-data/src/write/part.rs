@@ -32,7 +32,8 @@ use crate::{
 };
 
 /// What is of cells, or has a part of its own here.
-const OF_CELLS: [&str; 8] = ["X", "layers", "obs", "obsm", "obsp", "raw", "raw.X", "raw.var"];
+const OF_CELLS: [&str; 10] =
+    ["X", "layers", "mod", "obs", "obsm", "obsmap", "obsp", "raw", "raw.X", "raw.var"];
 /// Rows of `obsm` that are read at a time.
 const ROWS: usize = 4096;
 
@@ -52,39 +53,50 @@ pub fn make_part(
     let place = Container::named(output).place(output, existing)?;
     let store = Container::of(&input)?.open(&input)?;
     store.check()?;
-    let (obs, n_genes) = (cells.obs()?, cells.var(&Layer::X)?.len());
-    additions.check(obs.len(), n_genes)?;
-    // What is carried over is not judged.
-    cells.whole_mut().allow_negative();
-
+    additions.check(cells.summary().n_cells, cells.var(&Layer::X)?.len())?;
     let mut report = CopyReport::default();
     let mut sink = Container::named(output).create(&place, output)?;
-    convert_but(&OF_CELLS, store.as_ref(), sink.as_mut(), &mut report.skipped)?;
-    for group in ["layers", "obsm", "obsp", "uns", "varm", "varp"] {
-        sink.group(group, &anndata::dict())?;
-    }
-    let of_obs = |column: &String| column.starts_with("obs");
-    report.skipped.extend(cells.unread()?.into_iter().filter(of_obs));
-    anndata::frame(sink.as_mut(), "obs", &obs)?;
-    matrices(cells, sink.as_mut(), (&place, output), &mut report.skipped)?;
-    for element in cells.summary().elements.clone() {
-        if element.starts_with("obsm/") {
-            if let Err(error) = rows(cells, store.as_ref(), sink.as_mut(), &element) {
-                if matches!(error, Error::Write { .. }) {
-                    return Err(error);
-                }
-                sink.remove(&element)?;
-                report.skipped.push(format!("{element}: {}", reason(&error)));
-            }
-        } else if element.starts_with("obsp/") {
-            report.skipped.push(format!("{element}: made of all cells, of which some were chosen"));
-        }
-    }
+    write(cells, store.as_ref(), sink.as_mut(), (&place, output), &mut report.skipped)?;
     additions.write(sink.as_mut())?;
-    note_choice(cells, sink.as_mut(), "uns")?;
     sink.finish()?;
     drop(sink);
     Ok((place, report))
+}
+
+/// Writes what `store` has of the chosen cells, which are its own, into `sink`. What is of several modalities
+/// is left to the caller.
+pub(super) fn write(
+    cells: &mut CellSubset<Source>,
+    store: &dyn Store,
+    sink: &mut dyn Sink,
+    (place, output): (&Place, &Path),
+    skipped: &mut Vec<String>,
+) -> Result<()> {
+    // What is carried over is not judged.
+    cells.whole_mut().allow_negative();
+    convert_but(&OF_CELLS, store, sink, skipped)?;
+    for group in ["layers", "obsm", "obsp", "uns", "varm", "varp"] {
+        sink.group(group, &anndata::dict())?;
+    }
+    let of_obs = |column: &String| column.starts_with("obs/");
+    skipped.extend(cells.unread()?.into_iter().filter(of_obs));
+    skipped.extend(store.unlisted());
+    anndata::frame(sink, "obs", &cells.obs()?)?;
+    matrices(cells, sink, (place, output), skipped)?;
+    for element in cells.summary().elements.clone() {
+        if element.starts_with("obsm/") {
+            if let Err(error) = rows(cells, store, sink, &element) {
+                if matches!(error, Error::Write { .. }) || error.is_transfer() {
+                    return Err(error);
+                }
+                sink.remove(&element)?;
+                skipped.push(format!("{element}: {}", reason(&error)));
+            }
+        } else if element.starts_with("obsp/") {
+            skipped.push(format!("{element}: made of all cells, of which some were chosen"));
+        }
+    }
+    note_choice(cells, sink, "uns")
 }
 
 /// Writes the rows of all matrices; one that cannot be read is left out.
@@ -108,7 +120,9 @@ fn matrices(
         let spool =
             tempfile::tempfile_in(place.scratch()).map_err(|error| Error::write(output, error))?;
         match matrix(cells, &of.layer, sink, spool, (&to, of.n_genes)) {
-            Err(error @ Error::Write { .. }) => return Err(error),
+            Err(error) if matches!(error, Error::Write { .. }) || error.is_transfer() => {
+                return Err(error);
+            }
             Err(error) => {
                 let left = if of.layer == Layer::Raw { "raw" } else { &to };
                 sink.remove(left)?;

@@ -14,8 +14,10 @@ use super::frame::Frames;
 pub(super) struct Bounded {
     pub(super) files: Arc<dyn ReadableStorageTraits>,
     pub(super) frames: Frames,
+    /// Whether the size of a file is asked for before a part of it; a server says it with the part.
+    pub(super) asks_sizes: bool,
     /// Most bytes of a decompressed chunk, once that is known.
-    pub(super) most: OnceLock<u64>,
+    pub(super) most: Arc<OnceLock<u64>>,
 }
 
 impl ReadableStorageTraits for Bounded {
@@ -24,8 +26,13 @@ impl ReadableStorageTraits for Bounded {
         key: &StoreKey,
         byte_ranges: ByteRangeIterator<'a>,
     ) -> Result<MaybeBytesIterator<'a>, StorageError> {
-        let Some(size) = self.files.size_key(key)? else {
-            return Ok(None);
+        let size = if self.asks_sizes {
+            let Some(size) = self.files.size_key(key)? else {
+                return Ok(None);
+            };
+            size
+        } else {
+            u64::MAX
         };
         let ranges: Vec<_> = byte_ranges.collect();
         let is_outside = |range: &ByteRange| match *range {

@@ -1,4 +1,4 @@
-//! [`Files`]: the files of a zarr hierarchy, in a folder or a zip.
+//! [`Files`]: the files of a zarr hierarchy, in a folder, a zip, or at a URL.
 //!
 //! A hierarchy comes from somebody else: links that lead out of the folder, names with `..`,
 //! folders nested without end and entries of a zip that unpack to far more than they can hold are
@@ -24,16 +24,17 @@ use zarrs::{
 };
 use zip::{ZipArchive, result::ZipError};
 
+use super::names::{DEEPEST, MAKE_ANEW, check_name};
+#[cfg(feature = "cloud")]
+use super::remote::{Remote, RemoteStorage};
+#[cfg(feature = "cloud")]
+use crate::address::is_url;
 use crate::{
     anndata::store::join,
     error,
     regular::{self, refusal},
 };
 
-/// What to do about a hierarchy that AnnData never writes.
-const MAKE_ANEW: &str = "save it again with anndata";
-/// Most levels of folders within folders.
-const DEEPEST: usize = 64;
 /// An entry of a zip may have this many bytes whatever it is compressed to; a larger one at most
 /// [`DENSEST_ENTRY`] times its compressed size, which is all that deflate can make of it.
 const ANY_ENTRY: u64 = 64 << 20;
@@ -46,6 +47,8 @@ const MOST_METADATA: u64 = 32 << 20;
 pub(super) enum Files {
     Folder(Folder),
     Zip(Arc<Zip>),
+    #[cfg(feature = "cloud")]
+    Remote(Arc<Remote>),
 }
 
 /// A folder on disk. The files in it are checked where they are opened.
@@ -69,12 +72,16 @@ pub(super) struct Zip {
 }
 
 impl Files {
-    /// Opens the folder or the zip at `path`.
+    /// Opens the folder or the zip at `path`, or the folder at a URL.
     ///
     /// # Errors
     /// If it is neither, a zip has a name that leads out of it, or a zip holds no document of a
-    /// group.
+    /// group; also if a URL cannot be read.
     pub(super) fn open(path: &Path) -> Result<Self, error::Source> {
+        #[cfg(feature = "cloud")]
+        if is_url(path) {
+            return Ok(Self::Remote(Arc::new(Remote::open(path, MOST_METADATA)?)));
+        }
         if path.is_dir() {
             let real = fs::canonicalize(path)?;
             return Ok(Self::Folder(Folder { path: path.into(), real, stored: OnceLock::new() }));
@@ -85,7 +92,7 @@ impl Files {
         let mut names = Vec::with_capacity(archive.len());
         for name in archive.file_names() {
             let name = name?.into_owned();
-            check_name(&name)?;
+            check_name(&name, "the zip")?;
             names.push(name);
         }
         let root = names
@@ -110,6 +117,8 @@ impl Files {
         match self {
             Self::Folder(folder) => *folder.stored.get_or_init(|| stored(&folder.path, DEEPEST)),
             Self::Zip(zip) => zip.stored,
+            #[cfg(feature = "cloud")]
+            Self::Remote(remote) => remote.stored(MOST_METADATA),
         }
     }
 
@@ -122,15 +131,49 @@ impl Files {
         match self {
             Self::Folder(folder) => folder.check(&folder.path, DEEPEST),
             Self::Zip(_) => Ok(()),
+            #[cfg(feature = "cloud")]
+            Self::Remote(_) => Ok(()),
         }
     }
 
     /// What the name of the format ends with: ` (zip)`, or nothing.
     pub(super) fn suffix(&self) -> &'static str {
         match self {
-            Self::Folder(_) => "",
             Self::Zip(_) => " (zip)",
+            _ => "",
         }
+    }
+
+    /// Runs what reads chunks: at a URL on threads of its own, as most of them wait.
+    pub(super) fn reading<T: Send>(&self, read: impl FnOnce() -> T + Send) -> T {
+        match self {
+            #[cfg(feature = "cloud")]
+            Self::Remote(_) => crate::cloud::in_parallel(read),
+            _ => read(),
+        }
+    }
+
+    /// Why a chunk could not be read, if more is known than the library was told.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        match self {
+            #[cfg(feature = "cloud")]
+            Self::Remote(remote) => remote.failure(),
+            _ => None,
+        }
+    }
+
+    /// What could not be listed, for people.
+    pub(super) fn unlisted(&self) -> Vec<String> {
+        match self {
+            #[cfg(feature = "cloud")]
+            Self::Remote(remote) => remote.unlisted(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the size of a file is known only with its bytes.
+    pub(super) fn is_remote(&self) -> bool {
+        !matches!(self, Self::Folder(_) | Self::Zip(_))
     }
 
     /// The content of the metadata document `key`, or `None` if it does not exist.
@@ -162,6 +205,8 @@ impl Files {
                 check_document(key, zip.size(key).unwrap_or(0))?;
                 zip.get(key)
             }
+            #[cfg(feature = "cloud")]
+            Self::Remote(remote) => remote.get(key, MOST_METADATA),
         }
     }
 
@@ -189,19 +234,24 @@ impl Files {
                 let below = zip.names.iter().filter_map(|name| name.strip_prefix(prefix.as_str()));
                 names.extend(below.filter_map(|name| Some(name.split_once('/')?.0.to_owned())));
             }
+            #[cfg(feature = "cloud")]
+            Self::Remote(remote) => return remote.folders(place, MOST_METADATA),
         }
         names.sort_unstable();
         names.dedup();
         Ok(names)
     }
 
-    /// The folder `place` as the root of a storage that `zarrs` reads.
+    /// The folder `place` as the root of a storage that `zarrs` reads. `most` will be the bytes of a
+    /// chunk.
     ///
     /// # Errors
     /// If anything in it lies outside of the hierarchy.
     pub(super) fn storage(
         &self,
         place: &str,
+        #[cfg_attr(not(feature = "cloud"), expect(unused_variables, reason = "files have a size"))]
+        most: &Arc<OnceLock<u64>>,
     ) -> Result<Arc<dyn ReadableStorageTraits>, error::Source> {
         Ok(match self {
             Self::Folder(folder) => {
@@ -211,6 +261,12 @@ impl Files {
                 Arc::new(FilesystemStore::new(path)?)
             }
             Self::Zip(zip) => Arc::new(ZipFolder { zip: zip.clone(), place: place.to_owned() }),
+            #[cfg(feature = "cloud")]
+            Self::Remote(remote) => Arc::new(RemoteStorage {
+                remote: remote.clone(),
+                place: place.to_owned(),
+                most: most.clone(),
+            }),
         })
     }
 }
@@ -296,24 +352,6 @@ fn stored(path: &Path, depth: usize) -> u64 {
         _ => entry.metadata().map_or(0, |it| it.len()),
     };
     entries.flatten().map(size).sum()
-}
-
-/// Checks that an entry of a zip stays in the folder it would be unpacked to, and is not nested
-/// beyond [`DEEPEST`].
-fn check_name(name: &str) -> io::Result<()> {
-    let is_outside = name.starts_with('/')
-        || name.contains(['\\', '\0', ':'])
-        || name.split('/').any(|part| part == "..");
-    if is_outside {
-        let problem =
-            format!("the zip names an entry `{name}`, which is no place in a zarr hierarchy");
-        return Err(refusal(problem, "pack the folder again"));
-    }
-    if name.split('/').count() > DEEPEST {
-        let problem = format!("the zip nests folders more than {DEEPEST} deep");
-        return Err(refusal(problem, MAKE_ANEW));
-    }
-    Ok(())
 }
 
 impl Zip {

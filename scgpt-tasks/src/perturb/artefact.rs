@@ -95,7 +95,8 @@ pub struct TrainingProfile {
 ///
 /// let mut artefact = PerturbArtefact::open(Path::new("screen.model"), &Device::default())?;
 /// // Predictions start from cells of another file, those that it calls controls.
-/// let given = artefact.set_controls(Path::new("donor.h5ad"), Some("condition"))?;
+/// let mut donor = scgpt_data::Source::open("donor.h5ad")?;
+/// let given = artefact.set_controls(&mut donor, Some("condition"))?;
 /// println!("{} control cells express no gene of the artefact", given.without_genes);
 /// # Ok::<(), scgpt_tasks::Error>(())
 /// ```
@@ -184,7 +185,7 @@ impl PerturbArtefact {
         }
     }
 
-    /// Starts predictions from control cells of another file instead of those of training: those
+    /// Starts predictions from control cells of another source instead of those of training: those
     /// that the column `condition_key` calls controls, or all cells if no column is named and there
     /// is none with the usual name. If there are many, some are drawn by their names, so that the
     /// order of the file does not matter.
@@ -197,11 +198,11 @@ impl PerturbArtefact {
     /// predicts, or cells have far more or less of them than in training.
     pub fn set_controls(
         &mut self,
-        path: &Path,
+        source: &mut dyn CellSource,
         condition_key: Option<&str>,
     ) -> Result<GivenControls> {
-        let mut source = Source::open(path)?;
-        let scale = self.scale(super::check_values(&mut source, &Layer::X)?);
+        let path = &source.summary().path.clone();
+        let scale = self.scale(super::check_values(source, &Layer::X)?);
         let mut cells: Vec<usize> = (0..source.summary().n_cells).collect();
         let obs = source.obs()?;
         let is_there = obs.column(CONDITION).is_some();
@@ -214,7 +215,7 @@ impl PerturbArtefact {
         }
         let numbers = obs.cell_keys();
         let cells = sampled(cells, &numbers, CONTROL_CELLS, 0);
-        let controls = read_cells(&mut source, path, &self.record.genes, cells, scale.as_ref())?;
+        let controls = read_cells(source, path, &self.record.genes, cells, scale.as_ref())?;
         self.check_sums(&controls.values, path)?;
         let without_genes = n_empty(&controls.values, controls.n_genes);
         self.controls = vec![controls; self.controls.len()];
@@ -352,7 +353,7 @@ pub(super) fn n_empty(cells: &[f32], g: usize) -> usize {
 
 /// Reads some cells of a file that has all `genes`, in any order.
 fn read_cells(
-    source: &mut Source,
+    source: &mut dyn CellSource,
     path: &Path,
     genes: &[String],
     cells: Vec<usize>,

@@ -11,7 +11,9 @@ use scgpt_data::{CellQuery, Column, ShardFolder};
 use scgpt_report::Page;
 use serde_json::json;
 
-use crate::{commands::evaluate::PageArgs, output::Printer, warnings::Warnings};
+use crate::{
+    commands::evaluate::PageArgs, output::Printer, shards_here::on_this_machine, warnings::Warnings,
+};
 
 /// Groups that the summary shows.
 const SHOWN: usize = 30;
@@ -38,7 +40,7 @@ pub(crate) struct ShowArgs {
 
 pub(super) fn run(args: &ShowArgs, printer: Printer) -> Result<()> {
     args.page.check([args.input.as_path()])?;
-    let shards = ShardFolder::open(&args.input)?;
+    let shards = ShardFolder::open(on_this_machine(&args.input, printer)?)?;
     let mut warnings = Warnings::new(printer);
     let chosen = args.query.as_ref().map(|query| shards.choose(query)).transpose()?;
     if let Some(chosen) = &chosen {

@@ -11,6 +11,7 @@ use clap::Args;
 use scgpt_data::{
     Additions, CellSource, Existing, Layer, MultimodalCells, MultimodalInput, MultimodalOptions,
     Observer as _, Place, Source, SpooledCells, VariableFlavour, Watched, make_copy, make_export,
+    make_mudata_part,
 };
 use scgpt_tasks::{
     Error,
@@ -242,12 +243,6 @@ impl InputCells {
         existing: Existing,
     ) -> Result<()> {
         if self.is_mudata() && output.extension().is_some_and(|extension| extension == "h5mu") {
-            if self.source().summary().chosen.is_some() {
-                bail!(
-                    "`{}`: chosen cells of MuData are written as .h5ad: choose another -o, or leave --where out",
-                    output.display()
-                );
-            }
             return Ok(check_new(output, inputs, existing)?);
         }
         check_cells_output(output, inputs, existing)
@@ -274,15 +269,19 @@ impl InputCells {
                 let to_mudata = output.extension().is_some_and(|extension| extension == "h5mu");
                 // Other formats, those of 10x, have no room for an embedding.
                 let can_copy = |path| matches!(Source::open(path), Ok(Source::AnnData(_)));
-                let is_whole = cells.summary().chosen.is_none();
-                let place = match inputs.as_slice() {
-                    [only]
-                        if is_whole
-                            && is_mudata == to_mudata
-                            && (is_mudata || can_copy(&only.path)) =>
+                let place = match (inputs.as_slice(), cells.chosen()) {
+                    ([only], chosen)
+                        if is_mudata == to_mudata
+                            && (is_mudata || chosen.is_none() && can_copy(&only.path)) =>
                     {
                         bar.begin("writing", 0);
-                        let (place, report) = make_copy(&only.path, output, &additions, existing)?;
+                        let input = only.path.as_path();
+                        let (place, report) = match chosen {
+                            Some(chosen) => {
+                                make_mudata_part(input, chosen, output, &additions, existing)?
+                            }
+                            None => make_copy(input, output, &additions, existing)?,
+                        };
                         for element in report.skipped {
                             printer.lacking(&element);
                         }

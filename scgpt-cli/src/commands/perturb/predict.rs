@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{CandidateArgs, RespondArgs};
 use crate::{
     cells_output::OutputArgs,
+    choice::ChoiceArgs,
     device::ComputeArgs,
     output::{Printer, check_cells_output},
     progress::Bar,
@@ -30,7 +31,12 @@ const SHOWN: usize = 10;
 #[command(after_help = "Examples:\n  \
     scgpt perturb predict --model screen/ --genes KLF1 -o predicted.h5ad\n  \
     scgpt perturb predict --model screen/ --genes KLF1,FOSB --genes CEBPA -o predicted.h5ad\n  \
+    scgpt perturb predict --model screen/ --genes KLF1 --controls donors.h5ad --where \"donor = 'D7'\" -o predicted.h5ad\n  \
     scgpt perturb predict --model screen/ --candidates all --pairs --cells 30 -o candidates.h5ad")]
+#[command(mut_arg("where", |query| query.help(
+    "Start from the cells of --controls for which this is true of their columns of obs and no others, in SQL, such as \
+    \"donor = 'D7' AND n_genes > 500\""
+)))]
 pub(crate) struct PredictArgs {
     /// Artefact of `perturb train`
     #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
@@ -43,6 +49,8 @@ pub(crate) struct PredictArgs {
     /// File of cells to start from, log1p values of the genes of the artefact
     #[arg(long, value_name = "FILE", env = "SCGPT_CONTROLS")]
     controls: Option<PathBuf>,
+    #[command(flatten)]
+    choice: ChoiceArgs,
     /// Column of obs in that file which says which cells are controls [default: condition if there is
     /// such a column, else all are]
     #[arg(long, value_name = "NAME", env = "SCGPT_CONDITION_KEY")]
@@ -65,11 +73,14 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
         PerturbArtefact::open(&args.model, &device)?.with_precision(precision.precision);
     let mut warnings = Warnings::new(printer);
     if let Some(path) = &args.controls {
-        let found = artefact.set_controls(path, args.condition_key.as_deref())?;
+        let mut cells = args.choice.open(path, &mut warnings)?;
+        let found = artefact.set_controls(&mut cells, args.condition_key.as_deref())?;
         if let Some(total) = found.rescaled_from {
             printer.remark(&rescaled(path, total, &artefact));
         }
         warnings.without_genes(found.without_genes, "predictions start from zeros there");
+    } else if let Some(option) = args.choice.option() {
+        bail!("{option} is about the cells of --controls, which are not named");
     }
     let mut conditions = args.candidates.conditions(&artefact)?.unwrap_or_default();
     for genes in &args.genes {
