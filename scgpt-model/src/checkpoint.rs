@@ -17,6 +17,7 @@ use std::{
 
 use burn::prelude::Device;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use self::{
@@ -47,7 +48,8 @@ const RELEASED_WEIGHTS: &str = "best_model.pt";
 ///
 /// Either native (`config.json`, `preprocess.json`, `model.safetensors`, `vocab.json`) or as
 /// released with the reference implementation (`args.json`, `best_model.pt` or
-/// `model.safetensors`, `vocab.json`).
+/// `model.safetensors`, `vocab.json`), or as its mirrors for `transformers` have it (`config.json`
+/// with the keys of `args.json`, `model.safetensors`; the vocabulary is to be put beside them).
 ///
 /// ```no_run
 /// use burn::prelude::Device;
@@ -80,21 +82,42 @@ impl ModelDir {
             let what = if path.exists() { "a file, expected a folder" } else { "no such folder" };
             return Err(Error::read(path, what));
         }
-        for names in [[CONFIG, ARGS], [WEIGHTS, RELEASED_WEIGHTS], [VOCABULARY, VOCABULARY]] {
-            if !names.iter().any(|name| has(name)) {
-                return Err(Error::read(path.join(names[0]), "no such file"));
+        let parts = [
+            ("configuration", [CONFIG, ARGS]),
+            ("weights", [WEIGHTS, RELEASED_WEIGHTS]),
+            ("vocabulary", [VOCABULARY, VOCABULARY]),
+        ];
+        let found: Vec<&str> =
+            parts.iter().flat_map(|(_, names)| names).copied().filter(|name| has(name)).collect();
+        for (part, names @ [first, second]) in parts {
+            if names.iter().any(|name| found.contains(name)) {
+                continue;
             }
+            let expected = if first == second {
+                format!("`{first}`")
+            } else {
+                format!("`{first}` or `{second}`")
+            };
+            let there = match found.first() {
+                Some(name) => format!(", though it has `{name}`"),
+                None => String::new(),
+            };
+            return Err(Error::read(path, format!("it has no {part}{there}: expected {expected}")));
         }
-        let is_native = has(CONFIG);
-        let weights_name =
-            if is_native || !has(RELEASED_WEIGHTS) { WEIGHTS } else { RELEASED_WEIGHTS };
-        let weights = Weights::open(&path.join(weights_name))?;
+        let weights_name = if has(RELEASED_WEIGHTS) && (has(ARGS) || !has(WEIGHTS)) {
+            RELEASED_WEIGHTS
+        } else {
+            WEIGHTS
+        };
+        let file = path.join(if has(CONFIG) { CONFIG } else { ARGS });
+        let is_native = has(CONFIG) && read_json::<Value>(&file)?.get("embsize").is_none();
+        let weights = Weights::open(&path.join(if is_native { WEIGHTS } else { weights_name }))?;
         let (config, preprocess) = if is_native {
-            let config: ScgptConfig = read_json(&path.join(CONFIG))?;
-            config.validate().map_err(|error| error.in_file(&path.join(CONFIG)))?;
+            let config: ScgptConfig = read_json(&file)?;
+            config.validate().map_err(|error| error.in_file(&file))?;
             (config, read_json(&path.join(PREPROCESS))?)
         } else {
-            released(&path.join(ARGS), &weights)?
+            released(&file, &weights)?
         };
         Ok(Self { path: path.into(), config, preprocess, weights })
     }

@@ -172,7 +172,7 @@ impl Scgpt {
     }
 
     /// The same network, whose blocks keep nothing but their input while it learns, and are computed again
-    /// for their gradients: less memory for a third more time. Gradients are the same, bit for bit.
+    /// for their gradients: less memory for more time. Gradients are the same, bit for bit.
     ///
     /// What dropout drops has to be the same both times, which the kernels of the CPU know:
     /// [`recomputes`](crate::recomputes) tells where that is so.

@@ -320,6 +320,59 @@ fn check_variants(case: &Case) {
     }
 }
 
+/// The layout of classes for `transformers`: other names of parts, a prefix, and the keys of `args.json` in
+/// `config.json`.
+#[test]
+fn golden_checkpoint_as_transformers_has_it() {
+    for case in cases(|case| case.is("checkpoint_variants")) {
+        check_as_transformers_has_it(&case);
+    }
+}
+
+fn check_as_transformers_has_it(case: &Case) {
+    let saved = case.tensors("wqkv.safetensors");
+    let renamed = |name: &str| {
+        let parts = [
+            ("encoder.", "scgpt.gene_encoder."),
+            ("value_encoder.", "scgpt.value_encoder."),
+            ("transformer_encoder.", "scgpt.transformer."),
+            ("decoder.", "scgpt.expr_decoder."),
+        ];
+        let (part, hub) = parts.iter().find(|(part, _)| name.starts_with(part))?;
+        Some(name.replacen(part, hub, 1).replace("Wqkv.", "in_proj_"))
+    };
+    let tensors = saved
+        .names()
+        .filter_map(|name| Some((renamed(name)?, saved.shape(name).to_vec(), saved.f32(name))));
+    let tensors: Vec<_> = tensors.collect();
+    assert_eq!(tensors.len(), 3 + 6 + 2 * 12 + 6);
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    scgpt_model::save_tensors(&at("model.safetensors"), tensors).unwrap();
+    std::fs::copy(case.path.join("vocab.json"), at("vocab.json")).unwrap();
+    let config = r#"{"architectures": ["ScGPTModel"], "embsize": 16, "nlayers": 2, "nhead": 2, "d_hid": 24,
+        "vocab_size": 30, "pad_token_id": 27, "dropout": 0.2}"#;
+    std::fs::write(at("config.json"), config).unwrap();
+
+    let folder = ModelDir::open(place.path()).unwrap();
+    assert!(folder.config().gepc.is_none() && !folder.config().unknown_flag);
+    let config =
+        ScgptConfig { padded_states: PaddedStates::PackedLayout, ..folder.config().clone() };
+    let (model, report) =
+        folder.weights().load(&config, &reference::device(), Strictness::Strict).unwrap();
+    assert!(report.is_complete(), "{report:?}");
+    let inputs = case.tensors("inputs.safetensors");
+    let expected = case.tensors("expected.safetensors");
+    let encoded = model.encode(&input(&inputs));
+    for (key, actual) in [
+        ("transformer_output", host(encoded.hidden.clone())),
+        ("cell_emb", host(encoded.cell.clone())),
+        ("mlm_output", host(model.predict(&encoded).value)),
+    ] {
+        assert_close(key, &actual, expected.f64(key), case.tolerance());
+    }
+}
+
 #[test]
 fn golden_checkpoint_bad() {
     for case in cases(|case| case.is("checkpoint_bad")) {

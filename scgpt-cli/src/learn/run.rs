@@ -59,8 +59,8 @@ pub(crate) struct RunArgs {
     /// beside the weights [default: all weights learn]
     #[arg(long, value_name = "RANK", env = "SCGPT_LORA")]
     lora: Option<usize>,
-    /// Keep no states between blocks, which are computed again for their gradients: less memory for a
-    /// third more time, and the same result
+    /// Keep no states inside blocks, which are computed again for their gradients: less memory for more
+    /// time, and the same result
     #[arg(long)]
     pub(crate) recompute: bool,
     /// Seed of every random choice

@@ -29,7 +29,17 @@ fn folders_without_a_model() {
     let place = Place::new();
     refused(&place, &["`model`", "no such folder"]);
     fs::create_dir(place.path("model")).unwrap();
-    refused(&place, &["config.json"]);
+    refused(&place, &["`model`", "no configuration", "`config.json` or `args.json`"]);
+    // What people download one by one.
+    for (name, missing) in [
+        ("args.json", "no weights, though it has `args.json`"),
+        ("best_model.pt", "no vocabulary, though it has `args.json`"),
+    ] {
+        fs::copy(Path::new(&model()).join(name), place.path("model").join(name)).unwrap();
+        refused(&place, &["`model`", missing]);
+    }
+    fs::remove_file(place.path("model/args.json")).unwrap();
+    refused(&place, &["no configuration, though it has `best_model.pt`"]);
 }
 
 #[test]

@@ -17,6 +17,13 @@ pub(super) const UNKNOWN_FLAG: &str = "flag_encoder.weight";
 pub(super) const LORA_A: &str = "lora_A";
 pub(super) const LORA_B: &str = "lora_B";
 
+/// Parts of the network as classes for `transformers` call them, and as the reference does.
+const HUB_PARTS: [(&str, &str); 3] = [
+    ("gene_encoder.", "encoder."),
+    ("transformer.", "transformer_encoder."),
+    ("expr_decoder.", "decoder."),
+];
+
 /// Tensors without an effect on anything: a counter of batch norm, and a copy of the probability
 /// decoder of which the reference uses one.
 pub(super) fn is_idle(key: &str) -> bool {
@@ -30,11 +37,18 @@ pub(super) fn is_idle(key: &str) -> bool {
 /// | `model_state_dict.…`, `state_dict.…` (nested), `module.…` (data-parallel) | without the prefix |
 /// | `self_attn.in_proj_weight` (plain layout) | `self_attn.Wqkv.weight` |
 /// | `self_attn._impl.Wqkv.weight` (wrapped) | `self_attn.Wqkv.weight` |
+/// | `scgpt.…`, `gene_encoder.…`, `transformer.…`, `expr_decoder.…` (as `transformers` has it) | `encoder.…`, `transformer_encoder.…`, `decoder.…` |
 pub(super) fn canonical(key: &str) -> String {
-    let key = ["model_state_dict.", "state_dict.", "module."]
+    let key = ["model_state_dict.", "state_dict.", "module.", "scgpt."]
         .iter()
         .fold(key, |key, prefix| key.strip_prefix(prefix).unwrap_or(key));
-    key.replace("self_attn._impl.", "self_attn.").replace("self_attn.in_proj_", "self_attn.Wqkv.")
+    let renamed =
+        HUB_PARTS.iter().find_map(|(saved, part)| Some([part, key.strip_prefix(saved)?].concat()));
+    renamed
+        .as_deref()
+        .unwrap_or(key)
+        .replace("self_attn._impl.", "self_attn.")
+        .replace("self_attn.in_proj_", "self_attn.Wqkv.")
 }
 
 /// The place in our module tree that a walk has reached.
@@ -178,10 +192,13 @@ mod tests {
         for saved in [
             "transformer_encoder.layers.3.self_attn.in_proj_bias",
             "state_dict.module.transformer_encoder.layers.3.self_attn._impl.Wqkv.bias",
+            "scgpt.transformer.layers.3.self_attn.in_proj_bias",
             expected,
         ] {
             assert_eq!(canonical(saved), expected);
         }
+        assert_eq!(canonical("gene_encoder.embedding.weight"), GENE_TABLE);
+        assert_eq!(canonical("expr_decoder.fc.2.bias"), "decoder.fc.2.bias");
         let path = ["encoder", "blocks", "3", "attention", "qkv", "bias"].map(String::from);
         assert_eq!(of_module(&path), expected);
     }

@@ -1,4 +1,4 @@
-//! Reads the reference's `args.json`.
+//! Reads the reference's `args.json`, and the `config.json` of its classes for `transformers`.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::{
 impl ScgptConfig {
     /// The configuration of a released checkpoint and what it expects of its input.
     ///
-    /// Reads `embsize`, `nheads`, `d_hid`, `nlayers` (required), `dropout`, `n_bins`, `pad_value`,
+    /// Reads `embsize`, `nheads` (or `nhead`), `d_hid`, `nlayers` (required), `dropout`, `n_bins`, `pad_value`,
     /// `mask_value`, `max_seq_len`, `input_emb_style`, `cell_emb_style`, `MVC` and
     /// `USE_GENERATIVE_TRAINING`; other keys are settings of a past training run.
     ///
@@ -36,7 +36,7 @@ impl ScgptConfig {
         let config = Self {
             vocab_size,
             d_model: args.count("embsize", None),
-            n_heads: args.count("nheads", None),
+            n_heads: args.count(if map.contains_key("nhead") { "nhead" } else { "nheads" }, None),
             d_ff: args.count("d_hid", None),
             n_layers: args.count("nlayers", None),
             dropout: args.number("dropout", base.dropout),
