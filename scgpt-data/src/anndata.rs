@@ -269,12 +269,18 @@ impl CellSource for AnnData {
     fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
         let place = join("uns", name);
         let mut lists = BTreeMap::new();
-        if !matches!(self.store.node(&place)?, Some(Node::Group)) {
-            return Ok(lists);
-        }
+        // Each key with its place: those of a dictionary, or a list of its own.
+        let members: Vec<(String, String)> = match self.store.node(&place)? {
+            Some(Node::Group) => {
+                let keys = self.store.children(&place)?.into_iter();
+                keys.map(|key| (join(&place, &key), key)).collect()
+            }
+            Some(Node::Array(_)) => vec![(place.clone(), name.to_owned())],
+            _ => return Ok(lists),
+        };
         let mut kept = Kept::of(self.store.as_ref(), &place);
-        for key in self.store.children(&place)? {
-            if let Some(Node::Array(array)) = self.store.node(&join(&place, &key))?
+        for (place, key) in members {
+            if let Some(Node::Array(array)) = self.store.node(&place)?
                 && *array.dtype() == Dtype::Text
             {
                 let texts = array.texts()?;

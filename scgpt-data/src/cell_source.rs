@@ -68,7 +68,8 @@ pub trait CellSource: Send {
     fn read_obsm(&mut self, name: &str, rows: Range<usize>) -> Result<(Vec<f32>, usize)>;
 
     /// The lists of names of the dictionary `uns[name]`, by key; none if there is no such dictionary.
-    /// Members that are no lists of names are left out.
+    /// Members that are no lists of names are left out. Where `uns[name]` is a list of names itself,
+    /// such as `cell_type_colors`, it is the only one, by that name.
     ///
     /// # Errors
     /// If it is broken.

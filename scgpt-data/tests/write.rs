@@ -114,7 +114,10 @@ fn additions(n_cells: usize) -> Additions {
     Additions {
         obsm: vec![("X_scGPT".into(), spool)],
         obs: vec![("type".into(), Column::categorical(&labels))],
-        uns: vec![("scgpt".into(), json!({"seed": 3, "model": {"name": "é"}, "list": ["a", "b"]}))],
+        uns: vec![
+            ("scgpt".into(), json!({"seed": 3, "model": {"name": "é"}, "list": ["a", "b"]})),
+            ("type_colors".into(), json!(["#ff0000", "#00ff00"])),
+        ],
         ..Additions::default()
     }
 }
@@ -157,6 +160,10 @@ fn assert_copy(input: &Path, copy: &Path) {
     let elements = &copy.summary().elements;
     assert!(elements.contains(&"obsm/X_scGPT".to_owned()), "{elements:?}");
     assert!(elements.contains(&"uns/scgpt".to_owned()), "{elements:?}");
+    // Lists of a dictionary, and one that is no part of any.
+    assert_eq!(copy.read_lists("scgpt").unwrap()["list"], ["a", "b"]);
+    assert_eq!(copy.read_lists("type_colors").unwrap()["type_colors"], ["#ff0000", "#00ff00"]);
+    assert!(copy.read_lists("batch_colors").unwrap().is_empty());
 }
 
 #[test]

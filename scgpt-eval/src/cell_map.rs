@@ -1,7 +1,9 @@
 //! [`CellMap`]: cells laid out on a plane, to be looked at.
 
-use scgpt_report::{Group, Page};
+use scgpt_report::{Page, PointMap};
 use scgpt_stats::{Graph, Neighbours, chosen_rows, layout, principal_plane, subsample};
+
+use crate::cell_colours::CellColours;
 
 /// Most cells on a map; of more a sample is drawn.
 const POINTS: usize = 3000;
@@ -19,14 +21,16 @@ pub const AXES: [&str; 2] = ["UMAP 1", "UMAP 2"];
 /// Differs: begins at the first two principal components; the same cells give the same map.
 ///
 /// ```
-/// use scgpt_eval::CellMap;
-/// use scgpt_report::Page;
+/// use scgpt_eval::{CellColours, CellMap};
+/// use scgpt_report::{Colouring, Page};
 ///
 /// // Nine cells in two groups, in two dimensions.
 /// let rows: Vec<f32> = (0..9_u8).flat_map(|i| [f32::from(i % 2) * 9.0, f32::from(i)]).collect();
 /// let map = CellMap::new(&rows, 2, 0);
 /// assert_eq!(map.points().count(), 9);
-/// map.draw(&mut Page::new("Cells", ""), "By group.", |cell| format!("group {}", cell % 2));
+/// let groups = map.points().map(|(cell, _)| Some(["even", "odd"][cell % 2]));
+/// let colours = CellColours::new(Vec::new(), vec![Colouring::labels("group", groups)]);
+/// map.draw(&mut Page::new("Cells", ""), "Cells by group", &colours);
 /// ```
 #[derive(Clone, Debug)]
 pub struct CellMap {
@@ -60,15 +64,30 @@ impl CellMap {
         self.cells.iter().copied().zip(self.points.iter().copied())
     }
 
-    /// Draws the map on a page; `label` says what the colour of each cell stands for.
-    pub fn draw(&self, page: &mut Page, caption: &str, label: impl Fn(usize) -> String) {
-        let groups = Group::of(self.points().map(|(cell, point)| (label(cell), point)));
+    /// The numbers of the cells drawn, ascending.
+    pub fn cells(&self) -> &[usize] {
+        &self.cells
+    }
+
+    /// Draws the map on a page, with names and columns of `colours`, which has an entry for each
+    /// of the [`cells`](Self::cells).
+    ///
+    /// # Panics
+    /// If it has not.
+    pub fn draw(&self, page: &mut Page, caption: &str, colours: &CellColours) {
         let sampled = if self.cells.len() < self.n {
             format!("; {} of {} cells", self.cells.len(), self.n)
         } else {
             String::new()
         };
-        page.scatter(&groups, AXES, &format!("{caption}{sampled}."));
+        let map = PointMap {
+            places: &self.points,
+            names: &colours.names,
+            axes: AXES,
+            columns: &colours.columns,
+            first: colours.first,
+        };
+        page.point_map(&map, &format!("{caption}{sampled}{}.", colours.left_out()));
     }
 }
 
@@ -117,7 +136,7 @@ mod tests {
         let many = CellMap::new(&[0.5; 4000], 1, 0);
         assert_eq!(many.points().count(), POINTS);
         let mut page = Page::new("t", "s");
-        many.draw(&mut page, "Cells", |_| "a".into());
+        many.draw(&mut page, "Cells", &CellColours::default());
         assert!(page.to_html().contains("Cells; 3000 of 4000 cells."));
     }
 }

@@ -8,8 +8,8 @@
 //! - [`perturbation`]: designs, splits, scores and judges of responses;
 //! - [`simulate`]: cells with planted types, batches, modalities and perturbations;
 //! - [`BatchesTold`]: whether batches can be told apart at all;
-//! - [`Labels`], [`CellMap`], [`Separation`], [`doubts()`]: labels of cells, maps of them, how well
-//!   an embedding separates them, and what may be wrong with them.
+//! - [`Labels`], [`CellMap`], [`CellColours`], [`Separation`], [`doubts()`]: labels of cells, maps of
+//!   them and what colours these, how well an embedding separates them, and what may be wrong.
 //!
 //! Cells come from any [`CellSource`](scgpt_data::CellSource) in blocks; nothing holds a whole matrix.
 //!
@@ -31,6 +31,7 @@
 //! ```
 
 pub mod baseline;
+mod cell_colours;
 mod cell_map;
 mod cell_space;
 mod doubts;
@@ -43,6 +44,7 @@ pub mod simulate;
 mod told;
 
 pub use crate::{
+    cell_colours::CellColours,
     cell_map::{AXES, CellMap},
     cell_space::CellSpace,
     doubts::{doubts, doubts_of_shards},

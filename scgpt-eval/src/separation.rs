@@ -1,11 +1,11 @@
 //! [`Separation`]: whether cells of one type lie together, in several embeddings of the same cells.
 
 use scgpt_data::{Result, RowSpool};
-use scgpt_report::{Bar, Page};
+use scgpt_report::{Bar, Colouring, Page};
 use scgpt_stats::{ClusterOptions, ClusterScores, cluster_scores, label_codes};
 use serde::Serialize;
 
-use crate::cell_map::CellMap;
+use crate::{cell_colours::CellColours, cell_map::CellMap};
 
 /// An embedding and how well its clusters agree with labels.
 #[derive(Clone, Debug, Serialize)]
@@ -64,7 +64,9 @@ impl Separation {
         );
         for one in all {
             let caption = format!("{}, coloured by {label}", one.name);
-            one.map.draw(page, &caption, |cell| one.labels[cell].clone());
+            let labels = one.map.cells().iter().map(|&cell| Some(one.labels[cell].as_str()));
+            let colours = CellColours::new(Vec::new(), vec![Colouring::labels(label, labels)]);
+            one.map.draw(page, &caption, &colours);
         }
     }
 }

@@ -1,14 +1,19 @@
-//! Plain data to one self-contained HTML page: sections, tables, and charts as inline SVG.
+//! Plain data to one self-contained HTML page: sections, tables, and charts.
 //!
-//! A page is one file that can be sent and kept: its style is inside, it runs no script and loads
-//! nothing. It follows the reader's light or dark theme and prints in black on white. The same data
+//! A page is one file that can be sent and kept: its style is inside, and it loads nothing. Charts
+//! are inline SVG, static pictures. Only a map of points ([`Page::point_map`]) is more: where
+//! scripts run, it is drawn anew such that a reader can point at a cell, zoom, switch legend entries
+//! and choose another colour, and the library that draws it (a part of Apache `ECharts`, 0.54 MB,
+//! see `assets/README.md`) is then in the page, once. Without scripts and on paper the picture stays,
+//! and a page without such a map has no script at all. A page follows the reader's light or dark theme and prints in black on white. The same data
 //! make the same bytes, so that two pages can be compared.
 //!
 //! | what is to be shown | figure | data |
 //! |---|---|---|
 //! | a number for each of a few names | [`Page::bars`] | [`Bar`] |
 //! | how often values occur | [`Page::histogram`] | counts |
-//! | where cells lie | [`Page::scatter`] | [`Group`] |
+//! | where cells lie, to be explored | [`Page::point_map`] | [`PointMap`], [`Colouring`] |
+//! | how two numbers go together | [`Page::scatter`] | [`Group`] |
 //! | what changes over steps or epochs | [`Page::lines`] | [`Series`], [`Scale`] |
 //! | a number for each pair of names | [`Page::heat_map`] | [`HeatMap`] |
 //! | predictions beside the truth | [`Page::pairs`] | [`Pair`] |
@@ -29,9 +34,13 @@
 
 mod chart;
 mod escape;
+mod island;
 mod page;
 
 pub use crate::{
-    chart::{Bar, Cluster, ConfidenceBin, Group, HeatMap, Pair, Scale, Series},
+    chart::{
+        Bar, Category, Cluster, ColourValues, Colouring, ConfidenceBin, Group, HeatMap, Pair,
+        PointMap, Scale, Series,
+    },
     page::Page,
 };

@@ -4,14 +4,22 @@
 //! each other. Only warnings are gathered at the top, whenever they are added.
 
 use crate::{
-    chart::{self, Bar, Cluster, ConfidenceBin, Group, HeatMap, Pair, Scale, Series},
+    chart::{
+        self, Bar, Cluster, ConfidenceBin, Group, HeatMap, PaintedMap, Pair, PointMap, Scale,
+        Series,
+    },
     escape::escape,
+    island::island,
 };
 
 /// Fonts, colours of paper and ink, and the palette, for light, dark and print.
 const STYLE: &str = include_str!("style.css");
+/// What draws maps of points where scripts run: the library and the page's own script.
+const LIBRARY: &str = include_str!("../assets/echarts.min.js");
+const SCRIPT: &str = include_str!("page.js");
 
-/// A page in the making. Text is escaped; charts are inline SVG; nothing is loaded from anywhere.
+/// A page in the making. Text is escaped; charts are inline SVG, maps of points also drawn by a
+/// script that is in the page; nothing is loaded from anywhere.
 ///
 /// ```
 /// use scgpt_report::Page;
@@ -28,6 +36,7 @@ pub struct Page {
     warnings: Vec<String>,
     body: String,
     n_figures: usize,
+    has_maps: bool,
 }
 
 impl Page {
@@ -42,6 +51,7 @@ impl Page {
             warnings: Vec::new(),
             body: String::new(),
             n_figures: 0,
+            has_maps: false,
         }
     }
 
@@ -154,9 +164,24 @@ impl Page {
     /// Adds a figure of points in groups of one colour, with a legend of their sizes.
     ///
     /// The first groups lie lowest, so give the largest first. Twenty groups are told apart, ten as discs
-    /// and ten as crosses; of more, all but the first nineteen are drawn as one, in grey.
+    /// and ten as triangles; of more, all but the first nineteen are drawn as one, in grey.
     pub fn scatter(&mut self, groups: &[Group], axes: [&str; 2], caption: &str) -> &mut Self {
         self.figure(&chart::scatter(groups, axes), caption)
+    }
+
+    /// Adds a map of points that a reader can explore: names where they are pointed at, zoom, legend
+    /// entries that switch, and a menu of colours. Without scripts and on paper it is a picture by its
+    /// first column, in which twenty categories are told apart, as in [`scatter`](Self::scatter).
+    ///
+    /// # Panics
+    /// If there are names, but not one a point, or a column has not one value a point, or a code no
+    /// category.
+    pub fn point_map(&mut self, map: &PointMap<'_>, caption: &str) -> &mut Self {
+        self.has_maps = true;
+        let map = PaintedMap::new(map);
+        let data = island(&map);
+        let drawing = chart::point_map(&map);
+        self.figure(&format!("{drawing}<script type=\"application/json\">{data}</script>"), caption)
     }
 
     /// Adds a figure of curves over a common axis, with a legend that tells their last values; for losses
@@ -177,11 +202,12 @@ impl Page {
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}{}{}</main>\n</body>\n</html>\n",
+             <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}{}{}</main>\n{}</body>\n</html>\n",
             escape(&self.title),
             self.header,
             self.warned(),
-            self.body
+            self.body,
+            if self.has_maps { scripts() } else { String::new() }
         )
     }
 
@@ -209,6 +235,11 @@ impl Page {
         self.body.push_str(html);
         self
     }
+}
+
+/// The scripts of a page with maps.
+fn scripts() -> String {
+    format!("<script>{LIBRARY}</script>\n<script>\n{SCRIPT}</script>\n")
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! [`LabelMap`]: true and predicted labels over a picture of the cells.
 
-use scgpt_report::{Group, Page};
+use std::collections::BTreeSet;
+
+use scgpt_report::{Category, ColourValues, Colouring, Page, PointMap};
 use serde::{Deserialize, Serialize};
 
 use super::PredictedLabels;
@@ -11,11 +13,18 @@ use crate::cell_map::{AXES, CellMap};
 pub struct LabelMap {
     /// The cells.
     pub cells: Vec<MapCell>,
+    /// Names of all classes, whether a cell of the map has them or not, so that a class has one
+    /// colour on all maps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
 }
 
 /// One cell of a map.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MapCell {
+    /// What it is called, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Its place on the plane.
     pub at: [f32; 2],
     /// Its true label.
@@ -26,6 +35,12 @@ pub struct MapCell {
     pub is_known_class: bool,
     /// Whether it was said to be unlike all labels; `None` if nothing was said.
     pub is_unknown: Option<bool>,
+    /// How sure the prediction is, 0 to 1, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
+    /// How unlike all labels it was said to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strangeness: Option<f32>,
 }
 
 impl LabelMap {
@@ -44,40 +59,74 @@ impl LabelMap {
         let cell = |(cell, at): (usize, [f32; 2])| {
             let class = of.truth[cell] as usize;
             MapCell {
+                name: None,
                 at,
                 truth: of.names[class].clone(),
                 predicted: of.names[of.predicted[cell] as usize].clone(),
                 is_known_class: of.is_known_class.is_none_or(|known| known[class]),
                 is_unknown: of.is_unknown.map(|unknown| unknown[cell]),
+                confidence: of.confidence.map(|confidence| confidence[cell]),
+                strangeness: of.strangeness.map(|strangeness| strangeness[cell]),
             }
         };
-        Self { cells: map.points().map(cell).collect() }
+        Self { cells: map.points().map(cell).collect(), classes: of.names.to_vec() }
+    }
+
+    /// The map with the names of its cells, in their order.
+    #[must_use]
+    pub fn with_names(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        for (cell, name) in self.cells.iter_mut().zip(names) {
+            cell.name = Some(name);
+        }
+        self
     }
 
     /// Draws the map on the page three times: by true type, by predicted type, and by what was
-    /// found unknown. A type has one colour in all of them.
+    /// found unknown. A type has one colour in all of them. In a browser each is coloured by
+    /// confidence and strangeness, too.
     pub fn describe(&self, page: &mut Page) {
-        let mut scatter = |what: &str, groups: &[Group]| {
-            let caption = format!("Cells by their embeddings, coloured by {what}.");
-            page.scatter(groups, AXES, &caption);
-        };
-        let by = |name: fn(&MapCell) -> &str| {
-            Group::of(self.cells.iter().map(|cell| (name(cell).to_owned(), cell.at)))
-        };
-        let truth = by(|cell| &cell.truth);
-        scatter("true type", &truth);
-        let mut rest = by(|cell| &cell.predicted);
-        let mut take = |Group { name, .. }: &Group| {
-            let place = rest.iter().position(|group| group.name == *name);
-            let none = || Group { name: name.clone(), points: Vec::new() };
-            place.map_or_else(none, |place| rest.remove(place))
-        };
-        let mut predicted: Vec<Group> = truth.iter().map(&mut take).collect();
-        predicted.extend(rest);
-        scatter("predicted type", &predicted);
+        let mut columns = vec![
+            self.types("true type", |cell| &cell.truth),
+            self.types("predicted type", |cell| &cell.predicted),
+        ];
         if self.cells.iter().any(|cell| cell.is_unknown.is_some()) {
-            scatter("whether they were called unknown", &by(MapCell::fate));
+            let fates = self.cells.iter().map(|cell| Some(cell.fate()));
+            columns.push(Colouring::labels("whether they were called unknown", fates));
         }
+        let n_drawn = columns.len();
+        let numbers: [(&str, fn(&MapCell) -> Option<f32>); 2] =
+            [("confidence", |cell| cell.confidence), ("strangeness", |cell| cell.strangeness)];
+        for (name, of) in numbers {
+            if self.cells.iter().any(|cell| of(cell).is_some()) {
+                let values = self.cells.iter().map(|cell| of(cell).unwrap_or(f32::NAN));
+                columns.push(Colouring::numbers(name, values.collect()));
+            }
+        }
+        let places: Vec<[f32; 2]> = self.cells.iter().map(|cell| cell.at).collect();
+        let names: Option<Vec<String>> = self.cells.iter().map(|cell| cell.name.clone()).collect();
+        let names = names.unwrap_or_default();
+        for first in 0..n_drawn {
+            let map =
+                PointMap { places: &places, names: &names, axes: AXES, columns: &columns, first };
+            let what = &columns[first].name;
+            page.point_map(&map, &format!("Cells by their embeddings, coloured by {what}."));
+        }
+    }
+
+    /// A column of types, with all classes.
+    fn types(&self, name: &str, of: fn(&MapCell) -> &str) -> Colouring {
+        let found = self.cells.iter().map(of);
+        let names: BTreeSet<&str> = self.classes.iter().map(String::as_str).chain(found).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        let code = |cell: &MapCell| {
+            names.binary_search(&of(cell)).ok().and_then(|place| u32::try_from(place).ok())
+        };
+        let category = |name: &&str| Category { name: (*name).to_owned(), colour: None };
+        let values = ColourValues::Categories {
+            codes: self.cells.iter().map(code).collect(),
+            categories: names.iter().map(category).collect(),
+        };
+        Colouring { name: name.into(), values }
     }
 }
 
@@ -118,7 +167,10 @@ mod tests {
         let (map, html) = drawn(&of);
         assert_eq!([&*map.cells[0].truth, &*map.cells[0].predicted], ["T", "B"]);
         // The type that was never predicted keeps its colour, and those after it theirs.
-        assert!(html.contains("new: 0") && html.contains("B: 1"));
+        assert!(
+            html.contains("[\"new\",2,2]") && html.contains("[\"T\",2,1],[\"B\",1,0]"),
+            "{html}"
+        );
         for text in ["known, called unknown: 1", "new, called unknown: 1", "new, not noticed: 1"] {
             assert!(html.contains(text), "{text}");
         }

@@ -5,8 +5,8 @@
 //! The map is of a sample of the cells, so that a page of a million cells opens as fast as one of a
 //! thousand.
 
-use scgpt_data::{CellSource, Column, Frame, obs_column};
-use scgpt_eval::{CellMap, likely_colour};
+use scgpt_data::{CellSource, obs_column};
+use scgpt_eval::{CellColours, CellMap, likely_colour};
 use scgpt_report::{Bar, Page};
 
 use super::{EmbedReport, Embedding};
@@ -14,7 +14,8 @@ use crate::error::Result;
 
 impl Embedding {
     /// The report as a page: gene coverage, tokens per cell, settings, and a map of the cells
-    /// coloured by column `colour` of `obs`, or by one that looks like cell types.
+    /// coloured by column `colour` of `obs`, or by one that looks like cell types, and in a browser by
+    /// any other of [`CellColours::of_obs`].
     ///
     /// # Errors
     /// If annotations or embeddings cannot be read, or there is no such column.
@@ -25,15 +26,16 @@ impl Embedding {
         overview(&mut page, report);
         genes(&mut page, report);
         tokens(&mut page, report);
-        self.map(&mut page, &source.obs()?, colour)?;
+        self.map(&mut page, source, colour)?;
         settings(&mut page, report);
         Ok(page)
     }
 
-    /// The map: a sample of cells by their embeddings, each in the colour of its category.
-    fn map(&self, page: &mut Page, obs: &Frame, colour: Option<&str>) -> Result<()> {
-        let colour = colour.or_else(|| likely_colour(obs));
-        let labels = colour.map(|name| obs_column(obs, name)).transpose()?.map(Column::labels);
+    /// The map: a sample of cells by their embeddings, with their names and annotations.
+    fn map(&self, page: &mut Page, source: &dyn CellSource, colour: Option<&str>) -> Result<()> {
+        let obs = source.obs()?;
+        let colour = colour.or_else(|| likely_colour(&obs));
+        colour.map(|name| obs_column(&obs, name)).transpose()?;
         let (n, width, seed) =
             (self.rows.n_rows(), self.rows.n_columns(), self.report.options.seed);
         let cells = CellMap::sample(n, seed);
@@ -44,13 +46,11 @@ impl Embedding {
             rows.extend_from_slice(&row);
         }
         let map = CellMap::of_cells(cells, n, &rows, width, seed);
-        let label = |cell: usize| match &labels {
-            Some(labels) => labels[cell].clone().unwrap_or_else(|| "missing".into()),
-            None => "cells".into(),
-        };
-        let coloured = colour.map_or_else(String::new, |name| format!(", coloured by {name}"));
+        let colours = CellColours::of_obs(source, &obs, map.cells(), colour)?;
+        let first = colours.columns.first().map(|column| column.name.as_str());
+        let coloured = first.map_or_else(String::new, |name| format!(", coloured by {name}"));
         page.section("Map");
-        map.draw(page, &format!("Cells by their embeddings{coloured}"), label);
+        map.draw(page, &format!("Cells by their embeddings{coloured}"), &colours);
         Ok(())
     }
 }

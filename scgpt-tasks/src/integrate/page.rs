@@ -2,7 +2,7 @@
 //! modalities, curves, cells and settings, each where there is something to show.
 
 use scgpt_eval::{AXES, IntegrationScores};
-use scgpt_report::{Group, Page};
+use scgpt_report::{Page, PointMap};
 use scgpt_train::Metric;
 
 use super::{BatchSize, GeneratedModality, GeneratedScores, IntegrateReport};
@@ -90,18 +90,21 @@ impl IntegrateReport {
     fn maps(&self, page: &mut Page) {
         let map = &self.map;
         page.section("Maps");
-        let shown = (map.points.len(), map.n_available);
-        let mut draw = |what: &str, names: &[String]| {
-            let groups = Group::of(names.iter().cloned().zip(map.points.iter().copied()));
+        for (first, column) in map.columns.iter().enumerate() {
+            let drawn = PointMap {
+                places: &map.points,
+                names: &[],
+                axes: AXES,
+                columns: &map.columns,
+                first,
+            };
             let caption = format!(
-                "{} of {} cells by their embeddings, coloured by {what}.",
-                shown.0, shown.1
+                "{} of {} cells by their embeddings, coloured by {}.",
+                map.points.len(),
+                map.n_available,
+                column.name
             );
-            page.scatter(&groups, AXES, &caption);
-        };
-        draw("batch", &map.batches);
-        if let Some(labels) = &map.labels {
-            draw(self.data.label.as_deref().unwrap_or("label"), labels);
+            page.point_map(&drawn, &caption);
         }
     }
 

@@ -4,7 +4,8 @@
 //! was trained and its curves are flattened into it, as in every report.
 
 use scgpt_data::{InputState, Summary, VariableFlavour};
-use scgpt_eval::{BatchesTold, CellMap, IntegrationScores};
+use scgpt_eval::{BatchesTold, CellMap, IntegrationScores, Labels};
+use scgpt_report::{Category, ColourValues, Colouring};
 use serde::Serialize;
 
 use super::{
@@ -94,8 +95,8 @@ pub struct IntegrationMethod {
 #[derive(Debug, Default)]
 pub(super) struct Map {
     pub(super) points: Vec<[f32; 2]>,
-    pub(super) batches: Vec<String>,
-    pub(super) labels: Option<Vec<String>>,
+    /// Batches and, if there are any, labels.
+    pub(super) columns: Vec<Colouring>,
     pub(super) n_available: usize,
 }
 
@@ -227,13 +228,20 @@ fn caution(methods: &[IntegrationMethod]) -> Option<String> {
 fn map(integration: &Integration<'_>, rows: &[f32], d: usize) -> Map {
     let map = CellMap::new(rows, d, integration.config.training.seed);
     let (cells, points): (Vec<usize>, Vec<[f32; 2]>) = map.points().unzip();
-    let names = |labels: &scgpt_eval::Labels| -> Vec<String> {
-        cells.iter().map(|&cell| labels.name(cell).unwrap_or("missing").to_owned()).collect()
+    let column = |name: &str, labels: &Labels| {
+        let category = |name: &String| Category { name: name.clone(), colour: None };
+        let values = ColourValues::Categories {
+            codes: cells.iter().map(|&cell| labels.codes[cell]).collect(),
+            categories: labels.classes.iter().map(category).collect(),
+        };
+        Colouring { name: name.into(), values }
     };
+    let batches = column("batch", &integration.batches);
+    let label = integration.options.label.unwrap_or("label");
+    let labels = integration.labels.as_ref().map(|labels| column(label, labels));
     Map {
         points,
-        batches: names(&integration.batches),
-        labels: integration.labels.as_ref().map(names),
+        columns: std::iter::once(batches).chain(labels).collect(),
         n_available: rows.len() / d.max(1),
     }
 }

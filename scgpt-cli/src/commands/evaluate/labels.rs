@@ -132,8 +132,9 @@ fn draw(
     };
     let drawn = LabelMap::sample(cells.len(), args.seed);
     let chosen: Vec<usize> = drawn.iter().map(|&place| cells[place]).collect();
+    let names = source.obs()?.pick(&chosen).index;
     let (rows, _) = CellSubset::new(source, chosen).read_obsm(name, 0..drawn.len())?;
-    Ok(Some(LabelMap::new(of, &drawn, &rows)))
+    Ok(Some(LabelMap::new(of, &drawn, &rows).with_names(names)))
 }
 
 /// The columns of the cells that have a true label.

@@ -1,6 +1,7 @@
 //! [`IntegrationComparison`]: several embeddings of the same cells, scored side by side.
 
 use scgpt_data::{Error, Observer, Result};
+use scgpt_report::{Category, ColourValues, Colouring};
 use scgpt_stats::ClusterOptions;
 use serde::Serialize;
 
@@ -47,9 +48,14 @@ impl CellColumn {
         &self.codes
     }
 
-    /// The name of the class of a cell.
-    pub(super) fn name(&self, cell: usize) -> String {
-        self.classes[self.codes[cell]].0.clone()
+    /// The column of some cells, to colour a map by.
+    pub(super) fn colouring(&self, cells: &[usize]) -> Colouring {
+        let category = |(name, _): &(String, usize)| Category { name: name.clone(), colour: None };
+        let values = ColourValues::Categories {
+            codes: cells.iter().map(|&cell| u32::try_from(self.codes[cell]).ok()).collect(),
+            categories: self.classes.iter().map(category).collect(),
+        };
+        Colouring { name: self.key.clone(), values }
     }
 }
 

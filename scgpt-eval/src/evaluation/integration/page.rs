@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use scgpt_report::{Bar, Page};
 
 use super::{IntegrationComparison, IntegrationScores};
+use crate::cell_colours::CellColours;
 
 /// What the scores are called in tables.
 const HEADING: [&str; 10] = [
@@ -128,9 +129,12 @@ impl IntegrationComparison {
         let columns: Vec<_> = columns.collect();
         for embedding in &self.embeddings {
             let Some(map) = &embedding.map else { continue };
-            for column in &columns {
+            let drawn = columns.iter().map(|column| column.colouring(map.cells())).collect();
+            let mut colours = CellColours::new(Vec::new(), drawn);
+            for (first, column) in columns.iter().enumerate() {
+                colours.first = first;
                 let caption = format!("{}, coloured by {}", embedding.name, column.key);
-                map.draw(page, &caption, |cell| column.name(cell));
+                map.draw(page, &caption, &colours);
             }
         }
     }
