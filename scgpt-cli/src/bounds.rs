@@ -6,7 +6,7 @@ use crate::flags::{Asked, name};
 
 /// The largest value of every flag that is a number, by its field. Least values, and what a number
 /// means together with others, are checked by the libraries.
-const MOST: [(&str, f64); 43] = [
+const MOST: [(&str, f64); 46] = [
     ("batch_size", 65_536.0),
     ("batches", 10_000.0),
     ("cells", 100_000_000.0),
@@ -20,6 +20,7 @@ const MOST: [(&str, f64); 43] = [
     ("genes_per_step", 1_000_000.0),
     ("hide", 1.0),
     ("hvg", 10_000_000.0),
+    ("jobs", 1024.0),
     ("k", 100_000.0),
     ("keep", 1_000_000.0),
     ("known_share", 1.0),
@@ -36,6 +37,7 @@ const MOST: [(&str, f64); 43] = [
     ("permutations", 1_000_000.0),
     ("perturb", 100_000.0),
     ("pool", 65_536.0),
+    ("programmes", 1000.0),
     ("proteins", 1_000_000.0),
     ("repeats", 1000.0),
     ("resolution", 1e6),
@@ -48,6 +50,7 @@ const MOST: [(&str, f64); 43] = [
     ("test", 1.0),
     ("threads", 1024.0),
     ("threshold", 1.0),
+    ("tissues", 1000.0),
     ("types", 10_000.0),
     ("validation", 1.0),
 ];

@@ -16,6 +16,7 @@ pub(crate) mod map;
 pub(crate) mod perturb;
 pub(crate) mod pretrain;
 pub(crate) mod simulate;
+pub(crate) mod study;
 
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,7 @@ pub(crate) enum Command {
     Convert(convert::ConvertArgs),
     Corpus(corpus::CorpusArgs),
     Pretrain(pretrain::PretrainArgs),
+    Study(study::StudyArgs),
     Generate(generate::GenerateArgs),
     Simulate(simulate::SimulateArgs),
     Completions(completions::CompletionsArgs),
@@ -108,6 +110,7 @@ fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result
         Command::Perturb(args) => perturb::run(args, config, printer),
         Command::Pretrain(args) => pretrain::run(&args, config, printer),
         Command::Simulate(args) => simulate::run(&args, printer),
+        Command::Study(args) => study::run(&args, printer),
         Command::Completions(args) => completions::run(&args),
         Command::Map(args) => map::run(args, printer),
         Command::Man(args) => man::run(&args),

@@ -36,6 +36,16 @@ pub(crate) struct ComputeArgs {
 }
 
 impl ComputeArgs {
+    /// The options as they are handed on to programs of which `jobs` run at once: if no number of threads is given,
+    /// they share the cores.
+    pub(crate) fn handed_on(&self, jobs: usize) -> Vec<String> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.unwrap_or((cores / jobs).max(1));
+        let cpu = self.cpu.iter().flat_map(|cpu| ["--cpu".to_owned(), cpu.clone()]);
+        let own = ["--device".into(), self.device.clone(), "--threads".into(), threads.to_string()];
+        own.into_iter().chain(cpu).collect()
+    }
+
     /// Sets the threads and the instructions, and opens the device.
     pub(crate) fn open(&self) -> Result<Device> {
         set_threads(self.threads)?;

@@ -31,7 +31,11 @@ pub(crate) fn as_written(path: &Path) -> Result<Table> {
     text.parse().with_context(|| format!("`{}` is not TOML", path.display()))
 }
 
-fn underscored(table: Table) -> Result<Table> {
+/// The same with all keys spelled with underscores.
+///
+/// # Errors
+/// If a key is there in both spellings.
+pub(crate) fn underscored(table: Table) -> Result<Table> {
     let mut renamed = Table::new();
     for (key, value) in table {
         let value = match value {
@@ -62,12 +66,18 @@ pub(crate) fn layered<T: Serialize + DeserializeOwned>(
         let mut file = table(path)?;
         file.retain(|key, _| keys.contains(&key) || !options.iter().any(|it| it == key));
         overlay(&mut all, file);
-        settings = typed(all.clone()).map_err(|misfit| {
-            let hint = hint(&misfit, &defaults);
-            anyhow!("`{}`: {misfit}{hint}", path.display())
-        })?;
+        settings = fitted(all.clone(), &defaults)
+            .map_err(|misfit| anyhow!("`{}`: {misfit}", path.display()))?;
     }
     Ok(settings)
+}
+
+/// Settings from a table; `defaults` has all names, for what was probably meant by another one.
+///
+/// # Errors
+/// A message that names the key.
+pub(crate) fn fitted<T: DeserializeOwned>(table: Table, defaults: &Table) -> Result<T, String> {
+    typed(table).map_err(|misfit| format!("{misfit}{}", hint(&misfit, defaults)))
 }
 
 /// What was probably meant by a key that does not exist.
@@ -110,7 +120,7 @@ pub(crate) fn named(key: &str, flag: Option<&Path>, files: &[PathBuf]) -> Result
 /// Replaces the values in `table` by those in `file`; a schedule is replaced as a whole, since its
 /// kinds have different fields. If a number of epochs is given, there are no more epochs for the
 /// sake of a least number of steps.
-fn overlay(table: &mut Table, file: Table) {
+pub(crate) fn overlay(table: &mut Table, file: Table) {
     if file.contains_key("epochs") {
         table.remove("least_steps");
     }

@@ -74,6 +74,8 @@ mod shards;
 mod silent_commands;
 #[path = "cli/states.rs"]
 mod states;
+#[path = "cli/study.rs"]
+mod study;
 #[path = "cli/system.rs"]
 mod system;
 #[path = "cli/training.rs"]

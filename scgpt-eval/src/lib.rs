@@ -7,6 +7,7 @@
 //! - [`network`]: edges of genes, gene sets, enrichment, null distributions, programmes, the truth;
 //! - [`perturbation`]: designs, splits, scores and judges of responses;
 //! - [`simulate`]: cells with planted types, batches, modalities and perturbations;
+//! - [`study`]: what many pre-training runs tell of cells, contexts and networks;
 //! - [`BatchesTold`]: whether batches can be told apart at all;
 //! - [`Labels`], [`CellMap`], [`CellColours`], [`Separation`], [`doubts()`]: labels of cells, maps of
 //!   them and what colours these, how well an embedding separates them, and what may be wrong.
@@ -41,6 +42,7 @@ pub mod network;
 pub mod perturbation;
 mod separation;
 pub mod simulate;
+pub mod study;
 mod told;
 
 pub use crate::{

@@ -5,6 +5,7 @@
 
 mod multimodal;
 mod perturbed;
+mod tissues;
 
 use std::{ops::Range, path::PathBuf};
 
@@ -16,6 +17,7 @@ use scgpt_data::{
 pub use self::{
     multimodal::{MultimodalSimulateOptions, MultimodalSimulation},
     perturbed::{Direction, PerturbSimulateOptions, PerturbSimulation},
+    tissues::{TissueSimulateOptions, TissueSimulation},
 };
 
 /// Size parameter of the negative-binomial counts: variance is `mean + mean² / SIZE`.
@@ -60,6 +62,8 @@ mod about {
     pub(super) const CELL: u64 = 3;
     pub(super) const COUNTS: u64 = 4;
     pub(super) const DEPTH: u64 = 5;
+    pub(super) const PROGRAMME: u64 = 6;
+    pub(super) const ACTIVITY: u64 = 7;
     /// An upper bound of these numbers within one modality.
     pub(super) const ALL: u64 = 8;
 }
@@ -200,19 +204,7 @@ impl Simulation {
 
     /// Genes with counts, and the counts, of one cell.
     fn cell(&self, cell: usize) -> (Vec<u32>, Vec<f32>) {
-        let key = self.key(about::COUNTS, cell);
-        (0u32..)
-            .zip(self.means(cell))
-            .filter_map(|(gene, mean)| {
-                let draw = key.uniform(gene.into());
-                // The probability of zero is at least 1 - mean: most genes need no more than this.
-                if draw < 1.0 - mean {
-                    return None;
-                }
-                let count = negative_binomial(mean, draw);
-                (count > 0.0).then_some((gene, count))
-            })
-            .unzip()
+        counts(self.key(about::COUNTS, cell), self.means(cell))
     }
 }
 
@@ -328,6 +320,22 @@ fn shares(options: &SimulateOptions, profile: Profile, kind: usize, batch: usize
 fn depth(options: &SimulateOptions, profile: Profile, batch: usize) -> f64 {
     let key = key(options, profile, about::DEPTH, batch);
     if batch == 0 { 0.0 } else { DEPTH_SPREAD * key.normal(0) }
+}
+
+/// Genes with counts, and the counts, where so many are expected of every gene.
+fn counts(key: Keyed, means: impl Iterator<Item = f64>) -> (Vec<u32>, Vec<f32>) {
+    (0u32..)
+        .zip(means)
+        .filter_map(|(gene, mean)| {
+            let draw = key.uniform(gene.into());
+            // The probability of zero is at least 1 - mean: most genes need no more than this.
+            if draw < 1.0 - mean {
+                return None;
+            }
+            let count = negative_binomial(mean, draw);
+            (count > 0.0).then_some((gene, count))
+        })
+        .unzip()
 }
 
 /// One of `n`, for a draw from [0, 1).

@@ -9,6 +9,8 @@
     reason = "a drawing is a few kilobytes, and reads best in the order it is drawn"
 )]
 
+mod curves;
+mod frame;
 mod heat;
 mod lines;
 mod network;
@@ -17,16 +19,8 @@ mod points;
 mod reliability;
 mod scatter;
 
-pub use self::{
-    heat::HeatMap,
-    lines::{Scale, Series},
-    network::Cluster,
-    pairs::Pair,
-    points::{Category, ColourValues, Colouring, PointMap},
-    reliability::ConfidenceBin,
-    scatter::Group,
-};
 pub(crate) use self::{
+    curves::curves,
     heat::heat_map,
     lines::lines,
     network::network,
@@ -34,6 +28,16 @@ pub(crate) use self::{
     points::{Paint, Painted, PaintedMap},
     reliability::reliability,
     scatter::{point_map, ramp, range, scatter},
+};
+pub use self::{
+    curves::{Curve, CurvePoint},
+    heat::HeatMap,
+    lines::{Scale, Series},
+    network::Cluster,
+    pairs::Pair,
+    points::{Category, ColourValues, Colouring, PointMap},
+    reliability::ConfidenceBin,
+    scatter::Group,
 };
 use crate::escape::escape;
 

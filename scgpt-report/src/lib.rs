@@ -15,6 +15,7 @@
 //! | where cells lie, to be explored | [`Page::point_map`] | [`PointMap`], [`Colouring`] |
 //! | how two numbers go together | [`Page::scatter`] | [`Group`] |
 //! | what changes over steps or epochs | [`Page::lines`] | [`Series`], [`Scale`] |
+//! | what changes with size, with intervals | [`Page::curves`] | [`Curve`], [`CurvePoint`] |
 //! | a number for each pair of names | [`Page::heat_map`] | [`HeatMap`] |
 //! | predictions beside the truth | [`Page::pairs`] | [`Pair`] |
 //! | what confidence is worth | [`Page::reliability`] | [`ConfidenceBin`] |
@@ -39,8 +40,8 @@ mod page;
 
 pub use crate::{
     chart::{
-        Bar, Category, Cluster, ColourValues, Colouring, ConfidenceBin, Group, HeatMap, Pair,
-        PointMap, Scale, Series,
+        Bar, Category, Cluster, ColourValues, Colouring, ConfidenceBin, Curve, CurvePoint, Group,
+        HeatMap, Pair, PointMap, Scale, Series,
     },
     page::Page,
 };

@@ -5,8 +5,8 @@
 
 use crate::{
     chart::{
-        self, Bar, Cluster, ConfidenceBin, Group, HeatMap, PaintedMap, Pair, PointMap, Scale,
-        Series,
+        self, Bar, Cluster, ConfidenceBin, Curve, Group, HeatMap, PaintedMap, Pair, PointMap,
+        Scale, Series,
     },
     escape::escape,
     island::island,
@@ -195,6 +195,12 @@ impl Page {
         caption: &str,
     ) -> &mut Self {
         self.figure(&chart::lines(series, axes, scale), caption)
+    }
+
+    /// Adds a figure of means over sizes, with their intervals and the laws that were fitted to them. `axes` are
+    /// the names of the horizontal axis, which is logarithmic, and the vertical one.
+    pub fn curves(&mut self, curves: &[Curve], axes: [&str; 2], caption: &str) -> &mut Self {
+        self.figure(&chart::curves(curves, axes), caption)
     }
 
     /// The whole page as HTML, with the warnings known by now.

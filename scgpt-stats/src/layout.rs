@@ -54,7 +54,7 @@ pub fn layout(graph: &Graph, start: &[[f32; 2]], seed: u64) -> Vec<[f32; 2]> {
             shift(&mut places[other], moved, -1.0);
             for _ in 0..PUSHES {
                 #[allow(clippy::cast_possible_truncation, reason = "below the nodes")]
-                let other = ((key.bits(drawn) >> 32) * n >> 32) as usize;
+                let other = (((key.bits(drawn) >> 32) * n) >> 32) as usize;
                 drawn += 1;
                 let push = |square: f32| 2.0 / ((0.001 + square) * (1.0 + square));
                 let moved = along(places[node], places[other], step, push);

@@ -7,7 +7,7 @@
 //! - principal components from sums that a stream of cells is added to: [`Products`], [`Subspace`]; values along
 //!   places that come from elsewhere: [`Correlations`];
 //! - a linear map between rows of numbers, by regularised least squares: [`Ridge`]; linear scores of
-//!   classes: [`Discriminant`];
+//!   classes: [`Discriminant`]; how errors fall as there is more to learn from: [`PowerLaw`];
 //! - [`k_means()`], and [`layout()`] for the eye, beginning at [`principal_plane`];
 //! - parts and samples of cells, keyed by a seed: [`stratified`], [`subsample`], [`halves`].
 //!
@@ -37,6 +37,7 @@ mod neighbours;
 mod parts;
 mod pca;
 mod plane;
+mod power_law;
 mod ridge;
 mod sampling;
 
@@ -62,6 +63,7 @@ pub use crate::{
     parts::stratified,
     pca::{Correlations, Principal, Products, SparseCell, Subspace, dot, largest_eigenpairs},
     plane::principal_plane,
+    power_law::{LawUntold, PowerLaw},
     ridge::Ridge,
     sampling::{first_halves, halves, sampled, subsample},
 };

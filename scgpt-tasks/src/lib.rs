@@ -8,6 +8,7 @@
 //! - [`integrate`]: where do cells lie, whatever their batch and modality?
 //! - [`perturb`]: how do cells respond to the perturbation of genes, and which one explains a state?
 //! - [`grn`]: which genes belong together?
+//! - [`study`]: what does it take, more cells, other cells, or a larger network?
 //!
 //! Every module begins with an example. Tasks that learn have the same three steps: settings of a
 //! [`Recipe`], `prepare`, which checks all that can be checked and writes nothing, and `run`, which
@@ -46,6 +47,7 @@ pub mod perturb;
 pub mod pretrain;
 mod start_vectors;
 mod stream;
+pub mod study;
 mod training;
 mod usage;
 

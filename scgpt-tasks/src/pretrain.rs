@@ -26,6 +26,7 @@
 
 mod card;
 mod config;
+mod held_out;
 mod imputation;
 mod page;
 mod report;
@@ -157,6 +158,9 @@ impl<'a> Pretraining<'a> {
             Some(chosen) => CellSplit::of(chosen.cells.iter().copied(), share, seed)?,
             None => CellSplit::new(shards.n_cells(), share, seed)?,
         };
+        if let Some(cells) = config.cells {
+            split = split.limited(cells)?;
+        }
         if let Some(column) = &config.balance {
             let labels = shards.labels(column)?;
             let groups = (0..shards.n_cells()).map(|cell| labels.code(cell));

@@ -41,7 +41,7 @@ pub use self::{
 };
 pub(crate) use self::{
     card::card_table,
-    cells::{CellChoices, TrainingCells, VALIDATION_EPOCH},
+    cells::{CellChoices, TrainingCells, VALIDATION_EPOCH, source_cells},
     checkpoint::Checkpoint,
     curves::{learning_curves, validation_curves},
     folder::{Codes, RunFolder},

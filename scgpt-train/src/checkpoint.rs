@@ -216,8 +216,7 @@ impl Checkpoints {
         mut optimizer: Optimizer,
         device: &Device,
     ) -> Result<(State, Scgpt, Optimizer)> {
-        let mut differences = Vec::new();
-        compare("", &saved.settings, &self.settings, &mut differences);
+        let differences = differences(&saved.settings, &self.settings);
         if !differences.is_empty() {
             let run = self.folder.parent().unwrap_or(&self.folder).into();
             return Err(Error::OtherConfig { run, differences });
@@ -282,7 +281,13 @@ fn hash(path: &Path) -> Result<String> {
     Ok(format!("{:x}", hasher.finalize()))
 }
 
-/// Names every field that differs.
+/// A sentence for every field that differs between the settings that were and those that are.
+pub fn differences(was: &Value, is: &Value) -> Vec<String> {
+    let mut differences = Vec::new();
+    compare("", was, is, &mut differences);
+    differences
+}
+
 fn compare(field: &str, was: &Value, is: &Value, differences: &mut Vec<String>) {
     if let (Value::Object(was), Value::Object(is)) = (was, is) {
         let names: std::collections::BTreeSet<&String> = was.keys().chain(is.keys()).collect();

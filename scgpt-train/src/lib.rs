@@ -49,7 +49,7 @@ mod train_observer;
 
 pub use crate::{
     batch::{TrainBatch, TrainCell},
-    checkpoint::{Best, Checkpoints, State, has_checkpoint},
+    checkpoint::{Best, Checkpoints, State, differences, has_checkpoint},
     config::TrainConfig,
     error::{Error, Result},
     fit::{Outcome, RunOptions, fit},

@@ -67,6 +67,9 @@ pub(crate) struct PretrainArgs {
     /// "tissue = 'blood' AND assay <> 'Drop-seq'"
     #[arg(id = "where", long = "where", value_name = "CONDITION", env = "SCGPT_WHERE")]
     query: Option<CellQuery>,
+    /// Learn from that many of the cells, drawn by the seed; a smaller number draws from among them
+    #[arg(long, value_name = "N", env = "SCGPT_CELLS")]
+    cells: Option<usize>,
     /// Label column of the shards whose labels all come as often, however many cells they have
     #[arg(long, value_name = "NAME", env = "SCGPT_BALANCE")]
     balance: Option<String>,
@@ -193,6 +196,7 @@ impl PretrainArgs {
         if let Some(query) = &self.query {
             settings.condition = Some(query.to_string());
         }
+        settings.cells = self.cells.or(settings.cells);
         if self.balance.is_some() {
             settings.balance.clone_from(&self.balance);
         }

@@ -10,7 +10,7 @@ use scgpt_data::{
 };
 use scgpt_eval::simulate::{
     Direction, MultimodalSimulateOptions, MultimodalSimulation, PerturbSimulateOptions,
-    PerturbSimulation, SimulateOptions, Simulation,
+    PerturbSimulation, SimulateOptions, Simulation, TissueSimulateOptions, TissueSimulation,
 };
 use scgpt_tasks::Error;
 use serde_json::json;
@@ -24,7 +24,8 @@ use crate::{
 /// Simulate cells of known types and batches, or with perturbed genes
 ///
 /// Counts are negative-binomial, with a marker programme per cell type and multiplicative batch
-/// effects, so the truth is known: obs/cell_type and obs/batch. With --modalities, the same cells also
+/// effects, so the truth is known: obs/cell_type and obs/batch. With --tissues, types are of several tissues, in which
+/// genes vary in --programmes. With --modalities, the same cells also
 /// as proteins and open chromatin, in one .h5mu file or, told apart by var/feature_types, in .h5ad;
 /// with --mosaic, each batch has some of the modalities, and what was not measured is kept beside the
 /// output as truth. With --perturb, cells of a sparse signed gene network in its steady state (the
@@ -33,6 +34,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  scgpt simulate -o cells.h5ad --cells 5000 --types 6 --batches 3\n  \
+    scgpt simulate -o tissues.h5ad --cells 20000 --types 12 --tissues 3 --programmes 8\n  \
     scgpt simulate -o cells.h5ad --vocab scGPT_human/vocab.json     with gene symbols a model knows\n  \
     scgpt simulate -o mosaic.h5mu --batches 4 --modalities rna,protein,atac --mosaic\n  \
     scgpt simulate -o screen.h5ad --cells 20000 --perturb 80 --doubles 60 --synergy 0.5"
@@ -55,6 +57,12 @@ pub(crate) struct SimulateArgs {
     /// Number of batches
     #[arg(long, value_name = "N", default_value_t = 2)]
     batches: usize,
+    /// Number of tissues: every type is of one, obs/tissue
+    #[arg(long, value_name = "N", conflicts_with_all = ["modalities", "perturb"])]
+    tissues: Option<usize>,
+    /// Number of programmes, sets of genes that vary together, of each tissue alone, and of all tissues
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "tissues")]
+    programmes: usize,
     /// Modalities to measure: rna, protein, atac
     #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "perturb")]
     modalities: Vec<Modality>,
@@ -124,12 +132,30 @@ fn options(args: &SimulateArgs) -> SimulateOptions {
 
 /// Writes cells of types and batches.
 fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) -> Result<()> {
-    write(&mut Simulation::new(&options(args), symbols)?, &args.output.path, args, printer)?;
+    if let Some(tissues) = args.tissues {
+        let mut options = TissueSimulateOptions::new(options(args), tissues);
+        options.programmes = args.programmes;
+        write(&mut TissueSimulation::new(&options, symbols)?, &args.output.path, args, printer)?;
+    } else {
+        write(&mut Simulation::new(&options(args), symbols)?, &args.output.path, args, printer)?;
+    }
     let output = args.output.path.display().to_string();
+    let tissues = args.tissues.map_or_else(String::new, |n| {
+        format!(" of {n} tissues with {} programmes each and {0} shared", args.programmes)
+    });
     printer.result(
-        &json!({ "cells": args.cells, "genes": args.genes, "types": args.types, "batches": args.batches, "output": output }),
+        &json!({
+            "cells": args.cells, "genes": args.genes, "types": args.types, "batches": args.batches,
+            "tissues": args.tissues, "programmes": args.programmes, "output": output,
+        }),
         &[
-            ("cells", format!("{} of {} types in {} batches", args.cells, args.types, args.batches)),
+            (
+                "cells",
+                format!(
+                    "{} of {} types in {} batches{tissues}",
+                    args.cells, args.types, args.batches
+                ),
+            ),
             ("genes", args.genes.to_string()),
             ("output", output.clone()),
         ],

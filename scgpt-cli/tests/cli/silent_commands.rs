@@ -66,6 +66,13 @@ fn place() -> Place {
     let simulate = |output: &str, more: &[&str]| place.simulate(output, more);
     simulate("whole.h5ad", &["--cells", "60", "--types", "2", "--batches", "2"]);
     simulate("whole_raw.h5ad", &["--cells", "160", "--perturb", "4"]);
+    simulate("others.h5ad", &["--cells", "60", "--seed", "5"]);
+    let study = "data = 'corpus'\nmeasures = ['gep', 'nmi']\n[targets.cells]\nfile = 'cells.h5ad'\nlabel = 'kind'\n\
+                 [pretrain]\nmax_length = 40\n";
+    let settings = tiny("batch_size = 16", "n_layers = 1", "epochs = 1\nmax_steps = 1");
+    let settings = settings.replace("[network]", "[pretrain.network]");
+    let settings = settings.replace("[training]", "[pretrain.training]");
+    fs::write(place.path("study.toml"), study.to_owned() + &settings).unwrap();
     fs::write(
         place.path("tiny.toml"),
         tiny("batch_size = 16", "n_layers = 1", "epochs = 1\nmax_steps = 1"),
@@ -84,6 +91,7 @@ fn place() -> Place {
         "embed cells.h5ad -m MODEL -o embedded.h5ad",
         "map index cells.h5ad --labels cell_type -m MODEL -o atlas",
         "convert cells.h5ad --obs kind,kind_ontology_term_id -o shards",
+        "convert others.h5ad -o corpus",
     ] {
         let line = line.replace("MODEL", &model);
         place.done(&line.split(' ').collect::<Vec<_>>());
@@ -105,7 +113,7 @@ enum Tells {
 use Tells::{Both, Cells, Columns};
 
 /// Commands that read cells, as they are run.
-const RUNS: [(&str, Tells); 25] = [
+const RUNS: [(&str, Tells); 26] = [
     ("annotate train cells.h5ad --label kind --config tiny.toml --no-baselines -o out", Both),
     ("annotate predict cells.h5ad -m types -o out.h5ad", Cells),
     ("convert cells.h5ad --obs kind -o out", Both),
@@ -150,16 +158,19 @@ const RUNS: [(&str, Tells); 25] = [
     ),
     ("perturb reverse screen.h5ad -m responses --group-key kind --cells 4 -o out.json", Both),
     ("pretrain --data shards --class-column kind --config tiny.toml -o out", Columns),
+    ("study run study.toml -o out", Both),
 ];
 
 /// Commands that read no cells of anybody.
-const READ_NONE: [(&str, &str); 6] = [
+const READ_NONE: [(&str, &str); 8] = [
     ("completions", "prints a script"),
     ("corpus show", "reads shards"),
     ("demo", "simulates its cells, and runs commands of the other list"),
     ("evaluate grn", "reads edge lists"),
     ("man", "prints a page"),
     ("simulate", "makes cells"),
+    ("study plan", "reads shards, which tell when they are made"),
+    ("study report", "reads results"),
 ];
 
 /// All commands without subcommands, by the help.

@@ -77,6 +77,34 @@ impl CellSplit {
         self
     }
 
+    /// The same cells to hold out, and `n` of those to train on, drawn by the seed: the cells of a smaller number
+    /// are among those of a larger one.
+    ///
+    /// # Errors
+    /// If there are fewer to train on.
+    pub fn limited(mut self, n: usize) -> Result<Self> {
+        let there = self.training.len();
+        if n == 0 {
+            return Err(Setting("cells").zero().into());
+        }
+        if n > there {
+            let held_out = self.held_out.len();
+            let problem =
+                format!("is {n}, but {there} are there to train on ({held_out} held out)");
+            return Err(Setting("cells").wrong(problem).into());
+        }
+        let draw =
+            |cell: u32| Keyed::new(self.seed, Purpose::Sample, u64::MAX, cell.into()).bits(0);
+        let mut drawn: Vec<(u64, u32)> =
+            self.training.iter().map(|&cell| (draw(cell), cell)).collect();
+        drawn.sort_unstable();
+        drawn.truncate(n);
+        let mut cells: Vec<u32> = drawn.into_iter().map(|(_, cell)| cell).collect();
+        cells.sort_unstable();
+        self.training = cells.into();
+        Ok(self)
+    }
+
     /// Whether a cell is held out.
     pub fn is_held_out(&self, cell: usize) -> bool {
         is_held_out(self.seed, self.share, cell as u64)
@@ -226,6 +254,33 @@ mod tests {
         assert!(some.held_out().iter().all(|&cell| all.is_held_out(cell as usize)));
         assert_eq!(some.held_out().len() + some.training().len(), 334);
         assert!(some.order(1).cells_from(0).all(|cell| cell % 3 == 0));
+    }
+
+    proptest! {
+        #[test]
+        fn fewer_cells_are_among_more(seed: u64, some in 1..300_usize, more in 0..300_usize) {
+            let split = CellSplit::new(1000, 0.2, seed).unwrap();
+            let [few, many] = [some, some + more].map(|n| split.clone().limited(n).unwrap());
+            prop_assert_eq!(few.training().len(), some);
+            prop_assert!(few.training().is_sorted());
+            prop_assert!(few.training().iter().all(|cell| many.training().contains(cell)));
+            prop_assert_eq!(few.held_out(), split.held_out());
+        }
+    }
+
+    #[test]
+    fn there_are_no_more_cells_than_there_are() {
+        let split = || CellSplit::new(100, 0.2, 3).unwrap();
+        let n = split().training().len();
+        assert_eq!(split().limited(n).unwrap().training(), split().training());
+        let message = split().limited(n + 1).unwrap_err().to_string();
+        assert!(
+            message.starts_with(&format!("`cells` is {}, but {n} are there", n + 1)),
+            "{message}"
+        );
+        assert!(split().limited(0).is_err());
+        let other = CellSplit::new(100, 0.2, 4).unwrap().limited(10).unwrap();
+        assert_ne!(split().limited(10).unwrap().training(), other.training());
     }
 
     #[test]

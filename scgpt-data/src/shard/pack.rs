@@ -58,8 +58,8 @@ pub(super) type Cell = Vec<(u32, f32)>;
 
 /// A number that stands for what a cell expresses: two of ten million different cells have the same with a
 /// probability of 3 in a million.
-pub(super) fn content(cell: &Cell) -> u64 {
-    cell.iter().fold(0, |hash, &(gene, value)| {
+pub(super) fn content(cell: impl Iterator<Item = (u32, f32)>) -> u64 {
+    cell.fold(0, |hash, (gene, value)| {
         mix(hash ^ (u64::from(gene) << 32 | u64::from(value.to_bits())))
     })
 }

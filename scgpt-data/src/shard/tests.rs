@@ -252,6 +252,28 @@ fn a_file_holds_cells_of_one_state_and_sources_share_categories() {
 }
 
 /// Cells of a few of thirty genes.
+#[test]
+fn cells_of_other_shards_are_left_out() {
+    let place = tempfile::tempdir().unwrap();
+    let learned = place.path().join("learned");
+    toy(&learned);
+    let learned = ShardFolder::open(&learned).unwrap();
+    // The second is a cell of these but for a gene that is not known, the others are not.
+    let rows = vec![vec![(0, 1.5)], vec![(0, 1.0), (2, 7.0)], vec![(0, 1.0), (1, 2.0)]];
+    let unique = ShardOptions { unique: true, ..options(3) };
+    let held_out = place.path().join("held_out");
+    let mut writer = ShardWriter::create(&held_out, &vocab(), unique).unwrap();
+    writer.leave_out(&learned).unwrap();
+    let entry = writer.add_source(&mut cells(&GENES, rows)).unwrap();
+    assert_eq!((entry.cells, entry.duplicates), (3, 1));
+    assert_eq!(writer.finish().unwrap().n_cells, 2);
+    let held_out = ShardFolder::open(&held_out).unwrap();
+    assert_eq!([held_out.id(0).unwrap(), held_out.id(1).unwrap()], [0, 2]);
+    let other = place.path().join("other");
+    let mut writer = ShardWriter::create(&other, &vocab(), options(3)).unwrap();
+    assert!(writer.leave_out(&learned).unwrap_err().to_string().contains("`unique`"));
+}
+
 fn rows() -> impl Strategy<Value = Vec<Vec<(u32, f32)>>> {
     let value =
         prop_oneof![1 => Just(0.0_f32), 5 => (1..500_u16).prop_map(f32::from), 2 => 0.1..9.0_f32];

@@ -10,6 +10,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
+    folder::ShardFolder,
     manifest::{LabelColumn, LabelKind, MANIFEST, Manifest, SourceEntry, VOCABULARY, VocabEntry},
     pack,
     schema::{self, FIXED},
@@ -204,6 +205,24 @@ impl ShardWriter {
         Ok(entry)
     }
 
+    /// Leaves out further cells that express exactly what a cell of `others` does, which have the same
+    /// vocabulary, such as those that a network has learned from; they are counted as duplicates.
+    ///
+    /// # Errors
+    /// If the vocabularies differ, the shards are damaged, or cells need not be [`unique`](ShardOptions::unique).
+    pub fn leave_out(&mut self, others: &ShardFolder) -> Result<()> {
+        others.check_vocab(&self.vocab)?;
+        if !self.options.unique {
+            return Err(Setting("unique").wrong("is false, but cells are to be left out").into());
+        }
+        for cell in 0..others.n_cells() {
+            let row = others.cell(cell)?;
+            let tokens = row.indices.iter().copied().zip(row.values.iter().copied());
+            self.seen.insert(pack::content(tokens));
+        }
+        Ok(())
+    }
+
     /// Completes the folder and puts it in its place.
     ///
     /// # Errors
@@ -238,7 +257,7 @@ impl ShardWriter {
                 left_out.skipped += 1;
                 continue;
             }
-            if self.options.unique && !self.seen.insert(pack::content(cell)) {
+            if self.options.unique && !self.seen.insert(pack::content(cell.iter().copied())) {
                 left_out.duplicates += 1;
                 continue;
             }

@@ -5,15 +5,15 @@
     reason = "a drawing is a few kilobytes, and reads best in the order it is drawn"
 )]
 
-use super::{COLOURS, short, shortened, svg, ticks};
+use super::{
+    COLOURS,
+    frame::{Frame, LEFT, PLOT, TOP},
+    short, shortened, svg, ticks,
+};
 use crate::escape::escape;
 
-/// Where the plot begins, and its width and height; the legend is at its right.
-const LEFT: f64 = 70.0;
-const TOP: f64 = 10.0;
-const PLOT: [f64; 2] = [520.0, 300.0];
 /// Share of the height that stays free above and below the curves.
-const FREE: f64 = 0.04;
+pub(super) const FREE: f64 = 0.04;
 /// Points from which on a curve is long.
 const MANY: usize = 1500;
 /// Dashes of the first, second and third round of colours.
@@ -49,7 +49,7 @@ pub enum Scale {
 
 impl Scale {
     /// Where a value is; not finite if it is nowhere.
-    fn of(self, value: f64) -> f64 {
+    pub(super) fn of(self, value: f64) -> f64 {
         match self {
             Self::Linear => value,
             Self::Logarithmic if value > 0.0 => value.log10(),
@@ -58,7 +58,7 @@ impl Scale {
     }
 
     /// Round values between two places, with those places.
-    fn ticks(self, low: f64, high: f64) -> Vec<(f64, String)> {
+    pub(super) fn ticks(self, low: f64, high: f64) -> Vec<(f64, String)> {
         match self {
             // Powers of ten, unless they are too few; then the axis is almost linear anyway.
             Self::Logarithmic if high.floor() - low.ceil() >= 2.0 => {
@@ -86,41 +86,12 @@ pub(in super::super) fn lines(series: &[Series], axes: [&str; 2], scale: Scale) 
         .iter()
         .map(|series| series.points.iter().map(|&[x, y]| [x, scale.of(y)]).collect())
         .collect();
-    let (x_range, y_range) = (range(&places, 0, 0.0), range(&places, 1, FREE));
-    let within = |value: f64, (low, high): (f64, f64)| (value - low) / (high - low);
-    let x_of = |x: f64| LEFT + within(x, x_range) * PLOT[0];
-    let y_of = |y: f64| TOP + (1.0 - within(y, y_range)) * PLOT[1];
-    let bottom = TOP + PLOT[1];
-
-    let mut body = String::new();
-    for (y, label) in scale.ticks(y_range.0, y_range.1) {
-        body += &format!(
-            "<path class=\"axis\" d=\"M{LEFT} {y:.1}h{}\"/><text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
-            PLOT[0],
-            LEFT - 8.0,
-            y_of(y) + 4.0,
-            y = y_of(y),
-        );
-    }
-    for (x, label) in linear_ticks(x_range.0, x_range.1, 6) {
-        body += &format!(
-            "<path class=\"axis\" d=\"M{x:.1} {bottom}v5\"/><text class=\"soft\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
-            bottom + 18.0,
-            x = x_of(x),
-        );
-    }
+    let (x, y) = (range(&places, 0, 0.0), range(&places, 1, FREE));
+    let frame = Frame { x, y };
+    let (x_of, y_of) = (|x| frame.x_of(x), |y| frame.y_of(y));
     let mark = if scale == Scale::Logarithmic { " (logarithmic)" } else { "" };
-    body += &format!(
-        "<path class=\"axis\" d=\"M{LEFT} {TOP}V{bottom}H{}\"/>\
-         <text class=\"soft\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\
-         <text class=\"soft\" transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">{}{mark}</text>",
-        LEFT + PLOT[0],
-        LEFT + PLOT[0] / 2.0,
-        bottom + 38.0,
-        escape(axes[0]),
-        TOP + PLOT[1] / 2.0,
-        escape(axes[1]),
-    );
+    let named = [axes[0].to_owned(), format!("{}{mark}", axes[1])];
+    let mut body = frame.draw(&linear_ticks(x.0, x.1, 6), &scale.ticks(y.0, y.1), &named);
     for (index, (series, places)) in series.iter().zip(&places).enumerate() {
         let y = TOP + 6.0 + index as f64 * 22.0;
         let last = series.points.iter().rev().find(|point| is_place(**point));
@@ -143,7 +114,7 @@ pub(in super::super) fn lines(series: &[Series], axes: [&str; 2], scale: Scale) 
         );
     }
     let legend = series.len() as f64 * 22.0;
-    svg((bottom + 44.0).max(TOP + legend), &body)
+    svg((TOP + PLOT[1] + 44.0).max(TOP + legend), &body)
 }
 
 /// The path through all places; a place without neighbours is a dot.
@@ -179,7 +150,7 @@ fn path(places: &[[f64; 2]], x_of: &dyn Fn(f64) -> f64, y_of: &dyn Fn(f64) -> f6
 }
 
 /// The values of one axis, with `free` of their range on both sides.
-fn range(places: &[Vec<[f64; 2]>], axis: usize, free: f64) -> (f64, f64) {
+pub(super) fn range(places: &[Vec<[f64; 2]>], axis: usize, free: f64) -> (f64, f64) {
     let all = places.iter().flatten().filter(|place| is_place(**place)).map(|place| place[axis]);
     let (low, high) =
         all.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
@@ -196,7 +167,7 @@ fn range(places: &[Vec<[f64; 2]>], axis: usize, free: f64) -> (f64, f64) {
 }
 
 /// Whether a place can be drawn; one that is not finite interrupts its curve.
-fn is_place(place: [f64; 2]) -> bool {
+pub(super) fn is_place(place: [f64; 2]) -> bool {
     place.iter().all(|x| x.is_finite())
 }
 

@@ -48,6 +48,10 @@ pub struct PretrainConfig {
     /// are.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// Number of the cells to learn from that are drawn by the seed, each number from among those of a larger
+    /// one; with `None`, all are learned from. The cells held out stay the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<usize>,
     /// Label column of the shards whose labels, and the lack of one, all come as often in an epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<String>,
@@ -106,6 +110,7 @@ impl Preset {
             validation_cells: 10_000,
             tie_mode: TieMode::default(),
             condition: None,
+            cells: None,
             balance: None,
             class_column: None,
             start: GeneStart::default(),

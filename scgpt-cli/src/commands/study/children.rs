@@ -1,0 +1,111 @@
+//! [`Children`]: runs as programs of their own, several at a time.
+//!
+//! A run that ends, however it does, gives back its memory, leaves the others alone and has its own log. A child stops,
+//! with its state saved, once the pipe to its input ends: that is when this program asks it to, or is gone itself.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::interrupt;
+
+/// Log of a run in its folder.
+pub(super) const LOG: &str = "log.txt";
+/// How often it is looked whether a run has ended.
+const TICK: Duration = Duration::from_millis(50);
+/// Bytes at the end of a log in which the reason of a failure is looked for.
+const END: u64 = 4096;
+
+/// Programs that run.
+pub(super) struct Children {
+    /// What all of them are asked for, without the name of a run.
+    args: Vec<OsString>,
+    jobs: usize,
+    running: Vec<(usize, PathBuf, Child)>,
+}
+
+/// How a run ended.
+pub(super) struct Ended {
+    /// The place of the run in the list of runs.
+    pub(super) run: usize,
+    /// Why it failed, if it did.
+    pub(super) problem: Option<String>,
+}
+
+impl Children {
+    pub(super) fn new(args: Vec<OsString>, jobs: usize) -> Self {
+        Self { args, jobs, running: Vec::new() }
+    }
+
+    /// Whether another one may begin.
+    pub(super) fn has_room(&self) -> bool {
+        self.running.len() < self.jobs
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Begins a run, whose log goes into its folder.
+    pub(super) fn begin(&mut self, run: usize, name: &str, folder: &Path) -> Result<()> {
+        let failed = || format!("cannot write to `{}`", folder.display());
+        fs::create_dir_all(folder).with_context(failed)?;
+        let path = folder.join(LOG);
+        let log = File::options().append(true).create(true).open(&path).with_context(failed)?;
+        let program = std::env::current_exe().context("cannot find this program")?;
+        let child = Command::new(program)
+            .args(&self.args)
+            .args(["--only", name, "--with-input"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("cannot start a run")?;
+        self.running.push((run, path, child));
+        Ok(())
+    }
+
+    /// Waits for the next one to end. If this program is asked to stop, so are all of them.
+    pub(super) fn next(&mut self) -> Result<Ended> {
+        loop {
+            if interrupt::is_interrupted() {
+                for (.., child) in &mut self.running {
+                    drop(child.stdin.take());
+                }
+            }
+            for place in 0..self.running.len() {
+                let status = self.running[place].2.try_wait().context("cannot wait for a run")?;
+                if let Some(status) = status {
+                    let (run, log, _) = self.running.remove(place);
+                    let problem = (!status.success()).then(|| reason(&log));
+                    return Ok(Ended { run, problem });
+                }
+            }
+            sleep(TICK);
+        }
+    }
+}
+
+/// The last error in a log.
+fn reason(log: &Path) -> String {
+    let mut end = Vec::new();
+    let read = File::open(log).and_then(|mut file| {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+        file.read_to_end(&mut end)
+    });
+    let text = String::from_utf8_lossy(&end);
+    let error = text.lines().rev().find_map(|line| line.strip_prefix("error: "));
+    match (read, error) {
+        (Ok(_), Some(error)) => error.to_owned(),
+        _ => "it ended without a word".to_owned(),
+    }
+}
