@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use scgpt_tasks::NetworkConfig;
+use scgpt_tasks::{NetworkConfig, TRAINING};
 use scgpt_train::{Event, Rehearsal, TrainConfig, TrainObserver};
 use serde::Serialize;
 use tempfile::TempDir;
@@ -82,8 +82,12 @@ impl Plan {
         let place = output.ancestors().skip(1).find(|folder| folder.is_dir());
         let place = place.unwrap_or_else(|| Path::new("."));
         let folder = tempfile::Builder::new().prefix(".scgpt-plan-").tempdir_in(place);
-        let folder = folder.with_context(|| format!("cannot write into `{}`", place.display()))?;
-        Ok(Self { folder })
+        let plan = folder.and_then(|folder| {
+            let plan = Self { folder };
+            std::fs::create_dir_all(plan.output().join(TRAINING))?;
+            Ok(plan)
+        });
+        plan.with_context(|| format!("cannot write into `{}`", place.display()))
     }
 
     /// The output of the rehearsal.
@@ -98,9 +102,11 @@ impl Plan {
         printer: Printer,
         train: impl FnOnce(&dyn TrainObserver, &Bar) -> Result<T, scgpt_tasks::Error>,
     ) -> Result<()> {
+        let Self { folder } = self;
         let (steps, cells) = (TrainBar::new(printer), Bar::new(printer));
         let watch = Watch { bar: &steps, seen: Mutex::default() };
         let ended = train(&watch, &cells).map(drop);
+        drop(folder);
         steps.finish();
         cells.finish();
         let Seen { before, at_the_end } =

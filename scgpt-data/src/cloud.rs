@@ -147,8 +147,8 @@ impl RemoteFolder {
             let end = size.min(first + PIECE);
             match self.get(key, Some(GetRange::Bounded(first..end)), PIECE) {
                 Ok(Some(bytes)) if bytes.len() as u64 == end - first => to.write_all(&bytes)?,
-                Ok(Some(_)) => return Err(self.failures.length(&self.url(key), size)),
-                Ok(None) => return Err(self.failures.missing(&self.url(key))),
+                Ok(Some(_)) => return Err(Failures::length(&self.url(key), size)),
+                Ok(None) => return Err(Failures::missing(&self.url(key))),
                 Err(error) if first == 0 && Refusal::remedy(&error) == Some(failure::NO_PARTS) => {
                     return self.save_whole(key, to);
                 }
@@ -163,7 +163,7 @@ impl RemoteFolder {
         wait(async {
             let _permit = self.permit().await?;
             let found = self.ask(key, GetOptions::default()).await?;
-            let found = found.ok_or_else(|| self.failures.missing(&self.url(key)))?;
+            let found = found.ok_or_else(|| Failures::missing(&self.url(key)))?;
             self.receive(key, found, |bytes| to.write_all(bytes)).await.map_err(|it| it.error)
         })?
     }
@@ -288,12 +288,12 @@ impl RemoteFolder {
             })?;
             left = match left.checked_sub(part.len() as u64) {
                 Some(left) => left,
-                None => return Err(self.failures.length(&self.url(key), length).into()),
+                None => return Err(Failures::length(&self.url(key), length).into()),
             };
             take(&part)?;
         }
         if left > 0 {
-            return Err(Broken { error: self.failures.length(&self.url(key), length), again });
+            return Err(Broken { error: Failures::length(&self.url(key), length), again });
         }
         Ok(())
     }

@@ -216,7 +216,7 @@ impl Source {
         Err(Error::unsupported(
             path,
             "a URL: scgpt was built without feature `cloud`",
-            "build it with `--features cloud`, or download the folder first",
+            "build it with feature `cloud`, or download the folder first",
         ))
     }
 

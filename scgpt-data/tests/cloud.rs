@@ -24,7 +24,8 @@ const GENES: usize = 40;
 /// Cells of all kinds of columns, one of which has a name that no address has as it is.
 fn cells() -> MemoryCells<'static> {
     let rows = (0..CELLS).map(|cell| {
-        let genes = (0..GENES as u32).filter(move |gene| (cell as u32 * 7 + gene * 3) % 5 == 0);
+        let genes =
+            (0..GENES as u32).filter(move |gene| (cell as u32 * 7 + gene * 3).is_multiple_of(5));
         let genes: Vec<u32> = genes.collect();
         let values = genes.iter().map(|gene| (cell as f32) + *gene as f32 + 1.0).collect();
         (genes, values)

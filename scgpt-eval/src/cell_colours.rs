@@ -1,6 +1,6 @@
 //! [`CellColours`]: what the cells of a map are called, and by what they can be coloured.
 
-use scgpt_data::{CellSource, Column, Frame, Result};
+use scgpt_data::{CellSource, Column, Frame};
 use scgpt_report::{Category, ColourValues, Colouring};
 
 /// Most categories of a column that colours can still tell apart, with names beside them.
@@ -38,10 +38,8 @@ impl CellColours {
 
     /// The columns of `obs` of the cells `cells` of a source: column `first`, whatever it holds, and
     /// all others of numbers, of truth values or of 2 to 60 labels, at most 24 in the order of the
-    /// file. Colours of categories are those that `uns` has for them, as scanpy writes them.
-    ///
-    /// # Errors
-    /// If the colours cannot be read.
+    /// file. Colours of categories are those that `uns` has for them, as scanpy writes them, if they
+    /// can be read.
     ///
     /// # Panics
     /// If there is no such cell.
@@ -50,7 +48,7 @@ impl CellColours {
         obs: &Frame,
         cells: &[usize],
         first: Option<&str>,
-    ) -> Result<Self> {
+    ) -> Self {
         let mut found = Self {
             names: cells.iter().map(|&cell| obs.index[cell].clone()).collect(),
             ..Self::default()
@@ -68,12 +66,13 @@ impl CellColours {
             let mut colouring = Colouring { name: name.clone(), values };
             if matches!(column, Column::Categorical { .. }) {
                 let key = format!("{name}_colors");
-                let own = source.read_lists(&key)?.remove(&key);
+                // Colours that cannot be read are no reason for no page: those of the palette serve.
+                let own = source.read_lists(&key).ok().and_then(|mut lists| lists.remove(&key));
                 colour(&mut colouring, &own.unwrap_or_default());
             }
             found.columns.push(colouring);
         }
-        Ok(found)
+        found
     }
 
     /// What a caption says of columns that are not there; nothing if all are.
@@ -116,9 +115,8 @@ fn values(column: &Column, is_wanted: bool) -> Option<ColourValues> {
         // A kind of columns that is newer than this.
         _ => return None,
     };
-    let mut finite = numbers.iter().filter(|number| number.is_finite());
-    let first = finite.next();
-    let tells = first.is_some_and(|first| finite.any(|number| number != first));
+    let finite = || numbers.iter().copied().filter(|number| number.is_finite());
+    let tells = finite().fold(f32::MAX, f32::min) < finite().fold(f32::MIN, f32::max);
     (is_wanted || tells).then_some(ColourValues::Numbers(numbers))
 }
 
@@ -148,7 +146,7 @@ mod tests {
     impl CellSource for Coloured {
         scgpt_data::forward!(0: summary, obs, var, read, read_obsm, unread);
 
-        fn read_lists(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>> {
+        fn read_lists(&self, name: &str) -> scgpt_data::Result<BTreeMap<String, Vec<String>>> {
             let colours = ["#ff0000", "#00ff00ff"].map(String::from).to_vec();
             let is_there = name == "type_colors";
             Ok(is_there.then(|| (name.to_owned(), colours)).into_iter().collect())
@@ -172,7 +170,7 @@ mod tests {
         let var = Frame::of_names(["gene"]);
         let matrix = Csr::of_rows(1, (0..4).map(|_| (vec![], vec![]))).unwrap();
         let cells = Coloured(MemoryCells::of(matrix, obs.clone(), var).unwrap());
-        let found = CellColours::of_obs(&cells, &obs, &[1, 3], Some("type")).unwrap();
+        let found = CellColours::of_obs(&cells, &obs, &[1, 3], Some("type"));
         assert_eq!(found.names, ["c1", "c3"]);
         let names: Vec<&str> = found.columns.iter().map(|it| it.name.as_str()).collect();
         // The number of cell c1 is missing, so that one is left: it tells nothing.
@@ -183,7 +181,7 @@ mod tests {
         assert_eq!(codes, &[Some(0), Some(1)]);
         let colours: Vec<_> = categories.iter().map(|it| it.colour.as_deref()).collect();
         assert_eq!(colours, [Some("#ff0000"), Some("#00ff00")]);
-        let all = CellColours::of_obs(&cells, &obs, &[0, 1, 2, 3], None).unwrap();
+        let all = CellColours::of_obs(&cells, &obs, &[0, 1, 2, 3], None);
         let names: Vec<&str> = all.columns.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["n", "type", "ok"]);
     }

@@ -154,15 +154,16 @@ fn separations(args: &DemoArgs, printer: Printer) -> Result<Vec<Separation>> {
     let places = PretrainOptions::new(&shards, &run);
     let untrained = Pretraining::prepare(&settings, &places, &device)?.untrained()?;
     let trained = Embedder::open(&run.join("model"), &device, scgpt_model::Strictness::Strict)?;
-    let mut separations = Vec::new();
     let before = match settings.start {
         GeneStart::Spectral => "Model before training (spectral start)",
         _ => "Model before training",
     };
-    for (name, embedder) in [(before, untrained), ("Model after training", trained)] {
+    let mut separate = |name: &str, embedder: &Embedder| -> Result<Separation> {
         let embedding = embedder.embed(&mut source, &options, &bar)?;
-        separations.push(Separation::of_spool(name, &embedding.rows, &labels, args.seed)?);
-    }
+        Ok(Separation::of_spool(name, &embedding.rows, &labels, args.seed)?)
+    };
+    let mut separations =
+        vec![separate(before, &untrained)?, separate("Model after training", &trained)?];
     let baseline = hvg_pca(&mut source, &BaselineOptions::default(), &bar)?;
     bar.finish();
     separations.push(Separation::new(

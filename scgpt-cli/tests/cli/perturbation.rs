@@ -204,8 +204,7 @@ fn a_screen_is_learned_predicted_searched_and_judged() {
     let chosen = with(&chosen, "chosen.h5ad");
     assert!(chosen.iter().all(|x| x.is_finite()));
     assert!(chosen == with(&["--controls", "screen.h5ad"], "default.h5ad"), "controls alone");
-    let controls = "condition = 'ctrl'";
-    let wanted = ["--controls", "screen.h5ad", "--where", controls];
+    let wanted = ["--controls", "screen.h5ad", "--where", "condition = 'ctrl'"];
     assert!(chosen == with(&wanted, "where.h5ad"), "those of the condition");
 
     // Of all candidates those that were not trained on are judged.

@@ -16,7 +16,7 @@ pub(super) const CHANGED: &str = "the files there may be in the middle of being 
 const BROKEN: &str = "check the address and the connection, and try again; `curl -I` with the address says what the server answers";
 const TLS: &str = "the certificate of the server is not trusted: check the clock, or name the certificates of your network by SSL_CERT_FILE";
 pub(super) const NO_PARTS: &str = "the server sends no parts of files (HTTP ranges), which sharded arrays need: use another server, or copy the folder first";
-const KEYS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (profiles are not read: `eval \"$(aws configure export-credentials --format env)\"` sets both), or leave them unset for a public bucket";
+const KEYS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (profiles are not read: `aws configure export-credentials` tells both), or leave them unset for a public bucket";
 const PUBLIC: &str = "only what everyone may read is read over https://; copy it first, or use s3:// with credentials";
 const REGION: &str = "name the region of the bucket by AWS_REGION";
 
@@ -31,12 +31,12 @@ pub(super) struct Failures {
 
 impl Failures {
     /// The error for a file that is not there.
-    pub(super) fn missing(&self, url: &str) -> io::Error {
+    pub(super) fn missing(url: &str) -> io::Error {
         refused(io::ErrorKind::NotFound, format!("`{url}` is not there (404)"), CHANGED)
     }
 
     /// The error for a transfer of another length than `length`, which was announced.
-    pub(super) fn length(&self, url: &str, length: u64) -> io::Error {
+    pub(super) fn length(url: &str, length: u64) -> io::Error {
         refusal(format!("`{url}` was not sent as it was announced, {length} bytes"), BROKEN)
     }
 
@@ -48,7 +48,7 @@ impl Failures {
             refused(io::ErrorKind::PermissionDenied, problem, rights)
         };
         match error {
-            StoreError::NotFound { .. } => return self.missing(url),
+            StoreError::NotFound { .. } => return Self::missing(url),
             StoreError::PermissionDenied { .. } => return denied("403 Forbidden"),
             StoreError::Unauthenticated { .. } => return denied("401 Unauthorized"),
             _ => {}

@@ -19,7 +19,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             connection: Duration::from_secs(10),
-            answer: Duration::from_secs(60),
+            answer: Duration::from_mins(1),
             retries: 5,
             pause: Duration::from_millis(200),
         }

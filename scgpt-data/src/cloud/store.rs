@@ -14,7 +14,7 @@ use crate::{address::scheme, regular::refusal};
 /// Longest pause before a request is repeated.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A request is not repeated later than this after it was first sent.
-const LATEST_RETRY: Duration = Duration::from_secs(180);
+const LATEST_RETRY: Duration = Duration::from_mins(3);
 
 /// A store, and the place in it that a URL names.
 pub(super) struct Opened {

@@ -94,14 +94,8 @@ impl LabelMap {
             columns.push(Colouring::labels("whether they were called unknown", fates));
         }
         let n_drawn = columns.len();
-        let numbers: [(&str, fn(&MapCell) -> Option<f32>); 2] =
-            [("confidence", |cell| cell.confidence), ("strangeness", |cell| cell.strangeness)];
-        for (name, of) in numbers {
-            if self.cells.iter().any(|cell| of(cell).is_some()) {
-                let values = self.cells.iter().map(|cell| of(cell).unwrap_or(f32::NAN));
-                columns.push(Colouring::numbers(name, values.collect()));
-            }
-        }
+        columns.extend(self.numbers("confidence", |cell| cell.confidence));
+        columns.extend(self.numbers("strangeness", |cell| cell.strangeness));
         let places: Vec<[f32; 2]> = self.cells.iter().map(|cell| cell.at).collect();
         let names: Option<Vec<String>> = self.cells.iter().map(|cell| cell.name.clone()).collect();
         let names = names.unwrap_or_default();
@@ -111,6 +105,14 @@ impl LabelMap {
             let what = &columns[first].name;
             page.point_map(&map, &format!("Cells by their embeddings, coloured by {what}."));
         }
+    }
+
+    /// A column of numbers, if a cell has one.
+    fn numbers(&self, name: &str, of: fn(&MapCell) -> Option<f32>) -> Option<Colouring> {
+        let values: Vec<Option<f32>> = self.cells.iter().map(of).collect();
+        let any = values.iter().any(Option::is_some);
+        let values = values.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect();
+        any.then(|| Colouring::numbers(name, values))
     }
 
     /// A column of types, with all classes.

@@ -13,7 +13,7 @@ use super::{
     ModelDir, Weights,
     keys::{LORA_A, LORA_B, ParameterName},
     named::VisitNamed,
-    save::{Tensors, write},
+    save::{NamedTensor, Tensors, write},
 };
 use crate::{
     error::{Error, Result},
@@ -123,7 +123,7 @@ impl AdaptersFile {
     ///
     /// # Errors
     /// If they belong to another checkpoint than `base`, or something is missing or of another shape.
-    pub fn merged(&self, base: &ModelDir) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
+    pub fn merged(&self, base: &ModelDir) -> Result<Vec<NamedTensor>> {
         let bad = |problem: String| Error::checkpoint(self.weights.path(), problem);
         let found = base.hash()?;
         if found != self.about.base {

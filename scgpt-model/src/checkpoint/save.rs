@@ -143,11 +143,14 @@ fn write_text(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(|error| Error::write(path, error))
 }
 
+/// Name, shape and elements.
+pub(super) type NamedTensor = (String, Vec<usize>, Vec<f32>);
+
 /// Writes f32 tensors (name, shape, elements) as safetensors.
 ///
 /// # Errors
 /// If the file cannot be written; nothing is left behind.
-pub fn save_tensors(path: &Path, tensors: Vec<(String, Vec<usize>, Vec<f32>)>) -> Result<()> {
+pub fn save_tensors(path: &Path, tensors: Vec<NamedTensor>) -> Result<()> {
     let tensors: Vec<(String, Tensors)> = tensors
         .into_iter()
         .map(|(name, shape, values)| {

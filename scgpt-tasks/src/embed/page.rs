@@ -46,7 +46,7 @@ impl Embedding {
             rows.extend_from_slice(&row);
         }
         let map = CellMap::of_cells(cells, n, &rows, width, seed);
-        let colours = CellColours::of_obs(source, &obs, map.cells(), colour)?;
+        let colours = CellColours::of_obs(source, &obs, map.cells(), colour);
         let first = colours.columns.first().map(|column| column.name.as_str());
         let coloured = first.map_or_else(String::new, |name| format!(", coloured by {name}"));
         page.section("Map");

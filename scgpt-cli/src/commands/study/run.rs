@@ -171,7 +171,7 @@ fn alone(
 
 /// What became of runs.
 #[derive(Default)]
-struct Done {
+struct Outcome {
     /// Results of those that were done now, in the order of their ends.
     done: Vec<RunResult>,
     /// Number of those that were done before.
@@ -187,12 +187,12 @@ fn several(
     study: &Study,
     prepared: &PreparedStudy<'_>,
     printer: Printer,
-) -> Result<Done> {
+) -> Result<Outcome> {
     let Part { part, parts } = args.part;
     let names: Vec<&str> = study.outline.part(part, parts).map(|run| run.name.as_str()).collect();
     let runs: Vec<&StudyRun> =
         study.runs.iter().filter(|run| names.contains(&run.plan.name.as_str())).collect();
-    let mut found = Done::default();
+    let mut found = Outcome::default();
     let mut left = Vec::new();
     for (place, run) in runs.iter().enumerate() {
         match prepared.state(run) {
