@@ -51,16 +51,7 @@ impl MatrixArgs {
 
     /// The matrix that is read.
     pub(crate) fn layer(&self) -> Layer {
-        layer(&self.layer)
-    }
-}
-
-/// The matrix of that name.
-pub(crate) fn layer(name: &str) -> Layer {
-    match name {
-        "X" => Layer::X,
-        "raw" | "raw/X" => Layer::Raw,
-        name => Layer::Named(name.into()),
+        Layer::from(self.layer.as_str())
     }
 }
 

@@ -22,6 +22,17 @@ pub enum Layer {
     Raw,
 }
 
+impl From<&str> for Layer {
+    /// The matrix that users call `X`, `raw` (or `raw/X`), or by the name of a layer.
+    fn from(name: &str) -> Self {
+        match name {
+            "X" => Self::X,
+            "raw" | "raw/X" => Self::Raw,
+            name => Self::Named(name.into()),
+        }
+    }
+}
+
 /// What a file holds, found without reading a matrix.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {

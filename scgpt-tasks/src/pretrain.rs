@@ -230,8 +230,8 @@ impl<'a> Pretraining<'a> {
     ///
     /// # Errors
     /// Everything that stops [`fit`](scgpt_train::fit()).
-    pub fn run(self, watch: &dyn TrainObserver) -> Result<PretrainReport> {
-        let Self { config, options, device, shards, start, chosen: _, split } = &self;
+    pub fn run(&self, watch: &dyn TrainObserver) -> Result<PretrainReport> {
+        let Self { config, options, device, shards, start, chosen: _, split } = self;
         let StartingNetwork { config: network, preprocess, .. } = &start.network;
         let validation: Vec<usize> =
             EpochOrder::new(split.held_out(), config.training.seed, VALIDATION_EPOCH)

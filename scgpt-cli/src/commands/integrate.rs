@@ -23,7 +23,6 @@ use crate::{
     flags::options_of,
     learn::LearnArgs,
     output::{Printer, beside, print_settings, temporary},
-    plan::Plan,
     progress::Bar,
     settings::{layered, named},
     warnings::{PAGE, Warnings},
@@ -149,8 +148,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();
     let temporary = temporary(output);
-    let plan = run.plan(&artefact)?;
-    let place = plan.as_ref().map_or_else(|| artefact.clone(), Plan::output);
+    let (plan, place) = run.plan(&artefact)?;
     let learn = args.learn.options(&place, &layer, &gene_names);
     let mut options = IntegrateOptions::new(learn);
     options.batch_key = args.batch_key.as_deref();

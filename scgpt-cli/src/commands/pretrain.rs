@@ -19,7 +19,6 @@ use crate::{
     flags::options_of,
     learn::RunArgs,
     output::{Printer, print_settings, write_text},
-    plan::Plan,
     progress::TrainBar,
     settings::layered,
     shards_here::on_this_machine,
@@ -107,8 +106,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
         (&settings.network, &settings.training),
         &mut warnings,
     )?;
-    let plan = args.run.plan(output)?;
-    let place = plan.as_ref().map_or_else(|| output.clone(), Plan::output);
+    let (plan, place) = args.run.plan(output)?;
     let mut options = PretrainOptions::new(data, &place);
     options.rehearse = plan.is_some();
     options.resume = args.run.resumes();

@@ -103,9 +103,12 @@ impl RunArgs {
         self.plan
     }
 
-    /// The rehearsal of the training whose output that would be, if it is to be planned.
-    pub(crate) fn plan(&self, output: &Path) -> Result<Option<Plan>> {
-        self.plan.then(|| Plan::beside(output)).transpose()
+    /// The rehearsal of the training whose output that would be, if it is to be planned, and where the training
+    /// writes.
+    pub(crate) fn plan(&self, output: &Path) -> Result<(Option<Plan>, PathBuf)> {
+        let plan = self.plan.then(|| Plan::beside(output)).transpose()?;
+        let place = plan.as_ref().map_or_else(|| output.into(), Plan::output);
+        Ok((plan, place))
     }
 
     /// What decides how much memory a training with these settings needs.

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use toml::Table;
 
-use crate::run::{Place, model, tiny};
+use crate::run::{Place, model};
 
 /// The commands that fine-tune, each with the epochs of its recipe.
 const COMMANDS: [(&[&str], i64); 3] =
@@ -60,21 +60,9 @@ fn a_narrow_checkpoint_learns_fast_and_long_enough_and_what_is_given_wins() {
     }
 }
 
-/// A folder with 96 simulated cells of two batches and a checkpoint of their genes.
-fn place() -> Place {
-    let place = Place::new();
-    let cells = ["--cells", "96", "--genes", "80", "--types", "3", "--batches", "2"];
-    place.done(&[&["simulate", "-o", "cells.h5ad"], &cells[..]].concat());
-    place.done(&["convert", "cells.h5ad", "-o", "shards"]);
-    fs::write(place.path("tiny.toml"), tiny("", "n_layers = 2", "")).unwrap();
-    let pretrain = ["pretrain", "--data", "shards", "--config", "tiny.toml", "--max-steps", "2"];
-    place.done(&[&pretrain[..], &["-o", "run"]].concat());
-    place
-}
-
 #[test]
 fn few_cells_are_passed_over_more_often_and_too_few_steps_are_told() {
-    let place = place();
+    let place = Place::with_checkpoint();
     fs::write(place.path("short.toml"), "[training]\nepochs = 2\nleast_steps = 20\n").unwrap();
     let flags = ["--config", "short.toml", "--model", "run/model", "--no-baselines", "--json"];
     for (command, batches) in [

@@ -5,19 +5,7 @@ use std::fs;
 use scgpt_model::Weights;
 use serde_json::Value;
 
-use crate::run::{Place, tiny};
-
-/// A folder with simulated cells of two batches, and a checkpoint of their genes.
-fn place() -> Place {
-    let place = Place::new();
-    let cells = ["--cells", "96", "--genes", "80", "--types", "3", "--batches", "2"];
-    place.done(&[&["simulate", "-o", "cells.h5ad"], &cells[..]].concat());
-    place.done(&["convert", "cells.h5ad", "-o", "shards"]);
-    fs::write(place.path("tiny.toml"), tiny("", "n_layers = 2", "")).unwrap();
-    let pretrain = ["pretrain", "--data", "shards", "--config", "tiny.toml", "--max-steps", "2"];
-    place.done(&[&pretrain[..], &["-o", "run"]].concat());
-    place
-}
+use crate::run::Place;
 
 const ANNOTATE: [&str; 10] = [
     "annotate",
@@ -47,7 +35,7 @@ fn number(of: &Value, name: &str) -> u64 {
 
 #[test]
 fn what_is_planned_is_what_happens() {
-    let place = place();
+    let place = Place::with_checkpoint();
     let train = [&ANNOTATE[..], &MODEL, &["-o", "types"]].concat();
     let plan = planned(&place, &train);
     let ended = place.done(&[&train[..], &["--json"]].concat());
@@ -78,7 +66,7 @@ fn what_is_planned_is_what_happens() {
 
 #[test]
 fn adapters_are_counted() {
-    let place = place();
+    let place = Place::with_checkpoint();
     let train = [&ANNOTATE[..], &MODEL, &["-o", "types"]].concat();
     let whole = planned(&place, &train);
     let adapted = planned(&place, &[&train[..], &["--lora", "2", "--recompute"]].concat());
@@ -95,7 +83,7 @@ fn adapters_are_counted() {
 
 #[test]
 fn every_training_is_planned() {
-    let place = place();
+    let place = Place::with_checkpoint();
     let steps = |args: &[&str]| number(&planned(&place, args), "steps");
     let pretrain = ["pretrain", "--data", "shards", "--config", "tiny.toml", "-o", "new"];
     assert!(steps(&pretrain) > 5);
@@ -117,7 +105,7 @@ fn every_training_is_planned() {
 
 #[test]
 fn computed_again_the_result_is_the_same() {
-    let place = place();
+    let place = Place::with_checkpoint();
     for output in ["kept", "again"] {
         let recompute = if output == "again" { &["--recompute"][..] } else { &[] };
         place.done(&[&ANNOTATE[..], &MODEL, recompute, &["-o", output]].concat());

@@ -27,6 +27,19 @@ impl Place {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// With simulated `cells.h5ad` of two batches, the same as `shards`, and in `run` a checkpoint of their
+    /// genes, by the settings `tiny.toml`.
+    pub(crate) fn with_checkpoint() -> Self {
+        let place = Self::new();
+        let cells = ["--cells", "96", "--genes", "80", "--types", "3", "--batches", "2"];
+        place.done(&[&["simulate", "-o", "cells.h5ad"], &cells[..]].concat());
+        place.done(&["convert", "cells.h5ad", "-o", "shards"]);
+        fs::write(place.path("tiny.toml"), tiny("", "n_layers = 2", "")).unwrap();
+        let tiny = ["pretrain", "--data", "shards", "--config", "tiny.toml", "--max-steps", "2"];
+        place.done(&[&tiny[..], &["-o", "run"]].concat());
+        place
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }

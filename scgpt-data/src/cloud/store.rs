@@ -99,12 +99,15 @@ async fn s3(rest: &str, patience: Patience) -> io::Result<Opened> {
     use AmazonS3ConfigKey as Key;
 
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let seconds = |duration: Duration| format!("{} ms", duration.as_millis());
+    let milliseconds = |duration: Duration| format!("{} ms", duration.as_millis());
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
         .with_retry(retry(patience))
-        .with_config(Key::Client(ClientConfigKey::Timeout), seconds(patience.answer))
-        .with_config(Key::Client(ClientConfigKey::ConnectTimeout), seconds(patience.connection));
+        .with_config(Key::Client(ClientConfigKey::Timeout), milliseconds(patience.answer))
+        .with_config(
+            Key::Client(ClientConfigKey::ConnectTimeout),
+            milliseconds(patience.connection),
+        );
     let value = |builder: &AmazonS3Builder, key| builder.get_config_value(&key);
     let endpoint = value(&builder, Key::S3Endpoint).or_else(|| value(&builder, Key::Endpoint));
     if endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://")) {

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Error, Result},
     frame::Column,
+    hex::hex,
     regular,
     state::InputState,
     summary::CellChoice,
@@ -215,6 +217,14 @@ impl Manifest {
             }
         }
         Ok(manifest)
+    }
+
+    /// SHA-256 of the tokens and columns of all shards, in lower-case hexadecimal: equal for equal shards, wherever
+    /// they are.
+    pub fn content_hash(&self) -> String {
+        let mut hash = Sha256::new();
+        self.shards.iter().for_each(|shard| hash.update(&shard.sha256));
+        hex(&hash.finalize())
     }
 
     /// Whether a folder says that it holds token shards, of any version.

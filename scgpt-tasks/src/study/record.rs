@@ -134,12 +134,10 @@ impl RunFiles {
 /// All that decides what a run learns: its settings, and the corpus by its tokens.
 pub(super) fn recipe(config: &PretrainConfig, corpus: &ShardFolder) -> Value {
     let manifest = corpus.manifest();
-    let mut tokens = Sha256::new();
-    manifest.shards.iter().for_each(|shard| tokens.update(&shard.sha256));
     json!({
         "settings": config,
         "vocabulary": manifest.vocab.sha256,
-        "corpus": format!("{:x}", tokens.finalize()),
+        "corpus": manifest.content_hash(),
     })
 }
 

@@ -94,18 +94,17 @@ impl PreparedStudy<'_> {
         let place = folder.join(PRETRAIN);
         let mut options = PretrainOptions::new(&self.study.data, &place);
         (options.resume, options.checkpoint_every) = (true, Some(CHECKPOINT_EVERY));
-        let pretraining = || Pretraining::prepare(&run.config, &options, device);
+        let pretraining = Pretraining::prepare(&run.config, &options, device)?;
         let training = if let Some(training) = files.training() {
             training
         } else {
-            let training = self.train(run, pretraining()?, watch)?;
+            let training = self.train(run, &pretraining, watch)?;
             files.write_training(&training)?;
             training
         };
         // They are large, and nothing goes on from them.
         drop(fs::remove_dir_all(place.join(CHECKPOINTS)));
         let mut scores = files.scores();
-        let pretraining = pretraining()?;
         let measured = Measured {
             run,
             pretraining: &pretraining,
@@ -138,7 +137,7 @@ impl PreparedStudy<'_> {
     fn train(
         &self,
         run: &StudyRun,
-        pretraining: Pretraining<'_>,
+        pretraining: &Pretraining<'_>,
         watch: &dyn TrainObserver,
     ) -> Result<TrainingRecord> {
         let folder = self.run_folder(run);

@@ -99,11 +99,7 @@ impl TargetConfig {
     }
 
     pub(super) fn layer(&self) -> Layer {
-        match self.layer.as_deref() {
-            None | Some("X") => Layer::X,
-            Some("raw" | "raw/X") => Layer::Raw,
-            Some(name) => Layer::Named(name.into()),
-        }
+        self.layer.as_deref().map_or(Layer::X, Layer::from)
     }
 
     pub(super) fn gene_names(&self) -> GeneNames {

@@ -116,9 +116,7 @@ pub(super) fn content(shards: &ShardFolder, codes: &Codes<'_>) -> Value {
     let mut content = Map::new();
     let manifest = shards.manifest();
     content.insert("number".into(), manifest.n_cells.into());
-    let mut tokens = Sha256::new();
-    manifest.shards.iter().for_each(|shard| tokens.update(&shard.sha256));
-    content.insert("tokens".into(), format!("{:x}", tokens.finalize()).into());
+    content.insert("tokens".into(), manifest.content_hash().into());
     for (name, codes) in codes {
         let mut hash = Sha256::new();
         for code in codes.iter() {

@@ -17,7 +17,6 @@ use crate::{
     gene_remarks,
     learn::LearnArgs,
     output::{Printer, print_settings},
-    plan::Plan,
     settings::layered,
     warnings::{PAGE, Warnings},
 };
@@ -94,8 +93,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
     let mut baselines = BaselineOptions::default();
     baselines.layer = layer.clone();
-    let plan = run.plan(output)?;
-    let place = plan.as_ref().map_or_else(|| output.clone(), Plan::output);
+    let (plan, place) = run.plan(output)?;
     let learn = args.learn.options(&place, &layer, &gene_names);
     let mut options = AnnotateOptions::new(label, learn);
     options.batch_key = args.batch_key.as_deref();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{
-    CellSource, CellSubset, EmptyCells, Error, Measured, Modalities, MultimodalCells,
+    CellSource, CellSubset, EmptyCells, Error, Layer, Measured, Modalities, MultimodalCells,
     MultimodalInput, MultimodalOptions, Source, obs_column,
 };
 use scgpt_eval::{
@@ -19,7 +19,6 @@ use serde_json::json;
 use super::PageArgs;
 use crate::{
     choice::ChoiceArgs,
-    matrix::layer,
     output::{Printer, some_of},
     progress::Bar,
     warnings::Warnings,
@@ -98,7 +97,7 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     let mut baselines = Vec::new();
     if !args.no_baselines {
         let mut baseline = BaselineOptions::default();
-        baseline.layer = layer(&args.layer);
+        baseline.layer = Layer::from(args.layer.as_str());
         baseline.n_genes = args.hvg;
         let codes = comparison.batch.codes().to_vec();
         let mut empty = EmptyCells::default();
@@ -165,7 +164,7 @@ fn modalities(
     let Ok(mut all) = MultimodalCells::open(&[input], &MultimodalOptions::default()) else {
         return Ok(None);
     };
-    let layer = layer(&args.layer);
+    let layer = Layer::from(args.layer.as_str());
     let (_, n_features) = source.summary().shape(&layer)?;
     if all.modalities().names().len() < 2 || all.modalities().n_features() != n_features {
         return Ok(None);

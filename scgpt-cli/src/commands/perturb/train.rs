@@ -16,7 +16,6 @@ use crate::{
     gene_remarks,
     learn::LearnArgs,
     output::{Printer, print_settings, some_of, write_text},
-    plan::Plan,
     settings::layered,
     warnings::{PAGE, Warnings},
 };
@@ -87,8 +86,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     args.design.doubts(&source, &mut warnings)?;
     let design = args.design.options();
     let (layer, gene_names) = (matrix.layer(), matrix.gene_names());
-    let plan = run.plan(output)?;
-    let place = plan.as_ref().map_or_else(|| output.clone(), Plan::output);
+    let (plan, place) = run.plan(output)?;
     let learn = args.learn.options(&place, &layer, &gene_names);
     let mut options = PerturbOptions::new(&design, &split, learn);
     options.baselines = !args.learn.no_baselines;

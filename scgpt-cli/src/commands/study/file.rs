@@ -13,7 +13,7 @@ use scgpt_tasks::{
     pretrain::{Preset, PretrainConfig},
     study::{Study, StudyRun, TargetConfig},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::axes::{Axis, placed};
@@ -112,21 +112,12 @@ fn fine_tuned(given: &Table, config: &PretrainConfig) -> Result<AnnotateConfig> 
     let recipe = AnnotateConfig::of(Recipe::FineTune(config.network));
     let defaults = Table::try_from(&recipe)?;
     let mut all = defaults.clone();
-    let seed = toml_of(config.training.seed)?;
-    overlay(&mut all, Table::from_iter([("training".into(), seed)]));
+    let seed = BTreeMap::from([("seed", config.training.seed)]);
+    overlay(&mut all, Table::try_from(BTreeMap::from([("training", seed)]))?);
     overlay(&mut all, given.clone());
     let config: AnnotateConfig = fitted(all, &defaults).map_err(|problem| anyhow!(problem))?;
     config.validate()?;
     Ok(config)
-}
-
-/// A table with a seed.
-fn toml_of(seed: u64) -> Result<Value> {
-    #[derive(Serialize)]
-    struct Seed {
-        seed: u64,
-    }
-    Ok(Value::Table(Table::try_from(Seed { seed })?))
 }
 
 #[cfg(test)]
