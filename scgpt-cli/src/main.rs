@@ -1,6 +1,7 @@
 //! `scgpt`: answers from single-cell data and an scGPT checkpoint.
 
 mod apart;
+mod better;
 mod bounds;
 mod cells_output;
 mod choice;

@@ -11,7 +11,10 @@ use scgpt_eval::doubts;
 use scgpt_report::Page;
 use serde::Serialize;
 
-use crate::output::{Printer, write_text};
+use crate::{
+    better::Again,
+    output::{Printer, write_text},
+};
 
 /// Names of a result and its page in a folder of results.
 pub(crate) const REPORT: &str = "report.json";
@@ -25,6 +28,8 @@ pub(crate) struct Warnings {
     told: Vec<String>,
     /// Which cells of the inputs were chosen by a condition.
     chosen: Vec<ChosenOf>,
+    /// The command that gives a better result, if another method is better.
+    better: Option<String>,
 }
 
 /// Cells of an input that were chosen.
@@ -43,6 +48,8 @@ pub(crate) struct Told<'a, T> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     chosen: &'a [ChosenOf],
     warnings: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    better: Option<&'a str>,
 }
 
 /// A number of cells, in whichever width a report has it.
@@ -64,7 +71,7 @@ impl Count for u64 {
 
 impl Warnings {
     pub(crate) fn new(printer: Printer) -> Self {
-        Self { printer, told: Vec::new(), chosen: Vec::new() }
+        Self { printer, told: Vec::new(), chosen: Vec::new(), better: None }
     }
 
     /// Says which cells of an input were chosen, and warns of texts in the condition that none has.
@@ -152,9 +159,20 @@ impl Warnings {
         self.told.push(warning);
     }
 
+    /// Notes the command that gives a better result: the last line of the page, and of what is printed if the
+    /// caller prints [`better_row`](Self::better_row) last.
+    pub(crate) fn better(&mut self, command: &Again) {
+        self.better = Some(command.line());
+    }
+
+    /// The row of a summary with the command that gives a better result, if there is one.
+    pub(crate) fn better_row(&self) -> Option<(&'static str, String)> {
+        self.better.clone().map(|command| ("better", command))
+    }
+
     /// A result with its warnings, for programs.
     pub(crate) fn beside<'a, T: Serialize>(&'a self, result: &'a T) -> Told<'a, T> {
-        Told { result, chosen: &self.chosen, warnings: &self.told }
+        Told { result, chosen: &self.chosen, warnings: &self.told, better: self.better.as_deref() }
     }
 
     /// Writes a result and its page into a folder, each with the warnings.
@@ -164,10 +182,14 @@ impl Warnings {
         Ok(write_text(&folder.join(PAGE), &self.on(page))?)
     }
 
-    /// A page with the choice of cells and the warnings at the top, as HTML.
+    /// A page with the choice of cells and the warnings at the top, and the command that gives a better result at
+    /// the end, as HTML.
     pub(crate) fn on(&self, mut page: Page) -> String {
         let chosen = self.chosen.iter().map(|of| format!("{}: {}", of.input.display(), of.choice));
         let told: Vec<String> = chosen.chain(self.told.iter().cloned()).collect();
+        if let Some(command) = &self.better {
+            page.section("The better result").text(command);
+        }
         page.warnings(&told).to_html()
     }
 }

@@ -48,6 +48,8 @@ mod grn_embedding;
 mod integration;
 #[path = "cli/left_out.rs"]
 mod left_out;
+#[path = "cli/methods.rs"]
+mod methods;
 #[path = "cli/modalities.rs"]
 mod modalities;
 #[path = "cli/models.rs"]

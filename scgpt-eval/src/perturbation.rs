@@ -27,7 +27,7 @@ mod values;
 mod verdict;
 
 pub use self::{
-    baselines::{KnownResponses, ResponseBaseline, response_baselines},
+    baselines::{KnownResponses, ResponseBaseline, ResponseRule, response_baselines},
     condition::{CONTROL, Condition, singles, singles_and_pairs},
     de::DeGenes,
     design::{ConditionGroup, Design, DesignOptions},

@@ -54,10 +54,13 @@ mod artefact;
 mod card;
 mod config;
 mod experiment;
+mod files;
+mod method;
 mod page;
 mod pairs;
 mod panel;
 mod predict;
+mod profiles;
 mod report;
 mod respond;
 mod reverse;
@@ -72,9 +75,11 @@ use scgpt_data::{
 use scgpt_train::TrainObserver;
 
 pub use self::{
-    artefact::{PerturbArtefact, PerturbRecord, TrainingProfile},
+    artefact::{PerturbArtefact, PerturbRecord},
     config::PerturbConfig,
+    method::{ChosenMethod, JudgedMethod, ResponseMethod},
     predict::GivenControls,
+    profiles::TrainingProfile,
     report::PerturbReport,
     respond::{RespondOptions, Response, Responses},
     reverse::{Reversal, ReverseOptions, ReversedGroup},
@@ -307,7 +312,7 @@ impl<'a> Perturbation<'a> {
             |path: &Path| write(artefact::controls_source(genes, types, &parts.controls())?, path);
         let profiles = |path: &Path| {
             let known = self.training_profiles(moments, &parts.split);
-            write(artefact::profiles_source(genes, types, &known)?, path)
+            write(profiles::profiles_source(genes, types, &known)?, path)
         };
         let record = PerturbRecord {
             genes: genes.clone(),
@@ -317,6 +322,7 @@ impl<'a> Perturbation<'a> {
             seed: self.config.training.seed,
             total: self.total,
             split: parts.split.clone(),
+            judged: Some(JudgedMethod::all(report.evaluation.as_ref())),
         };
         let files = [
             ArtefactFile { name: artefact::CONTROLS, write: &controls },

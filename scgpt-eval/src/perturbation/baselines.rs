@@ -1,9 +1,10 @@
-//! [`response_baselines`]: what simple methods predict for responses to perturbations.
+//! [`ResponseRule`]: what simple methods predict for responses to perturbations.
 
 use std::collections::BTreeMap;
 
 use scgpt_data::narrow;
 use scgpt_stats::{Products, difference, dot, largest_eigenpairs};
+use serde::{Deserialize, Serialize};
 
 use super::condition::Condition;
 
@@ -40,6 +41,27 @@ pub struct KnownResponses<'a> {
     pub columns: &'a BTreeMap<String, usize>,
 }
 
+/// A simple method that predicts the response to a perturbation from known ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseRule {
+    /// The controls.
+    NoChange,
+    /// The mean of the known perturbed profiles.
+    TrainingMean,
+    /// Viñas Torné et al. 2025: the mean, over the perturbed genes, of the profile of the gene alone, or else
+    /// of the known profiles with that gene, or else of all.
+    MatchingMean,
+    /// The controls plus the changes that each gene makes alone; for a gene that is not known alone, what
+    /// known pairs change beyond their other gene; else the mean change of the genes that are known alone.
+    Additive,
+    /// Ahlmann-Eltze, Huber and Anders 2025: `Y ≈ G W Pᵀ + b`, where `b` is the mean profile, `G` the
+    /// genes' first ten principal components in the known profiles, and `P` those of the perturbed
+    /// genes (their sum, if several), by ridge regression with penalty 0.1. If a perturbed gene is not
+    /// measured, it predicts `b`.
+    Linear,
+}
+
 /// What one method predicts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResponseBaseline {
@@ -49,19 +71,7 @@ pub struct ResponseBaseline {
     pub profiles: Vec<Vec<f64>>,
 }
 
-/// Predicts the conditions `asked` from those that are known. The methods are
-///
-/// - *no change*: the controls;
-/// - *training mean*: the mean of the known perturbed profiles;
-/// - *matching mean* (Viñas Torné et al. 2025): the mean, over the perturbed genes, of the profile of
-///   the gene alone, or else of the known profiles with that gene, or else of all;
-/// - *additive*: the controls plus the changes that each gene makes alone; for a gene that is not
-///   known alone, what known pairs change beyond their other gene; else the mean change of the
-///   genes that are known alone;
-/// - *linear* (Ahlmann-Eltze, Huber and Anders 2025): `Y ≈ G W Pᵀ + b`, where `b` is the mean
-///   profile, `G` the genes' first ten principal components in the known profiles, and `P` those of
-///   the perturbed genes (their sum, if several), by ridge regression with penalty 0.1. If a
-///   perturbed gene is not measured, it predicts `b`.
+/// Predicts the conditions `asked` from those that are known, by every rule in turn.
 ///
 /// # Panics
 /// If no response is known.
@@ -69,47 +79,74 @@ pub fn response_baselines(
     known: &KnownResponses<'_>,
     asked: &[&Condition],
 ) -> Vec<ResponseBaseline> {
-    assert!(!known.responses.is_empty(), "nothing to learn from");
-    let each =
-        |predict: &dyn Fn(&Condition) -> Vec<f64>| asked.iter().map(|c| predict(c)).collect();
-    let all: Vec<&[f64]> = known.responses.iter().map(|(_, profile)| *profile).collect();
-    let overall = mean(&all);
-    let of_gene = |gene: &String| known.of_gene(gene);
-    let single_changes: Vec<Vec<f64>> = known
-        .responses
-        .iter()
-        .filter(|(condition, _)| condition.genes().len() == 1)
-        .map(|(_, profile)| difference(profile, known.control))
-        .collect();
-    let typical = match single_changes.as_slice() {
-        [] => vec![0.0; known.control.len()],
-        some => mean(&some.iter().map(Vec::as_slice).collect::<Vec<_>>()),
+    let of = |rule: ResponseRule| ResponseBaseline {
+        name: rule.name(),
+        profiles: rule.predict(known, asked),
     };
-    let linear = Linear::fit(known, &overall);
-    vec![
-        ResponseBaseline { name: "no change", profiles: each(&|_| known.control.to_vec()) },
-        ResponseBaseline { name: "training mean", profiles: each(&|_| overall.clone()) },
-        ResponseBaseline {
-            name: "matching mean",
-            profiles: each(&|condition| {
-                let of = |gene| of_gene(gene).unwrap_or_else(|| overall.clone());
+    ResponseRule::ALL.map(of).into()
+}
+
+impl ResponseRule {
+    /// All rules, in the order of reports.
+    pub const ALL: [Self; 5] =
+        [Self::NoChange, Self::TrainingMean, Self::MatchingMean, Self::Additive, Self::Linear];
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoChange => "no change",
+            Self::TrainingMean => "training mean",
+            Self::MatchingMean => "matching mean",
+            Self::Additive => "additive",
+            Self::Linear => "linear",
+        }
+    }
+
+    /// Mean expression for each of the conditions `asked`, `[g]`, from those that are known.
+    ///
+    /// # Panics
+    /// If no response is known.
+    pub fn predict(self, known: &KnownResponses<'_>, asked: &[&Condition]) -> Vec<Vec<f64>> {
+        assert!(!known.responses.is_empty(), "nothing to learn from");
+        let each =
+            |predict: &dyn Fn(&Condition) -> Vec<f64>| asked.iter().map(|c| predict(c)).collect();
+        let overall = mean(&known.responses.iter().map(|it| it.1).collect::<Vec<_>>());
+        match self {
+            Self::NoChange => each(&|_| known.control.to_vec()),
+            Self::TrainingMean => each(&|_| overall.clone()),
+            Self::MatchingMean => each(&|condition| {
+                let of = |gene| known.of_gene(gene).unwrap_or_else(|| overall.clone());
                 let profiles: Vec<Vec<f64>> = condition.genes().iter().map(of).collect();
                 mean(&profiles.iter().map(Vec::as_slice).collect::<Vec<_>>())
             }),
-        },
-        ResponseBaseline {
-            name: "additive",
-            profiles: each(&|condition| {
-                let mut sum = known.control.to_vec();
-                for gene in condition.genes() {
-                    let change = known.change(gene).unwrap_or_else(|| typical.clone());
-                    sum.iter_mut().zip(change).for_each(|(sum, change)| *sum += change);
-                }
-                sum
-            }),
-        },
-        ResponseBaseline { name: "linear", profiles: each(&|condition| linear.predict(condition)) },
-    ]
+            Self::Additive => {
+                let typical = known.typical_change();
+                each(&|condition| {
+                    let mut sum = known.control.to_vec();
+                    for gene in condition.genes() {
+                        let change = known.change(gene).unwrap_or_else(|| typical.clone());
+                        sum.iter_mut().zip(change).for_each(|(sum, change)| *sum += change);
+                    }
+                    sum
+                })
+            }
+            Self::Linear => {
+                let linear = Linear::fit(known, &overall);
+                each(&|condition| linear.predict(condition))
+            }
+        }
+    }
+
+    /// Whether the rule knows anything of a perturbed gene, in whose place it has a mean otherwise. The
+    /// controls and the mean of all are of no gene.
+    pub fn knows(self, known: &KnownResponses<'_>, gene: &String) -> bool {
+        match self {
+            Self::NoChange | Self::TrainingMean => true,
+            Self::MatchingMean => known.of_gene(gene).is_some(),
+            Self::Additive => known.change(gene).is_some(),
+            Self::Linear => known.columns.contains_key(gene),
+        }
+    }
 }
 
 impl KnownResponses<'_> {
@@ -119,6 +156,17 @@ impl KnownResponses<'_> {
             condition.genes() == std::slice::from_ref(gene)
         };
         self.responses.iter().find(is_alone).map(|(_, profile)| *profile)
+    }
+
+    /// The mean change of the genes that are known alone; none if no gene is.
+    fn typical_change(&self) -> Vec<f64> {
+        let alone = self.responses.iter().filter(|(condition, _)| condition.genes().len() == 1);
+        let changes: Vec<Vec<f64>> =
+            alone.map(|(_, profile)| difference(profile, self.control)).collect();
+        match changes.as_slice() {
+            [] => vec![0.0; self.control.len()],
+            some => mean(&some.iter().map(Vec::as_slice).collect::<Vec<_>>()),
+        }
     }
 
     /// The change that a gene makes alone, or else the mean of what it adds to other genes in
@@ -153,7 +201,7 @@ impl KnownResponses<'_> {
     }
 }
 
-/// The linear model; see [`response_baselines`].
+/// The linear model; see [`ResponseRule::Linear`].
 struct Linear<'a> {
     columns: &'a BTreeMap<String, usize>,
     mean: &'a [f64],

@@ -1,6 +1,6 @@
 //! The result of an evaluation of responses, in a table and a sentence.
 
-use super::PerturbEvaluation;
+use super::{MethodResponses, PerturbEvaluation, ResponseRule};
 
 impl PerturbEvaluation {
     /// Scores that tables show.
@@ -35,19 +35,34 @@ impl PerturbEvaluation {
         line(&heading) + &line(&rule) + &rows
     }
 
+    /// The score that methods are chosen by: Pearson Δ over the twenty genes that respond most.
+    pub const CHOSEN_BY: &'static str = "pearson_delta_non_dropout";
+
+    /// The best of the simple methods, if there are any.
+    fn best_baseline(&self) -> Option<&MethodResponses> {
+        let baselines = self.methods.get(1..)?.iter();
+        baselines.max_by(|a, b| a.mean(Self::CHOSEN_BY).total_cmp(&b.mean(Self::CHOSEN_BY)))
+    }
+
+    /// The simple method that is better than the predictions by more than chance, if one is.
+    pub fn better(&self) -> Option<ResponseRule> {
+        let best = self.best_baseline()?;
+        let is_better =
+            best.scores[Self::CHOSEN_BY].low > self.methods.first()?.mean(Self::CHOSEN_BY);
+        ResponseRule::ALL.into_iter().find(|rule| is_better && rule.name() == best.name)
+    }
+
     /// A sentence on whether the predictions are better than simple methods, if there are any to
     /// compare them with.
     pub fn verdict(&self) -> Option<String> {
-        const SCORE: &str = "pearson_delta_non_dropout";
-        let (first, baselines) = self.methods.split_first()?;
-        let best = baselines.iter().max_by(|a, b| a.mean(SCORE).total_cmp(&b.mean(SCORE)))?;
-        let [ours, theirs] = [first.mean(SCORE), best.mean(SCORE)];
-        Some(if first.scores[SCORE].low > theirs {
+        let (first, best) = (self.methods.first()?, self.best_baseline()?);
+        let [ours, theirs] = [first, best].map(|method| method.mean(Self::CHOSEN_BY));
+        Some(if first.scores[Self::CHOSEN_BY].low > theirs {
             format!(
                 "{} is better than `{}` ({ours:.3} against {theirs:.3}, Pearson Δ of the top 20).",
                 first.name, best.name
             )
-        } else if best.scores[SCORE].low > ours {
+        } else if self.better().is_some() {
             format!(
                 "`{}` is better than {} ({theirs:.3} against {ours:.3}, Pearson Δ of the top 20): for these conditions the simple method is the one to use.",
                 best.name, first.name

@@ -4,24 +4,24 @@
 //! start from (`controls.h5ad`), and the mean profiles of what was trained on (`profiles.h5ad`), which searches
 //! compare with. All values are logarithms of counts that were normalised to one sum.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use burn::prelude::Device;
 use scgpt_data::{
-    CellSource, CellSubset, Column, Frame, GeneVocab, InputState, InputValues, Layer, LogScale,
-    RowSpool, Setting, Source, SpecialToken, SpooledCells, median_total, similar_names,
+    CellSource, Column, Frame, GeneVocab, InputState, InputValues, Layer, LogScale, RowSpool,
+    Setting, Source, SpecialToken, SpooledCells, median_total, similar_names,
 };
-use scgpt_eval::perturbation::{CONTROL, Condition, Split, gene_column, gene_names};
+use scgpt_eval::perturbation::{CONTROL, Condition, Split};
 use scgpt_model::{GepStyle, InferencePrecision, Scgpt, ScgptConfig, Strictness};
 use scgpt_stats::sampled;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    files::{CELL_TYPE, CONDITION, numbered, own_column, places, read_placed},
+    method::JudgedMethod,
     panel::{PerturbedGenes, ResponsePanel},
     predict::{Controls, GivenControls, Predictor},
+    profiles::{TrainingProfile, read_profiles},
 };
 use crate::{
     artefact::{ArtefactKind, OpenArtefact},
@@ -42,10 +42,6 @@ pub(super) const CONTROLS: &str = "controls.h5ad";
 pub(super) const CONTROL_CELLS: usize = 500;
 /// Mean expression of the conditions trained on.
 pub(super) const PROFILES: &str = "profiles.h5ad";
-/// Columns of the `obs` of these files.
-const CELL_TYPE: &str = "cell_type";
-const CONDITION: &str = "condition";
-const N_CELLS: &str = "n_cells";
 /// Sums of cells that were normalised alike differ by less than this factor over the same genes.
 const MOST_APART: f64 = 3.0;
 
@@ -69,20 +65,10 @@ pub struct PerturbRecord {
     pub total: Option<f64>,
     /// The conditions it was trained on, validated by, and judged by.
     pub split: Split,
-}
-
-/// A condition that was trained on, and its mean expression.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct TrainingProfile {
-    /// The cell type, a place in [`PerturbRecord::cell_types`].
-    pub cell_type: usize,
-    /// The condition.
-    pub condition: Condition,
-    /// Number of cells it is the mean of.
-    pub cells: usize,
-    /// Mean logarithm of each gene over these cells, `[g]`.
-    pub mean: Vec<f64>,
+    /// How good the network and simple methods were on the conditions it was judged by; `None` in artefacts of
+    /// earlier versions.
+    #[serde(default)]
+    pub judged: Option<Vec<JudgedMethod>>,
 }
 
 /// An artefact, ready to predict.
@@ -109,6 +95,8 @@ pub struct PerturbArtefact {
     network: ScgptConfig,
     controls: Vec<Controls>,
     profiles: Vec<TrainingProfile>,
+    /// Whether the controls are those of another source than the training's.
+    pub(super) has_given_controls: bool,
     pub(super) precision: InferencePrecision,
 }
 
@@ -134,9 +122,20 @@ impl PerturbArtefact {
         let panel = ResponsePanel::of_names(&vocab, &record.genes)?;
         let (model, _) = model.load(device, Strictness::Strict)?;
         let controls = read_controls(&folder.join(CONTROLS), &record)?;
-        let profiles = read_profiles(&folder.join(PROFILES), &record)?;
+        let profiles = read_profiles(&folder.join(PROFILES), &record.genes, &record.cell_types)?;
         let precision = InferencePrecision::Exact;
-        Ok(Self { record, vocab, panel, model, network, controls, profiles, precision })
+        let has_given_controls = false;
+        Ok(Self {
+            record,
+            vocab,
+            panel,
+            model,
+            network,
+            controls,
+            profiles,
+            has_given_controls,
+            precision,
+        })
     }
 
     /// The same, but cells are computed in that precision where there is a faster way to do so.
@@ -219,6 +218,7 @@ impl PerturbArtefact {
         self.check_sums(&controls.values, path)?;
         let without_genes = n_empty(&controls.values, controls.n_genes);
         self.controls = vec![controls; self.controls.len()];
+        self.has_given_controls = true;
         let rescaled_from = scale.and_then(|scale| scale.from.total);
         Ok(GivenControls { rescaled_from, without_genes })
     }
@@ -297,39 +297,6 @@ pub(super) fn controls_source(
     Ok(SpooledCells::new(numbered("control", of_cell.len(), columns), Frame::of_names(genes), rows))
 }
 
-/// Mean expression of conditions as a file.
-pub(super) fn profiles_source(
-    genes: &[String],
-    cell_types: &[String],
-    profiles: &[TrainingProfile],
-) -> Result<SpooledCells> {
-    let mut rows = RowSpool::new(genes.len())?;
-    for profile in profiles {
-        #[allow(clippy::cast_possible_truncation, reason = "stored as narrow as expression is")]
-        rows.push(&profile.mean.iter().map(|&x| x as f32).collect::<Vec<f32>>())?;
-    }
-    let of = |text: &dyn Fn(&TrainingProfile) -> String| {
-        Column::categorical(&profiles.iter().map(text).collect::<Vec<_>>())
-    };
-    let cells = profiles.iter().map(|profile| i64::try_from(profile.cells).ok()).collect();
-    let columns = vec![
-        (CONDITION.into(), of(&|profile| profile.condition.to_string())),
-        (CELL_TYPE.into(), of(&|profile| cell_types[profile.cell_type].clone())),
-        (N_CELLS.into(), Column::Integer(cells)),
-    ];
-    Ok(SpooledCells::new(
-        numbered("profile", profiles.len(), columns),
-        Frame::of_names(genes),
-        rows,
-    ))
-}
-
-/// A table of `n` rows, named by numbers, with these columns.
-pub(super) fn numbered(name: &str, n: usize, columns: Vec<(String, Column)>) -> Frame {
-    let index = (1..=n).map(|number| format!("{name}_{number}")).collect();
-    Frame { index_name: "_index".into(), index, columns }
-}
-
 /// Reads the control cells that an artefact keeps, of each of its cell types.
 fn read_controls(path: &Path, record: &PerturbRecord) -> Result<Vec<Controls>> {
     let mut source = Source::open(path)?;
@@ -369,127 +336,4 @@ fn read_cells(
     let place = places(source, genes, &Layer::X, path)?;
     let values = read_placed(source, &Layer::X, scale, cells, &place, genes.len())?;
     Ok(Controls::new(&values, genes.len()))
-}
-
-/// Reads some cells, `[n, g]`, brought to another scale if there is one; each column goes where
-/// `place` says.
-pub(super) fn read_placed(
-    source: &mut dyn CellSource,
-    layer: &Layer,
-    scale: Option<&LogScale>,
-    cells: Vec<usize>,
-    place: &[Option<usize>],
-    g: usize,
-) -> Result<Vec<f32>> {
-    let n = cells.len();
-    let mut block = CellSubset::new(source, cells).read(layer, 0..n)?;
-    if let Some(scale) = scale {
-        scale.apply(&mut block);
-    }
-    let mut values = vec![0.0; n * g];
-    for (cell, row) in values.chunks_mut(g).zip(block.rows()) {
-        for (&gene, &value) in row.indices.iter().zip(row.values) {
-            if let Some(place) = place[gene as usize] {
-                cell[place] = value;
-            }
-        }
-    }
-    Ok(values)
-}
-
-/// Reads what [`profiles_source`] wrote.
-///
-/// # Errors
-/// If the file cannot be read, a profile lacks its condition, cell type or size, or a cell type has no profile of
-/// its controls.
-fn read_profiles(path: &Path, record: &PerturbRecord) -> Result<Vec<TrainingProfile>> {
-    let mut source = Source::open(path)?;
-    let obs = source.obs()?;
-    let n = source.summary().n_cells;
-    let place = places(&mut source, &record.genes, &Layer::X, path)?;
-    let labels = |name: &str| own_column(&obs, name, path).map(Column::labels);
-    let (conditions, types) = (labels(CONDITION)?, labels(CELL_TYPE)?);
-    let Column::Integer(cells) = own_column(&obs, N_CELLS, path)? else {
-        return Err(invalid(path, format!("column `{N_CELLS}` of `obs` holds no whole numbers")));
-    };
-    let g = record.genes.len();
-    let rows = read_placed(&mut source, &Layer::X, None, (0..n).collect(), &place, g)?;
-    let mut profiles = Vec::with_capacity(n);
-    for (number, row) in rows.chunks(g).enumerate() {
-        let mean = row.iter().copied().map(f64::from).collect();
-        let gap =
-            || invalid(path, format!("profile {number} lacks its condition, cell type or size"));
-        // A single cell type may be without a name.
-        let cell_type = types[number].clone().unwrap_or_default();
-        let known = record.cell_types.iter().position(|other| *other == cell_type);
-        profiles.push(TrainingProfile {
-            cell_type: known.ok_or_else(|| {
-                invalid(path, format!("cell type `{cell_type}` is not one of the artefact's"))
-            })?,
-            condition: Condition::parse(
-                conditions[number].as_deref().ok_or_else(gap)?,
-                "+",
-                CONTROL,
-            )?,
-            cells: cells[number].and_then(|n| usize::try_from(n).ok()).ok_or_else(gap)?,
-            mean,
-        });
-    }
-    let has_control = |cell_type: &usize| {
-        profiles.iter().any(|it| it.cell_type == *cell_type && it.condition.is_control())
-    };
-    match (0..record.cell_types.len()).find(|cell_type| !has_control(cell_type)) {
-        Some(lacking) => Err(invalid(
-            path,
-            format!("cell type `{}` has no profile of its controls", record.cell_types[lacking]),
-        )),
-        None => Ok(profiles),
-    }
-}
-
-/// A column that every file of an artefact has.
-fn own_column<'o>(obs: &'o Frame, name: &str, path: &Path) -> Result<&'o Column> {
-    obs.column(name).ok_or_else(|| invalid(path, format!("`obs` lacks the column `{name}`")))
-}
-
-/// For every column of a file that has all `genes`, its place among them.
-pub(super) fn places(
-    source: &mut dyn CellSource,
-    genes: &[String],
-    layer: &Layer,
-    path: &Path,
-) -> Result<Vec<Option<usize>>> {
-    let var = source.var(layer)?;
-    let wanted: BTreeMap<&str, usize> = genes.iter().map(String::as_str).zip(0..).collect();
-    let column = gene_column(&var, &wanted.keys().copied().collect());
-    let names = gene_names(&var, &column);
-    let mut found = vec![false; genes.len()];
-    let place = |name: &Option<String>| {
-        let place = *wanted.get(name.as_deref()?)?;
-        // Of genes with the same name the first is taken.
-        (!std::mem::replace(&mut found[place], true)).then_some(place)
-    };
-    let places: Vec<Option<usize>> = names.iter().map(place).collect();
-    let missing: Vec<&str> = genes
-        .iter()
-        .zip(&found)
-        .filter(|(_, found)| !**found)
-        .map(|(gene, _)| gene.as_str())
-        .collect();
-    if !missing.is_empty() {
-        let examples: Vec<&str> = missing.iter().take(5).copied().collect();
-        return Err(Error::option(format!(
-            "`{}` lacks {} of the {} genes that the artefact was trained on, such as {}: the panels differ; expected cells with all of them, by the same names",
-            path.display(),
-            missing.len(),
-            genes.len(),
-            examples.join(", ")
-        )));
-    }
-    Ok(places)
-}
-
-/// The error for a file of an artefact that cannot be believed.
-pub(super) fn invalid(path: &Path, problem: String) -> Error {
-    Error::Artefact { path: PathBuf::from(path), problem }
 }

@@ -7,18 +7,20 @@ use scgpt_data::{
     Additions, CellSource as _, Column, Existing, Frame, Layer, Observer, RowSpool, Source,
     SpooledCells, export, obs_column,
 };
-use scgpt_eval::perturbation::{CONTROL, Condition};
+use scgpt_eval::perturbation::{CONTROL, Condition, KnownResponses, ResponseRule};
 use scgpt_model::InferencePrecision;
 use scgpt_stats::difference;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    artefact::{PerturbArtefact, invalid, numbered, places, read_placed},
+    artefact::PerturbArtefact,
+    files::{CELL_TYPE, CONDITION, invalid, numbered, places, read_placed},
+    method::{ChosenMethod, ResponseMethod},
     panel::PerturbedGenes,
     predict::mean,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Number of genes in a summary.
 const MOST_CHANGED: usize = 10;
@@ -43,13 +45,15 @@ pub struct RespondOptions {
     /// Number of genes that are predicted together; 0 for all, and `None` for as many as in
     /// training.
     pub genes_per_pass: Option<usize>,
+    /// What predicts: the network, or a simple method.
+    pub method: ResponseMethod,
 }
 
 impl RespondOptions {
-    /// Predicts `cells` cells of each condition, of the first cell type, with as many genes
-    /// together as in training.
+    /// Predicts `cells` cells of each condition, of the first cell type, by the network, with as many
+    /// genes together as in training.
     pub fn new(cells: usize) -> Self {
-        Self { cell_type: 0, cells, genes_per_pass: None }
+        Self { cell_type: 0, cells, genes_per_pass: None, method: ResponseMethod::Network }
     }
 }
 
@@ -61,8 +65,10 @@ pub struct Responses {
     pub conditions: Vec<Response>,
     /// Predicted cells, `cells` of each condition in turn, row-major `[n · cells, g]`.
     pub cells: RowSpool,
-    /// The numbers that they were computed in; `None` if a file does not say.
+    /// The numbers that the network computed in; `None` for a simple method, and if a file does not say.
     pub precision: Option<InferencePrecision>,
+    /// What predicted them; `None` if a file does not say.
+    pub method: Option<ChosenMethod>,
     genes: Vec<String>,
     cell_type: String,
 }
@@ -75,6 +81,9 @@ pub struct Response {
     pub condition: String,
     /// Perturbed genes that are not measured.
     pub unmeasured: Vec<String>,
+    /// Perturbed genes of which a simple method knows nothing: it has the mean of others in their place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_known: Vec<String>,
     /// The genes that change most against the controls that predictions start from, each with the
     /// change of its mean logarithm.
     pub most_changed: Vec<(String, f64)>,
@@ -85,8 +94,8 @@ impl PerturbArtefact {
     /// the cells of one condition, and the tensors of a few.
     ///
     /// # Errors
-    /// If a gene is not in the vocabulary, before anything is computed; if the temporary file cannot be
-    /// written; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    /// If a gene is not in the vocabulary, or there is nothing to choose the best method by, before anything
+    /// is computed; if the temporary file cannot be written; [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
     pub fn respond(
         &self,
         conditions: &[Condition],
@@ -96,7 +105,11 @@ impl PerturbArtefact {
     ) -> Result<Responses> {
         let targets: Vec<PerturbedGenes> =
             conditions.iter().map(|condition| self.targets(condition)).collect::<Result<_>>()?;
-        let RespondOptions { cell_type, cells: n, genes_per_pass } = *options;
+        let RespondOptions { cell_type, cells: n, genes_per_pass, .. } = *options;
+        let method = self.method(options.method)?;
+        if let Some(rule) = method.method.rule() {
+            return self.respond_simply(conditions, rule, method, options, observer);
+        }
         let predictor = self.predictor(genes_per_pass);
         let g = self.panel.len();
         let control = mean(&self.controls(cell_type).values, g);
@@ -114,6 +127,83 @@ impl PerturbArtefact {
             conditions: responses,
             cells,
             precision: Some(self.precision.on(device)),
+            method: Some(method),
+            genes: self.record.genes.clone(),
+            cell_type: self.record.cell_types[cell_type].clone(),
+        })
+    }
+
+    /// The method that is meant by a setting: the best of those that training judged, if that is asked for.
+    ///
+    /// # Errors
+    /// If the best is asked for and training left nothing to choose by.
+    pub fn method(&self, method: ResponseMethod) -> Result<ChosenMethod> {
+        method.among(self.record.judged.as_deref())
+    }
+
+    /// As [`respond`](Self::respond), by a simple method, which predicts the mean of a condition from
+    /// all means that the artefact has. Its cells differ from each other as the controls do.
+    fn respond_simply(
+        &self,
+        conditions: &[Condition],
+        rule: ResponseRule,
+        method: ChosenMethod,
+        options: &RespondOptions,
+        observer: &dyn Observer,
+    ) -> Result<Responses> {
+        let RespondOptions { cell_type, cells: n, .. } = *options;
+        let g = self.panel.len();
+        let control = self.control(cell_type);
+        let of_type = self.profiles(cell_type).into_iter();
+        let mut responses: Vec<_> = of_type.filter(|it| !it.condition.is_control()).collect();
+        if responses.is_empty() {
+            // As in training: of another cell type, if nothing is known of this one.
+            let all = (0..self.record.cell_types.len()).flat_map(|other| self.profiles(other));
+            responses = all.filter(|it| !it.condition.is_control()).collect();
+        }
+        if responses.is_empty() {
+            return Err(Error::option("the artefact has no profile of a condition to learn from"));
+        }
+        let known = KnownResponses {
+            control: &control,
+            responses: responses.iter().map(|it| (&it.condition, it.mean.as_slice())).collect(),
+            columns: &self.panel.places,
+        };
+        let profiles = rule.predict(&known, &conditions.iter().collect::<Vec<_>>());
+        let controls = self.controls(cell_type);
+        // Other cells begin elsewhere, and change alike.
+        let base =
+            if self.has_given_controls { mean(&controls.values, g) } else { control.clone() };
+        let starts: Vec<f32> = (0..n)
+            .flat_map(|cell| controls.start(cell, self.record.pool, self.record.seed))
+            .collect();
+        let of_starts = mean(&starts, g);
+        let mut cells = RowSpool::new(g)?;
+        let mut said = Vec::with_capacity(conditions.len());
+        observer.begin("predicting", conditions.len() * n);
+        for (condition, profile) in conditions.iter().zip(&profiles) {
+            observer.check_cancelled()?;
+            let predicted: Vec<f64> = (0..g).map(|i| base[i] + profile[i] - control[i]).collect();
+            let value = |(place, &start): (usize, &f32)| {
+                let gene = place % g;
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    reason = "stored as narrow as expression is"
+                )]
+                let value = (f64::from(start) - of_starts[gene] + predicted[gene]) as f32;
+                value
+            };
+            cells.push(&starts.iter().enumerate().map(value).collect::<Vec<f32>>())?;
+            let is_guessed = |gene: &&String| !rule.knows(&known, gene);
+            let not_known = condition.genes().iter().filter(is_guessed).cloned().collect();
+            said.push(Response { not_known, ..self.response(condition, &predicted, &base) });
+            observer.advance(n);
+        }
+        Ok(Responses {
+            conditions: said,
+            cells,
+            precision: None,
+            method: Some(method),
             genes: self.record.genes.clone(),
             cell_type: self.record.cell_types[cell_type].clone(),
         })
@@ -133,7 +223,7 @@ impl PerturbArtefact {
         let mut source = Source::open_predicted(path)?;
         let g = self.panel.len();
         let place = places(&mut source, &self.record.genes, &Layer::X, path)?;
-        let names = obs_column(&source.obs()?, "condition")?.labels();
+        let names = obs_column(&source.obs()?, CONDITION)?.labels();
         let mut by_condition: BTreeMap<Condition, Vec<usize>> = BTreeMap::new();
         for (cell, name) in names.into_iter().enumerate() {
             let lacking = || invalid(path, format!("cell {cell} has no condition"));
@@ -159,7 +249,14 @@ impl PerturbArtefact {
         let genes = self.record.genes.clone();
         Ok((
             conditions,
-            Responses { conditions: responses, cells, precision: None, genes, cell_type },
+            Responses {
+                conditions: responses,
+                cells,
+                precision: None,
+                method: None,
+                genes,
+                cell_type,
+            },
         ))
     }
 
@@ -173,6 +270,7 @@ impl PerturbArtefact {
         Response {
             condition: condition.to_string(),
             unmeasured: condition.genes().iter().filter(is_unmeasured).cloned().collect(),
+            not_known: Vec::new(),
             most_changed: order
                 .into_iter()
                 .take(MOST_CHANGED)
@@ -198,11 +296,15 @@ impl Responses {
         let repeated = |name: &Response| std::iter::repeat_n(name.condition.clone(), n);
         let conditions: Vec<String> = self.conditions.iter().flat_map(repeated).collect();
         let columns = vec![
-            ("condition".into(), Column::categorical(&conditions)),
-            ("cell_type".into(), Column::categorical(&vec![self.cell_type; conditions.len()])),
+            (CONDITION.into(), Column::categorical(&conditions)),
+            (CELL_TYPE.into(), Column::categorical(&vec![self.cell_type; conditions.len()])),
         ];
         let obs = numbered("predicted", conditions.len(), columns);
-        let responses = json!({ "responses": self.conditions, "precision": self.precision });
+        let responses = json!({
+            "responses": self.conditions,
+            "precision": self.precision,
+            "method": self.method,
+        });
         let additions =
             Additions { uns: vec![("scgpt".into(), responses)], ..Additions::default() };
         observer.begin("writing", conditions.len());

@@ -17,7 +17,8 @@ use scgpt_stats::{Neighbours, sampled};
 use serde::Serialize;
 
 use super::{
-    artefact::{PerturbArtefact, n_empty, places, read_placed},
+    artefact::{PerturbArtefact, n_empty},
+    files::{places, read_placed},
     respond::Responses,
 };
 use crate::error::{Error, Result};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_eval::perturbation::Condition;
-use scgpt_tasks::perturb::{PerturbArtefact, Response};
+use scgpt_tasks::perturb::{PerturbArtefact, Response, ResponseMethod};
 use serde_json::json;
 
 use super::{CandidateArgs, RespondArgs};
@@ -26,11 +26,13 @@ const SHOWN: usize = 10;
 /// Writes predicted cells: X the predicted log1p values of all genes of the artefact, obs the
 /// condition. They start from control cells, those of training unless --controls names others. Genes
 /// that were not perturbed, and not even measured, in training can be asked for if they are in the
-/// vocabulary; the report of training says how far that can be trusted.
+/// vocabulary; the report of training says how far that can be trusted. Simple methods (--method) predict from
+/// the means of the conditions of training; best is the method with the highest score in that report.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt perturb predict --model screen/ --genes KLF1 -o predicted.h5ad\n  \
     scgpt perturb predict --model screen/ --genes KLF1,FOSB --genes CEBPA -o predicted.h5ad\n  \
+    scgpt perturb predict --model screen/ --genes KLF1,FOSB --method best -o predicted.h5ad\n  \
     scgpt perturb predict --model screen/ --genes KLF1 --controls donors.h5ad --where \"donor = 'D7'\" -o predicted.h5ad\n  \
     scgpt perturb predict --model screen/ --candidates all --pairs --cells 30 -o candidates.h5ad")]
 #[command(mut_arg("where", |query| query.help(
@@ -46,6 +48,9 @@ pub(crate) struct PredictArgs {
     genes: Vec<String>,
     #[command(flatten)]
     candidates: CandidateArgs,
+    /// What predicts: the network or a simple method
+    #[arg(long, value_enum, default_value_t, env = "SCGPT_METHOD")]
+    method: ResponseMethod,
     /// File of cells to start from, log1p values of the genes of the artefact
     #[arg(long, value_name = "FILE", env = "SCGPT_CONTROLS")]
     controls: Option<PathBuf>,
@@ -93,17 +98,27 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
             conditions.push(condition);
         }
     }
-    let options = args.respond.options(&artefact)?;
+    let mut options = args.respond.options(&artefact)?;
+    options.method = args.method;
     let bar = Bar::new(printer);
     let responses = artefact.respond(&conditions, &options, &device, &bar)?;
     bar.finish();
     let found = responses.conditions.clone();
     let computed = responses.precision;
+    let method = responses.method.clone();
+    let is_network = computed.is_some();
     computed.inspect(|&computed| precision.remark_on(computed, &mut warnings));
     responses.write(&args.output.path, args.output.existing(), &bar)?;
     bar.finish();
     let trained = &artefact.record().split.train;
-    for response in found.iter().filter(|response| !response.unmeasured.is_empty()) {
+    for response in found.iter().filter(|response| !response.not_known.is_empty()) {
+        warnings.tell(format!(
+            "{}: nothing is known of {}, in whose place there is the mean of others",
+            response.condition,
+            response.not_known.join(", ")
+        ));
+    }
+    for response in found.iter().filter(|it| is_network && !it.unmeasured.is_empty()) {
         printer.remark(&format!(
             "note: {} is not measured; the network is told of it without a value",
             response.unmeasured.join(", ")
@@ -118,10 +133,16 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
         first.0 = "conditions";
     }
     let (cells, output) = (args.respond.cells, args.output.path.display().to_string());
+    if let Some(chosen) = method.as_ref().filter(|_| args.method != ResponseMethod::Network) {
+        let because = chosen.because.iter().map(|why| format!(": {why}"));
+        let line = std::iter::once(chosen.method.name().to_owned()).chain(because);
+        rows.push(("method", line.collect()));
+    }
     rows.push(("cells", format!("{cells} of each")));
     rows.push(("output", output.clone()));
-    let record =
-        json!({ "responses": found, "cells": cells, "precision": computed, "output": output });
+    let record = json!({
+        "responses": found, "cells": cells, "precision": computed, "method": method, "output": output
+    });
     printer.result(&warnings.beside(&record), &rows)
 }
 

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, CommandFactory as _};
-use scgpt_eval::perturbation::{Split, SplitMode};
+use scgpt_eval::perturbation::{CONTROL, Condition, PerturbEvaluation, Split, SplitMode};
 use scgpt_tasks::perturb::{
-    PerturbArtefact, PerturbConfig, PerturbOptions, PerturbReport, Perturbation, SplitChoice,
+    PerturbArtefact, PerturbConfig, PerturbOptions, PerturbReport, Perturbation, ResponseMethod,
+    SplitChoice,
 };
 
 use super::{DesignArgs, remark_on_unmeasured};
 use crate::{
+    better::Again,
     commands::Cli,
     flags::options_of,
     gene_remarks,
@@ -104,10 +106,32 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     warnings.said(report.learned.advice.as_ref());
     remark_on(&report, &mut warnings, printer);
     warnings.without_genes(report.without_genes, "nothing is learned from them");
+    if let Some(again) = better(&report, output)? {
+        warnings.better(&again);
+    }
     write_text(&output.join("split.json"), &serde_json::to_string_pretty(&report.split)?)?;
     warnings.write(output, &report, report.page())?;
     training.finish()?;
-    printer.result(&warnings.beside(&report), &summary(&report, output))
+    let mut rows = summary(&report, output);
+    rows.extend(warnings.better_row());
+    printer.result(&warnings.beside(&report), &rows)
+}
+
+/// The command that predicts by a simple method, if one is better than the network; of the first of the conditions
+/// that both were judged by.
+fn better(report: &PerturbReport, output: &Path) -> Result<Option<Again>> {
+    let evaluation = report.evaluation.as_ref();
+    let Some(rule) = evaluation.and_then(PerturbEvaluation::better) else { return Ok(None) };
+    let genes = match report.split.test.first() {
+        Some(name) => Condition::parse(name, "+", CONTROL)?.genes().join(","),
+        None => return Ok(None),
+    };
+    let command = Again::command(Cli::command(), &["perturb", "predict"])
+        .with("model", &output.display().to_string())
+        .with("method", ResponseMethod::of(rule).name())
+        .with("genes", &genes)
+        .with("output", "predicted.h5ad");
+    Ok(Some(command))
 }
 
 impl TrainArgs {
@@ -170,9 +194,7 @@ fn remark_on(report: &PerturbReport, warnings: &mut Warnings, printer: Printer) 
             some_of(&report.unmeasured)
         ));
     }
-    if let Some(collapse) =
-        report.evaluation.as_ref().and_then(scgpt_eval::perturbation::PerturbEvaluation::collapse)
-    {
+    if let Some(collapse) = report.evaluation.as_ref().and_then(PerturbEvaluation::collapse) {
         warnings.tell(collapse);
     }
 }
