@@ -20,7 +20,6 @@ pub(crate) struct Again {
 impl Again {
     /// This run of the `program`, as it was asked for; `None` if it is of another command than that of these
     /// `words`, which runs that one as a part of it.
-    #[allow(dead_code, reason = "of commands whose own options choose a method")]
     pub(crate) fn this_run(program: Command, words: &str) -> Option<Self> {
         let args: Vec<OsString> = std::env::args_os().collect();
         let asked = asked_for(&program, &args)?;
@@ -54,7 +53,6 @@ impl Again {
     }
 
     /// The same without an option, if it was given.
-    #[allow(dead_code, reason = "of commands whose own options choose a method")]
     #[must_use]
     pub(crate) fn without(mut self, id: &str) -> Self {
         let option = self.command.get_arguments().find(|option| option.get_id() == id);

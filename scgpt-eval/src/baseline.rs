@@ -3,7 +3,7 @@
 //! | task | simple methods | here |
 //! |---|---|---|
 //! | embedding | variable genes, then principal components | [`hvg_pca`] |
-//! | annotation | class means, nearest neighbours, logistic regression | [`class_baselines`] |
+//! | annotation | class means, nearest neighbours, logistic regression | [`SimpleMethods`] |
 //! | integration of batches | principal components, Harmony, ComBat | [`integration_baselines`] |
 //! | integration of modalities | LSI, weighted neighbours, Harmony | [`multiomic_baselines`] |
 //! | networks of genes | correlations, trees | [`Association`] |
@@ -33,7 +33,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::logistic::LogisticRegression;
 use self::variable_expression::VariableExpression;
 pub use self::{
-    classify::{ClassBaseline, LabelledCells, class_baselines},
+    classify::{
+        CellScore, ClassBaseline, ClassMethod, ExpressionSpace, KnownCells, LabelledCells,
+        SimpleMethod, SimpleMethods, SpaceReader,
+    },
     harmony::harmony,
     integration::{SpaceBaseline, integration_baselines},
     lsi::{DepthComponent, Lsi, lsi},

@@ -6,6 +6,7 @@ mod eigen;
 mod subspace;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 pub use self::{correlations::Correlations, eigen::largest_eigenpairs, subspace::Subspace};
 
@@ -116,7 +117,8 @@ impl Products {
 }
 
 /// The directions in which cells vary most: principal components.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Principal {
     n: usize,
     /// How far each value goes along each component, `[d, n]`.
@@ -146,6 +148,20 @@ impl Principal {
         &self.shares
     }
 
+    /// How far the value numbered `i` goes along each component, `[n]`.
+    ///
+    /// # Panics
+    /// If cells have no such value.
+    pub fn loadings(&self, i: usize) -> &[f64] {
+        &self.loadings[i * self.n..(i + 1) * self.n]
+    }
+
+    /// Whether these are components of cells with `d` values each; what was read from a file need not be.
+    pub fn is_of(&self, d: usize) -> bool {
+        let n = Some(self.loadings.len());
+        n == self.n.checked_mul(d) && self.offsets.len() == self.n && self.shares.len() == self.n
+    }
+
     /// The position of a cell along the components, `[n]`; the cell is given by the numbers and the
     /// values of what is not zero.
     pub fn project(&self, indices: &[u32], values: &[f32]) -> Vec<f32> {
@@ -171,8 +187,10 @@ impl Principal {
         values: &[f32],
     ) -> Vec<f32> {
         for (&i, &x) in indices.iter().zip(values) {
-            let loadings = &self.loadings[i as usize * self.n..(i as usize + 1) * self.n];
-            position.iter_mut().zip(loadings).for_each(|(p, l)| *p += f64::from(x) * l);
+            position
+                .iter_mut()
+                .zip(self.loadings(i as usize))
+                .for_each(|(p, l)| *p += f64::from(x) * l);
         }
         position.into_iter().map(|x| x as f32).collect()
     }

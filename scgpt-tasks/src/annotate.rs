@@ -45,11 +45,14 @@ mod artefact;
 mod calibration;
 mod card;
 mod centre;
+mod choice;
+mod classifier;
 mod config;
 mod experiment;
 mod head;
 mod held_out;
 mod judge;
+mod method;
 mod methods;
 mod page;
 mod predict;
@@ -57,26 +60,36 @@ mod profiles;
 mod recalibrate;
 mod report;
 mod scored;
+mod simple;
 mod sizes;
 mod task;
+mod verdict;
 
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{Advice, AlignmentSummary, CellSource, GeneVocab, Observer, Setting};
-use scgpt_eval::{Labels, baseline::BaselineOptions};
-use scgpt_train::TrainObserver;
+use scgpt_data::{Advice, AlignmentSummary, CellSource, GeneToken, GeneVocab, Observer, Setting};
+use scgpt_eval::{
+    Labels,
+    baseline::{BaselineOptions, SimpleMethod},
+};
+use scgpt_train::{TrainConfig, TrainObserver};
 
 pub use self::{
     artefact::{Artefact, ArtefactRecord},
     calibration::{Calibration, UnknownScore},
+    choice::Choice,
     config::{AnnotateConfig, ClassWeights, HeadStart},
+    method::Method,
     methods::{MethodScores, RepeatScores},
     predict::{Annotated, AnnotatedCell, PredictOptions},
     report::{AnnotateData, AnnotateReport},
     sizes::ClassSize,
 };
-use self::{experiment::AnnotateExperiment, held_out::HELD_OUT, profiles::PROFILES};
+use self::{
+    classifier::METHOD, experiment::AnnotateExperiment, held_out::HELD_OUT, profiles::PROFILES,
+    report::Finished,
+};
 use crate::{
     artefact::write_part,
     error::Result,
@@ -129,15 +142,24 @@ impl<'a> AnnotateOptions<'a> {
     }
 }
 
+/// All genes of the data, whether a checkpoint knows them or not: what simple methods know cells by.
+#[derive(Debug)]
+struct AllGenes {
+    vocab: GeneVocab,
+    /// The token of each column; one that names a gene again, or no gene, has none.
+    tokens: Vec<Option<GeneToken>>,
+}
+
 /// Labelled cells and settings, checked to belong together.
 #[derive(Debug)]
 pub struct Annotation<'a> {
     config: &'a AnnotateConfig,
     options: AnnotateOptions<'a>,
     device: &'a Device,
-    /// The model that is fine-tuned, unless the network is new.
+    /// The model that is fine-tuned, unless the network is new, or there is none.
     checkpoint: Option<Checkpoint>,
     vocab: GeneVocab,
+    all_genes: AllGenes,
     labels: Labels,
     /// Number of cells without a label.
     unlabelled: usize,
@@ -196,20 +218,26 @@ impl<'a> Annotation<'a> {
                 .map_err(&in_file)?;
         }
         let var = source.var(options.learn.layer)?;
-        let checkpoint = Checkpoint::open(config.model.as_deref(), Usage::Annotate)?;
+        let names = options.learn.gene_names;
+        // A simple method has no use for one.
+        let model = config.model.as_deref().filter(|_| config.method.simple().is_none());
+        let checkpoint = Checkpoint::open(model, Usage::Annotate)?;
+        let all = GeneVocab::from_genes([&var], names)?;
         let vocab = match &checkpoint {
             Some(Checkpoint { vocab, .. }) => {
-                config.new_genes.extend(vocab.clone(), &var, options.learn.gene_names)?
+                config.new_genes.extend(vocab.clone(), &var, names)?
             }
-            None => GeneVocab::from_genes([&var], options.learn.gene_names)?,
+            None => all.clone(),
         };
-        let genes = vocab.align(&var, options.learn.gene_names)?.summary();
+        let genes = vocab.align(&var, names)?.summary();
+        let all_genes = AllGenes { tokens: all.align(&var, names)?.tokens, vocab: all };
         let annotation = Self {
             config,
             options,
             device,
             checkpoint,
             vocab,
+            all_genes,
             labels,
             unlabelled,
             dropped,
@@ -240,46 +268,95 @@ impl<'a> Annotation<'a> {
         let session =
             Session::open(learn, source, &self.vocab, learn.gene_names, self.device, observers)?;
         let mut methods = Vec::new();
-        let first = session.trials(
-            source,
-            &self.config.training,
-            |training| AnnotateExperiment::new(&self, &session, training),
-            |trial| {
-                MethodScores::add(&mut methods, trial.methods());
-                Ok(())
-            },
-        )?;
+        let first = if let Some(method) = self.config.method.simple() {
+            self.simple_trials(method, &session, source, &mut methods)?
+        } else {
+            let trial = session.trials(
+                source,
+                &self.config.training,
+                |training| AnnotateExperiment::new(&self, &session, training),
+                |trial| {
+                    MethodScores::add(&mut methods, trial.verdict.methods());
+                    Ok(())
+                },
+            )?;
+            let Trial { parts, trained, verdict } = trial;
+            Finished { parts, trained: Some(trained), verdict }
+        };
         let path = source.summary().path.display().to_string();
         let report = AnnotateReport::new(&self, &session, path, &first, methods);
         self.publish(&session, &first, &report)?;
         Ok(report)
     }
 
+    /// Fits a simple method as often as was asked for, each time from the next seed, and adds the scores of
+    /// all methods to `methods`. Returns the first.
+    fn simple_trials(
+        &self,
+        method: SimpleMethod,
+        session: &Session<'_>,
+        source: &mut dyn CellSource,
+        methods: &mut Vec<MethodScores>,
+    ) -> Result<Finished> {
+        if session.learn.rehearse {
+            let problem = format!("cannot be told of {}, which trains no network", method.name());
+            return Err(Setting("plan").wrong(problem).into());
+        }
+        let training = &self.config.training;
+        let mut trial = |repeat: u64| -> Result<Finished> {
+            let seed = training.seed.wrapping_add(repeat);
+            let training = TrainConfig { seed, ..training.clone() };
+            let experiment = AnnotateExperiment::new(self, session, training);
+            let (parts, verdict) = experiment.simple(source, method)?;
+            MethodScores::add(methods, verdict.methods());
+            Ok(Finished { parts, trained: None, verdict })
+        };
+        let first = trial(0)?;
+        for repeat in 1..session.learn.repeats {
+            trial(repeat)?;
+        }
+        Ok(first)
+    }
+
     /// Writes the artefact.
     fn publish(
         &self,
         session: &Session<'_>,
-        first: &Trial<AnnotateExperiment<'_>>,
+        first: &Finished,
         report: &AnnotateReport,
     ) -> Result<()> {
-        let verdict = &first.verdict;
-        let record = ArtefactRecord {
+        let Finished { trained, verdict, .. } = first;
+        let answers = &verdict.answers;
+        let mut record = ArtefactRecord {
+            method: verdict.method,
             label: self.options.label.into(),
             classes: self.labels.classes.clone(),
             counts: report.data.classes.iter().map(|class| class.training).collect(),
             max_length: self.config.max_length,
             tie_mode: self.config.tie_mode,
+            n_bins: None,
             seed: self.config.training.seed,
-            calibration: verdict.calibration.clone(),
+            calibration: answers.calibration.clone(),
         };
+        let profiles = |path: &Path| write_part(path, &answers.profiles);
+        let held_out = |path: &Path| answers.held_out.write(path);
         let files = [
-            ArtefactFile {
-                name: PROFILES,
-                write: &|path: &Path| write_part(path, &verdict.profiles),
-            },
-            ArtefactFile { name: HELD_OUT, write: &|path: &Path| verdict.held_out.write(path) },
+            ArtefactFile { name: PROFILES, write: &profiles },
+            ArtefactFile { name: HELD_OUT, write: &held_out },
         ];
-        session.publish(artefact::KIND, record, &first.trained, &card::text(report), &files)
+        let card = card::text(report);
+        match (&verdict.simple, trained) {
+            (Some((method, vocab)), _) => {
+                record.n_bins = Some(answers.n_bins);
+                let ([profiles, held_out], write) = (files, |path: &Path| write_part(path, method));
+                let files = [profiles, held_out, ArtefactFile { name: METHOD, write: &write }];
+                session.publish_without_network(artefact::KIND, record, vocab, &card, &files)
+            }
+            (None, Some(trained)) => {
+                session.publish(artefact::KIND, record, trained, &card, &files)
+            }
+            (None, None) => Ok(()),
+        }
     }
 }
 

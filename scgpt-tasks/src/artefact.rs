@@ -27,8 +27,14 @@ use crate::{
 /// The weights among the files of a model directory.
 const WEIGHTS: &str = "model.safetensors";
 
+/// The vocabulary among them, which an artefact without a network has as well.
+pub(crate) const VOCABULARY: &str = "vocab.json";
+
+/// The card of a model or an artefact, for people.
+pub(crate) const CARD: &str = "README.md";
+
 /// The files of a model directory that have to belong together.
-pub(crate) const MODEL_FILES: [&str; 4] = ["config.json", WEIGHTS, "preprocess.json", "vocab.json"];
+pub(crate) const MODEL_FILES: [&str; 4] = ["config.json", WEIGHTS, "preprocess.json", VOCABULARY];
 
 /// A kind of artefact: a model directory with a record of what the model alone does not know, and
 /// files of its own.
@@ -81,8 +87,9 @@ pub(crate) struct OpenArtefact<R> {
 }
 
 impl ArtefactKind {
-    /// Moves the model directory `built` into `folder`, with `more` files of it, and the record last:
-    /// a folder whose files do not belong together is never taken for an artefact.
+    /// Moves `files` of the folder `built`, and its card, into `folder`, and the record last: a folder whose
+    /// files do not belong together is never taken for an artefact. Of an artefact that is replaced, files
+    /// that this one does not have are removed.
     ///
     /// # Errors
     /// If a file cannot be read, written or moved.
@@ -91,12 +98,13 @@ impl ArtefactKind {
         record: R,
         built: &Path,
         folder: &Path,
-        more: &[&str],
+        names: &[&str],
     ) -> Result<()> {
         let mut files = BTreeMap::new();
-        for name in MODEL_FILES.iter().chain(more) {
+        for name in names {
             files.insert((*name).to_owned(), hash(&built.join(name))?);
         }
+        let replaced = self.files_of(folder);
         let version = env!("CARGO_PKG_VERSION").into();
         let mut sealed = Sealed { format: self.format, version, files, record, seal: None };
         let failed = |error: &dyn std::fmt::Display| invalid(folder.into(), error.to_string());
@@ -107,7 +115,10 @@ impl ArtefactKind {
         make_durable(built).map_err(|error| failed(&error))?;
         // An artefact that is replaced is none from here on, until the last file is there.
         drop(std::fs::remove_file(folder.join(self.record)));
-        for name in MODEL_FILES.iter().chain(more).chain(&["README.md", self.record]) {
+        for name in replaced.iter().filter(|name| !names.contains(&name.as_str())) {
+            drop(std::fs::remove_file(folder.join(name)));
+        }
+        for name in names.iter().chain(&[CARD, self.record]) {
             std::fs::rename(built.join(name), folder.join(name)).map_err(|error| failed(&error))?;
         }
         drop(std::fs::remove_dir(built));
@@ -123,9 +134,42 @@ impl ArtefactKind {
     /// # Errors
     /// If a file is missing, was changed or is no file of a model, or the format is of another version.
     pub(crate) fn open<R: DeserializeOwned>(&self, folder: &Path) -> Result<OpenArtefact<R>> {
-        let Sealed { record, mut files, .. } = self.read(folder)?;
-        let sha256 = files.remove(WEIGHTS).unwrap_or_default();
+        let (record, hashes) = self.open_record(folder)?;
+        self.open_model(folder, record, hashes)
+    }
+
+    /// As [`open`](Self::open), for an artefact that need not have a network: its record, and the SHA-256 of
+    /// every file.
+    pub(crate) fn open_record<R: DeserializeOwned>(
+        &self,
+        folder: &Path,
+    ) -> Result<(R, BTreeMap<String, String>)> {
+        let Sealed { record, files, .. } = self.read(folder)?;
+        Ok((record, files))
+    }
+
+    /// Opens the network beside a record.
+    pub(crate) fn open_model<R>(
+        &self,
+        folder: &Path,
+        record: R,
+        mut hashes: BTreeMap<String, String>,
+    ) -> Result<OpenArtefact<R>> {
+        if let Some(missing) = MODEL_FILES.iter().find(|name| !hashes.contains_key(**name)) {
+            let problem = format!("it does not list `{missing}`");
+            return Err(invalid(folder.join(self.record), problem));
+        }
+        let sha256 = hashes.remove(WEIGHTS).unwrap_or_default();
         Ok(OpenArtefact { record, model: ModelDir::open(folder)?, sha256 })
+    }
+
+    /// Names of the files of an artefact that is to be replaced; none if there is none.
+    fn files_of(&self, folder: &Path) -> Vec<String> {
+        let sealed = std::fs::read(folder.join(self.record))
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Sealed<serde_json::Value>>(&text).ok());
+        let names = sealed.into_iter().flat_map(|sealed| sealed.files.into_keys());
+        names.filter(|name| Path::new(name).file_name() == Some(name.as_ref())).collect()
     }
 
     /// Reads the record of an artefact, and compares its files with it.
@@ -168,9 +212,6 @@ impl ArtefactKind {
         {
             let problem = "it was changed since the artefact was made (its seal differs)";
             return Err(invalid(path, problem.into()));
-        }
-        if let Some(missing) = MODEL_FILES.iter().find(|name| !sealed.files.contains_key(**name)) {
-            return Err(invalid(path, format!("it does not list `{missing}`")));
         }
         for (name, expected) in &sealed.files {
             if Path::new(name).file_name() != Some(name.as_ref()) {
@@ -271,7 +312,7 @@ mod tests {
         }
         // Numbers that are spelled in more than one way.
         let record = BTreeMap::from([("share", 0.1 + 0.2), ("rate", 1e-7), ("whole", 3.0)]);
-        KIND.publish(&record, &built, folder.path(), &[]).unwrap();
+        KIND.publish(&record, &built, folder.path(), &MODEL_FILES).unwrap();
         let read = || KIND.read::<BTreeMap<String, serde_json::Value>>(folder.path());
         let sealed = read().unwrap();
         assert_eq!(sealed.record["share"], 0.1 + 0.2);

@@ -374,7 +374,7 @@ impl Embedder {
             cells_per_second: n_cells as f64 / streamed.timings.total,
             timings: streamed.timings,
             options: options.clone(),
-            model: ModelReport { sha256: self.sha256.clone(), config: self.config.clone() },
+            model: Some(ModelReport { sha256: self.sha256.clone(), config: self.config.clone() }),
         };
         Ok(Embedded { empty: streamed.empty, report, told: streamed.told })
     }

@@ -91,6 +91,13 @@ impl FolderKind {
         {
             return Err(error);
         }
+        if kind == Self::Annotation && !path.join("config.json").exists() {
+            return Err(Error::Incompatible {
+                path: path.into(),
+                problem: "it is an artefact of a simple method, which has no network".into(),
+                remedy: kind.meant(path).into(),
+            });
+        }
         Ok((kind, ModelDir::open(path)?))
     }
 

@@ -110,8 +110,9 @@ fn every_objective_and_score_can_be_asked_for() {
             ..config()
         };
         let report = train(&config, place.path()).unwrap();
-        assert!(report.curves.training.iter().all(|record| record.loss.is_finite()));
-        assert_eq!(report.curves.training[0].terms.len(), if dar > 0.0 { 5 } else { 4 });
+        let curves = report.curves.unwrap();
+        assert!(curves.training.iter().all(|record| record.loss.is_finite()));
+        assert_eq!(curves.training[0].terms.len(), if dar > 0.0 { 5 } else { 4 });
         let artefact = Artefact::open(place.path(), &Device::flex()).unwrap();
         let mut source = Simulation::new(&CELLS, None).unwrap();
         let mut few = CellSubset::new(&mut source, vec![1, 5, 9]);

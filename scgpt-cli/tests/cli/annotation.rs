@@ -318,3 +318,53 @@ fn columns_that_say_nothing_are_refused() {
     assert_eq!(same["accuracy"]["mean"], 1.0);
     assert_eq!(same["scores"]["macro_f1"], 1.0);
 }
+
+/// Annotates by the artefact `simple`.
+fn vote<'a>(output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let query = ["annotate", "predict", "query.h5ad", "-m", "simple", "-o"];
+    [&query[..], &[output, "--json"], more].concat()
+}
+
+#[test]
+fn a_simple_method_annotates_without_a_network() {
+    let place = place();
+    // Of genes that the cells do not have.
+    let model = model();
+    let more = ["--method", "logistic", "--json", "--model", &model];
+    let ended = place.done(&train("simple", &more));
+    let report = json(&ended.stdout);
+    assert_eq!((&report["method"], report.get("steps")), (&"logistic".into(), None));
+    assert!(ended.stderr.contains("logistic regression needs no --model"), "{}", ended.stderr);
+    assert!(!place.path("simple/model.safetensors").exists());
+    let record = json(&place.done(&vote("out.h5ad", &[])).stdout);
+    assert_eq!(record["method"], "logistic");
+    let file = File::open_streaming(place.path("out.h5ad")).unwrap();
+    assert_eq!(file.dataset("obsm/X_scgpt_pca").unwrap().shape().unwrap()[0], 240);
+    assert!(file.dataset("obsm/X_scGPT").is_err());
+    place.refused(
+        &["embed", "query.h5ad", "-m", "simple", "-o", "x.h5ad"],
+        &["artefact of a simple method", "hint: annotate cells"],
+    );
+    place.refused(&train("plan", &["--method", "centroid", "--plan"]), &["--plan", "no network"]);
+}
+
+#[test]
+fn the_last_line_is_the_command_that_gives_the_better_method() {
+    let place = place();
+    let drawn = fs::read_to_string(place.path("tiny.toml")).unwrap();
+    fs::write(place.path("tiny.toml"), format!("head = \"drawn\"\n{drawn}")).unwrap();
+    let ended = place.done(&train("types/", &["--max-steps", "1", "--test", "0.4"]));
+    let last = ended.stdout.lines().last().unwrap();
+    let command = last.strip_prefix("better").unwrap().trim();
+    assert!(command.starts_with(
+        "scgpt annotate train cells.h5ad --label cell_type --config tiny.toml -o types-"
+    ));
+    assert!(fs::read_to_string(place.path("types/report.html")).unwrap().contains(command));
+    let report = json(&fs::read_to_string(place.path("types/report.json")).unwrap());
+    assert_eq!(report["better"], command);
+    // It works as it is.
+    let args: Vec<&str> = command.split(' ').skip(1).collect();
+    place.done(&args);
+    let artefact = args[args.iter().position(|arg| *arg == "-o").unwrap() + 1];
+    assert!(place.path(artefact).join("method.json").is_file());
+}

@@ -6,6 +6,7 @@ mod lbfgs;
 
 use rayon::prelude::*;
 use scgpt_stats::SparseCell;
+use serde::{Deserialize, Serialize};
 
 use self::lbfgs::minimise;
 
@@ -16,6 +17,8 @@ const STRENGTHS: [f64; 4] = [0.1, 1.0, 10.0, 100.0];
 const PARTS: usize = 16;
 
 /// Multinomial logistic regression with an L2 penalty on all weights but the intercepts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct LogisticRegression {
     /// The classes that cells to learn from have, ascending.
     classes: Vec<u32>,
@@ -48,6 +51,25 @@ impl LogisticRegression {
             }
         }
         best.1
+    }
+
+    /// The classes that cells to learn from had, ascending.
+    pub(crate) fn classes(&self) -> &[u32] {
+        &self.classes
+    }
+
+    /// The score of each of [these classes](Self::classes) for a cell: the logarithm of its probability, up
+    /// to a number that all of them share.
+    pub(crate) fn scores(&self, cell: &SparseCell) -> Vec<f64> {
+        scores(cell, &self.weights, self.classes.len())
+    }
+
+    /// Whether it tells classes below `n_classes` by `n_genes` genes; what was read from a file need not.
+    pub(crate) fn is_of(&self, n_genes: usize, n_classes: usize) -> bool {
+        self.classes.is_sorted_by(|a, b| a < b)
+            && !self.classes.is_empty()
+            && self.classes.iter().all(|&class| (class as usize) < n_classes)
+            && Some(self.weights.len()) == (n_genes + 1).checked_mul(self.classes.len())
     }
 
     /// The likeliest class of each cell, and the probability that it is another.
@@ -104,17 +126,23 @@ fn loss(
 
 /// The probability of each of `k` classes, and its logarithm.
 fn probabilities(cell: &SparseCell, weights: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
-    let mut scores = vec![0.0; k];
-    for (row, x) in rows_of(cell, weights.len() / k) {
-        let weights = &weights[row * k..(row + 1) * k];
-        scores.iter_mut().zip(weights).for_each(|(score, weight)| *score += x * weight);
-    }
+    let mut scores = scores(cell, weights, k);
     let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total = most + scores.iter().map(|score| (score - most).exp()).sum::<f64>().ln();
     for score in &mut scores {
         *score -= total;
     }
     (scores.iter().map(|score| score.exp()).collect(), scores)
+}
+
+/// The score of each of `k` classes.
+fn scores(cell: &SparseCell, weights: &[f64], k: usize) -> Vec<f64> {
+    let mut scores = vec![0.0; k];
+    for (row, x) in rows_of(cell, weights.len() / k) {
+        let weights = &weights[row * k..(row + 1) * k];
+        scores.iter_mut().zip(weights).for_each(|(score, weight)| *score += x * weight);
+    }
+    scores
 }
 
 /// The rows of the weights for which a cell has values; the last, that of the intercepts, has the

@@ -1,6 +1,6 @@
 //! [`Artefact`]: everything that annotating needs, in one directory.
 //!
-//! It is a model directory whose network has a class head, with a record of the classes and of the calibration, the
+//! It is a model directory whose network has a class head, or the vocabulary of a simple method, with a record of the classes and of the calibration, the
 //! profiles of what the cells of each class express, and some held-out cells, by which it is calibrated anew
 //! where a query lacks genes.
 
@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     calibration::Calibration,
+    classifier::{Classifier, METHOD, SimpleClassifier},
     held_out::{HELD_OUT, HeldOut},
+    method::Method,
     profiles::{PROFILES, Profiles},
 };
 use crate::{
-    artefact::{ArtefactKind, OpenArtefact, read_part},
+    artefact::{ArtefactKind, OpenArtefact, VOCABULARY, read_part},
     embed::Embedder,
     error::Result,
     folder_kind::{ANNOTATION, FolderKind},
@@ -35,6 +37,9 @@ pub(super) const KIND: ArtefactKind = ArtefactKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ArtefactRecord {
+    /// What tells the types: a network, or a simple method.
+    #[serde(default)]
+    pub method: Method,
     /// The column of `obs` whose labels it was trained on.
     pub label: String,
     /// Names of the classes, in the order of the class head.
@@ -45,6 +50,9 @@ pub struct ArtefactRecord {
     pub max_length: usize,
     /// What happens to values on a bin edge.
     pub tie_mode: TieMode,
+    /// Number of value bins by which profiles know cells; `None` if it is that of the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_bins: Option<u16>,
     /// Seed of the choice of genes of cells with too many.
     pub seed: u64,
     /// What held-out cells tell of confidence, of plausible classes and of unknown cells.
@@ -66,7 +74,7 @@ pub struct ArtefactRecord {
 /// ```
 #[derive(Debug)]
 pub struct Artefact {
-    pub(super) embedder: Embedder,
+    pub(super) classifier: Classifier,
     pub(super) record: ArtefactRecord,
     pub(super) profiles: Profiles,
     pub(super) held_out: HeldOut,
@@ -84,21 +92,33 @@ impl Artefact {
     /// If a file is missing or was changed, the format is of another version, or the parts do not
     /// belong together.
     pub fn open(folder: &Path, device: &Device) -> Result<Self> {
-        let OpenArtefact { record, model, sha256 } = KIND.open::<ArtefactRecord>(folder)?;
-        let embedder = Embedder::of_folder(&model, KIND.kind, device, Strictness::Strict)?;
-        let embedder = embedder.with_hash(sha256);
-        let n_classes = embedder.config().n_classes;
-        KIND.check_number(folder, "classes", [record.classes.len(), n_classes])?;
+        let (record, hashes) = KIND.open_record::<ArtefactRecord>(folder)?;
+        let n_classes = record.classes.len();
+        let (record, classifier) = if record.method == Method::Network {
+            let OpenArtefact { record, model, sha256 } = KIND.open_model(folder, record, hashes)?;
+            let embedder = Embedder::of_folder(&model, KIND.kind, device, Strictness::Strict)?;
+            let embedder = embedder.with_hash(sha256);
+            KIND.check_number(folder, "classes", [n_classes, embedder.config().n_classes])?;
+            (record, Classifier::Network(Box::new(embedder)))
+        } else {
+            if let Some(missing) =
+                [METHOD, VOCABULARY].iter().find(|name| !hashes.contains_key(**name))
+            {
+                return Err(KIND.mismatch(folder, format!("it does not list `{missing}`")));
+            }
+            let simple = SimpleClassifier::open(folder, record.method, record.n_bins, n_classes)?;
+            (record, Classifier::Simple(Box::new(simple)))
+        };
         let profiles = read_part(&folder.join(PROFILES))?;
-        let n_tokens = embedder.vocab().len();
+        let n_tokens = classifier.vocab().len();
         let held_out = HeldOut::read(&folder.join(HELD_OUT), n_classes, n_tokens)?;
-        Ok(Self { embedder, record, profiles, held_out })
+        Ok(Self { classifier, record, profiles, held_out })
     }
 
     /// The same, but cells are computed in that precision where there is a faster way to do so.
     #[must_use]
     pub fn with_precision(self, precision: InferencePrecision) -> Self {
-        Self { embedder: self.embedder.with_precision(precision), ..self }
+        Self { classifier: self.classifier.with_precision(precision), ..self }
     }
 
     /// The record: what the artefact knows beyond its model.

@@ -2,16 +2,23 @@
 
 use std::fmt::Write as _;
 
-use super::{AnnotateReport, MethodScores, artefact::KIND};
+use super::{AnnotateReport, Method, MethodScores, artefact::KIND};
 use crate::training::{card_table, size_line};
 
 /// What the artefact tells apart, and how well, in Markdown.
 pub(super) fn text(report: &AnnotateReport) -> String {
     let data = &report.data;
     let [training, validation, test] = data.totals();
+    let (by, selected) = match report.method {
+        Method::Network => (String::new(), "selected the network and calibrated its confidence"),
+        method => (
+            format!(" by {}, without a network", method.name()),
+            "tuned it and calibrated its confidence",
+        ),
+    };
     let mut text = format!(
-        "Tells {} classes of `{}` apart. {} on {training} cells of `{}`; \
-         {validation} others selected the network and calibrated its confidence, {test} others judged it.\n\n\
+        "Tells {} classes of `{}` apart{by}. {} on {training} cells of `{}`; \
+         {validation} others {selected}, {test} others judged it.\n\n\
          Use: `scgpt annotate predict cells.h5ad --model THIS_FOLDER -o annotated.h5ad`\n\n\
          Before you share it: `held_out.safetensors` has the expression of up to 300 single cells, without their \
          names, as it was measured.\n\n",
@@ -20,11 +27,20 @@ pub(super) fn text(report: &AnnotateReport) -> String {
         KIND.trained(),
         data.path,
     );
+    if report.method == Method::Neighbours {
+        text += "`method.json` has where up to 10 000 single cells that it learned from lie along principal components.\n\n";
+    }
     let classes = data.classes.iter().map(|class| size_line(&class.name, class.parts()));
     text += &card_table(&["class", "training", "validation", "test"], classes);
-    for line in report.learned.card_lines(&report.curves) {
+    if let Some(choice) = &report.choice {
         // Writing to a text cannot fail.
-        let _ = writeln!(text, "\n{line}.");
+        let _ = writeln!(text, "\nChosen as the best: {}.", choice.sentence());
+    }
+    let learned = report.learned.as_ref().filter(|_| report.method == Method::Network);
+    if let (Some(learned), Some(curves)) = (learned, &report.curves) {
+        for line in learned.card_lines(curves) {
+            let _ = writeln!(text, "\n{line}.");
+        }
     }
     let Some(evaluation) = &report.evaluation else {
         text.push_str("\nNo cells were kept to judge it.\n");

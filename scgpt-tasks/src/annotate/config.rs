@@ -7,6 +7,7 @@ use scgpt_model::CellPooling;
 use scgpt_train::{Objectives, TrainConfig};
 use serde::{Deserialize, Serialize};
 
+use super::method::Method;
 use crate::{
     error::Result,
     training::{
@@ -35,6 +36,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnnotateConfig {
+    /// What tells the types: a network, a simple method, or the best of them by the validation cells.
+    #[serde(default)]
+    pub method: Method,
     /// Model directory to fine-tune; `None` trains a new `network`.
     #[serde(default)]
     pub model: Option<PathBuf>,
@@ -139,6 +143,7 @@ impl AnnotateConfig {
     pub fn of(recipe: Recipe) -> Self {
         let network = recipe.network();
         let fine_tune = Self {
+            method: Method::Network,
             model: None,
             batch_size: 32,
             max_length: 3001,
@@ -193,6 +198,11 @@ impl AnnotateConfig {
             let problem = Advice::from("and ")
                 + Setting("test_share")
                 + format!(" are {held_out} together: no cell is left to train on");
+            mistakes.add("validation_share", problem);
+        }
+        if self.method == Method::Best && self.validation_share <= 0.0 {
+            let problem =
+                "is 0, but the best method is the one that is right about most of these cells";
             mistakes.add("validation_share", problem);
         }
         if self.objectives.class <= 0.0 {

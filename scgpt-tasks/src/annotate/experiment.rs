@@ -5,69 +5,53 @@
 
 use std::borrow::Cow;
 
-use scgpt_data::{CellSource, SpecialToken, narrow};
-use scgpt_eval::{
-    LabelEvaluation, PredictedLabels,
-    baseline::{ClassBaseline, LabelledCells, class_baselines},
-};
+use scgpt_data::{CellSource, ShardFolder, SpecialToken, narrow};
 use scgpt_model::{GepcStyle, NetworkPart, Preprocess, Scgpt, ScgptConfig};
 use scgpt_stats::stratified;
 use scgpt_train::{Task as _, TrainConfig};
 use serde_json::{Map, Value, json};
 
 use super::{
-    AnnotateConfig, Annotation, Calibration, MethodScores,
-    held_out::HeldOut,
-    judge::{Judged, LabelJudge},
-    profiles::Profiles,
+    AnnotateConfig, Annotation,
     sizes::{ClassSize, class_sizes},
     task::AnnotateTask,
+    verdict::LabelVerdict,
 };
 use crate::{
     embed::Embedder,
     error::Result,
     training::{
         CellChoices, CoExpression, Codes, Experiment, Session, StartingNetwork, ThinnedCells,
-        Thinning, Trained, TrainingCells, Trial,
+        Thinning, Trained, TrainingCells,
     },
 };
 
 /// Stands for the class of a cell that has none. No class has this number, so to use it as one is
 /// an error.
-const NO_CLASS: u32 = u32::MAX;
+pub(super) const NO_CLASS: u32 = u32::MAX;
 /// Parts of the network that a checkpoint need not have.
 const NEW_PARTS: [NetworkPart; 4] =
     [NetworkPart::Class, NetworkPart::Dar, NetworkPart::Gepc, NetworkPart::ZeroProbability];
 
 /// One seed's training on labelled cells.
 pub(super) struct AnnotateExperiment<'a> {
-    annotation: &'a Annotation<'a>,
-    session: &'a Session<'a>,
-    config: AnnotateConfig,
+    pub(super) annotation: &'a Annotation<'a>,
+    pub(super) session: &'a Session<'a>,
+    pub(super) config: AnnotateConfig,
 }
 
 /// Parts of the cells, by their numbers in the shards.
 pub(super) struct LabelledParts {
     /// Cells to learn from, cells that select and calibrate, and cells that judge.
-    training: Vec<usize>,
-    validation: Vec<usize>,
-    test: Vec<usize>,
+    pub(super) training: Vec<usize>,
+    pub(super) validation: Vec<usize>,
+    pub(super) test: Vec<usize>,
     /// The class of each cell; unseen classes come after those that are learned.
-    classes: Vec<u32>,
+    pub(super) classes: Vec<u32>,
     /// Names of the classes, in the order of their numbers.
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     pub(super) learned: Vec<ClassSize>,
     pub(super) unseen: Vec<ClassSize>,
-}
-
-/// What the held-out cells tell.
-pub(super) struct LabelVerdict {
-    seed: u64,
-    pub(super) calibration: Calibration,
-    pub(super) profiles: Profiles,
-    pub(super) held_out: HeldOut,
-    pub(super) judged: Option<Judged>,
-    baselines: Vec<ClassBaseline>,
 }
 
 impl Annotation<'_> {
@@ -111,29 +95,21 @@ impl<'a> AnnotateExperiment<'a> {
         Self { annotation, session, config }
     }
 
-    /// What simple methods predict for the same cells.
-    fn baselines(
-        &self,
-        source: &mut dyn CellSource,
-        parts: &LabelledParts,
-    ) -> Result<Vec<ClassBaseline>> {
-        let Annotation { options, labels, .. } = self.annotation;
-        let Some(options) = options.baselines.filter(|_| !parts.test.is_empty()) else {
-            return Ok(Vec::new());
+    /// Cells as tokens, and how they become batches of the network `start`.
+    pub(super) fn cells<'t>(
+        &'t self,
+        shards: &'t ShardFolder,
+        start: &'t StartingNetwork,
+    ) -> Result<TrainingCells<'t>> {
+        let choices = CellChoices {
+            tie_mode: self.config.tie_mode,
+            max_length: self.config.max_length,
+            batch_size: self.config.batch_size,
+            seed: self.config.training.seed,
+            panel: None,
+            modalities: None,
         };
-        let of_source = |part: &[usize]| -> Vec<usize> {
-            part.iter().map(|&it| self.session.ids[it]).collect()
-        };
-        let known = |code: &Option<u32>| code.unwrap_or(NO_CLASS);
-        let cells = LabelledCells {
-            classes: &labels.codes.iter().map(known).collect::<Vec<_>>(),
-            n_classes: labels.classes.len(),
-            training: &of_source(&parts.training),
-            tuning: &of_source(&parts.validation),
-            test: &of_source(&parts.test),
-        };
-        let seed = self.config.training.seed;
-        Ok(class_baselines(source, &cells, options, seed, self.session.observer)?)
+        Ok(TrainingCells::new(shards, start, choices)?)
     }
 }
 
@@ -178,21 +154,13 @@ impl Experiment for AnnotateExperiment<'_> {
         parts: &'t LabelledParts,
     ) -> Result<AnnotateTask<'t>> {
         let Annotation { options, labels, batches, .. } = self.annotation;
-        let choices = CellChoices {
-            tie_mode: self.config.tie_mode,
-            max_length: self.config.max_length,
-            batch_size: self.config.batch_size,
-            seed: self.config.training.seed,
-            panel: None,
-            modalities: None,
-        };
         let counts: Vec<usize> = parts.learned.iter().map(|class| class.training).collect();
         let class_weights = self.config.class_weights.of(&counts);
         // Without a cell to learn from, as of half of one.
         let prior = |(&n, &weight): (&usize, &f32)| (n as f64).max(0.5) * f64::from(weight);
         let batch = |id: &usize| batches.as_ref()?.codes[*id];
         let of_cells = batches.as_ref().and_then(|_| self.session.ids.iter().map(batch).collect());
-        let cells = TrainingCells::new(&self.session.shards, start, choices)?;
+        let cells = self.cells(&self.session.shards, start)?;
         Ok(AnnotateTask {
             thinning: Thinning::new(&cells, &parts.validation)?,
             cells,
@@ -265,35 +233,34 @@ impl Experiment for AnnotateExperiment<'_> {
         let (model, vocab) = (trained.model().clone(), self.annotation.vocab.clone());
         let embedder = Embedder::new(model, network.clone(), *preprocess, vocab)?;
         let rows = embedder.rows(self.annotation.options.predict_batch)?;
-        let judge = LabelJudge { task, rows, observer: self.session.observer };
-        let (calibration, profiles) = judge.calibrate(&parts.training)?;
-        let held_out = HeldOut::of(task)?;
-        let judged = judge.judge(&calibration, &profiles, &parts.test, parts.names.clone())?;
-        let baselines = self.baselines(source, parts)?;
-        let seed = self.config.training.seed;
-        Ok(LabelVerdict { seed, calibration, profiles, held_out, judged, baselines })
+        let observer = self.session.observer;
+        let score = |cells: &[usize]| task.scored(rows, cells, observer);
+        let network = self.answers(&task.cells, parts, &score)?;
+        self.among(source, parts, network)
     }
 }
 
-impl Trial<AnnotateExperiment<'_>> {
-    /// Scores of the network, then those of the baselines, on the same cells.
-    pub(super) fn methods(&self) -> Vec<MethodScores> {
-        let LabelVerdict { seed, judged, baselines, .. } = &self.verdict;
-        let Some(judged) = judged else { return Vec::new() };
-        let network = judged.labels();
-        let scores = |name: &str, of: &PredictedLabels<'_>, evaluation: &LabelEvaluation| {
-            MethodScores::new(name, evaluation, of.lead_over(&network, *seed), of.unseen_area())
+impl LabelledParts {
+    /// The same parts by the numbers that their cells have in other shards; both are given by the cell of
+    /// the source that each has.
+    pub(super) fn moved(&self, from: &[usize], to: &[usize]) -> Self {
+        let moved = |part: &[usize]| -> Vec<usize> {
+            part.iter().filter_map(|&cell| to.binary_search(&from[cell]).ok()).collect()
         };
-        let baseline = |baseline: &ClassBaseline| {
-            let of = PredictedLabels {
-                predicted: &baseline.classes,
-                strangeness: baseline.strangeness.as_deref(),
-                ..network
-            };
-            scores(&baseline.name, &of, &LabelEvaluation::new(&of, *seed))
-        };
-        std::iter::once(scores("scGPT", &network, &judged.evaluation))
-            .chain(baselines.iter().map(baseline))
-            .collect()
+        let mut classes = vec![NO_CLASS; to.len()];
+        for (cell, &class) in self.classes.iter().enumerate() {
+            if let Ok(there) = to.binary_search(&from[cell]) {
+                classes[there] = class;
+            }
+        }
+        Self {
+            training: moved(&self.training),
+            validation: moved(&self.validation),
+            test: moved(&self.test),
+            classes,
+            names: self.names.clone(),
+            learned: self.learned.clone(),
+            unseen: self.unseen.clone(),
+        }
     }
 }

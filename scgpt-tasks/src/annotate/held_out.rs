@@ -9,8 +9,10 @@ use scgpt_data::CsrRow;
 use scgpt_model::{Weights, save_tensors};
 use scgpt_stats::subsample;
 
-use super::task::AnnotateTask;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    training::TrainingCells,
+};
 
 /// The file in an artefact.
 pub(super) const HELD_OUT: &str = "held_out.safetensors";
@@ -30,13 +32,17 @@ pub(super) struct HeldOut {
 }
 
 impl HeldOut {
-    /// Takes some of the cells that validated a training.
-    pub(super) fn of(task: &AnnotateTask<'_>) -> Result<Self> {
+    /// Takes some of the cells that validated a training, which are of these classes.
+    pub(super) fn of(
+        cells: &TrainingCells<'_>,
+        validation: &[usize],
+        classes: &[u32],
+    ) -> Result<Self> {
         let mut held_out = Self::default();
-        for place in subsample(task.validation.len(), MOST, task.cells.seed) {
-            let cell = task.validation[place];
-            let CsrRow { indices, values } = task.cells.shards.cell(cell)?;
-            held_out.classes.push(task.classes[cell]);
+        for place in subsample(validation.len(), MOST, cells.seed) {
+            let cell = validation[place];
+            let CsrRow { indices, values } = cells.shards.cell(cell)?;
+            held_out.classes.push(classes[cell]);
             held_out.genes.extend(indices);
             held_out.values.extend(values);
             held_out.ends.push(held_out.genes.len());

@@ -1,10 +1,10 @@
-//! [`LabelJudge`]: calibrates and judges a trained network by held-out cells.
+//! [`LabelJudge`]: calibrates and judges a trained network, or a simple method, by held-out cells.
 //!
 //! First the validation cells calibrate it, then the test cells, which neither it nor its
 //! calibration knows, tell what that is worth. Both are computed as new cells would be, with
 //! nothing of them hidden.
 
-use scgpt_data::Observer;
+use scgpt_data::{CellTokens, Observer};
 use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap, PredictedLabels};
 use scgpt_stats::subsample;
 
@@ -13,18 +13,33 @@ use super::{
     centre::{Centre, UnitRow},
     profiles::{Profiles, SourceProfiles},
     scored::Scored,
-    task::AnnotateTask,
 };
-use crate::{error::Result, stream::Rows};
+use crate::{
+    error::Result,
+    training::{TrainingCells, VALIDATION_EPOCH},
+};
 
 /// Most cells whose mean is the centre of a class.
 const CENTRE_CELLS: usize = 500;
 
-/// A trained network and the cells it was trained and is judged on.
+/// What tells classes, and the cells it was fitted to and is judged on.
 pub(super) struct LabelJudge<'a> {
-    pub(super) task: &'a AnnotateTask<'a>,
-    pub(super) rows: Rows<'a>,
+    pub(super) cells: &'a TrainingCells<'a>,
+    /// The class of each cell.
+    pub(super) classes: &'a [u32],
+    /// Names of the classes that were learned.
+    pub(super) names: &'a [String],
+    /// Class scores and positions of cells, by their numbers in the shards.
+    pub(super) score: &'a dyn Fn(&[usize]) -> Result<Scored>,
     pub(super) observer: &'a dyn Observer,
+}
+
+/// What the validation cells tell of a method.
+pub(super) struct Calibrated {
+    pub(super) calibration: Calibration,
+    pub(super) profiles: Profiles,
+    /// The class that each of them was said to be of.
+    pub(super) said: Vec<u32>,
 }
 
 /// The cells that were kept to judge the result, and the answers for them.
@@ -61,15 +76,15 @@ impl LabelJudge<'_> {
     ///
     /// # Errors
     /// If the cells cannot be read; [`Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
-    pub(super) fn calibrate(&self, training: &[usize]) -> Result<(Calibration, Profiles)> {
-        let validation = &self.task.validation;
+    pub(super) fn calibrate(&self, training: &[usize], validation: &[usize]) -> Result<Calibrated> {
         let (centres, profiles) = self.centres(training)?;
         self.observer.begin("calibrating", validation.len());
-        let scored = self.scored(validation)?;
+        let scored = (self.score)(validation)?;
         let unlike = self.unlike(validation, &profiles.whole())?;
         let calibration =
             Calibration::new(&evidence(&scored, &unlike), &self.truth(validation), centres);
-        Ok((calibration, profiles))
+        let said = scored.cells().map(|(scores, _)| largest(scores)).collect();
+        Ok(Calibrated { calibration, profiles, said })
     }
 
     /// Answers for `cells` and says how right the answers are; `None` without cells. `names` are
@@ -86,7 +101,7 @@ impl LabelJudge<'_> {
             return Ok(None);
         }
         self.observer.begin("judging", cells.len());
-        let scored = self.scored(cells)?;
+        let scored = (self.score)(cells)?;
         let truth = self.truth(cells);
         let limits =
             calibration.limits(super::COVERAGE, super::KNOWN_SHARE, UnknownScore::default());
@@ -100,7 +115,7 @@ impl LabelJudge<'_> {
         let sets: Vec<Vec<u32>> = judged.iter().map(|cell| cell.set.clone()).collect();
         let is_unknown: Vec<bool> = judged.iter().map(|cell| cell.is_unknown).collect();
         let strangeness: Vec<f32> = judged.iter().map(|cell| cell.strangeness).collect();
-        let n_known = self.task.names.len();
+        let n_known = self.names.len();
         let is_known_class: Vec<bool> = (0..names.len()).map(|class| class < n_known).collect();
         let of = PredictedLabels {
             names: &names,
@@ -112,7 +127,7 @@ impl LabelJudge<'_> {
             strangeness: Some(&strangeness),
             is_known_class: Some(&is_known_class),
         };
-        let seed = self.task.cells.seed;
+        let seed = self.cells.seed;
         let embeddings: Vec<&[f32]> = scored.cells().map(|(_, embedding)| embedding).collect();
         let drawn = LabelMap::sample(cells.len(), seed);
         let rows: Vec<f32> = drawn.iter().flat_map(|&cell| embeddings[cell]).copied().collect();
@@ -136,21 +151,21 @@ impl LabelJudge<'_> {
         }))
     }
 
-    /// Logits and embeddings of cells, by their numbers in the shards.
-    fn scored(&self, cells: &[usize]) -> Result<Scored> {
-        self.task.scored(self.rows, cells, self.observer)
-    }
-
     /// The class of each cell.
     fn truth(&self, cells: &[usize]) -> Vec<u32> {
-        cells.iter().map(|&cell| self.task.classes[cell]).collect()
+        cells.iter().map(|&cell| self.classes[cell]).collect()
+    }
+
+    /// All that cells express.
+    fn whole(&self, cells: &[usize]) -> Result<Vec<CellTokens>> {
+        Ok(self.cells.whole(cells, VALIDATION_EPOCH)?)
     }
 
     /// How unlike the cells of all classes cells are in what they express.
     fn unlike(&self, cells: &[usize], profiles: &SourceProfiles) -> Result<Vec<f32>> {
         let mut unlike = Vec::with_capacity(cells.len());
         for cells in cells.chunks(CENTRE_CELLS) {
-            unlike.extend(self.task.whole(cells)?.iter().map(|cell| profiles.strangeness(cell)));
+            unlike.extend(self.whole(cells)?.iter().map(|cell| profiles.strangeness(cell)));
         }
         Ok(unlike)
     }
@@ -158,23 +173,23 @@ impl LabelJudge<'_> {
     /// The centres of the training cells of each class, by their embeddings and by what they
     /// express.
     fn centres(&self, training: &[usize]) -> Result<(Vec<Centre>, Profiles)> {
-        let mut of_class = vec![Vec::new(); self.task.names.len()];
+        let mut of_class = vec![Vec::new(); self.names.len()];
         for &cell in training {
-            of_class[self.task.classes[cell] as usize].push(cell);
+            of_class[self.classes[cell] as usize].push(cell);
         }
         let sample = |cells: &Vec<usize>| -> Vec<usize> {
-            let chosen = subsample(cells.len(), CENTRE_CELLS, self.task.cells.seed);
+            let chosen = subsample(cells.len(), CENTRE_CELLS, self.cells.seed);
             chosen.into_iter().map(|position| cells[position]).collect()
         };
         let samples: Vec<Vec<usize>> = of_class.iter().map(sample).collect();
         self.observer.begin("finding centres of classes", samples.iter().map(Vec::len).sum());
-        let (d, n_tokens) = (self.rows.encoder.d_model(), self.task.cells.shards.vocab().len());
+        let n_tokens = self.cells.shards.vocab().len();
         let (mut embedded, mut expressed) = (Vec::new(), Vec::new());
         for cells in &samples {
-            let scored = self.scored(cells)?;
+            let scored = (self.score)(cells)?;
             let rows: Vec<UnitRow> = scored.cells().map(|(_, row)| UnitRow::of(row)).collect();
-            embedded.push(Centre::around(d, &rows));
-            let rows: Vec<UnitRow> = self.task.whole(cells)?.iter().map(Profiles::bins).collect();
+            embedded.push(Centre::around(scored.width, &rows));
+            let rows: Vec<UnitRow> = self.whole(cells)?.iter().map(Profiles::bins).collect();
             expressed.push(Centre::around(n_tokens, &rows));
         }
         Ok((Centre::of_classes(embedded), Profiles::new(&expressed)))

@@ -1,13 +1,18 @@
-//! [`MethodScores`]: scores of the network, and of each simple method, on the cells that judge.
+//! [`MethodScores`]: scores of the method that answers, and of each beside it, on the cells that judge.
 
 use scgpt_eval::LabelEvaluation;
 use scgpt_stats::Interval;
 use serde::Serialize;
 
+use super::method::Method;
+
 /// The scores of one method on the cells that judge.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct MethodScores {
+    /// The method, if it is one that can be asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
     /// Name of the method.
     pub name: String,
     /// Share of the cells that are right, with an interval over the repeats or, of a single one, by
@@ -15,7 +20,7 @@ pub struct MethodScores {
     pub accuracy: Interval,
     /// Mean F1 of the classes, with an interval of the same kind.
     pub macro_f1: Interval,
-    /// By how much the accuracy is above that of the network: repeat by repeat or, of a single one,
+    /// By how much the accuracy is above that of the method that answers: repeat by repeat or, of a single one,
     /// cell by cell.
     pub lead: Interval,
     /// How well cells of unseen classes are told from those of known ones (area under the ROC
@@ -33,16 +38,17 @@ pub struct RepeatScores {
     pub accuracy: f64,
     /// Mean F1 of the classes.
     pub macro_f1: f64,
-    /// By how much the accuracy is above that of the network.
+    /// By how much the accuracy is above that of the method that answers.
     pub lead: f64,
     /// Area under the ROC curve of unseen classes.
     pub unseen: Option<f64>,
 }
 
 impl MethodScores {
-    /// The scores of a method in one repeat: its own scores, its lead over the network, and how
+    /// The scores of a method in one repeat: its own scores, its lead over the one that answers, and how
     /// well it tells unseen classes from known ones.
     pub(super) fn new(
+        method: Option<Method>,
         name: &str,
         evaluation: &LabelEvaluation,
         lead: Interval,
@@ -52,17 +58,20 @@ impl MethodScores {
         let [one, f1, ahead] = [accuracy, macro_f1, lead].map(|interval| interval.mean);
         let repeats = vec![RepeatScores { accuracy: one, macro_f1: f1, lead: ahead, unseen }];
         let unseen = unseen.map(|area| Interval::of_repetitions(&[area]));
-        Self { name: name.into(), accuracy, macro_f1, lead, unseen, repeats }
+        Self { method, name: name.into(), accuracy, macro_f1, lead, unseen, repeats }
     }
 
-    /// Adds another repeat of the same methods.
+    /// Adds another repeat of the same methods; their order may be another.
     pub(super) fn add(methods: &mut Vec<Self>, others: Vec<Self>) {
         if methods.is_empty() {
             *methods = others;
             return;
         }
-        for (method, other) in methods.iter_mut().zip(others) {
-            method.repeats.extend(other.repeats);
+        for method in methods.iter_mut() {
+            let Some(other) = others.iter().find(|other| other.name == method.name) else {
+                continue;
+            };
+            method.repeats.extend(&other.repeats);
             let of = |score: fn(&RepeatScores) -> Option<f64>| {
                 let scores: Vec<f64> = method.repeats.iter().filter_map(score).collect();
                 (!scores.is_empty()).then(|| Interval::of_repetitions(&scores))

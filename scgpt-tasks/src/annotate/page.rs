@@ -3,8 +3,10 @@
 
 use scgpt_report::Page;
 
-use super::{AnnotateReport, ClassSize, MethodScores};
-use crate::training::{THINNING_CURVE, learning_curves, network_rows, settings, size_line};
+use super::{AnnotateReport, ClassSize, Method, MethodScores};
+use crate::training::{
+    Learned, THINNING_CURVE, learning_curves, network_rows, settings, size_line,
+};
 
 impl AnnotateReport {
     /// The report as a page.
@@ -17,54 +19,70 @@ impl AnnotateReport {
             ("cells trained on", training.to_string()),
             ("cells to judge", test.to_string()),
         ];
-        if let Some(network) = self.methods.first() {
-            numbers.push(("accuracy", format!("{:.3}", network.accuracy.mean)));
-            numbers.push(("macro F1", format!("{:.3}", network.macro_f1.mean)));
+        if let Some(ours) = self.methods.first() {
+            numbers.push(("accuracy", format!("{:.3}", ours.accuracy.mean)));
+            numbers.push(("macro F1", format!("{:.3}", ours.macro_f1.mean)));
         }
         page.numbers(&numbers);
         match &self.evaluation {
             Some(evaluation) => {
-                page.text(
-                    "All scores are of cells that the network neither learned from nor was selected or calibrated by.",
-                );
+                page.text(match self.method {
+                    Method::Network => {
+                        "All scores are of cells that the network neither learned from nor was selected or calibrated by."
+                    }
+                    _ => "All scores are of cells by which nothing was fitted, tuned, chosen or calibrated.",
+                });
                 self.compare(&mut page);
                 evaluation.describe(&mut page);
                 if let Some(raw) = &self.uncalibrated {
                     page.text(&format!(
-                        "Without its temperature of {:.2}, the network would have a calibration error of {:.3}.",
-                        self.calibration.temperature, raw.error
+                        "Without its temperature of {:.2}, {} would have a calibration error of {:.3}.",
+                        self.calibration.temperature,
+                        self.method.subject(),
+                        raw.error
                     ));
                 }
             }
             None => {
-                page.text("No cells were kept to judge the network.");
+                page.text(&format!("No cells were kept to judge {}.", self.method.subject()));
             }
         }
         if let Some(map) = &self.map {
             map.describe(page.section("Map"));
         }
-        learning_curves(
-            &mut page,
-            &self.curves,
-            &[
-                ("class", "cross-entropy"),
-                ("accuracy", "accuracy"),
-                ("macro_f1", "macro F1"),
-                THINNING_CURVE,
-            ],
-            "score",
-            "Scores of the validation cells.",
-        );
-        if let Some(thinned) = self.learned.thinned {
+        if let Some(curves) = &self.curves {
+            learning_curves(
+                &mut page,
+                curves,
+                &[
+                    ("class", "cross-entropy"),
+                    ("accuracy", "accuracy"),
+                    ("macro_f1", "macro F1"),
+                    THINNING_CURVE,
+                ],
+                "score",
+                "Scores of the validation cells.",
+            );
+        }
+        if let Some(thinned) = self.learned.as_ref().and_then(|learned| learned.thinned) {
             page.text(&thinned.sentence());
         }
         self.cells(&mut page);
-        self.settings(&mut page);
+        match &self.learned {
+            Some(learned) => self.settings(&mut page, learned),
+            None => {
+                page.section("Settings").table(&[
+                    ("method", self.method.name().into()),
+                    ("temperature", format!("{:.2}", self.calibration.temperature)),
+                    ("seed", self.config.training.seed.to_string()),
+                ]);
+            }
+        }
         page
     }
 
-    /// Adds scores of the network and of simple methods on the same cells, and which of them is
-    /// better.
+    /// Adds scores of the method that answers and of those beside it on the same cells, and which of them
+    /// is better.
     fn compare(&self, page: &mut Page) {
         let mut columns = vec!["method", "accuracy", "macro F1"];
         if !self.data.unseen.is_empty() {
@@ -76,7 +94,14 @@ impl AnnotateReport {
             [method.name.clone(), accuracy, f1, unseen].into_iter().take(columns.len()).collect()
         };
         let rows: Vec<Vec<String>> = self.methods.iter().map(row).collect();
-        page.section("Against simple methods").columns(&columns, &rows);
+        page.section(match self.method {
+            Method::Network => "Against simple methods",
+            _ => "Against other methods",
+        });
+        page.columns(&columns, &rows);
+        if let Some(choice) = &self.choice {
+            page.text(&format!("Chosen as the best: {}.", choice.sentence()));
+        }
         if let Some(verdict) = self.verdict() {
             page.text(&verdict);
         }
@@ -84,7 +109,7 @@ impl AnnotateReport {
             1 => "In brackets, 95 % intervals by a bootstrap over the judged cells.".to_owned(),
             n => format!(
                 "Means of {n} repeats with other cells to learn from; in brackets, 95 % intervals by Student's t. \
-                 All that follows is of the first repeat, whose network is the artefact."
+                 All that follows is of the first repeat, which is the artefact."
             ),
         }.as_str());
     }
@@ -112,14 +137,20 @@ impl AnnotateReport {
     }
 
     /// Adds where the network came from, what it learned and how long.
-    fn settings(&self, page: &mut Page) {
+    fn settings(&self, page: &mut Page, learned: &Learned) {
         let config = &self.config;
-        let mut rows = network_rows(config.model.as_deref(), &self.learned.network).to_vec();
+        let mut rows = network_rows(config.model.as_deref(), &learned.network).to_vec();
         rows.extend([
             ("batch", format!("{} cells", config.batch_size)),
             ("tokens per cell", format!("at most {}", config.max_length)),
             ("temperature", format!("{:.2}", self.calibration.temperature)),
         ]);
-        settings(page, "Settings", rows, &config.training, &self.learned);
+        if self.method != Method::Network {
+            rows.push((
+                "method",
+                format!("{}: the network is not part of the artefact", self.method.name()),
+            ));
+        }
+        settings(page, "Settings", rows, &config.training, learned);
     }
 }

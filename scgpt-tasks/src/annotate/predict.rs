@@ -10,6 +10,8 @@ use super::{
     COVERAGE, KNOWN_SHARE,
     artefact::Artefact,
     calibration::{Evidence, Judgement, UnknownScore},
+    classifier::Classifier,
+    method::Method,
     recalibrate::ALL_GENES,
     scored::score,
 };
@@ -79,7 +81,7 @@ pub struct Annotated {
     pub classes: Vec<String>,
     /// The answer for each cell, in the order of the source.
     pub cells: Vec<AnnotatedCell>,
-    /// Cell embeddings of unit length, `[n, d]`.
+    /// Cell embeddings of unit length, `[n, d]`; of a simple method, principal components of its genes.
     pub embeddings: RowSpool,
     /// Probabilities of the classes, `[n, y]`, if asked for.
     pub probabilities: Option<RowSpool>,
@@ -169,8 +171,12 @@ impl Artefact {
                 mistakes.push(Setting(name).no_share(share));
             }
         }
-        scgpt_data::Error::settings(mistakes)?;
         let record = &self.record;
+        if record.method == Method::Neighbours && options.unknown_score == UnknownScore::Energy {
+            let problem = "is `energy`, but votes of neighbours have none: every cell has as many";
+            mistakes.push(Setting("unknown_score").wrong(problem));
+        }
+        scgpt_data::Error::settings(mistakes)?;
         let embed = EmbedOptions {
             batch_size: options.batch_size,
             max_length: Some(record.max_length),
@@ -181,8 +187,8 @@ impl Artefact {
             temporary: options.temporary.clone(),
             ..EmbedOptions::default()
         };
-        let trained = self.profiles.trained(self.embedder.vocab().len());
-        let genes = self.embedder.source_genes(source, &embed, Some(&trained))?;
+        let trained = self.profiles.trained(self.classifier.vocab().len());
+        let genes = self.classifier.source_genes(source, &embed, &trained)?;
         let lacks = (genes.known.matched as f64) < ALL_GENES * genes.known.of_model as f64;
         let recalibrated =
             if lacks { self.recalibrated(&genes.alignment, &embed, observer)? } else { None };
@@ -193,16 +199,25 @@ impl Artefact {
             UnknownScore::Expression => Some(&strangeness),
             _ => None,
         };
-        let encoder = self.embedder.encoder();
-        let (k, d) = (record.classes.len(), encoder.d_model());
+        let (k, d) = (record.classes.len(), self.classifier.width());
         let spool = |width| RowSpool::new_in(options.temporary.as_deref(), width);
         let mut scored = spool(k + d)?;
-        let stream = Stream { trained: Some(&trained), ..Stream::default() };
-        let mut write =
-            |first: usize, rows: &[f32]| Ok(scored.write_rows(first, &score(encoder, rows))?);
-        let sink = Sink { rows: &mut write, tell };
-        let Embedded { empty, report, told } =
-            self.embedder.stream(source, genes, &embed, stream, sink, observer)?;
+        let Embedded { empty, report, told } = match &self.classifier {
+            Classifier::Network(embedder) => {
+                let encoder = embedder.encoder();
+                let mut write = |first: usize, rows: &[f32]| {
+                    Ok(scored.write_rows(first, &score(encoder, rows))?)
+                };
+                let sink = Sink { rows: &mut write, tell };
+                let stream = Stream { trained: Some(&trained), ..Stream::default() };
+                embedder.stream(source, genes, &embed, stream, sink, observer)?
+            }
+            Classifier::Simple(simple) => {
+                let mut write = |first: usize, rows: &[f32]| Ok(scored.write_rows(first, rows)?);
+                let sink = Sink { rows: &mut write, tell };
+                simple.stream(source, genes, &embed, sink, observer)?
+            }
+        };
 
         let limits =
             calibration.limits(options.coverage, options.known_share, options.unknown_score);

@@ -9,6 +9,7 @@ use scgpt_data::{Alignment, CellKey, CellTokens, Observer, TokenScratch, Tokeniz
 use super::{
     artefact::Artefact,
     calibration::{Calibration, largest},
+    classifier::Classifier,
     held_out::HeldOut,
     judge::evidence,
     scored::Scored,
@@ -41,13 +42,13 @@ impl Artefact {
         if classes.is_empty() {
             return Ok(None);
         }
-        let vocab = self.embedder.vocab();
+        let vocab = self.classifier.vocab();
         let mut is_measured = vec![false; vocab.len()];
         for token in source.tokens.iter().flatten() {
             is_measured[token.0 as usize] = true;
         }
         let tokens = |max_length: usize| -> Result<Vec<CellTokens>> {
-            let config = self.embedder.token_config(options, max_length)?;
+            let config = self.classifier.token_config(options, max_length)?;
             let tokenizer =
                 Tokenizer::of_tokens(vocab, config)?.retain(|gene| is_measured[gene.0 as usize]);
             let mut scratch = TokenScratch::default();
@@ -55,8 +56,13 @@ impl Artefact {
             Ok(cells.map(|cell| tokenizer.cell(cell, CellKey::Content, &mut scratch)).collect())
         };
         observer.begin("calibrating for the genes there are", classes.len());
-        let rows = self.embedder.rows(options.batch_size)?;
-        let scored = Scored::of(rows, &tokens(self.record.max_length)?, observer)?;
+        let scored = match &self.classifier {
+            Classifier::Network(embedder) => {
+                let rows = embedder.rows(options.batch_size)?;
+                Scored::of(rows, &tokens(self.record.max_length)?, observer)?
+            }
+            Classifier::Simple(simple) => simple.scored(&is_measured, self.held_out.cells())?,
+        };
         let profiles = self.profiles.within(source);
         let unlike: Vec<f32> =
             tokens(usize::MAX)?.iter().map(|cell| profiles.strangeness(cell)).collect();

@@ -8,10 +8,18 @@ use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap};
 use serde::Serialize;
 
 use super::{
-    AnnotateConfig, Annotation, Calibration, ClassSize, experiment::AnnotateExperiment,
-    methods::MethodScores,
+    AnnotateConfig, Annotation, Calibration, Choice, ClassSize, Method, experiment::LabelledParts,
+    methods::MethodScores, verdict::LabelVerdict,
 };
-use crate::training::{Curves, Learned, Session, Trial, total};
+use crate::training::{Curves, Learned, Session, Trained, total};
+
+/// What a report is of: the first repeat of a training.
+pub(super) struct Finished {
+    pub(super) parts: LabelledParts,
+    /// The network, if one was trained.
+    pub(super) trained: Option<Trained>,
+    pub(super) verdict: LabelVerdict,
+}
 
 /// The result of training an artefact.
 #[derive(Debug, Serialize)]
@@ -21,20 +29,25 @@ pub struct AnnotateReport {
     pub data: AnnotateData,
     /// The settings that were in force.
     pub config: AnnotateConfig,
-    /// How the network was trained.
+    /// The method that answers.
+    pub method: Method,
+    /// How it was chosen, if it was to be the best.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
+    /// How the network was trained, if one was.
     #[serde(flatten)]
-    pub learned: Learned,
+    pub learned: Option<Learned>,
     /// The calibration by the validation cells.
     pub calibration: Calibration,
-    /// The network and simple methods on the same cells, if any were kept to judge them.
+    /// The method that answers, and those beside it, on the same cells, if any were kept to judge them.
     pub methods: Vec<MethodScores>,
     /// Scores of the test cells, if any were kept.
     pub evaluation: Option<LabelEvaluation>,
     /// Calibration error of the test cells before the temperature.
     pub uncalibrated: Option<CalibrationScores>,
-    /// How losses and scores changed as the network learned.
+    /// How losses and scores changed as the network learned, if one did.
     #[serde(flatten)]
-    pub curves: Curves,
+    pub curves: Option<Curves>,
     /// The test cells, or some of them, laid out by their embeddings.
     pub map: Option<LabelMap>,
 }
@@ -68,12 +81,15 @@ impl AnnotateReport {
         annotation: &Annotation<'_>,
         session: &Session<'_>,
         path: String,
-        trial: &Trial<AnnotateExperiment<'_>>,
+        first: &Finished,
         methods: Vec<MethodScores>,
     ) -> Self {
-        let Trial { parts, trained, verdict } = trial;
-        let (training, network) = trained.in_force();
-        let judged = verdict.judged.as_ref();
+        let Finished { parts, trained, verdict } = first;
+        let mut config = annotation.config.clone();
+        if let Some(trained) = trained {
+            (config.training, config.network) = trained.in_force();
+        }
+        let judged = verdict.answers.judged.as_ref();
         let sources = &session.shards.manifest().sources;
         Self {
             data: AnnotateData {
@@ -87,40 +103,61 @@ impl AnnotateReport {
                 genes: annotation.genes.clone(),
                 input_state: sources.first().map(|source| source.input_state),
             },
-            config: AnnotateConfig { network, training, ..annotation.config.clone() },
-            learned: trained.learned(),
-            calibration: verdict.calibration.clone(),
+            config,
+            method: verdict.method,
+            choice: verdict.choice.clone(),
+            learned: trained.as_ref().map(Trained::learned),
+            calibration: verdict.answers.calibration.clone(),
             methods,
             evaluation: judged.map(|judged| judged.evaluation.clone()),
             uncalibrated: judged.map(|judged| judged.uncalibrated.clone()),
-            curves: trained.curves(),
+            curves: trained.as_ref().map(Trained::curves),
             map: judged.map(|judged| judged.map.clone()),
         }
     }
 
-    /// A sentence on whether the network is better than simple methods, if there are any to compare
+    /// A sentence on whether the method that answers is better than the others, if there are any to compare
     /// with. It goes by the difference on the same cells, whose interval is narrower than those of
     /// both scores.
     pub fn verdict(&self) -> Option<String> {
-        let (network, baselines) = self.methods.split_first()?;
-        // The last of equals is the first in the list.
-        let by_accuracy =
-            |a: &&MethodScores, b: &&MethodScores| a.accuracy.mean.total_cmp(&b.accuracy.mean);
-        let best = baselines.iter().rev().max_by(by_accuracy)?;
-        let [ours, theirs] = [network.accuracy.mean, best.accuracy.mean];
+        let (ours, best) = (self.methods.first()?, self.next_best()?);
+        let name = self.method.subject();
+        let their = best.method.map_or(best.name.as_str(), |method| method.subject());
+        let [our_share, their_share] = [ours.accuracy.mean, best.accuracy.mean];
         Some(if best.lead.high < 0.0 {
-            format!("The network is better than {} ({ours:.3} against {theirs:.3}).", best.name)
-        } else if best.lead.low > 0.0 {
             format!(
-                "{} is better than the network ({theirs:.3} against {ours:.3}): on these cells the simple method is the one to use.",
-                capitalised(&best.name)
+                "{} is better than {their} ({our_share:.3} against {their_share:.3}).",
+                capitalised(name)
+            )
+        } else if best.lead.low > 0.0 {
+            let which =
+                if self.method == Method::Network { "the simple method" } else { "the other" };
+            format!(
+                "{} is better than {name} ({their_share:.3} against {our_share:.3}): on these cells {which} is the \
+                 one to use.",
+                capitalised(their)
             )
         } else {
             format!(
-                "These cells do not tell which is more accurate, the network ({ours:.3}) or {} ({theirs:.3}).",
-                best.name
+                "These cells do not tell which is more accurate, {name} ({our_share:.3}) or {their} \
+                 ({their_share:.3})."
             )
         })
+    }
+
+    /// The method that the [verdict](Self::verdict) says is the one to use, if it is not the one that
+    /// answers.
+    pub fn better(&self) -> Option<Method> {
+        self.next_best().filter(|best| best.lead.low > 0.0)?.method
+    }
+
+    /// The most accurate of the methods beside the one that answers.
+    fn next_best(&self) -> Option<&MethodScores> {
+        let (_, others) = self.methods.split_first()?;
+        // The last of equals is the first in the list.
+        let by_accuracy =
+            |a: &&MethodScores, b: &&MethodScores| a.accuracy.mean.total_cmp(&b.accuracy.mean);
+        others.iter().rev().max_by(by_accuracy)
     }
 }
 

@@ -1,12 +1,13 @@
-//! [`Scored`]: class scores and embeddings of cells: all that the network says of them.
+//! [`Scored`]: class scores and embeddings of cells: all that a network, or a simple method, says of them.
 
 use scgpt_data::{CellTokens, Observer};
+use scgpt_eval::baseline::ClassMethod;
 use scgpt_model::CellEncoder;
-use scgpt_stats::unit_rows;
+use scgpt_stats::{SparseCell, unit_rows};
 
 use crate::{error::Result, stream::Rows};
 
-/// One row a cell: a logit for each class, then the cell embedding of unit length.
+/// One row a cell: a logit for each class, then the cell embedding, of unit length if it is that of a network.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scored {
     /// Number of logits in a row, one a class.
@@ -28,6 +29,16 @@ impl Scored {
         let rows = score(rows.encoder, &computed);
         let n_classes = rows.len().checked_div(cells.len()).unwrap_or(width) - width;
         Ok(Self { n_classes, width, rows })
+    }
+
+    /// What a simple method says of cells, which it also places.
+    pub(super) fn of_method(method: &ClassMethod, cells: &[SparseCell]) -> Self {
+        let (n_classes, width) = (method.n_classes(), method.space().width());
+        let positions = method.space().positions(cells);
+        let said = method.scores(cells);
+        let rows = said.iter().zip(positions.chunks_exact(width.max(1)));
+        let rows = rows.flat_map(|(cell, position)| cell.scores.iter().chain(position));
+        Self { n_classes, width, rows: rows.copied().collect() }
     }
 
     /// Appends the cells of another.

@@ -6,7 +6,7 @@
 //! find each other.
 
 use burn::prelude::Device;
-use scgpt_data::{CellTokens, EpochOrder, Hide, Mask, Observer, Silent};
+use scgpt_data::{EpochOrder, Hide, Mask, Observer, Silent};
 use scgpt_model::{CellEncoder, Scgpt};
 use scgpt_stats::{ClassScores, subsample};
 use scgpt_train::{LossTerms, Metric, Progress, Result, Task, TrainBatch};
@@ -93,11 +93,6 @@ impl AnnotateTask<'_> {
         }
         model.class = Some(head::fitted(head, &embeddings, &classes, &self.priors));
         Ok(model)
-    }
-
-    /// All that some cells express, however many tokens that is.
-    pub(super) fn whole(&self, cells: &[usize]) -> crate::error::Result<Vec<CellTokens>> {
-        Ok(self.cells.whole(cells, VALIDATION_EPOCH)?)
     }
 
     /// Class scores and embeddings of some cells, with nothing of them hidden.

@@ -148,12 +148,13 @@ fn tokens(page: &mut Page, report: &EmbedReport) {
 /// Adds what decides the embedding beside the cells: enough to compute it again.
 fn settings(page: &mut Page, report: &EmbedReport) {
     let options = &report.options;
+    let weights = report.model.as_ref().and_then(|model| model.sha256.clone());
     page.section("Settings").table(&[
         ("version", report.version.clone()),
         ("embedding", format!("{} numbers per cell, unit length", report.width)),
         ("values on a bin edge", format!("{:?}", options.tie_mode).to_lowercase()),
         ("seed", options.seed.to_string()),
-        ("weights", report.model.sha256.clone().unwrap_or_else(|| "from memory".into())),
+        ("weights", weights.unwrap_or_else(|| "from memory".into())),
     ]);
 }
 

@@ -45,8 +45,8 @@ pub struct EmbedReport {
     pub timings: Timings,
     /// The options of the run.
     pub options: EmbedOptions,
-    /// The model.
-    pub model: ModelReport,
+    /// The model; `None` if cells were told by a simple method, without a network.
+    pub model: Option<ModelReport>,
 }
 
 impl EmbedReport {

@@ -44,6 +44,11 @@ impl RunFolder {
         self.0.join(format!("without-{name}"))
     }
 
+    /// The folder of the same cells for a method that needs no network.
+    pub(crate) fn without_network(&self) -> Self {
+        Self(self.part("network"))
+    }
+
     /// Writes the cells as tokens. When a run goes on they are read again, as there is no other way
     /// to tell whether they are the same.
     pub(crate) fn cells(
@@ -66,6 +71,23 @@ impl RunFolder {
         Ok(ShardFolder::open(&folder)?)
     }
 
+    /// Where an artefact is put together: a path at which there is nothing yet.
+    fn cleared(&self) -> Result<PathBuf> {
+        let built = self.0.join("artefact");
+        // Of a run that was killed meanwhile.
+        match fs::remove_dir_all(&built) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&built, &error)),
+            _ => Ok(built),
+        }
+    }
+
+    /// An empty folder in which an artefact without a network is put together.
+    pub(crate) fn emptied(&self) -> Result<PathBuf> {
+        let built = self.cleared()?;
+        fs::create_dir_all(&built).map_err(|error| failed(&built, &error))?;
+        Ok(built)
+    }
+
     /// Writes the network as a model directory over the vocabulary of the cells, and returns its
     /// path.
     pub(crate) fn build(
@@ -76,18 +98,15 @@ impl RunFolder {
         preprocess: &Preprocess,
         card: &str,
     ) -> Result<PathBuf> {
-        let built = self.0.join("artefact");
-        // Of a run that was killed meanwhile.
-        match fs::remove_dir_all(&built) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::Artefact { path: built, problem: error.to_string() });
-            }
-            _ => {}
-        }
+        let built = self.cleared()?;
         let vocab = self.0.join("cells").join(&shards.manifest().vocab.file);
         write_model_dir(&built, network, preprocess, &vocab, card, |path| model.save(path))?;
         Ok(built)
     }
+}
+
+fn failed(path: &Path, error: &io::Error) -> Error {
+    Error::Artefact { path: path.into(), problem: error.to_string() }
 }
 
 /// Removes what is of no further use after an artefact and everything about it are written:

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{CellSource, GeneNames, GeneVocab, Observer, ShardFolder};
+use scgpt_data::{CellSource, GeneNames, GeneVocab, Observer, ShardFolder, write_file};
 use scgpt_model::{Adapters, Scgpt};
 use scgpt_train::{Event, Task, TrainConfig, TrainObserver};
 use serde::Serialize;
@@ -17,7 +17,11 @@ use super::{
     run::{Run, Trained},
     thinning::ThinnedCells,
 };
-use crate::{artefact::ArtefactKind, error::Result, start_vectors::START};
+use crate::{
+    artefact::{ArtefactKind, CARD, MODEL_FILES, VOCABULARY},
+    error::Result,
+    start_vectors::START,
+};
 
 /// One training on the cells of a source, from one seed. It holds what differs between the tasks;
 /// [`Session::trial`] is what they have in common.
@@ -230,7 +234,8 @@ impl<'a> Session<'a> {
         for ArtefactFile { name, write } in files {
             write(&built.join(name))?;
         }
-        let mut names: Vec<&str> = files.iter().map(|file| file.name).collect();
+        let mut names: Vec<&str> = MODEL_FILES.to_vec();
+        names.extend(files.iter().map(|file| file.name));
         if let Some(vectors) = &trained.beginning.vectors {
             vectors.save(&built.join(START))?;
             names.push(START);
@@ -242,5 +247,37 @@ impl<'a> Session<'a> {
             drop(std::fs::remove_file(self.learn.output.join(Adapters::FILE)));
         }
         kind.publish(record, &built, self.learn.output, &names)
+    }
+
+    /// The same cells, read as tokens of another vocabulary, for a method that needs no network.
+    pub(crate) fn without_network(
+        &self,
+        source: &mut dyn CellSource,
+        vocab: &GeneVocab,
+    ) -> Result<Self> {
+        let Self { learn, device, watch, observer, n_cells, .. } = *self;
+        let run = self.run.without_network();
+        let shards = run.cells(source, vocab, learn.layer, learn.gene_names, observer)?;
+        let ids = source_cells(&shards)?;
+        Ok(Self { learn, device, watch, observer, run, shards, ids, n_cells })
+    }
+
+    /// Writes an artefact that has no network: its vocabulary, its card, further files, and last the record.
+    pub(crate) fn publish_without_network(
+        &self,
+        kind: ArtefactKind,
+        record: impl Serialize,
+        vocab: &GeneVocab,
+        card: &str,
+        files: &[ArtefactFile<'_>],
+    ) -> Result<()> {
+        let built = self.run.emptied()?;
+        vocab.write_json(built.join(VOCABULARY))?;
+        write_file(&built.join(CARD), card)?;
+        for ArtefactFile { name, write } in files {
+            write(&built.join(name))?;
+        }
+        let names = files.iter().map(|file| file.name).chain([VOCABULARY]);
+        kind.publish(record, &built, self.learn.output, &names.collect::<Vec<_>>())
     }
 }

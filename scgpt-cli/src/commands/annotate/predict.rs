@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use scgpt_data::{Additions, Column};
-use scgpt_tasks::annotate::{Annotated, Artefact, PredictOptions, UnknownScore};
+use scgpt_tasks::annotate::{Annotated, Artefact, Method, PredictOptions, UnknownScore};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -24,10 +24,12 @@ use crate::{
 /// The output is a copy of the file with columns in obs: scgpt_prediction; scgpt_confidence,
 /// its calibrated probability; scgpt_prediction_set, the plausible types, which hold the true one
 /// in the share --coverage of the cells of each known type; scgpt_unknown, whether the cell is
-/// unlike all known types, by scgpt_strangeness. obsm/X_scGPT has the embedding by which types are told apart.
+/// unlike all known types, by scgpt_strangeness. obsm/X_scGPT has the embedding by which types are told apart;
+/// of an artefact of a simple method, obsm/X_scgpt_pca the principal components of its genes.
 #[derive(Debug, Args, Serialize)]
-#[command(after_help = "Example:\n  \
-    scgpt annotate predict query.h5ad --model pbmc-types/ -o annotated.h5ad")]
+#[command(after_help = "Examples:\n  \
+    scgpt annotate predict query.h5ad --model pbmc-types/ -o annotated.h5ad\n  \
+    scgpt annotate predict query.h5ad --model pbmc-types/ --majority-voting -o annotated.h5ad")]
 pub(crate) struct PredictArgs {
     /// File or folder of cells
     #[serde(skip)]
@@ -89,12 +91,20 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let rows = summary(args, &artefact, &annotated);
     let record = record(args, &artefact, &annotated);
     let copy = args.output.copy_of(&args.input, &options.layer);
-    copy.write(&mut source, additions(annotated, record.clone()), &bar, printer)?;
+    copy.write(&mut source, additions(annotated, space(&artefact), record.clone()), &bar, printer)?;
     write_effective(&args.output.path, "annotate predict", args)?;
     printer.result(&warnings.beside(&record), &rows)
 }
 
-fn additions(annotated: Annotated, record: Value) -> Additions {
+/// The name in `obsm` of what places cells.
+fn space(artefact: &Artefact) -> &'static str {
+    match artefact.record().method {
+        Method::Network => "X_scGPT",
+        _ => "X_scgpt_pca",
+    }
+}
+
+fn additions(annotated: Annotated, space: &str, record: Value) -> Additions {
     let cells = 0..annotated.cells.len();
     let prediction = |cell| annotated.prediction(cell).map(str::to_owned);
     let predictions: Vec<Option<String>> = cells.clone().map(prediction).collect();
@@ -110,7 +120,7 @@ fn additions(annotated: Annotated, record: Value) -> Additions {
         ("scgpt_unknown".into(), Column::Boolean(unknown.collect())),
         ("scgpt_strangeness".into(), Column::Float(strangeness.collect())),
     ];
-    let mut obsm = vec![("X_scGPT".to_owned(), annotated.embeddings)];
+    let mut obsm = vec![(space.to_owned(), annotated.embeddings)];
     obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
     Additions { obsm, obs, uns: vec![("scgpt_annotation".into(), record)], ..Additions::default() }
 }
@@ -125,6 +135,7 @@ fn record(args: &PredictArgs, artefact: &Artefact, annotated: &Annotated) -> Val
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "artefact": args.model.display().to_string(),
+        "method": known.method,
         "label": known.label,
         "classes": known.classes,
         "cells": counts,
@@ -162,6 +173,7 @@ fn summary(
     };
     vec![
         ("cells", annotated.cells.len().to_string()),
+        ("method", artefact.record().method.name().to_owned()),
         ("genes", annotated.report.genes_line()),
         ("types", types.join("\n")),
         ("confidence", format!("{:.2} on average", mean(|cell| f64::from(cell.confidence)))),

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::{Args, CommandFactory as _};
+use clap::{Args, CommandFactory as _, ValueEnum as _};
 use scgpt_data::CellSource as _;
 use scgpt_eval::baseline::BaselineOptions;
 use scgpt_tasks::annotate::{
-    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, ClassWeights,
+    AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, ClassWeights, Method,
     MethodScores,
 };
 
 use crate::{
+    better::Again,
     commands::Cli,
     flags::options_of,
     gene_remarks,
@@ -27,10 +28,14 @@ use crate::{
 /// A tenth of the cells selects the best network and calibrates its confidence, another tenth
 /// judges it beside simple methods. The artefact is one folder with all that `annotate predict`
 /// needs, its model card, and a report. Stopped by Ctrl-C or killed, --resume goes on.
+///
+/// With --method logistic, centroid or neighbours the artefact is that simple method, calibrated and judged in
+/// the same way. Where a report says that one of them is better than the network, its last line is the command.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt annotate train reference.h5ad --label cell_type --model scGPT_human -o pbmc-types/\n  \
     scgpt annotate train reference.h5ad --label cell_type -o pbmc-types/\n  \
+    scgpt annotate train reference.h5ad --label cell_type --method logistic -o pbmc-types/\n  \
     scgpt annotate predict query.h5ad --model pbmc-types/ -o annotated.h5ad")]
 pub(crate) struct TrainArgs {
     /// File or folder of labelled cells
@@ -57,6 +62,10 @@ pub(crate) struct TrainArgs {
     /// Share of the cells that judges it [default: 0.1]
     #[arg(long, value_name = "SHARE", env = "SCGPT_TEST")]
     test: Option<f64>,
+    /// What tells the types: a network, a simple method, which trains none and takes seconds, or the best of all
+    /// by the validation cells [default: network]
+    #[arg(long, value_enum, env = "SCGPT_METHOD")]
+    method: Option<Method>,
     /// How much cells of large and small classes count [default: equal; of a new network balanced]
     #[arg(long, value_enum, env = "SCGPT_CLASS_WEIGHTS")]
     class_weights: Option<ClassWeights>,
@@ -110,13 +119,30 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     // Nothing is written, or removed, before everything is known to be sound.
     training.begin(&settings, "annotate train", [], printer)?;
     let report = training.run(printer, |steps, cells| prepared.run(&mut source, steps, cells))?;
-    warnings.said(report.learned.advice.as_ref());
-    warnings.all(report.learned.kept_start.clone());
+    if let Some(learned) = &report.learned {
+        warnings.said(learned.advice.as_ref());
+        warnings.all(learned.kept_start.clone());
+    }
     remark_on(&report, &mut warnings, printer);
     warnings.without_genes(report.data.without_genes, "they are left out");
+    if let Some(again) = report.better().and_then(|method| better(method, output)) {
+        warnings.better(&again);
+    }
     warnings.write(output, &report, report.page())?;
     training.finish()?;
-    printer.result(&warnings.beside(&report), &summary(&report, output))
+    let mut rows = summary(&report, output);
+    rows.extend(warnings.better_row());
+    printer.result(&warnings.beside(&report), &rows)
+}
+
+/// This run with a better method, beside the artefact that it made.
+fn better(method: Method, output: &Path) -> Option<Again> {
+    let method = method.to_possible_value()?;
+    let mut beside = output.components().as_path().as_os_str().to_owned();
+    beside.push(format!("-{}", method.get_name()));
+    let again =
+        Again::this_run(Cli::command(), "annotate train")?.without("force").without("resume");
+    Some(again.with("method", method.get_name()).with("output", &beside.to_string_lossy()))
 }
 
 impl TrainArgs {
@@ -127,6 +153,7 @@ impl TrainArgs {
         let options = options_of(Cli::command(), "annotate train");
         let mut settings = layered(&AnnotateConfig::of(recipe), files, &options)?;
         settings.network = recipe.settle(settings.network);
+        settings.method = self.method.unwrap_or(settings.method);
         self.learn.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
         settings.new_genes = self.learn.run.new_genes.unwrap_or(settings.new_genes);
         settings.shuffle &= !self.keep_order;
@@ -143,6 +170,12 @@ impl TrainArgs {
 
 fn remark_on(report: &AnnotateReport, warnings: &mut Warnings, printer: Printer) {
     let data = &report.data;
+    if report.config.method.simple().is_some() && report.config.model.is_some() {
+        printer.remark(&format!(
+            "note: {} needs no --model, which was not read",
+            report.method.name()
+        ));
+    }
     if !data.dropped.is_empty() {
         warnings.tell(format!(
             "classes with fewer than {} cells were left out: {}",
@@ -168,9 +201,12 @@ fn summary(report: &AnnotateReport, output: &Path) -> Vec<(&'static str, String)
         ("classes", format!("{} of `{}`", report.data.classes.len(), report.data.label)),
         ("cells", format!("{training} trained on, {validation} to calibrate, {test} to judge")),
         ("genes", report.data.genes.line()),
-        ("steps", report.learned.steps.to_string()),
     ];
-    rows.extend(report.learned.new_genes.iter().map(|added| ("new genes", added.line())));
+    if let Some(learned) = &report.learned {
+        rows.push(("steps", learned.steps.to_string()));
+        rows.extend(learned.new_genes.iter().map(|added| ("new genes", added.line())));
+    }
+    rows.extend(report.choice.iter().map(|choice| ("best", choice.sentence())));
     let of = |score: fn(&MethodScores) -> String| {
         let line = |method: &MethodScores| format!("{}: {}", method.name, score(method));
         report.methods.iter().map(line).collect::<Vec<_>>().join("\n")
