@@ -6,7 +6,7 @@ use crate::flags::{Asked, name};
 
 /// The largest value of every flag that is a number, by its field. Least values, and what a number
 /// means together with others, are checked by the libraries.
-const MOST: [(&str, f64); 46] = [
+const MOST: [(&str, f64); 47] = [
     ("batch_size", 65_536.0),
     ("batches", 10_000.0),
     ("cells", 100_000_000.0),
@@ -31,6 +31,7 @@ const MOST: [(&str, f64); 46] = [
     ("max_steps", 1e12),
     ("min_cells", 1e9),
     ("min_genes", 1.0),
+    ("min_share", 1.0),
     ("neighbours", 10_000.0),
     ("other_features", 10_000_000.0),
     ("peaks", 10_000_000.0),

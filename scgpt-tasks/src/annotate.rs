@@ -64,6 +64,7 @@ mod simple;
 mod sizes;
 mod task;
 mod verdict;
+mod voting;
 
 use std::path::Path;
 
@@ -85,6 +86,7 @@ pub use self::{
     predict::{Annotated, AnnotatedCell, PredictOptions},
     report::{AnnotateData, AnnotateReport},
     sizes::ClassSize,
+    voting::{CellClusters, ClusterVote},
 };
 use self::{
     classifier::METHOD, experiment::AnnotateExperiment, held_out::HELD_OUT, profiles::PROFILES,

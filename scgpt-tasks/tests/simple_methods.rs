@@ -13,8 +13,8 @@ use scgpt_stats::area_under_roc;
 use scgpt_tasks::{
     LearnOptions, NetworkConfig, Recipe, Result,
     annotate::{
-        AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, Method,
-        PredictOptions, UnknownScore,
+        AnnotateConfig, AnnotateOptions, AnnotateReport, Annotation, Artefact, CellClusters,
+        Method, PredictOptions, UnknownScore,
     },
     open_model,
 };
@@ -152,4 +152,42 @@ fn the_best_of_all_is_chosen_and_said() {
     let artefact = Artefact::open(place.path(), &Device::flex()).unwrap();
     assert_eq!(artefact.record().method, Method::Network);
     assert!(!place.path().join("method.json").exists(), "a file of the artefact that was replaced");
+}
+
+#[test]
+fn clusters_vote() {
+    let place = tempfile::tempdir().unwrap();
+    train(&config(Method::Centroid), place.path()).unwrap();
+    let artefact = Artefact::open(place.path(), &Device::flex()).unwrap();
+    let mut source = Simulation::new(&CELLS, None).unwrap();
+    let mut annotated =
+        artefact.annotate(&mut source, &PredictOptions::default(), &Silent).unwrap();
+    let clusters = annotated.over_clustering(&Silent).unwrap();
+    assert!(clusters.names.len() > 4 && clusters.of_cells.iter().all(Option::is_some));
+    // What is wrong of single cells is outvoted.
+    let right: Vec<_> = annotated.cells.iter().map(|cell| cell.class).collect();
+    for cell in annotated.cells.iter_mut().step_by(7) {
+        cell.class = cell.class.map(|class| (class + 1) % 3);
+    }
+    annotated.cells[0].class = None;
+    let votes = annotated.votes(&clusters, 0.0).unwrap();
+    let voted = clusters.of_cells.iter().map(|cluster| votes[cluster.unwrap() as usize].class);
+    // Cells of the type that was never seen are of several, one like the other.
+    let is_known: Vec<bool> = (0..CELLS.cells).map(|cell| source.truth(cell).0 != 3).collect();
+    let known = voted.zip(&right).zip(&is_known).filter(|(_, is_known)| **is_known);
+    let (n, same) = known.fold((0, 0), |(n, same), ((voted, right), _)| {
+        (n + 1, same + usize::from(voted == *right))
+    });
+    assert!(same * 20 > n * 19, "{same} of {n}");
+    assert_eq!(votes.iter().map(|vote| vote.cells).sum::<usize>(), 599);
+    assert!(votes.iter().all(|vote| vote.share > 0.4 && vote.share <= 1.0));
+    let strict = annotated.votes(&clusters, 0.99).unwrap();
+    assert!(strict.iter().any(|vote| vote.class.is_none()));
+    annotated.votes(&clusters, 1.5).unwrap_err();
+
+    let column = CellClusters::of_column(&source, "cell_type").unwrap();
+    assert_eq!(column.names, ["type_1", "type_2", "type_3", "type_4"]);
+    let error = CellClusters::of_column(&source, "louvain").unwrap_err().to_string();
+    assert!(error.contains("`louvain` not found"), "{error}");
+    assert_eq!(source.obs().unwrap().len(), column.of_cells.len());
 }

@@ -2,6 +2,7 @@
 
 mod predict;
 mod train;
+mod voting;
 
 use std::path::Path;
 

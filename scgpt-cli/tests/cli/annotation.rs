@@ -336,11 +336,27 @@ fn a_simple_method_annotates_without_a_network() {
     assert_eq!((&report["method"], report.get("steps")), (&"logistic".into(), None));
     assert!(ended.stderr.contains("logistic regression needs no --model"), "{}", ended.stderr);
     assert!(!place.path("simple/model.safetensors").exists());
-    let record = json(&place.done(&vote("out.h5ad", &[])).stdout);
+    let record = json(&place.done(&vote("out.h5ad", &["--majority-voting"])).stdout);
     assert_eq!(record["method"], "logistic");
+    assert_eq!(record["voting"]["clusters"], "scgpt_over_clustering");
     let file = File::open_streaming(place.path("out.h5ad")).unwrap();
     assert_eq!(file.dataset("obsm/X_scgpt_pca").unwrap().shape().unwrap()[0], 240);
     assert!(file.dataset("obsm/X_scGPT").is_err());
+    let share = file.dataset("obs/scgpt_majority_confidence").unwrap().read_f64().unwrap();
+    assert!(share.iter().all(|share| *share > 0.3 && *share <= 1.0));
+    let found = texts(&place.path("out.h5ad"), "scgpt_over_clustering");
+    let voted = texts(&place.path("out.h5ad"), "scgpt_majority_voting");
+    for (one, other) in found.iter().zip(&voted).zip(found[1..].iter().zip(&voted[1..])) {
+        assert!(one.0 != other.0 || one.1 == other.1, "a cluster has one type");
+    }
+    // Clusters of the file, which all have to agree.
+    let more = ["--majority-voting", "batch", "--min-share", "0.9"];
+    let record = json(&place.done(&vote("batch.h5ad", &more)).stdout);
+    assert_eq!(record["voting"]["n_clusters"], record["voting"]["n_heterogeneous"]);
+    let voted = texts(&place.path("batch.h5ad"), "scgpt_majority_voting");
+    assert!(voted.iter().all(|name| name == "Heterogeneous"));
+    place.refused(&vote("x.h5ad", &["--majority-voting", "louvain"]), &["`louvain` not found"]);
+    place.refused(&vote("x.h5ad", &["--majority-voting", "--min-share", "2"]), &["--min-share"]);
     place.refused(
         &["embed", "query.h5ad", "-m", "simple", "-o", "x.h5ad"],
         &["artefact of a simple method", "hint: annotate cells"],

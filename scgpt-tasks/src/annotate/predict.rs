@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Rows of a spool that are read at a time.
-const ROWS: usize = 1024;
+pub(super) const ROWS: usize = 1024;
 
 /// How cells are annotated.
 ///

@@ -9,6 +9,7 @@ use scgpt_tasks::annotate::{Annotated, Artefact, Method, PredictOptions, Unknown
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::voting::{Voted, VotingArgs};
 use crate::{
     cells_output::OutputArgs,
     effective::write_effective,
@@ -54,6 +55,9 @@ pub(crate) struct PredictArgs {
     probabilities: bool,
     #[command(flatten)]
     #[serde(flatten)]
+    voting: VotingArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
     stream: StreamArgs,
 }
 
@@ -75,7 +79,9 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     options.probabilities = args.probabilities;
     options.temporary = temporary(&args.output.path);
     let bar = Bar::new(printer);
+    args.voting.check(&source)?;
     let annotated = artefact.annotate(&mut source, &options, &bar)?;
+    let voted = args.voting.vote(&annotated, &source, &bar)?;
     bar.finish();
     args.stream.precision.remark_on(annotated.report.precision, &mut warnings);
     gene_remarks::remark_on(&annotated.report, &mut warnings, printer);
@@ -88,10 +94,19 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     }
     let n_empty = annotated.report.tokens.n_empty;
     warnings.without_genes(n_empty, "they get no type, and are unknown");
-    let rows = summary(args, &artefact, &annotated);
-    let record = record(args, &artefact, &annotated);
+    let mut rows = summary(args, &artefact, &annotated);
+    let mut record = record(args, &artefact, &annotated);
+    if let Some(voted) = &voted {
+        record["voting"] = json!(voted.record);
+        rows.insert(rows.len() - 2, ("voting", voted.record.line()));
+    }
     let copy = args.output.copy_of(&args.input, &options.layer);
-    copy.write(&mut source, additions(annotated, space(&artefact), record.clone()), &bar, printer)?;
+    copy.write(
+        &mut source,
+        additions(annotated, space(&artefact), voted, record.clone()),
+        &bar,
+        printer,
+    )?;
     write_effective(&args.output.path, "annotate predict", args)?;
     printer.result(&warnings.beside(&record), &rows)
 }
@@ -104,7 +119,7 @@ fn space(artefact: &Artefact) -> &'static str {
     }
 }
 
-fn additions(annotated: Annotated, space: &str, record: Value) -> Additions {
+fn additions(annotated: Annotated, space: &str, voted: Option<Voted>, record: Value) -> Additions {
     let cells = 0..annotated.cells.len();
     let prediction = |cell| annotated.prediction(cell).map(str::to_owned);
     let predictions: Vec<Option<String>> = cells.clone().map(prediction).collect();
@@ -113,13 +128,14 @@ fn additions(annotated: Annotated, space: &str, record: Value) -> Additions {
     let confidence = annotated.cells.iter().map(|cell| Some(f64::from(cell.confidence)));
     let unknown = annotated.cells.iter().map(|cell| Some(cell.is_unknown));
     let strangeness = annotated.cells.iter().map(|cell| Some(f64::from(cell.strangeness)));
-    let obs = vec![
+    let mut obs = vec![
         ("scgpt_prediction".into(), Column::with_gaps(&predictions)),
         ("scgpt_confidence".into(), Column::Float(confidence.collect())),
         ("scgpt_prediction_set".into(), Column::with_gaps(&sets)),
         ("scgpt_unknown".into(), Column::Boolean(unknown.collect())),
         ("scgpt_strangeness".into(), Column::Float(strangeness.collect())),
     ];
+    obs.extend(voted.into_iter().flat_map(|voted| voted.columns));
     let mut obsm = vec![(space.to_owned(), annotated.embeddings)];
     obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
     Additions { obsm, obs, uns: vec![("scgpt_annotation".into(), record)], ..Additions::default() }

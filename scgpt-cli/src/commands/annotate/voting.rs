@@ -1,0 +1,122 @@
+//! [`VotingArgs`]: clusters of the cells vote for their types.
+
+use anyhow::Result;
+use clap::Args;
+use scgpt_data::{CellSource, Column, Observer};
+use scgpt_tasks::annotate::{Annotated, CellClusters};
+use serde::Serialize;
+
+/// Options of voting.
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct VotingArgs {
+    /// Let clusters vote, those of this column of obs or small ones that are found by the embedding: obs gets the
+    /// type with most votes in the cell's cluster, scgpt_majority_voting, its share of the votes,
+    /// scgpt_majority_confidence, and clusters that were found, scgpt_over_clustering
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        num_args = 0..=1,
+        default_missing_value = "",
+        env = "SCGPT_MAJORITY_VOTING"
+    )]
+    majority_voting: Option<String>,
+    /// Share of the votes that a type needs; clusters in which none has it are `Heterogeneous`
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, env = "SCGPT_MIN_SHARE")]
+    min_share: f64,
+}
+
+/// What clusters voted for, as columns of obs.
+pub(super) struct Voted {
+    pub(super) columns: Vec<(String, Column)>,
+    pub(super) record: VotingRecord,
+}
+
+/// How it went.
+#[derive(Debug, Serialize)]
+pub(super) struct VotingRecord {
+    /// The column with the clusters.
+    clusters: String,
+    n_clusters: usize,
+    n_heterogeneous: usize,
+    /// Share of the cells that have another type than before.
+    changed: f64,
+    min_share: f64,
+}
+
+impl VotingRecord {
+    pub(super) fn line(&self) -> String {
+        let Self { clusters, n_clusters, n_heterogeneous, changed, .. } = self;
+        let heterogeneous = match n_heterogeneous {
+            0 => String::new(),
+            n => format!(", {n} of them heterogeneous"),
+        };
+        format!(
+            "{n_clusters} clusters of `{clusters}`{heterogeneous}; another type than before for {:.1} % of the cells",
+            100.0 * changed
+        )
+    }
+}
+
+/// The column with clusters that were found.
+const FOUND: &str = "scgpt_over_clustering";
+
+impl VotingArgs {
+    /// Checks the column of clusters, before cells are computed.
+    pub(super) fn check(&self, source: &dyn CellSource) -> Result<()> {
+        if let Some(column) = self.column() {
+            CellClusters::of_column(source, column)?;
+        }
+        Ok(())
+    }
+
+    /// The column with clusters, if they are not to be found.
+    fn column(&self) -> Option<&str> {
+        self.majority_voting.as_deref().filter(|column| !column.is_empty())
+    }
+
+    /// Lets clusters vote, if they are to.
+    pub(super) fn vote(
+        &self,
+        annotated: &Annotated,
+        source: &dyn CellSource,
+        observer: &dyn Observer,
+    ) -> Result<Option<Voted>> {
+        if self.majority_voting.is_none() {
+            return Ok(None);
+        }
+        let clusters = match self.column() {
+            Some(column) => CellClusters::of_column(source, column)?,
+            None => annotated.over_clustering(observer)?,
+        };
+        let votes = annotated.votes(&clusters, self.min_share)?;
+        let of_cell = |cluster: &Option<u32>| cluster.map(|cluster| votes[cluster as usize]);
+        let of_cells: Vec<_> = clusters.of_cells.iter().map(of_cell).collect();
+        let named = |vote: &Option<_>| {
+            let vote: &scgpt_tasks::annotate::ClusterVote = vote.as_ref()?;
+            let heterogeneous = || CellClusters::HETEROGENEOUS.to_owned();
+            let name = vote.class.map(|class| annotated.classes[class as usize].clone());
+            (vote.cells > 0).then(|| name.unwrap_or_else(heterogeneous))
+        };
+        let names: Vec<Option<String>> = of_cells.iter().map(named).collect();
+        let before = (0..names.len()).map(|cell| annotated.prediction(cell));
+        let changed = names.iter().zip(before).filter(|(now, before)| now.as_deref() != *before);
+        let record = VotingRecord {
+            clusters: self.column().unwrap_or(FOUND).into(),
+            n_clusters: clusters.names.len(),
+            n_heterogeneous: votes.iter().filter(|it| it.cells > 0 && it.class.is_none()).count(),
+            changed: changed.count() as f64 / names.len().max(1) as f64,
+            min_share: self.min_share,
+        };
+        let share = of_cells.iter().map(|vote| vote.map(|vote| vote.share));
+        let mut columns = vec![
+            ("scgpt_majority_voting".into(), Column::with_gaps(&names)),
+            ("scgpt_majority_confidence".into(), Column::Float(share.collect())),
+        ];
+        if self.column().is_none() {
+            let name = |cluster: &Option<u32>| Some(clusters.names[(*cluster)? as usize].clone());
+            let names: Vec<Option<String>> = clusters.of_cells.iter().map(name).collect();
+            columns.push((FOUND.into(), Column::with_gaps(&names)));
+        }
+        Ok(Some(Voted { columns, record }))
+    }
+}
