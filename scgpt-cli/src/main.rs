@@ -3,6 +3,7 @@
 mod apart;
 mod better;
 mod bounds;
+mod cell_page;
 mod cells_output;
 mod choice;
 mod commands;

@@ -56,6 +56,8 @@ mod modalities;
 mod models;
 #[path = "cli/new_genes.rs"]
 mod new_genes;
+#[path = "cli/pages.rs"]
+mod pages;
 #[path = "cli/perturbation.rs"]
 mod perturbation;
 #[path = "cli/plan.rs"]

@@ -188,7 +188,7 @@ pub use crate::{
     mask::{Hide, Mask, split},
     memory_cells::MemoryCells,
     modality::{ATAC, Measured, Modalities, PROTEIN, RNA, modality_name, unlinked},
-    names::{similar_names, some_of, unknown_choice},
+    names::{number_of, similar_names, some_of, unknown_choice},
     narrow::narrow,
     normalize::{LogScale, check_logged, log1p, median_total, normalise_total, totals},
     observer::{Observer, Silent, Watched},

@@ -56,6 +56,16 @@ pub fn some_of(names: &[String]) -> String {
     if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
 }
 
+/// A number of things in words: `1 condition`, `2 conditions`.
+///
+/// ```
+/// assert_eq!(scgpt_data::number_of(1, "condition"), "1 condition");
+/// assert_eq!(scgpt_data::number_of(0, "condition"), "0 conditions");
+/// ```
+pub fn number_of(n: usize, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
 /// The error for a word in place of one of `choices`.
 pub fn unknown_choice(word: &str, choices: &[&str]) -> Error {
     let hint = similar_names(word, choices.iter().copied()).hint();

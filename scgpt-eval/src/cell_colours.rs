@@ -1,7 +1,14 @@
 //! [`CellColours`]: what the cells of a map are called, and by what they can be coloured.
 
-use scgpt_data::{CellSource, Column, Frame};
-use scgpt_report::{Category, ColourValues, Colouring};
+use std::collections::BTreeSet;
+
+use scgpt_data::{
+    CellSource, Column, Error, Frame, GeneNames, Layer, Result, gene_columns, is_url, similar_names,
+};
+use scgpt_report::{Category, ColourValues, Colouring, category_colours};
+use serde_json::Value;
+
+use crate::{labels::likely_colour, map_genes::MapGenes};
 
 /// Most categories of a column that colours can still tell apart, with names beside them.
 const CATEGORIES: usize = 60;
@@ -26,8 +33,57 @@ pub struct CellColours {
     pub columns: Vec<Colouring>,
     /// The column, by its position, that a map begins with.
     pub first: usize,
-    /// Number of columns that could have coloured the cells, but are too many.
-    pub n_left_out: usize,
+    /// For each label of the column that a map begins with, or of the first column that is added, the
+    /// names of a few genes that its cells express more than all others; empty if none were looked for.
+    pub markers: Vec<(String, Vec<String>)>,
+    /// What a caption says of columns that are there or not.
+    notes: Vec<String>,
+}
+
+/// By what the cells of a map are coloured, beside the columns of their file.
+#[derive(Clone, Copy, Debug)]
+pub struct ColourChoice<'a> {
+    /// Columns that a command adds to those of the file, whole; they come first.
+    pub added: &'a [(String, Column)],
+    /// What was asked for by name, columns of `obs` or genes: the first of them colours the map.
+    pub wanted: &'a [String],
+    /// The matrix that genes are read from.
+    pub layer: &'a Layer,
+    /// Where the names of genes are.
+    pub gene_names: &'a GeneNames,
+}
+
+impl ColourChoice<'_> {
+    /// Checks that everything that is asked for is there, before anything is computed.
+    ///
+    /// # Errors
+    /// If a name is neither of a column of `obs`, nor of one that is added, nor of a gene.
+    pub fn check(&self, source: &dyn CellSource, added: &[&str]) -> Result<()> {
+        if self.wanted.is_empty() {
+            return Ok(());
+        }
+        let obs = source.obs()?;
+        let of_columns =
+            |name: &&String| obs.column(name).is_some() || added.contains(&name.as_str());
+        let rest: Vec<&String> = self.wanted.iter().filter(|name| !of_columns(name)).collect();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let var = source.var(self.layer)?;
+        let known: BTreeSet<String> =
+            names_of_genes(&var).into_iter().flatten().flatten().collect();
+        match rest.into_iter().find(|name| !known.contains(name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let genes = known.iter().map(String::as_str);
+                let names = obs.names().chain(added.iter().copied()).chain(genes);
+                let similar = similar_names(name, names).hint();
+                Err(Error::Option(format!(
+                    "`{name}` is neither a column of `obs` nor a gene{similar}"
+                )))
+            }
+        }
+    }
 }
 
 impl CellColours {
@@ -36,52 +92,251 @@ impl CellColours {
         Self { names, columns, ..Self::default() }
     }
 
-    /// The columns of `obs` of the cells `cells` of a source: column `first`, whatever it holds, and
-    /// all others of numbers, of truth values or of 2 to 60 labels, at most 24 in the order of the
-    /// file. Colours of categories are those that `uns` has for them, as scanpy writes them, if they
-    /// can be read.
+    /// Of the cells `cells` of a source: what is asked for, columns that are added, the other columns of
+    /// `obs`, and a few genes.
+    ///
+    /// Columns are those of numbers, of truth values or of 2 to 60 labels, at most 24 in the order of
+    /// the file, and whatever they hold, those asked for and added. Colours of categories are those
+    /// that `uns` has for them, as scanpy writes them, if they can be read. Genes are markers of the
+    /// labels, or where there are none those that vary most, unless cells are far away, where they
+    /// would be fetched a second time.
+    ///
+    /// # Errors
+    /// If annotations or expression cannot be read, or a name is neither of a column nor of a gene.
     ///
     /// # Panics
     /// If there is no such cell.
-    pub fn of_obs(
+    pub fn choose(
+        source: &mut dyn CellSource,
+        cells: &[usize],
+        choice: &ColourChoice<'_>,
+    ) -> Result<Self> {
+        if !cells.is_sorted_by(|a, b| a < b) {
+            let ascending: BTreeSet<usize> = cells.iter().copied().collect();
+            let ascending: Vec<usize> = ascending.into_iter().collect();
+            let found = Self::choose(source, &ascending, choice)?;
+            let places: Vec<usize> =
+                cells.iter().filter_map(|cell| ascending.binary_search(cell).ok()).collect();
+            return Ok(found.pick(&places));
+        }
+        let names: Vec<&str> = choice.added.iter().map(|(name, _)| name.as_str()).collect();
+        choice.check(source, &names)?;
+        let obs = source.obs()?;
+        let (of_obs, genes): (Vec<_>, Vec<_>) = choice
+            .wanted
+            .iter()
+            .partition(|name| obs.column(name).is_some() || names.contains(&name.as_str()));
+        let likely = likely_colour(&obs).filter(|_| choice.added.is_empty());
+        let firsts: Vec<&str> = if of_obs.is_empty() {
+            likely.into_iter().collect()
+        } else {
+            of_obs.iter().map(|name| name.as_str()).collect()
+        };
+        let mut found = Self::of_columns(source, &obs, cells, choice.added, &firsts);
+        found.first =
+            found.columns.iter().position(|it| firsts.first() == Some(&&*it.name)).unwrap_or(0);
+        let is_labels = |place: &usize| {
+            let column = found.columns.get(*place).map(|it| &it.values);
+            matches!(column, Some(ColourValues::Categories { .. }))
+        };
+        let grouping =
+            Some(if choice.added.is_empty() { found.first } else { 0 }).filter(is_labels);
+        let grouping = grouping.or_else(|| found.place(likely_colour(&obs)?));
+        match found.add_genes(source, cells, choice, &genes, grouping) {
+            // Such as a scaled matrix, of which nobody asked for a gene.
+            Err(_) if genes.is_empty() => {
+                let layer = choice.layer;
+                found
+                    .notes
+                    .push(format!("`{layer}` cannot be read, so that the menu has no genes"));
+            }
+            read => read?,
+        }
+        if let Some(name) = choice.wanted.first() {
+            let gene = format!("gene {name}");
+            let is_it =
+                |it: &Colouring| it.name == *name || (genes.contains(&name) && it.name == gene);
+            found.first = found.columns.iter().position(is_it).unwrap_or(found.first);
+        }
+        Ok(found)
+    }
+
+    /// Columns of `obs` with those that are `added` before them, without genes. The columns `firsts` are
+    /// there whatever they hold.
+    pub fn of_columns(
         source: &dyn CellSource,
         obs: &Frame,
         cells: &[usize],
-        first: Option<&str>,
+        added: &[(String, Column)],
+        firsts: &[&str],
     ) -> Self {
         let mut found = Self {
             names: cells.iter().map(|&cell| obs.index[cell].clone()).collect(),
             ..Self::default()
         };
-        let is_first = |name: &str| Some(name) == first;
-        let chosen = obs.columns.iter().filter(|(name, _)| is_first(name));
-        let others = obs.columns.iter().filter(|(name, _)| !is_first(name));
-        for (name, column) in chosen.chain(others) {
+        let is_first = |name: &str| firsts.contains(&name);
+        let is_new = |name: &str| added.iter().any(|(other, _)| other == name);
+        let of_file = || obs.columns.iter().filter(|(name, _)| !is_new(name));
+        let chosen = of_file().filter(|(name, _)| is_first(name));
+        let others = of_file().filter(|(name, _)| !is_first(name));
+        let mut n_left_out = 0;
+        for (name, column) in added.iter().chain(chosen).chain(others) {
             let column = column.pick(cells);
-            let Some(values) = values(&column, is_first(name)) else { continue };
-            if found.columns.len() == COLUMNS {
-                found.n_left_out += 1;
+            let is_wanted = is_first(name) || is_new(name);
+            let Some(values) = values(&column, is_wanted) else { continue };
+            if found.columns.len() >= COLUMNS && !is_wanted {
+                n_left_out += 1;
                 continue;
             }
             let mut colouring = Colouring { name: name.clone(), values };
-            if matches!(column, Column::Categorical { .. }) {
-                let key = format!("{name}_colors");
+            // Colours of a column that is new are not those of another of its name.
+            let is_same = obs.column(name).is_some_and(|of_file| is_alike(of_file, &column));
+            if is_same {
+                let key = colours_key(name);
                 // Colours that cannot be read are no reason for no page: those of the palette serve.
                 let own = source.read_lists(&key).ok().and_then(|mut lists| lists.remove(&key));
                 colour(&mut colouring, &own.unwrap_or_default());
             }
             found.columns.push(colouring);
         }
+        if n_left_out > 0 {
+            found.notes.push(format!("{n_left_out} further columns of obs are not in the menu"));
+        }
         found
     }
 
-    /// What a caption says of columns that are not there; nothing if all are.
-    pub(crate) fn left_out(&self) -> String {
-        match self.n_left_out {
-            0 => String::new(),
-            n => format!("; {n} further columns of obs are not in the menu"),
+    /// Adds genes that were asked for, and some that tell the labels of the column `grouping` apart.
+    fn add_genes(
+        &mut self,
+        source: &mut dyn CellSource,
+        cells: &[usize],
+        choice: &ColourChoice<'_>,
+        wanted: &[&String],
+        grouping: Option<usize>,
+    ) -> Result<()> {
+        let is_far = is_url(&source.summary().path);
+        let has_matrix = source.summary().shape(choice.layer).is_ok();
+        if ((is_far || !has_matrix) && wanted.is_empty()) || cells.is_empty() {
+            return Ok(());
         }
+        let var = source.var(choice.layer)?;
+        // Row numbers are no names, and what has no name is not shown.
+        let Ok(names) = choice.gene_names.genes(&var) else { return Ok(()) };
+        let columns = gene_columns(source, choice.layer, choice.gene_names)?;
+        let all = if wanted.is_empty() { Vec::new() } else { names_of_genes(&var) };
+        let of_name = |name: &&String| {
+            let place = names.index.iter().position(|other| other == *name);
+            let anywhere =
+                || all.iter().find_map(|of| of.iter().position(|it| it.as_ref() == Some(*name)));
+            place.map(|place| columns[place]).or_else(anywhere)
+        };
+        let asked: Vec<usize> = wanted.iter().filter_map(of_name).collect();
+        let grouping = grouping.and_then(|place| self.columns.get(place));
+        let (groups, labels) = match grouping.map(|it| &it.values) {
+            Some(ColourValues::Categories { codes, categories }) => (&codes[..], &categories[..]),
+            _ => (&[][..], &[][..]),
+        };
+        let genes = MapGenes::choose(source, choice.layer, cells, &columns, &asked, groups)?;
+        let name = |column: usize| {
+            let place = columns.binary_search(&column).ok();
+            place.map_or_else(String::new, |place| names.index[place].clone())
+        };
+        let markers = genes.markers.iter().zip(labels);
+        self.markers = markers
+            .map(|(of, label)| (label.name.clone(), of.iter().map(|&gene| name(gene)).collect()))
+            .collect();
+        let n_chosen = genes.values.len() - asked.len();
+        let unit = if genes.are_logarithms { ", as log1p of 10 000 a cell" } else { "" };
+        let why = if genes.markers.iter().all(Vec::is_empty) {
+            "genes that vary most".to_owned()
+        } else {
+            let of = grouping.map_or("", |it| it.name.as_str());
+            format!("genes that tell {of} apart")
+        };
+        if n_chosen > 0 {
+            self.notes.push(format!("the menu has {n_chosen} {why}{unit}"));
+        }
+        for (place, (gene, values)) in genes.values.into_iter().enumerate() {
+            // As it was asked for, whichever column names it so.
+            let name = wanted.get(place).map_or_else(|| name(gene), |name| (*name).clone());
+            self.columns.push(Colouring::numbers(&format!("gene {name}"), values));
+        }
+        Ok(())
     }
+
+    /// Those of the cells at `places`, in this order.
+    fn pick(mut self, places: &[usize]) -> Self {
+        self.names = places.iter().map(|&place| self.names[place].clone()).collect();
+        for column in &mut self.columns {
+            match &mut column.values {
+                ColourValues::Numbers(values) => *values = picked(values, places),
+                ColourValues::Categories { codes, .. } => *codes = picked(codes, places),
+            }
+        }
+        self
+    }
+
+    /// The column of that name.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// What a caption says of columns; nothing if there is nothing to say.
+    pub(crate) fn said(&self) -> String {
+        self.notes.iter().flat_map(|note| ["; ", note]).collect()
+    }
+}
+
+/// `uns` entries with the colours of columns that a command adds, one of each column of up to 60 labels:
+/// by scanpy's names and the colours that these labels have on pages.
+///
+/// # Errors
+/// If `obs` cannot be read.
+pub fn added_colours(
+    source: &dyn CellSource,
+    added: &[(String, Column)],
+) -> Result<Vec<(String, Value)>> {
+    let obs = source.obs()?;
+    let few: Vec<&(String, Column)> = added.iter().filter(|(_, column)| is_few(column)).collect();
+    let few: Vec<(String, Column)> =
+        few.into_iter().map(|(name, column)| (name.clone(), column.pick(&[]))).collect();
+    let columns = CellColours::of_columns(source, &obs, &[], &few, &[]).columns;
+    let colours = category_colours(&columns);
+    let of =
+        |(name, colours): (&(String, Column), Vec<String>)| (colours_key(&name.0), colours.into());
+    Ok(few.iter().zip(colours).map(of).collect())
+}
+
+/// What genes are called, by each place with names: the index and columns of text.
+fn names_of_genes(var: &Frame) -> Vec<Vec<Option<String>>> {
+    let is_text = |column: &Column| matches!(column, Column::Text(_) | Column::Categorical { .. });
+    let columns = var.columns.iter().filter(|(_, column)| is_text(column));
+    let index = var.index.iter().cloned().map(Some).collect();
+    [index].into_iter().chain(columns.map(|(_, column)| column.labels())).collect()
+}
+
+fn picked<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
+    places.iter().map(|&place| values[place]).collect()
+}
+
+/// Whether both have the same categories.
+fn is_alike(one: &Column, other: &Column) -> bool {
+    match (one, other) {
+        (Column::Categorical { categories: a, .. }, Column::Categorical { categories: b, .. }) => {
+            a == b
+        }
+        _ => false,
+    }
+}
+
+/// Whether a column has labels that colours tell apart.
+fn is_few(column: &Column) -> bool {
+    matches!(column, Column::Categorical { categories, .. } if (1..=CATEGORIES).contains(&categories.len()))
+}
+
+/// The entry of `uns` with the colours of a column.
+fn colours_key(column: &str) -> String {
+    format!("{column}_colors")
 }
 
 /// A column as colours; `None` if it tells nothing, unless it `is_wanted`.
@@ -140,11 +395,15 @@ mod tests {
 
     use super::*;
 
-    /// Cells whose file has colours.
-    struct Coloured(MemoryCells<'static>);
+    /// Cells whose file has colours; whether their matrix cannot be read.
+    struct Coloured(MemoryCells<'static>, bool);
 
     impl CellSource for Coloured {
-        scgpt_data::forward!(0: summary, obs, var, read, read_obsm, unread);
+        scgpt_data::forward!(0: summary, obs, var, read_obsm, unread);
+
+        fn read(&mut self, layer: &Layer, rows: std::ops::Range<usize>) -> Result<Csr> {
+            if self.1 { Err(Error::Option("scaled".into())) } else { self.0.read(layer, rows) }
+        }
 
         fn read_lists(&self, name: &str) -> scgpt_data::Result<BTreeMap<String, Vec<String>>> {
             let colours = ["#ff0000", "#00ff00ff"].map(String::from).to_vec();
@@ -169,8 +428,8 @@ mod tests {
         };
         let var = Frame::of_names(["gene"]);
         let matrix = Csr::of_rows(1, (0..4).map(|_| (vec![], vec![]))).unwrap();
-        let cells = Coloured(MemoryCells::of(matrix, obs.clone(), var).unwrap());
-        let found = CellColours::of_obs(&cells, &obs, &[1, 3], Some("type"));
+        let cells = Coloured(MemoryCells::of(matrix, obs.clone(), var).unwrap(), false);
+        let found = CellColours::of_columns(&cells, &obs, &[1, 3], &[], &["type"]);
         assert_eq!(found.names, ["c1", "c3"]);
         let names: Vec<&str> = found.columns.iter().map(|it| it.name.as_str()).collect();
         // The number of cell c1 is missing, so that one is left: it tells nothing.
@@ -181,8 +440,52 @@ mod tests {
         assert_eq!(codes, &[Some(0), Some(1)]);
         let colours: Vec<_> = categories.iter().map(|it| it.colour.as_deref()).collect();
         assert_eq!(colours, [Some("#ff0000"), Some("#00ff00")]);
-        let all = CellColours::of_obs(&cells, &obs, &[0, 1, 2, 3], None);
+        let all = CellColours::of_columns(&cells, &obs, &[0, 1, 2, 3], &[], &[]);
         let names: Vec<&str> = all.columns.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["n", "type", "ok"]);
+    }
+
+    #[test]
+    fn added_columns_have_the_colours_of_the_file_and_genes_are_found() {
+        let types = Column::categorical(&["T", "B", "T", "B"].map(String::from));
+        let mut obs = Frame::of_names(["c0", "c1", "c2", "c3"]);
+        obs.columns.push(("type".into(), types.clone()));
+        let rows = (0..4_u8).map(|cell| (vec![0, 1], vec![1.0 + f32::from(cell), 4.0]));
+        let matrix = Csr::of_rows(2, rows).unwrap();
+        let memory = MemoryCells::of(matrix, obs, Frame::of_names(["CD3D", "MS4A1"])).unwrap();
+        let mut cells = Coloured(memory, false);
+        let added = vec![("prediction".to_owned(), types)];
+        let [(key, colours)] = &added_colours(&cells, &added).unwrap()[..] else { panic!() };
+        // Categories in their order: B, T.
+        assert_eq!(
+            (key.as_str(), colours),
+            ("prediction_colors", &serde_json::json!(["#ff0000", "#00ff00"]))
+        );
+        let wanted = ["MS4A1".to_owned()];
+        let names = GeneNames::BEST;
+        let choice =
+            ColourChoice { added: &added, wanted: &wanted, layer: &Layer::X, gene_names: &names };
+        let found = CellColours::choose(&mut cells, &[0, 2, 3], &choice).unwrap();
+        let turned = CellColours::choose(&mut cells, &[3, 0, 2], &choice).unwrap();
+        assert_eq!(turned.names, ["c3", "c0", "c2"]);
+        let ColourValues::Numbers(values) = &turned.columns[2].values else { panic!() };
+        assert!(values[1] > values[2] && values[2] > values[0], "less of it in larger cells");
+        let of: Vec<&str> = found.columns.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(of[..3], ["prediction", "type", "gene MS4A1"]);
+        assert_eq!((found.first, found.names.len()), (2, 3));
+        // Where they cannot be read, that is said, unless one was asked for.
+        cells.1 = true;
+        let bare = ColourChoice { wanted: &[], ..choice };
+        let bare = CellColours::choose(&mut cells, &[0, 2], &bare).unwrap();
+        assert!(bare.columns.len() == 2 && bare.said().contains("`X` cannot be read"));
+        assert!(CellColours::choose(&mut cells, &[0], &choice).is_err());
+        let wanted = ["MS4A2".to_owned()];
+        let refused =
+            CellColours::choose(&mut cells, &[0], &ColourChoice { wanted: &wanted, ..choice });
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("neither a column of `obs` nor a gene") && refused.contains("MS4A1"),
+            "{refused}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! [`CellMap`]: cells laid out on a plane, to be looked at.
 
+use scgpt_data::{Result, RowSpool};
 use scgpt_report::{Page, PointMap};
 use scgpt_stats::{Graph, Neighbours, chosen_rows, layout, principal_plane, subsample};
 
@@ -30,7 +31,7 @@ pub const AXES: [&str; 2] = ["UMAP 1", "UMAP 2"];
 /// assert_eq!(map.points().count(), 9);
 /// let groups = map.points().map(|(cell, _)| Some(["even", "odd"][cell % 2]));
 /// let colours = CellColours::new(Vec::new(), vec![Colouring::labels("group", groups)]);
-/// map.draw(&mut Page::new("Cells", ""), "Cells by group", &colours);
+/// map.draw(&mut Page::new("Cells", ""), "Nine cells", &colours);
 /// ```
 #[derive(Clone, Debug)]
 pub struct CellMap {
@@ -52,6 +53,22 @@ impl CellMap {
         subsample(n, POINTS, seed)
     }
 
+    /// Lays out the rows of a spool, or a sample of them if there are many.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn of_spool(spool: &RowSpool, seed: u64) -> Result<Self> {
+        let (n, d) = (spool.n_rows(), spool.n_columns());
+        let cells = Self::sample(n, seed);
+        let mut rows = Vec::with_capacity(cells.len() * d);
+        let mut row = Vec::new();
+        for &cell in &cells {
+            spool.read_rows(cell, 1, &mut row)?;
+            rows.extend_from_slice(&row);
+        }
+        Ok(Self::of_cells(cells, n, &rows, d, seed))
+    }
+
     /// Lays out `rows`, `[cells, d]`, which are those of the numbers `cells` among `n` cells.
     pub fn of_cells(cells: Vec<usize>, n: usize, rows: &[f32], d: usize, seed: u64) -> Self {
         let (start, _) = principal_plane(rows, d);
@@ -70,7 +87,8 @@ impl CellMap {
     }
 
     /// Draws the map on a page, with names and columns of `colours`, which has an entry for each
-    /// of the [`cells`](Self::cells).
+    /// of the [`cells`](Self::cells). The caption goes on with what colours them, and how many cells
+    /// there are.
     ///
     /// # Panics
     /// If it has not.
@@ -87,7 +105,9 @@ impl CellMap {
             columns: &colours.columns,
             first: colours.first,
         };
-        page.point_map(&map, &format!("{caption}{sampled}{}.", colours.left_out()));
+        let first = colours.columns.get(colours.first);
+        let by = first.map_or_else(String::new, |it| format!(", coloured by {}", it.name));
+        page.point_map(&map, &format!("{caption}{by}{sampled}{}.", colours.said()));
     }
 }
 

@@ -9,8 +9,9 @@
 //! - [`simulate`]: cells with planted types, batches, modalities and perturbations;
 //! - [`study`]: what many pre-training runs tell of cells, contexts and networks;
 //! - [`BatchesTold`]: whether batches can be told apart at all;
-//! - [`Labels`], [`CellMap`], [`CellColours`], [`Separation`], [`doubts()`]: labels of cells, maps of
-//!   them and what colours these, how well an embedding separates them, and what may be wrong.
+//! - [`Labels`], [`LabelSummary`], [`CellMap`], [`CellColours`], [`Separation`], [`doubts()`]: labels of
+//!   cells, maps of them and what colours these, how well an embedding separates them, and what may be
+//!   wrong.
 //!
 //! Cells come from any [`CellSource`](scgpt_data::CellSource) in blocks; nothing holds a whole matrix.
 //!
@@ -37,7 +38,9 @@ mod cell_map;
 mod cell_space;
 mod doubts;
 mod evaluation;
+mod label_summary;
 mod labels;
+mod map_genes;
 pub mod network;
 pub mod perturbation;
 mod separation;
@@ -46,7 +49,7 @@ pub mod study;
 mod told;
 
 pub use crate::{
-    cell_colours::CellColours,
+    cell_colours::{CellColours, ColourChoice, added_colours},
     cell_map::{AXES, CellMap},
     cell_space::CellSpace,
     doubts::{doubts, doubts_of_shards},
@@ -54,6 +57,7 @@ pub use crate::{
         CalibrationScores, CellColumn, IntegrationComparison, IntegrationScores, LabelEvaluation,
         LabelMap, MapCell, PredictedLabels, ScoredEmbedding, UnknownScores,
     },
+    label_summary::LabelSummary,
     labels::{Labels, join_labels, likely_colour, likely_types, split_labels},
     separation::Separation,
     told::BatchesTold,

@@ -34,5 +34,5 @@ pub use self::{
     programmes::{Programme, ProgrammeOptions, programmes, strongest_graph},
     replicated::{ProfileBuilder, Replicated, off_diagonal, strongest_edges},
     scores::{ProgrammeScores, ProgrammeScoring},
-    truth::{NetworkEvaluation, SCORES, TrueEdges, TruthReport, scores_row},
+    truth::{JudgedEdge, NetworkEvaluation, SCORES, TrueEdges, TruthReport, scores_row},
 };

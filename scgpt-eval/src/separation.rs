@@ -44,8 +44,9 @@ impl Separation {
     }
 
     /// Adds to the page the scores as bars, then a map of each embedding, coloured by the labels,
-    /// which are called `label`.
-    pub fn describe(all: &[Self], label: &str, page: &mut Page) {
+    /// which are called `label`, and in a browser by the columns of `more`: of the cells that
+    /// [`CellMap::sample`] chooses by the seed, or of none.
+    pub fn describe(all: &[Self], label: &str, more: &CellColours, page: &mut Page) {
         let bars = |of: fn(&ClusterScores) -> f64| -> Vec<Bar> {
             let bar = |one: &Self| {
                 let value = of(&one.scores);
@@ -63,10 +64,11 @@ impl Separation {
             &format!("Normalised mutual information of clusters and {label}."),
         );
         for one in all {
-            let caption = format!("{}, coloured by {label}", one.name);
             let labels = one.map.cells().iter().map(|&cell| Some(one.labels[cell].as_str()));
-            let colours = CellColours::new(Vec::new(), vec![Colouring::labels(label, labels)]);
-            one.map.draw(page, &caption, &colours);
+            let mut colours = more.clone();
+            colours.first = 0;
+            colours.columns.insert(0, Colouring::labels(label, labels));
+            one.map.draw(page, &one.name, &colours);
         }
     }
 }

@@ -9,44 +9,50 @@
     reason = "a drawing is a few kilobytes, and reads best in the order it is drawn"
 )]
 
+mod colouring;
 mod curves;
 mod frame;
 mod heat;
 mod lines;
 mod network;
 mod pairs;
+mod palette;
 mod points;
 mod reliability;
 mod scatter;
 
+pub use self::{
+    colouring::{Category, ColourValues, Colouring},
+    curves::{Curve, CurvePoint},
+    heat::HeatMap,
+    lines::{Scale, Series},
+    network::Cluster,
+    pairs::Pair,
+    palette::category_colours,
+    points::PointMap,
+    reliability::ConfidenceBin,
+    scatter::Group,
+};
 pub(crate) use self::{
     curves::curves,
     heat::heat_map,
     lines::lines,
     network::network,
     pairs::pairs,
-    points::{Paint, Painted, PaintedMap},
+    palette::{Paint, STYLE},
+    points::{Painted, PaintedMap},
     reliability::reliability,
-    scatter::{point_map, ramp, range, scatter},
-};
-pub use self::{
-    curves::{Curve, CurvePoint},
-    heat::HeatMap,
-    lines::{Scale, Series},
-    network::Cluster,
-    pairs::Pair,
-    points::{Category, ColourValues, Colouring, PointMap},
-    reliability::ConfidenceBin,
-    scatter::Group,
+    scatter::{point_map, range, scatter},
 };
 use crate::escape::escape;
 
 /// Width of every drawing; the page scales it.
 const WIDTH: f64 = 860.0;
-/// Colours of the style sheet.
-const COLOURS: usize = 10;
 /// Letters of a name in a legend or beside a bar, where they reach neither the edge nor the bars.
 const NAME: usize = 26;
+
+/// Letters of what is read aloud of a drawing.
+const LABEL: usize = 600;
 
 /// One bar of a chart.
 ///
@@ -66,14 +72,23 @@ pub struct Bar {
     pub label: String,
 }
 
-/// A drawing of that height, as an image to those who have it read aloud.
-fn svg(height: f64, body: &str) -> String {
-    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">{body}</svg>")
+/// A drawing of that height; `label` is what it tells those who have it read aloud.
+fn svg(height: f64, label: &str, body: &str) -> String {
+    svg_of(height, "", label, body)
+}
+
+/// As [`svg`], with further attributes.
+fn svg_of(height: f64, attributes: &str, label: &str, body: &str) -> String {
+    let label = escape(&cut(label, LABEL));
+    format!(
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{label}\" {attributes}>{body}</svg>"
+    )
 }
 
 /// Bars below each other, each between its name and its label.
 pub(crate) fn bars(bars: &[Bar]) -> String {
-    const LEFT: f64 = 180.0;
+    // Room for a name of capitals.
+    const LEFT: f64 = 212.0;
     const STEP: f64 = 26.0;
     let most = bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
     let body: String = bars
@@ -88,21 +103,23 @@ pub(crate) fn bars(bars: &[Bar]) -> String {
                 0.0
             };
             format!(
-                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\"><title>{}</title>{}</text>\
+                "<g><title>{name}: {label}</title><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\
                  <rect class=\"bar\" x=\"{LEFT}\" y=\"{}\" width=\"{width:.1}\" height=\"16\" rx=\"2\"/>\
-                 <text class=\"soft\" x=\"{:.1}\" y=\"{}\">{}</text>",
+                 <text class=\"soft\" x=\"{:.1}\" y=\"{}\">{label}</text></g>",
                 LEFT - 10.0,
                 y + 16.0,
-                escape(&bar.name),
                 escape(&shortened(&bar.name)),
                 y + 4.0,
                 LEFT + width + 8.0,
                 y + 16.0,
-                escape(&bar.label)
+                name = escape(&bar.name),
+                label = escape(&bar.label),
             )
         })
         .collect();
-    svg(bars.len().max(1) as f64 * STEP + 2.0, &body)
+    let says = bars.iter().map(|bar| format!("{} {}", bar.name, bar.label));
+    let label = says.collect::<Vec<_>>().join(", ");
+    svg(bars.len().max(1) as f64 * STEP + 2.0, &label, &body)
 }
 
 /// Counts as columns side by side. A class is titled from its first to its last whole value, since
@@ -154,7 +171,9 @@ pub(crate) fn histogram(counts: &[u64], first: f64, width: f64, unit: &str) -> S
         HEIGHT - 6.0,
         escape(unit)
     );
-    svg(HEIGHT, &body)
+    let total: u64 = counts.iter().sum();
+    let label = format!("{total} by {unit}, from {} to {}", short(first), short(last));
+    svg(HEIGHT, &label, &body)
 }
 
 /// The first letters of a long name.

@@ -1,26 +1,60 @@
 //! The data of a map as JSON inside a page, from which the script of the page draws it.
 //!
 //! ```text
-//! axes     [horizontal, vertical]
 //! first    the column that is shown first
-//! range    [[lowest, highest] horizontal, vertical]
-//! places   base64 of u16, two a point: 0 is the lowest, 65535 the highest
-//! names    a text a point, or none
-//! ramp     colours of the scale of numbers
-//! columns  name, and either legend [[name, points, number in the palette or colour]] and codes,
-//!          base64 of u16, or scale [lowest, highest] and values, base64 of f32
+//! field    where points are: this, or the number of an earlier map that has the same
+//!   axes     [horizontal, vertical]
+//!   range    [[lowest, highest] horizontal, vertical]
+//!   places   base64 of u16, two a point: 0 is the lowest, 65535 the highest
+//! told     what is known of them: this, or the number of an earlier map that has the same
+//!   names    a text a point, or none
+//!   columns  name, and either legend [[name, points, number in the palette or colour]] and codes,
+//!            base64 of u16, or scale [lowest, highest] and values, base64 of f32
 //! ```
 //!
 //! Numbers are little-endian. A code of 65535 and a value that is not a number are not known.
 #![allow(clippy::format_push_string, reason = "written once, and reads best in its order")]
 
-use crate::chart::{Paint, Painted, PaintedMap, ramp, range};
+use crate::chart::{Paint, Painted, PaintedMap, range};
 
 /// The code of a point whose category is not known.
 const UNKNOWN: u16 = u16::MAX;
 
-/// The map as JSON that may stand in a `script` element whatever names it has.
-pub(crate) fn island(map: &PaintedMap<'_>) -> String {
+/// The data of the maps of a page. What several of them have in common is written once: maps of the same
+/// cells by other embeddings have the same names and columns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Islands {
+    /// What each map has of its own; empty where an earlier one has the same.
+    fields: Vec<String>,
+    told: Vec<String>,
+}
+
+impl Islands {
+    /// The data of the next map as JSON that may stand in a `script` element whatever names it has.
+    pub(crate) fn add(&mut self, map: &PaintedMap<'_>) -> String {
+        let field = shared(&mut self.fields, field(map));
+        let told = shared(&mut self.told, told(map));
+        format!("{{\"first\":{},\"field\":{field},\"told\":{told}}}", map.first)
+    }
+
+    /// Whether there is no map.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+}
+
+/// A text, or the number of the earlier one that is the same.
+fn shared(all: &mut Vec<String>, text: String) -> String {
+    if let Some(number) = all.iter().position(|earlier| *earlier == text) {
+        all.push(String::new());
+        return number.to_string();
+    }
+    all.push(text.clone());
+    text
+}
+
+/// Where the points of a map are.
+fn field(map: &PaintedMap<'_>) -> String {
     let ranges = [0, 1].map(|axis| range(&map.places, axis));
     let mut places = Vec::with_capacity(4 * map.places.len());
     for place in &map.places {
@@ -33,19 +67,23 @@ pub(crate) fn island(map: &PaintedMap<'_>) -> String {
         }
     }
     let [x, y] = ranges;
-    let columns = map.columns.iter().map(|(name, painted)| column(name, painted));
     format!(
-        "{{\"axes\":[{}],\"first\":{},\"range\":[[{},{}],[{},{}]],\"places\":\"{}\",\"names\":[{}],\
-         \"ramp\":[{}],\"columns\":[{}]}}",
+        "{{\"axes\":[{}],\"range\":[[{},{}],[{},{}]],\"places\":\"{}\"}}",
         list(map.axes.iter().map(|axis| text(axis))),
-        map.first,
         x.0,
         x.1,
         y.0,
         y.1,
         base64(&places),
+    )
+}
+
+/// What is known of the points of a map.
+fn told(map: &PaintedMap<'_>) -> String {
+    let columns = map.columns.iter().map(|(name, painted)| column(name, painted));
+    format!(
+        "{{\"names\":[{}],\"columns\":[{}]}}",
         list(map.names.iter().map(|name| text(name))),
-        list(ramp().iter().map(|colour| text(colour))),
         list(columns)
     )
 }
@@ -143,13 +181,23 @@ mod tests {
             columns: &columns,
             first: 0,
         };
-        let json = island(&PaintedMap::new(&map));
+        let mut islands = Islands::default();
+        let json = islands.add(&PaintedMap::new(&map));
         assert!(!json.contains(['<', '>', '&', '\n', '\u{2028}']), "{json}");
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(read["names"], serde_json::json!(names));
-        assert_eq!(read["columns"][0]["name"], hostile[0]);
-        assert_eq!(read["columns"][1]["scale"], serde_json::json!([0.5, 0.5]));
+        assert_eq!(read["told"]["names"], serde_json::json!(names));
+        assert_eq!(read["told"]["columns"][0]["name"], hostile[0]);
+        assert_eq!(read["told"]["columns"][1]["scale"], serde_json::json!([0.5, 0.5]));
         // Around the one place of all points.
-        assert_eq!(read["range"][1], serde_json::json!([-1, 2]));
+        assert_eq!(read["field"]["range"][1], serde_json::json!([-1, 2]));
+        // Other places of the same cells, and then the same again.
+        let moved = PointMap { places: &[[0.0, 2.0], [1.0, 1.0], [2.0, 1.0]], first: 1, ..map };
+        for (places, expected) in [(moved.places, 1), (map.places, 0)] {
+            let json = islands.add(&PaintedMap::new(&PointMap { places, ..moved }));
+            let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert_eq!((&read["first"], &read["told"]), (&1.into(), &0.into()));
+            assert_eq!(read["field"].is_number(), expected == 0);
+        }
+        assert!(!islands.is_empty());
     }
 }

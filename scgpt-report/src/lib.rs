@@ -1,11 +1,12 @@
 //! Plain data to one self-contained HTML page: sections, tables, and charts.
 //!
 //! A page is one file that can be sent and kept: its style is inside, and it loads nothing. Charts
-//! are inline SVG, static pictures. Only a map of points ([`Page::point_map`]) is more: where
-//! scripts run, it is drawn anew such that a reader can point at a cell, zoom, switch legend entries
-//! and choose another colour, and the library that draws it (a part of Apache `ECharts`, 0.54 MB,
-//! see `assets/README.md`) is then in the page, once. Without scripts and on paper the picture stays,
-//! and a page without such a map has no script at all. A page follows the reader's light or dark theme and prints in black on white. The same data
+//! are inline SVG, pictures that a script of a few kilobytes makes touchable where scripts run: values
+//! where they are pointed at, legend entries that switch, saving as PNG and SVG; it sorts tables, too.
+//! A map of points ([`Page::point_map`]) is more: it is drawn anew such that a reader can point at a
+//! cell, zoom, switch legend entries and choose another colour, and the library that draws it (a part of
+//! Apache `ECharts`, 0.54 MB, see `assets/README.md`) is then in the page, once. Without scripts and on
+//! paper the pictures stay. A page follows the reader's light or dark theme and prints in black on white. The same data
 //! make the same bytes, so that two pages can be compared.
 //!
 //! | what is to be shown | figure | data |
@@ -41,7 +42,7 @@ mod page;
 pub use crate::{
     chart::{
         Bar, Category, Cluster, ColourValues, Colouring, ConfidenceBin, Curve, CurvePoint, Group,
-        HeatMap, Pair, PointMap, Scale, Series,
+        HeatMap, Pair, PointMap, Scale, Series, category_colours,
     },
     page::Page,
 };

@@ -2,7 +2,7 @@
 // Names come from files: they are only ever set as text.
 (() => {
   "use strict";
-  const UNKNOWN = 65535, LARGE = 2000;
+  const LARGE = 2000, HUES = 10, COLOURS = 30, STEPS = 16;
   const MARKS = ["circle", "triangle", "diamond"];
 
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
@@ -18,22 +18,22 @@
 
   // The parts of a column, each of one colour: name, colour (a function, as themes change), mark, and
   // the numbers of its points.
-  function parts(data, column, n) {
+  function parts(column, n) {
     const grey = () => css("--other");
     if (column.legend) {
       const made = column.legend.map(([name, , paint]) => ({
         name, points: [],
-        colour: typeof paint === "string" ? () => paint : () => css("--c" + (paint % 10)),
-        mark: typeof paint === "string" ? 0 : Math.min(Math.floor(paint / 10), 2),
+        colour: typeof paint === "string" ? () => paint : () => css("--c" + (paint % COLOURS)),
+        mark: typeof paint === "string" ? 0 : Math.floor((paint % COLOURS) / HUES),
       }));
       const unknown = { name: "missing", colour: grey, mark: 0, points: [] };
       for (let i = 0; i < n; i++) (made[column.codes[i]] || unknown).points.push(i);
       if (unknown.points.length) made.push(unknown);
       return made;
     }
-    const [low, high] = column.scale, last = data.ramp.length - 1;
-    const made = data.ramp.map((colour, step) => ({
-      name: number(low + ((high - low) * step) / last), colour: () => colour, mark: 0, points: [],
+    const [low, high] = column.scale, last = STEPS - 1;
+    const made = Array.from({ length: STEPS }, (_, step) => ({
+      name: number(low + ((high - low) * step) / last), colour: () => css("--r" + step), mark: 0, points: [],
     }));
     const unknown = { name: "missing", colour: grey, mark: 0, points: [] };
     for (let i = 0; i < n; i++) {
@@ -53,6 +53,7 @@
       return low + ((high - low) * raw[2 * i + axis]) / 65535;
     });
     for (const column of data.columns) {
+      if (column.codes instanceof Uint16Array || column.values instanceof Float32Array) continue;
       if (column.legend) column.codes = new Uint16Array(bytes(column.codes));
       else column.values = new Float32Array(bytes(column.values));
     }
@@ -117,7 +118,7 @@
       return {
         id: String(s), name: String(s), type: "scatter", data: places,
         dimensions: ["x", "y"], symbol: MARKS[part.mark], symbolSize: part.mark ? size * 1.25 : size,
-        large: n > LARGE, largeThreshold: 0, itemStyle: { color: part.colour(), opacity: 0.8 },
+        large: n > LARGE, largeThreshold: 0, itemStyle: { color: part.colour(), opacity: 0.85 },
         emphasis: { itemStyle: { opacity: 1, borderColor: css("--ink"), borderWidth: 1 } },
       };
     });
@@ -139,9 +140,15 @@
       legend.replaceChildren();
       if (column && !column.legend) {
         const bar = element("div", { class: "ramp" });
-        bar.style.background = "linear-gradient(to right," + data.ramp.join(",") + ")";
+        bar.style.background = "linear-gradient(to right," + Array.from({ length: STEPS }, (_, step) => css("--r" + step)).join(",") + ")";
         const [low, high] = column.scale;
         legend.append(element("span", {}, "≤ " + number(low)), bar, element("span", {}, "≥ " + number(high)));
+        const missing = shown.find((part) => part.name === "missing");
+        if (missing) {
+          const sign = element("i", { class: "mark0" });
+          sign.style.background = missing.colour();
+          legend.append(element("span", {}, sign, "missing ", element("small", {}, String(missing.points.length))));
+        }
         return;
       }
       shown.forEach((part, s) => {
@@ -176,7 +183,7 @@
     function colour(column) {
       chosen = column;
       hidden = new Set();
-      shown = data.columns[chosen] ? parts(data, data.columns[chosen], n)
+      shown = data.columns[chosen] ? parts(data.columns[chosen], n)
         : [{ name: "points", colour: () => css("--c0"), mark: 0, points: [...Array(n).keys()] }];
       draw();
     }
@@ -207,7 +214,7 @@
         return [low - margin + (full * start) / 100, low - margin + (full * end) / 100];
       });
       const numeric = data.columns[chosen] && !data.columns[chosen].legend;
-      const named = seen().filter(({ part, s }) => part.name === "missing" || !numeric || s % 4 === 0).slice(0, 30);
+      const named = seen().filter(({ part, s }) => part.name === "missing" || !numeric || s % 3 === 0).slice(0, 30);
       copy.setOption({
         animation: false, backgroundColor: css("--paper"), grid: { left: 60, right: 270, top: 20, bottom: 50 },
         xAxis: axis(0, ranges[0]), yAxis: axis(1, ranges[1]), series: series(),
@@ -238,10 +245,15 @@
     colour(chosen);
   }
 
+  const earlier = [];
   for (const script of document.querySelectorAll('figure > script[type="application/json"]')) {
     const figure = script.parentElement;
     try {
-      map(figure, JSON.parse(script.textContent));
+      const data = JSON.parse(script.textContent);
+      for (const part of ["field", "told"])
+        if (typeof data[part] === "number") data[part] = earlier[data[part]][part];
+      earlier.push(data);
+      map(figure, { first: data.first, ...data.field, ...data.told });
     } catch (error) {
       // The picture stays.
       figure.classList.remove("drawn");

@@ -6,15 +6,15 @@
 use crate::{
     chart::{
         self, Bar, Cluster, ConfidenceBin, Curve, Group, HeatMap, PaintedMap, Pair, PointMap,
-        Scale, Series,
+        STYLE, Scale, Series,
     },
     escape::escape,
-    island::island,
+    island::Islands,
 };
 
-/// Fonts, colours of paper and ink, and the palette, for light, dark and print.
-const STYLE: &str = include_str!("style.css");
-/// What draws maps of points where scripts run: the library and the page's own script.
+/// What makes charts and tables touchable where scripts run.
+const TOUCH: &str = include_str!("touch.js");
+/// What draws maps of points there: the library and the page's own script.
 const LIBRARY: &str = include_str!("../assets/echarts.min.js");
 const SCRIPT: &str = include_str!("page.js");
 
@@ -36,7 +36,8 @@ pub struct Page {
     warnings: Vec<String>,
     body: String,
     n_figures: usize,
-    has_maps: bool,
+    maps: Islands,
+    has_tables: bool,
 }
 
 impl Page {
@@ -51,7 +52,8 @@ impl Page {
             warnings: Vec::new(),
             body: String::new(),
             n_figures: 0,
-            has_maps: false,
+            maps: Islands::default(),
+            has_tables: false,
         }
     }
 
@@ -93,12 +95,15 @@ impl Page {
     }
 
     /// Adds a table with a heading of columns; the first column names the rows. A cell that reads as a
-    /// number is never broken into two lines.
+    /// number is never broken into two lines. Where scripts run, its headings sort it; a table that is
+    /// wider than the page scrolls.
     pub fn columns(&mut self, heading: &[&str], rows: &[Vec<String>]) -> &mut Self {
+        self.has_tables = true;
         let row = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
             let cells = cells.map(|cell| {
-                // 1e-5 is not to be broken.
-                let class = if cell.parse::<f64>().is_ok() { " class=\"number\"" } else { "" };
+                // Neither 1e-5 nor 12 % is to be broken.
+                let number = cell.strip_suffix(" %").unwrap_or(cell);
+                let class = if number.parse::<f64>().is_ok() { " class=\"number\"" } else { "" };
                 format!("<{tag}{class}>{}</{tag}>", escape(cell))
             });
             ["<tr>", &cells.collect::<String>(), "</tr>\n"].concat()
@@ -106,7 +111,10 @@ impl Page {
         let heading = row("th", &mut heading.iter().copied());
         let rows = rows.iter().map(|cells| row("td", &mut cells.iter().map(String::as_str)));
         let rows: String = rows.collect();
-        self.push(&format!("<table class=\"columns\">\n{heading}{rows}</table>\n"))
+        self.push(&format!(
+            "<div class=\"wide\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">\
+             <table class=\"columns\">\n{heading}{rows}</table></div>\n"
+        ))
     }
 
     /// Adds a figure of a matrix as coloured cells.
@@ -164,7 +172,7 @@ impl Page {
     /// Adds a figure of points in groups of one colour, with a legend of their sizes.
     ///
     /// The first groups lie lowest, so give the largest first. Twenty groups are told apart, ten as discs
-    /// and ten as triangles; of more, all but the first nineteen are drawn as one, in grey.
+    /// and ten darker ones as triangles; of more, all but the first nineteen are drawn as one, in grey.
     pub fn scatter(&mut self, groups: &[Group], axes: [&str; 2], caption: &str) -> &mut Self {
         self.figure(&chart::scatter(groups, axes), caption)
     }
@@ -177,9 +185,8 @@ impl Page {
     /// If there are names, but not one a point, or a column has not one value a point, or a code no
     /// category.
     pub fn point_map(&mut self, map: &PointMap<'_>, caption: &str) -> &mut Self {
-        self.has_maps = true;
         let map = PaintedMap::new(map);
-        let data = island(&map);
+        let data = self.maps.add(&map);
         let drawing = chart::point_map(&map);
         self.figure(&format!("{drawing}<script type=\"application/json\">{data}</script>"), caption)
     }
@@ -213,8 +220,17 @@ impl Page {
             self.header,
             self.warned(),
             self.body,
-            if self.has_maps { scripts() } else { String::new() }
+            self.scripts()
         )
+    }
+
+    /// The scripts that the page has use for. Maps are drawn first, so that their pictures are not made
+    /// touchable.
+    fn scripts(&self) -> String {
+        let of_maps: &[&str] = if self.maps.is_empty() { &[] } else { &[LIBRARY, SCRIPT] };
+        let is_touched = self.n_figures > 0 || self.has_tables;
+        let scripts = of_maps.iter().chain(is_touched.then_some(&TOUCH));
+        scripts.map(|script| ["<script>", script, "</script>\n"].concat()).collect()
     }
 
     /// The list of warnings; nothing if there are none.
@@ -243,11 +259,6 @@ impl Page {
     }
 }
 
-/// The scripts of a page with maps.
-fn scripts() -> String {
-    format!("<script>{LIBRARY}</script>\n<script>\n{SCRIPT}</script>\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,7 +269,7 @@ mod tests {
         page.histogram(&[1, 2], 0.0, 1.0, "tokens", "first").bars(&[], "second <script>");
         let html = page.to_html();
         assert!(html.contains("a &lt;b&gt; &amp; &quot;c&quot;"));
-        assert!(!html.contains("<script>"));
+        assert_eq!(html.matches("<script>").count(), 1);
         assert!(html.contains("Figure 1.") && html.contains("Figure 2."));
     }
 

@@ -41,6 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod annotated_page;
 mod artefact;
 mod calibration;
 mod card;
@@ -69,9 +70,11 @@ mod voting;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{Advice, AlignmentSummary, CellSource, GeneToken, GeneVocab, Observer, Setting};
+use scgpt_data::{
+    Advice, AlignmentSummary, CellSource, GeneNames, GeneToken, GeneVocab, Observer, Setting,
+};
 use scgpt_eval::{
-    Labels,
+    CellColours, ColourChoice, LabelMap, Labels,
     baseline::{BaselineOptions, SimpleMethod},
 };
 use scgpt_train::{TrainConfig, TrainObserver};
@@ -286,7 +289,8 @@ impl<'a> Annotation<'a> {
             Finished { parts, trained: Some(trained), verdict }
         };
         let path = source.summary().path.display().to_string();
-        let report = AnnotateReport::new(&self, &session, path, &first, methods);
+        let colours = self.colours(&session, &first, source)?;
+        let report = AnnotateReport::new(&self, &session, path, &first, methods, colours);
         self.publish(&session, &first, &report)?;
         Ok(report)
     }
@@ -318,6 +322,29 @@ impl<'a> Annotation<'a> {
             trial(repeat)?;
         }
         Ok(first)
+    }
+
+    /// Names and annotations of the judged cells that are drawn.
+    fn colours(
+        &self,
+        session: &Session<'_>,
+        first: &Finished,
+        source: &mut dyn CellSource,
+    ) -> Result<CellColours> {
+        if first.verdict.answers.judged.is_none() {
+            return Ok(CellColours::default());
+        }
+        let LearnOptions { layer, gene_names, .. } = self.options.learn;
+        let test = &first.parts.test;
+        let drawn = LabelMap::sample(test.len(), first.verdict.seed);
+        let cells: Vec<usize> = drawn.into_iter().map(|place| session.ids[test[place]]).collect();
+        let column = source.obs()?.column(self.options.label).cloned();
+        let added: Vec<_> =
+            column.map(|it| (self.options.label.to_owned(), it)).into_iter().collect();
+        let gene_names =
+            GeneNames { column: Some(self.genes.column.clone()), ..gene_names.clone() };
+        let choice = ColourChoice { added: &added, wanted: &[], layer, gene_names: &gene_names };
+        Ok(CellColours::choose(source, &cells, &choice)?)
     }
 
     /// Writes the artefact.

@@ -418,10 +418,11 @@ impl<'a> Integration<'a> {
             }
             _ => (None, Vec::new()),
         };
+        let map = report::Map::new(self, panel, source, &rows, first.trained.network.d_model)?;
         let source = source.summary();
         let report = IntegrateReport {
             mosaic,
-            ..IntegrateReport::new(cells, &first, source, methods, ablated, generated, &rows)
+            ..IntegrateReport::new(cells, &first, source, map, methods, ablated, generated)
         };
         self.publish(cells, &first, &report)?;
         Ok(Integrated { report, embedding: first.verdict, completed })

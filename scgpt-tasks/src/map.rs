@@ -58,6 +58,7 @@ mod index;
 mod lists;
 mod manifest;
 mod mapped;
+mod page;
 mod query;
 mod vote;
 

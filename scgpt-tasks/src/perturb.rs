@@ -63,6 +63,7 @@ mod predict;
 mod profiles;
 mod report;
 mod respond;
+mod responses_page;
 mod reverse;
 
 use std::{collections::BTreeSet, path::Path};

@@ -7,9 +7,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser as _};
-use scgpt_data::{CellSource as _, Claim, Error, Source, obs_column};
+use scgpt_data::{CellSource as _, Claim, Error, GeneNames, Layer, Source, obs_column};
 use scgpt_eval::{
-    Separation,
+    CellColours, CellMap, ColourChoice, Separation,
     baseline::{BaselineOptions, hvg_pca},
 };
 use scgpt_report::{Page, Scale, Series};
@@ -182,6 +182,19 @@ fn read_settings(path: &Path) -> Result<PretrainConfig> {
     toml::from_str(&text).with_context(|| format!("`{}`", path.display()))
 }
 
+/// Names and annotations of the cells that are drawn.
+fn colours(args: &DemoArgs) -> Result<CellColours> {
+    let mut source = Source::open(args.output.join("cells.h5ad"))?;
+    let drawn = CellMap::sample(source.summary().n_cells, args.seed);
+    let choice = ColourChoice {
+        added: &[],
+        wanted: &["cell_type".to_owned()],
+        layer: &Layer::X,
+        gene_names: &GeneNames::BEST,
+    };
+    Ok(CellColours::choose(&mut source, &drawn, &choice)?)
+}
+
 fn page(args: &DemoArgs, separations: &[Separation]) -> Result<Page> {
     let mut page = Page::new(
         "scgpt demo",
@@ -215,7 +228,7 @@ fn page(args: &DemoArgs, separations: &[Separation]) -> Result<Page> {
         Scale::Linear,
         "Error of hidden genes on cells that were held out, beside what the genes' means predict.",
     );
-    Separation::describe(separations, "planted types", &mut page);
+    Separation::describe(separations, "planted types", &colours(args)?, &mut page);
     page.text(
         "The cells are simple: types differ in the mean expression of their marker genes, which is \
          exactly what principal components find. What a model adds shows on real cells.",

@@ -6,17 +6,18 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, CellSource as _, Sampling, TieMode, VariableFlavour, obs_column};
+use scgpt_data::{Additions, CellSource as _, GeneNames, Sampling, TieMode, VariableFlavour};
 use scgpt_model::Strictness;
 use scgpt_tasks::embed::{EmbedOptions, EmbedReport, Embedder, VariableOptions};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    cell_page::{CellPageArgs, MadePage},
     cells_output::OutputArgs,
     effective::write_effective,
     gene_remarks,
-    output::{Printer, write_text},
+    output::Printer,
     progress::Bar,
     stream::{StreamArgs, TokenArgs},
     warnings::Warnings,
@@ -30,7 +31,6 @@ use crate::{
 /// Results do not depend on batch size or threads. With --genes the output is a table of vectors of
 /// genes: without cells those of the model's vocabulary, with cells their mean states in these.
 #[derive(Debug, Args, Serialize)]
-#[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 #[command(after_help = "Examples:\n  \
     scgpt embed pbmc.h5ad --model scGPT_human -o embedded.h5ad\n  \
     scgpt embed s3://bucket/cells.zarr --model scGPT_human -o embedded.h5ad\n  \
@@ -78,12 +78,9 @@ pub(crate) struct EmbedArgs {
     /// Name of the embedding in obsm
     #[arg(long, value_name = "NAME", default_value = "X_scGPT", value_parser = key, env = "SCGPT_KEY")]
     key: String,
-    /// Column of obs that colours the map [default: one that looks like cell types]
-    #[arg(long, value_name = "NAME", env = "SCGPT_COLOR")]
-    color: Option<String>,
-    /// Write no report page
-    #[arg(long)]
-    no_report: bool,
+    #[command(flatten)]
+    #[serde(flatten)]
+    page: CellPageArgs,
     /// Accept a checkpoint that does not fit its configuration
     #[arg(long)]
     partial: bool,
@@ -94,18 +91,15 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         return genes::run(args, printer);
     };
     let inputs = [input, &args.model];
-    let page_path = (!args.no_report).then(|| args.output.page());
+    let page_path = args.page.path(&args.output);
     args.output.check(inputs, page_path.as_deref())?;
     let device = args.stream.compute.open()?;
     let mut warnings = Warnings::new(printer);
     let mut source = args.stream.matrix.choice.open(input, &mut warnings)?;
-    let labels: Vec<&str> = args.color.as_deref().into_iter().collect();
-    let obs = source.obs()?;
-    warnings.doubts(&obs, &labels, args.batch_key.as_deref());
-    if let Some(name) = &args.color {
-        // Better now than after hours of computing.
-        obs_column(&obs, name)?;
-    }
+    let labels: Vec<&str> = args.page.colors.color.iter().map(String::as_str).collect();
+    warnings.doubts(&source.obs()?, &labels, args.batch_key.as_deref());
+    let (layer, gene_names) = (args.stream.matrix.layer(), args.stream.matrix.gene_names());
+    args.page.colors.check(&source, (&layer, &gene_names), &[])?;
     let embedder = Embedder::open(&args.model, &device, args.strictness())?
         .with_precision(args.stream.precision.precision);
     args.stream.precision.remark_on(embedder.encoder().precision(), &mut warnings);
@@ -117,10 +111,12 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let report = &embedding.report;
     remark_on_input(report, &mut warnings, printer);
     warnings.without_genes(report.tokens.n_empty, "their embeddings mean nothing");
-    let page = match page_path {
-        Some(path) => Some((path, warnings.on(embedding.page(&source, args.color.as_deref())?))),
-        None => None,
-    };
+    let made = page_path.map(|path| {
+        let names = GeneNames { column: Some(report.genes.column.clone()), ..gene_names };
+        let page = embedding.page(&mut source, &args.page.colors.choice(&[], (&layer, &names)))?;
+        anyhow::Ok(MadePage::new(path, page, &warnings))
+    });
+    let made = made.transpose()?;
 
     let mut record = record(args, report)?;
     let additions = Additions {
@@ -128,7 +124,6 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let layer = args.stream.matrix.layer();
     let copy = args.output.copy_of(input, &layer);
     let skipped = copy.write(&mut source, additions, &bar, printer)?;
     record["not_carried_over"] = skipped.into();
@@ -136,10 +131,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     record["timings"] = serde_json::to_value(report.timings)?;
     write_effective(&args.output.path, "embed", args)?;
     let mut rows = summary(args, report);
-    if let Some((path, page)) = page {
-        write_text(&path, &page)?;
-        rows.push(("report", path.display().to_string()));
-    }
+    rows.extend(made.map(MadePage::write).transpose()?);
     printer.result(&warnings.beside(&record), &rows)
 }
 

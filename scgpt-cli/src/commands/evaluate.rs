@@ -53,6 +53,11 @@ impl PageArgs {
         }
     }
 
+    /// Whether there is to be a page.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Writes the page with the warnings, and returns the row of the summary that names it.
     pub(crate) fn write(
         &self,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use scgpt_data::{Additions, CellSource as _};
+use scgpt_data::{Additions, GeneNames};
 use scgpt_model::{Confidence, Generation, Promoted, Strictness};
 use scgpt_tasks::generate::{
     Ask, GenerateOptions, GenerateReport, GeneratedCells, Generator, Scores,
@@ -13,14 +13,18 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    cell_page::{CellPageArgs, MadePage},
     cells_output::OutputArgs,
     effective::write_effective,
     gene_list, gene_remarks,
-    output::{Printer, temporary, write_text},
+    output::{Printer, temporary},
     progress::Bar,
     stream::{StreamArgs, TokenArgs},
     warnings::Warnings,
 };
+
+/// Column of `obs` with the error of each cell.
+const ERROR: &str = "scgpt_generation_error";
 
 /// Generate expression: hidden genes, missing genes, or cells from embeddings
 ///
@@ -67,9 +71,9 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     #[serde(flatten)]
     stream: StreamArgs,
-    /// Write no report page
-    #[arg(long)]
-    no_report: bool,
+    #[command(flatten)]
+    #[serde(flatten)]
+    page: CellPageArgs,
 }
 
 /// The kinds of [`Confidence`] by name; the number that one of them has is --samples.
@@ -90,18 +94,20 @@ enum Rule {
 
 pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.input, &args.model].into_iter().chain(&args.genes).map(PathBuf::as_path);
-    let page_path = (!args.no_report).then(|| args.output.page());
+    let page_path = args.page.path(&args.output);
     args.output.check(inputs, page_path.as_deref())?;
     let options = args.options()?;
     let device = args.stream.compute.open()?;
     let mut warnings = Warnings::new(printer);
     let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
+    let names = (&options.layer, &options.gene_names);
+    args.page.colors.check(&source, names, &[ERROR])?;
     let generator = Generator::open(&args.model, &device, Strictness::Strict)?
         .with_precision(args.stream.precision.precision);
     let bar = Bar::new(printer);
-    let GeneratedCells { genes, rows, errors, report } =
-        generator.generate(&mut source, &options, &device, &bar)?;
+    let cells = generator.generate(&mut source, &options, &device, &bar)?;
     bar.finish();
+    let report = &cells.report;
     gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
     args.stream.precision.remark_on(report.precision, &mut warnings);
     let so = "what is generated for them is the same for all";
@@ -113,10 +119,19 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
             shortened(&report.missing)
         ));
     }
+    let made = page_path.map(|path| {
+        let names = GeneNames { column: Some(report.genes.column.clone()), ..names.1.clone() };
+        let added = [(ERROR.to_owned(), cells.errors.clone())];
+        let page =
+            cells.page(&mut source, &args.page.colors.choice(&added, (&options.layer, &names)))?;
+        anyhow::Ok(MadePage::new(path, page, &warnings))
+    });
+    let made = made.transpose()?;
+    let GeneratedCells { genes, rows, errors, report } = cells;
     let record = json!({ "genes": genes, "report": report });
     let additions = Additions {
         obsm: rows.map(|rows| ("X_scgpt_generated".to_owned(), rows)).into_iter().collect(),
-        obs: vec![("scgpt_generation_error".into(), errors)],
+        obs: vec![(ERROR.into(), errors)],
         uns: vec![("scgpt_generated".into(), record)],
         ..Additions::default()
     };
@@ -124,11 +139,7 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     copy.write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "generate", args)?;
     let mut rows = summary(args, &report);
-    if let Some(path) = page_path {
-        let source = source.summary().path.display().to_string();
-        write_text(&path, &warnings.on(report.page(&source)))?;
-        rows.push(("report", path.display().to_string()));
-    }
+    rows.extend(made.map(MadePage::write).transpose()?);
     printer.result(&warnings.beside(&report), &rows)
 }
 

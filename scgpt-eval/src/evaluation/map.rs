@@ -6,7 +6,10 @@ use scgpt_report::{Category, ColourValues, Colouring, Page, PointMap};
 use serde::{Deserialize, Serialize};
 
 use super::PredictedLabels;
-use crate::cell_map::{AXES, CellMap};
+use crate::{
+    cell_colours::CellColours,
+    cell_map::{AXES, CellMap},
+};
 
 /// Some cells on a plane, on which cells with similar embeddings are near each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,8 +86,9 @@ impl LabelMap {
 
     /// Draws the map on the page three times: by true type, by predicted type, and by what was
     /// found unknown. A type has one colour in all of them. In a browser each is coloured by
-    /// confidence and strangeness, too.
-    pub fn describe(&self, page: &mut Page) {
+    /// confidence and strangeness, too, and by the columns of `more`, which has an entry a cell, or is
+    /// empty.
+    pub fn describe(&self, page: &mut Page, more: &CellColours) {
         let mut columns = vec![
             self.types("true type", |cell| &cell.truth),
             self.types("predicted type", |cell| &cell.predicted),
@@ -96,14 +100,16 @@ impl LabelMap {
         let n_drawn = columns.len();
         columns.extend(self.numbers("confidence", |cell| cell.confidence));
         columns.extend(self.numbers("strangeness", |cell| cell.strangeness));
+        columns.extend(more.columns.iter().cloned());
         let places: Vec<[f32; 2]> = self.cells.iter().map(|cell| cell.at).collect();
         let names: Option<Vec<String>> = self.cells.iter().map(|cell| cell.name.clone()).collect();
-        let names = names.unwrap_or_default();
+        let names = names.unwrap_or_else(|| more.names.clone());
         for first in 0..n_drawn {
             let map =
                 PointMap { places: &places, names: &names, axes: AXES, columns: &columns, first };
             let what = &columns[first].name;
-            page.point_map(&map, &format!("Cells by their embeddings, coloured by {what}."));
+            let said = more.said();
+            page.point_map(&map, &format!("Cells by their embeddings, coloured by {what}{said}."));
         }
     }
 
@@ -163,14 +169,14 @@ mod tests {
         let drawn = |of: &PredictedLabels<'_>| {
             let map = LabelMap::new(of, &[1, 2, 3], &rows);
             let mut page = Page::new("", "");
-            map.describe(&mut page);
+            map.describe(&mut page, &CellColours::default());
             (map, page.to_html())
         };
         let (map, html) = drawn(&of);
         assert_eq!([&*map.cells[0].truth, &*map.cells[0].predicted], ["T", "B"]);
         // The type that was never predicted keeps its colour, and those after it theirs.
         assert!(
-            html.contains("[\"new\",2,2]") && html.contains("[\"T\",2,1],[\"B\",1,0]"),
+            html.contains("[\"new\",2,8]") && html.contains("[\"T\",2,7],[\"B\",1,0]"),
             "{html}"
         );
         for text in ["known, called unknown: 1", "new, called unknown: 1", "new, not noticed: 1"] {

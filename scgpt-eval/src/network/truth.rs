@@ -1,8 +1,9 @@
 //! [`TrueEdges`] and [`NetworkEvaluation`]: do the edges of a network exist?
 
+mod page;
+
 use std::collections::{BTreeSet, HashMap};
 
-use scgpt_report::Page;
 use scgpt_stats::{EdgeScores, sign_accuracy};
 use serde::{Deserialize, Serialize};
 
@@ -156,7 +157,30 @@ pub struct NetworkEvaluation {
     /// Scores of the reversed edges, if they have a direction: if they are as good, the network
     /// does not know the direction.
     pub reversed: Option<EdgeScores>,
+    /// Listed candidates of the largest weights, at most 100.
+    #[serde(default)]
+    pub strongest: Vec<JudgedEdge>,
+    /// Numbers of the first edges, and which share of these is true.
+    #[serde(skip)]
+    precision: Vec<[f64; 2]>,
 }
+
+/// A listed pair of genes of which the truth speaks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JudgedEdge {
+    /// The gene that regulates.
+    pub source: String,
+    /// The gene that is regulated.
+    pub target: String,
+    /// The weight in the list.
+    pub weight: f64,
+    /// Whether it is a true edge.
+    pub is_true: bool,
+}
+
+/// Most edges that are told one by one, and most points of a curve.
+const STRONGEST: usize = 100;
+const POINTS: usize = 400;
 
 impl NetworkEvaluation {
     /// Judges `network` by `truth` among `genes`; with `None`, among the genes that both have.
@@ -201,7 +225,28 @@ impl NetworkEvaluation {
             let turned: Vec<f32> = (0..n * n).map(|at| weights[at % n * n + at / n]).collect();
             truth.scores(&turned)
         });
+        let weight = |at: &usize| weights[truth.candidates[*at]];
+        let listed = (0..truth.candidates.len()).filter(|&at| is_listed[truth.candidates[at]]);
+        let mut order: Vec<usize> = listed.collect();
+        order.sort_by(|a, b| weight(b).abs().total_cmp(&weight(a).abs()).then(a.cmp(b)));
+        let judged = |at: &usize| {
+            let place = truth.candidates[*at];
+            let [source, target] = [place / n, place % n].map(|gene| genes[gene].clone());
+            let weight = f64::from(weights[place]);
+            JudgedEdge { source, target, weight, is_true: truth.is_true[*at] }
+        };
+        let mut right = 0_u32;
+        let mut precision = Vec::new();
+        let every = order.len().div_ceil(POINTS).max(1);
+        for (rank, &at) in (1_usize..).zip(&order) {
+            right += u32::from(truth.is_true[at]);
+            if rank.is_multiple_of(every) || rank <= 10 {
+                precision.push([rank as f64, f64::from(right) / rank as f64]);
+            }
+        }
         Ok(Self {
+            strongest: order.iter().take(STRONGEST).map(judged).collect(),
+            precision,
             edges: network.edges().len(),
             listed: truth.candidates.iter().filter(|&&place| is_listed[place]).count(),
             genes_of_network: network.genes().len(),
@@ -234,34 +279,6 @@ impl NetworkEvaluation {
         format!(
             "The network is {quality}: {auprc_ratio:.2} times the precision of random edges, AUROC {auroc:.2}.{direction}"
         )
-    }
-
-    /// The evaluation as a page.
-    pub fn page(&self, file: &str) -> Page {
-        let mut page = Page::new("A gene network against known regulations", file);
-        let TruthReport { edges, regulators, genes, candidates } = self.truth;
-        page.text(&self.verdict()).numbers(&[
-            ("true edges", edges.to_string()),
-            ("regulators", regulators.to_string()),
-            ("genes of both", genes.to_string()),
-            ("genes of the network", self.genes_of_network.to_string()),
-            ("genes of the truth", self.genes_of_truth.to_string()),
-            ("candidates", candidates.to_string()),
-            ("candidates listed", self.listed.to_string()),
-        ]);
-        let mut rows = vec![scores_row("as listed", &self.scores)];
-        rows.extend(self.reversed.as_ref().map(|scores| scores_row("turned round", scores)));
-        page.section("Scores").columns(&SCORES, &rows);
-        if let Some(share) = self.sign_accuracy {
-            page.table(&[("signs that are right", format!("{:.1} %", 100.0 * share))]);
-        }
-        page.text(
-            "Candidates are pairs of a gene that regulates any other in the truth and another gene of it, of the \
-             genes that network and truth have in common. They are ranked by the size of their weight; those that \
-             are not listed come last. AUPRC and early precision (of as many edges as are true) are also given as \
-             multiples of what random edges have; F1 is the largest over all thresholds.",
-        );
-        page
     }
 }
 
@@ -326,6 +343,12 @@ mod tests {
         let expected = 1.0 / 3.0 + 2.0 / 3.0 / 3.0 + 0.5 / 3.0;
         assert!((evaluation.scores.auprc - expected).abs() < 1e-9, "{evaluation:?}");
         assert_eq!(evaluation.sign_accuracy, None, "no negative weights");
+        let [first, .., last] = &evaluation.strongest[..] else { panic!() };
+        assert!(first.is_true && (&*first.source, &*first.target) == ("A", "B"));
+        assert!(last.is_true && (&*last.source, &*last.target) == ("A", "C"));
+        assert!((evaluation.precision[1][1] - 0.5).abs() < 1e-9, "one of the first two");
+        let page = evaluation.page("edges.csv").to_html();
+        assert!(page.contains("A: 2 of 2 true") && page.contains("D: 0 of 1 true"));
     }
 
     #[test]

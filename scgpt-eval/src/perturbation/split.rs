@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use scgpt_data::{Error, Keyed, Purpose, Result};
+use scgpt_data::{Error, Keyed, Purpose, Result, number_of};
 use serde::{Deserialize, Serialize};
 
 use super::condition::{CONTROL, Condition};
@@ -106,8 +106,8 @@ impl Split {
         };
         if mode != SplitMode::NoTest && mode != SplitMode::NoSplit && test.is_empty() {
             return Err(Error::Option(format!(
-                "the {} conditions leave none to judge by: choose another split",
-                train.len()
+                "{} would leave none to judge by: choose another split",
+                number_of(train.len(), "condition")
             )));
         }
         let (train, validation) = if mode == SplitMode::NoSplit {

@@ -1,7 +1,8 @@
 //! [`StudyReport`]: what all runs of a study tell.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
+use scgpt_data::{Column, Table};
 use serde::Serialize;
 
 use super::{ContextMap, Measure, RunResult, StudyCurve, StudyOutline};
@@ -78,51 +79,35 @@ impl StudyReport {
         columns.filter(is_there).collect()
     }
 
-    /// All results as a table of comma-separated values: a run a row, its choices, what it cost, and its measures.
-    pub fn table(&self) -> String {
-        let measured = self.measured();
-        let axes = self.outline.axes.iter().map(|axis| axis.name.clone());
-        let columns =
-            measured.iter().map(|(target, measure)| format!("{target}.{}", measure.name()));
-        let own = ["training_cells", "steps", "parameters", "seconds"].map(String::from);
-        let heading: Vec<String> =
-            ["run".into()].into_iter().chain(axes).chain(own).chain(columns).collect();
-        let mut table = line(&heading);
-        for result in &self.results {
-            let values = measured.iter().map(|(target, measure)| {
-                result.score(target, *measure).map_or_else(String::new, |value| value.to_string())
-            });
-            let own = [
-                result.cells.to_string(),
-                result.steps.to_string(),
-                result.parameters.to_string(),
-                format!("{:.1}", result.seconds),
-            ];
-            let cells: Vec<String> = [result.name.clone()]
-                .into_iter()
-                .chain(result.choices.iter().cloned())
-                .chain(own)
-                .chain(values)
-                .collect();
-            table += &line(&cells);
-        }
-        table
-    }
-}
-
-/// A line of comma-separated values; what has commas or quotes is quoted.
-fn line(cells: &[String]) -> String {
-    let mut line = String::new();
-    for (at, cell) in cells.iter().enumerate() {
-        let comma = if at > 0 { "," } else { "" };
-        // Writing to a text cannot fail.
-        let _ = if cell.contains([',', '"', '\n']) {
-            write!(line, "{comma}\"{}\"", cell.replace('"', "\"\""))
-        } else {
-            write!(line, "{comma}{cell}")
+    /// All results: a run a row, its choices, what it cost, and its measures.
+    pub fn table(&self) -> Table {
+        let of = |value: &dyn Fn(&RunResult) -> f64| {
+            Column::Float(self.results.iter().map(|result| Some(value(result))).collect())
         };
+        let count = |value: fn(&RunResult) -> u64| {
+            let number = |result: &RunResult| i64::try_from(value(result)).ok();
+            Column::Integer(self.results.iter().map(number).collect())
+        };
+        let text = |value: &dyn Fn(&RunResult) -> String| {
+            Column::Text(self.results.iter().map(|result| Some(value(result))).collect())
+        };
+        let mut columns = vec![("run".to_owned(), text(&|result| result.name.clone()))];
+        for (at, axis) in self.outline.axes.iter().enumerate() {
+            columns.push((axis.name.clone(), text(&|result| result.choices[at].clone())));
+        }
+        columns.extend([
+            ("training_cells".to_owned(), count(|result| result.cells as u64)),
+            ("steps".to_owned(), count(|result| result.steps)),
+            ("parameters".to_owned(), count(|result| result.parameters as u64)),
+            ("seconds".to_owned(), of(&|result| (10.0 * result.seconds).round() / 10.0)),
+        ]);
+        for (target, measure) in self.measured() {
+            let scores = self.results.iter().map(|result| result.score(target, measure));
+            let name = format!("{target}.{}", measure.name());
+            columns.push((name, Column::Float(scores.collect())));
+        }
+        Table { columns }
     }
-    line + "\n"
 }
 
 /// What runs cost that differ in their seed alone, in the order of the plan.
@@ -153,7 +138,7 @@ fn costs(outline: &StudyOutline, results: &[RunResult]) -> Vec<Cost> {
 
 #[cfg(test)]
 mod tests {
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Existing, Keyed, Purpose};
     use scgpt_stats::LawUntold;
 
     use super::*;
@@ -230,7 +215,10 @@ mod tests {
         assert_eq!(report.missing.len(), 3);
         assert_eq!(report.contexts[0].cells.as_deref(), Some("8000"));
         assert!(report.page().to_html().contains("3 of 30 runs are missing"));
-        let table = report.table();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("study.csv");
+        report.table().write(&path, Existing::Refuse).unwrap();
+        let table = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 28);
         let heading = "run,seed,tissue,cells,training_cells,steps,parameters,seconds,blood.gep,blood.nmi,brain.gep,brain.nmi";

@@ -1,10 +1,10 @@
 //! Curves over sizes: means with their intervals, and the laws that were fitted to them.
 
 use super::{
-    COLOURS,
     frame::{Frame, LEFT, PLOT, TOP},
     lines::{FREE, Scale, is_place, range},
-    shortened, svg,
+    palette::HUES,
+    short, shortened, svg_of,
 };
 use crate::escape::escape;
 
@@ -54,7 +54,7 @@ pub(crate) fn curves(curves: &[Curve], axes: [&str; 2]) -> String {
     };
     let places: Vec<Vec<[f64; 2]>> = curves.iter().map(of).collect();
     let (x, y) = (range(&places, 0, FREE), range(&places, 1, FREE));
-    let frame = Frame { x, y };
+    let frame = Frame::ruled(x, y);
     let named = [format!("{} (logarithmic)", axes[0]), axes[1].to_owned()];
     let ticks = (Scale::Logarithmic.ticks(x.0, x.1), Scale::Linear.ticks(y.0, y.1));
     let mut body = frame.draw(&ticks.0, &ticks.1, &named);
@@ -84,21 +84,26 @@ pub(crate) fn curves(curves: &[Curve], axes: [&str; 2]) -> String {
         }
         let y = TOP + 6.0 + index as f64 * 22.0;
         body += &format!(
-            "<g stroke=\"var(--c{})\" stroke-linecap=\"round\" fill=\"none\"><title>{}</title>\
-             <path d=\"{}\" stroke-width=\"1\" stroke-opacity=\".6\"/><path d=\"{}\" stroke-width=\"1.6\" stroke-dasharray=\"6 5\"/>{marks}\
-             <path d=\"M{} {:.1}h0\" stroke-width=\"9\"/><text stroke=\"none\" x=\"{}\" y=\"{y:.1}\">{}</text></g>",
-            index % COLOURS,
-            escape(&curve.name),
+            "<g stroke=\"var(--c{})\" stroke-linecap=\"round\" fill=\"none\"><title>{name}</title><g data-series=\"{index}\">\
+             <path data-line=\"{name}\" d=\"{}\" stroke-width=\"1\" stroke-opacity=\".6\"/><path d=\"{}\" stroke-width=\"1.6\" stroke-dasharray=\"6 5\"/>{marks}</g>\
+             <g class=\"entry\" data-series=\"{index}\"><path d=\"M{} {:.1}h0\" stroke-width=\"9\"/><text stroke=\"none\" x=\"{}\" y=\"{y:.1}\">{}</text></g></g>",
+            index % HUES,
             path(&mut curve.points.iter().map(|at| [at.size, at.mean])),
             path(&mut curve.fit.iter().copied()),
             LEFT + PLOT[0] + 24.0,
             y - 4.0,
             LEFT + PLOT[0] + 38.0,
             escape(&shortened(&curve.name)),
+            name = escape(&curve.name),
         );
     }
     let legend = curves.len() as f64 * 22.0;
-    svg((TOP + PLOT[1] + 44.0).max(TOP + legend), &body)
+    let says = curves.iter().filter_map(|curve| {
+        let last = curve.points.iter().rev().find(|at| is_place([size(at.size), at.mean]))?;
+        Some(format!("{} ends at {}", curve.name, short(last.mean)))
+    });
+    let label = format!("{} by {}: {}", axes[1], axes[0], says.collect::<Vec<_>>().join(", "));
+    svg_of(frame.height(legend), &frame.attributes([true, false]), &label, &body)
 }
 
 #[cfg(test)]

@@ -33,17 +33,19 @@ pub struct HeatMap<'a> {
 }
 
 /// Letters of the name of a row or column.
-const NAME: usize = 34;
+const NAME: usize = 30;
 /// Most columns whose cells have room for a label.
 const LABELLED: usize = 16;
 
 /// Rows from top to bottom, columns from left to right; cells are squares that shrink to the width, and
 /// where there are more than [`LABELLED`] columns, their labels are only shown when pointed at.
 pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
-    const LEFT: f64 = 240.0;
     const TOP: f64 = 4.0;
+    let letters = map.rows.iter().map(|name| cut(name, NAME).chars().count()).max().unwrap_or(0);
+    // Room for the longest name in capitals, beside the name of the axis.
+    let left = 36.0 + 7.6 * letters as f64;
     let n = map.columns.len().max(1);
-    let side = ((WIDTH - LEFT - 10.0) / n as f64).min(44.0);
+    let side = ((WIDTH - left - 10.0) / n as f64).min(44.0);
     let bottom = TOP + side * map.rows.len() as f64;
     let font = (side * 0.75).clamp(6.0, 12.0);
     let mut body = String::new();
@@ -51,7 +53,7 @@ pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
         let y = TOP + side * row as f64;
         body += &format!(
             "<text style=\"font-size:{font:.1}px\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\"><title>{}</title>{}</text>",
-            LEFT - 8.0,
+            left - 8.0,
             y + side / 2.0 + font / 3.0,
             escape(name),
             escape(&cut(name, NAME)),
@@ -61,7 +63,7 @@ pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
             let (shade, label) = (map.shades[at].clamp(-1.0, 1.0), &map.labels[at]);
             let class = if shade < 0.0 { "heat less" } else { "heat" };
             let shade = shade.abs();
-            let x = LEFT + side * column as f64;
+            let x = left + side * column as f64;
             body += &format!(
                 "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" fill-opacity=\"{shade:.3}\">\
                  <title>{}, {}: {}</title></rect>",
@@ -84,23 +86,31 @@ pub(crate) fn heat_map(map: &HeatMap<'_>) -> String {
     for (column, name) in map.columns.iter().enumerate() {
         body += &format!(
             "<text style=\"font-size:{font:.1}px\" transform=\"translate({:.1} {:.1}) rotate(-55)\" text-anchor=\"end\"><title>{}</title>{}</text>",
-            LEFT + side * (column as f64 + 0.5) + font / 3.0,
+            left + side * (column as f64 + 0.5) + font / 3.0,
             bottom + 12.0,
             escape(name),
             escape(&cut(name, NAME)),
         );
     }
-    let below = bottom + 22.0 + longest.unwrap_or(0) as f64 * font * 0.5;
+    let below = bottom + 22.0 + longest.unwrap_or(0) as f64 * font * 0.58;
     body += &format!(
         "<text class=\"soft\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
          <text class=\"soft\" transform=\"translate(12 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
-        LEFT + side * n as f64 / 2.0,
+        left + side * n as f64 / 2.0,
         below + 14.0,
         escape(map.axes[1]),
         f64::midpoint(TOP, bottom),
         escape(map.axes[0]),
     );
-    svg(below + 22.0, &body)
+    let of = |row: usize| map.labels.get(row * n..).unwrap_or_default().iter().zip(map.columns);
+    let says = map.rows.iter().enumerate().map(|(row, name)| {
+        let cells = of(row).filter(|(label, _)| !label.is_empty());
+        let cells: Vec<String> = cells.map(|(label, other)| format!("{other} {label}")).collect();
+        format!("{name}: {}", cells.join(", "))
+    });
+    let says: Vec<String> = says.collect();
+    let label = format!("{} by {}; {}", map.axes[0], map.axes[1], says.join("; "));
+    svg(below + 22.0, &label, &body)
 }
 
 #[cfg(test)]

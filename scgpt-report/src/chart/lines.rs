@@ -6,9 +6,9 @@
 )]
 
 use super::{
-    COLOURS,
     frame::{Frame, LEFT, PLOT, TOP},
-    short, shortened, svg, ticks,
+    palette::HUES,
+    short, shortened, svg_of, ticks,
 };
 use crate::escape::escape;
 
@@ -87,7 +87,7 @@ pub(in super::super) fn lines(series: &[Series], axes: [&str; 2], scale: Scale) 
         .map(|series| series.points.iter().map(|&[x, y]| [x, scale.of(y)]).collect())
         .collect();
     let (x, y) = (range(&places, 0, 0.0), range(&places, 1, FREE));
-    let frame = Frame { x, y };
+    let frame = Frame::ruled(x, y);
     let (x_of, y_of) = (|x| frame.x_of(x), |y| frame.y_of(y));
     let mark = if scale == Scale::Logarithmic { " (logarithmic)" } else { "" };
     let named = [axes[0].to_owned(), format!("{}{mark}", axes[1])];
@@ -95,13 +95,13 @@ pub(in super::super) fn lines(series: &[Series], axes: [&str; 2], scale: Scale) 
     for (index, (series, places)) in series.iter().zip(&places).enumerate() {
         let y = TOP + 6.0 + index as f64 * 22.0;
         let last = series.points.iter().rev().find(|point| is_place(**point));
+        let name = escape(&series.name);
         body += &format!(
-            "<g stroke=\"var(--c{})\" stroke-linecap=\"round\" stroke-linejoin=\"round\" fill=\"none\"><title>{}</title>\
-             <path d=\"{}\" stroke-width=\"{}\" stroke-dasharray=\"{dash}\"/>\
-             <path d=\"M{} {:.1}h20\" stroke-width=\"2.4\" stroke-dasharray=\"{dash}\"/>\
-             <text stroke=\"none\" x=\"{}\" y=\"{y:.1}\">{} <tspan class=\"soft\">{}</tspan></text></g>",
-            index % COLOURS,
-            escape(&series.name),
+            "<g stroke=\"var(--c{})\" stroke-linecap=\"round\" stroke-linejoin=\"round\" fill=\"none\"><title>{name}</title>\
+             <path data-series=\"{index}\" data-line=\"{name}\" d=\"{}\" stroke-width=\"{}\" stroke-dasharray=\"{dash}\"/>\
+             <g class=\"entry\" data-series=\"{index}\"><path d=\"M{} {:.1}h20\" stroke-width=\"2.4\" stroke-dasharray=\"{dash}\"/>\
+             <text stroke=\"none\" x=\"{}\" y=\"{y:.1}\">{} <tspan class=\"soft\">{}</tspan></text></g></g>",
+            index % HUES,
             path(places, &x_of, &y_of),
             // The noise of a long curve fills an area; thin lines leave the others visible.
             if places.len() > MANY { 1.3 } else { 1.8 },
@@ -110,11 +110,17 @@ pub(in super::super) fn lines(series: &[Series], axes: [&str; 2], scale: Scale) 
             LEFT + PLOT[0] + 48.0,
             escape(&shortened(&series.name)),
             last.map_or_else(String::new, |last| last_value(last[1])),
-            dash = DASHES[index / COLOURS % DASHES.len()],
+            dash = DASHES[index / HUES % DASHES.len()],
         );
     }
+    let says = series.iter().filter_map(|series| {
+        let last = series.points.iter().rev().find(|point| is_place(**point))?;
+        Some(format!("{} ends at {}", series.name, last_value(last[1])))
+    });
+    let label = format!("{} over {}: {}", axes[1], axes[0], says.collect::<Vec<_>>().join(", "));
     let legend = series.len() as f64 * 22.0;
-    svg((TOP + PLOT[1] + 44.0).max(TOP + legend), &body)
+    let attributes = frame.attributes([false, scale == Scale::Logarithmic]);
+    svg_of(frame.height(legend), &attributes, &label, &body)
 }
 
 /// The path through all places; a place without neighbours is a dot.

@@ -4,7 +4,7 @@
 //! networks of genes are known for. A layout takes time with the square of the nodes of a group: groups
 //! are meant to have tens of nodes, the caller's most important.
 
-use super::{COLOURS, WIDTH, cut, shortened, svg};
+use super::{WIDTH, cut, palette::HUES, shortened, svg};
 use crate::escape::escape;
 
 /// Nodes that belong together, drawn in a field of their own.
@@ -64,13 +64,15 @@ pub(crate) fn network(clusters: &[Cluster], links: &[[(usize, usize); 2]]) -> St
     for (number, (cluster, places)) in clusters.iter().zip(&places).enumerate() {
         body += &drawn(cluster, places, number);
     }
-    svg(clusters.len().div_ceil(COLUMNS).max(1) as f64 * FIELD[1], &body)
+    let says = clusters.iter().map(|it| format!("{}: {}", it.title, it.nodes.join(", ")));
+    let label = says.collect::<Vec<_>>().join("; ");
+    svg(clusters.len().div_ceil(COLUMNS).max(1) as f64 * FIELD[1], &label, &body)
 }
 
 /// One cluster in its field: title, edges below, nodes with their names above.
 fn drawn(cluster: &Cluster, places: &[[f64; 2]], number: usize) -> String {
     let corner = [(number % COLUMNS) as f64 * FIELD[0], (number / COLUMNS) as f64 * FIELD[1]];
-    let colour = number % COLOURS;
+    let colour = number % HUES;
     let mut body = format!(
         "<text class=\"soft\" x=\"{:.1}\" y=\"{:.1}\"><title>{}</title>{}</text>",
         corner[0] + 4.0,
@@ -81,17 +83,21 @@ fn drawn(cluster: &Cluster, places: &[[f64; 2]], number: usize) -> String {
     for &(a, b, strength) in &cluster.edges {
         let ([x1, y1], [x2, y2]) = (places[a], places[b]);
         body += &format!(
-            "<path style=\"stroke:var(--c{colour})\" stroke-opacity=\"{:.2}\" stroke-width=\"{:.1}\" d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\"/>",
-            0.1 + 0.4 * strength,
-            0.5 + 2.0 * strength,
+            "<path style=\"stroke:var(--c{colour})\" stroke-opacity=\"{:.2}\" stroke-width=\"{:.1}\" d=\"M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}\">\
+             <title>{} – {}: strength {strength:.2}</title></path>",
+            0.45 + 0.35 * strength,
+            0.7 + 1.3 * strength,
+            escape(&cluster.nodes[a]),
+            escape(&cluster.nodes[b]),
         );
     }
     for (place, (name, [x, y])) in cluster.nodes.iter().zip(places).enumerate() {
         // The most important ones are the largest.
         let radius = 7.0 - 3.5 * place as f64 / cluster.nodes.len() as f64;
         body += &format!(
-            "<circle style=\"fill:var(--c{colour})\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>\
+            "<circle style=\"fill:var(--c{colour})\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"><title>{}</title></circle>\
              <text class=\"node\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            escape(name),
             y + 19.0,
             escape(&shortened(name)),
         );

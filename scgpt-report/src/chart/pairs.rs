@@ -23,7 +23,7 @@ pub struct Pair {
 
 /// A row for each pair on an axis that always has zero, so that a wrong sign is seen.
 pub(crate) fn pairs(pairs: &[Pair], axis: &str) -> String {
-    const LEFT: f64 = 120.0;
+    const LEFT: f64 = 212.0;
     const RIGHT: f64 = 30.0;
     const STEP: f64 = 18.0;
     let numbers = || pairs.iter().flat_map(|pair| [pair.truth, pair.predicted]);
@@ -53,9 +53,9 @@ pub(crate) fn pairs(pairs: &[Pair], axis: &str) -> String {
             name = escape(&pair.name),
         );
     }
-    let mut ticks = vec![low, 0.0, high];
-    ticks.dedup();
-    for tick in ticks {
+    // An end that lies at zero would be written over it.
+    let ends = [low, high].into_iter().filter(|end| (x(*end) - x(0.0)).abs() > 40.0);
+    for tick in ends.chain([0.0]) {
         body += &format!(
             "<text class=\"soft\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{tick:.2}</text>",
             x(tick),
@@ -68,5 +68,8 @@ pub(crate) fn pairs(pairs: &[Pair], axis: &str) -> String {
         bottom + 32.0,
         escape(axis)
     );
-    svg(bottom + 38.0, &body)
+    let says = pairs.iter().map(|pair| {
+        format!("{}: true {:.3}, predicted {:.3}", pair.name, pair.truth, pair.predicted)
+    });
+    svg(bottom + 38.0, &says.collect::<Vec<_>>().join("; "), &body)
 }

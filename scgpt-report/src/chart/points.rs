@@ -1,11 +1,14 @@
 //! [`PointMap`]: points that a reader points at, zooms into and colours anew, from plain data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use super::{
+    colouring::{ColourValues, Colouring},
+    palette::{Paint, Palette},
+};
 
 /// Points on a plane, with their names and the columns that can colour them.
 ///
-/// A category has one colour in all columns of a map, and one on all maps whose columns have the
-/// same categories, as the palette is dealt in alphabetical order.
+/// A category has one colour in all columns of a map, and, as far as its name goes, on all pages: its
+/// name says which colour of the palette it asks for first.
 ///
 /// ```
 /// use scgpt_report::{Colouring, Page, PointMap};
@@ -37,65 +40,6 @@ pub struct PointMap<'a> {
     pub first: usize,
 }
 
-/// A column that can colour points.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Colouring {
-    /// Its name in the menu of colours.
-    pub name: String,
-    /// What it says of each point.
-    pub values: ColourValues,
-}
-
-/// What a column says of each point.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ColourValues {
-    /// One of a few kinds, each of which has a colour.
-    Categories {
-        /// The kind of each point, by its position in `categories`; `None` where it is not known.
-        codes: Vec<Option<u32>>,
-        /// The kinds.
-        categories: Vec<Category>,
-    },
-    /// A number on a scale of colours; one that is not finite is not known.
-    Numbers(Vec<f32>),
-}
-
-/// A kind of points.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Category {
-    /// Its name.
-    pub name: String,
-    /// Its colour as `#rrggbb`, if it has one of its own; anything else is taken for none.
-    pub colour: Option<String>,
-}
-
-impl Colouring {
-    /// A column of the labels of the points.
-    pub fn labels<'l>(name: &str, labels: impl IntoIterator<Item = Option<&'l str>>) -> Self {
-        let labels: Vec<Option<&str>> = labels.into_iter().collect();
-        let names: BTreeSet<&str> = labels.iter().copied().flatten().collect();
-        let places: BTreeMap<&str, u32> = names.iter().copied().zip(0..).collect();
-        let codes = labels.iter().map(|label| label.map(|label| places[label])).collect();
-        let categories =
-            names.iter().map(|&name| Category { name: name.into(), colour: None }).collect();
-        Self { name: name.into(), values: ColourValues::Categories { codes, categories } }
-    }
-
-    /// A column of numbers of the points.
-    pub fn numbers(name: &str, numbers: Vec<f32>) -> Self {
-        Self { name: name.into(), values: ColourValues::Numbers(numbers) }
-    }
-}
-
-/// The colour of a category.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Paint {
-    /// A colour of the style sheet and a mark, both by this number.
-    Palette(usize),
-    /// `#rrggbb`.
-    Fixed(String),
-}
-
 /// A column as it is drawn.
 #[derive(Clone, Debug)]
 pub(crate) enum Painted {
@@ -124,7 +68,7 @@ impl<'a> PaintedMap<'a> {
         assert!(map.names.is_empty() || map.names.len() == n, "a name for each point");
         let drawn: Vec<usize> =
             (0..n).filter(|&i| map.places[i].iter().all(|x| x.is_finite())).collect();
-        let mut palette = Palette::default();
+        let mut palette = Palette::new(map.columns);
         let column = |column: &'a Colouring| (&*column.name, painted(column, &drawn, &mut palette));
         Self {
             places: drawn.iter().map(|&i| map.places[i]).collect(),
@@ -177,60 +121,9 @@ fn scale(values: &[f32]) -> [f32; 2] {
     if low < high { [low, high] } else { [sorted[0], sorted[last]] }
 }
 
-/// The colours of the categories that have been met.
-#[derive(Debug, Default)]
-struct Palette<'a> {
-    known: BTreeMap<&'a str, Paint>,
-}
-
-impl<'a> Palette<'a> {
-    /// A colour for each category: its own, or that which its name has in an earlier column, or
-    /// else the first of the palette that no other category of the column has.
-    fn deal(&mut self, categories: &'a [Category]) -> Vec<Paint> {
-        for Category { name, colour } in categories {
-            if let Some(colour) = colour.as_deref().filter(|colour| is_hexadecimal(colour)) {
-                self.known.entry(name).or_insert_with(|| Paint::Fixed(colour.to_lowercase()));
-            }
-        }
-        let names: BTreeSet<&str> = categories.iter().map(|it| &*it.name).collect();
-        let taken: BTreeSet<Paint> =
-            names.iter().filter_map(|&name| self.known.get(name)).cloned().collect();
-        let mut free = (0..).map(Paint::Palette).filter(|paint| !taken.contains(paint));
-        for name in names {
-            self.known.entry(name).or_insert_with(|| free.next().unwrap_or(Paint::Palette(0)));
-        }
-        categories.iter().map(|it| self.known[&*it.name].clone()).collect()
-    }
-}
-
-/// Whether a text is a colour as `#rrggbb`.
-fn is_hexadecimal(colour: &str) -> bool {
-    let digits = colour.strip_prefix('#').unwrap_or_default();
-    digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn category(name: &str, colour: Option<&str>) -> Category {
-        Category { name: name.into(), colour: colour.map(Into::into) }
-    }
-
-    #[test]
-    fn a_category_keeps_its_colour() {
-        let mut palette = Palette::default();
-        let truth = ["T", "B", "NK"].map(|name| category(name, None));
-        let deal = palette.deal(&truth);
-        assert_eq!(deal, [2, 0, 1].map(Paint::Palette), "by name");
-        // In the next column, and beside a name that is new.
-        let predicted = ["A", "T"].map(|name| category(name, None));
-        assert_eq!(palette.deal(&predicted), [0, 2].map(Paint::Palette));
-        // One of its own; what is no colour is not written into the page.
-        let own = [category("x", Some("#00FFaa")), category("y", Some("red\"><script>"))];
-        let fixed = Paint::Fixed("#00ffaa".into());
-        assert_eq!(palette.deal(&own), [fixed, Paint::Palette(0)]);
-    }
 
     #[test]
     #[allow(clippy::float_cmp, reason = "values are taken over as they are")]
@@ -245,7 +138,7 @@ mod tests {
         let painted = PaintedMap::new(&map);
         assert_eq!(painted.places.len(), 4);
         let Painted::Categories { legend, codes } = &painted.columns[0].1 else { panic!() };
-        assert_eq!(legend[0], ("T".into(), 2, Paint::Palette(1)));
+        assert_eq!((legend[0].0.as_str(), legend[0].1), ("T", 2));
         assert_eq!(codes, &[Some(1), Some(0), None, Some(0)]);
         let Painted::Numbers { scale: of, .. } = &painted.columns[1].1 else { panic!() };
         assert_eq!(of, &[0.0, 2.0]);

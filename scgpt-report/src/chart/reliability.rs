@@ -49,7 +49,7 @@ pub(crate) fn reliability(bins: &[ConfidenceBin]) -> String {
         );
     }
     body += &format!(
-        "<path class=\"axis\" stroke-dasharray=\"4 4\" d=\"M{LEFT} {BOTTOM}L{} {TOP}\"/>",
+        "<path class=\"grid\" stroke-dasharray=\"4 4\" d=\"M{LEFT} {BOTTOM}L{} {TOP}\"/>",
         LEFT + SIDE
     );
     let most = bins.iter().map(|bin| bin.n).max().unwrap_or(0).max(1) as f64;
@@ -78,7 +78,10 @@ pub(crate) fn reliability(bins: &[ConfidenceBin]) -> String {
         LEFT - 44.0,
         TOP + SIDE / 2.0,
     );
-    svg(BOTTOM + 44.0, &body)
+    let says = bins.iter().filter(|bin| bin.n > 0).map(|bin| {
+        format!("confidence {:.2}: accuracy {:.2} of {}", bin.confidence, bin.accuracy, bin.n)
+    });
+    svg(BOTTOM + 44.0, &says.collect::<Vec<_>>().join("; "), &body)
 }
 
 /// The interval of Wilson 1927 of a bin's accuracy, `p` of `n` cells:

@@ -8,34 +8,16 @@
 use std::collections::BTreeMap;
 
 use super::{
-    COLOURS,
+    frame::{FIELD, Frame, LEFT},
     lines::linear_ticks,
-    points::{Paint, Painted, PaintedMap},
-    short, shortened, svg,
+    palette::{COLOURS, HUES, OPACITY, Paint, STEPS},
+    points::{Painted, PaintedMap},
+    short, shortened, svg_of,
 };
 use crate::escape::escape;
 
 /// Groups drawn apart; further groups are drawn as one.
 const GROUPS: usize = 20;
-/// The field of the points and where it begins; the legend is at its right.
-const PLOT: f64 = 540.0;
-const LEFT: f64 = 70.0;
-const TOP: f64 = 2.0;
-/// Colours of a scale of numbers.
-const STEPS: usize = 32;
-/// Corners of that scale: viridis, which is even to the eye and to those who see few colours.
-const VIRIDIS: [[u8; 3]; 9] = [
-    [68, 1, 84],
-    [71, 45, 123],
-    [59, 82, 139],
-    [44, 114, 142],
-    [33, 145, 140],
-    [40, 174, 128],
-    [94, 201, 98],
-    [173, 220, 48],
-    [253, 231, 37],
-];
-
 /// Points of one colour.
 ///
 /// ```
@@ -84,7 +66,8 @@ impl Layer {
     fn new(name: String, paint: &Paint, points: Vec<[f32; 2]>) -> Self {
         let (colour, mark) = match paint {
             Paint::Palette(number) => {
-                (format!("var(--c{})", number % COLOURS), Mark::of(number / COLOURS))
+                let number = number % COLOURS;
+                (format!("var(--c{number})"), Mark::of(number / HUES))
             }
             Paint::Fixed(colour) => (colour.clone(), Mark::Disc),
         };
@@ -143,36 +126,20 @@ fn steps(map: &PaintedMap<'_>, scale: [f32; 2], values: &[f32]) -> Vec<Layer> {
     let [low, high] = scale.map(f64::from);
     let step = |point: usize| {
         let share = (f64::from(values[point]) - low) / (high - low).max(f64::MIN_POSITIVE);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 31")]
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 15")]
         let step = (share.clamp(0.0, 1.0) * (STEPS - 1) as f64).round() as usize;
         values[point].is_finite().then_some(step)
     };
     let [points, unknown] = members(&map.places, STEPS, step);
-    let layer = |(step, (colour, points)): (usize, (String, Vec<[f32; 2]>))| {
+    let layer = |(step, points): (usize, Vec<[f32; 2]>)| {
         let value = low + (high - low) * step as f64 / (STEPS - 1) as f64;
-        let name = (step.is_multiple_of(4) || step == STEPS - 1).then(|| short(value));
+        let name = (step.is_multiple_of(3) || step == STEPS - 1).then(|| short(value));
+        let colour = format!("var(--r{step})");
         Layer { name, is_counted: false, colour, mark: Mark::Disc, points }
     };
-    let mut layers: Vec<Layer> = ramp().into_iter().zip(points).enumerate().map(layer).collect();
+    let mut layers: Vec<Layer> = points.into_iter().enumerate().map(layer).collect();
     layers.extend(unknown.into_iter().map(|points| Layer::grey("missing".into(), points)));
     layers
-}
-
-/// The colours of a scale of numbers, from the least to the largest.
-pub(crate) fn ramp() -> Vec<String> {
-    let colour = |step: usize| {
-        let place = step as f64 / (STEPS - 1) as f64 * (VIRIDIS.len() - 1) as f64;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]
-        let corner = (place.floor() as usize).min(VIRIDIS.len() - 2);
-        let mixed = [0, 1, 2].map(|channel| {
-            let [from, to] = [0, 1].map(|next| f64::from(VIRIDIS[corner + next][channel]));
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
-            let channel = (from + (to - from) * (place - corner as f64)).round() as u8;
-            channel
-        });
-        format!("#{:02x}{:02x}{:02x}", mixed[0], mixed[1], mixed[2])
-    };
-    (0..STEPS).map(colour).collect()
 }
 
 /// All but the largest layers as one, in grey. It lies lowest, and every layer before the next:
@@ -197,61 +164,42 @@ pub(crate) fn range(points: &[[f32; 2]], axis: usize) -> (f64, f64) {
 /// Layers in a square. Axes are scaled apart, each to the range of its finite values. A layer is one
 /// path whatever its size, which browsers draw far faster than circles.
 fn draw(layers: &[Layer], axes: [&str; 2]) -> String {
-    const PADDING: f64 = 12.0;
     let all: Vec<[f32; 2]> = layers.iter().flat_map(|layer| &layer.points).copied().collect();
-    let place = |value: f64, (low, high): (f64, f64)| {
-        PADDING + (value - low) / (high - low) * (PLOT - 2.0 * PADDING)
-    };
-    let (x_range, y_range) = (range(&all, 0), range(&all, 1));
-    let x_of = |value: f64| LEFT + place(value, x_range);
-    let y_of = |value: f64| TOP + PLOT - place(value, y_range);
-    let bottom = TOP + PLOT;
-
-    let mut body = format!(
-        "<rect class=\"axis\" x=\"{LEFT}\" y=\"{TOP}\" width=\"{PLOT}\" height=\"{PLOT}\"/>"
-    );
-    for (value, label) in linear_ticks(x_range.0, x_range.1, 5) {
-        body += &format!(
-            "<path class=\"axis\" d=\"M{x:.1} {bottom}v5\"/><text class=\"soft\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
-            bottom + 18.0,
-            x = x_of(value),
-        );
-    }
-    for (value, label) in linear_ticks(y_range.0, y_range.1, 5) {
-        body += &format!(
-            "<path class=\"axis\" d=\"M{LEFT} {y:.1}h-5\"/><text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
-            LEFT - 8.0,
-            y_of(value) + 4.0,
-            y = y_of(value),
-        );
-    }
-    body += &format!(
-        "<text class=\"soft\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\
-         <text class=\"soft\" transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
-        LEFT + PLOT / 2.0,
-        bottom + 38.0,
-        escape(axes[0]),
-        TOP + PLOT / 2.0,
-        escape(axes[1])
-    );
+    let (x, y) = (range(&all, 0), range(&all, 1));
+    let frame = Frame::field(x, y);
+    let ticks = (linear_ticks(x.0, x.1, 5), linear_ticks(y.0, y.1, 5));
+    let mut body = frame.draw(&ticks.0, &ticks.1, &axes.map(str::to_owned));
     let size = size(all.iter().filter(|point| is_place(**point)).count());
-    let is_grey = |layer: &&Layer| layer.colour == "var(--other)";
-    for layer in layers.iter().filter(is_grey).chain(layers.iter().filter(|it| !is_grey(it))) {
+    let is_grey = |layer: &Layer| layer.colour == "var(--other)";
+    let numbered = || layers.iter().enumerate();
+    let grey = numbered().filter(|(_, layer)| is_grey(layer));
+    for (number, layer) in grey.chain(numbered().filter(|(_, layer)| !is_grey(layer))) {
         let path = layer.points.iter().filter(|point| is_place(**point));
-        let path: String =
-            path.map(|&[x, y]| layer.mark.at(x_of(x.into()), y_of(y.into()), size)).collect();
+        let path: String = path
+            .map(|&[x, y]| layer.mark.at(frame.x_of(x.into()), frame.y_of(y.into()), size))
+            .collect();
         body += &format!(
-            "<g stroke=\"{colour}\" fill=\"{}\" stroke-linecap=\"round\">{}<path d=\"{path}\" {}/></g>",
+            "<g data-series=\"{number}\" stroke=\"{colour}\" fill=\"{}\" stroke-linecap=\"round\">{}<path d=\"{path}\" {}/></g>",
             layer.mark.fill(&layer.colour),
             named(layer),
-            layer.mark.stroke(size, ".75"),
+            layer.mark.stroke(size, OPACITY),
             colour = layer.colour,
         );
     }
-    for (row, layer) in layers.iter().filter(|layer| layer.name.is_some()).enumerate() {
-        body += &entry(layer, 16.0 + row as f64 * 22.0);
+    let mut rows = 0_u32;
+    for (number, layer) in numbered().filter(|(_, layer)| layer.name.is_some()) {
+        body += &format!(
+            "<g class=\"entry\" data-series=\"{number}\">{}</g>",
+            entry(layer, 16.0 + f64::from(rows) * 22.0)
+        );
+        rows += 1;
     }
-    svg(bottom + 44.0, &body)
+    let says = layers
+        .iter()
+        .filter(|layer| layer.is_counted)
+        .filter_map(|layer| Some(format!("{} {}", layer.name.as_ref()?, layer.points.len())));
+    let label = format!("{} and {}: {}", axes[0], axes[1], says.collect::<Vec<_>>().join(", "));
+    svg_of(frame.height(f64::from(rows) * 22.0), "", &label, &body)
 }
 
 /// The title of a layer, which is shown where it is pointed at.
@@ -269,9 +217,9 @@ fn entry(layer: &Layer, y: f64) -> String {
         "<g stroke=\"{colour}\" fill=\"{}\" stroke-linecap=\"round\"><path d=\"{}\" {}/></g>\
          <text x=\"{}\" y=\"{y}\">{} <tspan class=\"soft\">{n}</tspan></text>",
         layer.mark.fill(&layer.colour),
-        layer.mark.at(LEFT + PLOT + 22.0, y - 4.0, 11.0),
-        layer.mark.stroke(11.0, "1"),
-        LEFT + PLOT + 36.0,
+        layer.mark.at(LEFT + FIELD + 22.0, y - 4.0, 11.0),
+        layer.mark.stroke(11.0, 1.0),
+        LEFT + FIELD + 36.0,
         escape(&shortened(name)),
         colour = layer.colour,
     )
@@ -325,7 +273,7 @@ impl Mark {
     }
 
     /// The attributes of a path of points of that size.
-    fn stroke(self, size: f64, opacity: &str) -> String {
+    fn stroke(self, size: f64, opacity: f64) -> String {
         match self {
             Self::Disc => format!("stroke-width=\"{size:.1}\" stroke-opacity=\"{opacity}\""),
             _ => format!("stroke=\"none\" fill-opacity=\"{opacity}\""),
@@ -353,7 +301,7 @@ mod tests {
             .collect();
         let drawn = scatter(&groups, ["x", "y"]);
         // Each once as points and once in the legend.
-        assert_eq!(drawn.matches("<g ").count(), 2 * GROUPS);
+        assert_eq!(drawn.matches("<g ").count(), 3 * GROUPS);
         assert!(drawn.contains("7 others: 14"));
         // Discs and triangles of 26 groups of two points, and one of each group in the legend.
         assert_eq!(drawn.matches("h0").count(), 2 * (10 + 7) + 11);
@@ -388,10 +336,9 @@ mod tests {
         let map =
             PointMap { places: &places, names: &[], axes: ["x", "y"], columns: &columns, first: 0 };
         let drawn = point_map(&PaintedMap::new(&map));
-        assert!(drawn.contains("#440154") && drawn.contains("#fde725"), "both ends");
+        assert!(drawn.contains("var(--r0)") && drawn.contains("var(--r15)"), "both ends");
         assert!(drawn.contains("missing: 1"));
-        // Every fourth step, the last and the missing.
-        assert_eq!(drawn.matches("<tspan").count(), 8 + 1 + 1);
-        assert_eq!(ramp().len(), STEPS);
+        // Every third step, of which one is the last, and the missing.
+        assert_eq!(drawn.matches("<tspan").count(), 6 + 1);
     }
 }

@@ -48,7 +48,7 @@ impl AnnotateReport {
             }
         }
         if let Some(map) = &self.map {
-            map.describe(page.section("Map"));
+            map.describe(page.section("Map"), &self.colours);
         }
         if let Some(curves) = &self.curves {
             learning_curves(

@@ -4,7 +4,7 @@
 //! was trained and its curves are flattened into it, as in every report.
 
 use scgpt_data::{AlignmentSummary, InputState};
-use scgpt_eval::{CalibrationScores, LabelEvaluation, LabelMap};
+use scgpt_eval::{CalibrationScores, CellColours, LabelEvaluation, LabelMap};
 use serde::Serialize;
 
 use super::{
@@ -50,6 +50,9 @@ pub struct AnnotateReport {
     pub curves: Option<Curves>,
     /// The test cells, or some of them, laid out by their embeddings.
     pub map: Option<LabelMap>,
+    /// Names and annotations of the cells of the map.
+    #[serde(skip)]
+    pub(super) colours: CellColours,
 }
 
 /// The labelled cells.
@@ -83,6 +86,7 @@ impl AnnotateReport {
         path: String,
         first: &Finished,
         methods: Vec<MethodScores>,
+        colours: CellColours,
     ) -> Self {
         let Finished { parts, trained, verdict } = first;
         let mut config = annotation.config.clone();
@@ -113,6 +117,7 @@ impl AnnotateReport {
             uncalibrated: judged.map(|judged| judged.uncalibrated.clone()),
             curves: trained.as_ref().map(Trained::curves),
             map: judged.map(|judged| judged.map.clone()),
+            colours,
         }
     }
 

@@ -5,53 +5,32 @@
 //! The map is of a sample of the cells, so that a page of a million cells opens as fast as one of a
 //! thousand.
 
-use scgpt_data::{CellSource, obs_column};
-use scgpt_eval::{CellColours, CellMap, likely_colour};
+use scgpt_data::CellSource;
+use scgpt_eval::{CellColours, CellMap, ColourChoice};
 use scgpt_report::{Bar, Page};
 
 use super::{EmbedReport, Embedding};
 use crate::error::Result;
 
 impl Embedding {
-    /// The report as a page: gene coverage, tokens per cell, settings, and a map of the cells
-    /// coloured by column `colour` of `obs`, or by one that looks like cell types, and in a browser by
-    /// any other of [`CellColours::of_obs`].
+    /// The report as a page: gene coverage, tokens per cell, settings, and a map of the cells, which
+    /// shows the colours of [`CellColours::choose`].
     ///
     /// # Errors
-    /// If annotations or embeddings cannot be read, or there is no such column.
-    pub fn page(&self, source: &dyn CellSource, colour: Option<&str>) -> Result<Page> {
+    /// If cells or embeddings cannot be read, or a colour that is asked for is not there.
+    pub fn page(&self, source: &mut dyn CellSource, choice: &ColourChoice<'_>) -> Result<Page> {
         let report = &self.report;
         let path = source.summary().path.display().to_string();
         let mut page = Page::new("Cell embeddings", &path);
         overview(&mut page, report);
         genes(&mut page, report);
         tokens(&mut page, report);
-        self.map(&mut page, source, colour)?;
+        let map = CellMap::of_spool(&self.rows, report.options.seed)?;
+        let colours = CellColours::choose(source, map.cells(), choice)?;
+        page.section("Map");
+        map.draw(&mut page, "Cells by their embeddings", &colours);
         settings(&mut page, report);
         Ok(page)
-    }
-
-    /// The map: a sample of cells by their embeddings, with their names and annotations.
-    fn map(&self, page: &mut Page, source: &dyn CellSource, colour: Option<&str>) -> Result<()> {
-        let obs = source.obs()?;
-        let colour = colour.or_else(|| likely_colour(&obs));
-        colour.map(|name| obs_column(&obs, name)).transpose()?;
-        let (n, width, seed) =
-            (self.rows.n_rows(), self.rows.n_columns(), self.report.options.seed);
-        let cells = CellMap::sample(n, seed);
-        let mut rows = Vec::with_capacity(cells.len() * width);
-        let mut row = Vec::new();
-        for &cell in &cells {
-            self.rows.read_rows(cell, 1, &mut row)?;
-            rows.extend_from_slice(&row);
-        }
-        let map = CellMap::of_cells(cells, n, &rows, width, seed);
-        let colours = CellColours::of_obs(source, &obs, map.cells(), colour);
-        let first = colours.columns.first().map(|column| column.name.as_str());
-        let coloured = first.map_or_else(String::new, |name| format!(", coloured by {name}"));
-        page.section("Map");
-        map.draw(page, &format!("Cells by their embeddings{coloured}"), &colours);
-        Ok(())
     }
 }
 

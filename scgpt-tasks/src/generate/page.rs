@@ -1,9 +1,98 @@
 //! The page about generated cells: how far from the truth the network is, whether simple guesses are
 //! nearer, and whether it is surest where it is right.
 
-use scgpt_report::{Bar, Group, Page};
+use scgpt_data::{CellSource, CellSubset};
+use scgpt_eval::{CellColours, CellMap, ColourChoice};
+use scgpt_report::{Bar, Colouring, Group, Page};
 
-use super::{Ask, GenerateReport, Scores};
+use super::{Ask, GenerateReport, GeneratedCells, Scores};
+use crate::error::Result;
+
+/// The embedding by which cells are drawn where none was generated from.
+const USUAL: &str = "X_scGPT";
+/// Generated genes that can colour a map, and those that are listed.
+const COLOURED: usize = 8;
+const LISTED: usize = 100;
+
+impl GeneratedCells {
+    /// The page of [`GenerateReport::page`] with the generated genes, and a map of the cells if they have
+    /// an embedding in `obsm`: that which was generated from, or `X_scGPT`.
+    ///
+    /// # Errors
+    /// If cells, embeddings or generated values cannot be read, or a colour that is asked for is not
+    /// there.
+    pub fn page(&self, source: &mut dyn CellSource, choice: &ColourChoice<'_>) -> Result<Page> {
+        let mut page = self.report.page(&source.summary().path.display().to_string());
+        let cells = CellMap::sample(self.report.n_cells, self.report.options.seed);
+        let generated = self.genes_of(&cells, &mut page)?;
+        let has = |name: &str| {
+            let name = format!("obsm/{name}");
+            source.summary().elements.contains(&name)
+        };
+        let from = match &self.report.options.ask {
+            Ask::Cells { embedding, .. } => embedding.clone(),
+            _ => None,
+        };
+        let Some(name) = from.or_else(|| has(USUAL).then(|| USUAL.to_owned())) else {
+            page.text("There is no map: the cells have no embedding in obsm.");
+            return Ok(page);
+        };
+        let n = self.report.n_cells;
+        let mut subset = CellSubset::new(&mut *source, cells.clone());
+        let (rows, d) = subset.read_obsm(&name, 0..cells.len())?;
+        let map = CellMap::of_cells(cells, n, &rows, d, self.report.options.seed);
+        let mut colours = CellColours::choose(source, map.cells(), choice)?;
+        colours.columns.extend(generated);
+        page.section("Map");
+        map.draw(&mut page, &format!("Cells by obsm/{name}"), &colours);
+        Ok(page)
+    }
+
+    /// Adds a table of the generated genes, of which some cells are looked at; returns those of them that
+    /// vary most in these cells.
+    fn genes_of(&self, cells: &[usize], page: &mut Page) -> Result<Vec<Colouring>> {
+        let Some(spool) = &self.rows else { return Ok(Vec::new()) };
+        let (mut values, mut row) =
+            (vec![Vec::with_capacity(cells.len()); self.genes.len()], Vec::new());
+        for &cell in cells {
+            spool.read_rows(cell, 1, &mut row)?;
+            for (of_gene, &value) in values.iter_mut().zip(&row) {
+                of_gene.push(value);
+            }
+        }
+        let n = cells.len().max(1) as f64;
+        let moments = |values: &Vec<f32>| {
+            let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+            let square = values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
+            (mean, square.sqrt())
+        };
+        let moments: Vec<(f64, f64)> = values.iter().map(moments).collect();
+        let mut order: Vec<usize> = (0..moments.len()).collect();
+        order.sort_by(|&a, &b| moments[b].1.total_cmp(&moments[a].1).then(a.cmp(&b)));
+        let row = |&gene: &usize| {
+            let (mean, deviation) = moments[gene];
+            vec![self.genes[gene].clone(), format!("{mean:.2}"), format!("{deviation:.2}")]
+        };
+        let rows: Vec<Vec<String>> = order.iter().take(LISTED).map(row).collect();
+        page.section("Generated genes").columns(&["gene", "mean value bin", "deviation"], &rows);
+        let of = if cells.len() < self.report.n_cells {
+            format!("Of {} of the cells. ", cells.len())
+        } else {
+            String::new()
+        };
+        let shown = if order.len() > LISTED {
+            format!("The {LISTED} of {} that vary most between cells.", order.len())
+        } else {
+            "A gene that does not vary between cells was not told by them.".to_owned()
+        };
+        page.text(&format!("{of}{shown}"));
+        let column = |&gene: &usize| {
+            let values = std::mem::take(&mut values[gene]);
+            Colouring::numbers(&format!("generated {}", self.genes[gene]), values)
+        };
+        Ok(order.iter().take(COLOURED).map(column).collect())
+    }
+}
 
 impl GenerateReport {
     /// The page about the cells of `source`: errors beside simple guesses, round by round, and a picture of

@@ -1,11 +1,11 @@
 //! The page about an integration: maps, scores beside those of other methods, what each part contributes,
 //! modalities, curves, cells and settings, each where there is something to show.
 
-use scgpt_eval::{AXES, IntegrationScores};
-use scgpt_report::{Page, PointMap};
+use scgpt_eval::IntegrationScores;
+use scgpt_report::Page;
 use scgpt_train::Metric;
 
-use super::{BatchSize, GeneratedModality, GeneratedScores, IntegrateReport};
+use super::{BatchSize, GeneratedModality, GeneratedScores, IntegrateReport, report::Map};
 use crate::training::{
     THINNING_CURVE, learning_curves, network_rows, settings, size_line, validation_curves,
 };
@@ -88,23 +88,12 @@ impl IntegrateReport {
     /// labels, once more in those of their labels: batches should lie over each other, labels
     /// apart.
     fn maps(&self, page: &mut Page) {
-        let map = &self.map;
+        let Map { cells, colours, n_drawn } = &self.map;
         page.section("Maps");
-        for (first, column) in map.columns.iter().enumerate() {
-            let drawn = PointMap {
-                places: &map.points,
-                names: &[],
-                axes: AXES,
-                columns: &map.columns,
-                first,
-            };
-            let caption = format!(
-                "{} of {} cells by their embeddings, coloured by {}.",
-                map.points.len(),
-                map.n_available,
-                column.name
-            );
-            page.point_map(&drawn, &caption);
+        for first in 0..*n_drawn {
+            let mut colours = colours.clone();
+            colours.first = first;
+            cells.draw(page, "Cells by their embeddings", &colours);
         }
     }
 

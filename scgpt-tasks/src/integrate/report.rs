@@ -3,17 +3,20 @@
 //! As JSON it is `report.json` of the program; [`page`](IntegrateReport::page) shows the same to people. How it
 //! was trained and its curves are flattened into it, as in every report.
 
-use scgpt_data::{InputState, Summary, VariableFlavour};
-use scgpt_eval::{BatchesTold, CellMap, IntegrationScores, Labels};
-use scgpt_report::{Category, ColourValues, Colouring};
+use scgpt_data::{CellSource, Column, GeneNames, InputState, Summary, VariableFlavour};
+use scgpt_eval::{BatchesTold, CellColours, CellMap, ColourChoice, IntegrationScores, Labels};
 use serde::Serialize;
 
 use super::{
     Ablated, BatchSize, GeneratedModality, IntegrateConfig, Integration, LinksReport, ModalitySize,
     MosaicScores,
     experiment::{Cells, IntegrateExperiment},
+    panel::FeaturePanel,
 };
-use crate::training::{Curves, Learned, Trial, total};
+use crate::{
+    error::Result,
+    training::{Curves, Learned, Trial, total},
+};
 
 /// By how much AvgBATCH may fall short of that of the unintegrated cells without a warning.
 const WORSE: f64 = 0.02;
@@ -43,6 +46,16 @@ pub struct IntegrateReport {
     pub curves: Curves,
     #[serde(skip)]
     pub(super) map: Map,
+}
+
+/// Some of the cells on a plane, their names and annotations.
+#[derive(Debug)]
+pub(super) struct Map {
+    pub(super) cells: CellMap,
+    /// The columns of labels, if there are any, and of batches come first.
+    pub(super) colours: CellColours,
+    /// How many columns these are.
+    pub(super) n_drawn: usize,
 }
 
 /// The cells of the batches.
@@ -91,15 +104,6 @@ pub struct IntegrationMethod {
     pub note: Option<String>,
 }
 
-/// Positions of some cells on a plane, for a map.
-#[derive(Debug, Default)]
-pub(super) struct Map {
-    pub(super) points: Vec<[f32; 2]>,
-    /// Batches and, if there are any, labels.
-    pub(super) columns: Vec<Colouring>,
-    pub(super) n_available: usize,
-}
-
 impl IntegrationMethod {
     /// A method of which nothing else is to be said.
     pub(super) fn new(name: &str, scores: Vec<IntegrationScores>) -> Self {
@@ -142,16 +146,15 @@ impl IntegrateData {
 
 impl IntegrateReport {
     /// The report of the cells, of the first `trial`, whose network is the artefact, and of the
-    /// `methods` it is compared with; `rows` are its embeddings `[n, d]`, of which some are drawn
-    /// as maps.
+    /// `methods` it is compared with, and the `map` of some of its cells.
     pub(super) fn new(
         cells: &Cells<'_>,
         trial: &Trial<IntegrateExperiment<'_>>,
         source: &Summary,
+        map: Map,
         methods: Vec<IntegrationMethod>,
         ablated: Vec<Ablated>,
         generated: Vec<GeneratedModality>,
-        rows: &[f32],
     ) -> Self {
         let Cells { integration, panel, session, .. } = *cells;
         let trained = &trial.trained;
@@ -179,7 +182,7 @@ impl IntegrateReport {
             mosaic: None,
             generated,
             curves: trained.curves(),
-            map: map(integration, rows, trained.network.d_model),
+            map,
         }
     }
 
@@ -224,25 +227,38 @@ fn caution(methods: &[IntegrationMethod]) -> Option<String> {
     })
 }
 
-/// Lays out some of the embeddings, `[n, d]`, on a plane, with the batch and the label of each.
-fn map(integration: &Integration<'_>, rows: &[f32], d: usize) -> Map {
-    let map = CellMap::new(rows, d, integration.config.training.seed);
-    let (cells, points): (Vec<usize>, Vec<[f32; 2]>) = map.points().unzip();
-    let column = |name: &str, labels: &Labels| {
-        let category = |name: &String| Category { name: name.clone(), colour: None };
-        let values = ColourValues::Categories {
-            codes: cells.iter().map(|&cell| labels.codes[cell]).collect(),
-            categories: labels.classes.iter().map(category).collect(),
+impl Map {
+    /// Lays out some of the embeddings `rows`, `[n, d]`, of the cells of a source.
+    pub(super) fn new(
+        integration: &Integration<'_>,
+        panel: &FeaturePanel,
+        source: &mut dyn CellSource,
+        rows: &[f32],
+        d: usize,
+    ) -> Result<Self> {
+        let cells = CellMap::new(rows, d, integration.config.training.seed);
+        let obs = source.obs()?;
+        let column = |name: &str, labels: &Labels| {
+            // As the file has it, so that it has the file's colours; numbered batches are labels, too.
+            let of_file = obs.column(name).filter(|it| matches!(it, Column::Categorical { .. }));
+            let told = || Column::Categorical {
+                codes: labels.codes.clone(),
+                categories: labels.classes.clone(),
+                ordered: false,
+            };
+            (name.to_owned(), of_file.cloned().unwrap_or_else(told))
         };
-        Colouring { name: name.into(), values }
-    };
-    let batches = column("batch", &integration.batches);
-    let label = integration.options.label.unwrap_or("label");
-    let labels = integration.labels.as_ref().map(|labels| column(label, labels));
-    Map {
-        points,
-        columns: std::iter::once(batches).chain(labels).collect(),
-        n_available: rows.len() / d.max(1),
+        let options = &integration.options;
+        // Genes are to tell labels apart, not batches.
+        let labels = integration.labels.as_ref();
+        let label = labels.map(|it| column(options.label.unwrap_or("label"), it));
+        let batch = column(options.batch_key.unwrap_or("batch"), &integration.batches);
+        let added: Vec<_> = label.into_iter().chain([batch]).collect();
+        let gene_names = GeneNames::found_in(&panel.gene_column);
+        let layer = options.learn.layer;
+        let choice = ColourChoice { added: &added, wanted: &[], layer, gene_names: &gene_names };
+        let colours = CellColours::choose(source, cells.cells(), &choice)?;
+        Ok(Self { cells, colours, n_drawn: added.len() })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use scgpt_data::number_of;
+
 use super::{PerturbReport, artefact::KIND};
 
 /// What the artefact predicts, and how well, in Markdown.
@@ -20,8 +22,8 @@ pub(super) fn text(report: &PerturbReport) -> String {
     );
     let judged = match &report.evaluation {
         Some(evaluation) => format!(
-            "\nOn {} conditions it did not see (95 % intervals):\n\n{}{}",
-            evaluation.conditions.len(),
+            "\nOn {} it did not see (95 % intervals):\n\n{}{}",
+            number_of(evaluation.conditions.len(), "condition"),
             evaluation.table(),
             evaluation.verdict().map(|said| format!("\n{said}\n")).unwrap_or_default()
         ),

@@ -1,5 +1,6 @@
 //! The pages about a trained artefact and about a search.
 
+use scgpt_data::number_of;
 use scgpt_eval::perturbation::Retrieval;
 use scgpt_report::{HeatMap, Page};
 
@@ -162,7 +163,7 @@ fn found(page: &mut Page, title: &str, methods: &[Retrieval]) {
     };
     page.section(title).columns(&heading, &methods.iter().map(row).collect::<Vec<_>>());
     page.text(&format!(
-        "Of {} conditions. Mean rank: how far down the list of candidates the truth is; 0 % is the first, 50 % chance.",
-        first.groups
+        "Of {}. Mean rank: how far down the list of candidates the truth is; 0 % is the first, 50 % chance.",
+        number_of(first.groups, "condition")
     ));
 }

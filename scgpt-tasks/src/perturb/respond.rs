@@ -69,8 +69,10 @@ pub struct Responses {
     pub precision: Option<InferencePrecision>,
     /// What predicted them; `None` if a file does not say.
     pub method: Option<ChosenMethod>,
-    genes: Vec<String>,
-    cell_type: String,
+    pub(super) genes: Vec<String>,
+    pub(super) cell_type: String,
+    /// Mean logarithms of the controls that predictions start from, `[g]`.
+    pub(super) control: Vec<f64>,
 }
 
 /// A summary of the predicted cells of one condition.
@@ -87,6 +89,8 @@ pub struct Response {
     /// The genes that change most against the controls that predictions start from, each with the
     /// change of its mean logarithm.
     pub most_changed: Vec<(String, f64)>,
+    /// Mean size of the changes of all genes.
+    pub mean_change: f64,
 }
 
 impl PerturbArtefact {
@@ -130,6 +134,7 @@ impl PerturbArtefact {
             method: Some(method),
             genes: self.record.genes.clone(),
             cell_type: self.record.cell_types[cell_type].clone(),
+            control,
         })
     }
 
@@ -206,6 +211,7 @@ impl PerturbArtefact {
             method: Some(method),
             genes: self.record.genes.clone(),
             cell_type: self.record.cell_types[cell_type].clone(),
+            control: base,
         })
     }
 
@@ -256,6 +262,7 @@ impl PerturbArtefact {
                 method: None,
                 genes,
                 cell_type,
+                control,
             },
         ))
     }
@@ -276,6 +283,8 @@ impl PerturbArtefact {
                 .take(MOST_CHANGED)
                 .map(|gene| (self.record.genes[gene].clone(), change[gene]))
                 .collect(),
+            mean_change: change.iter().map(|change| change.abs()).sum::<f64>()
+                / change.len().max(1) as f64,
         }
     }
 }

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, Column};
+use scgpt_data::{Additions, Column, GeneNames};
+use scgpt_eval::added_colours;
 use scgpt_tasks::annotate::{Annotated, Artefact, Method, PredictOptions, UnknownScore};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::voting::{Voted, VotingArgs};
+use super::voting::VotingArgs;
 use crate::{
+    cell_page::{CellPageArgs, MadePage},
     cells_output::OutputArgs,
     effective::write_effective,
     gene_remarks,
@@ -26,7 +28,8 @@ use crate::{
 /// its calibrated probability; scgpt_prediction_set, the plausible types, which hold the true one
 /// in the share --coverage of the cells of each known type; scgpt_unknown, whether the cell is
 /// unlike all known types, by scgpt_strangeness. obsm/X_scGPT has the embedding by which types are told apart;
-/// of an artefact of a simple method, obsm/X_scgpt_pca the principal components of its genes.
+/// of an artefact of a simple method, obsm/X_scgpt_pca the principal components of its genes. A page with a map
+/// of the cells, sizes, certainty and markers of types is written beside the output.
 #[derive(Debug, Args, Serialize)]
 #[command(after_help = "Examples:\n  \
     scgpt annotate predict query.h5ad --model pbmc-types/ -o annotated.h5ad\n  \
@@ -59,11 +62,24 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     #[serde(flatten)]
     stream: StreamArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    page: CellPageArgs,
 }
+
+/// Columns of `obs` that are added, the first of which colours the map.
+const COLUMNS: [&str; 5] = [
+    "scgpt_prediction",
+    "scgpt_confidence",
+    "scgpt_strangeness",
+    "scgpt_unknown",
+    "scgpt_prediction_set",
+];
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let inputs = [args.input.as_path(), &args.model];
-    args.output.check(inputs, None)?;
+    let page_path = args.page.path(&args.output);
+    args.output.check(inputs, page_path.as_deref())?;
     let device = args.stream.compute.open()?;
     let mut warnings = Warnings::new(printer);
     let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
@@ -78,6 +94,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     options.unknown_score = args.unknown_score;
     options.probabilities = args.probabilities;
     options.temporary = temporary(&args.output.path);
+    args.page.colors.check(&source, (&options.layer, &options.gene_names), &COLUMNS)?;
     let bar = Bar::new(printer);
     args.voting.check(&source)?;
     let annotated = artefact.annotate(&mut source, &options, &bar)?;
@@ -94,20 +111,32 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     }
     let n_empty = annotated.report.tokens.n_empty;
     warnings.without_genes(n_empty, "they get no type, and are unknown");
+    warnings.all(annotated.caution());
     let mut rows = summary(args, &artefact, &annotated);
     let mut record = record(args, &artefact, &annotated);
-    if let Some(voted) = &voted {
+    let mut obs = columns(&annotated);
+    if let Some(voted) = voted {
         record["voting"] = json!(voted.record);
         rows.insert(rows.len() - 2, ("voting", voted.record.line()));
+        obs.extend(voted.columns);
     }
+    let made = page_path.map(|path| {
+        let column = Some(annotated.report.genes.column.clone());
+        let names = GeneNames { column, ..options.gene_names.clone() };
+        let choice = args.page.colors.choice(&obs, (&options.layer, &names));
+        let page = annotated.page(&mut source, artefact.record(), &choice)?;
+        anyhow::Ok(MadePage::new(path, page, &warnings))
+    });
+    let made = made.transpose()?;
+    let mut uns = added_colours(&source, &obs)?;
+    uns.push(("scgpt_annotation".into(), record.clone()));
+    let mut obsm = vec![(space(&artefact).to_owned(), annotated.embeddings)];
+    obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
+    let additions = Additions { obsm, obs, uns, ..Additions::default() };
     let copy = args.output.copy_of(&args.input, &options.layer);
-    copy.write(
-        &mut source,
-        additions(annotated, space(&artefact), voted, record.clone()),
-        &bar,
-        printer,
-    )?;
+    copy.write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "annotate predict", args)?;
+    rows.extend(made.map(MadePage::write).transpose()?);
     printer.result(&warnings.beside(&record), &rows)
 }
 
@@ -119,7 +148,8 @@ fn space(artefact: &Artefact) -> &'static str {
     }
 }
 
-fn additions(annotated: Annotated, space: &str, voted: Option<Voted>, record: Value) -> Additions {
+/// What was found, as columns of `obs`.
+fn columns(annotated: &Annotated) -> Vec<(String, Column)> {
     let cells = 0..annotated.cells.len();
     let prediction = |cell| annotated.prediction(cell).map(str::to_owned);
     let predictions: Vec<Option<String>> = cells.clone().map(prediction).collect();
@@ -128,17 +158,14 @@ fn additions(annotated: Annotated, space: &str, voted: Option<Voted>, record: Va
     let confidence = annotated.cells.iter().map(|cell| Some(f64::from(cell.confidence)));
     let unknown = annotated.cells.iter().map(|cell| Some(cell.is_unknown));
     let strangeness = annotated.cells.iter().map(|cell| Some(f64::from(cell.strangeness)));
-    let mut obs = vec![
-        ("scgpt_prediction".into(), Column::with_gaps(&predictions)),
-        ("scgpt_confidence".into(), Column::Float(confidence.collect())),
-        ("scgpt_prediction_set".into(), Column::with_gaps(&sets)),
-        ("scgpt_unknown".into(), Column::Boolean(unknown.collect())),
-        ("scgpt_strangeness".into(), Column::Float(strangeness.collect())),
+    let columns = [
+        Column::with_gaps(&predictions),
+        Column::Float(confidence.collect()),
+        Column::Float(strangeness.collect()),
+        Column::Boolean(unknown.collect()),
+        Column::with_gaps(&sets),
     ];
-    obs.extend(voted.into_iter().flat_map(|voted| voted.columns));
-    let mut obsm = vec![(space.to_owned(), annotated.embeddings)];
-    obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
-    Additions { obsm, obs, uns: vec![("scgpt_annotation".into(), record)], ..Additions::default() }
+    COLUMNS.map(str::to_owned).into_iter().zip(columns).collect()
 }
 
 /// The record of the run, for `uns["scgpt_annotation"]` and `--json`.

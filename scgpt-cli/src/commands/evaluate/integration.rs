@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use scgpt_data::{
-    CellSource, CellSubset, EmptyCells, Error, Layer, Measured, Modalities, MultimodalCells,
-    MultimodalInput, MultimodalOptions, Source, obs_column,
+    CellSource, CellSubset, Column, EmptyCells, Error, GeneNames, Layer, Measured, Modalities,
+    MultimodalCells, MultimodalInput, MultimodalOptions, Source, obs_column,
 };
 use scgpt_eval::{
-    CellColumn, CellSpace, IntegrationComparison, Labels,
+    CellColours, CellColumn, CellMap, CellSpace, IntegrationComparison, Labels,
     baseline::{BaselineOptions, integration_baselines, multiomic_baselines},
 };
 use scgpt_report::Page;
@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::PageArgs;
 use crate::{
+    cell_page::ColorArgs,
     choice::ChoiceArgs,
     output::{Printer, some_of},
     progress::Bar,
@@ -66,6 +67,8 @@ pub(crate) struct IntegrationArgs {
     choice: ChoiceArgs,
     #[command(flatten)]
     page: PageArgs,
+    #[command(flatten)]
+    colors: ColorArgs,
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
@@ -79,6 +82,8 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     let n_left_out = source.summary().n_cells - cells.len();
     let several = if args.no_baselines { None } else { modalities(args, &source, &cells)? };
     let mut cells = CellSubset::new(&mut source, cells);
+    let layer = Layer::from(args.layer.as_str());
+    args.colors.check(&cells, (&layer, &GeneNames::BEST), &[])?;
     let mut options = ClusterOptions::default();
     options.clustering = args.clustering;
     options.max_cells = args.max_cells;
@@ -97,7 +102,7 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     let mut baselines = Vec::new();
     if !args.no_baselines {
         let mut baseline = BaselineOptions::default();
-        baseline.layer = Layer::from(args.layer.as_str());
+        baseline.layer = layer.clone();
         baseline.n_genes = args.hvg;
         let codes = comparison.batch.codes().to_vec();
         let mut empty = EmptyCells::default();
@@ -124,8 +129,13 @@ pub(crate) fn run(args: &IntegrationArgs, printer: Printer) -> Result<()> {
     comparison.add_baselines(&baselines, &bar)?;
     bar.finish();
 
+    let colours = if args.page.is_wanted() {
+        colours(args, &mut cells, &layer)?
+    } else {
+        CellColours::default()
+    };
     let mut rows = summary(&comparison);
-    rows.extend(args.page.write(&warnings, || page(args, &comparison))?);
+    rows.extend(args.page.write(&warnings, || page(args, &comparison, &colours))?);
     let mut record = serde_json::to_value(&comparison)?;
     record["input"] = json!(args.input.display().to_string());
     record["cells_left_out"] = json!(n_left_out);
@@ -250,7 +260,26 @@ fn embeddings(
     Ok(all)
 }
 
-fn page(args: &IntegrationArgs, comparison: &IntegrationComparison) -> Page {
+/// Names and annotations of the cells that are drawn, with labels and batches first.
+fn colours(
+    args: &IntegrationArgs,
+    cells: &mut CellSubset<&mut Source>,
+    layer: &Layer,
+) -> Result<CellColours> {
+    let obs = cells.obs()?;
+    let column = |name: &String| {
+        let column = obs_column(&obs, name)?;
+        let is_label = matches!(column, Column::Categorical { .. });
+        let labels = || Column::with_gaps(&column.labels());
+        anyhow::Ok((name.clone(), if is_label { column.clone() } else { labels() }))
+    };
+    let added = [column(&args.label)?, column(&args.batch_key)?];
+    let drawn = CellMap::sample(cells.summary().n_cells, args.seed);
+    let choice = args.colors.choice(&added, (layer, &GeneNames::BEST));
+    Ok(CellColours::choose(cells, &drawn, &choice)?)
+}
+
+fn page(args: &IntegrationArgs, comparison: &IntegrationComparison, colours: &CellColours) -> Page {
     let input = args.input.display().to_string();
     let mut page = Page::new("Evaluation of an integration", &input);
     let label = comparison.label.as_ref().map_or(0, |label| label.classes.len());
@@ -259,7 +288,7 @@ fn page(args: &IntegrationArgs, comparison: &IntegrationComparison) -> Page {
         ("batches", comparison.batch.classes.len().to_string()),
         ("labels", label.to_string()),
     ]);
-    comparison.describe(&mut page);
+    comparison.describe(&mut page, colours);
     page
 }
 

@@ -4,13 +4,16 @@ use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{CellSource as _, CellSubset, Column, Error, Frame, Source, obs_column};
-use scgpt_eval::{LabelEvaluation, LabelMap, Labels, PredictedLabels, split_labels};
+use scgpt_data::{
+    CellSource as _, CellSubset, Column, Error, Frame, GeneNames, Layer, Source, obs_column,
+};
+use scgpt_eval::{CellColours, LabelEvaluation, LabelMap, Labels, PredictedLabels, split_labels};
 use scgpt_report::Page;
 use serde_json::json;
 
 use super::PageArgs;
 use crate::{
+    cell_page::ColorArgs,
     choice::ChoiceArgs,
     output::{Printer, some_of},
     warnings::Warnings,
@@ -59,6 +62,8 @@ pub(crate) struct LabelsArgs {
     choice: ChoiceArgs,
     #[command(flatten)]
     page: PageArgs,
+    #[command(flatten)]
+    colors: ColorArgs,
     /// Seed of the intervals
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
@@ -90,8 +95,12 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
         ));
     }
     let map = draw(args, &mut source, &columns.cells, &of)?;
+    let colours = match &map {
+        Some(_) if args.page.is_wanted() => colours(args, &mut source, &columns.cells)?,
+        _ => CellColours::default(),
+    };
     let mut rows = summary(&evaluation);
-    rows.extend(args.page.write(&warnings, || page(args, &evaluation, map.as_ref()))?);
+    rows.extend(args.page.write(&warnings, || page(args, &evaluation, map.as_ref(), &colours))?);
     let mut record = serde_json::to_value(&evaluation)?;
     record["input"] = json!(args.input.display().to_string());
     record["truth"] = json!(args.truth);
@@ -103,7 +112,12 @@ pub(crate) fn run(args: &LabelsArgs, printer: Printer) -> Result<()> {
     printer.result(&warnings.beside(&record), &rows)
 }
 
-fn page(args: &LabelsArgs, evaluation: &LabelEvaluation, map: Option<&LabelMap>) -> Page {
+fn page(
+    args: &LabelsArgs,
+    evaluation: &LabelEvaluation,
+    map: Option<&LabelMap>,
+    colours: &CellColours,
+) -> Page {
     let title = format!("{}: {} against {}", args.input.display(), args.prediction, args.truth);
     let mut page = Page::new("Evaluation of labels", &title);
     page.numbers(&[
@@ -113,9 +127,19 @@ fn page(args: &LabelsArgs, evaluation: &LabelEvaluation, map: Option<&LabelMap>)
     ]);
     evaluation.describe(&mut page);
     if let Some(map) = map {
-        map.describe(page.section("Map"));
+        map.describe(page.section("Map"), colours);
     }
     page
+}
+
+/// Annotations of the cells of the map; of a file without expression, without genes.
+fn colours(args: &LabelsArgs, source: &mut Source, cells: &[usize]) -> Result<CellColours> {
+    let drawn = LabelMap::sample(cells.len(), args.seed);
+    let chosen: Vec<usize> = drawn.into_iter().map(|place| cells[place]).collect();
+    let column = source.obs()?.column(&args.truth).cloned();
+    let added: Vec<_> = column.map(|it| (args.truth.clone(), it)).into_iter().collect();
+    let choice = args.colors.choice(&added, (&Layer::X, &GeneNames::BEST));
+    Ok(CellColours::choose(source, &chosen, &choice)?)
 }
 
 /// A map of the cells by an embedding, if there is one.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use burn::prelude::Device;
 use clap::Args;
-use scgpt_data::{Additions, Column, RowSpool, Source};
+use scgpt_data::{Additions, Column, GeneNames, RowSpool, Source};
+use scgpt_eval::added_colours;
 use scgpt_tasks::{
     Error,
     map::{IndexManifest, MadeBy, MapOptions, MappedCells, ReferenceIndex, Voting},
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::{EmbeddedCells, HashedModel, Reading, by_model, from_obsm};
 use crate::{
+    cell_page::{CellPageArgs, MadePage},
     cells_output::OutputArgs,
     effective::write_effective,
     output::{Printer, temporary},
@@ -23,11 +25,17 @@ use crate::{
     warnings::Warnings,
 };
 
+/// Columns of `obs` that are added: one of this prefix for each column of labels, and these.
+const PREFIX: &str = "scgpt_map_";
+const UNKNOWN: &str = "scgpt_map_unknown";
+const DISTANCE: &str = "scgpt_map_distance";
+
 /// Find the labels of cells by their neighbours in an index
 ///
 /// The output is a copy of the file with, for each label column of the index, scgpt_map_COLUMN and
 /// scgpt_map_COLUMN_confidence in obs, scgpt_map_unknown (whether a cell is farther from the
-/// reference than its own cells are from each other), and the embedding in obsm/X_scGPT.
+/// reference than its own cells are from each other), and the embedding in obsm/X_scGPT. A page with a map
+/// of the cells, sizes, certainty and markers of labels is written beside the output.
 #[derive(Debug, Args, Serialize)]
 #[command(after_help = "Example:\n  \
     scgpt map query query.h5ad --index atlas/ -o mapped.h5ad -k 10")]
@@ -59,11 +67,15 @@ pub(crate) struct QueryArgs {
     #[command(flatten)]
     #[serde(flatten)]
     stream: StreamArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    page: CellPageArgs,
 }
 
 pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.input, &args.index].into_iter().chain(&args.model).map(PathBuf::as_path);
-    args.output.check(inputs, None)?;
+    let page_path = args.page.path(&args.output);
+    args.output.check(inputs, page_path.as_deref())?;
     let index = ReferenceIndex::open(&args.index)?;
     index.check_k(args.k)?;
     let device = args.stream.compute.open()?;
@@ -83,6 +95,11 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     options.k = args.k;
     options.voting = args.voting;
     options.known_share = args.known_share;
+    let gene_names = args.stream.matrix.gene_names();
+    let added = index.manifest().labels.iter().map(|labels| format!("{PREFIX}{}", labels.column));
+    let added: Vec<String> = added.chain([UNKNOWN, DISTANCE].map(str::to_owned)).collect();
+    let added: Vec<&str> = added.iter().map(String::as_str).collect();
+    args.page.colors.check(&source, (&layer, &gene_names), &added)?;
     let bar = Bar::new(printer);
     let model = args.model.as_deref();
     let embedded = as_index(index.manifest(), model, &mut source, &reading, &device, &bar)?;
@@ -91,12 +108,25 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     mapped.leave_out(&embedded.empty);
     let precision = (args.stream.precision, &index.manifest().made_by);
     embedded.remark(printer, &mut warnings, precision, "they get no label, and are unknown");
+    warnings.all(mapped.caution());
+    let obs = columns(&mapped);
+    let made = page_path.map(|path| {
+        let found = embedded.report.as_ref().map(|report| report.genes.column.clone());
+        let names = GeneNames { column: found.or(gene_names.column.clone()), ..gene_names };
+        let choice = args.page.colors.choice(&obs, (&layer, &names));
+        let page = mapped.page(&mut source, &embedded.rows, index.manifest(), &choice)?;
+        anyhow::Ok(MadePage::new(path, page, &warnings))
+    });
+    let made = made.transpose()?;
     let record = record(args, &index, &mapped, &embedded);
-    let summary = summary(args, &mapped, &embedded);
-    let rows = embedded.rows;
-    let additions = additions(args, mapped, rows, record.clone())?;
+    let mut summary = summary(args, &mapped, &embedded);
+    let mut uns = added_colours(&source, &obs)?;
+    uns.push(("scgpt_map".into(), record.clone()));
+    let obsm = embeddings(args, &mapped, embedded.rows)?;
+    let additions = Additions { obsm, obs, uns, ..Additions::default() };
     args.output.copy_of(&args.input, &layer).write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "map query", args)?;
+    summary.extend(made.map(MadePage::write).transpose()?);
     printer.result(&warnings.beside(&record), &summary)
 }
 
@@ -144,25 +174,29 @@ pub(super) fn as_index(
     }
 }
 
-fn additions(
-    args: &QueryArgs,
-    mapped: MappedCells,
-    rows: RowSpool,
-    record: Value,
-) -> Result<Additions> {
+/// What was found, as columns of `obs`; the first of them colours the map.
+fn columns(mapped: &MappedCells) -> Vec<(String, Column)> {
     let mut obs = Vec::new();
-    for labels in mapped.labels {
-        let name = format!("scgpt_map_{}", labels.column);
-        let categories = labels.names;
-        let codes = labels.codes;
+    for labels in &mapped.labels {
+        let name = format!("{PREFIX}{}", labels.column);
+        let (codes, categories) = (labels.codes.clone(), labels.names.clone());
         obs.push((name.clone(), Column::Categorical { codes, categories, ordered: false }));
         let confidence = labels.confidence.iter().map(|&share| Some(f64::from(share)));
         obs.push((format!("{name}_confidence"), Column::Float(confidence.collect())));
     }
     let unknown = mapped.is_unknown.iter().map(|&is_unknown| Some(is_unknown));
-    obs.push(("scgpt_map_unknown".into(), Column::Boolean(unknown.collect())));
+    obs.push((UNKNOWN.into(), Column::Boolean(unknown.collect())));
     let distance = mapped.strangeness.iter().map(|&distance| Some(f64::from(distance)));
-    obs.push(("scgpt_map_distance".into(), Column::Float(distance.collect())));
+    obs.push((DISTANCE.into(), Column::Float(distance.collect())));
+    obs
+}
+
+/// The embedding and, if they are asked for, the neighbours of each cell.
+fn embeddings(
+    args: &QueryArgs,
+    mapped: &MappedCells,
+    rows: RowSpool,
+) -> Result<Vec<(String, RowSpool)>> {
     let mut obsm = vec![("X_scGPT".to_owned(), rows)];
     if args.neighbours {
         let mut distances = RowSpool::new(args.k)?;
@@ -178,7 +212,7 @@ fn additions(
         obsm.push(("scgpt_map_distances".into(), distances));
         obsm.push(("scgpt_map_neighbours".into(), numbers));
     }
-    Ok(Additions { obsm, obs, uns: vec![("scgpt_map".into(), record)], ..Additions::default() })
+    Ok(obsm)
 }
 
 /// The record of the run, for `uns["scgpt_map"]` and `--json`.

@@ -10,10 +10,11 @@ use serde_json::json;
 
 use super::{CandidateArgs, RespondArgs};
 use crate::{
+    cell_page::{MadePage, NoReportArgs},
     cells_output::OutputArgs,
     choice::ChoiceArgs,
     device::ComputeArgs,
-    output::{Printer, check_cells_output},
+    output::{Printer, check_cells_output, check_new},
     progress::Bar,
     warnings::Warnings,
 };
@@ -65,12 +66,18 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
+    page: NoReportArgs,
+    #[command(flatten)]
     compute: ComputeArgs,
 }
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.model].into_iter().chain(&args.controls).map(PathBuf::as_path);
-    check_cells_output(&args.output.path, inputs, args.output.existing())?;
+    let page_path = args.page.path(&args.output);
+    check_cells_output(&args.output.path, inputs.clone(), args.output.existing())?;
+    if let Some(page) = &page_path {
+        check_new(page, inputs, args.output.existing())?;
+    }
     args.respond.check()?;
     let device = args.compute.open()?;
     let precision = args.respond.precision;
@@ -108,9 +115,6 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let method = responses.method.clone();
     let is_network = computed.is_some();
     computed.inspect(|&computed| precision.remark_on(computed, &mut warnings));
-    responses.write(&args.output.path, args.output.existing(), &bar)?;
-    bar.finish();
-    let trained = &artefact.record().split.train;
     for response in found.iter().filter(|response| !response.not_known.is_empty()) {
         warnings.tell(format!(
             "{}: nothing is known of {}, in whose place there is the mean of others",
@@ -118,6 +122,14 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
             response.not_known.join(", ")
         ));
     }
+    let trained = &artefact.record().split.train;
+    let made = page_path.map(|path| {
+        let page = responses.page(&args.model.display().to_string(), trained)?;
+        anyhow::Ok(MadePage::new(path, page, &warnings))
+    });
+    let made = made.transpose()?;
+    responses.write(&args.output.path, args.output.existing(), &bar)?;
+    bar.finish();
     for response in found.iter().filter(|it| is_network && !it.unmeasured.is_empty()) {
         printer.remark(&format!(
             "note: {} is not measured; the network is told of it without a value",
@@ -140,6 +152,7 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     }
     rows.push(("cells", format!("{cells} of each")));
     rows.push(("output", output.clone()));
+    rows.extend(made.map(MadePage::write).transpose()?);
     let record = json!({
         "responses": found, "cells": cells, "precision": computed, "method": method, "output": output
     });

@@ -168,8 +168,8 @@ fn remark_on(report: &PerturbReport, warnings: &mut Warnings, printer: Printer) 
     }
     if !report.not_split.is_empty() {
         printer.remark(&format!(
-            "note: {} conditions are in no part of the split and are not used: {}",
-            report.not_split.len(),
+            "note: {} in no part of the split, not used: {}",
+            scgpt_data::number_of(report.not_split.len(), "condition"),
             some_of(&report.not_split)
         ));
     }

@@ -48,7 +48,7 @@ pub(super) fn run(args: &ReportArgs, printer: Printer) -> Result<()> {
         warnings.tell(format!("{} of {planned} runs are missing: {some}", report.missing.len()));
     }
     write_text(&page, &warnings.on(report.page()))?;
-    write_text(&table, &report.table())?;
+    report.table().write(&table, existing)?;
     let laws: Vec<String> = report
         .curves
         .iter()

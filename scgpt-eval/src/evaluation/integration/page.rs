@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use scgpt_report::{Bar, Page};
 
-use super::{IntegrationComparison, IntegrationScores};
+use super::{CellColumn, IntegrationComparison, IntegrationScores};
 use crate::cell_colours::CellColours;
 
 /// What the scores are called in tables.
@@ -54,10 +54,12 @@ impl IntegrationComparison {
         reasons.into_iter().map(line).collect()
     }
 
-    /// Adds to the page the scores as a table and as bars, the maps, and how it was done.
-    pub fn describe(&self, page: &mut Page) {
+    /// Adds to the page the scores as a table and as bars, the maps, and how it was done. Maps have the
+    /// names and columns of `colours`, too, of the cells that [`CellMap::sample`](crate::CellMap::sample) chooses by the seed of
+    /// the options, if it has any.
+    pub fn describe(&self, page: &mut Page, colours: &CellColours) {
         self.scores(page);
-        self.maps(page);
+        self.maps(page, colours);
         let options = &self.options;
         let cells = self.embeddings.first().map_or(0, |one| one.scores.n_cells);
         let mut rows = vec![
@@ -120,21 +122,23 @@ impl IntegrationComparison {
     }
 
     /// Each embedding that has a map, by labels and by batches.
-    fn maps(&self, page: &mut Page) {
+    fn maps(&self, page: &mut Page, more: &CellColours) {
         page.section("Maps").text(
             "Neighbours in the embedding are near each other. Batches should overlap where the same \
              labels are; labels should not.",
         );
-        let columns = self.label.iter().chain([&self.batch]);
-        let columns: Vec<_> = columns.collect();
+        let columns: Vec<&CellColumn> = self.label.iter().chain([&self.batch]).collect();
         for embedding in &self.embeddings {
             let Some(map) = &embedding.map else { continue };
-            let drawn = columns.iter().map(|column| column.colouring(map.cells())).collect();
-            let mut colours = CellColours::new(Vec::new(), drawn);
-            for (first, column) in columns.iter().enumerate() {
-                colours.first = first;
-                let caption = format!("{}, coloured by {}", embedding.name, column.key);
-                map.draw(page, &caption, &colours);
+            let mut colours = more.clone();
+            for column in &columns {
+                if colours.place(&column.key).is_none() {
+                    colours.columns.push(column.colouring(map.cells()));
+                }
+            }
+            for column in &columns {
+                colours.first = colours.place(&column.key).unwrap_or(0);
+                map.draw(page, &embedding.name, &colours);
             }
         }
     }
@@ -146,7 +150,9 @@ mod tests {
     use scgpt_report::Page;
     use scgpt_stats::ClusterOptions;
 
-    use crate::{CellColumn, CellSpace, IntegrationComparison, Labels, baseline::SpaceBaseline};
+    use crate::{
+        CellColours, CellColumn, CellSpace, IntegrationComparison, Labels, baseline::SpaceBaseline,
+    };
 
     fn column(key: &str, of: impl Fn(usize) -> &'static str) -> CellColumn {
         let labels = Labels::new((0..90).map(|cell| Some(of(cell).to_owned())).collect());
@@ -170,7 +176,7 @@ mod tests {
         let (heading, rows) = comparison.table();
         assert!(rows.len() == 2 && rows.iter().all(|row| row.len() == heading.len()));
         let mut page = Page::new("t", "s");
-        comparison.describe(&mut page);
+        comparison.describe(&mut page, &CellColours::default());
         let html = page.to_html();
         assert_eq!(html.matches("<figure>").count(), 3 + 4);
         assert!(html.contains("X_a, coloured by batch") && html.contains("best of 10 resolutions"));

@@ -1,0 +1,231 @@
+//! [`Palette`]: which colour a category has, on every page the same.
+//!
+//! The colours are those of the style sheet: ten hues, and for further categories ten darker and ten
+//! muted ones, each also told by its mark. All of them stand out from paper by 3 : 1 (WCAG 2.2, 1.4.11),
+//! in the light and in the dark theme.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::colouring::{Category, ColourValues, Colouring};
+
+/// Fonts, colours of paper and ink, and the palette, for light, dark and print.
+pub(crate) const STYLE: &str = include_str!("../style.css");
+/// Hues of the palette, which are dealt before any of them in another shade.
+pub(super) const HUES: usize = 10;
+/// Colours of the palette; a further category has one of an earlier one.
+pub(super) const COLOURS: usize = 30;
+/// Colours of the scale of numbers.
+pub(super) const STEPS: usize = 16;
+/// How opaque points are, so that those below show through. The script of pages has the same.
+pub(super) const OPACITY: f64 = 0.85;
+
+/// The colour of a category.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Paint {
+    /// A colour of the style sheet and a mark, both by this number.
+    Palette(usize),
+    /// `#rrggbb`.
+    Fixed(String),
+}
+
+impl Paint {
+    /// The colour as `#rrggbb`, on white paper.
+    fn hexadecimal(&self) -> String {
+        match self {
+            Self::Palette(number) => of_style(*number).into(),
+            Self::Fixed(colour) => colour.clone(),
+        }
+    }
+}
+
+/// The colours of the categories that have been met.
+#[derive(Debug, Default)]
+pub(super) struct Palette<'a> {
+    known: BTreeMap<&'a str, Paint>,
+}
+
+impl<'a> Palette<'a> {
+    /// With the colours that categories of any column have of their own; of several the first.
+    pub(super) fn new(columns: &'a [Colouring]) -> Self {
+        let mut palette = Self::default();
+        for column in columns {
+            let ColourValues::Categories { categories, .. } = &column.values else { continue };
+            palette.keep(categories);
+        }
+        palette
+    }
+
+    fn keep(&mut self, categories: &'a [Category]) {
+        for Category { name, colour } in categories {
+            if let Some(colour) = colour.as_deref().filter(|colour| is_hexadecimal(colour)) {
+                let colour = colour.to_lowercase();
+                // Of an output of ours: it has a mark, and one for dark paper, too.
+                let number = (0..COLOURS).find(|&number| of_style(number) == colour);
+                let paint = number.map_or(Paint::Fixed(colour), Paint::Palette);
+                self.known.entry(name).or_insert(paint);
+            }
+        }
+    }
+
+    /// A colour for each category: its own, or that which its name has in an earlier column, or else
+    /// the one of the palette that its name has everywhere, unless another category of the column has
+    /// it; then the next that is free.
+    pub(super) fn deal(&mut self, categories: &'a [Category]) -> Vec<Paint> {
+        let names: BTreeSet<&str> = categories.iter().map(|it| &*it.name).collect();
+        let of = |name: &&str| self.known.get(name).cloned();
+        let mut taken: BTreeSet<Paint> = names.iter().filter_map(of).collect();
+        for name in names {
+            let paint = self.known.entry(name).or_insert_with(|| {
+                let free = slots(name).map(Paint::Palette).find(|paint| !taken.contains(paint));
+                free.unwrap_or(Paint::Palette(hue(name)))
+            });
+            taken.insert(paint.clone());
+        }
+        categories.iter().map(|it| self.known[&*it.name].clone()).collect()
+    }
+}
+
+/// The colours, as `#rrggbb` on white paper, that the categories of each column have on a map with
+/// these columns; none of a column of numbers. Whatever else draws them so agrees with the page.
+///
+/// ```
+/// use scgpt_report::{Colouring, category_colours};
+///
+/// let types = Colouring::labels("type", ["B", "T"].map(Some));
+/// let colours = category_colours(&[types, Colouring::numbers("genes", vec![1.0, 2.0])]);
+/// assert_eq!((colours[0].len(), colours[1].len()), (2, 0));
+/// ```
+pub fn category_colours<'c>(columns: &'c [Colouring]) -> Vec<Vec<String>> {
+    let mut palette = Palette::new(columns);
+    let of = |column: &'c ColourValues| match column {
+        ColourValues::Numbers(_) => Vec::new(),
+        ColourValues::Categories { categories, .. } => {
+            palette.deal(categories).iter().map(Paint::hexadecimal).collect()
+        }
+    };
+    columns.iter().map(|column| &column.values).map(of).collect()
+}
+
+/// The places of the palette in the order in which a name asks for them: all hues, from its own on,
+/// then all darker ones, then all muted ones.
+fn slots(name: &str) -> impl Iterator<Item = usize> + use<> {
+    let own = hue(name);
+    // Three is prime to ten: all hues are met, and neighbours of the sheet are not asked for in turn.
+    (0..COLOURS).map(move |step| step / HUES * HUES + (own + 3 * step) % HUES)
+}
+
+/// The hue of a name: a hash of its bytes (FNV-1a of 64 bits, and the first half of MurmurHash3's finish,
+/// without which short names have few).
+fn hue(name: &str) -> usize {
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = hash ^ (hash >> 33);
+    #[allow(clippy::cast_possible_truncation, reason = "below ten")]
+    let hue = (hash % HUES as u64) as usize;
+    hue
+}
+
+/// A colour of the style sheet, on white paper.
+fn of_style(number: usize) -> &'static str {
+    named(STYLE, &format!("--c{number}: "))
+}
+
+/// What follows a name in a sheet, up to the next semicolon.
+fn named<'s>(sheet: &'s str, name: &str) -> &'s str {
+    let value = sheet.split_once(name).map_or("", |(_, rest)| rest);
+    value.split(';').next().unwrap_or("")
+}
+
+/// Whether a text is a colour as `#rrggbb`.
+fn is_hexadecimal(colour: &str) -> bool {
+    let digits = colour.strip_prefix('#').unwrap_or_default();
+    digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn category(name: &str, colour: Option<&str>) -> Category {
+        Category { name: name.into(), colour: colour.map(Into::into) }
+    }
+
+    fn column(names: &[&str]) -> Vec<Category> {
+        names.iter().map(|name| category(name, None)).collect()
+    }
+
+    #[test]
+    fn a_category_keeps_its_colour_on_every_page() {
+        let (few, many) = (column(&["T", "B", "NK"]), column(&["T", "plasma"]));
+        let mut palette = Palette::default();
+        let dealt = palette.deal(&few);
+        assert_eq!(dealt.iter().collect::<BTreeSet<_>>().len(), 3);
+        // In the next column, and on a page of other types.
+        assert_eq!(palette.deal(&many)[0], dealt[0]);
+        assert_eq!(Palette::default().deal(&many)[0], dealt[0]);
+        // All colours are dealt before one is dealt twice, and hues before shades.
+        let names: Vec<String> = (0..40).map(|i| format!("type {i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for n in [HUES, COLOURS] {
+            let categories = column(&names[..n]);
+            let dealt: BTreeSet<Paint> = Palette::default().deal(&categories).into_iter().collect();
+            assert_eq!(dealt, (0..n).map(Paint::Palette).collect());
+        }
+        assert_eq!(Palette::default().deal(&column(&names)).len(), 40);
+    }
+
+    #[test]
+    fn colours_of_the_file_come_first_wherever_they_are() {
+        let labels = |name: &str| Colouring::labels(name, [Some("x"), Some("y")]);
+        let mut own = labels("file");
+        let ColourValues::Categories { categories, .. } = &mut own.values else { panic!() };
+        categories[0].colour = Some("#00FFaa".into());
+        // What is no colour is not written into the page.
+        categories[1].colour = Some("red\"><script>".into());
+        let colours = category_colours(&[labels("predicted"), own]);
+        assert_eq!(colours[0][0], "#00ffaa");
+        assert_eq!(colours[0], colours[1]);
+        // Those of an output of ours are of the palette again.
+        let dealt = category_colours(&[labels("a")]);
+        let mut again = labels("a");
+        let ColourValues::Categories { categories, .. } = &mut again.values else { panic!() };
+        for (category, colour) in categories.iter_mut().zip(&dealt[0]) {
+            category.colour = Some(colour.clone());
+        }
+        let ColourValues::Categories { categories, .. } = &again.values else { panic!() };
+        let paints = Palette::new(std::slice::from_ref(&again)).deal(categories);
+        assert!(paints.iter().all(|paint| matches!(paint, Paint::Palette(_))));
+    }
+
+    /// Red, green and blue of `#rrggbb`, 0 to 1.
+    fn rgb(colour: &str) -> [f64; 3] {
+        let part = |at: usize| u8::from_str_radix(&colour[at..at + 2], 16).unwrap();
+        [1, 3, 5].map(|at| f64::from(part(at)) / 255.0)
+    }
+
+    /// Relative luminance (WCAG 2.2).
+    fn luminance(colour: [f64; 3]) -> f64 {
+        let linear =
+            |c: f64| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) };
+        let [r, g, b] = colour.map(linear);
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+
+    #[test]
+    fn every_colour_stands_out_from_paper() {
+        let (light, dark) = STYLE.split_once("@media screen").unwrap();
+        for theme in [light, dark] {
+            let paper = rgb(named(theme, "--paper: "));
+            let palette = (0..COLOURS).map(|number| format!("--c{number}: "));
+            let ramp = (0..STEPS).map(|step| format!("--r{step}: "));
+            for name in palette.chain(ramp).chain(["--other: ".to_owned()]) {
+                let ink = rgb(named(theme, &name));
+                let seen = [0, 1, 2].map(|at| OPACITY * ink[at] + (1.0 - OPACITY) * paper[at]);
+                let (a, b) = (luminance(seen) + 0.05, luminance(paper) + 0.05);
+                let contrast = (a / b).max(b / a);
+                assert!(contrast >= 3.0, "{name}{contrast} on {paper:?}");
+            }
+        }
+    }
+}
