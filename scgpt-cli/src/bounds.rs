@@ -6,7 +6,7 @@ use crate::flags::{Asked, name};
 
 /// The largest value of every flag that is a number, by its field. Least values, and what a number
 /// means together with others, are checked by the libraries.
-const MOST: [(&str, f64); 46] = [
+const MOST: [(&str, f64); 47] = [
     ("batch_size", 65_536.0),
     ("batches", 10_000.0),
     ("cells", 100_000_000.0),
@@ -24,6 +24,7 @@ const MOST: [(&str, f64); 46] = [
     ("keep", 1_000_000.0),
     ("known_share", 1.0),
     ("least_genes", 1_000_000.0),
+    ("leiden", 1e6),
     ("lora", 65_536.0),
     ("lr", 10.0),
     ("max_cells", 100_000_000.0),

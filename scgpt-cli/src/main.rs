@@ -14,6 +14,8 @@ mod gene_remarks;
 mod interrupt;
 mod learn;
 mod matrix;
+mod models_here;
+mod neighbourhood;
 mod notes;
 mod output;
 mod plan;

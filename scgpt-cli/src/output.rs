@@ -145,6 +145,12 @@ pub(crate) fn check_cells_output<'a>(
     Ok(check_new(path, inputs, existing)?)
 }
 
+/// Whether an output is a table of what was found of cells, not a file of cells.
+pub(crate) fn is_table(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("csv" | "tsv" | "parquet"))
+}
+
 /// `cells.h5ad` → `cells.report.html`: a file that goes beside an output.
 pub(crate) fn beside(output: &Path, suffix: &str) -> PathBuf {
     output.with_extension(suffix)

@@ -77,6 +77,42 @@ impl Observer for Bar {
     }
 }
 
+/// Draws what is fetched, if people are watching; removed when it is dropped.
+#[cfg(feature = "cloud")]
+#[derive(Debug)]
+pub(crate) struct ByteBar(ProgressBar);
+
+#[cfg(feature = "cloud")]
+impl ByteBar {
+    pub(crate) fn new(what: &str, printer: Printer) -> Self {
+        let bar = if printer.draws_progress() {
+            ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr())
+        } else {
+            ProgressBar::hidden()
+        };
+        let style = ProgressStyle::with_template(
+            "{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
+        );
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(what.to_owned());
+        Self(bar)
+    }
+
+    /// Draws how many bytes there are, and says whether to go on.
+    pub(crate) fn told(&self, done: u64, all: u64) -> bool {
+        self.0.set_length(all);
+        self.0.set_position(done);
+        !interrupt::is_interrupted()
+    }
+}
+
+#[cfg(feature = "cloud")]
+impl Drop for ByteBar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Draws optimiser steps with their losses, and tells what else happens; removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct TrainBar {

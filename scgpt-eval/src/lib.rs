@@ -38,6 +38,7 @@ mod cell_space;
 mod doubts;
 mod evaluation;
 mod labels;
+mod neighbourhood;
 pub mod network;
 pub mod perturbation;
 mod separation;
@@ -55,6 +56,7 @@ pub use crate::{
         LabelMap, MapCell, PredictedLabels, ScoredEmbedding, UnknownScores,
     },
     labels::{Labels, join_labels, likely_colour, likely_types, split_labels},
+    neighbourhood::{Neighbourhood, NeighbourhoodOptions},
     separation::Separation,
     told::BatchesTold,
 };

@@ -43,6 +43,8 @@ mod known_genes;
 pub mod map;
 mod mean_expression;
 mod model_folder;
+#[cfg(feature = "cloud")]
+pub mod models;
 pub mod perturb;
 pub mod pretrain;
 mod start_vectors;

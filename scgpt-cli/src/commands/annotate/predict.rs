@@ -10,9 +10,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cells_output::OutputArgs,
+    cells_output::{OR_TABLE, OutputArgs},
     effective::write_effective,
     gene_remarks,
+    neighbourhood::NeighbourhoodArgs,
     output::{Printer, temporary},
     progress::Bar,
     stream::StreamArgs,
@@ -28,6 +29,7 @@ use crate::{
 #[derive(Debug, Args, Serialize)]
 #[command(after_help = "Example:\n  \
     scgpt annotate predict query.h5ad --model pbmc-types/ -o annotated.h5ad")]
+#[command(mut_arg("output", |output| output.help(OR_TABLE)))]
 pub(crate) struct PredictArgs {
     /// File or folder of cells
     #[serde(skip)]
@@ -52,12 +54,15 @@ pub(crate) struct PredictArgs {
     probabilities: bool,
     #[command(flatten)]
     #[serde(flatten)]
+    neighbourhood: NeighbourhoodArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
     stream: StreamArgs,
 }
 
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let inputs = [args.input.as_path(), &args.model];
-    args.output.check(inputs, None)?;
+    args.output.check_or_table(inputs, None)?;
     let device = args.stream.compute.open()?;
     let mut warnings = Warnings::new(printer);
     let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
@@ -86,10 +91,12 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     }
     let n_empty = annotated.report.tokens.n_empty;
     warnings.without_genes(n_empty, "they get no type, and are unknown");
-    let rows = summary(args, &artefact, &annotated);
+    let mut rows = summary(args, &artefact, &annotated);
     let record = record(args, &artefact, &annotated);
     let copy = args.output.copy_of(&args.input, &options.layer);
-    copy.write(&mut source, additions(annotated, record.clone()), &bar, printer)?;
+    let mut additions = additions(annotated, record.clone());
+    rows.extend(args.neighbourhood.add_to(&mut additions, "X_scGPT", 0, &bar)?);
+    copy.write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "annotate predict", args)?;
     printer.result(&warnings.beside(&record), &rows)
 }

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use super::{EmbeddedCells, HashedModel, Reading, by_model, from_obsm};
 use crate::{
-    cells_output::OutputArgs,
+    cells_output::{OR_TABLE, OutputArgs},
     effective::write_effective,
+    neighbourhood::NeighbourhoodArgs,
     output::{Printer, temporary},
     progress::Bar,
     stream::StreamArgs,
@@ -31,6 +32,7 @@ use crate::{
 #[derive(Debug, Args, Serialize)]
 #[command(after_help = "Example:\n  \
     scgpt map query query.h5ad --index atlas/ -o mapped.h5ad -k 10")]
+#[command(mut_arg("output", |output| output.help(OR_TABLE)))]
 pub(crate) struct QueryArgs {
     /// File or folder of cells
     #[serde(skip)]
@@ -58,12 +60,15 @@ pub(crate) struct QueryArgs {
     neighbours: bool,
     #[command(flatten)]
     #[serde(flatten)]
+    neighbourhood: NeighbourhoodArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
     stream: StreamArgs,
 }
 
 pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.input, &args.index].into_iter().chain(&args.model).map(PathBuf::as_path);
-    args.output.check(inputs, None)?;
+    args.output.check_or_table(inputs, None)?;
     let index = ReferenceIndex::open(&args.index)?;
     index.check_k(args.k)?;
     let device = args.stream.compute.open()?;
@@ -92,9 +97,10 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let precision = (args.stream.precision, &index.manifest().made_by);
     embedded.remark(printer, &mut warnings, precision, "they get no label, and are unknown");
     let record = record(args, &index, &mapped, &embedded);
-    let summary = summary(args, &mapped, &embedded);
+    let mut summary = summary(args, &mapped, &embedded);
     let rows = embedded.rows;
-    let additions = additions(args, mapped, rows, record.clone())?;
+    let mut additions = additions(args, mapped, rows, record.clone())?;
+    summary.extend(args.neighbourhood.add_to(&mut additions, "X_scGPT", 0, &bar)?);
     args.output.copy_of(&args.input, &layer).write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "map query", args)?;
     printer.result(&warnings.beside(&record), &summary)
