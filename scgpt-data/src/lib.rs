@@ -218,7 +218,7 @@ pub use crate::{
         variable_genes,
     },
     vocab::{
-        Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneNames, GeneToken,
-        GeneVocab, SpecialToken, absent_gene, unknown_gene,
+        Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneNameKind, GeneNames,
+        GeneToken, GeneVocab, Renamed, SpecialToken, absent_gene, unknown_gene,
     },
 };

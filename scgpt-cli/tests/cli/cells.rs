@@ -8,7 +8,8 @@ use crate::run::{Place, cells, model};
 
 fn place() -> Place {
     let place = Place::new();
-    place.simulate("cells.h5ad", &["--cells", "150", "--types", "3", "--seed", "2"]);
+    let cells = ["--cells", "150", "--genes", "500", "--types", "3", "--seed", "2"];
+    place.done(&[&["simulate", "-o", "cells.h5ad"], &cells[..]].concat());
     place
 }
 

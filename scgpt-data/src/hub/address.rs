@@ -11,6 +11,7 @@ use crate::{
     address::scheme,
     error::{Error, Result},
     hex::hex,
+    setting::Advice,
 };
 
 /// The revision of a hub that is taken if none is named.
@@ -56,7 +57,7 @@ impl FolderAddress {
         let wrong = |problem: String| {
             let expected = "expected hf://OWNER/NAME, hf://OWNER/NAME@REVISION/FOLDER, or the address of a folder, \
                             https://host/folder";
-            Error::open(path, problem).with_hint(expected)
+            Error::unsuited(format!("`{}`: {problem}", path.display()), Advice::from(expected))
         };
         Some(match scheme {
             "hf" => hub(rest).map(Self).map_err(wrong),
@@ -154,7 +155,7 @@ mod tests {
             ["hf://scGPT", "hf://a/..", "hf://a/b@/c", "hf://a/b/../c", "s3://a/b", "hf://a/b@x?y"]
         {
             let error = read(text).unwrap().unwrap_err().to_string();
-            assert!(error.contains("expected hf://") || !error.is_empty(), "{error}");
+            assert!(error.contains(text), "{error}");
         }
         let slugs = ["hf://a/b", "hf://a/b@v1", "https://a/b"]
             .map(|text| read(text).unwrap().unwrap().slug());
