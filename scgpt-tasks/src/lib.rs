@@ -55,7 +55,7 @@ mod usage;
 
 pub use crate::{
     error::{Error, Result},
-    folder_kind::{TRAINING, UNFINISHED, open_model},
+    folder_kind::{TRAINING, UNFINISHED, instead_of_cells, open_model},
     known_genes::KnownGenes,
     model_folder::write_model,
     training::{
