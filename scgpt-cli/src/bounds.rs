@@ -24,6 +24,7 @@ const MOST: [(&str, f64); 47] = [
     ("keep", 1_000_000.0),
     ("known_share", 1.0),
     ("least_genes", 1_000_000.0),
+    ("leiden", 1e6),
     ("lora", 65_536.0),
     ("lr", 10.0),
     ("max_cells", 100_000_000.0),

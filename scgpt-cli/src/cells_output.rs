@@ -7,15 +7,19 @@ use anyhow::Result;
 use clap::Args;
 use scgpt_data::{
     Additions, CellSource as _, CopyReport, Existing, Layer, Observer as _, Place, Source, Watched,
-    make_copy, make_export, make_part,
+    make_cells_table, make_copy, make_export, make_part,
 };
 
 use crate::{
     effective::EFFECTIVE,
-    output::{Printer, beside, check_cells_output, check_new},
+    output::{Printer, beside, check_cells_output, check_new, is_table},
     progress::Bar,
     warnings::PAGE,
 };
+
+/// What an output can be that [`OutputArgs::check_or_table`] accepts.
+pub(crate) const OR_TABLE: &str = "File to write: .h5ad, or .zarr for a folder; .csv, .tsv or .parquet for a table of \
+    what was found of each cell";
 
 /// Options of every command that writes a file, most often one of cells.
 #[derive(Debug, Args)]
@@ -47,6 +51,27 @@ impl OutputArgs {
         page: Option<&Path>,
     ) -> Result<()> {
         check_cells_output(&self.path, inputs.clone(), self.existing())?;
+        self.check_beside(inputs, page)
+    }
+
+    /// As [`check`](Self::check), where what was found of cells can be written as a table, too.
+    pub(crate) fn check_or_table<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = &'a Path> + Clone,
+        page: Option<&Path>,
+    ) -> Result<()> {
+        if is_table(&self.path) {
+            check_new(&self.path, inputs.clone(), self.existing())?;
+            return self.check_beside(inputs, page);
+        }
+        self.check(inputs, page)
+    }
+
+    fn check_beside<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = &'a Path> + Clone,
+        page: Option<&Path>,
+    ) -> Result<()> {
         check_new(&beside(&self.path, EFFECTIVE), inputs.clone(), self.existing())?;
         if let Some(page) = page {
             check_new(page, inputs, self.existing())?;
@@ -61,7 +86,7 @@ impl OutputArgs {
     }
 }
 
-/// The file that cells came from, and the one they go to. Of cells that were chosen by a condition, the
+/// The file that cells came from, and the one that they, or a table of what was found of them, go to. Of cells that were chosen by a condition, the
 /// output has these alone.
 pub(crate) struct CellsOutput<'a> {
     pub(crate) input: &'a Path,
@@ -95,6 +120,13 @@ impl CellsOutput<'_> {
         printer: Printer,
     ) -> Result<(Place, Vec<String>)> {
         bar.check_cancelled()?;
+        if is_table(self.output) {
+            bar.begin("writing", 0);
+            let (obs, input) = (source.obs()?, self.input);
+            let made = make_cells_table(&obs, &additions, input, self.output, self.existing);
+            bar.finish();
+            return Ok((made?, Vec::new()));
+        }
         let made = match source {
             Source::AnnData(_) => {
                 bar.begin("writing", 0);

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{CellQuery, CellSource, ChosenCells, JoinedTable, MultimodalCells, Source};
+use scgpt_data::{CellQuery, CellSource, ChosenCells, Error, JoinedTable, MultimodalCells, Source};
+use scgpt_tasks::instead_of_cells;
 use serde::Serialize;
 
 use crate::warnings::Warnings;
@@ -25,7 +26,8 @@ pub(crate) struct ChoiceArgs {
 impl ChoiceArgs {
     /// The cells of an input that are to be read.
     pub(crate) fn open(&self, input: &Path, warnings: &mut Warnings) -> Result<Source> {
-        self.of(Source::open(input)?, warnings)
+        let source = Source::open(input).map_err(|error| instead(input, error))?;
+        self.of(source, warnings)
     }
 
     /// As [`open`](Self::open), for a source that is open.
@@ -90,5 +92,16 @@ impl ChoiceArgs {
     pub(crate) fn option(&self) -> Option<&'static str> {
         let of = |is_given: bool, option| is_given.then_some(option);
         of(self.query.is_some(), "--where").or(of(self.obs_from.is_some(), "--obs-from"))
+    }
+}
+
+/// The error for an input that is no cells: if it is a model or the like, it says so.
+fn instead(input: &Path, error: Error) -> Error {
+    match instead_of_cells(input) {
+        Some(kind) => Error::unsuited(
+            format!("`{}` is {kind}, expected cells", input.display()),
+            "name the file or folder of the cells here, and the model by its option; perhaps both are swapped",
+        ),
+        None => error,
     }
 }

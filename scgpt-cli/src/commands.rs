@@ -1,6 +1,7 @@
 //! The whole command line; one file per command: its arguments, and one function that runs it.
 
 pub(crate) mod annotate;
+pub(crate) mod cells;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod corpus;
@@ -13,6 +14,8 @@ pub(crate) mod inspect;
 pub(crate) mod integrate;
 pub(crate) mod man;
 pub(crate) mod map;
+#[cfg(feature = "cloud")]
+pub(crate) mod models;
 pub(crate) mod perturb;
 pub(crate) mod pretrain;
 pub(crate) mod simulate;
@@ -44,7 +47,7 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct GlobalArgs {
     #[command(flatten)]
-    print: PrintArgs,
+    pub(crate) print: PrintArgs,
     /// TOML file with options of the command, by their long names, and with the settings of a
     /// training
     #[arg(
@@ -65,6 +68,7 @@ pub(crate) enum Command {
     Embed(embed::EmbedArgs),
     Annotate(annotate::AnnotateArgs),
     Map(map::MapArgs),
+    Cells(cells::CellsArgs),
     Perturb(perturb::PerturbArgs),
     Grn(grn::GrnArgs),
     Evaluate(evaluate::EvaluateArgs),
@@ -75,6 +79,8 @@ pub(crate) enum Command {
     Pretrain(pretrain::PretrainArgs),
     Study(study::StudyArgs),
     Generate(generate::GenerateArgs),
+    #[cfg(feature = "cloud")]
+    Models(models::ModelsArgs),
     Simulate(simulate::SimulateArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -98,6 +104,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
 fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result<()> {
     match command {
         Command::Annotate(args) => annotate::run(args, config, printer),
+        Command::Cells(args) => cells::run(&args, printer),
         Command::Demo(args) => demo::run(&args, printer),
         Command::Embed(args) => embed::run(&args, printer),
         Command::Evaluate(args) => evaluate::run(args, printer),
@@ -113,6 +120,8 @@ fn dispatch(command: Command, config: Option<&Path>, printer: Printer) -> Result
         Command::Study(args) => study::run(&args, printer),
         Command::Completions(args) => completions::run(&args),
         Command::Map(args) => map::run(args, printer),
+        #[cfg(feature = "cloud")]
+        Command::Models(args) => models::run(&args, printer),
         Command::Man(args) => man::run(&args),
     }
 }

@@ -20,7 +20,9 @@ use self::{file::ConfigFile, known::Known};
 use crate::{
     apart, bounds,
     commands::Cli,
-    flags::{Flags, asked_for},
+    flags::{Flags, asked_for, end_of_options},
+    models_here,
+    output::Printer,
     status,
     terminal::{shown, tell},
 };
@@ -44,7 +46,7 @@ pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
             return Err(status::exit_code(Err(error), || Flags::of(Cli::command(), &args)));
         }
     };
-    Cli::try_parse_from(&args).map_err(|error| {
+    let cli = Cli::try_parse_from(&args).map_err(|error| {
         if let Some(refused) = refused(&error) {
             return status::exit_code(Err(refused), || Flags::of(Cli::command(), &args));
         }
@@ -54,7 +56,17 @@ pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
             tell(&shown(&added, "  "));
         }
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-    })
+    })?;
+    with_model_here(cli, &mut args)
+        .map_err(|error| status::exit_code(Err(error), || Flags::of(Cli::command(), &args)))
+}
+
+/// The same command line, with a folder of this machine for a model that is elsewhere.
+fn with_model_here(cli: Cli, args: &mut Vec<OsString>) -> Result<Cli> {
+    let printer = Printer::new(cli.global.print);
+    let Some(asked) = asked_for(&Cli::command(), args) else { return Ok(cli) };
+    let is_changed = models_here::settle(args, &asked, printer)?;
+    Ok(if is_changed { Cli::try_parse_from(&*args)? } else { cli })
 }
 
 /// Adds the options that the file names and that neither flags nor environment set. Returns a note
@@ -67,8 +79,7 @@ fn complete(args: &mut Vec<OsString>) -> Result<Option<String>> {
     let file = ConfigFile::read(path)?;
     let known = Known::of_command(&asked.names)?;
     let options = file.options(&asked, known.as_ref())?;
-    // Behind `--` nothing is an option.
-    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    let end = end_of_options(args);
     let said: Vec<_> = options.iter().map(|option| option.to_string_lossy()).collect();
     let note = format!("note: `{}` adds {}", path.display(), said.join(" "));
     let note = (!options.is_empty()).then_some(note);

@@ -52,6 +52,11 @@ pub(crate) fn options(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|argument| !argument.is_positional())
 }
 
+/// Where options end in a command line: behind `--` nothing is one.
+pub(crate) fn end_of_options(args: &[OsString]) -> usize {
+    args.iter().position(|arg| arg == "--").unwrap_or(args.len())
+}
+
 /// The options of a command of the program by its words.
 pub(crate) fn options_of(program: Command, words: &str) -> Vec<String> {
     let find = |command: Command, word| command.find_subcommand(word).cloned().unwrap_or(command);

@@ -1,5 +1,6 @@
 //! Remarks about the genes of a file: how few of them are known, and which features are left out.
 
+use scgpt_data::AlignmentSummary;
 use scgpt_tasks::embed::EmbedReport;
 
 use crate::{output::Printer, warnings::Warnings};
@@ -10,12 +11,20 @@ pub(crate) fn remark_on(report: &EmbedReport, warnings: &mut Warnings, printer: 
         warnings.tell(remark);
     }
     remark_on_others(report.genes.others().as_deref(), printer);
+    remark_on_other_names(&report.genes, printer);
     if report.genes.duplicates > 0 {
         printer.remark(&format!(
             "note: {} genes share a name with an earlier one and were left out: {}",
             report.genes.duplicates,
             report.genes.duplicate_examples.join(", ")
         ));
+    }
+}
+
+/// Tells which genes the model has under other names.
+pub(crate) fn remark_on_other_names(genes: &AlignmentSummary, printer: Printer) {
+    if let Some(names) = genes.other_names() {
+        printer.remark(&format!("note: {names}; --genes-as-they-are switches that off"));
     }
 }
 

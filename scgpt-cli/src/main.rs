@@ -10,12 +10,15 @@ mod commands;
 mod config;
 mod device;
 mod effective;
+mod envelope;
 mod flags;
 mod gene_list;
 mod gene_remarks;
 mod interrupt;
 mod learn;
 mod matrix;
+mod models_here;
+mod neighbourhood;
 mod notes;
 mod output;
 mod plan;
@@ -56,6 +59,7 @@ fn keep_freed_memory() {
 fn main() -> ExitCode {
     keep_freed_memory();
     let args: Vec<_> = std::env::args_os().collect();
+    envelope::begin(&args);
     let cli = match config::parse(args.clone()) {
         Ok(cli) => cli,
         Err(status) => return status,

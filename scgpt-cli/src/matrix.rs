@@ -15,6 +15,10 @@ pub(crate) struct MatrixArgs {
     /// Take features that var/feature_types calls antibodies, peaks or guides for genes, too
     #[arg(long)]
     all_features: bool,
+    /// Know genes by the names of the model alone, not by ids of Ensembl, previous symbols, aliases, orthologs in the
+    /// mouse or in other case
+    #[arg(long)]
+    genes_as_they_are: bool,
     /// Least share of genes that have to be known, 0 for none [default: a tenth of the file's or of
     /// the vocabulary's, and a twentieth of what the model sees of a cell; half of those of the
     /// artefact of an integration]
@@ -35,6 +39,7 @@ impl MatrixArgs {
             column: self.gene_column.clone(),
             all_features: self.all_features,
             min_genes: self.min_genes,
+            genes_as_they_are: self.genes_as_they_are,
         }
     }
 
@@ -44,6 +49,7 @@ impl MatrixArgs {
             ("--gene-column", self.gene_column.is_some()),
             ("--all-features", self.all_features),
             ("--min-genes", self.min_genes.is_some()),
+            ("--genes-as-they-are", self.genes_as_they_are),
         ]
         .into_iter()
         .find_map(|(option, is_given)| is_given.then_some(option))

@@ -10,7 +10,10 @@ use clap::Args;
 use scgpt_data::{Existing, check_apart, check_output};
 use serde::Serialize;
 
-use crate::terminal::{shown, shown_json, tell};
+use crate::{
+    envelope::enclosed,
+    terminal::{shown, shown_json, tell},
+};
 
 /// The heading above the options of every command in `--help`.
 pub(crate) const GLOBAL: &str = "Options of every command";
@@ -54,7 +57,7 @@ impl Printer {
         !self.is_quiet() && io::stderr().is_terminal()
     }
 
-    /// Prints the result: as JSON, or as the rows of a small table.
+    /// Prints the result: as JSON in the [`envelope`](crate::envelope), or as the rows of a small table.
     pub(crate) fn result(
         self,
         json: &impl Serialize,
@@ -65,7 +68,9 @@ impl Printer {
         }
         let mut out = io::stdout().lock();
         if self.print.json {
-            let json = serde_json::to_string_pretty(json)?;
+            let report = rows.iter().find(|(name, _)| *name == "report");
+            let report = report.map(|(_, path)| path.as_str());
+            let json = serde_json::to_string_pretty(&enclosed(json, report))?;
             writeln!(out, "{}", shown_json(&json))?;
         } else {
             let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -143,6 +148,12 @@ pub(crate) fn check_cells_output<'a>(
         );
     }
     Ok(check_new(path, inputs, existing)?)
+}
+
+/// Whether an output is a table of what was found of cells, not a file of cells.
+pub(crate) fn is_table(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("csv" | "tsv" | "parquet"))
 }
 
 /// `cells.h5ad` → `cells.report.html`: a file that goes beside an output.

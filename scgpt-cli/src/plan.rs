@@ -40,7 +40,6 @@ pub(crate) struct Load<'a> {
     pub(crate) training: &'a TrainConfig,
     pub(crate) is_fine_tuned: bool,
     pub(crate) batch_size: usize,
-    pub(crate) recomputes: bool,
 }
 
 /// What a training will need.
@@ -77,8 +76,16 @@ struct Less {
 }
 
 impl Plan {
+    /// The rehearsal of the training whose output that would be, if it `is_asked` for, and where the training
+    /// writes.
+    pub(crate) fn asked(is_asked: bool, output: &Path) -> Result<(Option<Self>, PathBuf)> {
+        let plan = is_asked.then(|| Self::beside(output)).transpose()?;
+        let place = plan.as_ref().map_or_else(|| output.into(), Self::output);
+        Ok((plan, place))
+    }
+
     /// Makes the folder, beside `output`.
-    pub(crate) fn beside(output: &Path) -> Result<Self> {
+    fn beside(output: &Path) -> Result<Self> {
         let place = output.ancestors().skip(1).find(|folder| folder.is_dir());
         let place = place.unwrap_or_else(|| Path::new("."));
         let folder = tempfile::Builder::new().prefix(".scgpt-plan-").tempdir_in(place);
@@ -91,7 +98,7 @@ impl Plan {
     }
 
     /// The output of the rehearsal.
-    pub(crate) fn output(&self) -> PathBuf {
+    fn output(&self) -> PathBuf {
         self.folder.path().join("rehearsal")
     }
 
@@ -223,16 +230,13 @@ impl MemoryNeeds {
         let adapters = layers * RANK * (8 * d + 2 * f);
         let adapted = LEARNING_BYTES * rehearsal.adaptable.saturating_sub(adapters);
         let is_whole = load.training.lora.is_none() && load.is_fine_tuned;
-        let (recompute, lora) = ("--recompute".to_owned(), format!("--lora {RANK}"));
+        let recomputed = if rehearsal.recomputes { 0 } else { recomputed };
         let mut less = Vec::new();
-        if !load.recomputes {
-            less.push((recompute.clone(), recomputed));
+        if !rehearsal.recomputes {
+            less.push(("--recompute".to_owned(), recomputed));
         }
         if is_whole {
-            less.push((lora.clone(), adapted));
-        }
-        if !load.recomputes && is_whole {
-            less.push((format!("{recompute} {lora}"), recomputed + adapted));
+            less.push((format!("--lora {RANK}"), recomputed + adapted));
         }
         if load.batch_size > 1 {
             let accumulate = 2 * load.training.accumulate;

@@ -1,30 +1,70 @@
-//! [`Bar`]: an observer that draws progress, rate and remaining time on a terminal.
+//! [`Bar`]: an observer that draws progress, rate and remaining time on a terminal, and tells them now and then where
+//! there is none, such as in the log of a cluster.
 
 use std::{
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use scgpt_data::Observer;
 use scgpt_train::{Event, Metric, TrainObserver};
 
-use crate::{interrupt, output::Printer};
+use crate::{interrupt, output::Printer, terminal::tell};
+
+/// What goes on for longer is told of, where nothing is drawn.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Tells how far something is, where nothing is drawn and people want to know.
+#[derive(Debug)]
+struct Voice {
+    speaks: bool,
+    last: Mutex<Instant>,
+}
+
+impl Voice {
+    fn new(printer: Printer) -> Self {
+        let speaks = !printer.draws_progress() && !printer.is_quiet();
+        Self { speaks, last: Mutex::new(Instant::now()) }
+    }
+
+    /// Tells the line, if the last one was long ago.
+    fn tell(&self, line: impl FnOnce() -> String) {
+        if !self.speaks {
+            return;
+        }
+        let Ok(mut last) = self.last.lock() else { return };
+        if last.elapsed() >= SILENCE {
+            *last = Instant::now();
+            drop(last);
+            tell(&line());
+        }
+    }
+}
+
+/// How far a bar is, with the unit of what it counts.
+fn how_far(bar: &ProgressBar, unit: &str) -> String {
+    let all = bar.length().unwrap_or(0);
+    let left = HumanDuration(bar.eta());
+    format!("{} of {all} {unit}, {left} left", bar.position())
+}
 
 /// Draws one bar per stage on stderr, if people are watching. What is dropped is removed, too, as when
 /// an error ends a command.
 #[derive(Debug)]
 pub(crate) struct Bar {
     is_drawn: bool,
+    voice: Voice,
     bar: Mutex<ProgressBar>,
 }
 
 impl Bar {
     pub(crate) fn new(printer: Printer) -> Self {
-        Self { is_drawn: printer.draws_progress(), bar: Mutex::new(ProgressBar::hidden()) }
+        let bar = Mutex::new(ProgressBar::hidden());
+        Self { is_drawn: printer.draws_progress(), voice: Voice::new(printer), bar }
     }
 
     fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
@@ -41,11 +81,9 @@ impl Bar {
 
 impl Observer for Bar {
     fn begin(&self, stage: &str, total: usize) {
-        let bar = if self.is_drawn {
-            ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr())
-        } else {
-            ProgressBar::hidden()
-        };
+        let target =
+            if self.is_drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(total as u64), target);
         let template = match total {
             0 => "{spinner} {msg} {elapsed}",
             _ => "{msg} {bar:30} {human_pos}/{human_len} cells  {rate}  {eta} left",
@@ -69,7 +107,13 @@ impl Observer for Bar {
     }
 
     fn advance(&self, n: usize) {
-        self.with(|bar| bar.inc(n as u64));
+        self.with(|bar| {
+            bar.inc(n as u64);
+            self.voice.tell(|| {
+                let rate = bar.per_sec();
+                format!("{}: {}, {rate:.1} cells/s", bar.message(), how_far(bar, "cells"))
+            });
+        });
     }
 
     fn is_cancelled(&self) -> bool {
@@ -77,10 +121,47 @@ impl Observer for Bar {
     }
 }
 
+/// Draws what is fetched, if people are watching; removed when it is dropped.
+#[cfg(feature = "cloud")]
+#[derive(Debug)]
+pub(crate) struct ByteBar(ProgressBar);
+
+#[cfg(feature = "cloud")]
+impl ByteBar {
+    pub(crate) fn new(what: &str, printer: Printer) -> Self {
+        let bar = if printer.draws_progress() {
+            ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr())
+        } else {
+            ProgressBar::hidden()
+        };
+        let style = ProgressStyle::with_template(
+            "{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
+        );
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(what.to_owned());
+        Self(bar)
+    }
+
+    /// Draws how many bytes there are, and says whether to go on.
+    pub(crate) fn told(&self, done: u64, all: u64) -> bool {
+        self.0.set_length(all);
+        self.0.set_position(done);
+        !interrupt::is_interrupted()
+    }
+}
+
+#[cfg(feature = "cloud")]
+impl Drop for ByteBar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Draws optimiser steps with their losses, and tells what else happens; removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct TrainBar {
     printer: Printer,
+    voice: Voice,
     bar: ProgressBar,
     /// Whether it was told that training will be too short.
     is_told: AtomicBool,
@@ -88,16 +169,17 @@ pub(crate) struct TrainBar {
 
 impl TrainBar {
     pub(crate) fn new(printer: Printer) -> Self {
-        let bar = if printer.draws_progress() {
-            ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr())
+        let target = if printer.draws_progress() {
+            ProgressDrawTarget::stderr()
         } else {
-            ProgressBar::hidden()
+            ProgressDrawTarget::hidden()
         };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = ProgressStyle::with_template(
             "training {bar:30} {human_pos}/{human_len} steps  {msg}  {eta} left",
         );
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { printer, bar, is_told: AtomicBool::new(false) }
+        Self { printer, voice: Voice::new(printer), bar, is_told: AtomicBool::new(false) }
     }
 
     /// Removes the bar.
@@ -142,6 +224,10 @@ impl TrainObserver for TrainBar {
                     record.cells_per_second.unwrap_or(0.0)
                 ));
                 self.bar.set_position(record.step);
+                self.voice.tell(|| {
+                    let far = how_far(&self.bar, "steps");
+                    format!("training: {far}, {}", self.bar.message())
+                });
             }
             Event::Validation(record) => {
                 let is_shown = |(place, metric): &(usize, &Metric)| {
@@ -160,5 +246,38 @@ impl TrainObserver for TrainBar {
 
     fn is_cancelled(&self) -> bool {
         interrupt::is_interrupted()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::PrintArgs;
+
+    #[test]
+    fn where_nothing_is_drawn_it_is_told_now_and_then_unless_people_want_quiet() {
+        let voice = |quiet| Voice::new(Printer::new(PrintArgs { json: false, quiet }));
+        let spoken = |voice: &Voice| {
+            let mut is_told = false;
+            voice.tell(|| {
+                is_told = true;
+                String::new()
+            });
+            is_told
+        };
+        let loud = Voice { speaks: true, ..voice(false) };
+        assert!(!spoken(&loud), "it has only begun");
+        let long_ago = Instant::now().checked_sub(2 * SILENCE);
+        // A machine may have started a moment ago.
+        let Some(long_ago) = long_ago else { return };
+        *loud.last.lock().unwrap() = long_ago;
+        assert!(spoken(&loud) && !spoken(&loud));
+        let quiet = voice(true);
+        *quiet.last.lock().unwrap() = long_ago;
+        assert!(!spoken(&quiet));
+        let bar = Bar::new(Printer::new(PrintArgs { json: false, quiet: false }));
+        bar.begin("embedding", 40);
+        bar.advance(10);
+        bar.with(|bar| assert!(how_far(bar, "cells").starts_with("10 of 40 cells, ")));
     }
 }

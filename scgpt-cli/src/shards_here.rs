@@ -28,15 +28,15 @@ fn fetched(path: &Path, _: Printer) -> Result<PathBuf> {
 
 #[cfg(feature = "cloud")]
 fn fetched(path: &Path, printer: Printer) -> Result<PathBuf> {
-    use scgpt_data::{FetchedShards, Observer as _, ShardCache};
+    use scgpt_data::{FetchedShards, ShardCache};
+    use scgpt_tasks::models::cache_folder;
 
-    use crate::progress::Bar;
+    use crate::progress::ByteBar;
 
-    let cache = ShardCache { folder: cache::folder()?.join("shards"), most: cache::most()? };
-    let bar = Bar::new(printer);
-    bar.begin("fetching shards", 0);
-    let found = cache.fetch(path, |_, _| !bar.is_cancelled());
-    bar.finish();
+    let cache = ShardCache { folder: cache_folder()?.join("shards"), most: cache::most()? };
+    let bar = ByteBar::new("fetching shards", printer);
+    let found = cache.fetch(path, |done, all| bar.told(done, all));
+    drop(bar);
     let FetchedShards { folder, bytes, fetched, .. } = found?;
     printer.remark(&format!(
         "note: {} MB of shards are kept in `{}`, {} MB of them fetched now",
@@ -47,29 +47,16 @@ fn fetched(path: &Path, printer: Printer) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Where the cache is, and how much it holds.
+/// How much the cache holds.
 #[cfg(feature = "cloud")]
 mod cache {
-    use std::{env, path::PathBuf};
+    use std::env;
 
     use anyhow::{Context as _, Result};
 
     /// Gigabytes that are kept unless `SCGPT_CACHE_GB` says otherwise.
     const GIGABYTES: u64 = 200;
     const GIGABYTE: u64 = 1_000_000_000;
-
-    /// `SCGPT_CACHE`, else a folder among the caches of the user.
-    pub(super) fn folder() -> Result<PathBuf> {
-        let named =
-            |name: &str| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-        if let Some(folder) = named("SCGPT_CACHE") {
-            return Ok(folder);
-        }
-        let caches = named("XDG_CACHE_HOME")
-            .or_else(|| named("LOCALAPPDATA"))
-            .or_else(|| Some(named("HOME")?.join(".cache")));
-        Ok(caches.context("there is no folder for caches: name one by SCGPT_CACHE")?.join("scgpt"))
-    }
 
     /// Most bytes of all shards that are kept.
     pub(super) fn most() -> Result<u64> {

@@ -6,8 +6,10 @@ use anyhow::{Error, Result};
 use scgpt_data::{Advice, Setting, SettingProblem};
 
 use crate::{
+    envelope,
     flags::Flags,
-    terminal::{shown, tell},
+    output::print_text,
+    terminal::{shown, shown_json, tell},
 };
 
 /// Exit code: an input or a setting is wrong, or an output could not be written.
@@ -35,18 +37,25 @@ pub(crate) fn exit_code(result: Result<()>, flags: impl FnOnce() -> Flags) -> Ex
 }
 
 fn report(error: &Error, flags: &Flags) {
-    let mut said = String::new();
-    for (number, cause) in error.chain().enumerate() {
+    let mut said: Vec<String> = Vec::new();
+    for cause in error.chain() {
         let cause = message(cause, flags);
         // Libraries often repeat their cause in their own message.
-        if number == 0 || !said.contains(&cause) {
-            let lead = if number == 0 { "error" } else { "  caused by" };
-            tell(&format!("{lead}: {}", shown(&cause, "    ")));
-            said = cause;
+        if said.last().is_none_or(|said| !said.contains(&cause)) {
+            said.push(cause);
         }
     }
-    if let Some(hint) = hint(error, flags) {
-        tell(&format!("hint: {}", shown(&hint, "    ")));
+    for (number, cause) in said.iter().enumerate() {
+        let lead = if number == 0 { "error" } else { "  caused by" };
+        tell(&format!("{lead}: {}", shown(cause, "    ")));
+    }
+    let hint = hint(error, flags);
+    if let Some(hint) = &hint {
+        tell(&format!("hint: {}", shown(hint, "    ")));
+    }
+    if let Some(json) = envelope::error(&said, hint.as_deref()) {
+        // It was told on stderr; if stdout is closed, that is all there is to say.
+        drop(print_text(format!("{}\n", shown_json(&json)).as_bytes()));
     }
 }
 

@@ -18,6 +18,8 @@ mod bad_model;
 mod behaviour;
 #[path = "cli/carried_over.rs"]
 mod carried_over;
+#[path = "cli/cells.rs"]
+mod cells;
 #[path = "cli/choice.rs"]
 mod choice;
 #[path = "cli/chunks.rs"]
@@ -44,6 +46,9 @@ mod golden;
 mod grn_attention;
 #[path = "cli/grn_embedding.rs"]
 mod grn_embedding;
+#[cfg(feature = "cloud")]
+#[path = "cli/hub.rs"]
+mod hub;
 #[path = "cli/integration.rs"]
 mod integration;
 #[path = "cli/left_out.rs"]

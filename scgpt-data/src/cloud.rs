@@ -12,11 +12,13 @@
 //! ends the transfer.
 
 mod failure;
+mod hashed;
 mod patience;
 mod store;
 
 use std::{
     io::{self, Write},
+    ops::Range,
     path::Path,
     sync::{
         OnceLock,
@@ -36,8 +38,8 @@ use tokio::{
     time::sleep,
 };
 
-pub(crate) use self::patience::Patience;
 use self::{failure::Failures, store::Opened};
+pub(crate) use self::{failure::Rights, hashed::Hashed, patience::Patience};
 use crate::{
     guard::guard_thread,
     regular::{Refusal, refusal},
@@ -84,17 +86,31 @@ impl RemoteFolder {
 
     /// As [`open`](Self::open), with other patience.
     pub(crate) fn with(url: &Path, patience: Patience) -> io::Result<Self> {
-        let Opened { store, prefix, lists } = wait(store::open(url, patience))??;
+        let opened = wait(store::open(url, patience))??;
+        let rights = if opened.lists { Rights::S3 } else { Rights::Public };
+        Ok(Self::of(opened, url, (patience, rights)))
+    }
+
+    /// The files of a hub of models, at a web address, with the token of whom they are for.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); if the token has letters that no token has.
+    pub(crate) fn of_hub(url: &Path, token: Option<&str>, patience: Patience) -> io::Result<Self> {
+        Ok(Self::of(store::hub(url, token, patience)?, url, (patience, Rights::Hub)))
+    }
+
+    fn of(opened: Opened, url: &Path, (patience, rights): (Patience, Rights)) -> Self {
+        let Opened { store, prefix, lists } = opened;
         let url = url.display().to_string().trim_end_matches('/').to_owned();
-        Ok(Self {
-            failures: Failures { is_s3: lists, patience },
+        Self {
+            failures: Failures { rights, patience },
             url,
             store,
             prefix,
             lists: AtomicBool::new(lists),
             requests: Semaphore::new(PARALLEL),
             patience,
-        })
+        }
     }
 
     /// The URL of a file, or of the folder for the key `""`.
@@ -137,12 +153,13 @@ impl RemoteFolder {
         wait(join_all(sizes))?.into_iter().collect()
     }
 
-    /// Writes a whole file of `size` bytes, piece by piece if the server sends parts of files.
+    /// Writes a file, or from some byte on what is missing of it, piece by piece if the server sends parts of
+    /// files. `part` ends with its size.
     ///
     /// # Errors
     /// If it is not there, is shorter, or cannot be read or written.
-    pub(crate) fn save(&self, key: &str, size: u64, to: &mut dyn Write) -> io::Result<()> {
-        let mut first = 0;
+    pub(crate) fn save(&self, key: &str, part: Range<u64>, to: &mut dyn Write) -> io::Result<()> {
+        let Range { start: mut first, end: size } = part;
         while first < size {
             let end = size.min(first + PIECE);
             match self.get(key, Some(GetRange::Bounded(first..end)), PIECE) {

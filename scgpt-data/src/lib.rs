@@ -53,7 +53,8 @@
 //! - `shards`: token shards for training.
 //! - `parquet`: tables in parquet.
 //! - `query`: cells chosen by a condition in SQL; brings polars.
-//! - `cloud`: AnnData-zarr and token shards at `https://` and `s3://`; brings `zarr`, a web client and tokio.
+//! - `cloud`: AnnData-zarr and token shards at `https://` and `s3://`, and folders of a hub of models; brings `zarr`,
+//!   a web client and tokio.
 //!
 //! What a build was made without is named by the error of [`Source::open`].
 #![cfg_attr(
@@ -97,6 +98,8 @@ mod h5;
 #[cfg(feature = "h5ad")]
 mod hdf5;
 mod hex;
+#[cfg(feature = "cloud")]
+mod hub;
 mod inflate;
 mod keyed;
 mod logged;
@@ -144,6 +147,8 @@ mod zarr;
 
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
 pub use crate::anndata::AnnData;
+#[cfg(feature = "cloud")]
+pub use crate::hub::{Fetched, FetchedFile, FetchedFolder, FolderAddress, FolderCache, WantedFile};
 #[cfg(feature = "h5ad")]
 pub use crate::loom::Loom;
 #[cfg(feature = "mudata")]
@@ -168,7 +173,8 @@ pub use crate::tenx::TenX;
 pub use crate::write::make_mudata_part;
 #[cfg(any(feature = "h5ad", feature = "zarr"))]
 pub use crate::write::{
-    Additions, CopyReport, export, export_mudata, make_copy, make_export, make_part, save_copy,
+    Additions, CopyReport, export, export_mudata, make_cells_table, make_copy, make_export,
+    make_part, save_copy,
 };
 pub use crate::{
     address::is_url,
@@ -212,7 +218,7 @@ pub use crate::{
         variable_genes,
     },
     vocab::{
-        Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneNames, GeneToken,
-        GeneVocab, SpecialToken, absent_gene, unknown_gene,
+        Alignment, AlignmentSummary, Candidate, Duplicate, ExtendedVocab, GeneNameKind, GeneNames,
+        GeneToken, GeneVocab, Renamed, SpecialToken, absent_gene, unknown_gene,
     },
 };

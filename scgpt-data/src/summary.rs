@@ -127,10 +127,14 @@ impl Summary {
         )
     }
 
+    /// Names of the matrices in `obsm`.
+    pub fn obsm(&self) -> impl Iterator<Item = &str> {
+        self.elements.iter().filter_map(|element| element.strip_prefix("obsm/"))
+    }
+
     /// The error for a matrix of `obsm` that is not there; it names those there are.
     pub fn missing_obsm(&self, name: &str) -> Error {
-        let there: Vec<&str> =
-            self.elements.iter().filter_map(|element| element.strip_prefix("obsm/")).collect();
+        let there: Vec<&str> = self.obsm().collect();
         let has = if there.is_empty() { "nothing".into() } else { there.join(", ") };
         let similar = similar_names(name, there.iter().copied()).hint();
         let problem = format!("not found (obsm has {has}){similar}");

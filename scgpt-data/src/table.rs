@@ -3,14 +3,16 @@
 #[cfg(feature = "parquet")]
 mod columnar;
 mod delimited;
+mod writer;
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{borrow::Cow, io::Read as _, path::Path};
 
+pub(crate) use self::writer::{TableWriter, Values};
 use crate::{
-    error::{self, Error, Result},
+    error::{Error, Result},
     frame::Column,
     inflate,
-    output::{Existing, Place},
+    output::Existing,
     regular,
 };
 
@@ -87,25 +89,12 @@ impl Table {
     /// [`Error::Exists`] if it exists and `existing` refuses it, [`Error::Write`] if it cannot be
     /// written, [`Error::Option`] if columns differ in length.
     pub fn write(&self, path: &Path, existing: Existing) -> Result<()> {
-        if let Some((name, column)) = self.columns.iter().find(|(_, c)| c.len() != self.len()) {
-            return Err(Error::Option(format!(
-                "column `{name}` has {} rows, but the first one {}",
-                column.len(),
-                self.len()
-            )));
-        }
-        let place = Place::new(path, existing)?;
-        let file = File::create_new(place.path()).map_err(|error| Error::write(path, error))?;
-        let written = match path.extension().and_then(|extension| extension.to_str()) {
-            #[cfg(feature = "parquet")]
-            Some("parquet") => columnar::write(self, file),
-            #[cfg(not(feature = "parquet"))]
-            Some("parquet") => return Err(Error::left_out(path, "a parquet table", "parquet")),
-            Some("tsv" | "txt") => delimited::write(self, b'\t', file).map_err(error::Source::from),
-            _ => delimited::write(self, b',', file).map_err(error::Source::from),
-        };
-        written.map_err(|error| Error::write(path, error))?;
-        place.publish()
+        let names = self.names().map(str::to_owned).collect();
+        let block: Vec<Values<'_>> =
+            self.columns.iter().map(|(_, it)| Values::Column(Cow::Borrowed(it))).collect();
+        let mut writer = TableWriter::create(path, existing, names, &block)?;
+        writer.push(&block)?;
+        writer.finish()?.publish()
     }
 }
 

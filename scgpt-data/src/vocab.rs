@@ -2,7 +2,9 @@
 
 mod align;
 mod extend;
+mod gene_table;
 mod names;
+mod renaming;
 mod unknown;
 
 use std::{
@@ -22,7 +24,9 @@ pub(crate) use self::names::count_rows;
 pub use self::{
     align::{Alignment, AlignmentSummary, Candidate, Duplicate},
     extend::ExtendedVocab,
+    gene_table::GeneNameKind,
     names::GeneNames,
+    renaming::Renamed,
     unknown::{absent_gene, unknown_gene},
 };
 use crate::{

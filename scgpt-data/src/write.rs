@@ -6,6 +6,7 @@
 //! make_part       chosen cells of an input, and all it has of them (a new container)
 //! make_mudata_part  the same of MuData
 //! export          any source: obs, var, X in rows                  (a new container)
+//! make_cells_table  names of cells and additions alone              (a table)
 //! ```
 //!
 //! Whatever the way, the file or folder is built in a [`Place`] and appears by a rename. [`Sink`]
@@ -16,6 +17,7 @@
 mod anndata;
 #[cfg(feature = "mudata")]
 mod beneath;
+mod cells_table;
 mod convert;
 mod copy;
 mod element;
@@ -45,6 +47,7 @@ pub use self::mudata::make_mudata_part;
 #[cfg(feature = "zarr")]
 use self::zarr::ZarrSink;
 pub use self::{
+    cells_table::make_cells_table,
     export::{export, export_mudata, make_export},
     part::make_part,
 };
@@ -53,6 +56,7 @@ use crate::address::is_url;
 use crate::{
     anndata::{frame, store::Node},
     container::Container,
+    csr::Csr,
     error::{Error, Result},
     frame::Column,
     output::{Existing, OutputKind, Place, check_apart},
@@ -78,6 +82,8 @@ use crate::{
 pub struct Additions {
     /// Matrices with one row a cell.
     pub obsm: Vec<(String, RowSpool)>,
+    /// Matrices of cells against cells.
+    pub obsp: Vec<(String, Csr)>,
     /// Columns with one entry a cell.
     pub obs: Vec<(String, Column)>,
     /// Matrices with one row a gene of `X`.
@@ -106,7 +112,11 @@ impl Additions {
         let obs = self.obs.iter().map(|(name, column)| ("obs", name, column.len()));
         let varm = self.varm.iter().map(|(name, rows)| ("varm", name, rows.n_rows()));
         let wrong = |n: usize| move |&(.., rows): &(&str, &String, usize)| rows != n;
-        let of_cells = obsm.chain(obs).find(wrong(n_cells)).map(|it| (it, n_cells, "cells"));
+        let obsp = self.obsp.iter().flat_map(|(name, pairs)| {
+            [pairs.n_cells(), pairs.n_genes()].map(|rows| ("obsp", name, rows))
+        });
+        let of_cells =
+            obsm.chain(obsp).chain(obs).find(wrong(n_cells)).map(|it| (it, n_cells, "cells"));
         let of_genes = varm.into_iter().find(wrong(n_genes)).map(|it| (it, n_genes, "genes"));
         match of_cells.or(of_genes) {
             Some(((group, name, rows), n, things)) => Err(Error::Option(format!(
@@ -126,6 +136,12 @@ impl Additions {
         }
         for (name, spool) in &self.obsm {
             write_spool(sink, &format!("obsm/{}", anndata::member(name)), spool)?;
+        }
+        if !self.obsp.is_empty() {
+            sink.group("obsp", &anndata::dict())?;
+        }
+        for (name, pairs) in &self.obsp {
+            anndata::csr(sink, &format!("obsp/{}", anndata::member(name)), pairs)?;
         }
         if !self.obs.is_empty() {
             self.write_obs(sink)?;

@@ -76,6 +76,15 @@ impl CellMap {
         Self { cells, points: layout(&graph, &start, seed), n }
     }
 
+    /// Cells whose `places` are known: those of the numbers `cells` among `n` cells.
+    ///
+    /// # Panics
+    /// If there are not as many places as cells.
+    pub fn placed(cells: Vec<usize>, places: Vec<[f32; 2]>, n: usize) -> Self {
+        assert_eq!(cells.len(), places.len(), "a place a cell");
+        Self { cells, points: places, n }
+    }
+
     /// The number and the place of every cell drawn.
     pub fn points(&self) -> impl Iterator<Item = (usize, [f32; 2])> {
         self.cells.iter().copied().zip(self.points.iter().copied())

@@ -41,6 +41,7 @@ mod evaluation;
 mod label_summary;
 mod labels;
 mod map_genes;
+mod neighbourhood;
 pub mod network;
 pub mod perturbation;
 mod separation;
@@ -59,6 +60,7 @@ pub use crate::{
     },
     label_summary::LabelSummary,
     labels::{Labels, join_labels, likely_colour, likely_types, split_labels},
+    neighbourhood::{Neighbourhood, NeighbourhoodOptions},
     separation::Separation,
     told::BatchesTold,
 };

@@ -7,11 +7,14 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use scgpt_data::{Observer, Result};
 
 use crate::distances::{AGAINST, QUERIES, Rows, TILE, TOGETHER, products};
 
 /// Further candidates whose exact distance is looked at: more than rounding can misplace.
 const SPARE: usize = 8;
+/// Cells whose neighbours are found between two looks of an observer.
+const WATCHED: usize = 32 * QUERIES;
 
 /// The nearest cells of each cell by Euclidean distance; no cell is its own neighbour.
 ///
@@ -45,6 +48,28 @@ impl Neighbours {
             return Self { n: rows.n, k, nearest: Vec::new() };
         }
         Self { n: rows.n, k, nearest: rows.all_nearest(0..rows.n, 0..rows.n, k) }
+    }
+
+    /// As [`new`](Self::new), for many cells: an observer sees how far it is.
+    ///
+    /// # Errors
+    /// [`Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn watched(rows: &[f32], d: usize, k: usize, observer: &dyn Observer) -> Result<Self> {
+        let rows = Rows::new(rows, d);
+        let k = k.min(rows.n.saturating_sub(1));
+        observer.begin("finding neighbours", rows.n);
+        let mut nearest = Vec::with_capacity(rows.n * k);
+        for first in (0..if k == 0 { 0 } else { rows.n }).step_by(WATCHED) {
+            observer.check_cancelled()?;
+            let queries = first..rows.n.min(first + WATCHED);
+            let n = queries.len();
+            nearest.extend(rows.all_nearest(queries, 0..rows.n, k));
+            observer.advance(n);
+        }
+        Ok(Self { n: rows.n, k, nearest })
     }
 
     /// As [`new`](Self::new), and beside it, for each cell, what `finish` makes of the sums of its
@@ -222,7 +247,7 @@ impl Nearest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scgpt_data::{Keyed, Purpose};
+    use scgpt_data::{Keyed, Purpose, Silent};
 
     #[allow(clippy::cast_possible_truncation, reason = "test data")]
     fn random(n: usize, d: usize) -> Vec<f32> {
@@ -235,6 +260,7 @@ mod tests {
         for (n, d, k) in [(333, 21, 7), (130, 3, 129), (5, 40, 14), (64, 16, 1)] {
             let rows = random(n, d);
             let neighbours = Neighbours::new(&rows, d, k);
+            assert_eq!(Neighbours::watched(&rows, d, k, &Silent).unwrap(), neighbours);
             assert_eq!((neighbours.k(), neighbours.cells().count()), (k.min(n - 1), n));
             for (cell, found) in neighbours.cells().enumerate() {
                 let distance = |other: usize| {

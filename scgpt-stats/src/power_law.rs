@@ -18,6 +18,8 @@ const SAMPLES: u64 = 1000;
 const SIZES: usize = 4;
 /// Share of repetitions in which an error may not fall, if it is to be said that it does.
 const MAY_RISE: f64 = 0.025;
+/// How many times the least exponent that fits the largest one may be, if it is to be said that they are one law.
+const WIDEST: f64 = 10.0;
 
 /// `error(n) = floor + gain · n^(−exponent)`, with 95 % bootstrap intervals.
 ///
@@ -87,7 +89,7 @@ impl PowerLaw {
     ///
     /// # Errors
     /// If the points do not tell: there are fewer than four sizes, the error does not fall beyond what chance
-    /// does, or exponents up to the end of the range that is tried fit.
+    /// does, or exponents fit of which one is ten times another, or the end of the range that is tried.
     ///
     /// # Panics
     /// If a size is not positive, or a number is not finite.
@@ -137,7 +139,7 @@ impl PowerLaw {
         };
         let Interval { low, high, .. } = law.exponent;
         let [least, most] = EXPONENTS;
-        if low <= least * 1.05 || high >= most / 1.05 {
+        if low <= least * 1.05 || high >= most / 1.05 || high > WIDEST * low {
             return Err(LawUntold::Wide { low, high });
         }
         Ok(law)
@@ -258,6 +260,17 @@ mod tests {
         let untold = PowerLaw::fit(&step, 0).unwrap_err();
         assert!(matches!(untold, LawUntold::Wide { high, .. } if high > 2.8), "{untold}");
         assert!(untold.to_string().contains("exponents from"), "{untold}");
+    }
+
+    #[test]
+    fn laws_that_have_little_in_common_are_none() {
+        let law = |n: f64| 10.0 + 60.0 * n.powf(-0.25);
+        let spread = 0.1 * (law(1e3) - law(1e5));
+        let fits = (0..40).map(|seed| PowerLaw::fit(&points(law, spread, seed), seed));
+        let (told, untold): (Vec<_>, Vec<_>) = fits.partition(Result::is_ok);
+        assert!(told.iter().flatten().all(|fit| fit.exponent.high <= 10.0 * fit.exponent.low));
+        let is_within = |fit: &Result<PowerLaw, LawUntold>| matches!(fit, Err(LawUntold::Wide { low, high }) if *low > 0.03 && *high < 2.5);
+        assert!(untold.iter().any(is_within), "{untold:?}");
     }
 
     #[test]

@@ -26,6 +26,14 @@ pub const TRAINING: &str = "training";
 /// yet: while it is there, the other files need not belong together.
 pub const UNFINISHED: &str = "training/unfinished.json";
 
+/// What is at `path` instead of cells, if it is something that this program or the authors wrote: a model, an artefact,
+/// an index, shards or a run.
+pub fn instead_of_cells(path: &Path) -> Option<&'static str> {
+    use FolderKind::{Cells, File, Other};
+    let kind = FolderKind::of(path);
+    (!matches!(kind, Cells | File | Other)).then(|| kind.describe())
+}
+
 /// The kinds of folders that the commands write and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FolderKind {

@@ -43,6 +43,8 @@ mod known_genes;
 pub mod map;
 mod mean_expression;
 mod model_folder;
+#[cfg(feature = "cloud")]
+pub mod models;
 pub mod perturb;
 pub mod pretrain;
 mod start_vectors;
@@ -53,7 +55,7 @@ mod usage;
 
 pub use crate::{
     error::{Error, Result},
-    folder_kind::{TRAINING, UNFINISHED, open_model},
+    folder_kind::{TRAINING, UNFINISHED, instead_of_cells, open_model},
     known_genes::KnownGenes,
     model_folder::write_model,
     training::{

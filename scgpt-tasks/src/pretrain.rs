@@ -92,8 +92,8 @@ pub struct PretrainOptions<'a> {
     pub checkpoint_every: Option<u64>,
     /// Number of newest checkpoints that are kept, beside the best.
     pub keep: usize,
-    /// Whether blocks are computed again for their gradients, for less memory.
-    pub recompute: bool,
+    /// Whether blocks are computed again for their gradients, for less memory; with `None` where adapters learn.
+    pub recompute: Option<bool>,
     /// Whether to stop after a few steps, which tell what the run needs, see
     /// [`Event::Rehearsed`](scgpt_train::Event::Rehearsed).
     pub rehearse: bool,
@@ -109,7 +109,7 @@ impl<'a> PretrainOptions<'a> {
             resume: false,
             checkpoint_every: None,
             keep: 1,
-            recompute: false,
+            recompute: None,
             rehearse: false,
         }
     }

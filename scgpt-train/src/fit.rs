@@ -58,8 +58,9 @@ pub struct RunOptions<'a> {
     pub checkpoint_every: Option<u64>,
     /// Number of newest checkpoints that are kept, beside the best.
     pub keep: usize,
-    /// Whether blocks are [computed again](Scgpt::recomputing) for their gradients.
-    pub recompute: bool,
+    /// Whether blocks are [computed again](Scgpt::recomputing) for their gradients; with `None` where
+    /// [adapters](TrainConfig::lora) learn, on devices that can.
+    pub recompute: Option<bool>,
     /// Whether to stop after a few steps, a validation and a checkpoint, which tell what the run needs: see
     /// [`Event::Rehearsed`].
     pub rehearse: bool,
@@ -75,7 +76,7 @@ impl<'a> RunOptions<'a> {
             resume: false,
             checkpoint_every: None,
             keep: 1,
-            recompute: false,
+            recompute: None,
             rehearse: false,
         }
     }
@@ -123,7 +124,8 @@ pub fn fit<T: Task>(
     if let Err(problem) = config.precision.on(device) {
         return Err(Error::Config(vec![Setting("precision").wrong(problem)]));
     }
-    if run.recompute && !(recomputes(network, device) && config.precision != Precision::F16) {
+    let can_recompute = recomputes(network, device) && config.precision != Precision::F16;
+    if run.recompute == Some(true) && !can_recompute {
         let problem = "is for the CPU in f32, bf16 or bf16x3, and for networks whose norms stand after the sums: \
                        what dropout drops is not known again elsewhere";
         return Err(Error::Config(vec![Setting("recompute").wrong(problem)]));
@@ -156,7 +158,8 @@ pub fn fit<T: Task>(
         Some(lora) => hold_base(model, lora),
         None => model,
     };
-    let model = if run.recompute { model.recomputing() } else { model };
+    let recomputes = can_recompute && run.recompute.unwrap_or(config.lora.is_some());
+    let model = if recomputes { model.recomputing() } else { model };
     let config = &config.in_force(task.batches_per_epoch());
     let total_steps = config.total_steps(task.batches_per_epoch());
     if !run.resume {
@@ -181,6 +184,7 @@ pub fn fit<T: Task>(
         saved_step: None,
         steps_taken: 0,
         steps_used: 0,
+        recomputes,
         rehearsing: None,
     };
     session.run()
@@ -205,6 +209,7 @@ struct Session<'a, T> {
     /// Steps of this session, and how many of them changed the network.
     steps_taken: u64,
     steps_used: u64,
+    recomputes: bool,
     rehearsing: Option<Rehearsing>,
 }
 
@@ -408,7 +413,8 @@ impl<T: Task> Session<'_, T> {
         if let Some(rehearsing) = self.rehearsing.take() {
             let steps = [self.task.batches_per_epoch(), self.total_steps];
             let every = self.run.checkpoint_every;
-            let rehearsal = rehearsing.end(self.model(), self.config, steps, every);
+            let rehearsal =
+                rehearsing.end((self.model(), self.recomputes), self.config, steps, every);
             self.watch.event(&Event::Rehearsed(&rehearsal));
         }
     }

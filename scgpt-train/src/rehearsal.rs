@@ -21,6 +21,8 @@ pub struct Rehearsal {
     pub learning: usize,
     /// Those of them in whose place adapters could learn: the blocks without their norms, and gene vectors.
     pub adaptable: usize,
+    /// Whether its blocks are computed again for their gradients.
+    pub recomputes: bool,
     /// Optimiser steps of the whole run.
     pub steps: u64,
     /// Its validations, each with a checkpoint.
@@ -89,7 +91,7 @@ impl Rehearsing {
     /// What was seen.
     pub(crate) fn end(
         &self,
-        model: &Scgpt,
+        (model, recomputes): (&Scgpt, bool),
         config: &TrainConfig,
         [batches_per_epoch, steps]: [u64; 2],
         checkpoint_every: Option<u64>,
@@ -108,6 +110,7 @@ impl Rehearsing {
             parameters: count.all,
             learning: count.learning,
             adaptable: count.adaptable,
+            recomputes,
             steps,
             validations,
             checkpoints: checkpoint_every.map_or(0, due),

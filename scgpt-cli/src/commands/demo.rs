@@ -19,6 +19,7 @@ use scgpt_tasks::{
     pretrain::{PretrainConfig, PretrainOptions, Pretraining},
 };
 use scgpt_train::{RunHistory, ValidationRecord};
+use serde_json::json;
 
 use crate::{
     commands::Cli,
@@ -107,17 +108,26 @@ pub(crate) fn run(args: &DemoArgs, printer: Printer) -> Result<()> {
         "--color",
         "cell_type",
     ];
-    step(args, printer, &embed)?;
+    step(args, printer.step(), &embed)?;
 
     let separations = separations(args, printer)?;
     let page_path = folder.join("report.html");
     write_text(&page_path, &page(args, &separations)?.to_html())?;
     printer.remark("\nClusters against the planted types (adjusted Rand index):");
-    for separation in &separations {
-        printer.remark(&format!("  {:.2}  {}", separation.scores.ari, separation.name));
-    }
-    printer
-        .remark(&format!("\nOpen {} in a browser, or {embedded} in scanpy.", page_path.display()));
+    let lines = separations.iter().map(|it| format!("{:.2}  {}", it.scores.ari, it.name));
+    let scores: Vec<_> = separations
+        .iter()
+        .map(|it| json!({"name": it.name, "ari": it.scores.ari, "nmi": it.scores.nmi}))
+        .collect();
+    printer.result(
+        &json!({"scores": scores, "output": embedded, "report": page_path}),
+        &[
+            ("clusters", lines.collect::<Vec<_>>().join("\n")),
+            ("output", embedded.clone()),
+            ("report", page_path.display().to_string()),
+        ],
+    )?;
+    printer.remark("\nOpen the report in a browser, and the output in scanpy.");
     Ok(())
 }
 

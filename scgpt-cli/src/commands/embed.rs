@@ -14,9 +14,10 @@ use serde_json::Value;
 
 use crate::{
     cell_page::{CellPageArgs, MadePage},
-    cells_output::OutputArgs,
+    cells_output::{OR_TABLE, OutputArgs},
     effective::write_effective,
     gene_remarks,
+    neighbourhood::NeighbourhoodArgs,
     output::Printer,
     progress::Bar,
     stream::{StreamArgs, TokenArgs},
@@ -36,9 +37,7 @@ use crate::{
     scgpt embed s3://bucket/cells.zarr --model scGPT_human -o embedded.h5ad\n  \
     scgpt embed filtered_feature_bc_matrix/ --model scGPT_human -o embedded.zarr --hvg 3000\n  \
     scgpt embed --genes --model scGPT_human -o genes.parquet")]
-#[command(mut_arg("output", |output| output.help(
-    "File to write: .h5ad, or .zarr for a folder; of genes .csv, .tsv or .parquet"
-)))]
+#[command(mut_arg("output", |output| output.help(OR_TABLE)))]
 pub(crate) struct EmbedArgs {
     /// File or folder of cells
     #[serde(skip)]
@@ -66,6 +65,9 @@ pub(crate) struct EmbedArgs {
     #[command(flatten)]
     #[serde(flatten)]
     stream: StreamArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    neighbourhood: NeighbourhoodArgs,
     /// Use only the N most variable genes
     #[arg(long, value_name = "N", env = "SCGPT_HVG")]
     hvg: Option<usize>,
@@ -92,7 +94,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     };
     let inputs = [input, &args.model];
     let page_path = args.page.path(&args.output);
-    args.output.check(inputs, page_path.as_deref())?;
+    args.output.check_or_table(inputs, page_path.as_deref())?;
     let device = args.stream.compute.open()?;
     let mut warnings = Warnings::new(printer);
     let mut source = args.stream.matrix.choice.open(input, &mut warnings)?;
@@ -119,11 +121,13 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     let made = made.transpose()?;
 
     let mut record = record(args, report)?;
-    let additions = Additions {
+    let mut additions = Additions {
         obsm: vec![(args.key.clone(), embedding.rows)],
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
+    let (seed, neighbourhood) = (args.tokens.seed, args.neighbourhood);
+    let neighbours = neighbourhood.add_to(&mut additions, &args.key, seed, &bar)?;
     let copy = args.output.copy_of(input, &layer);
     let skipped = copy.write(&mut source, additions, &bar, printer)?;
     record["not_carried_over"] = skipped.into();
@@ -131,6 +135,7 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
     record["timings"] = serde_json::to_value(report.timings)?;
     write_effective(&args.output.path, "embed", args)?;
     let mut rows = summary(args, report);
+    rows.extend(neighbours);
     rows.extend(made.map(MadePage::write).transpose()?);
     printer.result(&warnings.beside(&record), &rows)
 }

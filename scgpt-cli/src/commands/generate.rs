@@ -109,6 +109,7 @@ pub(crate) fn run(args: &GenerateArgs, printer: Printer) -> Result<()> {
     bar.finish();
     let report = &cells.report;
     gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
+    gene_remarks::remark_on_other_names(&report.genes, printer);
     args.stream.precision.remark_on(report.precision, &mut warnings);
     let so = "what is generated for them is the same for all";
     warnings.without_genes(report.without_genes, so);

@@ -22,6 +22,7 @@ use crate::{
     commands::Cli,
     flags::options_of,
     learn::LearnArgs,
+    neighbourhood::NeighbourhoodArgs,
     output::{Printer, beside, print_settings, temporary},
     progress::Bar,
     settings::{layered, named},
@@ -57,7 +58,8 @@ use crate::{
     [default: a small network learns from scratch]"
 )))]
 #[command(mut_arg("output", |output| output.value_name("FILE").help(
-    "File to write: .h5ad, .h5mu of the same, or .zarr for a folder"
+    "File to write: .h5ad, .h5mu of the same, or .zarr for a folder; .csv, .tsv or .parquet for a table of the \
+    embedding"
 )))]
 pub(crate) struct IntegrateArgs {
     /// File or folder of cells; several are joined by the names of cells. MODALITY=FILE names what it
@@ -108,6 +110,8 @@ pub(crate) struct IntegrateArgs {
     /// --model are kept, and no modality is hidden as a whole
     #[arg(long)]
     parity: bool,
+    #[command(flatten)]
+    neighbourhood: NeighbourhoodArgs,
     #[command(flatten)]
     learn: LearnArgs,
     // Behind all others, which would be listed below its heading.
@@ -190,21 +194,24 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     remark_on(&report, printer);
     let mut record = serde_json::to_value(&embedding.report)?;
     record["integration"] = record_of(&report, &artefact)?;
-    let additions = Additions {
+    let mut additions = Additions {
         obsm: vec![("X_scGPT".into(), embedding.rows)],
         uns: vec![("scgpt".into(), record)],
         ..Additions::default()
     };
+    let (bar, seed) = (Bar::new(printer), settings.training.seed);
+    let neighbours = args.neighbourhood.add_to(&mut additions, "X_scGPT", seed, &bar)?;
     if let (Some(path), Some(completed)) = (complete, completed) {
         let made = modalities::make_completed(completed, source.source(), path, existing(path)?)?;
         training.publish(made)?;
     }
-    let bar = Bar::new(printer);
     let made = source.make(output, &layer, existing(output)?, additions, &bar, printer)?;
     training.publish(made)?;
     warnings.write(&artefact, &report, report.page())?;
     training.finish()?;
-    printer.result(&warnings.beside(&report), &summary(&report, output, &artefact))
+    let mut rows = summary(&report, output, &artefact);
+    rows.extend(neighbours);
+    printer.result(&warnings.beside(&report), &rows)
 }
 
 /// Prints the settings in force.

@@ -60,9 +60,15 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "RANK", env = "SCGPT_LORA")]
     lora: Option<usize>,
     /// Keep no states inside blocks, which are computed again for their gradients: less memory for more
-    /// time, and the same result
-    #[arg(long)]
-    pub(crate) recompute: bool,
+    /// time, and the same result [default: true with --lora on a CPU, else false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub(crate) recompute: Option<bool>,
     /// Seed of every random choice
     #[arg(long, value_name = "N", env = "SCGPT_SEED")]
     seed: Option<u64>,
@@ -106,9 +112,7 @@ impl RunArgs {
     /// The rehearsal of the training whose output that would be, if it is to be planned, and where the training
     /// writes.
     pub(crate) fn plan(&self, output: &Path) -> Result<(Option<Plan>, PathBuf)> {
-        let plan = self.plan.then(|| Plan::beside(output)).transpose()?;
-        let place = plan.as_ref().map_or_else(|| output.into(), Plan::output);
-        Ok((plan, place))
+        Plan::asked(self.plan, output)
     }
 
     /// What decides how much memory a training with these settings needs.
@@ -118,8 +122,12 @@ impl RunArgs {
         batch_size: usize,
         (network, training): (&'a NetworkConfig, &'a TrainConfig),
     ) -> Load<'a> {
-        let (is_fine_tuned, recomputes) = (model.is_some(), self.recompute);
-        Load { network, training, is_fine_tuned, batch_size, recomputes }
+        Load { network, training, is_fine_tuned: model.is_some(), batch_size }
+    }
+
+    /// The seed that was given, else 0.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed.unwrap_or(0)
     }
 
     /// Optimiser steps between checkpoints.

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Stdio, thread::sleep, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::run::{Place, cells, embedding, model};
 
@@ -266,4 +266,32 @@ fn variable_genes_are_selected() {
         assert_eq!(json["variable"]["n_selected"], 200, "{flavour}");
         assert!(json["tokens"]["max"].as_u64().unwrap() <= 201);
     }
+}
+
+#[test]
+fn json_of_every_command_has_the_same_envelope_and_so_have_errors() {
+    let place = Place::new();
+    let (cells, model) = (cells(), model());
+    let done = place.done(&["embed", &cells, "-m", &model, "-o", "x.h5ad", "--json"]);
+    let envelope = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "command": "embed",
+        "input": [cells],
+        "output": "x.h5ad",
+        "report": "x.report.html",
+    });
+    assert_eq!(done.envelope, envelope);
+    let said = place.done(&["inspect", &cells, "--json"]).envelope;
+    assert_eq!((&said["command"], &said["output"]), (&json!("inspect"), &Value::Null));
+    let evaluate = ["evaluate", "labels", &cells, "--truth", "batch", "--prediction", "batch"];
+    let said = place.done(&[&evaluate[..], &["--json"]].concat()).envelope;
+    assert_eq!(said["command"], "evaluate labels");
+
+    let failed = place.run(&["embed", &cells, "-m", &model, "-o", "x.h5ad", "--json"]);
+    assert_eq!(failed.code, 1);
+    let error = &failed.envelope["error"];
+    assert_eq!((&failed.envelope["command"], &error["causes"]), (&json!("embed"), &json!([])));
+    assert!(error["message"].as_str().unwrap().contains("x.h5ad"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("--force"), "{error}");
+    assert!(failed.stderr.contains("error: "), "people read it, too");
 }

@@ -94,3 +94,15 @@ fn few_cells_are_passed_over_more_often_and_too_few_steps_are_told() {
         }
     }
 }
+
+#[test]
+fn going_on_with_other_attention_is_said() {
+    let place = Place::with_checkpoint();
+    fs::write(place.path("linear.toml"), "[network]\nattention = \"linear\"\n").unwrap();
+    let train = ["pretrain", "--data", "shards", "--model", "run/model", "--max-steps", "1"];
+    let said = |more: &[&str]| place.done(&[&train[..], more].concat()).stderr;
+    let warned = said(&["--config", "linear.toml", "-o", "linear"]);
+    let warning = "learned with attention `exact`, and go on with `linear`";
+    assert!(warned.contains(warning), "{warned}");
+    assert!(!said(&["-o", "exact"]).contains("attention"));
+}

@@ -9,13 +9,16 @@ use std::{
 
 use hdf5_pure::File;
 use scgpt_fixtures::repository;
+use serde_json::Value;
 use tempfile::TempDir;
 
-/// What a run printed, and how it ended.
+/// What a run printed, and how it ended. Of JSON `stdout` is the result alone, without its envelope.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: i32,
     pub(crate) stdout: String,
+    /// The envelope of JSON, or null.
+    pub(crate) envelope: Value,
     pub(crate) stderr: String,
 }
 
@@ -86,7 +89,12 @@ impl Place {
         for part in parts {
             assert!(message.contains(part), "`{part}` is not in: {message}");
         }
-        assert!(ended.stdout.is_empty(), "{}", ended.stdout);
+        if args.contains(&"--json") {
+            let said = ended.envelope["error"]["message"].as_str();
+            assert!(said.is_some_and(|said| !said.is_empty()), "{}", ended.stdout);
+        } else {
+            assert!(ended.stdout.is_empty(), "{}", ended.stdout);
+        }
         assert_eq!(before, self.content(), "something was left behind");
         ended.stderr
     }
@@ -100,9 +108,13 @@ impl Place {
 
 pub(crate) fn ended(command: &mut Command) -> Ended {
     let output = command.output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let mut envelope: Value = serde_json::from_str(&printed).unwrap_or_default();
+    let result = envelope.as_object_mut().and_then(|envelope| envelope.remove("result"));
     Ended {
         code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).unwrap(),
+        stdout: result.map_or(printed, |result| serde_json::to_string_pretty(&result).unwrap()),
+        envelope,
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }

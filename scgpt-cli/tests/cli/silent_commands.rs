@@ -113,9 +113,10 @@ enum Tells {
 use Tells::{Both, Cells, Columns};
 
 /// Commands that read cells, as they are run.
-const RUNS: [(&str, Tells); 26] = [
+const RUNS: [(&str, Tells); 27] = [
     ("annotate train cells.h5ad --label kind --config tiny.toml --no-baselines -o out", Both),
     ("annotate predict cells.h5ad -m types -o out.h5ad", Cells),
+    ("cells cells.h5ad -o out.h5ad", Cells),
     ("convert cells.h5ad --obs kind -o out", Both),
     ("corpus build cells.h5ad --obs kind -o out", Both),
     ("embed cells.h5ad --color kind -m MODEL -o out.h5ad", Both),
@@ -162,12 +163,15 @@ const RUNS: [(&str, Tells); 26] = [
 ];
 
 /// Commands that read no cells of anybody.
-const READ_NONE: [(&str, &str); 8] = [
+const READ_NONE: [(&str, &str); 11] = [
     ("completions", "prints a script"),
     ("corpus show", "reads shards"),
     ("demo", "simulates its cells, and runs commands of the other list"),
     ("evaluate grn", "reads edge lists"),
     ("man", "prints a page"),
+    ("models list", "reads no cells"),
+    ("models pull", "reads no cells"),
+    ("models where", "reads no cells"),
     ("simulate", "makes cells"),
     ("study plan", "reads shards, which tell when they are made"),
     ("study report", "reads results"),

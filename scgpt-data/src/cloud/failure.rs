@@ -18,14 +18,26 @@ const TLS: &str = "the certificate of the server is not trusted: check the clock
 pub(super) const NO_PARTS: &str = "the server sends no parts of files (HTTP ranges), which sharded arrays need: use another server, or copy the folder first";
 const KEYS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (profiles are not read: `aws configure export-credentials` tells both), or leave them unset for a public bucket";
 const PUBLIC: &str = "only what everyone may read is read over https://; copy it first, or use s3:// with credentials";
+const TOKEN: &str = "check the name; if the model is not public, accept its conditions on its page, and set HF_TOKEN to a token that may read it";
 const REGION: &str = "name the region of the bucket by AWS_REGION";
 
 /// Longest text of a server that is shown.
 const SHOWN: usize = 300;
 
+/// How somebody gets the right to read what a store has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rights {
+    /// By keys that sign requests.
+    S3,
+    /// Everybody has it, or nobody.
+    Public,
+    /// By a token, where a model is not public.
+    Hub,
+}
+
 /// How failures of a store are told.
 pub(super) struct Failures {
-    pub(super) is_s3: bool,
+    pub(super) rights: Rights,
     pub(super) patience: Patience,
 }
 
@@ -42,7 +54,11 @@ impl Failures {
 
     /// The error for what a store says of a file.
     pub(super) fn of(&self, url: &str, error: &StoreError) -> io::Error {
-        let rights = if self.is_s3 { KEYS } else { PUBLIC };
+        let rights = match self.rights {
+            Rights::S3 => KEYS,
+            Rights::Public => PUBLIC,
+            Rights::Hub => TOKEN,
+        };
         let denied = |status| {
             let problem = format!("the server refuses `{url}` ({status})");
             refused(io::ErrorKind::PermissionDenied, problem, rights)

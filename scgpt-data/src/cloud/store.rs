@@ -3,7 +3,8 @@
 use std::{io, path::Path, time::Duration};
 
 use object_store::{
-    BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig,
+    BackoffConfig, ClientConfigKey, ClientOptions, HeaderMap, HeaderValue, ObjectStore,
+    RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey, resolve_bucket_region},
     http::HttpBuilder,
 };
@@ -49,7 +50,7 @@ pub(super) async fn open(url: &Path, patience: Patience) -> io::Result<Opened> {
         ));
     }
     match scheme {
-        "http" | "https" => http(url, scheme == "http", patience),
+        "http" | "https" => http(url, client(scheme == "http", patience), patience),
         "s3" => s3(rest, patience).await,
         "gs" | "gcs" => Err(other(
             scheme,
@@ -78,11 +79,32 @@ fn retry(patience: Patience) -> RetryConfig {
     }
 }
 
-fn http(url: &Path, is_plain: bool, patience: Patience) -> io::Result<Opened> {
-    let options = ClientOptions::new()
+/// A hub of models at a web address. A token goes along with requests to it, and nowhere else.
+pub(super) fn hub(url: &Path, token: Option<&str>, patience: Patience) -> io::Result<Opened> {
+    let Some((scheme @ ("http" | "https"), _)) = scheme(url) else {
+        let problem = format!("`{}` is no web address", url.display());
+        return Err(refusal(problem, "set HF_ENDPOINT to one, such as https://huggingface.co"));
+    };
+    let mut options = client(scheme == "http", patience);
+    if let Some(token) = token {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|_| refusal("a token with letters that no token has", "set HF_TOKEN anew"))?;
+        value.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", value);
+        options = options.with_default_headers(headers);
+    }
+    http(url, options, patience)
+}
+
+fn client(is_plain: bool, patience: Patience) -> ClientOptions {
+    ClientOptions::new()
         .with_allow_http(is_plain)
         .with_connect_timeout(patience.connection)
-        .with_timeout(patience.answer);
+        .with_timeout(patience.answer)
+}
+
+fn http(url: &Path, options: ClientOptions, patience: Patience) -> io::Result<Opened> {
     let store = HttpBuilder::new()
         .with_url(url.display().to_string().trim_end_matches('/'))
         .with_client_options(options)

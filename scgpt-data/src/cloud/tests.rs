@@ -45,12 +45,16 @@ fn files_and_parts_of_them_are_read() {
     assert_eq!(remote.sizes(&[FILE.into(), "none".into()]).unwrap(), [Some(10_000), None]);
     assert_eq!(remote.folders("").unwrap(), None);
     let mut saved = Vec::new();
-    remote.save(FILE, 10_000, &mut saved).unwrap();
+    remote.save(FILE, 0..10_000, &mut saved).unwrap();
+    assert_eq!(saved, bytes);
+    saved.truncate(4_000);
+    remote.save(FILE, 4_000..10_000, &mut saved).unwrap();
     assert_eq!(saved, bytes);
     assert!(
-        said(&remote.save(FILE, 10_001, &mut saved).unwrap_err()).contains("as it was announced")
+        said(&remote.save(FILE, 0..10_001, &mut saved).unwrap_err())
+            .contains("as it was announced")
     );
-    assert!(said(&remote.save("none", 1, &mut saved).unwrap_err()).contains("404"));
+    assert!(said(&remote.save("none", 0..1, &mut saved).unwrap_err()).contains("404"));
     assert!(server.asked().iter().all(|asked| asked.path.starts_with("/cells.zarr/")));
 }
 
@@ -100,7 +104,7 @@ fn servers_that_fail_are_asked_again_and_refusals_are_not() {
     let error = said(&remote.get(FILE, Some(GetRange::Bounded(0..9)), MOST).unwrap_err());
     assert!(error.contains("no parts of files"), "{error}");
     let mut saved = Vec::new();
-    remote.save(FILE, 10_000, &mut saved).unwrap();
+    remote.save(FILE, 0..10_000, &mut saved).unwrap();
     assert_eq!(saved, bytes);
     drop(server);
     let error = said(&remote.get(FILE, None, MOST).unwrap_err());

@@ -12,8 +12,7 @@
 //! ```
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::SystemTime,
@@ -25,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::{MANIFEST, Manifest};
 use crate::{
-    cloud::{RemoteFolder, in_parallel},
+    cloud::{Hashed, RemoteFolder, in_parallel},
     error::{Error, Result},
     hex::hex,
     output::Claim,
@@ -113,23 +112,19 @@ impl ShardCache {
             };
             let path = folder.join(name);
             let file = folder.join(format!("{name}.part"));
-            let mut hashed = Hashed {
-                file: File::create(&file).map_err(write)?,
-                hash: Sha256::new(),
-                told: |more| progress(done.fetch_add(more, Ordering::Relaxed) + more, missing),
-                is_stopped: false,
-            };
-            let saved = remote.save(name, bytes, &mut hashed);
-            if hashed.is_stopped {
+            let told = |more| progress(done.fetch_add(more, Ordering::Relaxed) + more, missing);
+            let mut hashed = Hashed::create(&file, told).map_err(write)?;
+            let saved = remote.save(name, 0..bytes, &mut hashed);
+            if hashed.is_stopped() {
                 return Err(Error::Cancelled);
             }
             saved.map_err(open)?;
-            let found = hex(&hashed.hash.finalize());
+            let found = hashed.finish().map_err(write)?;
             if found != **sha256 {
                 let problem = format!("SHA-256 is {found}, the manifest says {sha256}");
                 return Err(Error::invalid(url, name.as_str(), problem).with_hint(OTHER));
             }
-            hashed.file.sync_all().and_then(|()| fs::rename(&file, &path)).map_err(write)
+            fs::rename(&file, &path).map_err(write)
         };
         in_parallel(|| files.par_iter().map(save).collect::<Result<Vec<()>>>())?;
         fs::write(folder.join(MANIFEST), &manifest).map_err(write)?;
@@ -188,25 +183,4 @@ fn size(remote: &RemoteFolder, name: &str) -> io::Result<u64> {
 fn held(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
-}
-
-/// A file whose bytes are hashed on their way.
-struct Hashed<F> {
-    file: File,
-    hash: Sha256,
-    told: F,
-    is_stopped: bool,
-}
-
-impl<F: Fn(u64) -> bool> Write for Hashed<F> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
-        self.hash.update(&bytes[..n]);
-        self.is_stopped = !(self.told)(n as u64);
-        if self.is_stopped { Err(io::Error::other("stopped")) } else { Ok(n) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }

@@ -10,7 +10,7 @@ use std::{fs::File, path::Path, sync::Arc};
 use parquet::{
     basic::{Compression, LogicalType, Repetition, Type as Physical},
     column::reader::{ColumnReader, ColumnReaderImpl},
-    data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type},
+    data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type},
     file::{
         properties::WriterProperties,
         reader::{FileReader, SerializedFileReader},
@@ -19,7 +19,7 @@ use parquet::{
     schema::types::Type,
 };
 
-use super::Table;
+use super::{Table, Values};
 use crate::{
     error::{self, Error, Result},
     frame::Column,
@@ -151,46 +151,70 @@ fn values<T: DataType>(
     Ok(definitions.iter().map(value).collect())
 }
 
-/// Writes `table` into the empty `file` as one row group, compressed by Snappy. Every column is
-/// optional; a categorical is written as text.
-///
-/// # Errors
-/// If the columns differ in length, or the file cannot be written.
-pub(super) fn write(table: &Table, file: File) -> Result<(), error::Source> {
-    let fields = table.columns.iter().map(|(name, column)| {
-        let (physical, logical) = match column {
-            Column::Float(_) => (Physical::DOUBLE, None),
-            Column::Integer(_) => (Physical::INT64, None),
-            Column::Boolean(_) => (Physical::BOOLEAN, None),
-            _ => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-        };
-        let field = Type::primitive_type_builder(name, physical)
-            .with_repetition(Repetition::OPTIONAL)
-            .with_logical_type(logical);
-        field.build().map(Arc::new)
-    });
-    let fields = fields.collect::<Result<Vec<_>, _>>()?;
-    let schema = Arc::new(Type::group_type_builder("table").with_fields(fields).build()?);
-    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
-    let mut group = writer.next_row_group()?;
-    for (_, column) in &table.columns {
-        let mut to = group.next_column()?.ok_or("a column more than the schema has")?;
-        match column {
-            Column::Float(values) => put::<DoubleType>(&mut to, values)?,
-            Column::Integer(values) => put::<Int64Type>(&mut to, values)?,
-            Column::Boolean(values) => put::<BoolType>(&mut to, values)?,
-            text => {
-                let bytes = |label: Option<String>| label.map(|l| ByteArray::from(l.into_bytes()));
-                let values: Vec<_> = text.labels().into_iter().map(bytes).collect();
-                put::<ByteArrayType>(&mut to, &values)?;
-            }
-        }
-        to.close()?;
+/// A parquet file under construction.
+pub(super) struct Writer(SerializedFileWriter<File>);
+
+impl Writer {
+    /// A file with these columns, of the kinds of the values of `block`. Every column is optional; a
+    /// categorical is written as text.
+    pub(super) fn new(
+        names: &[String],
+        block: &[Values<'_>],
+        file: File,
+    ) -> Result<Self, error::Source> {
+        let fields = names.iter().zip(block).map(|(name, values)| {
+            let (physical, logical) = match values {
+                Values::Single(_) => (Physical::FLOAT, None),
+                Values::Column(column) => match column.as_ref() {
+                    Column::Float(_) => (Physical::DOUBLE, None),
+                    Column::Integer(_) => (Physical::INT64, None),
+                    Column::Boolean(_) => (Physical::BOOLEAN, None),
+                    _ => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+                },
+            };
+            let field = Type::primitive_type_builder(name, physical)
+                .with_repetition(Repetition::OPTIONAL)
+                .with_logical_type(logical);
+            field.build().map(Arc::new)
+        });
+        let fields = fields.collect::<Result<Vec<_>, _>>()?;
+        let schema = Arc::new(Type::group_type_builder("table").with_fields(fields).build()?);
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        Ok(Self(SerializedFileWriter::new(file, schema, Arc::new(properties))?))
     }
-    group.close()?;
-    writer.close()?;
-    Ok(())
+
+    /// Writes further rows as a row group, compressed by Snappy.
+    pub(super) fn push(&mut self, block: &[Values<'_>]) -> Result<(), error::Source> {
+        let mut group = self.0.next_row_group()?;
+        for values in block {
+            let mut to = group.next_column()?.ok_or("a column more than the schema has")?;
+            match values {
+                Values::Single(values) => {
+                    let there = vec![1; values.len()];
+                    to.typed::<FloatType>().write_batch(values, Some(&there), None)?;
+                }
+                Values::Column(column) => match column.as_ref() {
+                    Column::Float(values) => put::<DoubleType>(&mut to, values)?,
+                    Column::Integer(values) => put::<Int64Type>(&mut to, values)?,
+                    Column::Boolean(values) => put::<BoolType>(&mut to, values)?,
+                    text => {
+                        let bytes = |label: String| ByteArray::from(label.into_bytes());
+                        let labels = text.labels().into_iter();
+                        let values: Vec<_> = labels.map(|label| label.map(bytes)).collect();
+                        put::<ByteArrayType>(&mut to, &values)?;
+                    }
+                },
+            }
+            to.close()?;
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<(), error::Source> {
+        self.0.close()?;
+        Ok(())
+    }
 }
 
 /// Writes the values of a column: those that are there, and a level a row that says where.

@@ -6,15 +6,16 @@
 //! what they say only beside numbers: alone they are text, such as the names of genes.
 
 use std::{
+    fmt::{Display, LowerExp},
     fs::File,
     io::{self, Read as _},
     path::Path,
     str::FromStr,
 };
 
-use csv::{ReaderBuilder, StringRecord, WriterBuilder};
+use csv::{ReaderBuilder, StringRecord, Writer, WriterBuilder};
 
-use super::Table;
+use super::{Table, Values};
 use crate::{
     error::{Error, Result},
     frame::Column,
@@ -96,15 +97,27 @@ fn typed(fields: Vec<String>) -> Column {
     Column::Text(fields.into_iter().map(|field| Some(field).filter(|f| !f.is_empty())).collect())
 }
 
-/// Writes the table with a first row of names, and waits until it is on the disk. A missing value
-/// is an empty field.
-pub(super) fn write(table: &Table, separator: u8, file: File) -> io::Result<()> {
+/// Begins a table with a row of names.
+pub(super) fn begin(names: &[String], separator: u8, file: File) -> io::Result<Writer<File>> {
     let mut to =
         WriterBuilder::new().delimiter(separator).buffer_capacity(1 << 16).from_writer(file);
-    to.write_record(table.names())?;
-    for row in 0..table.len() {
-        to.write_record(table.columns.iter().map(|(_, column)| field(column, row)))?;
+    to.write_record(names)?;
+    Ok(to)
+}
+
+/// Writes `rows` rows. A missing value is an empty field.
+pub(super) fn push(to: &mut Writer<File>, block: &[Values<'_>], rows: usize) -> io::Result<()> {
+    for row in 0..rows {
+        to.write_record(block.iter().map(|values| match values {
+            Values::Column(column) => field(column, row),
+            Values::Single(values) => number(values[row]),
+        }))?;
     }
+    Ok(())
+}
+
+/// Waits until the table is on the disk.
+pub(super) fn end(to: Writer<File>) -> io::Result<()> {
     to.into_inner().map_err(csv::IntoInnerError::into_error)?.sync_all()
 }
 
@@ -116,13 +129,17 @@ fn field(column: &Column, row: usize) -> String {
             let category = |code: u32| categories.get(code as usize).cloned();
             codes[row].and_then(category).unwrap_or_default()
         }
-        Column::Float(values) => values[row].map_or_else(String::new, |value| {
-            let is_plain = value == 0.0 || (1e-4..1e15).contains(&value.abs());
-            if is_plain { value.to_string() } else { format!("{value:e}") }
-        }),
+        Column::Float(values) => values[row].map_or_else(String::new, number),
         Column::Integer(values) => values[row].map_or_else(String::new, |value| value.to_string()),
         Column::Boolean(values) => values[row].map_or_else(String::new, |value| value.to_string()),
     }
+}
+
+/// A number of 32 or 64 bits.
+fn number<T: Copy + Into<f64> + Display + LowerExp>(value: T) -> String {
+    let size = value.into().abs();
+    let is_plain = size == 0.0 || (1e-4..1e15).contains(&size);
+    if is_plain { value.to_string() } else { format!("{value:e}") }
 }
 
 #[cfg(test)]

@@ -2,14 +2,16 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
 };
 
 use serde::Serialize;
 
 use super::{
     GeneNames, GeneToken, GeneVocab, SpecialToken,
+    gene_table::{GeneNameKind, unversioned},
     names::{INDEX, other_features},
+    renaming::{Other, Renamed, Renaming},
 };
 use crate::{
     error::{Error, Result},
@@ -34,6 +36,10 @@ pub struct Alignment {
     pub unmatched: Vec<String>,
     /// Genes whose token an earlier gene already has; they are left out.
     pub duplicates: Vec<Duplicate>,
+    /// Genes that the vocabulary has under other names; they have tokens.
+    pub renamed: Vec<Renamed>,
+    /// Genes whose names are those of several others, and so of none.
+    pub ambiguous: Vec<String>,
     /// Every place with names that was tried, in the order of the file.
     pub candidates: Vec<Candidate>,
     /// What the features that are no genes measure, and how many there are of each; they have no
@@ -86,6 +92,14 @@ pub struct AlignmentSummary {
     pub duplicates: usize,
     /// A few of them.
     pub duplicate_examples: Vec<String>,
+    /// How many genes the vocabulary has under other names, by what these are.
+    pub renamed: BTreeMap<GeneNameKind, usize>,
+    /// A few of them, with both names.
+    pub renamed_examples: Vec<Renamed>,
+    /// Number of genes whose names are those of several others, and so of none.
+    pub ambiguous: usize,
+    /// A few of them.
+    pub ambiguous_examples: Vec<String>,
     /// Every place with names that was tried.
     pub candidates: Vec<Candidate>,
     /// What the features that are no genes measure, and how many there are of each.
@@ -98,12 +112,13 @@ impl GeneVocab {
     /// Names are taken from the column that is named, or else from whichever of the index and the
     /// text columns names most genes; the earlier one wins a tie, and the index is first. Row
     /// numbers are no names. An Ensembl id with a version (`ENSG00000000003.15`) also matches
-    /// without it. Features that `feature_types` calls something else are no genes, unless that is
+    /// without it. A gene that the vocabulary does not have by its name is looked for under its other names, unless
+    /// [`genes_as_they_are`](GeneNames::genes_as_they_are): see [`GeneNameKind`]. Features that `feature_types` calls something else are no genes, unless that is
     /// asked for.
     ///
     /// Differs from the reference: of several genes with the same token only the first is kept
     /// and the others are reported, so that no token occurs twice in a cell; a gene named like a
-    /// special token does not match.
+    /// special token does not match; other names are not looked for there.
     ///
     /// # Errors
     /// If the column does not exist, there are no genes or no names, or fewer than 10 % (or the share
@@ -115,7 +130,13 @@ impl GeneVocab {
         let mut tried: Vec<Alignment> = names
             .places(var)?
             .into_iter()
-            .map(|(column, names)| self.match_names(column, &names, &is_gene))
+            .map(|(column, found)| {
+                let mut matched = self.match_names(column, &found, &is_gene);
+                if !names.genes_as_they_are {
+                    self.rename(&mut matched, &found, &is_gene);
+                }
+                matched
+            })
             .collect();
         let candidates: Vec<Candidate> = tried
             .iter()
@@ -127,7 +148,8 @@ impl GeneVocab {
         // The first of the best: `max_by_key` alone would take the last.
         let best = (0..tried.len())
             .rev()
-            .max_by_key(|&place| candidates[place].matched)
+            // A place with the names of the vocabulary itself is better than one with others.
+            .max_by_key(|&place| 2 * candidates[place].matched - tried[place].renamed.len())
             .unwrap_or_default();
         let other_features = other_features(var, &is_gene);
         let alignment = Alignment { candidates, other_features, ..tried.swap_remove(best) };
@@ -206,6 +228,8 @@ impl GeneVocab {
             column: INDEX.to_owned(),
             unmatched: Vec::new(),
             duplicates: Vec::new(),
+            renamed: Vec::new(),
+            ambiguous: Vec::new(),
             candidates: Vec::new(),
             other_features: Vec::new(),
             vocabulary: self.n_genes(),
@@ -239,18 +263,53 @@ impl GeneVocab {
             column,
             unmatched,
             duplicates,
+            renamed: Vec::new(),
+            ambiguous: Vec::new(),
             candidates: Vec::new(),
             other_features: Vec::new(),
             vocabulary: self.n_genes(),
         }
     }
 
+    /// Finds genes without a token by their other names. A gene that is there by its own name keeps its token; of
+    /// several genes that are one, the first has it.
+    fn rename(&self, alignment: &mut Alignment, names: &[Cow<'_, str>], is_gene: &[bool]) {
+        if alignment.unmatched.is_empty() {
+            return;
+        }
+        let taken: HashSet<GeneToken> = alignment.tokens.iter().copied().flatten().collect();
+        let renaming = Renaming::new(self, &taken);
+        let mut first: HashMap<GeneToken, usize> = HashMap::new();
+        alignment.unmatched.clear();
+        let genes = names.iter().enumerate().filter(|&(gene, _)| is_gene[gene]);
+        for (gene, name) in genes {
+            if self.gene(name).is_some() {
+                continue;
+            }
+            let (token, kind) = match renaming.token(name) {
+                Other::Token(token, kind) => (token, kind),
+                other => {
+                    alignment.unmatched.push(name.to_string());
+                    if matches!(other, Other::Ambiguous) {
+                        alignment.ambiguous.push(name.to_string());
+                    }
+                    continue;
+                }
+            };
+            let kept = *first.entry(token).or_insert(gene);
+            if kept != gene {
+                alignment.duplicates.push(Duplicate { name: name.to_string(), gene, kept });
+                continue;
+            }
+            alignment.tokens[gene] = Some(token);
+            let known_as = self.name(token).unwrap_or_default().to_owned();
+            alignment.renamed.push(Renamed { name: name.to_string(), known_as, kind });
+        }
+        alignment.duplicates.sort_by_key(|duplicate| duplicate.gene);
+    }
+
     fn gene(&self, name: &str) -> Option<GeneToken> {
-        let unversioned = || {
-            let (id, version) = name.rsplit_once('.')?;
-            let is_id = id.starts_with("ENS") && version.bytes().all(|byte| byte.is_ascii_digit());
-            is_id.then(|| self.token(id)).flatten()
-        };
+        let unversioned = || self.token(unversioned(name)?);
         self.token(name).or_else(unversioned).filter(|&token| !self.is_special(token))
     }
 }
@@ -304,6 +363,13 @@ impl Alignment {
                 .take(EXAMPLES)
                 .map(|duplicate| duplicate.name.clone())
                 .collect(),
+            renamed: self.renamed.iter().fold(BTreeMap::new(), |mut counts, renamed| {
+                *counts.entry(renamed.kind).or_default() += 1;
+                counts
+            }),
+            renamed_examples: self.renamed.iter().take(EXAMPLES).cloned().collect(),
+            ambiguous: self.ambiguous.len(),
+            ambiguous_examples: self.ambiguous.iter().take(EXAMPLES).cloned().collect(),
             candidates: self.candidates.clone(),
             other_features: self.other_features.clone(),
         }
@@ -313,8 +379,12 @@ impl Alignment {
 impl AlignmentSummary {
     /// How many genes are known, of those of the data and of those of the vocabulary, for people.
     pub fn line(&self) -> String {
+        let renamed = match self.renamed.values().sum::<usize>() {
+            0 => String::new(),
+            n => format!(", {n} of them under another name"),
+        };
         format!(
-            "{} of {} known ({:.1} %), named by `{}`; {} of the {} of the model",
+            "{} of {} known ({:.1} %), named by `{}`{renamed}; {} of the {} of the model",
             self.matched,
             self.genes,
             100.0 * self.coverage,
@@ -322,6 +392,30 @@ impl AlignmentSummary {
             self.matched,
             self.vocabulary
         )
+    }
+
+    /// Which genes the vocabulary has under other names, and which names say nothing, in words for people; `None` if
+    /// there are none of either.
+    pub fn other_names(&self) -> Option<String> {
+        let mut said = Vec::new();
+        if !self.renamed.is_empty() {
+            let kinds = self.renamed.iter().map(|(kind, n)| format!("{n} × {kind}"));
+            let examples =
+                self.renamed_examples.iter().map(|it| format!("{} is {}", it.name, it.known_as));
+            said.push(format!(
+                "genes that the model has under other names: {} ({}, …)",
+                kinds.collect::<Vec<_>>().join(", "),
+                examples.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        if self.ambiguous > 0 {
+            said.push(format!(
+                "{} names are those of several genes, and left out ({}, …)",
+                self.ambiguous,
+                self.ambiguous_examples.join(", ")
+            ));
+        }
+        (!said.is_empty()).then(|| said.join("; "))
     }
 
     /// The features that are no genes, in words for people; `None` if all are genes.
@@ -461,6 +555,44 @@ mod tests {
         assert!(message.contains("1 × Antibody Capture"), "{message}");
         let genes = GeneVocab::from_genes([&table], &GeneNames::BEST).unwrap();
         assert!(genes.names().eq(["A", "<pad>", "<cls>", "<eoc>"]));
+    }
+
+    #[test]
+    fn genes_are_known_under_their_other_names() {
+        let vocab = GeneVocab::from_names(["H2AFZ", "CD3D", "TP53", "MARCH1", "NKX2-1"]).unwrap();
+        let align = |index: &[&str], names: &GeneNames| vocab.align(&var(index, &[]), names);
+        let data = ["H2AZ1", "Cd3d", "p53", "MARCHF1", "ENSG00000136352.9", "no_gene"];
+        let alignment = align(&data, &GeneNames::BEST).unwrap();
+        let tokens = [Some(0), Some(1), Some(2), Some(3), Some(4), None];
+        assert_eq!(alignment.tokens, tokens.map(|token| token.map(GeneToken)));
+        assert_eq!(alignment.unmatched, ["no_gene"]);
+        let summary = alignment.summary();
+        let kinds: Vec<_> =
+            summary.renamed.iter().map(|(kind, n)| (kind.to_string(), *n)).collect();
+        let expected = [("symbol", 2), ("Ensembl id", 1), ("alias", 1), ("mouse ortholog", 1)];
+        assert_eq!(kinds, expected.map(|(kind, n)| (kind.to_owned(), n)));
+        assert!(summary.line().contains("5 of them under another name"), "{}", summary.line());
+        assert!(summary.other_names().unwrap().contains("H2AZ1 is H2AFZ"));
+        let as_they_are = GeneNames { genes_as_they_are: true, ..GeneNames::BEST };
+        assert!(align(&data, &as_they_are).is_err());
+
+        // A gene that is there by its own name is no other one, and two names of one gene are one.
+        let both = align(&["CD3D", "Cd3d", "TP53", "P53", "trp53"], &GeneNames::BEST).unwrap();
+        assert_eq!(both.tokens[..2], [Some(GeneToken(1)), None]);
+        assert_eq!((both.matched(), both.renamed.len(), both.duplicates.len()), (2, 0, 0));
+        let twice = align(&["H2AZ1", "H2az1"], &GeneNames::BEST).unwrap();
+        assert_eq!((twice.matched(), twice.duplicates[0].name.as_str()), (1, "H2az1"));
+    }
+
+    #[test]
+    fn a_column_with_the_names_of_the_vocabulary_is_better_than_one_with_others() {
+        let vocab = GeneVocab::from_names(["CD3D", "TP53", "MS4A1"]).unwrap();
+        let ids = ["ENSG00000167286", "ENSG00000141510", "ENSG00000156738"];
+        let table = var(&ids, &[("symbol", &["CD3D", "TP53", "odd"])]);
+        let alignment = vocab.align(&table, &GeneNames::BEST).unwrap();
+        assert_eq!((alignment.column.as_str(), alignment.matched()), ("symbol", 2));
+        let only = vocab.align(&var(&ids, &[]), &GeneNames::BEST).unwrap();
+        assert_eq!((only.matched(), only.renamed.len()), (3, 3));
     }
 
     #[test]

@@ -53,6 +53,10 @@ pub struct GeneNames {
     /// Least share of genes that have to be known, from 0 to 1; `None` is the usual share of 10 %.
     #[serde(default)]
     pub min_genes: Option<f64>,
+    /// Whether a gene that the vocabulary does not have by its name is unknown, even if the vocabulary has it by
+    /// another one: an id of Ensembl, a previous symbol, an alias, that of the ortholog in the mouse, or in other case.
+    #[serde(default)]
+    pub genes_as_they_are: bool,
 }
 
 /// A column of `var`, or its index, and the names of the genes there; a missing name is empty.
@@ -60,7 +64,8 @@ pub(super) type Place<'a> = (String, Vec<Cow<'a, str>>);
 
 impl GeneNames {
     /// The best names, of genes alone.
-    pub const BEST: Self = Self { column: None, all_features: false, min_genes: None };
+    pub const BEST: Self =
+        Self { column: None, all_features: false, min_genes: None, genes_as_they_are: false };
 
     /// The names in one column of `var`.
     pub fn of_column(column: impl Into<String>) -> Self {
@@ -69,7 +74,8 @@ impl GeneNames {
 
     /// The names in a column where they were found before, of all features whatever they measure.
     pub fn found_in(column: impl Into<String>) -> Self {
-        Self { column: Some(column.into()), all_features: true, min_genes: Some(0.0) }
+        let column = Some(column.into());
+        Self { column, all_features: true, min_genes: Some(0.0), ..Self::BEST }
     }
 
     /// Which features are genes, one entry a row of `var`.

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::element::{Attrs, Dtype, Sink, Values, array};
 use crate::{
+    csr::Csr,
     error::Result,
     frame::{Column, Frame},
 };
@@ -70,6 +71,24 @@ pub(super) fn frame(sink: &mut dyn Sink, path: &str, frame: &Frame) -> Result<()
         column(sink, &format!("{path}/{name}"), values)?;
     }
     Ok(())
+}
+
+/// Compressed sparse rows, in place of whatever has that name.
+pub(super) fn csr(sink: &mut dyn Sink, path: &str, matrix: &Csr) -> Result<()> {
+    sink.remove(path)?;
+    let mut attrs = encoding("csr_matrix", "0.1.0");
+    attrs.insert("shape".into(), json!([matrix.n_cells(), matrix.n_genes()]));
+    sink.group(path, &attrs)?;
+    let mut part = |name: &str, dtype, n: usize, bytes: &[u8]| {
+        array(sink, &format!("{path}/{name}"), dtype, &[n as u64], bytes, &dense())
+    };
+    let bytes: Vec<u8> = matrix.values().iter().flat_map(|value| value.to_le_bytes()).collect();
+    part("data", Dtype::F32, matrix.n_stored(), &bytes)?;
+    let bytes: Vec<u8> = matrix.indices().iter().flat_map(|index| index.to_le_bytes()).collect();
+    part("indices", Dtype::I32, matrix.n_stored(), &bytes)?;
+    let ends = matrix.indptr();
+    let bytes: Vec<u8> = ends.iter().flat_map(|&end| (end as u64).to_le_bytes()).collect();
+    part("indptr", Dtype::I64, ends.len(), &bytes)
 }
 
 /// One column. Text with missing values becomes a categorical: plain text has no place for them.

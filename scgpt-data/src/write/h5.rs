@@ -57,7 +57,7 @@ use crate::{
 };
 
 /// Groups of an existing file that get new members.
-const GROWING: [&str; 4] = ["obs", "obsm", "varm", "uns"];
+const GROWING: [&str; 5] = ["obs", "obsm", "obsp", "varm", "uns"];
 
 /// What MuData files begin with, before the HDF5 image.
 const MUDATA: &str = concat!(

@@ -145,6 +145,8 @@ mod tests {
             unmatched: Vec::new(),
             duplicates: Vec::new(),
             candidates: Vec::new(),
+            renamed: Vec::new(),
+            ambiguous: Vec::new(),
             other_features: Vec::new(),
             vocabulary: 12,
         };

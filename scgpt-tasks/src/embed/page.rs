@@ -73,6 +73,7 @@ fn genes(page: &mut Page, report: &EmbedReport) {
         ("not known", with_examples(genes.unmatched, &genes.unmatched_examples)),
     ];
     rows.extend(genes.others().map(|others| ("no genes, left out", others)));
+    rows.extend(genes.other_names().map(|names| ("other names", names)));
     page.warnings(report.known_genes.remark().as_slice());
     if genes.duplicates > 0 {
         rows.push((

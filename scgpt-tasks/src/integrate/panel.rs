@@ -114,6 +114,8 @@ pub(super) fn align(
             unmatched: Vec::new(),
             duplicates: Vec::new(),
             candidates: Vec::new(),
+            renamed: Vec::new(),
+            ambiguous: Vec::new(),
             other_features: Vec::new(),
             vocabulary: vocab.n_genes(),
         });

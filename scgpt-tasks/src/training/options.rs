@@ -32,8 +32,8 @@ pub struct LearnOptions<'a> {
     /// Optimiser steps between checkpoints. There is one at every validation, too; with `None`
     /// there are no others.
     pub checkpoint_every: Option<u64>,
-    /// Whether blocks are computed again for their gradients, for less memory.
-    pub recompute: bool,
+    /// Whether blocks are computed again for their gradients, for less memory; with `None` where adapters learn.
+    pub recompute: Option<bool>,
     /// Whether to stop after a few steps, which tell what the training needs, see
     /// [`Event::Rehearsed`](scgpt_train::Event::Rehearsed).
     pub rehearse: bool,
@@ -51,7 +51,7 @@ impl<'a> LearnOptions<'a> {
             output,
             resume: false,
             checkpoint_every: None,
-            recompute: false,
+            recompute: None,
             rehearse: false,
             repeats: 1,
         }

@@ -47,7 +47,7 @@ impl Task for Twice {
 fn train(
     network: &ScgptConfig,
     config: &TrainConfig,
-    recompute: bool,
+    recompute: Option<bool>,
     folder: &Path,
 ) -> Result<Outcome> {
     let mut run = RunOptions::new(folder);
@@ -72,7 +72,7 @@ fn weights_are_the_same_bit_for_bit() {
         (linformer, config()),
     ];
     for (network, config) in cases {
-        let [kept, again] = [false, true].map(|recompute| {
+        let [kept, again] = [Some(false), Some(true)].map(|recompute| {
             let folder = tempfile::tempdir().unwrap();
             let outcome = train(&network, &config, recompute, folder.path()).unwrap();
             weights(&outcome.model, folder.path())
@@ -88,10 +88,13 @@ fn what_dropout_drops_must_be_known_again() {
     let normed = ScgptConfig { norm_scheme: NormScheme::Normed, ..network() };
     let half = TrainConfig { precision: Precision::F16, ..config() };
     for (network, config) in [(&normed, &config()), (&network(), &half)] {
-        let error = train(network, config, true, folder.path()).unwrap_err();
+        let error = train(network, config, Some(true), folder.path()).unwrap_err();
         assert!(matches!(error, Error::Config(_)), "{error}");
         assert!(error.to_string().contains("`recompute`"), "{error}");
     }
-    let nothing = ScgptConfig { dropout: 0.0, ..normed };
-    train(&nothing, &config(), true, folder.path()).unwrap();
+    let nothing = ScgptConfig { dropout: 0.0, ..normed.clone() };
+    train(&nothing, &config(), Some(true), folder.path()).unwrap();
+    // Where it cannot be so, adapters keep what they need.
+    let adapted = TrainConfig { lora: Some(Lora::of_rank(2)), ..config() };
+    train(&normed, &adapted, None, folder.path()).unwrap();
 }

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use super::voting::VotingArgs;
 use crate::{
     cell_page::{CellPageArgs, MadePage},
-    cells_output::OutputArgs,
+    cells_output::{OR_TABLE, OutputArgs},
     effective::write_effective,
     gene_remarks,
+    neighbourhood::NeighbourhoodArgs,
     output::{Printer, temporary},
     progress::Bar,
     stream::StreamArgs,
@@ -34,6 +35,7 @@ use crate::{
 #[command(after_help = "Examples:\n  \
     scgpt annotate predict query.h5ad --model pbmc-types/ -o annotated.h5ad\n  \
     scgpt annotate predict query.h5ad --model pbmc-types/ --majority-voting -o annotated.h5ad")]
+#[command(mut_arg("output", |output| output.help(OR_TABLE)))]
 pub(crate) struct PredictArgs {
     /// File or folder of cells
     #[serde(skip)]
@@ -61,6 +63,9 @@ pub(crate) struct PredictArgs {
     voting: VotingArgs,
     #[command(flatten)]
     #[serde(flatten)]
+    neighbourhood: NeighbourhoodArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
     stream: StreamArgs,
     #[command(flatten)]
     #[serde(flatten)]
@@ -79,7 +84,7 @@ const COLUMNS: [&str; 5] = [
 pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let inputs = [args.input.as_path(), &args.model];
     let page_path = args.page.path(&args.output);
-    args.output.check(inputs, page_path.as_deref())?;
+    args.output.check_or_table(inputs, page_path.as_deref())?;
     let device = args.stream.compute.open()?;
     let mut warnings = Warnings::new(printer);
     let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
@@ -132,7 +137,9 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     uns.push(("scgpt_annotation".into(), record.clone()));
     let mut obsm = vec![(space(&artefact).to_owned(), annotated.embeddings)];
     obsm.extend(annotated.probabilities.map(|rows| ("scgpt_probabilities".to_owned(), rows)));
-    let additions = Additions { obsm, obs, uns, ..Additions::default() };
+    let mut additions = Additions { obsm, obs, uns, ..Additions::default() };
+    let cells: (&dyn CellSource, u64) = (&source, 0);
+    rows.extend(args.neighbourhood.add_to(&mut additions, space(&artefact), cells, &bar)?);
     let copy = args.output.copy_of(&args.input, &options.layer);
     copy.write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "annotate predict", args)?;

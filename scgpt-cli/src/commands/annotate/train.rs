@@ -184,6 +184,7 @@ fn remark_on(report: &AnnotateReport, warnings: &mut Warnings, printer: Printer)
         ));
     }
     gene_remarks::remark_on_others(data.genes.others().as_deref(), printer);
+    gene_remarks::remark_on_other_names(&data.genes, printer);
     if data.unlabelled > 0 {
         printer.remark(&format!("note: {} cells have no label and were left out", data.unlabelled));
     }

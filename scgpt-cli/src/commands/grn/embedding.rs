@@ -116,6 +116,14 @@ pub(crate) struct EmbeddingArgs {
         env = "SCGPT_NEW_GENES"
     )]
     new_genes: Option<NewGenes>,
+    /// Rank of adapters that learn in --fine-tune instead of the model's weights, for less memory [default: all
+    /// weights learn]
+    #[arg(long, value_name = "RANK", requires = "fine_tune", env = "SCGPT_LORA")]
+    lora: Option<usize>,
+    /// Tell what --fine-tune will need, by a few of its steps, and leave nothing
+    #[arg(long, requires = "fine_tune", conflicts_with = "resume")]
+    #[serde(skip)]
+    plan: bool,
     /// Column of obs with cell types: scores, and with --contextual vectors and networks, of each
     /// [default: for scores, one that looks like cell types]
     #[arg(long, value_name = "NAME", requires = "data", env = "SCGPT_PER")]
@@ -226,7 +234,10 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     }
     let tuned = match (&mut source, &training) {
         (Some(source), Some(training)) => {
-            Some(fine_tune::run(args, source, training, &device, &mut warnings, printer)?)
+            let tuned = fine_tune::run(args, source, training, &device, &mut warnings, printer)?;
+            // It was only planned.
+            let Some(tuned) = tuned else { return Ok(()) };
+            Some(tuned)
         }
         _ => None,
     };

@@ -48,25 +48,26 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         "batches": known.batches,
         "genes": known.genes.len(),
     });
-    let additions = Additions {
+    let mut additions = Additions {
         obsm: vec![("X_scGPT".into(), embedding.rows)],
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
+    let seed = run.seed();
+    let neighbours = args.neighbourhood.add_to(&mut additions, "X_scGPT", seed, &bar)?;
     let made = source.make(output, &options.layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     let report = &embedding.report;
-    printer.result(
-        &warnings.beside(&record),
-        &[
-            ("cells", report.n_cells.to_string()),
-            ("batches", format!("known: {}", known.batches.join(", "))),
-            ("genes", format!("{}; {} compared by", report.genes_line(), known.genes.len())),
-            (
-                "speed",
-                format!("{:.1} cells/s ({:.1} s)", report.cells_per_second, report.timings.total),
-            ),
-            ("output", format!("{}: obsm[\"X_scGPT\"]", output.display())),
-        ],
-    )
+    let mut rows = vec![
+        ("cells", report.n_cells.to_string()),
+        ("batches", format!("known: {}", known.batches.join(", "))),
+        ("genes", format!("{}; {} compared by", report.genes_line(), known.genes.len())),
+        (
+            "speed",
+            format!("{:.1} cells/s ({:.1} s)", report.cells_per_second, report.timings.total),
+        ),
+        ("output", format!("{}: obsm[\"X_scGPT\"]", output.display())),
+    ];
+    rows.extend(neighbours);
+    printer.result(&warnings.beside(&record), &rows)
 }

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use scgpt_data::{
     Additions, CellSource, Existing, Layer, MultimodalCells, MultimodalInput, MultimodalOptions,
-    Observer as _, Place, Source, SpooledCells, VariableFlavour, Watched, make_copy, make_export,
-    make_mudata_part,
+    Observer as _, Place, Source, SpooledCells, VariableFlavour, Watched, make_cells_table,
+    make_copy, make_export, make_mudata_part,
 };
 use scgpt_tasks::{
     Error,
@@ -21,7 +21,7 @@ use scgpt_tasks::{
 use crate::{
     cells_output::CellsOutput,
     choice::ChoiceArgs,
-    output::{Printer, check_cells_output, check_new},
+    output::{Printer, check_cells_output, check_new, is_table},
     progress::Bar,
     warnings::Warnings,
 };
@@ -245,6 +245,9 @@ impl InputCells {
         if self.is_mudata() && output.extension().is_some_and(|extension| extension == "h5mu") {
             return Ok(check_new(output, inputs, existing)?);
         }
+        if is_table(output) {
+            return Ok(check_new(output, inputs, existing)?);
+        }
         check_cells_output(output, inputs, existing)
     }
 
@@ -264,6 +267,10 @@ impl InputCells {
             Self::One(source, input) => {
                 let cells = CellsOutput { input, output, layer, existing };
                 Ok(cells.make(source, additions, bar, printer)?.0)
+            }
+            Self::Several(cells, inputs) if is_table(output) => {
+                let input = inputs[0].path.as_path();
+                Ok(make_cells_table(&cells.obs()?, &additions, input, output, existing)?)
             }
             Self::Several(cells, inputs) => {
                 let to_mudata = output.extension().is_some_and(|extension| extension == "h5mu");

@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 use super::{EmbeddedCells, HashedModel, Reading, by_model, from_obsm};
 use crate::{
     cell_page::{CellPageArgs, MadePage},
-    cells_output::OutputArgs,
+    cells_output::{OR_TABLE, OutputArgs},
     effective::write_effective,
+    neighbourhood::NeighbourhoodArgs,
     output::{Printer, temporary},
     progress::Bar,
     stream::StreamArgs,
@@ -39,6 +40,7 @@ const DISTANCE: &str = "scgpt_map_distance";
 #[derive(Debug, Args, Serialize)]
 #[command(after_help = "Example:\n  \
     scgpt map query query.h5ad --index atlas/ -o mapped.h5ad -k 10")]
+#[command(mut_arg("output", |output| output.help(OR_TABLE)))]
 pub(crate) struct QueryArgs {
     /// File or folder of cells
     #[serde(skip)]
@@ -66,6 +68,9 @@ pub(crate) struct QueryArgs {
     neighbours: bool,
     #[command(flatten)]
     #[serde(flatten)]
+    neighbourhood: NeighbourhoodArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
     stream: StreamArgs,
     #[command(flatten)]
     #[serde(flatten)]
@@ -75,7 +80,7 @@ pub(crate) struct QueryArgs {
 pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let inputs = [&args.input, &args.index].into_iter().chain(&args.model).map(PathBuf::as_path);
     let page_path = args.page.path(&args.output);
-    args.output.check(inputs, page_path.as_deref())?;
+    args.output.check_or_table(inputs, page_path.as_deref())?;
     let index = ReferenceIndex::open(&args.index)?;
     index.check_k(args.k)?;
     let device = args.stream.compute.open()?;
@@ -123,7 +128,8 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     let mut uns = added_colours(&source, &obs)?;
     uns.push(("scgpt_map".into(), record.clone()));
     let obsm = embeddings(args, &mapped, embedded.rows)?;
-    let additions = Additions { obsm, obs, uns, ..Additions::default() };
+    let mut additions = Additions { obsm, obs, uns, ..Additions::default() };
+    summary.extend(args.neighbourhood.add_to(&mut additions, "X_scGPT", 0, &bar)?);
     args.output.copy_of(&args.input, &layer).write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "map query", args)?;
     summary.extend(made.map(MadePage::write).transpose()?);

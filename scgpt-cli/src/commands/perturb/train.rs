@@ -180,6 +180,7 @@ fn remark_on(report: &PerturbReport, warnings: &mut Warnings, printer: Printer) 
         ));
     }
     gene_remarks::remark_on_others(report.genes.others().as_deref(), printer);
+    gene_remarks::remark_on_other_names(&report.genes, printer);
     if report.genes.duplicates > 0 {
         warnings.tell(format!(
             "{} genes have the name of an earlier one and are not predicted: {}",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use burn::prelude::Device;
 use scgpt_data::Source;
-use scgpt_model::InputNorm;
+use scgpt_model::{InputNorm, Lora};
 use scgpt_tasks::{
     LearnOptions, Recipe,
     integrate::{IntegrateArtefact, IntegrateConfig, IntegrateOptions, Integration},
@@ -14,6 +14,7 @@ use scgpt_tasks::{
 use super::EmbeddingArgs;
 use crate::{
     output::{Printer, temporary},
+    plan::{Load, Plan},
     training::Training,
     warnings::Warnings,
 };
@@ -46,7 +47,7 @@ pub(super) fn run(
     device: &Device,
     warnings: &mut Warnings,
     printer: Printer,
-) -> Result<PathBuf> {
+) -> Result<Option<PathBuf>> {
     let artefact = artefact(&args.output)?;
     let mut config = IntegrateConfig::of(Recipe::of(Some(&args.model))?);
     config.model = Some(args.model.clone());
@@ -57,6 +58,7 @@ pub(super) fn run(
         config.training.epochs = epochs;
         config.training.least_steps = None;
     }
+    config.training.lora = args.lora.map(Lora::of_rank).or(config.training.lora);
     if args.contextual {
         // Tokens that are normalised by batch cannot be compared between batches.
         config.input_norm = InputNorm::None;
@@ -64,7 +66,9 @@ pub(super) fn run(
     let layer = args.stream.matrix.layer();
     let gene_names = args.stream.matrix.gene_names();
     let temporary = temporary(&args.output);
-    let mut learn = LearnOptions::new(&artefact, &layer);
+    let (plan, place) = Plan::asked(args.plan, &artefact)?;
+    let mut learn = LearnOptions::new(&place, &layer);
+    learn.rehearse = plan.is_some();
     learn.gene_names = &gene_names;
     learn.resume = training.resumes();
     learn.checkpoint_every = Some(CHECKPOINT_EVERY);
@@ -73,6 +77,12 @@ pub(super) fn run(
     options.predict_batch = args.stream.batch_size;
     options.temporary = temporary.as_deref();
     let prepared = Integration::prepare(source, &config, options, device)?;
+    if let Some(plan) = plan {
+        let IntegrateConfig { network, training, batch_size, .. } = &config;
+        let load = Load { network, training, is_fine_tuned: true, batch_size: *batch_size };
+        plan.run(load, printer, |steps, cells| prepared.run(source, None, steps, cells))?;
+        return Ok(None);
+    }
     let outputs = [args.output.as_path()];
     training.begin(&config, "grn embedding --fine-tune", outputs, printer)?;
     let integrated =
@@ -83,5 +93,5 @@ pub(super) fn run(
     let without_genes = report.data.without_genes;
     warnings.without_compared(without_genes, "the model is not fine-tuned by them");
     warnings.write(&artefact, &report, report.page())?;
-    Ok(artefact)
+    Ok(Some(artefact))
 }

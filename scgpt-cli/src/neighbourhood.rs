@@ -1,0 +1,68 @@
+//! [`NeighbourhoodArgs`]: clusters and a map of the cells whose embedding a command writes.
+
+use anyhow::Result;
+use clap::Args;
+use scgpt_data::{Additions, RowSpool};
+use scgpt_eval::{Neighbourhood, NeighbourhoodOptions};
+use serde::Serialize;
+
+use crate::progress::Bar;
+
+/// Options of every command that writes an embedding of cells.
+#[derive(Clone, Copy, Debug, Args, Serialize)]
+pub(crate) struct NeighbourhoodArgs {
+    /// Write a UMAP of the embedding, too, and the neighbours of each cell: obsm/X_umap, obsp, uns/neighbors
+    #[arg(long)]
+    umap: bool,
+    /// Write Leiden clusters of the embedding, too: obs/leiden; the higher the resolution, the more, 1 if none is
+    /// given
+    #[arg(
+        long,
+        value_name = "RESOLUTION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1",
+        env = "SCGPT_LEIDEN"
+    )]
+    leiden: Option<f64>,
+}
+
+impl NeighbourhoodArgs {
+    /// Adds what was asked for of the embedding `name` to what is written of the cells. Returns the row of the
+    /// summary, if there is one.
+    pub(crate) fn add_to(
+        self,
+        additions: &mut Additions,
+        name: &str,
+        seed: u64,
+        bar: &Bar,
+    ) -> Result<Option<(&'static str, String)>> {
+        let Some((_, spool)) = additions.obsm.iter().find(|(other, _)| other == name) else {
+            return Ok(None);
+        };
+        if !self.umap && self.leiden.is_none() {
+            return Ok(None);
+        }
+        let rows = rows_of(spool)?;
+        let mut options = NeighbourhoodOptions::default();
+        (options.umap, options.resolution, options.seed) = (self.umap, self.leiden, seed);
+        let found = Neighbourhood::new(&rows, spool.n_columns(), options, bar)?;
+        bar.finish();
+        found.add_to(additions, name)?;
+        Ok(Some(("neighbours", line(&found))))
+    }
+}
+
+/// All rows of a spool.
+pub(crate) fn rows_of(spool: &RowSpool) -> Result<Vec<f32>> {
+    let mut rows = Vec::new();
+    spool.read_rows(0, spool.n_rows(), &mut rows)?;
+    Ok(rows)
+}
+
+/// What was found, for a summary.
+pub(crate) fn line(found: &Neighbourhood) -> String {
+    let clusters =
+        found.n_clusters().map_or_else(String::new, |clusters| format!("{clusters} clusters; "));
+    format!("{clusters}{}", found.slots().join(", "))
+}

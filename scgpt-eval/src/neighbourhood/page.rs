@@ -1,0 +1,63 @@
+//! The page about clusters of cells.
+
+use scgpt_data::{CellSource, Result};
+use scgpt_report::{Bar, Category, ColourValues, Colouring, Page};
+use scgpt_stats::{chosen_rows, principal_plane};
+
+use super::{LEIDEN, Neighbourhood};
+use crate::{cell_colours::CellColours, cell_map::CellMap};
+
+impl Neighbourhood {
+    /// Clusters and map as a page; `rows`, `[n, d]`, are those that the cells of `source` were compared by, and
+    /// `embedding` is their name.
+    ///
+    /// # Errors
+    /// If annotations cannot be read.
+    pub fn page(
+        &self,
+        source: &dyn CellSource,
+        embedding: &str,
+        (rows, d): (&[f32], usize),
+    ) -> Result<Page> {
+        let path = source.summary().path.display().to_string();
+        let mut page = Page::new("Cells and their neighbours", &path);
+        let n = self.graph.len();
+        let mut numbers = vec![("cells", n.to_string()), ("compared by", embedding.to_owned())];
+        numbers.extend(self.n_clusters().map(|clusters| ("clusters", clusters.to_string())));
+        numbers.push(("neighbours of a cell", self.neighbours.k().to_string()));
+        page.numbers(&numbers);
+        page.section("Map");
+        let cells = CellMap::sample(n, self.options.seed);
+        let places = match &self.places {
+            Some(places) => cells.iter().map(|&cell| places[cell]).collect(),
+            None => principal_plane(&chosen_rows(rows, d, &cells), d).0,
+        };
+        let map = CellMap::placed(cells, places, n);
+        let mut colours = CellColours::of_obs(source, &source.obs()?, map.cells(), None);
+        if let Some((codes, categories)) = self.codes() {
+            // An older column of that name is replaced in the output, too.
+            colours.columns.retain(|column| column.name != LEIDEN);
+            let codes = map.cells().iter().map(|&cell| codes[cell]).collect();
+            let named = |name| Category { name, colour: None };
+            let categories = categories.into_iter().map(named).collect();
+            let values = ColourValues::Categories { codes, categories };
+            colours.columns.insert(0, Colouring { name: LEIDEN.into(), values });
+        }
+        let axes = if self.places.is_some() { "a UMAP" } else { "their principal components" };
+        map.draw(&mut page, &format!("Cells on {axes} of {embedding}"), &colours);
+        if self.clusters.is_some() {
+            let bars: Vec<Bar> = self
+                .sizes()
+                .iter()
+                .enumerate()
+                .map(|(cluster, &size)| Bar {
+                    name: cluster.to_string(),
+                    value: size as f64,
+                    label: size.to_string(),
+                })
+                .collect();
+            page.section("Clusters").bars(&bars, "Cells of each cluster.");
+        }
+        Ok(page)
+    }
+}
