@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, RowSpool};
-use scgpt_eval::{Neighbourhood, NeighbourhoodOptions};
+use scgpt_data::{Additions, CellSource, RowSpool};
+use scgpt_eval::{Neighbourhood, NeighbourhoodOptions, added_colours};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::progress::Bar;
 
@@ -34,7 +35,7 @@ impl NeighbourhoodArgs {
         self,
         additions: &mut Additions,
         name: &str,
-        seed: u64,
+        (source, seed): (&dyn CellSource, u64),
         bar: &Bar,
     ) -> Result<Option<(&'static str, String)>> {
         let Some((_, spool)) = additions.obsm.iter().find(|(other, _)| other == name) else {
@@ -49,12 +50,22 @@ impl NeighbourhoodArgs {
         let found = Neighbourhood::new(&rows, spool.n_columns(), options, bar)?;
         bar.finish();
         found.add_to(additions, name)?;
+        additions.uns.extend(colours(&found, source)?);
         Ok(Some(("neighbours", line(&found))))
     }
 }
 
+/// The colours of clusters, for `uns`.
+pub(crate) fn colours(
+    found: &Neighbourhood,
+    source: &dyn CellSource,
+) -> Result<Vec<(String, Value)>> {
+    let column: Vec<_> = found.column().into_iter().collect();
+    Ok(added_colours(source, &column)?)
+}
+
 /// All rows of a spool.
-pub(crate) fn rows_of(spool: &RowSpool) -> Result<Vec<f32>> {
+fn rows_of(spool: &RowSpool) -> Result<Vec<f32>> {
     let mut rows = Vec::new();
     spool.read_rows(0, spool.n_rows(), &mut rows)?;
     Ok(rows)

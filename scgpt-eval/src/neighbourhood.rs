@@ -111,11 +111,12 @@ impl Neighbourhood {
         sizes
     }
 
-    /// The clusters as a categorical: the code of each cell, and the names.
-    fn codes(&self) -> Option<(Vec<Option<u32>>, Vec<String>)> {
+    /// The column of clusters that [`add_to`](Self::add_to) writes, and its name.
+    pub fn column(&self) -> Option<(String, Column)> {
         let code = |&cluster: &usize| u32::try_from(cluster).ok();
         let codes = self.clusters.as_ref()?.iter().map(code).collect();
-        Some((codes, (0..self.n_clusters()?).map(|cluster| cluster.to_string()).collect()))
+        let categories = (0..self.n_clusters()?).map(|cluster| cluster.to_string()).collect();
+        Some((LEIDEN.into(), Column::Categorical { codes, categories, ordered: false }))
     }
 
     /// Names of what [`add_to`](Self::add_to) writes.
@@ -169,9 +170,8 @@ impl Neighbourhood {
             let params = json!({"params": {"a": 1.0, "b": 1.0, "random_state": seed}});
             additions.uns.push((UMAP.into(), params));
         }
-        if let Some((codes, categories)) = self.codes() {
-            let column = Column::Categorical { codes, categories, ordered: false };
-            additions.obs.push((LEIDEN.into(), column));
+        if let Some(column) = self.column() {
+            additions.obs.push(column);
             let resolution = self.options.resolution;
             let params =
                 json!({"resolution": resolution, "random_state": seed, "n_iterations": -1});

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use scgpt_data::{Additions, CellSource, EmptyCells, Layer, RowSpool};
+use scgpt_data::{Additions, CellSource, EmptyCells, GeneNames, Layer, RowSpool};
 use scgpt_eval::{
     Neighbourhood, NeighbourhoodOptions,
     baseline::{BaselineOptions, hvg_pca},
@@ -13,11 +13,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    cell_page::{CellPageArgs, MadePage},
     cells_output::{OR_TABLE, OutputArgs},
     choice::ChoiceArgs,
     effective::write_effective,
     neighbourhood,
-    output::{Printer, write_text},
+    output::Printer,
     progress::Bar,
     warnings::Warnings,
 };
@@ -62,15 +63,15 @@ pub(crate) struct CellsArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "N", default_value_t = 0, env = "SCGPT_SEED")]
     seed: u64,
-    /// Write no report page
-    #[arg(long)]
-    no_report: bool,
     /// Matrix that components are computed of: X, raw, or the name of a layer
     #[arg(long, value_name = "NAME", default_value = "X", env = "SCGPT_LAYER")]
     layer: String,
     #[command(flatten)]
     #[serde(flatten)]
     choice: ChoiceArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    page: CellPageArgs,
 }
 
 /// The cells by one embedding.
@@ -83,7 +84,7 @@ struct Embedded {
 }
 
 pub(crate) fn run(args: &CellsArgs, printer: Printer) -> Result<()> {
-    let page_path = (!args.no_report).then(|| args.output.page());
+    let page_path = args.page.path(&args.output);
     args.output.check_or_table([args.input.as_path()], page_path.as_deref())?;
     let mut warnings = Warnings::new(printer);
     let mut source = args.choice.open(&args.input, &mut warnings)?;
@@ -98,10 +99,14 @@ pub(crate) fn run(args: &CellsArgs, printer: Printer) -> Result<()> {
     warnings.without_rows(n_empty, "they are alike for no reason");
     let found = Neighbourhood::new(&rows, width, options, &bar)?;
     bar.finish();
-    let page = match page_path {
-        Some(path) => Some((path, warnings.on(found.page(&source, &name, (&rows, width))?))),
-        None => None,
+    let layer = Layer::from(args.layer.as_str());
+    let added: Vec<_> = found.column().into_iter().collect();
+    let choice = args.page.colors.choice(&added, (&layer, &GeneNames::BEST));
+    let page = |path| {
+        let page = found.page(&mut source, &name, (&rows, width), &choice)?;
+        anyhow::Ok(MadePage::new(path, page, &warnings))
     };
+    let page = page_path.map(page).transpose()?;
     let mut additions = Additions::default();
     if is_new {
         let mut spool = RowSpool::new(width)?;
@@ -110,7 +115,7 @@ pub(crate) fn run(args: &CellsArgs, printer: Printer) -> Result<()> {
     }
     found.add_to(&mut additions, &name)?;
     args.say_replaced(&source, &additions, printer)?;
-    let layer = Layer::from(args.layer.as_str());
+    additions.uns.extend(neighbourhood::colours(&found, &source)?);
     let copy = args.output.copy_of(&args.input, &layer);
     let skipped = copy.write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "cells", args)?;
@@ -128,10 +133,7 @@ pub(crate) fn run(args: &CellsArgs, printer: Printer) -> Result<()> {
         ("neighbours", neighbourhood::line(&found)),
         ("output", args.output.path.display().to_string()),
     ];
-    if let Some((path, page)) = page {
-        write_text(&path, &page)?;
-        summary.push(("report", path.display().to_string()));
-    }
+    summary.extend(page.map(MadePage::write).transpose()?);
     printer.result(&warnings.beside(&record), &summary)
 }
 

@@ -126,8 +126,8 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let (seed, neighbourhood) = (args.tokens.seed, args.neighbourhood);
-    let neighbours = neighbourhood.add_to(&mut additions, &args.key, seed, &bar)?;
+    let (cells, neighbourhood) = ((&source as &dyn CellSource, args.tokens.seed), args.neighbourhood);
+    let neighbours = neighbourhood.add_to(&mut additions, &args.key, cells, &bar)?;
     let copy = args.output.copy_of(input, &layer);
     let skipped = copy.write(&mut source, additions, &bar, printer)?;
     record["not_carried_over"] = skipped.into();

@@ -200,7 +200,8 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         ..Additions::default()
     };
     let (bar, seed) = (Bar::new(printer), settings.training.seed);
-    let neighbours = args.neighbourhood.add_to(&mut additions, "X_scGPT", seed, &bar)?;
+    let cells = (source.source(), seed);
+    let neighbours = args.neighbourhood.add_to(&mut additions, "X_scGPT", cells, &bar)?;
     if let (Some(path), Some(completed)) = (complete, completed) {
         let made = modalities::make_completed(completed, source.source(), path, existing(path)?)?;
         training.publish(made)?;

@@ -1,23 +1,27 @@
 //! The page about clusters of cells.
 
 use scgpt_data::{CellSource, Result};
-use scgpt_report::{Bar, Category, ColourValues, Colouring, Page};
+use scgpt_report::{Bar, Page};
 use scgpt_stats::{chosen_rows, principal_plane};
 
-use super::{LEIDEN, Neighbourhood};
-use crate::{cell_colours::CellColours, cell_map::CellMap};
+use super::Neighbourhood;
+use crate::{
+    cell_colours::{CellColours, ColourChoice},
+    cell_map::CellMap,
+};
 
 impl Neighbourhood {
     /// Clusters and map as a page; `rows`, `[n, d]`, are those that the cells of `source` were compared by, and
-    /// `embedding` is their name.
+    /// `embedding` is their name. Whoever wants them has the [`column`](Self::column) of clusters among the colours.
     ///
     /// # Errors
-    /// If annotations cannot be read.
+    /// If annotations cannot be read, or a colour that is asked for is not there.
     pub fn page(
         &self,
-        source: &dyn CellSource,
+        source: &mut dyn CellSource,
         embedding: &str,
         (rows, d): (&[f32], usize),
+        choice: &ColourChoice<'_>,
     ) -> Result<Page> {
         let path = source.summary().path.display().to_string();
         let mut page = Page::new("Cells and their neighbours", &path);
@@ -33,16 +37,7 @@ impl Neighbourhood {
             None => principal_plane(&chosen_rows(rows, d, &cells), d).0,
         };
         let map = CellMap::placed(cells, places, n);
-        let mut colours = CellColours::of_obs(source, &source.obs()?, map.cells(), None);
-        if let Some((codes, categories)) = self.codes() {
-            // An older column of that name is replaced in the output, too.
-            colours.columns.retain(|column| column.name != LEIDEN);
-            let codes = map.cells().iter().map(|&cell| codes[cell]).collect();
-            let named = |name| Category { name, colour: None };
-            let categories = categories.into_iter().map(named).collect();
-            let values = ColourValues::Categories { codes, categories };
-            colours.columns.insert(0, Colouring { name: LEIDEN.into(), values });
-        }
+        let colours = CellColours::choose(source, map.cells(), choice)?;
         let axes = if self.places.is_some() { "a UMAP" } else { "their principal components" };
         map.draw(&mut page, &format!("Cells on {axes} of {embedding}"), &colours);
         if self.clusters.is_some() {

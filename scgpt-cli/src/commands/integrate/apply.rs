@@ -53,8 +53,8 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let seed = run.seed();
-    let neighbours = args.neighbourhood.add_to(&mut additions, "X_scGPT", seed, &bar)?;
+    let cells = (source.source(), run.seed());
+    let neighbours = args.neighbourhood.add_to(&mut additions, "X_scGPT", cells, &bar)?;
     let made = source.make(output, &options.layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     let report = &embedding.report;

@@ -129,7 +129,7 @@ pub(crate) fn run(args: &QueryArgs, printer: Printer) -> Result<()> {
     uns.push(("scgpt_map".into(), record.clone()));
     let obsm = embeddings(args, &mapped, embedded.rows)?;
     let mut additions = Additions { obsm, obs, uns, ..Additions::default() };
-    summary.extend(args.neighbourhood.add_to(&mut additions, "X_scGPT", 0, &bar)?);
+    summary.extend(args.neighbourhood.add_to(&mut additions, "X_scGPT", (&source, 0), &bar)?);
     args.output.copy_of(&args.input, &layer).write(&mut source, additions, &bar, printer)?;
     write_effective(&args.output.path, "map query", args)?;
     summary.extend(made.map(MadePage::write).transpose()?);
