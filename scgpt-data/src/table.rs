@@ -3,11 +3,12 @@
 #[cfg(feature = "parquet")]
 mod columnar;
 mod delimited;
+mod values;
 mod writer;
 
 use std::{borrow::Cow, io::Read as _, path::Path};
 
-pub(crate) use self::writer::{TableWriter, Values};
+pub(crate) use self::{values::Values, writer::TableWriter};
 use crate::{
     error::{Error, Result},
     frame::Column,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, CellSource as _, GeneNames, Sampling, TieMode, VariableFlavour};
+use scgpt_data::{Additions, CellSource, GeneNames, Sampling, TieMode, VariableFlavour};
 use scgpt_model::Strictness;
 use scgpt_tasks::embed::{EmbedOptions, EmbedReport, Embedder, VariableOptions};
 use serde::Serialize;
@@ -126,7 +126,8 @@ pub(crate) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
-    let (cells, neighbourhood) = ((&source as &dyn CellSource, args.tokens.seed), args.neighbourhood);
+    let (cells, neighbourhood) =
+        ((&source as &dyn CellSource, args.tokens.seed), args.neighbourhood);
     let neighbours = neighbourhood.add_to(&mut additions, &args.key, cells, &bar)?;
     let copy = args.output.copy_of(input, &layer);
     let skipped = copy.write(&mut source, additions, &bar, printer)?;

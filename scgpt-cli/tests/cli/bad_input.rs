@@ -99,7 +99,7 @@ fn outputs_that_cannot_be() {
     };
     embed("there.h5ad", &["`there.h5ad` exists", "--force"]);
     assert_eq!(fs::read_to_string(place.path("there.h5ad")).unwrap(), "precious");
-    embed("out.csv", &["`out.csv`", ".h5ad or .zarr"]);
+    embed("out.txt", &["`out.txt`", ".h5ad or .zarr"]);
     for beside in ["out.report.html", "out.config.toml"] {
         fs::write(place.path(beside), "precious").unwrap();
         embed("out.h5ad", &[&format!("`{beside}` exists"), "--force"]);

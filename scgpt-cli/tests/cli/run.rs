@@ -17,6 +17,8 @@ use tempfile::TempDir;
 pub(crate) struct Ended {
     pub(crate) code: i32,
     pub(crate) stdout: String,
+    /// As it was printed.
+    pub(crate) printed: String,
     /// The envelope of JSON, or null.
     pub(crate) envelope: Value,
     pub(crate) stderr: String,
@@ -113,7 +115,9 @@ pub(crate) fn ended(command: &mut Command) -> Ended {
     let result = envelope.as_object_mut().and_then(|envelope| envelope.remove("result"));
     Ended {
         code: output.status.code().unwrap_or(-1),
-        stdout: result.map_or(printed, |result| serde_json::to_string_pretty(&result).unwrap()),
+        stdout: result
+            .map_or(printed.clone(), |result| serde_json::to_string_pretty(&result).unwrap()),
+        printed,
         envelope,
         stderr: String::from_utf8(output.stderr).unwrap(),
     }

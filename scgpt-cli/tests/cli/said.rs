@@ -22,7 +22,7 @@ fn names_cannot_act_on_a_terminal() {
         .write_h5ad(&place.path(name));
     for json in [&[][..], &["--json"]] {
         let ended = place.done(&[&["inspect", name, "--model", &model()], json].concat());
-        for said in [&ended.stdout, &ended.stderr] {
+        for said in [&ended.printed, &ended.stderr] {
             assert!(!said.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{said:?}");
         }
         assert!(ended.stdout.contains("gone"), "{}", ended.stdout);

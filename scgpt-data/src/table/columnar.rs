@@ -19,7 +19,7 @@ use parquet::{
     schema::types::Type,
 };
 
-use super::{Table, Values};
+use super::{Table, values::Values};
 use crate::{
     error::{self, Error, Result},
     frame::Column,

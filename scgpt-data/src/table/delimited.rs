@@ -15,7 +15,7 @@ use std::{
 
 use csv::{ReaderBuilder, StringRecord, Writer, WriterBuilder};
 
-use super::{Table, Values};
+use super::{Table, values::Values};
 use crate::{
     error::{Error, Result},
     frame::Column,

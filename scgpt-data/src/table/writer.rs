@@ -1,36 +1,17 @@
 //! [`TableWriter`]: a table that is written block by block, so that memory holds one block.
 
 use std::{
-    borrow::Cow,
     fs::File,
     path::{Path, PathBuf},
 };
 
 #[cfg(feature = "parquet")]
 use super::columnar;
-use super::delimited;
+use super::{delimited, values::Values};
 use crate::{
     error::{self, Error, Result},
-    frame::Column,
     output::{Existing, Place},
 };
-
-/// The values of one column in a block of rows.
-#[derive(Debug)]
-pub(crate) enum Values<'a> {
-    Column(Cow<'a, Column>),
-    /// Numbers that have half the digits, none of them missing.
-    Single(Vec<f32>),
-}
-
-impl Values<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Column(column) => column.len(),
-            Self::Single(values) => values.len(),
-        }
-    }
-}
 
 /// A table under construction.
 pub(crate) struct TableWriter {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use scgpt_data::{Additions, Column, GeneNames};
+use scgpt_data::{Additions, CellSource, Column, GeneNames};
 use scgpt_eval::added_colours;
 use scgpt_tasks::annotate::{Annotated, Artefact, Method, PredictOptions, UnknownScore};
 use serde::Serialize;
