@@ -44,6 +44,8 @@ mod golden;
 mod grn_attention;
 #[path = "cli/grn_embedding.rs"]
 mod grn_embedding;
+#[path = "cli/grn_methods.rs"]
+mod grn_methods;
 #[path = "cli/integration.rs"]
 mod integration;
 #[path = "cli/left_out.rs"]
