@@ -46,6 +46,8 @@ mod golden;
 mod grn_attention;
 #[path = "cli/grn_embedding.rs"]
 mod grn_embedding;
+#[path = "cli/grn_methods.rs"]
+mod grn_methods;
 #[cfg(feature = "cloud")]
 #[path = "cli/hub.rs"]
 mod hub;

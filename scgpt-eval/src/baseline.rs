@@ -21,6 +21,7 @@ mod logistic;
 mod lsi;
 mod modalities;
 mod networks;
+mod projection;
 mod variable_expression;
 mod weighted_neighbours;
 
@@ -38,10 +39,11 @@ pub use self::{
         SimpleMethod, SimpleMethods, SpaceReader,
     },
     harmony::harmony,
-    integration::{SpaceBaseline, integration_baselines},
+    integration::{SpaceBaseline, SpaceMethod, integration_baselines},
     lsi::{DepthComponent, Lsi, lsi},
     modalities::multiomic_baselines,
     networks::{Association, GeneProfiles},
+    projection::GeneProjection,
     weighted_neighbours::{ModalitySpace, WeightedNeighbours, weighted_neighbours},
 };
 

@@ -100,18 +100,9 @@ impl ArtefactKind {
         folder: &Path,
         names: &[&str],
     ) -> Result<()> {
-        let mut files = BTreeMap::new();
-        for name in names {
-            files.insert((*name).to_owned(), hash(&built.join(name))?);
-        }
         let replaced = self.files_of(folder);
-        let version = env!("CARGO_PKG_VERSION").into();
-        let mut sealed = Sealed { format: self.format, version, files, record, seal: None };
         let failed = |error: &dyn std::fmt::Display| invalid(folder.into(), error.to_string());
-        let text = serde_json::to_vec(&sealed).map_err(|error| failed(&error))?;
-        sealed.seal = Some(seal(&text).map_err(|error| failed(&error))?);
-        let text = serde_json::to_string_pretty(&sealed).map_err(|error| failed(&error))?;
-        std::fs::write(built.join(self.record), text).map_err(|error| failed(&error))?;
+        self.seal(record, built, names)?;
         make_durable(built).map_err(|error| failed(&error))?;
         // An artefact that is replaced is none from here on, until the last file is there.
         drop(std::fs::remove_file(folder.join(self.record)));
@@ -136,6 +127,27 @@ impl ArtefactKind {
     pub(crate) fn open<R: DeserializeOwned>(&self, folder: &Path) -> Result<OpenArtefact<R>> {
         let (record, hashes) = self.open_record(folder)?;
         self.open_model(folder, record, hashes)
+    }
+
+    /// Writes a record into `folder`, beside the `files` that belong to it.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub(crate) fn seal<R: Serialize>(
+        &self,
+        record: R,
+        folder: &Path,
+        files: &[&str],
+    ) -> Result<()> {
+        let hashed = files.iter().map(|name| Ok(((*name).to_owned(), hash(&folder.join(name))?)));
+        let files: BTreeMap<String, String> = hashed.collect::<Result<_>>()?;
+        let version = env!("CARGO_PKG_VERSION").into();
+        let mut sealed = Sealed { format: self.format, version, files, record, seal: None };
+        let failed = |error: &dyn std::fmt::Display| invalid(folder.into(), error.to_string());
+        let text = serde_json::to_vec(&sealed).map_err(|error| failed(&error))?;
+        sealed.seal = Some(seal(&text).map_err(|error| failed(&error))?);
+        let text = serde_json::to_string_pretty(&sealed).map_err(|error| failed(&error))?;
+        std::fs::write(folder.join(self.record), text).map_err(|error| failed(&error))
     }
 
     /// As [`open`](Self::open), for an artefact that need not have a network: its record, and the SHA-256 of

@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 pub(crate) const ANNOTATION: &str = "annotation.json";
 /// The file by which an artefact of `scgpt integrate` is known.
 pub(crate) const INTEGRATION: &str = "integration.json";
+/// The file by which an integration without a network is known.
+pub(crate) const SIMPLE_INTEGRATION: &str = "simple_integration.json";
 /// The file by which an artefact of `scgpt perturb train` is known.
 pub(crate) const PERTURBATION: &str = "perturbation.json";
 /// The file by which an index of `scgpt map index` is known.
@@ -43,6 +45,8 @@ pub(crate) enum FolderKind {
     Annotation,
     /// An artefact of `scgpt integrate`.
     Integration,
+    /// What `scgpt integrate` leaves of a simple method, which has no network.
+    SimpleIntegration,
     /// An artefact of `scgpt perturb train`.
     Perturbation,
     /// A training of an artefact that has not come to its end.
@@ -72,6 +76,7 @@ impl FolderKind {
         [
             (has(ANNOTATION), Self::Annotation),
             (has(INTEGRATION), Self::Integration),
+            (has(SIMPLE_INTEGRATION), Self::SimpleIntegration),
             (has(PERTURBATION), Self::Perturbation),
             (has(INDEX), Self::Index),
             (has(UNFINISHED), Self::Unfinished),
@@ -92,9 +97,9 @@ impl FolderKind {
     /// # Errors
     /// As [`open_model`].
     pub(crate) fn open(path: &Path) -> Result<(Self, ModelDir)> {
-        use FolderKind::{Cells, File, Index, Run, Shards, Unfinished};
+        use FolderKind::{Cells, File, Index, Run, Shards, SimpleIntegration, Unfinished};
         let kind = Self::of(path);
-        if let Index | Shards | Run | Unfinished | Cells | File = kind
+        if let Index | Shards | Run | Unfinished | Cells | File | SimpleIntegration = kind
             && let Some(error) = Self::Model.instead(path)
         {
             return Err(error);
@@ -115,6 +120,7 @@ impl FolderKind {
             Self::Model => "a model that was trained for no task",
             Self::Annotation => "an artefact of `scgpt annotate train`",
             Self::Integration => "an artefact of `scgpt integrate`",
+            Self::SimpleIntegration => "an integration by a simple method, without a network",
             Self::Perturbation => "an artefact of `scgpt perturb train`",
             Self::Unfinished => "an unfinished training",
             Self::Index => "an index of `scgpt map index`",
@@ -132,6 +138,7 @@ impl FolderKind {
             Self::Model => "embed cells with it by `scgpt embed`, or train it for a task",
             Self::Annotation => "annotate cells with it by `scgpt annotate predict`",
             Self::Integration => "embed further cells of its batches with it by `scgpt integrate`",
+            Self::SimpleIntegration => "put further cells into its space by `scgpt integrate`",
             Self::Perturbation => "ask it by `scgpt perturb predict` or `scgpt perturb reverse`",
             Self::Unfinished => "let the command that began it resume it",
             Self::Index => "find labels in it by `scgpt map query`",
@@ -226,6 +233,7 @@ mod tests {
             (&["config.json", "annotation.json"], FolderKind::Annotation),
             (&["config.json", "integration.json"], FolderKind::Integration),
             (&["config.json", "perturbation.json"], FolderKind::Perturbation),
+            (&["simple_integration.json", "report.json"], FolderKind::SimpleIntegration),
             (&["training"], FolderKind::Unfinished),
             // An artefact that was being replaced: its weights may be new and its vocabulary old.
             (&["config.json", "vocab.json", UNFINISHED], FolderKind::Unfinished),

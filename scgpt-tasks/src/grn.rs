@@ -42,7 +42,7 @@
 //! assert_eq!((networks.genes().len(), strongest.edges().len()), (10, 5));
 //!
 //! let mut options = EmbeddingNetworkOptions::default();
-//! options.threshold = 0.1;
+//! options.threshold = Some(0.1);
 //! let networks = EmbeddingNetworks::new(&embedder, None, &[], &options, &Silent)?;
 //! assert_eq!(networks.vectors.len(), networks.genes.len() * networks.d);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -52,6 +52,7 @@
 
 mod attention;
 mod embedding;
+mod method;
 
 pub use crate::start_vectors::NO_START;
 
@@ -64,4 +65,5 @@ pub use self::{
         EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, NetworkPathways,
         ReplicateScores, StartNetwork, Universe,
     },
+    method::NetworkMethod,
 };

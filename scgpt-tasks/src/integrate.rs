@@ -57,12 +57,18 @@ mod cross_modal;
 mod crossing;
 mod experiment;
 mod links;
+mod method;
 mod modality;
 mod mosaic;
 mod page;
 mod panel;
+mod ranking;
 mod report;
 mod score;
+mod scored;
+mod shown;
+mod simple;
+mod simple_artefact;
 mod sizes;
 mod task;
 mod tutorial;
@@ -70,9 +76,8 @@ mod tutorial;
 use std::path::Path;
 
 use burn::prelude::Device;
-use scgpt_data::{Advice, CellSource, GeneNames, GeneSubset, GeneVocab, Observer, RNA, Setting};
+use scgpt_data::{CellSource, GeneNames, GeneSubset, GeneVocab, Observer, RNA, RowSpool};
 use scgpt_eval::{BatchesTold, Labels, baseline::BaselineOptions};
-use scgpt_stats::ClusterOptions;
 use scgpt_train::TrainObserver;
 
 pub use self::{
@@ -83,8 +88,13 @@ pub use self::{
     complete::{Completed, GeneratedBy, GeneratedModality, GeneratedScores, HeldOutErrors},
     config::IntegrateConfig,
     links::{LinksReport, UnknownNames},
+    method::IntegrateMethod,
     mosaic::{CarriedTypes, MosaicScores},
-    report::{IntegrateData, IntegrateReport, IntegrationMethod},
+    ranking::ChosenIntegration,
+    report::{IntegrateData, IntegrateReport},
+    scored::IntegrationMethod,
+    simple::{SimpleData, SimpleIntegration, SimpleReport, SimplyIntegrated},
+    simple_artefact::{ProjectedCells, SimpleArtefact, SimpleRecord},
     sizes::{BatchSize, ModalitySize},
     tutorial::Tutorial,
 };
@@ -95,16 +105,14 @@ use self::{
     modality::Multimodal,
     panel::{FeaturePanel, align},
     score::SpaceJudge,
+    shown::{Annotated, Map},
 };
 use crate::{
     embed::Embedding,
-    error::{Error, Result},
+    error::Result,
     training::{Checkpoint, LearnOptions, Mistakes, Observers, Session, Trial},
     usage::Usage,
 };
-
-/// The name of the cells without any integration among the methods.
-const UNINTEGRATED: &str = "Unintegrated";
 
 /// Which batches are mixed, and where the artefact goes.
 ///
@@ -222,6 +230,9 @@ pub struct Integrated {
     pub report: IntegrateReport,
     /// One row of unit length per cell, in the order of the source.
     pub embedding: Embedding,
+    /// Where the best method puts the cells, if the best was asked for and is not the network; the report
+    /// says which it is.
+    pub best: Option<RowSpool>,
     /// The cells in all modalities, if that was asked for.
     pub completed: Option<Completed>,
 }
@@ -242,20 +253,13 @@ impl<'a> Integration<'a> {
     ) -> Result<Self> {
         let mut mistakes = Mistakes::found(config.validate(options.label))?;
         mistakes.check_batch("predict_batch", options.predict_batch);
+        if let Some(problem) = config.method.problem(options.baselines.is_some()) {
+            mistakes.add("method", problem);
+        }
         mistakes.tell()?;
         let obs = source.obs()?;
         let batches = batches::of(&obs, &options)?;
-        let labels = options.label.map(|name| Labels::read(&obs, name)).transpose()?;
-        if let (Some(name), Some(Labels { classes, .. })) = (options.label, &labels)
-            && let [only] = classes.as_slice()
-        {
-            let problem = format!(
-                "all cells with a label in column `{name}` of `obs` have the same (`{only}`), so that nothing can be \
-                 told apart by it"
-            );
-            let remedy = Advice::from("name another column by ") + Setting("label") + ", or none";
-            return Err(Error::unsuited(problem, remedy));
-        }
+        let labels = batches::labels(&obs, options.label)?;
         let var = source.var(options.learn.layer)?;
         let names = GeneNames {
             all_features: options.modalities.is_some() || options.learn.gene_names.all_features,
@@ -369,7 +373,7 @@ impl<'a> Integration<'a> {
     ) -> Result<Integrated> {
         let Cells { session, panel, .. } = *cells;
         let observer = session.observer;
-        let judge = self.judge();
+        let judge = SpaceJudge::of_all(self.labels.as_ref(), &self.domains());
         let mut scores = Vec::new();
         let mut chosen;
         let compared: &mut dyn CellSource = if self.multimodal.is_some() {
@@ -394,10 +398,14 @@ impl<'a> Integration<'a> {
         let mosaic = self.mosaic_scores(&rows, first.trained.network.d_model)?;
         let ablated =
             if self.options.ablate { cells.ablate(compared, &judge)? } else { Vec::new() };
-        let mut methods = vec![IntegrationMethod::new("scGPT", scores)];
+        let asked_by = Some(IntegrateMethod::Network);
+        let mut methods =
+            vec![IntegrationMethod { asked_by, ..IntegrationMethod::new("scGPT", scores) }];
         methods.extend(self.zero_shot(cells, compared, &judge)?);
-        methods.extend(self.baselines(source, &judge, observer)?);
+        let simple = self.baselines(source, &judge, observer)?;
+        methods.extend(simple.iter().map(|it| it.scored.clone()));
         IntegrationMethod::compare(&mut methods);
+        let (chosen, best) = self.best(&methods, simple)?;
         let (completed, generated) = match &self.multimodal {
             Some(chosen) if self.options.complete => {
                 let mut compared = self.chosen(&mut *source, panel)?;
@@ -418,14 +426,22 @@ impl<'a> Integration<'a> {
             }
             _ => (None, Vec::new()),
         };
-        let map = report::Map::new(self, panel, source, &rows, first.trained.network.d_model)?;
+        let shown = Annotated {
+            options: &self.options,
+            batches: &self.batches,
+            labels: self.labels.as_ref(),
+            gene_names: &GeneNames::found_in(&panel.gene_column),
+            seed: self.config.training.seed,
+        };
+        let map = Map::of(&shown, source, &rows, first.trained.network.d_model)?;
         let source = source.summary();
         let report = IntegrateReport {
+            chosen,
             mosaic,
             ..IntegrateReport::new(cells, &first, source, map, methods, ablated, generated)
         };
         self.publish(cells, &first, &report)?;
-        Ok(Integrated { report, embedding: first.verdict, completed })
+        Ok(Integrated { report, embedding: first.verdict, best, completed })
     }
 
     /// The cells by the features that the network compares them by.
@@ -450,13 +466,6 @@ impl<'a> Integration<'a> {
             (Some(chosen), Some(cells)) => chosen.sizes(cells, &self.domains()),
             _ => Vec::new(),
         }
-    }
-
-    /// The judge that scores embeddings of all cells.
-    fn judge(&self) -> SpaceJudge {
-        let domains = self.domains();
-        let all: Vec<usize> = (0..domains.len()).collect();
-        SpaceJudge::new(&all, self.labels.as_ref(), &domains, ClusterOptions::default())
     }
 
     /// Writes the artefact.

@@ -49,7 +49,8 @@ impl Format {
 /// The folder of simpler networks in that of the results.
 const BASELINES: &str = "baselines";
 /// How names of simpler networks begin; they may go on.
-const METHODS: [&str; 6] = [
+const METHODS: [&str; 7] = [
+    "attention",
     "pearson",
     "spearman",
     "partial",

@@ -3,6 +3,7 @@
 mod apply;
 mod modalities;
 mod objectives;
+mod simple;
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +13,15 @@ use scgpt_data::{Additions, CellSource};
 use scgpt_eval::{BatchesTold, IntegrationScores, baseline::BaselineOptions};
 use scgpt_model::InputNorm;
 use scgpt_tasks::integrate::{
-    CellModalities, IntegrateArtefact, IntegrateConfig, IntegrateOptions, IntegrateReport,
-    Integrated, Integration, IntegrationMethod, Pairing, Tutorial, batches_told,
+    CellModalities, IntegrateArtefact, IntegrateConfig, IntegrateMethod, IntegrateOptions,
+    IntegrateReport, Integrated, Integration, IntegrationMethod, Pairing, SimpleArtefact, Tutorial,
+    batches_told,
 };
 use serde_json::Value;
 
 use self::modalities::ModalityArgs;
 use crate::{
+    better::Again,
     commands::Cli,
     flags::options_of,
     learn::LearnArgs,
@@ -43,10 +46,18 @@ use crate::{
 /// from, stand beside those of other methods in a report. The folder --artefact embeds further
 /// cells of the same batches: pass it as --model, and nothing is trained. Stopped by Ctrl-C or
 /// killed, --resume goes on.
+///
+/// --method takes a simple method in place of the network: seconds, no training, and as good on many cells, as the
+/// report says. It writes obsm/X_harmony, X_combat, X_pca or X_lsi. Of several modalities, pca is of all of them side by
+/// side (LSI of open chromatin), harmony the same without batches, and combat is not to be had; weighted nearest
+/// neighbours are in the report alone, as they are a graph. Only pca of one modality has places for further cells, by
+/// its artefact as --model. best trains the network and takes what has the highest overall score by --label.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt integrate pbmc.h5ad --batch-key batch --label cell_type --model scGPT_human -o integrated.h5ad\n  \
     scgpt integrate pbmc.h5ad --batch-key batch -o integrated.h5ad\n  \
+    scgpt integrate pbmc.h5ad --batch-key batch --method harmony -o integrated.h5ad\n  \
+    scgpt integrate pbmc.h5ad --batch-key batch --label cell_type --method best -o integrated.h5ad\n  \
     scgpt integrate pbmc.h5ad --batch-key batch --label cell_type --objectives ecs=0,dar=2 --ablate -o integrated.h5ad\n  \
     scgpt integrate more.h5ad --model integrated.model -o more-integrated.h5ad\n  \
     scgpt integrate cite.h5mu --batch-key donor --label cell_type -o integrated.h5mu\n  \
@@ -72,6 +83,10 @@ pub(crate) struct IntegrateArgs {
     /// Column of obs with labels to score by; nothing is learned from them
     #[arg(long, value_name = "NAME", env = "SCGPT_LABEL")]
     label: Option<String>,
+    /// What integrates: the network, a simple method without one, or the best of all by scores of --label
+    /// [default: network]
+    #[arg(long, value_enum, value_name = "METHOD", env = "SCGPT_METHOD")]
+    method: Option<IntegrateMethod>,
     /// Folder of the artefact and the report [default: the output's name with .model]
     #[arg(long, value_name = "DIR")]
     artefact: Option<PathBuf>,
@@ -121,15 +136,22 @@ pub(crate) struct IntegrateArgs {
 
 pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
     let LearnArgs { run, matrix, .. } = &args.learn;
-    if let (Some(model), false) = (&run.model, run.print_config)
-        && IntegrateArtefact::is_at(model)
-    {
-        return apply::run(args, model, printer);
+    if let (Some(model), false) = (&run.model, run.print_config) {
+        if IntegrateArtefact::is_at(model) {
+            return apply::run(args, model, printer);
+        }
+        if SimpleArtefact::is_at(model) {
+            return simple::apply(args, model, printer);
+        }
     }
     let artefact = args.artefact();
     let files = args.learn.files(artefact.as_deref(), config);
     if run.print_config {
         return show_settings(args, &files, printer);
+    }
+    let asked = args.settings(&files, None, None)?;
+    if asked.method.is_simple() {
+        return simple::run(args, &asked, artefact, printer);
     }
     let (Some(output), Some(artefact)) = (&run.output, artefact) else {
         bail!("the cells and --output are needed");
@@ -182,7 +204,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     // Nothing is written, or removed, before everything is known to be sound.
     let outputs = [Some(output.as_path()), complete];
     training.begin(&settings, "integrate", outputs.into_iter().flatten(), printer)?;
-    let Integrated { report, embedding, completed } = training
+    let Integrated { report, embedding, best, completed } = training
         .run(printer, |steps, cells| prepared.run(source.source_mut(), truth, steps, cells))?;
     warnings.all(report.caution());
     warnings.said(report.learned.advice.as_ref());
@@ -191,11 +213,18 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
         report.data.without_genes,
         "they are embedded, but were not learned from, and their embeddings mean nothing",
     );
-    remark_on(&report, printer);
+    remark_on(&report, &mut warnings, printer);
+    if report.config.method == IntegrateMethod::Network
+        && let Some(command) = report.better().and_then(|better| again(args, better, output))
+    {
+        warnings.better(&command);
+    }
     let mut record = serde_json::to_value(&embedding.report)?;
     record["integration"] = record_of(&report, &artefact)?;
     let mut additions = Additions {
-        obsm: vec![("X_scGPT".into(), embedding.rows)],
+        obsm: std::iter::once(("X_scGPT".into(), embedding.rows))
+            .chain(best.and_then(|rows| Some((report.chosen.as_ref()?.method.key()?.into(), rows))))
+            .collect(),
         uns: vec![("scgpt".into(), record)],
         ..Additions::default()
     };
@@ -212,7 +241,26 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     training.finish()?;
     let mut rows = summary(&report, output, &artefact);
     rows.extend(neighbours);
+    rows.extend(warnings.better_row());
     printer.result(&warnings.beside(&report), &rows)
+}
+
+/// This run with another method, which writes beside what this one does.
+fn again(args: &IntegrateArgs, method: IntegrateMethod, output: &Path) -> Option<Again> {
+    let name = method.name();
+    let beside = |path: &Path| {
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        path.with_extension(format!("{name}.{extension}")).display().to_string()
+    };
+    let mut command = Again::this_run(Cli::command(), "integrate")?
+        .with("method", name)
+        .with("output", &beside(output));
+    if let Some(artefact) = &args.artefact {
+        command = command.with("artefact", &format!("{}.{name}", artefact.display()));
+    }
+    // What is about a network, and what would replace the results of this run.
+    let dropped = ["model", "ablate", "complete", "truth", "resume", "force"];
+    Some(dropped.into_iter().fold(command, Again::without))
 }
 
 /// Prints the settings in force.
@@ -279,6 +327,7 @@ impl IntegrateArgs {
             settings.network.n_layers = n_layers;
         }
         self.learn.apply(&mut settings.model, &mut settings.batch_size, &mut settings.training);
+        settings.method = self.method.unwrap_or(settings.method);
         settings.new_genes = self.learn.run.new_genes.unwrap_or(settings.new_genes);
         settings.hvg = self.hvg.unwrap_or(settings.hvg);
         settings.max_length = self.max_length.unwrap_or(settings.max_length);
@@ -311,7 +360,24 @@ fn record_of(report: &IntegrateReport, artefact: &Path) -> Result<Value> {
         "steps": report.learned.steps,
         "seed": report.config.training.seed,
         "methods": serde_json::to_value(&report.methods)?,
+        "chosen": report.chosen,
     }))
+}
+
+/// The scores of methods in a summary.
+fn scores(methods: &[IntegrationMethod]) -> impl Iterator<Item = (&'static str, String)> {
+    let of = |score: fn(&IntegrationScores) -> Option<f64>| {
+        let line = |method: &IntegrationMethod| {
+            Some(format!("{}: {:.3}", method.name, method.mean(score)?))
+        };
+        methods.iter().filter_map(line).collect::<Vec<_>>().join("\n")
+    };
+    let scores = [
+        ("AvgBIO", of(|scores| scores.avg_bio)),
+        ("AvgBATCH", of(|scores| scores.avg_batch)),
+        ("overall", of(|scores| scores.overall)),
+    ];
+    scores.into_iter().filter(|(_, lines)| !lines.is_empty())
 }
 
 /// Says so if batches cannot be told apart.
@@ -323,7 +389,13 @@ fn remark_on_batches(told: Option<BatchesTold>, printer: Printer) {
     }
 }
 
-fn remark_on(report: &IntegrateReport, printer: Printer) {
+fn remark_on(report: &IntegrateReport, warnings: &mut Warnings, printer: Printer) {
+    if report.config.method == IntegrateMethod::Best && report.chosen.is_none() {
+        warnings.tell(
+            "no method has scores of labels and batches: there is nothing to choose the best by"
+                .into(),
+        );
+    }
     let data = &report.data;
     if data.label.is_none() {
         printer.remark("note: without --label it cannot be told how well biology is kept and batches are mixed");
@@ -351,19 +423,11 @@ fn summary(
     ];
     rows.extend(report.learned.new_genes.iter().map(|added| ("new genes", added.line())));
     rows.extend(modalities::summary(report));
-    let of = |score: fn(&IntegrationScores) -> Option<f64>| {
-        let line = |method: &IntegrationMethod| {
-            Some(format!("{}: {:.3}", method.name, method.mean(score)?))
-        };
-        report.methods.iter().filter_map(line).collect::<Vec<_>>().join("\n")
-    };
-    let scores = [
-        ("AvgBIO", of(|scores| scores.avg_bio)),
-        ("AvgBATCH", of(|scores| scores.avg_batch)),
-        ("overall", of(|scores| scores.overall)),
-    ];
-    rows.extend(scores.into_iter().filter(|(_, lines)| !lines.is_empty()));
+    rows.extend(scores(&report.methods));
     rows.extend(report.verdict().map(|verdict| ("verdict", verdict)));
+    rows.extend(
+        report.chosen.iter().map(|it| ("best", format!("{}: {}", it.method.name(), it.because))),
+    );
     let without = report
         .ablated
         .iter()
@@ -372,7 +436,10 @@ fn summary(
     if !without.is_empty() {
         rows.push(("overall without", without.join("\n")));
     }
-    rows.push(("output", format!("{}: obsm[\"X_scGPT\"]", output.display())));
+    let best = report.chosen.as_ref().and_then(|it| it.method.key());
+    let also = best.filter(|key| *key != "X_scGPT").map(|key| format!("obsm[\"{key}\"] and "));
+    let also = also.unwrap_or_default();
+    rows.push(("output", format!("{}: {also}obsm[\"X_scGPT\"]", output.display())));
     rows.push(("artefact", artefact.display().to_string()));
     rows.push(("report", artefact.join(PAGE).display().to_string()));
     rows

@@ -24,7 +24,7 @@ fn screen() -> Place {
 
 /// The cells of a file, `[n, g]`.
 fn matrix(path: &Path) -> Vec<f32> {
-    let mut source = Source::open(path).unwrap();
+    let mut source = Source::open_predicted(path).unwrap();
     let n = source.summary().n_cells;
     let block = source.read(&Layer::X, 0..n).unwrap();
     let mut rows = vec![0.0; n * block.n_genes()];
@@ -113,4 +113,157 @@ fn the_best_method_needs_something_to_be_chosen_by() {
     fs::write(&path, record.to_string()).unwrap();
     place.refused(&[&predict[..], &["--method", "best"]].concat(), &["earlier version"]);
     place.done(&[&predict[..], &["--method", "additive"]].concat());
+}
+
+/// Cells of two batches, further cells of these, and settings of a network of one pass.
+fn batches() -> Place {
+    let place = Place::new();
+    for (name, seed) in [("cells.h5ad", "1"), ("more.h5ad", "1")] {
+        let cells = if name == "more.h5ad" { "70" } else { "160" };
+        let args = ["simulate", "-o", name, "--cells", cells, "--genes", "120", "--types", "3"];
+        place.done(&[&args[..], &["--batches", "2", "--seed", seed]].concat());
+    }
+    // Drawn vectors that learn for one pass are no match for what is simple.
+    let task = "batch_size = 16\nhvg = 60\nmax_length = 41\nstart = \"random\"";
+    fs::write(place.path("tiny.toml"), tiny(task, "n_layers = 1", "epochs = 1")).unwrap();
+    place
+}
+
+/// A matrix of `obsm`, and its number of columns.
+fn obsm(path: &Path, key: &str) -> (Vec<f32>, usize) {
+    let file = hdf5_pure::File::open_streaming(path).unwrap();
+    let dataset = file.dataset(&format!("obsm/{key}")).unwrap();
+    let shape = dataset.shape().unwrap();
+    (dataset.read_f32().unwrap(), usize::try_from(shape[1]).unwrap())
+}
+
+const INTEGRATE: [&str; 6] =
+    ["integrate", "cells.h5ad", "--batch-key", "batch", "--label", "cell_type"];
+
+#[test]
+fn cells_are_integrated_by_simple_methods_without_a_network() {
+    let place = batches();
+    for method in ["harmony", "combat", "pca"] {
+        let (output, key) = (format!("{method}.h5ad"), format!("X_{method}"));
+        let args = ["--method", method, "-o", &output, "--json"];
+        let report = json(&place.done(&[&INTEGRATE[..], &args].concat()).stdout);
+        let expected = [("harmony", "Harmony"), ("combat", "ComBat"), ("pca", "HVG + PCA")];
+        let name = expected.iter().find(|it| it.0 == method).unwrap().1;
+        assert_eq!(report["methods"][0]["name"], name);
+        assert_eq!(report["methods"].as_array().unwrap().len(), 4);
+        let (rows, width) = obsm(&place.path(&output), &key);
+        assert_eq!((rows.len(), report["width"].as_u64()), (160 * width, Some(width as u64)));
+        let folder = place.path(&format!("{method}.model"));
+        for file in ["simple_integration.json", "report.json", "report.html"] {
+            assert!(folder.join(file).is_file(), "{file}");
+        }
+        assert!(!folder.join("model.safetensors").exists(), "there is no network");
+        // The same scores as `evaluate integration` gives to what was written.
+        let page = format!("{method}.html");
+        let evaluate = ["evaluate", "integration", &output, "--embedding", &key, "-o", &page];
+        let evaluate = [&evaluate[..], &INTEGRATE[2..], &["--no-baselines", "--json"]].concat();
+        let judged = json(&place.done(&evaluate).stdout);
+        let of =
+            |it: &Value| it["scores"][0]["avg_bio"].as_f64().or(it["scores"]["avg_bio"].as_f64());
+        let (here, there) = (of(&report["methods"][0]).unwrap(), of(&judged["methods"][0]));
+        assert!(there.is_none_or(|there| (here - there).abs() < 1e-6), "{judged}");
+    }
+    // Further cells have places among principal components, and nowhere else.
+    let apply = |model: &str, output: &str| {
+        ["integrate", "cells.h5ad", "--model", model, "-o", output].map(String::from)
+    };
+    let args = apply("pca.model", "again.h5ad");
+    place.done(&args.each_ref().map(String::as_str));
+    let [again, first] = ["again.h5ad", "pca.h5ad"].map(|it| obsm(&place.path(it), "X_pca").0);
+    assert!(again.iter().zip(&first).all(|(a, b)| (a - b).abs() < 1e-4));
+    place.done(&["integrate", "more.h5ad", "--model", "pca.model", "-o", "placed.h5ad"]);
+    assert_eq!(obsm(&place.path("placed.h5ad"), "X_pca").0.len() * 160, first.len() * 70);
+    for method in ["harmony", "combat"] {
+        let args = apply(&format!("{method}.model"), "x.h5ad");
+        let parts = ["no place for further cells", "`pca`", "--method"];
+        place.refused(&args.each_ref().map(String::as_str), &parts);
+    }
+    place.refused(&["embed", "cells.h5ad", "-m", "pca.model", "-o", "x.h5ad"], &["simple method"]);
+    let changed = place.path("pca.model/components.json");
+    fs::write(&changed, fs::read_to_string(&changed).unwrap() + " ").unwrap();
+    let args = apply("pca.model", "x.h5ad");
+    place.refused(&args.each_ref().map(String::as_str), &["components.json", "was changed"]);
+}
+
+#[test]
+fn the_best_integration_is_chosen_by_the_scores_of_the_report() {
+    let place = batches();
+    let run =
+        |more: &[&str]| place.done(&[&INTEGRATE[..], &["--config", "tiny.toml"], more].concat());
+    let report = json(&run(&["--method", "best", "-o", "best.h5ad", "--json"]).stdout);
+    let overall = |method: &Value| method["scores"][0]["overall"].as_f64().unwrap();
+    let methods = report["methods"].as_array().unwrap().iter();
+    let methods = methods.filter(|it| it["name"] != "Unintegrated");
+    let best = methods.max_by(|a, b| overall(a).total_cmp(&overall(b))).unwrap();
+    let key = match best["name"].as_str().unwrap() {
+        "Harmony" => "X_harmony",
+        "ComBat" => "X_combat",
+        "HVG + PCA" => "X_pca",
+        _ => "X_scGPT",
+    };
+    assert_eq!(report["chosen"]["method"], key.replace("X_scGPT", "X_network")[2..]);
+    assert!(report["chosen"]["because"].as_str().unwrap().contains("against"));
+    assert_eq!(obsm(&place.path("best.h5ad"), "X_scGPT").1, 16);
+    obsm(&place.path("best.h5ad"), key);
+    // The network alone: the last line is the command that gives the better one, and it does.
+    let said = run(&["-o", "out.h5ad"]).stdout;
+    let last = said.lines().last().unwrap();
+    let command = last.strip_prefix("better").unwrap_or_else(|| panic!("{said}")).trim();
+    let page = fs::read_to_string(place.path("out.model/report.html")).unwrap();
+    assert!(page.contains(command), "{command}");
+    let words: Vec<&str> = command.split(' ').collect();
+    assert!(words.contains(&"--method") && words.contains(&"--label"), "{command}");
+    place.done(&words[1..]);
+    let output = words[words.iter().position(|it| *it == "-o").unwrap() + 1];
+    let method = words[words.iter().position(|it| *it == "--method").unwrap() + 1];
+    assert_eq!(output, format!("out.{method}.h5ad"));
+    obsm(&place.path(output), &format!("X_{method}"));
+    // Best needs labels, and something to choose among.
+    let best =
+        ["integrate", "cells.h5ad", "--batch-key", "batch", "--method", "best", "-o", "x.h5ad"];
+    place.refused(&best, &["best", "--label"]);
+    let alone = [&best[..], &["--label", "cell_type", "--no-baselines"]].concat();
+    place.refused(&alone, &["best", "--no-baselines"]);
+}
+
+#[test]
+fn methods_that_are_not_for_the_cells_are_refused() {
+    let place = batches();
+    let refuse = |more: &[&str], parts: &[&str]| {
+        place.refused(&[&INTEGRATE[..], &["-o", "x.h5ad"], more].concat(), parts)
+    };
+    refuse(&["--method", "lsi"], &["--method is `lsi`", "open chromatin", "`harmony`"]);
+    refuse(&["--method", "pca", "--ablate"], &["--ablate", "`pca` trains none"]);
+    refuse(&["--method", "harmony", "--resume"], &["--resume", "trains none"]);
+    let several = ["--modalities", "rna,atac", "--peaks", "150", "--batches", "2"];
+    let cells = ["simulate", "-o", "two.h5mu", "--cells", "120", "--genes", "60", "--types", "2"];
+    place.done(&[&cells[..], &several].concat());
+    let integrate = |method: &str, output: &str, more: &[&str]| {
+        let args =
+            ["integrate", "two.h5mu", "--label", "cell_type", "--method", method, "-o", output];
+        [&args.map(String::from)[..], &more.iter().map(ToString::to_string).collect::<Vec<_>>()]
+            .concat()
+    };
+    let as_args = |args: &[String]| args.to_vec();
+    let with_key = ["--batch-key", "batch"];
+    let refused = as_args(&integrate("combat", "x.h5mu", &with_key));
+    place.refused(&refused.iter().map(String::as_str).collect::<Vec<_>>(), &["one modality"]);
+    let refused = as_args(&integrate("harmony", "x.h5mu", &[]));
+    place.refused(
+        &refused.iter().map(String::as_str).collect::<Vec<_>>(),
+        &["--batch-key", "`pca`"],
+    );
+    for (method, key) in [("harmony", "X_harmony"), ("pca", "X_pca"), ("lsi", "X_lsi")] {
+        let output = format!("{method}.h5mu");
+        let args = as_args(&integrate(method, &output, &with_key));
+        place.done(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(obsm(&place.path(&output), key).1 > 1);
+    }
+    let of_both = ["integrate", "two.h5mu", "--model", "pca.model", "-o", "x.h5mu"];
+    place.refused(&of_both, &["no place for further cells", "ATAC, RNA"]);
 }

@@ -87,6 +87,7 @@ fn place() -> Place {
         "perturb prepare raw.h5ad -o screen.h5ad",
         "annotate train cells.h5ad --label cell_type --config tiny.toml --no-baselines -o types",
         "integrate cells.h5ad --batch-key batch --config tiny.toml --no-baselines -o integrated.h5ad",
+        "integrate cells.h5ad --batch-key batch --method pca -o components.h5ad",
         "perturb train screen.h5ad --config tiny.toml --no-baselines -o responses",
         "embed cells.h5ad -m MODEL -o embedded.h5ad",
         "map index cells.h5ad --labels cell_type -m MODEL -o atlas",
@@ -113,7 +114,7 @@ enum Tells {
 use Tells::{Both, Cells, Columns};
 
 /// Commands that read cells, as they are run.
-const RUNS: [(&str, Tells); 27] = [
+const RUNS: [(&str, Tells); 31] = [
     ("annotate train cells.h5ad --label kind --config tiny.toml --no-baselines -o out", Both),
     ("annotate predict cells.h5ad -m types -o out.h5ad", Cells),
     ("cells cells.h5ad -o out.h5ad", Cells),
@@ -140,12 +141,16 @@ const RUNS: [(&str, Tells); 27] = [
          -m MODEL -o out",
         Cells,
     ),
+    ("grn attention cells.h5ad --method pearson -o out", Cells),
+    ("grn embedding --data cells.h5ad --per kind --method pearson -o out", Both),
     ("inspect cells.h5ad", Cells),
     (
         "integrate cells.h5ad --batch-key batch --label kind --config tiny.toml --no-baselines -o out.h5ad",
         Both,
     ),
     ("integrate cells.h5ad -m integrated.model -o out.h5ad", Cells),
+    ("integrate cells.h5ad --batch-key batch --label kind --method pca -o out.h5ad", Both),
+    ("integrate cells.h5ad -m components.model -o out.h5ad", Cells),
     ("map index cells.h5ad --labels kind -m MODEL -o out", Both),
     ("map query cells.h5ad --index atlas -o out.h5ad", Cells),
     ("perturb prepare raw.h5ad --cell-type-key kind -o out.h5ad", Both),

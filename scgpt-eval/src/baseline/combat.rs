@@ -45,6 +45,13 @@ impl BatchMoments {
         self.cells[batch]
     }
 
+    /// The mean of each gene over the cells of all batches.
+    pub(super) fn means(&self) -> Vec<f64> {
+        let n = self.cells.iter().sum::<f64>().max(1.0);
+        let of = |gene: usize| self.sums[gene..].iter().step_by(self.n_genes).sum::<f64>() / n;
+        (0..self.n_genes).map(of).collect()
+    }
+
     /// Sums of the genes in a batch.
     fn sums(&self, batch: usize) -> &[f64] {
         &self.sums[batch * self.n_genes..(batch + 1) * self.n_genes]

@@ -7,6 +7,7 @@ use super::{
     BaselineOptions, check_values,
     combat::{BatchMoments, Combat},
     harmony::harmony,
+    projection::GeneProjection,
     variable_expression::VariableExpression,
 };
 use crate::cell_space::CellSpace;
@@ -14,21 +15,44 @@ use crate::cell_space::CellSpace;
 /// Passes over the cells that find principal components of all genes.
 const PASSES: usize = 5;
 
+/// A simple method that puts cells somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpaceMethod {
+    /// Principal components of all genes, or those of all modalities side by side.
+    Unintegrated,
+    /// Principal components of variable genes, or of one of several modalities.
+    Pca,
+    /// Latent semantic indexing of open chromatin.
+    Lsi,
+    /// Weighted nearest neighbours, a graph.
+    Neighbours,
+    /// Principal components, corrected by soft clusters.
+    Harmony,
+    /// Genes with the same mean and variance in all batches.
+    Combat,
+}
+
 /// A simple method, and where it puts the cells.
 #[derive(Clone, Debug)]
 pub struct SpaceBaseline {
     /// What it is called in reports.
     pub name: String,
+    /// Which method it is.
+    pub method: SpaceMethod,
     /// Where the method puts the cells.
     pub space: CellSpace<'static>,
     /// What a reader should know of how it came to that with these cells.
     pub note: Option<String>,
+    /// Where the method puts further cells, if it can.
+    pub projection: Option<GeneProjection>,
 }
 
 impl SpaceBaseline {
     /// A method that gives every cell `width` coordinates.
-    pub(crate) fn of_rows(name: &str, rows: Vec<f32>, width: usize) -> Self {
-        Self { name: name.into(), space: CellSpace::rows(rows, width), note: None }
+    pub(crate) fn of_rows(method: SpaceMethod, name: &str, rows: Vec<f32>, width: usize) -> Self {
+        let space = CellSpace::rows(rows, width);
+        Self { name: name.into(), method, space, note: None, projection: None }
     }
 }
 
@@ -75,13 +99,19 @@ pub fn integration_baselines(
             rows.extend(unintegrated.project(genes, values));
         }
     })?;
-    let mut baselines = vec![SpaceBaseline::of_rows("Unintegrated", rows, unintegrated.n())];
+    let mut baselines = vec![SpaceBaseline::of_rows(
+        SpaceMethod::Unintegrated,
+        "Unintegrated",
+        rows,
+        unintegrated.n(),
+    )];
 
     let expression = VariableExpression::choose(source, options, Some(batches), observer)?;
     let [variable, combat] = of_variable(&expression, source, batches, options, observer)?;
     let CellSpace::Rows { rows, width } = &variable.space else { return Ok(baselines) };
     observer.begin("integrating with Harmony", 0);
-    let harmony = SpaceBaseline::of_rows("Harmony", harmony(rows, *width, batches, seed), *width);
+    let rows = harmony(rows, *width, batches, seed);
+    let harmony = SpaceBaseline::of_rows(SpaceMethod::Harmony, "Harmony", rows, *width);
     baselines.extend([variable, harmony, combat]);
     Ok(baselines)
 }
@@ -124,7 +154,7 @@ fn of_variable(
         products.add(&cells);
     })?;
     let principal = products.principal(options.n_components);
-    let combat = Combat::new(&moments);
+    let (combat, means) = (Combat::new(&moments), moments.means());
 
     let mut products = Products::new(n_genes);
     let mut batch_of = batches.iter();
@@ -151,10 +181,10 @@ fn of_variable(
             mixed.extend(adjusted.project_from(begins[batch].clone(), genes, values));
         }
     })?;
-    Ok([
-        SpaceBaseline::of_rows("HVG + PCA", plain, principal.n()),
-        SpaceBaseline::of_rows("ComBat", mixed, adjusted.n()),
-    ])
+    let combat = SpaceBaseline::of_rows(SpaceMethod::Combat, "ComBat", mixed, adjusted.n());
+    let pca = SpaceBaseline::of_rows(SpaceMethod::Pca, "HVG + PCA", plain, principal.n());
+    let projection = GeneProjection::new(expression.genes().to_vec(), means, principal);
+    Ok([SpaceBaseline { projection: Some(projection), ..pca }, combat])
 }
 
 #[cfg(test)]

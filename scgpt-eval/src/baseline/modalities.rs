@@ -9,7 +9,7 @@ use scgpt_data::{
 use super::{
     BaselineOptions, check_values,
     harmony::harmony,
-    integration::SpaceBaseline,
+    integration::{SpaceBaseline, SpaceMethod},
     lsi::lsi,
     variable_expression::VariableExpression,
     weighted_neighbours::{ModalitySpace, weighted_neighbours},
@@ -73,7 +73,12 @@ pub fn multiomic_baselines(
     let parts: Vec<ModalitySpace<'_>> = spaces.iter().map(Space::part).collect();
     let joined = weighted_neighbours(&parts)?;
     let (rows, width) = side_by_side(&parts, n);
-    let mut baselines = vec![SpaceBaseline::of_rows("Unintegrated", rows.clone(), width)];
+    let mut baselines = vec![SpaceBaseline::of_rows(
+        SpaceMethod::Unintegrated,
+        "Unintegrated",
+        rows.clone(),
+        width,
+    )];
     let shown = spaces.iter().filter(|space| space.n_lacking() * MOST_LACKING <= n);
     baselines.extend(shown.map(Space::baseline));
     let mean = |number: usize| {
@@ -83,14 +88,16 @@ pub fn multiomic_baselines(
     let weights: Vec<String> = (0..names.len()).map(mean).collect();
     baselines.push(SpaceBaseline {
         name: "WNN".into(),
+        method: SpaceMethod::Neighbours,
         space: CellSpace::Graph(Cow::Owned(joined.graph)),
         note: Some(format!("mean weights of the cells: {}", weights.join(", "))),
+        projection: None,
     });
     if batches.iter().any(|&batch| batch != batches[0]) {
         observer.begin("integrating with Harmony", 0);
         let name = if names.len() == 2 { "Harmony of both" } else { "Harmony of all" };
         let rows = harmony(&rows, width, batches, seed);
-        baselines.push(SpaceBaseline::of_rows(name, rows, width));
+        baselines.push(SpaceBaseline::of_rows(SpaceMethod::Harmony, name, rows, width));
     }
     Ok(baselines)
 }
@@ -99,6 +106,7 @@ pub fn multiomic_baselines(
 struct Space {
     /// The method and the modality.
     name: String,
+    method: SpaceMethod,
     note: Option<String>,
     /// `[n, width]`, zeros for cells that were not measured.
     rows: Vec<f32>,
@@ -122,21 +130,22 @@ impl Space {
         let columns = modalities.features(number).collect();
         let mut features = GeneSubset::new(source, &options.layer, columns)?;
         let mut of_modality = CellSubset::new(&mut features, cells.clone());
-        let (method, found, width, note) = if modality == ATAC {
+        let (method, name, found, width, note) = if modality == ATAC {
             let found = lsi(&mut of_modality, &options.layer, options.n_components, observer)?;
             let note = found.left_out();
-            ("LSI", found.rows, found.n_components, note)
+            (SpaceMethod::Lsi, "LSI", found.rows, found.n_components, note)
         } else {
             let found = VariableExpression::choose(&mut of_modality, options, None, observer)?
                 .scaled(&mut of_modality, observer)?
                 .principal(&mut of_modality, options.n_components, observer)?;
-            ("PCA", found.rows, found.n_components, None)
+            (SpaceMethod::Pca, "PCA", found.rows, found.n_components, None)
         };
         let mut rows = vec![0.0; is_measured.len() * width];
         for (&cell, row) in cells.iter().zip(found.chunks(width.max(1))) {
             rows[cell * width..(cell + 1) * width].copy_from_slice(row);
         }
-        Ok(Self { name: format!("{method} of {modality}"), note, rows, width, is_measured })
+        let name = format!("{name} of {modality}");
+        Ok(Self { name, method, note, rows, width, is_measured })
     }
 
     fn part(&self) -> ModalitySpace<'_> {
@@ -149,8 +158,9 @@ impl Space {
     }
 
     fn baseline(&self) -> SpaceBaseline {
-        let space = CellSpace::rows(self.rows.clone(), self.width);
-        SpaceBaseline { name: self.name.clone(), space, note: self.note.clone() }
+        let rows = self.rows.clone();
+        let of = SpaceBaseline::of_rows(self.method, &self.name, rows, self.width);
+        SpaceBaseline { note: self.note.clone(), ..of }
     }
 }
 

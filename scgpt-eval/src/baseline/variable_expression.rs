@@ -68,6 +68,17 @@ impl VariableExpression {
         Self { cells, genes, numbers, scales: None }
     }
 
+    /// Genes of other cells, each in its column there; one that has none is not measured.
+    pub(super) fn placed(columns: &[Option<usize>], n_columns: usize, cells: LoggedCells) -> Self {
+        let mut numbers = vec![None; n_columns];
+        for (number, column) in (0..).zip(columns) {
+            if let Some(column) = *column {
+                numbers[column] = Some(number);
+            }
+        }
+        Self { cells, genes: columns.iter().copied().flatten().collect(), numbers, scales: None }
+    }
+
     /// The same genes, each divided by its standard deviation over the cells of `source`, and cut off ten
     /// deviations above its mean.
     ///

@@ -16,11 +16,13 @@
 
 mod baselines;
 mod cells;
+mod expression;
 mod options;
 mod page;
 mod ranks;
 mod report;
 mod row;
+mod selection;
 mod setting;
 mod sums;
 
@@ -33,17 +35,18 @@ use scgpt_data::{
 use scgpt_eval::{
     baseline::GeneProfiles,
     network::{
-        Background, Enriched, GeneNetwork, ProfileBuilder, TrueEdges, benjamini_hochberg, enrich,
+        Background, Enriched, GeneNetwork, ProfileBuilder, benjamini_hochberg, enrich,
         off_diagonal, strongest_edges,
     },
 };
 use scgpt_model::TokenBatchView;
-use scgpt_stats::halves;
 
 use self::{
     baselines::EdgeBaseline,
     cells::{GenePanel, Groups, shuffled},
     ranks::rank_sums,
+    report::Seen,
+    selection::Selection,
     sums::{Place, Sums, shuffled_labels},
 };
 pub use self::{
@@ -52,6 +55,7 @@ pub use self::{
     row::NetworkRow,
     setting::{Contrast, NetworkSetting},
 };
+use super::method::NetworkMethod;
 use crate::{
     embed::{EmbedOptions, Embedder},
     error::Result,
@@ -119,6 +123,22 @@ impl AttentionNetworks {
         })
     }
 
+    /// Lists the targets of the genes asked for, and looks them up in gene sets.
+    ///
+    /// # Errors
+    /// If a gene set file has no gene in common with the panel.
+    fn answer(&mut self, options: &AttentionOptions<'_>) -> Result<()> {
+        let place = |gene: &String| self.genes.iter().position(|name| name == gene);
+        let targets = options.genes.iter().filter_map(place);
+        self.report.targets = targets.map(|gene| self.targets(gene)).collect();
+        let (_, lists): (Vec<String>, Vec<Vec<String>>) = self.report.lists().into_iter().unzip();
+        let background = Background::Genes(self.genes.iter().cloned().collect());
+        for library in options.gene_sets {
+            self.report.enriched.extend(enrich(&lists, library, &background)?);
+        }
+        Ok(())
+    }
+
     /// The enriched gene sets as a table: a row for each list of targets and each set found in it.
     pub fn enrichment_table(&self) -> Table {
         let names: Vec<String> = self.report.lists().into_iter().map(|(name, _)| name).collect();
@@ -150,6 +170,9 @@ impl Embedder {
         options: &AttentionOptions<'_>,
         observer: &dyn Observer,
     ) -> Result<AttentionNetworks> {
+        if options.method.rule().is_some() {
+            return AttentionNetworks::of_expression(source, options, observer);
+        }
         let begin = Instant::now();
         let n_layers = self.config().n_layers;
         let layer = options.layer.unwrap_or(n_layers.saturating_sub(1));
@@ -157,29 +180,17 @@ impl Embedder {
             return Err(scgpt_model::Error::Layer { layer, n_layers }.into());
         }
         self.check(Usage::Attention)?;
-        for (name, number) in [("batch_size", options.batch_size), ("max_cells", options.max_cells)]
-        {
-            if number == 0 {
-                return Err(scgpt_data::Setting(name).zero().into());
-            }
+        expression::check_truth(options)?;
+        if options.batch_size == 0 {
+            return Err(scgpt_data::Setting("batch_size").zero().into());
         }
-        let groups = Groups::choose(&source.obs()?, options)?;
-        let of_names = source.obs()?.cell_keys();
-        let is_second = halves(&of_names, options.seed);
-        let mut cells: Vec<(usize, usize)> = (0..2)
-            .flat_map(|group| groups.cells[group].iter().map(move |&cell| (cell, group)))
-            .collect();
-        cells.sort_unstable();
         let (_, n_columns) = source.summary().shape(options.matrix)?;
         let var = source.var(options.matrix)?;
         let alignment = self.vocab().align(&var, options.gene_names)?;
         self.known_genes(&alignment, None).check(options.gene_names)?;
-        let numbers: Vec<usize> = cells.iter().map(|(cell, _)| *cell).collect();
-        let mut chosen = CellSubset::new(source, numbers);
-        observer.begin("choosing genes", 0);
-        let panel = GenePanel::choose(&mut chosen, self.vocab(), &alignment, options)?;
-        let truth = options.truth.map(|truth| TrueEdges::among(truth, &panel.names)).transpose()?;
-
+        let selected = Selection::of(source, self.vocab(), &alignment, options, observer)?;
+        let mut chosen = CellSubset::new(source, selected.numbers());
+        let Selection { groups, cells, of_names, is_second, panel, truth } = selected;
         let config = TokenConfig {
             include_zero_genes: true,
             ..self.token_config(&EmbedOptions::default(), usize::MAX)?
@@ -201,7 +212,7 @@ impl Embedder {
             looking.at(&mut chosen, &cells, &groups, &tokenizer, expression, observer)?;
         drop(chosen);
         let looked = begin.elapsed().as_secs_f64();
-        let mut networks = looking.networks(&seen, &groups)?;
+        let mut networks = looking.networks(&seen, &groups);
         networks.report.genes_known = alignment.matched();
         networks.report.genes_of_model = alignment.vocabulary;
         networks.report.other_features = alignment.summary().others();
@@ -209,7 +220,7 @@ impl Embedder {
         networks.report.seconds_looking = looked;
         let judged = baselines::EdgeJudge {
             genes: &panel,
-            embedder: self,
+            embedder: Some(self),
             groups: &groups,
             cells: &cells,
             truth: truth.as_ref(),
@@ -219,6 +230,8 @@ impl Embedder {
         (networks.report.rows, networks.baselines) =
             judged.rows(&seen.sums, seen.scale, profiles.as_ref(), observer)?;
         networks.report.truth = truth.map(|truth| truth.summary());
+        networks.choose(options.method)?;
+        networks.answer(options)?;
         networks.report.seconds = begin.elapsed().as_secs_f64();
         Ok(networks)
     }
@@ -237,7 +250,7 @@ struct Looking<'a> {
 }
 
 /// What is kept of the cells after all were looked at.
-struct Seen {
+struct Summed {
     sums: Sums,
     /// The factor that turns a mean of ranks over cells into a share of the largest rank, averaged
     /// over heads: the reciprocal of `heads · m`.
@@ -278,7 +291,7 @@ impl Looking<'_> {
         tokenizer: &Tokenizer,
         mut expression: Option<ProfileBuilder>,
         observer: &dyn Observer,
-    ) -> Result<(Seen, Option<GeneProfiles>)> {
+    ) -> Result<(Summed, Option<GeneProfiles>)> {
         let (options, m) = (self.options, self.m());
         let h = self.embedder.config().n_heads;
         let n = cells.len();
@@ -325,7 +338,7 @@ impl Looking<'_> {
         }
         self.add(&waiting, &mut sums, observer)?;
         let scale = 1.0 / (h * m) as f64;
-        Ok((Seen { sums, scale }, expression.map(ProfileBuilder::into_profiles)))
+        Ok((Summed { sums, scale }, expression.map(ProfileBuilder::into_profiles)))
     }
 
     /// Takes one batch through the network and adds its ranks to `sums`.
@@ -359,9 +372,8 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// The networks, and all that follows from them without further cells: p values, lists of
-    /// targets, and their gene sets.
-    fn networks(&self, seen: &Seen, groups: &Groups) -> Result<AttentionNetworks> {
+    /// The networks, and the p values that follow from them without further cells.
+    fn networks(&self, seen: &Summed, groups: &Groups) -> AttentionNetworks {
         let n = self.panel.len();
         let places = off_diagonal(n);
         // The same places with `<cls>`, in front, among the tokens.
@@ -373,7 +385,12 @@ impl Looking<'_> {
         });
         let weights = [0, 1].map(|group| without_cls(&seen.sums.mean(group, seen.scale), self.m()));
         let mut networks = AttentionNetworks {
-            report: AttentionReport::new(self, groups),
+            report: AttentionReport::new(
+                self.panel.len(),
+                groups,
+                self.options,
+                Seen::Attention { embedder: self.embedder, layer: self.layer },
+            ),
             genes: self.panel.names.clone(),
             weights,
             null,
@@ -383,15 +400,7 @@ impl Looking<'_> {
             .null
             .as_ref()
             .map(|[_, fdr]| fdr.iter().filter(|&&fdr| fdr < report::SIGNIFICANT).count());
-        let targets = self.options.genes.iter().filter_map(|gene| self.panel.place(gene));
-        networks.report.targets = targets.map(|gene| networks.targets(gene)).collect();
-        let (_, lists): (Vec<String>, Vec<Vec<String>>) =
-            networks.report.lists().into_iter().unzip();
-        let background = Background::Genes(self.panel.names.iter().cloned().collect());
-        for library in self.options.gene_sets {
-            networks.report.enriched.extend(enrich(&lists, library, &background)?);
-        }
-        Ok(networks)
+        networks
     }
 }
 

@@ -18,6 +18,7 @@
 //! block by block, never held.
 
 mod cells;
+mod expression;
 mod judge;
 mod options;
 mod page;
@@ -39,7 +40,11 @@ use scgpt_eval::{
 };
 use scgpt_stats::{Graph, Neighbours, unit_rows};
 
-use self::cells::OfCells;
+use self::{
+    cells::{Known, OfCells},
+    judge::Own,
+    report::own_name,
+};
 pub use self::{
     options::EmbeddingNetworkOptions,
     pathways::NetworkPathways,
@@ -47,6 +52,7 @@ pub use self::{
     start::StartNetwork,
     universe::Universe,
 };
+use super::method::NetworkMethod;
 use crate::{
     embed::{Embedder, vector_table},
     error::{Error, Result},
@@ -123,11 +129,16 @@ impl EmbeddingNetworks {
         observer: &dyn Observer,
     ) -> Result<Self> {
         options.check(source.is_some())?;
+        if options.method != NetworkMethod::Network {
+            let problem = format!("is `{}`, which is no network of vectors", options.method.name());
+            return Err(Setting("method").wrong(problem).into());
+        }
+        let known = Known { model: Some(embedder), vocab: embedder.vocab() };
         if options.contextual {
             embedder.check(Usage::States)?;
         }
         let of_cells = match &mut source {
-            Some(source) => Some(OfCells::new(embedder, *source, options, observer)?),
+            Some(source) => Some(OfCells::new(&known, *source, options, observer)?),
             None => None,
         };
         let (tokens, genes) = match &of_cells {
@@ -151,9 +162,14 @@ impl EmbeddingNetworks {
         let seed = options.embed.seed;
         let significance =
             Significance::new(&similarities, |round| cloud.shuffled(seed, round), &strata);
-        let network = at_threshold(&genes, &similarities, options.threshold, Some(&significance))?;
+        let network =
+            at_threshold(&genes, [&similarities; 2], options.least_cosine(), Some(&significance))?;
         let found = Neighbours::new(&compared, d, options.programmes.neighbours - 1);
-        let neighbours = neighbour_network(&genes, &similarities, &found);
+        let neighbours = neighbour_network(
+            &genes,
+            &similarities,
+            found.cells().map(|nearest| nearest.iter().map(|&(_, other)| other).collect()),
+        );
         let programmes = programmes(&Graph::fuzzy(&found), &similarities, &options.programmes);
 
         let of_types = of_cells.as_ref().and_then(|it| it.context.as_ref());
@@ -161,7 +177,7 @@ impl EmbeddingNetworks {
         let type_network = |(name, vectors): &(String, Vec<f32>)| {
             let pairs = cosines(vectors, d, is_centred);
             // A type in which no pair is that similar has an empty network; the file says so.
-            let network = at_threshold(&genes, &pairs, options.threshold, None);
+            let network = at_threshold(&genes, [&pairs; 2], options.least_cosine(), None);
             (
                 name.clone(),
                 network.unwrap_or_else(|_| {
@@ -179,7 +195,12 @@ impl EmbeddingNetworks {
             neighbours,
             similar: similar(&queries, options.n_similar, &genes, &similarities),
             columns: of_cells.as_ref().map(|it| it.columns.clone()),
-            report: EmbeddingReport::new(embedder, options, &similarities, &significance),
+            report: EmbeddingReport::new(
+                Some(embedder),
+                options,
+                &similarities,
+                Some(&significance),
+            ),
             scores: None,
             enriched: Vec::new(),
             genes,
@@ -190,16 +211,32 @@ impl EmbeddingNetworks {
             baselines: Vec::new(),
             start: None,
         };
-        judged.judge(embedder, of_cells.as_ref(), libraries, options, observer)?;
-        if let (Some(source), Some(mut of_cells)) = (source, of_cells) {
-            // A sample was read so far, if the genes were named; programmes are of all cells.
-            let mut empty = std::mem::take(&mut of_cells.empty);
-            let mut sought = empty.among(source, &options.embed.layer);
-            judged.score(&mut sought, &of_cells, options, observer)?;
-            drop(sought);
-            judged.report.without_genes = empty.len();
+        let context = of_cells.as_ref().and_then(|it| it.context.as_ref());
+        let halves =
+            context.map(|context| context.halves.each_ref().map(|rows| judged.cosines(rows)));
+        let own = Own { name: own_name(options.contextual).into(), rule: None, halves };
+        judged.judge(&known, &own, of_cells.as_ref(), libraries, options, observer)?;
+        if let (Some(source), Some(of_cells)) = (source, of_cells) {
+            judged.score_cells(source, of_cells, options, observer)?;
         }
         Ok(judged)
+    }
+
+    /// Scores the programmes in all cells, and counts the cells of which nothing can be said.
+    fn score_cells(
+        &mut self,
+        source: &mut dyn CellSource,
+        mut of_cells: OfCells,
+        options: &EmbeddingNetworkOptions,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        // A sample was read so far, if the genes were named; programmes are of all cells.
+        let mut empty = std::mem::take(&mut of_cells.empty);
+        let mut sought = empty.among(source, &options.embed.layer);
+        self.score(&mut sought, &of_cells, options, observer)?;
+        drop(sought);
+        self.report.without_genes = empty.len();
+        Ok(())
     }
 
     /// Cosines of other vectors of the same genes, computed as those of the network are.
@@ -316,30 +353,31 @@ fn numbers(queries: &[String], genes: &[String]) -> Result<Vec<usize>> {
     queries.iter().map(number).collect()
 }
 
-/// The network of the edges that reach the threshold, the strongest first, with `p` and `fdr` if
-/// their significance is known.
+/// The network of the pairs whose strength reaches the threshold, the strongest first, with `p` and `fdr` if
+/// their significance is known. Of cosines, weights and strengths are the same.
 ///
 /// # Errors
 /// If there is no such edge, in which case the message names the largest similarity and a threshold
 /// that gives about a thousand edges, or there are more than can be kept.
 fn at_threshold(
     genes: &[String],
-    pairs: &GenePairs,
+    [pairs, strength]: [&GenePairs; 2],
     threshold: f64,
     significance: Option<&Significance>,
 ) -> Result<GeneNetwork> {
     let reach = |value: f32| f64::from(value) >= threshold;
-    let mut found: Vec<(usize, Edge)> = pairs
+    let mut found: Vec<(usize, f32, Edge)> = pairs
         .iter()
+        .zip(strength.values())
         .enumerate()
-        .filter(|(_, (.., value))| reach(*value))
-        .map(|(pair, (source, target, value))| {
-            (pair, Edge { source, target, weight: f64::from(value) })
+        .filter(|(_, (_, strength))| reach(**strength))
+        .map(|(pair, ((source, target, value), &strength))| {
+            (pair, strength, Edge { source, target, weight: f64::from(value) })
         })
         .collect();
     if found.is_empty() {
         let mut values: Vec<f32> =
-            pairs.values().iter().copied().filter(|value| !value.is_nan()).collect();
+            strength.values().iter().copied().filter(|value| !value.is_nan()).collect();
         values.sort_by(|a, b| b.total_cmp(a));
         let (Some(largest), Some(lower)) =
             (values.first(), values.get(SUGGESTED_EDGES.min(values.len()).saturating_sub(1)))
@@ -365,8 +403,9 @@ fn at_threshold(
             Advice::from("choose a higher ") + Setting("threshold"),
         ));
     }
-    found.sort_by(|a, b| b.1.weight.total_cmp(&a.1.weight).then(a.0.cmp(&b.0)));
-    let (places, edges): (Vec<usize>, Vec<Edge>) = found.into_iter().unzip();
+    found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let (places, edges): (Vec<usize>, Vec<Edge>) =
+        found.into_iter().map(|(pair, _, edge)| (pair, edge)).unzip();
     let network = GeneNetwork::new(genes.to_vec(), edges, EdgeKind::Undirected);
     Ok(match significance {
         None => network,
@@ -378,12 +417,15 @@ fn at_threshold(
 
 /// The network of every gene and its nearest, each pair once: an edge where either is among the
 /// nearest of the other.
-fn neighbour_network(genes: &[String], pairs: &GenePairs, found: &Neighbours) -> GeneNetwork {
-    let mut ends: Vec<(usize, usize)> = found
-        .cells()
+fn neighbour_network(
+    genes: &[String],
+    pairs: &GenePairs,
+    nearest: impl Iterator<Item = Vec<usize>>,
+) -> GeneNetwork {
+    let mut ends: Vec<(usize, usize)> = nearest
         .enumerate()
         .flat_map(|(gene, nearest)| {
-            nearest.iter().map(move |&(_, other)| (gene.min(other), gene.max(other)))
+            nearest.into_iter().map(move |other| (gene.min(other), gene.max(other)))
         })
         .collect();
     ends.sort_unstable();

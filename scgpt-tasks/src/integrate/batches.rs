@@ -94,6 +94,22 @@ fn told(
     Ok(Some(told))
 }
 
+/// The labels of the cells in a column of `obs`, if one is named.
+///
+/// # Errors
+/// If there is no such column, or all labels are the same.
+pub(super) fn labels(obs: &Frame, label: Option<&str>) -> Result<Option<Labels>> {
+    let Some(name) = label else { return Ok(None) };
+    let labels = Labels::read(obs, name)?;
+    let [only] = labels.classes.as_slice() else { return Ok(Some(labels)) };
+    let problem = format!(
+        "all cells with a label in column `{name}` of `obs` have the same (`{only}`), so that nothing can be told apart \
+         by it"
+    );
+    let remedy = Advice::from("name another column by ") + Setting("label") + ", or none";
+    Err(Error::unsuited(problem, remedy))
+}
+
 /// Labels that put all of `n` cells in one batch.
 pub(super) fn one(n: usize) -> Labels {
     Labels::new(vec![Some("all".to_owned()); n])

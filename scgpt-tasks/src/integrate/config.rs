@@ -12,7 +12,7 @@ use scgpt_model::{CellPooling, GepcStyle, InputNorm, ScgptConfig};
 use scgpt_train::{Metric, Objectives, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use super::cell_modalities::Pairing;
+use super::{cell_modalities::Pairing, method::IntegrateMethod};
 use crate::{
     error::Result,
     training::{
@@ -36,6 +36,9 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools, reason = "settings, each on its own")]
 pub struct IntegrateConfig {
+    /// What integrates the cells: the network that all other settings are of, a simple method, or the best of them.
+    #[serde(default, skip_serializing_if = "IntegrateMethod::is_network")]
+    pub method: IntegrateMethod,
     /// Model directory to fine-tune; `None` trains a new `network`.
     #[serde(default)]
     pub model: Option<PathBuf>,
@@ -137,6 +140,7 @@ impl IntegrateConfig {
         training.optimizer.epsilon = 1e-4;
         training.select_by = Some(Metric::LOSS.into());
         let fine_tune = Self {
+            method: IntegrateMethod::Network,
             model: None,
             batch_size: 64,
             hvg: 1200,
@@ -390,6 +394,10 @@ impl IntegrateConfig {
         if let (Some(_), (setting, false)) = (&self.links, vectors) {
             let problem = Advice::from("is what vectors begin with, but none does: it takes ");
             mistakes.add("links", problem + Setting(setting) + " = \"spectral\"");
+        }
+        if self.method == IntegrateMethod::Best && label.is_none() {
+            let problem = Advice::from("is `best`, which labels choose: name their column by ");
+            mistakes.add("method", problem + Setting("label"));
         }
         if let Some(problem) = self.selecting_problem(label) {
             mistakes.add("training.select_by", problem);

@@ -1,30 +1,16 @@
 //! The page about an integration: maps, scores beside those of other methods, what each part contributes,
 //! modalities, curves, cells and settings, each where there is something to show.
 
-use scgpt_eval::IntegrationScores;
 use scgpt_report::Page;
 use scgpt_train::Metric;
 
-use super::{BatchSize, GeneratedModality, GeneratedScores, IntegrateReport, report::Map};
+use super::{
+    BatchSize, GeneratedModality, GeneratedScores, IntegrateReport,
+    shown::{NONE, SCORES, compare, heading, line},
+};
 use crate::training::{
     THINNING_CURVE, learning_curves, network_rows, settings, size_line, validation_curves,
 };
-
-/// Scores of a table: heading and value.
-type Score = (&'static str, fn(&IntegrationScores) -> Option<f64>);
-
-/// Columns of the tables of scores. The first three are means of others, as scIB defines them.
-const SCORES: [Score; 9] = [
-    ("overall", |scores| scores.overall),
-    ("AvgBIO", |scores| scores.avg_bio),
-    ("AvgBATCH", |scores| scores.avg_batch),
-    ("NMI", |scores| scores.nmi),
-    ("ARI", |scores| scores.ari),
-    ("ASW label", |scores| scores.asw_label),
-    ("ASW batch", |scores| scores.asw_batch),
-    ("graph connectivity", |scores| scores.graph_connectivity),
-    ("PCR", |scores| scores.pcr),
-];
 
 impl IntegrateReport {
     /// The report as a page.
@@ -43,8 +29,11 @@ impl IntegrateReport {
             }
         }
         page.numbers(&numbers);
-        self.maps(&mut page);
-        self.compare(&mut page);
+        self.map.draw(&mut page, "their embeddings");
+        compare(&mut page, &self.methods, data.label.as_deref(), self.verdict());
+        if let Some(chosen) = &self.chosen {
+            page.text(&format!("The best: {}, {}.", chosen.method.name(), chosen.because));
+        }
         self.ablation(&mut page);
         self.modalities(&mut page);
         let metrics = [
@@ -82,53 +71,6 @@ impl IntegrateReport {
         self.cells(&mut page);
         self.settings(&mut page);
         page
-    }
-
-    /// Draws some cells by their embeddings, in the colours of their batches and, if there are
-    /// labels, once more in those of their labels: batches should lie over each other, labels
-    /// apart.
-    fn maps(&self, page: &mut Page) {
-        let Map { cells, colours, n_drawn } = &self.map;
-        page.section("Maps");
-        for first in 0..*n_drawn {
-            let mut colours = colours.clone();
-            colours.first = first;
-            cells.draw(page, "Cells by their embeddings", &colours);
-        }
-    }
-
-    /// Adds scores of the network and of the other methods, a row each; methods without any score
-    /// are left out.
-    fn compare(&self, page: &mut Page) {
-        let rows: Vec<Vec<String>> = self
-            .methods
-            .iter()
-            .map(|method| line(&method.name, |of| method.mean(of)))
-            .filter(|row| row[1..].iter().any(|cell| cell != NONE))
-            .collect();
-        if rows.is_empty() {
-            return;
-        }
-        page.section("Against other methods").columns(&heading("method"), &rows);
-        for method in &self.methods {
-            if let Some(note) = &method.note {
-                page.text(&format!("{}: {note}.", method.name));
-            }
-        }
-        match &self.data.label {
-            Some(label) => {
-                page.text(&format!(
-                    "AvgBIO says how well the labels in {label} are kept apart, AvgBATCH how well batches are mixed within \
-                     them; overall is 0.6 of the one and 0.4 of the other. Nothing was learned from the labels."
-                ));
-            }
-            None => {
-                page.text("Without labels, only the variance that batches explain can be told.");
-            }
-        }
-        if let Some(verdict) = self.verdict() {
-            page.text(&verdict);
-        }
     }
 
     /// Adds scores of the network beside those of networks that learned without one of its parts.
@@ -263,23 +205,4 @@ impl IntegrateReport {
         ]);
         settings(page, "Settings", rows, &config.training, &self.learned);
     }
-}
-
-/// What a table shows for a score that cannot be computed.
-const NONE: &str = "–";
-
-/// The heading of a table of scores, whose first column is `first`.
-fn heading(first: &str) -> Vec<&str> {
-    std::iter::once(first).chain(SCORES.iter().map(|(name, _)| *name)).collect()
-}
-
-/// A row of such a table: a name, and the value that `of` gives for each score.
-fn line(
-    name: &str,
-    of: impl Fn(fn(&IntegrationScores) -> Option<f64>) -> Option<f64>,
-) -> Vec<String> {
-    let scores = SCORES
-        .iter()
-        .map(|(_, score)| of(*score).map_or_else(|| NONE.into(), |score| format!("{score:.3}")));
-    std::iter::once(name.to_owned()).chain(scores).collect()
 }

@@ -3,20 +3,20 @@
 //! As JSON it is `report.json` of the program; [`page`](IntegrateReport::page) shows the same to people. How it
 //! was trained and its curves are flattened into it, as in every report.
 
-use scgpt_data::{CellSource, Column, GeneNames, InputState, Summary, VariableFlavour};
-use scgpt_eval::{BatchesTold, CellColours, CellMap, ColourChoice, IntegrationScores, Labels};
+use scgpt_data::{InputState, Summary, VariableFlavour};
+use scgpt_eval::BatchesTold;
 use serde::Serialize;
 
 use super::{
-    Ablated, BatchSize, GeneratedModality, IntegrateConfig, Integration, LinksReport, ModalitySize,
+    Ablated, BatchSize, GeneratedModality, IntegrateConfig, LinksReport, ModalitySize,
     MosaicScores,
     experiment::{Cells, IntegrateExperiment},
-    panel::FeaturePanel,
+    method::IntegrateMethod,
+    ranking::{ChosenIntegration, better},
+    scored::{IntegrationMethod, UNINTEGRATED},
+    shown::Map,
 };
-use crate::{
-    error::Result,
-    training::{Curves, Learned, Trial, total},
-};
+use crate::training::{Curves, Learned, Trial, total};
 
 /// By how much AvgBATCH may fall short of that of the unintegrated cells without a warning.
 const WORSE: f64 = 0.02;
@@ -34,6 +34,9 @@ pub struct IntegrateReport {
     pub learned: Learned,
     /// The network and other methods on the same cells.
     pub methods: Vec<IntegrationMethod>,
+    /// The best of them, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<ChosenIntegration>,
     /// Networks that were trained without one of the parts, if that was asked for.
     pub ablated: Vec<Ablated>,
     /// How cells lie together that were measured in different modalities, if they are a mosaic.
@@ -46,16 +49,6 @@ pub struct IntegrateReport {
     pub curves: Curves,
     #[serde(skip)]
     pub(super) map: Map,
-}
-
-/// Some of the cells on a plane, their names and annotations.
-#[derive(Debug)]
-pub(super) struct Map {
-    pub(super) cells: CellMap,
-    /// The columns of labels, if there are any, and of batches come first.
-    pub(super) colours: CellColours,
-    /// How many columns these are.
-    pub(super) n_drawn: usize,
 }
 
 /// The cells of the batches.
@@ -89,44 +82,6 @@ pub struct IntegrateData {
     pub without_genes: usize,
     /// What the values of the matrix look like.
     pub input_state: InputState,
-}
-
-/// The scores of one method: how well its embedding keeps types apart and mixes batches.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct IntegrationMethod {
-    /// Name of the method.
-    pub name: String,
-    /// Its scores, one for each repeat.
-    pub scores: Vec<IntegrationScores>,
-    /// What a reader should know of how it came to them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-}
-
-impl IntegrationMethod {
-    /// A method of which nothing else is to be said.
-    pub(super) fn new(name: &str, scores: Vec<IntegrationScores>) -> Self {
-        Self { name: name.into(), scores, note: None }
-    }
-
-    /// The mean of a score over the repeats; `None` if it could not be computed.
-    pub fn mean(&self, of: impl Fn(&IntegrationScores) -> Option<f64>) -> Option<f64> {
-        let sum: Option<f64> = self.scores.iter().map(of).sum();
-        sum.map(|sum| sum / self.scores.len().max(1) as f64)
-    }
-
-    /// Compares how much of the variance batches explain in all `methods` with the unintegrated
-    /// cells.
-    pub(super) fn compare(methods: &mut [Self]) {
-        let unintegrated = methods.iter().find(|method| method.name == super::UNINTEGRATED);
-        let Some(before) = unintegrated.and_then(|method| method.scores.first()).cloned() else {
-            return;
-        };
-        for scores in methods.iter_mut().flat_map(|method| &mut method.scores) {
-            scores.against(&before);
-        }
-    }
 }
 
 impl IntegrateData {
@@ -178,6 +133,7 @@ impl IntegrateReport {
             config: IntegrateConfig { network, training, ..integration.config.clone() },
             learned: trained.learned(),
             methods,
+            chosen: None,
             ablated,
             mosaic: None,
             generated,
@@ -189,6 +145,11 @@ impl IntegrateReport {
     /// A warning if the embedding tells batches apart more than the cells themselves do.
     pub fn caution(&self) -> Option<String> {
         caution(&self.methods)
+    }
+
+    /// The simple method that is better than the network and can be had in its place.
+    pub fn better(&self) -> Option<IntegrateMethod> {
+        better(&self.methods)
     }
 
     /// A sentence on whether the network is better than the other methods, if there are any to
@@ -218,7 +179,7 @@ impl IntegrateReport {
 fn caution(methods: &[IntegrationMethod]) -> Option<String> {
     let mixing = |method: &IntegrationMethod| method.mean(|scores| scores.avg_batch);
     let ours = mixing(methods.first()?)?;
-    let before = mixing(methods.iter().find(|method| method.name == super::UNINTEGRATED)?)?;
+    let before = mixing(methods.iter().find(|method| method.name == UNINTEGRATED)?)?;
     (ours < before - WORSE).then(|| {
         format!(
             "batches are mixed less in the embedding than in the cells as they are (AvgBATCH {ours:.3} against \
@@ -227,43 +188,10 @@ fn caution(methods: &[IntegrationMethod]) -> Option<String> {
     })
 }
 
-impl Map {
-    /// Lays out some of the embeddings `rows`, `[n, d]`, of the cells of a source.
-    pub(super) fn new(
-        integration: &Integration<'_>,
-        panel: &FeaturePanel,
-        source: &mut dyn CellSource,
-        rows: &[f32],
-        d: usize,
-    ) -> Result<Self> {
-        let cells = CellMap::new(rows, d, integration.config.training.seed);
-        let obs = source.obs()?;
-        let column = |name: &str, labels: &Labels| {
-            // As the file has it, so that it has the file's colours; numbered batches are labels, too.
-            let of_file = obs.column(name).filter(|it| matches!(it, Column::Categorical { .. }));
-            let told = || Column::Categorical {
-                codes: labels.codes.clone(),
-                categories: labels.classes.clone(),
-                ordered: false,
-            };
-            (name.to_owned(), of_file.cloned().unwrap_or_else(told))
-        };
-        let options = &integration.options;
-        // Genes are to tell labels apart, not batches.
-        let labels = integration.labels.as_ref();
-        let label = labels.map(|it| column(options.label.unwrap_or("label"), it));
-        let batch = column(options.batch_key.unwrap_or("batch"), &integration.batches);
-        let added: Vec<_> = label.into_iter().chain([batch]).collect();
-        let gene_names = GeneNames::found_in(&panel.gene_column);
-        let layer = options.learn.layer;
-        let choice = ColourChoice { added: &added, wanted: &[], layer, gene_names: &gene_names };
-        let colours = CellColours::choose(source, cells.cells(), &choice)?;
-        Ok(Self { cells, colours, n_drawn: added.len() })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use scgpt_eval::IntegrationScores;
+
     use super::*;
 
     #[test]
@@ -272,9 +200,7 @@ mod tests {
             let scores = IntegrationScores { avg_batch, ..IntegrationScores::default() };
             IntegrationMethod::new(name, vec![scores])
         };
-        let said = |ours, before| {
-            caution(&[method("scGPT", ours), method(super::super::UNINTEGRATED, before)])
-        };
+        let said = |ours, before| caution(&[method("scGPT", ours), method(UNINTEGRATED, before)]);
         let message = said(Some(0.53), Some(0.891)).unwrap();
         assert!(message.contains("0.530 against 0.891"), "{message}");
         assert_eq!(said(Some(0.88), Some(0.891)), None);

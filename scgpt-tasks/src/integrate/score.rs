@@ -38,6 +38,12 @@ impl SpaceJudge {
         }
     }
 
+    /// A judge of all cells of these batches.
+    pub(super) fn of_all(labels: Option<&Labels>, domains: &[usize]) -> Self {
+        let all: Vec<usize> = (0..domains.len()).collect();
+        Self::new(&all, labels, domains, ClusterOptions::default())
+    }
+
     /// Scores an embedding of the cells; `None` for a graph if some cells are left out.
     pub(super) fn space(&self, space: &CellSpace<'_>) -> Result<Option<IntegrationScores>> {
         match space {

@@ -6,20 +6,22 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
+use clap::{Args, CommandFactory as _};
 use scgpt_data::{CellSource as _, Column, Existing, OutputKind, Place, Table, check_apart};
 use scgpt_eval::network::{EdgeKind, GeneNetwork, GeneSets};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     embed::Embedder,
     grn::{
-        AttentionNetworks, AttentionOptions, AttentionReport, NetworkRow, NetworkSetting,
-        TargetList,
+        AttentionNetworks, AttentionOptions, AttentionReport, NetworkMethod, NetworkRow,
+        NetworkSetting, TargetList,
     },
 };
 
 use super::{Format, is_result, write_baselines};
 use crate::{
+    better::Again,
+    commands::Cli,
     gene_remarks,
     output::Printer,
     progress::Bar,
@@ -67,19 +69,33 @@ const NETWORKS: [&str; 12] = [
 /// control, perturbed, and their difference with p values from permuted labels; a single group is
 /// compared with copies of its cells whose values are shuffled. Simpler networks of the same genes and
 /// cells are made beside them, and the report says which is to be trusted more.
+///
+/// --method takes one of these in place of attention, in the same files and without a model; there are no p values then,
+/// and of a single group one network. best is what finds the known regulations of --truth best.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     scgpt grn attention screen.h5ad --model scGPT_human --condition condition --control ctrl --gene KLF1 -o klf1/\n  \
     scgpt grn attention pbmc.h5ad --model scGPT_human --condition disease --control healthy --group lupus -o lupus/\n  \
     scgpt grn attention pbmc.h5ad --model scGPT_human --gmt reactome.gmt --gene STAT1 -o network/\n  \
+    scgpt grn attention screen.h5ad --method pearson --condition condition --control ctrl --gene KLF1 -o klf1/\n  \
+    scgpt grn attention screen.h5ad --model scGPT_human --method best --truth known.csv -o network/\n  \
     scgpt evaluate grn klf1/difference.csv --truth known.csv")]
 #[command(mut_arg("batch_size", |batch_size| batch_size.default_value("2")))]
 pub(crate) struct AttentionArgs {
     /// File or folder of cells
     input: PathBuf,
-    /// Model directory
-    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
-    model: PathBuf,
+    /// Model directory; simple methods need none
+    #[arg(
+        long,
+        short,
+        value_name = "DIR",
+        required_unless_present = "method",
+        env = "SCGPT_MODEL"
+    )]
+    model: Option<PathBuf>,
+    /// What makes the networks: the attention of the network or a simple method [default: network]
+    #[arg(long, value_enum, value_name = "METHOD", env = "SCGPT_METHOD")]
+    method: Option<NetworkMethod>,
     /// Column of obs with groups of cells: conditions, cell types, disease… [default: one group]
     #[arg(long, value_name = "NAME", env = "SCGPT_CONDITION_KEY")]
     condition: Option<String>,
@@ -147,7 +163,7 @@ fn layer(text: &str) -> Result<Layer, String> {
 }
 
 pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
-    let inputs = [&args.input, &args.model].into_iter().chain(&args.truth).chain(&args.gmt);
+    let inputs = [&args.input].into_iter().chain(&args.model).chain(&args.truth).chain(&args.gmt);
     check_apart(&args.output, inputs.map(PathBuf::as_path))?;
     // A result is of one run: the folder appears whole or not at all.
     let place = Place::deep_folder(&args.output, Existing::replaced_if(args.force), FOLDER)?;
@@ -161,17 +177,35 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     if !gene_sets.is_empty() && args.gene.is_empty() {
         bail!("--gmt tests lists of targets: say of which gene, by --gene");
     }
+    let method = args.method.unwrap_or_default();
+    // The best may be found among simple methods alone.
+    let model = args.model.as_deref().filter(|_| method.rule().is_none());
+    if method == NetworkMethod::Network && model.is_none() {
+        bail!("--model is needed for --method network");
+    }
     let device = args.stream.compute.open()?;
     let mut warnings = Warnings::new(printer);
     let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;
     let groups: Vec<&str> = args.condition.as_deref().into_iter().collect();
     warnings.doubts(&source.obs()?, &groups, None);
-    let embedder = Embedder::open(&args.model, &device, Strictness::Strict)?
-        .with_precision(args.stream.precision.precision);
-    args.stream.precision.remark_on(embedder.encoder().precision(), &mut warnings);
+    let open = |model| Embedder::open(model, &device, Strictness::Strict);
+    let embedder = model.map(open).transpose()?;
+    let embedder = embedder.map(|it| it.with_precision(args.stream.precision.precision));
+    match (&embedder, &args.model) {
+        (Some(embedder), _) => {
+            args.stream.precision.remark_on(embedder.encoder().precision(), &mut warnings);
+        }
+        (None, Some(model)) => printer.remark(&format!(
+            "note: `{}` needs no model: `{}` is not used",
+            method.name(),
+            model.display()
+        )),
+        (None, None) => {}
+    }
     let matrix = args.stream.matrix.layer();
     let gene_names = args.stream.matrix.gene_names();
     let mut options = AttentionOptions::default();
+    options.method = method;
     options.condition_key = args.condition.as_deref();
     options.control = args.control.as_deref();
     options.group = args.group.as_deref();
@@ -188,7 +222,10 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     options.batch_size = args.stream.batch_size;
     options.seed = args.seed;
     let bar = Bar::new(printer);
-    let networks = embedder.attention_networks(&mut source, &options, &bar)?;
+    let networks = match &embedder {
+        Some(embedder) => embedder.attention_networks(&mut source, &options, &bar)?,
+        None => AttentionNetworks::of_expression(&mut source, &options, &bar)?,
+    };
     bar.finish();
     let report = &networks.report;
     gene_remarks::remark_on_others(report.other_features.as_deref(), printer);
@@ -200,16 +237,36 @@ pub(crate) fn run(args: &AttentionArgs, printer: Printer) -> Result<()> {
     }
     warnings.without_genes(
         report.without_genes,
-        "what is seen in them is of the genes' identity alone",
+        if report.method.rule().is_some() {
+            "they are zeros of every gene"
+        } else {
+            "what is seen in them is of the genes' identity alone"
+        },
     );
+    if let Some(command) = report.better().and_then(|method| args.again(method)) {
+        warnings.better(&command);
+    }
     args.write(&networks, &warnings, &place.path())?;
     place.publish()?;
     let mut rows = summary(report);
     rows.push(("output", args.output.display().to_string()));
+    rows.extend(warnings.better_row());
     printer.result(&warnings.beside(report), &rows)
 }
 
 impl AttentionArgs {
+    /// This run with a simple method, which writes beside what this one does.
+    fn again(&self, method: NetworkMethod) -> Option<Again> {
+        let mut output = self.output.file_name()?.to_owned();
+        output.push(format!(".{}", method.name()));
+        let output = self.output.with_file_name(output).display().to_string();
+        let command = Again::this_run(Cli::command(), "grn attention")?
+            .with("method", method.name())
+            .with("output", &output);
+        let dropped = ["model", "attention_layer", "permutations", "precision", "force"];
+        Some(dropped.into_iter().fold(command, Again::without))
+    }
+
     fn write(
         &self,
         networks: &AttentionNetworks,
@@ -219,7 +276,7 @@ impl AttentionArgs {
         let report = &networks.report;
         fs::create_dir(folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-        for setting in NetworkSetting::ALL {
+        for &setting in report.settings() {
             let name = format!("{}.{}", setting.name(report.contrast()), self.format.extension());
             networks.network(setting, self.edges).write(&folder.join(name), Existing::Refuse)?;
         }
@@ -257,7 +314,7 @@ fn targets(report: &AttentionReport) -> Table {
         ("gene".to_owned(), text(rows.iter().map(|(gene, _)| gene.clone()))),
         ("target".to_owned(), text(rows.iter().map(|(_, target)| target.gene.clone()))),
     ];
-    for setting in NetworkSetting::ALL {
+    for &setting in report.settings() {
         let weights = rows.iter().map(|(_, target)| Some(target.weights[setting as usize]));
         columns.push((setting.name(report.contrast()).to_owned(), numbers(weights)));
     }
@@ -268,7 +325,10 @@ fn targets(report: &AttentionReport) -> Table {
 
 fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
     let [first, second] = &report.groups;
-    let cells = if report.is_single {
+    let is_alone = report.settings().len() == 1;
+    let cells = if is_alone {
+        format!("{} of {}", first.cells, first.name)
+    } else if report.is_single {
         format!("{} of {}, and copies with shuffled values", first.cells, first.name)
     } else {
         format!("{} of {}, {} of {}", first.cells, first.name, second.cells, second.name)
@@ -277,13 +337,23 @@ fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
         ("cells", cells),
         (
             "genes",
-            format!(
-                "{} of {} known, of the {} of the model",
-                report.genes, report.genes_known, report.genes_of_model
-            ),
+            match report.layer {
+                Some(_) => format!(
+                    "{} of {} known, of the {} of the model",
+                    report.genes, report.genes_known, report.genes_of_model
+                ),
+                None => format!("{} of {}", report.genes, report.genes_known),
+            },
         ),
-        ("layer", format!("{} (from 0)", report.layer)),
     ];
+    rows.extend(report.layer.map(|layer| ("layer", format!("{layer} (from 0)"))));
+    if report.method != NetworkMethod::Network || report.because.is_some() {
+        let because = report.because.iter().map(|why| format!(": {why}"));
+        rows.push((
+            "method",
+            std::iter::once(report.method.name().to_owned()).chain(because).collect(),
+        ));
+    }
     if let Some(n) = report.significant {
         let all = report.genes * (report.genes - 1);
         rows.push(("differences", format!("{n} of {all} edges at FDR 5 %")));
@@ -320,9 +390,8 @@ fn summary(report: &AttentionReport) -> Vec<(&'static str, String)> {
     };
     rows.push(("halves agree", report.rows.iter().map(line).collect::<Vec<_>>().join("\n")));
     rows.push(("trust", report.verdict()));
-    rows.push((
-        "time",
-        format!("{:.1} s, {:.1} s of it for attention", report.seconds, report.seconds_looking),
-    ));
+    let of_attention =
+        report.layer.map(|_| format!(", {:.1} s of it for attention", report.seconds_looking));
+    rows.push(("time", format!("{:.1} s{}", report.seconds, of_attention.unwrap_or_default())));
     rows
 }

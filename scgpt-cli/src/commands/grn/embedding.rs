@@ -1,6 +1,7 @@
 //! `scgpt grn embedding`.
 
 mod fine_tune;
+mod tables;
 
 use std::{
     fs,
@@ -8,26 +9,26 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, ValueEnum};
-use scgpt_data::{
-    Additions, CellSource, Column, Existing, OutputKind, Place, Source, Table, check_apart,
-};
+use clap::{Args, CommandFactory as _, ValueEnum};
+use scgpt_data::{Additions, CellSource, Existing, OutputKind, Place, Source, check_apart};
 use scgpt_eval::network::{GeneSets, ProgrammeOptions};
 use scgpt_model::Strictness;
 use scgpt_tasks::{
     NewGenes,
     embed::{Embedder, VariableOptions},
     grn::{
-        EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, NO_START, StartNetwork,
-        Universe,
+        EmbeddingNetworkOptions, EmbeddingNetworks, EmbeddingReport, NO_START, NetworkMethod,
+        StartNetwork, Universe,
     },
 };
 use serde::Serialize;
-use serde_json::json;
 
+use self::tables::{additions, means, of_types, similar};
 use super::{Format, is_result, write_baselines};
 use crate::{
+    better::Again,
     cells_output::CellsOutput,
+    commands::Cli,
     effective::write_effective,
     gene_list,
     output::Printer,
@@ -42,22 +43,24 @@ const FOLDER: OutputKind = OutputKind {
     name: "a folder of `scgpt grn embedding`",
     is_one: |folder| FILES.iter().all(|name| folder.join(name).is_file()),
     holds: |entry| {
-        is_result(entry, &[&FILES[..], &[ENRICHMENT, SCORES, SIMILAR, TYPES, CELLS]].concat())
+        let others = [VECTORS, ENRICHMENT, SCORES, SIMILAR, TYPES, CELLS];
+        is_result(entry, &[&FILES[..], &others].concat())
     },
 };
 
 /// Files of every run.
-const FILES: [&str; 9] = [
+const FILES: [&str; 8] = [
     "edges.csv",
     "edges.parquet",
     "network.graphml",
     "neighbours.csv",
     "programmes.csv",
-    "gene_embeddings.parquet",
     REPORT,
     PAGE,
     "report.config.toml",
 ];
+/// Vectors, if there are any.
+const VECTORS: &str = "gene_embeddings.parquet";
 const ENRICHMENT: &str = "enrichment.csv";
 const SCORES: &str = "programme_scores.csv";
 const SIMILAR: &str = "similar.csv";
@@ -72,11 +75,16 @@ const CELLS: &str = "cells.h5ad";
 /// cell types; the report compares them with correlations and trees of the same genes' expression. For
 /// vectors that have seen the cells, --fine-tune integrates their batches first; or give the artefact
 /// of `scgpt integrate` as --model.
+///
+/// --method takes one of these in place of vectors, in the same files and without a model: an edge is a pair of genes
+/// whose weight, whatever its sign, is large, without p values. best is what tells genes of the sets of --gmt best.
 #[derive(Debug, Args, Serialize)]
 #[allow(clippy::struct_excessive_bools, reason = "flags, each on its own")]
 #[command(after_help = "Examples:\n  \
     scgpt grn embedding --model scGPT_human --data pbmc.h5ad --gmt reactome.gmt -o network/\n  \
     scgpt grn embedding --model scGPT_human --data pbmc.h5ad --contextual --per cell_type -o network/\n  \
+    scgpt grn embedding --method pearson --data pbmc.h5ad --gmt reactome.gmt -o network/\n  \
+    scgpt grn embedding --model scGPT_human --method best --data pbmc.h5ad --gmt reactome.gmt -o network/\n  \
     scgpt grn embedding --model scGPT_human --genes tfs.txt --gene STAT1 --threshold 0.3 -o network/\n  \
     scgpt grn embedding --model scGPT_human --data pbmc.h5ad --fine-tune --batch-key batch -o network/\n  \
     scgpt evaluate grn network/edges.csv --undirected --truth known.csv")]
@@ -85,9 +93,18 @@ const CELLS: &str = "cells.h5ad";
 )))]
 #[command(mut_arg("force", |force| force.help("Replace a folder of an earlier run")))]
 pub(crate) struct EmbeddingArgs {
-    /// Model directory, or an artefact that is one
-    #[arg(long, short, value_name = "DIR", env = "SCGPT_MODEL")]
-    model: PathBuf,
+    /// Model directory, or an artefact that is one; simple methods need none
+    #[arg(
+        long,
+        short,
+        value_name = "DIR",
+        required_unless_present = "method",
+        env = "SCGPT_MODEL"
+    )]
+    model: Option<PathBuf>,
+    /// What makes the network: vectors of the network or a simple method [default: network]
+    #[arg(long, value_enum, value_name = "METHOD", env = "SCGPT_METHOD")]
+    method: Option<NetworkMethod>,
     /// File or folder of cells
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -138,15 +155,10 @@ pub(crate) struct EmbeddingArgs {
     /// Column of obs with batches: genes variable within most of them, and what --fine-tune mixes
     #[arg(long, value_name = "NAME", requires = "data", env = "SCGPT_BATCH_KEY")]
     batch_key: Option<String>,
-    /// Least cosine similarity of an edge
-    #[arg(
-        long,
-        value_name = "COSINE",
-        default_value_t = 0.4,
-        allow_negative_numbers = true,
-        env = "SCGPT_THRESHOLD"
-    )]
-    threshold: f64,
+    /// Least cosine similarity of an edge, or weight by a simple method [default: 0.4; by a simple method
+    /// what a thousand pairs reach]
+    #[arg(long, value_name = "COSINE", allow_negative_numbers = true, env = "SCGPT_THRESHOLD")]
+    threshold: Option<f64>,
     /// Genes of a neighbourhood, the gene itself included
     #[arg(long, value_name = "N", default_value_t = 15, env = "SCGPT_NEIGHBOURS")]
     neighbours: usize,
@@ -211,8 +223,9 @@ enum Cosine {
 
 pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
     let genes_file = args.genes.iter().map(Path::new).filter(|path| path.is_file());
-    let inputs = [&args.model].into_iter().chain(&args.data).chain(&args.gmt);
+    let inputs = args.model.iter().chain(&args.data).chain(&args.gmt);
     check_apart(&args.output, inputs.map(PathBuf::as_path).chain(genes_file))?;
+    let method = args.check_method()?;
     let training = args.fine_tune.then(|| fine_tune::claim(args)).transpose()?;
     let existing = match &training {
         Some(training) => training.existing(&args.output)?,
@@ -241,28 +254,32 @@ pub(crate) fn run(args: &EmbeddingArgs, printer: Printer) -> Result<()> {
         }
         _ => None,
     };
-    let model = tuned.as_deref().unwrap_or(&args.model);
-    let embedder = Embedder::open(model, &device, Strictness::Strict)?
-        .with_precision(args.stream.precision.precision);
-    if args.contextual {
+    let model = tuned.as_deref().or(args.model.as_deref()).filter(|_| method.rule().is_none());
+    let open = |model| Embedder::open(model, &device, Strictness::Strict);
+    let embedder = model.map(open).transpose()?;
+    let embedder = embedder.map(|it| it.with_precision(args.stream.precision.precision));
+    if let Some(embedder) = embedder.as_ref().filter(|_| args.contextual) {
         args.stream.precision.remark_on(embedder.encoder().precision(), &mut warnings);
     }
     let bar = Bar::new(printer);
     let options = args.options(genes);
-    let found = EmbeddingNetworks::new(
-        &embedder,
-        source.as_mut().map(|source| source as &mut dyn CellSource),
-        &libraries,
-        &options,
-        &bar,
-    )?;
+    let cells = source.as_mut().map(|source| source as &mut dyn CellSource);
+    let found = EmbeddingNetworks::by(embedder.as_ref(), cells, &libraries, &options, &bar)?;
     bar.finish();
     warnings.without_genes(found.report.without_genes, "their programme scores mean nothing");
+    if let Some(command) = found.report.better().and_then(|method| args.again(method)) {
+        warnings.better(&command);
+    }
     args.write(&found, &warnings, &place.path())?;
     let report = found.report.clone();
     if let Some(source) = source.as_mut().filter(|_| !args.no_cells) {
         let cells = place.path().join(CELLS);
-        let additions = additions(&embedder, found, source, &options)?;
+        let additions = additions(
+            embedder.as_ref().filter(|_| report.method.rule().is_none()),
+            found,
+            source,
+            &options,
+        )?;
         args.write_cells(additions, source, &cells, &bar, printer)?;
     }
     match training {
@@ -292,12 +309,61 @@ fn names(list: &str) -> Result<Vec<String>> {
 }
 
 impl EmbeddingArgs {
+    /// The method, checked to have what it needs.
+    fn check_method(&self) -> Result<NetworkMethod> {
+        let method = self.method.unwrap_or_default();
+        let name = method.name();
+        match method {
+            NetworkMethod::Network if self.model.is_none() => {
+                bail!("--model is needed for --method network")
+            }
+            NetworkMethod::Network => {}
+            _ if self.data.is_none() => bail!("--data is needed for --method {name}"),
+            NetworkMethod::Best if self.gmt.is_empty() => bail!(
+                "--method best is chosen by known gene sets: give them by --gmt; halves of the cells tell what is stable, \
+                 not what is right"
+            ),
+            NetworkMethod::Best if self.no_baselines => {
+                bail!("--method best has nothing to choose among with --no-baselines")
+            }
+            _ if method.rule().is_some() && self.fine_tune => {
+                bail!("--fine-tune is about a model, and --method {name} has none")
+            }
+            _ => {}
+        }
+        Ok(method)
+    }
+
+    /// This run with a simple method, which writes beside what this one does.
+    fn again(&self, method: NetworkMethod) -> Option<Again> {
+        let mut output = self.output.file_name()?.to_owned();
+        output.push(format!(".{}", method.name()));
+        let output = self.output.with_file_name(output).display().to_string();
+        let command = Again::this_run(Cli::command(), "grn embedding")?
+            .with("method", method.name())
+            .with("output", &output);
+        let dropped = [
+            "model",
+            "contextual",
+            "cosine",
+            "fine_tune",
+            "epochs",
+            "new_genes",
+            "threshold",
+            "precision",
+            "force",
+            "resume",
+        ];
+        Some(dropped.into_iter().fold(command, Again::without))
+    }
+
     fn options(&self, genes: Option<Vec<String>>) -> EmbeddingNetworkOptions {
         let mut variable = VariableOptions::new(self.hvg.unwrap_or(1200));
         variable.batch_key.clone_from(&self.batch_key);
         let mut embed = self.stream.embed_options(&self.tokens, &self.output);
         embed.variable = Some(variable);
         let mut options = EmbeddingNetworkOptions::default();
+        options.method = self.method.unwrap_or_default();
         options.embed = embed;
         options.genes = genes;
         options.contextual = self.contextual;
@@ -326,7 +392,9 @@ impl EmbeddingArgs {
         }
         found.neighbours.write(&path(FILES[3]), Existing::Refuse)?;
         found.programme_table().write(&path(FILES[4]), Existing::Refuse)?;
-        found.vector_table().write(&path(FILES[5]), Existing::Refuse)?;
+        if found.d > 0 {
+            found.vector_table().write(&path(VECTORS), Existing::Refuse)?;
+        }
         if !self.gmt.is_empty() {
             found.enrichment_table().write(&path(ENRICHMENT), Existing::Refuse)?;
         }
@@ -340,9 +408,14 @@ impl EmbeddingArgs {
             means(&scores.types, &scores.means).write(&path(SCORES), Existing::Refuse)?;
         }
         write_baselines(folder, found.baselines(self.edges), Format::Csv)?;
-        let subtitle = self.data.as_ref().unwrap_or(&self.model).display().to_string();
+        let subtitle = self.subject().display().to_string();
         warnings.write(folder, &found.report, found.page(&subtitle))?;
         write_effective(&path(REPORT), "grn embedding", self)
+    }
+
+    /// What the network is of: cells, or else a model.
+    fn subject(&self) -> &Path {
+        self.data.as_deref().or(self.model.as_deref()).unwrap_or(Path::new(""))
     }
 
     /// Writes the copy of the cells.
@@ -355,7 +428,7 @@ impl EmbeddingArgs {
         printer: Printer,
     ) -> Result<()> {
         let place = CellsOutput {
-            input: self.data.as_deref().unwrap_or(&self.model),
+            input: self.subject(),
             output,
             layer: &self.stream.matrix.layer(),
             existing: Existing::Refuse,
@@ -369,10 +442,15 @@ impl EmbeddingArgs {
             ("genes", report.genes.to_string()),
             (
                 "edges",
-                format!(
-                    "{} of similarity {} or more, {} beyond chance",
-                    report.edges, report.threshold, report.edges_beyond_chance
-                ),
+                match report.method.rule() {
+                    Some(rule) => {
+                        format!("{} by {rule} of {:.3} or more", report.edges, report.threshold)
+                    }
+                    None => format!(
+                        "{} of similarity {} or more, {} beyond chance",
+                        report.edges, report.threshold, report.edges_beyond_chance
+                    ),
+                },
             ),
             (
                 "programmes",
@@ -404,90 +482,15 @@ impl EmbeddingArgs {
             rows.push(("halves agree", halves.join("\n")));
         }
         let before = report.start.as_ref().map_or_else(|| NO_START.into(), StartNetwork::line);
-        rows.push(("before training", before));
+        if report.method.rule().is_none() {
+            rows.push(("before training", before));
+        }
+        rows.extend(
+            report.because.iter().map(|why| ("method", format!("{}: {why}", report.method.name()))),
+        );
         rows.push(("trust", report.verdict.clone()));
         rows.push(("output", self.output.display().to_string()));
+        rows.extend(warnings.better_row());
         printer.result(&warnings.beside(report), &rows)
     }
-}
-
-fn text(values: impl Iterator<Item = String>) -> Column {
-    Column::Text(values.map(Some).collect())
-}
-
-fn numbers(values: impl Iterator<Item = f64>) -> Column {
-    Column::Float(values.map(Some).collect())
-}
-
-fn similar(found: &EmbeddingNetworks) -> Table {
-    let rows =
-        || found.similar.iter().flat_map(|(gene, others)| others.iter().map(move |it| (gene, it)));
-    Table {
-        columns: vec![
-            ("gene".into(), text(rows().map(|(gene, _)| gene.clone()))),
-            ("similar".into(), text(rows().map(|(_, (name, _))| name.clone()))),
-            ("cosine".into(), numbers(rows().map(|(_, (_, cosine))| f64::from(*cosine)))),
-        ],
-    }
-}
-
-/// The networks of all cell types as one table.
-fn of_types(found: &EmbeddingNetworks) -> Table {
-    let rows = || {
-        found.type_networks.iter().flat_map(|(name, network)| {
-            network.edges().iter().map(move |edge| (name, network.genes(), edge))
-        })
-    };
-    Table {
-        columns: vec![
-            ("type".into(), text(rows().map(|(name, ..)| name.clone()))),
-            ("source".into(), text(rows().map(|(_, genes, it)| genes[it.source].clone()))),
-            ("target".into(), text(rows().map(|(_, genes, it)| genes[it.target].clone()))),
-            ("weight".into(), numbers(rows().map(|(.., it)| it.weight))),
-        ],
-    }
-}
-
-/// Mean scores as a table: a row a cell type, a column a programme.
-fn means(types: &[String], means: &[f64]) -> Table {
-    let n = means.len() / types.len().max(1);
-    let column = |programme: usize| {
-        let values = means.iter().skip(programme).step_by(n.max(1)).copied();
-        (format!("programme_{}", programme + 1), numbers(values))
-    };
-    let names = ("cell_type".to_owned(), text(types.iter().cloned()));
-    Table { columns: std::iter::once(names).chain((0..n).map(column)).collect() }
-}
-
-/// What is added to a copy of the cells: vectors in `varm`, scores in `obsm`, programmes in `uns`.
-fn additions(
-    embedder: &Embedder,
-    found: EmbeddingNetworks,
-    source: &mut Source,
-    options: &EmbeddingNetworkOptions,
-) -> Result<Additions> {
-    let programmes: Vec<Vec<&String>> = found
-        .programmes
-        .iter()
-        .map(|programme| programme.genes.iter().map(|&gene| &found.genes[gene]).collect())
-        .collect();
-    let numbered = (1..).zip(&programmes).map(|(n, genes)| (format!("{n}"), json!(genes)));
-    let record = json!({
-        "report": found.report,
-        "programmes": numbered.collect::<serde_json::Map<_, _>>(),
-    });
-    let mut varm = vec![("scGPT_gene_emb".to_owned(), found.by_gene(embedder, source, options)?)];
-    for (name, vectors) in &found.of_types {
-        varm.push((format!("scGPT_gene_emb_{name}"), found.spread(vectors, source, options)?));
-    }
-    Ok(Additions {
-        varm,
-        obsm: found
-            .scores
-            .map(|it| ("scGPT_programmes".to_owned(), it.cells))
-            .into_iter()
-            .collect(),
-        uns: vec![("scgpt_grn".into(), record)],
-        ..Additions::default()
-    })
 }

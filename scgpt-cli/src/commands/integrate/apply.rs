@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use scgpt_data::Additions;
-use scgpt_tasks::integrate::{IntegrateArtefact, IntegratedOptions};
+use scgpt_tasks::integrate::{IntegrateArtefact, IntegrateMethod, IntegratedOptions};
 use serde_json::json;
 
 use super::IntegrateArgs;
@@ -21,6 +21,13 @@ pub(super) fn run(args: &IntegrateArgs, model: &Path, printer: Printer) -> Resul
     let Some(output) = &run.output else {
         bail!("the cells and --output are needed");
     };
+    if let Some(method) = args.method.filter(|method| *method != IntegrateMethod::Network) {
+        bail!(
+            "--method {}: `{}` is a network; leave --method out, or leave --model out to integrate anew",
+            method.name(),
+            model.display()
+        );
+    }
     let mut warnings = Warnings::new(printer);
     let mut source = args.modalities.open(&args.inputs, &matrix.choice, &mut warnings)?;
     source.check_output(output, source.paths().chain([model]), run.existing())?;

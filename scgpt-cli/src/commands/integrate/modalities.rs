@@ -167,6 +167,11 @@ impl ModalityArgs {
         Ok(options)
     }
 
+    /// Whether modalities that were not measured are to be generated.
+    pub(super) fn completes(&self) -> bool {
+        self.complete.is_some()
+    }
+
     /// Path of the cells with which generated values are compared.
     pub(super) fn truth(&self) -> Option<&Path> {
         self.truth.as_deref()

@@ -151,7 +151,8 @@ mod tests {
     use scgpt_stats::ClusterOptions;
 
     use crate::{
-        CellColours, CellColumn, CellSpace, IntegrationComparison, Labels, baseline::SpaceBaseline,
+        CellColours, CellColumn, CellSpace, IntegrationComparison, Labels,
+        baseline::{SpaceBaseline, SpaceMethod},
     };
 
     fn column(key: &str, of: impl Fn(usize) -> &'static str) -> CellColumn {
@@ -169,7 +170,8 @@ mod tests {
             IntegrationComparison::new(Some(label), batch, ClusterOptions::default());
         let space = CellSpace::rows(&rows, 2);
         comparison.add("X_a", &space, &Silent).unwrap();
-        let baselines = [SpaceBaseline::of_rows("Unintegrated", rows.clone(), 2)];
+        let baselines =
+            [SpaceBaseline::of_rows(SpaceMethod::Unintegrated, "Unintegrated", rows.clone(), 2)];
         comparison.add_baselines(&baselines, &Silent).unwrap();
         assert!(comparison.verdict().unwrap().contains("X_a ("));
         assert!(comparison.missing().is_empty() || comparison.missing()[0].contains("pcr"));

@@ -32,7 +32,8 @@ const TOP_SHARE: f64 = 0.1;
 /// What the networks are made of, and what they are judged by.
 pub(super) struct EdgeJudge<'a> {
     pub(super) genes: &'a GenePanel,
-    pub(super) embedder: &'a Embedder,
+    /// Whose vectors of genes are compared with, if there is a model.
+    pub(super) embedder: Option<&'a Embedder>,
     pub(super) groups: &'a Groups,
     /// Cells and their groups, in the order of the profiles.
     pub(super) cells: &'a [(usize, usize)],
@@ -78,8 +79,9 @@ impl EdgeJudge<'_> {
         let mut rows = self.settings(ATTENTION, &of_group(0), Some(&of_group(1)));
         let mut baselines = Vec::new();
         let Some(profiles) = profiles else { return Ok((rows, baselines)) };
-        let vectors = self.embedder.gene_vectors(&self.genes.tokens);
-        let before = self.embedder.start_vectors(&self.genes.tokens)?;
+        let Some(embedder) = self.embedder else { return Ok((rows, baselines)) };
+        let vectors = embedder.gene_vectors(&self.genes.tokens);
+        let before = embedder.start_vectors(&self.genes.tokens)?;
         for (method, name, vectors) in
             [("gene embeddings (cosine)", VECTORS, Some(vectors)), (BEFORE_TRAINING, START, before)]
         {
@@ -88,7 +90,24 @@ impl EdgeJudge<'_> {
             rows.push(self.row(method, None, &similarities, None));
             baselines.push(EdgeBaseline { name, perturbed: similarities, control: None });
         }
-        for rule in Association::ALL {
+        let (of_rules, networks) = self.simple(&Association::ALL, profiles, observer)?;
+        rows.extend(of_rules);
+        baselines.extend(networks);
+        Ok((rows, baselines))
+    }
+
+    /// A row for each of some rules and each setting, and their networks.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](scgpt_data::Error::Cancelled) if the observer says so.
+    pub(super) fn simple(
+        &self,
+        rules: &[Association],
+        profiles: &GeneProfiles,
+        observer: &dyn Observer,
+    ) -> Result<(Vec<NetworkRow>, Vec<EdgeBaseline>)> {
+        let (mut rows, mut baselines) = (Vec::new(), Vec::new());
+        for &rule in rules {
             let mut groups = Vec::new();
             for group in 0..if self.groups.is_single() { 1 } else { 2 } {
                 observer.check_cancelled()?;

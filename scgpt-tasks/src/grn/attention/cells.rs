@@ -204,12 +204,6 @@ impl GenePanel {
         self.names.len()
     }
 
-    /// The place of a gene in the panel, by its name in the vocabulary; `None` if it is not in the
-    /// panel.
-    pub(super) fn place(&self, gene: &str) -> Option<usize> {
-        self.names.iter().position(|name| name == gene)
-    }
-
     /// The values of `<cls>` and of the panel in a cell that has a token for every known gene.
     ///
     /// # Panics

@@ -3,6 +3,8 @@
 use scgpt_data::{GeneNames, Layer};
 use scgpt_eval::network::{GeneNetwork, GeneSets};
 
+use super::NetworkMethod;
+
 /// Which cells and genes are looked at, and how.
 ///
 /// ```
@@ -19,6 +21,8 @@ use scgpt_eval::network::{GeneNetwork, GeneSets};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AttentionOptions<'a> {
+    /// What makes the networks: attention, or a simple method in its place.
+    pub method: NetworkMethod,
     /// Column of `obs` with groups of cells; with `None` all cells are one group.
     pub condition_key: Option<&'a str>,
     /// The group that others are compared with; with `None` a single network is made.
@@ -56,6 +60,7 @@ impl Default for AttentionOptions<'_> {
     /// All cells as one group, the 1200 most variable genes, the last layer, 20 permutations.
     fn default() -> Self {
         Self {
+            method: NetworkMethod::Network,
             condition_key: None,
             control: None,
             group: None,

@@ -22,7 +22,11 @@ impl AttentionNetworks {
     pub fn page(&self, file: &str) -> Page {
         let report = &self.report;
         let [first, second] = &report.groups;
-        let mut page = Page::new("Gene networks from attention", file);
+        let title = match report.method.rule() {
+            Some(rule) => format!("Gene networks from {rule}"),
+            None => "Gene networks from attention".into(),
+        };
+        let mut page = Page::new(&title, file);
         page.text(&report.verdict());
         let mut numbers = vec![(first.name.as_str(), format!("{} cells", first.cells))];
         if !report.is_single {
@@ -58,7 +62,11 @@ impl AttentionNetworks {
                     vec![name(edge.source), name(edge.target), format!("{:+.4}", edge.weight)]
                 })
                 .collect();
-            page.columns(&["source (key)", "target (query)", "weight"], &rows);
+            let [source, target] = match report.method.rule() {
+                Some(_) => ["source", "target"],
+                None => ["source (key)", "target (query)"],
+            };
+            page.columns(&[source, target, "weight"], &rows);
         }
         self.enrichment(&mut page);
         self.method(&mut page);
@@ -154,7 +162,7 @@ impl AttentionNetworks {
         let report = &self.report;
         page.section(&format!("Targets of {}", list.gene));
         let number = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.2e}"));
-        for setting in NetworkSetting::ALL {
+        for &setting in report.settings() {
             let strongest = list.strongest(setting, SHOWN);
             page.text(&format!(
                 "Strongest by {}: {}.",
@@ -168,13 +176,15 @@ impl AttentionNetworks {
             .into_iter()
             .map(|target| {
                 let mut row = vec![target.gene.clone()];
-                row.extend(target.weights.iter().map(|weight| format!("{weight:.4}")));
+                let weight = |setting: &NetworkSetting| target.weights[*setting as usize];
+                let weights = report.settings().iter().map(weight);
+                row.extend(weights.map(|weight| format!("{weight:.4}")));
                 row.extend([number(target.p), number(target.fdr)]);
                 row
             })
             .collect();
         let mut heading = vec!["target"];
-        heading.extend(NetworkSetting::ALL.map(|setting| setting.name(report.contrast())));
+        heading.extend(report.settings().iter().map(|setting| setting.name(report.contrast())));
         heading.extend(["p", "FDR"]);
         page.columns(&heading, &rows);
         let place = |name: &str| self.genes.iter().position(|gene| gene == name);
@@ -213,7 +223,10 @@ impl AttentionNetworks {
             columns: &names,
             shades: cells.iter().map(shade).collect(),
             labels: cells.iter().map(label).collect(),
-            axes: ["query: the gene that looks", "key: the gene that is looked at"],
+            axes: match self.report.method.rule() {
+                Some(_) => ["target", "source"],
+                None => ["query: the gene that looks", "key: the gene that is looked at"],
+            },
         };
         let caption = format!(
             "Weights ({}) among these genes, {colours}from {least:+.3} to {most:+.3}; those of a gene and itself are left \
@@ -226,6 +239,10 @@ impl AttentionNetworks {
     /// Adds how weights, null and p values came about, and how many cells and genes there were.
     fn method(&self, page: &mut Page) {
         let report = &self.report;
+        let (Some(model), Some(layer), None) = (&report.model, report.layer, report.method.rule())
+        else {
+            return self.simple_method(page);
+        };
         let [first, second] = &report.groups;
         let null = if report.is_single {
             "The control are copies of the same cells whose values are shuffled among the genes of the panel: what \
@@ -241,9 +258,9 @@ impl AttentionNetworks {
              standard deviations over cells, with those of all edges under all permutations; FDR is by Benjamini \
              and Hochberg, in the edge lists among all edges, in a table of targets among these."
         ));
-        let config = &report.model.config;
+        let config = &model.config;
         let mut rows = vec![
-            ("layer", format!("{} (from 0 to {})", report.layer, config.n_layers - 1)),
+            ("layer", format!("{layer} (from 0 to {})", config.n_layers - 1)),
             ("heads", config.n_heads.to_string()),
             (
                 "genes",
@@ -265,6 +282,30 @@ impl AttentionNetworks {
             ("gene vectors before training", before_training(report).into()),
             ("seed", report.seed.to_string()),
         ]);
+        page.table(&rows);
+    }
+
+    /// As [`method`](Self::method), of weights that are of expression alone.
+    fn simple_method(&self, page: &mut Page) {
+        let report = &self.report;
+        let [first, second] = &report.groups;
+        page.section("What was done").text(
+            "Weights are of the expression of the genes in these cells, as logarithms of a common sum. Correlations have no \
+             direction, and are listed both ways; weights of trees go from the gene that tells to the gene that is told, \
+             and have no sign. There is no null, and so no p values.",
+        );
+        let mut rows = vec![
+            ("genes", format!("{} of {}", report.genes, report.genes_known)),
+            ("cells of the first group", format!("{} of {}", first.cells, first.available)),
+        ];
+        if !report.is_single {
+            rows.push((
+                "cells of the control",
+                format!("{} of {}", second.cells, second.available),
+            ));
+        }
+        rows.extend(report.because.iter().map(|because| ("chosen", because.clone())));
+        rows.push(("seed", report.seed.to_string()));
         page.table(&rows);
     }
 }

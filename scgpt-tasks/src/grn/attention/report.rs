@@ -10,11 +10,11 @@ use scgpt_stats::largest;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionNetworks, Contrast, Looking, NetworkSetting,
+    AttentionNetworks, AttentionOptions, Contrast, NetworkMethod, NetworkSetting,
     cells::Groups,
-    row::{ATTENTION, NetworkRow},
+    row::{ATTENTION, NetworkRow, method_of},
 };
-use crate::embed::ModelReport;
+use crate::embed::{Embedder, ModelReport};
 
 /// False-discovery rate below which a difference counts.
 pub(super) const SIGNIFICANT: f64 = 0.05;
@@ -29,13 +29,18 @@ const LISTS: [usize; 2] = [20, 100];
 pub struct AttentionReport {
     /// Version of this software.
     pub version: String,
+    /// What made the networks.
+    pub method: NetworkMethod,
+    /// Why, if it was chosen among several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
     /// The two groups: the first is compared with the second.
     pub groups: [AttentionGroup; 2],
     /// Whether the second group is made of copies of the first with shuffled values.
     pub is_single: bool,
     /// Number of genes in the panel.
     pub genes: usize,
-    /// Number of genes of the data that the model knows.
+    /// Number of genes of the data that the model knows; all of them without a model.
     pub genes_known: usize,
     /// Number of genes of the model.
     pub genes_of_model: usize,
@@ -43,10 +48,10 @@ pub struct AttentionReport {
     pub other_features: Option<String>,
     /// Number of cells looked at that express no gene the model knows.
     pub without_genes: usize,
-    /// Layer of the network, counted from 0.
-    pub layer: usize,
+    /// Layer of the network, counted from 0; `None` without a model, and so for what follows.
+    pub layer: Option<usize>,
     /// The numbers that cells were computed in.
-    pub precision: InferencePrecision,
+    pub precision: Option<InferencePrecision>,
     /// Number of permutations of the null hypothesis.
     pub permutations: usize,
     /// Number of edges whose difference has a false-discovery rate below 5 %; `None` without
@@ -69,8 +74,17 @@ pub struct AttentionReport {
     pub seconds: f64,
     /// Seed of every random choice.
     pub seed: u64,
-    /// The model.
-    pub model: ModelReport,
+    /// The model, if there is one.
+    pub model: Option<ModelReport>,
+}
+
+/// What is seen of the cells.
+#[derive(Clone, Copy)]
+pub(super) enum Seen<'a> {
+    /// The attention of a layer of a network.
+    Attention { embedder: &'a Embedder, layer: usize },
+    /// Their expression alone.
+    Expression,
 }
 
 /// One of the two groups of cells.
@@ -150,29 +164,39 @@ impl AttentionNetworks {
 impl AttentionReport {
     /// The report before the network was looked at: what was chosen, with zeros for what is not
     /// found yet.
-    pub(super) fn new(looking: &Looking<'_>, groups: &Groups) -> Self {
+    pub(super) fn new(
+        genes: usize,
+        groups: &Groups,
+        options: &AttentionOptions<'_>,
+        seen: Seen<'_>,
+    ) -> Self {
         let group = |group: usize| AttentionGroup {
             name: groups.names[group].clone(),
             cells: groups.cells[group].len(),
             available: groups.available[group],
         };
-        let embedder = looking.embedder;
-        let model = ModelReport {
-            sha256: embedder.hash().map(str::to_owned),
-            config: embedder.config().clone(),
+        let (layer, precision, model) = match seen {
+            Seen::Attention { embedder, layer } => {
+                let (sha256, config) = (embedder.hash(), embedder.config().clone());
+                let model = ModelReport { sha256: sha256.map(str::to_owned), config };
+                (Some(layer), Some(embedder.encoder().precision()), Some(model))
+            }
+            Seen::Expression => (None, None, None),
         };
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
+            method: options.method,
+            because: None,
             groups: [group(0), group(1)],
             is_single: groups.is_single(),
-            genes: looking.panel.len(),
+            genes,
             genes_known: 0,
             genes_of_model: 0,
             other_features: None,
             without_genes: 0,
-            layer: looking.layer,
-            precision: embedder.encoder().precision(),
-            permutations: looking.options.permutations,
+            layer,
+            precision,
+            permutations: if layer.is_some() { options.permutations } else { 0 },
             significant: None,
             targets: Vec::new(),
             enriched: Vec::new(),
@@ -180,7 +204,7 @@ impl AttentionReport {
             rows: Vec::new(),
             seconds_looking: 0.0,
             seconds: 0.0,
-            seed: looking.options.seed,
+            seed: options.seed,
             model,
         }
     }
@@ -190,12 +214,32 @@ impl AttentionReport {
         if self.is_single { Contrast::Shuffled } else { Contrast::Groups }
     }
 
+    /// The settings that there are networks of: all, but of a single group the cells themselves alone, if what made the
+    /// network has no copies to compare them with.
+    pub fn settings(&self) -> &'static [NetworkSetting] {
+        let is_alone = self.is_single && self.method.rule().is_some();
+        if is_alone { &[NetworkSetting::Perturbed] } else { &NetworkSetting::ALL }
+    }
+
+    /// The simple method that finds the known regulations better than attention does, if those were given and it is
+    /// better than chance.
+    pub fn better(&self) -> Option<NetworkMethod> {
+        if self.method != NetworkMethod::Network {
+            return None;
+        }
+        let question = self.question();
+        let judged = self.rows.iter().filter(|row| row.setting == Some(question));
+        let judged = judged.filter_map(|row| Some((method_of(row)?, row.truth?.auprc_ratio)));
+        let (best, ratio) = judged.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        (best != NetworkMethod::Network && ratio >= CHANCE).then_some(best)
+    }
+
     /// Lists of target names for enrichment, each with a name of its own: for each gene asked for,
     /// the 20 and the 100 strongest targets of each setting.
     pub fn lists(&self) -> Vec<(String, Vec<String>)> {
         let mut lists = Vec::new();
         for list in &self.targets {
-            for setting in NetworkSetting::ALL {
+            for &setting in self.settings() {
                 for n in LISTS.into_iter().filter(|&n| n < list.targets.len()) {
                     let targets = list.strongest(setting, n).into_iter();
                     let names = targets.map(|target| target.gene.clone()).collect();
@@ -227,7 +271,7 @@ impl AttentionReport {
         let ratio = |row: &NetworkRow| row.truth.map_or(0.0, |scores| scores.auprc_ratio);
         let by_ratio = |a: &&NetworkRow, b: &&NetworkRow| ratio(a).total_cmp(&ratio(b));
         let attention = self.rows.iter().filter(|row| row.method == ATTENTION).max_by(by_ratio);
-        let (Some(best), Some(attention)) = (self.rows.iter().max_by(by_ratio), attention) else {
+        let Some(best) = self.rows.iter().max_by(by_ratio) else {
             return "No network could be judged.".into();
         };
         let sentence = if ratio(best) < CHANCE {
@@ -245,9 +289,9 @@ impl AttentionReport {
                 ))
             )
         };
-        if best.method == ATTENTION {
+        let Some(attention) = attention.filter(|_| best.method != ATTENTION) else {
             return sentence;
-        }
+        };
         let advice = if ratio(attention) < CHANCE {
             "no better than chance: do not read it as regulation"
         } else {
@@ -265,7 +309,7 @@ impl AttentionReport {
         let rows = || self.rows.iter().filter(|row| row.setting == Some(question));
         let best = rows().max_by(|a, b| jaccard(a).total_cmp(&jaccard(b)));
         let attention = rows().find(|row| row.method == ATTENTION);
-        let (Some(best), Some(attention)) = (best, attention) else {
+        let Some(best) = best else {
             return "No network could be judged.".into();
         };
         let halves = |row: &NetworkRow| {
@@ -277,6 +321,13 @@ impl AttentionReport {
         };
         let caveat = "Agreeing with itself is needed to be right, but not enough: known regulations would \
              tell, and where they were known, independent benchmarks found attention behind correlation and trees.";
+        let Some(attention) = attention else {
+            return format!(
+                "Most reproducible on these data: {}; its {}. {caveat}",
+                self.called(best),
+                halves(best)
+            );
+        };
         if self.rows.iter().all(|row| row.method == ATTENTION) {
             return format!(
                 "Attention was not compared with simpler networks; its {}. {caveat}",

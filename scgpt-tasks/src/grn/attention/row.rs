@@ -1,10 +1,10 @@
 //! [`NetworkRow`]: what one of the compared networks is worth.
 
-use scgpt_eval::network::Consistency;
+use scgpt_eval::{baseline::Association, network::Consistency};
 use scgpt_stats::EdgeScores;
 use serde::{Deserialize, Serialize};
 
-use super::NetworkSetting;
+use super::{NetworkMethod, NetworkSetting};
 
 /// The name of attention among methods.
 pub(super) const ATTENTION: &str = "attention";
@@ -26,4 +26,13 @@ pub struct NetworkRow {
     pub truth: Option<EdgeScores>,
     /// Share of known regulations whose sign is right, if weights have signs.
     pub sign_accuracy: Option<f64>,
+}
+
+/// The method by which a network can be asked for, if it can.
+pub(super) fn method_of(row: &NetworkRow) -> Option<NetworkMethod> {
+    if row.method == ATTENTION {
+        return Some(NetworkMethod::Network);
+    }
+    let rule = Association::ALL.into_iter().find(|rule| rule.to_string() == row.method);
+    rule.map(NetworkMethod::of)
 }

@@ -8,7 +8,7 @@ use scgpt_eval::{
 };
 use scgpt_fixtures::{Case, Tensors, assert_close, cases};
 use scgpt_model::{Preprocess, ScgptConfig, Strictness, Weights};
-use scgpt_stats::largest;
+use scgpt_stats::{halves, largest};
 
 use super::*;
 

@@ -9,18 +9,15 @@
 use std::collections::HashMap;
 
 use scgpt_data::{
-    CellSource, CellSubset, EmptyCells, GeneToken, LoggedCells, Observer, Watched, absent_gene,
-    narrow, unscaled,
+    Alignment, CellSource, CellSubset, EmptyCells, GeneToken, GeneVocab, LoggedCells, Observer,
+    Watched, absent_gene, narrow, unscaled,
 };
 use scgpt_eval::{Labels, baseline::GeneProfiles, likely_types, network::ProfileBuilder};
 use scgpt_stats::{halves, sampled};
 
 use super::{EmbeddingNetworkOptions, enough};
 use crate::{
-    embed::{
-        CellGroups, EmbedOptions, Embedder, GeneStates, SourceGenes, VariableOptions,
-        select_variable,
-    },
+    embed::{CellGroups, EmbedOptions, Embedder, GeneStates, VariableOptions, select_variable},
     error::{Error, Result},
 };
 
@@ -70,6 +67,25 @@ pub(super) struct Context {
     pub(super) of_types: Vec<(String, Vec<f32>)>,
 }
 
+/// Which genes are known: those of a vocabulary, and of the model that has it, if there is one.
+pub(super) struct Known<'a> {
+    pub(super) model: Option<&'a Embedder>,
+    pub(super) vocab: &'a GeneVocab,
+}
+
+impl Known<'_> {
+    /// The tokens of the columns of the cells.
+    ///
+    /// # Errors
+    /// If too few of the genes are known, or an option cannot work.
+    fn alignment(&self, source: &dyn CellSource, options: &EmbedOptions) -> Result<Alignment> {
+        Ok(match self.model {
+            Some(model) => model.source_genes(source, options, None)?.alignment,
+            None => self.vocab.align(&source.var(&options.layer)?, &options.gene_names)?,
+        })
+    }
+}
+
 impl OfCells {
     /// Chooses the genes, and reads from the cells what the options ask for.
     ///
@@ -77,7 +93,7 @@ impl OfCells {
     /// If the cells cannot be read, no or few genes are known to the model, a named gene is absent
     /// or expressed in no cell, genes are too few or too many, or the observer cancels.
     pub(super) fn new(
-        embedder: &Embedder,
+        of: &Known<'_>,
         source: &mut dyn CellSource,
         options: &EmbeddingNetworkOptions,
         observer: &dyn Observer,
@@ -89,8 +105,7 @@ impl OfCells {
         let column = options.per.as_deref().or_else(|| likely_types(&obs));
         let labels = column.map(|name| Labels::read(&obs, name)).transpose()?;
         let values = unscaled(source, &embed.layer)?;
-        let SourceGenes { alignment: mut chosen, .. } =
-            embedder.source_genes(source, embed, None)?;
+        let mut chosen = of.alignment(source, embed)?;
         let whole = chosen.clone();
         let mut empty = EmptyCells::of_known(&whole);
         let mut sought = empty.among(source, &embed.layer);
@@ -102,7 +117,7 @@ impl OfCells {
             let source = &mut Watched { source: &mut *source, observer };
             select_variable(source, &embed.layer, variable, &embed.gene_names, &mut chosen)?;
         }
-        let name = |token: GeneToken| embedder.vocab().own_name(token).to_owned();
+        let name = |token: GeneToken| of.vocab.own_name(token).to_owned();
         let known: Vec<String> = whole.tokens.iter().flatten().map(|&token| name(token)).collect();
         let mut found: Vec<(usize, GeneToken)> = chosen
             .tokens
@@ -111,16 +126,16 @@ impl OfCells {
             .filter_map(|(column, token)| Some((column, (*token)?)))
             .collect();
         if let Some(genes) = &options.genes {
-            found = asked_for(genes, &found, embedder)?;
+            found = asked_for(genes, &found, of.vocab)?;
         } else {
             // Those whose neighbours are asked for take part, however little they vary.
             let all = whole.tokens.iter().enumerate();
             let all: Vec<_> = all.filter_map(|(column, token)| Some((column, (*token)?))).collect();
-            found.extend(asked_for(&options.queries, &all, embedder)?);
+            found.extend(asked_for(&options.queries, &all, of.vocab)?);
             found.sort_unstable();
             found.dedup();
         }
-        let context = if options.contextual {
+        let context = if let Some(embedder) = of.model.filter(|_| options.contextual) {
             // All genes of a cell are its context, not the chosen ones alone.
             let embed = EmbedOptions { variable: None, ..embed.clone() };
             let types = options.per.as_ref().and(labels.as_ref());
@@ -218,9 +233,8 @@ fn groups(types: Option<&Labels>, is_second: &[bool]) -> (Vec<Option<u32>>, usiz
 fn asked_for(
     genes: &[String],
     known: &[(usize, GeneToken)],
-    embedder: &Embedder,
+    vocab: &GeneVocab,
 ) -> Result<Vec<(usize, GeneToken)>> {
-    let vocab = embedder.vocab();
     let places: HashMap<&str, (usize, GeneToken)> = known
         .iter()
         .filter_map(|&(column, token)| Some((vocab.name(token)?, (column, token))))

@@ -17,9 +17,9 @@ use scgpt_eval::{
 
 use super::{
     EmbeddingNetworkOptions, EmbeddingNetworks, NetworkPathways, ReplicateScores,
-    cells::OfCells,
+    cells::{Known, OfCells},
     pathways,
-    report::{CHANCE, FOUND, own_name},
+    report::{CHANCE, FOUND},
     start::{self, Start},
 };
 use crate::{embed::Embedder, error::Result};
@@ -34,6 +34,14 @@ const MOST_FOR_ALL: usize = 2000;
 /// Judges lists of genes and the weights of their pairs.
 type JudgePathways<'a> = dyn Fn(&[Vec<String>], &GenePairs) -> Result<NetworkPathways> + 'a;
 
+/// The network that is judged: what it is called, by which rule it was made, and the weights of two halves of the
+/// cells, if it is of cells.
+pub(super) struct Own {
+    pub(super) name: String,
+    pub(super) rule: Option<Association>,
+    pub(super) halves: Option<[GenePairs; 2]>,
+}
+
 impl EmbeddingNetworks {
     /// Adds pathways and replicates of this network and of its baselines to the report.
     ///
@@ -42,7 +50,8 @@ impl EmbeddingNetworks {
     /// observer says so.
     pub(super) fn judge(
         &mut self,
-        embedder: &Embedder,
+        of: &Known<'_>,
+        own: &Own,
         of_cells: Option<&OfCells>,
         libraries: &[GeneSets],
         options: &EmbeddingNetworkOptions,
@@ -50,32 +59,35 @@ impl EmbeddingNetworks {
     ) -> Result<()> {
         observer.begin("looking up gene sets", 0);
         let known = of_cells.map(|it| it.known.as_slice());
-        let background = options.universe.background(embedder.vocab(), known, &self.genes);
+        let background = options.universe.background(of.vocab, known, &self.genes);
         self.report.background = background.len();
         let genes = self.genes.clone();
         let pathways = |method: &str, lists: &[Vec<String>], weights: &GenePairs| {
             NetworkPathways::new(method, lists, weights, &genes, libraries, &background)
         };
-        let own = own_name(options.contextual);
         let lists = self.lists(&self.programmes);
-        let (row, enriched) = pathways(own, &lists, &self.similarities)?;
+        let (row, enriched) = pathways(&own.name, &lists, &self.similarities)?;
         self.report.pathways.push(row);
         self.enriched = enriched;
-        self.judge_start(embedder, of_cells, options, observer, &|lists, weights| {
-            Ok(pathways(start::METHOD, lists, weights)?.0)
-        })?;
-        if let Some(context) = of_cells.and_then(|it| it.context.as_ref()) {
-            let halves = context.halves.each_ref().map(|rows| self.cosines(rows));
-            let consistency =
-                Consistency::of(halves[0].values(), halves[1].values(), top(genes.len()));
-            self.report.replicates.push(ReplicateScores { method: own.into(), consistency });
+        if let Some(embedder) = of.model {
+            self.judge_start(embedder, of_cells, options, observer, &|lists, weights| {
+                Ok(pathways(start::METHOD, lists, weights)?.0)
+            })?;
+        }
+        if let Some([one, other]) = &own.halves {
+            let agree = match own.rule {
+                Some(_) => Consistency::signed,
+                None => Consistency::of,
+            };
+            let consistency = agree(one.values(), other.values(), top(genes.len()));
+            self.report.replicates.push(ReplicateScores { method: own.name.clone(), consistency });
         }
         let cells = of_cells.filter(|_| options.baselines);
         self.report.baseline_cells = cells.map_or(0, |it| it.sample.len());
         for rule in Association::ALL {
             let Some(of_cells) = cells else { break };
             let is_slow = matches!(rule, Association::Partial | Association::Trees);
-            if is_slow && genes.len() > MOST_FOR_ALL {
+            if is_slow && genes.len() > MOST_FOR_ALL || own.rule == Some(rule) {
                 continue;
             }
             observer.check_cancelled()?;
@@ -145,7 +157,7 @@ impl EmbeddingNetworks {
 
 /// For every pair of genes the larger absolute weight of both directions, from `[sources,
 /// targets]`.
-fn either_way(n: usize, weights: &[f32]) -> GenePairs {
+pub(super) fn either_way(n: usize, weights: &[f32]) -> GenePairs {
     GenePairs::new(n, |i, j| {
         let [there, back] = [weights[i * n + j], weights[j * n + i]];
         if there.abs() < back.abs() { back } else { there }

@@ -3,7 +3,7 @@
 use scgpt_data::Setting;
 use scgpt_eval::network::ProgrammeOptions;
 
-use super::universe::Universe;
+use super::{NetworkMethod, universe::Universe};
 use crate::{
     embed::{EmbedOptions, VariableOptions},
     error::Result,
@@ -18,12 +18,14 @@ use crate::{
 /// let mut options = EmbeddingNetworkOptions::default();
 /// options.contextual = true;
 /// options.per = Some("cell_type".into());
-/// options.threshold = 0.5;
+/// options.threshold = Some(0.5);
 /// assert_eq!(options.centre, None);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EmbeddingNetworkOptions {
+    /// What makes the network: vectors of genes, or a simple method in their place.
+    pub method: NetworkMethod,
     /// How cells become tokens; its most variable genes are those of the network.
     pub embed: EmbedOptions,
     /// The genes of the network, by name, instead of the most variable ones.
@@ -36,8 +38,9 @@ pub struct EmbeddingNetworkOptions {
     pub centre: Option<bool>,
     /// Column of `obs` with cell types, each of which gets a network.
     pub per: Option<String>,
-    /// Least cosine similarity of an edge.
-    pub threshold: f64,
+    /// Least cosine similarity of an edge, or weight by a simple method whatever its sign; `None` is 0.4 of cosines, and
+    /// what a thousand pairs reach by a simple method.
+    pub threshold: Option<f64>,
     /// How programmes are found; its neighbours are also those of the neighbour network.
     pub programmes: ProgrammeOptions,
     /// The genes that programmes are compared with in gene sets.
@@ -58,12 +61,13 @@ impl Default for EmbeddingNetworkOptions {
     fn default() -> Self {
         let variable = VariableOptions::new(1200);
         Self {
+            method: NetworkMethod::Network,
             embed: EmbedOptions { variable: Some(variable), ..EmbedOptions::default() },
             genes: None,
             contextual: false,
             centre: None,
             per: None,
-            threshold: 0.4,
+            threshold: None,
             programmes: ProgrammeOptions::default(),
             universe: Universe::default(),
             queries: Vec::new(),
@@ -75,6 +79,11 @@ impl Default for EmbeddingNetworkOptions {
 }
 
 impl EmbeddingNetworkOptions {
+    /// Least cosine similarity of an edge.
+    pub(super) fn least_cosine(&self) -> f64 {
+        self.threshold.unwrap_or(0.4)
+    }
+
     /// Checks that the options can work, with cells or without. Messages name the setting as
     /// callers of the command line know it.
     pub(super) fn check(&self, has_cells: bool) -> Result<()> {
@@ -82,8 +91,10 @@ impl EmbeddingNetworkOptions {
             let problem = "is needed: vectors in context and cell types are of cells";
             return Err(Setting("data").wrong(problem).into());
         }
-        if !(-1.0..=1.0).contains(&self.threshold) {
-            let problem = format!("is {}, expected -1 to 1", self.threshold);
+        if let Some(threshold) = self.threshold
+            && !(-1.0..=1.0).contains(&threshold)
+        {
+            let problem = format!("is {threshold}, expected -1 to 1");
             return Err(Setting("threshold").wrong(problem).into());
         }
         if self.baselines && self.baseline_cells < 6 {

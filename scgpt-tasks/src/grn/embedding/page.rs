@@ -25,7 +25,11 @@ impl EmbeddingNetworks {
     /// The report as a page: the verdict, programmes, where they are active, their gene sets.
     /// `subtitle` says what the network is of.
     pub fn page(&self, subtitle: &str) -> Page {
-        let mut page = Page::new("Gene networks from gene embeddings", subtitle);
+        let title = match self.report.method.rule() {
+            Some(rule) => format!("Gene networks from {rule}"),
+            None => "Gene networks from gene embeddings".into(),
+        };
+        let mut page = Page::new(&title, subtitle);
         self.overview(&mut page);
         self.trust(&mut page);
         self.caution(&mut page);
@@ -51,6 +55,16 @@ impl EmbeddingNetworks {
             numbers.push(("pathways found", own.sets.to_string()));
         }
         page.numbers(&numbers);
+        if let Some(rule) = report.method.rule() {
+            page.text(&format!(
+                "Weights are of the expression of the genes, by {rule}; an edge needs {:.3}, whatever the sign.",
+                report.threshold
+            ));
+            if let Some(because) = &report.because {
+                page.text(&format!("Chosen: {because}."));
+            }
+            return;
+        }
         let [least, low, median, high, most] = report.similarities;
         page.text(&format!(
             "Vectors {}{}. Cosine similarities run from {least:.2} to {most:.2}, 5 % of them below {low:.2}, half below \
@@ -304,6 +318,9 @@ impl EmbeddingNetworks {
     /// Adds the network of the vectors before training beside this one, or that it is not known.
     fn added_by_training(&self, page: &mut Page) {
         let report = &self.report;
+        if report.method.rule().is_some() {
+            return;
+        }
         page.section("What training added");
         let Some(start) = &report.start else {
             page.text(&format!("What was there before training is {NO_START}."));
@@ -342,8 +359,16 @@ impl EmbeddingNetworks {
 
     /// Adds what similarity means, what chance is, and how programmes came about.
     fn method(&self, page: &mut Page) {
-        let options = &self.report.options;
-        page.section("How to read this").text(
+        page.section("How to read this");
+        if self.report.method.rule().is_some() {
+            page.text(
+                "Genes that vary together are not thereby regulators of each other: edges have no direction. There is no \
+                 null, and so no p values.",
+            );
+            self.programmes_found(page);
+            return;
+        }
+        page.text(
             "Similar vectors say that the model uses two genes alike. That is no regulation: edges have no direction and \
              no sign.",
         );
@@ -352,6 +377,12 @@ impl EmbeddingNetworks {
              expression exchange their places, many times. Similarity that the common centre, the few directions of \
              most variance or the level of expression explain is therefore not beyond chance.",
         );
+        self.programmes_found(page);
+    }
+
+    /// Adds how programmes came about, here and in the other networks.
+    fn programmes_found(&self, page: &mut Page) {
+        let options = &self.report.options;
         page.text(&format!(
             "Programmes are Leiden communities at resolution {} of the graph of {} nearest neighbours{}, with at least {} \
              genes. Random programmes have the same sizes.{}",

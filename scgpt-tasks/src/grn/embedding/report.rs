@@ -1,13 +1,14 @@
 //! [`EmbeddingReport`]: the numbers of a network of gene vectors, and tables of it.
 
 use scgpt_data::{Column, Table};
-use scgpt_eval::network::{
-    Consistency, GeneNetwork, GenePairs, Programme, ProgrammeOptions, Significance,
+use scgpt_eval::{
+    baseline::Association,
+    network::{Consistency, GeneNetwork, GenePairs, Programme, ProgrammeOptions, Significance},
 };
 use scgpt_model::InferencePrecision;
 use serde::{Deserialize, Serialize};
 
-use super::{EmbeddingNetworkOptions, NetworkPathways, StartNetwork};
+use super::{EmbeddingNetworkOptions, NetworkMethod, NetworkPathways, StartNetwork};
 use crate::embed::Embedder;
 
 /// False-discovery rate up to which a similarity counts as more than chance.
@@ -25,7 +26,13 @@ pub(super) const CHANCE: &str = "random programmes";
 pub struct EmbeddingReport {
     /// Version of this program.
     pub version: String,
-    /// SHA-256 of the weights; `None` for a model from memory.
+    /// What made the network.
+    #[serde(default)]
+    pub method: NetworkMethod,
+    /// Why, if it was chosen among several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// SHA-256 of the weights; `None` for a model from memory, or without one.
     pub model: Option<String>,
     /// Whether vectors are those that genes have in cells.
     pub contextual: bool,
@@ -36,7 +43,7 @@ pub struct EmbeddingReport {
     pub centred: bool,
     /// Number of genes compared.
     pub genes: usize,
-    /// Width of a vector.
+    /// Width of a vector; 0 without vectors.
     pub width: usize,
     /// Least similarity of an edge.
     pub threshold: f64,
@@ -88,10 +95,10 @@ impl EmbeddingReport {
     /// The report before anything was judged: the options, and the similarities and their
     /// significance.
     pub(super) fn new(
-        embedder: &Embedder,
+        embedder: Option<&Embedder>,
         options: &EmbeddingNetworkOptions,
         pairs: &GenePairs,
-        significance: &Significance,
+        significance: Option<&Significance>,
     ) -> Self {
         let mut sorted: Vec<f32> = pairs.values().iter().copied().filter(|x| !x.is_nan()).collect();
         sorted.sort_by(f32::total_cmp);
@@ -101,22 +108,24 @@ impl EmbeddingReport {
         };
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
-            model: embedder.hash().map(String::from),
+            method: options.method,
+            because: None,
+            model: embedder.and_then(Embedder::hash).map(String::from),
             contextual: options.contextual,
-            precision: if options.contextual {
-                embedder.encoder().precision()
-            } else {
-                InferencePrecision::Exact
+            precision: match embedder.filter(|_| options.contextual) {
+                Some(embedder) => embedder.encoder().precision(),
+                None => InferencePrecision::Exact,
             },
             centred: options.centre.unwrap_or(options.contextual),
             baseline_cells: 0,
             without_genes: 0,
             genes: pairs.n(),
-            width: embedder.encoder().d_model(),
-            threshold: options.threshold,
+            width: embedder.map_or(0, |embedder| embedder.encoder().d_model()),
+            threshold: options.least_cosine(),
             edges: 0,
             pairs: pairs.values().len(),
-            pairs_beyond_chance: significance.q.iter().filter(|&&q| q < FOUND).count(),
+            pairs_beyond_chance: significance
+                .map_or(0, |it| it.q.iter().filter(|&&q| q < FOUND).count()),
             edges_beyond_chance: 0,
             similarities: [0, 5, 50, 95, 100].map(quantile),
             options: options.programmes,
@@ -139,6 +148,27 @@ impl EmbeddingReport {
         self.programmes = programmes.len();
         self.genes_in_programmes = programmes.iter().map(|it| it.genes.len()).sum();
         self.verdict = self.judged();
+    }
+
+    /// The simple method that tells genes of one set from others better than the vectors do, if gene sets were given.
+    pub fn better(&self) -> Option<NetworkMethod> {
+        let (method, [best, own]) = self.best_by_sets()?;
+        let is_better = compared(best, own, SAME_AREA) > 0;
+        (is_better && self.method == NetworkMethod::Network).then_some(method)
+    }
+
+    /// The simple method that tells genes of one set from others best, and the areas under the curve of it and of this
+    /// network; `None` if these were not judged by gene sets.
+    pub(super) fn best_by_sets(&self) -> Option<(NetworkMethod, [f64; 2])> {
+        let area = |method: &str| {
+            self.pathways.iter().find(|it| it.method == method).and_then(|it| it.pairs)
+        };
+        let first = self.pathways.first()?;
+        let own = first.pairs?;
+        let rules = Association::ALL.into_iter().filter(|rule| rule.to_string() != first.method);
+        let judged = rules.filter_map(|rule| Some((rule, area(&rule.to_string())?)));
+        let (rule, best) = judged.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some((NetworkMethod::of(rule), [best, own]))
     }
 
     /// The strongest baseline: by known pathways or, without them, by whether halves of the cells
@@ -193,7 +223,7 @@ impl EmbeddingReport {
         let because = format!("the network of {} {}.", own.method, texts.join("; it "));
         let better = evidence.iter().any(|(sign, _)| *sign > 0);
         let worse = evidence.iter().any(|(sign, _)| *sign < 0);
-        let fixed = if self.contextual {
+        let fixed = if self.contextual || self.method.rule().is_some() {
             ""
         } else {
             " These vectors are the model's, whatever the cells, so halves of the cells say nothing about them."

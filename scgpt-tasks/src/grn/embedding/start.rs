@@ -58,7 +58,7 @@ impl Start {
             Significance::new(&similarities, |round| cloud.shuffled(seed, round), strata);
         let neighbours = Neighbours::new(&compared, d, options.programmes.neighbours - 1);
         let programmes = programmes(&Graph::fuzzy(&neighbours), &similarities, &options.programmes);
-        let is_edge = |&&x: &&f32| f64::from(x) >= options.threshold;
+        let is_edge = |&&x: &&f32| f64::from(x) >= options.least_cosine();
         Self {
             edges: similarities.values().iter().filter(is_edge).count(),
             pairs_beyond_chance: significance.q.iter().filter(|&&q| q < found).count(),
@@ -121,7 +121,7 @@ mod tests {
         let vectors =
             [[1.0, 0.1, 0.0], [1.0, 0.0, 0.1], [0.0, 1.0, 0.1], [0.1, 1.0, 0.0], [0.0, 0.0, 1.0]];
         let vectors: Vec<f32> = vectors.concat();
-        let mut options = EmbeddingNetworkOptions { threshold: 0.5, ..Default::default() };
+        let mut options = EmbeddingNetworkOptions { threshold: Some(0.5), ..Default::default() };
         options.programmes.neighbours = 3;
         let start = Start::new(&vectors, 3, &[0; 5], &options, 0.05);
         assert_eq!(start.edges, 2);
