@@ -6,7 +6,7 @@ use crate::flags::{Asked, name};
 
 /// The largest value of every flag that is a number, by its field. Least values, and what a number
 /// means together with others, are checked by the libraries.
-const MOST: [(&str, f64); 47] = [
+const MOST: [(&str, f64); 48] = [
     ("batch_size", 65_536.0),
     ("batches", 10_000.0),
     ("cells", 100_000_000.0),
@@ -15,6 +15,7 @@ const MOST: [(&str, f64); 47] = [
     ("doubles", 1_000_000.0),
     ("edges", 1e9),
     ("epochs", 1_000_000.0),
+    ("explain", 1_000_000.0),
     ("genes", 1_000_000.0),
     ("genes_per_pass", 1_000_000.0),
     ("genes_per_step", 1_000_000.0),
