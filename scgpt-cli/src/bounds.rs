@@ -15,6 +15,7 @@ const MOST: [(&str, f64); 48] = [
     ("doubles", 1_000_000.0),
     ("edges", 1e9),
     ("epochs", 1_000_000.0),
+    ("explain", 1_000_000.0),
     ("genes", 1_000_000.0),
     ("genes_per_pass", 1_000_000.0),
     ("genes_per_step", 1_000_000.0),

@@ -50,6 +50,8 @@ mod choice;
 mod classifier;
 mod config;
 mod experiment;
+mod explain;
+mod gradients;
 mod head;
 mod held_out;
 mod judge;
@@ -84,6 +86,7 @@ pub use self::{
     calibration::{Calibration, UnknownScore},
     choice::Choice,
     config::{AnnotateConfig, ClassWeights, HeadStart},
+    explain::{ExplainOptions, Explanation, GeneShare, TypeGenes},
     method::Method,
     methods::{MethodScores, RepeatScores},
     predict::{Annotated, AnnotatedCell, PredictOptions},

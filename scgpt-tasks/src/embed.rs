@@ -60,7 +60,7 @@ use std::{
     thread,
 };
 
-use burn::prelude::Device;
+use burn::{module::Module as _, prelude::Device};
 use scgpt_data::{
     Alignment, Binner, CellSource, CellTokens, Collator, GeneToken, GeneVocab, Observer, RowSpool,
     Setting, TokenConfig, Tokenizer, Watched, unscaled,
@@ -176,6 +176,21 @@ impl Embedder {
     #[must_use]
     pub fn with_precision(self, precision: InferencePrecision) -> Self {
         Self { encoder: self.encoder.with_precision(precision), ..self }
+    }
+
+    /// The network without dropout, read once more from its folder.
+    ///
+    /// # Errors
+    /// If it is from memory, or cannot be read.
+    pub(crate) fn reopened(&self, device: &Device) -> Result<Scgpt> {
+        let Some((_, folder)) = &self.folder else {
+            return Err(Error::option(
+                "the network is in no folder from which it can be read again",
+            ));
+        };
+        let config = ScgptConfig { dropout: 0.0, ..self.config.clone() };
+        let model = ModelDir::open(folder)?;
+        Ok(model.weights().load(&config, device, Strictness::Strict)?.0.no_grad())
     }
 
     /// The vocabulary of the model.

@@ -1,5 +1,6 @@
 //! `scgpt annotate`: one file per subcommand.
 
+mod explain;
 mod predict;
 mod train;
 mod voting;
@@ -23,11 +24,13 @@ enum AnnotateCommand {
     // What a command says of itself is with its arguments.
     Train(Box<train::TrainArgs>),
     Predict(Box<predict::PredictArgs>),
+    Explain(Box<explain::ExplainArgs>),
 }
 
 pub(crate) fn run(args: AnnotateArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
     match args.command {
         AnnotateCommand::Train(args) => train::run(&args, config, printer),
         AnnotateCommand::Predict(args) => predict::run(&args, printer),
+        AnnotateCommand::Explain(args) => explain::run(&args, printer),
     }
 }

@@ -114,9 +114,10 @@ enum Tells {
 use Tells::{Both, Cells, Columns};
 
 /// Commands that read cells, as they are run.
-const RUNS: [(&str, Tells); 31] = [
+const RUNS: [(&str, Tells); 32] = [
     ("annotate train cells.h5ad --label kind --config tiny.toml --no-baselines -o out", Both),
     ("annotate predict cells.h5ad -m types -o out.h5ad", Cells),
+    ("annotate explain cells.h5ad -m types -o out.csv", Cells),
     ("cells cells.h5ad -o out.h5ad", Cells),
     ("convert cells.h5ad --obs kind -o out", Both),
     ("corpus build cells.h5ad --obs kind -o out", Both),

@@ -194,6 +194,15 @@ impl ClassMethod {
         self.rule.scores(cells, &self.space.positions(cells), self.n_classes)
     }
 
+    /// For each variable gene its token, and how much a unit of its logarithm adds to the score of a class beyond
+    /// the mean of the other classes; `None` where a score is no sum over genes, as votes are not, or the class
+    /// had no cells to learn from.
+    pub fn slopes(&self, class: u32) -> Option<Vec<(u32, f64)>> {
+        let loadings = |gene: usize| self.space.loadings(gene);
+        let slopes = self.rule.slopes(class, self.space.n_genes(), loadings)?;
+        Some(self.space.genes().iter().copied().zip(slopes).collect())
+    }
+
     /// Checks what was read from a file, for a vocabulary of `n_tokens`.
     ///
     /// # Errors

@@ -64,6 +64,12 @@ impl LogisticRegression {
         scores(cell, &self.weights, self.classes.len())
     }
 
+    /// How much a unit of a gene's value adds to the score of each of [these classes](Self::classes).
+    pub(crate) fn slopes(&self, gene: usize) -> &[f64] {
+        let k = self.classes.len();
+        &self.weights[gene * k..(gene + 1) * k]
+    }
+
     /// Whether it tells classes below `n_classes` by `n_genes` genes; what was read from a file need not.
     pub(crate) fn is_of(&self, n_genes: usize, n_classes: usize) -> bool {
         self.classes.is_sorted_by(|a, b| a < b)

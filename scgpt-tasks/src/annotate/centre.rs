@@ -84,6 +84,11 @@ impl Centre {
         (0..self.mean.len()).filter(|&place| self.mean[place] != 0.0)
     }
 
+    /// An entry of the mean.
+    pub(super) fn at(&self, place: usize) -> f32 {
+        self.mean[place]
+    }
+
     /// Some entries of the mean, rounded to that part of 1; the spread stays that of all entries.
     pub(super) fn short(&self, kept: &[usize], parts: f32) -> Self {
         let round = |&place: &usize| (self.mean[place] * parts).round() / parts;

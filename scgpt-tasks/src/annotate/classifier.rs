@@ -120,6 +120,11 @@ impl SimpleClassifier {
         Ok(Self { method: read, vocab, n_bins: n_bins.ok_or_else(missing)? })
     }
 
+    /// The method, as it was fitted.
+    pub(super) fn method(&self) -> &ClassMethod {
+        &self.method
+    }
+
     fn token_config(&self, options: &EmbedOptions, max_length: usize) -> Result<TokenConfig> {
         Ok(TokenConfig {
             binner: Some(Binner::new(self.n_bins, options.tie_mode)?),

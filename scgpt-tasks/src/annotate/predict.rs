@@ -149,6 +149,21 @@ impl Annotated {
 }
 
 impl Artefact {
+    /// How cells are read and become tokens.
+    pub(super) fn embed_options(&self, options: &PredictOptions) -> EmbedOptions {
+        let record = &self.record;
+        EmbedOptions {
+            batch_size: options.batch_size,
+            max_length: Some(record.max_length),
+            tie_mode: record.tie_mode,
+            seed: record.seed,
+            gene_names: options.gene_names.clone(),
+            layer: options.layer.clone(),
+            temporary: options.temporary.clone(),
+            ..EmbedOptions::default()
+        }
+    }
+
     /// Annotates all cells of `source`, streaming. A result depends on the cell and the artefact
     /// alone.
     ///
@@ -177,16 +192,7 @@ impl Artefact {
             mistakes.push(Setting("unknown_score").wrong(problem));
         }
         scgpt_data::Error::settings(mistakes)?;
-        let embed = EmbedOptions {
-            batch_size: options.batch_size,
-            max_length: Some(record.max_length),
-            tie_mode: record.tie_mode,
-            seed: record.seed,
-            gene_names: options.gene_names.clone(),
-            layer: options.layer.clone(),
-            temporary: options.temporary.clone(),
-            ..EmbedOptions::default()
-        };
+        let embed = self.embed_options(options);
         let trained = self.profiles.trained(self.classifier.vocab().len());
         let genes = self.classifier.source_genes(source, &embed, &trained)?;
         let lacks = (genes.known.matched as f64) < ALL_GENES * genes.known.of_model as f64;

@@ -6,7 +6,10 @@ use anyhow::Result;
 use clap::Args;
 use scgpt_data::{Additions, CellSource, Column, GeneNames};
 use scgpt_eval::added_colours;
-use scgpt_tasks::annotate::{Annotated, Artefact, Method, PredictOptions, UnknownScore};
+use scgpt_tasks::annotate::{
+    Annotated, Artefact, ExplainOptions, Explanation, Method, PredictOptions, TypeGenes,
+    UnknownScore,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -55,6 +58,9 @@ pub(crate) struct PredictArgs {
     /// Measure of how unlike all known types a cell is
     #[arg(long, value_enum, default_value_t, env = "SCGPT_UNKNOWN_SCORE")]
     unknown_score: UnknownScore,
+    /// Say which genes told each type, so many of them, by up to 100 of its cells
+    #[arg(long, value_name = "N", env = "SCGPT_EXPLAIN")]
+    explain: Option<usize>,
     /// Write the probabilities of all types, too: obsm/scgpt_probabilities
     #[arg(long)]
     probabilities: bool,
@@ -102,8 +108,18 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     args.page.colors.check(&source, (&options.layer, &options.gene_names), &COLUMNS)?;
     let bar = Bar::new(printer);
     args.voting.check(&source)?;
+    let explain = args.explain.map(|genes| {
+        let mut explain = ExplainOptions::default();
+        explain.genes = genes;
+        explain
+    });
+    explain.iter().try_for_each(|explain| artefact.check_explain(explain))?;
     let annotated = artefact.annotate(&mut source, &options, &bar)?;
     let voted = args.voting.vote(&annotated, &source, &bar)?;
+    let explained = explain.map(|explain| {
+        artefact.explain(&mut source, &annotated, &options, &explain, &device, &bar)
+    });
+    let explained = explained.transpose()?;
     bar.finish();
     args.stream.precision.remark_on(annotated.report.precision, &mut warnings);
     gene_remarks::remark_on(&annotated.report, &mut warnings, printer);
@@ -120,6 +136,10 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     let mut rows = summary(args, &artefact, &annotated);
     let mut record = record(args, &artefact, &annotated);
     let mut obs = columns(&annotated);
+    if let Some(explained) = &explained {
+        rows.insert(rows.len() - 2, ("genes that said so", genes_of(explained)));
+        record["explanation"] = json!(explained);
+    }
     if let Some(voted) = voted {
         record["voting"] = json!(voted.record);
         rows.insert(rows.len() - 2, ("voting", voted.record.line()));
@@ -145,6 +165,15 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     write_effective(&args.output.path, "annotate predict", args)?;
     rows.extend(made.map(MadePage::write).transpose()?);
     printer.result(&warnings.beside(&record), &rows)
+}
+
+/// The first genes of each type, a line a type.
+pub(super) fn genes_of(explained: &Explanation) -> String {
+    let line = |of: &TypeGenes| {
+        let genes: Vec<&str> = of.genes.iter().take(10).map(|gene| gene.gene.as_str()).collect();
+        format!("{}: {}", of.name, genes.join(", "))
+    };
+    explained.types.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The name in `obsm` of what places cells.

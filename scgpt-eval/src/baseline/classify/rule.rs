@@ -1,7 +1,7 @@
 //! [`Rule`]: how a simple method tells the class of a cell.
 
 use rayon::prelude::*;
-use scgpt_stats::{Neighbours, SparseCell};
+use scgpt_stats::{Neighbours, SparseCell, dot};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::logistic::LogisticRegression;
@@ -152,6 +152,40 @@ impl Rule {
                 rows.map(|row| by_means(means, *spread, row)).collect()
             }
         }
+    }
+
+    /// How much a unit of each variable gene adds to the score of a class beyond the mean of the other classes;
+    /// `None` where a score is no sum over genes. `loadings` are those of a gene along each component.
+    pub(super) fn slopes<'l>(
+        &self,
+        class: u32,
+        n_genes: usize,
+        loadings: impl Fn(usize) -> &'l [f64],
+    ) -> Option<Vec<f64>> {
+        // Distances of classes have the same square of the cell itself, so that differences are linear in it.
+        let (weights, place): (Box<dyn Fn(usize) -> Vec<f64> + '_>, usize) = match self {
+            Self::Logistic(fitted) => {
+                let place = fitted.classes().binary_search(&class).ok()?;
+                (Box::new(|gene| fitted.slopes(gene).to_vec()), place)
+            }
+            Self::Centroid { means, spread } => {
+                let place = means[..class as usize].iter().flatten().count();
+                means.get(class as usize)?.as_ref()?;
+                let along = move |gene: usize| {
+                    let along = |mean: &Vec<f64>| 2.0 * dot(mean, loadings(gene)) / spread;
+                    means.iter().flatten().map(along).collect()
+                };
+                (Box::new(along), place)
+            }
+            Self::Neighbours { .. } => return None,
+        };
+        let beyond = |gene: usize| {
+            let of_classes = weights(gene);
+            let others = (of_classes.len().max(2) - 1) as f64;
+            let own = of_classes[place];
+            own - (of_classes.iter().sum::<f64>() - own) / others
+        };
+        Some((0..n_genes).map(beyond).collect())
     }
 
     /// Whether it was fitted to cells with so many genes, components and classes; what was read from a file

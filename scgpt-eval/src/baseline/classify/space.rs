@@ -131,6 +131,16 @@ impl ExpressionSpace {
         self.principal.n()
     }
 
+    /// The token of each variable gene.
+    pub(super) fn genes(&self) -> &[u32] {
+        &self.genes
+    }
+
+    /// How far a unit of a variable gene's logarithm goes along each component.
+    pub(super) fn loadings(&self, gene: usize) -> &[f64] {
+        self.principal.loadings(gene)
+    }
+
     /// What the values of the cells were that it was fitted to.
     pub fn values(&self) -> InputValues {
         self.values
