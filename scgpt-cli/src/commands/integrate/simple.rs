@@ -98,15 +98,18 @@ pub(super) fn run(
             "methods": report.methods,
         },
     });
-    let additions = Additions {
+    let mut additions = Additions {
         obsm: vec![(key.into(), rows)],
         uns: vec![("scgpt".into(), record)],
         ..Additions::default()
     };
+    let cells = (source.source(), settings.training.seed);
+    let neighbours = args.neighbourhood.add_to(&mut additions, key, cells, &bar)?;
     let made = source.make(output, &layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     place.publish()?;
     let mut rows = summary(&report);
+    rows.extend(neighbours);
     rows.push(("output", format!("{}: obsm[\"{key}\"]", output.display())));
     rows.push(("artefact", artefact.display().to_string()));
     rows.push(("report", artefact.join(PAGE).display().to_string()));
@@ -194,21 +197,22 @@ pub(super) fn apply(args: &IntegrateArgs, model: &Path, printer: Printer) -> Res
         "genes": projected.genes,
         "integration": { "artefact": model.display().to_string(), "batches": known.batches },
     });
-    let additions = Additions {
+    let mut additions = Additions {
         obsm: vec![(key.into(), projected.rows)],
         uns: vec![("scgpt".into(), record.clone())],
         ..Additions::default()
     };
+    let cells = (source.source(), run.seed());
+    let neighbours = args.neighbourhood.add_to(&mut additions, key, cells, &bar)?;
     let made = source.make(output, &layer, run.existing(), additions, &bar, printer)?;
     made.publish()?;
     let genes = format!("{} of the {} of the components", projected.genes, projected.of_genes);
-    printer.result(
-        &warnings.beside(&record),
-        &[
-            ("cells", n_cells.to_string()),
-            ("method", known.method.name().into()),
-            ("genes", genes),
-            ("output", format!("{}: obsm[\"{key}\"]", output.display())),
-        ],
-    )
+    let mut rows = vec![
+        ("cells", n_cells.to_string()),
+        ("method", known.method.name().into()),
+        ("genes", genes),
+        ("output", format!("{}: obsm[\"{key}\"]", output.display())),
+    ];
+    rows.extend(neighbours);
+    printer.result(&warnings.beside(&record), &rows)
 }
