@@ -176,6 +176,10 @@ fn pages_can_be_refused_and_colours_are_carried_over() {
         ["annotate", "predict", "cells.h5ad", "-m", "types", "-o", "bare.h5ad", "--no-report"];
     place.done(&line);
     assert!(!place.path("bare.report.html").exists());
+    let votes = ["-o", "voted.h5ad", "--majority-voting", "--color", "scgpt_majority_voting"];
+    place.done(&[&line[..5], &votes].concat());
+    let page = fs::read_to_string(place.path("voted.report.html")).unwrap();
+    assert!(page.contains("coloured by scgpt_majority_voting"));
     let file = hdf5_pure::File::open_streaming(place.path("bare.h5ad")).unwrap();
     let colours = file.dataset("uns/scgpt_prediction_colors").unwrap().read_string().unwrap();
     let types = file.dataset("obs/scgpt_prediction/categories").unwrap().read_string().unwrap();

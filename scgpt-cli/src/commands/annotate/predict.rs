@@ -105,7 +105,8 @@ pub(crate) fn run(args: &PredictArgs, printer: Printer) -> Result<()> {
     options.unknown_score = args.unknown_score;
     options.probabilities = args.probabilities;
     options.temporary = temporary(&args.output.path);
-    args.page.colors.check(&source, (&options.layer, &options.gene_names), &COLUMNS)?;
+    let added = [&COLUMNS[..], args.voting.columns()].concat();
+    args.page.colors.check(&source, (&options.layer, &options.gene_names), &added)?;
     let bar = Bar::new(printer);
     args.voting.check(&source)?;
     let explain = args.explain.map(|genes| {

@@ -57,7 +57,9 @@ impl VotingRecord {
     }
 }
 
-/// The column with clusters that were found.
+/// The columns with types and their shares, and that with clusters that were found.
+const VOTING: &str = "scgpt_majority_voting";
+const CONFIDENCE: &str = "scgpt_majority_confidence";
 const FOUND: &str = "scgpt_over_clustering";
 
 impl VotingArgs {
@@ -72,6 +74,15 @@ impl VotingArgs {
     /// The column with clusters, if they are not to be found.
     fn column(&self) -> Option<&str> {
         self.majority_voting.as_deref().filter(|column| !column.is_empty())
+    }
+
+    /// Names of the columns that obs will get.
+    pub(super) fn columns(&self) -> &'static [&'static str] {
+        match self.majority_voting.as_deref() {
+            None => &[],
+            Some("") => &[VOTING, CONFIDENCE, FOUND],
+            Some(_) => &[VOTING, CONFIDENCE],
+        }
     }
 
     /// Lets clusters vote, if they are to.
@@ -109,8 +120,8 @@ impl VotingArgs {
         };
         let share = of_cells.iter().map(|vote| vote.map(|vote| vote.share));
         let mut columns = vec![
-            ("scgpt_majority_voting".into(), Column::with_gaps(&names)),
-            ("scgpt_majority_confidence".into(), Column::Float(share.collect())),
+            (VOTING.into(), Column::with_gaps(&names)),
+            (CONFIDENCE.into(), Column::Float(share.collect())),
         ];
         if self.column().is_none() {
             let name = |cluster: &Option<u32>| Some(clusters.names[(*cluster)? as usize].clone());
