@@ -136,13 +136,8 @@ pub(crate) struct IntegrateArgs {
 
 pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer) -> Result<()> {
     let LearnArgs { run, matrix, .. } = &args.learn;
-    if let (Some(model), false) = (&run.model, run.print_config) {
-        if IntegrateArtefact::is_at(model) {
-            return apply::run(args, model, printer);
-        }
-        if SimpleArtefact::is_at(model) {
-            return simple::apply(args, model, printer);
-        }
+    if let Some(done) = args.by_artefact(printer) {
+        return done;
     }
     let artefact = args.artefact();
     let files = args.learn.files(artefact.as_deref(), config);
@@ -289,6 +284,16 @@ fn show_settings(args: &IntegrateArgs, files: &[PathBuf], printer: Printer) -> R
 }
 
 impl IntegrateArgs {
+    /// Puts further cells into the space of an artefact, if the model is one; `None` if not.
+    fn by_artefact(&self, printer: Printer) -> Option<Result<()>> {
+        let run = &self.learn.run;
+        let model = run.model.as_deref().filter(|_| !run.print_config)?;
+        if IntegrateArtefact::is_at(model) {
+            return Some(apply::run(self, model, printer));
+        }
+        SimpleArtefact::is_at(model).then(|| simple::apply(self, model, printer))
+    }
+
     fn artefact(&self) -> Option<PathBuf> {
         let output = self.learn.run.output.as_deref();
         let beside_output = || output.map(|output| beside(output, "model"));

@@ -231,6 +231,12 @@ fn the_best_integration_is_chosen_by_the_scores_of_the_report() {
     place.refused(&alone, &["best", "--no-baselines"]);
 }
 
+/// An integration of two modalities.
+fn of_two<'a>(method: &'a str, output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let args = ["integrate", "two.h5mu", "--label", "cell_type", "--method", method, "-o", output];
+    [&args[..], more].concat()
+}
+
 #[test]
 fn methods_that_are_not_for_the_cells_are_refused() {
     let place = batches();
@@ -243,25 +249,12 @@ fn methods_that_are_not_for_the_cells_are_refused() {
     let several = ["--modalities", "rna,atac", "--peaks", "150", "--batches", "2"];
     let cells = ["simulate", "-o", "two.h5mu", "--cells", "120", "--genes", "60", "--types", "2"];
     place.done(&[&cells[..], &several].concat());
-    let integrate = |method: &str, output: &str, more: &[&str]| {
-        let args =
-            ["integrate", "two.h5mu", "--label", "cell_type", "--method", method, "-o", output];
-        [&args.map(String::from)[..], &more.iter().map(ToString::to_string).collect::<Vec<_>>()]
-            .concat()
-    };
-    let as_args = |args: &[String]| args.to_vec();
     let with_key = ["--batch-key", "batch"];
-    let refused = as_args(&integrate("combat", "x.h5mu", &with_key));
-    place.refused(&refused.iter().map(String::as_str).collect::<Vec<_>>(), &["one modality"]);
-    let refused = as_args(&integrate("harmony", "x.h5mu", &[]));
-    place.refused(
-        &refused.iter().map(String::as_str).collect::<Vec<_>>(),
-        &["--batch-key", "`pca`"],
-    );
+    place.refused(&of_two("combat", "x.h5mu", &with_key), &["one modality"]);
+    place.refused(&of_two("harmony", "x.h5mu", &[]), &["--batch-key", "`pca`"]);
     for (method, key) in [("harmony", "X_harmony"), ("pca", "X_pca"), ("lsi", "X_lsi")] {
         let output = format!("{method}.h5mu");
-        let args = as_args(&integrate(method, &output, &with_key));
-        place.done(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        place.done(&of_two(method, &output, &with_key));
         assert!(obsm(&place.path(&output), key).1 > 1);
     }
     let of_both = ["integrate", "two.h5mu", "--model", "pca.model", "-o", "x.h5mu"];
