@@ -8,13 +8,10 @@
 
 use std::{ffi::OsString, sync::OnceLock};
 
-use clap::CommandFactory as _;
+use clap::Command;
 use serde::Serialize;
 
-use crate::{
-    commands::Cli,
-    flags::{asked_for, end_of_options},
-};
+use crate::flags::{asked_for, end_of_options};
 
 static ENVELOPE: OnceLock<Envelope> = OnceLock::new();
 
@@ -56,11 +53,11 @@ struct Failure<'a> {
     hint: Option<&'a str>,
 }
 
-/// Takes note of the command that was asked for, once, before anything is printed.
-pub(crate) fn begin(args: &[OsString]) {
+/// Takes note of the command of the program that was asked for, once, before anything is printed.
+pub(crate) fn begin(program: &Command, args: &[OsString]) {
     let mut envelope = Envelope { version: env!("CARGO_PKG_VERSION"), ..Envelope::default() };
     envelope.is_json = args[..end_of_options(args)].iter().any(|arg| arg == "--json");
-    if let Some(asked) = asked_for(&Cli::command(), args) {
+    if let Some(asked) = asked_for(program, args) {
         let given = |id: &str| {
             let raw = asked.matches.try_get_raw(id).ok().flatten();
             raw.into_iter().flatten().map(|value| value.to_string_lossy().into_owned())

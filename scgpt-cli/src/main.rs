@@ -59,7 +59,7 @@ fn keep_freed_memory() {
 fn main() -> ExitCode {
     keep_freed_memory();
     let args: Vec<_> = std::env::args_os().collect();
-    envelope::begin(&args);
+    envelope::begin(&commands::Cli::command(), &args);
     let cli = match config::parse(args.clone()) {
         Ok(cli) => cli,
         Err(status) => return status,

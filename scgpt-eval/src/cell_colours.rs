@@ -76,10 +76,12 @@ impl ColourChoice<'_> {
             None => Ok(()),
             Some(name) => {
                 let genes = known.iter().map(String::as_str);
-                let names = obs.names().chain(added.iter().copied()).chain(genes);
+                let columns: Vec<&str> = obs.names().chain(added.iter().copied()).collect();
+                let names = columns.iter().copied().chain(genes);
                 let similar = similar_names(name, names).hint();
                 Err(Error::Option(format!(
-                    "`{name}` is neither a column of `obs` nor a gene{similar}"
+                    "`{name}` is neither a column of `obs` ({}) nor a gene{similar}",
+                    columns.join(", ")
                 )))
             }
         }
@@ -483,9 +485,6 @@ mod tests {
         let refused =
             CellColours::choose(&mut cells, &[0], &ColourChoice { wanted: &wanted, ..choice });
         let refused = refused.unwrap_err().to_string();
-        assert!(
-            refused.contains("neither a column of `obs` nor a gene") && refused.contains("MS4A1"),
-            "{refused}"
-        );
+        assert!(refused.contains("nor a gene") && refused.contains("MS4A1"), "{refused}");
     }
 }

@@ -187,7 +187,7 @@ fn pages_can_be_refused_and_colours_are_carried_over() {
     assert!(colours.iter().all(|it| it.len() == 7 && it.starts_with('#')), "{colours:?}");
     // The page of what was written has them again, and a gene colours its map.
     let embed = ["embed", "bare.h5ad", "-m", "run/model", "-o", "again.h5ad", "--color"];
-    let refused = ["neither a column of `obs` nor a gene"];
+    let refused = ["neither a column of `obs`", "nor a gene"];
     place.refused(&[&embed[..], &["no_such"]].concat(), &refused);
     let gene = gene(&place);
     place.done(&[&embed[..], &[&gene]].concat());
