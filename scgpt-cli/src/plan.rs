@@ -36,10 +36,10 @@ pub(crate) struct Plan {
 /// What decides how much memory a training needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load<'a> {
-    pub(crate) network: &'a NetworkConfig,
-    pub(crate) training: &'a TrainConfig,
-    pub(crate) is_fine_tuned: bool,
-    pub(crate) batch_size: usize,
+    network: &'a NetworkConfig,
+    training: &'a TrainConfig,
+    is_fine_tuned: bool,
+    batch_size: usize,
 }
 
 /// What a training will need.
@@ -73,6 +73,17 @@ struct Less {
     by: String,
     /// About as many bytes at the peak.
     peak: usize,
+}
+
+impl<'a> Load<'a> {
+    /// Of a training with these settings, of the weights of `model` if there is one.
+    pub(crate) fn new(
+        model: Option<&Path>,
+        batch_size: usize,
+        (network, training): (&'a NetworkConfig, &'a TrainConfig),
+    ) -> Self {
+        Self { network, training, is_fine_tuned: model.is_some(), batch_size }
+    }
 }
 
 impl Plan {

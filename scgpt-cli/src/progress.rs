@@ -58,17 +58,17 @@ fn how_far(bar: &ProgressBar, unit: &str) -> String {
 pub(crate) struct Bar {
     is_drawn: bool,
     voice: Voice,
-    bar: Mutex<ProgressBar>,
+    drawn: Mutex<ProgressBar>,
 }
 
 impl Bar {
     pub(crate) fn new(printer: Printer) -> Self {
-        let bar = Mutex::new(ProgressBar::hidden());
-        Self { is_drawn: printer.draws_progress(), voice: Voice::new(printer), bar }
+        let drawn = Mutex::new(ProgressBar::hidden());
+        Self { is_drawn: printer.draws_progress(), voice: Voice::new(printer), drawn }
     }
 
     fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
-        if let Ok(mut bar) = self.bar.lock() {
+        if let Ok(mut bar) = self.drawn.lock() {
             act(&mut bar);
         }
     }

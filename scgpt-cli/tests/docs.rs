@@ -53,7 +53,10 @@ fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
 }
 
-/// Runs a command line in `folder`, and returns the exit code and all that was printed.
+/// Remarks that pages may show: the progress of a training, and errors. Others depend on the machine.
+const SHOWN: [&str; 2] = ["step ", "error: "];
+
+/// Runs a command line in `folder`, and returns the exit code and what was printed.
 fn run(line: &str, folder: &Path) -> (i32, String) {
     let binary = Path::new(env!("CARGO_BIN_EXE_scgpt")).parent().unwrap();
     let path = env::var_os("PATH").unwrap_or_default();
@@ -66,8 +69,11 @@ fn run(line: &str, folder: &Path) -> (i32, String) {
         }
     }
     let ended = command.output().unwrap();
-    let text = [ended.stderr, ended.stdout].concat();
-    (ended.status.code().unwrap_or(-1), String::from_utf8(text).unwrap())
+    let remarks = String::from_utf8(ended.stderr).unwrap();
+    let shown = remarks.lines().filter(|line| SHOWN.iter().any(|begin| line.starts_with(begin)));
+    let mut text: String = shown.flat_map(|line| [line, "\n"]).collect();
+    text.push_str(&String::from_utf8(ended.stdout).unwrap());
+    (ended.status.code().unwrap_or(-1), text)
 }
 
 fn is_run(line: &str) -> bool {
@@ -79,7 +85,7 @@ fn every_page_is_run_or_says_why_not() {
     let there: BTreeSet<String> = fs::read_dir(docs())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".md"))
+        .filter(|name| Path::new(name).extension().is_some_and(|it| it == "md"))
         .collect();
     let known = PAGES.iter().chain(OTHER_PAGES.iter().map(|(name, _)| name));
     assert_eq!(there, known.map(ToString::to_string).collect());

@@ -130,7 +130,7 @@ impl FolderCache {
         if self.is_offline {
             let folder = kept.ok_or_else(|| {
                 let problem = "is not on this machine, and nothing is fetched in offline mode";
-                self.failed(address, io::Error::other(problem))
+                Self::failed(address, io::Error::other(problem))
             })?;
             let unasked = Some("offline mode".into());
             return Ok(Fetched { folder, bytes: 0, unasked });
@@ -146,7 +146,7 @@ impl FolderCache {
                     Some(folder) => {
                         Ok(Fetched { folder, bytes: 0, unasked: Some(error.to_string()) })
                     }
-                    None => Err(self.failed(address, error)),
+                    None => Err(Self::failed(address, error)),
                 };
             }
         };
@@ -159,27 +159,26 @@ impl FolderCache {
             let mut refs: BTreeMap<String, String> = read(&place.join(REFS)).unwrap_or_default();
             refs.insert(revision.into(), commit.clone());
             fs::create_dir_all(&place).map_err(write)?;
-            crate::write_file(&place.join(REFS), &json(&refs))?;
+            crate::write_file(&place.join(REFS), json(&refs))?;
         }
         if let Some(folder) = opened(&folder)
             && listing.files.iter().all(|file| folder.files.contains_key(&file.name))
         {
             return Ok(Fetched { folder, bytes: 0, unasked: None });
         }
-        let (files, bytes) = self.fetch_all(address, &listing, &folder, progress)?;
+        let (files, bytes) = Self::fetch_all(address, &listing, &folder, progress)?;
         let record = FetchedFolder {
             address: address.to_string(),
             version: listing.version.clone(),
             files,
             folder: folder.clone(),
         };
-        crate::write_file(&folder.join(FETCHED), &json(&record))?;
+        crate::write_file(&folder.join(FETCHED), json(&record))?;
         Ok(Fetched { folder: record, bytes, unasked: None })
     }
 
     /// Fetches the files of a version, and gives the folder its name.
     fn fetch_all(
-        &self,
         address: &FolderAddress,
         listing: &Listing,
         folder: &Path,
@@ -220,7 +219,7 @@ impl FolderCache {
             if hashed.is_stopped() {
                 return Err(Error::Cancelled);
             }
-            saved.map_err(|error| self.failed(address, error))?;
+            saved.map_err(|error| Self::failed(address, error))?;
             let found = hashed.finish().map_err(write)?;
             if let Some(expected) = sha256.as_ref().filter(|expected| **expected != found) {
                 drop(fs::remove_file(&path));
@@ -262,7 +261,7 @@ impl FolderCache {
         all
     }
 
-    fn failed(&self, address: &FolderAddress, error: io::Error) -> Error {
+    fn failed(address: &FolderAddress, error: io::Error) -> Error {
         Error::open(Path::new(&address.to_string()), error)
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     learn::LearnArgs,
     neighbourhood::NeighbourhoodArgs,
     output::{Printer, beside, print_settings, temporary},
+    plan::Load,
     progress::Bar,
     settings::{layered, named},
     warnings::{PAGE, Warnings},
@@ -192,7 +193,7 @@ pub(crate) fn run(args: &IntegrateArgs, config: Option<&Path>, printer: Printer)
     let truth = truth.as_mut().map(|truth| truth as &mut dyn CellSource);
     if let Some(plan) = plan {
         let both = (&settings.network, &settings.training);
-        let load = run.load(settings.model.as_deref(), settings.batch_size, both);
+        let load = Load::new(settings.model.as_deref(), settings.batch_size, both);
         let cells = source.source_mut();
         return plan.run(load, printer, |steps, bar| prepared.run(cells, truth, steps, bar));
     }

@@ -19,6 +19,7 @@ use crate::{
     flags::options_of,
     learn::RunArgs,
     output::{Printer, print_settings, write_text},
+    plan::Load,
     progress::TrainBar,
     settings::layered,
     shards_here::on_this_machine,
@@ -120,7 +121,7 @@ pub(crate) fn run(args: &PretrainArgs, config: Option<&Path>, printer: Printer) 
     warnings.all(prepared.doubts()?);
     if let Some(plan) = plan {
         let both = (&settings.network, &settings.training);
-        let load = args.run.load(settings.model.as_deref(), settings.batch_size, both);
+        let load = Load::new(settings.model.as_deref(), settings.batch_size, both);
         return plan.run(load, printer, |steps, _| prepared.run(steps));
     }
     // Nothing is written, or removed, before everything is known to be sound.

@@ -152,8 +152,11 @@ fn typed(args: &SimulateArgs, symbols: Option<Vec<String>>, printer: Printer) ->
             (
                 "cells",
                 format!(
-                    "{} of {} types in {} batches{tissues}",
-                    args.cells, args.types, args.batches
+                    "{} of {} types in {} {}{tissues}",
+                    args.cells,
+                    args.types,
+                    args.batches,
+                    if args.batches == 1 { "batch" } else { "batches" }
                 ),
             ),
             ("genes", args.genes.to_string()),

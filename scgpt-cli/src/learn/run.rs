@@ -12,7 +12,7 @@ use scgpt_train::{Precision, TrainConfig};
 
 use crate::{
     device::ComputeArgs,
-    plan::{Load, Plan},
+    plan::Plan,
     settings::recipe,
     training::{Begin, BeginArgs},
     warnings::Warnings,
@@ -113,16 +113,6 @@ impl RunArgs {
     /// writes.
     pub(crate) fn plan(&self, output: &Path) -> Result<(Option<Plan>, PathBuf)> {
         Plan::asked(self.plan, output)
-    }
-
-    /// What decides how much memory a training with these settings needs.
-    pub(crate) fn load<'a>(
-        &self,
-        model: Option<&Path>,
-        batch_size: usize,
-        (network, training): (&'a NetworkConfig, &'a TrainConfig),
-    ) -> Load<'a> {
-        Load { network, training, is_fine_tuned: model.is_some(), batch_size }
     }
 
     /// The seed that was given, else 0.

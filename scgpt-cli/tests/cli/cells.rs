@@ -15,7 +15,7 @@ fn place() -> Place {
 
 /// Number of stored values of a matrix in `obsp`.
 fn stored(place: &Place, file: &str, name: &str) -> usize {
-    let file = File::open_streaming(&place.path(file)).unwrap();
+    let file = File::open_streaming(place.path(file)).unwrap();
     let part = |part: &str| file.dataset(&format!("obsp/{name}/{part}")).unwrap();
     let n = part("data").read_f32().unwrap().len();
     assert_eq!(part("indices").read_i32().unwrap().len(), n);

@@ -23,19 +23,16 @@ pub(crate) fn first_difference(expected: &str, printed: &str) -> Option<String> 
     for part in expected.split(|token| *token == Token::Any).filter(|part| !part.is_empty()) {
         let places = at..=printed.len();
         let is_here = |&place: &usize| alike(part, &printed[place..]).is_none();
-        match places.clone().find(is_here) {
-            Some(place) => at = place + part.len(),
-            None => {
-                // The longest that is alike tells most.
-                let furthest =
-                    places.map(|place| alike(part, &printed[place..]).unwrap_or(0)).max();
-                let found = part.get(furthest.unwrap_or(0));
-                let before: Vec<String> =
-                    part[..furthest.unwrap_or(0)].iter().rev().take(4).rev().map(shown).collect();
-                let found = found.map_or_else(|| "the end".into(), shown);
-                return Some(format!("`{found}` is not printed after `{}`", before.join(" ")));
-            }
+        if let Some(place) = places.clone().find(is_here) {
+            at = place + part.len();
+            continue;
         }
+        // The longest that is alike tells most.
+        let furthest = places.map(|place| alike(part, &printed[place..]).unwrap_or(0)).max();
+        let furthest = furthest.unwrap_or(0);
+        let before: Vec<String> = part[..furthest].iter().rev().take(4).rev().map(shown).collect();
+        let found = part.get(furthest).map_or_else(|| "the end".into(), shown);
+        return Some(format!("`{found}` is not printed after `{}`", before.join(" ")));
     }
     None
 }

@@ -102,7 +102,7 @@ fn a_model_is_fetched_once_and_its_files_are_what_the_hub_says() {
     let again = fetch(&cache, "hf://tdc/scGPT").unwrap();
     assert_eq!((&again.folder, again.bytes), (&first.folder, 0));
     assert!(hub.server.asked().iter().all(|asked| asked.path.starts_with("/api/")));
-    assert_eq!(cache.all(), [first.folder.clone()]);
+    assert_eq!(cache.all(), std::slice::from_ref(&first.folder));
 
     // Without a server, and without asking it, what is there serves.
     let mut offline = cache.clone();
@@ -180,7 +180,9 @@ fn what_is_not_there_or_not_what_it_should_be_is_said() {
     let cache = hub.cache();
     let refused = |text: &str, parts: &[&str]| {
         let said = said(&fetch(&cache, text).unwrap_err());
-        parts.iter().for_each(|part| assert!(said.contains(part), "`{part}` is not in {said}"));
+        for part in parts {
+            assert!(said.contains(part), "`{part}` is not in {said}");
+        }
     };
     refused("hf://tdc/none", &["404", "check the name"]);
     refused("hf://tdc/scGPT@v9", &["404", "revision/v9"]);

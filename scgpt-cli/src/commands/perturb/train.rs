@@ -18,6 +18,7 @@ use crate::{
     gene_remarks,
     learn::LearnArgs,
     output::{Printer, print_settings, some_of, write_text},
+    plan::Load,
     settings::layered,
     warnings::{PAGE, Warnings},
 };
@@ -97,7 +98,7 @@ pub(crate) fn run(args: &TrainArgs, config: Option<&Path>, printer: Printer) -> 
     remark_on_unmeasured(&unmeasured, perturbed, &mut warnings);
     if let Some(plan) = plan {
         let both = (&settings.network, &settings.training);
-        let load = run.load(settings.model.as_deref(), settings.batch_size, both);
+        let load = Load::new(settings.model.as_deref(), settings.batch_size, both);
         return plan.run(load, printer, |steps, cells| prepared.run(&mut source, steps, cells));
     }
     // Nothing is written, or removed, before everything is known to be sound.

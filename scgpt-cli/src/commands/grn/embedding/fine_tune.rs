@@ -78,8 +78,8 @@ pub(super) fn run(
     options.temporary = temporary.as_deref();
     let prepared = Integration::prepare(source, &config, options, device)?;
     if let Some(plan) = plan {
-        let IntegrateConfig { network, training, batch_size, .. } = &config;
-        let load = Load { network, training, is_fine_tuned: true, batch_size: *batch_size };
+        let both = (&config.network, &config.training);
+        let load = Load::new(config.model.as_deref(), config.batch_size, both);
         plan.run(load, printer, |steps, cells| prepared.run(source, None, steps, cells))?;
         return Ok(None);
     }
