@@ -98,6 +98,7 @@ fn every_page_is_run_or_says_why_not() {
 
 #[cfg(unix)]
 #[test]
+#[ignore = "takes minutes"]
 fn what_the_pages_say_is_what_is_printed() {
     let place = tempfile::tempdir().unwrap();
     let writes = env::var("SCGPT_DOCS").is_ok_and(|value| value == "write");
