@@ -7,7 +7,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, Command};
 
-use crate::flags::{asked_for, name};
+use crate::flags::{asked_for, end_of_options, name};
 
 /// The command line of a run, some options of which are changed.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Again {
         let given = self.take(&option);
         let (at, words) = match given.first() {
             Some((at, spelling)) => (*at, spelling.with(value)),
-            None => (self.end(), vec![name(&option), value.to_owned()]),
+            None => (end_of_options(&self.words), vec![name(&option), value.to_owned()]),
         };
         self.words.splice(at..at, words);
         self
@@ -62,11 +62,6 @@ impl Again {
         self
     }
 
-    /// Where options end: behind `--` nothing is one.
-    fn end(&self) -> usize {
-        self.words.iter().position(|word| word == "--").unwrap_or(self.words.len())
-    }
-
     /// Takes all words of an option out; returns where they were, and how they were spelled.
     fn take(&mut self, option: &Arg) -> Vec<(usize, Spelling)> {
         let takes_value = option.get_action().takes_values();
@@ -76,7 +71,7 @@ impl Again {
         ];
         let mut taken = Vec::new();
         let mut at = 0;
-        while at < self.end() {
+        while at < end_of_options(&self.words) {
             let word = &self.words[at];
             let spelled = names.iter().flatten().find_map(|name| {
                 let rest = word.strip_prefix(name.as_str())?;

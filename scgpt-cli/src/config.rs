@@ -20,7 +20,7 @@ use self::{file::ConfigFile, known::Known};
 use crate::{
     apart, bounds,
     commands::Cli,
-    flags::{Flags, asked_for, end_of_options},
+    flags::{Asked, Flags, asked_for, end_of_options},
     models_here,
     output::Printer,
     status,
@@ -34,14 +34,15 @@ use crate::{
 pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
     let mut args = given;
     let completed = complete(&mut args).and_then(|added| {
-        if let Some(asked) = asked_for(&Cli::command(), &args) {
-            bounds::check(&asked)?;
-            apart::check(&asked)?;
+        let asked = asked_for(&Cli::command(), &args);
+        if let Some(asked) = &asked {
+            bounds::check(asked)?;
+            apart::check(asked)?;
         }
-        Ok(added)
+        Ok((added, asked))
     });
-    let added = match completed {
-        Ok(added) => added,
+    let (added, asked) = match completed {
+        Ok(completed) => completed,
         Err(error) => {
             return Err(status::exit_code(Err(error), || Flags::of(Cli::command(), &args)));
         }
@@ -57,15 +58,15 @@ pub(crate) fn parse(given: Vec<OsString>) -> Result<Cli, ExitCode> {
         }
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
     })?;
-    with_model_here(cli, &mut args)
+    with_model_here(cli, asked.as_ref(), &mut args)
         .map_err(|error| status::exit_code(Err(error), || Flags::of(Cli::command(), &args)))
 }
 
 /// The same command line, with a folder of this machine for a model that is elsewhere.
-fn with_model_here(cli: Cli, args: &mut Vec<OsString>) -> Result<Cli> {
+fn with_model_here(cli: Cli, asked: Option<&Asked>, args: &mut Vec<OsString>) -> Result<Cli> {
     let printer = Printer::new(cli.global.print);
-    let Some(asked) = asked_for(&Cli::command(), args) else { return Ok(cli) };
-    let is_changed = models_here::settle(args, &asked, printer)?;
+    let Some(asked) = asked else { return Ok(cli) };
+    let is_changed = models_here::settle(args, asked, printer)?;
     Ok(if is_changed { Cli::try_parse_from(&*args)? } else { cli })
 }
 

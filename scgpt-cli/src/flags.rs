@@ -53,8 +53,8 @@ pub(crate) fn options(command: &Command) -> impl Iterator<Item = &Arg> {
 }
 
 /// Where options end in a command line: behind `--` nothing is one.
-pub(crate) fn end_of_options(args: &[OsString]) -> usize {
-    args.iter().position(|arg| arg == "--").unwrap_or(args.len())
+pub(crate) fn end_of_options(args: &[impl PartialEq<str>]) -> usize {
+    args.iter().position(|arg| *arg == *"--").unwrap_or(args.len())
 }
 
 /// The options of a command of the program by its words.

@@ -25,11 +25,10 @@ pub(crate) fn settle(args: &mut Vec<OsString>, asked: &Asked, printer: Printer) 
     if !asked.command.get_arguments().any(|argument| argument.get_id() == "model") {
         return Ok(false);
     }
-    let files: Vec<&PathBuf> = given("config").into_iter().collect();
-    let files: Vec<PathBuf> = files.into_iter().cloned().collect();
-    let Some(model) = named("model", given("model").map(PathBuf::as_path), &files)? else {
-        return Ok(false);
-    };
+    let files: Vec<PathBuf> = given("config").cloned().into_iter().collect();
+    let model = named("model", given("model").map(PathBuf::as_path), &files)?;
+    // A path that is there needs no look at names, caches or files of the user.
+    let Some(model) = model.filter(|model| !model.exists()) else { return Ok(false) };
     let Some(folder) = folder_of(&model, printer)? else { return Ok(false) };
     let mut option = OsString::from("--model=");
     option.push(folder);

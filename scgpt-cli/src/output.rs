@@ -134,6 +134,21 @@ pub(crate) fn check_new<'a>(
     check_output(path, existing)
 }
 
+/// As [`check_new`], for a table.
+pub(crate) fn check_table<'a>(
+    path: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+    existing: Existing,
+) -> anyhow::Result<()> {
+    if !is_table(path) {
+        bail!(
+            "`{}`: the format of the output is not known, expected a name in .csv, .tsv or .parquet",
+            path.display()
+        );
+    }
+    Ok(check_new(path, inputs, existing)?)
+}
+
 /// As [`check_new`], for a file of cells.
 pub(crate) fn check_cells_output<'a>(
     path: &Path,
@@ -150,7 +165,7 @@ pub(crate) fn check_cells_output<'a>(
     Ok(check_new(path, inputs, existing)?)
 }
 
-/// Whether an output is a table of what was found of cells, not a file of cells.
+/// Whether an output is a table, by its name.
 pub(crate) fn is_table(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     matches!(extension, Some("csv" | "tsv" | "parquet"))

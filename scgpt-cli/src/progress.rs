@@ -52,6 +52,23 @@ fn how_far(bar: &ProgressBar, unit: &str) -> String {
     format!("{} of {all} {unit}, {left} left", bar.position())
 }
 
+/// A bar that is drawn on stderr, or counts unseen.
+fn counting(is_drawn: bool, total: u64, template: &str) -> ProgressBar {
+    let target = if is_drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(total), target);
+    // The templates are constants; should one not parse, indicatif's own style serves.
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key(
+        "rate",
+        |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            // A bar that cannot be drawn is no reason to stop.
+            let _ = write!(text, "{:.1} cells/s", state.per_sec());
+        },
+    );
+    bar.set_style(style);
+    bar
+}
+
 /// Draws one bar per stage on stderr, if people are watching. What is dropped is removed, too, as when
 /// an error ends a command.
 #[derive(Debug)]
@@ -81,21 +98,11 @@ impl Bar {
 
 impl Observer for Bar {
     fn begin(&self, stage: &str, total: usize) {
-        let target =
-            if self.is_drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(total as u64), target);
         let template = match total {
             0 => "{spinner} {msg} {elapsed}",
             _ => "{msg} {bar:30} {human_pos}/{human_len} cells  {rate}  {eta} left",
         };
-        // The templates are constants; should one not parse, indicatif's own style serves.
-        let style = ProgressStyle::with_template(template)
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .with_key("rate", |state: &ProgressState, text: &mut dyn std::fmt::Write| {
-                // A bar that cannot be drawn is no reason to stop.
-                let _ = write!(text, "{:.1} cells/s", state.per_sec());
-            });
-        bar.set_style(style);
+        let bar = counting(self.is_drawn, total as u64, template);
         bar.set_message(stage.to_owned());
         if self.is_drawn && total == 0 {
             bar.enable_steady_tick(Duration::from_millis(100));
@@ -129,15 +136,8 @@ pub(crate) struct ByteBar(ProgressBar);
 #[cfg(feature = "cloud")]
 impl ByteBar {
     pub(crate) fn new(what: &str, printer: Printer) -> Self {
-        let bar = if printer.draws_progress() {
-            ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr())
-        } else {
-            ProgressBar::hidden()
-        };
-        let style = ProgressStyle::with_template(
-            "{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
-        );
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let template = "{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
+        let bar = counting(printer.draws_progress(), 0, template);
         bar.set_message(what.to_owned());
         Self(bar)
     }
@@ -169,16 +169,8 @@ pub(crate) struct TrainBar {
 
 impl TrainBar {
     pub(crate) fn new(printer: Printer) -> Self {
-        let target = if printer.draws_progress() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(Some(0), target);
-        let style = ProgressStyle::with_template(
-            "training {bar:30} {human_pos}/{human_len} steps  {msg}  {eta} left",
-        );
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let template = "training {bar:30} {human_pos}/{human_len} steps  {msg}  {eta} left";
+        let bar = counting(printer.draws_progress(), 0, template);
         Self { printer, voice: Voice::new(printer), bar, is_told: AtomicBool::new(false) }
     }
 

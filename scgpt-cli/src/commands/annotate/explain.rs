@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use scgpt_tasks::annotate::{Artefact, ExplainOptions, PredictOptions};
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::predict::genes_of;
 use crate::{
     cells_output::OutputArgs,
     gene_remarks,
-    output::{Printer, check_new, temporary},
+    output::{Printer, check_table, temporary},
     progress::Bar,
     stream::StreamArgs,
     warnings::Warnings,
@@ -49,15 +49,8 @@ pub(crate) struct ExplainArgs {
 
 pub(crate) fn run(args: &ExplainArgs, printer: Printer) -> Result<()> {
     let output = &args.output.path;
-    let extension = output.extension().and_then(|extension| extension.to_str());
-    if !matches!(extension, Some("csv" | "tsv" | "parquet")) {
-        bail!(
-            "`{}`: the format of the output is not known, expected a name in .csv, .tsv or .parquet",
-            output.display()
-        );
-    }
     let inputs = [args.input.as_path(), &args.model];
-    check_new(output, inputs, args.output.existing())?;
+    check_table(output, inputs, args.output.existing())?;
     let device = args.stream.compute.open()?;
     let mut warnings = Warnings::new(printer);
     let mut source = args.stream.matrix.choice.open(&args.input, &mut warnings)?;

@@ -2,28 +2,21 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use scgpt_data::CellSource;
 use scgpt_tasks::embed::Embedder;
 use serde_json::json;
 
 use super::EmbedArgs;
 use crate::{
-    output::{Printer, check_new},
+    output::{Printer, check_table},
     progress::Bar,
     warnings::Warnings,
 };
 
 pub(super) fn run(args: &EmbedArgs, printer: Printer) -> Result<()> {
-    let extension = args.output.path.extension().and_then(|extension| extension.to_str());
-    if !matches!(extension, Some("csv" | "tsv" | "parquet")) {
-        bail!(
-            "`{}`: the format of the output is not known, expected a name in .csv, .tsv or .parquet",
-            args.output.path.display()
-        );
-    }
     let inputs = args.input.iter().chain([&args.model]).map(PathBuf::as_path);
-    check_new(&args.output.path, inputs, args.output.existing())?;
+    check_table(&args.output.path, inputs, args.output.existing())?;
     let device = args.stream.compute.open()?;
     let mut warnings = Warnings::new(printer);
     let choice = &args.stream.matrix.choice;
